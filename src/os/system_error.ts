@@ -1,0 +1,46 @@
+import { errnoName, strerror } from "./errno.ts";
+
+/**
+ * A system call failed.
+ *
+ * Made once, where the call was made; translated to a libvirt error in one place (src/rpc/failure.ts) and logged
+ * once at the boundary.
+ */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  /** Name of the call, e.g. `open`. */
+  readonly call: string;
+  /** What it was about: a path, a descriptor's purpose. */
+  readonly subject: string;
+  /** Positive errno. */
+  readonly errno: number;
+
+  /**
+   * @param call name of the system call
+   * @param subject path or purpose
+   * @param errno positive errno, or the negative result of a {@link Sys} method
+   */
+  constructor(call: string, subject: string, errno: number) {
+    const positive = Math.abs(errno);
+    super(`${call} ${subject}: ${strerror(positive)} (${errnoName(positive)})`);
+    this.call = call;
+    this.subject = subject;
+    this.errno = positive;
+  }
+
+  /** The kernel's text for the errno, e.g. `No such file or directory`. */
+  get reason(): string {
+    return strerror(this.errno);
+  }
+}
+
+/**
+ * Pass a {@link Sys} result through, or throw.
+ *
+ * @param result value >= 0, or -errno
+ * @throws SystemError when the result is negative
+ */
+export function must(result: number, call: string, subject: string): number {
+  if (result < 0) throw new SystemError(call, subject, result);
+  return result;
+}
