@@ -1,0 +1,33 @@
+import type { Owner } from "./owner.ts";
+import type { Resource } from "./resource.ts";
+
+/** A namespace of resources: a directory of lock files, or, with path "", the files themselves. */
+export class Lockspace {
+  /** "" for the default lockspace. */
+  readonly path: string;
+  readonly resources = new Map<string, Resource>();
+  /** Names that slow storage is just now locking, with the owner that asked. */
+  readonly pending = new Map<string, Owner>();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** The file of a resource name. */
+  fileOf(name: string): string {
+    return this.path === "" ? name : `${this.path}/${name}`;
+  }
+
+  /**
+   * Why a name cannot be used here; undefined when it can.
+   *
+   * In a directory a name must not leave it; in the default lockspace every path is allowed.
+   */
+  badName(name: string): string | undefined {
+    if (name.includes("\0")) return "it contains a NUL byte";
+    if (this.path === "") return undefined;
+    if (name.startsWith("/")) return `it is absolute, in lockspace ${this.path}`;
+    if (name.split("/").includes("..")) return `it climbs out of lockspace ${this.path}`;
+    return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+import type { FileIdentity } from "./file_identity.ts";
+import type { LockKind } from "./lock_file.ts";
+import type { Holding } from "./owner.ts";
+
+/** A locked resource. Exists exactly as long as its kernel lock is held. */
+export interface Resource {
+  /** Unique in this daemon's life, also across re-exec and crash; names the descriptor in the service manager's store. */
+  readonly id: number;
+  /** Path of its lockspace, "" for the default one. */
+  readonly lockspace: string;
+  readonly name: string;
+  /** Path of the locked file. */
+  readonly path: string;
+  /** The locked descriptor. Owned by the lock table; closed only to release. */
+  readonly fd: number;
+  readonly identity: FileIdentity;
+  readonly lock: LockKind;
+  readonly shared: boolean;
+  readonly autocreate: boolean;
+  /** Never empty; an owner may appear several times in a shared resource. */
+  readonly holdings: Holding[];
+  state: ResourceState;
+}
+
+/** Where a resource is in its life. */
+export type ResourceState =
+  | { kind: "held" }
+  /** The last owner has gone and slow storage is still releasing it. */
+  | { kind: "releasing" }
+  /** Release failed or the kernel lock was found missing; kept and reported, because the old writer may still be there. */
+  | { kind: "doubtful"; reason: string };
+
+/** Wire and restart-state flag: the lock is shared. */
+export const FLAG_SHARED = 1;
+/** Wire and restart-state flag: the file is made when absent and unlinked with the last owner. */
+export const FLAG_AUTOCREATE = 2;
+
+/** The flags of a resource as restart-state.md writes them. */
+export function resourceFlags(resource: Pick<Resource, "shared" | "autocreate">): number {
+  return (resource.shared ? FLAG_SHARED : 0) | (resource.autocreate ? FLAG_AUTOCREATE : 0);
+}

@@ -1,0 +1,59 @@
+import type { FileSys } from "./sys.ts";
+
+/**
+ * Which descriptors this process owns, and for what.
+ *
+ * Every descriptor has one owner. Taking it twice or closing what is not owned is a defect and throws, because closing a
+ * stranger's descriptor may free a lock.
+ */
+export class DescriptorLedger {
+  readonly #sys: Pick<FileSys, "close">;
+  readonly #purposes = new Map<number, string>();
+
+  constructor(sys: Pick<FileSys, "close">) {
+    this.#sys = sys;
+  }
+
+  /** How many descriptors are owned. */
+  get size(): number {
+    return this.#purposes.size;
+  }
+
+  /** Owned descriptors with their purposes. */
+  entries(): IterableIterator<[number, string]> {
+    return this.#purposes.entries();
+  }
+
+  /** Whether a descriptor is owned. */
+  has(fd: number): boolean {
+    return this.#purposes.has(fd);
+  }
+
+  /**
+   * Records ownership of an open descriptor.
+   *
+   * @param fd an open descriptor
+   * @param purpose what it is for, a constant word such as `client`
+   * @returns fd
+   * @throws Error when it is owned already
+   */
+  own(fd: number, purpose: string): number {
+    const other = this.#purposes.get(fd);
+    if (other !== undefined) {
+      throw new Error(`Own descriptor ${fd} as ${purpose}: it is already owned as ${other}`);
+    }
+    this.#purposes.set(fd, purpose);
+    return fd;
+  }
+
+  /**
+   * Closes an owned descriptor. It is gone whatever close(2) answers: Linux frees the number even on error.
+   *
+   * @returns 0 or -errno of close(2)
+   * @throws Error when it is not owned
+   */
+  close(fd: number): number {
+    if (!this.#purposes.delete(fd)) throw new Error(`Close descriptor ${fd}: it is not owned here`);
+    return this.#sys.close(fd);
+  }
+}
