@@ -34,11 +34,16 @@ export type LockFilesOutcome = LockOutcome | { kind: "storage"; action: string; 
  */
 export interface LockFiles {
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void;
-  /** Ends the lock and closes the descriptor. On failure the descriptor stays open and the lock held. */
+  /**
+   * Ends the lock and closes the descriptor. On a failure without `released` the descriptor stays open and the lock held.
+   *
+   * @param slow called at most once, before `done`, when the storage has not answered in time; the release goes on
+   */
   unlock(
     request: UnlockRequest,
     identity: FileIdentity,
-    done: (failure: FileFailure | undefined) => void,
+    slow: (failure: UnlockFailed) => void,
+    done: (failure: UnlockFailed | undefined) => void,
   ): void;
   create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void;
   remove(path: string, done: (failure: FileFailure | undefined) => void): void;
