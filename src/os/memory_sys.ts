@@ -1,4 +1,4 @@
-import { MFD_CLOEXEC } from "./constants.ts";
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "./constants.ts";
 import { cString } from "./c_string.ts";
 import type { Libc } from "./libc.ts";
 import type { MemorySys } from "./sys.ts";
@@ -12,7 +12,7 @@ const MAP_NORESERVE = 0x4000;
 export function memorySys({ c, errno }: Libc): MemorySys {
   return {
     memfd(name) {
-      const result = c.memfd_create(cString(name) as Uint8Array<ArrayBuffer>, MFD_CLOEXEC);
+      const result = c.memfd_create(cString(name) as Uint8Array<ArrayBuffer>, MFD_CLOEXEC | MFD_ALLOW_SEALING);
       const error = errno[0] as number;
       return result < 0 ? -error : result;
     },

@@ -1,0 +1,42 @@
+import { VERSION } from "../config/build_config.ts";
+import { parseCommandLine } from "../config/options.ts";
+import { defaultPaths } from "../config/paths.ts";
+import { usageHint, usageText } from "../config/usage.ts";
+import { UsageError } from "../config/usage_error.ts";
+import { runDaemon } from "../daemon/run.ts";
+import { StartError } from "../daemon/start_error.ts";
+import { linuxSys } from "../os/linux.ts";
+import { exitProcess, runtimeFacts } from "../os/runtime.ts";
+
+const NAME = "virtlockd";
+
+/** Runs the program and ends the process with its exit code. */
+export function main(): void {
+  const facts = runtimeFacts();
+  const sys = linuxSys();
+  try {
+    const invocation = parseCommandLine(facts.args);
+    switch (invocation.kind) {
+      case "help":
+        console.log(
+          usageText(defaultPaths({ uid: sys.uid(), env: Deno.env.toObject(), exists: () => false }), NAME),
+        );
+        return;
+      case "version":
+        console.log(`${NAME} (deno-virtlockd) ${VERSION}`);
+        return;
+      case "daemon":
+        exitProcess(runDaemon(sys, facts, invocation.options));
+    }
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`${NAME}: error: ${error.message}\n${usageHint(NAME)}`);
+      exitProcess(1);
+    }
+    if (error instanceof StartError) {
+      console.error(`${NAME}: error: ${error.message}`);
+      exitProcess(error.code);
+    }
+    throw error;
+  }
+}

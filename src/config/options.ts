@@ -1,0 +1,162 @@
+import { parseArgs } from "node:util";
+import { quote } from "./quote.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** The commands that ask a running daemon or check the host. */
+export const COMMANDS = ["locks", "clients", "status", "doctor", "metrics", "exporter"] as const;
+
+/** Name of a command. */
+export type CommandName = typeof COMMANDS[number];
+
+/** How the daemon is to run. */
+export interface DaemonOptions {
+  /** Run in the background. */
+  readonly daemon: boolean;
+  /** Log informational messages too. */
+  readonly verbose: boolean;
+  /** Configuration file, which must exist; undefined for the default one, which need not. */
+  readonly config: string | undefined;
+  /** Stop after so many seconds without client and lock; 0 or undefined: never. */
+  readonly timeout: number | undefined;
+  /** PID file; undefined for the default one. */
+  readonly pidFile: string | undefined;
+}
+
+/** What the command line asks for. */
+export type Invocation =
+  | { readonly kind: "daemon"; readonly options: DaemonOptions }
+  | { readonly kind: "help" }
+  | { readonly kind: "version" }
+  | { readonly kind: "command"; readonly name: CommandName; readonly args: readonly string[] }
+  /** A part of the daemon that it starts for itself; `name` begins with `internal-`. */
+  | { readonly kind: "internal"; readonly name: string; readonly args: readonly string[] };
+
+/** A signed 32-bit count of milliseconds, which is what libvirt's event loop takes. */
+const LONGEST_TIMEOUT = 2_147_483;
+
+const OPTIONS = {
+  help: { type: "boolean", short: "h" },
+  daemon: { type: "boolean", short: "d" },
+  config: { type: "string", short: "f" },
+  timeout: { type: "string", short: "t" },
+  "pid-file": { type: "string", short: "p" },
+  verbose: { type: "boolean", short: "v" },
+  version: { type: "boolean", short: "V" },
+} as const;
+
+/** One option of the command line, as parseArgs reports it. */
+interface OptionToken {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+/**
+ * Understands the command line. A command must be the first argument; all that follows is its own. Options are taken in
+ * order, as getopt does: `--help` and `--version` end it, of an option given twice the last one counts.
+ *
+ * @param args the arguments after the program's name
+ * @throws UsageError for an unknown option or command, a missing or wrong value, or a stray argument (source:
+ *   behaviour.md, Command line)
+ */
+export function parseCommandLine(args: readonly string[]): Invocation {
+  const [first, ...rest] = args;
+  if (first !== undefined) {
+    const command = COMMANDS.find((name) => name === first);
+    if (command !== undefined) return { kind: "command", name: command, args: rest };
+    if (first.startsWith("internal-")) return { kind: "internal", name: first, args: rest };
+    if (!first.startsWith("-")) throw unknownCommand(first);
+  }
+  return parseDaemonOptions(args);
+}
+
+function parseDaemonOptions(args: readonly string[]): Invocation {
+  // Not strict: its messages have several lines and do not name a missing value's option as it was written.
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: OPTIONS,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  let options: DaemonOptions = {
+    daemon: false,
+    verbose: false,
+    config: undefined,
+    timeout: undefined,
+    pidFile: undefined,
+  };
+  for (const token of tokens) {
+    if (token.kind === "positional") throw strayArgument(token.value);
+    if (token.kind === "option-terminator") continue;
+    switch (token.name) {
+      case "help":
+        refuseValue(token);
+        return { kind: "help" };
+      case "version":
+        refuseValue(token);
+        return { kind: "version" };
+      case "daemon":
+        refuseValue(token);
+        options = { ...options, daemon: true };
+        break;
+      case "verbose":
+        refuseValue(token);
+        options = { ...options, verbose: true };
+        break;
+      case "config":
+        options = { ...options, config: requireValue(token) };
+        break;
+      case "pid-file":
+        options = { ...options, pidFile: requireValue(token) };
+        break;
+      case "timeout":
+        options = { ...options, timeout: parseTimeout(token) };
+        break;
+      default:
+        throw new UsageError(`Unknown option ${quote(token.rawName)}`);
+    }
+  }
+  return { kind: "daemon", options };
+}
+
+function refuseValue(token: OptionToken): void {
+  if (token.value === undefined) return;
+  throw new UsageError(`Option ${quote(token.rawName)} takes no value, got ${quote(token.value)}`);
+}
+
+/** The value, which may begin with a dash only where nothing but a value can be meant (`--config=-x`). */
+function requireValue(token: OptionToken): string {
+  const { rawName, value, inlineValue } = token;
+  if (value === undefined || value === "") throw new UsageError(`Option ${quote(rawName)} needs a value`);
+  if (inlineValue !== true && value.length > 1 && value.startsWith("-")) {
+    throw new UsageError(`Option ${quote(rawName)} needs a value, got ${quote(value)}`);
+  }
+  return value;
+}
+
+function parseTimeout(token: OptionToken): number {
+  const text = token.value ?? "";
+  if (text === "") throw new UsageError(`Option ${quote(token.rawName)} needs a value`);
+  const seconds = /^[0-9]+$/.test(text) ? Number(text) : Infinity;
+  if (seconds <= LONGEST_TIMEOUT) return seconds;
+  throw new UsageError(
+    `Option ${quote(token.rawName)} needs a whole number of seconds from 0 to ${LONGEST_TIMEOUT}, got ${
+      quote(text)
+    }`,
+  );
+}
+
+function unknownCommand(word: string): UsageError {
+  return new UsageError(
+    `Unknown command ${quote(word)}: the commands are ${COMMANDS.join(", ")}`,
+  );
+}
+
+function strayArgument(word: string): UsageError {
+  if (COMMANDS.some((name) => name === word)) {
+    return new UsageError(`Unexpected argument ${quote(word)}: a command must come before all options`);
+  }
+  return new UsageError(`Unexpected argument ${quote(word)}`);
+}

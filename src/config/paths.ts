@@ -1,0 +1,97 @@
+import { LOCALSTATEDIR, RUNSTATEDIR, SYSCONFDIR } from "./build_config.ts";
+import { ConfigError } from "./config_error.ts";
+import { quote } from "./quote.ts";
+
+/** Every file of the daemon, as absolute paths. */
+export interface Paths {
+  /** Configuration file; it need not exist. */
+  readonly config: string;
+  /** Socket of the lock program. */
+  readonly socket: string;
+  /** Socket of the admin program. */
+  readonly adminSocket: string;
+  readonly pidFile: string;
+  /** State handed over at re-exec. */
+  readonly restartState: string;
+  /** Log file of a background daemon where there is no journald. */
+  readonly logFile: string;
+  /** Directory of the sockets, made at start. */
+  readonly runDir: string;
+  /** Directory of the journal where systemd keeps no descriptors. */
+  readonly journalDir: string;
+}
+
+/** Whose paths are wanted. */
+export interface PathsRequest {
+  /** Effective user id; 0 has the host's paths, everybody else those of their session. */
+  readonly uid: number;
+  /** The environment: HOME and the XDG variables are read, for a session only. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Put before each of the host's paths; a session's have the XDG variables for that. */
+  readonly prefix?: string;
+  /** Whether a file exists; chooses between the two configuration files that a session may have. */
+  readonly exists: (path: string) => boolean;
+}
+
+/**
+ * Where the daemon's files are by default (source: behaviour.md, Files).
+ *
+ * @throws ConfigError naming the variables when a session has neither HOME nor the XDG variable, or naming the one
+ *   that is not an absolute path
+ */
+export function defaultPaths(request: PathsRequest): Paths {
+  return request.uid === 0 ? hostPaths(request.prefix ?? "") : sessionPaths(request);
+}
+
+function hostPaths(prefix: string): Paths {
+  const run = `${prefix}${RUNSTATEDIR}`;
+  const runDir = `${run}/libvirt`;
+  return {
+    config: `${prefix}${SYSCONFDIR}/libvirt/virtlockd.conf`,
+    ...sockets(runDir),
+    pidFile: `${run}/virtlockd.pid`,
+    restartState: `${run}/virtlockd-restart-exec.json`,
+    logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/virtlockd.log`,
+  };
+}
+
+function sessionPaths({ env, exists }: PathsRequest): Paths {
+  const configHome = userDirectory(env, "XDG_CONFIG_HOME", ".config");
+  const cacheHome = userDirectory(env, "XDG_CACHE_HOME", ".cache");
+  // libvirtd looks for the socket in the cache where there is no runtime directory; so must this daemon.
+  const runDir = `${absolute(env, "XDG_RUNTIME_DIR") ?? cacheHome}/libvirt`;
+  const candidates = [`${configHome}/libvirt/virtlockd.conf`, `${configHome}/virtlockd.conf`] as const;
+  return {
+    config: candidates.find(exists) ?? candidates[0],
+    ...sockets(runDir),
+    pidFile: `${runDir}/virtlockd.pid`,
+    restartState: `${runDir}/virtlockd-restart-exec.json`,
+    logFile: `${cacheHome}/libvirt/virtlockd.log`,
+  };
+}
+
+function sockets(runDir: string): Pick<Paths, "socket" | "adminSocket" | "runDir" | "journalDir"> {
+  return {
+    socket: `${runDir}/virtlockd-sock`,
+    adminSocket: `${runDir}/virtlockd-admin-sock`,
+    runDir,
+    journalDir: `${runDir}/virtlockd-journal`,
+  };
+}
+
+function userDirectory(env: PathsRequest["env"], variable: string, belowHome: string): string {
+  const directory = absolute(env, variable);
+  if (directory !== undefined) return directory;
+  const home = absolute(env, "HOME");
+  if (home === undefined) throw new ConfigError("HOME", `an absolute path, or one in ${variable}`, "nothing");
+  return `${home}/${belowHome}`;
+}
+
+/** The path in a variable, without slashes at its end; undefined where it is not set or empty. */
+function absolute(env: PathsRequest["env"], variable: string): string | undefined {
+  const path = env[variable] ?? "";
+  if (path === "") return undefined;
+  // The background daemon changes to the root directory, where a relative path would mean another file.
+  if (!path.startsWith("/")) throw new ConfigError(variable, "an absolute path", quote(path));
+  return path.replace(/\/+$/, "");
+}

@@ -1,0 +1,130 @@
+import { ConfigError } from "./config_error.ts";
+import type { ConfigEntry, ConfigValue } from "./config_file.ts";
+import { nearest } from "./edit_distance.ts";
+import { isLogLevel, type LogLevel } from "./log_level.ts";
+import { quote } from "./quote.ts";
+
+/** A value and where it was set. */
+export interface Sourced<T> {
+  /** The value itself. */
+  readonly value: T;
+  /** `FILE:LINE`, or the name of an environment variable. */
+  readonly origin: string;
+}
+
+/** What the configuration file sets. A log key that is not set is undefined, so that other sources can fill it. */
+export interface Settings {
+  /** The lowest level that is logged. */
+  readonly logLevel: Sourced<LogLevel> | undefined;
+  /** Filters as written, not checked here, never empty. */
+  readonly logFilters: Sourced<string> | undefined;
+  /** Outputs as written, not checked here, never empty. */
+  readonly logOutputs: Sourced<string> | undefined;
+  /** How many clients the lock server serves at once. */
+  readonly maxClients: number;
+  /** How many clients the admin server serves at once. */
+  readonly adminMaxClients: number;
+  /** Time limit of an operation on network storage, in seconds. */
+  readonly storageTimeout: number;
+}
+
+/** The settings of a daemon without a configuration file. */
+export const DEFAULT_SETTINGS: Settings = {
+  logLevel: undefined,
+  logFilters: undefined,
+  logOutputs: undefined,
+  maxClients: 1024,
+  adminMaxClients: 5000,
+  storageTimeout: 10,
+};
+
+/** What {@link loadSettings} made of a file. */
+export interface LoadedSettings {
+  /** All settings; what the file leaves out has its default. */
+  readonly settings: Settings;
+  /** One line for each thing in the file that is odd but harmless. */
+  readonly warnings: readonly string[];
+}
+
+/** libvirt keeps client limits in a u32 and so does the admin protocol. */
+const MOST_CLIENTS = 0xffff_ffff;
+const LONGEST_STORAGE_TIMEOUT = 3600;
+
+/** What each key does to the settings. */
+const KEYS = new Map<string, (entry: ConfigEntry) => Partial<Settings>>([
+  ["log_level", (entry) => ({ logLevel: readLogLevel(entry) })],
+  ["log_filters", (entry) => ({ logFilters: readText(entry) })],
+  ["log_outputs", (entry) => ({ logOutputs: readText(entry) })],
+  ["max_clients", (entry) => ({ maxClients: readInteger(entry, 1, MOST_CLIENTS) })],
+  ["admin_max_clients", (entry) => ({ adminMaxClients: readInteger(entry, 1, MOST_CLIENTS) })],
+  ["storage_timeout", (entry) => ({ storageTimeout: readInteger(entry, 1, LONGEST_STORAGE_TIMEOUT) })],
+]);
+
+/** The keys that the configuration file may set. */
+export const SETTING_KEYS: readonly string[] = [...KEYS.keys()];
+
+/**
+ * Reads the settings out of a parsed configuration file. Of a key that is there twice the last one counts; that and an
+ * unknown key give a warning.
+ *
+ * @param entries what {@link parseConfigFile} returned
+ * @throws ConfigError with file and line for a value of the wrong type or out of range
+ */
+export function loadSettings(entries: readonly ConfigEntry[]): LoadedSettings {
+  let settings = DEFAULT_SETTINGS;
+  const warnings: string[] = [];
+  const seen = new Map<string, ConfigEntry>();
+  for (const entry of entries) {
+    const read = KEYS.get(entry.key);
+    if (read === undefined) {
+      const known = nearest(entry.key, SETTING_KEYS);
+      warnings.push(
+        `${entry.place}: unknown key ${quote(entry.key)} ignored, the nearest known one is "${known}"`,
+      );
+      continue;
+    }
+    const earlier = seen.get(entry.key);
+    if (earlier !== undefined) {
+      warnings.push(`${entry.place}: key "${entry.key}" replaces the value set at ${earlier.place}`);
+    }
+    seen.set(entry.key, entry);
+    settings = { ...settings, ...read(entry) };
+  }
+  return { settings, warnings };
+}
+
+/** libvirt takes 0 for "not set", and files in use have it. */
+function readLogLevel(entry: ConfigEntry): Sourced<LogLevel> | undefined {
+  const { value } = entry;
+  if (value.kind === "integer" && value.value === 0) return undefined;
+  if (value.kind === "integer" && isLogLevel(value.value)) return { value: value.value, origin: entry.place };
+  throw wrongValue(entry, "an integer from 1 (debug) to 4 (error)");
+}
+
+/** An empty string means the same as no key at all. */
+function readText(entry: ConfigEntry): Sourced<string> | undefined {
+  const { value } = entry;
+  if (value.kind !== "string") throw wrongValue(entry, "a string");
+  return value.value.trim() === "" ? undefined : { value: value.value, origin: entry.place };
+}
+
+function readInteger(entry: ConfigEntry, least: number, most: number): number {
+  const { value } = entry;
+  if (value.kind === "integer" && value.value >= least && value.value <= most) return value.value;
+  throw wrongValue(entry, `an integer from ${least} to ${most}`);
+}
+
+function wrongValue(entry: ConfigEntry, wanted: string): ConfigError {
+  return new ConfigError(entry.place, `${wanted} for "${entry.key}"`, describe(entry.value));
+}
+
+function describe(value: ConfigValue): string {
+  switch (value.kind) {
+    case "string":
+      return `the string ${quote(value.value)}`;
+    case "integer":
+      return String(value.value);
+    case "list":
+      return "a list";
+  }
+}

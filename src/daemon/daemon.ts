@@ -1,0 +1,151 @@
+import { EventLoop } from "../event/event_loop.ts";
+import { LocalLockFiles } from "../lockspace/lock_files.ts";
+import { HolderReaper } from "../lockspace/holder_reaper.ts";
+import { LockTable } from "../lockspace/lock_table.ts";
+import { PosixGuard } from "../lockspace/posix_guard.ts";
+import { getLog, type Log } from "../log/log.ts";
+import type { LogSystem } from "../log/log_system.ts";
+import { DescriptorLedger } from "../os/ledger.ts";
+import type { Sys } from "../os/sys.ts";
+import { lockProgram } from "../programs/lock_program.ts";
+import { Exchange, EXCHANGE_SIZE } from "../rpc/exchange.ts";
+import { RpcServer } from "../rpc/server.ts";
+import type { Durability } from "../rpc/connection.ts";
+import type { Settings } from "../config/settings.ts";
+import { eventLog } from "./event_log.ts";
+import { IdleTimer } from "./idle_timer.ts";
+import { combineObservers, type DaemonObserver } from "./observers.ts";
+import { ExitCode, StartError } from "./start_error.ts";
+
+/** What a daemon is built from. */
+export interface DaemonParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly logs: LogSystem;
+  readonly uid: number;
+  readonly settings: Settings;
+  /** Seconds without client and lock after which the daemon stops; 0: never. */
+  readonly idleTimeout: number;
+}
+
+/** Replies need not wait: nothing outlives this process. */
+const VOLATILE: Durability = {
+  settle: () => true,
+  inputChanged: () => {},
+  outputChanged: () => {},
+};
+
+/**
+ * The daemon's parts, put together: event loop, lock core, servers. How it starts and ends is start.ts's and lifecycle's business.
+ */
+export class Daemon {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly logs: LogSystem;
+  readonly table: LockTable;
+  readonly guard: PosixGuard;
+  readonly reaper: HolderReaper;
+  readonly lockServer: RpcServer;
+  readonly adminServer: RpcServer;
+  readonly idleTimer: IdleTimer;
+  readonly log: Log = getLog("locking.lock_daemon", "src/daemon/daemon.ts");
+  readonly #observer: DaemonObserver;
+  #ending = false;
+
+  /** @throws StartError when the kernel gives no memory */
+  constructor(parts: DaemonParts) {
+    const { sys, loop, ledger, settings } = parts;
+    this.sys = sys;
+    this.loop = loop;
+    this.ledger = ledger;
+    this.logs = parts.logs;
+    const now = () => Date.now();
+    const clock = () => performance.now();
+    const check = () => this.idleTimer.check();
+    this.#observer = combineObservers([
+      eventLog(),
+      { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
+    ]);
+    this.guard = new PosixGuard(ledger);
+    this.table = new LockTable({
+      files: new LocalLockFiles(sys, this.guard),
+      ledger,
+      guard: this.guard,
+      observer: this.#observer,
+      findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
+      now,
+    });
+    this.reaper = new HolderReaper({ sys, loop, ledger, table: this.table, observer: this.#observer, now });
+    const memory = sys.map(-1, EXCHANGE_SIZE);
+    if (typeof memory === "number") {
+      throw new StartError(ExitCode.INITIALISATION, "Map memory for messages: out of memory");
+    }
+    const shared = {
+      sys,
+      loop,
+      ledger,
+      exchange: new Exchange(sys, memory, 0),
+      uid: parts.uid,
+      observer: this.#observer,
+      durability: VOLATILE,
+      clock,
+      now,
+      log: getLog("rpc.netserver", "src/rpc/server.ts"),
+    };
+    this.lockServer = new RpcServer({
+      ...shared,
+      name: "virtlockd",
+      programs: [lockProgram({ table: this.table, reaper: this.reaper, observer: this.#observer })],
+      limits: { maxClients: settings.maxClients, maxAnonymousClients: settings.maxClients },
+    });
+    this.adminServer = new RpcServer({
+      ...shared,
+      name: "admin",
+      programs: [],
+      limits: { maxClients: settings.adminMaxClients, maxAnonymousClients: settings.adminMaxClients },
+    });
+    this.idleTimer = new IdleTimer(
+      loop,
+      parts.idleTimeout,
+      () => this.clientCount === 0 && this.table.resourceCount === 0,
+      () => {
+        this.log.info(`No client and no lock for ${this.idleTimer.seconds} s: stopping`);
+        this.shutdown();
+      },
+    );
+  }
+
+  /** The two servers, in the order of the admin protocol. */
+  get servers(): readonly RpcServer[] {
+    return [this.lockServer, this.adminServer];
+  }
+
+  /** Clients of both servers. */
+  get clientCount(): number {
+    return this.lockServer.clients.size + this.adminServer.clients.size;
+  }
+
+  /** Serves until {@link shutdown}. */
+  run(): void {
+    for (const server of this.servers) server.startAccepting();
+    this.idleTimer.check();
+    this.loop.run();
+  }
+
+  /** Stops accepting, lets what is in service finish, then makes {@link run} return. */
+  shutdown(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    for (const server of this.servers) server.stopAccepting();
+    this.#finish();
+  }
+
+  /** Waits for requests in service: each has a time limit of its own. */
+  #finish(): void {
+    const busy = this.servers.some((server) => [...server.clients.values()].some((client) => client.running));
+    if (busy) this.loop.after(10, () => this.#finish());
+    else this.loop.stop();
+  }
+}

@@ -1,0 +1,48 @@
+import type { EventLoop, Timer } from "../event/event_loop.ts";
+
+/** Calls back when the daemon has had neither a client nor a lock for a time (-t). Locks count: their guests run on. */
+export class IdleTimer {
+  readonly #loop: EventLoop;
+  readonly #idle: () => boolean;
+  readonly #expired: () => void;
+  #seconds: number;
+  #timer: Timer | undefined;
+
+  /**
+   * @param seconds 0: never
+   * @param idle whether there is neither client nor lock now
+   */
+  constructor(loop: EventLoop, seconds: number, idle: () => boolean, expired: () => void) {
+    this.#loop = loop;
+    this.#seconds = seconds;
+    this.#idle = idle;
+    this.#expired = expired;
+  }
+
+  /** The limit in seconds, 0 when there is none. */
+  get seconds(): number {
+    return this.#seconds;
+  }
+
+  /** Changes the limit (SET_DAEMON_TIMEOUT); counting starts anew. */
+  set seconds(seconds: number) {
+    this.#seconds = seconds;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.check();
+  }
+
+  /** Something came or went: start or stop counting. */
+  check(): void {
+    if (this.#seconds === 0) return;
+    if (!this.#idle()) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+    } else if (this.#timer === undefined) {
+      this.#timer = this.#loop.after(this.#seconds * 1000, () => {
+        this.#timer = undefined;
+        if (this.#idle()) this.#expired();
+      });
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/** Exit codes of a failed start. behaviour.md, Command line. */
+export const ExitCode = {
+  OK: 0,
+  USAGE: 1,
+  RUN_DIRECTORY: 2,
+  INITIALISATION: 3,
+  SOCKETS: 6,
+  EXEC: 9,
+} as const;
+
+/** The daemon cannot start; the message is for the administrator. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly code: number;
+
+  /** @param code one of {@link ExitCode} */
+  constructor(code: number, message: string, options?: { cause: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,104 @@
+import { parseFilters } from "./filters.ts";
+import { DEFAULT_LEVEL, INFO, levelOfNumber, type LogLevel, parseLevelSetting } from "./levels.ts";
+import { LogConfigError } from "./log_config_error.ts";
+import { formatOutput, type OutputSpec, parseOutputs } from "./outputs.ts";
+
+/** Everything that decides where log messages go. */
+export interface LoggingSources {
+  /** --verbose was given. */
+  readonly verbose: boolean;
+  /** LIBVIRT_DEBUG, LIBVIRT_LOG_FILTERS and LIBVIRT_LOG_OUTPUTS are read; an empty one counts as unset. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Keys of the configuration file. */
+  readonly settings: {
+    readonly log_level?: number | undefined;
+    readonly log_filters?: string | undefined;
+    readonly log_outputs?: string | undefined;
+  };
+  /** --daemon was given. */
+  readonly daemonMode: boolean;
+  readonly stdinIsTerminal: boolean;
+  /** Whether journald's socket is there. */
+  readonly journaldPresent: boolean;
+  /** Absolute path of the default log file. */
+  readonly logFile: string;
+}
+
+/** What the log system is to do. Filters and outputs are valid texts. */
+export interface LoggingSettings {
+  readonly level: LogLevel;
+  readonly filters: string;
+  readonly outputs: string;
+  /** The output that counts when an administrator clears the list. */
+  readonly defaultOutputs: string;
+}
+
+/**
+ * Decides level, filters and outputs: the environment goes before the file, --verbose lowers the level to 2, and an output
+ * that nobody named depends on how the daemon was started (behaviour.md, Logging).
+ *
+ * @throws LogConfigError naming the variable or the key, and what is wrong with its value
+ */
+export function resolveLogging(sources: LoggingSources): LoggingSettings {
+  const { env, settings, verbose } = sources;
+  const configured = levelFrom(env["LIBVIRT_DEBUG"], settings.log_level);
+  const level = verbose && configured > INFO ? INFO : configured;
+  const filters = firstText(
+    ["LIBVIRT_LOG_FILTERS", env["LIBVIRT_LOG_FILTERS"]],
+    ["log_filters", settings.log_filters],
+  );
+  const outputs = firstText(
+    ["LIBVIRT_LOG_OUTPUTS", env["LIBVIRT_LOG_OUTPUTS"]],
+    ["log_outputs", settings.log_outputs],
+  );
+  const defaultOutputs = formatOutput(defaultOutput(sources, level));
+  valid(filters.name, () => parseFilters(filters.text));
+  const named = valid(outputs.name, () => parseOutputs(outputs.text));
+  return {
+    level,
+    filters: filters.text,
+    outputs: named.length === 0 ? defaultOutputs : outputs.text,
+    defaultOutputs,
+  };
+}
+
+function levelFrom(variable: string | undefined, key: number | undefined): LogLevel {
+  if (variable !== undefined && variable !== "") {
+    const level = parseLevelSetting(variable);
+    if (level !== undefined) return level;
+    throw new LogConfigError(
+      `Invalid LIBVIRT_DEBUG: got '${variable}', want 1 to 4 or debug, info, warning, error`,
+    );
+  }
+  if (key === undefined) return DEFAULT_LEVEL;
+  const level = levelOfNumber(key);
+  if (level === undefined) throw new LogConfigError(`Invalid log_level: got ${key}, want 1 to 4`);
+  return level;
+}
+
+function firstText(
+  variable: readonly [name: string, text: string | undefined],
+  key: readonly [name: string, text: string | undefined],
+): { name: string; text: string } {
+  const [name, text] = variable[1] === undefined || variable[1] === "" ? key : variable;
+  return { name, text: text ?? "" };
+}
+
+/** The result of a parser; its error then says where the text came from. */
+function valid<T>(name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof LogConfigError) throw new LogConfigError(`Invalid ${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+function defaultOutput(sources: LoggingSources, level: LogLevel): OutputSpec {
+  const { daemonMode, journaldPresent, stdinIsTerminal, logFile } = sources;
+  if (journaldPresent && (daemonMode || !stdinIsTerminal)) {
+    // Debug messages would push everything else out of the journal.
+    return { kind: "journald", level: level < INFO ? INFO : level };
+  }
+  return daemonMode ? { kind: "file", level, path: logFile } : { kind: "stderr", level };
+}

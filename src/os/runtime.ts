@@ -1,0 +1,38 @@
+// What only the JavaScript runtime knows of this process. The runtime may change one day: keep this small.
+import { fileURLToPath } from "node:url";
+
+/** How this program was started. */
+export interface RuntimeFacts {
+  /** Command line arguments after the program's own name. */
+  readonly args: readonly string[];
+  /** Executable of the runtime. */
+  readonly runtimePath: string;
+  /** Whether the program is embedded in the runtime's executable (deno compile). */
+  readonly standalone: boolean;
+  /** File of the main module. */
+  readonly mainFile: string;
+}
+
+/** Facts of this process. Asked once at start: afterwards the executable may have been replaced on disk. */
+export function runtimeFacts(): RuntimeFacts {
+  return {
+    args: Deno.args,
+    runtimePath: Deno.execPath(),
+    standalone: Deno.build.standalone,
+    mainFile: fileURLToPath(Deno.mainModule),
+  };
+}
+
+/** Ends the process. */
+export function exitProcess(code: number): never {
+  Deno.exit(code);
+}
+
+/**
+ * Gives up what a lock daemon never needs: network addresses, child processes by the runtime's own means, environment changes.
+ *
+ * FFI remains and is as powerful as the process itself: this guards against mistakes, not against an intruder.
+ */
+export function dropPermissions(): void {
+  for (const name of ["net", "run", "write", "sys"] as const) Deno.permissions.revokeSync({ name });
+}

@@ -1,0 +1,478 @@
+import type { EventLoop } from "../event/event_loop.ts";
+import { EPOLLIN, EPOLLOUT } from "../os/constants.ts";
+import { EAGAIN } from "../os/errno.ts";
+import {
+  emptyHeader,
+  finishFrame,
+  FRAME_MIN,
+  type Header,
+  MessageStatus,
+  MessageType,
+  readHeader,
+  writeHeader,
+} from "../wire/frame.ts";
+import { encodeRpcFailure, ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
+import { isPing, writePong } from "../wire/keepalive.ts";
+import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
+import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
+import { frameTotal } from "./frame_total.ts";
+import { InputBuffer } from "./input_buffer.ts";
+import type { Peer, Program, ProgramConnection, Reply } from "./program.ts";
+
+/**
+ * Bytes taken from a socket at once. Small, so that a client that pipelines thousands of requests gets a dozen of them
+ * served in its turn, and the others are not kept waiting.
+ */
+const READ_SIZE = 512;
+/** Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the kernel. */
+const READ_AHEAD = 65536;
+
+/** What was served, for metrics. */
+export interface ServedObserver {
+  /** @param code 0 for success, else the libvirt error code; `milliseconds` from dispatch to reply. */
+  served(program: string, procedure: string, code: number, milliseconds: number): void;
+}
+
+/**
+ * Makes what a request did durable before its reply is sent.
+ *
+ * `settle` returns true when it is durable now; else it calls `resume` once it is.
+ */
+export interface Durability {
+  settle(connection: Connection, resume: () => void): boolean;
+  /** Bytes of this client that were received but not served have changed. */
+  inputChanged(connection: Connection): void;
+  /** Bytes of this client that were not sent have changed. */
+  outputChanged(connection: Connection): void;
+}
+
+/** What all connections of a server share. */
+export interface ConnectionParts {
+  readonly loop: EventLoop;
+  readonly exchange: Exchange;
+  readonly programs: readonly Program[];
+  readonly observer: ServedObserver;
+  readonly durability: Durability;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+  /** The connection has ended: its descriptor may be closed now. */
+  readonly ended: (connection: Connection, reason: string) => void;
+  /** An unforeseen exception in a procedure: logged, answered as an internal error. */
+  readonly crashed: (connection: Connection, error: unknown) => void;
+}
+
+/** A request between dispatch and the last byte of its reply. */
+type Service =
+  | { kind: "idle" }
+  /** Running. `frame` is kept once the procedure has returned without a reply, so that a restart can serve it again. */
+  | { kind: "running"; reply: PendingReply; frame: Uint8Array | undefined }
+  /** Answered, but what it did is not durable yet. */
+  | { kind: "settling"; bytes: Uint8Array; close: boolean }
+  /** Answered; the client does not read. */
+  | { kind: "writing"; rest: Uint8Array; close: boolean };
+
+/**
+ * One client: its bytes in and out, one request in service at a time, order kept. protocol.md, Framing.
+ *
+ * Memory is bounded whatever a client does: nothing is read while it does not read its replies.
+ */
+export class Connection {
+  readonly fd: number;
+  readonly peer: Peer;
+  readonly #parts: ConnectionParts;
+  readonly #programs: ProgramConnection[];
+  readonly #header = emptyHeader();
+  readonly #reader = new XdrReader();
+  #input: InputBuffer | undefined;
+  /** Bytes at the start of the input that were looked through for keepalive messages while a request is in service. */
+  #scanned = 0;
+  #service: Service = { kind: "idle" };
+  #interest = 0;
+  #endOfInput = false;
+  #closed = false;
+
+  /**
+   * @param fd connected socket, non-blocking; stays the server's
+   * @param peer its other end
+   */
+  constructor(parts: ConnectionParts, fd: number, peer: Peer) {
+    this.#parts = parts;
+    this.fd = fd;
+    this.peer = peer;
+    this.#programs = parts.programs.map((program) => program.connect(peer));
+  }
+
+  /** Session of the program with this number; undefined when the server does not offer it. */
+  session(program: number): unknown {
+    const index = this.#parts.programs.findIndex((candidate) => candidate.number === program);
+    return this.#programs[index]?.session;
+  }
+
+  /** Begins to read. @throws SystemError when the kernel refuses to watch the socket */
+  start(): void {
+    this.#update();
+    if (this.#input !== undefined) this.#parts.loop.defer(() => this.#resume());
+  }
+
+  /** Whether a request is in service or its reply not wholly sent. */
+  get busy(): boolean {
+    return this.#service.kind !== "idle";
+  }
+
+  /** Whether a request is being worked on: it has not been answered, or what it did is not durable. */
+  get running(): boolean {
+    return this.#service.kind === "running" || this.#service.kind === "settling";
+  }
+
+  /** Whether it has ended. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Received bytes that a restarted daemon must serve (again): the request in service first. */
+  get unserved(): { bytes: Uint8Array; dropped: number } {
+    const waiting = this.#input?.bytes ?? new Uint8Array(0);
+    const dropped = this.#input?.dropped ?? 0;
+    if (this.#service.kind !== "running" || this.#service.frame === undefined) {
+      return { bytes: waiting, dropped };
+    }
+    const { frame } = this.#service;
+    const all = new Uint8Array(frame.length + waiting.length);
+    all.set(frame);
+    all.set(waiting, frame.length);
+    return { bytes: all, dropped };
+  }
+
+  /** Reply bytes that were not sent yet. */
+  get unsent(): Uint8Array {
+    if (this.#service.kind === "settling") return this.#service.bytes;
+    return this.#service.kind === "writing" ? this.#service.rest : new Uint8Array(0);
+  }
+
+  /** Puts back what an earlier image of the daemon had received and not served, and not sent. Before {@link start}. */
+  restore(unserved: { bytes: Uint8Array; dropped: number }, unsent: Uint8Array): void {
+    if (unserved.bytes.length + unserved.dropped > 0) {
+      this.#input = InputBuffer.restored(unserved.bytes, unserved.dropped);
+    }
+    if (unsent.length > 0) this.#service = { kind: "writing", rest: unsent.slice(), close: false };
+  }
+
+  /** Ends the connection at once: nothing more is sent. Harmless when it has ended. */
+  end(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#interest !== 0) this.#parts.loop.remove(this.fd);
+    this.#interest = 0;
+    this.#input = undefined;
+    this.#service = { kind: "idle" };
+    for (const program of this.#programs) program.disconnect();
+    this.#parts.ended(this, reason);
+  }
+
+  #onEvents(events: number): void {
+    if (this.#service.kind === "writing") {
+      this.#flush(this.#service.rest, this.#service.close);
+      if (this.#closed || this.busy) return;
+      this.#resume();
+    } else if ((events & ~EPOLLOUT) !== 0) {
+      this.#read();
+    }
+  }
+
+  #read(): void {
+    const input = this.#input;
+    const { exchange } = this.#parts;
+    const received = exchange.receive(this.fd, input === undefined ? READ_SIZE : this.#wanted(input));
+    if (received < 0) {
+      if (received !== -EAGAIN) this.end(`receive failed: errno ${-received}`);
+      return;
+    }
+    if (received === 0) {
+      this.#endOfInput = true;
+      return this.#settleInput();
+    }
+    if (input !== undefined) {
+      input.append(exchange.input.subarray(0, received), this.busy ? Infinity : this.#keep(input));
+      return this.#resume();
+    }
+    const used = this.#serve(exchange.input, received, 0);
+    if (this.#closed) return;
+    if (used < received) {
+      this.#input = new InputBuffer();
+      this.#input.append(exchange.input.subarray(used, received));
+      this.#scanned = 0;
+      if (this.busy) this.#answerPings();
+      this.#parts.durability.inputChanged(this);
+    }
+    if (used < received || this.busy) this.#settleInput();
+  }
+
+  /** Serves what waits in the input buffer, as far as it goes. */
+  #resume(): void {
+    if (this.#closed) return;
+    const input = this.#input;
+    if (input !== undefined) {
+      if (!this.busy) {
+        const used = this.#serve(input.bytes, input.length, input.dropped);
+        if (this.#closed) return;
+        if (used > 0) {
+          input.consume(used);
+          this.#scanned = 0;
+        }
+      }
+      if (this.busy) this.#answerPings();
+      if (input.empty) this.#input = undefined;
+      this.#parts.durability.inputChanged(this);
+    }
+    this.#settleInput();
+  }
+
+  /** After the input was looked at: end if there is nothing to come, else wait for the right events. */
+  #settleInput(): void {
+    if (this.#closed) return;
+    // Requests that came before the end of input are served; half a message is not.
+    if (this.#endOfInput && !this.busy) return this.end("end of stream");
+    this.#update();
+  }
+
+  #update(): void {
+    const writing = this.#service.kind === "writing";
+    const full = this.busy && this.#input !== undefined && this.#input.length >= READ_AHEAD;
+    const reading = !this.#endOfInput && !writing && !full;
+    const wanted = (reading ? EPOLLIN : 0) | (writing ? EPOLLOUT : 0);
+    if (wanted === this.#interest) return;
+    // A descriptor with nothing to wait for is taken out: a hang-up would be reported over and over.
+    if (wanted === 0) this.#parts.loop.remove(this.fd);
+    else if (this.#interest === 0) this.#parts.loop.add(this.fd, wanted, (events) => this.#onEvents(events));
+    else this.#parts.loop.modify(this.fd, wanted);
+    this.#interest = wanted;
+  }
+
+  /** How many bytes to read on top of a buffer: exactly the rest of its first message, if that is incomplete. */
+  #wanted(input: InputBuffer): number {
+    if (this.busy) return READ_SIZE;
+    const total = frameTotal(input.bytes, 0, input.length);
+    const have = input.length + input.dropped;
+    if (total > have) return Math.min(total - have, INPUT_SIZE);
+    return total === 0 ? Math.max(1, FRAME_MIN + 4 - have) : READ_SIZE;
+  }
+
+  /** How much of the first message in a buffer is worth keeping. */
+  #keep(input: InputBuffer): number {
+    if (input.length < FRAME_MIN) return Infinity;
+    readHeader(input.bytes, 0, this.#header);
+    const number = this.#header.program;
+    const program = this.#parts.programs.find((candidate) => candidate.number === number);
+    return FRAME_MIN + 4 + (program?.maxPayload ?? 0);
+  }
+
+  /**
+   * Serves messages from the start of `bytes` until one is incomplete or in service.
+   *
+   * @param dropped bytes of the first message that were not kept
+   * @returns how many bytes were used up
+   */
+  #serve(bytes: Uint8Array, length: number, dropped: number): number {
+    let at = 0;
+    while (at < length && !this.#closed && !this.busy) {
+      const missing = at === 0 ? dropped : 0;
+      const total = frameTotal(bytes, at, length - at);
+      if (total < 0) {
+        this.end("malformed message length");
+        return length;
+      }
+      if (total === 0 || total > length - at + missing) break;
+      const kept = total - missing;
+      this.#message(bytes, at, kept);
+      at += kept;
+    }
+    return at;
+  }
+
+  #message(bytes: Uint8Array, at: number, kept: number): void {
+    const header = this.#header;
+    readHeader(bytes, at, header);
+    if (isPing(header)) return this.#pong();
+    const index = this.#parts.programs.findIndex((program) =>
+      program.number === header.program && program.version === header.version
+    );
+    const withFds = header.type === MessageType.CALL_WITH_FDS;
+    if (header.type !== MessageType.CALL && !(withFds && index >= 0)) return;
+    const program = this.#parts.programs[index];
+    const reply = new PendingReply(this, header, program, this.#parts.clock());
+    const service: Service = { kind: "running", reply, frame: undefined };
+    this.#service = service;
+    this.#dispatch(reply, index, bytes, at + FRAME_MIN + (withFds ? 4 : 0), at + kept);
+    // Still running: it waits for something. The bytes belong to the exchange, so they are copied.
+    if (this.#service === service) service.frame = bytes.slice(at, at + kept);
+  }
+
+  #dispatch(reply: PendingReply, index: number, bytes: Uint8Array, start: number, end: number): void {
+    const { header } = reply;
+    const connection = this.#programs[index];
+    if (connection === undefined) {
+      return reply.fail(
+        rpcError(ErrorDomain.RPC, `Cannot find program ${header.program} version ${header.version}`),
+      );
+    }
+    if (header.status !== MessageStatus.OK) {
+      return reply.fail(rpcError(ErrorDomain.RPC, `Unexpected message status ${header.status}`));
+    }
+    try {
+      this.#reader.reset(bytes, start, end);
+      if (!connection.call(header.procedure, this.#reader, reply)) {
+        reply.fail(rpcError(ErrorDomain.RPC, `unknown procedure: ${header.procedure}`));
+      }
+    } catch (error) {
+      if (error instanceof RpcFailure) return reply.fail(error);
+      if (error instanceof XdrError) {
+        return reply.fail(rpcError(ErrorDomain.RPC, "Unable to decode message payload"));
+      }
+      this.#parts.crashed(this, error);
+      if (!reply.given) reply.fail(rpcError(ErrorDomain.RPC, "The request failed unexpectedly; see the daemon's log"));
+    }
+  }
+
+  /** The request in service is answered. Called by its reply, once. */
+  answer(
+    reply: PendingReply,
+    code: number,
+    encode: ((writer: XdrWriter) => void) | undefined,
+    close: boolean,
+  ): void {
+    if (this.#closed || this.#service.kind !== "running" || this.#service.reply !== reply) return;
+    const later = this.#service.frame !== undefined;
+    const { header } = reply;
+    const { exchange, clock, observer, durability } = this.#parts;
+    if (reply.program !== undefined) {
+      const procedure = reply.program.procedureNames.get(header.procedure) ?? "unknown";
+      observer.served(reply.program.name, procedure, code, clock() - reply.started);
+    }
+    header.type = MessageType.REPLY;
+    header.status = code === 0 ? MessageStatus.OK : MessageStatus.ERROR;
+    let bytes: Uint8Array;
+    if (encode === undefined) {
+      writeHeader(exchange.output, 0, header, 0);
+      bytes = exchange.output.subarray(0, FRAME_MIN);
+    } else {
+      const writer = new XdrWriter();
+      const start = writer.reserve(FRAME_MIN);
+      encode(writer);
+      finishFrame(writer, start, header);
+      bytes = writer.bytes;
+    }
+    this.#service = { kind: "settling", bytes, close };
+    const proceed = () => {
+      if (this.#closed) return;
+      this.#flush(bytes, close);
+      if (!this.#closed && !this.busy) this.#resume();
+      else this.#settleInput();
+    };
+    if (!durability.settle(this, proceed)) {
+      // The exchange serves others meanwhile.
+      this.#service = { kind: "settling", bytes: bytes.slice(), close };
+      return;
+    }
+    if (later) return proceed();
+    this.#flush(bytes, close);
+  }
+
+  #flush(bytes: Uint8Array, close: boolean): void {
+    const { exchange } = this.#parts;
+    let sent = 0;
+    while (sent < bytes.length) {
+      const chunk = Math.min(OUTPUT_SIZE, bytes.length - sent);
+      if (bytes.buffer !== exchange.output.buffer) exchange.output.set(bytes.subarray(sent, sent + chunk));
+      const taken = exchange.send(this.fd, chunk);
+      if (taken === -EAGAIN) break;
+      if (taken < 0) return this.end(`send failed: errno ${-taken}`);
+      sent += taken;
+      if (taken < chunk && bytes.buffer === exchange.output.buffer) break;
+    }
+    if (sent < bytes.length) {
+      this.#service = { kind: "writing", rest: bytes.slice(sent), close };
+      this.#parts.durability.outputChanged(this);
+      return this.#update();
+    }
+    const waited = this.#service.kind === "writing";
+    this.#service = { kind: "idle" };
+    if (waited) this.#parts.durability.outputChanged(this);
+    if (close) this.end("closed on request");
+  }
+
+  /** While a request is in service, keepalive messages behind it are answered and taken out of the queue. */
+  #answerPings(): void {
+    const input = this.#input;
+    if (input === undefined || input.dropped > 0) return;
+    while (!this.#closed && this.#scanned < input.length) {
+      const bytes = input.bytes;
+      const total = frameTotal(bytes, this.#scanned, input.length - this.#scanned);
+      if (total <= 0 || total > input.length - this.#scanned) return;
+      readHeader(bytes, this.#scanned, this.#header);
+      if (!isPing(this.#header)) {
+        this.#scanned += total;
+        continue;
+      }
+      if (this.#service.kind === "writing") return;
+      input.remove(this.#scanned, total);
+      this.#pong();
+    }
+  }
+
+  /** Answers a keepalive message, also while a request is in service. */
+  #pong(): void {
+    const { exchange } = this.#parts;
+    const length = writePong(exchange.output, 0);
+    const service = this.#service;
+    const taken = exchange.send(this.fd, length);
+    if (taken === length) return;
+    if (taken < 0 && taken !== -EAGAIN) return this.end(`send failed: errno ${-taken}`);
+    // A peer that does not read is not alive: only a pong begun must be finished, or the stream would be broken.
+    if (taken <= 0) return;
+    if (service.kind === "idle") {
+      this.#service = { kind: "writing", rest: exchange.output.slice(taken, length), close: false };
+      this.#update();
+    } else {
+      this.end("the client does not read");
+    }
+  }
+}
+
+/** The reply to one request. */
+export class PendingReply implements Reply {
+  readonly header: Header;
+  readonly program: Program | undefined;
+  readonly started: number;
+  readonly #connection: Connection;
+  #given = false;
+
+  constructor(connection: Connection, header: Header, program: Program | undefined, started: number) {
+    this.#connection = connection;
+    this.header = { ...header };
+    this.program = program;
+    this.started = started;
+  }
+
+  /** Whether it was answered. */
+  get given(): boolean {
+    return this.#given;
+  }
+
+  ok(encode?: (writer: XdrWriter) => void): void {
+    this.#give(0, encode, false);
+  }
+
+  okAndClose(): void {
+    this.#give(0, undefined, true);
+  }
+
+  fail(failure: RpcFailure): void {
+    this.#give(failure.code, (writer) => encodeRpcFailure(writer, failure), false);
+  }
+
+  #give(code: number, encode: ((writer: XdrWriter) => void) | undefined, close: boolean): void {
+    if (this.#given) throw new Error(`Reply to procedure ${this.header.procedure}: it was answered before`);
+    this.#given = true;
+    this.#connection.answer(this, code, encode, close);
+  }
+}

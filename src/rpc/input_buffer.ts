@@ -1,0 +1,77 @@
+const FIRST_CAPACITY = 512;
+
+/**
+ * Bytes of one client that were received but not served: the rest of a message that has not come whole, or messages behind
+ * one that is still in service.
+ *
+ * Always begins at a message boundary. Of a message longer than any procedure needs only the beginning is kept; the rest is
+ * counted, so that 1,000 clients with 32 MiB messages cost 1,000 times a small prefix.
+ */
+export class InputBuffer {
+  #bytes = new Uint8Array(FIRST_CAPACITY);
+  #length = 0;
+  #dropped = 0;
+
+  /** The kept bytes. A view: valid until the next change. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** How many bytes are kept. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** How many bytes of the first message were dropped behind the kept ones. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Whether nothing is waiting. */
+  get empty(): boolean {
+    return this.#length === 0 && this.#dropped === 0;
+  }
+
+  /**
+   * Adds received bytes.
+   *
+   * @param keep most bytes to hold; what goes beyond is counted and dropped
+   */
+  append(chunk: Uint8Array, keep = Infinity): void {
+    const kept = Math.max(0, Math.min(chunk.length, keep - this.#length));
+    if (this.#length + kept > this.#bytes.length) {
+      let capacity = this.#bytes.length;
+      while (capacity < this.#length + kept) capacity *= 2;
+      const larger = new Uint8Array(capacity);
+      larger.set(this.bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(chunk.subarray(0, kept), this.#length);
+    this.#length += kept;
+    this.#dropped += chunk.length - kept;
+  }
+
+  /** Takes the first `count` bytes, and what was dropped behind them, away. */
+  consume(count: number): void {
+    this.#bytes.copyWithin(0, count, this.#length);
+    this.#length -= count;
+    this.#dropped = 0;
+    if (this.#length === 0 && this.#bytes.length > FIRST_CAPACITY) {
+      this.#bytes = new Uint8Array(FIRST_CAPACITY);
+    }
+  }
+
+  /** Takes `count` bytes at `at` out of the middle. */
+  remove(at: number, count: number): void {
+    this.#bytes.copyWithin(at, at + count, this.#length);
+    this.#length -= count;
+  }
+
+  /** Puts back what an earlier image of the daemon kept. */
+  static restored(bytes: Uint8Array, dropped: number): InputBuffer {
+    const buffer = new InputBuffer();
+    buffer.append(bytes);
+    buffer.#dropped = dropped;
+    return buffer;
+  }
+}
