@@ -14,6 +14,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -148,7 +149,8 @@ function buildDeb(args: readonly string[]): string {
   for (const entry of entries(payload)) install(work, entry);
   writeControl(work, version, architecture);
   const file = join(output, `deno-virtlockd_${version}_${architecture}.deb`);
-  run("dpkg-deb", ["--root-owner-group", "-Zzstd", "--build", work, file]);
+  run("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", work, file]);
+  rmSync(work, { recursive: true });
   return file;
 }
 

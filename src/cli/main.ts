@@ -5,6 +5,7 @@ import { usageHint, usageText } from "../config/usage.ts";
 import { UsageError } from "../config/usage_error.ts";
 import { runDaemon } from "../daemon/run.ts";
 import { StartError } from "../daemon/start_error.ts";
+import { runInternal } from "./internal.ts";
 import { linuxSys } from "../os/linux.ts";
 import { exitProcess, runtimeFacts } from "../os/runtime.ts";
 
@@ -25,6 +26,9 @@ export function main(): void {
       case "version":
         console.log(`${NAME} (deno-virtlockd) ${VERSION}`);
         return;
+      case "internal":
+        exitProcess(runInternal(sys, invocation.name, invocation.args));
+        break;
       case "daemon":
         exitProcess(runDaemon(sys, facts, invocation.options));
     }

@@ -1,5 +1,5 @@
-// Where a package puts things. The build rewrites these values from the environment variables VIRTLOCKD_SYSCONFDIR,
-// VIRTLOCKD_RUNSTATEDIR, VIRTLOCKD_LOCALSTATEDIR and VIRTLOCKD_VERSION.
+// Where a package puts things. The build rewrites these values from the environment variables
+// VIRTLOCKD_SYSCONFDIR, VIRTLOCKD_RUNSTATEDIR, VIRTLOCKD_LOCALSTATEDIR and VIRTLOCKD_VERSION.
 
 /** Directory of configuration, above `libvirt/`. */
 export const SYSCONFDIR: string = "/etc";

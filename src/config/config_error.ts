@@ -1,6 +1,6 @@
 /**
- * A setting cannot be used: the configuration file is malformed, a value has the wrong type or is out of range, or an
- * environment variable has a value that means nothing.
+ * A setting cannot be used: the configuration file is malformed, a value has the wrong type or is out of
+ * range, or an environment variable has a value that means nothing.
  *
  * The message is one line, `PLACE: expected X, got Y`.
  */
@@ -15,6 +15,8 @@ export class ConfigError extends Error {
   readonly got: string;
 
   /**
+   * Makes the message of its parts.
+   *
    * @param place `FILE:LINE`, or the name of an environment variable
    * @param expected what would have been right
    * @param got what was there instead, quoted already

@@ -9,7 +9,9 @@ export type ConfigValue =
 
 /** One `key = value` statement. */
 export interface ConfigEntry {
+  /** The key, known or not. */
   readonly key: string;
+  /** The value, of whatever type. */
   readonly value: ConfigValue;
   /** `FILE:LINE` of the key, lines counted from 1. */
   readonly place: string;
@@ -29,17 +31,18 @@ const LINE_ENDS = /\r\n|\r|\n/g;
 const WORD = /[^ \t\r\n;#,=[\]]+|./uy;
 
 /**
- * Parses libvirt's configuration format: `key = value` statements, ended by a line end or `;`; strings in `"`, `'` or,
- * over several lines, `"""`, none with escapes; integers; lists, which may span lines and end in a comma; comments from
- * `#` to the end of the line.
+ * Parses libvirt's configuration format: `key = value` statements, ended by a line end or `;`; strings in
+ * `"`, `'` or, over several lines, `"""`, none with escapes; integers; lists, which may span lines and end
+ * in a comma; comments from `#` to the end of the line.
  *
- * A key that is there twice gives two entries. Comments and line ends are also taken inside lists, where libvirt's own
- * parser refuses comments; every file that it takes is taken here.
+ * A key that is there twice gives two entries. Comments and line ends are also taken inside lists, where
+ * libvirt's own parser refuses comments; every file that it takes is taken here.
  *
  * @param text the file's content
  * @param fileName how error messages name the file
  * @returns the statements in the file's order
- * @throws ConfigError with file and line where the text is malformed (source: behaviour.md, Configuration file)
+ * @throws ConfigError with file and line where the text is malformed (source: behaviour.md, Configuration
+ *   file)
  */
 export function parseConfigFile(text: string, fileName: string): ConfigEntry[] {
   return new Parser(text, fileName).statements();

@@ -53,8 +53,9 @@ interface OptionToken {
 }
 
 /**
- * Understands the command line. A command must be the first argument; all that follows is its own. Options are taken in
- * order, as getopt does: `--help` and `--version` end it, of an option given twice the last one counts.
+ * Understands the command line. A command must be the first argument; all that follows is its own. Options
+ * are taken in order, as getopt does: `--help` and `--version` end it, of an option given twice the last one
+ * counts.
  *
  * @param args the arguments after the program's name
  * @throws UsageError for an unknown option or command, a missing or wrong value, or a stray argument (source:

@@ -10,6 +10,7 @@ export interface Paths {
   readonly socket: string;
   /** Socket of the admin program. */
   readonly adminSocket: string;
+  /** PID file, locked while the daemon lives. */
   readonly pidFile: string;
   /** State handed over at re-exec. */
   readonly restartState: string;
@@ -36,8 +37,8 @@ export interface PathsRequest {
 /**
  * Where the daemon's files are by default (source: behaviour.md, Files).
  *
- * @throws ConfigError naming the variables when a session has neither HOME nor the XDG variable, or naming the one
- *   that is not an absolute path
+ * @throws ConfigError naming the variables when a session has neither HOME nor the XDG variable, or naming
+ *   the one that is not an absolute path
  */
 export function defaultPaths(request: PathsRequest): Paths {
   return request.uid === 0 ? hostPaths(request.prefix ?? "") : sessionPaths(request);

@@ -12,7 +12,10 @@ export interface Sourced<T> {
   readonly origin: string;
 }
 
-/** What the configuration file sets. A log key that is not set is undefined, so that other sources can fill it. */
+/**
+ * What the configuration file sets. A log key that is not set is undefined, so that other sources can fill
+ * it.
+ */
 export interface Settings {
   /** The lowest level that is logged. */
   readonly logLevel: Sourced<LogLevel> | undefined;
@@ -64,8 +67,8 @@ const KEYS = new Map<string, (entry: ConfigEntry) => Partial<Settings>>([
 export const SETTING_KEYS: readonly string[] = [...KEYS.keys()];
 
 /**
- * Reads the settings out of a parsed configuration file. Of a key that is there twice the last one counts; that and an
- * unknown key give a warning.
+ * Reads the settings out of a parsed configuration file. Of a key that is there twice the last one counts;
+ * that and an unknown key give a warning.
  *
  * @param entries what {@link parseConfigFile} returned
  * @throws ConfigError with file and line for a value of the wrong type or out of range
@@ -84,11 +87,14 @@ export function loadSettings(entries: readonly ConfigEntry[]): LoadedSettings {
       continue;
     }
     const earlier = seen.get(entry.key);
+    // A wrong value is an error wherever it stands.
+    const setting = read(entry);
     if (earlier !== undefined) {
-      warnings.push(`${entry.place}: key "${entry.key}" replaces the value set at ${earlier.place}`);
+      warnings.push(`${entry.place}: key "${entry.key}" ignored, it was set at ${earlier.place}`);
+      continue;
     }
     seen.set(entry.key, entry);
-    settings = { ...settings, ...read(entry) };
+    settings = { ...settings, ...setting };
   }
   return { settings, warnings };
 }

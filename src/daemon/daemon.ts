@@ -7,13 +7,20 @@ import { getLog, type Log } from "../log/log.ts";
 import type { LogSystem } from "../log/log_system.ts";
 import { DescriptorLedger } from "../os/ledger.ts";
 import type { Sys } from "../os/sys.ts";
+import { adminProgram } from "../programs/admin_program.ts";
 import { lockProgram } from "../programs/lock_program.ts";
+import type { Section } from "../programs/status_document.ts";
+import { statusProgram } from "../programs/status_program.ts";
 import { Exchange, EXCHANGE_SIZE } from "../rpc/exchange.ts";
+import type { Program } from "../rpc/program.ts";
 import { RpcServer } from "../rpc/server.ts";
 import type { Durability } from "../rpc/connection.ts";
+import { VERSION } from "../config/build_config.ts";
 import type { Settings } from "../config/settings.ts";
 import { eventLog } from "./event_log.ts";
 import { IdleTimer } from "./idle_timer.ts";
+import { Introspection } from "./introspection.ts";
+import { Metrics } from "./metrics.ts";
 import { combineObservers, type DaemonObserver } from "./observers.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
@@ -27,6 +34,8 @@ export interface DaemonParts {
   readonly settings: Settings;
   /** Seconds without client and lock after which the daemon stops; 0: never. */
   readonly idleTimeout: number;
+  /** Told when the number of clients or locks may have changed. */
+  readonly changed: () => void;
 }
 
 /** Replies need not wait: nothing outlives this process. */
@@ -50,9 +59,13 @@ export class Daemon {
   readonly lockServer: RpcServer;
   readonly adminServer: RpcServer;
   readonly idleTimer: IdleTimer;
+  readonly metrics: Metrics;
+  /** State of the parts that not every daemon has, by name, for `virtlockd status`. */
+  readonly sections = new Map<string, () => Section>();
   readonly log: Log = getLog("locking.lock_daemon", "src/daemon/daemon.ts");
   readonly #observer: DaemonObserver;
   #ending = false;
+  #preserving = false;
 
   /** @throws StartError when the kernel gives no memory */
   constructor(parts: DaemonParts) {
@@ -63,9 +76,14 @@ export class Daemon {
     this.logs = parts.logs;
     const now = () => Date.now();
     const clock = () => performance.now();
-    const check = () => this.idleTimer.check();
+    const check = () => {
+      this.idleTimer.check();
+      parts.changed();
+    };
+    this.metrics = new Metrics(now());
     this.#observer = combineObservers([
       eventLog(),
+      this.metrics,
       { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
     ]);
     this.guard = new PosixGuard(ledger);
@@ -103,7 +121,7 @@ export class Daemon {
     this.adminServer = new RpcServer({
       ...shared,
       name: "admin",
-      programs: [],
+      programs: this.#adminPrograms(),
       limits: { maxClients: settings.adminMaxClients, maxAnonymousClients: settings.adminMaxClients },
     });
     this.idleTimer = new IdleTimer(
@@ -127,19 +145,66 @@ export class Daemon {
     return this.lockServer.clients.size + this.adminServer.clients.size;
   }
 
-  /** Serves until {@link shutdown}. */
-  run(): void {
+  /** Begins to serve: {@link run} does it. */
+  start(): void {
     for (const server of this.servers) server.startAccepting();
     this.idleTimer.check();
+  }
+
+  /** Serves until {@link shutdown}. */
+  run(): void {
     this.loop.run();
   }
 
+  /** Whether {@link shutdown} was asked to keep the state for the next start. */
+  get preserving(): boolean {
+    return this.#preserving;
+  }
+
   /** Stops accepting, lets what is in service finish, then makes {@link run} return. */
-  shutdown(): void {
+  shutdown(preserve = false): void {
     if (this.#ending) return;
     this.#ending = true;
+    this.#preserving = preserve;
     for (const server of this.servers) server.stopAccepting();
     this.#finish();
+  }
+
+  #adminPrograms(): Program[] {
+    const { sys, table, logs, metrics } = this;
+    const servers = () => this.servers;
+    const introspection = new Introspection({
+      sys,
+      version: VERSION,
+      ledger: this.ledger,
+      table,
+      reaper: this.reaper,
+      servers,
+      logs,
+      metrics,
+      idleTimeout: () => this.idleTimer.seconds,
+      sections: () => Object.fromEntries([...this.sections].map(([name, state]) => [name, state()])),
+      now: () => Date.now(),
+    });
+    const administered = {
+      servers,
+      logs,
+      setIdleTimeout: (seconds: number) => {
+        this.idleTimer.seconds = seconds;
+      },
+      shutdown: (preserve: boolean) => this.shutdown(preserve),
+      userName: (uid: number) => sys.userName(uid),
+      groupName: (gid: number) => sys.groupName(gid),
+    };
+    return [
+      adminProgram(administered, VERSION),
+      statusProgram({
+        table,
+        servers,
+        status: () => introspection.status(),
+        metrics: () => introspection.metrics(),
+      }),
+    ];
   }
 
   /** Waits for requests in service: each has a time limit of its own. */

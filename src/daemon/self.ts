@@ -72,3 +72,11 @@ export function readWhole(sys: Pick<FileSys, "open" | "read" | "close">, path: s
     sys.close(fd);
   }
 }
+
+/** A list of `NAME=value` as a lookup table. */
+export function environmentOf(entries: readonly string[]): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(entries.map((entry) => {
+    const at = entry.indexOf("=");
+    return [entry.slice(0, at), entry.slice(at + 1)];
+  }));
+}

@@ -8,6 +8,7 @@ import { decodeText, encodeTextInto } from "./text.ts";
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_STATX_DONT_SYNC = 0x4000;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_SIZE = 256;
 const FLOCK_SIZE = 32;
@@ -104,7 +105,8 @@ export function fileSys({ c, errno }: Libc): FileSys {
     stat: (path, into) => fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, 0, into) : -ENAMETOOLONG,
     lstat: (path, into) =>
       fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, AT_SYMLINK_NOFOLLOW, into) : -ENAMETOOLONG,
-    fstat: (fd, into) => status(fd, emptyPath, AT_EMPTY_PATH, into),
+    // What the kernel knows already: an open file on dead network storage must not stop the caller.
+    fstat: (fd, into) => status(fd, emptyPath, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, into),
     unlink: (path) => path1(path, (p) => c.unlink(p as Uint8Array<ArrayBuffer>)),
     rename(from, to) {
       if (!fill(to, secondPath)) return -ENAMETOOLONG;

@@ -80,6 +80,7 @@ export class RpcServer {
   readonly #listeners: Listener[] = [];
   readonly #clients = new Map<number, Connection>();
   readonly #peers = new WeakMap<Connection, SocketPeer>();
+  readonly #adopted: Connection[] = [];
   #nextClientId = 1;
   #accepting: "yes" | "full" | "no-descriptors" | "stopped" = "stopped";
   #retry: Timer | undefined;
@@ -136,6 +137,7 @@ export class RpcServer {
   startAccepting(): void {
     if (this.#accepting !== "stopped") return;
     this.#accepting = "full";
+    for (const connection of this.#adopted.splice(0)) connection.start();
     this.#reconsider();
   }
 
@@ -149,7 +151,11 @@ export class RpcServer {
     for (const connection of [...this.#clients.values()]) connection.end(reason);
   }
 
-  /** Takes over a client of an earlier image. @throws SystemError when its credentials cannot be read */
+  /**
+   * Takes over a client of an earlier image. It is served from {@link startAccepting} on.
+   *
+   * @throws SystemError when its credentials cannot be read
+   */
   adopt(client: InheritedClient): Connection {
     const { sys, ledger } = this.#parts;
     const credentials = readCredentials(sys, client.fd);
@@ -164,6 +170,7 @@ export class RpcServer {
     );
     const connection = this.#register(client.fd, peer);
     connection.restore(client.unserved, client.unsent);
+    this.#adopted.push(connection);
     this.nextClientId = client.id + 1;
     return connection;
   }

@@ -72,7 +72,8 @@ export function encodePage(writer: XdrWriter, { json, next }: Page): void {
 function writeBounded(writer: XdrWriter, text: string, limit: number, what: string): void {
   const start = writer.length;
   writer.string(text);
-  // The limits are multiples of four: padding never counts.
-  const written = writer.length - start - 4;
-  if (written > limit) throw new XdrError(`Cannot encode ${what}: ${written} bytes are not in 0..${limit}`);
+  // The limits are multiples of four, so padding never counts.
+  if (writer.length - start - 4 > limit) {
+    throw new XdrError(`Cannot encode ${what}: more than ${limit} bytes`);
+  }
 }

@@ -81,12 +81,12 @@ Deno.test("loadSettings() warns about an unknown key and names the nearest known
   ]);
 });
 
-Deno.test("loadSettings() lets the last of several values win and warns", () => {
+Deno.test("loadSettings() lets the first of several values win and warns", () => {
   const { settings, warnings } = load("max_clients = 5\nlog_level = 2\nmax_clients = 6\nmax_clients = 7");
-  assert.equal(settings.maxClients, 7);
+  assert.equal(settings.maxClients, 5);
   assert.deepEqual(warnings, [
-    'virtlockd.conf:3: key "max_clients" replaces the value set at virtlockd.conf:1',
-    'virtlockd.conf:4: key "max_clients" replaces the value set at virtlockd.conf:3',
+    'virtlockd.conf:3: key "max_clients" ignored, it was set at virtlockd.conf:1',
+    'virtlockd.conf:4: key "max_clients" ignored, it was set at virtlockd.conf:1',
   ]);
 });
 

@@ -1,0 +1,83 @@
+import { parseArgs } from "node:util";
+import { quote } from "../config/quote.ts";
+import { UsageError } from "../config/usage_error.ts";
+import type { Command } from "./command.ts";
+
+/** An option of a command. */
+export interface OptionSpec {
+  /** The long name without dashes. */
+  readonly name: string;
+  /** One letter. */
+  readonly short?: string;
+  /** What its value is, in capitals; an option without it takes none. */
+  readonly value?: string;
+  readonly summary: string;
+}
+
+/** Options that were given. */
+export interface Arguments {
+  /** Whether an option without a value was given. */
+  has(name: string): boolean;
+  /** The value of an option; of one given twice the last one. */
+  value(name: string): string | undefined;
+}
+
+const HELP: OptionSpec = { name: "help", short: "h", summary: "show this text and exit" };
+
+/**
+ * Understands a command's arguments.
+ *
+ * @returns "help" when that was asked for
+ * @throws UsageError naming the word that is wrong
+ */
+export function parseArguments(command: Command, args: readonly string[]): Arguments | "help" {
+  const specs = [...command.options, HELP];
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(
+      specs.map(({ name, short, value }) => [
+        name,
+        { type: value === undefined ? "boolean" : "string", ...short === undefined ? {} : { short } },
+      ]),
+    ),
+    // Not strict: its messages have several lines.
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const given = new Map<string, string>();
+  for (const token of tokens) {
+    if (token.kind === "positional") throw new UsageError(`Unexpected argument ${quote(token.value)}`);
+    if (token.kind === "option-terminator") continue;
+    const spec = specs.find(({ name }) => name === token.name);
+    if (spec === undefined) throw new UsageError(`Unknown option ${quote(token.rawName)}`);
+    if (spec === HELP) return "help";
+    const { value } = token;
+    if (spec.value === undefined && value !== undefined) {
+      throw new UsageError(`Option ${quote(token.rawName)} takes no value, got ${quote(value)}`);
+    }
+    if (spec.value !== undefined && (value === undefined || value === "")) {
+      throw new UsageError(`Option ${quote(token.rawName)} needs a value`);
+    }
+    given.set(spec.name, value ?? "");
+  }
+  return { has: (name) => given.has(name), value: (name) => given.get(name) };
+}
+
+/** What `--help` prints. Ends with a line end. */
+export function helpText({ name, purpose, options }: Command, programName: string): string {
+  const rows = [...options, HELP].map(({ name: long, short, value, summary }) => {
+    const letter = short === undefined ? "    " : `-${short}, `;
+    return [`  ${letter}--${long}${value === undefined ? "" : ` ${value}`}`, summary] as const;
+  });
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return [
+    `Usage: ${programName} ${name} [OPTION]...`,
+    "",
+    purpose,
+    "",
+    "Options:",
+    ...rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`),
+    "",
+  ].join("\n");
+}

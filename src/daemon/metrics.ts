@@ -1,0 +1,188 @@
+import type { DaemonObserver } from "./observers.ts";
+import type { Refusal } from "../lockspace/refusal.ts";
+import { type MetricsSnapshot, readSnapshot } from "./metrics_snapshot.ts";
+
+/** Upper bounds of the request-time histogram's buckets, in milliseconds; one more bucket is for what takes longer. */
+export const BUCKET_BOUNDS: readonly number[] = [
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+  10,
+  25,
+  100,
+  500,
+  2500,
+  10000,
+];
+
+/** What was served of one procedure. */
+export interface Calls {
+  readonly program: string;
+  readonly procedure: string;
+  succeeded: number;
+  /** By libvirt error code. */
+  readonly failed: Map<number, number>;
+  /** Requests by time, one element more than {@link BUCKET_BOUNDS}; not cumulative. */
+  readonly buckets: number[];
+  /** Milliseconds. */
+  total: number;
+}
+
+/** The counters without labels. */
+export interface Counts {
+  /** Locks granted and given up, each owner of a shared one counted. */
+  granted: number;
+  released: number;
+  /** Releases that failed, and files left behind. */
+  releaseFailures: number;
+  /** Holders whose process this daemon ended. */
+  holdersKilled: number;
+  holderSignalFailures: number;
+  /** How often the daemon executed itself anew. */
+  reExecs: number;
+}
+
+/**
+ * Counts what happens in the daemon since it was started, over every re-exec.
+ *
+ * Counting a request allocates nothing: it is on the way of each.
+ */
+export class Metrics implements Partial<DaemonObserver> {
+  readonly counts: Counts = {
+    granted: 0,
+    released: 0,
+    releaseFailures: 0,
+    holdersKilled: 0,
+    holderSignalFailures: 0,
+    reExecs: 0,
+  };
+  /** Accepted connections by server. */
+  readonly connections = new Map<string, number>();
+  /** Refused locks by reason. */
+  readonly refusals = new Map<Refusal["kind"], number>();
+  readonly #calls = new Map<string, Map<string, Calls>>();
+  #last: Calls | undefined;
+  #started: number;
+  #stateBytes = 0;
+
+  /** @param started Unix milliseconds; {@link restore} brings an earlier one */
+  constructor(started: number) {
+    this.#started = started;
+  }
+
+  /** Unix milliseconds at which the process began to serve, before any re-exec. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** Size of the state that went through the last re-exec, 0 before the first. */
+  get stateBytes(): number {
+    return this.#stateBytes;
+  }
+
+  /** What was served, by procedure. */
+  *calls(): Generator<Calls> {
+    for (const procedures of this.#calls.values()) yield* procedures.values();
+  }
+
+  served(program: string, procedure: string, code: number, milliseconds: number): void {
+    let calls = this.#last;
+    if (calls === undefined || calls.procedure !== procedure || calls.program !== program) {
+      calls = this.#callsOf(program, procedure);
+      this.#last = calls;
+    }
+    if (code === 0) calls.succeeded++;
+    else increase(calls.failed, code);
+    let bucket = 0;
+    while (bucket < BUCKET_BOUNDS.length && milliseconds > (BUCKET_BOUNDS[bucket] as number)) bucket++;
+    calls.buckets[bucket] = (calls.buckets[bucket] as number) + 1;
+    calls.total += milliseconds;
+  }
+
+  connected({ name }: { name: string }): void {
+    increase(this.connections, name);
+  }
+
+  granted(): void {
+    this.counts.granted++;
+  }
+
+  released(): void {
+    this.counts.released++;
+  }
+
+  refused(_owner: unknown, { kind }: Refusal): void {
+    increase(this.refusals, kind);
+  }
+
+  troubled(): void {
+    this.counts.releaseFailures++;
+  }
+
+  gone(_pid: number, _locks: number, signalled: boolean): void {
+    if (signalled) this.counts.holdersKilled++;
+  }
+
+  signalFailed(): void {
+    this.counts.holderSignalFailures++;
+  }
+
+  /** This image took over from an earlier one. @param stateBytes size of the state it was given */
+  reExecuted(stateBytes: number): void {
+    this.counts.reExecs++;
+    this.#stateBytes = stateBytes;
+  }
+
+  /** Everything counted so far, as JSON can carry it, for the next image. */
+  snapshot(): MetricsSnapshot {
+    return {
+      started: this.#started,
+      stateBytes: this.#stateBytes,
+      bounds: BUCKET_BOUNDS,
+      counts: { ...this.counts },
+      connections: Object.fromEntries(this.connections),
+      refusals: Object.fromEntries(this.refusals),
+      calls: [...this.calls()].map((calls) => ({ ...calls, failed: Object.fromEntries(calls.failed) })),
+    };
+  }
+
+  /**
+   * Goes on counting from a snapshot. Before anything is counted.
+   *
+   * @param snapshot what {@link snapshot} of an earlier image gave; whatever is not as expected starts from zero
+   */
+  restore(snapshot: unknown): void {
+    const read = readSnapshot(snapshot, BUCKET_BOUNDS);
+    this.#started = read.started ?? this.#started;
+    this.#stateBytes = read.stateBytes ?? 0;
+    for (const name of Object.keys(this.counts) as (keyof Counts)[]) {
+      this.counts[name] = read.counts.get(name) ?? 0;
+    }
+    for (const [server, count] of read.connections) this.connections.set(server, count);
+    // A reason that a newer program knows is shown all the same.
+    for (const [reason, count] of read.refusals) this.refusals.set(reason as Refusal["kind"], count);
+    for (const calls of read.calls) Object.assign(this.#callsOf(calls.program, calls.procedure), calls);
+  }
+
+  #callsOf(program: string, procedure: string): Calls {
+    let procedures = this.#calls.get(program);
+    if (procedures === undefined) this.#calls.set(program, procedures = new Map());
+    let calls = procedures.get(procedure);
+    if (calls === undefined) {
+      const buckets = new Array<number>(BUCKET_BOUNDS.length + 1).fill(0);
+      calls = { program, procedure, succeeded: 0, failed: new Map(), buckets, total: 0 };
+      procedures.set(procedure, calls);
+    }
+    return calls;
+  }
+}
+
+function increase<K>(counters: Map<K, number>, key: K): void {
+  counters.set(key, (counters.get(key) ?? 0) + 1);
+}

@@ -1,0 +1,34 @@
+import type { LoadedSettings } from "../config/settings.ts";
+import type { LoggingSettings } from "../log/log_settings.ts";
+import { SystemError } from "../os/system_error.ts";
+import { LogConfigError } from "../log/log_config_error.ts";
+import type { Daemon } from "./daemon.ts";
+import { StartError } from "./start_error.ts";
+
+/**
+ * Reads the configuration again (SIGHUP): logging and client limits. A broken file is logged and everything stays.
+ *
+ * @param read reads the file and decides on logging; throws StartError
+ */
+export function reload(
+  { logs, log, lockServer, adminServer }: Daemon,
+  read: () => { loaded: LoadedSettings; logging: LoggingSettings },
+): void {
+  try {
+    const { loaded, logging } = read();
+    logs.configure(logging);
+    logs.reopen();
+    for (const warning of loaded.warnings) log.warn(warning);
+    const { maxClients, adminMaxClients } = loaded.settings;
+    lockServer.setLimits({ maxClients, maxAnonymousClients: maxClients });
+    adminServer.setLimits({ maxClients: adminMaxClients, maxAnonymousClients: adminMaxClients });
+    log.info("Configuration read again");
+  } catch (error) {
+    const expected = error instanceof StartError || error instanceof SystemError ||
+      error instanceof LogConfigError;
+    if (!expected) throw error;
+    // The log file may have been rotated all the same.
+    logs.reopen();
+    log.error(`Configuration not taken over, the old settings stay: ${error.message}`);
+  }
+}

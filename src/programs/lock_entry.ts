@@ -1,0 +1,51 @@
+import type { Resource } from "../lockspace/resource.ts";
+import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
+
+/** Characters of holders' names in one entry; a shared lock may have thousands of holders. */
+const HOLDERS_CHARACTERS = 256 * 1024;
+
+/** A lock as LIST_LOCKS shows it. @param dying whether an owner's process is being killed */
+export function lockEntry(resource: Resource, dying: (pid: number) => boolean): LockEntry {
+  const { listed, more } = holders(resource);
+  const { id, lockspace, name, path, lock, shared, autocreate, state } = resource;
+  return {
+    id,
+    lockspace,
+    resource: name,
+    path,
+    mode: shared ? "shared" : "exclusive",
+    autocreate,
+    state: lockState(resource, dying),
+    ...state.kind === "doubtful" ? { reason: state.reason } : {},
+    kind: lock,
+    holders: listed,
+    ...more > 0 ? { moreHolders: more } : {},
+  };
+}
+
+/** What is most worth knowing of a lock's state. */
+export function lockState(resource: Resource, dying: (pid: number) => boolean): LockState {
+  if (resource.state.kind !== "held") return resource.state.kind;
+  return resource.holdings.some(({ owner }) => dying(owner.pid)) ? "holder being killed" : "held";
+}
+
+/** The holders, each once, as many as have room. */
+function holders(resource: Resource): { listed: HolderEntry[]; more: number } {
+  const byPid = new Map<number, { since: number; times: number; domain: string; uuid: string; id: number }>();
+  for (const { owner, since } of resource.holdings) {
+    const known = byPid.get(owner.pid);
+    if (known === undefined) {
+      byPid.set(owner.pid, { domain: owner.name, uuid: owner.uuid, id: owner.id, since, times: 1 });
+    } else {
+      known.times++;
+    }
+  }
+  const listed: HolderEntry[] = [];
+  let characters = 0;
+  for (const [pid, { domain, uuid, id, since, times }] of byPid) {
+    if (characters > HOLDERS_CHARACTERS) break;
+    listed.push({ domain, uuid, id, pid, since, times });
+    characters += domain.length + 100;
+  }
+  return { listed, more: byPid.size - listed.length };
+}

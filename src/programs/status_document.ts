@@ -1,0 +1,108 @@
+import type { LockKind } from "../lockspace/lock_file.ts";
+
+// The JSON of the status program: what `virtlockd locks --json` and its sisters print. Times are Unix milliseconds. Fields
+// may be added; what is here keeps its name and meaning.
+
+/** A value of a section. */
+export type SectionValue = string | number | boolean | null;
+
+/** State of a part that a daemon may lack, e.g. of the descriptor store. */
+export type Section = Readonly<Record<string, SectionValue>>;
+
+/** How the daemon is doing: GET_STATUS. */
+export interface StatusDocument {
+  readonly version: string;
+  readonly pid: number;
+  /** When its process began to serve, before any re-exec. */
+  readonly started: number;
+  /** Seconds since then. */
+  readonly uptime: number;
+  /** How often it has executed itself anew. */
+  readonly reExecs: number;
+  readonly servers: readonly ServerStatus[];
+  readonly locks: {
+    readonly exclusive: number;
+    readonly shared: number;
+    readonly lockspaces: number;
+    /** Processes that own any. */
+    readonly holders: number;
+    /** Holders that are being killed. */
+    readonly dying: number;
+    /** Locks that cannot be proven or released. */
+    readonly doubtful: number;
+    /** Locks inherited from libvirt's daemon: POSIX locks, which end with the process. */
+    readonly posix: number;
+  };
+  readonly descriptors: { readonly open: number; readonly limit: number };
+  /** Seconds without client and lock after which it stops; 0: never. */
+  readonly idleTimeout: number;
+  readonly logging: { readonly level: number; readonly filters: string; readonly outputs: string };
+  /** By name: `store`, `journal` and others that this daemon has. */
+  readonly sections: Readonly<Record<string, Section>>;
+}
+
+/** Clients of a server against its limit. */
+export interface ServerStatus {
+  readonly name: string;
+  readonly clients: number;
+  readonly clientsMax: number;
+}
+
+/** Who holds a lock. */
+export interface HolderEntry {
+  readonly domain: string;
+  readonly uuid: string;
+  /** libvirt's transient id of the domain. */
+  readonly id: number;
+  readonly pid: number;
+  /** 0: unknown, taken over from a daemon that does not record it. */
+  readonly since: number;
+  /** How often this owner holds it; more than once only when shared. */
+  readonly times: number;
+}
+
+/** Where a lock is in its life. */
+export type LockState = "held" | "holder being killed" | "releasing" | "doubtful";
+
+/** A lock: an entry of LIST_LOCKS. */
+export interface LockEntry {
+  /** Unique in the daemon's life. */
+  readonly id: number;
+  /** "" for the default lockspace, whose resources are the files themselves. */
+  readonly lockspace: string;
+  readonly resource: string;
+  readonly path: string;
+  readonly mode: "exclusive" | "shared";
+  readonly autocreate: boolean;
+  readonly state: LockState;
+  /** Why it is doubtful. */
+  readonly reason?: string;
+  /** "posix": inherited from libvirt's daemon, will not survive a crash. */
+  readonly kind: LockKind;
+  readonly holders: readonly HolderEntry[];
+  /** Holders that are not listed, for want of room. */
+  readonly moreHolders?: number;
+}
+
+/** A client: an entry of LIST_CLIENTS. */
+export interface ClientEntry {
+  readonly server: string;
+  readonly id: number;
+  readonly connected: number;
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** SELinux or other security context, where there is one. */
+  readonly security?: string;
+  /** For whom it speaks, once it has registered. */
+  readonly owner?: {
+    readonly domain: string;
+    readonly uuid: string;
+    readonly id: number;
+    readonly pid: number;
+  };
+  /** Whether it may do nothing any more. */
+  readonly restricted?: boolean;
+  /** Locks that end with this connection. */
+  readonly locks?: number;
+}

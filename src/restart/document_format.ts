@@ -1,0 +1,13 @@
+// What this daemon adds to libvirt's restart document. libvirt's reader skips fields that it does not know, at every level.
+
+/** The field, in whichever object, that holds what is ours. */
+export const OWN_KEY = "denoVirtlockd";
+
+/** Version of our fields. A higher one is refused, so that an older image says no before it is exec'd. */
+export const FORMAT_VERSION = 1;
+
+/** Longest document, in bytes, that libvirt's daemon reads (measured on 9.0.0). */
+export const LIBVIRT_MAX_BYTES = 10 * 1024 * 1024;
+
+/** The uuid of a client that has not registered. */
+export const ZERO_UUID = "00000000-0000-0000-0000-000000000000";

@@ -1,0 +1,67 @@
+import type { DyingHolder } from "../lockspace/holder_reaper.ts";
+import type { Owner } from "../lockspace/owner.ts";
+import { FORMAT_VERSION } from "./document_format.ts";
+import { type JsonObject, MAX_U32 } from "./json_object.ts";
+import { readUuid } from "./read_servers.ts";
+import type { DaemonExtension, JsonValue, RuntimeSettings } from "./state.ts";
+
+/** Our own part of a document. */
+export interface OwnPart {
+  readonly extension: DaemonExtension;
+  /** Owners of all resources, which point here. */
+  readonly owners: readonly Owner[];
+  readonly nextResourceId: number;
+}
+
+/** Reads our own part of a document. */
+export function readExtension(at: JsonObject): OwnPart {
+  at.integer("version", `a format version from 1 to ${FORMAT_VERSION}`, FORMAT_VERSION, 1);
+  return {
+    owners: at.objects("owners", readOwner),
+    nextResourceId: at.integer("nextResourceId", "a resource id"),
+    extension: {
+      dying: at.objects("dying", readDying),
+      parked: at.descriptors("parked"),
+      kept: at.objects("kept", (kept) => ({
+        purpose: kept.string("purpose"),
+        fd: kept.descriptor("fd"),
+      })),
+      settings: readSettings(at.object("settings")),
+      cwd: at.string("cwd", "a path"),
+      statistics: readJson(at, "statistics"),
+      journal: readJson(at, "journal"),
+      notify: readJson(at, "notify"),
+    },
+  };
+}
+
+function readOwner(at: JsonObject): Owner {
+  return {
+    pid: at.integer("pid", "a process id", MAX_U32),
+    name: at.string("name"),
+    uuid: readUuid(at, "uuid"),
+    id: at.integer("id", "a domain id", MAX_U32),
+  };
+}
+
+function readDying(at: JsonObject): DyingHolder {
+  return {
+    pid: at.integer("pid", "a process id", MAX_U32),
+    pidfd: at.descriptor("pidfd"),
+    since: at.integer("since", "Unix milliseconds"),
+    killed: at.boolean("killed"),
+  };
+}
+
+function readSettings(at: JsonObject): RuntimeSettings {
+  return {
+    ...(at.has("logOutputs") ? { logOutputs: at.string("logOutputs") } : {}),
+    ...(at.has("logFilters") ? { logFilters: at.string("logFilters") } : {}),
+    ...(at.has("timeout") ? { timeout: at.integer("timeout", "seconds", MAX_U32) } : {}),
+  };
+}
+
+/** A value that is its writer's own business; it must be there. */
+function readJson(at: JsonObject, key: string): JsonValue {
+  return at.has(key) ? at.value(key) as JsonValue : at.fail(key, "a value");
+}

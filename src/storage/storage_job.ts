@@ -1,0 +1,55 @@
+import type { Timer } from "../event/event_loop.ts";
+import type { StorageResult, StorageTask } from "./helper_protocol.ts";
+
+/** What is asked of a helper. Exactly one of `answered` and `lost` is called, once. */
+export interface StorageAsk {
+  readonly task: StorageTask;
+  /** The operation in words, as a failure begins. */
+  readonly action: string;
+  /** Goes along with the task; stays the asker's. */
+  readonly descriptor?: number;
+  /** @param descriptor the asker's from now on */
+  answered(result: StorageResult, descriptor: number | undefined): void;
+  /** There will be no answer. */
+  lost(reason: string): void;
+  /** When given, the ask is not lost at the time limit: this is called, and it goes on until it is answered. */
+  slow?(reason: string): void;
+}
+
+/** An ask on its way. */
+export interface StorageJob {
+  readonly id: number;
+  readonly ask: StorageAsk;
+  phase: StoragePhase;
+  /** Its time limit; undefined when that has passed. */
+  timer: Timer | undefined;
+  /** Whether an earlier helper ended while it had this job. */
+  repeated: boolean;
+}
+
+/** Where a job is in its life. */
+export type StoragePhase =
+  | { readonly kind: "waiting" }
+  /** The helper has it. `since`: Unix milliseconds. */
+  | { readonly kind: "running"; readonly since: number }
+  /** The helper still has it, but its asker has been told of the time limit. */
+  | { readonly kind: "late"; readonly since: number };
+
+/** What a late task did after all, for the log. */
+export function lateOutcome({ op }: StorageTask, result: StorageResult): string {
+  switch (result.kind) {
+    case "granted":
+      return "the lock came too late and is released";
+    case "undone":
+      return result.failure === undefined
+        ? "the lock came too late and was released"
+        : `the lock came too late, and the file stays: ${result.failure.action}`;
+    case "refused":
+      return result.outcome.kind === "busy" ? "the lock was refused" : `it failed: ${result.outcome.action}`;
+    case "done":
+      return result.failure === undefined ? `it was done all the same (${op})` : `it failed (${op})`;
+    case "released":
+    case "holder":
+      return `it was done (${op})`;
+  }
+}

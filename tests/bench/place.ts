@@ -1,0 +1,86 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const CONFIG = "max_clients = 20000\nadmin_max_clients = 10\n";
+
+/**
+ * A directory in which one daemon has everything to itself, and how to start programs that see it.
+ *
+ * Root's daemons have fixed paths in /run, so for root a private directory is mounted there, in a mount namespace that a
+ * keeper process holds; for other users the XDG variables are enough.
+ */
+export class Place {
+  /** Command to put before a program so that it starts inside. */
+  readonly prefix: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The daemon's socket, seen from outside. */
+  readonly socket: string;
+  /** A directory for lock files. */
+  readonly lockspace: string;
+  readonly configFile: string;
+  readonly logFile: string;
+  readonly #directory: string;
+  readonly #keeper: Deno.ChildProcess | undefined;
+
+  private constructor(directory: string, keeper: Deno.ChildProcess | undefined) {
+    this.#directory = directory;
+    this.#keeper = keeper;
+    this.prefix = keeper === undefined ? [] : ["nsenter", `--target=${keeper.pid}`, "--mount", "--"];
+    this.environment = {
+      HOME: directory,
+      XDG_RUNTIME_DIR: join(directory, "run"),
+      XDG_CONFIG_HOME: join(directory, "config"),
+      XDG_CACHE_HOME: join(directory, "cache"),
+    };
+    this.socket = join(directory, "run/libvirt/virtlockd-sock");
+    this.lockspace = join(directory, "lockspace");
+    this.configFile = join(directory, "virtlockd.conf");
+    this.logFile = join(directory, "log");
+  }
+
+  /** Makes a new one in the system's directory for temporary files. */
+  static async make(): Promise<Place> {
+    const directory = mkdtempSync(join(tmpdir(), "virtlockd-bench-"));
+    mkdirSync(join(directory, "run"));
+    mkdirSync(join(directory, "lockspace"), { mode: 0o700 });
+    writeFileSync(join(directory, "virtlockd.conf"), CONFIG);
+    return new Place(directory, Deno.uid() === 0 ? await holdNamespace(join(directory, "run")) : undefined);
+  }
+
+  /** A path in the directory. */
+  path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  /** Removes everything. The programs inside must have ended. */
+  async remove(): Promise<void> {
+    if (this.#keeper !== undefined) {
+      this.#keeper.kill("SIGKILL");
+      await this.#keeper.status;
+    }
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
+/** Starts a process that holds a mount namespace in which `directory` is /run. */
+async function holdNamespace(directory: string): Promise<Deno.ChildProcess> {
+  const keeper = new Deno.Command("unshare", {
+    args: [
+      "--mount",
+      "--",
+      "sh",
+      "-c",
+      'mount --bind "$0" /run && echo ready && exec sleep infinity',
+      directory,
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = keeper.stdout.getReader();
+  const { done } = await reader.read();
+  await reader.cancel();
+  if (done) throw new Error("Mount a private /run: unshare or mount failed, see above");
+  return keeper;
+}

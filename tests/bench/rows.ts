@@ -1,0 +1,23 @@
+import type { Row } from "./row.ts";
+import { echoRow } from "./rows/echo.ts";
+import { flatnessRow } from "./rows/flatness.ts";
+import { idleConnectionsRows } from "./rows/idle_connections.ts";
+import { idleCpuRow } from "./rows/idle_cpu.ts";
+import { manyGuestsRow } from "./rows/many_guests.ts";
+import { reExecRows } from "./rows/re_exec.ts";
+import { speedRows } from "./rows/speed.ts";
+import { startupRow } from "./rows/startup.ts";
+import { storeRow } from "./rows/store.ts";
+
+/** Everything that is measured, in the order of the table. */
+export const rows: readonly Row[] = [
+  echoRow,
+  ...speedRows,
+  ...idleConnectionsRows,
+  flatnessRow,
+  manyGuestsRow,
+  startupRow,
+  idleCpuRow,
+  ...reExecRows,
+  storeRow,
+];

@@ -1,0 +1,85 @@
+import type { DaemonUnderTest } from "../daemon_under_test.ts";
+import type { Figure } from "../line.ts";
+import { residentMemory } from "../process_usage.ts";
+import type { Bench } from "../bench.ts";
+import type { Row } from "../row.ts";
+import { locksPerClient, MOST_CLIENTS } from "./capacity.ts";
+
+const SOME_CLIENTS = 1000;
+/** Most resident memory, in MB. */
+const EMPTY_LIMIT = 64;
+const FULL_LIMIT = 120;
+
+/** Memory, and time to take the locks, of a host full of guests. */
+export const manyGuestsRow: Row = {
+  name: "many-guests",
+  summary: `memory at 0, ${SOME_CLIENTS} and ${MOST_CLIENTS} clients, and the time to take their locks`,
+  async run(bench) {
+    const [some, most] = [bench.scaled(SOME_CLIENTS), bench.scaled(MOST_CLIENTS)];
+    const locks = locksPerClient(bench.sys.fileLimit(), most);
+    const [ours, theirs] = await bench.withBoth(async (daemons) => [
+      await fill(bench, daemons.ours, some, most, locks),
+      await fill(bench, daemons.theirs, some, most, locks),
+    ]);
+    const memory = { row: "many-guests", unit: "MB RSS", better: "less" } as const;
+    const time = {
+      row: "many-guests",
+      unit: "ms",
+      better: "less",
+      goal: { kind: "ratio", least: 1 },
+    } as const;
+    const all = `${most} clients`;
+    const taken = `${most} clients x ${locks} locks`;
+    return [
+      {
+        ...memory,
+        title: "memory, no clients",
+        ...pair("empty"),
+        goal: { kind: "most", value: EMPTY_LIMIT },
+      },
+      { ...memory, title: `memory, ${some} clients`, ...pair("some") },
+      { ...memory, title: `memory, ${all}`, ...pair("most") },
+      { ...memory, title: `memory, ${taken}`, ...pair("full"), goal: { kind: "most", value: FULL_LIMIT } },
+      { ...time, title: `${all}: connect and register`, ...pair("connect") },
+      { ...time, title: `${taken}: take the locks`, ...pair("acquire") },
+    ];
+
+    function pair(what: keyof Filled): { ours: Figure; theirs: Figure } {
+      return { ours: (ours as Filled)[what], theirs: (theirs as Filled)[what] };
+    }
+  },
+};
+
+type Filled = Readonly<Record<"empty" | "some" | "most" | "full" | "connect" | "acquire", Figure>>;
+
+async function fill(
+  bench: Bench,
+  daemon: DaemonUnderTest,
+  some: number,
+  most: number,
+  locks: number,
+): Promise<Filled> {
+  const memory = (): Figure => {
+    const { total, anonymous } = residentMemory(daemon.target.pid);
+    return { value: total, note: `${anonymous.toFixed(1)} MB of it not backed by a file` };
+  };
+  const empty = memory();
+  const few = await bench.hold(daemon, some, 0);
+  const atSome = memory();
+  await few.release();
+  const many = await bench.hold(daemon, most, 0);
+  const atMost = memory();
+  await many.release();
+  const full = await bench.hold(daemon, most, locks);
+  const atFull = memory();
+  const { connect, acquire, latency } = full.result;
+  await full.release();
+  return {
+    empty,
+    some: atSome,
+    most: atMost,
+    full: atFull,
+    connect: { value: connect },
+    acquire: { value: acquire, latency },
+  };
+}

@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Bench } from "../bench.ts";
+import { loadFigure } from "../bench.ts";
+import type { Line } from "../line.ts";
+import { OPERATION_TITLES } from "./speed.ts";
+import type { Row } from "../row.ts";
+
+const STORE_PROGRAM = fileURLToPath(new URL("../store/main.ts", import.meta.url));
+const STORE_LIMIT = 65536;
+/** With the store a pair may take at most 1.5 times as long. */
+const LEAST = 1 / 1.5;
+
+/** Acquire and release with a stand-in for systemd's descriptor store, beside the same daemon without. */
+export const storeRow: Row = {
+  name: "store",
+  summary: "acquire + release with a descriptor store, beside the same daemon without one",
+  async run(bench) {
+    const lines: Line[] = [];
+    const socket = Deno.makeTempDirSync({ prefix: "virtlockd-store-" }) + "/notify";
+    const store = await startStore(socket);
+    try {
+      for (const clients of [1, 50]) lines.push(await compareStore(bench, socket, clients));
+    } finally {
+      store.kill("SIGKILL");
+      await once(store, "exit");
+      Deno.removeSync(socket.slice(0, socket.lastIndexOf("/")), { recursive: true });
+    }
+    return lines;
+  },
+};
+
+async function compareStore(bench: Bench, socket: string, clients: number): Promise<Line> {
+  const environment = () => ({ NOTIFY_SOCKET: socket, VIRTLOCKD_FDSTORE_MAX: String(STORE_LIMIT) });
+  return await bench.withOurs((plain) =>
+    bench.withOurs(async (stored) => {
+      const daemons = { ours: stored, theirs: plain };
+      const { ours, theirs } = await bench.alternate(daemons, (daemon) =>
+        bench.load(daemon.target, "pair", clients));
+      return {
+        row: "store",
+        title: `${clients} client${clients === 1 ? "" : "s"}, ${OPERATION_TITLES.pair}, with store / without`,
+        unit: "per s",
+        better: "more",
+        ours: loadFigure(ours),
+        theirs: { ...loadFigure(theirs), note: "in this line it is our daemon without the store" },
+        goal: { kind: "ratio", least: LEAST },
+      };
+    }, environment)
+  );
+}
+
+async function startStore(socket: string): Promise<ChildProcess> {
+  const child = spawn(Deno.execPath(), ["run", "-A", "--no-config", "--no-lock", STORE_PROGRAM, socket], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await Promise.race([
+    once(child.stdout, "data"),
+    once(child, "exit").then(() => {
+      throw new Error("Start the descriptor store: it ended early; see above");
+    }),
+  ]);
+  return child;
+}

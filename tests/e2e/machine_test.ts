@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
+import { Libvirt } from "./support/libvirt.ts";
+import { Machine } from "./support/nspawn.ts";
+
+// What Debian's own virtlockd does under a real systemd: the ground that the tests of our package stand on.
+
+Deno.test("Debian's virtlockd is started by its socket when a guest starts", async () => {
+  await using machine = await Machine.boot();
+  const { libvirt, disk } = await prepareGuest(machine);
+  assert.equal(await state(machine), "inactive");
+
+  await libvirt.virsh("start", "alpha");
+  assert.equal(await state(machine), "active");
+  const pid = Number(await machine.sh("systemctl show --value --property=MainPID virtlockd.service"));
+  assert.deepEqual(await byteZeroLocks(machine, disk), [{
+    kind: "POSIX",
+    mode: "WRITE",
+    pid,
+    start: 0,
+    end: 0,
+  }]);
+  assert.equal(await isLockable(machine, disk), false);
+});
+
+Deno.test("Debian's virtlockd loses the locks of running guests when it is killed", async () => {
+  await using machine = await Machine.boot();
+  const { libvirt, disk } = await prepareGuest(machine);
+  await libvirt.virsh("start", "alpha");
+
+  await machine.sh("systemctl kill --signal=KILL virtlockd.service");
+  assert.equal((await libvirt.virsh("domstate", "alpha")).trim(), "running");
+  assert.equal(await isLockable(machine, disk), true);
+  assert.match(
+    await machine.journal("virtlockd.service"),
+    /Main process exited, code=killed, status=9\/KILL/,
+  );
+});
+
+async function prepareGuest(machine: Machine): Promise<{ libvirt: Libvirt; disk: string }> {
+  const libvirt = new Libvirt(machine, "/var/lib/guests");
+  await libvirt.configure();
+  await machine.sh("systemctl restart libvirtd.service");
+  const disk = await libvirt.createDisk("a.qcow2");
+  await libvirt.define({
+    name: "alpha",
+    uuid: "11111111-2222-3333-4444-555555555555",
+    disks: [{ path: disk, format: "qcow2" }],
+  });
+  return { libvirt, disk };
+}
+
+/** State of the unit, as `systemctl is-active` names it. */
+async function state(machine: Machine): Promise<string> {
+  return (await machine.run(["systemctl", "is-active", "virtlockd.service"])).stdout.trim();
+}

@@ -1,0 +1,135 @@
+import { host, type Output, runOk, type RunOptions, type Site } from "./command.ts";
+import { Keeper } from "./keeper.ts";
+import { rootFilesystem } from "./root_filesystem.ts";
+import { until } from "./until.ts";
+
+// The container gets a cgroup of its own, because containers that share one see each other's processes when systemd kills
+// a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
+const SCRIPT = `
+set -e
+name=$1; directory=$2; root=$3
+nspawn=; groups=
+clean() {
+  set +e
+  if [ -n "$nspawn" ]; then
+    pkill -KILL -P "$nspawn"
+    wait "$nspawn"
+  fi
+  umount -q "$directory/root"
+  for group in $groups; do find "$group" -depth -type d -exec rmdir {} +; done
+  rm -rf --one-file-system "$directory"
+}
+trap clean EXIT
+for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+  [ -f "$tree/cgroup.procs" ] || continue
+  mkdir "$tree/$name"
+  groups="$groups $tree/$name"
+done
+mount -t tmpfs -o mode=755 lab /run
+mkdir "$directory/upper" "$directory/work" "$directory/root"
+mount -t overlay -o "lowerdir=$root,upperdir=$directory/upper,workdir=$directory/work" overlay "$directory/root"
+sh -c '
+  for group in $2; do echo $$ >"$group/cgroup.procs"; done
+  exec systemd-nspawn --quiet --directory="$1/root" --machine="$3" --register=no --keep-unit --private-network --boot
+' sh "$directory" "$groups" "$name" </dev/null >"$directory/console" 2>&1 &
+nspawn=$!
+echo "$nspawn"
+cat >/dev/null
+`;
+
+/**
+ * A Debian of its own with systemd as its init, libvirt and QEMU installed, and no network.
+ *
+ * It starts clean every time, and disposing of it leaves nothing behind. Root only.
+ */
+export class Machine implements Site, AsyncDisposable {
+  readonly #keeper: Keeper;
+  /** Pid of the container's init, seen from outside. */
+  readonly #init: number;
+
+  private constructor(keeper: Keeper, init: number) {
+    this.#keeper = keeper;
+    this.#init = init;
+  }
+
+  /**
+   * Boots one and waits until systemd has started everything.
+   *
+   * @throws Error with the console's text when it does not come up, or with the units that failed
+   */
+  static async boot(): Promise<Machine> {
+    const root = await rootFilesystem();
+    const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-machine-" });
+    const name = directory.slice(directory.lastIndexOf("/") + 1);
+    const keeper = await Keeper.start(SCRIPT, [name, directory, root]);
+    try {
+      const machine = new Machine(keeper, await findInit(Number(keeper.said)));
+      await machine.#waitForUnits();
+      return machine;
+    } catch (error) {
+      const console = await Deno.readTextFile(`${directory}/console`);
+      await keeper[Symbol.asyncDispose]();
+      throw new Error(`Cannot boot a machine; its console:\n${console}`, { cause: error });
+    }
+  }
+
+  async #waitForUnits(): Promise<void> {
+    const state = await until("systemd to finish its start", async () => {
+      const { stdout } = await this.run(["systemctl", "is-system-running"]);
+      const state = stdout.trim();
+      return (state === "running" || state === "degraded") && state;
+    }, 60_000);
+    if (state === "degraded") {
+      throw new Error(`Boot a machine: units failed\n${await this.sh("systemctl --failed --no-pager")}`);
+    }
+  }
+
+  /** Runs a command in the machine, outside any unit. */
+  run(argv: readonly string[], options?: RunOptions): Promise<Output> {
+    return host.run(["nsenter", `--target=${this.#init}`, "--all", "--", ...argv], options);
+  }
+
+  /**
+   * Runs a shell script in the machine, which ends at the first failing command.
+   *
+   * @returns its standard output
+   * @throws CommandError
+   */
+  sh(script: string, options?: RunOptions): Promise<string> {
+    return runOk(this, ["sh", "-ec", script], options);
+  }
+
+  /** Name under which a path of the machine is reached from outside. */
+  outside(path: string): string {
+    return `/proc/${this.#init}/root${path}`;
+  }
+
+  /** Copies a file of the host into the machine, with its mode. */
+  async copyIn(from: string, to: string): Promise<void> {
+    await Deno.copyFile(from, this.outside(to));
+  }
+
+  /** Copies a file of the machine to the host, with its mode. */
+  async copyOut(from: string, to: string): Promise<void> {
+    await Deno.copyFile(this.outside(from), to);
+  }
+
+  /** What the journal has on a unit, without timestamps and host name. */
+  journal(unit: string): Promise<string> {
+    return this.sh(`journalctl --no-pager --output=cat --unit='${unit}'`);
+  }
+
+  /** Switches it off hard and removes its files. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#keeper[Symbol.asyncDispose]();
+  }
+}
+
+/** The container's init is the only child of systemd-nspawn. */
+async function findInit(nspawn: number): Promise<number> {
+  return await until("the container's init", async () => {
+    const children = await Deno.readTextFile(`/proc/${nspawn}/task/${nspawn}/children`);
+    const [init] = children.trim().split(" ");
+    return init !== undefined && init !== "" && Number(init);
+  });
+}

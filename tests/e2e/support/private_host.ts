@@ -1,0 +1,76 @@
+import { CACHE } from "./cache.ts";
+import { host, type Output, type RunOptions, type Site } from "./command.ts";
+import { Keeper } from "./keeper.ts";
+
+// A mount namespace in which libvirt's directories and /run are empty file systems of its own: the paths that daemons and
+// clients have compiled in are used as they are, and the host's real ones are never touched.
+
+const DIRECTORIES = ["/run", "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt"];
+
+// Whatever was started in the namespace still is in it, daemonised or not: that tells its processes apart from the host's.
+const SCRIPT = `
+set -e
+scratch=$1; cache=$2; shift 2
+clean() {
+  set +e
+  own=$(readlink /proc/self/ns/mnt)
+  found=yes
+  while [ $found = yes ]; do
+    found=no
+    for process in /proc/[0-9]*; do
+      pid=\${process#/proc/}
+      [ "$pid" = $$ ] && continue
+      [ "$(readlink "$process/ns/mnt" 2>/dev/null)" = "$own" ] || continue
+      kill -KILL "$pid" 2>/dev/null
+      found=yes
+    done
+    [ $found = yes ] && sleep 0.02
+  done
+  rm -rf "$scratch"
+}
+trap clean EXIT
+mkdir -p "$cache" /var/cache/libvirt
+mount --bind "$cache" /var/cache/libvirt
+for directory; do mkdir -p "$directory"; mount -t tmpfs -o mode=755 lab "$directory"; done
+mkdir -p /run/lock
+echo $$
+cat >/dev/null
+`;
+
+/** A host of its own for daemons, on this kernel. Disposing of it ends every process in it and removes its files. */
+export class PrivateHost implements Site, AsyncDisposable {
+  /** Scratch directory, the same path inside and outside, on a real file system. */
+  readonly directory: string;
+  readonly #keeper: Keeper;
+
+  private constructor(directory: string, keeper: Keeper) {
+    this.directory = directory;
+    this.#keeper = keeper;
+  }
+
+  /**
+   * Needs root.
+   *
+   * @throws Error when the namespace or a file system in it cannot be made
+   */
+  static async create(): Promise<PrivateHost> {
+    const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-lab-" });
+    return new PrivateHost(
+      directory,
+      await Keeper.start(SCRIPT, [directory, `${CACHE}/libvirt`, ...DIRECTORIES]),
+    );
+  }
+
+  run(argv: readonly string[], options?: RunOptions): Promise<Output> {
+    return host.run(["nsenter", `--target=${this.#keeper.said}`, "--mount", "--", ...argv], options);
+  }
+
+  /** Name under which a path of the private host is reached from outside. */
+  outside(path: string): string {
+    return `/proc/${this.#keeper.said}/root${path}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#keeper[Symbol.asyncDispose]();
+  }
+}

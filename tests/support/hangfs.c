@@ -1,0 +1,274 @@
+/*
+ * A FUSE file system for tests: shows a directory, and stops answering on command.
+ *
+ *   hangfs BACKING MOUNTPOINT
+ *
+ * Commands, one per line on standard input, each answered by the line "ok":
+ *   hang all | hang unlink,flush   these operations wait from now on
+ *   go                             all operations go on, also those that wait
+ * The line "hung NAME" says that an operation has begun to wait. "mounted" is the first line.
+ * The end of standard input unmounts and ends. Locks are the kernel's own: the file system has no lock operation.
+ */
+#define FUSE_USE_VERSION 312
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *backing;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static char hanging[256];
+
+static void say(const char *word, const char *rest)
+{
+    printf("%s%s%s\n", word, *rest ? " " : "", rest);
+    fflush(stdout);
+}
+
+/* Whether an operation is to hang; the mutex is held. */
+static int hangs(const char *operation)
+{
+    char names[sizeof hanging];
+    char *rest = names;
+    char *name;
+    strcpy(names, hanging);
+    while ((name = strsep(&rest, ",")) != NULL)
+        if (!strcmp(name, "all") || !strcmp(name, operation))
+            return 1;
+    return 0;
+}
+
+static void gate(const char *operation)
+{
+    pthread_mutex_lock(&mutex);
+    if (hangs(operation)) {
+        say("hung", operation);
+        while (hangs(operation))
+            pthread_cond_wait(&changed, &mutex);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+static const char *real(const char *path, char *into)
+{
+    snprintf(into, PATH_MAX, "%s%s", backing, path);
+    return into;
+}
+
+static int outcome(int result)
+{
+    return result < 0 ? -errno : 0;
+}
+
+static void *fs_init(struct fuse_conn_info *connection, struct fuse_config *config)
+{
+    (void)connection;
+    config->use_ino = 1;
+    config->hard_remove = 1;
+    config->entry_timeout = 0;
+    config->attr_timeout = 0;
+    config->negative_timeout = 0;
+    return NULL;
+}
+
+static int fs_getattr(const char *path, struct stat *status, struct fuse_file_info *info)
+{
+    char name[PATH_MAX];
+    gate("getattr");
+    return outcome(info ? fstat(info->fh, status) : lstat(real(path, name), status));
+}
+
+static int fs_readlink(const char *path, char *target, size_t size)
+{
+    char name[PATH_MAX];
+    ssize_t length;
+    gate("readlink");
+    length = readlink(real(path, name), target, size - 1);
+    if (length < 0)
+        return -errno;
+    target[length] = '\0';
+    return 0;
+}
+
+static int fs_mkdir(const char *path, mode_t mode)
+{
+    char name[PATH_MAX];
+    gate("mkdir");
+    return outcome(mkdir(real(path, name), mode));
+}
+
+static int fs_unlink(const char *path)
+{
+    char name[PATH_MAX];
+    gate("unlink");
+    return outcome(unlink(real(path, name)));
+}
+
+static int fs_rmdir(const char *path)
+{
+    char name[PATH_MAX];
+    gate("rmdir");
+    return outcome(rmdir(real(path, name)));
+}
+
+static int opened(const char *path, int flags, mode_t mode, struct fuse_file_info *info)
+{
+    char name[PATH_MAX];
+    int fd = open(real(path, name), flags & ~O_NOFOLLOW, mode);
+    if (fd < 0)
+        return -errno;
+    info->fh = fd;
+    info->direct_io = 1;
+    return 0;
+}
+
+static int fs_open(const char *path, struct fuse_file_info *info)
+{
+    gate("open");
+    return opened(path, info->flags, 0, info);
+}
+
+static int fs_create(const char *path, mode_t mode, struct fuse_file_info *info)
+{
+    gate("create");
+    return opened(path, info->flags | O_CREAT, mode, info);
+}
+
+static int fs_read(const char *path, char *bytes, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    ssize_t length;
+    (void)path;
+    gate("read");
+    length = pread(info->fh, bytes, size, offset);
+    return length < 0 ? -errno : length;
+}
+
+static int fs_write(const char *path, const char *bytes, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    ssize_t length;
+    (void)path;
+    gate("write");
+    length = pwrite(info->fh, bytes, size, offset);
+    return length < 0 ? -errno : length;
+}
+
+static int fs_truncate(const char *path, off_t size, struct fuse_file_info *info)
+{
+    char name[PATH_MAX];
+    gate("truncate");
+    return outcome(info ? ftruncate(info->fh, size) : truncate(real(path, name), size));
+}
+
+static int fs_fsync(const char *path, int data, struct fuse_file_info *info)
+{
+    (void)path;
+    (void)data;
+    gate("fsync");
+    return outcome(fsync(info->fh));
+}
+
+/* Sent at every close(2) of every copy of a descriptor, and waited for: what makes even closing dangerous. */
+static int fs_flush(const char *path, struct fuse_file_info *info)
+{
+    (void)path;
+    (void)info;
+    gate("flush");
+    return 0;
+}
+
+static int fs_release(const char *path, struct fuse_file_info *info)
+{
+    (void)path;
+    gate("release");
+    return outcome(close(info->fh));
+}
+
+static int fs_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset,
+                      struct fuse_file_info *info, enum fuse_readdir_flags flags)
+{
+    char name[PATH_MAX];
+    struct dirent *entry;
+    DIR *directory;
+    (void)offset;
+    (void)info;
+    (void)flags;
+    gate("readdir");
+    directory = opendir(real(path, name));
+    if (directory == NULL)
+        return -errno;
+    while ((entry = readdir(directory)) != NULL)
+        fill(buffer, entry->d_name, NULL, 0, 0);
+    closedir(directory);
+    return 0;
+}
+
+static const struct fuse_operations operations = {
+    .init = fs_init,
+    .getattr = fs_getattr,
+    .readlink = fs_readlink,
+    .mkdir = fs_mkdir,
+    .unlink = fs_unlink,
+    .rmdir = fs_rmdir,
+    .open = fs_open,
+    .create = fs_create,
+    .read = fs_read,
+    .write = fs_write,
+    .truncate = fs_truncate,
+    .fsync = fs_fsync,
+    .flush = fs_flush,
+    .release = fs_release,
+    .readdir = fs_readdir,
+};
+
+static void set_hanging(const char *names)
+{
+    pthread_mutex_lock(&mutex);
+    snprintf(hanging, sizeof hanging, "%s", names);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void *control(void *mountpoint)
+{
+    char line[300];
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        set_hanging(strncmp(line, "hang ", 5) ? "" : line + 5);
+        say("ok", "");
+    }
+    set_hanging("");
+    /* Those who still have a file open are not waited for: with this process their requests end too. */
+    exit(umount2(mountpoint, MNT_DETACH) < 0);
+}
+
+int main(int argc, char **argv)
+{
+    char *options[] = {argv[0], "-o", "fsname=hangfs,subtype=hangfs", NULL};
+    struct fuse_args arguments = FUSE_ARGS_INIT(3, options);
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    struct fuse *fuse;
+    pthread_t thread;
+
+    if (argc != 3) {
+        fprintf(stderr, "Usage: hangfs BACKING MOUNTPOINT\n");
+        return 2;
+    }
+    backing = argv[1];
+    umask(0);
+    fuse = fuse_new(&arguments, &operations, sizeof operations, NULL);
+    if (fuse == NULL || fuse_mount(fuse, argv[2]) != 0)
+        return 1;
+    pthread_create(&thread, NULL, control, argv[2]);
+    say("mounted", "");
+    fuse_loop_cfg_set_max_threads(config, 64);
+    return fuse_loop_mt(fuse, config);
+}

@@ -1,0 +1,101 @@
+import { defaultPaths, type Paths } from "../../src/config/paths.ts";
+
+/** The user that the processes of a root's test run take themselves for. */
+const USER = 65534;
+
+/**
+ * A directory for one daemon and its clients, with an environment that makes them keep to it.
+ *
+ * The daemon of root has fixed paths. So in a test run of root's the processes live in a user namespace, where root is an
+ * ordinary user: for them the daemon is that of a session, and its peer with root's uid has their own.
+ */
+export class Place implements Disposable {
+  readonly directory: string;
+  /** The whole environment of its processes. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where a daemon in this place has its files. */
+  readonly paths: Paths;
+  readonly #launcher: readonly string[];
+
+  private constructor(directory: string, launcher: readonly string[]) {
+    this.directory = directory;
+    this.#launcher = launcher;
+    this.env = {
+      PATH: Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+      HOME: directory,
+      XDG_RUNTIME_DIR: `${directory}/run`,
+      XDG_CONFIG_HOME: `${directory}/config`,
+      XDG_CACHE_HOME: `${directory}/cache`,
+      DENO_DIR: Deno.env.get("DENO_DIR") ?? denoDirectory(),
+      LIBVIRT_LOG_OUTPUTS: "1:stderr",
+      NO_COLOR: "1",
+      ...kept("DENO_COVERAGE_DIR"),
+      ...kept("DENO_NO_UPDATE_CHECK"),
+    };
+    this.paths = defaultPaths({ uid: USER, env: this.env, exists: () => false });
+  }
+
+  /** Makes one. Dispose of it, and everything in it is gone. */
+  static create(): Place {
+    const launcher = Deno.uid() === 0
+      ? ["unshare", "--user", `--map-user=${USER}`, `--map-group=${USER}`, "--"]
+      : [];
+    const directory = Deno.makeTempDirSync({ prefix: "virtlockd-test-" });
+    for (const name of ["run", "config", "cache"]) Deno.mkdirSync(`${directory}/${name}`, { mode: 0o700 });
+    return new Place(directory, launcher);
+  }
+
+  /** The command line that runs a command as the user of this place; it stays the same process. */
+  command(command: readonly string[]): string[] {
+    return [...this.#launcher, ...command];
+  }
+
+  /** Writes the daemon's configuration file. */
+  writeConfig(text: string): void {
+    Deno.mkdirSync(`${this.directory}/config/libvirt`, { recursive: true });
+    Deno.writeTextFileSync(this.paths.config, text);
+  }
+
+  /** Makes a directory in it; its path. */
+  makeDirectory(name: string): string {
+    const path = `${this.directory}/${name}`;
+    Deno.mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** Kills a daemon that went to the background here, and removes the directory. */
+  [Symbol.dispose](): void {
+    const pid = readNumber(this.paths.pidFile);
+    if (pid !== undefined && this.#livesHere(pid)) Deno.kill(pid, "SIGKILL");
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+
+  /** Whether a process has this place's environment: a PID file may name a stranger by now. */
+  #livesHere(pid: number): boolean {
+    return readIfThere(`/proc/${pid}/environ`)?.includes(`\0HOME=${this.directory}\0`) === true;
+  }
+}
+
+function kept(name: string): Record<string, string> {
+  const value = Deno.env.get(name);
+  return value === undefined ? {} : { [name]: value };
+}
+
+/** Deno's cache of this user: the processes of a test have another home. */
+function denoDirectory(): string {
+  return `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+}
+
+function readNumber(path: string): number | undefined {
+  const number = Number(readIfThere(path) || "x");
+  return Number.isInteger(number) && number > 0 ? number : undefined;
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
