@@ -17,6 +17,9 @@ const V8_FLAGS = "--max-semi-space-size=4";
 /** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
 const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
 
+/** Where the runtime caches compiled code when the environment names no place, as under a service manager. */
+const CACHE = "/var/cache/virtlockd";
+
 /** Constants of src/config/build_config.ts that a packager may set. */
 const CONSTANTS = ["SYSCONFDIR", "RUNSTATEDIR", "LOCALSTATEDIR", "VERSION"];
 
@@ -32,7 +35,9 @@ function bundle(): void {
   const tree = join(BUILD, "tree");
   rmSync(tree, { recursive: true, force: true });
   mkdirSync(tree, { recursive: true });
-  for (const name of ["main.ts", "src", "deno.json"]) cpSync(join(ROOT, name), join(tree, name), { recursive: true });
+  for (const name of ["main.ts", "src", "deno.json"]) {
+    cpSync(join(ROOT, name), join(tree, name), { recursive: true });
+  }
   const config = join(tree, "src/config/build_config.ts");
   let source = readFileSync(config, "utf8");
   for (const name of CONSTANTS) {
@@ -60,9 +65,11 @@ function compile(output: string): boolean {
 function writeScript(output: string, runtime: string): void {
   if (runtime.includes("'")) throw new Error(`Name the runtime: ${runtime} must not contain a quote`);
   // Ignored until the program has blocked them: the runtime would take SIGUSR1, and both would end the process.
-  const start = `trap '' USR1 HUP; exec '${runtime}' run ${
-    RUN_FLAGS.join(" ")
-  } --no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`;
+  // Without a home directory the runtime would not start.
+  const start =
+    `trap '' USR1 HUP; [ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}; exec '${runtime}' run ${
+      RUN_FLAGS.join(" ")
+    } --no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`;
   mkdirSync(dirname(output), { recursive: true });
   writeFileSync(`${output}.new`, `#!/bin/sh\n":" //; ${start}\n${readFileSync(BUNDLE, "utf8")}`);
   chmodSync(`${output}.new`, 0o755);

@@ -153,7 +153,8 @@ export class ReExec {
         if (cleared < 0) throw new SystemError("fcntl F_SETFD", `descriptor ${fd}`, cleared);
       }
       this.#log.info(`Handing over to ${self.path}`);
-      announce("leaving");
+      // libvirt's daemon would never tell the service manager that it is ready again.
+      if (successor === "ours") announce("leaving");
       // libvirt's daemon expects its signals unblocked; one that comes before it is ready must not kill it.
       if (successor === "libvirt") {
         sys.ignoreSignals([SIGUSR1, SIGHUP]);

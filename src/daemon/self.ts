@@ -28,8 +28,13 @@ export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfI
   }
   // From sources: the runtime with all its own arguments.
   if (facts.mainFile.endsWith(".ts")) return { path: facts.runtimePath, argv, env };
-  const path = facts.mainFile.startsWith("/") ? facts.mainFile : `${cwd}/${facts.mainFile}`;
+  const path = absolute(facts.mainFile, cwd);
   return { path, argv: [path, ...facts.args], env };
+}
+
+/** A path as it is from everywhere. */
+export function absolute(path: string, cwd: string): string {
+  return path.startsWith("/") ? path : `${cwd}/${path}`;
 }
 
 /** The environment for the next image: without what was meant for this one. */

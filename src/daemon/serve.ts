@@ -99,10 +99,11 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
     changed: () => status.changed(),
   });
   const configured = { outputs: logs.outputsText(), filters: logs.filtersText() };
-  const notify = NotifySocket.connect(sys, ledger, env["NOTIFY_SOCKET"]);
+  const notifyAddress = env["NOTIFY_SOCKET"] ?? lostNotifyAddress(sys, state);
+  const notify = NotifySocket.connect(sys, ledger, notifyAddress);
   if (notify !== undefined && !(notify instanceof NotifySocket)) {
     daemon.log.warn(
-      new SystemError("connect", `NOTIFY_SOCKET ${env["NOTIFY_SOCKET"]}`, notify.errno).message,
+      new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message,
     );
   }
   const status = new ServiceStatus(sys, loop, notify instanceof NotifySocket ? notify : undefined, () => {
@@ -166,6 +167,15 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
 }
 
 const NO_SETTINGS: LoadedSettings = { settings: DEFAULT_SETTINGS, warnings: [] };
+
+/** systemd's own notify socket. */
+const SYSTEM_NOTIFY = "/run/systemd/notify";
+
+/** libvirt's daemon takes NOTIFY_SOCKET out of the environment: what it hands over as a system service lacks it. */
+function lostNotifyAddress(sys: Sys, state: RestartState | undefined): string | undefined {
+  const fromLibvirt = state !== undefined && state.extension === undefined;
+  return fromLibvirt && sys.uid() === 0 && sys.access(SYSTEM_NOTIFY, 0) === 0 ? SYSTEM_NOTIFY : undefined;
+}
 
 /** Runs a step of the start; when `forgive`, its failure is only noted. */
 function attempt<T>(forgive: boolean, complaints: string[], step: () => T): T | undefined {

@@ -13,7 +13,7 @@ import { SystemError } from "../os/system_error.ts";
 import type { Sys } from "../os/sys.ts";
 import { decodeText } from "../os/text.ts";
 import { ExitCode, StartError } from "./start_error.ts";
-import { readWhole } from "./self.ts";
+import { absolute, readWhole } from "./self.ts";
 
 /** Environment as a lookup table. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,7 +30,6 @@ export interface StartContext {
 /** Finds this user's files. @throws StartError */
 export function startContext(sys: Sys, options: DaemonOptions, env: Environment, cwd: string): StartContext {
   const uid = sys.uid();
-  const absolute = (path: string) => path.startsWith("/") ? path : `${cwd}/${path}`;
   try {
     const paths = defaultPaths({ uid, env, exists: (path) => sys.access(path, 0) === 0 });
     return {
@@ -41,8 +40,8 @@ export function startContext(sys: Sys, options: DaemonOptions, env: Environment,
       paths: {
         ...paths,
         // The daemon changes to the root directory, so what was given relative to the caller's is made absolute now.
-        config: options.config === undefined ? paths.config : absolute(options.config),
-        pidFile: options.pidFile === undefined ? paths.pidFile : absolute(options.pidFile),
+        config: options.config === undefined ? paths.config : absolute(options.config, cwd),
+        pidFile: options.pidFile === undefined ? paths.pidFile : absolute(options.pidFile, cwd),
       },
     };
   } catch (error) {

@@ -2,7 +2,7 @@ import type { DescriptorLedger } from "../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
 import { Lockspace } from "./lockspace.ts";
-import type { Holding, Owner } from "./owner.ts";
+import { type Holding, type Owner, ownerRecord } from "./owner.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
@@ -152,7 +152,7 @@ export class LockTable {
     lockspace.pending.set(name, owner);
     const file = lockspace.fileOf(name);
     this.#parts.files.lock(
-      { path: file, ...options, followLinks: path === "" },
+      { path: file, ...options, followLinks: path === "", record: ownerRecord(owner, this.#parts.now()) },
       (outcome) => {
         lockspace.pending.delete(name);
         this.#locked(lockspace, name, options, owner, outcome, finish);

@@ -16,3 +16,17 @@ export interface Holding {
   /** Unix milliseconds of the grant; 0 when unknown (taken over from a daemon that does not record it). */
   readonly since: number;
 }
+
+/** Longest domain name in an {@link ownerRecord}. */
+const RECORDED_NAME = 200;
+
+/**
+ * An owner on one line, as a lock file on network storage tells other hosts who holds it.
+ *
+ * @param since Unix milliseconds of the grant
+ */
+export function ownerRecord({ pid, name, uuid }: Owner, since: number): string {
+  // deno-lint-ignore no-control-regex -- a domain name may hold a newline, a record is one line
+  const shown = name.slice(0, RECORDED_NAME).replace(/[\x00-\x1f\x7f]/g, "?");
+  return `domain '${shown}' (uuid ${uuid}, pid ${pid}) since ${new Date(since).toISOString().slice(0, 19)}Z`;
+}

@@ -68,6 +68,7 @@ export const SIGKILL = 9;
 export const SIGUSR1 = 10;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
+export const SIGCHLD = 17;
 
 export const SEEK_SET = 0;
 

@@ -59,8 +59,8 @@ export type StorageResult =
     readonly recordErrno?: number;
   }
   | { readonly kind: "refused"; readonly outcome: Exclude<LockOutcome, { kind: "granted" }> }
-  /** A lock was granted too late, and released. */
-  | { readonly kind: "undone"; readonly failure?: UnlockFailure }
+  /** The lock came after nobody waited for it any more, and was released again. */
+  | { readonly kind: "undone"; readonly path: string; readonly failure?: UnlockFailure }
   | { readonly kind: "released"; readonly failure?: UnlockFailure }
   | { readonly kind: "done"; readonly failure?: FileFailure }
   | { readonly kind: "holder"; readonly holder: ForeignHolder };

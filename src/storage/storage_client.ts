@@ -9,7 +9,7 @@ import { HelperLink, type LinkParts } from "./helper_link.ts";
 import type { FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
 import type { HelperStarter } from "./helper_starter.ts";
 import type { Mount } from "./mount_tree.ts";
-import { lateOutcome, type StorageAsk, type StorageJob } from "./storage_job.ts";
+import { lateOutcome, type StorageAsk, type StorageJob, undoneOutcome } from "./storage_job.ts";
 import type { StorageObserver } from "./storage_observer.ts";
 
 /** A helper without work ends after this time, in ms. */
@@ -242,14 +242,14 @@ export class StorageClient implements LockFiles {
     const { id, result } = message;
     const job = this.#current;
     if (job?.id !== id) {
-      // Of a lock that was undone after it had come.
-      this.#parts.observer.late(this.#name, lateOutcome({ op: "lock" }, result));
+      // Of a lock that had come already when it was undone.
+      if (result.kind === "undone") this.#late(undoneOutcome(result));
       return;
     }
     this.#current = undefined;
     this.#recovered();
     if (job.phase.kind === "late") {
-      this.#parts.observer.late(this.#name, `${job.ask.action}: ${lateOutcome(job.ask.task, result)}`);
+      this.#late(lateOutcome(job.ask, result));
       if (result.kind === "granted") this.#closeAll(descriptors, result.identity);
     } else {
       this.#answer(job, result, descriptors);
@@ -268,6 +268,10 @@ export class StorageClient implements LockFiles {
       // The daemon's copy is closed: the last one, whose closing takes longer, is the helper's.
       this.#link?.send({ kind: "settled", id: job.id });
     }
+  }
+
+  #late(outcome: string | undefined): void {
+    if (outcome !== undefined) this.#parts.observer.late(this.#name, outcome);
   }
 
   #closeAll(descriptors: readonly number[], identity: FileIdentity): void {

@@ -35,21 +35,24 @@ export type StoragePhase =
   /** The helper still has it, but its asker has been told of the time limit. */
   | { readonly kind: "late"; readonly since: number };
 
-/** What a late task did after all, for the log. */
-export function lateOutcome({ op }: StorageTask, result: StorageResult): string {
+/** What an operation did after all, for the log; undefined while there is more to come. */
+export function lateOutcome({ action, task }: StorageAsk, result: StorageResult): string | undefined {
   switch (result.kind) {
     case "granted":
-      return "the lock came too late and is released";
+      return undefined;
     case "undone":
-      return result.failure === undefined
-        ? "the lock came too late and was released"
-        : `the lock came too late, and the file stays: ${result.failure.action}`;
-    case "refused":
-      return result.outcome.kind === "busy" ? "the lock was refused" : `it failed: ${result.outcome.action}`;
+      return undoneOutcome(result);
     case "done":
-      return result.failure === undefined ? `it was done all the same (${op})` : `it failed (${op})`;
+      return `${action}: it was ${result.failure === undefined ? "done" : "refused"} in the end`;
+    case "refused":
     case "released":
     case "holder":
-      return `it was done (${op})`;
+      return `${action}: it came to its end (${task.op})`;
   }
+}
+
+/** What became of a lock that nobody took. */
+export function undoneOutcome({ path, failure }: Extract<StorageResult, { kind: "undone" }>): string {
+  const file = failure === undefined ? "" : `, but not all of it: ${failure.action}`;
+  return `The lock on resource ${path} was released again, because nobody waited for it any more${file}`;
 }
