@@ -35,8 +35,8 @@ export interface LockRequest {
   readonly autocreate: boolean;
   /** Whether a symbolic link as the last component is followed: yes for disk paths, no in a lockspace directory. */
   readonly followLinks: boolean;
-  /** Who asks, on one line: network storage keeps it in an autocreated file, for other hosts to read. */
-  readonly record?: string;
+  /** Says who asks, on one line: network storage keeps it in an autocreated file, for other hosts to read. */
+  readonly record?: () => string;
 }
 
 /** What became of a {@link LockRequest}. */

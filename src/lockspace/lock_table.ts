@@ -152,7 +152,12 @@ export class LockTable {
     lockspace.pending.set(name, owner);
     const file = lockspace.fileOf(name);
     this.#parts.files.lock(
-      { path: file, ...options, followLinks: path === "", record: ownerRecord(owner, this.#parts.now()) },
+      {
+        path: file,
+        ...options,
+        followLinks: path === "",
+        record: () => ownerRecord(owner, this.#parts.now()),
+      },
       (outcome) => {
         lockspace.pending.delete(name);
         this.#locked(lockspace, name, options, owner, outcome, finish);

@@ -31,10 +31,10 @@ export function writeState(state: RestartState): Uint8Array<ArrayBuffer> {
   const sink = new TextSink();
   sink.add(`{"daemon":{"servers":{`);
   if (servers.admin !== undefined) {
-    addServer(sink, "admin", servers.admin, adminSession);
+    addServer(sink, "admin", servers.admin, adminSession, extension !== undefined);
     sink.add(",");
   }
-  addServer(sink, "virtlockd", servers.virtlockd, lockSession);
+  addServer(sink, "virtlockd", servers.virtlockd, lockSession, extension !== undefined);
   sink.add(`}},"defaultLockspace":{`);
   addResources(sink, lockspaces.find((lockspace) => lockspace.path === "")?.resources ?? [], owners);
   sink.add(`},"lockspaces":[`);
@@ -61,6 +61,7 @@ function addServer(
   name: string,
   server: ServerState,
   session: (client: ClientState) => string,
+  withOwn: boolean,
 ): void {
   const { maxClients, nextClientId, listeners, clients } = server;
   // libvirt's daemon exits on a document in which more clients may wait for authentication than may be connected.
@@ -72,7 +73,12 @@ function addServer(
   );
   sink.addList(listeners, serviceText);
   sink.add(`],"clients":[`);
-  sink.addList(clients, (client) => clientText(client, session(client)));
+  sink.addList(clients, (client) => {
+    const own = withOwn && client.extension !== undefined
+      ? ownField(clientExtensionText(client.extension))
+      : "";
+    return clientText(client, session(client), own);
+  });
   sink.add("]}");
 }
 
@@ -86,11 +92,10 @@ function socketText(fd: number, isClient: boolean, unlink: boolean): string {
   return `{"fd":${fd},"errfd":-1,"pid":0,"isClient":${isClient},"unlinkUNIX":${unlink}}`;
 }
 
-function clientText(client: ClientState, session: string): string {
-  const { id, fd, connectedAt, extension } = client;
+function clientText({ id, fd, connectedAt }: ClientState, session: string, own: string): string {
   return `{"id":${id},"auth":0,"auth_pending":false,"readonly":false,"nrequests_max":1` +
     `,"conn_time":${Math.floor(connectedAt / 1000)},"sock":${socketText(fd, true, false)}` +
-    `,"privateData":${session}${extension === undefined ? "" : ownField(clientExtensionText(extension))}}`;
+    `,"privateData":${session}${own}}`;
 }
 
 function adminSession(): string {

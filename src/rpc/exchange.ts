@@ -22,6 +22,39 @@ const RESULT = 56;
 const UNTOUCHED = 0xffff_ffff;
 
 /**
+ * Places of the words (float64) that say what the areas hold. Each is one store, so a killed daemon leaves either the old or the
+ * new value; the order of the stores makes every state between two of them readable. See {@link readExchange}.
+ */
+const Word = {
+  /** Counts the turns: in one, the requests of one client are served. */
+  TURN: 0,
+  /** Client whose turn it is. */
+  CLIENT: 1,
+  /** {@link RECEIVED} or {@link STORED}: where the turn's requests are. */
+  SOURCE: 2,
+  /** Bytes from the start of the source that are served and answered. */
+  CONSUMED: 3,
+  /** Number of the last reply that is wholly sent. */
+  DONE: 4,
+  REPLY: 8,
+  REPLY_CLIENT: 9,
+  /** Turn whose bytes are consumed once the reply is begun to be sent, 0 for none. */
+  REPLY_TURN: 10,
+  REPLY_CONSUMED: 11,
+  /** Bytes of the output area in the send. */
+  REPLY_LENGTH: 12,
+  /** Bytes of the reply that were sent before. */
+  REPLY_OFFSET: 13,
+  /** 1 when a journal has the bytes of the reply, else 0. */
+  REPLY_RECORDED: 14,
+} as const;
+const WORDS = 16;
+/** Source: the input area. */
+const RECEIVED = 0;
+/** Source: bytes of the client that a journal has. */
+const STORED = 1;
+
+/**
  * The memory through which all bytes of all clients pass, one receive or send at a time.
  *
  * It is native memory with message headers for recvmmsg(2) and sendmmsg(2), made once, so that a call costs no allocation; and
@@ -35,8 +68,16 @@ export class Exchange {
   readonly output: Uint8Array;
   readonly #sys: Pick<SocketSys, "receivePrepared" | "sendPrepared">;
   readonly #view: DataView;
+  readonly #words: Float64Array;
   readonly #receiveHeader: Deno.PointerValue;
   readonly #sendHeader: Deno.PointerValue;
+  /** End of the message in service, in bytes from the start of the turn's source. Set before it is dispatched. */
+  end = 0;
+  #turn: number;
+  #reply: number;
+  #replyTurn = 0;
+  #replyEnd = 0;
+  #sent = 0;
 
   /**
    * @param memory mapping with {@link EXCHANGE_SIZE} bytes at `offset`; must outlive the exchange
@@ -46,6 +87,10 @@ export class Exchange {
     this.#sys = sys;
     const bytes = memory.bytes.subarray(offset, offset + EXCHANGE_SIZE);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#words = new Float64Array(bytes.buffer, bytes.byteOffset, WORDS);
+    // The numbers go on where a daemon that used this memory before has stopped.
+    this.#turn = this.#words[Word.TURN] as number;
+    this.#reply = Math.max(this.#words[Word.REPLY] as number, this.#words[Word.DONE] as number);
     this.input = bytes.subarray(INPUT, INPUT + INPUT_SIZE);
     this.output = bytes.subarray(OUTPUT, OUTPUT + OUTPUT_SIZE);
     this.#receiveHeader = memory.pointer(offset + INPUT_HEADER);
@@ -55,28 +100,96 @@ export class Exchange {
     this.#prepare(OUTPUT_HEADER, OUTPUT_VECTOR, address, OUTPUT);
   }
 
+  /** Number of the current turn. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** Number of the reply that was begun last. */
+  get reply(): number {
+    return this.#reply;
+  }
+
+  /** Turn and end of what the reply that was begun last answers; turn 0 when it answers nothing of a turn. */
+  get answered(): { turn: number; end: number } {
+    return { turn: this.#replyTurn, end: this.#replyEnd };
+  }
+
   /**
-   * Receives at most `limit` bytes into {@link input}. Descriptors sent along are dropped by the kernel.
+   * Begins a turn of a client and receives at most `limit` bytes into {@link input}. Descriptors sent along are dropped by the kernel.
    *
+   * @param client its key, unique in the daemon's life
    * @returns how many, 0 at end of stream, or -errno
    */
-  receive(fd: number, limit: number): number {
+  receive(fd: number, limit: number, client: number): number {
+    this.#begin(RECEIVED, client);
     this.#view.setUint32(INPUT_VECTOR + 8, limit, true);
-    this.#view.setUint32(INPUT_HEADER + RESULT, UNTOUCHED, true);
     const result = this.#sys.receivePrepared(fd, this.#receiveHeader);
     return result < 0 ? result : this.#view.getUint32(INPUT_HEADER + RESULT, true);
   }
 
+  /** Begins a turn in which bytes are served that the client sent before. */
+  serveStored(client: number): void {
+    this.#begin(STORED, client);
+  }
+
   /**
-   * Sends the first `length` bytes of {@link output}.
+   * Begins a reply; what is sent until {@link finishReply} belongs to it.
+   *
+   * @param answers whether it answers the message that ends at {@link end} of the current turn
+   * @param recorded whether a journal has its bytes
+   */
+  beginReply(client: number, answers: boolean, recorded: boolean): void {
+    const words = this.#words;
+    this.#replyTurn = answers ? this.#turn : 0;
+    this.#replyEnd = this.end;
+    this.#sent = 0;
+    // First of all: from here until the kernel has sent something, the other words mean nothing.
+    this.#view.setUint32(OUTPUT_HEADER + RESULT, UNTOUCHED, true);
+    words[Word.REPLY] = ++this.#reply;
+    words[Word.REPLY_CLIENT] = client;
+    words[Word.REPLY_TURN] = this.#replyTurn;
+    words[Word.REPLY_CONSUMED] = this.end;
+    words[Word.REPLY_RECORDED] = recorded ? 1 : 0;
+  }
+
+  /**
+   * Sends the first `length` bytes of {@link output} as the next part of the reply.
    *
    * @returns how many were taken, or -errno
    */
   send(fd: number, length: number): number {
-    this.#view.setUint32(OUTPUT_VECTOR + 8, length, true);
+    const words = this.#words;
+    if (this.#sent > 0) {
+      // A later part: what was sent before must be known before the kernel's answer is forgotten.
+      words[Word.REPLY_OFFSET] = this.#sent;
+    } else {
+      words[Word.REPLY_OFFSET] = 0;
+    }
     this.#view.setUint32(OUTPUT_HEADER + RESULT, UNTOUCHED, true);
+    words[Word.REPLY_LENGTH] = length;
+    this.#view.setUint32(OUTPUT_VECTOR + 8, length, true);
     const result = this.#sys.sendPrepared(fd, this.#sendHeader);
-    return result < 0 ? result : this.#view.getUint32(OUTPUT_HEADER + RESULT, true);
+    if (result < 0) return result;
+    const taken = this.#view.getUint32(OUTPUT_HEADER + RESULT, true);
+    this.#sent += taken;
+    return taken;
+  }
+
+  /** The reply is wholly sent. */
+  finishReply(): void {
+    if (this.#replyTurn === this.#turn) this.#words[Word.CONSUMED] = this.#replyEnd;
+    this.#words[Word.DONE] = this.#reply;
+  }
+
+  #begin(source: number, client: number): void {
+    const words = this.#words;
+    this.#view.setUint32(INPUT_HEADER + RESULT, UNTOUCHED, true);
+    words[Word.CONSUMED] = 0;
+    words[Word.TURN] = ++this.#turn;
+    words[Word.SOURCE] = source;
+    words[Word.CLIENT] = client;
+    this.end = 0;
   }
 
   #prepare(header: number, vector: number, address: number, data: number): void {

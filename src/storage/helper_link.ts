@@ -2,7 +2,7 @@ import type { EventLoop } from "../event/event_loop.ts";
 import { EPOLLIN, SOCK_SEQPACKET } from "../os/constants.ts";
 import { EAGAIN, ECONNRESET } from "../os/errno.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
-import type { SocketSys } from "../os/sys.ts";
+import type { FileSys, SocketSys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import {
   decodeMessage,
@@ -14,7 +14,7 @@ import {
 
 /** What a link needs of the daemon. */
 export interface LinkParts {
-  readonly sys: SocketSys;
+  readonly sys: SocketSys & Pick<FileSys, "close">;
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
 }

@@ -2,13 +2,7 @@ import { F_DUPFD_CLOEXEC, SIGCHLD } from "../os/constants.ts";
 import { ECONNRESET, EMFILE, ENOENT } from "../os/errno.ts";
 import { emptyStatus, type Sys } from "../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
-import {
-  lockFile,
-  type LockRequest,
-  type UnlockFailure,
-  unlockFile,
-  type UnlockRequest,
-} from "../lockspace/lock_file.ts";
+import { lockFile, type UnlockFailure, unlockFile, type UnlockRequest } from "../lockspace/lock_file.ts";
 import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import {
@@ -18,6 +12,7 @@ import {
   HELPER_SOCKET,
   MESSAGE_LIMIT,
   PROTOCOL_VERSION,
+  type StorageLockRequest,
   type StorageResult,
   type StorageTask,
   type ToHelper,
@@ -31,7 +26,7 @@ const NAME = "virtlockd-io";
 /** A descriptor that the daemon has not settled yet. */
 type Kept =
   /** A lock that the daemon may not have taken: it is released unless the daemon says so. */
-  | { readonly kind: "granted"; readonly fd: number; readonly request: LockRequest }
+  | { readonly kind: "granted"; readonly fd: number; readonly request: StorageLockRequest }
   /** A lock that is released. The last close of a file on the network takes a while, so it is done here. */
   | { readonly kind: "released"; readonly fd: number };
 
@@ -168,15 +163,15 @@ export class StorageHelper {
     this.send({ kind: "result", id, result }, descriptors);
   }
 
-  #lock(id: number, request: LockRequest): void {
-    const outcome = lockFile(this.#sys, request, (fd) => void this.#sys.close(fd));
+  #lock(id: number, request: StorageLockRequest): void {
+    const { path, shared, autocreate, followLinks } = request;
+    const file = { path, shared, autocreate, followLinks };
+    const outcome = lockFile(this.#sys, file, (fd) => void this.#sys.close(fd));
     if (outcome.kind !== "granted") return this.#answer(id, { kind: "refused", outcome });
     const { fd, identity } = outcome;
     this.#kept.set(id, { kind: "granted", fd, request });
     // Only a lock file that is made and removed with its lock is ever written to, never a disk.
-    const recorded = request.autocreate && !request.followLinks
-      ? settleRecord(this.#sys, fd, request.shared ? undefined : request.record)
-      : 0;
+    const recorded = autocreate && !followLinks ? settleRecord(this.#sys, fd, request.record) : 0;
     // While storage was slow the daemon may have given up, or ended: then the lock is not even handed out.
     this.#receive(false);
     const unwanted = this.#ended ||

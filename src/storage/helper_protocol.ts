@@ -24,9 +24,15 @@ export interface HelperCommand {
   readonly env: readonly string[];
 }
 
+/** A {@link LockRequest} on its way to a helper. */
+export interface StorageLockRequest extends Omit<LockRequest, "record"> {
+  /** Who asks, to be written into an autocreated file of a lockspace directory that is locked exclusively. */
+  readonly record?: string;
+}
+
 /** What a helper does for the daemon: one thing at a time. */
 export type StorageTask =
-  | { readonly op: "lock"; readonly request: LockRequest }
+  | { readonly op: "lock"; readonly request: StorageLockRequest }
   /** The locked descriptor comes along. */
   | { readonly op: "unlock"; readonly request: Omit<UnlockRequest, "fd"> }
   | { readonly op: "create"; readonly path: string; readonly followLinks: boolean }

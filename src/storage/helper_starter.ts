@@ -79,7 +79,9 @@ export class HelperStarter {
     try {
       const pair = HelperLink.pair(this.#parts, this.#spawnerUser());
       // What is sent waits in the socket for the process to come, and reaches it even when this end is closed by then.
-      const sent = sys.sendMessage(near, encodeMessage({ kind: "spawn", command: this.#command }), [pair.far]);
+      const sent = sys.sendMessage(near, encodeMessage({ kind: "spawn", command: this.#command }), [
+        pair.far,
+      ]);
       sys.close(pair.far);
       const started = sent < 0
         ? new SystemError("Send to", "storage helper", sent)

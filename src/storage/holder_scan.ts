@@ -1,7 +1,13 @@
 import { O_CLOEXEC, O_PATH, O_RDONLY } from "../os/constants.ts";
 import type { EventSys, FileSys } from "../os/sys.ts";
 import { emptyStatus } from "../os/sys.ts";
-import { type FileIdentity, identityOf, inodeText, procLockText, sameFile } from "../lockspace/file_identity.ts";
+import {
+  type FileIdentity,
+  identityOf,
+  inodeText,
+  procLockText,
+  sameFile,
+} from "../lockspace/file_identity.ts";
 import { processCommand, readSmallFile } from "../lockspace/process_state.ts";
 import { readText } from "./proc_text.ts";
 

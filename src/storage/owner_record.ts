@@ -1,12 +1,4 @@
-import {
-  O_CLOEXEC,
-  O_NOCTTY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_RDONLY,
-  S_IFMT,
-  S_IFREG,
-} from "../os/constants.ts";
+import { O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFMT, S_IFREG } from "../os/constants.ts";
 import { emptyStatus, type FileSys } from "../os/sys.ts";
 import { decodeText, encodeText } from "../os/text.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";

@@ -92,10 +92,13 @@ export class StorageClient implements LockFiles {
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
-    const action = `Unable to acquire lock on resource ${request.path}`;
+    const { path, shared, autocreate, followLinks, record } = request;
+    const action = `Unable to acquire lock on resource ${path}`;
+    const file = { path, shared, autocreate, followLinks };
+    const recorded = record !== undefined && autocreate && !shared && !followLinks;
     const lost = (reason: string) => done({ kind: "storage", action, reason });
     this.#submit({
-      task: { op: "lock", request },
+      task: { op: "lock", request: recorded ? { ...file, record: record() } : file },
       action,
       lost,
       answered: (result, descriptor) => {
@@ -104,7 +107,7 @@ export class StorageClient implements LockFiles {
         if (descriptor === undefined) return done({ kind: "failed", action, errno: EMFILE });
         if (this.mount !== undefined) this.#parts.starter.pin();
         if (result.recordErrno !== undefined) {
-          this.#parts.observer.recordFailed(request.path, result.recordErrno);
+          this.#parts.observer.recordFailed(path, result.recordErrno);
         }
         done({ kind: "granted", fd: descriptor, identity: result.identity });
       },

@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { Libvirt } from "./support/libvirt.ts";
 import { Machine } from "./support/nspawn.ts";
+import { until } from "./support/until.ts";
 
 // What Debian's own virtlockd does under a real systemd: the ground that the tests of our package stand on.
 
-Deno.test("Debian's virtlockd is started by its socket when a guest starts", async () => {
+Deno.test("Debian's virtlockd is started by its socket when libvirtd needs it", async () => {
   await using machine = await Machine.boot();
-  const { libvirt, disk } = await prepareGuest(machine);
   assert.equal(await state(machine), "inactive");
+  const { libvirt, disk } = await prepareGuest(machine);
+  assert.equal(await state(machine), "active");
 
   await libvirt.virsh("start", "alpha");
-  assert.equal(await state(machine), "active");
   const pid = Number(await machine.sh("systemctl show --value --property=MainPID virtlockd.service"));
   assert.deepEqual(await byteZeroLocks(machine, disk), [{
     kind: "POSIX",
@@ -29,12 +30,8 @@ Deno.test("Debian's virtlockd loses the locks of running guests when it is kille
   await libvirt.virsh("start", "alpha");
 
   await machine.sh("systemctl kill --signal=KILL virtlockd.service");
+  await until("the disk to be free", () => isLockable(machine, disk));
   assert.equal((await libvirt.virsh("domstate", "alpha")).trim(), "running");
-  assert.equal(await isLockable(machine, disk), true);
-  assert.match(
-    await machine.journal("virtlockd.service"),
-    /Main process exited, code=killed, status=9\/KILL/,
-  );
 });
 
 async function prepareGuest(machine: Machine): Promise<{ libvirt: Libvirt; disk: string }> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Guest } from "./support/guest.ts";
+import { isFile } from "./support/is_file.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { until } from "./support/until.ts";
@@ -175,15 +176,4 @@ async function onlyLockClient(lab: LibvirtLab): Promise<string> {
 
 async function entries(directory: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      return false;
-    }
-    throw error;
-  }
 }

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { conflicts } from "./conversations/conflicts.ts";
+import { dispatch } from "./conversations/dispatch.ts";
+import { lockspaces } from "./conversations/lockspaces.ts";
+import { owners } from "./conversations/owners.ts";
+import { resources } from "./conversations/resources.ts";
+import { runOk } from "./support/command.ts";
+import { type Conversation, differences } from "./support/conversation.ts";
+import { installMissing } from "./support/debian_packages.ts";
+import { isFile } from "./support/is_file.ts";
+import { OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
+import { PrivateHost } from "./support/private_host.ts";
+
+// The same requests to libvirt's own daemon and to this one. The tables hold what the former answers, word for word, and
+// what this one answers otherwise, each time with the reason.
+
+const CONVERSATIONS: readonly Conversation[] = [dispatch, owners, lockspaces, resources, conflicts];
+
+const DAEMONS = [
+  { name: "Debian's virtlockd", executable: REFERENCE_DAEMON, side: "reference" },
+  { name: "our virtlockd", executable: OUR_DAEMON, side: "ours" },
+] as const;
+
+for (const { name, executable, side } of DAEMONS) {
+  const ignore = side === "ours" && !await isFile(executable);
+  for (const { about, socket, prepare, steps } of CONVERSATIONS) {
+    Deno.test({ name: `${name} answers ${about} as the table says`, ignore }, async () => {
+      await installMissing(["libvirt-daemon"]);
+      await using host = await PrivateHost.create();
+      if (prepare !== undefined) {
+        await runOk(host, ["sh", "-ec", prepare]);
+      }
+      await runOk(host, [executable, "-d"]);
+      assert.deepEqual(await differences(steps, host.outside(socket), side), []);
+    });
+  }
+}
