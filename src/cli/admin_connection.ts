@@ -121,7 +121,7 @@ export class AdminConnection implements Disposable {
       if (failure.code === ErrorCode.RPC && failure.message.startsWith("Cannot find program")) {
         throw new ForeignDaemonError(
           CommandExit.UNREACHABLE,
-          `The daemon at ${this.#path} is libvirt's own virtlockd, which cannot be asked this`,
+          `What listens at ${this.#path} cannot be asked this: it is libvirt's own virtlockd, or not an admin socket`,
         );
       }
       throw unreachable(`The daemon at ${this.#path} refused: ${failure.message}`);

@@ -10,8 +10,8 @@ import { askMetrics, upText } from "./metrics.ts";
 
 /** How long the daemon may take, in ms; Prometheus itself gives up after 10 s. */
 const DAEMON_TIMEOUT = 3000;
-/** An answer serves whoever asks within so many ms after it: a hung daemon is waited for once, not once for each. */
-const ANSWER_LIFE = 500;
+/** Who asks within so many ms after the daemon failed to answer is told the same: it is waited for once, not once for each. */
+const FAILURE_LIFE = 500;
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** `virtlockd exporter`: serves the metrics over HTTP, from a process of its own. */
@@ -34,8 +34,8 @@ export const exporterCommand: Command = {
     const stop = Promise.withResolvers<void>();
     process.on("SIGTERM", () => stop.resolve());
     process.on("SIGINT", () => stop.resolve());
-    const metrics = remembered(() => exporterText(() => askMetrics(context, socket, DAEMON_TIMEOUT)), sys);
-    const server = createServer(respond(metrics));
+    const ask = failingOnce(() => askMetrics(context, socket, DAEMON_TIMEOUT), sys);
+    const server = createServer(respond(() => exporterText(ask)));
     const served = await serve(sys, server, address);
     out.write(`Serving metrics at ${listenAddressText(served)}\n`);
     await stop.promise;
@@ -72,15 +72,18 @@ export function respond(metrics: () => string): RequestListener {
   };
 }
 
-/** Asks anew only when the last answer has become too old. */
-function remembered(ask: () => string, { monotonic }: Pick<Sys, "monotonic">): () => string {
-  let answer = "";
-  let until = -Infinity;
+/** Repeats a failure for a while instead of asking again. */
+function failingOnce(ask: () => string, { monotonic }: Pick<Sys, "monotonic">): () => string {
+  let failure: { error: unknown; until: number } | undefined;
   return () => {
-    if (monotonic() < until) return answer;
-    answer = ask();
-    until = monotonic() + ANSWER_LIFE;
-    return answer;
+    if (failure !== undefined && monotonic() < failure.until) throw failure.error;
+    try {
+      failure = undefined;
+      return ask();
+    } catch (error) {
+      failure = { error, until: monotonic() + FAILURE_LIFE };
+      throw error;
+    }
   };
 }
 

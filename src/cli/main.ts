@@ -6,6 +6,7 @@ import { UsageError } from "../config/usage_error.ts";
 import { runDaemon } from "../daemon/run.ts";
 import { StartError } from "../daemon/start_error.ts";
 import { runInternal } from "./internal.ts";
+import { runCommand } from "./run_command.ts";
 import { linuxSys } from "../os/linux.ts";
 import { exitProcess, runtimeFacts } from "../os/runtime.ts";
 
@@ -26,6 +27,12 @@ export function main(): void {
       case "version":
         console.log(`${NAME} (deno-virtlockd) ${VERSION}`);
         return;
+      case "command": {
+        const { name, args } = invocation;
+        const env = Deno.env.toObject();
+        runCommand({ sys, facts, env, programName: NAME, name, args }).then(exitProcess);
+        return;
+      }
       case "internal":
         exitProcess(runInternal(sys, invocation.name, invocation.args));
         break;

@@ -16,7 +16,6 @@ import { shieldFromDebugger } from "./shield.ts";
 import { statusCommand } from "./status.ts";
 
 const STANDARD_OUTPUT = 1;
-const STANDARD_ERROR = 2;
 
 const COMMANDS: Readonly<Record<CommandName, Command>> = {
   locks: locksCommand,
@@ -46,8 +45,7 @@ export interface CommandCall {
 export async function runCommand({ sys, facts, env, programName, name, args }: CommandCall): Promise<number> {
   const command = COMMANDS[name];
   const out = new DescriptorOutput(sys, STANDARD_OUTPUT);
-  const complain = (message: string) =>
-    new DescriptorOutput(sys, STANDARD_ERROR).write(`${programName}: error: ${message}\n`);
+  const complain = (message: string) => console.error(`${programName}: error: ${message}`);
   try {
     const parsed = parseArguments(command, args);
     if (parsed === "help") {

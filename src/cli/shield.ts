@@ -1,8 +1,9 @@
-import { selfImage } from "../daemon/self.ts";
+import { readWhole } from "../daemon/self.ts";
 import { SIGUSR1 } from "../os/constants.ts";
 import type { RuntimeFacts } from "../os/runtime.ts";
 import type { Sys } from "../os/sys.ts";
 import { must } from "../os/system_error.ts";
+import { decodeText } from "../os/text.ts";
 
 /**
  * Makes sure that SIGUSR1 does not open the runtime's debugger port in this process, which may be root's: the signal is blocked
@@ -12,8 +13,8 @@ import { must } from "../os/system_error.ts";
  */
 export function shieldFromDebugger(sys: Sys, facts: RuntimeFacts): void {
   if (sys.signalsBlocked([SIGUSR1]) === 1) return;
-  const cwd = sys.readlink("/proc/self/cwd");
-  const self = selfImage(sys, facts, typeof cwd === "string" ? cwd : "/");
+  const list = (path: string) => decodeText(readWhole(sys, path)).replace(/\0$/, "").split("\0");
   must(sys.blockSignals([SIGUSR1]), "pthread_sigmask", "command");
-  must(sys.execve(self.path, self.argv, self.env), "execve", self.path);
+  const failed = sys.execve(facts.runtimePath, list("/proc/self/cmdline"), list("/proc/self/environ"));
+  must(failed, "execve", facts.runtimePath);
 }

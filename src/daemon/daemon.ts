@@ -40,7 +40,7 @@ export interface DaemonParts {
 
 /** Replies need not wait: nothing outlives this process. */
 const VOLATILE: Durability = {
-  settle: () => true,
+  settle: () => "volatile",
   inputChanged: () => {},
   outputChanged: () => {},
 };
@@ -115,12 +115,14 @@ export class Daemon {
     this.lockServer = new RpcServer({
       ...shared,
       name: "virtlockd",
+      ordinal: 0,
       programs: [lockProgram({ table: this.table, reaper: this.reaper, observer: this.#observer })],
       limits: { maxClients: settings.maxClients, maxAnonymousClients: settings.maxClients },
     });
     this.adminServer = new RpcServer({
       ...shared,
       name: "admin",
+      ordinal: 1,
       programs: this.#adminPrograms(),
       limits: { maxClients: settings.adminMaxClients, maxAnonymousClients: settings.adminMaxClients },
     });

@@ -116,6 +116,8 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
   }
   if (state !== undefined) {
     restore(daemon, state);
+    daemon.metrics.restore(state.extension?.statistics);
+    daemon.metrics.reExecuted(stateFile.bytesTaken);
     attempt(true, complaints, () => restoreLogging(logs, state));
     daemon.log.info(`Took over ${daemon.clientCount} clients and ${daemon.table.resourceCount} locks`);
   }
@@ -135,7 +137,7 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
         timeout: daemon.idleTimer.seconds,
       },
       cwd,
-      statistics: null,
+      statistics: daemon.metrics.snapshot(),
       journal: null,
       notify: null,
     }),

@@ -15,10 +15,16 @@ const MODE = 0o600;
 export class StateFile {
   readonly #sys: FileSys;
   readonly path: string;
+  #bytesTaken = 0;
 
   constructor(sys: FileSys, path: string) {
     this.#sys = sys;
     this.path = path;
+  }
+
+  /** Size of the document that {@link take} read, 0 when there was none. */
+  get bytesTaken(): number {
+    return this.#bytesTaken;
   }
 
   /**
@@ -69,6 +75,7 @@ export class StateFile {
   take(pid: number): { kind: "state"; state: RestartState } | { kind: "stale"; magic: string } | undefined {
     const bytes = this.#read();
     if (bytes === undefined) return undefined;
+    this.#bytesTaken = bytes.length;
     this.remove();
     try {
       return readState(bytes, pid);

@@ -111,7 +111,7 @@ export interface DaemonExtension {
   /** Working directory in which the daemon was started: relative paths of its command line start there. */
   readonly cwd: string;
   /** Counters of the metrics; their meaning is the metrics' own. */
-  readonly statistics: JsonValue;
+  readonly statistics: unknown;
   /** What the journal and the descriptor store need to go on. */
   readonly journal: JsonValue;
   /** What was last told to the service manager. */

@@ -33,15 +33,28 @@ export interface ServedObserver {
   served(program: string, procedure: string, code: number, milliseconds: number): void;
 }
 
+/** What a reply answers. */
+export interface AnsweredRequest {
+  /** The reply's bytes; valid until `settle` returns. */
+  readonly reply: Uint8Array;
+  /** Bytes of the request that are kept. */
+  readonly length: number;
+  /** Whether it is answered in the turn in which it was dispatched. */
+  readonly atOnce: boolean;
+}
+
 /**
- * Makes what a request did durable before its reply is sent.
- *
- * `settle` returns true when it is durable now; else it calls `resume` once it is.
+ * What became of a request: nothing needs to outlive the process (`volatile`), it is durable together with its reply (`recorded`),
+ * or it will be (`later`).
  */
+export type Settled = "volatile" | "recorded" | "later";
+
+/** Makes what a request did, and its reply, durable before the reply is sent. */
 export interface Durability {
-  settle(connection: Connection, resume: () => void): boolean;
-  /** Bytes of this client that were received but not served have changed. */
-  inputChanged(connection: Connection): void;
+  /** @param resume called once it is recorded, if the result is `later` */
+  settle(connection: Connection, request: AnsweredRequest, resume: () => void): Settled;
+  /** Bytes of this client that were received but not served have changed; `added` are the new ones when nothing else has. */
+  inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void;
   /** Bytes of this client that were not sent have changed. */
   outputChanged(connection: Connection): void;
 }
@@ -53,6 +66,8 @@ export interface ConnectionParts {
   readonly programs: readonly Program[];
   readonly observer: ServedObserver;
   readonly durability: Durability;
+  /** Names a client in the daemon's life, by its id. */
+  readonly keyOf: (clientId: number) => number;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   /** The connection has ended: its descriptor may be closed now. */
@@ -67,7 +82,7 @@ type Service =
   /** Running. `frame` is kept once the procedure has returned without a reply, so that a restart can serve it again. */
   | { kind: "running"; reply: PendingReply; frame: Uint8Array | undefined }
   /** Answered, but what it did is not durable yet. */
-  | { kind: "settling"; bytes: Uint8Array; close: boolean }
+  | { kind: "settling"; bytes: Uint8Array; close: boolean; frame: Uint8Array | undefined }
   /** Answered; the client does not read. */
   | { kind: "writing"; rest: Uint8Array; close: boolean };
 
@@ -79,6 +94,8 @@ type Service =
 export class Connection {
   readonly fd: number;
   readonly peer: Peer;
+  /** Names it in the daemon's life, over all servers, re-execs and crashes. */
+  readonly key: number;
   readonly #parts: ConnectionParts;
   readonly #programs: ProgramConnection[];
   readonly #header = emptyHeader();
@@ -90,6 +107,8 @@ export class Connection {
   #interest = 0;
   #endOfInput = false;
   #closed = false;
+  /** Kept bytes of the request that was dispatched last. */
+  #requestLength = 0;
 
   /**
    * @param fd connected socket, non-blocking; stays the server's
@@ -99,6 +118,7 @@ export class Connection {
     this.#parts = parts;
     this.fd = fd;
     this.peer = peer;
+    this.key = parts.keyOf(peer.clientId);
     this.#programs = parts.programs.map((program) => program.connect(peer));
   }
 
@@ -131,12 +151,19 @@ export class Connection {
 
   /** Received bytes that a restarted daemon must serve (again): the request in service first. */
   get unserved(): { bytes: Uint8Array; dropped: number } {
+    return this.#waiting(this.#service.kind === "running" ? this.#service.frame : undefined);
+  }
+
+  /** Received bytes whose requests are not durable: {@link unserved}, and a request that is answered but settling. */
+  get unsettled(): { bytes: Uint8Array; dropped: number } {
+    const { kind } = this.#service;
+    return this.#waiting(kind === "running" || kind === "settling" ? this.#service.frame : undefined);
+  }
+
+  #waiting(frame: Uint8Array | undefined): { bytes: Uint8Array; dropped: number } {
     const waiting = this.#input?.bytes ?? new Uint8Array(0);
     const dropped = this.#input?.dropped ?? 0;
-    if (this.#service.kind !== "running" || this.#service.frame === undefined) {
-      return { bytes: waiting, dropped };
-    }
-    const { frame } = this.#service;
+    if (frame === undefined) return { bytes: waiting, dropped };
     const all = new Uint8Array(frame.length + waiting.length);
     all.set(frame);
     all.set(waiting, frame.length);
@@ -171,7 +198,7 @@ export class Connection {
 
   #onEvents(events: number): void {
     if (this.#service.kind === "writing") {
-      this.#flush(this.#service.rest, this.#service.close);
+      this.#flush(this.#service.rest, this.#service.close, false, true);
       if (this.#closed || this.busy) return;
       this.#resume();
     } else if ((events & ~EPOLLOUT) !== 0) {
@@ -182,7 +209,11 @@ export class Connection {
   #read(): void {
     const input = this.#input;
     const { exchange } = this.#parts;
-    const received = exchange.receive(this.fd, input === undefined ? READ_SIZE : this.#wanted(input));
+    const received = exchange.receive(
+      this.fd,
+      input === undefined ? READ_SIZE : this.#wanted(input),
+      this.key,
+    );
     if (received < 0) {
       if (received !== -EAGAIN) this.end(`receive failed: errno ${-received}`);
       return;
@@ -192,7 +223,11 @@ export class Connection {
       return this.#settleInput();
     }
     if (input !== undefined) {
-      input.append(exchange.input.subarray(0, received), this.busy ? Infinity : this.#keep(input));
+      const chunk = exchange.input.subarray(0, received);
+      const before = input.length;
+      input.append(chunk, this.busy ? Infinity : this.#keep(input));
+      const kept = input.length - before;
+      this.#parts.durability.inputChanged(this, { bytes: chunk.subarray(0, kept), dropped: received - kept });
       return this.#resume();
     }
     const used = this.#serve(exchange.input, received, 0);
@@ -201,9 +236,10 @@ export class Connection {
       this.#input = new InputBuffer();
       this.#input.append(exchange.input.subarray(used, received));
       this.#scanned = 0;
-      if (this.busy) this.#answerPings();
-      this.#parts.durability.inputChanged(this);
     }
+    if (used < received || this.running) this.#parts.durability.inputChanged(this);
+    if (used < received && this.busy && this.#answerPings()) this.#parts.durability.inputChanged(this);
+    if (this.#closed) return;
     if (used < received || this.busy) this.#settleInput();
   }
 
@@ -213,6 +249,7 @@ export class Connection {
     const input = this.#input;
     if (input !== undefined) {
       if (!this.busy) {
+        this.#parts.exchange.serveStored(this.key);
         const used = this.#serve(input.bytes, input.length, input.dropped);
         if (this.#closed) return;
         if (used > 0) {
@@ -220,9 +257,9 @@ export class Connection {
           this.#scanned = 0;
         }
       }
-      if (this.busy) this.#answerPings();
-      if (input.empty) this.#input = undefined;
       this.#parts.durability.inputChanged(this);
+      if (this.busy && this.#answerPings()) this.#parts.durability.inputChanged(this);
+      if (input.empty) this.#input = undefined;
     }
     this.#settleInput();
   }
@@ -292,7 +329,9 @@ export class Connection {
   #message(bytes: Uint8Array, at: number, kept: number): void {
     const header = this.#header;
     readHeader(bytes, at, header);
-    if (isPing(header)) return this.#pong();
+    this.#parts.exchange.end = at + kept;
+    if (isPing(header)) return this.#pong(true);
+    this.#requestLength = kept;
     const index = this.#parts.programs.findIndex((program) =>
       program.number === header.program && program.version === header.version
     );
@@ -300,11 +339,16 @@ export class Connection {
     if (header.type !== MessageType.CALL && !(withFds && index >= 0)) return;
     const program = this.#parts.programs[index];
     const reply = new PendingReply(this, header, program, this.#parts.clock());
-    const service: Service = { kind: "running", reply, frame: undefined };
-    this.#service = service;
+    this.#service = { kind: "running", reply, frame: undefined };
     this.#dispatch(reply, index, bytes, at + FRAME_MIN + (withFds ? 4 : 0), at + kept);
-    // Still running: it waits for something. The bytes belong to the exchange, so they are copied.
-    if (this.#service === service) service.frame = bytes.slice(at, at + kept);
+    this.#keepFrame(bytes, at, kept);
+  }
+
+  /** A request that still waits for something: its bytes belong to the exchange, so they are copied. */
+  #keepFrame(bytes: Uint8Array, at: number, length: number): void {
+    const service = this.#service;
+    if (service.kind !== "running" && service.kind !== "settling") return;
+    service.frame ??= bytes.slice(at, at + length);
   }
 
   #dispatch(reply: PendingReply, index: number, bytes: Uint8Array, start: number, end: number): void {
@@ -341,7 +385,8 @@ export class Connection {
     close: boolean,
   ): void {
     if (this.#closed || this.#service.kind !== "running" || this.#service.reply !== reply) return;
-    const later = this.#service.frame !== undefined;
+    const { frame } = this.#service;
+    const later = frame !== undefined;
     const { header } = reply;
     const { exchange, clock, observer, durability } = this.#parts;
     if (reply.program !== undefined) {
@@ -361,24 +406,32 @@ export class Connection {
       finishFrame(writer, start, header);
       bytes = writer.bytes;
     }
-    this.#service = { kind: "settling", bytes, close };
+    this.#service = { kind: "settling", bytes, close, frame };
     const proceed = () => {
       if (this.#closed) return;
-      this.#flush(bytes, close);
+      this.#flush(bytes, close, false, true);
       if (!this.#closed && !this.busy) this.#resume();
       else this.#settleInput();
     };
-    if (!durability.settle(this, proceed)) {
+    const length = frame?.length ?? this.#requestLength;
+    const settled = durability.settle(this, { reply: bytes, length, atOnce: !later }, proceed);
+    if (settled === "later") {
       // The exchange serves others meanwhile.
-      this.#service = { kind: "settling", bytes: bytes.slice(), close };
+      bytes = bytes.slice();
+      this.#service = { kind: "settling", bytes, close, frame };
       return;
     }
     if (later) return proceed();
-    this.#flush(bytes, close);
+    this.#flush(bytes, close, true, settled === "recorded");
   }
 
-  #flush(bytes: Uint8Array, close: boolean): void {
+  /**
+   * @param answers whether the bytes answer the message of the current turn
+   * @param recorded whether they are durable
+   */
+  #flush(bytes: Uint8Array, close: boolean, answers: boolean, recorded: boolean): void {
     const { exchange } = this.#parts;
+    exchange.beginReply(this.key, answers, recorded);
     let sent = 0;
     while (sent < bytes.length) {
       const chunk = Math.min(OUTPUT_SIZE, bytes.length - sent);
@@ -395,42 +448,52 @@ export class Connection {
       return this.#update();
     }
     const waited = this.#service.kind === "writing";
+    exchange.finishReply();
     this.#service = { kind: "idle" };
     if (waited) this.#parts.durability.outputChanged(this);
     if (close) this.end("closed on request");
   }
 
-  /** While a request is in service, keepalive messages behind it are answered and taken out of the queue. */
-  #answerPings(): void {
+  /**
+   * While a request is in service, keepalive messages behind it are answered and taken out of the queue.
+   *
+   * @returns whether the queue has changed
+   */
+  #answerPings(): boolean {
     const input = this.#input;
-    if (input === undefined || input.dropped > 0) return;
+    let answered = false;
+    if (input === undefined || input.dropped > 0) return answered;
     while (!this.#closed && this.#scanned < input.length) {
       const bytes = input.bytes;
       const total = frameTotal(bytes, this.#scanned, input.length - this.#scanned);
-      if (total <= 0 || total > input.length - this.#scanned) return;
+      if (total <= 0 || total > input.length - this.#scanned) return answered;
       readHeader(bytes, this.#scanned, this.#header);
       if (!isPing(this.#header)) {
         this.#scanned += total;
         continue;
       }
-      if (this.#service.kind === "writing") return;
+      if (this.#service.kind === "writing") return answered;
       input.remove(this.#scanned, total);
-      this.#pong();
+      this.#pong(false);
+      answered = true;
     }
+    return answered && !this.#closed;
   }
 
   /** Answers a keepalive message, also while a request is in service. */
-  #pong(): void {
+  #pong(inTurn: boolean): void {
     const { exchange } = this.#parts;
     const length = writePong(exchange.output, 0);
     const service = this.#service;
+    exchange.beginReply(this.key, inTurn, false);
     const taken = exchange.send(this.fd, length);
-    if (taken === length) return;
+    if (taken === length) return exchange.finishReply();
     if (taken < 0 && taken !== -EAGAIN) return this.end(`send failed: errno ${-taken}`);
     // A peer that does not read is not alive: only a pong begun must be finished, or the stream would be broken.
     if (taken <= 0) return;
     if (service.kind === "idle") {
       this.#service = { kind: "writing", rest: exchange.output.slice(taken, length), close: false };
+      this.#parts.durability.outputChanged(this);
       this.#update();
     } else {
       this.end("the client does not read");

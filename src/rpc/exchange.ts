@@ -43,10 +43,12 @@ const Word = {
   REPLY_CONSUMED: 11,
   /** Bytes of the output area in the send. */
   REPLY_LENGTH: 12,
-  /** Bytes of the reply that were sent before. */
+  /** Bytes of the reply that were sent before this send. */
   REPLY_OFFSET: 13,
+  /** The same, stored before the kernel's last answer is forgotten. */
+  REPLY_SENT: 14,
   /** 1 when a journal has the bytes of the reply, else 0. */
-  REPLY_RECORDED: 14,
+  REPLY_RECORDED: 15,
 } as const;
 const WORDS = 16;
 /** Source: the input area. */
@@ -146,6 +148,8 @@ export class Exchange {
     this.#sent = 0;
     // First of all: from here until the kernel has sent something, the other words mean nothing.
     this.#view.setUint32(OUTPUT_HEADER + RESULT, UNTOUCHED, true);
+    words[Word.REPLY_OFFSET] = 0;
+    words[Word.REPLY_SENT] = 0;
     words[Word.REPLY] = ++this.#reply;
     words[Word.REPLY_CLIENT] = client;
     words[Word.REPLY_TURN] = this.#replyTurn;
@@ -160,13 +164,9 @@ export class Exchange {
    */
   send(fd: number, length: number): number {
     const words = this.#words;
-    if (this.#sent > 0) {
-      // A later part: what was sent before must be known before the kernel's answer is forgotten.
-      words[Word.REPLY_OFFSET] = this.#sent;
-    } else {
-      words[Word.REPLY_OFFSET] = 0;
-    }
+    words[Word.REPLY_SENT] = this.#sent;
     this.#view.setUint32(OUTPUT_HEADER + RESULT, UNTOUCHED, true);
+    words[Word.REPLY_OFFSET] = this.#sent;
     words[Word.REPLY_LENGTH] = length;
     this.#view.setUint32(OUTPUT_VECTOR + 8, length, true);
     const result = this.#sys.sendPrepared(fd, this.#sendHeader);
@@ -198,4 +198,58 @@ export class Exchange {
     setPointerField(this.#view, vector, address + data);
     setPointerField(this.#view, vector + 8, 0);
   }
+}
+
+/** What a killed daemon has left in the memory of its {@link Exchange}. The arrays are copies. */
+export interface ExchangeRemains {
+  readonly turn: number;
+  /** Client whose turn it was; 0 when there was none. */
+  readonly client: number;
+  /** Bytes that were received in the turn; undefined when it served bytes that a journal has. */
+  readonly received: Uint8Array | undefined;
+  /** How much of the turn's source is served and answered. */
+  readonly consumed: number;
+  /** Number of the last reply that was wholly sent. */
+  readonly done: number;
+  readonly reply: {
+    readonly number: number;
+    readonly client: number;
+    /** How many of its bytes the kernel has taken. */
+    readonly sent: number;
+    /** Its bytes; undefined when a journal has them. */
+    readonly bytes: Uint8Array | undefined;
+  };
+}
+
+/**
+ * Reads what a killed daemon has left. Changes nothing.
+ *
+ * @param memory the shared memory
+ * @param offset as given to the {@link Exchange}
+ */
+export function readExchange(memory: Uint8Array, offset: number): ExchangeRemains {
+  const bytes = memory.subarray(offset, offset + EXCHANGE_SIZE);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const word = (index: number) => view.getFloat64(index * 8, true);
+  const transferred = (header: number) => {
+    const result = view.getUint32(header + RESULT, true);
+    return result === UNTOUCHED ? 0 : result;
+  };
+  const turn = word(Word.TURN);
+  const sent = Math.max(word(Word.REPLY_SENT), word(Word.REPLY_OFFSET) + transferred(OUTPUT_HEADER));
+  // A reply that has begun to leave answers its request for good.
+  const answered = sent > 0 && word(Word.REPLY_TURN) === turn ? word(Word.REPLY_CONSUMED) : 0;
+  return {
+    turn,
+    client: word(Word.CLIENT),
+    received: word(Word.SOURCE) === RECEIVED ? bytes.slice(INPUT, INPUT + transferred(INPUT_HEADER)) : undefined,
+    consumed: Math.max(word(Word.CONSUMED), answered),
+    done: word(Word.DONE),
+    reply: {
+      number: word(Word.REPLY),
+      client: word(Word.REPLY_CLIENT),
+      sent,
+      bytes: word(Word.REPLY_RECORDED) === 0 ? bytes.slice(OUTPUT, OUTPUT + word(Word.REPLY_LENGTH)) : undefined,
+    },
+  };
 }

@@ -40,6 +40,8 @@ export interface ClientObserver {
 /** What a server needs. */
 export interface ServerParts {
   readonly name: string;
+  /** Place among the daemon's servers, 0 or 1; with a client's id it names the client in the journal. */
+  readonly ordinal: number;
   readonly sys: SocketSys & Pick<ProcessSys, "pidfdOpen"> & Pick<FileSys, "close">;
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
@@ -92,6 +94,11 @@ export class RpcServer {
   /** Name in the admin protocol: `virtlockd` or `admin`. */
   get name(): string {
     return this.#parts.name;
+  }
+
+  /** See {@link ServerParts.ordinal}. */
+  get ordinal(): number {
+    return this.#parts.ordinal;
   }
 
   /** Limits; change them with {@link setLimits}. */
@@ -230,6 +237,7 @@ export class RpcServer {
       {
         ...this.#parts,
         observer,
+        keyOf: (clientId) => clientKey(this.#parts.ordinal, clientId),
         ended: (ended, reason) => this.#ended(ended, reason),
         crashed: (crashed, error) =>
           log.error(`Serving client ${crashed.peer.clientId} failed unexpectedly: ${describe(error)}`),
@@ -290,6 +298,11 @@ export class RpcServer {
     }
     this.#accepting = why;
   }
+}
+
+/** Names a client of any server in the daemon's life; never 0. */
+export function clientKey(ordinal: number, clientId: number): number {
+  return clientId * 2 + ordinal;
 }
 
 function describe(error: unknown): string {

@@ -14,7 +14,7 @@ const MOUNT_INFO = "/proc/self/mountinfo";
  */
 export class MountTable {
   readonly #sys: Pick<FileSys, "pread">;
-  readonly #loop: EventLoop;
+  readonly #loop: Pick<EventLoop, "add" | "remove">;
   readonly #ledger: DescriptorLedger;
   readonly #unreadable: (error: SystemError) => void;
   readonly #fd: number;
@@ -27,7 +27,7 @@ export class MountTable {
    */
   constructor(parts: {
     sys: Pick<FileSys, "open" | "pread">;
-    loop: EventLoop;
+    loop: Pick<EventLoop, "add" | "remove">;
     ledger: DescriptorLedger;
     unreadable: (error: SystemError) => void;
   }) {

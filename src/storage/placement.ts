@@ -1,5 +1,5 @@
 import { PATH_MAX } from "../os/c_string.ts";
-import { EINVAL } from "../os/errno.ts";
+import { EINVAL, ENOENT } from "../os/errno.ts";
 import type { FileSys } from "../os/sys.ts";
 import type { Mount, MountTree } from "./mount_tree.ts";
 
@@ -42,8 +42,8 @@ export function placeOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: s
       if (++links > MAX_LINKS) return undefined;
       if (target.startsWith("/")) trail.length = 1;
       rest.push(...components(target));
-    } else if (target === -EINVAL) {
-      // Not a link.
+    } else if (target === -EINVAL || target === -ENOENT) {
+      // Not a link. What is absent may be made on the way: a lockspace directory is made with its parents.
       trail.push({ path: next, mount: here.mount });
     } else {
       return undefined;

@@ -18,7 +18,7 @@ const NONSENSE = "its helper process gave an answer to another question";
 
 /** What a client needs of the daemon. */
 export interface StorageClientParts extends LinkParts {
-  readonly starter: HelperStarter;
+  readonly starter: Pick<HelperStarter, "start" | "pin">;
   /** Closes the daemon's descriptor of a lock file. */
   readonly closeFile: CloseFile;
   /** How long an asker waits, in ms. */
@@ -180,11 +180,13 @@ export class StorageClient implements LockFiles {
   #submit(ask: StorageAsk): void {
     this.#idle?.cancel();
     this.#idle = undefined;
+    const limit = this.#parts.timeLimit();
     const job: StorageJob = {
       id: this.#nextId++,
       ask,
       phase: { kind: "waiting" },
-      timer: this.#parts.loop.after(this.#parts.timeLimit(), () => this.#expire(job)),
+      limit,
+      timer: this.#parts.loop.after(limit, () => this.#expire(job)),
       repeated: false,
     };
     this.#queue.push(job);
@@ -283,7 +285,7 @@ export class StorageClient implements LockFiles {
 
   #expire(job: StorageJob): void {
     job.timer = undefined;
-    const seconds = this.#parts.timeLimit() / 1000;
+    const seconds = job.limit / 1000;
     const reason = this.#link !== undefined && this.#helper === undefined
       ? `the helper process for ${this.#name} did not start within ${seconds} s`
       : `${this.#name} did not answer within ${seconds} s`;

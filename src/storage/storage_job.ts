@@ -21,7 +21,9 @@ export interface StorageJob {
   readonly id: number;
   readonly ask: StorageAsk;
   phase: StoragePhase;
-  /** Its time limit; undefined when that has passed. */
+  /** How long its asker waits, in ms. */
+  readonly limit: number;
+  /** Ends the waiting; undefined when the limit has passed. */
   timer: Timer | undefined;
   /** Whether an earlier helper ended while it had this job. */
   repeated: boolean;

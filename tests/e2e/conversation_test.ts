@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { administration } from "./conversations/administration.ts";
 import { conflicts } from "./conversations/conflicts.ts";
 import { dispatch } from "./conversations/dispatch.ts";
+import { limits } from "./conversations/limits.ts";
 import { lockspaces } from "./conversations/lockspaces.ts";
+import { logging } from "./conversations/logging.ts";
 import { owners } from "./conversations/owners.ts";
 import { resources } from "./conversations/resources.ts";
 import { runOk } from "./support/command.ts";
@@ -14,7 +17,16 @@ import { PrivateHost } from "./support/private_host.ts";
 // The same requests to libvirt's own daemon and to this one. The tables hold what the former answers, word for word, and
 // what this one answers otherwise, each time with the reason.
 
-const CONVERSATIONS: readonly Conversation[] = [dispatch, owners, lockspaces, resources, conflicts];
+const CONVERSATIONS: readonly Conversation[] = [
+  dispatch,
+  owners,
+  lockspaces,
+  resources,
+  conflicts,
+  administration,
+  limits,
+  logging,
+];
 
 const DAEMONS = [
   { name: "Debian's virtlockd", executable: REFERENCE_DAEMON, side: "reference" },
@@ -23,7 +35,8 @@ const DAEMONS = [
 
 for (const { name, executable, side } of DAEMONS) {
   const ignore = side === "ours" && !await isFile(executable);
-  for (const { about, socket, prepare, steps } of CONVERSATIONS) {
+  for (const conversation of CONVERSATIONS) {
+    const { about, prepare } = conversation;
     Deno.test({ name: `${name} answers ${about} as the table says`, ignore }, async () => {
       await installMissing(["libvirt-daemon"]);
       await using host = await PrivateHost.create();
@@ -31,7 +44,7 @@ for (const { name, executable, side } of DAEMONS) {
         await runOk(host, ["sh", "-ec", prepare]);
       }
       await runOk(host, [executable, "-d"]);
-      assert.deepEqual(await differences(steps, host.outside(socket), side), []);
+      assert.deepEqual(await differences(conversation, (path) => host.outside(path), side), []);
     });
   }
 }

@@ -49,11 +49,7 @@ Deno.test("SIGUSR1 moves a host with running guests from libvirt's daemon to our
 
   await runOk(lab, ["umount", REFERENCE_DAEMON]);
   await runOk(lab, ["kill", "-USR1", String(daemon)]);
-  await until("libvirt's daemon to take over", () => Promise.resolve(program(daemon) === "libvirt"));
-  await until(
-    "libvirt's daemon to answer",
-    async () => (await lab.virtAdmin("server-list")).includes("virtlockd"),
-  );
+  await untilServedBy(lab, "9.0.0");
   assert.equal(await lab.virtlockdPid(), daemon);
   assert.equal(await isLockable(lab, disk), false);
   assert.match(await lab.virshError("start", "beta"), /Lockspace resource 'database' is locked/);

@@ -14,6 +14,8 @@ export interface ProgramOptions {
   readonly place?: Place;
   /** Main module that is run instead of the real one, e.g. with faults in it. */
   readonly entry?: string | URL;
+  /** Command that runs the program as its last arguments, e.g. with limits. It has to exec it: the process is the daemon's. */
+  readonly launcher?: readonly string[];
 }
 
 /** How a program ended, and what it said. */
@@ -50,6 +52,11 @@ export class Daemon implements AsyncDisposable {
       await daemon[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** A daemon that somebody else has started, in a place that outlives it. It may not be listening yet. */
+  static of(place: Place, process: TestProcess): Daemon {
+    return new Daemon(place, process, false);
   }
 
   /** Runs the program to its end: a start that fails, or a command. */
@@ -141,9 +148,12 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-function start(place: Place, { args = [], env = {}, entry = MAIN }: ProgramOptions): TestProcess {
+function start(
+  place: Place,
+  { args = [], env = {}, entry = MAIN, launcher = [] }: ProgramOptions,
+): TestProcess {
   const file = entry instanceof URL ? entry.pathname : entry;
-  const command = place.command([Deno.execPath(), "run", "-A", file, ...args]);
+  const command = place.command([...launcher, Deno.execPath(), "run", "-A", file, ...args]);
   return new TestProcess(command, { ...place.env, ...env }, place.directory);
 }
 

@@ -1,7 +1,10 @@
 import { defaultPaths, type Paths } from "../../src/config/paths.ts";
 
-/** The user that the processes of a root's test run take themselves for. */
-const USER = 65534;
+/**
+ * The user that the processes of a root's test run take themselves for. Not 65534: the kernel shows them every user but their own
+ * as that one.
+ */
+const USER = 1000;
 
 /**
  * A directory for one daemon and its clients, with an environment that makes them keep to it.

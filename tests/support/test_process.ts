@@ -65,6 +65,7 @@ export class TestProcess implements AsyncDisposable {
   /** Settled when it has ended and its outputs are closed. */
   readonly ended: Promise<Ended>;
   readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #running = true;
 
   /**
@@ -73,18 +74,25 @@ export class TestProcess implements AsyncDisposable {
    * @param command program and arguments
    * @param env its whole environment
    * @param cwd its working directory
+   * @param stdin "piped" for one that {@link send} writes to
    */
-  constructor(command: readonly string[], env: Readonly<Record<string, string>>, cwd: string) {
+  constructor(
+    command: readonly string[],
+    env: Readonly<Record<string, string>>,
+    cwd: string,
+    stdin: "null" | "piped" = "null",
+  ) {
     const [program = "", ...args] = command;
     this.#child = new Deno.Command(program, {
       args,
       env,
       cwd,
       clearEnv: true,
-      stdin: "null",
+      stdin,
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    this.#stdin = stdin === "piped" ? this.#child.stdin.getWriter() : undefined;
     this.stdout = new Capture(this.#child.stdout);
     this.stderr = new Capture(this.#child.stderr);
     this.ended = this.#end();
@@ -102,6 +110,12 @@ export class TestProcess implements AsyncDisposable {
   /** Sends a signal. Harmless when it has ended. */
   signal(signal: Deno.Signal): void {
     if (this.#running) this.#child.kill(signal);
+  }
+
+  /** Writes to its standard input. @throws Error when that is not piped, or it has ended */
+  async send(text: string): Promise<void> {
+    if (this.#stdin === undefined) throw new Error(`Write to process ${this.pid}: its input is not piped`);
+    await this.#stdin.write(new TextEncoder().encode(text));
   }
 
   /**
@@ -135,6 +149,7 @@ export class TestProcess implements AsyncDisposable {
   async #end(): Promise<Ended> {
     const { code, signal } = await this.#child.status;
     this.#running = false;
+    await this.#stdin?.abort();
     await Promise.all([this.stdout.closed, this.stderr.closed]);
     return { code, signal };
   }

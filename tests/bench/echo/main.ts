@@ -17,6 +17,8 @@ must(sys.bind(listener, path), "bind", path);
 must(sys.listen(listener, BACKLOG), "listen", path);
 const epoll = must(sys.epollCreate(), "epoll_create1", "echo");
 must(sys.epollControl(epoll, ADD, listener, EPOLLIN), "epoll_ctl", "listener");
+console.log("ready");
+
 const fds = new Int32Array(EVENT_BATCH);
 const events = new Uint32Array(EVENT_BATCH);
 const input = new Uint8Array(65536);

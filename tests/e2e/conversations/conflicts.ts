@@ -27,6 +27,12 @@ const NAMES_HOLDER = {
   reply: busy(new RegExp(`Lockspace resource 'one' is locked ${BY_ALPHA}`)),
   reason: "libvirt does not say who holds it",
 };
+const NAMES_PROCESS = {
+  reply: busy(
+    /Lockspace resource '\/run\/plain\/taken' is locked by process \d+ \(python3\), which is not known here/,
+  ),
+  reason: "libvirt does not say who holds it",
+};
 const NO_SECOND_LOCK = {
   reply: busy(/Lockspace resource '\/run\/plain\/(link|twin)' is not locked/),
   reason: "it could not be acquired",
@@ -209,11 +215,13 @@ time.sleep(3600)
       says: "ACQUIRE_RESOURCE of what another process has locked",
       request: acquire("", "/run/plain/taken"),
       reply: busy("Lockspace resource '/run/plain/taken' is locked"),
+      ours: NAMES_PROCESS,
     },
     {
       says: "ACQUIRE_RESOURCE shared of what another process has locked",
       request: acquire("", "/run/plain/taken", SHARED),
       reply: busy("Lockspace resource '/run/plain/taken' is locked"),
+      ours: NAMES_PROCESS,
     },
   ],
 };

@@ -20,7 +20,9 @@ export interface ErrorReply {
 }
 
 /** What comes back. `silence` is nothing at all on a connection that is still served. */
-export type Reply = { kind: "ok"; payload: string } | ErrorReply | { kind: "pong" | "silence" | "closed" };
+export type Reply = { kind: "ok"; payload: string | RegExp } | ErrorReply | {
+  kind: "pong" | "silence" | "closed";
+};
 
 /** What is sent: a message with the usual header but for some fields, or bytes as they are. */
 export type Request = {
@@ -47,6 +49,8 @@ export interface Step {
 export interface Conversation {
   about: string;
   socket: string;
+  /** Sockets of the clients that use another one, by their name. */
+  sockets?: Readonly<Record<string, string>>;
   /** Shell script that makes the files that it is about, run before the daemon starts. */
   prepare?: string;
   steps: readonly Step[];
@@ -55,17 +59,17 @@ export interface Conversation {
 /**
  * Sends every request and compares every reply.
  *
- * @param path where the daemon's socket is reached
+ * @param outside where a path of the daemon's host is reached
  * @param side whose replies are wanted
  * @returns a line for each reply that is another one than the table's
  */
 export async function differences(
-  steps: readonly Step[],
-  path: string,
+  { socket, sockets = {}, steps }: Conversation,
+  outside: (path: string) => string,
   side: "reference" | "ours",
 ): Promise<string[]> {
   const found: string[] = [];
-  await using clients = new Clients(path);
+  await using clients = new Clients((name) => outside(sockets[name] ?? socket));
   for (const step of steps) {
     const expected = side === "ours" && step.ours !== undefined ? step.ours.reply : step.reply;
     const actual = await ask(await clients.get(step.client ?? "first"), step.request, expected);
@@ -78,17 +82,18 @@ export async function differences(
 }
 
 class Clients implements AsyncDisposable {
-  readonly #path: string;
+  readonly #path: (name: string) => string;
   readonly #clients = new Map<string, RpcClient>();
 
-  constructor(path: string) {
+  /** @param path where a client of this name connects */
+  constructor(path: (name: string) => string) {
     this.#path = path;
   }
 
   async get(name: string): Promise<RpcClient> {
     let client = this.#clients.get(name);
     if (client === undefined) {
-      client = await RpcClient.connect(this.#path, 5_000);
+      client = await RpcClient.connect(this.#path(name), 5_000);
       this.#clients.set(name, client);
     }
     return client;
@@ -136,7 +141,7 @@ async function listen(client: RpcClient, expected: Reply): Promise<Reply> {
 
 /** What tells two replies apart, or undefined when the actual one is as expected. */
 function compare(actual: Reply, expected: Reply): string | undefined {
-  const wanted = actual.kind === "error" && expected.kind === "error" ? resolve(expected, actual) : expected;
+  const wanted = resolve(expected, actual);
   try {
     assert.deepEqual(actual, wanted);
     return undefined;
@@ -146,15 +151,22 @@ function compare(actual: Reply, expected: Reply): string | undefined {
   }
 }
 
-/** The expected reply with its patterns replaced by the text that they match. */
-function resolve(expected: ErrorReply, actual: ErrorReply): ErrorReply {
-  const text = (pattern: string | RegExp, value: string | RegExp) =>
-    pattern instanceof RegExp && typeof value === "string" && pattern.test(value) ? value : String(pattern);
-  return {
-    ...expected,
-    message: text(expected.message, actual.message),
-    str2: text(expected.str2, actual.str2),
-  };
+/** The expected reply with each pattern that matches replaced by what it matches. */
+function resolve(expected: Reply, actual: Reply): Reply {
+  if (expected.kind === "ok" && actual.kind === "ok") {
+    return { ...expected, payload: matched(expected.payload, actual.payload) };
+  }
+  if (expected.kind === "error" && actual.kind === "error") {
+    const { message, str2 } = expected;
+    return { ...expected, message: matched(message, actual.message), str2: matched(str2, actual.str2) };
+  }
+  return expected;
+}
+
+function matched(pattern: string | RegExp, value: string | RegExp): string {
+  return pattern instanceof RegExp && typeof value === "string" && pattern.test(value)
+    ? value
+    : String(pattern);
 }
 
 /** Arguments in XDR. */
@@ -165,7 +177,7 @@ export function xdr(encode: (writer: XdrWriter) => void): Uint8Array {
 }
 
 /** A success with this payload, in hexadecimal. */
-export function ok(payload = ""): Reply {
+export function ok(payload: string | RegExp = ""): Reply {
   return { kind: "ok", payload };
 }
 

@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
 import { readState } from "../../../src/restart/read_state.ts";
-import type { RestartState } from "../../../src/restart/state.ts";
+import { descriptorsOf, type JsonValue, type RestartState } from "../../../src/restart/state.ts";
 import { writeState } from "../../../src/restart/write_state.ts";
-import { example, exampleBytes, fullState } from "./documents.ts";
+import { at, example, exampleBytes, fullState, stateOf } from "./documents.ts";
 
 function textOf(state: RestartState): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(writeState(state));
 }
 
-function exampleState(): RestartState {
-  const outcome = readState(exampleBytes());
-  assert.equal(outcome.kind, "state");
-  return (outcome as { kind: "state"; state: RestartState }).state;
-}
-
 Deno.test("writeState() writes libvirt's own document again, in its order, when nothing of ours is in the state", () => {
-  assert.equal(textOf(exampleState()), `${JSON.stringify(example())}\n`);
+  assert.equal(textOf(stateOf(exampleBytes())), `${JSON.stringify(example())}\n`);
 });
 
 Deno.test("writeState() loses nothing that readState() gives back", () => {
@@ -56,16 +50,23 @@ Deno.test("writeState() writes our part behind libvirt's", () => {
 });
 
 Deno.test("writeState() writes nothing of ours without an extension, for libvirt's daemon alone", () => {
-  const { extension: _extension, servers, ...state } = fullState();
-  const clients = servers.virtlockd.clients.map(({ extension: _own, ...client }) => client);
-  const text = textOf({ ...state, servers: { virtlockd: { ...servers.virtlockd, clients } } });
+  const { extension: _extension, ...state } = fullState();
+  const text = textOf(state);
   assert.equal(text.includes("denoVirtlockd"), false);
-  const outcome = readState(new TextEncoder().encode(text));
-  assert.equal(outcome.kind === "state" && outcome.state.lockspaces[0]?.resources.length, 2);
+  const read = stateOf(new TextEncoder().encode(text));
+  assert.deepEqual(descriptorsOf(read), [6, 5, 15, 7, 17, 13, 12, 14]);
+  assert.equal(read.extension, undefined);
+});
+
+Deno.test("writeState() writes connection times in whole seconds", () => {
+  const { virtlockd } = fullState().servers;
+  const clients = virtlockd.clients.map((client) => ({ ...client, connectedAt: 1795230578999 }));
+  const text = textOf({ ...fullState(), servers: { virtlockd: { ...virtlockd, clients } } });
+  assert.deepEqual(text.match(/"conn_time":\d+/g), ['"conn_time":1795230578', '"conn_time":1795230578']);
 });
 
 Deno.test("writeState() never lets more clients wait for authentication than may be connected", () => {
-  const state = exampleState();
+  const state = stateOf(exampleBytes());
   const { virtlockd } = state.servers;
   const text = textOf({
     ...state,
@@ -75,12 +76,13 @@ Deno.test("writeState() never lets more clients wait for authentication than may
 });
 
 Deno.test("writeState() writes every owner once, however often it holds", () => {
-  const document = JSON.parse(textOf(fullState()));
-  assert.deepEqual(
-    document.denoVirtlockd.owners.map(({ pid }: { pid: number }) => pid),
-    [1722, 1784, 0],
-  );
-  assert.deepEqual(document.defaultLockspace.resources[0].denoVirtlockd.owners, [0, 1, 0]);
+  const document: JsonValue = JSON.parse(textOf(fullState()));
+  assert.deepEqual(at(document, "denoVirtlockd.owners"), [
+    { pid: 1722, name: "f18", uuid: "97586ba9-df27-9459-c806-f016c8bbd224", id: 6 },
+    { pid: 1784, name: "gast \u00fc\udcff", uuid: "7b8e5e42-b875-61e9-b981-91ad8fa46979", id: 7 },
+    { pid: 0, name: "gast \u00fc\udcff", uuid: "7b8e5e42-b875-61e9-b981-91ad8fa46979", id: 7 },
+  ]);
+  assert.deepEqual(at(document, "defaultLockspace.resources[0].denoVirtlockd.owners"), [0, 1, 0]);
 });
 
 Deno.test("writeState() tells owners of one pid apart when they registered differently", () => {
@@ -98,7 +100,8 @@ Deno.test("writeState() tells owners of one pid apart when they registered diffe
   ];
   const changed = { ...state, lockspaces: [{ path: "", resources: [{ ...resource, holdings }] }] };
   assert.deepEqual(readState(writeState(changed)), { kind: "state", state: changed });
-  assert.equal(JSON.parse(textOf(changed)).denoVirtlockd.owners.length, 3);
+  const document: JsonValue = JSON.parse(textOf(changed));
+  assert.deepEqual(at(document, "defaultLockspace.resources[0].denoVirtlockd.owners"), [0, 1, 2, 0]);
 });
 
 Deno.test("writeState() refuses a lock of unknown kind in a state of ours", () => {
@@ -158,9 +161,7 @@ Deno.test("writeState() and readState() handle 4,096 clients with 40,000 locks a
   };
   const bytes = writeState(state);
   assert.ok(bytes.length > 50_000_000);
-  const outcome = readState(bytes, 4242);
-  assert.equal(outcome.kind, "state");
-  const read = (outcome as { kind: "state"; state: RestartState }).state;
+  const read = stateOf(bytes);
   assert.deepEqual(read.servers.virtlockd.clients.slice(0, 2), state.servers.virtlockd.clients.slice(0, 2));
   assert.equal(read.servers.virtlockd.clients.length, 4096);
   const carried = read.servers.virtlockd.clients[4095]?.extension?.unserved.bytes;

@@ -1,0 +1,29 @@
+import type { Check } from "./check.ts";
+import { daemonRuns } from "./daemon_runs.ts";
+import { denials } from "./denials.ts";
+import { descriptorStore } from "./descriptor_store.ts";
+import { deviceLocks } from "./device_locks.ts";
+import { leaseSettings } from "./lease_settings.ts";
+import { limits } from "./limits.ts";
+import { lockDirectories } from "./lock_directories.ts";
+import { lockManager } from "./lock_manager.ts";
+import { lockStates } from "./lock_states.ts";
+import { networkLocks } from "./network_locks.ts";
+import { slowStorage } from "./slow_storage.ts";
+import { unlockedGuests } from "./unlocked_guests.ts";
+
+/** Every check of `virtlockd doctor`, in the order in which a reader wants to know. */
+export const CHECKS: readonly Check[] = [
+  daemonRuns,
+  lockManager,
+  leaseSettings,
+  unlockedGuests,
+  lockStates,
+  deviceLocks,
+  lockDirectories,
+  networkLocks,
+  slowStorage,
+  limits,
+  descriptorStore,
+  denials,
+];

@@ -1,0 +1,34 @@
+import { type Check, ok, warning } from "./check.ts";
+import { readDefinedGuests } from "./domain_xml.ts";
+import { readLockdConfig } from "./libvirt_config.ts";
+import { readRunningGuests } from "./running_guests.ts";
+
+/** Whether disks are locked by their name in /dev, which no other host sees. */
+export const deviceLocks: Check = {
+  name: "devices",
+  run({ host, daemon }) {
+    const { directories } = readLockdConfig(host);
+    if (directories.has("lvm_lockspace_dir") && directories.has("scsi_lockspace_dir")) {
+      return [ok("Devices are locked by their LVM or SCSI identity, in lock directories")];
+    }
+    const disks = [...readDefinedGuests(host), ...readRunningGuests(host)].flatMap((guest) => guest.disks);
+    const locked = daemon.kind !== "answers"
+      ? []
+      : daemon.locks.filter(({ lockspace }) => lockspace === "").map(({ resource }) => resource);
+    const devices = [...new Set([...disks, ...locked])].filter((path) => path.startsWith("/dev/")).sort();
+    const [first] = devices;
+    if (first === undefined) return [];
+    const open = directories.has("lvm_lockspace_dir")
+      ? "scsi_lockspace_dir"
+      : directories.has("scsi_lockspace_dir")
+      ? "lvm_lockspace_dir"
+      : "lvm_lockspace_dir and scsi_lockspace_dir";
+    const others = devices.length === 1 ? "" : ` and ${devices.length - 1} more devices`;
+    return [
+      warning(
+        `A lock on ${first}${others} is seen by this host alone: /dev is not shared, though the storage behind it may be`,
+        `If other hosts reach that storage, set ${open} in qemu-lockd.conf to a directory on storage that all hosts share`,
+      ),
+    ];
+  },
+};

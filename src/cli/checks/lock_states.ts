@@ -1,0 +1,25 @@
+import { type Check, type Finding, problem, warning } from "./check.ts";
+
+/** Whether every lock is what it seems. */
+export const lockStates: Check = {
+  name: "locks",
+  run({ daemon }) {
+    if (daemon.kind !== "answers") return [];
+    const findings: Finding[] = daemon.locks.filter(({ state }) => state === "doubtful").map((lock) =>
+      problem(
+        `The lock on ${lock.path} is doubtful${lock.reason === undefined ? "" : `: ${lock.reason}`}`,
+        "Look which guest it belongs to (virtlockd locks, virsh list) and shut that down: the lock goes with its process",
+      )
+    );
+    const inherited = daemon.locks.filter(({ kind }) => kind === "posix").length;
+    if (inherited > 0) {
+      findings.push(
+        warning(
+          `${inherited} locks were taken over from libvirt's daemon: they would not survive a crash`,
+          "Nothing now; each goes when its guest is restarted",
+        ),
+      );
+    }
+    return findings;
+  },
+};

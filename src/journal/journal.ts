@@ -1,0 +1,338 @@
+import type { EventLoop } from "../event/event_loop.ts";
+import type { DyingHolder, ReaperObserver } from "../lockspace/holder_reaper.ts";
+import type { LockObserver } from "../lockspace/lock_table.ts";
+import type { Holding, Owner } from "../lockspace/owner.ts";
+import type { Resource } from "../lockspace/resource.ts";
+import type { Log } from "../log/log.ts";
+import type { DescriptorLedger } from "../os/ledger.ts";
+import type { Mapping } from "../os/sys.ts";
+import { SystemError } from "../os/system_error.ts";
+import type { AnsweredRequest, Connection, Durability, Settled } from "../rpc/connection.ts";
+import { type Exchange, OUTPUT_SIZE } from "../rpc/exchange.ts";
+import type { Peer } from "../rpc/program.ts";
+import type { ClientObserver, RpcServer } from "../rpc/server.ts";
+import type { DescriptorStore, StoreStatus } from "./descriptor_store.ts";
+import { clientName, dyingName, lockName } from "./descriptor_names.ts";
+import type { SharedMemory } from "./journal_memory.ts";
+import { EXCHANGE_OFFSET } from "./layout.ts";
+import type { LogFile } from "./log_file.ts";
+import type { HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
+
+/** A session of the lock program, as far as the journal looks at it. */
+interface SessionLike {
+  readonly peer: Peer;
+  readonly owner: Owner | undefined;
+}
+
+/** The events that a journal records. */
+export type JournalObserver =
+  & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "troubled">
+  & Pick<ReaperObserver, "dying" | "settled">
+  & Pick<ClientObserver, "connected" | "disconnected">
+  & { registered(session: SessionLike): void; restricted(session: SessionLike): void };
+
+/** What a journal is made of. */
+export interface JournalParts {
+  readonly memory: SharedMemory;
+  readonly log: LogFile;
+  /** Absent where no service manager keeps descriptors. */
+  readonly store: DescriptorStore | undefined;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly logger: Log;
+  /** Start time of a process, 0 when it is gone. */
+  readonly startTime: (pid: number) => number;
+}
+
+/** What happened since the last commit. */
+interface Pending {
+  operations: Operation[];
+  wanted: { name: string; fd: number }[];
+  removed: string[];
+}
+
+function nothing(): Pending {
+  return { operations: [], wanted: [], removed: [] };
+}
+
+/**
+ * Records what the daemon must know after it was killed, and has the descriptors of locks and clients stored.
+ *
+ * The order is: kernel lock, descriptor stored, record committed, reply sent. A request that changes nothing costs nothing here.
+ */
+export class Journal implements Durability {
+  readonly #parts: JournalParts;
+  readonly #starts = new WeakMap<Owner, number>();
+  /** Clients whose descriptor is not stored yet. */
+  readonly #arriving = new Set<number>();
+  #exchange: Exchange | undefined;
+  #snapshot: (() => readonly Operation[]) | undefined;
+  #pending = nothing();
+  #flushing = false;
+  #failed: string | undefined;
+
+  constructor(parts: JournalParts) {
+    this.#parts = parts;
+  }
+
+  /** Descriptor of the journal's memory; stays the journal's. */
+  get fd(): number {
+    return this.#parts.memory.fd;
+  }
+
+  /** Where the exchange of the daemon has to be. */
+  get exchangeMemory(): { memory: Mapping; offset: number } {
+    return { memory: this.#parts.memory.fixed, offset: EXCHANGE_OFFSET };
+  }
+
+  /** Where descriptors are kept, if anywhere. */
+  get store(): DescriptorStore | undefined {
+    return this.#parts.store;
+  }
+
+  /** How it is, for the daemon's status. */
+  get status(): { bytes: number; failed: string | undefined; store: StoreStatus | undefined } {
+    return { bytes: this.#parts.log.length, failed: this.#failed, store: this.#parts.store?.status };
+  }
+
+  /** Whether everything that happened is recorded and stored. */
+  get idle(): boolean {
+    return this.#pending.operations.length === 0 && (this.#parts.store?.idle ?? true);
+  }
+
+  /** What it observes; to be told before anybody else. */
+  readonly observer: JournalObserver = {
+    lockspaceCreated: (path) => this.#add({ op: "lockspace", path }),
+    granted: (resource, holding) => this.#granted(resource, holding),
+    released: (resource, owner, last) => {
+      this.#add({ op: "release", id: resource.id, pid: owner.pid, last });
+      if (last) this.#remove(lockName(resource.id));
+    },
+    troubled: (resource, failure) => {
+      if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
+    },
+    dying: (holder) => this.#dying(holder),
+    settled: (pid) => {
+      this.#add({ op: "settled", pid });
+      this.#remove(dyingName(pid));
+    },
+    connected: (server, connection) => this.#connected(server, connection),
+    disconnected: (server, { key, peer }) => {
+      this.#arriving.delete(key);
+      this.#add({ op: "gone", key });
+      this.#remove(clientName(server.name, peer.clientId));
+    },
+    registered: ({ peer, owner }) => {
+      if (owner !== undefined) {
+        this.#add({ op: "owner", key: this.#keyOf(peer), owner: this.ownerRecord(owner) });
+      }
+    },
+    restricted: ({ peer }) => this.#add({ op: "restricted", key: this.#keyOf(peer) }),
+  };
+
+  /**
+   * Begins to record. Until now the journal holds what the last life has left.
+   *
+   * @param snapshot the daemon's whole state as operations, the first of them `snapshot`
+   */
+  begin(exchange: Exchange, snapshot: () => readonly Operation[]): void {
+    this.#exchange = exchange;
+    this.#snapshot = snapshot;
+    this.#pending = nothing();
+    this.rewrite();
+  }
+
+  /** Writes the whole state anew. */
+  rewrite(): void {
+    const snapshot = this.#snapshot;
+    if (snapshot !== undefined) this.#guarded(() => this.#parts.log.rewrite(snapshot()));
+  }
+
+  /** An owner with the start time of its process. */
+  ownerRecord(owner: Owner): OwnerRecord {
+    let start = this.#starts.get(owner);
+    if (start === undefined) {
+      start = this.#parts.startTime(owner.pid);
+      this.#starts.set(owner, start);
+    }
+    const { pid, name, uuid, id } = owner;
+    return { pid, name, uuid, id, start };
+  }
+
+  /** Tells the start time of an owner's process that was read in an earlier life. */
+  rememberStart(owner: Owner, start: number): void {
+    this.#starts.set(owner, start);
+  }
+
+  /** A resource with its owners. */
+  resourceRecord(resource: Resource): ResourceRecord {
+    const { id, lockspace, name, path, shared, autocreate, lock, state } = resource;
+    return {
+      id,
+      lockspace,
+      name,
+      path,
+      shared,
+      autocreate,
+      lock,
+      holdings: resource.holdings.map((holding) => this.#holdingRecord(holding)),
+      ...(state.kind === "doubtful" ? { doubtful: state.reason } : {}),
+    };
+  }
+
+  settle(connection: Connection, request: AnsweredRequest, resume: () => void): Settled {
+    const { store } = this.#parts;
+    const unchanged = this.#pending.operations.length === 0 && request.atOnce &&
+      request.reply.length <= OUTPUT_SIZE && !this.#arriving.has(connection.key);
+    if (unchanged || this.#exchange === undefined) return "volatile";
+    const pending = this.#take();
+    const { turn, end } = this.#exchange;
+    let reply = request.reply;
+    let front = request.atOnce ? 0 : request.length;
+    const commit = () => {
+      this.#commit([...pending.operations, {
+        op: "served",
+        key: connection.key,
+        front,
+        turn,
+        end,
+        reply: (this.#exchange?.reply ?? 0) + 1,
+        bytes: reply.toBase64(),
+      }], pending.removed);
+      this.#arriving.delete(connection.key);
+    };
+    if (store === undefined) {
+      commit();
+      return "recorded";
+    }
+    let waited = false;
+    const done = () => {
+      commit();
+      if (waited) resume();
+    };
+    if (store.store(pending.wanted, done)) return "recorded";
+    waited = true;
+    reply = reply.slice();
+    // The exchange will serve others: by then the request is in the client's input.
+    front = request.length;
+    return "later";
+  }
+
+  inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void {
+    if (this.#exchange === undefined || connection.closed) return;
+    const { turn } = this.#exchange;
+    const { key } = connection;
+    if (added !== undefined) {
+      const { bytes, dropped } = added;
+      return this.#commit([{ op: "added", key, bytes: bytes.toBase64(), dropped, turn }], []);
+    }
+    const { bytes, dropped } = connection.unsettled;
+    this.#commit([{ op: "input", key, bytes: bytes.toBase64(), dropped, turn }], []);
+  }
+
+  outputChanged(connection: Connection): void {
+    if (this.#exchange === undefined || connection.closed) return;
+    const { reply, answered } = this.#exchange;
+    const bytes = connection.unsent.toBase64();
+    this.#commit([{ op: "output", key: connection.key, bytes, reply, ...answered }], []);
+  }
+
+  /** Records what is not part of a request: now, or once what it needs is stored. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#pending.operations.length === 0) return;
+    const { operations, wanted, removed } = this.#take();
+    const arrived = operations.flatMap((operation) => operation.op === "client" ? [operation.key] : []);
+    const done = () => {
+      this.#commit(operations, removed);
+      for (const key of arrived) this.#arriving.delete(key);
+    };
+    if (this.#parts.store === undefined) done();
+    else this.#parts.store.store(wanted, done);
+  }
+
+  #granted(resource: Resource, holding: Holding): void {
+    if (resource.holdings.length > 1) {
+      return this.#add({ op: "share", id: resource.id, holding: this.#holdingRecord(holding) });
+    }
+    this.#want(lockName(resource.id), resource.fd);
+    this.#add({ op: "grant", ...this.resourceRecord(resource) });
+  }
+
+  #dying({ pid, pidfd, since, killed }: DyingHolder): void {
+    this.#want(dyingName(pid), pidfd);
+    this.#add({ op: "dying", pid, since, killed });
+  }
+
+  #connected(server: RpcServer, { key, fd, peer }: Connection): void {
+    if (this.#parts.store !== undefined) this.#arriving.add(key);
+    this.#keys.set(peer, key);
+    this.#want(clientName(server.name, peer.clientId), fd);
+    this.#add({ op: "client", key, pid: peer.pid, uid: peer.uid, gid: peer.gid, since: peer.connectedAt });
+  }
+
+  readonly #keys = new WeakMap<Peer, number>();
+
+  #keyOf(peer: Peer): number {
+    // Only the lock server has sessions with owners.
+    return this.#keys.get(peer) ?? peer.clientId * 2;
+  }
+
+  #holdingRecord({ owner, since }: Holding): HoldingRecord {
+    return { owner: this.ownerRecord(owner), since };
+  }
+
+  #add(operation: Operation): void {
+    if (this.#exchange === undefined) return;
+    this.#pending.operations.push(operation);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#parts.loop.defer(() => this.flush());
+  }
+
+  #want(name: string, fd: number): void {
+    if (this.#exchange !== undefined && this.#parts.store !== undefined) this.#pending.wanted.push({ name, fd });
+  }
+
+  /** A name that is still wanted was never stored. */
+  #remove(name: string): void {
+    const index = this.#pending.wanted.findIndex((wanted) => wanted.name === name);
+    if (index >= 0) this.#pending.wanted.splice(index, 1);
+    else this.#pending.removed.push(name);
+  }
+
+  #take(): Pending {
+    const pending = this.#pending;
+    this.#pending = nothing();
+    return pending;
+  }
+
+  #commit(operations: readonly Operation[], removed: readonly string[]): void {
+    this.#guarded(() => this.#parts.log.append(operations));
+    for (const name of removed) this.#parts.store?.remove(name);
+    if (this.#parts.log.overgrown) this.#compactLater();
+  }
+
+  /** At the end of the turn, when no reply is between its record and its first byte. */
+  #compactLater(): void {
+    this.#parts.loop.defer(() => {
+      this.flush();
+      if (this.#parts.log.overgrown && this.idle) this.rewrite();
+    });
+  }
+
+  /** Runs a write. Without memory the daemon goes on serving, and says that it is not safe against a crash. */
+  #guarded(write: () => void): void {
+    try {
+      write();
+      if (this.#failed !== undefined) this.#parts.logger.warn("The journal works again");
+      this.#failed = undefined;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (this.#failed === undefined) {
+        this.#parts.logger.error(`The journal cannot be written, a crash would lose what happens now: ${error.message}`);
+      }
+      this.#failed = error.message;
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import type {
+  CarriedValue,
+  ClientRecord,
+  HoldingRecord,
+  Operation,
+  OwnerRecord,
+  ResourceRecord,
+} from "./operations.ts";
+
+/** A client as the log knows it. */
+export interface JournaledClient extends ClientRecord {
+  owner: OwnerRecord | undefined;
+  restricted: boolean;
+}
+
+/** A resource as the log knows it. */
+export interface JournaledResource extends Omit<ResourceRecord, "holdings" | "doubtful"> {
+  readonly holdings: HoldingRecord[];
+  doubtful: string | undefined;
+}
+
+/** Received bytes; `dropped` bytes of the first message were not kept. */
+export interface JournaledInput {
+  bytes: Uint8Array;
+  dropped: number;
+}
+
+/** What the records of a log add up to. */
+export class JournalState {
+  readonly lockspaces = new Set<string>();
+  readonly resources = new Map<number, JournaledResource>();
+  readonly clients = new Map<number, JournaledClient>();
+  /** By client; a client's bytes may come before the client. */
+  readonly inputs = new Map<number, JournaledInput>();
+  readonly outputs = new Map<number, Uint8Array>();
+  readonly dying = new Map<number, { since: number; killed: boolean }>();
+  /** Start times by pid. */
+  readonly orphans = new Map<number, number>();
+  /** The turn whose bytes are all accounted for. */
+  closedTurn = 0;
+  /** What was served of a turn. */
+  consumed = { turn: 0, end: 0 };
+  /** Replies up to this number are sent, or what is left of them is in {@link outputs}. */
+  done = 0;
+  /** Reply of the last served request. */
+  reply: { key: number; number: number; bytes: Uint8Array } | undefined;
+  nextResource = 1;
+  nextClient: readonly number[] = [1, 1];
+  carried: CarriedValue = null;
+
+  /** Takes one record in. */
+  apply(operation: Operation): void {
+    switch (operation.op) {
+      case "lockspace":
+        this.lockspaces.add(operation.path);
+        return;
+      case "grant": {
+        const { op: _, ...resource } = operation;
+        this.resources.set(resource.id, {
+          ...resource,
+          holdings: [...resource.holdings],
+          doubtful: resource.doubtful,
+        });
+        return;
+      }
+      case "share":
+        this.resources.get(operation.id)?.holdings.push(operation.holding);
+        return;
+      case "release":
+        return this.#release(operation.id, operation.pid, operation.last);
+      case "doubtful": {
+        const resource = this.resources.get(operation.id);
+        if (resource !== undefined) resource.doubtful = operation.reason;
+        return;
+      }
+      case "client": {
+        const { op: _, ...client } = operation;
+        this.clients.set(client.key, { ...client, owner: undefined, restricted: false });
+        return;
+      }
+      case "owner": {
+        const client = this.clients.get(operation.key);
+        if (client !== undefined) client.owner = operation.owner;
+        return;
+      }
+      case "restricted": {
+        const client = this.clients.get(operation.key);
+        if (client !== undefined) client.restricted = true;
+        return;
+      }
+      case "gone":
+        this.clients.delete(operation.key);
+        this.inputs.delete(operation.key);
+        this.outputs.delete(operation.key);
+        return;
+      case "dying":
+        this.orphans.delete(operation.pid);
+        this.dying.set(operation.pid, { since: operation.since, killed: operation.killed });
+        return;
+      case "settled":
+        this.dying.delete(operation.pid);
+        this.orphans.delete(operation.pid);
+        return;
+      case "orphan":
+        this.orphans.set(operation.pid, operation.start);
+        return;
+      case "carried":
+        this.carried = operation.state;
+        return;
+      case "snapshot":
+        this.closedTurn = operation.turn;
+        this.done = operation.reply;
+        this.nextResource = operation.nextResource;
+        this.nextClient = operation.nextClient;
+        return;
+      default:
+        return this.#applyBytes(operation);
+    }
+  }
+
+  #applyBytes(operation: Extract<Operation, { op: "input" | "added" | "output" | "served" }>): void {
+    const bytes = Uint8Array.fromBase64(operation.bytes);
+    switch (operation.op) {
+      case "input":
+        this.closedTurn = operation.turn;
+        this.#setInput(operation.key, { bytes, dropped: operation.dropped });
+        return;
+      case "added": {
+        this.closedTurn = operation.turn;
+        const before = this.inputs.get(operation.key);
+        this.#setInput(operation.key, {
+          bytes: concat(before?.bytes, bytes),
+          dropped: (before?.dropped ?? 0) + operation.dropped,
+        });
+        return;
+      }
+      case "output":
+        this.done = operation.reply;
+        if (operation.turn > 0) this.consumed = { turn: operation.turn, end: operation.end };
+        if (bytes.length === 0) this.outputs.delete(operation.key);
+        else this.outputs.set(operation.key, bytes);
+        return;
+      case "served": {
+        this.reply = { key: operation.key, number: operation.reply, bytes };
+        const input = this.inputs.get(operation.key);
+        if (operation.front === 0) this.consumed = { turn: operation.turn, end: operation.end };
+        else if (input !== undefined) input.bytes = input.bytes.slice(operation.front);
+        return;
+      }
+    }
+  }
+
+  #setInput(key: number, input: JournaledInput): void {
+    if (input.bytes.length + input.dropped === 0) this.inputs.delete(key);
+    else this.inputs.set(key, input);
+  }
+
+  #release(id: number, pid: number, last: boolean): void {
+    if (last) {
+      this.resources.delete(id);
+      return;
+    }
+    const holdings = this.resources.get(id)?.holdings;
+    const index = holdings?.findIndex(({ owner }) => owner.pid === pid) ?? -1;
+    if (index >= 0) holdings?.splice(index, 1);
+  }
+}
+
+/** Two pieces as one. */
+export function concat(first: Uint8Array | undefined, second: Uint8Array): Uint8Array {
+  if (first === undefined || first.length === 0) return second;
+  const all = new Uint8Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+}

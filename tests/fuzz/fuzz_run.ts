@@ -1,0 +1,31 @@
+import { formatRecording, type Recording } from "./seed_file.ts";
+
+/** How long and from where a fuzzer runs. */
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly messages: number;
+  /** Most seconds; Infinity for no limit. */
+  readonly seconds: number;
+}
+
+/** What a fuzzer did. */
+export interface FuzzReport {
+  readonly messages: number;
+  /** Requests among them that succeeded; 0 where nothing can. */
+  readonly succeeded: number;
+  readonly seconds: number;
+}
+
+/** A fuzzer found something. */
+export class FuzzFailure extends Error {
+  override readonly name = "FuzzFailure";
+  /** To be kept as a file in tests/fuzz/seeds. */
+  readonly recording: string;
+
+  /** @param where fuzzer, seed and round: with them the whole run can be repeated */
+  constructor(where: string, input: Omit<Recording, "comment">, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`${where}: ${reason}`, { cause });
+    this.recording = formatRecording({ ...input, comment: `${where}\n${reason.split("\n")[0]}` });
+  }
+}

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/wire/lock_protocol.ts";
+import { AdminClient } from "../support/admin_client.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Holder } from "../support/holder.ts";
+import { isFree, lockOn } from "../support/kernel.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
+import { assertRefused } from "../support/refusal.ts";
+import { until } from "../support/until.ts";
+
+function makeDisk(daemon: Daemon, name = "disk"): string {
+  const path = `${daemon.place.directory}/${name}`;
+  Deno.writeTextFileSync(path, "");
+  return path;
+}
+
+Deno.test("a holder that outlives its connection is killed before its locks are freed", async () => {
+  await using daemon = await Daemon.start();
+  const disk = makeDisk(daemon);
+  await using holder = await Holder.start(daemon);
+  await using other = await LockClient.connect(daemon.socket);
+  await other.register(testOwner(5_000_001));
+  await holder.acquire("", disk);
+  await holder.ignoreTermination();
+  const start = performance.now();
+  await holder.disconnect();
+  await daemon.log.match(new RegExp(`warning : .*Sent SIGTERM to process ${holder.pid}: .* held 1 locks`));
+  // While it lives its disk is locked, and everybody else is served.
+  let slowest = 0;
+  let served = 0;
+  while (holder.running && performance.now() - start < 1400) {
+    const asked = performance.now();
+    await other.createLockspace("");
+    slowest = Math.max(slowest, performance.now() - asked);
+    served++;
+    assert.deepEqual(lockOn(disk), { mode: "exclusive", pid: -1 });
+  }
+  assert.ok(holder.running, "it was killed too early");
+  assert.ok(served > 50, `only ${served} requests were served`);
+  assert.ok(slowest < 500, `a request took ${slowest} ms`);
+  await assertRefused(
+    other.acquire("", disk),
+    new RegExp(`^87/51 .* is locked by domain 'guest-${holder.pid}' .*; the holder is being killed, try again`),
+  );
+  assert.equal(await holder.endedBy(), "SIGKILL");
+  const took = performance.now() - start;
+  assert.ok(took >= 1590 && took < 5000, `it took ${took} ms`);
+  await until("the lock to be freed", () => isFree(disk));
+  await daemon.log.match(new RegExp(`warning : .*Holder process ${holder.pid} is gone, ended by this daemon`));
+  await other.acquire("", disk);
+});
+
+Deno.test("a holder that ends at SIGTERM is not sent SIGKILL", async () => {
+  await using daemon = await Daemon.start();
+  const disk = makeDisk(daemon);
+  await using holder = await Holder.start(daemon);
+  await holder.acquire("", disk);
+  await holder.disconnect();
+  assert.equal(await holder.endedBy(), "SIGTERM");
+  await until("the lock to be freed", () => isFree(disk));
+  assert.doesNotMatch(daemon.log.text, /SIGKILL/);
+});
+
+Deno.test("a holder that is killed by others loses its locks and is not signalled", async () => {
+  await using daemon = await Daemon.start({ args: ["-v"] });
+  const disk = makeDisk(daemon);
+  const leases = daemon.place.makeDirectory("leases");
+  await using other = await LockClient.connect(daemon.socket);
+  await other.createLockspace(leases);
+  await using holder = await Holder.start(daemon);
+  await holder.acquire("", disk);
+  await holder.acquire(leases, "a", ACQUIRE_AUTOCREATE);
+  await holder.acquire(leases, "b", ACQUIRE_AUTOCREATE | ACQUIRE_SHARED);
+  await holder.kill();
+  await daemon.log.match(new RegExp(`info : .*Holder process ${holder.pid} is gone: releasing 3 locks`));
+  assert.ok(isFree(disk));
+  await until("the leases to be unlinked", () => [...Deno.readDirSync(leases)].length === 0);
+  assert.doesNotMatch(daemon.log.text, /SIGTERM|SIGKILL/);
+});
+
+Deno.test("a holder without locks is left alone when its connection ends", async () => {
+  await using daemon = await Daemon.start({ env: { LIBVIRT_DEBUG: "1" } });
+  await using holder = await Holder.start(daemon);
+  await holder.disconnect();
+  await daemon.log.match(new RegExp(`\\(pid ${holder.pid}\\) has gone`));
+  await using other = await LockClient.connect(daemon.socket);
+  await other.createLockspace("");
+  assert.ok(holder.running);
+  assert.doesNotMatch(daemon.log.text, /SIGTERM/);
+});
+
+Deno.test("a holder's locks that libvirtd took for it go with its connection, others' stay", async () => {
+  await using daemon = await Daemon.start();
+  const disk = makeDisk(daemon);
+  const shared = makeDisk(daemon, "shared");
+  await using holder = await Holder.start(daemon);
+  await using libvirtd = await LockClient.connect(daemon.socket);
+  await libvirtd.register(holder.owner);
+  await libvirtd.acquire("", disk);
+  await libvirtd.acquire("", shared, ACQUIRE_SHARED);
+  await libvirtd.register(testOwner(5_000_001));
+  await libvirtd.acquire("", shared, ACQUIRE_SHARED);
+  await holder.kill();
+  await until("the lock to be freed", () => isFree(disk));
+  assert.deepEqual(lockOn(shared), { mode: "shared", pid: -1 });
+  await libvirtd.release("", shared);
+  assert.ok(isFree(shared));
+});
+
+Deno.test("nobody can release or take locks for a holder that is being killed", async () => {
+  await using daemon = await Daemon.start();
+  const disk = makeDisk(daemon);
+  const second = makeDisk(daemon, "second");
+  await using holder = await Holder.start(daemon);
+  await holder.acquire("", disk);
+  await holder.ignoreTermination();
+  await holder.disconnect();
+  await daemon.log.match(/Sent SIGTERM/);
+  await using libvirtd = await LockClient.connect(daemon.socket);
+  await libvirtd.register(holder.owner);
+  const dying = new RegExp(`^87/51 .* its owner, process ${holder.pid}, is being killed`);
+  await assertRefused(libvirtd.release("", disk), dying);
+  await assertRefused(libvirtd.acquire("", second), dying);
+  assert.deepEqual(lockOn(disk), { mode: "exclusive", pid: -1 });
+  await holder.endedBy();
+  await until("the lock to be freed", () => isFree(disk));
+});
+
+Deno.test("a holder whose connection the administrator closes is killed", async () => {
+  await using daemon = await Daemon.start();
+  const disk = makeDisk(daemon);
+  await using holder = await Holder.start(daemon);
+  await holder.acquire("", disk);
+  await using admin = await AdminClient.connect(daemon.adminSocket);
+  const { items: [client] } = await admin.listClients("virtlockd");
+  assert.ok(client !== undefined);
+  await admin.clientClose(client);
+  assert.equal(await holder.endedBy(), "SIGTERM");
+  await until("the lock to be freed", () => isFree(disk));
+});
+
+Deno.test("many holders that end at once lose all their locks", async () => {
+  await using daemon = await Daemon.start();
+  const holders: Holder[] = [];
+  try {
+    for (let index = 0; index < 6; index++) {
+      const holder = await Holder.start(daemon);
+      holders.push(holder);
+      await holder.acquire("", makeDisk(daemon, `disk-${index}`));
+    }
+    await Promise.all(holders.map((holder) => holder.kill()));
+    for (let index = 0; index < 6; index++) {
+      await until("a lock to be freed", () => isFree(`${daemon.place.directory}/disk-${index}`));
+    }
+  } finally {
+    for (const holder of holders) await holder.kill();
+  }
+});

@@ -1,0 +1,95 @@
+import { SIGTERM, SOCK_STREAM } from "../../src/os/constants.ts";
+import { MessageStatus } from "../../src/wire/frame.ts";
+import { encodeRegister, encodeResource, LockProcedure, type OwnerArgs } from "../../src/wire/lock_protocol.ts";
+import { decodeRpcFailure } from "../../src/wire/rpc_error.ts";
+import { XdrReader, type XdrWriter } from "../../src/wire/xdr.ts";
+import type { Daemon } from "./daemon.ts";
+import { FrameSplitter } from "./frame_splitter.ts";
+import { testOwner } from "./lock_client.ts";
+import { Puppet } from "./puppet.ts";
+import { lockCall } from "./raw_client.ts";
+
+/** A guest's process: connected to the daemon, and registered as the owner itself. Disposing of it kills it. */
+export class Holder implements AsyncDisposable {
+  readonly owner: OwnerArgs;
+  readonly #puppet: Puppet;
+  readonly #fd: number;
+
+  private constructor(puppet: Puppet, fd: number) {
+    this.#puppet = puppet;
+    this.#fd = fd;
+    this.owner = testOwner(puppet.pid);
+  }
+
+  /** Starts one and registers it. */
+  static async start(daemon: Daemon): Promise<Holder> {
+    const puppet = Puppet.start(daemon.place);
+    try {
+      const fd = await puppet.call("socket", SOCK_STREAM, false);
+      await puppet.call("connect", fd, daemon.socket);
+      const holder = new Holder(puppet, fd);
+      await holder.#request(
+        LockProcedure.REGISTER,
+        (writer) => encodeRegister(writer, { owner: holder.owner, flags: 0 }),
+      );
+      return holder;
+    } catch (error) {
+      await puppet[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#puppet.pid;
+  }
+
+  /** Whether it has not ended. */
+  get running(): boolean {
+    return this.#puppet.process.running;
+  }
+
+  /** The signal that ended it, null when it exited. Waits for its end. */
+  async endedBy(): Promise<Deno.Signal | null> {
+    return (await this.#puppet.process.wait()).signal;
+  }
+
+  /** ACQUIRE_RESOURCE over its own connection. @throws RpcFailure */
+  async acquire(path: string, name: string, flags = 0): Promise<void> {
+    await this.#request(
+      LockProcedure.ACQUIRE_RESOURCE,
+      (writer) => encodeResource(writer, { path, name, flags }),
+    );
+  }
+
+  /** From now on SIGTERM does nothing to it. */
+  async ignoreTermination(): Promise<void> {
+    await this.#puppet.call("ignoreSignals", [SIGTERM]);
+  }
+
+  /** Ends its connection; the process goes on. */
+  async disconnect(): Promise<void> {
+    await this.#puppet.call("close", this.#fd);
+  }
+
+  /** SIGKILL, as `kill -9` on a guest. */
+  async kill(): Promise<void> {
+    await this.#puppet.process.kill();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+
+  async #request(procedure: number, encode: (writer: XdrWriter) => void): Promise<void> {
+    await this.#puppet.call("send", this.#fd, lockCall(procedure, encode, 1));
+    const splitter = new FrameSplitter();
+    for (;;) {
+      const received = await this.#puppet.ask("receive", this.#fd);
+      if (typeof received !== "string") throw new Error(`Receive a reply: errno ${received}`);
+      const [reply] = splitter.push(Uint8Array.fromBase64(received));
+      if (reply === undefined) continue;
+      if (reply.header.status === MessageStatus.OK) return;
+      throw decodeRpcFailure(new XdrReader(reply.payload));
+    }
+  }
+}

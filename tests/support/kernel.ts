@@ -1,0 +1,35 @@
+import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
+import { linuxSys } from "../../src/os/linux.ts";
+import { must } from "../../src/os/system_error.ts";
+
+/** The real kernel, for the test's own process. */
+export const kernel = linuxSys();
+
+/** What another process sees of the lock on byte 0 of a file. */
+export interface LockOnFile {
+  readonly mode: "exclusive" | "shared" | "none";
+  /** Holder's pid, -1 for an open-file-description lock, 0 without a lock. */
+  readonly pid: number;
+}
+
+/** Asks the kernel, from outside the daemon, who keeps others from locking a file (F_OFD_GETLK). @throws SystemError */
+export function lockOn(path: string): LockOnFile {
+  const fd = must(kernel.open(path, O_RDWR | O_CLOEXEC, 0), "open", path);
+  const found = { type: F_UNLCK, pid: 0 };
+  const result = kernel.ofdProbe(fd, F_WRLCK, 0, 1, found);
+  kernel.close(fd);
+  must(result, "F_OFD_GETLK", path);
+  if (found.type === F_UNLCK) return { mode: "none", pid: 0 };
+  return { mode: found.type === F_WRLCK ? "exclusive" : "shared", pid: found.pid };
+}
+
+/** Whether nobody locks a file, or it is not there. */
+export function isFree(path: string): boolean {
+  return kernel.access(path, 0) < 0 || lockOn(path).mode === "none";
+}
+
+/** Inode numbers of the locked files, as /proc/locks shows them, once for each lock. */
+export function lockedInodes(): number[] {
+  return [...Deno.readTextFileSync("/proc/locks").matchAll(/^\d+: \w+ +\w+ +\w+ +-?\d+ \w+:\w+:(\d+) /gm)]
+    .map(([, inode]) => Number(inode));
+}

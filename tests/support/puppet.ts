@@ -1,0 +1,55 @@
+import type { Sys } from "../../src/os/sys.ts";
+import { must } from "../../src/os/system_error.ts";
+import type { Place } from "./place.ts";
+import { TestProcess } from "./test_process.ts";
+
+const MAIN = new URL("./puppet_main.ts", import.meta.url).pathname;
+
+/** A process that makes system calls as it is told to. Disposing of it kills it. */
+export class Puppet implements AsyncDisposable {
+  readonly process: TestProcess;
+  readonly place: Place;
+  #number = 0;
+
+  private constructor(place: Place, process: TestProcess) {
+    this.place = place;
+    this.process = process;
+  }
+
+  /** Starts one as the user of a place; `env` is added to the place's environment. */
+  static start(place: Place, env: Readonly<Record<string, string>> = {}): Puppet {
+    const command = place.command([Deno.execPath(), "run", "-A", MAIN]);
+    return new Puppet(place, new TestProcess(command, { ...place.env, ...env }, place.directory, "piped"));
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  /** Makes a call that returns a number. @throws SystemError when it fails */
+  async call(method: keyof Sys, ...args: readonly unknown[]): Promise<number> {
+    return must(Number(await this.ask(method, ...args)), method, `puppet ${this.pid}`);
+  }
+
+  /** Makes a call and tells what it returned, -errno too. */
+  async ask(method: keyof Sys | "receive", ...args: readonly unknown[]): Promise<unknown> {
+    const number = this.#number++;
+    await this.#send(number, method, args);
+    const [, result = ""] = await this.process.stdout.match(new RegExp(`^${number} (.*)\\n`, "m"));
+    return JSON.parse(result);
+  }
+
+  /** Has it replace itself by another program. Nothing can be asked of it any more. */
+  async execute(path: string, argv: readonly string[], env: readonly string[]): Promise<void> {
+    await this.#send(this.#number++, "execve", [path, argv, env]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.kill();
+  }
+
+  async #send(number: number, method: string, args: readonly unknown[]): Promise<void> {
+    const encoded = args.map((arg) => arg instanceof Uint8Array ? { base64: arg.toBase64() } : arg);
+    await this.process.send(`${JSON.stringify([number, method, ...encoded])}\n`);
+  }
+}

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { F_DUPFD_CLOEXEC, SOCK_SEQPACKET } from "../../../src/os/constants.ts";
+import { EMFILE, ENOENT } from "../../../src/os/errno.ts";
+import { linuxSys } from "../../../src/os/linux.ts";
+import type { SpawnOptions, Sys } from "../../../src/os/sys.ts";
+import { must, SystemError } from "../../../src/os/system_error.ts";
+import { HelperStarter } from "../../../src/storage/helper_starter.ts";
+import { type Asked, PlayedHelper } from "./played_helper.ts";
+import { openDescriptors, Turning } from "./storage_fixture.ts";
+
+const COMMAND = {
+  path: "/usr/sbin/virtlockd",
+  argv: ["virtlockd", "internal-storage", "1"],
+  env: ["PATH=/bin"],
+};
+
+/** A starter whose first process the test plays: it ends as soon as the test has read what it was told. */
+class Stage implements Disposable {
+  readonly #before = openDescriptors();
+  readonly turning: Turning;
+  readonly starter: HelperStarter;
+  /** Played processes, by their sockets. */
+  readonly spawned: { options: SpawnOptions; process: PlayedHelper; child: Deno.ChildProcess }[] = [];
+  readonly reaped: number[] = [];
+  readonly #all: PlayedHelper[] = [];
+
+  constructor(faults: Partial<Sys> = {}, inherited?: number) {
+    const real = linuxSys();
+    const sys: Sys = {
+      ...real,
+      spawn: (options) => {
+        const socket = must(
+          real.fcntl(options.descriptors[3] as number, F_DUPFD_CLOEXEC, 0),
+          "dup",
+          "socket",
+        );
+        const child = new Deno.Command("/bin/true", { stdin: "null", stdout: "null", stderr: "null" })
+          .spawn();
+        this.spawned.push({ options, process: this.play(socket), child });
+        return child.pid;
+      },
+      waitChild: (pid, wait) => {
+        assert.equal(wait, false);
+        this.reaped.push(pid);
+        return pid;
+      },
+      ...faults,
+    };
+    this.turning = new Turning(sys);
+    this.starter = new HelperStarter(this.turning, COMMAND, inherited);
+  }
+
+  play(socket: number): PlayedHelper {
+    const process = new PlayedHelper(linuxSys(), socket);
+    this.#all.push(process);
+    return process;
+  }
+
+  /** A socket pair; its far end is given to a helper. */
+  start(): { near: number; failed: unknown } {
+    const pair = linuxSys().socketPair(SOCK_SEQPACKET);
+    if (typeof pair === "number") throw new SystemError("socketpair", "test", pair);
+    const [near, far] = pair;
+    let failed: unknown;
+    try {
+      this.starter.start(far);
+    } catch (error) {
+      failed = error;
+    }
+    linuxSys().close(far);
+    return { near, failed };
+  }
+
+  [Symbol.dispose](): void {
+    this.starter.close();
+    for (const process of this.#all) process.end();
+    assert.equal(this.turning.ledger.size, 0);
+    this.turning[Symbol.dispose]();
+    assert.equal(openDescriptors(), this.#before);
+  }
+}
+
+/** The one message that asks for a process, and the socket that came along. */
+function spawnOf(asked: readonly (Asked | "end")[]): number {
+  const [first] = asked;
+  if (first === undefined || first === "end") throw new Error("Nothing was asked");
+  assert.deepEqual(first.message, { kind: "spawn", command: COMMAND });
+  assert.equal(first.descriptors.length, 1);
+  return first.descriptors[0] as number;
+}
+
+Deno.test("HelperStarter starts helpers through a spawner, which a process starts that then ends", async () => {
+  using stage = new Stage();
+  const { near } = stage.start();
+  assert.equal(stage.spawned.length, 1);
+  const [{ options, process, child } = assert.fail("nothing spawned")] = stage.spawned;
+  assert.deepEqual([options.path, options.argv, options.env], [COMMAND.path, COMMAND.argv, COMMAND.env]);
+  assert.equal(options.newSession, true);
+  // The first process is asked for the spawner, and then to end.
+  const asked = process.read();
+  assert.equal(asked.length, 2);
+  assert.equal(asked[1], "end");
+  const spawner = stage.play(spawnOf(asked));
+  // The spawner is asked for the helper.
+  const helper = stage.play(spawnOf(spawner.read()));
+  linuxSys().close(near);
+  assert.deepEqual(helper.readShort(), ["end"]);
+  await child.status;
+  stage.turning.until(() => stage.reaped.length > 0 || undefined);
+  assert.deepEqual(stage.reaped, [child.pid]);
+});
+
+Deno.test("HelperStarter starts one spawner for all helpers, and another when it has ended", async () => {
+  using stage = new Stage();
+  linuxSys().close(stage.start().near);
+  linuxSys().close(stage.start().near);
+  assert.equal(stage.spawned.length, 1);
+  const spawner = stage.play(spawnOf(stage.spawned[0]?.process.read() ?? []));
+  assert.deepEqual(spawner.readShort(), ["spawn", "spawn"]);
+  spawner.end();
+  for (const { child } of stage.spawned) await child.status;
+  stage.turning.until(() => stage.reaped.length > 0 || undefined);
+  while (stage.turning.loop.turn(0) > 0);
+  linuxSys().close(stage.start().near);
+  assert.equal(stage.spawned.length, 2);
+  for (const { child } of stage.spawned) await child.status;
+  stage.turning.until(() => stage.reaped.length > 1 || undefined);
+});
+
+Deno.test("HelperStarter.start() throws when no process can be started", () => {
+  using stage = new Stage({ spawn: () => -ENOENT });
+  const { near, failed } = stage.start();
+  linuxSys().close(near);
+  assert.deepEqual(failed, new SystemError("Start storage helper", "/usr/sbin/virtlockd", ENOENT));
+});
+
+Deno.test("HelperStarter.start() throws when there are no descriptors", () => {
+  for (const allowed of [0, 1]) {
+    let pairs = 0;
+    const real = linuxSys();
+    using stage = new Stage({ socketPair: (type) => pairs++ < allowed ? real.socketPair(type) : -EMFILE });
+    const { near, failed } = stage.start();
+    linuxSys().close(near);
+    assert.deepEqual(failed, new SystemError("socketpair", "storage helper", EMFILE));
+  }
+});
+
+Deno.test("HelperStarter.rest() lets the spawner end, but not a pinned one", async () => {
+  using stage = new Stage();
+  linuxSys().close(stage.start().near);
+  const spawner = stage.play(spawnOf(stage.spawned[0]?.process.read() ?? []));
+  assert.deepEqual(spawner.readShort(), ["spawn"]);
+  assert.equal(stage.starter.handover, undefined);
+  stage.starter.pin();
+  stage.starter.rest();
+  assert.deepEqual(spawner.readShort(), []);
+  assert.notEqual(stage.starter.handover, undefined);
+  stage.starter.close();
+  assert.deepEqual(spawner.readShort(), ["end"]);
+  assert.equal(stage.starter.handover, undefined);
+  await stage.spawned[0]?.child.status;
+  stage.turning.until(() => stage.reaped.length > 0 || undefined);
+});
+
+Deno.test("HelperStarter uses the spawner of an earlier image", () => {
+  const pair = linuxSys().socketPair(SOCK_SEQPACKET);
+  if (typeof pair === "number") throw new SystemError("socketpair", "test", pair);
+  const [inherited, far] = pair;
+  const spawner = new PlayedHelper(linuxSys(), far);
+  {
+    using stage = new Stage({}, inherited);
+    linuxSys().close(stage.start().near);
+    assert.equal(stage.spawned.length, 0);
+    assert.equal(stage.starter.handover, inherited);
+    stage.starter.rest();
+    assert.deepEqual(spawner.readShort(), ["spawn"]);
+    stage.starter.close();
+    // What was not there when the stage was set is not there when it is left.
+    linuxSys().open("/dev/null", 0, 0);
+  }
+  spawner.end();
+});
