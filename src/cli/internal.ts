@@ -2,6 +2,8 @@ import { CHECK_COMMAND } from "../daemon/re_exec.ts";
 import { readWhole } from "../daemon/self.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
+import { HELPER_COMMAND } from "../storage/helper_protocol.ts";
+import { runStorageHelper } from "../storage/helper_process.ts";
 import { checkState } from "../restart/check_state.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 
@@ -14,6 +16,8 @@ export function runInternal(sys: Sys, name: string, args: readonly string[]): nu
   switch (name) {
     case CHECK_COMMAND:
       return checkStateFile(sys, args[0] ?? "");
+    case HELPER_COMMAND:
+      return runStorageHelper(sys, args);
     default:
       console.error(`virtlockd: error: Unknown command "${name}"`);
       return 1;

@@ -8,14 +8,18 @@ import { StartError } from "../daemon/start_error.ts";
 import { runInternal } from "./internal.ts";
 import { runCommand } from "./run_command.ts";
 import { linuxSys } from "../os/linux.ts";
+import type { Sys } from "../os/sys.ts";
 import { exitProcess, runtimeFacts } from "../os/runtime.ts";
 
 const NAME = "virtlockd";
 
-/** Runs the program and ends the process with its exit code. */
-export function main(): void {
+/**
+ * Runs the program and ends the process with its exit code.
+ *
+ * @param sys the kernel; tests put faults between it and the program
+ */
+export function main(sys: Sys = linuxSys()): void {
   const facts = runtimeFacts();
-  const sys = linuxSys();
   try {
     const invocation = parseCommandLine(facts.args);
     switch (invocation.kind) {

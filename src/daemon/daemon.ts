@@ -1,8 +1,11 @@
 import { EventLoop } from "../event/event_loop.ts";
-import { LocalLockFiles } from "../lockspace/lock_files.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
+import type { HelperCommand } from "../storage/helper_protocol.ts";
+import { Storage } from "../storage/storage.ts";
+import { storageLog } from "../storage/storage_log.ts";
+import type { Journal } from "../journal/journal.ts";
 import { getLog, type Log } from "../log/log.ts";
 import type { LogSystem } from "../log/log_system.ts";
 import { DescriptorLedger } from "../os/ledger.ts";
@@ -34,6 +37,12 @@ export interface DaemonParts {
   readonly settings: Settings;
   /** Seconds without client and lock after which the daemon stops; 0: never. */
   readonly idleTimeout: number;
+  /** Makes requests durable; undefined when a crash loses everything anyway. */
+  readonly journal: Journal | undefined;
+  /** How to start this program: its command line without the arguments of this daemon. */
+  readonly program: HelperCommand;
+  /** Socket of the process that starts storage helpers, from an earlier image. */
+  readonly storageStarter: number | undefined;
   /** Told when the number of clients or locks may have changed. */
   readonly changed: () => void;
 }
@@ -53,11 +62,15 @@ export class Daemon {
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
   readonly logs: LogSystem;
+  readonly storage: Storage;
+  /** Time limit of an operation on storage that may hang, in seconds. */
+  storageTimeout: number;
   readonly table: LockTable;
   readonly guard: PosixGuard;
   readonly reaper: HolderReaper;
   readonly lockServer: RpcServer;
   readonly adminServer: RpcServer;
+  readonly exchange: Exchange;
   readonly idleTimer: IdleTimer;
   readonly metrics: Metrics;
   /** State of the parts that not every daemon has, by name, for `virtlockd status`. */
@@ -81,33 +94,46 @@ export class Daemon {
       parts.changed();
     };
     this.metrics = new Metrics(now());
+    const { journal } = parts;
     this.#observer = combineObservers([
+      ...(journal === undefined ? [] : [journal.observer]),
       eventLog(),
       this.metrics,
       { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
     ]);
     this.guard = new PosixGuard(ledger);
+    this.storage = new Storage({
+      sys,
+      loop,
+      ledger,
+      guard: this.guard,
+      self: parts.program,
+      timeLimit: () => this.storageTimeout * 1000,
+      observer: storageLog(getLog("locking.storage", "src/storage/storage.ts")),
+      now,
+      inherited: parts.storageStarter,
+    });
+    this.storageTimeout = settings.storageTimeout;
     this.table = new LockTable({
-      files: new LocalLockFiles(sys, this.guard),
+      files: this.storage.files,
       ledger,
       guard: this.guard,
       observer: this.#observer,
-      findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
+      findHolder: this.storage.findHolder,
       now,
     });
     this.reaper = new HolderReaper({ sys, loop, ledger, table: this.table, observer: this.#observer, now });
-    const memory = sys.map(-1, EXCHANGE_SIZE);
-    if (typeof memory === "number") {
-      throw new StartError(ExitCode.INITIALISATION, "Map memory for messages: out of memory");
-    }
+    this.exchange = journal === undefined
+      ? privateExchange(sys)
+      : new Exchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
     const shared = {
       sys,
       loop,
       ledger,
-      exchange: new Exchange(sys, memory, 0),
+      exchange: this.exchange,
       uid: parts.uid,
       observer: this.#observer,
-      durability: VOLATILE,
+      durability: journal ?? VOLATILE,
       clock,
       now,
       log: getLog("rpc.netserver", "src/rpc/server.ts"),
@@ -215,4 +241,13 @@ export class Daemon {
     if (busy) this.loop.after(10, () => this.#finish());
     else this.loop.stop();
   }
+}
+
+/** An exchange in memory that ends with the process. @throws StartError when there is none */
+function privateExchange(sys: Sys): Exchange {
+  const memory = sys.map(-1, EXCHANGE_SIZE);
+  if (typeof memory === "number") {
+    throw new StartError(ExitCode.INITIALISATION, "Map memory for messages: out of memory");
+  }
+  return new Exchange(sys, memory, 0);
 }

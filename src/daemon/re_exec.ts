@@ -32,6 +32,8 @@ export interface ReExecParts {
   readonly extension: () => DaemonExtension;
   /** Called before libvirt's daemon takes over: nothing may keep copies of locks. `done` when that is so. */
   readonly leaveStore: (done: (reason: string | undefined) => void) => void;
+  /** Called when nobody took over: {@link leaveStore} is to be undone. */
+  readonly stayed: () => void;
   /** Told right before the exec, and again if it failed. */
   readonly announce: (state: "leaving" | "staying") => void;
 }
@@ -69,16 +71,9 @@ export class ReExec {
     probe(
       { sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS },
       self.path,
-      this.#arguments(args),
+      [...self.base.slice(1), ...args],
       done,
     );
-  }
-
-  /** Running from sources, the program's own arguments come behind the runtime's. */
-  #arguments(args: readonly string[]): readonly string[] {
-    const { self } = this.#parts;
-    const main = self.argv.findIndex((argument) => argument.endsWith("main.ts"));
-    return [...self.argv.slice(1, main + 1), ...args];
   }
 
   #identified(result: ProbeResult): void {
@@ -189,6 +184,7 @@ export class ReExec {
 
   #stay(reason: string): void {
     this.#underWay = false;
+    this.#parts.stayed();
     for (const server of this.#parts.daemon.servers) server.startAccepting();
     this.#log.error(`Re-exec of ${this.#parts.self.path} given up, everything goes on as before: ${reason}`);
   }

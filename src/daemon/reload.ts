@@ -11,9 +11,10 @@ import { StartError } from "./start_error.ts";
  * @param read reads the file and decides on logging; throws StartError
  */
 export function reload(
-  { logs, log, lockServer, adminServer }: Daemon,
+  daemon: Daemon,
   read: () => { loaded: LoadedSettings; logging: LoggingSettings },
 ): void {
+  const { logs, log, lockServer, adminServer } = daemon;
   try {
     const { loaded, logging } = read();
     logs.configure(logging);
@@ -22,6 +23,7 @@ export function reload(
     const { maxClients, adminMaxClients } = loaded.settings;
     lockServer.setLimits({ maxClients, maxAnonymousClients: maxClients });
     adminServer.setLimits({ maxClients: adminMaxClients, maxAnonymousClients: adminMaxClients });
+    daemon.storageTimeout = loaded.settings.storageTimeout;
     log.info("Configuration read again");
   } catch (error) {
     const expected = error instanceof StartError || error instanceof SystemError ||

@@ -9,15 +9,18 @@ import { LockSession } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../rpc/server.ts";
 import { descriptorsOf, type LockedResource, type RestartState, type ServerState } from "../restart/state.ts";
+import { checkDescriptors } from "./check_descriptors.ts";
 import type { Daemon } from "./daemon.ts";
 
 /**
  * Puts a daemon that has just been built into the state that an earlier image handed over. The descriptors become the daemon's.
  *
- * @throws SystemError when a descriptor of the state is not what it should be
+ * @throws RestartStateError when a descriptor of the state is not what it should be
+ * @throws SystemError when the kernel refuses something all the same
  * @throws Error when the state contradicts itself
  */
 export function restore(daemon: Daemon, state: RestartState): void {
+  checkDescriptors(daemon.sys, state);
   for (const fd of descriptorsOf(state)) daemon.sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
   restoreLocks(daemon, state);
   const { virtlockd, admin } = state.servers;

@@ -8,6 +8,8 @@ import { decodeText } from "../os/text.ts";
 export interface SelfImage {
   readonly path: string;
   readonly argv: readonly string[];
+  /** The beginning of {@link argv}, up to the program's own arguments. */
+  readonly base: readonly string[];
   /** `NAME=value`, as it was when the process started. */
   readonly env: readonly string[];
 }
@@ -24,12 +26,17 @@ export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfI
   const argv = readList(sys, "/proc/self/cmdline");
   const env = readList(sys, "/proc/self/environ");
   if (facts.standalone) {
-    return { path: facts.runtimePath, argv: [argv[0] ?? "virtlockd", ...facts.args], env };
+    // The name that it was started by, which may be a link to a file that an upgrade replaces.
+    const name = argv[0] ?? "virtlockd";
+    const path = name.includes("/") ? absolute(name, cwd) : facts.runtimePath;
+    return { path, argv: [name, ...facts.args], base: [name], env };
   }
   // From sources: the runtime with all its own arguments.
-  if (facts.mainFile.endsWith(".ts")) return { path: facts.runtimePath, argv, env };
+  if (facts.mainFile.endsWith(".ts")) {
+    return { path: facts.runtimePath, argv, base: argv.slice(0, argv.length - facts.args.length), env };
+  }
   const path = absolute(facts.mainFile, cwd);
-  return { path, argv: [path, ...facts.args], env };
+  return { path, argv: [path, ...facts.args], base: [path], env };
 }
 
 /** A path as it is from everywhere. */

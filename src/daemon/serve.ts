@@ -2,15 +2,19 @@ import { isatty } from "node:tty";
 import type { DaemonOptions } from "../config/options.ts";
 import { DEFAULT_SETTINGS, type LoadedSettings } from "../config/settings.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
+import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
+import { getLog } from "../log/log.ts";
 import type { LogSystem } from "../log/log_system.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
 import { dropPermissions } from "../os/runtime.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
-import type { DaemonExtension, RestartState } from "../restart/state.ts";
+import { RestartStateError } from "../restart/restart_state_error.ts";
+import type { DaemonExtension, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { readActivation } from "../systemd/activation.ts";
 import { NotifySocket } from "../systemd/notify.ts";
 import { ServiceStatus } from "../systemd/service_status.ts";
+import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "./launch.ts";
 import { PidFile } from "./pid_file.ts";
@@ -34,6 +38,8 @@ import { StateFile } from "./state_file.ts";
 
 /** Purpose under which the PID file's locked descriptor is handed over. */
 const PID_FILE = "pid-file";
+/** Purpose of the socket to the process that starts storage helpers. */
+const STORAGE_STARTER = "storage-starter";
 
 /** What a daemon process starts with. */
 export interface ServeParts {
@@ -54,9 +60,11 @@ export interface ServeParts {
  */
 export function serve(parts: ServeParts): number {
   const logs = startLogging(parts.sys);
+  const unfinished: (() => void)[] = [];
   try {
-    return live(parts, logs);
+    return live(parts, logs, unfinished);
   } catch (error) {
+    for (const undo of unfinished.reverse()) undo();
     logs.abandonStart();
     throw error;
   } finally {
@@ -64,16 +72,22 @@ export function serve(parts: ServeParts): number {
   }
 }
 
-function live({ sys, self, options, env, cwd: directory, report }: ServeParts, logs: LogSystem): number {
+/** @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves */
+function live(
+  { sys, self, options, env, cwd: directory, report }: ServeParts,
+  logs: LogSystem,
+  unfinished: (() => void)[],
+): number {
   const pid = sys.pid();
   const stateFile = new StateFile(sys, startContext(sys, options, env, directory).paths.restartState);
   const taken = stateFile.take(pid);
-  const state = taken?.kind === "state" ? taken.state : undefined;
-  const cwd = state?.extension?.cwd ?? directory;
+  const handed = taken?.kind === "state" ? taken.state : undefined;
+  const cwd = handed?.extension?.cwd ?? directory;
   const context = startContext(sys, options, env, cwd);
   const { paths, uid } = context;
   // Whoever holds locks must not exit because a file was edited meanwhile.
-  const forgive = state !== undefined;
+  const returned = readActivation((name) => env[name], pid).descriptors;
+  const forgive = handed !== undefined || returned.some(({ name }) => name === JOURNAL_NAME);
   const complaints: string[] = [];
   const loaded = attempt(forgive, complaints, () => readSettings(context)) ?? NO_SETTINGS;
   sys.setThreadName("virtlockd");
@@ -81,13 +95,35 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
   if (options.daemon) sys.chdir("/");
   makeRunDirectory(sys, paths.runDir, 0o755);
   const { loop, ledger } = startLoop(sys);
-  const pidFile = attempt(forgive, complaints, () => takePidFile(sys, ledger, paths.pidFile, pid, state));
+  const pidFile = attempt(forgive, complaints, () => takePidFile(sys, ledger, paths.pidFile, pid, handed));
+  unfinished.push(() => pidFile?.remove());
   const logging = () => loggingFor(context, readSettings(context), isatty(0));
   attempt(forgive, complaints, () => {
     makeLogDirectory(context);
     logs.configure(loggingFor(context, loaded, isatty(0)));
   });
   raiseFileLimit(sys);
+  const log = getLog("locking.lock_daemon", "src/daemon/serve.ts");
+  const notifyAddress = env["NOTIFY_SOCKET"] ?? lostNotifyAddress(sys, handed);
+  const notify = NotifySocket.connect(sys, ledger, notifyAddress);
+  if (notify !== undefined && !(notify instanceof NotifySocket)) {
+    log.warn(new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message);
+  }
+  const { maxClients, adminMaxClients } = loaded.settings;
+  const safety = new CrashSafety({
+    sys,
+    loop,
+    ledger,
+    log,
+    env,
+    journalDir: paths.journalDir,
+    cwd,
+    notify: notify instanceof NotifySocket ? notify : undefined,
+    returned,
+    handed,
+    limits: [maxClients, adminMaxClients].map((limit) => ({ maxClients: limit, maxAnonymousClients: limit })),
+  });
+  const state = handed ?? safety.recovered;
   const daemon = new Daemon({
     sys,
     loop,
@@ -96,52 +132,57 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
     uid,
     settings: loaded.settings,
     idleTimeout: state?.extension?.settings.timeout ?? options.timeout ?? 0,
+    journal: safety.journal,
+    program: { path: self.path, argv: self.base, env: self.env },
+    storageStarter: keptDescriptor(state, STORAGE_STARTER),
     changed: () => status.changed(),
   });
+  unfinished.push(() => unlinkSockets(daemon));
   const configured = { outputs: logs.outputsText(), filters: logs.filtersText() };
-  const notifyAddress = env["NOTIFY_SOCKET"] ?? lostNotifyAddress(sys, state);
-  const notify = NotifySocket.connect(sys, ledger, notifyAddress);
-  if (notify !== undefined && !(notify instanceof NotifySocket)) {
-    daemon.log.warn(
-      new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message,
-    );
-  }
-  const status = new ServiceStatus(sys, loop, notify instanceof NotifySocket ? notify : undefined, () => {
+  const status = new ServiceStatus(sys, loop, { send: (lines) => safety.tell(lines) }, () => {
     return `${daemon.clientCount} clients, ${daemon.table.resourceCount} locks`;
   });
-  for (const complaint of complaints) daemon.log.error(complaint);
   for (const warning of loaded.warnings) daemon.log.warn(warning);
   if (taken?.kind === "stale") {
     daemon.log.warn(`Ignored a restart state that was meant for process ${taken.magic}, this one is ${pid}`);
   }
   if (state !== undefined) {
-    restore(daemon, state);
+    restoreChecked(daemon, state);
     daemon.metrics.restore(state.extension?.statistics);
-    daemon.metrics.reExecuted(stateFile.bytesTaken);
+    if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
     attempt(true, complaints, () => restoreLogging(logs, state));
     daemon.log.info(`Took over ${daemon.clientCount} clients and ${daemon.table.resourceCount} locks`);
   }
-  openSockets(context, daemon);
+  for (const complaint of complaints) daemon.log.error(complaint);
+  openSockets(context, daemon, returned);
   dropPermissions();
+  const runtimeSettings = () => ({
+    ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
+    ...(logs.filtersText() === configured.filters ? {} : { logFilters: logs.filtersText() }),
+  });
   const reExec = new ReExec({
     daemon,
-    self,
+    self: withNotifyAddress(self, env, notifyAddress),
     stateFile,
     extension: (): DaemonExtension => ({
       dying: daemon.reaper.dying,
       parked: daemon.guard.parked.map(({ fd }) => fd),
-      kept: pidFile === undefined ? [] : [{ purpose: PID_FILE, fd: pidFile.fd }],
+      kept: [
+        ...keep(PID_FILE, pidFile?.fd),
+        ...keep(STORAGE_STARTER, daemon.storage.handover),
+        ...safety.kept,
+      ],
       settings: {
-        ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
-        ...(logs.filtersText() === configured.filters ? {} : { logFilters: logs.filtersText() }),
+        ...runtimeSettings(),
         timeout: daemon.idleTimer.seconds,
       },
       cwd,
       statistics: daemon.metrics.snapshot(),
-      journal: null,
+      journal: safety.handover,
       notify: null,
     }),
-    leaveStore: (done) => done(undefined),
+    leaveStore: (done) => safety.leave(done),
+    stayed: () => safety.stay(daemon),
     announce: (what) => what === "leaving" ? status.reloading() : status.ready(pid),
   });
   watchSignals(sys, loop, ledger, {
@@ -156,16 +197,38 @@ function live({ sys, self, options, env, cwd: directory, report }: ServeParts, l
       daemon.shutdown();
     },
   });
+  safety.begin(daemon, () => ({
+    limits: daemon.servers.map(({ limits }) => ({ ...limits })),
+    settings: runtimeSettings(),
+    statistics: daemon.metrics.snapshot(),
+  }));
   daemon.start();
+  unfinished.length = 0;
   status.ready(pid);
   report.ready();
   daemon.run();
   warnOfLocks(daemon);
-  for (const server of daemon.servers) {
-    for (const listener of server.listeners) if (listener.unlink) sys.unlink(listener.path);
-  }
+  safety.finish(daemon);
+  if (!safety.keepsSockets) unlinkSockets(daemon);
   pidFile?.remove();
   return ExitCode.OK;
+}
+
+/** Those of systemd stay. */
+function unlinkSockets({ sys, servers }: Daemon): void {
+  for (const server of servers) {
+    for (const { path, unlink } of server.listeners) if (unlink) sys.unlink(path);
+  }
+}
+
+/** @throws StartError naming the field of a state that cannot be taken over */
+function restoreChecked(daemon: Daemon, state: RestartState): void {
+  try {
+    restore(daemon, state);
+  } catch (error) {
+    if (!(error instanceof RestartStateError)) throw error;
+    throw new StartError(ExitCode.INITIALISATION, `Load restart state: ${error.message}`, { cause: error });
+  }
 }
 
 const NO_SETTINGS: LoadedSettings = { settings: DEFAULT_SETTINGS, warnings: [] };
@@ -177,6 +240,12 @@ const SYSTEM_NOTIFY = "/run/systemd/notify";
 function lostNotifyAddress(sys: Sys, state: RestartState | undefined): string | undefined {
   const fromLibvirt = state !== undefined && state.extension === undefined;
   return fromLibvirt && sys.uid() === 0 && sys.access(SYSTEM_NOTIFY, 0) === 0 ? SYSTEM_NOTIFY : undefined;
+}
+
+/** The next image has to find the service manager too, where this one had to look for it. */
+function withNotifyAddress(self: SelfImage, env: Environment, address: string | undefined): SelfImage {
+  if (address === undefined || env["NOTIFY_SOCKET"] !== undefined) return self;
+  return { ...self, env: [...self.env, `NOTIFY_SOCKET=${address}`] };
 }
 
 /** Runs a step of the start; when `forgive`, its failure is only noted. */
@@ -192,6 +261,16 @@ function attempt<T>(forgive: boolean, complaints: string[], step: () => T): T | 
   }
 }
 
+/** A descriptor that the earlier image handed over for a purpose. */
+function keptDescriptor(state: RestartState | undefined, purpose: string): number | undefined {
+  return state?.extension?.kept.find((kept) => kept.purpose === purpose)?.fd;
+}
+
+/** A descriptor to hand over, if there is one. */
+function keep(purpose: string, fd: number | undefined): KeptDescriptor[] {
+  return fd === undefined ? [] : [{ purpose, fd }];
+}
+
 /** The PID file: handed over with its lock held, or locked now. */
 function takePidFile(
   sys: Sys,
@@ -200,10 +279,8 @@ function takePidFile(
   pid: number,
   state: RestartState | undefined,
 ): PidFile {
-  const kept = state?.extension?.kept.find(({ purpose }) => purpose === PID_FILE);
-  return kept === undefined
-    ? PidFile.acquire(sys, ledger, path, pid)
-    : new PidFile(sys, ledger, path, kept.fd);
+  const kept = keptDescriptor(state, PID_FILE);
+  return kept === undefined ? PidFile.acquire(sys, ledger, path, pid) : new PidFile(sys, ledger, path, kept);
 }
 
 /** Log settings that an administrator changed at runtime. */
@@ -214,8 +291,11 @@ function restoreLogging(logs: LogSystem, state: RestartState): void {
 }
 
 /** Listens where no earlier image and no service manager has left a socket. */
-function openSockets({ sys, paths, env }: StartContext, daemon: Daemon): void {
-  const { descriptors } = readActivation((name) => env[name], sys.pid());
+function openSockets(
+  { sys, paths }: StartContext,
+  daemon: Daemon,
+  descriptors: readonly { fd: number; name: string }[],
+): void {
   for (const { fd, name } of descriptors) {
     const role = socketRole(sys, fd, name, paths.adminSocket);
     if (role === undefined) continue;

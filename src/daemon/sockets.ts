@@ -7,6 +7,7 @@ import {
   SO_ACCEPTCONN,
   SOCK_STREAM,
 } from "../os/constants.ts";
+import { EAGAIN } from "../os/errno.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import type { Listener } from "../rpc/server.ts";
@@ -33,7 +34,7 @@ export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
 }
 
 /**
- * Listens on a path. A socket that lies there is a dead daemon's: the PID file's lock is ours.
+ * Listens on a path. A socket that lies there is replaced if nobody listens on it any more: a daemon with another PID file may.
  *
  * @returns a non-blocking listening socket, mode 0700, owned by the caller
  * @throws StartError with the sockets code
@@ -44,6 +45,9 @@ export function listenOn(sys: Sys, path: string): Listener {
     throw new StartError(ExitCode.SOCKETS, new SystemError(call, path, result).message);
   };
   const fd = check(sys.socket(SOCK_STREAM, true), "Create socket");
+  if (isServed(sys, path)) {
+    throw new StartError(ExitCode.SOCKETS, `Bind socket ${path}: another daemon listens there`);
+  }
   sys.unlink(path);
   const previous = sys.umask(0o077);
   const bound = sys.bind(fd, path);
@@ -51,6 +55,15 @@ export function listenOn(sys: Sys, path: string): Listener {
   check(bound, "Bind socket");
   check(sys.listen(fd, BACKLOG), "Listen on socket");
   return { fd, path, unlink: true };
+}
+
+/** Whether somebody listens on a path. EAGAIN: with a full backlog. */
+function isServed(sys: Sys, path: string): boolean {
+  const fd = sys.socket(SOCK_STREAM, true);
+  if (fd < 0) return false;
+  const connected = sys.connect(fd, path);
+  sys.close(fd);
+  return connected === 0 || connected === -EAGAIN;
 }
 
 /**

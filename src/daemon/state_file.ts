@@ -1,5 +1,5 @@
 import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../os/constants.ts";
-import { ENOENT } from "../os/errno.ts";
+import { ENOENT, ENOTDIR } from "../os/errno.ts";
 import { must, SystemError } from "../os/system_error.ts";
 import type { FileSys } from "../os/sys.ts";
 import { decodeText } from "../os/text.ts";
@@ -91,7 +91,8 @@ export class StateFile {
     try {
       return readWhole(this.#sys, this.path);
     } catch (error) {
-      if (error instanceof SystemError && error.errno === ENOENT) return undefined;
+      // Without a run directory there is no state; making the directory says why it cannot be.
+      if (error instanceof SystemError && [ENOENT, ENOTDIR].includes(error.errno)) return undefined;
       if (error instanceof SystemError) {
         throw new StartError(ExitCode.INITIALISATION, `Read restart state: ${error.message}`, {
           cause: error,

@@ -14,6 +14,7 @@ export interface StoreSocket {
 type StoreMessage =
   | { kind: "store"; name: string; fd: number; cancelled: boolean }
   | { kind: "remove"; name: string }
+  | { kind: "text"; lines: readonly string[] }
   | { kind: "barrier"; done: (reason: string | undefined) => void };
 
 interface Batch {
@@ -107,17 +108,24 @@ export class DescriptorStore {
     return this.#submit({ messages, next: 0, done });
   }
 
+  /**
+   * The descriptor of a name is about to be closed: it is not sent any more.
+   *
+   * @returns whether it was still to be sent; then the store has never had it
+   */
+  cancel(name: string): boolean {
+    const waiting = this.#waiting.get(name);
+    if (waiting === undefined) return false;
+    waiting.cancelled = true;
+    this.#waiting.delete(name);
+    this.#stored.delete(name);
+    return true;
+  }
+
   /** Takes a name out of the store, whether it is stored, on its way or unknown. */
   remove(name: string): void {
     this.#refused.delete(name);
-    const waiting = this.#waiting.get(name);
-    if (waiting !== undefined) {
-      waiting.cancelled = true;
-      this.#waiting.delete(name);
-      this.#stored.delete(name);
-      return;
-    }
-    if (!this.#stored.delete(name)) return;
+    if (this.cancel(name) || !this.#stored.delete(name)) return;
     this.#submit({ messages: [{ kind: "remove", name }], next: 0, done: undefined });
   }
 
@@ -129,6 +137,11 @@ export class DescriptorStore {
     this.#waiting.clear();
     this.#stored.clear();
     this.#submit({ messages: [...messages, { kind: "barrier", done }], next: 0, done: undefined });
+  }
+
+  /** Sends any other message, after everything that was asked for before. */
+  tell(lines: readonly string[]): void {
+    this.#submit({ messages: [{ kind: "text", lines }], next: 0, done: undefined });
   }
 
   #admit(name: string, fd: number): StoreMessage[] {
@@ -191,8 +204,17 @@ export class DescriptorStore {
       case "remove": {
         const result = this.#socket.send(["FDSTOREREMOVE=1", `FDNAME=${message.name}`]);
         if (result === "full") return false;
-        if (result !== "sent") this.#log.error(`Could not take ${message.name} out of the store: ${reasonOf(result)}`);
+        if (result !== "sent") {
+          this.#log.error(`Could not take ${message.name} out of the store: ${reasonOf(result)}`);
+        }
         return true;
+      }
+      case "text": {
+        const result = this.#socket.send(message.lines);
+        if (typeof result === "number") {
+          this.#log.warn(`Could not tell the service manager: ${reasonOf(result)}`);
+        }
+        return result !== "full";
       }
       case "barrier":
         return this.#barrier(message.done);

@@ -4,7 +4,6 @@ import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Log } from "../log/log.ts";
-import type { DescriptorLedger } from "../os/ledger.ts";
 import type { Mapping } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import type { AnsweredRequest, Connection, Durability, Settled } from "../rpc/connection.ts";
@@ -27,7 +26,7 @@ interface SessionLike {
 /** The events that a journal records. */
 export type JournalObserver =
   & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "troubled">
-  & Pick<ReaperObserver, "dying" | "settled">
+  & Pick<ReaperObserver, "dying" | "gone" | "settled">
   & Pick<ClientObserver, "connected" | "disconnected">
   & { registered(session: SessionLike): void; restricted(session: SessionLike): void };
 
@@ -38,7 +37,6 @@ export interface JournalParts {
   /** Absent where no service manager keeps descriptors. */
   readonly store: DescriptorStore | undefined;
   readonly loop: EventLoop;
-  readonly ledger: DescriptorLedger;
   readonly logger: Log;
   /** Start time of a process, 0 when it is gone. */
   readonly startTime: (pid: number) => number;
@@ -69,6 +67,8 @@ export class Journal implements Durability {
   #snapshot: (() => readonly Operation[]) | undefined;
   #pending = nothing();
   #flushing = false;
+  #compacting = false;
+  #left = false;
   #failed: string | undefined;
 
   constructor(parts: JournalParts) {
@@ -112,6 +112,7 @@ export class Journal implements Durability {
       if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
     },
     dying: (holder) => this.#dying(holder),
+    gone: (pid) => this.#cancel(dyingName(pid)),
     settled: (pid) => {
       this.#add({ op: "settled", pid });
       this.#remove(dyingName(pid));
@@ -134,18 +135,54 @@ export class Journal implements Durability {
    * Begins to record. Until now the journal holds what the last life has left.
    *
    * @param snapshot the daemon's whole state as operations, the first of them `snapshot`
+   * @param descriptors what the store has to have; what it has already is not sent again
    */
-  begin(exchange: Exchange, snapshot: () => readonly Operation[]): void {
+  begin(
+    exchange: Exchange,
+    snapshot: () => readonly Operation[],
+    descriptors: readonly { name: string; fd: number }[],
+  ): void {
     this.#exchange = exchange;
     this.#snapshot = snapshot;
-    this.#pending = nothing();
     this.rewrite();
+    this.#parts.store?.store(descriptors, () => {});
   }
 
   /** Writes the whole state anew. */
   rewrite(): void {
-    const snapshot = this.#snapshot;
+    const snapshot = this.#left ? undefined : this.#snapshot;
     if (snapshot !== undefined) this.#guarded(() => this.#parts.log.rewrite(snapshot()));
+  }
+
+  /**
+   * Takes everything out of the store and out of the journal, because a daemon takes over that knows neither.
+   *
+   * @param done called when nobody keeps a copy of a lock any more, or with the reason why that is not certain
+   */
+  leave(done: (reason: string | undefined) => void): void {
+    this.flush();
+    this.#left = true;
+    this.#guarded(() => this.#parts.log.rewrite([]));
+    if (this.#parts.store === undefined) done(undefined);
+    else this.#parts.store.leave(done);
+  }
+
+  /** The daemon ends and leaves the journal to the next one. @param last recorded after everything else */
+  finish(last: Operation): void {
+    this.flush();
+    this.#commit([last]);
+  }
+
+  /** The other daemon did not take over after all. @param descriptors what has to be stored again */
+  stay(descriptors: readonly { name: string; fd: number }[]): void {
+    if (!this.#left) return;
+    this.#left = false;
+    this.begin(this.#begun(), this.#snapshot ?? (() => []), descriptors);
+  }
+
+  #begun(): Exchange {
+    if (this.#exchange === undefined) throw new Error("Journal: it has not begun to record");
+    return this.#exchange;
   }
 
   /** An owner with the start time of its process. */
@@ -189,8 +226,8 @@ export class Journal implements Durability {
     const { turn, end } = this.#exchange;
     let reply = request.reply;
     let front = request.atOnce ? 0 : request.length;
-    const commit = () => {
-      this.#commit([...pending.operations, {
+    const commit = () =>
+      this.#commitPending(pending, {
         op: "served",
         key: connection.key,
         front,
@@ -198,9 +235,7 @@ export class Journal implements Durability {
         end,
         reply: (this.#exchange?.reply ?? 0) + 1,
         bytes: reply.toBase64(),
-      }], pending.removed);
-      this.#arriving.delete(connection.key);
-    };
+      });
     if (store === undefined) {
       commit();
       return "recorded";
@@ -224,31 +259,27 @@ export class Journal implements Durability {
     const { key } = connection;
     if (added !== undefined) {
       const { bytes, dropped } = added;
-      return this.#commit([{ op: "added", key, bytes: bytes.toBase64(), dropped, turn }], []);
+      return this.#commit([{ op: "added", key, bytes: bytes.toBase64(), dropped, turn }]);
     }
     const { bytes, dropped } = connection.unsettled;
-    this.#commit([{ op: "input", key, bytes: bytes.toBase64(), dropped, turn }], []);
+    this.#commit([{ op: "input", key, bytes: bytes.toBase64(), dropped, turn }]);
   }
 
   outputChanged(connection: Connection): void {
     if (this.#exchange === undefined || connection.closed) return;
     const { reply, answered } = this.#exchange;
     const bytes = connection.unsent.toBase64();
-    this.#commit([{ op: "output", key: connection.key, bytes, reply, ...answered }], []);
+    this.#commit([{ op: "output", key: connection.key, bytes, reply, ...answered }]);
   }
 
   /** Records what is not part of a request: now, or once what it needs is stored. */
   flush(): void {
     this.#flushing = false;
     if (this.#pending.operations.length === 0) return;
-    const { operations, wanted, removed } = this.#take();
-    const arrived = operations.flatMap((operation) => operation.op === "client" ? [operation.key] : []);
-    const done = () => {
-      this.#commit(operations, removed);
-      for (const key of arrived) this.#arriving.delete(key);
-    };
+    const pending = this.#take();
+    const done = () => this.#commitPending(pending);
     if (this.#parts.store === undefined) done();
-    else this.#parts.store.store(wanted, done);
+    else this.#parts.store.store(pending.wanted, done);
   }
 
   #granted(resource: Resource, holding: Holding): void {
@@ -283,7 +314,7 @@ export class Journal implements Durability {
   }
 
   #add(operation: Operation): void {
-    if (this.#exchange === undefined) return;
+    if (this.#exchange === undefined || this.#left) return;
     this.#pending.operations.push(operation);
     if (this.#flushing) return;
     this.#flushing = true;
@@ -291,14 +322,20 @@ export class Journal implements Durability {
   }
 
   #want(name: string, fd: number): void {
-    if (this.#exchange !== undefined && this.#parts.store !== undefined) this.#pending.wanted.push({ name, fd });
+    const recording = this.#exchange !== undefined && !this.#left;
+    if (recording && this.#parts.store !== undefined) this.#pending.wanted.push({ name, fd });
   }
 
-  /** A name that is still wanted was never stored. */
+  /** The descriptor of a name is closed: it must not be sent any more. @returns whether it was still to be sent */
+  #cancel(name: string): boolean {
+    const { wanted } = this.#pending;
+    const index = wanted.findIndex((entry) => entry.name === name);
+    if (index >= 0) wanted.splice(index, 1);
+    return index >= 0 || this.#parts.store?.cancel(name) === true;
+  }
+
   #remove(name: string): void {
-    const index = this.#pending.wanted.findIndex((wanted) => wanted.name === name);
-    if (index >= 0) this.#pending.wanted.splice(index, 1);
-    else this.#pending.removed.push(name);
+    if (!this.#cancel(name)) this.#pending.removed.push(name);
   }
 
   #take(): Pending {
@@ -307,17 +344,29 @@ export class Journal implements Durability {
     return pending;
   }
 
-  #commit(operations: readonly Operation[], removed: readonly string[]): void {
-    this.#guarded(() => this.#parts.log.append(operations));
+  #commitPending({ operations, removed }: Pending, served?: Operation): void {
+    this.#commit(served === undefined ? operations : [...operations, served]);
+    for (const operation of operations) {
+      if (operation.op === "client") this.#arriving.delete(operation.key);
+    }
     for (const name of removed) this.#parts.store?.remove(name);
-    if (this.#parts.log.overgrown) this.#compactLater();
+  }
+
+  #commit(operations: readonly Operation[]): void {
+    // What could not be recorded is in the snapshot that ends the trouble.
+    if (this.#left) return;
+    if (this.#failed === undefined) this.#guarded(() => this.#parts.log.append(operations));
+    if (this.#failed !== undefined || this.#parts.log.overgrown) this.#compactLater();
   }
 
   /** At the end of the turn, when no reply is between its record and its first byte. */
   #compactLater(): void {
+    if (this.#compacting) return;
+    this.#compacting = true;
     this.#parts.loop.defer(() => {
+      this.#compacting = false;
       this.flush();
-      if (this.#parts.log.overgrown && this.idle) this.rewrite();
+      if (this.idle) this.rewrite();
     });
   }
 
@@ -330,7 +379,9 @@ export class Journal implements Durability {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       if (this.#failed === undefined) {
-        this.#parts.logger.error(`The journal cannot be written, a crash would lose what happens now: ${error.message}`);
+        this.#parts.logger.error(
+          `The journal cannot be written, a crash would lose what happens now: ${error.message}`,
+        );
       }
       this.#failed = error.message;
     }

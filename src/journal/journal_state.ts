@@ -1,5 +1,4 @@
 import type {
-  CarriedValue,
   ClientRecord,
   HoldingRecord,
   Operation,
@@ -46,7 +45,7 @@ export class JournalState {
   reply: { key: number; number: number; bytes: Uint8Array } | undefined;
   nextResource = 1;
   nextClient: readonly number[] = [1, 1];
-  carried: CarriedValue = null;
+  carried: unknown = null;
 
   /** Takes one record in. */
   apply(operation: Operation): void {

@@ -1,5 +1,5 @@
 import { EXCHANGE_SIZE } from "../rpc/exchange.ts";
-import { encodeOperations, decodeOperations, type Operation } from "./operations.ts";
+import { decodeOperations, encodeOperations, type Operation } from "./operations.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import { JournalState } from "./journal_state.ts";
 import {
@@ -71,8 +71,14 @@ export class LogFile {
     const { end, how } = readRecords(bytes, size, root.base, root.generation, (payload) => {
       for (const operation of decodeOperations(payload)) state.apply(operation);
     });
-    const lost = end < root.base + root.snapshot ? "; it lies in the snapshot, so older locks may be missing" : "";
-    const damage = how.kind === "torn" ? `${how.reason}${lost}` : lost === "" ? undefined : `it ends too early${lost}`;
+    const lost = end < root.base + root.snapshot
+      ? "; it lies in the snapshot, so older locks may be missing"
+      : "";
+    const damage = how.kind === "torn"
+      ? `${how.reason}${lost}`
+      : lost === ""
+      ? undefined
+      : `it ends too early${lost}`;
     return { state, damage, log: new LogFile(memory, root, end) };
   }
 
@@ -88,7 +94,12 @@ export class LogFile {
 
   /** Commits operations: all of them or none. @throws SystemError when there is no memory */
   append(operations: readonly Operation[]): void {
-    this.#end = appendRecord(this.#memory, this.#end, this.#root.generation, encodeOperations(operations)) as number;
+    this.#end = appendRecord(
+      this.#memory,
+      this.#end,
+      this.#root.generation,
+      encodeOperations(operations),
+    ) as number;
   }
 
   /**

@@ -1,11 +1,6 @@
 import type { LockKind } from "../lockspace/lock_file.ts";
 import type { Owner } from "../lockspace/owner.ts";
 
-/** Any value that JSON can hold. */
-export type CarriedValue = null | boolean | number | string | readonly CarriedValue[] | {
-  readonly [key: string]: CarriedValue;
-};
-
 /** An owner, with what tells its process from a later one of the same pid. */
 export interface OwnerRecord extends Owner {
   /** Start time of its process in clock ticks since boot; 0 when unknown. */
@@ -107,8 +102,8 @@ export type Operation =
     /** By ordinal of the server. */
     readonly nextClient: readonly number[];
   }
-  /** Settings and counters that are kept for the next life. */
-  | { readonly op: "carried"; readonly state: CarriedValue };
+  /** Settings and counters that are kept for the next life: any value that JSON can hold. */
+  | { readonly op: "carried"; readonly state: unknown };
 
 /** Payload of a record. */
 export function encodeOperations(operations: readonly Operation[]): string {

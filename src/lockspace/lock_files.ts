@@ -1,7 +1,7 @@
 import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR, S_IFDIR, S_IFMT } from "../os/constants.ts";
 import { EEXIST, EISDIR, ENOENT, ENOTDIR } from "../os/errno.ts";
 import { emptyStatus, type FileSys } from "../os/sys.ts";
-import { type FileIdentity, identityOf } from "./file_identity.ts";
+import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import {
   type CloseFile,
@@ -82,7 +82,8 @@ export class LocalLockFiles implements LockFiles {
     _slow: (failure: UnlockFailed) => void,
     done: (failure: UnlockFailed | undefined) => void,
   ): void {
-    const failure = unlockFile(this.#sys, request);
+    const autocreate = request.autocreate && this.#mayName(request.path, identity);
+    const failure = unlockFile(this.#sys, { ...request, autocreate });
     if (failure === undefined || failure.released) this.#close(request.fd, identity);
     done(failure === undefined ? undefined : { kind: "system", ...failure });
   }
@@ -99,6 +100,13 @@ export class LocalLockFiles implements LockFiles {
 
   makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {
     done(makeDirectory(this.#sys, path));
+  }
+
+  /** Whether a path may still name a file: a release that a crash cut short is repeated, and by then it may be another's. */
+  #mayName(path: string, identity: FileIdentity): boolean {
+    const status = emptyStatus();
+    const found = this.#sys.stat(path, status);
+    return found < 0 ? found !== -ENOENT : sameFile(identity, identityOf(status));
   }
 
   /** Identity of an existing file that has a POSIX lock of this process. */

@@ -373,7 +373,9 @@ export class Connection {
         return reply.fail(rpcError(ErrorDomain.RPC, "Unable to decode message payload"));
       }
       this.#parts.crashed(this, error);
-      if (!reply.given) reply.fail(rpcError(ErrorDomain.RPC, "The request failed unexpectedly; see the daemon's log"));
+      if (!reply.given) {
+        reply.fail(rpcError(ErrorDomain.RPC, "The request failed unexpectedly; see the daemon's log"));
+      }
     }
   }
 
@@ -489,13 +491,13 @@ export class Connection {
     const taken = exchange.send(this.fd, length);
     if (taken === length) return exchange.finishReply();
     if (taken < 0 && taken !== -EAGAIN) return this.end(`send failed: errno ${-taken}`);
-    // A peer that does not read is not alive: only a pong begun must be finished, or the stream would be broken.
-    if (taken <= 0) return;
     if (service.kind === "idle") {
-      this.#service = { kind: "writing", rest: exchange.output.slice(taken, length), close: false };
+      const rest = exchange.output.slice(Math.max(0, taken), length);
+      this.#service = { kind: "writing", rest, close: false };
       this.#parts.durability.outputChanged(this);
       this.#update();
-    } else {
+    } else if (taken > 0) {
+      // The reply in service would be written into the middle of it.
       this.end("the client does not read");
     }
   }

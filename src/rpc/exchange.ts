@@ -242,14 +242,18 @@ export function readExchange(memory: Uint8Array, offset: number): ExchangeRemain
   return {
     turn,
     client: word(Word.CLIENT),
-    received: word(Word.SOURCE) === RECEIVED ? bytes.slice(INPUT, INPUT + transferred(INPUT_HEADER)) : undefined,
+    received: word(Word.SOURCE) === RECEIVED
+      ? bytes.slice(INPUT, INPUT + transferred(INPUT_HEADER))
+      : undefined,
     consumed: Math.max(word(Word.CONSUMED), answered),
     done: word(Word.DONE),
     reply: {
       number: word(Word.REPLY),
       client: word(Word.REPLY_CLIENT),
       sent,
-      bytes: word(Word.REPLY_RECORDED) === 0 ? bytes.slice(OUTPUT, OUTPUT + word(Word.REPLY_LENGTH)) : undefined,
+      bytes: word(Word.REPLY_RECORDED) === 0
+        ? bytes.slice(OUTPUT, OUTPUT + word(Word.REPLY_LENGTH))
+        : undefined,
     },
   };
 }

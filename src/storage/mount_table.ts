@@ -40,7 +40,10 @@ export class MountTable {
     // Watched before it is read: a change in between is not missed. proc_pid_mountinfo(5).
     parts.loop.add(fd, EPOLLPRI, () => this.#stale = true);
     const text = readText(this.#sys, fd);
-    if (typeof text === "number") throw new SystemError("read", MOUNT_INFO, text);
+    if (typeof text === "number") {
+      this.close();
+      throw new SystemError("read", MOUNT_INFO, text);
+    }
     this.#tree = new MountTree(parseMounts(text));
   }
 

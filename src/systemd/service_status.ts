@@ -7,7 +7,7 @@ const QUIET_MS = 2000;
 
 /** Tells the service manager how the daemon is (sd_notify(3)). Silent without one. */
 export class ServiceStatus {
-  readonly #notify: NotifySocket | undefined;
+  readonly #notify: Pick<NotifySocket, "send"> | undefined;
   readonly #sys: Pick<EventSys, "monotonic">;
   readonly #loop: EventLoop;
   readonly #text: () => string;
@@ -18,7 +18,7 @@ export class ServiceStatus {
   constructor(
     sys: Pick<EventSys, "monotonic">,
     loop: EventLoop,
-    notify: NotifySocket | undefined,
+    notify: Pick<NotifySocket, "send"> | undefined,
     text: () => string,
   ) {
     this.#sys = sys;

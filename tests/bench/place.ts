@@ -40,6 +40,8 @@ export class Place {
       XDG_RUNTIME_DIR: join(directory, "run"),
       XDG_CONFIG_HOME: join(directory, "config"),
       XDG_CACHE_HOME: join(directory, "cache"),
+      // One for all: a daemon that is started again finds its compiled code here.
+      DENO_DIR: join(parentDirectory(), "virtlockd-bench-deno"),
     };
     this.socket = join(directory, "run/libvirt/virtlockd-sock");
     this.lockspace = join(directory, "lockspace");

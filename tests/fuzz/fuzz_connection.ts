@@ -1,5 +1,5 @@
 import { SOCK_STREAM } from "../../src/os/constants.ts";
-import { EAGAIN, ECONNRESET, EPIPE } from "../../src/os/errno.ts";
+import { EAGAIN, ECONNRESET, EINTR, EPIPE } from "../../src/os/errno.ts";
 import { must } from "../../src/os/system_error.ts";
 import { kernel } from "../support/kernel.ts";
 import { Answers } from "./answers.ts";
@@ -65,10 +65,9 @@ export class FuzzConnection {
   /** Takes all answers that are due. @throws Error when one is wrong or missing */
   drain(): void {
     while (!this.#ended && (this.#answers.due > 0 || this.#shadow.closed)) {
-      if (kernel.pollReadable(this.#fd, PATIENCE) <= 0) {
-        throw new Error(`Wait for ${this.#answers.text}: nothing for ${PATIENCE} ms`);
-      }
-      this.#read();
+      const ready = kernel.pollReadable(this.#fd, PATIENCE);
+      if (ready === 0) throw new Error(`Wait for ${this.#answers.text}: nothing for ${PATIENCE} ms`);
+      if (must(ready === -EINTR ? 0 : ready, "poll", "client") > 0) this.#read();
     }
   }
 

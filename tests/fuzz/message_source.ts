@@ -49,6 +49,8 @@ export class MessageSource {
   /** The next message. */
   next(): Bytes {
     const random = this.#random;
+    // Who is not registered gets nowhere.
+    if (this.#serial === 0 && !this.#words.admin && !random.once(8)) return this.#register(0);
     if (random.once(400)) return random.bytes(random.below(200));
     const message = random.once(12) ? this.#oddCall() : this.#call();
     return random.once(4) ? this.#spoil(message) : message;
@@ -65,15 +67,7 @@ export class MessageSource {
     const flags = random.once(15) ? random.pick(EDGES) : random.below(4);
     const plain = random.once(15) ? random.pick(EDGES) : 0;
     const kind = random.below(20);
-    if (kind < 4) {
-      const owner = {
-        uuid: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
-        name: this.#text(random.pick(this.#words.names)),
-        id: random.once(12) ? 0 : 1 + random.below(9),
-        pid: random.pick(this.#words.pids),
-      };
-      return this.#frame(LockProcedure.REGISTER, (writer) => encodeRegister(writer, { owner, flags: plain }));
-    }
+    if (kind < 3) return this.#register(plain);
     if (kind === 4 && random.once(10)) {
       return this.#frame(LockProcedure.RESTRICT, (writer) => encodeRestrict(writer, { flags: plain }));
     }
@@ -88,6 +82,17 @@ export class MessageSource {
     const procedure = random.pick([4, 5, 6, 6, 6, 7, 7, 7]);
     const used = procedure === LockProcedure.ACQUIRE_RESOURCE ? flags : plain;
     return this.#frame(procedure, (writer) => encodeResource(writer, { ...args, flags: used }));
+  }
+
+  #register(flags: number): Bytes {
+    const random = this.#random;
+    const owner = {
+      uuid: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+      name: this.#text(random.pick(this.#words.names)),
+      id: random.once(12) ? 0 : 1 + random.below(9),
+      pid: random.pick(this.#words.pids),
+    };
+    return this.#frame(LockProcedure.REGISTER, (writer) => encodeRegister(writer, { owner, flags }));
   }
 
   #adminCall(): Bytes {

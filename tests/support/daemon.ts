@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly entry?: string | URL;
   /** Command that runs the program as its last arguments, e.g. with limits. It has to exec it: the process is the daemon's. */
   readonly launcher?: readonly string[];
+  /** Executable that is run instead of the sources; see {@link writeProgram}. */
+  readonly program?: string;
 }
 
 /** How a program ended, and what it said. */
@@ -150,10 +152,11 @@ export class Daemon implements AsyncDisposable {
 
 function start(
   place: Place,
-  { args = [], env = {}, entry = MAIN, launcher = [] }: ProgramOptions,
+  { args = [], env = {}, entry = MAIN, launcher = [], program }: ProgramOptions,
 ): TestProcess {
   const file = entry instanceof URL ? entry.pathname : entry;
-  const command = place.command([...launcher, Deno.execPath(), "run", "-A", file, ...args]);
+  const executable = program === undefined ? [Deno.execPath(), "run", "-A", file] : [program];
+  const command = place.command([...launcher, ...executable, ...args]);
   return new TestProcess(command, { ...place.env, ...env }, place.directory);
 }
 

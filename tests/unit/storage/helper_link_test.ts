@@ -6,7 +6,7 @@ import { SystemError } from "../../../src/os/system_error.ts";
 import { HelperLink } from "../../../src/storage/helper_link.ts";
 import type { FromHelper } from "../../../src/storage/helper_protocol.ts";
 import { PlayedHelper } from "./played_helper.ts";
-import { openDescriptors, sysWith, Turning } from "./storage_fixture.ts";
+import { openDescriptors, sysWith, Turning } from "../../support/storage_fixture.ts";
 
 /** A link with a helper that the test plays. */
 class Pair implements Disposable {

@@ -21,7 +21,7 @@ import {
   type ToHelper,
 } from "../../../src/storage/helper_protocol.ts";
 import { runStorageHelper, StorageHelper } from "../../../src/storage/helper_process.ts";
-import { inDirectory, openDescriptors } from "./storage_fixture.ts";
+import { inDirectory, openDescriptors } from "../../support/storage_fixture.ts";
 
 const SOCKET = 1000;
 

@@ -6,7 +6,7 @@ import type { SpawnOptions, Sys } from "../../../src/os/sys.ts";
 import { must, SystemError } from "../../../src/os/system_error.ts";
 import { HelperStarter } from "../../../src/storage/helper_starter.ts";
 import { type Asked, PlayedHelper } from "./played_helper.ts";
-import { openDescriptors, Turning } from "./storage_fixture.ts";
+import { openDescriptors, Turning } from "../../support/storage_fixture.ts";
 
 const COMMAND = {
   path: "/usr/sbin/virtlockd",
@@ -24,8 +24,17 @@ class Stage implements Disposable {
   readonly reaped: number[] = [];
   readonly #all: PlayedHelper[] = [];
 
-  constructor(faults: Partial<Sys> = {}, inherited?: number) {
+  /** The socket of a spawner from before, and that spawner. */
+  readonly inherited: number | undefined;
+  readonly spawner: PlayedHelper | undefined;
+
+  constructor(faults: Partial<Sys> = {}, inherit = false) {
     const real = linuxSys();
+    if (inherit) {
+      const [near, far] = socketPair();
+      this.inherited = near;
+      this.spawner = this.play(far);
+    }
     const sys: Sys = {
       ...real,
       spawn: (options) => {
@@ -47,7 +56,7 @@ class Stage implements Disposable {
       ...faults,
     };
     this.turning = new Turning(sys);
-    this.starter = new HelperStarter(this.turning, COMMAND, inherited);
+    this.starter = new HelperStarter(this.turning, COMMAND, this.inherited);
   }
 
   play(socket: number): PlayedHelper {
@@ -58,9 +67,7 @@ class Stage implements Disposable {
 
   /** A socket pair; its far end is given to a helper. */
   start(): { near: number; failed: unknown } {
-    const pair = linuxSys().socketPair(SOCK_SEQPACKET);
-    if (typeof pair === "number") throw new SystemError("socketpair", "test", pair);
-    const [near, far] = pair;
+    const [near, far] = socketPair();
     let failed: unknown;
     try {
       this.starter.start(far);
@@ -78,6 +85,12 @@ class Stage implements Disposable {
     this.turning[Symbol.dispose]();
     assert.equal(openDescriptors(), this.#before);
   }
+}
+
+function socketPair(): [number, number] {
+  const pair = linuxSys().socketPair(SOCK_SEQPACKET);
+  if (typeof pair === "number") throw new SystemError("socketpair", "test", pair);
+  return pair;
 }
 
 /** The one message that asks for a process, and the socket that came along. */
@@ -163,20 +176,11 @@ Deno.test("HelperStarter.rest() lets the spawner end, but not a pinned one", asy
 });
 
 Deno.test("HelperStarter uses the spawner of an earlier image", () => {
-  const pair = linuxSys().socketPair(SOCK_SEQPACKET);
-  if (typeof pair === "number") throw new SystemError("socketpair", "test", pair);
-  const [inherited, far] = pair;
-  const spawner = new PlayedHelper(linuxSys(), far);
-  {
-    using stage = new Stage({}, inherited);
-    linuxSys().close(stage.start().near);
-    assert.equal(stage.spawned.length, 0);
-    assert.equal(stage.starter.handover, inherited);
-    stage.starter.rest();
-    assert.deepEqual(spawner.readShort(), ["spawn"]);
-    stage.starter.close();
-    // What was not there when the stage was set is not there when it is left.
-    linuxSys().open("/dev/null", 0, 0);
-  }
-  spawner.end();
+  using stage = new Stage({}, true);
+  const { near } = stage.start();
+  linuxSys().close(near);
+  assert.equal(stage.spawned.length, 0);
+  assert.equal(stage.starter.handover, stage.inherited);
+  stage.starter.rest();
+  assert.deepEqual(stage.spawner?.readShort(), ["spawn"]);
 });

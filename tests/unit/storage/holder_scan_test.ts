@@ -6,7 +6,7 @@ import { emptyStatus, type Sys } from "../../../src/os/sys.ts";
 import { must } from "../../../src/os/system_error.ts";
 import { type FileIdentity, identityOf } from "../../../src/lockspace/file_identity.ts";
 import { findLocalHolder, type LocalHolder, parseLock } from "../../../src/storage/holder_scan.ts";
-import { inDirectory, openDescriptors, sysWith } from "./storage_fixture.ts";
+import { inDirectory, openDescriptors, sysWith } from "../../support/storage_fixture.ts";
 
 const LINES: [line: string, lock: { pid: number; file: string } | undefined][] = [
   ["1: OFDLCK ADVISORY  WRITE -1 00:3b:2171686 0 0", { pid: -1, file: "00:3b:2171686" }],

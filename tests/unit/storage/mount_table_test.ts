@@ -7,7 +7,7 @@ import { linuxSys } from "../../../src/os/linux.ts";
 import type { Sys } from "../../../src/os/sys.ts";
 import { SystemError } from "../../../src/os/system_error.ts";
 import { MountTable } from "../../../src/storage/mount_table.ts";
-import { ListedMounts, openDescriptors, sysWith, Turning } from "./storage_fixture.ts";
+import { ListedMounts, openDescriptors, sysWith, Turning } from "../../support/storage_fixture.ts";
 
 const ROOT = "27 1 254:0 / / rw - ext4 /dev/vda rw\n";
 const NFS = "40 27 0:40 / /net rw - nfs4 server:/export rw\n";

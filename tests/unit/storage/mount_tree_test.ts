@@ -6,7 +6,7 @@ import {
   parseMounts,
   typeMayHang,
 } from "../../../src/storage/mount_tree.ts";
-import { mount } from "./storage_fixture.ts";
+import { mount } from "../../support/storage_fixture.ts";
 
 Deno.test("parseMounts() reads every field when there are no, one or several optional ones", () => {
   const text = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard\n" +

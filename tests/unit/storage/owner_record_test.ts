@@ -6,7 +6,7 @@ import { emptyStatus, type Sys } from "../../../src/os/sys.ts";
 import { must } from "../../../src/os/system_error.ts";
 import { type FileIdentity, identityOf } from "../../../src/lockspace/file_identity.ts";
 import { readRecord, settleRecord } from "../../../src/storage/owner_record.ts";
-import { inDirectory, sysWith } from "./storage_fixture.ts";
+import { inDirectory, sysWith } from "../../support/storage_fixture.ts";
 
 const HOST = Deno.hostname();
 

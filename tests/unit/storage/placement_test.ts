@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EINVAL, ENOENT, ENOTDIR } from "../../../src/os/errno.ts";
 import { MountTree } from "../../../src/storage/mount_tree.ts";
 import { placeOf } from "../../../src/storage/placement.ts";
-import { mount } from "./storage_fixture.ts";
+import { mount } from "../../support/storage_fixture.ts";
 
 const ROOT = mount({ id: 1, parent: 0, device: 1, point: "/", type: "ext4" });
 const NFS = mount({ id: 2, parent: 1, device: 2, point: "/net", type: "nfs4" });

@@ -8,7 +8,7 @@ import type { LockFilesOutcome, UnlockFailed } from "../../../src/lockspace/lock
 import { StorageClient } from "../../../src/storage/storage_client.ts";
 import type { Mount } from "../../../src/storage/mount_tree.ts";
 import { PlayedHelpers } from "./played_helper.ts";
-import { mount, openDescriptors, RecordedStorage, Turning } from "./storage_fixture.ts";
+import { mount, openDescriptors, RecordedStorage, Turning } from "../../support/storage_fixture.ts";
 
 const IDENTITY: FileIdentity = { devMajor: 0, devMinor: 2, inodeLow: 7, inodeHigh: 0 };
 /** A time limit that a test waits for, in ms. */

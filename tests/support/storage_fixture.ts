@@ -1,9 +1,11 @@
-import { EventLoop } from "../../../src/event/event_loop.ts";
-import { DescriptorLedger } from "../../../src/os/ledger.ts";
-import { linuxSys } from "../../../src/os/linux.ts";
-import type { Sys } from "../../../src/os/sys.ts";
-import type { Mount } from "../../../src/storage/mount_tree.ts";
-import type { StorageObserver } from "../../../src/storage/storage_observer.ts";
+import { EventLoop } from "../../src/event/event_loop.ts";
+import { DescriptorLedger } from "../../src/os/ledger.ts";
+import { linuxSys } from "../../src/os/linux.ts";
+import type { Sys } from "../../src/os/sys.ts";
+import type { Mount } from "../../src/storage/mount_tree.ts";
+import type { StorageObserver } from "../../src/storage/storage_observer.ts";
+
+const SILENCE_MS = 20_000;
 
 /** A mount; parts may be replaced. */
 export function mount(parts: Partial<Mount> = {}): Mount {
@@ -44,12 +46,14 @@ export class Turning implements Disposable {
     this.ledger = new DescriptorLedger(sys);
   }
 
-  /** Turns the loop until `ready` answers with something; at most 20 s of silence. */
+  /** Turns the loop until `ready` answers with something; not for ever. */
   until<T>(ready: () => T | undefined): T {
+    const end = this.sys.monotonic() + SILENCE_MS;
     for (;;) {
       const value = ready();
       if (value !== undefined) return value;
-      if (this.loop.turn(20_000) === 0) throw new Error("Turn event loop: nothing happened for 20 s");
+      this.loop.turn(SILENCE_MS);
+      if (this.sys.monotonic() > end) throw new Error(`Turn event loop: no answer in ${SILENCE_MS} ms`);
     }
   }
 

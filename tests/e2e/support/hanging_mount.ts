@@ -1,0 +1,84 @@
+import { TestProcess } from "../../support/test_process.ts";
+import { linuxSys } from "../../../src/os/linux.ts";
+
+const SOURCE = new URL("../../support/hangfs.c", import.meta.url).pathname;
+
+/** A FUSE filesystem that shows a directory and stops answering on command: hangfs.c. Needs root and /dev/fuse. */
+export class HangingMount implements AsyncDisposable {
+  /** Where it is mounted. */
+  readonly point: string;
+  /** The directory it shows, to be looked at whatever the filesystem does. */
+  readonly backing: string;
+  readonly #process: TestProcess;
+  #commands = 0;
+
+  private constructor(point: string, backing: string, process: TestProcess) {
+    this.point = point;
+    this.backing = backing;
+    this.#process = process;
+  }
+
+  /**
+   * Mounts one.
+   *
+   * @param directory of the caller's, who removes it afterwards
+   * @param name of the mount point in it
+   */
+  static async mount(directory: string, name: string): Promise<HangingMount> {
+    const program = await compile(directory);
+    const point = `${directory}/${name}`;
+    const backing = `${directory}/${name}.backing`;
+    for (const path of [point, backing]) Deno.mkdirSync(path);
+    const process = new TestProcess([program, backing, point], Deno.env.toObject(), "/", "piped");
+    const mount = new HangingMount(point, backing, process);
+    try {
+      await process.stdout.match(/^mounted$/m);
+      return mount;
+    } catch (error) {
+      await mount[Symbol.asyncDispose]();
+      throw new Error(`Mount ${point}: ${process.stderr.text}`, { cause: error });
+    }
+  }
+
+  /** From now on these operations wait; all of them without a name. */
+  async hang(...operations: string[]): Promise<void> {
+    await this.#command(`hang ${operations.join(",") || "all"}`);
+  }
+
+  /** Lets everything go on. */
+  async goOn(): Promise<void> {
+    await this.#command("go");
+  }
+
+  /** Waits until an operation has begun to hang, `count` times in all. */
+  async untilHung(operation: string, count = 1): Promise<void> {
+    await this.#process.stdout.match(new RegExp(`(^hung ${operation}$[^]*?){${count}}`, "m"));
+  }
+
+  async #command(text: string): Promise<void> {
+    await this.#process.send(`${text}\n`);
+    await this.#process.stdout.match(new RegExp(`(^ok$[^]*?){${++this.#commands}}`, "m"));
+  }
+
+  /** With its process every operation that hangs ends too. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.kill();
+    const mounted = Deno.readTextFileSync("/proc/self/mountinfo").includes(` ${this.point} `);
+    if (mounted) await output("umount", "--lazy", this.point);
+  }
+}
+
+/** Compiles hangfs.c; only once for a directory. @returns path of the program */
+async function compile(directory: string): Promise<string> {
+  const program = `${directory}/hangfs`;
+  if (linuxSys().access(program, 1) === 0) return program;
+  const flags = (await output("pkg-config", "--cflags", "--libs", "fuse3")).trim().split(/\s+/);
+  await output("gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, SOURCE, ...flags);
+  return program;
+}
+
+async function output(program: string, ...args: string[]): Promise<string> {
+  const result = await new Deno.Command(program, { args }).output();
+  if (result.success) return new TextDecoder().decode(result.stdout);
+  throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(result.stderr)}`);
+}

@@ -1,0 +1,33 @@
+import type { Daemon } from "./daemon.ts";
+import { until } from "./until.ts";
+
+const TIMEOUT = 20_000;
+
+/** How often a daemon's log has a line. Re-execs are logged with `-v` only. */
+export function countLines(daemon: Daemon, text: string): number {
+  return daemon.log.text.split(text).length - 1;
+}
+
+/**
+ * Has a daemon that was started with `-v` re-exec itself, and waits until its next image has taken over.
+ *
+ * @param meanwhile looked at again and again until then; throws when something is wrong
+ */
+export async function reExec(daemon: Daemon, meanwhile: () => void = () => {}): Promise<void> {
+  const before = countLines(daemon, "Took over ");
+  daemon.signal("SIGUSR1");
+  await until("the next image to take over", () => {
+    meanwhile();
+    if (!daemon.running) throw new Error(`The daemon has ended:\n${daemon.log.text}`);
+    return countLines(daemon, "Took over ") > before;
+  }, TIMEOUT);
+}
+
+/** Sends SIGUSR1 and waits until a daemon that was started with `-v` has said why it stays. @returns the reason */
+export async function refusedReExec(daemon: Daemon): Promise<string> {
+  const before = countLines(daemon, "given up");
+  daemon.signal("SIGUSR1");
+  await until("the daemon to stay", () => countLines(daemon, "given up") > before, TIMEOUT);
+  const line = daemon.log.text.split("\n").findLast((text) => text.includes("given up")) ?? "";
+  return line.slice(line.indexOf("as before: ") + "as before: ".length);
+}
