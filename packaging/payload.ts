@@ -93,8 +93,10 @@ function isSelfContained(executable: string): boolean {
   throw new Error(`Cannot package ${executable}: it is neither an ELF file nor a script`);
 }
 
-/** The program's version, from deno.json. */
+/** The program's version: what a packager has set, as for `packaging/build.ts`, or that of deno.json. */
 export function programVersion(): string {
+  const set = process.env.VIRTLOCKD_VERSION;
+  if (set !== undefined) return set;
   const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8"));
   if (typeof manifest === "object" && manifest !== null && "version" in manifest) {
     if (typeof manifest.version === "string") return manifest.version;

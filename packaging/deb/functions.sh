@@ -38,6 +38,7 @@ hand_over() {
     pid=$(daemon_pid)
     [ -n "$pid" ] || return 0
     kill -USR1 "$pid"
+    executed=no
     tries=0
     while [ "$tries" -lt 30 ]; do
         # A process whose program file was replaced under it runs a deleted file, until it execs the new one.
@@ -48,7 +49,13 @@ hand_over() {
             return 0
             ;;
         *' (deleted)') ;;
-        *) return 0 ;;
+        *)
+            # Looked at once more: a program that cannot take the state over ends after it was executed.
+            if [ "$executed" = yes ]; then
+                return 0
+            fi
+            executed=yes
+            ;;
         esac
         tries=$((tries + 1))
         sleep 1

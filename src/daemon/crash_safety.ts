@@ -10,7 +10,7 @@ import { type Orphan, OrphanHolders } from "../journal/orphan_holders.ts";
 import { recover, type Recovered, type ReturnedDescriptor } from "../journal/recovery.ts";
 import { processState } from "../lockspace/process_state.ts";
 import type { Log } from "../log/log.ts";
-import { F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR } from "../os/constants.ts";
+import { F_SETFD, F_WRLCK, FD_CLOEXEC, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR } from "../os/constants.ts";
 import { EEXIST } from "../os/errno.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
 import type { Sys } from "../os/sys.ts";
@@ -69,6 +69,7 @@ export class CrashSafety {
   /** What an earlier life has left; undefined when it left nothing, or an earlier image handed its state over itself. */
   readonly recovered: RestartState | undefined;
   #orphans: OrphanHolders | undefined;
+  #trouble = "";
   #carried: () => Carried = () => NOTHING_CARRIED;
 
   constructor(parts: CrashSafetyParts) {
@@ -89,8 +90,13 @@ export class CrashSafety {
     for (const { level, message } of recovered.findings) parts.log[level](message);
     const { cwd, limits } = parts;
     this.recovered = recoveredState(recovered, carried, { pid: parts.sys.pid(), cwd, limits });
-    parts.log.warn(
-      `The last daemon did not hand over: recovered ${recovered.clients.length} clients and ${recovered.locks.length} locks`,
+    // An ordinary end leaves no limits.
+    const orderly = carried.limits.length === 0;
+    const clients = recovered.clients.length;
+    const locks = recovered.locks.length;
+    const level = orderly || clients + locks === 0 ? "info" : "warn";
+    parts.log[level](
+      `${orderly ? "" : "The last daemon was killed: "}recovered ${clients} clients and ${locks} locks`,
     );
   }
 
@@ -108,7 +114,9 @@ export class CrashSafety {
    */
   begin(daemon: Daemon, carried: () => Carried): void {
     const { journal } = this;
-    if (journal === undefined) return;
+    if (journal === undefined) {
+      return this.#parts.log.error(`No journal, a crash would lose the locks: ${this.#trouble}`);
+    }
     const { loop, ledger } = this.#parts;
     this.#carried = carried;
     const orphans = new OrphanHolders(loop, ledger, (pid) => daemon.reaper.end(pid, -1));
@@ -123,8 +131,8 @@ export class CrashSafety {
     daemon.sections.set("store", () => this.#storeSection());
   }
 
-  /** Whether the listening sockets are kept for the next daemon, whose paths must stay then. */
-  get keepsSockets(): boolean {
+  /** Whether locks, clients and listening sockets outlive an orderly end of this process. */
+  get outlives(): boolean {
     return this.#store !== undefined;
   }
 
@@ -197,7 +205,7 @@ export class CrashSafety {
       return this.#store === undefined ? this.#openFile(true) : this.#create();
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      this.#parts.log.error(`No journal, a crash would lose the locks: ${error.message}`);
+      this.#trouble = error.message;
       return undefined;
     }
   }
@@ -235,6 +243,12 @@ export class CrashSafety {
     if (made < 0 && made !== -EEXIST) throw new SystemError("mkdir", journalDir, made);
     const path = journalPath(journalDir);
     const fd = must(sys.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600), "open", path);
+    // Held as long as a daemon uses it: another one with a PID file of its own must not touch it.
+    const locked = sys.ofdLock(fd, F_WRLCK, 0, 1);
+    if (locked < 0) {
+      sys.close(fd);
+      throw new SystemError("lock", path, locked);
+    }
     if (recoverIt) return this.#openLeft(fd, path);
     return this.#fresh(ledger.own(fd, "journal"), path);
   }

@@ -13,10 +13,10 @@ import { metricsText } from "./metrics_text.ts";
 export interface IntrospectionParts {
   readonly sys: Pick<Sys, "pid" | "stat" | "fileLimit">;
   readonly version: string;
-  readonly ledger: DescriptorLedger;
-  readonly table: LockTable;
+  readonly ledger: Pick<DescriptorLedger, "size">;
+  readonly table: Pick<LockTable, "lockspaces">;
   readonly reaper: Pick<HolderReaper, "dying">;
-  readonly servers: () => readonly RpcServer[];
+  readonly servers: () => readonly Pick<RpcServer, "name" | "clients" | "limits">[];
   readonly logs: Pick<LogSystem, "level" | "filtersText" | "outputsText">;
   readonly metrics: Metrics;
   /** Seconds, 0: never. */

@@ -1,5 +1,5 @@
-import type { EventLoop, Timer } from "../event/event_loop.ts";
-import { EPOLLIN, O_CLOEXEC, O_RDWR } from "../os/constants.ts";
+import type { EventLoop } from "../event/event_loop.ts";
+import { EPOLLIN, O_CLOEXEC, O_RDWR, SIGKILL } from "../os/constants.ts";
 import { EAGAIN } from "../os/errno.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
 import type { Sys } from "../os/sys.ts";
@@ -23,6 +23,15 @@ export interface ProbeParts {
   readonly env: readonly string[];
   /** Milliseconds after which a program that does not end is killed. */
   readonly limit: number;
+}
+
+/** A program that runs. */
+interface ProbeRun extends Pick<ProbeParts, "sys" | "loop" | "ledger"> {
+  readonly child: number;
+  readonly pidfd: number;
+  /** Read end of its standard output and error. */
+  readonly output: number;
+  readonly done: (result: ProbeResult) => void;
 }
 
 /**
@@ -56,33 +65,91 @@ export function probe(
     sys.close(output);
     return fail("posix_spawn", child);
   }
-  ledger.own(output, "probe");
-  const bytes = new Uint8Array(MAX_OUTPUT);
-  let length = 0;
-  let timedOut = false;
-  const timer: Timer = loop.after(limit, () => {
-    timedOut = true;
-    sys.kill(child, 9);
-  });
-  loop.add(output, EPOLLIN, () => {
-    const count = sys.read(output, bytes.subarray(length));
-    if (count === -EAGAIN) return;
-    if (count > 0 && length + count < MAX_OUTPUT) {
-      length += count;
-      return;
+  const pidfd = sys.pidfdOpen(child);
+  if (pidfd < 0) {
+    sys.kill(child, SIGKILL);
+    sys.waitChild(child, true, new Int32Array(1));
+    sys.close(output);
+    return fail("pidfd_open", pidfd);
+  }
+  new Probe({ sys, loop, ledger, child, pidfd, output, done }).watch(limit);
+}
+
+/** A program that is being probed: its end counts, not that of its output, which a child of its own may keep open. */
+class Probe {
+  readonly #parts: ProbeRun;
+  readonly #bytes = new Uint8Array(MAX_OUTPUT);
+  #length = 0;
+  #reading = true;
+  /** Why it was killed, if it was. */
+  #reason: string | undefined;
+  #answered = false;
+
+  constructor(parts: ProbeRun) {
+    this.#parts = parts;
+  }
+
+  watch(limit: number): void {
+    const { loop, ledger, pidfd, output } = this.#parts;
+    ledger.own(output, "probe");
+    ledger.own(pidfd, "probe");
+    const timer = loop.after(limit, () => {
+      this.#kill(`it did not end within ${limit / 1000} s`);
+      // A program on storage that hangs cannot even be killed: nobody waits for that.
+      this.#answer({ kind: "failed", reason: this.#reason ?? "" });
+    });
+    loop.add(output, EPOLLIN, () => this.#read());
+    loop.add(pidfd, EPOLLIN, () => {
+      timer.cancel();
+      this.#ended();
+    });
+  }
+
+  #read(): void {
+    const { sys, output } = this.#parts;
+    while (this.#reading) {
+      const count = sys.read(output, this.#bytes.subarray(this.#length));
+      if (count === -EAGAIN) return;
+      if (count > 0) this.#length += count;
+      if (count <= 0 || this.#length === MAX_OUTPUT) this.#stopReading();
     }
-    // End of output: the child has ended, or closed it and is about to.
-    timer.cancel();
+    if (this.#length === MAX_OUTPUT) this.#kill(`it wrote ${MAX_OUTPUT} bytes and more`);
+  }
+
+  #stopReading(): void {
+    if (!this.#reading) return;
+    const { loop, ledger, output } = this.#parts;
+    this.#reading = false;
     loop.remove(output);
     ledger.close(output);
+  }
+
+  #kill(reason: string): void {
+    const { sys, child } = this.#parts;
+    this.#reason ??= reason;
+    // It leads a session, and so a group, of its own.
+    sys.kill(-child, SIGKILL);
+  }
+
+  #ended(): void {
+    const { sys, loop, ledger, child, pidfd } = this.#parts;
+    this.#read();
+    this.#stopReading();
+    loop.remove(pidfd);
+    ledger.close(pidfd);
     const status = new Int32Array(1);
-    if (count > 0) sys.kill(child, 9);
     sys.waitChild(child, true, status);
     const ended = status[0] as number;
-    if (timedOut) return done({ kind: "failed", reason: `it did not end within ${limit / 1000} s` });
-    if ((ended & 0x7f) !== 0) {
-      return done({ kind: "failed", reason: `it was killed by signal ${ended & 0x7f}` });
-    }
-    done({ kind: "ended", code: (ended >> 8) & 0xff, output: decodeText(bytes, 0, length) });
-  });
+    const signal = ended & 0x7f;
+    if (this.#reason !== undefined) return this.#answer({ kind: "failed", reason: this.#reason });
+    if (signal !== 0) return this.#answer({ kind: "failed", reason: `it was killed by signal ${signal}` });
+    const output = decodeText(this.#bytes, 0, this.#length);
+    this.#answer({ kind: "ended", code: (ended >> 8) & 0xff, output });
+  }
+
+  #answer(result: ProbeResult): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#parts.done(result);
+  }
 }

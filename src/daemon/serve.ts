@@ -23,7 +23,7 @@ import { reload } from "./reload.ts";
 import { restore } from "./restore.ts";
 import type { SelfImage } from "./self.ts";
 import { watchSignals } from "./signals.ts";
-import { adoptListener, listenOn, makeRunDirectory, socketRole } from "./sockets.ts";
+import { adoptListener, listenOn, makeRunDirectory, refuseServed, socketRole } from "./sockets.ts";
 import {
   type Environment,
   loggingFor,
@@ -109,6 +109,7 @@ function live(
   if (notify !== undefined && !(notify instanceof NotifySocket)) {
     log.warn(new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message);
   }
+  if (handed === undefined && returned.length === 0) refuseServed(sys, paths.socket);
   const { maxClients, adminMaxClients } = loaded.settings;
   const safety = new CrashSafety({
     sys,
@@ -158,7 +159,7 @@ function live(
   dropPermissions();
   const runtimeSettings = () => ({
     ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
-    ...(logs.filtersText() === configured.filters ? {} : { logFilters: logs.filtersText() }),
+    ...(logs.filtersText() === configured.filters ? {} : { logFilters: logs.filtersSetting() }),
   });
   const reExec = new ReExec({
     daemon,
@@ -207,9 +208,9 @@ function live(
   status.ready(pid);
   report.ready();
   daemon.run();
-  warnOfLocks(daemon);
+  if (!safety.outlives) warnOfLocks(daemon);
   safety.finish(daemon);
-  if (!safety.keepsSockets) unlinkSockets(daemon);
+  if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
   return ExitCode.OK;
 }

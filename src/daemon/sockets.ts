@@ -45,9 +45,7 @@ export function listenOn(sys: Sys, path: string): Listener {
     throw new StartError(ExitCode.SOCKETS, new SystemError(call, path, result).message);
   };
   const fd = check(sys.socket(SOCK_STREAM, true), "Create socket");
-  if (isServed(sys, path)) {
-    throw new StartError(ExitCode.SOCKETS, `Bind socket ${path}: another daemon listens there`);
-  }
+  refuseServed(sys, path);
   sys.unlink(path);
   const previous = sys.umask(0o077);
   const bound = sys.bind(fd, path);
@@ -55,6 +53,17 @@ export function listenOn(sys: Sys, path: string): Listener {
   check(bound, "Bind socket");
   check(sys.listen(fd, BACKLOG), "Listen on socket");
   return { fd, path, unlink: true };
+}
+
+/**
+ * Makes sure that no daemon with another PID file serves here, whose journal and sockets must not be touched.
+ *
+ * @throws StartError with the sockets code
+ */
+export function refuseServed(sys: Sys, path: string): void {
+  if (isServed(sys, path)) {
+    throw new StartError(ExitCode.SOCKETS, `Bind socket ${path}: another daemon listens there`);
+  }
 }
 
 /** Whether somebody listens on a path. EAGAIN: with a full backlog. */

@@ -300,6 +300,8 @@ export class Journal implements Durability {
     this.#keys.set(peer, key);
     this.#want(clientName(server.name, peer.clientId), fd);
     this.#add({ op: "client", key, pid: peer.pid, uid: peer.uid, gid: peer.gid, since: peer.connectedAt });
+    // At once: until its socket is stored, a crash ends the connection.
+    this.flush();
   }
 
   readonly #keys = new WeakMap<Peer, number>();

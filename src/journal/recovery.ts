@@ -15,7 +15,7 @@ import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../os/sys.
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { clientKey } from "../rpc/server.ts";
-import { clientName, lockName, parseName } from "./descriptor_names.ts";
+import { clientName, dyingName, lockName, parseName } from "./descriptor_names.ts";
 import type { InFlight } from "./in_flight.ts";
 import type { JournaledClient, JournaledInput, JournaledResource, JournalState } from "./journal_state.ts";
 import type { OwnerRecord } from "./operations.ts";
@@ -124,7 +124,10 @@ class Recovery {
     for (const [key, fd] of this.#clientFds) this.#newcomer(key, fd);
     for (const [pid, { since, killed }] of state.dying) this.#dyingHolder(pid, since, killed);
     for (const [pid, start] of state.orphans) this.#orphan(pid, start);
-    for (const pidfd of this.#pidfds.values()) this.#parts.sys.close(pidfd);
+    for (const [pid, pidfd] of this.#pidfds) {
+      this.#parts.sys.close(pidfd);
+      this.#unwanted.push(dyingName(pid));
+    }
     if (!this.#parts.stored) this.#dropDead();
     return {
       lockspaces: [...state.lockspaces],

@@ -45,7 +45,8 @@ export type LockOutcome =
   | { kind: "granted"; fd: number; identity: FileIdentity }
   /** `pid` of a POSIX holder, -1 for an open-file-description holder, 0 unknown. */
   | { kind: "busy"; identity: FileIdentity; pid: number }
-  | { kind: "failed"; action: string; errno: number };
+  /** `target`: the file behind a symbolic link that was not followed. */
+  | { kind: "failed"; action: string; errno: number; target?: FileIdentity };
 
 /** What to release. */
 export interface UnlockRequest {
@@ -126,12 +127,11 @@ export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFil
   return failed("Unable to acquire lock, because its file keeps being replaced, on resource", -EAGAIN);
 }
 
-/** A symbolic link in a lockspace directory is refused; if it leads to a file somebody holds, that is the better answer. */
+/** A symbolic link in a lockspace directory is refused without opening what it leads to. */
 function behindLink(sys: LockFileSys, request: LockRequest, opening: string): LockOutcome {
   const target = emptyStatus();
-  const failed: LockOutcome = { kind: "failed", action: `${opening} ${request.path}`, errno: ELOOP };
-  if (sys.stat(request.path, target) < 0) return failed;
-  return { kind: "busy", identity: identityOf(target), pid: 0 };
+  const failed = { kind: "failed", action: `${opening} ${request.path}`, errno: ELOOP } as const;
+  return sys.stat(request.path, target) < 0 ? failed : { ...failed, target: identityOf(target) };
 }
 
 /**

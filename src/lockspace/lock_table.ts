@@ -277,7 +277,11 @@ export class LockTable {
     finish: Done,
   ): void {
     if (outcome.kind === "failed") {
-      return finish({ kind: "system", action: outcome.action, errno: outcome.errno });
+      const { action, errno, target } = outcome;
+      // That somebody holds it is the better answer.
+      const held = target === undefined ? undefined : this.findByFile(target);
+      if (held !== undefined) return finish({ kind: "held", resource: name, held: this.#report(held) });
+      return finish({ kind: "system", action, errno });
     }
     if (outcome.kind === "storage") return finish(outcome);
     if (outcome.kind === "busy") {

@@ -37,6 +37,12 @@ export function formatFilters(filters: readonly LogFilter[]): string {
   return filters.map(({ level, match }) => `${level}:*${match}* `).join("");
 }
 
+/** A filter list as {@link parseFilters} reads it: what it reads again is the same list. */
+export function unparseFilters(filters: readonly LogFilter[]): string {
+  // A `+` in front is dropped by the reader, so one that belongs to the match needs another.
+  return filters.map(({ level, match }) => `${level}:${match.startsWith("+") ? "+" : ""}${match}`).join(" ");
+}
+
 /** Lowest level that is logged for a category: that of the first filter that matches, else `otherwise`. */
 export function categoryLevel(
   filters: readonly LogFilter[],

@@ -1,7 +1,7 @@
 import { configureSync, getConfig, getLoggers, type LogRecord, resetSync, type Sink } from "@logtape/logtape";
 import { strerror } from "../os/errno.ts";
 import type { Sys } from "../os/sys.ts";
-import { categoryLevel, formatFilters, type LogFilter, parseFilters } from "./filters.ts";
+import { categoryLevel, formatFilters, type LogFilter, parseFilters, unparseFilters } from "./filters.ts";
 import {
   DEBUG,
   DEFAULT_LEVEL,
@@ -86,6 +86,11 @@ export class LogSystem {
   /** The filters as the admin program reports them, e.g. `1:*a* 2:*b* ` with a space after each; empty when none. */
   filtersText(): string {
     return formatFilters(this.#filters);
+  }
+
+  /** The filters as {@link setFilters} takes them, to hand them to another image: printed ones get more stars each time. */
+  filtersSetting(): string {
+    return unparseFilters(this.#filters);
   }
 
   get filtersCount(): number {

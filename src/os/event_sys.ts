@@ -14,7 +14,7 @@ const CLOCK_MONOTONIC = 1;
 export const EVENT_BATCH = 128;
 
 /** Builds the event part of the kernel surface. */
-export function eventSys({ c, errno }: Libc): EventSys {
+export function eventSys({ c, rare, errno }: Libc): EventSys {
   const control = new Uint8Array(EVENT_SIZE);
   const controlView = new DataView(control.buffer);
   const batch = new Uint8Array(EVENT_SIZE * EVENT_BATCH);
@@ -84,11 +84,11 @@ export function eventSys({ c, errno }: Libc): EventSys {
       return plain(result, errno[0] as number);
     },
     eventfd() {
-      const result = c.eventfd(0, O_CLOEXEC | O_NONBLOCK);
+      const result = rare().eventfd(0, O_CLOEXEC | O_NONBLOCK);
       return plain(result, errno[0] as number);
     },
     pipe() {
-      const result = c.pipe2(pairBytes, O_CLOEXEC | O_NONBLOCK);
+      const result = rare().pipe2(pairBytes, O_CLOEXEC | O_NONBLOCK);
       const error = errno[0] as number;
       return result < 0 ? -error : [pair[0] as number, pair[1] as number];
     },
@@ -96,7 +96,7 @@ export function eventSys({ c, errno }: Libc): EventSys {
       pollView.setInt32(0, fd, true);
       pollView.setInt16(4, 1, true);
       pollView.setInt16(6, 0, true);
-      const result = c.poll(pollBytes, 1n, timeout);
+      const result = rare().poll(pollBytes, 1n, timeout);
       return plain(result, errno[0] as number);
     },
     monotonic() {

@@ -14,7 +14,7 @@ const STATX_SIZE = 256;
 const FLOCK_SIZE = 32;
 
 /** Builds the file part of the kernel surface. */
-export function fileSys({ c, errno }: Libc): FileSys {
+export function fileSys({ c, rare, errno }: Libc): FileSys {
   // One path buffer serves all calls: this thread makes them one after the other. +1 for the NUL of an overlong path's check.
   const pathBytes = new Uint8Array(PATH_MAX * 3 + 4);
   const secondPath = new Uint8Array(PATH_MAX * 3 + 4);
@@ -95,13 +95,13 @@ export function fileSys({ c, errno }: Libc): FileSys {
     },
     read: (fd, into) => transfer(() => c.read(fd, into as Uint8Array<ArrayBuffer>, into.length)),
     pread: (fd, into, position) =>
-      transfer(() => c.pread64(fd, into as Uint8Array<ArrayBuffer>, into.length, BigInt(position))),
+      transfer(() => rare().pread64(fd, into as Uint8Array<ArrayBuffer>, into.length, BigInt(position))),
     write: (fd, bytes) => transfer(() => c.write(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length)),
     pwrite: (fd, bytes, position) =>
-      transfer(() => c.pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
-    ftruncate: (fd, size) => transfer(() => c.ftruncate64(fd, BigInt(size))),
-    fsync: (fd) => transfer(() => c.fsync(fd)),
-    fchmod: (fd, mode) => transfer(() => c.fchmod(fd, mode)),
+      transfer(() => rare().pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
+    ftruncate: (fd, size) => transfer(() => rare().ftruncate64(fd, BigInt(size))),
+    fsync: (fd) => transfer(() => rare().fsync(fd)),
+    fchmod: (fd, mode) => transfer(() => rare().fchmod(fd, mode)),
     stat: (path, into) => fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, 0, into) : -ENAMETOOLONG,
     lstat: (path, into) =>
       fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, AT_SYMLINK_NOFOLLOW, into) : -ENAMETOOLONG,
@@ -110,10 +110,10 @@ export function fileSys({ c, errno }: Libc): FileSys {
     unlink: (path) => path1(path, (p) => c.unlink(p as Uint8Array<ArrayBuffer>)),
     rename(from, to) {
       if (!fill(to, secondPath)) return -ENAMETOOLONG;
-      return path1(from, (p) => c.rename(p as Uint8Array<ArrayBuffer>, secondPath));
+      return path1(from, (p) => rare().rename(p as Uint8Array<ArrayBuffer>, secondPath));
     },
     mkdir: (path, mode) => path1(path, (p) => c.mkdir(p as Uint8Array<ArrayBuffer>, mode)),
-    rmdir: (path) => path1(path, (p) => c.rmdir(p as Uint8Array<ArrayBuffer>)),
+    rmdir: (path) => path1(path, (p) => rare().rmdir(p as Uint8Array<ArrayBuffer>)),
     chdir: (path) => path1(path, (p) => c.chdir(p as Uint8Array<ArrayBuffer>)),
     access: (path, mode) => path1(path, (p) => c.access(p as Uint8Array<ArrayBuffer>, mode)),
     readlink(path) {
@@ -122,7 +122,7 @@ export function fileSys({ c, errno }: Libc): FileSys {
       return length < 0 ? length : decodeText(target, 0, length);
     },
     listDirectory(path) {
-      const getdents = c.getdents64;
+      const getdents = rare().getdents64;
       if (getdents === null) return -ENOSYS;
       const opened = path1(
         path,
@@ -150,7 +150,7 @@ export function fileSys({ c, errno }: Libc): FileSys {
       return failure < 0 ? failure : names;
     },
     filesystemType(path) {
-      const result = path1(path, (p) => c.statfs64(p as Uint8Array<ArrayBuffer>, statfs));
+      const result = path1(path, (p) => rare().statfs64(p as Uint8Array<ArrayBuffer>, statfs));
       return result < 0 ? result : statfsView.getUint32(0, true);
     },
     ofdLock: (fd, type, start, length) => lock(fd, F_OFD_SETLK, type, start, length),

@@ -9,10 +9,13 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 
 /** Builds the shared-memory part of the kernel surface. */
-export function memorySys({ c, errno }: Libc): MemorySys {
+export function memorySys({ c, rare, errno }: Libc): MemorySys {
   return {
     memfd(name) {
-      const result = c.memfd_create(cString(name) as Uint8Array<ArrayBuffer>, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+      const result = rare().memfd_create(
+        cString(name) as Uint8Array<ArrayBuffer>,
+        MFD_CLOEXEC | MFD_ALLOW_SEALING,
+      );
       const error = errno[0] as number;
       return result < 0 ? -error : result;
     },

@@ -1,5 +1,4 @@
 // What only the JavaScript runtime knows of this process. The runtime may change one day: keep this small.
-import { fileURLToPath } from "node:url";
 
 /** How this program was started. */
 export interface RuntimeFacts {
@@ -19,7 +18,7 @@ export function runtimeFacts(): RuntimeFacts {
     args: Deno.args,
     runtimePath: Deno.execPath(),
     standalone: Deno.build.standalone,
-    mainFile: fileURLToPath(Deno.mainModule),
+    mainFile: decodeURIComponent(new URL(Deno.mainModule).pathname),
   };
 }
 

@@ -64,13 +64,14 @@ class MessageBuffer {
 }
 
 /** Builds the socket part of the kernel surface. */
-export function socketSys({ c, errno }: Libc): SocketSys {
+export function socketSys({ c, rare, errno }: Libc): SocketSys {
   const credentials = new Int32Array(3);
   const credentialsBytes = new Uint8Array(credentials.buffer);
   const length = new Uint32Array(1);
   const lengthBytes = new Uint8Array(length.buffer);
   const integer = new Int32Array(1);
   const integerBytes = new Uint8Array(integer.buffer);
+  const context = new Uint8Array(4096);
   const message = new MessageBuffer();
 
   function plain(result: number, error: number): number {
@@ -98,7 +99,7 @@ export function socketSys({ c, errno }: Libc): SocketSys {
     },
     socketPair(type) {
       const pair = new Int32Array(2);
-      const result = c.socketpair(AF_UNIX, type | O_CLOEXEC, 0, new Uint8Array(pair.buffer));
+      const result = rare().socketpair(AF_UNIX, type | O_CLOEXEC, 0, new Uint8Array(pair.buffer));
       const error = errno[0] as number;
       return result < 0 ? -error : [pair[0] as number, pair[1] as number];
     },
@@ -115,7 +116,7 @@ export function socketSys({ c, errno }: Libc): SocketSys {
     socketPath(fd) {
       const address = new Uint8Array(2 + SUN_PATH + 1);
       length[0] = address.length;
-      const result = c.getsockname(fd, address, lengthBytes);
+      const result = rare().getsockname(fd, address, lengthBytes);
       const error = errno[0] as number;
       if (result < 0) return -error;
       const end = Math.min(length[0] as number, address.length);
@@ -141,7 +142,6 @@ export function socketSys({ c, errno }: Libc): SocketSys {
       return result < 0 ? -error : integer[0] as number;
     },
     peerSecurity(fd) {
-      const context = new Uint8Array(4096);
       length[0] = context.length;
       const result = c.getsockopt(fd, SOL_SOCKET, SO_PEERSEC, context, lengthBytes);
       const error = errno[0] as number;
@@ -157,7 +157,7 @@ export function socketSys({ c, errno }: Libc): SocketSys {
     },
     setSocketOption(fd, option, value) {
       integer[0] = value;
-      const result = c.setsockopt(fd, SOL_SOCKET, option, integerBytes, 4);
+      const result = rare().setsockopt(fd, SOL_SOCKET, option, integerBytes, 4);
       return plain(result, errno[0] as number);
     },
     shutdown(fd) {
@@ -165,7 +165,12 @@ export function socketSys({ c, errno }: Libc): SocketSys {
       return plain(result, errno[0] as number);
     },
     send(fd, bytes) {
-      const result = c.send(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+      const result = rare().send(
+        fd,
+        bytes as Uint8Array<ArrayBuffer>,
+        bytes.length,
+        MSG_NOSIGNAL | MSG_DONTWAIT,
+      );
       return plain(result, errno[0] as number);
     },
     sendMessage(fd, bytes, descriptors) {
@@ -178,13 +183,13 @@ export function socketSys({ c, errno }: Libc): SocketSys {
       for (let index = 0; index < count; index++) {
         message.controlView.setInt32(CMSG_HEADER + index * 4, descriptors[index] as number, true);
       }
-      const result = c.sendmsg(fd, message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
+      const result = rare().sendmsg(fd, message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
       return plain(result, errno[0] as number);
     },
     receiveMessage(fd, into, wait) {
       for (;;) {
         message.prepare(into, message.control.length);
-        const result = c.recvmsg(fd, message.header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+        const result = rare().recvmsg(fd, message.header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
         const error = errno[0] as number;
         if (result < 0) {
           if (error === EINTR) continue;

@@ -19,6 +19,7 @@ import {
 } from "./helper_protocol.ts";
 import { BLOCKED_SIGNALS, spawnHelper } from "./helper_spawn.ts";
 import { findLocalHolder } from "./holder_scan.ts";
+import { runProgram } from "./program_run.ts";
 import { readRecord, settleRecord } from "./owner_record.ts";
 
 const NAME = "virtlockd-io";
@@ -56,8 +57,6 @@ export function runStorageHelper(sys: Sys, args: readonly string[]): number {
   sys.setThreadName(NAME);
   // Whoever started it has done so already; a helper started by hand must not open the runtime's debugger port either.
   sys.blockSignals(BLOCKED_SIGNALS);
-  // The helpers that it starts are nobody's to wait for.
-  sys.ignoreSignals([SIGCHLD]);
   helper.send({ kind: "ready", pid: sys.pid() });
   helper.run();
   return 0;
@@ -123,6 +122,8 @@ export class StorageHelper {
       case "undo":
         return this.#undo(message.id);
       case "spawn":
+        // The helpers that it starts are nobody's to wait for.
+        this.#sys.ignoreSignals([SIGCHLD]);
         for (const socket of descriptors) {
           const started = spawnHelper(this.#sys, message.command, socket);
           if (typeof started !== "number") {
@@ -156,6 +157,8 @@ export class StorageHelper {
           kind: "holder",
           holder: this.#findHolder(task.path, task.identity, task.shared),
         });
+      case "run":
+        return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
     }
   }
 

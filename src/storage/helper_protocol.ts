@@ -2,6 +2,7 @@ import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockOutcome, LockRequest, UnlockFailure, UnlockRequest } from "../lockspace/lock_file.ts";
 import type { FileFailure } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
+import type { ProgramResult } from "./program_run.ts";
 import { decodeText, encodeText } from "../os/text.ts";
 
 // Between the daemon and its storage helpers: one JSON document per message of a SOCK_SEQPACKET socket pair, descriptors
@@ -44,7 +45,9 @@ export type StorageTask =
     readonly path: string;
     readonly identity: FileIdentity;
     readonly shared: boolean;
-  };
+  }
+  /** `limit`: milliseconds after which the program is killed. */
+  | { readonly op: "run"; readonly command: HelperCommand; readonly limit: number };
 
 /** From the daemon to a helper. */
 export type ToHelper =
@@ -69,7 +72,8 @@ export type StorageResult =
   | { readonly kind: "undone"; readonly path: string; readonly failure?: UnlockFailure }
   | { readonly kind: "released"; readonly failure?: UnlockFailure }
   | { readonly kind: "done"; readonly failure?: FileFailure }
-  | { readonly kind: "holder"; readonly holder: ForeignHolder };
+  | { readonly kind: "holder"; readonly holder: ForeignHolder }
+  | { readonly kind: "ran"; readonly program: ProgramResult };
 
 /** From a helper to the daemon. */
 export type FromHelper =

@@ -47,8 +47,8 @@ export class HelperStarter {
    * @throws SystemError when the spawner cannot be started
    */
   start(far: number): void {
-    this.#spawner ??= this.#startSpawner();
-    this.#spawner.send({ kind: "spawn", command: this.#command }, [far]);
+    if (this.#spawner === undefined) this.#spawner = this.#startSpawner(far);
+    else this.#spawner.send({ kind: "spawn", command: this.#command }, [far]);
   }
 
   /** From now on the daemon has locks on storage that may hang: the spawner could not be made anew. */
@@ -71,7 +71,8 @@ export class HelperStarter {
     return { received: () => {}, ended: () => void (this.#spawner = undefined) };
   }
 
-  #startSpawner(): HelperLink {
+  /** @param helper socket of a helper that is started at the same time: it need not wait for the spawner */
+  #startSpawner(helper: number): HelperLink {
     const { sys } = this.#parts;
     const first = sys.socketPair(SOCK_SEQPACKET);
     if (typeof first === "number") throw new SystemError("socketpair", "storage helper", first);
@@ -79,9 +80,8 @@ export class HelperStarter {
     try {
       const pair = HelperLink.pair(this.#parts, this.#spawnerUser());
       // What is sent waits in the socket for the process to come, and reaches it even when this end is closed by then.
-      const sent = sys.sendMessage(near, encodeMessage({ kind: "spawn", command: this.#command }), [
-        pair.far,
-      ]);
+      const spawn = encodeMessage({ kind: "spawn", command: this.#command });
+      const sent = Math.min(sys.sendMessage(near, spawn, [pair.far]), sys.sendMessage(near, spawn, [helper]));
       sys.close(pair.far);
       const started = sent < 0
         ? new SystemError("Send to", "storage helper", sent)

@@ -11,6 +11,7 @@ import { holderFinder } from "./holder_finder.ts";
 import { MountTable } from "./mount_table.ts";
 import { deviceKey, type Mount } from "./mount_tree.ts";
 import { placeOf } from "./placement.ts";
+import type { ProgramResult } from "./program_run.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
 import { StorageClient, type StorageClientParts, type StorageStatus } from "./storage_client.ts";
 import type { StorageObserver } from "./storage_observer.ts";
@@ -45,6 +46,7 @@ export class Storage {
   /** Names who holds a file outside this daemon. */
   readonly findHolder: FindHolder;
   readonly #parts: StorageParts;
+  readonly #environment: readonly string[];
   readonly #mounts: MountTable;
   readonly #starter: HelperStarter;
   readonly #clientParts: StorageClientParts;
@@ -62,10 +64,11 @@ export class Storage {
       ledger,
       unreadable: (error) => observer.mountsUnreadable(error),
     });
+    this.#environment = self.env.filter((entry) => ENVIRONMENT.test(entry));
     const command = {
       path: self.path,
       argv: [...self.argv, HELPER_COMMAND, PROTOCOL_VERSION],
-      env: self.env.filter((entry) => ENVIRONMENT.test(entry)),
+      env: this.#environment,
     };
     this.#starter = new HelperStarter({ sys, loop, ledger }, command, parts.inherited);
     this.#clientParts = {
@@ -85,6 +88,17 @@ export class Storage {
       ofFile: (path, identity) => this.#ofFile(path, identity),
     });
     this.findHolder = holderFinder(sys, (path, identity) => this.#ofFile(path, identity), this.#local);
+  }
+
+  /**
+   * Runs a program from a process that has none of the daemon's files, while everybody is served: a child of the daemon's own
+   * would not start while storage hangs on which the daemon has locks.
+   *
+   * @param limit milliseconds after which it is killed
+   * @param done called once, after this function has returned
+   */
+  run(path: string, argv: readonly string[], limit: number, done: (result: ProgramResult) => void): void {
+    this.#local.run({ path, argv, env: this.#environment }, limit, done);
   }
 
   /** The places that had a helper, or have one. */

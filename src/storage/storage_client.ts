@@ -6,14 +6,17 @@ import type { CloseFile, LockRequest, UnlockRequest } from "../lockspace/lock_fi
 import type { FileFailure, LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { HelperLink, type LinkParts } from "./helper_link.ts";
-import type { FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
+import type { FromHelper, HelperCommand, StorageResult, StorageTask } from "./helper_protocol.ts";
 import type { HelperStarter } from "./helper_starter.ts";
 import type { Mount } from "./mount_tree.ts";
+import type { ProgramResult } from "./program_run.ts";
 import { lateOutcome, type StorageAsk, type StorageJob, undoneOutcome } from "./storage_job.ts";
 import type { StorageObserver } from "./storage_observer.ts";
 
 /** A helper without work ends after this time, in ms. */
 export const IDLE_MS = 60_000;
+/** How much longer a program's result may take than the program, in ms: its helper has to start. */
+const RUN_MARGIN_MS = 5000;
 const NONSENSE = "its helper process gave an answer to another question";
 
 /** What a client needs of the daemon. */
@@ -160,6 +163,22 @@ export class StorageClient implements LockFiles {
     });
   }
 
+  /**
+   * Runs a program. A child of the daemon's own would not start while storage hangs on which the daemon has open files.
+   *
+   * @param limit milliseconds after which it is killed
+   */
+  run(command: HelperCommand, limit: number, done: (result: ProgramResult) => void): void {
+    const lost = (reason: string) => done({ kind: "failed", reason });
+    this.#submit({
+      task: { op: "run", command, limit },
+      action: `Unable to run ${command.path}`,
+      limit: limit + RUN_MARGIN_MS,
+      lost,
+      answered: (result) => result.kind === "ran" ? done(result.program) : lost(NONSENSE),
+    });
+  }
+
   /** Lets the helper go, without waiting for anything: what it was doing it undoes or completes. */
   close(): void {
     this.#idle?.cancel();
@@ -180,7 +199,7 @@ export class StorageClient implements LockFiles {
   #submit(ask: StorageAsk): void {
     this.#idle?.cancel();
     this.#idle = undefined;
-    const limit = this.#parts.timeLimit();
+    const limit = ask.limit ?? this.#parts.timeLimit();
     const job: StorageJob = {
       id: this.#nextId++,
       ask,
@@ -342,6 +361,6 @@ export class StorageClient implements LockFiles {
   }
 
   get #name(): string {
-    return this.mount === undefined ? "the search for a lock's holder" : `storage at ${this.mount.point}`;
+    return this.mount === undefined ? "the helper for local work" : `storage at ${this.mount.point}`;
   }
 }

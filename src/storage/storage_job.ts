@@ -6,6 +6,8 @@ export interface StorageAsk {
   readonly task: StorageTask;
   /** The operation in words, as a failure begins. */
   readonly action: string;
+  /** Time limit in ms; the client's own when it is not given. */
+  readonly limit?: number;
   /** Goes along with the task; stays the asker's. */
   readonly descriptor?: number;
   /** @param descriptor the asker's from now on */
@@ -49,6 +51,7 @@ export function lateOutcome({ action, task }: StorageAsk, result: StorageResult)
     case "refused":
     case "released":
     case "holder":
+    case "ran":
       return `${action}: it came to its end (${task.op})`;
   }
 }

@@ -34,7 +34,7 @@ export interface Line {
 
 /** How many times as good ours is; undefined where it cannot be told. */
 export function ratio({ ours, theirs, better }: Line): number | undefined {
-  if (theirs === undefined || ours.value === 0 || theirs.value === 0) return undefined;
+  if (theirs === undefined || !(ours.value > 0 && theirs.value > 0)) return undefined;
   return better === "more" ? ours.value / theirs.value : theirs.value / ours.value;
 }
 

@@ -40,7 +40,11 @@ function cells(line: Line): string[] {
     ...figureCells(ours),
     ...figureCells(theirs),
     reached === undefined ? "" : `${reached.toFixed(2)}x`,
-    goal === undefined ? "" : goal.kind === "ratio" ? `>= ${goal.least}x` : `<= ${goal.value}`,
+    goal === undefined
+      ? ""
+      : goal.kind === "ratio"
+      ? `>= ${Number(goal.least.toFixed(2))}x`
+      : `<= ${goal.value}`,
     success === undefined ? "" : success ? "ok" : "SHORT",
     [ours, theirs].map((figure) => {
       return figure?.loadCpu === undefined ? "" : `${Math.round(100 * figure.loadCpu)}%`;

@@ -3,6 +3,8 @@ import { F_UNLCK, F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import type { ForeignHolder } from "../../src/lockspace/refusal.ts";
 import { said, startStorageExec } from "../support/storage_exec.ts";
+import { MountTable } from "../../src/storage/mount_table.ts";
+import { Turning } from "../support/storage_fixture.ts";
 import { StorageHost } from "../support/storage_host.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
@@ -109,13 +111,30 @@ Deno.test(
       assert.equal(host.lock(path).kind, "granted");
       assert.deepEqual(host.storage.status.map(({ mount }) => mount?.point), [undefined, mount.point]);
       assert.equal(exists(`${mount.backing}/x`), true);
-      assert.equal(loop.turn(0), 0);
     }
-    loop.turn(20_000);
-    let outcome: string | undefined;
-    const request = { path, shared: false, autocreate: true, followLinks: false };
-    host.storage.files.lock(request, ({ kind }) => outcome = kind);
-    assert.equal(outcome, "granted");
+    // Made by the helper until the change is noticed, then at once.
+    host.turning.until(() => {
+      let made = false;
+      host.storage.files.create(path, false, () => made = true);
+      return made || undefined;
+    });
+    assert.equal(exists(path), true);
+  }),
+);
+
+Deno.test(
+  "a mount wakes the event loop once",
+  inDirectory(async (directory) => {
+    using turning = new Turning();
+    const { sys, loop, ledger } = turning;
+    const table = new MountTable({ sys, loop, ledger, unreadable: (error) => assert.fail(error) });
+    await using mount = await HangingMount.mount(directory, "a");
+    assert.equal(loop.turn(20_000), 1);
+    assert.deepEqual(table.tree.mayHang.map(({ point }) => point).filter((point) => point === mount.point), [
+      mount.point,
+    ]);
+    assert.equal(loop.turn(0), 0);
+    table.close();
   }),
 );
 

@@ -69,10 +69,14 @@ export class Answers {
     }
     const reader = new XdrReader(payload);
     const { code, domain, message } = decodeRpcFailure(reader);
-    if (reader.remaining > 0) throw new Error(`An error with ${reader.remaining} bytes left over, ${received}`);
+    if (reader.remaining > 0) {
+      throw new Error(`An error with ${reader.remaining} bytes left over, ${received}`);
+    }
     const refused = code === ErrorCode.RPC && domain === ErrorDomain.RPC;
     if (refused !== (owed.outcome === "refused") || message === "") {
-      throw new Error(`Due is outcome '${owed.outcome}', received error ${code}/${domain} '${message}' in ${received}`);
+      throw new Error(
+        `Due is outcome '${owed.outcome}', received error ${code}/${domain} '${message}' in ${received}`,
+      );
     }
   }
 }

@@ -54,6 +54,8 @@ export class Bystander implements Disposable {
 
   #must(procedure: number, encode: Parameters<RawClient["request"]>[1]): void {
     const refusal = this.#client.request(procedure, encode);
-    if (refusal !== undefined) throw new Error(`The bystander was refused procedure ${procedure}: ${refusal.message}`);
+    if (refusal !== undefined) {
+      throw new Error(`The bystander was refused procedure ${procedure}: ${refusal.message}`);
+    }
   }
 }

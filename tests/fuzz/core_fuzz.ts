@@ -152,7 +152,9 @@ export class CoreFuzz implements Disposable {
 
   [Symbol.dispose](): void {
     this.#server.stopAccepting();
-    for (const [fd, purpose] of [...this.#ledger.entries()]) if (purpose !== "event-loop") this.#ledger.close(fd);
+    for (const [fd, purpose] of [...this.#ledger.entries()]) {
+      if (purpose !== "event-loop") this.#ledger.close(fd);
+    }
     this.#loop.close();
   }
 
@@ -265,7 +267,9 @@ export class CoreFuzz implements Disposable {
 
   /** Turns the loop until nothing happens any more. */
   #settle(): void {
-    for (let quiet = 0; quiet < QUIET_TURNS;) quiet = this.#loop.turn(0) > 0 || this.#waiting > 0 ? 0 : quiet + 1;
+    for (let quiet = 0; quiet < QUIET_TURNS;) {
+      quiet = this.#loop.turn(0) > 0 || this.#waiting > 0 ? 0 : quiet + 1;
+    }
     if (this.#crash !== undefined) throw new Error(`The server reported: ${this.#crash}`);
   }
 
@@ -293,8 +297,12 @@ export class CoreFuzz implements Disposable {
     const open = this.#files.descriptors;
     const missing = held.find(({ fd }) => !open.has(fd));
     if (missing !== undefined) throw new Error(`The table has '${missing.name}', which is not locked`);
-    if (open.size !== held.length) throw new Error(`${open.size} files are locked, the table has ${held.length}`);
-    if (held.length !== this.#table.resourceCount) throw new Error(`Resources counted: ${this.#table.resourceCount}`);
+    if (open.size !== held.length) {
+      throw new Error(`${open.size} files are locked, the table has ${held.length}`);
+    }
+    if (held.length !== this.#table.resourceCount) {
+      throw new Error(`Resources counted: ${this.#table.resourceCount}`);
+    }
     const empty = held.find(({ holdings }) => holdings.length === 0);
     if (empty !== undefined) throw new Error(`Resource '${empty.name}' has no owner`);
     for (let client = 0; client < CLIENTS; client++) {

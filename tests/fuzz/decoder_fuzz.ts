@@ -76,7 +76,11 @@ export class DecoderFuzz {
       try {
         this.#one(random);
       } catch (error) {
-        throw new FuzzFailure(`Decoder fuzz, seed ${seed}, input ${count}`, { target: "core", pieces: [] }, error);
+        throw new FuzzFailure(
+          `Decoder fuzz, seed ${seed}, input ${count}`,
+          { target: "core", pieces: [] },
+          error,
+        );
       }
     }
     return { messages: count, succeeded: 0, seconds: (performance.now() - begun) / 1000 };
@@ -101,7 +105,9 @@ function total(bytes: Uint8Array): void {
   for (const length of [4, 27, 28, 31, 32]) {
     if (length >= bytes.length) break;
     const part = frameTotal(bytes, 0, length);
-    if (part !== 0 && part !== whole) throw new Error(`Total length ${whole}, but ${part} of ${length} bytes`);
+    if (part !== 0 && part !== whole) {
+      throw new Error(`Total length ${whole}, but ${part} of ${length} bytes`);
+    }
   }
 }
 
@@ -130,7 +136,8 @@ function foreseen(read: () => unknown): void {
   try {
     read();
   } catch (error) {
-    const known = error instanceof XdrError || error instanceof ConfigError || error instanceof RestartStateError;
+    const known = error instanceof XdrError || error instanceof ConfigError ||
+      error instanceof RestartStateError;
     if (!known) throw error;
   }
 }

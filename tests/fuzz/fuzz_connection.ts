@@ -53,7 +53,9 @@ export class FuzzConnection {
         at += sent;
       } else if (sent === -EAGAIN) {
         if (kernel.pollReadable(this.#fd, 10) > 0) this.#read();
-        if (performance.now() > deadline) throw new Error(`Send: the daemon takes nothing for ${PATIENCE} ms`);
+        if (performance.now() > deadline) {
+          throw new Error(`Send: the daemon takes nothing for ${PATIENCE} ms`);
+        }
       } else if (sent === -EPIPE || sent === -ECONNRESET) {
         this.#end();
       } else {
@@ -86,6 +88,8 @@ export class FuzzConnection {
   #end(): void {
     this.#ended = true;
     // The answers to what came before the malformed length may be lost with the connection.
-    if (!this.#shadow.closed) throw new Error(`The daemon closed the connection; due are ${this.#answers.text}`);
+    if (!this.#shadow.closed) {
+      throw new Error(`The daemon closed the connection; due are ${this.#answers.text}`);
+    }
   }
 }

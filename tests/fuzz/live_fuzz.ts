@@ -1,7 +1,12 @@
 import { F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
 import { ADMIN_PROGRAM, AdminProcedure, type SetParamsArgs } from "../../src/wire/admin_protocol.ts";
-import { LOCK_PROGRAM, LockProcedure, type RegisterArgs, type ResourceArgs } from "../../src/wire/lock_protocol.ts";
+import {
+  LOCK_PROGRAM,
+  LockProcedure,
+  type RegisterArgs,
+  type ResourceArgs,
+} from "../../src/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { Random } from "../support/random.ts";
@@ -13,6 +18,10 @@ import type { Piece } from "./seed_file.ts";
 import { ADMIN_SOCKET, type Judge, type Judgement, LOCK_SOCKET } from "./shadow.ts";
 
 const CLIENTS = 6;
+/** Relative to the daemon's working directory, so that an input can be sent again to another daemon. */
+const PLAY = "play";
+/** The fuzzer's own lock is on this file, which its clients ask for. */
+const OWN = `${PLAY}/own`;
 /** The last client of each round is on the admin socket. */
 const ADMIN_CLIENT = CLIENTS - 1;
 const BATCHES = 12;
@@ -21,19 +30,16 @@ const BATCH_MESSAGES = 60;
 /** Sends spoilt messages to a real daemon, whose answers, files and other clients are watched. */
 export class LiveFuzz implements AsyncDisposable {
   readonly #daemon: Daemon;
-  readonly #play: string;
   readonly #own: string;
   readonly #ownFd: number;
   readonly #bystander: Bystander;
   readonly #words: Vocabulary;
-  readonly #judge: Judge;
 
   private constructor(daemon: Daemon) {
     this.#daemon = daemon;
-    const play = this.#play = daemon.place.makeDirectory("play");
+    const play = daemon.place.makeDirectory(PLAY);
     const guarded = daemon.place.makeDirectory("bystander");
-    // The fuzzer's own lock, on a file that its clients ask for.
-    this.#own = `${play}/own`;
+    this.#own = `${daemon.place.directory}/${OWN}`;
     this.#ownFd = must(kernel.open(this.#own, O_RDWR | 0o100 | O_CLOEXEC, 0o600), "open", this.#own);
     must(kernel.ofdLock(this.#ownFd, F_WRLCK, 0, 1), "F_OFD_SETLK", this.#own);
     for (const name of ["disk0", "disk1", "disk2"]) Deno.writeTextFileSync(`${play}/${name}`, "image");
@@ -41,18 +47,12 @@ export class LiveFuzz implements AsyncDisposable {
     this.#bystander = new Bystander(daemon.socket, guarded);
     const names = Array.from({ length: 12 }, (_, index) => `lease${index}`);
     this.#words = {
-      lockspaces: [`${play}/a`, `${play}/b`, `${play}/c/d`, `${play}/disk0`, `${play}/nowhere`],
+      lockspaces: ["a", "b", "c/d", "disk0", "nowhere"].map((name) => `${PLAY}/${name}`),
       names: [...names, "..", "../out", "/etc/out", "."],
-      files: [this.#own, ...["disk0", "disk1", "disk2", "disk0-again", "absent"].map((name) => `${play}/${name}`)],
+      files: ["own", "disk0", "disk1", "disk2", "disk0-again", "absent"].map((name) => `${PLAY}/${name}`),
       pids: [2_000_000_001, 2_000_000_002, 2_000_000_003, 0xffffffff, 0],
       admin: false,
     };
-    this.#judge = (program, procedure, args) =>
-      program === LOCK_PROGRAM
-        ? this.#judgeLock(procedure, args)
-        : program === ADMIN_PROGRAM
-        ? judgeAdmin(procedure, args)
-        : "free";
   }
 
   /** Starts a daemon to fuzz. */
@@ -138,42 +138,18 @@ export class LiveFuzz implements AsyncDisposable {
 
   #connect(admin: boolean): FuzzConnection {
     return admin
-      ? new FuzzConnection(this.#daemon.adminSocket, ADMIN_SOCKET, this.#judge)
-      : new FuzzConnection(this.#daemon.socket, LOCK_SOCKET, this.#judge);
+      ? new FuzzConnection(this.#daemon.adminSocket, ADMIN_SOCKET, judge)
+      : new FuzzConnection(this.#daemon.socket, LOCK_SOCKET, judge);
   }
 
   async #checkDaemon(): Promise<void> {
     // The log is read between two tasks of this process.
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (!this.#daemon.running) throw new Error(`The daemon has ended; its log:\n${this.#daemon.log.text}`);
-    if (this.#daemon.log.text !== "") throw new Error(`The daemon logged an error:\n${this.#daemon.log.text}`);
-    if (lockOn(this.#own).mode !== "exclusive") throw new Error("The fuzzer's own lock is gone");
-  }
-
-  /** No message may reach a file outside the playground, or make the daemon take this process for a holder. */
-  #judgeLock(procedure: number, args: unknown): Judgement {
-    switch (procedure) {
-      case LockProcedure.REGISTER: {
-        const { owner } = args as RegisterArgs;
-        return owner.pid === Deno.pid || owner.pid === 1_999_999_999 ? "forbidden" : "free";
-      }
-      case LockProcedure.NEW:
-      case LockProcedure.CREATE_LOCKSPACE:
-        return this.#isPlay((args as { path: string }).path) ? "free" : "forbidden";
-      case LockProcedure.RESTRICT:
-        return "free";
-      default: {
-        const { path, name } = args as ResourceArgs;
-        if (path !== "") return climbs(name) ? "must-fail" : "free";
-        if (procedure === LockProcedure.DELETE_RESOURCE && name === this.#own) return "forbidden";
-        if (procedure === LockProcedure.ACQUIRE_RESOURCE && name === this.#own) return "must-fail";
-        return name === "" || this.#isPlay(name) ? "free" : "forbidden";
-      }
+    if (this.#daemon.log.text !== "") {
+      throw new Error(`The daemon logged an error:\n${this.#daemon.log.text}`);
     }
-  }
-
-  #isPlay(path: string): boolean {
-    return path === "" || (path.startsWith(`${this.#play}/`) && !path.split("/").includes(".."));
+    if (lockOn(this.#own).mode !== "exclusive") throw new Error("The fuzzer's own lock is gone");
   }
 
   #descriptors(): number {
@@ -223,9 +199,42 @@ function talk({ client, admin, source, connection }: Guest, random: Random, piec
   return messages.length;
 }
 
+/** Whether a path is of the playground, or of nothing. */
+function isPlay(path: string): boolean {
+  return path === "" || (path.startsWith(`${PLAY}/`) && !path.split("/").includes(".."));
+}
+
 /** Whether a name leaves its lockspace directory. */
 function climbs(name: string): boolean {
   return name.startsWith("/") || name.split("/").includes("..");
+}
+
+const judge: Judge = (program, procedure, args) => {
+  if (program === LOCK_PROGRAM) return judgeLock(procedure, args);
+  return program === ADMIN_PROGRAM ? judgeAdmin(procedure, args) : "free";
+};
+
+/** No message may reach a file outside the playground, or make the daemon take this process for a holder. */
+function judgeLock(procedure: number, args: unknown): Judgement {
+  switch (procedure) {
+    case LockProcedure.REGISTER: {
+      const { owner } = args as RegisterArgs;
+      return owner.pid === Deno.pid || owner.pid === 1_999_999_999 ? "forbidden" : "free";
+    }
+    case LockProcedure.NEW:
+    case LockProcedure.CREATE_LOCKSPACE:
+      return isPlay((args as { path: string }).path) ? "free" : "forbidden";
+    case LockProcedure.RESTRICT:
+      return "free";
+    default: {
+      const { path, name } = args as ResourceArgs;
+      if (path !== "") return climbs(name) ? "must-fail" : "free";
+      const own = name.split("/").filter((part) => part !== "" && part !== ".").join("/") === OWN;
+      if (own && procedure === LockProcedure.DELETE_RESOURCE) return "forbidden";
+      if (own && procedure === LockProcedure.ACQUIRE_RESOURCE) return "must-fail";
+      return isPlay(name) ? "free" : "forbidden";
+    }
+  }
 }
 
 /** What would end the run: shutting down, locking everybody out, closing other clients, logging into files. */

@@ -31,7 +31,27 @@ export interface Vocabulary {
 }
 
 /** Numbers at which lengths, counts and sizes go wrong. */
-const EDGES = [0, 1, 2, 3, 4, 5, 27, 28, 29, 31, 32, 33, 255, 4096, 65535, 65536, 65537, 0x7fffffff, 0x80000000]
+const EDGES = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  5,
+  27,
+  28,
+  29,
+  31,
+  32,
+  33,
+  255,
+  4096,
+  65535,
+  65536,
+  65537,
+  0x7fffffff,
+  0x80000000,
+]
   .concat([4194304, 4194305, 33554432, 33554436, 33554437, 0xfffffffe, 0xffffffff]);
 const PROGRAMS = [LOCK_PROGRAM, ADMIN_PROGRAM, STATUS_PROGRAM, 0x6b656570, 0, 0x12345678, 0xffffffff];
 
@@ -72,7 +92,9 @@ export class MessageSource {
       return this.#frame(LockProcedure.RESTRICT, (writer) => encodeRestrict(writer, { flags: plain }));
     }
     const path = this.#text(random.pick(this.#words.lockspaces));
-    if (kind === 5) return this.#frame(LockProcedure.NEW, (writer) => encodeNew(writer, { path, flags: plain }));
+    if (kind === 5) {
+      return this.#frame(LockProcedure.NEW, (writer) => encodeNew(writer, { path, flags: plain }));
+    }
     if (kind === 6) {
       return this.#frame(LockProcedure.CREATE_LOCKSPACE, (writer) => encodeCreateLockspace(writer, { path }));
     }
@@ -172,7 +194,10 @@ export class MessageSource {
     const writer = new XdrWriter();
     encode(writer);
     const serial = this.#serial++;
-    return encodeFrame({ program, version: 1, procedure, type: MessageType.CALL, serial, status: 0 }, writer.bytes);
+    return encodeFrame(
+      { program, version: 1, procedure, type: MessageType.CALL, serial, status: 0 },
+      writer.bytes,
+    );
   }
 
   /** Now and then a text with something unusual in it. */

@@ -16,7 +16,6 @@ export interface Piece {
   readonly bytes: Uint8Array;
 }
 
-/** Stands in a recording for the directory of the run: paths in messages have a length, so it must be as long each time. */
 const HEADER = "virtlockd fuzz input";
 
 /** A recording as text: a line for each piece. */
@@ -37,7 +36,7 @@ export function parseRecording(text: string): Recording {
   }
   const comment = rest.filter((line) => line.startsWith("#")).map((line) => line.slice(2)).join("\n");
   const pieces = rest.filter((line) => !line.startsWith("#")).map((line) => {
-    const [, client, socket, hex] = /^(\d+) (lock|admin) ((?:[0-9a-f]{2})*)$/.exec(line) ?? [];
+    const [, client, socket, hex] = /^(\d+) (lock|admin) ((?:[0-9a-f]{2})+)$/.exec(line) ?? [];
     if (hex === undefined) throw new Error(`Read fuzz input: '${line}' is not CLIENT SOCKET HEX`);
     return { client: Number(client), admin: socket === "admin", bytes: Uint8Array.fromHex(hex) };
   });

@@ -1,5 +1,12 @@
 import { ADMIN_PROGRAM } from "../../src/wire/admin_protocol.ts";
-import { emptyHeader, FRAME_MAX, FRAME_MIN, type Header, MessageType, readHeader } from "../../src/wire/frame.ts";
+import {
+  emptyHeader,
+  FRAME_MAX,
+  FRAME_MIN,
+  type Header,
+  MessageType,
+  readHeader,
+} from "../../src/wire/frame.ts";
 import { KEEPALIVE_PROGRAM } from "../../src/wire/keepalive.ts";
 import {
   decodeCreateLockspace,
@@ -63,7 +70,10 @@ export type Offered = ReadonlyMap<number, readonly (Decoder | undefined)[]>;
 /** What the socket for libvirt offers. */
 export const LOCK_SOCKET: Offered = new Map([[LOCK_PROGRAM, LOCK_DECODERS]]);
 /** What the admin socket offers. */
-export const ADMIN_SOCKET: Offered = new Map([[ADMIN_PROGRAM, ADMIN_DECODERS], [STATUS_PROGRAM, STATUS_DECODERS]]);
+export const ADMIN_SOCKET: Offered = new Map([[ADMIN_PROGRAM, ADMIN_DECODERS], [
+  STATUS_PROGRAM,
+  STATUS_DECODERS,
+]]);
 
 /** A request that decodes: what its outcome has to be. */
 export type Judgement =

@@ -30,10 +30,10 @@ Deno.test("Daemon answers every spoilt message as it must, and nobody else notic
 Deno.test("parseRecording() reads what formatRecording() wrote", () => {
   const pieces = [
     { client: 0, admin: false, bytes: Uint8Array.of(0, 0, 0, 28) },
-    { client: 12, admin: true, bytes: Uint8Array.of() },
+    { client: 12, admin: true, bytes: Uint8Array.of(1, 255) },
   ];
   const text = formatRecording({ target: "live", comment: "where\nwhy", pieces });
-  deepStrictEqual(text, "virtlockd fuzz input: live\n# where\n# why\n0 lock 0000001c\n12 admin \n");
+  deepStrictEqual(text, "virtlockd fuzz input: live\n# where\n# why\n0 lock 0000001c\n12 admin 01ff\n");
   deepStrictEqual(parseRecording(text), { target: "live", comment: "where\nwhy", pieces });
 });
 

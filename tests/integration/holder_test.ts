@@ -73,7 +73,7 @@ Deno.test("a holder that is killed by others loses its locks and is not signalle
   await holder.acquire(leases, "b", ACQUIRE_AUTOCREATE | ACQUIRE_SHARED);
   await holder.kill();
   await daemon.log.match(new RegExp(`info : .*Holder process ${holder.pid} is gone: releasing 3 locks`));
-  assert.ok(isFree(disk));
+  await until("the lock to be freed", () => isFree(disk));
   await until("the leases to be unlinked", () => [...Deno.readDirSync(leases)].length === 0);
   assert.doesNotMatch(daemon.log.text, /SIGTERM|SIGKILL/);
 });

@@ -1,6 +1,11 @@
 import { SIGTERM, SOCK_STREAM } from "../../src/os/constants.ts";
 import { MessageStatus } from "../../src/wire/frame.ts";
-import { encodeRegister, encodeResource, LockProcedure, type OwnerArgs } from "../../src/wire/lock_protocol.ts";
+import {
+  encodeRegister,
+  encodeResource,
+  LockProcedure,
+  type OwnerArgs,
+} from "../../src/wire/lock_protocol.ts";
 import { decodeRpcFailure } from "../../src/wire/rpc_error.ts";
 import { XdrReader, type XdrWriter } from "../../src/wire/xdr.ts";
 import type { Daemon } from "./daemon.ts";
@@ -22,7 +27,7 @@ export class Holder implements AsyncDisposable {
   }
 
   /** Starts one and registers it. */
-  static async start(daemon: Daemon): Promise<Holder> {
+  static async start(daemon: Pick<Daemon, "place" | "socket">): Promise<Holder> {
     const puppet = Puppet.start(daemon.place);
     try {
       const fd = await puppet.call("socket", SOCK_STREAM, false);

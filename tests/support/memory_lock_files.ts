@@ -2,7 +2,12 @@ import { EAGAIN, EIO, EISDIR, ENOENT } from "../../src/os/errno.ts";
 import type { DescriptorLedger } from "../../src/os/ledger.ts";
 import type { FileIdentity } from "../../src/lockspace/file_identity.ts";
 import type { LockRequest, UnlockRequest } from "../../src/lockspace/lock_file.ts";
-import type { FileFailure, LockFiles, LockFilesOutcome, UnlockFailed } from "../../src/lockspace/lock_files.ts";
+import type {
+  FileFailure,
+  LockFiles,
+  LockFilesOutcome,
+  UnlockFailed,
+} from "../../src/lockspace/lock_files.ts";
 
 /** Descriptors of files in memory have numbers that the kernel never gives. */
 const FIRST_DESCRIPTOR = 1_000_000;
@@ -67,7 +72,9 @@ export class MemoryLockFiles implements LockFiles {
     const fails = this.#faults.fails() && !force;
     const file = this.#open.get(fd);
     if (file === undefined) throw new Error(`Unlock ${path}: descriptor ${fd} is not open`);
-    if (this.#faults.fails()) slow({ kind: "storage", action: `Release ${path}`, reason: "slow", released: false });
+    if (this.#faults.fails()) {
+      slow({ kind: "storage", action: `Release ${path}`, reason: "slow", released: false });
+    }
     this.#faults.answer(() => {
       if (fails) return done({ kind: "system", action: `Unlock ${path}`, errno: EIO, released: false });
       if (autocreate && (!shared || file.locks.size === 1)) this.#files.delete(path);

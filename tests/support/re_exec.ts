@@ -1,3 +1,6 @@
+import type { StatusDocument } from "../../src/programs/status_document.ts";
+import { StatusProcedure } from "../../src/wire/status_protocol.ts";
+import type { AdminClient } from "./admin_client.ts";
 import type { Daemon } from "./daemon.ts";
 import { until } from "./until.ts";
 
@@ -21,6 +24,13 @@ export async function reExec(daemon: Daemon, meanwhile: () => void = () => {}): 
     if (!daemon.running) throw new Error(`The daemon has ended:\n${daemon.log.text}`);
     return countLines(daemon, "Took over ") > before;
   }, TIMEOUT);
+}
+
+/** How often a daemon has re-exec'd itself, as it counts itself. */
+export async function reExecCount(admin: AdminClient): Promise<number> {
+  const { json } = await admin.page(StatusProcedure.GET_STATUS);
+  const status: StatusDocument = JSON.parse(json);
+  return status.reExecs;
 }
 
 /** Sends SIGUSR1 and waits until a daemon that was started with `-v` has said why it stays. @returns the reason */

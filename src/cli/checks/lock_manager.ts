@@ -6,8 +6,16 @@ const LOCKD = "lockd";
 /** Whether libvirt asks this daemon for locks at all. */
 export const lockManager: Check = {
   name: "lock manager",
-  run: (patient) => [...inspect(patient, "qemu.conf", true), ...inspect(patient, "libxl.conf", false)],
+  run: (patient) => [
+    ...inspect(patient, "qemu.conf", true),
+    // Installed everywhere along with libvirt; its driver runs in the control domain of Xen alone.
+    ...(isXenControlDomain(patient) ? inspect(patient, "libxl.conf", false) : []),
+  ],
 };
+
+function isXenControlDomain({ host }: Patient): boolean {
+  return host.read("/proc/xen/capabilities")?.startsWith("control_d") ?? false;
+}
 
 function inspect({ host }: Patient, name: string, expected: boolean): Finding[] {
   const config = readLibvirtConfig(host, name);

@@ -15,8 +15,10 @@ const LOST_AFTER = 5000;
 const HEAD_START = 1;
 /** How long the load runs before the signal. */
 const BEFORE = 200;
-/** How long it goes on after it; what is still unanswered then may take until LOST_AFTER. */
-const AFTER = 500;
+/** How long it goes on after the new image has been seen; what is still unanswered then may take until LOST_AFTER. */
+const AFTER = 200;
+/** How often is looked for the new image under load. */
+const LOOK = 5;
 
 /** Carries a {@link ReExecTask} out. */
 export function runReExec(sys: Sys, target: Target, task: ReExecTask): ReExecResult {
@@ -29,20 +31,36 @@ export function runReExec(sys: Sys, target: Target, task: ReExecTask): ReExecRes
   for (let round = 0; round < task.quiet; round++) {
     const image = imageMark(target.pid);
     // Another client each time: one whose request was lost is of no further use.
-    const client = clients[task.busy + round] as Client;
-    const signalled = signal(sys, target);
-    client.readable(HEAD_START);
-    client.send(frame);
-    if (client.readable(LOST_AFTER)) {
-      quiet.push(sys.monotonic() - signalled);
-      client.receive();
-    } else lost++;
+    const longest = longestWait(sys, target, clients[task.busy + round] as Client, frame);
+    if (longest === undefined) lost++;
+    else quiet.push(longest);
     restarted &&= imageMark(target.pid) !== image;
   }
   const image = imageMark(target.pid);
   const { longest, unanswered } = busy(sys, target, clients.slice(0, task.busy), frame);
   restarted &&= imageMark(target.pid) !== image;
   return { quiet, quietLost: lost, busy: longest, busyLost: unanswered, restarted };
+}
+
+/**
+ * One restart with nothing in flight at the signal. Then one client sends one request after the other, until a new image has
+ * answered: a daemon may go on serving for a while before it restarts.
+ *
+ * @returns the longest time to an answer; undefined when there was none
+ */
+function longestWait(sys: Sys, target: Target, client: Client, frame: Uint8Array): number | undefined {
+  const image = imageMark(target.pid);
+  const signalled = signal(sys, target);
+  client.readable(HEAD_START);
+  for (let longest = 0;;) {
+    const sent = sys.monotonic();
+    client.send(frame);
+    if (!client.readable(LOST_AFTER)) return undefined;
+    client.receive();
+    const now = sys.monotonic();
+    longest = Math.max(longest, now - sent);
+    if (imageMark(target.pid) !== image || now - signalled > LOST_AFTER) return longest;
+  }
 }
 
 /** @returns when the signal was sent */
@@ -73,11 +91,25 @@ function busy(
   let broken = 0;
   let signalled = Infinity;
   const signalAt = sys.monotonic() + BEFORE;
+  const image = imageMark(target.pid);
+  let lookAt = Infinity;
+  let end = Infinity;
   for (;;) {
     const now = sys.monotonic();
-    if (signalled === Infinity && now >= signalAt) signalled = signal(sys, target);
-    if (sentAt.size === 0 || now > signalled + LOST_AFTER) break;
-    const wait = signalled === Infinity ? signalAt - now : LOST_AFTER;
+    if (signalled === Infinity && now >= signalAt) {
+      signalled = signal(sys, target);
+      end = signalled + LOST_AFTER;
+      lookAt = now + LOOK;
+    }
+    if (now >= lookAt) {
+      lookAt = now + LOOK;
+      if (imageMark(target.pid) !== image) {
+        end = now + AFTER;
+        lookAt = Infinity;
+      }
+    }
+    if (sentAt.size === 0 || now > end + LOST_AFTER) break;
+    const wait = Math.min(lookAt, signalled === Infinity ? signalAt : end + LOST_AFTER) - now;
     const count = must(sys.epollWait(epoll, fds, events, Math.ceil(wait)), "epoll_wait", "load");
     const answered = sys.monotonic();
     for (let index = 0; index < count; index++) {
@@ -87,7 +119,7 @@ function busy(
       if (!answeredWell(client)) {
         must(sys.epollControl(epoll, 2, client.fd, 0), "epoll_ctl", "client");
         broken++;
-      } else if (answered < signalled + AFTER) {
+      } else if (answered < end) {
         sentAt.set(client.fd, sys.monotonic());
         client.send(frame);
       }

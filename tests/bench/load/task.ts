@@ -40,7 +40,7 @@ export interface ReExecTask {
   readonly kind: "re-exec";
   readonly clients: number;
   readonly locks: number;
-  /** Restarts while nothing is in flight; each is followed by one request. */
+  /** Restarts while nothing is in flight; in each one client then sends one request after the other. */
   readonly quiet: number;
   /** Clients that send requests without pause during one more restart. */
   readonly busy: number;
@@ -78,7 +78,7 @@ export interface HoldResult {
 
 /** Answer to a {@link ReExecTask}. Times are in milliseconds. */
 export interface ReExecResult {
-  /** From the signal to the answer, for each quiet restart; a request that was never answered is not in it. */
+  /** The longest wait of a client for each quiet restart; a request that was never answered is not in it. */
   readonly quiet: readonly number[];
   /** Requests after a quiet restart that were never answered. */
   readonly quietLost: number;

@@ -28,13 +28,13 @@ function reExecRow(name: string, wanted: number): Row {
       return [
         {
           ...line,
-          title: `re-exec ${size}, signal to answer`,
+          title: `re-exec ${size}, longest wait of a single client`,
           ours: quietFigure(ours),
           theirs: quietFigure(theirs),
         },
         {
           ...line,
-          title: `re-exec ${size}, longest wait under load`,
+          title: `re-exec ${size}, longest wait of ${BUSY_CLIENTS} busy ones`,
           ours: busyFigure(ours),
           theirs: busyFigure(theirs),
         },

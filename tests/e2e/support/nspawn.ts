@@ -125,11 +125,32 @@ export class Machine implements Site, AsyncDisposable {
   }
 }
 
-/** The container's init is the only child of systemd-nspawn. */
+/**
+ * The container's init, a child of systemd-nspawn. It is told by its pid inside: another child, which only prepares the
+ * file systems, comes and goes before it.
+ */
 async function findInit(nspawn: number): Promise<number> {
   return await until("the container's init", async () => {
     const children = await Deno.readTextFile(`/proc/${nspawn}/task/${nspawn}/children`);
-    const [init] = children.trim().split(" ");
-    return init !== undefined && init !== "" && Number(init);
+    for (const child of children.trim().split(" ").filter((pid) => pid !== "")) {
+      const status = await readIfAlive(`/proc/${child}/status`);
+      if (/^NSpid:\t.*\t1$/m.test(status)) {
+        return Number(child);
+      }
+    }
+    return undefined;
   });
+}
+
+/** "" when the process has ended. */
+async function readIfAlive(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    // ESRCH, when it ended between open and read, has no class of its own.
+    if (error instanceof Deno.errors.NotFound || /\(os error 3\)/.test(String(error))) {
+      return "";
+    }
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@ import { installMissing, LIBVIRT_PACKAGES } from "./debian_packages.ts";
 const RELEASE = "bookworm";
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
 const INCLUDE = ["systemd", "systemd-sysv", "dbus"];
-const PACKAGES = [...LIBVIRT_PACKAGES, "python3-minimal", "procps"];
+const PACKAGES = [...LIBVIRT_PACKAGES, "python3-minimal", "procps", "bash-completion"];
 
 // The chroot's package scripts must start nothing: there is no init in it yet. libvirt-guests would wait for minutes for
 // guests without an operating system to shut down.
@@ -27,14 +27,14 @@ rm "$root/usr/sbin/policy-rc.d"
 /**
  * A Debian with systemd, libvirt and QEMU in it, to be used as the lower layer of overlays: nobody may write to it.
  *
- * It is made once, in about a minute, and kept in {@link CACHE}.
+ * It is made once, in about a minute, and kept in {@link CACHE} until it is asked for with other packages.
  *
  * @returns its directory
  * @throws CommandError when debootstrap or apt-get fails; the next call starts anew
  */
 export async function rootFilesystem(): Promise<string> {
   await installMissing(["systemd-container", "debootstrap"]);
-  const root = `${CACHE}/${RELEASE}`;
+  const root = `${CACHE}/${RELEASE}-${await fingerprint([...INCLUDE, INSTALL, ...PACKAGES])}`;
   await Deno.mkdir(CACHE, { recursive: true });
   // Two test runs may come here at once; the lock goes with the file's descriptor.
   using lock = await Deno.open(`${CACHE}/lock`, { create: true, write: true });
@@ -49,6 +49,12 @@ export async function rootFilesystem(): Promise<string> {
   await build(unfinished);
   await Deno.rename(unfinished, root);
   return root;
+}
+
+/** Short name for what a root file system is made from. */
+async function fingerprint(parts: readonly string[]): Promise<string> {
+  const text = new TextEncoder().encode(parts.join("\n"));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", text)).toHex().slice(0, 12);
 }
 
 async function build(root: string): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { categoryLevel, formatFilters, parseFilters } from "../../../src/log/filters.ts";
+import { categoryLevel, formatFilters, parseFilters, unparseFilters } from "../../../src/log/filters.ts";
 import { LogConfigError } from "../../../src/log/log_config_error.ts";
 
 // Left: given to the admin program of libvirt 9.0.0. Right: what it then reports.
@@ -38,6 +38,13 @@ const INVALID: ReadonlyArray<readonly [string, string]> = [
 
 Deno.test("parseFilters() and formatFilters() turn a list into what libvirt reports", () => {
   for (const [text, reported] of VALID) assert.equal(formatFilters(parseFilters(text)), reported, text);
+});
+
+Deno.test("unparseFilters() gives a list that parseFilters() reads as the same", () => {
+  for (const text of ["", "1:a", "2:*lock* 4:rpc", "1:++x"]) {
+    assert.equal(unparseFilters(parseFilters(text)), text);
+  }
+  assert.equal(unparseFilters(parseFilters(" 1:+a   3:b:c ")), "1:a 3:b");
 });
 
 Deno.test("parseFilters() refuses a wrong filter in libvirt's words", () => {

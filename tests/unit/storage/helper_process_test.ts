@@ -442,12 +442,26 @@ Deno.test(
   }),
 );
 
+Deno.test("a helper runs a program and waits for it", () => {
+  const real = linuxSys();
+  const command = { path: "/bin/sh", argv: ["sh", "-c", "echo $A; exit 3"], env: ["A=b"] };
+  const script = new Script([task(1, { op: "run", command, limit: 20_000 })], { spawn: real.spawn });
+  assert.deepEqual(resultOf(script.run()), {
+    kind: "ran",
+    program: { kind: "ended", code: 3, output: "b\n" },
+  });
+});
+
 const COMMAND = { path: "/usr/sbin/virtlockd", argv: ["virtlockd", "internal-storage", "9"], env: ["A=b"] };
 
 Deno.test("a helper starts another with the socket it was given, and its own signals blocked", () => {
   const socket = must(linuxSys().open("/dev/null", O_RDWR, 0), "open", "/dev/null");
-  const script = new Script([{ message: { kind: "spawn", command: COMMAND }, descriptors: [socket] }]);
+  const ignored: number[] = [];
+  const script = new Script([{ message: { kind: "spawn", command: COMMAND }, descriptors: [socket] }], {
+    ignoreSignals: (signals) => ignored.push(...signals),
+  });
   assert.deepEqual(script.run(), []);
+  assert.deepEqual(ignored, [17]);
   const [spawned] = script.spawned;
   assert.deepEqual([spawned?.path, spawned?.argv, spawned?.env], [COMMAND.path, COMMAND.argv, COMMAND.env]);
   assert.equal(spawned?.descriptors.length, 4);
@@ -478,11 +492,10 @@ Deno.test("runStorageHelper() names and shields itself, says that it is ready, a
   const script = new Script([], {
     setThreadName: (name) => calls.push(name),
     blockSignals: (signals) => calls.push([...signals].sort((a, b) => a - b)),
-    ignoreSignals: (signals) => calls.push(signals),
     pid: () => 77,
   });
   assert.equal(runStorageHelper(script.sys, ["1"]), 0);
-  assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15], [17]]);
+  assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15]]);
   assert.deepEqual(script.sent, [{ kind: "ready", pid: 77 }]);
 });
 

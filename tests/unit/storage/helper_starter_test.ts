@@ -93,45 +93,44 @@ function socketPair(): [number, number] {
   return pair;
 }
 
-/** The one message that asks for a process, and the socket that came along. */
-function spawnOf(asked: readonly (Asked | "end")[]): number {
-  const [first] = asked;
-  if (first === undefined || first === "end") throw new Error("Nothing was asked");
-  assert.deepEqual(first.message, { kind: "spawn", command: COMMAND });
-  assert.equal(first.descriptors.length, 1);
-  return first.descriptors[0] as number;
+/** The sockets that came with messages, each of which asks for a process. */
+function spawnsOf(asked: readonly (Asked | "end")[]): number[] {
+  return asked.map((one) => {
+    if (one === "end") throw new Error("The stream has ended");
+    assert.deepEqual(one.message, { kind: "spawn", command: COMMAND });
+    assert.equal(one.descriptors.length, 1);
+    return one.descriptors[0] as number;
+  });
 }
 
-Deno.test("HelperStarter starts helpers through a spawner, which a process starts that then ends", async () => {
+Deno.test("HelperStarter has the first helper and a spawner for others started by a process that then ends", async () => {
   using stage = new Stage();
   const { near } = stage.start();
   assert.equal(stage.spawned.length, 1);
   const [{ options, process, child } = assert.fail("nothing spawned")] = stage.spawned;
   assert.deepEqual([options.path, options.argv, options.env], [COMMAND.path, COMMAND.argv, COMMAND.env]);
   assert.equal(options.newSession, true);
-  // The first process is asked for the spawner, and then to end.
   const asked = process.read();
-  assert.equal(asked.length, 2);
-  assert.equal(asked[1], "end");
-  const spawner = stage.play(spawnOf(asked));
-  // The spawner is asked for the helper.
-  const helper = stage.play(spawnOf(spawner.read()));
+  assert.equal(asked.pop(), "end");
+  const [spawner, helper] = spawnsOf(asked).map((socket) => stage.play(socket));
   linuxSys().close(near);
-  assert.deepEqual(helper.readShort(), ["end"]);
+  assert.deepEqual(helper?.readShort(), ["end"]);
+  const second = stage.start();
+  assert.equal(stage.spawned.length, 1);
+  const [socket = -1] = spawnsOf(spawner?.read() ?? []);
+  linuxSys().close(second.near);
+  assert.deepEqual(stage.play(socket).readShort(), ["end"]);
   await child.status;
   stage.turning.until(() => stage.reaped.length > 0 || undefined);
   assert.deepEqual(stage.reaped, [child.pid]);
 });
 
-Deno.test("HelperStarter starts one spawner for all helpers, and another when it has ended", async () => {
+Deno.test("HelperStarter starts another spawner when the first has ended", async () => {
   using stage = new Stage();
   linuxSys().close(stage.start().near);
-  linuxSys().close(stage.start().near);
-  assert.equal(stage.spawned.length, 1);
-  const spawner = stage.play(spawnOf(stage.spawned[0]?.process.read() ?? []));
-  assert.deepEqual(spawner.readShort(), ["spawn", "spawn"]);
-  spawner.end();
+  stage.spawned[0]?.process.readShort();
   for (const { child } of stage.spawned) await child.status;
+  // Nobody has the spawner's socket any more.
   stage.turning.until(() => stage.reaped.length > 0 || undefined);
   while (stage.turning.loop.turn(0) > 0);
   linuxSys().close(stage.start().near);
@@ -161,8 +160,9 @@ Deno.test("HelperStarter.start() throws when there are no descriptors", () => {
 Deno.test("HelperStarter.rest() lets the spawner end, but not a pinned one", async () => {
   using stage = new Stage();
   linuxSys().close(stage.start().near);
-  const spawner = stage.play(spawnOf(stage.spawned[0]?.process.read() ?? []));
-  assert.deepEqual(spawner.readShort(), ["spawn"]);
+  const [asked = assert.fail("nothing asked"), ...rest] = stage.spawned[0]?.process.read() ?? [];
+  const [spawner = assert.fail("no spawner")] = spawnsOf([asked]).map((socket) => stage.play(socket));
+  for (const other of rest) if (other !== "end") { for (const fd of other.descriptors) linuxSys().close(fd); }
   assert.equal(stage.starter.handover, undefined);
   stage.starter.pin();
   stage.starter.rest();

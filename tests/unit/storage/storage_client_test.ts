@@ -439,6 +439,37 @@ Deno.test("StorageClient.findHolder() answers what the helper found, and nothing
   assert.deepEqual(stage.until(second), { kind: "unknown" });
 });
 
+Deno.test("StorageClient.run() gives a program its own time and its helper some more", () => {
+  using stage = new Stage({ limit: SHORT, place: undefined });
+  const { loop } = stage.turning;
+  const after = loop.after.bind(loop);
+  const limits: number[] = [];
+  loop.after = (milliseconds, task) => {
+    limits.push(milliseconds);
+    return after(milliseconds, task);
+  };
+  const command = { path: "/bin/x", argv: ["x"], env: [] };
+  const answer = new Answer<unknown>();
+  stage.client.run(command, 10_000, answer.take);
+  const [asked] = stage.helper.read();
+  assert.deepEqual(asked === "end" ? asked : asked?.message, {
+    kind: "task",
+    id: 1,
+    task: { op: "run", command, limit: 10_000 },
+  });
+  assert.deepEqual(limits, [15_000]);
+  stage.helper.answer(1, { kind: "ran", program: { kind: "ended", code: 3, output: "text" } });
+  assert.deepEqual(stage.until(answer), { kind: "ended", code: 3, output: "text" });
+});
+
+Deno.test("StorageClient.run() fails when its helper ends", () => {
+  using stage = new Stage({ place: undefined });
+  const answer = new Answer<unknown>();
+  stage.client.run({ path: "/bin/x", argv: ["x"], env: [] }, 10_000, answer.take);
+  stage.helper.end();
+  assert.deepEqual(stage.until(answer), { kind: "failed", reason: "its helper process has ended" });
+});
+
 Deno.test("StorageClient lets a helper without work go after a minute", () => {
   using stage = new Stage();
   const { loop } = stage.turning;

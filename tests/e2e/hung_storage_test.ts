@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { ACQUIRE_AUTOCREATE } from "../../src/wire/lock_protocol.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Holder } from "../support/holder.ts";
+import { isFree, kernel, lockOn } from "../support/kernel.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
+import { Place } from "../support/place.ts";
+import { outcome } from "../support/refusal.ts";
+import { until } from "../support/until.ts";
+import { HangingMount } from "./support/hanging_mount.ts";
+
+// The whole daemon, on a real FUSE filesystem that hangs. Needs root, /dev/fuse, gcc, pkg-config and libfuse3-dev.
+
+/** A daemon with a time limit of three seconds, and a lock directory on each of two filesystems that can hang. */
+class Host implements AsyncDisposable {
+  private constructor(
+    readonly place: Place,
+    readonly a: HangingMount,
+    readonly b: HangingMount,
+    readonly daemon: Daemon,
+    readonly stack: AsyncDisposableStack,
+  ) {}
+
+  static async start(): Promise<Host> {
+    const stack = new AsyncDisposableStack();
+    try {
+      const place = stack.use(Place.create());
+      place.writeConfig("storage_timeout = 3\n");
+      const a = stack.use(await HangingMount.mount(place.directory, "a"));
+      const b = stack.use(await HangingMount.mount(place.directory, "b"));
+      const daemon = stack.use(await Daemon.start({ place, args: ["-v"] }));
+      return new Host(place, a, b, daemon, stack);
+    } catch (error) {
+      await stack.disposeAsync();
+      throw error;
+    }
+  }
+
+  /** A client that is registered, and knows the lock directories. */
+  async client(pid: number): Promise<LockClient> {
+    const client = this.stack.use(await LockClient.connect(this.daemon.socket));
+    await client.register(testOwner(pid));
+    for (const path of [this.a.point, this.b.point]) await client.createLockspace(path);
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A daemon with files on a filesystem that hangs cannot even end.
+    await this.a.goOn();
+    await this.b.goOn();
+    await this.stack.disposeAsync();
+  }
+}
+
+function exists(path: string): boolean {
+  return kernel.access(path, 0) === 0;
+}
+
+Deno.test("while one filesystem hangs, everybody else is served at once, and who asked for it is told", async () => {
+  await using host = await Host.start();
+  const [first, second] = [await host.client(5_000_001), await host.client(5_000_002)];
+  const local = host.place.makeDirectory("local");
+  await second.createLockspace(local);
+  await first.acquire(host.a.point, "held", ACQUIRE_AUTOCREATE);
+  // The helper has closed its own copy of that lock when it has done something else.
+  await first.createResource(host.a.point, "other");
+  await host.a.hang();
+
+  let answered = false;
+  const late = outcome(first.acquire(host.a.point, "late", ACQUIRE_AUTOCREATE)).finally(() =>
+    answered = true
+  );
+  await host.a.untilHung("getattr");
+  await second.acquire(local, "x", ACQUIRE_AUTOCREATE);
+  await second.release(local, "x");
+  // The first use of this filesystem: its helper starts while the daemon has files open on the one that hangs.
+  await second.acquire(host.b.point, "y", ACQUIRE_AUTOCREATE);
+  await second.release(host.b.point, "y");
+  assert.equal(answered, false);
+  assert.equal(
+    await late,
+    `1/51 internal error: Unable to acquire lock on resource ${host.a.point}/late: ` +
+      `storage at ${host.a.point} did not answer within 3 s`,
+  );
+
+  await host.a.goOn();
+  await host.daemon.log.match(/warning : .*The lock on resource \S+\/late was released again/);
+  assert.equal(exists(`${host.a.backing}/late`), false);
+  await first.acquire(host.a.point, "late", ACQUIRE_AUTOCREATE);
+  assert.match(
+    await outcome(second.acquire(host.a.point, "held", ACQUIRE_AUTOCREATE)),
+    /^87\/51 resource busy: Lockspace resource 'held' is locked by domain 'guest-5000001' /,
+  );
+});
+
+Deno.test("a release on a filesystem that hangs is refused in time, and done when the filesystem answers", async () => {
+  await using host = await Host.start();
+  const client = await host.client(5_000_001);
+  await client.acquire(host.a.point, "x", ACQUIRE_AUTOCREATE);
+  await host.a.hang("unlink");
+  assert.match(
+    await outcome(client.release(host.a.point, "x")),
+    /^1\/51 internal error: Unable to release lock on resource \S+\/a\/x: storage at \S+\/a did not answer within 3 s$/,
+  );
+  assert.match(
+    await outcome(client.acquire(host.a.point, "x", ACQUIRE_AUTOCREATE)),
+    /^87\/51 resource busy: Lockspace resource 'x' is locked by domain 'guest-5000001'/,
+  );
+  await host.a.goOn();
+  await until("the file to be unlinked", () => !exists(`${host.a.backing}/x`));
+  await host.daemon.log.match(/info : .*Released resource 'x'/);
+  await client.acquire(host.a.point, "x", ACQUIRE_AUTOCREATE);
+});
+
+Deno.test("the locks of a holder that ends while its storage hangs go when the storage answers", async () => {
+  await using host = await Host.start();
+  const client = await host.client(5_000_001);
+  const disk = `${host.place.directory}/disk`;
+  Deno.writeTextFileSync(disk, "");
+  await using holder = await Holder.start(host.daemon);
+  await holder.acquire(host.a.point, "x", ACQUIRE_AUTOCREATE);
+  await holder.acquire("", disk);
+  await host.a.hang();
+  await holder.kill();
+  // What is local goes at once.
+  await until("the disk to be free", () => isFree(disk));
+  assert.match(
+    await outcome(client.acquire(host.a.point, "x", ACQUIRE_AUTOCREATE)),
+    new RegExp(`is locked by domain 'guest-${holder.pid}'`),
+  );
+  await host.a.goOn();
+  await until("the file to be unlinked", () => !exists(`${host.a.backing}/x`));
+});
+
+Deno.test("a daemon is upgraded while its storage hangs, with its locks there kept", async () => {
+  await using host = await Host.start();
+  const client = await host.client(5_000_001);
+  const { pid } = host.daemon;
+  await client.acquire(host.a.point, "held", ACQUIRE_AUTOCREATE);
+  await host.a.hang();
+  assert.match(
+    await outcome(client.acquire(host.a.point, "late", ACQUIRE_AUTOCREATE)),
+    /did not answer within 3 s$/,
+  );
+  host.daemon.signal("SIGUSR1");
+  await host.daemon.log.match(/info : .*Took over 1 clients and 1 locks/);
+  assert.equal(host.daemon.pid, pid);
+  await client.acquire(host.b.point, "y", ACQUIRE_AUTOCREATE);
+  await client.release(host.b.point, "y");
+  await host.a.goOn();
+  await until("the late lock to be undone", () => !exists(`${host.a.backing}/late`));
+  assert.deepEqual(lockOn(`${host.a.point}/held`), { mode: "exclusive", pid: -1 });
+  await client.release(host.a.point, "held");
+  assert.equal(exists(`${host.a.backing}/held`), false);
+});

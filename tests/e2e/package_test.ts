@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
+import { host, runOk } from "./support/command.ts";
+import { installMissing } from "./support/debian_packages.ts";
+import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
+import { LockProber } from "./support/lock_prober.ts";
+import { LockService } from "./support/lock_service.ts";
+import { Machine } from "./support/nspawn.ts";
+import { debianPackage, install, NEXT_VERSION, rpmPackage } from "./support/packages.ts";
+import { until } from "./support/until.ts";
+
+// Our packages on a Debian with systemd and libvirt's own packages.
+
+const UNITS = "virtlockd.service virtlockd.socket virtlockd-admin.socket virtlockd-exporter.service";
+
+/** Fetches a page of an HTTP server in the machine, which has neither curl nor wget. */
+const GET = `
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
+connection.sendall(b"GET %s HTTP/1.0\\r\\n\\r\\n" % sys.argv[3].encode())
+answer = b""
+while part := connection.recv(65536):
+    answer += part
+head, _, body = answer.partition(b"\\r\\n\\r\\n")
+assert b" 200 " in head.splitlines()[0], head
+sys.stdout.write(body.decode())
+`;
+
+Deno.test("The package moves a running host over, upgrades it and moves it back, and no lock is dropped", async (t) => {
+  await using machine = await Machine.boot();
+  const service = new LockService(machine);
+  const { libvirt, disk, lease } = await defineGuests(machine);
+  await libvirt.virsh("start", "alpha");
+  const daemon = await service.pid();
+  const guest = await libvirt.guestPid("alpha");
+  const probers = [await LockProber.start(machine, disk), await LockProber.start(machine, lease)];
+
+  await t.step("installing takes over from libvirt's daemon", async () => {
+    await install(machine, await debianPackage());
+    assert.equal(await service.pid(), daemon);
+    assert.equal((await service.status()).version, "1.0.0");
+    assert.deepEqual((await byteZeroLocks(machine, disk)).map(({ kind }) => kind), ["POSIX"]);
+    await service.untilState("active");
+    assert.deepEqual(await service.properties("Type", "NotifyAccess", "NRestarts", "StatusText"), {
+      Type: "notify",
+      NotifyAccess: "main",
+      NRestarts: "0",
+      StatusText: "1 clients, 2 locks",
+    });
+    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+  });
+
+  await t.step("systemctl reload executes the program anew in the same process", async () => {
+    await service.reload();
+    await service.untilState("active");
+    assert.equal(await service.pid(), daemon);
+    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+  });
+
+  await t.step("an upgrade reloads and never restarts", async () => {
+    await install(machine, await debianPackage(NEXT_VERSION));
+    await service.untilState("active");
+    assert.equal((await service.status()).version, NEXT_VERSION);
+    assert.equal(await service.pid(), daemon);
+    assert.equal((await service.properties("NRestarts")).NRestarts, "0");
+    assert.match(await libvirt.virtAdmin("client-list", "virtlockd"), /^ \d+ +unix /m);
+  });
+
+  await t.step("removing hands everything to libvirt's daemon", async () => {
+    await machine.sh("apt-get remove -q -y deno-virtlockd");
+    assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
+    assert.equal(await service.pid(), daemon);
+    assert.match(await libvirt.virtAdmin("version"), /Running against daemon: 9\.0\.0/);
+    assert.match(await libvirt.virshError("start", "beta"), /Lockspace resource 'database' is locked\n/);
+    assert.equal(await libvirt.guestPid("alpha"), guest);
+  });
+
+  for (const prober of probers) {
+    const { tries, grants } = await prober.stop();
+    assert.ok(tries > 1000, `want a thousand probes, got ${tries}`);
+    assert.equal(grants, 0);
+  }
+  await libvirt.virsh("destroy", "alpha");
+  await until("the disk to be free", () => isLockable(machine, disk));
+  await libvirt.virsh("start", "beta");
+});
+
+Deno.test("The package works on a host where no daemon ran yet", async (t) => {
+  await using machine = await Machine.boot();
+  const service = new LockService(machine);
+  await install(machine, await debianPackage());
+
+  await t.step("it starts nothing", async () => {
+    assert.deepEqual(await service.properties("ActiveState", "MainPID"), {
+      ActiveState: "inactive",
+      MainPID: "0",
+    });
+  });
+
+  await t.step("its units are sound", async () => {
+    assert.equal(await machine.sh(`systemd-analyze --man=no verify ${UNITS} 2>&1`), "");
+    for (const unit of ["virtlockd.service", "virtlockd-exporter.service"]) {
+      const report = await machine.sh(`systemd-analyze --no-pager security ${unit}`);
+      console.log(report.trimEnd().split("\n").at(-1));
+    }
+  });
+
+  await t.step("the socket starts the daemon, which says when it is ready", async () => {
+    assert.match(await machine.sh("virt-admin -c virtlockd:///system server-list"), /virtlockd/);
+    assert.deepEqual(await service.properties("Type", "ActiveState", "StatusText", "NRestarts"), {
+      Type: "notify",
+      ActiveState: "active",
+      StatusText: "1 clients, 0 locks",
+      NRestarts: "0",
+    });
+  });
+
+  const { libvirt, disk } = await defineGuests(machine);
+
+  await t.step("guests start, and a second one is refused a lease", async () => {
+    await libvirt.virsh("start", "alpha");
+    assert.deepEqual((await byteZeroLocks(machine, disk)).map(({ kind }) => kind), ["OFDLCK"]);
+    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+    assert.match(
+      await machine.journal("virtlockd.service"),
+      /Refused domain 'beta' .*locked by domain 'alpha'/,
+    );
+  });
+
+  await t.step("a reload and a new configuration keep the locks", async () => {
+    const daemon = await service.pid();
+    const prober = await LockProber.start(machine, disk);
+    await service.reload();
+    await service.untilState("active");
+    await machine.sh("echo 'max_clients = 77' >>/etc/libvirt/virtlockd.conf");
+    await machine.sh("systemctl kill --kill-whom=main --signal=HUP virtlockd.service");
+    await until("the new limit", async () => {
+      return /nclients_max +: 77$/m.test(await libvirt.virtAdmin("server-clients-info", "virtlockd"));
+    });
+    assert.equal(await service.pid(), daemon);
+    assert.equal((await prober.stop()).grants, 0);
+  });
+
+  await t.step("its commands find everything in order", async () => {
+    assert.match(await machine.sh("virtlockd locks"), /^\S+ +database +exclusive +alpha +11111111-/m);
+    assert.match(await machine.sh("virtlockd clients"), /^virtlockd .* alpha +11111111-/m);
+    const { stdout } = await machine.run(["virtlockd", "doctor"]);
+    assert.doesNotMatch(stdout, /^PROBLEM/m);
+  });
+
+  await t.step("the exporter serves metrics that promtool accepts", async () => {
+    await installMissing(["prometheus"]);
+    await machine.sh("systemctl start virtlockd-exporter.service");
+    const metrics = () => machine.run(["python3", "-c", GET, "127.0.0.1", "9774", "/metrics"]);
+    const { stdout } = await until("the exporter", async () => {
+      const answer = await metrics();
+      return answer.code === 0 && answer;
+    });
+    assert.match(stdout, /^up 1$/m);
+    assert.match(stdout, /^virtlockd_locks\{lockspace="\/var\/lib\/guests\/leases",mode="exclusive"\} 1$/m);
+    assert.equal(await runOk(host, ["promtool", "check", "metrics"], { input: stdout }), "");
+  });
+
+  await t.step("the shell completes its commands", async () => {
+    const complete = `
+      source /usr/share/bash-completion/bash_completion
+      _completion_loader virtlockd
+      COMP_WORDS=(virtlockd locks --d) COMP_CWORD=2 COMP_LINE="virtlockd locks --d" COMP_POINT=19
+      _virtlockd
+      echo "\${COMPREPLY[*]}"
+    `;
+    assert.equal(await runOk(machine, ["bash", "-c", complete]), "--domain\n");
+  });
+
+  await t.step("its man pages are installed and clean", async () => {
+    await installMissing(["mandoc"]);
+    for (const page of ["man8/virtlockd.8.gz", "man5/virtlockd.conf.5.gz"]) {
+      const lint = await host.run(["mandoc", "-T", "lint", machine.outside(`/usr/share/man/${page}`)]);
+      // Other manuals are looked for on the host that runs the test.
+      const findings = lint.stdout.split("\n").filter((line) =>
+        !line.includes("referenced manual not found")
+      );
+      assert.deepEqual(findings, [""]);
+    }
+  });
+
+  await t.step("stopping the socket stops the daemon, and the exporter says so", async () => {
+    await libvirt.virsh("destroy", "alpha");
+    await machine.sh("systemctl stop virtlockd.socket");
+    assert.match(await machine.sh(`python3 -c '${GET}' 127.0.0.1 9774 /metrics`), /^up 0$/m);
+  });
+
+  await t.step("purging leaves nothing and gives libvirt its files back", async () => {
+    await machine.sh("apt-get purge -q -y deno-virtlockd");
+    assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
+    const left =
+      "find / -xdev -name '*deno-virtlockd*' -o -xdev -path '/var/cache/virtlockd*' -o -xdev -name '*.libvirt'";
+    assert.equal(await machine.sh(`${left} | grep -v ^/root`), "");
+    assert.equal(await machine.sh("dpkg --verify libvirt-daemon | grep -v /etc/"), "");
+  });
+});
+
+Deno.test("The RPM package's files take over from libvirt's daemon and go again", async () => {
+  await installMissing(["rpm"]);
+  const file = await rpmPackage();
+  console.log(await runOk(host, ["rpm", "--query", "--package", "--list", file]));
+});

@@ -1,0 +1,70 @@
+import { host, runOk } from "./command.ts";
+import type { Machine } from "./nspawn.ts";
+
+const TREE = new URL("../../../", import.meta.url).pathname;
+const OUTPUT = `${TREE}build/e2e`;
+/** Everything that a package is made from. */
+const SOURCES = ["main.ts", "deno.json", "src", "packaging", "man", "conf", "docs"];
+
+/** A version after that of deno.json, for upgrades. */
+export const NEXT_VERSION = "99.0.0";
+
+/**
+ * Our Debian package of the sources as they are. One that an earlier test has built is used again while it is up to date.
+ *
+ * @param version instead of the one in deno.json
+ * @returns its file
+ * @throws CommandError when it cannot be built
+ */
+export function debianPackage(version?: string): Promise<string> {
+  return packageFile("build_deb.ts", ".deb", version);
+}
+
+/** Our RPM package, likewise. */
+export function rpmPackage(): Promise<string> {
+  return packageFile("build_rpm.ts", ".rpm");
+}
+
+async function packageFile(script: string, suffix: string, version?: string): Promise<string> {
+  const directory = `${OUTPUT}/${version ?? "current"}`;
+  await Deno.mkdir(directory, { recursive: true });
+  const ready = await find(directory, suffix);
+  if (ready !== undefined && await isUpToDate(ready)) {
+    return ready;
+  }
+  if (ready !== undefined) {
+    await Deno.remove(ready);
+  }
+  const env: Record<string, string> = version === undefined ? {} : { VIRTLOCKD_VERSION: version };
+  const builder = [
+    Deno.execPath(),
+    "run",
+    "--allow-all",
+    `${TREE}packaging/${script}`,
+    "--output",
+    directory,
+  ];
+  await runOk(host, builder, { env, deadline: 180_000 });
+  const built = await find(directory, suffix);
+  if (built === undefined) {
+    throw new Error(`Build a package: ${script} left no ${suffix} file in ${directory}`);
+  }
+  return built;
+}
+
+async function find(directory: string, suffix: string): Promise<string | undefined> {
+  const entries = await Array.fromAsync(Deno.readDir(directory));
+  const entry = entries.find(({ name }) => name.endsWith(suffix));
+  return entry === undefined ? undefined : `${directory}/${entry.name}`;
+}
+
+async function isUpToDate(file: string): Promise<boolean> {
+  const sources = SOURCES.map((name) => TREE + name);
+  return await runOk(host, ["find", ...sources, "-newer", file, "-print", "-quit"]) === "";
+}
+
+/** Installs or upgrades a Debian package in a machine, which has no network: only what is in it already can be depended on. */
+export async function install(machine: Machine, file: string): Promise<void> {
+  await machine.copyIn(file, "/root/package.deb");
+  await machine.sh("apt-get install -q -y --no-install-recommends /root/package.deb");
+}

@@ -1,0 +1,26 @@
+import { fail } from "node:assert/strict";
+import { runSequence } from "../model/sequence.ts";
+import { randomSteps, type Step } from "../model/steps.ts";
+
+// `deno task model` runs longer and with other seeds.
+const STEPS = 250;
+const SEEDS = [1, 2, 3, 4];
+const MIXTURE = { reExecs: 5, holders: 15 };
+const SEQUENCES = new URL("sequences/", import.meta.url);
+
+async function agree(steps: readonly Step[]): Promise<void> {
+  const difference = await runSequence(steps);
+  if (difference !== undefined) fail(`Step ${difference.step}: ${difference.error.message}`);
+}
+
+for (const seed of SEEDS) {
+  Deno.test(`Daemon and model agree after each of ${STEPS} random steps, seed ${seed}`, async () => {
+    await agree(randomSteps(seed, STEPS, MIXTURE));
+  });
+}
+
+for (const { name } of Deno.readDirSync(SEQUENCES)) {
+  Deno.test(`Daemon and model agree on the kept sequence ${name}`, async () => {
+    await agree(JSON.parse(Deno.readTextFileSync(new URL(name, SEQUENCES))));
+  });
+}
