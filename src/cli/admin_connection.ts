@@ -36,9 +36,11 @@ type ConnectionSys =
 export class ForeignDaemonError extends CommandError {}
 
 /**
- * A connection to the daemon's admin socket, for the status program. Every method waits, but never longer than its time limit.
+ * A connection to the daemon's admin socket, for the status program. Every method waits, but never longer
+ * than its time limit.
  *
- * All methods throw CommandError with the code "unreachable" when there is no daemon, no permission or no answer.
+ * All methods throw CommandError with the code "unreachable" when there is no daemon, no permission or no
+ * answer.
  */
 export class AdminConnection implements Disposable {
   readonly #sys: ConnectionSys;

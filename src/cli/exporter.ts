@@ -10,7 +10,10 @@ import { askMetrics, upText } from "./metrics.ts";
 
 /** How long the daemon may take, in ms; Prometheus itself gives up after 10 s. */
 const DAEMON_TIMEOUT = 3000;
-/** Who asks within so many ms after the daemon failed to answer is told the same: it is waited for once, not once for each. */
+/**
+ * Who asks within so many ms after the daemon failed to answer is told the same: it is waited for once, not
+ * once for each.
+ */
 const FAILURE_LIFE = 500;
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -46,7 +49,10 @@ export const exporterCommand: Command = {
   },
 };
 
-/** What `/metrics` answers. `up` is what monitoring looks for; `virtlockd_up` is there in the other ways of asking, too. */
+/**
+ * What `/metrics` answers. `up` is what monitoring looks for; `virtlockd_up` is there in the other ways of
+ * asking, too.
+ */
 export function exporterText(ask: () => string): string {
   let text: string | undefined;
   try {
@@ -114,7 +120,11 @@ async function serve(sys: Sys, server: Server, address: ListenAddress): Promise<
     : address;
 }
 
-/** Unlinks the socket of an exporter that is gone. @throws CommandError when somebody listens there, or it is no socket */
+/**
+ * Unlinks the socket of an exporter that is gone.
+ *
+ * @throws CommandError when somebody listens there, or it is no socket
+ */
 function removeStale(sys: Sys, path: string): void {
   const refuse = (why: string) => new CommandError(CommandExit.PROBLEM, `Listen at unix:${path}: ${why}`);
   const status = emptyStatus();

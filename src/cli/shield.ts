@@ -6,8 +6,9 @@ import { must } from "../os/system_error.ts";
 import { decodeText } from "../os/text.ts";
 
 /**
- * Makes sure that SIGUSR1 does not open the runtime's debugger port in this process, which may be root's: the signal is blocked
- * and the program started once more, so that every thread inherits that. Returns in the second image only.
+ * Makes sure that SIGUSR1 does not open the runtime's debugger port in this process, which may be root's: the
+ * signal is blocked and the program started once more, so that every thread inherits that. Returns in the
+ * second image only.
  *
  * @throws SystemError
  */

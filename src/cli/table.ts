@@ -1,8 +1,8 @@
 import { plainText } from "../log/plain_text.ts";
 
 /**
- * Rows under a header, in columns as wide as their widest cell. The last column is not padded. Cells are made fit for a
- * terminal.
+ * Rows under a header, in columns as wide as their widest cell. The last column is not padded. Cells are made
+ * fit for a terminal.
  */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows].map((row) => row.map(plainText));

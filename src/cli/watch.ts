@@ -10,8 +10,8 @@ const S_IFIFO = 0o010000;
 const CLEAR = "\x1b[H\x1b[2J";
 
 /**
- * Shows a text again whenever it has changed, until the process is ended or nobody reads any more: on a terminal in place, else
- * one after the other.
+ * Shows a text again whenever it has changed, until the process is ended or nobody reads any more: on a
+ * terminal in place, else one after the other.
  *
  * @param heading written before each text; its parameter is the time now, Unix milliseconds
  */

@@ -114,6 +114,7 @@ export class Daemon {
       inherited: parts.storageStarter,
     });
     this.storageTimeout = settings.storageTimeout;
+    this.sections.set("storage", () => storageSection(this.storage));
     this.table = new LockTable({
       files: this.storage.files,
       ledger,
@@ -250,4 +251,11 @@ function privateExchange(sys: Sys): Exchange {
     throw new StartError(ExitCode.INITIALISATION, "Map memory for messages: out of memory");
   }
   return new Exchange(sys, memory, 0);
+}
+
+/** Mounts that have, or had, a helper process, with how they answer. */
+function storageSection(storage: Storage): Section {
+  return Object.fromEntries(
+    storage.status.flatMap(({ mount, state }) => mount === undefined ? [] : [[mount.point, state]]),
+  );
 }

@@ -76,7 +76,10 @@ export class Introspection {
     };
   }
 
-  /** Since Linux 6.2 the size of /proc/self/fd is the number of open descriptors; before, those of the ledger are counted. */
+  /**
+   * Since Linux 6.2 the size of /proc/self/fd is the number of open descriptors; before, those of the ledger
+   * are counted.
+   */
   #openDescriptors(): number {
     const status = emptyStatus();
     const { sys, ledger } = this.#parts;

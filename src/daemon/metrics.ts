@@ -2,7 +2,10 @@ import type { DaemonObserver } from "./observers.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import { type MetricsSnapshot, readSnapshot } from "./metrics_snapshot.ts";
 
-/** Upper bounds of the request-time histogram's buckets, in milliseconds; one more bucket is for what takes longer. */
+/**
+ * Upper bounds of the request-time histogram's buckets, in milliseconds; one more bucket is for what takes
+ * longer.
+ */
 export const BUCKET_BOUNDS: readonly number[] = [
   0.01,
   0.025,
@@ -155,7 +158,8 @@ export class Metrics implements Partial<DaemonObserver> {
   /**
    * Goes on counting from a snapshot. Before anything is counted.
    *
-   * @param snapshot what {@link snapshot} of an earlier image gave; whatever is not as expected starts from zero
+   * @param snapshot what {@link snapshot} of an earlier image gave; whatever is not as expected starts from
+   * zero
    */
   restore(snapshot: unknown): void {
     const read = readSnapshot(snapshot, BUCKET_BOUNDS);

@@ -23,8 +23,8 @@ export interface ReadSnapshot {
 }
 
 /**
- * Reads a snapshot that another version of the program may have written. No counter is worth a failed restart: what cannot be
- * read is left out.
+ * Reads a snapshot that another version of the program may have written. No counter is worth a failed
+ * restart: what cannot be read is left out.
  *
  * @param bounds those of this version; times measured in other buckets are left out
  */

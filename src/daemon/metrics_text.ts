@@ -4,7 +4,10 @@ import type { LockTally } from "./lock_tally.ts";
 import { BUCKET_BOUNDS, type Calls, type Metrics } from "./metrics.ts";
 import { PrometheusText } from "./prometheus_text.ts";
 
-/** Lockspaces that have samples of their own; the others are counted together as `*`, so that the text stays small. */
+/**
+ * Lockspaces that have samples of their own; the others are counted together as `*`, so that the text stays
+ * small.
+ */
 const NAMED_LOCKSPACES = 100;
 const LONGEST_NAME = 1024;
 const OTHERS = "*";

@@ -67,13 +67,13 @@ export class ReExec {
 
   #probe(args: readonly string[], done: (result: ProbeResult) => void): void {
     const { daemon, self } = this.#parts;
-    const { sys, loop, ledger } = daemon;
-    probe(
-      { sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS },
-      self.path,
-      [...self.base.slice(1), ...args],
-      done,
-    );
+    const { sys, loop, ledger, storage } = daemon;
+    const all = [...self.base.slice(1), ...args];
+    // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon would wait for it.
+    if (storage.handover !== undefined) {
+      return storage.run(self.path, [self.path, ...all], PROBE_LIMIT_MS, done);
+    }
+    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, self.path, all, done);
   }
 
   #identified(result: ProbeResult): void {

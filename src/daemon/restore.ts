@@ -1,4 +1,13 @@
-import { F_RDLCK, F_SETFD, F_WRLCK, FD_CLOEXEC } from "../os/constants.ts";
+import {
+  F_RDLCK,
+  F_SETFD,
+  F_SETFL,
+  F_UNLCK,
+  F_WRLCK,
+  FD_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+} from "../os/constants.ts";
 import { emptyStatus, type Sys } from "../os/sys.ts";
 import { strerror } from "../os/errno.ts";
 import { identityOf } from "../lockspace/file_identity.ts";
@@ -73,6 +82,10 @@ function kernelLock(sys: Sys, resource: LockedResource): { lock: LockKind; troub
   const info = readSmallFile(sys, `/proc/self/fdinfo/${resource.fd}`) ?? "";
   if (/^lock:.*\bOFDLCK\b/m.test(info)) return { lock: "ofd" };
   if (/^lock:.*\bPOSIX\b/m.test(info)) return { lock: "posix" };
+  // One POSIX lock for two descriptors of a file is shown with one of them only.
+  const found = { type: F_UNLCK, pid: 0 };
+  const probed = sys.ofdProbe(resource.fd, F_WRLCK, LOCK_START, LOCK_LENGTH, found);
+  if (probed === 0 && found.type !== F_UNLCK && found.pid === sys.pid()) return { lock: "posix" };
   const type = resource.shared ? F_RDLCK : F_WRLCK;
   const locked = sys.ofdLock(resource.fd, type, LOCK_START, LOCK_LENGTH);
   if (locked === 0) return { lock: "ofd" };
@@ -83,6 +96,8 @@ function restoreServer(daemon: Daemon, server: RpcServer, state: ServerState): v
   server.setLimits({ maxClients: state.maxClients, maxAnonymousClients: state.maxAnonymousClients });
   for (const { fd, unlinkPath } of state.listeners) {
     const path = daemon.sys.socketPath(fd);
+    // An accept that waits would stop the daemon.
+    daemon.sys.fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR);
     server.listen({ fd, path: typeof path === "string" ? path : "", unlink: unlinkPath });
   }
   for (const client of state.clients) {

@@ -4,6 +4,7 @@ import { DEFAULT_SETTINGS, type LoadedSettings } from "../config/settings.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import { getLog } from "../log/log.ts";
+import type { LoggingSettings } from "../log/log_settings.ts";
 import type { LogSystem } from "../log/log_system.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
 import { dropPermissions } from "../os/runtime.ts";
@@ -23,7 +24,14 @@ import { reload } from "./reload.ts";
 import { restore } from "./restore.ts";
 import type { SelfImage } from "./self.ts";
 import { watchSignals } from "./signals.ts";
-import { adoptListener, listenOn, makeRunDirectory, refuseServed, socketRole } from "./sockets.ts";
+import {
+  adoptListener,
+  listenOn,
+  makeDirectories,
+  makeRunDirectory,
+  refuseServed,
+  socketRole,
+} from "./sockets.ts";
 import {
   type Environment,
   loggingFor,
@@ -100,7 +108,7 @@ function live(
   const logging = () => loggingFor(context, readSettings(context), isatty(0));
   attempt(forgive, complaints, () => {
     makeLogDirectory(context);
-    logs.configure(loggingFor(context, loaded, isatty(0)));
+    configureLogging(logs, loggingFor(context, loaded, isatty(0)));
   });
   raiseFileLimit(sys);
   const log = getLog("locking.lock_daemon", "src/daemon/serve.ts");
@@ -154,8 +162,8 @@ function live(
     attempt(true, complaints, () => restoreLogging(logs, state));
     daemon.log.info(`Took over ${daemon.clientCount} clients and ${daemon.table.resourceCount} locks`);
   }
+  openSockets(context, daemon, returned, (open) => attempt(forgive, complaints, open));
   for (const complaint of complaints) daemon.log.error(complaint);
-  openSockets(context, daemon, returned);
   dropPermissions();
   const runtimeSettings = () => ({
     ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
@@ -208,7 +216,7 @@ function live(
   status.ready(pid);
   report.ready();
   daemon.run();
-  if (!safety.outlives) warnOfLocks(daemon);
+  warnOfLocks(daemon, safety.outlives);
   safety.finish(daemon);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
@@ -291,25 +299,44 @@ function restoreLogging(logs: LogSystem, state: RestartState): void {
   if (logFilters !== undefined) logs.setFilters(logFilters);
 }
 
-/** Listens where no earlier image and no service manager has left a socket. */
+/**
+ * Listens where no earlier image and no service manager has left a socket.
+ *
+ * @param tried makes one of the sockets; decides whether its failure matters
+ */
 function openSockets(
   { sys, paths }: StartContext,
   daemon: Daemon,
   descriptors: readonly { fd: number; name: string }[],
+  tried: (open: () => void) => void,
 ): void {
   for (const { fd, name } of descriptors) {
     const role = socketRole(sys, fd, name, paths.adminSocket);
     if (role === undefined) continue;
     (role === "admin" ? daemon.adminServer : daemon.lockServer).listen(adoptListener(sys, fd));
   }
-  if (daemon.lockServer.listeners.length === 0) daemon.lockServer.listen(listenOn(sys, paths.socket));
-  if (daemon.adminServer.listeners.length === 0) daemon.adminServer.listen(listenOn(sys, paths.adminSocket));
+  const { lockServer, adminServer } = daemon;
+  if (lockServer.listeners.length === 0) tried(() => lockServer.listen(listenOn(sys, paths.socket)));
+  if (adminServer.listeners.length === 0) tried(() => adminServer.listen(listenOn(sys, paths.adminSocket)));
 }
 
-/** The default log file's directory is ours to make; that of one that an administrator named is not. */
+/**
+ * The default log file's directory is ours to make; that of one that an administrator named is not. Without it the daemon may log
+ * elsewhere, and if not, opening the file tells what is wrong.
+ */
 function makeLogDirectory({ sys, paths, uid }: StartContext): void {
   const directory = paths.logFile.slice(0, paths.logFile.lastIndexOf("/"));
-  makeRunDirectory(sys, directory, uid === 0 ? 0o700 : 0o755);
+  makeDirectories(sys, directory, uid === 0 ? 0o700 : 0o755);
+}
+
+/** @throws StartError when a log output cannot be opened */
+function configureLogging(logs: LogSystem, settings: LoggingSettings): void {
+  try {
+    logs.configure(settings);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new StartError(ExitCode.USAGE, `Open log output: ${error.message}`, { cause: error });
+  }
 }
 
 /** One descriptor per lock, one or two per client: as many as the administrator allows. */
@@ -320,12 +347,19 @@ function raiseFileLimit(sys: Sys): void {
   if (soft < hard) sys.setFileLimit(hard, hard);
 }
 
-/** Whoever stops a lock daemon should know which guests run on without protection. */
-function warnOfLocks({ table, log }: Daemon): void {
+/**
+ * Whoever stops a lock daemon should know which guests run on without protection.
+ *
+ * @param kept whether the service manager has copies: it has not said whether it is about to start the daemon again
+ */
+function warnOfLocks({ table, log }: Daemon, kept: boolean): void {
   if (table.resourceCount === 0) return;
   const domains = new Set<string>();
   for (const resource of table.resources()) {
     for (const { owner } of resource.holdings) domains.add(owner.name);
   }
-  log.warn(`Stopping with ${table.resourceCount} locks held, for the domains ${[...domains].join(", ")}`);
+  const fate = kept ? "; a restart of the service keeps them, a stop gives them up" : "";
+  log.warn(
+    `Stopping with ${table.resourceCount} locks held, for the domains ${[...domains].join(", ")}${fate}`,
+  );
 }

@@ -20,17 +20,21 @@ export type SocketRole = "lock" | "admin";
 
 /** Makes a directory with its parents. @throws StartError with the run-directory code */
 export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
-  for (let end = path.indexOf("/", 1); end >= 0; end = path.indexOf("/", end + 1)) {
-    // Only the last one's failure matters: a parent may exist without being writable.
-    sys.mkdir(path.slice(0, end), mode);
-  }
-  const made = sys.mkdir(path, mode);
+  const made = makeDirectories(sys, path, mode);
   if (made < 0 && sys.access(path, 0) < 0) {
     throw new StartError(
       ExitCode.RUN_DIRECTORY,
       new SystemError("Create run directory", path, made).message,
     );
   }
+}
+
+/** Makes a directory with its parents. @returns what mkdir(2) gave for the last one: a parent may exist without being writable */
+export function makeDirectories(sys: Sys, path: string, mode: number): number {
+  for (let end = path.indexOf("/", 1); end >= 0; end = path.indexOf("/", end + 1)) {
+    sys.mkdir(path.slice(0, end), mode);
+  }
+  return sys.mkdir(path, mode);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { ErrorDomain, noClient, noServer } from "../wire/rpc_error.ts";
 import type { Administered, AdministeredClient, AdministeredServer } from "./administered.ts";
 
-// libvirt's daemon looks a server or client up in one of two places, which word and number its absence differently. Clients
-// show the text, so each procedure keeps its own.
+// libvirt's daemon looks a server or client up in one of two places, which word and number its absence
+// differently. Clients show the text, so each procedure keeps its own.
 
 /** The server of that name. @throws RpcFailure (95, RPC) as most procedures give it */
 export function serverNamed(administered: Administered, name: string): AdministeredServer {

@@ -11,8 +11,8 @@ export function uint(field: string, value: number): TypedParam {
  *
  * @param fields the names that can be set
  * @returns values by name; a name that was not given is missing
- * @throws RpcFailure for a name that cannot be set (74), one given twice or a wrong type (8). Of several mistakes the first by
- * name is told, as libvirt does
+ * @throws RpcFailure for a name that cannot be set (74), one given twice or a wrong type (8). Of several
+ * mistakes the first by name is told, as libvirt does
  */
 export function readUints<F extends string>(
   params: readonly TypedParam[],

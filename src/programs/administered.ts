@@ -17,7 +17,10 @@ export interface AdministeredServer {
   setLimits(limits: Partial<ClientLimits>): void;
 }
 
-/** Log settings that can be changed while the daemon runs. Setting throws LogConfigError or SystemError and changes nothing then. */
+/**
+ * Log settings that can be changed while the daemon runs. Setting throws LogConfigError or SystemError and
+ * changes nothing then.
+ */
 export interface AdministeredLogs {
   readonly outputsCount: number;
   readonly filtersCount: number;

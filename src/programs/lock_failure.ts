@@ -84,7 +84,7 @@ function foreignText(holder: ForeignHolder): string {
         holder.command === "" ? "" : ` (${holder.command})`
       }, which is not known here`;
     case "record":
-      return `another host: ${holder.text}`;
+      return `its recorded holder: ${holder.text}`;
     case "other-host":
       return "another host";
     case "unknown":

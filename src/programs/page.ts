@@ -1,6 +1,9 @@
 import type { Page } from "../wire/status_protocol.ts";
 
-/** Most entries on a page: making one takes the daemon a millisecond or two, and nobody else is served meanwhile. */
+/**
+ * Most entries on a page: making one takes the daemon a millisecond or two, and nobody else is served
+ * meanwhile.
+ */
 export const PAGE_ENTRIES = 500;
 /** A page ends after the entry that brings it over so many characters. */
 const PAGE_CHARACTERS = 256 * 1024;
@@ -11,8 +14,8 @@ export function pageLimit(limit: number): number {
 }
 
 /**
- * The things with the lowest ids above a given one, in their order. Whatever comes and goes between two pages, what stays is
- * listed exactly once.
+ * The things with the lowest ids above a given one, in their order. Whatever comes and goes between two
+ * pages, what stays is listed exactly once.
  *
  * @param things in any order
  * @param after 0 for the first page

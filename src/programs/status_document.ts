@@ -1,7 +1,7 @@
 import type { LockKind } from "../lockspace/lock_file.ts";
 
-// The JSON of the status program: what `virtlockd locks --json` and its sisters print. Times are Unix milliseconds. Fields
-// may be added; what is here keeps its name and meaning.
+// The JSON of the status program: what `virtlockd locks --json` and its sisters print. Times are Unix
+// milliseconds. Fields may be added; what is here keeps its name and meaning.
 
 /** A value of a section. */
 export type SectionValue = string | number | boolean | null;

@@ -37,37 +37,49 @@ export class HelperLink {
   #open = true;
   #reason = "its helper process has ended";
 
-  /** @param fd one end of a pair, owned from now on */
+  /**
+   * @param fd one end of a pair, owned from now on
+   * @throws SystemError when it cannot be watched; it stays the caller's then
+   */
   constructor(parts: LinkParts, fd: number, user: LinkUser) {
     this.#parts = parts;
     this.#user = user;
-    this.fd = parts.ledger.own(fd, "storage");
     parts.loop.add(fd, EPOLLIN, () => this.#readable());
+    this.fd = parts.ledger.own(fd, "storage");
   }
 
   /**
    * Makes a link and the other end for a helper.
    *
    * @returns the link and the helper's descriptor, which the caller owns
-   * @throws SystemError when there are no descriptors
+   * @throws SystemError when there are no descriptors, or no memory to watch them
    */
   static pair(parts: LinkParts, user: LinkUser): { link: HelperLink; far: number } {
     const pair = parts.sys.socketPair(SOCK_SEQPACKET);
     if (typeof pair === "number") throw new SystemError("socketpair", "storage helper", pair);
     const [near, far] = pair;
-    return { link: new HelperLink(parts, near, user), far };
+    try {
+      return { link: new HelperLink(parts, near, user), far };
+    } catch (error) {
+      parts.sys.close(near);
+      parts.sys.close(far);
+      throw error;
+    }
   }
 
   /**
    * Sends a message; copies of the descriptors go along. A helper that cannot be reached has ended: its user learns that from the
    * event loop.
+   *
+   * @returns whether the message will reach the helper if that goes on
    */
-  send(message: ToHelper, descriptors: readonly number[] = []): void {
-    if (!this.#open) return;
+  send(message: ToHelper, descriptors: readonly number[] = []): boolean {
+    if (!this.#open) return false;
     const result = this.#parts.sys.sendMessage(this.fd, encodeMessage(message), descriptors);
-    if (result >= 0) return;
+    if (result >= 0) return true;
     const error = new SystemError("Send to", "storage helper", result);
     this.#parts.loop.defer(() => this.#end(error.message));
+    return false;
   }
 
   /** Closes the daemon's end: the helper ends when it sees that. */

@@ -1,5 +1,5 @@
 import { F_DUPFD_CLOEXEC, SIGCHLD } from "../os/constants.ts";
-import { ECONNRESET, EMFILE, ENOENT } from "../os/errno.ts";
+import { EAGAIN, ECONNRESET, EMFILE, ENOENT } from "../os/errno.ts";
 import { emptyStatus, type Sys } from "../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
 import { lockFile, type UnlockFailure, unlockFile, type UnlockRequest } from "../lockspace/lock_file.ts";
@@ -69,7 +69,7 @@ export class StorageHelper {
   readonly #buffer = new Uint8Array(MESSAGE_LIMIT);
   readonly #inbox: Received[] = [];
   readonly #kept = new Map<number, Kept>();
-  #ended = false;
+  #stream: "open" | "ended" | "broken" = "open";
 
   /** @param socket its end of the pair with the daemon */
   constructor(sys: Sys, socket: number) {
@@ -77,7 +77,7 @@ export class StorageHelper {
     this.#socket = socket;
   }
 
-  /** Serves until the daemon closes its end. */
+  /** Serves until the daemon closes its end, or nothing can be received from it any more. */
   run(): void {
     for (;;) {
       if (this.#inbox.length === 0) this.#receive(true);
@@ -85,7 +85,11 @@ export class StorageHelper {
       if (received === undefined) break;
       this.#handle(received);
     }
-    for (const kept of this.#kept.values()) this.#release(kept);
+    for (const kept of this.#kept.values()) {
+      if (this.#stream === "ended") this.#release(kept);
+      // Of what was not received, something may have settled it.
+      else this.#sys.close(kept.fd);
+    }
     this.#kept.clear();
   }
 
@@ -95,16 +99,17 @@ export class StorageHelper {
   }
 
   #receive(wait: boolean): void {
-    while (!this.#ended) {
+    while (this.#stream === "open") {
       const received = this.#sys.receiveMessage(this.#socket, this.#buffer, wait);
       // The daemon has gone with a message unread; what it sent before is still to come.
       if (received === -ECONNRESET) continue;
+      if (received === -EAGAIN) return;
       if (typeof received === "number") {
-        this.#ended = wait;
+        this.#stream = "broken";
         return;
       }
       if (received.length === 0) {
-        this.#ended = true;
+        this.#stream = "ended";
         return;
       }
       const message = decodeMessage<ToHelper>(this.#buffer.subarray(0, received.length));
@@ -177,7 +182,7 @@ export class StorageHelper {
     const recorded = autocreate && !followLinks ? settleRecord(this.#sys, fd, request.record) : 0;
     // While storage was slow the daemon may have given up, or ended: then the lock is not even handed out.
     this.#receive(false);
-    const unwanted = this.#ended ||
+    const unwanted = this.#stream !== "open" ||
       this.#inbox.some(({ message }) => message.kind === "undo" && message.id === id);
     if (unwanted) return;
     const result: StorageResult = recorded < 0

@@ -109,10 +109,16 @@ export class HelperStarter {
       return;
     }
     ledger.own(pidfd, "storage");
-    loop.add(pidfd, EPOLLIN, () => {
+    const ended = () => {
       loop.remove(pidfd);
       ledger.close(pidfd);
       sys.waitChild(pid, false, status);
-    });
+    };
+    try {
+      loop.add(pidfd, EPOLLIN, ended);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      loop.after(REAP_AGAIN_MS, ended);
+    }
   }
 }

@@ -284,14 +284,17 @@ export class StorageClient implements LockFiles {
   #answer(job: StorageJob, result: StorageResult, descriptors: readonly number[]): void {
     job.timer?.cancel();
     const [descriptor] = descriptors;
-    job.ask.answered(result, descriptor);
     if (result.kind === "granted") {
-      // Only now does the lock outlive its helper.
-      this.#link?.send({ kind: descriptor === undefined ? "undo" : "settled", id: job.id });
-    } else if (result.kind === "released") {
-      // The daemon's copy is closed: the last one, whose closing takes longer, is the helper's.
-      this.#link?.send({ kind: "settled", id: job.id });
+      // A helper that never learns of it would release, at its end, a lock that is in use.
+      const settled = this.#link?.send({ kind: descriptor === undefined ? "undo" : "settled", id: job.id });
+      if (settled !== true) {
+        this.#closeAll(descriptors, result.identity);
+        return job.ask.lost("its helper process cannot be reached");
+      }
     }
+    job.ask.answered(result, descriptor);
+    // The daemon's copy is closed by now: the last one, whose closing takes longer, is the helper's.
+    if (result.kind === "released") this.#link?.send({ kind: "settled", id: job.id });
   }
 
   #late(outcome: string | undefined): void {

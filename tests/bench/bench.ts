@@ -16,6 +16,7 @@ import type {
   Task,
 } from "./load/task.ts";
 import type { Place } from "./place.ts";
+import type { Placement } from "./placement.ts";
 
 const LOAD_PROGRAM = fileURLToPath(new URL("./load/main.ts", import.meta.url));
 const LOAD_ARGUMENTS = ["run", "-A", "--no-config", "--no-lock", LOAD_PROGRAM];
@@ -52,10 +53,12 @@ export class Bench {
   readonly effort: Effort;
   readonly #ours: Candidate;
   readonly #theirs: Candidate;
+  readonly #placement: Placement;
 
-  constructor(sys: Sys, effort: Effort, ours: Candidate, theirs: Candidate) {
+  constructor(sys: Sys, effort: Effort, placement: Placement, ours: Candidate, theirs: Candidate) {
     this.sys = sys;
     this.effort = effort;
+    this.#placement = placement;
     this.#ours = ours;
     this.#theirs = theirs;
   }
@@ -130,7 +133,8 @@ export class Bench {
       milliseconds: this.effort.sample,
       warmup: WARMUP,
     };
-    return runTask({ ...task, target });
+    this.#placement.placeDaemon(target.pid);
+    return runTask({ ...task, target }, this.#placement.prefix);
   }
 
   /** Restarts a daemon under clients. */
@@ -175,8 +179,9 @@ function taskArguments(task: Task): string[] {
 }
 
 /** Runs a load process to its end and reads its answer. The caller knows which result belongs to its task. */
-function runTask<T>(task: Task): T {
-  const { status, signal, stdout } = spawnSync(Deno.execPath(), taskArguments(task), {
+function runTask<T>(task: Task, prefix: readonly string[] = []): T {
+  const [command = "", ...args] = [...prefix, Deno.execPath(), ...taskArguments(task)];
+  const { status, signal, stdout } = spawnSync(command, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
     timeout: LOAD_LIMIT,

@@ -7,6 +7,7 @@ import { linuxSys } from "../../src/os/linux.ts";
 import { must } from "../../src/os/system_error.ts";
 import { Bench, type Effort } from "./bench.ts";
 import type { Line } from "./line.ts";
+import { allowedCpus, Placement } from "./placement.ts";
 import { rows } from "./rows.ts";
 import { formatTable } from "./table.ts";
 
@@ -20,6 +21,7 @@ Measures all rows, or those named.
   --quick          few and short samples, fewer clients: whether it works, not how fast
   --rounds N       samples of each daemon (default ${FULL.rounds})
   --json           the result as JSON instead of a table
+  --free           load and daemons on any CPU instead of different ones
   --ours PATH      our daemon (default ./virtlockd)
   --theirs PATH    the daemon beside it (default /usr/sbin/virtlockd)
   --list           what the rows measure`;
@@ -32,6 +34,7 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     ours: { type: "string", default: "virtlockd" },
     theirs: { type: "string", default: "/usr/sbin/virtlockd" },
+    free: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -60,23 +63,30 @@ async function main(): Promise<void> {
   const limit = sys.fileLimit();
   if (typeof limit === "number") return void must(limit, "getrlimit", "files");
   must(sys.setFileLimit(limit[1], limit[1]), "setrlimit", "files");
-  const bench = new Bench(sys, { ...effort, rounds }, { name: "ours", program: ours }, {
+  const placement = new Placement(values.free ? [] : allowedCpus());
+  const bench = new Bench(sys, { ...effort, rounds }, placement, { name: "ours", program: ours }, {
     name: "9.0.0",
     program: theirs,
   });
 
+  const setting = [
+    `${cpus().length} CPUs (${cpus()[0]?.model}), ${placement.text}, at most ${limit[1]} descriptors`,
+    `${rounds} samples of ${effort.sample} ms of each daemon in turn, medians; p50 and p99 in microseconds`,
+    "load CPU: share of the time in which the load process was on a CPU, with ours/with 9.0.0; below 100% it waited",
+  ];
   const lines: Line[] = [];
   for (const row of chosen) {
     console.error(`${row.name}: ${row.summary}`);
-    lines.push(...await row.run(bench));
+    try {
+      lines.push(...await row.run(bench));
+    } catch (error) {
+      // The other rows still tell something.
+      console.error(`bench: error: row ${row.name}: ${error instanceof Error ? error.message : error}`);
+      Deno.exitCode = 1;
+    }
   }
-  if (values.json) return console.log(JSON.stringify(lines, null, 2));
-  console.log(
-    `${cpus().length} CPUs, ${cpus()[0]?.model}; at most ${limit[1]} descriptors; ${rounds} samples of ` +
-      `${effort.sample} ms of each daemon in turn, medians; p50 and p99 in microseconds; load CPU: share of the time that ` +
-      `the load process was on a CPU, beside ours/9.0.0\n`,
-  );
-  console.log(formatTable(lines));
+  if (values.json) return console.log(JSON.stringify({ setting, lines }, null, 2));
+  console.log([...setting, "", formatTable(lines)].join("\n"));
 }
 
 await main();

@@ -9,7 +9,7 @@ import { outcome } from "../support/refusal.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
 
-// The whole daemon, on a real FUSE filesystem that hangs. Needs root, /dev/fuse, gcc, pkg-config and libfuse3-dev.
+// The whole daemon, on a real FUSE filesystem that hangs. Needs root and /dev/fuse.
 
 /** A daemon with a time limit of three seconds, and a lock directory on each of two filesystems that can hang. */
 class Host implements AsyncDisposable {

@@ -110,7 +110,7 @@ Deno.test("The package works on a host where no daemon ran yet", async (t) => {
     assert.deepEqual(await service.properties("Type", "ActiveState", "StatusText", "NRestarts"), {
       Type: "notify",
       ActiveState: "active",
-      StatusText: "1 clients, 0 locks",
+      StatusText: "0 clients, 0 locks",
       NRestarts: "0",
     });
   });
@@ -193,15 +193,43 @@ Deno.test("The package works on a host where no daemon ran yet", async (t) => {
   await t.step("purging leaves nothing and gives libvirt its files back", async () => {
     await machine.sh("apt-get purge -q -y deno-virtlockd");
     assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
-    const left =
-      "find / -xdev -name '*deno-virtlockd*' -o -xdev -path '/var/cache/virtlockd*' -o -xdev -name '*.libvirt'";
-    assert.equal(await machine.sh(`${left} | grep -v ^/root`), "");
-    assert.equal(await machine.sh("dpkg --verify libvirt-daemon | grep -v /etc/"), "");
+    const ours = "-name '*deno-virtlockd*' -o -name '*.libvirt' -o -path '/var/cache/virtlockd*'";
+    assert.equal(await machine.sh(`find / -xdev \\( ${ours} \\) -print`), "");
+    const changed =
+      (await machine.run(["dpkg", "--verify", "libvirt-daemon", "libvirt-daemon-system"])).stdout;
+    assert.doesNotMatch(changed, /virtlockd(?!\.conf)/);
   });
 });
 
-Deno.test("The RPM package's files take over from libvirt's daemon and go again", async () => {
+Deno.test("The RPM package's script moves a running host over and back", async () => {
   await installMissing(["rpm"]);
   const file = await rpmPackage();
-  console.log(await runOk(host, ["rpm", "--query", "--package", "--list", file]));
+  const query = ["rpm", "--query", "--package", "--list", file];
+  const files = (await runOk(host, query)).trimEnd().split("\n");
+  for (
+    const path of ["/usr/libexec/deno-virtlockd/virtlockd", "/usr/share/deno-virtlockd/virtlockd.service"]
+  ) {
+    assert.ok(files.includes(path), `want ${path} among\n${files.join("\n")}`);
+  }
+
+  await using machine = await Machine.boot();
+  const service = new LockService(machine);
+  const { libvirt, disk } = await defineGuests(machine);
+  await libvirt.virsh("start", "alpha");
+  const daemon = await service.pid();
+  const prober = await LockProber.start(machine, disk);
+  // Debian's rpm would not look for libvirt in dpkg's database, so the files come without it.
+  await runOk(host, ["sh", "-ec", 'rpm2archive - <"$1" | tar -xz -C "$2"', "sh", file, machine.outside("/")]);
+
+  await machine.sh("/usr/libexec/deno-virtlockd/divert apply");
+  await until("our daemon", async () => (await machine.run(["virtlockd", "status"])).code === 0);
+  assert.equal(await service.pid(), daemon);
+  assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+
+  await machine.sh("/usr/libexec/deno-virtlockd/divert restore");
+  await until("libvirt's daemon", async () => (await libvirt.virtAdmin("version")).includes("daemon: 9.0.0"));
+  assert.equal(await service.pid(), daemon);
+  assert.match(await libvirt.virshError("start", "beta"), /Lockspace resource 'database' is locked\n/);
+  assert.equal((await prober.stop()).grants, 0);
+  assert.equal(await machine.sh("dpkg --verify libvirt-daemon"), "");
 });

@@ -9,7 +9,7 @@ import { StorageHost } from "../support/storage_host.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
 
-// A real FUSE filesystem that hangs, and real helper processes. Needs root, /dev/fuse, gcc, pkg-config and libfuse3-dev.
+// A real FUSE filesystem that hangs, and real helper processes. Needs root and /dev/fuse.
 
 /** A time limit that a test waits for, in ms. */
 const SHORT = 50;

@@ -41,8 +41,14 @@ export class FakeProcesses {
   /** Lets every process that got a signal end now. @returns how many */
   reap(): number {
     const doomed = this.#signalled.splice(0);
-    doomed.forEach((pidfd) => this.#end(pidfd));
+    doomed.forEach((pidfd) => this.#endByPidfd(pidfd));
     return doomed.length;
+  }
+
+  /** Ends a process. */
+  end(pid: number): void {
+    this.#gone.add(pid);
+    for (const [fd, owner] of this.#pidfds) if (owner === pid) this.#sys.write(fd, GONE);
   }
 
   /** A pidfd was closed. */
@@ -68,15 +74,13 @@ export class FakeProcesses {
     const pid = this.#pidfds.get(pidfd);
     if (pid === undefined || this.#gone.has(pid)) return -ESRCH;
     // Some take their time to end.
-    if (signal === SIGKILL || this.#random.once(2)) this.#end(pidfd);
+    if (signal === SIGKILL || this.#random.once(2)) this.#endByPidfd(pidfd);
     else this.#signalled.push(pidfd);
     return 0;
   }
 
-  #end(pidfd: number): void {
+  #endByPidfd(pidfd: number): void {
     const pid = this.#pidfds.get(pidfd);
-    if (pid === undefined) return;
-    this.#gone.add(pid);
-    for (const [fd, owner] of this.#pidfds) if (owner === pid) this.#sys.write(fd, GONE);
+    if (pid !== undefined) this.end(pid);
   }
 }

@@ -40,13 +40,17 @@ Deno.test("a holder that outlives its connection is killed before its locks are 
   assert.ok(slowest < 500, `a request took ${slowest} ms`);
   await assertRefused(
     other.acquire("", disk),
-    new RegExp(`^87/51 .* is locked by domain 'guest-${holder.pid}' .*; the holder is being killed, try again`),
+    new RegExp(
+      `^87/51 .* is locked by domain 'guest-${holder.pid}' .*; the holder is being killed, try again`,
+    ),
   );
   assert.equal(await holder.endedBy(), "SIGKILL");
   const took = performance.now() - start;
   assert.ok(took >= 1590 && took < 5000, `it took ${took} ms`);
   await until("the lock to be freed", () => isFree(disk));
-  await daemon.log.match(new RegExp(`warning : .*Holder process ${holder.pid} is gone, ended by this daemon`));
+  await daemon.log.match(
+    new RegExp(`warning : .*Holder process ${holder.pid} is gone, ended by this daemon`),
+  );
   await other.acquire("", disk);
 });
 

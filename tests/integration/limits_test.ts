@@ -29,7 +29,9 @@ Deno.test("at max_clients new connections wait until a client leaves", async () 
   using second = RawClient.connect(daemon.socket);
   first.roundTrip();
   second.roundTrip();
-  await daemon.log.match(/warning : .*Server virtlockd has 2 clients, its limit: new ones wait until one leaves/);
+  await daemon.log.match(
+    /warning : .*Server virtlockd has 2 clients, its limit: new ones wait until one leaves/,
+  );
   using third = RawClient.connect(daemon.socket);
   using fourth = RawClient.connect(daemon.socket);
   third.send(CALL);
@@ -178,13 +180,16 @@ Deno.test({
   const { directory, env } = daemon.place;
   for (const path of [directory, `${directory}/run`, `${directory}/run/libvirt`]) Deno.chmodSync(path, 0o755);
   Deno.chmodSync(daemon.socket, 0o777);
-  const script = "my $s = IO::Socket::UNIX->new(Peer => shift) or die $!; print sysread($s, my $got, 1), qq(\\n)";
+  const script =
+    "my $s = IO::Socket::UNIX->new(Peer => shift) or die $!; print sysread($s, my $got, 1), qq(\\n)";
   const perl = ["perl", "-MIO::Socket::UNIX", "-e", script, daemon.socket];
   const command = ["setpriv", "--reuid=4711", "--clear-groups", ...perl];
   await using stranger = new TestProcess(command, env, "/");
   assert.equal((await stranger.wait()).code, 0, stranger.stderr.text);
   assert.equal(stranger.stdout.text, "0\n");
-  await daemon.log.match(/warning : .*Refused a connection to server virtlockd: process \d+ has uid \d+, wanted \d+/);
+  await daemon.log.match(
+    /warning : .*Refused a connection to server virtlockd: process \d+ has uid \d+, wanted \d+/,
+  );
   using own = RawClient.connect(daemon.socket);
   own.roundTrip();
 });

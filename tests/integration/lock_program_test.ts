@@ -80,9 +80,15 @@ Deno.test("REGISTER refuses domain id 0 and keeps the owner it had", async () =>
   const { alpha, disk } = host;
   await assertRefused(alpha.register({ ...BETA, id: 0 }), UNREGISTERED);
   await alpha.acquire("", disk);
-  await assertRefused(host.beta.release("", disk), "1/51 internal error: owner 5000002 does not hold the resource lock");
+  await assertRefused(
+    host.beta.release("", disk),
+    "1/51 internal error: owner 5000002 does not hold the resource lock",
+  );
   await alpha.register({ ...BETA, pid: 0, name: "", id: 0xffffffff });
-  await assertRefused(alpha.release("", disk), "1/51 internal error: owner 0 does not hold the resource lock");
+  await assertRefused(
+    alpha.release("", disk),
+    "1/51 internal error: owner 0 does not hold the resource lock",
+  );
   await alpha.register(ALPHA);
   await alpha.release("", disk);
 });
@@ -145,7 +151,10 @@ Deno.test("a lockspace that cannot be made is refused and does not exist then", 
   await using host = await Host.start();
   const { alpha, disk } = host;
   for (const make of [() => alpha.createLockspace(disk), () => alpha.newLockspace(disk)]) {
-    await assertRefused(make(), `1/51 internal error: Lockspace location ${disk} exists, but is not a directory`);
+    await assertRefused(
+      make(),
+      `1/51 internal error: Lockspace location ${disk} exists, but is not a directory`,
+    );
   }
   await assertRefused(
     alpha.createLockspace(`${disk}/under`),
@@ -156,7 +165,10 @@ Deno.test("a lockspace that cannot be made is refused and does not exist then", 
     "38/51 Unable to create lockspace /proc/nowhere: No such file or directory",
   );
   const long = `${host.directory}/${"x".repeat(300)}`;
-  await assertRefused(alpha.createLockspace(long), `38/51 Unable to create lockspace ${long}: File name too long`);
+  await assertRefused(
+    alpha.createLockspace(long),
+    `38/51 Unable to create lockspace ${long}: File name too long`,
+  );
   await assertRefused(
     alpha.acquire(disk, "x"),
     `1/7 internal error: Lockspace for path ${disk} does not exist`,
@@ -272,7 +284,9 @@ Deno.test("a refused ACQUIRE tells domain, uuid, pid and time of the holder", as
         `domain 'alpha' \\(uuid ${ALPHA.uuid}, pid 5000001\\) since \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$`,
     ),
   );
-  await host.daemon.log.match(/warning : .*Refused domain 'beta' \(uuid [-0-9a-f]+, pid 5000002\): .* locked by domain 'alpha'/);
+  await host.daemon.log.match(
+    /warning : .*Refused domain 'beta' \(uuid [-0-9a-f]+, pid 5000002\): .* locked by domain 'alpha'/,
+  );
 });
 
 Deno.test("a shared lock is held until its last owner has released it as often as taken", async () => {
@@ -416,7 +430,10 @@ Deno.test("a symbolic link in a lockspace directory is not followed", async () =
   await assertRefused(alpha.acquire(directory, "planted"), /^(38|87)\/51 /);
   assert.ok(isFree(disk));
   await alpha.acquire("", disk);
-  await assertRefused(beta.acquire(directory, "planted"), /^87\/51 .* is locked as '.*disk' by domain 'alpha'/);
+  await assertRefused(
+    beta.acquire(directory, "planted"),
+    /^87\/51 .* is locked as '.*disk' by domain 'alpha'/,
+  );
 });
 
 Deno.test("names that are not UTF-8 and names of the greatest length work", async () => {

@@ -118,8 +118,12 @@ Deno.test("a message that a re-exec cuts at any byte is completed after it", asy
   await using setup = await LockClient.connect(daemon.socket);
   await setup.createLockspace(leases);
   const message = (index: number) =>
-    lockCall(LockProcedure.ACQUIRE_RESOURCE, (writer) =>
-      encodeResource(writer, { path: leases, name: `r${index}`.padEnd(6), flags: ACQUIRE_AUTOCREATE }), index);
+    lockCall(
+      LockProcedure.ACQUIRE_RESOURCE,
+      (writer) =>
+        encodeResource(writer, { path: leases, name: `r${index}`.padEnd(6), flags: ACQUIRE_AUTOCREATE }),
+      index,
+    );
   const { length } = message(0);
   const clients: RawClient[] = [];
   try {
@@ -322,7 +326,11 @@ Deno.test("a re-exec keeps options, environment and the directory that relative 
   daemon.signal("SIGHUP");
   await daemon.log.match(/Configuration read again/);
   await using admin = await AdminClient.connect(daemon.adminSocket);
-  assert.deepEqual((await admin.clientLimits("virtlockd"))[0], { field: "nclients_max", type: ParamType.UINT, value: 6 });
+  assert.deepEqual((await admin.clientLimits("virtlockd"))[0], {
+    field: "nclients_max",
+    type: ParamType.UINT,
+    value: 6,
+  });
   assert.equal(await daemon.stop(), 0);
   assert.ok(!exists(`${place.directory}/own.pid`));
 });

@@ -100,7 +100,10 @@ Deno.test("a daemon that is stopped with locks warns how many and for whom", asy
     await client.acquire("", disk);
   }
   assert.equal(await daemon.stop(), 0);
-  assert.equal(daemon.log.text.match(/warning : .*Stopping with 2 locks held, for the domains alpha, beta\n/)?.length, 1);
+  assert.equal(
+    daemon.log.text.match(/warning : .*Stopping with 2 locks held, for the domains alpha, beta\n/)?.length,
+    1,
+  );
   assert.ok(isFree(`${daemon.place.directory}/alpha`));
 });
 
@@ -257,7 +260,10 @@ Deno.test("a socket path that is too long ends the start with code 6", async () 
 Deno.test("a session without any directory of its own is told which variables it lacks", async () => {
   const { code, stderr } = await Daemon.run({ env: { HOME: "", XDG_RUNTIME_DIR: "", XDG_CACHE_HOME: "" } });
   assert.equal(code, 1);
-  assert.equal(stderr, "virtlockd: error: HOME: expected an absolute path, or one in XDG_CACHE_HOME, got nothing\n");
+  assert.equal(
+    stderr,
+    "virtlockd: error: HOME: expected an absolute path, or one in XDG_CACHE_HOME, got nothing\n",
+  );
 });
 
 Deno.test("a session without XDG variables has its files below HOME", async () => {

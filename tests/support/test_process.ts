@@ -109,7 +109,12 @@ export class TestProcess implements AsyncDisposable {
 
   /** Sends a signal. Harmless when it has ended. */
   signal(signal: Deno.Signal): void {
-    if (this.#running) this.#child.kill(signal);
+    try {
+      if (this.#running) this.#child.kill(signal);
+    } catch (error) {
+      // It has ended, only nobody has been told yet.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** Writes to its standard input. @throws Error when that is not piped, or it has ended */

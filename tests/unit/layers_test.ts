@@ -12,10 +12,10 @@ const LAYERS = [
   "lockspace",
   "storage",
   "rpc",
-  "programs",
-  "restart",
   "systemd",
   "journal",
+  "programs",
+  "restart",
   "daemon",
   "cli",
 ];

@@ -41,7 +41,10 @@ function answer({ daemon, version, host }: Patient): Finding {
   }
 }
 
-/** Other processes that are a virtlockd of the same host: guests may ask them for locks that this one does not know of. */
+/**
+ * Other processes that are a virtlockd of the same host: guests may ask them for locks that this one does not
+ * know of.
+ */
 function otherDaemons({ daemon, host }: Patient): Finding[] {
   if (daemon.kind !== "answers") return [];
   const { pid } = daemon.status;

@@ -34,7 +34,7 @@ export const limits: Check = {
       findings.push(
         problem(
           `${guests.length} guests with ${locks} disks and leases need ${descriptors} file descriptors, the daemon may open ${status.descriptors.limit}`,
-          `Raise LimitNOFILE= of virtlockd.service to at least ${descriptors} and restart the daemon when no guest runs`,
+          `Raise LimitNOFILE= of virtlockd.service to at least ${descriptors}, and that of the running daemon: prlimit --pid ${status.pid} --nofile=${descriptors}`,
         ),
       );
     }

@@ -32,7 +32,10 @@ export function mountOf(mounts: readonly Mount[], path: string): Mount | undefin
   return found;
 }
 
-/** Whether locks on an NFS mount stay on this host, where no other host sees them (nfs(5): nolock, local_lock). */
+/**
+ * Whether locks on an NFS mount stay on this host, where no other host sees them (nfs(5): nolock,
+ * local_lock).
+ */
 export function locksStayLocal({ type, options }: Mount): boolean {
   return type.startsWith("nfs") &&
     ["nolock", "local_lock=all", "local_lock=posix"].some((option) => options.includes(option));

@@ -27,7 +27,10 @@ export function readRunningGuests(host: Host): RunningGuest[] {
     });
 }
 
-/** Pids in this libvirt's pid files: of a session's guests the host's daemon knows nothing. Undefined: it has none. */
+/**
+ * Pids in this libvirt's pid files: of a session's guests the host's daemon knows nothing. Undefined: it has
+ * none.
+ */
 function knownPids(host: Host): Set<number> | undefined {
   if (host.kind(host.places.guests) !== "directory") return undefined;
   const files = host.list(host.places.guests).filter((name) => name.endsWith(".pid"));

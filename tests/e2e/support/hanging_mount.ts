@@ -1,5 +1,6 @@
-import { TestProcess } from "../../support/test_process.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
+import { TestProcess } from "../../support/test_process.ts";
+import { installMissing } from "./debian_packages.ts";
 
 const SOURCE = new URL("../../support/hangfs.c", import.meta.url).pathname;
 
@@ -72,6 +73,7 @@ export class HangingMount implements AsyncDisposable {
 async function compile(directory: string): Promise<string> {
   const program = `${directory}/hangfs`;
   if (linuxSys().access(program, 1) === 0) return program;
+  await installMissing(["gcc", "libc6-dev", "pkg-config", "fuse3", "libfuse3-dev"]);
   const flags = (await output("pkg-config", "--cflags", "--libs", "fuse3")).trim().split(/\s+/);
   await output("gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, SOURCE, ...flags);
   return program;

@@ -6,7 +6,10 @@ import { context } from "./cli_fixture.ts";
 const PIPE = 0o010600;
 const TERMINAL = 0o020600;
 
-/** Watches these texts until the reader goes away after the last; what was polled for how long, and what was written. */
+/**
+ * Watches these texts until the reader goes away after the last; what was polled for how long, and what was
+ * written.
+ */
 function watched(
   texts: string[],
   terminal: boolean,

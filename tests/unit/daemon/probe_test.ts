@@ -24,7 +24,11 @@ function failing(name: keyof Sys, errno: number): Sys {
 }
 
 Deno.test("probe() collects output, errors and the exit code", () => {
-  assert.deepEqual(probeScript("echo out; echo err >&2; exit 5"), { kind: "ended", code: 5, output: "out\nerr\n" });
+  assert.deepEqual(probeScript("echo out; echo err >&2; exit 5"), {
+    kind: "ended",
+    code: 5,
+    output: "out\nerr\n",
+  });
   assert.deepEqual(probeScript("exit 0"), { kind: "ended", code: 0, output: "" });
 });
 

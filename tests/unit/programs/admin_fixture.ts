@@ -26,7 +26,10 @@ export class FakeServer implements AdministeredServer {
   }
 }
 
-/** A daemon that remembers what was asked of it. Its lock server has clients 1 and 3, its admin server client 9. */
+/**
+ * A daemon that remembers what was asked of it. Its lock server has clients 1 and 3, its admin server client
+ * 9.
+ */
 export class FakeDaemon {
   readonly lockServer = new FakeServer("virtlockd", [1, 3]);
   readonly adminServer = new FakeServer("admin", [9]);

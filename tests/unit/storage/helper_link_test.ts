@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EMFILE, ENOBUFS } from "../../../src/os/errno.ts";
+import { EMFILE, ENOBUFS, ENOMEM } from "../../../src/os/errno.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import type { Sys } from "../../../src/os/sys.ts";
 import { SystemError } from "../../../src/os/system_error.ts";
@@ -108,4 +108,17 @@ Deno.test("HelperLink.pair() throws when there are no descriptors", () => {
     () => HelperLink.pair(turning, { received: () => {}, ended: () => {} }),
     new SystemError("socketpair", "storage helper", EMFILE),
   );
+});
+
+Deno.test("HelperLink.pair() leaves nothing open when the pair cannot be watched", () => {
+  const real = linuxSys();
+  let failing = false;
+  using turning = new Turning(sysWith({
+    epollControl: (epoll, op, fd, events) => failing ? -ENOMEM : real.epollControl(epoll, op, fd, events),
+  }));
+  const before = openDescriptors();
+  failing = true;
+  assert.throws(() => HelperLink.pair(turning, { received: () => {}, ended: () => {} }), SystemError);
+  assert.equal(openDescriptors(), before);
+  assert.equal(turning.ledger.size, 0);
 });

@@ -7,7 +7,7 @@ import {
   O_RDWR,
   SOCK_SEQPACKET,
 } from "../../../src/os/constants.ts";
-import { EAGAIN, ECONNRESET, EIO, ENOENT, EPIPE } from "../../../src/os/errno.ts";
+import { EAGAIN, ECONNRESET, EIO, ENOENT, ENOMEM, EPIPE } from "../../../src/os/errno.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import type { ReceivedMessage, SpawnOptions, Sys } from "../../../src/os/sys.ts";
 import { must } from "../../../src/os/system_error.ts";
@@ -34,6 +34,8 @@ type Step =
   | "nothing"
   /** The daemon went with a message unread. */
   | "reset"
+  /** A message was lost. */
+  | "broken"
   /** Something the test does meanwhile. */
   | (() => void);
 
@@ -92,6 +94,7 @@ class Script {
       if (step === undefined) return { length: 0, descriptors: [] };
       this.#steps.shift();
       if (step === "reset") return -ECONNRESET;
+      if (step === "broken") return -ENOMEM;
       if (typeof step === "function") {
         step();
         continue;
@@ -260,6 +263,19 @@ Deno.test(
     new StorageHelper(script.sys, SOCKET).run();
     assert.equal(isLocked(path), true);
     linuxSys().close(script.granted[0] as number);
+  }),
+);
+
+Deno.test(
+  "a helper that may have lost a message releases nothing that the daemon may have taken",
+  inDirectory((directory) => {
+    const path = `${directory}/a`;
+    const script = new Script([lockTask(5, path), "nothing", "broken"]);
+    new StorageHelper(script.sys, SOCKET).run();
+    assert.equal(exists(path), true);
+    assert.equal(isLocked(path), true);
+    linuxSys().close(script.granted[0] as number);
+    assert.equal(isLocked(path), false);
   }),
 );
 

@@ -157,6 +157,23 @@ Deno.test("HelperStarter.start() throws when there are no descriptors", () => {
   }
 });
 
+Deno.test("HelperStarter waits for its first process after a second when it cannot watch it", async () => {
+  using stage = new Stage({ pidfdOpen: () => -EMFILE });
+  const timers: { milliseconds: number; task: () => void }[] = [];
+  const { loop } = stage.turning;
+  const after = loop.after.bind(loop);
+  loop.after = (milliseconds, task) => {
+    timers.push({ milliseconds, task });
+    return after(milliseconds, task);
+  };
+  linuxSys().close(stage.start().near);
+  stage.spawned[0]?.process.readShort();
+  assert.deepEqual(timers.map(({ milliseconds }) => milliseconds), [1000]);
+  timers[0]?.task();
+  assert.deepEqual(stage.reaped, [stage.spawned[0]?.child.pid]);
+  await stage.spawned[0]?.child.status;
+});
+
 Deno.test("HelperStarter.rest() lets the spawner end, but not a pinned one", async () => {
   using stage = new Stage();
   linuxSys().close(stage.start().near);

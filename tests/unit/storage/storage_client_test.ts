@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { O_RDWR } from "../../../src/os/constants.ts";
-import { EIO, EMFILE } from "../../../src/os/errno.ts";
+import { EIO, EMFILE, ENOBUFS } from "../../../src/os/errno.ts";
+import { linuxSys } from "../../../src/os/linux.ts";
 import { must, SystemError } from "../../../src/os/system_error.ts";
 import type { FileIdentity } from "../../../src/lockspace/file_identity.ts";
 import type { LockRequest, UnlockRequest } from "../../../src/lockspace/lock_file.ts";
@@ -22,8 +23,15 @@ function request(path: string, parts: Partial<LockRequest> = {}): LockRequest {
 /** A client whose helpers the test plays. Disposing of it checks that no descriptor is left. */
 class Stage implements Disposable {
   readonly #before = openDescriptors();
-  readonly turning = new Turning();
-  readonly helpers = new PlayedHelpers(this.turning.sys);
+  /** Whether the client cannot send any more. */
+  mute = false;
+  readonly #real = linuxSys();
+  readonly turning = new Turning({
+    ...this.#real,
+    sendMessage: (fd, bytes, descriptors) =>
+      this.mute ? -ENOBUFS : this.#real.sendMessage(fd, bytes, descriptors),
+  });
+  readonly helpers = new PlayedHelpers(this.#real);
   readonly observer = new RecordedStorage();
   readonly client: StorageClient;
   /** Descriptors that were closed as lock files. */
@@ -419,6 +427,22 @@ Deno.test("StorageClient gives up a lock whose descriptor could not be received"
     errno: EMFILE,
   });
   assert.deepEqual(stage.helper.readShort(), ["lock 1", "undo 1"]);
+});
+
+Deno.test("StorageClient takes no lock of which it cannot tell the helper that it is settled", () => {
+  using stage = new Stage();
+  const answer = stage.lock("/mnt/a");
+  stage.grant(1);
+  stage.mute = true;
+  assert.deepEqual(stage.until(answer), {
+    kind: "storage",
+    action: "Unable to acquire lock on resource /mnt/a",
+    reason: "its helper process cannot be reached",
+  });
+  assert.equal(stage.closed.length, 1);
+  stage.turning.until(() => stage.client.active ? undefined : true);
+  // The helper sees the end, and releases the lock.
+  assert.deepEqual(stage.helper.readShort(), ["lock 1", "end"]);
 });
 
 Deno.test("StorageClient.findHolder() answers what the helper found, and nothing when that took too long", () => {

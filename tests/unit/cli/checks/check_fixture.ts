@@ -4,7 +4,9 @@ import { linuxSys } from "../../../../src/os/linux.ts";
 import type { LockEntry, StatusDocument } from "../../../../src/programs/status_document.ts";
 import { STATUS } from "../cli_fixture.ts";
 
-/** Files of a host by path: their content, or `{ link }`, or `"directory"` for a path that ends in a slash. */
+/**
+ * Files of a host by path: their content, or `{ link }`, or `"directory"` for a path that ends in a slash.
+ */
 export type Tree = Readonly<Record<string, string | { link: string }>>;
 
 /** Unix milliseconds of every examination here. */

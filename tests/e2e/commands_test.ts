@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import type { LockEntry } from "../../src/programs/status_document.ts";
+import type { Guest } from "./support/guest.ts";
+import { isFile } from "./support/is_file.ts";
+import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
+import { runOk } from "./support/command.ts";
+
+// What the commands say of real guests.
+
+const ALPHA: Pick<Guest, "name" | "uuid"> = { name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
+
+/** A finding of `virtlockd doctor --json`. */
+interface Diagnosis {
+  check: string;
+  level: string;
+  found: string;
+}
+
+/** Whatever the exit code is: `virtlockd doctor` of a lab. */
+async function examine(lab: LibvirtLab): Promise<Diagnosis[]> {
+  const { stdout } = await lab.run([OUR_DAEMON, "doctor", "--json"]);
+  return JSON.parse(stdout);
+}
+
+/** What it says of one thing. */
+async function diagnosis(lab: LibvirtLab, check: string): Promise<string[]> {
+  return (await examine(lab)).filter((one) => one.check === check).map(({ level, found }) =>
+    `${level}: ${found}`
+  );
+}
+
+const ignore = !await isFile(OUR_DAEMON);
+
+for (const indirectDisks of [false, true]) {
+  const kind = indirectDisks ? "in a lock directory" : "by itself";
+  Deno.test({ name: `doctor and locks see a guest whose disk is locked ${kind}`, ignore }, async () => {
+    await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks });
+    const disk = await lab.createDisk("a.qcow2");
+    const base = await lab.createDisk("readonly.raw", "raw");
+    const disks = [
+      { path: disk, format: "qcow2" as const },
+      { path: base, format: "raw" as const, readonly: true },
+    ];
+    await lab.define({ ...ALPHA, disks });
+    await lab.virsh("start", "alpha");
+    const pid = await lab.guestPid("alpha");
+
+    const locks: LockEntry[] = JSON.parse(
+      await runOk(lab, [OUR_DAEMON, "locks", "--json", "--domain", "alpha"]),
+    );
+    assert.equal(locks.length, 1);
+    assert.deepEqual(locks[0]?.holders.map(({ domain, uuid, pid }) => [domain, uuid, pid]), [
+      ["alpha", ALPHA.uuid, pid],
+    ]);
+    const content = ["ok: All 1 guests that run have their disks locked"];
+    assert.deepEqual(await diagnosis(lab, "guests"), content);
+    assert.deepEqual(await diagnosis(lab, "lock manager"), [
+      'ok: /etc/libvirt/qemu.conf has lock_manager = "lockd"',
+    ]);
+    assert.equal((await examine(lab)).some(({ level }) => level === "problem"), false);
+
+    // Suspending gives the lock up, and that is right.
+    await lab.virsh("suspend", "alpha");
+    assert.equal(await runOk(lab, [OUR_DAEMON, "locks"]), "No locks.\n");
+    assert.deepEqual(await diagnosis(lab, "guests"), content);
+  });
+}
+
+Deno.test({ name: "doctor finds a guest that was started without the lock manager", ignore }, async () => {
+  await using lab = await LibvirtLab.create();
+  const conf = lab.outside("/etc/libvirt/qemu.conf");
+  const text = await Deno.readTextFile(conf);
+  await Deno.writeTextFile(conf, text.replace("lock_manager", "#lock_manager"));
+  await lab.startVirtlockd(OUR_DAEMON);
+  await lab.startLibvirtd();
+  await lab.define({ ...ALPHA, disks: [{ path: await lab.createDisk("a.qcow2"), format: "qcow2" }] });
+  await lab.virsh("start", "alpha");
+  assert.deepEqual(await diagnosis(lab, "guests"), [
+    `problem: Guest 'alpha' (process ${await lab.guestPid("alpha")}) runs without any lock`,
+  ]);
+  assert.deepEqual(await diagnosis(lab, "lock manager"), [
+    "problem: /etc/libvirt/qemu.conf sets no lock_manager: guests start without any lock",
+  ]);
+});
+
+Deno.test({ name: "the commands tell libvirt's own daemon from ours", ignore }, async () => {
+  await using lab = await LibvirtLab.create();
+  await lab.startVirtlockd(REFERENCE_DAEMON);
+  const { code, stderr } = await lab.run([OUR_DAEMON, "locks"]);
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /^virtlockd: error: What listens at .* it is libvirt's own virtlockd, or not an admin socket\n$/,
+  );
+  assert.match(
+    (await diagnosis(lab, "daemon")).join(),
+    /^warning: What listens at .* libvirt's own virtlockd/,
+  );
+});

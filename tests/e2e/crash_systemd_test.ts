@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { defineGuests, type Guests, REFUSED_BY_ALPHA } from "./support/guests.ts";
+import { isLockable } from "./support/kernel_locks.ts";
+import { LockProber } from "./support/lock_prober.ts";
+import { LockService } from "./support/lock_service.ts";
+import { Machine } from "./support/nspawn.ts";
+import { debianPackage, install, NEXT_VERSION } from "./support/packages.ts";
+import { until } from "./support/until.ts";
+
+// The daemon dies and comes back under a real systemd, which keeps copies of its descriptors meanwhile. What must not
+// happen is that anybody gets a lock of a running guest, or that the guest loses its connection and is killed for it.
+
+const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
+const RESTART = "systemctl restart virtlockd.service";
+
+Deno.test("The locks and clients of running guests outlive the daemon's process", async (t) => {
+  await using machine = await Machine.boot();
+  const service = new LockService(machine);
+  await install(machine, await debianPackage());
+  const guests = await defineGuests(machine);
+  const { libvirt, disk, lease } = guests;
+  await libvirt.virsh("start", "alpha");
+  const connection = await lockClients(guests);
+  const guest = await libvirt.guestPid("alpha");
+  const probers = [await LockProber.start(machine, disk), await LockProber.start(machine, lease)];
+
+  /** What has to hold after each blow. */
+  const unharmed = async () => {
+    assert.equal(await lockClients(guests), connection);
+    assert.equal(await libvirt.guestPid("alpha"), guest);
+    assert.equal((await libvirt.virsh("domstate", "alpha")).trim(), "running");
+    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+  };
+
+  await t.step("kill -9, five times", async () => {
+    for (let restarts = 1; restarts <= 5; restarts++) {
+      await replaced(machine, service, KILL);
+      assert.equal((await service.properties("NRestarts")).NRestarts, String(restarts));
+      await unharmed();
+    }
+  });
+
+  await t.step("systemctl restart", async () => {
+    await replaced(machine, service, RESTART);
+    await unharmed();
+  });
+
+  await t.step("kill -9 after a reload and a reload after kill -9", async () => {
+    await service.reload();
+    await replaced(machine, service, KILL);
+    await unharmed();
+    await service.reload();
+    await unharmed();
+  });
+
+  await t.step("an upgrade of the package, and kill -9 after it", async () => {
+    const daemon = await service.pid();
+    await install(machine, await debianPackage(NEXT_VERSION));
+    assert.equal((await service.status()).version, NEXT_VERSION);
+    assert.equal(await service.pid(), daemon);
+    await unharmed();
+    await replaced(machine, service, KILL);
+    await unharmed();
+  });
+
+  for (const prober of probers) {
+    const { tries, grants } = await prober.stop();
+    assert.ok(tries > 1000, `want a thousand probes, got ${tries}`);
+    assert.equal(grants, 0);
+  }
+
+  await t.step("the guest's end frees its locks, copies in systemd or not", async () => {
+    await libvirt.virsh("destroy", "alpha");
+    await until("the disk to be free", () => isLockable(machine, disk));
+    await libvirt.virsh("start", "beta");
+  });
+
+  await t.step("removing hands the locks to libvirt's daemon, and systemd keeps no copies", async () => {
+    await machine.sh("apt-get remove -q -y deno-virtlockd");
+    assert.match(await libvirt.virshError("start", "alpha"), /Lockspace resource 'database' is locked\n/);
+    await libvirt.virsh("destroy", "beta");
+    await until("the lease to be free", () => isLockable(machine, lease));
+  });
+});
+
+Deno.test("Locks of a guest that ended while no daemon ran are freed, those of others are not", async () => {
+  await using machine = await Machine.boot();
+  const service = new LockService(machine);
+  await install(machine, await debianPackage());
+  const { libvirt, disk } = await defineGuests(machine);
+  const other = await libvirt.createDisk("gamma.qcow2");
+  await libvirt.define({
+    name: "gamma",
+    uuid: "bbbbbbbb-cccc-dddd-eeee-ffffffffffff",
+    disks: [{ path: other, format: "qcow2" }],
+  });
+  await libvirt.virsh("start", "alpha");
+  await libvirt.virsh("start", "gamma");
+  const daemon = await service.pid();
+
+  await machine.sh(
+    `kill -STOP ${daemon}; kill -KILL ${await libvirt.guestPid("alpha")}; kill -KILL ${daemon}`,
+  );
+  await until("the disk to be free", () => isLockable(machine, disk));
+  assert.equal(await isLockable(machine, other), false);
+  await until(
+    "libvirtd to notice",
+    async () => (await libvirt.virsh("domstate", "alpha")).startsWith("shut off"),
+  );
+  await libvirt.virsh("start", "beta");
+});
+
+Deno.test("Stopping the service gives its locks up, and the log names whose they were", async () => {
+  await using machine = await Machine.boot();
+  const service = new LockService(machine);
+  await install(machine, await debianPackage());
+  const { libvirt, disk } = await defineGuests(machine);
+  await libvirt.virsh("start", "alpha");
+
+  await machine.sh("systemctl stop virtlockd.service");
+  await service.untilState("inactive");
+  assert.equal(await isLockable(machine, disk), true);
+  assert.match(
+    await machine.journal("virtlockd.service"),
+    /Stopping with 2 locks held, for the domains alpha/,
+  );
+});
+
+/** Does something after which another process is the daemon, and waits until that one serves. */
+async function replaced(machine: Machine, service: LockService, command: string): Promise<void> {
+  const before = await service.pid();
+  await machine.sh(command);
+  await until("a new process", async () => {
+    const pid = await service.pid();
+    return pid !== 0 && pid !== before;
+  });
+  await service.untilState("active");
+}
+
+/** The connected lock clients with the time at which each of them came, from the table that virt-admin prints. */
+async function lockClients({ libvirt }: Guests): Promise<string> {
+  return await libvirt.virtAdmin("client-list", "virtlockd");
+}

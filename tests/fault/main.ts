@@ -1,0 +1,208 @@
+// Runs the daemon in this process, in the current directory, and fails its calls one after the other. One line of JSON for each path.
+import { strerror } from "../../src/os/errno.ts";
+import type { Sys } from "../../src/os/sys.ts";
+import { encodeCreateLockspace, LockProcedure } from "../../src/wire/lock_protocol.ts";
+import { plausible } from "./errnos.ts";
+import type { Fault } from "./fault_sys.ts";
+import { paths } from "./paths.ts";
+import { type Path, Play } from "./play.ts";
+import { type End, type Script, Stage } from "./stage.ts";
+
+/** Of a call that a path makes over and over, the first so many are failed. */
+const MOST_OF_A_CALL = 10;
+
+/** What was found on one path. */
+interface PathResult {
+  readonly path: string;
+  /** Faults that came up. */
+  faults: number;
+  readonly problems: string[];
+}
+
+const stage = new Stage();
+const wanted = Deno.args;
+
+function every(counts: ReadonlyMap<keyof Sys, number>): Fault[] {
+  return [...counts].flatMap(([call, count]) =>
+    Array.from({ length: Math.min(count, MOST_OF_A_CALL) }, (_, index) => index + 1)
+      .flatMap((nth) => plausible(call).map((errno) => ({ call, nth, errno })))
+  );
+}
+
+function describe({ call, nth, errno }: Fault): string {
+  return `${call} #${nth} fails with '${strerror(errno)}'`;
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function* prepare(): Generator<number, void, void> {
+  const play = new Play(stage, undefined);
+  const client = yield* play.client();
+  const path = play.lockspace;
+  yield* play.must(
+    client.ask(LockProcedure.CREATE_LOCKSPACE, (writer) => encodeCreateLockspace(writer, { path })),
+    "CREATE_LOCKSPACE",
+  );
+  play.end();
+  yield 5;
+}
+
+/** A performance; afterwards nothing may be left over. */
+function* perform(path: Path, fault: Fault | undefined): Generator<number, Play, void> {
+  const before = stage.faults.open.size;
+  const play = new Play(stage, fault);
+  try {
+    yield* path.play(play);
+  } finally {
+    stage.faults.disarm();
+    play.end();
+  }
+  const reason = play.unexplained();
+  if (reason !== undefined) throw new Error(reason);
+  const left = () => [...stage.faults.open].slice(before).map(([fd, call]) => `${fd} of ${call}`);
+  for (let turn = 0; stage.faults.open.size > before; turn++) {
+    if (turn > 100) throw new Error(`Descriptors are left over: ${left().join(", ")}`);
+    yield 5;
+  }
+  return play;
+}
+
+/** All faults on one path, one after the other in one daemon, as long as it lives. */
+function runPath(path: Path): PathResult {
+  const result: PathResult = { path: path.name, faults: 0, problems: [] };
+  let queue: (Fault | undefined)[] = [undefined];
+  let current: Fault | undefined;
+  const problem = (what: string) =>
+    result.problems.push(`${current === undefined ? "Without a fault" : describe(current)}: ${what}`);
+  const script = function* (): Script {
+    yield* prepare();
+    while (queue.length > 0) {
+      current = queue.shift();
+      try {
+        const play = yield* perform(path, current);
+        if (current === undefined) queue = every(play.counts).flatMap((fault) => [fault]);
+        else if (play.fired) result.faults++;
+        // The next one works.
+        if (current !== undefined) yield* perform(path, undefined);
+      } catch (error) {
+        problem(reason(error));
+        // Nobody knows what state it is in.
+        return;
+      }
+    }
+  };
+  while (queue.length > 0) {
+    const end = stage.run(script());
+    if (end.kind !== "stopped") problem(ended(end));
+    stage.clear();
+  }
+  return result;
+}
+
+function ended(end: End): string {
+  switch (end.kind) {
+    case "stopped":
+      return `the daemon stopped with code ${end.code}`;
+    case "refused":
+      return `the daemon did not start: ${end.message}`;
+    case "died":
+      return `the daemon died: ${end.error instanceof Error ? end.error.stack : end.error}`;
+  }
+}
+
+/** Every call of a start fails once: the daemon starts all the same, or says why not, and starts the next time. */
+function runStart(): PathResult {
+  const result: PathResult = { path: "start", faults: 0, problems: [] };
+  let counts: ReadonlyMap<keyof Sys, number> = new Map();
+  let fired = false;
+  const script = function* (): Script {
+    ({ counts, fired } = stage.faults.disarm());
+    yield* prepare();
+  };
+  const start = (fault: Fault | undefined) => {
+    stage.faults.arm(fault);
+    const end = stage.run(script());
+    if (end.kind !== "stopped") ({ fired } = stage.faults.disarm());
+    stage.clear();
+    return end;
+  };
+  const first = start(undefined);
+  if (first.kind !== "stopped") result.problems.push(ended(first));
+  for (const fault of every(counts)) {
+    let end: End;
+    try {
+      end = start(fault);
+    } catch (error) {
+      result.problems.push(`${describe(fault)}: ${reason(error)}`);
+      stage.clear();
+      continue;
+    }
+    if (fired) result.faults++;
+    if (end.kind === "died") result.problems.push(`${describe(fault)}: ${ended(end)}`);
+    if (end.kind === "refused" && !end.message.includes(strerror(fault.errno))) {
+      result.problems.push(`${describe(fault)}: ${ended(end)}`);
+    }
+    const next = start(undefined);
+    if (next.kind !== "stopped") result.problems.push(`After ${describe(fault)}: ${ended(next)}`);
+  }
+  return result;
+}
+
+/** Every call fails once with which a new image takes over from the one before: it has all locks, or says why not. */
+function runTakeOver(): PathResult {
+  const result: PathResult = { path: "take over", faults: 0, problems: [] };
+  let counts: ReadonlyMap<keyof Sys, number> = new Map();
+  let fired = false;
+  const script = function* (fault: Fault): Script {
+    yield* prepare();
+    const play = new Play(stage, undefined);
+    const client = yield* play.client();
+    yield* play.must(client.resource(LockProcedure.ACQUIRE_RESOURCE, play.lockspace, "kept", 2), "ACQUIRE");
+    stage.faultOfNextImage = fault;
+    const before = stage.executions;
+    stage.signal(10);
+    while (stage.executions === before) yield 5;
+    ({ counts, fired } = stage.faults.disarm());
+    play.expect("kept", "exclusive", "After the exec");
+    yield* play.must(client.resource(LockProcedure.RELEASE_RESOURCE, play.lockspace, "kept"), "RELEASE");
+    play.expect("kept", "absent", "After RELEASE");
+    play.end();
+    yield 5;
+  };
+  const run = (fault: Fault): End => {
+    try {
+      return stage.run(script(fault));
+    } finally {
+      if (!fired) ({ fired } = stage.faults.disarm());
+      stage.clear();
+    }
+  };
+  run({ call: "pid", nth: 1_000_000, errno: 1 });
+  for (const fault of every(counts)) {
+    fired = false;
+    try {
+      const end = run(fault);
+      if (end.kind === "died") result.problems.push(`${describe(fault)}: ${ended(end)}`);
+      else if (end.kind === "refused" && !end.message.includes(strerror(fault.errno))) {
+        result.problems.push(`${describe(fault)}: ${ended(end)}`);
+      }
+    } catch (error) {
+      result.problems.push(`${describe(fault)}: ${reason(error)}`);
+    }
+    if (fired) result.faults++;
+  }
+  return result;
+}
+
+const runs: [string, () => PathResult][] = [
+  ...paths.map((path): [string, () => PathResult] => [path.name, () => runPath(path)]),
+  ["start", runStart],
+  ["take over", runTakeOver],
+];
+for (const [name, run] of runs) {
+  if (wanted.length === 0 || wanted.includes(name)) console.log(JSON.stringify(run()));
+}
+// Whatever is still open in the runtime does not matter.
+Deno.exit(0);

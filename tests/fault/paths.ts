@@ -1,0 +1,200 @@
+import { SIGHUP, SIGUSR1 } from "../../src/os/constants.ts";
+import { encodeCreateLockspace, encodeNew, LockProcedure } from "../../src/wire/lock_protocol.ts";
+import { encodePageArgs, STATUS_PROGRAM, StatusProcedure } from "../../src/wire/status_protocol.ts";
+import { Actor, type Outcome, type Part } from "./actor.ts";
+import type { Path, Play } from "./play.ts";
+
+const { CREATE_RESOURCE, DELETE_RESOURCE, ACQUIRE_RESOURCE, RELEASE_RESOURCE } = LockProcedure;
+const { CREATE_LOCKSPACE, NEW } = LockProcedure;
+const DONE: Outcome = { kind: "ok", payload: new Uint8Array(0) };
+const CLOSED: Outcome = { kind: "closed" };
+let number = 0;
+
+/** Every way through the running daemon. */
+export const paths: readonly Path[] = [
+  path("connect and register", function* (play) {
+    yield* play.act(connected(play));
+  }),
+  path("new lockspace", function* (play) {
+    const client = yield* play.client();
+    const directory = `${play.stage.directory}/new/${++number}/below`;
+    const ask = () => client.ask(NEW, (writer) => encodeNew(writer, { path: directory, flags: 0 }));
+    const outcome = yield* play.act(ask());
+    if (outcome.kind !== "ok") yield* play.must(ask(), "NEW again");
+  }),
+  path("create a resource", function* (play) {
+    const client = yield* play.client();
+    const ask = () => client.resource(CREATE_RESOURCE, play.lockspace, "made");
+    const outcome = yield* play.act(ask());
+    if (outcome.kind === "ok") play.expect("made", "none", "After CREATE");
+    yield* play.must(client.resource(DELETE_RESOURCE, play.lockspace, "made"), "DELETE");
+  }),
+  path("delete a resource", function* (play) {
+    const client = yield* play.client();
+    yield* play.must(client.resource(CREATE_RESOURCE, play.lockspace, "made"), "CREATE");
+    const outcome = yield* play.act(client.resource(DELETE_RESOURCE, play.lockspace, "made"));
+    play.expect("made", outcome.kind === "ok" ? "absent" : "none", "After DELETE");
+    yield* play.must(client.resource(DELETE_RESOURCE, play.lockspace, "made"), "DELETE again");
+  }),
+  acquiring("acquire", 0, "exclusive"),
+  acquiring("acquire shared", 1, "shared"),
+  acquiring("acquire, making the file", 2, "exclusive"),
+  acquiring("acquire shared, making the file", 3, "shared"),
+  path("acquire what a sharer has", function* (play) {
+    const [first, second] = [yield* play.client(), yield* play.client()];
+    yield* play.must(first.resource(ACQUIRE_RESOURCE, play.lockspace, "both", 3), "ACQUIRE");
+    const outcome = yield* play.act(second.resource(ACQUIRE_RESOURCE, play.lockspace, "both", 3));
+    play.expect("both", "shared", "With two owners");
+    if (outcome.kind === "ok") {
+      yield* play.must(second.resource(RELEASE_RESOURCE, play.lockspace, "both"), "RELEASE of the second");
+    }
+    play.expect("both", "shared", "With one owner");
+    yield* play.must(first.resource(RELEASE_RESOURCE, play.lockspace, "both"), "RELEASE of the first");
+    play.expect("both", "absent", "With no owner");
+  }),
+  path("be refused what another owner has", function* (play) {
+    const [first, second] = [yield* play.client(), yield* play.client()];
+    yield* play.must(first.resource(ACQUIRE_RESOURCE, play.lockspace, "one", 2), "ACQUIRE");
+    yield* play.act(refused(second.resource(ACQUIRE_RESOURCE, play.lockspace, "one")));
+    play.expect("one", "exclusive", "After the refusal");
+    yield* play.must(first.resource(RELEASE_RESOURCE, play.lockspace, "one"), "RELEASE");
+  }),
+  path("be refused another name of what is locked", function* (play) {
+    const [first, second] = [yield* play.client(), yield* play.client()];
+    yield* play.must(first.resource(ACQUIRE_RESOURCE, play.lockspace, "one", 2), "ACQUIRE");
+    yield* play.act(refused(second.resource(ACQUIRE_RESOURCE, "", play.file("one"))));
+    play.expect("one", "exclusive", "After the refusal");
+    yield* play.must(first.resource(RELEASE_RESOURCE, play.lockspace, "one"), "RELEASE");
+    play.expect("one", "absent", "After RELEASE");
+  }),
+  releasing("release", 0, "none"),
+  releasing("release shared", 1, "none"),
+  releasing("release and unlink", 2, "absent"),
+  releasing("release shared and unlink", 3, "absent"),
+  path("disconnect", function* (play) {
+    const client = yield* play.client();
+    const other = yield* play.client();
+    yield* play.act(left(play, other));
+    yield* play.must(client.ask(CREATE_LOCKSPACE, (writer) => writer.string("")), "A round trip");
+  }),
+  path("lose a holder", function* (play) {
+    const [pid, witness] = [1_700_000_000 + ++number, yield* play.client()];
+    const holder = yield* play.client(pid);
+    yield* play.must(holder.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", 2), "ACQUIRE");
+    yield* play.act(left(play, holder));
+    // One that no signal reaches ends by itself in the end.
+    for (let turn = 0; turn < 60 && play.lockOn("disk") !== "absent"; turn++) yield 5;
+    play.stage.processes.end(pid);
+    yield* play.until("the lock to go with its owner", () => play.lockOn("disk") !== "exclusive");
+    yield* play.must(witness.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", 2), "ACQUIRE of the next");
+    yield* play.must(witness.resource(RELEASE_RESOURCE, play.lockspace, "disk"), "RELEASE of the next");
+  }),
+  path("list the locks", function* (play) {
+    const client = yield* play.client();
+    yield* play.must(client.resource(ACQUIRE_RESOURCE, play.lockspace, "seen", 2), "ACQUIRE");
+    yield* play.act(listed(play));
+    yield* play.must(client.resource(RELEASE_RESOURCE, play.lockspace, "seen"), "RELEASE");
+  }),
+  path("reload the configuration", function* (play) {
+    const client = yield* play.client();
+    yield* play.act(signalled(play, client, SIGHUP));
+  }),
+  path("re-exec", function* (play) {
+    const client = yield* play.client();
+    yield* play.must(client.resource(ACQUIRE_RESOURCE, play.lockspace, "kept", 2), "ACQUIRE");
+    const before = play.stage.executions;
+    yield* play.act(reExecuted(play));
+    play.expect("kept", "exclusive", "After a re-exec");
+    if (play.stage.executions === before) {
+      yield* play.must(reExecuted(play), "Re-exec again");
+      if (play.stage.executions === before) throw new Error("The second re-exec did not come to its end");
+    }
+    play.expect("kept", "exclusive", "After a re-exec that succeeded");
+    yield* play.must(client.resource(RELEASE_RESOURCE, play.lockspace, "kept"), "RELEASE after a re-exec");
+    play.expect("kept", "absent", "After RELEASE");
+  }),
+];
+
+function path(name: string, play: (play: Play) => Part<void>): Path {
+  return { name, play };
+}
+
+function acquiring(name: string, flags: number, mode: "exclusive" | "shared"): Path {
+  const autocreate = (flags & 2) !== 0;
+  return path(name, function* (play) {
+    const client = yield* play.client();
+    if (!autocreate) yield* play.must(client.resource(CREATE_RESOURCE, play.lockspace, "disk"), "CREATE");
+    const ask = () => client.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", flags);
+    const outcome = yield* play.act(ask());
+    if (outcome.kind !== "ok") {
+      play.expect("disk", "none", "After a refusal");
+      yield* play.must(ask(), "ACQUIRE again");
+    }
+    play.expect("disk", mode, "After ACQUIRE");
+    yield* play.must(client.resource(RELEASE_RESOURCE, play.lockspace, "disk"), "RELEASE");
+    play.expect("disk", autocreate ? "absent" : "none", "After RELEASE");
+    yield* play.must(client.resource(DELETE_RESOURCE, play.lockspace, "disk"), "DELETE");
+  });
+}
+
+function releasing(name: string, flags: number, after: "none" | "absent"): Path {
+  return path(name, function* (play) {
+    const client = yield* play.client();
+    if (flags < 2) yield* play.must(client.resource(CREATE_RESOURCE, play.lockspace, "disk"), "CREATE");
+    yield* play.must(client.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", flags), "ACQUIRE");
+    const ask = () => client.resource(RELEASE_RESOURCE, play.lockspace, "disk");
+    const outcome = yield* play.act(ask());
+    if (outcome.kind !== "ok") {
+      play.expect("disk", (flags & 1) === 1 ? "shared" : "exclusive", "After a failed RELEASE");
+      yield* play.must(ask(), "RELEASE again");
+    }
+    play.expect("disk", after, "After RELEASE");
+    yield* play.must(client.resource(DELETE_RESOURCE, play.lockspace, "disk"), "DELETE");
+  });
+}
+
+function* connected(play: Play): Part<Outcome> {
+  return (yield* play.connect()) === undefined ? CLOSED : DONE;
+}
+
+/** A refusal is what is wanted. */
+function* refused(what: Part<Outcome>): Part<Outcome> {
+  const outcome = yield* what;
+  if (outcome.kind === "ok") throw new Error("It was granted");
+  return outcome.kind === "refused" && outcome.code === 87 ? DONE : outcome;
+}
+
+function* left(play: Play, client: Actor): Part<Outcome> {
+  const before = play.stage.faults.open.size;
+  client.close();
+  for (let turn = 0; turn < 40 && play.stage.faults.open.size === before; turn++) yield 5;
+  return DONE;
+}
+
+function* listed(play: Play): Part<Outcome> {
+  const client = new Actor(`${play.stage.directory}/run/libvirt/virtlockd-admin-sock`);
+  const args = { flags: 0, cursor: "", limit: 0 };
+  const locks = yield* client.ask(StatusProcedure.LIST_LOCKS, (w) => encodePageArgs(w, args), STATUS_PROGRAM);
+  const status = locks.kind === "ok"
+    ? yield* client.ask(StatusProcedure.GET_METRICS, (w) => encodePageArgs(w, args), STATUS_PROGRAM)
+    : locks;
+  client.close();
+  yield 5;
+  return status;
+}
+
+function* signalled(play: Play, client: Actor, signal: number): Part<Outcome> {
+  play.stage.signal(signal);
+  yield 5;
+  return yield* client.ask(CREATE_LOCKSPACE, (writer) => encodeCreateLockspace(writer, { path: "" }));
+}
+
+/** Until the next image serves, or the log says why there is none. */
+function* reExecuted(play: Play): Part<Outcome> {
+  const { stage } = play;
+  const [log, before] = [stage.logLength, stage.executions];
+  stage.signal(SIGUSR1);
+  const over = () => stage.executions > before || /given up/.test(stage.logSince(log));
+  for (let turn = 0; turn < 400 && !over(); turn++) yield 5;
+  return over() ? DONE : { kind: "silent" };
+}

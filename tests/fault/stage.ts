@@ -1,0 +1,190 @@
+import { parseCommandLine } from "../../src/config/options.ts";
+import { StartReport } from "../../src/daemon/launch.ts";
+import { environmentOf, type SelfImage } from "../../src/daemon/self.ts";
+import { serve } from "../../src/daemon/serve.ts";
+import { StartError } from "../../src/daemon/start_error.ts";
+import { F_GETFD, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
+import { EAGAIN } from "../../src/os/errno.ts";
+import type { SignalInfo, Sys } from "../../src/os/sys.ts";
+import { SystemError } from "../../src/os/system_error.ts";
+import { FakeProcesses } from "../fuzz/fake_processes.ts";
+import { kernel } from "../support/kernel.ts";
+import { Random } from "../support/random.ts";
+import { type Fault, FaultSys } from "./fault_sys.ts";
+
+/** Turns of an idle daemon after the end of the script within which it must have stopped. */
+const STOP_TURNS = 50;
+/** Timers of the daemon run so many times as fast. */
+const HASTE = 20;
+const EVENTFD_ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/**
+ * What is done to the daemon. It runs while the daemon is idle; what it yields is how long, in ms, the daemon may wait for an event
+ * before it goes on.
+ */
+export type Script = Generator<number, void, void>;
+
+/** Thrown in place of a successful exec. */
+class Executed extends Error {}
+
+/** How a daemon's life ended. */
+export type End =
+  /** As it should: the script was at its end. */
+  | { readonly kind: "stopped"; readonly code: number }
+  /** The start failed, with a reason. */
+  | { readonly kind: "refused"; readonly message: string }
+  /** It should not have ended. */
+  | { readonly kind: "died"; readonly error: unknown };
+
+/**
+ * Runs the whole daemon in this process, without its signals, exec and clients' processes, which are imitated: a script and the daemon
+ * take turns. An exec ends the daemon, closes what an exec closes, and starts it again with what is left.
+ */
+export class Stage {
+  readonly faults: FaultSys;
+  readonly processes: FakeProcesses;
+  /** Directory in which the daemon lives; it is the working directory. */
+  readonly directory = Deno.cwd();
+  readonly #self: SelfImage;
+  readonly #log: string;
+  readonly #signals: number[] = [];
+  #signalFd = -1;
+  #script: Script | undefined;
+  #executions = 0;
+  #served = false;
+  #idle = 0;
+  /** Fails in the image that is executed next, from its first call on. */
+  faultOfNextImage: Fault | undefined;
+
+  constructor() {
+    const { directory } = this;
+    this.#log = `${directory}/daemon.log`;
+    const program = `${directory}/virtlockd`;
+    // It is only asked what it is.
+    Deno.writeTextFileSync(program, "#!/bin/sh\necho 'virtlockd (deno-virtlockd) 1.0.0'\n", { mode: 0o755 });
+    const env = Object.entries({ ...Deno.env.toObject(), LIBVIRT_LOG_OUTPUTS: `2:file:${this.#log}` })
+      .map(([name, value]) => `${name}=${value}`);
+    this.#self = { path: program, argv: [program], base: [program], env };
+    this.processes = new FakeProcesses(kernel, new Random(1));
+    this.faults = new FaultSys(this.#imitation(), (call, args) => this.#spared(call, args));
+  }
+
+  /** How many execs succeeded. */
+  get executions(): number {
+    return this.#executions;
+  }
+
+  /** Length of the log; give it to {@link logSince}. */
+  get logLength(): number {
+    return Deno.statSync(this.#log).size;
+  }
+
+  /** What was logged since a length. */
+  logSince(length: number): string {
+    return new TextDecoder().decode(Deno.readFileSync(this.#log).subarray(length));
+  }
+
+  /** Sends the daemon a signal. */
+  signal(signal: number): void {
+    this.#signals.push(signal);
+    kernel.write(this.#signalFd, EVENTFD_ONE);
+  }
+
+  /** Starts the daemon and lets a script happen; then stops it. Nothing of it is left open. */
+  run(script: Script): End {
+    this.#script = script;
+    this.#served = false;
+    this.#idle = 0;
+    const options = parseCommandLine(["-v"]);
+    if (options.kind !== "daemon") throw new Error("The command line is not one of the daemon");
+    for (;;) {
+      try {
+        const report = new StartReport(this.faults.sys, undefined);
+        const env = environmentOf(this.#self.env);
+        const parts = { sys: this.faults.sys, self: this.#self, options: options.options, env };
+        return { kind: "stopped", code: serve({ ...parts, cwd: this.directory, report }) };
+      } catch (error) {
+        if (error instanceof Executed) {
+          this.#executions++;
+          this.#served = false;
+          this.faults.closeAll((fd) => (kernel.fcntl(fd, F_GETFD, 0) & FD_CLOEXEC) === 0);
+          if (this.faultOfNextImage !== undefined) this.faults.arm(this.faultOfNextImage);
+          this.faultOfNextImage = undefined;
+          continue;
+        }
+        if (this.#served) return { kind: "died", error };
+        if (error instanceof StartError || error instanceof SystemError) {
+          return { kind: "refused", message: `${error.message}` };
+        }
+        return { kind: "died", error };
+      } finally {
+        if (this.#script === undefined) this.faults.closeAll();
+      }
+    }
+  }
+
+  /** Forgets what a daemon that died has left open. */
+  clear(): void {
+    this.#script = undefined;
+    this.#signals.length = 0;
+    this.faults.disarm();
+    this.faults.closeAll();
+  }
+
+  #imitation(): Sys {
+    return {
+      ...kernel,
+      ...this.processes.overrides(),
+      close: (fd) => {
+        this.processes.closed(fd);
+        return kernel.close(fd);
+      },
+      signalfd: () => this.#signalFd = kernel.eventfd(),
+      readSignal: (fd, into) => this.#readSignal(fd, into),
+      monotonic: () => kernel.monotonic() * HASTE,
+      timerSet: (fd, milliseconds) => kernel.timerSet(fd, milliseconds / HASTE),
+      epollWait: (epoll, fds, events, timeout) => this.#wait(epoll, fds, events, timeout),
+      execve: () => {
+        this.faults.disarm();
+        throw new Executed("Executed");
+      },
+      setThreadName: () => 0,
+      unblockSignals: () => 0,
+      ignoreSignals: () => 0,
+    };
+  }
+
+  #readSignal(fd: number, into: SignalInfo): number {
+    const signal = this.#signals.shift();
+    if (signal === undefined) {
+      kernel.read(fd, new Uint8Array(8));
+      return -EAGAIN;
+    }
+    into.signal = signal;
+    return signal;
+  }
+
+  /** The script's turn comes when there is nothing to do. */
+  #wait(epoll: number, fds: Int32Array, events: Uint32Array, timeout: number): number {
+    this.#served = true;
+    const ready = kernel.epollWait(epoll, fds, events, 0);
+    if (ready !== 0 || timeout === 0) return ready;
+    if (this.#script === undefined) {
+      if (++this.#idle > STOP_TURNS) throw new Error("The daemon does not stop at SIGTERM");
+      return kernel.epollWait(epoll, fds, events, 100);
+    }
+    const { done, value } = this.#script.next();
+    if (done) {
+      this.#script = undefined;
+      this.signal(SIGTERM);
+    }
+    return kernel.epollWait(epoll, fds, events, done ? 100 : value);
+  }
+
+  /** The log is how faults are seen: it has none itself. */
+  #spared(call: keyof Sys, args: readonly unknown[]): boolean {
+    if (call === "open") return args[0] === this.#log;
+    if (call !== "write" && call !== "close" && call !== "fstat") return false;
+    return kernel.readlink(`/proc/self/fd/${args[0]}`) === this.#log;
+  }
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { appendRecord, readRecords } from "../../../src/journal/log_records.ts";
+import { RecordingMemory } from "./journal_fixture.ts";
+
+const GENERATION = 3;
+
+function logOf(...texts: string[]): { memory: RecordingMemory; ends: number[] } {
+  const memory = new RecordingMemory();
+  const ends: number[] = [0];
+  for (const text of texts) {
+    ends.push(appendRecord(memory, ends.at(-1) as number, GENERATION, text) as number);
+  }
+  return { memory, ends };
+}
+
+function read(bytes: Uint8Array, size = bytes.length, generation = GENERATION) {
+  const texts: string[] = [];
+  const { end, how } = readRecords(bytes, size, 0, generation, (text) => texts.push(text));
+  return { texts, end, how: how.kind };
+}
+
+Deno.test("readRecords() reads what appendRecord() wrote, in order", () => {
+  const { memory, ends } = logOf("one", "zwölf");
+  assert.deepEqual(read(memory.bytes), { texts: ["one", "zwölf"], end: ends[2], how: "clean" });
+});
+
+Deno.test("appendRecord() aligns records to 8 bytes", () => {
+  assert.deepEqual(logOf("a", "12345678", "123456789").ends, [0, 16, 32, 56]);
+});
+
+Deno.test("appendRecord() writes nothing valid beyond its limit", () => {
+  const memory = new RecordingMemory();
+  assert.equal(appendRecord(memory, 0, GENERATION, "x".repeat(100), 200), undefined);
+  assert.equal(memory.size, 0);
+});
+
+Deno.test("appendRecord() that is killed after any of its writes leaves the records before, or that one too", () => {
+  const { memory, ends } = logOf("first");
+  // What an older log has left here.
+  memory.bytes.fill(0x41, ends[1]);
+  memory.bytes.fill(0, ends[1], (ends[1] as number) + 4);
+  memory.recording = true;
+  ends.push(appendRecord(memory, ends[1] as number, GENERATION, "second") as number);
+  const last = memory.steps.length - 1;
+  memory.steps.forEach((bytes, step) => {
+    const expected = step < last ? ["first"] : ["first", "second"];
+    assert.deepEqual(
+      read(bytes),
+      { texts: expected, end: ends[step < last ? 1 : 2], how: "clean" },
+      `step ${step}`,
+    );
+  });
+});
+
+Deno.test("readRecords() of a log that is cut at any byte finds every record before the cut", () => {
+  const { memory, ends } = logOf("alpha", "beta", "gamma");
+  const names = ["alpha", "beta", "gamma"];
+  for (let size = 0; size <= (ends[3] as number); size++) {
+    // Padding is no part of a record.
+    const whole = names.filter((name, index) => size >= (ends[index] as number) + 8 + name.length).length;
+    assert.deepEqual(read(memory.bytes, size).texts, names.slice(0, whole), `cut at ${size}`);
+  }
+});
+
+Deno.test("readRecords() notices any changed byte of a record and stops before it", () => {
+  const { memory, ends } = logOf("alpha", "beta");
+  const second = ends[1] as number;
+  for (let at = second; at < second + 8 + "beta".length; at++) {
+    for (const bit of [0x01, 0x80]) {
+      const bytes = memory.bytes.slice();
+      bytes[at] = (bytes[at] as number) ^ bit;
+      const { texts, end } = read(bytes);
+      assert.deepEqual(texts, ["alpha"], `byte ${at}`);
+      assert.equal(end, second);
+    }
+  }
+});
+
+Deno.test("readRecords() says that a damaged log is torn, and where", () => {
+  const { memory, ends } = logOf("alpha", "beta");
+  memory.bytes[(ends[1] as number) + 9] = 0;
+  const { how } = readRecords(memory.bytes, memory.size, 0, GENERATION, () => {});
+  assert.deepEqual(how, { kind: "torn", reason: "the checksum of the record at 16 is wrong" });
+});
+
+Deno.test("readRecords() takes no record of another log", () => {
+  assert.deepEqual(read(logOf("old").memory.bytes, 4096, GENERATION + 1).texts, []);
+});
