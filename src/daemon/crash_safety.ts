@@ -1,8 +1,9 @@
 import type { EventLoop } from "../event/event_loop.ts";
 import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
-import { clientName, dyingName, JOURNAL_NAME, lockName } from "../journal/descriptor_names.ts";
-import { inFlight } from "../journal/in_flight.ts";
-import { Journal } from "../journal/journal.ts";
+import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.ts";
+import { type InFlight, inFlight } from "../journal/in_flight.ts";
+import { clientKind, Journal, type StoredObject } from "../journal/journal.ts";
+import { JournalState } from "../journal/journal_state.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
 import { EXCHANGE_OFFSET } from "../journal/layout.ts";
 import { LogFile } from "../journal/log_file.ts";
@@ -19,9 +20,8 @@ import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recove
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { readExchange } from "../rpc/exchange.ts";
 import type { Daemon } from "./daemon.ts";
-import { descriptorsToStore, journalSnapshot } from "./journal_snapshot.ts";
+import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
 
-const SERVER_NAMES = ["virtlockd", "admin"] as const;
 /** Purpose under which the journal's descriptor is handed over at re-exec. */
 const JOURNAL_PURPOSE = "journal";
 
@@ -53,6 +53,8 @@ interface Opened {
   readonly path: string | undefined;
   readonly recovered: Recovered | undefined;
   readonly carried: Carried;
+  /** What the store has, as far as slots are known. */
+  readonly slots: readonly StoredObject[];
 }
 
 /**
@@ -62,6 +64,8 @@ interface Opened {
  */
 export class CrashSafety {
   readonly #parts: CrashSafetyParts;
+  /** Whether the service manager keeps descriptors. */
+  readonly #keeper: boolean;
   readonly #store: DescriptorStore | undefined;
   readonly #opened: Opened | undefined;
   /** Undefined when it could not be opened. */
@@ -74,14 +78,16 @@ export class CrashSafety {
 
   constructor(parts: CrashSafetyParts) {
     this.#parts = parts;
-    this.#store = this.#openStore();
+    this.#keeper = parts.notify !== undefined && storeLimit(parts.env) > 0;
     this.#opened = this.#open();
+    this.#store = this.#openStore();
     if (this.#opened === undefined) return;
-    const { memory, log, recovered, carried } = this.#opened;
+    const { memory, log, recovered, carried, slots } = this.#opened;
     this.journal = new Journal({
       memory,
       log,
       store: this.#store,
+      slots,
       loop: parts.loop,
       logger: parts.log,
       startTime: (pid) => processState(parts.sys, pid)?.startTime ?? 0,
@@ -123,8 +129,8 @@ export class CrashSafety {
     this.#orphans = orphans;
     for (const { pid, start, pidfd } of this.#orphansLeft()) orphans.watch({ pid, start }, pidfd);
     const snapshot = () => journalSnapshot(daemon, journal, orphans.all, carried());
-    journal.begin(daemon.exchange, snapshot, descriptorsToStore(daemon, journal));
-    for (const name of this.#opened?.recovered?.unwanted ?? []) this.#store?.remove(name);
+    for (const name of this.#unwantedNames()) this.#store?.remove(name);
+    journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
     for (const pid of this.#opened?.recovered?.gone ?? []) daemon.reaper.end(pid, -1);
     this.#warnOfPosixLocks(daemon);
     daemon.sections.set("journal", () => this.#journalSection());
@@ -145,7 +151,8 @@ export class CrashSafety {
   get handover(): JsonValue {
     return {
       store: this.#store !== undefined,
-      refused: [...this.#store?.refused ?? []],
+      missing: this.#store?.missing ?? [],
+      leftOver: this.#store?.leftOver ?? [],
       orphans: (this.#orphans?.all ?? []).map(({ pid, start }) => ({ pid, start })),
     };
   }
@@ -158,7 +165,7 @@ export class CrashSafety {
 
   /** The daemon that was to take over did not. */
   stay(daemon: Daemon): void {
-    if (this.journal !== undefined) this.journal.stay(descriptorsToStore(daemon, this.journal));
+    this.journal?.stay(objectsToStore(daemon), namedToStore(daemon, this.journal));
   }
 
   /** The daemon ends in an orderly way. In a store everything stays for the next one; a file stays while locks are held. */
@@ -172,9 +179,15 @@ export class CrashSafety {
 
   #openStore(): DescriptorStore | undefined {
     const { notify, env, loop, sys, log } = this.#parts;
-    const limit = Number(env["FDSTORE"] ?? env["VIRTLOCKD_FDSTORE_MAX"] ?? "0");
-    if (notify === undefined || !Number.isInteger(limit) || limit < 1) return undefined;
-    return new DescriptorStore({ socket: notify, loop, sys, log, limit, stored: this.#storedNames() });
+    if (notify === undefined || !this.#keeper) return undefined;
+    return new DescriptorStore({
+      socket: notify,
+      loop,
+      sys,
+      log,
+      limit: storeLimit(env),
+      stored: this.#storedNames(),
+    });
   }
 
   /** What the store has already. */
@@ -183,16 +196,17 @@ export class CrashSafety {
     if (handed === undefined) return returned.map(({ name }) => name);
     const said = asObject(handed.extension?.journal);
     if (said["store"] !== true) return [];
-    const refused = new Set(asList(said["refused"]));
-    const { virtlockd, admin } = handed.servers;
-    const names = [
-      JOURNAL_NAME,
-      ...virtlockd.clients.map(({ id }) => clientName(SERVER_NAMES[0], id)),
-      ...(admin?.clients ?? []).map(({ id }) => clientName(SERVER_NAMES[1], id)),
-      ...handed.lockspaces.flatMap(({ resources }) => resources.map(({ id }) => lockName(id))),
-      ...(handed.extension?.dying ?? []).map(({ pid }) => dyingName(pid)),
-    ];
-    return names.filter((name) => !refused.has(name));
+    const missing = new Set(asList(said["missing"]));
+    const slots = (this.#opened?.slots ?? []).map(slotName);
+    return [JOURNAL_NAME, ...LISTENER_NAMES, ...slots, ...asList(said["leftOver"])]
+      .filter((name) => !missing.has(name));
+  }
+
+  /** What the store has and should not have. */
+  #unwantedNames(): readonly string[] {
+    const { handed } = this.#parts;
+    if (handed === undefined) return this.#opened?.recovered?.unwanted ?? [];
+    return asList(asObject(handed.extension?.journal)["leftOver"]);
   }
 
   #open(): Opened | undefined {
@@ -202,7 +216,7 @@ export class CrashSafety {
       const journals = returned.filter(({ name }) => name === JOURNAL_NAME);
       for (const { fd } of journals.slice(1)) this.#parts.sys.close(fd);
       if (journals[0] !== undefined) return this.#openLeft(journals[0].fd, undefined);
-      return this.#store === undefined ? this.#openFile(true) : this.#create();
+      return this.#keeper ? this.#create() : this.#openFile(true);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#trouble = error.message;
@@ -212,27 +226,23 @@ export class CrashSafety {
 
   #openHanded(handed: RestartState): Opened {
     const kept = handed.extension?.kept.find(({ purpose }) => purpose === JOURNAL_PURPOSE);
-    if (kept === undefined) return this.#store === undefined ? this.#openFile(false) : this.#create();
+    if (kept === undefined) return this.#keeper ? this.#create() : this.#openFile(false);
     const { sys, journalDir } = this.#parts;
     sys.fcntl(kept.fd, F_SETFD, FD_CLOEXEC);
-    const path = this.#store === undefined ? journalPath(journalDir) : undefined;
+    const path = this.#keeper ? undefined : journalPath(journalDir);
     const memory = new SharedMemory(sys, this.#parts.ledger.own(kept.fd, "journal"));
     const read = LogFile.read(memory);
     // A journal of another layout: the state that was handed over is all there is to know.
     if (typeof read === "string") return this.#fresh(kept.fd, path);
-    return { memory, log: read.log, path, recovered: undefined, carried: NOTHING_CARRIED };
+    const stored = asObject(handed.extension?.journal)["store"] === true;
+    const slots = stored ? slotsOf(read.state) : [];
+    return { memory, log: read.log, path, recovered: undefined, carried: NOTHING_CARRIED, slots };
   }
 
   /** In the store; from the beginning it must be there, or what comes to be stored would have no meaning. */
   #create(): Opened {
     const { sys, ledger } = this.#parts;
     const fd = ledger.own(must(sys.memfd("virtlockd-journal"), "memfd_create", "journal"), "journal");
-    const lost = this.#parts.returned.filter(({ name }) => name !== "" && lostWithout(name));
-    if (lost.length > 0) {
-      this.#parts.log.error(
-        `The service manager kept ${lost.length} descriptors, but not the journal that explains them`,
-      );
-    }
     return this.#fresh(fd, undefined);
   }
 
@@ -266,24 +276,39 @@ export class CrashSafety {
     }
     if (read.damage !== undefined) log.error(`The journal is damaged: ${read.damage}`);
     const remains = readExchange(memory.bytes, EXCHANGE_OFFSET);
-    const recovered = recover({
+    const recovered = this.#recover(
+      read.state,
+      inFlight(read.state, remains),
+      read.damage !== undefined,
+      path,
+    );
+    const carried = readCarried(read.state.carried);
+    return { memory, log: read.log, path, recovered, carried, slots: recovered.slots };
+  }
+
+  /** An empty journal. What the service manager has kept without one cannot be explained, and is kept on. */
+  #fresh(fd: number, path: string | undefined): Opened {
+    const { sys, returned, handed } = this.#parts;
+    must(sys.ftruncate(fd, 0), "ftruncate", "journal");
+    const memory = new SharedMemory(sys, fd);
+    const log = LogFile.create(memory);
+    const unexplained = handed === undefined && returned.some(({ name }) => parseSlot(name) !== undefined);
+    const state = new JournalState();
+    const recovered = unexplained ? this.#recover(state, state, true, path) : undefined;
+    return { memory, log, path, recovered, carried: NOTHING_CARRIED, slots: recovered?.slots ?? [] };
+  }
+
+  #recover(state: JournalState, bytes: InFlight, damaged: boolean, path: string | undefined): Recovered {
+    const { sys, returned } = this.#parts;
+    return recover({
       sys,
-      state: read.state,
-      inFlight: inFlight(read.state, remains),
+      state,
+      inFlight: bytes,
       descriptors: returned,
-      servers: SERVER_NAMES,
-      damaged: read.damage !== undefined,
+      damaged,
       stored: path === undefined,
       now: Date.now(),
     });
-    return { memory, log: read.log, path, recovered, carried: readCarried(read.state.carried) };
-  }
-
-  #fresh(fd: number, path: string | undefined): Opened {
-    const { sys } = this.#parts;
-    must(sys.ftruncate(fd, 0), "ftruncate", "journal");
-    const memory = new SharedMemory(sys, fd);
-    return { memory, log: LogFile.create(memory), path, recovered: undefined, carried: NOTHING_CARRIED };
   }
 
   /** Holders without a connection, of the last life or of the image before this. */
@@ -327,8 +352,25 @@ function journalPath(directory: string): string {
   return `${directory}/journal`;
 }
 
-function lostWithout(name: string): boolean {
-  return /^(lock|client|dying)-/.test(name);
+/** How many descriptors the service manager keeps: it says so itself since systemd 254, our unit does before. */
+function storeLimit(env: CrashSafetyParts["env"]): number {
+  const limit = Number(env["FDSTORE"] ?? env["VIRTLOCKD_FDSTORE_MAX"] ?? "0");
+  return Number.isInteger(limit) ? limit : 0;
+}
+
+/** The slots of everything that a journal knows. */
+function slotsOf(state: JournalState): StoredObject[] {
+  const slots: StoredObject[] = [];
+  for (const { id, slot } of state.resources.values()) {
+    if (slot !== undefined) slots.push({ kind: "lock", id, index: slot });
+  }
+  for (const { key, slot } of state.clients.values()) {
+    if (slot !== undefined) slots.push({ kind: clientKind(key % 2), id: key, index: slot });
+  }
+  for (const [pid, { slot }] of state.dying) {
+    if (slot !== undefined) slots.push({ kind: "dying holder", id: pid, index: slot });
+  }
+  return slots;
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {

@@ -9,6 +9,7 @@ import type { Journal } from "../journal/journal.ts";
 import { getLog, type Log } from "../log/log.ts";
 import type { LogSystem } from "../log/log_system.ts";
 import { DescriptorLedger } from "../os/ledger.ts";
+import { SystemError } from "../os/system_error.ts";
 import type { Sys } from "../os/sys.ts";
 import { adminProgram } from "../programs/admin_program.ts";
 import { lockProgram } from "../programs/lock_program.ts";
@@ -78,7 +79,6 @@ export class Daemon {
   readonly log: Log = getLog("locking.lock_daemon", "src/daemon/daemon.ts");
   readonly #observer: DaemonObserver;
   #ending = false;
-  #preserving = false;
 
   /** @throws StartError when the kernel gives no memory */
   constructor(parts: DaemonParts) {
@@ -185,16 +185,10 @@ export class Daemon {
     this.loop.run();
   }
 
-  /** Whether {@link shutdown} was asked to keep the state for the next start. */
-  get preserving(): boolean {
-    return this.#preserving;
-  }
-
   /** Stops accepting, lets what is in service finish, then makes {@link run} return. */
-  shutdown(preserve = false): void {
+  shutdown(): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#preserving = preserve;
     for (const server of this.servers) server.stopAccepting();
     this.#finish();
   }
@@ -221,7 +215,8 @@ export class Daemon {
       setIdleTimeout: (seconds: number) => {
         this.idleTimer.seconds = seconds;
       },
-      shutdown: (preserve: boolean) => this.shutdown(preserve),
+      // The journal keeps the state for the next start in any case.
+      shutdown: () => this.shutdown(),
       userName: (uid: number) => sys.userName(uid),
       groupName: (gid: number) => sys.groupName(gid),
     };
@@ -248,7 +243,7 @@ export class Daemon {
 function privateExchange(sys: Sys): Exchange {
   const memory = sys.map(-1, EXCHANGE_SIZE);
   if (typeof memory === "number") {
-    throw new StartError(ExitCode.INITIALISATION, "Map memory for messages: out of memory");
+    throw new StartError(ExitCode.INITIALISATION, new SystemError("mmap", "messages", memory).message);
   }
   return new Exchange(sys, memory, 0);
 }

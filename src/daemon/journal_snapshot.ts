@@ -1,5 +1,5 @@
-import type { Journal } from "../journal/journal.ts";
-import { clientName, dyingName, JOURNAL_NAME, lockName } from "../journal/descriptor_names.ts";
+import { clientKind, type Journal, type WantedObject } from "../journal/journal.ts";
+import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import type { Operation } from "../journal/operations.ts";
 import type { Orphan } from "../journal/orphan_holders.ts";
 import { LockSession } from "../programs/lock_program.ts";
@@ -34,30 +34,27 @@ export function journalSnapshot(
   }
   for (const server of servers) {
     for (const client of server.clients.values()) {
-      addClient(operations, client, journal, exchange.turn, exchange.reply);
+      operations.push(...clientOperations(server.ordinal, client, journal, exchange));
     }
   }
   for (const { pid, start } of orphans) operations.push({ op: "orphan", pid, start });
-  for (const { pid, since, killed } of reaper.dying) operations.push({ op: "dying", pid, since, killed });
+  for (const { pid, since, killed } of reaper.dying) {
+    operations.push({ op: "dying", pid, since, killed, ...journal.slot("dying holder", pid) });
+  }
   return operations;
 }
 
-function addClient(
-  operations: Operation[],
+function clientOperations(
+  ordinal: number,
   client: Connection,
   journal: Journal,
-  turn: number,
-  reply: number,
-): void {
+  { turn, reply }: { turn: number; reply: number },
+): Operation[] {
   const { key, peer } = client;
-  operations.push({
-    op: "client",
-    key,
-    pid: peer.pid,
-    uid: peer.uid,
-    gid: peer.gid,
-    since: peer.connectedAt,
-  });
+  const { pid, uid, gid, connectedAt: since } = peer;
+  const operations: Operation[] = [
+    { op: "client", key, pid, uid, gid, since, ...journal.slot(clientKind(ordinal), key) },
+  ];
   const session = client.session(LOCK_PROGRAM);
   if (session instanceof LockSession) {
     if (session.owner !== undefined) {
@@ -73,22 +70,30 @@ function addClient(
   if (output.length > 0) {
     operations.push({ op: "output", key, bytes: output.toBase64(), reply, turn: 0, end: 0 });
   }
+  return operations;
 }
 
-/** Everything that the service manager should keep. */
-export function descriptorsToStore(daemon: Daemon, journal: Journal): { name: string; fd: number }[] {
-  const descriptors = [{ name: JOURNAL_NAME, fd: journal.fd }];
+/** Everything that the service manager should keep, except what has a name of its own. */
+export function objectsToStore(daemon: Daemon): WantedObject[] {
+  const objects: WantedObject[] = [];
+  for (const server of daemon.servers) {
+    const kind = clientKind(server.ordinal);
+    for (const { fd, key } of server.clients.values()) objects.push({ kind, id: key, fd });
+  }
+  for (const { id, fd } of daemon.table.resources()) objects.push({ kind: "lock", id, fd });
+  for (const { pid, pidfd } of daemon.reaper.dying) {
+    objects.push({ kind: "dying holder", id: pid, fd: pidfd });
+  }
+  return objects;
+}
+
+/** Journal and listening sockets, with the names under which the next daemon looks for them. */
+export function namedToStore(daemon: Daemon, journal: Journal): { name: string; fd: number }[] {
+  const named = [{ name: JOURNAL_NAME, fd: journal.fd }];
   for (const server of daemon.servers) {
     const name = LISTENER_NAMES[server.ordinal];
     // A socket that the service manager made it keeps by itself.
-    for (const { fd, unlink } of server.listeners) {
-      if (unlink && name !== undefined) descriptors.push({ name, fd });
-    }
-    for (const { fd, peer } of server.clients.values()) {
-      descriptors.push({ name: clientName(server.name, peer.clientId), fd });
-    }
+    for (const { fd, unlink } of server.listeners) if (unlink && name !== undefined) named.push({ name, fd });
   }
-  for (const { id, fd } of daemon.table.resources()) descriptors.push({ name: lockName(id), fd });
-  for (const { pid, pidfd } of daemon.reaper.dying) descriptors.push({ name: dyingName(pid), fd: pidfd });
-  return descriptors;
+  return named;
 }

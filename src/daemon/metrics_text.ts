@@ -54,6 +54,24 @@ function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocum
     "File descriptors that may be open.",
     status.descriptors.limit,
   );
+  writeSections(text, status);
+}
+
+/** Of the parts that not every daemon has. */
+function writeSections(text: PrometheusText, { sections }: StatusDocument): void {
+  const gauge = (section: string, field: string, name: string, help: string) => {
+    const value = sections[section]?.[field];
+    if (typeof value === "number") text.single(name, "gauge", help, value);
+  };
+  gauge("store", "stored", "virtlockd_stored_descriptors", "Descriptors that systemd keeps copies of.");
+  gauge("store", "limit", "virtlockd_stored_descriptors_max", "Copies that systemd may keep.");
+  gauge(
+    "store",
+    "refused",
+    "virtlockd_stored_descriptors_refused",
+    "Descriptors that had no room in the store.",
+  );
+  gauge("journal", "bytes", "virtlockd_journal_bytes", "Size of the journal.");
 }
 
 function writeClients(text: PrometheusText, { connections }: Metrics, { servers }: StatusDocument): void {

@@ -71,8 +71,12 @@ export class PidFile {
   /** Writes the pid, without a newline as libvirt does. @throws StartError */
   write(pid: number): void {
     const text = encodeText(String(pid));
-    const written = this.#sys.ftruncate(this.#fd, 0) < 0 ? -1 : this.#sys.pwrite(this.#fd, text, 0);
+    const emptied = this.#sys.ftruncate(this.#fd, 0);
+    const written = emptied < 0 ? emptied : this.#sys.pwrite(this.#fd, text, 0);
     this.#sys.fchmod(this.#fd, MODE);
+    if (written < 0) {
+      throw new StartError(ExitCode.USAGE, new SystemError("Write PID file", this.path, written).message);
+    }
     if (written !== text.length) {
       throw new StartError(ExitCode.USAGE, `Write PID file ${this.path}: it took ${written} bytes`);
     }

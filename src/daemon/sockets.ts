@@ -7,7 +7,7 @@ import {
   SO_ACCEPTCONN,
   SOCK_STREAM,
 } from "../os/constants.ts";
-import { EAGAIN } from "../os/errno.ts";
+import { EAGAIN, EEXIST } from "../os/errno.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import type { Listener } from "../rpc/server.ts";
@@ -21,10 +21,13 @@ export type SocketRole = "lock" | "admin";
 /** Makes a directory with its parents. @throws StartError with the run-directory code */
 export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
   const made = makeDirectories(sys, path, mode);
-  if (made < 0 && sys.access(path, 0) < 0) {
+  if (made >= 0) return;
+  const there = sys.access(path, 0);
+  if (there < 0) {
+    const errno = made === -EEXIST ? there : made;
     throw new StartError(
       ExitCode.RUN_DIRECTORY,
-      new SystemError("Create run directory", path, made).message,
+      new SystemError("Create run directory", path, errno).message,
     );
   }
 }

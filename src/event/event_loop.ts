@@ -1,9 +1,11 @@
 import { EPOLLIN } from "../os/constants.ts";
 import { EVENT_BATCH } from "../os/event_sys.ts";
-import { EAGAIN } from "../os/errno.ts";
-import { must } from "../os/system_error.ts";
+import { EAGAIN, ENOMEM, ENOSPC } from "../os/errno.ts";
+import { getLog } from "../log/log.ts";
+import { must, SystemError } from "../os/system_error.ts";
 import type { EventSys, FileSys } from "../os/sys.ts";
 
+const log = getLog("event.loop", "src/event/event_loop.ts");
 const ADD = 1;
 const DELETE = 2;
 const MODIFY = 3;
@@ -33,6 +35,9 @@ const SPIN_CREDIT = 4;
 /** Once given up, polling is tried again after so many short sleeps, twice as many each time, at most these. */
 const MAX_PAUSE = 64;
 
+/** After so many ms it is tried again to watch what the kernel had no memory to watch. */
+const WATCH_AGAIN_MS = 100;
+
 type EventLoopSys = EventSys & Pick<FileSys, "close" | "read">;
 
 /**
@@ -46,6 +51,8 @@ export class EventLoop {
   readonly #epoll: number;
   readonly #timerFd: number;
   readonly #handlers: (EventHandler | undefined)[] = [];
+  /** Events wanted of descriptors that the kernel could not watch yet. */
+  readonly #unwatched = new Map<number, number>();
   readonly #timers = new Set<Timer & { run: () => void }>();
   readonly #fds = new Int32Array(EVENT_BATCH);
   readonly #events = new Uint32Array(EVENT_BATCH);
@@ -64,7 +71,8 @@ export class EventLoop {
     this.#sys = sys;
     this.#epoll = must(sys.epollCreate(), "epoll_create1", "event loop");
     this.#timerFd = must(sys.timerCreate(), "timerfd_create", "event loop");
-    this.add(this.#timerFd, EPOLLIN, () => this.#expire());
+    this.#handlers[this.#timerFd] = () => this.#expire();
+    this.#watch(this.#timerFd, EPOLLIN);
   }
 
   /** The loop's own descriptors; they belong to the loop until {@link close}. */
@@ -75,15 +83,28 @@ export class EventLoop {
   /**
    * Watches a descriptor. The caller keeps owning it and must {@link remove} it before closing it.
    *
-   * @throws SystemError when the kernel refuses (ENOSPC, ENOMEM, EPERM for a regular file)
+   * When the kernel has no room for it (ENOSPC, ENOMEM), that is logged and tried again until it has: the events only come later.
+   *
+   * @throws SystemError for a descriptor that cannot be watched (EPERM for a regular file)
    */
   add(fd: number, events: number, handler: EventHandler): void {
-    must(this.#sys.epollControl(this.#epoll, ADD, fd, events), "epoll_ctl add", `descriptor ${fd}`);
+    try {
+      this.#watch(fd, events);
+    } catch (error) {
+      const later = error instanceof SystemError && (error.errno === ENOSPC || error.errno === ENOMEM);
+      if (!later) throw error;
+      log.error(`${error.message}; trying again`);
+      this.#watchLater(fd, events);
+    }
     this.#handlers[fd] = handler;
   }
 
   /** Changes the events a watched descriptor waits for. 0 leaves only errors and hang-ups. */
   modify(fd: number, events: number): void {
+    if (this.#unwatched.has(fd)) {
+      this.#unwatched.set(fd, events);
+      return;
+    }
     must(this.#sys.epollControl(this.#epoll, MODIFY, fd, events), "epoll_ctl modify", `descriptor ${fd}`);
   }
 
@@ -91,6 +112,7 @@ export class EventLoop {
   remove(fd: number): void {
     if (this.#handlers[fd] === undefined) return;
     this.#handlers[fd] = undefined;
+    if (this.#unwatched.delete(fd)) return;
     // The number may be given to a new descriptor before the rest of this batch is dispatched.
     for (let index = this.#current + 1; index < this.#batch; index++) {
       if (this.#fds[index] === fd) this.#events[index] = 0;
@@ -157,6 +179,22 @@ export class EventLoop {
   close(): void {
     this.#sys.close(this.#timerFd);
     this.#sys.close(this.#epoll);
+  }
+
+  #watch(fd: number, events: number): void {
+    must(this.#sys.epollControl(this.#epoll, ADD, fd, events), "epoll_ctl add", `descriptor ${fd}`);
+  }
+
+  #watchLater(fd: number, events: number): void {
+    if (this.#unwatched.size === 0) this.after(WATCH_AGAIN_MS, () => this.#watchAgain());
+    this.#unwatched.set(fd, events);
+  }
+
+  #watchAgain(): void {
+    for (const [fd, events] of this.#unwatched) {
+      if (this.#sys.epollControl(this.#epoll, ADD, fd, events) >= 0) this.#unwatched.delete(fd);
+    }
+    if (this.#unwatched.size > 0) this.after(WATCH_AGAIN_MS, () => this.#watchAgain());
   }
 
   #wait(timeout: number): number {

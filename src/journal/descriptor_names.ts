@@ -1,41 +1,30 @@
+import { type Slot, SLOT_KINDS, type SlotKind } from "./slots.ts";
+
 /** Name of the journal's memory in the store. */
 export const JOURNAL_NAME = "journal";
 
-/** Name of a lock's descriptor in the store. */
-export function lockName(id: number): string {
-  return `lock-${id}`;
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/**
+ * Name of a slot in the store: kind and index in base 64, as short as can be. The service manager's own rules for names are
+ * printable ASCII without a colon (sd_pid_notify_with_fds(3)).
+ */
+export function slotName({ kind, index }: Slot): string {
+  let number = index * SLOT_KINDS.length + SLOT_KINDS.indexOf(kind);
+  let name = "";
+  do {
+    name = DIGITS.charAt(number % DIGITS.length) + name;
+    number = Math.floor(number / DIGITS.length);
+  } while (number > 0);
+  return name;
 }
 
-/** Name of a client's socket in the store. */
-export function clientName(server: string, id: number): string {
-  return `client-${server}-${id}`;
-}
-
-/** Name of the pidfd of a holder that is being ended, in the store. */
-export function dyingName(pid: number): string {
-  return `dying-${pid}`;
-}
-
-/** What a stored descriptor is, by its name. */
-export type StoredDescriptor =
-  | { readonly kind: "journal" }
-  | { readonly kind: "lock"; readonly id: number }
-  | { readonly kind: "client"; readonly server: string; readonly id: number }
-  | { readonly kind: "dying"; readonly pid: number };
-
-/** Reads a name; undefined when it is none of ours. */
-export function parseName(name: string): StoredDescriptor | undefined {
-  if (name === JOURNAL_NAME) return { kind: "journal" };
-  const [, kind, server, number] = /^(lock|dying|client)-(?:([a-z]+)-)?(\d{1,15})$/.exec(name) ?? [];
-  const id = Number(number);
-  switch (kind) {
-    case "lock":
-      return server === undefined ? { kind, id } : undefined;
-    case "dying":
-      return server === undefined ? { kind, pid: id } : undefined;
-    case "client":
-      return server === undefined ? undefined : { kind, server, id };
-    default:
-      return undefined;
-  }
+/** The slot that a name stands for; undefined when it is no name of a slot. */
+export function parseSlot(name: string): Slot | undefined {
+  if (!/^[A-Za-z0-9_-]{1,5}$/.test(name)) return undefined;
+  let number = 0;
+  for (const digit of name) number = number * DIGITS.length + DIGITS.indexOf(digit);
+  const kind = SLOT_KINDS[number % SLOT_KINDS.length] as SlotKind;
+  const slot = { kind, index: Math.floor(number / SLOT_KINDS.length) };
+  return slotName(slot) === name ? slot : undefined;
 }

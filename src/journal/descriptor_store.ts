@@ -23,6 +23,11 @@ interface Batch {
   readonly done: (() => void) | undefined;
 }
 
+/**
+ * Bytes of all names with a colon each: the manager hands them over in one environment variable (LISTEN_FDNAMES), and with one of
+ * 128 KiB or more the kernel would not start the daemon at all.
+ */
+const NAMES_LIMIT = 130_000;
 /** From this share of the limit on, the log warns. */
 const WARN_AT = 0.9;
 
@@ -52,6 +57,7 @@ export class DescriptorStore {
   readonly #refused = new Set<string>();
   readonly #waiting = new Map<string, Extract<StoreMessage, { kind: "store" }>>();
   #queue: Batch[] = [];
+  #nameBytes = 0;
   #warned = false;
   #watching = false;
 
@@ -70,6 +76,7 @@ export class DescriptorStore {
     this.#log = parts.log;
     this.#limit = parts.limit;
     this.#stored = new Set(parts.stored);
+    for (const name of this.#stored) this.#nameBytes += name.length + 1;
   }
 
   get status(): StoreStatus {
@@ -91,9 +98,16 @@ export class DescriptorStore {
     return this.#stored.has(name);
   }
 
-  /** Names that could not be stored. */
-  get refused(): ReadonlySet<string> {
-    return this.#refused;
+  /** Names that are not stored although they should be: refused, or still waiting. */
+  get missing(): string[] {
+    return [...this.#refused, ...this.#waiting.keys()];
+  }
+
+  /** Names that are still stored although they should not be. */
+  get leftOver(): string[] {
+    return this.#queue.flatMap(({ messages, next }) =>
+      messages.slice(next).flatMap((message) => message.kind === "remove" ? [message.name] : [])
+    );
   }
 
   /**
@@ -118,14 +132,14 @@ export class DescriptorStore {
     if (waiting === undefined) return false;
     waiting.cancelled = true;
     this.#waiting.delete(name);
-    this.#stored.delete(name);
+    this.#forget(name);
     return true;
   }
 
   /** Takes a name out of the store, whether it is stored, on its way or unknown. */
   remove(name: string): void {
     this.#refused.delete(name);
-    if (this.cancel(name) || !this.#stored.delete(name)) return;
+    if (this.cancel(name) || !this.#forget(name)) return;
     this.#submit({ messages: [{ kind: "remove", name }], next: 0, done: undefined });
   }
 
@@ -136,6 +150,8 @@ export class DescriptorStore {
     for (const waiting of this.#waiting.values()) waiting.cancelled = true;
     this.#waiting.clear();
     this.#stored.clear();
+    this.#refused.clear();
+    this.#nameBytes = 0;
     this.#submit({ messages: [...messages, { kind: "barrier", done }], next: 0, done: undefined });
   }
 
@@ -150,7 +166,16 @@ export class DescriptorStore {
       this.#refuse(name, `the store is full: it takes ${this.#limit}`);
       return [];
     }
+    if (this.#nameBytes + name.length + 1 > NAMES_LIMIT) {
+      this.#refuse(
+        name,
+        `the store is full: with ${this.#stored.size} names no daemon could be started any more`,
+      );
+      return [];
+    }
+    this.#refused.delete(name);
     this.#stored.add(name);
+    this.#nameBytes += name.length + 1;
     this.#warn();
     const message: StoreMessage = { kind: "store", name, fd, cancelled: false };
     this.#waiting.set(name, message);
@@ -158,7 +183,7 @@ export class DescriptorStore {
   }
 
   #warn(): void {
-    const high = this.#stored.size >= this.#limit * WARN_AT;
+    const high = this.#stored.size >= this.#limit * WARN_AT || this.#nameBytes >= NAMES_LIMIT * WARN_AT;
     if (high && !this.#warned) {
       this.#log.warn(
         `The service manager keeps ${this.#stored.size} descriptors and takes ${this.#limit}: raise FileDescriptorStoreMax=`,
@@ -167,8 +192,14 @@ export class DescriptorStore {
     this.#warned = high;
   }
 
+  #forget(name: string): boolean {
+    if (!this.#stored.delete(name)) return false;
+    this.#nameBytes -= name.length + 1;
+    return true;
+  }
+
   #refuse(name: string, reason: string): void {
-    this.#stored.delete(name);
+    this.#forget(name);
     this.#refused.add(name);
     this.#log.error(`Could not store descriptor ${name}, which a crash would lose: ${reason}`);
   }

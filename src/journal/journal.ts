@@ -11,11 +11,15 @@ import { type Exchange, OUTPUT_SIZE } from "../rpc/exchange.ts";
 import type { Peer } from "../rpc/program.ts";
 import type { ClientObserver, RpcServer } from "../rpc/server.ts";
 import type { DescriptorStore, StoreStatus } from "./descriptor_store.ts";
-import { clientName, dyingName, lockName } from "./descriptor_names.ts";
+import { slotName } from "./descriptor_names.ts";
 import type { SharedMemory } from "./journal_memory.ts";
 import { EXCHANGE_OFFSET } from "./layout.ts";
 import type { LogFile } from "./log_file.ts";
+import { type Slot, type SlotKind, Slots } from "./slots.ts";
 import type { HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
+
+/** Without memory for the journal it is tried again after so many ms. */
+const RETRY_MS = 1000;
 
 /** A session of the lock program, as far as the journal looks at it. */
 interface SessionLike {
@@ -38,15 +42,31 @@ export interface JournalParts {
   readonly store: DescriptorStore | undefined;
   readonly loop: EventLoop;
   readonly logger: Log;
+  /** Slots that are taken from an earlier life on. */
+  readonly slots: readonly StoredObject[];
   /** Start time of a process, 0 when it is gone. */
   readonly startTime: (pid: number) => number;
+}
+
+/** What a slot is for: the id of a resource, the key of a client, the pid of a dying holder. */
+export interface StoredObject extends Slot {
+  readonly id: number;
+}
+
+/** Something to be stored. */
+export interface WantedObject {
+  readonly kind: SlotKind;
+  readonly id: number;
+  /** Stays the caller's. */
+  readonly fd: number;
 }
 
 /** What happened since the last commit. */
 interface Pending {
   operations: Operation[];
   wanted: { name: string; fd: number }[];
-  removed: string[];
+  /** Slots that the store is to forget when that is recorded. */
+  removed: Slot[];
 }
 
 function nothing(): Pending {
@@ -61,6 +81,12 @@ function nothing(): Pending {
 export class Journal implements Durability {
   readonly #parts: JournalParts;
   readonly #starts = new WeakMap<Owner, number>();
+  readonly #slots: Record<SlotKind, Slots> = {
+    "lock": new Slots(),
+    "lock client": new Slots(),
+    "admin client": new Slots(),
+    "dying holder": new Slots(),
+  };
   /** Clients whose descriptor is not stored yet. */
   readonly #arriving = new Set<number>();
   #exchange: Exchange | undefined;
@@ -73,6 +99,7 @@ export class Journal implements Durability {
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
+    for (const { kind, id, index } of parts.slots) this.#slots[kind].restore(id, index);
   }
 
   /** Descriptor of the journal's memory; stays the journal's. */
@@ -106,22 +133,23 @@ export class Journal implements Durability {
     granted: (resource, holding) => this.#granted(resource, holding),
     released: (resource, owner, last) => {
       this.#add({ op: "release", id: resource.id, pid: owner.pid, last });
-      if (last) this.#remove(lockName(resource.id));
+      if (last) this.#remove("lock", resource.id);
     },
     troubled: (resource, failure) => {
       if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
     },
     dying: (holder) => this.#dying(holder),
-    gone: (pid) => this.#cancel(dyingName(pid)),
-    settled: (pid) => {
-      this.#add({ op: "settled", pid });
-      this.#remove(dyingName(pid));
+    gone: (pid) => {
+      this.#remove("dying holder", pid);
+      // Until all that it had is released, which may take a while.
+      this.#add({ op: "dying", pid, since: 0, killed: true });
     },
+    settled: (pid) => this.#add({ op: "settled", pid }),
     connected: (server, connection) => this.#connected(server, connection),
-    disconnected: (server, { key, peer }) => {
+    disconnected: (server, { key }) => {
       this.#arriving.delete(key);
       this.#add({ op: "gone", key });
-      this.#remove(clientName(server.name, peer.clientId));
+      this.#remove(clientKind(server.ordinal), key);
     },
     registered: ({ peer, owner }) => {
       if (owner !== undefined) {
@@ -135,17 +163,29 @@ export class Journal implements Durability {
    * Begins to record. Until now the journal holds what the last life has left.
    *
    * @param snapshot the daemon's whole state as operations, the first of them `snapshot`
-   * @param descriptors what the store has to have; what it has already is not sent again
+   * @param objects what the store has to have; what it has already is not sent again
+   * @param named the same, for descriptors with names of their own
    */
   begin(
     exchange: Exchange,
     snapshot: () => readonly Operation[],
-    descriptors: readonly { name: string; fd: number }[],
+    objects: readonly WantedObject[],
+    named: readonly { name: string; fd: number }[],
   ): void {
     this.#exchange = exchange;
     this.#snapshot = snapshot;
+    const { store } = this.#parts;
+    const wanted = store === undefined ? [] : objects.map(({ kind, id, fd }) => {
+      return { name: slotName({ kind, index: this.#slots[kind].take(id) }), fd };
+    });
     this.rewrite();
-    this.#parts.store?.store(descriptors, () => {});
+    store?.store([...named, ...wanted], () => {});
+  }
+
+  /** Slot of an object as a field of its record; none where nothing is stored. */
+  slot(kind: SlotKind, id: number): { slot?: number } {
+    const slot = this.#slots[kind].get(id);
+    return slot === undefined ? {} : { slot };
   }
 
   /** Writes the whole state anew. */
@@ -173,11 +213,11 @@ export class Journal implements Durability {
     this.#commit([last]);
   }
 
-  /** The other daemon did not take over after all. @param descriptors what has to be stored again */
-  stay(descriptors: readonly { name: string; fd: number }[]): void {
+  /** The other daemon did not take over after all: everything has to be stored again. */
+  stay(objects: readonly WantedObject[], named: readonly { name: string; fd: number }[]): void {
     if (!this.#left) return;
     this.#left = false;
-    this.begin(this.#begun(), this.#snapshot ?? (() => []), descriptors);
+    this.begin(this.#begun(), this.#snapshot ?? (() => []), objects, named);
   }
 
   #begun(): Exchange {
@@ -214,6 +254,7 @@ export class Journal implements Durability {
       lock,
       holdings: resource.holdings.map((holding) => this.#holdingRecord(holding)),
       ...(state.kind === "doubtful" ? { doubtful: state.reason } : {}),
+      ...this.slot("lock", id),
     };
   }
 
@@ -286,20 +327,22 @@ export class Journal implements Durability {
     if (resource.holdings.length > 1) {
       return this.#add({ op: "share", id: resource.id, holding: this.#holdingRecord(holding) });
     }
-    this.#want(lockName(resource.id), resource.fd);
+    this.#want("lock", resource.id, resource.fd);
     this.#add({ op: "grant", ...this.resourceRecord(resource) });
   }
 
   #dying({ pid, pidfd, since, killed }: DyingHolder): void {
-    this.#want(dyingName(pid), pidfd);
-    this.#add({ op: "dying", pid, since, killed });
+    this.#want("dying holder", pid, pidfd);
+    this.#add({ op: "dying", pid, since, killed, ...this.slot("dying holder", pid) });
   }
 
   #connected(server: RpcServer, { key, fd, peer }: Connection): void {
     if (this.#parts.store !== undefined) this.#arriving.add(key);
     this.#keys.set(peer, key);
-    this.#want(clientName(server.name, peer.clientId), fd);
-    this.#add({ op: "client", key, pid: peer.pid, uid: peer.uid, gid: peer.gid, since: peer.connectedAt });
+    const kind = clientKind(server.ordinal);
+    this.#want(kind, key, fd);
+    const { pid, uid, gid, connectedAt: since } = peer;
+    this.#add({ op: "client", key, pid, uid, gid, since, ...this.slot(kind, key) });
     // At once: until its socket is stored, a crash ends the connection.
     this.flush();
   }
@@ -323,21 +366,24 @@ export class Journal implements Durability {
     this.#parts.loop.defer(() => this.flush());
   }
 
-  #want(name: string, fd: number): void {
+  #want(kind: SlotKind, id: number, fd: number): void {
     const recording = this.#exchange !== undefined && !this.#left;
-    if (recording && this.#parts.store !== undefined) this.#pending.wanted.push({ name, fd });
+    if (!recording || this.#parts.store === undefined) return;
+    const index = this.#slots[kind].take(id);
+    this.#pending.wanted.push({ name: slotName({ kind, index }), fd });
   }
 
-  /** The descriptor of a name is closed: it must not be sent any more. @returns whether it was still to be sent */
-  #cancel(name: string): boolean {
-    const { wanted } = this.#pending;
-    const index = wanted.findIndex((entry) => entry.name === name);
-    if (index >= 0) wanted.splice(index, 1);
-    return index >= 0 || this.#parts.store?.cancel(name) === true;
-  }
-
-  #remove(name: string): void {
-    if (!this.#cancel(name)) this.#pending.removed.push(name);
+  /** The descriptor is closed: if it was not sent yet it must not be any more, else the store is to forget it. */
+  #remove(kind: SlotKind, id: number): void {
+    const index = this.#slots[kind].forget(id);
+    if (index === undefined) return;
+    const name = slotName({ kind, index });
+    const { wanted, removed } = this.#pending;
+    const place = wanted.findIndex((entry) => entry.name === name);
+    if (place >= 0) wanted.splice(place, 1);
+    const unsent = place >= 0 || this.#parts.store?.cancel(name) === true;
+    if (unsent) this.#slots[kind].free(index);
+    else removed.push({ kind, index });
   }
 
   #take(): Pending {
@@ -351,7 +397,11 @@ export class Journal implements Durability {
     for (const operation of operations) {
       if (operation.op === "client") this.#arriving.delete(operation.key);
     }
-    for (const name of removed) this.#parts.store?.remove(name);
+    for (const slot of removed) {
+      this.#parts.store?.remove(slotName(slot));
+      // Behind that message the name may be used again.
+      this.#slots[slot.kind].free(slot.index);
+    }
   }
 
   #commit(operations: readonly Operation[]): void {
@@ -365,11 +415,13 @@ export class Journal implements Durability {
   #compactLater(): void {
     if (this.#compacting) return;
     this.#compacting = true;
-    this.#parts.loop.defer(() => {
+    const compact = () => {
       this.#compacting = false;
       this.flush();
       if (this.idle) this.rewrite();
-    });
+    };
+    if (this.#failed === undefined) this.#parts.loop.defer(compact);
+    else this.#parts.loop.after(RETRY_MS, compact);
   }
 
   /** Runs a write. Without memory the daemon goes on serving, and says that it is not safe against a crash. */
@@ -388,4 +440,9 @@ export class Journal implements Durability {
       this.#failed = error.message;
     }
   }
+}
+
+/** Kind of the slot of a client of the server with this ordinal. */
+export function clientKind(ordinal: number): SlotKind {
+  return ordinal === 0 ? "lock client" : "admin client";
 }

@@ -1,10 +1,4 @@
-import type {
-  ClientRecord,
-  HoldingRecord,
-  Operation,
-  OwnerRecord,
-  ResourceRecord,
-} from "./operations.ts";
+import type { ClientRecord, HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
 
 /** A client as the log knows it. */
 export interface JournaledClient extends ClientRecord {
@@ -32,7 +26,7 @@ export class JournalState {
   /** By client; a client's bytes may come before the client. */
   readonly inputs = new Map<number, JournaledInput>();
   readonly outputs = new Map<number, Uint8Array>();
-  readonly dying = new Map<number, { since: number; killed: boolean }>();
+  readonly dying = new Map<number, { since: number; killed: boolean; slot?: number }>();
   /** Start times by pid. */
   readonly orphans = new Map<number, number>();
   /** The turn whose bytes are all accounted for. */
@@ -92,10 +86,12 @@ export class JournalState {
         this.inputs.delete(operation.key);
         this.outputs.delete(operation.key);
         return;
-      case "dying":
-        this.orphans.delete(operation.pid);
-        this.dying.set(operation.pid, { since: operation.since, killed: operation.killed });
+      case "dying": {
+        const { op: _, pid, ...holder } = operation;
+        this.orphans.delete(pid);
+        this.dying.set(pid, holder);
         return;
+      }
       case "settled":
         this.dying.delete(operation.pid);
         this.orphans.delete(operation.pid);

@@ -24,6 +24,8 @@ export interface ResourceRecord {
   readonly lock: LockKind;
   readonly holdings: readonly HoldingRecord[];
   readonly doubtful?: string;
+  /** Its slot in the store; absent where none keeps its descriptor. */
+  readonly slot?: number;
 }
 
 /** A connected client. */
@@ -35,6 +37,8 @@ export interface ClientRecord {
   readonly gid: number;
   /** Unix milliseconds at which it connected. */
   readonly since: number;
+  /** As {@link ResourceRecord.slot}. */
+  readonly slot?: number;
 }
 
 /**
@@ -53,7 +57,13 @@ export type Operation =
   | { readonly op: "restricted"; readonly key: number }
   | { readonly op: "gone"; readonly key: number }
   /** A holder whose process is being ended. */
-  | { readonly op: "dying"; readonly pid: number; readonly since: number; readonly killed: boolean }
+  | {
+    readonly op: "dying";
+    readonly pid: number;
+    readonly since: number;
+    readonly killed: boolean;
+    readonly slot?: number;
+  }
   | { readonly op: "settled"; readonly pid: number }
   /** A holder without a connection whose process lives. */
   | { readonly op: "orphan"; readonly pid: number; readonly start: number }

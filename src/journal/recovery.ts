@@ -15,10 +15,12 @@ import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../os/sys.
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { clientKey } from "../rpc/server.ts";
-import { clientName, dyingName, lockName, parseName } from "./descriptor_names.ts";
+import { JOURNAL_NAME, parseSlot, slotName } from "./descriptor_names.ts";
+import { clientKind, type StoredObject } from "./journal.ts";
 import type { InFlight } from "./in_flight.ts";
 import type { JournaledClient, JournaledInput, JournaledResource, JournalState } from "./journal_state.ts";
 import type { OwnerRecord } from "./operations.ts";
+import type { Slot, SlotKind } from "./slots.ts";
 
 /** A descriptor that came back from the store. */
 export interface ReturnedDescriptor {
@@ -27,7 +29,7 @@ export interface ReturnedDescriptor {
 }
 
 /** A lock that is taken over. */
-export interface RecoveredLock extends Omit<JournaledResource, "doubtful" | "lock"> {
+export interface RecoveredLock extends Omit<JournaledResource, "doubtful" | "lock" | "slot"> {
   readonly fd: number;
   readonly doubtful: string | undefined;
 }
@@ -54,6 +56,8 @@ export interface Recovered {
   readonly gone: readonly number[];
   /** Names that the store must forget. */
   readonly unwanted: readonly string[];
+  /** Slots of what is taken over from the store. */
+  readonly slots: readonly StoredObject[];
   readonly nextResource: number;
   readonly nextClient: readonly number[];
   /** What the administrator should know. */
@@ -78,8 +82,6 @@ export interface RecoveryParts {
   readonly inFlight: InFlight;
   /** What the store gave back; without a store, none. */
   readonly descriptors: readonly ReturnedDescriptor[];
-  /** Names of the servers by ordinal. */
-  readonly servers: readonly string[];
   /** Whether records may be missing: then a lock without a record is kept. */
   readonly damaged: boolean;
   /** Whether descriptors were kept at all. */
@@ -102,32 +104,28 @@ class Recovery {
   readonly #gone = new Set<number>();
   readonly #unwanted: string[] = [];
   readonly #findings: Finding[] = [];
-  readonly #lockFds = new Map<number, number>();
-  readonly #clientFds = new Map<number, number>();
-  readonly #pidfds = new Map<number, number>();
+  /** Descriptors by name; of one name there may be two when a message to the manager was lost. */
+  readonly #returned = new Map<string, number[]>();
+  readonly #slots: StoredObject[] = [];
   #nextResource: number;
   readonly #nextClient: number[];
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.#nextResource = parts.state.nextResource;
-    this.#nextClient = parts.servers.map((_, ordinal) => parts.state.nextClient[ordinal] ?? 1);
+    this.#nextClient = [...parts.state.nextClient];
   }
 
   run(): Recovered {
     const { state } = this.#parts;
-    for (const descriptor of this.#parts.descriptors) this.#sort(descriptor);
+    for (const { fd, name } of this.#parts.descriptors) this.#sort(fd, name);
     // First, because one of them may be in the way of a recorded one whose release was not finished.
-    for (const [id, fd] of this.#lockFds) if (!state.resources.has(id)) this.#unrecorded(id, fd);
+    this.#unrecordedLocks();
     for (const record of state.resources.values()) this.#lock(record);
     for (const record of state.clients.values()) this.#client(record);
-    for (const [key, fd] of this.#clientFds) this.#newcomer(key, fd);
-    for (const [pid, { since, killed }] of state.dying) this.#dyingHolder(pid, since, killed);
+    for (const [pid, { since, killed, slot }] of state.dying) this.#dyingHolder(pid, since, killed, slot);
     for (const [pid, start] of state.orphans) this.#orphan(pid, start);
-    for (const [pid, pidfd] of this.#pidfds) {
-      this.#parts.sys.close(pidfd);
-      this.#unwanted.push(dyingName(pid));
-    }
+    this.#leftOver();
     if (!this.#parts.stored) this.#dropDead();
     return {
       lockspaces: [...state.lockspaces],
@@ -137,49 +135,75 @@ class Recovery {
       orphans: this.#orphans,
       gone: [...this.#gone],
       unwanted: this.#unwanted,
+      slots: this.#slots,
       nextResource: this.#nextResource,
       nextClient: this.#nextClient,
       findings: this.#findings,
     };
   }
 
-  /** By kind and number. One of a name that came twice is closed: both are the same. */
-  #sort({ fd, name }: ReturnedDescriptor): void {
-    const { sys, servers } = this.#parts;
-    const stored = parseName(name);
-    if (stored === undefined || stored.kind === "journal") return;
-    sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-    switch (stored.kind) {
-      case "lock":
-        this.#nextResource = Math.max(this.#nextResource, stored.id + 1);
-        return this.#keep(this.#lockFds, stored.id, fd);
-      case "dying":
-        return this.#keep(this.#pidfds, stored.pid, fd);
-      case "client": {
-        const ordinal = servers.indexOf(stored.server);
-        if (ordinal < 0) {
-          sys.close(fd);
-          this.#unwanted.push(name);
-          return;
-        }
-        this.#nextClient[ordinal] = Math.max(this.#nextClient[ordinal] ?? 1, stored.id + 1);
-        return this.#keep(this.#clientFds, clientKey(ordinal, stored.id), fd);
-      }
+  #sort(fd: number, name: string): void {
+    if (name === JOURNAL_NAME || parseSlot(name) === undefined) return;
+    this.#parts.sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
+    const same = this.#returned.get(name);
+    if (same === undefined) this.#returned.set(name, [fd]);
+    else same.push(fd);
+  }
+
+  /** Descriptors of a slot, which are this object's afterwards. */
+  #take(kind: SlotKind, index: number | undefined): number[] {
+    if (index === undefined) return [];
+    const name = slotName({ kind, index });
+    const fds = this.#returned.get(name) ?? [];
+    this.#returned.delete(name);
+    return fds;
+  }
+
+  /** Of several descriptors of one slot the first that is right is kept. */
+  #choose(fds: readonly number[], right: (fd: number) => boolean): number | undefined {
+    const chosen = fds.length === 1 ? fds[0] : fds.find(right) ?? fds[0];
+    for (const fd of fds) if (fd !== chosen) this.#parts.sys.close(fd);
+    return chosen;
+  }
+
+  #unrecordedLocks(): void {
+    const recorded = new Set<string>();
+    for (const { slot } of this.#parts.state.resources.values()) {
+      if (slot !== undefined) recorded.add(slotName({ kind: "lock", index: slot }));
+    }
+    for (const [name, fds] of this.#returned) {
+      const slot = parseSlot(name);
+      if (slot?.kind !== "lock" || recorded.has(name)) continue;
+      this.#returned.delete(name);
+      for (const fd of fds) this.#unrecorded(slot, fd);
     }
   }
 
-  #keep(fds: Map<number, number>, key: number, fd: number): void {
-    if (fds.has(key)) this.#parts.sys.close(fd);
-    else fds.set(key, fd);
+  /** What is in the store and not in the journal, except locks. */
+  #leftOver(): void {
+    for (const [name, fds] of this.#returned) {
+      const { kind, index } = parseSlot(name) as Slot;
+      const ordinal = kind === "lock client" ? 0 : kind === "admin client" ? 1 : undefined;
+      const [fd, ...others] = fds;
+      if (ordinal === undefined || fd === undefined) {
+        for (const each of fds) this.#parts.sys.close(each);
+        this.#unwanted.push(name);
+        continue;
+      }
+      for (const each of others) this.#parts.sys.close(each);
+      this.#newcomer(ordinal, { kind, index }, fd);
+    }
   }
 
   #lock(record: JournaledResource): void {
     this.#nextResource = Math.max(this.#nextResource, record.id + 1);
-    const fd = this.#lockFds.get(record.id);
+    const type = record.shared ? F_RDLCK : F_WRLCK;
+    const held = (fd: number) => this.#parts.sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH) === 0;
+    const fd = this.#choose(this.#take("lock", record.slot), held);
     if (fd === undefined) return this.#takeAgain(record);
-    const { sys } = this.#parts;
+    this.#slots.push({ kind: "lock", index: record.slot as number, id: record.id });
     // Taking a lock that the description has already changes nothing: this is the proof that it is held.
-    const locked = sys.ofdLock(fd, record.shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
+    const locked = this.#parts.sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
     if (locked === 0) {
       if (record.lock === "posix") {
         this.#find(
@@ -234,14 +258,16 @@ class Recovery {
   }
 
   #hold(record: JournaledResource, fd: number, doubtful: string | undefined): void {
-    const { lock: _, ...rest } = record;
+    const { lock: _, slot: __, ...rest } = record;
     this.#locks.push({ ...rest, fd, doubtful });
   }
 
   /** Nobody was told of this lock, or everybody was told of its release. */
-  #unrecorded(id: number, fd: number): void {
+  #unrecorded({ kind, index }: Slot, fd: number): void {
     const { sys, damaged } = this.#parts;
     if (damaged) {
+      const id = this.#nextResource++;
+      this.#slots.push({ kind, index, id });
       const path = sys.readlink(`/proc/self/fd/${fd}`);
       const name = typeof path === "string" ? path : `descriptor ${fd}`;
       const doubtful =
@@ -262,25 +288,33 @@ class Recovery {
     }
     sys.ofdLock(fd, F_UNLCK, LOCK_START, LOCK_LENGTH);
     sys.close(fd);
-    this.#unwanted.push(lockName(id));
+    this.#unwanted.push(slotName({ kind, index }));
   }
 
   #client(record: JournaledClient): void {
-    const { sys, servers } = this.#parts;
-    const [ordinal, id] = [record.key % 2, Math.floor(record.key / 2)];
-    this.#nextClient[ordinal] = Math.max(this.#nextClient[ordinal] ?? 1, id + 1);
-    const fd = this.#clientFds.get(record.key);
-    this.#clientFds.delete(record.key);
+    const { sys } = this.#parts;
+    const ordinal = record.key % 2;
+    const kind = clientKind(ordinal);
+    this.#nextClient[ordinal] = Math.max(this.#nextClient[ordinal] ?? 1, Math.floor(record.key / 2) + 1);
+    const fd = this.#choose(
+      this.#take(kind, record.slot),
+      (candidate) => this.#peerOf(candidate) === record.pid,
+    );
     if (fd === undefined) return this.#disconnected(record);
-    const credentials: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
-    const known = sys.peerCredentials(fd, credentials);
-    const pidfd = known < 0 || credentials.pid !== record.pid ? -1 : this.#peerPidfd(record, fd);
-    if (pidfd === undefined || known < 0 || credentials.pid !== record.pid) {
+    const pidfd = this.#peerOf(fd) === record.pid ? this.#peerPidfd(record, fd) : undefined;
+    if (pidfd === undefined) {
       sys.close(fd);
-      this.#unwanted.push(clientName(servers[ordinal] ?? "", id));
+      this.#unwanted.push(slotName({ kind, index: record.slot as number }));
       return this.#disconnected(record);
     }
+    this.#slots.push({ kind, index: record.slot as number, id: record.key });
     this.#clients.push(this.#recovered(record, fd, pidfd));
+  }
+
+  /** Pid of the process at the other end; undefined when it is no socket. */
+  #peerOf(fd: number): number | undefined {
+    const credentials: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
+    return this.#parts.sys.peerCredentials(fd, credentials) < 0 ? undefined : credentials.pid;
   }
 
   /** A pidfd of the process that connected, -1 when it is gone, undefined when another process has its pid. */
@@ -297,8 +331,12 @@ class Recovery {
   }
 
   /** Connected in the last moment: stored, but not recorded. */
-  #newcomer(key: number, fd: number): void {
+  #newcomer(ordinal: number, { kind, index }: Slot, fd: number): void {
     const { sys, now } = this.#parts;
+    const id = this.#nextClient[ordinal] ?? 1;
+    this.#nextClient[ordinal] = id + 1;
+    const key = clientKey(ordinal, id);
+    this.#slots.push({ kind, index, id: key });
     const credentials: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
     sys.peerCredentials(fd, credentials);
     const record = { key, ...credentials, since: now, owner: undefined, restricted: false };
@@ -329,9 +367,9 @@ class Recovery {
     else this.#orphans.push({ pid, pidfd, start });
   }
 
-  #dyingHolder(pid: number, since: number, killed: boolean): void {
-    const stored = this.#pidfds.get(pid);
-    this.#pidfds.delete(pid);
+  #dyingHolder(pid: number, since: number, killed: boolean, slot: number | undefined): void {
+    const stored = this.#choose(this.#take("dying holder", slot), () => true);
+    if (stored !== undefined) this.#slots.push({ kind: "dying holder", index: slot as number, id: pid });
     const pidfd = stored ?? this.#open(pid, this.#startOf(pid));
     if (pidfd < 0) this.#gone.add(pid);
     else this.#dying.push({ pid, pidfd, since, killed });

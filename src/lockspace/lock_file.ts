@@ -144,8 +144,15 @@ export function unlockFile(sys: LockFileSys, request: UnlockRequest): UnlockFail
   let litter: UnlockFailure | undefined;
   const lock = request.lock === "ofd" ? sys.ofdLock : sys.posixLock;
   if (request.autocreate) {
-    const alone = !request.shared || lock(request.fd, F_WRLCK, LOCK_START, LOCK_LENGTH) === 0;
-    if (alone) {
+    const upgraded = request.shared ? lock(request.fd, F_WRLCK, LOCK_START, LOCK_LENGTH) : 0;
+    if (upgraded < 0 && upgraded !== -EAGAIN && upgraded !== -EACCES) {
+      litter = {
+        action: `Unable to tell whether others still share resource ${request.path}`,
+        errno: -upgraded,
+        released: true,
+      };
+    }
+    if (upgraded === 0) {
       const unlinked = sys.unlink(request.path);
       if (unlinked < 0 && unlinked !== -ENOENT) {
         litter = {
@@ -153,7 +160,11 @@ export function unlockFile(sys: LockFileSys, request: UnlockRequest): UnlockFail
           errno: -unlinked,
           released: request.force,
         };
-        if (!request.force) return litter;
+        if (!request.force) {
+          // It stays held as it was: others may still want to share it.
+          if (request.shared) lock(request.fd, F_RDLCK, LOCK_START, LOCK_LENGTH);
+          return litter;
+        }
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { EventLoop } from "../event/event_loop.ts";
 import { EPOLLIN, EPOLLOUT } from "../os/constants.ts";
-import { EAGAIN } from "../os/errno.ts";
+import { EAGAIN, EINTR, ENOBUFS, ENOMEM, strerror } from "../os/errno.ts";
 import {
   emptyHeader,
   finishFrame,
@@ -26,6 +26,12 @@ import type { Peer, Program, ProgramConnection, Reply } from "./program.ts";
 const READ_SIZE = 512;
 /** Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the kernel. */
 const READ_AHEAD = 65536;
+
+/**
+ * The kernel could not do it now, but the connection is none the worse: the socket stays ready, so the event comes again. Ending it
+ * would kill the guest behind it.
+ */
+const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 
 /** What was served, for metrics. */
 export interface ServedObserver {
@@ -128,7 +134,7 @@ export class Connection {
     return this.#programs[index]?.session;
   }
 
-  /** Begins to read. @throws SystemError when the kernel refuses to watch the socket */
+  /** Begins to read. */
   start(): void {
     this.#update();
     if (this.#input !== undefined) this.#parts.loop.defer(() => this.#resume());
@@ -215,7 +221,7 @@ export class Connection {
       this.key,
     );
     if (received < 0) {
-      if (received !== -EAGAIN) this.end(`receive failed: errno ${-received}`);
+      if (!NOT_NOW.includes(received)) this.end(`receive failed: ${strerror(-received)}`);
       return;
     }
     if (received === 0) {
@@ -368,13 +374,16 @@ export class Connection {
         reply.fail(rpcError(ErrorDomain.RPC, `unknown procedure: ${header.procedure}`));
       }
     } catch (error) {
-      if (error instanceof RpcFailure) return reply.fail(error);
-      if (error instanceof XdrError) {
+      if (error instanceof RpcFailure && !reply.given) return reply.fail(error);
+      if (error instanceof XdrError && !reply.given) {
         return reply.fail(rpcError(ErrorDomain.RPC, "Unable to decode message payload"));
       }
       this.#parts.crashed(this, error);
       if (!reply.given) {
         reply.fail(rpcError(ErrorDomain.RPC, "The request failed unexpectedly; see the daemon's log"));
+      } else if (this.#service.kind === "running") {
+        // Its reply could not be written, and there is no second one.
+        this.end("a reply failed");
       }
     }
   }
@@ -439,8 +448,8 @@ export class Connection {
       const chunk = Math.min(OUTPUT_SIZE, bytes.length - sent);
       if (bytes.buffer !== exchange.output.buffer) exchange.output.set(bytes.subarray(sent, sent + chunk));
       const taken = exchange.send(this.fd, chunk);
-      if (taken === -EAGAIN) break;
-      if (taken < 0) return this.end(`send failed: errno ${-taken}`);
+      if (NOT_NOW.includes(taken)) break;
+      if (taken < 0) return this.end(`send failed: ${strerror(-taken)}`);
       sent += taken;
       if (taken < chunk && bytes.buffer === exchange.output.buffer) break;
     }
@@ -490,7 +499,7 @@ export class Connection {
     exchange.beginReply(this.key, inTurn, false);
     const taken = exchange.send(this.fd, length);
     if (taken === length) return exchange.finishReply();
-    if (taken < 0 && taken !== -EAGAIN) return this.end(`send failed: errno ${-taken}`);
+    if (taken < 0 && !NOT_NOW.includes(taken)) return this.end(`send failed: ${strerror(-taken)}`);
     if (service.kind === "idle") {
       const rest = exchange.output.slice(Math.max(0, taken), length);
       this.#service = { kind: "writing", rest, close: false };

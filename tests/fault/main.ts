@@ -5,7 +5,7 @@ import { encodeCreateLockspace, LockProcedure } from "../../src/wire/lock_protoc
 import { plausible } from "./errnos.ts";
 import type { Fault } from "./fault_sys.ts";
 import { paths } from "./paths.ts";
-import { type Path, Play } from "./play.ts";
+import { ConnectionLost, type Path, Play } from "./play.ts";
 import { type End, type Script, Stage } from "./stage.ts";
 
 /** Of a call that a path makes over and over, the first so many are failed. */
@@ -55,6 +55,9 @@ function* perform(path: Path, fault: Fault | undefined): Generator<number, Play,
   const play = new Play(stage, fault);
   try {
     yield* path.play(play);
+  } catch (error) {
+    if (!(error instanceof ConnectionLost)) throw error;
+    yield* play.endAll();
   } finally {
     stage.faults.disarm();
     play.end();

@@ -1,6 +1,6 @@
-import { lockOn } from "../support/kernel.ts";
+import { kernel, lockOn } from "../support/kernel.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import { strerror } from "../../src/os/errno.ts";
+import { EAGAIN, ECONNRESET, EPIPE, strerror } from "../../src/os/errno.ts";
 import { Actor, type Outcome, type Part, TURN } from "./actor.ts";
 import type { Fault } from "./fault_sys.ts";
 import type { Stage } from "./stage.ts";
@@ -16,6 +16,12 @@ export interface Path {
   play(play: Play): Part<void>;
 }
 
+/** The daemon has ended the connection under a fault of the socket itself: the path ends there. */
+export class ConnectionLost extends Error {}
+
+/** Faults of a connection that a client's own end looks like: nobody needs to be told. */
+const CLIENT_GONE: readonly number[] = [EPIPE, ECONNRESET];
+
 /** One performance of a path: with a fault, or without to count the calls. */
 export class Play {
   readonly stage: Stage;
@@ -23,6 +29,7 @@ export class Play {
   readonly socket: string;
   readonly #fault: Fault | undefined;
   readonly #actors: Actor[] = [];
+  readonly #names = new Set<string>();
   #counts: ReadonlyMap<keyof Sys, number> = new Map();
   #fired = false;
   #pid = FIRST_PID;
@@ -79,6 +86,7 @@ export class Play {
     if (outcome.kind === "silent") throw new Error("There was no answer");
     if (outcome.kind !== "ok" && !this.#fired) throw new Error(`Without a fault: ${text(outcome)}`);
     this.#outcome = outcome;
+    if (outcome.kind === "closed") throw new ConnectionLost();
     return outcome;
   }
 
@@ -98,6 +106,7 @@ export class Play {
 
   /** The kernel's lock on a lease, seen from another descriptor. */
   lockOn(name: string): "exclusive" | "shared" | "none" | "absent" {
+    this.#names.add(name);
     try {
       return lockOn(this.file(name)).mode;
     } catch (error) {
@@ -114,9 +123,26 @@ export class Play {
     }
   }
 
+  /** What was logged under the fault and since. */
+  get logged(): string {
+    return this.stage.logSince(this.#log);
+  }
+
   /** Ends all connections. */
   end(): void {
     for (const actor of this.#actors.splice(0)) actor.close();
+  }
+
+  /** Ends all connections and the processes behind them: no lock may be left. */
+  *endAll(): Part<void> {
+    this.end();
+    yield TURN;
+    for (let pid = FIRST_PID; pid <= this.#pid; pid++) this.stage.processes.end(pid);
+    for (const name of this.#names) {
+      yield* this.until(`'${name}' to go with its owner`, () => ["none", "absent"].includes(this.lockOn(name)));
+      kernel.unlink(this.file(name));
+    }
+    this.stage.processes.forget();
   }
 
   /** Why the reason of a failure cannot be found in the answer or in the log; undefined when it can, or nothing failed. */
@@ -125,8 +151,12 @@ export class Play {
     if (!this.#fired || this.#fault === undefined || outcome === undefined || outcome.kind === "ok") {
       return undefined;
     }
-    const reason = strerror(this.#fault.errno);
-    const logged = this.stage.logSince(this.#log);
+    const { call, errno } = this.#fault;
+    if (outcome.kind === "closed" && CLIENT_GONE.includes(errno)) return undefined;
+    // That is how the kernel says that somebody else has a lock.
+    if (call === "ofdLock" && errno === EAGAIN) return undefined;
+    const reason = strerror(errno);
+    const { logged } = this;
     if (logged.includes(reason)) return undefined;
     if (outcome.kind === "refused" && outcome.message.includes(reason)) return undefined;
     return `${text(outcome)}, and neither that nor the log says '${reason}'; the log: ${logged}`;

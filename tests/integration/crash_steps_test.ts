@@ -9,6 +9,7 @@ import {
 } from "../../src/wire/lock_protocol.ts";
 import { MessageStatus } from "../../src/wire/frame.ts";
 import { Holder } from "../support/holder.ts";
+import { parseSlot } from "../../src/journal/descriptor_names.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";
 import { When } from "../support/killing_sys.ts";
 import { testOwner } from "../support/lock_client.ts";
@@ -113,8 +114,11 @@ function assertInOrder(...clients: RawClient[]): void {
 
 /** What the store has beside the two clients of a stage, the sockets and the journal. */
 async function extraStored({ manager }: Stage): Promise<string[]> {
-  const usual = /^(journal|virtlockd.*\.socket|client-virtlockd-[12])$/;
-  return (await manager.stored()).filter((name) => !usual.test(name));
+  const stored = await manager.stored();
+  return stored.map(parseSlot).flatMap((slot) => {
+    if (slot === undefined || slot.kind === "lock client" && slot.index < 2) return [];
+    return [`${slot.kind} ${slot.index}`];
+  });
 }
 
 Deno.test("an acquire that the daemon is killed in is granted once and held", async () => {

@@ -2,6 +2,8 @@ import { type Check, ok, warning } from "./check.ts";
 
 /** Part of the store that may be in use before it is time to say so. */
 const NEARLY_FULL = 0.9;
+/** Where its size is set: in the unit, for systemd and for the daemon. */
+const BOTH = "FileDescriptorStoreMax= and VIRTLOCKD_FDSTORE_MAX";
 
 /** Whether locks would survive a crash of the daemon. */
 export const descriptorStore: Check = {
@@ -9,24 +11,28 @@ export const descriptorStore: Check = {
   run({ host, daemon }) {
     if (daemon.kind !== "answers" || host.kind("/run/systemd/system") !== "directory") return [];
     const store = daemon.status.sections["store"];
-    const max = Number(store?.["max"] ?? 0);
-    if (max === 0) {
+    const limit = Number(store?.["limit"] ?? 0);
+    if (limit === 0) {
       return [
         warning(
           "systemd keeps no copies of the daemon's descriptors: a crash would lose every lock",
-          "Run the daemon from its unit, with FileDescriptorStoreMax= and VIRTLOCKD_FDSTORE_MAX set to the same number",
+          `Run the daemon from its unit, with ${BOTH} set to the same number`,
         ),
       ];
     }
     const stored = Number(store?.["stored"] ?? 0);
-    if (stored >= max * NEARLY_FULL) {
+    const refused = Number(store?.["refused"] ?? 0);
+    if (refused > 0 || stored >= limit * NEARLY_FULL) {
+      const use = `${stored} of ${limit}`;
       return [
         warning(
-          `systemd's descriptor store is nearly full, ${stored} of ${max}: further locks would not survive a crash`,
-          "Raise FileDescriptorStoreMax= and VIRTLOCKD_FDSTORE_MAX to the same higher number",
+          refused > 0
+            ? `systemd's descriptor store is full, ${use}: ${refused} descriptors would not survive a crash`
+            : `systemd's descriptor store is nearly full, ${use}: further locks would not survive a crash`,
+          `Raise ${BOTH} to the same higher number`,
         ),
       ];
     }
-    return [ok(`systemd keeps copies of ${stored} descriptors, at most ${max}`)];
+    return [ok(`systemd keeps copies of ${stored} descriptors, at most ${limit}`)];
   },
 };

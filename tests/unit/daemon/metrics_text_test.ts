@@ -64,6 +64,21 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
   ]);
 });
 
+Deno.test("metricsText() gives what it knows of the descriptor store and the journal, where there is one", () => {
+  const sections = {
+    store: { present: true, stored: 12, limit: 100, refused: 3, queued: 0 },
+    journal: { kind: "store", bytes: 4096 },
+    storage: { "/mnt": "hung" },
+  };
+  const text = metricsText(new Metrics(0), { ...STATUS, sections }, tallyLocks(tableOf([])));
+  assert.deepEqual(samples(text).filter((line) => /_stored_|_journal_/.test(line)), [
+    "virtlockd_stored_descriptors 12",
+    "virtlockd_stored_descriptors_max 100",
+    "virtlockd_stored_descriptors_refused 3",
+    "virtlockd_journal_bytes 4096",
+  ]);
+});
+
 Deno.test("metricsText() gives requests by result, and their times as a cumulative histogram in seconds", () => {
   const metrics = new Metrics(0);
   metrics.served("lock", "Acquire", 0, 0.02);

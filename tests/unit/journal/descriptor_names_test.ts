@@ -1,26 +1,29 @@
 import assert from "node:assert/strict";
-import { clientName, dyingName, lockName, parseName } from "../../../src/journal/descriptor_names.ts";
+import { parseSlot, slotName } from "../../../src/journal/descriptor_names.ts";
 
-Deno.test("parseName() reads every name that is given", () => {
-  assert.deepEqual(parseName("journal"), { kind: "journal" });
-  assert.deepEqual(parseName(lockName(40_000)), { kind: "lock", id: 40_000 });
-  assert.deepEqual(parseName(clientName("admin", 3)), { kind: "client", server: "admin", id: 3 });
-  assert.deepEqual(parseName(dyingName(4242)), { kind: "dying", pid: 4242 });
+Deno.test("slotName() is short: the first 256 of each kind have at most two characters", () => {
+  assert.equal(slotName({ kind: "lock", index: 0 }), "A");
+  assert.equal(slotName({ kind: "dying holder", index: 15 }), "_");
+  assert.equal(slotName({ kind: "lock", index: 16 }), "BA");
+  assert.equal(slotName({ kind: "lock client", index: 255 }), "P9");
+  assert.equal(slotName({ kind: "lock", index: 40_000 }), "nEA");
 });
 
-for (
-  const name of [
-    "",
-    "stored",
-    "lock-",
-    "lock-x",
-    "lock-virtlockd-1",
-    "client-7",
-    "lock-1 ",
-    "virtlockd.socket",
-  ]
-) {
-  Deno.test(`parseName() takes '${name}' for none of ours`, () => {
-    assert.equal(parseName(name), undefined);
+Deno.test("parseSlot() reads every name that slotName() gives", () => {
+  for (const kind of ["lock", "lock client", "admin client", "dying holder"] as const) {
+    for (const index of [0, 1, 63, 64, 4095, 70_000]) {
+      assert.deepEqual(parseSlot(slotName({ kind, index })), { kind, index });
+    }
+  }
+});
+
+Deno.test("slotName() never gives a name that means something else", () => {
+  assert.equal(parseSlot("journal"), undefined);
+  assert.equal(parseSlot("stored"), undefined);
+});
+
+for (const name of ["", "virtlockd.socket", "AA", "AB", "a b", "é", "lock-1"]) {
+  Deno.test(`parseSlot() takes '${name}' for none of ours`, () => {
+    assert.equal(parseSlot(name), undefined);
   });
 }

@@ -120,10 +120,10 @@ Deno.test("DescriptorStore.store() warns once at 90% and refuses what is over th
     "warning: The service manager keeps 9 descriptors and takes 10: raise FileDescriptorStoreMax=",
     "error: Could not store descriptor lock-11, which a crash would lose: the store is full: it takes 10",
   ]);
-  assert.deepEqual([...stage.store.refused], ["lock-11"]);
+  assert.deepEqual(stage.store.missing, ["lock-11"]);
   assert.deepEqual(stage.store.status, { stored: 10, limit: 10, refused: 1, queued: 0 });
   stage.store.remove("lock-11");
-  assert.deepEqual([...stage.store.refused], []);
+  assert.deepEqual(stage.store.missing, []);
 });
 
 Deno.test("DescriptorStore.store() is done, and says so, when the manager cannot be reached", () => {
@@ -160,4 +160,26 @@ Deno.test("DescriptorStore.tell() sends a message behind everything else", () =>
   stage.room = Infinity;
   stage.loop.turn(0);
   assert.deepEqual(stage.sent, ["FDSTORE=1 FDNAME=a FDPOLL=0 fd 1", "READY=1"]);
+});
+
+Deno.test("DescriptorStore.store() refuses what would make the names too long for one environment variable", () => {
+  const names = Array.from({ length: 1299 }, (_, index) => `${index}`.padStart(99, "x"));
+  using stage = new Stage(5000, names);
+  stage.store.store([{ name: "y".repeat(99), fd: 1 }, { name: "z", fd: 2 }], () => {});
+  assert.equal(stage.sent.length, 1);
+  assert.match(
+    stage.log.lines.at(-1) ?? "",
+    /descriptor z, .*with 1300 names no daemon could be started any more$/,
+  );
+  stage.store.remove(names[0] ?? "");
+  stage.store.store([{ name: "z", fd: 2 }], () => {});
+  assert.equal(stage.store.has("z"), true);
+});
+
+Deno.test("DescriptorStore tells the next image what is not stored yet and what is still stored", () => {
+  using stage = new Stage(10, ["old"]);
+  stage.room = 0;
+  stage.store.store([{ name: "new", fd: 1 }], () => {});
+  stage.store.remove("old");
+  assert.deepEqual([stage.store.missing, stage.store.leftOver], [["new"], ["old"]]);
 });

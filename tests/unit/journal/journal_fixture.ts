@@ -95,6 +95,7 @@ export function resource(id: number, pid = 7): ResourceRecord {
     autocreate: true,
     lock: "ofd",
     holdings: [holding(pid)],
+    slot: id,
   };
 }
 

@@ -4,6 +4,8 @@ import type { Operation } from "../../../src/journal/operations.ts";
 import { recover, type Recovered, type RecoveryParts } from "../../../src/journal/recovery.ts";
 import { F_UNLCK, F_WRLCK } from "../../../src/os/constants.ts";
 import { EAGAIN, ENOENT, ENOSYS, ESRCH } from "../../../src/os/errno.ts";
+import { slotName } from "../../../src/journal/descriptor_names.ts";
+import type { SlotKind } from "../../../src/journal/slots.ts";
 import { grant, owner, resource } from "./journal_fixture.ts";
 
 /** A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors. */
@@ -66,7 +68,6 @@ class World {
       state,
       inFlight: { inputs: state.inputs, outputs: state.outputs },
       descriptors: [],
-      servers: ["virtlockd", "admin"],
       damaged: false,
       stored: true,
       now: 99,
@@ -75,8 +76,12 @@ class World {
   }
 }
 
-const CLIENT: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5 };
+const CLIENT: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5, slot: 0 };
 const REGISTERED: Operation = { op: "owner", key: 2, owner: owner(7) };
+
+function name(kind: SlotKind, index: number): string {
+  return slotName({ kind, index });
+}
 
 function messages({ findings }: Recovered): string[] {
   return findings.map(({ level, message }) => `${level}: ${message}`);
@@ -86,14 +91,14 @@ Deno.test("recover() matches descriptors by name, whatever their order", () => {
   const world = new World();
   world.peers.set(12, 7).set(13, 8);
   world.processes.set(7, 1).set(8, 1);
-  const admin: Operation = { op: "client", key: 7, pid: 8, uid: 0, gid: 0, since: 6 };
+  const admin: Operation = { op: "client", key: 7, pid: 8, uid: 0, gid: 0, since: 6, slot: 0 };
   const { locks, clients, unwanted, findings } = world.recover([grant(1), grant(2), CLIENT, admin], {
     descriptors: [
-      { fd: 13, name: "client-admin-3" },
-      { fd: 10, name: "lock-2" },
+      { fd: 13, name: name("admin client", 0) },
+      { fd: 10, name: name("lock", 2) },
       { fd: 14, name: "virtlockd.socket" },
-      { fd: 12, name: "client-virtlockd-1" },
-      { fd: 11, name: "lock-1" },
+      { fd: 12, name: name("lock client", 0) },
+      { fd: 11, name: name("lock", 1) },
       { fd: 15, name: "journal" },
     ],
   });
@@ -110,16 +115,16 @@ Deno.test("recover() matches descriptors by name, whatever their order", () => {
 Deno.test("recover() undoes a lock that nobody was told of", () => {
   const world = new World();
   const { locks, unwanted } = world.recover([grant(1)], {
-    descriptors: [{ fd: 11, name: "lock-1" }, { fd: 12, name: "lock-5" }],
+    descriptors: [{ fd: 11, name: name("lock", 1) }, { fd: 12, name: name("lock", 5) }],
   });
   assert.deepEqual(locks.map(({ id }) => id), [1]);
-  assert.deepEqual(unwanted, ["lock-5"]);
+  assert.deepEqual(unwanted, [name("lock", 5)]);
   assert.deepEqual(world.done, ["unlock 12", "close 12"]);
 });
 
 Deno.test("recover() keeps such a lock when the journal is damaged, and says so", () => {
   const world = new World();
-  const recovered = world.recover([], { descriptors: [{ fd: 12, name: "lock-5" }], damaged: true });
+  const recovered = world.recover([], { descriptors: [{ fd: 12, name: name("lock", 5) }], damaged: true });
   assert.deepEqual(recovered.locks.map(({ id, fd, path }) => [id, fd, path]), [[5, 12, "/found/12"]]);
   assert.match(recovered.locks[0]?.doubtful ?? "", /the journal is damaged/);
   assert.match(messages(recovered)[0] ?? "", /^error: Lock on \/found\/12: the journal is damaged/);
@@ -128,14 +133,16 @@ Deno.test("recover() keeps such a lock when the journal is damaged, and says so"
 
 Deno.test("recover() closes the second descriptor of a name", () => {
   const world = new World();
-  world.recover([grant(1)], { descriptors: [{ fd: 11, name: "lock-1" }, { fd: 12, name: "lock-1" }] });
+  world.recover([grant(1)], {
+    descriptors: [{ fd: 11, name: name("lock", 1) }, { fd: 12, name: name("lock", 1) }],
+  });
   assert.deepEqual(world.done, ["close 12"]);
 });
 
 Deno.test("recover() keeps a lock whose kernel lock somebody else has got, names the domain, and doubts", () => {
   const world = new World();
   world.taken.add(11);
-  const recovered = world.recover([grant(1)], { descriptors: [{ fd: 11, name: "lock-1" }] });
+  const recovered = world.recover([grant(1)], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
   const reason =
     "its kernel lock was missing after a crash and could not be taken again: Resource temporarily unavailable";
   assert.equal(recovered.locks[0]?.doubtful, reason);
@@ -148,7 +155,7 @@ Deno.test("recover() keeps a lock whose kernel lock somebody else has got, names
 Deno.test("recover() says that a POSIX lock of libvirt's daemon was free for a moment", () => {
   const world = new World();
   const posix: Operation = { op: "grant", ...resource(1), lock: "posix" };
-  const recovered = world.recover([posix], { descriptors: [{ fd: 11, name: "lock-1" }] });
+  const recovered = world.recover([posix], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
   assert.equal(recovered.locks[0]?.doubtful, undefined);
   assert.match(
     messages(recovered)[0] ?? "",
@@ -160,7 +167,7 @@ Deno.test("recover() does not use a number again that the store or the journal h
   const world = new World();
   const { nextResource, nextClient } = world.recover(
     [{ op: "snapshot", turn: 1, reply: 1, nextResource: 4, nextClient: [9, 2] }, grant(20)],
-    { descriptors: [{ fd: 11, name: "lock-30" }, { fd: 12, name: "client-admin-40" }] },
+    { descriptors: [{ fd: 11, name: name("lock", 30) }, { fd: 12, name: name("admin client", 39) }] },
   );
   assert.deepEqual([nextResource, nextClient], [31, [9, 41]]);
 });
@@ -168,7 +175,7 @@ Deno.test("recover() does not use a number again that the store or the journal h
 Deno.test("recover() takes a client that was stored but not recorded", () => {
   const world = new World();
   world.peers.set(12, 7);
-  const { clients } = world.recover([], { descriptors: [{ fd: 12, name: "client-virtlockd-3" }] });
+  const { clients } = world.recover([], { descriptors: [{ fd: 12, name: name("lock client", 2) }] });
   assert.deepEqual(clients.map(({ record, pidfd }) => [record.key, record.pid, record.since, pidfd]), [[
     6,
     7,
@@ -184,7 +191,7 @@ Deno.test("recover() gives a client the bytes that were under way", () => {
     CLIENT,
     { op: "input", key: 2, bytes: "AQI=", dropped: 3, turn: 1 },
     { op: "output", key: 2, bytes: "Aw==", reply: 1, turn: 0, end: 0 },
-  ], { descriptors: [{ fd: 12, name: "client-virtlockd-1" }] });
+  ], { descriptors: [{ fd: 12, name: name("lock client", 0) }] });
   assert.deepEqual(clients[0]?.input, { bytes: new Uint8Array([1, 2]), dropped: 3 });
   assert.deepEqual(clients[0]?.output, new Uint8Array([3]));
 });
@@ -193,10 +200,10 @@ Deno.test("recover() does not take a socket for a client whose process it is not
   const world = new World();
   world.peers.set(12, 8);
   const { clients, unwanted } = world.recover([CLIENT], {
-    descriptors: [{ fd: 12, name: "client-virtlockd-1" }],
+    descriptors: [{ fd: 12, name: name("lock client", 0) }],
   });
   assert.deepEqual(clients, []);
-  assert.deepEqual(unwanted, ["client-virtlockd-1"]);
+  assert.deepEqual(unwanted, [name("lock client", 0)]);
 });
 
 Deno.test("recover() without SO_PEERPIDFD tells a process from a later one of its pid by its start time", () => {
@@ -205,7 +212,7 @@ Deno.test("recover() without SO_PEERPIDFD tells a process from a later one of it
   world.peers.set(12, 7);
   world.processes.set(7, 555);
   const { clients, gone } = world.recover([CLIENT, REGISTERED, grant(1)], {
-    descriptors: [{ fd: 12, name: "client-virtlockd-1" }, { fd: 11, name: "lock-1" }],
+    descriptors: [{ fd: 12, name: name("lock client", 0) }, { fd: 11, name: name("lock", 1) }],
   });
   assert.deepEqual([clients, gone], [[], [7]]);
 });
@@ -226,9 +233,9 @@ Deno.test("recover() waits for a living holder whose connection is lost, and rel
 
 Deno.test("recover() goes on with a holder that is being ended, through its stored pidfd", () => {
   const world = new World();
-  const dying: Operation = { op: "dying", pid: 7, since: 3, killed: true };
-  const { dying: found, gone } = world.recover([dying, { ...dying, pid: 8 }], {
-    descriptors: [{ fd: 12, name: "dying-7" }],
+  const dying: Operation = { op: "dying", pid: 7, since: 3, killed: true, slot: 0 };
+  const { dying: found, gone } = world.recover([dying, { ...dying, pid: 8, slot: 1 }], {
+    descriptors: [{ fd: 12, name: name("dying holder", 0) }],
   });
   assert.deepEqual(found, [{ pid: 7, pidfd: 12, since: 3, killed: true }]);
   assert.deepEqual(gone, [8]);
@@ -236,8 +243,8 @@ Deno.test("recover() goes on with a holder that is being ended, through its stor
 
 Deno.test("recover() forgets a stored pidfd that nothing was recorded of", () => {
   const world = new World();
-  const { unwanted } = world.recover([], { descriptors: [{ fd: 12, name: "dying-7" }] });
-  assert.deepEqual(unwanted, ["dying-7"]);
+  const { unwanted } = world.recover([], { descriptors: [{ fd: 12, name: name("dying holder", 0) }] });
+  assert.deepEqual(unwanted, [name("dying holder", 0)]);
   assert.deepEqual(world.done, ["close 12"]);
 });
 
