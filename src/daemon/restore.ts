@@ -46,9 +46,10 @@ function restoreLocks({ sys, table, guard, ledger, log }: Daemon, state: Restart
   for (const { path, resources } of state.lockspaces) {
     table.restoreLockspace(path);
     for (const resource of resources) {
-      sys.fstat(resource.fd, status);
+      const looked = sys.fstat(resource.fd, status);
       const found = resource.lock === undefined ? kernelLock(sys, resource) : { lock: resource.lock };
-      const trouble = resource.doubtful ?? found.trouble;
+      const unseen = looked < 0 ? `its file could not be looked at: ${strerror(-looked)}` : undefined;
+      const trouble = resource.doubtful ?? found.trouble ?? unseen;
       if (trouble !== undefined) log.error(`Took over resource '${resource.name}', but ${trouble}`);
       const resourceState: ResourceState = trouble === undefined
         ? { kind: "held" }

@@ -18,6 +18,7 @@ import { ServiceStatus } from "../systemd/service_status.ts";
 import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "./launch.ts";
+import { lostEnvironment } from "./lost_environment.ts";
 import { PidFile } from "./pid_file.ts";
 import { ReExec } from "./re_exec.ts";
 import { reload } from "./reload.ts";
@@ -112,7 +113,12 @@ function live(
   });
   raiseFileLimit(sys);
   const log = getLog("locking.lock_daemon", "src/daemon/serve.ts");
-  const notifyAddress = env["NOTIFY_SOCKET"] ?? lostNotifyAddress(sys, handed);
+  const fromLibvirt = handed !== undefined && handed.extension === undefined;
+  const lost = fromLibvirt && env["NOTIFY_SOCKET"] === undefined
+    ? lostEnvironment({ sys, loop, ledger, env: self.env })
+    : {};
+  const serviceEnv = { ...env, ...lost };
+  const notifyAddress = serviceEnv["NOTIFY_SOCKET"];
   const notify = NotifySocket.connect(sys, ledger, notifyAddress);
   if (notify !== undefined && !(notify instanceof NotifySocket)) {
     log.warn(new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message);
@@ -124,7 +130,7 @@ function live(
     loop,
     ledger,
     log,
-    env,
+    env: serviceEnv,
     journalDir: paths.journalDir,
     cwd,
     notify: notify instanceof NotifySocket ? notify : undefined,
@@ -171,7 +177,7 @@ function live(
   });
   const reExec = new ReExec({
     daemon,
-    self: withNotifyAddress(self, env, notifyAddress),
+    self: withVariables(self, lost),
     stateFile,
     extension: (): DaemonExtension => ({
       dying: daemon.reaper.dying,
@@ -242,19 +248,10 @@ function restoreChecked(daemon: Daemon, state: RestartState): void {
 
 const NO_SETTINGS: LoadedSettings = { settings: DEFAULT_SETTINGS, warnings: [] };
 
-/** systemd's own notify socket. */
-const SYSTEM_NOTIFY = "/run/systemd/notify";
-
-/** libvirt's daemon takes NOTIFY_SOCKET out of the environment: what it hands over as a system service lacks it. */
-function lostNotifyAddress(sys: Sys, state: RestartState | undefined): string | undefined {
-  const fromLibvirt = state !== undefined && state.extension === undefined;
-  return fromLibvirt && sys.uid() === 0 && sys.access(SYSTEM_NOTIFY, 0) === 0 ? SYSTEM_NOTIFY : undefined;
-}
-
-/** The next image has to find the service manager too, where this one had to look for it. */
-function withNotifyAddress(self: SelfImage, env: Environment, address: string | undefined): SelfImage {
-  if (address === undefined || env["NOTIFY_SOCKET"] !== undefined) return self;
-  return { ...self, env: [...self.env, `NOTIFY_SOCKET=${address}`] };
+/** The next image has to know too what this one had to find out. */
+function withVariables(self: SelfImage, variables: Readonly<Record<string, string>>): SelfImage {
+  const added = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return { ...self, env: [...self.env, ...added] };
 }
 
 /** Runs a step of the start; when `forgive`, its failure is only noted. */

@@ -200,8 +200,11 @@ export class DescriptorStore {
 
   #refuse(name: string, reason: string): void {
     this.#forget(name);
+    const first = this.#refused.size === 0;
     this.#refused.add(name);
-    this.#log.error(`Could not store descriptor ${name}, which a crash would lose: ${reason}`);
+    const message = `Could not store descriptor ${name}, which a crash would lose: ${reason}`;
+    if (first) this.#log.error(message);
+    else this.#log.info(message);
   }
 
   #submit(batch: Batch): boolean {

@@ -139,7 +139,9 @@ export class JournalState {
         this.reply = { key: operation.key, number: operation.reply, bytes };
         const input = this.inputs.get(operation.key);
         if (operation.front === 0) this.consumed = { turn: operation.turn, end: operation.end };
-        else if (input !== undefined) input.bytes = input.bytes.slice(operation.front);
+        else if (input !== undefined) {
+          this.#setInput(operation.key, { ...input, bytes: input.bytes.slice(operation.front) });
+        }
         return;
       }
     }

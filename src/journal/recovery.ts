@@ -226,20 +226,19 @@ class Recovery {
   #takeAgain(record: JournaledResource): void {
     const { sys } = this.#parts;
     const flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (record.lockspace === "" ? 0 : O_NOFOLLOW);
-    const living = record.holdings.filter(({ owner }) => this.#lives(owner));
-    if (living.length === 0) {
-      this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
-    }
+    // With a store a holder's connection tells whether it lives; without, only its process does.
+    const wanted = this.#parts.stored || record.holdings.some(({ owner }) => this.#lives(owner));
+    if (!wanted) this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
     const fd = sys.open(record.path, flags, 0);
     if (fd < 0) {
-      if (living.length > 0) {
+      if (wanted) {
         this.#find("error", `${lockText(record)} is lost, its guest runs unprotected: ${strerror(-fd)}`);
       }
       return;
     }
     const locked = sys.ofdLock(fd, record.shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
     if (locked === 0) {
-      if (living.length > 0) {
+      if (wanted) {
         this.#find(
           "warn",
           `${lockText(record)} ended with the daemon: it is taken again, but was free for a while`,
@@ -247,7 +246,7 @@ class Recovery {
       }
       return this.#hold(record, fd, record.doubtful);
     }
-    if (living.length === 0) {
+    if (!wanted) {
       sys.close(fd);
       return;
     }

@@ -176,6 +176,7 @@ export function unlockFile(sys: LockFileSys, request: UnlockRequest): UnlockFail
   return {
     action: `Unable to release lock on resource ${request.path}`,
     errno: -unlocked,
-    released: false,
+    // It goes with the descriptor, which nobody else would ever give up.
+    released: request.force,
   };
 }

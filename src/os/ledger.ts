@@ -8,7 +8,9 @@ import type { FileSys } from "./sys.ts";
  */
 export class DescriptorLedger {
   readonly #sys: Pick<FileSys, "close">;
-  readonly #purposes = new Map<number, string>();
+  /** By descriptor: numbers are small and dense, and a map would cost several times as much for each. */
+  readonly #purposes: (string | undefined)[] = [];
+  #size = 0;
 
   constructor(sys: Pick<FileSys, "close">) {
     this.#sys = sys;
@@ -16,17 +18,19 @@ export class DescriptorLedger {
 
   /** How many descriptors are owned. */
   get size(): number {
-    return this.#purposes.size;
+    return this.#size;
   }
 
   /** Owned descriptors with their purposes. */
-  entries(): IterableIterator<[number, string]> {
-    return this.#purposes.entries();
+  *entries(): IterableIterator<[number, string]> {
+    for (const [fd, purpose] of this.#purposes.entries()) {
+      if (purpose !== undefined) yield [fd, purpose];
+    }
   }
 
   /** Whether a descriptor is owned. */
   has(fd: number): boolean {
-    return this.#purposes.has(fd);
+    return this.#purposes[fd] !== undefined;
   }
 
   /**
@@ -38,11 +42,12 @@ export class DescriptorLedger {
    * @throws Error when it is owned already
    */
   own(fd: number, purpose: string): number {
-    const other = this.#purposes.get(fd);
+    const other = this.#purposes[fd];
     if (other !== undefined) {
       throw new Error(`Own descriptor ${fd} as ${purpose}: it is already owned as ${other}`);
     }
-    this.#purposes.set(fd, purpose);
+    this.#purposes[fd] = purpose;
+    this.#size++;
     return fd;
   }
 
@@ -53,7 +58,9 @@ export class DescriptorLedger {
    * @throws Error when it is not owned
    */
   close(fd: number): number {
-    if (!this.#purposes.delete(fd)) throw new Error(`Close descriptor ${fd}: it is not owned here`);
+    if (!this.has(fd)) throw new Error(`Close descriptor ${fd}: it is not owned here`);
+    this.#purposes[fd] = undefined;
+    this.#size--;
     return this.#sys.close(fd);
   }
 }

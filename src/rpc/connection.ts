@@ -234,7 +234,7 @@ export class Connection {
       input.append(chunk, this.busy ? Infinity : this.#keep(input));
       const kept = input.length - before;
       this.#parts.durability.inputChanged(this, { bytes: chunk.subarray(0, kept), dropped: received - kept });
-      return this.#resume();
+      return this.#resume(true);
     }
     const used = this.#serve(exchange.input, received, 0);
     if (this.#closed) return;
@@ -249,21 +249,22 @@ export class Connection {
     if (used < received || this.busy) this.#settleInput();
   }
 
-  /** Serves what waits in the input buffer, as far as it goes. */
-  #resume(): void {
+  /** Serves what waits in the input buffer, as far as it goes. @param recorded whether the buffer as it is now is durable */
+  #resume(recorded = false): void {
     if (this.#closed) return;
     const input = this.#input;
     if (input !== undefined) {
+      let used = 0;
       if (!this.busy) {
         this.#parts.exchange.serveStored(this.key);
-        const used = this.#serve(input.bytes, input.length, input.dropped);
+        used = this.#serve(input.bytes, input.length, input.dropped);
         if (this.#closed) return;
         if (used > 0) {
           input.consume(used);
           this.#scanned = 0;
         }
       }
-      this.#parts.durability.inputChanged(this);
+      if (!recorded || used > 0) this.#parts.durability.inputChanged(this);
       if (this.busy && this.#answerPings()) this.#parts.durability.inputChanged(this);
       if (input.empty) this.#input = undefined;
     }

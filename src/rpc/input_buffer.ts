@@ -42,7 +42,7 @@ export class InputBuffer {
     if (this.#length + kept > this.#bytes.length) {
       let capacity = this.#bytes.length;
       while (capacity < this.#length + kept) capacity *= 2;
-      const larger = new Uint8Array(capacity);
+      const larger = new Uint8Array(Math.min(capacity, Math.max(keep, this.#length + kept)));
       larger.set(this.bytes);
       this.#bytes = larger;
     }

@@ -72,6 +72,7 @@ async function main(): Promise<void> {
   const setting = [
     `${cpus().length} CPUs (${cpus()[0]?.model}), ${placement.text}, at most ${limit[1]} descriptors`,
     `${rounds} samples of ${effort.sample} ms of each daemon in turn, medians; p50 and p99 in microseconds`,
+    "daemon CPU: microseconds of the daemon for one operation, ours/9.0.0",
     "load CPU: share of the time in which the load process was on a CPU, with ours/with 9.0.0; below 100% it waited",
   ];
   const lines: Line[] = [];

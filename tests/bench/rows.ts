@@ -1,6 +1,7 @@
 import type { Row } from "./row.ts";
 import { echoRow } from "./rows/echo.ts";
 import { flatnessRow } from "./rows/flatness.ts";
+import { hostileRow } from "./rows/hostile.ts";
 import { idleConnectionsRows } from "./rows/idle_connections.ts";
 import { idleCpuRow } from "./rows/idle_cpu.ts";
 import { manyGuestsRow } from "./rows/many_guests.ts";
@@ -20,4 +21,5 @@ export const rows: readonly Row[] = [
   idleCpuRow,
   ...reExecRows,
   storeRow,
+  hostileRow,
 ];

@@ -12,6 +12,7 @@ const HEADINGS = [
   "ratio",
   "goal",
   "",
+  "daemon CPU",
   "load CPU",
 ];
 const LEFT_COLUMNS = 2;
@@ -46,10 +47,14 @@ function cells(line: Line): string[] {
       ? `>= ${Number(goal.least.toFixed(2))}x`
       : `<= ${goal.value}`,
     success === undefined ? "" : success ? "ok" : "SHORT",
-    [ours, theirs].map((figure) => {
-      return figure?.loadCpu === undefined ? "" : `${Math.round(100 * figure.loadCpu)}%`;
-    }).filter((text) => text !== "").join("/"),
+    both(line, ({ cpuPerOperation }) => formatNumber(cpuPerOperation)),
+    both(line, ({ loadCpu }) => loadCpu === undefined ? "" : `${Math.round(100 * loadCpu)}%`),
   ];
+}
+
+/** A text of ours and of theirs, as far as there is one. */
+function both({ ours, theirs }: Line, text: (figure: Figure) => string): string {
+  return [text(ours), theirs === undefined ? "" : text(theirs)].filter((part) => part !== "").join("/");
 }
 
 function figureCells(figure: Figure | undefined): string[] {

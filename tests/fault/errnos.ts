@@ -42,7 +42,7 @@ const SAFE: readonly (keyof Sys)[] = [
   "epollWait",
   "readSignal",
   "timerSet",
-  // Deleting from the set fails only for a descriptor that is not in it; adding is `epollAdd`.
+  "socketOption",
   "kill",
 ];
 

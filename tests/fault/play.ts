@@ -71,6 +71,7 @@ export class Play {
 
   /** A client that must get through. */
   *client(pid?: number): Part<Actor> {
+    if (this.#log === 0) this.#log = this.stage.logLength;
     const actor = yield* this.connect(pid);
     if (actor === undefined) throw new Error("The connection was closed");
     return actor;
@@ -123,6 +124,11 @@ export class Play {
     }
   }
 
+  /** Whether the fault was one that says that another host shares the lock. */
+  get sharedElsewhere(): boolean {
+    return this.#fault?.call === "ofdLock" && this.#fault.errno === EAGAIN;
+  }
+
   /** What was logged under the fault and since. */
   get logged(): string {
     return this.stage.logSince(this.#log);
@@ -139,7 +145,10 @@ export class Play {
     yield TURN;
     for (let pid = FIRST_PID; pid <= this.#pid; pid++) this.stage.processes.end(pid);
     for (const name of this.#names) {
-      yield* this.until(`'${name}' to go with its owner`, () => ["none", "absent"].includes(this.lockOn(name)));
+      yield* this.until(
+        `'${name}' to go with its owner`,
+        () => ["none", "absent"].includes(this.lockOn(name)),
+      );
       kernel.unlink(this.file(name));
     }
     this.stage.processes.forget();

@@ -14,6 +14,7 @@ import { type Fault, FaultSys } from "./fault_sys.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const EPOLL_ADD = 1;
 /** Timers of the daemon run so many times as fast. */
 const HASTE = 20;
@@ -61,8 +62,14 @@ export class Stage {
     const { directory } = this;
     this.#log = `${directory}/daemon.log`;
     const program = `${directory}/virtlockd`;
-    // It is only asked what it is.
-    Deno.writeTextFileSync(program, "#!/bin/sh\necho 'virtlockd (deno-virtlockd) 1.0.0'\n", { mode: 0o755 });
+    // It is asked what it is, whether it understands a state, and to be a storage helper.
+    const text = `#!/bin/sh
+case "$1" in
+  internal-storage) exec '${Deno.execPath()}' run -A --no-check '${MAIN}' "$@" ;;
+  *) echo 'virtlockd (deno-virtlockd) 1.0.0' ;;
+esac
+`;
+    Deno.writeTextFileSync(program, text, { mode: 0o755 });
     const env = Object.entries({ ...Deno.env.toObject(), LIBVIRT_LOG_OUTPUTS: `2:file:${this.#log}` })
       .map(([name, value]) => `${name}=${value}`);
     this.#self = { path: program, argv: [program], base: [program], env };
@@ -122,6 +129,11 @@ export class Stage {
         if (this.#script === undefined) this.faults.closeAll();
       }
     }
+  }
+
+  /** Removes a restart state that an image could not read: another process would ignore it, but here all have one pid. */
+  forgetState(): void {
+    kernel.unlink(`${this.directory}/run/libvirt/virtlockd-restart-exec.json`);
   }
 
   /** Forgets what a daemon that died has left open. */

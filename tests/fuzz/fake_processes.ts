@@ -17,6 +17,8 @@ export class FakeProcesses {
   readonly #gone = new Set<number>();
   readonly #pidfds = new Map<number, number>();
   readonly #signalled: number[] = [];
+  /** Pids that are none of this machine's. */
+  readonly #made = new Set<number>();
 
   constructor(sys: Sys, random: Random) {
     this.#sys = sys;
@@ -29,10 +31,11 @@ export class FakeProcesses {
       peerCredentials: (fd: number, into: PeerCredentials) => {
         const result = this.#sys.peerCredentials(fd, into);
         into.pid = this.next;
+        this.#made.add(this.next);
         return result;
       },
       peerPidfd: () => this.#pidfd(this.next),
-      pidfdOpen: (pid) => this.#pidfd(pid),
+      pidfdOpen: (pid) => this.#made.has(pid) ? this.#pidfd(pid) : this.#sys.pidfdOpen(pid),
       peerSecurity: () => "",
       pidfdSignal: (pidfd, signal) => this.#signal(pidfd, signal),
     };
@@ -72,7 +75,8 @@ export class FakeProcesses {
 
   #signal(pidfd: number, signal: number): number {
     const pid = this.#pidfds.get(pidfd);
-    if (pid === undefined || this.#gone.has(pid)) return -ESRCH;
+    if (pid === undefined) return this.#sys.pidfdSignal(pidfd, signal);
+    if (this.#gone.has(pid)) return -ESRCH;
     // Some take their time to end.
     if (signal === SIGKILL || this.#random.once(2)) this.#endByPidfd(pidfd);
     else this.#signalled.push(pidfd);

@@ -159,6 +159,18 @@ export class ServiceManager implements AsyncDisposable {
     return this.#names.toSorted();
   }
 
+  /** From now on it takes no messages: the daemon finds its queue full after some. */
+  async pause(): Promise<void> {
+    const next = this.#lists + 1;
+    await this.#command("pause");
+    await this.#until("pause", () => this.#lists >= next);
+  }
+
+  /** Takes messages again. */
+  async resume(): Promise<void> {
+    await this.#command("resume");
+  }
+
   /** Has the daemon kill itself at the `count`-th system call from now. */
   arm(count: number, when: number = When.BEFORE): void {
     this.#switch[Switch.MADE] = 0;

@@ -128,6 +128,11 @@ function command(line: string): void {
     case "kill":
       sys.kill(pid, SIGKILL);
       return;
+    case "pause":
+      loop.remove(notify);
+      return tell({ event: "stored", names: [...store.keys()] });
+    case "resume":
+      return loop.add(notify, EPOLLIN, receive);
     case "hold":
       restart = false;
       return;

@@ -101,13 +101,37 @@ Deno.test("EventLoop add() and modify() throw when the kernel refuses", () => {
   const fake = new FakeKernel();
   const loop = new EventLoop(fake.sys);
   loop.add(10, EPOLLIN, () => {});
-  fake.controlResult = -28;
-  const refused = (error: unknown) => error instanceof SystemError && error.errno === 28;
+  fake.controlResult = -1;
+  const refused = (error: unknown) => error instanceof SystemError && error.errno === 1;
   assert.throws(() => loop.add(11, EPOLLIN, () => {}), refused);
   assert.throws(() => loop.modify(10, EPOLLOUT), refused);
   fake.controlResult = 0;
   fake.batches.push([[11, 1]]);
   loop.turn(-1);
+});
+
+Deno.test("EventLoop add() watches later what the kernel has no room for", () => {
+  const fake = new FakeKernel();
+  const loop = new EventLoop(fake.sys);
+  const seen: number[] = [];
+  fake.controlResult = -28;
+  loop.add(10, EPOLLIN, (events) => seen.push(events));
+  loop.add(11, EPOLLIN, () => {});
+  loop.modify(10, EPOLLOUT);
+  loop.remove(11);
+  const expire = () => {
+    fake.now += 100;
+    fake.batches.push([[4, 1]]);
+    loop.turn(-1);
+  };
+  expire();
+  fake.controlResult = 0;
+  expire();
+  expire();
+  assert.deepEqual(fake.controls, ["add 4 1", "add 10 1", "add 11 1", "add 10 4", "add 10 4"]);
+  fake.batches.push([[10, 4]]);
+  loop.turn(-1);
+  assert.deepEqual(seen, [4]);
 });
 
 Deno.test("EventLoop throws when it gets no descriptor or cannot wait", () => {

@@ -1,23 +1,9 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../src/event/event_loop.ts";
 import { DescriptorStore, type StoreSocket } from "../../../src/journal/descriptor_store.ts";
-import type { Log } from "../../../src/log/log.ts";
 import { SOCK_DGRAM } from "../../../src/os/constants.ts";
 import { kernel } from "../../support/kernel.ts";
-
-/** A log that keeps what is written. */
-class KeptLog implements Log {
-  readonly lines: string[] = [];
-  enabled = () => true;
-  debug = (message: string | (() => string)) => this.#add("debug", message);
-  info = (message: string | (() => string)) => this.#add("info", message);
-  warn = (message: string | (() => string)) => this.#add("warning", message);
-  error = (message: string | (() => string)) => this.#add("error", message);
-
-  #add(level: string, message: string | (() => string)): void {
-    this.lines.push(`${level}: ${typeof message === "string" ? message : message()}`);
-  }
-}
+import { KeptLog } from "./kept_log.ts";
 
 /** A service manager that takes as many messages as it has room for, and a store that talks to it. */
 class Stage implements Disposable {

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { parseSlot } from "../../src/journal/descriptor_names.ts";
+import {
+  ACQUIRE_AUTOCREATE,
+  encodeRegister,
+  encodeResource,
+  LockProcedure,
+} from "../../src/wire/lock_protocol.ts";
+import { lockOn } from "../support/kernel.ts";
+import { ParamType } from "../../src/wire/typed_param.ts";
+import { AdminClient } from "../support/admin_client.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
+import { lockCall, RawClient } from "../support/raw_client.ts";
+import { ServiceManager } from "../support/service_manager.ts";
+
+/** More than the kernel queues for a service manager that is behind. */
+const MANY = 30;
+
+function resourceCall(procedure: number, path: string, name: string, serial: number): Uint8Array {
+  return lockCall(
+    procedure,
+    (writer) => encodeResource(writer, { path, name, flags: ACQUIRE_AUTOCREATE }),
+    serial,
+  );
+}
+
+/** Clients that have each asked for a lock of their own while the service manager takes no messages. */
+async function askWhilePaused(
+  manager: ServiceManager,
+  leases: string,
+  stack: DisposableStack,
+): Promise<RawClient[]> {
+  const clients = Array.from({ length: MANY }, (_, index) => {
+    const client = stack.use(RawClient.connect(manager.socket));
+    const owner = testOwner(5_000_000 + index);
+    const registered = client.request(
+      LockProcedure.REGISTER,
+      (writer) => encodeRegister(writer, { owner, flags: 0 }),
+    );
+    assert.equal(registered, undefined);
+    return client;
+  });
+  assert.equal(
+    clients[0]?.request(LockProcedure.CREATE_LOCKSPACE, (writer) => writer.string(leases)),
+    undefined,
+  );
+  await manager.pause();
+  clients.forEach((client, index) =>
+    client.send(resourceCall(LockProcedure.ACQUIRE_RESOURCE, leases, `m${index}`, 7))
+  );
+  return clients;
+}
+
+function assertAllGranted(clients: readonly RawClient[], leases: string): void {
+  clients.forEach((client, index) => {
+    const { header } = client.receive();
+    assert.deepEqual([header.serial, header.status], [7, 0]);
+    assert.equal(lockOn(`${leases}/m${index}`).mode, "exclusive");
+  });
+  for (const client of clients) {
+    client.roundTrip();
+    assert.ok(client.quiet);
+  }
+}
+
+Deno.test("no lock is acknowledged before it is stored, and others are served meanwhile", async () => {
+  await using manager = await ServiceManager.start();
+  using stack = new DisposableStack();
+  const leases = `${manager.place.directory}/leases`;
+  using bystander = RawClient.connect(manager.socket);
+  bystander.roundTrip();
+  const clients = await askWhilePaused(manager, leases, stack);
+  bystander.roundTrip();
+  bystander.roundTrip();
+  const unanswered = clients.filter((client) => client.quiet).length;
+  assert.ok(unanswered > 0 && unanswered < MANY, `${unanswered} are unanswered`);
+  await manager.resume();
+  assertAllGranted(clients, leases);
+  const locks = (await manager.stored()).filter((name) => parseSlot(name)?.kind === "lock");
+  assert.equal(locks.length, MANY);
+});
+
+Deno.test("requests that wait for the store when the daemon is killed get their one reply after it", async () => {
+  await using manager = await ServiceManager.start();
+  using stack = new DisposableStack();
+  const leases = `${manager.place.directory}/leases`;
+  using bystander = RawClient.connect(manager.socket);
+  bystander.roundTrip();
+  const clients = await askWhilePaused(manager, leases, stack);
+  // Behind the one that waits: it is served after it.
+  clients.at(-1)?.send(lockCall(LockProcedure.CREATE_LOCKSPACE, (writer) => writer.string(leases), 8));
+  bystander.roundTrip();
+  bystander.roundTrip();
+  assert.ok(clients.some((client) => client.quiet));
+  await manager.kill();
+  await manager.resume();
+  await manager.start();
+  const last = clients.pop();
+  assert.deepEqual([last?.receive().header.serial, last?.receive().header.serial], [7, 8]);
+  assertAllGranted(clients, leases);
+});
+
+Deno.test("a lock that is released while it waits for the store is never stored", async () => {
+  await using manager = await ServiceManager.start();
+  using stack = new DisposableStack();
+  const leases = `${manager.place.directory}/leases`;
+  const clients = await askWhilePaused(manager, leases, stack);
+  // libvirt releases a guest's locks over a connection of its own.
+  const last = MANY - 1;
+  using libvirt = RawClient.connect(manager.socket);
+  libvirt.send(
+    lockCall(
+      LockProcedure.REGISTER,
+      (writer) => encodeRegister(writer, { owner: testOwner(5_000_000 + last), flags: 0 }),
+      1,
+    ),
+  );
+  libvirt.send(resourceCall(LockProcedure.RELEASE_RESOURCE, leases, `m${last}`, 2));
+  await manager.resume();
+  assert.equal(libvirt.receive().header.status, 0);
+  assert.equal(libvirt.receive().header.serial, 2);
+  for (const client of clients) client.receive();
+  for (const client of clients) client.roundTrip();
+  const locks = (await manager.stored()).filter((name) => parseSlot(name)?.kind === "lock");
+  assert.ok(locks.length >= MANY - 1, `${locks.length} are stored`);
+  await manager.crash();
+  const held = Array.from({ length: MANY - 1 }, (_, index) => lockOn(`${leases}/m${index}`).mode);
+  assert.ok(held.every((mode) => mode === "exclusive"));
+});
+
+Deno.test("a lock that the store has no room for is granted, reported, and only that one is lost in a crash", async () => {
+  // Journal, two sockets, the client, two locks.
+  await using manager = await ServiceManager.start({ limit: 6 });
+  const leases = `${manager.place.directory}/leases`;
+  await using client = await LockClient.connect(manager.socket);
+  await client.register(testOwner(5_000_001));
+  await client.createLockspace(leases);
+  for (const name of ["a", "b", "c"]) await client.acquire(leases, name, ACQUIRE_AUTOCREATE);
+  assert.match(manager.log, /keeps 6 descriptors and takes 6: raise FileDescriptorStoreMax=/);
+  assert.match(manager.log, /Could not store descriptor \w+, which a crash would lose: the store is full/);
+  await manager.kill();
+  assert.deepEqual(["a", "b", "c"].map((name) => lockOn(`${leases}/${name}`).mode), [
+    "exclusive",
+    "exclusive",
+    "none",
+  ]);
+  await manager.start();
+  assert.match(manager.log, /The lock on 'c' of domain 'guest-5000001'/);
+  assert.equal(lockOn(`${leases}/b`).mode, "exclusive");
+});
+
+Deno.test("systemctl restart keeps locks and clients, and a new configuration counts", async () => {
+  await using manager = await ServiceManager.start();
+  const leases = `${manager.place.directory}/leases`;
+  await using client = await LockClient.connect(manager.socket);
+  await client.register(testOwner(5_000_001));
+  await client.createLockspace(leases);
+  await client.acquire(leases, "a", ACQUIRE_AUTOCREATE);
+  manager.place.writeConfig("max_clients = 1\n");
+  await manager.restart();
+  assert.equal(lockOn(`${leases}/a`).mode, "exclusive");
+  await client.release(leases, "a");
+  await using admin = await AdminClient.connect(manager.place.paths.adminSocket);
+  const limits = await admin.clientLimits("virtlockd");
+  assert.deepEqual(limits[0], { field: "nclients_max", type: ParamType.UINT, value: 1 });
+});

@@ -1,0 +1,71 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { Place } from "../support/place.ts";
+import { TestProcess } from "../support/test_process.ts";
+
+const MAIN = new URL("../fault/main.ts", import.meta.url).pathname;
+const TIMEOUT = 110_000;
+
+/** A line of the process that runs the daemon under faults. */
+interface PathResult {
+  readonly path: string;
+  readonly faults: number;
+  readonly problems: readonly string[];
+}
+
+/** Fails every call on some ways through the daemon, one after the other. */
+async function fail(...paths: string[]): Promise<PathResult[]> {
+  using place = Place.create();
+  const command = place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, ...paths]);
+  await using process = new TestProcess(command, place.env, place.directory);
+  const { code } = await process.wait(TIMEOUT);
+  deepStrictEqual([code, process.stderr.text], [0, ""]);
+  return process.stdout.text.trimEnd().split("\n").map((line): PathResult => JSON.parse(line));
+}
+
+function check(results: readonly PathResult[], most: number): void {
+  deepStrictEqual(
+    results.flatMap(({ path, problems }) => problems.map((problem) => `${path}: ${problem}`)),
+    [],
+  );
+  const idle = results.filter(({ faults }) => faults < 5).map(({ path }) => path);
+  deepStrictEqual(idle, [], "On these paths hardly a fault came up");
+  const total = results.reduce((sum, { faults }) => sum + faults, 0);
+  ok(total >= most, `only ${total} faults came up, wanted ${most}`);
+}
+
+Deno.test("Each failing call of each request is told, the next request works, and nothing leaks or is lost", async () => {
+  const results = await fail(
+    "connect and register",
+    "new lockspace",
+    "create a resource",
+    "delete a resource",
+    "acquire",
+    "acquire shared",
+    "acquire, making the file",
+    "acquire shared, making the file",
+    "acquire what a sharer has",
+    "be refused what another owner has",
+    "be refused another name of what is locked",
+    "release",
+    "release shared",
+    "release and unlink",
+    "release shared and unlink",
+    "disconnect",
+    "list the locks",
+    "reload the configuration",
+  );
+  deepStrictEqual(results.length, 18);
+  check(results, 350);
+});
+
+Deno.test("Each failing call while a holder dies leaves its locks held until it is gone, and frees them then", async () => {
+  check(await fail("lose a holder"), 25);
+});
+
+Deno.test("Each failing call of a re-exec leaves the daemon serving with its locks, and the next one works", async () => {
+  check(await fail("re-exec"), 100);
+});
+
+Deno.test("Each failing call of a start is told, or does not matter", async () => {
+  check(await fail("start", "take over"), 250);
+});
