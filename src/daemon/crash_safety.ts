@@ -264,7 +264,7 @@ export class CrashSafety {
   }
 
   #openLeft(fd: number, path: string | undefined): Opened {
-    const { sys, ledger, log, returned } = this.#parts;
+    const { sys, ledger, log } = this.#parts;
     sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
     ledger.own(fd, "journal");
     const memory = new SharedMemory(sys, fd);

@@ -18,7 +18,7 @@ import { statusProgram } from "../programs/status_program.ts";
 import { Exchange, EXCHANGE_SIZE } from "../rpc/exchange.ts";
 import type { Program } from "../rpc/program.ts";
 import { RpcServer } from "../rpc/server.ts";
-import type { Durability } from "../rpc/connection.ts";
+import type { Durability } from "../rpc/durability.ts";
 import { VERSION } from "../config/build_config.ts";
 import type { Settings } from "../config/settings.ts";
 import { eventLog } from "./event_log.ts";

@@ -2,7 +2,7 @@ import type { EventLoop, Timer } from "../event/event_loop.ts";
 
 /** Calls back when the daemon has had neither a client nor a lock for a time (-t). Locks count: their guests run on. */
 export class IdleTimer {
-  readonly #loop: EventLoop;
+  readonly #loop: Pick<EventLoop, "after">;
   readonly #idle: () => boolean;
   readonly #expired: () => void;
   #seconds: number;
@@ -12,7 +12,7 @@ export class IdleTimer {
    * @param seconds 0: never
    * @param idle whether there is neither client nor lock now
    */
-  constructor(loop: EventLoop, seconds: number, idle: () => boolean, expired: () => void) {
+  constructor(loop: Pick<EventLoop, "after">, seconds: number, idle: () => boolean, expired: () => void) {
     this.#loop = loop;
     this.#seconds = seconds;
     this.#idle = idle;

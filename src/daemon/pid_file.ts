@@ -62,7 +62,12 @@ export class PidFile {
         continue;
       }
       const file = new PidFile(sys, ledger, path, fd);
-      file.write(pid);
+      try {
+        file.write(pid);
+      } catch (error) {
+        file.remove();
+        throw error;
+      }
       return file;
     }
     throw new StartError(ExitCode.USAGE, `Open PID file ${path}: it keeps being replaced`);

@@ -45,7 +45,10 @@ export interface LockSessionObserver {
 
 /** What the lock program works on. */
 export interface LockProgramParts {
-  readonly table: LockTable;
+  readonly table: Pick<
+    LockTable,
+    "newLockspace" | "ensureLockspace" | "createResource" | "deleteResource" | "acquire" | "release"
+  >;
   readonly reaper: Pick<HolderReaper, "end">;
   readonly observer: LockSessionObserver;
 }

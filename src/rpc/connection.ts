@@ -5,19 +5,20 @@ import {
   emptyHeader,
   finishFrame,
   FRAME_MIN,
-  type Header,
   MessageStatus,
   MessageType,
   readHeader,
   writeHeader,
 } from "../wire/frame.ts";
-import { encodeRpcFailure, ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
+import { ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
 import { isPing, writePong } from "../wire/keepalive.ts";
 import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
+import type { Durability } from "./durability.ts";
 import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
 import { frameTotal } from "./frame_total.ts";
 import { InputBuffer } from "./input_buffer.ts";
-import type { Peer, Program, ProgramConnection, Reply } from "./program.ts";
+import { PendingReply } from "./pending_reply.ts";
+import type { Peer, Program, ProgramConnection } from "./program.ts";
 
 /**
  * Bytes taken from a socket at once. Small, so that a client that pipelines thousands of requests gets a dozen of them
@@ -37,32 +38,6 @@ const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 export interface ServedObserver {
   /** @param code 0 for success, else the libvirt error code; `milliseconds` from dispatch to reply. */
   served(program: string, procedure: string, code: number, milliseconds: number): void;
-}
-
-/** What a reply answers. */
-export interface AnsweredRequest {
-  /** The reply's bytes; valid until `settle` returns. */
-  readonly reply: Uint8Array;
-  /** Bytes of the request that are kept. */
-  readonly length: number;
-  /** Whether it is answered in the turn in which it was dispatched. */
-  readonly atOnce: boolean;
-}
-
-/**
- * What became of a request: nothing needs to outlive the process (`volatile`), it is durable together with its reply (`recorded`),
- * or it will be (`later`).
- */
-export type Settled = "volatile" | "recorded" | "later";
-
-/** Makes what a request did, and its reply, durable before the reply is sent. */
-export interface Durability {
-  /** @param resume called once it is recorded, if the result is `later` */
-  settle(connection: Connection, request: AnsweredRequest, resume: () => void): Settled;
-  /** Bytes of this client that were received but not served have changed; `added` are the new ones when nothing else has. */
-  inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void;
-  /** Bytes of this client that were not sent have changed. */
-  outputChanged(connection: Connection): void;
 }
 
 /** What all connections of a server share. */
@@ -510,44 +485,5 @@ export class Connection {
       // The reply in service would be written into the middle of it.
       this.end("the client does not read");
     }
-  }
-}
-
-/** The reply to one request. */
-export class PendingReply implements Reply {
-  readonly header: Header;
-  readonly program: Program | undefined;
-  readonly started: number;
-  readonly #connection: Connection;
-  #given = false;
-
-  constructor(connection: Connection, header: Header, program: Program | undefined, started: number) {
-    this.#connection = connection;
-    this.header = { ...header };
-    this.program = program;
-    this.started = started;
-  }
-
-  /** Whether it was answered. */
-  get given(): boolean {
-    return this.#given;
-  }
-
-  ok(encode?: (writer: XdrWriter) => void): void {
-    this.#give(0, encode, false);
-  }
-
-  okAndClose(): void {
-    this.#give(0, undefined, true);
-  }
-
-  fail(failure: RpcFailure): void {
-    this.#give(failure.code, (writer) => encodeRpcFailure(writer, failure), false);
-  }
-
-  #give(code: number, encode: ((writer: XdrWriter) => void) | undefined, close: boolean): void {
-    if (this.#given) throw new Error(`Reply to procedure ${this.header.procedure}: it was answered before`);
-    this.#given = true;
-    this.#connection.answer(this, code, encode, close);
   }
 }

@@ -5,7 +5,8 @@ import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../os/err
 import type { DescriptorLedger } from "../os/ledger.ts";
 import type { FileSys, ProcessSys, SocketSys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
-import { Connection, type Durability, type ServedObserver } from "./connection.ts";
+import { Connection, type ServedObserver } from "./connection.ts";
+import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
 import type { Program } from "./program.ts";

@@ -9,7 +9,7 @@ const QUIET_MS = 2000;
 export class ServiceStatus {
   readonly #notify: Pick<NotifySocket, "send"> | undefined;
   readonly #sys: Pick<EventSys, "monotonic">;
-  readonly #loop: EventLoop;
+  readonly #loop: Pick<EventLoop, "after">;
   readonly #text: () => string;
   #told = "";
   #scheduled = false;
@@ -17,7 +17,7 @@ export class ServiceStatus {
   /** @param text the STATUS= line */
   constructor(
     sys: Pick<EventSys, "monotonic">,
-    loop: EventLoop,
+    loop: Pick<EventLoop, "after">,
     notify: Pick<NotifySocket, "send"> | undefined,
     text: () => string,
   ) {

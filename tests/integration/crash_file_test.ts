@@ -18,8 +18,7 @@ Deno.test("a daemon that was killed takes the locks of living guests again, and 
   await using holder = await startHolder(place, leases);
   await using next = await Daemon.start({ place });
   assert.deepEqual(lockOn(`${leases}/h`), { mode: "exclusive", pid: -1 });
-  assert.match(
-    next.log.text,
+  await next.log.match(
     new RegExp(
       `The lock on 'h' of domain 'guest-${holder.pid}' .* ended with the daemon: it is taken again, but was`,
     ),
@@ -51,8 +50,7 @@ Deno.test("a daemon that was killed names the guests whose lock somebody else ha
   const thief = kernel.open(`${leases}/h`, 2, 0);
   assert.equal(kernel.ofdLock(thief, F_WRLCK, 0, 1), 0);
   await using next = await Daemon.start({ place });
-  assert.match(
-    next.log.text,
+  await next.log.match(
     new RegExp(
       `error : .*'h' of domain 'guest-${holder.pid}' .*: somebody else holds it now; its guest runs unprotected`,
     ),
@@ -88,10 +86,7 @@ Deno.test("a journal that is damaged is reported, and the daemon starts", async 
   Deno.mkdirSync(place.paths.journalDir, { recursive: true });
   Deno.writeTextFileSync(`${place.paths.journalDir}/journal`, "no journal at all");
   await using daemon = await Daemon.start({ place });
-  assert.match(
-    daemon.log.text,
-    /The journal that an earlier daemon has left cannot be read: it has 17 bytes/,
-  );
+  await daemon.log.match(/The journal that an earlier daemon has left cannot be read: it has 17 bytes/);
   await using client = await LockClient.connect(daemon.socket);
   await client.register(testOwner(5_000_001));
 });
@@ -103,7 +98,7 @@ Deno.test("a symbolic link that was planted as the journal is not followed", asy
   Deno.mkdirSync(place.paths.journalDir, { recursive: true });
   Deno.symlinkSync(target, `${place.paths.journalDir}/journal`);
   await using daemon = await Daemon.start({ place });
-  assert.match(daemon.log.text, /No journal, a crash would lose the locks: open .*ELOOP/);
+  await daemon.log.match(/No journal, a crash would lose the locks: open .*ELOOP/);
   assert.equal(Deno.readTextFileSync(target), "precious");
 });
 

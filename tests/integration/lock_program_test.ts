@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { F_RDLCK, F_WRLCK, O_CREAT, O_RDWR } from "../../src/os/constants.ts";
+import { F_RDLCK, F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, type OwnerArgs } from "../../src/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";

@@ -259,8 +259,8 @@ export class World implements AsyncDisposable {
       if (kernel.access(directory + path, 0) === 0) found.set(path, lockOn(directory + path).mode);
     }
     deepStrictEqual(sorted(found), sorted(files), "Files and the locks on them");
-    // The PID file has one too. The runtime's own files have locks of other kinds.
-    deepStrictEqual(this.#kernelLocks(), this.#model.resources.length + 1, "Locks of the process");
+    // PID file and journal have one each too. The runtime's own files have locks of other kinds.
+    deepStrictEqual(this.#kernelLocks(), this.#model.resources.length + 2, "Locks of the process");
   }
 
   #expected(): string[] {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../src/event/event_loop.ts";
 import { SOCK_STREAM } from "../../../src/os/constants.ts";
-import { Connection, type Durability } from "../../../src/rpc/connection.ts";
+import { Connection } from "../../../src/rpc/connection.ts";
+import type { Durability } from "../../../src/rpc/durability.ts";
 import { Exchange, EXCHANGE_SIZE } from "../../../src/rpc/exchange.ts";
 import { asProgram, type Procedure as ServedProcedure, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../../src/wire/frame.ts";
