@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EMFILE, ENOBUFS, ENOMEM } from "../../../src/os/errno.ts";
+import { EMFILE, ENOBUFS, EPERM } from "../../../src/os/errno.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import type { Sys } from "../../../src/os/sys.ts";
 import { SystemError } from "../../../src/os/system_error.ts";
@@ -114,7 +114,7 @@ Deno.test("HelperLink.pair() leaves nothing open when the pair cannot be watched
   const real = linuxSys();
   let failing = false;
   using turning = new Turning(sysWith({
-    epollControl: (epoll, op, fd, events) => failing ? -ENOMEM : real.epollControl(epoll, op, fd, events),
+    epollControl: (epoll, op, fd, events) => failing ? -EPERM : real.epollControl(epoll, op, fd, events),
   }));
   const before = openDescriptors();
   failing = true;
