@@ -185,6 +185,11 @@ export class Daemon {
     this.loop.run();
   }
 
+  /** Whether {@link shutdown} was asked for: what is in service finishes, and nothing new begins. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
   /** Stops accepting, lets what is in service finish, then makes {@link run} return. */
   shutdown(): void {
     if (this.#ending) return;

@@ -87,9 +87,13 @@ export class PidFile {
     }
   }
 
-  /** Unlinks the file and gives up the lock. */
+  /** Gives up the lock and unlinks the file, unless somebody has put another one in its place. */
   remove(): void {
-    this.#sys.unlink(this.path);
+    const [opened, named] = [emptyStatus(), emptyStatus()];
+    const known = this.#sys.fstat(this.#fd, opened) === 0 && this.#sys.lstat(this.path, named) === 0;
+    if (known && opened.inodeLow === named.inodeLow && opened.inodeHigh === named.inodeHigh) {
+      this.#sys.unlink(this.path);
+    }
     this.#ledger.close(this.#fd);
   }
 }

@@ -58,11 +58,21 @@ export class ReExec {
 
   /** SIGUSR1 came. One that comes while the first is under way adds nothing. */
   request(): void {
-    if (this.#underWay) return;
+    if (this.#underWay || this.#parts.daemon.ending) return;
     this.#underWay = true;
     const { self } = this.#parts;
     this.#log.info(`Asked to re-exec: checking ${self.path}`);
     this.#probe(["--version"], (result) => this.#identified(result));
+  }
+
+  /** The daemon ends: nothing of a re-exec that is under way stays behind. */
+  abandon(): void {
+    if (this.#underWay) this.#parts.daemon.sys.unlink(this.#trial);
+  }
+
+  /** Where a state is put for a new image to look at. */
+  get #trial(): string {
+    return `${this.#parts.stateFile.path}.check`;
   }
 
   #probe(args: readonly string[], done: (result: ProbeResult) => void): void {
@@ -88,8 +98,7 @@ export class ReExec {
 
   /** Has the new image load the state as it is now. Not the state itself: that is written when nothing changes any more. */
   #checkState(): void {
-    const { stateFile } = this.#parts;
-    const trial = `${stateFile.path}.check`;
+    const trial = this.#trial;
     try {
       this.#save(this.#state("ours"), trial);
     } catch (error) {
@@ -133,6 +142,8 @@ export class ReExec {
   #exec(successor: Successor): void {
     const { daemon, self, stateFile, announce } = this.#parts;
     const { sys } = daemon;
+    // The next image would know nothing of the signal that ends this one.
+    if (daemon.ending) return this.#stay("the daemon is stopping");
     const state = this.#state(successor);
     const descriptors = descriptorsOf(state);
     // A parked descriptor that is closed takes a lock along, also when nobody after us knows of it.
@@ -185,7 +196,10 @@ export class ReExec {
   #stay(reason: string): void {
     this.#underWay = false;
     this.#parts.stayed();
-    for (const server of this.#parts.daemon.servers) server.startAccepting();
+    const { daemon } = this.#parts;
+    if (!daemon.ending) {
+      for (const server of daemon.servers) server.startAccepting();
+    }
     this.#log.error(`Re-exec of ${this.#parts.self.path} given up, everything goes on as before: ${reason}`);
   }
 }

@@ -222,6 +222,7 @@ function live(
   status.ready(pid);
   report.ready();
   daemon.run();
+  reExec.abandon();
   warnOfLocks(daemon, safety.outlives);
   safety.finish(daemon);
   if (!safety.outlives) unlinkSockets(daemon);

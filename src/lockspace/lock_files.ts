@@ -1,4 +1,13 @@
-import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR, S_IFDIR, S_IFMT } from "../os/constants.ts";
+import {
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDWR,
+  S_IFDIR,
+  S_IFMT,
+} from "../os/constants.ts";
 import { EEXIST, EISDIR, ENOENT, ENOTDIR } from "../os/errno.ts";
 import { emptyStatus, type FileSys } from "../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
@@ -126,7 +135,9 @@ export function createFile(
   followLinks: boolean,
   close: CloseFile,
 ): FileFailure | undefined {
-  const fd = sys.open(path, O_RDWR | O_CREAT | O_CLOEXEC | (followLinks ? 0 : O_NOFOLLOW), 0o600);
+  // O_NONBLOCK as in lockFile(): what is there may be a device without carrier.
+  const flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
+  const fd = sys.open(path, flags, 0o600);
   // The C daemon reports this one error in no domain at all; clients match on the code only.
   if (fd < 0) return { kind: "system", action: `cannot create file '${path}'`, errno: -fd, local: true };
   const status = emptyStatus();

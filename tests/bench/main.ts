@@ -21,7 +21,7 @@ Measures all rows, or those named.
   --quick          few and short samples, fewer clients: whether it works, not how fast
   --rounds N       samples of each daemon (default ${FULL.rounds})
   --json           the result as JSON instead of a table
-  --free           load and daemons on any CPU instead of different ones
+  --apart          load and daemons on different CPUs instead of any
   --ours PATH      our daemon (default ./virtlockd)
   --theirs PATH    the daemon beside it (default /usr/sbin/virtlockd)
   --list           what the rows measure`;
@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     ours: { type: "string", default: "virtlockd" },
     theirs: { type: "string", default: "/usr/sbin/virtlockd" },
-    free: { type: "boolean", default: false },
+    apart: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -63,7 +63,7 @@ async function main(): Promise<void> {
   const limit = sys.fileLimit();
   if (typeof limit === "number") return void must(limit, "getrlimit", "files");
   must(sys.setFileLimit(limit[1], limit[1]), "setrlimit", "files");
-  const placement = new Placement(values.free ? [] : allowedCpus());
+  const placement = new Placement(values.apart ? allowedCpus() : []);
   const bench = new Bench(sys, { ...effort, rounds }, placement, { name: "ours", program: ours }, {
     name: "9.0.0",
     program: theirs,

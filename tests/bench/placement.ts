@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
  * Which CPUs the load process and the daemons run on.
  *
  * Left alone, the scheduler puts a client and its daemon on one CPU in one run and on two in the next, which makes a difference
- * of factor two to either daemon. Guests run on other CPUs than the daemon as a rule, so that is what is measured.
+ * of factor two to either daemon. Kept apart, every request wakes another CPU.
  */
 export class Placement {
   readonly #load: string | undefined;

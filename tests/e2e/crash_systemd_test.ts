@@ -64,6 +64,17 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
     await unharmed();
   });
 
+  await t.step("kill -9 while libvirtd starts and stops a guest", async () => {
+    const other = await defineGamma(libvirt);
+    for (let round = 1; round <= 10; round++) {
+      await Promise.all([libvirt.virsh("start", "gamma"), replaced(machine, service, KILL)]);
+      assert.equal(await isLockable(machine, other), false, `round ${round}`);
+      await Promise.all([libvirt.virsh("destroy", "gamma"), replaced(machine, service, KILL)]);
+      await until("gamma's disk to be free", () => isLockable(machine, other));
+    }
+    await unharmed();
+  });
+
   for (const prober of probers) {
     const { tries, grants } = await prober.stop();
     assert.ok(tries > 1000, `want a thousand probes, got ${tries}`);

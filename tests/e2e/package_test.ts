@@ -233,3 +233,23 @@ Deno.test("The RPM package's script moves a running host over and back", async (
   assert.equal((await prober.stop()).grants, 0);
   assert.equal(await machine.sh("dpkg --verify libvirt-daemon"), "");
 });
+
+Deno.test("The augeas lens passes its tests and edits the sample configuration", async () => {
+  await installMissing(["augeas-tools"]);
+  const tree = new URL("../../", import.meta.url).pathname;
+  const lenses = `${tree}packaging/augeas`;
+  await runOk(host, ["augparse", "--include", lenses, `${lenses}/test_virtlockd.aug`]);
+
+  const root = await Deno.makeTempDir({ prefix: "augeas-" });
+  try {
+    const sample = await Deno.readTextFile(`${tree}conf/virtlockd.conf`);
+    await Deno.writeTextFile(`${root}/virtlockd.conf`, sample);
+    const transform = ["--noautoload", "--transform", "Virtlockd.lns incl /virtlockd.conf"];
+    await runOk(host, ["augtool", "--root", root, "--include", lenses, ...transform], {
+      input: "set /files/virtlockd.conf/max_clients 7\nsave\n",
+    });
+    assert.equal(await Deno.readTextFile(`${root}/virtlockd.conf`), `${sample}max_clients = 7\n`);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});

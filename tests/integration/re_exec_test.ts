@@ -253,6 +253,30 @@ Deno.test("signals that come at any moment of a re-exec are harmless", async () 
   assert.equal(await daemon.stop(), 0);
 });
 
+for (const moment of ["Asked to re-exec", "Handing over"]) {
+  Deno.test(`SIGTERM ends the daemon when it comes after "${moment}"`, async () => {
+    await using daemon = await Daemon.start(VERBOSE);
+    using client = RawClient.connect(daemon.socket);
+    client.roundTrip();
+    daemon.signal("SIGUSR1");
+    await daemon.log.match(new RegExp(moment));
+    daemon.signal("SIGTERM");
+    assert.deepEqual(await daemon.wait(), { code: 0, signal: null });
+    const { socket, pidFile, restartState } = daemon.place.paths;
+    assert.deepEqual([socket, pidFile, restartState, `${restartState}.check`].filter(exists), []);
+  });
+}
+
+Deno.test("SIGTERM ends the daemon while the next image looks at its state, and leaves no state behind", async () => {
+  await using daemon = await Daemon.start(VERBOSE);
+  const trial = `${daemon.place.paths.restartState}.check`;
+  daemon.signal("SIGUSR1");
+  await until("the state to look at", () => exists(trial));
+  daemon.signal("SIGTERM");
+  assert.deepEqual(await daemon.wait(), { code: 0, signal: null });
+  assert.ok(!exists(trial));
+});
+
 Deno.test("a holder that is being killed is killed in time by the next image, and keeps its lock until then", async () => {
   await using daemon = await Daemon.start(VERBOSE);
   const disk = `${daemon.place.directory}/disk`;

@@ -71,9 +71,9 @@ export class Holder implements AsyncDisposable {
     await this.#puppet.call("ignoreSignals", [SIGTERM]);
   }
 
-  /** Ends its connection; the process goes on. */
+  /** Has it end its connection. The daemon may kill it at once, so nothing waits for that. */
   async disconnect(): Promise<void> {
-    await this.#puppet.call("close", this.#fd);
+    await this.#puppet.tell("close", this.#fd);
   }
 
   /** SIGKILL, as `kill -9` on a guest. */

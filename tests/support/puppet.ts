@@ -39,9 +39,14 @@ export class Puppet implements AsyncDisposable {
     return JSON.parse(result);
   }
 
+  /** Has it make a call, and does not wait for what comes of it: it may be killed before it can tell. */
+  async tell(method: keyof Sys, ...args: readonly unknown[]): Promise<void> {
+    await this.#send(this.#number++, method, args);
+  }
+
   /** Has it replace itself by another program. Nothing can be asked of it any more. */
   async execute(path: string, argv: readonly string[], env: readonly string[]): Promise<void> {
-    await this.#send(this.#number++, "execve", [path, argv, env]);
+    await this.tell("execve", path, argv, env);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -30,7 +30,7 @@ async function underAttack(bench: Bench, attack: Attack): Promise<Line> {
       const attacker = await begin(attack, attacked.target.socket);
       try {
         const { ours, theirs } = await bench.alternate({ ours: attacked, theirs: quiet }, (daemon) => {
-          attacker.kill(daemon === attacked ? "SIGCONT" : "SIGSTOP");
+          signal(attacker, daemon === attacked ? "SIGCONT" : "SIGSTOP");
           return bench.load(daemon.target, "noop", CLIENTS);
         });
         const [loud = NaN, calm = NaN] = [ours, theirs].map((samples) => loadFigure(samples).latency?.p99);
@@ -44,8 +44,9 @@ async function underAttack(bench: Bench, attack: Attack): Promise<Line> {
           goal: { kind: "most", value: TOLERANCE },
         };
       } finally {
-        attacker.kill("SIGKILL");
-        await once(attacker, "exit");
+        const ended = once(attacker, "exit");
+        signal(attacker, "SIGKILL");
+        await ended;
       }
     })
   );
@@ -62,4 +63,9 @@ async function begin(attack: Attack, socket: string): Promise<ChildProcess> {
     }),
   ]);
   return child;
+}
+
+/** Not its own kill(): here that sends only the first signal. */
+function signal({ pid }: ChildProcess, name: Deno.Signal): void {
+  if (pid !== undefined) Deno.kill(pid, name);
 }

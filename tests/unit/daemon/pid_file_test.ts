@@ -34,6 +34,18 @@ Deno.test("PidFile acquire() makes the file, locks it and writes the pid without
   assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
 });
 
+Deno.test("PidFile remove() leaves a file that is another daemon's", () => {
+  using scratch = new Scratch();
+  const path = scratch.file("pid");
+  const file = acquire(path);
+  Deno.removeSync(path);
+  const other = acquire(path);
+  file.remove();
+  assert.deepEqual(lockOn(path), { mode: "exclusive", pid: -1 });
+  other.remove();
+  assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
+});
+
 Deno.test("PidFile acquire() rewrites what a dead daemon has left", () => {
   using scratch = new Scratch();
   const path = scratch.write("pid", "123456789");

@@ -1,0 +1,45 @@
+// `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a daemon of their own.
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+
+const TESTS = import.meta.dirname ?? "tests";
+
+/** One run of Deno's test runner. Its output is shown when it has ended, so that two do not mix. */
+function run(paths: readonly string[]): Promise<{ status: number; output: string }> {
+  const child = spawn(process.execPath, ["test", "-A", "--no-check", ...paths], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const chunks: Uint8Array[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status) => {
+      const output = chunks.map((chunk) => new TextDecoder().decode(chunk)).join("");
+      process.stdout.write(output);
+      resolve({ status: status ?? 1, output });
+    });
+  });
+}
+
+function counted(output: string, word: string): number {
+  // deno-lint-ignore no-control-regex -- the runner colours its summary
+  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+  return Number([...plain.matchAll(new RegExp(`(\\d+) ${word}`, "g"))].at(-1)?.[1] ?? 0);
+}
+
+const names = process.argv.slice(2);
+const files = readdirSync(join(TESTS, "integration")).filter((name) => name.endsWith("_test.ts")).sort()
+  .map((name) => join(TESTS, "integration", name));
+const halves = names.length > 0 ? [names] : [0, 1].map((half) => [
+  ...(half === 0 ? [join(TESTS, "unit")] : []),
+  ...files.filter((_, index) => index % 2 === half),
+]);
+const results = await Promise.all(halves.map(run));
+const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
+const ok = results.every(({ status }) => status === 0);
+console.log(`\n${ok ? "ok" : "FAILED"} | ${sum("passed")} passed | ${sum("failed")} failed`);
+process.exitCode = ok ? 0 : 1;
