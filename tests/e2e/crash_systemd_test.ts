@@ -64,6 +64,22 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
     await unharmed();
   });
 
+  await t.step("kill -9, and a program that does not start for a while", async () => {
+    const restarts = async () => Number((await service.properties("NRestarts")).NRestarts);
+    const before = await restarts();
+    await machine.sh(`
+      mv /usr/sbin/virtlockd /usr/sbin/virtlockd.good
+      printf '#!/bin/sh\\nexit 1\\n' >/usr/sbin/virtlockd
+      chmod +x /usr/sbin/virtlockd
+      ${KILL}
+    `);
+    // More often than systemd's usual start limit bears.
+    await until("vain restarts", async () => await restarts() > before + 6);
+    await machine.sh("mv /usr/sbin/virtlockd.good /usr/sbin/virtlockd");
+    await service.untilState("active");
+    await unharmed();
+  });
+
   await t.step("kill -9 while libvirtd starts and stops a guest", async () => {
     const other = await defineGamma(libvirt);
     for (let round = 1; round <= 10; round++) {
