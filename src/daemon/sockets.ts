@@ -7,7 +7,7 @@ import {
   SO_ACCEPTCONN,
   SOCK_STREAM,
 } from "../os/constants.ts";
-import { EAGAIN, EEXIST } from "../os/errno.ts";
+import { EADDRINUSE, EAGAIN, EEXIST, ENOENT } from "../os/errno.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import type { Listener } from "../rpc/server.ts";
@@ -53,10 +53,11 @@ export function listenOn(sys: Sys, path: string): Listener {
   };
   const fd = check(sys.socket(SOCK_STREAM, true), "Create socket");
   refuseServed(sys, path);
-  sys.unlink(path);
+  const unlinked = sys.unlink(path);
   const previous = sys.umask(0o077);
   const bound = sys.bind(fd, path);
   sys.umask(previous);
+  if (bound === -EADDRINUSE && unlinked !== -ENOENT) check(unlinked, "Unlink stale socket");
   check(bound, "Bind socket");
   check(sys.listen(fd, BACKLOG), "Listen on socket");
   return { fd, path, unlink: true };

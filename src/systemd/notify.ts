@@ -1,8 +1,11 @@
 import { SOCK_DGRAM } from "../os/constants.ts";
-import { EAGAIN } from "../os/errno.ts";
+import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from "../os/errno.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
 import type { SocketSys } from "../os/sys.ts";
 import { encodeText } from "../os/text.ts";
+
+/** The kernel could not take a message now. */
+const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOBUFS, -ENOMEM];
 
 /**
  * The service manager's notify socket (sd_notify(3)).
@@ -45,11 +48,11 @@ export class NotifySocket {
    *
    * @param lines `NAME=value` lines
    * @param descriptors copies of these go along (SCM_RIGHTS); they stay the caller's
-   * @returns "sent", "full" when the manager is behind, or a positive errno
+   * @returns "sent", "full" when the manager is behind or the kernel has no memory for it, or a positive errno
    */
   send(lines: readonly string[], descriptors: readonly number[] = []): "sent" | "full" | number {
     const result = this.#sys.sendMessage(this.fd, encodeText(lines.join("\n")), descriptors);
     if (result >= 0) return "sent";
-    return result === -EAGAIN ? "full" : -result;
+    return NOT_NOW.includes(result) ? "full" : -result;
   }
 }

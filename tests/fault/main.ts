@@ -1,5 +1,5 @@
 // Runs the daemon in this process, in the current directory, and fails its calls one after the other. One line of JSON for each path.
-import { EAGAIN, strerror } from "../../src/os/errno.ts";
+import { EAGAIN, ECONNREFUSED, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { encodeCreateLockspace, LockProcedure } from "../../src/wire/lock_protocol.ts";
 import { plausible } from "./errnos.ts";
@@ -19,8 +19,9 @@ interface PathResult {
   readonly problems: string[];
 }
 
-const stage = new Stage();
-const wanted = Deno.args;
+const STORE_OPTION = "--store";
+const stage = new Stage(Deno.args.includes(STORE_OPTION));
+const wanted = Deno.args.filter((argument) => argument !== STORE_OPTION);
 
 function every(counts: ReadonlyMap<keyof Sys, number>): Fault[] {
   return [...counts].flatMap(([call, count]) =>
@@ -52,6 +53,7 @@ function* prepare(): Generator<number, void, void> {
 /** A performance; afterwards nothing may be left over. */
 function* perform(path: Path, fault: Fault | undefined): Generator<number, Play, void> {
   const before = stage.faults.open.size;
+  const stored = stage.store?.names ?? [];
   const play = new Play(stage, fault);
   try {
     yield* path.play(play);
@@ -64,6 +66,12 @@ function* perform(path: Path, fault: Fault | undefined): Generator<number, Play,
   }
   const reason = play.unexplained();
   if (reason !== undefined) throw new Error(reason);
+  const kept = () => (stage.store?.names ?? []).filter((name) => !stored.includes(name));
+  // A manager that refuses messages is not told what to forget.
+  for (let turn = 0; kept().length > 0 && fault?.errno !== ECONNREFUSED; turn++) {
+    if (turn > 100) throw new Error(`Left over in the store are ${kept().join(", ")}`);
+    yield 5;
+  }
   // Whoever is refused a lock that no file shows has a storage helper look for its holder, which stays for a while.
   const left = () => [...stage.faults.open].slice(before).filter(([, call]) => call !== "socketPair");
   for (let turn = 0; left().length > 0; turn++) {

@@ -83,7 +83,10 @@ export const paths: readonly Path[] = [
     yield* play.must(holder.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", 2), "ACQUIRE");
     yield* play.act(left(play, holder));
     // One that no signal reaches ends by itself in the end.
-    for (let turn = 0; turn < 60 && play.lockOn("disk") !== "absent"; turn++) yield 5;
+    for (let turn = 0; turn < 60 && !play.stage.processes.isGone(pid); turn++) {
+      play.expect("disk", "exclusive", "While the holder lives");
+      yield 5;
+    }
     play.stage.processes.end(pid);
     yield* play.until("the lock to go with its owner", () => play.lockOn("disk") !== "exclusive");
     yield* play.must(witness.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", 2), "ACQUIRE of the next");

@@ -11,6 +11,7 @@ import { FakeProcesses } from "../fuzz/fake_processes.ts";
 import { kernel } from "../support/kernel.ts";
 import { Random } from "../support/random.ts";
 import { type Fault, FaultSys } from "./fault_sys.ts";
+import { Store } from "./store.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
@@ -45,6 +46,8 @@ export type End =
 export class Stage {
   readonly faults: FaultSys;
   readonly processes: FakeProcesses;
+  /** Undefined without a service manager. */
+  readonly store: Store | undefined;
   /** Directory in which the daemon lives; it is the working directory. */
   readonly directory = Deno.cwd();
   readonly #self: SelfImage;
@@ -58,7 +61,8 @@ export class Stage {
   /** Fails in the image that is executed next, from its first call on. */
   faultOfNextImage: Fault | undefined;
 
-  constructor() {
+  /** @param stored whether there is a service manager that keeps descriptors */
+  constructor(stored = false) {
     const { directory } = this;
     this.#log = `${directory}/daemon.log`;
     const program = `${directory}/virtlockd`;
@@ -70,7 +74,14 @@ case "$1" in
 esac
 `;
     Deno.writeTextFileSync(program, text, { mode: 0o755 });
-    const env = Object.entries({ ...Deno.env.toObject(), LIBVIRT_LOG_OUTPUTS: `2:file:${this.#log}` })
+    const notify = `${directory}/notify`;
+    this.store = stored ? new Store(notify) : undefined;
+    const manager = stored ? { NOTIFY_SOCKET: notify, VIRTLOCKD_FDSTORE_MAX: "1000" } : {};
+    const env = Object.entries({
+      ...Deno.env.toObject(),
+      LIBVIRT_LOG_OUTPUTS: `2:file:${this.#log}`,
+      ...manager,
+    })
       .map(([name, value]) => `${name}=${value}`);
     this.#self = { path: program, argv: [program], base: [program], env };
     this.processes = new FakeProcesses(kernel, new Random(1));
@@ -142,6 +153,7 @@ esac
     this.#signals.length = 0;
     this.faults.disarm();
     this.faults.closeAll();
+    this.store?.clear();
   }
 
   #imitation(): Sys {
@@ -181,7 +193,7 @@ esac
   #wait(epoll: number, fds: Int32Array, events: Uint32Array, timeout: number): number {
     this.#served = true;
     const ready = kernel.epollWait(epoll, fds, events, 0);
-    if (ready !== 0 || timeout === 0) return ready;
+    if (ready !== 0 || timeout === 0 || this.store?.take()) return ready;
     if (this.#script === undefined) {
       if (++this.#idle > STOP_TURNS) throw new Error("The daemon does not stop at SIGTERM");
       return kernel.epollWait(epoll, fds, events, 100);

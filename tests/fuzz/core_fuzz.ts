@@ -132,7 +132,7 @@ export class CoreFuzz implements Disposable {
         throw new FuzzFailure(`Core fuzz, seed ${seed}, round ${round}`, { target: "core", pieces }, error);
       }
     }
-    return { messages: sent, succeeded, seconds: (performance.now() - begun) / 1000 };
+    return { messages: sent, succeeded, seconds: (performance.now() - begun) / 1000, reExecs: 0 };
   }
 
   /** Sends recorded input again. @throws Error when something is wrong */

@@ -83,7 +83,7 @@ export class DecoderFuzz {
         );
       }
     }
-    return { messages: count, succeeded: 0, seconds: (performance.now() - begun) / 1000 };
+    return { messages: count, succeeded: 0, seconds: (performance.now() - begun) / 1000, reExecs: 0 };
   }
 
   #one(random: Random): void {

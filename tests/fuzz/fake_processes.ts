@@ -48,6 +48,11 @@ export class FakeProcesses {
     return doomed.length;
   }
 
+  /** Whether a process has ended. */
+  isGone(pid: number): boolean {
+    return this.#gone.has(pid);
+  }
+
   /** Ends a process. */
   end(pid: number): void {
     this.#gone.add(pid);

@@ -14,6 +14,8 @@ export interface FuzzReport {
   /** Requests among them that succeeded; 0 where nothing can. */
   readonly succeeded: number;
   readonly seconds: number;
+  /** Re-execs of the daemon meanwhile. */
+  readonly reExecs: number;
 }
 
 /** A fuzzer found something. */

@@ -7,6 +7,9 @@ import {
   type RegisterArgs,
   type ResourceArgs,
 } from "../../src/wire/lock_protocol.ts";
+import type { StatusDocument } from "../../src/programs/status_document.ts";
+import { StatusProcedure } from "../../src/wire/status_protocol.ts";
+import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { Random } from "../support/random.ts";
@@ -24,6 +27,9 @@ const PLAY = "play";
 const OWN = `${PLAY}/own`;
 /** The last client of each round is on the admin socket. */
 const ADMIN_CLIENT = CLIENTS - 1;
+/** In how many rounds the daemon re-execs, and reads its configuration again, once. */
+const RE_EXEC_ONCE = 12;
+const RELOAD_ONCE = 8;
 const BATCHES = 12;
 const BATCH_MESSAGES = 60;
 
@@ -70,6 +76,9 @@ export class LiveFuzz implements AsyncDisposable {
       const random = new Random(seed).split(round);
       const pieces: Piece[] = [];
       try {
+        // Whatever is half said or half answered must be gone on with by the next image.
+        if (round === 1 || random.once(RE_EXEC_ONCE)) this.#daemon.signal("SIGUSR1");
+        if (random.once(RELOAD_ONCE)) this.#daemon.signal("SIGHUP");
         const result = this.#round(random, pieces);
         sent += result.sent;
         succeeded += result.succeeded;
@@ -81,7 +90,8 @@ export class LiveFuzz implements AsyncDisposable {
     const left = this.#descriptors() - descriptors;
     const locks = this.#locks();
     if (left > locks) throw new Error(`Live fuzz: ${left} more descriptors are open, for ${locks} locks`);
-    return { messages: sent, succeeded, seconds: (performance.now() - begun) / 1000 };
+    const took = (performance.now() - begun) / 1000;
+    return { messages: sent, succeeded, seconds: took, reExecs: await this.#reExecs() };
   }
 
   /** Sends recorded input again. @throws Error when an answer is wrong */
@@ -150,6 +160,14 @@ export class LiveFuzz implements AsyncDisposable {
       throw new Error(`The daemon logged an error:\n${this.#daemon.log.text}`);
     }
     if (lockOn(this.#own).mode !== "exclusive") throw new Error("The fuzzer's own lock is gone");
+  }
+
+  /** How often the daemon has executed itself anew, by its own count. */
+  async #reExecs(): Promise<number> {
+    await using admin = await AdminClient.connect(this.#daemon.adminSocket);
+    const { json } = await admin.page(StatusProcedure.GET_STATUS);
+    const status: StatusDocument = JSON.parse(json);
+    return status.reExecs;
   }
 
   #descriptors(): number {

@@ -57,8 +57,12 @@ async function main(): Promise<number> {
       return 1;
     }
     try {
-      const { messages, succeeded, seconds } = await run(options);
-      console.log(`${name}: ${messages} messages in ${seconds.toFixed(1)} s, ${succeeded} of them succeeded`);
+      const { messages, succeeded, seconds, reExecs } = await run(options);
+      console.log(
+        `${name}: ${messages} messages in ${
+          seconds.toFixed(1)
+        } s, ${succeeded} of them succeeded, ${reExecs} re-execs`,
+      );
     } catch (error) {
       if (!(error instanceof FuzzFailure)) throw error;
       const directory = fileURLToPath(SEEDS);

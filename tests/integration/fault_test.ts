@@ -69,3 +69,13 @@ Deno.test("Each failing call of a re-exec leaves the daemon serving with its loc
 Deno.test("Each failing call of a start is told, or does not matter", async () => {
   check(await fail("start", "take over"), 250);
 });
+
+Deno.test("Each failing call is told, and nothing is left over, with a service manager that keeps descriptors too", async () => {
+  const paths = [
+    "connect and register",
+    "acquire, making the file",
+    "release shared and unlink",
+    "disconnect",
+  ];
+  check(await fail("--store", ...paths, "lose a holder", "re-exec"), 230);
+});

@@ -3,6 +3,7 @@ import { FRAME_MAX } from "../../src/wire/frame.ts";
 import { Daemon } from "../support/daemon.ts";
 import { kernel } from "../support/kernel.ts";
 import { openDescriptors, residentKiB } from "../support/process_usage.ts";
+import { until } from "../support/until.ts";
 import { RawClient } from "../support/raw_client.ts";
 
 /** CREATE_LOCKSPACE of the default lockspace, which exists: a call that changes nothing. */
@@ -117,17 +118,17 @@ Deno.test("the server serves what came before a half-closed stream ended, then c
   assert.equal(received.toHex(), (REPLY + REPLY).replaceAll(" ", ""));
 });
 
-for (const length of ["00000000", "00000003", "00000004", "0000001b", "02000005", "7fffffff", "ffffffff"]) {
-  Deno.test(`the server closes a connection at the message length 0x${length}`, async () => {
-    await using daemon = await Daemon.start();
+Deno.test("the server closes a connection at a message length that cannot be", async () => {
+  await using daemon = await Daemon.start();
+  using other = RawClient.connect(daemon.socket);
+  for (const length of ["00000000", "00000003", "00000004", "0000001b", "02000005", "7fffffff", "ffffffff"]) {
     using client = RawClient.connect(daemon.socket);
-    using other = RawClient.connect(daemon.socket);
     client.send(join(CALL, bytes(length), CALL));
-    assert.equal(words(client), REPLY);
+    assert.equal(words(client), REPLY, length);
     client.untilClosed();
     other.roundTrip();
-  });
-}
+  }
+});
 
 Deno.test("the server reads a message of the greatest length and keeps little of it", async () => {
   await using daemon = await Daemon.start();
@@ -222,14 +223,14 @@ const UNDECODABLE: Record<string, string> = {
   "a string of 4 GiB": "ffffffff 61626364",
   "a string over the limit": `00010001 ${"61".repeat(65540)}`,
 };
-for (const [name, payload] of Object.entries(UNDECODABLE)) {
-  Deno.test(`the server refuses a payload with ${name}`, async () => {
-    await using daemon = await Daemon.start();
+Deno.test("the server refuses a payload that does not decode", async () => {
+  await using daemon = await Daemon.start();
+  for (const [name, payload] of Object.entries(UNDECODABLE)) {
     const message = join(CALL.subarray(0, 28), bytes(payload));
     new DataView(message.buffer).setUint32(0, message.length);
-    assert.equal(refusal(daemon, message), "1 39/7 Unable to decode message payload");
-  });
-}
+    assert.equal(refusal(daemon, message), "1 39/7 Unable to decode message payload", name);
+  }
+});
 
 Deno.test("the server takes trailing bytes and padding that is not zero", async () => {
   await using daemon = await Daemon.start();
@@ -267,7 +268,7 @@ Deno.test("the server serves a call with descriptors, whether they come or not",
   assert.equal(words(client), REPLY);
   client.send(CALL);
   assert.equal(words(client), REPLY);
-  assert.equal(openDescriptors(daemon.pid), openBefore);
+  await until("the descriptors to be dropped", () => openDescriptors(daemon.pid) === openBefore);
 });
 
 Deno.test("the server closes at a call with more descriptors than 32, or without their number", async () => {

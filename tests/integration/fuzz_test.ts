@@ -22,9 +22,10 @@ Deno.test("Server and lock table answer every spoilt message as they must, with 
 
 Deno.test("Daemon answers every spoilt message as it must, and nobody else notices", async () => {
   await using fuzz = await LiveFuzz.start();
-  const { messages, succeeded } = await fuzz.run({ seed: SEED, messages: 40_000, seconds: 60 });
+  const { messages, succeeded, reExecs } = await fuzz.run({ seed: SEED, messages: 40_000, seconds: 60 });
   ok(messages >= 40_000);
   ok(succeeded > 2_000, `only ${succeeded} requests succeeded: hardly anything was tried`);
+  ok(reExecs >= 1, "there was no re-exec");
 });
 
 Deno.test("parseRecording() reads what formatRecording() wrote", () => {

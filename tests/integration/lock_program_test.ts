@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { F_RDLCK, F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
+import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, type OwnerArgs } from "../../src/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
-import { isFree, kernel, lockOn } from "../support/kernel.ts";
+import { isFree, kernel, lockedInodes, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Puppet } from "../support/puppet.ts";
 import { assertRefused } from "../support/refusal.ts";
@@ -261,11 +261,14 @@ Deno.test("an empty name is refused by whatever the kernel says of the path", as
 Deno.test("ACQUIRE takes the kernel's lock and RELEASE gives it up", async () => {
   await using host = await Host.start();
   const { alpha, disk } = host;
+  const inode = Deno.statSync(disk).ino ?? assert.fail();
   await alpha.acquire("", disk);
   assert.deepEqual(lockOn(disk), EXCLUSIVE);
+  assert.ok(lockedInodes().includes(inode));
   await assertRefused(alpha.acquire("", disk), /^87\/51 resource busy: Lockspace resource '.*' is locked by/);
   await alpha.release("", disk);
   assert.ok(isFree(disk));
+  assert.ok(!lockedInodes().includes(inode));
   await assertRefused(
     alpha.release("", disk),
     `87/51 resource busy: Lockspace resource '${disk}' is not locked`,
@@ -342,7 +345,7 @@ Deno.test("a shared autocreated file stays while another process has it too", as
   const { alpha, directory } = host;
   const file = `${directory}/lease`;
   await alpha.acquire(directory, "lease", ACQUIRE_AUTOCREATE | ACQUIRE_SHARED);
-  const fd = kernel.open(file, O_RDWR, 0);
+  const fd = kernel.open(file, O_RDWR | O_CLOEXEC, 0);
   assert.equal(kernel.ofdLock(fd, F_RDLCK, 0, 1), 0);
   await alpha.release(directory, "lease");
   assert.ok(exists(file));

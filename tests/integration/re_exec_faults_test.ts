@@ -6,6 +6,7 @@ import { Place } from "../support/place.ts";
 import { openDescriptors } from "../support/process_usage.ts";
 import { replaceProgram, writeProgram } from "../support/program_file.ts";
 import { reExec, refusedReExec } from "../support/re_exec.ts";
+import { until } from "../support/until.ts";
 
 const FAULTY = new URL("../support/fault_main.ts", import.meta.url);
 const OWNER = testOwner(5_000_001, "alpha");
@@ -32,7 +33,7 @@ class Survivor implements AsyncDisposable {
     const reason = await refusedReExec(daemon);
     assert.deepEqual(lockOn(disk), { mode: "exclusive", pid: -1 });
     await client.createLockspace("");
-    assert.equal(openDescriptors(daemon.pid), descriptors);
+    await until("its descriptors to be closed", () => openDescriptors(daemon.pid) === descriptors);
     const state = daemon.place.paths.restartState;
     for (const suffix of ["", ".new", ".check"]) assert.ok(kernel.access(state + suffix, 0) < 0, suffix);
     return reason;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { F_RDLCK, F_WRLCK } from "../../src/os/constants.ts";
+import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import type { JsonObjectValue } from "../../src/restart/state.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/wire/lock_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
@@ -219,7 +219,7 @@ Deno.test("a lock that the kernel does not hold is taken again, or kept in doubt
   await using before = await Predecessor.start(place);
   const free = await before.lock(`${place.directory}/free`, "none");
   const taken = await before.lock(`${place.directory}/taken`, "none");
-  const fd = kernel.open(taken.path, 2, 0);
+  const fd = kernel.open(taken.path, O_RDWR | O_CLOEXEC, 0);
   assert.equal(kernel.ofdLock(fd, F_WRLCK, 0, 1), 0);
   const { daemon, client } = await withPosixLocks(place, before, [
     { ...free, owners: [ALPHA.pid] },
