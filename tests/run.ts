@@ -35,7 +35,7 @@ const names = process.argv.slice(2);
 const files = readdirSync(join(TESTS, "integration")).filter((name) => name.endsWith("_test.ts")).sort()
   .map((name) => join(TESTS, "integration", name));
 const halves = names.length > 0 ? [names] : [0, 1].map((half) => [
-  ...(half === 0 ? [join(TESTS, "unit")] : []),
+  ...(half === 1 ? [join(TESTS, "unit")] : []),
   ...files.filter((_, index) => index % 2 === half),
 ]);
 const results = await Promise.all(halves.map(run));
