@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CommandError } from "./support/command.ts";
 import { defineGuests, type Guests, REFUSED_BY_ALPHA } from "./support/guests.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import type { Libvirt } from "./support/libvirt.ts";
@@ -82,12 +83,24 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
 
   await t.step("kill -9 while libvirtd starts and stops a guest", async () => {
     const other = await defineGamma(libvirt);
+    // The window that docs/crash-safety.md names: a connection that is accepted but not stored ends, and libvirtd says so.
+    let lost = 0;
+    const gamma = async (command: string) => {
+      try {
+        await libvirt.virsh(command, "gamma");
+      } catch (error) {
+        if (!(error instanceof CommandError)) throw error;
+        lost++;
+        await libvirt.virsh(command, "gamma");
+      }
+    };
     for (let round = 1; round <= 10; round++) {
-      await Promise.all([libvirt.virsh("start", "gamma"), replaced(machine, service, KILL)]);
+      await Promise.all([gamma("start"), replaced(machine, service, KILL)]);
       assert.equal(await isLockable(machine, other), false, `round ${round}`);
-      await Promise.all([libvirt.virsh("destroy", "gamma"), replaced(machine, service, KILL)]);
+      await Promise.all([gamma("destroy"), replaced(machine, service, KILL)]);
       await until("gamma's disk to be free", () => isLockable(machine, other));
     }
+    assert.ok(lost <= 5, `${lost} of 20 commands lost their connection`);
     await unharmed();
   });
 
