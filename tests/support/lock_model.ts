@@ -312,7 +312,10 @@ export class LockModel {
     if (resource.owners.length > 0) return;
     this.#resources = this.#resources.filter((other) => other !== resource);
     const { autocreate, shared, inode, path } = resource;
-    if (autocreate && (!shared || this.#modeOf(inode) === "none")) this.#unlink(path);
+    if (!autocreate || (shared && this.#modeOf(inode) !== "none")) return;
+    // What has come to the path meanwhile is not the lock's file.
+    const found = this.#find(path, true);
+    if (found.kind === "file" && found.inode === inode) this.#unlink(path);
   }
 
   #modeOf(inode: number): "exclusive" | "shared" | "none" {
