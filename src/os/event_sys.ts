@@ -99,6 +99,9 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
       const result = rare().poll(pollBytes, 1n, timeout);
       return plain(result, errno[0] as number);
     },
+    yieldCpu() {
+      c.sched_yield();
+    },
     monotonic() {
       c.clock_gettime(CLOCK_MONOTONIC, clock);
       return clockView.getUint32(0, true) * 1000 + clockView.getUint32(4, true) * 0x1_0000_0000 * 1000 +

@@ -36,6 +36,7 @@ const SIGNATURES = {
   signalfd: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
   timerfd_settime: { parameters: ["i32", "i32", "buffer", "pointer"], result: "i32" },
+  sched_yield: { parameters: [], result: "i32" },
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
 
   getpid: { parameters: [], result: "i32" },

@@ -137,6 +137,8 @@ export interface EventSys {
   pipe(): [number, number] | number;
   /** poll(2) of one descriptor for POLLIN: 1 readable, 0 not within `timeout` ms. */
   pollReadable(fd: number, timeout: number): number;
+  /** sched_yield(2): lets others run that wait for this CPU. Always succeeds. */
+  yieldCpu(): void;
   /** CLOCK_MONOTONIC in milliseconds, with fractions. */
   monotonic(): number;
 }
