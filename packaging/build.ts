@@ -13,7 +13,7 @@ const BUILD = join(ROOT, "build");
 const BUNDLE = join(BUILD, "virtlockd.js");
 
 /** What V8 is told: see docs/performance.md. */
-const V8_FLAGS = "--max-semi-space-size=4";
+const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-source-positions";
 /** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
 const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
 

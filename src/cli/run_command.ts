@@ -1,7 +1,6 @@
-import { isatty } from "node:tty";
 import type { CommandName } from "../config/options.ts";
 import { UsageError } from "../config/usage_error.ts";
-import type { RuntimeFacts } from "../os/runtime.ts";
+import { isTerminal, type RuntimeFacts } from "../os/runtime.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import { helpText, parseArguments } from "./arguments.ts";
@@ -53,7 +52,7 @@ export async function runCommand({ sys, facts, env, programName, name, args }: C
       return CommandExit.OK;
     }
     shieldFromDebugger(sys, facts);
-    const terminal = isatty(STANDARD_OUTPUT);
+    const terminal = isTerminal("stdout");
     return await command.run({ sys, env, out, terminal, now: () => Date.now() }, parsed);
   } catch (error) {
     if (error instanceof OutputClosed) return CommandExit.OK;

@@ -88,7 +88,7 @@ export class Daemon {
     this.ledger = ledger;
     this.logs = parts.logs;
     const now = () => Date.now();
-    const clock = () => performance.now();
+    const clock = () => sys.monotonic();
     const check = () => {
       this.idleTimer.check();
       parts.changed();

@@ -1,4 +1,3 @@
-import { isatty } from "node:tty";
 import type { DaemonOptions } from "../config/options.ts";
 import { DEFAULT_SETTINGS, type LoadedSettings } from "../config/settings.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
@@ -7,7 +6,7 @@ import { getLog } from "../log/log.ts";
 import type { LoggingSettings } from "../log/log_settings.ts";
 import type { LogSystem } from "../log/log_system.ts";
 import type { DescriptorLedger } from "../os/ledger.ts";
-import { dropPermissions } from "../os/runtime.ts";
+import { dropPermissions, isTerminal } from "../os/runtime.ts";
 import type { Sys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
@@ -106,10 +105,10 @@ function live(
   const { loop, ledger } = startLoop(sys);
   const pidFile = attempt(forgive, complaints, () => takePidFile(sys, ledger, paths.pidFile, pid, handed));
   unfinished.push(() => pidFile?.remove());
-  const logging = () => loggingFor(context, readSettings(context), isatty(0));
+  const logging = () => loggingFor(context, readSettings(context), isTerminal("stdin"));
   attempt(forgive, complaints, () => {
     makeLogDirectory(context);
-    configureLogging(logs, loggingFor(context, loaded, isatty(0)));
+    configureLogging(logs, loggingFor(context, loaded, isTerminal("stdin")));
   });
   raiseFileLimit(sys);
   const log = getLog("locking.lock_daemon", "src/daemon/serve.ts");

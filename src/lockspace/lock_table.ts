@@ -5,7 +5,10 @@ import { Lockspace } from "./lockspace.ts";
 import { type Holding, type Owner, ownerRecord } from "./owner.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
-import type { Resource } from "./resource.ts";
+import type { Resource, ResourceState } from "./resource.ts";
+
+/** What nearly every resource is, most of the time. */
+const HELD: ResourceState = { kind: "held" };
 
 /** Told of every change in the same turn in which it happens, before any reply is sent. */
 export interface LockObserver {
@@ -292,6 +295,7 @@ export class LockTable {
         finish({ kind: "held-elsewhere", resource: name, by });
       });
     }
+    const holding = { owner, since: this.#parts.now() };
     const resource: Resource = {
       id: this.#nextId++,
       lockspace: lockspace.path,
@@ -302,11 +306,12 @@ export class LockTable {
       lock: "ofd",
       shared: options.shared,
       autocreate: options.autocreate,
-      holdings: [],
-      state: { kind: "held" },
+      // Made with its one element: pushed into an empty array it would have room for sixteen more.
+      holdings: [holding],
+      state: HELD,
     };
     this.#insert(lockspace, resource);
-    this.#addOwner(resource, owner);
+    this.#parts.observer.granted(resource, holding);
     finish(undefined);
   }
 

@@ -27,7 +27,9 @@ export class Lockspace {
     if (name.includes("\0")) return "it contains a NUL byte";
     if (this.path === "") return undefined;
     if (name.startsWith("/")) return `it is absolute, in lockspace ${this.path}`;
-    if (name.split("/").includes("..")) return `it climbs out of lockspace ${this.path}`;
+    if (name.includes("..") && name.split("/").includes("..")) {
+      return `it climbs out of lockspace ${this.path}`;
+    }
     return undefined;
   }
 }

@@ -22,6 +22,11 @@ export function runtimeFacts(): RuntimeFacts {
   };
 }
 
+/** Whether a standard stream is a terminal. */
+export function isTerminal(stream: "stdin" | "stdout"): boolean {
+  return Deno[stream].isTerminal();
+}
+
 /** Ends the process. */
 export function exitProcess(code: number): never {
   Deno.exit(code);

@@ -5,7 +5,7 @@ import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../os/err
 import type { DescriptorLedger } from "../os/ledger.ts";
 import type { FileSys, ProcessSys, SocketSys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
-import { Connection, type ServedObserver } from "./connection.ts";
+import { Connection, type ConnectionParts, type ServedObserver } from "./connection.ts";
 import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
@@ -80,6 +80,8 @@ export interface InheritedClient {
  */
 export class RpcServer {
   readonly #parts: ServerParts;
+  /** The same object for every connection: there may be thousands. */
+  readonly #shared: ConnectionParts;
   readonly #listeners: Listener[] = [];
   readonly #clients = new Map<number, Connection>();
   readonly #peers = new WeakMap<Connection, SocketPeer>();
@@ -90,6 +92,13 @@ export class RpcServer {
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
+    this.#shared = {
+      ...parts,
+      keyOf: (clientId) => clientKey(parts.ordinal, clientId),
+      ended: (ended, reason) => this.#ended(ended, reason),
+      crashed: (crashed, error) =>
+        parts.log.error(`Serving client ${crashed.peer.clientId} failed unexpectedly: ${describe(error)}`),
+    };
   }
 
   /** Name in the admin protocol: `virtlockd` or `admin`. */
@@ -232,20 +241,8 @@ export class RpcServer {
   }
 
   #register(fd: number, peer: SocketPeer): Connection {
-    const { ledger, log, observer } = this.#parts;
-    ledger.own(fd, "client");
-    const connection = new Connection(
-      {
-        ...this.#parts,
-        observer,
-        keyOf: (clientId) => clientKey(this.#parts.ordinal, clientId),
-        ended: (ended, reason) => this.#ended(ended, reason),
-        crashed: (crashed, error) =>
-          log.error(`Serving client ${crashed.peer.clientId} failed unexpectedly: ${describe(error)}`),
-      },
-      fd,
-      peer,
-    );
+    this.#parts.ledger.own(fd, "client");
+    const connection = new Connection(this.#shared, fd, peer);
     this.#clients.set(peer.clientId, connection);
     this.#peers.set(connection, peer);
     return connection;
