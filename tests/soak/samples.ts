@@ -3,50 +3,81 @@ export interface Sample {
   /** Seconds since the beginning. */
   readonly time: number;
   /** Resident memory in MiB. */
-  readonly memory: number;
+  readonly resident: number;
+  /** What of it is the daemon's own: without pages of files, which the kernel brings and takes away as it likes. */
+  readonly own: number;
   readonly descriptors: number;
   /** Re-execs so far. */
   readonly images: number;
 }
 
-/** How memory goes with time: least squares over some samples, in MiB an hour. */
-export function slope(samples: readonly Sample[]): number {
-  const mean = (of: (sample: Sample) => number) =>
-    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
-  const [time, memory] = [mean((sample) => sample.time), mean((sample) => sample.memory)];
-  const covariance = mean((sample) => (sample.time - time) * (sample.memory - memory));
-  const variance = mean((sample) => (sample.time - time) ** 2);
-  return variance === 0 ? 0 : covariance / variance * 3600;
+/** Own memory in MiB at two times that must not differ by much. */
+export interface Growth {
+  readonly what: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * How own memory went. Only what has run equally long, or is warmed up, is compared, and each side is a median: the garbage
+ * collector makes single samples differ by some MiB.
+ *
+ * - Image by image: those that were replaced first with those that were replaced last, each in the second half of its life.
+ * - In the long life of the last image: its second quarter with its last one. In the first one its code is compiled.
+ */
+export function growths(samples: readonly Sample[]): Growth[] {
+  const last = samples.at(-1)?.images ?? 0;
+  const lives = Array.from(
+    { length: last + 1 },
+    (_, image) => samples.filter(({ images }) => images === image),
+  )
+    .filter((life) => life.length > 0);
+  const level = (part: readonly Sample[]) => median(part.map(({ own }) => own));
+  const levels = lives.slice(0, -1).map((life) => level(life.slice(life.length >> 1)));
+  const found: Growth[] = [];
+  if (levels.length > 1) {
+    const half = levels.length >> 1;
+    found.push({
+      what: "from image to image",
+      from: median(levels.slice(0, half)),
+      to: median(levels.slice(-half)),
+    });
+  }
+  const life = lives.at(-1) ?? [];
+  const quarter = life.length >> 2;
+  if (quarter > 0) {
+    const from = level(life.slice(quarter, 2 * quarter));
+    found.push({ what: "in the life of the last image", from, to: level(life.slice(-quarter)) });
+  }
+  return found;
 }
 
 /**
  * What is wrong with the samples of a run; undefined when memory and descriptors are flat.
  *
- * Memory is looked at twice: at the last moment of each image that was replaced, where it must not go up from image to image, and
- * over the long life of the last image, behind the time in which its code is compiled.
- *
- * @param most MiB by which memory may have grown in either
+ * @param most MiB by which own memory may grow
  */
 export function verdict(samples: readonly Sample[], most: number): string | undefined {
   const [first] = samples;
-  const last = samples.at(-1);
-  if (first === undefined || last === undefined) return "There are no samples";
+  if (first === undefined) return "There are no samples";
   const leaking = samples.find(({ descriptors }) => descriptors > first.descriptors);
   if (leaking !== undefined) {
-    return `${leaking.descriptors} descriptors after ${
-      leaking.time.toFixed(0)
-    } s, ${first.descriptors} at first`;
+    const seconds = leaking.time.toFixed(0);
+    return `${leaking.descriptors} descriptors after ${seconds} s, ${first.descriptors} at first`;
   }
-  const replaced = samples.filter(({ images }, index) => images !== (samples[index + 1] ?? last).images);
-  const images = replaced.length < 2
-    ? 0
-    : (replaced.at(-1) as Sample).memory - (replaced[0] as Sample).memory;
-  if (images > most) return `Memory at the end of an image's life went up by ${images.toFixed(1)} MiB`;
-  const life = samples.filter((sample) => sample.images === last.images);
-  const settled = life.slice(Math.floor(life.length / 4));
-  const duration = last.time - (settled[0]?.time ?? last.time);
-  const grown = slope(settled) * duration / 3600;
-  return grown > most
-    ? `Memory of the last image grew by ${grown.toFixed(1)} MiB in ${duration.toFixed(0)} s`
-    : undefined;
+  const found = growths(samples);
+  if (found.length < 2) return `Memory cannot be judged by ${samples.length} samples`;
+  const grown = found.find(({ from, to }) => to - from > most);
+  if (grown === undefined) return undefined;
+  const { what, from, to } = grown;
+  return `Memory grew ${what} from ${from.toFixed(1)} to ${
+    to.toFixed(1)
+  } MiB, wanted at most ${most} MiB more`;
+}
+
+/** The middle one of some values, or between the two in the middle; there is at least one. */
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? 0, sorted[sorted.length >> 1] ?? 0];
+  return (low + high) / 2;
 }

@@ -1,7 +1,10 @@
+import { fileURLToPath } from "node:url";
 import { LockProcedure } from "../../src/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { isFree } from "../support/kernel.ts";
+import { Place } from "../support/place.ts";
+import { openDescriptors } from "../support/process_usage.ts";
 import { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
@@ -9,13 +12,18 @@ import { Bystander } from "../fuzz/bystander.ts";
 import { Churn } from "./churn.ts";
 import type { Sample } from "./samples.ts";
 
+/** What `deno task build` has made. */
+const PROGRAM = fileURLToPath(new URL("../../virtlockd", import.meta.url));
 /** Milliseconds of work, and then of rest, so that a long run leaves the machine to others. */
 const WORK = 20;
-const SAMPLES = 60;
+const SAMPLES = 120;
+/** Re-execs in the first half of the samples, and holders in all of them. */
 const RE_EXECS = 10;
+const HOLDERS = 10;
 
 /** How long a soak runs, and how hard. */
 export interface SoakOptions {
+  /** How long guests come and go; re-execs and the ends of holders take some time more. */
   readonly seconds: number;
   readonly seed: number;
   /** Share of the time in which requests are sent, 0 to 1. */
@@ -38,40 +46,48 @@ export interface SoakReport {
  * @throws Error when a request fails, a lock is wrong, or the daemon logs an error
  */
 export async function soak({ seconds, seed, load, sampled }: SoakOptions): Promise<SoakReport> {
-  await using daemon = await Daemon.start({ env: { LIBVIRT_LOG_OUTPUTS: "4:stderr" } });
-  const lockspace = daemon.place.makeDirectory("locks");
-  using bystander = new Bystander(daemon.socket, daemon.place.makeDirectory("bystander"));
+  using place = Place.create();
+  // A copy of its own: the program may be built anew meanwhile, and a re-exec would take that one.
+  const program = `${place.directory}/virtlockd`;
+  Deno.copyFileSync(PROGRAM, program);
+  await using daemon = await Daemon.start({ place, program, env: { LIBVIRT_LOG_OUTPUTS: "4:stderr" } });
+  const lockspace = place.makeDirectory("locks");
+  using bystander = new Bystander(daemon.socket, place.makeDirectory("bystander"));
   const churn = new Churn(daemon.socket, lockspace, new Random(seed));
   createLockspace(daemon, lockspace);
   const samples: Sample[] = [];
   const begun = performance.now();
-  const elapsed = () => (performance.now() - begun) / 1000;
   let [holders, images] = [0, 0];
-  const look = () => {
-    churn.end();
-    bystander.check();
-    const sample = { time: elapsed(), memory: memory(daemon), descriptors: descriptors(daemon), images };
-    samples.push(sample);
-    sampled(sample);
-  };
-  for (let next = 0; next < SAMPLES;) {
-    const end = performance.now() + WORK;
-    while (performance.now() < end) churn.step();
-    await new Promise((resolve) => setTimeout(resolve, WORK / load - WORK));
-    if (elapsed() < (next + 1) * seconds / SAMPLES) continue;
-    next++;
-    if (next % 6 === 0) {
-      await loseHolder(daemon, lockspace);
-      holders++;
-    }
-    look();
-    if (next <= SAMPLES / 2 && next % (SAMPLES / 2 / RE_EXECS) === 0) {
+  for (let count = 1; count <= SAMPLES; count++) {
+    await work(churn, seconds / SAMPLES / 2, load);
+    // In the midst of it, with guests connected.
+    if (count <= SAMPLES / 2 && count % (SAMPLES / 2 / RE_EXECS) === 0) {
       await reExec(daemon);
       images++;
     }
+    await work(churn, seconds / SAMPLES / 2, load);
+    if (count % (SAMPLES / HOLDERS) === 0) {
+      await loseHolder(daemon, lockspace);
+      holders++;
+    }
+    churn.end();
+    bystander.check();
+    const time = (performance.now() - begun) / 1000;
+    const sample = { time, ...memory(daemon), descriptors: openDescriptors(daemon.pid), images };
+    samples.push(sample);
+    sampled(sample);
     if (daemon.log.text !== "") throw new Error(`The daemon logged an error:\n${daemon.log.text}`);
   }
   return { samples, requests: churn.requests, holders };
+}
+
+async function work(churn: Churn, seconds: number, load: number): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const rest = performance.now() + WORK;
+    while (performance.now() < rest) churn.step();
+    await new Promise((resolve) => setTimeout(resolve, WORK / load - WORK));
+  }
 }
 
 function createLockspace(daemon: Daemon, path: string): void {
@@ -101,11 +117,13 @@ function imageMark(pid: number): string {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[25] ?? "";
 }
 
-function memory(daemon: Daemon): number {
+/** Memory as proc(5) tells it, in MiB. */
+function memory(daemon: Daemon): Pick<Sample, "resident" | "own"> {
   const status = Deno.readTextFileSync(`/proc/${daemon.pid}/status`);
-  return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1]) / 1024;
-}
-
-function descriptors(daemon: Daemon): number {
-  return [...Deno.readDirSync(`/proc/${daemon.pid}/fd`)].length;
+  const field = (name: string) => {
+    const kib = new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1];
+    if (kib === undefined) throw new Error(`Read status of ${daemon.pid}: no ${name} in '${status}'`);
+    return Number(kib) / 1024;
+  };
+  return { resident: field("VmRSS"), own: field("RssAnon") + field("RssShmem") };
 }
