@@ -18,7 +18,7 @@ import type { Sys } from "../os/sys.ts";
 import { must, SystemError } from "../os/system_error.ts";
 import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
-import { readExchange } from "../rpc/exchange.ts";
+import { readExchange } from "../rpc/counted_exchange.ts";
 import type { Daemon } from "./daemon.ts";
 import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
 

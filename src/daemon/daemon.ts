@@ -15,7 +15,9 @@ import { adminProgram } from "../programs/admin_program.ts";
 import { lockProgram } from "../programs/lock_program.ts";
 import type { Section } from "../programs/status_document.ts";
 import { statusProgram } from "../programs/status_program.ts";
-import { Exchange, EXCHANGE_SIZE } from "../rpc/exchange.ts";
+import { CountedExchange } from "../rpc/counted_exchange.ts";
+import type { Exchange } from "../rpc/exchange.ts";
+import { PLAIN_EXCHANGE_SIZE, PlainExchange } from "../rpc/plain_exchange.ts";
 import type { Program } from "../rpc/program.ts";
 import { RpcServer } from "../rpc/server.ts";
 import type { Durability } from "../rpc/durability.ts";
@@ -124,9 +126,9 @@ export class Daemon {
       now,
     });
     this.reaper = new HolderReaper({ sys, loop, ledger, table: this.table, observer: this.#observer, now });
-    this.exchange = journal === undefined
-      ? privateExchange(sys)
-      : new Exchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
+    this.exchange = journal?.store === undefined
+      ? plainExchange(sys)
+      : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
     const shared = {
       sys,
       loop,
@@ -245,12 +247,12 @@ export class Daemon {
 }
 
 /** An exchange in memory that ends with the process. @throws StartError when there is none */
-function privateExchange(sys: Sys): Exchange {
-  const memory = sys.map(-1, EXCHANGE_SIZE);
+function plainExchange(sys: Sys): Exchange {
+  const memory = sys.map(-1, PLAIN_EXCHANGE_SIZE);
   if (typeof memory === "number") {
     throw new StartError(ExitCode.INITIALISATION, new SystemError("mmap", "messages", memory).message);
   }
-  return new Exchange(sys, memory, 0);
+  return new PlainExchange(sys, memory);
 }
 
 /** Mounts that have, or had, a helper process, with how they answer. */

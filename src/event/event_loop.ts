@@ -120,6 +120,11 @@ export class EventLoop {
     must(this.#sys.epollControl(this.#epoll, DELETE, fd, 0), "epoll_ctl delete", `descriptor ${fd}`);
   }
 
+  /** Whether more events wait behind the one that is being dispatched. */
+  get more(): boolean {
+    return this.#current + 1 < this.#batch;
+  }
+
   /** Runs `task` after the events of the current batch, before the loop sleeps. */
   defer(task: () => void): void {
     this.#deferred.push(task);

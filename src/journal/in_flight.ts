@@ -1,4 +1,4 @@
-import type { ExchangeRemains } from "../rpc/exchange.ts";
+import type { ExchangeRemains } from "../rpc/counted_exchange.ts";
 import { concat, type JournaledInput, type JournalState } from "./journal_state.ts";
 
 /** What clients have sent and not got served, and what they have not got of their replies. */

@@ -90,6 +90,8 @@ export class Journal implements Durability {
   };
   /** Clients whose descriptor is not stored yet. */
   readonly #arriving = new Set<number>();
+  /** Sends the replies to requests whose records wait for the end of the turn. */
+  #settling: (() => void)[] = [];
   #exchange: Exchange | undefined;
   #snapshot: (() => readonly Operation[]) | undefined;
   #pending = nothing();
@@ -261,9 +263,11 @@ export class Journal implements Durability {
 
   settle(connection: Connection, request: AnsweredRequest, resume: () => void): Settled {
     const { store } = this.#parts;
+    if (this.#exchange === undefined) return "volatile";
+    if (store === undefined) return this.#settleTogether(resume);
     const unchanged = this.#pending.operations.length === 0 && request.atOnce &&
       request.reply.length <= OUTPUT_SIZE && !this.#arriving.has(connection.key);
-    if (unchanged || this.#exchange === undefined) return "volatile";
+    if (unchanged) return "volatile";
     const pending = this.#take();
     const { turn, end } = this.#exchange;
     let reply = request.reply;
@@ -278,10 +282,6 @@ export class Journal implements Durability {
         reply: (this.#exchange?.reply ?? 0) + 1,
         bytes: reply.toBase64(),
       });
-    if (store === undefined) {
-      commit();
-      return "recorded";
-    }
     let waited = false;
     const done = () => {
       commit();
@@ -295,8 +295,22 @@ export class Journal implements Durability {
     return "later";
   }
 
+  /**
+   * No connection outlives the process, so nothing is recorded of the reply itself. Several clients' requests get one record, and then
+   * their replies: a client that sleeps is woken by each reply that finds it asleep.
+   */
+  #settleTogether(resume: () => void): Settled {
+    if (this.#pending.operations.length === 0) return "volatile";
+    if (this.#parts.loop.more) {
+      this.#settling.push(resume);
+      return "later";
+    }
+    this.#commitPending(this.#take());
+    return "volatile";
+  }
+
   inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void {
-    if (this.#exchange === undefined || connection.closed) return;
+    if (this.#exchange === undefined || this.#parts.store === undefined || connection.closed) return;
     const { turn } = this.#exchange;
     const { key } = connection;
     if (added !== undefined) {
@@ -308,7 +322,7 @@ export class Journal implements Durability {
   }
 
   outputChanged(connection: Connection): void {
-    if (this.#exchange === undefined || connection.closed) return;
+    if (this.#exchange === undefined || this.#parts.store === undefined || connection.closed) return;
     const { reply, answered } = this.#exchange;
     const bytes = connection.unsent.toBase64();
     this.#commit([{ op: "output", key: connection.key, bytes, reply, ...answered }]);
@@ -317,11 +331,15 @@ export class Journal implements Durability {
   /** Records what is not part of a request: now, or once what it needs is stored. */
   flush(): void {
     this.#flushing = false;
-    if (this.#pending.operations.length === 0) return;
-    const pending = this.#take();
-    const done = () => this.#commitPending(pending);
-    if (this.#parts.store === undefined) done();
-    else this.#parts.store.store(pending.wanted, done);
+    const settling = this.#settling;
+    this.#settling = [];
+    if (this.#pending.operations.length > 0) {
+      const pending = this.#take();
+      const done = () => this.#commitPending(pending);
+      if (this.#parts.store === undefined) done();
+      else this.#parts.store.store(pending.wanted, done);
+    }
+    for (const resume of settling) resume();
   }
 
   #granted(resource: Resource, holding: Holding): void {

@@ -1,4 +1,4 @@
-import { EXCHANGE_SIZE } from "../rpc/exchange.ts";
+import { EXCHANGE_SIZE } from "../rpc/counted_exchange.ts";
 import { decodeOperations, encodeOperations, type Operation } from "./operations.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import { JournalState } from "./journal_state.ts";

@@ -43,7 +43,7 @@ export interface ClientRecord {
 
 /**
  * What a record of the log says. Bytes are base64. Turns, ends and replies are those of the exchange
- * (src/rpc/exchange.ts): they tie what is in the log to what is in the exchange area.
+ * (src/rpc/counted_exchange.ts): they tie what is in the log to what is in the exchange area.
  */
 export type Operation =
   | { readonly op: "lockspace"; readonly path: string }

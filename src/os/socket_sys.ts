@@ -210,6 +210,14 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
         return { length: result, descriptors };
       }
     },
+    receiveInto(fd, memory, length) {
+      const result = c.recv(fd, memory, length, MSG_DONTWAIT);
+      return plain(result, errno[0] as number);
+    },
+    sendFrom(fd, memory, length) {
+      const result = c.sendNative(fd, memory, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+      return plain(result, errno[0] as number);
+    },
     receivePrepared(fd, header) {
       const result = c.recvmmsg(fd, header, 1, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, null);
       return plain(result, errno[0] as number);

@@ -111,6 +111,10 @@ export interface SocketSys {
   sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly number[]): number;
   /** recvmsg(2), MSG_DONTWAIT when `wait` is false; descriptors come back close-on-exec. */
   receiveMessage(fd: number, into: Uint8Array, wait: boolean): ReceivedMessage | number;
+  /** recv(2) of at most `length` bytes into native memory, MSG_DONTWAIT. */
+  receiveInto(fd: number, memory: Deno.PointerValue, length: number): number;
+  /** send(2) of `length` bytes of native memory, MSG_NOSIGNAL | MSG_DONTWAIT. */
+  sendFrom(fd: number, memory: Deno.PointerValue, length: number): number;
   /**
    * recvmmsg(2) of one message through a header prepared in native memory: the kernel itself writes the number of bytes
    * into that memory, so that a shared mapping knows what was received even if this process dies in the call.

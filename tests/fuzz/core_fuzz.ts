@@ -10,7 +10,7 @@ import { must } from "../../src/os/system_error.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { lockProgram } from "../../src/programs/lock_program.ts";
 import { combineObservers } from "../../src/daemon/observers.ts";
-import { Exchange, EXCHANGE_SIZE } from "../../src/rpc/exchange.ts";
+import { PLAIN_EXCHANGE_SIZE, PlainExchange } from "../../src/rpc/plain_exchange.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { LOCK_PROGRAM, LockProcedure, type ResourceArgs } from "../../src/wire/lock_protocol.ts";
 import { kernel } from "../support/kernel.ts";
@@ -95,13 +95,13 @@ export class CoreFuzz implements Disposable {
       findHolder: (_path, _identity, _pid, done) => this.#later(() => done({ kind: "unknown" })),
     });
     const reaper = new HolderReaper({ ...parts, table: this.#table });
-    const memory = sys.map(-1, EXCHANGE_SIZE);
+    const memory = sys.map(-1, PLAIN_EXCHANGE_SIZE);
     if (typeof memory === "number") throw new Error(`Map memory: errno ${-memory}`);
     this.#server = new RpcServer({
       ...parts,
       name: "virtlockd",
       ordinal: 0,
-      exchange: new Exchange(sys, memory, 0),
+      exchange: new PlainExchange(sys, memory),
       programs: [lockProgram({ table: this.#table, reaper, observer })],
       limits: { maxClients: 1000, maxAnonymousClients: 1000 },
       uid: sys.uid(),

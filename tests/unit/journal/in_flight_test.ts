@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { inFlight } from "../../../src/journal/in_flight.ts";
 import { JournalState } from "../../../src/journal/journal_state.ts";
 import type { Operation } from "../../../src/journal/operations.ts";
-import type { ExchangeRemains } from "../../../src/rpc/exchange.ts";
+import type { ExchangeRemains } from "../../../src/rpc/counted_exchange.ts";
 import { base64 } from "./journal_fixture.ts";
 
 const CLIENT = 2;

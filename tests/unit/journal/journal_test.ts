@@ -10,7 +10,7 @@ import type { Resource } from "../../../src/lockspace/resource.ts";
 import { SOCK_DGRAM, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { ENOSPC } from "../../../src/os/errno.ts";
 import { Connection } from "../../../src/rpc/connection.ts";
-import { Exchange } from "../../../src/rpc/exchange.ts";
+import { CountedExchange } from "../../../src/rpc/counted_exchange.ts";
 import { asProgram, type Peer, type Program, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageType } from "../../../src/wire/frame.ts";
 import { kernel } from "../../support/kernel.ts";
@@ -71,7 +71,7 @@ class Stage implements Disposable {
       startTime: (pid) => pid + 1000,
     });
     const { memory, offset } = this.journal.exchangeMemory;
-    const exchange = new Exchange(kernel, memory, offset);
+    const exchange = new CountedExchange(kernel, memory, offset);
     this.#parts = {
       loop: this.loop,
       exchange,

@@ -3,7 +3,7 @@ import { EventLoop } from "../../../src/event/event_loop.ts";
 import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { Connection } from "../../../src/rpc/connection.ts";
 import type { Durability } from "../../../src/rpc/durability.ts";
-import { Exchange, EXCHANGE_SIZE } from "../../../src/rpc/exchange.ts";
+import { CountedExchange, EXCHANGE_SIZE } from "../../../src/rpc/counted_exchange.ts";
 import { asProgram, type Procedure as ServedProcedure, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../../src/wire/frame.ts";
 import { encodePing, isPong } from "../../../src/wire/keepalive.ts";
@@ -26,7 +26,7 @@ class Stage implements Disposable {
   readonly near: number;
   readonly far: number;
   connection: Connection;
-  readonly #exchange: Exchange;
+  readonly #exchange: CountedExchange;
   readonly #durability: Durability;
   readonly #splitter = new FrameSplitter();
   #farOpen = true;
@@ -36,7 +36,7 @@ class Stage implements Disposable {
     const memory = kernel.map(-1, EXCHANGE_SIZE);
     assert.ok(typeof pair !== "number" && typeof memory !== "number");
     [this.near, this.far] = pair;
-    this.#exchange = new Exchange(kernel, memory, 0);
+    this.#exchange = new CountedExchange(kernel, memory, 0);
     this.#durability = durability;
     this.connection = this.connect();
   }

@@ -4,7 +4,7 @@ import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../src/os/ledger.ts";
 import type { Sys } from "../../../src/os/sys.ts";
 import type { Log, LogMessage } from "../../../src/log/log.ts";
-import { Exchange, EXCHANGE_SIZE } from "../../../src/rpc/exchange.ts";
+import { CountedExchange, EXCHANGE_SIZE } from "../../../src/rpc/counted_exchange.ts";
 import { RpcServer } from "../../../src/rpc/server.ts";
 import { asProgram } from "../../../src/rpc/program.ts";
 import { encodeFrame } from "../../../src/wire/frame.ts";
@@ -64,7 +64,7 @@ class Stage implements Disposable {
       sys,
       loop: this.loop,
       ledger: this.ledger,
-      exchange: new Exchange(kernel, memory, 0),
+      exchange: new CountedExchange(kernel, memory, 0),
       programs: [program],
       limits: { maxClients, maxAnonymousClients: maxClients },
       uid,

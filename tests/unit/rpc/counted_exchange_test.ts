@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EAGAIN } from "../../../src/os/errno.ts";
 import type { Mapping } from "../../../src/os/sys.ts";
-import { Exchange, EXCHANGE_SIZE, readExchange } from "../../../src/rpc/exchange.ts";
+import { CountedExchange, EXCHANGE_SIZE, readExchange } from "../../../src/rpc/counted_exchange.ts";
 import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { kernel } from "../../support/kernel.ts";
 
@@ -12,7 +12,7 @@ const OTHER = 5;
 /** An exchange with a real socket pair at its end, and the memory that a kill would leave. */
 class Stage implements Disposable {
   readonly memory: Mapping;
-  readonly exchange: Exchange;
+  readonly exchange: CountedExchange;
   /** The daemon's end. */
   readonly fd: number;
   readonly peer: number;
@@ -30,7 +30,7 @@ class Stage implements Disposable {
   }
 
   /** Another exchange over the same memory: the next daemon's. */
-  again(): Exchange {
+  again(): CountedExchange {
     const observed = (call: (fd: number, header: Deno.PointerValue) => number) =>
     (
       fd: number,
@@ -41,7 +41,7 @@ class Stage implements Disposable {
       this.inside.push(this.left);
       return result;
     };
-    return new Exchange(
+    return new CountedExchange(
       { receivePrepared: observed(kernel.receivePrepared), sendPrepared: observed(kernel.sendPrepared) },
       this.memory,
       OFFSET,
