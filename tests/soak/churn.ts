@@ -1,4 +1,10 @@
-import { encodeRegister, encodeResource, LockProcedure } from "../../src/wire/lock_protocol.ts";
+import {
+  ACQUIRE_AUTOCREATE,
+  ACQUIRE_SHARED,
+  encodeRegister,
+  encodeResource,
+  LockProcedure,
+} from "../../src/wire/lock_protocol.ts";
 import { testOwner } from "../support/lock_client.ts";
 import type { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -7,6 +13,7 @@ import { RawClient } from "../support/raw_client.ts";
 const FIRST_PID = 1_600_000_000;
 const CLIENTS = 40;
 const NAMES = 60;
+const FLAGS = [ACQUIRE_AUTOCREATE, ACQUIRE_AUTOCREATE | ACQUIRE_SHARED];
 
 /** A connected client with the locks that its owner has. */
 interface Guest {
@@ -67,7 +74,7 @@ export class Churn {
       this.#resource(guest, LockProcedure.RELEASE_RESOURCE, name, 0);
       guest.held.delete(name);
     } else {
-      this.#resource(guest, LockProcedure.ACQUIRE_RESOURCE, name, 2 + this.#random.below(2));
+      this.#resource(guest, LockProcedure.ACQUIRE_RESOURCE, name, this.#random.pick(FLAGS));
       guest.held.add(name);
     }
   }

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { LockProcedure } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, LockProcedure } from "../../src/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
-import { isFree } from "../support/kernel.ts";
+import { kernel } from "../support/kernel.ts";
 import { Place } from "../support/place.ts";
 import { openDescriptors } from "../support/process_usage.ts";
 import { Random } from "../support/random.ts";
@@ -99,10 +99,12 @@ function createLockspace(daemon: Daemon, path: string): void {
 /** A process whose connection ends while it has a lock, which the daemon therefore ends. */
 async function loseHolder(daemon: Daemon, lockspace: string): Promise<void> {
   await using holder = await Holder.start(daemon);
-  await holder.acquire(lockspace, `holder-${holder.pid}`, 2);
+  const name = `holder-${holder.pid}`;
+  await holder.acquire(lockspace, name, ACQUIRE_AUTOCREATE);
   const left = holder.disconnect();
+  // It may be ended before it can tell that it has done so.
   await Promise.allSettled([left, holder.endedBy()]);
-  await until("the holder's lock to go", () => isFree(`${lockspace}/holder-${holder.pid}`));
+  await until("the holder's lock and its file to go", () => kernel.access(`${lockspace}/${name}`, 0) < 0);
 }
 
 async function reExec(daemon: Daemon): Promise<void> {
