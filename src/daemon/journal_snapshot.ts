@@ -10,67 +10,57 @@ import type { Daemon } from "./daemon.ts";
 /** Names under which systemd hands listening sockets over, by ordinal of the server. */
 export const LISTENER_NAMES = ["virtlockd.socket", "virtlockd-admin.socket"] as const;
 
-/** The daemon's whole state at this moment, as the journal writes it. Changes nothing. */
-export function journalSnapshot(
+/** The daemon's whole state, as the journal writes it: one after the other, because there may be very many. Changes nothing. */
+export function* journalSnapshot(
   daemon: Daemon,
   journal: Journal,
   orphans: readonly Orphan[],
   carried: unknown,
-): Operation[] {
+): Generator<Operation> {
   const { exchange, table, reaper, servers } = daemon;
-  const operations: Operation[] = [
-    {
-      op: "snapshot",
-      turn: exchange.turn,
-      reply: exchange.reply,
-      nextResource: table.nextId,
-      nextClient: servers.map((server) => server.nextClientId),
-    },
-    { op: "carried", state: carried },
-  ];
-  for (const { path } of table.lockspaces.values()) operations.push({ op: "lockspace", path });
-  for (const resource of table.resources()) {
-    operations.push({ op: "grant", ...journal.resourceRecord(resource) });
-  }
+  yield {
+    op: "snapshot",
+    turn: exchange.turn,
+    reply: exchange.reply,
+    nextResource: table.nextId,
+    nextClient: servers.map((server) => server.nextClientId),
+  };
+  yield { op: "carried", state: carried };
+  for (const { path } of table.lockspaces.values()) yield { op: "lockspace", path };
+  for (const resource of table.resources()) yield { op: "grant", ...journal.resourceRecord(resource) };
   for (const server of servers) {
     for (const client of server.clients.values()) {
-      operations.push(...clientOperations(server.ordinal, client, journal, exchange));
+      yield* clientOperations(server.ordinal, client, journal, exchange);
     }
   }
-  for (const { pid, start } of orphans) operations.push({ op: "orphan", pid, start });
+  for (const { pid, start } of orphans) yield { op: "orphan", pid, start };
   for (const { pid, since, killed } of reaper.dying) {
-    operations.push({ op: "dying", pid, since, killed, ...journal.slot("dying holder", pid) });
+    yield { op: "dying", pid, since, killed, ...journal.slot("dying holder", pid) };
   }
-  return operations;
 }
 
-function clientOperations(
+function* clientOperations(
   ordinal: number,
   client: Connection,
   journal: Journal,
   { turn, reply }: { turn: number; reply: number },
-): Operation[] {
+): Generator<Operation> {
   const { key, peer } = client;
   const { pid, uid, gid, connectedAt: since } = peer;
-  const operations: Operation[] = [
-    { op: "client", key, pid, uid, gid, since, ...journal.slot(clientKind(ordinal), key) },
-  ];
+  yield { op: "client", key, pid, uid, gid, since, ...journal.slot(clientKind(ordinal), key) };
   const session = client.session(LOCK_PROGRAM);
   if (session instanceof LockSession) {
     if (session.owner !== undefined) {
-      operations.push({ op: "owner", key, owner: journal.ownerRecord(session.owner) });
+      yield { op: "owner", key, owner: journal.ownerRecord(session.owner) };
     }
-    if (session.restricted) operations.push({ op: "restricted", key });
+    if (session.restricted) yield { op: "restricted", key };
   }
+  // Without a store no connection outlives the process.
+  if (journal.store === undefined) return;
   const { bytes, dropped } = client.unsettled;
-  if (bytes.length + dropped > 0) {
-    operations.push({ op: "input", key, bytes: bytes.toBase64(), dropped, turn });
-  }
+  if (bytes.length + dropped > 0) yield { op: "input", key, bytes, dropped, turn };
   const output = client.unsent;
-  if (output.length > 0) {
-    operations.push({ op: "output", key, bytes: output.toBase64(), reply, turn: 0, end: 0 });
-  }
-  return operations;
+  if (output.length > 0) yield { op: "output", key, bytes: output, reply, turn: 0, end: 0 };
 }
 
 /** Everything that the service manager should keep, except what has a name of its own. */

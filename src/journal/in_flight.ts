@@ -1,5 +1,5 @@
 import type { ExchangeRemains } from "../rpc/counted_exchange.ts";
-import { concat, type JournaledInput, type JournalState } from "./journal_state.ts";
+import { join, type JournaledInput, type JournalState } from "./journal_state.ts";
 
 /** What clients have sent and not got served, and what they have not got of their replies. */
 export interface InFlight {
@@ -16,7 +16,7 @@ export interface InFlight {
  *   request is served again.
  */
 export function inFlight(state: JournalState, remains: ExchangeRemains): InFlight {
-  const inputs = new Map(state.inputs);
+  const inputs = state.inputs;
   const outputs = new Map(state.outputs);
   addReply(outputs, state, remains);
   addTurn(inputs, state, remains);
@@ -47,7 +47,7 @@ function addTurn(inputs: Map<number, JournaledInput>, state: JournalState, remai
   // Bytes of a message whose end is not kept: they are its next ones.
   const after = before !== undefined && before.dropped > 0
     ? { bytes: before.bytes, dropped: before.dropped + rest.length }
-    : { bytes: concat(before?.bytes, rest), dropped: 0 };
+    : { bytes: join(before === undefined ? [rest] : [before.bytes, rest]), dropped: 0 };
   setInput(inputs, client, after);
 }
 

@@ -81,7 +81,7 @@ function nothing(): Pending {
  */
 export class Journal implements Durability {
   readonly #parts: JournalParts;
-  readonly #starts = new WeakMap<Owner, number>();
+  readonly #owners = new WeakMap<Owner, OwnerRecord>();
   readonly #slots: Record<SlotKind, Slots> = {
     "lock": new Slots(),
     "lock client": new Slots(),
@@ -93,7 +93,7 @@ export class Journal implements Durability {
   /** Sends the replies to requests whose records wait for the end of the turn. */
   #settling: (() => void)[] = [];
   #exchange: Exchange | undefined;
-  #snapshot: (() => readonly Operation[]) | undefined;
+  #snapshot: (() => Iterable<Operation>) | undefined;
   #pending = nothing();
   #flushing = false;
   #compacting = false;
@@ -171,7 +171,7 @@ export class Journal implements Durability {
    */
   begin(
     exchange: Exchange,
-    snapshot: () => readonly Operation[],
+    snapshot: () => Iterable<Operation>,
     objects: readonly WantedObject[],
     named: readonly { name: string; fd: number }[],
   ): void {
@@ -228,20 +228,15 @@ export class Journal implements Durability {
     return this.#exchange;
   }
 
-  /** An owner with the start time of its process. */
+  /** An owner with the start time of its process: the same object for the same owner, so that a log has it once. */
   ownerRecord(owner: Owner): OwnerRecord {
-    let start = this.#starts.get(owner);
-    if (start === undefined) {
-      start = this.#parts.startTime(owner.pid);
-      this.#starts.set(owner, start);
+    let record = this.#owners.get(owner);
+    if (record === undefined) {
+      const { pid, name, uuid, id } = owner;
+      record = { pid, name, uuid, id, start: this.#parts.startTime(pid) };
+      this.#owners.set(owner, record);
     }
-    const { pid, name, uuid, id } = owner;
-    return { pid, name, uuid, id, start };
-  }
-
-  /** Tells the start time of an owner's process that was read in an earlier life. */
-  rememberStart(owner: Owner, start: number): void {
-    this.#starts.set(owner, start);
+    return record;
   }
 
   /** A resource with its owners. */
@@ -280,7 +275,7 @@ export class Journal implements Durability {
         turn,
         end,
         reply: (this.#exchange?.reply ?? 0) + 1,
-        bytes: reply.toBase64(),
+        bytes: reply,
       });
     let waited = false;
     const done = () => {
@@ -315,17 +310,17 @@ export class Journal implements Durability {
     const { key } = connection;
     if (added !== undefined) {
       const { bytes, dropped } = added;
-      return this.#commit([{ op: "added", key, bytes: bytes.toBase64(), dropped, turn }]);
+      return this.#commit([{ op: "added", key, bytes, dropped, turn }]);
     }
     const { bytes, dropped } = connection.unsettled;
-    this.#commit([{ op: "input", key, bytes: bytes.toBase64(), dropped, turn }]);
+    this.#commit([{ op: "input", key, bytes, dropped, turn }]);
   }
 
   outputChanged(connection: Connection): void {
     if (this.#exchange === undefined || this.#parts.store === undefined || connection.closed) return;
     const { reply, answered } = this.#exchange;
-    const bytes = connection.unsent.toBase64();
-    this.#commit([{ op: "output", key: connection.key, bytes, reply, ...answered }]);
+    const { key, unsent: bytes } = connection;
+    this.#commit([{ op: "output", key, bytes, reply, ...answered }]);
   }
 
   /** Records what is not part of a request: now, or once what it needs is stored. */

@@ -14,6 +14,12 @@ export interface JournalMemory {
   shrink(end: number): void;
   /** Writes a text as UTF-8. @returns how many bytes it took, at most 3 for each code unit */
   writeText(at: number, text: string): number;
+  /** Writes bytes. */
+  writeBytes(at: number, bytes: Uint8Array): void;
+  /** Copies bytes of the memory itself. */
+  copyBytes(to: number, from: number, length: number): void;
+  /** Reads a 32-bit word at a multiple of 4. */
+  readWord(at: number): number;
   /** Writes a 32-bit word at a multiple of 4, in one store. */
   writeWord(at: number, value: number): void;
   /** The same, after everything that was written before, whatever the compiler does. */
@@ -100,6 +106,18 @@ export class SharedMemory implements JournalMemory {
 
   writeText(at: number, text: string): number {
     return this.#encoder.encodeInto(text, this.bytes.subarray(at)).written;
+  }
+
+  writeBytes(at: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, at);
+  }
+
+  copyBytes(to: number, from: number, length: number): void {
+    this.bytes.copyWithin(to, from, from + length);
+  }
+
+  readWord(at: number): number {
+    return this.#words[at / 4] as number;
   }
 
   writeWord(at: number, value: number): void {

@@ -14,8 +14,8 @@ export interface JournaledResource extends Omit<ResourceRecord, "holdings" | "do
 
 /** Received bytes; `dropped` bytes of the first message were not kept. */
 export interface JournaledInput {
-  bytes: Uint8Array;
-  dropped: number;
+  readonly bytes: Uint8Array;
+  readonly dropped: number;
 }
 
 /** What the records of a log add up to. */
@@ -23,8 +23,8 @@ export class JournalState {
   readonly lockspaces = new Set<string>();
   readonly resources = new Map<number, JournaledResource>();
   readonly clients = new Map<number, JournaledClient>();
-  /** By client; a client's bytes may come before the client. */
-  readonly inputs = new Map<number, JournaledInput>();
+  /** By client; a client's bytes may come before the client. In pieces, because a slow client's are many. */
+  readonly #inputs = new Map<number, { pieces: Uint8Array[]; dropped: number }>();
   readonly outputs = new Map<number, Uint8Array>();
   readonly dying = new Map<number, { since: number; killed: boolean; slot?: number }>();
   /** Start times by pid. */
@@ -40,6 +40,13 @@ export class JournalState {
   nextResource = 1;
   nextClient: readonly number[] = [1, 1];
   carried: unknown = null;
+
+  /** By client, what was received of it and not served. */
+  get inputs(): Map<number, JournaledInput> {
+    const inputs = new Map<number, JournaledInput>();
+    for (const [key, { pieces, dropped }] of this.#inputs) inputs.set(key, { bytes: join(pieces), dropped });
+    return inputs;
+  }
 
   /** Takes one record in. */
   apply(operation: Operation): void {
@@ -83,7 +90,7 @@ export class JournalState {
       }
       case "gone":
         this.clients.delete(operation.key);
-        this.inputs.delete(operation.key);
+        this.#inputs.delete(operation.key);
         this.outputs.delete(operation.key);
         return;
       case "dying": {
@@ -114,42 +121,38 @@ export class JournalState {
   }
 
   #applyBytes(operation: Extract<Operation, { op: "input" | "added" | "output" | "served" }>): void {
-    const bytes = Uint8Array.fromBase64(operation.bytes);
+    const { key, bytes } = operation;
     switch (operation.op) {
       case "input":
         this.closedTurn = operation.turn;
-        this.#setInput(operation.key, { bytes, dropped: operation.dropped });
-        return;
+        return this.#setInput(key, [bytes], operation.dropped);
       case "added": {
         this.closedTurn = operation.turn;
-        const before = this.inputs.get(operation.key);
-        this.#setInput(operation.key, {
-          bytes: concat(before?.bytes, bytes),
-          dropped: (before?.dropped ?? 0) + operation.dropped,
-        });
-        return;
+        const { pieces, dropped } = this.#inputs.get(key) ?? { pieces: [], dropped: 0 };
+        pieces.push(bytes);
+        return this.#setInput(key, pieces, dropped + operation.dropped);
       }
       case "output":
         this.done = operation.reply;
         if (operation.turn > 0) this.consumed = { turn: operation.turn, end: operation.end };
-        if (bytes.length === 0) this.outputs.delete(operation.key);
-        else this.outputs.set(operation.key, bytes);
+        if (bytes.length === 0) this.outputs.delete(key);
+        else this.outputs.set(key, bytes);
         return;
       case "served": {
-        this.reply = { key: operation.key, number: operation.reply, bytes };
-        const input = this.inputs.get(operation.key);
+        this.reply = { key, number: operation.reply, bytes };
+        const input = this.#inputs.get(key);
         if (operation.front === 0) this.consumed = { turn: operation.turn, end: operation.end };
         else if (input !== undefined) {
-          this.#setInput(operation.key, { ...input, bytes: input.bytes.slice(operation.front) });
+          this.#setInput(key, [join(input.pieces).slice(operation.front)], input.dropped);
         }
         return;
       }
     }
   }
 
-  #setInput(key: number, input: JournaledInput): void {
-    if (input.bytes.length + input.dropped === 0) this.inputs.delete(key);
-    else this.inputs.set(key, input);
+  #setInput(key: number, pieces: Uint8Array[], dropped: number): void {
+    if (pieces.every(({ length }) => length === 0) && dropped === 0) this.#inputs.delete(key);
+    else this.#inputs.set(key, { pieces, dropped });
   }
 
   #release(id: number, pid: number, last: boolean): void {
@@ -163,11 +166,15 @@ export class JournalState {
   }
 }
 
-/** Two pieces as one. */
-export function concat(first: Uint8Array | undefined, second: Uint8Array): Uint8Array {
-  if (first === undefined || first.length === 0) return second;
-  const all = new Uint8Array(first.length + second.length);
-  all.set(first);
-  all.set(second, first.length);
+/** Pieces as one. */
+export function join(pieces: readonly Uint8Array[]): Uint8Array {
+  const [first] = pieces;
+  if (first !== undefined && pieces.length === 1) return first;
+  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
   return all;
 }

@@ -18,4 +18,4 @@ export const EXCHANGE_SIZE_OFFSET = 8;
 /** "vlkj" */
 export const MAGIC = 0x6a6b6c76;
 /** Changes when an older daemon could not read what a newer one writes. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;

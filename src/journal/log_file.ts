@@ -1,5 +1,5 @@
 import { EXCHANGE_SIZE } from "../rpc/counted_exchange.ts";
-import { decodeOperations, encodeOperations, type Operation } from "./operations.ts";
+import { InFlightBytes } from "./in_flight_bytes.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import { JournalState } from "./journal_state.ts";
 import {
@@ -10,12 +10,17 @@ import {
   MAGIC_OFFSET,
   VERSION_OFFSET,
 } from "./layout.ts";
-import { appendRecord, readRecords } from "./log_records.ts";
+import { appendRecord, moveRecords, readRecords } from "./log_records.ts";
+import { OperationDecoder } from "./operation_decoder.ts";
+import { OperationEncoder } from "./operation_encoder.ts";
+import type { Operation } from "./operations.ts";
 import { readRoot, type Root, writeRoot } from "./roots.ts";
 
-/** The log is written anew when it is longer than twice its snapshot and this. */
+/** The log is written anew when it is longer than twice what it says of locks and clients, and what is in flight, and this. */
 const SLACK = 1024 * 1024;
-/** Operations in one record of a snapshot: a record is built in memory. */
+/** Room that is left behind a log that was written anew. */
+const ROOM = 256 * 1024;
+/** Operations in one record of a snapshot: its text is built in memory. */
 const SNAPSHOT_RECORD = 256;
 
 /** What was found in a journal. */
@@ -28,11 +33,16 @@ export interface FoundLog {
 /** The log of a journal: records of operations behind a snapshot. */
 export class LogFile {
   readonly #memory: JournalMemory;
+  readonly #encoder: OperationEncoder;
+  readonly #inFlight = new InFlightBytes();
+  /** What was in flight when the snapshot was written. */
+  #inSnapshot = 0;
   #root: Root;
   #end: number;
 
-  private constructor(memory: JournalMemory, root: Root, end: number) {
+  private constructor(memory: JournalMemory, root: Root, end: number, encoder: OperationEncoder) {
     this.#memory = memory;
+    this.#encoder = encoder;
     this.#root = root;
     this.#end = end;
   }
@@ -47,7 +57,7 @@ export class LogFile {
     const root = { generation: 1, base: LOG_START, snapshot: 0 };
     writeRoot(memory, root);
     memory.commitWord(MAGIC_OFFSET, MAGIC);
-    return new LogFile(memory, root, LOG_START);
+    return new LogFile(memory, root, LOG_START, new OperationEncoder());
   }
 
   /**
@@ -68,8 +78,9 @@ export class LogFile {
     const root = readRoot(bytes, size);
     if (root === undefined) return "both of its roots are damaged";
     const state = new JournalState();
-    const { end, how } = readRecords(bytes, size, root.base, root.generation, (payload) => {
-      for (const operation of decodeOperations(payload)) state.apply(operation);
+    const decoder = new OperationDecoder();
+    const { end, how } = readRecords(bytes, size, root.base, root.generation, (text, pieces) => {
+      for (const operation of decoder.decode(text, pieces)) state.apply(operation);
     });
     const lost = end < root.base + root.snapshot
       ? "; it lies in the snapshot, so older locks may be missing"
@@ -79,12 +90,16 @@ export class LogFile {
       : lost === ""
       ? undefined
       : `it ends too early${lost}`;
-    return { state, damage, log: new LogFile(memory, root, end) };
+    return { state, damage, log: new LogFile(memory, root, end, decoder.encoder()) };
   }
 
-  /** Whether it is time to write it anew. */
+  /**
+   * Whether it is time to write it anew. Bytes in flight are in the log once as long as nothing has become of them, however many they
+   * are: to copy them again and again would only cost memory.
+   */
   get overgrown(): boolean {
-    return this.#end - this.#root.base > 2 * this.#root.snapshot + SLACK;
+    const settled = this.#root.snapshot - this.#inSnapshot;
+    return this.length > 2 * settled + this.#inFlight.total * 9 / 8 + SLACK;
   }
 
   /** Bytes of the log. */
@@ -92,51 +107,60 @@ export class LogFile {
     return this.#end - this.#root.base;
   }
 
-  /** Commits operations: all of them or none. @throws SystemError when there is no memory */
+  /**
+   * Commits operations: all of them or none.
+   *
+   * @throws SystemError when there is no memory; then only a {@link rewrite} may follow
+   */
   append(operations: readonly Operation[]): void {
-    this.#end = appendRecord(
-      this.#memory,
-      this.#end,
-      this.#root.generation,
-      encodeOperations(operations),
-    ) as number;
+    const payload = this.#encoder.encode(operations);
+    this.#end = appendRecord(this.#memory, this.#end, this.#root.generation, payload);
+    for (const operation of operations) this.#inFlight.apply(operation);
   }
 
   /**
-   * Writes the log anew as a snapshot, and then makes that the log, in one step.
+   * Writes the log anew as a snapshot, and then makes that the log, in one step. Then, if there is room before it, moves it there in
+   * another step, so that the journal is no longer than it must be.
    *
-   * @param operations the whole state
-   * @throws SystemError when there is no memory; the old log stays
+   * @param operations the whole state; a generator saves memory
+   * @throws SystemError when there is no memory; the old log stays, but only a rewrite may follow
    */
-  rewrite(operations: readonly Operation[]): void {
-    const generation = this.#root.generation + 1;
-    // Before the old log if there is room, else behind it.
-    let base = LOG_START;
-    let end = this.#root.base === LOG_START
-      ? undefined
-      : this.#writeSnapshot(base, generation, operations, this.#root.base);
-    if (end === undefined) {
-      base = this.#end + 8;
-      end = this.#writeSnapshot(base, generation, operations, Infinity) as number;
+  rewrite(operations: Iterable<Operation>): void {
+    const memory = this.#memory;
+    this.#encoder.restart();
+    this.#inFlight.restart();
+    const base = this.#end + 8;
+    const end = this.#writeSnapshot(base, this.#root.generation + 1, operations);
+    this.#use({ generation: this.#root.generation + 1, base, snapshot: end - base }, end);
+    this.#inSnapshot = this.#inFlight.total;
+    if (LOG_START + (end - base) + 8 <= base) {
+      const generation = this.#root.generation + 1;
+      const moved = moveRecords(memory, base, end, LOG_START, generation);
+      this.#use({ generation, base: LOG_START, snapshot: moved - LOG_START }, moved);
     }
-    const root = { generation, base, snapshot: end - base };
+    memory.shrink(this.#end + ROOM);
+  }
+
+  #use(root: Root, end: number): void {
     writeRoot(this.#memory, root);
     this.#root = root;
     this.#end = end;
-    this.#memory.shrink(end + SLACK);
   }
 
-  #writeSnapshot(
-    base: number,
-    generation: number,
-    operations: readonly Operation[],
-    limit: number,
-  ): number | undefined {
-    let at: number | undefined = base;
-    for (let index = 0; index < operations.length && at !== undefined; index += SNAPSHOT_RECORD) {
-      const text = encodeOperations(operations.slice(index, index + SNAPSHOT_RECORD));
-      at = appendRecord(this.#memory, at, generation, text, limit);
+  #writeSnapshot(base: number, generation: number, operations: Iterable<Operation>): number {
+    let at = base;
+    let batch: Operation[] = [];
+    const write = () => {
+      at = appendRecord(this.#memory, at, generation, this.#encoder.encode(batch));
+      for (const operation of batch) this.#inFlight.apply(operation);
+      batch = [];
+    };
+    for (const operation of operations) {
+      batch.push(operation);
+      if (batch.length === SNAPSHOT_RECORD) write();
     }
+    // Also when there is nothing: what lies here may be a record of an older log.
+    write();
     return at;
   }
 }

@@ -1,8 +1,11 @@
 import { crc32 } from "./crc32.ts";
 import type { JournalMemory } from "./journal_memory.ts";
+import type { Payload } from "./operation_encoder.ts";
 
 /** Length and checksum before the payload. */
 const RECORD_HEADER = 8;
+/** The payload's first word: bytes of its text. */
+const TEXT_LENGTH = 4;
 const ALIGNMENT = 8;
 
 /** How the records of a log end. */
@@ -29,42 +32,80 @@ function behind(at: number, length: number): number {
  * the record says that nothing follows.
  *
  * @param at offset, a multiple of 8
- * @param limit offset that must not be written to
- * @returns offset of the next record, or undefined when it does not fit below `limit`; then nothing valid was written
- * @throws SystemError when there is no memory
+ * @returns offset of the next record
+ * @throws SystemError when there is no memory; then nothing valid was written
  */
 export function appendRecord(
   memory: JournalMemory,
   at: number,
   generation: number,
-  text: string,
-  limit = Infinity,
-): number | undefined {
-  const most = behind(at, text.length * 3) + RECORD_HEADER;
-  if (most > limit) return undefined;
-  memory.reserve(most);
+  { text, bytes }: Payload,
+): number {
+  const payload = at + RECORD_HEADER;
+  let most = TEXT_LENGTH + text.length * 3;
+  for (const piece of bytes) most += piece.length;
+  memory.reserve(behind(at, most) + RECORD_HEADER);
   // What lies here may be a record of an older log.
   memory.writeWord(at, 0);
-  const length = memory.writeText(at + RECORD_HEADER, text);
-  const next = behind(at, length);
-  memory.writeWord(next, 0);
+  const textLength = memory.writeText(payload + TEXT_LENGTH, text);
+  memory.writeWord(payload, textLength);
+  let end = payload + TEXT_LENGTH + textLength;
+  for (const piece of bytes) {
+    memory.writeBytes(end, piece);
+    end += piece.length;
+  }
+  commit(memory, at, end - payload, generation);
+  return behind(at, end - payload);
+}
+
+/**
+ * Copies the records of one log to be those of another. What is between is untouched.
+ *
+ * @param from offset of the first; all of them are valid
+ * @param end offset behind the last
+ * @param to offset at least so far before `from` as they are long
+ * @param generation that of the other log
+ * @returns offset behind the last copy
+ */
+export function moveRecords(
+  memory: JournalMemory,
+  from: number,
+  end: number,
+  to: number,
+  generation: number,
+): number {
+  let at = to;
+  for (let source = from; source < end;) {
+    const length = memory.readWord(source);
+    memory.writeWord(at, 0);
+    memory.copyBytes(at + RECORD_HEADER, source + RECORD_HEADER, length);
+    commit(memory, at, length, generation);
+    source = behind(source, length);
+    at = behind(at, length);
+  }
+  if (from === end) memory.writeWord(at, 0);
+  return at;
+}
+
+/** Makes the payload at `at` a record, the last one of its log. */
+function commit(memory: JournalMemory, at: number, length: number, generation: number): void {
+  memory.writeWord(behind(at, length), 0);
   memory.writeWord(at + 4, recordChecksum(memory.bytes, at, length, generation));
   memory.commitWord(at, length);
-  return next;
 }
 
 /**
  * Reads records until the first that is none.
  *
  * @param size bytes that may be read
- * @param take gets each payload
+ * @param take gets each payload; may throw SyntaxError
  */
 export function readRecords(
   bytes: Uint8Array,
   size: number,
   base: number,
   generation: number,
-  take: (payload: string) => void,
+  take: (text: string, bytes: Uint8Array) => void,
 ): LogContents {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -80,7 +121,12 @@ export function readRecords(
       return torn(at, `the checksum of the record at ${at} is wrong`);
     }
     try {
-      take(decoder.decode(bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + length)));
+      const start = at + RECORD_HEADER + TEXT_LENGTH;
+      const split = start + view.getUint32(at + RECORD_HEADER, true);
+      take(
+        decoder.decode(bytes.subarray(start, split)),
+        bytes.subarray(split, at + RECORD_HEADER + length),
+      );
     } catch (error) {
       if (!(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
       return torn(at, `the record at ${at} does not decode: ${error.message}`);

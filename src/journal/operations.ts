@@ -42,8 +42,8 @@ export interface ClientRecord {
 }
 
 /**
- * What a record of the log says. Bytes are base64. Turns, ends and replies are those of the exchange
- * (src/rpc/counted_exchange.ts): they tie what is in the log to what is in the exchange area.
+ * What a record of the log says. Bytes are only valid until what produced the operation changes. Turns, ends and replies are those
+ * of the exchange (src/rpc/counted_exchange.ts): they tie what is in the log to what is in the exchange area.
  */
 export type Operation =
   | { readonly op: "lockspace"; readonly path: string }
@@ -71,7 +71,7 @@ export type Operation =
   | {
     readonly op: "input";
     readonly key: number;
-    readonly bytes: string;
+    readonly bytes: Uint8Array;
     readonly dropped: number;
     readonly turn: number;
   }
@@ -79,7 +79,7 @@ export type Operation =
   | {
     readonly op: "added";
     readonly key: number;
-    readonly bytes: string;
+    readonly bytes: Uint8Array;
     readonly dropped: number;
     readonly turn: number;
   }
@@ -87,7 +87,7 @@ export type Operation =
   | {
     readonly op: "output";
     readonly key: number;
-    readonly bytes: string;
+    readonly bytes: Uint8Array;
     readonly reply: number;
     readonly turn: number;
     readonly end: number;
@@ -101,7 +101,7 @@ export type Operation =
     readonly end: number;
     /** Number that its reply is sent with. */
     readonly reply: number;
-    readonly bytes: string;
+    readonly bytes: Uint8Array;
   }
   /** Begins a snapshot. */
   | {
@@ -114,13 +114,3 @@ export type Operation =
   }
   /** Settings and counters that are kept for the next life: any value that JSON can hold. */
   | { readonly op: "carried"; readonly state: unknown };
-
-/** Payload of a record. */
-export function encodeOperations(operations: readonly Operation[]): string {
-  return JSON.stringify(operations);
-}
-
-/** The operations of a payload, which the checksum has proven to be what was written. @throws SyntaxError */
-export function decodeOperations(payload: string): readonly Operation[] {
-  return JSON.parse(payload) as Operation[];
-}

@@ -3,7 +3,7 @@ import { inFlight } from "../../../src/journal/in_flight.ts";
 import { JournalState } from "../../../src/journal/journal_state.ts";
 import type { Operation } from "../../../src/journal/operations.ts";
 import type { ExchangeRemains } from "../../../src/rpc/counted_exchange.ts";
-import { base64 } from "./journal_fixture.ts";
+import { bytesOf } from "./journal_fixture.ts";
 
 const CLIENT = 2;
 const OTHER = 4;
@@ -40,7 +40,7 @@ const served: Operation = {
   turn: 10,
   end: 3,
   reply: 21,
-  bytes: base64(7, 8, 9),
+  bytes: bytesOf(7, 8, 9),
 };
 
 Deno.test("inFlight() of a quiet daemon is nothing", () => {
@@ -98,7 +98,7 @@ Deno.test("inFlight() serves a request again whose reply was made but not begun"
 });
 
 Deno.test("inFlight() takes recorded output for all that is left of the reply before", () => {
-  const output: Operation = { op: "output", key: CLIENT, bytes: base64(9), reply: 21, turn: 10, end: 3 };
+  const output: Operation = { op: "output", key: CLIENT, bytes: bytesOf(9), reply: 21, turn: 10, end: 3 };
   const reply = { number: 21, client: CLIENT, sent: 2, bytes: bytes(7, 8, 9) };
   assert.deepEqual(after({ reply, received: bytes(1, 2, 3) }, output), {
     inputs: [],
@@ -107,34 +107,34 @@ Deno.test("inFlight() takes recorded output for all that is left of the reply be
 });
 
 Deno.test("inFlight() counts what was sent of recorded output after the record", () => {
-  const output: Operation = { op: "output", key: CLIENT, bytes: base64(8, 9), reply: 20, turn: 0, end: 0 };
+  const output: Operation = { op: "output", key: CLIENT, bytes: bytesOf(8, 9), reply: 20, turn: 0, end: 0 };
   const reply = { number: 21, client: CLIENT, sent: 1, bytes: undefined };
   assert.deepEqual(after({ reply }, output).outputs, [[CLIENT, [9]]]);
 });
 
 Deno.test("inFlight() puts what was received behind what a record has", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: base64(1, 2), dropped: 0, turn: 9 };
+  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2), dropped: 0, turn: 9 };
   assert.deepEqual(after({ received: bytes(3) }, input).inputs, [[CLIENT, [1, 2, 3], 0]]);
 });
 
 Deno.test("inFlight() only counts the rest of a message whose end is not kept", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: base64(1, 2), dropped: 5, turn: 9 };
+  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2), dropped: 5, turn: 9 };
   assert.deepEqual(after({ received: bytes(3, 4) }, input).inputs, [[CLIENT, [1, 2], 7]]);
 });
 
 Deno.test("inFlight() does not add what a record of the same turn has", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: base64(3), dropped: 0, turn: 10 };
+  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(3), dropped: 0, turn: 10 };
   assert.deepEqual(after({ received: bytes(1, 2, 3), consumed: 0 }, input).inputs, [[CLIENT, [3], 0]]);
 });
 
 Deno.test("inFlight() takes what was served of recorded input away", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: base64(1, 2, 3, 4), dropped: 6, turn: 9 };
+  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2, 3, 4), dropped: 6, turn: 9 };
   assert.deepEqual(after({ received: undefined, consumed: 3 }, input).inputs, [[CLIENT, [4], 0]]);
   assert.deepEqual(after({ received: undefined, consumed: 0 }, input).inputs, [[CLIENT, [1, 2, 3, 4], 6]]);
 });
 
 Deno.test("inFlight() takes a request that was answered late off the front of the input", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: base64(1, 2, 3, 4), dropped: 0, turn: 10 };
+  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2, 3, 4), dropped: 0, turn: 10 };
   const late: Operation = { ...served, front: 3, turn: 10 };
   assert.deepEqual(after({ turn: 10 }, input, late), {
     inputs: [[CLIENT, [4], 0]],
@@ -143,6 +143,6 @@ Deno.test("inFlight() takes a request that was answered late off the front of th
 });
 
 Deno.test("inFlight() forgets a client that is gone", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: base64(1), dropped: 0, turn: 10 };
+  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1), dropped: 0, turn: 10 };
   assert.deepEqual(after({}, input, { op: "gone", key: CLIENT }).inputs, []);
 });

@@ -32,15 +32,27 @@ export class RecordingMemory implements JournalMemory {
     this.#step();
   }
 
-  /** Byte by byte: a kill may come in the middle of a text. */
   writeText(at: number, text: string): number {
     const bytes = new TextEncoder().encode(text);
+    this.writeBytes(at, bytes);
+    return bytes.length;
+  }
+
+  /** In halves: a kill may come in the middle. */
+  writeBytes(at: number, bytes: Uint8Array): void {
     const half = Math.floor(bytes.length / 2);
     this.bytes.set(bytes.subarray(0, half), at);
     this.#step();
     this.bytes.set(bytes.subarray(half), at + half);
     this.#step();
-    return bytes.length;
+  }
+
+  copyBytes(to: number, from: number, length: number): void {
+    this.writeBytes(to, this.bytes.slice(from, from + length));
+  }
+
+  readWord(at: number): number {
+    return this.#view.getInt32(at, true);
   }
 
   writeWord(at: number, value: number): void {
@@ -104,7 +116,7 @@ export function grant(id: number, pid = 7): Operation {
   return { op: "grant", ...resource(id, pid) };
 }
 
-/** Base64 of bytes. */
-export function base64(...bytes: number[]): string {
-  return new Uint8Array(bytes).toBase64();
+/** Some bytes. */
+export function bytesOf(...bytes: number[]): Uint8Array {
+  return new Uint8Array(bytes);
 }

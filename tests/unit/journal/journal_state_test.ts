@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { JournalState } from "../../../src/journal/journal_state.ts";
 import type { Operation } from "../../../src/journal/operations.ts";
-import { base64, grant, holding, owner } from "./journal_fixture.ts";
+import { bytesOf, grant, holding, owner } from "./journal_fixture.ts";
 
 function stateOf(...operations: Operation[]): JournalState {
   const state = new JournalState();
@@ -51,15 +51,15 @@ Deno.test("JournalState.apply() keeps who a client speaks for until it goes", ()
 });
 
 Deno.test("JournalState.apply() keeps bytes of a client that is recorded after them", () => {
-  const state = stateOf({ op: "input", key: 2, bytes: base64(1), dropped: 0, turn: 3 }, client);
+  const state = stateOf({ op: "input", key: 2, bytes: bytesOf(1), dropped: 0, turn: 3 }, client);
   assert.deepEqual(state.inputs.get(2), { bytes: new Uint8Array([1]), dropped: 0 });
 });
 
 Deno.test("JournalState.apply() adds received bytes to those before", () => {
-  const state = stateOf({ op: "input", key: 2, bytes: base64(1), dropped: 0, turn: 3 }, {
+  const state = stateOf({ op: "input", key: 2, bytes: bytesOf(1), dropped: 0, turn: 3 }, {
     op: "added",
     key: 2,
-    bytes: base64(2, 3),
+    bytes: bytesOf(2, 3),
     dropped: 4,
     turn: 6,
   });

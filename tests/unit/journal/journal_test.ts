@@ -4,6 +4,7 @@ import { DescriptorStore, type StoreSocket } from "../../../src/journal/descript
 import { Journal } from "../../../src/journal/journal.ts";
 import { SharedMemory } from "../../../src/journal/journal_memory.ts";
 import type { JournalState } from "../../../src/journal/journal_state.ts";
+import { LOG_START } from "../../../src/journal/layout.ts";
 import { LogFile } from "../../../src/journal/log_file.ts";
 import type { Operation } from "../../../src/journal/operations.ts";
 import type { Resource } from "../../../src/lockspace/resource.ts";
@@ -20,6 +21,8 @@ import { KeptLog } from "./kept_log.ts";
 const PROGRAM = 0x1234;
 const Procedure = { NOTHING: 1, GRANT: 2, LATER: 3 } as const;
 const PEER: Peer = { clientId: 1, pid: 7, uid: 0, gid: 0, connectedAt: 5, security: "", takePidfd: () => -1 };
+/** Bytes of a large message. */
+const LARGE = 131_000;
 const SNAPSHOT: Operation = { op: "snapshot", turn: 0, reply: 0, nextResource: 1, nextClient: [1, 1] };
 
 /** A journal with a program and a client in front of it, and a service manager of the test's choice behind. */
@@ -36,6 +39,7 @@ class Stage implements Disposable {
   full = false;
   readonly #parts: ConstructorParameters<typeof Connection>[0];
   readonly #fds: number[] = [];
+  readonly #connections: Connection[] = [];
   #nextId = 1;
 
   constructor() {
@@ -85,7 +89,7 @@ class Stage implements Disposable {
         throw error;
       },
     };
-    this.journal.begin(exchange, () => [SNAPSHOT], [], []);
+    this.journal.begin(exchange, () => this.#snapshot(), [], []);
   }
 
   /** What the next daemon would read. */
@@ -99,6 +103,7 @@ class Stage implements Disposable {
   connect(clientId: number): { connection: Connection; fd: number } {
     const [fd, peer] = this.#pair(SOCK_STREAM);
     const connection = new Connection(this.#parts, fd, { ...PEER, clientId });
+    this.#connections.push(connection);
     connection.start();
     return { connection, fd: peer };
   }
@@ -129,7 +134,7 @@ class Stage implements Disposable {
       name: "test",
       number: PROGRAM,
       version: 1,
-      maxPayload: 100,
+      maxPayload: LARGE,
       procedures: new Map([...table].map(([number, run]) => [
         number,
         { name: `p${number}`, run: (_session, _args, reply) => run(reply) },
@@ -154,6 +159,13 @@ class Stage implements Disposable {
       holdings: [holding(7)],
       state: { kind: "held" },
     };
+  }
+
+  *#snapshot(): Generator<Operation> {
+    yield SNAPSHOT;
+    for (const { key, unsettled } of this.#connections) {
+      if (unsettled.bytes.length > 0) yield { op: "input", key, ...unsettled, turn: 0 };
+    }
   }
 
   #pair(type: number): [number, number] {
@@ -296,4 +308,46 @@ Deno.test("Journal without memory says so once, lets replies go, and tries again
   stage.loop.turn(3000);
   assert.equal(stage.journal.status.failed, undefined);
   assert.equal(stage.log.lines.at(-1), "warning: The journal works again");
+});
+
+/** The first bytes of a call with a payload of {@link LARGE} bytes, all but the last one. */
+function halfMessage(): Uint8Array {
+  const header = { program: PROGRAM, version: 1, procedure: 1, type: MessageType.CALL, serial: 9, status: 0 };
+  return encodeFrame(header, new Uint8Array(LARGE)).subarray(0, -1);
+}
+
+Deno.test("Journal has the bytes of unfinished messages once, however many clients send them in however small pieces", () => {
+  using stage = new Stage();
+  const fds = Array.from({ length: 40 }, (_, index) => stage.connect(1 + index).fd);
+  const message = halfMessage();
+  const piece = 2000;
+  let largest = 0;
+  for (let at = 0; at < message.length; at += piece) {
+    for (const fd of fds) kernel.send(fd, message.subarray(at, at + piece));
+    for (let turn = 0; turn < 4; turn++) stage.loop.turn(0);
+    largest = Math.max(largest, stage.memory.size - LOG_START);
+  }
+  const received = fds.length * message.length;
+  assert.equal([...stage.state.inputs.values()].reduce((sum, { bytes }) => sum + bytes.length, 0), received);
+  assert.ok(largest < 1.25 * received + 1024 * 1024, `${largest} bytes for ${received}`);
+});
+
+Deno.test("Journal gives the memory of messages back once they have been served", () => {
+  using stage = new Stage();
+  const fds = Array.from({ length: 40 }, (_, index) => stage.connect(1 + index).fd);
+  const message = halfMessage();
+  for (let round = 0; round < 2; round++) {
+    let largest = 0;
+    for (const fd of fds) kernel.send(fd, message);
+    for (let turn = 0; turn < 8; turn++) {
+      stage.loop.turn(0);
+      largest = Math.max(largest, stage.memory.size - LOG_START);
+    }
+    for (const fd of fds) kernel.send(fd, new Uint8Array(1));
+    for (let turn = 0; turn < 8; turn++) stage.loop.turn(0);
+    assert.ok(fds.every(replied));
+    const received = fds.length * message.length;
+    assert.ok(largest < 2.25 * received + 1024 * 1024, `${largest} bytes for ${received}`);
+    assert.ok(stage.memory.size - LOG_START < 2 * 1024 * 1024, `${stage.memory.size} bytes are left`);
+  }
 });

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { LogFile } from "../../../src/journal/log_file.ts";
 import { LOG_START, MAGIC_OFFSET, VERSION_OFFSET } from "../../../src/journal/layout.ts";
 import type { Operation } from "../../../src/journal/operations.ts";
-import { grant, RecordingMemory } from "./journal_fixture.ts";
+import { bytesOf, grant, RecordingMemory } from "./journal_fixture.ts";
 
 const SNAPSHOT: Operation = { op: "snapshot", turn: 5, reply: 6, nextResource: 9, nextClient: [3, 4] };
+/** Something long. */
+const PADDING: Operation = { op: "lockspace", path: "x".repeat(100_000) };
 
 function read(memory: RecordingMemory) {
   const found = LogFile.read(memory);
@@ -88,26 +90,51 @@ Deno.test("LogFile.rewrite() that is killed after any of its writes leaves the o
   }
 });
 
-Deno.test("LogFile.rewrite() uses the room before the old log again", () => {
+Deno.test("LogFile.rewrite() leaves a journal that is hardly longer than its snapshot", () => {
   const memory = new RecordingMemory();
   const log = LogFile.create(memory);
-  for (let round = 0; round < 40; round++) {
-    for (let id = 0; id < 50; id++) log.append([grant(id)]);
-    log.rewrite([SNAPSHOT]);
+  for (let round = 0; round < 3; round++) {
+    for (let count = 0; count < 100; count++) log.append([PADDING]);
+    log.rewrite([SNAPSHOT, PADDING, grant(1)]);
+    assert.ok(memory.size < LOG_START + 100_000 + 300_000, `${memory.size} bytes`);
+    assert.deepEqual(resourcesIn(memory.bytes), { ids: [1], damage: undefined });
   }
-  assert.ok(memory.size < LOG_START + 2 * 1024 * 1024, `${memory.size} bytes`);
 });
 
 Deno.test("LogFile.overgrown says when the log is a MiB longer than twice its snapshot", () => {
   const log = LogFile.create(new RecordingMemory());
-  const padding: Operation = { op: "lockspace", path: "x".repeat(100_000) };
-  for (let count = 0; count < 10; count++) log.append([padding]);
+  for (let count = 0; count < 10; count++) log.append([PADDING]);
   assert.equal(log.overgrown, false);
-  log.append([padding]);
+  log.append([PADDING]);
   assert.equal(log.overgrown, true);
-  log.rewrite([padding]);
-  for (let count = 0; count < 11; count++) log.append([padding]);
+  log.rewrite([PADDING]);
+  for (let count = 0; count < 11; count++) log.append([PADDING]);
   assert.equal(log.overgrown, false);
+});
+
+Deno.test("LogFile.overgrown counts no bytes of a message that is still on its way", () => {
+  const log = LogFile.create(new RecordingMemory());
+  const added: Operation = { op: "added", key: 2, bytes: new Uint8Array(100_000), dropped: 0, turn: 1 };
+  for (let count = 0; count < 50; count++) log.append([added]);
+  assert.equal(log.overgrown, false);
+  log.append([{ op: "input", key: 2, bytes: new Uint8Array(0), dropped: 0, turn: 2 }]);
+  assert.equal(log.overgrown, true);
+});
+
+Deno.test("LogFile.overgrown counts what it costs to receive a message in very small pieces", () => {
+  const log = LogFile.create(new RecordingMemory());
+  for (let turn = 0; turn < 40_000; turn++) {
+    log.append([{ op: "added", key: 2, bytes: bytesOf(1), dropped: 0, turn }]);
+    if (log.length > 1_200_000) break;
+  }
+  assert.equal(log.overgrown, true);
+});
+
+Deno.test("LogFile.overgrown after a rewrite does not take bytes in flight for locks", () => {
+  const log = LogFile.create(new RecordingMemory());
+  log.rewrite([{ op: "input", key: 2, bytes: new Uint8Array(5_000_000), dropped: 0, turn: 1 }]);
+  log.append([{ op: "gone", key: 2 }]);
+  assert.equal(log.overgrown, true);
 });
 
 Deno.test("LogFile.read() reports a damaged record and keeps what was before it", () => {
@@ -127,7 +154,7 @@ Deno.test("LogFile.read() says when the damage is in the snapshot", () => {
   const memory = new RecordingMemory();
   const log = LogFile.create(memory);
   log.rewrite([SNAPSHOT, grant(1)]);
-  memory.bytes[LOG_START + 8 + 30] = 0;
+  memory.bytes[LOG_START + 8 + 30] = 0xff;
   assert.match(
     resourcesIn(memory.bytes).damage ?? "",
     /it lies in the snapshot, so older locks may be missing$/,
@@ -141,7 +168,7 @@ for (
     [
       "of another layout",
       (bytes: Uint8Array) => bytes.fill(9, VERSION_OFFSET, VERSION_OFFSET + 1),
-      /its layout is version 9 with \d+ bytes for messages, wanted 1 and \d+/,
+      /its layout is version 9 with \d+ bytes for messages, wanted 2 and \d+/,
     ],
     ["without a root", (bytes: Uint8Array) => bytes.fill(7, 512, 2048), /both of its roots are damaged/],
   ] as const

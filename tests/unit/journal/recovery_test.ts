@@ -6,7 +6,7 @@ import { F_UNLCK, F_WRLCK } from "../../../src/os/constants.ts";
 import { EAGAIN, ENOENT, ENOSYS, ESRCH } from "../../../src/os/errno.ts";
 import { slotName } from "../../../src/journal/descriptor_names.ts";
 import type { SlotKind } from "../../../src/journal/slots.ts";
-import { grant, owner, resource } from "./journal_fixture.ts";
+import { bytesOf, grant, owner, resource } from "./journal_fixture.ts";
 
 /** A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors. */
 class World {
@@ -189,8 +189,8 @@ Deno.test("recover() gives a client the bytes that were under way", () => {
   world.peers.set(12, 7);
   const { clients } = world.recover([
     CLIENT,
-    { op: "input", key: 2, bytes: "AQI=", dropped: 3, turn: 1 },
-    { op: "output", key: 2, bytes: "Aw==", reply: 1, turn: 0, end: 0 },
+    { op: "input", key: 2, bytes: bytesOf(1, 2), dropped: 3, turn: 1 },
+    { op: "output", key: 2, bytes: bytesOf(3), reply: 1, turn: 0, end: 0 },
   ], { descriptors: [{ fd: 12, name: name("lock client", 0) }] });
   assert.deepEqual(clients[0]?.input, { bytes: new Uint8Array([1, 2]), dropped: 3 });
   assert.deepEqual(clients[0]?.output, new Uint8Array([3]));

@@ -1,0 +1,164 @@
+import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
+import { OperationEncoder } from "./operation_encoder.ts";
+import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
+
+/** null where a field behind it is there. */
+type Slot = number | null | undefined;
+type Grant = [
+  id: number,
+  place: number | string,
+  name: string,
+  flags: number,
+  owners: number[],
+  slot?: number | null,
+  unusual?: string | null,
+  doubtful?: string,
+];
+type Served = [key: number, length: number, front: number, turn: number, end: number, reply: number];
+
+/** Reads the payloads of one log, from its first record on. */
+export class OperationDecoder {
+  readonly #lockspaces: string[] = [];
+  readonly #owners: OwnerRecord[] = [];
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+
+  /** An encoder that goes on with the log. */
+  encoder(): OperationEncoder {
+    return new OperationEncoder(this.#lockspaces, this.#owners.length);
+  }
+
+  /**
+   * The operations of a record, which its checksum has proven to be what was written.
+   *
+   * @param bytes a view; the operations get copies
+   * @throws SyntaxError when the text is no JSON, or has an operation that this program does not know
+   */
+  decode(text: string, bytes: Uint8Array): readonly Operation[] {
+    this.#bytes = bytes;
+    this.#at = 0;
+    const operations: Operation[] = [];
+    for (const tuple of JSON.parse(text) as [number, ...unknown[]][]) {
+      const operation = this.#operation(tuple);
+      if (operation !== undefined) operations.push(operation);
+    }
+    return operations;
+  }
+
+  #operation([code, ...fields]: [number, ...unknown[]]): Operation | undefined {
+    switch (code) {
+      case Code.SNAPSHOT: {
+        const [turn, reply, nextResource, nextClient] = fields as [number, number, number, number[]];
+        return { op: "snapshot", turn, reply, nextResource, nextClient };
+      }
+      case Code.LOCKSPACE: {
+        const [path] = fields as [string];
+        if (!this.#lockspaces.includes(path)) this.#lockspaces.push(path);
+        return { op: "lockspace", path };
+      }
+      case Code.HOLDER: {
+        const [pid, name, uuid, id, start] = fields as [number, string, string, number, number];
+        this.#owners.push({ pid, name, uuid, id, start });
+        return undefined;
+      }
+      case Code.GRANT:
+        return this.#grant(fields as Grant);
+      case Code.SHARE: {
+        const [id, owner, since] = fields as [number, number, number];
+        return { op: "share", id, holding: this.#holding(owner, since) };
+      }
+      case Code.RELEASE: {
+        const [id, pid, last] = fields as [number, number, boolean];
+        return { op: "release", id, pid, last };
+      }
+      case Code.DOUBTFUL: {
+        const [id, reason] = fields as [number, string];
+        return { op: "doubtful", id, reason };
+      }
+      case Code.CLIENT: {
+        const [key, pid, uid, gid, since, slot] = fields as [number, number, number, number, number, Slot];
+        return { op: "client", key, pid, uid, gid, since, ...slotField(slot) };
+      }
+      case Code.OWNER: {
+        const [key, owner] = fields as [number, number];
+        return { op: "owner", key, owner: this.#owner(owner) };
+      }
+      case Code.RESTRICTED:
+      case Code.GONE: {
+        const [key] = fields as [number];
+        return { op: code === Code.GONE ? "gone" : "restricted", key };
+      }
+      case Code.DYING: {
+        const [pid, since, killed, slot] = fields as [number, number, boolean, Slot];
+        return { op: "dying", pid, since, killed, ...slotField(slot) };
+      }
+      case Code.SETTLED: {
+        const [pid] = fields as [number];
+        return { op: "settled", pid };
+      }
+      case Code.ORPHAN: {
+        const [pid, start] = fields as [number, number];
+        return { op: "orphan", pid, start };
+      }
+      case Code.INPUT:
+      case Code.ADDED: {
+        const [key, length, dropped, turn] = fields as [number, number, number, number];
+        const op = code === Code.INPUT ? "input" : "added";
+        return { op, key, bytes: this.#piece(length), dropped, turn };
+      }
+      case Code.OUTPUT: {
+        const [key, length, reply, turn, end] = fields as [number, number, number, number, number];
+        return { op: "output", key, bytes: this.#piece(length), reply, turn, end };
+      }
+      case Code.SERVED: {
+        const [key, length, front, turn, end, reply] = fields as Served;
+        return { op: "served", key, bytes: this.#piece(length), front, turn, end, reply };
+      }
+      case Code.CARRIED:
+        return { op: "carried", state: fields[0] };
+      default:
+        throw new SyntaxError(`Decode a record: it has an operation ${code}, which is not known`);
+    }
+  }
+
+  #grant([id, place, name, flags, owners, slot, unusual, doubtful]: Grant): Operation {
+    const lockspace = typeof place === "string" ? place : this.#lockspaces[place];
+    if (lockspace === undefined) throw new SyntaxError(`Decode a record: there is no lockspace ${place}`);
+    const holdings: HoldingRecord[] = [];
+    for (let index = 0; index < owners.length; index += 2) {
+      holdings.push(this.#holding(owners[index] as number, owners[index + 1] as number));
+    }
+    return {
+      op: "grant",
+      id,
+      lockspace,
+      name,
+      path: unusual ?? usualPath(lockspace, name),
+      shared: (flags & GrantFlag.SHARED) !== 0,
+      autocreate: (flags & GrantFlag.AUTOCREATE) !== 0,
+      lock: (flags & GrantFlag.POSIX) !== 0 ? "posix" : "ofd",
+      holdings,
+      ...(doubtful === undefined ? {} : { doubtful }),
+      ...slotField(slot),
+    };
+  }
+
+  #holding(owner: number, since: number): HoldingRecord {
+    return { owner: this.#owner(owner), since };
+  }
+
+  #owner(number: number): OwnerRecord {
+    const owner = this.#owners[number];
+    if (owner === undefined) throw new SyntaxError(`Decode a record: there is no owner ${number}`);
+    return owner;
+  }
+
+  /** A copy: the record may be overwritten. */
+  #piece(length: number): Uint8Array {
+    return this.#bytes.slice(this.#at, this.#at += length);
+  }
+}
+
+function slotField(slot: Slot): { slot?: number } {
+  return typeof slot === "number" ? { slot } : {};
+}

@@ -1,0 +1,135 @@
+import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
+import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
+
+/** Operations as a record holds them: JSON arrays that begin with a code, and behind the text all their bytes, in order. */
+export interface Payload {
+  readonly text: string;
+  readonly bytes: readonly Uint8Array[];
+}
+
+/**
+ * Makes payloads of operations, for one log after the other.
+ *
+ * There may be tens of thousands of locks. So what many of them have in common is in a log once, and then meant by a number:
+ * lockspaces in the order in which they appear, owners as {@link Code.HOLDER} says. The file of a lock is only named where its
+ * path is not lockspace and name.
+ */
+export class OperationEncoder {
+  readonly #lockspaces = new Map<string, number>();
+  readonly #owners = new Map<OwnerRecord, number>();
+  #nextOwner: number;
+  #tuples: unknown[][] = [];
+  #bytes: Uint8Array[] = [];
+
+  /**
+   * @param lockspaces those that have numbers in the log to which is added
+   * @param owners how many owners have
+   */
+  constructor(lockspaces: readonly string[] = [], owners = 0) {
+    for (const path of lockspaces) this.#lockspaces.set(path, this.#lockspaces.size);
+    this.#nextOwner = owners;
+  }
+
+  /** What follows is for a new log, in which nothing has a number. */
+  restart(): void {
+    this.#lockspaces.clear();
+    this.#owners.clear();
+    this.#nextOwner = 0;
+  }
+
+  /** The payload of the next record. It has to be written, else the ones behind it mean what the log does not have. */
+  encode(operations: readonly Operation[]): Payload {
+    this.#tuples = [];
+    this.#bytes = [];
+    for (const operation of operations) this.#add(operation);
+    return { text: JSON.stringify(this.#tuples), bytes: this.#bytes };
+  }
+
+  #add(operation: Operation): void {
+    // The owners that it means come before it.
+    const tuple = this.#tuple(operation);
+    // What follows from the others, or is not there, is not written.
+    while (tuple.at(-1) === undefined) tuple.pop();
+    this.#tuples.push(tuple);
+  }
+
+  #tuple(operation: Operation): unknown[] {
+    switch (operation.op) {
+      case "snapshot": {
+        const { turn, reply, nextResource, nextClient } = operation;
+        return [Code.SNAPSHOT, turn, reply, nextResource, nextClient];
+      }
+      case "lockspace":
+        this.#lockspaces.set(operation.path, this.#lockspaces.get(operation.path) ?? this.#lockspaces.size);
+        return [Code.LOCKSPACE, operation.path];
+      case "grant": {
+        const { id, lockspace, name, path, shared, autocreate, lock, holdings, slot, doubtful } = operation;
+        const flags = (shared ? GrantFlag.SHARED : 0) | (autocreate ? GrantFlag.AUTOCREATE : 0) |
+          (lock === "posix" ? GrantFlag.POSIX : 0);
+        const place = this.#lockspaces.get(lockspace) ?? lockspace;
+        const owners = holdings.flatMap((holding) => this.#holding(holding));
+        const unusual = path === usualPath(lockspace, name) ? undefined : path;
+        return [Code.GRANT, id, place, name, flags, owners, slot, unusual, doubtful];
+      }
+      case "share":
+        return [Code.SHARE, operation.id, ...this.#holding(operation.holding)];
+      case "release":
+        return [Code.RELEASE, operation.id, operation.pid, operation.last];
+      case "doubtful":
+        return [Code.DOUBTFUL, operation.id, operation.reason];
+      case "client": {
+        const { key, pid, uid, gid, since, slot } = operation;
+        return [Code.CLIENT, key, pid, uid, gid, since, slot];
+      }
+      case "owner":
+        return [Code.OWNER, operation.key, this.#owner(operation.owner)];
+      case "restricted":
+        return [Code.RESTRICTED, operation.key];
+      case "gone":
+        return [Code.GONE, operation.key];
+      case "dying": {
+        const { pid, since, killed, slot } = operation;
+        return [Code.DYING, pid, since, killed, slot];
+      }
+      case "settled":
+        return [Code.SETTLED, operation.pid];
+      case "orphan":
+        return [Code.ORPHAN, operation.pid, operation.start];
+      case "input":
+      case "added": {
+        const { key, bytes, dropped, turn } = operation;
+        return [operation.op === "input" ? Code.INPUT : Code.ADDED, key, this.#piece(bytes), dropped, turn];
+      }
+      case "output": {
+        const { key, bytes, reply, turn, end } = operation;
+        return [Code.OUTPUT, key, this.#piece(bytes), reply, turn, end];
+      }
+      case "served": {
+        const { key, front, turn, end, reply, bytes } = operation;
+        return [Code.SERVED, key, this.#piece(bytes), front, turn, end, reply];
+      }
+      case "carried":
+        return [Code.CARRIED, operation.state];
+    }
+  }
+
+  /** @returns how many bytes were added */
+  #piece(bytes: Uint8Array): number {
+    this.#bytes.push(bytes);
+    return bytes.length;
+  }
+
+  #holding({ owner, since }: HoldingRecord): [owner: number, since: number] {
+    return [this.#owner(owner), since];
+  }
+
+  #owner(owner: OwnerRecord): number {
+    const known = this.#owners.get(owner);
+    if (known !== undefined) return known;
+    const number = this.#nextOwner++;
+    this.#owners.set(owner, number);
+    const { pid, name, uuid, id, start } = owner;
+    this.#tuples.push([Code.HOLDER, pid, name, uuid, id, start]);
+    return number;
+  }
+}
