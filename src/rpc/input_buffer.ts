@@ -1,4 +1,5 @@
 const FIRST_CAPACITY = 512;
+const GROWTH = 1.25;
 
 /**
  * Bytes of one client that were received but not served: the rest of a message that has not come whole, or messages behind
@@ -39,12 +40,11 @@ export class InputBuffer {
    */
   append(chunk: Uint8Array, keep = Infinity): void {
     const kept = Math.max(0, Math.min(chunk.length, keep - this.#length));
-    if (this.#length + kept > this.#bytes.length) {
-      let capacity = this.#bytes.length;
-      while (capacity < this.#length + kept) capacity *= 2;
-      const larger = new Uint8Array(Math.min(capacity, Math.max(keep, this.#length + kept)));
-      larger.set(this.bytes);
-      this.#bytes = larger;
+    const needed = this.#length + kept;
+    if (needed > this.#bytes.length) {
+      // By a quarter, so that many clients with half messages do not cost twice what they sent; moved, so that nothing is left to collect.
+      const capacity = Math.max(needed, Math.min(Math.ceil(this.#bytes.length * GROWTH), keep));
+      this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(capacity));
     }
     this.#bytes.set(chunk.subarray(0, kept), this.#length);
     this.#length += kept;

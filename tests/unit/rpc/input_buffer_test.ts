@@ -61,6 +61,18 @@ Deno.test("InputBuffer can be used again after a large message", () => {
   assert.deepEqual(buffer.bytes, run(3, 600));
 });
 
+Deno.test("InputBuffer takes at most a quarter more memory than it holds, and no more than it may keep", () => {
+  const buffer = new InputBuffer();
+  for (let at = 0; at < 100_000; at += 1000) {
+    buffer.append(run(at, 1000), 100_000);
+    assert.ok(
+      buffer.bytes.buffer.byteLength <= buffer.length * 1.25,
+      `${buffer.bytes.buffer.byteLength} bytes`,
+    );
+  }
+  assert.equal(buffer.bytes.buffer.byteLength, 100_000);
+});
+
 Deno.test("InputBuffer remove() takes bytes out of the middle", () => {
   const buffer = new InputBuffer();
   buffer.append(run(0, 10));
