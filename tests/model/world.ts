@@ -226,7 +226,7 @@ export class World implements AsyncDisposable {
     const holder = this.#holders.get(number);
     if (holder === undefined) return;
     this.#holders.delete(number);
-    const owned = this.#model.holderGone(holder.pid);
+    const owned = this.#model.owns(holder.pid);
     if (how === "drop") {
       const left = holder.disconnect();
       // It may be ended before it has answered.
@@ -240,6 +240,8 @@ export class World implements AsyncDisposable {
     ) {
       if (++tries > 2000) throw new Error(`Holder ${holder.pid} is gone, but its locks are still there`);
     }
+    const { directory } = this.#daemon.place;
+    this.#model.holderGone(holder.pid, (path) => kernel.access(directory + path, 0) === 0);
   }
 
   async #reExec(wait: boolean): Promise<void> {

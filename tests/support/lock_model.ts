@@ -118,13 +118,26 @@ export class LockModel {
     this.#sessions.delete(client);
   }
 
-  /** A holder's connection has ended, and its process with it if it owned anything. @returns whether it did */
-  holderGone(pid: number): boolean {
+  /** Whether a process owns anything. */
+  owns(pid: number): boolean {
+    return this.#resources.some(({ owners }) => owners.includes(pid));
+  }
+
+  /**
+   * A holder's process is gone, and its locks with it, in any order. Where it shared one file under several names, only the lock that
+   * goes last may take the file along: what is left tells which one that was.
+   *
+   * @param isThere whether a path is still there
+   */
+  holderGone(pid: number, isThere: (path: string) => boolean): void {
+    const turn = ({ autocreate, path }: ModelResource) => {
+      if (!autocreate) return 1;
+      return this.#nodes.has(path) && !isThere(path) ? 2 : 0;
+    };
     const owned = this.#resources.filter(({ owners }) => owners.includes(pid));
-    for (const resource of owned) {
+    for (const resource of owned.toSorted((a, b) => turn(a) - turn(b))) {
       while (resource.owners.includes(pid)) this.#takeOff(resource, pid);
     }
-    return owned.length > 0;
   }
 
   register(client: number, pid: number, id: number, flags: number): ModelReply {
