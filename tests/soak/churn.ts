@@ -15,13 +15,22 @@ const CLIENTS = 40;
 const NAMES = 60;
 const FLAGS = [ACQUIRE_AUTOCREATE, ACQUIRE_AUTOCREATE | ACQUIRE_SHARED];
 
+/** The beginning of a message of 1 MiB, which never ends. */
+const HALF = new Uint8Array(32 * 1024);
+new DataView(HALF.buffer).setUint32(0, 1 << 20);
+/** A length that no message has. */
+const RUBBISH = new Uint8Array(64).fill(0xff);
+
 /** A connected client with the locks that its owner has. */
 interface Guest {
   readonly client: RawClient;
   readonly held: Set<string>;
 }
 
-/** Guests that come, take locks, give them back and go, all day long. A name is one guest's: every request must succeed. */
+/**
+ * Guests that come, take locks, give them back and go, all day long; a name is one guest's, so every request must succeed. Some of
+ * what they ask for they must not get, and now and then a stranger comes who does not behave.
+ */
 export class Churn {
   readonly #socket: string;
   readonly #lockspace: string;
@@ -41,8 +50,9 @@ export class Churn {
     return this.#requests;
   }
 
-  /** Something happens to one guest. @throws Error when a request fails */
+  /** Something happens to one guest or stranger. @throws Error when a request has the wrong answer */
   step(): void {
+    if (this.#random.once(40)) return this.#comeAndGo();
     const number = this.#random.below(CLIENTS);
     const guest = this.#guests.get(number);
     if (guest === undefined) this.#arrive(number);
@@ -70,13 +80,38 @@ export class Churn {
 
   #use(number: number, guest: Guest): void {
     const name = `guest-${number}-${this.#random.below(NAMES)}`;
-    if (guest.held.has(name)) {
+    const { RELEASE_RESOURCE, DELETE_RESOURCE } = LockProcedure;
+    if (this.#random.once(20)) {
+      // What is held cannot be deleted, and what is not held cannot be released.
+      this.#refused(guest.client, guest.held.has(name) ? DELETE_RESOURCE : RELEASE_RESOURCE, name);
+    } else if (guest.held.has(name)) {
       this.#resource(guest, LockProcedure.RELEASE_RESOURCE, name, 0);
       guest.held.delete(name);
     } else {
       this.#resource(guest, LockProcedure.ACQUIRE_RESOURCE, name, this.#random.pick(FLAGS));
       guest.held.add(name);
     }
+  }
+
+  /** Somebody who is refused as not registered, leaves in the midst of a message, or says nothing that makes sense. */
+  #comeAndGo(): void {
+    using client = RawClient.connect(this.#socket);
+    const kind = this.#random.below(3);
+    if (kind === 0) {
+      this.#refused(client, LockProcedure.ACQUIRE_RESOURCE, "guest-0-0");
+    } else if (kind === 1) {
+      client.offer(HALF);
+    } else {
+      client.send(RUBBISH);
+      client.untilClosed();
+    }
+  }
+
+  #refused(client: RawClient, procedure: number, name: string): void {
+    const args = { path: this.#lockspace, name, flags: 0 };
+    const refusal = client.request(procedure, (writer) => encodeResource(writer, args));
+    if (refusal === undefined) throw new Error(`Procedure ${procedure} on '${name}' was not refused`);
+    this.#requests++;
   }
 
   #resource(guest: Guest, procedure: number, name: string, flags: number): void {
