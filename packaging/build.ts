@@ -17,6 +17,9 @@ const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-s
 /** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
 const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
 
+/** What the daemon blocks: see src/daemon/signals.ts. */
+const SIGNALS = "HUP,INT,QUIT,USR1,TERM,PIPE";
+
 /** Where the runtime caches compiled code when the environment names no place, as under a service manager. */
 const CACHE = "/var/cache/virtlockd";
 
@@ -64,12 +67,13 @@ function compile(output: string): boolean {
 /** A shell script that is also the JavaScript program: the shell leaves it on its second line. */
 function writeScript(output: string, runtime: string): void {
   if (runtime.includes("'")) throw new Error(`Name the runtime: ${runtime} must not contain a quote`);
-  // Ignored until the program has blocked them: the runtime would take SIGUSR1, and both would end the process.
+  // Ignored until they are blocked: the runtime would take SIGUSR1, and both would end the process. Where env can block signals
+  // (coreutils 8.31) the program need not start itself once more to have them blocked in every thread; a command begins with a letter.
   // Without a home directory the runtime would not start.
-  const start =
-    `trap '' USR1 HUP; [ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}; exec '${runtime}' run ${
-      RUN_FLAGS.join(" ")
-    } --no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`;
+  const start = `trap '' USR1 HUP; b=; if env --block-signal=USR1 true 2>/dev/null; then case "$1" in ` +
+    `[a-z]*) b='env --block-signal=USR1';; *) b='env --block-signal=${SIGNALS}';; esac; fi; ` +
+    `[ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}; exec $b '${runtime}' run ${RUN_FLAGS.join(" ")} ` +
+    `--no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`;
   mkdirSync(dirname(output), { recursive: true });
   writeFileSync(`${output}.new`, `#!/bin/sh\n":" //; ${start}\n${readFileSync(BUNDLE, "utf8")}`);
   chmodSync(`${output}.new`, 0o755);

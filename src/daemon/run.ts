@@ -22,16 +22,17 @@ export function runDaemon(sys: Sys, facts: RuntimeFacts, options: DaemonOptions)
   const self = selfImage(sys, facts, cwd);
   const env = environmentOf(self.env);
   const ready = variable(self.env, READY_VARIABLE);
-  if (sys.signalsBlocked(DAEMON_SIGNALS) !== 1) {
+  if (options.daemon && ready === undefined) {
     const { restartState } = startContext(sys, options, env, cwd).paths;
     // A daemon that execs itself anew is in the background already, and must keep its pid.
-    const restarted = new StateFile(sys, restartState).isFor(sys.pid());
-    if (options.daemon && ready === undefined && !restarted) {
+    if (!new StateFile(sys, restartState).isFor(sys.pid())) {
+      // Whoever waits for the start may still give up.
+      must(sys.unblockSignals(DAEMON_SIGNALS), "pthread_sigmask", "start");
       launchInBackground(sys, self);
       return ExitCode.OK;
     }
-    shield(sys, self);
   }
+  if (sys.signalsBlocked(DAEMON_SIGNALS) !== 1) shield(sys, self);
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
     return serve({ sys, self, options, env, cwd, report });

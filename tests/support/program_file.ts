@@ -6,7 +6,9 @@ const ROOT = new URL("../../", import.meta.url).pathname;
  */
 export function writeProgram(path: string): void {
   const runtime = `'${Deno.execPath()}' run -A --config '${ROOT}deno.json' --ext=js`;
-  const text = `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${runtime} "$0" "$@"\nimport "${ROOT}main.ts";\n`;
+  const blocked = "env --block-signal=HUP,INT,QUIT,USR1,TERM,PIPE";
+  const text =
+    `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${ROOT}main.ts";\n`;
   replaceProgram(path, text);
 }
 
