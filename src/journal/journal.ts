@@ -422,6 +422,10 @@ export class Journal implements Durability {
     // What could not be recorded is in the snapshot that ends the trouble.
     if (this.#left) return;
     if (this.#failed === undefined) this.#guarded(() => this.#parts.log.append(operations));
+    this.#compactIfDue();
+  }
+
+  #compactIfDue(): void {
     if (this.#failed !== undefined || this.#parts.log.overgrown) this.#compactLater();
   }
 
@@ -433,6 +437,8 @@ export class Journal implements Durability {
       this.#compacting = false;
       this.flush();
       if (this.idle) this.rewrite();
+      // Perhaps nothing is recorded for a long time now.
+      else this.#parts.store?.store([], () => this.#compactIfDue());
     };
     if (this.#failed === undefined) this.#parts.loop.defer(compact);
     else this.#parts.loop.after(RETRY_MS, compact);

@@ -351,3 +351,19 @@ Deno.test("Journal gives the memory of messages back once they have been served"
     assert.ok(stage.memory.size - LOG_START < 2 * 1024 * 1024, `${stage.memory.size} bytes are left`);
   }
 });
+
+Deno.test("Journal that is too long is written anew once the store has caught up, also when nothing happens then", () => {
+  using stage = new Stage();
+  const resource = stage.resource();
+  stage.journal.observer.granted(resource, holding(7));
+  stage.loop.turn(0);
+  stage.room = 0;
+  for (let count = 0; count < 12; count++) stage.journal.observer.lockspaceCreated("x".repeat(100_000));
+  stage.journal.observer.released(resource, holding(7).owner, true);
+  stage.loop.turn(0);
+  assert.ok(stage.journal.status.bytes > 1_200_000);
+  stage.room = 9;
+  stage.loop.turn(0);
+  stage.loop.turn(0);
+  assert.ok(stage.journal.status.bytes < 1000, `${stage.journal.status.bytes} bytes`);
+});
