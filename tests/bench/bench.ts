@@ -63,6 +63,11 @@ export class Bench {
     this.#theirs = theirs;
   }
 
+  /** Our program. */
+  get ours(): Candidate {
+    return this.#ours;
+  }
+
   /** A number of clients or locks, smaller in a quick run. */
   scaled(count: number): number {
     return Math.max(1, Math.floor(count / this.effort.scale));

@@ -4,7 +4,7 @@ import { flatnessRow } from "./rows/flatness.ts";
 import { hostileRow } from "./rows/hostile.ts";
 import { idleConnectionsRows } from "./rows/idle_connections.ts";
 import { idleCpuRow } from "./rows/idle_cpu.ts";
-import { manyGuestsRow } from "./rows/many_guests.ts";
+import { manyGuestsRow, simulatedLocksRow } from "./rows/many_guests.ts";
 import { reExecRows } from "./rows/re_exec.ts";
 import { speedRows } from "./rows/speed.ts";
 import { startupRow } from "./rows/startup.ts";
@@ -17,6 +17,7 @@ export const rows: readonly Row[] = [
   ...idleConnectionsRows,
   flatnessRow,
   manyGuestsRow,
+  simulatedLocksRow,
   startupRow,
   idleCpuRow,
   ...reExecRows,

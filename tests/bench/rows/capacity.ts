@@ -7,7 +7,7 @@ const OWN_DESCRIPTORS = 200;
 /** Descriptors our daemon has open for a client: its socket and a pidfd. */
 const PER_CLIENT = 2;
 /** Locks of a guest: its disks. */
-const MOST_LOCKS = 10;
+export const MOST_LOCKS = 10;
 
 /** How many locks each of some clients can take before a daemon's RLIMIT_NOFILE is used up. */
 export function locksPerClient(fileLimit: readonly [number, number] | number, clients: number): number {

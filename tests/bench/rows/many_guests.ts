@@ -1,9 +1,12 @@
-import type { DaemonUnderTest } from "../daemon_under_test.ts";
-import type { Figure } from "../line.ts";
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { DaemonUnderTest } from "../daemon_under_test.ts";
+import type { Figure, Line } from "../line.ts";
 import { residentMemory } from "../process_usage.ts";
 import type { Bench } from "../bench.ts";
 import type { Row } from "../row.ts";
-import { locksPerClient, MOST_CLIENTS } from "./capacity.ts";
+import { buildSimulated } from "../simulated/build.ts";
+import { locksPerClient, MOST_CLIENTS, MOST_LOCKS } from "./capacity.ts";
 
 const SOME_CLIENTS = 1000;
 /** Most resident memory, in MB. */
@@ -82,4 +85,51 @@ async function fill(
     connect: { value: connect },
     acquire: { value: acquire, latency },
   };
+}
+
+/**
+ * Memory with more locks than descriptors are allowed: the program is ours, but opening a lock file is simulated in it. With as many
+ * locks as the real program can take it shows how far the two agree.
+ */
+export const simulatedLocksRow: Row = {
+  name: "simulated-locks",
+  summary: `memory at ${MOST_CLIENTS} clients x ${MOST_LOCKS} locks, their files' descriptors simulated`,
+  async run(bench) {
+    const clients = bench.scaled(MOST_CLIENTS);
+    const real = locksPerClient(bench.sys.fileLimit(), clients);
+    const program = buildSimulated(bench.ours.program);
+    try {
+      const counts = real === MOST_LOCKS ? [MOST_LOCKS] : [real, MOST_LOCKS];
+      const lines: Line[] = [];
+      for (const locks of counts) lines.push(await simulate(bench, program, clients, locks));
+      return lines;
+    } finally {
+      rmSync(dirname(program), { recursive: true });
+    }
+  },
+};
+
+async function simulate(bench: Bench, program: string, clients: number, locks: number): Promise<Line> {
+  const daemon = await DaemonUnderTest.start(bench.sys, { ...bench.ours, program });
+  try {
+    const held = await bench.hold(daemon, clients, locks);
+    const { total, anonymous } = residentMemory(daemon.target.pid);
+    await held.release();
+    return {
+      row: "simulated-locks",
+      title: `memory, ${clients} clients x ${locks} locks, simulated files`,
+      unit: "MB RSS",
+      better: "less",
+      ours: {
+        value: total,
+        note: `our program with descriptors of lock files simulated, ${
+          anonymous.toFixed(1)
+        } MB not backed by a file`,
+      },
+      theirs: undefined,
+      goal: { kind: "most", value: FULL_LIMIT },
+    };
+  } finally {
+    await daemon.stop();
+  }
 }
