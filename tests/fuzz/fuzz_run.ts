@@ -1,3 +1,4 @@
+import type { Growth } from "../soak/samples.ts";
 import { formatRecording, type Recording } from "./seed_file.ts";
 
 /** How long and from where a fuzzer runs. */
@@ -6,6 +7,8 @@ export interface FuzzOptions {
   readonly messages: number;
   /** Most seconds; Infinity for no limit. */
   readonly seconds: number;
+  /** Whether the daemon never re-execs, so that its memory can be judged. */
+  readonly oneImage?: boolean;
 }
 
 /** What a fuzzer did. */
@@ -16,6 +19,8 @@ export interface FuzzReport {
   readonly seconds: number;
   /** Re-execs of the daemon meanwhile. */
   readonly reExecs: number;
+  /** How the daemon's memory went, when it was judged. */
+  readonly growth?: Growth | undefined;
 }
 
 /** A fuzzer found something. */

@@ -10,9 +10,12 @@ import {
 import type { StatusDocument } from "../../src/programs/status_document.ts";
 import { StatusProcedure } from "../../src/wire/status_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, type ProgramOptions } from "../support/daemon.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
+import { openDescriptors } from "../support/process_usage.ts";
 import { Random } from "../support/random.ts";
+import { processMemory } from "../soak/process_memory.ts";
+import { growths } from "../soak/samples.ts";
 import { Bystander } from "./bystander.ts";
 import { FuzzConnection } from "./fuzz_connection.ts";
 import { FuzzFailure, type FuzzOptions, type FuzzReport } from "./fuzz_run.ts";
@@ -32,6 +35,8 @@ const RE_EXEC_ONCE = 12;
 const RELOAD_ONCE = 8;
 const BATCHES = 12;
 const BATCH_MESSAGES = 60;
+/** MiB by which the daemon's own memory may grow: it gets more locks all the time, some hundreds in a million messages. */
+const MOST_GROWTH = 8;
 
 /** Sends spoilt messages to a real daemon, whose answers, files and other clients are watched. */
 export class LiveFuzz implements AsyncDisposable {
@@ -62,36 +67,43 @@ export class LiveFuzz implements AsyncDisposable {
   }
 
   /** Starts a daemon to fuzz. */
-  static async start(): Promise<LiveFuzz> {
-    const daemon = await Daemon.start({ env: { LIBVIRT_LOG_OUTPUTS: "4:stderr" } });
+  static async start(options: Pick<ProgramOptions, "place" | "program"> = {}): Promise<LiveFuzz> {
+    const daemon = await Daemon.start({ ...options, env: { LIBVIRT_LOG_OUTPUTS: "4:stderr" } });
     return new LiveFuzz(daemon);
   }
 
   /** Runs until so many messages were sent or the time is up. @throws FuzzFailure with the last round's input */
-  async run({ seed, messages, seconds }: FuzzOptions): Promise<FuzzReport> {
+  async run({ seed, messages, seconds, oneImage = false }: FuzzOptions): Promise<FuzzReport> {
     const begun = performance.now();
-    const descriptors = this.#descriptors();
+    const descriptors = openDescriptors(this.#daemon.pid);
+    const memory: { own: number; images: number }[] = [];
     let [sent, succeeded] = [0, 0];
     for (let round = 0; sent < messages && performance.now() - begun < seconds * 1000; round++) {
       const random = new Random(seed).split(round);
       const pieces: Piece[] = [];
       try {
         // Whatever is half said or half answered must be gone on with by the next image.
-        if (round === 1 || random.once(RE_EXEC_ONCE)) this.#daemon.signal("SIGUSR1");
+        const reExec = round === 1 || random.once(RE_EXEC_ONCE);
+        if (reExec && !oneImage) this.#daemon.signal("SIGUSR1");
         if (random.once(RELOAD_ONCE)) this.#daemon.signal("SIGHUP");
         const result = this.#round(random, pieces);
         sent += result.sent;
         succeeded += result.succeeded;
         await this.#checkDaemon();
+        memory.push({ own: processMemory(this.#daemon.pid).own, images: 0 });
       } catch (error) {
         throw new FuzzFailure(`Live fuzz, seed ${seed}, round ${round}`, { target: "live", pieces }, error);
       }
     }
-    const left = this.#descriptors() - descriptors;
+    const left = openDescriptors(this.#daemon.pid) - descriptors;
     const locks = this.#locks();
     if (left > locks) throw new Error(`Live fuzz: ${left} more descriptors are open, for ${locks} locks`);
+    const growth = oneImage ? growths(memory)[0] : undefined;
+    if (growth !== undefined && growth.to - growth.from > MOST_GROWTH) {
+      throw new Error(`Live fuzz: memory grew from ${growth.from} to ${growth.to} MiB, with ${locks} locks`);
+    }
     const took = (performance.now() - begun) / 1000;
-    return { messages: sent, succeeded, seconds: took, reExecs: await this.#reExecs() };
+    return { messages: sent, succeeded, seconds: took, reExecs: await this.#reExecs(), growth };
   }
 
   /** Sends recorded input again. @throws Error when an answer is wrong */
@@ -168,10 +180,6 @@ export class LiveFuzz implements AsyncDisposable {
     const { json } = await admin.page(StatusProcedure.GET_STATUS);
     const status: StatusDocument = JSON.parse(json);
     return status.reExecs;
-  }
-
-  #descriptors(): number {
-    return [...Deno.readDirSync(`/proc/${this.#daemon.pid}/fd`)].length;
   }
 
   /** Locks of the daemon, as the kernel knows them: its PID file's is among them from the beginning. */

@@ -2,7 +2,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Place } from "../support/place.ts";
 import { Random } from "../support/random.ts";
+import { copyProgram } from "../soak/built_program.ts";
 import { CoreFuzz } from "./core_fuzz.ts";
 import { DecoderFuzz } from "./decoder_fuzz.ts";
 import { FuzzFailure, type FuzzOptions, type FuzzReport } from "./fuzz_run.ts";
@@ -11,11 +13,13 @@ import { SEEDS } from "./replay.ts";
 
 const USAGE = `Usage: deno task fuzz [OPTION]... [decoder|core|live]...
 
-Sends spoilt messages to the decoders, to a server in this process and to a real daemon, or to those that are named.
+Sends spoilt messages to the decoders, to a server in this process and to a real daemon (./virtlockd), or to those that
+are named.
 
   --messages N   so many messages to each (default 1000000)
   --seconds T    at most so long at each (default: no limit)
-  --seed S       what to send (default: a new seed, which is printed)`;
+  --seed S       what to send (default: a new seed, which is printed)
+  --one-image    the real daemon never re-execs: its memory must stay as it is`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -23,6 +27,7 @@ const { values, positionals } = parseArgs({
     messages: { type: "string", default: "1000000" },
     seconds: { type: "string", default: "Infinity" },
     seed: { type: "string", default: String(Random.freshSeed()) },
+    "one-image": { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
 });
@@ -34,7 +39,8 @@ const targets: Readonly<Record<string, (options: FuzzOptions) => Promise<FuzzRep
     return Promise.resolve(fuzz.run(options));
   },
   live: async (options) => {
-    await using fuzz = await LiveFuzz.start();
+    using place = Place.create();
+    await using fuzz = await LiveFuzz.start({ place, program: copyProgram(place) });
     return await fuzz.run(options);
   },
 };
@@ -48,7 +54,12 @@ function number(name: "messages" | "seconds" | "seed"): number {
 }
 
 async function main(): Promise<number> {
-  const options = { messages: number("messages"), seconds: number("seconds"), seed: number("seed") };
+  const options = {
+    messages: number("messages"),
+    seconds: number("seconds"),
+    seed: number("seed"),
+    oneImage: values["one-image"],
+  };
   console.log(`Seed ${options.seed}`);
   for (const name of positionals.length > 0 ? positionals : Object.keys(targets)) {
     const run = targets[name];
@@ -57,11 +68,15 @@ async function main(): Promise<number> {
       return 1;
     }
     try {
-      const { messages, succeeded, seconds, reExecs } = await run(options);
+      const { messages, succeeded, seconds, reExecs, growth } = await run(options);
       console.log(
         `${name}: ${messages} messages in ${
           seconds.toFixed(1)
         } s, ${succeeded} of them succeeded, ${reExecs} re-execs`,
+      );
+      if (growth === undefined) continue;
+      console.log(
+        `own memory of the daemon: ${growth.from.toFixed(1)} MiB, then ${growth.to.toFixed(1)} MiB`,
       );
     } catch (error) {
       if (!(error instanceof FuzzFailure)) throw error;

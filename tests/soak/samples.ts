@@ -1,11 +1,9 @@
+import type { ProcessMemory } from "./process_memory.ts";
+
 /** What was measured at a quiet moment: no client but one, no lock but its own. */
-export interface Sample {
+export interface Sample extends ProcessMemory {
   /** Seconds since the beginning. */
   readonly time: number;
-  /** Resident memory in MiB. */
-  readonly resident: number;
-  /** What of it is the daemon's own: without pages of files, which the kernel brings and takes away as it likes. */
-  readonly own: number;
   readonly descriptors: number;
   /** Re-execs so far. */
   readonly images: number;
@@ -25,14 +23,14 @@ export interface Growth {
  * - Image by image: those that were replaced first with those that were replaced last, each in the second half of its life.
  * - In the long life of the last image: its second quarter with its last one. In the first one its code is compiled.
  */
-export function growths(samples: readonly Sample[]): Growth[] {
+export function growths(samples: readonly Pick<Sample, "own" | "images">[]): Growth[] {
   const last = samples.at(-1)?.images ?? 0;
   const lives = Array.from(
     { length: last + 1 },
     (_, image) => samples.filter(({ images }) => images === image),
   )
     .filter((life) => life.length > 0);
-  const level = (part: readonly Sample[]) => median(part.map(({ own }) => own));
+  const level = (part: readonly Pick<Sample, "own">[]) => median(part.map(({ own }) => own));
   const levels = lives.slice(0, -1).map((life) => level(life.slice(life.length >> 1)));
   const found: Growth[] = [];
   if (levels.length > 1) {

@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { ACQUIRE_AUTOCREATE, LockProcedure } from "../../src/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
@@ -9,11 +8,11 @@ import { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
 import { Bystander } from "../fuzz/bystander.ts";
+import { copyProgram } from "./built_program.ts";
 import { Churn } from "./churn.ts";
+import { processMemory } from "./process_memory.ts";
 import type { Sample } from "./samples.ts";
 
-/** What `deno task build` has made. */
-const PROGRAM = fileURLToPath(new URL("../../virtlockd", import.meta.url));
 /** Milliseconds of work, and then of rest, so that a long run leaves the machine to others. */
 const WORK = 20;
 const SAMPLES = 120;
@@ -47,9 +46,7 @@ export interface SoakReport {
  */
 export async function soak({ seconds, seed, load, sampled }: SoakOptions): Promise<SoakReport> {
   using place = Place.create();
-  // A copy of its own: the program may be built anew meanwhile, and a re-exec would take that one.
-  const program = `${place.directory}/virtlockd`;
-  Deno.copyFileSync(PROGRAM, program);
+  const program = copyProgram(place);
   await using daemon = await Daemon.start({ place, program, env: { LIBVIRT_LOG_OUTPUTS: "4:stderr" } });
   const lockspace = place.makeDirectory("locks");
   using bystander = new Bystander(daemon.socket, place.makeDirectory("bystander"));
@@ -73,7 +70,7 @@ export async function soak({ seconds, seed, load, sampled }: SoakOptions): Promi
     churn.end();
     bystander.check();
     const time = (performance.now() - begun) / 1000;
-    const sample = { time, ...memory(daemon), descriptors: openDescriptors(daemon.pid), images };
+    const sample = { time, ...processMemory(daemon.pid), descriptors: openDescriptors(daemon.pid), images };
     samples.push(sample);
     sampled(sample);
     if (daemon.log.text !== "") throw new Error(`The daemon logged an error:\n${daemon.log.text}`);
@@ -117,15 +114,4 @@ async function reExec(daemon: Daemon): Promise<void> {
 function imageMark(pid: number): string {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[25] ?? "";
-}
-
-/** Memory as proc(5) tells it, in MiB. */
-function memory(daemon: Daemon): Pick<Sample, "resident" | "own"> {
-  const status = Deno.readTextFileSync(`/proc/${daemon.pid}/status`);
-  const field = (name: string) => {
-    const kib = new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1];
-    if (kib === undefined) throw new Error(`Read status of ${daemon.pid}: no ${name} in '${status}'`);
-    return Number(kib) / 1024;
-  };
-  return { resident: field("VmRSS"), own: field("RssAnon") + field("RssShmem") };
 }
