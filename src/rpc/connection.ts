@@ -1,5 +1,5 @@
 import type { EventLoop } from "../event/event_loop.ts";
-import { EPOLLIN, EPOLLOUT } from "../os/constants.ts";
+import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../os/constants.ts";
 import { EAGAIN, EINTR, ENOBUFS, ENOMEM, strerror } from "../os/errno.ts";
 import {
   emptyHeader,
@@ -16,6 +16,7 @@ import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
 import type { Durability } from "./durability.ts";
 import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
 import { frameTotal } from "./frame_total.ts";
+import type { BudgetedClient, InputBudget } from "./input_budget.ts";
 import { InputBuffer } from "./input_buffer.ts";
 import { PendingReply } from "./pending_reply.ts";
 import type { Peer, Program, ProgramConnection } from "./program.ts";
@@ -47,6 +48,7 @@ export interface ConnectionParts {
   readonly programs: readonly Program[];
   readonly observer: ServedObserver;
   readonly durability: Durability;
+  readonly budget: InputBudget;
   /** Names a client in the daemon's life, by its id. */
   readonly keyOf: (clientId: number) => number;
   /** Milliseconds, monotonic. */
@@ -72,7 +74,7 @@ type Service =
  *
  * Memory is bounded whatever a client does: nothing is read while it does not read its replies.
  */
-export class Connection {
+export class Connection implements BudgetedClient {
   readonly fd: number;
   readonly peer: Peer;
   /** Names it in the daemon's life, over all servers, re-execs and crashes. */
@@ -173,6 +175,7 @@ export class Connection {
     this.#interest = 0;
     this.#input = undefined;
     this.#service = { kind: "idle" };
+    this.#parts.budget.grant(this, 0);
     for (const program of this.#programs) program.disconnect();
     this.#parts.ended(this, reason);
   }
@@ -254,11 +257,17 @@ export class Connection {
     this.#update();
   }
 
+  roomForInput(): void {
+    if (!this.#closed) this.#update();
+  }
+
   #update(): void {
+    const room = this.#parts.budget.grant(this, this.#input?.length ?? 0) || this.busy;
     const writing = this.#service.kind === "writing";
     const full = this.busy && this.#input !== undefined && this.#input.length >= READ_AHEAD;
     const reading = !this.#endOfInput && !writing && !full;
-    const wanted = (reading ? EPOLLIN : 0) | (writing ? EPOLLOUT : 0);
+    // Without room its end is waited for: the little that comes before that is read all the same.
+    const wanted = (reading ? room ? EPOLLIN : EPOLLERR : 0) | (writing ? EPOLLOUT : 0);
     if (wanted === this.#interest) return;
     // A descriptor with nothing to wait for is taken out: a hang-up would be reported over and over.
     if (wanted === 0) this.#parts.loop.remove(this.fd);

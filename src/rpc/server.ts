@@ -8,6 +8,7 @@ import { SystemError } from "../os/system_error.ts";
 import { Connection, type ConnectionParts, type ServedObserver } from "./connection.ts";
 import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
+import { InputBudget } from "./input_budget.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
 import type { Program } from "./program.ts";
 
@@ -94,6 +95,7 @@ export class RpcServer {
     this.#parts = parts;
     this.#shared = {
       ...parts,
+      budget: new InputBudget(),
       keyOf: (clientId) => clientKey(parts.ordinal, clientId),
       ended: (ended, reason) => this.#ended(ended, reason),
       crashed: (crashed, error) =>

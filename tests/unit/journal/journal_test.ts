@@ -12,6 +12,7 @@ import { SOCK_DGRAM, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { ENOSPC } from "../../../src/os/errno.ts";
 import { Connection } from "../../../src/rpc/connection.ts";
 import { CountedExchange } from "../../../src/rpc/counted_exchange.ts";
+import { InputBudget } from "../../../src/rpc/input_budget.ts";
 import { asProgram, type Peer, type Program, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageType } from "../../../src/wire/frame.ts";
 import { kernel } from "../../support/kernel.ts";
@@ -82,6 +83,7 @@ class Stage implements Disposable {
       programs: [this.#program()],
       observer: { served: () => {} },
       durability: this.journal,
+      budget: new InputBudget(),
       keyOf: (id) => id * 2,
       clock: () => 0,
       ended: () => {},

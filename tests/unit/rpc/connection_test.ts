@@ -4,6 +4,7 @@ import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { Connection } from "../../../src/rpc/connection.ts";
 import type { Durability } from "../../../src/rpc/durability.ts";
 import { CountedExchange, EXCHANGE_SIZE } from "../../../src/rpc/counted_exchange.ts";
+import { ALWAYS_KEPT, InputBudget } from "../../../src/rpc/input_budget.ts";
 import { asProgram, type Procedure as ServedProcedure, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../../src/wire/frame.ts";
 import { encodePing, isPong } from "../../../src/wire/keepalive.ts";
@@ -15,12 +16,25 @@ import { kernel } from "../../support/kernel.ts";
 const PROGRAM = 7;
 const Procedure = { ECHO: 1, LATER: 2, REFUSE: 3, CRASH: 4, CLOSE: 5, BIG: 6, TWICE: 7 } as const;
 const BIG = 1_000_000;
+/** Takes long messages, but has no procedure. */
+const LARGE_PROGRAM = asProgram<null>({
+  name: "large",
+  number: 8,
+  version: 1,
+  maxPayload: 50_000,
+  procedures: new Map(),
+  connect: () => null,
+  disconnect() {},
+});
+/** Bytes that all connections of a stage may keep beyond what each may. */
+const LIMIT = 100_000;
 const PEER = { clientId: 21, pid: 1, uid: 2, gid: 3, connectedAt: 4, security: "", takePidfd: () => -1 };
 const VOLATILE: Durability = { settle: () => "volatile", inputChanged() {}, outputChanged() {} };
 
 /** A connection over a real socket pair, with a program that answers as the test wants it to. */
 class Stage implements Disposable {
   readonly loop = new EventLoop(kernel);
+  readonly budget = new InputBudget(LIMIT);
   readonly replies: Reply[] = [];
   readonly seen: string[] = [];
   readonly near: number;
@@ -96,11 +110,12 @@ class Stage implements Disposable {
       {
         loop: this.loop,
         exchange: this.#exchange,
-        programs: [program],
+        programs: [program, LARGE_PROGRAM],
         observer: {
           served: (name, procedure, code) => this.seen.push(`served ${name} ${procedure} ${code}`),
         },
         durability: this.#durability,
+        budget: this.budget,
         keyOf: (id) => id * 2,
         clock: () => 0,
         ended: (_connection, reason) => this.seen.push(`ended: ${reason}`),
@@ -429,4 +444,44 @@ Deno.test("Connection ends when the socket fails", () => {
   stage.send(call(Procedure.BIG, 1));
   stage.hangUp();
   assert.match(stage.events().at(-1) ?? "", /^ended: send failed: Broken pipe$/);
+});
+
+/** A call of 40,000 bytes. */
+function longCall(): Uint8Array {
+  const header = { program: 8, version: 1, procedure: 1, type: MessageType.CALL, serial: 5, status: 0 };
+  return encodeFrame(header, new Uint8Array(40_000 - 28));
+}
+
+const OTHER = { roomForInput() {} };
+
+Deno.test("Connection that has sent much of a message is read on only when there is room for it", () => {
+  using stage = started();
+  stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT);
+  stage.send(longCall().subarray(0, 39_999));
+  stage.send(longCall().subarray(39_999));
+  assert.deepEqual(stage.serials(), []);
+  assert.equal(stage.connection.unserved.bytes.length, 39_999);
+  stage.budget.grant(OTHER, 0);
+  stage.turn();
+  assert.deepEqual(stage.serials(), [5]);
+  assert.ok(stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT - 1));
+});
+
+Deno.test("Connection that there is no room for is served what it sent before it hung up, and ends", () => {
+  using stage = started();
+  stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT);
+  stage.send(longCall().subarray(0, 39_999));
+  stage.send(longCall().subarray(39_999));
+  assert.deepEqual(stage.events(), []);
+  stage.hangUp();
+  const ended = "ended: send failed: Broken pipe";
+  assert.deepEqual(stage.events(), ["served large unknown 39", "disconnected", ended]);
+});
+
+Deno.test("Connection with short requests is served however little room there is", () => {
+  using stage = started();
+  stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT);
+  stage.send(call(Procedure.ECHO, 1).subarray(0, 30));
+  stage.send(call(Procedure.ECHO, 1).subarray(30));
+  assert.deepEqual(stage.serials(), [1]);
 });
