@@ -13,6 +13,7 @@ import {
 import { addressOf } from "./c_string.ts";
 import { EINTR, ENAMETOOLONG } from "./errno.ts";
 import type { Libc } from "./libc.ts";
+import { setPointerField } from "./native.ts";
 import type { SocketSys } from "./sys.ts";
 import { decodeText, encodeText } from "./text.ts";
 
@@ -22,6 +23,8 @@ const SCM_RIGHTS = 1;
 /** The kernel takes at most 253 descriptors in one message (SCM_MAX_FD). */
 const MAX_DESCRIPTORS = 253;
 const CMSG_HEADER = 16;
+/** Bytes; what the daemon sends to the service manager is shorter. */
+const SHORT_MESSAGE = 512;
 
 /** sockaddr_un for a path (a leading `@`: abstract), or undefined when it does not fit. */
 function unixAddress(path: string): { bytes: Uint8Array<ArrayBuffer>; length: number } | undefined {
@@ -43,18 +46,32 @@ class MessageBuffer {
   readonly #view = new DataView(this.header.buffer);
   readonly #vector = new Uint8Array(16);
   readonly #vectorView = new DataView(this.#vector.buffer);
-  readonly #controlAddress = addressOf(this.control);
+  readonly #controlAddress = Number(addressOf(this.control));
+  readonly #short = new Uint8Array(SHORT_MESSAGE);
+  readonly #shortAddress = Number(addressOf(this.#short));
 
   constructor() {
     this.#view.setBigUint64(16, addressOf(this.#vector), true);
     this.#view.setBigUint64(24, 1n, true);
   }
 
+  /** For receiving into `data`, or sending it. */
   prepare(data: Uint8Array, controlLength: number): void {
-    this.#vectorView.setBigUint64(0, data.length === 0 ? 0n : addressOf(data), true);
-    this.#vectorView.setBigUint64(8, BigInt(data.length), true);
-    this.#view.setBigUint64(32, controlLength === 0 ? 0n : this.#controlAddress, true);
-    this.#view.setBigUint64(40, BigInt(controlLength), true);
+    this.#prepare(data.length === 0 ? 0 : Number(addressOf(data)), data.length, controlLength);
+  }
+
+  /** For sending `data`. Asking for an address costs as much as the call, so short data is copied to where it is known. */
+  prepareToSend(data: Uint8Array, controlLength: number): void {
+    if (data.length > SHORT_MESSAGE) return this.prepare(data, controlLength);
+    this.#short.set(data);
+    this.#prepare(this.#shortAddress, data.length, controlLength);
+  }
+
+  #prepare(address: number, length: number, controlLength: number): void {
+    setPointerField(this.#vectorView, 0, address);
+    setPointerField(this.#vectorView, 8, length);
+    setPointerField(this.#view, 32, controlLength === 0 ? 0 : this.#controlAddress);
+    setPointerField(this.#view, 40, controlLength);
     this.#view.setUint32(48, 0, true);
   }
 
@@ -176,8 +193,8 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     sendMessage(fd, bytes, descriptors) {
       const count = Math.min(descriptors.length, MAX_DESCRIPTORS);
       const used = CMSG_HEADER + count * 4;
-      message.prepare(bytes, count === 0 ? 0 : (used + 7) & ~7);
-      message.controlView.setBigUint64(0, BigInt(used), true);
+      message.prepareToSend(bytes, count === 0 ? 0 : (used + 7) & ~7);
+      setPointerField(message.controlView, 0, used);
       message.controlView.setInt32(8, SOL_SOCKET, true);
       message.controlView.setInt32(12, SCM_RIGHTS, true);
       for (let index = 0; index < count; index++) {
