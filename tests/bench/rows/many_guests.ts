@@ -92,7 +92,7 @@ async function fill(
  * locks as the real program can take it shows how far the two agree.
  */
 export const simulatedLocksRow: Row = {
-  name: "simulated-locks",
+  name: "many-locks",
   summary: `memory at ${MOST_CLIENTS} clients x ${MOST_LOCKS} locks, their files' descriptors simulated`,
   async run(bench) {
     const clients = bench.scaled(MOST_CLIENTS);
@@ -116,7 +116,7 @@ async function simulate(bench: Bench, program: string, clients: number, locks: n
     const { total, anonymous } = residentMemory(daemon.target.pid);
     await held.release();
     return {
-      row: "simulated-locks",
+      row: "many-locks",
       title: `memory, ${clients} clients x ${locks} locks, simulated files`,
       unit: "MB RSS",
       better: "less",
