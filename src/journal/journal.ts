@@ -70,14 +70,6 @@ interface Pending {
   removed: Slot[];
 }
 
-/** A request whose record and reply wait for the end of the batch. */
-interface Settling {
-  /** What it did; without a store that is among the rest. */
-  readonly pending: Pending;
-  /** Records it, where a store needs that, and answers it. */
-  readonly run: () => void;
-}
-
 function nothing(): Pending {
   return { operations: [], wanted: [], removed: [] };
 }
@@ -98,10 +90,8 @@ export class Journal implements Durability {
   };
   /** Clients whose descriptor is not stored yet. */
   readonly #arriving = new Set<number>();
-  /** Requests that are recorded and answered together when the events of the batch are dispatched. */
-  #settling: Settling[] = [];
-  /** What the store is to get and has not been given, by name: the list that it is in. */
-  readonly #wanted = new Map<string, Pending["wanted"]>();
+  /** Without a store: what answers the requests of the batch, which are recorded together. */
+  #settling: (() => void)[] = [];
   #exchange: Exchange | undefined;
   #snapshot: (() => Iterable<Operation>) | undefined;
   #pending = nothing();
@@ -137,8 +127,7 @@ export class Journal implements Durability {
 
   /** Whether everything that happened is recorded and stored. */
   get idle(): boolean {
-    const settled = this.#pending.operations.length === 0 && this.#settling.length === 0;
-    return settled && (this.#parts.store?.idle ?? true);
+    return this.#pending.operations.length === 0 && (this.#parts.store?.idle ?? true);
   }
 
   /** What it observes; to be told before anybody else. */
@@ -293,9 +282,7 @@ export class Journal implements Durability {
       commit();
       if (waited) resume();
     };
-    const together = this.#parts.loop.more || this.#settling.length > 0;
-    if (together) this.#settleLater({ pending, run: () => void this.#store(store, pending, done) });
-    else if (this.#store(store, pending, done)) return "recorded";
+    if (store.store(pending.wanted, done)) return "recorded";
     waited = true;
     reply = reply.slice();
     // The exchange will serve others: by then the request is in the client's input.
@@ -303,21 +290,18 @@ export class Journal implements Durability {
     return "later";
   }
 
-  /** No connection outlives the process, so nothing is recorded of the reply, and several requests get one record. */
+  /**
+   * No connection outlives the process, so nothing is recorded of the reply, and several requests get one record. Who sleeps is woken
+   * by each reply that finds it asleep: a burst wakes a process with many clients once.
+   */
   #settleVolatile(resume: () => void): Settled {
     if (this.#pending.operations.length === 0) return "volatile";
     if (this.#parts.loop.more) {
-      this.#settleLater({ pending: nothing(), run: resume });
+      this.#settling.push(resume);
       return "later";
     }
     this.#commitPending(this.#take());
     return "volatile";
-  }
-
-  /** Who sleeps is woken by each message that finds it asleep: a burst wakes the service manager and a process of many clients once. */
-  #settleLater(settling: Settling): void {
-    this.#settling.push(settling);
-    this.#flushLater();
   }
 
   inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void {
@@ -345,14 +329,13 @@ export class Journal implements Durability {
     this.#flushing = false;
     const settling = this.#settling;
     this.#settling = [];
-    if (store !== undefined) { for (const { run } of settling) run(); }
     if (this.#pending.operations.length > 0) {
       const pending = this.#take();
       const done = () => this.#commitPending(pending);
       if (store === undefined) done();
-      else this.#store(store, pending, done);
+      else store.store(pending.wanted, done);
     }
-    if (store === undefined) { for (const { run } of settling) run(); }
+    for (const resume of settling) resume();
   }
 
   #granted(resource: Resource, holding: Holding): void {
@@ -393,10 +376,6 @@ export class Journal implements Durability {
   #add(operation: Operation): void {
     if (this.#exchange === undefined || this.#left) return;
     this.#pending.operations.push(operation);
-    this.#flushLater();
-  }
-
-  #flushLater(): void {
     if (this.#flushing) return;
     this.#flushing = true;
     this.#parts.loop.defer(() => this.flush());
@@ -406,9 +385,7 @@ export class Journal implements Durability {
     const recording = this.#exchange !== undefined && !this.#left;
     if (!recording || this.#parts.store === undefined) return;
     const index = this.#slots[kind].take(id);
-    const name = slotName({ kind, index });
-    this.#pending.wanted.push({ name, fd });
-    this.#wanted.set(name, this.#pending.wanted);
+    this.#pending.wanted.push({ name: slotName({ kind, index }), fd });
   }
 
   /** The descriptor is closed: if it was not sent yet it must not be any more, else the store is to forget it. */
@@ -416,22 +393,12 @@ export class Journal implements Durability {
     const index = this.#slots[kind].forget(id);
     if (index === undefined) return;
     const name = slotName({ kind, index });
-    if (this.#unwanted(name) || this.#parts.store?.cancel(name) === true) this.#slots[kind].free(index);
-    else this.#pending.removed.push({ kind, index });
-  }
-
-  /** Takes a name out of what is still to be given to the store. @returns whether it was there */
-  #unwanted(name: string): boolean {
-    const wanted = this.#wanted.get(name);
-    if (wanted === undefined) return false;
-    this.#wanted.delete(name);
-    wanted.splice(wanted.findIndex((entry) => entry.name === name), 1);
-    return true;
-  }
-
-  #store(store: DescriptorStore, { wanted }: Pending, done: () => void): boolean {
-    for (const { name } of wanted) this.#wanted.delete(name);
-    return store.store(wanted, done);
+    const { wanted, removed } = this.#pending;
+    const place = wanted.findIndex((entry) => entry.name === name);
+    if (place >= 0) wanted.splice(place, 1);
+    const unsent = place >= 0 || this.#parts.store?.cancel(name) === true;
+    if (unsent) this.#slots[kind].free(index);
+    else removed.push({ kind, index });
   }
 
   #take(): Pending {
