@@ -5,30 +5,31 @@ import { SOCK_DGRAM } from "../../../src/os/constants.ts";
 import { must } from "../../../src/os/system_error.ts";
 import { decodeText } from "../../../src/os/text.ts";
 
+const STORE = "FDSTORE=1\nFDNAME=";
+const REMOVE = "FDSTOREREMOVE=1\nFDNAME=";
+
 const sys = linuxSys();
 const path = Deno.args[0] ?? "";
 const socket = must(sys.socket(SOCK_DGRAM, false), "socket", "store");
 must(sys.bind(socket, path), "bind", path);
 console.log("ready");
 
-const kept = new Map<string, number[]>();
+/** By name, which here is given to one descriptor at a time. */
+const kept = new Map<string, number>();
 const buffer = new Uint8Array(4096);
 for (;;) {
   const message = sys.receiveMessage(socket, buffer, true);
   if (typeof message === "number") throw new Error(`Receive message: errno ${-message}`);
-  const fields = new Map(
-    decodeText(buffer, 0, message.length).split("\n").map((line) => {
-      const at = line.indexOf("=");
-      return [line.slice(0, at), line.slice(at + 1)];
-    }),
-  );
-  const name = fields.get("FDNAME") ?? "stored";
-  if (fields.get("FDSTORE") === "1") {
-    kept.set(name, [...kept.get(name) ?? [], ...message.descriptors]);
-    continue;
+  const text = decodeText(buffer, 0, message.length);
+  if (text.startsWith(STORE)) {
+    const end = text.indexOf("\n", STORE.length);
+    kept.set(text.slice(STORE.length, end < 0 ? undefined : end), message.descriptors[0] ?? -1);
+  } else if (text.startsWith(REMOVE)) {
+    const name = text.slice(REMOVE.length);
+    const fd = kept.get(name);
+    if (fd !== undefined) sys.close(fd);
+    kept.delete(name);
+  } else {
+    for (const fd of message.descriptors) sys.close(fd);
   }
-  for (const fd of message.descriptors) sys.close(fd);
-  if (fields.get("FDSTOREREMOVE") !== "1") continue;
-  for (const fd of kept.get(name) ?? []) sys.close(fd);
-  kept.delete(name);
 }
