@@ -9,6 +9,8 @@ import type { Row } from "../row.ts";
 
 const STORE_PROGRAM = fileURLToPath(new URL("../store/main.ts", import.meta.url));
 const STORE_LIMIT = 65536;
+/** Messages that wait for the service manager at most: what systemd sets when it boots. A network namespace has its own limit. */
+const QUEUE = `echo 512 > /proc/sys/net/unix/max_dgram_qlen; exec "$0" "$@"`;
 /** With the store a pair may take at most 1.5 times as long. */
 const LEAST = 1 / 1.5;
 
@@ -52,7 +54,8 @@ async function compareStore(bench: Bench, socket: string, clients: number): Prom
 }
 
 async function startStore(socket: string): Promise<ChildProcess> {
-  const child = spawn(Deno.execPath(), ["run", "-A", "--no-config", "--no-lock", STORE_PROGRAM, socket], {
+  const store = [Deno.execPath(), "run", "-A", "--no-config", "--no-lock", STORE_PROGRAM, socket];
+  const child = spawn("unshare", ["--map-root-user", "--net", "sh", "-c", QUEUE, ...store], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await Promise.race([
