@@ -1,7 +1,7 @@
 import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
-import type { ServedObserver } from "../rpc/connection.ts";
+import type { ServedObserver } from "../rpc/connection_parts.ts";
 import type { ClientObserver } from "../rpc/server.ts";
 
 /** Everything that happens in the daemon, as its parts report it. */

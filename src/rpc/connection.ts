@@ -1,4 +1,3 @@
-import type { EventLoop } from "../event/event_loop.ts";
 import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../os/constants.ts";
 import { EAGAIN, EINTR, ENOBUFS, ENOMEM, strerror } from "../os/errno.ts";
 import {
@@ -13,13 +12,13 @@ import {
 import { ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
 import { isPing, writePong } from "../wire/keepalive.ts";
 import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
-import type { Durability } from "./durability.ts";
-import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import { INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
 import { frameTotal } from "./frame_total.ts";
-import type { BudgetedClient, InputBudget } from "./input_budget.ts";
+import type { BudgetedClient } from "./input_budget.ts";
 import { InputBuffer } from "./input_buffer.ts";
 import { PendingReply } from "./pending_reply.ts";
-import type { Peer, Program, ProgramConnection } from "./program.ts";
+import type { Peer, ProgramConnection } from "./program.ts";
 
 /**
  * Bytes taken from a socket at once. Small, so that a client that pipelines thousands of requests gets a dozen of them
@@ -35,29 +34,7 @@ const READ_AHEAD = 65536;
  */
 const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 
-/** What was served, for metrics. */
-export interface ServedObserver {
-  /** @param code 0 for success, else the libvirt error code; `milliseconds` from dispatch to reply. */
-  served(program: string, procedure: string, code: number, milliseconds: number): void;
-}
-
-/** What all connections of a server share. */
-export interface ConnectionParts {
-  readonly loop: EventLoop;
-  readonly exchange: Exchange;
-  readonly programs: readonly Program[];
-  readonly observer: ServedObserver;
-  readonly durability: Durability;
-  readonly budget: InputBudget;
-  /** Names a client in the daemon's life, by its id. */
-  readonly keyOf: (clientId: number) => number;
-  /** Milliseconds, monotonic. */
-  readonly clock: () => number;
-  /** The connection has ended: its descriptor may be closed now. */
-  readonly ended: (connection: Connection, reason: string) => void;
-  /** An unforeseen exception in a procedure: logged, answered as an internal error. */
-  readonly crashed: (connection: Connection, error: unknown) => void;
-}
+const NOTHING = new Uint8Array(0);
 
 /** A request between dispatch and the last byte of its reply. */
 type Service =
@@ -144,9 +121,10 @@ export class Connection implements BudgetedClient {
   }
 
   #waiting(frame: Uint8Array | undefined): { bytes: Uint8Array; dropped: number } {
-    const waiting = this.#input?.bytes ?? new Uint8Array(0);
+    const waiting = this.#input?.bytes ?? NOTHING;
     const dropped = this.#input?.dropped ?? 0;
     if (frame === undefined) return { bytes: waiting, dropped };
+    if (waiting.length === 0) return { bytes: frame, dropped };
     const all = new Uint8Array(frame.length + waiting.length);
     all.set(frame);
     all.set(waiting, frame.length);
@@ -156,7 +134,7 @@ export class Connection implements BudgetedClient {
   /** Reply bytes that were not sent yet. */
   get unsent(): Uint8Array {
     if (this.#service.kind === "settling") return this.#service.bytes;
-    return this.#service.kind === "writing" ? this.#service.rest : new Uint8Array(0);
+    return this.#service.kind === "writing" ? this.#service.rest : NOTHING;
   }
 
   /** Puts back what an earlier image of the daemon had received and not served, and not sent. Before {@link start}. */
@@ -339,7 +317,7 @@ export class Connection implements BudgetedClient {
   #keepFrame(bytes: Uint8Array, at: number, length: number): void {
     const service = this.#service;
     if (service.kind !== "running" && service.kind !== "settling") return;
-    service.frame ??= bytes.slice(at, at + length);
+    service.frame ??= this.#parts.copies.copy(bytes, at, at + length);
   }
 
   #dispatch(reply: PendingReply, index: number, bytes: Uint8Array, start: number, end: number): void {

@@ -5,9 +5,11 @@ import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../os/err
 import type { DescriptorLedger } from "../os/ledger.ts";
 import type { FileSys, ProcessSys, SocketSys } from "../os/sys.ts";
 import { SystemError } from "../os/system_error.ts";
-import { Connection, type ConnectionParts, type ServedObserver } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionParts, ServedObserver } from "./connection_parts.ts";
 import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
+import { FrameCopies } from "./frame_copies.ts";
 import { InputBudget } from "./input_budget.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
 import type { Program } from "./program.ts";
@@ -96,6 +98,7 @@ export class RpcServer {
     this.#shared = {
       ...parts,
       budget: new InputBudget(),
+      copies: new FrameCopies(),
       keyOf: (clientId) => clientKey(parts.ordinal, clientId),
       ended: (ended, reason) => this.#ended(ended, reason),
       crashed: (crashed, error) =>

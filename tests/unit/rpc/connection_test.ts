@@ -4,6 +4,7 @@ import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { Connection } from "../../../src/rpc/connection.ts";
 import type { Durability } from "../../../src/rpc/durability.ts";
 import { CountedExchange, EXCHANGE_SIZE } from "../../../src/rpc/counted_exchange.ts";
+import { FrameCopies } from "../../../src/rpc/frame_copies.ts";
 import { ALWAYS_KEPT, InputBudget } from "../../../src/rpc/input_budget.ts";
 import { asProgram, type Procedure as ServedProcedure, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../../src/wire/frame.ts";
@@ -116,6 +117,7 @@ class Stage implements Disposable {
         },
         durability: this.#durability,
         budget: this.budget,
+        copies: new FrameCopies(),
         keyOf: (id) => id * 2,
         clock: () => 0,
         ended: (_connection, reason) => this.seen.push(`ended: ${reason}`),
