@@ -7,6 +7,9 @@ export interface Payload {
   readonly bytes: readonly Uint8Array[];
 }
 
+/** Operations that {@link OperationEncoder} has to be quick with. */
+type UsualOp = "grant" | "release" | "input" | "added" | "served";
+
 /**
  * Makes payloads of operations, for one log after the other.
  *
@@ -18,7 +21,7 @@ export class OperationEncoder {
   readonly #lockspaces = new Map<string, number>();
   readonly #owners = new Map<OwnerRecord, number>();
   #nextOwner: number;
-  #tuples: unknown[][] = [];
+  #text = "";
   #bytes: Uint8Array[] = [];
 
   /**
@@ -39,21 +42,64 @@ export class OperationEncoder {
 
   /** The payload of the next record. It has to be written, else the ones behind it mean what the log does not have. */
   encode(operations: readonly Operation[]): Payload {
-    this.#tuples = [];
+    this.#text = "";
     this.#bytes = [];
-    for (const operation of operations) this.#add(operation);
-    return { text: JSON.stringify(this.#tuples), bytes: this.#bytes };
+    for (const operation of operations) this.#append(this.#encoded(operation));
+    return { text: `[${this.#text}]`, bytes: this.#bytes };
   }
 
-  #add(operation: Operation): void {
+  #append(array: string): void {
+    this.#text = this.#text === "" ? array : `${this.#text},${array}`;
+  }
+
+  /** Those of nearly every request are put together by hand: arrays for JSON.stringify would cost as much as the rest of a record. */
+  #encoded(operation: Operation): string {
+    switch (operation.op) {
+      case "grant":
+        return this.#grant(operation);
+      case "release":
+        return `[${Code.RELEASE},${operation.id},${operation.pid},${operation.last}]`;
+      case "input":
+      case "added": {
+        const { key, bytes, dropped, turn } = operation;
+        const code = operation.op === "input" ? Code.INPUT : Code.ADDED;
+        return `[${code},${key},${this.#piece(bytes)},${dropped},${turn}]`;
+      }
+      case "served": {
+        const { key, front, turn, end, reply, bytes } = operation;
+        return `[${Code.SERVED},${key},${this.#piece(bytes)},${front},${turn},${end},${reply}]`;
+      }
+      default:
+        return this.#rare(operation);
+    }
+  }
+
+  #grant(operation: Operation & { op: "grant" }): string {
+    const { id, lockspace, name, path, shared, autocreate, lock, holdings, slot, doubtful } = operation;
+    const flags = (shared ? GrantFlag.SHARED : 0) | (autocreate ? GrantFlag.AUTOCREATE : 0) |
+      (lock === "posix" ? GrantFlag.POSIX : 0);
+    const place = this.#lockspaces.get(lockspace) ?? JSON.stringify(lockspace);
+    let owners = "";
+    for (const holding of holdings) owners += `${owners === "" ? "" : ","}${this.#holding(holding)}`;
+    const text = `[${Code.GRANT},${id},${place},${JSON.stringify(name)},${flags},[${owners}]`;
+    const unusual = path === usualPath(lockspace, name) ? undefined : path;
+    if (unusual === undefined && doubtful === undefined) {
+      return slot === undefined ? `${text}]` : `${text},${slot}]`;
+    }
+    // What is not there is null, or left out at the end.
+    const rest = doubtful === undefined ? [slot, unusual] : [slot, unusual, doubtful];
+    return `${text},${JSON.stringify(rest).slice(1)}`;
+  }
+
+  #rare(operation: Exclude<Operation, { op: UsualOp }>): string {
     // The owners that it means come before it.
     const tuple = this.#tuple(operation);
     // What follows from the others, or is not there, is not written.
     while (tuple.at(-1) === undefined) tuple.pop();
-    this.#tuples.push(tuple);
+    return JSON.stringify(tuple);
   }
 
-  #tuple(operation: Operation): unknown[] {
+  #tuple(operation: Exclude<Operation, { op: UsualOp }>): unknown[] {
     switch (operation.op) {
       case "snapshot": {
         const { turn, reply, nextResource, nextClient } = operation;
@@ -62,19 +108,8 @@ export class OperationEncoder {
       case "lockspace":
         this.#lockspaces.set(operation.path, this.#lockspaces.get(operation.path) ?? this.#lockspaces.size);
         return [Code.LOCKSPACE, operation.path];
-      case "grant": {
-        const { id, lockspace, name, path, shared, autocreate, lock, holdings, slot, doubtful } = operation;
-        const flags = (shared ? GrantFlag.SHARED : 0) | (autocreate ? GrantFlag.AUTOCREATE : 0) |
-          (lock === "posix" ? GrantFlag.POSIX : 0);
-        const place = this.#lockspaces.get(lockspace) ?? lockspace;
-        const owners = holdings.flatMap((holding) => this.#holding(holding));
-        const unusual = path === usualPath(lockspace, name) ? undefined : path;
-        return [Code.GRANT, id, place, name, flags, owners, slot, unusual, doubtful];
-      }
       case "share":
-        return [Code.SHARE, operation.id, ...this.#holding(operation.holding)];
-      case "release":
-        return [Code.RELEASE, operation.id, operation.pid, operation.last];
+        return [Code.SHARE, operation.id, this.#owner(operation.holding.owner), operation.holding.since];
       case "doubtful":
         return [Code.DOUBTFUL, operation.id, operation.reason];
       case "client": {
@@ -95,18 +130,9 @@ export class OperationEncoder {
         return [Code.SETTLED, operation.pid];
       case "orphan":
         return [Code.ORPHAN, operation.pid, operation.start];
-      case "input":
-      case "added": {
-        const { key, bytes, dropped, turn } = operation;
-        return [operation.op === "input" ? Code.INPUT : Code.ADDED, key, this.#piece(bytes), dropped, turn];
-      }
       case "output": {
         const { key, bytes, reply, turn, end } = operation;
         return [Code.OUTPUT, key, this.#piece(bytes), reply, turn, end];
-      }
-      case "served": {
-        const { key, front, turn, end, reply, bytes } = operation;
-        return [Code.SERVED, key, this.#piece(bytes), front, turn, end, reply];
       }
       case "carried":
         return [Code.CARRIED, operation.state];
@@ -119,8 +145,8 @@ export class OperationEncoder {
     return bytes.length;
   }
 
-  #holding({ owner, since }: HoldingRecord): [owner: number, since: number] {
-    return [this.#owner(owner), since];
+  #holding({ owner, since }: HoldingRecord): string {
+    return `${this.#owner(owner)},${since}`;
   }
 
   #owner(owner: OwnerRecord): number {
@@ -129,7 +155,7 @@ export class OperationEncoder {
     const number = this.#nextOwner++;
     this.#owners.set(owner, number);
     const { pid, name, uuid, id, start } = owner;
-    this.#tuples.push([Code.HOLDER, pid, name, uuid, id, start]);
+    this.#append(JSON.stringify([Code.HOLDER, pid, name, uuid, id, start]));
     return number;
   }
 }
