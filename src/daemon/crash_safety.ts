@@ -149,6 +149,7 @@ export class CrashSafety {
 
   /** What the next image needs to go on. */
   get handover(): JsonValue {
+    this.journal?.forgetRemoved();
     return {
       store: this.#store !== undefined,
       missing: this.#store?.missing ?? [],

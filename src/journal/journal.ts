@@ -92,6 +92,8 @@ export class Journal implements Durability {
   readonly #arriving = new Set<number>();
   /** Without a store: what answers the requests of the batch, which are recorded together. */
   #settling: (() => void)[] = [];
+  /** Slots that the store has to forget, together at the end of the batch: the service manager is woken once for all of them. */
+  #removals: Slot[] = [];
   #exchange: Exchange | undefined;
   #snapshot: (() => Iterable<Operation>) | undefined;
   #pending = nothing();
@@ -204,6 +206,7 @@ export class Journal implements Durability {
    */
   leave(done: (reason: string | undefined) => void): void {
     this.flush();
+    this.forgetRemoved();
     this.#left = true;
     this.#guarded(() => this.#parts.log.rewrite([]));
     if (this.#parts.store === undefined) done(undefined);
@@ -213,6 +216,7 @@ export class Journal implements Durability {
   /** The daemon ends and leaves the journal to the next one. @param last recorded after everything else */
   finish(last: Operation): void {
     this.flush();
+    this.forgetRemoved();
     this.#commit([last]);
   }
 
@@ -412,7 +416,17 @@ export class Journal implements Durability {
     for (const operation of operations) {
       if (operation.op === "client") this.#arriving.delete(operation.key);
     }
-    for (const slot of removed) {
+    if (removed.length === 0) return;
+    // Nobody waits for it: nothing is locked through what the store still has.
+    if (this.#removals.length === 0) this.#parts.loop.defer(() => this.forgetRemoved());
+    this.#removals.push(...removed);
+  }
+
+  /** Tells the store now what it has to forget; else that is done at the end of the batch. */
+  forgetRemoved(): void {
+    const removals = this.#removals;
+    this.#removals = [];
+    for (const slot of removals) {
       this.#parts.store?.remove(slotName(slot));
       // Behind that message the name may be used again.
       this.#slots[slot.kind].free(slot.index);

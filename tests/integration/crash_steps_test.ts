@@ -113,7 +113,9 @@ function assertInOrder(...clients: RawClient[]): void {
 }
 
 /** What the store has beside the two clients of a stage, the sockets and the journal. */
-async function extraStored({ manager }: Stage): Promise<string[]> {
+async function extraStored({ manager, alpha, leases }: Stage): Promise<string[]> {
+  // What is to be forgotten is sent behind a reply; the next request is served after that.
+  assert.equal(alpha.request(LockProcedure.CREATE_LOCKSPACE, (writer) => writer.string(leases)), undefined);
   const stored = await manager.stored();
   return stored.map(parseSlot).flatMap((slot) => {
     if (slot === undefined || slot.kind === "lock client" && slot.index < 2) return [];

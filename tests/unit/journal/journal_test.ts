@@ -12,6 +12,7 @@ import { SOCK_DGRAM, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { ENOSPC } from "../../../src/os/errno.ts";
 import { Connection } from "../../../src/rpc/connection.ts";
 import { CountedExchange } from "../../../src/rpc/counted_exchange.ts";
+import { FrameCopies } from "../../../src/rpc/frame_copies.ts";
 import { InputBudget } from "../../../src/rpc/input_budget.ts";
 import { asProgram, type Peer, type Program, type Reply } from "../../../src/rpc/program.ts";
 import { encodeFrame, MessageType } from "../../../src/wire/frame.ts";
@@ -84,6 +85,7 @@ class Stage implements Disposable {
       observer: { served: () => {} },
       durability: this.journal,
       budget: new InputBudget(),
+      copies: new FrameCopies(),
       keyOf: (id) => id * 2,
       clock: () => 0,
       ended: () => {},
@@ -250,7 +252,22 @@ Deno.test("Journal records what is not part of a request at the end of the turn"
   stage.journal.observer.released(resource, holding(7).owner, true);
   stage.loop.turn(0);
   assert.equal(stage.state.resources.size, 0);
+  stage.loop.turn(0);
   assert.deepEqual(stage.events.at(-1), "FDSTOREREMOVE=1 FDNAME=A; recorded 0");
+});
+
+Deno.test("Journal forgetRemoved() tells the store at once, and not again at the end of the batch", () => {
+  using stage = new Stage();
+  const resource = stage.resource();
+  stage.journal.observer.granted(resource, holding(7));
+  stage.loop.turn(0);
+  stage.journal.observer.released(resource, holding(7).owner, true);
+  stage.journal.flush();
+  stage.journal.forgetRemoved();
+  const told = ["FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0", "FDSTOREREMOVE=1 FDNAME=A; recorded 0"];
+  assert.deepEqual(stage.events, told);
+  stage.loop.turn(0);
+  assert.deepEqual(stage.events, told);
 });
 
 Deno.test("Journal does not store a lock that is released before that", () => {
