@@ -13,7 +13,7 @@ import {
 import { EAGAIN, ESRCH, strerror } from "../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../os/sys.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
-import { processState } from "../lockspace/process_state.ts";
+import { processState, readSmallFile } from "../lockspace/process_state.ts";
 import { clientKey } from "../rpc/server.ts";
 import { JOURNAL_NAME, parseSlot, slotName } from "./descriptor_names.ts";
 import { clientKind, type StoredObject } from "./journal.ts";
@@ -197,13 +197,10 @@ class Recovery {
 
   #lock(record: JournaledResource): void {
     this.#nextResource = Math.max(this.#nextResource, record.id + 1);
-    const type = record.shared ? F_RDLCK : F_WRLCK;
-    const held = (fd: number) => this.#parts.sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH) === 0;
-    const fd = this.#choose(this.#take("lock", record.slot), held);
+    const fd = this.#choose(this.#take("lock", record.slot), (each) => this.#prove(record, each) === 0);
     if (fd === undefined) return this.#takeAgain(record);
     this.#slots.push({ kind: "lock", index: record.slot as number, id: record.id });
-    // Taking a lock that the description has already changes nothing: this is the proof that it is held.
-    const locked = this.#parts.sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
+    const locked = this.#prove(record, fd);
     if (locked === 0) {
       if (record.lock === "posix") {
         this.#find(
@@ -220,6 +217,19 @@ class Recovery {
     }`;
     this.#find("error", `${lockText(record)} is in doubt: ${reason}`);
     this.#hold(record, fd, reason);
+  }
+
+  /**
+   * Makes sure that a description holds its lock: the kernel shows it, or it is taken; to take a lock that one has changes nothing.
+   * It is looked at first, because network storage whose server is dead would not let the daemon start.
+   *
+   * @returns 0 or -errno
+   */
+  #prove({ shared }: JournaledResource, fd: number): number {
+    const { sys } = this.#parts;
+    const shown = readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "";
+    const lock = shared ? /^lock:.*\bOFDLCK\b.*\bREAD\b/m : /^lock:.*\bOFDLCK\b.*\bWRITE\b/m;
+    return lock.test(shown) ? 0 : sys.ofdLock(fd, shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
   }
 
   /** The lock has ended with the last daemon. */

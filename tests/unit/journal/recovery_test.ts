@@ -16,6 +16,8 @@ class World {
   readonly files = new Map<string, "free" | "locked">();
   /** Descriptors whose lock somebody else has got. */
   readonly taken = new Set<number>();
+  /** What the kernel tells of descriptors (proc_pid_fdinfo(5)). */
+  readonly infos = new Map<number, string>();
   /** Pids of the peers of sockets. */
   readonly peers = new Map<number, number>();
   readonly done: string[] = [];
@@ -26,7 +28,13 @@ class World {
   readonly sys: RecoveryParts["sys"] = {
     open: (path) => {
       const [, pid] = /^\/proc\/(\d+)\/stat$/.exec(path) ?? [];
+      const [, described] = /^\/proc\/self\/fdinfo\/(\d+)$/.exec(path) ?? [];
+      if (described !== undefined && !this.infos.has(Number(described))) return -ENOENT;
       const fd = this.#nextFd++;
+      if (described !== undefined) {
+        this.#reading.set(fd, this.infos.get(Number(described)) ?? "");
+        return fd;
+      }
       if (pid === undefined) {
         const file = this.files.get(path);
         if (file === undefined) return -ENOENT;
@@ -86,6 +94,20 @@ function name(kind: SlotKind, index: number): string {
 function messages({ findings }: Recovered): string[] {
   return findings.map(({ level, message }) => `${level}: ${message}`);
 }
+
+Deno.test("recover() believes what the kernel shows of a lock, and does not ask storage that may not answer", () => {
+  const world = new World();
+  const info = (type: string) =>
+    `pos:\t0\nflags:\t0100002\nlock:\t1: OFDLCK ADVISORY  ${type} -1 00:2b:17 0 0\n`;
+  world.infos.set(10, info("WRITE")).set(11, info("READ "));
+  // Asking would fail, for both.
+  world.taken.add(10).add(11);
+  const { locks, findings } = world.recover([grant(1), grant(2)], {
+    descriptors: [{ fd: 10, name: name("lock", 1) }, { fd: 11, name: name("lock", 2) }],
+  });
+  assert.deepEqual(locks.map(({ fd, doubtful }) => [fd, doubtful === undefined]), [[10, true], [11, false]]);
+  assert.equal(findings.length, 1);
+});
 
 Deno.test("recover() matches descriptors by name, whatever their order", () => {
   const world = new World();
