@@ -13,7 +13,7 @@ import { ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
 import { isPing, writePong } from "../wire/keepalive.ts";
 import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
-import { INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
+import { OUTPUT_SIZE } from "./exchange.ts";
 import { frameTotal } from "./frame_total.ts";
 import type { BudgetedClient } from "./input_budget.ts";
 import { InputBuffer } from "./input_buffer.ts";
@@ -21,10 +21,12 @@ import { PendingReply } from "./pending_reply.ts";
 import type { Peer, ProgramConnection } from "./program.ts";
 
 /**
- * Bytes taken from a socket at once. Small, so that a client that pipelines thousands of requests gets a dozen of them
- * served in its turn, and the others are not kept waiting.
+ * Bytes taken from a socket at once: enough for a request with a hash as its name. A client that pipelines thousands of requests gets
+ * two or three of them served in its turn, and the others are not kept waiting.
  */
-const READ_SIZE = 512;
+const READ_SIZE = 160;
+/** The same of a message that is longer: for as long as copying it takes, the others wait. */
+const PIECE_SIZE = 16384;
 /** Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the kernel. */
 const READ_AHEAD = 65536;
 
@@ -259,7 +261,7 @@ export class Connection implements BudgetedClient {
     if (this.busy) return READ_SIZE;
     const total = frameTotal(input.bytes, 0, input.length);
     const have = input.length + input.dropped;
-    if (total > have) return Math.min(total - have, INPUT_SIZE);
+    if (total > have) return Math.min(total - have, PIECE_SIZE);
     return total === 0 ? Math.max(1, FRAME_MIN + 4 - have) : READ_SIZE;
   }
 

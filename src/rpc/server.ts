@@ -15,7 +15,7 @@ import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer
 import type { Program } from "./program.ts";
 
 /** Connections accepted in one turn, so that a storm of them does not keep the connected ones waiting. */
-const ACCEPT_BATCH = 8;
+const ACCEPT_BATCH = 1;
 /** After running out of descriptors, accepting is tried again at the latest after this many ms. */
 const RETRY_MS = 500;
 
