@@ -462,9 +462,10 @@ Deno.test("Connection that has sent much of a message is read on only when there
   stage.send(longCall().subarray(0, 39_999));
   stage.send(longCall().subarray(39_999));
   assert.deepEqual(stage.serials(), []);
-  assert.equal(stage.connection.unserved.bytes.length, 39_999);
+  // One receive more than what every client may have.
+  assert.equal(stage.connection.unserved.bytes.length, 160 + ALWAYS_KEPT);
   stage.budget.grant(OTHER, 0);
-  stage.turn();
+  for (let turn = 0; turn < 3; turn++) stage.turn();
   assert.deepEqual(stage.serials(), [5]);
   assert.ok(stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT - 1));
 });
