@@ -95,13 +95,13 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     },
     read: (fd, into) => transfer(() => c.read(fd, into as Uint8Array<ArrayBuffer>, into.length)),
     pread: (fd, into, position) =>
-      transfer(() => rare().pread64(fd, into as Uint8Array<ArrayBuffer>, into.length, BigInt(position))),
+      transfer(() => c.pread64(fd, into as Uint8Array<ArrayBuffer>, into.length, BigInt(position))),
     write: (fd, bytes) => transfer(() => c.write(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length)),
     pwrite: (fd, bytes, position) =>
-      transfer(() => rare().pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
-    ftruncate: (fd, size) => transfer(() => rare().ftruncate64(fd, BigInt(size))),
+      transfer(() => c.pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
+    ftruncate: (fd, size) => transfer(() => c.ftruncate64(fd, BigInt(size))),
     fsync: (fd) => transfer(() => rare().fsync(fd)),
-    fchmod: (fd, mode) => transfer(() => rare().fchmod(fd, mode)),
+    fchmod: (fd, mode) => transfer(() => c.fchmod(fd, mode)),
     stat: (path, into) => fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, 0, into) : -ENAMETOOLONG,
     lstat: (path, into) =>
       fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, AT_SYMLINK_NOFOLLOW, into) : -ENAMETOOLONG,

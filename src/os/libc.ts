@@ -17,6 +17,10 @@ const SIGNATURES = {
   readlink: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
   umask: { parameters: ["u32"], result: "u32" },
   // fcntl is variadic; on x86_64 and aarch64 Linux a third integer or pointer argument travels in the same register.
+  pread64: { name: "pread64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
+  pwrite64: { name: "pwrite64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
+  ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
   fcntlInt: { name: "fcntl", parameters: ["i32", "i32", "i32"], result: "i32" },
   fcntlLock: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
 
@@ -29,6 +33,7 @@ const SIGNATURES = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   sendNative: { name: "send", parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
 
@@ -53,13 +58,9 @@ const SIGNATURES = {
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** The others: binding a function costs a tenth of a millisecond, so these wait until one of them is called. */
+/** The others: binding a function costs a tenth of a millisecond, so each of them waits until it is called. */
 const RARE_SIGNATURES = {
-  pread64: { name: "pread64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
-  pwrite64: { name: "pwrite64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
-  ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32" },
-  fchmod: { parameters: ["i32", "u32"], result: "i32" },
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
   rmdir: { parameters: ["buffer"], result: "i32" },
   statfs64: { parameters: ["buffer", "buffer"], result: "i32" },
@@ -68,7 +69,6 @@ const RARE_SIGNATURES = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
-  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
@@ -106,7 +106,7 @@ export type RareLibcSymbols = Deno.StaticForeignLibraryInterface<typeof RARE_SIG
 /** libc's functions, and errno as a live view of this thread's variable. */
 export interface Libc {
   c: LibcSymbols;
-  /** Functions called seldom, bound by the first call. Never call it between a libc function and reading `errno`. */
+  /** Functions called seldom, each bound when it is first taken from here: never between a libc function and reading `errno`. */
   rare: () => RareLibcSymbols;
   /** `errno[0]` must be read in the very next expression after the call: a GC or any Deno operation may change it. */
   errno: Int32Array;
@@ -122,7 +122,20 @@ export function openLibc(): Libc {
   const location = c.__errno_location();
   if (location === null) throw new TypeError("Open libc: __errno_location returned null");
   const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
-  let bound: RareLibcSymbols | undefined;
-  const rare = () => bound ??= Deno.dlopen(LIBC, RARE_SIGNATURES).symbols;
-  return { c, rare, errno };
+  const rare = bindLater();
+  return { c, rare: () => rare, errno };
+}
+
+/** Functions each of which is bound when it is called for the first time: most daemons never call most of them. */
+function bindLater(): RareLibcSymbols {
+  const symbols: Partial<RareLibcSymbols> = {};
+  for (const [name, signature] of Object.entries(RARE_SIGNATURES)) {
+    const bind = () => {
+      const value = Deno.dlopen(LIBC, { [name]: signature }).symbols[name];
+      Object.defineProperty(symbols, name, { value });
+      return value;
+    };
+    Object.defineProperty(symbols, name, { configurable: true, get: bind });
+  }
+  return symbols as RareLibcSymbols;
 }

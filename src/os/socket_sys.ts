@@ -200,7 +200,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       for (let index = 0; index < count; index++) {
         message.controlView.setInt32(CMSG_HEADER + index * 4, descriptors[index] as number, true);
       }
-      const result = rare().sendmsg(fd, message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
+      const result = c.sendmsg(fd, message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
       return plain(result, errno[0] as number);
     },
     receiveMessage(fd, into, wait) {
