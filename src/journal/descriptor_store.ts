@@ -1,4 +1,5 @@
 import type { EventLoop } from "../event/event_loop.ts";
+import { RecurringMap } from "../lockspace/recurring_map.ts";
 import type { Log } from "../log/log.ts";
 import { EPOLLIN, EPOLLOUT } from "../os/constants.ts";
 import type { EventSys, FileSys } from "../os/sys.ts";
@@ -53,7 +54,8 @@ export class DescriptorStore {
   readonly #sys: Pick<EventSys, "pipe"> & Pick<FileSys, "close">;
   readonly #log: Log;
   readonly #limit: number;
-  readonly #stored: Set<string>;
+  /** Names; the same few come and go with the locks. */
+  readonly #stored = new RecurringMap<string, true>();
   readonly #refused = new Set<string>();
   readonly #waiting = new Map<string, Extract<StoreMessage, { kind: "store" }>>();
   #queue: Batch[] = [];
@@ -75,8 +77,7 @@ export class DescriptorStore {
     this.#sys = parts.sys;
     this.#log = parts.log;
     this.#limit = parts.limit;
-    this.#stored = new Set(parts.stored);
-    for (const name of this.#stored) this.#nameBytes += name.length + 1;
+    for (const name of parts.stored) this.#keep(name);
   }
 
   get status(): StoreStatus {
@@ -145,7 +146,7 @@ export class DescriptorStore {
 
   /** Takes everything out of the store. @param done called when the manager has closed its copies, or with why it has not */
   leave(done: (reason: string | undefined) => void): void {
-    const messages: StoreMessage[] = [...this.#stored].filter((name) => !this.#waiting.has(name))
+    const messages: StoreMessage[] = [...this.#stored.keys()].filter((name) => !this.#waiting.has(name))
       .map((name) => ({ kind: "remove", name }));
     for (const waiting of this.#waiting.values()) waiting.cancelled = true;
     this.#waiting.clear();
@@ -174,8 +175,7 @@ export class DescriptorStore {
       return [];
     }
     this.#refused.delete(name);
-    this.#stored.add(name);
-    this.#nameBytes += name.length + 1;
+    this.#keep(name);
     this.#warn();
     const message: StoreMessage = { kind: "store", name, fd, cancelled: false };
     this.#waiting.set(name, message);
@@ -190,6 +190,11 @@ export class DescriptorStore {
       );
     }
     this.#warned = high;
+  }
+
+  #keep(name: string): void {
+    if (!this.#stored.has(name)) this.#nameBytes += name.length + 1;
+    this.#stored.set(name, true);
   }
 
   #forget(name: string): boolean {

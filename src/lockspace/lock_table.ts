@@ -4,6 +4,7 @@ import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts"
 import { Lockspace } from "./lockspace.ts";
 import { type Holding, type Owner, ownerRecord } from "./owner.ts";
 import type { PosixGuard } from "./posix_guard.ts";
+import { RecurringMap } from "./recurring_map.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
 import type { Resource, ResourceState } from "./resource.ts";
 
@@ -56,7 +57,7 @@ export class LockTable {
   readonly #parts: LockTableParts;
   readonly #lockspaces = new Map<string, Lockspace>([["", new Lockspace("")]]);
   /** Resources by owner pid: what a disconnected holder has is found without a walk. */
-  readonly #byOwner = new Map<number, Set<Resource>>();
+  readonly #byOwner = new RecurringMap<number, Set<Resource>>();
   readonly #dying = new Set<number>();
   #nextId = 1;
   #resourceCount = 0;

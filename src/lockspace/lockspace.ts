@@ -1,11 +1,12 @@
 import type { Owner } from "./owner.ts";
+import { RecurringMap } from "./recurring_map.ts";
 import type { Resource } from "./resource.ts";
 
 /** A namespace of resources: a directory of lock files, or, with path "", the files themselves. */
 export class Lockspace {
   /** "" for the default lockspace. */
   readonly path: string;
-  readonly resources = new Map<string, Resource>();
+  readonly resources = new RecurringMap<string, Resource>();
   /** Names that slow storage is just now locking, with the owner that asked. */
   readonly pending = new Map<string, Owner>();
 
