@@ -12,7 +12,7 @@ import { emptyStatus, type Sys } from "../os/sys.ts";
 import { strerror } from "../os/errno.ts";
 import { identityOf } from "../lockspace/file_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
-import { readSmallFile } from "../lockspace/process_state.ts";
+import { shownLocks } from "../lockspace/shown_lock.ts";
 import type { ResourceState } from "../lockspace/resource.ts";
 import { LockSession } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
@@ -80,9 +80,9 @@ function restoreLocks({ sys, table, guard, ledger, log }: Daemon, state: Restart
 
 /** How a descriptor taken over from libvirt's daemon holds its lock. It may itself have got it from us. */
 function kernelLock(sys: Sys, resource: LockedResource): { lock: LockKind; trouble?: string } {
-  const info = readSmallFile(sys, `/proc/self/fdinfo/${resource.fd}`) ?? "";
-  if (/^lock:.*\bOFDLCK\b/m.test(info)) return { lock: "ofd" };
-  if (/^lock:.*\bPOSIX\b/m.test(info)) return { lock: "posix" };
+  const shown = shownLocks(sys, resource.fd).map(({ kind }) => kind);
+  if (shown.includes("ofd")) return { lock: "ofd" };
+  if (shown.includes("posix")) return { lock: "posix" };
   // One POSIX lock for two descriptors of a file is shown with one of them only.
   const found = { type: F_UNLCK, pid: 0 };
   const probed = sys.ofdProbe(resource.fd, F_WRLCK, LOCK_START, LOCK_LENGTH, found);

@@ -13,7 +13,8 @@ import {
 import { EAGAIN, ESRCH, strerror } from "../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../os/sys.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
-import { processState, readSmallFile } from "../lockspace/process_state.ts";
+import { processState } from "../lockspace/process_state.ts";
+import { shownLocks } from "../lockspace/shown_lock.ts";
 import { clientKey } from "../rpc/server.ts";
 import { JOURNAL_NAME, parseSlot, slotName } from "./descriptor_names.ts";
 import { clientKind, type StoredObject } from "./journal.ts";
@@ -227,9 +228,8 @@ class Recovery {
    */
   #prove({ shared }: JournaledResource, fd: number): number {
     const { sys } = this.#parts;
-    const shown = readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "";
-    const lock = shared ? /^lock:.*\bOFDLCK\b.*\bREAD\b/m : /^lock:.*\bOFDLCK\b.*\bWRITE\b/m;
-    return lock.test(shown) ? 0 : sys.ofdLock(fd, shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
+    const shown = shownLocks(sys, fd).some((lock) => lock.kind === "ofd" && lock.shared === shared);
+    return shown ? 0 : sys.ofdLock(fd, shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
   }
 
   /** The lock has ended with the last daemon. */
