@@ -14,8 +14,6 @@ import { InputBudget } from "./input_budget.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
 import type { Program } from "./program.ts";
 
-/** Connections accepted in one turn, so that a storm of them does not keep the connected ones waiting. */
-const ACCEPT_BATCH = 1;
 /** After running out of descriptors, accepting is tried again at the latest after this many ms. */
 const RETRY_MS = 500;
 
@@ -197,16 +195,14 @@ export class RpcServer {
     return connection;
   }
 
+  /** One in a turn, so that a storm of connections does not keep the connected ones waiting. */
   #accept(listener: Listener): void {
-    for (let count = 0; count < ACCEPT_BATCH; count++) {
-      if (this.#accepting !== "yes") return;
-      const fd = this.#parts.sys.accept(listener.fd);
-      if (fd === -EAGAIN) return;
-      // The peer gave up before we took it.
-      if (fd === -ECONNABORTED) continue;
-      if (fd < 0) return this.#acceptFailed(fd);
-      this.#admit(fd);
-    }
+    if (this.#accepting !== "yes") return;
+    const fd = this.#parts.sys.accept(listener.fd);
+    // Nobody is there, or the peer gave up before we took it.
+    if (fd === -EAGAIN || fd === -ECONNABORTED) return;
+    if (fd < 0) return this.#acceptFailed(fd);
+    this.#admit(fd);
   }
 
   #acceptFailed(result: number): void {
