@@ -7,6 +7,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFi
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { DAEMON_SIGNALS } from "../src/daemon/signals.ts";
 
 const ROOT = resolve(import.meta.dirname ?? ".", "..");
 const BUILD = join(ROOT, "build");
@@ -16,9 +17,6 @@ const BUNDLE = join(BUILD, "virtlockd.js");
 const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-source-positions";
 /** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
 const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
-
-/** What the daemon blocks: see src/daemon/signals.ts. */
-const SIGNALS = "HUP,INT,QUIT,USR1,TERM,PIPE";
 
 /** Where the runtime caches compiled code when the environment names no place, as under a service manager. */
 const CACHE = "/var/cache/virtlockd";
@@ -71,7 +69,7 @@ function writeScript(output: string, runtime: string): void {
   // (coreutils 8.31) the program need not start itself once more to have them blocked in every thread; a command begins with a letter.
   // Without a home directory the runtime would not start.
   const start = `trap '' USR1 HUP; b=; if env --block-signal=USR1 true 2>/dev/null; then case "$1" in ` +
-    `[a-z]*) b='env --block-signal=USR1';; *) b='env --block-signal=${SIGNALS}';; esac; fi; ` +
+    `[a-z]*) b='env --block-signal=USR1';; *) b='env --block-signal=${DAEMON_SIGNALS}';; esac; fi; ` +
     `[ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}; exec $b '${runtime}' run ${RUN_FLAGS.join(" ")} ` +
     `--no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`;
   mkdirSync(dirname(output), { recursive: true });

@@ -1,3 +1,5 @@
+import { DAEMON_SIGNALS } from "../../src/daemon/signals.ts";
+
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 /**
@@ -6,7 +8,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
  */
 export function writeProgram(path: string): void {
   const runtime = `'${Deno.execPath()}' run -A --config '${ROOT}deno.json' --ext=js`;
-  const blocked = "env --block-signal=HUP,INT,QUIT,USR1,TERM,PIPE";
+  const blocked = `env --block-signal=${DAEMON_SIGNALS}`;
   const text =
     `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${ROOT}main.ts";\n`;
   replaceProgram(path, text);
