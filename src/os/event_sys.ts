@@ -84,11 +84,11 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
       return plain(result, errno[0] as number);
     },
     eventfd() {
-      const result = rare().eventfd(0, O_CLOEXEC | O_NONBLOCK);
+      const result = rare.eventfd(0, O_CLOEXEC | O_NONBLOCK);
       return plain(result, errno[0] as number);
     },
     pipe() {
-      const result = rare().pipe2(pairBytes, O_CLOEXEC | O_NONBLOCK);
+      const result = rare.pipe2(pairBytes, O_CLOEXEC | O_NONBLOCK);
       const error = errno[0] as number;
       return result < 0 ? -error : [pair[0] as number, pair[1] as number];
     },
@@ -96,7 +96,7 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
       pollView.setInt32(0, fd, true);
       pollView.setInt16(4, 1, true);
       pollView.setInt16(6, 0, true);
-      const result = rare().poll(pollBytes, 1n, timeout);
+      const result = rare.poll(pollBytes, 1n, timeout);
       return plain(result, errno[0] as number);
     },
     yieldCpu() {

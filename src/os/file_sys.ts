@@ -100,7 +100,7 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     pwrite: (fd, bytes, position) =>
       transfer(() => c.pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
     ftruncate: (fd, size) => transfer(() => c.ftruncate64(fd, BigInt(size))),
-    fsync: (fd) => transfer(() => rare().fsync(fd)),
+    fsync: (fd) => transfer(() => rare.fsync(fd)),
     fchmod: (fd, mode) => transfer(() => c.fchmod(fd, mode)),
     stat: (path, into) => fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, 0, into) : -ENAMETOOLONG,
     lstat: (path, into) =>
@@ -110,10 +110,10 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     unlink: (path) => path1(path, (p) => c.unlink(p as Uint8Array<ArrayBuffer>)),
     rename(from, to) {
       if (!fill(to, secondPath)) return -ENAMETOOLONG;
-      return path1(from, (p) => rare().rename(p as Uint8Array<ArrayBuffer>, secondPath));
+      return path1(from, (p) => rare.rename(p as Uint8Array<ArrayBuffer>, secondPath));
     },
     mkdir: (path, mode) => path1(path, (p) => c.mkdir(p as Uint8Array<ArrayBuffer>, mode)),
-    rmdir: (path) => path1(path, (p) => rare().rmdir(p as Uint8Array<ArrayBuffer>)),
+    rmdir: (path) => path1(path, (p) => rare.rmdir(p as Uint8Array<ArrayBuffer>)),
     chdir: (path) => path1(path, (p) => c.chdir(p as Uint8Array<ArrayBuffer>)),
     access: (path, mode) => path1(path, (p) => c.access(p as Uint8Array<ArrayBuffer>, mode)),
     readlink(path) {
@@ -122,7 +122,7 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       return length < 0 ? length : decodeText(target, 0, length);
     },
     listDirectory(path) {
-      const getdents = rare().getdents64;
+      const getdents = rare.getdents64;
       if (getdents === null) return -ENOSYS;
       const opened = path1(
         path,
@@ -150,7 +150,7 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       return failure < 0 ? failure : names;
     },
     filesystemType(path) {
-      const result = path1(path, (p) => rare().statfs64(p as Uint8Array<ArrayBuffer>, statfs));
+      const result = path1(path, (p) => rare.statfs64(p as Uint8Array<ArrayBuffer>, statfs));
       return result < 0 ? result : statfsView.getUint32(0, true);
     },
     ofdLock: (fd, type, start, length) => lock(fd, F_OFD_SETLK, type, start, length),

@@ -16,11 +16,11 @@ const SIGNATURES = {
   access: { parameters: ["buffer", "i32"], result: "i32" },
   readlink: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
   umask: { parameters: ["u32"], result: "u32" },
-  // fcntl is variadic; on x86_64 and aarch64 Linux a third integer or pointer argument travels in the same register.
   pread64: { name: "pread64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
   pwrite64: { name: "pwrite64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
   ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  // fcntl is variadic; on x86_64 and aarch64 Linux a third integer or pointer argument travels in the same register.
   fcntlInt: { name: "fcntl", parameters: ["i32", "i32", "i32"], result: "i32" },
   fcntlLock: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
 
@@ -107,7 +107,7 @@ export type RareLibcSymbols = Deno.StaticForeignLibraryInterface<typeof RARE_SIG
 export interface Libc {
   c: LibcSymbols;
   /** Functions called seldom, each bound when it is first taken from here: never between a libc function and reading `errno`. */
-  rare: () => RareLibcSymbols;
+  rare: RareLibcSymbols;
   /** `errno[0]` must be read in the very next expression after the call: a GC or any Deno operation may change it. */
   errno: Int32Array;
 }
@@ -122,8 +122,7 @@ export function openLibc(): Libc {
   const location = c.__errno_location();
   if (location === null) throw new TypeError("Open libc: __errno_location returned null");
   const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
-  const rare = bindLater();
-  return { c, rare: () => rare, errno };
+  return { c, rare: bindLater(), errno };
 }
 
 /** Functions each of which is bound when it is called for the first time: most daemons never call most of them. */

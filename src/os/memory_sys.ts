@@ -12,7 +12,7 @@ const MAP_NORESERVE = 0x4000;
 export function memorySys({ c, rare, errno }: Libc): MemorySys {
   return {
     memfd(name) {
-      const result = rare().memfd_create(
+      const result = rare.memfd_create(
         cString(name) as Uint8Array<ArrayBuffer>,
         MFD_CLOEXEC | MFD_ALLOW_SEALING,
       );

@@ -46,9 +46,9 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
   return {
     pid: () => c.getpid(),
     uid: () => c.getuid(),
-    gid: () => rare().getgid(),
+    gid: () => rare.getgid(),
     kill(pid, signal) {
-      const result = rare().kill(pid, signal);
+      const result = rare.kill(pid, signal);
       return plain(result, errno[0] as number);
     },
     pidfdOpen(pid) {
@@ -56,7 +56,7 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       return plain(result, errno[0] as number);
     },
     pidfdSignal(pidfd, signal) {
-      const result = rare().pidfdSignal(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, null, 0);
+      const result = rare.pidfdSignal(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, null, 0);
       return plain(result, errno[0] as number);
     },
     blockSignals: (signals) => -c.pthread_sigmask(SIG_BLOCK, signalSet(signals), null),
@@ -71,7 +71,7 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       const action = new Uint8Array(152);
       new DataView(action.buffer).setBigUint64(0, SIG_IGN, true);
       for (const signal of signals) {
-        const result = rare().sigaction(signal, action, null);
+        const result = rare.sigaction(signal, action, null);
         const error = errno[0] as number;
         if (result < 0) return -error;
       }
@@ -91,7 +91,7 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
     waitChild(pid, wait, into) {
       const status = new Uint8Array(into.buffer, into.byteOffset, 4);
       for (;;) {
-        const result = rare().waitpid(pid, status as Uint8Array<ArrayBuffer>, wait ? 0 : WNOHANG);
+        const result = rare.waitpid(pid, status as Uint8Array<ArrayBuffer>, wait ? 0 : WNOHANG);
         const error = errno[0] as number;
         if (result >= 0) return result;
         if (error !== EINTR) return -error;
@@ -115,28 +115,27 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
     userName: (uid) =>
       accountName(
         uid,
-        (entry, text, found) => rare().getpwuid_r(uid, entry, text, BigInt(text.length), found),
+        (entry, text, found) => rare.getpwuid_r(uid, entry, text, BigInt(text.length), found),
       ),
     groupName: (gid) =>
       accountName(
         gid,
-        (entry, text, found) => rare().getgrgid_r(gid, entry, text, BigInt(text.length), found),
+        (entry, text, found) => rare.getgrgid_r(gid, entry, text, BigInt(text.length), found),
       ),
   };
 
   function spawn(options: SpawnOptions): number {
-    const posix = rare();
     const attributes = new Uint8Array(OPAQUE_SIZE);
     const actions = new Uint8Array(OPAQUE_SIZE);
     const lifted: number[] = [];
-    posix.posix_spawnattr_init(attributes);
-    posix.posix_spawn_file_actions_init(actions);
+    rare.posix_spawnattr_init(attributes);
+    rare.posix_spawn_file_actions_init(actions);
     try {
       const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
         (options.newSession ? POSIX_SPAWN_SETSID : 0);
-      posix.posix_spawnattr_setflags(attributes, flags);
-      posix.posix_spawnattr_setsigmask(attributes, signalSet(options.blockedSignals));
-      posix.posix_spawnattr_setsigdefault(attributes, signalSet(ALL_SIGNALS));
+      rare.posix_spawnattr_setflags(attributes, flags);
+      rare.posix_spawnattr_setsigmask(attributes, signalSet(options.blockedSignals));
+      rare.posix_spawnattr_setsigdefault(attributes, signalSet(ALL_SIGNALS));
       // Lifted above every target first, so that no dup2 overwrites a source that is still to be placed.
       for (const fd of options.descriptors) {
         const high = c.fcntlInt(fd, F_DUPFD_CLOEXEC, options.descriptors.length + 10);
@@ -144,11 +143,11 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
         if (high < 0) return -error;
         lifted.push(high);
       }
-      lifted.forEach((fd, target) => posix.posix_spawn_file_actions_adddup2(actions, fd, target));
+      lifted.forEach((fd, target) => rare.posix_spawn_file_actions_adddup2(actions, fd, target));
       const pid = new Int32Array(1);
       const args = new CStringArray(options.argv);
       const vars = new CStringArray(options.env);
-      const error = posix.posix_spawn(
+      const error = rare.posix_spawn(
         new Uint8Array(pid.buffer),
         cString(options.path) as Uint8Array<ArrayBuffer>,
         actions,
@@ -159,8 +158,8 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       return error !== 0 ? -error : pid[0] as number;
     } finally {
       for (const fd of lifted) c.close(fd);
-      posix.posix_spawn_file_actions_destroy(actions);
-      posix.posix_spawnattr_destroy(attributes);
+      rare.posix_spawn_file_actions_destroy(actions);
+      rare.posix_spawnattr_destroy(attributes);
     }
   }
 }

@@ -116,7 +116,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     },
     socketPair(type) {
       const pair = new Int32Array(2);
-      const result = rare().socketpair(AF_UNIX, type | O_CLOEXEC, 0, new Uint8Array(pair.buffer));
+      const result = rare.socketpair(AF_UNIX, type | O_CLOEXEC, 0, new Uint8Array(pair.buffer));
       const error = errno[0] as number;
       return result < 0 ? -error : [pair[0] as number, pair[1] as number];
     },
@@ -133,7 +133,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     socketPath(fd) {
       const address = new Uint8Array(2 + SUN_PATH + 1);
       length[0] = address.length;
-      const result = rare().getsockname(fd, address, lengthBytes);
+      const result = rare.getsockname(fd, address, lengthBytes);
       const error = errno[0] as number;
       if (result < 0) return -error;
       const end = Math.min(length[0] as number, address.length);
@@ -174,7 +174,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     },
     setSocketOption(fd, option, value) {
       integer[0] = value;
-      const result = rare().setsockopt(fd, SOL_SOCKET, option, integerBytes, 4);
+      const result = rare.setsockopt(fd, SOL_SOCKET, option, integerBytes, 4);
       return plain(result, errno[0] as number);
     },
     shutdown(fd) {
@@ -182,7 +182,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       return plain(result, errno[0] as number);
     },
     send(fd, bytes) {
-      const result = rare().send(
+      const result = rare.send(
         fd,
         bytes as Uint8Array<ArrayBuffer>,
         bytes.length,
@@ -206,7 +206,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     receiveMessage(fd, into, wait) {
       for (;;) {
         message.prepare(into, message.control.length);
-        const result = rare().recvmsg(fd, message.header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+        const result = rare.recvmsg(fd, message.header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
         const error = errno[0] as number;
         if (result < 0) {
           if (error === EINTR) continue;
