@@ -27,10 +27,3 @@ export function residentMemory(pid: number): { total: number; anonymous: number 
   const field = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1]) / 1024;
   return { total: field("VmRSS"), anonymous: field("RssAnon") };
 }
-
-/** Where the stack begins: chosen at random by each execve, so it tells one image of a process from the next. */
-export function imageMark(pid: number): string {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  // Field 28 of proc(5), counted behind the command in parentheses.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[25] ?? "";
-}

@@ -3,7 +3,7 @@ import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { kernel } from "../support/kernel.ts";
 import { Place } from "../support/place.ts";
-import { openDescriptors } from "../support/process_usage.ts";
+import { imageMark, openDescriptors } from "../support/process_usage.ts";
 import { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
@@ -108,10 +108,4 @@ async function reExec(daemon: Daemon): Promise<void> {
   const before = imageMark(daemon.pid);
   daemon.signal("SIGUSR1");
   await until("the next image", () => imageMark(daemon.pid) !== before);
-}
-
-/** Where the stack begins: the kernel chooses it anew for each image (proc(5), field 28 of stat). */
-function imageMark(pid: number): string {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[25] ?? "";
 }

@@ -14,3 +14,10 @@ export function processorMs(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
+
+/** Where the stack begins: chosen at random by each execve, so it tells one image of a process from the next. */
+export function imageMark(pid: number): string {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  // Field 28 of proc(5), counted behind the command in parentheses.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[25] ?? "";
+}

@@ -2,7 +2,7 @@ import { EPOLLIN, SIGUSR1 } from "../../../src/os/constants.ts";
 import { EVENT_BATCH } from "../../../src/os/event_sys.ts";
 import type { Sys } from "../../../src/os/sys.ts";
 import { must } from "../../../src/os/system_error.ts";
-import { imageMark } from "../process_usage.ts";
+import { imageMark } from "../../support/process_usage.ts";
 import type { Client } from "./client.ts";
 import { lockspaceFrame } from "./frames.ts";
 import { Latencies } from "./latencies.ts";
