@@ -1,4 +1,4 @@
 // The entry point of virtlockd: chooses between the daemon and the commands that ask a running one.
-import { main } from "./src/cli/main.ts";
+import { main } from "./src/lockd/cli/main.ts";
 
 main();

@@ -7,7 +7,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFi
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { DAEMON_SIGNALS } from "../src/daemon/signals.ts";
+import { DAEMON_SIGNALS } from "../src/chassis/start/signals.ts";
 
 const ROOT = resolve(import.meta.dirname ?? ".", "..");
 const BUILD = join(ROOT, "build");
@@ -21,7 +21,7 @@ const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
 /** Where the runtime caches compiled code when the environment names no place, as under a service manager. */
 const CACHE = "/var/cache/virtlockd";
 
-/** Constants of src/config/build_config.ts that a packager may set. */
+/** Constants of src/chassis/config/build_config.ts that a packager may set. */
 const CONSTANTS = ["SYSCONFDIR", "RUNSTATEDIR", "LOCALSTATEDIR", "VERSION"];
 
 function run(command: string, args: readonly string[], quiet = false): { ok: boolean; output: string } {
@@ -39,7 +39,7 @@ function bundle(): void {
   for (const name of ["main.ts", "src", "deno.json"]) {
     cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   }
-  const config = join(tree, "src/config/build_config.ts");
+  const config = join(tree, "src/chassis/config/build_config.ts");
   let source = readFileSync(config, "utf8");
   for (const name of CONSTANTS) {
     const value = process.env[`VIRTLOCKD_${name}`];

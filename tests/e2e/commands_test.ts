@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LockEntry } from "../../src/programs/status_document.ts";
+import type { LockEntry } from "../../src/lockd/status/status_document.ts";
 import type { Guest } from "./support/guest.ts";
 import { isFile } from "./support/is_file.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACQUIRE_AUTOCREATE } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { F_UNLCK, F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
-import type { ForeignHolder } from "../../src/lockspace/refusal.ts";
+import type { ForeignHolder } from "../../src/lockd/lockspace/refusal.ts";
 import { said, startStorageExec } from "../support/storage_exec.ts";
-import { MountTable } from "../../src/storage/mount_table.ts";
+import { MountTable } from "../../src/lockd/storage/mount_table.ts";
 import { Turning } from "../support/storage_fixture.ts";
 import { StorageHost } from "../support/storage_host.ts";
 import { until } from "../support/until.ts";

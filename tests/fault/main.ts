@@ -1,7 +1,7 @@
 // Runs the daemon in this process, in the current directory, and fails its calls one after the other. One line of JSON for each path.
 import { EAGAIN, ECONNREFUSED, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import { encodeCreateLockspace, LockProcedure } from "../../src/wire/lock_protocol.ts";
+import { encodeCreateLockspace, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { plausible } from "./errnos.ts";
 import type { Fault } from "./fault_sys.ts";
 import { paths } from "./paths.ts";

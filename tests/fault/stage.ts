@@ -1,8 +1,8 @@
-import { parseCommandLine } from "../../src/config/options.ts";
-import { StartReport } from "../../src/daemon/launch.ts";
-import { environmentOf, type SelfImage } from "../../src/daemon/self.ts";
-import { serve } from "../../src/daemon/serve.ts";
-import { StartError } from "../../src/daemon/start_error.ts";
+import { parseCommandLine } from "../../src/chassis/config/options.ts";
+import { StartReport } from "../../src/chassis/start/launch.ts";
+import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
+import { serve } from "../../src/lockd/daemon/serve.ts";
+import { StartError } from "../../src/chassis/start/start_error.ts";
 import { F_GETFD, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
 import { EAGAIN } from "../../src/os/errno.ts";
 import type { SignalInfo, Sys } from "../../src/os/sys.ts";

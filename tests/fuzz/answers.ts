@@ -1,7 +1,7 @@
-import { MessageStatus, MessageType } from "../../src/wire/frame.ts";
-import { isPong } from "../../src/wire/keepalive.ts";
-import { decodeRpcFailure, ErrorCode, ErrorDomain } from "../../src/wire/rpc_error.ts";
-import { XdrReader } from "../../src/wire/xdr.ts";
+import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
+import { isPong } from "../../src/chassis/wire/keepalive.ts";
+import { decodeRpcFailure, ErrorCode, ErrorDomain } from "../../src/chassis/wire/rpc_error.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr.ts";
 import { type Frame, FrameSplitter } from "../support/frame_splitter.ts";
 import type { Owed } from "./shadow.ts";
 

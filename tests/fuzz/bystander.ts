@@ -1,5 +1,5 @@
-import { ACQUIRE_SHARED } from "../../src/wire/lock_protocol.ts";
-import { encodeRegister, encodeResource, LockProcedure } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { testOwner } from "../support/lock_client.ts";
 import { lockOn } from "../support/kernel.ts";
 import { RawClient } from "../support/raw_client.ts";

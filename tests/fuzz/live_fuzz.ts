@@ -1,14 +1,14 @@
 import { F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
-import { ADMIN_PROGRAM, AdminProcedure, type SetParamsArgs } from "../../src/wire/admin_protocol.ts";
+import { ADMIN_PROGRAM, AdminProcedure, type SetParamsArgs } from "../../src/chassis/wire/admin_protocol.ts";
 import {
   LOCK_PROGRAM,
   LockProcedure,
   type RegisterArgs,
   type ResourceArgs,
-} from "../../src/wire/lock_protocol.ts";
-import type { StatusDocument } from "../../src/programs/status_document.ts";
-import { StatusProcedure } from "../../src/wire/status_protocol.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import type { StatusDocument } from "../../src/lockd/status/status_document.ts";
+import { StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon, type ProgramOptions } from "../support/daemon.ts";
 import { kernel, lockOn } from "../support/kernel.ts";

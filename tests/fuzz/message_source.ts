@@ -1,6 +1,6 @@
-import { encodePing } from "../../src/wire/keepalive.ts";
-import { encodeFrame, FRAME_MIN, MessageType } from "../../src/wire/frame.ts";
-import { ADMIN_PROGRAM, encodeSetParams } from "../../src/wire/admin_protocol.ts";
+import { encodePing } from "../../src/chassis/wire/keepalive.ts";
+import { encodeFrame, FRAME_MIN, MessageType } from "../../src/chassis/wire/frame.ts";
+import { ADMIN_PROGRAM, encodeSetParams } from "../../src/chassis/wire/admin_protocol.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
@@ -9,10 +9,10 @@ import {
   encodeRestrict,
   LOCK_PROGRAM,
   LockProcedure,
-} from "../../src/wire/lock_protocol.ts";
-import { STATUS_PROGRAM } from "../../src/wire/status_protocol.ts";
-import { ParamType } from "../../src/wire/typed_param.ts";
-import { XdrWriter } from "../../src/wire/xdr.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import { STATUS_PROGRAM } from "../../src/lockd/wire/status_protocol.ts";
+import { ParamType } from "../../src/chassis/wire/typed_param.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import type { Random } from "../support/random.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

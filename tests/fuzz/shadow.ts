@@ -1,4 +1,4 @@
-import { ADMIN_PROGRAM } from "../../src/wire/admin_protocol.ts";
+import { ADMIN_PROGRAM } from "../../src/chassis/wire/admin_protocol.ts";
 import {
   emptyHeader,
   FRAME_MAX,
@@ -6,8 +6,8 @@ import {
   type Header,
   MessageType,
   readHeader,
-} from "../../src/wire/frame.ts";
-import { KEEPALIVE_PROGRAM } from "../../src/wire/keepalive.ts";
+} from "../../src/chassis/wire/frame.ts";
+import { KEEPALIVE_PROGRAM } from "../../src/chassis/wire/keepalive.ts";
 import {
   decodeCreateLockspace,
   decodeNew,
@@ -15,10 +15,10 @@ import {
   decodeResource,
   decodeRestrict,
   LOCK_PROGRAM,
-} from "../../src/wire/lock_protocol.ts";
-import { decodePageArgs, STATUS_PROGRAM } from "../../src/wire/status_protocol.ts";
-import * as admin from "../../src/wire/admin_protocol.ts";
-import { XdrError, XdrReader } from "../../src/wire/xdr.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import { decodePageArgs, STATUS_PROGRAM } from "../../src/lockd/wire/status_protocol.ts";
+import * as admin from "../../src/chassis/wire/admin_protocol.ts";
+import { XdrError, XdrReader } from "../../src/chassis/wire/xdr.ts";
 
 type Decoder = (reader: XdrReader) => unknown;
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RpcFailure } from "../../src/wire/rpc_error.ts";
+import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import type { ClientEntry, LockEntry, StatusDocument } from "../../src/programs/status_document.ts";
+import type { ClientEntry, LockEntry, StatusDocument } from "../../src/lockd/status/status_document.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";

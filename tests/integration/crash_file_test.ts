@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACQUIRE_AUTOCREATE } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
 import { F_WRLCK } from "../../src/os/constants.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACQUIRE_AUTOCREATE } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
 import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Random } from "../support/random.ts";

@@ -6,10 +6,10 @@ import {
   encodeResource,
   LockProcedure,
   type OwnerArgs,
-} from "../../src/wire/lock_protocol.ts";
-import { MessageStatus } from "../../src/wire/frame.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import { MessageStatus } from "../../src/chassis/wire/frame.ts";
 import { Holder } from "../support/holder.ts";
-import { parseSlot } from "../../src/journal/descriptor_names.ts";
+import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";
 import { When } from "../support/killing_sys.ts";
 import { testOwner } from "../support/lock_client.ts";

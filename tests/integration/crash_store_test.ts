@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { parseSlot } from "../../src/journal/descriptor_names.ts";
+import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";
 import {
   ACQUIRE_AUTOCREATE,
   encodeRegister,
   encodeResource,
   LockProcedure,
-} from "../../src/wire/lock_protocol.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
 import { lockOn } from "../support/kernel.ts";
-import { ParamType } from "../../src/wire/typed_param.ts";
+import { ParamType } from "../../src/chassis/wire/typed_param.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { lockCall, RawClient } from "../support/raw_client.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FRAME_MAX } from "../../src/wire/frame.ts";
+import { FRAME_MAX } from "../../src/chassis/wire/frame.ts";
 import { Daemon } from "../support/daemon.ts";
 import { kernel } from "../support/kernel.ts";
 import { openDescriptors, residentKiB } from "../support/process_usage.ts";

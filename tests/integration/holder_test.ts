@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";

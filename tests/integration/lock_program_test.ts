@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
-import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, type OwnerArgs } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, type OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { isFree, kernel, lockedInodes, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";

@@ -4,8 +4,8 @@ import {
   ACQUIRE_SHARED,
   encodeResource,
   LockProcedure,
-} from "../../src/wire/lock_protocol.ts";
-import { ParamType } from "../../src/wire/typed_param.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import { ParamType } from "../../src/chassis/wire/typed_param.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";

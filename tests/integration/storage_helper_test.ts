@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
-import type { ForeignHolder } from "../../src/lockspace/refusal.ts";
+import type { ForeignHolder } from "../../src/lockd/lockspace/refusal.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import { ListedMounts } from "../support/storage_fixture.ts";
 import { said, startStorageExec } from "../support/storage_exec.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
-import type { JsonObjectValue } from "../../src/restart/state.ts";
-import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/wire/lock_protocol.ts";
+import type { JsonObjectValue } from "../../src/lockd/restart/state.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
-import type { LockEntry } from "../../src/programs/status_document.ts";
+import type { LockEntry } from "../../src/lockd/status/status_document.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
@@ -9,9 +9,9 @@ import {
   encodeResource,
   encodeRestrict,
   LockProcedure,
-} from "../../src/wire/lock_protocol.ts";
-import { StatusProcedure } from "../../src/wire/status_protocol.ts";
-import type { XdrWriter } from "../../src/wire/xdr.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import { StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";

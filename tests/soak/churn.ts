@@ -4,7 +4,7 @@ import {
   encodeRegister,
   encodeResource,
   LockProcedure,
-} from "../../src/wire/lock_protocol.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
 import { testOwner } from "../support/lock_client.ts";
 import type { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw_client.ts";

@@ -1,4 +1,4 @@
-import { ACQUIRE_AUTOCREATE, LockProcedure } from "../../src/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { kernel } from "../support/kernel.ts";

@@ -14,7 +14,7 @@ import {
   encodeSetParams,
   encodeTimeout,
   SERVER_PARAMS_MAX,
-} from "../../src/wire/admin_protocol.ts";
+} from "../../src/chassis/wire/admin_protocol.ts";
 import {
   CLIENT_INFO_MAX,
   decodeClientList,
@@ -25,16 +25,16 @@ import {
   decodeServerList,
   type ListReply,
   type LoggingReply,
-} from "../../src/wire/admin_reply.ts";
+} from "../../src/chassis/wire/admin_reply.ts";
 import {
   decodePage,
   encodePageArgs,
   type Page,
   type PageArgs,
   STATUS_PROGRAM,
-} from "../../src/wire/status_protocol.ts";
-import { decodeParams, type TypedParam } from "../../src/wire/typed_param.ts";
-import type { XdrReader, XdrWriter } from "../../src/wire/xdr.ts";
+} from "../../src/lockd/wire/status_protocol.ts";
+import { decodeParams, type TypedParam } from "../../src/chassis/wire/typed_param.ts";
+import type { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { RpcClient } from "./rpc_client.ts";
 
 const nothing = () => undefined;

@@ -1,4 +1,10 @@
-import { emptyHeader, FRAME_MIN, frameLength, type Header, readHeader } from "../../src/wire/frame.ts";
+import {
+  emptyHeader,
+  FRAME_MIN,
+  frameLength,
+  type Header,
+  readHeader,
+} from "../../src/chassis/wire/frame.ts";
 
 /** One received message. */
 export interface Frame {

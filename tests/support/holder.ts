@@ -1,13 +1,13 @@
 import { SIGTERM, SOCK_STREAM } from "../../src/os/constants.ts";
-import { MessageStatus } from "../../src/wire/frame.ts";
+import { MessageStatus } from "../../src/chassis/wire/frame.ts";
 import {
   encodeRegister,
   encodeResource,
   LockProcedure,
   type OwnerArgs,
-} from "../../src/wire/lock_protocol.ts";
-import { decodeRpcFailure } from "../../src/wire/rpc_error.ts";
-import { XdrReader, type XdrWriter } from "../../src/wire/xdr.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { XdrReader, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import type { Daemon } from "./daemon.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import { testOwner } from "./lock_client.ts";

@@ -1,5 +1,5 @@
 // The program, with a switch that kills it at a chosen system call.
-import { main } from "../../src/cli/main.ts";
+import { main } from "../../src/lockd/cli/main.ts";
 import { O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import { must } from "../../src/os/system_error.ts";

@@ -7,8 +7,8 @@ import {
   LOCK_PROGRAM,
   LockProcedure,
   type OwnerArgs,
-} from "../../src/wire/lock_protocol.ts";
-import type { XdrWriter } from "../../src/wire/xdr.ts";
+} from "../../src/lockd/wire/lock_protocol.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { RpcClient } from "./rpc_client.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../../src/os/errno.ts";
-import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/wire/lock_protocol.ts";
-import { ErrorCode, ErrorDomain } from "../../src/wire/rpc_error.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
+import { ErrorCode, ErrorDomain } from "../../src/chassis/wire/rpc_error.ts";
 
 /** What a request has to be answered with. */
 export interface ModelReply {

@@ -1,13 +1,13 @@
 import { EAGAIN, EIO, EISDIR, ENOENT } from "../../src/os/errno.ts";
 import type { DescriptorLedger } from "../../src/os/ledger.ts";
-import type { FileIdentity } from "../../src/lockspace/file_identity.ts";
-import type { LockRequest, UnlockRequest } from "../../src/lockspace/lock_file.ts";
+import type { FileIdentity } from "../../src/lockd/lockspace/file_identity.ts";
+import type { LockRequest, UnlockRequest } from "../../src/lockd/lockspace/lock_file.ts";
 import type {
   FileFailure,
   LockFiles,
   LockFilesOutcome,
   UnlockFailed,
-} from "../../src/lockspace/lock_files.ts";
+} from "../../src/lockd/lockspace/lock_files.ts";
 
 /** Descriptors of files in memory have numbers that the kernel never gives. */
 const FIRST_DESCRIPTOR = 1_000_000;

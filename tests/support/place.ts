@@ -1,4 +1,4 @@
-import { defaultPaths, type Paths } from "../../src/config/paths.ts";
+import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 
 /**
  * The user that the processes of a root's test run take themselves for. Not 65534: the kernel shows them every user but their own

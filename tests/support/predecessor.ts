@@ -1,6 +1,6 @@
 import { F_SETFD, F_WRLCK, O_CREAT, O_RDWR, SOCK_STREAM } from "../../src/os/constants.ts";
-import type { JsonObjectValue } from "../../src/restart/state.ts";
-import type { OwnerArgs } from "../../src/wire/lock_protocol.ts";
+import type { JsonObjectValue } from "../../src/lockd/restart/state.ts";
+import type { OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "./daemon.ts";
 import type { Place } from "./place.ts";
 import { Puppet } from "./puppet.ts";

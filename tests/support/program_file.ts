@@ -1,4 +1,4 @@
-import { DAEMON_SIGNALS } from "../../src/daemon/signals.ts";
+import { DAEMON_SIGNALS } from "../../src/chassis/start/signals.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

@@ -1,9 +1,9 @@
 import { SOCK_STREAM } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
-import { encodeFrame, MessageStatus, MessageType } from "../../src/wire/frame.ts";
-import { LOCK_PROGRAM, LockProcedure } from "../../src/wire/lock_protocol.ts";
-import { decodeRpcFailure, type RpcFailure } from "../../src/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../src/wire/xdr.ts";
+import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
+import { LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { decodeRpcFailure, type RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";
 import { kernel } from "./kernel.ts";
 

@@ -1,5 +1,5 @@
-import type { StatusDocument } from "../../src/programs/status_document.ts";
-import { StatusProcedure } from "../../src/wire/status_protocol.ts";
+import type { StatusDocument } from "../../src/lockd/status/status_document.ts";
+import { StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import type { AdminClient } from "./admin_client.ts";
 import type { Daemon } from "./daemon.ts";
 import { until } from "./until.ts";

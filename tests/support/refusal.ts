@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RpcFailure } from "../../src/wire/rpc_error.ts";
+import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 
 /** A refusal as `code/domain message`; "" when the request succeeds. */
 export async function outcome(request: Promise<unknown>): Promise<string> {

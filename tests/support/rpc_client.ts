@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
-import { encodeFrame, type Header, MessageStatus, MessageType } from "../../src/wire/frame.ts";
-import { encodePing, isPong } from "../../src/wire/keepalive.ts";
-import { decodeRpcFailure, type RpcFailure } from "../../src/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../src/wire/xdr.ts";
+import { encodeFrame, type Header, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
+import { encodePing, isPong } from "../../src/chassis/wire/keepalive.ts";
+import { decodeRpcFailure, type RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";
 
 /** How long a client waits for anything, in milliseconds, unless told otherwise. */

@@ -1,9 +1,9 @@
-import { EventLoop } from "../../src/event/event_loop.ts";
+import { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import { DescriptorLedger } from "../../src/os/ledger.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import type { Mount } from "../../src/storage/mount_tree.ts";
-import type { StorageObserver } from "../../src/storage/storage_observer.ts";
+import type { Mount } from "../../src/lockd/storage/mount_tree.ts";
+import type { StorageObserver } from "../../src/lockd/storage/storage_observer.ts";
 
 const SILENCE_MS = 20_000;
 

@@ -1,8 +1,8 @@
-import { PosixGuard } from "../../src/lockspace/posix_guard.ts";
-import type { LockRequest } from "../../src/lockspace/lock_file.ts";
-import type { LockFilesOutcome, UnlockFailed } from "../../src/lockspace/lock_files.ts";
+import { PosixGuard } from "../../src/lockd/lockspace/posix_guard.ts";
+import type { LockRequest } from "../../src/lockd/lockspace/lock_file.ts";
+import type { LockFilesOutcome, UnlockFailed } from "../../src/lockd/lockspace/lock_files.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import { Storage } from "../../src/storage/storage.ts";
+import { Storage } from "../../src/lockd/storage/storage.ts";
 import { RecordedStorage, Turning } from "./storage_fixture.ts";
 
 const HELPER = new URL("./storage_helper_main.ts", import.meta.url).pathname;

@@ -1,43 +1,71 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 
-/** Lowest first: a file may import from its own folder and from those before it. */
+/**
+ * The rooms of src/, lowest first: a file may import from its own room and from those before it. A daemon's rooms never
+ * appear before the chassis's, so the chassis can know none of them.
+ */
 const LAYERS = [
   "os",
-  "wire",
-  "config",
-  "log",
-  "event",
-  "lockspace",
-  "storage",
-  "rpc",
-  "systemd",
-  "journal",
-  "programs",
-  "restart",
-  "daemon",
-  "cli",
+  "chassis/wire",
+  "chassis/config",
+  "chassis/log",
+  "chassis/event",
+  "chassis/rpc",
+  "chassis/systemd",
+  "chassis/metrics",
+  "chassis/admin",
+  "chassis/start",
+  "chassis/handover",
+  "chassis/cli",
+  "lockd/wire",
+  "lockd/lockspace",
+  "lockd/storage",
+  "lockd/journal",
+  "lockd/restart",
+  "lockd/programs",
+  "lockd/status",
+  "lockd/daemon",
+  "lockd/cli",
 ];
 const SOURCE = join(import.meta.dirname as string, "../../src");
 
-function importsOf(file: string): string[] {
-  const text = readFileSync(file, "utf8");
-  return [...text.matchAll(/from "(\.\.\/[^"]+)"/g)].map(([, path]) => path as string);
+/** Room of a path below src/: the longest name of a room that it begins with. */
+function roomOf(path: string): string {
+  const parts = dirname(path).split("/");
+  for (let length = parts.length; length > 0; length--) {
+    const name = parts.slice(0, length).join("/");
+    if (LAYERS.includes(name)) return name;
+  }
+  return "none";
 }
 
-Deno.test("src/ has only the folders that docs/architecture.md describes", () => {
-  assert.deepEqual(readdirSync(SOURCE).sort(), [...LAYERS].sort());
+const FILES = readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter((path) =>
+  path.endsWith(".ts")
+);
+
+/** Paths below src/ that a file imports. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(SOURCE, file), "utf8");
+  return [...text.matchAll(/(?:from|import) "(\.[^"]+)"/g)].map(([, path]) =>
+    normalize(join(dirname(file), path as string))
+  );
+}
+
+Deno.test("every file of src/ is in a room that docs/architecture.md describes", () => {
+  assert.deepEqual(FILES.filter((file) => roomOf(file) === "none"), []);
+  const rooms = new Set(FILES.map(roomOf));
+  assert.deepEqual([...rooms].sort(), [...LAYERS].sort());
 });
 
 for (const [level, layer] of LAYERS.entries()) {
-  Deno.test(`src/${layer} imports only from layers below it`, () => {
+  Deno.test(`src/${layer} imports only from rooms below it`, () => {
     const upward: string[] = [];
-    for (const entry of readdirSync(join(SOURCE, layer), { recursive: true, encoding: "utf8" })) {
-      if (!entry.endsWith(".ts")) continue;
-      for (const path of importsOf(join(SOURCE, layer, entry))) {
-        const target = LAYERS.indexOf(path.replace(/^(\.\.\/)+/, "").split("/")[0] as string);
-        if (target > level) upward.push(`${entry} imports ${path}`);
+    for (const file of FILES.filter((path) => roomOf(path) === layer)) {
+      for (const path of importsOf(file)) {
+        const target = LAYERS.indexOf(roomOf(path));
+        if (target < 0 || target > level) upward.push(`${file} imports ${path}`);
       }
     }
     assert.deepEqual(upward, []);

@@ -4,7 +4,7 @@ import { EPOLLIN, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { EVENT_BATCH } from "../../../src/os/event_sys.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import { must } from "../../../src/os/system_error.ts";
-import { FRAME_MIN, MessageType } from "../../../src/wire/frame.ts";
+import { FRAME_MIN, MessageType } from "../../../src/chassis/wire/frame.ts";
 
 const ADD = 1;
 const TYPE_END = 19;

@@ -3,8 +3,8 @@
 import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import { must } from "../../../src/os/system_error.ts";
-import { encodeFrame, FRAME_MAX, MessageType } from "../../../src/wire/frame.ts";
-import { LOCK_PROGRAM, LockProcedure } from "../../../src/wire/lock_protocol.ts";
+import { encodeFrame, FRAME_MAX, MessageType } from "../../../src/chassis/wire/frame.ts";
+import { LOCK_PROGRAM, LockProcedure } from "../../../src/lockd/wire/lock_protocol.ts";
 import { lockspaceFrame } from "../load/frames.ts";
 import type { Attack } from "./attack.ts";
 

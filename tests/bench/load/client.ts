@@ -1,8 +1,14 @@
 import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import type { Sys } from "../../../src/os/sys.ts";
 import { must, SystemError } from "../../../src/os/system_error.ts";
-import { emptyHeader, FRAME_MIN, frameLength, MessageStatus, readHeader } from "../../../src/wire/frame.ts";
-import { XdrReader } from "../../../src/wire/xdr.ts";
+import {
+  emptyHeader,
+  FRAME_MIN,
+  frameLength,
+  MessageStatus,
+  readHeader,
+} from "../../../src/chassis/wire/frame.ts";
+import { XdrReader } from "../../../src/chassis/wire/xdr.ts";
 
 const MESSAGE_MAX = 65536;
 

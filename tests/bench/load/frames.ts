@@ -1,4 +1,4 @@
-import { encodeFrame, MessageStatus, MessageType } from "../../../src/wire/frame.ts";
+import { encodeFrame, MessageStatus, MessageType } from "../../../src/chassis/wire/frame.ts";
 import {
   ACQUIRE_AUTOCREATE,
   encodeCreateLockspace,
@@ -7,8 +7,8 @@ import {
   LOCK_PROGRAM,
   LOCK_VERSION,
   LockProcedure,
-} from "../../../src/wire/lock_protocol.ts";
-import { XdrWriter } from "../../../src/wire/xdr.ts";
+} from "../../../src/lockd/wire/lock_protocol.ts";
+import { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
 
 /**
  * Pids of owners begin here. Linux gives no process such a number (PID_MAX_LIMIT is 4194304), so no daemon can ever take a

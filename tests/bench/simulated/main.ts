@@ -1,7 +1,7 @@
 // The program with a kernel in which lock files of the load (`held-I-J`) cost no descriptor: opening one gives a number made from
 // its name, and all that is asked of such a number succeeds. So more locks can be held than RLIMIT_NOFILE allows descriptors.
 // Nothing is kept for a file: the program's memory is what it would be.
-import { main } from "../../../src/cli/main.ts";
+import { main } from "../../../src/lockd/cli/main.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import type { FileStatus, Sys } from "../../../src/os/sys.ts";
 

@@ -1,4 +1,4 @@
-import type { OwnerArgs } from "../../../src/wire/lock_protocol.ts";
+import type { OwnerArgs } from "../../../src/lockd/wire/lock_protocol.ts";
 import { busy, type Conversation, internal, ok, system } from "../support/conversation.ts";
 import { acquire, create, createLockspace, register, release, remove } from "../support/lock_requests.ts";
 

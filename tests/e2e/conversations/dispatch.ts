@@ -1,6 +1,6 @@
-import { ADMIN_PROGRAM } from "../../../src/wire/admin_protocol.ts";
-import { KEEPALIVE_PROGRAM } from "../../../src/wire/keepalive.ts";
-import { LOCK_PROGRAM } from "../../../src/wire/lock_protocol.ts";
+import { ADMIN_PROGRAM } from "../../../src/chassis/wire/admin_protocol.ts";
+import { KEEPALIVE_PROGRAM } from "../../../src/chassis/wire/keepalive.ts";
+import { LOCK_PROGRAM } from "../../../src/lockd/wire/lock_protocol.ts";
 import { closed, type Conversation, ok, pong, rpc, silence, system } from "../support/conversation.ts";
 import { createLockspace, lockCall } from "../support/lock_requests.ts";
 

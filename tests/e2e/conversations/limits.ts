@@ -1,5 +1,5 @@
-import { AdminProcedure } from "../../../src/wire/admin_protocol.ts";
-import { ParamType, type TypedParam } from "../../../src/wire/typed_param.ts";
+import { AdminProcedure } from "../../../src/chassis/wire/admin_protocol.ts";
+import { ParamType, type TypedParam } from "../../../src/chassis/wire/typed_param.ts";
 import { aboutServer, setParams } from "../support/admin_requests.ts";
 import {
   type Conversation,

@@ -1,4 +1,4 @@
-import type { OwnerArgs } from "../../../src/wire/lock_protocol.ts";
+import type { OwnerArgs } from "../../../src/lockd/wire/lock_protocol.ts";
 import { type Conversation, internal, notValid, ok, system } from "../support/conversation.ts";
 import {
   acquire,

@@ -1,4 +1,4 @@
-import { AdminProcedure } from "../../../src/wire/admin_protocol.ts";
+import { AdminProcedure } from "../../../src/chassis/wire/admin_protocol.ts";
 import { setLogging, withFlags } from "../support/admin_requests.ts";
 import {
   type Conversation,

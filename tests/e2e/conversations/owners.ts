@@ -1,4 +1,4 @@
-import type { OwnerArgs } from "../../../src/wire/lock_protocol.ts";
+import type { OwnerArgs } from "../../../src/lockd/wire/lock_protocol.ts";
 import { type Conversation, failure, notValid, ok, rpc, unknownFlags } from "../support/conversation.ts";
 import {
   acquire,

@@ -9,8 +9,8 @@ import {
   encodeSetLogging,
   encodeSetParams,
   encodeTimeout,
-} from "../../../src/wire/admin_protocol.ts";
-import type { TypedParam } from "../../../src/wire/typed_param.ts";
+} from "../../../src/chassis/wire/admin_protocol.ts";
+import type { TypedParam } from "../../../src/chassis/wire/typed_param.ts";
 import { type Request, xdr } from "./conversation.ts";
 
 // Requests of the admin program, by the names of the protocol.

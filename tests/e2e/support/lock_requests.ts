@@ -7,7 +7,7 @@ import {
   LOCK_PROGRAM,
   LockProcedure,
   type OwnerArgs,
-} from "../../../src/wire/lock_protocol.ts";
+} from "../../../src/lockd/wire/lock_protocol.ts";
 import { type Request, xdr } from "./conversation.ts";
 
 // Requests of the lock program, by the names of the protocol.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeFrame } from "../../../src/wire/frame.ts";
+import { encodeFrame } from "../../../src/chassis/wire/frame.ts";
 import { FrameSplitter } from "../../support/frame_splitter.ts";
 
 const HEADER = { program: 1, version: 2, procedure: 3, type: 4, serial: 5, status: 6 };

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { encodeFrame, type Header, MessageStatus, MessageType } from "../../../src/wire/frame.ts";
-import { isPing, writePong } from "../../../src/wire/keepalive.ts";
-import { decodeResource, LOCK_PROGRAM } from "../../../src/wire/lock_protocol.ts";
-import { encodeRpcFailure, resourceBusy } from "../../../src/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../../src/wire/xdr.ts";
+import { encodeFrame, type Header, MessageStatus, MessageType } from "../../../src/chassis/wire/frame.ts";
+import { isPing, writePong } from "../../../src/chassis/wire/keepalive.ts";
+import { decodeResource, LOCK_PROGRAM } from "../../../src/lockd/wire/lock_protocol.ts";
+import { encodeRpcFailure, resourceBusy } from "../../../src/chassis/wire/rpc_error.ts";
+import { XdrReader, XdrWriter } from "../../../src/chassis/wire/xdr.ts";
 import { FrameSplitter } from "../../support/frame_splitter.ts";
 import { LockClient } from "../../support/lock_client.ts";
 import { RpcClient } from "../../support/rpc_client.ts";

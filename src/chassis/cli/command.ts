@@ -1,0 +1,53 @@
+import type { CommandName } from "../config/options.ts";
+import type { Sys } from "../../os/sys.ts";
+import type { Arguments, OptionSpec } from "./arguments.ts";
+import type { Output } from "./output.ts";
+
+/** Exit codes of the commands. */
+export const CommandExit = {
+  OK: 0,
+  /** Wrong usage, or doctor found a problem. */
+  PROBLEM: 1,
+  /** The daemon cannot be reached, or does not let this user ask. */
+  UNREACHABLE: 2,
+} as const;
+
+/** What a command works with. */
+export interface CommandContext {
+  readonly sys: Sys;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Standard output. */
+  readonly out: Output;
+  /** Whether standard output is a terminal. */
+  readonly terminal: boolean;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** A command of the program: its options, and what it does. */
+export interface Command {
+  readonly name: CommandName;
+  /** What it does, as `--help` says it. */
+  readonly purpose: string;
+  /** All but `--help`. */
+  readonly options: readonly OptionSpec[];
+  /**
+   * Runs it.
+   *
+   * @returns one of {@link CommandExit}
+   * @throws UsageError, CommandError; OutputClosed when nobody reads any more
+   */
+  run(context: CommandContext, args: Arguments): number | Promise<number>;
+}
+
+/** A command cannot do what it was asked. The message is one line for the administrator. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly code: number;
+
+  /** @param code one of {@link CommandExit} */
+  constructor(code: number, message: string, options?: { cause: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,81 @@
+import { getLogger, type Logger, type LogRecord } from "@logtape/logtape";
+import type { LevelName } from "./levels.ts";
+import type { LogFields } from "./log_entry.ts";
+
+export type { LogFields } from "./log_entry.ts";
+
+/** A message, or how to make it: a function is called only when the level is enabled. */
+export type LogMessage = string | (() => string);
+
+/** Category of a log message: folder and file, as libvirt names them, e.g. `locking.lock_daemon`. */
+export type LogCategory = `${string}.${string}`;
+
+/** Where one source file sends its messages. */
+export interface Log {
+  /** Whether a message of this level would be written anywhere. */
+  enabled(level: LevelName): boolean;
+  debug(message: LogMessage, fields?: LogFields): void;
+  info(message: LogMessage, fields?: LogFields): void;
+  warn(message: LogMessage, fields?: LogFields): void;
+  error(message: LogMessage, fields?: LogFields): void;
+}
+
+/** Name of the record property that carries the source file beside the fields. */
+export const CODE_FILE = "codeFile";
+
+/**
+ * The log of one source file. It follows whichever LogSystem was made last, also one that is made later.
+ *
+ * @param category e.g. `locking.lock_daemon`; filters match against it
+ * @param file the source file, e.g. `src/lockd/daemon/daemon.ts`, for journald's CODE_FILE
+ */
+export function getLog(category: LogCategory, file: string): Log {
+  // Always two parts: no category is then the parent of another, whose level it would inherit.
+  const dot = category.indexOf(".");
+  return new FileLog(getLogger([category.slice(0, dot), category.slice(dot + 1)]), file);
+}
+
+class FileLog implements Log {
+  readonly #logger: Logger;
+  readonly #file: string;
+
+  constructor(logger: Logger, file: string) {
+    this.#logger = logger;
+    this.#file = file;
+  }
+
+  enabled(level: LevelName): boolean {
+    return this.#logger.isEnabledFor(level);
+  }
+
+  debug(message: LogMessage, fields?: LogFields): void {
+    if (this.#logger.isEnabledFor("debug")) this.#emit("debug", message, fields);
+  }
+
+  info(message: LogMessage, fields?: LogFields): void {
+    if (this.#logger.isEnabledFor("info")) this.#emit("info", message, fields);
+  }
+
+  warn(message: LogMessage, fields?: LogFields): void {
+    if (this.#logger.isEnabledFor("warning")) this.#emit("warning", message, fields);
+  }
+
+  error(message: LogMessage, fields?: LogFields): void {
+    if (this.#logger.isEnabledFor("error")) this.#emit("error", message, fields);
+  }
+
+  #emit(level: LevelName, message: LogMessage, fields: LogFields | undefined): void {
+    const text = typeof message === "string" ? message : message();
+    // A whole record, because LogTape's own methods would read {placeholders} in a name that a client chose. With its
+    // category in it, LogTape need not copy the record.
+    const record: LogRecord = {
+      category: this.#logger.category,
+      level,
+      message: [text],
+      rawMessage: text,
+      timestamp: Date.now(),
+      properties: { ...fields, [CODE_FILE]: this.#file },
+    };
+    this.#logger.emit(record);
+  }
+}

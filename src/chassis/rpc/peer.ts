@@ -1,0 +1,87 @@
+import { ESRCH } from "../../os/errno.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
+import { must } from "../../os/system_error.ts";
+import type { Peer } from "./program.ts";
+
+type PeerSys =
+  & Pick<SocketSys, "peerCredentials" | "peerPidfd" | "peerSecurity">
+  & Pick<ProcessSys, "pidfdOpen">;
+
+/** Who is at the other end of an accepted socket, with a pidfd of it. */
+export class SocketPeer implements Peer {
+  readonly clientId: number;
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly connectedAt: number;
+  readonly security: string;
+  readonly #ledger: DescriptorLedger;
+  #pidfd: number;
+
+  /** @param pidfd owned by the peer from now on; -1 when the process was gone */
+  constructor(
+    ledger: DescriptorLedger,
+    clientId: number,
+    credentials: PeerCredentials,
+    security: string,
+    connectedAt: number,
+    pidfd: number,
+  ) {
+    this.#ledger = ledger;
+    this.clientId = clientId;
+    this.pid = credentials.pid;
+    this.uid = credentials.uid;
+    this.gid = credentials.gid;
+    this.security = security;
+    this.connectedAt = connectedAt;
+    this.#pidfd = pidfd < 0 ? -1 : ledger.own(pidfd, "pidfd");
+  }
+
+  /** The pidfd, still owned by the peer; -1 without one. */
+  get pidfd(): number {
+    return this.#pidfd;
+  }
+
+  takePidfd(): number {
+    const pidfd = this.#pidfd;
+    this.#pidfd = -1;
+    return pidfd;
+  }
+
+  /** Closes the pidfd unless it was taken. */
+  release(): void {
+    const pidfd = this.takePidfd();
+    if (pidfd >= 0) this.#ledger.close(pidfd);
+  }
+}
+
+/**
+ * A pidfd of the process that connected; -1 when it is gone.
+ *
+ * SO_PEERPIDFD (Linux 6.5) names the very process; before, pidfd_open on the pid right after accept is the best there is.
+ *
+ * @throws SystemError when neither works, e.g. for lack of descriptors
+ */
+export function openPeerPidfd(sys: PeerSys, fd: number, pid: number): number {
+  const direct = sys.peerPidfd(fd);
+  if (direct >= 0) return direct;
+  if (direct === -ESRCH) return -1;
+  // A peer in a pid namespace that we cannot see has pid 0: it can be nobody's holder.
+  if (pid <= 0) return -1;
+  const opened = sys.pidfdOpen(pid);
+  return opened === -ESRCH ? -1 : must(opened, "pidfd_open", `process ${pid}`);
+}
+
+/** Credentials of the other end of a socket. @throws SystemError */
+export function readCredentials(sys: PeerSys, fd: number): PeerCredentials {
+  const credentials: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
+  must(sys.peerCredentials(fd, credentials), "getsockopt SO_PEERCRED", "client");
+  return credentials;
+}
+
+/** Security context of the other end, "" where the kernel has none. */
+export function readSecurity(sys: PeerSys, fd: number): string {
+  const context = sys.peerSecurity(fd);
+  return typeof context === "string" && context !== "unconfined" ? context : "";
+}

@@ -1,0 +1,94 @@
+import { O_CLOEXEC, O_RDONLY } from "../../os/constants.ts";
+import type { RuntimeFacts } from "../../os/runtime.ts";
+import { must } from "../../os/system_error.ts";
+import type { FileSys } from "../../os/sys.ts";
+import { decodeText } from "../../os/text.ts";
+
+/** How to start this program again: the path as it is on disk then, the original arguments and environment. */
+export interface SelfImage {
+  readonly path: string;
+  readonly argv: readonly string[];
+  /** The beginning of {@link argv}, up to the program's own arguments. */
+  readonly base: readonly string[];
+  /** `NAME=value`, as it was when the process started. */
+  readonly env: readonly string[];
+}
+
+/** Variables that are for one image only and must not reach the next one (sd_listen_fds(3)). */
+const PASSING = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "VIRTLOCKD_READY_FD"];
+
+/**
+ * Finds out how this program was started.
+ *
+ * @throws SystemError when /proc is not readable
+ */
+export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfImage {
+  const argv = readList(sys, "/proc/self/cmdline");
+  const env = readList(sys, "/proc/self/environ");
+  if (facts.standalone) {
+    // The name that it was started by, which may be a link to a file that an upgrade replaces.
+    const name = argv[0] ?? "virtlockd";
+    const path = name.includes("/") ? absolute(name, cwd) : facts.runtimePath;
+    return { path, argv: [name, ...facts.args], base: [name], env };
+  }
+  // From sources: the runtime with all its own arguments.
+  if (facts.mainFile.endsWith(".ts")) {
+    return { path: facts.runtimePath, argv, base: argv.slice(0, argv.length - facts.args.length), env };
+  }
+  const path = absolute(facts.mainFile, cwd);
+  return { path, argv: [path, ...facts.args], base: [path], env };
+}
+
+/** A path as it is from everywhere. */
+export function absolute(path: string, cwd: string): string {
+  return path.startsWith("/") ? path : `${cwd}/${path}`;
+}
+
+/** The environment for the next image: without what was meant for this one. */
+export function lastingEnvironment(env: readonly string[]): string[] {
+  return env.filter((entry) => !PASSING.some((name) => entry.startsWith(`${name}=`)));
+}
+
+/** Value of a variable in a list of `NAME=value`. */
+export function variable(env: readonly string[], name: string): string | undefined {
+  return env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/** A NUL-separated list from /proc. */
+function readList(sys: FileSys, path: string): string[] {
+  const text = decodeText(readWhole(sys, path));
+  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
+}
+
+/**
+ * Reads a whole file.
+ *
+ * @throws SystemError
+ */
+export function readWhole(sys: Pick<FileSys, "open" | "read" | "close">, path: string): Uint8Array {
+  const fd = must(sys.open(path, O_RDONLY | O_CLOEXEC, 0), "open", path);
+  try {
+    let bytes = new Uint8Array(65536);
+    let length = 0;
+    for (;;) {
+      const count = must(sys.read(fd, bytes.subarray(length)), "read", path);
+      if (count === 0) return bytes.subarray(0, length);
+      length += count;
+      if (length === bytes.length) {
+        const larger = new Uint8Array(bytes.length * 2);
+        larger.set(bytes);
+        bytes = larger;
+      }
+    }
+  } finally {
+    sys.close(fd);
+  }
+}
+
+/** A list of `NAME=value` as a lookup table. */
+export function environmentOf(entries: readonly string[]): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(entries.map((entry) => {
+    const at = entry.indexOf("=");
+    return [entry.slice(0, at), entry.slice(at + 1)];
+  }));
+}

@@ -1,0 +1,106 @@
+import {
+  F_SETFD,
+  F_SETFL,
+  FD_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  SO_ACCEPTCONN,
+  SOCK_STREAM,
+} from "../../os/constants.ts";
+import { EADDRINUSE, EAGAIN, EEXIST, ENOENT } from "../../os/errno.ts";
+import type { Sys } from "../../os/sys.ts";
+import { SystemError } from "../../os/system_error.ts";
+import type { Listener } from "../rpc/server.ts";
+import { ExitCode, StartError } from "./start_error.ts";
+
+const BACKLOG = 4096;
+
+/** Which server a listening socket belongs to. */
+export type SocketRole = "lock" | "admin";
+
+/** Makes a directory with its parents. @throws StartError with the run-directory code */
+export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
+  const made = makeDirectories(sys, path, mode);
+  if (made >= 0) return;
+  const there = sys.access(path, 0);
+  if (there < 0) {
+    const errno = made === -EEXIST ? there : made;
+    throw new StartError(
+      ExitCode.RUN_DIRECTORY,
+      new SystemError("Create run directory", path, errno).message,
+    );
+  }
+}
+
+/** Makes a directory with its parents. @returns what mkdir(2) gave for the last one: a parent may exist without being writable */
+export function makeDirectories(sys: Sys, path: string, mode: number): number {
+  for (let end = path.indexOf("/", 1); end >= 0; end = path.indexOf("/", end + 1)) {
+    sys.mkdir(path.slice(0, end), mode);
+  }
+  return sys.mkdir(path, mode);
+}
+
+/**
+ * Listens on a path. A socket that lies there is replaced if nobody listens on it any more: a daemon with another PID file may.
+ *
+ * @returns a non-blocking listening socket, mode 0700, owned by the caller
+ * @throws StartError with the sockets code
+ */
+export function listenOn(sys: Sys, path: string): Listener {
+  const check = (result: number, call: string): number => {
+    if (result >= 0) return result;
+    throw new StartError(ExitCode.SOCKETS, new SystemError(call, path, result).message);
+  };
+  const fd = check(sys.socket(SOCK_STREAM, true), "Create socket");
+  refuseServed(sys, path);
+  const unlinked = sys.unlink(path);
+  const previous = sys.umask(0o077);
+  const bound = sys.bind(fd, path);
+  sys.umask(previous);
+  if (bound === -EADDRINUSE && unlinked !== -ENOENT) check(unlinked, "Unlink stale socket");
+  check(bound, "Bind socket");
+  check(sys.listen(fd, BACKLOG), "Listen on socket");
+  return { fd, path, unlink: true };
+}
+
+/**
+ * Makes sure that no daemon with another PID file serves here, whose journal and sockets must not be touched.
+ *
+ * @throws StartError with the sockets code
+ */
+export function refuseServed(sys: Sys, path: string): void {
+  if (isServed(sys, path)) {
+    throw new StartError(ExitCode.SOCKETS, `Bind socket ${path}: another daemon listens there`);
+  }
+}
+
+/** Whether somebody listens on a path. EAGAIN: with a full backlog. */
+function isServed(sys: Sys, path: string): boolean {
+  const fd = sys.socket(SOCK_STREAM, true);
+  if (fd < 0) return false;
+  const connected = sys.connect(fd, path);
+  sys.close(fd);
+  return connected === 0 || connected === -EAGAIN;
+}
+
+/**
+ * Tells what an inherited descriptor is: by its name, or, where the service manager gave none, by its path.
+ *
+ * @returns undefined when it is not a listening Unix socket of ours
+ */
+export function socketRole(sys: Sys, fd: number, name: string, adminPath: string): SocketRole | undefined {
+  if (sys.socketOption(fd, SO_ACCEPTCONN) !== 1) return undefined;
+  if (name === "virtlockd.socket") return "lock";
+  if (name === "virtlockd-admin.socket") return "admin";
+  const path = sys.socketPath(fd);
+  if (typeof path !== "string" || path === "") return undefined;
+  return path === adminPath || path.endsWith("-admin-sock") ? "admin" : "lock";
+}
+
+/** Makes an inherited listening socket fit for the event loop. It is not unlinked at exit. */
+export function adoptListener(sys: Sys, fd: number): Listener {
+  sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  sys.fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR);
+  const path = sys.socketPath(fd);
+  return { fd, path: typeof path === "string" ? path : "", unlink: false };
+}

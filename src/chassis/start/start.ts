@@ -1,0 +1,123 @@
+import { defaultPaths, type Paths } from "../config/paths.ts";
+import { ConfigError } from "../config/config_error.ts";
+import { parseConfigFile } from "../config/config_file.ts";
+import type { DaemonOptions } from "../config/options.ts";
+import { type LoadedSettings, loadSettings } from "../config/settings.ts";
+import { EventLoop } from "../event/event_loop.ts";
+import { LogConfigError } from "../log/log_config_error.ts";
+import { type LoggingSettings, resolveLogging } from "../log/log_settings.ts";
+import { LogSystem } from "../log/log_system.ts";
+import { ENOENT } from "../../os/errno.ts";
+import { DescriptorLedger } from "../../os/ledger.ts";
+import { SystemError } from "../../os/system_error.ts";
+import type { Sys } from "../../os/sys.ts";
+import { decodeText } from "../../os/text.ts";
+import { ExitCode, StartError } from "./start_error.ts";
+import { absolute, readWhole } from "./self.ts";
+
+/** Environment as a lookup table. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything that is known before the daemon is built. */
+export interface StartContext {
+  readonly sys: Sys;
+  readonly options: DaemonOptions;
+  readonly env: Environment;
+  readonly uid: number;
+  readonly paths: Paths;
+}
+
+/** Finds this user's files. @throws StartError */
+export function startContext(sys: Sys, options: DaemonOptions, env: Environment, cwd: string): StartContext {
+  const uid = sys.uid();
+  try {
+    const paths = defaultPaths({ uid, env, exists: (path) => sys.access(path, 0) === 0 });
+    return {
+      sys,
+      options,
+      env,
+      uid,
+      paths: {
+        ...paths,
+        // The daemon changes to the root directory, so what was given relative to the caller's is made absolute now.
+        config: options.config === undefined ? paths.config : absolute(options.config, cwd),
+        pidFile: options.pidFile === undefined ? paths.pidFile : absolute(options.pidFile, cwd),
+      },
+    };
+  } catch (error) {
+    throw usage(error);
+  }
+}
+
+/**
+ * Reads the configuration file. One that was not named need not exist.
+ *
+ * @throws StartError with file, line and what was expected
+ */
+export function readSettings(context: StartContext): LoadedSettings {
+  const path = context.paths.config;
+  let text: string;
+  try {
+    text = decodeText(readWhole(context.sys, path));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const optional = context.options.config === undefined && error.errno === ENOENT;
+    if (!optional) throw new StartError(ExitCode.USAGE, `Read configuration: ${error.message}`);
+    text = "";
+  }
+  try {
+    return loadSettings(parseConfigFile(text, path));
+  } catch (error) {
+    throw usage(error);
+  }
+}
+
+/** Decides what is logged where. @throws StartError */
+export function loggingFor(
+  context: StartContext,
+  { settings }: LoadedSettings,
+  terminal: boolean,
+): LoggingSettings {
+  try {
+    return resolveLogging({
+      verbose: context.options.verbose,
+      env: context.env,
+      settings: {
+        log_level: settings.logLevel?.value,
+        log_filters: settings.logFilters?.value,
+        log_outputs: settings.logOutputs?.value,
+      },
+      daemonMode: context.options.daemon,
+      stdinIsTerminal: terminal,
+      journaldPresent: context.sys.access("/run/systemd/journal/socket", 0) === 0,
+      logFile: context.paths.logFile,
+    });
+  } catch (error) {
+    throw usage(error);
+  }
+}
+
+/** The log system of a daemon that starts. */
+export function startLogging(sys: Sys): LogSystem {
+  return new LogSystem({ sys, pid: sys.pid(), ident: "virtlockd", clock: () => Date.now() });
+}
+
+/** Event loop and ledger; the loop's descriptors are in the ledger. @throws StartError */
+export function startLoop(sys: Sys): { loop: EventLoop; ledger: DescriptorLedger } {
+  try {
+    const loop = new EventLoop(sys);
+    const ledger = new DescriptorLedger(sys);
+    for (const fd of loop.descriptors) ledger.own(fd, "event-loop");
+    return { loop, ledger };
+  } catch (error) {
+    if (error instanceof SystemError) throw new StartError(ExitCode.INITIALISATION, error.message);
+    throw error;
+  }
+}
+
+function usage(error: unknown): unknown {
+  if (error instanceof ConfigError || error instanceof LogConfigError) {
+    return new StartError(ExitCode.USAGE, error.message, { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,194 @@
+import { SOCK_STREAM } from "../../os/constants.ts";
+import { EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPERM, strerror } from "../../os/errno.ts";
+import type { EventSys, FileSys, ProcessSys, SocketSys } from "../../os/sys.ts";
+import {
+  emptyHeader,
+  encodeFrame,
+  FRAME_MIN,
+  frameLength,
+  MessageStatus,
+  readHeader,
+} from "../../chassis/wire/frame.ts";
+import { decodeRpcFailure, ErrorCode } from "../../chassis/wire/rpc_error.ts";
+import {
+  decodePage,
+  encodePageArgs,
+  type Page,
+  STATUS_PROGRAM,
+  STATUS_VERSION,
+} from "../wire/status_protocol.ts";
+import { XdrError, XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
+import { CommandError, CommandExit } from "../../chassis/cli/command.ts";
+
+/** How long a daemon may take to accept, or to answer one question, in ms. */
+export const ANSWER_TIMEOUT = 5000;
+/** Between two tries to connect to a daemon that has a full backlog, in ms. */
+const CONNECT_PAUSE = 20;
+const FIRST_CAPACITY = 65536;
+
+type ConnectionSys =
+  & Pick<SocketSys, "socket" | "connect" | "send" | "peerCredentials">
+  & Pick<FileSys, "read" | "close">
+  & Pick<EventSys, "pollReadable" | "monotonic">
+  & Pick<ProcessSys, "uid">;
+
+/** The daemon does not speak the status program: it is libvirt's own. */
+export class ForeignDaemonError extends CommandError {}
+
+/**
+ * A connection to the daemon's admin socket, for the status program. Every method waits, but never longer
+ * than its time limit.
+ *
+ * All methods throw CommandError with the code "unreachable" when there is no daemon, no permission or no
+ * answer.
+ */
+export class AdminConnection implements Disposable {
+  readonly #sys: ConnectionSys;
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #timeout: number;
+  #serial = 0;
+  #input = new Uint8Array(FIRST_CAPACITY);
+  #length = 0;
+
+  private constructor(sys: ConnectionSys, path: string, fd: number, timeout: number) {
+    this.#sys = sys;
+    this.#path = path;
+    this.#fd = fd;
+    this.#timeout = timeout;
+  }
+
+  /**
+   * Connects to an admin socket.
+   *
+   * @param timeout for the connection and for each answer, in ms
+   * @throws CommandError
+   */
+  static connect(sys: ConnectionSys, path: string, timeout: number = ANSWER_TIMEOUT): AdminConnection {
+    const fd = sys.socket(SOCK_STREAM, true);
+    if (fd < 0) throw unreachable(`Create a socket: ${reason(fd)}`);
+    const end = sys.monotonic() + timeout;
+    for (;;) {
+      const result = sys.connect(fd, path);
+      if (result === 0) return new AdminConnection(sys, path, fd, timeout);
+      if (result === -EAGAIN && sys.monotonic() < end) {
+        sys.pollReadable(-1, CONNECT_PAUSE);
+        continue;
+      }
+      sys.close(fd);
+      throw connectError(path, result);
+    }
+  }
+
+  /** Asks for a document that comes as a whole. */
+  document(procedure: number): unknown {
+    return JSON.parse(this.#page(procedure, "").json);
+  }
+
+  /** Asks for a list, page by page. */
+  list<T>(procedure: number): T[] {
+    const entries: T[] = [];
+    let cursor = "";
+    do {
+      const { json, next } = this.#page(procedure, cursor);
+      const page: T[] = JSON.parse(json);
+      for (const entry of page) entries.push(entry);
+      cursor = next;
+    } while (cursor !== "");
+    return entries;
+  }
+
+  [Symbol.dispose](): void {
+    this.#sys.close(this.#fd);
+  }
+
+  #page(procedure: number, cursor: string): Page {
+    const writer = new XdrWriter();
+    encodePageArgs(writer, { flags: 0, cursor, limit: 0 });
+    const serial = ++this.#serial;
+    const request = encodeFrame(
+      { ...emptyHeader(), program: STATUS_PROGRAM, version: STATUS_VERSION, procedure, serial },
+      writer.bytes,
+    );
+    const sent = this.#sys.send(this.#fd, request);
+    // A request is far smaller than a socket's buffer, which is empty: whatever is not sent is lost.
+    if (sent !== request.length) throw sent < 0 ? this.#ended() : this.#silent();
+    const frame = this.#receive();
+    const header = emptyHeader();
+    readHeader(frame, 0, header);
+    const reader = new XdrReader(frame, FRAME_MIN);
+    try {
+      if (header.status === MessageStatus.OK) return decodePage(reader);
+      const failure = decodeRpcFailure(reader);
+      if (failure.code === ErrorCode.RPC && failure.message.startsWith("Cannot find program")) {
+        throw new ForeignDaemonError(
+          CommandExit.UNREACHABLE,
+          `What listens at ${this.#path} cannot be asked this: it is libvirt's own virtlockd, or not an admin socket`,
+        );
+      }
+      throw unreachable(`The daemon at ${this.#path} refused: ${failure.message}`);
+    } catch (error) {
+      if (!(error instanceof XdrError)) throw error;
+      throw unreachable(`The daemon at ${this.#path} answered what cannot be read: ${error.message}`);
+    }
+  }
+
+  /** The next whole frame; nothing else is expected on this connection. */
+  #receive(): Uint8Array {
+    const end = this.#sys.monotonic() + this.#timeout;
+    this.#length = 0;
+    for (;;) {
+      const total = frameLength(this.#input, 0, this.#length);
+      if (total < 0) throw unreachable(`What listens at ${this.#path} is no virtlockd`);
+      if (total > 0 && this.#length >= total) return this.#input.subarray(0, total);
+      if (this.#length === this.#input.length || total > this.#input.length) {
+        const larger = new Uint8Array(Math.max(total, this.#input.length * 2));
+        larger.set(this.#input);
+        this.#input = larger;
+      }
+      const left = end - this.#sys.monotonic();
+      if (left <= 0 || this.#sys.pollReadable(this.#fd, Math.ceil(left)) === 0) throw this.#silent();
+      const count = this.#sys.read(this.#fd, this.#input.subarray(this.#length));
+      if (count === -EAGAIN) continue;
+      if (count <= 0) throw this.#ended();
+      this.#length += count;
+    }
+  }
+
+  #silent(): CommandError {
+    return unreachable(`The daemon at ${this.#path} did not answer within ${this.#timeout / 1000} s`);
+  }
+
+  /** The daemon closes the connections of other users without a word. */
+  #ended(): CommandError {
+    const daemon = { pid: 0, uid: 0, gid: 0 };
+    const known = this.#sys.peerCredentials(this.#fd, daemon) === 0;
+    if (known && daemon.uid !== this.#sys.uid()) {
+      return unreachable(
+        `No permission: the daemon at ${this.#path} serves user ${daemon.uid} only, this is user ${this.#sys.uid()}`,
+      );
+    }
+    return unreachable(`The daemon at ${this.#path} closed the connection`);
+  }
+}
+
+function connectError(path: string, result: number): CommandError {
+  switch (result) {
+    case -ENOENT:
+    case -ECONNREFUSED:
+      return unreachable(`No daemon is running: nobody listens at ${path}`);
+    case -EACCES:
+    case -EPERM:
+      return unreachable(`No permission to connect to ${path}`);
+    default:
+      return unreachable(`Connect to ${path}: ${reason(result)}`);
+  }
+}
+
+function reason(result: number): string {
+  return strerror(-result);
+}
+
+function unreachable(message: string): CommandError {
+  return new CommandError(CommandExit.UNREACHABLE, message);
+}

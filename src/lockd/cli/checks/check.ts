@@ -1,0 +1,53 @@
+import type { LockEntry, StatusDocument } from "../../status/status_document.ts";
+import type { Host } from "./host.ts";
+
+/** How grave a finding is. */
+export type Level = "ok" | "warning" | "problem";
+
+/** What a check has found. */
+export interface Finding {
+  readonly level: Level;
+  /** What is so, in one sentence. */
+  readonly found: string;
+  /** What to do about it; none where all is well. */
+  readonly advice?: string;
+}
+
+/** What the daemon says, or why it says nothing. */
+export type DaemonView =
+  | { readonly kind: "answers"; readonly status: StatusDocument; readonly locks: readonly LockEntry[] }
+  /** libvirt's own virtlockd runs. */
+  | { readonly kind: "foreign"; readonly reason: string }
+  | { readonly kind: "unreachable"; readonly reason: string };
+
+/** The host and its daemon, as they are examined. */
+export interface Patient {
+  readonly host: Host;
+  readonly daemon: DaemonView;
+  /** Version of this program. */
+  readonly version: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** Looks for one thing that leaves guests without locks. It only reads. */
+export interface Check {
+  readonly name: string;
+  /** Nothing found means that there was nothing to look at. */
+  run(patient: Patient): readonly Finding[] | Promise<readonly Finding[]>;
+}
+
+/** All is well. */
+export function ok(found: string): Finding {
+  return { level: "ok", found };
+}
+
+/** Not as it should be, but no guest is known to suffer. */
+export function warning(found: string, advice: string): Finding {
+  return { level: "warning", found, advice };
+}
+
+/** Guests are, or will be, without locks or refused. */
+export function problem(found: string, advice: string): Finding {
+  return { level: "problem", found, advice };
+}

@@ -1,0 +1,95 @@
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFMT } from "../../../os/constants.ts";
+import { emptyStatus, type FileSys } from "../../../os/sys.ts";
+import { decodeText } from "../../../os/text.ts";
+
+type HostSys = Pick<
+  FileSys,
+  "open" | "close" | "read" | "pread" | "fstat" | "stat" | "access" | "readlink" | "listDirectory"
+>;
+
+/** Longer files are read in part: none that a check reads has to be. */
+const LONGEST = 16 * 1024 * 1024;
+const WRITABLE = 2;
+
+/** Where libvirt has its files, seen from the root of the host. */
+export interface LibvirtPlaces {
+  /** With qemu.conf, qemu-lockd.conf and qemu/. */
+  readonly config: string;
+  /** With the pid files of running guests. */
+  readonly guests: string;
+  /** PID file of virtlockd. */
+  readonly pidFile: string;
+}
+
+/** The host's files, below a root that tests replace. What is not there, or not readable, is undefined. */
+export class Host {
+  readonly places: LibvirtPlaces;
+  readonly #sys: HostSys;
+  readonly #root: string;
+
+  /** @param root put before every path; "" for the host as it is */
+  constructor(sys: HostSys, root: string, places: LibvirtPlaces) {
+    this.#sys = sys;
+    this.#root = root;
+    this.places = places;
+  }
+
+  /** A file's content. */
+  read(path: string): string | undefined {
+    return this.#read(path, false);
+  }
+
+  /** The last part of a file that may be long; its first line may be cut. */
+  tail(path: string, bytes: number): string | undefined {
+    return this.#read(path, true, bytes);
+  }
+
+  /** Names in a directory, sorted. */
+  list(path: string): string[] {
+    const names = this.#sys.listDirectory(this.#root + path);
+    return typeof names === "number" ? [] : names.sort();
+  }
+
+  /** Target of a symbolic link. */
+  link(path: string): string | undefined {
+    const target = this.#sys.readlink(this.#root + path);
+    return typeof target === "string" ? target : undefined;
+  }
+
+  /** What is at a path. */
+  kind(path: string): "directory" | "other" | undefined {
+    const status = emptyStatus();
+    if (this.#sys.stat(this.#root + path, status) < 0) return undefined;
+    return (status.mode & S_IFMT) === S_IFDIR ? "directory" : "other";
+  }
+
+  /** Whether this user can write there; for root only a read-only file system is in the way. */
+  writable(path: string): boolean {
+    return this.#sys.access(this.#root + path, WRITABLE) === 0;
+  }
+
+  #read(path: string, fromEnd: boolean, most = LONGEST): string | undefined {
+    const flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    const fd = this.#sys.open(this.#root + path, flags, 0);
+    if (fd < 0) return undefined;
+    try {
+      const status = emptyStatus();
+      if (this.#sys.fstat(fd, status) < 0) return undefined;
+      let at = fromEnd ? Math.max(0, status.size - most) : 0;
+      const chunks: string[] = [];
+      const buffer = new Uint8Array(65536);
+      // The size of a file in /proc is 0: read to the end instead.
+      for (let left = most; left > 0;) {
+        const count = this.#sys.pread(fd, buffer.subarray(0, Math.min(left, buffer.length)), at);
+        if (count < 0) return undefined;
+        if (count === 0) break;
+        chunks.push(decodeText(buffer, 0, count));
+        at += count;
+        left -= count;
+      }
+      return chunks.join("");
+    } finally {
+      this.#sys.close(fd);
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { VERSION } from "../../chassis/config/build_config.ts";
+import { ConfigError } from "../../chassis/config/config_error.ts";
+import { defaultPaths, type Paths } from "../../chassis/config/paths.ts";
+import { UsageError } from "../../chassis/config/usage_error.ts";
+import { plainText } from "../../chassis/log/plain_text.ts";
+import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
+import type { Arguments } from "../../chassis/cli/arguments.ts";
+import { CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
+import { CHECKS } from "./checks/all.ts";
+import type { Check, DaemonView, Finding, Patient } from "./checks/check.ts";
+import { Host } from "./checks/host.ts";
+import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
+import { listLocks } from "./locks.ts";
+import { readStatus } from "./status.ts";
+
+const ROOT_OPTION = "root";
+
+/** A finding and the check that made it. */
+export type Diagnosis = Finding & { readonly check: string };
+
+/** `virtlockd doctor`: looks for what leaves guests without locks. */
+export const doctorCommand: Command = {
+  name: "doctor",
+  purpose: "Looks for what leaves this host's guests without locks, and says what to do about it.",
+  options: [
+    CONNECT_OPTION,
+    JSON_OPTION,
+    { name: ROOT_OPTION, value: "DIR", summary: "examine the host whose files are below DIR" },
+  ],
+  async run(context, args) {
+    const patient = examine(context, args);
+    const diagnoses = await diagnose(patient, CHECKS);
+    context.out.write(args.has("json") ? jsonText(diagnoses) : diagnosesText(diagnoses));
+    return diagnoses.some(({ level }) => level === "problem") ? CommandExit.PROBLEM : CommandExit.OK;
+  },
+};
+
+/** Runs checks one after the other. */
+export async function diagnose(patient: Patient, checks: readonly Check[]): Promise<Diagnosis[]> {
+  const diagnoses: Diagnosis[] = [];
+  for (const check of checks) {
+    for (const finding of await check.run(patient)) diagnoses.push({ check: check.name, ...finding });
+  }
+  return diagnoses;
+}
+
+/** The findings for people: each with what to do below it. */
+export function diagnosesText(diagnoses: readonly Diagnosis[]): string {
+  return diagnoses.map(({ check, level, found, advice }) => {
+    const line = `${(level === "ok" ? level : level.toUpperCase()).padEnd(8)} ${check}: ${
+      plainText(found)
+    }\n`;
+    return advice === undefined ? line : `${line}         -> ${plainText(advice)}\n`;
+  }).join("");
+}
+
+function examine({ sys, env, now }: CommandContext, args: Arguments): Patient {
+  const named = args.value(ROOT_OPTION);
+  // Below another root it is the host that is examined, not a session on it.
+  const uid = named === undefined ? sys.uid() : 0;
+  const root = named?.replace(/\/+$/, "") ?? "";
+  const paths = sessionOrHostPaths(uid, env);
+  const places = {
+    config: paths.config.slice(0, paths.config.lastIndexOf("/")),
+    // libvirt keeps the pid files of a session's guests one level deeper.
+    guests: `${paths.runDir}/qemu${uid === 0 ? "" : "/run"}`,
+    pidFile: paths.pidFile,
+  };
+  return {
+    host: new Host(sys, root, places),
+    daemon: ask(sys, args.value(CONNECT_OPTION.name) ?? `${root}${paths.adminSocket}`),
+    version: VERSION,
+    now: now(),
+  };
+}
+
+/** @throws UsageError when this user's files cannot be told */
+function sessionOrHostPaths(uid: number, env: CommandContext["env"]): Paths {
+  try {
+    return defaultPaths({ uid, env, exists: () => false });
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(`Find libvirt's files: ${error.message}`);
+    throw error;
+  }
+}
+
+function ask(sys: CommandContext["sys"], socket: string): DaemonView {
+  try {
+    using daemon = AdminConnection.connect(sys, socket);
+    return { kind: "answers", status: readStatus(daemon), locks: listLocks(daemon) };
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    const kind = error instanceof ForeignDaemonError ? "foreign" : "unreachable";
+    return { kind, reason: error.message };
+  }
+}

@@ -1,0 +1,57 @@
+import { VERSION } from "../../chassis/config/build_config.ts";
+import { parseCommandLine } from "../../chassis/config/options.ts";
+import { defaultPaths } from "../../chassis/config/paths.ts";
+import { usageHint, usageText } from "../../chassis/config/usage.ts";
+import { UsageError } from "../../chassis/config/usage_error.ts";
+import { runDaemon } from "../daemon/run.ts";
+import { StartError } from "../../chassis/start/start_error.ts";
+import { runInternal } from "./internal.ts";
+import { runCommand } from "./run_command.ts";
+import { linuxSys } from "../../os/linux.ts";
+import type { Sys } from "../../os/sys.ts";
+import { exitProcess, runtimeFacts } from "../../os/runtime.ts";
+
+const NAME = "virtlockd";
+
+/**
+ * Runs the program and ends the process with its exit code.
+ *
+ * @param sys the kernel; tests put faults between it and the program
+ */
+export function main(sys: Sys = linuxSys()): void {
+  const facts = runtimeFacts();
+  try {
+    const invocation = parseCommandLine(facts.args);
+    switch (invocation.kind) {
+      case "help":
+        console.log(
+          usageText(defaultPaths({ uid: sys.uid(), env: Deno.env.toObject(), exists: () => false }), NAME),
+        );
+        return;
+      case "version":
+        console.log(`${NAME} (deno-virtlockd) ${VERSION}`);
+        return;
+      case "command": {
+        const { name, args } = invocation;
+        const env = Deno.env.toObject();
+        runCommand({ sys, facts, env, programName: NAME, name, args }).then(exitProcess);
+        return;
+      }
+      case "internal":
+        exitProcess(runInternal(sys, invocation.name, invocation.args));
+        break;
+      case "daemon":
+        exitProcess(runDaemon(sys, facts, invocation.options));
+    }
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`${NAME}: error: ${error.message}\n${usageHint(NAME)}`);
+      exitProcess(1);
+    }
+    if (error instanceof StartError) {
+      console.error(`${NAME}: error: ${error.message}`);
+      exitProcess(error.code);
+    }
+    throw error;
+  }
+}

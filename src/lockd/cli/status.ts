@@ -1,0 +1,62 @@
+import type { ServerStatus, StatusDocument } from "../status/status_document.ts";
+import { StatusProcedure } from "../wire/status_protocol.ts";
+import type { AdminConnection } from "./admin_connection.ts";
+import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
+import { type Command, CommandExit } from "../../chassis/cli/command.ts";
+import { durationText, pairs, timeText } from "../../chassis/cli/table.ts";
+
+/** `virtlockd status`: how the daemon is doing. */
+export const statusCommand: Command = {
+  name: "status",
+  purpose: "Shows how the running daemon is doing: version, uptime, clients and locks against their limits.",
+  options: [CONNECT_OPTION, JSON_OPTION],
+  run(context, args) {
+    using daemon = connect(context, args);
+    const status = readStatus(daemon);
+    context.out.write(args.has("json") ? jsonText(status) : statusText(status));
+    return CommandExit.OK;
+  },
+};
+
+/** Asks a daemon how it is doing. */
+export function readStatus(daemon: AdminConnection): StatusDocument {
+  return daemon.document(StatusProcedure.GET_STATUS) as StatusDocument;
+}
+
+/** The status for people. */
+export function statusText(status: StatusDocument): string {
+  const { locks, descriptors, logging, idleTimeout } = status;
+  const restarts = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
+  const odd = [
+    ...locks.dying === 0 ? [] : [`${locks.dying} holders being killed`],
+    ...locks.doubtful === 0 ? [] : [`${locks.doubtful} doubtful`],
+    ...locks.posix === 0 ? [] : [`${locks.posix} inherited from libvirt's daemon`],
+  ];
+  return pairs([
+    ["version", status.version],
+    ["pid", String(status.pid)],
+    ["running since", `${timeText(status.started)} (${durationText(status.uptime)})${restarts}`],
+    ["clients", status.servers.map(clientsText).join(", ")],
+    [
+      "locks",
+      `${locks.exclusive} exclusive, ${locks.shared} shared, in ${locks.lockspaces} lockspaces, ` +
+      `held by ${locks.holders} processes${odd.map((part) => `; ${part}`).join("")}`,
+    ],
+    ["descriptors", `${descriptors.open} of ${descriptors.limit}`],
+    ["idle timeout", idleTimeout === 0 ? "none" : durationText(idleTimeout)],
+    ["log level", String(logging.level)],
+    ["log filters", logging.filters === "" ? "none" : logging.filters],
+    ["log outputs", logging.outputs],
+    ...Object.entries(status.sections).map(([name, section]) =>
+      [name, Object.entries(section).map(([field, value]) => `${field} ${value ?? "-"}`).join(", ")] as const
+    ),
+  ]);
+}
+
+function clientsText({ name, clients, clientsMax }: ServerStatus): string {
+  return `${clients} of ${clientsMax} (${name})`;
+}
+
+function times(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
+}

@@ -1,0 +1,263 @@
+import { EventLoop } from "../../chassis/event/event_loop.ts";
+import { HolderReaper } from "../lockspace/holder_reaper.ts";
+import { LockTable } from "../lockspace/lock_table.ts";
+import { PosixGuard } from "../lockspace/posix_guard.ts";
+import type { HelperCommand } from "../storage/helper_protocol.ts";
+import { Storage } from "../storage/storage.ts";
+import { storageLog } from "../storage/storage_log.ts";
+import type { Journal } from "../journal/journal.ts";
+import { getLog, type Log } from "../../chassis/log/log.ts";
+import type { LogSystem } from "../../chassis/log/log_system.ts";
+import { DescriptorLedger } from "../../os/ledger.ts";
+import { SystemError } from "../../os/system_error.ts";
+import type { Sys } from "../../os/sys.ts";
+import { adminProgram } from "../../chassis/admin/admin_program.ts";
+import { lockProgram } from "../programs/lock_program.ts";
+import type { Section } from "../status/status_document.ts";
+import { statusProgram } from "../status/status_program.ts";
+import { CountedExchange } from "../../chassis/rpc/counted_exchange.ts";
+import type { Exchange } from "../../chassis/rpc/exchange.ts";
+import { PLAIN_EXCHANGE_SIZE, PlainExchange } from "../../chassis/rpc/plain_exchange.ts";
+import type { Program } from "../../chassis/rpc/program.ts";
+import { RpcServer } from "../../chassis/rpc/server.ts";
+import type { Durability } from "../../chassis/rpc/durability.ts";
+import { VERSION } from "../../chassis/config/build_config.ts";
+import type { Settings } from "../../chassis/config/settings.ts";
+import { eventLog } from "./event_log.ts";
+import { IdleTimer } from "../../chassis/start/idle_timer.ts";
+import { Introspection } from "./introspection.ts";
+import { Metrics } from "./metrics.ts";
+import { combineObservers, type DaemonObserver } from "./observers.ts";
+import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+
+/** What a daemon is built from. */
+export interface DaemonParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly logs: LogSystem;
+  readonly uid: number;
+  readonly settings: Settings;
+  /** Seconds without client and lock after which the daemon stops; 0: never. */
+  readonly idleTimeout: number;
+  /** Makes requests durable; undefined when a crash loses everything anyway. */
+  readonly journal: Journal | undefined;
+  /** How to start this program: its command line without the arguments of this daemon. */
+  readonly program: HelperCommand;
+  /** Socket of the process that starts storage helpers, from an earlier image. */
+  readonly storageStarter: number | undefined;
+  /** Told when the number of clients or locks may have changed. */
+  readonly changed: () => void;
+}
+
+/** Replies need not wait: nothing outlives this process. */
+const VOLATILE: Durability = {
+  settle: () => "volatile",
+  inputChanged: () => {},
+  outputChanged: () => {},
+};
+
+/**
+ * The daemon's parts, put together: event loop, lock core, servers. How it starts and ends is start.ts's and lifecycle's business.
+ */
+export class Daemon {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly logs: LogSystem;
+  readonly storage: Storage;
+  /** Time limit of an operation on storage that may hang, in seconds. */
+  storageTimeout: number;
+  readonly table: LockTable;
+  readonly guard: PosixGuard;
+  readonly reaper: HolderReaper;
+  readonly lockServer: RpcServer;
+  readonly adminServer: RpcServer;
+  readonly exchange: Exchange;
+  readonly idleTimer: IdleTimer;
+  readonly metrics: Metrics;
+  /** State of the parts that not every daemon has, by name, for `virtlockd status`. */
+  readonly sections = new Map<string, () => Section>();
+  readonly log: Log = getLog("locking.lock_daemon", "src/lockd/daemon/daemon.ts");
+  readonly #observer: DaemonObserver;
+  #ending = false;
+
+  /** @throws StartError when the kernel gives no memory */
+  constructor(parts: DaemonParts) {
+    const { sys, loop, ledger, settings } = parts;
+    this.sys = sys;
+    this.loop = loop;
+    this.ledger = ledger;
+    this.logs = parts.logs;
+    const now = () => Date.now();
+    const clock = () => sys.monotonic();
+    const check = () => {
+      this.idleTimer.check();
+      parts.changed();
+    };
+    this.metrics = new Metrics(now());
+    const { journal } = parts;
+    this.#observer = combineObservers([
+      ...(journal === undefined ? [] : [journal.observer]),
+      eventLog(),
+      this.metrics,
+      { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
+    ]);
+    this.guard = new PosixGuard(ledger);
+    this.storage = new Storage({
+      sys,
+      loop,
+      ledger,
+      guard: this.guard,
+      self: parts.program,
+      timeLimit: () => this.storageTimeout * 1000,
+      observer: storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
+      now,
+      inherited: parts.storageStarter,
+    });
+    this.storageTimeout = settings.storageTimeout;
+    this.sections.set("storage", () => storageSection(this.storage));
+    this.table = new LockTable({
+      files: this.storage.files,
+      ledger,
+      guard: this.guard,
+      observer: this.#observer,
+      findHolder: this.storage.findHolder,
+      now,
+    });
+    this.reaper = new HolderReaper({ sys, loop, ledger, table: this.table, observer: this.#observer, now });
+    this.exchange = journal?.store === undefined
+      ? plainExchange(sys)
+      : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
+    const shared = {
+      sys,
+      loop,
+      ledger,
+      exchange: this.exchange,
+      uid: parts.uid,
+      observer: this.#observer,
+      durability: journal ?? VOLATILE,
+      clock,
+      now,
+      log: getLog("rpc.netserver", "src/chassis/rpc/server.ts"),
+    };
+    this.lockServer = new RpcServer({
+      ...shared,
+      name: "virtlockd",
+      ordinal: 0,
+      programs: [lockProgram({ table: this.table, reaper: this.reaper, observer: this.#observer })],
+      limits: { maxClients: settings.maxClients, maxAnonymousClients: settings.maxClients },
+    });
+    this.adminServer = new RpcServer({
+      ...shared,
+      name: "admin",
+      ordinal: 1,
+      programs: this.#adminPrograms(),
+      limits: { maxClients: settings.adminMaxClients, maxAnonymousClients: settings.adminMaxClients },
+    });
+    this.idleTimer = new IdleTimer(
+      loop,
+      parts.idleTimeout,
+      () => this.clientCount === 0 && this.table.resourceCount === 0,
+      () => {
+        this.log.info(`No client and no lock for ${this.idleTimer.seconds} s: stopping`);
+        this.shutdown();
+      },
+    );
+  }
+
+  /** The two servers, in the order of the admin protocol. */
+  get servers(): readonly RpcServer[] {
+    return [this.lockServer, this.adminServer];
+  }
+
+  /** Clients of both servers. */
+  get clientCount(): number {
+    return this.lockServer.clients.size + this.adminServer.clients.size;
+  }
+
+  /** Begins to serve: {@link run} does it. */
+  start(): void {
+    for (const server of this.servers) server.startAccepting();
+    this.idleTimer.check();
+  }
+
+  /** Serves until {@link shutdown}. */
+  run(): void {
+    this.loop.run();
+  }
+
+  /** Whether {@link shutdown} was asked for: what is in service finishes, and nothing new begins. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** Stops accepting, lets what is in service finish, then makes {@link run} return. */
+  shutdown(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    for (const server of this.servers) server.stopAccepting();
+    this.#finish();
+  }
+
+  #adminPrograms(): Program[] {
+    const { sys, table, logs, metrics } = this;
+    const servers = () => this.servers;
+    const introspection = new Introspection({
+      sys,
+      version: VERSION,
+      ledger: this.ledger,
+      table,
+      reaper: this.reaper,
+      servers,
+      logs,
+      metrics,
+      idleTimeout: () => this.idleTimer.seconds,
+      sections: () => Object.fromEntries([...this.sections].map(([name, state]) => [name, state()])),
+      now: () => Date.now(),
+    });
+    const administered = {
+      servers,
+      logs,
+      setIdleTimeout: (seconds: number) => {
+        this.idleTimer.seconds = seconds;
+      },
+      // The journal keeps the state for the next start in any case.
+      shutdown: () => this.shutdown(),
+      userName: (uid: number) => sys.userName(uid),
+      groupName: (gid: number) => sys.groupName(gid),
+    };
+    return [
+      adminProgram(administered, VERSION),
+      statusProgram({
+        table,
+        servers,
+        status: () => introspection.status(),
+        metrics: () => introspection.metrics(),
+      }),
+    ];
+  }
+
+  /** Waits for requests in service: each has a time limit of its own. */
+  #finish(): void {
+    const busy = this.servers.some((server) => [...server.clients.values()].some((client) => client.running));
+    if (busy) this.loop.after(10, () => this.#finish());
+    else this.loop.stop();
+  }
+}
+
+/** An exchange in memory that ends with the process. @throws StartError when there is none */
+function plainExchange(sys: Sys): Exchange {
+  const memory = sys.map(-1, PLAIN_EXCHANGE_SIZE);
+  if (typeof memory === "number") {
+    throw new StartError(ExitCode.INITIALISATION, new SystemError("mmap", "messages", memory).message);
+  }
+  return new PlainExchange(sys, memory);
+}
+
+/** Mounts that have, or had, a helper process, with how they answer. */
+function storageSection(storage: Storage): Section {
+  return Object.fromEntries(
+    storage.status.flatMap(({ mount, state }) => mount === undefined ? [] : [[mount.point, state]]),
+  );
+}

@@ -1,0 +1,88 @@
+import type { HolderReaper } from "../lockspace/holder_reaper.ts";
+import type { LockTable } from "../lockspace/lock_table.ts";
+import type { LogSystem } from "../../chassis/log/log_system.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import { emptyStatus, type Sys } from "../../os/sys.ts";
+import type { Section, StatusDocument } from "../status/status_document.ts";
+import type { RpcServer } from "../../chassis/rpc/server.ts";
+import { type LockTally, tallyLocks } from "./lock_tally.ts";
+import type { Metrics } from "./metrics.ts";
+import { metricsText } from "./metrics_text.ts";
+
+/** What the daemon tells about itself. */
+export interface IntrospectionParts {
+  readonly sys: Pick<Sys, "pid" | "stat" | "fileLimit">;
+  readonly version: string;
+  readonly ledger: Pick<DescriptorLedger, "size">;
+  readonly table: Pick<LockTable, "lockspaces">;
+  readonly reaper: Pick<HolderReaper, "dying">;
+  readonly servers: () => readonly Pick<RpcServer, "name" | "clients" | "limits">[];
+  readonly logs: Pick<LogSystem, "level" | "filtersText" | "outputsText">;
+  readonly metrics: Metrics;
+  /** Seconds, 0: never. */
+  readonly idleTimeout: () => number;
+  /** State of the parts that not every daemon has, by name. */
+  readonly sections: () => Readonly<Record<string, Section>>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** Answers what the status program asks. Made up at each question: nothing is kept for it. */
+export class Introspection {
+  readonly #parts: IntrospectionParts;
+
+  constructor(parts: IntrospectionParts) {
+    this.#parts = parts;
+  }
+
+  /** How the daemon is doing. */
+  status(): StatusDocument {
+    return this.#status(tallyLocks(this.#parts.table));
+  }
+
+  /** All metrics in Prometheus' text format. */
+  metrics(): string {
+    const tally = tallyLocks(this.#parts.table);
+    return metricsText(this.#parts.metrics, this.#status(tally), tally);
+  }
+
+  #status(tally: LockTally): StatusDocument {
+    const { sys, version, servers, reaper, logs, metrics, idleTimeout, sections, now } = this.#parts;
+    const limit = sys.fileLimit();
+    return {
+      version,
+      pid: sys.pid(),
+      started: metrics.started,
+      uptime: Math.max(0, Math.floor((now() - metrics.started) / 1000)),
+      reExecs: metrics.counts.reExecs,
+      servers: servers().map(({ name, clients, limits }) => ({
+        name,
+        clients: clients.size,
+        clientsMax: limits.maxClients,
+      })),
+      locks: {
+        exclusive: tally.exclusive,
+        shared: tally.shared,
+        lockspaces: tally.lockspaces.size,
+        holders: tally.holders,
+        dying: reaper.dying.length,
+        doubtful: tally.doubtful,
+        posix: tally.posix,
+      },
+      descriptors: { open: this.#openDescriptors(), limit: typeof limit === "number" ? 0 : limit[0] },
+      idleTimeout: idleTimeout(),
+      logging: { level: logs.level, filters: logs.filtersText().trim(), outputs: logs.outputsText() },
+      sections: sections(),
+    };
+  }
+
+  /**
+   * Since Linux 6.2 the size of /proc/self/fd is the number of open descriptors; before, those of the ledger
+   * are counted.
+   */
+  #openDescriptors(): number {
+    const status = emptyStatus();
+    const { sys, ledger } = this.#parts;
+    return sys.stat("/proc/self/fd", status) === 0 && status.size > 0 ? status.size : ledger.size;
+  }
+}

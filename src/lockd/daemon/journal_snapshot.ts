@@ -1,0 +1,89 @@
+import { clientKind, type Journal, type WantedObject } from "../journal/journal.ts";
+import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
+import type { Operation } from "../journal/operations.ts";
+import type { Orphan } from "../journal/orphan_holders.ts";
+import { LockSession } from "../programs/lock_program.ts";
+import type { Connection } from "../../chassis/rpc/connection.ts";
+import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
+import type { Daemon } from "./daemon.ts";
+
+/** Names under which systemd hands listening sockets over, by ordinal of the server. */
+export const LISTENER_NAMES = ["virtlockd.socket", "virtlockd-admin.socket"] as const;
+
+/** The daemon's whole state, as the journal writes it: one after the other, because there may be very many. Changes nothing. */
+export function* journalSnapshot(
+  daemon: Daemon,
+  journal: Journal,
+  orphans: readonly Orphan[],
+  carried: unknown,
+): Generator<Operation> {
+  const { exchange, table, reaper, servers } = daemon;
+  yield {
+    op: "snapshot",
+    turn: exchange.turn,
+    reply: exchange.reply,
+    nextResource: table.nextId,
+    nextClient: servers.map((server) => server.nextClientId),
+  };
+  yield { op: "carried", state: carried };
+  for (const { path } of table.lockspaces.values()) yield { op: "lockspace", path };
+  for (const resource of table.resources()) yield { op: "grant", ...journal.resourceRecord(resource) };
+  for (const server of servers) {
+    for (const client of server.clients.values()) {
+      yield* clientOperations(server.ordinal, client, journal, exchange);
+    }
+  }
+  for (const { pid, start } of orphans) yield { op: "orphan", pid, start };
+  for (const { pid, since, killed } of reaper.dying) {
+    yield { op: "dying", pid, since, killed, ...journal.slot("dying holder", pid) };
+  }
+}
+
+function* clientOperations(
+  ordinal: number,
+  client: Connection,
+  journal: Journal,
+  { turn, reply }: { turn: number; reply: number },
+): Generator<Operation> {
+  const { key, peer } = client;
+  const { pid, uid, gid, connectedAt: since } = peer;
+  yield { op: "client", key, pid, uid, gid, since, ...journal.slot(clientKind(ordinal), key) };
+  const session = client.session(LOCK_PROGRAM);
+  if (session instanceof LockSession) {
+    if (session.owner !== undefined) {
+      yield { op: "owner", key, owner: journal.ownerRecord(session.owner) };
+    }
+    if (session.restricted) yield { op: "restricted", key };
+  }
+  // Without a store no connection outlives the process.
+  if (journal.store === undefined) return;
+  const { bytes, dropped } = client.unsettled;
+  if (bytes.length + dropped > 0) yield { op: "input", key, bytes, dropped, turn };
+  const output = client.unsent;
+  if (output.length > 0) yield { op: "output", key, bytes: output, reply, turn: 0, end: 0 };
+}
+
+/** Everything that the service manager should keep, except what has a name of its own. */
+export function objectsToStore(daemon: Daemon): WantedObject[] {
+  const objects: WantedObject[] = [];
+  for (const server of daemon.servers) {
+    const kind = clientKind(server.ordinal);
+    for (const { fd, key } of server.clients.values()) objects.push({ kind, id: key, fd });
+  }
+  for (const { id, fd } of daemon.table.resources()) objects.push({ kind: "lock", id, fd });
+  for (const { pid, pidfd } of daemon.reaper.dying) {
+    objects.push({ kind: "dying holder", id: pid, fd: pidfd });
+  }
+  return objects;
+}
+
+/** Journal and listening sockets, with the names under which the next daemon looks for them. */
+export function namedToStore(daemon: Daemon, journal: Journal): { name: string; fd: number }[] {
+  const named = [{ name: JOURNAL_NAME, fd: journal.fd }];
+  for (const server of daemon.servers) {
+    const name = LISTENER_NAMES[server.ordinal];
+    // A socket that the service manager made it keeps by itself.
+    for (const { fd, unlink } of server.listeners) if (unlink && name !== undefined) named.push({ name, fd });
+  }
+  return named;
+}

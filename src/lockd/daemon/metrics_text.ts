@@ -1,0 +1,170 @@
+import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
+import type { StatusDocument } from "../status/status_document.ts";
+import type { LockTally } from "./lock_tally.ts";
+import { BUCKET_BOUNDS, type Calls, type Metrics } from "./metrics.ts";
+import { PrometheusText } from "../../chassis/metrics/prometheus_text.ts";
+
+/**
+ * Lockspaces that have samples of their own; the others are counted together as `*`, so that the text stays
+ * small.
+ */
+const NAMED_LOCKSPACES = 100;
+const LONGEST_NAME = 1024;
+const OTHERS = "*";
+
+const RESULTS = new Map<number, string>(
+  Object.entries(ErrorCode).map(([name, code]) => [code, name.toLowerCase()]),
+);
+
+/** All metrics of the daemon in Prometheus' text format. */
+export function metricsText(metrics: Metrics, status: StatusDocument, tally: LockTally): string {
+  const text = new PrometheusText();
+  text.metric("virtlockd_build_info", "gauge", "Version of the running daemon.");
+  text.sample("virtlockd_build_info", { version: status.version }, 1);
+  text.single(
+    "virtlockd_start_time_seconds",
+    "gauge",
+    "Unix time at which the process began to serve, before any re-exec.",
+    metrics.started / 1000,
+  );
+  writeDaemon(text, metrics, status);
+  writeClients(text, metrics, status);
+  writeLocks(text, metrics, status, tally);
+  writeRequests(text, [...metrics.calls()]);
+  return text.toString();
+}
+
+function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocument): void {
+  text.single(
+    "virtlockd_reexecs_total",
+    "counter",
+    "Times the daemon executed its program anew and kept its state.",
+    metrics.counts.reExecs,
+  );
+  text.single("virtlockd_state_bytes", "gauge", "Size of the state at the last re-exec.", metrics.stateBytes);
+  text.single(
+    "virtlockd_open_descriptors",
+    "gauge",
+    "File descriptors that are open.",
+    status.descriptors.open,
+  );
+  text.single(
+    "virtlockd_open_descriptors_max",
+    "gauge",
+    "File descriptors that may be open.",
+    status.descriptors.limit,
+  );
+  writeSections(text, status);
+}
+
+/** Of the parts that not every daemon has. */
+function writeSections(text: PrometheusText, { sections }: StatusDocument): void {
+  const gauge = (section: string, field: string, name: string, help: string) => {
+    const value = sections[section]?.[field];
+    if (typeof value === "number") text.single(name, "gauge", help, value);
+  };
+  gauge("store", "stored", "virtlockd_stored_descriptors", "Descriptors that systemd keeps copies of.");
+  gauge("store", "limit", "virtlockd_stored_descriptors_max", "Copies that systemd may keep.");
+  gauge(
+    "store",
+    "refused",
+    "virtlockd_stored_descriptors_refused",
+    "Descriptors that had no room in the store.",
+  );
+  gauge("journal", "bytes", "virtlockd_journal_bytes", "Size of the journal.");
+}
+
+function writeClients(text: PrometheusText, { connections }: Metrics, { servers }: StatusDocument): void {
+  text.metric("virtlockd_clients", "gauge", "Connected clients.");
+  for (const { name, clients } of servers) text.sample("virtlockd_clients", { server: name }, clients);
+  text.metric("virtlockd_clients_max", "gauge", "Clients that are served at once; more have to wait.");
+  for (const { name, clientsMax } of servers) {
+    text.sample("virtlockd_clients_max", { server: name }, clientsMax);
+  }
+  text.metric("virtlockd_connections_total", "counter", "Accepted connections.");
+  for (const { name } of servers) {
+    text.sample("virtlockd_connections_total", { server: name }, connections.get(name) ?? 0);
+  }
+}
+
+function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocument, tally: LockTally): void {
+  const { counts } = metrics;
+  text.metric("virtlockd_locks", "gauge", "Locks that are held. The default lockspace has an empty name.");
+  const named = new Map<string, { exclusive: number; shared: number }>();
+  for (const [path, { exclusive, shared }] of tally.lockspaces) {
+    const fits = path.length <= LONGEST_NAME && named.size < NAMED_LOCKSPACES;
+    const name = fits ? path.toWellFormed() : OTHERS;
+    const sum = named.get(name) ?? { exclusive: 0, shared: 0 };
+    named.set(name, { exclusive: sum.exclusive + exclusive, shared: sum.shared + shared });
+  }
+  for (const [lockspace, { exclusive, shared }] of named) {
+    text.sample("virtlockd_locks", { lockspace, mode: "exclusive" }, exclusive);
+    text.sample("virtlockd_locks", { lockspace, mode: "shared" }, shared);
+  }
+  text.single("virtlockd_holders", "gauge", "Processes that own a lock.", status.locks.holders);
+  text.single(
+    "virtlockd_holders_dying",
+    "gauge",
+    "Holders whose connection has ended and whose process is being ended.",
+    status.locks.dying,
+  );
+  text.single(
+    "virtlockd_locks_doubtful",
+    "gauge",
+    "Locks that cannot be proven or released.",
+    tally.doubtful,
+  );
+  text.single(
+    "virtlockd_locks_inherited",
+    "gauge",
+    "Locks taken over from libvirt's daemon, which would not survive a crash.",
+    tally.posix,
+  );
+  text.single("virtlockd_locks_granted_total", "counter", "Locks granted.", counts.granted);
+  text.single("virtlockd_locks_released_total", "counter", "Locks given up.", counts.released);
+  text.single(
+    "virtlockd_release_failures_total",
+    "counter",
+    "Releases that failed or left a file behind.",
+    counts.releaseFailures,
+  );
+  text.metric("virtlockd_refusals_total", "counter", "Refused locks, by reason.");
+  for (const [reason, count] of metrics.refusals) text.sample("virtlockd_refusals_total", { reason }, count);
+  text.single(
+    "virtlockd_holders_killed_total",
+    "counter",
+    "Holders that were killed because their connection had ended.",
+    counts.holdersKilled,
+  );
+  text.single(
+    "virtlockd_holder_signal_failures_total",
+    "counter",
+    "Holders that could not be signalled.",
+    counts.holderSignalFailures,
+  );
+}
+
+function writeRequests(text: PrometheusText, served: readonly Calls[]): void {
+  text.metric("virtlockd_requests_total", "counter", "Requests served, by result.");
+  for (const { program, procedure, succeeded, failed } of served) {
+    text.sample("virtlockd_requests_total", { program, procedure, result: "ok" }, succeeded);
+    for (const [code, count] of failed) {
+      const result = RESULTS.get(code) ?? `error_${code}`;
+      text.sample("virtlockd_requests_total", { program, procedure, result }, count);
+    }
+  }
+  const histogram = "virtlockd_request_duration_seconds";
+  text.metric(histogram, "histogram", "Time from the dispatch of a request to its reply.");
+  for (const { program, procedure, buckets, total } of served) {
+    const labels = { program, procedure };
+    let count = 0;
+    buckets.forEach((inBucket, index) => {
+      const bound = BUCKET_BOUNDS[index];
+      count += inBucket;
+      const le = bound === undefined ? "+Inf" : String(bound / 1000);
+      text.sample(`${histogram}_bucket`, { ...labels, le }, count);
+    });
+    text.sample(`${histogram}_sum`, labels, total / 1000);
+    text.sample(`${histogram}_count`, labels, count);
+  }
+}

@@ -1,0 +1,51 @@
+import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
+import type { LockObserver } from "../lockspace/lock_table.ts";
+import type { LockSessionObserver } from "../programs/lock_program.ts";
+import type { ServedObserver } from "../../chassis/rpc/connection_parts.ts";
+import type { ClientObserver } from "../../chassis/rpc/server.ts";
+
+/** Everything that happens in the daemon, as its parts report it. */
+export interface DaemonObserver
+  extends LockObserver, ReaperObserver, LockSessionObserver, ServedObserver, ClientObserver {}
+
+/** The names of all events. */
+const EVENTS: readonly (keyof DaemonObserver)[] = [
+  "lockspaceCreated",
+  "granted",
+  "released",
+  "refused",
+  "troubled",
+  "signalled",
+  "signalFailed",
+  "dying",
+  "gone",
+  "settled",
+  "registered",
+  "restricted",
+  "served",
+  "connected",
+  "disconnected",
+];
+
+/**
+ * One observer that tells several, in order. Who does not implement an event is not called for it.
+ *
+ * @param observers the first is told first: what must be durable comes before what is only shown
+ */
+export function combineObservers(observers: readonly Partial<DaemonObserver>[]): DaemonObserver {
+  const combined = {} as Record<keyof DaemonObserver, (...args: never[]) => void>;
+  for (const event of EVENTS) {
+    const handlers = observers.flatMap((observer) => {
+      const handler = observer[event];
+      return handler === undefined ? [] : [handler.bind(observer) as (...args: never[]) => void];
+    });
+    const [only] = handlers;
+    combined[event] = handlers.length === 1 && only !== undefined
+      ? only
+      // No event has more than four arguments; rest parameters would allocate on the way of every request.
+      : (first: never, second: never, third: never, fourth: never) => {
+        for (const handler of handlers) handler(first, second, third, fourth);
+      };
+  }
+  return combined as DaemonObserver;
+}

@@ -1,0 +1,205 @@
+import type { Log } from "../../chassis/log/log.ts";
+import { F_SETFD, FD_CLOEXEC, SIGHUP, SIGUSR1 } from "../../os/constants.ts";
+import { EFBIG } from "../../os/errno.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { type DaemonExtension, descriptorsOf, type RestartState } from "../restart/state.ts";
+import { LIBVIRT_MAX_BYTES } from "../restart/document_format.ts";
+import { writeState } from "../restart/write_state.ts";
+import type { Daemon } from "./daemon.ts";
+import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
+import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
+import { snapshot } from "./snapshot.ts";
+import type { StateFile } from "./state_file.ts";
+
+const PROBE_LIMIT_MS = 10_000;
+/** How long the handover to libvirt's daemon waits for requests and dying holders, which that daemon cannot take over. */
+const QUIET_LIMIT_MS = 10_000;
+const QUIET_POLL_MS = 20;
+
+/** Hidden command by which a new image is asked whether it understands a state. */
+export const CHECK_COMMAND = "internal-check-state";
+
+/** Which program is about to take over. */
+type Successor = "ours" | "libvirt";
+
+/** What the re-exec works with. */
+export interface ReExecParts {
+  readonly daemon: Daemon;
+  readonly self: SelfImage;
+  readonly stateFile: StateFile;
+  /** What the next image gets beyond libvirt's fields; the descriptors named in it are handed over. */
+  readonly extension: () => DaemonExtension;
+  /** Called before libvirt's daemon takes over: nothing may keep copies of locks. `done` when that is so. */
+  readonly leaveStore: (done: (reason: string | undefined) => void) => void;
+  /** Called when nobody took over: {@link leaveStore} is to be undone. */
+  readonly stayed: () => void;
+  /** Told right before the exec, and again if it failed. */
+  readonly announce: (state: "leaving" | "staying") => void;
+}
+
+/**
+ * Replaces the running daemon by the program that is on disk now, without dropping anything (SIGUSR1). restart-state.md.
+ *
+ * The new program is asked first who it is and whether it understands the state. Whatever fails is logged and the running
+ * daemon goes on as if nothing had been asked.
+ */
+export class ReExec {
+  readonly #parts: ReExecParts;
+  readonly #log: Log;
+  #underWay = false;
+  /** Size of the document written last. */
+  #bytes = 0;
+
+  constructor(parts: ReExecParts) {
+    this.#parts = parts;
+    this.#log = parts.daemon.log;
+  }
+
+  /** SIGUSR1 came. One that comes while the first is under way adds nothing. */
+  request(): void {
+    if (this.#underWay || this.#parts.daemon.ending) return;
+    this.#underWay = true;
+    const { self } = this.#parts;
+    this.#log.info(`Asked to re-exec: checking ${self.path}`);
+    this.#probe(["--version"], (result) => this.#identified(result));
+  }
+
+  /** The daemon ends: nothing of a re-exec that is under way stays behind. */
+  abandon(): void {
+    if (this.#underWay) this.#parts.daemon.sys.unlink(this.#trial);
+  }
+
+  /** Where a state is put for a new image to look at. */
+  get #trial(): string {
+    return `${this.#parts.stateFile.path}.check`;
+  }
+
+  #probe(args: readonly string[], done: (result: ProbeResult) => void): void {
+    const { daemon, self } = this.#parts;
+    const { sys, loop, ledger, storage } = daemon;
+    const all = [...self.base.slice(1), ...args];
+    // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon would wait for it.
+    if (storage.handover !== undefined) {
+      return storage.run(self.path, [self.path, ...all], PROBE_LIMIT_MS, done);
+    }
+    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, self.path, all, done);
+  }
+
+  #identified(result: ProbeResult): void {
+    if (result.kind === "failed") return this.#stay(result.reason);
+    const { output, code } = result;
+    const line = output.trim().split("\n")[0] ?? "";
+    if (code !== 0) return this.#stay(`with --version it ended with code ${code}: ${line}`);
+    if (/^virtlockd \(deno-virtlockd\) /.test(line)) return this.#checkState();
+    if (/^\S*virtlockd \(libvirt\) /.test(line)) return this.#handToLibvirt();
+    this.#stay(`it is not a virtlockd: --version says '${line}'`);
+  }
+
+  /** Has the new image load the state as it is now. Not the state itself: that is written when nothing changes any more. */
+  #checkState(): void {
+    const trial = this.#trial;
+    try {
+      this.#save(this.#state("ours"), trial);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      return this.#stay(error.message);
+    }
+    this.#probe([CHECK_COMMAND, trial], (result) => {
+      this.#parts.daemon.sys.unlink(trial);
+      if (result.kind === "failed") return this.#stay(result.reason);
+      if (result.code !== 0) return this.#stay(`it does not understand the state: ${result.output.trim()}`);
+      this.#exec("ours");
+    });
+  }
+
+  /** libvirt's daemon takes over no half requests, no replies under way and no dying holders: wait until there are none. */
+  #handToLibvirt(): void {
+    const { daemon, leaveStore } = this.#parts;
+    for (const server of daemon.servers) server.stopAccepting();
+    leaveStore((reason) => {
+      if (reason !== undefined) return this.#stay(reason);
+      this.#awaitQuiet(daemon.sys.monotonic() + QUIET_LIMIT_MS);
+    });
+  }
+
+  #awaitQuiet(deadline: number): void {
+    const { daemon } = this.#parts;
+    const clients = daemon.servers.flatMap((server) => [...server.clients.values()]);
+    const unfinished = clients.find((client) => client.busy || client.unserved.bytes.length > 0);
+    if (unfinished === undefined && daemon.reaper.dying.length === 0) return this.#exec("libvirt");
+    if (daemon.sys.monotonic() < deadline) {
+      daemon.loop.after(QUIET_POLL_MS, () => this.#awaitQuiet(deadline));
+      return;
+    }
+    this.#stay(
+      unfinished === undefined
+        ? "a holder is still being killed, which libvirt's daemon would not go on with"
+        : `client ${unfinished.peer.clientId} has a request under way, which libvirt's daemon would lose`,
+    );
+  }
+
+  #exec(successor: Successor): void {
+    const { daemon, self, stateFile, announce } = this.#parts;
+    const { sys } = daemon;
+    // The next image would know nothing of the signal that ends this one.
+    if (daemon.ending) return this.#stay("the daemon is stopping");
+    const state = this.#state(successor);
+    const descriptors = descriptorsOf(state);
+    // A parked descriptor that is closed takes a lock along, also when nobody after us knows of it.
+    if (successor === "libvirt") descriptors.push(...daemon.guard.parked.map(({ fd }) => fd));
+    try {
+      this.#save(state, stateFile.path);
+      // It would exit with every lock.
+      if (successor === "libvirt" && this.#bytes > LIBVIRT_MAX_BYTES) {
+        throw new SystemError("write a state that libvirt's daemon can read", stateFile.path, EFBIG);
+      }
+      for (const fd of descriptors) {
+        const cleared = sys.fcntl(fd, F_SETFD, 0);
+        if (cleared < 0) throw new SystemError("fcntl F_SETFD", `descriptor ${fd}`, cleared);
+      }
+      this.#log.info(`Handing over to ${self.path}`);
+      // libvirt's daemon would never tell the service manager that it is ready again.
+      if (successor === "ours") announce("leaving");
+      // libvirt's daemon expects its signals unblocked; one that comes before it is ready must not kill it.
+      if (successor === "libvirt") {
+        sys.ignoreSignals([SIGUSR1, SIGHUP]);
+        sys.unblockSignals(DAEMON_SIGNALS);
+      }
+      const failed = sys.execve(self.path, self.argv, lastingEnvironment(self.env));
+      sys.blockSignals(DAEMON_SIGNALS);
+      throw new SystemError("execve", self.path, failed);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      for (const fd of descriptors) sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
+      stateFile.remove();
+      announce("staying");
+      this.#stay(error.message);
+    }
+  }
+
+  #state(successor: Successor): RestartState {
+    const { daemon, extension } = this.#parts;
+    return snapshot(daemon, {
+      pid: daemon.sys.pid(),
+      extension: successor === "ours" ? extension() : undefined,
+    });
+  }
+
+  #save(state: RestartState, path: string): void {
+    const { stateFile } = this.#parts;
+    const bytes = writeState(state);
+    this.#bytes = bytes.length;
+    stateFile.saveAs(path, bytes);
+  }
+
+  #stay(reason: string): void {
+    this.#underWay = false;
+    this.#parts.stayed();
+    const { daemon } = this.#parts;
+    if (!daemon.ending) {
+      for (const server of daemon.servers) server.startAccepting();
+    }
+    this.#log.error(`Re-exec of ${this.#parts.self.path} given up, everything goes on as before: ${reason}`);
+  }
+}

@@ -1,0 +1,119 @@
+import {
+  F_RDLCK,
+  F_SETFD,
+  F_SETFL,
+  F_UNLCK,
+  F_WRLCK,
+  FD_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+} from "../../os/constants.ts";
+import { emptyStatus, type Sys } from "../../os/sys.ts";
+import { strerror } from "../../os/errno.ts";
+import { identityOf } from "../lockspace/file_identity.ts";
+import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
+import { shownLocks } from "../lockspace/shown_lock.ts";
+import type { ResourceState } from "../lockspace/resource.ts";
+import { LockSession } from "../programs/lock_program.ts";
+import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
+import type { RpcServer } from "../../chassis/rpc/server.ts";
+import { descriptorsOf, type LockedResource, type RestartState, type ServerState } from "../restart/state.ts";
+import { checkDescriptors } from "./check_descriptors.ts";
+import type { Daemon } from "./daemon.ts";
+
+/**
+ * Puts a daemon that has just been built into the state that an earlier image handed over. The descriptors become the daemon's.
+ *
+ * @throws RestartStateError when a descriptor of the state is not what it should be
+ * @throws SystemError when the kernel refuses something all the same
+ * @throws Error when the state contradicts itself
+ */
+export function restore(daemon: Daemon, state: RestartState): void {
+  checkDescriptors(daemon.sys, state);
+  for (const fd of descriptorsOf(state)) daemon.sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  restoreLocks(daemon, state);
+  const { virtlockd, admin } = state.servers;
+  restoreServer(daemon, daemon.lockServer, virtlockd);
+  if (admin !== undefined) restoreServer(daemon, daemon.adminServer, admin);
+  for (const holder of state.extension?.dying ?? []) {
+    daemon.ledger.own(holder.pidfd, "pidfd");
+    daemon.reaper.resume(holder);
+  }
+}
+
+function restoreLocks({ sys, table, guard, ledger, log }: Daemon, state: RestartState): void {
+  const status = emptyStatus();
+  for (const { path, resources } of state.lockspaces) {
+    table.restoreLockspace(path);
+    for (const resource of resources) {
+      const looked = sys.fstat(resource.fd, status);
+      const found = resource.lock === undefined ? kernelLock(sys, resource) : { lock: resource.lock };
+      const unseen = looked < 0 ? `its file could not be looked at: ${strerror(-looked)}` : undefined;
+      const trouble = resource.doubtful ?? found.trouble ?? unseen;
+      if (trouble !== undefined) log.error(`Took over resource '${resource.name}', but ${trouble}`);
+      const resourceState: ResourceState = trouble === undefined
+        ? { kind: "held" }
+        : { kind: "doubtful", reason: trouble };
+      ledger.own(resource.fd, "lock");
+      table.restoreResource({
+        id: resource.id,
+        lockspace: path,
+        name: resource.name,
+        path: resource.path,
+        fd: resource.fd,
+        identity: identityOf(status),
+        lock: found.lock,
+        shared: resource.shared,
+        autocreate: resource.autocreate,
+        holdings: [...resource.holdings],
+        state: resourceState,
+      });
+    }
+  }
+  table.nextId = state.nextResourceId;
+  for (const fd of state.extension?.parked ?? []) {
+    sys.fstat(fd, status);
+    ledger.own(fd, "parked");
+    guard.adoptParked(fd, identityOf(status));
+  }
+}
+
+/** How a descriptor taken over from libvirt's daemon holds its lock. It may itself have got it from us. */
+function kernelLock(sys: Sys, resource: LockedResource): { lock: LockKind; trouble?: string } {
+  const shown = shownLocks(sys, resource.fd).map(({ kind }) => kind);
+  if (shown.includes("ofd")) return { lock: "ofd" };
+  if (shown.includes("posix")) return { lock: "posix" };
+  // One POSIX lock for two descriptors of a file is shown with one of them only.
+  const found = { type: F_UNLCK, pid: 0 };
+  const probed = sys.ofdProbe(resource.fd, F_WRLCK, LOCK_START, LOCK_LENGTH, found);
+  if (probed === 0 && found.type !== F_UNLCK && found.pid === sys.pid()) return { lock: "posix" };
+  const type = resource.shared ? F_RDLCK : F_WRLCK;
+  const locked = sys.ofdLock(resource.fd, type, LOCK_START, LOCK_LENGTH);
+  if (locked === 0) return { lock: "ofd" };
+  return { lock: "ofd", trouble: `its kernel lock was missing and could not be taken: ${strerror(-locked)}` };
+}
+
+function restoreServer(daemon: Daemon, server: RpcServer, state: ServerState): void {
+  server.setLimits({ maxClients: state.maxClients, maxAnonymousClients: state.maxAnonymousClients });
+  for (const { fd, unlinkPath } of state.listeners) {
+    const path = daemon.sys.socketPath(fd);
+    // An accept that waits would stop the daemon.
+    daemon.sys.fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR);
+    server.listen({ fd, path: typeof path === "string" ? path : "", unlink: unlinkPath });
+  }
+  for (const client of state.clients) {
+    const connection = server.adopt({
+      id: client.id,
+      fd: client.fd,
+      pidfd: client.extension?.pidfd ?? -1,
+      connectedAt: client.connectedAt,
+      unserved: client.extension?.unserved ?? { bytes: new Uint8Array(0), dropped: 0 },
+      unsent: client.extension?.unsent ?? new Uint8Array(0),
+    });
+    const session = connection.session(LOCK_PROGRAM);
+    if (!(session instanceof LockSession)) continue;
+    session.owner = client.owner;
+    session.restricted = client.restricted;
+  }
+  server.nextClientId = state.nextClientId;
+}

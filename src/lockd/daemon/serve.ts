@@ -1,0 +1,362 @@
+import type { DaemonOptions } from "../../chassis/config/options.ts";
+import { DEFAULT_SETTINGS, type LoadedSettings } from "../../chassis/config/settings.ts";
+import { LogConfigError } from "../../chassis/log/log_config_error.ts";
+import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
+import { getLog } from "../../chassis/log/log.ts";
+import type { LoggingSettings } from "../../chassis/log/log_settings.ts";
+import type { LogSystem } from "../../chassis/log/log_system.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import { dropPermissions, isTerminal } from "../../os/runtime.ts";
+import type { Sys } from "../../os/sys.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { RestartStateError } from "../restart/restart_state_error.ts";
+import type { DaemonExtension, KeptDescriptor, RestartState } from "../restart/state.ts";
+import { readActivation } from "../../chassis/systemd/activation.ts";
+import { NotifySocket } from "../../chassis/systemd/notify.ts";
+import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
+import { CrashSafety } from "./crash_safety.ts";
+import { Daemon } from "./daemon.ts";
+import type { StartReport } from "../../chassis/start/launch.ts";
+import { lostEnvironment } from "./lost_environment.ts";
+import { PidFile } from "../../chassis/start/pid_file.ts";
+import { ReExec } from "./re_exec.ts";
+import { reload } from "./reload.ts";
+import { restore } from "./restore.ts";
+import type { SelfImage } from "../../chassis/start/self.ts";
+import { watchSignals } from "../../chassis/start/signals.ts";
+import {
+  adoptListener,
+  listenOn,
+  makeDirectories,
+  makeRunDirectory,
+  refuseServed,
+  socketRole,
+} from "../../chassis/start/sockets.ts";
+import {
+  type Environment,
+  loggingFor,
+  readSettings,
+  type StartContext,
+  startContext,
+  startLogging,
+  startLoop,
+} from "../../chassis/start/start.ts";
+import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+import { StateFile } from "./state_file.ts";
+
+/** Purpose under which the PID file's locked descriptor is handed over. */
+const PID_FILE = "pid-file";
+/** Purpose of the socket to the process that starts storage helpers. */
+const STORAGE_STARTER = "storage-starter";
+
+/** What a daemon process starts with. */
+export interface ServeParts {
+  readonly sys: Sys;
+  readonly self: SelfImage;
+  readonly options: DaemonOptions;
+  readonly env: Environment;
+  /** Working directory of the process. */
+  readonly cwd: string;
+  readonly report: StartReport;
+}
+
+/**
+ * The daemon's life in this process image: start or take over, serve, end.
+ *
+ * @returns exit code
+ * @throws StartError, SystemError when it cannot start
+ */
+export function serve(parts: ServeParts): number {
+  const logs = startLogging(parts.sys);
+  const unfinished: (() => void)[] = [];
+  try {
+    return live(parts, logs, unfinished);
+  } catch (error) {
+    for (const undo of unfinished.reverse()) undo();
+    logs.abandonStart();
+    throw error;
+  } finally {
+    logs.close();
+  }
+}
+
+/** @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves */
+function live(
+  { sys, self, options, env, cwd: directory, report }: ServeParts,
+  logs: LogSystem,
+  unfinished: (() => void)[],
+): number {
+  const pid = sys.pid();
+  const stateFile = new StateFile(sys, startContext(sys, options, env, directory).paths.restartState);
+  const taken = stateFile.take(pid);
+  const handed = taken?.kind === "state" ? taken.state : undefined;
+  const cwd = handed?.extension?.cwd ?? directory;
+  const context = startContext(sys, options, env, cwd);
+  const { paths, uid } = context;
+  // Whoever holds locks must not exit because a file was edited meanwhile.
+  const returned = readActivation((name) => env[name], pid).descriptors;
+  const forgive = handed !== undefined || returned.some(({ name }) => name === JOURNAL_NAME);
+  const complaints: string[] = [];
+  const loaded = attempt(forgive, complaints, () => readSettings(context)) ?? NO_SETTINGS;
+  sys.setThreadName("virtlockd");
+  sys.umask(uid === 0 ? 0o022 : 0o077);
+  if (options.daemon) sys.chdir("/");
+  makeRunDirectory(sys, paths.runDir, 0o755);
+  const { loop, ledger } = startLoop(sys);
+  const pidFile = attempt(forgive, complaints, () => takePidFile(sys, ledger, paths.pidFile, pid, handed));
+  unfinished.push(() => pidFile?.remove());
+  const logging = () => loggingFor(context, readSettings(context), isTerminal("stdin"));
+  attempt(forgive, complaints, () => {
+    makeLogDirectory(context);
+    configureLogging(logs, loggingFor(context, loaded, isTerminal("stdin")));
+  });
+  raiseFileLimit(sys);
+  const log = getLog("locking.lock_daemon", "src/lockd/daemon/serve.ts");
+  const fromLibvirt = handed !== undefined && handed.extension === undefined;
+  const lost = fromLibvirt && env["NOTIFY_SOCKET"] === undefined
+    ? lostEnvironment({ sys, loop, ledger, env: self.env })
+    : {};
+  const serviceEnv = { ...env, ...lost };
+  const notifyAddress = serviceEnv["NOTIFY_SOCKET"];
+  const notify = NotifySocket.connect(sys, ledger, notifyAddress);
+  if (notify !== undefined && !(notify instanceof NotifySocket)) {
+    log.warn(new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message);
+  }
+  if (handed === undefined && returned.length === 0) refuseServed(sys, paths.socket);
+  const { maxClients, adminMaxClients } = loaded.settings;
+  const safety = new CrashSafety({
+    sys,
+    loop,
+    ledger,
+    log,
+    env: serviceEnv,
+    journalDir: paths.journalDir,
+    cwd,
+    notify: notify instanceof NotifySocket ? notify : undefined,
+    returned,
+    handed,
+    limits: [maxClients, adminMaxClients].map((limit) => ({ maxClients: limit, maxAnonymousClients: limit })),
+  });
+  const state = handed ?? safety.recovered;
+  const daemon = new Daemon({
+    sys,
+    loop,
+    ledger,
+    logs,
+    uid,
+    settings: loaded.settings,
+    idleTimeout: state?.extension?.settings.timeout ?? options.timeout ?? 0,
+    journal: safety.journal,
+    program: { path: self.path, argv: self.base, env: self.env },
+    storageStarter: keptDescriptor(state, STORAGE_STARTER),
+    changed: () => status.changed(),
+  });
+  unfinished.push(() => unlinkSockets(daemon));
+  const configured = { outputs: logs.outputsText(), filters: logs.filtersText() };
+  const status = new ServiceStatus(sys, loop, { send: (lines) => safety.tell(lines) }, () => {
+    return `${daemon.clientCount} clients, ${daemon.table.resourceCount} locks`;
+  });
+  for (const warning of loaded.warnings) daemon.log.warn(warning);
+  if (taken?.kind === "stale") {
+    daemon.log.warn(`Ignored a restart state that was meant for process ${taken.magic}, this one is ${pid}`);
+  }
+  if (state !== undefined) {
+    restoreChecked(daemon, state);
+    daemon.metrics.restore(state.extension?.statistics);
+    if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
+    attempt(true, complaints, () => restoreLogging(logs, state));
+    daemon.log.info(`Took over ${daemon.clientCount} clients and ${daemon.table.resourceCount} locks`);
+  }
+  openSockets(context, daemon, returned, (open) => attempt(forgive, complaints, open));
+  for (const complaint of complaints) daemon.log.error(complaint);
+  dropPermissions();
+  const runtimeSettings = () => ({
+    ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
+    ...(logs.filtersText() === configured.filters ? {} : { logFilters: logs.filtersSetting() }),
+  });
+  const reExec = new ReExec({
+    daemon,
+    self: withVariables(self, lost),
+    stateFile,
+    extension: (): DaemonExtension => ({
+      dying: daemon.reaper.dying,
+      parked: daemon.guard.parked.map(({ fd }) => fd),
+      kept: [
+        ...keep(PID_FILE, pidFile?.fd),
+        ...keep(STORAGE_STARTER, daemon.storage.handover),
+        ...safety.kept,
+      ],
+      settings: {
+        ...runtimeSettings(),
+        timeout: daemon.idleTimer.seconds,
+      },
+      cwd,
+      statistics: daemon.metrics.snapshot(),
+      journal: safety.handover,
+      notify: null,
+    }),
+    leaveStore: (done) => safety.leave(done),
+    stayed: () => safety.stay(daemon),
+    announce: (what) => what === "leaving" ? status.reloading() : status.ready(pid),
+  });
+  watchSignals(sys, loop, ledger, {
+    reExec: () => reExec.request(),
+    reload: () => {
+      status.reloading();
+      reload(daemon, () => ({ loaded: readSettings(context), logging: logging() }));
+      status.ready(pid);
+    },
+    terminate: () => {
+      status.stopping();
+      daemon.shutdown();
+    },
+  });
+  safety.begin(daemon, () => ({
+    limits: daemon.servers.map(({ limits }) => ({ ...limits })),
+    settings: runtimeSettings(),
+    statistics: daemon.metrics.snapshot(),
+  }));
+  daemon.start();
+  unfinished.length = 0;
+  status.ready(pid);
+  report.ready();
+  daemon.run();
+  reExec.abandon();
+  warnOfLocks(daemon, safety.outlives);
+  safety.finish(daemon);
+  if (!safety.outlives) unlinkSockets(daemon);
+  pidFile?.remove();
+  return ExitCode.OK;
+}
+
+/** Those of systemd stay. */
+function unlinkSockets({ sys, servers }: Daemon): void {
+  for (const server of servers) {
+    for (const { path, unlink } of server.listeners) if (unlink) sys.unlink(path);
+  }
+}
+
+/** @throws StartError naming the field of a state that cannot be taken over */
+function restoreChecked(daemon: Daemon, state: RestartState): void {
+  try {
+    restore(daemon, state);
+  } catch (error) {
+    if (!(error instanceof RestartStateError)) throw error;
+    throw new StartError(ExitCode.INITIALISATION, `Load restart state: ${error.message}`, { cause: error });
+  }
+}
+
+const NO_SETTINGS: LoadedSettings = { settings: DEFAULT_SETTINGS, warnings: [] };
+
+/** The next image has to know too what this one had to find out. */
+function withVariables(self: SelfImage, variables: Readonly<Record<string, string>>): SelfImage {
+  const added = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return { ...self, env: [...self.env, ...added] };
+}
+
+/** Runs a step of the start; when `forgive`, its failure is only noted. */
+function attempt<T>(forgive: boolean, complaints: string[], step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    const known = error instanceof StartError || error instanceof SystemError ||
+      error instanceof LogConfigError;
+    if (!known || !forgive) throw error;
+    complaints.push(error.message);
+    return undefined;
+  }
+}
+
+/** A descriptor that the earlier image handed over for a purpose. */
+function keptDescriptor(state: RestartState | undefined, purpose: string): number | undefined {
+  return state?.extension?.kept.find((kept) => kept.purpose === purpose)?.fd;
+}
+
+/** A descriptor to hand over, if there is one. */
+function keep(purpose: string, fd: number | undefined): KeptDescriptor[] {
+  return fd === undefined ? [] : [{ purpose, fd }];
+}
+
+/** The PID file: handed over with its lock held, or locked now. */
+function takePidFile(
+  sys: Sys,
+  ledger: DescriptorLedger,
+  path: string,
+  pid: number,
+  state: RestartState | undefined,
+): PidFile {
+  const kept = keptDescriptor(state, PID_FILE);
+  return kept === undefined ? PidFile.acquire(sys, ledger, path, pid) : new PidFile(sys, ledger, path, kept);
+}
+
+/** Log settings that an administrator changed at runtime. */
+function restoreLogging(logs: LogSystem, state: RestartState): void {
+  const { logOutputs, logFilters } = state.extension?.settings ?? {};
+  if (logOutputs !== undefined) logs.setOutputs(logOutputs);
+  if (logFilters !== undefined) logs.setFilters(logFilters);
+}
+
+/**
+ * Listens where no earlier image and no service manager has left a socket.
+ *
+ * @param tried makes one of the sockets; decides whether its failure matters
+ */
+function openSockets(
+  { sys, paths }: StartContext,
+  daemon: Daemon,
+  descriptors: readonly { fd: number; name: string }[],
+  tried: (open: () => void) => void,
+): void {
+  for (const { fd, name } of descriptors) {
+    const role = socketRole(sys, fd, name, paths.adminSocket);
+    if (role === undefined) continue;
+    (role === "admin" ? daemon.adminServer : daemon.lockServer).listen(adoptListener(sys, fd));
+  }
+  const { lockServer, adminServer } = daemon;
+  if (lockServer.listeners.length === 0) tried(() => lockServer.listen(listenOn(sys, paths.socket)));
+  if (adminServer.listeners.length === 0) tried(() => adminServer.listen(listenOn(sys, paths.adminSocket)));
+}
+
+/**
+ * The default log file's directory is ours to make; that of one that an administrator named is not. Without it the daemon may log
+ * elsewhere, and if not, opening the file tells what is wrong.
+ */
+function makeLogDirectory({ sys, paths, uid }: StartContext): void {
+  const directory = paths.logFile.slice(0, paths.logFile.lastIndexOf("/"));
+  makeDirectories(sys, directory, uid === 0 ? 0o700 : 0o755);
+}
+
+/** @throws StartError when a log output cannot be opened */
+function configureLogging(logs: LogSystem, settings: LoggingSettings): void {
+  try {
+    logs.configure(settings);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new StartError(ExitCode.USAGE, `Open log output: ${error.message}`, { cause: error });
+  }
+}
+
+/** One descriptor per lock, one or two per client: as many as the administrator allows. */
+function raiseFileLimit(sys: Sys): void {
+  const limit = sys.fileLimit();
+  if (typeof limit === "number") return;
+  const [soft, hard] = limit;
+  if (soft < hard) sys.setFileLimit(hard, hard);
+}
+
+/**
+ * Whoever stops a lock daemon should know which guests run on without protection.
+ *
+ * @param kept whether the service manager has copies: it has not said whether it is about to start the daemon again
+ */
+function warnOfLocks({ table, log }: Daemon, kept: boolean): void {
+  if (table.resourceCount === 0) return;
+  const domains = new Set<string>();
+  for (const resource of table.resources()) {
+    for (const { owner } of resource.holdings) domains.add(owner.name);
+  }
+  const fate = kept ? "; a restart of the service keeps them, a stop gives them up" : "";
+  log.warn(
+    `Stopping with ${table.resourceCount} locks held, for the domains ${[...domains].join(", ")}${fate}`,
+  );
+}

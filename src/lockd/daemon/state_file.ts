@@ -1,0 +1,104 @@
+import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../os/constants.ts";
+import { ENOENT, ENOTDIR } from "../../os/errno.ts";
+import { must, SystemError } from "../../os/system_error.ts";
+import type { FileSys } from "../../os/sys.ts";
+import { decodeText } from "../../os/text.ts";
+import { RestartStateError } from "../restart/restart_state_error.ts";
+import { readState } from "../restart/read_state.ts";
+import type { RestartState } from "../restart/state.ts";
+import { readWhole } from "../../chassis/start/self.ts";
+import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+
+const MODE = 0o600;
+
+/** The file through which one image of the daemon hands its state to the next. restart-state.md. */
+export class StateFile {
+  readonly #sys: FileSys;
+  readonly path: string;
+  #bytesTaken = 0;
+
+  constructor(sys: FileSys, path: string) {
+    this.#sys = sys;
+    this.path = path;
+  }
+
+  /** Size of the document that {@link take} read, 0 when there was none. */
+  get bytesTaken(): number {
+    return this.#bytesTaken;
+  }
+
+  /**
+   * Writes a document, whole or not at all.
+   *
+   * @param path where to, {@link path} for the next image
+   * @throws SystemError when it cannot be written; nothing is left behind then
+   */
+  saveAs(path: string, bytes: Uint8Array): void {
+    const unfinished = `${path}.new`;
+    const sys = this.#sys;
+    sys.unlink(unfinished);
+    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    const fd = must(sys.open(unfinished, flags, MODE), "open", unfinished);
+    try {
+      for (let at = 0; at < bytes.length;) {
+        at += must(sys.write(fd, bytes.subarray(at)), "write", unfinished);
+      }
+      must(sys.rename(unfinished, path), "rename", unfinished);
+    } catch (error) {
+      sys.unlink(unfinished);
+      throw error;
+    } finally {
+      sys.close(fd);
+    }
+  }
+
+  /** Removes the file; harmless when there is none. */
+  remove(): void {
+    this.#sys.unlink(this.path);
+  }
+
+  /** Whether it holds a state of the process `pid`. */
+  isFor(pid: number): boolean {
+    const bytes = this.#read();
+    if (bytes === undefined) return false;
+    const magic = [...decodeText(bytes).matchAll(/"magic"\s*:\s*"(\d+)"/g)].at(-1);
+    return magic?.[1] === String(pid);
+  }
+
+  /**
+   * Reads and unlinks the file.
+   *
+   * @param pid our own: a state of another process is left alone by unlinking it
+   * @returns undefined when there is no state; `stale` names the process that a foreign one was meant for
+   * @throws StartError when it is ours and cannot be understood: nothing may silently start empty
+   */
+  take(pid: number): { kind: "state"; state: RestartState } | { kind: "stale"; magic: string } | undefined {
+    const bytes = this.#read();
+    if (bytes === undefined) return undefined;
+    this.#bytesTaken = bytes.length;
+    this.remove();
+    try {
+      return readState(bytes, pid);
+    } catch (error) {
+      if (!(error instanceof RestartStateError)) throw error;
+      throw new StartError(ExitCode.INITIALISATION, `Load restart state ${this.path}: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  #read(): Uint8Array | undefined {
+    try {
+      return readWhole(this.#sys, this.path);
+    } catch (error) {
+      // Without a run directory there is no state; making the directory says why it cannot be.
+      if (error instanceof SystemError && [ENOENT, ENOTDIR].includes(error.errno)) return undefined;
+      if (error instanceof SystemError) {
+        throw new StartError(ExitCode.INITIALISATION, `Read restart state: ${error.message}`, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import { EXCHANGE_SIZE } from "../../chassis/rpc/counted_exchange.ts";
+import { InFlightBytes } from "./in_flight_bytes.ts";
+import type { JournalMemory } from "./journal_memory.ts";
+import { JournalState } from "./journal_state.ts";
+import {
+  EXCHANGE_SIZE_OFFSET,
+  LAYOUT_VERSION,
+  LOG_START,
+  MAGIC,
+  MAGIC_OFFSET,
+  VERSION_OFFSET,
+} from "./layout.ts";
+import { appendRecord, moveRecords, readRecords } from "./log_records.ts";
+import { OperationDecoder } from "./operation_decoder.ts";
+import { OperationEncoder } from "./operation_encoder.ts";
+import type { Operation } from "./operations.ts";
+import { readRoot, type Root, writeRoot } from "./roots.ts";
+
+/** The log is written anew when it is longer than twice what it says of locks and clients, and what is in flight, and this. */
+const SLACK = 1024 * 1024;
+/** Room that is left behind a log that was written anew. */
+const ROOM = 256 * 1024;
+/** Operations in one record of a snapshot: its text is built in memory. */
+const SNAPSHOT_RECORD = 256;
+
+/** What was found in a journal. */
+export interface FoundLog {
+  readonly state: JournalState;
+  /** What is wrong with it; undefined when nothing is. */
+  readonly damage: string | undefined;
+}
+
+/** The log of a journal: records of operations behind a snapshot. */
+export class LogFile {
+  readonly #memory: JournalMemory;
+  readonly #encoder: OperationEncoder;
+  readonly #inFlight = new InFlightBytes();
+  /** What was in flight when the snapshot was written. */
+  #inSnapshot = 0;
+  #root: Root;
+  #end: number;
+
+  private constructor(memory: JournalMemory, root: Root, end: number, encoder: OperationEncoder) {
+    this.#memory = memory;
+    this.#encoder = encoder;
+    this.#root = root;
+    this.#end = end;
+  }
+
+  /** Makes an empty journal. @throws SystemError when there is no memory */
+  static create(memory: JournalMemory): LogFile {
+    memory.reserve(LOG_START + 16);
+    memory.commitWord(MAGIC_OFFSET, 0);
+    memory.writeWord(VERSION_OFFSET, LAYOUT_VERSION);
+    memory.writeWord(EXCHANGE_SIZE_OFFSET, EXCHANGE_SIZE);
+    memory.writeWord(LOG_START, 0);
+    const root = { generation: 1, base: LOG_START, snapshot: 0 };
+    writeRoot(memory, root);
+    memory.commitWord(MAGIC_OFFSET, MAGIC);
+    return new LogFile(memory, root, LOG_START, new OperationEncoder());
+  }
+
+  /**
+   * Reads a journal that an earlier daemon has left. Changes nothing.
+   *
+   * @returns the reason when it is none, or one that this program cannot read
+   */
+  static read(memory: JournalMemory): (FoundLog & { log: LogFile }) | string {
+    const { bytes, size } = memory;
+    if (size < LOG_START) return `it has ${size} bytes, at least ${LOG_START} are wanted`;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (view.getUint32(MAGIC_OFFSET, true) !== MAGIC) return "it is no journal";
+    const version = view.getUint32(VERSION_OFFSET, true);
+    const exchange = view.getUint32(EXCHANGE_SIZE_OFFSET, true);
+    if (version !== LAYOUT_VERSION || exchange !== EXCHANGE_SIZE) {
+      return `its layout is version ${version} with ${exchange} bytes for messages, wanted ${LAYOUT_VERSION} and ${EXCHANGE_SIZE}`;
+    }
+    const root = readRoot(bytes, size);
+    if (root === undefined) return "both of its roots are damaged";
+    const state = new JournalState();
+    const decoder = new OperationDecoder();
+    const { end, how } = readRecords(bytes, size, root.base, root.generation, (text, pieces) => {
+      for (const operation of decoder.decode(text, pieces)) state.apply(operation);
+    });
+    const lost = end < root.base + root.snapshot
+      ? "; it lies in the snapshot, so older locks may be missing"
+      : "";
+    const damage = how.kind === "torn"
+      ? `${how.reason}${lost}`
+      : lost === ""
+      ? undefined
+      : `it ends too early${lost}`;
+    return { state, damage, log: new LogFile(memory, root, end, decoder.encoder()) };
+  }
+
+  /**
+   * Whether it is time to write it anew. Bytes in flight are in the log once as long as nothing has become of them, however many they
+   * are: to copy them again and again would only cost memory.
+   */
+  get overgrown(): boolean {
+    const settled = this.#root.snapshot - this.#inSnapshot;
+    return this.length > 2 * settled + this.#inFlight.total * 9 / 8 + SLACK;
+  }
+
+  /** Bytes of the log. */
+  get length(): number {
+    return this.#end - this.#root.base;
+  }
+
+  /**
+   * Commits operations: all of them or none.
+   *
+   * @throws SystemError when there is no memory; then only a {@link rewrite} may follow
+   */
+  append(operations: readonly Operation[]): void {
+    const payload = this.#encoder.encode(operations);
+    this.#end = appendRecord(this.#memory, this.#end, this.#root.generation, payload);
+    for (const operation of operations) this.#inFlight.apply(operation);
+  }
+
+  /**
+   * Writes the log anew as a snapshot, and then makes that the log, in one step. Then, if there is room before it, moves it there in
+   * another step, so that the journal is no longer than it must be.
+   *
+   * @param operations the whole state; a generator saves memory
+   * @throws SystemError when there is no memory; the old log stays, but only a rewrite may follow
+   */
+  rewrite(operations: Iterable<Operation>): void {
+    const memory = this.#memory;
+    this.#encoder.restart();
+    this.#inFlight.restart();
+    const base = this.#end + 8;
+    const end = this.#writeSnapshot(base, this.#root.generation + 1, operations);
+    this.#use({ generation: this.#root.generation + 1, base, snapshot: end - base }, end);
+    this.#inSnapshot = this.#inFlight.total;
+    if (LOG_START + (end - base) + 8 <= base) {
+      const generation = this.#root.generation + 1;
+      const moved = moveRecords(memory, base, end, LOG_START, generation);
+      this.#use({ generation, base: LOG_START, snapshot: moved - LOG_START }, moved);
+    }
+    memory.shrink(this.#end + ROOM);
+  }
+
+  #use(root: Root, end: number): void {
+    writeRoot(this.#memory, root);
+    this.#root = root;
+    this.#end = end;
+  }
+
+  #writeSnapshot(base: number, generation: number, operations: Iterable<Operation>): number {
+    let at = base;
+    let batch: Operation[] = [];
+    const write = () => {
+      at = appendRecord(this.#memory, at, generation, this.#encoder.encode(batch));
+      for (const operation of batch) this.#inFlight.apply(operation);
+      batch = [];
+    };
+    for (const operation of operations) {
+      batch.push(operation);
+      if (batch.length === SNAPSHOT_RECORD) write();
+    }
+    // Also when there is nothing: what lies here may be a record of an older log.
+    write();
+    return at;
+  }
+}

@@ -1,0 +1,116 @@
+import type { LockKind } from "../lockspace/lock_file.ts";
+import type { Owner } from "../lockspace/owner.ts";
+
+/** An owner, with what tells its process from a later one of the same pid. */
+export interface OwnerRecord extends Owner {
+  /** Start time of its process in clock ticks since boot; 0 when unknown. */
+  readonly start: number;
+}
+
+/** A holding. */
+export interface HoldingRecord {
+  readonly owner: OwnerRecord;
+  readonly since: number;
+}
+
+/** A locked resource. */
+export interface ResourceRecord {
+  readonly id: number;
+  readonly lockspace: string;
+  readonly name: string;
+  readonly path: string;
+  readonly shared: boolean;
+  readonly autocreate: boolean;
+  readonly lock: LockKind;
+  readonly holdings: readonly HoldingRecord[];
+  readonly doubtful?: string;
+  /** Its slot in the store; absent where none keeps its descriptor. */
+  readonly slot?: number;
+}
+
+/** A connected client. */
+export interface ClientRecord {
+  /** See clientKey() of src/chassis/rpc/server.ts. */
+  readonly key: number;
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Unix milliseconds at which it connected. */
+  readonly since: number;
+  /** As {@link ResourceRecord.slot}. */
+  readonly slot?: number;
+}
+
+/**
+ * What a record of the log says. Bytes are only valid until what produced the operation changes. Turns, ends and replies are those
+ * of the exchange (src/chassis/rpc/counted_exchange.ts): they tie what is in the log to what is in the exchange area.
+ */
+export type Operation =
+  | { readonly op: "lockspace"; readonly path: string }
+  | ({ readonly op: "grant" } & ResourceRecord)
+  | { readonly op: "share"; readonly id: number; readonly holding: HoldingRecord }
+  /** An owner was taken off; `last`: the lock has gone. */
+  | { readonly op: "release"; readonly id: number; readonly pid: number; readonly last: boolean }
+  | { readonly op: "doubtful"; readonly id: number; readonly reason: string }
+  | ({ readonly op: "client" } & ClientRecord)
+  | { readonly op: "owner"; readonly key: number; readonly owner: OwnerRecord }
+  | { readonly op: "restricted"; readonly key: number }
+  | { readonly op: "gone"; readonly key: number }
+  /** A holder whose process is being ended. */
+  | {
+    readonly op: "dying";
+    readonly pid: number;
+    readonly since: number;
+    readonly killed: boolean;
+    readonly slot?: number;
+  }
+  | { readonly op: "settled"; readonly pid: number }
+  /** A holder without a connection whose process lives. */
+  | { readonly op: "orphan"; readonly pid: number; readonly start: number }
+  /** All received bytes of a client that are not served. Nothing is left of the turn. */
+  | {
+    readonly op: "input";
+    readonly key: number;
+    readonly bytes: Uint8Array;
+    readonly dropped: number;
+    readonly turn: number;
+  }
+  /** More of them. */
+  | {
+    readonly op: "added";
+    readonly key: number;
+    readonly bytes: Uint8Array;
+    readonly dropped: number;
+    readonly turn: number;
+  }
+  /** All bytes to be sent to a client; what was sent in replies up to `reply` is no part of them. */
+  | {
+    readonly op: "output";
+    readonly key: number;
+    readonly bytes: Uint8Array;
+    readonly reply: number;
+    readonly turn: number;
+    readonly end: number;
+  }
+  /** A request was served: `front` bytes of the client's input, or, when 0, the bytes of the turn up to `end`. */
+  | {
+    readonly op: "served";
+    readonly key: number;
+    readonly front: number;
+    readonly turn: number;
+    readonly end: number;
+    /** Number that its reply is sent with. */
+    readonly reply: number;
+    readonly bytes: Uint8Array;
+  }
+  /** Begins a snapshot. */
+  | {
+    readonly op: "snapshot";
+    readonly turn: number;
+    readonly reply: number;
+    readonly nextResource: number;
+    /** By ordinal of the server. */
+    readonly nextClient: readonly number[];
+  }
+  /** Settings and counters that are kept for the next life: any value that JSON can hold. */
+  | { readonly op: "carried"; readonly state: unknown };

@@ -1,0 +1,388 @@
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import { type FileIdentity, sameFile } from "./file_identity.ts";
+import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
+import { Lockspace } from "./lockspace.ts";
+import { type Holding, type Owner, ownerRecord } from "./owner.ts";
+import type { PosixGuard } from "./posix_guard.ts";
+import { RecurringMap } from "./recurring_map.ts";
+import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
+import type { Resource, ResourceState } from "./resource.ts";
+
+/** What nearly every resource is, most of the time. */
+const HELD: ResourceState = { kind: "held" };
+
+/** Told of every change in the same turn in which it happens, before any reply is sent. */
+export interface LockObserver {
+  lockspaceCreated(path: string): void;
+  /** A resource was locked, or an owner was added to a shared one. */
+  granted(resource: Resource, holding: Holding): void;
+  /** An owner was taken off; `last` when the kernel lock has gone with it. */
+  released(resource: Resource, owner: Owner, last: boolean): void;
+  refused(owner: Owner, refusal: Refusal): void;
+  /** A lock could not be released, and is kept; or it was, but its autocreated file was left behind. */
+  troubled(resource: Resource, failure: UnlockFailed): void;
+}
+
+/** Finds who holds a file outside this daemon. Calls `done` exactly once, at once or later. */
+export type FindHolder = (
+  path: string,
+  identity: FileIdentity,
+  pid: number,
+  done: (holder: ForeignHolder) => void,
+) => void;
+
+/** What the lock table needs. */
+export interface LockTableParts {
+  files: LockFiles;
+  ledger: DescriptorLedger;
+  guard: PosixGuard;
+  observer: LockObserver;
+  findHolder: FindHolder;
+  /** Unix milliseconds. */
+  now: () => number;
+}
+
+/** How a lock is asked for. */
+export interface AcquireOptions {
+  readonly shared: boolean;
+  readonly autocreate: boolean;
+}
+
+/**
+ * The lock core: all lockspaces, their resources, and who owns what. protocol.md, Lock program.
+ *
+ * It grants nothing that the kernel has not granted: the table only adds owners to shared locks and refuses early.
+ */
+export class LockTable {
+  readonly #parts: LockTableParts;
+  readonly #lockspaces = new Map<string, Lockspace>([["", new Lockspace("")]]);
+  /** Resources by owner pid: what a disconnected holder has is found without a walk. */
+  readonly #byOwner = new RecurringMap<number, Set<Resource>>();
+  readonly #dying = new Set<number>();
+  #nextId = 1;
+  #resourceCount = 0;
+
+  constructor(parts: LockTableParts) {
+    this.#parts = parts;
+  }
+
+  /** All lockspaces, the default one ("") first. */
+  get lockspaces(): ReadonlyMap<string, Lockspace> {
+    return this.#lockspaces;
+  }
+
+  /** How many resources are locked. */
+  get resourceCount(): number {
+    return this.#resourceCount;
+  }
+
+  /** Every locked resource. */
+  *resources(): Generator<Resource> {
+    for (const lockspace of this.#lockspaces.values()) yield* lockspace.resources.values();
+  }
+
+  /** Resources that a process owns. */
+  ownedBy(pid: number): readonly Resource[] {
+    return [...this.#byOwner.get(pid) ?? []];
+  }
+
+  /** Whether a process owns anything. */
+  owns(pid: number): boolean {
+    return this.#byOwner.has(pid);
+  }
+
+  /** From now on the owner's process is being killed: it gets no new locks and its locks go when it is gone. */
+  markDying(pid: number): void {
+    this.#dying.add(pid);
+  }
+
+  /** Whether the owner's process is being killed. */
+  isDying(pid: number): boolean {
+    return this.#dying.has(pid);
+  }
+
+  /** The owner's process is gone, or was not killed after all. */
+  clearDying(pid: number): void {
+    this.#dying.delete(pid);
+  }
+
+  /** NEW: a lockspace that must not exist yet. */
+  newLockspace(path: string, done: Done): void {
+    if (path === "") return done({ kind: "default-lockspace-exists" });
+    if (this.#lockspaces.has(path)) return done({ kind: "lockspace-exists", path });
+    this.#makeLockspace(path, done);
+  }
+
+  /** CREATE_LOCKSPACE: a lockspace that may exist already. */
+  ensureLockspace(path: string, done: Done): void {
+    if (this.#lockspaces.has(path)) return done(undefined);
+    this.#makeLockspace(path, done);
+  }
+
+  /** CREATE_RESOURCE: makes the file. */
+  createResource(path: string, name: string, done: Done): void {
+    const found = this.#unlocked(path, name);
+    if (!(found instanceof Lockspace)) return done(found);
+    this.#parts.files.create(found.fileOf(name), found.path === "", (failure) => done(failure));
+  }
+
+  /** DELETE_RESOURCE: unlinks the file. */
+  deleteResource(path: string, name: string, done: Done): void {
+    const found = this.#unlocked(path, name);
+    if (!(found instanceof Lockspace)) return done(found);
+    this.#parts.files.remove(found.fileOf(name), (failure) => done(failure));
+  }
+
+  /** ACQUIRE_RESOURCE: locks a resource for an owner, or adds the owner to a shared one. */
+  acquire(path: string, name: string, options: AcquireOptions, owner: Owner, done: Done): void {
+    const finish: Done = (refusal) => {
+      if (refusal !== undefined) this.#parts.observer.refused(owner, refusal);
+      done(refusal);
+    };
+    const lockspace = this.#lockspaces.get(path);
+    if (lockspace === undefined) return finish({ kind: "lockspace-missing", path });
+    const bad = lockspace.badName(name);
+    if (bad !== undefined) return finish({ kind: "bad-name", resource: name, reason: bad });
+    if (this.#dying.has(owner.pid)) return finish({ kind: "owner-dying", resource: name, pid: owner.pid });
+    const resource = lockspace.resources.get(name);
+    if (resource !== undefined) {
+      const shareable = resource.shared && options.shared && resource.state.kind === "held";
+      if (!shareable) return finish({ kind: "held", resource: name, held: this.#report(resource) });
+      this.#addOwner(resource, owner);
+      return finish(undefined);
+    }
+    const asker = lockspace.pending.get(name);
+    if (asker !== undefined) return finish({ kind: "pending", resource: name, owner: asker.name });
+    lockspace.pending.set(name, owner);
+    const file = lockspace.fileOf(name);
+    this.#parts.files.lock(
+      {
+        path: file,
+        ...options,
+        followLinks: path === "",
+        record: () => ownerRecord(owner, this.#parts.now()),
+      },
+      (outcome) => {
+        lockspace.pending.delete(name);
+        this.#locked(lockspace, name, options, owner, outcome, finish);
+      },
+    );
+  }
+
+  /** RELEASE_RESOURCE: takes an owner off; the last one takes the lock along. */
+  release(path: string, name: string, owner: Owner, done: Done): void {
+    const lockspace = this.#lockspaces.get(path);
+    if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
+    const resource = lockspace.resources.get(name);
+    if (resource === undefined) return done({ kind: "not-held", resource: name });
+    if (!resource.holdings.some((holding) => holding.owner.pid === owner.pid)) {
+      return done({ kind: "not-owner", resource: name, pid: owner.pid });
+    }
+    // Its lock guards the disk until the process, which may still be writing, is gone.
+    if (this.#dying.has(owner.pid)) return done({ kind: "owner-dying", resource: name, pid: owner.pid });
+    this.#takeOff(resource, owner.pid, false, done);
+  }
+
+  /**
+   * Releases everything a process owned: it is gone.
+   *
+   * @param done called when all of it is released or found impossible to release
+   */
+  releaseAll(pid: number, done: () => void): void {
+    this.#dying.delete(pid);
+    const resources = this.ownedBy(pid);
+    let left = 1;
+    const one = () => {
+      if (--left === 0) done();
+    };
+    for (const resource of resources) {
+      const times = resource.holdings.filter((holding) => holding.owner.pid === pid).length;
+      left += times;
+      for (let time = 0; time < times; time++) this.#takeOff(resource, pid, true, one);
+    }
+    one();
+  }
+
+  /** The resource of this daemon, if any, whose file this is. */
+  findByFile(identity: FileIdentity): Resource | undefined {
+    for (const resource of this.resources()) {
+      if (sameFile(resource.identity, identity)) return resource;
+    }
+    return undefined;
+  }
+
+  /** Puts a lockspace back that an earlier image had. */
+  restoreLockspace(path: string): void {
+    if (!this.#lockspaces.has(path)) this.#lockspaces.set(path, new Lockspace(path));
+  }
+
+  /** Puts a locked resource back; its descriptor's ownership passes to the table. */
+  restoreResource(resource: Resource): void {
+    const lockspace = this.#lockspaces.get(resource.lockspace);
+    if (lockspace === undefined) {
+      throw new Error(`Restore resource ${resource.name}: lockspace '${resource.lockspace}' does not exist`);
+    }
+    if (lockspace.resources.has(resource.name)) {
+      throw new Error(
+        `Restore resource ${resource.name}: it appears twice in lockspace '${resource.lockspace}'`,
+      );
+    }
+    this.#insert(lockspace, resource);
+    this.#nextId = Math.max(this.#nextId, resource.id + 1);
+  }
+
+  /** A number no resource of this daemon has had. */
+  takeId(): number {
+    return this.#nextId++;
+  }
+
+  /** Id the next resource will get; kept over re-exec and crash. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
+  set nextId(id: number) {
+    this.#nextId = Math.max(this.#nextId, id);
+  }
+
+  #makeLockspace(path: string, done: Done): void {
+    if (path.includes("\0")) {
+      return done({ kind: "bad-name", resource: path, reason: "it contains a NUL byte" });
+    }
+    this.#parts.files.makeDirectory(path, (failure) => {
+      if (failure !== undefined) return done(failure);
+      if (!this.#lockspaces.has(path)) {
+        this.#lockspaces.set(path, new Lockspace(path));
+        this.#parts.observer.lockspaceCreated(path);
+      }
+      done(undefined);
+    });
+  }
+
+  /** The lockspace of a resource that is not locked, else why not. */
+  #unlocked(path: string, name: string): Lockspace | Refusal {
+    const lockspace = this.#lockspaces.get(path);
+    if (lockspace === undefined) return { kind: "lockspace-missing", path };
+    const bad = lockspace.badName(name);
+    if (bad !== undefined) return { kind: "bad-name", resource: name, reason: bad };
+    const resource = lockspace.resources.get(name);
+    if (resource !== undefined) return { kind: "held", resource: name, held: this.#report(resource) };
+    const asker = lockspace.pending.get(name);
+    if (asker !== undefined) return { kind: "pending", resource: name, owner: asker.name };
+    return lockspace;
+  }
+
+  #locked(
+    lockspace: Lockspace,
+    name: string,
+    options: AcquireOptions,
+    owner: Owner,
+    outcome: LockFilesOutcome,
+    finish: Done,
+  ): void {
+    if (outcome.kind === "failed") {
+      const { action, errno, target } = outcome;
+      // That somebody holds it is the better answer.
+      const held = target === undefined ? undefined : this.findByFile(target);
+      if (held !== undefined) return finish({ kind: "held", resource: name, held: this.#report(held) });
+      return finish({ kind: "system", action, errno });
+    }
+    if (outcome.kind === "storage") return finish(outcome);
+    if (outcome.kind === "busy") {
+      const ours = this.findByFile(outcome.identity);
+      if (ours !== undefined) return finish({ kind: "held", resource: name, held: this.#report(ours) });
+      const path = lockspace.fileOf(name);
+      return this.#parts.findHolder(path, outcome.identity, outcome.pid, (by) => {
+        finish({ kind: "held-elsewhere", resource: name, by });
+      });
+    }
+    const holding = { owner, since: this.#parts.now() };
+    const resource: Resource = {
+      id: this.#nextId++,
+      lockspace: lockspace.path,
+      name,
+      path: lockspace.fileOf(name),
+      fd: this.#parts.ledger.own(outcome.fd, "lock"),
+      identity: outcome.identity,
+      lock: "ofd",
+      shared: options.shared,
+      autocreate: options.autocreate,
+      // Made with its one element: pushed into an empty array it would have room for sixteen more.
+      holdings: [holding],
+      state: HELD,
+    };
+    this.#insert(lockspace, resource);
+    this.#parts.observer.granted(resource, holding);
+    finish(undefined);
+  }
+
+  #insert(lockspace: Lockspace, resource: Resource): void {
+    lockspace.resources.set(resource.name, resource);
+    this.#resourceCount++;
+    if (resource.lock === "posix") this.#parts.guard.protect(resource.identity, resource.shared);
+    for (const holding of resource.holdings) this.#index(holding.owner.pid, resource);
+  }
+
+  #index(pid: number, resource: Resource): void {
+    const owned = this.#byOwner.get(pid);
+    if (owned === undefined) this.#byOwner.set(pid, new Set([resource]));
+    else owned.add(resource);
+  }
+
+  #addOwner(resource: Resource, owner: Owner): void {
+    const holding = { owner, since: this.#parts.now() };
+    resource.holdings.push(holding);
+    this.#index(owner.pid, resource);
+    this.#parts.observer.granted(resource, holding);
+  }
+
+  #removeHolding(resource: Resource, pid: number): void {
+    const index = resource.holdings.findIndex((holding) => holding.owner.pid === pid);
+    const [holding] = resource.holdings.splice(index, 1);
+    if (!resource.holdings.some((other) => other.owner.pid === pid)) {
+      const owned = this.#byOwner.get(pid);
+      owned?.delete(resource);
+      if (owned?.size === 0) this.#byOwner.delete(pid);
+    }
+    const last = resource.holdings.length === 0;
+    if (last) {
+      this.#lockspaces.get(resource.lockspace)?.resources.delete(resource.name);
+      this.#resourceCount--;
+    }
+    if (holding !== undefined) this.#parts.observer.released(resource, holding.owner, last);
+  }
+
+  #takeOff(resource: Resource, pid: number, force: boolean, done: Done): void {
+    if (resource.holdings.length > 1) {
+      this.#removeHolding(resource, pid);
+      return done(undefined);
+    }
+    if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
+    resource.state = { kind: "releasing" };
+    let answered = false;
+    const answer: Done = (refusal) => {
+      if (!answered) done(refusal);
+      answered = true;
+    };
+    // A forced release has nobody waiting: it is done when it is done.
+    const slow = force ? () => {} : answer;
+    this.#parts.files.unlock({ ...resource, force }, resource.identity, slow, (failure) => {
+      if (failure !== undefined) this.#parts.observer.troubled(resource, failure);
+      if (failure !== undefined && !failure.released) {
+        resource.state = { kind: "doubtful", reason: failure.action };
+        return answer(failure);
+      }
+      this.#removeHolding(resource, pid);
+      if (resource.lock === "posix") this.#parts.guard.unprotect(resource.identity);
+      answer(undefined);
+    });
+  }
+
+  #report(resource: Resource): HeldReport {
+    return {
+      name: resource.name,
+      holdings: [...resource.holdings],
+      dying: resource.holdings.some((holding) => this.#dying.has(holding.owner.pid)),
+    };
+  }
+}

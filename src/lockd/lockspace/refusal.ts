@@ -1,0 +1,43 @@
+import type { Holding } from "./owner.ts";
+
+/** A process outside this daemon that holds a kernel lock. */
+export type ForeignHolder =
+  | { kind: "process"; pid: number; command: string }
+  | { kind: "record"; text: string }
+  | { kind: "other-host" }
+  | { kind: "unknown" };
+
+/** A resource that is held here, as a refusal reports it. */
+export interface HeldReport {
+  /** Name under which it is held; differs from the asked name when two names reach one file. */
+  readonly name: string;
+  readonly holdings: readonly Holding[];
+  /** A holder whose process is being killed. */
+  readonly dying: boolean;
+}
+
+/**
+ * Why the lock core did not do what was asked. Values, not exceptions: a refusal is an ordinary answer.
+ *
+ * Translated to libvirt's error codes in src/lockd/programs/lock_failure.ts.
+ */
+export type Refusal =
+  | { kind: "lockspace-missing"; path: string }
+  | { kind: "lockspace-exists"; path: string }
+  | { kind: "default-lockspace-exists" }
+  | { kind: "not-a-directory"; path: string }
+  | { kind: "held"; resource: string; held: HeldReport }
+  | { kind: "pending"; resource: string; owner: string }
+  | { kind: "held-elsewhere"; resource: string; by: ForeignHolder }
+  | { kind: "not-held"; resource: string }
+  | { kind: "not-owner"; resource: string; pid: number }
+  /** Its last owner has gone, but slow storage has not released it yet. */
+  | { kind: "releasing"; resource: string }
+  | { kind: "owner-dying"; resource: string; pid: number }
+  | { kind: "bad-name"; resource: string; reason: string }
+  /** `action` names the subject, e.g. `Unable to open resource /x`. */
+  | { kind: "system"; action: string; errno: number; local?: boolean }
+  | { kind: "storage"; action: string; reason: string };
+
+/** Called once with undefined on success. May be called before the asking function returns. */
+export type Done = (refusal: Refusal | undefined) => void;

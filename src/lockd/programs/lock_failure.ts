@@ -1,0 +1,93 @@
+import { strerror } from "../../os/errno.ts";
+import type { Holding } from "../lockspace/owner.ts";
+import type { ForeignHolder, HeldReport, Refusal } from "../lockspace/refusal.ts";
+import {
+  ErrorDomain,
+  internalError,
+  invalidArg,
+  operationInvalid,
+  resourceBusy,
+  type RpcFailure,
+  systemError,
+} from "../../chassis/wire/rpc_error.ts";
+
+/** Most holders that a refusal names one by one. */
+const NAMED_HOLDERS = 3;
+
+/** The libvirt error for a refusal of the lock core: the one place where they are translated. protocol.md, Error payload. */
+export function lockFailure(refusal: Refusal): RpcFailure {
+  const { RPC, LOCKSPACE } = ErrorDomain;
+  switch (refusal.kind) {
+    case "lockspace-missing":
+      return internalError(RPC, `Lockspace for path ${refusal.path} does not exist`);
+    case "lockspace-exists":
+      return internalError(RPC, `Lockspace for path ${refusal.path} already exists`);
+    case "default-lockspace-exists":
+      return operationInvalid(RPC, "the default lockspace already exists");
+    case "not-a-directory":
+      return internalError(LOCKSPACE, `Lockspace location ${refusal.path} exists, but is not a directory`);
+    case "bad-name":
+      return invalidArg(LOCKSPACE, `Name '${refusal.resource}' cannot be used: ${refusal.reason}`);
+    case "not-owner":
+      return internalError(LOCKSPACE, `owner ${refusal.pid} does not hold the resource lock`);
+    case "system": {
+      const domain = refusal.local ? ErrorDomain.NONE : LOCKSPACE;
+      return systemError(domain, refusal.action, refusal.errno, strerror(refusal.errno));
+    }
+    case "storage":
+      return internalError(LOCKSPACE, `${refusal.action}: ${refusal.reason}`);
+    default:
+      return resourceBusy(LOCKSPACE, refusalText(refusal));
+  }
+}
+
+/** One line that says what was refused and who is in the way. */
+export function refusalText(refusal: Refusal): string {
+  switch (refusal.kind) {
+    case "held":
+      return heldText(refusal.resource, refusal.held);
+    case "held-elsewhere":
+      return `Lockspace resource '${refusal.resource}' is locked by ${foreignText(refusal.by)}`;
+    case "pending":
+      return `Lockspace resource '${refusal.resource}' is just being locked for domain '${refusal.owner}'`;
+    case "not-held":
+      return `Lockspace resource '${refusal.resource}' is not locked`;
+    case "releasing":
+      return `Lockspace resource '${refusal.resource}' is locked until slow storage has released it`;
+    case "owner-dying":
+      return `Lockspace resource '${refusal.resource}' cannot change hands: its owner, process ${refusal.pid}, is being killed`;
+    default:
+      return lockFailure(refusal).message;
+  }
+}
+
+function heldText(name: string, held: HeldReport): string {
+  const alias = held.name === name ? "" : ` as '${held.name}'`;
+  const seen = new Map(held.holdings.map((holding) => [holding.owner.pid, holding]));
+  const named = [...seen.values()].slice(0, NAMED_HOLDERS).map(holdingText).join(", ");
+  const more = seen.size > NAMED_HOLDERS ? ` and ${seen.size - NAMED_HOLDERS} more` : "";
+  const dying = held.dying ? "; the holder is being killed, try again when it is gone" : "";
+  return `Lockspace resource '${name}' is locked${alias} by ${named}${more}${dying}`;
+}
+
+/** A holder as people read it: domain name, uuid, pid, since when. */
+export function holdingText({ owner, since }: Holding): string {
+  const who = owner.name === "" ? "an unnamed owner" : `domain '${owner.name}'`;
+  const when = since === 0 ? "" : ` since ${new Date(since).toISOString().slice(0, 19)}Z`;
+  return `${who} (uuid ${owner.uuid}, pid ${owner.pid})${when}`;
+}
+
+function foreignText(holder: ForeignHolder): string {
+  switch (holder.kind) {
+    case "process":
+      return `process ${holder.pid}${
+        holder.command === "" ? "" : ` (${holder.command})`
+      }, which is not known here`;
+    case "record":
+      return `its recorded holder: ${holder.text}`;
+    case "other-host":
+      return "another host";
+    case "unknown":
+      return "a process that could not be found";
+  }
+}

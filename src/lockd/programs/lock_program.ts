@@ -1,0 +1,198 @@
+import type { HolderReaper } from "../lockspace/holder_reaper.ts";
+import type { LockTable } from "../lockspace/lock_table.ts";
+import type { Owner } from "../lockspace/owner.ts";
+import type { Refusal } from "../lockspace/refusal.ts";
+import { FLAG_AUTOCREATE, FLAG_SHARED } from "../lockspace/resource.ts";
+import { asProgram, type Peer, type Procedure, type Program, type Reply } from "../../chassis/rpc/program.ts";
+import {
+  decodeCreateLockspace,
+  decodeNew,
+  decodeRegister,
+  decodeResource,
+  decodeRestrict,
+  LOCK_MAX_PAYLOAD,
+  LOCK_PROGRAM,
+  LOCK_VERSION,
+  LockProcedure,
+} from "../wire/lock_protocol.ts";
+import {
+  ErrorDomain,
+  operationDenied,
+  operationInvalid,
+  unsupportedFlags,
+} from "../../chassis/wire/rpc_error.ts";
+import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import { lockFailure } from "./lock_failure.ts";
+
+/** A connection's state in the lock program. */
+export class LockSession {
+  readonly peer: Peer;
+  /** Who it speaks for; undefined until REGISTER. */
+  owner: Owner | undefined;
+  restricted = false;
+  ended = false;
+
+  constructor(peer: Peer) {
+    this.peer = peer;
+  }
+
+  /** Whether the connecting process itself is the owner: then its locks end with the connection. */
+  get isHolder(): boolean {
+    return this.owner !== undefined && this.peer.pid > 0 && this.peer.pid === this.owner.pid;
+  }
+}
+
+/** Told of changes of a session that must survive a restart. */
+export interface LockSessionObserver {
+  registered(session: LockSession): void;
+  restricted(session: LockSession): void;
+}
+
+/** What the lock program works on. */
+export interface LockProgramParts {
+  readonly table: Pick<
+    LockTable,
+    "newLockspace" | "ensureLockspace" | "createResource" | "deleteResource" | "acquire" | "release"
+  >;
+  readonly reaper: Pick<HolderReaper, "end">;
+  readonly observer: LockSessionObserver;
+}
+
+/** Which checks precede a procedure. protocol.md, "Order of checks in every procedure". */
+type Needs = "registered" | "unrestricted";
+
+/** The lock program of protocol.md. */
+export function lockProgram({ table, reaper, observer }: LockProgramParts): Program {
+  const answer = (reply: Reply) => (refusal: Refusal | undefined) =>
+    refusal === undefined ? reply.ok() : reply.fail(lockFailure(refusal));
+
+  // The names are those of libvirt's own dispatch functions: they appear in its "unsupported flags" message.
+  const procedures = new Map<number, Procedure<LockSession>>([
+    [
+      LockProcedure.REGISTER,
+      procedure("Register", "unrestricted", 0, decodeRegister, (session, args, _owner, reply) => {
+        if (args.owner.id === 0) throw notRegistered();
+        session.owner = args.owner;
+        observer.registered(session);
+        reply.ok();
+      }),
+    ],
+    [
+      LockProcedure.RESTRICT,
+      procedure("Restrict", "registered", 0, decodeRestrict, (session, _args, _owner, reply) => {
+        session.restricted = true;
+        observer.restricted(session);
+        reply.ok();
+      }),
+    ],
+    [
+      LockProcedure.NEW,
+      procedure("New", "registered", 0, decodeNew, (_session, args, _owner, reply) => {
+        table.newLockspace(args.path, answer(reply));
+      }),
+    ],
+    [
+      LockProcedure.CREATE_RESOURCE,
+      procedure("CreateResource", "registered", 0, decodeResource, (_session, args, _owner, reply) => {
+        table.createResource(args.path, args.name, answer(reply));
+      }),
+    ],
+    [
+      LockProcedure.DELETE_RESOURCE,
+      procedure("DeleteResource", "registered", 0, decodeResource, (_session, args, _owner, reply) => {
+        table.deleteResource(args.path, args.name, answer(reply));
+      }),
+    ],
+    [
+      LockProcedure.ACQUIRE_RESOURCE,
+      procedure(
+        "AcquireResource",
+        "registered",
+        FLAG_SHARED | FLAG_AUTOCREATE,
+        decodeResource,
+        (session, args, owner, reply) => {
+          const options = {
+            shared: (args.flags & FLAG_SHARED) !== 0,
+            autocreate: (args.flags & FLAG_AUTOCREATE) !== 0,
+          };
+          table.acquire(args.path, args.name, options, owner, (refusal) => {
+            answer(reply)(refusal);
+            // Slow storage granted it after the holder's connection had ended: nobody would ever release it.
+            if (refusal === undefined && session.ended && session.isHolder) reaper.end(owner.pid, -1);
+          });
+        },
+      ),
+    ],
+    [
+      LockProcedure.RELEASE_RESOURCE,
+      procedure("ReleaseResource", "registered", 0, decodeResource, (_session, args, owner, reply) => {
+        table.release(args.path, args.name, owner, answer(reply));
+      }),
+    ],
+    [
+      LockProcedure.CREATE_LOCKSPACE,
+      procedure(
+        "CreateLockspace",
+        "unrestricted",
+        0,
+        decodeCreateLockspace,
+        (_session, args, _owner, reply) => {
+          table.ensureLockspace(args.path, answer(reply));
+        },
+      ),
+    ],
+  ]);
+
+  return asProgram<LockSession>({
+    name: "lock",
+    number: LOCK_PROGRAM,
+    version: LOCK_VERSION,
+    maxPayload: LOCK_MAX_PAYLOAD,
+    procedures,
+    connect: (peer) => new LockSession(peer),
+    disconnect(session) {
+      session.ended = true;
+      if (session.isHolder && session.owner !== undefined) {
+        reaper.end(session.owner.pid, session.peer.takePidfd());
+      }
+    },
+  });
+}
+
+/** A procedure behind the checks that all of them share, in the order of protocol.md. */
+function procedure<A>(
+  name: string,
+  needs: Needs,
+  knownFlags: number,
+  decode: (reader: XdrReader) => A,
+  run: (session: LockSession, args: A, owner: Owner, reply: Reply) => void,
+): Procedure<LockSession> {
+  return {
+    name,
+    run(session, reader, reply) {
+      const args = decode(reader);
+      const unknown = (flagsOf(args) & ~knownFlags) >>> 0;
+      if (unknown !== 0) {
+        throw unsupportedFlags(ErrorDomain.RPC, unknown, `virLockSpaceProtocolDispatch${name}`);
+      }
+      if (session.restricted) {
+        throw operationDenied(ErrorDomain.RPC, "lock manager connection has been restricted");
+      }
+      const owner = session.owner;
+      if (needs === "registered" && owner === undefined) throw notRegistered();
+      run(session, args, owner ?? NOBODY, reply);
+    },
+  };
+}
+
+const NOBODY: Owner = { pid: 0, id: 0, name: "", uuid: "00000000-0000-0000-0000-000000000000" };
+
+function flagsOf(args: unknown): number {
+  return typeof args === "object" && args !== null && "flags" in args && typeof args.flags === "number"
+    ? args.flags
+    : 0;
+}
+
+function notRegistered() {
+  return operationInvalid(ErrorDomain.RPC, "lock owner details have not been registered");
+}

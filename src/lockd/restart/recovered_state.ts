@@ -1,0 +1,108 @@
+import { clientKey } from "../../chassis/rpc/server.ts";
+import type { Recovered, RecoveredClient, RecoveredLock } from "../journal/recovery.ts";
+import type {
+  ClientState,
+  DaemonExtension,
+  LockedResource,
+  LockspaceState,
+  RestartState,
+  RuntimeSettings,
+  ServerState,
+} from "./state.ts";
+
+/** What is kept from life to life beside locks and clients. */
+export interface Carried {
+  /** By ordinal of the server; empty after an ordinary end, when the configuration decides anew. */
+  readonly limits: readonly { readonly maxClients: number; readonly maxAnonymousClients: number }[];
+  readonly settings: RuntimeSettings;
+  readonly statistics: DaemonExtension["statistics"];
+}
+
+/** Nothing but what the configuration says. */
+export const NOTHING_CARRIED: Carried = { limits: [], settings: {}, statistics: null };
+
+/**
+ * What the journal and the store brought back, in the form in which one image hands its state to the next.
+ *
+ * @param defaults client limits by ordinal of the server, where none were carried
+ */
+export function recoveredState(
+  recovered: Recovered,
+  carried: Carried,
+  facts: { pid: number; cwd: string; limits: Carried["limits"] },
+): RestartState {
+  return {
+    pid: facts.pid,
+    servers: {
+      virtlockd: serverState(recovered, carried, facts.limits, 0),
+      admin: serverState(recovered, carried, facts.limits, 1),
+    },
+    lockspaces: lockspaces(recovered),
+    nextResourceId: recovered.nextResource,
+    extension: {
+      dying: recovered.dying,
+      parked: [],
+      kept: [],
+      settings: carried.settings,
+      cwd: facts.cwd,
+      statistics: carried.statistics,
+      journal: null,
+      notify: null,
+    },
+  };
+}
+
+function serverState(
+  { clients, nextClient }: Recovered,
+  carried: Carried,
+  defaults: Carried["limits"],
+  ordinal: number,
+): ServerState {
+  const limits = carried.limits[ordinal] ?? defaults[ordinal];
+  if (limits === undefined) throw new Error(`Recover server ${ordinal}: it has no limits`);
+  return {
+    ...limits,
+    nextClientId: nextClient[ordinal] ?? 1,
+    listeners: [],
+    clients: clients.filter(({ record }) => record.key === clientKey(ordinal, Math.floor(record.key / 2)))
+      .sort((a, b) => a.record.key - b.record.key).map(clientState),
+  };
+}
+
+function clientState({ record, fd, pidfd, input, output }: RecoveredClient): ClientState {
+  const { key, pid, uid, gid, since, owner, restricted } = record;
+  return {
+    id: Math.floor(key / 2),
+    fd,
+    connectedAt: since,
+    restricted,
+    ...(owner === undefined ? {} : { owner }),
+    extension: { unserved: input, unsent: output, peer: { pid, uid, gid }, pidfd },
+  };
+}
+
+function lockspaces({ lockspaces, locks }: Recovered): LockspaceState[] {
+  const byPath = new Map<string, LockedResource[]>(["", ...lockspaces].map((path) => [path, []]));
+  for (const lock of locks) {
+    const resources = byPath.get(lock.lockspace);
+    if (resources === undefined) byPath.set(lock.lockspace, [lockedResource(lock)]);
+    else resources.push(lockedResource(lock));
+  }
+  return [...byPath].map(([path, resources]) => ({ path, resources }));
+}
+
+function lockedResource(
+  { id, name, path, fd, shared, autocreate, holdings, doubtful }: RecoveredLock,
+): LockedResource {
+  return {
+    id,
+    name,
+    path,
+    fd,
+    shared,
+    autocreate,
+    lock: "ofd",
+    holdings,
+    ...(doubtful === undefined ? {} : { doubtful }),
+  };
+}

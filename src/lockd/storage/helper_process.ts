@@ -1,0 +1,261 @@
+import { F_DUPFD_CLOEXEC, SIGCHLD } from "../../os/constants.ts";
+import { EAGAIN, ECONNRESET, EMFILE, ENOENT } from "../../os/errno.ts";
+import { emptyStatus, type Sys } from "../../os/sys.ts";
+import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
+import { lockFile, type UnlockFailure, unlockFile, type UnlockRequest } from "../lockspace/lock_file.ts";
+import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
+import type { ForeignHolder } from "../lockspace/refusal.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type FromHelper,
+  HELPER_SOCKET,
+  MESSAGE_LIMIT,
+  PROTOCOL_VERSION,
+  type StorageLockRequest,
+  type StorageResult,
+  type StorageTask,
+  type ToHelper,
+} from "./helper_protocol.ts";
+import { BLOCKED_SIGNALS, spawnHelper } from "./helper_spawn.ts";
+import { findLocalHolder } from "./holder_scan.ts";
+import { runProgram } from "./program_run.ts";
+import { readRecord, settleRecord } from "./owner_record.ts";
+
+const NAME = "virtlockd-io";
+
+/** A descriptor that the daemon has not settled yet. */
+type Kept =
+  /** A lock that the daemon may not have taken: it is released unless the daemon says so. */
+  | { readonly kind: "granted"; readonly fd: number; readonly request: StorageLockRequest }
+  /** A lock that is released. The last close of a file on the network takes a while, so it is done here. */
+  | { readonly kind: "released"; readonly fd: number };
+
+interface Received {
+  readonly message: ToHelper;
+  readonly descriptors: readonly number[];
+}
+
+/**
+ * A helper process: does what the daemon asks of storage that may hang, one thing after the other, until the daemon is gone or
+ * does not need it any more. What the daemon has not settled by then is released.
+ *
+ * Started as `virtlockd internal-storage VERSION` with descriptor 3 a SOCK_SEQPACKET socket. Blocks wherever storage does.
+ *
+ * @param args the arguments after the command's name
+ * @returns exit code
+ */
+export function runStorageHelper(sys: Sys, args: readonly string[]): number {
+  const helper = new StorageHelper(sys, HELPER_SOCKET);
+  const [version] = args;
+  if (version !== PROTOCOL_VERSION) {
+    const reason = `The program on disk speaks version ${PROTOCOL_VERSION} of the helper protocol, ` +
+      `this daemon ${version ?? "none"}: restart the daemon with SIGUSR1`;
+    helper.send({ kind: "failed", reason });
+    return 1;
+  }
+  sys.setThreadName(NAME);
+  // Whoever started it has done so already; a helper started by hand must not open the runtime's debugger port either.
+  sys.blockSignals(BLOCKED_SIGNALS);
+  helper.send({ kind: "ready", pid: sys.pid() });
+  helper.run();
+  return 0;
+}
+
+/** What a helper process does. */
+export class StorageHelper {
+  readonly #sys: Sys;
+  readonly #socket: number;
+  readonly #buffer = new Uint8Array(MESSAGE_LIMIT);
+  readonly #inbox: Received[] = [];
+  readonly #kept = new Map<number, Kept>();
+  #stream: "open" | "ended" | "broken" = "open";
+
+  /** @param socket its end of the pair with the daemon */
+  constructor(sys: Sys, socket: number) {
+    this.#sys = sys;
+    this.#socket = socket;
+  }
+
+  /** Serves until the daemon closes its end, or nothing can be received from it any more. */
+  run(): void {
+    for (;;) {
+      if (this.#inbox.length === 0) this.#receive(true);
+      const received = this.#inbox.shift();
+      if (received === undefined) break;
+      this.#handle(received);
+    }
+    for (const kept of this.#kept.values()) {
+      if (this.#stream === "ended") this.#release(kept);
+      // Of what was not received, something may have settled it.
+      else this.#sys.close(kept.fd);
+    }
+    this.#kept.clear();
+  }
+
+  /** Sends a message. If the daemon has gone, the end of the stream says so later. */
+  send(message: FromHelper, descriptors: readonly number[] = []): void {
+    this.#sys.sendMessage(this.#socket, encodeMessage(message), descriptors);
+  }
+
+  #receive(wait: boolean): void {
+    while (this.#stream === "open") {
+      const received = this.#sys.receiveMessage(this.#socket, this.#buffer, wait);
+      // The daemon has gone with a message unread; what it sent before is still to come.
+      if (received === -ECONNRESET) continue;
+      if (received === -EAGAIN) return;
+      if (typeof received === "number") {
+        this.#stream = "broken";
+        return;
+      }
+      if (received.length === 0) {
+        this.#stream = "ended";
+        return;
+      }
+      const message = decodeMessage<ToHelper>(this.#buffer.subarray(0, received.length));
+      this.#inbox.push({ message, descriptors: received.descriptors });
+      if (wait) return;
+    }
+  }
+
+  #handle({ message, descriptors }: Received): void {
+    switch (message.kind) {
+      case "task":
+        return this.#perform(message.id, message.task, descriptors);
+      case "settled":
+        return this.#settle(message.id);
+      case "undo":
+        return this.#undo(message.id);
+      case "spawn":
+        // The helpers that it starts are nobody's to wait for.
+        this.#sys.ignoreSignals([SIGCHLD]);
+        for (const socket of descriptors) {
+          const started = spawnHelper(this.#sys, message.command, socket);
+          if (typeof started !== "number") {
+            this.#sys.sendMessage(
+              socket,
+              encodeMessage({ kind: "failed", reason: started.message }),
+              [],
+            );
+          }
+          this.#sys.close(socket);
+        }
+    }
+  }
+
+  #perform(id: number, task: StorageTask, descriptors: readonly number[]): void {
+    const sys = this.#sys;
+    const close = (fd: number) => void sys.close(fd);
+    switch (task.op) {
+      case "lock":
+        return this.#lock(id, task.request);
+      case "unlock":
+        return this.#unlock(id, task.request, descriptors);
+      case "create":
+        return this.#answer(id, done(createFile(sys, task.path, task.followLinks, close)));
+      case "remove":
+        return this.#answer(id, done(removeFile(sys, task.path)));
+      case "make-directory":
+        return this.#answer(id, done(makeDirectory(sys, task.path)));
+      case "find-holder":
+        return this.#answer(id, {
+          kind: "holder",
+          holder: this.#findHolder(task.path, task.identity, task.shared),
+        });
+      case "run":
+        return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
+    }
+  }
+
+  #answer(id: number, result: StorageResult, descriptors: readonly number[] = []): void {
+    this.send({ kind: "result", id, result }, descriptors);
+  }
+
+  #lock(id: number, request: StorageLockRequest): void {
+    const { path, shared, autocreate, followLinks } = request;
+    const file = { path, shared, autocreate, followLinks };
+    const outcome = lockFile(this.#sys, file, (fd) => void this.#sys.close(fd));
+    if (outcome.kind !== "granted") return this.#answer(id, { kind: "refused", outcome });
+    const { fd, identity } = outcome;
+    this.#kept.set(id, { kind: "granted", fd, request });
+    // Only a lock file that is made and removed with its lock is ever written to, never a disk.
+    const recorded = autocreate && !followLinks ? settleRecord(this.#sys, fd, request.record) : 0;
+    // While storage was slow the daemon may have given up, or ended: then the lock is not even handed out.
+    this.#receive(false);
+    const unwanted = this.#stream !== "open" ||
+      this.#inbox.some(({ message }) => message.kind === "undo" && message.id === id);
+    if (unwanted) return;
+    const result: StorageResult = recorded < 0
+      ? { kind: "granted", identity, recordErrno: -recorded }
+      : { kind: "granted", identity };
+    this.#answer(id, result, [fd]);
+  }
+
+  #unlock(id: number, request: Omit<UnlockRequest, "fd">, descriptors: readonly number[]): void {
+    const [fd] = descriptors;
+    if (fd === undefined) {
+      const action = `Unable to receive the descriptor of resource ${request.path}`;
+      return this.#answer(id, { kind: "released", failure: { action, errno: EMFILE, released: false } });
+    }
+    const autocreate = request.autocreate && this.#mayName(request.path, fd);
+    const failure = unlockFile(this.#sys, { ...request, autocreate, fd });
+    this.#flush(fd);
+    this.#kept.set(id, { kind: "released", fd });
+    this.#answer(id, failure === undefined ? { kind: "released" } : { kind: "released", failure });
+  }
+
+  /**
+   * Whether a path may still name a descriptor's file. A release is repeated when a helper ends in it: the file is unlinked
+   * by then, and the name may be another holder's.
+   */
+  #mayName(path: string, fd: number): boolean {
+    const named = emptyStatus();
+    const opened = emptyStatus();
+    const found = this.#sys.stat(path, named);
+    if (found < 0) return found !== -ENOENT;
+    return this.#sys.fstat(fd, opened) < 0 || sameFile(identityOf(named), identityOf(opened));
+  }
+
+  /** Closing any copy of a descriptor flushes the file: after this the daemon's own close has nothing to wait for. */
+  #flush(fd: number): void {
+    const copy = this.#sys.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy >= 0) this.#sys.close(copy);
+  }
+
+  #settle(id: number): void {
+    const kept = this.#kept.get(id);
+    this.#kept.delete(id);
+    if (kept !== undefined) this.#sys.close(kept.fd);
+  }
+
+  #undo(id: number): void {
+    const kept = this.#kept.get(id);
+    if (kept?.kind !== "granted") return;
+    this.#kept.delete(id);
+    const failure = this.#release(kept);
+    const { path } = kept.request;
+    this.#answer(id, failure === undefined ? { kind: "undone", path } : { kind: "undone", path, failure });
+  }
+
+  #release(kept: Kept): UnlockFailure | undefined {
+    let failure: UnlockFailure | undefined;
+    if (kept.kind === "granted") {
+      const { path, shared, autocreate } = kept.request;
+      failure = unlockFile(this.#sys, { path, fd: kept.fd, lock: "ofd", shared, autocreate, force: true });
+    }
+    this.#sys.close(kept.fd);
+    return failure;
+  }
+
+  #findHolder(path: string, identity: FileIdentity, shared: boolean): ForeignHolder {
+    const local = findLocalHolder(this.#sys, path, identity);
+    if (local.kind === "process") return local;
+    if (!shared || local.kind === "unknown") return { kind: "unknown" };
+    const text = readRecord(this.#sys, path, identity);
+    return text === undefined ? { kind: "other-host" } : { kind: "record", text };
+  }
+}
+
+function done(failure: ReturnType<typeof removeFile>): StorageResult {
+  return failure === undefined ? { kind: "done" } : { kind: "done", failure };
+}

@@ -1,0 +1,58 @@
+import { PATH_MAX } from "../../os/c_string.ts";
+import { EINVAL, ENOENT } from "../../os/errno.ts";
+import type { FileSys } from "../../os/sys.ts";
+import type { Mount, MountTree } from "./mount_tree.ts";
+
+/** As many symbolic links as the kernel follows in one path (path_resolution(7)). */
+const MAX_LINKS = 40;
+
+/**
+ * The first mount on the way to `path` that may hang; undefined when there is none, so that the path can be used at once.
+ *
+ * Found without touching such a mount: symbolic links are read only on other filesystems, the last component's too. A path that
+ * the kernel would refuse before it gets there has no such mount.
+ */
+export function placeOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: string): Mount | undefined {
+  if (tree.mayHang.length === 0 || path.length >= PATH_MAX) return undefined;
+  const rest = components(path);
+  if (!path.startsWith("/")) {
+    const current = sys.readlink("/proc/self/cwd");
+    if (typeof current === "number") return undefined;
+    rest.push(...components(current));
+  }
+  // Each directory that was entered, with the id of its mount, so that `..` finds the way back.
+  const trail = [{ path: "", mount: tree.root }];
+  let links = 0;
+  for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      if (trail.length > 1) trail.pop();
+      continue;
+    }
+    const here = trail[trail.length - 1] as { path: string; mount: number };
+    const next = `${here.path}/${name}`;
+    const mount = tree.at(here.mount, next);
+    if (mount !== undefined) {
+      if (tree.hangs(mount)) return mount;
+      trail.push({ path: next, mount: mount.id });
+      continue;
+    }
+    const target = sys.readlink(next);
+    if (typeof target === "string") {
+      if (++links > MAX_LINKS) return undefined;
+      if (target.startsWith("/")) trail.length = 1;
+      rest.push(...components(target));
+    } else if (target === -EINVAL || target === -ENOENT) {
+      // Not a link. What is absent may be made on the way: a lockspace directory is made with its parents.
+      trail.push({ path: next, mount: here.mount });
+    } else {
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+/** Last component first. */
+function components(path: string): string[] {
+  return path.split("/").reverse();
+}

@@ -1,0 +1,155 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
+import { LocalLockFiles, type LockFiles } from "../lockspace/lock_files.ts";
+import type { FindHolder } from "../lockspace/lock_table.ts";
+import type { PosixGuard } from "../lockspace/posix_guard.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { Sys } from "../../os/sys.ts";
+import { HELPER_COMMAND, type HelperCommand, PROTOCOL_VERSION } from "./helper_protocol.ts";
+import { HelperStarter } from "./helper_starter.ts";
+import { holderFinder } from "./holder_finder.ts";
+import { MountTable } from "./mount_table.ts";
+import { deviceKey, type Mount } from "./mount_tree.ts";
+import { placeOf } from "./placement.ts";
+import type { ProgramResult } from "./program_run.ts";
+import { RoutedLockFiles } from "./routed_lock_files.ts";
+import { StorageClient, type StorageClientParts, type StorageStatus } from "./storage_client.ts";
+import type { StorageObserver } from "./storage_observer.ts";
+
+/** What storage is built from. */
+export interface StorageParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly guard: PosixGuard;
+  /** How to start this program; the helper's command line is appended, and most of the environment left out. */
+  readonly self: HelperCommand;
+  /** How long an operation may take before its asker is told, in ms. */
+  readonly timeLimit: () => number;
+  readonly observer: StorageObserver;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** {@link Storage.handover} of an earlier image of this daemon. */
+  readonly inherited: number | undefined;
+}
+
+/** What a helper's runtime needs to start: all of it must fit into one message. */
+const ENVIRONMENT = /^(PATH|HOME|TMPDIR|XDG_CACHE_HOME|DENO_[A-Z_]+)=/;
+
+/**
+ * All file operations of the lock core, on storage of any kind: local files at once, on the daemon's own thread, and every mount that
+ * may stop answering through a helper process of its own.
+ */
+export class Storage {
+  /** The lock core's file operations. */
+  readonly files: LockFiles;
+  /** Names who holds a file outside this daemon. */
+  readonly findHolder: FindHolder;
+  readonly #parts: StorageParts;
+  readonly #environment: readonly string[];
+  readonly #mounts: MountTable;
+  readonly #starter: HelperStarter;
+  readonly #clientParts: StorageClientParts;
+  /** By device. Kept when the mount has gone: locks on it may still be held. */
+  readonly #clients = new Map<number, StorageClient>();
+  readonly #local: StorageClient;
+
+  /** @throws SystemError when the list of mounts cannot be read */
+  constructor(parts: StorageParts) {
+    const { sys, loop, ledger, guard, observer, self } = parts;
+    this.#parts = parts;
+    this.#mounts = new MountTable({
+      sys,
+      loop,
+      ledger,
+      unreadable: (error) => observer.mountsUnreadable(error),
+    });
+    this.#environment = self.env.filter((entry) => ENVIRONMENT.test(entry));
+    const command = {
+      path: self.path,
+      argv: [...self.argv, HELPER_COMMAND, PROTOCOL_VERSION],
+      env: this.#environment,
+    };
+    this.#starter = new HelperStarter({ sys, loop, ledger }, command, parts.inherited);
+    this.#clientParts = {
+      sys,
+      loop,
+      ledger,
+      starter: this.#starter,
+      closeFile: (fd, identity) => guard.close(fd, identity),
+      timeLimit: parts.timeLimit,
+      observer,
+      now: parts.now,
+      rested: () => this.#rested(),
+    };
+    this.#local = new StorageClient(this.#clientParts, undefined);
+    this.files = new RoutedLockFiles(new LocalLockFiles(sys, guard), {
+      ofPath: (path) => this.#ofPath(path),
+      ofFile: (path, identity) => this.#ofFile(path, identity),
+    });
+    this.findHolder = holderFinder(sys, (path, identity) => this.#ofFile(path, identity), this.#local);
+  }
+
+  /**
+   * Runs a program from a process that has none of the daemon's files, while everybody is served: a child of the daemon's own
+   * would not start while storage hangs on which the daemon has locks.
+   *
+   * @param limit milliseconds after which it is killed
+   * @param done called once, after this function has returned
+   */
+  run(path: string, argv: readonly string[], limit: number, done: (result: ProgramResult) => void): void {
+    this.#local.run({ path, argv, env: this.#environment }, limit, done);
+  }
+
+  /** The places that had a helper, or have one. */
+  get status(): readonly StorageStatus[] {
+    return [this.#local, ...this.#clients.values()].map((client) => client.status);
+  }
+
+  /**
+   * A descriptor for the next image of this daemon, to be given to it as `inherited`: undefined when it needs none. It stays this
+   * object's, and close-on-exec until the exec is sure.
+   */
+  get handover(): number | undefined {
+    return this.#starter.handover;
+  }
+
+  /** Lets all helpers go. What they have not finished they undo or complete by themselves. */
+  close(): void {
+    for (const client of [this.#local, ...this.#clients.values()]) client.close();
+    this.#starter.close();
+    this.#mounts.close();
+  }
+
+  #ofPath(path: string): StorageClient | undefined {
+    const mount = placeOf(this.#parts.sys, this.#mounts.tree, path);
+    return mount === undefined ? undefined : this.#client(mount);
+  }
+
+  #ofFile(path: string, { devMajor, devMinor }: FileIdentity): StorageClient | undefined {
+    const { tree } = this.#mounts;
+    if (tree.mayHang.length === 0 && this.#clients.size === 0) return undefined;
+    const device = deviceKey(devMajor, devMinor);
+    const mount = tree.hangingDevice(device);
+    if (mount !== undefined) return this.#clients.get(device) ?? this.#client(mount);
+    if (tree.hasDevice(device)) return undefined;
+    // Not mounted any more, or a subvolume, whose device no mount shows.
+    return this.#clients.get(device) ?? this.#ofPath(path);
+  }
+
+  #client(mount: Mount): StorageClient {
+    let client = this.#clients.get(mount.device);
+    if (client === undefined) {
+      client = new StorageClient(this.#clientParts, mount);
+      this.#clients.set(mount.device, client);
+    }
+    // The number may have been another filesystem's before.
+    client.mount = mount;
+    return client;
+  }
+
+  #rested(): void {
+    const active = this.#local.active || [...this.#clients.values()].some((client) => client.active);
+    if (!active) this.#starter.rest();
+  }
+}

@@ -1,0 +1,494 @@
+import assert from "node:assert/strict";
+import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
+import { SOCK_STREAM } from "../../../../src/os/constants.ts";
+import { Connection } from "../../../../src/chassis/rpc/connection.ts";
+import type { Durability } from "../../../../src/chassis/rpc/durability.ts";
+import { CountedExchange, EXCHANGE_SIZE } from "../../../../src/chassis/rpc/counted_exchange.ts";
+import { FrameCopies } from "../../../../src/chassis/rpc/frame_copies.ts";
+import { ALWAYS_KEPT, InputBudget } from "../../../../src/chassis/rpc/input_budget.ts";
+import {
+  asProgram,
+  type Procedure as ServedProcedure,
+  type Reply,
+} from "../../../../src/chassis/rpc/program.ts";
+import { encodeFrame, MessageStatus, MessageType } from "../../../../src/chassis/wire/frame.ts";
+import { encodePing, isPong } from "../../../../src/chassis/wire/keepalive.ts";
+import { decodeRpcFailure, ErrorDomain, invalidArg } from "../../../../src/chassis/wire/rpc_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr.ts";
+import { type Frame, FrameSplitter } from "../../../support/frame_splitter.ts";
+import { kernel } from "../../../support/kernel.ts";
+
+const PROGRAM = 7;
+const Procedure = { ECHO: 1, LATER: 2, REFUSE: 3, CRASH: 4, CLOSE: 5, BIG: 6, TWICE: 7 } as const;
+const BIG = 1_000_000;
+/** Takes long messages, but has no procedure. */
+const LARGE_PROGRAM = asProgram<null>({
+  name: "large",
+  number: 8,
+  version: 1,
+  maxPayload: 50_000,
+  procedures: new Map(),
+  connect: () => null,
+  disconnect() {},
+});
+/** Bytes that all connections of a stage may keep beyond what each may. */
+const LIMIT = 100_000;
+const PEER = { clientId: 21, pid: 1, uid: 2, gid: 3, connectedAt: 4, security: "", takePidfd: () => -1 };
+const VOLATILE: Durability = { settle: () => "volatile", inputChanged() {}, outputChanged() {} };
+
+/** A connection over a real socket pair, with a program that answers as the test wants it to. */
+class Stage implements Disposable {
+  readonly loop = new EventLoop(kernel);
+  readonly budget = new InputBudget(LIMIT);
+  readonly replies: Reply[] = [];
+  readonly seen: string[] = [];
+  readonly near: number;
+  readonly far: number;
+  connection: Connection;
+  readonly #exchange: CountedExchange;
+  readonly #durability: Durability;
+  readonly #splitter = new FrameSplitter();
+  #farOpen = true;
+
+  constructor(durability = VOLATILE) {
+    const pair = kernel.socketPair(SOCK_STREAM);
+    const memory = kernel.map(-1, EXCHANGE_SIZE);
+    assert.ok(typeof pair !== "number" && typeof memory !== "number");
+    [this.near, this.far] = pair;
+    this.#exchange = new CountedExchange(kernel, memory, 0);
+    this.#durability = durability;
+    this.connection = this.connect();
+  }
+
+  /** Another connection on the same socket, as the next image of the daemon makes it. Not started. */
+  connect(): Connection {
+    const program = asProgram<string[]>({
+      name: "test",
+      number: PROGRAM,
+      version: 1,
+      maxPayload: 100,
+      procedures: new Map<number, ServedProcedure<string[]>>([
+        [Procedure.ECHO, {
+          name: "Echo",
+          run: (seen, args, reply) => {
+            const value = args.u32();
+            seen.push(`echo ${value}`);
+            reply.ok((writer) => writer.u32(value));
+          },
+        }],
+        [Procedure.LATER, {
+          name: "Later",
+          run: (seen, args, reply) => {
+            seen.push(`later ${args.u32()}`);
+            this.replies.push(reply);
+          },
+        }],
+        [Procedure.REFUSE, {
+          name: "Refuse",
+          run() {
+            throw invalidArg(ErrorDomain.RPC, "no");
+          },
+        }],
+        [Procedure.CRASH, {
+          name: "Crash",
+          run() {
+            throw new TypeError("a defect");
+          },
+        }],
+        [Procedure.CLOSE, { name: "Close", run: (_seen, _args, reply) => reply.okAndClose() }],
+        [Procedure.BIG, {
+          name: "Big",
+          run: (_seen, _args, reply) => reply.ok((writer) => writer.opaque(new Uint8Array(BIG).fill(0x5a))),
+        }],
+        [Procedure.TWICE, {
+          name: "Twice",
+          run(_seen, _args, reply) {
+            reply.ok();
+            reply.ok();
+          },
+        }],
+      ]),
+      connect: () => this.seen,
+      disconnect: (seen) => seen.push("disconnected"),
+    });
+    return new Connection(
+      {
+        loop: this.loop,
+        exchange: this.#exchange,
+        programs: [program, LARGE_PROGRAM],
+        observer: {
+          served: (name, procedure, code) => this.seen.push(`served ${name} ${procedure} ${code}`),
+        },
+        durability: this.#durability,
+        budget: this.budget,
+        copies: new FrameCopies(),
+        keyOf: (id) => id * 2,
+        clock: () => 0,
+        ended: (_connection, reason) => this.seen.push(`ended: ${reason}`),
+        crashed: (_connection, error) => this.seen.push(`crashed: ${error}`),
+      },
+      this.near,
+      PEER,
+    );
+  }
+
+  send(...messages: Uint8Array[]): void {
+    for (const bytes of messages) assert.equal(kernel.send(this.far, bytes), bytes.length);
+    this.turn();
+  }
+
+  /** Lets the connection do all that it can. */
+  turn(): void {
+    while (this.loop.turn(0) > 0);
+    this.loop.turn(0);
+  }
+
+  /** Messages that have come. */
+  received(): Frame[] {
+    const bytes = new Uint8Array(65536);
+    const frames: Frame[] = [];
+    for (;;) {
+      const count = this.#farOpen ? kernel.receiveMessage(this.far, bytes, false) : -1;
+      if (typeof count === "number" || count.length === 0) return frames;
+      frames.push(...this.#splitter.push(bytes.subarray(0, count.length)));
+      this.turn();
+    }
+  }
+
+  /** Serials of the replies that have come. */
+  serials(): number[] {
+    return this.received().map(({ header }) => header.serial);
+  }
+
+  /** The client goes away. */
+  hangUp(): void {
+    if (this.#farOpen) kernel.close(this.far);
+    this.#farOpen = false;
+    this.turn();
+  }
+
+  /** What was seen since it was last asked. */
+  events(): string[] {
+    return this.seen.splice(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.connection.end("test");
+    this.hangUp();
+    kernel.close(this.near);
+    this.loop.close();
+  }
+}
+
+function call(procedure: number, serial: number, value = serial): Uint8Array {
+  const header = {
+    program: PROGRAM,
+    version: 1,
+    procedure,
+    type: MessageType.CALL,
+    serial,
+    status: MessageStatus.OK,
+  };
+  return encodeFrame(header, new Uint8Array([0, 0, 0, value]));
+}
+
+function started(durability?: Durability): Stage {
+  const stage = new Stage(durability);
+  stage.connection.start();
+  return stage;
+}
+
+function failure(stage: Stage): string {
+  const [frame = assert.fail("no reply")] = stage.received();
+  const { code, domain, message } = decodeRpcFailure(new XdrReader(frame.payload));
+  return `${code}/${domain} ${message}`;
+}
+
+Deno.test("Connection serves two calls that are cut at any byte", () => {
+  const stream = new Uint8Array([...call(Procedure.ECHO, 1), ...call(Procedure.ECHO, 2)]);
+  for (let at = 1; at < stream.length; at++) {
+    using stage = started();
+    stage.send(stream.subarray(0, at));
+    stage.send(stream.subarray(at));
+    const frames = stage.received();
+    assert.deepEqual(frames.map(({ header }) => header.serial), [1, 2], `cut at ${at}`);
+    assert.deepEqual(frames.map(({ payload }) => payload.toHex()), ["00000001", "00000002"]);
+  }
+});
+
+Deno.test("Connection tells what it served", () => {
+  using stage = started();
+  stage.send(call(Procedure.ECHO, 1), call(Procedure.REFUSE, 2), call(99, 3));
+  assert.deepEqual(stage.events(), [
+    "echo 1",
+    "served test Echo 0",
+    "served test Refuse 8",
+    "served test unknown 39",
+  ]);
+});
+
+Deno.test("Connection answers refusals and defects and stays usable", () => {
+  using stage = started();
+  stage.send(call(Procedure.REFUSE, 1));
+  assert.equal(failure(stage), "8/7 invalid argument: no");
+  stage.send(call(Procedure.CRASH, 2));
+  assert.equal(failure(stage), "39/7 The request failed unexpectedly; see the daemon's log");
+  assert.ok(stage.events().includes("crashed: TypeError: a defect"));
+  stage.send(
+    encodeFrame(
+      { program: PROGRAM, version: 1, procedure: 1, type: 0, serial: 3, status: 0 },
+      new Uint8Array(3),
+    ),
+  );
+  assert.equal(failure(stage), "39/7 Unable to decode message payload");
+  stage.send(call(Procedure.ECHO, 4));
+  assert.deepEqual(stage.serials(), [4]);
+});
+
+Deno.test("Connection reports a procedure that answers twice, and sends one reply", () => {
+  using stage = started();
+  stage.send(call(Procedure.TWICE, 1));
+  assert.deepEqual(stage.serials(), [1]);
+  assert.ok(stage.events().includes("crashed: Error: Reply to procedure 7: it was answered before"));
+});
+
+Deno.test("Connection dispatches no request before the one before it is answered", () => {
+  using stage = started();
+  stage.send(
+    call(Procedure.LATER, 1),
+    call(Procedure.ECHO, 2),
+    call(Procedure.LATER, 3),
+    call(Procedure.ECHO, 4),
+  );
+  assert.deepEqual(stage.events(), ["later 1"]);
+  assert.ok(stage.connection.busy && stage.connection.running);
+  stage.replies.shift()?.ok();
+  stage.turn();
+  assert.deepEqual(stage.serials(), [1, 2]);
+  stage.replies.shift()?.fail(invalidArg(ErrorDomain.RPC, "later"));
+  stage.turn();
+  assert.deepEqual(stage.serials(), [3, 4]);
+  assert.ok(!stage.connection.busy);
+});
+
+Deno.test("Connection answers a PING behind a request in service, wherever the stream is cut", () => {
+  const behind = new Uint8Array([...call(Procedure.ECHO, 2), ...encodePing(), ...call(Procedure.ECHO, 3)]);
+  for (let at = 0; at <= behind.length; at++) {
+    using stage = started();
+    stage.send(call(Procedure.LATER, 1));
+    stage.send(behind.subarray(0, at));
+    stage.send(behind.subarray(at));
+    const [pong = assert.fail(`no PONG, cut at ${at}`)] = stage.received();
+    assert.ok(isPong(pong.header));
+    stage.replies.shift()?.ok();
+    stage.turn();
+    assert.deepEqual(stage.serials(), [1, 2, 3]);
+  }
+});
+
+Deno.test("Connection ends at the end of the stream, but serves what came before", () => {
+  using stage = started();
+  stage.send(call(Procedure.LATER, 1), call(Procedure.ECHO, 2), call(Procedure.ECHO, 3).subarray(0, 9));
+  // shutdown(2) of the sending half only would do; closing all is what most clients do.
+  stage.hangUp();
+  assert.deepEqual(stage.events(), ["later 1"]);
+  stage.replies.shift()?.ok();
+  stage.turn();
+  const events = stage.events();
+  assert.equal(events.at(-2), "disconnected");
+  assert.match(events.at(-1) ?? "", /^ended: (end of stream|send failed: Broken pipe)$/);
+  assert.ok(stage.connection.closed);
+});
+
+Deno.test("Connection ends at a length that no message has, after what came before", () => {
+  using stage = started();
+  stage.send(call(Procedure.ECHO, 1), new Uint8Array([0, 0, 0, 3]), call(Procedure.ECHO, 2));
+  assert.deepEqual(stage.serials(), [1]);
+  assert.deepEqual(stage.events().slice(-2), ["disconnected", "ended: malformed message length"]);
+});
+
+Deno.test("Connection ends once its last reply is written when the program says so", () => {
+  using stage = started();
+  stage.send(call(Procedure.CLOSE, 1), call(Procedure.ECHO, 2));
+  assert.deepEqual(stage.serials(), [1]);
+  assert.deepEqual(stage.events(), ["served test Close 0", "disconnected", "ended: closed on request"]);
+});
+
+Deno.test("Connection end() is final: a late reply goes nowhere", () => {
+  using stage = started();
+  stage.send(call(Procedure.LATER, 1), call(Procedure.ECHO, 2));
+  stage.connection.end("administrator");
+  stage.connection.end("again");
+  stage.replies.shift()?.ok();
+  stage.turn();
+  assert.deepEqual(stage.events(), ["later 1", "disconnected", "ended: administrator"]);
+  assert.deepEqual(stage.received(), []);
+});
+
+Deno.test("Connection reads nothing while the client does not read its reply", () => {
+  using stage = started();
+  stage.send(call(Procedure.BIG, 1), call(Procedure.ECHO, 2));
+  assert.ok(stage.connection.busy && !stage.connection.running);
+  assert.ok(stage.connection.unsent.length > 100_000);
+  stage.send(call(Procedure.ECHO, 3));
+  assert.deepEqual(stage.events(), ["served test Big 0"]);
+  const [big, ...rest] = stage.received();
+  assert.equal(big?.payload.length, BIG);
+  assert.ok(big?.payload.every((byte) => byte === 0x5a));
+  assert.deepEqual(rest.map(({ header }) => header.serial), [2, 3]);
+  assert.equal(stage.connection.unsent.length, 0);
+});
+
+Deno.test("Connection keeps at most 64 KiB and a little behind a request in service", () => {
+  using stage = started();
+  stage.send(call(Procedure.LATER, 1));
+  const many = new Uint8Array(32 * 2000);
+  for (let index = 0; index < 2000; index++) many.set(call(Procedure.ECHO, 2), index * 32);
+  for (let round = 0; round < 10; round++) {
+    kernel.send(stage.far, many);
+    stage.turn();
+  }
+  const { bytes } = stage.connection.unserved;
+  assert.ok(bytes.length >= 65536 && bytes.length < 70_000, `${bytes.length}`);
+  stage.replies.shift()?.ok();
+  stage.turn();
+  assert.ok(stage.serials().length > 2000);
+});
+
+Deno.test("Connection drops what no procedure needs of a long message, and answers it", () => {
+  using stage = started();
+  const long = new Uint8Array(50_000);
+  long.set(call(Procedure.ECHO, 1));
+  new DataView(long.buffer).setUint32(0, long.length);
+  for (let at = 0; at < long.length - 1; at += 10_000) {
+    stage.send(long.subarray(at, Math.min(at + 10_000, long.length - 1)));
+  }
+  const { bytes, dropped } = stage.connection.unserved;
+  assert.ok(bytes.length < 1000, `${bytes.length}`);
+  assert.equal(bytes.length + dropped, long.length - 1);
+  stage.send(new Uint8Array([...long.subarray(-1), ...call(Procedure.ECHO, 2)]));
+  assert.deepEqual(stage.serials(), [1, 2]);
+});
+
+/** Hands everything that a connection has over to another one, as a re-exec does. */
+function handOver(stage: Stage): void {
+  const { unserved, unsent } = stage.connection;
+  const saved = { unserved: { ...unserved, bytes: unserved.bytes.slice() }, unsent: unsent.slice() };
+  stage.loop.remove(stage.near);
+  stage.connection = stage.connect();
+  stage.connection.restore(saved.unserved, saved.unsent);
+  stage.connection.start();
+  stage.turn();
+}
+
+Deno.test("Connection restore() goes on at any byte of a message", () => {
+  const stream = new Uint8Array([...call(Procedure.ECHO, 1), ...call(Procedure.ECHO, 2)]);
+  for (let at = 0; at <= stream.length; at++) {
+    using stage = started();
+    stage.send(stream.subarray(0, at));
+    handOver(stage);
+    stage.send(stream.subarray(at));
+    assert.deepEqual(stage.serials(), [1, 2], `cut at ${at}`);
+  }
+});
+
+Deno.test("Connection restore() runs a request again that was not answered, and those behind it", () => {
+  using stage = started();
+  stage.send(call(Procedure.LATER, 1), call(Procedure.ECHO, 2));
+  handOver(stage);
+  assert.deepEqual(stage.events(), ["later 1", "later 1"]);
+  stage.replies.at(-1)?.ok();
+  stage.turn();
+  assert.deepEqual(stage.serials(), [1, 2]);
+});
+
+Deno.test("Connection restore() sends the rest of a reply before anything else", () => {
+  using stage = started();
+  stage.send(call(Procedure.BIG, 1), call(Procedure.ECHO, 2));
+  handOver(stage);
+  const [big, echo] = stage.received();
+  assert.equal(big?.payload.length, BIG);
+  assert.equal(echo?.header.serial, 2);
+});
+
+Deno.test("Connection restore() goes on with a long message of which little was kept", () => {
+  using stage = started();
+  const long = new Uint8Array(30_000);
+  long.set(call(Procedure.ECHO, 1));
+  new DataView(long.buffer).setUint32(0, long.length);
+  stage.send(long.subarray(0, 20_000));
+  handOver(stage);
+  stage.send(long.subarray(20_000));
+  assert.deepEqual(stage.serials(), [1]);
+});
+
+Deno.test("Connection sends a reply only when what was done is durable", () => {
+  const resumes: (() => void)[] = [];
+  using stage = started({
+    ...VOLATILE,
+    settle: (_connection, _request, resume) => {
+      resumes.push(resume);
+      return "later";
+    },
+  });
+  stage.send(call(Procedure.ECHO, 1), call(Procedure.ECHO, 2));
+  assert.deepEqual(stage.received(), []);
+  assert.ok(stage.connection.running);
+  // What is handed over then is the reply, not the request.
+  assert.equal(stage.connection.unserved.bytes.toHex(), call(Procedure.ECHO, 2).toHex());
+  assert.equal(stage.connection.unsent.length, 32);
+  resumes.shift()?.();
+  stage.turn();
+  assert.deepEqual(stage.serials(), [1]);
+  resumes.shift()?.();
+  stage.turn();
+  assert.deepEqual(stage.serials(), [2]);
+});
+
+Deno.test("Connection ends when the socket fails", () => {
+  using stage = started();
+  stage.send(call(Procedure.BIG, 1));
+  stage.hangUp();
+  assert.match(stage.events().at(-1) ?? "", /^ended: send failed: Broken pipe$/);
+});
+
+/** A call of 40,000 bytes. */
+function longCall(): Uint8Array {
+  const header = { program: 8, version: 1, procedure: 1, type: MessageType.CALL, serial: 5, status: 0 };
+  return encodeFrame(header, new Uint8Array(40_000 - 28));
+}
+
+const OTHER = { roomForInput() {} };
+
+Deno.test("Connection that has sent much of a message is read on only when there is room for it", () => {
+  using stage = started();
+  stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT);
+  stage.send(longCall().subarray(0, 39_999));
+  stage.send(longCall().subarray(39_999));
+  assert.deepEqual(stage.serials(), []);
+  // One receive more than what every client may have.
+  assert.equal(stage.connection.unserved.bytes.length, 160 + ALWAYS_KEPT);
+  stage.budget.grant(OTHER, 0);
+  for (let turn = 0; turn < 3; turn++) stage.turn();
+  assert.deepEqual(stage.serials(), [5]);
+  assert.ok(stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT - 1));
+});
+
+Deno.test("Connection that there is no room for is served what it sent before it hung up, and ends", () => {
+  using stage = started();
+  stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT);
+  stage.send(longCall().subarray(0, 39_999));
+  stage.send(longCall().subarray(39_999));
+  assert.deepEqual(stage.events(), []);
+  stage.hangUp();
+  const ended = "ended: send failed: Broken pipe";
+  assert.deepEqual(stage.events(), ["served large unknown 39", "disconnected", ended]);
+});
+
+Deno.test("Connection with short requests is served however little room there is", () => {
+  using stage = started();
+  stage.budget.grant(OTHER, ALWAYS_KEPT + LIMIT);
+  stage.send(call(Procedure.ECHO, 1).subarray(0, 30));
+  stage.send(call(Procedure.ECHO, 1).subarray(30));
+  assert.deepEqual(stage.serials(), [1]);
+});

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import {
+  absolute,
+  environmentOf,
+  lastingEnvironment,
+  readWhole,
+  selfImage,
+  variable,
+} from "../../../../src/chassis/start/self.ts";
+import type { RuntimeFacts } from "../../../../src/os/runtime.ts";
+import type { FileSys } from "../../../../src/os/sys.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { openHere, Scratch } from "../../../support/scratch.ts";
+
+const FACTS: RuntimeFacts = {
+  args: ["-d", "-v"],
+  runtimePath: "/usr/bin/deno",
+  standalone: false,
+  mainFile: "/src/main.ts",
+};
+
+/** The image of a process that was started with these arguments. */
+function image(argv: readonly string[], facts: Partial<RuntimeFacts>) {
+  const files: Record<string, string> = {
+    "/proc/self/cmdline": argv.map((argument) => `${argument}\0`).join(""),
+    "/proc/self/environ": "A=1\0B=x=y\0",
+  };
+  let text = "";
+  const sys: FileSys = {
+    ...kernel,
+    open: (path) => {
+      text = files[path] ?? assert.fail(path);
+      return 5;
+    },
+    read: (_fd, into) => {
+      const { written } = new TextEncoder().encodeInto(text, into);
+      text = "";
+      return written;
+    },
+    close: () => 0,
+  };
+  return selfImage(sys, { ...FACTS, ...facts }, "/home/me");
+}
+
+Deno.test("selfImage() of the sources is the runtime with all its arguments", () => {
+  const argv = ["deno", "run", "-A", "/src/main.ts", "-d", "-v"];
+  assert.deepEqual(image(argv, {}), {
+    path: "/usr/bin/deno",
+    argv,
+    base: ["deno", "run", "-A", "/src/main.ts"],
+    env: ["A=1", "B=x=y"],
+  });
+});
+
+Deno.test("selfImage() of a program file is that file, as it was named", () => {
+  const argv = ["deno", "run", "--ext=js", "./virtlockd", "-d", "-v"];
+  const wanted = { argv: ["/opt/virtlockd", "-d", "-v"], base: ["/opt/virtlockd"], env: ["A=1", "B=x=y"] };
+  assert.deepEqual(image(argv, { mainFile: "/opt/virtlockd" }), { path: "/opt/virtlockd", ...wanted });
+});
+
+Deno.test("selfImage() of a self-contained executable is the name it was started by", () => {
+  const standalone = { standalone: true, runtimePath: "/usr/lib/virtlockd-1.2" };
+  const of = (name: string) => image([name, "-d", "-v"], standalone);
+  assert.deepEqual(of("/usr/sbin/virtlockd").path, "/usr/sbin/virtlockd");
+  assert.deepEqual(of("./virtlockd").path, "/home/me/./virtlockd");
+  assert.deepEqual(of("virtlockd"), {
+    path: "/usr/lib/virtlockd-1.2",
+    argv: ["virtlockd", "-d", "-v"],
+    base: ["virtlockd"],
+    env: ["A=1", "B=x=y"],
+  });
+});
+
+Deno.test("absolute() leaves a whole path and completes another", () => {
+  assert.equal(absolute("/a/b", "/c"), "/a/b");
+  assert.equal(absolute("a/b", "/c"), "/c/a/b");
+});
+
+Deno.test("lastingEnvironment() leaves out what was meant for one image", () => {
+  const env = [
+    "A=1",
+    "LISTEN_PID=5",
+    "LISTEN_FDS=2",
+    "LISTEN_FDNAMES=x",
+    "VIRTLOCKD_READY_FD=3",
+    "LISTEN_FDS_X=1",
+  ];
+  assert.deepEqual(lastingEnvironment(env), ["A=1", "LISTEN_FDS_X=1"]);
+});
+
+Deno.test("variable() and environmentOf() split at the first equals sign", () => {
+  const env = ["A=1", "B=x=y", "AB=2", "C="];
+  assert.deepEqual([variable(env, "A"), variable(env, "B"), variable(env, "C")], ["1", "x=y", ""]);
+  assert.equal(variable(env, "D"), undefined);
+  assert.deepEqual(environmentOf(env), { A: "1", B: "x=y", AB: "2", C: "" });
+});
+
+Deno.test("readWhole() reads a file of any length and closes it", () => {
+  using scratch = new Scratch();
+  const before = openHere();
+  for (const length of [0, 1, 65_535, 65_536, 200_000]) {
+    const bytes = new Uint8Array(length).fill(7);
+    Deno.writeFileSync(scratch.file("file"), bytes);
+    assert.deepEqual(readWhole(kernel, scratch.file("file")), bytes);
+  }
+  assert.throws(
+    () => readWhole(kernel, scratch.file("absent")),
+    /^SystemError: open .*: No such file or directory/,
+  );
+  assert.throws(
+    () => readWhole({ ...kernel, read: () => -5 }, scratch.file("file")),
+    /^SystemError: read .*: Input/,
+  );
+  assert.deepEqual(openHere(), before);
+});

@@ -1,0 +1,112 @@
+import type { Check, DaemonView, Finding, Patient } from "../../../../../src/lockd/cli/checks/check.ts";
+import { Host } from "../../../../../src/lockd/cli/checks/host.ts";
+import { linuxSys } from "../../../../../src/os/linux.ts";
+import type { LockEntry, StatusDocument } from "../../../../../src/lockd/status/status_document.ts";
+import { STATUS } from "../cli_fixture.ts";
+
+/**
+ * Files of a host by path: their content, or `{ link }`, or `"directory"` for a path that ends in a slash.
+ */
+export type Tree = Readonly<Record<string, string | { link: string }>>;
+
+/** Unix milliseconds of every examination here. */
+export const NOW = 1_795_266_578_207;
+
+/** A host made of these files. The caller disposes of it. */
+export class FakeHost implements Disposable {
+  readonly root = Deno.makeTempDirSync({ prefix: "doctor-test-" });
+  readonly host: Host = new Host(linuxSys(), this.root, {
+    config: "/etc/libvirt",
+    guests: "/run/libvirt/qemu",
+    pidFile: "/run/virtlockd.pid",
+  });
+
+  constructor(tree: Tree) {
+    for (const [path, content] of Object.entries(tree)) {
+      const full = this.root + path;
+      Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+      if (path.endsWith("/")) continue;
+      if (typeof content === "string") Deno.writeTextFileSync(full, content);
+      else Deno.symlinkSync(content.link, full);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.root, { recursive: true });
+  }
+}
+
+/** A daemon that answers. */
+export function answering(
+  locks: readonly LockEntry[] = [],
+  status: Partial<StatusDocument> = {},
+): DaemonView {
+  return { kind: "answers", status: { ...STATUS, ...status }, locks };
+}
+
+/** No daemon. */
+export const NO_DAEMON: DaemonView = { kind: "unreachable", reason: "No daemon is running" };
+
+/** What a check finds on a host. */
+export async function findings(
+  check: Check,
+  tree: Tree,
+  daemon: DaemonView = NO_DAEMON,
+  parts: Partial<Patient> = {},
+): Promise<readonly Finding[]> {
+  using fake = new FakeHost(tree);
+  return await check.run({ host: fake.host, daemon, version: "1.0.0", now: NOW, ...parts });
+}
+
+/** Level and sentence of each finding. Those that are not ok have advice, or this throws. */
+export async function found(...args: Parameters<typeof findings>): Promise<string[]> {
+  return (await findings(...args)).map(({ level, found, advice }) => {
+    if ((level === "ok") !== (advice === undefined)) {
+      throw new Error(`${level} with advice ${advice}: ${found}`);
+    }
+    return `${level}: ${found}`;
+  });
+}
+
+/** A process of QEMU as libvirt starts it, with these words after its name and uuid. */
+export function guestProcess(pid: number, name: string, words: readonly string[]): Tree {
+  const argv = [
+    "/usr/bin/qemu-system-x86_64",
+    "-name",
+    `guest=${name},debug-threads=on`,
+    "-uuid",
+    "6ba7b810-9dad-41d1-80b4-00000000002a",
+    ...words,
+  ];
+  return { [`/proc/${pid}/cmdline`]: argv.join("\0") + "\0" };
+}
+
+/** The two nodes of a disk as libvirt writes them. */
+export function blockdev(path: string, readOnly = false, index = 1): string[] {
+  const storage = {
+    driver: "file",
+    filename: path,
+    "node-name": `libvirt-${index}-storage`,
+    "auto-read-only": true,
+  };
+  const format = {
+    "node-name": `libvirt-${index}-format`,
+    "read-only": readOnly,
+    driver: "qcow2",
+    file: `libvirt-${index}-storage`,
+  };
+  return ["-blockdev", JSON.stringify(storage), "-blockdev", JSON.stringify(format)];
+}
+
+/** A domain's XML with these disks and leases. */
+export function domainXml(name: string, disks: readonly string[], leases = 0): string {
+  return `<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. <disk><source file='/not/this'/></disk>\n-->\n` +
+    `<domain type='kvm'>\n  <name>${name}</name>\n  <devices>\n${disks.join("\n")}\n${
+      "<lease>\n<lockspace>x</lockspace>\n</lease>\n".repeat(leases)
+    }</devices>\n</domain>\n`;
+}
+
+/** A disk element. */
+export function diskXml(source: string, rest = "", attributes = "type='file' device='disk'"): string {
+  return `    <disk ${attributes}>\n      <driver name='qemu' type='qcow2'/>\n      <source ${source}/>\n      ${rest}\n    </disk>`;
+}

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { lockStates } from "../../../../../src/lockd/cli/checks/lock_states.ts";
+import { lock } from "../cli_fixture.ts";
+import { answering, found } from "./check_fixture.ts";
+
+Deno.test("lockStates finds doubtful and inherited locks, and nothing else", async () => {
+  const locks = [
+    lock({ id: 1 }),
+    lock({ id: 2, state: "doubtful", reason: "why" }),
+    lock({ id: 3, kind: "posix" }),
+    lock({ id: 4, state: "holder being killed" }),
+  ];
+  assert.deepEqual(await found(lockStates, {}, answering(locks)), [
+    "problem: The lock on /ls/r2 is doubtful: why",
+    "warning: 1 locks were taken over from libvirt's daemon: they would not survive a crash",
+  ]);
+  assert.deepEqual(await found(lockStates, {}, answering([lock({ id: 1 })])), []);
+  assert.deepEqual(await found(lockStates, {}), []);
+});

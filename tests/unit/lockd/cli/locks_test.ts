@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { lockFilter, locksCommand, locksText } from "../../../../src/lockd/cli/locks.ts";
+import type { LockEntry } from "../../../../src/lockd/status/status_document.ts";
+import { context, daemonWith, given, lock, UUID } from "./cli_fixture.ts";
+
+const LOCKS: LockEntry[] = [
+  lock({ id: 3, lockspace: "", resource: "/img/b.qcow2", path: "/img/b.qcow2", holders: [] }),
+  lock({ id: 2 }),
+  lock({ id: 1, lockspace: "", resource: "/img/a.qcow2", path: "/img/a.qcow2" }),
+];
+
+function chosen(...args: string[]): number[] {
+  return LOCKS.filter(lockFilter(given(locksCommand, ...args))).map(({ id }) => id);
+}
+
+Deno.test("locksText() gives each lock a row", () => {
+  assert.equal(
+    locksText([lock({ id: 1 }), lock({ id: 2, lockspace: "", resource: "/img/a", mode: "shared" })]),
+    `LOCKSPACE  RESOURCE  MODE       DOMAIN  UUID                                  PID  SINCE                 STATE
+/ls        r1        exclusive  guest1  ${UUID}  41   2026-11-21 13:09:38Z  held
+-          /img/a    shared     guest2  ${UUID}  42   2026-11-21 13:09:38Z  held
+`,
+  );
+});
+
+Deno.test("locksText() gives each holder of a shared lock a row, and counts those that are left out", () => {
+  const holder = { domain: "", uuid: UUID, id: 1, pid: 7, since: 0, times: 1 };
+  const [, first, second, third] = locksText([
+    lock({ id: 1, mode: "shared", holders: [holder, { ...holder, pid: 8 }], moreHolders: 9 }),
+  ]).split("\n");
+  assert.match(first ?? "", /^\/ls {8}r1 {8}shared {2}- .* 7 .* - +held$/);
+  assert.match(second ?? "", / 8 /);
+  assert.match(third ?? "", /\(9 more\)/);
+});
+
+Deno.test("locksText() says how a lock is that is not simply held", () => {
+  const state = (parts: Partial<LockEntry>) =>
+    locksText([lock({ id: 1, ...parts })]).trimEnd().split("\n")[1]?.split("Z  ")[1];
+  assert.equal(state({ state: "holder being killed" }), "holder being killed");
+  assert.equal(state({ state: "doubtful", reason: "why" }), "doubtful: why");
+  assert.equal(state({ kind: "posix" }), "held (inherited from libvirt's daemon, will not survive a crash)");
+});
+
+Deno.test("locksText() says when there is none", () => {
+  assert.equal(locksText([]), "No locks.\n");
+});
+
+Deno.test("lockFilter() takes the guest's name or uuid, in any spelling", () => {
+  assert.deepEqual(chosen(), [3, 2, 1]);
+  assert.deepEqual(chosen("--domain", "guest1"), [1]);
+  assert.deepEqual(chosen("--domain", UUID), [2, 1]);
+  assert.deepEqual(chosen("--domain", UUID.toUpperCase().replaceAll("-", "")), [2, 1]);
+  assert.deepEqual(chosen("--domain", "guest"), []);
+});
+
+Deno.test("lockFilter() takes a pattern of the path or of the resource's name", () => {
+  assert.deepEqual(chosen("--path", "/img/*"), [3, 1]);
+  assert.deepEqual(chosen("--path", "*/r2"), [2]);
+  assert.deepEqual(chosen("--path", "r?"), [2]);
+  assert.deepEqual(chosen("--path", "img"), []);
+  assert.deepEqual(chosen("--path", "*a*", "--domain", "guest1"), [1]);
+});
+
+Deno.test("locks prints the locks by lockspace and resource, with --json as JSON", async () => {
+  const daemon = daemonWith({ locks: LOCKS });
+  const told = context(daemon.sys);
+  assert.equal(await locksCommand.run(told, given(locksCommand, "--json", "-c", "/x")), 0);
+  const ids = JSON.parse(told.out.text).map(({ id }: LockEntry) => id);
+  assert.deepEqual(ids, [1, 3, 2]);
+  assert.deepEqual(daemon.connected, ["/x"]);
+  assert.equal(daemon.open, 0);
+  const shown = context(daemon.sys);
+  assert.equal(await locksCommand.run(shown, given(locksCommand, "--domain", "guest2")), 0);
+  assert.equal(shown.out.text, locksText([lock({ id: 2 })]));
+  assert.equal(daemon.connected[1], "/run/libvirt/virtlockd-admin-sock");
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { statusCommand, statusText } from "../../../../src/lockd/cli/status.ts";
+import { context, daemonWith, given, STATUS } from "./cli_fixture.ts";
+
+Deno.test("statusText() shows how the daemon is doing", () => {
+  assert.equal(
+    statusText(STATUS),
+    `version:        1.0.0
+pid:            77
+running since:  2026-11-21 13:09:38Z (1 h 1 min)
+clients:        3 of 1024 (virtlockd), 1 of 5000 (admin)
+locks:          2 exclusive, 1 shared, in 2 lockspaces, held by 3 processes
+descriptors:    31 of 20000
+idle timeout:   none
+log level:      3
+log filters:    none
+log outputs:    3:stderr
+`,
+  );
+});
+
+Deno.test("statusText() shows what is out of the ordinary, and the parts that not every daemon has", () => {
+  const text = statusText({
+    ...STATUS,
+    reExecs: 2,
+    idleTimeout: 120,
+    locks: { ...STATUS.locks, dying: 1, doubtful: 2, posix: 3 },
+    logging: { level: 1, filters: "1:*a*", outputs: "1:stderr" },
+    sections: { store: { max: 65536, stored: 12, warning: null }, storage: { "/mnt": "hung" } },
+  });
+  for (
+    const line of [
+      "running since:  2026-11-21 13:09:38Z (1 h 1 min), re-executed 2 times",
+      "locks:          2 exclusive, 1 shared, in 2 lockspaces, held by 3 processes; 1 holders being killed; " +
+      "2 doubtful; 3 inherited from libvirt's daemon",
+      "idle timeout:   2 min 0 s",
+      "log filters:    1:*a*",
+      "store:          max 65536, stored 12, warning -",
+      "storage:        /mnt hung",
+    ]
+  ) assert.equal(text.split("\n").includes(line), true, line);
+});
+
+Deno.test("status prints the daemon's document with --json", async () => {
+  const told = context(daemonWith({}).sys);
+  assert.equal(await statusCommand.run(told, given(statusCommand, "--json")), 0);
+  assert.deepEqual(JSON.parse(told.out.text), STATUS);
+});

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
+
+function counted(): Metrics {
+  const metrics = new Metrics(1000);
+  metrics.connected({ name: "virtlockd" });
+  metrics.connected({ name: "virtlockd" });
+  metrics.connected({ name: "admin" });
+  metrics.served("lock", "AcquireResource", 0, 0.02);
+  metrics.served("lock", "AcquireResource", 87, 0.02);
+  metrics.served("lock", "ReleaseResource", 0, 30_000);
+  metrics.refused({}, { kind: "not-held", resource: "r" });
+  metrics.granted();
+  metrics.granted();
+  metrics.released();
+  metrics.troubled();
+  metrics.gone(42, 3, true);
+  metrics.gone(43, 3, false);
+  metrics.signalFailed();
+  metrics.reExecuted(4711);
+  return metrics;
+}
+
+function requests(metrics: Metrics): unknown[] {
+  return [...metrics.calls()].map(({ program, procedure, succeeded, failed, total }) => {
+    return [program, procedure, succeeded, Object.fromEntries(failed), total];
+  });
+}
+
+Deno.test("Metrics served() counts requests by procedure and result, and adds up their time", () => {
+  const metrics = new Metrics(0);
+  metrics.served("lock", "AcquireResource", 0, 0.5);
+  metrics.served("admin", "ConnectOpen", 0, 1);
+  metrics.served("lock", "AcquireResource", 87, 0.25);
+  metrics.served("lock", "AcquireResource", 87, 0.25);
+  metrics.served("lock", "AcquireResource", 38, 2);
+  assert.deepEqual(requests(metrics), [
+    ["lock", "AcquireResource", 1, { 38: 1, 87: 2 }, 3],
+    ["admin", "ConnectOpen", 1, {}, 1],
+  ]);
+});
+
+Deno.test("Metrics served() puts a time into the first bucket whose bound it does not exceed", () => {
+  const metrics = new Metrics(0);
+  for (const time of [0, 0.01, 0.010001, 0.1, 1, 9999, 10_000, 10_001, Infinity]) {
+    metrics.served("lock", "x", 0, time);
+  }
+  const [calls] = [...metrics.calls()];
+  assert.deepEqual(calls?.buckets, [2, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 2]);
+});
+
+Deno.test("Metrics counts what the daemon's parts report", () => {
+  const metrics = counted();
+  assert.deepEqual(metrics.counts, {
+    granted: 2,
+    released: 1,
+    releaseFailures: 1,
+    holdersKilled: 1,
+    holderSignalFailures: 1,
+    reExecs: 1,
+  });
+  assert.deepEqual([...metrics.connections], [["virtlockd", 2], ["admin", 1]]);
+  assert.deepEqual([...metrics.refusals], [["not-held", 1]]);
+  assert.equal(metrics.stateBytes, 4711);
+});
+
+Deno.test("Metrics goes on from a snapshot that went through JSON", () => {
+  const next = new Metrics(5000);
+  next.restore(JSON.parse(JSON.stringify(counted().snapshot())));
+  assert.equal(next.started, 1000);
+  assert.deepEqual(next.snapshot(), counted().snapshot());
+  next.reExecuted(99);
+  next.served("lock", "AcquireResource", 87, 1);
+  assert.deepEqual(requests(next)[0], ["lock", "AcquireResource", 1, { 87: 2 }, 1.04]);
+  assert.equal(next.counts.reExecs, 2);
+  assert.equal(next.stateBytes, 99);
+});
+
+Deno.test("Metrics restore() takes what it can read of any snapshot", () => {
+  for (
+    const nothing of [undefined, null, "x", [], {}, { counts: 1, calls: {}, connections: [], refusals: null }]
+  ) {
+    const metrics = new Metrics(5000);
+    metrics.restore(nothing);
+    assert.deepEqual(metrics.snapshot(), new Metrics(5000).snapshot());
+  }
+  const snapshot = counted().snapshot();
+  const metrics = new Metrics(5000);
+  metrics.restore({
+    ...snapshot,
+    started: "yesterday",
+    counts: { granted: 7, released: -1, unheardOf: 3, reExecs: null },
+    connections: { virtlockd: 4, admin: NaN },
+    calls: [null, { program: 1 }, { ...snapshot.calls[0], buckets: [1] }, snapshot.calls[1]],
+  });
+  assert.equal(metrics.started, 5000);
+  assert.equal(metrics.counts.granted, 7);
+  assert.equal(metrics.counts.released, 0);
+  assert.equal(metrics.counts.reExecs, 0);
+  assert.deepEqual([...metrics.connections], [["virtlockd", 4]]);
+  assert.deepEqual(requests(metrics), [["lock", "ReleaseResource", 1, {}, 30_000]]);
+});
+
+Deno.test("Metrics restore() leaves out times that were measured in other buckets", () => {
+  const metrics = new Metrics(0);
+  metrics.restore({ ...counted().snapshot(), bounds: [1, 2, 3] });
+  assert.deepEqual(requests(metrics), []);
+  assert.equal(metrics.counts.granted, 2);
+});

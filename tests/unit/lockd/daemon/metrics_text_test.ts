@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { tallyLocks } from "../../../../src/lockd/daemon/lock_tally.ts";
+import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
+import { metricsText } from "../../../../src/lockd/daemon/metrics_text.ts";
+import type { StatusDocument } from "../../../../src/lockd/status/status_document.ts";
+import { resource, tableOf } from "../programs/lock_fixture.ts";
+
+const STATUS: StatusDocument = {
+  version: "1.2.3",
+  pid: 7,
+  started: 1500,
+  uptime: 60,
+  reExecs: 0,
+  servers: [{ name: "virtlockd", clients: 3, clientsMax: 1024 }, {
+    name: "admin",
+    clients: 0,
+    clientsMax: 5,
+  }],
+  locks: { exclusive: 0, shared: 0, lockspaces: 1, holders: 2, dying: 1, doubtful: 0, posix: 0 },
+  descriptors: { open: 20, limit: 1024 },
+  idleTimeout: 0,
+  logging: { level: 3, filters: "", outputs: "3:stderr" },
+  sections: {},
+};
+
+/** Samples of a text: the lines that are no comments. */
+function samples(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+Deno.test("metricsText() gives a sample of everything that is counted", () => {
+  const metrics = new Metrics(1500);
+  metrics.connected({ name: "virtlockd" });
+  metrics.refused({}, { kind: "not-held", resource: "r" });
+  metrics.reExecuted(4711);
+  const tally = tallyLocks(tableOf([resource({ id: 1, name: 'a"', lockspace: "/l s" })]));
+  assert.deepEqual(samples(metricsText(metrics, STATUS, tally)), [
+    'virtlockd_build_info{version="1.2.3"} 1',
+    "virtlockd_start_time_seconds 1.5",
+    "virtlockd_reexecs_total 1",
+    "virtlockd_state_bytes 4711",
+    "virtlockd_open_descriptors 20",
+    "virtlockd_open_descriptors_max 1024",
+    'virtlockd_clients{server="virtlockd"} 3',
+    'virtlockd_clients{server="admin"} 0',
+    'virtlockd_clients_max{server="virtlockd"} 1024',
+    'virtlockd_clients_max{server="admin"} 5',
+    'virtlockd_connections_total{server="virtlockd"} 1',
+    'virtlockd_connections_total{server="admin"} 0',
+    'virtlockd_locks{lockspace="",mode="exclusive"} 0',
+    'virtlockd_locks{lockspace="",mode="shared"} 0',
+    'virtlockd_locks{lockspace="/l s",mode="exclusive"} 1',
+    'virtlockd_locks{lockspace="/l s",mode="shared"} 0',
+    "virtlockd_holders 2",
+    "virtlockd_holders_dying 1",
+    "virtlockd_locks_doubtful 0",
+    "virtlockd_locks_inherited 0",
+    "virtlockd_locks_granted_total 0",
+    "virtlockd_locks_released_total 0",
+    "virtlockd_release_failures_total 0",
+    'virtlockd_refusals_total{reason="not-held"} 1',
+    "virtlockd_holders_killed_total 0",
+    "virtlockd_holder_signal_failures_total 0",
+  ]);
+});
+
+Deno.test("metricsText() gives what it knows of the descriptor store and the journal, where there is one", () => {
+  const sections = {
+    store: { present: true, stored: 12, limit: 100, refused: 3, queued: 0 },
+    journal: { kind: "store", bytes: 4096 },
+    storage: { "/mnt": "hung" },
+  };
+  const text = metricsText(new Metrics(0), { ...STATUS, sections }, tallyLocks(tableOf([])));
+  assert.deepEqual(samples(text).filter((line) => /_stored_|_journal_/.test(line)), [
+    "virtlockd_stored_descriptors 12",
+    "virtlockd_stored_descriptors_max 100",
+    "virtlockd_stored_descriptors_refused 3",
+    "virtlockd_journal_bytes 4096",
+  ]);
+});
+
+Deno.test("metricsText() gives requests by result, and their times as a cumulative histogram in seconds", () => {
+  const metrics = new Metrics(0);
+  metrics.served("lock", "Acquire", 0, 0.02);
+  metrics.served("lock", "Acquire", 0, 20_000);
+  metrics.served("lock", "Acquire", 87, 1);
+  metrics.served("lock", "Acquire", 4242, 1);
+  const lines = samples(metricsText(metrics, STATUS, tallyLocks(tableOf([]))));
+  const start = lines.indexOf('virtlockd_requests_total{program="lock",procedure="Acquire",result="ok"} 2');
+  const labels = 'program="lock",procedure="Acquire"';
+  const bucket = (le: string, count: number) =>
+    `virtlockd_request_duration_seconds_bucket{${labels},le="${le}"} ${count}`;
+  assert.deepEqual(lines.slice(start + 1), [
+    `virtlockd_requests_total{${labels},result="resource_busy"} 1`,
+    `virtlockd_requests_total{${labels},result="error_4242"} 1`,
+    bucket("0.00001", 0),
+    bucket("0.000025", 1),
+    bucket("0.00005", 1),
+    bucket("0.0001", 1),
+    bucket("0.00025", 1),
+    bucket("0.0005", 1),
+    bucket("0.001", 3),
+    bucket("0.0025", 3),
+    bucket("0.005", 3),
+    bucket("0.01", 3),
+    bucket("0.025", 3),
+    bucket("0.1", 3),
+    bucket("0.5", 3),
+    bucket("2.5", 3),
+    bucket("10", 3),
+    bucket("+Inf", 4),
+    `virtlockd_request_duration_seconds_sum{${labels}} 20.00202`,
+    `virtlockd_request_duration_seconds_count{${labels}} 4`,
+  ]);
+});
+
+Deno.test("metricsText() counts the locks of too many, or too long, lockspaces together", () => {
+  const resources = Array.from(
+    { length: 150 },
+    (_, index) => resource({ id: index + 1, lockspace: `/ls${index}` }),
+  );
+  resources.unshift(resource({ id: 200, lockspace: `/${"x".repeat(2000)}` }));
+  const text = metricsText(new Metrics(0), STATUS, tallyLocks(tableOf(resources)));
+  const lines = samples(text).filter((line) => line.startsWith("virtlockd_locks{"));
+  // The default lockspace and 98 others, and the sum of the rest.
+  assert.equal(lines.length, 200);
+  assert.equal(lines.includes('virtlockd_locks{lockspace="*",mode="exclusive"} 53'), true);
+});

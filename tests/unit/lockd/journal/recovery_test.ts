@@ -1,0 +1,301 @@
+import assert from "node:assert/strict";
+import { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
+import type { Operation } from "../../../../src/lockd/journal/operations.ts";
+import { recover, type Recovered, type RecoveryParts } from "../../../../src/lockd/journal/recovery.ts";
+import { F_UNLCK, F_WRLCK } from "../../../../src/os/constants.ts";
+import { EAGAIN, ENOENT, ENOSYS, ESRCH } from "../../../../src/os/errno.ts";
+import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
+import type { SlotKind } from "../../../../src/lockd/journal/slots.ts";
+import { bytesOf, grant, owner, resource } from "./journal_fixture.ts";
+
+/** A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors. */
+class World {
+  /** Start times of living processes. */
+  readonly processes = new Map<number, number>();
+  /** Files by path; locked by somebody else or not. */
+  readonly files = new Map<string, "free" | "locked">();
+  /** Descriptors whose lock somebody else has got. */
+  readonly taken = new Set<number>();
+  /** What the kernel tells of descriptors (proc_pid_fdinfo(5)). */
+  readonly infos = new Map<number, string>();
+  /** Pids of the peers of sockets. */
+  readonly peers = new Map<number, number>();
+  readonly done: string[] = [];
+  pidfds = true;
+  #nextFd = 100;
+  readonly #reading = new Map<number, string>();
+
+  readonly sys: RecoveryParts["sys"] = {
+    open: (path) => {
+      const [, pid] = /^\/proc\/(\d+)\/stat$/.exec(path) ?? [];
+      const [, described] = /^\/proc\/self\/fdinfo\/(\d+)$/.exec(path) ?? [];
+      if (described !== undefined && !this.infos.has(Number(described))) return -ENOENT;
+      const fd = this.#nextFd++;
+      if (described !== undefined) {
+        this.#reading.set(fd, this.infos.get(Number(described)) ?? "");
+        return fd;
+      }
+      if (pid === undefined) {
+        const file = this.files.get(path);
+        if (file === undefined) return -ENOENT;
+        if (file === "locked") this.taken.add(fd);
+        return fd;
+      }
+      const start = this.processes.get(Number(pid));
+      if (start === undefined) return -ENOENT;
+      this.#reading.set(fd, `${pid} (guest) S 1 1 1 0 -1 0${" 0".repeat(12)} ${start} 0`);
+      return fd;
+    },
+    read: (fd, into) => new TextEncoder().encodeInto(this.#reading.get(fd) ?? "", into).written,
+    close: (fd) => {
+      if (!this.#reading.delete(fd)) this.done.push(`close ${fd}`);
+      return 0;
+    },
+    ofdLock: (fd, type) => {
+      if (type === F_UNLCK) this.done.push(`unlock ${fd}`);
+      return type === F_WRLCK && this.taken.has(fd) ? -EAGAIN : 0;
+    },
+    fcntl: () => 0,
+    readlink: (path) => `/found${path.slice(path.lastIndexOf("/"))}`,
+    peerCredentials: (fd, into) => {
+      into.pid = this.peers.get(fd) ?? 0;
+      return this.peers.has(fd) ? 0 : -ENOENT;
+    },
+    peerPidfd: (fd) => {
+      if (!this.pidfds) return -ENOSYS;
+      return this.processes.has(this.peers.get(fd) ?? 0) ? this.#nextFd++ : -ESRCH;
+    },
+    pidfdOpen: (pid) => this.processes.has(pid) ? this.#nextFd++ : -ESRCH,
+  };
+
+  recover(operations: readonly Operation[], parts: Partial<RecoveryParts> = {}): Recovered {
+    const state = new JournalState();
+    for (const operation of operations) state.apply(operation);
+    return recover({
+      sys: this.sys,
+      state,
+      inFlight: { inputs: state.inputs, outputs: state.outputs },
+      descriptors: [],
+      damaged: false,
+      stored: true,
+      now: 99,
+      ...parts,
+    });
+  }
+}
+
+const CLIENT: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5, slot: 0 };
+const REGISTERED: Operation = { op: "owner", key: 2, owner: owner(7) };
+
+function name(kind: SlotKind, index: number): string {
+  return slotName({ kind, index });
+}
+
+function messages({ findings }: Recovered): string[] {
+  return findings.map(({ level, message }) => `${level}: ${message}`);
+}
+
+Deno.test("recover() believes what the kernel shows of a lock, and does not ask storage that may not answer", () => {
+  const world = new World();
+  const info = (type: string) =>
+    `pos:\t0\nflags:\t0100002\nlock:\t1: OFDLCK ADVISORY  ${type} -1 00:2b:17 0 0\n`;
+  world.infos.set(10, info("WRITE")).set(11, info("READ "));
+  // Asking would fail, for both.
+  world.taken.add(10).add(11);
+  const { locks, findings } = world.recover([grant(1), grant(2)], {
+    descriptors: [{ fd: 10, name: name("lock", 1) }, { fd: 11, name: name("lock", 2) }],
+  });
+  assert.deepEqual(locks.map(({ fd, doubtful }) => [fd, doubtful === undefined]), [[10, true], [11, false]]);
+  assert.equal(findings.length, 1);
+});
+
+Deno.test("recover() matches descriptors by name, whatever their order", () => {
+  const world = new World();
+  world.peers.set(12, 7).set(13, 8);
+  world.processes.set(7, 1).set(8, 1);
+  const admin: Operation = { op: "client", key: 7, pid: 8, uid: 0, gid: 0, since: 6, slot: 0 };
+  const { locks, clients, unwanted, findings } = world.recover([grant(1), grant(2), CLIENT, admin], {
+    descriptors: [
+      { fd: 13, name: name("admin client", 0) },
+      { fd: 10, name: name("lock", 2) },
+      { fd: 14, name: "virtlockd.socket" },
+      { fd: 12, name: name("lock client", 0) },
+      { fd: 11, name: name("lock", 1) },
+      { fd: 15, name: "journal" },
+    ],
+  });
+  assert.deepEqual(locks.map(({ id, fd, doubtful }) => [id, fd, doubtful]), [[1, 11, undefined], [
+    2,
+    10,
+    undefined,
+  ]]);
+  assert.deepEqual(clients.map(({ record, fd }) => [record.key, fd]), [[2, 12], [7, 13]]);
+  assert.deepEqual([unwanted, findings], [[], []]);
+  assert.deepEqual(world.done, []);
+});
+
+Deno.test("recover() undoes a lock that nobody was told of", () => {
+  const world = new World();
+  const { locks, unwanted } = world.recover([grant(1)], {
+    descriptors: [{ fd: 11, name: name("lock", 1) }, { fd: 12, name: name("lock", 5) }],
+  });
+  assert.deepEqual(locks.map(({ id }) => id), [1]);
+  assert.deepEqual(unwanted, [name("lock", 5)]);
+  assert.deepEqual(world.done, ["unlock 12", "close 12"]);
+});
+
+Deno.test("recover() keeps such a lock when the journal is damaged, and says so", () => {
+  const world = new World();
+  const recovered = world.recover([], { descriptors: [{ fd: 12, name: name("lock", 5) }], damaged: true });
+  assert.deepEqual(recovered.locks.map(({ id, fd, path }) => [id, fd, path]), [[1, 12, "/found/12"]]);
+  assert.match(recovered.locks[0]?.doubtful ?? "", /the journal is damaged/);
+  assert.match(messages(recovered)[0] ?? "", /^error: Lock on \/found\/12: the journal is damaged/);
+  assert.deepEqual(world.done, []);
+});
+
+Deno.test("recover() closes the second descriptor of a name", () => {
+  const world = new World();
+  world.recover([grant(1)], {
+    descriptors: [{ fd: 11, name: name("lock", 1) }, { fd: 12, name: name("lock", 1) }],
+  });
+  assert.deepEqual(world.done, ["close 12"]);
+});
+
+Deno.test("recover() keeps a lock whose kernel lock somebody else has got, names the domain, and doubts", () => {
+  const world = new World();
+  world.taken.add(11);
+  const recovered = world.recover([grant(1)], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
+  const reason =
+    "its kernel lock was missing after a crash and could not be taken again: Resource temporarily unavailable";
+  assert.equal(recovered.locks[0]?.doubtful, reason);
+  assert.deepEqual(messages(recovered), [
+    "error: The lock on 'r1' of domain 'guest-7' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 7) is in doubt: " +
+    reason,
+  ]);
+});
+
+Deno.test("recover() says that a POSIX lock of libvirt's daemon was free for a moment", () => {
+  const world = new World();
+  const posix: Operation = { op: "grant", ...resource(1), lock: "posix" };
+  const recovered = world.recover([posix], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
+  assert.equal(recovered.locks[0]?.doubtful, undefined);
+  assert.match(
+    messages(recovered)[0] ?? "",
+    /^warn: .*was libvirt's own and ended with the daemon: it is taken again/,
+  );
+});
+
+Deno.test("recover() does not use a number of the journal again", () => {
+  const world = new World();
+  const { nextResource, nextClient } = world.recover(
+    [{ op: "snapshot", turn: 1, reply: 1, nextResource: 4, nextClient: [9, 2] }, grant(20)],
+    { descriptors: [{ fd: 11, name: name("lock", 30) }, { fd: 12, name: name("admin client", 39) }] },
+  );
+  assert.deepEqual([nextResource, nextClient], [21, [9, 3]]);
+});
+
+Deno.test("recover() takes a client that was stored but not recorded", () => {
+  const world = new World();
+  world.peers.set(12, 7);
+  const { clients } = world.recover([], { descriptors: [{ fd: 12, name: name("lock client", 2) }] });
+  assert.deepEqual(clients.map(({ record, pidfd }) => [record.key, record.pid, record.since, pidfd]), [[
+    2,
+    7,
+    99,
+    -1,
+  ]]);
+});
+
+Deno.test("recover() gives a client the bytes that were under way", () => {
+  const world = new World();
+  world.peers.set(12, 7);
+  const { clients } = world.recover([
+    CLIENT,
+    { op: "input", key: 2, bytes: bytesOf(1, 2), dropped: 3, turn: 1 },
+    { op: "output", key: 2, bytes: bytesOf(3), reply: 1, turn: 0, end: 0 },
+  ], { descriptors: [{ fd: 12, name: name("lock client", 0) }] });
+  assert.deepEqual(clients[0]?.input, { bytes: new Uint8Array([1, 2]), dropped: 3 });
+  assert.deepEqual(clients[0]?.output, new Uint8Array([3]));
+});
+
+Deno.test("recover() does not take a socket for a client whose process it is not connected to", () => {
+  const world = new World();
+  world.peers.set(12, 8);
+  const { clients, unwanted } = world.recover([CLIENT], {
+    descriptors: [{ fd: 12, name: name("lock client", 0) }],
+  });
+  assert.deepEqual(clients, []);
+  assert.deepEqual(unwanted, [name("lock client", 0)]);
+});
+
+Deno.test("recover() without SO_PEERPIDFD tells a process from a later one of its pid by its start time", () => {
+  const world = new World();
+  world.pidfds = false;
+  world.peers.set(12, 7);
+  world.processes.set(7, 555);
+  const { clients, gone } = world.recover([CLIENT, REGISTERED, grant(1)], {
+    descriptors: [{ fd: 12, name: name("lock client", 0) }, { fd: 11, name: name("lock", 1) }],
+  });
+  assert.deepEqual([clients, gone], [[], [7]]);
+});
+
+Deno.test("recover() waits for a living holder whose connection is lost, and releases a dead one's locks", () => {
+  const world = new World();
+  world.processes.set(7, 1007);
+  const other: Operation = { op: "client", key: 4, pid: 8, uid: 0, gid: 0, since: 5 };
+  const { orphans, gone } = world.recover([
+    CLIENT,
+    REGISTERED,
+    other,
+    { op: "owner", key: 4, owner: owner(8) },
+  ]);
+  assert.deepEqual(orphans.map(({ pid, start }) => [pid, start]), [[7, 1007]]);
+  assert.deepEqual(gone, [8]);
+});
+
+Deno.test("recover() goes on with a holder that is being ended, through its stored pidfd", () => {
+  const world = new World();
+  const dying: Operation = { op: "dying", pid: 7, since: 3, killed: true, slot: 0 };
+  const { dying: found, gone } = world.recover([dying, { ...dying, pid: 8, slot: 1 }], {
+    descriptors: [{ fd: 12, name: name("dying holder", 0) }],
+  });
+  assert.deepEqual(found, [{ pid: 7, pidfd: 12, since: 3, killed: true }]);
+  assert.deepEqual(gone, [8]);
+});
+
+Deno.test("recover() forgets a stored pidfd that nothing was recorded of", () => {
+  const world = new World();
+  const { unwanted } = world.recover([], { descriptors: [{ fd: 12, name: name("dying holder", 0) }] });
+  assert.deepEqual(unwanted, [name("dying holder", 0)]);
+  assert.deepEqual(world.done, ["close 12"]);
+});
+
+Deno.test("recover() without a store takes the locks of living owners again where nobody has them", () => {
+  const world = new World();
+  world.processes.set(7, 1007);
+  world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
+  const recovered = world.recover([grant(1), grant(2), grant(3)], { stored: false });
+  assert.deepEqual(recovered.locks.map(({ id, doubtful }) => [id, doubtful]), [
+    [1, undefined],
+    [2, "it was lost with the daemon and could not be taken again: somebody else holds it now"],
+  ]);
+  const who = "of domain 'guest-7' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 7)";
+  assert.deepEqual(messages(recovered), [
+    `warn: The lock on 'r1' ${who} ended with the daemon: it is taken again, but was free for a while`,
+    `error: The lock on 'r2' ${who}: it was lost with the daemon and could not be taken again: ` +
+    `somebody else holds it now; its guest runs unprotected`,
+    `error: The lock on 'r3' ${who} is lost, its guest runs unprotected: No such file or directory`,
+  ]);
+  assert.deepEqual(recovered.gone, []);
+});
+
+Deno.test("recover() without a store releases what dead owners had, also when their pid lives again", () => {
+  const world = new World();
+  world.processes.set(7, 4);
+  world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
+  const recovered = world.recover([grant(1, 7), grant(2, 8)], { stored: false });
+  // Taken, so that the file is removed as in any release.
+  assert.deepEqual(recovered.locks.map(({ id }) => id), [1]);
+  assert.deepEqual(recovered.gone, [7]);
+  assert.deepEqual(recovered.findings.map(({ level }) => level), ["info", "info"]);
+});

@@ -1,0 +1,407 @@
+import assert from "node:assert/strict";
+import type { LockRequest, UnlockRequest } from "../../../../src/lockd/lockspace/lock_file.ts";
+import type {
+  FileFailure,
+  LockFiles,
+  LockFilesOutcome,
+  UnlockFailed,
+} from "../../../../src/lockd/lockspace/lock_files.ts";
+import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
+import type { Done, ForeignHolder, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+
+const ALPHA = { pid: 100, id: 1, name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
+const BETA = { pid: 200, id: 2, name: "beta", uuid: "66666666-7777-8888-9999-000000000000" };
+const EXCLUSIVE = { shared: false, autocreate: false };
+const SHARED = { shared: true, autocreate: false };
+const OFD_HOLDER = { kind: "process", pid: 7, command: "qemu" } as const;
+
+type Unlock = { request: UnlockRequest; slow: () => void; done: (failure: UnlockFailed | undefined) => void };
+
+/** Files whose operations the test answers. */
+class PlayedFiles implements LockFiles {
+  readonly locks: { request: LockRequest; done: (outcome: LockFilesOutcome) => void }[] = [];
+  readonly unlocks: Unlock[] = [];
+  readonly others: { what: string; done: (failure: FileFailure | undefined) => void }[] = [];
+  readonly #ledger: DescriptorLedger;
+  #nextFd = 50;
+
+  constructor(ledger: DescriptorLedger) {
+    this.#ledger = ledger;
+  }
+
+  lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
+    this.locks.push({ request, done });
+  }
+
+  unlock(
+    request: UnlockRequest,
+    _identity: unknown,
+    slow: (failure: UnlockFailed) => void,
+    done: Unlock["done"],
+  ) {
+    this.unlocks.push({
+      request,
+      slow: () => slow({ kind: "storage", action: "Release", reason: "slow", released: false }),
+      done: (failure) => {
+        if (failure === undefined || failure.released) this.#ledger.close(request.fd);
+        done(failure);
+      },
+    });
+  }
+
+  create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void {
+    this.others.push({ what: `create ${path} ${followLinks}`, done });
+  }
+
+  remove(path: string, done: (failure: FileFailure | undefined) => void): void {
+    this.others.push({ what: `remove ${path}`, done });
+  }
+
+  makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {
+    this.others.push({ what: `make ${path}`, done });
+  }
+
+  /** Grants the oldest lock that is asked for; the file's inode is `inode`. */
+  grant(inode: number): void {
+    const identity = { devMajor: 8, devMinor: 1, inodeLow: inode, inodeHigh: 0 };
+    this.answerLock({ kind: "granted", fd: this.#nextFd++, identity });
+  }
+
+  answerLock(outcome: LockFilesOutcome): void {
+    (this.locks.shift() ?? assert.fail("no lock was asked for")).done(outcome);
+  }
+
+  answerUnlock(failure?: UnlockFailed): void {
+    (this.unlocks.shift() ?? assert.fail("no release was asked for")).done(failure);
+  }
+
+  answerOther(failure?: FileFailure): string {
+    const { what, done } = this.others.shift() ?? assert.fail("nothing was asked for");
+    done(failure);
+    return what;
+  }
+}
+
+/** A table over played files, with what it reported. */
+class Table {
+  readonly closed: number[] = [];
+  readonly events: string[] = [];
+  readonly ledger = new DescriptorLedger({ close: (fd) => this.closed.push(fd) });
+  readonly files = new PlayedFiles(this.ledger);
+  readonly guard = new PosixGuard(this.ledger);
+  holder: ForeignHolder = { kind: "unknown" };
+  readonly table = new LockTable({
+    files: this.files,
+    ledger: this.ledger,
+    guard: this.guard,
+    observer: {
+      lockspaceCreated: (path) => this.events.push(`created ${path}`),
+      granted: ({ name }, { owner }) => this.events.push(`granted ${name} ${owner.name}`),
+      released: ({ name }, owner, last) =>
+        this.events.push(`released ${name} ${owner.name}${last ? " last" : ""}`),
+      refused: (owner, { kind }) => this.events.push(`refused ${owner.name} ${kind}`),
+      troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
+    },
+    findHolder: (_path, _identity, _pid, done) => done(this.holder),
+    now: () => 5000,
+  });
+
+  /** Asks; what was answered so far is in the array. */
+  ask(request: (done: Done) => void): (Refusal | undefined)[] {
+    const answers: (Refusal | undefined)[] = [];
+    request((refusal) => answers.push(refusal));
+    return answers;
+  }
+
+  acquire(name: string, owner = ALPHA, options = EXCLUSIVE, path = ""): (Refusal | undefined)[] {
+    return this.ask((done) => this.table.acquire(path, name, options, owner, done));
+  }
+
+  release(name: string, owner = ALPHA): (Refusal | undefined)[] {
+    return this.ask((done) => this.table.release("", name, owner, done));
+  }
+
+  /** Takes a lock that is granted. */
+  hold(name: string, inode: number, owner = ALPHA, options = EXCLUSIVE): Resource {
+    const answers = this.acquire(name, owner, options);
+    this.files.grant(inode);
+    assert.deepEqual(answers, [undefined]);
+    return this.table.lockspaces.get("")?.resources.get(name) ?? assert.fail();
+  }
+}
+
+Deno.test("LockTable acquire() asks for the kernel lock and then knows the resource", () => {
+  const it = new Table();
+  const answers = it.acquire("/disk", ALPHA, { shared: true, autocreate: true });
+  const [{ request } = assert.fail()] = it.files.locks;
+  assert.deepEqual({ ...request, record: request.record?.() }, {
+    path: "/disk",
+    shared: true,
+    autocreate: true,
+    followLinks: true,
+    record: `domain 'alpha' (uuid ${ALPHA.uuid}, pid 100) since 1970-01-01T00:00:05Z`,
+  });
+  assert.deepEqual(answers, []);
+  it.files.grant(5);
+  assert.deepEqual(answers, [undefined]);
+  const [resource = assert.fail()] = it.table.resources();
+  assert.deepEqual(resource.holdings, [{ owner: ALPHA, since: 5000 }]);
+  assert.deepEqual([resource.id, resource.lock, resource.state], [1, "ofd", { kind: "held" }]);
+  assert.ok(it.ledger.has(resource.fd));
+  assert.ok(it.table.owns(100) && !it.table.owns(200));
+  assert.equal(it.table.resourceCount, 1);
+  assert.deepEqual(it.events, ["granted /disk alpha"]);
+});
+
+Deno.test("LockTable acquire() refuses a name that is held or just being locked, without asking the kernel", () => {
+  const it = new Table();
+  const first = it.acquire("/disk");
+  assert.deepEqual(it.acquire("/disk", BETA), [{ kind: "pending", resource: "/disk", owner: "alpha" }]);
+  it.files.grant(5);
+  assert.deepEqual(first, [undefined]);
+  const held = { name: "/disk", holdings: [{ owner: ALPHA, since: 5000 }], dying: false };
+  assert.deepEqual(it.acquire("/disk", BETA), [{ kind: "held", resource: "/disk", held }]);
+  assert.deepEqual(it.acquire("/disk", ALPHA, SHARED), [{ kind: "held", resource: "/disk", held }]);
+  assert.equal(it.files.locks.length, 0);
+  assert.deepEqual(it.events, [
+    "refused beta pending",
+    "granted /disk alpha",
+    "refused beta held",
+    "refused alpha held",
+  ]);
+});
+
+Deno.test("LockTable acquire() tells under which name a file is held that the kernel refuses", () => {
+  const it = new Table();
+  const { identity } = it.hold("/disk", 5);
+  const answers = it.acquire("/alias", BETA);
+  it.files.answerLock({ kind: "busy", identity, pid: -1 });
+  const held = { name: "/disk", holdings: [{ owner: ALPHA, since: 5000 }], dying: false };
+  assert.deepEqual(answers, [{ kind: "held", resource: "/alias", held }]);
+  const behindLink = it.acquire("/link", BETA);
+  it.files.answerLock({ kind: "failed", action: "Open", errno: 40, target: identity });
+  assert.deepEqual(behindLink, [{ kind: "held", resource: "/link", held }]);
+});
+
+Deno.test("LockTable acquire() tells which stranger holds a file", () => {
+  const it = new Table();
+  it.holder = OFD_HOLDER;
+  const answers = it.acquire("/disk");
+  it.files.answerLock({
+    kind: "busy",
+    identity: { devMajor: 1, devMinor: 1, inodeLow: 1, inodeHigh: 1 },
+    pid: 7,
+  });
+  assert.deepEqual(answers, [{ kind: "held-elsewhere", resource: "/disk", by: OFD_HOLDER }]);
+  assert.equal(it.table.resourceCount, 0);
+});
+
+Deno.test("LockTable acquire() passes failures on and lets the name be asked for again", () => {
+  const it = new Table();
+  const failed = it.acquire("/disk");
+  it.files.answerLock({ kind: "failed", action: "Open /disk", errno: 2 });
+  assert.deepEqual(failed, [{ kind: "system", action: "Open /disk", errno: 2 }]);
+  const slow = it.acquire("/disk");
+  it.files.answerLock({ kind: "storage", action: "Lock /disk", reason: "no answer" });
+  assert.deepEqual(slow, [{ kind: "storage", action: "Lock /disk", reason: "no answer" }]);
+  it.hold("/disk", 5);
+});
+
+Deno.test("LockTable adds owners to a shared lock and releases with the last", () => {
+  const it = new Table();
+  const resource = it.hold("/disk", 5, ALPHA, SHARED);
+  assert.deepEqual(it.acquire("/disk", ALPHA, SHARED), [undefined]);
+  assert.deepEqual(it.acquire("/disk", BETA, { shared: true, autocreate: true }), [undefined]);
+  assert.deepEqual(it.release("/disk"), [undefined]);
+  assert.ok(it.table.owns(100));
+  assert.deepEqual(it.release("/disk"), [undefined]);
+  assert.ok(!it.table.owns(100));
+  assert.deepEqual(it.release("/disk"), [{ kind: "not-owner", resource: "/disk", pid: 100 }]);
+  assert.equal(it.files.unlocks.length, 0);
+  const last = it.release("/disk", BETA);
+  assert.deepEqual(it.files.unlocks[0]?.request.fd, resource.fd);
+  it.files.answerUnlock();
+  assert.deepEqual(last, [undefined]);
+  assert.deepEqual(it.closed, [resource.fd]);
+  assert.equal(it.table.resourceCount, 0);
+  assert.deepEqual(it.events.slice(-1), ["released /disk beta last"]);
+  assert.deepEqual(it.release("/disk", BETA), [{ kind: "not-held", resource: "/disk" }]);
+});
+
+Deno.test("LockTable keeps a resource that is being released until it is", () => {
+  const it = new Table();
+  it.hold("/disk", 5, ALPHA, SHARED);
+  const answers = it.release("/disk");
+  const [again, other] = [it.release("/disk"), it.acquire("/disk", BETA, SHARED)];
+  assert.deepEqual(again, [{ kind: "releasing", resource: "/disk" }]);
+  assert.equal(other[0]?.kind, "held");
+  // Storage is slow: who asked is told, the release goes on.
+  it.files.unlocks[0]?.slow();
+  assert.equal(answers[0]?.kind, "storage");
+  it.files.answerUnlock();
+  assert.equal(answers.length, 1);
+  assert.equal(it.table.resourceCount, 0);
+});
+
+Deno.test("LockTable keeps a lock in doubt that could not be released, and tries again when asked", () => {
+  const it = new Table();
+  const resource = it.hold("/disk", 5);
+  const answers = it.release("/disk");
+  it.files.answerUnlock({ kind: "system", action: "Unlink /disk", errno: 30, released: false });
+  assert.equal(answers[0]?.kind, "system");
+  assert.deepEqual(resource.state, { kind: "doubtful", reason: "Unlink /disk" });
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+  assert.deepEqual(it.closed, []);
+  const again = it.release("/disk");
+  it.files.answerUnlock();
+  assert.deepEqual(again, [undefined]);
+  assert.equal(it.table.resourceCount, 0);
+});
+
+Deno.test("LockTable reports litter of a release that worked", () => {
+  const it = new Table();
+  it.hold("/disk", 5);
+  const answers = it.release("/disk");
+  it.files.answerUnlock({ kind: "system", action: "Unlink /disk", errno: 30, released: true });
+  assert.deepEqual(answers, [undefined]);
+  assert.deepEqual(it.events.slice(-2), ["troubled /disk Unlink /disk", "released /disk alpha last"]);
+});
+
+Deno.test("LockTable releaseAll() takes everything of a process, and says when it is done", () => {
+  const it = new Table();
+  it.hold("/a", 1);
+  it.hold("/b", 2);
+  it.hold("/shared", 3, ALPHA, SHARED);
+  it.acquire("/shared", ALPHA, SHARED);
+  it.acquire("/shared", BETA, SHARED);
+  it.hold("/c", 4, BETA);
+  let done = 0;
+  it.table.releaseAll(100, () => done++);
+  assert.deepEqual(it.files.unlocks.map(({ request }) => [request.path, request.force]), [["/a", true], [
+    "/b",
+    true,
+  ]]);
+  it.files.answerUnlock();
+  assert.equal(done, 0);
+  it.files.answerUnlock({ kind: "system", action: "Unlock", errno: 5, released: false });
+  assert.equal(done, 1);
+  assert.deepEqual([...it.table.resources()].map(({ name }) => name), ["/b", "/shared", "/c"]);
+  assert.deepEqual(
+    it.table.lockspaces.get("")?.resources.get("/shared")?.holdings.map(({ owner }) => owner.pid),
+    [200],
+  );
+  it.table.releaseAll(4711, () => done++);
+  assert.equal(done, 2);
+});
+
+Deno.test("LockTable lets nobody take or release for an owner whose process is being killed", () => {
+  const it = new Table();
+  it.hold("/disk", 5);
+  it.table.markDying(100);
+  assert.ok(it.table.isDying(100));
+  assert.deepEqual(it.acquire("/other"), [{ kind: "owner-dying", resource: "/other", pid: 100 }]);
+  assert.deepEqual(it.release("/disk"), [{ kind: "owner-dying", resource: "/disk", pid: 100 }]);
+  const [refusal] = it.acquire("/disk", BETA);
+  assert.ok(refusal?.kind === "held" && refusal.held.dying);
+  it.table.releaseAll(100, () => {});
+  it.files.answerUnlock();
+  assert.ok(!it.table.isDying(100));
+  it.hold("/disk", 5);
+});
+
+Deno.test("LockTable makes lockspaces once", () => {
+  const it = new Table();
+  const { table, files } = it;
+  assert.deepEqual(it.ask((done) => table.ensureLockspace("", done)), [undefined]);
+  assert.deepEqual(it.ask((done) => table.newLockspace("", done)), [{ kind: "default-lockspace-exists" }]);
+  const made = it.ask((done) => table.newLockspace("/leases", done));
+  const meanwhile = it.ask((done) => table.ensureLockspace("/leases", done));
+  assert.equal(files.answerOther(), "make /leases");
+  assert.equal(files.answerOther(), "make /leases");
+  assert.deepEqual([...made, ...meanwhile], [undefined, undefined]);
+  assert.deepEqual(it.events, ["created /leases"]);
+  assert.deepEqual(it.ask((done) => table.newLockspace("/leases", done)), [{
+    kind: "lockspace-exists",
+    path: "/leases",
+  }]);
+  assert.deepEqual(it.ask((done) => table.ensureLockspace("/leases", done)), [undefined]);
+  const failed = it.ask((done) => table.ensureLockspace("/file", done));
+  files.answerOther({ kind: "not-a-directory", path: "/file" });
+  assert.deepEqual(failed, [{ kind: "not-a-directory", path: "/file" }]);
+  assert.equal(table.lockspaces.has("/file"), false);
+  assert.equal(it.ask((done) => table.ensureLockspace("/a\0b", done))[0]?.kind, "bad-name");
+});
+
+Deno.test("LockTable creates and deletes files of resources that are not locked", () => {
+  const it = new Table();
+  const { table, files } = it;
+  table.restoreLockspace("/leases");
+  const created = it.ask((done) => table.createResource("/leases", "a", done));
+  assert.equal(files.answerOther(), "create /leases/a false");
+  const deleted = it.ask((done) => table.deleteResource("", "/a", done));
+  assert.equal(files.answerOther({ kind: "system", action: "Delete", errno: 1 }), "remove /a");
+  assert.deepEqual([...created, ...deleted], [undefined, { kind: "system", action: "Delete", errno: 1 }]);
+  it.acquire("/disk");
+  for (const change of [table.createResource, table.deleteResource]) {
+    const ask = (path: string, name: string) =>
+      it.ask((done) => change.call(table, path, name, done))[0]?.kind;
+    assert.equal(ask("/nowhere", "a"), "lockspace-missing");
+    assert.equal(ask("/leases", "../a"), "bad-name");
+    assert.equal(ask("", "/disk"), "pending");
+  }
+  files.grant(5);
+  assert.equal(it.ask((done) => table.deleteResource("", "/disk", done))[0]?.kind, "held");
+});
+
+Deno.test("LockTable refuses an unknown lockspace and a bad name", () => {
+  const it = new Table();
+  assert.deepEqual(it.acquire("a", ALPHA, EXCLUSIVE, "/nowhere"), [{
+    kind: "lockspace-missing",
+    path: "/nowhere",
+  }]);
+  assert.deepEqual(
+    it.ask((done) => it.table.release("/nowhere", "a", ALPHA, done)),
+    [{ kind: "lockspace-missing", path: "/nowhere" }],
+  );
+  assert.equal(it.acquire("a\0b")[0]?.kind, "bad-name");
+});
+
+Deno.test("LockTable puts back what an earlier image had, and goes on with its numbers", () => {
+  const it = new Table();
+  const resource: Resource = {
+    id: 41,
+    lockspace: "",
+    name: "/disk",
+    path: "/disk",
+    fd: it.ledger.own(30, "lock"),
+    identity: { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 },
+    lock: "posix",
+    shared: true,
+    autocreate: false,
+    holdings: [{ owner: ALPHA, since: 1 }, { owner: BETA, since: 2 }],
+    state: { kind: "held" },
+  };
+  it.table.restoreResource(resource);
+  assert.ok(it.table.owns(100) && it.table.owns(200));
+  assert.ok(it.guard.guards(resource.identity));
+  assert.equal(it.table.nextId, 42);
+  it.table.nextId = 7;
+  assert.equal(it.table.takeId(), 42);
+  assert.throws(
+    () => it.table.restoreResource(resource),
+    /^Error: Restore resource \/disk: it appears twice/,
+  );
+  assert.throws(
+    () => it.table.restoreResource({ ...resource, lockspace: "/x" }),
+    /lockspace '\/x' does not exist/,
+  );
+  assert.deepEqual(it.table.findByFile(resource.identity), resource);
+  assert.deepEqual(it.release("/disk", BETA), [undefined]);
+  const last = it.release("/disk");
+  it.files.answerUnlock();
+  assert.deepEqual(last, [undefined]);
+  assert.ok(!it.guard.active);
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import {
+  processCommand,
+  processState,
+  readSmallFile,
+} from "../../../../src/lockd/lockspace/process_state.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { openHere } from "../../../support/scratch.ts";
+
+/** A kernel with one file, whatever its path. */
+function withFile(text: string) {
+  return {
+    open: () => 5,
+    read: (_fd: number, into: Uint8Array) => new TextEncoder().encodeInto(text, into).written,
+    close: () => 0,
+  };
+}
+
+function stat(state: string, flags: number, command = "qemu"): string {
+  return `42 (${command}) ${state} 1 42 42 0 -1 ${flags} 0 0 0 0 10 20 0 0 20 0 5 0 987654 0 0\n`;
+}
+
+Deno.test("processState() reads state, flags and start time", () => {
+  assert.deepEqual(processState(withFile(stat("S", 0x400000)), 42), { exiting: false, startTime: 987654 });
+  assert.deepEqual(processState(withFile(stat("R", 0x40000c)), 42), { exiting: true, startTime: 987654 });
+  assert.deepEqual(processState(withFile(stat("Z", 0)), 42), { exiting: true, startTime: 987654 });
+  assert.deepEqual(processState(withFile(stat("X", 0)), 42), { exiting: true, startTime: 987654 });
+});
+
+Deno.test("processState() is not fooled by a command with parentheses", () => {
+  const tricky = stat("S", 0, "a) Z 1 (b");
+  assert.deepEqual(processState(withFile(tricky), 42), { exiting: false, startTime: 987654 });
+});
+
+Deno.test("processState() knows this process, and none that is not there", () => {
+  const before = openHere();
+  const state = processState(kernel, Deno.pid);
+  assert.equal(state?.exiting, false);
+  assert.ok((state?.startTime ?? 0) > 0);
+  assert.equal(processState(kernel, 0x7fffffff), undefined);
+  assert.deepEqual(openHere(), before);
+});
+
+Deno.test("processCommand() is the command's name, empty for a process that is gone", () => {
+  assert.equal(processCommand(kernel, Deno.pid), Deno.readTextFileSync("/proc/self/comm").trim());
+  assert.equal(processCommand(kernel, 0x7fffffff), "");
+});
+
+Deno.test("readSmallFile() gives nothing for a file that cannot be read, and closes it", () => {
+  let closed = 0;
+  const sys = { open: () => 5, read: () => -5, close: () => closed++ };
+  assert.equal(readSmallFile(sys, "/x"), undefined);
+  assert.equal(closed, 1);
+});

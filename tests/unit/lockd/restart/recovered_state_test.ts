@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import type { Recovered } from "../../../../src/lockd/journal/recovery.ts";
+import { NOTHING_CARRIED, recoveredState } from "../../../../src/lockd/restart/recovered_state.ts";
+import { owner } from "../journal/journal_fixture.ts";
+
+const LIMITS = [{ maxClients: 1024, maxAnonymousClients: 1024 }, { maxClients: 5, maxAnonymousClients: 5 }];
+const FACTS = { pid: 77, cwd: "/", limits: LIMITS };
+const NOTHING: Recovered = {
+  lockspaces: [],
+  locks: [],
+  clients: [],
+  dying: [],
+  orphans: [],
+  gone: [],
+  unwanted: [],
+  slots: [],
+  nextResource: 3,
+  nextClient: [8, 9],
+  findings: [],
+};
+
+function client(key: number, fd: number): Recovered["clients"][number] {
+  return {
+    record: { key, pid: 7, uid: 1, gid: 2, since: 5, owner: undefined, restricted: false },
+    fd,
+    pidfd: 30,
+    input: { bytes: new Uint8Array([1]), dropped: 2 },
+    output: new Uint8Array([3]),
+  };
+}
+
+Deno.test("recoveredState() gives each server its clients, oldest first, and the next id", () => {
+  const { servers } = recoveredState(
+    { ...NOTHING, clients: [client(6, 11), client(5, 12), client(2, 13)] },
+    NOTHING_CARRIED,
+    FACTS,
+  );
+  assert.deepEqual(servers.virtlockd.clients.map(({ id, fd }) => [id, fd]), [[1, 13], [3, 11]]);
+  assert.deepEqual(servers.admin?.clients.map(({ id, fd }) => [id, fd]), [[2, 12]]);
+  assert.deepEqual([servers.virtlockd.nextClientId, servers.admin?.nextClientId], [8, 9]);
+});
+
+Deno.test("recoveredState() hands over what a client had under way", () => {
+  const { servers } = recoveredState({ ...NOTHING, clients: [client(2, 13)] }, NOTHING_CARRIED, FACTS);
+  assert.deepEqual(servers.virtlockd.clients[0], {
+    id: 1,
+    fd: 13,
+    connectedAt: 5,
+    restricted: false,
+    extension: {
+      unserved: { bytes: new Uint8Array([1]), dropped: 2 },
+      unsent: new Uint8Array([3]),
+      peer: { pid: 7, uid: 1, gid: 2 },
+      pidfd: 30,
+    },
+  });
+});
+
+Deno.test("recoveredState() sorts locks by lockspace, the default one first", () => {
+  const lock = {
+    id: 1,
+    lockspace: "/leases",
+    name: "r",
+    path: "/leases/r",
+    shared: false,
+    autocreate: true,
+    holdings: [{ owner: owner(7), since: 5 }],
+    fd: 11,
+    doubtful: undefined,
+  };
+  const { lockspaces } = recoveredState(
+    {
+      ...NOTHING,
+      lockspaces: ["/empty", "/leases"],
+      locks: [lock, { ...lock, id: 2, lockspace: "", doubtful: "why" }],
+    },
+    NOTHING_CARRIED,
+    FACTS,
+  );
+  assert.deepEqual(lockspaces.map(({ path, resources }) => [path, resources.map(({ id }) => id)]), [
+    ["", [2]],
+    ["/empty", []],
+    ["/leases", [1]],
+  ]);
+  assert.equal(lockspaces[0]?.resources[0]?.doubtful, "why");
+  assert.equal(lockspaces[2]?.resources[0]?.lock, "ofd");
+});
+
+Deno.test("recoveredState() takes limits and settings that were carried, else those of the configuration", () => {
+  const carried = {
+    limits: [{ maxClients: 7, maxAnonymousClients: 6 }],
+    settings: { timeout: 9 },
+    statistics: { a: 1 },
+  };
+  const { servers, extension } = recoveredState(NOTHING, carried, FACTS);
+  assert.deepEqual([servers.virtlockd.maxClients, servers.admin?.maxClients], [7, 5]);
+  assert.deepEqual([extension?.settings, extension?.statistics], [{ timeout: 9 }, { a: 1 }]);
+  assert.equal(recoveredState(NOTHING, NOTHING_CARRIED, FACTS).servers.virtlockd.maxClients, 1024);
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { lockEntry } from "../../../../src/lockd/status/lock_entry.ts";
+import { holding, resource, UUID } from "../programs/lock_fixture.ts";
+
+const nobodyDies = () => false;
+
+Deno.test("lockEntry() shows a lock with its holder", () => {
+  assert.deepEqual(lockEntry(resource({ id: 5, autocreate: true }), nobodyDies), {
+    id: 5,
+    lockspace: "/ls",
+    resource: "r5",
+    path: "/ls/r5",
+    mode: "exclusive",
+    autocreate: true,
+    state: "held",
+    kind: "ofd",
+    holders: [{ domain: "guest", uuid: UUID, id: 7, pid: 42, since: 1000, times: 1 }],
+  });
+});
+
+Deno.test("lockEntry() shows an owner that holds a shared lock several times once", () => {
+  const entry = lockEntry(
+    resource({ id: 1, shared: true, holdings: [holding(42), holding(43), holding(42), holding(42)] }),
+    nobodyDies,
+  );
+  assert.equal(entry.mode, "shared");
+  assert.deepEqual(entry.holders.map(({ pid, times }) => [pid, times]), [[42, 3], [43, 1]]);
+  assert.equal(entry.moreHolders, undefined);
+});
+
+Deno.test("lockEntry() says when the holder is being killed", () => {
+  const dying = (pid: number) => pid === 43;
+  assert.equal(lockEntry(resource({ id: 1 }), dying).state, "held");
+  const shared = resource({ id: 1, shared: true, holdings: [holding(42), holding(43)] });
+  assert.equal(lockEntry(shared, dying).state, "holder being killed");
+});
+
+Deno.test("lockEntry() says when a lock is being released, or doubtful and why", () => {
+  const releasing = lockEntry(resource({ id: 1, state: { kind: "releasing" } }), () => true);
+  assert.equal(releasing.state, "releasing");
+  const doubtful = lockEntry(resource({ id: 1, state: { kind: "doubtful", reason: "why" } }), nobodyDies);
+  assert.deepEqual([doubtful.state, doubtful.reason], ["doubtful", "why"]);
+});
+
+Deno.test("lockEntry() tells a lock inherited from libvirt's daemon", () => {
+  assert.equal(lockEntry(resource({ id: 1, lock: "posix" }), nobodyDies).kind, "posix");
+});
+
+Deno.test("lockEntry() stays small when a lock has thousands of holders with long names", () => {
+  const holdings = Array.from({ length: 5000 }, (_, index) => holding(index + 1, "x".repeat(1000)));
+  const entry = lockEntry(resource({ id: 1, shared: true, holdings }), nobodyDies);
+  assert.equal(entry.holders.length, 239);
+  assert.equal(entry.moreHolders, 4761);
+});
