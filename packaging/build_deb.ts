@@ -21,6 +21,7 @@ import {
 import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
+import { packageScript } from "./package_script.ts";
 import { INSTALLED_RUNTIME, type Payload, preparePackage, programVersion, ROOT, run } from "./payload.ts";
 
 const SCRIPTS = ["preinst", "postinst", "prerm", "postrm"];
@@ -110,11 +111,7 @@ function writeControl(stage: string, version: string, architecture: string): voi
   write(stage, "control", control, 0o644);
   write(stage, "md5sums", sums.join(""), 0o644);
   write(stage, "conffiles", CONFFILES.map((path) => `${path}\n`).join(""), 0o644);
-  const functions = readFileSync(join(ROOT, "packaging/deb/functions.sh"), "utf8");
-  for (const script of SCRIPTS) {
-    const text = readFileSync(join(ROOT, "packaging/deb", script), "utf8");
-    write(stage, script, text.replace("#FUNCTIONS#\n", () => functions), 0o755);
-  }
+  for (const script of SCRIPTS) write(stage, script, packageScript(`deb/${script}`), 0o755);
 }
 
 function write(stage: string, name: string, text: string, mode: number): void {

@@ -6,20 +6,24 @@
  * @module
  */
 
-import { readdirSync, renameSync, rmSync } from "node:fs";
+import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { packageScript } from "./package_script.ts";
 import { preparePackage, programVersion, ROOT, run } from "./payload.ts";
 
 /** Builds the package and returns its file. */
 function buildRpm(args: readonly string[]): string {
   const { payload, output, work } = preparePackage(args, "rpm");
+  const divert = join(work, "divert");
+  writeFileSync(divert, packageScript("rpm/divert"));
   const defines = new Map([
     ["_topdir", work],
     ["_rpmdir", join(work, "finished")],
     ["program_version", programVersion()],
     ["tree", ROOT],
     ["executable", payload.executable],
+    ["divert", divert],
   ]);
   if (payload.runtime !== undefined) defines.set("runtime", payload.runtime);
   run("rpmbuild", [
