@@ -177,6 +177,7 @@ export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const ESTALE = 116;
 export const ENOLCK = 37;
+export const ETXTBSY = 26;
 export const EROFS = 30;
 export const ENODEV = 19;
 export const ENXIO = 6;

@@ -1,18 +1,7 @@
-import {
-  F_RDLCK,
-  F_SETFD,
-  F_UNLCK,
-  F_WRLCK,
-  FD_CLOEXEC,
-  O_CLOEXEC,
-  O_NOCTTY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_RDWR,
-} from "../../os/constants.ts";
+import { F_RDLCK, F_SETFD, F_UNLCK, F_WRLCK, FD_CLOEXEC } from "../../os/constants.ts";
 import { EAGAIN, ESRCH, strerror } from "../../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
-import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
+import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import { clientKey } from "../../chassis/rpc/server.ts";
@@ -235,11 +224,11 @@ class Recovery {
   /** The lock has ended with the last daemon. */
   #takeAgain(record: JournaledResource): void {
     const { sys } = this.#parts;
-    const flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (record.lockspace === "" ? 0 : O_NOFOLLOW);
     // With a store a holder's connection tells whether it lives; without, only its process does.
     const wanted = this.#parts.stored || record.holdings.some(({ owner }) => this.#lives(owner));
     if (!wanted) this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
-    const fd = sys.open(record.path, flags, 0);
+    const { path, shared } = record;
+    const fd = openLockFile(sys, { path, shared, autocreate: false, followLinks: record.lockspace === "" });
     if (fd < 0) {
       if (wanted) {
         this.#find("error", `${lockText(record)} is lost, its guest runs unprotected: ${strerror(-fd)}`);

@@ -7,9 +7,10 @@ import {
   O_NOCTTY,
   O_NOFOLLOW,
   O_NONBLOCK,
+  O_RDONLY,
   O_RDWR,
 } from "../../os/constants.ts";
-import { EACCES, EAGAIN, ELOOP, ENOENT } from "../../os/errno.ts";
+import { EACCES, EAGAIN, EBADF, ELOOP, ENOENT, EPERM, EROFS, ETXTBSY } from "../../os/errno.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
 
@@ -89,14 +90,11 @@ export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFil
     errno: -result,
   });
   const opening = request.autocreate ? "Unable to open/create resource" : "Unable to open resource";
-  // O_NONBLOCK: neither a FIFO's missing writer nor a device's carrier may stop the daemon.
-  const flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (request.autocreate ? O_CREAT : 0) |
-    (request.followLinks ? 0 : O_NOFOLLOW);
   const type = request.shared ? F_RDLCK : F_WRLCK;
   const opened = emptyStatus();
   const named = emptyStatus();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-    const fd = sys.open(path, flags, LOCK_FILE_MODE);
+    const fd = openLockFile(sys, request);
     if (fd === -ELOOP && !request.followLinks) return behindLink(sys, request, opening);
     if (fd < 0) return failed(opening, fd);
     const status = sys.fstat(fd, opened);
@@ -127,6 +125,30 @@ export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFil
   return failed("Unable to acquire lock, because its file keeps being replaced, on resource", -EAGAIN);
 }
 
+/** What the kernel says of a file that cannot be written, but perhaps read. */
+const READ_ONLY: ReadonlySet<number> = new Set([-EROFS, -EACCES, -EPERM, -ETXTBSY]);
+
+/**
+ * Opens a file to lock it. An exclusive lock needs a descriptor for writing; a shared one does without where the file, its mount
+ * or its device is read-only. May block on storage that does not answer.
+ *
+ * @returns the descriptor, the caller's to close, or -errno: that of opening it for writing
+ */
+export function openLockFile(
+  sys: Pick<FileSys, "open">,
+  { path, shared, autocreate, followLinks }: Pick<
+    LockRequest,
+    "path" | "shared" | "autocreate" | "followLinks"
+  >,
+): number {
+  // O_NONBLOCK: neither a FIFO's missing writer nor a device's carrier may stop the daemon.
+  const flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
+  const fd = sys.open(path, flags | O_RDWR | (autocreate ? O_CREAT : 0), LOCK_FILE_MODE);
+  if (!shared || !READ_ONLY.has(fd)) return fd;
+  const readable = sys.open(path, flags | O_RDONLY, 0);
+  return readable < 0 ? fd : readable;
+}
+
 /** A symbolic link in a lockspace directory is refused without opening what it leads to. */
 function behindLink(sys: LockFileSys, request: LockRequest, opening: string): LockOutcome {
   const target = emptyStatus();
@@ -145,7 +167,8 @@ export function unlockFile(sys: LockFileSys, request: UnlockRequest): UnlockFail
   const lock = request.lock === "ofd" ? sys.ofdLock : sys.posixLock;
   if (request.autocreate) {
     const upgraded = request.shared ? lock(request.fd, F_WRLCK, LOCK_START, LOCK_LENGTH) : 0;
-    if (upgraded < 0 && upgraded !== -EAGAIN && upgraded !== -EACCES) {
+    // EBADF: it is open for reading only, and stays where nothing could have made it.
+    if (upgraded < 0 && upgraded !== -EAGAIN && upgraded !== -EACCES && upgraded !== -EBADF) {
       litter = {
         action: `Unable to tell whether others still share resource ${request.path}`,
         errno: -upgraded,

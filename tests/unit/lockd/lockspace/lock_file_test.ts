@@ -7,7 +7,7 @@ import {
   unlockFile,
   type UnlockRequest,
 } from "../../../../src/lockd/lockspace/lock_file.ts";
-import { F_RDLCK, F_UNLCK, F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
+import { F_RDLCK, F_UNLCK, F_WRLCK, O_CREAT, O_RDWR } from "../../../../src/os/constants.ts";
 import { emptyStatus, type FileStatus, type FileSys } from "../../../../src/os/sys.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
@@ -167,6 +167,47 @@ Deno.test("lockFile() gives up on a file that keeps being replaced", () => {
   assert.deepEqual(lock(path, { autocreate: true }, sys), { kind: "failed", action, errno: 11 });
   assert.equal(tries, 100);
   assert.deepEqual(openHere(), before);
+});
+
+/** The kernel, which opens nothing for writing. `opened`: how often it was asked to open. */
+function readOnly(errno: number): { sys: FileSys; opened: () => number } {
+  let opened = 0;
+  const open: FileSys["open"] = (path, flags, mode) => {
+    opened++;
+    return (flags & (O_RDWR | O_CREAT)) !== 0 ? -errno : kernel.open(path, flags, mode);
+  };
+  return { sys: { ...kernel, open }, opened: () => opened };
+}
+
+Deno.test("lockFile() takes a shared lock on what cannot be written through a descriptor for reading", () => {
+  using scratch = new Scratch();
+  const path = scratch.write("file");
+  // EROFS, EACCES, EPERM, ETXTBSY
+  for (const errno of [30, 13, 1, 26]) {
+    for (const autocreate of [false, true]) {
+      const fd = granted(lock(path, { shared: true, autocreate }, readOnly(errno).sys));
+      assert.deepEqual(lockOn(path), { mode: "shared", pid: -1 });
+      const request = { path, fd, lock: "ofd", shared: true, autocreate, force: false } as const;
+      assert.equal(unlockFile(kernel, request), undefined);
+      kernel.close(fd);
+      assert.deepEqual(lockOn(path), { mode: "none", pid: 0 });
+    }
+    const exclusive = readOnly(errno);
+    const failed = { kind: "failed", action: `Unable to open resource ${path}`, errno };
+    assert.deepEqual(lock(path, {}, exclusive.sys), failed);
+    assert.equal(exclusive.opened(), 1);
+  }
+});
+
+Deno.test("lockFile() reports why a file cannot be opened for writing when reading does not help either", () => {
+  using scratch = new Scratch();
+  const path = scratch.file("absent");
+  const failed = (errno: number) => ({ kind: "failed", action: `Unable to open resource ${path}`, errno });
+  assert.deepEqual(lock(path, { shared: true }, readOnly(30).sys), failed(30));
+  // What is no question of rights is not tried again.
+  const absent = readOnly(5);
+  assert.deepEqual(lock(path, { shared: true }, absent.sys), failed(5));
+  assert.equal(absent.opened(), 1);
 });
 
 /** Locks a file and releases it with faults. @returns what failed, and what is on the file then */
