@@ -63,10 +63,15 @@ function readList(sys: FileSys, path: string): string[] {
 /**
  * Reads a whole file.
  *
+ * @param flags more flags for open(2): O_NOFOLLOW refuses a symbolic link with ELOOP
  * @throws SystemError
  */
-export function readWhole(sys: Pick<FileSys, "open" | "read" | "close">, path: string): Uint8Array {
-  const fd = must(sys.open(path, O_RDONLY | O_CLOEXEC, 0), "open", path);
+export function readWhole(
+  sys: Pick<FileSys, "open" | "read" | "close">,
+  path: string,
+  flags = 0,
+): Uint8Array {
+  const fd = must(sys.open(path, O_RDONLY | O_CLOEXEC | flags, 0), "open", path);
   try {
     let bytes = new Uint8Array(65536);
     let length = 0;

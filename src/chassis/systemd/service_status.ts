@@ -1,13 +1,13 @@
 import type { EventLoop } from "../event/event_loop.ts";
 import type { EventSys } from "../../os/sys.ts";
-import type { NotifySocket } from "./notify.ts";
+import type { NotifyQueue } from "./notify_queue.ts";
 
 /** How long changes are collected before the service manager is told, in ms. */
 const QUIET_MS = 2000;
 
 /** Tells the service manager how the daemon is (sd_notify(3)). Silent without one. */
 export class ServiceStatus {
-  readonly #notify: Pick<NotifySocket, "send"> | undefined;
+  readonly #notify: Pick<NotifyQueue, "tell"> | undefined;
   readonly #sys: Pick<EventSys, "monotonic">;
   readonly #loop: Pick<EventLoop, "after">;
   readonly #text: () => string;
@@ -18,7 +18,7 @@ export class ServiceStatus {
   constructor(
     sys: Pick<EventSys, "monotonic">,
     loop: Pick<EventLoop, "after">,
-    notify: Pick<NotifySocket, "send"> | undefined,
+    notify: Pick<NotifyQueue, "tell"> | undefined,
     text: () => string,
   ) {
     this.#sys = sys;
@@ -30,16 +30,16 @@ export class ServiceStatus {
   /** Serving, for the first time or again. */
   ready(pid: number): void {
     this.#told = this.#text();
-    this.#notify?.send(["READY=1", `MAINPID=${pid}`, `STATUS=${this.#told}`]);
+    this.#notify?.tell(["READY=1", `MAINPID=${pid}`, `STATUS=${this.#told}`]);
   }
 
   /** Reading the configuration again, or about to re-exec; {@link ready} follows. */
   reloading(): void {
-    this.#notify?.send(["RELOADING=1", `MONOTONIC_USEC=${Math.floor(this.#sys.monotonic() * 1000)}`]);
+    this.#notify?.tell(["RELOADING=1", `MONOTONIC_USEC=${Math.floor(this.#sys.monotonic() * 1000)}`]);
   }
 
   stopping(): void {
-    this.#notify?.send(["STOPPING=1", "STATUS=Stopping"]);
+    this.#notify?.tell(["STOPPING=1", "STATUS=Stopping"]);
   }
 
   /** Clients or locks have changed: told after a while, so that a busy daemon does not keep the manager busy. */
@@ -51,7 +51,7 @@ export class ServiceStatus {
       const text = this.#text();
       if (text === this.#told) return;
       this.#told = text;
-      this.#notify?.send([`STATUS=${text}`]);
+      this.#notify?.tell([`STATUS=${text}`]);
     });
   }
 }

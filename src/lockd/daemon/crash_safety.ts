@@ -16,9 +16,10 @@ import { EEXIST } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
-import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
+import { type Carried, NOTHING_CARRIED, readCarried, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
+import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
 import type { Daemon } from "./daemon.ts";
 import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
 
@@ -67,6 +68,8 @@ export class CrashSafety {
   /** Whether the service manager keeps descriptors. */
   readonly #keeper: boolean;
   readonly #store: DescriptorStore | undefined;
+  /** Messages to a service manager that keeps no descriptors. */
+  readonly #queue: NotifyQueue | undefined;
   readonly #opened: Opened | undefined;
   /** Undefined when it could not be opened. */
   readonly journal: Journal | undefined;
@@ -81,6 +84,12 @@ export class CrashSafety {
     this.#keeper = parts.notify !== undefined && storeLimit(parts.env) > 0;
     this.#opened = this.#open();
     this.#store = this.#openStore();
+    const { notify, loop, log: logger } = parts;
+    this.#queue = this.#store !== undefined || notify === undefined ? undefined : new NotifyQueue(
+      notify,
+      loop,
+      (errno) => logger.warn(new SystemError("Tell the service manager", "NOTIFY_SOCKET", errno).message),
+    );
     if (this.#opened === undefined) return;
     const { memory, log, recovered, carried, slots } = this.#opened;
     this.journal = new Journal({
@@ -106,11 +115,9 @@ export class CrashSafety {
     );
   }
 
-  /** Sends a message to the service manager, behind the descriptors that it is about to get. */
-  tell(lines: readonly string[]): "sent" {
-    if (this.#store !== undefined) this.#store.tell(lines);
-    else this.#parts.notify?.send(lines);
-    return "sent";
+  /** Tells the service manager, behind the descriptors that it is about to get; undefined where there is none. */
+  get manager(): Pick<NotifyQueue, "tell"> | undefined {
+    return this.#store ?? this.#queue;
   }
 
   /**
@@ -380,11 +387,4 @@ function asObject(value: unknown): Readonly<Record<string, unknown>> {
 
 function asList(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
-}
-
-/** Reads what this program wrote itself; the record's checksum was right. */
-function readCarried(value: unknown): Carried {
-  const { limits, settings, statistics } = asObject(value);
-  if (!Array.isArray(limits) || typeof settings !== "object") return NOTHING_CARRIED;
-  return { limits, settings: asObject(settings), statistics: statistics ?? null };
 }

@@ -138,6 +138,8 @@ function live(
     limits: [maxClients, adminMaxClients].map((limit) => ({ maxClients: limit, maxAnonymousClients: limit })),
   });
   const state = handed ?? safety.recovered;
+  // The status is told of by the daemon, which may have something to tell while it is being made.
+  let changed = () => {};
   const daemon = new Daemon({
     sys,
     loop,
@@ -149,16 +151,20 @@ function live(
     journal: safety.journal,
     program: { path: self.path, argv: self.base, env: self.env },
     storageStarter: keptDescriptor(state, STORAGE_STARTER),
-    changed: () => status.changed(),
+    changed: () => changed(),
   });
   unfinished.push(() => unlinkSockets(daemon));
   const configured = { outputs: logs.outputsText(), filters: logs.filtersText() };
-  const status = new ServiceStatus(sys, loop, { send: (lines) => safety.tell(lines) }, () => {
+  const status = new ServiceStatus(sys, loop, safety.manager, () => {
     return `${daemon.clientCount} clients, ${daemon.table.resourceCount} locks`;
   });
+  changed = () => status.changed();
   for (const warning of loaded.warnings) daemon.log.warn(warning);
   if (taken?.kind === "stale") {
     daemon.log.warn(`Ignored a restart state that was meant for process ${taken.magic}, this one is ${pid}`);
+  }
+  if (taken?.kind === "link") {
+    daemon.log.warn(`Removed ${stateFile.path}: it was a symbolic link, which no daemon puts there`);
   }
   if (state !== undefined) {
     restoreChecked(daemon, state);

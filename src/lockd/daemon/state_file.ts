@@ -1,5 +1,5 @@
 import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../os/constants.ts";
-import { ENOENT, ENOTDIR } from "../../os/errno.ts";
+import { ELOOP, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
@@ -10,6 +10,12 @@ import { readWhole } from "../../chassis/start/self.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 
 const MODE = 0o600;
+
+/** What lay in the place of a restart state. */
+export type TakenState =
+  | { kind: "state"; state: RestartState }
+  | { kind: "stale"; magic: string }
+  | { kind: "link" };
 
 /** The file through which one image of the daemon hands its state to the next. restart-state.md. */
 export class StateFile {
@@ -60,7 +66,7 @@ export class StateFile {
   /** Whether it holds a state of the process `pid`. */
   isFor(pid: number): boolean {
     const bytes = this.#read();
-    if (bytes === undefined) return false;
+    if (bytes === undefined || bytes === "link") return false;
     const magic = [...decodeText(bytes).matchAll(/"magic"\s*:\s*"(\d+)"/g)].at(-1);
     return magic?.[1] === String(pid);
   }
@@ -69,14 +75,16 @@ export class StateFile {
    * Reads and unlinks the file.
    *
    * @param pid our own: a state of another process is left alone by unlinking it
-   * @returns undefined when there is no state; `stale` names the process that a foreign one was meant for
+   * @returns undefined when there is no state; `stale` names the process that a foreign one was meant for; `link`: what
+   * lay there was a symbolic link, which is gone now and was not followed
    * @throws StartError when it is ours and cannot be understood: nothing may silently start empty
    */
-  take(pid: number): { kind: "state"; state: RestartState } | { kind: "stale"; magic: string } | undefined {
+  take(pid: number): TakenState | undefined {
     const bytes = this.#read();
     if (bytes === undefined) return undefined;
-    this.#bytesTaken = bytes.length;
     this.remove();
+    if (bytes === "link") return { kind: "link" };
+    this.#bytesTaken = bytes.length;
     try {
       return readState(bytes, pid);
     } catch (error) {
@@ -87,12 +95,14 @@ export class StateFile {
     }
   }
 
-  #read(): Uint8Array | undefined {
+  /** What lies there. No daemon writes its state through a symbolic link, so none is read through one. */
+  #read(): Uint8Array | "link" | undefined {
     try {
-      return readWhole(this.#sys, this.path);
+      return readWhole(this.#sys, this.path, O_NOFOLLOW);
     } catch (error) {
       // Without a run directory there is no state; making the directory says why it cannot be.
       if (error instanceof SystemError && [ENOENT, ENOTDIR].includes(error.errno)) return undefined;
+      if (error instanceof SystemError && error.errno === ELOOP) return "link";
       if (error instanceof SystemError) {
         throw new StartError(ExitCode.INITIALISATION, `Read restart state: ${error.message}`, {
           cause: error,

@@ -22,6 +22,43 @@ export interface Carried {
 export const NOTHING_CARRIED: Carried = { limits: [], settings: {}, statistics: null };
 
 /**
+ * What a journal's record of it says. The record may be another version's: what is not as this one writes it is left out, and
+ * the configuration decides.
+ */
+export function readCarried(value: unknown): Carried {
+  const { limits, settings, statistics } = fields(value);
+  return {
+    limits: Array.isArray(limits) && limits.every(isLimits) ? limits.map(justLimits) : [],
+    settings: readSettings(settings),
+    statistics: statistics ?? null,
+  };
+}
+
+type Limits = Carried["limits"][number];
+
+function isLimits(value: unknown): value is Limits {
+  const { maxClients, maxAnonymousClients } = fields(value);
+  return Number.isSafeInteger(maxClients) && Number.isSafeInteger(maxAnonymousClients);
+}
+
+function justLimits({ maxClients, maxAnonymousClients }: Limits): Limits {
+  return { maxClients, maxAnonymousClients };
+}
+
+function readSettings(value: unknown): RuntimeSettings {
+  const { logOutputs, logFilters, timeout } = fields(value);
+  return {
+    ...(typeof logOutputs === "string" ? { logOutputs } : {}),
+    ...(typeof logFilters === "string" ? { logFilters } : {}),
+    ...(typeof timeout === "number" ? { timeout } : {}),
+  };
+}
+
+function fields(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+/**
  * What the journal and the store brought back, in the form in which one image hands its state to the next.
  *
  * @param defaults client limits by ordinal of the server, where none were carried

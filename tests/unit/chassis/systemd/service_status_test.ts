@@ -17,10 +17,7 @@ class Stage {
       },
     };
     const notify = {
-      send: (lines: readonly string[]) => {
-        this.told.push([...lines]);
-        return "sent" as const;
-      },
+      tell: (lines: readonly string[]) => void this.told.push([...lines]),
     };
     this.status = new ServiceStatus(
       { monotonic: () => 1234.5678 },

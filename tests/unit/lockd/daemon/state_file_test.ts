@@ -61,6 +61,17 @@ Deno.test("StateFile saveAs() leaves nothing behind when it fails, and the old f
   assert.deepEqual(openHere(), before);
 });
 
+Deno.test("StateFile follows no link to a state of this very process, and takes the link away", () => {
+  using scratch = new Scratch();
+  const elsewhere = scratch.write("elsewhere", DOCUMENT);
+  const file = new StateFile(kernel, scratch.file("state"));
+  Deno.symlinkSync(elsewhere, file.path);
+  assert.equal(file.isFor(42), false);
+  assert.deepEqual(file.take(42), { kind: "link" });
+  assert.deepEqual(names(scratch), ["elsewhere"]);
+  assert.equal(file.bytesTaken, 0);
+});
+
 Deno.test("StateFile isFor() tells whose state it is, without touching it", () => {
   using scratch = new Scratch();
   const file = new StateFile(kernel, scratch.file("state"));

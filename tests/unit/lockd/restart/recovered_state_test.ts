@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import type { Recovered } from "../../../../src/lockd/journal/recovery.ts";
-import { NOTHING_CARRIED, recoveredState } from "../../../../src/lockd/restart/recovered_state.ts";
+import {
+  NOTHING_CARRIED,
+  readCarried,
+  recoveredState,
+} from "../../../../src/lockd/restart/recovered_state.ts";
 import { owner } from "../journal/journal_fixture.ts";
 
 const LIMITS = [{ maxClients: 1024, maxAnonymousClients: 1024 }, { maxClients: 5, maxAnonymousClients: 5 }];
@@ -84,6 +88,31 @@ Deno.test("recoveredState() sorts locks by lockspace, the default one first", ()
   ]);
   assert.equal(lockspaces[0]?.resources[0]?.doubtful, "why");
   assert.equal(lockspaces[2]?.resources[0]?.lock, "ofd");
+});
+
+Deno.test("readCarried() takes what this program writes, and nothing else", () => {
+  const limits = [{ maxClients: 7, maxAnonymousClients: 6 }, { maxClients: 5, maxAnonymousClients: 4 }];
+  const settings = { logOutputs: "1:stderr", logFilters: "1:rpc", timeout: 30 };
+  assert.deepEqual(readCarried({ limits, settings, statistics: { locks: 1 } }), {
+    limits,
+    settings,
+    statistics: { locks: 1 },
+  });
+  for (const value of [undefined, null, 7, "x", [], {}, { limits: [], settings: {} }]) {
+    assert.deepEqual(readCarried(value), { limits: [], settings: {}, statistics: null });
+  }
+  assert.deepEqual(readCarried({ limits: [{ maxClients: "7" }], settings: null }).limits, []);
+  assert.deepEqual(readCarried({ limits: [null], settings: { timeout: "30", logFilters: 1 } }), {
+    limits: [],
+    settings: {},
+    statistics: null,
+  });
+  // What a later version adds is not this one's to pass on.
+  assert.deepEqual(readCarried({ limits: [{ ...limits[0], maxMore: 1 }], settings: { more: 1 } }), {
+    limits: [limits[0]],
+    settings: {},
+    statistics: null,
+  });
 });
 
 Deno.test("recoveredState() takes limits and settings that were carried, else those of the configuration", () => {
