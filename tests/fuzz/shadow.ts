@@ -94,7 +94,7 @@ export type Owed =
   | { readonly kind: "reply"; readonly header: Header; readonly outcome: "refused" | "free" | "must-fail" };
 
 /**
- * Reads what a client sends as protocol.md says that the daemon has to, and knows the answers that are due. It shares nothing with
+ * Reads what a client sends as docs/protocol.md says that the daemon has to, and knows the answers that are due. It shares nothing with
  * the daemon but the decoders of arguments.
  */
 export class Shadow {

@@ -59,7 +59,7 @@ const UNREGISTERED: ModelReply = { code: OPERATION_INVALID, domain: RPC };
 const ABSENT: ModelReply = { code: INTERNAL_ERROR, domain: RPC };
 
 /**
- * The lock program in a few lines: what each request answers and what is locked afterwards, by protocol.md alone. Files are a map of
+ * The lock program in a few lines: what each request answers and what is locked afterwards, by docs/protocol.md alone. Files are a map of
  * paths; clients are numbers.
  */
 export class LockModel {

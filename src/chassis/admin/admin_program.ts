@@ -16,7 +16,7 @@ import { serverProcedures } from "./admin_servers.ts";
 import type { Administered } from "./administered.ts";
 
 /**
- * The admin program of protocol.md: virt-admin(1) speaks it.
+ * The admin program of docs/protocol.md: virt-admin(1) speaks it.
  *
  * @param version of this program, `MAJOR.MINOR.RELEASE`
  */

@@ -41,7 +41,7 @@ const WORD = /[^ \t\r\n;#,=[\]]+|./uy;
  * @param text the file's content
  * @param fileName how error messages name the file
  * @returns the statements in the file's order
- * @throws ConfigError with file and line where the text is malformed (source: behaviour.md, Configuration
+ * @throws ConfigError with file and line where the text is malformed (source: docs/behaviour.md, Configuration
  *   file)
  */
 export function parseConfigFile(text: string, fileName: string): ConfigEntry[] {

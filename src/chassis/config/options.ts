@@ -59,7 +59,7 @@ interface OptionToken {
  *
  * @param args the arguments after the program's name
  * @throws UsageError for an unknown option or command, a missing or wrong value, or a stray argument (source:
- *   behaviour.md, Command line)
+ *   docs/behaviour.md, Command line)
  */
 export function parseCommandLine(args: readonly string[]): Invocation {
   const [first, ...rest] = args;

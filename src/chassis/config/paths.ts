@@ -35,7 +35,7 @@ export interface PathsRequest {
 }
 
 /**
- * Where the daemon's files are by default (source: behaviour.md, Files).
+ * Where the daemon's files are by default. docs/behaviour.md, Files.
  *
  * @throws ConfigError naming the variables when a session has neither HOME nor the XDG variable, or naming
  *   the one that is not an absolute path

@@ -1,4 +1,4 @@
-/** Log levels as libvirt numbers them: 1 debug, 2 info, 3 warning, 4 error (behaviour.md, Logging). */
+/** Log levels as libvirt numbers them: 1 debug, 2 info, 3 warning, 4 error (docs/behaviour.md, Logging). */
 export type LogLevel = 1 | 2 | 3 | 4;
 
 /** Names of the levels, as they stand in a log line and in LIBVIRT_DEBUG. */

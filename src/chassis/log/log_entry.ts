@@ -38,7 +38,7 @@ export function entryBody(entry: LogEntry): string {
   return `${entry.pid}: ${levelName(entry.level)} : ${entry.category} : ${entry.text}`;
 }
 
-/** A line of a log file with its newline (behaviour.md, Logging). The time is UTC, in milliseconds. */
+/** A line of a log file with its newline (docs/behaviour.md, Logging). The time is UTC, in milliseconds. */
 export function entryLine(entry: LogEntry): string {
   const time = new Date(entry.time).toISOString().replace("T", " ").replace("Z", "+0000");
   return `${time}: ${entryBody(entry)}\n`;

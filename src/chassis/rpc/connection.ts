@@ -49,7 +49,7 @@ type Service =
   | { kind: "writing"; rest: Uint8Array; close: boolean };
 
 /**
- * One client: its bytes in and out, one request in service at a time, order kept. protocol.md, Framing.
+ * One client: its bytes in and out, one request in service at a time, order kept. docs/protocol.md, Framing.
  *
  * Memory is bounded whatever a client does: nothing is read while it does not read its replies.
  */

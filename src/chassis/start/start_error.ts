@@ -1,4 +1,4 @@
-/** Exit codes of a failed start. behaviour.md, Command line. */
+/** Exit codes of a failed start. docs/behaviour.md, Command line. */
 export const ExitCode = {
   OK: 0,
   USAGE: 1,

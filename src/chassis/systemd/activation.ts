@@ -8,7 +8,7 @@ export interface Activation {
 export const LISTEN_FDS_START = 3;
 
 /**
- * Reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. behaviour.md, systemd.
+ * Reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. docs/behaviour.md, systemd.
  *
  * @param variable looks an environment variable up
  * @param pid our own

@@ -2,7 +2,7 @@ import { procedureNames } from "./procedure_names.ts";
 import { decodeParams, encodeParams, type TypedParam } from "./typed_param.ts";
 import type { XdrReader, XdrWriter } from "./xdr.ts";
 
-// protocol.md, Admin program: numbers and arguments; the replies are in admin_reply.ts. A decoder or encoder belongs to
+// docs/protocol.md, Admin program: numbers and arguments; the replies are in admin_reply.ts. A decoder or encoder belongs to
 // a shape of arguments, which several procedures share. Every decoder throws XdrError for what it cannot read.
 
 /** Program number. */

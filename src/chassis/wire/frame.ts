@@ -1,7 +1,7 @@
 import { getU32, putU32 } from "./big_endian.ts";
 import type { XdrWriter } from "./xdr.ts";
 
-// A frame is a u32 length, which counts itself, a header of six 32-bit fields, and the payload. protocol.md, Framing.
+// A frame is a u32 length, which counts itself, a header of six 32-bit fields, and the payload. docs/protocol.md, Framing.
 
 /** Bytes of the length word. */
 export const LENGTH_SIZE = 4;

@@ -1,6 +1,6 @@
 import { FRAME_MIN, type Header, MessageStatus, MessageType, writeHeader } from "./frame.ts";
 
-// protocol.md, Keepalive program.
+// docs/protocol.md, Keepalive program.
 
 /** Program number: `keep` in ASCII. */
 export const KEEPALIVE_PROGRAM = 0x6b656570;

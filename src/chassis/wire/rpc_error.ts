@@ -1,7 +1,7 @@
 import { LightError } from "./light_error.ts";
 import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
 
-// The payload of a REPLY with status ERROR. protocol.md, Error payload.
+// The payload of a REPLY with status ERROR. docs/protocol.md, Error payload.
 
 /** libvirt's error numbers, as far as this daemon sends them. Clients match on them. */
 export const ErrorCode = {

@@ -1,6 +1,6 @@
 import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
 
-// protocol.md, Admin program: `param` = string field, i32 type, value.
+// docs/protocol.md, Admin program: `param` = string field, i32 type, value.
 
 /** Type numbers of parameters. */
 export const ParamType = {

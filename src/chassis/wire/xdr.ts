@@ -14,7 +14,7 @@ export class XdrError extends LightError {
 }
 
 /**
- * Reads XDR (RFC 4506) values one after another from a window of a byte array. protocol.md, first paragraph.
+ * Reads XDR (RFC 4506) values one after another from a window of a byte array. docs/protocol.md.
  *
  * Reading past the window is an {@link XdrError}, also when the payload was longer and only its beginning was kept.
  * Padding that is not zero is accepted, as are bytes left over at the end. The reader keeps a reference to the array,

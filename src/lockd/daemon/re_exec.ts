@@ -39,7 +39,7 @@ export interface ReExecParts {
 }
 
 /**
- * Replaces the running daemon by the program that is on disk now, without dropping anything (SIGUSR1). restart-state.md.
+ * Replaces the running daemon by the program that is on disk now, without dropping anything (SIGUSR1). docs/restart-state.md.
  *
  * The new program is asked first who it is and whether it understands the state. Whatever fails is logged and the running
  * daemon goes on as if nothing had been asked.

@@ -7,7 +7,7 @@ import { SystemError } from "../../os/system_error.ts";
 import type { LockTable } from "./lock_table.ts";
 import { processState } from "./process_state.ts";
 
-/** How long a holder may take to end after SIGTERM before it gets SIGKILL, in ms. protocol.md, Lock program. */
+/** How long a holder may take to end after SIGTERM before it gets SIGKILL, in ms. docs/protocol.md, Lock program. */
 export const TERM_GRACE_MS = 1600;
 
 /** A holder whose connection ended and whose process is being ended. */

@@ -14,7 +14,7 @@ import { EACCES, EAGAIN, EBADF, ELOOP, ENOENT, EPERM, EROFS, ETXTBSY } from "../
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
 
-/** The lock is on byte 0, one byte long (protocol.md, Lock program). */
+/** The lock is on byte 0, one byte long (docs/protocol.md, Lock program). */
 export const LOCK_START = 0;
 /** See {@link LOCK_START}. */
 export const LOCK_LENGTH = 1;

@@ -49,7 +49,7 @@ export interface AcquireOptions {
 }
 
 /**
- * The lock core: all lockspaces, their resources, and who owns what. protocol.md, Lock program.
+ * The lock core: all lockspaces, their resources, and who owns what. docs/protocol.md, Lock program.
  *
  * It grants nothing that the kernel has not granted: the table only adds owners to shared locks and refuses early.
  */

@@ -1,4 +1,4 @@
-/** Who holds a lock: a domain, known by the pid of its process. protocol.md, Lock program. */
+/** Who holds a lock: a domain, known by the pid of its process. docs/protocol.md, Lock program. */
 export interface Owner {
   /** Process whose death or disconnection ends the holding. The identity: two owners with one pid are the same. */
   readonly pid: number;

@@ -58,10 +58,10 @@ export interface LockProgramParts {
   readonly observer: LockSessionObserver;
 }
 
-/** Which checks precede a procedure. protocol.md, "Order of checks in every procedure". */
+/** Which checks precede a procedure. docs/protocol.md, "Order of checks in every procedure". */
 type Needs = "registered" | "unrestricted";
 
-/** The lock program of protocol.md. */
+/** The lock program of docs/protocol.md. */
 export function lockProgram({ table, reaper, observer }: LockProgramParts): Program {
   const answer = (reply: Reply) => (refusal: Refusal | undefined) =>
     refusal === undefined ? reply.ok() : reply.fail(lockFailure(refusal));
@@ -159,7 +159,7 @@ export function lockProgram({ table, reaper, observer }: LockProgramParts): Prog
   });
 }
 
-/** A procedure behind the checks that all of them share, in the order of protocol.md. */
+/** A procedure behind the checks that all of them share, in the order of docs/protocol.md. */
 function procedure<A>(
   name: string,
   needs: Needs,

@@ -18,7 +18,7 @@ export type ReadOutcome =
 const WRITTEN_ESCAPE = /\udced([\udcb2\udcb3])([\udc80-\udcbf])/g;
 
 /**
- * Reads a restart document in any form of restart-state.md. Unknown fields are ignored.
+ * Reads a restart document in any form of docs/restart-state.md. Unknown fields are ignored.
  *
  * @param bytes the whole document
  * @param pid process that is to take the state over; without it the process that the document names

@@ -10,7 +10,7 @@ export interface JsonObjectValue {
 }
 
 /**
- * Everything that one image of the daemon hands to the next. restart-state.md.
+ * Everything that one image of the daemon hands to the next. docs/restart-state.md.
  *
  * Descriptors are only numbers here: reading or writing a state opens, closes and changes nothing.
  */

@@ -121,7 +121,7 @@ Deno.test("decodeSetLogging() throws for a string over 4 MiB", () => {
   });
 });
 
-Deno.test("admin program has the numbers of protocol.md", () => {
+Deno.test("admin program has the numbers of docs/protocol.md", () => {
   assert.equal(ADMIN_PROGRAM, 0x06900690);
   assert.deepEqual([...ADMIN_PROCEDURE_NAMES], [
     undefined,

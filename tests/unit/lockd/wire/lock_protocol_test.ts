@@ -125,7 +125,7 @@ Deno.test("encodeRegister() throws for a uuid that is none", () => {
   );
 });
 
-Deno.test("lock program has the numbers of protocol.md", () => {
+Deno.test("lock program has the numbers of docs/protocol.md", () => {
   assert.equal(LOCK_PROGRAM, 245874415);
   assert.deepEqual([...LOCK_PROCEDURE_NAMES], [
     undefined,

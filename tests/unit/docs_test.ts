@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const ROOT = join(import.meta.dirname as string, "../..");
+const FILES = ["docs", "man", "packaging", "src", "tests"].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((path) => join(folder, path))
+).concat(readdirSync(ROOT));
+const PAGES = FILES.filter((path) => path.endsWith(".md"));
+const CODE = FILES.filter((path) => /^(src|tests|packaging)\/.*\.ts$/.test(path) || path === "main.ts");
+
+function text(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
+/** Headings of a page as they are written. */
+function headings(path: string): string[] {
+  return [...text(path).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading as string);
+}
+
+/** A file's comments with their line ends and stars taken out, so that a reference may go over a line's end. */
+function flowing(path: string): string {
+  return text(path).replace(/\n\s*(?:\*(?!\/)|\/\/) ?/g, " ").replace(/ +/g, " ");
+}
+
+Deno.test("every page that code refers to is in the repository", () => {
+  const dangling: string[] = [];
+  for (const path of CODE) {
+    for (const [name] of flowing(path).matchAll(/[\w./-]+\.md\b/g)) {
+      if (
+        name.startsWith("docs/") ? !PAGES.includes(name) : !PAGES.some((page) => page.endsWith(`/${name}`))
+      ) {
+        dangling.push(`${path}: ${name}`);
+      }
+    }
+  }
+  assert.deepEqual(dangling, []);
+});
+
+Deno.test("every section that code refers to is in its page", () => {
+  const dangling: string[] = [];
+  for (const path of CODE) {
+    for (const [, page, rest] of flowing(path).matchAll(/\b(docs\/[a-z-]+\.md), "?([A-Zs][\w -]+)/g)) {
+      const known = headings(page as string).some((heading) => rest?.startsWith(heading));
+      if (!known) dangling.push(`${path}: ${page}, ${rest}`);
+    }
+  }
+  assert.deepEqual(dangling, []);
+});
+
+Deno.test("every link of a page leads to a file, and to a heading of it", () => {
+  const broken: string[] = [];
+  for (const page of PAGES) {
+    for (const [, target] of text(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (target === undefined || /^[a-z]+:/.test(target)) continue;
+      const [path = "", anchor] = target.split("#");
+      const file = path === "" ? page : join(dirname(page), path);
+      if (!existsSync(join(ROOT, file))) broken.push(`${page}: ${target}`);
+      else if (anchor !== undefined && !headings(file).map(anchorOf).includes(anchor)) {
+        broken.push(`${page}: ${target}`);
+      }
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-");
+}
+
+Deno.test("every source file that a page names is there", () => {
+  const missing: string[] = [];
+  for (const page of PAGES.filter((path) => path.startsWith("docs/") || path === "README.md")) {
+    for (const [, path] of text(page).matchAll(/`((?:src|tests|packaging|conf|man)\/[\w./-]+)`/g)) {
+      if (path !== undefined && !existsSync(join(ROOT, path))) missing.push(`${page}: ${path}`);
+    }
+  }
+  assert.deepEqual(missing, []);
+});
