@@ -1,7 +1,8 @@
-// Builds the executable: `deno task build`, or `deno run -A packaging/build.ts [--output FILE] [--runtime PATH] [--script]`.
+// Builds the executable: `deno task build`, or `deno run -A packaging/build.ts [--output FILE] [--runtime
+// PATH] [--script]`.
 //
-// Where the runtime for `deno compile` can be had the result is one self-contained file. Elsewhere it is a script of the same name
-// that runs the bundled program with an installed Deno.
+// Where the runtime for `deno compile` can be had the result is one self-contained file. Elsewhere it is a
+// script of the same name that runs the bundled program with an installed Deno.
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -65,9 +66,9 @@ function compile(output: string): boolean {
 /** A shell script that is also the JavaScript program: the shell leaves it on its second line. */
 function writeScript(output: string, runtime: string): void {
   if (runtime.includes("'")) throw new Error(`Name the runtime: ${runtime} must not contain a quote`);
-  // Ignored until they are blocked: the runtime would take SIGUSR1, and both would end the process. Where env can block signals
-  // (coreutils 8.31) the program need not start itself once more to have them blocked in every thread; a command begins with a letter.
-  // Without a home directory the runtime would not start.
+  // Ignored until they are blocked: the runtime would take SIGUSR1, and both would end the process. Where env
+  // can block signals (coreutils 8.31) the program need not start itself once more to have them blocked in
+  // every thread; a command begins with a letter. Without a home directory the runtime would not start.
   const start = `trap '' USR1 HUP; b=; if env --block-signal=USR1 true 2>/dev/null; then case "$1" in ` +
     `[a-z]*) b='env --block-signal=USR1';; *) b='env --block-signal=${DAEMON_SIGNALS}';; esac; fi; ` +
     `[ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}; exec $b '${runtime}' run ${RUN_FLAGS.join(" ")} ` +

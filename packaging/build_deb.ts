@@ -1,5 +1,6 @@
 /**
- * Builds the Debian package: `deno run --allow-all packaging/build_deb.ts [--executable FILE] [--output DIR]`.
+ * Builds the Debian package: `deno run --allow-all packaging/build_deb.ts [--executable FILE] [--output
+ * DIR]`.
  *
  * It needs dpkg-deb and writes `build/deno-virtlockd_VERSION_ARCHITECTURE.deb`.
  *
@@ -121,8 +122,8 @@ function write(stage: string, name: string, text: string, mode: number): void {
 }
 
 /**
- * The package's version, from the newest entry of the changelog, which has to be of this program's version. A packager who
- * sets VIRTLOCKD_VERSION need not write an entry.
+ * The package's version, from the newest entry of the changelog, which has to be of this program's version. A
+ * packager who sets VIRTLOCKD_VERSION need not write an entry.
  */
 function packageVersion(): string {
   const changelog = readFileSync(join(ROOT, "packaging/deb/changelog"), "utf8");

@@ -1,5 +1,6 @@
 /**
- * The program that a package ships: one self-contained file, or a script together with the runtime that it execs.
+ * The program that a package ships: one self-contained file, or a script together with the runtime that it
+ * execs.
  *
  * @module
  */
@@ -36,9 +37,9 @@ export interface PackageRequest {
 /**
  * Reads a packaging script's command line and makes the directories that it needs.
  *
- * `--executable FILE` names a program that has been built for {@linkcode INSTALLED_RUNTIME}; without it one is built.
- * `--runtime FILE` names the runtime to ship with a script, by default the one that runs this. `--output DIR` is
- * `build/` by default.
+ * `--executable FILE` names a program that has been built for {@linkcode INSTALLED_RUNTIME}; without it one
+ * is built. `--runtime FILE` names the runtime to ship with a script, by default the one that runs this.
+ * `--output DIR` is `build/` by default.
  *
  * @param args The arguments
  * @param kind Name of the directory to assemble the package in, below the output directory

@@ -1,4 +1,5 @@
-// `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a daemon of their own.
+// `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a
+// daemon of their own.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -26,7 +26,10 @@ export class CStringArray {
   }
 }
 
-/** Address of a typed array's first byte. The array must be kept alive, and not resized, while the address is in use. */
+/**
+ * Address of a typed array's first byte. The array must be kept alive, and not resized, while the address is
+ * in use.
+ */
 export function addressOf(bytes: Uint8Array): bigint {
   return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes as Uint8Array<ArrayBuffer>)));
 }

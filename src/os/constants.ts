@@ -1,5 +1,5 @@
-// Kernel ABI numbers used by this daemon. Those that differ between x86_64 and aarch64 are chosen by Deno.build.arch;
-// no other architecture is supported by Deno on Linux.
+// Kernel ABI numbers used by this daemon. Those that differ between x86_64 and aarch64 are chosen by
+// Deno.build.arch; no other architecture is supported by Deno on Linux.
 const ARM = Deno.build.arch === "aarch64";
 
 export const O_RDONLY = 0;

@@ -1,5 +1,5 @@
-// Numbers and texts of Linux errno values (asm-generic: the same on x86_64 and aarch64) as glibc words them in the C
-// locale. Clients show these texts, so they must not depend on the locale of the daemon.
+// Numbers and texts of Linux errno values (asm-generic: the same on x86_64 and aarch64) as glibc words them
+// in the C locale. Clients show these texts, so they must not depend on the locale of the daemon.
 const TABLE: ReadonlyArray<readonly [number, string, string]> = [
   [1, "EPERM", "Operation not permitted"],
   [2, "ENOENT", "No such file or directory"],

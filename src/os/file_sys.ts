@@ -15,7 +15,8 @@ const FLOCK_SIZE = 32;
 
 /** Builds the file part of the kernel surface. */
 export function fileSys({ c, rare, errno }: Libc): FileSys {
-  // One path buffer serves all calls: this thread makes them one after the other. +1 for the NUL of an overlong path's check.
+  // One path buffer serves all calls: this thread makes them one after the other. +1 for the NUL of an
+  // overlong path's check.
   const pathBytes = new Uint8Array(PATH_MAX * 3 + 4);
   const secondPath = new Uint8Array(PATH_MAX * 3 + 4);
   const emptyPath = new Uint8Array(1);

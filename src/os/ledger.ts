@@ -3,8 +3,8 @@ import type { FileSys } from "./sys.ts";
 /**
  * Which descriptors this process owns, and for what.
  *
- * Every descriptor has one owner. Taking it twice or closing what is not owned is a defect and throws, because closing a
- * stranger's descriptor may free a lock.
+ * Every descriptor has one owner. Taking it twice or closing what is not owned is a defect and throws,
+ * because closing a stranger's descriptor may free a lock.
  */
 export class DescriptorLedger {
   readonly #sys: Pick<FileSys, "close">;

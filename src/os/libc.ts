@@ -1,4 +1,5 @@
-// libc through FFI. Opened once; the symbol tables are passed to the modules that build the Sys surface from them.
+// libc through FFI. Opened once; the symbol tables are passed to the modules that build the Sys surface from
+// them.
 
 // Signatures of the libc functions this daemon calls (x86_64 and aarch64 Linux, glibc 2.28 or newer).
 
@@ -20,7 +21,8 @@ const SIGNATURES = {
   pwrite64: { name: "pwrite64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
   ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
-  // fcntl is variadic; on x86_64 and aarch64 Linux a third integer or pointer argument travels in the same register.
+  // fcntl is variadic; on x86_64 and aarch64 Linux a third integer or pointer argument travels in the same
+  // register.
   fcntlInt: { name: "fcntl", parameters: ["i32", "i32", "i32"], result: "i32" },
   fcntlLock: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
 
@@ -58,7 +60,9 @@ const SIGNATURES = {
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** The others: binding a function costs a tenth of a millisecond, so each of them waits until it is called. */
+/**
+ * The others: binding a function costs a tenth of a millisecond, so each of them waits until it is called.
+ */
 const RARE_SIGNATURES = {
   fsync: { parameters: ["i32"], result: "i32" },
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
@@ -106,9 +110,15 @@ export type RareLibcSymbols = Deno.StaticForeignLibraryInterface<typeof RARE_SIG
 /** libc's functions, and errno as a live view of this thread's variable. */
 export interface Libc {
   c: LibcSymbols;
-  /** Functions called seldom, each bound when it is first taken from here: never between a libc function and reading `errno`. */
+  /**
+   * Functions called seldom, each bound when it is first taken from here: never between a libc function and
+   * reading `errno`.
+   */
   rare: RareLibcSymbols;
-  /** `errno[0]` must be read in the very next expression after the call: a GC or any Deno operation may change it. */
+  /**
+   * `errno[0]` must be read in the very next expression after the call: a GC or any Deno operation may change
+   * it.
+   */
   errno: Int32Array;
 }
 
@@ -125,7 +135,10 @@ export function openLibc(): Libc {
   return { c, rare: bindLater(), errno };
 }
 
-/** Functions each of which is bound when it is called for the first time: most daemons never call most of them. */
+/**
+ * Functions each of which is bound when it is called for the first time: most daemons never call most of
+ * them.
+ */
 function bindLater(): RareLibcSymbols {
   const symbols: Partial<RareLibcSymbols> = {};
   for (const [name, signature] of Object.entries(RARE_SIGNATURES)) {

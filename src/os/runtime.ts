@@ -33,9 +33,11 @@ export function exitProcess(code: number): never {
 }
 
 /**
- * Gives up what a lock daemon never needs: network addresses, child processes by the runtime's own means, environment changes.
+ * Gives up what a lock daemon never needs: network addresses, child processes by the runtime's own means,
+ * environment changes.
  *
- * FFI remains and is as powerful as the process itself: this guards against mistakes, not against an intruder.
+ * FFI remains and is as powerful as the process itself: this guards against mistakes, not against an
+ * intruder.
  */
 export function dropPermissions(): void {
   for (const name of ["net", "run", "write", "sys"] as const) Deno.permissions.revokeSync({ name });

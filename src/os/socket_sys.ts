@@ -60,7 +60,10 @@ class MessageBuffer {
     this.#prepare(data.length === 0 ? 0 : Number(addressOf(data)), data.length, controlLength);
   }
 
-  /** For sending `data`. Asking for an address costs as much as the call, so short data is copied to where it is known. */
+  /**
+   * For sending `data`. Asking for an address costs as much as the call, so short data is copied to where it
+   * is known.
+   */
   prepareToSend(data: Uint8Array, controlLength: number): void {
     if (data.length > SHORT_MESSAGE) return this.prepare(data, controlLength);
     this.#short.set(data);

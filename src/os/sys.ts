@@ -1,7 +1,11 @@
-// The one surface through which the daemon reaches the kernel. Every method returns a value >= 0, or -errno; none throws for
-// a failed call. Tests pass an object of the same shape that fails, delays or kills at a chosen call.
+// The one surface through which the daemon reaches the kernel. Every method returns a value >= 0, or -errno;
+// none throws for a failed call. Tests pass an object of the same shape that fails, delays or kills at a
+// chosen call.
 
-/** What statx(2) tells of a file, as far as this daemon asks. Filled by {@link FileSys.stat}; owned by the caller. */
+/**
+ * What statx(2) tells of a file, as far as this daemon asks. Filled by {@link FileSys.stat}; owned by the
+ * caller.
+ */
 export interface FileStatus {
   devMajor: number;
   devMinor: number;
@@ -31,7 +35,10 @@ export interface LockProbe {
   pid: number;
 }
 
-/** Files and locks. Paths are strings of src/os/path_text.ts: bytes that are not UTF-8 appear as lone surrogates. */
+/**
+ * Files and locks. Paths are strings of src/os/path_text.ts: bytes that are not UTF-8 appear as lone
+ * surrogates.
+ */
 export interface FileSys {
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
@@ -98,7 +105,9 @@ export interface SocketSys {
   /** Path a Unix socket is bound to, "" when unnamed, or -errno. */
   socketPath(fd: number): string | number;
   peerCredentials(fd: number, into: PeerCredentials): number;
-  /** SO_PEERPIDFD (Linux 6.5): a pidfd of the peer that can never name another process. The caller owns it. */
+  /**
+   * SO_PEERPIDFD (Linux 6.5): a pidfd of the peer that can never name another process. The caller owns it.
+   */
   peerPidfd(fd: number): number;
   /** SO_PEERSEC: the peer's security context, or -errno (ENOPROTOOPT without an LSM). */
   peerSecurity(fd: number): string | number;
@@ -116,8 +125,9 @@ export interface SocketSys {
   /** send(2) of `length` bytes of native memory, MSG_NOSIGNAL | MSG_DONTWAIT. */
   sendFrom(fd: number, memory: Deno.PointerValue, length: number): number;
   /**
-   * recvmmsg(2) of one message through a header prepared in native memory: the kernel itself writes the number of bytes
-   * into that memory, so that a shared mapping knows what was received even if this process dies in the call.
+   * recvmmsg(2) of one message through a header prepared in native memory: the kernel itself writes the
+   * number of bytes into that memory, so that a shared mapping knows what was received even if this process
+   * dies in the call.
    */
   receivePrepared(fd: number, header: Deno.PointerValue): number;
   /** sendmmsg(2), as {@link receivePrepared}. */
@@ -159,7 +169,9 @@ export interface SpawnOptions {
   path: string;
   argv: readonly string[];
   env: readonly string[];
-  /** Descriptors of the child: element i becomes descriptor i. All others that are close-on-exec are closed. */
+  /**
+   * Descriptors of the child: element i becomes descriptor i. All others that are close-on-exec are closed.
+   */
   descriptors: readonly number[];
   /** Signals blocked in the child. */
   blockedSignals: readonly number[];
@@ -199,7 +211,10 @@ export interface ProcessSys {
 /** Shared memory. */
 export interface MemorySys {
   memfd(name: string): number;
-  /** Maps `length` bytes of fd MAP_SHARED read-write (fd -1: anonymous). The mapping lives as long as the process. */
+  /**
+   * Maps `length` bytes of fd MAP_SHARED read-write (fd -1: anonymous). The mapping lives as long as the
+   * process.
+   */
   map(fd: number, length: number): Mapping | number;
 }
 

@@ -1,5 +1,5 @@
-// File names are bytes, JavaScript strings are not. A byte that is not part of valid UTF-8 becomes the lone surrogate
-// U+DC00 + byte and turns back into the same byte, so that no two names ever become one.
+// File names are bytes, JavaScript strings are not. A byte that is not part of valid UTF-8 becomes the lone
+// surrogate U+DC00 + byte and turns back into the same byte, so that no two names ever become one.
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -17,8 +17,8 @@ const HIGHEST_ESCAPE = 0xdcff;
 /**
  * The text of `bytes[start, end)`.
  *
- * Valid UTF-8 decodes as usual (a byte order mark stays); every other byte becomes U+DC80..U+DCFF. Nothing of `bytes`
- * is kept.
+ * Valid UTF-8 decodes as usual (a byte order mark stays); every other byte becomes U+DC80..U+DCFF. Nothing of
+ * `bytes` is kept.
  */
 export function decodeText(bytes: Uint8Array, start = 0, end = bytes.length): string {
   if (end - start <= SHORT_DECODE) return decodeAscii(bytes, start, end) ?? decodeEscaped(bytes, start, end);
@@ -88,7 +88,10 @@ function textOfUnits(units: Uint16Array, count: number): string {
   return Reflect.apply(String.fromCharCode, undefined, units.subarray(0, count));
 }
 
-/** Length of the UTF-8 sequence at `at`, 0 when there is none. Unicode 15, table 3-7: no overlong form, no surrogate. */
+/**
+ * Length of the UTF-8 sequence at `at`, 0 when there is none. Unicode 15, table 3-7: no overlong form, no
+ * surrogate.
+ */
 function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
   const first = bytes[at] as number;
   if (first < 0x80) return 1;

@@ -98,7 +98,9 @@ export class Bench {
     }
   }
 
-  /** Lets the daemons do the same in turn, as often as the effort says, each beginning as often as the other. */
+  /**
+   * Lets the daemons do the same in turn, as often as the effort says, each beginning as often as the other.
+   */
   async alternate<T>(
     daemons: Pair<DaemonUnderTest>,
     sample: (daemon: DaemonUnderTest) => T | Promise<T>,

@@ -1,4 +1,5 @@
-// `deno task bench`: our daemon beside Debian's virtlockd 9.0.0, alternating in one run; one table. See docs/performance.md.
+// `deno task bench`: our daemon beside Debian's virtlockd 9.0.0, alternating in one run; one table. See
+// docs/performance.md.
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { resolve } from "node:path";

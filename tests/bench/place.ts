@@ -15,8 +15,8 @@ export function parentDirectory(): string {
 /**
  * A directory in which one daemon has everything to itself, and how to start programs that see it.
  *
- * Root's daemons have fixed paths in /run, so for root a private directory is mounted there, in a mount namespace that a
- * keeper process holds; for other users the XDG variables are enough.
+ * Root's daemons have fixed paths in /run, so for root a private directory is mounted there, in a mount
+ * namespace that a keeper process holds; for other users the XDG variables are enough.
  */
 export class Place {
   /** Command to put before a program so that it starts inside. */

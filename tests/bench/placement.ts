@@ -3,14 +3,17 @@ import { execFileSync } from "node:child_process";
 /**
  * Which CPUs the load process and the daemons run on.
  *
- * Left alone, the scheduler puts a client and its daemon on one CPU in one run and on two in the next, which makes a difference
- * of factor two to either daemon. Kept apart, every request wakes another CPU.
+ * Left alone, the scheduler puts a client and its daemon on one CPU in one run and on two in the next, which
+ * makes a difference of factor two to either daemon. Kept apart, every request wakes another CPU.
  */
 export class Placement {
   readonly #load: string | undefined;
   readonly #daemons: string | undefined;
 
-  /** @param cpus the CPUs that may be used; the first is for the load, and with fewer than two nothing is placed */
+  /**
+   * @param cpus the CPUs that may be used; the first is for the load, and with fewer than two nothing is
+   * placed
+   */
   constructor(cpus: readonly number[]) {
     const [first, ...others] = cpus;
     if (others.length === 0) return;

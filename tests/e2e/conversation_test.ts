@@ -14,8 +14,8 @@ import { isFile } from "./support/is_file.ts";
 import { OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { PrivateHost } from "./support/private_host.ts";
 
-// The same requests to libvirt's own daemon and to this one. The tables hold what the former answers, word for word, and
-// what this one answers otherwise, each time with the reason.
+// The same requests to libvirt's own daemon and to this one. The tables hold what the former answers, word
+// for word, and what this one answers otherwise, each time with the reason.
 
 const CONVERSATIONS: readonly Conversation[] = [
   dispatch,

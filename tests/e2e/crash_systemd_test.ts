@@ -9,8 +9,9 @@ import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install, NEXT_VERSION } from "./support/packages.ts";
 import { until } from "./support/until.ts";
 
-// The daemon dies and comes back under a real systemd, which keeps copies of its descriptors meanwhile. What must not
-// happen is that anybody gets a lock of a running guest, or that the guest loses its connection and is killed for it.
+// The daemon dies and comes back under a real systemd, which keeps copies of its descriptors meanwhile. What
+// must not happen is that anybody gets a lock of a running guest, or that the guest loses its connection and
+// is killed for it.
 
 const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
 const RESTART = "systemctl restart virtlockd.service";
@@ -83,7 +84,8 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
 
   await t.step("kill -9 while libvirtd starts and stops a guest", async () => {
     const other = await defineGamma(libvirt);
-    // The window that docs/crash-safety.md names: a connection that is accepted but not stored ends, and libvirtd says so.
+    // The window that docs/crash-safety.md names: a connection that is accepted but not stored ends, and
+    // libvirtd says so.
     let lost = 0;
     const gamma = async (command: string) => {
       try {
@@ -204,7 +206,9 @@ async function defineGamma(libvirt: Libvirt): Promise<string> {
   return path;
 }
 
-/** The connected lock clients with the time at which each of them came, from the table that virt-admin prints. */
+/**
+ * The connected lock clients with the time at which each of them came, from the table that virt-admin prints.
+ */
 async function lockClients({ libvirt }: Guests): Promise<string> {
   return await libvirt.virtAdmin("client-list", "virtlockd");
 }

@@ -11,7 +11,9 @@ import { HangingMount } from "./support/hanging_mount.ts";
 
 // The whole daemon, on a real FUSE filesystem that hangs. Needs root and /dev/fuse.
 
-/** A daemon with a time limit of three seconds, and a lock directory on each of two filesystems that can hang. */
+/**
+ * A daemon with a time limit of three seconds, and a lock directory on each of two filesystems that can hang.
+ */
 class Host implements AsyncDisposable {
   private constructor(
     readonly place: Place,
@@ -73,7 +75,8 @@ Deno.test("while one filesystem hangs, everybody else is served at once, and who
   await host.a.untilHung("getattr");
   await second.acquire(local, "x", ACQUIRE_AUTOCREATE);
   await second.release(local, "x");
-  // The first use of this filesystem: its helper starts while the daemon has files open on the one that hangs.
+  // The first use of this filesystem: its helper starts while the daemon has files open on the one that
+  // hangs.
   await second.acquire(host.b.point, "y", ACQUIRE_AUTOCREATE);
   await second.release(host.b.point, "y");
   assert.equal(answered, false);

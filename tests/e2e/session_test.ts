@@ -17,7 +17,8 @@ const GUEST_FILE = `${HOME}/alpha.xml`;
 /** With which libvirt 9.0.0 starts it. */
 const TIMEOUT_OPTION = "--timeout=120";
 
-// libvirt 9.0.0 looks at the place where its own daemon is installed, never in PATH; the variable names another directory.
+// libvirt 9.0.0 looks at the place where its own daemon is installed, never in PATH; the variable names
+// another directory.
 const WAYS: readonly { name: string; env: Record<string, string>; started: string }[] = [
   { name: "where libvirt installs its own", env: {}, started: "/usr/sbin/virtlockd" },
   {

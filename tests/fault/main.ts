@@ -1,4 +1,5 @@
-// Runs the daemon in this process, in the current directory, and fails its calls one after the other. One line of JSON for each path.
+// Runs the daemon in this process, in the current directory, and fails its calls one after the other. One
+// line of JSON for each path.
 import { EAGAIN, ECONNREFUSED, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { encodeCreateLockspace, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
@@ -72,7 +73,8 @@ function* perform(path: Path, fault: Fault | undefined): Generator<number, Play,
     if (turn > 100) throw new Error(`Left over in the store are ${kept().join(", ")}`);
     yield 5;
   }
-  // Whoever is refused a lock that no file shows has a storage helper look for its holder, which stays for a while.
+  // Whoever is refused a lock that no file shows has a storage helper look for its holder, which stays for a
+  // while.
   const left = () => [...stage.faults.open].slice(before).filter(([, call]) => call !== "socketPair");
   for (let turn = 0; left().length > 0; turn++) {
     if (turn > 100) {
@@ -126,7 +128,10 @@ function ended(end: End): string {
   }
 }
 
-/** Every call of a start fails once: the daemon starts all the same, or says why not, and starts the next time. */
+/**
+ * Every call of a start fails once: the daemon starts all the same, or says why not, and starts the next
+ * time.
+ */
 function runStart(): PathResult {
   const result: PathResult = { path: "start", faults: 0, problems: [] };
   let counts: ReadonlyMap<keyof Sys, number> = new Map();
@@ -166,7 +171,10 @@ function runStart(): PathResult {
   return result;
 }
 
-/** Every call fails once with which a new image takes over from the one before: it has all locks, or says why not. */
+/**
+ * Every call fails once with which a new image takes over from the one before: it has all locks, or says why
+ * not.
+ */
 function runTakeOver(): PathResult {
   const result: PathResult = { path: "take over", faults: 0, problems: [] };
   let counts: ReadonlyMap<keyof Sys, number> = new Map();

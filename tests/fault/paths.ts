@@ -155,7 +155,8 @@ function releasing(name: string, flags: number, after: "none" | "absent"): Path 
       }
       yield* play.must(ask(), "RELEASE again");
     }
-    // Where it is not sure that nobody shares it, or it cannot be unlinked, the file stays, and the log says so.
+    // Where it is not sure that nobody shares it, or it cannot be unlinked, the file stays, and the log says
+    // so.
     if (after === "none" || outcome.kind !== "ok" || play.lockOn("disk") !== "none") {
       play.expect("disk", after, "After RELEASE");
     } else if (!/Unable to/.test(play.logged) && !play.sharedElsewhere) {

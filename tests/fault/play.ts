@@ -58,7 +58,10 @@ export class Play {
     return `${this.lockspace}/${name}`;
   }
 
-  /** A client whose process is its owner's. Undefined when the connection fails, which only a fault may be the reason of. */
+  /**
+   * A client whose process is its owner's. Undefined when the connection fails, which only a fault may be the
+   * reason of.
+   */
   *connect(pid: number = ++this.#pid): Part<Actor | undefined> {
     this.stage.processes.next = pid;
     const actor = new Actor(this.socket);
@@ -154,7 +157,10 @@ export class Play {
     this.stage.processes.forget();
   }
 
-  /** Why the reason of a failure cannot be found in the answer or in the log; undefined when it can, or nothing failed. */
+  /**
+   * Why the reason of a failure cannot be found in the answer or in the log; undefined when it can, or
+   * nothing failed.
+   */
   unexplained(): string | undefined {
     const outcome = this.#outcome;
     if (!this.#fired || this.#fault === undefined || outcome === undefined || outcome.kind === "ok") {

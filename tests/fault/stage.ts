@@ -22,8 +22,8 @@ const HASTE = 20;
 const EVENTFD_ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /**
- * What is done to the daemon. It runs while the daemon is idle; what it yields is how long, in ms, the daemon may wait for an event
- * before it goes on.
+ * What is done to the daemon. It runs while the daemon is idle; what it yields is how long, in ms, the daemon
+ * may wait for an event before it goes on.
  */
 export type Script = Generator<number, void, void>;
 
@@ -40,8 +40,9 @@ export type End =
   | { readonly kind: "died"; readonly error: unknown };
 
 /**
- * Runs the whole daemon in this process, without its signals, exec and clients' processes, which are imitated: a script and the daemon
- * take turns. An exec ends the daemon, closes what an exec closes, and starts it again with what is left.
+ * Runs the whole daemon in this process, without its signals, exec and clients' processes, which are
+ * imitated: a script and the daemon take turns. An exec ends the daemon, closes what an exec closes, and
+ * starts it again with what is left.
  */
 export class Stage {
   readonly faults: FaultSys;
@@ -142,7 +143,10 @@ esac
     }
   }
 
-  /** Removes a restart state that an image could not read: another process would ignore it, but here all have one pid. */
+  /**
+   * Removes a restart state that an image could not read: another process would ignore it, but here all have
+   * one pid.
+   */
   forgetState(): void {
     kernel.unlink(`${this.directory}/run/libvirt/virtlockd-restart-exec.json`);
   }

@@ -2,7 +2,9 @@ import { SOCK_DGRAM } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
 import { kernel } from "../support/kernel.ts";
 
-/** A service manager that keeps descriptors (sd_pid_notify_with_fds(3)), in the process of the daemon itself. */
+/**
+ * A service manager that keeps descriptors (sd_pid_notify_with_fds(3)), in the process of the daemon itself.
+ */
 export class Store {
   readonly #fd: number;
   readonly #kept = new Map<string, number[]>();

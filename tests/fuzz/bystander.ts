@@ -28,7 +28,10 @@ export class Bystander implements Disposable {
     this.#ask(LockProcedure.ACQUIRE_RESOURCE, SHARED as string, ACQUIRE_SHARED);
   }
 
-  /** Looks at its locks from outside the daemon, and takes and gives back another. @throws Error when something is wrong */
+  /**
+   * Looks at its locks from outside the daemon, and takes and gives back another. @throws Error when
+   * something is wrong
+   */
   check(): void {
     this.#ask(LockProcedure.ACQUIRE_RESOURCE, MOVING as string);
     this.#expect([[KEPT, "exclusive"], [SHARED, "shared"], [MOVING, "exclusive"]]);

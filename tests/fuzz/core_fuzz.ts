@@ -49,8 +49,9 @@ interface CoreClient {
 }
 
 /**
- * Server, connections, lock program and lock table in this process: over real sockets, but with files in memory that answer late or
- * fail, and with clients that are killed as holders. Spoilt messages go in, and everything is held against what is due.
+ * Server, connections, lock program and lock table in this process: over real sockets, but with files in
+ * memory that answer late or fail, and with clients that are killed as holders. Spoilt messages go in, and
+ * everything is held against what is due.
  */
 export class CoreFuzz implements Disposable {
   readonly #random: Random;
@@ -118,7 +119,9 @@ export class CoreFuzz implements Disposable {
     this.#baseline = this.#ledger.size;
   }
 
-  /** Runs until so many messages were sent or the time is up. @throws FuzzFailure with the last round's input */
+  /**
+   * Runs until so many messages were sent or the time is up. @throws FuzzFailure with the last round's input
+   */
   run({ seed, messages, seconds }: FuzzOptions): FuzzReport {
     const begun = performance.now();
     let [sent, succeeded] = [0, 0];

@@ -65,7 +65,10 @@ than one line"""
 `;
 const STATE = Deno.readTextFileSync(new URL("../fixtures/restart_state_libvirt_9.json", import.meta.url));
 
-/** Gives spoilt input to everything that reads bytes from outside: it must be read, or refused in the way that is foreseen. */
+/**
+ * Gives spoilt input to everything that reads bytes from outside: it must be read, or refused in the way that
+ * is foreseen.
+ */
 export class DecoderFuzz {
   /** Runs until so many inputs were read or the time is up. @throws FuzzFailure */
   run({ seed, messages, seconds }: FuzzOptions): FuzzReport {

@@ -7,7 +7,10 @@ import type { Random } from "../support/random.ts";
 /** An eventfd stands for a pidfd: readable means that the process is gone. */
 const GONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-/** Makes the clients of a server in this process look like processes of their own, which can be killed and die. */
+/**
+ * Makes the clients of a server in this process look like processes of their own, which can be killed and
+ * die.
+ */
 export class FakeProcesses {
   readonly #sys: Sys;
   readonly #random: Random;

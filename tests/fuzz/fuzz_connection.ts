@@ -23,7 +23,10 @@ export class FuzzConnection {
     must(kernel.connect(this.#fd, path), "connect", path);
   }
 
-  /** Whether nothing more can be said on it: the daemon has to close it, or waits for a message that is too long to finish. */
+  /**
+   * Whether nothing more can be said on it: the daemon has to close it, or waits for a message that is too
+   * long to finish.
+   */
   get spent(): boolean {
     return this.#shadow.closed || this.#shadow.missing > 1 << 18;
   }
@@ -33,7 +36,9 @@ export class FuzzConnection {
     return this.#answers.succeeded;
   }
 
-  /** Whether bytes may be sent next; then what is due for them is expected from now on, and they must be sent. */
+  /**
+   * Whether bytes may be sent next; then what is due for them is expected from now on, and they must be sent.
+   */
   accepts(bytes: Uint8Array): boolean {
     const owed = this.#shadow.push(bytes);
     if (owed !== undefined) this.#answers.owe(owed);

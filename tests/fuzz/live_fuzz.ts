@@ -35,7 +35,10 @@ const RE_EXEC_ONCE = 12;
 const RELOAD_ONCE = 8;
 const BATCHES = 12;
 const BATCH_MESSAGES = 60;
-/** MiB by which the daemon's own memory may grow: it gets more locks all the time, some hundreds in a million messages. */
+/**
+ * MiB by which the daemon's own memory may grow: it gets more locks all the time, some hundreds in a million
+ * messages.
+ */
 const MOST_GROWTH = 8;
 
 /** Sends spoilt messages to a real daemon, whose answers, files and other clients are watched. */
@@ -72,7 +75,9 @@ export class LiveFuzz implements AsyncDisposable {
     return new LiveFuzz(daemon);
   }
 
-  /** Runs until so many messages were sent or the time is up. @throws FuzzFailure with the last round's input */
+  /**
+   * Runs until so many messages were sent or the time is up. @throws FuzzFailure with the last round's input
+   */
   async run({ seed, messages, seconds, oneImage = false }: FuzzOptions): Promise<FuzzReport> {
     const begun = performance.now();
     const descriptors = openDescriptors(this.#daemon.pid);
@@ -263,7 +268,9 @@ function judgeLock(procedure: number, args: unknown): Judgement {
   }
 }
 
-/** What would end the run: shutting down, locking everybody out, closing other clients, logging into files. */
+/**
+ * What would end the run: shutting down, locking everybody out, closing other clients, logging into files.
+ */
 function judgeAdmin(procedure: number, args: unknown): Judgement {
   switch (procedure) {
     case AdminProcedure.CLIENT_CLOSE:

@@ -94,8 +94,8 @@ export type Owed =
   | { readonly kind: "reply"; readonly header: Header; readonly outcome: "refused" | "free" | "must-fail" };
 
 /**
- * Reads what a client sends as docs/protocol.md says that the daemon has to, and knows the answers that are due. It shares nothing with
- * the daemon but the decoders of arguments.
+ * Reads what a client sends as docs/protocol.md says that the daemon has to, and knows the answers that are
+ * due. It shares nothing with the daemon but the decoders of arguments.
  */
 export class Shadow {
   readonly #offered: Offered;
@@ -113,7 +113,10 @@ export class Shadow {
     return this.#closed;
   }
 
-  /** How many bytes are still missing of the message that has begun; 0 when none has or its length is not known. */
+  /**
+   * How many bytes are still missing of the message that has begun; 0 when none has or its length is not
+   * known.
+   */
   get missing(): number {
     if (this.#closed || this.#pending.length < 4) return 0;
     return Math.max(0, this.#total(this.#pending, 0) - this.#pending.length);
@@ -150,7 +153,10 @@ export class Shadow {
     return owed;
   }
 
-  /** Length of a message with its descriptor bytes; 0 when more is needed to tell, -1 when the connection has to be closed. */
+  /**
+   * Length of a message with its descriptor bytes; 0 when more is needed to tell, -1 when the connection has
+   * to be closed.
+   */
   #total(bytes: Uint8Array, at: number): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset + at, bytes.length - at);
     const length = view.getUint32(0);

@@ -40,7 +40,10 @@ class Worker implements AsyncDisposable {
     return worker;
   }
 
-  /** Stops after the request that is under way. @throws whatever went wrong: a refusal, a lost or a wrong reply */
+  /**
+   * Stops after the request that is under way. @throws whatever went wrong: a refusal, a lost or a wrong
+   * reply
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#done;

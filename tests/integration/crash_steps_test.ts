@@ -55,7 +55,8 @@ interface Action {
 }
 
 /**
- * Does something again and again, with the daemon killed at another of its system calls each time, until it is not killed any more.
+ * Does something again and again, with the daemon killed at another of its system calls each time, until it
+ * is not killed any more.
  *
  * @returns how often it was killed
  */
@@ -255,7 +256,8 @@ Deno.test("a guest start gets its lock and its replies, whenever the daemon is k
     const kills = await killedAtEveryStep(stage, {
       stride: 5,
       act: () => {
-        // The window that docs/crash-safety.md names: accepted, but not stored. Nothing was answered on such a connection.
+        // The window that docs/crash-safety.md names: accepted, but not stored. Nothing was answered on such
+        // a connection.
         for (;;) {
           using guest = RawClient.connect(manager.socket);
           try {

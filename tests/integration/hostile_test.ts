@@ -7,7 +7,10 @@ import { Daemon } from "../support/daemon.ts";
 import { lockCall, RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
 
-/** Longest that a client that behaves may wait for one round of its requests, in ms: far above what it takes, far below a hang. */
+/**
+ * Longest that a client that behaves may wait for one round of its requests, in ms: far above what it takes,
+ * far below a hang.
+ */
 const PATIENCE = 2_000;
 const MEGABYTE = 1024 * 1024;
 /** A request that changes nothing: CREATE_LOCKSPACE of the default one. */

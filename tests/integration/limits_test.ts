@@ -134,7 +134,8 @@ Deno.test("a daemon without descriptors refuses what needs one, does not spin, a
       clients.push(RawClient.connect(daemon.socket));
       await first.createLockspace("");
     }
-    // Those that were let in before the end was reached still are; one descriptor may be left over for another.
+    // Those that were let in before the end was reached still are; one descriptor may be left over for
+    // another.
     await first.acquire("", disk).catch(() => {});
     await assertRefused(
       first.acquire("", `${daemon.place.directory}/config`),

@@ -9,7 +9,8 @@ import { countLines, reExec, refusedReExec } from "../support/re_exec.ts";
 import { TestProcess } from "../support/test_process.ts";
 import { until } from "../support/until.ts";
 
-// At SIGUSR1 the runtime would open a debugger port, from about half a second after its start on; before, the signal would kill.
+// At SIGUSR1 the runtime would open a debugger port, from about half a second after its start on; before, the
+// signal would kill.
 
 /** Inodes of the network sockets of all processes, other than Unix ones. */
 function networkInodes(): Set<string> {

@@ -7,8 +7,8 @@ import { said, startStorageExec } from "../support/storage_exec.ts";
 import { StorageHost } from "../support/storage_host.ts";
 import { until } from "../support/until.ts";
 
-// Helper processes are real here; the storage is a local directory that the list of mounts calls a network filesystem. It hangs
-// as long as its helper is stopped.
+// Helper processes are real here; the storage is a local directory that the list of mounts calls a network
+// filesystem. It hangs as long as its helper is stopped.
 
 /** Two "network" filesystems and a local directory, with a host that uses them. */
 class Lab implements Disposable {

@@ -23,7 +23,8 @@ export async function runSequence(steps: readonly Step[]): Promise<Difference | 
 }
 
 /**
- * Leaves out what is not needed for a difference to show (delta debugging): half of the steps, then smaller and smaller parts.
+ * Leaves out what is not needed for a difference to show (delta debugging): half of the steps, then smaller
+ * and smaller parts.
  *
  * @param milliseconds after which the best found is good enough
  */

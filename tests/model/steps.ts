@@ -26,7 +26,10 @@ export const DISKS = [
   "",
 ] as const;
 
-/** One thing that happens. Whatever is impossible, as a request of a client that is not connected, is passed over. */
+/**
+ * One thing that happens. Whatever is impossible, as a request of a client that is not connected, is passed
+ * over.
+ */
 export type Step =
   | { readonly op: "connect" | "close"; readonly client: number }
   | {

@@ -28,8 +28,9 @@ interface Guest {
 }
 
 /**
- * Guests that come, take locks, give them back and go, all day long; a name is one guest's, so every request must succeed. Some of
- * what they ask for they must not get, and now and then a stranger comes who does not behave.
+ * Guests that come, take locks, give them back and go, all day long; a name is one guest's, so every request
+ * must succeed. Some of what they ask for they must not get, and now and then a stranger comes who does not
+ * behave.
  */
 export class Churn {
   readonly #socket: string;
@@ -93,7 +94,10 @@ export class Churn {
     }
   }
 
-  /** Somebody who is refused as not registered, leaves in the midst of a message, or says nothing that makes sense. */
+  /**
+   * Somebody who is refused as not registered, leaves in the midst of a message, or says nothing that makes
+   * sense.
+   */
   #comeAndGo(): void {
     using client = RawClient.connect(this.#socket);
     const kind = this.#random.below(3);

@@ -17,11 +17,13 @@ export interface Growth {
 }
 
 /**
- * How own memory went. Only what has run equally long, or is warmed up, is compared, and each side is a median: the garbage
- * collector makes single samples differ by some MiB.
+ * How own memory went. Only what has run equally long, or is warmed up, is compared, and each side is a
+ * median: the garbage collector makes single samples differ by some MiB.
  *
- * - Image by image: those that were replaced first with those that were replaced last, each in the second half of its life.
- * - In the long life of the last image: its second quarter with its last one. In the first one its code is compiled.
+ * - Image by image: those that were replaced first with those that were replaced last, each in the second
+ *   half of its life.
+ * - In the long life of the last image: its second quarter with its last one. In the first one its code is
+ *   compiled.
  */
 export function growths(samples: readonly Pick<Sample, "own" | "images">[]): Growth[] {
   const last = samples.at(-1)?.images ?? 0;

@@ -40,7 +40,8 @@ export interface SoakReport {
 }
 
 /**
- * Churn on one daemon: guests that come and go, holders that are ended, in the first half of the time a re-exec now and then.
+ * Churn on one daemon: guests that come and go, holders that are ended, in the first half of the time a
+ * re-exec now and then.
  *
  * @throws Error when a request fails, a lock is wrong, or the daemon logs an error
  */

@@ -6,7 +6,10 @@ import { until } from "./until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
-/** A daemon that gets its listening sockets from the test, as systemd hands them over. Disposing of it kills it. */
+/**
+ * A daemon that gets its listening sockets from the test, as systemd hands them over. Disposing of it kills
+ * it.
+ */
 export class ActivatedDaemon implements Disposable {
   readonly pid: number;
   readonly #logFile: string;

@@ -39,7 +39,9 @@ import { RpcClient } from "./rpc_client.ts";
 
 const nothing = () => undefined;
 
-/** A client of the admin program and the status program. Its methods throw RpcFailure when the daemon refuses. */
+/**
+ * A client of the admin program and the status program. Its methods throw RpcFailure when the daemon refuses.
+ */
 export class AdminClient extends RpcClient {
   /** Connects to the daemon's admin socket. Give it back with `await using` or close(). */
   static override async connect(path: string, timeout = 10_000): Promise<AdminClient> {

@@ -14,7 +14,10 @@ export interface ProgramOptions {
   readonly place?: Place;
   /** Main module that is run instead of the real one, e.g. with faults in it. */
   readonly entry?: string | URL;
-  /** Command that runs the program as its last arguments, e.g. with limits. It has to exec it: the process is the daemon's. */
+  /**
+   * Command that runs the program as its last arguments, e.g. with limits. It has to exec it: the process is
+   * the daemon's.
+   */
   readonly launcher?: readonly string[];
   /** Executable that is run instead of the sources; see {@link writeProgram}. */
   readonly program?: string;

@@ -1,5 +1,6 @@
-// The program with a kernel that fails where the test wants it to: a file named after a call, in the directory $FAULTS, holds the
-// errno that the call gives as long as the file is there. Only writes of the restart state fail: the log has to be written.
+// The program with a kernel that fails where the test wants it to: a file named after a call, in the
+// directory $FAULTS, holds the errno that the call gives as long as the file is there. Only writes of the
+// restart state fail: the log has to be written.
 import { main } from "../../src/lockd/cli/main.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import type { Sys } from "../../src/os/sys.ts";

@@ -14,7 +14,9 @@ import { testOwner } from "./lock_client.ts";
 import { Puppet } from "./puppet.ts";
 import { lockCall } from "./raw_client.ts";
 
-/** A guest's process: connected to the daemon, and registered as the owner itself. Disposing of it kills it. */
+/**
+ * A guest's process: connected to the daemon, and registered as the owner itself. Disposing of it kills it.
+ */
 export class Holder implements AsyncDisposable {
   readonly owner: OwnerArgs;
   readonly #puppet: Puppet;

@@ -13,7 +13,10 @@ export interface LockOnFile {
   readonly pid: number;
 }
 
-/** Asks the kernel, from outside the daemon, who keeps others from locking a file (F_OFD_GETLK). @throws SystemError */
+/**
+ * Asks the kernel, from outside the daemon, who keeps others from locking a file (F_OFD_GETLK). @throws
+ * SystemError
+ */
 export function lockOn(path: string): LockOnFile {
   const fd = must(kernel.open(path, O_RDWR | O_CLOEXEC, 0), "open", path);
   const found = { type: F_UNLCK, pid: 0 };

@@ -5,7 +5,10 @@ import type { Mapping, Sys } from "../../src/os/sys.ts";
 export const KILL_VARIABLE = "TEST_KILL_SWITCH";
 /** Bytes of that file: three 32-bit words. */
 export const KILL_SIZE = 4096;
-/** Words: how many system calls are still to come (0: no limit), when to die, how many calls were made since it was armed. */
+/**
+ * Words: how many system calls are still to come (0: no limit), when to die, how many calls were made since
+ * it was armed.
+ */
 export const Switch = { LEFT: 0, WHEN: 1, MADE: 2 } as const;
 /** When to die, relative to the call. */
 export const When = { BEFORE: 0, AFTER: 1 } as const;

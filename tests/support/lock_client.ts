@@ -14,8 +14,8 @@ import { RpcClient } from "./rpc_client.ts";
 /**
  * An owner for tests.
  *
- * @param pid its process. The daemon kills it when it is the one that is connected and the connection ends: never use the
- * test's own pid, unless that is the test
+ * @param pid its process. The daemon kills it when it is the one that is connected and the connection ends:
+ *   never use the test's own pid, unless that is the test
  */
 export function testOwner(pid: number, name = `guest-${pid}`): OwnerArgs {
   const tail = pid.toString(16).padStart(12, "0");

@@ -59,8 +59,8 @@ const UNREGISTERED: ModelReply = { code: OPERATION_INVALID, domain: RPC };
 const ABSENT: ModelReply = { code: INTERNAL_ERROR, domain: RPC };
 
 /**
- * The lock program in a few lines: what each request answers and what is locked afterwards, by docs/protocol.md alone. Files are a map of
- * paths; clients are numbers.
+ * The lock program in a few lines: what each request answers and what is locked afterwards, by
+ * docs/protocol.md alone. Files are a map of paths; clients are numbers.
  */
 export class LockModel {
   readonly #nodes = new Map<string, Node>();
@@ -124,8 +124,8 @@ export class LockModel {
   }
 
   /**
-   * A holder's process is gone, and its locks with it, in any order. Where it shared one file under several names, only the lock that
-   * goes last may take the file along: what is left tells which one that was.
+   * A holder's process is gone, and its locks with it, in any order. Where it shared one file under several
+   * names, only the lock that goes last may take the file along: what is left tells which one that was.
    *
    * @param isThere whether a path is still there
    */

@@ -1,16 +1,17 @@
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 
 /**
- * The user that the processes of a root's test run take themselves for. Not 65534: the kernel shows them every user but their own
- * as that one.
+ * The user that the processes of a root's test run take themselves for. Not 65534: the kernel shows them
+ * every user but their own as that one.
  */
 const USER = 1000;
 
 /**
  * A directory for one daemon and its clients, with an environment that makes them keep to it.
  *
- * The daemon of root has fixed paths. So in a test run of root's the processes live in a user namespace, where root is an
- * ordinary user: for them the daemon is that of a session, and its peer with root's uid has their own.
+ * The daemon of root has fixed paths. So in a test run of root's the processes live in a user namespace,
+ * where root is an ordinary user: for them the daemon is that of a session, and its peer with root's uid has
+ * their own.
  */
 export class Place implements Disposable {
   readonly directory: string;

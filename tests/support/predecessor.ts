@@ -18,8 +18,8 @@ export interface WrittenResource {
 }
 
 /**
- * A process that stands for libvirt's own daemon: it has real sockets, clients and locks, and replaces itself by the program, in the
- * same process, with a restart document. Disposing of it kills whatever it has become.
+ * A process that stands for libvirt's own daemon: it has real sockets, clients and locks, and replaces itself
+ * by the program, in the same process, with a restart document. Disposing of it kills whatever it has become.
  */
 export class Predecessor implements AsyncDisposable {
   readonly place: Place;
@@ -34,7 +34,9 @@ export class Predecessor implements AsyncDisposable {
     this.#adminListener = adminListener;
   }
 
-  /** Starts one that listens on both sockets of a place. What it does not hand over, it leaves behind closed. */
+  /**
+   * Starts one that listens on both sockets of a place. What it does not hand over, it leaves behind closed.
+   */
   static async start(place: Place): Promise<Predecessor> {
     const puppet = Puppet.start(place);
     Deno.mkdirSync(`${place.directory}/run/libvirt`, { mode: 0o700 });

@@ -15,7 +15,9 @@ export function processorMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-/** Where the stack begins: chosen at random by each execve, so it tells one image of a process from the next. */
+/**
+ * Where the stack begins: chosen at random by each execve, so it tells one image of a process from the next.
+ */
 export function imageMark(pid: number): string {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   // Field 28 of proc(5), counted behind the command in parentheses.

@@ -3,8 +3,9 @@ import { DAEMON_SIGNALS } from "../../src/chassis/start/signals.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 /**
- * Writes an executable file that is the program, as `deno task build` does where it cannot compile: a shell script that is also the
- * main module. It can be replaced and removed while a daemon runs it, unlike the runtime and the sources.
+ * Writes an executable file that is the program, as `deno task build` does where it cannot compile: a shell
+ * script that is also the main module. It can be replaced and removed while a daemon runs it, unlike the
+ * runtime and the sources.
  */
 export function writeProgram(path: string): void {
   const runtime = `'${Deno.execPath()}' run -A --config '${ROOT}deno.json' --ext=js`;

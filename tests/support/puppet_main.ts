@@ -1,5 +1,6 @@
-// A process that makes system calls as a test tells it to: the daemon's holder, a stranger with a lock, or the process that a daemon
-// takes over from. One call in a line of standard input, `[number, method, ...arguments]`; one result in a line of output.
+// A process that makes system calls as a test tells it to: the daemon's holder, a stranger with a lock, or
+// the process that a daemon takes over from. One call in a line of standard input, `[number, method,
+// ...arguments]`; one result in a line of output.
 import { linuxSys } from "../../src/os/linux.ts";
 
 const sys = linuxSys();

@@ -10,8 +10,8 @@ import { kernel } from "./kernel.ts";
 const TIMEOUT = 10_000;
 
 /**
- * A client that makes one system call for each of its calls: what was sent is in the daemon's socket when `send` returns. The
- * test's own process stands still while it waits for the daemon.
+ * A client that makes one system call for each of its calls: what was sent is in the daemon's socket when
+ * `send` returns. The test's own process stands still while it waits for the daemon.
  */
 export class RawClient implements Disposable {
   /** Connected socket, owned by the client. */
@@ -38,7 +38,9 @@ export class RawClient implements Disposable {
     if (sent < bytes.length) throw new Error(`Send ${bytes.length} bytes: only ${sent} were taken`);
   }
 
-  /** Sends as many of the bytes as the kernel takes now. @returns how many; 0 when the daemon does not read */
+  /**
+   * Sends as many of the bytes as the kernel takes now. @returns how many; 0 when the daemon does not read
+   */
   offer(bytes: Uint8Array): number {
     return Math.max(0, kernel.send(this.fd, bytes));
   }
@@ -54,7 +56,9 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** Waits for the daemon to close. @throws Error when it sends something instead, or does not close in time */
+  /**
+   * Waits for the daemon to close. @throws Error when it sends something instead, or does not close in time
+   */
   untilClosed(): void {
     const count = this.#read(TIMEOUT);
     if (count === undefined || count > 0) throw new Error(`Wait for the end: received ${count ?? "nothing"}`);
@@ -76,7 +80,10 @@ export class RawClient implements Disposable {
     return header.status === MessageStatus.OK ? undefined : decodeRpcFailure(new XdrReader(payload));
   }
 
-  /** A round trip that changes nothing. What other connections sent before is read by the daemon when two of them are done. */
+  /**
+   * A round trip that changes nothing. What other connections sent before is read by the daemon when two of
+   * them are done.
+   */
   roundTrip(): void {
     const refusal = this.request(LockProcedure.CREATE_LOCKSPACE, (writer) => writer.string(""));
     if (refusal !== undefined) throw refusal;

@@ -33,7 +33,10 @@ export async function reExecCount(admin: AdminClient): Promise<number> {
   return status.reExecs;
 }
 
-/** Sends SIGUSR1 and waits until a daemon that was started with `-v` has said why it stays. @returns the reason */
+/**
+ * Sends SIGUSR1 and waits until a daemon that was started with `-v` has said why it stays. @returns the
+ * reason
+ */
 export async function refusedReExec(daemon: Daemon): Promise<string> {
   const before = countLines(daemon, "given up");
   daemon.signal("SIGUSR1");

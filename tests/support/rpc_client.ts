@@ -30,7 +30,8 @@ interface PendingCall extends Waiter<CallResult> {
 /**
  * A client of the daemon over a Unix socket, for tests: calls may overlap, and nothing waits for ever.
  *
- * Every promise it returns fails with a message that says what was waited for when the time is up or the connection ends.
+ * Every promise it returns fails with a message that says what was waited for when the time is up or the
+ * connection ends.
  */
 export class RpcClient {
   /** Resolves when the connection has ended, whoever ended it: with the reason if it was an error. */
@@ -135,7 +136,8 @@ export class RpcClient {
   /**
    * Sends a call and decodes its reply.
    *
-   * @throws RpcFailure when the reply is an error; Error as {@link call}, and when the reply is longer than was decoded
+   * @throws RpcFailure when the reply is an error; Error as {@link call}, and when the reply is longer than
+   *   was decoded
    */
   async request<T>(
     program: number,

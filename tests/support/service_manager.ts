@@ -129,7 +129,10 @@ export class ServiceManager implements AsyncDisposable {
     await this.ready(next);
   }
 
-  /** SIGUSR1; waits until a daemon is ready again, be it the next image or, when it was killed in it, the next daemon. */
+  /**
+   * SIGUSR1; waits until a daemon is ready again, be it the next image or, when it was killed in it, the next
+   * daemon.
+   */
   async reExec(): Promise<void> {
     const next = this.#readies + 1;
     Deno.kill(this.#pid, "SIGUSR1");

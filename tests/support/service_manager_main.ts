@@ -1,6 +1,7 @@
-// A stand-in for systemd, as far as a service with a descriptor store sees it: starts a daemon with LISTEN_FDS, keeps what it stores
-// (sd_pid_notify_with_fds(3)), hands it back when it starts the daemon again after a crash. Told what to do by lines on standard
-// input, tells what happens by JSON lines on standard output.
+// A stand-in for systemd, as far as a service with a descriptor store sees it: starts a daemon with
+// LISTEN_FDS, keeps what it stores (sd_pid_notify_with_fds(3)), hands it back when it starts the daemon again
+// after a crash. Told what to do by lines on standard input, tells what happens by JSON lines on standard
+// output.
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import {
   EPOLLIN,

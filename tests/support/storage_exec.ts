@@ -3,7 +3,8 @@ import { TestProcess } from "./test_process.ts";
 const MAIN = new URL("./storage_exec_main.ts", import.meta.url).pathname;
 
 /**
- * Starts a process that holds a lock on storage, and execs itself when it is sent a line: storage_exec_main.ts.
+ * Starts a process that holds a lock on storage, and execs itself when it is sent a line:
+ * storage_exec_main.ts.
  *
  * @param a mount on which it holds a lock
  * @param b mount that only its second image uses

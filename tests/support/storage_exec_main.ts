@@ -1,8 +1,10 @@
 // A host of storage that execs itself, as the daemon does on SIGUSR1: tests/support/storage_exec.ts drives it.
 //
-//   storage_exec_main.ts A B                 locks A/held, says "helper PID"; on a line of input it asks for A/late, says what
-//                                            came of it, and execs itself
-//   storage_exec_main.ts A B HELD SPAWNER    the next image: says "image PID", and locks B/x
+//   storage_exec_main.ts A B
+//       locks A/held, says "helper PID"; on a line of input it asks for A/late, says what came of it, and
+//       execs itself
+//   storage_exec_main.ts A B HELD SPAWNER
+//       the next image: says "image PID", and locks B/x
 import { F_SETFD } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import { ListedMounts } from "./storage_fixture.ts";

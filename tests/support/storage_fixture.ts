@@ -98,7 +98,9 @@ export class RecordedStorage implements StorageObserver {
   }
 }
 
-/** A kernel with a list of mounts of the test's, which it may change. The list is watched like the real one. */
+/**
+ * A kernel with a list of mounts of the test's, which it may change. The list is watched like the real one.
+ */
 export class ListedMounts {
   text: string;
   readonly sys: Sys;

@@ -18,7 +18,9 @@ function headings(path: string): string[] {
   return [...text(path).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading as string);
 }
 
-/** A file's comments with their line ends and stars taken out, so that a reference may go over a line's end. */
+/**
+ * A file's comments with their line ends and stars taken out, so that a reference may go over a line's end.
+ */
 function flowing(path: string): string {
   return text(path).replace(/\n\s*(?:\*(?!\/)|\/\/) ?/g, " ").replace(/ +/g, " ");
 }

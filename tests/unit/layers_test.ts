@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
 /**
- * The rooms of src/, lowest first: a file may import from its own room and from those before it. A daemon's rooms never
- * appear before the chassis's, so the chassis can know none of them.
+ * The rooms of src/, lowest first: a file may import from its own room and from those before it. A daemon's
+ * rooms never appear before the chassis's, so the chassis can know none of them.
  */
 const LAYERS = [
   "os",

@@ -41,8 +41,8 @@ const WORD = /[^ \t\r\n;#,=[\]]+|./uy;
  * @param text the file's content
  * @param fileName how error messages name the file
  * @returns the statements in the file's order
- * @throws ConfigError with file and line where the text is malformed (source: docs/behaviour.md, Configuration
- *   file)
+ * @throws ConfigError with file and line where the text is malformed (source: docs/behaviour.md,
+ *   Configuration file)
  */
 export function parseConfigFile(text: string, fileName: string): ConfigEntry[] {
   return new Parser(text, fileName).statements();

@@ -24,15 +24,19 @@ export interface Timer {
 /**
  * How long the loop polls before it sleeps, in ms.
  *
- * Waking a sleeping process on another CPU costs about 50 us; a client that sends its next request at once is served
- * three times as fast when the loop is still awake.
+ * Waking a sleeping process on another CPU costs about 50 us; a client that sends its next request at once is
+ * served three times as fast when the loop is still awake.
  */
 const SPIN_MS = 0.05;
 /** After a sleep shorter than this polling is worth a try: most of it was the waking up. */
 const SHORT_SLEEP_MS = 0.1;
-/** How many times polling may be in vain before it is given up; each time that it pays it gets them all back. */
+/**
+ * How many times polling may be in vain before it is given up; each time that it pays it gets them all back.
+ */
 const SPIN_CREDIT = 4;
-/** Once given up, polling is tried again after so many short sleeps, twice as many each time, at most these. */
+/**
+ * Once given up, polling is tried again after so many short sleeps, twice as many each time, at most these.
+ */
 const MAX_PAUSE = 64;
 
 /** After so many ms it is tried again to watch what the kernel had no memory to watch. */
@@ -43,8 +47,9 @@ type EventLoopSys = EventSys & Pick<FileSys, "close" | "read">;
 /**
  * The one thread of the daemon: a synchronous loop over one epoll set.
  *
- * Nothing in it yields to JavaScript's own event loop: no promise, timer or listener runs while it does. A handler may
- * remove any descriptor, also one whose event is still to be dispatched in the same batch: that event is dropped.
+ * Nothing in it yields to JavaScript's own event loop: no promise, timer or listener runs while it does. A
+ * handler may remove any descriptor, also one whose event is still to be dispatched in the same batch: that
+ * event is dropped.
  */
 export class EventLoop {
   readonly #sys: EventLoopSys;
@@ -83,7 +88,8 @@ export class EventLoop {
   /**
    * Watches a descriptor. The caller keeps owning it and must {@link remove} it before closing it.
    *
-   * When the kernel has no room for it (ENOSPC, ENOMEM), that is logged and tried again until it has: the events only come later.
+   * When the kernel has no room for it (ENOSPC, ENOMEM), that is logged and tried again until it has: the
+   * events only come later.
    *
    * @throws SystemError for a descriptor that cannot be watched (EPERM for a regular file)
    */

@@ -75,7 +75,10 @@ export function probe(
   new Probe({ sys, loop, ledger, child, pidfd, output, done }).watch(limit);
 }
 
-/** A program that is being probed: its end counts, not that of its output, which a child of its own may keep open. */
+/**
+ * A program that is being probed: its end counts, not that of its output, which a child of its own may keep
+ * open.
+ */
 class Probe {
   readonly #parts: ProbeRun;
   readonly #bytes = new Uint8Array(MAX_OUTPUT);

@@ -6,8 +6,8 @@ import type { Sys } from "../../os/sys.ts";
 const TRANSIENT: ReadonlySet<number> = new Set([-EAGAIN, -EMSGSIZE, -ENOBUFS, -ENOMEM]);
 
 /**
- * A connection to a datagram service on this host. It is made when it is first needed, and made again when the service
- * was restarted. Nothing here waits.
+ * A connection to a datagram service on this host. It is made when it is first needed, and made again when
+ * the service was restarted. Nothing here waits.
  */
 export class DatagramSocket {
   readonly #sys: Sys;

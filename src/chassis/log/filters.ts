@@ -11,8 +11,8 @@ export interface LogFilter {
 }
 
 /**
- * Reads a filter list: `N:match` separated by spaces. A `+` before the match asked older libvirt for a stack trace; it
- * is accepted and dropped, as is anything after a second colon.
+ * Reads a filter list: `N:match` separated by spaces. A `+` before the match asked older libvirt for a stack
+ * trace; it is accepted and dropped, as is anything after a second colon.
  *
  * @throws LogConfigError naming the filter that is wrong, in the words of libvirt 9.0.0
  */

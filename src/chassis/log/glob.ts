@@ -11,8 +11,8 @@ type Token =
 const BACKSLASH = "\\";
 
 /**
- * A shell pattern as fnmatch(3) takes it without flags: `*`, `?`, `[a-z]`, `[!a-z]` and backslash. A bracket that is
- * never closed is an ordinary character.
+ * A shell pattern as fnmatch(3) takes it without flags: `*`, `?`, `[a-z]`, `[!a-z]` and backslash. A bracket
+ * that is never closed is an ordinary character.
  *
  * Matching takes at most pattern length times text length steps, whatever the pattern.
  */
@@ -88,7 +88,10 @@ function tokenize(pattern: string): Token[] {
   return tokens;
 }
 
-/** The bracket expression that opens at `open`, and the index of its closing bracket; undefined when there is none. */
+/**
+ * The bracket expression that opens at `open`, and the index of its closing bracket; undefined when there is
+ * none.
+ */
 function readSet(pattern: string, open: number): { token: Token; last: number } | undefined {
   let at = open + 1;
   const negated = pattern.charAt(at) === "!" || pattern.charAt(at) === "^";

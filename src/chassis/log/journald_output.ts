@@ -7,13 +7,15 @@ import { type LogEntry, SYSLOG_FACILITY } from "./log_entry.ts";
 import type { LogDestination } from "./log_output.ts";
 
 const F_ADD_SEALS = 1033;
-/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE: journald refuses a memfd that could still change. */
+/**
+ * F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE: journald refuses a memfd that could still change.
+ */
 const ALL_SEALS = 1 | 2 | 4 | 8;
 const EMPTY = new Uint8Array(0);
 
 /**
- * systemd's journal, by its native protocol (systemd.io, "Native Journal Protocol"): one datagram of fields per entry,
- * and a sealed memfd in its stead when the entry is larger than a datagram may be.
+ * systemd's journal, by its native protocol (systemd.io, "Native Journal Protocol"): one datagram of fields
+ * per entry, and a sealed memfd in its stead when the entry is larger than a datagram may be.
  */
 export class JournaldOutput implements LogDestination {
   readonly #sys: Sys;
@@ -83,7 +85,10 @@ function fieldName(name: string): string {
   return `LIBVIRT_${words.replace(/[^A-Z0-9_]/g, "_")}`;
 }
 
-/** `NAME=value`; a value with a newline instead as name, newline, its length in 8 bytes (little endian), value. */
+/**
+ * `NAME=value`; a value with a newline instead as name, newline, its length in 8 bytes (little endian),
+ * value.
+ */
 function field(name: string, value: string): Uint8Array {
   if (!value.includes("\n")) return encodeText(`${name}=${value}\n`);
   const bytes = encodeText(value);

@@ -32,8 +32,8 @@ export function levelOfNumber(number: number): LogLevel | undefined {
 }
 
 /**
- * Level at the head of a filter or an output. libvirt reads it with strtoul(3), so white space, a plus sign and zeros
- * may stand before the digit.
+ * Level at the head of a filter or an output. libvirt reads it with strtoul(3), so white space, a plus sign
+ * and zeros may stand before the digit.
  */
 export function parsePriority(text: string): LogLevel | undefined {
   const digit = /^[ \t\n\v\f\r]*\+?0*([1-4])$/.exec(text)?.[1];

@@ -4,8 +4,8 @@ import { encodeText } from "../../os/text.ts";
 const NOTHING = new Uint8Array(0);
 
 /**
- * Writes whole lines to a descriptor that may take only a part of one, so that the next line never starts inside it: the
- * rest of a cut line goes out before anything else.
+ * Writes whole lines to a descriptor that may take only a part of one, so that the next line never starts
+ * inside it: the rest of a cut line goes out before anything else.
  */
 export class LineWriter {
   readonly #write: (bytes: Uint8Array) => number;

@@ -66,8 +66,8 @@ class FileLog implements Log {
 
   #emit(level: LevelName, message: LogMessage, fields: LogFields | undefined): void {
     const text = typeof message === "string" ? message : message();
-    // A whole record, because LogTape's own methods would read {placeholders} in a name that a client chose. With its
-    // category in it, LogTape need not copy the record.
+    // A whole record, because LogTape's own methods would read {placeholders} in a name that a client chose.
+    // With its category in it, LogTape need not copy the record.
     const record: LogRecord = {
       category: this.#logger.category,
       level,

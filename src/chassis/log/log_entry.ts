@@ -1,8 +1,8 @@
 import { levelName, type LogLevel } from "./levels.ts";
 
 /**
- * What a message is about, beside its text. Each becomes a journald field: `ownerPid` is LIBVIRT_OWNER_PID. Other names
- * may be added; values are kept as they are, newlines included.
+ * What a message is about, beside its text. Each becomes a journald field: `ownerPid` is LIBVIRT_OWNER_PID.
+ * Other names may be added; values are kept as they are, newlines included.
  */
 export interface LogFields {
   /** Name of the domain that owns, asks or is refused. */

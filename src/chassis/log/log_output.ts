@@ -16,8 +16,8 @@ export interface LogDestination {
 /**
  * One configured output: a destination, and from which level up it is used.
  *
- * What the destination does not take is lost, never waited for. The number of lost messages is written as one line as
- * soon as the destination takes messages again.
+ * What the destination does not take is lost, never waited for. The number of lost messages is written as one
+ * line as soon as the destination takes messages again.
  */
 export class LogOutput {
   readonly spec: OutputSpec;

@@ -34,8 +34,8 @@ export interface LoggingSettings {
 }
 
 /**
- * Decides level, filters and outputs: the environment goes before the file, --verbose lowers the level to 2, and an output
- * that nobody named depends on how the daemon was started (docs/behaviour.md, Logging).
+ * Decides level, filters and outputs: the environment goes before the file, --verbose lowers the level to 2,
+ * and an output that nobody named depends on how the daemon was started (docs/behaviour.md, Logging).
  *
  * @throws LogConfigError naming the variable or the key, and what is wrong with its value
  */

@@ -47,8 +47,9 @@ type Phase =
 /**
  * The daemon's log: which messages are written, and where.
  *
- * It installs itself as LogTape's only configuration, so every Log of getLog() writes to the system that was made last.
- * Messages that come before {@link configure} are kept and written then. Nothing here waits for an output.
+ * It installs itself as LogTape's only configuration, so every Log of getLog() writes to the system that was
+ * made last. Messages that come before {@link configure} are kept and written then. Nothing here waits for an
+ * output.
  */
 export class LogSystem {
   readonly #environment: OutputEnvironment;
@@ -83,12 +84,18 @@ export class LogSystem {
     return this.#outputs().length;
   }
 
-  /** The filters as the admin program reports them, e.g. `1:*a* 2:*b* ` with a space after each; empty when none. */
+  /**
+   * The filters as the admin program reports them, e.g. `1:*a* 2:*b* ` with a space after each; empty when
+   * none.
+   */
   filtersText(): string {
     return formatFilters(this.#filters);
   }
 
-  /** The filters as {@link setFilters} takes them, to hand them to another image: printed ones get more stars each time. */
+  /**
+   * The filters as {@link setFilters} takes them, to hand them to another image: printed ones get more stars
+   * each time.
+   */
   filtersSetting(): string {
     return unparseFilters(this.#filters);
   }
@@ -100,7 +107,8 @@ export class LogSystem {
   /**
    * Sets level, filters and outputs together, and writes the messages kept until now. Also for a reload.
    *
-   * @throws LogConfigError for a wrong text, SystemError (open) for a log file; everything then stays as it was
+   * @throws LogConfigError for a wrong text, SystemError (open) for a log file; everything then stays as it
+   *   was
    */
   configure(settings: LoggingSettings): void {
     const filters = parseFilters(settings.filters);
@@ -113,8 +121,8 @@ export class LogSystem {
   }
 
   /**
-   * Start-up has failed before {@link configure}: what was kept goes to standard error, warnings and errors only. Does
-   * nothing once configured.
+   * Start-up has failed before {@link configure}: what was kept goes to standard error, warnings and errors
+   * only. Does nothing once configured.
    */
   abandonStart(): void {
     if (this.#phase.name !== "starting") return;
@@ -153,7 +161,10 @@ export class LogSystem {
     this.#applyLevels();
   }
 
-  /** Opens every output anew, after log rotation. One that cannot be opened goes on with its old descriptor and says so. */
+  /**
+   * Opens every output anew, after log rotation. One that cannot be opened goes on with its old descriptor
+   * and says so.
+   */
   reopen(): void {
     for (const output of this.#outputs()) {
       const result = output.reopen();

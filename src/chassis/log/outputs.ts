@@ -9,8 +9,9 @@ export type OutputSpec =
   | { readonly kind: "file"; readonly level: LogLevel; readonly path: string };
 
 /**
- * Reads an output list: `N:stderr`, `N:journald`, `N:syslog:IDENT` and `N:file:PATH`, separated by spaces. Of two that
- * differ in the level only, the later one counts, at its place. A relative path is taken from `/`, where the daemon runs.
+ * Reads an output list: `N:stderr`, `N:journald`, `N:syslog:IDENT` and `N:file:PATH`, separated by spaces. Of
+ * two that differ in the level only, the later one counts, at its place. A relative path is taken from `/`,
+ * where the daemon runs.
  *
  * @throws LogConfigError naming the output that is wrong, in the words of libvirt 9.0.0
  */

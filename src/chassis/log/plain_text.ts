@@ -2,10 +2,12 @@ const UNSAFE = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/u;
 const EACH_UNSAFE = new RegExp(UNSAFE, "gu");
 
 /**
- * A text that stays on one line and cannot steer a terminal: control characters, line separators, direction marks and
- * bytes that are not UTF-8 (lone surrogates, src/os/text.ts) are written as escapes such as `\n`, `\x1b`, `\u{202e}`.
+ * A text that stays on one line and cannot steer a terminal: control characters, line separators, direction
+ * marks and bytes that are not UTF-8 (lone surrogates, src/os/text.ts) are written as escapes such as `\n`,
+ * `\x1b`, `\u{202e}`.
  *
- * Names that a client chose end up in log messages; without this a newline in one would forge a line of its own.
+ * Names that a client chose end up in log messages; without this a newline in one would forge a line of its
+ * own.
  */
 export function plainText(text: string): string {
   return UNSAFE.test(text) ? text.replace(EACH_UNSAFE, escape) : text;

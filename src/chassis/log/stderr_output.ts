@@ -19,8 +19,9 @@ const S_IFIFO = 0o010000;
 /**
  * Standard error, without ever waiting for whoever reads it.
  *
- * O_NONBLOCK cannot be set on descriptor 2 itself: the shell and other programs share it. A pipe or a terminal is opened
- * a second time instead, a socket (systemd's StandardError=journal) is written with send(2), and a file never blocks.
+ * O_NONBLOCK cannot be set on descriptor 2 itself: the shell and other programs share it. A pipe or a
+ * terminal is opened a second time instead, a socket (systemd's StandardError=journal) is written with
+ * send(2), and a file never blocks.
  */
 export class StderrOutput implements LogDestination {
   readonly #sys: Sys;
@@ -35,7 +36,8 @@ export class StderrOutput implements LogDestination {
     const type = sys.fstat(STDERR, status) < 0 ? 0 : status.mode & S_IFMT;
     if (type === S_IFIFO || type === S_IFCHR) {
       const flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-      // Fails for a pipe that nobody reads any more and for another user's terminal: descriptor 2 must do then.
+      // Fails for a pipe that nobody reads any more and for another user's terminal: descriptor 2 must do
+      // then.
       this.#own = Math.max(sys.open(`/proc/self/fd/${STDERR}`, flags, 0), -1);
     }
     this.#lines = type === S_IFSOCK

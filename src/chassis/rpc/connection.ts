@@ -21,18 +21,21 @@ import { PendingReply } from "./pending_reply.ts";
 import type { Peer, ProgramConnection } from "./program.ts";
 
 /**
- * Bytes taken from a socket at once: enough for a request with a hash as its name. A client that pipelines thousands of requests gets
- * two or three of them served in its turn, and the others are not kept waiting.
+ * Bytes taken from a socket at once: enough for a request with a hash as its name. A client that pipelines
+ * thousands of requests gets two or three of them served in its turn, and the others are not kept waiting.
  */
 const READ_SIZE = 160;
 /** The same of a message that is longer: for as long as copying it takes, the others wait. */
 const PIECE_SIZE = 16384;
-/** Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the kernel. */
+/**
+ * Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the
+ * kernel.
+ */
 const READ_AHEAD = 65536;
 
 /**
- * The kernel could not do it now, but the connection is none the worse: the socket stays ready, so the event comes again. Ending it
- * would kill the guest behind it.
+ * The kernel could not do it now, but the connection is none the worse: the socket stays ready, so the event
+ * comes again. Ending it would kill the guest behind it.
  */
 const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 
@@ -41,7 +44,10 @@ const NOTHING = new Uint8Array(0);
 /** A request between dispatch and the last byte of its reply. */
 type Service =
   | { kind: "idle" }
-  /** Running. `frame` is kept once the procedure has returned without a reply, so that a restart can serve it again. */
+  /**
+   * Running. `frame` is kept once the procedure has returned without a reply, so that a restart can serve it
+   * again.
+   */
   | { kind: "running"; reply: PendingReply; frame: Uint8Array | undefined }
   /** Answered, but what it did is not durable yet. */
   | { kind: "settling"; bytes: Uint8Array; close: boolean; frame: Uint8Array | undefined }
@@ -63,7 +69,10 @@ export class Connection implements BudgetedClient {
   readonly #header = emptyHeader();
   readonly #reader = new XdrReader();
   #input: InputBuffer | undefined;
-  /** Bytes at the start of the input that were looked through for keepalive messages while a request is in service. */
+  /**
+   * Bytes at the start of the input that were looked through for keepalive messages while a request is in
+   * service.
+   */
   #scanned = 0;
   #service: Service = { kind: "idle" };
   #interest = 0;
@@ -116,7 +125,10 @@ export class Connection implements BudgetedClient {
     return this.#waiting(this.#service.kind === "running" ? this.#service.frame : undefined);
   }
 
-  /** Received bytes whose requests are not durable: {@link unserved}, and a request that is answered but settling. */
+  /**
+   * Received bytes whose requests are not durable: {@link unserved}, and a request that is answered but
+   * settling.
+   */
   get unsettled(): { bytes: Uint8Array; dropped: number } {
     const { kind } = this.#service;
     return this.#waiting(kind === "running" || kind === "settling" ? this.#service.frame : undefined);
@@ -139,7 +151,10 @@ export class Connection implements BudgetedClient {
     return this.#service.kind === "writing" ? this.#service.rest : NOTHING;
   }
 
-  /** Puts back what an earlier image of the daemon had received and not served, and not sent. Before {@link start}. */
+  /**
+   * Puts back what an earlier image of the daemon had received and not served, and not sent. Before {@link
+   * start}.
+   */
   restore(unserved: { bytes: Uint8Array; dropped: number }, unsent: Uint8Array): void {
     if (unserved.bytes.length + unserved.dropped > 0) {
       this.#input = InputBuffer.restored(unserved.bytes, unserved.dropped);
@@ -207,7 +222,10 @@ export class Connection implements BudgetedClient {
     if (used < received || this.busy) this.#settleInput();
   }
 
-  /** Serves what waits in the input buffer, as far as it goes. @param recorded whether the buffer as it is now is durable */
+  /**
+   * Serves what waits in the input buffer, as far as it goes. @param recorded whether the buffer as it is now
+   * is durable
+   */
   #resume(recorded = false): void {
     if (this.#closed) return;
     const input = this.#input;
@@ -256,7 +274,9 @@ export class Connection implements BudgetedClient {
     this.#interest = wanted;
   }
 
-  /** How many bytes to read on top of a buffer: exactly the rest of its first message, if that is incomplete. */
+  /**
+   * How many bytes to read on top of a buffer: exactly the rest of its first message, if that is incomplete.
+   */
   #wanted(input: InputBuffer): number {
     if (this.busy) return READ_SIZE;
     const total = frameTotal(input.bytes, 0, input.length);

@@ -19,8 +19,9 @@ const RESULT = 56;
 const UNTOUCHED = 0xffff_ffff;
 
 /**
- * Places of the words (float64) that say what the areas hold. Each is one store, so a killed daemon leaves either the old or the
- * new value; the order of the stores makes every state between two of them readable. See {@link readExchange}.
+ * Places of the words (float64) that say what the areas hold. Each is one store, so a killed daemon leaves
+ * either the old or the new value; the order of the stores makes every state between two of them readable.
+ * See {@link readExchange}.
  */
 const Word = {
   /** Counts the turns: in one, the requests of one client are served. */
@@ -56,9 +57,9 @@ const STORED = 1;
 /**
  * An exchange for connections that outlive the process.
  *
- * It is native memory with message headers for recvmmsg(2) and sendmmsg(2), made once, so that a call costs no allocation; and
- * because the kernel writes the number of bytes into it during the call, a daemon that maps it from a shared file still knows after
- * a kill what was received and what was sent.
+ * It is native memory with message headers for recvmmsg(2) and sendmmsg(2), made once, so that a call costs
+ * no allocation; and because the kernel writes the number of bytes into it during the call, a daemon that
+ * maps it from a shared file still knows after a kill what was received and what was sent.
  */
 export class CountedExchange implements Exchange {
   readonly input: Uint8Array;

@@ -11,8 +11,8 @@ export interface AnsweredRequest {
 }
 
 /**
- * What became of a request: nothing needs to outlive the process (`volatile`), it is durable together with its reply (`recorded`),
- * or it will be (`later`).
+ * What became of a request: nothing needs to outlive the process (`volatile`), it is durable together with
+ * its reply (`recorded`), or it will be (`later`).
  */
 export type Settled = "volatile" | "recorded" | "later";
 
@@ -20,7 +20,10 @@ export type Settled = "volatile" | "recorded" | "later";
 export interface Durability {
   /** @param resume called once it is recorded, if the result is `later` */
   settle(connection: Connection, request: AnsweredRequest, resume: () => void): Settled;
-  /** Bytes of this client that were received but not served have changed; `added` are the new ones when nothing else has. */
+  /**
+   * Bytes of this client that were received but not served have changed; `added` are the new ones when
+   * nothing else has.
+   */
   inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void;
   /** Bytes of this client that were not sent have changed. */
   outputChanged(connection: Connection): void;

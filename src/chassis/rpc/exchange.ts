@@ -13,7 +13,9 @@ export interface Exchange {
   readonly input: Uint8Array;
   /** Where a reply is written before {@link send}. */
   readonly output: Uint8Array;
-  /** End of the message in service, in bytes from the start of the turn's source. Set before it is dispatched. */
+  /**
+   * End of the message in service, in bytes from the start of the turn's source. Set before it is dispatched.
+   */
   end: number;
   /** Number of the current turn. */
   readonly turn: number;
@@ -23,7 +25,8 @@ export interface Exchange {
   readonly answered: { turn: number; end: number };
 
   /**
-   * Begins a turn of a client and receives at most `limit` bytes into {@link input}. Descriptors sent along are dropped by the kernel.
+   * Begins a turn of a client and receives at most `limit` bytes into {@link input}. Descriptors sent along
+   * are dropped by the kernel.
    *
    * @param client its key, unique in the daemon's life
    * @returns how many, 0 at end of stream, or -errno

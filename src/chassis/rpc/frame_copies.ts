@@ -4,8 +4,8 @@ const CHUNK = 16384;
 /**
  * Copies of requests that wait for something.
  *
- * Each array with more than 64 bytes has memory of its own, which is got and given back for more than such a request costs. Here
- * many share one piece, which goes when the last of them does.
+ * Each array with more than 64 bytes has memory of its own, which is got and given back for more than such a
+ * request costs. Here many share one piece, which goes when the last of them does.
  */
 export class FrameCopies {
   #chunk = new Uint8Array(0);

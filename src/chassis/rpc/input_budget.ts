@@ -1,4 +1,7 @@
-/** Bytes of requests on their way that every client may have: the longest sensible one, with two paths, is shorter. */
+/**
+ * Bytes of requests on their way that every client may have: the longest sensible one, with two paths, is
+ * shorter.
+ */
 export const ALWAYS_KEPT = 16 * 1024;
 /** Bytes beyond that, of all clients of a server together. */
 const SHARED = 32 * 1024 * 1024;
@@ -10,8 +13,9 @@ export interface BudgetedClient {
 }
 
 /**
- * Bounds what the clients of a server can make it keep of messages that have not come whole. Who has more than {@link ALWAYS_KEPT} is
- * not read from while all of them together have too much; what it sends waits in the kernel.
+ * Bounds what the clients of a server can make it keep of messages that have not come whole. Who has more
+ * than {@link ALWAYS_KEPT} is not read from while all of them together have too much; what it sends waits in
+ * the kernel.
  */
 export class InputBudget {
   readonly #limit: number;

@@ -2,11 +2,11 @@ const FIRST_CAPACITY = 512;
 const GROWTH = 1.25;
 
 /**
- * Bytes of one client that were received but not served: the rest of a message that has not come whole, or messages behind
- * one that is still in service.
+ * Bytes of one client that were received but not served: the rest of a message that has not come whole, or
+ * messages behind one that is still in service.
  *
- * Always begins at a message boundary. Of a message longer than any procedure needs only the beginning is kept; the rest is
- * counted, so that 1,000 clients with 32 MiB messages cost 1,000 times a small prefix.
+ * Always begins at a message boundary. Of a message longer than any procedure needs only the beginning is
+ * kept; the rest is counted, so that 1,000 clients with 32 MiB messages cost 1,000 times a small prefix.
  */
 export class InputBuffer {
   #bytes = new Uint8Array(FIRST_CAPACITY);
@@ -42,7 +42,8 @@ export class InputBuffer {
     const kept = Math.max(0, Math.min(chunk.length, keep - this.#length));
     const needed = this.#length + kept;
     if (needed > this.#bytes.length) {
-      // By a quarter, so that many clients with half messages do not cost twice what they sent; moved, so that nothing is left to collect.
+      // By a quarter, so that many clients with half messages do not cost twice what they sent; moved, so
+      // that nothing is left to collect.
       const capacity = Math.max(needed, Math.min(Math.ceil(this.#bytes.length * GROWTH), keep));
       this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(capacity));
     }

@@ -59,7 +59,8 @@ export class SocketPeer implements Peer {
 /**
  * A pidfd of the process that connected; -1 when it is gone.
  *
- * SO_PEERPIDFD (Linux 6.5) names the very process; before, pidfd_open on the pid right after accept is the best there is.
+ * SO_PEERPIDFD (Linux 6.5) names the very process; before, pidfd_open on the pid right after accept is the
+ * best there is.
  *
  * @throws SystemError when neither works, e.g. for lack of descriptors
  */

@@ -4,7 +4,10 @@ import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
 /** Bytes of native memory a {@link PlainExchange} takes. */
 export const PLAIN_EXCHANGE_SIZE = INPUT_SIZE + OUTPUT_SIZE;
 
-/** An exchange for connections that end with the process: it counts nothing for a next one, which makes it the faster one. */
+/**
+ * An exchange for connections that end with the process: it counts nothing for a next one, which makes it the
+ * faster one.
+ */
 export class PlainExchange implements Exchange {
   readonly input: Uint8Array;
   readonly output: Uint8Array;

@@ -13,8 +13,8 @@ export interface Peer {
   /** SELinux or other security context, "" without one. */
   readonly security: string;
   /**
-   * Hands over the pidfd taken at accept; the caller owns it from then on. -1 when the process was gone already at accept, or the
-   * pidfd was handed over before.
+   * Hands over the pidfd taken at accept; the caller owns it from then on. -1 when the process was gone
+   * already at accept, or the pidfd was handed over before.
    */
   takePidfd(): number;
 }

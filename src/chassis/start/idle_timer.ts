@@ -1,6 +1,9 @@
 import type { EventLoop, Timer } from "../event/event_loop.ts";
 
-/** Calls back when the daemon has had neither a client nor a lock for a time (-t). Locks count: their guests run on. */
+/**
+ * Calls back when the daemon has had neither a client nor a lock for a time (-t). Locks count: their guests
+ * run on.
+ */
 export class IdleTimer {
   readonly #loop: Pick<EventLoop, "after">;
   readonly #idle: () => boolean;

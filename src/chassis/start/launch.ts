@@ -11,7 +11,8 @@ export const READY_VARIABLE = "VIRTLOCKD_READY_FD";
 const READY_DESCRIPTOR = 3;
 
 /**
- * Starts the daemon in the background (-d): a new process in a session of its own. Forking is not safe in this runtime.
+ * Starts the daemon in the background (-d): a new process in a session of its own. Forking is not safe in
+ * this runtime.
  *
  * Returns once the daemon accepts connections.
  *

@@ -9,7 +9,10 @@ import { ExitCode, StartError } from "./start_error.ts";
 const MODE = 0o644;
 const MAX_TRIES = 10;
 
-/** The PID file: locked while the daemon lives, so that there is one daemon only. It also tells a stale socket from a live one. */
+/**
+ * The PID file: locked while the daemon lives, so that there is one daemon only. It also tells a stale socket
+ * from a live one.
+ */
 export class PidFile {
   readonly path: string;
   readonly #sys: FileSys;

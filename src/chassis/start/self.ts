@@ -4,7 +4,9 @@ import { must } from "../../os/system_error.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
 
-/** How to start this program again: the path as it is on disk then, the original arguments and environment. */
+/**
+ * How to start this program again: the path as it is on disk then, the original arguments and environment.
+ */
 export interface SelfImage {
   readonly path: string;
   readonly argv: readonly string[];

@@ -5,8 +5,8 @@ import type { EventSys, SignalInfo } from "../../os/sys.ts";
 import { must } from "../../os/system_error.ts";
 
 /**
- * Signals the daemon takes through a signalfd. They are blocked in every thread from the first instruction of the process on,
- * because the runtime would open a debugger port on SIGUSR1, and the others would kill it.
+ * Signals the daemon takes through a signalfd. They are blocked in every thread from the first instruction of
+ * the process on, because the runtime would open a debugger port on SIGUSR1, and the others would kill it.
  */
 export const DAEMON_SIGNALS: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGPIPE];
 
@@ -17,7 +17,10 @@ export interface SignalHandlers {
   terminate(signal: number, sender: number): void;
 }
 
-/** Delivers the daemon's signals as events. Owns the signalfd as long as the process lives. @throws SystemError */
+/**
+ * Delivers the daemon's signals as events. Owns the signalfd as long as the process lives. @throws
+ * SystemError
+ */
 export function watchSignals(
   sys: EventSys,
   loop: EventLoop,

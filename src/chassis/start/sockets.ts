@@ -32,7 +32,10 @@ export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
   }
 }
 
-/** Makes a directory with its parents. @returns what mkdir(2) gave for the last one: a parent may exist without being writable */
+/**
+ * Makes a directory with its parents. @returns what mkdir(2) gave for the last one: a parent may exist
+ * without being writable
+ */
 export function makeDirectories(sys: Sys, path: string, mode: number): number {
   for (let end = path.indexOf("/", 1); end >= 0; end = path.indexOf("/", end + 1)) {
     sys.mkdir(path.slice(0, end), mode);
@@ -41,7 +44,8 @@ export function makeDirectories(sys: Sys, path: string, mode: number): number {
 }
 
 /**
- * Listens on a path. A socket that lies there is replaced if nobody listens on it any more: a daemon with another PID file may.
+ * Listens on a path. A socket that lies there is replaced if nobody listens on it any more: a daemon with
+ * another PID file may.
  *
  * @returns a non-blocking listening socket, mode 0700, owned by the caller
  * @throws StartError with the sockets code

@@ -39,7 +39,8 @@ export function startContext(sys: Sys, options: DaemonOptions, env: Environment,
       uid,
       paths: {
         ...paths,
-        // The daemon changes to the root directory, so what was given relative to the caller's is made absolute now.
+        // The daemon changes to the root directory, so what was given relative to the caller's is made
+        // absolute now.
         config: options.config === undefined ? paths.config : absolute(options.config, cwd),
         pidFile: options.pidFile === undefined ? paths.pidFile : absolute(options.pidFile, cwd),
       },

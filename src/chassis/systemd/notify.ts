@@ -10,8 +10,8 @@ const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOBUFS, -ENOMEM];
 /**
  * The service manager's notify socket (sd_notify(3)).
  *
- * Connected once; a message is one datagram. The queue of the manager is short: `send` says when it is full, and the descriptor
- * becomes writable when there is room.
+ * Connected once; a message is one datagram. The queue of the manager is short: `send` says when it is full,
+ * and the descriptor becomes writable when there is room.
  */
 export class NotifySocket {
   readonly #sys: SocketSys;
@@ -48,7 +48,8 @@ export class NotifySocket {
    *
    * @param lines `NAME=value` lines
    * @param descriptors copies of these go along (SCM_RIGHTS); they stay the caller's
-   * @returns "sent", "full" when the manager is behind or the kernel has no memory for it, or a positive errno
+   * @returns "sent", "full" when the manager is behind or the kernel has no memory for it, or a positive
+   *   errno
    */
   send(lines: readonly string[], descriptors: readonly number[] = []): "sent" | "full" | number {
     const result = this.#sys.sendMessage(this.fd, encodeText(lines.join("\n")), descriptors);

@@ -42,7 +42,9 @@ export class ServiceStatus {
     this.#notify?.tell(["STOPPING=1", "STATUS=Stopping"]);
   }
 
-  /** Clients or locks have changed: told after a while, so that a busy daemon does not keep the manager busy. */
+  /**
+   * Clients or locks have changed: told after a while, so that a busy daemon does not keep the manager busy.
+   */
   changed(): void {
     if (this.#notify === undefined || this.#scheduled) return;
     this.#scheduled = true;

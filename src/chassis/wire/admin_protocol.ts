@@ -2,8 +2,9 @@ import { procedureNames } from "./procedure_names.ts";
 import { decodeParams, encodeParams, type TypedParam } from "./typed_param.ts";
 import type { XdrReader, XdrWriter } from "./xdr.ts";
 
-// docs/protocol.md, Admin program: numbers and arguments; the replies are in admin_reply.ts. A decoder or encoder belongs to
-// a shape of arguments, which several procedures share. Every decoder throws XdrError for what it cannot read.
+// docs/protocol.md, Admin program: numbers and arguments; the replies are in admin_reply.ts. A decoder or
+// encoder belongs to a shape of arguments, which several procedures share. Every decoder throws XdrError for
+// what it cannot read.
 
 /** Program number. */
 export const ADMIN_PROGRAM = 0x06900690;
@@ -12,8 +13,8 @@ export const ADMIN_VERSION = 1;
 /** Longest string, in bytes. */
 export const ADMIN_STRING_MAX = 4194304;
 /**
- * Most payload bytes that are of use: one string of full length, and room for a list of parameters. A longer payload cannot
- * be a request that is granted.
+ * Most payload bytes that are of use: one string of full length, and room for a list of parameters. A longer
+ * payload cannot be a request that is granted.
  */
 export const ADMIN_MAX_PAYLOAD = ADMIN_STRING_MAX + 65536;
 /** Most parameters of a server that are got or set at once. */

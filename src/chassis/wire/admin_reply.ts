@@ -1,7 +1,8 @@
 import { ADMIN_STRING_MAX, type ClientRef, decodeClientRef, encodeClientRef } from "./admin_protocol.ts";
 import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
 
-// docs/protocol.md, Admin program: the replies that are not empty. The parameter lists are those of typed_param.ts.
+// docs/protocol.md, Admin program: the replies that are not empty. The parameter lists are those of
+// typed_param.ts.
 
 /** Most entries of a list of servers or clients. */
 export const ADMIN_LIST_MAX = 16384;

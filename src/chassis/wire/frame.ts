@@ -1,7 +1,8 @@
 import { getU32, putU32 } from "./big_endian.ts";
 import type { XdrWriter } from "./xdr.ts";
 
-// A frame is a u32 length, which counts itself, a header of six 32-bit fields, and the payload. docs/protocol.md, Framing.
+// A frame is a u32 length, which counts itself, a header of six 32-bit fields, and the payload.
+// docs/protocol.md, Framing.
 
 /** Bytes of the length word. */
 export const LENGTH_SIZE = 4;
@@ -50,8 +51,8 @@ export function emptyHeader(): Header {
  * The whole length of the frame that begins at `offset`, known from its first four bytes.
  *
  * @param available bytes received from `offset` on; the frame is complete when they are at least the result
- * @returns 0 when more bytes are needed to know it, -1 when it is not in {@link FRAME_MIN}..{@link FRAME_MAX}: what
- * follows cannot be made sense of, so the connection has to be closed
+ * @returns 0 when more bytes are needed to know it, -1 when it is not in {@link FRAME_MIN}..{@link
+ *   FRAME_MAX}: what follows cannot be made sense of, so the connection has to be closed
  */
 export function frameLength(bytes: Uint8Array, offset: number, available: number): number {
   if (available < LENGTH_SIZE) return 0;

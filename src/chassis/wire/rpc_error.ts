@@ -160,7 +160,8 @@ export function encodeRpcFailure(writer: XdrWriter, failure: RpcFailure): void {
 /**
  * Reads the payload of an error reply. Level and str3 are passed over; an absent message is empty.
  *
- * @throws XdrError when it is malformed or carries a domain or network, which no daemon of this protocol sends
+ * @throws XdrError when it is malformed or carries a domain or network, which no daemon of this protocol
+ *   sends
  */
 export function decodeRpcFailure(reader: XdrReader): RpcFailure {
   const code = reader.i32();

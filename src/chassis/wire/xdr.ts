@@ -16,9 +16,9 @@ export class XdrError extends LightError {
 /**
  * Reads XDR (RFC 4506) values one after another from a window of a byte array. docs/protocol.md.
  *
- * Reading past the window is an {@link XdrError}, also when the payload was longer and only its beginning was kept.
- * Padding that is not zero is accepted, as are bytes left over at the end. The reader keeps a reference to the array,
- * never a copy; {@link reset} makes it reusable, also after an error.
+ * Reading past the window is an {@link XdrError}, also when the payload was longer and only its beginning was
+ * kept. Padding that is not zero is accepted, as are bytes left over at the end. The reader keeps a reference
+ * to the array, never a copy; {@link reset} makes it reusable, also after an error.
  */
 export class XdrReader {
   #bytes: Uint8Array = NO_BYTES;
@@ -96,7 +96,9 @@ export class XdrReader {
     return this.u32() !== 0;
   }
 
-  /** `length` bytes and their padding. The result is a view: valid as long as the array under the reader is. */
+  /**
+   * `length` bytes and their padding. The result is a view: valid as long as the array under the reader is.
+   */
   opaque(length: number): Uint8Array {
     const at = this.#take(length + (-length & 3), "opaque");
     return this.#bytes.subarray(at, at + length);
@@ -147,8 +149,8 @@ export class XdrReader {
 /**
  * Writes XDR (RFC 4506) values one after another into a buffer of its own, which grows up to a limit.
  *
- * Made once and {@link reset} for each message, it allocates nothing. After an error it may hold a part of the value;
- * reset it to the length it had before.
+ * Made once and {@link reset} for each message, it allocates nothing. After an error it may hold a part of
+ * the value; reset it to the length it had before.
  */
 export class XdrWriter {
   readonly #capacity: number;

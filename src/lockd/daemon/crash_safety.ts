@@ -61,7 +61,8 @@ interface Opened {
 /**
  * Opens the journal, recovers what an earlier life has left, and keeps both up to date. docs/crash-safety.md.
  *
- * Without memory or a place for the journal the daemon still serves, and says that a crash would lose its locks.
+ * Without memory or a place for the journal the daemon still serves, and says that a crash would lose its
+ * locks.
  */
 export class CrashSafety {
   readonly #parts: CrashSafetyParts;
@@ -73,7 +74,10 @@ export class CrashSafety {
   readonly #opened: Opened | undefined;
   /** Undefined when it could not be opened. */
   readonly journal: Journal | undefined;
-  /** What an earlier life has left; undefined when it left nothing, or an earlier image handed its state over itself. */
+  /**
+   * What an earlier life has left; undefined when it left nothing, or an earlier image handed its state over
+   * itself.
+   */
   readonly recovered: RestartState | undefined;
   #orphans: OrphanHolders | undefined;
   #trouble = "";
@@ -165,7 +169,10 @@ export class CrashSafety {
     };
   }
 
-  /** Nobody may keep a copy of a lock any more. @param done called when that is so, or with why it is not certain */
+  /**
+   * Nobody may keep a copy of a lock any more. @param done called when that is so, or with why it is not
+   * certain
+   */
   leave(done: (reason: string | undefined) => void): void {
     if (this.journal === undefined) done(undefined);
     else this.journal.leave(done);
@@ -176,7 +183,10 @@ export class CrashSafety {
     this.journal?.stay(objectsToStore(daemon), namedToStore(daemon, this.journal));
   }
 
-  /** The daemon ends in an orderly way. In a store everything stays for the next one; a file stays while locks are held. */
+  /**
+   * The daemon ends in an orderly way. In a store everything stays for the next one; a file stays while locks
+   * are held.
+   */
   finish(daemon: Daemon): void {
     const { path } = this.#opened ?? {};
     const { statistics } = this.#carried();
@@ -360,7 +370,9 @@ function journalPath(directory: string): string {
   return `${directory}/journal`;
 }
 
-/** How many descriptors the service manager keeps: it says so itself since systemd 254, our unit does before. */
+/**
+ * How many descriptors the service manager keeps: it says so itself since systemd 254, our unit does before.
+ */
 function storeLimit(env: CrashSafetyParts["env"]): number {
   const limit = Number(env["FDSTORE"] ?? env["VIRTLOCKD_FDSTORE_MAX"] ?? "0");
   return Number.isInteger(limit) ? limit : 0;

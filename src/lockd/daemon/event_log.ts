@@ -8,7 +8,10 @@ import type { DaemonObserver } from "./observers.ts";
 
 const MODES = ["exclusive", "shared", "exclusive, autocreated", "shared, autocreated"];
 
-/** Writes what happens to the log: locks at info, refusals and killed holders at warning. docs/behaviour.md, Logging. */
+/**
+ * Writes what happens to the log: locks at info, refusals and killed holders at warning. docs/behaviour.md,
+ * Logging.
+ */
 export function eventLog(): Partial<DaemonObserver> {
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/event_log.ts");
   return {

@@ -10,7 +10,10 @@ import type { Daemon } from "./daemon.ts";
 /** Names under which systemd hands listening sockets over, by ordinal of the server. */
 export const LISTENER_NAMES = ["virtlockd.socket", "virtlockd-admin.socket"] as const;
 
-/** The daemon's whole state, as the journal writes it: one after the other, because there may be very many. Changes nothing. */
+/**
+ * The daemon's whole state, as the journal writes it: one after the other, because there may be very many.
+ * Changes nothing.
+ */
 export function* journalSnapshot(
   daemon: Daemon,
   journal: Journal,

@@ -21,8 +21,8 @@ export interface LostEnvironmentParts {
 }
 
 /**
- * What a system service has to know of systemd and lacks when libvirt's daemon has handed over: that one takes
- * NOTIFY_SOCKET out of its environment, and its unit never said how many descriptors are stored.
+ * What a system service has to know of systemd and lacks when libvirt's daemon has handed over: that one
+ * takes NOTIFY_SOCKET out of its environment, and its unit never said how many descriptors are stored.
  *
  * The unit is the one that systemd has read by now, ours or libvirt's. Without an answer nothing is stored.
  *

@@ -13,7 +13,10 @@ import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "./state_file.ts";
 
 const PROBE_LIMIT_MS = 10_000;
-/** How long the handover to libvirt's daemon waits for requests and dying holders, which that daemon cannot take over. */
+/**
+ * How long the handover to libvirt's daemon waits for requests and dying holders, which that daemon cannot
+ * take over.
+ */
 const QUIET_LIMIT_MS = 10_000;
 const QUIET_POLL_MS = 20;
 
@@ -39,10 +42,11 @@ export interface ReExecParts {
 }
 
 /**
- * Replaces the running daemon by the program that is on disk now, without dropping anything (SIGUSR1). docs/restart-state.md.
+ * Replaces the running daemon by the program that is on disk now, without dropping anything (SIGUSR1).
+ * docs/restart-state.md.
  *
- * The new program is asked first who it is and whether it understands the state. Whatever fails is logged and the running
- * daemon goes on as if nothing had been asked.
+ * The new program is asked first who it is and whether it understands the state. Whatever fails is logged and
+ * the running daemon goes on as if nothing had been asked.
  */
 export class ReExec {
   readonly #parts: ReExecParts;
@@ -79,7 +83,8 @@ export class ReExec {
     const { daemon, self } = this.#parts;
     const { sys, loop, ledger, storage } = daemon;
     const all = [...self.base.slice(1), ...args];
-    // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon would wait for it.
+    // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon
+    // would wait for it.
     if (storage.handover !== undefined) {
       return storage.run(self.path, [self.path, ...all], PROBE_LIMIT_MS, done);
     }
@@ -96,7 +101,10 @@ export class ReExec {
     this.#stay(`it is not a virtlockd: --version says '${line}'`);
   }
 
-  /** Has the new image load the state as it is now. Not the state itself: that is written when nothing changes any more. */
+  /**
+   * Has the new image load the state as it is now. Not the state itself: that is written when nothing changes
+   * any more.
+   */
   #checkState(): void {
     const trial = this.#trial;
     try {
@@ -113,7 +121,10 @@ export class ReExec {
     });
   }
 
-  /** libvirt's daemon takes over no half requests, no replies under way and no dying holders: wait until there are none. */
+  /**
+   * libvirt's daemon takes over no half requests, no replies under way and no dying holders: wait until there
+   * are none.
+   */
   #handToLibvirt(): void {
     const { daemon, leaveStore } = this.#parts;
     for (const server of daemon.servers) server.stopAccepting();

@@ -6,7 +6,8 @@ import type { Daemon } from "./daemon.ts";
 import { StartError } from "../../chassis/start/start_error.ts";
 
 /**
- * Reads the configuration again (SIGHUP): logging and client limits. A broken file is logged and everything stays.
+ * Reads the configuration again (SIGHUP): logging and client limits. A broken file is logged and everything
+ * stays.
  *
  * @param read reads the file and decides on logging; throws StartError
  */

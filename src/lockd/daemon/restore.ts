@@ -22,7 +22,8 @@ import { checkDescriptors } from "./check_descriptors.ts";
 import type { Daemon } from "./daemon.ts";
 
 /**
- * Puts a daemon that has just been built into the state that an earlier image handed over. The descriptors become the daemon's.
+ * Puts a daemon that has just been built into the state that an earlier image handed over. The descriptors
+ * become the daemon's.
  *
  * @throws RestartStateError when a descriptor of the state is not what it should be
  * @throws SystemError when the kernel refuses something all the same

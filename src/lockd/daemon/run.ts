@@ -49,7 +49,10 @@ export function runDaemon(sys: Sys, facts: RuntimeFacts, options: DaemonOptions)
   }
 }
 
-/** Blocks the daemon's signals and starts this program once more, so that every thread of it inherits the mask. */
+/**
+ * Blocks the daemon's signals and starts this program once more, so that every thread of it inherits the
+ * mask.
+ */
 function shield(sys: Sys, self: SelfImage): never {
   must(sys.blockSignals(DAEMON_SIGNALS), "pthread_sigmask", "daemon");
   const failed = sys.execve(self.path, self.argv, self.env);

@@ -324,8 +324,8 @@ function openSockets(
 }
 
 /**
- * The default log file's directory is ours to make; that of one that an administrator named is not. Without it the daemon may log
- * elsewhere, and if not, opening the file tells what is wrong.
+ * The default log file's directory is ours to make; that of one that an administrator named is not. Without
+ * it the daemon may log elsewhere, and if not, opening the file tells what is wrong.
  */
 function makeLogDirectory({ sys, paths, uid }: StartContext): void {
   const directory = paths.logFile.slice(0, paths.logFile.lastIndexOf("/"));
@@ -353,7 +353,8 @@ function raiseFileLimit(sys: Sys): void {
 /**
  * Whoever stops a lock daemon should know which guests run on without protection.
  *
- * @param kept whether the service manager has copies: it has not said whether it is about to start the daemon again
+ * @param kept whether the service manager has copies: it has not said whether it is about to start the daemon
+ *   again
  */
 function warnOfLocks({ table, log }: Daemon, kept: boolean): void {
   if (table.resourceCount === 0) return;

@@ -1,4 +1,5 @@
-// CRC-32 (IEEE 802.3), four bytes at a time: table k tells what a byte does to the remainder k bytes further on.
+// CRC-32 (IEEE 802.3), four bytes at a time: table k tells what a byte does to the remainder k bytes further
+// on.
 const TABLE = new Int32Array(4 * 256);
 for (let index = 0; index < 256; index++) {
   let value = index;

@@ -6,8 +6,8 @@ export const JOURNAL_NAME = "journal";
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /**
- * Name of a slot in the store: kind and index in base 64, as short as can be. The service manager's own rules for names are
- * printable ASCII without a colon (sd_pid_notify_with_fds(3)).
+ * Name of a slot in the store: kind and index in base 64, as short as can be. The service manager's own rules
+ * for names are printable ASCII without a colon (sd_pid_notify_with_fds(3)).
  */
 export function slotName({ kind, index }: Slot): string {
   let number = index * SLOT_KINDS.length + SLOT_KINDS.indexOf(kind);

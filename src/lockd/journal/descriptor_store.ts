@@ -25,8 +25,8 @@ interface Batch {
 }
 
 /**
- * Bytes of all names with a colon each: the manager hands them over in one environment variable (LISTEN_FDNAMES), and with one of
- * 128 KiB or more the kernel would not start the daemon at all.
+ * Bytes of all names with a colon each: the manager hands them over in one environment variable
+ * (LISTEN_FDNAMES), and with one of 128 KiB or more the kernel would not start the daemon at all.
  */
 const NAMES_LIMIT = 130_000;
 /** From this share of the limit on, the log warns. */
@@ -45,8 +45,9 @@ export interface StoreStatus {
 /**
  * The service manager's descriptor store (sd_pid_notify_with_fds(3), FDSTORE=1).
  *
- * One name for each message, sent in order. The manager's queue is short: what does not fit waits here, and whoever needs it
- * stored is called back. What is over the store's limit the manager would drop without a word, so it is counted here.
+ * One name for each message, sent in order. The manager's queue is short: what does not fit waits here, and
+ * whoever needs it stored is called back. What is over the store's limit the manager would drop without a
+ * word, so it is counted here.
  */
 export class DescriptorStore {
   readonly #socket: StoreSocket;
@@ -144,7 +145,10 @@ export class DescriptorStore {
     this.#submit({ messages: [{ kind: "remove", name }], next: 0, done: undefined });
   }
 
-  /** Takes everything out of the store. @param done called when the manager has closed its copies, or with why it has not */
+  /**
+   * Takes everything out of the store. @param done called when the manager has closed its copies, or with why
+   * it has not
+   */
   leave(done: (reason: string | undefined) => void): void {
     const messages: StoreMessage[] = [...this.#stored.keys()].filter((name) => !this.#waiting.has(name))
       .map((name) => ({ kind: "remove", name }));

@@ -77,7 +77,8 @@ function nothing(): Pending {
 /**
  * Records what the daemon must know after it was killed, and has the descriptors of locks and clients stored.
  *
- * The order is: kernel lock, descriptor stored, record committed, reply sent. A request that changes nothing costs nothing here.
+ * The order is: kernel lock, descriptor stored, record committed, reply sent. A request that changes nothing
+ * costs nothing here.
  */
 export class Journal implements Durability {
   readonly #parts: JournalParts;
@@ -92,7 +93,10 @@ export class Journal implements Durability {
   readonly #arriving = new Set<number>();
   /** Without a store: what answers the requests of the batch, which are recorded together. */
   #settling: (() => void)[] = [];
-  /** Slots that the store has to forget, together at the end of the batch: the service manager is woken once for all of them. */
+  /**
+   * Slots that the store has to forget, together at the end of the batch: the service manager is woken once
+   * for all of them.
+   */
   #removals: Slot[] = [];
   #exchange: Exchange | undefined;
   #snapshot: (() => Iterable<Operation>) | undefined;
@@ -202,7 +206,8 @@ export class Journal implements Durability {
   /**
    * Takes everything out of the store and out of the journal, because a daemon takes over that knows neither.
    *
-   * @param done called when nobody keeps a copy of a lock any more, or with the reason why that is not certain
+   * @param done called when nobody keeps a copy of a lock any more, or with the reason why that is not
+   *   certain
    */
   leave(done: (reason: string | undefined) => void): void {
     this.flush();
@@ -232,7 +237,10 @@ export class Journal implements Durability {
     return this.#exchange;
   }
 
-  /** An owner with the start time of its process: the same object for the same owner, so that a log has it once. */
+  /**
+   * An owner with the start time of its process: the same object for the same owner, so that a log has it
+   * once.
+   */
   ownerRecord(owner: Owner): OwnerRecord {
     let record = this.#owners.get(owner);
     if (record === undefined) {
@@ -295,8 +303,9 @@ export class Journal implements Durability {
   }
 
   /**
-   * No connection outlives the process, so nothing is recorded of the reply, and several requests get one record. Who sleeps is woken
-   * by each reply that finds it asleep: a burst wakes a process with many clients once.
+   * No connection outlives the process, so nothing is recorded of the reply, and several requests get one
+   * record. Who sleeps is woken by each reply that finds it asleep: a burst wakes a process with many clients
+   * once.
    */
   #settleVolatile(resume: () => void): Settled {
     if (this.#pending.operations.length === 0) return "volatile";
@@ -392,7 +401,9 @@ export class Journal implements Durability {
     this.#pending.wanted.push({ name: slotName({ kind, index }), fd });
   }
 
-  /** The descriptor is closed: if it was not sent yet it must not be any more, else the store is to forget it. */
+  /**
+   * The descriptor is closed: if it was not sent yet it must not be any more, else the store is to forget it.
+   */
   #remove(kind: SlotKind, id: number): void {
     const index = this.#slots[kind].forget(id);
     if (index === undefined) return;
@@ -459,7 +470,9 @@ export class Journal implements Durability {
     else this.#parts.loop.after(RETRY_MS, compact);
   }
 
-  /** Runs a write. Without memory the daemon goes on serving, and says that it is not safe against a crash. */
+  /**
+   * Runs a write. Without memory the daemon goes on serving, and says that it is not safe against a crash.
+   */
   #guarded(write: () => void): void {
     try {
       write();

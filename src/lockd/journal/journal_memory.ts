@@ -36,10 +36,11 @@ const FIRST_MAPPING = 16 * 1024 * 1024;
 type SharedSys = MemorySys & Pick<FileSys, "fstat" | "ftruncate" | "pwrite">;
 
 /**
- * A file mapped into memory and shared with whoever else has it open: what is stored in it outlives a kill -9 of this process.
+ * A file mapped into memory and shared with whoever else has it open: what is stored in it outlives a kill -9
+ * of this process.
  *
- * The file is written before it is mapped over, because a store to a page that a full filesystem has no room for would kill the
- * process.
+ * The file is written before it is mapped over, because a store to a page that a full filesystem has no room
+ * for would kill the process.
  */
 export class SharedMemory implements JournalMemory {
   readonly #sys: SharedSys;

@@ -16,7 +16,10 @@ import { OperationEncoder } from "./operation_encoder.ts";
 import type { Operation } from "./operations.ts";
 import { readRoot, type Root, writeRoot } from "./roots.ts";
 
-/** The log is written anew when it is longer than twice what it says of locks and clients, and what is in flight, and this. */
+/**
+ * The log is written anew when it is longer than twice what it says of locks and clients, and what is in
+ * flight, and this.
+ */
 const SLACK = 1024 * 1024;
 /** Room that is left behind a log that was written anew. */
 const ROOM = 256 * 1024;
@@ -94,8 +97,8 @@ export class LogFile {
   }
 
   /**
-   * Whether it is time to write it anew. Bytes in flight are in the log once as long as nothing has become of them, however many they
-   * are: to copy them again and again would only cost memory.
+   * Whether it is time to write it anew. Bytes in flight are in the log once as long as nothing has become of
+   * them, however many they are: to copy them again and again would only cost memory.
    */
   get overgrown(): boolean {
     const settled = this.#root.snapshot - this.#inSnapshot;
@@ -119,8 +122,8 @@ export class LogFile {
   }
 
   /**
-   * Writes the log anew as a snapshot, and then makes that the log, in one step. Then, if there is room before it, moves it there in
-   * another step, so that the journal is no longer than it must be.
+   * Writes the log anew as a snapshot, and then makes that the log, in one step. Then, if there is room
+   * before it, moves it there in another step, so that the journal is no longer than it must be.
    *
    * @param operations the whole state; a generator saves memory
    * @throws SystemError when there is no memory; the old log stays, but only a rewrite may follow

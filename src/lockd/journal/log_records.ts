@@ -28,8 +28,8 @@ function behind(at: number, length: number): number {
 }
 
 /**
- * Appends a record. It is valid from the last store on: the length is written behind everything else, and the length word behind
- * the record says that nothing follows.
+ * Appends a record. It is valid from the last store on: the length is written behind everything else, and the
+ * length word behind the record says that nothing follows.
  *
  * @param at offset, a multiple of 8
  * @returns offset of the next record

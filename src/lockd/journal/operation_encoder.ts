@@ -1,7 +1,10 @@
 import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
 import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
 
-/** Operations as a record holds them: JSON arrays that begin with a code, and behind the text all their bytes, in order. */
+/**
+ * Operations as a record holds them: JSON arrays that begin with a code, and behind the text all their bytes,
+ * in order.
+ */
 export interface Payload {
   readonly text: string;
   readonly bytes: readonly Uint8Array[];
@@ -13,9 +16,9 @@ type UsualOp = "grant" | "release" | "input" | "added" | "served";
 /**
  * Makes payloads of operations, for one log after the other.
  *
- * There may be tens of thousands of locks. So what many of them have in common is in a log once, and then meant by a number:
- * lockspaces in the order in which they appear, owners as {@link Code.HOLDER} says. The file of a lock is only named where its
- * path is not lockspace and name.
+ * There may be tens of thousands of locks. So what many of them have in common is in a log once, and then
+ * meant by a number: lockspaces in the order in which they appear, owners as {@link Code.HOLDER} says. The
+ * file of a lock is only named where its path is not lockspace and name.
  */
 export class OperationEncoder {
   readonly #lockspaces = new Map<string, number>();
@@ -40,7 +43,10 @@ export class OperationEncoder {
     this.#nextOwner = 0;
   }
 
-  /** The payload of the next record. It has to be written, else the ones behind it mean what the log does not have. */
+  /**
+   * The payload of the next record. It has to be written, else the ones behind it mean what the log does not
+   * have.
+   */
   encode(operations: readonly Operation[]): Payload {
     this.#text = "";
     this.#bytes = [];
@@ -52,7 +58,10 @@ export class OperationEncoder {
     this.#text = this.#text === "" ? array : `${this.#text},${array}`;
   }
 
-  /** Those of nearly every request are put together by hand: arrays for JSON.stringify would cost as much as the rest of a record. */
+  /**
+   * Those of nearly every request are put together by hand: arrays for JSON.stringify would cost as much as
+   * the rest of a record.
+   */
   #encoded(operation: Operation): string {
     switch (operation.op) {
       case "grant":

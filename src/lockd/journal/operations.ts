@@ -42,8 +42,9 @@ export interface ClientRecord {
 }
 
 /**
- * What a record of the log says. Bytes are only valid until what produced the operation changes. Turns, ends and replies are those
- * of the exchange (src/chassis/rpc/counted_exchange.ts): they tie what is in the log to what is in the exchange area.
+ * What a record of the log says. Bytes are only valid until what produced the operation changes. Turns, ends
+ * and replies are those of the exchange (src/chassis/rpc/counted_exchange.ts): they tie what is in the log to
+ * what is in the exchange area.
  */
 export type Operation =
   | { readonly op: "lockspace"; readonly path: string }
@@ -92,7 +93,9 @@ export type Operation =
     readonly turn: number;
     readonly end: number;
   }
-  /** A request was served: `front` bytes of the client's input, or, when 0, the bytes of the turn up to `end`. */
+  /**
+   * A request was served: `front` bytes of the client's input, or, when 0, the bytes of the turn up to `end`.
+   */
   | {
     readonly op: "served";
     readonly key: number;

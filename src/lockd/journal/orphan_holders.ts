@@ -9,7 +9,10 @@ export interface Orphan {
   readonly start: number;
 }
 
-/** Waits for holders without a connection to end. They are not killed: they have done nothing to lose their connection. */
+/**
+ * Waits for holders without a connection to end. They are not killed: they have done nothing to lose their
+ * connection.
+ */
 export class OrphanHolders {
   readonly #loop: EventLoop;
   readonly #ledger: DescriptorLedger;

@@ -210,8 +210,9 @@ class Recovery {
   }
 
   /**
-   * Makes sure that a description holds its lock: the kernel shows it, or it is taken; to take a lock that one has changes nothing.
-   * It is looked at first, because network storage whose server is dead would not let the daemon start.
+   * Makes sure that a description holds its lock: the kernel shows it, or it is taken; to take a lock that
+   * one has changes nothing. It is looked at first, because network storage whose server is dead would not
+   * let the daemon start.
    *
    * @returns 0 or -errno
    */
@@ -315,7 +316,9 @@ class Recovery {
     return this.#parts.sys.peerCredentials(fd, credentials) < 0 ? undefined : credentials.pid;
   }
 
-  /** A pidfd of the process that connected, -1 when it is gone, undefined when another process has its pid. */
+  /**
+   * A pidfd of the process that connected, -1 when it is gone, undefined when another process has its pid.
+   */
   #peerPidfd(record: JournaledClient, fd: number): number | undefined {
     const { sys } = this.#parts;
     const direct = sys.peerPidfd(fd);

@@ -4,7 +4,10 @@ import { ROOT_SLOTS } from "./layout.ts";
 
 /** Where the log is. */
 export interface Root {
-  /** Counts the logs of a journal; seeds the checksums, so that no record of an older log passes for one of this. */
+  /**
+   * Counts the logs of a journal; seeds the checksums, so that no record of an older log passes for one of
+   * this.
+   */
   readonly generation: number;
   /** Offset of its first record. */
   readonly base: number;

@@ -11,8 +11,8 @@ export interface Slot {
 }
 
 /**
- * Numbers for stored descriptors, the smallest possible: the service manager puts all names of the store into one environment
- * variable, and the kernel takes no longer one than 128 KiB.
+ * Numbers for stored descriptors, the smallest possible: the service manager puts all names of the store into
+ * one environment variable, and the kernel takes no longer one than 128 KiB.
  */
 export class Slots {
   readonly #used = new Map<number, number>();

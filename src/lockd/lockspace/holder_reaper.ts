@@ -7,7 +7,10 @@ import { SystemError } from "../../os/system_error.ts";
 import type { LockTable } from "./lock_table.ts";
 import { processState } from "./process_state.ts";
 
-/** How long a holder may take to end after SIGTERM before it gets SIGKILL, in ms. docs/protocol.md, Lock program. */
+/**
+ * How long a holder may take to end after SIGTERM before it gets SIGKILL, in ms. docs/protocol.md, Lock
+ * program.
+ */
 export const TERM_GRACE_MS = 1600;
 
 /** A holder whose connection ended and whose process is being ended. */
@@ -43,8 +46,9 @@ type ReaperSys =
 /**
  * Ends holders whose connection has ended: first the process, then its locks.
  *
- * The locks guard a disk against the process itself, so they go only when the kernel says that it is gone. Signals go
- * through a pidfd taken at accept: a recycled pid is never hit. Everybody else is served meanwhile.
+ * The locks guard a disk against the process itself, so they go only when the kernel says that it is gone.
+ * Signals go through a pidfd taken at accept: a recycled pid is never hit. Everybody else is served
+ * meanwhile.
  */
 export class HolderReaper {
   readonly #sys: ReaperSys;

@@ -34,7 +34,10 @@ export interface LockRequest {
   readonly path: string;
   readonly shared: boolean;
   readonly autocreate: boolean;
-  /** Whether a symbolic link as the last component is followed: yes for disk paths, no in a lockspace directory. */
+  /**
+   * Whether a symbolic link as the last component is followed: yes for disk paths, no in a lockspace
+   * directory.
+   */
   readonly followLinks: boolean;
   /** Says who asks, on one line: network storage keeps it in an autocreated file, for other hosts to read. */
   readonly record?: () => string;
@@ -80,7 +83,8 @@ type LockFileSys = Pick<
 /**
  * Opens and locks a file. May block on storage that does not answer.
  *
- * Conflicts are the kernel's to find, so that two names of one file (symbolic link, hard link, bind mount) conflict.
+ * Conflicts are the kernel's to find, so that two names of one file (symbolic link, hard link, bind mount)
+ * conflict.
  */
 export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFile): LockOutcome {
   const { path } = request;
@@ -157,8 +161,9 @@ function behindLink(sys: LockFileSys, request: LockRequest, opening: string): Lo
 }
 
 /**
- * Ends the kernel lock and unlinks an autocreated file: an exclusive one at once, a shared one only when nobody else (another
- * host) has it too. Does not close the descriptor. May block on storage that does not answer.
+ * Ends the kernel lock and unlinks an autocreated file: an exclusive one at once, a shared one only when
+ * nobody else (another host) has it too. Does not close the descriptor. May block on storage that does not
+ * answer.
  *
  * @returns undefined, or what failed; unless it says `released`, the lock is then still held
  */

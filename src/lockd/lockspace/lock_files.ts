@@ -38,15 +38,18 @@ export type UnlockFailed =
 export type LockFilesOutcome = LockOutcome | { kind: "storage"; action: string; reason: string };
 
 /**
- * The file operations of the lock core. An implementation answers by calling `done` exactly once, at once for local storage and
- * later for storage that may hang. Descriptors it hands out belong to the caller, who gives them back through `unlock`.
+ * The file operations of the lock core. An implementation answers by calling `done` exactly once, at once for
+ * local storage and later for storage that may hang. Descriptors it hands out belong to the caller, who gives
+ * them back through `unlock`.
  */
 export interface LockFiles {
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void;
   /**
-   * Ends the lock and closes the descriptor. On a failure without `released` the descriptor stays open and the lock held.
+   * Ends the lock and closes the descriptor. On a failure without `released` the descriptor stays open and
+   * the lock held.
    *
-   * @param slow called at most once, before `done`, when the storage has not answered in time; the release goes on
+   * @param slow called at most once, before `done`, when the storage has not answered in time; the release
+   *   goes on
    */
   unlock(
     request: UnlockRequest,
@@ -111,7 +114,10 @@ export class LocalLockFiles implements LockFiles {
     done(makeDirectory(this.#sys, path));
   }
 
-  /** Whether a path may still name a file: a release that a crash cut short is repeated, and by then it may be another's. */
+  /**
+   * Whether a path may still name a file: a release that a crash cut short is repeated, and by then it may be
+   * another's.
+   */
   #mayName(path: string, identity: FileIdentity): boolean {
     const status = emptyStatus();
     const found = this.#sys.stat(path, status);

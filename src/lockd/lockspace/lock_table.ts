@@ -51,7 +51,8 @@ export interface AcquireOptions {
 /**
  * The lock core: all lockspaces, their resources, and who owns what. docs/protocol.md, Lock program.
  *
- * It grants nothing that the kernel has not granted: the table only adds owners to shared locks and refuses early.
+ * It grants nothing that the kernel has not granted: the table only adds owners to shared locks and refuses
+ * early.
  */
 export class LockTable {
   readonly #parts: LockTableParts;
@@ -91,7 +92,9 @@ export class LockTable {
     return this.#byOwner.has(pid);
   }
 
-  /** From now on the owner's process is being killed: it gets no new locks and its locks go when it is gone. */
+  /**
+   * From now on the owner's process is being killed: it gets no new locks and its locks go when it is gone.
+   */
   markDying(pid: number): void {
     this.#dying.add(pid);
   }

@@ -1,6 +1,9 @@
 /** Who holds a lock: a domain, known by the pid of its process. docs/protocol.md, Lock program. */
 export interface Owner {
-  /** Process whose death or disconnection ends the holding. The identity: two owners with one pid are the same. */
+  /**
+   * Process whose death or disconnection ends the holding. The identity: two owners with one pid are the
+   * same.
+   */
   readonly pid: number;
   /** Domain name. */
   readonly name: string;

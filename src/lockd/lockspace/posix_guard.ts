@@ -2,8 +2,8 @@ import { type DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
 
 /**
- * Keeps POSIX locks inherited from libvirt's daemon alive: closing ANY descriptor of a file drops them, so a descriptor of a
- * file that is guarded is parked and closed when the last POSIX lock on that file has gone.
+ * Keeps POSIX locks inherited from libvirt's daemon alive: closing ANY descriptor of a file drops them, so a
+ * descriptor of a file that is guarded is parked and closed when the last POSIX lock on that file has gone.
  */
 export class PosixGuard {
   readonly #ledger: DescriptorLedger;
@@ -29,7 +29,10 @@ export class PosixGuard {
     return this.#guarded.some((guarded) => sameFile(guarded.identity, identity));
   }
 
-  /** Whether a lock on a file would be refused because of a POSIX lock of this process: then the file is better not opened. */
+  /**
+   * Whether a lock on a file would be refused because of a POSIX lock of this process: then the file is
+   * better not opened.
+   */
   refuses(identity: FileIdentity, shared: boolean): boolean {
     return this.#guarded.some((guarded) =>
       sameFile(guarded.identity, identity) && !(shared && guarded.shared)
@@ -46,7 +49,10 @@ export class PosixGuard {
     this.#parked.push({ fd, identity });
   }
 
-  /** One POSIX lock on a file has been given up; when it was the last, parked descriptors of the file are closed. */
+  /**
+   * One POSIX lock on a file has been given up; when it was the last, parked descriptors of the file are
+   * closed.
+   */
   unprotect(identity: FileIdentity): void {
     const index = this.#guarded.findIndex((guarded) => sameFile(guarded.identity, identity));
     if (index < 0) throw new Error("Unprotect file: it has no POSIX lock");

@@ -18,7 +18,8 @@ export function processState(
 ): ProcessState | undefined {
   const text = readSmallFile(sys, `/proc/${pid}/stat`);
   if (text === undefined) return undefined;
-  // The command, in parentheses, may itself hold spaces and parentheses: fields are counted from the last one.
+  // The command, in parentheses, may itself hold spaces and parentheses: fields are counted from the last
+  // one.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state, , , , , , flags] = fields;
   const exiting = state === "Z" || state === "X" || (Number(flags) & PF_EXITING) !== 0;

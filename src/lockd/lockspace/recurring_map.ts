@@ -4,9 +4,10 @@ const SPARE = 64;
 /**
  * A map whose keys go and come again, as locks do.
  *
- * A Map of V8 leaves a hole in a key's hash chain when the key is deleted, until the whole table is made anew, which takes the longer
- * the larger the map is. One key that is set and deleted over and over among 10,000 others makes its chain thousands of holes long,
- * and each look at it slow. So a deleted key stays here for a while without a value; a few at a time are deleted for good.
+ * A Map of V8 leaves a hole in a key's hash chain when the key is deleted, until the whole table is made
+ * anew, which takes the longer the larger the map is. One key that is set and deleted over and over among
+ * 10,000 others makes its chain thousands of holes long, and each look at it slow. So a deleted key stays
+ * here for a while without a value; a few at a time are deleted for good.
  */
 export class RecurringMap<K, V extends NonNullable<unknown>> {
   readonly #entries = new Map<K, V | undefined>();

@@ -4,7 +4,10 @@ import type { Holding } from "./owner.ts";
 
 /** A locked resource. Exists exactly as long as its kernel lock is held. */
 export interface Resource {
-  /** Unique in this daemon's life, also across re-exec and crash; names the descriptor in the service manager's store. */
+  /**
+   * Unique in this daemon's life, also across re-exec and crash; names the descriptor in the service
+   * manager's store.
+   */
   readonly id: number;
   /** Path of its lockspace, "" for the default one. */
   readonly lockspace: string;
@@ -27,7 +30,10 @@ export type ResourceState =
   | { kind: "held" }
   /** The last owner has gone and slow storage is still releasing it. */
   | { kind: "releasing" }
-  /** Release failed or the kernel lock was found missing; kept and reported, because the old writer may still be there. */
+  /**
+   * Release failed or the kernel lock was found missing; kept and reported, because the old writer may still
+   * be there.
+   */
   | { kind: "doubtful"; reason: string };
 
 /** Wire and restart-state flag: the lock is shared. */

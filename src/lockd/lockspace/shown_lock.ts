@@ -8,7 +8,10 @@ export interface ShownLock {
   readonly shared: boolean;
 }
 
-/** Locks that this process holds through a descriptor, without asking the file's storage. proc_pid_fdinfo(5), `lock:`. */
+/**
+ * Locks that this process holds through a descriptor, without asking the file's storage. proc_pid_fdinfo(5),
+ * `lock:`.
+ */
 export function shownLocks(sys: Pick<FileSys, "open" | "read" | "close">, fd: number): ShownLock[] {
   const info = readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "";
   return [...info.matchAll(/^lock:.*\b(OFDLCK|POSIX)\b.*\b(READ|WRITE)\b/gm)].map(([, kind, type]) => {

@@ -14,7 +14,10 @@ import {
 /** Most holders that a refusal names one by one. */
 const NAMED_HOLDERS = 3;
 
-/** The libvirt error for a refusal of the lock core: the one place where they are translated. docs/protocol.md, Error payload. */
+/**
+ * The libvirt error for a refusal of the lock core: the one place where they are translated.
+ * docs/protocol.md, Error payload.
+ */
 export function lockFailure(refusal: Refusal): RpcFailure {
   const { RPC, LOCKSPACE } = ErrorDomain;
   switch (refusal.kind) {

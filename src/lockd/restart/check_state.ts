@@ -8,8 +8,8 @@ export interface StateSummary {
 }
 
 /**
- * Reads a restart document without touching anything: a running daemon asks the binary that it is about to exec whether that one
- * will understand its state.
+ * Reads a restart document without touching anything: a running daemon asks the binary that it is about to
+ * exec whether that one will understand its state.
  *
  * @param pid process that is to take it over; without it, any
  * @throws RestartStateError when the state could not be taken over

@@ -1,4 +1,5 @@
-// What this daemon adds to libvirt's restart document. libvirt's reader skips fields that it does not know, at every level.
+// What this daemon adds to libvirt's restart document. libvirt's reader skips fields that it does not know,
+// at every level.
 
 /** The field, in whichever object, that holds what is ours. */
 export const OWN_KEY = "denoVirtlockd";

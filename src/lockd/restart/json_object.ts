@@ -7,7 +7,8 @@ export const MAX_U32 = 0xffffffff;
 /**
  * An object of a parsed JSON document that knows its place, so that an error can name it.
  *
- * Every reader throws {@link RestartStateError} for a value that is missing or of another kind than asked for.
+ * Every reader throws {@link RestartStateError} for a value that is missing or of another kind than asked
+ * for.
  */
 export class JsonObject {
   readonly #fields: Readonly<Record<string, unknown>>;
@@ -109,7 +110,10 @@ export class JsonObject {
     return values as readonly number[];
   }
 
-  /** A descriptor that no other field of the document names: two owners of one descriptor would close it twice. */
+  /**
+   * A descriptor that no other field of the document names: two owners of one descriptor would close it
+   * twice.
+   */
   descriptor(key: string): number {
     const fd = this.integer(key, "a descriptor number", MAX_DESCRIPTOR);
     this.#claim(fd, key);

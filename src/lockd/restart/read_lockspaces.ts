@@ -94,8 +94,9 @@ function readPids(at: JsonObject): number[] {
 }
 
 /**
- * libvirt writes a pid of 2^31 and more as the 64 bits of a negative number, which a JavaScript number cannot tell apart when near
- * zero. No process has such a pid; a client that claims one must still find its lock held.
+ * libvirt writes a pid of 2^31 and more as the 64 bits of a negative number, which a JavaScript number cannot
+ * tell apart when near zero. No process has such a pid; a client that claims one must still find its lock
+ * held.
  */
 function pidOf(value: unknown): number | undefined {
   if (typeof value !== "number" || !Number.isInteger(value)) return undefined;

@@ -9,7 +9,10 @@ const CANONICAL_UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Which of the two servers: only clients of the lock server have owners. */
 type Role = "lock" | "admin";
 
-/** The servers of a document, in whichever form it has them: by name, in an array, or the one server of libvirt 1.0. */
+/**
+ * The servers of a document, in whichever form it has them: by name, in an array, or the one server of
+ * libvirt 1.0.
+ */
 export function readServers(document: JsonObject): RestartState["servers"] {
   if (!document.has("daemon") && document.has("server")) {
     return { virtlockd: readServer(document.object("server"), "lock") };

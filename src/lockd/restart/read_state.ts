@@ -14,7 +14,9 @@ export type ReadOutcome =
   /** Left by another process, whose pid `magic` should be: nothing in it is meant for this one. */
   | { kind: "stale"; magic: string };
 
-/** U+DC80..U+DCFF as UTF-8 would write them, after {@link decodeText} took each of the three bytes for itself. */
+/**
+ * U+DC80..U+DCFF as UTF-8 would write them, after {@link decodeText} took each of the three bytes for itself.
+ */
 const WRITTEN_ESCAPE = /\udced([\udcb2\udcb3])([\udc80-\udcbf])/g;
 
 /**
@@ -55,8 +57,9 @@ function ownersByPid(server: ServerState): Map<number, Owner> {
 }
 
 /**
- * libvirt's writer passes bytes on that are not UTF-8 as far as they look like it, and turns an escaped lone surrogate into such
- * bytes. So a name of ours that went through libvirt's daemon comes back as the bytes of its escapes.
+ * libvirt's writer passes bytes on that are not UTF-8 as far as they look like it, and turns an escaped lone
+ * surrogate into such bytes. So a name of ours that went through libvirt's daemon comes back as the bytes of
+ * its escapes.
  */
 function documentText(bytes: Uint8Array): string {
   const text = decodeText(bytes);

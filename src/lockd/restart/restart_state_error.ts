@@ -1,10 +1,15 @@
 /** Longest string that an error shows of a document. */
 const SHOWN = 60;
 
-/** A restart document is not what it has to be. The message names the field, what was wanted and what was found. */
+/**
+ * A restart document is not what it has to be. The message names the field, what was wanted and what was
+ * found.
+ */
 export class RestartStateError extends Error {
   override readonly name = "RestartStateError";
-  /** Where in the document, e.g. `daemon.servers.virtlockd.clients[3].sock.fd`; "" for the document itself. */
+  /**
+   * Where in the document, e.g. `daemon.servers.virtlockd.clients[3].sock.fd`; "" for the document itself.
+   */
   readonly path: string;
 
   /**

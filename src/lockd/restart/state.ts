@@ -60,7 +60,9 @@ export interface ClientState {
 
 /** What this daemon keeps of a client beyond libvirt's fields. */
 export interface ClientExtension {
-  /** Bytes received and not served yet; the first `dropped` of an oversized message were thrown away before. */
+  /**
+   * Bytes received and not served yet; the first `dropped` of an oversized message were thrown away before.
+   */
   readonly unserved: { readonly bytes: Uint8Array; readonly dropped: number };
   /** Bytes of replies that are not sent yet. */
   readonly unsent: Uint8Array;
@@ -89,8 +91,8 @@ export interface LockedResource {
   readonly shared: boolean;
   readonly autocreate: boolean;
   /**
-   * How the kernel holds the lock. Absent when libvirt's daemon wrote the document: it makes POSIX locks but also passes on
-   * open-file-description locks that it was given, so the kernel has to be asked.
+   * How the kernel holds the lock. Absent when libvirt's daemon wrote the document: it makes POSIX locks but
+   * also passes on open-file-description locks that it was given, so the kernel has to be asked.
    */
   readonly lock?: LockKind;
   /** Never empty. `since` is 0 when libvirt's daemon wrote the document. */
@@ -124,7 +126,10 @@ export interface KeptDescriptor {
   readonly fd: number;
 }
 
-/** Settings that were changed at runtime and so differ from the configuration; client limits are in {@link ServerState}. */
+/**
+ * Settings that were changed at runtime and so differ from the configuration; client limits are in {@link
+ * ServerState}.
+ */
 export interface RuntimeSettings {
   readonly logOutputs?: string;
   readonly logFilters?: string;

@@ -1,6 +1,9 @@
 const PIECE = 16384;
 
-/** Collects a long text as UTF-8, so that neither 40,000 strings nor the whole text is ever held beside the bytes. */
+/**
+ * Collects a long text as UTF-8, so that neither 40,000 strings nor the whole text is ever held beside the
+ * bytes.
+ */
 export class TextSink {
   readonly #encoder = new TextEncoder();
   #bytes = new Uint8Array(64 * PIECE);

@@ -17,11 +17,13 @@ const NO_KEEPALIVE = 4294967295;
 const NO_OWNER: Owner = { pid: 0, name: "", uuid: ZERO_UUID, id: 0 };
 
 /**
- * Writes a state as libvirt's current document, every field that its daemon insists on in its order, with ours at the end of each
- * object. Without `extension` nothing of ours is written: that document is smaller, and for libvirt's daemon alone.
+ * Writes a state as libvirt's current document, every field that its daemon insists on in its order, with
+ * ours at the end of each object. Without `extension` nothing of ours is written: that document is smaller,
+ * and for libvirt's daemon alone.
  *
- * Strings that stand for bytes that are not UTF-8 are written as escaped lone surrogates: this daemon reads the bytes back, while
- * libvirt's, which has no way to be told of such a byte, keeps the lock under a name that it makes of the escape.
+ * Strings that stand for bytes that are not UTF-8 are written as escaped lone surrogates: this daemon reads
+ * the bytes back, while libvirt's, which has no way to be told of such a byte, keeps the lock under a name
+ * that it makes of the escape.
  *
  * @throws Error when a state with an extension has a resource whose kind of lock is not known
  */
@@ -64,7 +66,8 @@ function addServer(
   withOwn: boolean,
 ): void {
   const { maxClients, nextClientId, listeners, clients } = server;
-  // libvirt's daemon exits on a document in which more clients may wait for authentication than may be connected.
+  // libvirt's daemon exits on a document in which more clients may wait for authentication than may be
+  // connected.
   const maxAnonymous = Math.min(server.maxAnonymousClients, maxClients);
   sink.add(
     `"${name}":{"min_workers":0,"max_workers":0,"priority_workers":0,"max_clients":${maxClients}` +

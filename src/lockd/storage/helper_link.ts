@@ -68,8 +68,8 @@ export class HelperLink {
   }
 
   /**
-   * Sends a message; copies of the descriptors go along. A helper that cannot be reached has ended: its user learns that from the
-   * event loop.
+   * Sends a message; copies of the descriptors go along. A helper that cannot be reached has ended: its user
+   * learns that from the event loop.
    *
    * @returns whether the message will reach the helper if that goes on
    */

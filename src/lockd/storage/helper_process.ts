@@ -37,10 +37,11 @@ interface Received {
 }
 
 /**
- * A helper process: does what the daemon asks of storage that may hang, one thing after the other, until the daemon is gone or
- * does not need it any more. What the daemon has not settled by then is released.
+ * A helper process: does what the daemon asks of storage that may hang, one thing after the other, until the
+ * daemon is gone or does not need it any more. What the daemon has not settled by then is released.
  *
- * Started as `virtlockd internal-storage VERSION` with descriptor 3 a SOCK_SEQPACKET socket. Blocks wherever storage does.
+ * Started as `virtlockd internal-storage VERSION` with descriptor 3 a SOCK_SEQPACKET socket. Blocks wherever
+ * storage does.
  *
  * @param args the arguments after the command's name
  * @returns exit code
@@ -55,7 +56,8 @@ export function runStorageHelper(sys: Sys, args: readonly string[]): number {
     return 1;
   }
   sys.setThreadName(NAME);
-  // Whoever started it has done so already; a helper started by hand must not open the runtime's debugger port either.
+  // Whoever started it has done so already; a helper started by hand must not open the runtime's debugger
+  // port either.
   sys.blockSignals(BLOCKED_SIGNALS);
   helper.send({ kind: "ready", pid: sys.pid() });
   helper.run();
@@ -205,8 +207,8 @@ export class StorageHelper {
   }
 
   /**
-   * Whether a path may still name a descriptor's file. A release is repeated when a helper ends in it: the file is unlinked
-   * by then, and the name may be another holder's.
+   * Whether a path may still name a descriptor's file. A release is repeated when a helper ends in it: the
+   * file is unlinked by then, and the name may be another holder's.
    */
   #mayName(path: string, fd: number): boolean {
     const named = emptyStatus();
@@ -216,7 +218,10 @@ export class StorageHelper {
     return this.#sys.fstat(fd, opened) < 0 || sameFile(identityOf(named), identityOf(opened));
   }
 
-  /** Closing any copy of a descriptor flushes the file: after this the daemon's own close has nothing to wait for. */
+  /**
+   * Closing any copy of a descriptor flushes the file: after this the daemon's own close has nothing to wait
+   * for.
+   */
   #flush(fd: number): void {
     const copy = this.#sys.fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0) this.#sys.close(copy);

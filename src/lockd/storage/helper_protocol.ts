@@ -5,10 +5,13 @@ import type { ForeignHolder } from "../lockspace/refusal.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 
-// Between the daemon and its storage helpers: one JSON document per message of a SOCK_SEQPACKET socket pair, descriptors
-// beside it (SCM_RIGHTS). Both ends are this program, but perhaps of two versions, when a package was upgraded.
+// Between the daemon and its storage helpers: one JSON document per message of a SOCK_SEQPACKET socket pair,
+// descriptors beside it (SCM_RIGHTS). Both ends are this program, but perhaps of two versions, when a package
+// was upgraded.
 
-/** Changes with every message but `spawn`, which an older helper must understand from a newer daemon for ever. */
+/**
+ * Changes with every message but `spawn`, which an older helper must understand from a newer daemon for ever.
+ */
 export const PROTOCOL_VERSION = "1";
 /** The helper's end of the socket pair. */
 export const HELPER_SOCKET = 3;
@@ -52,7 +55,9 @@ export type StorageTask =
 /** From the daemon to a helper. */
 export type ToHelper =
   | { readonly kind: "task"; readonly id: number; readonly task: StorageTask }
-  /** The daemon has taken the lock that this task got, or closed its copy of the one it released: close yours. */
+  /**
+   * The daemon has taken the lock that this task got, or closed its copy of the one it released: close yours.
+   */
   | { readonly kind: "settled"; readonly id: number }
   /** Nobody waits for the lock any more that this task asks for: release it as soon as it is there. */
   | { readonly kind: "undo"; readonly id: number }

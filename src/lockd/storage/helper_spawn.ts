@@ -3,7 +3,10 @@ import { SystemError } from "../../os/system_error.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import type { HelperCommand } from "./helper_protocol.ts";
 
-/** Signals that must not end a helper, nor make the runtime open a debugger port: it ends when the daemon does. */
+/**
+ * Signals that must not end a helper, nor make the runtime open a debugger port: it ends when the daemon
+ * does.
+ */
 export const BLOCKED_SIGNALS: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGPIPE];
 
 /** What {@link spawnHelper} needs of the kernel. */

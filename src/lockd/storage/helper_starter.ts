@@ -15,10 +15,11 @@ export interface StarterParts extends LinkParts {
 /**
  * Starts helper processes, through one of them that does nothing else: the spawner.
  *
- * A child of the daemon has copies of its descriptors until it execs, and closing such a copy of a file on FUSE waits for that
- * filesystem: with one mount hung, no child of the daemon would ever start for another. The spawner is made before the first
- * lock on such storage, and never has one. It is itself started by a helper that ends at once, so that the daemon's process, which
- * may run another image by then, is never left with a dead child.
+ * A child of the daemon has copies of its descriptors until it execs, and closing such a copy of a file on
+ * FUSE waits for that filesystem: with one mount hung, no child of the daemon would ever start for another.
+ * The spawner is made before the first lock on such storage, and never has one. It is itself started by a
+ * helper that ends at once, so that the daemon's process, which may run another image by then, is never left
+ * with a dead child.
  */
 export class HelperStarter {
   readonly #parts: StarterParts;
@@ -26,7 +27,10 @@ export class HelperStarter {
   #spawner: HelperLink | undefined;
   #pinned = false;
 
-  /** @param inherited the spawner's socket from an earlier image of the daemon ({@link handover}), owned from now on */
+  /**
+   * @param inherited the spawner's socket from an earlier image of the daemon ({@link handover}), owned from
+   * now on
+   */
   constructor(parts: StarterParts, command: HelperCommand, inherited: number | undefined) {
     this.#parts = parts;
     this.#command = command;
@@ -79,7 +83,8 @@ export class HelperStarter {
     const [near, far] = first;
     try {
       const pair = HelperLink.pair(this.#parts, this.#spawnerUser());
-      // What is sent waits in the socket for the process to come, and reaches it even when this end is closed by then.
+      // What is sent waits in the socket for the process to come, and reaches it even when this end is closed
+      // by then.
       const spawn = encodeMessage({ kind: "spawn", command: this.#command });
       const sent = Math.min(sys.sendMessage(near, spawn, [pair.far]), sys.sendMessage(near, spawn, [helper]));
       sys.close(pair.far);

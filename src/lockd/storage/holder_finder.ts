@@ -7,9 +7,9 @@ import type { StorageClient } from "./storage_client.ts";
 /**
  * Finds who holds a file outside this daemon.
  *
- * The kernel names the holder of a POSIX lock on a local file at once. Everything else is searched for by a helper: an
- * open-file-description lock is found only by looking at every process, and what the kernel tells of a lock on network
- * storage may be about a process of another host.
+ * The kernel names the holder of a POSIX lock on a local file at once. Everything else is searched for by a
+ * helper: an open-file-description lock is found only by looking at every process, and what the kernel tells
+ * of a lock on network storage may be about a process of another host.
  *
  * @param clientOf the client of a file on storage that may hang, undefined for a local file
  * @param local does the search for local files

@@ -27,10 +27,11 @@ type ScanSys =
   & Pick<EventSys, "monotonic">;
 
 /**
- * Finds the process of this host that holds a lock on byte 0 of a file. Opens nothing but /proc and, without reading it, `path`.
+ * Finds the process of this host that holds a lock on byte 0 of a file. Opens nothing but /proc and, without
+ * reading it, `path`.
  *
- * POSIX locks are named with their pid in /proc/locks; an open-file-description lock is found as the `lock:` line of one of
- * the holder's descriptors. proc_locks(5), proc_pid_fdinfo(5).
+ * POSIX locks are named with their pid in /proc/locks; an open-file-description lock is found as the `lock:`
+ * line of one of the holder's descriptors. proc_locks(5), proc_pid_fdinfo(5).
  */
 export function findLocalHolder(sys: ScanSys, path: string, identity: FileIdentity): LocalHolder {
   const names = lockNames(sys, path, identity);
@@ -45,7 +46,8 @@ export function findLocalHolder(sys: ScanSys, path: string, identity: FileIdenti
 }
 
 /**
- * One line of /proc/locks, or what follows `lock:` in fdinfo: a POSIX or open-file-description lock that covers byte 0.
+ * One line of /proc/locks, or what follows `lock:` in fdinfo: a POSIX or open-file-description lock that
+ * covers byte 0.
  *
  * @returns undefined for another kind of lock, a waiting request, or another range
  */
@@ -61,8 +63,8 @@ function processHolder(sys: ScanSys, pid: number): LocalHolder {
 }
 
 /**
- * How the kernel names the file's locks. Its device there is the filesystem's, which for a subvolume of btrfs is another
- * than the file's status shows: that one is found through the mount.
+ * How the kernel names the file's locks. Its device there is the filesystem's, which for a subvolume of btrfs
+ * is another than the file's status shows: that one is found through the mount.
  */
 function lockNames(sys: ScanSys, path: string, identity: FileIdentity): ReadonlySet<string> {
   const names = new Set([procLockText(identity)]);

@@ -9,8 +9,8 @@ import { readText } from "./proc_text.ts";
 const MOUNT_INFO = "/proc/self/mountinfo";
 
 /**
- * The mounts this process sees, kept current: the kernel says through the event loop that something was mounted or unmounted,
- * and the list is read again when it is next asked for.
+ * The mounts this process sees, kept current: the kernel says through the event loop that something was
+ * mounted or unmounted, and the list is read again when it is next asked for.
  */
 export class MountTable {
   readonly #sys: Pick<FileSys, "pread">;
@@ -22,7 +22,8 @@ export class MountTable {
   #stale = false;
 
   /**
-   * @param unreadable told when the list could not be read again: the one before stays in use, and the next asking tries again
+   * @param unreadable told when the list could not be read again: the one before stays in use, and the next
+   *   asking tries again
    * @throws SystemError when the list cannot be read at all
    */
   constructor(parts: {

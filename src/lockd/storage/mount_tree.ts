@@ -3,7 +3,10 @@ export interface Mount {
   readonly id: number;
   /** Id of the mount that this one is mounted on. */
   readonly parent: number;
-  /** {@link deviceKey} of the filesystem; the same as of its files' status, but for subvolumes of btrfs and overlayfs. */
+  /**
+   * {@link deviceKey} of the filesystem; the same as of its files' status, but for subvolumes of btrfs and
+   * overlayfs.
+   */
   readonly device: number;
   /** Where it is mounted, as this process sees it. */
   readonly point: string;
@@ -40,7 +43,10 @@ const MAY_HANG = new Set([
 ]);
 /** Here are no disks and no lock directories, but automatic mounts on almost every host with systemd. */
 const KERNEL_TREES = ["/proc/", "/sys/", "/dev/"];
-/** The parent of mounts whose own parent is not in the list: what holds the root directory may itself be out of sight. */
+/**
+ * The parent of mounts whose own parent is not in the list: what holds the root directory may itself be out
+ * of sight.
+ */
 const ABOVE_ROOT = 0;
 
 /** One number for a device. A minor number has 20 bits. */
@@ -54,7 +60,8 @@ export function typeMayHang(type: string): boolean {
 }
 
 /**
- * Reads the text of /proc/PID/mountinfo. A line that is not understood is left out: a newer kernel may know more.
+ * Reads the text of /proc/PID/mountinfo. A line that is not understood is left out: a newer kernel may know
+ * more.
  */
 export function parseMounts(text: string): Mount[] {
   const mounts: Mount[] = [];
@@ -83,7 +90,10 @@ function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }
 
-/** Mounts by where they are: a mount point is found under the mount it lies on, so that hidden ones are not found. */
+/**
+ * Mounts by where they are: a mount point is found under the mount it lies on, so that hidden ones are not
+ * found.
+ */
 export class MountTree {
   /** Mounts that may hang, in the kernel's order. */
   readonly mayHang: readonly Mount[];

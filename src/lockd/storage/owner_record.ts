@@ -11,8 +11,8 @@ import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
 
-// A lock file on network storage says in one line who holds it, because the kernel cannot tell for another host. It is a hint for
-// people: the lock itself is what counts.
+// A lock file on network storage says in one line who holds it, because the kernel cannot tell for another
+// host. It is a hint for people: the lock itself is what counts.
 
 /** How a record begins. A file that begins otherwise is not written. */
 const MAGIC = "virtlockd-owner: ";
@@ -26,8 +26,8 @@ type RecordSys = Pick<
 >;
 
 /**
- * Writes the owner record into a file that is locked exclusively, or, when there is none to write, removes an old one: a host
- * that crashed may have left it. A file with anything else in it stays as it is.
+ * Writes the owner record into a file that is locked exclusively, or, when there is none to write, removes an
+ * old one: a host that crashed may have left it. A file with anything else in it stays as it is.
  *
  * @param text who holds it, on one line; undefined for a shared lock
  * @returns 0 or -errno
@@ -65,7 +65,7 @@ export function readRecord(sys: RecordSys, path: string, identity: FileIdentity)
   sys.close(fd);
   if (typeof text === "number" || !text.startsWith(MAGIC)) return undefined;
   const [line = ""] = text.slice(MAGIC.length).split("\n");
-  // deno-lint-ignore no-control-regex -- what another host wrote must not reach a terminal or log as control characters
+  // deno-lint-ignore no-control-regex -- no control character of another host may reach a terminal
   return line.replace(/[\x00-\x1f\x7f]/g, "?");
 }
 

@@ -7,10 +7,11 @@ import type { Mount, MountTree } from "./mount_tree.ts";
 const MAX_LINKS = 40;
 
 /**
- * The first mount on the way to `path` that may hang; undefined when there is none, so that the path can be used at once.
+ * The first mount on the way to `path` that may hang; undefined when there is none, so that the path can be
+ * used at once.
  *
- * Found without touching such a mount: symbolic links are read only on other filesystems, the last component's too. A path that
- * the kernel would refuse before it gets there has no such mount.
+ * Found without touching such a mount: symbolic links are read only on other filesystems, the last
+ * component's too. A path that the kernel would refuse before it gets there has no such mount.
  */
 export function placeOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: string): Mount | undefined {
   if (tree.mayHang.length === 0 || path.length >= PATH_MAX) return undefined;

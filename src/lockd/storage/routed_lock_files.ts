@@ -10,7 +10,10 @@ export interface Routes {
   ofFile(path: string, identity: FileIdentity): LockFiles | undefined;
 }
 
-/** Does operations on local storage at once, and gives those on storage that may hang to that storage's helper. */
+/**
+ * Does operations on local storage at once, and gives those on storage that may hang to that storage's
+ * helper.
+ */
 export class RoutedLockFiles implements LockFiles {
   readonly #local: LockFiles;
   readonly #routes: Routes;

@@ -22,7 +22,9 @@ export interface StorageParts {
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
   readonly guard: PosixGuard;
-  /** How to start this program; the helper's command line is appended, and most of the environment left out. */
+  /**
+   * How to start this program; the helper's command line is appended, and most of the environment left out.
+   */
   readonly self: HelperCommand;
   /** How long an operation may take before its asker is told, in ms. */
   readonly timeLimit: () => number;
@@ -37,8 +39,8 @@ export interface StorageParts {
 const ENVIRONMENT = /^(PATH|HOME|TMPDIR|XDG_CACHE_HOME|DENO_[A-Z_]+)=/;
 
 /**
- * All file operations of the lock core, on storage of any kind: local files at once, on the daemon's own thread, and every mount that
- * may stop answering through a helper process of its own.
+ * All file operations of the lock core, on storage of any kind: local files at once, on the daemon's own
+ * thread, and every mount that may stop answering through a helper process of its own.
  */
 export class Storage {
   /** The lock core's file operations. */
@@ -91,8 +93,8 @@ export class Storage {
   }
 
   /**
-   * Runs a program from a process that has none of the daemon's files, while everybody is served: a child of the daemon's own
-   * would not start while storage hangs on which the daemon has locks.
+   * Runs a program from a process that has none of the daemon's files, while everybody is served: a child of
+   * the daemon's own would not start while storage hangs on which the daemon has locks.
    *
    * @param limit milliseconds after which it is killed
    * @param done called once, after this function has returned
@@ -107,8 +109,8 @@ export class Storage {
   }
 
   /**
-   * A descriptor for the next image of this daemon, to be given to it as `inherited`: undefined when it needs none. It stays this
-   * object's, and close-on-exec until the exec is sure.
+   * A descriptor for the next image of this daemon, to be given to it as `inherited`: undefined when it needs
+   * none. It stays this object's, and close-on-exec until the exec is sure.
    */
   get handover(): number | undefined {
     return this.#starter.handover;

@@ -50,8 +50,8 @@ export interface StorageStatus {
 /**
  * File operations on one place whose storage may hang, done one after the other by a helper process.
  *
- * The helper starts with the first ask. Who asks gets an answer within the time limit, whatever the storage does. A helper that
- * hangs is left alone: it cannot be killed, and another one would hang too.
+ * The helper starts with the first ask. Who asks gets an answer within the time limit, whatever the storage
+ * does. A helper that hangs is left alone: it cannot be killed, and another one would hang too.
  */
 export class StorageClient implements LockFiles {
   readonly #parts: StorageClientParts;
@@ -164,7 +164,8 @@ export class StorageClient implements LockFiles {
   }
 
   /**
-   * Runs a program. A child of the daemon's own would not start while storage hangs on which the daemon has open files.
+   * Runs a program. A child of the daemon's own would not start while storage hangs on which the daemon has
+   * open files.
    *
    * @param limit milliseconds after which it is killed
    */

@@ -14,7 +14,9 @@ export interface StorageAsk {
   answered(result: StorageResult, descriptor: number | undefined): void;
   /** There will be no answer. */
   lost(reason: string): void;
-  /** When given, the ask is not lost at the time limit: this is called, and it goes on until it is answered. */
+  /**
+   * When given, the ask is not lost at the time limit: this is called, and it goes on until it is answered.
+   */
   slow?(reason: string): void;
 }
 

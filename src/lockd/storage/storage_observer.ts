@@ -1,6 +1,8 @@
 import type { SystemError } from "../../os/system_error.ts";
 
-/** Told what happens to storage that may hang. `place` is as people call it, e.g. `storage at /mnt/images`. */
+/**
+ * Told what happens to storage that may hang. `place` is as people call it, e.g. `storage at /mnt/images`.
+ */
 export interface StorageObserver {
   /** An operation has reached the time limit for the first time since the place last answered. */
   hung(place: string, action: string): void;
@@ -10,7 +12,10 @@ export interface StorageObserver {
   late(place: string, outcome: string): void;
   /** A helper process ended unasked, or could not be started. */
   helperEnded(place: string, reason: string): void;
-  /** The owner record could not be written into a lock file: other hosts will not see who holds it. `errno` is positive. */
+  /**
+   * The owner record could not be written into a lock file: other hosts will not see who holds it. `errno` is
+   * positive.
+   */
   recordFailed(path: string, errno: number): void;
   /** The list of mounts could not be read again; the one before stays in use. */
   mountsUnreadable(error: SystemError): void;

@@ -2,7 +2,8 @@ import { procedureNames } from "../../chassis/wire/procedure_names.ts";
 import { formatUuid, parseUuid, UUID_SIZE } from "../../chassis/wire/uuid.ts";
 import { XdrError, type XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
 
-// docs/protocol.md, Lock program. No procedure returns a payload. Every decoder throws XdrError for what it cannot read.
+// docs/protocol.md, Lock program. No procedure returns a payload. Every decoder throws XdrError for what it
+// cannot read.
 
 /** Program number. */
 export const LOCK_PROGRAM = 0x0ea7beef;

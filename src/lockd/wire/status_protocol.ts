@@ -1,8 +1,9 @@
 import { procedureNames } from "../../chassis/wire/procedure_names.ts";
 import { XdrError, type XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
 
-// This daemon's own program on the admin socket: what `virtlockd locks`, `clients`, `metrics` and `status` ask. Each
-// procedure takes flags, a cursor and a limit, and returns a page of JSON with the cursor of the next.
+// This daemon's own program on the admin socket: what `virtlockd locks`, `clients`, `metrics` and `status`
+// ask. Each procedure takes flags, a cursor and a limit, and returns a page of JSON with the cursor of the
+// next.
 
 /** Program number: `vlkd` in ASCII. */
 export const STATUS_PROGRAM = 0x764c6b64;
@@ -62,7 +63,8 @@ export function decodePage(reader: XdrReader): Page {
 /**
  * Writes the reply of a procedure.
  *
- * @throws XdrError when the page or its cursor is too long for the reader; the writer holds a part of the reply then
+ * @throws XdrError when the page or its cursor is too long for the reader; the writer holds a part of the
+ *   reply then
  */
 export function encodePage(writer: XdrWriter, { json, next }: Page): void {
   writeBounded(writer, json, PAGE_MAX, "page");

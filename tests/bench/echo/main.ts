@@ -1,5 +1,5 @@
-// A server that does nothing but answer every request with a success: the most that the load process, this machine and the
-// system calls of one request allow. What a real daemon takes longer than this is its own.
+// A server that does nothing but answer every request with a success: the most that the load process, this
+// machine and the system calls of one request allow. What a real daemon takes longer than this is its own.
 import { EPOLLIN, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { EVENT_BATCH } from "../../../src/os/event_sys.ts";
 import { linuxSys } from "../../../src/os/linux.ts";

@@ -1,5 +1,5 @@
-// The hostile process: carries out the attack that its first argument names, on the socket in its second, until it is killed. It says
-// `ready` when what has to be prepared is.
+// The hostile process: carries out the attack that its first argument names, on the socket in its second,
+// until it is killed. It says `ready` when what has to be prepared is.
 import { SOCK_STREAM } from "../../../src/os/constants.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import { must } from "../../../src/os/system_error.ts";

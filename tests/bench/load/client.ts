@@ -12,7 +12,10 @@ import { XdrReader } from "../../../src/chassis/wire/xdr.ts";
 
 const MESSAGE_MAX = 65536;
 
-/** A blocking connection. All of them read into one buffer: replies are small and looked at before the next read. */
+/**
+ * A blocking connection. All of them read into one buffer: replies are small and looked at before the next
+ * read.
+ */
 export class Client {
   static readonly #buffer = new Uint8Array(4096);
   readonly #sys: Sys;

@@ -11,8 +11,8 @@ import {
 import { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
 
 /**
- * Pids of owners begin here. Linux gives no process such a number (PID_MAX_LIMIT is 4194304), so no daemon can ever take a
- * client for the holder itself and kill it.
+ * Pids of owners begin here. Linux gives no process such a number (PID_MAX_LIMIT is 4194304), so no daemon
+ * can ever take a client for the holder itself and kill it.
  */
 const OWNER_PID_BASE = 2_000_000_000;
 const DIGITS = 8;
@@ -60,7 +60,9 @@ export function releaseFrame(path: string, name: string): Frame {
   return call(LockProcedure.RELEASE_RESOURCE, (writer) => encodeResource(writer, { path, name, flags: 0 }));
 }
 
-/** A frame on a resource whose name ends in a number that changes from call to call, written over in place. */
+/**
+ * A frame on a resource whose name ends in a number that changes from call to call, written over in place.
+ */
 export class NumberedFrame {
   readonly bytes: Frame;
   readonly #digits: number;

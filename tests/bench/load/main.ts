@@ -1,5 +1,6 @@
-// The load process: carries out one task (JSON in its argument), prints one line of JSON, and ends; when it holds connections, at the
-// end of its standard input. It uses FFI system calls on frames prepared once, so that little of the measured time is its own.
+// The load process: carries out one task (JSON in its argument), prints one line of JSON, and ends; when it
+// holds connections, at the end of its standard input. It uses FFI system calls on frames prepared once, so
+// that little of the measured time is its own.
 import { linuxSys } from "../../../src/os/linux.ts";
 import { must } from "../../../src/os/system_error.ts";
 import { runHold } from "./run_hold.ts";

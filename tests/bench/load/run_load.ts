@@ -7,7 +7,9 @@ import { Latencies } from "./latencies.ts";
 import { makeScript, START_OWNER, StartNames } from "./script.ts";
 import type { LoadResult, LoadTask, Target } from "./task.ts";
 
-/** Guest starts between two pauses in which their locks are given back: bounded by the daemon's descriptors. */
+/**
+ * Guest starts between two pauses in which their locks are given back: bounded by the daemon's descriptors.
+ */
 const START_BATCH = 1000;
 
 /** Carries a {@link LoadTask} out. */

@@ -15,7 +15,10 @@ const LOST_AFTER = 5000;
 const HEAD_START = 1;
 /** How long the load runs before the signal. */
 const BEFORE = 200;
-/** How long it goes on after the new image has been seen; what is still unanswered then may take until LOST_AFTER. */
+/**
+ * How long it goes on after the new image has been seen; what is still unanswered then may take until
+ * LOST_AFTER.
+ */
 const AFTER = 200;
 /** How often is looked for the new image under load. */
 const LOOK = 5;
@@ -43,8 +46,8 @@ export function runReExec(sys: Sys, target: Target, task: ReExecTask): ReExecRes
 }
 
 /**
- * One restart with nothing in flight at the signal. Then one client sends one request after the other, until a new image has
- * answered: a daemon may go on serving for a while before it restarts.
+ * One restart with nothing in flight at the signal. Then one client sends one request after the other, until
+ * a new image has answered: a daemon may go on serving for a while before it restarts.
  *
  * @returns the longest time to an answer; undefined when there was none
  */

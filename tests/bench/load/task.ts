@@ -27,7 +27,10 @@ export interface LoadTask {
   readonly warmup: number;
 }
 
-/** Clients that connect, register, take locks, and then stay silent until the standard input of the process ends. */
+/**
+ * Clients that connect, register, take locks, and then stay silent until the standard input of the process
+ * ends.
+ */
 export interface HoldTask {
   readonly kind: "hold";
   readonly clients: number;

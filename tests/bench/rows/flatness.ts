@@ -41,7 +41,9 @@ export const flatnessRow: Row = {
   },
 };
 
-/** How many times as much CPU an operation takes the first daemon, which is full, as the second, in one run. */
+/**
+ * How many times as much CPU an operation takes the first daemon, which is full, as the second, in one run.
+ */
 async function growth(bench: Bench, operation: Operation, daemons: Pair<DaemonUnderTest>): Promise<Figure> {
   const { ours: full, theirs: empty } = await bench.compare(daemons, operation, CLIENTS);
   const [loaded = NaN, quiet = NaN] = [full.cpuPerOperation, empty.cpuPerOperation];

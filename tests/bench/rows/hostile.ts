@@ -52,7 +52,10 @@ async function underAttack(bench: Bench, attack: Attack): Promise<Line> {
   );
 }
 
-/** Starts an attack, which must not take the CPU away from those who are measured: it gets only what they leave idle. */
+/**
+ * Starts an attack, which must not take the CPU away from those who are measured: it gets only what they
+ * leave idle.
+ */
 async function begin(attack: Attack, socket: string): Promise<ChildProcess> {
   const command = [Deno.execPath(), "run", "-A", "--no-config", "--no-lock", PROGRAM, attack, socket];
   const child = spawn("chrt", ["--idle", "0", ...command], { stdio: ["ignore", "pipe", "inherit"] });

@@ -88,8 +88,8 @@ async function fill(
 }
 
 /**
- * Memory with more locks than descriptors are allowed: the program is ours, but opening a lock file is simulated in it. With as many
- * locks as the real program can take it shows how far the two agree.
+ * Memory with more locks than descriptors are allowed: the program is ours, but opening a lock file is
+ * simulated in it. With as many locks as the real program can take it shows how far the two agree.
  */
 export const simulatedLocksRow: Row = {
   name: "many-locks",

@@ -9,7 +9,10 @@ import type { Row } from "../row.ts";
 
 const STORE_PROGRAM = fileURLToPath(new URL("../store/main.ts", import.meta.url));
 const STORE_LIMIT = 65536;
-/** Messages that wait for the service manager at most: what systemd sets when it boots. A network namespace has its own limit. */
+/**
+ * Messages that wait for the service manager at most: what systemd sets when it boots. A network namespace
+ * has its own limit.
+ */
 const QUEUE = `echo 512 > /proc/sys/net/unix/max_dgram_qlen; exec "$0" "$@"`;
 /** With the store a pair may take at most 1.5 times as long. */
 const LEAST = 1 / 1.5;

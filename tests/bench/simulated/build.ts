@@ -7,8 +7,8 @@ import { parentDirectory } from "../place.ts";
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
 /**
- * Builds the program of `main.ts` like `packaging/build.ts` builds the real one, with the first lines of that: so it is started in the
- * same way, with the same flags.
+ * Builds the program of `main.ts` like `packaging/build.ts` builds the real one, with the first lines of
+ * that: so it is started in the same way, with the same flags.
  *
  * @param ours the real program; a script
  * @returns path of the program, alone in a directory that the caller removes

@@ -1,13 +1,14 @@
-// The program with a kernel in which lock files of the load (`held-I-J`) cost no descriptor: opening one gives a number made from
-// its name, and all that is asked of such a number succeeds. So more locks can be held than RLIMIT_NOFILE allows descriptors.
-// Nothing is kept for a file: the program's memory is what it would be.
+// The program with a kernel in which lock files of the load (`held-I-J`) cost no descriptor: opening one
+// gives a number made from its name, and all that is asked of such a number succeeds. So more locks can be
+// held than RLIMIT_NOFILE allows descriptors. Nothing is kept for a file: the program's memory is what it
+// would be.
 import { main } from "../../../src/lockd/cli/main.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
 import type { FileStatus, Sys } from "../../../src/os/sys.ts";
 
 /**
- * Simulated descriptors begin here: above the real ones of 4,096 clients, and not so far above that the table of descriptors,
- * which would be dense, becomes a sparse one.
+ * Simulated descriptors begin here: above the real ones of 4,096 clients, and not so far above that the table
+ * of descriptors, which would be dense, becomes a sparse one.
  */
 const FIRST = 9000;
 /** Locks of a client have numbers below. */

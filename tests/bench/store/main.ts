@@ -1,5 +1,6 @@
-// A stand-in for the service manager's descriptor store (sd_pid_notify_with_fds(3)): keeps what comes with FDSTORE=1, closes it at
-// FDSTOREREMOVE=1, and does nothing else, so that it costs the measured daemon no more than the real one.
+// A stand-in for the service manager's descriptor store (sd_pid_notify_with_fds(3)): keeps what comes with
+// FDSTORE=1, closes it at FDSTOREREMOVE=1, and does nothing else, so that it costs the measured daemon no
+// more than the real one.
 import { linuxSys } from "../../../src/os/linux.ts";
 import { SOCK_DGRAM } from "../../../src/os/constants.ts";
 import { must } from "../../../src/os/system_error.ts";

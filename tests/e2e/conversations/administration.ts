@@ -127,7 +127,8 @@ export const administration: Conversation = {
     {
       says: "CLIENT_GET_INFO",
       request: aboutClient(AdminProcedure.CLIENT_GET_INFO, "virtlockd", 1n),
-      // readonly false, unix_user_id 0, unix_user_name root, unix_group_id 0, unix_group_name root, unix_process_id
+      // readonly false, unix_user_id 0, unix_user_name root, unix_group_id 0, unix_group_name root,
+      // unix_process_id
       reply: ok(
         new RegExp(
           "^00000006" +

@@ -1,4 +1,5 @@
-// Commands of the host, with a deadline each, so that a hung daemon fails its test instead of stopping the run.
+// Commands of the host, with a deadline each, so that a hung daemon fails its test instead of stopping the
+// run.
 
 /** How to run a command. */
 export interface RunOptions {

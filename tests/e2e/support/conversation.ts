@@ -4,8 +4,8 @@ import { KEEPALIVE_PROGRAM } from "../../../src/chassis/wire/keepalive.ts";
 import { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
 import { RpcClient } from "../../support/rpc_client.ts";
 
-// A conversation is a table of requests with the reply that libvirt's own daemon gives to each, and, where this daemon is
-// meant to answer otherwise, its reply and the reason.
+// A conversation is a table of requests with the reply that libvirt's own daemon gives to each, and, where
+// this daemon is meant to answer otherwise, its reply and the reason.
 
 /** An error reply. A pattern stands for a message with changing parts, such as a time; str2 follows it. */
 export interface ErrorReply {

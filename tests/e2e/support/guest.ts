@@ -1,4 +1,5 @@
-// Domain XML of guests without an operating system: they start in a third of a second and never touch their disks.
+// Domain XML of guests without an operating system: they start in a third of a second and never touch their
+// disks.
 
 /** A disk of a guest. */
 export interface GuestDisk {

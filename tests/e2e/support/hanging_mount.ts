@@ -4,7 +4,10 @@ import { installMissing } from "./debian_packages.ts";
 
 const SOURCE = new URL("../../support/hangfs.c", import.meta.url).pathname;
 
-/** A FUSE filesystem that shows a directory and stops answering on command: hangfs.c. Needs root and /dev/fuse. */
+/**
+ * A FUSE filesystem that shows a directory and stops answering on command: hangfs.c. Needs root and
+ * /dev/fuse.
+ */
 export class HangingMount implements AsyncDisposable {
   /** Where it is mounted. */
   readonly point: string;

@@ -1,6 +1,6 @@
 /**
- * A root shell script in a mount namespace of its own, which sets something up, says a line, waits for the end of its
- * standard input and then takes everything down again: also after a test run that was killed.
+ * A root shell script in a mount namespace of its own, which sets something up, says a line, waits for the
+ * end of its standard input and then takes everything down again: also after a test run that was killed.
  */
 export class Keeper implements AsyncDisposable {
   /** The line that it said once all was set up. */

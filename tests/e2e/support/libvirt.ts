@@ -48,7 +48,8 @@ export class Libvirt implements Site {
 
   /** Writes libvirtd's configuration, which a running libvirtd reads when it is restarted. */
   async configure({ indirectDisks = false, requireLease = false }: LockOptions = {}): Promise<void> {
-    // lvm_lockspace_dir makes libvirtd register a lockspace for leases without making its file disks indirect.
+    // lvm_lockspace_dir makes libvirtd register a lockspace for leases without making its file disks
+    // indirect.
     const lockd = [
       `lvm_lockspace_dir = "${this.leaseLockspace}"`,
       `require_lease_for_disks = ${requireLease ? 1 : 0}`,

@@ -1,7 +1,8 @@
 import { type Runner, runOk } from "./command.ts";
 import { until } from "./until.ts";
 
-// Opens the file anew for each try, as a second host or daemon would, and gives the lock up at once if it gets it.
+// Opens the file anew for each try, as a second host or daemon would, and gives the lock up at once if it
+// gets it.
 const PROBER = `
 import fcntl, os, struct, sys, time
 F_OFD_SETLK, F_WRLCK, F_UNLCK = 37, 1, 2
@@ -31,7 +32,8 @@ export interface Probes {
 }
 
 /**
- * A process that tries to lock byte 0 of a file about a thousand times a second, with a lock of its own file description.
+ * A process that tries to lock byte 0 of a file about a thousand times a second, with a lock of its own file
+ * description.
  *
  * It belongs to the site that it was started on and ends with it.
  */

@@ -3,8 +3,8 @@ import { Keeper } from "./keeper.ts";
 import { rootFilesystem } from "./root_filesystem.ts";
 import { until } from "./until.ts";
 
-// The container gets a cgroup of its own, because containers that share one see each other's processes when systemd kills
-// a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
+// The container gets a cgroup of its own, because containers that share one see each other's processes when
+// systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
 const SCRIPT = `
 set -e
 name=$1; directory=$2; root=$3
@@ -126,8 +126,8 @@ export class Machine implements Site, AsyncDisposable {
 }
 
 /**
- * The container's init, a child of systemd-nspawn. It is told by its pid inside: another child, which only prepares the
- * file systems, comes and goes before it.
+ * The container's init, a child of systemd-nspawn. It is told by its pid inside: another child, which only
+ * prepares the file systems, comes and goes before it.
  */
 async function findInit(nspawn: number): Promise<number> {
   return await until("the container's init", async () => {

@@ -10,7 +10,8 @@ const SOURCES = ["main.ts", "deno.json", "src", "packaging", "man", "conf", "doc
 export const NEXT_VERSION = "99.0.0";
 
 /**
- * Our Debian package of the sources as they are. One that an earlier test has built is used again while it is up to date.
+ * Our Debian package of the sources as they are. One that an earlier test has built is used again while it is
+ * up to date.
  *
  * @param version instead of the one in deno.json
  * @returns its file
@@ -63,7 +64,10 @@ async function isUpToDate(file: string): Promise<boolean> {
   return await runOk(host, ["find", ...sources, "-newer", file, "-print", "-quit"]) === "";
 }
 
-/** Installs or upgrades a Debian package in a machine, which has no network: only what is in it already can be depended on. */
+/**
+ * Installs or upgrades a Debian package in a machine, which has no network: only what is in it already can be
+ * depended on.
+ */
 export async function install(machine: Machine, file: string): Promise<void> {
   await machine.copyIn(file, "/root/package.deb");
   await machine.sh("apt-get install -q -y --no-install-recommends /root/package.deb");

@@ -2,12 +2,13 @@ import { CACHE } from "./cache.ts";
 import { host, type Output, type RunOptions, type Site } from "./command.ts";
 import { Keeper } from "./keeper.ts";
 
-// A mount namespace in which libvirt's directories and /run are empty file systems of its own: the paths that daemons and
-// clients have compiled in are used as they are, and the host's real ones are never touched.
+// A mount namespace in which libvirt's directories and /run are empty file systems of its own: the paths that
+// daemons and clients have compiled in are used as they are, and the host's real ones are never touched.
 
 const DIRECTORIES = ["/run", "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt"];
 
-// Whatever was started in the namespace still is in it, daemonised or not: that tells its processes apart from the host's.
+// Whatever was started in the namespace still is in it, daemonised or not: that tells its processes apart
+// from the host's.
 const SCRIPT = `
 set -e
 scratch=$1; cache=$2; shift 2
@@ -37,7 +38,10 @@ echo $$
 cat >/dev/null
 `;
 
-/** A host of its own for daemons, on this kernel. Disposing of it ends every process in it and removes its files. */
+/**
+ * A host of its own for daemons, on this kernel. Disposing of it ends every process in it and removes its
+ * files.
+ */
 export class PrivateHost implements Site, AsyncDisposable {
   /** Scratch directory, the same path inside and outside, on a real file system. */
   readonly directory: string;

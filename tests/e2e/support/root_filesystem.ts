@@ -7,8 +7,8 @@ const SOURCES = "/etc/apt/sources.list.d/debian.sources";
 const INCLUDE = ["systemd", "systemd-sysv", "dbus"];
 const PACKAGES = [...LIBVIRT_PACKAGES, "python3-minimal", "procps", "bash-completion"];
 
-// The chroot's package scripts must start nothing: there is no init in it yet. libvirt-guests would wait for minutes for
-// guests without an operating system to shut down.
+// The chroot's package scripts must start nothing: there is no init in it yet. libvirt-guests would wait for
+// minutes for guests without an operating system to shut down.
 const INSTALL = `
 set -e
 root=$1; shift
@@ -25,7 +25,8 @@ rm "$root/usr/sbin/policy-rc.d"
 `;
 
 /**
- * A Debian with systemd, libvirt and QEMU in it, to be used as the lower layer of overlays: nobody may write to it.
+ * A Debian with systemd, libvirt and QEMU in it, to be used as the lower layer of overlays: nobody may write
+ * to it.
  *
  * It is made once, in about a minute, and kept in {@link CACHE} until it is asked for with other packages.
  *

@@ -51,7 +51,8 @@ Deno.test("ProcessSys spawn() gives the child no descriptor that is close-on-exe
 Deno.test("ProcessSys spawn() places descriptors whatever their numbers are", () => {
   const before = openHere();
   const [one, two] = [kernel.open("/dev/null", 2, 0), kernel.open("/dev/zero", 2, 0)];
-  // Number 3 becomes 4 and 4 becomes 3, if they are those: no copy may overwrite one that is still to be made.
+  // Number 3 becomes 4 and 4 becomes 3, if they are those: no copy may overwrite one that is still to be
+  // made.
   const nothing = kernel.open("/dev/null", 2, 0);
   const script = "[ $(readlink /proc/self/fd/3) = /dev/zero ] && [ $(readlink /proc/self/fd/4) = /dev/null ]";
   assert.equal(run(script, { descriptors: [nothing, nothing, nothing, two, one] }).status, 0);

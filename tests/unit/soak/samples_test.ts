@@ -16,8 +16,8 @@ function samples(...values: readonly [own: number, descriptors: number, images: 
 }
 
 /**
- * A run as the soak makes it: 120 samples, a re-exec after every sixth of the first sixty. Memory is a sawtooth, as a garbage
- * collector leaves it, on top of what a function says.
+ * A run as the soak makes it: 120 samples, a re-exec after every sixth of the first sixty. Memory is a
+ * sawtooth, as a garbage collector leaves it, on top of what a function says.
  *
  * @param more MiB above the floor, by the age of the image in samples, its number and the samples so far
  */

@@ -4,7 +4,9 @@ import { LineWriter } from "../../../../src/chassis/log/line_writer.ts";
 const EAGAIN = 11;
 const ENOSPC = 28;
 
-/** A descriptor that answers each write as told: a number of bytes taken, or -errno. Then it takes everything. */
+/**
+ * A descriptor that answers each write as told: a number of bytes taken, or -errno. Then it takes everything.
+ */
 function scripted(answers: number[]): { written: () => string; write: (bytes: Uint8Array) => number } {
   const decoder = new TextDecoder();
   let written = "";

@@ -60,7 +60,9 @@ export class DatagramServer {
     must(this.#sys.bind(this.#fd, path), "bind", path);
   }
 
-  /** The next message with its descriptors, or undefined when none is there. The test closes the descriptors. */
+  /**
+   * The next message with its descriptors, or undefined when none is there. The test closes the descriptors.
+   */
   receive(): { bytes: Uint8Array; descriptors: number[] } | undefined {
     const buffer = new Uint8Array(300_000);
     const message = this.#sys.receiveMessage(this.#fd, buffer, false);

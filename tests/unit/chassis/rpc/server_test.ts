@@ -17,7 +17,9 @@ const CALL = encodeFrame(
 );
 const UID = kernel.uid();
 
-/** A server with a real socket, on a kernel whose calls the test may replace, and a clock that the test moves. */
+/**
+ * A server with a real socket, on a kernel whose calls the test may replace, and a clock that the test moves.
+ */
 class Stage implements Disposable {
   readonly faults: Partial<Sys> = {};
   readonly events: string[] = [];

@@ -5,7 +5,9 @@ import { NotifySocket } from "../../../../src/chassis/systemd/notify.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
-/** Connects to an address at which somebody listens. @returns the socket, the listener, and how to close both */
+/**
+ * Connects to an address at which somebody listens. @returns the socket, the listener, and how to close both
+ */
 function connected(address: string) {
   const listener = kernel.socket(SOCK_DGRAM, true);
   assert.equal(kernel.bind(listener, address), 0);

@@ -27,7 +27,9 @@ const PEER: Peer = { clientId: 1, pid: 7, uid: 0, gid: 0, connectedAt: 5, securi
 const LARGE = 131_000;
 const SNAPSHOT: Operation = { op: "snapshot", turn: 0, reply: 0, nextResource: 1, nextClient: [1, 1] };
 
-/** A journal with a program and a client in front of it, and a service manager of the test's choice behind. */
+/**
+ * A journal with a program and a client in front of it, and a service manager of the test's choice behind.
+ */
 class Stage implements Disposable {
   readonly loop = new EventLoop(kernel);
   readonly journal: Journal;

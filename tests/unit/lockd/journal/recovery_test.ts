@@ -8,7 +8,9 @@ import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import type { SlotKind } from "../../../../src/lockd/journal/slots.ts";
 import { bytesOf, grant, owner, resource } from "./journal_fixture.ts";
 
-/** A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors. */
+/**
+ * A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors.
+ */
 class World {
   /** Start times of living processes. */
   readonly processes = new Map<number, number>();

@@ -90,7 +90,10 @@ export const EXAMPLE_STATE = {
   nextResourceId: 5,
 };
 
-/** A document captured from a live libvirt 9.0.0 daemon: two guests, two lockspaces, a shared disk, one admin client. */
+/**
+ * A document captured from a live libvirt 9.0.0 daemon: two guests, two lockspaces, a shared disk, one admin
+ * client.
+ */
 export function exampleBytes(): Uint8Array {
   return Deno.readFileSync(EXAMPLE);
 }

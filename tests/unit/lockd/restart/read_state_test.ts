@@ -62,7 +62,8 @@ Deno.test("readState() keeps bytes of a name that are not UTF-8", () => {
 });
 
 Deno.test("readState() turns an escape that libvirt's daemon wrote as three bytes back into the byte", () => {
-  // It makes ED B2 80 .. ED B3 BF of the escapes \udc80 .. \udcff, in which this daemon writes the bytes 80 .. FF.
+  // It makes ED B2 80 .. ED B3 BF of the escapes \udc80 .. \udcff, in which this daemon writes the bytes 80
+  // .. FF.
   const cases = [
     [[0xed, 0xb2, 0x80], "\udc80"],
     [[0xed, 0xb2, 0xbf], "\udcbf"],

@@ -118,7 +118,10 @@ Deno.test(
   }),
 );
 
-/** A kernel whose files are texts: /proc of a host with a subvolume, which has another device than its locks show. */
+/**
+ * A kernel whose files are texts: /proc of a host with a subvolume, which has another device than its locks
+ * show.
+ */
 class TextFiles {
   readonly opened: string[] = [];
   readonly #texts: Record<string, string>;
