@@ -9,7 +9,8 @@ import { reExec } from "../support/re_exec.ts";
 import { assertRefused } from "../support/refusal.ts";
 import { until } from "../support/until.ts";
 
-// A program that runs cannot be opened for writing by anybody, root included (ETXTBSY): a read-only file for every user.
+// A program that runs cannot be opened for writing by anybody, root included (ETXTBSY): a read-only file for
+// every user.
 
 const OTHER = testOwner(5_000_002, "other");
 

@@ -1,4 +1,4 @@
-// A host of storage that execs itself, as the daemon does on SIGUSR1: tests/support/storage_exec.ts drives it.
+// A host of storage that execs itself as the daemon does on SIGUSR1; tests/support/storage_exec.ts drives it.
 //
 //   storage_exec_main.ts A B
 //       locks A/held, says "helper PID"; on a line of input it asks for A/late, says what came of it, and

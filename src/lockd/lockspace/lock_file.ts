@@ -133,8 +133,8 @@ export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFil
 const READ_ONLY: ReadonlySet<number> = new Set([-EROFS, -EACCES, -EPERM, -ETXTBSY]);
 
 /**
- * Opens a file to lock it. An exclusive lock needs a descriptor for writing; a shared one does without where the file, its mount
- * or its device is read-only. May block on storage that does not answer.
+ * Opens a file to lock it. An exclusive lock needs a descriptor for writing; a shared one does without where
+ * the file, its mount or its device is read-only. May block on storage that does not answer.
  *
  * @returns the descriptor, the caller's to close, or -errno: that of opening it for writing
  */
