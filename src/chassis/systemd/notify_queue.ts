@@ -3,8 +3,9 @@ import { EPOLLOUT } from "../../os/constants.ts";
 import type { NotifySocket } from "./notify.ts";
 
 /**
- * Messages to the service manager, in order and none lost: its own queue is short, and what does not fit waits here. A
- * READY=1 that got lost would leave the unit starting until its time limit, and then kill the daemon.
+ * Messages to the service manager, in order and none lost: its own queue is short, and what does not fit
+ * waits here. A READY=1 that got lost would leave the unit starting until its time limit, and then kill the
+ * daemon.
  */
 export class NotifyQueue {
   readonly #socket: Pick<NotifySocket, "fd" | "send">;
@@ -14,7 +15,8 @@ export class NotifyQueue {
 
   /**
    * @param socket stays its owner's; nobody else may watch it while messages wait
-   * @param failed told when the manager cannot be reached at all, with a positive errno; that message is dropped
+   * @param failed told when the manager cannot be reached at all, with a positive errno; that message is
+   *   dropped
    */
   constructor(
     socket: Pick<NotifySocket, "fd" | "send">,

@@ -119,7 +119,9 @@ export class CrashSafety {
     );
   }
 
-  /** Tells the service manager, behind the descriptors that it is about to get; undefined where there is none. */
+  /**
+   * Tells the service manager, behind the descriptors that it is about to get; undefined where there is none.
+   */
   get manager(): Pick<NotifyQueue, "tell"> | undefined {
     return this.#store ?? this.#queue;
   }

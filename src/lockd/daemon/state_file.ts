@@ -17,7 +17,7 @@ export type TakenState =
   | { kind: "stale"; magic: string }
   | { kind: "link" };
 
-/** The file through which one image of the daemon hands its state to the next. restart-state.md. */
+/** The file through which one image of the daemon hands its state to the next. docs/restart-state.md. */
 export class StateFile {
   readonly #sys: FileSys;
   readonly path: string;
@@ -75,8 +75,8 @@ export class StateFile {
    * Reads and unlinks the file.
    *
    * @param pid our own: a state of another process is left alone by unlinking it
-   * @returns undefined when there is no state; `stale` names the process that a foreign one was meant for; `link`: what
-   * lay there was a symbolic link, which is gone now and was not followed
+   * @returns undefined when there is no state; `stale` names the process that a foreign one was meant for;
+   *   `link`: what lay there was a symbolic link, which is gone now and was not followed
    * @throws StartError when it is ours and cannot be understood: nothing may silently start empty
    */
   take(pid: number): TakenState | undefined {

@@ -22,8 +22,8 @@ export interface Carried {
 export const NOTHING_CARRIED: Carried = { limits: [], settings: {}, statistics: null };
 
 /**
- * What a journal's record of it says. The record may be another version's: what is not as this one writes it is left out, and
- * the configuration decides.
+ * What a journal's record of it says. The record may be another version's: what is not as this one writes it
+ * is left out, and the configuration decides.
  */
 export function readCarried(value: unknown): Carried {
   const { limits, settings, statistics } = fields(value);
