@@ -6,7 +6,7 @@ import { idleConnectionsRows } from "./rows/idle_connections.ts";
 import { idleCpuRow } from "./rows/idle_cpu.ts";
 import { manyGuestsRow, simulatedLocksRow } from "./rows/many_guests.ts";
 import { reExecRows } from "./rows/re_exec.ts";
-import { speedRows } from "./rows/speed.ts";
+import { busyRows, speedRows } from "./rows/speed.ts";
 import { startupRow } from "./rows/startup.ts";
 import { storeRow } from "./rows/store.ts";
 
@@ -14,6 +14,7 @@ import { storeRow } from "./rows/store.ts";
 export const rows: readonly Row[] = [
   echoRow,
   ...speedRows,
+  ...busyRows,
   ...idleConnectionsRows,
   flatnessRow,
   manyGuestsRow,

@@ -4,6 +4,7 @@ import { EAGAIN, ENOMEM, ENOSPC } from "../../os/errno.ts";
 import { getLog } from "../log/log.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
+import { Polling } from "./polling.ts";
 
 const log = getLog("event.loop", "src/chassis/event/event_loop.ts");
 const ADD = 1;
@@ -28,17 +29,6 @@ export interface Timer {
  * served three times as fast when the loop is still awake.
  */
 const SPIN_MS = 0.05;
-/** After a sleep shorter than this polling is worth a try: most of it was the waking up. */
-const SHORT_SLEEP_MS = 0.1;
-/**
- * How many times polling may be in vain before it is given up; each time that it pays it gets them all back.
- */
-const SPIN_CREDIT = 4;
-/**
- * Once given up, polling is tried again after so many short sleeps, twice as many each time, at most these.
- */
-const MAX_PAUSE = 64;
-
 /** After so many ms it is tried again to watch what the kernel had no memory to watch. */
 const WATCH_AGAIN_MS = 100;
 
@@ -66,9 +56,7 @@ export class EventLoop {
   #armedFor = Infinity;
   #current = 0;
   #batch = 0;
-  #spinCredit = 0;
-  #spinPause = 1;
-  #shortSleeps = 0;
+  readonly #polling = new Polling();
   #running = false;
 
   /** @throws SystemError when the kernel gives no epoll or timer descriptor */
@@ -218,31 +206,24 @@ export class EventLoop {
 
   /** Polls a little while requests come quickly, then sleeps. */
   #idle(timeout: number): number {
+    const polling = this.#polling;
     const begun = this.#sys.monotonic();
-    if (this.#spinCredit > 0) {
-      do {
-        const count = this.#wait(0);
-        if (count > 0) {
-          this.#spinCredit = SPIN_CREDIT;
-          this.#spinPause = 1;
-          return count;
-        }
-        // The client may be on this CPU, and have its request ready as soon as it runs.
-        this.#sys.yieldCpu();
-      } while (this.#sys.monotonic() - begun < SPIN_MS);
-      this.#spinCredit--;
+    if (!polling.on) {
+      const count = this.#wait(timeout);
+      polling.slept(this.#sys.monotonic() - begun);
+      return count;
     }
-    const count = this.#wait(timeout);
-    if (this.#spinCredit === 0) this.#reconsiderSpin(this.#sys.monotonic() - begun);
-    return count;
-  }
-
-  /** Polling is off: try it again now and then while sleeps are short. */
-  #reconsiderSpin(slept: number): void {
-    if (slept >= SHORT_SLEEP_MS || ++this.#shortSleeps < this.#spinPause) return;
-    this.#shortSleeps = 0;
-    this.#spinPause = Math.min(MAX_PAUSE, this.#spinPause * 2);
-    this.#spinCredit = SPIN_CREDIT;
+    for (let before = begun; polling.on && before - begun < SPIN_MS;) {
+      const count = this.#wait(0);
+      // The client may be on this CPU, and have its request ready as soon as it runs.
+      if (count === 0) this.#sys.yieldCpu();
+      const now = this.#sys.monotonic();
+      polling.polled(count > 0, now - before);
+      if (count > 0) return count;
+      before = now;
+    }
+    polling.inVain();
+    return this.#wait(timeout);
   }
 
   #arm(): void {
