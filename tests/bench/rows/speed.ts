@@ -13,7 +13,9 @@ export const OPERATION_TITLES: Readonly<Record<Operation, string>> = {
 
 const AT_LEAST_EQUAL: Goal = { kind: "ratio", least: 1 };
 const TWICE: Goal = { kind: "ratio", least: 2 };
-/** Endless loops beside the daemons in the rows of a busy host: as many as the machine of the table has CPUs. */
+/**
+ * Endless loops beside the daemons in the rows of a busy host: as many as the machine of the table has CPUs.
+ */
 const BUSY_LOOPS = 2;
 
 /** Operations per second of some clients, each of which sends its next request when it has its reply. */
