@@ -146,7 +146,7 @@ Deno.test("a daemon is upgraded while its storage hangs, with its locks there ke
     /did not answer within 3 s$/,
   );
   host.daemon.signal("SIGUSR1");
-  await host.daemon.log.match(/info : .*Took over 1 clients and 1 locks/);
+  await host.daemon.log.match(/warning : .*Took over 1 client and 1 lock/);
   assert.equal(host.daemon.pid, pid);
   await client.acquire(host.b.point, "y", ACQUIRE_AUTOCREATE);
   await client.release(host.b.point, "y");

@@ -45,7 +45,7 @@ Deno.test("The package moves a running host over, upgrades it and moves it back,
       Type: "notify",
       NotifyAccess: "main",
       NRestarts: "0",
-      StatusText: "1 clients, 2 locks",
+      StatusText: "1 client, 2 locks",
     });
     assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
   });

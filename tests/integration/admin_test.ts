@@ -26,7 +26,7 @@ Deno.test("the admin socket serves the admin program, and no other socket does",
   await using daemon = await Daemon.start();
   await using admin = await AdminClient.connect(daemon.adminSocket);
   await admin.connectOpen();
-  assert.deepEqual(await admin.listServers(), { items: ["virtlockd", "admin"], count: 2 });
+  assert.deepEqual(await admin.listServers(), { items: ["admin", "virtlockd"], count: 2 });
   assert.equal(await admin.libVersion(), 1_000_000);
   const foreign = await admin.call(LOCK_PROGRAM, 8, new Uint8Array(4));
   assert.equal(

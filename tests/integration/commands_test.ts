@@ -181,9 +181,10 @@ Deno.test("commands say in one line when there is no daemon", async () => {
   using place = Place.create();
   await Promise.all(["locks", "clients", "status", "metrics"].map(async (name) => {
     const { code, stdout, stderr } = await Daemon.run({ args: [name], place });
-    assert.deepEqual({ code, stdout, stderr }, {
+    assert.deepEqual({ code, stdout: stdout.split("\n").at(-2) ?? "", stderr }, {
       code: 2,
-      stdout: "",
+      // What a collector of metrics reads is that there is none.
+      stdout: name === "metrics" ? "virtlockd_up 0" : "",
       stderr: `virtlockd: error: No daemon is running: nobody listens at ${place.paths.adminSocket}\n`,
     });
   }));

@@ -24,7 +24,9 @@ Deno.test("a holder that outlives its connection is killed before its locks are 
   await holder.ignoreTermination();
   const start = performance.now();
   await holder.disconnect();
-  await daemon.log.match(new RegExp(`warning : .*Sent SIGTERM to process ${holder.pid}: .* held 1 locks`));
+  await daemon.log.match(
+    new RegExp(`warning : .*Killing domain .* pid ${holder.pid}\\): .* 1 resource .* Sent SIGTERM`),
+  );
   // While it lives its disk is locked, and everybody else is served.
   let slowest = 0;
   let served = 0;
@@ -49,7 +51,7 @@ Deno.test("a holder that outlives its connection is killed before its locks are 
   assert.ok(took >= 1590 && took < 5000, `it took ${took} ms`);
   await until("the lock to be freed", () => isFree(disk));
   await daemon.log.match(
-    new RegExp(`warning : .*Holder process ${holder.pid} is gone, ended by this daemon`),
+    new RegExp(`warning : .*Killed domain .* pid ${holder.pid}\\): its process is gone`),
   );
   await other.acquire("", disk);
 });
@@ -76,7 +78,9 @@ Deno.test("a holder that is killed by others loses its locks and is not signalle
   await holder.acquire(leases, "a", ACQUIRE_AUTOCREATE);
   await holder.acquire(leases, "b", ACQUIRE_AUTOCREATE | ACQUIRE_SHARED);
   await holder.kill();
-  await daemon.log.match(new RegExp(`info : .*Holder process ${holder.pid} is gone: releasing 3 locks`));
+  await daemon.log.match(
+    new RegExp(`info : .*The process of domain .* pid ${holder.pid}\\) has ended: releasing 3 resources`),
+  );
   await until("the lock to be freed", () => isFree(disk));
   await until("the leases to be unlinked", () => [...Deno.readDirSync(leases)].length === 0);
   assert.doesNotMatch(daemon.log.text, /SIGTERM|SIGKILL/);

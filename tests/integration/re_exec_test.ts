@@ -370,7 +370,7 @@ Deno.test("a daemon in the background re-execs in place", async () => {
   using client = RawClient.connect(place.paths.socket);
   client.roundTrip();
   Deno.kill(pid, "SIGUSR1");
-  await until("the re-exec", () => Deno.readTextFileSync(log).includes("Took over 1 clients and 0 locks"));
+  await until("the re-exec", () => Deno.readTextFileSync(log).includes("Took over 1 client and 0 locks"));
   client.roundTrip();
   assert.equal(Deno.readLinkSync(`/proc/${pid}/cwd`), "/");
   Deno.kill(pid, "SIGTERM");

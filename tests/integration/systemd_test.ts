@@ -20,7 +20,7 @@ async function assertServed(lock: string, admin: string): Promise<void> {
   using client = RawClient.connect(lock);
   client.roundTrip();
   await using administrator = await AdminClient.connect(admin);
-  assert.deepEqual((await administrator.listServers()).items, ["virtlockd", "admin"]);
+  assert.deepEqual((await administrator.listServers()).items, ["admin", "virtlockd"]);
 }
 
 Deno.test("sockets that are handed over by name are served, whatever their paths and order", async () => {
@@ -73,7 +73,7 @@ Deno.test("sockets that were handed over go on over a re-exec, the variables do 
   using client = RawClient.connect(lock);
   client.roundTrip();
   daemon.signal("SIGUSR1");
-  await until("the re-exec", () => daemon.log.includes("Took over 1 clients"));
+  await until("the re-exec", () => daemon.log.includes("Took over 1 client"));
   client.roundTrip();
   await assertServed(lock, admin);
   assert.doesNotMatch(Deno.readTextFileSync(`/proc/${daemon.pid}/environ`), /LISTEN_/);
@@ -121,7 +121,7 @@ Deno.test("the service manager is told of clients and locks a while after they c
   await using client = await LockClient.connect(daemon.socket);
   await client.register(testOwner(5_000_001));
   await client.acquire("", disk);
-  await manager.next(/^STATUS=1 clients, 1 locks$/);
+  await manager.next(/^STATUS=1 client, 1 lock$/);
 });
 
 Deno.test("a service manager that cannot be reached is a warning", async () => {

@@ -256,7 +256,7 @@ Deno.test("a holder whose connection ends after the takeover loses its locks", a
     daemon: { servers: { virtlockd: before.lockServer([writtenClient(1, await before.accept(), owner)]) } },
     defaultLockspace: { resources: [{ ...disk, owners: [sleeper.pid] }] },
   });
-  await daemon.log.match(/Took over 1 clients/);
+  await daemon.log.match(/Took over 1 client/);
   heldBy(daemon.pid, disk.path);
   sleeper.kill("SIGKILL");
   await sleeper.status;

@@ -20,7 +20,8 @@ export function serverProcedures(administered: Administered): AdminProcedures {
   return [
     adminProcedure(AdminProcedure.LIST_SERVERS, "ListServers", decodeListServers, (args, reply) => {
       checkFlags(args.flags, 0, "adminConnectListServers");
-      const names = administered.servers().map((server) => server.name);
+      // As libvirt's daemon lists them.
+      const names = administered.servers().map((server) => server.name).sort();
       reply.ok((writer) => encodeServerList(writer, names, args.needResults));
     }),
     adminProcedure(AdminProcedure.LOOKUP_SERVER, "LookupServer", decodeServerArgs, (args, reply) => {

@@ -2,8 +2,7 @@ import { EIO, EMSGSIZE } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { DatagramSocket } from "./datagram_socket.ts";
-import { syslogSeverity } from "./levels.ts";
-import { type LogEntry, SYSLOG_FACILITY } from "./log_entry.ts";
+import { entrySeverity, type LogEntry, SYSLOG_FACILITY } from "./log_entry.ts";
 import type { LogDestination } from "./log_output.ts";
 
 const F_ADD_SEALS = 1033;
@@ -67,14 +66,17 @@ export class JournaldOutput implements LogDestination {
 export function journalEntry(entry: LogEntry, ident: string): Uint8Array {
   const fields = [
     field("MESSAGE", entry.text),
-    field("PRIORITY", `${syslogSeverity(entry.level)}`),
+    field("PRIORITY", `${entrySeverity(entry)}`),
     field("SYSLOG_FACILITY", `${SYSLOG_FACILITY}`),
     field("SYSLOG_IDENTIFIER", ident),
     field("LIBVIRT_SOURCE", entry.category),
     field("CODE_FILE", entry.file),
   ];
   for (const [name, value] of Object.entries(entry.fields)) {
-    if (value !== undefined) fields.push(field(fieldName(name), `${value}`));
+    if (value === undefined) continue;
+    for (const each of typeof value === "object" ? value : [value]) {
+      fields.push(field(fieldName(name), `${each}`));
+    }
   }
   return concatenate(fields);
 }

@@ -16,12 +16,17 @@ export interface Log {
   enabled(level: LevelName): boolean;
   debug(message: LogMessage, fields?: LogFields): void;
   info(message: LogMessage, fields?: LogFields): void;
+  /** Nothing is wrong, but everybody should see it: as {@link warn}, but the journal and syslog show it as a notice. */
+  notice(message: LogMessage, fields?: LogFields): void;
   warn(message: LogMessage, fields?: LogFields): void;
   error(message: LogMessage, fields?: LogFields): void;
 }
 
 /** Name of the record property that carries the source file beside the fields. */
 export const CODE_FILE = "codeFile";
+
+/** Name of the record property that is there when nothing is wrong. */
+export const NOTICE = "notice";
 
 /**
  * The log of one source file. It follows whichever LogSystem was made last, also one that is made later.
@@ -54,6 +59,10 @@ class FileLog implements Log {
 
   info(message: LogMessage, fields?: LogFields): void {
     if (this.#logger.isEnabledFor("info")) this.#emit("info", message, fields);
+  }
+
+  notice(message: LogMessage, fields?: LogFields): void {
+    if (this.#logger.isEnabledFor("warning")) this.#emit("warning", message, { ...fields, [NOTICE]: 1 });
   }
 
   warn(message: LogMessage, fields?: LogFields): void {

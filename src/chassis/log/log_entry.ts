@@ -1,4 +1,7 @@
-import { levelName, type LogLevel } from "./levels.ts";
+import { levelName, type LogLevel, syslogSeverity } from "./levels.ts";
+
+/** A list is a field for each of its elements: an entry of the journal may have several of one name. */
+export type LogFieldValue = string | number | readonly string[];
 
 /**
  * What a message is about, beside its text. Each becomes a journald field: `ownerPid` is LIBVIRT_OWNER_PID.
@@ -8,10 +11,10 @@ export interface LogFields {
   /** Name of the domain that owns, asks or is refused. */
   readonly domain?: string | undefined;
   readonly uuid?: string | undefined;
-  readonly resource?: string | undefined;
-  readonly lockspace?: string | undefined;
+  readonly resource?: string | readonly string[] | undefined;
+  readonly lockspace?: string | readonly string[] | undefined;
   readonly ownerPid?: number | undefined;
-  readonly [name: string]: string | number | undefined;
+  readonly [name: string]: LogFieldValue | undefined;
 }
 
 /** One message on its way to the outputs. */
@@ -26,7 +29,14 @@ export interface LogEntry {
   readonly file: string;
   /** One line, made by plainText. */
   readonly text: string;
+  /** Shown as a notice by log services that know of such: it has the level of a warning so that it is not left out. */
+  readonly notice?: boolean;
   readonly fields: LogFields;
+}
+
+/** Severity of syslog(3): 7 debug, 6 info, 5 notice, 4 warning, 3 error. */
+export function entrySeverity({ level, notice }: LogEntry): number {
+  return notice === true ? 5 : syslogSeverity(level);
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

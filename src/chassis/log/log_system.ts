@@ -12,9 +12,9 @@ import {
   type LogLevel,
   WARNING,
 } from "./levels.ts";
-import { CODE_FILE } from "./log.ts";
+import { CODE_FILE, NOTICE } from "./log.ts";
 import { LogConfigError } from "./log_config_error.ts";
-import type { LogEntry, LogFields } from "./log_entry.ts";
+import type { LogEntry, LogFields, LogFieldValue } from "./log_entry.ts";
 import type { LogOutput } from "./log_output.ts";
 import type { LoggingSettings } from "./log_settings.ts";
 import { LOG_PATHS, type LogPaths, openOutputs, type OutputEnvironment } from "./open_outputs.ts";
@@ -263,7 +263,7 @@ export class LogSystem {
   }
 
   #receive(record: LogRecord): void {
-    const { [CODE_FILE]: file, ...fields } = record.properties;
+    const { [CODE_FILE]: file, [NOTICE]: notice, ...fields } = record.properties;
     this.#dispatch({
       time: this.#clock(),
       pid: this.#pid,
@@ -271,6 +271,7 @@ export class LogSystem {
       category: record.category.join("."),
       file: String(file),
       text: plainText(record.message.join("")),
+      ...notice === undefined ? {} : { notice: true },
       fields: plainFields(fields),
     });
   }
@@ -303,9 +304,10 @@ export class LogSystem {
 
 /** The fields of a record: LogTape types properties as unknown. */
 function plainFields(properties: Readonly<Record<string, unknown>>): LogFields {
-  const fields: Record<string, string | number> = {};
+  const fields: Record<string, LogFieldValue> = {};
   for (const [name, value] of Object.entries(properties)) {
     if (typeof value === "string" || typeof value === "number") fields[name] = value;
+    else if (Array.isArray(value)) fields[name] = value.map(String);
   }
   return fields;
 }

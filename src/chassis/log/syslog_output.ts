@@ -1,8 +1,7 @@
 import type { Sys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { DatagramSocket } from "./datagram_socket.ts";
-import { syslogSeverity } from "./levels.ts";
-import { entryBody, type LogEntry, SYSLOG_FACILITY, syslogTime } from "./log_entry.ts";
+import { entryBody, entrySeverity, type LogEntry, SYSLOG_FACILITY, syslogTime } from "./log_entry.ts";
 import type { LogDestination } from "./log_output.ts";
 
 /** The system log: `<PRI>TIME IDENT: PID: LEVEL : CATEGORY : TEXT` as a datagram, facility daemon. */
@@ -21,7 +20,7 @@ export class SyslogOutput implements LogDestination {
   }
 
   send(entry: LogEntry): number {
-    const priority = SYSLOG_FACILITY * 8 + syslogSeverity(entry.level);
+    const priority = SYSLOG_FACILITY * 8 + entrySeverity(entry);
     const text = `<${priority}>${syslogTime(entry.time)} ${this.#ident}: ${entryBody(entry)}`;
     return this.#socket.send(encodeText(text));
   }

@@ -1,4 +1,5 @@
 import type { EventLoop, Timer } from "../event/event_loop.ts";
+import { counted } from "../log/counted.ts";
 import type { Log } from "../log/log.ts";
 import { EPOLLIN } from "../../os/constants.ts";
 import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../../os/errno.ts";
@@ -270,7 +271,9 @@ export class RpcServer {
         if (full) {
           this.#pause("full");
           this.#parts.log.warn(
-            `Server ${this.name} has ${this.#clients.size} clients, its limit: new ones wait until one leaves`,
+            `Server ${this.name} has ${
+              counted(this.#clients.size, "client")
+            }, its limit: new ones wait until one leaves`,
           );
         }
         return;

@@ -73,6 +73,23 @@ export function readSettings(context: StartContext): LoadedSettings {
   }
 }
 
+/** The configuration, from one reading of the file. */
+export interface Configuration {
+  readonly loaded: LoadedSettings;
+  readonly logging: LoggingSettings;
+}
+
+/**
+ * Reads the configuration file and decides on logging.
+ *
+ * @param terminal whether standard input is one
+ * @throws StartError
+ */
+export function readConfiguration(context: StartContext, terminal: boolean): Configuration {
+  const loaded = readSettings(context);
+  return { loaded, logging: loggingFor(context, loaded, terminal) };
+}
+
 /** Decides what is logged where. @throws StartError */
 export function loggingFor(
   context: StartContext,

@@ -1,5 +1,6 @@
 import { CHECK_COMMAND } from "../daemon/re_exec.ts";
 import { readWhole } from "../../chassis/start/self.ts";
+import { counted } from "../../chassis/log/counted.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { HELPER_COMMAND } from "../storage/helper_protocol.ts";
@@ -28,7 +29,7 @@ export function runInternal(sys: Sys, name: string, args: readonly string[]): nu
 function checkStateFile(sys: Sys, path: string): number {
   try {
     const { clients, locks } = checkState(readWhole(sys, path));
-    console.log(`${clients} clients, ${locks} locks`);
+    console.log(`${counted(clients, "client")}, ${counted(locks, "lock")}`);
     return 0;
   } catch (error) {
     if (!(error instanceof RestartStateError) && !(error instanceof SystemError)) throw error;

@@ -22,8 +22,8 @@ export const metricsCommand: Command = {
     try {
       text = askMetrics(context, adminSocket(context, args));
     } catch (error) {
-      // A collector that reads the file must not go on seeing the last good answer.
-      if (error instanceof CommandError && output !== undefined) write(upText(false));
+      // A collector that reads the file, or runs this, must not go on seeing the last good answer.
+      if (error instanceof CommandError) write(upText(false));
       throw error;
     }
     write(upText(true) + text);

@@ -52,6 +52,8 @@ export async function runCommand({ sys, facts, env, programName, name, args }: C
       return CommandExit.OK;
     }
     shieldFromDebugger(sys, facts);
+    // The runtime's own name would be all that ps(1) and the list of clients show.
+    sys.setThreadName("virtlockd");
     const terminal = isTerminal("stdout");
     return await command.run({ sys, env, out, terminal, now: () => Date.now() }, parsed);
   } catch (error) {

@@ -3,6 +3,7 @@ import { StatusProcedure } from "../wire/status_protocol.ts";
 import type { AdminConnection } from "./admin_connection.ts";
 import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
+import { counted } from "../../chassis/log/counted.ts";
 import { durationText, pairs, timeText } from "../../chassis/cli/table.ts";
 
 /** `virtlockd status`: how the daemon is doing. */
@@ -28,7 +29,7 @@ export function statusText(status: StatusDocument): string {
   const { locks, descriptors, logging, idleTimeout } = status;
   const restarts = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
   const odd = [
-    ...locks.dying === 0 ? [] : [`${locks.dying} holders being killed`],
+    ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
     ...locks.doubtful === 0 ? [] : [`${locks.doubtful} doubtful`],
     ...locks.posix === 0 ? [] : [`${locks.posix} inherited from libvirt's daemon`],
   ];
@@ -39,15 +40,18 @@ export function statusText(status: StatusDocument): string {
     ["clients", status.servers.map(clientsText).join(", ")],
     [
       "locks",
-      `${locks.exclusive} exclusive, ${locks.shared} shared, in ${locks.lockspaces} lockspaces, ` +
-      `held by ${locks.holders} processes${odd.map((part) => `; ${part}`).join("")}`,
+      `${locks.exclusive} exclusive, ${locks.shared} shared, in ${counted(locks.lockspaces, "lockspace")}, ` +
+      `held by ${counted(locks.holders, "process", "processes")}${odd.map((part) => `; ${part}`).join("")}`,
     ],
     ["descriptors", `${descriptors.open} of ${descriptors.limit}`],
     ["idle timeout", idleTimeout === 0 ? "none" : durationText(idleTimeout)],
     ["log level", String(logging.level)],
     ["log filters", logging.filters === "" ? "none" : logging.filters],
     ["log outputs", logging.outputs],
-    ...Object.entries(status.sections).map(([name, section]) =>
+    // A part that has nothing to say, as storage without a mount that may hang, is left out.
+    ...Object.entries(status.sections).filter(([, section]) => Object.keys(section).length > 0).map((
+      [name, section],
+    ) =>
       [name, Object.entries(section).map(([field, value]) => `${field} ${value ?? "-"}`).join(", ")] as const
     ),
   ]);

@@ -20,6 +20,7 @@ import { type Carried, NOTHING_CARRIED, readCarried, recoveredState } from "../r
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
 import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
+import type { Past } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
 import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
 
@@ -79,6 +80,8 @@ export class CrashSafety {
    * itself.
    */
   readonly recovered: RestartState | undefined;
+  /** How the daemon that left {@link recovered} has ended. */
+  readonly past: Past = { kind: "none" };
   #orphans: OrphanHolders | undefined;
   #trouble = "";
   #carried: () => Carried = () => NOTHING_CARRIED;
@@ -110,13 +113,7 @@ export class CrashSafety {
     const { cwd, limits } = parts;
     this.recovered = recoveredState(recovered, carried, { pid: parts.sys.pid(), cwd, limits });
     // An ordinary end leaves no limits.
-    const orderly = carried.limits.length === 0;
-    const clients = recovered.clients.length;
-    const locks = recovered.locks.length;
-    const level = orderly || clients + locks === 0 ? "info" : "warn";
-    parts.log[level](
-      `${orderly ? "" : "The last daemon was killed: "}recovered ${clients} clients and ${locks} locks`,
-    );
+    this.past = { kind: carried.limits.length === 0 ? "restart" : "crash", lost: recovered.lost };
   }
 
   /**

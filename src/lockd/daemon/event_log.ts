@@ -1,11 +1,15 @@
 import { resourceFlags } from "../lockspace/resource.ts";
-import type { Owner } from "../lockspace/owner.ts";
+import { type Owner, ownerText } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
+import { counted, someOf } from "../../chassis/log/counted.ts";
 import { getLog, type LogFields } from "../../chassis/log/log.ts";
 import { refusalText } from "../programs/lock_failure.ts";
 import { strerror } from "../../os/errno.ts";
 import type { DaemonObserver } from "./observers.ts";
 
+/** Most resources of a holder that a line names, and that are fields of a journal entry. */
+const NAMED_RESOURCES = 3;
+const RESOURCE_FIELDS = 100;
 const MODES = ["exclusive", "shared", "exclusive, autocreated", "shared, autocreated"];
 
 /**
@@ -44,24 +48,27 @@ export function eventLog(): Partial<DaemonObserver> {
         lockspace: resource.lockspace,
       });
     },
-    signalled: (pid, signal, locks) =>
+    signalled: (pid, signal, owned) => {
+      const holder = holderOf(pid, owned);
       log.warn(
-        `Sent ${signal} to process ${pid}: its connection ended while it held ${locks} locks, which stay until it is gone`,
-        { ownerPid: pid },
-      ),
-    signalFailed: (pid, error) =>
+        `Killing ${holder.text}: its connection to this daemon has ended, and it could write to ${holder.locks} ` +
+          `without a lock. Sent ${signal}; its locks stay until its process is gone`,
+        holder.fields,
+      );
+    },
+    signalFailed: (pid, error, owned) => {
+      const holder = holderOf(pid, owned);
       log.error(
-        `Could not end process ${pid}, whose connection has ended: ${error.message}; its locks stay`,
-        {
-          ownerPid: pid,
-        },
-      ),
-    gone: (pid, locks, signalled) => {
-      const message = `Holder process ${pid} is gone${
-        signalled ? ", ended by this daemon" : ""
-      }: releasing ${locks} locks`;
-      if (signalled) log.warn(message, { ownerPid: pid });
-      else log.info(message, { ownerPid: pid });
+        `Could not kill ${holder.text}, whose connection has ended: ${error.message}; ${holder.locks} ` +
+          "cannot be used by another guest until its process ends",
+        holder.fields,
+      );
+    },
+    gone: (pid, owned, signalled) => {
+      const holder = holderOf(pid, owned);
+      if (signalled) {
+        log.warn(`Killed ${holder.text}: its process is gone, releasing ${holder.locks}`, holder.fields);
+      } else log.info(`The process of ${holder.text} has ended: releasing ${holder.locks}`, holder.fields);
     },
     registered: ({ owner, peer }) =>
       log.info(() => `Client ${peer.clientId} (pid ${peer.pid}) registered ${owner && ownerText(owner)}`),
@@ -74,8 +81,24 @@ export function eventLog(): Partial<DaemonObserver> {
   };
 }
 
-function ownerText(owner: Owner): string {
-  return `domain '${owner.name}' (uuid ${owner.uuid}, pid ${owner.pid})`;
+/** A process and what it holds, for a line about its end. */
+function holderOf(
+  pid: number,
+  owned: readonly Resource[],
+): { text: string; locks: string; fields: LogFields } {
+  const owner = owned.flatMap(({ holdings }) => holdings).find((holding) => holding.owner.pid === pid)?.owner;
+  const names = owned.map(({ name }) => name);
+  const { name = "", uuid = "" } = owner ?? {};
+  return {
+    text: owner === undefined ? `process ${pid}` : ownerText(owner),
+    locks: `${counted(names.length, "resource")} (${someOf(names, NAMED_RESOURCES)})`,
+    fields: {
+      ...name === "" ? {} : { domain: name, uuid },
+      ownerPid: pid,
+      resource: names.slice(0, RESOURCE_FIELDS),
+      lockspace: [...new Set(owned.map(({ lockspace }) => lockspace))].slice(0, RESOURCE_FIELDS),
+    },
+  };
 }
 
 function fields(owner: Owner, resource: Resource): LogFields {

@@ -1,3 +1,4 @@
+import { VERSION } from "../../chassis/config/build_config.ts";
 import type { DaemonObserver } from "./observers.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import { type MetricsSnapshot, readSnapshot } from "./metrics_snapshot.ts";
@@ -49,6 +50,14 @@ export interface Counts {
   holderSignalFailures: number;
   /** How often the daemon executed itself anew. */
   reExecs: number;
+  /** How often asking it to was in vain. */
+  reExecFailures: number;
+  /** How often a daemon was started again after the last one had ended unasked, and after it had been stopped. */
+  crashes: number;
+  restarts: number;
+  /** Locks that were taken over in these, and that were lost. */
+  recovered: number;
+  lost: number;
 }
 
 /**
@@ -64,6 +73,11 @@ export class Metrics implements Partial<DaemonObserver> {
     holdersKilled: 0,
     holderSignalFailures: 0,
     reExecs: 0,
+    reExecFailures: 0,
+    crashes: 0,
+    restarts: 0,
+    recovered: 0,
+    lost: 0,
   };
   /** Accepted connections by server. */
   readonly connections = new Map<string, number>();
@@ -73,6 +87,7 @@ export class Metrics implements Partial<DaemonObserver> {
   #last: Calls | undefined;
   #started: number;
   #stateBytes = 0;
+  #previousVersion: string | undefined;
 
   /** @param started Unix milliseconds; {@link restore} brings an earlier one */
   constructor(started: number) {
@@ -87,6 +102,11 @@ export class Metrics implements Partial<DaemonObserver> {
   /** Size of the state that went through the last re-exec, 0 before the first. */
   get stateBytes(): number {
     return this.#stateBytes;
+  }
+
+  /** Version of the program whose counters were taken over; undefined when none were. */
+  get previousVersion(): string | undefined {
+    return this.#previousVersion;
   }
 
   /** What was served, by procedure. */
@@ -128,7 +148,7 @@ export class Metrics implements Partial<DaemonObserver> {
     this.counts.releaseFailures++;
   }
 
-  gone(_pid: number, _locks: number, signalled: boolean): void {
+  gone(_pid: number, _owned: unknown, signalled: boolean): void {
     if (signalled) this.counts.holdersKilled++;
   }
 
@@ -142,9 +162,24 @@ export class Metrics implements Partial<DaemonObserver> {
     this.#stateBytes = stateBytes;
   }
 
+  /** The new program was not executed, and everything went on. */
+  reExecFailed(): void {
+    this.counts.reExecFailures++;
+  }
+
+  /** This process began. @param kind what was there before; `recovered` and `lost` are numbers of locks */
+  begun(kind: "none" | "image" | "libvirt" | "crash" | "restart", recovered: number, lost: number): void {
+    if (kind !== "crash" && kind !== "restart") return;
+    if (kind === "crash") this.counts.crashes++;
+    else this.counts.restarts++;
+    this.counts.recovered += recovered;
+    this.counts.lost += lost;
+  }
+
   /** Everything counted so far, as JSON can carry it, for the next image. */
   snapshot(): MetricsSnapshot {
     return {
+      version: VERSION,
       started: this.#started,
       stateBytes: this.#stateBytes,
       bounds: BUCKET_BOUNDS,
@@ -165,6 +200,7 @@ export class Metrics implements Partial<DaemonObserver> {
     const read = readSnapshot(snapshot, BUCKET_BOUNDS);
     this.#started = read.started ?? this.#started;
     this.#stateBytes = read.stateBytes ?? 0;
+    this.#previousVersion = read.version;
     for (const name of Object.keys(this.counts) as (keyof Counts)[]) {
       this.counts[name] = read.counts.get(name) ?? 0;
     }

@@ -2,6 +2,8 @@ import type { Calls } from "./metrics.ts";
 
 /** The counters on their way through a re-exec. */
 export interface MetricsSnapshot {
+  /** Of the program that counted. */
+  readonly version: string;
   readonly started: number;
   readonly stateBytes: number;
   /** Bounds of the histogram's buckets: another version of the program may have others. */
@@ -14,6 +16,7 @@ export interface MetricsSnapshot {
 
 /** What could be made of a snapshot. */
 export interface ReadSnapshot {
+  readonly version: string | undefined;
   readonly started: number | undefined;
   readonly stateBytes: number | undefined;
   readonly counts: ReadonlyMap<string, number>;
@@ -33,6 +36,7 @@ export function readSnapshot(snapshot: unknown, bounds: readonly number[]): Read
   const sameBounds = JSON.stringify(known["bounds"]) === JSON.stringify(bounds);
   const calls = Array.isArray(known["calls"]) ? known["calls"] : [];
   return {
+    version: typeof known["version"] === "string" ? known["version"] : undefined,
     started: readCount(known["started"]),
     stateBytes: readCount(known["stateBytes"]),
     counts: readCounts(known["counts"]),

@@ -41,6 +41,36 @@ function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocum
     "Times the daemon executed its program anew and kept its state.",
     metrics.counts.reExecs,
   );
+  text.single(
+    "virtlockd_reexec_failures_total",
+    "counter",
+    "Times the new program was not executed because something was wrong with it or with the state.",
+    metrics.counts.reExecFailures,
+  );
+  text.single(
+    "virtlockd_crashes_total",
+    "counter",
+    "Times a daemon was started again after the last one had been killed or had crashed.",
+    metrics.counts.crashes,
+  );
+  text.single(
+    "virtlockd_restarts_total",
+    "counter",
+    "Times a daemon was started again after the last one had been stopped, with the state that it left.",
+    metrics.counts.restarts,
+  );
+  text.single(
+    "virtlockd_recovered_locks_total",
+    "counter",
+    "Locks that were taken over after crashes and restarts.",
+    metrics.counts.recovered,
+  );
+  text.single(
+    "virtlockd_lost_locks_total",
+    "counter",
+    "Locks that could not be taken over after crashes and restarts: their guests ran unprotected.",
+    metrics.counts.lost,
+  );
   text.single("virtlockd_state_bytes", "gauge", "Size of the state at the last re-exec.", metrics.stateBytes);
   text.single(
     "virtlockd_open_descriptors",

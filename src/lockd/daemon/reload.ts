@@ -1,8 +1,7 @@
-import type { LoadedSettings } from "../../chassis/config/settings.ts";
-import type { LoggingSettings } from "../../chassis/log/log_settings.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { LogConfigError } from "../../chassis/log/log_config_error.ts";
 import type { Daemon } from "./daemon.ts";
+import type { Configuration } from "../../chassis/start/start.ts";
 import { StartError } from "../../chassis/start/start_error.ts";
 
 /**
@@ -11,10 +10,7 @@ import { StartError } from "../../chassis/start/start_error.ts";
  *
  * @param read reads the file and decides on logging; throws StartError
  */
-export function reload(
-  daemon: Daemon,
-  read: () => { loaded: LoadedSettings; logging: LoggingSettings },
-): void {
+export function reload(daemon: Daemon, read: () => Configuration): void {
   const { logs, log, lockServer, adminServer } = daemon;
   try {
     const { loaded, logging } = read();

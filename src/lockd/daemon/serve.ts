@@ -2,6 +2,7 @@ import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { DEFAULT_SETTINGS, type LoadedSettings } from "../../chassis/config/settings.ts";
 import { LogConfigError } from "../../chassis/log/log_config_error.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
+import { counted } from "../../chassis/log/counted.ts";
 import { getLog } from "../../chassis/log/log.ts";
 import type { LoggingSettings } from "../../chassis/log/log_settings.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
@@ -14,6 +15,7 @@ import type { DaemonExtension, KeptDescriptor, RestartState } from "../restart/s
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
 import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
+import { announceBeginning, ofGuests } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
@@ -35,6 +37,7 @@ import {
 import {
   type Environment,
   loggingFor,
+  readConfiguration,
   readSettings,
   type StartContext,
   startContext,
@@ -105,7 +108,6 @@ function live(
   const { loop, ledger } = startLoop(sys);
   const pidFile = attempt(forgive, complaints, () => takePidFile(sys, ledger, paths.pidFile, pid, handed));
   unfinished.push(() => pidFile?.remove());
-  const logging = () => loggingFor(context, readSettings(context), isTerminal("stdin"));
   attempt(forgive, complaints, () => {
     makeLogDirectory(context);
     configureLogging(logs, loggingFor(context, loaded, isTerminal("stdin")));
@@ -156,7 +158,7 @@ function live(
   unfinished.push(() => unlinkSockets(daemon));
   const configured = { outputs: logs.outputsText(), filters: logs.filtersText() };
   const status = new ServiceStatus(sys, loop, safety.manager, () => {
-    return `${daemon.clientCount} clients, ${daemon.table.resourceCount} locks`;
+    return `${counted(daemon.clientCount, "client")}, ${counted(daemon.table.resourceCount, "lock")}`;
   });
   changed = () => status.changed();
   for (const warning of loaded.warnings) daemon.log.warn(warning);
@@ -171,8 +173,8 @@ function live(
     daemon.metrics.restore(state.extension?.statistics);
     if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
     attempt(true, complaints, () => restoreLogging(logs, state));
-    daemon.log.info(`Took over ${daemon.clientCount} clients and ${daemon.table.resourceCount} locks`);
   }
+  announceBeginning(daemon, handed === undefined ? safety.past : { kind: fromLibvirt ? "libvirt" : "image" });
   openSockets(context, daemon, returned, (open) => attempt(forgive, complaints, open));
   for (const complaint of complaints) daemon.log.error(complaint);
   dropPermissions();
@@ -209,7 +211,7 @@ function live(
     reExec: () => reExec.request(),
     reload: () => {
       status.reloading();
-      reload(daemon, () => ({ loaded: readSettings(context), logging: logging() }));
+      reload(daemon, () => readConfiguration(context, isTerminal("stdin")));
       status.ready(pid);
     },
     terminate: () => {
@@ -358,12 +360,6 @@ function raiseFileLimit(sys: Sys): void {
  */
 function warnOfLocks({ table, log }: Daemon, kept: boolean): void {
   if (table.resourceCount === 0) return;
-  const domains = new Set<string>();
-  for (const resource of table.resources()) {
-    for (const { owner } of resource.holdings) domains.add(owner.name);
-  }
   const fate = kept ? "; a restart of the service keeps them, a stop gives them up" : "";
-  log.warn(
-    `Stopping with ${table.resourceCount} locks held, for the domains ${[...domains].join(", ")}${fate}`,
-  );
+  log.warn(`Stopping with ${counted(table.resourceCount, "lock")} held${ofGuests(table.resources())}${fate}`);
 }

@@ -2,6 +2,7 @@ import { F_RDLCK, F_SETFD, F_UNLCK, F_WRLCK, FD_CLOEXEC } from "../../os/constan
 import { EAGAIN, ESRCH, strerror } from "../../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
 import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
+import { ownerText } from "../lockspace/owner.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import { clientKey } from "../../chassis/rpc/server.ts";
@@ -44,6 +45,8 @@ export interface Recovered {
   readonly orphans: readonly { pid: number; pidfd: number; start: number }[];
   /** Holders that are gone: their locks have to be released. */
   readonly gone: readonly number[];
+  /** Locks that ended with the daemon and could not be taken again. */
+  readonly lost: readonly JournaledResource[];
   /** Names that the store must forget. */
   readonly unwanted: readonly string[];
   /** Slots of what is taken over from the store. */
@@ -92,6 +95,7 @@ class Recovery {
   readonly #dying: { pid: number; pidfd: number; since: number; killed: boolean }[] = [];
   readonly #orphans: { pid: number; pidfd: number; start: number }[] = [];
   readonly #gone = new Set<number>();
+  readonly #lost: JournaledResource[] = [];
   readonly #unwanted: string[] = [];
   readonly #findings: Finding[] = [];
   /** Descriptors by name; of one name there may be two when a message to the manager was lost. */
@@ -124,6 +128,7 @@ class Recovery {
       dying: this.#dying,
       orphans: this.#orphans,
       gone: [...this.#gone],
+      lost: this.#lost,
       unwanted: this.#unwanted,
       slots: this.#slots,
       nextResource: this.#nextResource,
@@ -232,6 +237,7 @@ class Recovery {
     const fd = openLockFile(sys, { path, shared, autocreate: false, followLinks: record.lockspace === "" });
     if (fd < 0) {
       if (wanted) {
+        this.#lost.push(record);
         this.#find("error", `${lockText(record)} is lost, its guest runs unprotected: ${strerror(-fd)}`);
       }
       return;
@@ -421,6 +427,6 @@ const UNKNOWN_OWNER: OwnerRecord = {
 };
 
 function lockText({ name, holdings }: JournaledResource): string {
-  const owners = holdings.map(({ owner }) => `domain '${owner.name}' (uuid ${owner.uuid}, pid ${owner.pid})`);
+  const owners = holdings.map(({ owner }) => ownerText(owner));
   return `The lock on '${name}' of ${[...new Set(owners)].join(", ")}`;
 }

@@ -5,6 +5,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { LockTable } from "./lock_table.ts";
+import type { Resource } from "./resource.ts";
 import { processState } from "./process_state.ts";
 
 /**
@@ -26,14 +27,14 @@ export interface DyingHolder {
 
 /** Told what happens to holders. */
 export interface ReaperObserver {
-  /** The process was sent a signal. */
-  signalled(pid: number, signal: "SIGTERM" | "SIGKILL", locks: number): void;
+  /** The process was sent a signal. `owned`: what it holds, which stays until it is gone. */
+  signalled(pid: number, signal: "SIGTERM" | "SIGKILL", owned: readonly Resource[]): void;
   /** The process could not be signalled: its locks stay until it ends. */
-  signalFailed(pid: number, error: SystemError): void;
+  signalFailed(pid: number, error: SystemError, owned: readonly Resource[]): void;
   /** Began to wait for the process. */
   dying(holder: DyingHolder): void;
   /** The process is gone; its locks are released now. `signalled`: it was killed by this daemon. */
-  gone(pid: number, locks: number, signalled: boolean): void;
+  gone(pid: number, owned: readonly Resource[], signalled: boolean): void;
   /** All that it had is released: it may be forgotten. */
   settled(pid: number): void;
 }
@@ -135,9 +136,10 @@ export class HolderReaper {
     if (result === 0) {
       entry.signalled = true;
       const name = signal === SIGTERM ? "SIGTERM" : "SIGKILL";
-      this.#observer.signalled(pid, name, this.#table.ownedBy(pid).length);
+      this.#observer.signalled(pid, name, this.#table.ownedBy(pid));
     } else if (result !== -ESRCH) {
-      this.#observer.signalFailed(pid, new SystemError("pidfd_send_signal", `process ${pid}`, result));
+      const error = new SystemError("pidfd_send_signal", `process ${pid}`, result);
+      this.#observer.signalFailed(pid, error, this.#table.ownedBy(pid));
     }
   }
 
@@ -152,7 +154,7 @@ export class HolderReaper {
   }
 
   #gone(pid: number, signalled: boolean): void {
-    this.#observer.gone(pid, this.#table.ownedBy(pid).length, signalled);
+    this.#observer.gone(pid, this.#table.ownedBy(pid), signalled);
     this.#table.releaseAll(pid, () => this.#observer.settled(pid));
   }
 }

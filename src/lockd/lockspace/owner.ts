@@ -20,6 +20,11 @@ export interface Holding {
   readonly since: number;
 }
 
+/** An owner as people read it. One that came over from libvirt's daemon is known by its pid alone. */
+export function ownerText({ pid, name, uuid }: Owner): string {
+  return name === "" ? `the guest of process ${pid}` : `domain '${name}' (uuid ${uuid}, pid ${pid})`;
+}
+
 /** Longest domain name in an {@link ownerRecord}. */
 const RECORDED_NAME = 200;
 

@@ -1,5 +1,5 @@
 import { strerror } from "../../os/errno.ts";
-import type { Holding } from "../lockspace/owner.ts";
+import { type Holding, ownerText } from "../lockspace/owner.ts";
 import type { ForeignHolder, HeldReport, Refusal } from "../lockspace/refusal.ts";
 import {
   ErrorDomain,
@@ -75,9 +75,8 @@ function heldText(name: string, held: HeldReport): string {
 
 /** A holder as people read it: domain name, uuid, pid, since when. */
 export function holdingText({ owner, since }: Holding): string {
-  const who = owner.name === "" ? "an unnamed owner" : `domain '${owner.name}'`;
   const when = since === 0 ? "" : ` since ${new Date(since).toISOString().slice(0, 19)}Z`;
-  return `${who} (uuid ${owner.uuid}, pid ${owner.pid})${when}`;
+  return `${ownerText(owner)}${when}`;
 }
 
 function foreignText(holder: ForeignHolder): string {
@@ -89,8 +88,8 @@ function foreignText(holder: ForeignHolder): string {
     case "record":
       return `its recorded holder: ${holder.text}`;
     case "other-host":
-      return "another host";
+      return "another host that shares the storage";
     case "unknown":
-      return "a process that could not be found";
+      return "a process that this host does not show: one of another host that shares the storage, or of a container";
   }
 }

@@ -72,8 +72,9 @@ export const administration: Conversation = {
       request: listServers(true),
       reply: ok(new RegExp(`^00000002(${VIRTLOCKD}${ADMIN}|${ADMIN}${VIRTLOCKD})00000002$`)),
       ours: {
-        reply: ok("00000002" + VIRTLOCKD + ADMIN + "00000002"),
-        reason: "libvirt's order differs from one start to the next",
+        reply: ok("00000002" + ADMIN + VIRTLOCKD + "00000002"),
+        reason:
+          "libvirt's order differs from one start to the next, and its virt-admin sorts them; here they are sorted",
       },
     },
     {

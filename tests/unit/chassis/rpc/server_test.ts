@@ -57,6 +57,7 @@ class Stage implements Disposable {
       enabled: () => true,
       debug: to("debug"),
       info: to("info"),
+      notice: to("notice"),
       warn: to("warn"),
       error: to("error"),
     };

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import type { DaemonOptions } from "../../../../src/chassis/config/options.ts";
-import { loggingFor, readSettings, startContext, startLoop } from "../../../../src/chassis/start/start.ts";
+import {
+  loggingFor,
+  readConfiguration,
+  readSettings,
+  startContext,
+  startLoop,
+} from "../../../../src/chassis/start/start.ts";
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -66,6 +72,15 @@ Deno.test("readSettings() names file and line of what is wrong", () => {
   assert.throws(() => readSettings(context(scratch, { config: path })), refused(/^.*\/x\.conf:\d+: /));
   scratch.write("x.conf", "max_clients = 5\n");
   assert.equal(readSettings(context(scratch, { config: path })).settings.maxClients, 5);
+});
+
+Deno.test("readConfiguration() reads the file once, so that limits and logging are of one version of it", () => {
+  using scratch = new Scratch();
+  const path = scratch.write("x.conf", "max_clients = 5\nlog_level = 1\n");
+  let opened = 0;
+  const sys: Sys = { ...USER, open: (...args) => (opened++, USER.open(...args)) };
+  const { loaded, logging } = readConfiguration({ ...context(scratch, { config: path }), sys }, true);
+  assert.deepEqual([opened, loaded.settings.maxClients, logging.level], [1, 5, 1]);
 });
 
 Deno.test("readSettings() tells of a file that cannot be read, also of one that was not named", () => {

@@ -26,8 +26,8 @@ Deno.test(
   }),
 );
 
-Deno.test("metrics without --output prints nothing when there is no daemon", () => {
+Deno.test("metrics without --output prints that there is no daemon", () => {
   const told = context(new PlayedDaemon(() => "end").sys);
   assert.throws(() => metricsCommand.run(told, given(metricsCommand)), CommandError);
-  assert.equal(told.out.text, "");
+  assert.equal(told.out.text, UP.replace("up 1", "up 0"));
 });

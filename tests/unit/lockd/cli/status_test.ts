@@ -31,7 +31,7 @@ Deno.test("statusText() shows what is out of the ordinary, and the parts that no
   for (
     const line of [
       "running since:  2026-11-21 13:09:38Z (1 h 1 min), re-executed 2 times",
-      "locks:          2 exclusive, 1 shared, in 2 lockspaces, held by 3 processes; 1 holders being killed; " +
+      "locks:          2 exclusive, 1 shared, in 2 lockspaces, held by 3 processes; 1 holder being killed; " +
       "2 doubtful; 3 inherited from libvirt's daemon",
       "idle timeout:   2 min 0 s",
       "log filters:    1:*a*",

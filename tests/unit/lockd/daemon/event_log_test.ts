@@ -6,6 +6,7 @@ import { SystemError } from "../../../../src/os/system_error.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 
 const OWNER = holding(42).owner;
+const OWNED = [1, 2, 3, 4].map((id) => resource({ id }));
 const WHO = `domain 'guest' (uuid ${UUID}, pid 42)`;
 
 /** Records that an event makes. */
@@ -69,21 +70,45 @@ Deno.test("eventLog() logs refusals and what happens to holders at warning", () 
     line((log) => log.refused?.(OWNER, { kind: "not-held", resource: "r" })),
     `warning: Refused ${WHO}: Lockspace resource 'r' is not locked`,
   );
-  assert.match(
-    line((log) => log.signalled?.(42, "SIGTERM", 3)),
-    /^warning: Sent SIGTERM to process 42: .* it held 3 locks, which stay until it is gone$/,
+  assert.equal(
+    line((log) => log.signalled?.(42, "SIGTERM", OWNED)),
+    `warning: Killing ${WHO}: its connection to this daemon has ended, and it could write to 4 resources ` +
+      "('r1', 'r2', 'r3' and 1 more) without a lock. Sent SIGTERM; its locks stay until its process is gone",
   );
   assert.equal(
-    line((log) => log.gone?.(42, 3, true)),
-    "warning: Holder process 42 is gone, ended by this daemon: releasing 3 locks",
+    line((log) => log.gone?.(42, OWNED.slice(0, 1), true)),
+    `warning: Killed ${WHO}: its process is gone, releasing 1 resource ('r1')`,
   );
-  assert.equal(line((log) => log.gone?.(42, 3, false)), "info: Holder process 42 is gone: releasing 3 locks");
+  assert.equal(
+    line((log) => log.gone?.(42, OWNED.slice(0, 2), false)),
+    `info: The process of ${WHO} has ended: releasing 2 resources ('r1', 'r2')`,
+  );
+});
+
+Deno.test("eventLog() gives journald the domain, uuid and resources of a killed holder", () => {
+  const [record] = records((log) => log.signalled?.(42, "SIGKILL", OWNED.slice(0, 2)));
+  const { domain, uuid, ownerPid, resource: names, lockspace } = record?.properties ?? {};
+  assert.deepEqual({ domain, uuid, ownerPid, names, lockspace }, {
+    domain: "guest",
+    uuid: UUID,
+    ownerPid: 42,
+    names: ["r1", "r2"],
+    lockspace: ["/ls"],
+  });
+});
+
+Deno.test("eventLog() names a holder whose name libvirt's daemon did not tell by its process", () => {
+  const unnamed = resource({ id: 1, name: "r", holdings: [holding(42, "")] });
+  assert.equal(
+    line((log) => log.gone?.(42, [unnamed], true)),
+    "warning: Killed the guest of process 42: its process is gone, releasing 1 resource ('r')",
+  );
 });
 
 Deno.test("eventLog() logs at error what an administrator has to look at", () => {
   assert.match(
-    line((log) => log.signalFailed?.(42, new SystemError("pidfd_send_signal", "process 42", 1))),
-    /^error: Could not end process 42, .*: pidfd_send_signal process 42: Operation not permitted .*; its locks stay$/,
+    line((log) => log.signalFailed?.(42, new SystemError("pidfd_send_signal", "process 42", 1), OWNED)),
+    /^error: Could not kill domain 'guest' .*: pidfd_send_signal process 42: Operation not permitted.*; 4 resources .* cannot be used by another guest until its process ends$/,
   );
   const lock = resource({ id: 1, name: "r" });
   const failure = { kind: "system", action: "Unable to unlink resource r", errno: 30 } as const;

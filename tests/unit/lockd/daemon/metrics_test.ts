@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { VERSION } from "../../../../src/chassis/config/build_config.ts";
 import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
 
 function counted(): Metrics {
@@ -18,6 +19,10 @@ function counted(): Metrics {
   metrics.gone(43, 3, false);
   metrics.signalFailed();
   metrics.reExecuted(4711);
+  metrics.reExecFailed();
+  metrics.begun("crash", 5, 2);
+  metrics.begun("restart", 3, 0);
+  metrics.begun("image", 9, 0);
   return metrics;
 }
 
@@ -58,6 +63,11 @@ Deno.test("Metrics counts what the daemon's parts report", () => {
     holdersKilled: 1,
     holderSignalFailures: 1,
     reExecs: 1,
+    reExecFailures: 1,
+    crashes: 1,
+    restarts: 1,
+    recovered: 8,
+    lost: 2,
   });
   assert.deepEqual([...metrics.connections], [["virtlockd", 2], ["admin", 1]]);
   assert.deepEqual([...metrics.refusals], [["not-held", 1]]);
@@ -68,6 +78,7 @@ Deno.test("Metrics goes on from a snapshot that went through JSON", () => {
   const next = new Metrics(5000);
   next.restore(JSON.parse(JSON.stringify(counted().snapshot())));
   assert.equal(next.started, 1000);
+  assert.equal(next.previousVersion, VERSION);
   assert.deepEqual(next.snapshot(), counted().snapshot());
   next.reExecuted(99);
   next.served("lock", "AcquireResource", 87, 1);

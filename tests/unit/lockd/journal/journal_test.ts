@@ -284,7 +284,7 @@ Deno.test("Journal does not store a lock that is released before that", () => {
 
 Deno.test("Journal keeps the holder that is gone until all that it had is released", () => {
   using stage = new Stage();
-  stage.journal.observer.gone(7, 1, true);
+  stage.journal.observer.gone(7, [], true);
   stage.loop.turn(0);
   assert.deepEqual([...stage.state.dying.keys()], [7]);
   stage.journal.observer.settled(7);

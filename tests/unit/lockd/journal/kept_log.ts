@@ -5,6 +5,7 @@ export class KeptLog implements Log {
   readonly lines: string[] = [];
   readonly debug = (message: LogMessage) => this.#add("debug", message);
   readonly info = (message: LogMessage) => this.#add("info", message);
+  readonly notice = (message: LogMessage) => this.#add("notice", message);
   readonly warn = (message: LogMessage) => this.#add("warning", message);
   readonly error = (message: LogMessage) => this.#add("error", message);
 

@@ -98,10 +98,10 @@ class World {
       ledger: this.ledger,
       table: this.table,
       observer: {
-        signalled: (pid, signal, locks) => this.events.push(`${signal} ${pid} ${locks}`),
+        signalled: (pid, signal, locks) => this.events.push(`${signal} ${pid} ${locks.length}`),
         signalFailed: (pid, error) => this.events.push(`failed ${pid} ${error.errno}`),
         dying: ({ pid, killed }) => this.events.push(`dying ${pid} ${killed}`),
-        gone: (pid, locks, signalled) => this.events.push(`gone ${pid} ${locks} ${signalled}`),
+        gone: (pid, locks, signalled) => this.events.push(`gone ${pid} ${locks.length} ${signalled}`),
         settled: (pid) => this.events.push(`settled ${pid}`),
       },
       now: () => this.now,

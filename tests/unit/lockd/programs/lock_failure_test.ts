@@ -122,14 +122,14 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     { kind: "held-elsewhere", resource: "r", by: { kind: "other-host" } },
     87,
     51,
-    `${LOCKED} by another host`,
+    `${LOCKED} by another host that shares the storage`,
     -1,
   ],
   [
     { kind: "held-elsewhere", resource: "r", by: { kind: "unknown" } },
     87,
     51,
-    `${LOCKED} by a process that could not be found`,
+    `${LOCKED} by a process that this host does not show: one of another host that shares the storage, or of a container`,
     -1,
   ],
 ];
@@ -158,7 +158,7 @@ Deno.test("lockFailure() does with holders of which little is known", () => {
   const owner = { ...holding(42).owner, name: "" };
   assert.equal(
     lockFailure(held({ holdings: [{ owner, since: 0 }] })).message,
-    `${LOCKED} by an unnamed owner (uuid ${UUID}, pid 42)`,
+    `${LOCKED} by the guest of process 42`,
   );
 });
 

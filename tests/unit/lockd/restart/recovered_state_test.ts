@@ -16,6 +16,7 @@ const NOTHING: Recovered = {
   dying: [],
   orphans: [],
   gone: [],
+  lost: [],
   unwanted: [],
   slots: [],
   nextResource: 3,

@@ -12,6 +12,7 @@ Deno.test("storageLog() writes a line for everything that happens to storage", (
     enabled: () => true,
     debug: write("debug"),
     info: write("info"),
+    notice: write("notice"),
     warn: write("warn"),
     error: write("error"),
   };
