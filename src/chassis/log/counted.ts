@@ -1,4 +1,7 @@
-/** A number with its noun, as people write it: `1 lock`, `2 locks`. @param plural where it is not the noun with an s */
+/**
+ * A number with its noun, as people write it: `1 lock`, `2 locks`.
+ * @param plural where it is not the noun with an s
+ */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : plural}`;
 }

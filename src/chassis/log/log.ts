@@ -16,7 +16,10 @@ export interface Log {
   enabled(level: LevelName): boolean;
   debug(message: LogMessage, fields?: LogFields): void;
   info(message: LogMessage, fields?: LogFields): void;
-  /** Nothing is wrong, but everybody should see it: as {@link warn}, but the journal and syslog show it as a notice. */
+  /**
+   * Nothing is wrong, but everybody should see it: as {@link warn}, but the journal and syslog show it as a
+   * notice.
+   */
   notice(message: LogMessage, fields?: LogFields): void;
   warn(message: LogMessage, fields?: LogFields): void;
   error(message: LogMessage, fields?: LogFields): void;

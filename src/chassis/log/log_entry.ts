@@ -29,7 +29,10 @@ export interface LogEntry {
   readonly file: string;
   /** One line, made by plainText. */
   readonly text: string;
-  /** Shown as a notice by log services that know of such: it has the level of a warning so that it is not left out. */
+  /**
+   * Shown as a notice by log services that know of such: it has the level of a warning so that it is not
+   * left out.
+   */
   readonly notice?: boolean;
   readonly fields: LogFields;
 }

@@ -27,7 +27,10 @@ export interface LostLock {
 /** Most guests that a line names. */
 const NAMED_GUESTS = 10;
 
-/** Counts a beginning, and says in one line what it has brought over: at the default level, for it may be a guest's life. */
+/**
+ * Counts a beginning, and says in one line what it has brought over: at the default level, for it may be a
+ * guest's life.
+ */
 export function announceBeginning(
   daemon: Pick<Daemon, "metrics" | "log" | "clientCount"> & { readonly table: Pick<LockTable, "resources"> },
   past: Past,
@@ -64,7 +67,10 @@ export function ofGuests(locks: Iterable<{ readonly holdings: readonly Holding[]
     : ` of the ${names.length === 1 ? "guest" : "guests"} ${someOf(names, NAMED_GUESTS)}`;
 }
 
-/** Guests that own locks, each once; one that came over from libvirt's daemon without a name is known by its process. */
+/**
+ * Guests that own locks, each once; one that came over from libvirt's daemon without a name is known by its
+ * process.
+ */
 function guestNames(locks: Iterable<{ readonly holdings: readonly Holding[] }>): string[] {
   const names = new Set<string>();
   for (const { holdings } of locks) {

@@ -52,7 +52,10 @@ export interface Counts {
   reExecs: number;
   /** How often asking it to was in vain. */
   reExecFailures: number;
-  /** How often a daemon was started again after the last one had ended unasked, and after it had been stopped. */
+  /**
+   * How often a daemon was started again after the last one had ended unasked, and after it had been
+   * stopped.
+   */
   crashes: number;
   restarts: number;
   /** Locks that were taken over in these, and that were lost. */
