@@ -45,7 +45,10 @@ function bundle(): void {
   for (const name of CONSTANTS) {
     const value = process.env[`VIRTLOCKD_${name}`];
     if (value === undefined) continue;
-    source = source.replace(new RegExp(`(const ${name}: string = )"[^"]*"`), `$1${JSON.stringify(value)}`);
+    const pattern = `(const ${name}: string = )"[^"]*"`;
+    const constant = new RegExp(pattern);
+    if (!constant.test(source)) throw new Error(`Set ${name}: ${config} has no such constant`);
+    source = source.replace(constant, `$1${JSON.stringify(value)}`);
   }
   writeFileSync(config, source);
   const bundled = run(process.execPath, ["bundle", "--minify", "--output", BUNDLE, join(tree, "main.ts")]);

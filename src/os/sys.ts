@@ -36,7 +36,7 @@ export interface LockProbe {
 }
 
 /**
- * Files and locks. Paths are strings of src/os/path_text.ts: bytes that are not UTF-8 appear as lone
+ * Files and locks. Paths are strings of src/os/text.ts: bytes that are not UTF-8 appear as lone
  * surrogates.
  */
 export interface FileSys {

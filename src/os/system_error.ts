@@ -3,8 +3,8 @@ import { errnoName, strerror } from "./errno.ts";
 /**
  * A system call failed.
  *
- * Made once, where the call was made; translated to a libvirt error in one place (src/rpc/failure.ts) and
- * logged once at the boundary.
+ * Made once, where the call was made. Whoever answers a client makes a refusal of it; whoever has nobody to
+ * answer logs it, once.
  */
 export class SystemError extends Error {
   override readonly name = "SystemError";

@@ -43,7 +43,10 @@ const Word = {
   REPLY_LENGTH: 12,
   /** Bytes of the reply that were sent before this send. */
   REPLY_OFFSET: 13,
-  /** The same, stored before the kernel's last answer is forgotten. */
+  /**
+   * The same, but stored before the word in which the kernel counts is made ready for the next send. A kill
+   * in between leaves an offset that is one send behind and no count: then this is what was sent.
+   */
   REPLY_SENT: 14,
   /** 1 when a journal has the bytes of the reply, else 0. */
   REPLY_RECORDED: 15,

@@ -11,8 +11,8 @@ export interface AnsweredRequest {
 }
 
 /**
- * What became of a request: nothing needs to outlive the process (`volatile`), it is durable together with
- * its reply (`recorded`), or it will be (`later`).
+ * What became of a request: its reply may be sent, and no journal has it (`volatile`); its reply may be sent,
+ * and a journal has what it did and the reply itself (`recorded`); or neither is so yet (`later`).
  */
 export type Settled = "volatile" | "recorded" | "later";
 

@@ -13,6 +13,10 @@ import { SystemError } from "../../os/system_error.ts";
 import type { Listener } from "../rpc/server.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
+/**
+ * Connections that wait to be accepted. When libvirtd starts a host's guests, each connects twice at once;
+ * the kernel makes it no more than net.core.somaxconn, which is 4096 since Linux 5.4.
+ */
 const BACKLOG = 4096;
 
 /** Which server a listening socket belongs to. */

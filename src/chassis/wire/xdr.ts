@@ -149,7 +149,7 @@ export class XdrReader {
 /**
  * Writes XDR (RFC 4506) values one after another into a buffer of its own, which grows up to a limit.
  *
- * Made once and {@link reset} for each message, it allocates nothing. After an error it may hold a part of
+ * A writer that is {@link reset} instead of made anew allocates nothing. After an error it may hold a part of
  * the value; reset it to the length it had before.
  */
 export class XdrWriter {

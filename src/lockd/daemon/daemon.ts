@@ -58,8 +58,8 @@ const VOLATILE: Durability = {
 };
 
 /**
- * The daemon's parts, put together: event loop, lock core, servers. How it starts and ends is start.ts's and
- * lifecycle's business.
+ * The daemon's parts, put together: event loop, lock core, servers. How it starts and ends is
+ * serve.ts's business.
  */
 export class Daemon {
   readonly sys: Sys;

@@ -96,8 +96,8 @@ function live(
   const cwd = handed?.extension?.cwd ?? directory;
   const context = startContext(sys, options, env, cwd);
   const { paths, uid } = context;
-  // Whoever holds locks must not exit because a file was edited meanwhile.
   const returned = readActivation((name) => env[name], pid).descriptors;
+  // Whoever holds locks must not exit because a file was edited meanwhile.
   const forgive = handed !== undefined || returned.some(({ name }) => name === JOURNAL_NAME);
   const complaints: string[] = [];
   const loaded = attempt(forgive, complaints, () => readSettings(context)) ?? NO_SETTINGS;

@@ -10,8 +10,8 @@ export interface InFlight {
 /**
  * Puts together what the log and the exchange area say of the moment in which the daemon died.
  *
- * - Received, not answered: served again. Nothing of it was recorded, so it has had no effect, or one that
- *   does not add up.
+ * - Received, not answered: served again. Nothing of it was recorded: a lock that it took is undone, and
+ *   what it did to files (made one, removed one) comes to the same when it is done twice.
  * - Answered by a record, reply not wholly sent: exactly the rest is sent.
  * - Answered without a record (it changed nothing): once the kernel took a byte of the reply, the rest is
  *   sent; before, the request is served again.

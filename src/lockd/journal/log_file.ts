@@ -102,6 +102,7 @@ export class LogFile {
    */
   get overgrown(): boolean {
     const settled = this.#root.snapshot - this.#inSnapshot;
+    // An eighth on top of what is in flight: each piece of it has a head in the log, and is padded.
     return this.length > 2 * settled + this.#inFlight.total * 9 / 8 + SLACK;
   }
 

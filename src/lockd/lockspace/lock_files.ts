@@ -22,7 +22,7 @@ import {
   type UnlockRequest,
 } from "./lock_file.ts";
 
-/** What failed in a file operation; undefined: nothing. */
+/** What failed in a file operation. */
 export type FileFailure =
   | { kind: "system"; action: string; errno: number; local?: boolean }
   | { kind: "not-a-directory"; path: string }

@@ -2,12 +2,12 @@ import type { FileIdentity } from "./file_identity.ts";
 import type { LockKind } from "./lock_file.ts";
 import type { Holding } from "./owner.ts";
 
-/** A locked resource. Exists exactly as long as its kernel lock is held. */
+/**
+ * A locked resource. Exists until its kernel lock is known to be released: one in doubt stays, because its
+ * old writer may still be there.
+ */
 export interface Resource {
-  /**
-   * Unique in this daemon's life, also across re-exec and crash; names the descriptor in the service
-   * manager's store.
-   */
+  /** Unique in this daemon's life, also across re-exec and crash. */
   readonly id: number;
   /** Path of its lockspace, "" for the default one. */
   readonly lockspace: string;

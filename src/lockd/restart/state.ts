@@ -61,7 +61,8 @@ export interface ClientState {
 /** What this daemon keeps of a client beyond libvirt's fields. */
 export interface ClientExtension {
   /**
-   * Bytes received and not served yet; the first `dropped` of an oversized message were thrown away before.
+   * Bytes received and not served yet. The first message of them lacks the last `dropped` bytes, which were
+   * thrown away because its program takes none so long.
    */
   readonly unserved: { readonly bytes: Uint8Array; readonly dropped: number };
   /** Bytes of replies that are not sent yet. */
@@ -116,7 +117,7 @@ export interface DaemonExtension {
   readonly statistics: unknown;
   /** What the journal and the descriptor store need to go on. */
   readonly journal: JsonValue;
-  /** What was last told to the service manager. */
+  /** Always null: images of the first release insist on it. */
   readonly notify: JsonValue;
 }
 
