@@ -8,12 +8,14 @@ import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { CHECKS } from "./checks/all.ts";
 import type { Check, DaemonView, Finding, Patient } from "./checks/check.ts";
-import { Host } from "./checks/host.ts";
+import { Host } from "./guests/host.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { listLocks } from "./locks.ts";
 import { readStatus } from "./status.ts";
 
 const ROOT_OPTION = "root";
+/** Wait before the daemon is asked a second time, in ms: libvirt records a change of a guest soon after its lock. */
+const SECOND_LOOK = 1000;
 
 /** A finding and the check that made it. */
 export type Diagnosis = Finding & { readonly check: string };
@@ -60,15 +62,23 @@ function examine({ sys, env, now }: CommandContext, args: Arguments): Patient {
   const uid = named === undefined ? sys.uid() : 0;
   const root = named?.replace(/\/+$/, "") ?? "";
   const paths = sessionOrHostPaths(uid, env);
+  const config = paths.config.slice(0, paths.config.lastIndexOf("/"));
+  // libvirt keeps what runs in a session one level deeper.
+  const live = uid === 0 ? "" : "/run";
   const places = {
-    config: paths.config.slice(0, paths.config.lastIndexOf("/")),
-    // libvirt keeps the pid files of a session's guests one level deeper.
-    guests: `${paths.runDir}/qemu${uid === 0 ? "" : "/run"}`,
+    config,
+    guests: `${paths.runDir}/qemu${live}`,
+    pools: [`${config}/storage`, `${paths.runDir}/storage${live}`],
     pidFile: paths.pidFile,
   };
+  const socket = args.value(CONNECT_OPTION.name) ?? `${root}${paths.adminSocket}`;
   return {
     host: new Host(sys, root, places),
-    daemon: ask(sys, args.value(CONNECT_OPTION.name) ?? `${root}${paths.adminSocket}`),
+    daemon: ask(sys, socket),
+    lookAgain: () => {
+      sys.pollReadable(-1, SECOND_LOOK);
+      return ask(sys, socket);
+    },
     version: VERSION,
     now: now(),
   };

@@ -1,5 +1,5 @@
 import type { LockEntry, StatusDocument } from "../../status/status_document.ts";
-import type { Host } from "./host.ts";
+import type { Host } from "../guests/host.ts";
 
 /** How grave a finding is. */
 export type Level = "ok" | "warning" | "problem";
@@ -24,6 +24,8 @@ export type DaemonView =
 export interface Patient {
   readonly host: Host;
   readonly daemon: DaemonView;
+  /** Asks the daemon anew, a moment later: what was under way is done then. */
+  readonly lookAgain: () => DaemonView;
   /** Version of this program. */
   readonly version: string;
   /** Unix milliseconds. */

@@ -1,7 +1,8 @@
 import { type Check, ok, warning } from "./check.ts";
-import { readDefinedGuests } from "./domain_xml.ts";
+import { readDefinedGuests } from "../guests/defined_guests.ts";
+import { lockedPaths } from "../guests/domain.ts";
+import { readRunningGuests } from "../guests/running_guests.ts";
 import { readLockdConfig } from "./libvirt_config.ts";
-import { readRunningGuests } from "./running_guests.ts";
 
 /** Whether disks are locked by their name in /dev, which no other host sees. */
 export const deviceLocks: Check = {
@@ -11,7 +12,7 @@ export const deviceLocks: Check = {
     if (directories.has("lvm_lockspace_dir") && directories.has("scsi_lockspace_dir")) {
       return [ok("Devices are locked by their LVM or SCSI identity, in lock directories")];
     }
-    const disks = [...readDefinedGuests(host), ...readRunningGuests(host)].flatMap((guest) => guest.disks);
+    const disks = lockedPaths([...readDefinedGuests(host), ...readRunningGuests(host).guests]);
     const locked = daemon.kind !== "answers"
       ? []
       : daemon.locks.filter(({ lockspace }) => lockspace === "").map(({ resource }) => resource);

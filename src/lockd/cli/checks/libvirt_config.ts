@@ -1,6 +1,6 @@
 import { ConfigError } from "../../../chassis/config/config_error.ts";
 import { type ConfigValue, parseConfigFile } from "../../../chassis/config/config_file.ts";
-import type { Host } from "./host.ts";
+import type { Host } from "../guests/host.ts";
 
 /** One of libvirt's configuration files. */
 export type LibvirtConfig =

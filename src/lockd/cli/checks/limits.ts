@@ -1,6 +1,6 @@
 import { DEFAULT_SETTINGS } from "../../../chassis/config/settings.ts";
 import { type Check, type Finding, ok, problem } from "./check.ts";
-import { readDefinedGuests } from "./domain_xml.ts";
+import { readDefinedGuests } from "../guests/defined_guests.ts";
 
 /** Connections of libvirt itself, and of commands like this one. */
 const SPARE_CLIENTS = 10;
@@ -15,7 +15,7 @@ export const limits: Check = {
   run({ host, daemon }) {
     const guests = readDefinedGuests(host);
     if (guests.length === 0) return [];
-    const locks = guests.reduce((sum, { disks, leases }) => sum + disks.length + leases, 0);
+    const locks = guests.reduce((sum, { disks, leases }) => sum + disks.length + leases.length, 0);
     const clients = guests.length + SPARE_CLIENTS;
     const descriptors = locks + PER_CLIENT * clients + SPARE_DESCRIPTORS;
     const status = daemon.kind === "answers" ? daemon.status : undefined;

@@ -1,4 +1,4 @@
-import type { Host } from "./host.ts";
+import type { Host } from "../guests/host.ts";
 
 /** A mounted file system. */
 export interface Mount {

@@ -1,8 +1,9 @@
 import { type Check, type Finding, ok, type Patient, problem } from "./check.ts";
-import { readDefinedGuests } from "./domain_xml.ts";
+import { readDefinedGuests } from "../guests/defined_guests.ts";
+import { lockedPaths } from "../guests/domain.ts";
+import { readRunningGuests } from "../guests/running_guests.ts";
 import { lockDirectoryPaths } from "./lock_directories.ts";
 import { locksStayLocal, type Mount, mountOf, readMounts } from "./mounts.ts";
-import { readRunningGuests } from "./running_guests.ts";
 
 /** Whether locks on network storage reach the server. */
 export const networkLocks: Check = {
@@ -10,7 +11,7 @@ export const networkLocks: Check = {
   run(patient) {
     const mounts = readMounts(patient.host);
     const nfs = new Map<Mount, string[]>();
-    for (const path of lockedPaths(patient)) {
+    for (const path of pathsWithLocks(patient)) {
       const mount = mountOf(mounts, path);
       if (mount?.type.startsWith("nfs") !== true) continue;
       const paths = nfs.get(mount);
@@ -22,12 +23,11 @@ export const networkLocks: Check = {
 };
 
 /** Every path that is, or will be, locked. */
-function lockedPaths(patient: Patient): Set<string> {
+function pathsWithLocks(patient: Patient): Set<string> {
   const { host, daemon } = patient;
-  const guests = [...readDefinedGuests(host), ...readRunningGuests(host)];
   return new Set([
     ...lockDirectoryPaths(patient),
-    ...guests.flatMap(({ disks }) => disks),
+    ...lockedPaths([...readDefinedGuests(host), ...readRunningGuests(host).guests]),
     ...daemon.kind === "answers" ? daemon.locks.map(({ path }) => path) : [],
   ]);
 }

@@ -1,63 +1,92 @@
 import type { LockEntry } from "../../status/status_document.ts";
-import { type Check, type Finding, ok, problem, warning } from "./check.ts";
+import { diskLockName } from "../guests/disk_name.ts";
+import { lockedPaths } from "../guests/domain.ts";
+import { readRunningGuests, type RunningGuest } from "../guests/running_guests.ts";
+import { type Check, type Finding, ok, type Patient, problem, warning } from "./check.ts";
 import { type LockdConfig, readLockdConfig } from "./libvirt_config.ts";
-import { readRunningGuests, type RunningGuest } from "./running_guests.ts";
 
 /** Whether the guests that run have their disks locked. */
 export const unlockedGuests: Check = {
   name: "guests",
-  async run({ host, daemon }) {
-    const guests = readRunningGuests(host);
-    if (guests.length === 0) return [];
-    if (daemon.kind !== "answers") {
-      return [
+  run(patient) {
+    const { guests, unknown } = readRunningGuests(patient.host);
+    const findings: Finding[] = unknown.map((reason) =>
+      warning(`Which disks a guest uses is not known: ${reason}`, "Run this as the user whose libvirtd it is")
+    );
+    if (guests.length === 0) return findings;
+    const names = guests.map(({ name }) => `'${name}'`).join(", ");
+    if (patient.daemon.kind !== "answers") {
+      findings.push(
         warning(
-          `${guests.length} guests run, but no daemon tells which locks they have`,
-          "Ask again when one answers",
+          `Guests run, but no daemon tells which locks they have: ${names}`,
+          "See what is said of the daemon above",
         ),
-      ];
+      );
+      return findings;
     }
-    const lockd = readLockdConfig(host);
-    const findings = await Promise.all(guests.map((guest) => inspect(guest, daemon.locks, lockd)));
-    const bad = findings.flat();
-    return bad.length > 0 ? bad : [ok(`All ${guests.length} guests that run have their disks locked`)];
+    const lost = unlocked(patient, patient.daemon.locks, guests);
+    if (lost.length === 0) findings.push(ok(`The guests that run have their disks locked: ${names}`));
+    else findings.push(...confirmed(patient, lost));
+    return findings;
   },
 };
 
-async function inspect(
+/** What is still so a moment later. */
+function confirmed(patient: Patient, lost: readonly Finding[]): Finding[] {
+  const again = patient.lookAgain();
+  if (again.kind !== "answers") return [...lost];
+  const { guests } = readRunningGuests(patient.host);
+  const still = unlocked(patient, again.locks, guests);
+  const both = still.filter(({ found }) => lost.some((before) => before.found === found));
+  return both.length > 0
+    ? both
+    : [ok("The guests that run have their disks locked, now that libvirt is done")];
+}
+
+function unlocked(
+  { host }: Patient,
+  locks: readonly LockEntry[],
+  guests: readonly RunningGuest[],
+): Finding[] {
+  const config = readLockdConfig(host);
+  return guests.flatMap((guest) => inspect(guest, locks, config));
+}
+
+function inspect(
   guest: RunningGuest,
   locks: readonly LockEntry[],
   { autoDiskLeases, directories }: LockdConfig,
-): Promise<Finding[]> {
-  // Suspending a guest gives its locks up, so that it can be moved to another host.
-  if (guest.paused || guest.disks.length === 0) return [];
+): Finding[] {
+  const paths = lockedPaths([guest]);
+  if (!guest.lockable || paths.length + guest.leases.length === 0) return [];
   const own = locks.filter(({ holders }) => holders.some(({ pid }) => pid === guest.pid));
   const who = `Guest '${guest.name}' (process ${guest.pid})`;
   if (own.length === 0) {
     return [
       problem(
         `${who} runs without any lock`,
-        "It was started before the lock manager was set up, or its daemon has lost the lock: shut it down and start it again",
+        `With lock_manager set and libvirtd restarted since, "virsh suspend ${guest.name}" and "virsh resume ${guest.name}" take them; a restart of the guest does, too`,
       ),
     ];
   }
-  if (!autoDiskLeases) return [];
-  const names = new Set(own.map(({ resource }) => resource));
-  // Of a volume that is locked by its LVM or SCSI identity the name cannot be told here.
-  const byIdentity = directories.has("lvm_lockspace_dir") || directories.has("scsi_lockspace_dir");
-  const findings: Finding[] = [];
-  for (const path of guest.disks) {
-    if (names.has(path) || (byIdentity && path.startsWith("/dev/"))) continue;
-    if (names.has(await sha256(path))) continue;
-    findings.push(
-      problem(`${who} may write ${path} without a lock on it`, "Shut the guest down and start it again"),
-    );
-  }
-  return findings;
-}
-
-/** Names of lock files are hashes of the disks' paths. */
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toHex();
+  const restart = "Shut the guest down and start it again; until then let no other guest use what is named";
+  const isHeld = (name: string) => own.some(({ resource }) => resource === name);
+  const isLease = ({ lockspace, resource }: LockEntry) =>
+    guest.leases.some(({ directory, key }) => lockspace === directory && resource === key);
+  const leases = guest.leases.filter((lease) =>
+    !own.some(({ lockspace, resource }) => lockspace === lease.directory && resource === lease.key)
+  ).map(({ directory, key }) =>
+    problem(`${who} has the lease ${directory}/${key} without a lock on it`, restart)
+  );
+  if (!autoDiskLeases) return leases;
+  const bare = paths.filter((path) => !isHeld(path) && !isHeld(diskLockName(path)));
+  // The name of a volume that is locked by its LVM or SCSI identity cannot be told here, only that there is one for each.
+  const identities = [directories.get("lvm_lockspace_dir"), directories.get("scsi_lockspace_dir")];
+  const named = own.filter((lock) => identities.includes(lock.lockspace) && !isLease(lock));
+  const devices = bare.filter((path) => path.startsWith("/dev/"));
+  const suspects = devices.length <= named.length ? bare.filter((path) => !devices.includes(path)) : bare;
+  return [
+    ...leases,
+    ...suspects.map((path) => problem(`${who} may write ${path} without a lock on it`, restart)),
+  ];
 }

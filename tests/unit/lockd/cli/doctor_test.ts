@@ -13,7 +13,14 @@ const CHECKS: Check[] = [
 
 Deno.test("diagnose() runs the checks in order and names them", async () => {
   using fake = new FakeHost({});
-  const diagnoses = await diagnose({ host: fake.host, daemon: NO_DAEMON, version: "1", now: NOW }, CHECKS);
+  const patient = {
+    host: fake.host,
+    daemon: NO_DAEMON,
+    lookAgain: () => NO_DAEMON,
+    version: "1",
+    now: NOW,
+  };
+  const diagnoses = await diagnose(patient, CHECKS);
   assert.deepEqual(diagnoses, [
     { check: "first", level: "ok", found: "All is well" },
     { check: "first", level: "problem", found: "It\nburns", advice: "Put it out" },

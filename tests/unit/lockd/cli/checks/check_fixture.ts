@@ -1,5 +1,5 @@
 import type { Check, DaemonView, Finding, Patient } from "../../../../../src/lockd/cli/checks/check.ts";
-import { Host } from "../../../../../src/lockd/cli/checks/host.ts";
+import { Host } from "../../../../../src/lockd/cli/guests/host.ts";
 import { linuxSys } from "../../../../../src/os/linux.ts";
 import type { LockEntry, StatusDocument } from "../../../../../src/lockd/status/status_document.ts";
 import { STATUS } from "../cli_fixture.ts";
@@ -18,6 +18,7 @@ export class FakeHost implements Disposable {
   readonly host: Host = new Host(linuxSys(), this.root, {
     config: "/etc/libvirt",
     guests: "/run/libvirt/qemu",
+    pools: ["/etc/libvirt/storage", "/run/libvirt/storage"],
     pidFile: "/run/virtlockd.pid",
   });
 
@@ -55,7 +56,8 @@ export async function findings(
   parts: Partial<Patient> = {},
 ): Promise<readonly Finding[]> {
   using fake = new FakeHost(tree);
-  return await check.run({ host: fake.host, daemon, version: "1.0.0", now: NOW, ...parts });
+  const patient = { host: fake.host, daemon, lookAgain: () => daemon, version: "1.0.0", now: NOW };
+  return await check.run({ ...patient, ...parts });
 }
 
 /** Level and sentence of each finding. Those that are not ok have advice, or this throws. */
@@ -68,45 +70,41 @@ export async function found(...args: Parameters<typeof findings>): Promise<strin
   });
 }
 
-/** A process of QEMU as libvirt starts it, with these words after its name and uuid. */
-export function guestProcess(pid: number, name: string, words: readonly string[]): Tree {
-  const argv = [
-    "/usr/bin/qemu-system-x86_64",
-    "-name",
-    `guest=${name},debug-threads=on`,
-    "-uuid",
-    "6ba7b810-9dad-41d1-80b4-00000000002a",
-    ...words,
-  ];
-  return { [`/proc/${pid}/cmdline`]: argv.join("\0") + "\0" };
-}
+/** Uuid of every guest here. */
+export const GUEST_UUID = "6ba7b810-9dad-41d1-80b4-00000000002a";
 
-/** The two nodes of a disk as libvirt writes them. */
-export function blockdev(path: string, readOnly = false, index = 1): string[] {
-  const storage = {
-    driver: "file",
-    filename: path,
-    "node-name": `libvirt-${index}-storage`,
-    "auto-read-only": true,
+/** A guest as libvirt runs it: QEMU's process and libvirt's live state. @param disks elements */
+export function guestProcess(
+  pid: number,
+  name: string,
+  disks: readonly string[],
+  { state = "running", leases = "" }: { state?: string; leases?: string } = {},
+): Tree {
+  return {
+    [`/proc/${pid}/cmdline`]: ["/usr/bin/qemu-system-x86_64", "-uuid", GUEST_UUID, ""].join("\0"),
+    [`/run/libvirt/qemu/${name}.xml`]:
+      `<!-- generated -->\n<domstatus state='${state}' reason='booted' pid='${pid}'>\n  <qemuCaps><flag name='kvm'/></qemuCaps>\n` +
+      `<domain type='kvm' id='1'><name>${name}</name><uuid>${GUEST_UUID}</uuid>` +
+      `<devices>${disks.join("\n")}${leases}</devices></domain></domstatus>\n`,
   };
-  const format = {
-    "node-name": `libvirt-${index}-format`,
-    "read-only": readOnly,
-    driver: "qcow2",
-    file: `libvirt-${index}-storage`,
-  };
-  return ["-blockdev", JSON.stringify(storage), "-blockdev", JSON.stringify(format)];
 }
 
 /** A domain's XML with these disks and leases. */
 export function domainXml(name: string, disks: readonly string[], leases = 0): string {
   return `<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. <disk><source file='/not/this'/></disk>\n-->\n` +
-    `<domain type='kvm'>\n  <name>${name}</name>\n  <devices>\n${disks.join("\n")}\n${
-      "<lease>\n<lockspace>x</lockspace>\n</lease>\n".repeat(leases)
+    `<domain type='kvm'>\n  <name>${name}</name>\n  <uuid>${GUEST_UUID}</uuid>\n  <devices>\n${
+      disks.join("\n")
+    }\n${
+      Array.from({ length: leases }, (_, index) => leaseXml("/leases", "x", `k${index}`)).join("\n")
     }</devices>\n</domain>\n`;
 }
 
 /** A disk element. */
 export function diskXml(source: string, rest = "", attributes = "type='file' device='disk'"): string {
   return `    <disk ${attributes}>\n      <driver name='qemu' type='qcow2'/>\n      <source ${source}/>\n      ${rest}\n    </disk>`;
+}
+
+/** A lease element. */
+export function leaseXml(target: string, lockspace: string, key: string): string {
+  return `<lease>\n<lockspace>${lockspace}</lockspace>\n<key>${key}</key>\n<target path='${target}'/>\n</lease>`;
 }

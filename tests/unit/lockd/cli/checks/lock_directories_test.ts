@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { lockDirectories } from "../../../../../src/lockd/cli/checks/lock_directories.ts";
-import type { Host } from "../../../../../src/lockd/cli/checks/host.ts";
+import type { Host } from "../../../../../src/lockd/cli/guests/host.ts";
 import { lock } from "../cli_fixture.ts";
 import { answering, FakeHost, found, NO_DAEMON, NOW } from "./check_fixture.ts";
 
@@ -40,7 +40,13 @@ Deno.test("lockDirectories finds a directory that cannot be written", async () =
     read: { value: (path: string) => fake.host.read(path) },
     kind: { value: (path: string) => fake.host.kind(path) },
   });
-  const [first] = await lockDirectories.run({ host, daemon: NO_DAEMON, version: "1.0.0", now: NOW });
+  const [first] = await lockDirectories.run({
+    host,
+    daemon: NO_DAEMON,
+    lookAgain: () => NO_DAEMON,
+    version: "1.0.0",
+    now: NOW,
+  });
   assert.equal(first?.level, "problem");
   assert.equal(
     first?.found,

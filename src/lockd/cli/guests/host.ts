@@ -15,8 +15,10 @@ const WRITABLE = 2;
 export interface LibvirtPlaces {
   /** With qemu.conf, qemu-lockd.conf and qemu/. */
   readonly config: string;
-  /** With the pid files of running guests. */
+  /** With the live state of guests, NAME.xml. */
   readonly guests: string;
+  /** With storage pools: those that are defined, and those that are active. */
+  readonly pools: readonly string[];
   /** PID file of virtlockd. */
   readonly pidFile: string;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeHost } from "./check_fixture.ts";
+import { FakeHost } from "../checks/check_fixture.ts";
 
 Deno.test("Host reads files, lists, links and kinds below its root only", () => {
   using fake = new FakeHost({ "/etc/a": "text\n", "/etc/b/": "", "/etc/link": { link: "/target" } });

@@ -1,0 +1,9 @@
+import { createHash } from "node:crypto";
+
+/**
+ * Name that libvirt gives the lock of a disk in `file_lockspace_dir`: the SHA-256 of its path, as it is configured (source:
+ * cluster.md 1.1).
+ */
+export function diskLockName(path: string): string {
+  return createHash("sha256").update(path).digest("hex");
+}
