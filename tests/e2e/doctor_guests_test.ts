@@ -6,8 +6,8 @@ import { isFile } from "./support/is_file.ts";
 import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
 import { until } from "./support/until.ts";
 
-// Whatever libvirt does with a guest whose disks are locked, doctor never calls it unlocked: not before, not after, and not while
-// it is being done.
+// Whatever libvirt does with a guest whose disks are locked, doctor never calls it unlocked: not before, not
+// after, and not while it is being done.
 
 const UUID = "11111111-2222-3333-4444-555555555555";
 const NOBODY = 65534;
@@ -21,7 +21,9 @@ async function define(lab: LibvirtLab, disk: string, format: "raw" | "qcow2" = "
   await runOk(lab, ["virsh", "-q", "define", "/dev/stdin"], { input: xml });
 }
 
-/** Does something with a guest while doctor looks on, again and again; then what it found wrong with guests. */
+/**
+ * Does something with a guest while doctor looks on, again and again; then what it found wrong with guests.
+ */
 async function alarms(lab: LibvirtLab, work: () => Promise<unknown>): Promise<string[]> {
   const alarms = new Set<string>();
   let busy = true;
@@ -108,7 +110,8 @@ for (const indirectDisks of [false, true]) {
 Deno.test({ name: "doctor does not expect locks of a guest that has panicked", ignore }, async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON);
   const disk = await lab.createDisk("panic.raw", "raw");
-  // The boot sector writes to the port of QEMU's panic device: mov dx, 0x505; mov al, 1; out dx, al; hlt; jmp back.
+  // The boot sector writes to the port of QEMU's panic device: mov dx, 0x505; mov al, 1; out dx, al; hlt; jmp
+  // back.
   const sector = new Uint8Array(512);
   sector.set([0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xf4, 0xeb, 0xfd]);
   sector.set([0x55, 0xaa], 510);
@@ -227,7 +230,8 @@ Deno.test(
     const content = ["ok: The guests that run have their disks locked: 'alpha'"];
     assert.deepEqual(await diagnosis(here, "guests"), content);
 
-    // A target that cannot lock refuses at the very end, when the source has given its locks up; it takes them again.
+    // A target that cannot lock refuses at the very end, when the source has given its locks up; it takes
+    // them again.
     await runOk(there, ["rm", "-r", there.diskLockspace]);
     await runOk(there, ["touch", there.diskLockspace]);
     const refused = await watched(here, there);

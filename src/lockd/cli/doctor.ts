@@ -14,7 +14,10 @@ import { listLocks } from "./locks.ts";
 import { readStatus } from "./status.ts";
 
 const ROOT_OPTION = "root";
-/** Wait before the daemon is asked a second time, in ms: libvirt records a change of a guest soon after its lock. */
+/**
+ * Wait before the daemon is asked a second time, in ms: libvirt records a change of a guest soon after its
+ * lock.
+ */
 const SECOND_LOOK = 1000;
 
 /** A finding and the check that made it. */

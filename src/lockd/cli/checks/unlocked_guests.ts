@@ -80,7 +80,8 @@ function inspect(
   );
   if (!autoDiskLeases) return leases;
   const bare = paths.filter((path) => !isHeld(path) && !isHeld(diskLockName(path)));
-  // The name of a volume that is locked by its LVM or SCSI identity cannot be told here, only that there is one for each.
+  // The name of a volume that is locked by its LVM or SCSI identity cannot be told here, only that there is
+  // one for each.
   const identities = [directories.get("lvm_lockspace_dir"), directories.get("scsi_lockspace_dir")];
   const named = own.filter((lock) => identities.includes(lock.lockspace) && !isLease(lock));
   const devices = bare.filter((path) => path.startsWith("/dev/"));

@@ -47,8 +47,8 @@ export function lockedPaths(domains: readonly Domain[]): string[] {
 }
 
 /**
- * Which lock libvirt takes on a disk (source: cluster.md 1.1): on its topmost image alone, and none on a disk that the guest may
- * only read, nor on an empty drive.
+ * Which lock libvirt takes on a disk (docs/protocol.md, What libvirt asks for): on its topmost image alone,
+ * and none on a disk that the guest may only read, nor on an empty drive.
  */
 function writtenDisk(disk: XmlElement, pools: StoragePools): WrittenDisk[] {
   const source = childOf(disk, "source");

@@ -8,8 +8,8 @@ import { readXml } from "./xml_file.ts";
 export interface RunningGuest extends Domain {
   readonly pid: number;
   /**
-   * Whether libvirt holds its locks: it gives them up whenever it stops the guest's processors, e.g. to suspend, save or dump
-   * it, at the end of a migration, or after a panic.
+   * Whether libvirt holds its locks: it gives them up whenever it stops the guest's processors, e.g. to
+   * suspend, save or dump it, at the end of a migration, or after a panic.
    */
   readonly lockable: boolean;
 }
@@ -26,9 +26,9 @@ export interface RunningGuests {
 const ACTIVE: readonly string[] = ["running", "blocked", "pmsuspended"];
 
 /**
- * The guests of this libvirt that run. What they use is in libvirt's live state, which follows each disk that is attached,
- * detached, copied or snapshot; QEMU's command line tells only how it began. Guests of another libvirt, e.g. of a user's
- * session, have their state elsewhere.
+ * The guests of this libvirt that run. What they use is in libvirt's live state, which follows each disk that
+ * is attached, detached, copied or snapshot; QEMU's command line tells only how it began. Guests of another
+ * libvirt, e.g. of a user's session, have their state elsewhere.
  */
 export function readRunningGuests(host: Host): RunningGuests {
   const directory = host.places.guests;

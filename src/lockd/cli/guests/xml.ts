@@ -21,8 +21,8 @@ interface OpenElement {
 }
 
 /**
- * One piece of markup, or the text up to the next one: a comment, a processing instruction, CDATA, an end tag, or a start tag
- * with its attributes.
+ * One piece of markup, or the text up to the next one: a comment, a processing instruction, CDATA, an end
+ * tag, or a start tag with its attributes.
  */
 const PIECE =
   /<!--[^]*?-->|<\?[^]*?\?>|<!\[CDATA\[([^]*?)\]\]>|<\/([^\s<>]+)\s*>|<([^\s<>/!?]+)((?:\s+[^\s=<>/]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*)\s*(\/?)>|([^<]+)/y;
