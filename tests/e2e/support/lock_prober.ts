@@ -1,39 +1,46 @@
 import { type Runner, runOk } from "./command.ts";
 import { until } from "./until.ts";
 
-// Opens the file anew for each try, as a second host or daemon would, and gives the lock up at once if it
+// Opens each file anew for each try, as a second host or daemon would, and gives the lock up at once if it
 // gets it.
 const PROBER = `
 import fcntl, os, struct, sys, time
-F_OFD_SETLK, F_WRLCK, F_UNLCK = 37, 1, 2
-path, answer = sys.argv[1:3]
-tries, grants = 0, 0
+F_OFD_SETLK, F_WRLCK = 37, 1
+answer, paths = sys.argv[1], sys.argv[2:]
+tries, grants, when = 0, 0, []
 open(answer + ".running", "w").close()
 while not os.path.exists(answer + ".stop"):
-    file = os.open(path, os.O_RDWR)
-    try:
-        fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", F_WRLCK, os.SEEK_SET, 0, 1, 0))
-        grants += 1
-    except BlockingIOError:
-        pass
-    os.close(file)
-    tries += 1
+    for path in paths:
+        file = os.open(path, os.O_RDWR)
+        try:
+            fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", F_WRLCK, os.SEEK_SET, 0, 1, 0))
+            grants += 1
+            if len(when) < 100:
+                now = time.time()
+                clock = time.strftime("%H:%M:%S", time.gmtime(now))
+                when.append("%s at %s.%03d" % (path, clock, now % 1 * 1000))
+        except BlockingIOError:
+            pass
+        os.close(file)
+        tries += 1
     time.sleep(0.001)
 with open(answer + ".unfinished", "w") as file:
-    file.write("%d %d" % (tries, grants))
+    file.write("\\n".join([str(tries), str(grants)] + when))
 os.rename(answer + ".unfinished", answer)
 `;
 
 /** What a prober saw. */
 export interface Probes {
   tries: number;
-  /** How often it got the lock. */
+  /** How often it got a lock. */
   grants: number;
+  /** Which lock it got at what time (UTC, the journal's clock), the first hundred of them. */
+  when: string[];
 }
 
 /**
- * A process that tries to lock byte 0 of a file about a thousand times a second, with a lock of its own file
- * description.
+ * A process that tries to lock byte 0 of one or several files, each about a thousand times a second, with a
+ * lock of its own file description. Every lock that it gets is a moment without protection.
  *
  * It belongs to the site that it was started on and ends with it.
  */
@@ -47,11 +54,11 @@ export class LockProber {
   }
 
   /** Starts one and waits until it probes. */
-  static async start(runner: Runner, path: string): Promise<LockProber> {
+  static async start(runner: Runner, ...paths: [string, ...string[]]): Promise<LockProber> {
     const answer = `/run/prober-${crypto.randomUUID()}`;
-    const start = 'exec python3 -c "$1" "$2" "$3" &';
-    await runOk(runner, ["sh", "-ec", start, "sh", PROBER, path, answer]);
-    await until(`the prober of ${path}`, async () => {
+    const start = 'exec python3 -c "$@" &';
+    await runOk(runner, ["sh", "-ec", start, "sh", PROBER, answer, ...paths]);
+    await until(`the prober of ${paths.join(", ")}`, async () => {
       return (await runner.run(["test", "-e", `${answer}.running`])).code === 0;
     });
     return new LockProber(runner, answer);
@@ -64,10 +71,21 @@ export class LockProber {
       const { code, stdout } = await this.#runner.run(["cat", this.#answer]);
       return code === 0 && stdout;
     });
-    const [tries, grants] = said.split(" ").map(Number);
+    const [tries, grants, ...when] = said.split("\n");
     if (tries === undefined || grants === undefined) {
       throw new Error(`Probe a lock: the prober said "${said}", want two numbers`);
     }
-    return { tries, grants };
+    return { tries: Number(tries), grants: Number(grants), when };
+  }
+
+  /**
+   * Ends it; it must have tried often, and never have got a lock.
+   *
+   * @throws Error that tells when which lock was free
+   */
+  async neverGranted(atLeast = 1): Promise<void> {
+    const { tries, grants, when } = await this.stop();
+    if (grants > 0) throw new Error(`${grants} of ${tries} probes got a lock:\n${when.join("\n")}`);
+    if (tries < atLeast) throw new Error(`Probe locks: ${tries} tries, want at least ${atLeast}`);
   }
 }

@@ -1,5 +1,6 @@
 import { host, type Output, runOk, type RunOptions, type Site } from "./command.ts";
 import { Keeper } from "./keeper.ts";
+import { type Release, SETUPS } from "./releases.ts";
 import { rootFilesystem } from "./root_filesystem.ts";
 import { until } from "./until.ts";
 
@@ -7,7 +8,7 @@ import { until } from "./until.ts";
 // systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
 const SCRIPT = `
 set -e
-name=$1; directory=$2; root=$3
+name=$1; directory=$2; root=$3; hierarchy=$4
 nspawn=; groups=
 clean() {
   set +e
@@ -30,8 +31,9 @@ mkdir "$directory/upper" "$directory/work" "$directory/root"
 mount -t overlay -o "lowerdir=$root,upperdir=$directory/upper,workdir=$directory/work" overlay "$directory/root"
 sh -c '
   for group in $2; do echo $$ >"$group/cgroup.procs"; done
+  [ "$4" = detected ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
   exec systemd-nspawn --quiet --directory="$1/root" --machine="$3" --register=no --keep-unit --private-network --boot
-' sh "$directory" "$groups" "$name" </dev/null >"$directory/console" 2>&1 &
+' sh "$directory" "$groups" "$name" "$hierarchy" </dev/null >"$directory/console" 2>&1 &
 nspawn=$!
 echo "$nspawn"
 cat >/dev/null
@@ -46,10 +48,13 @@ export class Machine implements Site, AsyncDisposable {
   readonly #keeper: Keeper;
   /** Pid of the container's init, seen from outside. */
   readonly #init: number;
+  /** What it is. */
+  readonly release: Release;
 
-  private constructor(keeper: Keeper, init: number) {
+  private constructor(keeper: Keeper, init: number, release: Release) {
     this.#keeper = keeper;
     this.#init = init;
+    this.release = release;
   }
 
   /**
@@ -57,13 +62,13 @@ export class Machine implements Site, AsyncDisposable {
    *
    * @throws Error with the console's text when it does not come up, or with the units that failed
    */
-  static async boot(): Promise<Machine> {
-    const root = await rootFilesystem();
+  static async boot(release: Release = "bookworm"): Promise<Machine> {
+    const root = await rootFilesystem(release);
     const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-machine-" });
     const name = directory.slice(directory.lastIndexOf("/") + 1);
-    const keeper = await Keeper.start(SCRIPT, [name, directory, root]);
+    const keeper = await Keeper.start(SCRIPT, [name, directory, root, SETUPS[release].hierarchy]);
     try {
-      const machine = new Machine(keeper, await findInit(Number(keeper.said)));
+      const machine = new Machine(keeper, await findInit(Number(keeper.said)), release);
       await machine.#waitForUnits();
       return machine;
     } catch (error) {

@@ -1,44 +1,53 @@
 import { CACHE } from "./cache.ts";
 import { host, runOk } from "./command.ts";
-import { installMissing, LIBVIRT_PACKAGES } from "./debian_packages.ts";
+import { installMissing } from "./debian_packages.ts";
+import { type Release, SETUPS } from "./releases.ts";
 
-const RELEASE = "bookworm";
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
-const INCLUDE = ["systemd", "systemd-sysv", "dbus"];
-const PACKAGES = [...LIBVIRT_PACKAGES, "python3-minimal", "procps", "bash-completion"];
+const COMMON = [
+  "systemd",
+  "systemd-sysv",
+  "dbus",
+  "qemu-system-x86",
+  "qemu-utils",
+  "python3-minimal",
+  "procps",
+  "bash-completion",
+];
 
-// The chroot's package scripts must start nothing: there is no init in it yet. libvirt-guests would wait for
-// minutes for guests without an operating system to shut down.
-const INSTALL = `
-set -e
-root=$1; shift
-mount -t proc proc "$root/proc"
-mount --bind /dev "$root/dev"
-printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
-chmod +x "$root/usr/sbin/policy-rc.d"
-export DEBIAN_FRONTEND=noninteractive
-chroot "$root" apt-get update -q
-chroot "$root" apt-get install -y -q --no-install-recommends "$@"
-chroot "$root" apt-get clean
-chroot "$root" systemctl mask libvirt-guests.service
-rm "$root/usr/sbin/policy-rc.d"
-`;
+/** Without the downloaded packages and lists a machine, which has no network, could install nothing again. */
+const BUILDER = [
+  "mmdebstrap",
+  "--quiet",
+  "--mode=root",
+  "--variant=minbase",
+  "--skip=cleanup/apt",
+  "--dpkgopt=force-unsafe-io",
+  '--aptopt=APT::Install-Recommends "false"',
+  '--aptopt=Acquire::Languages "none"',
+  // The mirror may be a copy that is older than the time for which its lists are good.
+  '--aptopt=Acquire::Check-Valid-Until "false"',
+  // It would wait for minutes for guests without an operating system to shut down.
+  '--customize-hook=systemctl --quiet --root="$1" mask libvirt-guests.service',
+];
 
 /**
  * A Debian with systemd, libvirt and QEMU in it, to be used as the lower layer of overlays: nobody may write
  * to it.
  *
- * It is made once, in about a minute, and kept in {@link CACHE} until it is asked for with other packages.
+ * It is made once, in about half a minute, and kept in {@link CACHE} until it is asked for with other
+ * packages. apt finds the packages that it was made from in its cache.
  *
  * @returns its directory
- * @throws CommandError when debootstrap or apt-get fails; the next call starts anew
+ * @throws CommandError when it cannot be made; the next call starts anew
  */
-export async function rootFilesystem(): Promise<string> {
-  await installMissing(["systemd-container", "debootstrap"]);
-  const root = `${CACHE}/${RELEASE}-${await fingerprint([...INCLUDE, INSTALL, ...PACKAGES])}`;
+export async function rootFilesystem(release: Release): Promise<string> {
+  await installMissing(["systemd-container", "mmdebstrap"]);
+  const packages = [...COMMON, ...SETUPS[release].libvirt];
+  const root = `${CACHE}/${release}-${await fingerprint([...BUILDER, ...packages])}`;
   await Deno.mkdir(CACHE, { recursive: true });
   // Two test runs may come here at once; the lock goes with the file's descriptor.
-  using lock = await Deno.open(`${CACHE}/lock`, { create: true, write: true });
+  using lock = await Deno.open(`${CACHE}/${release}.lock`, { create: true, write: true });
   await lock.lock(true);
   if (await exists(root)) {
     return root;
@@ -47,7 +56,8 @@ export async function rootFilesystem(): Promise<string> {
   if (await exists(unfinished)) {
     await runOk(host, ["rm", "-rf", "--one-file-system", unfinished]);
   }
-  await build(unfinished);
+  const command = [...BUILDER, `--include=${packages.join()}`, release, unfinished, await mirror()];
+  await runOk(host, command, { deadline: 900_000 });
   await Deno.rename(unfinished, root);
   return root;
 }
@@ -56,17 +66,6 @@ export async function rootFilesystem(): Promise<string> {
 async function fingerprint(parts: readonly string[]): Promise<string> {
   const text = new TextEncoder().encode(parts.join("\n"));
   return new Uint8Array(await crypto.subtle.digest("SHA-256", text)).toHex().slice(0, 12);
-}
-
-async function build(root: string): Promise<void> {
-  const options = { deadline: 900_000 };
-  const variant = ["--variant=minbase", `--include=${INCLUDE.join()}`];
-  await runOk(host, ["debootstrap", ...variant, RELEASE, root, await mirror()], options);
-  await Deno.copyFile(SOURCES, `${root}${SOURCES}`);
-  await Deno.writeTextFile(`${root}/etc/apt/sources.list`, "");
-  // The mounts of the script end with its namespace.
-  const namespace = ["unshare", "--mount", "--propagation", "private"];
-  await runOk(host, [...namespace, "sh", "-c", INSTALL, "sh", root, ...PACKAGES], options);
 }
 
 /** Where this host gets its own packages from. */
