@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Daemon } from "../support/daemon.ts";
+import { journalSocket, logsByItself } from "../support/journal.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
+import { NotifyListener } from "../support/notify_listener.ts";
 import { Place } from "../support/place.ts";
 
 const ALPHA = testOwner(5_000_001, "alpha");
@@ -105,11 +107,22 @@ Deno.test("filters choose categories, the first match wins", async () => {
   assert.match(text, /Locked resource/);
 });
 
-Deno.test("a daemon in the foreground logs to standard error by itself", async () => {
-  await using daemon = await Daemon.start({ env: { LIBVIRT_LOG_OUTPUTS: "" } });
+Deno.test("a daemon in the foreground logs to standard error by itself where there is no journal", async () => {
+  using place = Place.create();
+  await using daemon = await Daemon.start(logsByItself(place));
   await converse(daemon);
   await daemon.stop();
   assert.deepEqual(levels(daemon.log.text), ["warning"]);
+});
+
+Deno.test("a daemon without a terminal logs to the journal by itself where there is one", async () => {
+  using place = Place.create();
+  using journal = new NotifyListener(journalSocket(place));
+  await using daemon = await Daemon.start(logsByItself(place));
+  await converse(daemon);
+  await journal.next(/^MESSAGE=Refused domain 'alpha' /);
+  await daemon.stop();
+  assert.equal(daemon.log.text, "");
 });
 
 Deno.test("several outputs get what their levels allow", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Daemon } from "../support/daemon.ts";
+import { logsByItself } from "../support/journal.ts";
 import { lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
@@ -95,8 +96,7 @@ Deno.test("SIGUSR1 opens no port when the runtime has run for longer than it tak
 Deno.test("SIGHUP reads the configuration again: limits, logging and warnings", async () => {
   using place = Place.create();
   place.writeConfig("max_clients = 1\n");
-  const env = { LIBVIRT_LOG_OUTPUTS: "" };
-  await using daemon = await Daemon.start({ place, env });
+  await using daemon = await Daemon.start(logsByItself(place));
   using first = RawClient.connect(daemon.socket);
   first.roundTrip();
   const log = `${place.directory}/own.log`;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Daemon } from "../support/daemon.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";
+import { journalSocket, logsByItself } from "../support/journal.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
+import { NotifyListener } from "../support/notify_listener.ts";
 import { Place } from "../support/place.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
@@ -281,8 +283,7 @@ Deno.test("a session without XDG variables has its files below HOME", async () =
 
 Deno.test("-d returns when the background daemon serves", async () => {
   using place = Place.create();
-  const env = { LIBVIRT_LOG_OUTPUTS: "" };
-  const { code, stdout, stderr } = await Daemon.run({ place, env, args: ["-dv"] });
+  const { code, stdout, stderr } = await Daemon.run({ ...logsByItself(place), args: ["-dv"] });
   assert.deepEqual([code, stdout, stderr], [0, "", ""]);
   const pid = backgroundPid(place);
   using client = RawClient.connect(place.paths.socket);
@@ -294,6 +295,17 @@ Deno.test("-d returns when the background daemon serves", async () => {
   const [, , , session] = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
   assert.equal(session, String(pid));
   assert.equal(mode(place.paths.logFile), 0o600);
+  await endBackground(place);
+});
+
+Deno.test("-d logs to the journal where there is one", async () => {
+  using place = Place.create();
+  using journal = new NotifyListener(journalSocket(place));
+  place.writeConfig("max_client = 5\n");
+  const { code, stdout, stderr } = await Daemon.run({ ...logsByItself(place), args: ["-d"] });
+  assert.deepEqual([code, stdout, stderr], [0, "", ""]);
+  await journal.next(/^MESSAGE=.*virtlockd\.conf:1.*max_client\b/);
+  assert.ok(!exists(place.paths.logFile));
   await endBackground(place);
 });
 
