@@ -1,51 +1,42 @@
-/**
- * Builds the RPM package: `deno run --allow-all packaging/build_rpm.ts [--executable FILE] [--output DIR]`.
- *
- * It needs rpmbuild, Debian's too, and writes `build/deno-virtlockd-VERSION-1.ARCHITECTURE.rpm`.
- *
- * @module
- */
-
-import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import { packageScript } from "./package_script.ts";
-import { preparePackage, programVersion, ROOT, run } from "./payload.ts";
+import type { PackageRequest } from "./package_request.ts";
+import { programVersion } from "./program_version.ts";
+import { copySources, packSources } from "./source_tree.ts";
+import { specFile } from "./spec_file.ts";
+import { runTool } from "./tool.ts";
 
-/** Builds the package and returns its file. */
-function buildRpm(args: readonly string[]): string {
-  const { payload, output, work } = preparePackage(args, "rpm");
-  const divert = join(work, "divert");
-  writeFileSync(divert, packageScript("rpm/divert"));
-  const defines = new Map([
-    ["_topdir", work],
-    ["_rpmdir", join(work, "finished")],
-    ["program_version", programVersion()],
-    ["tree", ROOT],
-    ["executable", payload.executable],
-    ["divert", divert],
-  ]);
-  if (payload.runtime !== undefined) defines.set("runtime", payload.runtime);
-  run("rpmbuild", [
+/**
+ * Builds the RPM package with rpmbuild, from the spec that a source package has.
+ *
+ * @returns its file
+ * @throws Error, ToolError
+ */
+export function buildRpm({ output, executable, runtime, modules }: PackageRequest): string {
+  const top = join(output, "rpm");
+  rmSync(top, { recursive: true, force: true });
+  const name = `deno-virtlockd-${programVersion()}`;
+  copySources(join(top, name));
+  mkdirSync(join(top, "SOURCES"));
+  packSources(top, name, join(top, `SOURCES/${name}.tar.xz`));
+  const spec = join(top, "deno-virtlockd.spec");
+  writeFileSync(spec, specFile());
+  const options = [
+    `--runtime ${runtime}`,
+    ...(executable === undefined ? [] : [`--executable ${executable}`]),
+    ...(modules === undefined ? [] : [`--modules ${modules}`]),
+  ];
+  const defines = { _topdir: top, deno: Deno.execPath(), install_options: options.join(" ") };
+  runTool("rpmbuild", [
     "-bb",
-    "--quiet",
-    ...[...defines].flatMap(([name, value]) => ["--define", `${name} ${value}`]),
-    join(ROOT, "packaging/rpm/deno-virtlockd.spec"),
+    ...Object.entries(defines).flatMap(([macro, value]) => ["--define", `${macro} ${value}`]),
+    spec,
   ]);
-  const built = readdirSync(join(work, "finished"), { recursive: true, encoding: "utf8" })
-    .find((name) => name.endsWith(".rpm"));
-  if (built === undefined) throw new Error(`Cannot find the package: rpmbuild left no .rpm in ${work}`);
+  const built = readdirSync(join(top, "RPMS"), { recursive: true, encoding: "utf8" })
+    .find((path) => path.endsWith(".rpm"));
+  if (built === undefined) throw new Error(`Package: rpmbuild left no .rpm in ${top}/RPMS`);
   const file = join(output, built.slice(built.lastIndexOf("/") + 1));
-  renameSync(join(work, "finished", built), file);
-  rmSync(work, { recursive: true });
+  renameSync(join(top, "RPMS", built), file);
+  rmSync(top, { recursive: true });
   return file;
-}
-
-if (import.meta.main) {
-  try {
-    console.log(buildRpm(process.argv.slice(2)));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
-    process.exit(1);
-  }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { host, runOk } from "./support/command.ts";
 import { installMissing } from "./support/debian_packages.ts";
@@ -38,7 +39,7 @@ Deno.test("The package moves a running host over, upgrades it and moves it back,
   await t.step("installing takes over from libvirt's daemon", async () => {
     await install(machine, await debianPackage());
     assert.equal(await service.pid(), daemon);
-    assert.equal((await service.status()).version, "1.0.0");
+    assert.equal((await service.status()).version, VERSION);
     assert.deepEqual((await byteZeroLocks(machine, disk)).map(({ kind }) => kind), ["POSIX"]);
     await service.untilState("active");
     assert.deepEqual(await service.properties("Type", "NotifyAccess", "NRestarts", "StatusText"), {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { runOk } from "./support/command.ts";
@@ -34,7 +35,7 @@ Deno.test("SIGUSR1 moves a host with running guests from libvirt's daemon to our
 
   await runOk(lab, ["mount", "--bind", OUR_DAEMON, REFERENCE_DAEMON]);
   await runOk(lab, ["kill", "-USR1", String(daemon)]);
-  await untilServedBy(lab, "1.0.0");
+  await untilServedBy(lab, VERSION);
   assert.equal(await lab.virtlockdPid(), daemon);
   assert.deepEqual(await kinds(), ["POSIX"]);
   assert.equal(await isLockable(lab, lease.path), false);

@@ -1,3 +1,4 @@
+import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { parseCommandLine } from "../../src/chassis/config/options.ts";
 import { StartReport } from "../../src/chassis/start/launch.ts";
 import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
@@ -71,7 +72,7 @@ export class Stage {
     const text = `#!/bin/sh
 case "$1" in
   internal-storage) exec '${Deno.execPath()}' run -A --no-check '${MAIN}' "$@" ;;
-  *) echo 'virtlockd (deno-virtlockd) 1.0.0' ;;
+  *) echo 'virtlockd (deno-virtlockd) ${VERSION}' ;;
 esac
 `;
     Deno.writeTextFileSync(program, text, { mode: 0o755 });

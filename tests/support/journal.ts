@@ -3,7 +3,10 @@ import type { Place } from "./place.ts";
 
 const ENTRY = new URL("./journal_main.ts", import.meta.url).pathname;
 
-/** How to start a daemon that logs where nobody told it to, on a host whose journal, if any, is at {@link journalSocket}. */
+/**
+ * How to start a daemon that logs where nobody told it to, on a host whose journal, if any, is at {@link
+ * journalSocket}.
+ */
 export function logsByItself(place: Place): Pick<ProgramOptions, "place" | "entry" | "env"> {
   return { place, entry: ENTRY, env: { LIBVIRT_LOG_OUTPUTS: "", JOURNAL_SOCKET: journalSocket(place) } };
 }

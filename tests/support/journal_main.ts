@@ -1,4 +1,5 @@
-// The program with the journal's socket elsewhere: at $JOURNAL_SOCKET, whether the host that runs the test has a journal or not.
+// The program with the journal's socket elsewhere: at $JOURNAL_SOCKET, whether the host that runs the test
+// has a journal or not.
 import { main } from "../../src/lockd/cli/main.ts";
 import { LOG_PATHS } from "../../src/chassis/log/open_outputs.ts";
 import { linuxSys } from "../../src/os/linux.ts";

@@ -4,8 +4,8 @@ import { kernel } from "./kernel.ts";
 import { until } from "./until.ts";
 
 /**
- * Stands for the service manager's notify socket (sd_notify(3)), or for the journal's, whose entries of one line a field look the
- * same. Descriptors that come along are closed.
+ * Stands for the service manager's notify socket (sd_notify(3)), or for the journal's, whose entries of one
+ * line a field look the same. Descriptors that come along are closed.
  */
 export class NotifyListener implements Disposable {
   /** What NOTIFY_SOCKET has to be. */

@@ -21,18 +21,3 @@ Deno.test(`no comment is wider than ${WIDTH} columns`, () => {
   }
   assert.deepEqual(wide, []);
 });
-
-/** Everything that says which version this is. */
-const VERSIONS: readonly (readonly [file: string, pattern: RegExp])[] = [
-  ["deno.json", /"version": "([^"]+)"/],
-  ["src/chassis/config/build_config.ts", /VERSION: string = "([^"]+)"/],
-  ["packaging/deb/changelog", /^deno-virtlockd \(([\d.]+)-/],
-];
-
-Deno.test("the version is the same wherever it stands", () => {
-  const versions = VERSIONS.map(([file, pattern]) =>
-    pattern.exec(readFileSync(join(ROOT, file), "utf8"))?.[1]
-  );
-  assert.match(versions[0] ?? "none", /^\d+\.\d+\.\d+$/);
-  assert.deepEqual(versions, VERSIONS.map(() => versions[0]));
-});

@@ -1,5 +1,7 @@
-// Where a package puts things. The build rewrites these values from the environment variables
-// VIRTLOCKD_SYSCONFDIR, VIRTLOCKD_RUNSTATEDIR, VIRTLOCKD_LOCALSTATEDIR and VIRTLOCKD_VERSION.
+// Where a package puts things. The build rewrites the directories from the environment variables
+// VIRTLOCKD_SYSCONFDIR, VIRTLOCKD_RUNSTATEDIR and VIRTLOCKD_LOCALSTATEDIR, and the version in its copy of
+// deno.json from VIRTLOCKD_VERSION.
+import manifest from "../../../deno.json" with { type: "json" };
 
 /** Directory of configuration, above `libvirt/`. */
 export const SYSCONFDIR: string = "/etc";
@@ -10,5 +12,5 @@ export const RUNSTATEDIR: string = "/run";
 /** Directory of variable data, above `log/libvirt/`. */
 export const LOCALSTATEDIR: string = "/var";
 
-/** Version of this program. */
-export const VERSION: string = "1.0.0";
+/** Version of this program: that of deno.json, the only place where it is written. */
+export const VERSION: string = manifest.version;

@@ -4,7 +4,7 @@ import type { Machine } from "./nspawn.ts";
 const TREE = new URL("../../../", import.meta.url).pathname;
 const OUTPUT = `${TREE}build/e2e`;
 /** Everything that a package is made from. */
-const SOURCES = ["main.ts", "deno.json", "src", "packaging", "man", "conf", "docs"];
+const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "packaging", "man", "conf", "docs"];
 
 /** A version after that of deno.json, for upgrades. */
 export const NEXT_VERSION = "99.0.0";
@@ -18,15 +18,20 @@ export const NEXT_VERSION = "99.0.0";
  * @throws CommandError when it cannot be built
  */
 export function debianPackage(version?: string): Promise<string> {
-  return packageFile("build_deb.ts", ".deb", version);
+  return packageFile("deb", ".deb", version);
 }
 
 /** Our RPM package, likewise. */
 export function rpmPackage(): Promise<string> {
-  return packageFile("build_rpm.ts", ".rpm");
+  return packageFile("rpm", ".rpm");
 }
 
-async function packageFile(script: string, suffix: string, version?: string): Promise<string> {
+/** The archive to be unpacked at /, likewise. */
+export function archive(): Promise<string> {
+  return packageFile("tar", ".tar.xz");
+}
+
+async function packageFile(kind: string, suffix: string, version?: string): Promise<string> {
   const directory = `${OUTPUT}/${version ?? "current"}`;
   await Deno.mkdir(directory, { recursive: true });
   const ready = await find(directory, suffix);
@@ -41,14 +46,15 @@ async function packageFile(script: string, suffix: string, version?: string): Pr
     Deno.execPath(),
     "run",
     "--allow-all",
-    `${TREE}packaging/${script}`,
+    `${TREE}packaging/package.ts`,
+    kind,
     "--output",
     directory,
   ];
   await runOk(host, builder, { env, deadline: 180_000 });
   const built = await find(directory, suffix);
   if (built === undefined) {
-    throw new Error(`Build a package: ${script} left no ${suffix} file in ${directory}`);
+    throw new Error(`Build a package: packaging/package.ts ${kind} left no ${suffix} file in ${directory}`);
   }
   return built;
 }

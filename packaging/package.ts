@@ -1,0 +1,65 @@
+// Builds packages: `deno task package [deb] [rpm] [tar]`, with [--output DIRECTORY] [--executable FILE]
+// [--runtime FILE] [--modules DIRECTORY]. Without a kind, every kind whose tools are installed.
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { buildDeb } from "./build_deb.ts";
+import { buildRpm } from "./build_rpm.ts";
+import { buildTar } from "./build_tar.ts";
+import type { PackageRequest } from "./package_request.ts";
+import { hasTool, ROOT } from "./tool.ts";
+
+/** A kind of package. */
+interface Kind {
+  /** What has to be installed. */
+  readonly tools: readonly string[];
+  readonly build: (request: PackageRequest) => string;
+}
+
+const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ["deb", { tools: ["dpkg", "dpkg-deb"], build: buildDeb }],
+  ["rpm", { tools: ["rpmbuild", "tar", "xz"], build: buildRpm }],
+  ["tar", { tools: ["tar", "xz"], build: buildTar }],
+]);
+
+/** Builds what was asked for and tells the files. @throws Error, ToolError */
+function buildPackages(args: readonly string[]): void {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      output: { type: "string", default: join(ROOT, "build") },
+      executable: { type: "string" },
+      runtime: { type: "string", default: process.execPath },
+      modules: { type: "string" },
+    },
+  });
+  const request: PackageRequest = {
+    output: resolve(values.output),
+    executable: values.executable === undefined ? undefined : resolve(values.executable),
+    runtime: resolve(values.runtime),
+    modules: values.modules === undefined ? undefined : resolve(values.modules),
+  };
+  mkdirSync(request.output, { recursive: true });
+  const names = positionals.length > 0 ? positionals : [...KINDS.keys()];
+  for (const name of names) {
+    const kind = KINDS.get(name);
+    if (kind === undefined) throw new Error(`Package: got "${name}", want ${[...KINDS.keys()].join(", ")}`);
+    const missing = kind.tools.filter((tool) => !hasTool(tool));
+    if (missing.length === 0) {
+      console.log(kind.build(request));
+    } else {
+      const text = `no ${name} was built: ${missing.join(" and ")} cannot be found`;
+      if (positionals.length > 0) throw new Error(`Package: ${text}`);
+      console.log(text);
+    }
+  }
+}
+
+try {
+  buildPackages(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { shellLine } from "../../../packaging/program.ts";
+
+/** Runs what the shell does of a program whose runtime is at a path. */
+async function runShell(runtime: string, env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", shellLine(runtime), "/usr/sbin/virtlockd", "locks", "--json"],
+    clearEnv: true,
+    env: { PATH: "/usr/bin:/bin", HOME: "/", ...env },
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+Deno.test("a program in the form of a script runs its own file with the runtime", async () => {
+  const { code, stdout } = await runShell("/bin/echo");
+  assert.equal(code, 0);
+  assert.match(stdout, /^run -A .* --ext=js \/usr\/sbin\/virtlockd locks --json\n$/);
+});
+
+Deno.test("a program whose runtime is not there says so, and what to do", async () => {
+  assert.deepEqual(await runShell("/nowhere/deno"), {
+    code: 1,
+    stdout: "",
+    stderr: "virtlockd: error: Run /nowhere/deno: it is not there, and this program cannot run without it; " +
+      "install the package again, or build the program on this host\n",
+  });
+});
+
+Deno.test("shellLine() refuses a runtime whose path would end the shell's quotes", () => {
+  assert.throws(() => shellLine("/home/o'neil/deno"), {
+    message: "Name the runtime: /home/o'neil/deno must not contain a quote",
+  });
+});
