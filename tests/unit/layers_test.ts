@@ -7,6 +7,7 @@ import { dirname, join, normalize } from "node:path";
  * rooms never appear before the chassis's, so the chassis can know none of them.
  */
 const LAYERS = [
+  "base",
   "os",
   "chassis/wire",
   "chassis/config",

@@ -6,6 +6,7 @@ import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../../os/
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { FileSys, ProcessSys, SocketSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
+import { clientKey } from "./client_key.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts, ServedObserver } from "./connection_parts.ts";
 import type { Durability } from "./durability.ts";
@@ -43,7 +44,7 @@ export interface ClientObserver {
 /** What a server needs. */
 export interface ServerParts {
   readonly name: string;
-  /** Place among the daemon's servers, 0 or 1; with a client's id it names the client in the journal. */
+  /** Place among the daemon's servers, from 0; with a client's id it names the client in the journal. */
   readonly ordinal: number;
   readonly sys: SocketSys & Pick<ProcessSys, "pidfdOpen"> & Pick<FileSys, "close">;
   readonly loop: EventLoop;
@@ -300,11 +301,6 @@ export class RpcServer {
     }
     this.#accepting = why;
   }
-}
-
-/** Names a client of any server in the daemon's life; never 0. */
-export function clientKey(ordinal: number, clientId: number): number {
-  return clientId * 2 + ordinal;
 }
 
 function describe(error: unknown): string {

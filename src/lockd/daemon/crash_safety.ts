@@ -2,7 +2,8 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
 import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.ts";
 import { type InFlight, inFlight } from "../journal/in_flight.ts";
-import { clientKind, Journal, type StoredObject } from "../journal/journal.ts";
+import { Journal, type StoredObject } from "../journal/journal.ts";
+import { clientKind } from "../journal/slots.ts";
 import { JournalState } from "../journal/journal_state.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
 import { EXCHANGE_OFFSET } from "../journal/layout.ts";
@@ -18,6 +19,8 @@ import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import { type Carried, NOTHING_CARRIED, readCarried, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
+import { ordinalOf } from "../../chassis/rpc/client_key.ts";
+import type { Sections } from "../status/status_document.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
 import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
 import type { Past } from "./beginning.ts";
@@ -143,8 +146,7 @@ export class CrashSafety {
     journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
     for (const pid of this.#opened?.recovered?.gone ?? []) daemon.reaper.end(pid, -1);
     this.#warnOfPosixLocks(daemon);
-    daemon.sections.set("journal", () => this.#journalSection());
-    daemon.sections.set("store", () => this.#storeSection());
+    daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
   }
 
   /** Whether locks, clients and listening sockets outlive an orderly end of this process. */
@@ -349,7 +351,7 @@ export class CrashSafety {
     );
   }
 
-  #journalSection() {
+  #journalSection(): NonNullable<Sections["journal"]> {
     const { bytes, failed } = this.journal?.status ?? { bytes: 0, failed: "not open" };
     return {
       kind: this.#opened?.path === undefined ? "store" : "file",
@@ -359,7 +361,7 @@ export class CrashSafety {
     };
   }
 
-  #storeSection() {
+  #storeSection(): NonNullable<Sections["store"]> {
     const status = this.#store?.status;
     return status === undefined ? { present: false } : { present: true, ...status };
   }
@@ -384,7 +386,7 @@ function slotsOf(state: JournalState): StoredObject[] {
     if (slot !== undefined) slots.push({ kind: "lock", id, index: slot });
   }
   for (const { key, slot } of state.clients.values()) {
-    if (slot !== undefined) slots.push({ kind: clientKind(key % 2), id: key, index: slot });
+    if (slot !== undefined) slots.push({ kind: clientKind(ordinalOf(key)), id: key, index: slot });
   }
   for (const [pid, { slot }] of state.dying) {
     if (slot !== undefined) slots.push({ kind: "dying holder", id: pid, index: slot });

@@ -13,7 +13,7 @@ import { SystemError } from "../../os/system_error.ts";
 import type { Sys } from "../../os/sys.ts";
 import { adminProgram } from "../../chassis/admin/admin_program.ts";
 import { lockProgram } from "../programs/lock_program.ts";
-import type { Section } from "../status/status_document.ts";
+import type { Sections } from "../status/status_document.ts";
 import { statusProgram } from "../status/status_program.ts";
 import { CountedExchange } from "../../chassis/rpc/counted_exchange.ts";
 import type { Exchange } from "../../chassis/rpc/exchange.ts";
@@ -77,8 +77,8 @@ export class Daemon {
   readonly exchange: Exchange;
   readonly idleTimer: IdleTimer;
   readonly metrics: Metrics;
-  /** State of the parts that not every daemon has, by name, for `virtlockd status`. */
-  readonly sections = new Map<string, () => Section>();
+  /** How crash safety is, for `virtlockd status`; nothing before it has begun. */
+  crashSections: () => Omit<Sections, "storage"> = () => ({});
   readonly log: Log = getLog("locking.lock_daemon", "src/lockd/daemon/daemon.ts");
   readonly #observer: DaemonObserver;
   #ending = false;
@@ -117,7 +117,6 @@ export class Daemon {
       inherited: parts.storageStarter,
     });
     this.storageTimeout = settings.storageTimeout;
-    this.sections.set("storage", () => storageSection(this.storage));
     this.table = new LockTable({
       files: this.storage.files,
       ledger,
@@ -214,7 +213,7 @@ export class Daemon {
       logs,
       metrics,
       idleTimeout: () => this.idleTimer.seconds,
-      sections: () => Object.fromEntries([...this.sections].map(([name, state]) => [name, state()])),
+      sections: () => ({ storage: storageSection(this.storage), ...this.crashSections() }),
       now: () => Date.now(),
     });
     const administered = {
@@ -257,7 +256,7 @@ function plainExchange(sys: Sys): Exchange {
 }
 
 /** Mounts that have, or had, a helper process, with how they answer. */
-function storageSection(storage: Storage): Section {
+function storageSection(storage: Storage): Sections["storage"] {
   return Object.fromEntries(
     storage.status.flatMap(({ mount, state }) => mount === undefined ? [] : [[mount.point, state]]),
   );

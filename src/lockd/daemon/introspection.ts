@@ -3,7 +3,7 @@ import type { LockTable } from "../lockspace/lock_table.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import type { Section, StatusDocument } from "../status/status_document.ts";
+import type { Sections, StatusDocument } from "../status/status_document.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { type LockTally, tallyLocks } from "./lock_tally.ts";
 import type { Metrics } from "./metrics.ts";
@@ -22,7 +22,7 @@ export interface IntrospectionParts {
   /** Seconds, 0: never. */
   readonly idleTimeout: () => number;
   /** State of the parts that not every daemon has, by name. */
-  readonly sections: () => Readonly<Record<string, Section>>;
+  readonly sections: () => Sections;
   /** Unix milliseconds. */
   readonly now: () => number;
 }

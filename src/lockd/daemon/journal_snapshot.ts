@@ -1,4 +1,5 @@
-import { clientKind, type Journal, type WantedObject } from "../journal/journal.ts";
+import type { Journal, WantedObject } from "../journal/journal.ts";
+import { clientKind } from "../journal/slots.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import type { Operation } from "../journal/operations.ts";
 import type { Orphan } from "../journal/orphan_holders.ts";

@@ -89,19 +89,18 @@ function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocum
 
 /** Of the parts that not every daemon has. */
 function writeSections(text: PrometheusText, { sections }: StatusDocument): void {
-  const gauge = (section: string, field: string, name: string, help: string) => {
-    const value = sections[section]?.[field];
-    if (typeof value === "number") text.single(name, "gauge", help, value);
-  };
-  gauge("store", "stored", "virtlockd_stored_descriptors", "Descriptors that systemd keeps copies of.");
-  gauge("store", "limit", "virtlockd_stored_descriptors_max", "Copies that systemd may keep.");
-  gauge(
-    "store",
-    "refused",
-    "virtlockd_stored_descriptors_refused",
-    "Descriptors that had no room in the store.",
-  );
-  gauge("journal", "bytes", "virtlockd_journal_bytes", "Size of the journal.");
+  const { store, journal } = sections;
+  const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
+  if (store?.present === true) {
+    gauge("virtlockd_stored_descriptors", "Descriptors that systemd keeps copies of.", store.stored);
+    gauge("virtlockd_stored_descriptors_max", "Copies that systemd may keep.", store.limit);
+    gauge(
+      "virtlockd_stored_descriptors_refused",
+      "Descriptors that had no room in the store.",
+      store.refused,
+    );
+  }
+  if (journal !== undefined) gauge("virtlockd_journal_bytes", "Size of the journal.", journal.bytes);
 }
 
 function writeClients(text: PrometheusText, { connections }: Metrics, { servers }: StatusDocument): void {

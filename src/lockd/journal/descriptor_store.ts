@@ -1,5 +1,5 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { RecurringMap } from "../lockspace/recurring_map.ts";
+import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import { EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";

@@ -6,6 +6,7 @@ import type { Resource } from "../lockspace/resource.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { Mapping } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
+import { clientKey } from "../../chassis/rpc/client_key.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
 import type { AnsweredRequest, Durability, Settled } from "../../chassis/rpc/durability.ts";
 import { type Exchange, OUTPUT_SIZE } from "../../chassis/rpc/exchange.ts";
@@ -16,7 +17,7 @@ import { slotName } from "./descriptor_names.ts";
 import type { SharedMemory } from "./journal_memory.ts";
 import { EXCHANGE_OFFSET } from "./layout.ts";
 import type { LogFile } from "./log_file.ts";
-import { type Slot, type SlotKind, Slots } from "./slots.ts";
+import { clientKind, type Slot, type SlotKind, Slots } from "./slots.ts";
 import type { HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
 
 /** Without memory for the journal it is tried again after so many ms. */
@@ -379,7 +380,7 @@ export class Journal implements Durability {
 
   #keyOf(peer: Peer): number {
     // Only the lock server has sessions with owners.
-    return this.#keys.get(peer) ?? peer.clientId * 2;
+    return this.#keys.get(peer) ?? clientKey(0, peer.clientId);
   }
 
   #holdingRecord({ owner, since }: Holding): HoldingRecord {
@@ -488,9 +489,4 @@ export class Journal implements Durability {
       this.#failed = error.message;
     }
   }
-}
-
-/** Kind of the slot of a client of the server with this ordinal. */
-export function clientKind(ordinal: number): SlotKind {
-  return ordinal === 0 ? "lock client" : "admin client";
 }

@@ -1,28 +1,40 @@
+import type { Operation } from "./operations.ts";
+
 // How operations are told apart in a record, where each is an array.
 
-/** First element of an operation in a record. */
+/** First element of an operation in a record, by the operation that it stands for. */
 export const Code = {
-  SNAPSHOT: 0,
-  LOCKSPACE: 1,
-  /** Gives an owner the next number, from 0. */
-  HOLDER: 2,
-  GRANT: 3,
-  SHARE: 4,
-  RELEASE: 5,
-  DOUBTFUL: 6,
-  CLIENT: 7,
-  OWNER: 8,
-  RESTRICTED: 9,
-  GONE: 10,
-  DYING: 11,
-  SETTLED: 12,
-  ORPHAN: 13,
-  INPUT: 14,
-  ADDED: 15,
-  OUTPUT: 16,
-  SERVED: 17,
-  CARRIED: 18,
-} as const;
+  snapshot: 0,
+  lockspace: 1,
+  /** No operation: gives an owner the next number, from 0. */
+  numberOwner: 2,
+  grant: 3,
+  share: 4,
+  release: 5,
+  doubtful: 6,
+  client: 7,
+  owner: 8,
+  restricted: 9,
+  gone: 10,
+  dying: 11,
+  settled: 12,
+  orphan: 13,
+  input: 14,
+  added: 15,
+  output: 16,
+  served: 17,
+  carried: 18,
+} as const satisfies Readonly<Record<Operation["op"] | "numberOwner", number>>;
+
+/** What an element of a record is. */
+export type CodeName = keyof typeof Code;
+
+const NAMES = new Map(Object.entries(Code).map(([name, code]) => [code as number, name as CodeName]));
+
+/** What a code stands for; undefined for one that this program does not know. */
+export function codeName(code: number): CodeName | undefined {
+  return NAMES.get(code);
+}
 
 /** Bits of the flags of a granted resource. */
 export const GrantFlag = { SHARED: 1, AUTOCREATE: 2, POSIX: 4 } as const;

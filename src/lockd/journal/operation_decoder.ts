@@ -1,9 +1,9 @@
-import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
+import { codeName, GrantFlag, usualPath } from "./operation_codes.ts";
 import { OperationEncoder } from "./operation_encoder.ts";
 import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
 
 /** null where a field behind it is there. */
-type Slot = number | null | undefined;
+type SlotField = number | null | undefined;
 type Grant = [
   id: number,
   place: number | string,
@@ -46,78 +46,88 @@ export class OperationDecoder {
   }
 
   #operation([code, ...fields]: [number, ...unknown[]]): Operation | undefined {
-    switch (code) {
-      case Code.SNAPSHOT: {
+    const name = codeName(code);
+    if (name === undefined) {
+      throw new SyntaxError(`Decode a record: it has an operation ${code}, which is not known`);
+    }
+    switch (name) {
+      case "snapshot": {
         const [turn, reply, nextResource, nextClient] = fields as [number, number, number, number[]];
         return { op: "snapshot", turn, reply, nextResource, nextClient };
       }
-      case Code.LOCKSPACE: {
+      case "lockspace": {
         const [path] = fields as [string];
         if (!this.#lockspaces.includes(path)) this.#lockspaces.push(path);
         return { op: "lockspace", path };
       }
-      case Code.HOLDER: {
+      case "numberOwner": {
         const [pid, name, uuid, id, start] = fields as [number, string, string, number, number];
         this.#owners.push({ pid, name, uuid, id, start });
         return undefined;
       }
-      case Code.GRANT:
+      case "grant":
         return this.#grant(fields as Grant);
-      case Code.SHARE: {
+      case "share": {
         const [id, owner, since] = fields as [number, number, number];
         return { op: "share", id, holding: this.#holding(owner, since) };
       }
-      case Code.RELEASE: {
+      case "release": {
         const [id, pid, last] = fields as [number, number, boolean];
         return { op: "release", id, pid, last };
       }
-      case Code.DOUBTFUL: {
+      case "doubtful": {
         const [id, reason] = fields as [number, string];
         return { op: "doubtful", id, reason };
       }
-      case Code.CLIENT: {
-        const [key, pid, uid, gid, since, slot] = fields as [number, number, number, number, number, Slot];
+      case "client": {
+        const [key, pid, uid, gid, since, slot] = fields as [
+          number,
+          number,
+          number,
+          number,
+          number,
+          SlotField,
+        ];
         return { op: "client", key, pid, uid, gid, since, ...slotField(slot) };
       }
-      case Code.OWNER: {
+      case "owner": {
         const [key, owner] = fields as [number, number];
         return { op: "owner", key, owner: this.#owner(owner) };
       }
-      case Code.RESTRICTED:
-      case Code.GONE: {
+      case "restricted":
+      case "gone": {
         const [key] = fields as [number];
-        return { op: code === Code.GONE ? "gone" : "restricted", key };
+        return { op: name, key };
       }
-      case Code.DYING: {
-        const [pid, since, killed, slot] = fields as [number, number, boolean, Slot];
+      case "dying": {
+        const [pid, since, killed, slot] = fields as [number, number, boolean, SlotField];
         return { op: "dying", pid, since, killed, ...slotField(slot) };
       }
-      case Code.SETTLED: {
+      case "settled": {
         const [pid] = fields as [number];
         return { op: "settled", pid };
       }
-      case Code.ORPHAN: {
+      case "orphan": {
         const [pid, start] = fields as [number, number];
         return { op: "orphan", pid, start };
       }
-      case Code.INPUT:
-      case Code.ADDED: {
+      case "input":
+      case "added": {
         const [key, length, dropped, turn] = fields as [number, number, number, number];
-        const op = code === Code.INPUT ? "input" : "added";
-        return { op, key, bytes: this.#piece(length), dropped, turn };
+        return { op: name, key, bytes: this.#piece(length), dropped, turn };
       }
-      case Code.OUTPUT: {
+      case "output": {
         const [key, length, reply, turn, end] = fields as [number, number, number, number, number];
         return { op: "output", key, bytes: this.#piece(length), reply, turn, end };
       }
-      case Code.SERVED: {
+      case "served": {
         const [key, length, front, turn, end, reply] = fields as Served;
         return { op: "served", key, bytes: this.#piece(length), front, turn, end, reply };
       }
-      case Code.CARRIED:
+      case "carried":
         return { op: "carried", state: fields[0] };
       default:
-        throw new SyntaxError(`Decode a record: it has an operation ${code}, which is not known`);
+        return name satisfies never;
     }
   }
 
@@ -159,6 +169,6 @@ export class OperationDecoder {
   }
 }
 
-function slotField(slot: Slot): { slot?: number } {
+function slotField(slot: SlotField): { slot?: number } {
   return typeof slot === "number" ? { slot } : {};
 }

@@ -17,8 +17,8 @@ type UsualOp = "grant" | "release" | "input" | "added" | "served";
  * Makes payloads of operations, for one log after the other.
  *
  * There may be tens of thousands of locks. So what many of them have in common is in a log once, and then
- * meant by a number: lockspaces in the order in which they appear, owners as {@link Code.HOLDER} says. The
- * file of a lock is only named where its path is not lockspace and name.
+ * meant by a number: lockspaces in the order in which they appear, owners as {@link Code.numberOwner} says.
+ * The file of a lock is only named where its path is not lockspace and name.
  */
 export class OperationEncoder {
   readonly #lockspaces = new Map<string, number>();
@@ -67,16 +67,15 @@ export class OperationEncoder {
       case "grant":
         return this.#grant(operation);
       case "release":
-        return `[${Code.RELEASE},${operation.id},${operation.pid},${operation.last}]`;
+        return `[${Code.release},${operation.id},${operation.pid},${operation.last}]`;
       case "input":
       case "added": {
         const { key, bytes, dropped, turn } = operation;
-        const code = operation.op === "input" ? Code.INPUT : Code.ADDED;
-        return `[${code},${key},${this.#piece(bytes)},${dropped},${turn}]`;
+        return `[${Code[operation.op]},${key},${this.#piece(bytes)},${dropped},${turn}]`;
       }
       case "served": {
         const { key, front, turn, end, reply, bytes } = operation;
-        return `[${Code.SERVED},${key},${this.#piece(bytes)},${front},${turn},${end},${reply}]`;
+        return `[${Code.served},${key},${this.#piece(bytes)},${front},${turn},${end},${reply}]`;
       }
       default:
         return this.#rare(operation);
@@ -90,7 +89,7 @@ export class OperationEncoder {
     const place = this.#lockspaces.get(lockspace) ?? JSON.stringify(lockspace);
     let owners = "";
     for (const holding of holdings) owners += `${owners === "" ? "" : ","}${this.#holding(holding)}`;
-    const text = `[${Code.GRANT},${id},${place},${JSON.stringify(name)},${flags},[${owners}]`;
+    const text = `[${Code.grant},${id},${place},${JSON.stringify(name)},${flags},[${owners}]`;
     const unusual = path === usualPath(lockspace, name) ? undefined : path;
     if (unusual === undefined && doubtful === undefined) {
       return slot === undefined ? `${text}]` : `${text},${slot}]`;
@@ -112,39 +111,39 @@ export class OperationEncoder {
     switch (operation.op) {
       case "snapshot": {
         const { turn, reply, nextResource, nextClient } = operation;
-        return [Code.SNAPSHOT, turn, reply, nextResource, nextClient];
+        return [Code.snapshot, turn, reply, nextResource, nextClient];
       }
       case "lockspace":
         this.#lockspaces.set(operation.path, this.#lockspaces.get(operation.path) ?? this.#lockspaces.size);
-        return [Code.LOCKSPACE, operation.path];
+        return [Code.lockspace, operation.path];
       case "share":
-        return [Code.SHARE, operation.id, this.#owner(operation.holding.owner), operation.holding.since];
+        return [Code.share, operation.id, this.#owner(operation.holding.owner), operation.holding.since];
       case "doubtful":
-        return [Code.DOUBTFUL, operation.id, operation.reason];
+        return [Code.doubtful, operation.id, operation.reason];
       case "client": {
         const { key, pid, uid, gid, since, slot } = operation;
-        return [Code.CLIENT, key, pid, uid, gid, since, slot];
+        return [Code.client, key, pid, uid, gid, since, slot];
       }
       case "owner":
-        return [Code.OWNER, operation.key, this.#owner(operation.owner)];
+        return [Code.owner, operation.key, this.#owner(operation.owner)];
       case "restricted":
-        return [Code.RESTRICTED, operation.key];
+        return [Code.restricted, operation.key];
       case "gone":
-        return [Code.GONE, operation.key];
+        return [Code.gone, operation.key];
       case "dying": {
         const { pid, since, killed, slot } = operation;
-        return [Code.DYING, pid, since, killed, slot];
+        return [Code.dying, pid, since, killed, slot];
       }
       case "settled":
-        return [Code.SETTLED, operation.pid];
+        return [Code.settled, operation.pid];
       case "orphan":
-        return [Code.ORPHAN, operation.pid, operation.start];
+        return [Code.orphan, operation.pid, operation.start];
       case "output": {
         const { key, bytes, reply, turn, end } = operation;
-        return [Code.OUTPUT, key, this.#piece(bytes), reply, turn, end];
+        return [Code.output, key, this.#piece(bytes), reply, turn, end];
       }
       case "carried":
-        return [Code.CARRIED, operation.state];
+        return [Code.carried, operation.state];
     }
   }
 
@@ -164,7 +163,7 @@ export class OperationEncoder {
     const number = this.#nextOwner++;
     this.#owners.set(owner, number);
     const { pid, name, uuid, id, start } = owner;
-    this.#append(JSON.stringify([Code.HOLDER, pid, name, uuid, id, start]));
+    this.#append(JSON.stringify([Code.numberOwner, pid, name, uuid, id, start]));
     return number;
   }
 }

@@ -30,7 +30,7 @@ export interface ResourceRecord {
 
 /** A connected client. */
 export interface ClientRecord {
-  /** See clientKey() of src/chassis/rpc/server.ts. */
+  /** See src/chassis/rpc/client_key.ts. */
   readonly key: number;
   readonly pid: number;
   readonly uid: number;

@@ -5,13 +5,13 @@ import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts
 import { ownerText } from "../lockspace/owner.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
-import { clientKey } from "../../chassis/rpc/server.ts";
+import { clientKey, idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { JOURNAL_NAME, parseSlot, slotName } from "./descriptor_names.ts";
-import { clientKind, type StoredObject } from "./journal.ts";
+import type { StoredObject } from "./journal.ts";
 import type { InFlight } from "./in_flight.ts";
 import type { JournaledClient, JournaledInput, JournaledResource, JournalState } from "./journal_state.ts";
 import type { OwnerRecord } from "./operations.ts";
-import type { Slot, SlotKind } from "./slots.ts";
+import { clientKind, serverOf, type Slot, type SlotKind } from "./slots.ts";
 
 /** A descriptor that came back from the store. */
 export interface ReturnedDescriptor {
@@ -178,7 +178,7 @@ class Recovery {
   #leftOver(): void {
     for (const [name, fds] of this.#returned) {
       const { kind, index } = parseSlot(name) as Slot;
-      const ordinal = kind === "lock client" ? 0 : kind === "admin client" ? 1 : undefined;
+      const ordinal = serverOf(kind);
       const [fd, ...others] = fds;
       if (ordinal === undefined || fd === undefined) {
         for (const each of fds) this.#parts.sys.close(each);
@@ -298,9 +298,9 @@ class Recovery {
 
   #client(record: JournaledClient): void {
     const { sys } = this.#parts;
-    const ordinal = record.key % 2;
+    const ordinal = ordinalOf(record.key);
     const kind = clientKind(ordinal);
-    this.#nextClient[ordinal] = Math.max(this.#nextClient[ordinal] ?? 1, Math.floor(record.key / 2) + 1);
+    this.#nextClient[ordinal] = Math.max(this.#nextClient[ordinal] ?? 1, idOf(record.key) + 1);
     const fd = this.#choose(
       this.#take(kind, record.slot),
       (candidate) => this.#peerOf(candidate) === record.pid,

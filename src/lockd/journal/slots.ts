@@ -1,7 +1,26 @@
+import { invariant } from "../../base/invariant.ts";
+import { takeOut } from "../../base/lists.ts";
+
 /** What a stored descriptor is. */
 export const SLOT_KINDS = ["lock", "lock client", "admin client", "dying holder"] as const;
 /** See {@link SLOT_KINDS}. */
 export type SlotKind = typeof SLOT_KINDS[number];
+
+/** Kinds of clients by ordinal of their server. */
+const CLIENT_KINDS = ["lock client", "admin client"] as const satisfies readonly SlotKind[];
+
+/** Kind of the slot of a client of the server with this ordinal. */
+export function clientKind(ordinal: number): SlotKind {
+  const kind = CLIENT_KINDS[ordinal];
+  invariant(kind !== undefined, `Server ${ordinal} has no kind of slot for its clients`);
+  return kind;
+}
+
+/** Ordinal of the server whose clients have slots of this kind; undefined for what is no client. */
+export function serverOf(kind: SlotKind): number | undefined {
+  const ordinal = CLIENT_KINDS.findIndex((client) => client === kind);
+  return ordinal < 0 ? undefined : ordinal;
+}
 
 /** A place in the store. */
 export interface Slot {
@@ -38,7 +57,7 @@ export class Slots {
     this.#used.set(id, index);
     for (; this.#next < index; this.#next++) this.#free.push(this.#next);
     if (this.#next === index) this.#next++;
-    else this.#free.splice(this.#free.indexOf(index), 1);
+    else takeOut(this.#free, index);
   }
 
   /** Forgets an id. Its slot stays taken until it is {@link free}d: the store may still have it. */

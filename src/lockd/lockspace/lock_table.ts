@@ -4,7 +4,8 @@ import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts"
 import { Lockspace } from "./lockspace.ts";
 import { type Holding, type Owner, ownerRecord } from "./owner.ts";
 import type { PosixGuard } from "./posix_guard.ts";
-import { RecurringMap } from "./recurring_map.ts";
+import { takeAt } from "../../base/lists.ts";
+import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
 import type { Resource, ResourceState } from "./resource.ts";
 
@@ -340,8 +341,8 @@ export class LockTable {
   }
 
   #removeHolding(resource: Resource, pid: number): void {
-    const index = resource.holdings.findIndex((holding) => holding.owner.pid === pid);
-    const [holding] = resource.holdings.splice(index, 1);
+    const place = resource.holdings.findIndex((holding) => holding.owner.pid === pid);
+    const holding = takeAt(resource.holdings, place);
     if (!resource.holdings.some((other) => other.owner.pid === pid)) {
       const owned = this.#byOwner.get(pid);
       owned?.delete(resource);
@@ -352,7 +353,7 @@ export class LockTable {
       this.#lockspaces.get(resource.lockspace)?.resources.delete(resource.name);
       this.#resourceCount--;
     }
-    if (holding !== undefined) this.#parts.observer.released(resource, holding.owner, last);
+    this.#parts.observer.released(resource, holding.owner, last);
   }
 
   #takeOff(resource: Resource, pid: number, force: boolean, done: Done): void {

@@ -1,5 +1,5 @@
 import type { Owner } from "./owner.ts";
-import { RecurringMap } from "./recurring_map.ts";
+import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Resource } from "./resource.ts";
 
 /** A namespace of resources: a directory of lock files, or, with path "", the files themselves. */

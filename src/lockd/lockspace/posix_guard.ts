@@ -1,3 +1,4 @@
+import { takeAt } from "../../base/lists.ts";
 import { type DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
 
@@ -54,14 +55,12 @@ export class PosixGuard {
    * closed.
    */
   unprotect(identity: FileIdentity): void {
-    const index = this.#guarded.findIndex((guarded) => sameFile(guarded.identity, identity));
-    if (index < 0) throw new Error("Unprotect file: it has no POSIX lock");
-    this.#guarded.splice(index, 1);
+    takeAt(this.#guarded, this.#guarded.findIndex((guarded) => sameFile(guarded.identity, identity)));
     if (this.guards(identity)) return;
     for (let at = this.#parked.length - 1; at >= 0; at--) {
       const entry = this.#parked[at] as { fd: number; identity: FileIdentity };
       if (!sameFile(entry.identity, identity)) continue;
-      this.#parked.splice(at, 1);
+      takeAt(this.#parked, at);
       this.#ledger.close(entry.fd);
     }
   }

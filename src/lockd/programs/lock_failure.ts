@@ -2,6 +2,7 @@ import { strerror } from "../../os/errno.ts";
 import { type Holding, ownerText } from "../lockspace/owner.ts";
 import type { ForeignHolder, HeldReport, Refusal } from "../lockspace/refusal.ts";
 import {
+  ErrorCode,
   ErrorDomain,
   internalError,
   invalidArg,
@@ -39,13 +40,30 @@ export function lockFailure(refusal: Refusal): RpcFailure {
     }
     case "storage":
       return internalError(LOCKSPACE, `${refusal.action}: ${refusal.reason}`);
-    default:
-      return resourceBusy(LOCKSPACE, refusalText(refusal));
+    case "held":
+    case "held-elsewhere":
+    case "pending":
+    case "not-held":
+    case "releasing":
+    case "owner-dying":
+      return resourceBusy(LOCKSPACE, conflictText(refusal));
   }
 }
 
 /** One line that says what was refused and who is in the way. */
 export function refusalText(refusal: Refusal): string {
+  const { code, message, str2 } = lockFailure(refusal);
+  // For the log, "resource busy: " adds nothing to who has it.
+  return code === ErrorCode.RESOURCE_BUSY && str2 !== undefined ? str2 : message;
+}
+
+/** A refusal because of the state of a lock. */
+type Conflict = Extract<
+  Refusal,
+  { kind: "held" | "held-elsewhere" | "pending" | "not-held" | "releasing" | "owner-dying" }
+>;
+
+function conflictText(refusal: Conflict): string {
   switch (refusal.kind) {
     case "held":
       return heldText(refusal.resource, refusal.held);
@@ -59,8 +77,6 @@ export function refusalText(refusal: Refusal): string {
       return `Lockspace resource '${refusal.resource}' is locked until slow storage has released it`;
     case "owner-dying":
       return `Lockspace resource '${refusal.resource}' cannot change hands: its owner, process ${refusal.pid}, is being killed`;
-    default:
-      return lockFailure(refusal).message;
   }
 }
 

@@ -1,4 +1,4 @@
-import { clientKey } from "../../chassis/rpc/server.ts";
+import { idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
 import type { Recovered, RecoveredClient, RecoveredLock } from "../journal/recovery.ts";
 import type {
   ClientState,
@@ -101,7 +101,7 @@ function serverState(
     ...limits,
     nextClientId: nextClient[ordinal] ?? 1,
     listeners: [],
-    clients: clients.filter(({ record }) => record.key === clientKey(ordinal, Math.floor(record.key / 2)))
+    clients: clients.filter(({ record }) => ordinalOf(record.key) === ordinal)
       .sort((a, b) => a.record.key - b.record.key).map(clientState),
   };
 }
@@ -109,7 +109,7 @@ function serverState(
 function clientState({ record, fd, pidfd, input, output }: RecoveredClient): ClientState {
   const { key, pid, uid, gid, since, owner, restricted } = record;
   return {
-    id: Math.floor(key / 2),
+    id: idOf(key),
     fd,
     connectedAt: since,
     restricted,

@@ -3,11 +3,32 @@ import type { LockKind } from "../lockspace/lock_file.ts";
 // The JSON of the status program: what `virtlockd locks --json` and its sisters print. Times are Unix
 // milliseconds. Fields may be added; what is here keeps its name and meaning.
 
-/** A value of a section. */
-export type SectionValue = string | number | boolean | null;
-
-/** State of a part that a daemon may lack, e.g. of the descriptor store. */
-export type Section = Readonly<Record<string, SectionValue>>;
+/** State of the parts that not every daemon has. */
+export interface Sections {
+  /** How the storage of each mount that may hang answers, by its mount point. */
+  readonly storage: Readonly<Record<string, string>>;
+  /** What survives a crash; absent where there is no journal. */
+  readonly journal?: {
+    readonly kind: "store" | "file";
+    readonly bytes: number;
+    /** Holders without a connection whose process is watched. */
+    readonly orphans: number;
+    /** Why it cannot be written; absent when it can. */
+    readonly failed?: string;
+  };
+  /** Where descriptors are kept. */
+  readonly store?:
+    | { readonly present: false }
+    | {
+      readonly present: true;
+      readonly stored: number;
+      readonly limit: number;
+      /** Descriptors that it could not take. */
+      readonly refused: number;
+      /** Messages that the service manager has not taken yet. */
+      readonly queued: number;
+    };
+}
 
 /** How the daemon is doing: GET_STATUS. */
 export interface StatusDocument {
@@ -37,8 +58,7 @@ export interface StatusDocument {
   /** Seconds without client and lock after which it stops; 0: never. */
   readonly idleTimeout: number;
   readonly logging: { readonly level: number; readonly filters: string; readonly outputs: string };
-  /** By name: `store`, `journal` and others that this daemon has. */
-  readonly sections: Readonly<Record<string, Section>>;
+  readonly sections: Sections;
 }
 
 /** Clients of a server against its limit. */

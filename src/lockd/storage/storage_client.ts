@@ -1,3 +1,4 @@
+import { takeOut } from "../../base/lists.ts";
 import type { Timer } from "../../chassis/event/event_loop.ts";
 import { EMFILE } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -321,7 +322,7 @@ export class StorageClient implements LockFiles {
       job.phase = { kind: "late", since: job.phase.since };
       if (job.ask.task.op === "lock") this.#link?.send({ kind: "undo", id: job.id });
     } else {
-      this.#queue.splice(this.#queue.indexOf(job), 1);
+      takeOut(this.#queue, job);
     }
     job.ask.lost(reason);
   }

@@ -10,9 +10,8 @@ export const descriptorStore: Check = {
   name: "crash safety",
   run({ host, daemon }) {
     if (daemon.kind !== "answers" || host.kind("/run/systemd/system") !== "directory") return [];
-    const store = daemon.status.sections["store"];
-    const limit = Number(store?.["limit"] ?? 0);
-    if (limit === 0) {
+    const { store } = daemon.status.sections;
+    if (store?.present !== true || store.limit === 0) {
       return [
         warning(
           "systemd keeps no copies of the daemon's descriptors: a crash would lose every lock",
@@ -20,8 +19,7 @@ export const descriptorStore: Check = {
         ),
       ];
     }
-    const stored = Number(store?.["stored"] ?? 0);
-    const refused = Number(store?.["refused"] ?? 0);
+    const { stored, limit, refused } = store;
     if (refused > 0 || stored >= limit * NEARLY_FULL) {
       const use = `${stored} of ${limit}`;
       return [

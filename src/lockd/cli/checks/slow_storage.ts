@@ -5,7 +5,7 @@ export const slowStorage: Check = {
   name: "storage",
   run({ daemon }) {
     if (daemon.kind !== "answers") return [];
-    const mounts = Object.entries(daemon.status.sections["storage"] ?? {});
+    const mounts = Object.entries(daemon.status.sections.storage);
     return mounts.filter(([, state]) => state === "hung").map(([mount]) =>
       problem(
         `The storage at ${mount} does not answer: guests with disks on it cannot start or stop`,

@@ -173,5 +173,5 @@ export const STATUS: StatusDocument = {
   descriptors: { open: 31, limit: 20000 },
   idleTimeout: 0,
   logging: { level: 3, filters: "", outputs: "3:stderr" },
-  sections: {},
+  sections: { storage: {} },
 };

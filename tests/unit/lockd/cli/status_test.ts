@@ -26,7 +26,10 @@ Deno.test("statusText() shows what is out of the ordinary, and the parts that no
     idleTimeout: 120,
     locks: { ...STATUS.locks, dying: 1, doubtful: 2, posix: 3 },
     logging: { level: 1, filters: "1:*a*", outputs: "1:stderr" },
-    sections: { store: { max: 65536, stored: 12, warning: null }, storage: { "/mnt": "hung" } },
+    sections: {
+      store: { present: true, stored: 12, limit: 65536, refused: 0, queued: 0 },
+      storage: { "/mnt": "hung" },
+    },
   });
   for (
     const line of [
@@ -35,7 +38,7 @@ Deno.test("statusText() shows what is out of the ordinary, and the parts that no
       "2 doubtful; 3 inherited from libvirt's daemon",
       "idle timeout:   2 min 0 s",
       "log filters:    1:*a*",
-      "store:          max 65536, stored 12, warning -",
+      "store:          present true, stored 12, limit 65536, refused 0, queued 0",
       "storage:        /mnt hung",
     ]
   ) assert.equal(text.split("\n").includes(line), true, line);

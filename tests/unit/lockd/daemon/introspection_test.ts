@@ -25,7 +25,7 @@ function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
     logs: { level: 2, filtersText: () => "1:*a* ", outputsText: () => "3:stderr" },
     metrics: new Metrics(1000),
     idleTimeout: () => 30,
-    sections: () => ({ store: { max: 10, stored: 3 } }),
+    sections: () => ({ storage: { "/mnt": "answers" }, store: { present: false } }),
     now: () => 62_999,
     ...parts,
   });
@@ -43,7 +43,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
     descriptors: { open: 31, limit: 1024 },
     idleTimeout: 30,
     logging: { level: 2, filters: "1:*a*", outputs: "3:stderr" },
-    sections: { store: { max: 10, stored: 3 } },
+    sections: { storage: { "/mnt": "answers" }, store: { present: false } },
   });
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { tallyLocks } from "../../../../src/lockd/daemon/lock_tally.ts";
 import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
 import { metricsText } from "../../../../src/lockd/daemon/metrics_text.ts";
-import type { StatusDocument } from "../../../../src/lockd/status/status_document.ts";
+import type { Sections, StatusDocument } from "../../../../src/lockd/status/status_document.ts";
 import { resource, tableOf } from "../programs/lock_fixture.ts";
 
 const STATUS: StatusDocument = {
@@ -20,7 +20,7 @@ const STATUS: StatusDocument = {
   descriptors: { open: 20, limit: 1024 },
   idleTimeout: 0,
   logging: { level: 3, filters: "", outputs: "3:stderr" },
-  sections: {},
+  sections: { storage: {} },
 };
 
 /** Samples of a text: the lines that are no comments. */
@@ -70,9 +70,9 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
 });
 
 Deno.test("metricsText() gives what it knows of the descriptor store and the journal, where there is one", () => {
-  const sections = {
+  const sections: Sections = {
     store: { present: true, stored: 12, limit: 100, refused: 3, queued: 0 },
-    journal: { kind: "store", bytes: 4096 },
+    journal: { kind: "store", bytes: 4096, orphans: 0 },
     storage: { "/mnt": "hung" },
   };
   const text = metricsText(new Metrics(0), { ...STATUS, sections }, tallyLocks(tableOf([])));

@@ -119,6 +119,13 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     -1,
   ],
   [
+    { kind: "held-elsewhere", resource: "r", by: { kind: "record", text: "host b, domain 'web'" } },
+    87,
+    51,
+    `${LOCKED} by its recorded holder: host b, domain 'web'`,
+    -1,
+  ],
+  [
     { kind: "held-elsewhere", resource: "r", by: { kind: "other-host" } },
     87,
     51,

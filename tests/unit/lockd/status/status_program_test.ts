@@ -21,7 +21,7 @@ const STATUS: StatusDocument = {
   descriptors: { open: 20, limit: 1024 },
   idleTimeout: 0,
   logging: { level: 3, filters: "", outputs: "3:stderr" },
-  sections: {},
+  sections: { storage: {} },
 };
 
 function ask(parts: Partial<StatusParts>, procedure: number, args: Partial<PageArgs> = {}): Answer {

@@ -13,9 +13,13 @@ Deno.test("descriptorStore warns when a crash would lose the locks, or soon woul
   const lost = "warning: systemd keeps no copies of the daemon's descriptors: a crash would lose every lock";
   assert.deepEqual(await found(descriptorStore, SYSTEMD, answering()), [lost]);
   const store = (limit: number, stored: number, refused = 0) =>
-    answering([], { sections: { store: { present: true, stored, limit, refused, queued: 0 } } });
+    answering([], { sections: { storage: {}, store: { present: true, stored, limit, refused, queued: 0 } } });
   assert.deepEqual(
-    await found(descriptorStore, SYSTEMD, answering([], { sections: { store: { present: false } } })),
+    await found(
+      descriptorStore,
+      SYSTEMD,
+      answering([], { sections: { storage: {}, store: { present: false } } }),
+    ),
     [
       lost,
     ],

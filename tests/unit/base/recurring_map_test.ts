@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RecurringMap } from "../../../../src/lockd/lockspace/recurring_map.ts";
+import { RecurringMap } from "../../../src/base/recurring_map.ts";
 
 Deno.test("RecurringMap has what was set and not deleted", () => {
   const map = new RecurringMap<string, number>();
