@@ -9,13 +9,15 @@ import { kernel } from "./kernel.ts";
 export interface Traffic {
   readonly roundTrips: number;
   readonly tries: number;
-  /** How often a prober got the lock: each time is a moment in which another guest could have had the disk. */
+  /**
+   * How often a prober got the lock: each time is a moment in which another guest could have had the disk.
+   */
   readonly grants: number;
 }
 
 /**
- * Turns an exclusive lock of this process into one of a description and back, until each of two other processes has asked for it
- * so often.
+ * Turns an exclusive lock of this process into one of a description and back, until each of two other
+ * processes has asked for it so often.
  *
  * @param path of a file that is made; closing it ends the lock
  * @throws AssertionError when a crossing does not come to its end

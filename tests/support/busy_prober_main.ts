@@ -1,5 +1,6 @@
-// Asks for a write lock on byte 0 of a file, again and again without a pause, and gives it back at once when it gets one.
-// Arguments: the file, "ofd" or "posix", and a file of two 32-bit words, where it counts its tries and what it was granted.
+// Asks for a write lock on byte 0 of a file, again and again without a pause, and gives it back at once when
+// it gets one. Arguments: the file, "ofd" or "posix", and a file of two 32-bit words, where it counts its
+// tries and what it was granted.
 import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { EACCES, EAGAIN } from "../../src/os/errno.ts";
 import { linuxSys } from "../../src/os/linux.ts";

@@ -145,7 +145,6 @@ export class CrashSafety {
     for (const name of this.#unwantedNames()) this.#store?.remove(name);
     journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
     for (const pid of this.#opened?.recovered?.gone ?? []) daemon.reaper.end(pid, -1);
-    this.#warnOfPosixLocks(daemon);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
   }
 
@@ -341,14 +340,6 @@ export class CrashSafety {
       const pidfd = sys.pidfdOpen(pid);
       return pidfd < 0 ? [] : [{ pid, start, pidfd }];
     });
-  }
-
-  #warnOfPosixLocks({ table, log }: Daemon): void {
-    const count = [...table.resources()].filter(({ lock }) => lock === "posix").length;
-    if (count === 0) return;
-    log.warn(
-      `${count} locks were taken by libvirt's daemon: they are POSIX locks and would end with this process`,
-    );
   }
 
   #journalSection(): NonNullable<Sections["journal"]> {

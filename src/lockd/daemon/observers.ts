@@ -14,6 +14,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   granted: true,
   released: true,
   refused: true,
+  recast: true,
   troubled: true,
   signalled: true,
   signalFailed: true,

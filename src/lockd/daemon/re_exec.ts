@@ -6,6 +6,7 @@ import { type DaemonExtension, descriptorsOf, type RestartState } from "../resta
 import { LIBVIRT_MAX_BYTES } from "../restart/document_format.ts";
 import { writeState } from "../restart/write_state.ts";
 import type { Daemon } from "./daemon.ts";
+import type { InheritedLocks } from "./inherited_locks.ts";
 import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
 import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
@@ -33,6 +34,8 @@ export interface ReExecParts {
   readonly stateFile: StateFile;
   /** What the next image gets beyond libvirt's fields; the descriptors named in it are handed over. */
   readonly extension: () => DaemonExtension;
+  /** Locks in the form in which libvirt's daemon has its own. */
+  readonly locks: Pick<InheritedLocks, "prepare" | "give" | "take">;
   /** Called before libvirt's daemon takes over: nothing may keep copies of locks. `done` when that is so. */
   readonly leaveStore: (done: (reason: string | undefined) => void) => void;
   /** Called when nobody took over: {@link leaveStore} is to be undone. */
@@ -126,11 +129,14 @@ export class ReExec {
    * are none.
    */
   #handToLibvirt(): void {
-    const { daemon, leaveStore } = this.#parts;
-    for (const server of daemon.servers) server.stopAccepting();
-    leaveStore((reason) => {
-      if (reason !== undefined) return this.#stay(reason);
-      this.#awaitQuiet(daemon.sys.monotonic() + QUIET_LIMIT_MS);
+    const { daemon, leaveStore, locks } = this.#parts;
+    locks.prepare(() => {
+      if (daemon.ending) return this.#stay("the daemon is stopping");
+      for (const server of daemon.servers) server.stopAccepting();
+      leaveStore((reason) => {
+        if (reason !== undefined) return this.#stay(reason);
+        this.#awaitQuiet(daemon.sys.monotonic() + QUIET_LIMIT_MS);
+      });
     });
   }
 
@@ -138,10 +144,17 @@ export class ReExec {
     const { daemon } = this.#parts;
     const clients = daemon.servers.flatMap((server) => [...server.clients.values()]);
     const unfinished = clients.find((client) => client.busy || client.unserved.bytes.length > 0);
-    if (unfinished === undefined && daemon.reaper.dying.length === 0) return this.#exec("libvirt");
+    const releasing = daemon.table.resources().find(({ state }) => state.kind === "releasing");
+    const settled = daemon.reaper.dying.length === 0 && releasing === undefined;
+    if (unfinished === undefined && settled) return this.#exec("libvirt");
     if (daemon.sys.monotonic() < deadline) {
       daemon.loop.after(QUIET_POLL_MS, () => this.#awaitQuiet(deadline));
       return;
+    }
+    if (releasing !== undefined) {
+      return this.#stay(
+        `the lock on '${releasing.name}' is still being released, which only this daemon can end`,
+      );
     }
     this.#stay(
       unfinished === undefined
@@ -151,10 +164,12 @@ export class ReExec {
   }
 
   #exec(successor: Successor): void {
-    const { daemon, self, stateFile, announce } = this.#parts;
+    const { daemon, self, stateFile, announce, locks } = this.#parts;
     const { sys } = daemon;
     // The next image would know nothing of the signal that ends this one.
     if (daemon.ending) return this.#stay("the daemon is stopping");
+    const refused = successor === "libvirt" ? locks.give() : undefined;
+    if (refused !== undefined) return this.#stay(refused);
     const state = this.#state(successor);
     const descriptors = descriptorsOf(state);
     // A parked descriptor that is closed takes a lock along, also when nobody after us knows of it.
@@ -183,6 +198,7 @@ export class ReExec {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       for (const fd of descriptors) sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
+      locks.take();
       stateFile.remove();
       announce("staying");
       this.#stay(error.message);

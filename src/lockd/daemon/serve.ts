@@ -19,6 +19,7 @@ import { announceBeginning, ofGuests } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
+import { InheritedLocks } from "./inherited_locks.ts";
 import { lostEnvironment } from "./lost_environment.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
 import { ReExec } from "./re_exec.ts";
@@ -161,6 +162,7 @@ function live(
     return `${counted(daemon.clientCount, "client")}, ${counted(daemon.table.resourceCount, "lock")}`;
   });
   changed = () => status.changed();
+  const inherited = new InheritedLocks({ sys, loop, table: daemon.table, storage: daemon.storage, log });
   for (const warning of loaded.warnings) daemon.log.warn(warning);
   if (taken?.kind === "stale") {
     daemon.log.warn(`Ignored a restart state that was meant for process ${taken.magic}, this one is ${pid}`);
@@ -170,6 +172,7 @@ function live(
   }
   if (state !== undefined) {
     restoreChecked(daemon, state);
+    inherited.convert();
     daemon.metrics.restore(state.extension?.statistics);
     if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
     attempt(true, complaints, () => restoreLogging(logs, state));
@@ -203,6 +206,7 @@ function live(
       journal: safety.handover,
       notify: null,
     }),
+    locks: inherited,
     leaveStore: (done) => safety.leave(done),
     stayed: () => safety.stay(daemon),
     announce: (what) => what === "leaving" ? status.reloading() : status.ready(pid),

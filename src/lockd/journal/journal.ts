@@ -31,7 +31,7 @@ interface SessionLike {
 
 /** The events that a journal records. */
 export type JournalObserver =
-  & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "troubled">
+  & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "recast" | "troubled">
   & Pick<ReaperObserver, "dying" | "gone" | "settled">
   & Pick<ClientObserver, "connected" | "disconnected">
   & { registered(session: SessionLike): void; restricted(session: SessionLike): void };
@@ -145,6 +145,8 @@ export class Journal implements Durability {
       this.#add({ op: "release", id: resource.id, pid: owner.pid, last });
       if (last) this.#remove("lock", resource.id);
     },
+    // A grant of an id that is known takes the place of the one before.
+    recast: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
     troubled: (resource, failure) => {
       if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
     },

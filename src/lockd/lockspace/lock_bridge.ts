@@ -7,9 +7,15 @@ type BridgeSys = Pick<FileSys, "ofdLock" | "posixLock">;
 /** How a lock is held after an attempt to change its kind. At no moment was it free. */
 export interface Crossing {
   readonly lock: LockKind;
-  /** Whether an exclusive lock could only be kept as a shared one: somebody else reads, so nobody can write, but one may think so. */
+  /**
+   * Whether an exclusive lock could only be kept as a shared one: somebody else reads, so nobody can write,
+   * but one may think so.
+   */
   readonly weakened: boolean;
-  /** Why it is not of the wanted kind, or weakened: the call that failed and its positive errno. Absent when all is well. */
+  /**
+   * Why it is not of the wanted kind, or weakened: the call that failed and its positive errno. Absent when
+   * all is well.
+   */
   readonly failure?: { readonly call: string; readonly errno: number };
 }
 
@@ -19,12 +25,14 @@ type Step =
   | { readonly kind: "stayed" | "shared" | "stuck"; readonly call: string; readonly errno: number };
 
 /**
- * Turns a POSIX lock of this process into one of an open file description, or back, without a moment in which another process
- * could write-lock the file: write → read on this side, read on the other side too, give up this side, read → write.
+ * Turns a POSIX lock of this process into one of an open file description, or back, without a moment in which
+ * another process could write-lock the file: write → read on this side, read on the other side too, give up
+ * this side, read → write.
  *
- * Read locks of both kinds may lie side by side, and any of them keeps writers away. Only another reader, who came between the
- * first and the last step, can make the last one fail. Then the way back is tried, and when that fails too the lock stays
- * shared. To be called in the process that has, or is to have, the POSIX lock. May block on storage that does not answer.
+ * Read locks of both kinds may lie side by side, and any of them keeps writers away. Only another reader, who
+ * came between the first and the last step, can make the last one fail. Then the way back is tried, and when
+ * that fails too the lock stays shared. To be called in the process that has, or is to have, the POSIX lock.
+ * May block on storage that does not answer.
  *
  * @param fd a descriptor of the locked file; open for writing unless `shared`
  * @param shared whether the lock is shared
@@ -73,7 +81,10 @@ function lastTry(
   }
 }
 
-/** @returns where the lock is: `stayed` and `stuck` on the old side (`stuck`: as a shared one), `shared` and `crossed` on the new */
+/**
+ * @returns where the lock is: `stayed` and `stuck` on the old side (`stuck`: as a shared one), `shared` and
+ * `crossed` on the new
+ */
 function step(sys: BridgeSys, fd: number, shared: boolean, from: LockKind, to: LockKind): Step {
   const set = (kind: LockKind, type: number) =>
     (kind === "ofd" ? sys.ofdLock : sys.posixLock)(fd, type, LOCK_START, LOCK_LENGTH);

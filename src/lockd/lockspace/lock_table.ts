@@ -1,5 +1,6 @@
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
+import type { LockKind } from "./lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
 import { Lockspace } from "./lockspace.ts";
 import { type Holding, type Owner, ownerRecord } from "./owner.ts";
@@ -20,6 +21,8 @@ export interface LockObserver {
   /** An owner was taken off; `last` when the kernel lock has gone with it. */
   released(resource: Resource, owner: Owner, last: boolean): void;
   refused(owner: Owner, refusal: Refusal): void;
+  /** The kernel holds a lock in another way now, or it is in doubt, or no more. */
+  recast(resource: Resource): void;
   /** A lock could not be released, and is kept; or it was, but its autocreated file was left behind. */
   troubled(resource: Resource, failure: UnlockFailed): void;
 }
@@ -233,6 +236,22 @@ export class LockTable {
     }
     this.#insert(lockspace, resource);
     this.#nextId = Math.max(this.#nextId, resource.id + 1);
+  }
+
+  /**
+   * Notes how the kernel holds a lock now: by then it is so.
+   *
+   * @param state held or in doubt; a lock that is being released is left alone by its caller
+   */
+  recast(resource: Resource, lock: LockKind, state: ResourceState): void {
+    const before = resource.lock;
+    resource.lock = lock;
+    resource.state = state;
+    const { guard, observer } = this.#parts;
+    // What was parked for the sake of a POSIX lock may be closed when that is none any more.
+    if (before === "posix" && lock === "ofd") guard.unprotect(resource.identity);
+    if (before === "ofd" && lock === "posix") guard.protect(resource.identity, resource.shared);
+    observer.recast(resource);
   }
 
   /** A number no resource of this daemon has had. */

@@ -17,7 +17,8 @@ export interface Resource {
   /** The locked descriptor. Owned by the lock table; closed only to release. */
   readonly fd: number;
   readonly identity: FileIdentity;
-  readonly lock: LockKind;
+  /** Changed by the lock table alone. */
+  lock: LockKind;
   readonly shared: boolean;
   readonly autocreate: boolean;
   /** Never empty; an owner may appear several times in a shared resource. */

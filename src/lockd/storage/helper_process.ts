@@ -1,8 +1,15 @@
-import { F_DUPFD_CLOEXEC, SIGCHLD } from "../../os/constants.ts";
+import { F_DUPFD_CLOEXEC, F_UNLCK, F_WRLCK, SIGCHLD } from "../../os/constants.ts";
 import { EAGAIN, ECONNRESET, EMFILE, ENOENT } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
-import { lockFile, type UnlockFailure, unlockFile, type UnlockRequest } from "../lockspace/lock_file.ts";
+import {
+  LOCK_LENGTH,
+  LOCK_START,
+  lockFile,
+  type UnlockFailure,
+  unlockFile,
+  type UnlockRequest,
+} from "../lockspace/lock_file.ts";
 import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import {
@@ -159,6 +166,8 @@ export class StorageHelper {
         return this.#answer(id, done(removeFile(sys, task.path)));
       case "make-directory":
         return this.#answer(id, done(makeDirectory(sys, task.path)));
+      case "probe":
+        return this.#probe(id, task.path, descriptors);
       case "find-holder":
         return this.#answer(id, {
           kind: "holder",
@@ -167,6 +176,15 @@ export class StorageHelper {
       case "run":
         return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
     }
+  }
+
+  #probe(id: number, path: string, [fd]: readonly number[]): void {
+    const action = `Unable to ask for locks on ${path}`;
+    if (fd === undefined) return this.#answer(id, done({ kind: "system", action, errno: EMFILE }));
+    const asked = this.#sys.ofdProbe(fd, F_WRLCK, LOCK_START, LOCK_LENGTH, { type: F_UNLCK, pid: 0 });
+    // Closing a file of FUSE asks its server too.
+    this.#sys.close(fd);
+    this.#answer(id, done(asked < 0 ? { kind: "system", action, errno: -asked } : undefined));
   }
 
   #answer(id: number, result: StorageResult, descriptors: readonly number[] = []): void {

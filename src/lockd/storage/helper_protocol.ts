@@ -12,7 +12,7 @@ import { decodeText, encodeText } from "../../os/text.ts";
 /**
  * Changes with every message but `spawn`, which an older helper must understand from a newer daemon for ever.
  */
-export const PROTOCOL_VERSION = "1";
+export const PROTOCOL_VERSION = "2";
 /** The helper's end of the socket pair. */
 export const HELPER_SOCKET = 3;
 /** The command that runs a helper; its argument is {@link PROTOCOL_VERSION}. */
@@ -42,6 +42,8 @@ export type StorageTask =
   | { readonly op: "create"; readonly path: string; readonly followLinks: boolean }
   | { readonly op: "remove"; readonly path: string }
   | { readonly op: "make-directory"; readonly path: string }
+  /** Asks the storage of the descriptor that comes along for its locks, only to see whether it answers. */
+  | { readonly op: "probe"; readonly path: string }
   /** `shared`: other hosts may use this storage too. */
   | {
     readonly op: "find-holder";

@@ -103,6 +103,24 @@ export class Storage {
     this.#local.run({ path, argv, env: this.#environment }, limit, done);
   }
 
+  /** Whether an operation on an open file of this daemon may block for ever. */
+  mayHang(path: string, identity: FileIdentity): boolean {
+    return this.#ofFile(path, identity) !== undefined;
+  }
+
+  /**
+   * Asks the storage of an open file for an answer, within the time limit: soon after one the daemon may
+   * touch the file itself.
+   *
+   * @param fd stays the caller's
+   * @param done gets undefined, or why there was no answer; for a file that cannot hang, at once
+   */
+  probe(path: string, identity: FileIdentity, fd: number, done: (reason: string | undefined) => void): void {
+    const client = this.#ofFile(path, identity);
+    if (client === undefined) done(undefined);
+    else client.probe(path, fd, done);
+  }
+
   /** The places that had a helper, or have one. */
   get status(): readonly StorageStatus[] {
     return [this.#local, ...this.#clients.values()].map((client) => client.status);

@@ -1,6 +1,6 @@
 import { takeOut } from "../../base/lists.ts";
 import type { Timer } from "../../chassis/event/event_loop.ts";
-import { EMFILE } from "../../os/errno.ts";
+import { EMFILE, strerror } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { CloseFile, LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
@@ -152,6 +152,26 @@ export class StorageClient implements LockFiles {
 
   makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {
     this.#change({ op: "make-directory", path }, `Unable to create lockspace ${path}`, done);
+  }
+
+  /**
+   * Asks the storage of an open file for an answer.
+   *
+   * @param fd stays the caller's
+   * @param done gets why there was none
+   */
+  probe(path: string, fd: number, done: (reason: string | undefined) => void): void {
+    this.#submit({
+      task: { op: "probe", path },
+      action: `Unable to ask for locks on ${path}`,
+      descriptor: fd,
+      lost: done,
+      answered: (result) => {
+        if (result.kind !== "done") return done(NONSENSE);
+        const { failure } = result;
+        done(failure?.kind === "system" ? `${failure.action}: ${strerror(failure.errno)}` : undefined);
+      },
+    });
   }
 
   /** Finds who holds a file that was refused. */

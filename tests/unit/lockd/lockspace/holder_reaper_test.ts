@@ -87,6 +87,7 @@ class World {
         granted() {},
         released() {},
         refused() {},
+        recast() {},
         troubled() {},
       },
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),

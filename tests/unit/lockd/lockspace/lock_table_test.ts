@@ -102,6 +102,7 @@ class Table {
       granted: ({ name }, { owner }) => this.events.push(`granted ${name} ${owner.name}`),
       released: ({ name }, owner, last) =>
         this.events.push(`released ${name} ${owner.name}${last ? " last" : ""}`),
+      recast: ({ name, lock, state }) => this.events.push(`recast ${name} ${lock} ${state.kind}`),
       refused: (owner, { kind }) => this.events.push(`refused ${owner.name} ${kind}`),
       troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
     },
@@ -403,5 +404,38 @@ Deno.test("LockTable puts back what an earlier image had, and goes on with its n
   const last = it.release("/disk");
   it.files.answerUnlock();
   assert.deepEqual(last, [undefined]);
+  assert.ok(!it.guard.active);
+});
+
+Deno.test("LockTable recast() guards a file as long as its lock is a POSIX lock", () => {
+  const it = new Table();
+  const resource: Resource = {
+    id: 1,
+    lockspace: "",
+    name: "/disk",
+    path: "/disk",
+    fd: it.ledger.own(30, "lock"),
+    identity: { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 },
+    lock: "posix",
+    shared: false,
+    autocreate: false,
+    holdings: [{ owner: ALPHA, since: 1 }],
+    state: { kind: "held" },
+  };
+  it.table.restoreResource(resource);
+  it.guard.adoptParked(it.ledger.own(31, "parked"), resource.identity);
+  it.table.recast(resource, "ofd", { kind: "held" });
+  assert.ok(!it.guard.active);
+  assert.deepEqual(it.closed, [31]);
+  it.table.recast(resource, "ofd", { kind: "doubtful", reason: "why" });
+  it.table.recast(resource, "posix", { kind: "held" });
+  assert.ok(it.guard.guards(resource.identity));
+  assert.deepEqual(it.events, [
+    "recast /disk ofd held",
+    "recast /disk ofd doubtful",
+    "recast /disk posix held",
+  ]);
+  assert.deepEqual(it.release("/disk"), []);
+  it.files.answerUnlock();
   assert.ok(!it.guard.active);
 });

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import {
   F_DUPFD_CLOEXEC,
+  F_GETFD,
   F_RDLCK,
   F_WRLCK,
   O_CREAT,
   O_RDWR,
   SOCK_SEQPACKET,
 } from "../../../../src/os/constants.ts";
-import { EAGAIN, ECONNRESET, EIO, ENOENT, ENOMEM, EPIPE } from "../../../../src/os/errno.ts";
+import { EAGAIN, EBADF, ECONNRESET, EIO, EMFILE, ENOENT, ENOMEM, EPIPE } from "../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import type { ReceivedMessage, SpawnOptions, Sys } from "../../../../src/os/sys.ts";
 import { must } from "../../../../src/os/system_error.ts";
@@ -458,6 +459,24 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "a helper asks the storage of a descriptor for its locks, and closes its copy",
+  inDirectory((directory) => {
+    const fd = hold(`${directory}/a`);
+    const real = linuxSys();
+    const copy = real.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    const ask = { message: task(1, { op: "probe", path: "/p" }), descriptors: [copy] };
+    assert.deepEqual(resultOf(new Script([ask]).run()), { kind: "done" });
+    assert.equal(real.fcntl(copy, F_GETFD, 0), -EBADF);
+    real.close(fd);
+    const action = "Unable to ask for locks on /p";
+    const failed = (errno: number) => ({ kind: "done", failure: { kind: "system", action, errno } });
+    assert.deepEqual(resultOf(new Script([task(1, { op: "probe", path: "/p" })]).run()), failed(EMFILE));
+    const again = { message: task(1, { op: "probe", path: "/p" }), descriptors: [hold(`${directory}/b`)] };
+    assert.deepEqual(resultOf(new Script([again], { ofdProbe: () => -EIO }).run()), failed(EIO));
+  }),
+);
+
 Deno.test("a helper runs a program and waits for it", () => {
   const real = linuxSys();
   const command = { path: "/bin/sh", argv: ["sh", "-c", "echo $A; exit 3"], env: ["A=b"] };
@@ -510,7 +529,7 @@ Deno.test("runStorageHelper() names and shields itself, says that it is ready, a
     blockSignals: (signals) => calls.push([...signals].sort((a, b) => a - b)),
     pid: () => 77,
   });
-  assert.equal(runStorageHelper(script.sys, ["1"]), 0);
+  assert.equal(runStorageHelper(script.sys, ["2"]), 0);
   assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15]]);
   assert.deepEqual(script.sent, [{ kind: "ready", pid: 77 }]);
 });
@@ -520,7 +539,7 @@ Deno.test("runStorageHelper() refuses a daemon of another version", () => {
   assert.equal(runStorageHelper(script.sys, ["0"]), 1);
   assert.deepEqual(script.sent, [{
     kind: "failed",
-    reason: "The program on disk speaks version 1 of the helper protocol, this daemon 0: " +
+    reason: "The program on disk speaks version 2 of the helper protocol, this daemon 0: " +
       "restart the daemon with SIGUSR1",
   }]);
 });
