@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
+import { LockProber } from "./support/lock_prober.ts";
 import { runOk } from "./support/command.ts";
 import { until } from "./support/until.ts";
 
@@ -37,7 +38,7 @@ Deno.test("SIGUSR1 moves a host with running guests from libvirt's daemon to our
   await runOk(lab, ["kill", "-USR1", String(daemon)]);
   await untilServedBy(lab, VERSION);
   assert.equal(await lab.virtlockdPid(), daemon);
-  assert.deepEqual(await kinds(), ["POSIX"]);
+  assert.deepEqual(await kinds(), ["OFDLCK"]);
   assert.equal(await isLockable(lab, lease.path), false);
   assert.match(
     await lab.virshError("start", "beta"),
@@ -48,11 +49,15 @@ Deno.test("SIGUSR1 moves a host with running guests from libvirt's daemon to our
   await lab.virsh("resume", "alpha");
   assert.deepEqual(await kinds(), ["OFDLCK"]);
 
+  const prober = await LockProber.start(lab, disk);
   await runOk(lab, ["umount", REFERENCE_DAEMON]);
   await runOk(lab, ["kill", "-USR1", String(daemon)]);
   await untilServedBy(lab, "9.0.0");
   assert.equal(await lab.virtlockdPid(), daemon);
-  assert.equal(await isLockable(lab, disk), false);
+  assert.deepEqual(await kinds(), ["POSIX"]);
+  const { tries, grants } = await prober.stop();
+  assert.ok(tries > 100, `${tries} probes`);
+  assert.equal(grants, 0);
   assert.match(await lab.virshError("start", "beta"), /Lockspace resource 'database' is locked/);
   assert.equal(await lab.guestPid("alpha"), guest);
   await lab.virsh("destroy", "alpha");
