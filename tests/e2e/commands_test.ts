@@ -33,6 +33,12 @@ for (const indirectDisks of [false, true]) {
     assert.deepEqual(locks[0]?.holders.map(({ domain, uuid, pid }) => [domain, uuid, pid]), [
       ["alpha", ALPHA.uuid, pid],
     ]);
+    // A disk is found by its path, whatever its lock is called; so is one by a pattern.
+    for (const path of [disk, `${lab.directory}/a.q*`]) {
+      assert.deepEqual(JSON.parse(await runOk(lab, [OUR_DAEMON, "locks", "--json", "--path", path])), [
+        indirectDisks ? { ...locks[0], disk } : locks[0],
+      ]);
+    }
     const content = ["ok: The guests that run have their disks locked: 'alpha'"];
     assert.deepEqual(await diagnosis(lab, "guests"), content);
     assert.deepEqual(await diagnosis(lab, "lock manager"), [

@@ -134,6 +134,30 @@ Deno.test(
   },
 );
 
+Deno.test({
+  name: "The guide's two commands make locks visible in the log, and not one of them alone",
+  ignore,
+}, async () => {
+  await installMissing(LIBVIRT_PACKAGES);
+  const guide = await Deno.readTextFile(new URL("../../docs/operating.md", import.meta.url));
+  const commands = [...guide.matchAll(/^ {4}(virt-admin .* daemon-log-(?:filters|outputs) .*)$/gm)].map((
+    [, line],
+  ) => line ?? "");
+  assert.equal(commands.length, 2);
+  await using site = await PrivateHost.create();
+  await runOk(site, [OUR_DAEMON, "-d"]);
+  await using client = await LockClient.connect(site.outside("/run/libvirt/virtlockd-sock"));
+  await client.register(testOwner(4242));
+  const file = `${site.directory}/log`;
+  const granted = async () => (await Deno.readTextFile(file)).match(/Locked resource .*disk\d/g)?.length ?? 0;
+  await Deno.writeTextFile(file, "");
+  for (const [index, expected] of [0, 1].entries()) {
+    await runOk(site, (commands[index] ?? "").replace("journald", `file:${file}`).split(" "));
+    await client.acquire("", `${site.directory}/disk${index}`, 2);
+    assert.equal(await granted(), expected);
+  }
+});
+
 Deno.test({ name: "promtool accepts the metrics, and virt-admin's work shows in them", ignore }, async () => {
   await installMissing(["prometheus"]);
   await using site = await PrivateHost.create();

@@ -81,15 +81,32 @@ Deno.test("locks shows a holder that is being killed", async () => {
   assert.equal(await holder.endedBy(), "SIGKILL");
 });
 
-Deno.test("locks --watch shows each change, and ends quietly when nobody reads", async () => {
+Deno.test("locks --watch shows each change, and ends when the daemon does", async () => {
   await using daemon = await Daemon.start();
   const { client, lockspace } = await lockedClient(daemon);
   await using _client = client;
   await using watching = daemon.startCommand("locks", "--watch", "--json");
-  await watching.stdout.match(/"resource":"b".*\n/);
+  await using reading = daemon.startCommand("locks", "--watch", "--path", "*/[ac]");
+  await Promise.all([watching.stdout.match(/"resource":"b".*\n/), reading.stdout.match(/\n/)]);
   await client.acquire(lockspace, "c", AUTOCREATE);
-  await watching.stdout.match(/\n.*"resource":"c".*\n/);
-  assert.equal(watching.stdout.text.trimEnd().split("\n").length, 2);
+  await Promise.all([watching.stdout.match(/\n.*"resource":"c".*\n/), reading.stdout.match(/\/c, .*\n/)]);
+  await client.release(lockspace, "a");
+  await Promise.all([watching.stdout.match(/"-".*\n/), reading.stdout.match(/released\n/)]);
+  const lines = watching.stdout.text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map(({ change, lock }) => [change, lock.resource, lock.holders.length]), [
+    ["+", "a", 1],
+    ["+", "b", 1],
+    ["+", "c", 1],
+    ["-", "a", 1],
+  ]);
+  assert.equal(lines.every(({ atMs }) => Math.abs(Date.now() - atMs) < 60_000), true);
+  const { name, uuid } = testOwner(4242);
+  const holder = `domain '${name}' (uuid ${uuid}, pid 4242)`;
+  assert.deepEqual(reading.stdout.text.replace(/^.{20} /gm, "").trimEnd().split("\n"), [
+    `+ ${lockspace}/a, exclusive, ${holder}: held`,
+    `+ ${lockspace}/c, exclusive, ${holder}: held`,
+    `- ${lockspace}/a, exclusive, ${holder}: released`,
+  ]);
   await daemon.kill();
   assert.deepEqual(await watching.wait(), { code: 2, signal: null });
   assert.equal(

@@ -1,6 +1,5 @@
 import { VERSION } from "../../chassis/config/build_config.ts";
 import { ConfigError } from "../../chassis/config/config_error.ts";
-import { defaultPaths, type Paths } from "../../chassis/config/paths.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
 import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
@@ -9,6 +8,7 @@ import { CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { CHECKS } from "./checks/all.ts";
 import type { Check, DaemonView, Finding, Patient } from "./checks/check.ts";
 import { Host } from "./guests/host.ts";
+import { type LibvirtPlaces, libvirtPlaces } from "./guests/libvirt_places.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { listLocks } from "./locks.ts";
 import { readStatus } from "./status.ts";
@@ -64,17 +64,8 @@ function examine({ sys, env, now }: CommandContext, args: Arguments): Patient {
   // Below another root it is the host that is examined, not a session on it.
   const uid = named === undefined ? sys.uid() : 0;
   const root = named?.replace(/\/+$/, "") ?? "";
-  const paths = sessionOrHostPaths(uid, env);
-  const config = paths.config.slice(0, paths.config.lastIndexOf("/"));
-  // libvirt keeps what runs in a session one level deeper.
-  const live = uid === 0 ? "" : "/run";
-  const places = {
-    config,
-    guests: `${paths.runDir}/qemu${live}`,
-    pools: [`${config}/storage`, `${paths.runDir}/storage${live}`],
-    pidFile: paths.pidFile,
-  };
-  const socket = args.value(CONNECT_OPTION.name) ?? `${root}${paths.adminSocket}`;
+  const places = placesOf(sys, uid, env);
+  const socket = args.value(CONNECT_OPTION.name) ?? `${root}${places.adminSocket}`;
   return {
     host: new Host(sys, root, places),
     daemon: ask(sys, socket),
@@ -88,9 +79,9 @@ function examine({ sys, env, now }: CommandContext, args: Arguments): Patient {
 }
 
 /** @throws UsageError when this user's files cannot be told */
-function sessionOrHostPaths(uid: number, env: CommandContext["env"]): Paths {
+function placesOf(sys: CommandContext["sys"], uid: number, env: CommandContext["env"]): LibvirtPlaces {
   try {
-    return defaultPaths({ uid, env, exists: () => false });
+    return libvirtPlaces(uid, env, (path) => sys.access(path, 0) === 0);
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(`Find libvirt's files: ${error.message}`);
     throw error;

@@ -1,3 +1,4 @@
+import { ConfigError } from "../../chassis/config/config_error.ts";
 import { Glob } from "../../chassis/log/glob.ts";
 import type { HolderEntry, LockEntry } from "../status/status_document.ts";
 import { parseUuid } from "../../chassis/wire/uuid.ts";
@@ -5,7 +6,13 @@ import { StatusProcedure } from "../wire/status_protocol.ts";
 import type { AdminConnection } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
-import { type Command, CommandExit } from "../../chassis/cli/command.ts";
+import { type Command, type CommandContext, CommandExit } from "../../chassis/cli/command.ts";
+import { diskLockName } from "./guests/disk_name.ts";
+import { DiskNames } from "./guests/disk_names.ts";
+import { Host } from "./guests/host.ts";
+import { libvirtPlaces } from "./guests/libvirt_places.ts";
+import { type ListedLock, stateText } from "./listed_lock.ts";
+import { changeText, LockChanges } from "./lock_changes.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 import { watch } from "../../chassis/cli/watch.ts";
 
@@ -18,24 +25,36 @@ export const locksCommand: Command = {
   options: [
     CONNECT_OPTION,
     JSON_OPTION,
-    { name: "watch", summary: "show changes as they happen, until interrupted" },
+    { name: "watch", summary: "show what is taken (+), released (-) and changed (~), until interrupted" },
     { name: "domain", value: "NAME|UUID", summary: "only the locks of this guest" },
-    { name: "path", value: "GLOB", summary: "only resources whose path or name matches this pattern" },
+    { name: "path", value: "GLOB", summary: "only locks whose path, name or disk matches this pattern" },
   ],
   run(context, args) {
     const chosen = lockFilter(args);
     using daemon = connect(context, args);
-    const list = () => listLocks(daemon).filter(chosen);
+    const named = diskNaming(context);
+    const list = () => named(listLocks(daemon)).filter(chosen);
     if (args.has("watch")) {
-      return args.has("json")
-        ? watch(context, () => "", () => `${JSON.stringify(list())}\n`)
-        : watch(context, (at) => `${timeText(at)}\n`, () => locksText(list()));
+      const changes = new LockChanges();
+      const text = args.has("json") ? (change: unknown) => `${JSON.stringify(change)}\n` : changeText;
+      return watch(context, (at) => changes.since(list(), at).map(text).join(""));
     }
     const locks = list();
     context.out.write(args.has("json") ? jsonText(locks) : locksText(locks));
     return CommandExit.OK;
   },
 };
+
+/** Names the disks of locks; without a home there are no guests of this user's that could tell. */
+function diskNaming({ sys, env }: CommandContext): (locks: readonly LockEntry[]) => readonly ListedLock[] {
+  try {
+    const names = new DiskNames(new Host(sys, "", libvirtPlaces(sys.uid(), env, () => false)));
+    return (locks) => names.name(locks);
+  } catch (error) {
+    if (error instanceof ConfigError) return (locks) => locks;
+    throw error;
+  }
+}
 
 /** All locks, by lockspace and resource. */
 export function listLocks(daemon: AdminConnection): LockEntry[] {
@@ -44,26 +63,31 @@ export function listLocks(daemon: AdminConnection): LockEntry[] {
   );
 }
 
-/** A table with a row for each holder of each lock. */
-export function locksText(locks: readonly LockEntry[]): string {
+/** A table with a row for each holder of each lock; with the disks, where names do not say which they are. */
+export function locksText(locks: readonly ListedLock[]): string {
   if (locks.length === 0) return "No locks.\n";
-  return table(HEADER, locks.flatMap(rows));
+  if (locks.every(({ disk }) => disk === undefined)) return table(HEADER, locks.flatMap(rows));
+  const withDisk = locks.flatMap((lock) => rows(lock).map((row) => [...row, lock.disk ?? "-"]));
+  return table([...HEADER, "DISK"], withDisk);
 }
 
 /** Whether a lock was asked for. */
-export function lockFilter(args: Arguments): (lock: LockEntry) => boolean {
+export function lockFilter(args: Arguments): (lock: ListedLock) => boolean {
   const domain = args.value("domain");
   const uuid = domain === undefined ? undefined : parseUuid(domain)?.join();
   const isDomain = (holder: HolderEntry) =>
     holder.domain === domain || (uuid !== undefined && parseUuid(holder.uuid)?.join() === uuid);
   const pattern = args.value("path");
-  const glob = pattern === undefined ? undefined : new Glob(pattern);
-  return (lock) =>
-    (domain === undefined || lock.holders.some(isDomain)) &&
-    (glob === undefined || glob.matches(lock.path) || glob.matches(lock.resource));
+  if (pattern === undefined) return (lock) => domain === undefined || lock.holders.some(isDomain);
+  const glob = new Glob(pattern);
+  // A path without wildcards is found by its hash, too, though nothing else tells of the disk.
+  const name = diskLockName(pattern);
+  return ({ path, resource, disk, holders }) =>
+    (domain === undefined || holders.some(isDomain)) &&
+    ([path, resource, disk ?? ""].some((text) => glob.matches(text)) || resource === name);
 }
 
-function rows(lock: LockEntry): string[][] {
+function rows(lock: ListedLock): string[][] {
   const { lockspace, resource, mode, holders, moreHolders = 0 } = lock;
   const start = [lockspace === "" ? "-" : lockspace, resource, mode];
   const state = stateText(lock);
@@ -77,11 +101,6 @@ function rows(lock: LockEntry): string[][] {
   ]);
   if (moreHolders === 0) return listed;
   return [...listed, [...start, `(${moreHolders} more)`, "-", "-", "-", state]];
-}
-
-function stateText({ state, reason, kind }: LockEntry): string {
-  const text = reason === undefined ? state : `${state}: ${reason}`;
-  return kind === "posix" ? `${text} (inherited from libvirt's daemon, will not survive a crash)` : text;
 }
 
 function compare(a: string, b: string): number {

@@ -1,6 +1,7 @@
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFMT } from "../../../os/constants.ts";
 import { emptyStatus, type FileSys } from "../../../os/sys.ts";
 import { decodeText } from "../../../os/text.ts";
+import type { LibvirtPlaces } from "./libvirt_places.ts";
 
 type HostSys = Pick<
   FileSys,
@@ -10,18 +11,6 @@ type HostSys = Pick<
 /** Longer files are read in part: none that a check reads has to be. */
 const LONGEST = 16 * 1024 * 1024;
 const WRITABLE = 2;
-
-/** Where libvirt has its files, seen from the root of the host. */
-export interface LibvirtPlaces {
-  /** With qemu.conf, qemu-lockd.conf and qemu/. */
-  readonly config: string;
-  /** With the live state of guests, NAME.xml. */
-  readonly guests: string;
-  /** With storage pools: those that are defined, and those that are active. */
-  readonly pools: readonly string[];
-  /** PID file of virtlockd. */
-  readonly pidFile: string;
-}
 
 /** The host's files, below a root that tests replace. What is not there, or not readable, is undefined. */
 export class Host {

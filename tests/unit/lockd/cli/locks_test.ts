@@ -61,6 +61,27 @@ Deno.test("lockFilter() takes a pattern of the path or of the resource's name", 
   assert.deepEqual(chosen("--path", "*a*", "--domain", "guest1"), [1]);
 });
 
+Deno.test("lockFilter() finds a disk whose lock is named after a hash of its path", () => {
+  // printf /img/1 | sha256sum
+  const resource = "09af1c204247bb20d084f78f60da9b1d2a0af79c2395c83f8d921988b8bd14ac";
+  const hashed = lock({ id: 7, resource, path: `/ls/${resource}` });
+  const finds = (pattern: string, disk?: string) =>
+    lockFilter(given(locksCommand, "--path", pattern))(disk === undefined ? hashed : { ...hashed, disk });
+  assert.equal(finds("/img/1"), true);
+  assert.equal(finds("/img/2"), false);
+  assert.equal(finds("/img/*"), false);
+  assert.equal(finds("*/1", "/img/1"), true);
+});
+
+Deno.test("locksText() shows the disks where the names do not", () => {
+  const [header, first, second] = locksText([lock({ id: 1 }), { ...lock({ id: 2 }), disk: "/img/2" }]).split(
+    "\n",
+  );
+  assert.match(header ?? "", / STATE +DISK$/);
+  assert.match(first ?? "", / held +-$/);
+  assert.match(second ?? "", / held +\/img\/2$/);
+});
+
 Deno.test("locks prints the locks by lockspace and resource, with --json as JSON", async () => {
   const daemon = daemonWith({ locks: LOCKS });
   const told = context(daemon.sys);

@@ -19,6 +19,8 @@ export class FakeHost implements Disposable {
     config: "/etc/libvirt",
     guests: "/run/libvirt/qemu",
     pools: ["/etc/libvirt/storage", "/run/libvirt/storage"],
+    daemonConfig: "/etc/libvirt/virtlockd.conf",
+    adminSocket: "/run/libvirt/virtlockd-admin-sock",
     pidFile: "/run/virtlockd.pid",
   });
 
