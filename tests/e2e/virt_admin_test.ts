@@ -8,6 +8,9 @@ import { isFile } from "./support/is_file.ts";
 import { OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { PrivateHost } from "./support/private_host.ts";
 
+/** The page that says how. */
+const GUIDE = "docs/operating.md";
+
 // What the real virt-admin prints against Debian's own daemon it has to print against ours, word for word.
 
 /** Arguments of virt-admin, one run after the other. `FILE` is a file that can be made. */
@@ -139,7 +142,7 @@ Deno.test({
   ignore,
 }, async () => {
   await installMissing(LIBVIRT_PACKAGES);
-  const guide = await Deno.readTextFile(new URL("../../docs/operating.md", import.meta.url));
+  const guide = await Deno.readTextFile(new URL(`../../${GUIDE}`, import.meta.url));
   const commands = [...guide.matchAll(/^ {4}(virt-admin .* daemon-log-(?:filters|outputs) .*)$/gm)].map((
     [, line],
   ) => line ?? "");
