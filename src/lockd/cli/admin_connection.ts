@@ -35,12 +35,35 @@ type ConnectionSys =
 /** The daemon does not speak the status program: it is libvirt's own. */
 export class ForeignDaemonError extends CommandError {}
 
+/** Why a daemon cannot be asked. */
+export type Obstacle =
+  /** Nobody listens. */
+  | "absent"
+  /** Somebody listens, but does not accept or answer in time. */
+  | "silent"
+  /** The connection was closed. */
+  | "closed"
+  /** It serves another user. */
+  | "denied"
+  /** It answered something else than was asked. */
+  | "odd";
+
+/** There is no daemon, no permission or no answer. */
+export class UnreachableError extends CommandError {
+  readonly obstacle: Obstacle;
+
+  constructor(obstacle: Obstacle, message: string) {
+    super(CommandExit.UNREACHABLE, message);
+    this.obstacle = obstacle;
+  }
+}
+
 /**
  * A connection to the daemon's admin socket, for the status program. Every method waits, but never longer
  * than its time limit.
  *
- * All methods throw CommandError with the code "unreachable" when there is no daemon, no permission or no
- * answer.
+ * All methods throw UnreachableError when there is no daemon, no permission or no answer, and
+ * ForeignDaemonError when it is libvirt's own.
  */
 export class AdminConnection implements Disposable {
   readonly #sys: ConnectionSys;
@@ -66,7 +89,7 @@ export class AdminConnection implements Disposable {
    */
   static connect(sys: ConnectionSys, path: string, timeout: number = ANSWER_TIMEOUT): AdminConnection {
     const fd = sys.socket(SOCK_STREAM, true);
-    if (fd < 0) throw unreachable(`Create a socket: ${reason(fd)}`);
+    if (fd < 0) throw new UnreachableError("odd", `Create a socket: ${reason(fd)}`);
     const end = sys.monotonic() + timeout;
     for (;;) {
       const result = sys.connect(fd, path);
@@ -76,7 +99,7 @@ export class AdminConnection implements Disposable {
         continue;
       }
       sys.close(fd);
-      throw connectError(path, result);
+      throw connectError(path, result, timeout);
     }
   }
 
@@ -126,10 +149,13 @@ export class AdminConnection implements Disposable {
           `What listens at ${this.#path} cannot be asked this: it is libvirt's own virtlockd, or not an admin socket`,
         );
       }
-      throw unreachable(`The daemon at ${this.#path} refused: ${failure.message}`);
+      throw new UnreachableError("odd", `The daemon at ${this.#path} refused: ${failure.message}`);
     } catch (error) {
       if (!(error instanceof XdrError)) throw error;
-      throw unreachable(`The daemon at ${this.#path} answered what cannot be read: ${error.message}`);
+      throw new UnreachableError(
+        "odd",
+        `The daemon at ${this.#path} answered what cannot be read: ${error.message}`,
+      );
     }
   }
 
@@ -139,7 +165,7 @@ export class AdminConnection implements Disposable {
     this.#length = 0;
     for (;;) {
       const total = frameLength(this.#input, 0, this.#length);
-      if (total < 0) throw unreachable(`What listens at ${this.#path} is no virtlockd`);
+      if (total < 0) throw new UnreachableError("odd", `What listens at ${this.#path} is no virtlockd`);
       if (total > 0 && this.#length >= total) return this.#input.subarray(0, total);
       if (this.#length === this.#input.length || total > this.#input.length) {
         const larger = new Uint8Array(Math.max(total, this.#input.length * 2));
@@ -156,7 +182,10 @@ export class AdminConnection implements Disposable {
   }
 
   #silent(): CommandError {
-    return unreachable(`The daemon at ${this.#path} did not answer within ${this.#timeout / 1000} s`);
+    return new UnreachableError(
+      "silent",
+      `The daemon at ${this.#path} did not answer within ${this.#timeout / 1000} s`,
+    );
   }
 
   /** The daemon closes the connections of other users without a word. */
@@ -164,31 +193,33 @@ export class AdminConnection implements Disposable {
     const daemon = { pid: 0, uid: 0, gid: 0 };
     const known = this.#sys.peerCredentials(this.#fd, daemon) === 0;
     if (known && daemon.uid !== this.#sys.uid()) {
-      return unreachable(
+      return new UnreachableError(
+        "denied",
         `No permission: the daemon at ${this.#path} serves user ${daemon.uid} only, this is user ${this.#sys.uid()}`,
       );
     }
-    return unreachable(`The daemon at ${this.#path} closed the connection`);
+    return new UnreachableError("closed", `The daemon at ${this.#path} closed the connection`);
   }
 }
 
-function connectError(path: string, result: number): CommandError {
+function connectError(path: string, result: number, timeout: number): CommandError {
   switch (result) {
     case -ENOENT:
     case -ECONNREFUSED:
-      return unreachable(`No daemon is running: nobody listens at ${path}`);
+      return new UnreachableError("absent", `No daemon is running: nobody listens at ${path}`);
     case -EACCES:
     case -EPERM:
-      return unreachable(`No permission to connect to ${path}`);
+      return new UnreachableError("denied", `No permission to connect to ${path}`);
+    case -EAGAIN:
+      return new UnreachableError(
+        "silent",
+        `The daemon at ${path} accepted no connection within ${timeout / 1000} s`,
+      );
     default:
-      return unreachable(`Connect to ${path}: ${reason(result)}`);
+      return new UnreachableError("odd", `Connect to ${path}: ${reason(result)}`);
   }
 }
 
 function reason(result: number): string {
   return strerror(-result);
-}
-
-function unreachable(message: string): CommandError {
-  return new CommandError(CommandExit.UNREACHABLE, message);
 }

@@ -2,14 +2,14 @@ import { VERSION } from "../../chassis/config/build_config.ts";
 import { ConfigError } from "../../chassis/config/config_error.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
-import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
+import { AdminConnection, ForeignDaemonError, UnreachableError } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { CHECKS } from "./checks/all.ts";
 import type { Check, DaemonView, Finding, Patient } from "./checks/check.ts";
 import { Host } from "./guests/host.ts";
 import { type LibvirtPlaces, libvirtPlaces } from "./guests/libvirt_places.ts";
-import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
+import { type Command, type CommandContext, CommandExit } from "../../chassis/cli/command.ts";
 import { listLocks } from "./locks.ts";
 import { readStatus } from "./status.ts";
 
@@ -93,8 +93,8 @@ function ask(sys: CommandContext["sys"], socket: string): DaemonView {
     using daemon = AdminConnection.connect(sys, socket);
     return { kind: "answers", status: readStatus(daemon), locks: listLocks(daemon) };
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    const kind = error instanceof ForeignDaemonError ? "foreign" : "unreachable";
-    return { kind, reason: error.message };
+    if (error instanceof ForeignDaemonError) return { kind: "foreign", reason: error.message };
+    if (!(error instanceof UnreachableError)) throw error;
+    return { kind: "unreachable", obstacle: error.obstacle, reason: error.message };
   }
 }

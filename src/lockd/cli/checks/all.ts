@@ -1,4 +1,5 @@
 import type { Check } from "./check.ts";
+import { configuration } from "./configuration.ts";
 import { daemonRuns } from "./daemon_runs.ts";
 import { denials } from "./denials.ts";
 import { descriptorStore } from "./descriptor_store.ts";
@@ -15,6 +16,7 @@ import { unlockedGuests } from "./unlocked_guests.ts";
 /** Every check of `virtlockd doctor`, in the order in which a reader wants to know. */
 export const CHECKS: readonly Check[] = [
   daemonRuns,
+  configuration,
   lockManager,
   leaseSettings,
   unlockedGuests,

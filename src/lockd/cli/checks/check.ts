@@ -1,4 +1,5 @@
 import type { LockEntry, StatusDocument } from "../../status/status_document.ts";
+import type { Obstacle } from "../admin_connection.ts";
 import type { Host } from "../guests/host.ts";
 
 /** How grave a finding is. */
@@ -18,7 +19,7 @@ export type DaemonView =
   | { readonly kind: "answers"; readonly status: StatusDocument; readonly locks: readonly LockEntry[] }
   /** libvirt's own virtlockd runs. */
   | { readonly kind: "foreign"; readonly reason: string }
-  | { readonly kind: "unreachable"; readonly reason: string };
+  | { readonly kind: "unreachable"; readonly obstacle: Obstacle; readonly reason: string };
 
 /** The host and its daemon, as they are examined. */
 export interface Patient {

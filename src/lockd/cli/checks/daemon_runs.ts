@@ -1,5 +1,10 @@
-import { COMMANDS } from "../../../chassis/config/options.ts";
-import { type Check, type Finding, ok, type Patient, problem, warning } from "./check.ts";
+import {
+  daemonOfPidFile,
+  type DaemonProcess,
+  daemonProcesses,
+  ofOneHost,
+} from "../guests/daemon_processes.ts";
+import { type Check, type DaemonView, type Finding, ok, type Patient, problem, warning } from "./check.ts";
 
 /** Whether a daemon answers, and whether it is the one that should. */
 export const daemonRuns: Check = {
@@ -9,13 +14,11 @@ export const daemonRuns: Check = {
   },
 };
 
-function answer({ daemon, version, host }: Patient): Finding {
+function answer(patient: Patient): Finding {
+  const { daemon, version, host } = patient;
   switch (daemon.kind) {
     case "unreachable":
-      return problem(
-        daemon.reason,
-        "Start it: systemctl start virtlockd.socket, or virtlockd -d; without it no guest with a lock manager starts",
-      );
+      return problem(daemon.reason, unreachable(patient, daemon));
     case "foreign":
       return warning(
         daemon.reason,
@@ -41,6 +44,47 @@ function answer({ daemon, version, host }: Patient): Finding {
   }
 }
 
+/** What to do about a daemon that cannot be asked. Starting one is right only where none runs. */
+function unreachable({ host }: Patient, { obstacle }: DaemonView & { kind: "unreachable" }): string {
+  const process = daemonOfPidFile(host);
+  switch (obstacle) {
+    case "absent":
+      if (process === undefined) {
+        return "Start it: systemctl start virtlockd.socket, or virtlockd -d; without it no guest with a lock manager starts";
+      }
+      return `Process ${process.pid} is a virtlockd and may hold locks: start no other one and do not stop it. ` +
+        "systemctl restart virtlockd-admin.socket, then systemctl reload virtlockd, give it its admin socket back";
+    case "silent":
+      return process === undefined
+        ? `No daemon runs, though its socket is there: it does not start. ${WHY}`
+        : hanging(process);
+    case "closed":
+      return `It does not start, or has just ended. ${WHY}`;
+    case "denied":
+      return "Ask as the user whose daemon it is: for the host's that is root";
+    case "odd":
+      return "See which program has this socket (ss -xlp) and that --connect names the admin socket of virtlockd";
+  }
+}
+
+const WHY = "The reason is in: systemctl status virtlockd.service; journalctl -u virtlockd -n 50";
+
+/** A daemon that runs and does not answer holds its locks: starting another one is no help, nor is a stop. */
+function hanging({ pid, state }: DaemonProcess): string {
+  switch (state) {
+    case "T":
+    case "t":
+      return `Process ${pid} was stopped by a signal or a debugger and still holds its locks: kill -CONT ${pid}`;
+    case "D":
+      return `Process ${pid} waits in the kernel, most likely for storage, and still holds its locks: ` +
+        `cat /proc/${pid}/stack tells for what; it goes on when that answers`;
+    default:
+      return `Process ${pid} runs and still holds its locks, so do not stop it. Under systemd, when systemctl show ` +
+        "virtlockd -p NFileDescriptorStore is above 0, systemctl kill --signal=KILL virtlockd is safe: the next one " +
+        "takes all locks over. Elsewhere shut the guests down first";
+  }
+}
+
 /**
  * Other processes that are a virtlockd of the same host: guests may ask them for locks that this one does not
  * know of.
@@ -48,28 +92,14 @@ function answer({ daemon, version, host }: Patient): Finding {
 function otherDaemons({ daemon, host }: Patient): Finding[] {
   if (daemon.kind !== "answers") return [];
   const { pid } = daemon.status;
-  const owner = processFact(host.read(`/proc/${pid}/status`), "Uid");
-  // One in a container is that container's.
-  const namespaces = (of: string) =>
-    ["pid", "user"].map((name) => host.link(`/proc/${of}/ns/${name}`)).join();
-  const own = namespaces(String(pid));
-  const others = host.list("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== pid)
-    .filter((name) => {
-      const status = host.read(`/proc/${name}/status`);
-      if (processFact(status, "Name") !== "virtlockd" || processFact(status, "Uid") !== owner) return false;
-      if (namespaces(name) !== own) return false;
-      const words = host.read(`/proc/${name}/cmdline`)?.split("\0") ?? [];
-      return !words.some((word) => COMMANDS.some((command) => command === word));
-    });
-  return others.map((name) =>
+  const all = daemonProcesses(host);
+  const owner = all.find((one) => one.pid === pid)?.uid;
+  return all.filter((one) => one.pid !== pid && one.uid === owner && ofOneHost(host, one.pid, pid)).map((
+    one,
+  ) =>
     warning(
-      `Another virtlockd runs, process ${name}`,
-      `Stop it when no guest uses it (ls -l /proc/${name}/fd shows its locks): each knows its own locks only`,
+      `Another virtlockd runs, process ${one.pid}`,
+      `Stop it when no guest uses it (ls -l /proc/${one.pid}/fd shows its locks): each knows its own locks only`,
     )
   );
-}
-
-/** A field of /proc/PID/status. */
-function processFact(status: string | undefined, name: string): string | undefined {
-  return new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status ?? "")?.[1];
 }

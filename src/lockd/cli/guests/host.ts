@@ -1,4 +1,6 @@
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFMT } from "../../../os/constants.ts";
+import { ENOENT, ENOTDIR } from "../../../os/errno.ts";
+import { identityOf, procLockText } from "../../lockspace/file_identity.ts";
 import { emptyStatus, type FileSys } from "../../../os/sys.ts";
 import { decodeText } from "../../../os/text.ts";
 import type { LibvirtPlaces } from "./libvirt_places.ts";
@@ -52,6 +54,14 @@ export class Host {
     const status = emptyStatus();
     if (this.#sys.stat(this.#root + path, status) < 0) return undefined;
     return (status.mode & S_IFMT) === S_IFDIR ? "directory" : "other";
+  }
+
+  /** Which file is at a path, as /proc/locks names it; "none" where there is none. */
+  identity(path: string): string | undefined {
+    const status = emptyStatus();
+    const result = this.#sys.stat(this.#root + path, status);
+    if (result === -ENOENT || result === -ENOTDIR) return "none";
+    return result < 0 ? undefined : procLockText(identityOf(status));
   }
 
   /** Whether this user can write there; for root only a read-only file system is in the way. */

@@ -48,7 +48,11 @@ export function answering(
 }
 
 /** No daemon. */
-export const NO_DAEMON: DaemonView = { kind: "unreachable", reason: "No daemon is running" };
+export const NO_DAEMON: DaemonView = {
+  kind: "unreachable",
+  obstacle: "absent",
+  reason: "No daemon is running",
+};
 
 /** What a check finds on a host. */
 export async function findings(

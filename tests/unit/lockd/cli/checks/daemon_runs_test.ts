@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { daemonRuns } from "../../../../../src/lockd/cli/checks/daemon_runs.ts";
-import { answering, found } from "./check_fixture.ts";
+import type { Obstacle } from "../../../../../src/lockd/cli/admin_connection.ts";
+import { answering, findings, found } from "./check_fixture.ts";
 
-const status = (name: string, uid: number) => `Name:\t${name}\nPid:\t1\nUid:\t${uid}\t0\t0\t0\n`;
+const status = (name: string, uid: number, state = "S (sleeping)") =>
+  `Name:\t${name}\nState:\t${state}\nPid:\t1\nUid:\t${uid}\t0\t0\t0\n`;
 const namespaces = (pid: number, id: number) => ({
   [`/proc/${pid}/ns/pid`]: { link: `pid:[${id}]` },
   [`/proc/${pid}/ns/user`]: { link: "user:[1]" },
@@ -47,9 +49,52 @@ Deno.test("daemonRuns finds another virtlockd of the same user, but no command a
     ...namespaces(81, 2),
     "/proc/82/status": status("libvirtd", 0),
     ...namespaces(82, 1),
+    "/proc/83/status": status("virtlockd", 0),
+    "/proc/83/cmdline": "virtlockd\0internal-storage\0/srv\0",
+    ...namespaces(83, 1),
+    "/proc/84/status": status("virtlockd", 0),
+    ...namespaces(84, 1),
+    // It sees another directory where the daemon has its sockets.
+    "/proc/77/root/run/libvirt/": "",
+    "/proc/78/root": { link: "../77/root" },
+    "/proc/84/root/run/libvirt/": "",
   };
   assert.deepEqual(await found(daemonRuns, tree, answering()), [
     "ok: Version 1.0.0 answers, process 77",
     "warning: Another virtlockd runs, process 78",
   ]);
+});
+
+/** What to do when the daemon cannot be asked; its process, 77, is in this state. */
+async function advice(obstacle: Obstacle, state?: string): Promise<string> {
+  const tree = state === undefined
+    ? { "/run/virtlockd.pid": "77" }
+    : { "/run/virtlockd.pid": "77\n", "/proc/77/status": status("virtlockd", 0, state) };
+  const [finding] = await findings(daemonRuns, tree, { kind: "unreachable", obstacle, reason: "Why" });
+  return finding?.advice ?? "";
+}
+
+Deno.test("daemonRuns says to start a daemon only where none runs", async () => {
+  assert.match(await advice("absent"), /^Start it: systemctl start virtlockd\.socket, or virtlockd -d;/);
+  assert.match(
+    await advice("absent", "S (sleeping)"),
+    /^Process 77 is a virtlockd and may hold locks: start no/,
+  );
+  assert.match(await advice("silent"), /^No daemon runs, though its socket is there: it does not start\. /);
+  assert.match(await advice("closed"), /^It does not start, or has just ended\. /);
+  assert.match(await advice("denied"), /^Ask as the user whose daemon it is/);
+  assert.match(await advice("odd"), /^See which program has this socket/);
+});
+
+Deno.test("daemonRuns says what helps a daemon that hangs, and never to stop it", async () => {
+  assert.match(await advice("silent", "T (stopped)"), /^Process 77 was stopped by .* kill -CONT 77$/);
+  assert.match(await advice("silent", "t (tracing stop)"), /kill -CONT 77$/);
+  assert.match(
+    await advice("silent", "D (disk sleep)"),
+    /^Process 77 waits in the kernel, .*\/proc\/77\/stack/,
+  );
+  assert.match(
+    await advice("silent", "R (running)"),
+    /^Process 77 runs .* so do not stop it\..*--signal=KILL/,
+  );
 });

@@ -1,0 +1,85 @@
+import { ConfigError } from "../../../chassis/config/config_error.ts";
+import { parseConfigFile } from "../../../chassis/config/config_file.ts";
+import { type Invocation, parseCommandLine } from "../../../chassis/config/options.ts";
+import { loadSettings } from "../../../chassis/config/settings.ts";
+import { UsageError } from "../../../chassis/config/usage_error.ts";
+import { LogConfigError } from "../../../chassis/log/log_config_error.ts";
+import { resolveLogging } from "../../../chassis/log/log_settings.ts";
+import type { Host } from "../guests/host.ts";
+import { type Check, type Finding, ok, problem, warning } from "./check.ts";
+
+/** Where the unit and the OpenRC script take VIRTLOCKD_ARGS from, the last one counting. */
+const ARGUMENT_FILES = ["/etc/default/virtlockd", "/etc/sysconfig/virtlockd", "/etc/conf.d/virtlockd"];
+
+/** Whether the daemon understands its own configuration: it reads it at its next start or reload. */
+export const configuration: Check = {
+  name: "configuration",
+  run({ host }) {
+    const findings: Finding[] = [];
+    let named: string | undefined;
+    for (const file of ARGUMENT_FILES) {
+      const text = argumentsIn(host.read(file) ?? "");
+      if (text === undefined) continue;
+      const understood = understand(text.split(/\s+/).filter((word) => word !== ""));
+      if (typeof understood === "string") {
+        findings.push(problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, MEND));
+      } else named = understood.options.config ?? named;
+    }
+    return [...findings, ...inspect(host, named ?? host.places.daemonConfig, named !== undefined)];
+  },
+};
+
+const MEND =
+  "Correct it before the daemon is restarted or reloaded: until then it goes on with what it has read";
+
+function inspect(host: Host, path: string, isNamed: boolean): Finding[] {
+  const text = host.read(path);
+  if (text === undefined) {
+    if (host.kind(path) !== undefined) return [warning(`${path} cannot be read`, "Run this as root")];
+    if (!isNamed) return [];
+    return [problem(`${path} is not there, but VIRTLOCKD_ARGS names it`, MEND)];
+  }
+  try {
+    const { settings, warnings } = loadSettings(parseConfigFile(text, path));
+    resolveLogging({
+      verbose: false,
+      env: {},
+      settings: {
+        log_level: settings.logLevel?.value,
+        log_filters: settings.logFilters?.value,
+        log_outputs: settings.logOutputs?.value,
+      },
+      daemonMode: true,
+      stdinIsTerminal: false,
+      journaldPresent: true,
+      logFile: "",
+    });
+    if (warnings.length === 0) return [ok(`${path} can be read`)];
+    return warnings.map((odd) => warning(odd, "Correct the line, or take it out"));
+  } catch (error) {
+    if (error instanceof ConfigError) return [problem(error.message, MEND)];
+    if (error instanceof LogConfigError) return [problem(`${path}: ${error.message}`, MEND)];
+    throw error;
+  }
+}
+
+/** The arguments as the daemon would take them, or what is wrong with them. */
+function understand(words: readonly string[]): Invocation & { kind: "daemon" } | string {
+  try {
+    const invocation = parseCommandLine(words);
+    if (invocation.kind === "daemon") return invocation;
+    return "they name a command or ask for help, so that no daemon would start";
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+}
+
+/**
+ * Value of VIRTLOCKD_ARGS in a file of assignments (systemd.exec(5), EnvironmentFile=); undefined: not set.
+ */
+function argumentsIn(text: string): string | undefined {
+  const values = [...text.matchAll(/^[ \t]*(?:export[ \t]+)?VIRTLOCKD_ARGS[ \t]*=[ \t]*(.*?)[ \t]*$/gm)];
+  const value = values.at(-1)?.[1];
+  return value?.replace(/^(["'])(.*)\1$/, "$2");
+}
