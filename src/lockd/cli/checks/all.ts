@@ -8,8 +8,10 @@ import { leaseSettings } from "./lease_settings.ts";
 import { limits } from "./limits.ts";
 import { lockDirectories } from "./lock_directories.ts";
 import { lockManager } from "./lock_manager.ts";
+import { lockPlugin } from "./lock_plugin.ts";
 import { lockStates } from "./lock_states.ts";
 import { networkLocks } from "./network_locks.ts";
+import { neverLocked } from "./never_locked.ts";
 import { slowStorage } from "./slow_storage.ts";
 import { unlockedGuests } from "./unlocked_guests.ts";
 
@@ -18,8 +20,10 @@ export const CHECKS: readonly Check[] = [
   daemonRuns,
   configuration,
   lockManager,
+  lockPlugin,
   leaseSettings,
   unlockedGuests,
+  neverLocked,
   lockStates,
   deviceLocks,
   lockDirectories,

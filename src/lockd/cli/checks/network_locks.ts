@@ -1,24 +1,26 @@
-import { type Check, type Finding, ok, type Patient, problem } from "./check.ts";
 import { readDefinedGuests } from "../guests/defined_guests.ts";
 import { lockedPaths } from "../guests/domain.ts";
 import { readRunningGuests } from "../guests/running_guests.ts";
+import { type Check, type Finding, ok, type Patient, problem, warning } from "./check.ts";
 import { lockDirectoryPaths } from "./lock_directories.ts";
-import { locksStayLocal, type Mount, mountOf, readMounts } from "./mounts.ts";
+import { type LockReach, lockReach, type Mount, mountOf, readMounts } from "./mounts.ts";
 
-/** Whether locks on network storage reach the server. */
+/** Whether locks on network storage reach the other hosts that use it. */
 export const networkLocks: Check = {
   name: "network storage",
   run(patient) {
     const mounts = readMounts(patient.host);
-    const nfs = new Map<Mount, string[]>();
+    const shared = new Map<Mount, { reach: LockReach; paths: string[] }>();
     for (const path of pathsWithLocks(patient)) {
       const mount = mountOf(mounts, path);
-      if (mount?.type.startsWith("nfs") !== true) continue;
-      const paths = nfs.get(mount);
-      if (paths === undefined) nfs.set(mount, [path]);
-      else paths.push(path);
+      const known = mount && shared.get(mount);
+      if (known !== undefined) known.paths.push(path);
+      else {
+        const reach = mount && lockReach(mount);
+        if (mount !== undefined && reach !== undefined) shared.set(mount, { reach, paths: [path] });
+      }
     }
-    return [...nfs].map(([mount, paths]) => inspect(mount, paths));
+    return [...shared].map(([mount, { reach, paths }]) => inspect(mount, reach, paths));
   },
 };
 
@@ -32,12 +34,21 @@ function pathsWithLocks(patient: Patient): Set<string> {
   ]);
 }
 
-function inspect(mount: Mount, paths: readonly string[]): Finding {
+function inspect({ point, source }: Mount, reach: LockReach, paths: readonly string[]): Finding {
   const [first = ""] = paths;
   const what = paths.length === 1 ? first : `${first} and ${paths.length - 1} more`;
-  if (!locksStayLocal(mount)) return ok(`Locks on ${mount.point} reach ${mount.source}: ${what}`);
-  return problem(
-    `${mount.source} is mounted at ${mount.point} with nolock or local_lock: no other host sees the locks on ${what}`,
-    "Mount it without nolock and with local_lock=none, while no guest uses it",
-  );
+  switch (reach.kind) {
+    case "everywhere":
+      return ok(`Locks on ${point} reach ${source}: ${what}`);
+    case "here":
+      return problem(
+        `${source} is mounted at ${point} ${reach.why}: no other host sees the locks on ${what}`,
+        reach.advice,
+      );
+    case "unknown":
+      return warning(
+        `Locks on ${what} may not reach the other hosts that use ${source}: ${point} is ${reach.why}`,
+        "Try it as the operating guide says (Storage); if they do not reach them, let no other host use these guests",
+      );
+  }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { locksStayLocal, mountOf, readMounts } from "../../../../../src/lockd/cli/checks/mounts.ts";
+import { lockReach, mountOf, readMounts } from "../../../../../src/lockd/cli/checks/mounts.ts";
 import { FakeHost } from "./check_fixture.ts";
 
 const MOUNTINFO = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
@@ -33,12 +33,22 @@ Deno.test("mountOf() finds the file system with the longest mount point that cov
   assert.equal(mountOf([], "/x"), undefined);
 });
 
-Deno.test("locksStayLocal() is so for NFS with nolock, or local_lock of all or POSIX locks", () => {
-  const local = (type: string, ...options: string[]) =>
-    locksStayLocal({ point: "/", source: "", type, options });
-  assert.equal(local("nfs", "rw", "nolock", "local_lock=all"), true);
-  assert.equal(local("nfs4", "local_lock=posix"), true);
-  assert.equal(local("nfs", "local_lock=flock"), false);
-  assert.equal(local("nfs4", "local_lock=none"), false);
-  assert.equal(local("ext4", "nolock"), false);
+Deno.test("lockReach() tells by type and options whether other hosts see a lock", () => {
+  const reach = (type: string, ...options: string[]) =>
+    lockReach({ point: "/", source: "", type, options })?.kind;
+  assert.equal(reach("nfs", "rw", "nolock", "local_lock=all"), "here");
+  assert.equal(reach("nfs4", "local_lock=posix"), "here");
+  assert.equal(reach("nfs", "local_lock=flock"), "everywhere");
+  assert.equal(reach("nfs4", "local_lock=none"), "everywhere");
+  assert.equal(reach("cifs", "nobrl"), "here");
+  assert.equal(reach("smb3"), "everywhere");
+  assert.equal(reach("lustre", "localflock"), "here");
+  assert.equal(reach("lustre", "flock"), "everywhere");
+  assert.equal(reach("fuse.sshfs"), "here");
+  assert.equal(reach("fuse.glusterfs"), "everywhere");
+  assert.equal(reach("fuse.rclone"), "unknown");
+  assert.equal(reach("9p"), "unknown");
+  assert.equal(reach("virtiofs"), "unknown");
+  assert.equal(reach("ext4", "nolock"), undefined);
+  assert.equal(reach("fuseblk"), undefined);
 });
