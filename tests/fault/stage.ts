@@ -123,7 +123,10 @@ esac
         const report = new StartReport(this.faults.sys, undefined);
         const env = environmentOf(this.#self.env);
         const parts = { sys: this.faults.sys, self: this.#self, options: options.options, env };
-        return { kind: "stopped", code: serve({ ...parts, cwd: this.directory, report }) };
+        return {
+          kind: "stopped",
+          code: serve({ ...parts, cwd: this.directory, report, mistakes: [], atStake: false }),
+        };
       } catch (error) {
         if (error instanceof Executed) {
           this.#executions++;

@@ -18,6 +18,7 @@ export class ActivatedDaemon implements Disposable {
   /**
    * @param paths sockets that are made, listened on and handed over in this order
    * @param env added to the place's environment; LISTEN_FDNAMES in it goes with the sockets
+   * @param args arguments of the daemon
    * @param listenPid value of LISTEN_PID; the daemon's own pid by default
    */
   constructor(
@@ -25,13 +26,14 @@ export class ActivatedDaemon implements Disposable {
     paths: readonly string[],
     env: Readonly<Record<string, string>> = {},
     listenPid = "$$",
+    args: readonly string[] = ["-v"],
   ) {
     this.#logFile = `${place.directory}/activated.log`;
     const input = must(kernel.open("/dev/null", O_RDONLY, 0), "open", "/dev/null");
     const output = must(kernel.open(this.#logFile, O_WRONLY | O_CREAT, 0o600), "open", this.#logFile);
     const sockets = paths.map(listen);
     const script = `LISTEN_PID=${listenPid} exec "$@"`;
-    const program = [Deno.execPath(), "run", "-A", MAIN, "-v"];
+    const program = [Deno.execPath(), "run", "-A", MAIN, ...args];
     const whole = { ...place.env, LISTEN_FDS: String(sockets.length), ...env };
     this.pid = must(
       kernel.spawn({

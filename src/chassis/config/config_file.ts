@@ -45,7 +45,24 @@ const WORD = /[^ \t\r\n;#,=[\]]+|./uy;
  *   Configuration file)
  */
 export function parseConfigFile(text: string, fileName: string): ConfigEntry[] {
-  return new Parser(text, fileName).statements();
+  const { entries, error } = scanConfigFile(text, fileName);
+  if (error !== undefined) throw error;
+  return entries;
+}
+
+/** The same, with the statements before the place where the text is malformed. */
+export function scanConfigFile(
+  text: string,
+  fileName: string,
+): { entries: ConfigEntry[]; error: ConfigError | undefined } {
+  const entries: ConfigEntry[] = [];
+  try {
+    for (const entry of new Parser(text, fileName).statements()) entries.push(entry);
+    return { entries, error: undefined };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { entries, error };
+  }
 }
 
 /** A cursor over the text. Every method leaves it behind what the method has read. */
@@ -60,14 +77,14 @@ class Parser {
     this.#fileName = fileName;
   }
 
-  statements(): ConfigEntry[] {
-    const entries: ConfigEntry[] = [];
+  /** One after the other, each once its end has been seen. */
+  *statements(): Generator<ConfigEntry> {
     this.#skipLines();
     while (this.#at < this.#text.length) {
-      entries.push(this.#statement());
+      const entry = this.#statement();
       this.#endOfStatement();
+      yield entry;
     }
-    return entries;
   }
 
   #statement(): ConfigEntry {

@@ -73,53 +73,95 @@ export function parseCommandLine(args: readonly string[]): Invocation {
 }
 
 function parseDaemonOptions(args: readonly string[]): Invocation {
-  // Not strict: its messages have several lines and do not name a missing value's option as it was written.
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  let options: DaemonOptions = {
-    daemon: false,
-    verbose: false,
-    config: undefined,
-    timeout: undefined,
-    pidFile: undefined,
-  };
-  for (const token of tokens) {
+  let options = NO_OPTIONS;
+  for (const token of tokensOf(args)) {
     if (token.kind === "positional") throw strayArgument(token.value);
     if (token.kind === "option-terminator") continue;
-    switch (token.name) {
-      case "help":
-        refuseValue(token);
-        return { kind: "help" };
-      case "version":
-        refuseValue(token);
-        return { kind: "version" };
-      case "daemon":
-        refuseValue(token);
-        options = { ...options, daemon: true };
-        break;
-      case "verbose":
-        refuseValue(token);
-        options = { ...options, verbose: true };
-        break;
-      case "config":
-        options = { ...options, config: requireValue(token) };
-        break;
-      case "pid-file":
-        options = { ...options, pidFile: requireValue(token) };
-        break;
-      case "timeout":
-        options = { ...options, timeout: parseTimeout(token) };
-        break;
-      default:
-        throw new UsageError(`Unknown option ${quote(token.rawName)}`);
-    }
+    const taken = takeOption(options, token);
+    if (taken === "help" || taken === "version") return { kind: taken };
+    options = taken;
   }
   return { kind: "daemon", options };
+}
+
+/** What could be made of a command line that has mistakes. */
+export interface ForgivenOptions {
+  readonly options: DaemonOptions;
+  /** A sentence for each mistake. */
+  readonly mistakes: readonly string[];
+}
+
+/**
+ * Understands the command line of a daemon that may not fail to start for it: what is wrong is left out. A
+ * command, `--help` and `--version` are mistakes here.
+ */
+export function forgiveOptions(args: readonly string[]): ForgivenOptions {
+  let options = NO_OPTIONS;
+  const mistakes: string[] = [];
+  for (const token of tokensOf(args)) {
+    if (token.kind === "option-terminator") continue;
+    try {
+      if (token.kind === "positional") throw strayArgument(token.value);
+      const taken = takeOption(options, token);
+      if (taken === "help" || taken === "version") {
+        throw new UsageError(`Option ${quote(token.rawName)} is not for a daemon`);
+      }
+      options = taken;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      mistakes.push(error.message);
+    }
+  }
+  return { options, mistakes };
+}
+
+/** The arguments that say the same as these options. */
+export function argumentsOf({ daemon, verbose, config, timeout, pidFile }: DaemonOptions): string[] {
+  return [
+    ...daemon ? ["--daemon"] : [],
+    ...verbose ? ["--verbose"] : [],
+    ...config === undefined ? [] : [`--config=${config}`],
+    ...timeout === undefined ? [] : [`--timeout=${timeout}`],
+    ...pidFile === undefined ? [] : [`--pid-file=${pidFile}`],
+  ];
+}
+
+const NO_OPTIONS: DaemonOptions = {
+  daemon: false,
+  verbose: false,
+  config: undefined,
+  timeout: undefined,
+  pidFile: undefined,
+};
+
+function tokensOf(args: readonly string[]) {
+  // Not strict: its messages have several lines and do not name a missing value's option as it was written.
+  return parseArgs({ args: [...args], options: OPTIONS, strict: false, allowPositionals: true, tokens: true })
+    .tokens;
+}
+
+/** One option of the daemon, added to those before. @throws UsageError */
+function takeOption(options: DaemonOptions, token: OptionToken): DaemonOptions | "help" | "version" {
+  switch (token.name) {
+    case "help":
+    case "version":
+      refuseValue(token);
+      return token.name;
+    case "daemon":
+      refuseValue(token);
+      return { ...options, daemon: true };
+    case "verbose":
+      refuseValue(token);
+      return { ...options, verbose: true };
+    case "config":
+      return { ...options, config: requireValue(token) };
+    case "pid-file":
+      return { ...options, pidFile: requireValue(token) };
+    case "timeout":
+      return { ...options, timeout: parseTimeout(token) };
+    default:
+      throw new UsageError(`Unknown option ${quote(token.rawName)}`);
+  }
 }
 
 function refuseValue(token: OptionToken): void {

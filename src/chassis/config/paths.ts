@@ -14,6 +14,8 @@ export interface Paths {
   readonly pidFile: string;
   /** State handed over at re-exec. */
   readonly restartState: string;
+  /** How often the daemon has failed to start, as long as it does. */
+  readonly startFailures: string;
   /** Log file of a background daemon where there is no journald. */
   readonly logFile: string;
   /** Directory of the sockets, made at start. */
@@ -52,6 +54,7 @@ function hostPaths(prefix: string): Paths {
     ...sockets(runDir),
     pidFile: `${run}/virtlockd.pid`,
     restartState: `${run}/virtlockd-restart-exec.json`,
+    startFailures: `${run}/virtlockd-start-failures`,
     logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/virtlockd.log`,
   };
 }
@@ -67,6 +70,7 @@ function sessionPaths({ env, exists }: PathsRequest): Paths {
     ...sockets(runDir),
     pidFile: `${runDir}/virtlockd.pid`,
     restartState: `${runDir}/virtlockd-restart-exec.json`,
+    startFailures: `${runDir}/virtlockd-start-failures`,
     logFile: `${cacheHome}/libvirt/virtlockd.log`,
   };
 }

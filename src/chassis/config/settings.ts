@@ -1,5 +1,5 @@
 import { ConfigError } from "./config_error.ts";
-import type { ConfigEntry, ConfigValue } from "./config_file.ts";
+import { type ConfigEntry, type ConfigValue, scanConfigFile } from "./config_file.ts";
 import { nearest } from "./edit_distance.ts";
 import { isLogLevel, type LogLevel } from "./log_level.ts";
 import { quote } from "./quote.ts";
@@ -74,8 +74,30 @@ export const SETTING_KEYS: readonly string[] = [...KEYS.keys()];
  * @throws ConfigError with file and line for a value of the wrong type or out of range
  */
 export function loadSettings(entries: readonly ConfigEntry[]): LoadedSettings {
+  const { settings, warnings, errors: [error] } = collectSettings(entries);
+  if (error !== undefined) throw error;
+  return { settings, warnings };
+}
+
+/** What could be made of a file that has mistakes. */
+export interface ForgivenSettings extends LoadedSettings {
+  readonly errors: readonly ConfigError[];
+}
+
+/**
+ * Reads as much as can be read of a configuration file: every mistake is told, and a setting that is wrong
+ * has its default.
+ */
+export function forgiveSettings(text: string, fileName: string): ForgivenSettings {
+  const { entries, error } = scanConfigFile(text, fileName);
+  const collected = collectSettings(entries);
+  return error === undefined ? collected : { ...collected, errors: [...collected.errors, error] };
+}
+
+function collectSettings(entries: readonly ConfigEntry[]): ForgivenSettings {
   let settings = DEFAULT_SETTINGS;
   const warnings: string[] = [];
+  const errors: ConfigError[] = [];
   const seen = new Map<string, ConfigEntry>();
   for (const entry of entries) {
     const read = KEYS.get(entry.key);
@@ -88,7 +110,14 @@ export function loadSettings(entries: readonly ConfigEntry[]): LoadedSettings {
     }
     const earlier = seen.get(entry.key);
     // A wrong value is an error wherever it stands.
-    const setting = read(entry);
+    let setting: Partial<Settings>;
+    try {
+      setting = read(entry);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      errors.push(error);
+      continue;
+    }
     if (earlier !== undefined) {
       warnings.push(`${entry.place}: key "${entry.key}" ignored, it was set at ${earlier.place}`);
       continue;
@@ -96,7 +125,7 @@ export function loadSettings(entries: readonly ConfigEntry[]): LoadedSettings {
     seen.set(entry.key, entry);
     settings = { ...settings, ...setting };
   }
-  return { settings, warnings };
+  return { settings, warnings, errors };
 }
 
 /** libvirt takes 0 for "not set", and files in use have it. */

@@ -44,15 +44,19 @@ export class PidFile {
     const named = emptyStatus();
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const fd = sys.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, MODE);
-      if (fd === -ELOOP) throw new StartError(ExitCode.USAGE, `Open PID file ${path}: it is a symbolic link`);
-      if (fd < 0) throw new StartError(ExitCode.USAGE, new SystemError("Open PID file", path, fd).message);
+      if (fd < 0) {
+        const error = new SystemError("Open PID file", path, fd);
+        const message = fd === -ELOOP ? `Open PID file ${path}: it is a symbolic link` : error.message;
+        throw new StartError(ExitCode.USAGE, message, { cause: error });
+      }
       const locked = sys.ofdLock(fd, F_WRLCK, 0, 1);
       if (locked < 0) {
         const holder = new Uint8Array(32);
         const length = sys.pread(fd, holder, 0);
         sys.close(fd);
         if (locked !== -EAGAIN && locked !== -EACCES) {
-          throw new StartError(ExitCode.USAGE, new SystemError("Lock PID file", path, locked).message);
+          const error = new SystemError("Lock PID file", path, locked);
+          throw new StartError(ExitCode.USAGE, error.message, { cause: error });
         }
         const who = length > 0 ? ` (pid ${decodeText(holder, 0, length).trim()})` : "";
         throw new StartError(ExitCode.USAGE, `Lock PID file ${path}: another virtlockd${who} has it`);
@@ -83,7 +87,8 @@ export class PidFile {
     const written = emptied < 0 ? emptied : this.#sys.pwrite(this.#fd, text, 0);
     this.#sys.fchmod(this.#fd, MODE);
     if (written < 0) {
-      throw new StartError(ExitCode.USAGE, new SystemError("Write PID file", this.path, written).message);
+      const error = new SystemError("Write PID file", this.path, written);
+      throw new StartError(ExitCode.USAGE, error.message, { cause: error });
     }
     if (written !== text.length) {
       throw new StartError(ExitCode.USAGE, `Write PID file ${this.path}: it took ${written} bytes`);

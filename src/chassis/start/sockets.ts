@@ -29,10 +29,8 @@ export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
   const there = sys.access(path, 0);
   if (there < 0) {
     const errno = made === -EEXIST ? there : made;
-    throw new StartError(
-      ExitCode.RUN_DIRECTORY,
-      new SystemError("Create run directory", path, errno).message,
-    );
+    const error = new SystemError("Create run directory", path, errno);
+    throw new StartError(ExitCode.RUN_DIRECTORY, error.message, { cause: error });
   }
 }
 
@@ -57,7 +55,8 @@ export function makeDirectories(sys: Sys, path: string, mode: number): number {
 export function listenOn(sys: Sys, path: string): Listener {
   const check = (result: number, call: string): number => {
     if (result >= 0) return result;
-    throw new StartError(ExitCode.SOCKETS, new SystemError(call, path, result).message);
+    const error = new SystemError(call, path, result);
+    throw new StartError(ExitCode.SOCKETS, error.message, { cause: error });
   };
   const fd = check(sys.socket(SOCK_STREAM, true), "Create socket");
   refuseServed(sys, path);

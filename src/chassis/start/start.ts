@@ -56,20 +56,22 @@ export function startContext(sys: Sys, options: DaemonOptions, env: Environment,
  * @throws StartError with file, line and what was expected
  */
 export function readSettings(context: StartContext): LoadedSettings {
-  const path = context.paths.config;
-  let text: string;
+  const text = readConfigText(context);
   try {
-    text = decodeText(readWhole(context.sys, path));
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const optional = context.options.config === undefined && error.errno === ENOENT;
-    if (!optional) throw new StartError(ExitCode.USAGE, `Read configuration: ${error.message}`);
-    text = "";
-  }
-  try {
-    return loadSettings(parseConfigFile(text, path));
+    return loadSettings(parseConfigFile(text, context.paths.config));
   } catch (error) {
     throw usage(error);
+  }
+}
+
+/** The configuration file; "" where there is none and none was named. @throws StartError */
+export function readConfigText(context: StartContext): string {
+  try {
+    return decodeText(readWhole(context.sys, context.paths.config));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (context.options.config === undefined && error.errno === ENOENT) return "";
+    throw new StartError(ExitCode.USAGE, `Read configuration: ${error.message}`, { cause: error });
   }
 }
 

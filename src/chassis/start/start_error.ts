@@ -6,6 +6,8 @@ export const ExitCode = {
   INITIALISATION: 3,
   SOCKETS: 6,
   EXEC: 9,
+  /** To a service manager: starting again cannot help. EX_CONFIG of sysexits.h. */
+  HOPELESS: 78,
 } as const;
 
 /** The daemon cannot start; the message is for the administrator. */

@@ -1,8 +1,14 @@
 import { VERSION } from "../../chassis/config/build_config.ts";
-import { parseCommandLine } from "../../chassis/config/options.ts";
+import {
+  type ForgivenOptions,
+  forgiveOptions,
+  type Invocation,
+  parseCommandLine,
+} from "../../chassis/config/options.ts";
 import { defaultPaths } from "../../chassis/config/paths.ts";
 import { usageHint, usageText } from "../../chassis/config/usage.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
+import { readActivation } from "../../chassis/systemd/activation.ts";
 import { runDaemon } from "../daemon/run.ts";
 import { StartError } from "../../chassis/start/start_error.ts";
 import { runInternal } from "./internal.ts";
@@ -13,6 +19,27 @@ import { exitProcess, runtimeFacts } from "../../os/runtime.ts";
 
 const NAME = "virtlockd";
 
+/** What is to be done: a command, or a daemon with what is wrong with its arguments. */
+type Task = Exclude<Invocation, { kind: "daemon" }> | { readonly kind: "daemon" } & ForgivenOptions;
+
+/**
+ * Whoever was started with listening sockets is the daemon and nothing else, whatever its arguments are; and
+ * whether a mistake in them keeps a daemon from starting depends on what is at stake.
+ *
+ * @throws UsageError when it is certainly no daemon that was wanted
+ */
+function invocationOf(sys: Sys, args: readonly string[]): Task {
+  const { descriptors } = readActivation((name) => Deno.env.get(name), sys.pid());
+  if (descriptors.length > 0) return { kind: "daemon", ...forgiveOptions(args) };
+  try {
+    const invocation = parseCommandLine(args);
+    return invocation.kind === "daemon" ? { ...invocation, mistakes: [] } : invocation;
+  } catch (error) {
+    if (!(error instanceof UsageError) || args[0]?.startsWith("-") !== true) throw error;
+    return { kind: "daemon", ...forgiveOptions(args) };
+  }
+}
+
 /**
  * Runs the program and ends the process with its exit code.
  *
@@ -21,7 +48,7 @@ const NAME = "virtlockd";
 export function main(sys: Sys = linuxSys()): void {
   const facts = runtimeFacts();
   try {
-    const invocation = parseCommandLine(facts.args);
+    const invocation = invocationOf(sys, facts.args);
     switch (invocation.kind) {
       case "help":
         console.log(
@@ -41,7 +68,7 @@ export function main(sys: Sys = linuxSys()): void {
         exitProcess(runInternal(sys, invocation.name, invocation.args));
         break;
       case "daemon":
-        exitProcess(runDaemon(sys, facts, invocation.options));
+        exitProcess(runDaemon(sys, facts, invocation.options, invocation.mistakes));
     }
   } catch (error) {
     if (error instanceof UsageError) {

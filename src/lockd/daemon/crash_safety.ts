@@ -6,7 +6,7 @@ import { Journal, type StoredObject } from "../journal/journal.ts";
 import { clientKind } from "../journal/slots.ts";
 import { JournalState } from "../journal/journal_state.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
-import { EXCHANGE_OFFSET } from "../journal/layout.ts";
+import { EXCHANGE_OFFSET, journalPath } from "../journal/layout.ts";
 import { LogFile } from "../journal/log_file.ts";
 import { type Orphan, OrphanHolders } from "../journal/orphan_holders.ts";
 import { recover, type Recovered, type ReturnedDescriptor } from "../journal/recovery.ts";
@@ -356,10 +356,6 @@ export class CrashSafety {
     const status = this.#store?.status;
     return status === undefined ? { present: false } : { present: true, ...status };
   }
-}
-
-function journalPath(directory: string): string {
-  return `${directory}/journal`;
 }
 
 /**

@@ -1,51 +1,106 @@
 import type { DaemonOptions } from "../../chassis/config/options.ts";
+import { UsageError } from "../../chassis/config/usage_error.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
+import type { Paths } from "../../chassis/config/paths.ts";
+import { refuseForGood, startAgainLater } from "../../chassis/start/failed_service.ts";
+import { isLasting } from "../../chassis/start/failed_start.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
 import { environmentOf, type SelfImage, selfImage, variable } from "../../chassis/start/self.ts";
-import { serve } from "./serve.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
-import { startContext } from "../../chassis/start/start.ts";
+import { type Environment, startContext } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+import { readActivation } from "../../chassis/systemd/activation.ts";
+import { locksAtStake } from "./locks_at_stake.ts";
+import { serve } from "./serve.ts";
 import { StateFile } from "./state_file.ts";
 
 /**
  * Runs the daemon, or starts it in the background.
  *
+ * @param mistakes what is wrong with the command line and left out of `options`
  * @returns exit code
- * @throws StartError when it cannot start
+ * @throws StartError, UsageError when it cannot start
  */
-export function runDaemon(sys: Sys, facts: RuntimeFacts, options: DaemonOptions): number {
+export function runDaemon(
+  sys: Sys,
+  facts: RuntimeFacts,
+  options: DaemonOptions,
+  mistakes: readonly string[],
+): number {
   const directory = sys.readlink("/proc/self/cwd");
   const cwd = typeof directory === "string" ? directory : "/";
   const self = selfImage(sys, facts, cwd);
   const env = environmentOf(self.env);
+  const sockets = readActivation((name) => env[name], sys.pid()).descriptors;
+  const service = env["NOTIFY_SOCKET"] === undefined && sockets.length === 0
+    ? undefined
+    : { sys, notifySocket: env["NOTIFY_SOCKET"], sockets: sockets.map(({ fd }) => fd) };
+  const start = new Start(sys, options, env, cwd, sockets);
+  if (service === undefined && !start.atStake && mistakes[0] !== undefined) throw new UsageError(mistakes[0]);
   const ready = variable(self.env, READY_VARIABLE);
-  if (options.daemon && ready === undefined) {
-    const { restartState } = startContext(sys, options, env, cwd).paths;
-    // A daemon that execs itself anew is in the background already, and must keep its pid.
-    if (!new StateFile(sys, restartState).isFor(sys.pid())) {
-      // Whoever waits for the start may still give up.
-      must(sys.unblockSignals(DAEMON_SIGNALS), "pthread_sigmask", "start");
-      launchInBackground(sys, self);
-      return ExitCode.OK;
-    }
+  // A daemon that execs itself anew is in the background already, and must keep its pid.
+  if (options.daemon && ready === undefined && !start.isHandover) {
+    // Whoever waits for the start may still give up.
+    must(sys.unblockSignals(DAEMON_SIGNALS), "pthread_sigmask", "start");
+    launchInBackground(sys, self);
+    return ExitCode.OK;
   }
   if (sys.signalsBlocked(DAEMON_SIGNALS) !== 1) shield(sys, self);
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
-    return serve({ sys, self, options, env, cwd, report });
+    return serve({ sys, self, options, env, cwd, report, mistakes, atStake: start.atStake });
   } catch (error) {
     // A kernel's refusal that no step foresaw is still a failed start with a reason.
     const failure = error instanceof SystemError
-      ? new StartError(ExitCode.INITIALISATION, error.message)
+      ? new StartError(ExitCode.INITIALISATION, error.message, { cause: error })
       : error;
     if (failure instanceof StartError && report.awaited) {
       report.failed(failure);
       return failure.code;
     }
+    if (service === undefined) throw failure;
+    if (!start.atStake && failure instanceof Error && isLasting(failure)) {
+      throw refuseForGood(service, failure instanceof UsageError ? wrongArguments(failure) : failure.message);
+    }
+    startAgainLater(service, start.paths?.startFailures, start.atStake, failure);
     throw failure;
+  }
+}
+
+function wrongArguments({ message }: UsageError): string {
+  return `${message}; correct VIRTLOCKD_ARGS in /etc/default/virtlockd or /etc/sysconfig/virtlockd`;
+}
+
+/** What is known of a start before it begins. */
+class Start {
+  readonly #sys: Sys;
+  /** This user's files; undefined when they cannot be told, which makes the start fail. */
+  readonly paths: Paths | undefined;
+  /** Whether guests would lose locks if it failed for good. */
+  readonly atStake: boolean;
+
+  constructor(
+    sys: Sys,
+    options: DaemonOptions,
+    env: Environment,
+    cwd: string,
+    returned: readonly { readonly name: string }[],
+  ) {
+    this.#sys = sys;
+    try {
+      this.paths = startContext(sys, options, env, cwd).paths;
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+    }
+    this.atStake = locksAtStake(sys, returned, this.paths);
+  }
+
+  /** Whether an earlier image of this very process hands its state over. */
+  get isHandover(): boolean {
+    return this.paths !== undefined &&
+      new StateFile(this.#sys, this.paths.restartState).isFor(this.#sys.pid());
   }
 }
 

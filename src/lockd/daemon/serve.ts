@@ -1,7 +1,6 @@
-import type { DaemonOptions } from "../../chassis/config/options.ts";
-import { DEFAULT_SETTINGS, type LoadedSettings } from "../../chassis/config/settings.ts";
+import { argumentsOf, type DaemonOptions } from "../../chassis/config/options.ts";
+import { UsageError } from "../../chassis/config/usage_error.ts";
 import { LogConfigError } from "../../chassis/log/log_config_error.ts";
-import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { getLog } from "../../chassis/log/log.ts";
 import type { LoggingSettings } from "../../chassis/log/log_settings.ts";
@@ -21,10 +20,12 @@ import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
 import { InheritedLocks } from "./inherited_locks.ts";
 import { lostEnvironment } from "./lost_environment.ts";
+import { forgiveConfiguration, forgiveLogging } from "../../chassis/start/forgiving.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
 import { ReExec } from "./re_exec.ts";
 import { reload } from "./reload.ts";
 import { restore } from "./restore.ts";
+import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
 import {
@@ -62,13 +63,17 @@ export interface ServeParts {
   /** Working directory of the process. */
   readonly cwd: string;
   readonly report: StartReport;
+  /** What was wrong with the command line, and is left out of `options`. */
+  readonly mistakes: readonly string[];
+  /** Whether guests would lose locks if this start failed for good: then what is wrong is only told. */
+  readonly atStake: boolean;
 }
 
 /**
  * The daemon's life in this process image: start or take over, serve, end.
  *
  * @returns exit code
- * @throws StartError, SystemError when it cannot start
+ * @throws StartError, SystemError, UsageError when it cannot start
  */
 export function serve(parts: ServeParts): number {
   const logs = startLogging(parts.sys);
@@ -86,7 +91,7 @@ export function serve(parts: ServeParts): number {
 
 /** @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves */
 function live(
-  { sys, self, options, env, cwd: directory, report }: ServeParts,
+  { sys, self, options, env, cwd: directory, report, mistakes, atStake }: ServeParts,
   logs: LogSystem,
   unfinished: (() => void)[],
 ): number {
@@ -99,20 +104,33 @@ function live(
   const { paths, uid } = context;
   const returned = readActivation((name) => env[name], pid).descriptors;
   // Whoever holds locks must not exit because a file was edited meanwhile.
-  const forgive = handed !== undefined || returned.some(({ name }) => name === JOURNAL_NAME);
+  const forgive = handed !== undefined || atStake;
   const complaints: string[] = [];
-  const loaded = attempt(forgive, complaints, () => readSettings(context)) ?? NO_SETTINGS;
+  const complain = (message: string) => void complaints.push(message);
+  if (!forgive && mistakes[0] !== undefined) throw new UsageError(mistakes[0]);
+  for (const mistake of mistakes) {
+    complain(`${mistake}; it is left out, correct the arguments of the service`);
+  }
+  const loaded = forgive ? forgiveConfiguration(context, complain) : readSettings(context);
   sys.setThreadName("virtlockd");
   sys.umask(uid === 0 ? 0o022 : 0o077);
   if (options.daemon) sys.chdir("/");
-  makeRunDirectory(sys, paths.runDir, 0o755);
+  attempt(forgive, complaints, () => makeRunDirectory(sys, paths.runDir, 0o755));
   const { loop, ledger } = startLoop(sys);
-  const pidFile = attempt(forgive, complaints, () => takePidFile(sys, ledger, paths.pidFile, pid, handed));
+  // Without a handed-over state or a service manager this may be a second daemon beside one that serves.
+  const only = handed !== undefined || returned.length > 0;
+  const pidFile = attempt(
+    forgive && only,
+    complaints,
+    () => takePidFile(sys, ledger, paths.pidFile, pid, handed),
+  );
   unfinished.push(() => pidFile?.remove());
-  attempt(forgive, complaints, () => {
-    makeLogDirectory(context);
-    configureLogging(logs, loggingFor(context, loaded, isTerminal("stdin")));
-  });
+  makeLogDirectory(context);
+  const useLogging = (settings: LoggingSettings) => configureLogging(logs, settings);
+  if (forgive) {
+    forgiveLogging(context, loaded, isTerminal("stdin"), useLogging, complain);
+    logs.abandonStart();
+  } else useLogging(loggingFor(context, loaded, isTerminal("stdin")));
   raiseFileLimit(sys);
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/serve.ts");
   const fromLibvirt = handed !== undefined && handed.extension === undefined;
@@ -179,7 +197,7 @@ function live(
   }
   announceBeginning(daemon, handed === undefined ? safety.past : { kind: fromLibvirt ? "libvirt" : "image" });
   openSockets(context, daemon, returned, (open) => attempt(forgive, complaints, open));
-  for (const complaint of complaints) daemon.log.error(complaint);
+  for (const complaint of complaints) daemon.log.error(`Started in spite of this: ${complaint}`);
   dropPermissions();
   const runtimeSettings = () => ({
     ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
@@ -187,7 +205,7 @@ function live(
   });
   const reExec = new ReExec({
     daemon,
-    self: withVariables(self, lost),
+    self: withVariables(mistakes.length === 0 ? self : withArguments(self, argumentsOf(options)), lost),
     stateFile,
     extension: (): DaemonExtension => ({
       dying: daemon.reaper.dying,
@@ -230,6 +248,7 @@ function live(
   }));
   daemon.start();
   unfinished.length = 0;
+  new StartPause(sys, paths.startFailures).succeeded();
   status.ready(pid);
   report.ready();
   daemon.run();
@@ -258,12 +277,15 @@ function restoreChecked(daemon: Daemon, state: RestartState): void {
   }
 }
 
-const NO_SETTINGS: LoadedSettings = { settings: DEFAULT_SETTINGS, warnings: [] };
-
 /** The next image has to know too what this one had to find out. */
 function withVariables(self: SelfImage, variables: Readonly<Record<string, string>>): SelfImage {
   const added = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   return { ...self, env: [...self.env, ...added] };
+}
+
+/** The next image is started with the arguments that were understood. */
+function withArguments(self: SelfImage, args: readonly string[]): SelfImage {
+  return { ...self, argv: [...self.base, ...args] };
 }
 
 /** Runs a step of the start; when `forgive`, its failure is only noted. */

@@ -19,3 +19,8 @@ export const EXCHANGE_SIZE_OFFSET = 8;
 export const MAGIC = 0x6a6b6c76;
 /** Changes when an older daemon could not read what a newer one writes. */
 export const LAYOUT_VERSION = 2;
+
+/** The journal's file where no service manager keeps it. */
+export function journalPath(directory: string): string {
+  return `${directory}/journal`;
+}

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { type DaemonOptions, parseCommandLine } from "../../../../src/chassis/config/options.ts";
+import {
+  argumentsOf,
+  type DaemonOptions,
+  forgiveOptions,
+  parseCommandLine,
+} from "../../../../src/chassis/config/options.ts";
 import { UsageError } from "../../../../src/chassis/config/usage_error.ts";
 
 const PLAIN: DaemonOptions = {
@@ -144,5 +149,34 @@ Deno.test("parseCommandLine() throws one line that names what it cannot understa
       assert.equal(error.message, message);
       return true;
     }, args.join(" "));
+  }
+});
+
+Deno.test("forgiveOptions() takes what is right and has a sentence for each mistake", () => {
+  const none = { daemon: false, verbose: false, config: undefined, timeout: undefined, pidFile: undefined };
+  assert.deepEqual(forgiveOptions(["-v", "--timeout=30", "-f", "/c"]), {
+    options: { ...none, verbose: true, timeout: 30, config: "/c" },
+    mistakes: [],
+  });
+  assert.deepEqual(forgiveOptions(["locks", "--bogus", "-v", "--timeout=soon", "--pid-file", "-h", "x"]), {
+    options: { ...none, verbose: true },
+    mistakes: [
+      'Unexpected argument "locks": a command must come before all options',
+      'Unknown option "--bogus"',
+      'Option "--timeout" needs a whole number of seconds from 0 to 2147483, got "soon"',
+      'Option "--pid-file" needs a value, got "-h"',
+      'Unexpected argument "x"',
+    ],
+  });
+  assert.deepEqual(forgiveOptions(["--version"]), {
+    options: none,
+    mistakes: ['Option "--version" is not for a daemon'],
+  });
+});
+
+Deno.test("argumentsOf() says the same as the options", () => {
+  for (const args of [[], ["-d", "-v"], ["--config=/c", "-t", "0", "-p", "/p x"]]) {
+    const { options } = forgiveOptions(args);
+    assert.deepEqual(parseCommandLine(argumentsOf(options)), { kind: "daemon", options });
   }
 });

@@ -1,0 +1,65 @@
+import { SIGINT, SIGTERM, SOCK_DGRAM } from "../../os/constants.ts";
+import type { Sys } from "../../os/sys.ts";
+import { encodeText } from "../../os/text.ts";
+import { refuseWaiting } from "./failed_start.ts";
+import { ExitCode, StartError } from "./start_error.ts";
+import { StartPause } from "./start_pause.ts";
+
+/**
+ * Longest pause before another try, in ms: with locks in the store, where each moment counts, and without.
+ */
+const LONGEST_WITH_LOCKS = 800;
+const LONGEST = 30_000;
+
+/** A daemon that a service manager has started and that cannot serve. */
+export interface Service {
+  readonly sys: Sys;
+  /** Address of the service manager; undefined when there is none to tell. */
+  readonly notifySocket: string | undefined;
+  /** Descriptors that the service manager has handed over. */
+  readonly sockets: readonly number[];
+}
+
+/**
+ * A start that would fail again until somebody has mended what is wrong: whoever waits is sent away.
+ *
+ * @returns what ends this process: with a status after which the service manager does not try again
+ */
+export function refuseForGood({ sys, notifySocket, sockets }: Service, reason: string): StartError {
+  tell(sys, notifySocket, `Cannot start until this is mended: ${reason}`);
+  const refused = refuseWaiting(sys, sockets);
+  const waiting = refused === 0 ? "" : ` (connections that waited and were closed: ${refused})`;
+  return new StartError(ExitCode.HOPELESS, `${reason}${waiting}`);
+}
+
+/**
+ * A start that may succeed later: whoever waits goes on waiting, for a time that grows with each failure.
+ *
+ * @param counted file in which failures are counted
+ * @param atStake whether locks are stored
+ */
+export function startAgainLater(
+  { sys, notifySocket }: Service,
+  counted: string | undefined,
+  atStake: boolean,
+  failure: unknown,
+): void {
+  const longest = atStake ? LONGEST_WITH_LOCKS : LONGEST;
+  const pause = counted === undefined ? longest : new StartPause(sys, counted).failed(longest);
+  const reason = failure instanceof Error ? failure.message : String(failure);
+  tell(sys, notifySocket, `Cannot start yet, trying again in ${pause / 1000} s: ${reason}`);
+  // Not when the process is asked to end.
+  sys.unblockSignals([SIGTERM, SIGINT]);
+  sys.pollReadable(-1, pause);
+}
+
+/** The manager may not be there; what it would be told is on standard error too. */
+function tell(sys: Sys, address: string | undefined, status: string): void {
+  if (address === undefined) return;
+  const fd = sys.socket(SOCK_DGRAM, true);
+  if (fd < 0) return;
+  if (sys.connect(fd, address) === 0) {
+    sys.sendMessage(fd, encodeText(`STATUS=${status.replaceAll("\n", " ")}`), []);
+  }
+  sys.close(fd);
+}

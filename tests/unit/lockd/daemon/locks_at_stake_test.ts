@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { locksAtStake } from "../../../../src/lockd/daemon/locks_at_stake.ts";
+import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
+import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";
+import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
+import type { Operation } from "../../../../src/lockd/journal/operations.ts";
+import { F_WRLCK, O_CREAT, O_RDWR } from "../../../../src/os/constants.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { openHere, Scratch } from "../../../support/scratch.ts";
+
+const OWNER = { pid: 7, name: "g", uuid: "6ba7b810-9dad-41d1-80b4-00000000002a", id: 1, start: 9 };
+const GRANT: Operation = {
+  op: "grant",
+  id: 1,
+  lockspace: "",
+  name: "/disk",
+  path: "/disk",
+  lock: "ofd",
+  shared: false,
+  autocreate: false,
+  holdings: [{ owner: OWNER, since: 1 }],
+};
+
+function paths(scratch: Scratch) {
+  return { journalDir: scratch.path, restartState: scratch.file("state.json") };
+}
+
+function writeJournal(scratch: Scratch, operations: readonly Operation[]): number {
+  const fd = kernel.open(scratch.file("journal"), O_RDWR | O_CREAT, 0o600);
+  const log = LogFile.create(new SharedMemory(kernel, fd));
+  log.append(operations);
+  return fd;
+}
+
+Deno.test("locksAtStake() sees a lock in the store, and a state on its way to this process", () => {
+  using scratch = new Scratch();
+  const stored = (
+    kind: "lock" | "lock client",
+  ) => [{ name: "journal" }, { name: slotName({ kind, index: 3 }) }];
+  assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
+  assert.equal(locksAtStake(kernel, stored("lock client"), paths(scratch)), false);
+  assert.equal(locksAtStake(kernel, stored("lock"), paths(scratch)), true);
+  assert.equal(locksAtStake(kernel, stored("lock"), undefined), true);
+  assert.equal(locksAtStake(kernel, [], undefined), false);
+  scratch.write("state.json", "{}");
+  assert.equal(locksAtStake(kernel, [], paths(scratch)), true);
+});
+
+Deno.test("locksAtStake() sees a lock in a journal's file, unless a daemon uses it", () => {
+  using scratch = new Scratch();
+  const before = openHere();
+  kernel.close(writeJournal(scratch, []));
+  assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
+  Deno.removeSync(scratch.file("journal"));
+  const fd = writeJournal(scratch, [GRANT]);
+  assert.equal(locksAtStake(kernel, [], paths(scratch)), true);
+  assert.equal(kernel.ofdLock(fd, F_WRLCK, 0, 1), 0);
+  assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
+  kernel.close(fd);
+  scratch.write("journal", "no journal at all");
+  assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
+  assert.deepEqual(openHere(), before);
+});
