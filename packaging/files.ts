@@ -3,8 +3,8 @@ import { packageScript } from "./package_script.ts";
 import { ROOT } from "./tool.ts";
 
 /**
- * How a package takes the place of libvirt's files: dpkg diverts libvirt's own (`diverted`), or ours lie
- * elsewhere and links to them are put into the places by rpm/divert (`linked`).
+ * How a package takes the place of libvirt's files: dpkg diverts libvirt's own but the units (`diverted`), or
+ * ours lie elsewhere and links to them are put into the places by rpm/divert (`linked`).
  */
 export type Layout = "diverted" | "linked";
 
@@ -27,7 +27,7 @@ export interface BuiltProgram {
   readonly runtime: string | undefined;
 }
 
-/** Units of the daemon, which libvirt has too. */
+/** Units of the daemon, which libvirt has too: ours lie elsewhere, and links are put before libvirt's. */
 export const DAEMON_UNITS = ["virtlockd.service", "virtlockd.socket", "virtlockd-admin.socket"] as const;
 
 /** Pages of docs/ that an operator needs. They refer to each other. */
@@ -56,10 +56,10 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
       ? []
       : [{ ...file(installedRuntime(layout).slice(1), program.runtime), mode: 0o755 }]),
     ...DAEMON_UNITS.map((unit) =>
-      file(`${linked ? OURS : "lib/systemd/system"}/${unit}`, `packaging/systemd/${unit}`)
+      file(`${linked ? OURS : "usr/lib/virtlockd/system"}/${unit}`, `packaging/systemd/${unit}`)
     ),
     file(
-      `${linked ? "usr/" : ""}lib/systemd/system/virtlockd-exporter.service`,
+      "usr/lib/systemd/system/virtlockd-exporter.service",
       "packaging/systemd/virtlockd-exporter.service",
     ),
     file(`${linked ? OURS : "usr/share/augeas/lenses"}/virtlockd.aug`, "packaging/augeas/virtlockd.aug"),

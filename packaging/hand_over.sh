@@ -17,34 +17,51 @@ daemon_pid() {
     fi
 }
 
-# Makes the running daemon exec the program that is installed now. It keeps its process, locks and clients. systemd
-# reads the units first: it has to know the descriptor store before ours uses it, and has to give up its copies of
-# our descriptors before libvirt's daemon gets them, which cannot release a lock while a copy is open.
+# Gives the running daemon's process, locks and clients to the program that is installed now, ours. systemd reads the
+# units first: it has to know the descriptor store before ours uses it.
 hand_over() {
+    read_units
+    pid=$(daemon_pid)
+    [ -n "$pid" ] || return 0
+    execute_anew "$pid" '' || true
+}
+
+# Gives them back to libvirt's program. Ours takes its descriptors out of systemd's store before, for libvirt's daemon
+# cannot release a lock while a copy is open. So systemd reads libvirt's units, which know no store, afterwards.
+hand_back() {
+    pid=$(daemon_pid)
+    [ -z "$pid" ] || execute_anew "$pid" "$(readlink "/proc/$pid/exe")" || return 0
+    read_units
+}
+
+read_units() {
     if [ -d /run/systemd/system ]; then
         systemctl --system daemon-reload || true
     fi
-    pid=$(daemon_pid)
-    [ -n "$pid" ] || return 0
+}
+
+# Makes a daemon exec /usr/sbin/virtlockd, and waits until it runs another file than $2. Fails when it does not.
+execute_anew() {
     # The daemon of libvirt's executes whatever is there, and a program that cannot run here would lose every lock.
     if ! tried=$(/usr/sbin/virtlockd --version 2>&1); then
         echo "deno-virtlockd: /usr/sbin/virtlockd does not run on this host: $tried" >&2
-        echo "deno-virtlockd: Nothing was handed over; virtlockd (process $pid) still holds its locks." >&2
-        echo "deno-virtlockd: When that is mended, run: kill -USR1 $pid" >&2
-        return 0
+        echo "deno-virtlockd: Nothing was handed over; virtlockd (process $1) still holds its locks." >&2
+        echo "deno-virtlockd: When that is mended, run: kill -USR1 $1" >&2
+        return 1
     fi
-    kill -USR1 "$pid"
+    kill -USR1 "$1"
     executed=no
     tries=0
     while [ "$tries" -lt 30 ]; do
         # A process whose program file was replaced under it runs a deleted file, until it execs the new one.
-        case $(readlink "/proc/$pid/exe" || echo gone) in
+        runs=$(readlink "/proc/$1/exe" || echo gone)
+        case $runs in
         gone)
-            echo "deno-virtlockd: virtlockd (process $pid) ended instead of handing its locks over." >&2
+            echo "deno-virtlockd: virtlockd (process $1) ended instead of handing its locks over." >&2
             echo "deno-virtlockd: Running guests may be unlocked: see 'journalctl -u virtlockd'." >&2
             return 0
             ;;
-        *' (deleted)') ;;
+        *' (deleted)' | "$2") ;;
         *)
             # Looked at once more: a program that cannot take the state over ends after it was executed.
             if [ "$executed" = yes ]; then
@@ -56,6 +73,7 @@ hand_over() {
         tries=$((tries + 1))
         sleep 1
     done
-    echo "deno-virtlockd: virtlockd (process $pid) goes on with the program that was there before." >&2
-    echo "deno-virtlockd: Its log says why. When that is mended, run: kill -USR1 $pid" >&2
+    echo "deno-virtlockd: virtlockd (process $1) goes on with the program that was there before." >&2
+    echo "deno-virtlockd: Its log says why. When that is mended, run: kill -USR1 $1" >&2
+    return 1
 }

@@ -2,14 +2,62 @@
 # Shared by the maintainer scripts: build_deb.ts puts this in place of their #FUNCTIONS# line, after hand_over.sh in
 # place of #HAND_OVER#.
 
-# Calls "$1 PATH ASIDE" for each file that libvirt's packages have too. The two names of a unit file are one
-# file on a merged /usr; which of them libvirt's package uses depends on the release, so both are diverted.
+UNITS='virtlockd.service virtlockd.socket virtlockd-admin.socket'
+# Our units are not where libvirt's package has its own: its scripts put diversions there themselves. A link in
+# /etc/systemd/system comes before either.
+OUR_UNITS=/usr/lib/virtlockd/system
+SYSTEM=/etc/systemd/system
+
+# Calls "$1 PATH ASIDE" for each file that libvirt's packages have too.
 each_diverted() {
     "$1" /usr/sbin/virtlockd /usr/sbin/virtlockd.libvirt
     "$1" /usr/share/man/man8/virtlockd.8.gz /usr/share/man/man8/virtlockd.libvirt.8.gz
     "$1" /usr/share/augeas/lenses/virtlockd.aug /usr/share/augeas/lenses/virtlockd.aug.libvirt
-    for unit in virtlockd.service virtlockd.socket virtlockd-admin.socket; do
-        "$1" "/lib/systemd/system/$unit" "/lib/systemd/system/$unit.libvirt"
-        "$1" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$unit.libvirt-usr"
+}
+
+# Calls "$1 PATH ASIDE" for each unit that early versions of this package have diverted: under both names of
+# the directory, which are one on a merged /usr.
+each_old_diversion() {
+    for unit in $UNITS; do
+        for directory in /lib /usr/lib; do
+            path=$directory/systemd/system/$unit
+            if [ "$(dpkg-divert --listpackage "$path")" = deno-virtlockd ]; then
+                "$1" "$path" "$(dpkg-divert --truename "$path")"
+            fi
+        done
+    done
+}
+
+# Whether the installed units are those of such a version.
+has_old_diversions() {
+    [ -n "$(each_old_diversion echo)" ]
+}
+
+# Puts our units before libvirt's. What an administrator has put there is left alone, and so is a masked unit.
+link_units() {
+    mkdir -p "$SYSTEM"
+    for unit in $UNITS; do
+        if [ "$(readlink "$SYSTEM/$unit")" = "$OUR_UNITS/$unit" ]; then
+            continue
+        elif [ -e "$SYSTEM/$unit" ] || [ -L "$SYSTEM/$unit" ]; then
+            echo "deno-virtlockd: $SYSTEM/$unit is not ours and stays; 'virtlockd doctor' tells what it lacks." >&2
+        else
+            ln -s "$OUR_UNITS/$unit" "$SYSTEM/$unit"
+        fi
+    done
+}
+
+# Gives libvirt's units their place back. Links that systemctl has made while ours were in force, when the units were
+# enabled, name a file of ours; systemd only looks at their own names, but nothing of ours shall stay.
+unlink_units() {
+    for unit in $UNITS; do
+        if [ "$(readlink "$SYSTEM/$unit")" = "$OUR_UNITS/$unit" ]; then
+            rm -f "$SYSTEM/$unit"
+        fi
+        for wanted in "$SYSTEM"/*.wants/"$unit"; do
+            case $(readlink "$wanted") in
+            "$OUR_UNITS/$unit" | "$SYSTEM/$unit") ln -sf "/usr/lib/systemd/system/$unit" "$wanted" ;;
+            esac
+        done
     done
 }

@@ -32,7 +32,8 @@ mount -t overlay -o "lowerdir=$root,upperdir=$directory/upper,workdir=$directory
 sh -c '
   for group in $2; do echo $$ >"$group/cgroup.procs"; done
   [ "$4" = detected ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
-  exec systemd-nspawn --quiet --directory="$1/root" --machine="$3" --register=no --keep-unit --private-network --boot
+  exec systemd-nspawn --quiet --directory="$1/root" --machine="$3" --register=no --keep-unit --private-network \
+    --capability=CAP_SYS_RESOURCE --boot
 ' sh "$directory" "$groups" "$name" "$hierarchy" </dev/null >"$directory/console" 2>&1 &
 nspawn=$!
 echo "$nspawn"
