@@ -40,7 +40,7 @@ Deno.test("The package moves a running host over, upgrades it and moves it back,
     await install(machine, await debianPackage());
     assert.equal(await service.pid(), daemon);
     assert.equal((await service.status()).version, VERSION);
-    assert.deepEqual((await byteZeroLocks(machine, disk)).map(({ kind }) => kind), ["POSIX"]);
+    assert.deepEqual((await byteZeroLocks(machine, disk)).map(({ kind }) => kind), ["OFDLCK"]);
     await service.untilState("active");
     assert.deepEqual(await service.properties("Type", "NotifyAccess", "NRestarts", "StatusText"), {
       Type: "notify",
