@@ -5,7 +5,7 @@ import { loadSettings } from "../../src/chassis/config/settings.ts";
 import { decodeText, encodeText } from "../../src/os/text.ts";
 import { readState } from "../../src/lockd/restart/read_state.ts";
 import { RestartStateError } from "../../src/lockd/restart/restart_state_error.ts";
-import { frameTotal } from "../../src/chassis/rpc/frame_total.ts";
+import { frameTotal } from "../../src/chassis/wire/frame_total.ts";
 import * as admin from "../../src/chassis/wire/admin_protocol.ts";
 import * as adminReply from "../../src/chassis/wire/admin_reply.ts";
 import * as lock from "../../src/lockd/wire/lock_protocol.ts";

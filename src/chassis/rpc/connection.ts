@@ -1,43 +1,26 @@
+import { invariant } from "../../base/invariant.ts";
 import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM, strerror } from "../../os/errno.ts";
-import {
-  emptyHeader,
-  finishFrame,
-  FRAME_MIN,
-  MessageStatus,
-  MessageType,
-  readHeader,
-  writeHeader,
-} from "../wire/frame.ts";
-import { ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
+import { strerror } from "../../os/errno.ts";
+import { emptyHeader, FRAME_MIN, MessageStatus, MessageType, readHeader } from "../wire/frame.ts";
+import { frameTotal } from "../wire/frame_total.ts";
 import { isPing, writePong } from "../wire/keepalive.ts";
-import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
+import { XdrReader } from "../wire/xdr.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
-import { OUTPUT_SIZE } from "./exchange.ts";
-import { frameTotal } from "./frame_total.ts";
+import { dispatch, unexpected } from "./dispatch.ts";
+import type { DurableClient, InputBytes } from "./durability.ts";
+import { OUTSIDE_TURN, type ReplyBytes } from "./exchange.ts";
 import type { BudgetedClient } from "./input_budget.ts";
 import { InputBuffer } from "./input_buffer.ts";
-import { PendingReply } from "./pending_reply.ts";
+import { type Answer, type Answerable, PendingReply } from "./pending_reply.ts";
 import type { Peer, ProgramConnection } from "./program.ts";
+import { READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
+import { NOT_NOW, replyBytes, sendReply } from "./reply_writer.ts";
 
-/**
- * Bytes taken from a socket at once: enough for a request with a hash as its name. A client that pipelines
- * thousands of requests gets two or three of them served in its turn, and the others are not kept waiting.
- */
-const READ_SIZE = 160;
-/** The same of a message that is longer: for as long as copying it takes, the others wait. */
-const PIECE_SIZE = 16384;
 /**
  * Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the
  * kernel.
  */
 const READ_AHEAD = 65536;
-
-/**
- * The kernel could not do it now, but the connection is none the worse: the socket stays ready, so the event
- * comes again. Ending it would kill the guest behind it.
- */
-const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 
 const NOTHING = new Uint8Array(0);
 
@@ -59,7 +42,7 @@ type Service =
  *
  * Memory is bounded whatever a client does: nothing is read while it does not read its replies.
  */
-export class Connection implements BudgetedClient {
+export class Connection implements Answerable, BudgetedClient, DurableClient {
   readonly fd: number;
   readonly peer: Peer;
   /** Names it in the daemon's life, over all servers, re-execs and crashes. */
@@ -69,17 +52,14 @@ export class Connection implements BudgetedClient {
   readonly #header = emptyHeader();
   readonly #reader = new XdrReader();
   #input: InputBuffer | undefined;
-  /**
-   * Bytes at the start of the input that were looked through for keepalive messages while a request is in
-   * service.
-   */
-  #scanned = 0;
   #service: Service = { kind: "idle" };
   #interest = 0;
   #endOfInput = false;
   #closed = false;
   /** Kept bytes of the request that was dispatched last. */
   #requestLength = 0;
+  /** Where it ended, in bytes from the start of its turn's source. */
+  #requestEnd = 0;
 
   /**
    * @param fd connected socket, non-blocking; stays the server's
@@ -121,7 +101,7 @@ export class Connection implements BudgetedClient {
   }
 
   /** Received bytes that a restarted daemon must serve (again): the request in service first. */
-  get unserved(): { bytes: Uint8Array; dropped: number } {
+  get unserved(): InputBytes {
     return this.#waiting(this.#service.kind === "running" ? this.#service.frame : undefined);
   }
 
@@ -129,12 +109,12 @@ export class Connection implements BudgetedClient {
    * Received bytes whose requests are not durable: {@link unserved}, and a request that is answered but
    * settling.
    */
-  get unsettled(): { bytes: Uint8Array; dropped: number } {
+  get unsettled(): InputBytes {
     const { kind } = this.#service;
     return this.#waiting(kind === "running" || kind === "settling" ? this.#service.frame : undefined);
   }
 
-  #waiting(frame: Uint8Array | undefined): { bytes: Uint8Array; dropped: number } {
+  #waiting(frame: Uint8Array | undefined): InputBytes {
     const waiting = this.#input?.bytes ?? NOTHING;
     const dropped = this.#input?.dropped ?? 0;
     if (frame === undefined) return { bytes: waiting, dropped };
@@ -155,7 +135,7 @@ export class Connection implements BudgetedClient {
    * Puts back what an earlier image of the daemon had received and not served, and not sent. Before {@link
    * start}.
    */
-  restore(unserved: { bytes: Uint8Array; dropped: number }, unsent: Uint8Array): void {
+  restore(unserved: InputBytes, unsent: Uint8Array): void {
     if (unserved.bytes.length + unserved.dropped > 0) {
       this.#input = InputBuffer.restored(unserved.bytes, unserved.dropped);
     }
@@ -171,13 +151,14 @@ export class Connection implements BudgetedClient {
     this.#input = undefined;
     this.#service = { kind: "idle" };
     this.#parts.budget.grant(this, 0);
+    this.#parts.exchange.withdrawReply();
     for (const program of this.#programs) program.disconnect();
-    this.#parts.ended(this, reason);
+    this.#parts.ended(this.peer.clientId, reason);
   }
 
   #onEvents(events: number): void {
     if (this.#service.kind === "writing") {
-      this.#flush(this.#service.rest, this.#service.close, false, true);
+      this.#send(this.#service.rest, this.#service.close, OUTSIDE_TURN, "recorded");
       if (this.#closed || this.busy) return;
       this.#resume();
     } else if ((events & ~EPOLLOUT) !== 0) {
@@ -190,7 +171,7 @@ export class Connection implements BudgetedClient {
     const { exchange } = this.#parts;
     const received = exchange.receive(
       this.fd,
-      input === undefined ? READ_SIZE : this.#wanted(input),
+      input === undefined || this.busy ? READ_SIZE : wantedBytes(input),
       this.key,
     );
     if (received < 0) {
@@ -204,9 +185,10 @@ export class Connection implements BudgetedClient {
     if (input !== undefined) {
       const chunk = exchange.input.subarray(0, received);
       const before = input.length;
-      input.append(chunk, this.busy ? Infinity : this.#keep(input));
+      const { programs } = this.#parts;
+      input.append(chunk, this.busy ? Infinity : worthKeeping(input, programs, this.#header));
       const kept = input.length - before;
-      this.#parts.durability.inputChanged(this, { bytes: chunk.subarray(0, kept), dropped: received - kept });
+      this.#inputChanged({ bytes: chunk.subarray(0, kept), dropped: received - kept });
       return this.#resume(true);
     }
     const used = this.#serve(exchange.input, received, 0);
@@ -214,10 +196,9 @@ export class Connection implements BudgetedClient {
     if (used < received) {
       this.#input = new InputBuffer();
       this.#input.append(exchange.input.subarray(used, received));
-      this.#scanned = 0;
     }
-    if (used < received || this.running) this.#parts.durability.inputChanged(this);
-    if (used < received && this.busy && this.#answerPings()) this.#parts.durability.inputChanged(this);
+    if (used < received || this.running) this.#inputChanged();
+    if (used < received && this.busy && this.#answerPings()) this.#inputChanged();
     if (this.#closed) return;
     if (used < received || this.busy) this.#settleInput();
   }
@@ -235,13 +216,10 @@ export class Connection implements BudgetedClient {
         this.#parts.exchange.serveStored(this.key);
         used = this.#serve(input.bytes, input.length, input.dropped);
         if (this.#closed) return;
-        if (used > 0) {
-          input.consume(used);
-          this.#scanned = 0;
-        }
+        if (used > 0) input.consume(used);
       }
-      if (!recorded || used > 0) this.#parts.durability.inputChanged(this);
-      if (this.busy && this.#answerPings()) this.#parts.durability.inputChanged(this);
+      if (!recorded || used > 0) this.#inputChanged();
+      if (this.busy && this.#answerPings()) this.#inputChanged();
       if (input.empty) this.#input = undefined;
     }
     this.#settleInput();
@@ -274,24 +252,8 @@ export class Connection implements BudgetedClient {
     this.#interest = wanted;
   }
 
-  /**
-   * How many bytes to read on top of a buffer: exactly the rest of its first message, if that is incomplete.
-   */
-  #wanted(input: InputBuffer): number {
-    if (this.busy) return READ_SIZE;
-    const total = frameTotal(input.bytes, 0, input.length);
-    const have = input.length + input.dropped;
-    if (total > have) return Math.min(total - have, PIECE_SIZE);
-    return total === 0 ? Math.max(1, FRAME_MIN + 4 - have) : READ_SIZE;
-  }
-
-  /** How much of the first message in a buffer is worth keeping. */
-  #keep(input: InputBuffer): number {
-    if (input.length < FRAME_MIN) return Infinity;
-    readHeader(input.bytes, 0, this.#header);
-    const number = this.#header.program;
-    const program = this.#parts.programs.find((candidate) => candidate.number === number);
-    return FRAME_MIN + 4 + (program?.maxPayload ?? 0);
+  #inputChanged(added?: InputBytes): void {
+    this.#parts.durability.inputChanged(this, this.#parts.exchange.turn, added);
   }
 
   /**
@@ -320,9 +282,9 @@ export class Connection implements BudgetedClient {
   #message(bytes: Uint8Array, at: number, kept: number): void {
     const header = this.#header;
     readHeader(bytes, at, header);
-    this.#parts.exchange.end = at + kept;
-    if (isPing(header)) return this.#pong(true);
+    if (isPing(header)) return this.#pong(at + kept);
     this.#requestLength = kept;
+    this.#requestEnd = at + kept;
     const index = this.#parts.programs.findIndex((program) =>
       program.number === header.program && program.version === header.version
     );
@@ -331,7 +293,9 @@ export class Connection implements BudgetedClient {
     const program = this.#parts.programs[index];
     const reply = new PendingReply(this, header, program, this.#parts.clock());
     this.#service = { kind: "running", reply, frame: undefined };
-    this.#dispatch(reply, index, bytes, at + FRAME_MIN + (withFds ? 4 : 0), at + kept);
+    this.#reader.reset(bytes, at + FRAME_MIN + (withFds ? 4 : 0), at + kept);
+    const failure = dispatch(this.#programs[index], this.#reader, reply);
+    if (failure !== undefined) this.#crashed(reply, failure.error);
     this.#keepFrame(bytes, at, kept);
   }
 
@@ -342,111 +306,77 @@ export class Connection implements BudgetedClient {
     service.frame ??= this.#parts.copies.copy(bytes, at, at + length);
   }
 
-  #dispatch(reply: PendingReply, index: number, bytes: Uint8Array, start: number, end: number): void {
-    const { header } = reply;
-    const connection = this.#programs[index];
-    if (connection === undefined) {
-      return reply.fail(
-        rpcError(ErrorDomain.RPC, `Cannot find program ${header.program} version ${header.version}`),
-      );
-    }
-    if (header.status !== MessageStatus.OK) {
-      return reply.fail(rpcError(ErrorDomain.RPC, `Unexpected message status ${header.status}`));
-    }
-    try {
-      this.#reader.reset(bytes, start, end);
-      if (!connection.call(header.procedure, this.#reader, reply)) {
-        reply.fail(rpcError(ErrorDomain.RPC, `unknown procedure: ${header.procedure}`));
-      }
-    } catch (error) {
-      if (error instanceof RpcFailure && !reply.given) return reply.fail(error);
-      if (error instanceof XdrError && !reply.given) {
-        return reply.fail(rpcError(ErrorDomain.RPC, "Unable to decode message payload"));
-      }
-      this.#parts.crashed(this, error);
-      if (!reply.given) {
-        reply.fail(rpcError(ErrorDomain.RPC, "The request failed unexpectedly; see the daemon's log"));
-      } else if (this.#service.kind === "running") {
-        // Its reply could not be written, and there is no second one.
-        this.end("a reply failed");
-      }
-    }
+  /** A procedure, or the answer to it, failed in a way that nobody has foreseen. */
+  #crashed(reply: PendingReply, error: unknown): void {
+    this.#parts.crashed(this.peer.clientId, error);
+    if (!reply.given) reply.fail(unexpected());
+    // Its reply could not be written, and there is no second one.
+    else if (this.#service.kind === "running") this.end("a reply failed");
   }
 
   /** The request in service is answered. Called by its reply, once. */
-  answer(
-    reply: PendingReply,
-    code: number,
-    encode: ((writer: XdrWriter) => void) | undefined,
-    close: boolean,
-  ): void {
+  answer(reply: PendingReply, { code, encode, close }: Answer): void {
     if (this.#closed || this.#service.kind !== "running" || this.#service.reply !== reply) return;
     const { frame } = this.#service;
-    const later = frame !== undefined;
     const { header } = reply;
-    const { exchange, clock, observer, durability } = this.#parts;
-    if (reply.program !== undefined) {
-      const procedure = reply.program.procedureNames.get(header.procedure) ?? "unknown";
-      observer.served(reply.program.name, procedure, code, clock() - reply.started);
-    }
+    const { exchange } = this.#parts;
+    this.#count(reply, code);
     header.type = MessageType.REPLY;
     header.status = code === 0 ? MessageStatus.OK : MessageStatus.ERROR;
-    let bytes: Uint8Array;
-    if (encode === undefined) {
-      writeHeader(exchange.output, 0, header, 0);
-      bytes = exchange.output.subarray(0, FRAME_MIN);
-    } else {
-      const writer = new XdrWriter();
-      const start = writer.reserve(FRAME_MIN);
-      encode(writer);
-      finishFrame(writer, start, header);
-      bytes = writer.bytes;
-    }
+    const bytes = replyBytes(exchange, header, encode);
     this.#service = { kind: "settling", bytes, close, frame };
-    const proceed = () => {
-      if (this.#closed) return;
-      this.#flush(bytes, close, false, true);
-      if (!this.#closed && !this.busy) this.#resume();
-      else this.#settleInput();
-    };
-    const length = frame?.length ?? this.#requestLength;
-    const settled = durability.settle(this, { reply: bytes, length, atOnce: !later }, proceed);
-    if (settled === "later") {
-      // The exchange serves others meanwhile.
-      bytes = bytes.slice();
-      this.#service = { kind: "settling", bytes, close, frame };
-      return;
-    }
-    if (later) return proceed();
-    this.#flush(bytes, close, true, settled === "recorded");
+    const atOnce = frame === undefined;
+    const settled = this.#parts.durability.settle(
+      {
+        key: this.key,
+        reply: bytes,
+        length: frame?.length ?? this.#requestLength,
+        atOnce,
+        turn: exchange.turn,
+        end: this.#requestEnd,
+      },
+      (later) => this.#settled(later),
+    );
+    // The exchange serves others meanwhile.
+    if (settled === "later") this.#service = { kind: "settling", bytes: bytes.slice(), close, frame };
+    else if (atOnce) this.#send(bytes, close, this.#requestEnd, settled);
+    else this.#settled(settled);
+  }
+
+  #count({ program, header, started }: PendingReply, code: number): void {
+    if (program === undefined) return;
+    const { observer, clock } = this.#parts;
+    const procedure = program.procedureNames.get(header.procedure) ?? "unknown";
+    observer.served(program.name, procedure, code, clock() - started);
+  }
+
+  /** What the request did is settled, in another turn than the one in which it came. */
+  #settled(how: "volatile" | "promised"): void {
+    if (this.#closed) return this.#parts.exchange.withdrawReply();
+    const service = this.#service;
+    invariant(service.kind === "settling", `A request was settled while its client was ${service.kind}`);
+    this.#send(service.bytes, service.close, OUTSIDE_TURN, how);
+    if (!this.#closed && !this.busy) this.#resume();
+    else this.#settleInput();
   }
 
   /**
-   * @param answers whether the bytes answer the message of the current turn
-   * @param recorded whether they are durable
+   * Sends a reply, or what was left of one, as far as the client reads. @param answers see
+   * Exchange.beginReply()
    */
-  #flush(bytes: Uint8Array, close: boolean, answers: boolean, recorded: boolean): void {
-    const { exchange } = this.#parts;
-    exchange.beginReply(this.key, answers, recorded);
-    let sent = 0;
-    while (sent < bytes.length) {
-      const chunk = Math.min(OUTPUT_SIZE, bytes.length - sent);
-      if (bytes.buffer !== exchange.output.buffer) exchange.output.set(bytes.subarray(sent, sent + chunk));
-      const taken = exchange.send(this.fd, chunk);
-      if (NOT_NOW.includes(taken)) break;
-      if (taken < 0) return this.end(`send failed: ${strerror(-taken)}`);
-      sent += taken;
-      if (taken < chunk && bytes.buffer === exchange.output.buffer) break;
-    }
+  #send(bytes: Uint8Array, close: boolean, answers: number, where: ReplyBytes): void {
+    const { exchange, durability } = this.#parts;
+    exchange.beginReply(this.key, answers, where);
+    const sent = sendReply(exchange, this.fd, bytes);
+    if (sent < 0) return this.end(`send failed: ${strerror(-sent)}`);
     if (sent < bytes.length) {
       this.#service = { kind: "writing", rest: bytes.slice(sent), close };
-      this.#parts.durability.outputChanged(this);
+      durability.outputChanged(this, exchange.lastReply);
       return this.#update();
     }
     const waited = this.#service.kind === "writing";
-    exchange.finishReply();
     this.#service = { kind: "idle" };
-    if (waited) this.#parts.durability.outputChanged(this);
+    if (waited) durability.outputChanged(this, exchange.lastReply);
     if (close) this.end("closed on request");
   }
 
@@ -458,37 +388,29 @@ export class Connection implements BudgetedClient {
   #answerPings(): boolean {
     const input = this.#input;
     let answered = false;
-    if (input === undefined || input.dropped > 0) return answered;
-    while (!this.#closed && this.#scanned < input.length) {
-      const bytes = input.bytes;
-      const total = frameTotal(bytes, this.#scanned, input.length - this.#scanned);
-      if (total <= 0 || total > input.length - this.#scanned) return answered;
-      readHeader(bytes, this.#scanned, this.#header);
-      if (!isPing(this.#header)) {
-        this.#scanned += total;
-        continue;
-      }
-      if (this.#service.kind === "writing") return answered;
-      input.remove(this.#scanned, total);
-      this.#pong(false);
+    while (input !== undefined && !this.#closed) {
+      const length = input.findPing(this.#header);
+      if (length === 0 || this.#service.kind === "writing") return answered;
+      input.takePing(length);
+      this.#pong(OUTSIDE_TURN);
       answered = true;
     }
     return answered && !this.#closed;
   }
 
   /** Answers a keepalive message, also while a request is in service. */
-  #pong(inTurn: boolean): void {
+  #pong(answers: number): void {
     const { exchange } = this.#parts;
     const length = writePong(exchange.output, 0);
     const service = this.#service;
-    exchange.beginReply(this.key, inTurn, false);
+    exchange.beginReply(this.key, answers, "volatile");
     const taken = exchange.send(this.fd, length);
     if (taken === length) return exchange.finishReply();
     if (taken < 0 && !NOT_NOW.includes(taken)) return this.end(`send failed: ${strerror(-taken)}`);
     if (service.kind === "idle") {
       const rest = exchange.output.slice(Math.max(0, taken), length);
       this.#service = { kind: "writing", rest, close: false };
-      this.#parts.durability.outputChanged(this);
+      this.#parts.durability.outputChanged(this, exchange.lastReply);
       this.#update();
     } else if (taken > 0) {
       // The reply in service would be written into the middle of it.

@@ -1,5 +1,4 @@
 import type { EventLoop } from "../event/event_loop.ts";
-import type { Connection } from "./connection.ts";
 import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
 import type { FrameCopies } from "./frame_copies.ts";
@@ -26,7 +25,7 @@ export interface ConnectionParts {
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   /** The connection has ended: its descriptor may be closed now. */
-  readonly ended: (connection: Connection, reason: string) => void;
+  readonly ended: (clientId: number, reason: string) => void;
   /** An unforeseen exception in a procedure: logged, answered as an internal error. */
-  readonly crashed: (connection: Connection, error: unknown) => void;
+  readonly crashed: (clientId: number, error: unknown) => void;
 }

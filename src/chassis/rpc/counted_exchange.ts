@@ -1,6 +1,14 @@
 import type { Mapping, SocketSys } from "../../os/sys.ts";
+import { invariant } from "../../base/invariant.ts";
 import { setPointerField } from "../../os/native.ts";
-import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
+import {
+  type BegunReply,
+  type Exchange,
+  INPUT_SIZE,
+  OUTPUT_SIZE,
+  OUTSIDE_TURN,
+  type ReplyBytes,
+} from "./exchange.ts";
 
 /** Bytes of native memory a {@link CountedExchange} takes. */
 export const EXCHANGE_SIZE = 4096 + INPUT_SIZE + OUTPUT_SIZE;
@@ -52,6 +60,8 @@ const Word = {
   REPLY_RECORDED: 15,
 } as const;
 const WORDS = 16;
+/** No reply: the first one has number 1. */
+const NONE = 0;
 /** Source: the input area. */
 const RECEIVED = 0;
 /** Source: bytes of the client that a journal has. */
@@ -72,12 +82,13 @@ export class CountedExchange implements Exchange {
   readonly #words: Float64Array;
   readonly #receiveHeader: Deno.PointerValue;
   readonly #sendHeader: Deno.PointerValue;
-  end = 0;
   #turn: number;
   #reply: number;
   #replyTurn = 0;
   #replyEnd = 0;
   #sent = 0;
+  /** Number of the reply that a record has promised. */
+  #promised = NONE;
 
   /**
    * @param memory mapping with {@link EXCHANGE_SIZE} bytes at `offset`; must outlive the exchange
@@ -104,12 +115,8 @@ export class CountedExchange implements Exchange {
     return this.#turn;
   }
 
-  get reply(): number {
-    return this.#reply;
-  }
-
-  get answered(): { turn: number; end: number } {
-    return { turn: this.#replyTurn, end: this.#replyEnd };
+  get lastReply(): BegunReply {
+    return { number: this.#reply, turn: this.#replyTurn, end: this.#replyEnd };
   }
 
   receive(fd: number, limit: number, client: number): number {
@@ -123,10 +130,25 @@ export class CountedExchange implements Exchange {
     this.#begin(STORED, client);
   }
 
-  beginReply(client: number, answers: boolean, recorded: boolean): void {
+  promiseReply(): number {
+    this.#promised = this.#reply + 1;
+    return this.#promised;
+  }
+
+  withdrawReply(): void {
+    this.#promised = NONE;
+  }
+
+  beginReply(client: number, answers: number, bytes: ReplyBytes): void {
+    const promised = this.#promised;
+    this.#promised = NONE;
+    invariant(
+      promised === (bytes === "promised" ? this.#reply + 1 : NONE),
+      `Reply ${this.#reply + 1} to client ${client} is ${bytes}, but reply ${promised} was promised`,
+    );
     const words = this.#words;
-    this.#replyTurn = answers ? this.#turn : 0;
-    this.#replyEnd = this.end;
+    this.#replyTurn = answers === OUTSIDE_TURN ? 0 : this.#turn;
+    this.#replyEnd = answers;
     this.#sent = 0;
     // First of all: from here until the kernel has sent something, the other words mean nothing.
     this.#view.setUint32(OUTPUT_HEADER + RESULT, UNTOUCHED, true);
@@ -135,8 +157,8 @@ export class CountedExchange implements Exchange {
     words[Word.REPLY] = ++this.#reply;
     words[Word.REPLY_CLIENT] = client;
     words[Word.REPLY_TURN] = this.#replyTurn;
-    words[Word.REPLY_CONSUMED] = this.end;
-    words[Word.REPLY_RECORDED] = recorded ? 1 : 0;
+    words[Word.REPLY_CONSUMED] = answers;
+    words[Word.REPLY_RECORDED] = bytes === "volatile" ? 0 : 1;
   }
 
   send(fd: number, length: number): number {
@@ -165,7 +187,6 @@ export class CountedExchange implements Exchange {
     words[Word.TURN] = ++this.#turn;
     words[Word.SOURCE] = source;
     words[Word.CLIENT] = client;
-    this.end = 0;
   }
 
   #prepare(header: number, vector: number, address: number, data: number): void {

@@ -1,3 +1,8 @@
+import { invariant } from "../../base/invariant.ts";
+import { type Header, readHeader } from "../wire/frame.ts";
+import { frameTotal } from "../wire/frame_total.ts";
+import { isPing } from "../wire/keepalive.ts";
+
 const FIRST_CAPACITY = 512;
 const GROWTH = 1.25;
 
@@ -12,6 +17,8 @@ export class InputBuffer {
   #bytes = new Uint8Array(FIRST_CAPACITY);
   #length = 0;
   #dropped = 0;
+  /** Bytes from the start that were looked through for keepalive messages. */
+  #scanned = 0;
 
   /** The kept bytes. A view: valid until the next change. */
   get bytes(): Uint8Array {
@@ -57,15 +64,37 @@ export class InputBuffer {
     this.#bytes.copyWithin(0, count, this.#length);
     this.#length -= count;
     this.#dropped = 0;
+    this.#scanned = 0;
     if (this.#length === 0 && this.#bytes.length > FIRST_CAPACITY) {
       this.#bytes = new Uint8Array(FIRST_CAPACITY);
     }
   }
 
-  /** Takes `count` bytes at `at` out of the middle. */
-  remove(at: number, count: number): void {
-    this.#bytes.copyWithin(at, at + count, this.#length);
-    this.#length -= count;
+  /**
+   * Looks for a keepalive message that has come whole, from where the last search ended. {@link takePing}
+   * takes it out.
+   *
+   * @param header filled with the headers of the messages on the way
+   * @returns its length, 0 when there is none
+   */
+  findPing(header: Header): number {
+    if (this.#dropped > 0) return 0;
+    while (this.#scanned < this.#length) {
+      const present = this.#length - this.#scanned;
+      const total = frameTotal(this.#bytes, this.#scanned, present);
+      if (total <= 0 || total > present) return 0;
+      readHeader(this.#bytes, this.#scanned, header);
+      if (isPing(header)) return total;
+      this.#scanned += total;
+    }
+    return 0;
+  }
+
+  /** Takes the message that {@link findPing} has found, of that length, out of the middle. */
+  takePing(length: number): void {
+    invariant(length > 0 && this.#scanned + length <= this.#length, "There is no keepalive message to take");
+    this.#bytes.copyWithin(this.#scanned, this.#scanned + length, this.#length);
+    this.#length -= length;
   }
 
   /** Puts back what an earlier image of the daemon kept. */

@@ -1,3 +1,4 @@
+import { InvariantError } from "../../base/invariant.ts";
 import type { Mapping, SocketSys } from "../../os/sys.ts";
 import { type Exchange, INPUT_SIZE, OUTPUT_SIZE } from "./exchange.ts";
 
@@ -12,9 +13,7 @@ export class PlainExchange implements Exchange {
   readonly input: Uint8Array;
   readonly output: Uint8Array;
   readonly turn = 0;
-  readonly reply = 0;
-  readonly answered = { turn: 0, end: 0 };
-  end = 0;
+  readonly lastReply = { number: 0, turn: 0, end: 0 };
   readonly #sys: Pick<SocketSys, "receiveInto" | "sendFrom">;
   readonly #received: Deno.PointerValue;
   readonly #sent: Deno.PointerValue;
@@ -33,6 +32,12 @@ export class PlainExchange implements Exchange {
   }
 
   serveStored(): void {}
+
+  promiseReply(): number {
+    throw new InvariantError("A reply was promised to a journal, and nothing counts the replies");
+  }
+
+  withdrawReply(): void {}
 
   beginReply(): void {}
 

@@ -1,3 +1,4 @@
+import { invariant } from "../../base/invariant.ts";
 import type { EventLoop, Timer } from "../event/event_loop.ts";
 import { counted } from "../log/counted.ts";
 import type { Log } from "../log/log.ts";
@@ -100,9 +101,9 @@ export class RpcServer {
       budget: new InputBudget(),
       copies: new FrameCopies(),
       keyOf: (clientId) => clientKey(parts.ordinal, clientId),
-      ended: (ended, reason) => this.#ended(ended, reason),
-      crashed: (crashed, error) =>
-        parts.log.error(`Serving client ${crashed.peer.clientId} failed unexpectedly: ${describe(error)}`),
+      ended: (clientId, reason) => this.#ended(clientId, reason),
+      crashed: (clientId, error) =>
+        parts.log.error(`Serving client ${clientId} failed unexpectedly: ${describe(error)}`),
     };
   }
 
@@ -251,9 +252,11 @@ export class RpcServer {
     return connection;
   }
 
-  #ended(connection: Connection, reason: string): void {
+  #ended(clientId: number, reason: string): void {
     const { sys, ledger, observer } = this.#parts;
-    this.#clients.delete(connection.peer.clientId);
+    const connection = this.#clients.get(clientId);
+    invariant(connection !== undefined, `Client ${clientId} of server ${this.name} ended twice`);
+    this.#clients.delete(clientId);
     observer.disconnected(this, connection, reason);
     this.#peers.get(connection)?.release();
     // Explicit, because a copy of the socket may wait in the service manager's store.

@@ -1,5 +1,4 @@
 import { getU32, putU32 } from "./big_endian.ts";
-import type { XdrWriter } from "./xdr.ts";
 
 // A frame is a u32 length, which counts itself, a header of six 32-bit fields, and the payload.
 // docs/protocol.md, Framing.
@@ -110,7 +109,11 @@ export function writeHeader(
  * @param start what `reserve` returned
  * @throws RangeError as {@link writeHeader}
  */
-export function finishFrame(writer: XdrWriter, start: number, header: Readonly<Header>): void {
+export function finishFrame(
+  writer: { readonly bytes: Uint8Array; readonly length: number },
+  start: number,
+  header: Readonly<Header>,
+): void {
   writeHeader(writer.bytes, start, header, writer.length - start - FRAME_MIN);
 }
 

@@ -5,6 +5,7 @@ import type { Operation } from "../journal/operations.ts";
 import type { Orphan } from "../journal/orphan_holders.ts";
 import { LockSession } from "../programs/lock_program.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
+import type { Exchange } from "../../chassis/rpc/exchange.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { Daemon } from "./daemon.ts";
 
@@ -25,7 +26,7 @@ export function* journalSnapshot(
   yield {
     op: "snapshot",
     turn: exchange.turn,
-    reply: exchange.reply,
+    reply: exchange.lastReply.number,
     nextResource: table.nextId,
     nextClient: servers.map((server) => server.nextClientId),
   };
@@ -47,7 +48,7 @@ function* clientOperations(
   ordinal: number,
   client: Connection,
   journal: Journal,
-  { turn, reply }: { turn: number; reply: number },
+  { turn, lastReply }: Exchange,
 ): Generator<Operation> {
   const { key, peer } = client;
   const { pid, uid, gid, connectedAt: since } = peer;
@@ -64,7 +65,7 @@ function* clientOperations(
   const { bytes, dropped } = client.unsettled;
   if (bytes.length + dropped > 0) yield { op: "input", key, bytes, dropped, turn };
   const output = client.unsent;
-  if (output.length > 0) yield { op: "output", key, bytes: output, reply, turn: 0, end: 0 };
+  if (output.length > 0) yield { op: "output", key, bytes: output, reply: lastReply.number, turn: 0, end: 0 };
 }
 
 /** Everything that the service manager should keep, except what has a name of its own. */

@@ -8,8 +8,14 @@ import type { Mapping } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { clientKey } from "../../chassis/rpc/client_key.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
-import type { AnsweredRequest, Durability, Settled } from "../../chassis/rpc/durability.ts";
-import { type Exchange, OUTPUT_SIZE } from "../../chassis/rpc/exchange.ts";
+import type {
+  AnsweredRequest,
+  Durability,
+  DurableClient,
+  InputBytes,
+  Settled,
+} from "../../chassis/rpc/durability.ts";
+import { type BegunReply, type Exchange, OUTPUT_SIZE } from "../../chassis/rpc/exchange.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
 import type { ClientObserver, RpcServer } from "../../chassis/rpc/server.ts";
 import type { DescriptorStore, StoreStatus } from "./descriptor_store.ts";
@@ -271,37 +277,38 @@ export class Journal implements Durability {
     };
   }
 
-  settle(connection: Connection, request: AnsweredRequest, resume: () => void): Settled {
+  settle(request: AnsweredRequest, resume: (settled: "volatile" | "promised") => void): Settled {
     const { store } = this.#parts;
-    if (this.#exchange === undefined) return "volatile";
+    const exchange = this.#exchange;
+    if (exchange === undefined) return "volatile";
     if (store === undefined) return this.#settleVolatile(resume);
-    const unchanged = this.#pending.operations.length === 0 && request.atOnce &&
-      request.reply.length <= OUTPUT_SIZE && !this.#arriving.has(connection.key);
+    const { key, atOnce, length, turn, end } = request;
+    const unchanged = this.#pending.operations.length === 0 && atOnce &&
+      request.reply.length <= OUTPUT_SIZE && !this.#arriving.has(key);
     if (unchanged) return "volatile";
     const pending = this.#take();
-    const { turn, end } = this.#exchange;
     let reply = request.reply;
-    let front = request.atOnce ? 0 : request.length;
+    let front = atOnce ? 0 : length;
     const commit = () =>
       this.#commitPending(pending, {
         op: "served",
-        key: connection.key,
+        key,
         front,
         turn,
         end,
-        reply: (this.#exchange?.reply ?? 0) + 1,
+        reply: exchange.promiseReply(),
         bytes: reply,
       });
     let waited = false;
     const done = () => {
       commit();
-      if (waited) resume();
+      if (waited) resume("promised");
     };
-    if (store.store(pending.wanted, done)) return "recorded";
+    if (store.store(pending.wanted, done)) return "promised";
     waited = true;
     reply = reply.slice();
     // The exchange will serve others: by then the request is in the client's input.
-    front = request.length;
+    front = length;
     return "later";
   }
 
@@ -310,33 +317,36 @@ export class Journal implements Durability {
    * record. Who sleeps is woken by each reply that finds it asleep: a burst wakes a process with many clients
    * once.
    */
-  #settleVolatile(resume: () => void): Settled {
+  #settleVolatile(resume: (settled: "volatile") => void): Settled {
     if (this.#pending.operations.length === 0) return "volatile";
     if (this.#parts.loop.more) {
-      this.#settling.push(resume);
+      this.#settling.push(() => resume("volatile"));
       return "later";
     }
     this.#commitPending(this.#take());
     return "volatile";
   }
 
-  inputChanged(connection: Connection, added?: { bytes: Uint8Array; dropped: number }): void {
-    if (this.#exchange === undefined || this.#parts.store === undefined || connection.closed) return;
-    const { turn } = this.#exchange;
-    const { key } = connection;
+  inputChanged(client: DurableClient, turn: number, added?: InputBytes): void {
+    if (!this.#keeps(client)) return;
+    const { key } = client;
     if (added !== undefined) {
       const { bytes, dropped } = added;
       return this.#commit([{ op: "added", key, bytes, dropped, turn }]);
     }
-    const { bytes, dropped } = connection.unsettled;
+    const { bytes, dropped } = client.unsettled;
     this.#commit([{ op: "input", key, bytes, dropped, turn }]);
   }
 
-  outputChanged(connection: Connection): void {
-    if (this.#exchange === undefined || this.#parts.store === undefined || connection.closed) return;
-    const { reply, answered } = this.#exchange;
-    const { key, unsent: bytes } = connection;
-    this.#commit([{ op: "output", key, bytes, reply, ...answered }]);
+  outputChanged(client: DurableClient, { number: reply, turn, end }: BegunReply): void {
+    if (!this.#keeps(client)) return;
+    const { key, unsent: bytes } = client;
+    this.#commit([{ op: "output", key, bytes, reply, turn, end }]);
+  }
+
+  /** Whether a client's connection outlives the process. */
+  #keeps({ closed }: DurableClient): boolean {
+    return this.#exchange !== undefined && this.#parts.store !== undefined && !closed;
   }
 
   /** Records what is not part of a request: now, or once what it needs is stored. */

@@ -6,6 +6,8 @@ import {
   EXCHANGE_SIZE,
   readExchange,
 } from "../../../../src/chassis/rpc/counted_exchange.ts";
+import { OUTSIDE_TURN } from "../../../../src/chassis/rpc/exchange.ts";
+import { InvariantError } from "../../../../src/base/invariant.ts";
 import { SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
 
@@ -88,8 +90,7 @@ Deno.test("Exchange.receive() forgets the turn before it", () => {
   using stage = new Stage();
   kernel.send(stage.peer, new Uint8Array([1, 2, 3]));
   stage.exchange.receive(stage.fd, 512, CLIENT);
-  stage.exchange.end = 3;
-  stage.exchange.beginReply(CLIENT, true, false);
+  stage.exchange.beginReply(CLIENT, 3, "volatile");
   stage.exchange.send(stage.fd, 2);
   stage.exchange.finishReply();
   assert.equal(stage.left.consumed, 3);
@@ -102,9 +103,8 @@ Deno.test("Exchange.send() consumes the request as soon as the kernel has taken 
   const { exchange } = stage;
   kernel.send(stage.peer, new Uint8Array([1, 2, 3, 4]));
   exchange.receive(stage.fd, 512, CLIENT);
-  exchange.end = 3;
   exchange.output.set([7, 8]);
-  exchange.beginReply(CLIENT, true, false);
+  exchange.beginReply(CLIENT, 3, "volatile");
   stage.inside.splice(0);
   assert.equal(exchange.send(stage.fd, 2), 2);
   const [before, after] = stage.inside;
@@ -119,9 +119,8 @@ Deno.test("Exchange.send() that the kernel refuses leaves the request unanswered
   using stage = new Stage();
   kernel.send(stage.peer, new Uint8Array([1]));
   stage.exchange.receive(stage.fd, 512, CLIENT);
-  stage.exchange.end = 1;
   stage.blocked = true;
-  stage.exchange.beginReply(CLIENT, true, false);
+  stage.exchange.beginReply(CLIENT, 1, "volatile");
   assert.equal(stage.exchange.send(stage.fd, 2), -EAGAIN);
   assert.deepEqual([stage.left.consumed, stage.left.reply.sent, stage.left.received?.length], [0, 0, 1]);
 });
@@ -129,7 +128,7 @@ Deno.test("Exchange.send() that the kernel refuses leaves the request unanswered
 Deno.test("Exchange.send() in several parts never shows fewer or more bytes than were sent", () => {
   using stage = new Stage();
   const { exchange } = stage;
-  exchange.beginReply(CLIENT, false, true);
+  exchange.beginReply(CLIENT, OUTSIDE_TURN, "recorded");
   stage.inside.splice(0);
   for (const length of [1000, 2000, 500]) {
     assert.equal(exchange.send(stage.fd, length), length);
@@ -141,11 +140,11 @@ Deno.test("Exchange.send() in several parts never shows fewer or more bytes than
 Deno.test("Exchange.beginReply() shows nothing of the reply before", () => {
   using stage = new Stage();
   const { exchange } = stage;
-  exchange.beginReply(CLIENT, false, true);
+  exchange.beginReply(CLIENT, OUTSIDE_TURN, "recorded");
   exchange.send(stage.fd, 1000);
   exchange.send(stage.fd, 1000);
   exchange.finishReply();
-  exchange.beginReply(OTHER, false, false);
+  exchange.beginReply(OTHER, OUTSIDE_TURN, "volatile");
   assert.deepEqual([stage.left.reply.number, stage.left.reply.sent, stage.left.done], [2, 0, 1]);
 });
 
@@ -158,13 +157,46 @@ Deno.test("Exchange.serveStored() begins a turn whose bytes a journal has", () =
 Deno.test("Exchange goes on with the numbers of the daemon that used its memory before, and changes nothing by that", () => {
   using stage = new Stage();
   stage.exchange.serveStored(CLIENT);
-  stage.exchange.beginReply(CLIENT, true, true);
+  stage.exchange.beginReply(CLIENT, 5, "recorded");
   stage.exchange.send(stage.fd, 10);
   const before = stage.left;
   const next = stage.again();
   assert.deepEqual(stage.left, before);
-  assert.deepEqual([next.turn, next.reply], [1, 1]);
+  assert.deepEqual([next.turn, next.lastReply.number], [1, 1]);
   next.serveStored(OTHER);
-  next.beginReply(OTHER, true, true);
+  next.beginReply(OTHER, 5, "recorded");
   assert.deepEqual([stage.left.turn, stage.left.reply.number], [2, 2]);
+});
+
+Deno.test("Exchange.promiseReply() gives the number with which the next reply is begun", () => {
+  using stage = new Stage();
+  const { exchange } = stage;
+  exchange.beginReply(OTHER, OUTSIDE_TURN, "volatile");
+  exchange.finishReply();
+  assert.equal(exchange.promiseReply(), 2);
+  exchange.beginReply(CLIENT, OUTSIDE_TURN, "promised");
+  assert.deepEqual([exchange.lastReply.number, stage.left.reply.number], [2, 2]);
+});
+
+for (const bytes of ["volatile", "recorded"] as const) {
+  Deno.test(`Exchange.beginReply() of a ${bytes} reply throws when another one was promised, and changes nothing`, () => {
+    using stage = new Stage();
+    stage.exchange.promiseReply();
+    const before = stage.left;
+    assert.throws(() => stage.exchange.beginReply(OTHER, OUTSIDE_TURN, bytes), InvariantError);
+    assert.deepEqual(stage.left, before);
+  });
+}
+
+Deno.test("Exchange.beginReply() throws when a reply is said to be promised and none was", () => {
+  using stage = new Stage();
+  assert.throws(() => stage.exchange.beginReply(CLIENT, OUTSIDE_TURN, "promised"), InvariantError);
+});
+
+Deno.test("Exchange.withdrawReply() lets others have the number that was promised to a client that has gone", () => {
+  using stage = new Stage();
+  stage.exchange.promiseReply();
+  stage.exchange.withdrawReply();
+  stage.exchange.beginReply(OTHER, OUTSIDE_TURN, "volatile");
+  assert.equal(stage.exchange.lastReply.number, 1);
 });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { emptyHeader, encodeFrame, MessageType } from "../../../../src/chassis/wire/frame.ts";
+import { encodePing } from "../../../../src/chassis/wire/keepalive.ts";
 import { InputBuffer } from "../../../../src/chassis/rpc/input_buffer.ts";
 
 /** Bytes that count up from `from`. */
@@ -73,13 +75,40 @@ Deno.test("InputBuffer takes at most a quarter more memory than it holds, and no
   assert.equal(buffer.bytes.buffer.byteLength, 100_000);
 });
 
-Deno.test("InputBuffer remove() takes bytes out of the middle", () => {
+/** A call with `payload` bytes behind its header. */
+function call(payload: number): Uint8Array {
+  const header = { program: 7, version: 1, procedure: 1, type: MessageType.CALL, serial: 1, status: 0 };
+  return encodeFrame(header, run(0, payload));
+}
+
+Deno.test("InputBuffer findPing() and takePing() take each keepalive message out from between the others", () => {
   const buffer = new InputBuffer();
-  buffer.append(run(0, 10));
-  buffer.remove(2, 3);
-  assert.deepEqual([...buffer.bytes], [0, 1, 5, 6, 7, 8, 9]);
-  buffer.remove(4, 3);
-  assert.deepEqual([...buffer.bytes], [0, 1, 5, 6]);
+  for (const message of [call(4), encodePing(), call(8), encodePing()]) buffer.append(message);
+  const header = emptyHeader();
+  for (let ping = 0; ping < 2; ping++) {
+    assert.equal(buffer.findPing(header), 28);
+    buffer.takePing(28);
+  }
+  assert.equal(buffer.findPing(header), 0);
+  assert.deepEqual(buffer.bytes, new Uint8Array([...call(4), ...call(8)]));
+});
+
+Deno.test("InputBuffer findPing() finds no half message, and finds it when the rest has come", () => {
+  const buffer = new InputBuffer();
+  buffer.append(call(4));
+  buffer.append(encodePing().subarray(0, 27));
+  assert.equal(buffer.findPing(emptyHeader()), 0);
+  buffer.append(encodePing().subarray(27));
+  assert.equal(buffer.findPing(emptyHeader()), 28);
+});
+
+Deno.test("InputBuffer findPing() does not look behind a message of which bytes were dropped", () => {
+  const buffer = InputBuffer.restored(call(4).subarray(0, 30), 2);
+  assert.equal(buffer.findPing(emptyHeader()), 0);
+});
+
+Deno.test("InputBuffer takePing() throws when none was found", () => {
+  assert.throws(() => new InputBuffer().takePing(28), /no keepalive message/);
 });
 
 Deno.test("InputBuffer restored() puts back what was kept and what was dropped", () => {

@@ -1,4 +1,5 @@
-import { DESCRIPTORS_MAX, FRAME_MIN, frameLength, MessageType } from "../wire/frame.ts";
+import { getU32 } from "./big_endian.ts";
+import { DESCRIPTORS_MAX, FRAME_MIN, frameLength, MessageType } from "./frame.ts";
 
 const TYPE_OFFSET = 16;
 
@@ -12,15 +13,9 @@ export function frameTotal(bytes: Uint8Array, at: number, available: number): nu
   const length = frameLength(bytes, at, available);
   if (length <= 0) return length;
   if (available < FRAME_MIN) return 0;
-  if (word(bytes, at + TYPE_OFFSET) !== MessageType.CALL_WITH_FDS) return length;
+  if (getU32(bytes, at + TYPE_OFFSET) !== MessageType.CALL_WITH_FDS) return length;
   if (length < FRAME_MIN + 4) return -1;
   if (available < FRAME_MIN + 4) return 0;
-  const descriptors = word(bytes, at + FRAME_MIN);
+  const descriptors = getU32(bytes, at + FRAME_MIN);
   return descriptors > DESCRIPTORS_MAX ? -1 : length + descriptors;
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) |
-    ((bytes[at + 2] as number) << 8) |
-    (bytes[at + 3] as number)) >>> 0;
 }

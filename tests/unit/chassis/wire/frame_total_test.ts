@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { frameTotal } from "../../../../src/chassis/rpc/frame_total.ts";
+import { frameTotal } from "../../../../src/chassis/wire/frame_total.ts";
 
 function bytes(hex: string): Uint8Array {
   return Uint8Array.fromHex(hex.replaceAll(" ", ""));

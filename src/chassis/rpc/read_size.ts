@@ -1,0 +1,34 @@
+import { FRAME_MIN, type Header, readHeader } from "../wire/frame.ts";
+import { frameTotal } from "../wire/frame_total.ts";
+import type { InputBuffer } from "./input_buffer.ts";
+import type { Program } from "./program.ts";
+
+/**
+ * Bytes taken from a socket at once: enough for a request with a hash as its name. A client that pipelines
+ * thousands of requests gets two or three of them served in its turn, and the others are not kept waiting.
+ */
+export const READ_SIZE = 160;
+/** The same of a message that is longer: for as long as copying it takes, the others wait. */
+const PIECE_SIZE = 16384;
+
+/**
+ * How many bytes to read on top of a buffer: exactly the rest of its first message, if that is incomplete.
+ */
+export function wantedBytes(input: InputBuffer): number {
+  const total = frameTotal(input.bytes, 0, input.length);
+  const have = input.length + input.dropped;
+  if (total > have) return Math.min(total - have, PIECE_SIZE);
+  return total === 0 ? Math.max(1, FRAME_MIN + 4 - have) : READ_SIZE;
+}
+
+/**
+ * How much of the first message in a buffer is worth keeping: as much as its program can need.
+ *
+ * @param header filled with the message's header
+ */
+export function worthKeeping(input: InputBuffer, programs: readonly Program[], header: Header): number {
+  if (input.length < FRAME_MIN) return Infinity;
+  readHeader(input.bytes, 0, header);
+  const program = programs.find((candidate) => candidate.number === header.program);
+  return FRAME_MIN + 4 + (program?.maxPayload ?? 0);
+}
