@@ -1,5 +1,5 @@
 import { ConfigError } from "../../chassis/config/config_error.ts";
-import { defaultPaths } from "../../chassis/config/paths.ts";
+import { defaultPaths, type Paths } from "../../chassis/config/paths.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { AdminConnection } from "./admin_connection.ts";
 import type { Arguments, OptionSpec } from "../../chassis/cli/arguments.ts";
@@ -21,13 +21,16 @@ export const JSON_OPTION: OptionSpec = { name: "json", summary: "print JSON" };
  *
  * @throws UsageError when neither is known
  */
-export function adminSocket({ sys, env }: CommandContext, args: Arguments): string {
-  const named = args.value(CONNECT_OPTION.name);
-  if (named !== undefined) return named;
+export function adminSocket(context: CommandContext, args: Arguments): string {
+  return args.value(CONNECT_OPTION.name) ?? userPaths(context).adminSocket;
+}
+
+/** This user's files. @throws UsageError when they cannot be told */
+export function userPaths({ sys, env }: CommandContext): Paths {
   try {
-    return defaultPaths({ uid: sys.uid(), env, exists: () => false }).adminSocket;
+    return defaultPaths({ uid: sys.uid(), env, exists: () => false });
   } catch (error) {
-    if (error instanceof ConfigError) throw new UsageError(`Find the admin socket: ${error.message}`);
+    if (error instanceof ConfigError) throw new UsageError(`Find the daemon's files: ${error.message}`);
     throw error;
   }
 }

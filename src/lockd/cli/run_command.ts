@@ -12,6 +12,7 @@ import { locksCommand } from "./locks.ts";
 import { metricsCommand } from "./metrics.ts";
 import { DescriptorOutput, OutputClosed } from "../../chassis/cli/output.ts";
 import { shieldFromDebugger } from "../../chassis/cli/shield.ts";
+import { reloadCommand } from "./reload.ts";
 import { statusCommand } from "./status.ts";
 
 const STANDARD_OUTPUT = 1;
@@ -23,6 +24,7 @@ const COMMANDS: Readonly<Record<CommandName, Command>> = {
   doctor: doctorCommand,
   metrics: metricsCommand,
   exporter: exporterCommand,
+  reload: reloadCommand,
 };
 
 /** A command of the command line. */

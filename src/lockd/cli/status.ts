@@ -27,7 +27,8 @@ export function readStatus(daemon: AdminConnection): StatusDocument {
 /** The status for people. */
 export function statusText(status: StatusDocument): string {
   const { locks, descriptors, logging, idleTimeout } = status;
-  const restarts = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
+  const { crashes = 0, restarts = 0, recoveredLocks = 0, lostLocks = 0 } = status;
+  const reExecuted = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
   const odd = [
     ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
     ...locks.doubtful === 0 ? [] : [`${locks.doubtful} doubtful`],
@@ -36,7 +37,15 @@ export function statusText(status: StatusDocument): string {
   return pairs([
     ["version", status.version],
     ["pid", String(status.pid)],
-    ["running since", `${timeText(status.started)} (${durationText(status.uptime)})${restarts}`],
+    ["running since", `${timeText(status.started)} (${durationText(status.uptime)})${reExecuted}`],
+    ...crashes + restarts === 0 ? [] : [
+      [
+        "started again",
+        `${times(crashes)} after a crash, ${times(restarts)} after a stop; ` +
+        `${counted(recoveredLocks, "lock")} taken over, ${lostLocks} lost`,
+      ] as const,
+    ],
+    ...status.lastReExecFailure === undefined ? [] : [["reload given up", status.lastReExecFailure] as const],
     ["clients", status.servers.map(clientsText).join(", ")],
     [
       "locks",

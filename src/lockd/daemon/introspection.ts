@@ -55,6 +55,12 @@ export class Introspection {
       started: metrics.started,
       uptime: Math.max(0, Math.floor((now() - metrics.started) / 1000)),
       reExecs: metrics.counts.reExecs,
+      reExecFailures: metrics.counts.reExecFailures,
+      ...metrics.lastReExecFailure === undefined ? {} : { lastReExecFailure: metrics.lastReExecFailure },
+      crashes: metrics.counts.crashes,
+      restarts: metrics.counts.restarts,
+      recoveredLocks: metrics.counts.recovered,
+      lostLocks: metrics.counts.lost,
       servers: servers().map(({ name, clients, limits }) => ({
         name,
         clients: clients.size,

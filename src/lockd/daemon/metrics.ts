@@ -91,6 +91,7 @@ export class Metrics implements Partial<DaemonObserver> {
   #started: number;
   #stateBytes = 0;
   #previousVersion: string | undefined;
+  #lastReExecFailure: string | undefined;
 
   /** @param started Unix milliseconds; {@link restore} brings an earlier one */
   constructor(started: number) {
@@ -166,8 +167,14 @@ export class Metrics implements Partial<DaemonObserver> {
   }
 
   /** The new program was not executed, and everything went on. */
-  reExecFailed(): void {
+  reExecFailed(reason: string): void {
     this.counts.reExecFailures++;
+    this.#lastReExecFailure = reason;
+  }
+
+  /** Why the last re-exec of this image was given up; undefined when none was. */
+  get lastReExecFailure(): string | undefined {
+    return this.#lastReExecFailure;
   }
 
   /** This process began. @param kind what was there before; `recovered` and `lost` are numbers of locks */

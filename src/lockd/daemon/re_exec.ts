@@ -98,7 +98,7 @@ export class ReExec {
     if (result.kind === "failed") return this.#stay(result.reason);
     const { output, code } = result;
     const line = output.trim().split("\n")[0] ?? "";
-    if (code !== 0) return this.#stay(`with --version it ended with code ${code}: ${line}`);
+    if (code !== 0) return this.#stay(`with --version it ended with code ${code}${saying(line)}`);
     if (/^virtlockd \(deno-virtlockd\) /.test(line)) return this.#checkState();
     if (/^\S*virtlockd \(libvirt\) /.test(line)) return this.#handToLibvirt();
     this.#stay(`it is not a virtlockd: --version says '${line}'`);
@@ -119,7 +119,9 @@ export class ReExec {
     this.#probe([CHECK_COMMAND, trial], (result) => {
       this.#parts.daemon.sys.unlink(trial);
       if (result.kind === "failed") return this.#stay(result.reason);
-      if (result.code !== 0) return this.#stay(`it does not understand the state: ${result.output.trim()}`);
+      if (result.code !== 0) {
+        return this.#stay(`it does not understand the state${saying(result.output.trim())}`);
+      }
       this.#exec("ours");
     });
   }
@@ -222,6 +224,7 @@ export class ReExec {
 
   #stay(reason: string): void {
     this.#underWay = false;
+    this.#parts.daemon.metrics.reExecFailed(reason);
     this.#parts.stayed();
     const { daemon } = this.#parts;
     if (!daemon.ending) {
@@ -229,4 +232,9 @@ export class ReExec {
     }
     this.#log.error(`Re-exec of ${this.#parts.self.path} given up, everything goes on as before: ${reason}`);
   }
+}
+
+/** What a program said when it failed, behind what it did. */
+function saying(text: string): string {
+  return text === "" ? " and said nothing" : `: ${text}`;
 }

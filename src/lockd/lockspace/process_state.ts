@@ -26,6 +26,16 @@ export function processState(
   return { exiting, startTime: Number(fields[19]) };
 }
 
+/**
+ * Where the stack of a process begins: another address for each program that it executes. 0 when it is gone
+ * or may not be seen.
+ */
+export function stackStart(sys: Pick<FileSys, "open" | "read" | "close">, pid: number): number {
+  const text = readSmallFile(sys, `/proc/${pid}/stat`) ?? "";
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[25] ?? 0);
+}
+
 /** Command name of a process (/proc/PID/comm), "" when it is gone. */
 export function processCommand(sys: Pick<FileSys, "open" | "read" | "close">, pid: number): string {
   return readSmallFile(sys, `/proc/${pid}/comm`)?.trim() ?? "";

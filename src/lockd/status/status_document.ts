@@ -40,6 +40,17 @@ export interface StatusDocument {
   readonly uptime: number;
   /** How often it has executed itself anew. */
   readonly reExecs: number;
+  /** How often that was given up, and why the last time. Not in documents of versions before 1.1. */
+  readonly reExecFailures?: number;
+  readonly lastReExecFailure?: string;
+  /**
+   * How often a daemon was started again after the last one had been killed or had crashed, and after it had
+   * been stopped; locks that were taken over then, and lost.
+   */
+  readonly crashes?: number;
+  readonly restarts?: number;
+  readonly recoveredLocks?: number;
+  readonly lostLocks?: number;
   readonly servers: readonly ServerStatus[];
   readonly locks: {
     readonly exclusive: number;

@@ -19,7 +19,7 @@ function counted(): Metrics {
   metrics.gone(43, 3, false);
   metrics.signalFailed();
   metrics.reExecuted(4711);
-  metrics.reExecFailed();
+  metrics.reExecFailed("it is no virtlockd");
   metrics.begun("crash", 5, 2);
   metrics.begun("restart", 3, 0);
   metrics.begun("image", 9, 0);

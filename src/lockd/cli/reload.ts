@@ -1,0 +1,177 @@
+import { UsageError } from "../../chassis/config/usage_error.ts";
+import { SIGUSR1 } from "../../os/constants.ts";
+import { strerror } from "../../os/errno.ts";
+import type { Sys } from "../../os/sys.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { decodeText } from "../../os/text.ts";
+import { processCommand, processState, stackStart } from "../lockspace/process_state.ts";
+import type { StatusDocument } from "../status/status_document.ts";
+import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
+import type { Arguments } from "../../chassis/cli/arguments.ts";
+import { adminSocket, CONNECT_OPTION, userPaths } from "./ask.ts";
+import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
+import { readWhole } from "../../chassis/start/self.ts";
+import { readStatus } from "./status.ts";
+
+/**
+ * How long it may take, in ms: the daemon tries the new program, which may take 20 s, and waits up to 10 s
+ * for requests that libvirt's daemon could not go on with.
+ */
+const LONGEST = 60_000;
+/** Between two looks, in ms. */
+const LOOK_EVERY = 50;
+/** An image whose admin socket does not answer is taken for one that serves after so many ms. */
+const SILENT = 5000;
+
+/** What a daemon has said of itself. */
+type Answer =
+  | { readonly kind: "ours"; readonly status: StatusDocument }
+  /** libvirt's own daemon. */
+  | { readonly kind: "libvirt" }
+  | { readonly kind: "silent"; readonly reason: string };
+
+/** `virtlockd reload`: a live upgrade, with its outcome as exit code. */
+export const reloadCommand: Command = {
+  name: "reload",
+  purpose: "Has the running daemon execute the program that is installed now, and waits until it has. " +
+    "No lock and no client is dropped; when the new program is refused, everything stays and the reason is told.",
+  options: [
+    CONNECT_OPTION,
+    { name: "pid", value: "PID", summary: "the daemon's process, if not that of MAINPID or of the PID file" },
+  ],
+  run(context, args) {
+    const pid = daemonPid(context, args);
+    context.out.write(`${new Reload(context, adminSocket(context, args), pid).run()}\n`);
+    return CommandExit.OK;
+  },
+};
+
+class Reload {
+  readonly #sys: Sys;
+  readonly #socket: string;
+  readonly #pid: number;
+
+  constructor({ sys }: CommandContext, socket: string, pid: number) {
+    this.#sys = sys;
+    this.#socket = socket;
+    this.#pid = pid;
+  }
+
+  /** @returns what has come of it. @throws CommandError with why it was in vain */
+  run(): string {
+    const sys = this.#sys;
+    const pid = this.#pid;
+    const before = this.#ask();
+    if (before.kind === "ours" && before.status.pid !== pid) {
+      throw failed(
+        `Process ${before.status.pid} serves at ${this.#socket}, but ${pid} was to be reloaded: see 'virtlockd doctor'`,
+      );
+    }
+    const image = stackStart(sys, pid);
+    const signalled = sys.kill(pid, SIGUSR1);
+    if (signalled < 0) throw failed(`Signal virtlockd (process ${pid}): ${strerror(-signalled)}`);
+    const begun = sys.monotonic();
+    let executed: number | undefined;
+    while (sys.monotonic() - begun < LONGEST) {
+      sys.pollReadable(-1, LOOK_EVERY);
+      if (processState(sys, pid)?.exiting !== false) {
+        throw failed(
+          `virtlockd (process ${pid}) has ended instead of executing the new program. Running guests may have ` +
+            "lost their locks: see 'journalctl -u virtlockd' and 'virtlockd doctor'",
+        );
+      }
+      if (stackStart(sys, pid) !== image) executed ??= sys.monotonic();
+      // libvirt's daemon must not have a client that it does not know while it hands over: it would exit.
+      if (before.kind === "libvirt" && executed === undefined) continue;
+      const now = this.#ask();
+      const outcome = this.#outcome(before, now, executed);
+      if (outcome !== undefined) return outcome;
+    }
+    throw failed(
+      executed === undefined
+        ? `virtlockd (process ${pid}) has not executed the new program within ${
+          LONGEST / 1000
+        } s and goes on ` +
+          "with the old one: its log says why (journalctl -u virtlockd)"
+        : `virtlockd (process ${pid}) has executed the new program, which does not answer: see 'journalctl -u virtlockd'`,
+    );
+  }
+
+  /** Undefined as long as it is not known. */
+  #outcome(before: Answer, now: Answer, executed: number | undefined): string | undefined {
+    switch (now.kind) {
+      case "ours": {
+        const { version, reExecs, reExecFailures = 0, lastReExecFailure = "" } = now.status;
+        const was = before.kind === "ours" ? before.status : undefined;
+        if (was !== undefined && reExecFailures > (was.reExecFailures ?? 0)) {
+          throw failed(
+            `The new program was not executed, and virtlockd ${version} goes on with every lock: ${lastReExecFailure}`,
+          );
+        }
+        const done = was === undefined ? executed !== undefined : reExecs > was.reExecs;
+        if (!done) return undefined;
+        const from = was === undefined || was.version === version ? "" : `, ${was.version} before`;
+        return `virtlockd ${version} has taken over (process ${this.#pid}${from})`;
+      }
+      case "libvirt":
+        return executed === undefined
+          ? undefined
+          : `libvirt's own virtlockd has taken over (process ${this.#pid})`;
+      case "silent":
+        if (executed === undefined || this.#sys.monotonic() - executed < SILENT) return undefined;
+        return `virtlockd was executed anew (process ${this.#pid}), but cannot be asked: ${now.reason}`;
+    }
+  }
+
+  #ask(): Answer {
+    if (isLibvirts(this.#sys, this.#pid)) return { kind: "libvirt" };
+    try {
+      using daemon = AdminConnection.connect(this.#sys, this.#socket);
+      return { kind: "ours", status: readStatus(daemon) };
+    } catch (error) {
+      if (error instanceof ForeignDaemonError) return { kind: "libvirt" };
+      if (error instanceof CommandError) return { kind: "silent", reason: error.message };
+      throw error;
+    }
+  }
+}
+
+/** libvirt's daemon is told by its library: to ask it anything may end it while it hands over. */
+function isLibvirts(sys: Sys, pid: number): boolean {
+  try {
+    return decodeText(readWhole(sys, `/proc/${pid}/maps`)).includes("/libvirt.so.");
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  }
+}
+
+/** @throws UsageError, CommandError when there is none */
+function daemonPid(context: CommandContext, args: Arguments): number {
+  const { sys, env } = context;
+  const named = args.value("pid");
+  if (named !== undefined && !/^[1-9]\d{0,9}$/.test(named)) {
+    throw new UsageError(`Option "--pid" needs the number of a process, got "${named}"`);
+  }
+  const pid = Number(named ?? env["MAINPID"] ?? readPidFile(context));
+  const command = processCommand(sys, pid);
+  if (command === "virtlockd") return pid;
+  throw failed(
+    command === ""
+      ? "No virtlockd is running: there is nothing to reload, the next client starts the program that is installed"
+      : `Process ${pid} is no virtlockd but ${command}: nothing was signalled`,
+  );
+}
+
+function readPidFile(context: CommandContext): string {
+  try {
+    return decodeText(readWhole(context.sys, userPaths(context).pidFile)).trim();
+  } catch (error) {
+    if (error instanceof SystemError) return "0";
+    throw error;
+  }
+}
+
+function failed(message: string): CommandError {
+  return new CommandError(CommandExit.PROBLEM, message);
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { VERSION } from "../../src/chassis/config/build_config.ts";
+import type { StatusDocument } from "../../src/lockd/status/status_document.ts";
+import { Daemon } from "../support/daemon.ts";
+import { lockOn } from "../support/kernel.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
+import { Place } from "../support/place.ts";
+import { replaceProgram, writeProgram } from "../support/program_file.ts";
+
+/** A daemon of a program that can be replaced, with a lock. */
+class Reloaded implements AsyncDisposable {
+  private constructor(
+    readonly place: Place,
+    readonly program: string,
+    readonly daemon: Daemon,
+    readonly client: LockClient,
+    readonly disk: string,
+  ) {}
+
+  static async start(): Promise<Reloaded> {
+    const place = Place.create();
+    const program = `${place.directory}/virtlockd`;
+    writeProgram(program);
+    const daemon = await Daemon.start({ place, program });
+    const disk = `${place.directory}/disk`;
+    Deno.writeTextFileSync(disk, "");
+    const client = await LockClient.connect(daemon.socket);
+    await client.register(testOwner(5_000_001, "web"));
+    await client.acquire("", disk);
+    return new Reloaded(place, program, daemon, client, disk);
+  }
+
+  async reload(env: Record<string, string> = {}, ...args: string[]) {
+    const { code, stdout, stderr } = await Daemon.run({ args: ["reload", ...args], place: this.place, env });
+    return { code, said: stdout + stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client.close();
+    await this.daemon[Symbol.asyncDispose]();
+    this.place[Symbol.dispose]();
+  }
+}
+
+Deno.test("reload executes the program anew, waits until it serves, and tells which one it is", async () => {
+  await using stage = await Reloaded.start();
+  const { daemon, disk } = stage;
+  assert.deepEqual(await stage.reload(), {
+    code: 0,
+    said: `virtlockd ${VERSION} has taken over (process ${daemon.pid})\n`,
+  });
+  assert.equal(lockOn(disk).mode, "exclusive");
+  await daemon.log.match(
+    /warning : .*goes on after a reload. Took over 1 client and 1 lock of the guest 'web'/,
+  );
+  // As the service manager names the process.
+  const { code } = await stage.reload({ MAINPID: String(daemon.pid) });
+  assert.equal(code, 0);
+  const status: StatusDocument = JSON.parse((await daemon.command("status", "--json")).stdout);
+  assert.deepEqual([status.reExecs, status.reExecFailures], [2, 0]);
+});
+
+Deno.test("reload fails with the reason when the new program is refused, and everything goes on", async () => {
+  await using stage = await Reloaded.start();
+  const { daemon, disk, program } = stage;
+  const refusals: readonly [text: string, mode: number, reason: string][] = [
+    ["#!/bin/sh\necho broken >&2\nexit 4\n", 0o755, "with --version it ended with code 4: broken"],
+    ["#!/bin/sh\nexit 1\n", 0o755, "with --version it ended with code 1 and said nothing"],
+    ["#!/bin/sh\necho cat 1.0\n", 0o755, "it is not a virtlockd: --version says 'cat 1.0'"],
+    ["#!/bin/sh\n", 0o644, `posix_spawn ${program}: Permission denied (EACCES)`],
+  ];
+  for (const [text, mode, reason] of refusals) {
+    replaceProgram(program, text, mode);
+    assert.deepEqual(await stage.reload(), {
+      code: 1,
+      said:
+        `virtlockd: error: The new program was not executed, and virtlockd ${VERSION} goes on with every ` +
+        `lock: ${reason}\n`,
+    });
+    assert.equal(lockOn(disk).mode, "exclusive");
+  }
+  const { stdout } = await daemon.command("status");
+  assert.match(stdout, /^reload given up: +posix_spawn .*Permission denied/m);
+  assert.match((await daemon.command("metrics")).stdout, /^virtlockd_reexec_failures_total 4$/m);
+  writeProgram(program);
+  assert.equal((await stage.reload()).code, 0);
+});
+
+Deno.test("reload signals nothing that is no virtlockd", async () => {
+  using place = Place.create();
+  const run = async (env: Record<string, string>, ...args: string[]) => {
+    const { code, stderr } = await Daemon.run({ args: ["reload", ...args], place, env });
+    return { code, stderr };
+  };
+  const none = {
+    code: 1,
+    stderr:
+      "virtlockd: error: No virtlockd is running: there is nothing to reload, the next client starts the " +
+      "program that is installed\n",
+  };
+  assert.deepEqual(await run({}), none);
+  assert.deepEqual(await run({ MAINPID: "0" }), none);
+  const stranger = new Deno.Command("sleep", { args: ["60"] }).spawn();
+  try {
+    assert.deepEqual(await run({}, "--pid", String(stranger.pid)), {
+      code: 1,
+      stderr: `virtlockd: error: Process ${stranger.pid} is no virtlockd but sleep: nothing was signalled\n`,
+    });
+    const wrong = await run({}, "--pid", "x");
+    assert.match(wrong.stderr, /Option "--pid" needs the number of a process, got "x"/);
+  } finally {
+    stranger.kill();
+    await stranger.status;
+  }
+});
+
+Deno.test("reload says so when the daemon ends instead", async () => {
+  await using stage = await Reloaded.start();
+  const { daemon, program } = stage;
+  // It passes for one of ours until it is executed in the daemon's place.
+  replaceProgram(
+    program,
+    "#!/bin/sh\ncase \"$1\" in --version) echo 'virtlockd (deno-virtlockd) 9.9.9';; internal-*) ;; *) exit 5;; esac\n",
+  );
+  const { code, said } = await stage.reload();
+  assert.equal(code, 1);
+  assert.match(said, new RegExp(`virtlockd \\(process ${daemon.pid}\\) has ended instead of executing`));
+});
