@@ -2,6 +2,7 @@ import {
   MSG_CMSG_CLOEXEC,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
+  MSG_PEEK,
   O_CLOEXEC,
   O_NONBLOCK,
   SHUT_RDWR,
@@ -14,7 +15,7 @@ import { addressOf } from "./c_string.ts";
 import { EINTR, ENAMETOOLONG } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { setPointerField } from "./native.ts";
-import type { SocketSys } from "./sys.ts";
+import type { ReceivedMessage, SocketSys } from "./sys.ts";
 import { decodeText, encodeText } from "./text.ts";
 
 const AF_UNIX = 1;
@@ -78,8 +79,22 @@ class MessageBuffer {
     this.#view.setUint32(48, 0, true);
   }
 
-  get controlLength(): number {
-    return this.#view.getUint32(40, true);
+  /** The descriptors that came with a received message. */
+  descriptors(): number[] {
+    const length = this.#view.getUint32(40, true);
+    const found: number[] = [];
+    let at = 0;
+    while (at + CMSG_HEADER <= length) {
+      const size = this.controlView.getUint32(at, true);
+      if (size < CMSG_HEADER) break;
+      if (this.controlView.getInt32(at + 12, true) === SCM_RIGHTS) {
+        for (let p = at + CMSG_HEADER; p + 4 <= at + size; p += 4) {
+          found.push(this.controlView.getInt32(p, true));
+        }
+      }
+      at += (size + 7) & ~7;
+    }
+    return found;
   }
 }
 
@@ -108,6 +123,16 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       const result = call(address.bytes, address.length);
       const error = errno[0] as number;
       if (result >= 0) return result;
+      if (error !== EINTR) return -error;
+    }
+  }
+
+  function receive(fd: number, into: Uint8Array, flags: number): ReceivedMessage | number {
+    for (;;) {
+      message.prepare(into, message.control.length);
+      const result = rare.recvmsg(fd, message.header, MSG_CMSG_CLOEXEC | flags);
+      const error = errno[0] as number;
+      if (result >= 0) return { length: result, descriptors: message.descriptors() };
       if (error !== EINTR) return -error;
     }
   }
@@ -206,30 +231,8 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       const result = c.sendmsg(fd, message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
       return plain(result, errno[0] as number);
     },
-    receiveMessage(fd, into, wait) {
-      for (;;) {
-        message.prepare(into, message.control.length);
-        const result = rare.recvmsg(fd, message.header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-        const error = errno[0] as number;
-        if (result < 0) {
-          if (error === EINTR) continue;
-          return -error;
-        }
-        const descriptors: number[] = [];
-        let at = 0;
-        while (at + CMSG_HEADER <= message.controlLength) {
-          const size = message.controlView.getUint32(at, true);
-          if (size < CMSG_HEADER) break;
-          if (message.controlView.getInt32(at + 12, true) === SCM_RIGHTS) {
-            for (let p = at + CMSG_HEADER; p + 4 <= at + size; p += 4) {
-              descriptors.push(message.controlView.getInt32(p, true));
-            }
-          }
-          at += (size + 7) & ~7;
-        }
-        return { length: result, descriptors };
-      }
-    },
+    receiveMessage: (fd, into, wait) => receive(fd, into, wait ? 0 : MSG_DONTWAIT),
+    peekMessage: (fd, into) => receive(fd, into, MSG_PEEK | MSG_DONTWAIT),
     receiveInto(fd, memory, length) {
       const result = c.recv(fd, memory, length, MSG_DONTWAIT);
       return plain(result, errno[0] as number);

@@ -120,6 +120,11 @@ export interface SocketSys {
   sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly number[]): number;
   /** recvmsg(2), MSG_DONTWAIT when `wait` is false; descriptors come back close-on-exec. */
   receiveMessage(fd: number, into: Uint8Array, wait: boolean): ReceivedMessage | number;
+  /**
+   * recvmsg(2) with MSG_PEEK and MSG_DONTWAIT: the message stays in the queue, its descriptors are copies.
+   * With SO_PEEK_OFF each call sees the next message.
+   */
+  peekMessage(fd: number, into: Uint8Array): ReceivedMessage | number;
   /** recv(2) of at most `length` bytes into native memory, MSG_DONTWAIT. */
   receiveInto(fd: number, memory: Deno.PointerValue, length: number): number;
   /** send(2) of `length` bytes of native memory, MSG_NOSIGNAL | MSG_DONTWAIT. */

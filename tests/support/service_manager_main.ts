@@ -3,8 +3,10 @@
 // after a crash. Told what to do by lines on standard input, tells what happens by JSON lines on standard
 // output.
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
+import { readQueues } from "../../src/lockd/journal/read_queues.ts";
 import {
   EPOLLIN,
+  F_DUPFD_CLOEXEC,
   O_APPEND,
   O_CLOEXEC,
   O_CREAT,
@@ -70,13 +72,23 @@ function start(): void {
     const status = new Int32Array(1);
     sys.waitChild(pid, true, status);
     receive();
-    tell({ event: "ended", status: status[0] as number, stored: [...store.keys()] });
+    tell({ event: "ended", status: status[0] as number, stored: contents() });
     pid = 0;
     if (!restart) return;
     if (restarts++ > 100_000) throw new Error("Restart daemon: it has been done too often");
     start();
   });
   tell({ event: "started", pid });
+}
+
+/** Names of everything that is kept: of what lies in a queue of the daemon's too. */
+function contents(): string[] {
+  const copies = [...store].flatMap(([name, fds]) =>
+    fds.map((fd) => ({ name, fd: must(sys.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", name) }))
+  );
+  const { descriptors } = readQueues(sys, copies);
+  for (const { fd } of descriptors) sys.close(fd);
+  return [...new Set(descriptors.map(({ name }) => name))];
 }
 
 const buffer = new Uint8Array(8192);
@@ -131,7 +143,7 @@ function command(line: string): void {
       return;
     case "pause":
       loop.remove(notify);
-      return tell({ event: "stored", names: [...store.keys()] });
+      return tell({ event: "stored", names: contents() });
     case "resume":
       return loop.add(notify, EPOLLIN, receive);
     case "hold":
@@ -143,7 +155,7 @@ function command(line: string): void {
       return;
     case "list":
       receive();
-      return tell({ event: "stored", names: [...store.keys()] });
+      return tell({ event: "stored", names: contents() });
     default:
       throw new Error(`Service manager: unknown command '${line}'`);
   }

@@ -8,6 +8,7 @@ import { JournalState } from "../journal/journal_state.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
 import { EXCHANGE_OFFSET, journalPath } from "../journal/layout.ts";
 import { LogFile } from "../journal/log_file.ts";
+import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
 import { type Orphan, OrphanHolders } from "../journal/orphan_holders.ts";
 import { recover, type Recovered, type ReturnedDescriptor } from "../journal/recovery.ts";
 import { processState } from "../lockspace/process_state.ts";
@@ -27,6 +28,8 @@ import type { Past } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
 import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
 
+/** What is said of the store at re-exec: a version that knows no queues stores everything anew then. */
+const IN_QUEUES = "queues";
 /** Purpose under which the journal's descriptor is handed over at re-exec. */
 const JOURNAL_PURPOSE = "journal";
 
@@ -73,6 +76,8 @@ export class CrashSafety {
   /** Whether the service manager keeps descriptors. */
   readonly #keeper: boolean;
   readonly #store: DescriptorStore | undefined;
+  /** What the service manager handed over. */
+  readonly #read: ReadQueues;
   /** Messages to a service manager that keeps no descriptors. */
   readonly #queue: NotifyQueue | undefined;
   readonly #opened: Opened | undefined;
@@ -91,6 +96,10 @@ export class CrashSafety {
 
   constructor(parts: CrashSafetyParts) {
     this.#parts = parts;
+    this.#read = readQueues(parts.sys, parts.returned);
+    for (const trouble of this.#read.damage) {
+      parts.log.error(`Locks that systemd keeps cannot be read, it keeps them on: ${trouble}`);
+    }
     this.#keeper = parts.notify !== undefined && storeLimit(parts.env) > 0;
     this.#opened = this.#open();
     this.#store = this.#openStore();
@@ -144,8 +153,16 @@ export class CrashSafety {
     const snapshot = () => journalSnapshot(daemon, journal, orphans.all, carried());
     for (const name of this.#unwantedNames()) this.#store?.remove(name);
     journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
+    this.#giveUpEarlierQueues();
     for (const pid of this.#opened?.recovered?.gone ?? []) daemon.reaper.end(pid, -1);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
+  }
+
+  /** What was in them is stored anew by now, or about to be: messages to the store keep their order. */
+  #giveUpEarlierQueues(): void {
+    const store = this.#store;
+    if (store === undefined || this.#read.damage.length > 0 || store.refused) return;
+    for (const name of this.#earlierQueues) store.remove(name);
   }
 
   /** Whether locks, clients and listening sockets outlive an orderly end of this process. */
@@ -161,8 +178,11 @@ export class CrashSafety {
   /** What the next image needs to go on. */
   get handover(): JsonValue {
     this.journal?.forgetRemoved();
+    const apart = [...this.#store?.names ?? []].filter((name) => parseSlot(name)?.kind === "lock");
     return {
-      store: this.#store !== undefined,
+      store: this.#store === undefined ? false : IN_QUEUES,
+      apart,
+      queues: this.#store?.queues ?? [],
       missing: this.#store?.missing ?? [],
       leftOver: this.#store?.leftOver ?? [],
       orphans: (this.#orphans?.all ?? []).map(({ pid, start }) => ({ pid, start })),
@@ -196,12 +216,13 @@ export class CrashSafety {
   }
 
   #openStore(): DescriptorStore | undefined {
-    const { notify, env, loop, sys, log } = this.#parts;
+    const { notify, env, loop, sys, ledger, log } = this.#parts;
     if (notify === undefined || !this.#keeper) return undefined;
     return new DescriptorStore({
       socket: notify,
       loop,
       sys,
+      ledger,
       log,
       limit: storeLimit(env),
       stored: this.#storedNames(),
@@ -211,13 +232,15 @@ export class CrashSafety {
   /** What the store has already. */
   #storedNames(): string[] {
     const { handed, returned } = this.#parts;
-    if (handed === undefined) return returned.map(({ name }) => name);
+    if (handed === undefined) return [...new Set(returned.map(({ name }) => name))];
     const said = asObject(handed.extension?.journal);
-    if (said["store"] !== true) return [];
+    if (!isStored(said)) return [];
     const missing = new Set(asList(said["missing"]));
-    const slots = (this.#opened?.slots ?? []).map(slotName);
-    return [JOURNAL_NAME, ...LISTENER_NAMES, ...slots, ...asList(said["leftOver"])]
-      .filter((name) => !missing.has(name));
+    // Locks lie in queues, but for an earlier version's and those that were put by themselves.
+    const queued = said["store"] === IN_QUEUES;
+    const slots = (this.#opened?.slots ?? []).filter(({ kind }) => !queued || kind !== "lock").map(slotName);
+    const others = ["leftOver", "apart", "queues"].flatMap((field) => asList(said[field]));
+    return [JOURNAL_NAME, ...LISTENER_NAMES, ...slots, ...others].filter((name) => !missing.has(name));
   }
 
   /** What the store has and should not have. */
@@ -227,9 +250,16 @@ export class CrashSafety {
     return asList(asObject(handed.extension?.journal)["leftOver"]);
   }
 
+  /** Queues of an earlier life; what is in them is stored anew. */
+  get #earlierQueues(): readonly string[] {
+    const { handed } = this.#parts;
+    return handed === undefined ? this.#read.queues : asList(asObject(handed.extension?.journal)["queues"]);
+  }
+
   #open(): Opened | undefined {
     try {
-      const { handed, returned } = this.#parts;
+      const { handed } = this.#parts;
+      const returned = this.#read.descriptors;
       if (handed !== undefined) return this.#openHanded(handed);
       const journals = returned.filter(({ name }) => name === JOURNAL_NAME);
       for (const { fd } of journals.slice(1)) this.#parts.sys.close(fd);
@@ -252,7 +282,7 @@ export class CrashSafety {
     const read = LogFile.read(memory);
     // A journal of another layout: the state that was handed over is all there is to know.
     if (typeof read === "string") return this.#fresh(kept.fd, path);
-    const stored = asObject(handed.extension?.journal)["store"] === true;
+    const stored = isStored(asObject(handed.extension?.journal));
     const slots = stored ? slotsOf(read.state) : [];
     return { memory, log: read.log, path, recovered: undefined, carried: NOTHING_CARRIED, slots };
   }
@@ -306,7 +336,8 @@ export class CrashSafety {
 
   /** An empty journal. What the service manager has kept without one cannot be explained, and is kept on. */
   #fresh(fd: number, path: string | undefined): Opened {
-    const { sys, returned, handed } = this.#parts;
+    const { sys, handed } = this.#parts;
+    const returned = this.#read.descriptors;
     must(sys.ftruncate(fd, 0), "ftruncate", "journal");
     const memory = new SharedMemory(sys, fd);
     const log = LogFile.create(memory);
@@ -317,12 +348,12 @@ export class CrashSafety {
   }
 
   #recover(state: JournalState, bytes: InFlight, damaged: boolean, path: string | undefined): Recovered {
-    const { sys, returned } = this.#parts;
+    const { sys } = this.#parts;
     return recover({
       sys,
       state,
       inFlight: bytes,
-      descriptors: returned,
+      descriptors: this.#read.descriptors,
       damaged,
       stored: path === undefined,
       now: Date.now(),
@@ -379,6 +410,11 @@ function slotsOf(state: JournalState): StoredObject[] {
     if (slot !== undefined) slots.push({ kind: "dying holder", id: pid, index: slot });
   }
   return slots;
+}
+
+/** Whether the image before this had a store. */
+function isStored(said: Readonly<Record<string, unknown>>): boolean {
+  return said["store"] === true || said["store"] === IN_QUEUES;
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {

@@ -3,7 +3,11 @@ import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import { EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
+import type { DescriptorQueue, QueueParts } from "./descriptor_queue.ts";
+import { DescriptorQueues } from "./descriptor_queues.ts";
+import { parseQueueName, queueName } from "./queue_names.ts";
 
 /** What a message to the service manager is sent through; a NotifySocket is one. */
 export interface StoreSocket {
@@ -13,10 +17,23 @@ export interface StoreSocket {
 
 /** One message to the store. */
 type StoreMessage =
-  | { kind: "store"; name: string; fd: number; cancelled: boolean }
-  | { kind: "remove"; name: string }
+  | { kind: "store"; name: string; fds: readonly number[]; cancelled: boolean }
+  /** `queue`: what the name stands for; this process's ends are closed first. */
+  | { kind: "remove"; name: string; queue?: DescriptorQueue }
   | { kind: "text"; lines: readonly string[] }
   | { kind: "barrier"; done: (reason: string | undefined) => void };
+
+/** Something to be kept. It stays the caller's and open until it is sent or removed. */
+export interface WantedDescriptor {
+  readonly name: string;
+  readonly fd: number;
+  /**
+   * Whether it may lie in a queue with others (see {@link DescriptorQueue}). Not a Unix socket: while any is
+   * on its way in another, each close of a Unix socket on the whole host makes an older kernel look for
+   * circles.
+   */
+  readonly queued?: boolean;
+}
 
 interface Batch {
   readonly messages: readonly StoreMessage[];
@@ -29,12 +46,24 @@ interface Batch {
  * (LISTEN_FDNAMES), and with one of 128 KiB or more the kernel would not start the daemon at all.
  */
 const NAMES_LIMIT = 130_000;
+/** For the question whether there is room for one more. */
+const LONGEST_QUEUE_NAME = queueName({ life: 999_999_999_999_999, number: 999_999 });
 /** From this share of the limit on, the log warns. */
 const WARN_AT = 0.9;
+/**
+ * So many ms after a queued descriptor was dropped, its queue is given up and the others move on. Long enough
+ * to do it once for many, short enough that a file system can be unmounted as soon as a person asks.
+ */
+const TIDY_MS = 5;
+
+type StoreSys = Pick<EventSys, "pipe" | "monotonic"> & Pick<FileSys, "close"> & QueueParts["sys"];
 
 /** How full the store is. */
 export interface StoreStatus {
+  /** Descriptors that the manager keeps, a queue counts as two. */
   readonly stored: number;
+  /** Descriptors in the queues. */
+  readonly inQueues: number;
   readonly limit: number;
   /** Descriptors that the store could not take. */
   readonly refused: number;
@@ -52,23 +81,26 @@ export interface StoreStatus {
 export class DescriptorStore {
   readonly #socket: StoreSocket;
   readonly #loop: EventLoop;
-  readonly #sys: Pick<EventSys, "pipe"> & Pick<FileSys, "close">;
+  readonly #sys: StoreSys;
   readonly #log: Log;
   readonly #limit: number;
   /** Names; the same few come and go with the locks. */
   readonly #stored = new RecurringMap<string, true>();
   readonly #refused = new Set<string>();
   readonly #waiting = new Map<string, Extract<StoreMessage, { kind: "store" }>>();
+  readonly #queues: DescriptorQueues;
   #queue: Batch[] = [];
   #nameBytes = 0;
   #warned = false;
   #watching = false;
+  #tidying = false;
 
   /** @param stored names that an earlier life has stored */
   constructor(parts: {
     socket: StoreSocket;
     loop: EventLoop;
-    sys: Pick<EventSys, "pipe"> & Pick<FileSys, "close">;
+    sys: StoreSys;
+    ledger: DescriptorLedger;
     log: Log;
     limit: number;
     stored: Iterable<string>;
@@ -78,12 +110,15 @@ export class DescriptorStore {
     this.#sys = parts.sys;
     this.#log = parts.log;
     this.#limit = parts.limit;
+    // The store does not outlive a boot, so its clock tells lives apart.
+    this.#queues = new DescriptorQueues(parts, Math.floor(parts.sys.monotonic()));
     for (const name of parts.stored) this.#keep(name);
   }
 
   get status(): StoreStatus {
     return {
-      stored: this.#stored.size,
+      stored: this.#used,
+      inQueues: this.#queues.size,
       limit: this.#limit,
       refused: this.#refused.size,
       queued: this.#queue.length,
@@ -95,9 +130,24 @@ export class DescriptorStore {
     return this.#queue.length === 0;
   }
 
+  /** Whether something that should be stored is not. */
+  get refused(): boolean {
+    return this.#refused.size > 0;
+  }
+
   /** Whether a name is stored, or on its way. */
   has(name: string): boolean {
-    return this.#stored.has(name);
+    return this.#stored.has(name) || this.#queues.has(name);
+  }
+
+  /** Names under which single descriptors are stored, or on their way. */
+  get names(): Iterable<string> {
+    return this.#stored.keys();
+  }
+
+  /** Names of the queues; what is in them goes with this process unless they are removed after it. */
+  get queues(): string[] {
+    return this.#queues.names;
   }
 
   /** Names that are not stored although they should be: refused, or still waiting. */
@@ -115,12 +165,11 @@ export class DescriptorStore {
   /**
    * Asks for descriptors to be stored.
    *
-   * @param wanted each stays the caller's and open until it is sent or {@link remove}d
    * @param done called when all are sent and everything that was asked for before is done too
    * @returns whether `done` was called before this returns
    */
-  store(wanted: readonly { name: string; fd: number }[], done: () => void): boolean {
-    const messages = wanted.flatMap(({ name, fd }) => this.#admit(name, fd));
+  store(wanted: readonly WantedDescriptor[], done: () => void): boolean {
+    const messages = wanted.flatMap((each) => this.#admit(each));
     return this.#submit({ messages, next: 0, done });
   }
 
@@ -141,6 +190,7 @@ export class DescriptorStore {
   /** Takes a name out of the store, whether it is stored, on its way or unknown. */
   remove(name: string): void {
     this.#refused.delete(name);
+    if (this.#queues.drop(name)) return this.#tidyLater();
     if (this.cancel(name) || !this.#forget(name)) return;
     this.#submit({ messages: [{ kind: "remove", name }], next: 0, done: undefined });
   }
@@ -150,9 +200,14 @@ export class DescriptorStore {
    * it has not
    */
   leave(done: (reason: string | undefined) => void): void {
-    const messages: StoreMessage[] = [...this.#stored.keys()].filter((name) => !this.#waiting.has(name))
-      .map((name) => ({ kind: "remove", name }));
-    for (const waiting of this.#waiting.values()) waiting.cancelled = true;
+    const queues = this.#queues.clear();
+    const names = new Set(queues.map(({ name }) => name));
+    const others = [...this.#stored.keys()].filter((name) => !this.#waiting.has(name) && !names.has(name));
+    const messages: StoreMessage[] = [
+      ...others.map((name) => ({ kind: "remove", name }) as const),
+      ...queues.map((queue) => ({ kind: "remove", name: queue.name, queue }) as const),
+    ];
+    for (const waiting of this.#waiting.values()) waiting.cancelled = !names.has(waiting.name);
     this.#waiting.clear();
     this.#stored.clear();
     this.#refused.clear();
@@ -165,45 +220,92 @@ export class DescriptorStore {
     this.#submit({ messages: [{ kind: "text", lines }], next: 0, done: undefined });
   }
 
-  #admit(name: string, fd: number): StoreMessage[] {
-    if (this.#stored.has(name)) return [];
-    if (this.#stored.size >= this.#limit) {
-      this.#refuse(name, `the store is full: it takes ${this.#limit}`);
-      return [];
+  /** How many descriptors the manager has, or is about to get: a queue is two. */
+  get #used(): number {
+    return this.#stored.size + this.#queues.count;
+  }
+
+  #admit({ name, fd, queued }: WantedDescriptor): StoreMessage[] {
+    if (this.has(name)) return [];
+    if (queued === true) {
+      const put = this.#queues.put(name, fd, this.#roomForQueue);
+      if (put.kind === "put") {
+        this.#refused.delete(name);
+        return put.opened === undefined ? [] : [this.#keepQueue(put.opened)];
+      }
+      // By itself then, as far as there is room.
     }
-    if (this.#nameBytes + name.length + 1 > NAMES_LIMIT) {
-      this.#refuse(
-        name,
-        `the store is full: with ${this.#stored.size} names no daemon could be started any more`,
-      );
+    const reason = this.#fullFor(name, 1);
+    if (reason !== undefined) {
+      this.#refuse(name, reason);
       return [];
     }
     this.#refused.delete(name);
+    return [this.#keepNew(name, [fd])];
+  }
+
+  readonly #roomForQueue = (): boolean => this.#fullFor(LONGEST_QUEUE_NAME, 2) === undefined;
+
+  /** Why there is no room for so many descriptors under a name; undefined when there is. */
+  #fullFor(name: string, descriptors: number): string | undefined {
+    if (this.#used + descriptors > this.#limit) return `the store is full: it takes ${this.#limit}`;
+    if (this.#nameBytes + descriptors * (name.length + 1) > NAMES_LIMIT) {
+      return `the store is full: with ${this.#used} names no daemon could be started any more`;
+    }
+    return undefined;
+  }
+
+  #keepQueue({ name, ends }: DescriptorQueue): StoreMessage {
+    return this.#keepNew(name, ends);
+  }
+
+  #keepNew(name: string, fds: readonly number[]): StoreMessage {
     this.#keep(name);
     this.#warn();
-    const message: StoreMessage = { kind: "store", name, fd, cancelled: false };
+    const message = { kind: "store", name, fds, cancelled: false } as const satisfies StoreMessage;
     this.#waiting.set(name, message);
-    return [message];
+    return message;
+  }
+
+  #tidyLater(): void {
+    if (this.#tidying) return;
+    this.#tidying = true;
+    this.#loop.after(TIDY_MS, () => {
+      this.#tidying = false;
+      const { opened, emptied, more } = this.#queues.tidy(this.#roomForQueue);
+      // Sent in order: what moved is stored anew before it goes where it was.
+      const messages = [
+        ...opened.map((queue) => this.#keepQueue(queue)),
+        ...emptied.map((queue) => this.#removal(queue)),
+      ];
+      if (messages.length > 0) this.#submit({ messages, next: 0, done: undefined });
+      if (more) this.#tidyLater();
+    });
+  }
+
+  #removal(queue: DescriptorQueue): StoreMessage {
+    this.#forget(queue.name);
+    return { kind: "remove", name: queue.name, queue };
   }
 
   #warn(): void {
-    const high = this.#stored.size >= this.#limit * WARN_AT || this.#nameBytes >= NAMES_LIMIT * WARN_AT;
+    const high = this.#used >= this.#limit * WARN_AT || this.#nameBytes >= NAMES_LIMIT * WARN_AT;
     if (high && !this.#warned) {
       this.#log.warn(
-        `The service manager keeps ${this.#stored.size} descriptors and takes ${this.#limit}: raise FileDescriptorStoreMax=`,
+        `The service manager keeps ${this.#used} descriptors and takes ${this.#limit}: raise FileDescriptorStoreMax=`,
       );
     }
     this.#warned = high;
   }
 
   #keep(name: string): void {
-    if (!this.#stored.has(name)) this.#nameBytes += name.length + 1;
+    if (!this.#stored.has(name)) this.#nameBytes += nameBytes(name);
     this.#stored.set(name, true);
   }
 
   #forget(name: string): boolean {
     if (!this.#stored.delete(name)) return false;
-    this.#nameBytes -= name.length + 1;
+    this.#nameBytes -= nameBytes(name);
     return true;
   }
 
@@ -214,6 +316,13 @@ export class DescriptorStore {
     const message = `Could not store descriptor ${name}, which a crash would lose: ${reason}`;
     if (first) this.#log.error(message);
     else this.#log.info(message);
+  }
+
+  /** Of a queue, everything in it is not stored. */
+  #couldNotStore(name: string, reason: string): void {
+    const names = parseQueueName(name) === undefined ? [name] : this.#queues.lose(name);
+    this.#forget(name);
+    for (const each of names) this.#refuse(each, reason);
   }
 
   #submit(batch: Batch): boolean {
@@ -238,13 +347,15 @@ export class DescriptorStore {
     switch (message.kind) {
       case "store": {
         if (message.cancelled) return true;
-        const result = this.#socket.send(["FDSTORE=1", `FDNAME=${message.name}`, "FDPOLL=0"], [message.fd]);
+        const result = this.#socket.send(["FDSTORE=1", `FDNAME=${message.name}`, "FDPOLL=0"], message.fds);
         if (result === "full") return false;
         this.#waiting.delete(message.name);
-        if (result !== "sent") this.#refuse(message.name, reasonOf(result));
+        if (result !== "sent") this.#couldNotStore(message.name, reasonOf(result));
         return true;
       }
       case "remove": {
+        // First this process's, so that it is never the last one that closes a file on dead storage.
+        message.queue?.close();
         const result = this.#socket.send(["FDSTOREREMOVE=1", `FDNAME=${message.name}`]);
         if (result === "full") return false;
         if (result !== "sent") {
@@ -304,6 +415,11 @@ export class DescriptorStore {
     this.#loop.remove(this.#socket.fd);
     this.#watching = false;
   }
+}
+
+/** What a name takes of {@link NAMES_LIMIT}: the manager hands it over once for each descriptor. */
+function nameBytes(name: string): number {
+  return (name.length + 1) * (parseQueueName(name) === undefined ? 1 : 2);
 }
 
 function reasonOf(errno: number): string {

@@ -18,7 +18,7 @@ import type {
 import { type BegunReply, type Exchange, OUTPUT_SIZE } from "../../chassis/rpc/exchange.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
 import type { ClientObserver, RpcServer } from "../../chassis/rpc/server.ts";
-import type { DescriptorStore, StoreStatus } from "./descriptor_store.ts";
+import type { DescriptorStore, StoreStatus, WantedDescriptor } from "./descriptor_store.ts";
 import { slotName } from "./descriptor_names.ts";
 import type { SharedMemory } from "./journal_memory.ts";
 import { EXCHANGE_OFFSET } from "./layout.ts";
@@ -72,9 +72,14 @@ export interface WantedObject {
 /** What happened since the last commit. */
 interface Pending {
   operations: Operation[];
-  wanted: { name: string; fd: number }[];
+  wanted: WantedDescriptor[];
   /** Slots that the store is to forget when that is recorded. */
   removed: Slot[];
+}
+
+/** Locks lie in queues, there are so many of them; what else is stored are sockets and processes. */
+function wantedDescriptor(slot: Slot, fd: number): WantedDescriptor {
+  return { name: slotName(slot), fd, queued: slot.kind === "lock" };
 }
 
 function nothing(): Pending {
@@ -194,7 +199,7 @@ export class Journal implements Durability {
     this.#snapshot = snapshot;
     const { store } = this.#parts;
     const wanted = store === undefined ? [] : objects.map(({ kind, id, fd }) => {
-      return { name: slotName({ kind, index: this.#slots[kind].take(id) }), fd };
+      return wantedDescriptor({ kind, index: this.#slots[kind].take(id) }, fd);
     });
     this.rewrite();
     store?.store([...named, ...wanted], () => {});
@@ -411,7 +416,7 @@ export class Journal implements Durability {
     const recording = this.#exchange !== undefined && !this.#left;
     if (!recording || this.#parts.store === undefined) return;
     const index = this.#slots[kind].take(id);
-    this.#pending.wanted.push({ name: slotName({ kind, index }), fd });
+    this.#pending.wanted.push(wantedDescriptor({ kind, index }, fd));
   }
 
   /**

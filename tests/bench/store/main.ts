@@ -15,8 +15,8 @@ const socket = must(sys.socket(SOCK_DGRAM, false), "socket", "store");
 must(sys.bind(socket, path), "bind", path);
 console.log("ready");
 
-/** By name, which here is given to one descriptor at a time. */
-const kept = new Map<string, number>();
+/** By name; a queue of locks is two descriptors. */
+const kept = new Map<string, readonly number[]>();
 const buffer = new Uint8Array(4096);
 for (;;) {
   const message = sys.receiveMessage(socket, buffer, true);
@@ -24,11 +24,10 @@ for (;;) {
   const text = decodeText(buffer, 0, message.length);
   if (text.startsWith(STORE)) {
     const end = text.indexOf("\n", STORE.length);
-    kept.set(text.slice(STORE.length, end < 0 ? undefined : end), message.descriptors[0] ?? -1);
+    kept.set(text.slice(STORE.length, end < 0 ? undefined : end), message.descriptors);
   } else if (text.startsWith(REMOVE)) {
     const name = text.slice(REMOVE.length);
-    const fd = kept.get(name);
-    if (fd !== undefined) sys.close(fd);
+    for (const fd of kept.get(name) ?? []) sys.close(fd);
     kept.delete(name);
   } else {
     for (const fd of message.descriptors) sys.close(fd);

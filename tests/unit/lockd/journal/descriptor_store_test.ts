@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { DescriptorStore, type StoreSocket } from "../../../../src/lockd/journal/descriptor_store.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { SOCK_DGRAM } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { KeptLog } from "./kept_log.ts";
@@ -30,7 +31,15 @@ class Stage implements Disposable {
         return "sent";
       },
     };
-    this.store = new DescriptorStore({ socket, loop: this.loop, sys: kernel, log: this.log, limit, stored });
+    this.store = new DescriptorStore({
+      socket,
+      loop: this.loop,
+      sys: kernel,
+      ledger: new DescriptorLedger(kernel),
+      log: this.log,
+      limit,
+      stored,
+    });
   }
 
   [Symbol.dispose](): void {
@@ -107,7 +116,7 @@ Deno.test("DescriptorStore.store() warns once at 90% and refuses what is over th
     "error: Could not store descriptor lock-11, which a crash would lose: the store is full: it takes 10",
   ]);
   assert.deepEqual(stage.store.missing, ["lock-11"]);
-  assert.deepEqual(stage.store.status, { stored: 10, limit: 10, refused: 1, queued: 0 });
+  assert.deepEqual(stage.store.status, { stored: 10, inQueues: 0, limit: 10, refused: 1, queued: 0 });
   stage.store.remove("lock-11");
   assert.deepEqual(stage.store.missing, []);
 });

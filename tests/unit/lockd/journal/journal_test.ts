@@ -16,6 +16,7 @@ import { FrameCopies } from "../../../../src/chassis/rpc/frame_copies.ts";
 import { InputBudget } from "../../../../src/chassis/rpc/input_budget.ts";
 import { asProgram, type Peer, type Program, type Reply } from "../../../../src/chassis/rpc/program.ts";
 import { encodeFrame, MessageType } from "../../../../src/chassis/wire/frame.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { holding } from "./journal_fixture.ts";
 import { KeptLog } from "./kept_log.ts";
@@ -69,6 +70,7 @@ class Stage implements Disposable {
         socket,
         loop: this.loop,
         sys: kernel,
+        ledger: new DescriptorLedger(kernel),
         log: this.log,
         limit: 2000,
         stored: [],

@@ -1,0 +1,145 @@
+import { DescriptorQueue, type NotPut, type QueueParts } from "./descriptor_queue.ts";
+import { queueName } from "./queue_names.ts";
+
+/** At most so many queues are looked through at once: moving what is left of one takes some 60 us. */
+const TIDIED_AT_ONCE = 8;
+
+/** What became of a descriptor. */
+export type Put =
+  /** `opened`: the queue it is in is new, and nobody keeps it yet. */
+  | { readonly kind: "put"; readonly opened: DescriptorQueue | undefined }
+  | { readonly kind: "failed"; readonly errno: number };
+
+/** What {@link DescriptorQueues.tidy} did. */
+export interface Tidied {
+  /** New queues, which nobody keeps yet. */
+  readonly opened: readonly DescriptorQueue[];
+  /** Queues that are not needed any more, once the new ones are kept. The caller closes them. */
+  readonly emptied: readonly DescriptorQueue[];
+  /** Whether there is more to do. */
+  readonly more: boolean;
+}
+
+/** Descriptors in queues, by name. */
+export class DescriptorQueues {
+  readonly #parts: QueueParts;
+  readonly #life: number;
+  readonly #queueOf = new Map<string, DescriptorQueue>();
+  readonly #queues = new Set<DescriptorQueue>();
+  readonly #untidy = new Set<DescriptorQueue>();
+  #current: DescriptorQueue | undefined;
+  #opened = 0;
+
+  /** @param life a number that no earlier user of the same store had; the later, the greater */
+  constructor(parts: QueueParts, life: number) {
+    this.#parts = parts;
+    this.#life = life;
+  }
+
+  /** How many descriptors there are. */
+  get size(): number {
+    return this.#queueOf.size;
+  }
+
+  /** How many queues they are in. */
+  get count(): number {
+    return this.#queues.size;
+  }
+
+  /** Names of the queues. */
+  get names(): string[] {
+    return [...this.#queues].map(({ name }) => name);
+  }
+
+  has(name: string): boolean {
+    return this.#queueOf.has(name);
+  }
+
+  /**
+   * Puts a descriptor into the current queue, or a new one when that is full.
+   *
+   * @param mayOpen whether there is room for another queue where they are kept
+   */
+  put(name: string, fd: number, mayOpen: () => boolean): Put {
+    return this.#place(new Map([[name, fd]]), mayOpen);
+  }
+
+  /** A descriptor need not be kept any more. @returns whether it was here */
+  drop(name: string): boolean {
+    const queue = this.#queueOf.get(name);
+    if (queue === undefined) return false;
+    this.#queueOf.delete(name);
+    queue.drop(name);
+    this.#untidy.add(queue);
+    return true;
+  }
+
+  /** Moves what is left of queues with dropped descriptors, so that these are closed at last. */
+  tidy(mayOpen: () => boolean): Tidied {
+    const opened: DescriptorQueue[] = [];
+    const emptied: DescriptorQueue[] = [];
+    for (const queue of [...this.#untidy].slice(0, TIDIED_AT_ONCE)) {
+      if (queue === this.#current) this.#current = undefined;
+      if (queue.live.size > 0) {
+        const put = this.#place(new Map(queue.live), mayOpen);
+        // It stays as it is: what was dropped is kept longer than it need be, and nothing is lost.
+        if (put.kind === "failed") break;
+        if (put.opened !== undefined) opened.push(put.opened);
+      }
+      this.#untidy.delete(queue);
+      this.#queues.delete(queue);
+      emptied.push(queue);
+    }
+    return { opened, emptied, more: this.#untidy.size > 0 };
+  }
+
+  /** A queue could not be kept. @returns the names of what was in it, which is closed and forgotten */
+  lose(name: string): string[] {
+    const queue = [...this.#queues].find((each) => each.name === name);
+    if (queue === undefined) return [];
+    const names = [...queue.live.keys()];
+    for (const each of names) this.#queueOf.delete(each);
+    this.#forget(queue);
+    queue.close();
+    return names;
+  }
+
+  /** Forgets everything. @returns the queues, which the caller closes */
+  clear(): DescriptorQueue[] {
+    const queues = [...this.#queues];
+    this.#queueOf.clear();
+    for (const queue of queues) this.#forget(queue);
+    return queues;
+  }
+
+  #forget(queue: DescriptorQueue): void {
+    if (queue === this.#current) this.#current = undefined;
+    this.#queues.delete(queue);
+    this.#untidy.delete(queue);
+  }
+
+  #place(entries: ReadonlyMap<string, number>, mayOpen: () => boolean): Put {
+    const refused = this.#current === undefined ? FULL : this.#into(this.#current, entries);
+    if (refused === undefined) return { kind: "put", opened: undefined };
+    if (refused.kind === "failed") return refused;
+    if (!mayOpen()) return { kind: "failed", errno: 0 };
+    const queue = DescriptorQueue.open(this.#parts, queueName({ life: this.#life, number: this.#opened++ }));
+    if (typeof queue === "number") return { kind: "failed", errno: -queue };
+    const again = this.#into(queue, entries);
+    if (again !== undefined) {
+      queue.close();
+      return { kind: "failed", errno: again.kind === "failed" ? again.errno : 0 };
+    }
+    this.#current = queue;
+    this.#queues.add(queue);
+    return { kind: "put", opened: queue };
+  }
+
+  #into(queue: DescriptorQueue, entries: ReadonlyMap<string, number>): NotPut | undefined {
+    const refused = queue.put(entries);
+    if (refused === undefined) { for (const name of entries.keys()) this.#queueOf.set(name, queue); }
+    return refused;
+  }
+}
+
+const FULL: NotPut = { kind: "full" };
