@@ -2,10 +2,12 @@ import type { Paths } from "../../chassis/config/paths.ts";
 import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_NOFOLLOW, O_RDWR } from "../../os/constants.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { parseSlot } from "../journal/descriptor_names.ts";
+import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
 import { journalPath } from "../journal/layout.ts";
 import { LogFile } from "../journal/log_file.ts";
+import { parseQueueName } from "../journal/queue_names.ts";
+import type { ReturnedDescriptor } from "../journal/recovery.ts";
 
 /**
  * Whether guests would lose locks if this start failed for good: locks in the service manager's store, in the
@@ -16,30 +18,41 @@ import { LogFile } from "../journal/log_file.ts";
  */
 export function locksAtStake(
   sys: Sys,
-  returned: readonly { readonly name: string }[],
+  returned: readonly ReturnedDescriptor[],
   paths: Pick<Paths, "journalDir" | "restartState"> | undefined,
 ): boolean {
-  if (returned.some(({ name }) => parseSlot(name)?.kind === "lock")) return true;
-  return paths !== undefined &&
-    (sys.access(paths.restartState, 0) === 0 || journalNamesLocks(sys, journalPath(paths.journalDir)));
+  return storeNamesLocks(sys, returned) || paths !== undefined &&
+      (sys.access(paths.restartState, 0) === 0 || fileNamesLocks(sys, journalPath(paths.journalDir)));
 }
 
-/**
- * A journal that cannot be read names nothing that could be taken again. One that is in use is its
- * daemon's.
- */
-function journalNamesLocks(sys: Sys, path: string): boolean {
+/** The journal in the store says it. Without one that can be read, every descriptor there may be a lock's. */
+function storeNamesLocks(sys: Sys, returned: readonly ReturnedDescriptor[]): boolean {
+  const journal = returned.find(({ name }) => name === JOURNAL_NAME);
+  const named = journal === undefined ? undefined : namesLocks(sys, journal.fd);
+  return named ??
+    returned.some(({ name }) => parseSlot(name)?.kind === "lock" || parseQueueName(name) !== undefined);
+}
+
+/** A file that cannot be read names nothing that could be taken again. One that is in use is its daemon's. */
+function fileNamesLocks(sys: Sys, path: string): boolean {
   const fd = sys.open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd < 0) return false;
+  const user = { type: F_UNLCK, pid: 0 };
+  const used = sys.ofdProbe(fd, F_WRLCK, 0, 1, user) === 0 && user.type !== F_UNLCK;
+  const named = used ? false : namesLocks(sys, fd);
+  sys.close(fd);
+  return named ?? false;
+}
+
+/** Whether a journal names a lock; undefined when it cannot be read or is damaged. */
+function namesLocks(sys: Sys, fd: number): boolean | undefined {
   try {
-    const user = { type: F_UNLCK, pid: 0 };
-    if (sys.ofdProbe(fd, F_WRLCK, 0, 1, user) === 0 && user.type !== F_UNLCK) return false;
     const found = LogFile.read(new SharedMemory(sys, fd));
-    return typeof found !== "string" && found.state.resources.size > 0;
+    if (typeof found === "string") return undefined;
+    if (found.state.resources.size > 0) return true;
+    return found.damage === undefined ? false : undefined;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return false;
-  } finally {
-    sys.close(fd);
+    return undefined;
   }
 }

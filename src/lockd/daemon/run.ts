@@ -12,6 +12,7 @@ import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { type Environment, startContext } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
+import type { ReturnedDescriptor } from "../journal/recovery.ts";
 import { locksAtStake } from "./locks_at_stake.ts";
 import { serve } from "./serve.ts";
 import { StateFile } from "./state_file.ts";
@@ -38,7 +39,7 @@ export function runDaemon(
     ? undefined
     : { sys, notifySocket: env["NOTIFY_SOCKET"], sockets: sockets.map(({ fd }) => fd) };
   const start = new Start(sys, options, env, cwd, sockets);
-  if (service === undefined && !start.atStake && mistakes[0] !== undefined) throw new UsageError(mistakes[0]);
+  if (service === undefined && mistakes[0] !== undefined && !start.atStake) throw new UsageError(mistakes[0]);
   const ready = variable(self.env, READY_VARIABLE);
   // A daemon that execs itself anew is in the background already, and must keep its pid.
   if (options.daemon && ready === undefined && !start.isHandover) {
@@ -50,7 +51,7 @@ export function runDaemon(
   if (sys.signalsBlocked(DAEMON_SIGNALS) !== 1) shield(sys, self);
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
-    return serve({ sys, self, options, env, cwd, report, mistakes, atStake: start.atStake });
+    return serve({ sys, self, options, env, cwd, report, mistakes, atStake: () => start.atStake });
   } catch (error) {
     // A kernel's refusal that no step foresaw is still a failed start with a reason.
     const failure = error instanceof SystemError
@@ -78,23 +79,29 @@ class Start {
   readonly #sys: Sys;
   /** This user's files; undefined when they cannot be told, which makes the start fail. */
   readonly paths: Paths | undefined;
-  /** Whether guests would lose locks if it failed for good. */
-  readonly atStake: boolean;
+  readonly #returned: readonly ReturnedDescriptor[];
+  #atStake: boolean | undefined;
 
   constructor(
     sys: Sys,
     options: DaemonOptions,
     env: Environment,
     cwd: string,
-    returned: readonly { readonly name: string }[],
+    returned: readonly ReturnedDescriptor[],
   ) {
     this.#sys = sys;
+    this.#returned = returned;
     try {
       this.paths = startContext(sys, options, env, cwd).paths;
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
     }
-    this.atStake = locksAtStake(sys, returned, this.paths);
+  }
+
+  /** Whether guests would lose locks if it failed for good. Found out when it is first asked. */
+  get atStake(): boolean {
+    this.#atStake ??= locksAtStake(this.#sys, this.#returned, this.paths);
+    return this.#atStake;
   }
 
   /** Whether an earlier image of this very process hands its state over. */

@@ -66,7 +66,7 @@ export interface ServeParts {
   /** What was wrong with the command line, and is left out of `options`. */
   readonly mistakes: readonly string[];
   /** Whether guests would lose locks if this start failed for good: then what is wrong is only told. */
-  readonly atStake: boolean;
+  readonly atStake: () => boolean;
 }
 
 /**
@@ -104,33 +104,38 @@ function live(
   const { paths, uid } = context;
   const returned = readActivation((name) => env[name], pid).descriptors;
   // Whoever holds locks must not exit because a file was edited meanwhile.
-  const forgive = handed !== undefined || atStake;
+  const forgive = () => handed !== undefined || atStake();
   const complaints: string[] = [];
   const complain = (message: string) => void complaints.push(message);
-  if (!forgive && mistakes[0] !== undefined) throw new UsageError(mistakes[0]);
+  if (mistakes[0] !== undefined && !forgive()) throw new UsageError(mistakes[0]);
   for (const mistake of mistakes) {
     complain(`${mistake}; it is left out, correct the arguments of the service`);
   }
-  const loaded = forgive ? forgiveConfiguration(context, complain) : readSettings(context);
+  const loaded = unless(
+    forgive,
+    () => readSettings(context),
+    () => forgiveConfiguration(context, complain),
+  );
   sys.setThreadName("virtlockd");
   sys.umask(uid === 0 ? 0o022 : 0o077);
   if (options.daemon) sys.chdir("/");
-  attempt(forgive, complaints, () => makeRunDirectory(sys, paths.runDir, 0o755));
+  unless(forgive, () => makeRunDirectory(sys, paths.runDir, 0o755), complain);
   const { loop, ledger } = startLoop(sys);
   // Without a handed-over state or a service manager this may be a second daemon beside one that serves.
-  const only = handed !== undefined || returned.length > 0;
-  const pidFile = attempt(
-    forgive && only,
-    complaints,
-    () => takePidFile(sys, ledger, paths.pidFile, pid, handed),
-  );
+  const only = () => (handed !== undefined || returned.length > 0) && forgive();
+  const takePid = () => takePidFile(sys, ledger, paths.pidFile, pid, handed);
+  const pidFile = unless(only, takePid, (message) => void complain(message));
   unfinished.push(() => pidFile?.remove());
   makeLogDirectory(context);
   const useLogging = (settings: LoggingSettings) => configureLogging(logs, settings);
-  if (forgive) {
-    forgiveLogging(context, loaded, isTerminal("stdin"), useLogging, complain);
-    logs.abandonStart();
-  } else useLogging(loggingFor(context, loaded, isTerminal("stdin")));
+  unless(
+    forgive,
+    () => useLogging(loggingFor(context, loaded, isTerminal("stdin"))),
+    () => {
+      forgiveLogging(context, loaded, isTerminal("stdin"), useLogging, complain);
+      logs.abandonStart();
+    },
+  );
   raiseFileLimit(sys);
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/serve.ts");
   const fromLibvirt = handed !== undefined && handed.extension === undefined;
@@ -193,10 +198,11 @@ function live(
     inherited.convert();
     daemon.metrics.restore(state.extension?.statistics);
     if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
-    attempt(true, complaints, () => restoreLogging(logs, state));
+    unless(() => true, () => restoreLogging(logs, state), complain);
   }
   announceBeginning(daemon, handed === undefined ? safety.past : { kind: fromLibvirt ? "libvirt" : "image" });
-  openSockets(context, daemon, returned, (open) => attempt(forgive, complaints, open));
+  const holds = handed !== undefined || daemon.table.resourceCount > 0;
+  openSockets(context, daemon, returned, (open) => unless(() => holds, open, complain));
   for (const complaint of complaints) daemon.log.error(`Started in spite of this: ${complaint}`);
   dropPermissions();
   const runtimeSettings = () => ({
@@ -288,16 +294,20 @@ function withArguments(self: SelfImage, args: readonly string[]): SelfImage {
   return { ...self, argv: [...self.base, ...args] };
 }
 
-/** Runs a step of the start; when `forgive`, its failure is only noted. */
-function attempt<T>(forgive: boolean, complaints: string[], step: () => T): T | undefined {
+/**
+ * Runs a step of the start. When it fails and that is to be forgiven, something else is done instead.
+ *
+ * @param forgive asked only after a failure: to find out what is at stake takes time
+ * @param otherwise is told why it failed
+ */
+function unless<T, U>(forgive: () => boolean, step: () => T, otherwise: (why: string) => U): T | U {
   try {
     return step();
   } catch (error) {
     const known = error instanceof StartError || error instanceof SystemError ||
       error instanceof LogConfigError;
-    if (!known || !forgive) throw error;
-    complaints.push(error.message);
-    return undefined;
+    if (!known || !forgive()) throw error;
+    return otherwise(error.message);
   }
 }
 

@@ -32,18 +32,38 @@ function writeJournal(scratch: Scratch, operations: readonly Operation[]): numbe
   return fd;
 }
 
-Deno.test("locksAtStake() sees a lock in the store, and a state on its way to this process", () => {
+Deno.test("locksAtStake() believes the journal of the store", () => {
   using scratch = new Scratch();
-  const stored = (
-    kind: "lock" | "lock client",
-  ) => [{ name: "journal" }, { name: slotName({ kind, index: 3 }) }];
+  const before = openHere();
+  for (const [operations, atStake] of [[[], false], [[GRANT], true]] as const) {
+    const fd = writeJournal(scratch, operations);
+    const returned = [{ name: "journal", fd }, { name: "queue-1-1", fd: -1 }];
+    assert.equal(locksAtStake(kernel, returned, undefined), atStake);
+    kernel.close(fd);
+    Deno.removeSync(scratch.file("journal"));
+  }
+  assert.deepEqual(openHere(), before);
+});
+
+Deno.test("locksAtStake() takes what may be a lock for one where the store has no journal to read", () => {
+  using scratch = new Scratch();
+  const nonsense = kernel.open(scratch.write("nonsense", "no journal"), O_RDWR, 0);
+  for (const journal of [[], [{ name: "journal", fd: nonsense }]]) {
+    const stored = (name: string) => locksAtStake(kernel, [...journal, { name, fd: -1 }], undefined);
+    assert.equal(stored(slotName({ kind: "lock", index: 3 })), true);
+    assert.equal(stored("queue-1-1"), true);
+    assert.equal(stored(slotName({ kind: "lock client", index: 3 })), false);
+    assert.equal(stored("virtlockd.socket"), false);
+  }
+  kernel.close(nonsense);
+});
+
+Deno.test("locksAtStake() sees a state on its way to this process", () => {
+  using scratch = new Scratch();
   assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
-  assert.equal(locksAtStake(kernel, stored("lock client"), paths(scratch)), false);
-  assert.equal(locksAtStake(kernel, stored("lock"), paths(scratch)), true);
-  assert.equal(locksAtStake(kernel, stored("lock"), undefined), true);
-  assert.equal(locksAtStake(kernel, [], undefined), false);
   scratch.write("state.json", "{}");
   assert.equal(locksAtStake(kernel, [], paths(scratch)), true);
+  assert.equal(locksAtStake(kernel, [], undefined), false);
 });
 
 Deno.test("locksAtStake() sees a lock in a journal's file, unless a daemon uses it", () => {
