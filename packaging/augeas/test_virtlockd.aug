@@ -7,6 +7,7 @@ log_outputs = \"3:syslog:virtlockd\"
 max_clients = 1024
 admin_max_clients = 5000
 storage_timeout = 10
+lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
 "
 
    test Virtlockd.lns get every_key =
@@ -16,6 +17,9 @@ storage_timeout = 10
       { "max_clients" = "1024" }
       { "admin_max_clients" = "5000" }
       { "storage_timeout" = "10" }
+      { "lockspaces"
+        { "1" = "/srv/leases=nas:/export/leases" }
+        { "2" = "/var/lib/leases" } }
 
    (* Comments, on lines of their own and after a value. *)
    test Virtlockd.lns get "# Limits\n#\n\n  #max_clients = 1024\nlog_level = 2  # for now\n" =
@@ -36,6 +40,15 @@ storage_timeout = 10
    test Virtlockd.lns get "log_filters = \"it's\"\nlog_filters = 'a\"b'\n" =
       { "log_filters" = "it's" }
       { "log_filters" = "a\"b" }
+
+   (* Lists: empty, with either quotes, over several lines, with a comma at the end. *)
+   test Virtlockd.lns get "lockspaces = [ ]\nlockspaces=[]\nlockspaces = [\n  '/a',\n  \"/b\",\n] # two\n" =
+      { "lockspaces" }
+      { "lockspaces" }
+      { "lockspaces"
+        { "1" = "/a" }
+        { "2" = "/b" }
+        { "#comment" = "two" } }
 
    (* Several statements in one line, and lines that end as on other systems. *)
    test Virtlockd.lns get "max_clients = 20; log_level = 4; # quiet\nlog_level = 3\r\n" =

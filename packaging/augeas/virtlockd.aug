@@ -1,7 +1,7 @@
 (* Lens for the configuration file of virtlockd.
 
    The tree is that of libvirt's lens of the same name, so that this one can take its place: one node for each key, with
-   the bare value. What the daemon reads and libvirt's lens does not is understood as well: storage_timeout, single and
+   the bare value. What the daemon reads and libvirt's lens does not is understood as well: storage_timeout, lockspaces, single and
    triple quotes, semicolons, and comments after a value. *)
 
 module Virtlockd =
@@ -45,7 +45,18 @@ module Virtlockd =
    let limit_entry   = integer_entry /max_clients|admin_max_clients/
    let storage_entry = integer_entry "storage_timeout"
 
-   let lns = ( logging_entry | limit_entry | storage_entry | comment | empty )*
+   (* A list of strings, which may go over several lines and end in a comma: a node for each, numbered from 1. *)
+   let list_space = del /[ \t\r\n]*/ " "
+   let list_quote = del /"|'/ "\""
+   let list_item  = [ seq "item" . square list_quote (store /[^"'\r\n]+/) list_quote ]
+   let list_comma = del /[ \t\r\n]*,[ \t\r\n]*/ ", "
+   let list_items = counter "item" . list_space . list_item . (list_comma . list_item)*
+   let list_end   = del /([ \t\r\n]*,)?[ \t\r\n]*\]/ " ]"
+   let list_entry (keys:regexp) =
+        [ indent . key keys . value_sep . del "[" "[" . list_items? . list_end . ending ]
+   let lockspace_entry = list_entry "lockspaces"
+
+   let lns = ( logging_entry | limit_entry | storage_entry | lockspace_entry | comment | empty )*
 
    let filter = incl "/etc/libvirt/virtlockd.conf"
               . Util.stdexcl

@@ -1,3 +1,4 @@
+import { ANYWHERE } from "../support/anywhere.ts";
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import { HolderReaper } from "../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../src/lockd/lockspace/lock_table.ts";
@@ -91,6 +92,7 @@ export class CoreFuzz implements Disposable {
     const parts = { sys, loop: this.#loop, ledger: this.#ledger, observer, now };
     this.#table = new LockTable({
       ...parts,
+      ...ANYWHERE,
       files: this.#files,
       guard,
       findHolder: (_path, _identity, _pid, done) => this.#later(() => done({ kind: "unknown" })),

@@ -3,6 +3,7 @@ import type { DescriptorLedger } from "../../src/os/ledger.ts";
 import type { FileIdentity } from "../../src/lockd/lockspace/file_identity.ts";
 import type { LockRequest, UnlockRequest } from "../../src/lockd/lockspace/lock_file.ts";
 import type {
+  DirectoryFailure,
   FileFailure,
   LockFiles,
   LockFilesOutcome,
@@ -93,6 +94,10 @@ export class MemoryLockFiles implements LockFiles {
     const failure = this.#refusal(path);
     if (failure === undefined) this.#files.delete(path);
     this.#faults.answer(() => done(failure));
+  }
+
+  checkDirectory(_path: string, done: (failure: DirectoryFailure | undefined) => void): void {
+    this.#faults.answer(() => done({ kind: "unfit", reason: "nothing is adopted here" }));
   }
 
   makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {

@@ -22,6 +22,8 @@ export interface Paths {
   readonly runDir: string;
   /** Directory of the journal where systemd keeps no descriptors. */
   readonly journalDir: string;
+  /** List of the registered lockspaces, for the next start. */
+  readonly lockspaces: string;
 }
 
 /** Whose paths are wanted. */
@@ -75,12 +77,15 @@ function sessionPaths({ env, exists }: PathsRequest): Paths {
   };
 }
 
-function sockets(runDir: string): Pick<Paths, "socket" | "adminSocket" | "runDir" | "journalDir"> {
+function sockets(
+  runDir: string,
+): Pick<Paths, "socket" | "adminSocket" | "runDir" | "journalDir" | "lockspaces"> {
   return {
     socket: `${runDir}/virtlockd-sock`,
     adminSocket: `${runDir}/virtlockd-admin-sock`,
     runDir,
     journalDir: `${runDir}/virtlockd-journal`,
+    lockspaces: `${runDir}/virtlockd-lockspaces.json`,
   };
 }
 

@@ -29,6 +29,11 @@ export interface Settings {
   readonly adminMaxClients: number;
   /** Time limit of an operation on network storage, in seconds. */
   readonly storageTimeout: number;
+  /**
+   * Directories in which lease files are made, with what has to be mounted there (`server:/export`);
+   * undefined: anything.
+   */
+  readonly lockspaces: ReadonlyMap<string, string | undefined>;
 }
 
 /** The settings of a daemon without a configuration file. */
@@ -39,6 +44,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxClients: 1024,
   adminMaxClients: 5000,
   storageTimeout: 10,
+  lockspaces: new Map(),
 };
 
 /** What {@link loadSettings} made of a file. */
@@ -61,6 +67,7 @@ const KEYS = new Map<string, (entry: ConfigEntry) => Partial<Settings>>([
   ["max_clients", (entry) => ({ maxClients: readInteger(entry, 1, MOST_CLIENTS) })],
   ["admin_max_clients", (entry) => ({ adminMaxClients: readInteger(entry, 1, MOST_CLIENTS) })],
   ["storage_timeout", (entry) => ({ storageTimeout: readInteger(entry, 1, LONGEST_STORAGE_TIMEOUT) })],
+  ["lockspaces", (entry) => ({ lockspaces: readLockspaces(entry) })],
 ]);
 
 /** The keys that the configuration file may set. */
@@ -147,6 +154,22 @@ function readInteger(entry: ConfigEntry, least: number, most: number): number {
   const { value } = entry;
   if (value.kind === "integer" && value.value >= least && value.value <= most) return value.value;
   throw wrongValue(entry, `an integer from ${least} to ${most}`);
+}
+
+/** A directory, and behind a `=` what has to be mounted there. */
+function readLockspaces(entry: ConfigEntry): Map<string, string | undefined> {
+  const { value } = entry;
+  if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
+  const directories = new Map<string, string | undefined>();
+  for (const item of value.items) {
+    const [, path, source] = item.kind === "string" ? /^(\/[^=]*?)\/*(?:=(.+))?$/.exec(item.value) ?? [] : [];
+    if (path === undefined) {
+      const wanted = `strings "/DIRECTORY" or "/DIRECTORY=SOURCE" for "${entry.key}"`;
+      throw new ConfigError(entry.place, wanted, describe(item));
+    }
+    directories.set(path, source);
+  }
+  return directories;
 }
 
 function wrongValue(entry: ConfigEntry, wanted: string): ConfigError {

@@ -48,6 +48,8 @@ export interface DaemonParts {
   readonly storageStarter: number | undefined;
   /** Told when the number of clients or locks may have changed. */
   readonly changed: () => void;
+  /** Told when a lockspace was registered, or is on another file system than before. */
+  readonly lockspacePlaced: () => void;
 }
 
 /** Replies need not wait: nothing outlives this process. */
@@ -69,6 +71,8 @@ export class Daemon {
   readonly storage: Storage;
   /** Time limit of an operation on storage that may hang, in seconds. */
   storageTimeout: number;
+  /** Directories in which lease files are made, with what has to be mounted there. */
+  lockDirectories: Settings["lockspaces"];
   readonly table: LockTable;
   readonly guard: PosixGuard;
   readonly reaper: HolderReaper;
@@ -103,6 +107,7 @@ export class Daemon {
       eventLog(),
       this.metrics,
       { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
+      { lockspacePlaced: () => parts.lockspacePlaced() },
     ]);
     this.guard = new PosixGuard(ledger);
     this.storage = new Storage({
@@ -117,12 +122,18 @@ export class Daemon {
       inherited: parts.storageStarter,
     });
     this.storageTimeout = settings.storageTimeout;
+    this.lockDirectories = settings.lockspaces;
     this.table = new LockTable({
       files: this.storage.files,
       ledger,
       guard: this.guard,
       observer: this.#observer,
       findHolder: this.storage.findHolder,
+      places: this.storage.places,
+      allowed: (path) => {
+        const source = this.lockDirectories.get(path);
+        return source !== undefined || this.lockDirectories.has(path) ? { source } : undefined;
+      },
       now,
     });
     this.reaper = new HolderReaper({ sys, loop, ledger, table: this.table, observer: this.#observer, now });

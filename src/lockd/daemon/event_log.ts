@@ -20,6 +20,12 @@ export function eventLog(): Partial<DaemonObserver> {
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/event_log.ts");
   return {
     lockspaceCreated: (path) => log.info(() => `Created lockspace ${path}`, { lockspace: path }),
+    lockspacePlaced: ({ path, origin, place }) => {
+      const where = place === undefined
+        ? ""
+        : ` on ${place.source} (${place.type}), mounted at ${place.point}`;
+      log.info(() => `Lockspace ${path} is ${origin}${where}`, { lockspace: path });
+    },
     granted: (resource, { owner }) =>
       log.info(
         () =>

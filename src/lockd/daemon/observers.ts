@@ -11,6 +11,7 @@ export interface DaemonObserver
 /** Every event by name: one that is missing here does not compile. */
 const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   lockspaceCreated: true,
+  lockspacePlaced: true,
   granted: true,
   released: true,
   refused: true,

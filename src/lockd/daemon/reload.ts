@@ -22,6 +22,9 @@ const APPLIED: Readonly<Record<keyof Settings, ((daemon: Daemon, settings: Setti
     storageTimeout: (daemon, { storageTimeout }) => {
       daemon.storageTimeout = storageTimeout;
     },
+    lockspaces: (daemon, { lockspaces }) => {
+      daemon.lockDirectories = lockspaces;
+    },
   };
 
 /**

@@ -23,6 +23,8 @@ import { lostEnvironment } from "./lost_environment.ts";
 import { forgiveConfiguration, forgiveLogging } from "../../chassis/start/forgiving.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
 import { ReExec } from "./re_exec.ts";
+import { RegisteredLockspaces } from "./registered_lockspaces.ts";
+import { loadLockspaces, saveLockspaces } from "./kept_lockspaces.ts";
 import { reload } from "./reload.ts";
 import { restore } from "./restore.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
@@ -166,6 +168,7 @@ function live(
   const state = handed ?? safety.recovered;
   // The status is told of by the daemon, which may have something to tell while it is being made.
   let changed = () => {};
+  const registered = new RegisteredLockspaces(sys, paths.lockspaces);
   const daemon = new Daemon({
     sys,
     loop,
@@ -178,6 +181,7 @@ function live(
     program: { path: self.path, argv: self.base, env: self.env },
     storageStarter: keptDescriptor(state, STORAGE_STARTER),
     changed: () => changed(),
+    lockspacePlaced: () => saveLockspaces(registered, daemon),
   });
   unfinished.push(() => unlinkSockets(daemon));
   const configured = { outputs: logs.outputsText(), filters: logs.filtersText() };
@@ -201,6 +205,7 @@ function live(
     unless(() => true, () => restoreLogging(logs, state), complain);
   }
   announceBeginning(daemon, handed === undefined ? safety.past : { kind: fromLibvirt ? "libvirt" : "image" });
+  loadLockspaces(registered, daemon, state?.extension !== undefined);
   const holds = handed !== undefined || daemon.table.resourceCount > 0;
   openSockets(context, daemon, returned, (open) => unless(() => holds, open, complain));
   for (const complaint of complaints) daemon.log.error(`Started in spite of this: ${complaint}`);

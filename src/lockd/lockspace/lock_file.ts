@@ -34,6 +34,8 @@ export interface LockRequest {
   readonly path: string;
   readonly shared: boolean;
   readonly autocreate: boolean;
+  /** Whether the file is made when it is absent; like `autocreate` where it does not say. */
+  readonly create?: boolean;
   /**
    * Whether a symbolic link as the last component is followed: yes for disk paths, no in a lockspace
    * directory.
@@ -93,7 +95,9 @@ export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFil
     action: `${action} ${path}`,
     errno: -result,
   });
-  const opening = request.autocreate ? "Unable to open/create resource" : "Unable to open resource";
+  const opening = request.create ?? request.autocreate
+    ? "Unable to open/create resource"
+    : "Unable to open resource";
   const type = request.shared ? F_RDLCK : F_WRLCK;
   const opened = emptyStatus();
   const named = emptyStatus();
@@ -140,14 +144,14 @@ const READ_ONLY: ReadonlySet<number> = new Set([-EROFS, -EACCES, -EPERM, -ETXTBS
  */
 export function openLockFile(
   sys: Pick<FileSys, "open">,
-  { path, shared, autocreate, followLinks }: Pick<
+  { path, shared, autocreate, create = autocreate, followLinks }: Pick<
     LockRequest,
-    "path" | "shared" | "autocreate" | "followLinks"
+    "path" | "shared" | "autocreate" | "create" | "followLinks"
   >,
 ): number {
   // O_NONBLOCK: neither a FIFO's missing writer nor a device's carrier may stop the daemon.
   const flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
-  const fd = sys.open(path, flags | O_RDWR | (autocreate ? O_CREAT : 0), LOCK_FILE_MODE);
+  const fd = sys.open(path, flags | O_RDWR | (create ? O_CREAT : 0), LOCK_FILE_MODE);
   if (!shared || !READ_ONLY.has(fd)) return fd;
   const readable = sys.open(path, flags | O_RDONLY, 0);
   return readable < 0 ? fd : readable;

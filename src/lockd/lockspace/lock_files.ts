@@ -10,6 +10,7 @@ import {
 } from "../../os/constants.ts";
 import { EEXIST, EISDIR, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
+import { checkDirectory } from "./directory_check.ts";
 import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import {
@@ -28,6 +29,9 @@ export type FileFailure =
   | { kind: "not-a-directory"; path: string }
   /** Network storage did not answer in time, or its helper died. */
   | { kind: "storage"; action: string; reason: string };
+
+/** Why a directory cannot be adopted: `reason` says which part of its path is not safe. */
+export type DirectoryFailure = FileFailure | { kind: "unfit"; reason: string };
 
 /** What failed in a release; `released`: only litter was left, the lock has gone. */
 export type UnlockFailed =
@@ -60,21 +64,24 @@ export interface LockFiles {
   create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void;
   remove(path: string, done: (failure: FileFailure | undefined) => void): void;
   makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void;
+  /** Whether a directory may be adopted: see checkDirectory() of directory_check.ts. */
+  checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void;
 }
 
 type LocalSys = Pick<
   FileSys,
   "open" | "fstat" | "stat" | "lstat" | "ofdLock" | "ofdProbe" | "posixLock" | "unlink" | "mkdir"
 >;
+type LocalFilesSys = LocalSys & Parameters<typeof checkDirectory>[0];
 
 /** File operations done at once, on the calling thread: for storage that answers. */
 export class LocalLockFiles implements LockFiles {
-  readonly #sys: LocalSys;
+  readonly #sys: LocalFilesSys;
   readonly #guard: PosixGuard;
   readonly #close: CloseFile;
 
   /** @param guard closes the descriptors of lock files */
-  constructor(sys: LocalSys, guard: PosixGuard) {
+  constructor(sys: LocalFilesSys, guard: PosixGuard) {
     this.#sys = sys;
     this.#guard = guard;
     this.#close = (fd, identity) => guard.close(fd, identity);
@@ -112,6 +119,10 @@ export class LocalLockFiles implements LockFiles {
 
   makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {
     done(makeDirectory(this.#sys, path));
+  }
+
+  checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void {
+    done(checkDirectory(this.#sys, path));
   }
 
   /**

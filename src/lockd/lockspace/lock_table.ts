@@ -1,7 +1,9 @@
+import { ENOENT } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
 import type { LockKind } from "./lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
+import { LockDirectories, type LockDirectoriesParts, type LockspaceObserver } from "./lock_directories.ts";
 import { Lockspace } from "./lockspace.ts";
 import { type Holding, type Owner, ownerRecord } from "./owner.ts";
 import type { PosixGuard } from "./posix_guard.ts";
@@ -14,8 +16,7 @@ import type { Resource, ResourceState } from "./resource.ts";
 const HELD: ResourceState = { kind: "held" };
 
 /** Told of every change in the same turn in which it happens, before any reply is sent. */
-export interface LockObserver {
-  lockspaceCreated(path: string): void;
+export interface LockObserver extends LockspaceObserver {
   /** A resource was locked, or an owner was added to a shared one. */
   granted(resource: Resource, holding: Holding): void;
   /** An owner was taken off; `last` when the kernel lock has gone with it. */
@@ -36,7 +37,7 @@ export type FindHolder = (
 ) => void;
 
 /** What the lock table needs. */
-export interface LockTableParts {
+export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "allowed"> {
   files: LockFiles;
   ledger: DescriptorLedger;
   guard: PosixGuard;
@@ -60,7 +61,7 @@ export interface AcquireOptions {
  */
 export class LockTable {
   readonly #parts: LockTableParts;
-  readonly #lockspaces = new Map<string, Lockspace>([["", new Lockspace("")]]);
+  readonly #directories: LockDirectories;
   /** Resources by owner pid: what a disconnected holder has is found without a walk. */
   readonly #byOwner = new RecurringMap<number, Set<Resource>>();
   readonly #dying = new Set<number>();
@@ -69,11 +70,12 @@ export class LockTable {
 
   constructor(parts: LockTableParts) {
     this.#parts = parts;
+    this.#directories = new LockDirectories(parts);
   }
 
   /** All lockspaces, the default one ("") first. */
   get lockspaces(): ReadonlyMap<string, Lockspace> {
-    return this.#lockspaces;
+    return this.#directories.all;
   }
 
   /** How many resources are locked. */
@@ -83,7 +85,7 @@ export class LockTable {
 
   /** Every locked resource. */
   *resources(): Generator<Resource> {
-    for (const lockspace of this.#lockspaces.values()) yield* lockspace.resources.values();
+    for (const lockspace of this.lockspaces.values()) yield* lockspace.resources.values();
   }
 
   /** Resources that a process owns. */
@@ -116,20 +118,24 @@ export class LockTable {
   /** NEW: a lockspace that must not exist yet. */
   newLockspace(path: string, done: Done): void {
     if (path === "") return done({ kind: "default-lockspace-exists" });
-    if (this.#lockspaces.has(path)) return done({ kind: "lockspace-exists", path });
-    this.#makeLockspace(path, done);
+    if (this.#directories.get(path) !== undefined) return done({ kind: "lockspace-exists", path });
+    this.#directories.make(path, done);
   }
 
   /** CREATE_LOCKSPACE: a lockspace that may exist already. */
   ensureLockspace(path: string, done: Done): void {
-    if (this.#lockspaces.has(path)) return done(undefined);
-    this.#makeLockspace(path, done);
+    if (path === "") return done(undefined);
+    const known = this.#directories.get(path);
+    if (known === undefined) this.#directories.make(path, done);
+    else this.#directories.remake(known, done);
   }
 
   /** CREATE_RESOURCE: makes the file. */
   createResource(path: string, name: string, done: Done): void {
     const found = this.#unlocked(path, name);
     if (!(found instanceof Lockspace)) return done(found);
+    const refusal = this.#directories.misplaced(found) ?? this.#directories.notToBeMade(found, name);
+    if (refusal !== undefined) return done(refusal);
     this.#parts.files.create(found.fileOf(name), found.path === "", (failure) => done(failure));
   }
 
@@ -146,10 +152,17 @@ export class LockTable {
       if (refusal !== undefined) this.#parts.observer.refused(owner, refusal);
       done(refusal);
     };
-    const lockspace = this.#lockspaces.get(path);
-    if (lockspace === undefined) return finish({ kind: "lockspace-missing", path });
+    const lockspace = this.#directories.get(path);
+    if (lockspace === undefined) {
+      return this.#directories.adopt(path, (refusal) => {
+        if (refusal !== undefined) return finish(refusal);
+        this.acquire(path, name, options, owner, done);
+      });
+    }
     const bad = lockspace.badName(name);
     if (bad !== undefined) return finish({ kind: "bad-name", resource: name, reason: bad });
+    const misplaced = this.#directories.misplaced(lockspace);
+    if (misplaced !== undefined) return finish(misplaced);
     if (this.#dying.has(owner.pid)) return finish({ kind: "owner-dying", resource: name, pid: owner.pid });
     const resource = lockspace.resources.get(name);
     if (resource !== undefined) {
@@ -161,24 +174,15 @@ export class LockTable {
     const asker = lockspace.pending.get(name);
     if (asker !== undefined) return finish({ kind: "pending", resource: name, owner: asker.name });
     lockspace.pending.set(name, owner);
-    const file = lockspace.fileOf(name);
-    this.#parts.files.lock(
-      {
-        path: file,
-        ...options,
-        followLinks: path === "",
-        record: () => ownerRecord(owner, this.#parts.now()),
-      },
-      (outcome) => {
-        lockspace.pending.delete(name);
-        this.#locked(lockspace, name, options, owner, outcome, finish);
-      },
-    );
+    this.#lock(lockspace, name, options, owner, (outcome) => {
+      lockspace.pending.delete(name);
+      this.#locked(lockspace, name, options, owner, outcome, finish);
+    });
   }
 
   /** RELEASE_RESOURCE: takes an owner off; the last one takes the lock along. */
   release(path: string, name: string, owner: Owner, done: Done): void {
-    const lockspace = this.#lockspaces.get(path);
+    const lockspace = this.#directories.get(path);
     if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
     const resource = lockspace.resources.get(name);
     if (resource === undefined) return done({ kind: "not-held", resource: name });
@@ -218,14 +222,14 @@ export class LockTable {
     return undefined;
   }
 
-  /** Puts a lockspace back that an earlier image had. */
-  restoreLockspace(path: string): void {
-    if (!this.#lockspaces.has(path)) this.#lockspaces.set(path, new Lockspace(path));
+  /** Puts a lockspace back that an earlier life had. @returns it */
+  restoreLockspace(path: string): Lockspace {
+    return this.#directories.restore(path);
   }
 
   /** Puts a locked resource back; its descriptor's ownership passes to the table. */
   restoreResource(resource: Resource): void {
-    const lockspace = this.#lockspaces.get(resource.lockspace);
+    const lockspace = this.#directories.get(resource.lockspace);
     if (lockspace === undefined) {
       throw new Error(`Restore resource ${resource.name}: lockspace '${resource.lockspace}' does not exist`);
     }
@@ -268,23 +272,38 @@ export class LockTable {
     this.#nextId = Math.max(this.#nextId, id);
   }
 
-  #makeLockspace(path: string, done: Done): void {
-    if (path.includes("\0")) {
-      return done({ kind: "bad-name", resource: path, reason: "it contains a NUL byte" });
-    }
-    this.#parts.files.makeDirectory(path, (failure) => {
-      if (failure !== undefined) return done(failure);
-      if (!this.#lockspaces.has(path)) {
-        this.#lockspaces.set(path, new Lockspace(path));
-        this.#parts.observer.lockspaceCreated(path);
-      }
-      done(undefined);
+  /** Locks a resource's file. A lock directory that was deleted is made once more. */
+  #lock(
+    lockspace: Lockspace,
+    name: string,
+    options: AcquireOptions,
+    owner: Owner,
+    done: (outcome: LockFilesOutcome) => void,
+    again = true,
+  ): void {
+    const { files, now } = this.#parts;
+    const create = this.#directories.makesFile(lockspace, options.autocreate);
+    const isDisk = lockspace.path === "";
+    const request = {
+      path: lockspace.fileOf(name),
+      ...options,
+      create,
+      followLinks: isDisk,
+      record: () => ownerRecord(owner, now()),
+    };
+    files.lock(request, (outcome) => {
+      const gone = outcome.kind === "failed" && outcome.errno === ENOENT && create && !isDisk;
+      if (!gone || !again) return done(outcome);
+      files.makeDirectory(lockspace.path, (failure) => {
+        if (failure !== undefined) return done(outcome);
+        this.#lock(lockspace, name, options, owner, done, false);
+      });
     });
   }
 
   /** The lockspace of a resource that is not locked, else why not. */
   #unlocked(path: string, name: string): Lockspace | Refusal {
-    const lockspace = this.#lockspaces.get(path);
+    const lockspace = this.#directories.get(path);
     if (lockspace === undefined) return { kind: "lockspace-missing", path };
     const bad = lockspace.badName(name);
     if (bad !== undefined) return { kind: "bad-name", resource: name, reason: bad };
@@ -369,7 +388,7 @@ export class LockTable {
     }
     const last = resource.holdings.length === 0;
     if (last) {
-      this.#lockspaces.get(resource.lockspace)?.resources.delete(resource.name);
+      this.#directories.get(resource.lockspace)?.resources.delete(resource.name);
       this.#resourceCount--;
     }
     this.#parts.observer.released(resource, holding.owner, last);

@@ -1,5 +1,6 @@
 import type { Owner } from "./owner.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
+import type { Place } from "./places.ts";
 import type { Resource } from "./resource.ts";
 
 /** A namespace of resources: a directory of lock files, or, with path "", the files themselves. */
@@ -9,6 +10,15 @@ export class Lockspace {
   readonly resources = new RecurringMap<string, Resource>();
   /** Names that slow storage is just now locking, with the owner that asked. */
   readonly pending = new Map<string, Owner>();
+  /** How it came to be here. In one that was merely adopted no files are made. */
+  origin: "registered" | "adopted" = "registered";
+  /**
+   * Where its directory was when it was registered; undefined for the default lockspace, and while it is not
+   * known.
+   */
+  place: Place | undefined;
+  /** {@link Places.generation} in which its directory was last found in its place. */
+  checked: object | undefined;
 
   constructor(path: string) {
     this.path = path;

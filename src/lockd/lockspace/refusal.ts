@@ -1,4 +1,5 @@
 import type { Holding } from "./owner.ts";
+import type { Place } from "./places.ts";
 
 /** A process outside this daemon that holds a kernel lock. */
 export type ForeignHolder =
@@ -22,7 +23,12 @@ export interface HeldReport {
  * Translated to libvirt's error codes in src/lockd/programs/lock_failure.ts.
  */
 export type Refusal =
-  | { kind: "lockspace-missing"; path: string }
+  /** `reason`: why it was not adopted either. */
+  | { kind: "lockspace-missing"; path: string; reason?: string }
+  /** Its directory is not on the file system where it has to be: other hosts would not see its locks. */
+  | { kind: "misplaced"; path: string; wanted: Pick<Place, "source"> & Partial<Place>; found: Place }
+  /** Files are not made in a directory that was merely adopted. */
+  | { kind: "adopted"; path: string; resource: string }
   | { kind: "lockspace-exists"; path: string }
   | { kind: "default-lockspace-exists" }
   | { kind: "not-a-directory"; path: string }

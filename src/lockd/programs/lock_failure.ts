@@ -23,7 +23,20 @@ export function lockFailure(refusal: Refusal): RpcFailure {
   const { RPC, LOCKSPACE } = ErrorDomain;
   switch (refusal.kind) {
     case "lockspace-missing":
-      return internalError(RPC, `Lockspace for path ${refusal.path} does not exist`);
+      return internalError(
+        RPC,
+        `Lockspace for path ${refusal.path} does not exist${
+          refusal.reason === undefined ? "" : `, and its directory cannot be used: ${refusal.reason}`
+        }`,
+      );
+    case "misplaced":
+      return internalError(LOCKSPACE, misplacedText(refusal));
+    case "adopted":
+      return operationInvalid(
+        LOCKSPACE,
+        `Resource '${refusal.resource}' is not made in ${refusal.path}, which nobody has registered: ` +
+          `name the directory in "lockspaces" of virtlockd.conf`,
+      );
     case "lockspace-exists":
       return internalError(RPC, `Lockspace for path ${refusal.path} already exists`);
     case "default-lockspace-exists":
@@ -78,6 +91,13 @@ function conflictText(refusal: Conflict): string {
     case "owner-dying":
       return `Lockspace resource '${refusal.resource}' cannot change hands: its owner, process ${refusal.pid}, is being killed`;
   }
+}
+
+function misplacedText({ path, wanted, found }: Extract<Refusal, { kind: "misplaced" }>): string {
+  const type = wanted.type === undefined ? "" : ` (${wanted.type})`;
+  const point = wanted.point === undefined ? "" : `, mounted at ${wanted.point}`;
+  return `Lock directory ${path} belongs on ${wanted.source}${type}${point}, but is now on ${found.source} ` +
+    `(${found.type}), mounted at ${found.point}: other hosts would not see a lock there. Mount ${wanted.source} again`;
 }
 
 function heldText(name: string, held: HeldReport): string {

@@ -1,6 +1,7 @@
 import { F_DUPFD_CLOEXEC, F_UNLCK, F_WRLCK, SIGCHLD } from "../../os/constants.ts";
 import { EAGAIN, ECONNRESET, EMFILE, ENOENT } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
+import { checkDirectory } from "../lockspace/directory_check.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
 import {
   LOCK_LENGTH,
@@ -10,7 +11,7 @@ import {
   unlockFile,
   type UnlockRequest,
 } from "../lockspace/lock_file.ts";
-import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
+import { createFile, type DirectoryFailure, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import {
   decodeMessage,
@@ -168,6 +169,8 @@ export class StorageHelper {
         return this.#answer(id, done(makeDirectory(sys, task.path)));
       case "probe":
         return this.#probe(id, task.path, descriptors);
+      case "check-directory":
+        return this.#answer(id, checked(checkDirectory(sys, task.path)));
       case "find-holder":
         return this.#answer(id, {
           kind: "holder",
@@ -192,8 +195,8 @@ export class StorageHelper {
   }
 
   #lock(id: number, request: StorageLockRequest): void {
-    const { path, shared, autocreate, followLinks } = request;
-    const file = { path, shared, autocreate, followLinks };
+    const { path, shared, autocreate, create = autocreate, followLinks } = request;
+    const file = { path, shared, autocreate, create, followLinks };
     const outcome = lockFile(this.#sys, file, (fd) => void this.#sys.close(fd));
     if (outcome.kind !== "granted") return this.#answer(id, { kind: "refused", outcome });
     const { fd, identity } = outcome;
@@ -277,6 +280,10 @@ export class StorageHelper {
     const text = readRecord(this.#sys, path, identity);
     return text === undefined ? { kind: "other-host" } : { kind: "record", text };
   }
+}
+
+function checked(failure: DirectoryFailure | undefined): StorageResult {
+  return failure === undefined ? { kind: "checked" } : { kind: "checked", failure };
 }
 
 function done(failure: ReturnType<typeof removeFile>): StorageResult {

@@ -1,6 +1,6 @@
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockOutcome, LockRequest, UnlockFailure, UnlockRequest } from "../lockspace/lock_file.ts";
-import type { FileFailure } from "../lockspace/lock_files.ts";
+import type { DirectoryFailure, FileFailure } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
@@ -12,7 +12,7 @@ import { decodeText, encodeText } from "../../os/text.ts";
 /**
  * Changes with every message but `spawn`, which an older helper must understand from a newer daemon for ever.
  */
-export const PROTOCOL_VERSION = "2";
+export const PROTOCOL_VERSION = "3";
 /** The helper's end of the socket pair. */
 export const HELPER_SOCKET = 3;
 /** The command that runs a helper; its argument is {@link PROTOCOL_VERSION}. */
@@ -44,6 +44,7 @@ export type StorageTask =
   | { readonly op: "make-directory"; readonly path: string }
   /** Asks the storage of the descriptor that comes along for its locks, only to see whether it answers. */
   | { readonly op: "probe"; readonly path: string }
+  | { readonly op: "check-directory"; readonly path: string }
   /** `shared`: other hosts may use this storage too. */
   | {
     readonly op: "find-holder";
@@ -79,6 +80,7 @@ export type StorageResult =
   | { readonly kind: "undone"; readonly path: string; readonly failure?: UnlockFailure }
   | { readonly kind: "released"; readonly failure?: UnlockFailure }
   | { readonly kind: "done"; readonly failure?: FileFailure }
+  | { readonly kind: "checked"; readonly failure?: DirectoryFailure }
   | { readonly kind: "holder"; readonly holder: ForeignHolder }
   | { readonly kind: "ran"; readonly program: ProgramResult };
 

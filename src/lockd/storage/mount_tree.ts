@@ -103,6 +103,7 @@ export class MountTree {
   readonly #hanging = new Map<number, Mount>();
   readonly #hangingIds: ReadonlySet<number>;
   readonly #devices: ReadonlySet<number>;
+  readonly #byId: ReadonlyMap<number, Mount>;
 
   constructor(mounts: readonly Mount[]) {
     const ids = new Set(mounts.map((mount) => mount.id));
@@ -110,6 +111,7 @@ export class MountTree {
       const listed = mount.parent !== mount.id && ids.has(mount.parent);
       this.#children.set(childKey(listed ? mount.parent : ABOVE_ROOT, mount.point), mount);
     }
+    this.#byId = new Map(mounts.map((mount) => [mount.id, mount]));
     this.#devices = new Set(mounts.map((mount) => mount.device));
     const root = this.at(ABOVE_ROOT, "/");
     this.root = root?.id ?? ABOVE_ROOT;
@@ -147,6 +149,16 @@ export class MountTree {
   /** A mount that may hang by its device. */
   hangingDevice(device: number): Mount | undefined {
     return this.#hanging.get(device);
+  }
+
+  /** A mount by its id. */
+  byId(id: number): Mount | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Every mount, hidden ones too. */
+  get all(): readonly Mount[] {
+    return [...this.#byId.values()];
   }
 
   /** Whether any mount has this device. */

@@ -14,7 +14,17 @@ const MAX_LINKS = 40;
  * component's too. A path that the kernel would refuse before it gets there has no such mount.
  */
 export function placeOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: string): Mount | undefined {
-  if (tree.mayHang.length === 0 || path.length >= PATH_MAX) return undefined;
+  if (tree.mayHang.length === 0) return undefined;
+  const mount = mountOf(sys, tree, path);
+  return mount !== undefined && tree.hangs(mount) ? mount : undefined;
+}
+
+/**
+ * The mount on which `path` is, or the first one on the way that may hang: what is behind it cannot be found
+ * out without touching it. Undefined for a path that the kernel would refuse.
+ */
+export function mountOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: string): Mount | undefined {
+  if (path.length >= PATH_MAX) return undefined;
   const rest = components(path);
   if (!path.startsWith("/")) {
     const current = sys.readlink("/proc/self/cwd");
@@ -50,7 +60,8 @@ export function placeOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: s
       return undefined;
     }
   }
-  return undefined;
+  const last = trail[trail.length - 1] as { mount: number };
+  return tree.byId(last.mount);
 }
 
 /** Last component first. */

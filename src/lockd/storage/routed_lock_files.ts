@@ -1,6 +1,12 @@
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
-import type { FileFailure, LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
+import type {
+  DirectoryFailure,
+  FileFailure,
+  LockFiles,
+  LockFilesOutcome,
+  UnlockFailed,
+} from "../lockspace/lock_files.ts";
 
 /** Where file operations go; undefined: storage that answers. */
 export interface Routes {
@@ -47,5 +53,9 @@ export class RoutedLockFiles implements LockFiles {
 
   makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {
     (this.#routes.ofPath(path) ?? this.#local).makeDirectory(path, done);
+  }
+
+  checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void {
+    (this.#routes.ofPath(path) ?? this.#local).checkDirectory(path, done);
   }
 }

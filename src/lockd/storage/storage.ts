@@ -2,6 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LocalLockFiles, type LockFiles } from "../lockspace/lock_files.ts";
 import type { FindHolder } from "../lockspace/lock_table.ts";
+import type { Places } from "../lockspace/places.ts";
 import type { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -10,6 +11,7 @@ import { HelperStarter } from "./helper_starter.ts";
 import { holderFinder } from "./holder_finder.ts";
 import { MountTable } from "./mount_table.ts";
 import { deviceKey, type Mount } from "./mount_tree.ts";
+import { MountedPlaces } from "./mounted_places.ts";
 import { placeOf } from "./placement.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
@@ -45,6 +47,8 @@ const ENVIRONMENT = /^(PATH|HOME|TMPDIR|XDG_CACHE_HOME|DENO_[A-Z_]+)=/;
 export class Storage {
   /** The lock core's file operations. */
   readonly files: LockFiles;
+  /** Tells on which file systems directories lie. */
+  readonly places: Places;
   /** Names who holds a file outside this daemon. */
   readonly findHolder: FindHolder;
   readonly #parts: StorageParts;
@@ -66,6 +70,7 @@ export class Storage {
       ledger,
       unreadable: (error) => observer.mountsUnreadable(error),
     });
+    this.places = new MountedPlaces(sys, this.#mounts);
     this.#environment = self.env.filter((entry) => ENVIRONMENT.test(entry));
     const command = {
       path: self.path,

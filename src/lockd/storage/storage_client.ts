@@ -4,7 +4,13 @@ import { EMFILE, strerror } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { CloseFile, LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
-import type { FileFailure, LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
+import type {
+  DirectoryFailure,
+  FileFailure,
+  LockFiles,
+  LockFilesOutcome,
+  UnlockFailed,
+} from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { HelperLink, type LinkParts } from "./helper_link.ts";
 import type { FromHelper, HelperCommand, StorageResult, StorageTask } from "./helper_protocol.ts";
@@ -96,9 +102,9 @@ export class StorageClient implements LockFiles {
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
-    const { path, shared, autocreate, followLinks, record } = request;
+    const { path, shared, autocreate, create = autocreate, followLinks, record } = request;
     const action = `Unable to acquire lock on resource ${path}`;
-    const file = { path, shared, autocreate, followLinks };
+    const file = { path, shared, autocreate, create, followLinks };
     const recorded = record !== undefined && autocreate && !shared && !followLinks;
     const lost = (reason: string) => done({ kind: "storage", action, reason });
     this.#submit({
@@ -171,6 +177,17 @@ export class StorageClient implements LockFiles {
         const { failure } = result;
         done(failure?.kind === "system" ? `${failure.action}: ${strerror(failure.errno)}` : undefined);
       },
+    });
+  }
+
+  checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void {
+    const action = `Unable to look at ${path}`;
+    const lost = (reason: string) => done({ kind: "storage", action, reason });
+    this.#submit({
+      task: { op: "check-directory", path },
+      action,
+      lost,
+      answered: (result) => result.kind === "checked" ? done(result.failure) : lost(NONSENSE),
     });
   }
 

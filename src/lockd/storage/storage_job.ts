@@ -50,6 +50,7 @@ export function lateOutcome({ action, task }: StorageAsk, result: StorageResult)
       return undoneOutcome(result);
     case "done":
       return `${action}: it was ${result.failure === undefined ? "done" : "refused"} in the end`;
+    case "checked":
     case "refused":
     case "released":
     case "holder":

@@ -20,6 +20,7 @@ Deno.test("defaultPaths() gives root the host's files, whatever the environment 
     logFile: "/var/log/libvirt/virtlockd.log",
     runDir: "/run/libvirt",
     journalDir: "/run/libvirt/virtlockd-journal",
+    lockspaces: "/run/libvirt/virtlockd-lockspaces.json",
   });
 });
 
@@ -34,6 +35,7 @@ Deno.test("defaultPaths() puts the prefix before each of the host's files", () =
     logFile: "/tmp/t/var/log/libvirt/virtlockd.log",
     runDir: "/tmp/t/run/libvirt",
     journalDir: "/tmp/t/run/libvirt/virtlockd-journal",
+    lockspaces: "/tmp/t/run/libvirt/virtlockd-lockspaces.json",
   });
 });
 
@@ -48,6 +50,7 @@ Deno.test("defaultPaths() gives a session the directories of its XDG variables",
     logFile: "/k/libvirt/virtlockd.log",
     runDir: "/r/libvirt",
     journalDir: "/r/libvirt/virtlockd-journal",
+    lockspaces: "/r/libvirt/virtlockd-lockspaces.json",
   });
 });
 
@@ -62,6 +65,7 @@ Deno.test("defaultPaths() falls back to HOME when a session has no XDG variables
     logFile: "/home/u/.cache/libvirt/virtlockd.log",
     runDir: "/home/u/.cache/libvirt",
     journalDir: "/home/u/.cache/libvirt/virtlockd-journal",
+    lockspaces: "/home/u/.cache/libvirt/virtlockd-lockspaces.json",
   });
 });
 

@@ -16,6 +16,7 @@ Deno.test("loadSettings() returns the defaults when the file sets nothing", () =
       maxClients: 1024,
       adminMaxClients: 5000,
       storageTimeout: 10,
+      lockspaces: new Map(),
     },
     warnings: [],
   });
@@ -29,6 +30,7 @@ Deno.test("loadSettings() reads every key and says where the log keys were set",
     max_clients = 20
     admin_max_clients = 5
     storage_timeout = 60
+    lockspaces = [ "/srv/a=nas:/a", '/srv/b', ]
   `;
   assert.deepEqual(load(text), {
     settings: {
@@ -38,6 +40,7 @@ Deno.test("loadSettings() reads every key and says where the log keys were set",
       maxClients: 20,
       adminMaxClients: 5,
       storageTimeout: 60,
+      lockspaces: new Map([["/srv/a", "nas:/a"], ["/srv/b", undefined]]),
     },
     warnings: [],
   });
@@ -51,7 +54,32 @@ Deno.test("SETTING_KEYS names every key of the file", () => {
     "max_clients",
     "admin_max_clients",
     "storage_timeout",
+    "lockspaces",
   ]);
+});
+
+Deno.test("loadSettings() takes directories of lockspaces without slashes at their end", () => {
+  const { lockspaces } =
+    load('lockspaces = ["/srv/a//", "/srv/b/=//nas/share", "/=x", "/c=UUID=1"]').settings;
+  assert.deepEqual([...lockspaces], [
+    ["/srv/a", undefined],
+    ["/srv/b", "//nas/share"],
+    ["/", "x"],
+    ["/c", "UUID=1"],
+  ]);
+  assert.deepEqual([...load("lockspaces = []").settings.lockspaces], []);
+});
+
+Deno.test("loadSettings() refuses what names no directory of a lockspace", () => {
+  const wanted = 'strings "/DIRECTORY" or "/DIRECTORY=SOURCE" for "lockspaces"';
+  for (const item of ['"srv/a"', '""', '"/srv/a="', "1", '["/a"]']) {
+    assert.throws(
+      () => load(`lockspaces = [ ${item} ]`),
+      (error: unknown) => error instanceof ConfigError && error.message.includes(wanted),
+      item,
+    );
+  }
+  assert.throws(() => load('lockspaces = "/srv"'), /a list of strings for "lockspaces"/);
 });
 
 Deno.test("loadSettings() accepts the ends of each range", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Timer } from "../../../../src/chassis/event/event_loop.ts";
+import { ANYWHERE } from "../../../support/anywhere.ts";
 import { InheritedLocks } from "../../../../src/lockd/daemon/inherited_locks.ts";
 import { identityOf } from "../../../../src/lockd/lockspace/file_identity.ts";
 import { LocalLockFiles } from "../../../../src/lockd/lockspace/lock_files.ts";
@@ -41,12 +42,14 @@ class Stage implements Disposable {
       guard: this.guard,
       observer: {
         lockspaceCreated() {},
+        lockspacePlaced() {},
         granted() {},
         released() {},
         refused() {},
         troubled() {},
         recast: ({ name, lock, state }) => this.recast.push(`${name} ${lock} ${state.kind}`),
       },
+      ...ANYWHERE,
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
       now: () => 5000,
     });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ANYWHERE } from "../../../support/anywhere.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { type DyingHolder, HolderReaper } from "../../../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
@@ -79,11 +80,14 @@ class World {
         create: (_path, _follow, done) => done(undefined),
         remove: (_path, done) => done(undefined),
         makeDirectory: (_path, done) => done(undefined),
+        checkDirectory: (_path, done) => done(undefined),
       },
+      ...ANYWHERE,
       ledger: this.ledger,
       guard: new PosixGuard(this.ledger),
       observer: {
         lockspaceCreated() {},
+        lockspacePlaced() {},
         granted() {},
         released() {},
         refused() {},

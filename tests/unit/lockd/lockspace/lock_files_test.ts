@@ -12,7 +12,7 @@ import {
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
-import { emptyStatus, type FileSys } from "../../../../src/os/sys.ts";
+import { emptyStatus, type Sys } from "../../../../src/os/sys.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
@@ -24,7 +24,7 @@ class Files {
   readonly guard: PosixGuard;
   readonly files: LocalLockFiles;
 
-  constructor(sys: FileSys = kernel) {
+  constructor(sys: Sys = kernel) {
     this.ledger = new DescriptorLedger(kernel);
     this.guard = new PosixGuard(this.ledger);
     this.files = new LocalLockFiles(sys, this.guard);
@@ -54,7 +54,7 @@ function answer<T>(ask: (done: (value: T) => void) => void): T {
   return answers[0] as T;
 }
 
-function failing(name: keyof FileSys, errno: number): FileSys {
+function failing(name: keyof Sys, errno: number): Sys {
   return { ...kernel, [name]: () => -errno };
 }
 
@@ -191,7 +191,7 @@ Deno.test("makeDirectory() refuses what is no directory or cannot be made", () =
   using scratch = new Scratch();
   const file = scratch.write("file");
   assert.deepEqual(makeDirectory(kernel, file), { kind: "not-a-directory", path: file });
-  const cases: [FileSys, string, number][] = [
+  const cases: [Sys, string, number][] = [
     [kernel, `${file}/x`, 20],
     [kernel, "/proc/nowhere/x", 2],
     [kernel, scratch.file("x".repeat(256)), 36],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { LockRequest, UnlockRequest } from "../../../../src/lockd/lockspace/lock_file.ts";
 import type {
+  DirectoryFailure,
   FileFailure,
   LockFiles,
   LockFilesOutcome,
@@ -11,6 +12,7 @@ import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Done, ForeignHolder, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { ANYWHERE } from "../../../support/anywhere.ts";
 
 const ALPHA = { pid: 100, id: 1, name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
 const BETA = { pid: 200, id: 2, name: "beta", uuid: "66666666-7777-8888-9999-000000000000" };
@@ -64,6 +66,10 @@ class PlayedFiles implements LockFiles {
     this.others.push({ what: `make ${path}`, done });
   }
 
+  checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void {
+    this.others.push({ what: `check ${path}`, done });
+  }
+
   /** Grants the oldest lock that is asked for; the file's inode is `inode`. */
   grant(inode: number): void {
     const identity = { devMajor: 8, devMinor: 1, inodeLow: inode, inodeHigh: 0 };
@@ -99,6 +105,7 @@ class Table {
     guard: this.guard,
     observer: {
       lockspaceCreated: (path) => this.events.push(`created ${path}`),
+      lockspacePlaced: () => {},
       granted: ({ name }, { owner }) => this.events.push(`granted ${name} ${owner.name}`),
       released: ({ name }, owner, last) =>
         this.events.push(`released ${name} ${owner.name}${last ? " last" : ""}`),
@@ -106,6 +113,7 @@ class Table {
       refused: (owner, { kind }) => this.events.push(`refused ${owner.name} ${kind}`),
       troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
     },
+    ...ANYWHERE,
     findHolder: (_path, _identity, _pid, done) => done(this.holder),
     now: () => 5000,
   });
@@ -142,6 +150,7 @@ Deno.test("LockTable acquire() asks for the kernel lock and then knows the resou
     path: "/disk",
     shared: true,
     autocreate: true,
+    create: true,
     followLinks: true,
     record: `domain 'alpha' (uuid ${ALPHA.uuid}, pid 100) since 1970-01-01T00:00:05Z`,
   });
@@ -328,7 +337,9 @@ Deno.test("LockTable makes lockspaces once", () => {
     kind: "lockspace-exists",
     path: "/leases",
   }]);
-  assert.deepEqual(it.ask((done) => table.ensureLockspace("/leases", done)), [undefined]);
+  const again = it.ask((done) => table.ensureLockspace("/leases", done));
+  assert.equal(files.answerOther(), "make /leases");
+  assert.deepEqual(again, [undefined]);
   const failed = it.ask((done) => table.ensureLockspace("/file", done));
   files.answerOther({ kind: "not-a-directory", path: "/file" });
   assert.deepEqual(failed, [{ kind: "not-a-directory", path: "/file" }]);
@@ -359,15 +370,48 @@ Deno.test("LockTable creates and deletes files of resources that are not locked"
 
 Deno.test("LockTable refuses an unknown lockspace and a bad name", () => {
   const it = new Table();
-  assert.deepEqual(it.acquire("a", ALPHA, EXCLUSIVE, "/nowhere"), [{
-    kind: "lockspace-missing",
-    path: "/nowhere",
-  }]);
+  const missing = it.acquire("a", ALPHA, EXCLUSIVE, "/nowhere");
+  const absent = { kind: "system", action: "Unable to look at /nowhere", errno: 2 } as const;
+  assert.equal(it.files.answerOther(absent), "check /nowhere");
+  assert.deepEqual(missing, [{ kind: "lockspace-missing", path: "/nowhere" }]);
   assert.deepEqual(
     it.ask((done) => it.table.release("/nowhere", "a", ALPHA, done)),
     [{ kind: "lockspace-missing", path: "/nowhere" }],
   );
   assert.equal(it.acquire("a\0b")[0]?.kind, "bad-name");
+});
+
+Deno.test("LockTable locks in a directory that it has adopted, and does not make the file", () => {
+  const it = new Table();
+  const autocreated = { shared: false, autocreate: true };
+  const answers = it.acquire("a", ALPHA, autocreated, "/leases");
+  assert.equal(it.files.answerOther(), "check /leases");
+  assert.equal(it.files.locks[0]?.request.create, false);
+  it.files.grant(5);
+  assert.deepEqual(answers, [undefined]);
+  assert.deepEqual(it.ask((done) => it.table.createResource("/leases", "b", done))[0]?.kind, "adopted");
+});
+
+Deno.test("LockTable makes a lock directory again that was deleted, once in a request", () => {
+  const it = new Table();
+  it.table.restoreLockspace("/leases");
+  const gone = { kind: "failed", action: "Unable to open/create resource /leases/a", errno: 2 } as const;
+  const autocreated = { shared: false, autocreate: true };
+  const answers = it.acquire("a", ALPHA, autocreated, "/leases");
+  it.files.answerLock(gone);
+  assert.equal(it.files.answerOther(), "make /leases");
+  assert.deepEqual(answers, []);
+  it.files.answerLock(gone);
+  assert.deepEqual(answers, [{ kind: "system", action: gone.action, errno: 2 }]);
+  const refused = it.acquire("b", ALPHA, autocreated, "/leases");
+  it.files.answerLock(gone);
+  it.files.answerOther({ kind: "system", action: "make", errno: 30 });
+  assert.deepEqual(refused, [{ kind: "system", action: gone.action, errno: 2 }]);
+  // Without a file to be made, a missing one is just missing.
+  const plain = it.acquire("c", ALPHA, EXCLUSIVE, "/leases");
+  it.files.answerLock({ kind: "failed", action: "Unable to open resource /leases/c", errno: 2 });
+  assert.equal(plain[0]?.kind, "system");
+  assert.deepEqual(it.files.others, []);
 });
 
 Deno.test("LockTable puts back what an earlier image had, and goes on with its numbers", () => {

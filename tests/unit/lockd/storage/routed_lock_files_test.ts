@@ -14,6 +14,7 @@ function named(name: string, calls: string[]): LockFiles {
     create: (path) => void calls.push(`${name} create ${path}`),
     remove: (path) => void calls.push(`${name} remove ${path}`),
     makeDirectory: (path) => void calls.push(`${name} makeDirectory ${path}`),
+    checkDirectory: (path) => void calls.push(`${name} checkDirectory ${path}`),
   };
 }
 
@@ -30,6 +31,7 @@ function callsFor(path: string): string[] {
   files.create(path, true, () => {});
   files.remove(path, () => {});
   files.makeDirectory(path, () => {});
+  files.checkDirectory(path, () => {});
   return calls;
 }
 
@@ -40,6 +42,7 @@ Deno.test("RoutedLockFiles does everything about a local path locally", () => {
     "local create /a",
     "local remove /a",
     "local makeDirectory /a",
+    "local checkDirectory /a",
   ]);
 });
 
@@ -50,6 +53,7 @@ Deno.test("RoutedLockFiles gives a path on the network to the network, but for a
     "network create /net/a",
     "network remove /net/a",
     "network makeDirectory /net/a",
+    "network checkDirectory /net/a",
   ]);
 });
 
@@ -60,5 +64,6 @@ Deno.test("RoutedLockFiles releases where the open file is, wherever its path le
     "local create /open/a",
     "local remove /open/a",
     "local makeDirectory /open/a",
+    "local checkDirectory /open/a",
   ]);
 });
