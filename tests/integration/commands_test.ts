@@ -37,12 +37,15 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
     lockspace,
     resource: "a",
     path: `${lockspace}/a`,
+    file: locks[0]?.file,
     mode: "exclusive",
     autocreate: true,
     state: "held",
     kind: "ofd",
     holders: [{ domain: name, uuid, id, pid, since, times: 1 }],
   });
+  const [, inode] = /^[0-9a-f]{2,}:[0-9a-f]{2,}:(\d+)$/.exec(locks[0]?.file ?? "") ?? [];
+  assert.equal(Number(inode), Deno.statSync(`${lockspace}/a`).ino);
   assert.deepEqual(locks.map(({ resource, mode }) => [resource, mode]), [["a", "exclusive"], [
     "b",
     "shared",

@@ -10,6 +10,7 @@ import type { Check, DaemonView, Finding, Patient } from "./checks/check.ts";
 import { Host } from "./guests/host.ts";
 import { type LibvirtPlaces, libvirtPlaces } from "./guests/libvirt_places.ts";
 import { type Command, type CommandContext, CommandExit } from "../../chassis/cli/command.ts";
+import { isOnMounts, silentMounts } from "./guests/silent_mounts.ts";
 import { listLocks } from "./locks.ts";
 import { readStatus } from "./status.ts";
 
@@ -33,7 +34,7 @@ export const doctorCommand: Command = {
     { name: ROOT_OPTION, value: "DIR", summary: "examine the host whose files are below DIR" },
   ],
   async run(context, args) {
-    const patient = examine(context, args);
+    const patient = await examine(context, args);
     const diagnoses = await diagnose(patient, CHECKS);
     context.out.write(args.has("json") ? jsonText(diagnoses) : diagnosesText(diagnoses));
     return diagnoses.some(({ level }) => level === "problem") ? CommandExit.PROBLEM : CommandExit.OK;
@@ -59,15 +60,19 @@ export function diagnosesText(diagnoses: readonly Diagnosis[]): string {
   }).join("");
 }
 
-function examine({ sys, env, now }: CommandContext, args: Arguments): Patient {
+async function examine({ sys, env, now }: CommandContext, args: Arguments): Promise<Patient> {
   const named = args.value(ROOT_OPTION);
   // Below another root it is the host that is examined, not a session on it.
   const uid = named === undefined ? sys.uid() : 0;
   const root = named?.replace(/\/+$/, "") ?? "";
   const places = placesOf(sys, uid, env);
   const socket = args.value(CONNECT_OPTION.name) ?? `${root}${places.adminSocket}`;
+  // The mounts of another root are not this host's.
+  const mounts = root === "" ? new Host(sys, "", places).read("/proc/self/mountinfo") ?? "" : "";
+  const silent = await silentMounts(mounts);
   return {
-    host: new Host(sys, root, places),
+    host: new Host(sys, root, places, isOnMounts(sys, mounts, silent)),
+    silent,
     daemon: ask(sys, socket),
     lookAgain: () => {
       sys.pollReadable(-1, SECOND_LOOK);

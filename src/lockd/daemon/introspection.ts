@@ -9,6 +9,9 @@ import { type LockTally, tallyLocks } from "./lock_tally.ts";
 import type { Metrics } from "./metrics.ts";
 import { metricsText } from "./metrics_text.ts";
 
+/** How many lock directories the status names: it has to fit into one answer. */
+const MOST_LOCKSPACES = 1000;
+
 /** What the daemon tells about itself. */
 export interface IntrospectionParts {
   readonly sys: Pick<Sys, "pid" | "stat" | "fileLimit">;
@@ -75,6 +78,7 @@ export class Introspection {
         doubtful: tally.doubtful,
         posix: tally.posix,
       },
+      lockspaces: [...tally.lockspaces.keys()].filter((path) => path !== "").slice(0, MOST_LOCKSPACES),
       descriptors: { open: this.#openDescriptors(), limit: typeof limit === "number" ? 0 : limit[0] },
       idleTimeout: idleTimeout(),
       logging: { level: logs.level, filters: logs.filtersText().trim(), outputs: logs.outputsText() },

@@ -1,3 +1,4 @@
+import { procLockText } from "../lockspace/file_identity.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
 
@@ -7,12 +8,13 @@ const HOLDERS_CHARACTERS = 256 * 1024;
 /** A lock as LIST_LOCKS shows it. @param dying whether an owner's process is being killed */
 export function lockEntry(resource: Resource, dying: (pid: number) => boolean): LockEntry {
   const { listed, more } = holders(resource);
-  const { id, lockspace, name, path, lock, shared, autocreate, state } = resource;
+  const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
   return {
     id,
     lockspace,
     resource: name,
     path,
+    file: procLockText(identity),
     mode: shared ? "shared" : "exclusive",
     autocreate,
     state: lockState(resource, dying),

@@ -65,6 +65,11 @@ export interface StatusDocument {
     /** Locks inherited from libvirt's daemon: POSIX locks, which end with the process. */
     readonly posix: number;
   };
+  /**
+   * Paths of the lock directories that libvirt has registered, the first thousand; an older daemon names
+   * none.
+   */
+  readonly lockspaces?: readonly string[];
   readonly descriptors: { readonly open: number; readonly limit: number };
   /** Seconds without client and lock after which it stops; 0: never. */
   readonly idleTimeout: number;
@@ -103,6 +108,8 @@ export interface LockEntry {
   readonly lockspace: string;
   readonly resource: string;
   readonly path: string;
+  /** The locked file by device and inode, as /proc/locks names it; an older daemon does not tell. */
+  readonly file?: string;
   readonly mode: "exclusive" | "shared";
   readonly autocreate: boolean;
   readonly state: LockState;

@@ -7,6 +7,7 @@ import { deviceLocks } from "./device_locks.ts";
 import { leaseSettings } from "./lease_settings.ts";
 import { limits } from "./limits.ts";
 import { lockDirectories } from "./lock_directories.ts";
+import { lockFiles } from "./lock_files.ts";
 import { lockManager } from "./lock_manager.ts";
 import { lockPlugin } from "./lock_plugin.ts";
 import { lockStates } from "./lock_states.ts";
@@ -27,6 +28,7 @@ export const CHECKS: readonly Check[] = [
   lockStates,
   deviceLocks,
   lockDirectories,
+  lockFiles,
   networkLocks,
   slowStorage,
   limits,

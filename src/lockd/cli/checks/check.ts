@@ -14,9 +14,16 @@ export interface Finding {
   readonly advice?: string;
 }
 
+/** What a daemon says. */
+export interface AnsweringDaemon {
+  readonly kind: "answers";
+  readonly status: StatusDocument;
+  readonly locks: readonly LockEntry[];
+}
+
 /** What the daemon says, or why it says nothing. */
 export type DaemonView =
-  | { readonly kind: "answers"; readonly status: StatusDocument; readonly locks: readonly LockEntry[] }
+  | AnsweringDaemon
   /** libvirt's own virtlockd runs. */
   | { readonly kind: "foreign"; readonly reason: string }
   | { readonly kind: "unreachable"; readonly obstacle: Obstacle; readonly reason: string };
@@ -27,6 +34,8 @@ export interface Patient {
   readonly daemon: DaemonView;
   /** Asks the daemon anew, a moment later: what was under way is done then. */
   readonly lookAgain: () => DaemonView;
+  /** Mount points whose storage does not answer: no path below them is looked at. */
+  readonly silent: readonly string[];
   /** Version of this program. */
   readonly version: string;
   /** Unix milliseconds. */
@@ -38,6 +47,23 @@ export interface Check {
   readonly name: string;
   /** Nothing found means that there was nothing to look at. */
   run(patient: Patient): readonly Finding[] | Promise<readonly Finding[]>;
+}
+
+/**
+ * What is found now and again a moment later: what libvirt or the daemon were just doing is over then.
+ *
+ * @param look called with what the daemon says, once or twice
+ */
+export function lasting(
+  { daemon, lookAgain }: Patient,
+  look: (daemon: AnsweringDaemon) => readonly Finding[],
+): Finding[] {
+  if (daemon.kind !== "answers") return [];
+  const before = look(daemon);
+  if (before.length === 0) return [];
+  const again = lookAgain();
+  if (again.kind !== "answers") return [...before];
+  return look(again).filter(({ found }) => before.some((first) => first.found === found));
 }
 
 /** All is well. */

@@ -2,7 +2,7 @@ import type { LockEntry } from "../../status/status_document.ts";
 import { diskLockName } from "../guests/disk_name.ts";
 import { lockedPaths } from "../guests/domain.ts";
 import { readRunningGuests, type RunningGuest } from "../guests/running_guests.ts";
-import { type Check, type Finding, ok, type Patient, problem, warning } from "./check.ts";
+import { type Check, type Finding, lasting, ok, type Patient, problem, warning } from "./check.ts";
 import { type LockdConfig, readLockdConfig } from "./libvirt_config.ts";
 
 /** Whether the guests that run have their disks locked. */
@@ -24,32 +24,16 @@ export const unlockedGuests: Check = {
       );
       return findings;
     }
-    const lost = unlocked(patient, patient.daemon.locks, guests);
-    if (lost.length === 0) findings.push(ok(`The guests that run have their disks locked: ${names}`));
-    else findings.push(...confirmed(patient, lost));
+    const lost = lasting(patient, ({ locks }) => unlocked(patient, locks));
+    if (lost.length > 0) findings.push(...lost);
+    else findings.push(ok(`The guests that run have their disks locked: ${names}`));
     return findings;
   },
 };
 
-/** What is still so a moment later. */
-function confirmed(patient: Patient, lost: readonly Finding[]): Finding[] {
-  const again = patient.lookAgain();
-  if (again.kind !== "answers") return [...lost];
-  const { guests } = readRunningGuests(patient.host);
-  const still = unlocked(patient, again.locks, guests);
-  const both = still.filter(({ found }) => lost.some((before) => before.found === found));
-  return both.length > 0
-    ? both
-    : [ok("The guests that run have their disks locked, now that libvirt is done")];
-}
-
-function unlocked(
-  { host }: Patient,
-  locks: readonly LockEntry[],
-  guests: readonly RunningGuest[],
-): Finding[] {
+function unlocked({ host }: Patient, locks: readonly LockEntry[]): Finding[] {
   const config = readLockdConfig(host);
-  return guests.flatMap((guest) => inspect(guest, locks, config));
+  return readRunningGuests(host).guests.flatMap((guest) => inspect(guest, locks, config));
 }
 
 function inspect(

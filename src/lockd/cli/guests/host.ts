@@ -19,12 +19,28 @@ export class Host {
   readonly places: LibvirtPlaces;
   readonly #sys: HostSys;
   readonly #root: string;
+  readonly #isSilent: (path: string) => boolean;
 
-  /** @param root put before every path; "" for the host as it is */
-  constructor(sys: HostSys, root: string, places: LibvirtPlaces) {
+  /**
+   * @param root put before every path; "" for the host as it is
+   * @param isSilent whether a path is on storage that does not answer: it counts as not readable, and is not
+   *   looked at
+   */
+  constructor(
+    sys: HostSys,
+    root: string,
+    places: LibvirtPlaces,
+    isSilent: (path: string) => boolean = () => false,
+  ) {
     this.#sys = sys;
     this.#root = root;
+    this.#isSilent = isSilent;
     this.places = places;
+  }
+
+  /** Whether the storage of a path answers. */
+  answers(path: string): boolean {
+    return !this.#isSilent(path);
   }
 
   /** A file's content. */
@@ -39,6 +55,7 @@ export class Host {
 
   /** Names in a directory, sorted. */
   list(path: string): string[] {
+    if (this.#isSilent(path)) return [];
     const names = this.#sys.listDirectory(this.#root + path);
     return typeof names === "number" ? [] : names.sort();
   }
@@ -52,12 +69,13 @@ export class Host {
   /** What is at a path. */
   kind(path: string): "directory" | "other" | undefined {
     const status = emptyStatus();
-    if (this.#sys.stat(this.#root + path, status) < 0) return undefined;
+    if (this.#isSilent(path) || this.#sys.stat(this.#root + path, status) < 0) return undefined;
     return (status.mode & S_IFMT) === S_IFDIR ? "directory" : "other";
   }
 
   /** Which file is at a path, as /proc/locks names it; "none" where there is none. */
   identity(path: string): string | undefined {
+    if (this.#isSilent(path)) return undefined;
     const status = emptyStatus();
     const result = this.#sys.stat(this.#root + path, status);
     if (result === -ENOENT || result === -ENOTDIR) return "none";
@@ -66,10 +84,11 @@ export class Host {
 
   /** Whether this user can write there; for root only a read-only file system is in the way. */
   writable(path: string): boolean {
-    return this.#sys.access(this.#root + path, WRITABLE) === 0;
+    return !this.#isSilent(path) && this.#sys.access(this.#root + path, WRITABLE) === 0;
   }
 
   #read(path: string, fromEnd: boolean, most = LONGEST): string | undefined {
+    if (this.#isSilent(path)) return undefined;
     const flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     const fd = this.#sys.open(this.#root + path, flags, 0);
     if (fd < 0) return undefined;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Check } from "../../../../src/lockd/cli/checks/check.ts";
 import { ok, problem, warning } from "../../../../src/lockd/cli/checks/check.ts";
 import { diagnose, diagnosesText, doctorCommand } from "../../../../src/lockd/cli/doctor.ts";
-import { FakeHost, NO_DAEMON, NOW } from "./checks/check_fixture.ts";
+import { FakeHost, patientOf } from "./checks/check_fixture.ts";
 import { context, daemonWith, given } from "./cli_fixture.ts";
 
 const CHECKS: Check[] = [
@@ -13,14 +13,7 @@ const CHECKS: Check[] = [
 
 Deno.test("diagnose() runs the checks in order and names them", async () => {
   using fake = new FakeHost({});
-  const patient = {
-    host: fake.host,
-    daemon: NO_DAEMON,
-    lookAgain: () => NO_DAEMON,
-    version: "1",
-    now: NOW,
-  };
-  const diagnoses = await diagnose(patient, CHECKS);
+  const diagnoses = await diagnose(patientOf(fake.host), CHECKS);
   assert.deepEqual(diagnoses, [
     { check: "first", level: "ok", found: "All is well" },
     { check: "first", level: "problem", found: "It\nburns", advice: "Put it out" },

@@ -10,6 +10,7 @@ Deno.test("lockEntry() shows a lock with its holder", () => {
     lockspace: "/ls",
     resource: "r5",
     path: "/ls/r5",
+    file: "08:01:5",
     mode: "exclusive",
     autocreate: true,
     state: "held",

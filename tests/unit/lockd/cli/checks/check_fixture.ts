@@ -54,6 +54,11 @@ export const NO_DAEMON: DaemonView = {
   reason: "No daemon is running",
 };
 
+/** A host and its daemon as they are examined; parts may be replaced. */
+export function patientOf(host: Host, daemon: DaemonView = NO_DAEMON, parts: Partial<Patient> = {}): Patient {
+  return { host, daemon, lookAgain: () => daemon, silent: [], version: "1.0.0", now: NOW, ...parts };
+}
+
 /** What a check finds on a host. */
 export async function findings(
   check: Check,
@@ -62,8 +67,7 @@ export async function findings(
   parts: Partial<Patient> = {},
 ): Promise<readonly Finding[]> {
   using fake = new FakeHost(tree);
-  const patient = { host: fake.host, daemon, lookAgain: () => daemon, version: "1.0.0", now: NOW };
-  return await check.run({ ...patient, ...parts });
+  return await check.run(patientOf(fake.host, daemon, parts));
 }
 
 /** Level and sentence of each finding. Those that are not ok have advice, or this throws. */

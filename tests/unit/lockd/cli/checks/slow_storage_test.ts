@@ -9,4 +9,9 @@ Deno.test("slowStorage finds mounts that do not answer", async () => {
   ]);
   assert.deepEqual(await found(slowStorage, {}, answering()), []);
   assert.deepEqual(await found(slowStorage, {}), []);
+  const silent = ["/mnt/a", "/mnt/c"];
+  assert.deepEqual(await found(slowStorage, {}, answering([], { sections: { storage } }), { silent }), [
+    "problem: The storage at /mnt/a does not answer: guests with disks on it cannot start or stop",
+    "problem: The storage at /mnt/c does not answer: guests with disks on it cannot start or stop",
+  ]);
 });

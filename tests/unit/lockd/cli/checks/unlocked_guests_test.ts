@@ -71,7 +71,7 @@ Deno.test("unlockedGuests takes no notice of what libvirt is just doing", async 
     return answering(locks);
   };
   assert.deepEqual(await found(unlockedGuests, GUEST, answering(), { lookAgain }), [
-    "ok: The guests that run have their disks locked, now that libvirt is done",
+    "ok: The guests that run have their disks locked: 'a'",
   ]);
   assert.deepEqual(looks, ["again"]);
   const gone = () => NO_DAEMON;
