@@ -56,12 +56,26 @@ export class DescriptorQueues {
   }
 
   /**
-   * Puts a descriptor into the current queue, or a new one when that is full.
+   * Puts descriptors into the current queue, or a new one when that is too full; all or none.
    *
+   * @param entries at most QUEUE_SIZE of them
    * @param mayOpen whether there is room for another queue where they are kept
    */
-  put(name: string, fd: number, mayOpen: () => boolean): Put {
-    return this.#place(new Map([[name, fd]]), mayOpen);
+  put(entries: ReadonlyMap<string, number>, mayOpen: () => boolean): Put {
+    const refused = this.#current === undefined ? FULL : this.#into(this.#current, entries);
+    if (refused === undefined) return { kind: "put", opened: undefined };
+    if (refused.kind === "failed") return refused;
+    if (!mayOpen()) return { kind: "failed", errno: 0 };
+    const queue = DescriptorQueue.open(this.#parts, queueName({ life: this.#life, number: this.#opened++ }));
+    if (typeof queue === "number") return { kind: "failed", errno: -queue };
+    const again = this.#into(queue, entries);
+    if (again !== undefined) {
+      queue.close();
+      return { kind: "failed", errno: again.kind === "failed" ? again.errno : 0 };
+    }
+    this.#current = queue;
+    this.#queues.add(queue);
+    return { kind: "put", opened: queue };
   }
 
   /** A descriptor need not be kept any more. @returns whether it was here */
@@ -81,7 +95,7 @@ export class DescriptorQueues {
     for (const queue of [...this.#untidy].slice(0, TIDIED_AT_ONCE)) {
       if (queue === this.#current) this.#current = undefined;
       if (queue.live.size > 0) {
-        const put = this.#place(new Map(queue.live), mayOpen);
+        const put = this.put(new Map(queue.live), mayOpen);
         // It stays as it is: what was dropped is kept longer than it need be, and nothing is lost.
         if (put.kind === "failed") break;
         if (put.opened !== undefined) opened.push(put.opened);
@@ -116,23 +130,6 @@ export class DescriptorQueues {
     if (queue === this.#current) this.#current = undefined;
     this.#queues.delete(queue);
     this.#untidy.delete(queue);
-  }
-
-  #place(entries: ReadonlyMap<string, number>, mayOpen: () => boolean): Put {
-    const refused = this.#current === undefined ? FULL : this.#into(this.#current, entries);
-    if (refused === undefined) return { kind: "put", opened: undefined };
-    if (refused.kind === "failed") return refused;
-    if (!mayOpen()) return { kind: "failed", errno: 0 };
-    const queue = DescriptorQueue.open(this.#parts, queueName({ life: this.#life, number: this.#opened++ }));
-    if (typeof queue === "number") return { kind: "failed", errno: -queue };
-    const again = this.#into(queue, entries);
-    if (again !== undefined) {
-      queue.close();
-      return { kind: "failed", errno: again.kind === "failed" ? again.errno : 0 };
-    }
-    this.#current = queue;
-    this.#queues.add(queue);
-    return { kind: "put", opened: queue };
   }
 
   #into(queue: DescriptorQueue, entries: ReadonlyMap<string, number>): NotPut | undefined {

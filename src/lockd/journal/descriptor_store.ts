@@ -5,7 +5,7 @@ import { EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
-import type { DescriptorQueue, QueueParts } from "./descriptor_queue.ts";
+import { type DescriptorQueue, QUEUE_SIZE, type QueueParts } from "./descriptor_queue.ts";
 import { DescriptorQueues } from "./descriptor_queues.ts";
 import { parseQueueName, queueName } from "./queue_names.ts";
 
@@ -169,7 +169,7 @@ export class DescriptorStore {
    * @returns whether `done` was called before this returns
    */
   store(wanted: readonly WantedDescriptor[], done: () => void): boolean {
-    const messages = wanted.flatMap((each) => this.#admit(each));
+    const messages = [...this.#enqueue(wanted), ...wanted.flatMap((each) => this.#admit(each))];
     return this.#submit({ messages, next: 0, done });
   }
 
@@ -225,16 +225,23 @@ export class DescriptorStore {
     return this.#stored.size + this.#queues.count;
   }
 
-  #admit({ name, fd, queued }: WantedDescriptor): StoreMessage[] {
-    if (this.has(name)) return [];
-    if (queued === true) {
-      const put = this.#queues.put(name, fd, this.#roomForQueue);
-      if (put.kind === "put") {
-        this.#refused.delete(name);
-        return put.opened === undefined ? [] : [this.#keepQueue(put.opened)];
-      }
-      // By itself then, as far as there is room.
+  /** Puts into queues what may lie there, as many as one message to a queue takes at once. */
+  #enqueue(wanted: readonly WantedDescriptor[]): StoreMessage[] {
+    const queued = wanted.filter(({ name, queued }) => queued === true && !this.has(name));
+    const messages: StoreMessage[] = [];
+    for (let at = 0; at < queued.length; at += QUEUE_SIZE) {
+      const entries = new Map(queued.slice(at, at + QUEUE_SIZE).map(({ name, fd }) => [name, fd]));
+      const put = this.#queues.put(entries, this.#roomForQueue);
+      // By themselves then, as far as there is room.
+      if (put.kind === "failed") continue;
+      for (const name of entries.keys()) this.#refused.delete(name);
+      if (put.opened !== undefined) messages.push(this.#keepQueue(put.opened));
     }
+    return messages;
+  }
+
+  #admit({ name, fd }: WantedDescriptor): StoreMessage[] {
+    if (this.has(name)) return [];
     const reason = this.#fullFor(name, 1);
     if (reason !== undefined) {
       this.#refuse(name, reason);

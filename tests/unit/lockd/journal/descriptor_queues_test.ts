@@ -19,7 +19,7 @@ class Stage implements Disposable {
 
   put(...names: string[]): (string | undefined)[] {
     return names.map((name) => {
-      const put = this.queues.put(name, 0, always);
+      const put = this.queues.put(new Map([[name, 0]]), always);
       assert.equal(put.kind, "put");
       return put.kind === "put" ? put.opened?.name : undefined;
     });
@@ -87,11 +87,11 @@ Deno.test("DescriptorQueues.tidy() leaves a queue as it is when its rest cannot 
 
 Deno.test("DescriptorQueues.put() fails without room for a queue, without sockets, and with too many on their way", () => {
   using stage = new Stage();
-  assert.deepEqual(stage.queues.put("a", 0, () => false), { kind: "failed", errno: 0 });
+  assert.deepEqual(stage.queues.put(new Map([["a", 0]]), () => false), { kind: "failed", errno: 0 });
   using poor = new Stage({ ...kernel, socketPair: () => -EMFILE });
-  assert.deepEqual(poor.queues.put("a", 0, always), { kind: "failed", errno: EMFILE });
+  assert.deepEqual(poor.queues.put(new Map([["a", 0]]), always), { kind: "failed", errno: EMFILE });
   using crowded = new Stage({ ...kernel, sendMessage: () => -ETOOMANYREFS });
-  assert.deepEqual(crowded.queues.put("a", 0, always), { kind: "failed", errno: ETOOMANYREFS });
+  assert.deepEqual(crowded.queues.put(new Map([["a", 0]]), always), { kind: "failed", errno: ETOOMANYREFS });
 });
 
 Deno.test("DescriptorQueues.lose() forgets a queue that nobody keeps, and says what was in it", () => {
