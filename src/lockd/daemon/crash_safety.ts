@@ -170,6 +170,12 @@ export class CrashSafety {
     return this.#store !== undefined;
   }
 
+  /** Whether nothing at all would be lost if this process were killed now. */
+  get sound(): boolean {
+    return this.#store !== undefined && !this.#store.refused && this.journal !== undefined &&
+      this.journal.status.failed === undefined;
+  }
+
   /** What must stay open over a re-exec. */
   get kept(): KeptDescriptor[] {
     return this.journal === undefined ? [] : [{ purpose: JOURNAL_PURPOSE, fd: this.journal.fd }];

@@ -9,6 +9,7 @@ import type { Daemon } from "./daemon.ts";
 import type { InheritedLocks } from "./inherited_locks.ts";
 import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
 import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
+import { isUnwatched, SYSTEMCTL, watchdogQuery } from "../../chassis/systemd/unit.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "./state_file.ts";
@@ -38,6 +39,8 @@ export interface ReExecParts {
   readonly locks: Pick<InheritedLocks, "prepare" | "give" | "take">;
   /** Called before libvirt's daemon takes over: nothing may keep copies of locks. `done` when that is so. */
   readonly leaveStore: (done: (reason: string | undefined) => void) => void;
+  /** The unit in which systemd may have been asked for a watchdog; undefined without systemd. */
+  readonly watched: string | undefined;
   /** Called when nobody took over: {@link leaveStore} is to be undone. */
   readonly stayed: () => void;
   /** Told right before the exec, and again if it failed. */
@@ -82,16 +85,21 @@ export class ReExec {
     return `${this.#parts.stateFile.path}.check`;
   }
 
+  /** Runs the program that is on disk now. */
   #probe(args: readonly string[], done: (result: ProbeResult) => void): void {
+    const { path, base } = this.#parts.self;
+    this.#run(path, [...base.slice(1), ...args], done);
+  }
+
+  #run(path: string, args: readonly string[], done: (result: ProbeResult) => void): void {
     const { daemon, self } = this.#parts;
     const { sys, loop, ledger, storage } = daemon;
-    const all = [...self.base.slice(1), ...args];
     // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon
     // would wait for it.
     if (storage.handover !== undefined) {
-      return storage.run(self.path, [self.path, ...all], PROBE_LIMIT_MS, done);
+      return storage.run(path, [path, ...args], PROBE_LIMIT_MS, done);
     }
-    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, self.path, all, done);
+    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, args, done);
   }
 
   #identified(result: ProbeResult): void {
@@ -137,8 +145,22 @@ export class ReExec {
       for (const server of daemon.servers) server.stopAccepting();
       leaveStore((reason) => {
         if (reason !== undefined) return this.#stay(reason);
-        this.#awaitQuiet(daemon.sys.monotonic() + QUIET_LIMIT_MS);
+        this.#confirmUnwatched(() => this.#awaitQuiet(daemon.sys.monotonic() + QUIET_LIMIT_MS));
       });
+    });
+  }
+
+  /**
+   * libvirt's daemon gives no signs of life: a service manager that still waits for them would kill it with
+   * all its locks. It may be another unit by now, from which systemd takes no messages.
+   */
+  #confirmUnwatched(then: () => void): void {
+    const { watched } = this.#parts;
+    if (watched === undefined) return then();
+    this.#run(SYSTEMCTL, watchdogQuery(watched), (result) => {
+      if (result.kind === "ended" && result.code === 0 && isUnwatched(result.output)) return then();
+      const said = result.kind === "failed" ? result.reason : `systemctl says '${result.output.trim()}'`;
+      this.#stay(`systemd may kill libvirt's daemon, its watchdog is not known to be off: ${said}`);
     });
   }
 

@@ -13,6 +13,9 @@ import { RestartStateError } from "../restart/restart_state_error.ts";
 import type { DaemonExtension, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
+import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
+import { Watchdog } from "../../chassis/systemd/watchdog.ts";
+import { readSmallFile } from "../lockspace/process_state.ts";
 import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
 import { announceBeginning, ofGuests } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
@@ -214,6 +217,12 @@ function live(
     ...(logs.outputsText() === configured.outputs ? {} : { logOutputs: logs.outputsText() }),
     ...(logs.filtersText() === configured.filters ? {} : { logFilters: logs.filtersSetting() }),
   });
+  const watchdog = new Watchdog(
+    loop,
+    safety.manager,
+    () => safety.sound && !daemon.table.resources().some(({ lock }) => lock === "posix"),
+    log,
+  );
   const reExec = new ReExec({
     daemon,
     self: withVariables(mistakes.length === 0 ? self : withArguments(self, argumentsOf(options)), lost),
@@ -236,8 +245,17 @@ function live(
       notify: null,
     }),
     locks: inherited,
-    leaveStore: (done) => safety.leave(done),
-    stayed: () => safety.stay(daemon),
+    leaveStore: (done) => {
+      watchdog.hold();
+      safety.leave(done);
+    },
+    watched: notifyAddress === SYSTEMD_NOTIFY
+      ? serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "")
+      : undefined,
+    stayed: () => {
+      safety.stay(daemon);
+      watchdog.release();
+    },
     announce: (what) => what === "leaving" ? status.reloading() : status.ready(pid),
   });
   watchSignals(sys, loop, ledger, {
@@ -261,6 +279,7 @@ function live(
   unfinished.length = 0;
   new StartPause(sys, paths.startFailures).succeeded();
   status.ready(pid);
+  watchdog.start();
   report.ready();
   daemon.run();
   reExec.abandon();

@@ -1,0 +1,99 @@
+import type { EventLoop } from "../event/event_loop.ts";
+import type { Log } from "../log/log.ts";
+import type { NotifyQueue } from "./notify_queue.ts";
+
+/** After so long without a sign of life the service manager kills the daemon and starts it again, in ms. */
+export const WATCHDOG_MS = 20_000;
+/** Between two signs of life, in ms: three may be late. */
+const SIGN_MS = 5000;
+
+type Phase =
+  /** Not looked at yet: an earlier image may have armed it. */
+  | "unknown"
+  | "armed"
+  | "disarmed"
+  /** Stays disarmed whatever is wanted: another program is about to take over. */
+  | "held";
+
+/**
+ * The service manager's watchdog, armed by the daemon itself (sd_notify(3), WATCHDOG_USEC=) as long as being
+ * killed would cost nothing. The unit must not arm it: another program that is executed in the daemon's place
+ * would never give a sign of life and be killed.
+ */
+export class Watchdog {
+  readonly #loop: Pick<EventLoop, "after">;
+  readonly #manager: Pick<NotifyQueue, "tell"> | undefined;
+  readonly #wanted: () => boolean;
+  readonly #log: Log;
+  #phase: Phase = "unknown";
+
+  /**
+   * @param manager undefined where there is none: then nothing is ever armed
+   * @param wanted whether the daemon would lose nothing if it were killed now
+   */
+  constructor(
+    loop: Pick<EventLoop, "after">,
+    manager: Pick<NotifyQueue, "tell"> | undefined,
+    wanted: () => boolean,
+    log: Log,
+  ) {
+    this.#loop = loop;
+    this.#manager = manager;
+    this.#wanted = wanted;
+    this.#log = log;
+  }
+
+  /** Whether the service manager may be waiting for signs of life. */
+  get armed(): boolean {
+    return this.#phase === "armed";
+  }
+
+  /** Begins to give signs of life, from the event loop: one that hangs gives none. */
+  start(): void {
+    if (this.#manager === undefined) return;
+    this.#look();
+    this.#again();
+  }
+
+  /** Disarms it, until {@link release}. */
+  hold(): void {
+    if (this.#manager === undefined) return;
+    if (this.#phase !== "disarmed") this.#disarm();
+    this.#phase = "held";
+  }
+
+  /** Nobody has taken over: as before {@link hold}. */
+  release(): void {
+    if (this.#phase !== "held") return;
+    this.#phase = "disarmed";
+    this.#look();
+  }
+
+  #again(): void {
+    this.#loop.after(SIGN_MS, () => {
+      this.#look();
+      this.#again();
+    });
+  }
+
+  #look(): void {
+    if (this.#phase === "held") return;
+    if (!this.#wanted()) {
+      if (this.#phase !== "disarmed") this.#disarm();
+      this.#phase = "disarmed";
+    } else if (this.#phase === "armed") {
+      this.#manager?.tell(["WATCHDOG=1"]);
+    } else {
+      this.#manager?.tell([`WATCHDOG_USEC=${WATCHDOG_MS * 1000}`, "WATCHDOG=1"]);
+      this.#phase = "armed";
+      this.#log.info(`The service manager starts the daemon again if it hangs for ${WATCHDOG_MS / 1000} s`);
+    }
+  }
+
+  #disarm(): void {
+    this.#manager?.tell(["WATCHDOG_USEC=0"]);
+    if (this.#phase === "armed") {
+      this.#log.info("The service manager's watchdog is off: an end would cost locks");
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
+import { isLockable } from "./support/kernel_locks.ts";
+import { LockService } from "./support/lock_service.ts";
+import { Machine } from "./support/nspawn.ts";
+import { debianPackage, install } from "./support/packages.ts";
+import { releasesToTest } from "./support/releases.ts";
+
+// How our daemon behaves towards systemd and the operator: starts that cannot succeed, and reloads.
+
+const CONFIG = "/etc/libvirt/virtlockd.conf";
+
+for (const release of releasesToTest()) {
+  Deno.test(`a mistake in the configuration fails the unit at once, and with locks does not stop the daemon: ${release}`, async (t) => {
+    await using machine = await Machine.boot(release);
+    const service = new LockService(machine);
+    await install(machine, await debianPackage());
+    const { libvirt, disk } = await defineGuests(machine);
+    await machine.sh(`systemctl stop virtlockd.service; echo 'max_clients = "five"' >${CONFIG}`);
+
+    await t.step("virsh has its error within 2 s, and so has the next one", async () => {
+      for (let time = 0; time < 2; time++) {
+        const begun = performance.now();
+        await libvirt.virshError("start", "alpha");
+        assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
+      }
+    });
+
+    await t.step("the unit has failed, and says file, line and what was expected", async () => {
+      await service.untilState("failed");
+      assert.deepEqual(await service.properties("ExecMainStatus", "NRestarts"), {
+        ExecMainStatus: "78",
+        NRestarts: "0",
+      });
+      const { stdout } = await machine.run(["systemctl", "status", "--no-pager", "-l", "virtlockd.service"]);
+      assert.match(
+        stdout,
+        /virtlockd: error: \/etc\/libvirt\/virtlockd.conf:1: expected an integer from 1 to \d+ for "max_clients", got the string "five"/,
+      );
+      const doctor = await machine.run(["virtlockd", "doctor"]);
+      assert.match(doctor.stdout, /PROBLEM +.*virtlockd.conf:1: expected an integer/);
+    });
+
+    await t.step("so it does for wrong arguments", async () => {
+      await machine.sh(`: >${CONFIG}; echo 'VIRTLOCKD_ARGS="--bogus"' >/etc/default/virtlockd`);
+      const begun = performance.now();
+      await libvirt.virshError("start", "alpha");
+      assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
+      await service.untilState("failed");
+      const { stdout } = await machine.run(["systemctl", "status", "--no-pager", "-l", "virtlockd.service"]);
+      assert.match(stdout, /Unknown option "--bogus"; correct VIRTLOCKD_ARGS in \/etc\/default\/virtlockd/);
+    });
+
+    await t.step("the next guest starts when it is mended, without anybody starting the daemon", async () => {
+      await machine.sh("rm /etc/default/virtlockd");
+      await libvirt.virsh("start", "alpha");
+    });
+
+    await t.step("with locks, the daemon starts in spite of both", async () => {
+      const arguments_ = `echo 'VIRTLOCKD_ARGS="--bogus locks"' >/etc/default/virtlockd`;
+      await machine.sh(`echo 'max_clients = "five"' >${CONFIG}; ${arguments_}`);
+      for (const end of ["systemctl kill --kill-whom=main --signal=KILL", "systemctl restart"]) {
+        const before = await service.pid();
+        await machine.sh(`${end} virtlockd.service`);
+        await service.untilState("active");
+        const after = await service.pid();
+        assert.ok(after !== 0 && after !== before, `${before} ${after}`);
+        assert.equal(await isLockable(machine, disk), false);
+        assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+      }
+      const journal = await machine.journal("virtlockd.service");
+      assert.match(
+        journal,
+        /Started in spite of this: \/etc\/libvirt\/virtlockd.conf:1: expected an integer/,
+      );
+      assert.match(journal, /Started in spite of this: Unknown option "--bogus"/);
+      assert.match(
+        journal,
+        /was started again because the last daemon was killed or crashed\. Took over \d clients? and 2 locks of the guest 'alpha'/,
+      );
+      assert.match(
+        journal,
+        /was started again after the last daemon had been stopped\. Took over \d clients?/,
+      );
+    });
+
+    await t.step(
+      "a reload fails with the reason when the new program is refused, and the unit stays",
+      async () => {
+        await machine.sh(`: >${CONFIG}; rm /etc/default/virtlockd`);
+        await machine.sh("cp -a /usr/sbin/virtlockd /root/kept");
+        const broken =
+          "'#!/bin/sh\\necho \"virtlockd (deno-virtlockd) 9\"; case $1 in internal*) echo strange; exit 3; esac'";
+        // The command is that of the program itself, which has to run: only its new state check is broken.
+        await machine.sh(
+          `printf '%b\\n' ${broken} >/root/new; chmod 755 /root/new; mount --bind /root/new /usr/sbin/virtlockd; ` +
+            "mkdir -p /run/systemd/system/virtlockd.service.d; printf '[Service]\\nExecReload=\\nExecReload=/root/kept reload\\n' " +
+            ">/run/systemd/system/virtlockd.service.d/reload.conf; systemctl daemon-reload",
+        );
+        const pid = await service.pid();
+        const reloaded = await machine.run(["systemctl", "reload", "virtlockd.service"]);
+        assert.notEqual(reloaded.code, 0);
+        await service.untilState("active");
+        assert.equal(await service.pid(), pid);
+        const { stdout } = await machine.run([
+          "systemctl",
+          "status",
+          "--no-pager",
+          "-l",
+          "virtlockd.service",
+        ]);
+        assert.match(
+          stdout,
+          /The new program was not executed, .* it does not understand the state: .*strange/,
+        );
+        assert.equal(await isLockable(machine, disk), false);
+        await machine.sh(
+          "umount /usr/sbin/virtlockd; rm -r /run/systemd/system/virtlockd.service.d; systemctl daemon-reload",
+        );
+      },
+    );
+
+    await t.step("and succeeds when that is mended", async () => {
+      await service.reload();
+      await service.untilState("active");
+      assert.equal(await isLockable(machine, disk), false);
+      assert.match(await machine.journal("virtlockd.service"), /goes on after a reload\. Took over/);
+    });
+  });
+}
