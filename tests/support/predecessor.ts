@@ -39,7 +39,7 @@ export class Predecessor implements AsyncDisposable {
    */
   static async start(place: Place): Promise<Predecessor> {
     const puppet = Puppet.start(place);
-    Deno.mkdirSync(`${place.directory}/run/libvirt`, { mode: 0o700 });
+    Deno.mkdirSync(`${place.directory}/run/libvirt`, { mode: 0o700, recursive: true });
     const listen = async (path: string) => {
       const fd = await puppet.call("socket", SOCK_STREAM, false);
       await puppet.call("bind", fd, path);
@@ -90,8 +90,12 @@ export class Predecessor implements AsyncDisposable {
    * Writes a document and becomes the program. It may not be serving yet: who connects waits.
    *
    * @param document without `magic`, which is added; or the text of a whole one
+   * @param env added to the place's environment
    */
-  async handOver(document: JsonObjectValue | string): Promise<Daemon> {
+  async handOver(
+    document: JsonObjectValue | string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Daemon> {
     const { place, pid } = this;
     const text = typeof document === "string"
       ? document
@@ -104,7 +108,7 @@ export class Predecessor implements AsyncDisposable {
     await this.#puppet.execute(
       Deno.execPath(),
       argv,
-      Object.entries(place.env).map((pair) => pair.join("=")),
+      Object.entries({ ...place.env, ...env }).map((pair) => pair.join("=")),
     );
     return Daemon.of(place, this.#puppet.process);
   }

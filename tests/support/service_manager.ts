@@ -74,12 +74,16 @@ export class ServiceManager implements AsyncDisposable {
     this.#read();
   }
 
-  /** Starts the stand-in and the daemon, and waits until the daemon is ready. */
+  /**
+   * Starts the stand-in and the daemon, and waits until the daemon is ready.
+   *
+   * @param options `place` belongs to the manager from now on
+   */
   static async start(
-    options: { limit?: number; args?: readonly string[]; entry?: string } = {},
+    options: { limit?: number; args?: readonly string[]; entry?: string; place?: Place } = {},
   ): Promise<ServiceManager> {
-    const { limit = 1000, args = [], entry = KILLING_MAIN } = options;
-    const manager = new ServiceManager(Place.create(), limit, args, entry);
+    const { limit = 1000, args = [], entry = KILLING_MAIN, place = Place.create() } = options;
+    const manager = new ServiceManager(place, limit, args, entry);
     await manager.#command("start");
     await manager.ready(1);
     return manager;

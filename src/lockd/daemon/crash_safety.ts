@@ -1,37 +1,25 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
-import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.ts";
-import { type InFlight, inFlight } from "../journal/in_flight.ts";
-import { Journal, type StoredObject } from "../journal/journal.ts";
-import { clientKind } from "../journal/slots.ts";
-import { JournalState } from "../journal/journal_state.ts";
-import { SharedMemory } from "../journal/journal_memory.ts";
-import { EXCHANGE_OFFSET, journalPath } from "../journal/layout.ts";
-import { LogFile } from "../journal/log_file.ts";
-import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
-import { type Orphan, OrphanHolders } from "../journal/orphan_holders.ts";
-import { recover, type Recovered, type ReturnedDescriptor } from "../journal/recovery.ts";
-import { processState } from "../lockspace/process_state.ts";
 import type { Log } from "../../chassis/log/log.ts";
-import { F_SETFD, F_WRLCK, FD_CLOEXEC, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR } from "../../os/constants.ts";
-import { EEXIST } from "../../os/errno.ts";
+import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { must, SystemError } from "../../os/system_error.ts";
-import { type Carried, NOTHING_CARRIED, readCarried, recoveredState } from "../restart/recovered_state.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.ts";
+import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
+import { Journal } from "../journal/journal.ts";
+import { stampOfNow, writeStamp } from "../journal/journal_stamp.ts";
+import { type Orphan, OrphanHolders } from "../journal/orphan_holders.ts";
+import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
+import type { ReturnedDescriptor } from "../journal/recovery.ts";
+import { processState } from "../lockspace/process_state.ts";
+import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
-import { ordinalOf } from "../../chassis/rpc/client_key.ts";
 import type { Sections } from "../status/status_document.ts";
-import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
-import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
 import type { Past } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
+import { readHandover, writeHandover } from "./journal_handover.ts";
 import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
-
-/** What is said of the store at re-exec: a version that knows no queues stores everything anew then. */
-const IN_QUEUES = "queues";
-/** Purpose under which the journal's descriptor is handed over at re-exec. */
-const JOURNAL_PURPOSE = "journal";
+import { JOURNAL_PURPOSE, type OpenedJournal, openJournal } from "./open_journal.ts";
 
 /** What the crash safety of a starting daemon depends on. */
 export interface CrashSafetyParts {
@@ -53,18 +41,6 @@ export interface CrashSafetyParts {
   readonly limits: Carried["limits"];
 }
 
-/** Where the journal is, and what it said when it was opened. */
-interface Opened {
-  readonly memory: SharedMemory;
-  readonly log: LogFile;
-  /** Path of its file; undefined when it is the service manager's to keep. */
-  readonly path: string | undefined;
-  readonly recovered: Recovered | undefined;
-  readonly carried: Carried;
-  /** What the store has, as far as slots are known. */
-  readonly slots: readonly StoredObject[];
-}
-
 /**
  * Opens the journal, recovers what an earlier life has left, and keeps both up to date. docs/crash-safety.md.
  *
@@ -80,7 +56,7 @@ export class CrashSafety {
   readonly #read: ReadQueues;
   /** Messages to a service manager that keeps no descriptors. */
   readonly #queue: NotifyQueue | undefined;
-  readonly #opened: Opened | undefined;
+  readonly #opened: OpenedJournal | undefined;
   /** Undefined when it could not be opened. */
   readonly journal: Journal | undefined;
   /**
@@ -145,15 +121,20 @@ export class CrashSafety {
     if (journal === undefined) {
       return this.#parts.log.error(`No journal, a crash would lose the locks: ${this.#trouble}`);
     }
-    const { loop, ledger } = this.#parts;
+    const { loop, ledger, sys } = this.#parts;
+    const { memory, log } = this.#opened ?? {};
     this.#carried = carried;
     const orphans = new OrphanHolders(loop, ledger, (pid) => daemon.reaper.end(pid, -1));
     this.#orphans = orphans;
     for (const { pid, start, pidfd } of this.#orphansLeft()) orphans.watch({ pid, start }, pidfd);
     const snapshot = () => journalSnapshot(daemon, journal, orphans.all, carried());
     for (const name of this.#unwantedNames()) this.#store?.remove(name);
+    log?.claim();
     journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
+    // From now on, and not before, it is newer than what a file says: it has all that is known of that.
+    if (memory !== undefined) writeStamp(memory, stampOfNow(sys));
     this.#giveUpEarlierQueues();
+    this.#discardLeftFile();
     for (const pid of this.#opened?.recovered?.gone ?? []) daemon.reaper.end(pid, -1);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
   }
@@ -162,7 +143,17 @@ export class CrashSafety {
   #giveUpEarlierQueues(): void {
     const store = this.#store;
     if (store === undefined || this.#read.damage.length > 0 || store.refused) return;
-    for (const name of this.#earlierQueues) store.remove(name);
+    const { handed } = this.#parts;
+    const earlier = handed === undefined ? this.#read.queues : readHandover(handed.extension?.journal).queues;
+    for (const name of earlier) store.remove(name);
+  }
+
+  /** What an earlier daemon left in a file counts no more as soon as everything is in the store. */
+  #discardLeftFile(): void {
+    const left = this.#opened?.left;
+    if (left === undefined) return;
+    if (this.#store === undefined) left.discard();
+    else this.#store.store([], () => left.discard());
   }
 
   /** Whether locks, clients and listening sockets outlive an orderly end of this process. */
@@ -184,15 +175,15 @@ export class CrashSafety {
   /** What the next image needs to go on. */
   get handover(): JsonValue {
     this.journal?.forgetRemoved();
-    const apart = [...this.#store?.names ?? []].filter((name) => parseSlot(name)?.kind === "lock");
-    return {
-      store: this.#store === undefined ? false : IN_QUEUES,
-      apart,
+    return writeHandover({
+      store: this.#store === undefined ? "none" : "queues",
+      tight: this.#store?.tight ?? false,
+      apart: [...this.#store?.names ?? []].filter((name) => parseSlot(name)?.kind === "lock"),
       queues: this.#store?.queues ?? [],
       missing: this.#store?.missing ?? [],
       leftOver: this.#store?.leftOver ?? [],
-      orphans: (this.#orphans?.all ?? []).map(({ pid, start }) => ({ pid, start })),
-    };
+      orphans: this.#orphans?.all ?? [],
+    });
   }
 
   /**
@@ -214,10 +205,10 @@ export class CrashSafety {
    * are held.
    */
   finish(daemon: Daemon): void {
-    const { path } = this.#opened ?? {};
+    const { file } = this.#opened ?? {};
     const { statistics } = this.#carried();
     this.#carried = () => ({ ...NOTHING_CARRIED, statistics });
-    if (path !== undefined && daemon.table.resourceCount === 0) this.#parts.sys.unlink(path);
+    if (file !== undefined && daemon.table.resourceCount === 0) file.remove();
     else this.journal?.finish({ op: "carried", state: { limits: [], settings: {}, statistics } });
   }
 
@@ -239,38 +230,25 @@ export class CrashSafety {
   #storedNames(): string[] {
     const { handed, returned } = this.#parts;
     if (handed === undefined) return [...new Set(returned.map(({ name }) => name))];
-    const said = asObject(handed.extension?.journal);
-    if (!isStored(said)) return [];
-    const missing = new Set(asList(said["missing"]));
+    const { store, missing, leftOver, apart, queues } = readHandover(handed.extension?.journal);
+    if (store === "none") return [];
     // Locks lie in queues, but for an earlier version's and those that were put by themselves.
-    const queued = said["store"] === IN_QUEUES;
-    const slots = (this.#opened?.slots ?? []).filter(({ kind }) => !queued || kind !== "lock").map(slotName);
-    const others = ["leftOver", "apart", "queues"].flatMap((field) => asList(said[field]));
-    return [JOURNAL_NAME, ...LISTENER_NAMES, ...slots, ...others].filter((name) => !missing.has(name));
+    const single = (this.#opened?.slots ?? []).filter(({ kind }) => store === "single" || kind !== "lock");
+    const absent = new Set(missing);
+    return [JOURNAL_NAME, ...LISTENER_NAMES, ...single.map(slotName), ...leftOver, ...apart, ...queues]
+      .filter((name) => !absent.has(name));
   }
 
   /** What the store has and should not have. */
   #unwantedNames(): readonly string[] {
     const { handed } = this.#parts;
     if (handed === undefined) return this.#opened?.recovered?.unwanted ?? [];
-    return asList(asObject(handed.extension?.journal)["leftOver"]);
+    return readHandover(handed.extension?.journal).leftOver;
   }
 
-  /** Queues of an earlier life; what is in them is stored anew. */
-  get #earlierQueues(): readonly string[] {
-    const { handed } = this.#parts;
-    return handed === undefined ? this.#read.queues : asList(asObject(handed.extension?.journal)["queues"]);
-  }
-
-  #open(): Opened | undefined {
+  #open(): OpenedJournal | undefined {
     try {
-      const { handed } = this.#parts;
-      const returned = this.#read.descriptors;
-      if (handed !== undefined) return this.#openHanded(handed);
-      const journals = returned.filter(({ name }) => name === JOURNAL_NAME);
-      for (const { fd } of journals.slice(1)) this.#parts.sys.close(fd);
-      if (journals[0] !== undefined) return this.#openLeft(journals[0].fd, undefined);
-      return this.#keeper ? this.#create() : this.#openFile(true);
+      return openJournal({ ...this.#parts, keeper: this.#keeper, returned: this.#read.descriptors });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#trouble = error.message;
@@ -278,102 +256,11 @@ export class CrashSafety {
     }
   }
 
-  #openHanded(handed: RestartState): Opened {
-    const kept = handed.extension?.kept.find(({ purpose }) => purpose === JOURNAL_PURPOSE);
-    if (kept === undefined) return this.#keeper ? this.#create() : this.#openFile(false);
-    const { sys, journalDir } = this.#parts;
-    sys.fcntl(kept.fd, F_SETFD, FD_CLOEXEC);
-    const path = this.#keeper ? undefined : journalPath(journalDir);
-    const memory = new SharedMemory(sys, this.#parts.ledger.own(kept.fd, "journal"));
-    const read = LogFile.read(memory);
-    // A journal of another layout: the state that was handed over is all there is to know.
-    if (typeof read === "string") return this.#fresh(kept.fd, path);
-    const stored = isStored(asObject(handed.extension?.journal));
-    const slots = stored ? slotsOf(read.state) : [];
-    return { memory, log: read.log, path, recovered: undefined, carried: NOTHING_CARRIED, slots };
-  }
-
-  /** In the store; from the beginning it must be there, or what comes to be stored would have no meaning. */
-  #create(): Opened {
-    const { sys, ledger } = this.#parts;
-    const fd = ledger.own(must(sys.memfd("virtlockd-journal"), "memfd_create", "journal"), "journal");
-    return this.#fresh(fd, undefined);
-  }
-
-  /** @param recoverIt whether to look at what an earlier daemon has left in it */
-  #openFile(recoverIt: boolean): Opened {
-    const { sys, ledger, journalDir } = this.#parts;
-    const made = sys.mkdir(journalDir, 0o700);
-    if (made < 0 && made !== -EEXIST) throw new SystemError("mkdir", journalDir, made);
-    const path = journalPath(journalDir);
-    const fd = must(sys.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600), "open", path);
-    // Held as long as a daemon uses it: another one with a PID file of its own must not touch it.
-    const locked = sys.ofdLock(fd, F_WRLCK, 0, 1);
-    if (locked < 0) {
-      sys.close(fd);
-      throw new SystemError("lock", path, locked);
-    }
-    if (recoverIt) return this.#openLeft(fd, path);
-    return this.#fresh(ledger.own(fd, "journal"), path);
-  }
-
-  #openLeft(fd: number, path: string | undefined): Opened {
-    const { sys, ledger, log } = this.#parts;
-    sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-    ledger.own(fd, "journal");
-    const memory = new SharedMemory(sys, fd);
-    if (memory.size === 0) return this.#fresh(fd, path);
-    const read = LogFile.read(memory);
-    if (typeof read === "string") {
-      log.error(`The journal that an earlier daemon has left cannot be read: ${read}`);
-      return this.#fresh(fd, path);
-    }
-    if (read.damage !== undefined) log.error(`The journal is damaged: ${read.damage}`);
-    const remains = readExchange(memory.bytes, EXCHANGE_OFFSET);
-    const recovered = this.#recover(
-      read.state,
-      inFlight(read.state, remains),
-      read.damage !== undefined,
-      path,
-    );
-    const carried = readCarried(read.state.carried);
-    return { memory, log: read.log, path, recovered, carried, slots: recovered.slots };
-  }
-
-  /** An empty journal. What the service manager has kept without one cannot be explained, and is kept on. */
-  #fresh(fd: number, path: string | undefined): Opened {
-    const { sys, handed } = this.#parts;
-    const returned = this.#read.descriptors;
-    must(sys.ftruncate(fd, 0), "ftruncate", "journal");
-    const memory = new SharedMemory(sys, fd);
-    const log = LogFile.create(memory);
-    const unexplained = handed === undefined && returned.some(({ name }) => parseSlot(name) !== undefined);
-    const state = new JournalState();
-    const recovered = unexplained ? this.#recover(state, state, true, path) : undefined;
-    return { memory, log, path, recovered, carried: NOTHING_CARRIED, slots: recovered?.slots ?? [] };
-  }
-
-  #recover(state: JournalState, bytes: InFlight, damaged: boolean, path: string | undefined): Recovered {
-    const { sys } = this.#parts;
-    return recover({
-      sys,
-      state,
-      inFlight: bytes,
-      descriptors: this.#read.descriptors,
-      damaged,
-      stored: path === undefined,
-      now: Date.now(),
-    });
-  }
-
   /** Holders without a connection, of the last life or of the image before this. */
   #orphansLeft(): readonly (Orphan & { pidfd: number })[] {
     const { sys, handed } = this.#parts;
     if (handed === undefined) return this.#opened?.recovered?.orphans ?? [];
-    const said = asObject(handed.extension?.journal)["orphans"];
-    return (Array.isArray(said) ? said : []).flatMap((entry) => {
-      const { pid, start } = asObject(entry);
-      if (typeof pid !== "number" || typeof start !== "number") return [];
+    return readHandover(handed.extension?.journal).orphans.flatMap(({ pid, start }) => {
       const pidfd = sys.pidfdOpen(pid);
       return pidfd < 0 ? [] : [{ pid, start, pidfd }];
     });
@@ -382,7 +269,7 @@ export class CrashSafety {
   #journalSection(): NonNullable<Sections["journal"]> {
     const { bytes, failed } = this.journal?.status ?? { bytes: 0, failed: "not open" };
     return {
-      kind: this.#opened?.path === undefined ? "store" : "file",
+      kind: this.#opened?.file === undefined ? "store" : "file",
       bytes,
       orphans: this.#orphans?.all.length ?? 0,
       ...(failed === undefined ? {} : { failed }),
@@ -401,32 +288,4 @@ export class CrashSafety {
 function storeLimit(env: CrashSafetyParts["env"]): number {
   const limit = Number(env["FDSTORE"] ?? env["VIRTLOCKD_FDSTORE_MAX"] ?? "0");
   return Number.isInteger(limit) ? limit : 0;
-}
-
-/** The slots of everything that a journal knows. */
-function slotsOf(state: JournalState): StoredObject[] {
-  const slots: StoredObject[] = [];
-  for (const { id, slot } of state.resources.values()) {
-    if (slot !== undefined) slots.push({ kind: "lock", id, index: slot });
-  }
-  for (const { key, slot } of state.clients.values()) {
-    if (slot !== undefined) slots.push({ kind: clientKind(ordinalOf(key)), id: key, index: slot });
-  }
-  for (const [pid, { slot }] of state.dying) {
-    if (slot !== undefined) slots.push({ kind: "dying holder", id: pid, index: slot });
-  }
-  return slots;
-}
-
-/** Whether the image before this had a store. */
-function isStored(said: Readonly<Record<string, unknown>>): boolean {
-  return said["store"] === true || said["store"] === IN_QUEUES;
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
-}
-
-function asList(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
 }

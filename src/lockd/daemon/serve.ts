@@ -22,7 +22,7 @@ import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
 import { InheritedLocks } from "./inherited_locks.ts";
-import { lostEnvironment } from "./lost_environment.ts";
+import { readHandover } from "./journal_handover.ts";
 import { forgiveConfiguration, forgiveLogging } from "../../chassis/start/forgiving.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
 import { ReExec } from "./re_exec.ts";
@@ -52,6 +52,7 @@ import {
   startLoop,
 } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+import { findServiceManager, withVariables } from "./service_manager.ts";
 import { StateFile } from "./state_file.ts";
 
 /** Purpose under which the PID file's locked descriptor is handed over. */
@@ -144,10 +145,25 @@ function live(
   raiseFileLimit(sys);
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/serve.ts");
   const fromLibvirt = handed !== undefined && handed.extension === undefined;
-  const lost = fromLibvirt && env["NOTIFY_SOCKET"] === undefined
-    ? lostEnvironment({ sys, loop, ledger, env: self.env })
-    : {};
-  const serviceEnv = { ...env, ...lost };
+  const before = readHandover(handed?.extension?.journal);
+  const manager = findServiceManager({
+    sys,
+    loop,
+    ledger,
+    env: self.env,
+    predecessor: handed === undefined
+      ? "none"
+      : before.store !== "none" && !before.tight
+      ? "stored"
+      : "unstored",
+  });
+  if (manager.doubt !== undefined) {
+    log.error(
+      `Could not learn how many descriptors systemd keeps for this service, and a crash may lose all locks: ` +
+        `${manager.doubt}. When 'systemctl show virtlockd' answers again, run: systemctl reload virtlockd`,
+    );
+  }
+  const serviceEnv = { ...env, ...manager.variables };
   const notifyAddress = serviceEnv["NOTIFY_SOCKET"];
   const notify = NotifySocket.connect(sys, ledger, notifyAddress);
   if (notify !== undefined && !(notify instanceof NotifySocket)) {
@@ -225,7 +241,11 @@ function live(
   );
   const reExec = new ReExec({
     daemon,
-    self: withVariables(mistakes.length === 0 ? self : withArguments(self, argumentsOf(options)), lost),
+    // The next image has to know too what this one had to find out.
+    self: {
+      ...(mistakes.length === 0 ? self : withArguments(self, argumentsOf(options))),
+      env: withVariables(self.env, manager.variables),
+    },
     stateFile,
     extension: (): DaemonExtension => ({
       dying: daemon.reaper.dying,
@@ -305,12 +325,6 @@ function restoreChecked(daemon: Daemon, state: RestartState): void {
     if (!(error instanceof RestartStateError)) throw error;
     throw new StartError(ExitCode.INITIALISATION, `Load restart state: ${error.message}`, { cause: error });
   }
-}
-
-/** The next image has to know too what this one had to find out. */
-function withVariables(self: SelfImage, variables: Readonly<Record<string, string>>): SelfImage {
-  const added = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
-  return { ...self, env: [...self.env, ...added] };
 }
 
 /** The next image is started with the arguments that were understood. */

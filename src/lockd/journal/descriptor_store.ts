@@ -125,6 +125,11 @@ export class DescriptorStore {
     };
   }
 
+  /** Whether it is full, or so nearly that the log has said so. */
+  get tight(): boolean {
+    return this.#warned || this.#refused.size > 0;
+  }
+
   /** Whether everything that was asked for is done. */
   get idle(): boolean {
     return this.#queue.length === 0;

@@ -11,14 +11,30 @@ export const LOG_START = PAGE + EXCHANGE_SIZE;
 export const ROOT_SLOTS = [512, 1024] as const;
 /** Offset of the word that is written when the header is whole. */
 export const MAGIC_OFFSET = 0;
-/** Offset of the layout's version. */
-export const VERSION_OFFSET = 4;
-/** Offset of the size of the exchange area, which decides where the log begins. */
+/**
+ * Offset of the number of the oldest layout whose readers understand what is in the journal. Layout 2 had its
+ * own number here, and its readers insist on it.
+ */
+export const READER_OFFSET = 4;
+/**
+ * Offset of the size of the exchange area, which decides where the log begins. No layout has changed it yet.
+ */
 export const EXCHANGE_SIZE_OFFSET = 8;
+/** Offset of the number of the layout that the last writer knew; layout 2 left 0 there. */
+export const WRITER_OFFSET = 12;
+/** Offset of the stamp (journal_stamp.ts): when it was taken into use, and in which life of the host. */
+export const STAMP_OFFSET = 16;
 /** "vlkj" */
 export const MAGIC = 0x6a6b6c76;
-/** Changes when an older daemon could not read what a newer one writes. */
-export const LAYOUT_VERSION = 2;
+/** The newest layout that this program reads, and the one that it writes. */
+export const LAYOUT_VERSION = 3;
+/**
+ * Readers of this layout and later ones understand all that this program writes: fields at the end of an
+ * operation are ignored by those who do not know them, and no operation is new. To be raised to
+ * LAYOUT_VERSION with the first operation that an older reader would have to know and cannot
+ * (operation_codes.ts).
+ */
+export const OLDEST_READER = 2;
 
 /** The journal's file where no service manager keeps it. */
 export function journalPath(directory: string): string {

@@ -8,7 +8,9 @@ import {
   LOG_START,
   MAGIC,
   MAGIC_OFFSET,
-  VERSION_OFFSET,
+  OLDEST_READER,
+  READER_OFFSET,
+  WRITER_OFFSET,
 } from "./layout.ts";
 import { appendRecord, moveRecords, readRecords } from "./log_records.ts";
 import { OperationDecoder } from "./operation_decoder.ts";
@@ -25,6 +27,9 @@ const SLACK = 1024 * 1024;
 const ROOM = 256 * 1024;
 /** Operations in one record of a snapshot: its text is built in memory. */
 const SNAPSHOT_RECORD = 256;
+
+/** The oldest layout that this program reads. */
+const OLDEST_READABLE = 2;
 
 /** What was found in a journal. */
 export interface FoundLog {
@@ -54,7 +59,7 @@ export class LogFile {
   static create(memory: JournalMemory): LogFile {
     memory.reserve(LOG_START + 16);
     memory.commitWord(MAGIC_OFFSET, 0);
-    memory.writeWord(VERSION_OFFSET, LAYOUT_VERSION);
+    writeVersions(memory);
     memory.writeWord(EXCHANGE_SIZE_OFFSET, EXCHANGE_SIZE);
     memory.writeWord(LOG_START, 0);
     const root = { generation: 1, base: LOG_START, snapshot: 0 };
@@ -73,10 +78,13 @@ export class LogFile {
     if (size < LOG_START) return `it has ${size} bytes, at least ${LOG_START} are wanted`;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (view.getUint32(MAGIC_OFFSET, true) !== MAGIC) return "it is no journal";
-    const version = view.getUint32(VERSION_OFFSET, true);
+    const reader = view.getUint32(READER_OFFSET, true);
     const exchange = view.getUint32(EXCHANGE_SIZE_OFFSET, true);
-    if (version !== LAYOUT_VERSION || exchange !== EXCHANGE_SIZE) {
-      return `its layout is version ${version} with ${exchange} bytes for messages, wanted ${LAYOUT_VERSION} and ${EXCHANGE_SIZE}`;
+    // Layout 1 was that of daemons which were never released.
+    if (reader < OLDEST_READABLE || reader > LAYOUT_VERSION || exchange !== EXCHANGE_SIZE) {
+      const wrote = Math.max(reader, view.getUint32(WRITER_OFFSET, true));
+      return `it is of layout ${wrote}, for readers of layout ${reader} or later, with ${exchange} bytes for messages; ` +
+        `this program reads layouts ${OLDEST_READABLE} to ${LAYOUT_VERSION} with ${EXCHANGE_SIZE} bytes`;
     }
     const root = readRoot(bytes, size);
     if (root === undefined) return "both of its roots are damaged";
@@ -94,6 +102,11 @@ export class LogFile {
       ? undefined
       : `it ends too early${lost}`;
     return { state, damage, log: new LogFile(memory, root, end, decoder.encoder()) };
+  }
+
+  /** Says in the header that this program writes to it from now on. */
+  claim(): void {
+    writeVersions(this.#memory);
   }
 
   /**
@@ -167,4 +180,9 @@ export class LogFile {
     write();
     return at;
   }
+}
+
+function writeVersions(memory: JournalMemory): void {
+  memory.writeWord(WRITER_OFFSET, LAYOUT_VERSION);
+  memory.writeWord(READER_OFFSET, OLDEST_READER);
 }

@@ -1,6 +1,10 @@
 import type { Operation } from "./operations.ts";
 
 // How operations are told apart in a record, where each is an array.
+//
+// A reader ignores fields at the end of an operation that it does not know. A code below zero marks an
+// operation that it may skip when it does not know it: the first field says how many bytes behind the text
+// are its own. Any other new operation needs a new layout, with OLDEST_READER raised to it (layout.ts).
 
 /** First element of an operation in a record, by the operation that it stands for. */
 export const Code = {

@@ -47,6 +47,12 @@ export class OperationDecoder {
 
   #operation([code, ...fields]: [number, ...unknown[]]): Operation | undefined {
     const name = codeName(code);
+    if (name === undefined && code < 0) {
+      // A later version's, marked as one that may be skipped.
+      const [length] = fields as [number];
+      this.#at += length;
+      return undefined;
+    }
     if (name === undefined) {
       throw new SyntaxError(`Decode a record: it has an operation ${code}, which is not known`);
     }

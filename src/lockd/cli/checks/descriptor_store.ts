@@ -5,6 +5,9 @@ const NEARLY_FULL = 0.9;
 /** Where its size is set: in the unit, for systemd and for the daemon. */
 const BOTH = "FileDescriptorStoreMax= and VIRTLOCKD_FDSTORE_MAX";
 
+/** Makes a running daemon look for the store anew and fill it. */
+const MEND = "systemctl daemon-reload && systemctl reload virtlockd (all locks stay)";
+
 /** Whether locks would survive a crash of the daemon. */
 export const descriptorStore: Check = {
   name: "crash safety",
@@ -15,7 +18,8 @@ export const descriptorStore: Check = {
       return [
         warning(
           "systemd keeps no copies of the daemon's descriptors: a crash would lose every lock",
-          `Run the daemon from its unit, with ${BOTH} set to the same number`,
+          `Set ${BOTH} of virtlockd.service to the same number if they are not, then: ${MEND}. Do not restart the daemon ` +
+            "before that",
         ),
       ];
     }
@@ -27,7 +31,7 @@ export const descriptorStore: Check = {
           refused > 0
             ? `systemd's descriptor store is full, ${use}: ${refused} descriptors would not survive a crash`
             : `systemd's descriptor store is nearly full, ${use}: further locks would not survive a crash`,
-          `Raise ${BOTH} to the same higher number`,
+          `Raise ${BOTH} to the same higher number, then: ${MEND}`,
         ),
       ];
     }

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
-import { LOG_START, MAGIC_OFFSET, VERSION_OFFSET } from "../../../../src/lockd/journal/layout.ts";
+import {
+  LOG_START,
+  MAGIC_OFFSET,
+  READER_OFFSET,
+  WRITER_OFFSET,
+} from "../../../../src/lockd/journal/layout.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import { bytesOf, grant, RecordingMemory } from "./journal_fixture.ts";
 
@@ -167,8 +172,13 @@ for (
     ["something else", (bytes: Uint8Array) => bytes.fill(1, MAGIC_OFFSET, 4), /it is no journal/],
     [
       "of another layout",
-      (bytes: Uint8Array) => bytes.fill(9, VERSION_OFFSET, VERSION_OFFSET + 1),
-      /its layout is version 9 with \d+ bytes for messages, wanted 2 and \d+/,
+      (bytes: Uint8Array) => bytes.fill(9, READER_OFFSET, READER_OFFSET + 1),
+      /it is of layout 9, for readers of layout 9 or later, .*; this program reads layouts 2 to 3 with \d+ bytes/,
+    ],
+    [
+      "of a layout that was never released",
+      (bytes: Uint8Array) => bytes.fill(1, READER_OFFSET, READER_OFFSET + 1),
+      /for readers of layout 1 or later/,
     ],
     ["without a root", (bytes: Uint8Array) => bytes.fill(7, 512, 2048), /both of its roots are damaged/],
   ] as const
@@ -180,3 +190,24 @@ for (
     assert.match(typeof found === "string" ? found : "it was read", reason);
   });
 }
+
+Deno.test("LogFile.read() reads what an older program wrote, and what a newer one says that this one may read", () => {
+  for (const [reader, writer] of [[2, 0], [2, 2], [2, 9], [3, 9]] as const) {
+    const memory = new RecordingMemory();
+    const log = LogFile.create(memory);
+    log.append([SNAPSHOT, grant(1)]);
+    memory.bytes[READER_OFFSET] = reader;
+    memory.bytes[WRITER_OFFSET] = writer;
+    const { damage, ids } = resourcesIn(memory.bytes);
+    assert.deepEqual({ damage, ids }, { damage: undefined, ids: [1] }, `reader ${reader}, writer ${writer}`);
+  }
+});
+
+Deno.test("LogFile claim() says that readers of layout 2 still understand what is written", () => {
+  const memory = new RecordingMemory();
+  const log = LogFile.create(memory);
+  memory.bytes[READER_OFFSET] = 3;
+  memory.bytes[WRITER_OFFSET] = 9;
+  log.claim();
+  assert.deepEqual([memory.bytes[READER_OFFSET], memory.bytes[WRITER_OFFSET]], [2, 3]);
+});

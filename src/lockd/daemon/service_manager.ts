@@ -1,0 +1,87 @@
+import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import { variable } from "../../chassis/start/self.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { Sys } from "../../os/sys.ts";
+import { readSmallFile } from "../lockspace/process_state.ts";
+
+/** systemd's own notify socket. */
+const NOTIFY_SOCKET = "/run/systemd/notify";
+const SYSTEMCTL = "/usr/bin/systemctl";
+/** systemctl answers in 20 ms; clients wait meanwhile. */
+const LIMIT_MS = 3000;
+
+/** What finding the service manager works with. */
+export interface ServiceManagerParts {
+  readonly sys: Sys;
+  /** Turned until systemctl has answered; nothing else is watched yet. */
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  /** Environment of the process, `NAME=value`. */
+  readonly env: readonly string[];
+  /** Who has started this image. */
+  readonly predecessor: Predecessor;
+}
+
+/** Who was there before, as far as its environment can be relied on. */
+export type Predecessor =
+  /** Nobody: the environment is the service manager's own. */
+  | "none"
+  /** An image that had descriptors stored, with room for more. */
+  | "stored"
+  /** libvirt's daemon, or an image of ours that could not have all of them stored. */
+  | "unstored";
+
+/** What was found out about the service manager. */
+export interface ServiceManager {
+  /**
+   * Variables that the process lacks, or has with another value: NOTIFY_SOCKET, and FDSTORE as systemd itself
+   * sets it since version 254.
+   */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Why it is not certain how many descriptors it keeps; undefined when it is. */
+  readonly doubt?: string;
+}
+
+/**
+ * Finds out how many descriptors systemd keeps for this service, where the environment does not tell.
+ *
+ * libvirt's daemon of 9.0 takes NOTIFY_SOCKET out of its environment, later ones keep it, and the unit of
+ * none of them stores anything; but the unit that counts is the one that systemd has read by now, which is
+ * ours. The same holds for a daemon of ours that was started from another unit. systemd before 254 tells
+ * nothing in the environment: there VIRTLOCKD_FDSTORE_MAX says what our unit asks for, and systemd what it
+ * has made of it.
+ */
+export function findServiceManager(
+  { sys, loop, ledger, env, predecessor }: ServiceManagerParts,
+): ServiceManager {
+  const known = variable(env, "FDSTORE") !== undefined;
+  if (predecessor === "stored" || (predecessor === "none" && known)) return { variables: {} };
+  const notify = variable(env, "NOTIFY_SOCKET");
+  // Without a predecessor its absence says that there is no manager; another one than systemd cannot be
+  // asked.
+  if (notify === undefined ? predecessor === "none" : notify !== NOTIFY_SOCKET) return { variables: {} };
+  const unit = /\/([^/\n]+\.service)$/m.exec(readSmallFile(sys, "/proc/self/cgroup") ?? "")?.[1];
+  if (unit === undefined || sys.uid() !== 0 || sys.access(NOTIFY_SOCKET, 0) !== 0) return { variables: {} };
+  const query = ["show", "--value", "--property=FileDescriptorStoreMax", unit];
+  let result: ProbeResult | undefined;
+  probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, query, (ended) => result = ended);
+  while (result === undefined) loop.turn(-1);
+  const found = notify === undefined ? { NOTIFY_SOCKET } : {};
+  if (result.kind === "failed") return { variables: found, doubt: result.reason };
+  const limit = result.output.trim();
+  if (result.code === 0 && /^\d+$/.test(limit)) return { variables: { ...found, FDSTORE: limit } };
+  return { variables: found, doubt: `systemctl ended with code ${result.code}: ${limit.split("\n")[0]}` };
+}
+
+/** An environment with variables that have new values. */
+export function withVariables(
+  env: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): readonly string[] {
+  const names = Object.keys(variables);
+  return [
+    ...env.filter((entry) => !names.some((name) => entry.startsWith(`${name}=`))),
+    ...names.map((name) => `${name}=${variables[name]}`),
+  ];
+}

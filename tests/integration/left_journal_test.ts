@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
+import { STAMP_OFFSET } from "../../src/lockd/journal/layout.ts";
+import { F_WRLCK } from "../../src/os/constants.ts";
+import type { JsonObjectValue } from "../../src/lockd/restart/state.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Holder } from "../support/holder.ts";
+import { kernel, lockOn } from "../support/kernel.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
+import { NotifyListener } from "../support/notify_listener.ts";
+import { Place } from "../support/place.ts";
+import { Predecessor, writtenClient } from "../support/predecessor.ts";
+import { ServiceManager } from "../support/service_manager.ts";
+import { until } from "../support/until.ts";
+
+// A daemon that has a store finds the file in which one without has left its journal.
+
+const HELD = { mode: "exclusive", pid: -1 } as const;
+const BOOT = STAMP_OFFSET + 16;
+
+function journalOf(place: Place): string {
+  return `${place.paths.journalDir}/journal`;
+}
+
+function exists(path: string): boolean {
+  return kernel.access(path, 0) === 0;
+}
+
+/** A holder with the lock `h`, whose daemon, which had no store, was killed. */
+async function killedWithoutStore(place: Place, leases: string): Promise<Holder> {
+  await using daemon = await Daemon.start({ place });
+  await using client = await LockClient.connect(daemon.socket);
+  await client.createLockspace(leases);
+  const holder = await Holder.start(daemon);
+  await holder.acquire(leases, "h", ACQUIRE_AUTOCREATE);
+  await daemon.kill();
+  return holder;
+}
+
+Deno.test("what a daemon without a store had is taken again by one with a store, and is safe from then on", async () => {
+  const place = Place.create();
+  const leases = place.makeDirectory("leases");
+  await using holder = await killedWithoutStore(place, leases);
+  assert.ok(exists(journalOf(place)));
+  await using manager = await ServiceManager.start({ place });
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  assert.match(
+    manager.log,
+    new RegExp(
+      `'h' of domain 'guest-${holder.pid}' .* ended with the daemon: it is taken again, but was free`,
+    ),
+  );
+  await until("the file to go", () => !exists(journalOf(place)));
+  assert.equal((await manager.stored()).includes("journal"), true);
+
+  await manager.crash();
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  assert.equal(manager.log.match(/taken again/g)?.length, 1);
+  assert.ok(holder.running);
+  await holder.kill();
+  await until("the lock to go with its holder", () => !exists(`${leases}/h`));
+});
+
+Deno.test("a file that is older than the journal in the store is void", async () => {
+  const place = Place.create();
+  const leases = place.makeDirectory("leases");
+  await using holder = await killedWithoutStore(place, leases);
+  const old = Deno.readFileSync(journalOf(place));
+  await using manager = await ServiceManager.start({ place, args: ["-v"] });
+  await until("the file to go", () => !exists(journalOf(place)));
+  await using client = await LockClient.connect(manager.socket);
+  await client.register({ ...testOwner(holder.pid), name: `guest-${holder.pid}` });
+  await client.release(leases, "h");
+  Deno.writeFileSync(journalOf(place), old);
+
+  await manager.crash();
+  assert.match(manager.log, /The journal .* is older than the one in the store: it is void/);
+  assert.ok(!exists(`${leases}/h`));
+  await until("the file to go", () => !exists(journalOf(place)));
+});
+
+Deno.test("a file that is newer than the journal in the store adds what only it knows", async () => {
+  const place = Place.create();
+  const leases = place.makeDirectory("leases");
+  await using second = await killedWithoutStore(place, leases);
+  // As if somebody had started that daemon by hand while the service was down.
+  const newer = Deno.readFileSync(journalOf(place));
+  new DataView(newer.buffer).setFloat64(STAMP_OFFSET, 1e15, true);
+  Deno.removeSync(journalOf(place));
+  await using manager = await ServiceManager.start({ place });
+  await using first = await Holder.start(manager);
+  await using client = await LockClient.connect(manager.socket);
+  await client.createLockspace(leases);
+  await first.acquire(leases, "stored", ACQUIRE_AUTOCREATE);
+  await manager.kill();
+  Deno.writeFileSync(journalOf(place), newer);
+
+  await manager.start();
+  assert.deepEqual([lockOn(`${leases}/stored`), lockOn(`${leases}/h`)], [HELD, HELD]);
+  assert.match(manager.log, new RegExp(`'h' of domain 'guest-${second.pid}' .* taken again`));
+  await until("the file to go", () => !exists(journalOf(place)));
+  await manager.crash();
+  assert.deepEqual([lockOn(`${leases}/stored`), lockOn(`${leases}/h`)], [HELD, HELD]);
+  assert.ok(first.running && second.running);
+});
+
+for (const stored of [true, false]) {
+  Deno.test(`a file of an earlier boot is void, ${stored ? "with" : "without"} a store`, async () => {
+    const place = Place.create();
+    const leases = place.makeDirectory("leases");
+    await using _holder = await killedWithoutStore(place, leases);
+    const bytes = Deno.readFileSync(journalOf(place));
+    bytes[BOOT] = (bytes[BOOT] ?? 0) ^ 0xff;
+    Deno.writeFileSync(journalOf(place), bytes);
+    const said = /The journal .* is of an earlier boot of this host: it is void/;
+    if (stored) {
+      await using manager = await ServiceManager.start({ place, args: ["-v"] });
+      assert.match(manager.log, said);
+      assert.deepEqual(lockOn(`${leases}/h`), { mode: "none", pid: 0 });
+      await until("the file to go", () => !exists(journalOf(place)));
+    } else {
+      await using daemon = await Daemon.start({ place, args: ["-v"] });
+      await daemon.log.match(said);
+      assert.deepEqual(lockOn(`${leases}/h`), { mode: "none", pid: 0 });
+      await daemon.stop();
+      place[Symbol.dispose]();
+    }
+  });
+}
+
+Deno.test("a file that cannot be read is said, and goes", async () => {
+  const place = Place.create();
+  Deno.mkdirSync(place.paths.journalDir, { recursive: true });
+  Deno.writeTextFileSync(journalOf(place), "no journal at all");
+  await using manager = await ServiceManager.start({ place });
+  assert.match(manager.log, /The journal .* that an earlier daemon has left cannot be read: it has 17 bytes/);
+  await until("the file to go", () => !exists(journalOf(place)));
+});
+
+Deno.test("a file that another daemon uses is left alone", async () => {
+  const place = Place.create();
+  const leases = place.makeDirectory("leases");
+  await using _holder = await killedWithoutStore(place, leases);
+  const fd = kernel.open(journalOf(place), 2, 0);
+  assert.equal(kernel.ofdLock(fd, F_WRLCK, 0, 1), 0);
+  await using manager = await ServiceManager.start({ place });
+  assert.match(
+    manager.log,
+    /A journal of an earlier daemon is left alone: lock .*journal: Resource temporarily unav/,
+  );
+  assert.ok(exists(journalOf(place)));
+  kernel.close(fd);
+});
+
+Deno.test("libvirt's daemon hands over to one with a store: that is filled, and a file that lies there is void", async () => {
+  using place = Place.create();
+  const leases = place.makeDirectory("leases");
+  await using _holder = await killedWithoutStore(place, leases);
+  for (const path of [place.paths.socket, place.paths.adminSocket]) Deno.removeSync(path);
+  await using before = await Predecessor.start(place);
+  using manager = new NotifyListener(`${place.directory}/notify`);
+  const alpha = testOwner(5_000_001, "alpha");
+  await using _client = await LockClient.connect(place.paths.socket);
+  const clients = [writtenClient(1, await before.accept(), alpha)];
+  const disk = await before.lock(`${place.directory}/disk`);
+  const document: JsonObjectValue = {
+    daemon: { servers: { admin: before.adminServer(), virtlockd: before.lockServer(clients) } },
+    defaultLockspace: { resources: [{ ...disk, owners: [alpha.pid] }] },
+    lockspaces: [],
+  };
+  await before.handOver(document, { NOTIFY_SOCKET: manager.address, VIRTLOCKD_FDSTORE_MAX: "100" });
+  await manager.next(/^FDNAME=journal$/);
+  // The lock in a queue, and the client.
+  const names = [await manager.next(/^FDNAME=(queue-.*|B)$/), await manager.next(/^FDNAME=(queue-.*|B)$/)];
+  assert.match(names.sort().join(" "), /^FDNAME=B FDNAME=queue-/);
+  assert.deepEqual(lockOn(disk.path), HELD);
+  await until("the file to go", () => !exists(journalOf(place)));
+  assert.deepEqual(lockOn(`${leases}/h`), { mode: "none", pid: 0 });
+});

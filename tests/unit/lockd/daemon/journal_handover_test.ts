@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { readHandover, writeHandover } from "../../../../src/lockd/daemon/journal_handover.ts";
+
+const NOTHING = {
+  store: "none",
+  tight: false,
+  apart: [],
+  queues: [],
+  missing: [],
+  leftOver: [],
+  orphans: [],
+};
+
+Deno.test("readHandover() gives back what writeHandover() wrote", () => {
+  for (const store of ["none", "single", "queues"] as const) {
+    const handover = {
+      store,
+      tight: true,
+      apart: ["E"],
+      queues: ["queue-1-1"],
+      missing: ["A"],
+      leftOver: ["B", "C"],
+      orphans: [{ pid: 7, start: 8 }],
+    };
+    assert.deepEqual(readHandover(writeHandover(handover)), handover);
+  }
+});
+
+Deno.test("readHandover() knows a store of the version before queues, which said true", () => {
+  assert.equal(readHandover({ store: true }).store, "single");
+});
+
+Deno.test("readHandover() takes what is not there, or of another version, for nothing", () => {
+  for (
+    const value of [undefined, null, 7, "x", [], { store: "yes", missing: "A", orphans: [7, { pid: 1 }] }]
+  ) {
+    assert.deepEqual(readHandover(value), NOTHING);
+  }
+  assert.deepEqual(readHandover({ missing: ["A", 7] }).missing, ["A"]);
+});

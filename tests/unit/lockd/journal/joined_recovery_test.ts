@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { joinRecovered, leaveOut } from "../../../../src/lockd/journal/joined_recovery.ts";
+import { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
+import type { Recovered } from "../../../../src/lockd/journal/recovery.ts";
+import { grant, owner, resource } from "./journal_fixture.ts";
+
+const NOTHING: Recovered = {
+  lockspaces: [],
+  locks: [],
+  clients: [],
+  dying: [],
+  orphans: [],
+  gone: [],
+  lost: [],
+  unwanted: [],
+  slots: [],
+  nextResource: 1,
+  nextClient: [1, 1],
+  findings: [],
+};
+
+function lock(id: number, pid: number): Recovered["locks"][number] {
+  const { lock: _lock, slot: _slot, ...rest } = resource(id, pid);
+  return { ...rest, holdings: [...rest.holdings], fd: 100 + id, doubtful: undefined };
+}
+
+Deno.test("leaveOut() drops what is there already, and whoever is dead", () => {
+  const state = new JournalState();
+  for (const operation of [grant(1, 7), grant(2, 8), grant(3, 9)]) state.apply(operation);
+  state.apply({ op: "share", id: 3, holding: { owner: owner(10), since: 1 } });
+  for (const [key, pid] of [[2, 7], [4, 8], [6, 9], [8, 10]] as const) {
+    state.apply({ op: "client", key, pid, uid: 0, gid: 0, since: 1 });
+    state.apply({ op: "owner", key, owner: owner(pid) });
+  }
+  state.apply({ op: "client", key: 10, pid: 11, uid: 0, gid: 0, since: 1 });
+  state.apply({ op: "orphan", pid: 7, start: 1 });
+  state.apply({ op: "orphan", pid: 12, start: 1 });
+  const first = { ...NOTHING, locks: [lock(1, 7)], orphans: [{ pid: 7, pidfd: 5, start: 1007 }] };
+  leaveOut(state, first, ({ pid }) => pid !== 8 && pid !== 10);
+  assert.deepEqual([...state.resources.keys()], [3]);
+  assert.deepEqual(state.resources.get(3)?.holdings.map(({ owner }) => owner.pid), [9]);
+  assert.deepEqual([...state.clients.keys()], [6]);
+  assert.deepEqual([...state.orphans.keys()], [12]);
+});
+
+Deno.test("joinRecovered() numbers the second one's locks anew, and ends nobody who owns locks in the first", () => {
+  const first = {
+    ...NOTHING,
+    lockspaces: ["/leases"],
+    locks: [lock(1, 7), lock(5, 8)],
+    gone: [20],
+    nextResource: 6,
+    nextClient: [4, 9],
+  };
+  const second = {
+    ...NOTHING,
+    lockspaces: ["/leases", "/more"],
+    locks: [lock(1, 9), lock(2, 9)],
+    orphans: [{ pid: 9, pidfd: 3, start: 1 }],
+    gone: [8, 21],
+    nextResource: 3,
+    nextClient: [7, 2],
+    findings: [{ level: "warn", message: "taken again" }],
+  } satisfies Recovered;
+  const joined = joinRecovered(first, second);
+  assert.deepEqual(joined.locks.map(({ id, fd }) => [id, fd]), [[1, 101], [5, 105], [6, 101], [7, 102]]);
+  assert.deepEqual(joined.lockspaces, ["/leases", "/more"]);
+  assert.deepEqual([joined.nextResource, joined.nextClient, joined.gone], [8, [7, 9], [20, 21]]);
+  assert.deepEqual([joined.orphans.length, joined.findings.length], [1, 1]);
+});
