@@ -4,6 +4,7 @@ import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
+import { isOfAnotherBoot, readStamp, stampOfNow } from "../journal/journal_stamp.ts";
 import { journalPath } from "../journal/layout.ts";
 import { LogFile } from "../journal/log_file.ts";
 import { parseQueueName } from "../journal/queue_names.ts";
@@ -44,11 +45,16 @@ function fileNamesLocks(sys: Sys, path: string): boolean {
   return named ?? false;
 }
 
-/** Whether a journal names a lock; undefined when it cannot be read or is damaged. */
+/**
+ * Whether a journal names a lock; undefined when it cannot be read or is damaged. The locks of an earlier
+ * boot ended with that.
+ */
 function namesLocks(sys: Sys, fd: number): boolean | undefined {
   try {
-    const found = LogFile.read(new SharedMemory(sys, fd));
+    const memory = new SharedMemory(sys, fd);
+    const found = LogFile.read(memory);
     if (typeof found === "string") return undefined;
+    if (isOfAnotherBoot(readStamp(memory), stampOfNow(sys))) return false;
     if (found.state.resources.size > 0) return true;
     return found.damage === undefined ? false : undefined;
   } catch (error) {
