@@ -24,6 +24,7 @@ export function buildDeb(request: PackageRequest): string {
   stageFiles(stage, [
     ...packageFiles("diverted", programFor("diverted", request)),
     file(`${DOC}/copyright`, "packaging/deb/copyright"),
+    file("usr/share/lintian/overrides/deno-virtlockd", "packaging/deb/lintian-overrides"),
     { ...text(`${DOC}/changelog.Debian.gz`, debianChangelog()), gzip: true },
   ]);
   const version = packageVersion();

@@ -26,7 +26,11 @@ export function buildRpm({ output, executable, runtime, modules }: PackageReques
     ...(executable === undefined ? [] : [`--executable ${executable}`]),
     ...(modules === undefined ? [] : [`--modules ${modules}`]),
   ];
-  const defines = { _topdir: top, deno: Deno.execPath(), install_options: options.join(" ") };
+  const defines = {
+    _topdir: top,
+    deno: Deno.execPath(),
+    install_options: options.join(" "),
+  };
   runTool("rpmbuild", [
     "-bb",
     ...Object.entries(defines).flatMap(([macro, value]) => ["--define", `${macro} ${value}`]),

@@ -20,24 +20,24 @@ export function bundle(modules: string | undefined): string {
   for (const name of ["main.ts", "src"]) cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   const config = join(tree, "src/chassis/config/build_config.ts");
   writeFileSync(config, withConstants(readFileSync(config, "utf8"), buildConstants(process.env)));
-  writeFileSync(join(tree, "deno.json"), manifest(modules === undefined ? "auto" : "manual"));
+  // The program imports deno.json, so it has nothing in it but what the program wants to know.
+  writeFileSync(join(tree, "deno.json"), JSON.stringify({ version: programVersion() }));
+  const resolution = join(tree, "resolution.json");
+  const nodeModulesDir = modules === undefined ? "auto" : "manual";
+  writeFileSync(resolution, JSON.stringify({ imports: manifestImports(), nodeModulesDir }));
   // The lock file holds the hash of each npm package; prepared ones were compared with theirs when they were
   // unpacked.
   if (modules === undefined) cpSync(join(ROOT, "deno.lock"), join(tree, "deno.lock"));
   else symlinkSync(resolve(modules), join(tree, "node_modules"));
   const output = join(ROOT, "build/virtlockd.js");
   const lock = modules === undefined ? "--frozen" : "--no-lock";
-  runTool(process.execPath, ["bundle", "--minify", lock, "--output", output, join(tree, "main.ts")], {
-    cwd: tree,
-  });
+  const options = ["--minify", "--config", resolution, lock, "--output", output];
+  runTool(process.execPath, ["bundle", ...options, join(tree, "main.ts")], { cwd: tree });
   return output;
 }
 
-/**
- * As much of deno.json as the program is made of: the version goes into the bundle, the rest tells how to
- * resolve imports.
- */
-function manifest(nodeModulesDir: "auto" | "manual"): string {
-  const { imports }: { imports: unknown } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8"));
-  return JSON.stringify({ version: programVersion(), imports, nodeModulesDir });
+/** How the program's imports are resolved. */
+function manifestImports(): unknown {
+  const manifest: { imports: unknown } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8"));
+  return manifest.imports;
 }

@@ -4,7 +4,10 @@ import { maintainer } from "./maintainer.ts";
 import { manifestVersion, programVersion } from "./program_version.ts";
 import { ROOT } from "./tool.ts";
 
-/** One entry of packaging/deb/changelog, the only changelog of packages that there is. */
+/** The changelog of the packages of every kind. */
+export const CHANGELOG_FILE = "packaging/deb/changelog";
+
+/** One entry of it. */
 interface ChangelogEntry {
   /** Version of the package: the program's, a hyphen, and which package of it. */
   readonly version: string;
@@ -20,14 +23,14 @@ interface ChangelogEntry {
  * @throws Error when its newest entry is of another version than deno.json's
  */
 export function debianChangelog(): string {
-  const text = readFileSync(join(ROOT, "packaging/deb/changelog"), "utf8").replaceAll(
+  const text = readFileSync(join(ROOT, CHANGELOG_FILE), "utf8").replaceAll(
     "@MAINTAINER@",
     maintainer(),
   );
   const newest = newestEntry(text).version;
   if (!newest.startsWith(`${manifestVersion()}-`)) {
     throw new Error(
-      `Package: packaging/deb/changelog begins with ${newest}, want ${manifestVersion()}-N as deno.json has it`,
+      `Package: ${CHANGELOG_FILE} begins with ${newest}, want ${manifestVersion()}-N as deno.json has it`,
     );
   }
   if (programVersion() === manifestVersion()) return text;
@@ -51,7 +54,7 @@ export function rpmChangelog(): string {
 
 function newestEntry(text: string): ChangelogEntry {
   const [newest] = parseEntries(text);
-  if (newest === undefined) throw new Error("Package: packaging/deb/changelog has no entry");
+  if (newest === undefined) throw new Error(`Package: ${CHANGELOG_FILE} has no entry`);
   return newest;
 }
 
@@ -62,7 +65,7 @@ function parseEntries(text: string): ChangelogEntry[] {
     const date = /^ -- .*> {2}(.+)$/m.exec(entry)?.[1];
     if (version === undefined || date === undefined) {
       throw new Error(
-        `Package: an entry of packaging/deb/changelog is not complete: ${entry.split("\n")[0]}`,
+        `Package: an entry of ${CHANGELOG_FILE} is not complete: ${entry.split("\n")[0]}`,
       );
     }
     const body = entry.split("\n").filter((line) => line.startsWith("  ")).join("\n");

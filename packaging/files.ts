@@ -58,10 +58,7 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
     ...DAEMON_UNITS.map((unit) =>
       file(`${linked ? OURS : "usr/lib/virtlockd/system"}/${unit}`, `packaging/systemd/${unit}`)
     ),
-    file(
-      "usr/lib/systemd/system/virtlockd-exporter.service",
-      "packaging/systemd/virtlockd-exporter.service",
-    ),
+    file("usr/lib/systemd/system/virtlockd-exporter.service", "packaging/systemd/virtlockd-exporter.service"),
     file(`${linked ? OURS : "usr/share/augeas/lenses"}/virtlockd.aug`, "packaging/augeas/virtlockd.aug"),
     compressed(`${linked ? OURS : "usr/share/man/man8"}/virtlockd.8.gz`, "man/virtlockd.8"),
     compressed("usr/share/man/man5/virtlockd.conf.5.gz", "man/virtlockd.conf.5"),

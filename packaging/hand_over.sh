@@ -2,6 +2,9 @@
 # Hands the running lock daemon over to the program that is installed now. Shared by the maintainer scripts of the
 # Debian package and by rpm/divert: the builds put it in place of their #HAND_OVER# line.
 
+# What the running daemon executes when it is told to.
+INSTALLED=/usr/sbin/virtlockd
+
 # Prints the process id of the system's lock daemon, libvirt's or ours; nothing when none runs.
 daemon_pid() {
     pid=0
@@ -43,8 +46,8 @@ read_units() {
 # Makes a daemon exec /usr/sbin/virtlockd, and waits until it runs another file than $2. Fails when it does not.
 execute_anew() {
     # The daemon of libvirt's executes whatever is there, and a program that cannot run here would lose every lock.
-    if ! tried=$(/usr/sbin/virtlockd --version 2>&1); then
-        echo "deno-virtlockd: /usr/sbin/virtlockd does not run on this host: $tried" >&2
+    if ! tried=$("$INSTALLED" --version 2>&1); then
+        echo "deno-virtlockd: $INSTALLED does not run on this host: $tried" >&2
         echo "deno-virtlockd: Nothing was handed over; virtlockd (process $1) still holds its locks." >&2
         echo "deno-virtlockd: When that is mended, run: kill -USR1 $1" >&2
         return 1

@@ -1,5 +1,8 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CHANGELOG_FILE, debianChangelog } from "./changelog.ts";
+import { filled } from "./filled.ts";
+import { maintainer, MAINTAINER_FILE } from "./maintainer.ts";
 import { manifestVersion, programVersion } from "./program_version.ts";
 import { ROOT, runTool } from "./tool.ts";
 
@@ -10,8 +13,8 @@ function ignoredNames(): ReadonlySet<string> {
 }
 
 /**
- * Copies the sources, without what was built from them, into a new directory. The version in them is the
- * packager's.
+ * Copies the sources, without what was built from them, into a new directory. Version and maintainer in them
+ * are the packager's, so that whoever builds them need not know.
  */
 export function copySources(directory: string): void {
   const ignored = ignoredNames();
@@ -21,11 +24,14 @@ export function copySources(directory: string): void {
     cpSync(join(ROOT, name), join(directory, name), { recursive: true });
   }
   const manifest = join(directory, "deno.json");
-  const text = readFileSync(manifest, "utf8");
   writeFileSync(
     manifest,
-    text.replace(`"version": "${manifestVersion()}"`, `"version": "${programVersion()}"`),
+    filled(readFileSync(manifest, "utf8"), {
+      [`"version": "${manifestVersion()}"`]: `"version": "${programVersion()}"`,
+    }),
   );
+  writeFileSync(join(directory, CHANGELOG_FILE), debianChangelog());
+  writeFileSync(join(directory, MAINTAINER_FILE), `${maintainer()}\n`);
 }
 
 /**

@@ -22,6 +22,7 @@ Deno.test("VIRTLOCKD_MAINTAINER names the packager everywhere", () => {
     assert.match(debianChangelog(), /^ -- Ada Lovelace <ada@example\.org> {2}\w/m);
     assert.match(rpmChangelog(), /^\* \w{3} \w{3} \d\d \d{4} Ada Lovelace <ada@example\.org> - /m);
     assert.match(specFile(), /^Packager: +Ada Lovelace <ada@example\.org>$/m);
+    assert.match(specFile(), /^%changelog\n\* .* Ada Lovelace <ada@example\.org> - /m);
   });
 });
 
