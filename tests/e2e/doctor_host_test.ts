@@ -25,50 +25,77 @@ async function troubles(lab: LibvirtLab): Promise<Diagnosis[]> {
 }
 
 Deno.test(
-  { name: "doctor finds lock directories that the daemon has lost, and so do guests", ignore },
+  { name: "doctor finds lock directories that libvirtd has not registered yet", ignore },
   async () => {
-    await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks: true });
+    await using lab = await LibvirtLab.start(OUR_DAEMON);
     await defineGuest(lab);
     assert.deepEqual(await troubles(lab), []);
-
-    await lab.stopVirtlockd();
-    await lab.startVirtlockd(OUR_DAEMON);
-    const unknown = (path: string) =>
-      `problem: The daemon does not know the lock directory ${path}: ` +
-      "guests that need a lock in it are told that it does not exist";
-    assert.deepEqual(await diagnosis(lab, "lock directories"), [
-      unknown(lab.diskLockspace),
-      unknown(lab.leaseLockspace),
-    ]);
-    assert.match(await lab.virshError("start", "alpha"), /Lockspace for path .* does not exist/);
-
+    // The setting is new, and libvirtd has not been restarted since.
+    await lab.configure({ indirectDisks: true });
+    await runOk(lab, ["mkdir", lab.diskLockspace]);
+    const [trouble, ...others] = await troubles(lab);
+    assert.equal(
+      trouble?.found,
+      `libvirtd runs, but has not registered the lock directory ${lab.diskLockspace}: ` +
+        "guests that need a lock in it will not start",
+    );
+    assert.deepEqual(others, []);
     await lab.stopLibvirtd();
     await lab.startLibvirtd();
     assert.deepEqual(await troubles(lab), []);
     await lab.virsh("start", "alpha");
+    assert.deepEqual(await troubles(lab), []);
   },
 );
 
 Deno.test(
-  { name: "doctor finds a lease that has no file, or no directory that the daemon knows", ignore },
+  { name: "doctor finds a lease that its guest will not get, and its advice helps", ignore },
   async () => {
     await using lab = await LibvirtLab.start(OUR_DAEMON);
-    const lease = { directory: lab.directory, lockspace: "leases", key: "database" };
+    const place = "/var/lib/libvirt/place";
+    const lease = { directory: place, lockspace: "own", key: "database" };
     await lab.define({ name: "alpha", uuid: UUID, leases: [lease] });
-    const path = `${lab.leaseLockspace}/database`;
-    const refused = `problem: Guest 'alpha' has the lease ${path} and will not start: that file is not there`;
-    assert.deepEqual(
-      (await diagnosis(lab, "lock directories")).filter((line) => line.startsWith("problem")),
-      [
-        refused,
-      ],
+    const said = (why: string) => [
+      `problem: Guest 'alpha' has the lease ${place}/own/database and will not start: ${why}`,
+    ];
+    assert.deepEqual(await diagnosis(lab, "leases"), said(`there is no directory ${place}/own`));
+    assert.match(await lab.virshError("start", "alpha"), /does not exist/);
+
+    await runOk(lab, ["mkdir", "-p", `${place}/own`]);
+    await runOk(lab, ["chmod", "0777", `${place}/own`]);
+    const open = `its directory cannot be used: others than its owner may write ${place}/own (mode 0777)`;
+    assert.deepEqual(await diagnosis(lab, "leases"), said(open));
+    assert.match(
+      await lab.virshError("start", "alpha"),
+      /its directory cannot be used: others than its owner/,
     );
+
+    await runOk(lab, ["chmod", "0700", `${place}/own`]);
+    assert.deepEqual(await diagnosis(lab, "leases"), said("that file is not there"));
     assert.match(await lab.virshError("start", "alpha"), /No such file or directory/);
-    await runOk(lab, ["touch", path]);
+
+    await runOk(lab, ["touch", `${place}/own/database`]);
     assert.deepEqual(await troubles(lab), []);
     await lab.virsh("start", "alpha");
   },
 );
+
+Deno.test({ name: "doctor finds a lock directory whose file system is not mounted", ignore }, async () => {
+  await using lab = await LibvirtLab.create({ indirectDisks: true });
+  await runOk(lab, ["mkdir", lab.diskLockspace]);
+  await runOk(lab, ["mount", "-t", "tmpfs", "nas:/locks", lab.diskLockspace]);
+  await lab.startVirtlockd(OUR_DAEMON);
+  await lab.startLibvirtd();
+  await defineGuest(lab);
+  assert.deepEqual(await troubles(lab), []);
+  await runOk(lab, ["umount", lab.diskLockspace]);
+  const found = await diagnosis(lab, "lock directories");
+  assert.deepEqual(found.filter((line) => !line.startsWith("ok")), [
+    `problem: Lock directory ${lab.diskLockspace} belongs on nas:/locks (tmpfs) at ${lab.diskLockspace}, ` +
+    "which is not mounted: no guest gets a lock in it",
+  ]);
+  assert.match(await lab.virshError("start", "alpha"), /belongs on nas:\/locks/);
+});
 
 for (const indirectDisks of [false, true]) {
   const kind = indirectDisks ? "the lock file of a guest" : "a guest's image";

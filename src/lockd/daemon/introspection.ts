@@ -1,9 +1,10 @@
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
+import type { Lockspace } from "../lockspace/lockspace.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import type { Sections, StatusDocument } from "../status/status_document.ts";
+import type { LockspaceEntry, Sections, StatusDocument } from "../status/status_document.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { type LockTally, tallyLocks } from "./lock_tally.ts";
 import type { Metrics } from "./metrics.ts";
@@ -30,6 +31,12 @@ export interface IntrospectionParts {
   readonly now: () => number;
 }
 
+function lockspaceEntry({ path, origin, place }: Lockspace): LockspaceEntry {
+  if (place === undefined) return { path, origin };
+  const { source, type, point } = place;
+  return { path, origin, mount: { source, type, point } };
+}
+
 /** Answers what the status program asks. Made up at each question: nothing is kept for it. */
 export class Introspection {
   readonly #parts: IntrospectionParts;
@@ -50,7 +57,7 @@ export class Introspection {
   }
 
   #status(tally: LockTally): StatusDocument {
-    const { sys, version, servers, reaper, logs, metrics, idleTimeout, sections, now } = this.#parts;
+    const { sys, version, table, servers, reaper, logs, metrics, idleTimeout, sections, now } = this.#parts;
     const limit = sys.fileLimit();
     return {
       version,
@@ -78,7 +85,8 @@ export class Introspection {
         doubtful: tally.doubtful,
         posix: tally.posix,
       },
-      lockspaces: [...tally.lockspaces.keys()].filter((path) => path !== "").slice(0, MOST_LOCKSPACES),
+      lockspaces: [...table.lockspaces.values()].filter(({ path }) => path !== "").slice(0, MOST_LOCKSPACES)
+        .map(lockspaceEntry),
       descriptors: { open: this.#openDescriptors(), limit: typeof limit === "number" ? 0 : limit[0] },
       idleTimeout: idleTimeout(),
       logging: { level: logs.level, filters: logs.filtersText().trim(), outputs: logs.outputsText() },

@@ -65,16 +65,22 @@ export interface StatusDocument {
     /** Locks inherited from libvirt's daemon: POSIX locks, which end with the process. */
     readonly posix: number;
   };
-  /**
-   * Paths of the lock directories that libvirt has registered, the first thousand; an older daemon names
-   * none.
-   */
-  readonly lockspaces?: readonly string[];
+  /** The lock directories that it knows, the first thousand; an older daemon names none. */
+  readonly lockspaces?: readonly LockspaceEntry[];
   readonly descriptors: { readonly open: number; readonly limit: number };
   /** Seconds without client and lock after which it stops; 0: never. */
   readonly idleTimeout: number;
   readonly logging: { readonly level: number; readonly filters: string; readonly outputs: string };
   readonly sections: Sections;
+}
+
+/** A lock directory. */
+export interface LockspaceEntry {
+  readonly path: string;
+  /** By libvirt, or by the first request for a lock in it. */
+  readonly origin: "registered" | "adopted";
+  /** The file system that it has to be on; absent when that is not known. */
+  readonly mount?: { readonly source: string; readonly type: string; readonly point: string };
 }
 
 /** Clients of a server against its limit. */

@@ -5,6 +5,7 @@ import { denials } from "./denials.ts";
 import { descriptorStore } from "./descriptor_store.ts";
 import { deviceLocks } from "./device_locks.ts";
 import { leaseSettings } from "./lease_settings.ts";
+import { leases } from "./leases.ts";
 import { limits } from "./limits.ts";
 import { lockDirectories } from "./lock_directories.ts";
 import { lockFiles } from "./lock_files.ts";
@@ -28,6 +29,7 @@ export const CHECKS: readonly Check[] = [
   lockStates,
   deviceLocks,
   lockDirectories,
+  leases,
   lockFiles,
   networkLocks,
   slowStorage,

@@ -1,7 +1,7 @@
 import { ConfigError } from "../../../chassis/config/config_error.ts";
 import { parseConfigFile } from "../../../chassis/config/config_file.ts";
 import { type Invocation, parseCommandLine } from "../../../chassis/config/options.ts";
-import { loadSettings } from "../../../chassis/config/settings.ts";
+import { DEFAULT_SETTINGS, loadSettings, type Settings } from "../../../chassis/config/settings.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import { LogConfigError } from "../../../chassis/log/log_config_error.ts";
 import { resolveLogging } from "../../../chassis/log/log_settings.ts";
@@ -15,19 +15,36 @@ const ARGUMENT_FILES = ["/etc/default/virtlockd", "/etc/sysconfig/virtlockd", "/
 export const configuration: Check = {
   name: "configuration",
   run({ host }) {
-    const findings: Finding[] = [];
-    let named: string | undefined;
-    for (const file of ARGUMENT_FILES) {
-      const text = argumentsIn(host.read(file) ?? "");
-      if (text === undefined) continue;
-      const understood = understand(text.split(/\s+/).filter((word) => word !== ""));
-      if (typeof understood === "string") {
-        findings.push(problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, MEND));
-      } else named = understood.options.config ?? named;
-    }
-    return [...findings, ...inspect(host, named ?? host.places.daemonConfig, named !== undefined)];
+    const wrong = ARGUMENT_FILES.flatMap((file) => {
+      const understood = understand(argumentsIn(host.read(file) ?? ""));
+      return typeof understood === "string"
+        ? [problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, MEND)]
+        : [];
+    });
+    const named = namedConfig(host);
+    return [...wrong, ...inspect(host, named ?? host.places.daemonConfig, named !== undefined)];
   },
 };
+
+/** The settings of the daemon; the defaults where its file cannot be read or understood. */
+export function readSettings(host: Host): Settings {
+  const path = namedConfig(host) ?? host.places.daemonConfig;
+  const text = host.read(path);
+  try {
+    return text === undefined ? DEFAULT_SETTINGS : loadSettings(parseConfigFile(text, path)).settings;
+  } catch (error) {
+    if (error instanceof ConfigError) return DEFAULT_SETTINGS;
+    throw error;
+  }
+}
+
+/** The configuration file that VIRTLOCKD_ARGS names. */
+function namedConfig(host: Host): string | undefined {
+  return ARGUMENT_FILES.map((file) => {
+    const understood = understand(argumentsIn(host.read(file) ?? ""));
+    return typeof understood === "string" ? undefined : understood.options.config;
+  }).findLast((path) => path !== undefined);
+}
 
 const MEND =
   "Correct it before the daemon is restarted or reloaded: until then it goes on with what it has read";
@@ -75,11 +92,9 @@ function understand(words: readonly string[]): Invocation & { kind: "daemon" } |
   }
 }
 
-/**
- * Value of VIRTLOCKD_ARGS in a file of assignments (systemd.exec(5), EnvironmentFile=); undefined: not set.
- */
-function argumentsIn(text: string): string | undefined {
+/** Words of VIRTLOCKD_ARGS in a file of assignments (systemd.exec(5), EnvironmentFile=). */
+function argumentsIn(text: string): string[] {
   const values = [...text.matchAll(/^[ \t]*(?:export[ \t]+)?VIRTLOCKD_ARGS[ \t]*=[ \t]*(.*?)[ \t]*$/gm)];
-  const value = values.at(-1)?.[1];
-  return value?.replace(/^(["'])(.*)\1$/, "$2");
+  const value = values.at(-1)?.[1]?.replace(/^(["'])(.*)\1$/, "$2") ?? "";
+  return value.split(/\s+/).filter((word) => word !== "");
 }

@@ -1,8 +1,7 @@
-import { readDefinedGuests } from "../guests/defined_guests.ts";
-import type { Lease } from "../guests/domain.ts";
-import { readRunningGuests } from "../guests/running_guests.ts";
 import { type Check, type Finding, ok, type Patient, problem, warning } from "./check.ts";
 import { readLockdConfig } from "./libvirt_config.ts";
+import { mountOf, readMounts } from "./mounts.ts";
+import type { LockspaceEntry } from "../../status/status_document.ts";
 
 /** How many lock directories a daemon names at most. */
 const MOST_NAMED = 1000;
@@ -12,10 +11,7 @@ const LIBVIRT_PID_FILES = ["/run/libvirtd.pid", "/run/virtqemud.pid"];
 /** Whether the lock directories that libvirt asks for are there, known to the daemon, and can be written. */
 export const lockDirectories: Check = {
   name: "lock directories",
-  run: (patient) => [
-    ...lockDirectoryPaths(patient).flatMap((path) => inspect(patient, path)),
-    ...leases(patient).flatMap(({ guest, lease }) => inspectLease(patient, guest, lease)),
-  ],
+  run: (patient) => lockDirectoryPaths(patient).flatMap((path) => inspect(patient, path)),
 };
 
 /** Directories of lock files: those that are configured, and those in use. */
@@ -25,12 +21,46 @@ export function lockDirectoryPaths({ host, daemon }: Patient): string[] {
   return [...all].filter((path) => path !== "").sort();
 }
 
+/** What the daemon knows of a lock directory; "unsaid" where it does not tell which it knows. */
+export function lockspaceOf({ daemon }: Patient, path: string): LockspaceEntry | "unsaid" | undefined {
+  const named = daemon.kind === "answers" ? daemon.status.lockspaces : undefined;
+  if (named === undefined) return "unsaid";
+  const known = named.find((lockspace) => lockspace.path === path);
+  return known ?? (named.length >= MOST_NAMED ? "unsaid" : undefined);
+}
+
+/**
+ * The file system that a lock directory has to be on, where that is not mounted: then the daemon refuses
+ * every lock there.
+ */
+export function missingMount(
+  { host }: Patient,
+  known: LockspaceEntry | "unsaid" | undefined,
+): string | undefined {
+  if (known === undefined || known === "unsaid" || known.mount === undefined) return undefined;
+  const { source, type, point } = known.mount;
+  const mounts = readMounts(host);
+  if (mountOf(mounts, known.path)?.source === source) return undefined;
+  const isThere = mounts.some((mount) => mount.source === source && mount.point === point);
+  return isThere ? undefined : `${source} (${type}) at ${point}`;
+}
+
 function inspect(patient: Patient, path: string): Finding[] {
   const { host } = patient;
   // What is to be said of that is said of its storage.
   if (!host.answers(path)) return [];
+  const known = lockspaceOf(patient, path);
+  const mount = missingMount(patient, known);
+  if (mount !== undefined) {
+    return [
+      problem(
+        `Lock directory ${path} belongs on ${mount}, which is not mounted: no guest gets a lock in it`,
+        "Mount that; on another file system no other host would see the locks",
+      ),
+    ];
+  }
   const kind = host.kind(path);
-  if (kind === undefined) return [missing(patient, path)];
+  if (kind === undefined) return [absent(patient, path, known)];
   if (kind !== "directory") {
     return [
       problem(
@@ -47,12 +77,21 @@ function inspect(patient: Patient, path: string): Finding[] {
       ),
     ];
   }
-  return [isRegistered(patient, path) ? ok(`Lock directory ${path} can be written`) : unregistered(path)];
+  if (known !== undefined || !libvirtRuns(patient)) return [ok(`Lock directory ${path} can be written`)];
+  return [
+    problem(
+      `libvirtd runs, but has not registered the lock directory ${path}: guests that need a lock in it will not start`,
+      "Restart libvirtd, which does so only when it starts; guests that run are not touched",
+    ),
+  ];
 }
 
-function missing({ host }: Patient, path: string): Finding {
+function absent(patient: Patient, path: string, known: LockspaceEntry | "unsaid" | undefined): Finding {
+  if (known !== undefined && known !== "unsaid") {
+    return ok(`Lock directory ${path} is not there, and is made for the next lock in it`);
+  }
   const mount = "if it was to be a mounted file system, mount that first";
-  if (LIBVIRT_PID_FILES.some((file) => host.read(file) !== undefined)) {
+  if (libvirtRuns(patient)) {
     return problem(
       `Lock directory ${path} is not there: guests that need a lock in it will not start`,
       `Restart libvirtd, which makes it; ${mount}`,
@@ -61,50 +100,6 @@ function missing({ host }: Patient, path: string): Finding {
   return warning(`Lock directory ${path} is not there`, `It is made when libvirtd starts; ${mount}`);
 }
 
-/** Whether the daemon knows a lock directory; taken to be so where it does not tell. */
-function isRegistered({ daemon }: Patient, path: string): boolean {
-  const named = daemon.kind === "answers" ? daemon.status.lockspaces : undefined;
-  return named === undefined || named.length >= MOST_NAMED || named.includes(path);
-}
-
-function unregistered(path: string): Finding {
-  return problem(
-    `The daemon does not know the lock directory ${path}: guests that need a lock in it are told that it does not exist`,
-    "Restart libvirtd, which registers it; it does so only when it starts, so again after virtlockd was stopped",
-  );
-}
-
-/** The leases of all guests, each once. */
-function leases({ host }: Patient): { guest: string; lease: Lease }[] {
-  const all = new Map<string, { guest: string; lease: Lease }>();
-  for (const { name, leases } of [...readDefinedGuests(host), ...readRunningGuests(host).guests]) {
-    for (const lease of leases) all.set(`${lease.directory}/${lease.key}`, { guest: name, lease });
-  }
-  return [...all.values()];
-}
-
-/** libvirt makes neither the directory of a lease nor its file, and registers none but its own three. */
-function inspectLease(patient: Patient, guest: string, { directory, key }: Lease): Finding[] {
-  const { host } = patient;
-  if (!host.answers(directory)) return [];
-  const what = `Guest '${guest}' has the lease ${directory}/${key} and will not start`;
-  if (host.kind(directory) !== "directory") {
-    return [
-      problem(
-        `${what}: there is no directory ${directory}`,
-        "Make it, mode 0700, or mount what should be there",
-      ),
-    ];
-  }
-  if (host.identity(`${directory}/${key}`) === "none") {
-    return [problem(`${what}: that file is not there`, `Make it: touch ${directory}/${key}`)];
-  }
-  if (isRegistered(patient, directory)) return [];
-  if ([...readLockdConfig(host).directories.values()].includes(directory)) return [];
-  return [
-    problem(
-      `${what}: the daemon does not know the lock directory ${directory}`,
-      "Name it in qemu-lockd.conf (file_lockspace_dir, lvm_lockspace_dir or scsi_lockspace_dir) and restart libvirtd",
-    ),
-  ];
+function libvirtRuns({ host }: Patient): boolean {
+  return LIBVIRT_PID_FILES.some((file) => host.read(file) !== undefined);
 }

@@ -1,14 +1,17 @@
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFMT } from "../../../os/constants.ts";
 import { ENOENT, ENOTDIR } from "../../../os/errno.ts";
+import { adoptionText, checkDirectory } from "../../lockspace/directory_check.ts";
 import { identityOf, procLockText } from "../../lockspace/file_identity.ts";
-import { emptyStatus, type FileSys } from "../../../os/sys.ts";
+import { emptyStatus, type FileSys, type ProcessSys } from "../../../os/sys.ts";
 import { decodeText } from "../../../os/text.ts";
 import type { LibvirtPlaces } from "./libvirt_places.ts";
 
-type HostSys = Pick<
-  FileSys,
-  "open" | "close" | "read" | "pread" | "fstat" | "stat" | "access" | "readlink" | "listDirectory"
->;
+type HostSys =
+  & Pick<
+    FileSys,
+    "open" | "close" | "read" | "pread" | "fstat" | "stat" | "lstat" | "access" | "readlink" | "listDirectory"
+  >
+  & Pick<ProcessSys, "uid">;
 
 /** Longer files are read in part: none that a check reads has to be. */
 const LONGEST = 16 * 1024 * 1024;
@@ -80,6 +83,20 @@ export class Host {
     const result = this.#sys.stat(this.#root + path, status);
     if (result === -ENOENT || result === -ENOTDIR) return "none";
     return result < 0 ? undefined : procLockText(identityOf(status));
+  }
+
+  /** Why the daemon of this user would not take a directory that nobody has registered for locks. */
+  unfitForLocks(path: string): string | undefined {
+    if (this.#isSilent(path)) return undefined;
+    const failure = checkDirectory(
+      {
+        lstat: (name, into) => this.#sys.lstat(this.#root + name, into),
+        readlink: (name) => this.#sys.readlink(this.#root + name),
+        uid: () => this.#sys.uid(),
+      },
+      path,
+    );
+    return failure === undefined ? undefined : adoptionText(failure) ?? `${path} is not there`;
   }
 
   /** Whether this user can write there; for root only a read-only file system is in the way. */

@@ -45,7 +45,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
     lostLocks: 0,
     servers: [{ name: "virtlockd", clients: 0, clientsMax: 1024 }],
     locks: { exclusive: 1, shared: 1, lockspaces: 2, holders: 2, dying: 1, doubtful: 0, posix: 0 },
-    lockspaces: ["/ls"],
+    lockspaces: [{ path: "/ls", origin: "registered" }],
     descriptors: { open: 31, limit: 1024 },
     idleTimeout: 30,
     logging: { level: 2, filters: "1:*a*", outputs: "3:stderr" },

@@ -4,15 +4,8 @@ import { Host } from "../../../../../src/lockd/cli/guests/host.ts";
 import { EROFS } from "../../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../../src/os/linux.ts";
 import { lock } from "../cli_fixture.ts";
-import {
-  answering,
-  domainXml,
-  FakeHost,
-  found,
-  guestProcess,
-  patientOf,
-  type Tree,
-} from "./check_fixture.ts";
+import type { LockspaceEntry } from "../../../../../src/lockd/status/status_document.ts";
+import { answering, FakeHost, found, patientOf } from "./check_fixture.ts";
 
 const CONF = {
   "/etc/libvirt/qemu-lockd.conf":
@@ -52,32 +45,55 @@ Deno.test("lockDirectories finds a directory that cannot be written", async () =
   );
 });
 
+/** What the daemon knows of lock directories. */
+function knowing(...lockspaces: LockspaceEntry[]) {
+  return answering([], { lockspaces });
+}
+
 Deno.test("lockDirectories finds what libvirt should have made, or registered, when it started", async () => {
-  const running = { ...CONF, "/run/libvirtd.pid": "5", "/locks/files/": "" };
-  assert.deepEqual(await found(lockDirectories, running, answering([], { lockspaces: [] })), [
-    "problem: The daemon does not know the lock directory /locks/files: " +
-    "guests that need a lock in it are told that it does not exist",
+  const files = { ...CONF, "/locks/files/": "" };
+  const running = { ...files, "/run/libvirtd.pid": "5" };
+  assert.deepEqual(await found(lockDirectories, running, knowing()), [
+    "problem: libvirtd runs, but has not registered the lock directory /locks/files: " +
+    "guests that need a lock in it will not start",
     "problem: Lock directory /locks/lvm is not there: guests that need a lock in it will not start",
   ]);
-  const known = answering([], { lockspaces: ["/locks/files", "/locks/lvm"] });
-  assert.deepEqual(await found(lockDirectories, { ...running, "/locks/lvm/": "" }, known), [
+  assert.deepEqual(await found(lockDirectories, files, knowing()), [
     "ok: Lock directory /locks/files can be written",
-    "ok: Lock directory /locks/lvm can be written",
+    "warning: Lock directory /locks/lvm is not there",
+  ]);
+  const known = knowing({ path: "/locks/files", origin: "registered" }, {
+    path: "/locks/lvm",
+    origin: "registered",
+  });
+  assert.deepEqual(await found(lockDirectories, running, known), [
+    "ok: Lock directory /locks/files can be written",
+    "ok: Lock directory /locks/lvm is not there, and is made for the next lock in it",
   ]);
 });
 
-Deno.test("lockDirectories looks after leases, for which libvirt makes and registers nothing", async () => {
-  const GUESTS = { "/etc/libvirt/qemu/a.xml": domainXml("a", [], 1), ...guestProcess(30, "a", []) };
-  const said = (tree: Tree, lockspaces: string[]) =>
-    found(lockDirectories, { ...GUESTS, ...tree }, answering([], { lockspaces }));
-  const what = "problem: Guest 'a' has the lease /leases/x/k0 and will not start: ";
-  assert.deepEqual(await said({}, []), [`${what}there is no directory /leases/x`]);
-  assert.deepEqual(await said({ "/leases/x/": "" }, []), [`${what}that file is not there`]);
-  assert.deepEqual(await said({ "/leases/x/k0": "" }, []), [
-    `${what}the daemon does not know the lock directory /leases/x`,
+Deno.test("lockDirectories finds one whose file system is not mounted", async () => {
+  const mount = { source: "nas:/locks", type: "nfs4", point: "/locks" };
+  const known = knowing({ path: "/locks/files", origin: "registered", mount });
+  const conf = {
+    "/etc/libvirt/qemu-lockd.conf": 'file_lockspace_dir = "/locks/files"\n',
+    "/locks/files/": "",
+  };
+  const root = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+  const nas = "30 22 0:40 / /locks rw - nfs4 nas:/locks rw\n";
+  const hidden = `${nas}31 30 8:2 / /locks/files rw - ext4 /dev/sdb1 rw\n`;
+  assert.deepEqual(await found(lockDirectories, { ...conf, "/proc/self/mountinfo": root }, known), [
+    "problem: Lock directory /locks/files belongs on nas:/locks (nfs4) at /locks, which is not mounted: " +
+    "no guest gets a lock in it",
   ]);
-  assert.deepEqual(await said({ "/leases/x/k0": "" }, ["/leases/x"]), []);
-  assert.deepEqual(await found(lockDirectories, { ...GUESTS, "/leases/x/k0": "" }), []);
+  for (const mounts of [nas, hidden]) {
+    assert.deepEqual(
+      await found(lockDirectories, { ...conf, "/proc/self/mountinfo": root + mounts }, known),
+      [
+        "ok: Lock directory /locks/files can be written",
+      ],
+    );
+  }
 });
 
 Deno.test("lockDirectories does not touch storage that does not answer", async () => {
