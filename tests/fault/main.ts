@@ -53,7 +53,7 @@ function* prepare(): Generator<number, void, void> {
 
 /** A performance; afterwards nothing may be left over. */
 function* perform(path: Path, fault: Fault | undefined): Generator<number, Play, void> {
-  const before = stage.faults.open.size;
+  const before = opened();
   const stored = stage.store?.names ?? [];
   const play = new Play(stage, fault);
   try {
@@ -73,16 +73,29 @@ function* perform(path: Path, fault: Fault | undefined): Generator<number, Play,
     if (turn > 100) throw new Error(`Left over in the store are ${kept().join(", ")}`);
     yield 5;
   }
-  // Whoever is refused a lock that no file shows has a storage helper look for its holder, which stays for a
-  // while.
-  const left = () => [...stage.faults.open].slice(before).filter(([, call]) => call !== "socketPair");
+  const left = () =>
+    [...opened()].flatMap(([call, count]) => Math.max(0, count - (before.get(call) ?? 0)) || []);
   for (let turn = 0; left().length > 0; turn++) {
     if (turn > 100) {
-      throw new Error(`Left over are ${left().map(([fd, call]) => `${fd} of ${call}`).join(", ")}`);
+      throw new Error(`Left over are ${[...opened()].join(" ")}, before ${[...before].join(" ")}`);
     }
     yield 5;
   }
   return play;
+}
+
+/**
+ * How many descriptors of each call are open. Without those of two kinds: whoever is refused a lock that no
+ * file shows has a storage helper look for its holder, which stays for a while; and a process is watched
+ * until it ends.
+ */
+function opened(): Map<keyof Sys, number> {
+  const counts = new Map<keyof Sys, number>();
+  for (const [fd, call] of stage.faults.open) {
+    if (call === "socketPair" || stage.processes.names(fd)) continue;
+    counts.set(call, (counts.get(call) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** All faults on one path, one after the other in one daemon, as long as it lives. */

@@ -2,6 +2,7 @@ import { ANYWHERE } from "../support/anywhere.ts";
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import { HolderReaper } from "../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../src/lockd/lockspace/lock_table.ts";
+import { OwnerWatch } from "../../src/lockd/lockspace/owner_watch.ts";
 import { PosixGuard } from "../../src/lockd/lockspace/posix_guard.ts";
 import { getLog } from "../../src/chassis/log/log.ts";
 import { SOCK_STREAM } from "../../src/os/constants.ts";
@@ -9,7 +10,7 @@ import { EAGAIN, ECONNRESET, EPIPE } from "../../src/os/errno.ts";
 import { DescriptorLedger } from "../../src/os/ledger.ts";
 import { must } from "../../src/os/system_error.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import { lockProgram } from "../../src/lockd/programs/lock_program.ts";
+import { lockProgram, type LockProgramParts } from "../../src/lockd/programs/lock_program.ts";
 import { combineObservers } from "../../src/lockd/daemon/observers.ts";
 import { PLAIN_EXCHANGE_SIZE, PlainExchange } from "../../src/chassis/rpc/plain_exchange.ts";
 import { RpcServer } from "../../src/chassis/rpc/server.ts";
@@ -30,6 +31,11 @@ const BATCH_MESSAGES = 30;
 /** Turns of the loop without an event after which nothing is expected to happen any more. */
 const QUIET_TURNS = 3;
 const FIRST_PID = 700_000;
+
+/** All are processes of one pid namespace. */
+const NAMESPACES: LockProgramParts["namespaces"] = {
+  register: (_peer, owner) => ({ owner, uncertain: false }),
+};
 
 const WORDS: Vocabulary = {
   lockspaces: ["/locks/a", "/locks/b", "/locks/c", "/locks/nowhere", "/disks/0"],
@@ -60,6 +66,7 @@ export class CoreFuzz implements Disposable {
   readonly #loop: EventLoop;
   readonly #ledger: DescriptorLedger;
   readonly #files: MemoryLockFiles;
+  readonly #watch: OwnerWatch;
   readonly #table: LockTable;
   readonly #server: RpcServer;
   readonly #address: string;
@@ -90,14 +97,16 @@ export class CoreFuzz implements Disposable {
     const observer = combineObservers([]);
     const now = () => 0;
     const parts = { sys, loop: this.#loop, ledger: this.#ledger, observer, now };
+    const watch = this.#watch = new OwnerWatch(parts);
     this.#table = new LockTable({
       ...parts,
       ...ANYWHERE,
+      watch,
       files: this.#files,
       guard,
       findHolder: (_path, _identity, _pid, done) => this.#later(() => done({ kind: "unknown" })),
     });
-    const reaper = new HolderReaper({ ...parts, table: this.#table });
+    const reaper = new HolderReaper({ ...parts, watch, table: this.#table });
     const memory = sys.map(-1, PLAIN_EXCHANGE_SIZE);
     if (typeof memory === "number") throw new Error(`Map memory: errno ${-memory}`);
     this.#server = new RpcServer({
@@ -105,7 +114,7 @@ export class CoreFuzz implements Disposable {
       name: "virtlockd",
       ordinal: 0,
       exchange: new PlainExchange(sys, memory),
-      programs: [lockProgram({ table: this.#table, reaper, observer })],
+      programs: [lockProgram({ table: this.#table, reaper, watch, namespaces: NAMESPACES, observer })],
       limits: { maxClients: 1000, maxAnonymousClients: 1000 },
       uid: sys.uid(),
       durability: { settle: () => "volatile", inputChanged: () => {}, outputChanged: () => {} },
@@ -314,7 +323,9 @@ export class CoreFuzz implements Disposable {
       const pid = FIRST_PID + client;
       if (this.#table.isDying(pid)) throw new Error(`Process ${pid} is gone, but is still being killed`);
     }
-    const owned = this.#ledger.size - this.#baseline - held.length;
+    // Processes that have not ended are watched on.
+    const watched = [...this.#watch.processes].length;
+    const owned = this.#ledger.size - this.#baseline - held.length - watched;
     if (owned !== 0) throw new Error(`${owned} descriptors are left over: ${purposes(this.#ledger)}`);
   }
 }

@@ -1,4 +1,4 @@
-import { SIGKILL } from "../../src/os/constants.ts";
+import { F_DUPFD_CLOEXEC, SIGKILL } from "../../src/os/constants.ts";
 import { ESRCH } from "../../src/os/errno.ts";
 import { must } from "../../src/os/system_error.ts";
 import type { PeerCredentials, Sys } from "../../src/os/sys.ts";
@@ -29,8 +29,17 @@ export class FakeProcesses {
   }
 
   /** The calls that this changes. A client must be accepted before {@link next} is set for another. */
-  overrides(): Pick<Sys, "peerCredentials" | "peerPidfd" | "pidfdOpen" | "pidfdSignal" | "peerSecurity"> {
+  overrides(): Pick<
+    Sys,
+    "peerCredentials" | "peerPidfd" | "pidfdOpen" | "pidfdSignal" | "peerSecurity" | "fcntl"
+  > {
     return {
+      fcntl: (fd, command, value) => {
+        const result = this.#sys.fcntl(fd, command, value);
+        const pid = this.#pidfds.get(fd);
+        if (command === F_DUPFD_CLOEXEC && pid !== undefined) this.#pidfds.set(result, pid);
+        return result;
+      },
       peerCredentials: (fd: number, into: PeerCredentials) => {
         const result = this.#sys.peerCredentials(fd, into);
         into.pid = this.next;
@@ -54,6 +63,12 @@ export class FakeProcesses {
   /** Whether a process has ended. */
   isGone(pid: number): boolean {
     return this.#gone.has(pid);
+  }
+
+  /** Whether a descriptor is a pidfd of a process that lives. */
+  names(fd: number): boolean {
+    const pid = this.#pidfds.get(fd);
+    return pid !== undefined && !this.#gone.has(pid);
   }
 
   /** Ends a process. */

@@ -38,20 +38,14 @@ export class SocketPeer implements Peer {
     this.#pidfd = pidfd < 0 ? -1 : ledger.own(pidfd, "pidfd");
   }
 
-  /** The pidfd, still owned by the peer; -1 without one. */
   get pidfd(): number {
     return this.#pidfd;
   }
 
-  takePidfd(): number {
+  /** Closes the pidfd. */
+  release(): void {
     const pidfd = this.#pidfd;
     this.#pidfd = -1;
-    return pidfd;
-  }
-
-  /** Closes the pidfd unless it was taken. */
-  release(): void {
-    const pidfd = this.takePidfd();
     if (pidfd >= 0) this.#ledger.close(pidfd);
   }
 }

@@ -13,10 +13,10 @@ export interface Peer {
   /** SELinux or other security context, "" without one. */
   readonly security: string;
   /**
-   * Hands over the pidfd taken at accept; the caller owns it from then on. -1 when the process was gone
-   * already at accept, or the pidfd was handed over before.
+   * The pidfd taken at accept. Open until the connection has ended; -1 when the process was gone already at
+   * accept.
    */
-  takePidfd(): number;
+  readonly pidfd: number;
 }
 
 /** How a procedure answers: exactly once, at once or later. */

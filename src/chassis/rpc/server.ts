@@ -139,11 +139,6 @@ export class RpcServer {
     this.#nextClientId = Math.max(this.#nextClientId, id);
   }
 
-  /** pidfd of a client for handing it over at re-exec; stays the client's. */
-  pidfdOf(connection: Connection): number {
-    return this.#peers.get(connection)?.pidfd ?? -1;
-  }
-
   /** Changes the limits; takes effect at once. */
   setLimits(limits: Partial<ClientLimits>): void {
     Object.assign(this.#parts.limits, limits);

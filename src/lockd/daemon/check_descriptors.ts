@@ -40,8 +40,9 @@ export function checkDescriptors(sys: CheckSys, state: RestartState): void {
     const at = path === "" ? "defaultLockspace" : `lockspaces[${index - 1}]`;
     resources.forEach(({ fd }, place) => open(`${at}.resources[${place}].fd`, fd));
   });
-  const { dying = [], parked = [], kept = [] } = state.extension ?? {};
+  const { dying = [], watched = [], parked = [], kept = [] } = state.extension ?? {};
   dying.forEach(({ pidfd }, index) => open(`${OWN_KEY}.dying[${index}].pidfd`, pidfd));
+  watched.forEach(({ pidfd }, index) => open(`${OWN_KEY}.watched[${index}].pidfd`, pidfd));
   parked.forEach((fd, index) => open(`${OWN_KEY}.parked[${index}]`, fd));
   kept.forEach(({ fd }, index) => open(`${OWN_KEY}.kept[${index}].fd`, fd));
 }

@@ -8,10 +8,9 @@ import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.t
 import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
 import { Journal } from "../journal/journal.ts";
 import { stampOfNow, writeStamp } from "../journal/journal_stamp.ts";
-import { type Orphan, OrphanHolders } from "../journal/orphan_holders.ts";
 import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
 import type { ReturnedDescriptor } from "../journal/recovery.ts";
-import { processState } from "../lockspace/process_state.ts";
+import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import type { Sections } from "../status/status_document.ts";
@@ -66,7 +65,7 @@ export class CrashSafety {
   readonly recovered: RestartState | undefined;
   /** How the daemon that left {@link recovered} has ended. */
   readonly past: Past = { kind: "none" };
-  #orphans: OrphanHolders | undefined;
+  #watch: OwnerWatch | undefined;
   #trouble = "";
   #carried: () => Carried = () => NOTHING_CARRIED;
 
@@ -94,7 +93,7 @@ export class CrashSafety {
       slots,
       loop: parts.loop,
       logger: parts.log,
-      startTime: (pid) => processState(parts.sys, pid)?.startTime ?? 0,
+      markOf: (owner) => this.#watch?.markOf(owner) ?? { pid: owner.pid, start: 0 },
     });
     if (recovered === undefined) return;
     for (const { level, message } of recovered.findings) parts.log[level](message);
@@ -121,13 +120,11 @@ export class CrashSafety {
     if (journal === undefined) {
       return this.#parts.log.error(`No journal, a crash would lose the locks: ${this.#trouble}`);
     }
-    const { loop, ledger, sys } = this.#parts;
+    const { sys } = this.#parts;
     const { memory, log } = this.#opened ?? {};
     this.#carried = carried;
-    const orphans = new OrphanHolders(loop, ledger, (pid) => daemon.reaper.end(pid, -1));
-    this.#orphans = orphans;
-    for (const { pid, start, pidfd } of this.#orphansLeft()) orphans.watch({ pid, start }, pidfd);
-    const snapshot = () => journalSnapshot(daemon, journal, orphans.all, carried());
+    this.#watch = daemon.watch;
+    const snapshot = () => journalSnapshot(daemon, journal, carried());
     for (const name of this.#unwantedNames()) this.#store?.remove(name);
     log?.claim();
     journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
@@ -135,7 +132,7 @@ export class CrashSafety {
     if (memory !== undefined) writeStamp(memory, stampOfNow(sys));
     this.#giveUpEarlierQueues();
     this.#discardLeftFile();
-    for (const pid of this.#opened?.recovered?.gone ?? []) daemon.reaper.end(pid, -1);
+    for (const owner of this.#opened?.recovered?.gone ?? []) daemon.reaper.free(owner);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
   }
 
@@ -182,7 +179,6 @@ export class CrashSafety {
       queues: this.#store?.queues ?? [],
       missing: this.#store?.missing ?? [],
       leftOver: this.#store?.leftOver ?? [],
-      orphans: this.#orphans?.all ?? [],
     });
   }
 
@@ -256,22 +252,11 @@ export class CrashSafety {
     }
   }
 
-  /** Holders without a connection, of the last life or of the image before this. */
-  #orphansLeft(): readonly (Orphan & { pidfd: number })[] {
-    const { sys, handed } = this.#parts;
-    if (handed === undefined) return this.#opened?.recovered?.orphans ?? [];
-    return readHandover(handed.extension?.journal).orphans.flatMap(({ pid, start }) => {
-      const pidfd = sys.pidfdOpen(pid);
-      return pidfd < 0 ? [] : [{ pid, start, pidfd }];
-    });
-  }
-
   #journalSection(): NonNullable<Sections["journal"]> {
     const { bytes, failed } = this.journal?.status ?? { bytes: 0, failed: "not open" };
     return {
       kind: this.#opened?.file === undefined ? "store" : "file",
       bytes,
-      orphans: this.#orphans?.all.length ?? 0,
       ...(failed === undefined ? {} : { failed }),
     };
   }

@@ -1,6 +1,9 @@
 import { EventLoop } from "../../chassis/event/event_loop.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
+import { OwnerWatch } from "../lockspace/owner_watch.ts";
+import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
+import type { OwnerKey } from "../lockspace/owner.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { HelperCommand } from "../storage/helper_protocol.ts";
 import { Storage } from "../storage/storage.ts";
@@ -73,6 +76,8 @@ export class Daemon {
   storageTimeout: number;
   /** Directories in which lease files are made, with what has to be mounted there. */
   lockDirectories: Settings["lockspaces"];
+  readonly watch: OwnerWatch;
+  readonly namespaces: PidNamespaces;
   readonly table: LockTable;
   readonly guard: PosixGuard;
   readonly reaper: HolderReaper;
@@ -106,6 +111,7 @@ export class Daemon {
       ...(journal === undefined ? [] : [journal.observer]),
       eventLog(),
       this.metrics,
+      { gone: ({ key }) => this.#endConnections(key) },
       { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
       { lockspacePlaced: () => parts.lockspacePlaced() },
     ]);
@@ -123,7 +129,10 @@ export class Daemon {
     });
     this.storageTimeout = settings.storageTimeout;
     this.lockDirectories = settings.lockspaces;
+    this.watch = new OwnerWatch({ sys, loop, ledger });
+    this.namespaces = new PidNamespaces({ sys, loop, ledger });
     this.table = new LockTable({
+      watch: this.watch,
       files: this.storage.files,
       ledger,
       guard: this.guard,
@@ -136,7 +145,8 @@ export class Daemon {
       },
       now,
     });
-    this.reaper = new HolderReaper({ sys, loop, ledger, table: this.table, observer: this.#observer, now });
+    const { table, watch } = this;
+    this.reaper = new HolderReaper({ sys, loop, watch, table, observer: this.#observer, now });
     this.exchange = journal?.store === undefined
       ? plainExchange(sys)
       : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
@@ -156,7 +166,15 @@ export class Daemon {
       ...shared,
       name: "virtlockd",
       ordinal: 0,
-      programs: [lockProgram({ table: this.table, reaper: this.reaper, observer: this.#observer })],
+      programs: [
+        lockProgram({
+          table,
+          reaper: this.reaper,
+          watch,
+          namespaces: this.namespaces,
+          observer: this.#observer,
+        }),
+      ],
       limits: { maxClients: settings.maxClients, maxAnonymousClients: settings.maxClients },
     });
     this.adminServer = new RpcServer({
@@ -209,6 +227,13 @@ export class Daemon {
     this.#ending = true;
     for (const server of this.servers) server.stopAccepting();
     this.#finish();
+  }
+
+  /** A child of the owner's process may have its socket still; nobody may speak for the dead. */
+  #endConnections(key: OwnerKey): void {
+    for (const { clientId } of [...this.watch.connections(key)]) {
+      this.lockServer.clients.get(clientId)?.end("its process has ended");
+    }
   }
 
   #adminPrograms(): Program[] {

@@ -70,7 +70,15 @@ export function eventLog(): Partial<DaemonObserver> {
         holder.fields,
       );
     },
-    gone: (pid, owned, signalled) => {
+    learnt: (resource) =>
+      log.info(
+        () =>
+          `The owner of resource '${resource.name}' is now known: ${
+            resource.holdings.map(({ owner }) => ownerText(owner)).join(", ")
+          }`,
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
+    gone: ({ pid }, owned, signalled) => {
       const holder = holderOf(pid, owned);
       if (signalled) {
         log.warn(`Killed ${holder.text}: its process is gone, releasing ${holder.locks}`, holder.fields);

@@ -1,4 +1,3 @@
-import type { Orphan } from "../journal/orphan_holders.ts";
 import type { JsonValue } from "../restart/state.ts";
 
 const IN_QUEUES = "queues";
@@ -20,12 +19,11 @@ export interface JournalHandover {
   readonly missing: readonly string[];
   /** Names that are still in the store although they should not be. */
   readonly leftOver: readonly string[];
-  readonly orphans: readonly Orphan[];
 }
 
 /** The handover as the restart document holds it. */
 export function writeHandover(handover: JournalHandover): JsonValue {
-  const { store, tight, apart, queues, missing, leftOver, orphans } = handover;
+  const { store, tight, apart, queues, missing, leftOver } = handover;
   return {
     // A version that knows no queues stores everything anew when it does not find `true`.
     store: store === "queues" ? IN_QUEUES : store === "single",
@@ -34,13 +32,12 @@ export function writeHandover(handover: JournalHandover): JsonValue {
     queues: [...queues],
     missing: [...missing],
     leftOver: [...leftOver],
-    orphans: orphans.map(({ pid, start }) => ({ pid, start })),
   };
 }
 
 /** Reads it back. What is not there, or not as this program writes it, is taken for nothing. */
 export function readHandover(value: unknown): JournalHandover {
-  const { store, tight, apart, queues, missing, leftOver, orphans } = fields(value);
+  const { store, tight, apart, queues, missing, leftOver } = fields(value);
   return {
     store: store === IN_QUEUES ? "queues" : store === true ? "single" : "none",
     tight: tight === true,
@@ -48,10 +45,6 @@ export function readHandover(value: unknown): JournalHandover {
     queues: texts(queues),
     missing: texts(missing),
     leftOver: texts(leftOver),
-    orphans: list(orphans).flatMap((entry) => {
-      const { pid, start } = fields(entry);
-      return typeof pid === "number" && typeof start === "number" ? [{ pid, start }] : [];
-    }),
   };
 }
 
@@ -59,10 +52,7 @@ function fields(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
 function texts(value: unknown): string[] {
-  return list(value).filter((entry): entry is string => typeof entry === "string");
+  const entries: readonly unknown[] = Array.isArray(value) ? value : [];
+  return entries.filter((entry): entry is string => typeof entry === "string");
 }

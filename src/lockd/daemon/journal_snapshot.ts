@@ -2,7 +2,6 @@ import type { Journal, WantedObject } from "../journal/journal.ts";
 import { clientKind } from "../journal/slots.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import type { Operation } from "../journal/operations.ts";
-import type { Orphan } from "../journal/orphan_holders.ts";
 import { LockSession } from "../programs/lock_program.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
 import type { Exchange } from "../../chassis/rpc/exchange.ts";
@@ -19,7 +18,6 @@ export const LISTENER_NAMES = ["virtlockd.socket", "virtlockd-admin.socket"] as 
 export function* journalSnapshot(
   daemon: Daemon,
   journal: Journal,
-  orphans: readonly Orphan[],
   carried: unknown,
 ): Generator<Operation> {
   const { exchange, table, reaper, servers } = daemon;
@@ -38,9 +36,8 @@ export function* journalSnapshot(
       yield* clientOperations(server.ordinal, client, journal, exchange);
     }
   }
-  for (const { pid, start } of orphans) yield { op: "orphan", pid, start };
-  for (const { pid, since, killed } of reaper.dying) {
-    yield { op: "dying", pid, since, killed, ...journal.slot("dying holder", pid) };
+  for (const { pid, key, since, killed } of reaper.dying) {
+    yield { op: "dying", pid, key, since, killed, ...journal.slot("dying holder", pid) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 
 /** Locks of one lockspace. */
@@ -15,14 +16,14 @@ export interface LockTally {
   doubtful: number;
   /** POSIX locks, inherited from libvirt's daemon. */
   posix: number;
-  /** Processes that own any. */
+  /** Owners of any. */
   holders: number;
 }
 
 /** Counts the locks. 40,000 take a few milliseconds. */
 export function tallyLocks(table: Pick<LockTable, "lockspaces">): LockTally {
   const lockspaces = new Map<string, ModeCounts>();
-  const holders = new Set<number>();
+  const holders = new Set<OwnerKey>();
   let doubtful = 0;
   let posix = 0;
   for (const [path, { resources }] of table.lockspaces) {
@@ -33,7 +34,7 @@ export function tallyLocks(table: Pick<LockTable, "lockspaces">): LockTally {
       else counts.exclusive++;
       if (resource.state.kind === "doubtful") doubtful++;
       if (resource.lock === "posix") posix++;
-      for (const { owner } of resource.holdings) holders.add(owner.pid);
+      for (const { owner } of resource.holdings) holders.add(ownerKey(owner));
     }
   }
   const all = [...lockspaces.values()];

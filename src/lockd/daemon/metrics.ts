@@ -1,5 +1,6 @@
 import { VERSION } from "../../chassis/config/build_config.ts";
 import type { DaemonObserver } from "./observers.ts";
+import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import { type MetricsSnapshot, readSnapshot } from "./metrics_snapshot.ts";
 
@@ -152,7 +153,7 @@ export class Metrics implements Partial<DaemonObserver> {
     this.counts.releaseFailures++;
   }
 
-  gone(_pid: number, _owned: unknown, signalled: boolean): void {
+  gone(_owner: EndedOwner, _owned: unknown, signalled: boolean): void {
     if (signalled) this.counts.holdersKilled++;
   }
 

@@ -14,6 +14,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   lockspacePlaced: true,
   granted: true,
   released: true,
+  learnt: true,
   refused: true,
   recast: true,
   troubled: true,

@@ -194,7 +194,7 @@ class Opening {
       log.info(`The journal ${file.path} ${isVoid}: it is void`);
       return withFile;
     }
-    if (opened.recovered !== undefined) leaveOut(state, opened.recovered, (owner) => this.#lives(owner));
+    if (opened.recovered !== undefined) leaveOut(state, opened.recovered, (owner) => this.#mayLive(owner));
     const second = this.#recover(state, bytes, damage !== undefined, file);
     const recovered = opened.recovered === undefined ? second : joinRecovered(opened.recovered, second);
     const carried = opened.recovered === undefined ? readCarried(state.carried) : opened.carried;
@@ -260,9 +260,11 @@ class Opening {
     });
   }
 
-  #lives(owner: OwnerRecord): boolean {
-    const state = processState(this.#sources.sys, owner.pid);
-    return state !== undefined && !state.exiting && state.startTime === owner.start;
+  /** Whether it is not certain that an owner's process has ended. */
+  #mayLive({ pid, hostPid = pid, start }: OwnerRecord): boolean {
+    if (start === 0) return true;
+    const state = processState(this.#sources.sys, hostPid);
+    return state !== undefined && !state.exiting && state.startTime === start;
   }
 }
 

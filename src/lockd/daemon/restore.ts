@@ -14,7 +14,8 @@ import { identityOf } from "../lockspace/file_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import type { ResourceState } from "../lockspace/resource.ts";
-import { LockSession } from "../programs/lock_program.ts";
+import { type Owner, ownerKey } from "../lockspace/owner.ts";
+import { LockSession, speakFor } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { descriptorsOf, type LockedResource, type RestartState, type ServerState } from "../restart/state.ts";
@@ -32,17 +33,38 @@ import type { Daemon } from "./daemon.ts";
 export function restore(daemon: Daemon, state: RestartState): void {
   checkDescriptors(daemon.sys, state);
   for (const fd of descriptorsOf(state)) daemon.sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-  restoreLocks(daemon, state);
   const { virtlockd, admin } = state.servers;
-  restoreServer(daemon, daemon.lockServer, virtlockd);
+  const connected = restoreServer(daemon, daemon.lockServer, virtlockd);
   if (admin !== undefined) restoreServer(daemon, daemon.adminServer, admin);
-  for (const holder of state.extension?.dying ?? []) {
-    daemon.ledger.own(holder.pidfd, "pidfd");
+  const own = state.extension !== undefined;
+  restoreLocks(daemon, state, own ? (owner) => owner : (owner) => connected.get(owner.pid) ?? owner);
+  const { dying = [], watched = [] } = state.extension ?? {};
+  for (const process of watched) daemon.watch.resume(process);
+  for (const holder of dying) {
+    daemon.watch.resume({ ...holder, start: 0 });
     daemon.reaper.resume(holder);
+  }
+  watchConnected(daemon);
+}
+
+/** Owners with a connection of their own have a process for sure, also where nothing was recorded of it. */
+function watchConnected({ table, watch, log }: Daemon): void {
+  for (const resource of table.resources()) {
+    for (const { owner } of resource.holdings) {
+      if ([...watch.connections(ownerKey(owner))].length === 0) continue;
+      const failure = watch.begin(owner);
+      if (failure !== undefined) {
+        log.error(`Watch the owner of resource '${resource.name}': ${failure.message}`);
+      }
+    }
   }
 }
 
-function restoreLocks({ sys, table, guard, ledger, log }: Daemon, state: RestartState): void {
+function restoreLocks(
+  { sys, table, guard, ledger, log }: Daemon,
+  state: RestartState,
+  known: (owner: Owner) => Owner,
+): void {
   const status = emptyStatus();
   for (const { path, resources } of state.lockspaces) {
     table.restoreLockspace(path);
@@ -66,7 +88,7 @@ function restoreLocks({ sys, table, guard, ledger, log }: Daemon, state: Restart
         lock: found.lock,
         shared: resource.shared,
         autocreate: resource.autocreate,
-        holdings: [...resource.holdings],
+        holdings: resource.holdings.map(({ owner, since }) => ({ owner: known(owner), since })),
         state: resourceState,
       });
     }
@@ -94,7 +116,13 @@ function kernelLock(sys: Sys, resource: LockedResource): { lock: LockKind; troub
   return { lock: "ofd", trouble: `its kernel lock was missing and could not be taken: ${strerror(-locked)}` };
 }
 
-function restoreServer(daemon: Daemon, server: RpcServer, state: ServerState): void {
+/**
+ * @returns owners that are connected themselves, by the pid that they are registered with, as far as that is
+ * one owner's only
+ */
+function restoreServer(daemon: Daemon, server: RpcServer, state: ServerState): ReadonlyMap<number, Owner> {
+  const connected = new Map<number, Owner>();
+  const ambiguous = new Set<number>();
   server.setLimits({ maxClients: state.maxClients, maxAnonymousClients: state.maxAnonymousClients });
   for (const { fd, unlinkPath } of state.listeners) {
     const path = daemon.sys.socketPath(fd);
@@ -113,8 +141,19 @@ function restoreServer(daemon: Daemon, server: RpcServer, state: ServerState): v
     });
     const session = connection.session(LOCK_PROGRAM);
     if (!(session instanceof LockSession)) continue;
-    session.owner = client.owner;
     session.restricted = client.restricted;
+    if (client.owner === undefined) continue;
+    // libvirt's daemon does not say in which pid namespace it means a pid.
+    const { owner, uncertain } = client.extension === undefined
+      ? daemon.namespaces.register(connection.peer, client.owner)
+      : { owner: client.owner, uncertain: false };
+    speakFor(daemon.watch, session, owner);
+    if (uncertain) daemon.watch.leaveUnwatched(owner);
+    if (!session.isHolder) continue;
+    if (connected.has(owner.pid)) ambiguous.add(owner.pid);
+    connected.set(owner.pid, owner);
   }
   server.nextClientId = state.nextClientId;
+  for (const pid of ambiguous) connected.delete(pid);
+  return connected;
 }

@@ -11,6 +11,7 @@ import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 import type { DaemonExtension, KeptDescriptor, RestartState } from "../restart/state.ts";
+import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
 import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
@@ -25,6 +26,8 @@ import { InheritedLocks } from "./inherited_locks.ts";
 import { readHandover } from "./journal_handover.ts";
 import { forgiveConfiguration, forgiveLogging } from "../../chassis/start/forgiving.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
+import { type Owner, ownerKey } from "../lockspace/owner.ts";
+import { watchBarePids } from "./bare_pids.ts";
 import { ReExec } from "./re_exec.ts";
 import { RegisteredLockspaces } from "./registered_lockspaces.ts";
 import { loadLockspaces, saveLockspaces } from "./kept_lockspaces.ts";
@@ -224,6 +227,10 @@ function live(
     unless(() => true, () => restoreLogging(logs, state), complain);
   }
   announceBeginning(daemon, handed === undefined ? safety.past : { kind: fromLibvirt ? "libvirt" : "image" });
+  const bare = handed !== undefined && handed.extension?.watched === undefined
+    ? watchBarePids(daemon)
+    : { dead: [], unjudged: [] };
+  reportUnjudged(daemon, bare.unjudged);
   loadLockspaces(registered, daemon, state?.extension !== undefined);
   const holds = handed !== undefined || daemon.table.resourceCount > 0;
   openSockets(context, daemon, returned, (open) => unless(() => holds, open, complain));
@@ -249,6 +256,7 @@ function live(
     stateFile,
     extension: (): DaemonExtension => ({
       dying: daemon.reaper.dying,
+      watched: watchedProcesses(daemon),
       parked: daemon.guard.parked.map(({ fd }) => fd),
       kept: [
         ...keep(PID_FILE, pidFile?.fd),
@@ -295,6 +303,7 @@ function live(
     settings: runtimeSettings(),
     statistics: daemon.metrics.snapshot(),
   }));
+  for (const owner of bare.dead) daemon.reaper.free(owner);
   daemon.start();
   unfinished.length = 0;
   new StartPause(sys, paths.startFailures).succeeded();
@@ -308,6 +317,28 @@ function live(
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
   return ExitCode.OK;
+}
+
+function reportUnjudged({ table, log }: Daemon, owners: readonly Owner[]): void {
+  for (const owner of owners) {
+    const names = table.ownedBy(ownerKey(owner)).map(({ name }) => `'${name}'`).join(", ");
+    log.warn(
+      `Nothing tells whether process ${owner.pid} is still the guest ${
+        guestText(owner)
+      } for which ${names} ` +
+        `is locked: the lock is kept until it is released, which virtlockd release does for a guest that has ended`,
+    );
+  }
+}
+
+function guestText({ name, uuid }: Owner): string {
+  return name === "" ? "(whose name was not handed over)" : `'${name}' (uuid ${uuid})`;
+}
+
+/** Those of holders that are being ended are handed over with them. */
+function watchedProcesses({ watch, reaper }: Daemon): OwnerProcess[] {
+  const dying = new Set(reaper.dying.map(({ key }) => key));
+  return [...watch.processes].filter(({ key }) => !dying.has(key));
 }
 
 /** Those of systemd stay. */

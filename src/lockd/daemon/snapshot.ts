@@ -46,11 +46,11 @@ function serverState(server: RpcServer, own: boolean): ServerState {
     maxAnonymousClients: server.limits.maxAnonymousClients,
     nextClientId: server.nextClientId,
     listeners: server.listeners.map(({ fd, unlink }) => ({ fd, unlinkPath: unlink })),
-    clients: [...server.clients.values()].map((connection) => clientState(server, connection, own)),
+    clients: [...server.clients.values()].map((connection) => clientState(connection, own)),
   };
 }
 
-function clientState(server: RpcServer, connection: Connection, own: boolean): ClientState {
+function clientState(connection: Connection, own: boolean): ClientState {
   const { peer } = connection;
   const session = connection.session(LOCK_PROGRAM);
   const lock = session instanceof LockSession ? session : undefined;
@@ -66,7 +66,7 @@ function clientState(server: RpcServer, connection: Connection, own: boolean): C
           unserved: connection.unserved,
           unsent: connection.unsent,
           peer: { pid: peer.pid, uid: peer.uid, gid: peer.gid },
-          pidfd: server.pidfdOf(connection),
+          pidfd: peer.pidfd,
         },
       }
       : {}),

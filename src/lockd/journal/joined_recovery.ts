@@ -1,3 +1,4 @@
+import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { JournalState } from "./journal_state.ts";
 import type { OwnerRecord } from "./operations.ts";
 import type { Recovered } from "./recovery.ts";
@@ -6,28 +7,25 @@ import type { Recovered } from "./recovery.ts";
  * Leaves out of a second journal's state what the first has brought back already, and whoever is dead by now:
  * a later process of the same pid may own locks in the first. Changes the state.
  *
- * @param lives whether the very process of an owner still runs
+ * @param mayLive false when the very process of an owner does not run any more
  */
 export function leaveOut(
   state: JournalState,
   first: Recovered,
-  lives: (owner: OwnerRecord) => boolean,
+  mayLive: (owner: OwnerRecord) => boolean,
 ): void {
   const there = new Set(first.locks.map(({ lockspace, name }) => `${lockspace}\0${name}`));
   for (const [id, { lockspace, name, holdings }] of state.resources) {
-    const living = holdings.filter(({ owner }) => lives(owner));
+    const living = holdings.filter(({ owner }) => mayLive(owner));
     holdings.splice(0, holdings.length, ...living);
     if (living.length === 0 || there.has(`${lockspace}\0${name}`)) state.resources.delete(id);
   }
-  const watched = new Set([...first.dying, ...first.orphans].map(({ pid }) => pid));
-  for (const { record } of first.clients) if (record.owner !== undefined) watched.add(record.owner.pid);
+  const watched = new Set<OwnerKey>([...first.dying, ...first.watched].map(({ key }) => key));
+  for (const { record } of first.clients) if (record.owner !== undefined) watched.add(ownerKey(record.owner));
   for (const [key, { owner }] of state.clients) {
-    if (owner === undefined || watched.has(owner.pid) || !lives(owner)) state.clients.delete(key);
+    if (owner === undefined || watched.has(ownerKey(owner)) || !mayLive(owner)) state.clients.delete(key);
   }
-  for (const pid of watched) {
-    state.dying.delete(pid);
-    state.orphans.delete(pid);
-  }
+  for (const [pid, { key }] of state.dying) if (watched.has(key)) state.dying.delete(pid);
 }
 
 /**
@@ -39,14 +37,14 @@ export function leaveOut(
 export function joinRecovered(first: Recovered, second: Recovered): Recovered {
   let nextResource = first.nextResource;
   const locks = second.locks.map((lock) => ({ ...lock, id: nextResource++ }));
-  const owners = new Set(first.locks.flatMap(({ holdings }) => holdings.map(({ owner }) => owner.pid)));
+  const owners = new Set(first.locks.flatMap(({ holdings }) => holdings.map(({ owner }) => ownerKey(owner))));
   return {
     ...first,
     lockspaces: [...new Set([...first.lockspaces, ...second.lockspaces])],
     locks: [...first.locks, ...locks],
     dying: [...first.dying, ...second.dying],
-    orphans: [...first.orphans, ...second.orphans],
-    gone: [...first.gone, ...second.gone.filter((pid) => !owners.has(pid))],
+    watched: [...first.watched, ...second.watched],
+    gone: [...first.gone, ...second.gone.filter(({ key }) => !owners.has(key))],
     lost: [...first.lost, ...second.lost],
     nextResource,
     nextClient: first.nextClient.map((id, ordinal) => Math.max(id, second.nextClient[ordinal] ?? 1)),

@@ -2,6 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DyingHolder, ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
+import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { Mapping } from "../../os/sys.ts";
@@ -37,7 +38,7 @@ interface SessionLike {
 
 /** The events that a journal records. */
 export type JournalObserver =
-  & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "recast" | "troubled">
+  & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "learnt" | "recast" | "troubled">
   & Pick<ReaperObserver, "dying" | "gone" | "settled">
   & Pick<ClientObserver, "connected" | "disconnected">
   & { registered(session: SessionLike): void; restricted(session: SessionLike): void };
@@ -52,8 +53,8 @@ export interface JournalParts {
   readonly logger: Log;
   /** Slots that are taken from an earlier life on. */
   readonly slots: readonly StoredObject[];
-  /** Start time of a process, 0 when it is gone. */
-  readonly startTime: (pid: number) => number;
+  /** The process of an owner, as {@link OwnerWatch.markOf}. */
+  readonly markOf: (owner: Owner) => ProcessMark;
 }
 
 /** What a slot is for: the id of a resource, the key of a client, the pid of a dying holder. */
@@ -153,21 +154,22 @@ export class Journal implements Durability {
     lockspaceCreated: (path) => this.#add({ op: "lockspace", path }),
     granted: (resource, holding) => this.#granted(resource, holding),
     released: (resource, owner, last) => {
-      this.#add({ op: "release", id: resource.id, pid: owner.pid, last });
+      this.#add({ op: "release", id: resource.id, pid: owner.pid, uuid: owner.uuid, last });
       if (last) this.#remove("lock", resource.id);
     },
     // A grant of an id that is known takes the place of the one before.
     recast: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
+    learnt: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
     troubled: (resource, failure) => {
       if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
     },
     dying: (holder) => this.#dying(holder),
-    gone: (pid) => {
+    gone: ({ pid, key }) => {
       this.#remove("dying holder", pid);
       // Until all that it had is released, which may take a while.
-      this.#add({ op: "dying", pid, since: 0, killed: true });
+      this.#add({ op: "dying", pid, key, since: 0, killed: true });
     },
-    settled: (pid) => this.#add({ op: "settled", pid }),
+    settled: ({ pid }) => this.#add({ op: "settled", pid }),
     connected: (server, connection) => this.#connected(server, connection),
     disconnected: (server, { key }) => {
       this.#arriving.delete(key);
@@ -252,16 +254,16 @@ export class Journal implements Durability {
   }
 
   /**
-   * An owner with the start time of its process: the same object for the same owner, so that a log has it
+   * An owner with what tells its process again: the same object for the same owner, so that a log has it
    * once.
    */
   ownerRecord(owner: Owner): OwnerRecord {
-    let record = this.#owners.get(owner);
-    if (record === undefined) {
-      const { pid, name, uuid, id } = owner;
-      record = { pid, name, uuid, id, start: this.#parts.startTime(pid) };
-      this.#owners.set(owner, record);
-    }
+    const known = this.#owners.get(owner);
+    if (known !== undefined && known.start !== 0) return known;
+    const { pid: seen, start } = this.#parts.markOf(owner);
+    if (known !== undefined && start === 0) return known;
+    const record = { ...owner, start, ...(seen === owner.pid ? {} : { hostPid: seen }) };
+    this.#owners.set(owner, record);
     return record;
   }
 
@@ -377,9 +379,9 @@ export class Journal implements Durability {
     this.#add({ op: "grant", ...this.resourceRecord(resource) });
   }
 
-  #dying({ pid, pidfd, since, killed }: DyingHolder): void {
+  #dying({ pid, key, pidfd, since, killed }: DyingHolder): void {
     this.#want("dying holder", pid, pidfd);
-    this.#add({ op: "dying", pid, since, killed, ...this.slot("dying holder", pid) });
+    this.#add({ op: "dying", pid, key, since, killed, ...this.slot("dying holder", pid) });
   }
 
   #connected(server: RpcServer, { key, fd, peer }: Connection): void {

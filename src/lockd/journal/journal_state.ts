@@ -1,3 +1,4 @@
+import type { OwnerKey } from "../lockspace/owner.ts";
 import type { ClientRecord, HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
 
 /** A client as the log knows it. */
@@ -10,6 +11,14 @@ export interface JournaledClient extends ClientRecord {
 export interface JournaledResource extends Omit<ResourceRecord, "holdings" | "doubtful"> {
   readonly holdings: HoldingRecord[];
   doubtful: string | undefined;
+}
+
+/** A holder that is being ended, or has ended and is not settled. */
+export interface JournaledDying {
+  readonly key: OwnerKey;
+  readonly since: number;
+  readonly killed: boolean;
+  readonly slot?: number;
 }
 
 /** Received bytes; `dropped` bytes of the first message were not kept. */
@@ -26,9 +35,8 @@ export class JournalState {
   /** By client; a client's bytes may come before the client. In pieces, because a slow client's are many. */
   readonly #inputs = new Map<number, { pieces: Uint8Array[]; dropped: number }>();
   readonly outputs = new Map<number, Uint8Array>();
-  readonly dying = new Map<number, { since: number; killed: boolean; slot?: number }>();
-  /** Start times by pid. */
-  readonly orphans = new Map<number, number>();
+  /** By the pid that the daemon saw. */
+  readonly dying = new Map<number, JournaledDying>();
   /** The turn whose bytes are all accounted for. */
   closedTurn = 0;
   /** What was served of a turn. */
@@ -67,7 +75,7 @@ export class JournalState {
         this.resources.get(operation.id)?.holdings.push(operation.holding);
         return;
       case "release":
-        return this.#release(operation.id, operation.pid, operation.last);
+        return this.#release(operation);
       case "doubtful": {
         const resource = this.resources.get(operation.id);
         if (resource !== undefined) resource.doubtful = operation.reason;
@@ -95,16 +103,11 @@ export class JournalState {
         return;
       case "dying": {
         const { op: _, pid, ...holder } = operation;
-        this.orphans.delete(pid);
         this.dying.set(pid, holder);
         return;
       }
       case "settled":
         this.dying.delete(operation.pid);
-        this.orphans.delete(operation.pid);
-        return;
-      case "orphan":
-        this.orphans.set(operation.pid, operation.start);
         return;
       case "carried":
         this.carried = operation.state;
@@ -155,13 +158,14 @@ export class JournalState {
     else this.#inputs.set(key, { pieces, dropped });
   }
 
-  #release(id: number, pid: number, last: boolean): void {
+  #release({ id, pid, uuid, last }: Operation & { op: "release" }): void {
     if (last) {
       this.resources.delete(id);
       return;
     }
     const holdings = this.resources.get(id)?.holdings;
-    const index = holdings?.findIndex(({ owner }) => owner.pid === pid) ?? -1;
+    const right = ({ owner }: HoldingRecord) => owner.pid === pid && (uuid ?? owner.uuid) === owner.uuid;
+    const index = holdings?.findIndex(right) ?? -1;
     if (index >= 0) holdings?.splice(index, 1);
   }
 }

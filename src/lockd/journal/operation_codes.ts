@@ -22,13 +22,17 @@ export const Code = {
   gone: 10,
   dying: 11,
   settled: 12,
+  /**
+   * No operation: earlier versions wrote it for holders without a connection. What is recorded of their
+   * owners is enough.
+   */
   orphan: 13,
   input: 14,
   added: 15,
   output: 16,
   served: 17,
   carried: 18,
-} as const satisfies Readonly<Record<Operation["op"] | "numberOwner", number>>;
+} as const satisfies Readonly<Record<Operation["op"] | "numberOwner" | "orphan", number>>;
 
 /** What an element of a record is. */
 export type CodeName = keyof typeof Code;

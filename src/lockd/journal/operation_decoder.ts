@@ -1,3 +1,4 @@
+import type { OwnerKey } from "../lockspace/owner.ts";
 import { codeName, GrantFlag, usualPath } from "./operation_codes.ts";
 import { OperationEncoder } from "./operation_encoder.ts";
 import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
@@ -13,6 +14,15 @@ type Grant = [
   slot?: number | null,
   unusual?: string | null,
   doubtful?: string,
+];
+type OwnerFields = [
+  pid: number,
+  name: string,
+  uuid: string,
+  id: number,
+  start: number,
+  namespace?: string,
+  hostPid?: number,
 ];
 type Served = [key: number, length: number, front: number, turn: number, end: number, reply: number];
 
@@ -67,8 +77,9 @@ export class OperationDecoder {
         return { op: "lockspace", path };
       }
       case "numberOwner": {
-        const [pid, name, uuid, id, start] = fields as [number, string, string, number, number];
-        this.#owners.push({ pid, name, uuid, id, start });
+        const [pid, name, uuid, id, start, namespace, hostPid] = fields as OwnerFields;
+        const place = namespace === undefined ? {} : { namespace, ...(hostPid ? { hostPid } : {}) };
+        this.#owners.push({ pid, name, uuid, id, start, ...place });
         return undefined;
       }
       case "grant":
@@ -78,8 +89,8 @@ export class OperationDecoder {
         return { op: "share", id, holding: this.#holding(owner, since) };
       }
       case "release": {
-        const [id, pid, last] = fields as [number, number, boolean];
-        return { op: "release", id, pid, last };
+        const [id, pid, last, uuid] = fields as [number, number, boolean, string?];
+        return { op: "release", id, pid, last, ...(uuid === undefined ? {} : { uuid }) };
       }
       case "doubtful": {
         const [id, reason] = fields as [number, string];
@@ -106,17 +117,21 @@ export class OperationDecoder {
         return { op: name, key };
       }
       case "dying": {
-        const [pid, since, killed, slot] = fields as [number, number, boolean, SlotField];
-        return { op: "dying", pid, since, killed, ...slotField(slot) };
+        const [pid, since, killed, slot, key = pid] = fields as [
+          number,
+          number,
+          boolean,
+          SlotField,
+          OwnerKey?,
+        ];
+        return { op: "dying", pid, key, since, killed, ...slotField(slot) };
       }
       case "settled": {
         const [pid] = fields as [number];
         return { op: "settled", pid };
       }
-      case "orphan": {
-        const [pid, start] = fields as [number, number];
-        return { op: "orphan", pid, start };
-      }
+      case "orphan":
+        return undefined;
       case "input":
       case "added": {
         const [key, length, dropped, turn] = fields as [number, number, number, number];

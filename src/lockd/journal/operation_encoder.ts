@@ -67,7 +67,7 @@ export class OperationEncoder {
       case "grant":
         return this.#grant(operation);
       case "release":
-        return `[${Code.release},${operation.id},${operation.pid},${operation.last}]`;
+        return this.#release(operation);
       case "input":
       case "added": {
         const { key, bytes, dropped, turn } = operation;
@@ -80,6 +80,12 @@ export class OperationEncoder {
       default:
         return this.#rare(operation);
     }
+  }
+
+  /** Only where others still share it does it matter which of them has gone. */
+  #release({ id, pid, uuid, last }: Operation & { op: "release" }): string {
+    const who = last || uuid === undefined ? "" : `,"${uuid}"`;
+    return `[${Code.release},${id},${pid},${last}${who}]`;
   }
 
   #grant(operation: Operation & { op: "grant" }): string {
@@ -131,13 +137,11 @@ export class OperationEncoder {
       case "gone":
         return [Code.gone, operation.key];
       case "dying": {
-        const { pid, since, killed, slot } = operation;
-        return [Code.dying, pid, since, killed, slot];
+        const { pid, key, since, killed, slot } = operation;
+        return [Code.dying, pid, since, killed, slot, key === pid ? undefined : key];
       }
       case "settled":
         return [Code.settled, operation.pid];
-      case "orphan":
-        return [Code.orphan, operation.pid, operation.start];
       case "output": {
         const { key, bytes, reply, turn, end } = operation;
         return [Code.output, key, this.#piece(bytes), reply, turn, end];
@@ -162,8 +166,9 @@ export class OperationEncoder {
     if (known !== undefined) return known;
     const number = this.#nextOwner++;
     this.#owners.set(owner, number);
-    const { pid, name, uuid, id, start } = owner;
-    this.#append(JSON.stringify([Code.numberOwner, pid, name, uuid, id, start]));
+    const { pid, name, uuid, id, start, namespace, hostPid } = owner;
+    const usual = [Code.numberOwner, pid, name, uuid, id, start];
+    this.#append(JSON.stringify(namespace === undefined ? usual : [...usual, namespace, hostPid ?? 0]));
     return number;
   }
 }

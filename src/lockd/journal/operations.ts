@@ -1,9 +1,12 @@
 import type { LockKind } from "../lockspace/lock_file.ts";
-import type { Owner } from "../lockspace/owner.ts";
+import type { Owner, OwnerKey } from "../lockspace/owner.ts";
 
 /** An owner, with what tells its process from a later one of the same pid. */
 export interface OwnerRecord extends Owner {
-  /** Start time of its process in clock ticks since boot; 0 when unknown. */
+  /**
+   * Start time of its process in clock ticks since boot; 0 when unknown. The process is `hostPid`, else
+   * `pid`; of an owner that is not of the daemon's namespace `hostPid` is there whenever this is known.
+   */
   readonly start: number;
 }
 
@@ -51,23 +54,29 @@ export type Operation =
   | ({ readonly op: "grant" } & ResourceRecord)
   | { readonly op: "share"; readonly id: number; readonly holding: HoldingRecord }
   /** An owner was taken off; `last`: the lock has gone. */
-  | { readonly op: "release"; readonly id: number; readonly pid: number; readonly last: boolean }
+  | {
+    readonly op: "release";
+    readonly id: number;
+    readonly pid: number;
+    readonly uuid?: string;
+    readonly last: boolean;
+  }
   | { readonly op: "doubtful"; readonly id: number; readonly reason: string }
   | ({ readonly op: "client" } & ClientRecord)
   | { readonly op: "owner"; readonly key: number; readonly owner: OwnerRecord }
   | { readonly op: "restricted"; readonly key: number }
   | { readonly op: "gone"; readonly key: number }
-  /** A holder whose process is being ended. */
+  /** A holder whose process is being ended, or that has ended and is not settled. */
   | {
     readonly op: "dying";
+    /** As the daemon sees it. */
     readonly pid: number;
+    readonly key: OwnerKey;
     readonly since: number;
     readonly killed: boolean;
     readonly slot?: number;
   }
   | { readonly op: "settled"; readonly pid: number }
-  /** A holder without a connection whose process lives. */
-  | { readonly op: "orphan"; readonly pid: number; readonly start: number }
   /** All received bytes of a client that are not served. Nothing is left of the turn. */
   | {
     readonly op: "input";

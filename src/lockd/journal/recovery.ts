@@ -1,15 +1,23 @@
 import { F_RDLCK, F_SETFD, F_UNLCK, F_WRLCK, FD_CLOEXEC } from "../../os/constants.ts";
 import { EAGAIN, ESRCH, strerror } from "../../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
+import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
-import { ownerText } from "../lockspace/owner.ts";
+import { isOwnersProcess, type OwnerKey, ownerKey, ownerText } from "../lockspace/owner.ts";
+import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import { clientKey, idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { JOURNAL_NAME, parseSlot, slotName } from "./descriptor_names.ts";
 import type { StoredObject } from "./journal.ts";
 import type { InFlight } from "./in_flight.ts";
-import type { JournaledClient, JournaledInput, JournaledResource, JournalState } from "./journal_state.ts";
+import type {
+  JournaledClient,
+  JournaledDying,
+  JournaledInput,
+  JournaledResource,
+  JournalState,
+} from "./journal_state.ts";
 import type { OwnerRecord } from "./operations.ts";
 import { clientKind, serverOf, type Slot, type SlotKind } from "./slots.ts";
 
@@ -40,11 +48,11 @@ export interface Recovered {
   readonly locks: readonly RecoveredLock[];
   readonly clients: readonly RecoveredClient[];
   /** Holders whose process was being ended and still lives. */
-  readonly dying: readonly { pid: number; pidfd: number; since: number; killed: boolean }[];
-  /** Holders whose connection is lost while their process lives: their locks end with it. */
-  readonly orphans: readonly { pid: number; pidfd: number; start: number }[];
-  /** Holders that are gone: their locks have to be released. */
-  readonly gone: readonly number[];
+  readonly dying: readonly DyingHolder[];
+  /** Owners whose process lives; not those that are dying. */
+  readonly watched: readonly OwnerProcess[];
+  /** Owners that are gone: their locks have to be released. */
+  readonly gone: readonly EndedOwner[];
   /** Locks that ended with the daemon and could not be taken again. */
   readonly lost: readonly JournaledResource[];
   /** Names that the store must forget. */
@@ -62,6 +70,9 @@ export interface Finding {
   readonly level: "info" | "warn" | "error";
   readonly message: string;
 }
+
+/** What is known of an owner's process. */
+type Verdict = "alive" | "dead" | "unjudged";
 
 type RecoverySys =
   & Pick<FileSys, "open" | "read" | "close" | "ofdLock" | "fcntl" | "readlink">
@@ -92,9 +103,10 @@ class Recovery {
   readonly #parts: RecoveryParts;
   readonly #locks: RecoveredLock[] = [];
   readonly #clients: RecoveredClient[] = [];
-  readonly #dying: { pid: number; pidfd: number; since: number; killed: boolean }[] = [];
-  readonly #orphans: { pid: number; pidfd: number; start: number }[] = [];
-  readonly #gone = new Set<number>();
+  readonly #dying: DyingHolder[] = [];
+  readonly #watched: OwnerProcess[] = [];
+  readonly #gone = new Map<OwnerKey, EndedOwner>();
+  readonly #verdicts = new Map<OwnerKey, Verdict>();
   readonly #lost: JournaledResource[] = [];
   readonly #unwanted: string[] = [];
   readonly #findings: Finding[] = [];
@@ -115,19 +127,18 @@ class Recovery {
     for (const { fd, name } of this.#parts.descriptors) this.#sort(fd, name);
     // First, because one of them may be in the way of a recorded one whose release was not finished.
     this.#unrecordedLocks();
+    for (const [pid, holder] of state.dying) this.#dyingHolder(pid, holder);
     for (const record of state.resources.values()) this.#lock(record);
     for (const record of state.clients.values()) this.#client(record);
-    for (const [pid, { since, killed, slot }] of state.dying) this.#dyingHolder(pid, since, killed, slot);
-    for (const [pid, start] of state.orphans) this.#orphan(pid, start);
     this.#leftOver();
-    if (!this.#parts.stored) this.#dropDead();
+    this.#reportUnjudged();
     return {
       lockspaces: [...state.lockspaces],
       locks: this.#locks,
       clients: this.#clients,
       dying: this.#dying,
-      orphans: this.#orphans,
-      gone: [...this.#gone],
+      watched: this.#watched,
+      gone: [...this.#gone.values()],
       lost: this.#lost,
       unwanted: this.#unwanted,
       slots: this.#slots,
@@ -192,8 +203,10 @@ class Recovery {
 
   #lock(record: JournaledResource): void {
     this.#nextResource = Math.max(this.#nextResource, record.id + 1);
+    const wanted = this.#judgeAll(record);
     const fd = this.#choose(this.#take("lock", record.slot), (each) => this.#prove(record, each) === 0);
-    if (fd === undefined) return this.#takeAgain(record);
+    if (fd === undefined) return this.#takeAgain(record, wanted);
+    if (record.lock === "posix" && !wanted) return this.#drop(record, fd);
     this.#slots.push({ kind: "lock", index: record.slot as number, id: record.id });
     const locked = this.#prove(record, fd);
     if (locked === 0) {
@@ -227,11 +240,16 @@ class Recovery {
     return shown ? 0 : sys.ofdLock(fd, shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
   }
 
-  /** The lock has ended with the last daemon. */
-  #takeAgain(record: JournaledResource): void {
+  /** A lock of libvirt's daemon ended with its process, and nobody is left who could write. */
+  #drop(record: JournaledResource, fd: number): void {
+    this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
+    this.#parts.sys.close(fd);
+    this.#unwanted.push(slotName({ kind: "lock", index: record.slot as number }));
+  }
+
+  /** The lock has ended with the last daemon. @param wanted whether anybody is left who could write */
+  #takeAgain(record: JournaledResource, wanted: boolean): void {
     const { sys } = this.#parts;
-    // With a store a holder's connection tells whether it lives; without, only its process does.
-    const wanted = this.#parts.stored || record.holdings.some(({ owner }) => this.#lives(owner));
     if (!wanted) this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
     const { path, shared } = record;
     const fd = openLockFile(sys, { path, shared, autocreate: false, followLinks: record.lockspace === "" });
@@ -305,12 +323,13 @@ class Recovery {
       this.#take(kind, record.slot),
       (candidate) => this.#peerOf(candidate) === record.pid,
     );
-    if (fd === undefined) return this.#disconnected(record);
+    // Its connection is lost. A holder must not be killed for that: nobody but the daemon has ended it.
+    if (fd === undefined) return;
     const pidfd = this.#peerOf(fd) === record.pid ? this.#peerPidfd(record, fd) : undefined;
     if (pidfd === undefined) {
       sys.close(fd);
       this.#unwanted.push(slotName({ kind, index: record.slot as number }));
-      return this.#disconnected(record);
+      return;
     }
     this.#slots.push({ kind, index: record.slot as number, id: record.key });
     this.#clients.push(this.#recovered(record, fd, pidfd));
@@ -331,7 +350,8 @@ class Recovery {
     if (direct >= 0) return direct;
     if (direct === -ESRCH) return -1;
     // An older kernel does not tell: the start time of a holder was recorded for this.
-    const start = record.owner?.pid === record.pid ? record.owner.start : 0;
+    const { owner } = record;
+    const start = owner !== undefined && isOwnersProcess(owner, record.pid) ? owner.start : 0;
     if (start !== 0 && processState(sys, record.pid)?.startTime !== start) return undefined;
     const opened = record.pid > 0 ? sys.pidfdOpen(record.pid) : -1;
     return opened < 0 ? -1 : opened;
@@ -361,33 +381,48 @@ class Recovery {
     };
   }
 
-  /** Its connection is lost. A holder must not be killed for that: nobody but the daemon has ended it. */
-  #disconnected({ pid, owner }: JournaledClient): void {
-    if (owner === undefined || owner.pid !== pid) return;
-    this.#orphan(pid, owner.start);
-  }
-
-  #orphan(pid: number, start: number): void {
-    if (this.#gone.has(pid) || this.#orphans.some((orphan) => orphan.pid === pid)) return;
-    const pidfd = this.#open(pid, start);
-    if (pidfd < 0) this.#gone.add(pid);
-    else this.#orphans.push({ pid, pidfd, start });
-  }
-
-  #dyingHolder(pid: number, since: number, killed: boolean, slot: number | undefined): void {
+  #dyingHolder(pid: number, { key, since, killed, slot }: JournaledDying): void {
     const stored = this.#choose(this.#take("dying holder", slot), () => true);
     if (stored !== undefined) this.#slots.push({ kind: "dying holder", index: slot as number, id: pid });
-    const pidfd = stored ?? this.#open(pid, this.#startOf(pid));
-    if (pidfd < 0) this.#gone.add(pid);
-    else this.#dying.push({ pid, pidfd, since, killed });
+    const pidfd = stored ?? this.#open(pid, this.#startOf(key));
+    if (pidfd < 0) this.#gone.set(key, { key, pid });
+    else this.#dying.push({ key, pid, pidfd, since, killed });
+    this.#verdicts.set(key, pidfd < 0 ? "dead" : "alive");
   }
 
-  #startOf(pid: number): number {
+  #startOf(key: OwnerKey): number {
     for (const { holdings } of this.#parts.state.resources.values()) {
-      const found = holdings.find(({ owner }) => owner.pid === pid);
+      const found = holdings.find(({ owner }) => ownerKey(owner) === key && owner.start !== 0);
       if (found !== undefined) return found.owner.start;
     }
     return 0;
+  }
+
+  /** Looks for the owners' processes. @returns whether any may live */
+  #judgeAll({ holdings }: JournaledResource): boolean {
+    return holdings.map(({ owner }) => this.#judge(owner)).some((verdict) => verdict !== "dead");
+  }
+
+  #judge(owner: OwnerRecord): Verdict {
+    const key = ownerKey(owner);
+    const known = this.#verdicts.get(key);
+    if (known !== undefined && known !== "unjudged") return known;
+    const verdict = this.#look(key, owner);
+    this.#verdicts.set(key, verdict);
+    return verdict;
+  }
+
+  /** Only the start time of a process tells it from a later one of the same pid. */
+  #look(key: OwnerKey, { pid, hostPid = pid, start }: OwnerRecord): Verdict {
+    if (start === 0) return "unjudged";
+    const pidfd = this.#open(hostPid, start);
+    if (pidfd >= 0) {
+      this.#watched.push({ key, pid: hostPid, start, pidfd });
+      return "alive";
+    }
+    if (pidfd !== -ESRCH) return "unjudged";
+    this.#gone.set(key, { key, pid: hostPid });
+    return "dead";
   }
 
   /** A pidfd of the process with this pid and start time, else negative. */
@@ -396,20 +431,23 @@ class Recovery {
     const pidfd = sys.pidfdOpen(pid);
     if (pidfd < 0) return pidfd;
     // After it is open the pid cannot be given to another process without this being seen.
-    if (start !== 0 && processState(sys, pid)?.startTime === start) return pidfd;
+    const state = processState(sys, pid);
+    if (start !== 0 && state?.startTime === start) return pidfd;
     sys.close(pidfd);
     return -ESRCH;
   }
 
-  #lives(owner: OwnerRecord): boolean {
-    const state = processState(this.#parts.sys, owner.pid);
-    return state !== undefined && !state.exiting && state.startTime === owner.start;
-  }
-
-  /** Without kept connections nobody will ever release what a dead process had. */
-  #dropDead(): void {
-    for (const { holdings } of this.#locks) {
-      for (const { owner } of holdings) if (!this.#lives(owner)) this.#gone.add(owner.pid);
+  /** What nobody can say of is kept: the administrator has to know of it. */
+  #reportUnjudged(): void {
+    const connected = this.#clients.filter(({ pidfd }) => pidfd >= 0).map(({ record }) => record);
+    for (const lock of this.#locks) {
+      const unjudged = lock.holdings.some(({ owner }) =>
+        this.#verdicts.get(ownerKey(owner)) === "unjudged" &&
+        !connected.some((client) => client.owner !== undefined && isOwnersProcess(owner, client.pid))
+      );
+      if (!unjudged) continue;
+      const why = "nothing tells whether its process still runs";
+      this.#find("warn", `${lockText(lock)} is kept: ${why}; virtlockd release frees it`);
     }
   }
 
@@ -426,7 +464,7 @@ const UNKNOWN_OWNER: OwnerRecord = {
   start: 0,
 };
 
-function lockText({ name, holdings }: JournaledResource): string {
+function lockText({ name, holdings }: Pick<JournaledResource, "name" | "holdings">): string {
   const owners = holdings.map(({ owner }) => ownerText(owner));
   return `The lock on '${name}' of ${[...new Set(owners)].join(", ")}`;
 }

@@ -1,10 +1,11 @@
 import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
-import { EPOLLIN, SIGKILL, SIGTERM } from "../../os/constants.ts";
+import { SIGKILL, SIGTERM } from "../../os/constants.ts";
 import { ESRCH } from "../../os/errno.ts";
-import type { DescriptorLedger } from "../../os/ledger.ts";
-import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
+import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { LockTable } from "./lock_table.ts";
+import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
+import type { OwnerProcess, OwnerWatch } from "./owner_watch.ts";
 import type { Resource } from "./resource.ts";
 import { processState } from "./process_state.ts";
 
@@ -16,13 +17,22 @@ export const TERM_GRACE_MS = 1600;
 
 /** A holder whose connection ended and whose process is being ended. */
 export interface DyingHolder {
+  readonly key: OwnerKey;
+  /** As the daemon sees it. */
   readonly pid: number;
-  /** Owned by the reaper until the process is gone. */
+  /** Belongs to the watch until the process is gone. */
   readonly pidfd: number;
   /** Unix milliseconds at which its connection ended. */
   readonly since: number;
   /** Whether SIGKILL was sent. */
   killed: boolean;
+}
+
+/** An owner whose process is gone. */
+export interface EndedOwner {
+  readonly key: OwnerKey;
+  /** As the daemon saw it. */
+  readonly pid: number;
 }
 
 /** Told what happens to holders. */
@@ -34,36 +44,48 @@ export interface ReaperObserver {
   /** Began to wait for the process. */
   dying(holder: DyingHolder): void;
   /** The process is gone; its locks are released now. `signalled`: it was killed by this daemon. */
-  gone(pid: number, owned: readonly Resource[], signalled: boolean): void;
+  gone(owner: EndedOwner, owned: readonly Resource[], signalled: boolean): void;
   /** All that it had is released: it may be forgotten. */
-  settled(pid: number): void;
+  settled(owner: EndedOwner): void;
 }
 
+/** What can be said of an owner's process. */
+export type Judgement =
+  /** `pid`: as the daemon sees it. */
+  | { readonly kind: "alive"; readonly pid: number }
+  | { readonly kind: "dead" }
+  /** Nothing proves that it lives, and nothing that it does not. */
+  | { readonly kind: "unjudged" };
+
 type ReaperSys =
-  & Pick<EventSys, "pollReadable">
   & Pick<ProcessSys, "pidfdSignal">
   & Pick<FileSys, "open" | "read" | "close">;
 
 /**
- * Ends holders whose connection has ended: first the process, then its locks.
+ * Ends holders whose connection has ended: first the process, then its locks. And frees what owners have
+ * whose process is gone, whether it had a connection or not.
  *
  * The locks guard a disk against the process itself, so they go only when the kernel says that it is gone.
- * Signals go through a pidfd taken at accept: a recycled pid is never hit. Everybody else is served
- * meanwhile.
+ * Signals go through a pidfd: a recycled pid is never hit. Everybody else is served meanwhile.
  */
 export class HolderReaper {
   readonly #sys: ReaperSys;
   readonly #loop: EventLoop;
-  readonly #ledger: DescriptorLedger;
+  readonly #watch: OwnerWatch;
   readonly #table: LockTable;
   readonly #observer: ReaperObserver;
   readonly #now: () => number;
-  readonly #dying = new Map<number, { holder: DyingHolder; timer: Timer | undefined; signalled: boolean }>();
+  readonly #dying = new Map<
+    OwnerKey,
+    { holder: DyingHolder; timer: Timer | undefined; signalled: boolean }
+  >();
+  /** Owners whose process is gone while they still have something, or were about to get it. */
+  readonly #gone = new Set<OwnerKey>();
 
   constructor(parts: {
     sys: ReaperSys;
     loop: EventLoop;
-    ledger: DescriptorLedger;
+    watch: OwnerWatch;
     table: LockTable;
     observer: ReaperObserver;
     /** Unix milliseconds. */
@@ -71,10 +93,11 @@ export class HolderReaper {
   }) {
     this.#sys = parts.sys;
     this.#loop = parts.loop;
-    this.#ledger = parts.ledger;
+    this.#watch = parts.watch;
     this.#table = parts.table;
     this.#observer = parts.observer;
     this.#now = parts.now;
+    this.#watch.onEnd((process) => this.#ended(process));
   }
 
   /** Holders that are being ended. */
@@ -82,79 +105,110 @@ export class HolderReaper {
     return [...this.#dying.values()].map((entry) => entry.holder);
   }
 
-  /**
-   * The connection of the process `pid` ended while it may own locks.
-   *
-   * @param pidfd its pidfd, whose ownership passes to the reaper; -1 when it was gone already at accept
-   */
-  end(pid: number, pidfd: number): void {
-    if (!this.#table.owns(pid) || this.#dying.has(pid)) {
-      if (pidfd >= 0) this.#ledger.close(pidfd);
-      return;
-    }
-    this.#table.markDying(pid);
-    if (pidfd < 0 || this.#sys.pollReadable(pidfd, 0) > 0) {
-      if (pidfd >= 0) this.#ledger.close(pidfd);
-      return this.#gone(pid, false);
-    }
-    const holder: DyingHolder = { pid, pidfd, since: this.#now(), killed: false };
-    this.#watch(holder, TERM_GRACE_MS);
-    // A guest that ends by itself closes its connection a moment before it is gone: that one needs no signal.
-    if (processState(this.#sys, pid)?.exiting !== true) this.#signal(pid, SIGTERM);
+  /** Whether an owner's process lives. */
+  judge(owner: Owner): Judgement {
+    const key = ownerKey(owner);
+    const process = this.#watch.processOf(key);
+    if (process !== undefined) return { kind: "alive", pid: process.pid };
+    return { kind: this.#gone.has(key) ? "dead" : "unjudged" };
   }
 
-  /** Goes on with a holder that an earlier image of the daemon was ending. */
+  /**
+   * The connection of an owner's own process has ended, while it may own locks. Called before the watch is
+   * told.
+   */
+  end(owner: Owner): void {
+    const key = ownerKey(owner);
+    if (!this.#table.owns(key) || this.#dying.has(key) || this.#gone.has(key)) return;
+    const failure = this.#watch.begin(owner);
+    if (failure !== undefined) {
+      return this.#observer.signalFailed(owner.pid, failure, this.#table.ownedBy(key));
+    }
+    const process = this.#watch.processOf(key);
+    // It was gone at accept already.
+    if (process === undefined) return this.free({ key, pid: owner.pid });
+    this.#table.markDying(key);
+    const holder: DyingHolder = {
+      key,
+      pid: process.pid,
+      pidfd: process.pidfd,
+      since: this.#now(),
+      killed: false,
+    };
+    this.#await(holder, TERM_GRACE_MS);
+    // A guest that ends by itself closes its connection a moment before it is gone: that one needs no signal.
+    if (processState(this.#sys, process.pid)?.exiting !== true) this.#signal(key, SIGTERM);
+  }
+
+  /** Goes on with a holder that an earlier image of the daemon was ending. The watch has its process. */
   resume(holder: DyingHolder): void {
-    this.#table.markDying(holder.pid);
+    this.#table.markDying(holder.key);
     const waited = this.#now() - holder.since;
-    this.#watch(
+    this.#await(
       holder,
       holder.killed ? undefined : Math.max(0, Math.min(TERM_GRACE_MS, TERM_GRACE_MS - waited)),
     );
   }
 
-  #watch(holder: DyingHolder, grace: number | undefined): void {
-    const { pid } = holder;
-    const timer = grace === undefined ? undefined : this.#loop.after(grace, () => this.#kill(pid));
-    this.#dying.set(pid, { holder, timer, signalled: holder.killed });
-    this.#loop.add(holder.pidfd, EPOLLIN, () => this.#ended(pid));
+  /**
+   * An owner's process is gone: frees what it has. Whatever finds a dead owner comes here, and nothing else
+   * frees its locks.
+   *
+   * @param signalled whether this daemon ended it
+   */
+  free(owner: EndedOwner, signalled = false): void {
+    const { key } = owner;
+    const owned = this.#table.ownedBy(key);
+    if (owned.length === 0 && !this.#table.isDying(key) && !this.#table.asks(key)) return;
+    this.#gone.add(key);
+    this.#observer.gone(owner, owned, signalled);
+    this.#table.releaseAll(key, () => {
+      if (!this.#table.owns(key) && !this.#table.asks(key)) this.#gone.delete(key);
+      this.#observer.settled(owner);
+    });
+  }
+
+  /** An owner got something. Slow storage may have taken so long for it that the owner is gone. */
+  granted(owner: Owner): void {
+    if (this.#gone.size === 0) return;
+    const key = ownerKey(owner);
+    if (this.#gone.has(key) && this.#watch.processOf(key) === undefined) this.free({ key, pid: owner.pid });
+  }
+
+  #await(holder: DyingHolder, grace: number | undefined): void {
+    const { key } = holder;
+    const timer = grace === undefined ? undefined : this.#loop.after(grace, () => this.#kill(key));
+    this.#dying.set(key, { holder, timer, signalled: holder.killed });
     this.#observer.dying(holder);
   }
 
-  #kill(pid: number): void {
-    const entry = this.#dying.get(pid);
+  #kill(key: OwnerKey): void {
+    const entry = this.#dying.get(key);
     if (entry === undefined) return;
     entry.holder.killed = true;
     this.#observer.dying(entry.holder);
-    this.#signal(pid, SIGKILL);
+    this.#signal(key, SIGKILL);
   }
 
-  #signal(pid: number, signal: number): void {
-    const entry = this.#dying.get(pid);
+  #signal(key: OwnerKey, signal: number): void {
+    const entry = this.#dying.get(key);
     if (entry === undefined) return;
-    const result = this.#sys.pidfdSignal(entry.holder.pidfd, signal);
+    const { pid, pidfd } = entry.holder;
+    const result = this.#sys.pidfdSignal(pidfd, signal);
     if (result === 0) {
       entry.signalled = true;
       const name = signal === SIGTERM ? "SIGTERM" : "SIGKILL";
-      this.#observer.signalled(pid, name, this.#table.ownedBy(pid));
+      this.#observer.signalled(pid, name, this.#table.ownedBy(key));
     } else if (result !== -ESRCH) {
       const error = new SystemError("pidfd_send_signal", `process ${pid}`, result);
-      this.#observer.signalFailed(pid, error, this.#table.ownedBy(pid));
+      this.#observer.signalFailed(pid, error, this.#table.ownedBy(key));
     }
   }
 
-  #ended(pid: number): void {
-    const entry = this.#dying.get(pid);
-    if (entry === undefined) return;
-    entry.timer?.cancel();
-    this.#dying.delete(pid);
-    this.#loop.remove(entry.holder.pidfd);
-    this.#ledger.close(entry.holder.pidfd);
-    this.#gone(pid, entry.signalled);
-  }
-
-  #gone(pid: number, signalled: boolean): void {
-    this.#observer.gone(pid, this.#table.ownedBy(pid), signalled);
-    this.#table.releaseAll(pid, () => this.#observer.settled(pid));
+  #ended({ key, pid }: OwnerProcess): void {
+    const entry = this.#dying.get(key);
+    entry?.timer?.cancel();
+    this.#dying.delete(key);
+    this.free({ key, pid }, entry?.signalled ?? false);
   }
 }

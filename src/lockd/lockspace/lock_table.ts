@@ -5,7 +5,16 @@ import type { LockKind } from "./lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
 import { LockDirectories, type LockDirectoriesParts, type LockspaceObserver } from "./lock_directories.ts";
 import { Lockspace } from "./lockspace.ts";
-import { type Holding, type Owner, ownerRecord } from "./owner.ts";
+import {
+  type Holding,
+  isHeldBy,
+  type Owner,
+  type OwnerKey,
+  ownerKey,
+  ownerRecord,
+  UNKNOWN_UUID,
+} from "./owner.ts";
+import type { OwnerWatch } from "./owner_watch.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import { takeAt } from "../../base/lists.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
@@ -21,6 +30,8 @@ export interface LockObserver extends LockspaceObserver {
   granted(resource: Resource, holding: Holding): void;
   /** An owner was taken off; `last` when the kernel lock has gone with it. */
   released(resource: Resource, owner: Owner, last: boolean): void;
+  /** It became known who an owner is of whom only the pid was known. */
+  learnt(resource: Resource): void;
   refused(owner: Owner, refusal: Refusal): void;
   /** The kernel holds a lock in another way now, or it is in doubt, or no more. */
   recast(resource: Resource): void;
@@ -42,6 +53,8 @@ export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "a
   ledger: DescriptorLedger;
   guard: PosixGuard;
   observer: LockObserver;
+  /** Told of an owner before it gets anything. */
+  watch: Pick<OwnerWatch, "begin">;
   findHolder: FindHolder;
   /** Unix milliseconds. */
   now: () => number;
@@ -62,9 +75,11 @@ export interface AcquireOptions {
 export class LockTable {
   readonly #parts: LockTableParts;
   readonly #directories: LockDirectories;
-  /** Resources by owner pid: what a disconnected holder has is found without a walk. */
-  readonly #byOwner = new RecurringMap<number, Set<Resource>>();
-  readonly #dying = new Set<number>();
+  /** Resources by owner: what one has whose process is gone is found without a walk. */
+  readonly #byOwner = new RecurringMap<OwnerKey, Set<Resource>>();
+  readonly #dying = new Set<OwnerKey>();
+  /** Owners of whom nothing but the pid is known. */
+  readonly #nameless = new Set<OwnerKey>();
   #nextId = 1;
   #resourceCount = 0;
 
@@ -88,31 +103,39 @@ export class LockTable {
     for (const lockspace of this.lockspaces.values()) yield* lockspace.resources.values();
   }
 
-  /** Resources that a process owns. */
-  ownedBy(pid: number): readonly Resource[] {
-    return [...this.#byOwner.get(pid) ?? []];
+  /** Resources that an owner has. */
+  ownedBy(key: OwnerKey): readonly Resource[] {
+    return [...this.#byOwner.get(key) ?? []];
   }
 
-  /** Whether a process owns anything. */
-  owns(pid: number): boolean {
-    return this.#byOwner.has(pid);
+  /** Whether an owner has anything. */
+  owns(key: OwnerKey): boolean {
+    return this.#byOwner.has(key);
+  }
+
+  /** Everybody who owns anything. */
+  get owners(): Iterable<OwnerKey> {
+    return this.#byOwner.keys();
+  }
+
+  /** Whether slow storage is just locking something for an owner. */
+  asks(key: OwnerKey): boolean {
+    for (const { pending } of this.lockspaces.values()) {
+      for (const owner of pending.values()) if (ownerKey(owner) === key) return true;
+    }
+    return false;
   }
 
   /**
    * From now on the owner's process is being killed: it gets no new locks and its locks go when it is gone.
    */
-  markDying(pid: number): void {
-    this.#dying.add(pid);
+  markDying(key: OwnerKey): void {
+    this.#dying.add(key);
   }
 
   /** Whether the owner's process is being killed. */
-  isDying(pid: number): boolean {
-    return this.#dying.has(pid);
-  }
-
-  /** The owner's process is gone, or was not killed after all. */
-  clearDying(pid: number): void {
-    this.#dying.delete(pid);
+  isDying(key: OwnerKey): boolean {
+    return this.#dying.has(key);
   }
 
   /** NEW: a lockspace that must not exist yet. */
@@ -163,7 +186,15 @@ export class LockTable {
     if (bad !== undefined) return finish({ kind: "bad-name", resource: name, reason: bad });
     const misplaced = this.#directories.misplaced(lockspace);
     if (misplaced !== undefined) return finish(misplaced);
-    if (this.#dying.has(owner.pid)) return finish({ kind: "owner-dying", resource: name, pid: owner.pid });
+    if (this.#dying.has(ownerKey(owner))) {
+      return finish({ kind: "owner-dying", resource: name, pid: owner.pid });
+    }
+    if (this.#nameless.size > 0) this.#learn(owner);
+    const unwatched = this.#parts.watch.begin(owner);
+    if (unwatched !== undefined) {
+      const action = `Unable to watch process ${owner.pid}, the owner of resource ${name}`;
+      return finish({ kind: "system", action, errno: unwatched.errno });
+    }
     const resource = lockspace.resources.get(name);
     if (resource !== undefined) {
       const shareable = resource.shared && options.shared && resource.state.kind === "held";
@@ -186,30 +217,35 @@ export class LockTable {
     if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
     const resource = lockspace.resources.get(name);
     if (resource === undefined) return done({ kind: "not-held", resource: name });
-    if (!resource.holdings.some((holding) => holding.owner.pid === owner.pid)) {
-      return done({ kind: "not-owner", resource: name, pid: owner.pid });
+    if (this.#nameless.size > 0) this.#learn(owner);
+    const holding = resource.holdings.find((held) => isHeldBy(held.owner, owner));
+    if (holding === undefined) {
+      return done({ kind: "not-owner", resource: name, asker: owner, held: this.#report(resource) });
     }
     // Its lock guards the disk until the process, which may still be writing, is gone.
-    if (this.#dying.has(owner.pid)) return done({ kind: "owner-dying", resource: name, pid: owner.pid });
-    this.#takeOff(resource, owner.pid, false, done);
+    if (this.#dying.has(ownerKey(owner))) {
+      return done({ kind: "owner-dying", resource: name, pid: owner.pid });
+    }
+    this.#takeOff(resource, holding, false, done);
   }
 
   /**
-   * Releases everything a process owned: it is gone.
+   * Releases everything an owner has: its process is gone. {@link HolderReaper.free} is who calls it.
    *
    * @param done called when all of it is released or found impossible to release
    */
-  releaseAll(pid: number, done: () => void): void {
-    this.#dying.delete(pid);
-    const resources = this.ownedBy(pid);
+  releaseAll(key: OwnerKey, done: () => void): void {
+    this.#dying.delete(key);
+    const resources = this.ownedBy(key);
     let left = 1;
     const one = () => {
       if (--left === 0) done();
     };
     for (const resource of resources) {
-      const times = resource.holdings.filter((holding) => holding.owner.pid === pid).length;
-      left += times;
-      for (let time = 0; time < times; time++) this.#takeOff(resource, pid, true, one);
+      for (const holding of resource.holdings.filter(({ owner }) => ownerKey(owner) === key)) {
+        left++;
+        this.#takeOff(resource, holding, true, one);
+      }
     }
     one();
   }
@@ -362,30 +398,53 @@ export class LockTable {
     lockspace.resources.set(resource.name, resource);
     this.#resourceCount++;
     if (resource.lock === "posix") this.#parts.guard.protect(resource.identity, resource.shared);
-    for (const holding of resource.holdings) this.#index(holding.owner.pid, resource);
+    for (const { owner } of resource.holdings) this.#index(owner, resource);
   }
 
-  #index(pid: number, resource: Resource): void {
-    const owned = this.#byOwner.get(pid);
-    if (owned === undefined) this.#byOwner.set(pid, new Set([resource]));
+  #index(owner: Owner, resource: Resource): void {
+    const key = ownerKey(owner);
+    const owned = this.#byOwner.get(key);
+    if (owned === undefined) this.#byOwner.set(key, new Set([resource]));
     else owned.add(resource);
+    if (owner.uuid === UNKNOWN_UUID) this.#nameless.add(key);
+  }
+
+  /** Takes a resource out of what an owner has, if no holding of it is left. */
+  #unindex(owner: Owner, resource: Resource): void {
+    const key = ownerKey(owner);
+    if (resource.holdings.some((other) => ownerKey(other.owner) === key)) return;
+    const owned = this.#byOwner.get(key);
+    owned?.delete(resource);
+    if (owned?.size !== 0) return;
+    this.#byOwner.delete(key);
+    this.#nameless.delete(key);
+  }
+
+  /**
+   * Whoever asks first with the pid of an owner of whom nothing else is known tells who that is. Without a
+   * pid nobody can.
+   */
+  #learn(asker: Owner): void {
+    const key = ownerKey(asker);
+    if (asker.uuid === UNKNOWN_UUID || !this.#nameless.delete(key)) return;
+    for (const resource of this.ownedBy(key)) {
+      resource.holdings.forEach(({ owner, since }, index) => {
+        if (isHeldBy(owner, asker)) resource.holdings[index] = { owner: asker, since };
+      });
+      this.#parts.observer.learnt(resource);
+    }
   }
 
   #addOwner(resource: Resource, owner: Owner): void {
     const holding = { owner, since: this.#parts.now() };
     resource.holdings.push(holding);
-    this.#index(owner.pid, resource);
+    this.#index(owner, resource);
     this.#parts.observer.granted(resource, holding);
   }
 
-  #removeHolding(resource: Resource, pid: number): void {
-    const place = resource.holdings.findIndex((holding) => holding.owner.pid === pid);
-    const holding = takeAt(resource.holdings, place);
-    if (!resource.holdings.some((other) => other.owner.pid === pid)) {
-      const owned = this.#byOwner.get(pid);
-      owned?.delete(resource);
-      if (owned?.size === 0) this.#byOwner.delete(pid);
-    }
+  #removeHolding(resource: Resource, holding: Holding): void {
+    takeAt(resource.holdings, resource.holdings.indexOf(holding));
+    this.#unindex(holding.owner, resource);
     const last = resource.holdings.length === 0;
     if (last) {
       this.#directories.get(resource.lockspace)?.resources.delete(resource.name);
@@ -394,9 +453,9 @@ export class LockTable {
     this.#parts.observer.released(resource, holding.owner, last);
   }
 
-  #takeOff(resource: Resource, pid: number, force: boolean, done: Done): void {
+  #takeOff(resource: Resource, holding: Holding, force: boolean, done: Done): void {
     if (resource.holdings.length > 1) {
-      this.#removeHolding(resource, pid);
+      this.#removeHolding(resource, holding);
       return done(undefined);
     }
     if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
@@ -414,7 +473,8 @@ export class LockTable {
         resource.state = { kind: "doubtful", reason: failure.action };
         return answer(failure);
       }
-      this.#removeHolding(resource, pid);
+      // Meanwhile it may have become known who the owner is.
+      this.#removeHolding(resource, resource.holdings[0] ?? holding);
       if (resource.lock === "posix") this.#parts.guard.unprotect(resource.identity);
       answer(undefined);
     });
@@ -424,7 +484,7 @@ export class LockTable {
     return {
       name: resource.name,
       holdings: [...resource.holdings],
-      dying: resource.holdings.some((holding) => this.#dying.has(holding.owner.pid)),
+      dying: resource.holdings.some(({ owner }) => this.#dying.has(ownerKey(owner))),
     };
   }
 }

@@ -1,8 +1,8 @@
-/** Who holds a lock: a domain, known by the pid of its process. docs/protocol.md, Lock program. */
+/** Who holds a lock: a domain, known by its process. docs/protocol.md, Lock program. */
 export interface Owner {
   /**
-   * Process whose death or disconnection ends the holding. The identity: two owners with one pid are the
-   * same.
+   * Process whose death or disconnection ends the holding, as whoever asked for it calls it; 0 when it has
+   * none (Xen).
    */
   readonly pid: number;
   /** Domain name. */
@@ -11,6 +11,43 @@ export interface Owner {
   readonly uuid: string;
   /** libvirt's transient domain id. */
   readonly id: number;
+  /**
+   * The pid namespace in which its pid is meant, by the number that the kernel gives it, or {@link
+   * UNKNOWN_NAMESPACE}. Absent for the daemon's own.
+   */
+  readonly namespace?: string;
+  /** Of an owner that has a connection itself: what the daemon calls its process, where that is not `pid`. */
+  readonly hostPid?: number;
+}
+
+/** Of an owner that a process registered whose own pid namespace cannot be told from others. */
+export const UNKNOWN_NAMESPACE = "?";
+
+/** The uuid of an owner of whom only the pid is known: libvirt's restart document names no more. */
+export const UNKNOWN_UUID = "00000000-0000-0000-0000-000000000000";
+
+/**
+ * What tells one owner from another: (pid namespace, pid), and the uuid too where these say nothing. A bare
+ * pid in the daemon's own namespace, which nearly every owner has.
+ */
+export type OwnerKey = number | string;
+
+/** The key of an owner. */
+export function ownerKey({ pid, uuid, namespace }: Owner): OwnerKey {
+  if (namespace === undefined && pid !== 0) return pid;
+  const place = `${namespace ?? ""}/${pid}`;
+  return pid === 0 || namespace === UNKNOWN_NAMESPACE ? `${place}/${uuid}` : place;
+}
+
+/** Whether a lock that `held` has is the asker's own. A uuid that is not known fits every one. */
+export function isHeldBy(held: Owner, asker: Owner): boolean {
+  return held.pid === asker.pid && held.namespace === asker.namespace &&
+    (held.uuid === asker.uuid || held.uuid === UNKNOWN_UUID);
+}
+
+/** Whether the process with this pid, as the daemon sees it, is the owner itself. */
+export function isOwnersProcess({ pid, namespace, hostPid }: Owner, seen: number): boolean {
+  return seen > 0 && seen === (hostPid ?? (namespace === undefined ? pid : 0));
 }
 
 /** One holding of a resource by an owner. The same owner may hold a shared resource several times. */

@@ -1,4 +1,4 @@
-import type { Holding } from "./owner.ts";
+import type { Holding, Owner } from "./owner.ts";
 import type { Place } from "./places.ts";
 
 /** A process outside this daemon that holds a kernel lock. */
@@ -36,7 +36,8 @@ export type Refusal =
   | { kind: "pending"; resource: string; owner: string }
   | { kind: "held-elsewhere"; resource: string; by: ForeignHolder }
   | { kind: "not-held"; resource: string }
-  | { kind: "not-owner"; resource: string; pid: number }
+  /** Others hold it; `asker` does not. */
+  | { kind: "not-owner"; resource: string; asker: Owner; held: HeldReport }
   /** Its last owner has gone, but slow storage has not released it yet. */
   | { kind: "releasing"; resource: string }
   | { kind: "owner-dying"; resource: string; pid: number }

@@ -1,5 +1,5 @@
 import { strerror } from "../../os/errno.ts";
-import { type Holding, ownerText } from "../lockspace/owner.ts";
+import { type Holding, type Owner, ownerKey, ownerText } from "../lockspace/owner.ts";
 import type { ForeignHolder, HeldReport, Refusal } from "../lockspace/refusal.ts";
 import {
   ErrorCode,
@@ -46,7 +46,7 @@ export function lockFailure(refusal: Refusal): RpcFailure {
     case "bad-name":
       return invalidArg(LOCKSPACE, `Name '${refusal.resource}' cannot be used: ${refusal.reason}`);
     case "not-owner":
-      return internalError(LOCKSPACE, `owner ${refusal.pid} does not hold the resource lock`);
+      return internalError(LOCKSPACE, notOwnerText(refusal.asker, refusal.held));
     case "system": {
       const domain = refusal.local ? ErrorDomain.NONE : LOCKSPACE;
       return systemError(domain, refusal.action, refusal.errno, strerror(refusal.errno));
@@ -102,11 +102,17 @@ function misplacedText({ path, wanted, found }: Extract<Refusal, { kind: "mispla
 
 function heldText(name: string, held: HeldReport): string {
   const alias = held.name === name ? "" : ` as '${held.name}'`;
-  const seen = new Map(held.holdings.map((holding) => [holding.owner.pid, holding]));
+  const seen = new Map(held.holdings.map((holding) => [ownerKey(holding.owner), holding]));
   const named = [...seen.values()].slice(0, NAMED_HOLDERS).map(holdingText).join(", ");
   const more = seen.size > NAMED_HOLDERS ? ` and ${seen.size - NAMED_HOLDERS} more` : "";
   const dying = held.dying ? "; the holder is being killed, try again when it is gone" : "";
   return `Lockspace resource '${name}' is locked${alias} by ${named}${more}${dying}`;
+}
+
+function notOwnerText(asker: Owner, held: HeldReport): string {
+  const text = `owner ${asker.pid} does not hold the resource lock`;
+  const [double] = held.holdings.filter(({ owner }) => owner.pid === asker.pid);
+  return double === undefined ? text : `${text}, but ${holdingText(double)} with the same process id`;
 }
 
 /** A holder as people read it: domain name, uuid, pid, since when. */

@@ -1,6 +1,8 @@
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import type { Owner } from "../lockspace/owner.ts";
+import { isOwnersProcess, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
+import type { OwnerWatch } from "../lockspace/owner_watch.ts";
+import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import { FLAG_AUTOCREATE, FLAG_SHARED } from "../lockspace/resource.ts";
 import { asProgram, type Peer, type Procedure, type Program, type Reply } from "../../chassis/rpc/program.ts";
@@ -38,7 +40,7 @@ export class LockSession {
 
   /** Whether the connecting process itself is the owner: then its locks end with the connection. */
   get isHolder(): boolean {
-    return this.owner !== undefined && this.peer.pid > 0 && this.peer.pid === this.owner.pid;
+    return this.owner !== undefined && isOwnersProcess(this.owner, this.peer.pid);
   }
 }
 
@@ -54,7 +56,9 @@ export interface LockProgramParts {
     LockTable,
     "newLockspace" | "ensureLockspace" | "createResource" | "deleteResource" | "acquire" | "release"
   >;
-  readonly reaper: Pick<HolderReaper, "end">;
+  readonly reaper: Pick<HolderReaper, "end" | "granted">;
+  readonly watch: Pick<OwnerWatch, "connected" | "disconnected" | "leaveUnwatched">;
+  readonly namespaces: Pick<PidNamespaces, "register">;
   readonly observer: LockSessionObserver;
 }
 
@@ -62,7 +66,7 @@ export interface LockProgramParts {
 type Needs = "registered" | "unrestricted";
 
 /** The lock program of docs/protocol.md. */
-export function lockProgram({ table, reaper, observer }: LockProgramParts): Program {
+export function lockProgram({ table, reaper, watch, namespaces, observer }: LockProgramParts): Program {
   const answer = (reply: Reply) => (refusal: Refusal | undefined) =>
     refusal === undefined ? reply.ok() : reply.fail(lockFailure(refusal));
 
@@ -72,7 +76,10 @@ export function lockProgram({ table, reaper, observer }: LockProgramParts): Prog
       LockProcedure.REGISTER,
       procedure("Register", "unrestricted", 0, decodeRegister, (session, args, _owner, reply) => {
         if (args.owner.id === 0) throw notRegistered();
-        session.owner = args.owner;
+        leave(watch, session);
+        const { owner, uncertain } = namespaces.register(session.peer, args.owner);
+        speakFor(watch, session, owner);
+        if (uncertain) watch.leaveUnwatched(owner);
         observer.registered(session);
         reply.ok();
       }),
@@ -117,8 +124,10 @@ export function lockProgram({ table, reaper, observer }: LockProgramParts): Prog
           };
           table.acquire(args.path, args.name, options, owner, (refusal) => {
             answer(reply)(refusal);
+            if (refusal !== undefined) return;
+            reaper.granted(owner);
             // Slow storage granted it after the holder's connection had ended: nobody would ever release it.
-            if (refusal === undefined && session.ended && session.isHolder) reaper.end(owner.pid, -1);
+            if (session.ended && session.isHolder) reaper.end(owner);
           });
         },
       ),
@@ -152,11 +161,20 @@ export function lockProgram({ table, reaper, observer }: LockProgramParts): Prog
     connect: (peer) => new LockSession(peer),
     disconnect(session) {
       session.ended = true;
-      if (session.isHolder && session.owner !== undefined) {
-        reaper.end(session.owner.pid, session.peer.takePidfd());
-      }
+      if (session.isHolder && session.owner !== undefined) reaper.end(session.owner);
+      leave(watch, session);
     },
   });
+}
+
+/** From now on a session speaks for an owner. */
+export function speakFor(watch: Pick<OwnerWatch, "connected">, session: LockSession, owner: Owner): void {
+  session.owner = owner;
+  if (session.isHolder) watch.connected(owner, session.peer);
+}
+
+function leave(watch: Pick<OwnerWatch, "disconnected">, session: LockSession): void {
+  if (session.isHolder && session.owner !== undefined) watch.disconnected(session.owner, session.peer);
 }
 
 /** A procedure behind the checks that all of them share, in the order of docs/protocol.md. */
@@ -185,7 +203,7 @@ function procedure<A>(
   };
 }
 
-const NOBODY: Owner = { pid: 0, id: 0, name: "", uuid: "00000000-0000-0000-0000-000000000000" };
+const NOBODY: Owner = { pid: 0, id: 0, name: "", uuid: UNKNOWN_UUID };
 
 function flagsOf(args: unknown): number {
   return typeof args === "object" && args !== null && "flags" in args && typeof args.flags === "number"

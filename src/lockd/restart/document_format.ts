@@ -9,6 +9,3 @@ export const FORMAT_VERSION = 1;
 
 /** Longest document, in bytes, that libvirt's daemon reads (measured on 9.0.0). */
 export const LIBVIRT_MAX_BYTES = 10 * 1024 * 1024;
-
-/** The uuid of a client that has not registered. */
-export const ZERO_UUID = "00000000-0000-0000-0000-000000000000";

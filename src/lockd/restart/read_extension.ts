@@ -1,8 +1,9 @@
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
-import type { Owner } from "../lockspace/owner.ts";
+import type { Owner, OwnerKey } from "../lockspace/owner.ts";
+import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { FORMAT_VERSION } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
-import { readUuid } from "./read_servers.ts";
+import { readOwnerPlace, readUuid } from "./read_servers.ts";
 import type { DaemonExtension, JsonValue, RuntimeSettings } from "./state.ts";
 
 /** Our own part of a document. */
@@ -21,6 +22,7 @@ export function readExtension(at: JsonObject): OwnPart {
     nextResourceId: at.integer("nextResourceId", "a resource id"),
     extension: {
       dying: at.objects("dying", readDying),
+      ...(at.has("watched") ? { watched: at.objects("watched", readProcess) } : {}),
       parked: at.descriptors("parked"),
       kept: at.objects("kept", (kept) => ({
         purpose: kept.string("purpose"),
@@ -41,11 +43,28 @@ function readOwner(at: JsonObject): Owner {
     name: at.string("name"),
     uuid: readUuid(at, "uuid"),
     id: at.integer("id", "a domain id", MAX_U32),
+    ...readOwnerPlace(at),
   };
+}
+
+function readProcess(at: JsonObject): OwnerProcess {
+  return {
+    key: readKey(at),
+    pid: at.integer("pid", "a process id", MAX_U32),
+    start: at.integer("start", "clock ticks"),
+    pidfd: at.descriptor("pidfd"),
+  };
+}
+
+/** That of most owners is their pid. */
+function readKey(at: JsonObject): OwnerKey {
+  if (typeof at.value("key") === "string") return at.string("key");
+  return at.integer(at.has("key") ? "key" : "pid", "the key of an owner", MAX_U32);
 }
 
 function readDying(at: JsonObject): DyingHolder {
   return {
+    key: readKey(at),
     pid: at.integer("pid", "a process id", MAX_U32),
     pidfd: at.descriptor("pidfd"),
     since: at.integer("since", "Unix milliseconds"),

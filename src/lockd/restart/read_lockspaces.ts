@@ -1,6 +1,6 @@
-import type { Holding, Owner } from "../lockspace/owner.ts";
+import { type Holding, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
 import { FLAG_AUTOCREATE, FLAG_SHARED } from "../lockspace/resource.ts";
-import { OWN_KEY, ZERO_UUID } from "./document_format.ts";
+import { OWN_KEY } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
 import { inWords } from "./restart_state_error.ts";
 import type { LockedResource, LockspaceState } from "./state.ts";
@@ -120,7 +120,7 @@ function readHoldings(own: JsonObject, pids: readonly number[], table: readonly 
 }
 
 function unknownOwner(pid: number): Owner {
-  return { pid, name: "", uuid: ZERO_UUID, id: 0 };
+  return { pid, name: "", uuid: UNKNOWN_UUID, id: 0 };
 }
 
 function failLength(own: JsonObject, key: string, wanted: number, found: number): never {

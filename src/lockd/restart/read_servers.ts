@@ -77,7 +77,8 @@ function readClient(at: JsonObject, id: number, role: Role): ClientState {
   const pid = session.integer("ownerPid", "a process id", MAX_U32);
   // A domain id of 0 is what REGISTER refuses, and so what a client has that never registered.
   if (session.integer("ownerId", "a domain id", MAX_U32) === 0) return { ...client, restricted };
-  return { ...client, restricted, owner: readOwner(session, pid) };
+  const place = at.has(OWN_KEY) ? readOwnerPlace(at.object(OWN_KEY)) : {};
+  return { ...client, restricted, owner: { ...readOwner(session, pid), ...place } };
 }
 
 function readOwner(at: JsonObject, pid: number): Owner {
@@ -86,6 +87,14 @@ function readOwner(at: JsonObject, pid: number): Owner {
     name: at.string("ownerName"),
     uuid: readUuid(at, "ownerUUID"),
     id: at.integer("ownerId", "a domain id", MAX_U32),
+  };
+}
+
+/** What our own part of a document says of an owner's process. */
+export function readOwnerPlace(at: JsonObject): Pick<Owner, "namespace" | "hostPid"> {
+  return {
+    ...(at.has("namespace") ? { namespace: at.string("namespace") } : {}),
+    ...(at.has("hostPid") ? { hostPid: at.integer("hostPid", "a process id", MAX_U32) } : {}),
   };
 }
 

@@ -78,6 +78,7 @@ export function recoveredState(
     nextResourceId: recovered.nextResource,
     extension: {
       dying: recovered.dying,
+      watched: recovered.watched,
       parked: [],
       kept: [],
       settings: carried.settings,

@@ -1,6 +1,7 @@
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { LockKind } from "../lockspace/lock_file.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
+import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 
 /** Any value that JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObjectValue;
@@ -106,6 +107,11 @@ export interface LockedResource {
 export interface DaemonExtension {
   /** Holders whose connection has ended and whose process is being ended; their pidfds are handed over. */
   readonly dying: readonly DyingHolder[];
+  /**
+   * Other owners' processes that are watched; their pidfds are handed over. Absent where an older version
+   * wrote the document.
+   */
+  readonly watched?: readonly OwnerProcess[];
   /** Descriptors that must stay open because a close would drop a POSIX lock on their file. */
   readonly parked: readonly number[];
   /** Other descriptors that live on, e.g. the journal's. */
@@ -150,6 +156,7 @@ export function descriptorsOf(state: RestartState): number[] {
   }
   for (const { resources } of state.lockspaces) for (const { fd } of resources) all.push(fd);
   for (const { pidfd } of state.extension?.dying ?? []) all.push(pidfd);
+  for (const { pidfd } of state.extension?.watched ?? []) all.push(pidfd);
   for (const fd of state.extension?.parked ?? []) all.push(fd);
   for (const { fd } of state.extension?.kept ?? []) all.push(fd);
   return all;

@@ -1,6 +1,6 @@
-import type { Owner } from "../lockspace/owner.ts";
+import { type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
 import { resourceFlags } from "../lockspace/resource.ts";
-import { FORMAT_VERSION, OWN_KEY, ZERO_UUID } from "./document_format.ts";
+import { FORMAT_VERSION, OWN_KEY } from "./document_format.ts";
 import type {
   ClientExtension,
   ClientState,
@@ -14,7 +14,7 @@ import { TextSink } from "./text_sink.ts";
 
 /** libvirt's keepaliveInterval of a server without keepalive: -1 in 32 bits. */
 const NO_KEEPALIVE = 4294967295;
-const NO_OWNER: Owner = { pid: 0, name: "", uuid: ZERO_UUID, id: 0 };
+const NO_OWNER: Owner = { pid: 0, name: "", uuid: UNKNOWN_UUID, id: 0 };
 
 /**
  * Writes a state as libvirt's current document, every field that its daemon insists on in its order, with
@@ -78,7 +78,7 @@ function addServer(
   sink.add(`],"clients":[`);
   sink.addList(clients, (client) => {
     const own = withOwn && client.extension !== undefined
-      ? ownField(clientExtensionText(client.extension))
+      ? ownField(clientExtensionText(client.extension, client.owner))
       : "";
     return clientText(client, session(client), own);
   });
@@ -110,10 +110,15 @@ function lockSession({ owner = NO_OWNER, restricted }: ClientState): string {
     `,"ownerName":${JSON.stringify(owner.name)},"ownerUUID":${JSON.stringify(owner.uuid)}}`;
 }
 
-function clientExtensionText({ unserved, unsent, peer, pidfd }: ClientExtension): string {
+function clientExtensionText(
+  { unserved, unsent, peer, pidfd }: ClientExtension,
+  { namespace, hostPid }: Owner = NO_OWNER,
+): string {
   return JSON.stringify({
     peer: { pid: peer.pid, uid: peer.uid, gid: peer.gid },
     ...(pidfd < 0 ? {} : { pidfd }),
+    namespace,
+    hostPid,
     ...(unserved.bytes.length === 0 ? {} : { unserved: unserved.bytes.toBase64() }),
     ...(unserved.dropped === 0 ? {} : { dropped: unserved.dropped }),
     ...(unsent.length === 0 ? {} : { unsent: unsent.toBase64() }),
@@ -167,8 +172,9 @@ class OwnerTable {
     const known = this.#byPid.get(owner.pid);
     const index = known?.find((candidate) => sameOwner(this.all[candidate] as Owner, owner));
     if (index !== undefined) return index;
-    const { pid, name, uuid, id } = owner;
-    const next = this.all.push({ pid, name, uuid, id }) - 1;
+    const { pid, name, uuid, id, namespace, hostPid } = owner;
+    const place = { ...(namespace === undefined ? {} : { namespace }), ...(hostPid ? { hostPid } : {}) };
+    const next = this.all.push({ pid, name, uuid, id, ...place }) - 1;
     if (known === undefined) this.#byPid.set(pid, [next]);
     else known.push(next);
     return next;
@@ -176,5 +182,6 @@ class OwnerTable {
 }
 
 function sameOwner(a: Owner, b: Owner): boolean {
-  return a === b || a.id === b.id && a.name === b.name && a.uuid === b.uuid;
+  return a === b || a.id === b.id && a.name === b.name && a.uuid === b.uuid &&
+      a.namespace === b.namespace && a.hostPid === b.hostPid;
 }

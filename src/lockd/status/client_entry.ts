@@ -1,3 +1,4 @@
+import { ownerKey } from "../lockspace/owner.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
@@ -36,6 +37,6 @@ export function clientEntry(
     ...entry,
     owner: { domain: name, uuid, id, pid },
     restricted: lock.restricted,
-    locks: lock.isHolder ? table.ownedBy(pid).length : 0,
+    locks: lock.isHolder ? table.ownedBy(ownerKey(owner)).length : 0,
   };
 }

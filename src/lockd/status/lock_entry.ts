@@ -1,4 +1,5 @@
 import { procLockText } from "../lockspace/file_identity.ts";
+import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
 
@@ -6,7 +7,7 @@ import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
 const HOLDERS_CHARACTERS = 256 * 1024;
 
 /** A lock as LIST_LOCKS shows it. @param dying whether an owner's process is being killed */
-export function lockEntry(resource: Resource, dying: (pid: number) => boolean): LockEntry {
+export function lockEntry(resource: Resource, dying: (key: OwnerKey) => boolean): LockEntry {
   const { listed, more } = holders(resource);
   const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
   return {
@@ -26,28 +27,25 @@ export function lockEntry(resource: Resource, dying: (pid: number) => boolean): 
 }
 
 /** What is most worth knowing of a lock's state. */
-export function lockState(resource: Resource, dying: (pid: number) => boolean): LockState {
+export function lockState(resource: Resource, dying: (key: OwnerKey) => boolean): LockState {
   if (resource.state.kind !== "held") return resource.state.kind;
-  return resource.holdings.some(({ owner }) => dying(owner.pid)) ? "holder being killed" : "held";
+  return resource.holdings.some(({ owner }) => dying(ownerKey(owner))) ? "holder being killed" : "held";
 }
 
 /** The holders, each once, as many as have room. */
 function holders(resource: Resource): { listed: HolderEntry[]; more: number } {
-  const byPid = new Map<number, { since: number; times: number; domain: string; uuid: string; id: number }>();
+  const byKey = new Map<OwnerKey, { owner: Owner; since: number; times: number }>();
   for (const { owner, since } of resource.holdings) {
-    const known = byPid.get(owner.pid);
-    if (known === undefined) {
-      byPid.set(owner.pid, { domain: owner.name, uuid: owner.uuid, id: owner.id, since, times: 1 });
-    } else {
-      known.times++;
-    }
+    const known = byKey.get(ownerKey(owner));
+    if (known === undefined) byKey.set(ownerKey(owner), { owner, since, times: 1 });
+    else known.times++;
   }
   const listed: HolderEntry[] = [];
   let characters = 0;
-  for (const [pid, { domain, uuid, id, since, times }] of byPid) {
+  for (const { owner: { name, uuid, id, pid }, since, times } of byKey.values()) {
     if (characters > HOLDERS_CHARACTERS) break;
-    listed.push({ domain, uuid, id, pid, since, times });
-    characters += domain.length + 100;
+    listed.push({ domain: name, uuid, id, pid, since, times });
+    characters += name.length + 100;
   }
-  return { listed, more: byPid.size - listed.length };
+  return { listed, more: byKey.size - listed.length };
 }

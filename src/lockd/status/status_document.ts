@@ -11,8 +11,6 @@ export interface Sections {
   readonly journal?: {
     readonly kind: "store" | "file";
     readonly bytes: number;
-    /** Holders without a connection whose process is watched. */
-    readonly orphans: number;
     /** Why it cannot be written; absent when it can. */
     readonly failed?: string;
   };

@@ -1,4 +1,5 @@
 import type { LockTable } from "../lockspace/lock_table.ts";
+import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { asProgram, type Procedure, type Program } from "../../chassis/rpc/program.ts";
 import { ErrorDomain, invalidArg, unsupportedFlags } from "../../chassis/wire/rpc_error.ts";
@@ -73,7 +74,7 @@ function locksPage({ table }: StatusParts, { cursor, limit }: PageArgs): Page {
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
   const builder = new PageBuilder();
-  const dying = (pid: number) => table.isDying(pid);
+  const dying = (key: OwnerKey) => table.isDying(key);
   let taken = 0;
   for (const resource of found.slice(0, most)) {
     if (builder.full) break;

@@ -36,7 +36,7 @@ const LARGE_PROGRAM = asProgram<null>({
 });
 /** Bytes that all connections of a stage may keep beyond what each may. */
 const LIMIT = 100_000;
-const PEER = { clientId: 21, pid: 1, uid: 2, gid: 3, connectedAt: 4, security: "", takePidfd: () => -1 };
+const PEER = { clientId: 21, pid: 1, uid: 2, gid: 3, connectedAt: 4, security: "", pidfd: -1 };
 const VOLATILE: Durability = { settle: () => "volatile", inputChanged() {}, outputChanged() {} };
 
 /** A connection over a real socket pair, with a program that answers as the test wants it to. */

@@ -76,11 +76,11 @@ Deno.test("eventLog() logs refusals and what happens to holders at warning", () 
       "('r1', 'r2', 'r3' and 1 more) without a lock. Sent SIGTERM; its locks stay until its process is gone",
   );
   assert.equal(
-    line((log) => log.gone?.(42, OWNED.slice(0, 1), true)),
+    line((log) => log.gone?.({ key: 42, pid: 42 }, OWNED.slice(0, 1), true)),
     `warning: Killed ${WHO}: its process is gone, releasing 1 resource ('r1')`,
   );
   assert.equal(
-    line((log) => log.gone?.(42, OWNED.slice(0, 2), false)),
+    line((log) => log.gone?.({ key: 42, pid: 42 }, OWNED.slice(0, 2), false)),
     `info: The process of ${WHO} has ended: releasing 2 resources ('r1', 'r2')`,
   );
 });
@@ -100,7 +100,7 @@ Deno.test("eventLog() gives journald the domain, uuid and resources of a killed 
 Deno.test("eventLog() names a holder whose name libvirt's daemon did not tell by its process", () => {
   const unnamed = resource({ id: 1, name: "r", holdings: [holding(42, "")] });
   assert.equal(
-    line((log) => log.gone?.(42, [unnamed], true)),
+    line((log) => log.gone?.({ key: 42, pid: 42 }, [unnamed], true)),
     "warning: Killed the guest of process 42: its process is gone, releasing 1 resource ('r')",
   );
 });

@@ -47,9 +47,11 @@ class Stage implements Disposable {
         released() {},
         refused() {},
         troubled() {},
+        learnt() {},
         recast: ({ name, lock, state }) => this.recast.push(`${name} ${lock} ${state.kind}`),
       },
       ...ANYWHERE,
+      watch: { begin: () => undefined },
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
       now: () => 5000,
     });

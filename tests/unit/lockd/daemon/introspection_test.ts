@@ -16,7 +16,7 @@ function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
     version: "1.2.3",
     ledger: { size: 12 },
     table: tableOf([resource({ id: 1 }), resource({ id: 2, shared: true, holdings: [holding(43)] })]),
-    reaper: { dying: [{ pid: 43, pidfd: 9, since: 0, killed: false }] },
+    reaper: { dying: [{ key: 43, pid: 43, pidfd: 9, since: 0, killed: false }] },
     servers: () => [{
       name: "virtlockd",
       clients: new Map(),

@@ -8,7 +8,6 @@ const NOTHING = {
   queues: [],
   missing: [],
   leftOver: [],
-  orphans: [],
 };
 
 Deno.test("readHandover() gives back what writeHandover() wrote", () => {
@@ -20,7 +19,6 @@ Deno.test("readHandover() gives back what writeHandover() wrote", () => {
       queues: ["queue-1-1"],
       missing: ["A"],
       leftOver: ["B", "C"],
-      orphans: [{ pid: 7, start: 8 }],
     };
     assert.deepEqual(readHandover(writeHandover(handover)), handover);
   }
@@ -32,7 +30,7 @@ Deno.test("readHandover() knows a store of the version before queues, which said
 
 Deno.test("readHandover() takes what is not there, or of another version, for nothing", () => {
   for (
-    const value of [undefined, null, 7, "x", [], { store: "yes", missing: "A", orphans: [7, { pid: 1 }] }]
+    const value of [undefined, null, 7, "x", [], { store: "yes", missing: "A" }]
   ) {
     assert.deepEqual(readHandover(value), NOTHING);
   }

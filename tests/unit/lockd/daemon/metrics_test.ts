@@ -15,8 +15,8 @@ function counted(): Metrics {
   metrics.granted();
   metrics.released();
   metrics.troubled();
-  metrics.gone(42, 3, true);
-  metrics.gone(43, 3, false);
+  metrics.gone({ key: 42, pid: 42 }, 3, true);
+  metrics.gone({ key: 43, pid: 43 }, 3, false);
   metrics.signalFailed();
   metrics.reExecuted(4711);
   metrics.reExecFailed("it is no virtlockd");

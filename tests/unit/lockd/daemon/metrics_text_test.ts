@@ -72,7 +72,7 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
 Deno.test("metricsText() gives what it knows of the descriptor store and the journal, where there is one", () => {
   const sections: Sections = {
     store: { present: true, stored: 12, limit: 100, refused: 3, queued: 0 },
-    journal: { kind: "store", bytes: 4096, orphans: 0 },
+    journal: { kind: "store", bytes: 4096 },
     storage: { "/mnt": "hung" },
   };
   const text = metricsText(new Metrics(0), { ...STATUS, sections }, tallyLocks(tableOf([])));

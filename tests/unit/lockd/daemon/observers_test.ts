@@ -5,11 +5,11 @@ Deno.test("combineObservers() tells all that implement an event, in order, with 
   const seen: string[] = [];
   const combined = combineObservers([
     { lockspaceCreated: (path) => seen.push(`first ${path}`) },
-    { settled: (pid) => seen.push(`second ${pid}`) },
+    { settled: ({ pid }) => seen.push(`second ${pid}`) },
     { lockspaceCreated: (path) => seen.push(`third ${path}`) },
   ]);
   combined.lockspaceCreated("/ls");
-  combined.settled(42);
+  combined.settled({ key: 42, pid: 42 });
   combined.served("lock", "Register", 0, 1);
   assert.deepEqual(seen, ["first /ls", "third /ls", "second 42"]);
 });
@@ -23,7 +23,7 @@ Deno.test("combineObservers() lets an observer be an object with state", () => {
   }
   const counter = new Counter();
   const alone = combineObservers([counter]);
-  alone.settled(1);
-  combineObservers([counter, { settled() {} }]).settled(1);
+  alone.settled({ key: 1, pid: 1 });
+  combineObservers([counter, { settled() {} }]).settled({ key: 1, pid: 1 });
   assert.equal(counter.count, 2);
 });

@@ -9,7 +9,7 @@ const NOTHING: Recovered = {
   locks: [],
   clients: [],
   dying: [],
-  orphans: [],
+  watched: [],
   gone: [],
   lost: [],
   unwanted: [],
@@ -33,14 +33,13 @@ Deno.test("leaveOut() drops what is there already, and whoever is dead", () => {
     state.apply({ op: "owner", key, owner: owner(pid) });
   }
   state.apply({ op: "client", key: 10, pid: 11, uid: 0, gid: 0, since: 1 });
-  state.apply({ op: "orphan", pid: 7, start: 1 });
-  state.apply({ op: "orphan", pid: 12, start: 1 });
-  const first = { ...NOTHING, locks: [lock(1, 7)], orphans: [{ pid: 7, pidfd: 5, start: 1007 }] };
+  for (const pid of [7, 12]) state.apply({ op: "dying", pid, key: pid, since: 1, killed: true });
+  const first = { ...NOTHING, locks: [lock(1, 7)], watched: [{ key: 7, pid: 7, pidfd: 5, start: 1007 }] };
   leaveOut(state, first, ({ pid }) => pid !== 8 && pid !== 10);
   assert.deepEqual([...state.resources.keys()], [3]);
   assert.deepEqual(state.resources.get(3)?.holdings.map(({ owner }) => owner.pid), [9]);
   assert.deepEqual([...state.clients.keys()], [6]);
-  assert.deepEqual([...state.orphans.keys()], [12]);
+  assert.deepEqual([...state.dying.keys()], [12]);
 });
 
 Deno.test("joinRecovered() numbers the second one's locks anew, and ends nobody who owns locks in the first", () => {
@@ -48,7 +47,7 @@ Deno.test("joinRecovered() numbers the second one's locks anew, and ends nobody 
     ...NOTHING,
     lockspaces: ["/leases"],
     locks: [lock(1, 7), lock(5, 8)],
-    gone: [20],
+    gone: [{ key: 20, pid: 20 }],
     nextResource: 6,
     nextClient: [4, 9],
   };
@@ -56,8 +55,8 @@ Deno.test("joinRecovered() numbers the second one's locks anew, and ends nobody 
     ...NOTHING,
     lockspaces: ["/leases", "/more"],
     locks: [lock(1, 9), lock(2, 9)],
-    orphans: [{ pid: 9, pidfd: 3, start: 1 }],
-    gone: [8, 21],
+    watched: [{ key: 9, pid: 9, pidfd: 3, start: 1 }],
+    gone: [{ key: 8, pid: 8 }, { key: 21, pid: 21 }],
     nextResource: 3,
     nextClient: [7, 2],
     findings: [{ level: "warn", message: "taken again" }],
@@ -65,6 +64,7 @@ Deno.test("joinRecovered() numbers the second one's locks anew, and ends nobody 
   const joined = joinRecovered(first, second);
   assert.deepEqual(joined.locks.map(({ id, fd }) => [id, fd]), [[1, 101], [5, 105], [6, 101], [7, 102]]);
   assert.deepEqual(joined.lockspaces, ["/leases", "/more"]);
-  assert.deepEqual([joined.nextResource, joined.nextClient, joined.gone], [8, [7, 9], [20, 21]]);
-  assert.deepEqual([joined.orphans.length, joined.findings.length], [1, 1]);
+  assert.deepEqual([joined.nextResource, joined.nextClient], [8, [7, 9]]);
+  assert.deepEqual(joined.gone.map(({ key }) => key), [20, 21]);
+  assert.deepEqual([joined.watched.length, joined.findings.length], [1, 1]);
 });

@@ -68,10 +68,9 @@ Deno.test("JournalState.apply() adds received bytes to those before", () => {
 });
 
 Deno.test("JournalState.apply() keeps a dying holder until it is settled", () => {
-  const state = stateOf({ op: "orphan", pid: 7, start: 1 }, { op: "dying", pid: 7, since: 3, killed: false });
-  assert.equal(state.orphans.size, 0);
-  state.apply({ op: "dying", pid: 7, since: 3, killed: true });
-  assert.deepEqual(state.dying.get(7), { since: 3, killed: true });
+  const state = stateOf({ op: "dying", pid: 7, key: 7, since: 3, killed: false });
+  state.apply({ op: "dying", pid: 7, key: 7, since: 3, killed: true });
+  assert.deepEqual(state.dying.get(7), { key: 7, since: 3, killed: true });
   state.apply({ op: "settled", pid: 7 });
   assert.equal(state.dying.size, 0);
 });

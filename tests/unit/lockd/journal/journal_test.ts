@@ -23,7 +23,7 @@ import { KeptLog } from "./kept_log.ts";
 
 const PROGRAM = 0x1234;
 const Procedure = { NOTHING: 1, GRANT: 2, LATER: 3 } as const;
-const PEER: Peer = { clientId: 1, pid: 7, uid: 0, gid: 0, connectedAt: 5, security: "", takePidfd: () => -1 };
+const PEER: Peer = { clientId: 1, pid: 7, uid: 0, gid: 0, connectedAt: 5, security: "", pidfd: -1 };
 /** Bytes of a large message. */
 const LARGE = 131_000;
 const SNAPSHOT: Operation = { op: "snapshot", turn: 0, reply: 0, nextResource: 1, nextClient: [1, 1] };
@@ -78,7 +78,7 @@ class Stage implements Disposable {
       slots: [],
       loop: this.loop,
       logger: this.log,
-      startTime: (pid) => pid + 1000,
+      markOf: ({ pid }) => ({ pid, start: pid + 1000 }),
     });
     const { memory, offset } = this.journal.exchangeMemory;
     const exchange = new CountedExchange(kernel, memory, offset);
@@ -286,10 +286,10 @@ Deno.test("Journal does not store a lock that is released before that", () => {
 
 Deno.test("Journal keeps the holder that is gone until all that it had is released", () => {
   using stage = new Stage();
-  stage.journal.observer.gone(7, [], true);
+  stage.journal.observer.gone({ key: 7, pid: 7 }, [], true);
   stage.loop.turn(0);
   assert.deepEqual([...stage.state.dying.keys()], [7]);
-  stage.journal.observer.settled(7);
+  stage.journal.observer.settled({ key: 7, pid: 7 });
   stage.loop.turn(0);
   assert.deepEqual([...stage.state.dying.keys()], []);
 });

@@ -114,7 +114,7 @@ Deno.test("recover() believes what the kernel shows of a lock, and does not ask 
 Deno.test("recover() matches descriptors by name, whatever their order", () => {
   const world = new World();
   world.peers.set(12, 7).set(13, 8);
-  world.processes.set(7, 1).set(8, 1);
+  world.processes.set(7, 1007).set(8, 1);
   const admin: Operation = { op: "client", key: 7, pid: 8, uid: 0, gid: 0, since: 6, slot: 0 };
   const { locks, clients, unwanted, findings } = world.recover([grant(1), grant(2), CLIENT, admin], {
     descriptors: [
@@ -178,6 +178,7 @@ Deno.test("recover() keeps a lock whose kernel lock somebody else has got, names
 
 Deno.test("recover() says that a POSIX lock of libvirt's daemon was free for a moment", () => {
   const world = new World();
+  world.processes.set(7, 1007);
   const posix: Operation = { op: "grant", ...resource(1), lock: "posix" };
   const recovered = world.recover([posix], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
   assert.equal(recovered.locks[0]?.doubtful, undefined);
@@ -238,31 +239,78 @@ Deno.test("recover() without SO_PEERPIDFD tells a process from a later one of it
   const { clients, gone } = world.recover([CLIENT, REGISTERED, grant(1)], {
     descriptors: [{ fd: 12, name: name("lock client", 0) }, { fd: 11, name: name("lock", 1) }],
   });
-  assert.deepEqual([clients, gone], [[], [7]]);
+  assert.deepEqual([clients, gone], [[], [{ key: 7, pid: 7 }]]);
 });
 
-Deno.test("recover() waits for a living holder whose connection is lost, and releases a dead one's locks", () => {
+Deno.test("recover() watches every owner that lives, with a connection or without, and releases a dead one's locks", () => {
   const world = new World();
   world.processes.set(7, 1007);
-  const other: Operation = { op: "client", key: 4, pid: 8, uid: 0, gid: 0, since: 5 };
-  const { orphans, gone } = world.recover([
-    CLIENT,
-    REGISTERED,
-    other,
-    { op: "owner", key: 4, owner: owner(8) },
+  const stored = { descriptors: [1, 2].map((slot) => ({ fd: 10 + slot, name: name("lock", slot) })) };
+  const { watched, gone, locks } = world.recover([grant(1, 7), grant(2, 8)], stored);
+  assert.deepEqual(watched.map(({ key, pid, start }) => [key, pid, start]), [[7, 7, 1007]]);
+  assert.deepEqual(gone, [{ key: 8, pid: 8 }]);
+  // Both are held: that of the dead one until it is released as any other.
+  assert.deepEqual(locks.map(({ id }) => id), [1, 2]);
+});
+
+Deno.test("recover() keeps and reports what an owner has whose process cannot be judged", () => {
+  const world = new World();
+  const nobody = { ...owner(0), start: 0 };
+  const inside = { ...owner(1), start: 0, namespace: "4026532500" };
+  world.processes.set(1, 3);
+  world.files.set("/leases/r1", "free").set("/leases/r2", "free");
+  const recovered = world.recover([
+    { op: "grant", ...resource(1), holdings: [{ owner: nobody, since: 5 }] },
+    { op: "grant", ...resource(2), holdings: [{ owner: inside, since: 5 }] },
+  ], { stored: false });
+  assert.deepEqual([recovered.gone, recovered.watched], [[], []]);
+  assert.deepEqual(recovered.locks.map(({ id }) => id), [1, 2]);
+  assert.deepEqual(messages(recovered).slice(2), [
+    "warn: The lock on 'r1' of domain 'guest-0' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 0) is kept: nothing tells " +
+    "whether its process still runs; virtlockd release frees it",
+    "warn: The lock on 'r2' of domain 'guest-1' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 1) is kept: nothing tells " +
+    "whether its process still runs; virtlockd release frees it",
   ]);
-  assert.deepEqual(orphans.map(({ pid, start }) => [pid, start]), [[7, 1007]]);
-  assert.deepEqual(gone, [8]);
+});
+
+Deno.test("recover() finds the process of an owner of another pid namespace by what the daemon calls it", () => {
+  const world = new World();
+  world.processes.set(30838, 9).set(1, 4);
+  const inside = { ...owner(1), start: 9, namespace: "4026532500", hostPid: 30838 };
+  const gone = { ...inside, pid: 2, hostPid: 30839 };
+  world.files.set("/leases/r1", "free").set("/leases/r2", "free");
+  const recovered = world.recover([
+    { op: "grant", ...resource(1), holdings: [{ owner: inside, since: 5 }] },
+    { op: "grant", ...resource(2), holdings: [{ owner: gone, since: 5 }] },
+  ], { stored: false });
+  assert.deepEqual(recovered.watched.map(({ key, pid, start }) => [key, pid, start]), [[
+    "4026532500/1",
+    30838,
+    9,
+  ]]);
+  assert.deepEqual(recovered.gone, [{ key: "4026532500/2", pid: 30839 }]);
+});
+
+Deno.test("recover() does not take a lock of libvirt's daemon again whose owner is dead", () => {
+  const world = new World();
+  const recovered = world.recover([{ op: "grant", ...resource(1), lock: "posix" }], {
+    descriptors: [{ fd: 11, name: name("lock", 1) }],
+  });
+  assert.deepEqual(recovered.locks, []);
+  assert.deepEqual(recovered.unwanted, [name("lock", 1)]);
+  assert.deepEqual(recovered.findings.map(({ level, message }) => [level, message.slice(0, 22)]), [
+    ["info", "The lock on 'r1' of do"],
+  ]);
 });
 
 Deno.test("recover() goes on with a holder that is being ended, through its stored pidfd", () => {
   const world = new World();
-  const dying: Operation = { op: "dying", pid: 7, since: 3, killed: true, slot: 0 };
-  const { dying: found, gone } = world.recover([dying, { ...dying, pid: 8, slot: 1 }], {
+  const dying = { op: "dying", pid: 7, key: 7, since: 3, killed: true, slot: 0 } as const;
+  const { dying: found, gone } = world.recover([dying, { ...dying, pid: 8, key: 8, slot: 1 }], {
     descriptors: [{ fd: 12, name: name("dying holder", 0) }],
   });
-  assert.deepEqual(found, [{ pid: 7, pidfd: 12, since: 3, killed: true }]);
-  assert.deepEqual(gone, [8]);
+  assert.deepEqual(found, [{ key: 7, pid: 7, pidfd: 12, since: 3, killed: true }]);
+  assert.deepEqual(gone, [{ key: 8, pid: 8 }]);
 });
 
 Deno.test("recover() forgets a stored pidfd that nothing was recorded of", () => {
@@ -298,6 +346,6 @@ Deno.test("recover() without a store releases what dead owners had, also when th
   const recovered = world.recover([grant(1, 7), grant(2, 8)], { stored: false });
   // Taken, so that the file is removed as in any release.
   assert.deepEqual(recovered.locks.map(({ id }) => id), [1]);
-  assert.deepEqual(recovered.gone, [7]);
+  assert.deepEqual(recovered.gone, [{ key: 7, pid: 7 }, { key: 8, pid: 8 }]);
   assert.deepEqual(recovered.findings.map(({ level }) => level), ["info", "info"]);
 });

@@ -3,11 +3,15 @@ import { ANYWHERE } from "../../../support/anywhere.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { type DyingHolder, HolderReaper } from "../../../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import { OwnerWatch } from "../../../../src/lockd/lockspace/owner_watch.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { peer } from "../programs/program_fixture.ts";
 import { kernel } from "../../../support/kernel.ts";
 
 const PID = 4_000_001;
+/** The one from accept, and the watch's copy of it. */
+const ACCEPTED = 89;
 const PIDFD = 90;
 const OWNER = { pid: PID, id: 1, name: "guest", uuid: "11111111-2222-3333-4444-555555555555" };
 const TIMER = 4;
@@ -17,9 +21,9 @@ const PROC_FILE = 70;
 /** A reaper with one lock of one holder, in a world whose clock and processes the test plays. */
 class World {
   now = 10_000;
-  /** Whether the holder's pidfd is readable: its process is gone. */
-  gone = false;
   exiting = false;
+  /** Whether a release comes to its end. */
+  unlocks = true;
   signalResult = 0;
   readonly ready: [fd: number, events: number][] = [];
   readonly watched = new Set<number>();
@@ -28,6 +32,7 @@ class World {
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
   readonly table: LockTable;
+  readonly watch: OwnerWatch;
   readonly reaper: HolderReaper;
 
   constructor() {
@@ -51,7 +56,7 @@ class World {
         return batch.length;
       },
       monotonic: () => this.now,
-      pollReadable: () => this.gone ? 1 : 0,
+      fcntl: () => PIDFD,
       pidfdSignal: (pidfd: number, signal: number) => {
         this.events.push(`signal ${signal} to ${pidfd}`);
         return this.signalResult;
@@ -64,7 +69,9 @@ class World {
     };
     this.loop = new EventLoop(sys);
     this.ledger = new DescriptorLedger(sys);
+    this.watch = new OwnerWatch({ sys, loop: this.loop, ledger: this.ledger });
     this.table = new LockTable({
+      watch: this.watch,
       files: {
         lock: (_request, done) =>
           done({
@@ -73,6 +80,7 @@ class World {
             identity: { devMajor: 1, devMinor: 1, inodeLow: 1, inodeHigh: 0 },
           }),
         unlock: (request, _identity, _slow, done) => {
+          if (!this.unlocks) return;
           this.events.push("unlock");
           this.ledger.close(request.fd);
           done(undefined);
@@ -90,6 +98,7 @@ class World {
         lockspacePlaced() {},
         granted() {},
         released() {},
+        learnt() {},
         refused() {},
         recast() {},
         troubled() {},
@@ -100,26 +109,28 @@ class World {
     this.reaper = new HolderReaper({
       sys,
       loop: this.loop,
-      ledger: this.ledger,
+      watch: this.watch,
       table: this.table,
       observer: {
         signalled: (pid, signal, locks) => this.events.push(`${signal} ${pid} ${locks.length}`),
         signalFailed: (pid, error) => this.events.push(`failed ${pid} ${error.errno}`),
         dying: ({ pid, killed }) => this.events.push(`dying ${pid} ${killed}`),
-        gone: (pid, locks, signalled) => this.events.push(`gone ${pid} ${locks.length} ${signalled}`),
-        settled: (pid) => this.events.push(`settled ${pid}`),
+        gone: ({ pid }, locks, signalled) => this.events.push(`gone ${pid} ${locks.length} ${signalled}`),
+        settled: ({ pid }) => this.events.push(`settled ${pid}`),
       },
       now: () => this.now,
     });
   }
 
-  acquire(): void {
+  /** @param pidfd from accept, -1 when it was gone by then */
+  acquire(pidfd = ACCEPTED): void {
+    this.watch.connected(OWNER, peer({ pid: PID, pidfd }));
     this.table.acquire("", "/disk", { shared: false, autocreate: false }, OWNER, () => {});
   }
 
   /** Its connection ends. */
-  end(pidfd = this.ledger.own(PIDFD, "pidfd")): void {
-    this.reaper.end(PID, pidfd);
+  end(): void {
+    this.reaper.end(OWNER);
   }
 
   /** Time goes by; the timer fires if it is due. */
@@ -131,7 +142,6 @@ class World {
 
   /** The process ends. */
   die(): void {
-    this.gone = true;
     this.ready.push([PIDFD, 1]);
     this.loop.turn(0);
   }
@@ -143,7 +153,7 @@ Deno.test("HolderReaper sends SIGTERM, after 1.6 s SIGKILL, and releases when th
   world.end();
   assert.deepEqual(world.events.splice(0), [`dying ${PID} false`, "signal 15 to 90", `SIGTERM ${PID} 1`]);
   assert.ok(world.table.isDying(PID));
-  assert.deepEqual(world.reaper.dying, [{ pid: PID, pidfd: PIDFD, since: 10_000, killed: false }]);
+  assert.deepEqual(world.reaper.dying, [{ key: PID, pid: PID, pidfd: PIDFD, since: 10_000, killed: false }]);
   world.wait(1599);
   assert.deepEqual(world.events, []);
   world.wait(1);
@@ -151,7 +161,7 @@ Deno.test("HolderReaper sends SIGTERM, after 1.6 s SIGKILL, and releases when th
   assert.equal(world.table.resourceCount, 1);
   world.die();
   assert.deepEqual(world.events, [`gone ${PID} 1 true`, "unlock", `settled ${PID}`]);
-  assert.deepEqual(world.closed.filter((fd) => fd !== PROC_FILE), [PIDFD, 50]);
+  assert.deepEqual(world.closed.filter((fd) => fd !== PROC_FILE), [50, PIDFD]);
   assert.deepEqual([...world.watched], [TIMER]);
   assert.deepEqual(world.reaper.dying, []);
   assert.ok(!world.table.isDying(PID));
@@ -189,22 +199,38 @@ Deno.test("HolderReaper says of a process that ended by itself that it was not s
 });
 
 Deno.test("HolderReaper releases at once what a process had that is gone", () => {
-  for (const pidfd of [-1, undefined]) {
-    const world = new World();
-    world.gone = true;
-    world.acquire();
-    world.end(pidfd);
-    assert.deepEqual(world.events, [`gone ${PID} 1 false`, "unlock", `settled ${PID}`]);
-    assert.equal(world.ledger.size, 0);
-    assert.ok(!world.table.isDying(PID));
-  }
+  const world = new World();
+  world.acquire(-1);
+  world.end();
+  assert.deepEqual(world.events, [`gone ${PID} 1 false`, "unlock", `settled ${PID}`]);
+  assert.equal(world.ledger.size, 0);
+  assert.ok(!world.table.isDying(PID));
 });
 
-Deno.test("HolderReaper leaves a process without locks alone and closes its pidfd", () => {
+Deno.test("HolderReaper frees what a process had that ended while its connection is still open", () => {
+  const world = new World();
+  world.acquire();
+  world.die();
+  assert.deepEqual(world.events, [`gone ${PID} 1 false`, "unlock", `settled ${PID}`]);
+  world.end();
+  assert.equal(world.events.length, 3);
+  assert.equal(world.ledger.size, 0);
+});
+
+Deno.test("HolderReaper judges an owner by its process alone", () => {
+  const world = new World();
+  assert.deepEqual(world.reaper.judge(OWNER), { kind: "unjudged" });
+  world.acquire();
+  assert.deepEqual(world.reaper.judge(OWNER), { kind: "alive", pid: PID });
+  world.unlocks = false;
+  world.die();
+  assert.deepEqual(world.reaper.judge(OWNER), { kind: "dead" });
+});
+
+Deno.test("HolderReaper leaves a process without locks alone", () => {
   const world = new World();
   world.end();
   assert.deepEqual(world.events, []);
-  assert.deepEqual(world.closed, [PIDFD]);
 });
 
 Deno.test("HolderReaper ends a process once, also when a second connection of it ends", () => {
@@ -212,9 +238,8 @@ Deno.test("HolderReaper ends a process once, also when a second connection of it
   world.acquire();
   world.end();
   world.events.length = 0;
-  world.reaper.end(PID, world.ledger.own(91, "pidfd"));
+  world.end();
   assert.deepEqual(world.events, []);
-  assert.deepEqual(world.closed.filter((fd) => fd !== PROC_FILE), [91]);
   assert.equal(world.reaper.dying.length, 1);
 });
 
@@ -242,7 +267,7 @@ Deno.test("HolderReaper makes nothing of a process that was gone when it was to 
 function resumed(since: number, killed: boolean): World {
   const world = new World();
   world.acquire();
-  const holder: DyingHolder = { pid: PID, pidfd: world.ledger.own(PIDFD, "pidfd"), since, killed };
+  const holder: DyingHolder = { key: PID, pid: PID, pidfd: PIDFD, since, killed };
   world.reaper.resume(holder);
   world.events.length = 0;
   return world;

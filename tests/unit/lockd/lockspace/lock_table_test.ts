@@ -11,6 +11,7 @@ import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Done, ForeignHolder, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { SystemError } from "../../../../src/os/system_error.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
 
@@ -99,6 +100,8 @@ class Table {
   readonly files = new PlayedFiles(this.ledger);
   readonly guard = new PosixGuard(this.ledger);
   holder: ForeignHolder = { kind: "unknown" };
+  /** Why no owner can be watched. */
+  unwatched: SystemError | undefined;
   readonly table = new LockTable({
     files: this.files,
     ledger: this.ledger,
@@ -111,9 +114,11 @@ class Table {
         this.events.push(`released ${name} ${owner.name}${last ? " last" : ""}`),
       recast: ({ name, lock, state }) => this.events.push(`recast ${name} ${lock} ${state.kind}`),
       refused: (owner, { kind }) => this.events.push(`refused ${owner.name} ${kind}`),
+      learnt: ({ name, holdings }) => this.events.push(`learnt ${name} ${holdings[0]?.owner.name}`),
       troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
     },
     ...ANYWHERE,
+    watch: { begin: () => this.unwatched },
     findHolder: (_path, _identity, _pid, done) => done(this.holder),
     now: () => 5000,
   });
@@ -229,7 +234,8 @@ Deno.test("LockTable adds owners to a shared lock and releases with the last", (
   assert.ok(it.table.owns(100));
   assert.deepEqual(it.release("/disk"), [undefined]);
   assert.ok(!it.table.owns(100));
-  assert.deepEqual(it.release("/disk"), [{ kind: "not-owner", resource: "/disk", pid: 100 }]);
+  const held = { name: "/disk", holdings: [{ owner: BETA, since: 5000 }], dying: false };
+  assert.deepEqual(it.release("/disk"), [{ kind: "not-owner", resource: "/disk", asker: ALPHA, held }]);
   assert.equal(it.files.unlocks.length, 0);
   const last = it.release("/disk", BETA);
   assert.deepEqual(it.files.unlocks[0]?.request.fd, resource.fd);
@@ -239,6 +245,59 @@ Deno.test("LockTable adds owners to a shared lock and releases with the last", (
   assert.equal(it.table.resourceCount, 0);
   assert.deepEqual(it.events.slice(-1), ["released /disk beta last"]);
   assert.deepEqual(it.release("/disk", BETA), [{ kind: "not-held", resource: "/disk" }]);
+});
+
+Deno.test("LockTable releases nothing for an owner of the same pid with another uuid", () => {
+  for (const pid of [0, 100]) {
+    const it = new Table();
+    const [alpha, beta] = [{ ...ALPHA, pid }, { ...BETA, pid }];
+    it.hold("/disk", 5, alpha);
+    assert.deepEqual(it.release("/disk", beta).map((refusal) => refusal?.kind), ["not-owner"]);
+    assert.equal(it.table.resourceCount, 1);
+    const released = it.release("/disk", alpha);
+    it.files.answerUnlock();
+    assert.deepEqual(released, [undefined]);
+  }
+});
+
+Deno.test("LockTable tells owners of one pid apart by their pid namespaces", () => {
+  const it = new Table();
+  const inside = { ...ALPHA, namespace: "4026532500" };
+  it.hold("/disk", 5, inside);
+  assert.deepEqual(it.release("/disk", ALPHA).map((refusal) => refusal?.kind), ["not-owner"]);
+  assert.ok(it.table.owns("4026532500/100"));
+  assert.ok(!it.table.owns(100));
+});
+
+Deno.test("LockTable learns from the first request who an owner is that libvirt's daemon named by its pid only", () => {
+  const it = new Table();
+  const nameless = { ...ALPHA, id: 0, name: "", uuid: "00000000-0000-0000-0000-000000000000" };
+  it.hold("/disk", 5, nameless);
+  it.hold("/second", 6, nameless);
+  assert.equal(it.acquire("/disk")[0]?.kind, "held");
+  assert.deepEqual(it.events.slice(-3), ["learnt /disk alpha", "learnt /second alpha", "refused alpha held"]);
+  assert.deepEqual(it.release("/second", { ...BETA, pid: 100 }).map((refusal) => refusal?.kind), [
+    "not-owner",
+  ]);
+  it.release("/second");
+  it.files.answerUnlock();
+  assert.deepEqual(it.events.slice(-1), ["released /second alpha last"]);
+});
+
+Deno.test("LockTable releases for whoever asks first what an owner has that has neither pid nor uuid", () => {
+  const it = new Table();
+  it.hold("/disk", 5, { ...ALPHA, pid: 0, uuid: "00000000-0000-0000-0000-000000000000" });
+  const released = it.release("/disk", { ...BETA, pid: 0 });
+  it.files.answerUnlock();
+  assert.deepEqual(released, [undefined]);
+});
+
+Deno.test("LockTable grants nothing to an owner that cannot be watched though it may live", () => {
+  const it = new Table();
+  it.unwatched = new SystemError("pidfd_open", "process 100", 24);
+  const action = "Unable to watch process 100, the owner of resource /disk";
+  assert.deepEqual(it.acquire("/disk"), [{ kind: "system", action, errno: 24 }]);
+  assert.equal(it.files.locks.length, 0);
 });
 
 Deno.test("LockTable keeps a resource that is being released until it is", () => {

@@ -1,17 +1,36 @@
 import assert from "node:assert/strict";
-import { ownerRecord } from "../../../../src/lockd/lockspace/owner.ts";
+import {
+  isHeldBy,
+  isOwnersProcess,
+  type Owner,
+  ownerKey,
+  UNKNOWN_NAMESPACE,
+  UNKNOWN_UUID,
+} from "../../../../src/lockd/lockspace/owner.ts";
 
-const OWNER = { pid: 42, id: 7, name: "alpha", uuid: "6ba7b810-9dad-41d1-80b4-00c04fd430c8" };
-const SINCE = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+const UUID = "11111111-2222-3333-4444-555555555555";
+const OWNER: Owner = { pid: 57, id: 1, name: "guest", uuid: UUID };
 
-Deno.test("ownerRecord() names domain, uuid, pid and time on one line", () => {
-  assert.equal(
-    ownerRecord(OWNER, SINCE),
-    "domain 'alpha' (uuid 6ba7b810-9dad-41d1-80b4-00c04fd430c8, pid 42) since 2026-01-02T03:04:05Z",
-  );
+Deno.test("ownerKey() is the pid where it tells a process, else namespace, pid and, if need be, uuid", () => {
+  assert.equal(ownerKey(OWNER), 57);
+  assert.equal(ownerKey({ ...OWNER, namespace: "4026532500" }), "4026532500/57");
+  assert.equal(ownerKey({ ...OWNER, pid: 0 }), `/0/${UUID}`);
+  assert.equal(ownerKey({ ...OWNER, pid: 0, namespace: "4026532500" }), `4026532500/0/${UUID}`);
+  assert.equal(ownerKey({ ...OWNER, namespace: UNKNOWN_NAMESPACE }), `?/57/${UUID}`);
 });
 
-Deno.test("ownerRecord() keeps a strange name on its line and short", () => {
-  const record = ownerRecord({ ...OWNER, name: `a\nb\x7f${"c".repeat(500)}` }, SINCE);
-  assert.match(record, /^domain 'a\?b\?c{196}' \(uuid /);
+Deno.test("isHeldBy() compares namespace, pid and uuid, and takes a uuid that is not known for any", () => {
+  assert.ok(isHeldBy(OWNER, { ...OWNER, name: "renamed", id: 9 }));
+  assert.ok(isHeldBy({ ...OWNER, uuid: UNKNOWN_UUID }, OWNER));
+  assert.ok(!isHeldBy(OWNER, { ...OWNER, uuid: UNKNOWN_UUID }));
+  assert.ok(!isHeldBy(OWNER, { ...OWNER, pid: 58 }));
+  assert.ok(!isHeldBy(OWNER, { ...OWNER, namespace: "4026532500" }));
+});
+
+Deno.test("isOwnersProcess() goes by what the daemon calls the process", () => {
+  assert.ok(isOwnersProcess(OWNER, 57));
+  assert.ok(!isOwnersProcess(OWNER, 58));
+  assert.ok(!isOwnersProcess({ ...OWNER, pid: 0 }, 0));
+  assert.ok(!isOwnersProcess({ ...OWNER, namespace: "4026532500" }, 57));
+  assert.ok(isOwnersProcess({ ...OWNER, namespace: "4026532500", hostPid: 30838 }, 30838));
 });

@@ -11,6 +11,8 @@ function held(parts: Partial<HeldReport> = {}): Refusal {
   };
 }
 
+const HELD: HeldReport = { name: "r", holdings: [{ ...holding(42), since: 0 }], dying: false };
+const ASKER = { ...holding(42).owner, uuid: "6ba7b810-9dad-41d1-80b4-00000000002b" };
 const WHO = `domain 'guest' (uuid ${UUID}, pid 42) since 1970-01-01T00:00:01Z`;
 const LOCKED = "resource busy: Lockspace resource 'r' is locked";
 
@@ -52,10 +54,17 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     -1,
   ],
   [
-    { kind: "not-owner", resource: "r", pid: 9 },
+    { kind: "not-owner", resource: "r", asker: { ...ASKER, pid: 9 }, held: HELD },
     1,
     51,
     "internal error: owner 9 does not hold the resource lock",
+    -1,
+  ],
+  [
+    { kind: "not-owner", resource: "r", asker: ASKER, held: HELD },
+    1,
+    51,
+    `internal error: owner 42 does not hold the resource lock, but domain 'guest' (uuid ${UUID}, pid 42) with the same process id`,
     -1,
   ],
   [

@@ -45,13 +45,18 @@ class Stage {
     };
     const parts: LockProgramParts = {
       table,
-      reaper: { end: (ended, pidfd) => this.events.push(`end ${ended} ${pidfd}`) },
+      reaper: {
+        end: ({ pid: ended }) => this.events.push(`end ${ended}`),
+        granted: () => {},
+      },
+      watch: { connected() {}, disconnected() {}, leaveUnwatched() {} },
+      namespaces: { register: (_peer, owner) => ({ owner, uncertain: false }) },
       observer: {
         registered: ({ owner }) => this.events.push(`registered ${owner?.name}`),
         restricted: () => this.events.push("restricted"),
       },
     };
-    this.connection = lockProgram(parts).connect(peer({ pid, takePidfd: () => 90 }));
+    this.connection = lockProgram(parts).connect(peer({ pid }));
   }
 
   call(procedure: number, encode: (writer: XdrWriter) => void): Answer {
@@ -209,7 +214,7 @@ Deno.test("lockProgram() ends the holder when the connection of the owner's own 
   const holder = new Stage();
   holder.register();
   holder.connection.disconnect();
-  assert.deepEqual(holder.asked(), ["registered guest", "end 4242 90"]);
+  assert.deepEqual(holder.asked(), ["registered guest", "end 4242"]);
   const libvirtd = new Stage(1000);
   libvirtd.register();
   libvirtd.connection.disconnect();
@@ -232,7 +237,7 @@ Deno.test("lockProgram() ends a holder again whose lock came after its connectio
   stage.connection.disconnect();
   stage.asked();
   stage.pending.shift()?.(undefined);
-  assert.deepEqual(stage.asked(), ["end 4242 -1"]);
+  assert.deepEqual(stage.asked(), ["end 4242"]);
   const refused = new Stage();
   refused.register();
   refused.answer = "later";

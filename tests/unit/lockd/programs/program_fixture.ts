@@ -11,7 +11,7 @@ export function peer(parts: Partial<Peer> = {}): Peer {
     gid: 100,
     connectedAt: 1_795_266_578_207,
     security: "",
-    takePidfd: () => -1,
+    pidfd: -1,
     ...parts,
   };
 }

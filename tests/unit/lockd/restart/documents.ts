@@ -260,7 +260,11 @@ export function fullState(): RestartState {
     ],
     nextResourceId: 18,
     extension: {
-      dying: [{ pid: 1900, pidfd: 31, since: 1795230579000, killed: true }],
+      dying: [{ key: 1900, pid: 1900, pidfd: 31, since: 1795230579000, killed: true }],
+      watched: [
+        { key: 2411, pid: 2411, start: 900, pidfd: 35 },
+        { key: "4026532500/1", pid: 30838, start: 901, pidfd: 36 },
+      ],
       parked: [32, 33],
       kept: [{ purpose: "journal", fd: 34 }],
       settings: { logOutputs: "1:stderr", logFilters: "1:rpc", timeout: 30 },

@@ -14,7 +14,7 @@ const NOTHING: Recovered = {
   locks: [],
   clients: [],
   dying: [],
-  orphans: [],
+  watched: [],
   gone: [],
   lost: [],
   unwanted: [],

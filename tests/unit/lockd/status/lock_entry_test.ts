@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { lockEntry } from "../../../../src/lockd/status/lock_entry.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 
@@ -30,7 +31,7 @@ Deno.test("lockEntry() shows an owner that holds a shared lock several times onc
 });
 
 Deno.test("lockEntry() says when the holder is being killed", () => {
-  const dying = (pid: number) => pid === 43;
+  const dying = (key: OwnerKey) => key === 43;
   assert.equal(lockEntry(resource({ id: 1 }), dying).state, "held");
   const shared = resource({ id: 1, shared: true, holdings: [holding(42), holding(43)] });
   assert.equal(lockEntry(shared, dying).state, "holder being killed");

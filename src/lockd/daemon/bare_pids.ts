@@ -1,0 +1,53 @@
+import type { EndedOwner } from "../lockspace/holder_reaper.ts";
+import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
+import { processCommand } from "../lockspace/process_state.ts";
+import type { Daemon } from "./daemon.ts";
+
+/**
+ * libvirt's daemons that start guests, by the name of their process (15 characters at most:
+ * proc_pid_comm(5)).
+ */
+const GUEST_DAEMONS = /^(libvirtd|virt(qemu|xen|lxc|vz|vbox|bhyve|ch)d)$/;
+
+/** What became of owners of whom only a pid was handed over. */
+export interface BarePids {
+  /** Their process is gone. */
+  readonly dead: readonly EndedOwner[];
+  /** Nothing tells whether it is. */
+  readonly unjudged: readonly Owner[];
+}
+
+/**
+ * Begins to watch owners that libvirt's daemon, or an older version of this one, has handed over by their
+ * bare pid.
+ *
+ * Such a pid only means something where this daemon and libvirt's that started the guest are in the initial
+ * pid namespace: then a pid that no process has is that of a guest that ended.
+ */
+export function watchBarePids(daemon: Daemon): BarePids {
+  const bare = new Map<OwnerKey, Owner>();
+  for (const { holdings } of daemon.table.resources()) {
+    for (const { owner } of holdings) {
+      if (daemon.watch.processOf(ownerKey(owner)) === undefined) bare.set(ownerKey(owner), owner);
+    }
+  }
+  const owners = [...bare.values()];
+  if (owners.length === 0 || !meansTheSame(daemon)) return { dead: [], unjudged: owners };
+  const dead: EndedOwner[] = [];
+  const unjudged: Owner[] = [];
+  for (const owner of owners) {
+    const failure = daemon.watch.begin(owner);
+    const key = ownerKey(owner);
+    if (failure !== undefined || owner.pid === 0 || owner.namespace !== undefined) unjudged.push(owner);
+    else if (daemon.watch.processOf(key) === undefined) dead.push({ key, pid: owner.pid });
+  }
+  return { dead, unjudged };
+}
+
+/** Whether libvirt's daemons call processes by the same numbers. Without one running nobody can say. */
+function meansTheSame({ sys, namespaces }: Daemon): boolean {
+  const names = sys.listDirectory("/proc");
+  if (typeof names === "number") return false;
+  const daemons = names.map(Number).filter((pid) => pid > 0 && GUEST_DAEMONS.test(processCommand(sys, pid)));
+  return daemons.length > 0 && daemons.every((pid) => namespaces.isInitial(pid));
+}

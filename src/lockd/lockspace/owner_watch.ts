@@ -1,0 +1,178 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { Peer } from "../../chassis/rpc/program.ts";
+import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
+import { EINVAL, ENOENT, ESRCH } from "../../os/errno.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { FileSys, ProcessSys } from "../../os/sys.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
+import { processState } from "./process_state.ts";
+
+/** The process of an owner. */
+export interface OwnerProcess {
+  readonly key: OwnerKey;
+  /** As the daemon sees it; the owner itself may call it by another pid. */
+  readonly pid: number;
+  /** Start time in clock ticks since boot; 0 when unknown. */
+  readonly start: number;
+  /** Belongs to the watch until the process has ended. */
+  readonly pidfd: number;
+}
+
+/** What tells a process from a later one of the same pid. */
+export interface ProcessMark {
+  /** As the daemon sees it. */
+  readonly pid: number;
+  /** Start time in clock ticks since boot; 0 when nothing tells the process. */
+  readonly start: number;
+}
+
+/** Longest pid that the kernel can be asked for. */
+const MAX_PID = 0x7fffffff;
+
+type WatchSys =
+  & Pick<FileSys, "open" | "read" | "close" | "fcntl">
+  & Pick<ProcessSys, "pidfdOpen">;
+
+/**
+ * Watches the process of every owner, from the moment it is about to own something until it has ended,
+ * whoever asks for it.
+ *
+ * A process is only believed to have ended when its own pidfd says so. That pidfd is a copy of the one from
+ * accept where the owner has a connection itself; else it is opened when the owner is first heard of, which
+ * is only done for pids of the daemon's own namespace. Whoever is not watched cannot be judged: what such an
+ * owner has stays until it is released.
+ */
+export class OwnerWatch {
+  readonly #sys: WatchSys;
+  readonly #loop: EventLoop;
+  readonly #ledger: DescriptorLedger;
+  readonly #watched = new Map<OwnerKey, OwnerProcess>();
+  /** Connections of owners themselves. */
+  readonly #holders = new Map<OwnerKey, Set<Peer>>();
+  /** Owners that were found to have no process to be watched: they are not looked for at each request. */
+  readonly #unwatchable = new WeakSet<Owner>();
+  #ended: (process: OwnerProcess) => void = () => {};
+
+  constructor(parts: { sys: WatchSys; loop: EventLoop; ledger: DescriptorLedger }) {
+    this.#sys = parts.sys;
+    this.#loop = parts.loop;
+    this.#ledger = parts.ledger;
+  }
+
+  /** Who is told when a process has ended. */
+  onEnd(ended: (process: OwnerProcess) => void): void {
+    this.#ended = ended;
+  }
+
+  /** Every process that is watched. */
+  get processes(): Iterable<OwnerProcess> {
+    return this.#watched.values();
+  }
+
+  /** The process of an owner; undefined when it cannot be judged, or has ended. */
+  processOf(key: OwnerKey): OwnerProcess | undefined {
+    return this.#watched.get(key);
+  }
+
+  /** The process at the other end of a connection is this owner itself. */
+  connected(owner: Owner, peer: Peer): void {
+    const key = ownerKey(owner);
+    const peers = this.#holders.get(key);
+    if (peers === undefined) this.#holders.set(key, new Set([peer]));
+    else peers.add(peer);
+  }
+
+  /** That connection has ended, or speaks for somebody else. */
+  disconnected(owner: Owner, peer: Peer): void {
+    const key = ownerKey(owner);
+    const peers = this.#holders.get(key);
+    peers?.delete(peer);
+    if (peers?.size === 0) this.#holders.delete(key);
+  }
+
+  /** Connections that the owner's own process has made. */
+  connections(key: OwnerKey): Iterable<Peer> {
+    return this.#holders.get(key) ?? [];
+  }
+
+  /** Nobody can say in which pid namespace this owner's pid is meant: it cannot be judged. */
+  leaveUnwatched(owner: Owner): void {
+    this.#unwatchable.add(owner);
+  }
+
+  /**
+   * An owner is about to get something: from now on its process is watched, if there is one that can be.
+   *
+   * @returns what kept the daemon from watching it, though it may well be there; then it must get nothing
+   */
+  begin(owner: Owner): SystemError | undefined {
+    const key = ownerKey(owner);
+    if (this.#watched.has(key)) return undefined;
+    const [connection] = this.connections(key);
+    if (connection !== undefined) return this.#copy(key, connection);
+    if (this.#unwatchable.has(owner)) return undefined;
+    const pidfd = owner.namespace === undefined && owner.pid > 0 && owner.pid <= MAX_PID
+      ? this.#sys.pidfdOpen(owner.pid)
+      : -ESRCH;
+    if (pidfd >= 0) {
+      this.#watch(key, owner.pid, pidfd);
+      return undefined;
+    }
+    // EINVAL and ENOENT: it is a thread's.
+    if (pidfd !== -ESRCH && pidfd !== -EINVAL && pidfd !== -ENOENT) {
+      return new SystemError("pidfd_open", `process ${owner.pid}`, pidfd);
+    }
+    this.#unwatchable.add(owner);
+    return undefined;
+  }
+
+  /**
+   * Goes on watching a process that an earlier life has watched.
+   *
+   * @param process its pidfd becomes the watch's
+   */
+  resume(process: OwnerProcess): void {
+    const { pidfd, key } = process;
+    this.#ledger.own(pidfd, "pidfd");
+    if (this.#watched.has(key)) this.#ledger.close(pidfd);
+    else this.#add(process);
+  }
+
+  /** What will tell the owner's process in a later life of the daemon. */
+  markOf(owner: Owner): ProcessMark {
+    const watched = this.#watched.get(ownerKey(owner));
+    if (watched !== undefined) return watched;
+    const { pid, hostPid, namespace } = owner;
+    const seen = hostPid ?? pid;
+    const told = !this.#unwatchable.has(owner) && (hostPid !== undefined || namespace === undefined);
+    return { pid: seen, start: told ? processState(this.#sys, seen)?.startTime ?? 0 : 0 };
+  }
+
+  #copy(key: OwnerKey, { pid, pidfd }: Peer): SystemError | undefined {
+    // It was gone at accept, and its connection is about to end.
+    if (pidfd < 0) return undefined;
+    const copy = this.#sys.fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return new SystemError("fcntl F_DUPFD_CLOEXEC", `pidfd of process ${pid}`, copy);
+    this.#watch(key, pid, copy);
+    return undefined;
+  }
+
+  #watch(key: OwnerKey, pid: number, pidfd: number): void {
+    this.#ledger.own(pidfd, "pidfd");
+    // Read behind the opening: while the process lives its pid cannot be another's.
+    const start = processState(this.#sys, pid)?.startTime ?? 0;
+    this.#add({ key, pid, start, pidfd });
+  }
+
+  #add(process: OwnerProcess): void {
+    const { key, pidfd } = process;
+    this.#watched.set(key, process);
+    this.#loop.add(pidfd, EPOLLIN, () => {
+      this.#loop.remove(pidfd);
+      this.#watched.delete(key);
+      this.#ended(process);
+      this.#ledger.close(pidfd);
+    });
+  }
+}

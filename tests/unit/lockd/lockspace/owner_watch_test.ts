@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
+import { type OwnerProcess, OwnerWatch } from "../../../../src/lockd/lockspace/owner_watch.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { must } from "../../../../src/os/system_error.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { peer } from "../programs/program_fixture.ts";
+
+const UUID = "11111111-2222-3333-4444-555555555555";
+/** No process can have it (PID_MAX_LIMIT is 4194304). */
+const NO_PROCESS = 1_900_000_000;
+
+function owner(pid: number, namespace?: string) {
+  return { pid, id: 1, name: "guest", uuid: UUID, ...(namespace === undefined ? {} : { namespace }) };
+}
+
+/** A watch over real processes, which counts what it asks of the kernel. */
+class World implements Disposable {
+  readonly ended: OwnerProcess[] = [];
+  readonly ledger = new DescriptorLedger(kernel);
+  readonly loop = new EventLoop(kernel);
+  readonly watch: OwnerWatch;
+  readonly children: Deno.ChildProcess[] = [];
+  calls = 0;
+  /** What pidfd_open(2) answers instead. */
+  refusal: number | undefined;
+
+  constructor() {
+    const sys = {
+      ...kernel,
+      pidfdOpen: (pid: number) => {
+        this.calls++;
+        return this.refusal ?? kernel.pidfdOpen(pid);
+      },
+    };
+    this.watch = new OwnerWatch({ sys, loop: this.loop, ledger: this.ledger });
+    this.watch.onEnd((process) => this.ended.push(process));
+  }
+
+  child(): number {
+    const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+    this.children.push(child);
+    return child.pid;
+  }
+
+  [Symbol.dispose](): void {
+    for (const child of this.children) child.kill("SIGKILL");
+    for (const { pidfd } of this.watch.processes) this.ledger.close(pidfd);
+    this.loop.close();
+  }
+}
+
+Deno.test("OwnerWatch tells of a process that has ended, once, and closes its pidfd", async () => {
+  using world = new World();
+  const pid = world.child();
+  assert.equal(world.watch.begin(owner(pid)), undefined);
+  const process = world.watch.processOf(pid);
+  assert.deepEqual([process?.key, process?.pid], [pid, pid]);
+  assert.ok((process?.start ?? 0) > 0);
+  world.loop.turn(0);
+  assert.deepEqual(world.ended, []);
+  const child = world.children.pop();
+  child?.kill("SIGKILL");
+  await child?.status;
+  world.loop.turn(1000);
+  assert.deepEqual(world.ended, [process]);
+  assert.equal(world.watch.processOf(pid), undefined);
+  assert.equal(world.ledger.size, 0);
+});
+
+Deno.test("OwnerWatch asks the kernel nothing more for an owner that it knows", () => {
+  using world = new World();
+  const pid = world.child();
+  const [first, second] = [owner(pid), owner(NO_PROCESS)];
+  for (let time = 0; time < 3; time++) {
+    assert.equal(world.watch.begin(first), undefined);
+    assert.equal(world.watch.begin(second), undefined);
+  }
+  assert.equal(world.calls, 2);
+  assert.equal(world.watch.processOf(NO_PROCESS), undefined);
+});
+
+Deno.test("OwnerWatch opens no pid that may be meant in another namespace", () => {
+  using world = new World();
+  const pid = world.child();
+  const uncertain = owner(pid);
+  world.watch.leaveUnwatched(uncertain);
+  for (const each of [uncertain, owner(pid, "4026532500"), owner(0), owner(0xffff_ffff)]) {
+    assert.equal(world.watch.begin(each), undefined);
+  }
+  assert.equal(world.calls, 0);
+  assert.deepEqual([...world.watch.processes], []);
+});
+
+Deno.test("OwnerWatch watches an owner of another namespace through its own connection", () => {
+  using world = new World();
+  const pid = world.child();
+  const pidfd = must(kernel.pidfdOpen(pid), "pidfd_open", "child");
+  const inside = { ...owner(1, "4026532500"), hostPid: pid };
+  const connection = peer({ pid, pidfd });
+  world.watch.connected(inside, connection);
+  // Whoever asks, it is the same owner.
+  assert.equal(world.watch.begin(owner(1, "4026532500")), undefined);
+  assert.equal(world.watch.processOf("4026532500/1")?.pid, pid);
+  assert.deepEqual([...world.watch.connections("4026532500/1")], [connection]);
+  world.watch.disconnected(inside, connection);
+  assert.deepEqual([...world.watch.connections("4026532500/1")], []);
+  assert.equal(world.watch.processOf("4026532500/1")?.pid, pid);
+  kernel.close(pidfd);
+});
+
+Deno.test("OwnerWatch says why a process cannot be watched that may be there", () => {
+  using world = new World();
+  world.refusal = -24;
+  assert.match(
+    world.watch.begin(owner(NO_PROCESS))?.message ?? "",
+    /^pidfd_open process 1900000000: Too many/,
+  );
+  // A thread's number is no process's.
+  world.refusal = -22;
+  assert.equal(world.watch.begin(owner(NO_PROCESS)), undefined);
+});
+
+Deno.test("OwnerWatch markOf() tells a process again, and says when nothing does", () => {
+  using world = new World();
+  const pid = world.child();
+  const { start } = world.watch.markOf(owner(pid));
+  assert.ok(start > 0);
+  world.watch.begin(owner(pid));
+  assert.equal(world.watch.markOf(owner(pid)).start, start);
+  assert.deepEqual(world.watch.markOf({ ...owner(1, "4026532500"), hostPid: pid }).pid, pid);
+  assert.equal(world.watch.markOf({ ...owner(1, "4026532500"), hostPid: pid }).start, start);
+  assert.equal(world.watch.markOf(owner(1, "4026532500")).start, 0);
+  assert.equal(world.watch.markOf(owner(NO_PROCESS)).start, 0);
+});
+
+Deno.test("OwnerWatch resume() goes on with the pidfd of an earlier life", async () => {
+  using world = new World();
+  const pid = world.child();
+  const pidfd = must(kernel.pidfdOpen(pid), "pidfd_open", "child");
+  world.watch.resume({ key: pid, pid, start: 7, pidfd });
+  assert.deepEqual([...world.watch.processes], [{ key: pid, pid, start: 7, pidfd }]);
+  const child = world.children.pop();
+  child?.kill("SIGKILL");
+  await child?.status;
+  world.loop.turn(1000);
+  assert.deepEqual(world.ended.map(({ key }) => key), [pid]);
+});
