@@ -56,6 +56,8 @@ Deno.test("a re-exec keeps pid, clients, lockspaces and every kind of lock", asy
     assert.equal(Deno.readTextFileSync(daemon.place.paths.pidFile), String(pid));
     assert.deepEqual(lockOn(daemon.place.paths.pidFile), EXCLUSIVE);
     assert.equal(Deno.readTextFileSync(`/proc/${pid}/comm`), "virtlockd\n");
+    // The process that connects is looked at once, and remembered.
+    await alpha.register(ALPHA);
     await until("it to have the same descriptors", () => openDescriptors(pid) === descriptors);
   }
   await daemon.log.match(/Took over 2 clients and 3 locks/);

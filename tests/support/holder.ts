@@ -1,4 +1,4 @@
-import { SIGTERM, SOCK_STREAM } from "../../src/os/constants.ts";
+import { O_RDWR, SIGTERM, SOCK_STREAM } from "../../src/os/constants.ts";
 import { MessageStatus } from "../../src/chassis/wire/frame.ts";
 import {
   encodeRegister,
@@ -22,19 +22,26 @@ export class Holder implements AsyncDisposable {
   readonly #puppet: Puppet;
   readonly #fd: number;
 
-  private constructor(puppet: Puppet, fd: number) {
+  private constructor(puppet: Puppet, fd: number, pid: number) {
     this.#puppet = puppet;
     this.#fd = fd;
-    this.owner = testOwner(puppet.pid);
+    this.owner = testOwner(pid);
   }
 
-  /** Starts one and registers it. */
-  static async start(daemon: Pick<Daemon, "place" | "socket">): Promise<Holder> {
-    const puppet = Puppet.start(daemon.place);
+  /**
+   * Starts one and registers it, by what it takes for its own pid.
+   *
+   * @param launcher command that runs it as its last arguments, e.g. in a pid namespace of its own
+   */
+  static async start(
+    daemon: Pick<Daemon, "place" | "socket">,
+    launcher: readonly string[] = [],
+  ): Promise<Holder> {
+    const puppet = Puppet.start(daemon.place, {}, launcher);
     try {
       const fd = await puppet.call("socket", SOCK_STREAM, false);
       await puppet.call("connect", fd, daemon.socket);
-      const holder = new Holder(puppet, fd);
+      const holder = new Holder(puppet, fd, await puppet.call("pid"));
       await holder.#request(
         LockProcedure.REGISTER,
         (writer) => encodeRegister(writer, { owner: holder.owner, flags: 0 }),
@@ -71,6 +78,20 @@ export class Holder implements AsyncDisposable {
   /** From now on SIGTERM does nothing to it. */
   async ignoreTermination(): Promise<void> {
     await this.#puppet.call("ignoreSignals", [SIGTERM]);
+  }
+
+  /** Has it start a child that inherits its connection and lives for a while. @returns the child's pid */
+  async fork(): Promise<number> {
+    // With its output open the test would wait for the child.
+    const nothing = await this.#puppet.call("open", "/dev/null", O_RDWR, 0);
+    return await this.#puppet.call("spawn", {
+      path: "/bin/sleep",
+      argv: ["sleep", "1000"],
+      env: [],
+      descriptors: [this.#fd, nothing, nothing],
+      blockedSignals: [],
+      newSession: true,
+    });
   }
 
   /** Has it end its connection. The daemon may kill it at once, so nothing waits for that. */

@@ -16,9 +16,18 @@ export class Puppet implements AsyncDisposable {
     this.process = process;
   }
 
-  /** Starts one as the user of a place; `env` is added to the place's environment. */
-  static start(place: Place, env: Readonly<Record<string, string>> = {}): Puppet {
-    const command = place.command([Deno.execPath(), "run", "-A", MAIN]);
+  /**
+   * Starts one as the user of a place.
+   *
+   * @param env added to the place's environment
+   * @param launcher command that runs it as its last arguments
+   */
+  static start(
+    place: Place,
+    env: Readonly<Record<string, string>> = {},
+    launcher: readonly string[] = [],
+  ): Puppet {
+    const command = place.command([...launcher, Deno.execPath(), "run", "-A", MAIN]);
     return new Puppet(place, new TestProcess(command, { ...place.env, ...env }, place.directory, "piped"));
   }
 
