@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CommandError } from "./support/command.ts";
 import { defineGuests, type Guests, REFUSED_BY_ALPHA } from "./support/guests.ts";
-import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
+import { isLockable } from "./support/kernel_locks.ts";
 import type { Libvirt } from "./support/libvirt.ts";
 import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
@@ -124,28 +124,6 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
     await libvirt.virsh("destroy", "beta");
     await until("the lease to be free", () => isLockable(machine, lease));
   });
-});
-
-Deno.test("A host that was moved over from libvirt's daemon is safe from a crash too, but for that daemon's locks", async () => {
-  await using machine = await Machine.boot();
-  const service = new LockService(machine);
-  const guests = await defineGuests(machine);
-  const { libvirt, disk } = guests;
-  const other = await defineGamma(libvirt);
-  await libvirt.virsh("start", "alpha");
-  await install(machine, await debianPackage());
-  await libvirt.virsh("start", "gamma");
-  const connections = await lockClients(guests);
-  const prober = await LockProber.start(machine, other);
-  const kinds = async () => (await byteZeroLocks(machine, disk)).map(({ kind }) => kind);
-  assert.deepEqual(await kinds(), ["POSIX"]);
-
-  await replaced(machine, service, KILL);
-  assert.equal(await lockClients(guests), connections);
-  assert.equal((await prober.stop()).grants, 0);
-  // The crash did free alpha's disk. Nobody took it, so the next daemon could.
-  assert.deepEqual(await kinds(), ["OFDLCK"]);
-  assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
 });
 
 Deno.test("Locks of a guest that ended while no daemon ran are freed, those of others are not", async () => {
