@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import type { FileSys } from "../../../os/sys.ts";
 import { MountTree, parseMounts, typeMayHang } from "../../storage/mount_tree.ts";
 import { placeOf } from "../../storage/placement.ts";
@@ -54,7 +53,9 @@ export function isOnMounts(
  * Asks for a name that is not there, which nothing on this host can know. An error is an answer, too: only
  * silence is none.
  */
-function answers(point: string, patience: number): Promise<boolean> {
+async function answers(point: string, patience: number): Promise<boolean> {
+  // Only when it is needed: the daemon, which is the same program, would start later for it.
+  const { spawn } = await import("node:child_process");
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const child = spawn("stat", ["--", `${point}/.virtlockd-${crypto.randomUUID()}`], { stdio: "ignore" });
   const timer = setTimeout(() => {
