@@ -61,6 +61,9 @@ Deno.test("clients can be listed, described and disconnected", async () => {
   assert.equal(info["readonly"], false);
   await admin.clientClose(client);
   assert.equal(await first.closed, undefined);
+  await daemon.log.match(
+    /warning : .*An administrator closed client 1 \(pid \d+\).*: no guest is killed for it/,
+  );
   await second.createLockspace("");
   assert.deepEqual((await admin.listClients("virtlockd")).items.map(({ id }) => id), [2n]);
   assert.equal(

@@ -144,6 +144,12 @@ Deno.test("a holder whose connection the administrator closes is killed", async 
   assert.ok(client !== undefined);
   await admin.clientClose(client);
   assert.equal(await holder.endedBy(), "SIGTERM");
+  await daemon.log.match(
+    new RegExp(
+      `warning : .*An administrator closed the connection of domain '.*' \\(uuid .*, pid ${holder.pid}\\): ` +
+        "the guest is killed if it holds a lock",
+    ),
+  );
   await until("the lock to be freed", () => isFree(disk));
 });
 

@@ -73,23 +73,23 @@ export class Turning implements Disposable {
 export class RecordedStorage implements StorageObserver {
   readonly lines: string[] = [];
 
-  hung(place: string, action: string): void {
+  storageHung(place: string, action: string): void {
     this.lines.push(`hung: ${place}: ${action}`);
   }
 
-  recovered(place: string, _milliseconds: number): void {
+  storageRecovered(place: string, _milliseconds: number): void {
     this.lines.push(`recovered: ${place}`);
   }
 
-  late(place: string, outcome: string): void {
+  storageLate(place: string, outcome: string): void {
     this.lines.push(`late: ${place}: ${outcome}`);
   }
 
-  helperEnded(place: string, reason: string): void {
+  storageHelperEnded(place: string, reason: string): void {
     this.lines.push(`ended: ${place}: ${reason}`);
   }
 
-  recordFailed(path: string, errno: number): void {
+  ownerRecordFailed(path: string, errno: number): void {
     this.lines.push(`record: ${path}: ${errno}`);
   }
 

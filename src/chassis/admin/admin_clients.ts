@@ -16,6 +16,9 @@ import type { Administered } from "./administered.ts";
 
 const UNIX_SOCKET = 0;
 
+/** Why a connection ended that CLIENT_CLOSE has closed. */
+export const CLOSED_BY_ADMINISTRATOR = "closed by an administrator";
+
 /** The clients of a server: procedures 8 to 11. */
 export function clientProcedures(administered: Administered): AdminProcedures {
   return [
@@ -48,7 +51,7 @@ export function clientProcedures(administered: Administered): AdminProcedures {
       const client = clientWithId(server, args.client.id);
       checkFlags(args.flags, 0, "adminClientClose");
       // A client that closes itself gets no reply: the connection has ended before.
-      client.end("closed by an administrator");
+      client.end(CLOSED_BY_ADMINISTRATOR);
       reply.ok();
     }),
   ];

@@ -2,6 +2,7 @@ import { invariant } from "../../base/invariant.ts";
 import type { EventLoop, Timer } from "../event/event_loop.ts";
 import { counted } from "../log/counted.ts";
 import type { Log } from "../log/log.ts";
+import { Repeats } from "../log/repeats.ts";
 import { EPOLLIN } from "../../os/constants.ts";
 import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
@@ -90,12 +91,14 @@ export class RpcServer {
   readonly #clients = new Map<number, Connection>();
   readonly #peers = new WeakMap<Connection, SocketPeer>();
   readonly #adopted: Connection[] = [];
+  readonly #repeats: Repeats;
   #nextClientId = 1;
   #accepting: "yes" | "full" | "no-descriptors" | "stopped" = "stopped";
   #retry: Timer | undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
+    this.#repeats = new Repeats((milliseconds, task) => parts.loop.after(milliseconds, task));
     this.#shared = {
       ...parts,
       budget: new InputBudget(),
@@ -207,7 +210,10 @@ export class RpcServer {
     const { log, name, loop } = this.#parts;
     const error = new SystemError("accept4", `a client of ${name}`, result);
     const shortage = [EMFILE, ENFILE, ENOBUFS, ENOMEM].includes(error.errno);
-    log.error(`${error.message}; ${shortage ? "new clients wait" : "trying again"}`);
+    this.#repeats.happened(
+      `accept ${result}`,
+      (again) => log.error(`${error.message}; ${shortage ? "new clients wait" : "trying again"}${again}`),
+    );
     this.#pause("no-descriptors");
     this.#retry = loop.after(RETRY_MS, () => this.#reconsider(true));
   }
@@ -218,9 +224,11 @@ export class RpcServer {
     try {
       const credentials = readCredentials(sys, fd);
       if (credentials.uid !== uid) {
-        log.warn(
-          `Refused a connection to server ${name}: process ${credentials.pid} has uid ${credentials.uid}, wanted ${uid}`,
-        );
+        this.#repeats.happened(`uid ${credentials.uid}`, (again) =>
+          log.warn(
+            `Refused a connection to server ${name}: process ${credentials.pid} has uid ${credentials.uid}, ` +
+              `wanted ${uid}${again}`,
+          ));
         sys.close(fd);
         return;
       }
@@ -228,7 +236,11 @@ export class RpcServer {
       peer = new SocketPeer(ledger, this.#nextClientId, credentials, readSecurity(sys, fd), now(), pidfd);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      log.error(`Refused a connection to server ${name}: ${error.message}`);
+      const { message } = error;
+      this.#repeats.happened(
+        `admit ${error.errno}`,
+        (again) => log.error(`Refused a connection to server ${name}: ${message}${again}`),
+      );
       sys.close(fd);
       return;
     }
@@ -269,11 +281,11 @@ export class RpcServer {
       case "yes":
         if (full) {
           this.#pause("full");
-          this.#parts.log.warn(
-            `Server ${this.name} has ${
-              counted(this.#clients.size, "client")
-            }, its limit: new ones wait until one leaves`,
-          );
+          const clients = counted(this.#clients.size, "client");
+          this.#repeats.happened("full", (again) =>
+            this.#parts.log.warn(
+              `Server ${this.name} has ${clients}, its limit: new ones wait until one leaves${again}`,
+            ));
         }
         return;
       case "no-descriptors":

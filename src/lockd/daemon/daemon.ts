@@ -10,6 +10,7 @@ import { Storage } from "../storage/storage.ts";
 import { storageLog } from "../storage/storage_log.ts";
 import type { Journal } from "../journal/journal.ts";
 import { getLog, type Log } from "../../chassis/log/log.ts";
+import { Repeats } from "../../chassis/log/repeats.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -109,7 +110,8 @@ export class Daemon {
     const { journal } = parts;
     this.#observer = combineObservers([
       ...(journal === undefined ? [] : [journal.observer]),
-      eventLog(),
+      eventLog(new Repeats((milliseconds, task) => loop.after(milliseconds, task))),
+      storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
       this.metrics,
       { gone: ({ key }) => this.#endConnections(key) },
       { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
@@ -123,7 +125,7 @@ export class Daemon {
       guard: this.guard,
       self: parts.program,
       timeLimit: () => this.storageTimeout * 1000,
-      observer: storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
+      observer: this.#observer,
       now,
       inherited: parts.storageStarter,
     });
@@ -249,6 +251,7 @@ export class Daemon {
       logs,
       metrics,
       idleTimeout: () => this.idleTimer.seconds,
+      storage: () => this.storage.status,
       sections: () => ({ storage: storageSection(this.storage), ...this.crashSections() }),
       now: () => Date.now(),
     });

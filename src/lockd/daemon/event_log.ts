@@ -2,10 +2,22 @@ import { resourceFlags } from "../lockspace/resource.ts";
 import { type Owner, ownerText } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
-import { getLog, type LogFields } from "../../chassis/log/log.ts";
+import type { Repeats } from "../../chassis/log/repeats.ts";
+import { getLog, type Log, type LogFields } from "../../chassis/log/log.ts";
 import { refusalText } from "../programs/lock_failure.ts";
+import { CLOSED_BY_ADMINISTRATOR } from "../../chassis/admin/admin_clients.ts";
+import type { Peer } from "../../chassis/rpc/program.ts";
+import { LockSession } from "../programs/lock_program.ts";
+import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import { strerror } from "../../os/errno.ts";
 import type { DaemonObserver } from "./observers.ts";
+
+/** A connection that has ended, as far as the log is concerned. */
+interface EndedConnection {
+  readonly peer: Peer;
+  /** Its session of a program. */
+  session(program: number): unknown;
+}
 
 /** Most resources of a holder that a line names, and that are fields of a journal entry. */
 const NAMED_RESOURCES = 3;
@@ -15,8 +27,10 @@ const MODES = ["exclusive", "shared", "exclusive, autocreated", "shared, autocre
 /**
  * Writes what happens to the log: locks at info, refusals and killed holders at warning. docs/behaviour.md,
  * Logging.
+ *
+ * @param repeats counts refusals that repeat
  */
-export function eventLog(): Partial<DaemonObserver> {
+export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/event_log.ts");
   return {
     lockspaceCreated: (path) => log.info(() => `Created lockspace ${path}`, { lockspace: path }),
@@ -40,12 +54,16 @@ export function eventLog(): Partial<DaemonObserver> {
           }`,
         fields(owner, resource),
       ),
-    refused: (owner, refusal) =>
-      log.warn(() => `Refused ${ownerText(owner)}: ${refusalText(refusal)}`, {
-        domain: owner.name,
-        uuid: owner.uuid,
-        ownerPid: owner.pid,
-      }),
+    refused: (owner, refusal) => {
+      if (!log.enabled("warning")) return;
+      const { name: domain, uuid, pid: ownerPid } = owner;
+      const text = refusalText(refusal);
+      // A guest that is tried again and again is another process each time.
+      repeats.happened(
+        `${uuid} ${domain} ${text}`,
+        (again) => log.warn(`Refused ${ownerText(owner)}: ${text}${again}`, { domain, uuid, ownerPid }),
+      );
+    },
     troubled: (resource, failure) => {
       const reason = failure.kind === "system" ? strerror(failure.errno) : failure.reason;
       const kept = failure.released ? "its lock has gone all the same" : "the lock is kept";
@@ -90,9 +108,33 @@ export function eventLog(): Partial<DaemonObserver> {
       log.debug(() =>
         `Client ${peer.clientId} connected to ${server.name}: pid ${peer.pid}, uid ${peer.uid}`
       ),
-    disconnected: (server, { peer }, reason) =>
-      log.debug(() => `Client ${peer.clientId} of ${server.name} (pid ${peer.pid}) has gone: ${reason}`),
+    disconnected: (server, connection, reason) => {
+      const { peer } = connection;
+      if (reason === CLOSED_BY_ADMINISTRATOR) closedByAdministrator(log, connection);
+      log.debug(() => `Client ${peer.clientId} of ${server.name} (pid ${peer.pid}) has gone: ${reason}`);
+    },
   };
+}
+
+/** Whoever closes a guest's own connection ends the guest: its name belongs into the log. */
+function closedByAdministrator(log: Log, connection: EndedConnection): void {
+  const { peer } = connection;
+  const lock = connection.session(LOCK_PROGRAM);
+  const owner = lock instanceof LockSession ? lock.owner : undefined;
+  if (lock instanceof LockSession && owner !== undefined && lock.isHolder) {
+    log.warn(
+      `An administrator closed the connection of ${
+        ownerText(owner)
+      }: the guest is killed if it holds a lock, ` +
+        "because it would write without one",
+      { domain: owner.name, uuid: owner.uuid, ownerPid: owner.pid },
+    );
+  } else {
+    const speaker = owner === undefined ? "" : `, which spoke for ${ownerText(owner)}`;
+    log.warn(
+      `An administrator closed client ${peer.clientId} (pid ${peer.pid})${speaker}: no guest is killed for it`,
+    );
+  }
 }
 
 /** A process and what it holds, for a line about its end. */

@@ -4,7 +4,8 @@ import type { LockTable } from "../lockspace/lock_table.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import type { LockspaceEntry, Sections, StatusDocument } from "../status/status_document.ts";
+import type { LockspaceEntry, Sections, StatusDocument, StorageEntry } from "../status/status_document.ts";
+import type { StorageStatus } from "../storage/storage_client.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { type LockTally, tallyLocks } from "./lock_tally.ts";
 import type { Metrics } from "./metrics.ts";
@@ -27,6 +28,8 @@ export interface IntrospectionParts {
   readonly idleTimeout: () => number;
   /** State of the parts that not every daemon has, by name. */
   readonly sections: () => Sections;
+  /** The places that may hang. */
+  readonly storage: () => readonly Pick<StorageStatus, "mount" | "state" | "waiting" | "since">[];
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -57,7 +60,8 @@ export class Introspection {
   }
 
   #status(tally: LockTally): StatusDocument {
-    const { sys, version, table, servers, reaper, logs, metrics, idleTimeout, sections, now } = this.#parts;
+    const { sys, version, table, servers, reaper, logs, metrics, idleTimeout, storage, sections, now } =
+      this.#parts;
     const limit = sys.fileLimit();
     return {
       version,
@@ -89,6 +93,14 @@ export class Introspection {
         .map(lockspaceEntry),
       descriptors: { open: this.#openDescriptors(), limit: typeof limit === "number" ? 0 : limit[0] },
       idleTimeout: idleTimeout(),
+      storage: storage().flatMap(({ mount, state, waiting, since }): StorageEntry[] =>
+        mount === undefined ? [] : [{
+          mount: mount.point,
+          state,
+          waiting,
+          ...since === undefined ? {} : { busyMs: Math.max(0, now() - since) },
+        }]
+      ),
       logging: { level: logs.level, filters: logs.filtersText().trim(), outputs: logs.outputsText() },
       sections: sections(),
     };

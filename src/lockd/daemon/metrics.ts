@@ -49,6 +49,9 @@ export interface Counts {
   /** Holders whose process this daemon ended. */
   holdersKilled: number;
   holderSignalFailures: number;
+  /** Times that storage did not answer within the limit, and that a helper process failed. */
+  storageHangs: number;
+  storageHelperFailures: number;
   /** How often the daemon executed itself anew. */
   reExecs: number;
   /** How often asking it to was in vain. */
@@ -76,6 +79,8 @@ export class Metrics implements Partial<DaemonObserver> {
     releaseFailures: 0,
     holdersKilled: 0,
     holderSignalFailures: 0,
+    storageHangs: 0,
+    storageHelperFailures: 0,
     reExecs: 0,
     reExecFailures: 0,
     crashes: 0,
@@ -159,6 +164,14 @@ export class Metrics implements Partial<DaemonObserver> {
 
   signalFailed(): void {
     this.counts.holderSignalFailures++;
+  }
+
+  storageHung(): void {
+    this.counts.storageHangs++;
+  }
+
+  storageHelperEnded(): void {
+    this.counts.storageHelperFailures++;
   }
 
   /** This image took over from an earlier one. @param stateBytes size of the state it was given */

@@ -1,5 +1,5 @@
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
-import type { StatusDocument } from "../status/status_document.ts";
+import type { StatusDocument, StorageEntry } from "../status/status_document.ts";
 import type { LockTally } from "./lock_tally.ts";
 import { BUCKET_BOUNDS, type Calls, type Metrics } from "./metrics.ts";
 import { PrometheusText } from "../../chassis/metrics/prometheus_text.ts";
@@ -85,6 +85,43 @@ function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocum
     status.descriptors.limit,
   );
   writeSections(text, status);
+  writeStorage(text, metrics, status);
+}
+
+/** Storage that may hang: the one thing that nobody on this host can mend. */
+function writeStorage(text: PrometheusText, { counts }: Metrics, { storage = [] }: StatusDocument): void {
+  const gauge = (name: string, help: string, value: (entry: StorageEntry) => number) => {
+    if (storage.length === 0) return;
+    text.metric(name, "gauge", help);
+    for (const entry of storage) text.sample(name, { mount: entry.mount.toWellFormed() }, value(entry));
+  };
+  gauge(
+    "virtlockd_storage_hung",
+    "Whether the storage of a mount has not answered within the time limit.",
+    ({ state }) => state === "hung" ? 1 : 0,
+  );
+  gauge(
+    "virtlockd_storage_waiting",
+    "Operations that wait for the storage of a mount.",
+    ({ waiting }) => waiting,
+  );
+  gauge(
+    "virtlockd_storage_busy_seconds",
+    "How long the operation on the storage of a mount has taken so far.",
+    ({ busyMs = 0 }) => busyMs / 1000,
+  );
+  text.single(
+    "virtlockd_storage_hangs_total",
+    "counter",
+    "Times that storage did not answer within the time limit.",
+    counts.storageHangs,
+  );
+  text.single(
+    "virtlockd_storage_helper_failures_total",
+    "counter",
+    "Times that a helper process for storage failed.",
+    counts.storageHelperFailures,
+  );
 }
 
 /** Of the parts that not every daemon has. */

@@ -1,12 +1,19 @@
 import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
+import type { StorageObserver } from "../storage/storage_observer.ts";
 import type { ServedObserver } from "../../chassis/rpc/connection_parts.ts";
 import type { ClientObserver } from "../../chassis/rpc/server.ts";
 
 /** Everything that happens in the daemon, as its parts report it. */
 export interface DaemonObserver
-  extends LockObserver, ReaperObserver, LockSessionObserver, ServedObserver, ClientObserver {}
+  extends
+    LockObserver,
+    ReaperObserver,
+    LockSessionObserver,
+    StorageObserver,
+    ServedObserver,
+    ClientObserver {}
 
 /** Every event by name: one that is missing here does not compile. */
 const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
@@ -28,6 +35,12 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   served: true,
   connected: true,
   disconnected: true,
+  storageHung: true,
+  storageRecovered: true,
+  storageLate: true,
+  storageHelperEnded: true,
+  ownerRecordFailed: true,
+  mountsUnreadable: true,
 };
 
 /**

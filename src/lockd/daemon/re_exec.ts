@@ -258,5 +258,5 @@ export class ReExec {
 
 /** What a program said when it failed, behind what it did. */
 function saying(text: string): string {
-  return text === "" ? " and said nothing" : `: ${text}`;
+  return text === "" ? " and said nothing" : `: ${text.replace(/\s*\n\s*/g, "; ")}`;
 }

@@ -68,6 +68,8 @@ export interface StatusDocument {
   readonly descriptors: { readonly open: number; readonly limit: number };
   /** Seconds without client and lock after which it stops; 0: never. */
   readonly idleTimeout: number;
+  /** The mounts that may hang and are, or were, in use. An older daemon tells less, in `sections`. */
+  readonly storage?: readonly StorageEntry[];
   readonly logging: { readonly level: number; readonly filters: string; readonly outputs: string };
   readonly sections: Sections;
 }
@@ -79,6 +81,17 @@ export interface LockspaceEntry {
   readonly origin: "registered" | "adopted";
   /** The file system that it has to be on; absent when that is not known. */
   readonly mount?: { readonly source: string; readonly type: string; readonly point: string };
+}
+
+/** How a mount that may hang answers. */
+export interface StorageEntry {
+  readonly mount: string;
+  /** "absent": nothing was asked lately. "hung": the operation in work has passed the time limit. */
+  readonly state: "absent" | "idle" | "working" | "hung";
+  /** Operations that wait for their turn. */
+  readonly waiting: number;
+  /** How long the operation in work has taken so far; absent when there is none. */
+  readonly busyMs?: number;
 }
 
 /** Clients of a server against its limit. */

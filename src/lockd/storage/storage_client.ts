@@ -117,7 +117,7 @@ export class StorageClient implements LockFiles {
         if (descriptor === undefined) return done({ kind: "failed", action, errno: EMFILE });
         if (this.mount !== undefined) this.#parts.starter.pin();
         if (result.recordErrno !== undefined) {
-          this.#parts.observer.recordFailed(path, result.recordErrno);
+          this.#parts.observer.ownerRecordFailed(path, result.recordErrno);
         }
         done({ kind: "granted", fd: descriptor, identity: result.identity });
       },
@@ -260,7 +260,7 @@ export class StorageClient implements LockFiles {
         this.#link ??= this.#start();
       } catch (error) {
         if (!(error instanceof SystemError)) throw error;
-        this.#parts.observer.helperEnded(this.#name, error.message);
+        this.#parts.observer.storageHelperEnded(this.#name, error.message);
         this.#lose(job, error.message);
         continue;
       }
@@ -337,7 +337,7 @@ export class StorageClient implements LockFiles {
   }
 
   #late(outcome: string | undefined): void {
-    if (outcome !== undefined) this.#parts.observer.late(this.#name, outcome);
+    if (outcome !== undefined) this.#parts.observer.storageLate(this.#name, outcome);
   }
 
   #closeAll(descriptors: readonly number[], identity: FileIdentity): void {
@@ -352,7 +352,7 @@ export class StorageClient implements LockFiles {
       : `${this.#name} did not answer within ${seconds} s`;
     if (job.phase.kind === "running" && this.#hung === undefined) {
       this.#hung = { since: job.phase.since };
-      this.#parts.observer.hung(this.#name, job.ask.action);
+      this.#parts.observer.storageHung(this.#name, job.ask.action);
     }
     if (job.ask.slow !== undefined) return job.ask.slow(reason);
     if (job.phase.kind === "running") {
@@ -367,7 +367,7 @@ export class StorageClient implements LockFiles {
   #ended(reason: string): void {
     this.#dropLink();
     this.#hung = undefined;
-    this.#parts.observer.helperEnded(this.#name, reason);
+    this.#parts.observer.storageHelperEnded(this.#name, reason);
     const job = this.#current;
     this.#current = undefined;
     if (job !== undefined && job.phase.kind !== "late") {
@@ -391,7 +391,7 @@ export class StorageClient implements LockFiles {
 
   #recovered(): void {
     if (this.#hung === undefined) return;
-    this.#parts.observer.recovered(this.#name, this.#parts.now() - this.#hung.since);
+    this.#parts.observer.storageRecovered(this.#name, this.#parts.now() - this.#hung.since);
     this.#hung = undefined;
   }
 

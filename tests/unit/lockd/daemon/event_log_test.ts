@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { Repeats } from "../../../../src/chassis/log/repeats.ts";
 import { eventLog } from "../../../../src/lockd/daemon/event_log.ts";
 import type { DaemonObserver } from "../../../../src/lockd/daemon/observers.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
@@ -21,7 +22,7 @@ function records(tell: (log: Partial<DaemonObserver>) => void): LogRecord[] {
     ],
   });
   try {
-    tell(eventLog());
+    tell(eventLog(new Repeats(() => {})));
   } finally {
     resetSync();
   }
@@ -103,6 +104,23 @@ Deno.test("eventLog() names a holder whose name libvirt's daemon did not tell by
     line((log) => log.gone?.({ key: 42, pid: 42 }, [unnamed], true)),
     "warning: Killed the guest of process 42: its process is gone, releasing 1 resource ('r')",
   );
+});
+
+Deno.test("eventLog() tells a refusal that repeats once, whatever process asks, and then how often it came", () => {
+  const tasks: (() => void)[] = [];
+  const again = { ...OWNER, pid: 43 };
+  const refusal = { kind: "not-held", resource: "r" } as const;
+  const all = records((_) => {
+    const log = eventLog(new Repeats((_milliseconds, task) => tasks.push(task)));
+    for (const owner of [OWNER, again, again]) log.refused?.(owner, refusal);
+    log.refused?.(again, { kind: "not-held", resource: "s" });
+    for (const task of tasks.splice(0)) task();
+  });
+  assert.deepEqual(all.map(({ message }) => message[0]), [
+    `Refused ${WHO}: Lockspace resource 'r' is not locked`,
+    `Refused domain 'guest' (uuid ${UUID}, pid 43): Lockspace resource 's' is not locked`,
+    `Refused domain 'guest' (uuid ${UUID}, pid 43): Lockspace resource 'r' is not locked (2 times more in 10 s)`,
+  ]);
 });
 
 Deno.test("eventLog() logs at error what an administrator has to look at", () => {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { Introspection, type IntrospectionParts } from "../../../../src/lockd/daemon/introspection.ts";
+import type { Mount } from "../../../../src/lockd/storage/mount_tree.ts";
 import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
 import { holding, resource, tableOf } from "../programs/lock_fixture.ts";
+
+function mountAt(point: string): Mount {
+  return { id: 1, parent: 0, device: 1, point, type: "nfs4", source: "server:/export" };
+}
 
 function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
   return new Introspection({
@@ -25,6 +30,11 @@ function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
     logs: { level: 2, filtersText: () => "1:*a* ", outputsText: () => "3:stderr" },
     metrics: new Metrics(1000),
     idleTimeout: () => 30,
+    storage: () => [
+      { mount: undefined, state: "idle", waiting: 0, since: undefined },
+      { mount: mountAt("/net"), state: "hung", waiting: 3, since: 60_999 },
+      { mount: mountAt("/far"), state: "idle", waiting: 0, since: undefined },
+    ],
     sections: () => ({ storage: { "/mnt": "answers" }, store: { present: false } }),
     now: () => 62_999,
     ...parts,
@@ -48,6 +58,10 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
     lockspaces: [{ path: "/ls", origin: "registered" }],
     descriptors: { open: 31, limit: 1024 },
     idleTimeout: 30,
+    storage: [
+      { mount: "/net", state: "hung", waiting: 3, busyMs: 2000 },
+      { mount: "/far", state: "idle", waiting: 0 },
+    ],
     logging: { level: 2, filters: "1:*a*", outputs: "3:stderr" },
     sections: { storage: { "/mnt": "answers" }, store: { present: false } },
   });

@@ -18,6 +18,9 @@ function counted(): Metrics {
   metrics.gone({ key: 42, pid: 42 }, 3, true);
   metrics.gone({ key: 43, pid: 43 }, 3, false);
   metrics.signalFailed();
+  metrics.storageHung();
+  metrics.storageHung();
+  metrics.storageHelperEnded();
   metrics.reExecuted(4711);
   metrics.reExecFailed("it is no virtlockd");
   metrics.begun("crash", 5, 2);
@@ -62,6 +65,8 @@ Deno.test("Metrics counts what the daemon's parts report", () => {
     releaseFailures: 1,
     holdersKilled: 1,
     holderSignalFailures: 1,
+    storageHangs: 2,
+    storageHelperFailures: 1,
     reExecs: 1,
     reExecFailures: 1,
     crashes: 1,

@@ -46,6 +46,8 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
     "virtlockd_state_bytes 4711",
     "virtlockd_open_descriptors 20",
     "virtlockd_open_descriptors_max 1024",
+    "virtlockd_storage_hangs_total 0",
+    "virtlockd_storage_helper_failures_total 0",
     'virtlockd_clients{server="virtlockd"} 3',
     'virtlockd_clients{server="admin"} 0',
     'virtlockd_clients_max{server="virtlockd"} 1024',
@@ -130,4 +132,26 @@ Deno.test("metricsText() counts the locks of too many, or too long, lockspaces t
   // The default lockspace and 98 others, and the sum of the rest.
   assert.equal(lines.length, 200);
   assert.equal(lines.includes('virtlockd_locks{lockspace="*",mode="exclusive"} 53'), true);
+});
+
+Deno.test("metricsText() tells of each mount whether it hangs, what waits for it, and since when", () => {
+  const metrics = new Metrics(0);
+  metrics.storageHung();
+  const text = metricsText(metrics, {
+    ...STATUS,
+    storage: [
+      { mount: "/net", state: "hung", waiting: 3, busyMs: 12_500 },
+      { mount: "/far", state: "idle", waiting: 0 },
+    ],
+  }, tallyLocks(tableOf([])));
+  assert.deepEqual(samples(text).filter((line) => line.startsWith("virtlockd_storage_")), [
+    'virtlockd_storage_hung{mount="/net"} 1',
+    'virtlockd_storage_hung{mount="/far"} 0',
+    'virtlockd_storage_waiting{mount="/net"} 3',
+    'virtlockd_storage_waiting{mount="/far"} 0',
+    'virtlockd_storage_busy_seconds{mount="/net"} 12.5',
+    'virtlockd_storage_busy_seconds{mount="/far"} 0',
+    "virtlockd_storage_hangs_total 1",
+    "virtlockd_storage_helper_failures_total 0",
+  ]);
 });

@@ -17,11 +17,11 @@ Deno.test("storageLog() writes a line for everything that happens to storage", (
     error: write("error"),
   };
   const observer = storageLog(log);
-  observer.hung("storage at /net", "Unable to acquire lock on resource /net/a");
-  observer.recovered("storage at /net", 34_400);
-  observer.late("storage at /net", "cannot create file '/net/a': it was done in the end");
-  observer.helperEnded("storage at /net", "its helper process has ended");
-  observer.recordFailed("/net/a", EROFS);
+  observer.storageHung("storage at /net", "Unable to acquire lock on resource /net/a");
+  observer.storageRecovered("storage at /net", 34_400);
+  observer.storageLate("storage at /net", "cannot create file '/net/a': it was done in the end");
+  observer.storageHelperEnded("storage at /net", "its helper process has ended");
+  observer.ownerRecordFailed("/net/a", EROFS);
   observer.mountsUnreadable(new SystemError("read", "/proc/self/mountinfo", ESTALE));
   assert.deepEqual(lines, [
     "warn: Unable to acquire lock on resource /net/a: storage at /net does not answer, its helper process waits for it",
