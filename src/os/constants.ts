@@ -45,6 +45,14 @@ export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
 export const EPOLLRDHUP = 0x2000;
 
+export const IN_MOVED_FROM = 0x40;
+export const IN_MOVED_TO = 0x80;
+export const IN_CREATE = 0x100;
+export const IN_DELETE = 0x200;
+export const IN_DELETE_SELF = 0x400;
+export const IN_MOVE_SELF = 0x800;
+export const IN_ONLYDIR = 0x0100_0000;
+
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;

@@ -1,4 +1,5 @@
-import { O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
+import { cString } from "./c_string.ts";
+import { IN_ONLYDIR, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
 import { EINTR } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import type { EventSys } from "./sys.ts";
@@ -85,6 +86,15 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
     },
     eventfd() {
       const result = rare.eventfd(0, O_CLOEXEC | O_NONBLOCK);
+      return plain(result, errno[0] as number);
+    },
+    inotify() {
+      const result = rare.inotify_init1(O_CLOEXEC | O_NONBLOCK);
+      return plain(result, errno[0] as number);
+    },
+    watchDirectory(inotify, path, events) {
+      const name = cString(path);
+      const result = rare.inotify_add_watch(inotify, name as Uint8Array<ArrayBuffer>, events | IN_ONLYDIR);
       return plain(result, errno[0] as number);
     },
     pipe() {

@@ -153,6 +153,10 @@ export interface EventSys {
   /** Arms a timerfd to expire once after `milliseconds`; 0 disarms. */
   timerSet(fd: number, milliseconds: number): number;
   eventfd(): number;
+  /** inotify_init1(2): readable when something has happened that {@link watchDirectory} asks for. */
+  inotify(): number;
+  /** inotify_add_watch(2) on a directory. Watching it again changes the events. `events` are IN_*. */
+  watchDirectory(inotify: number, path: string, events: number): number;
   pipe(): [number, number] | number;
   /** poll(2) of one descriptor for POLLIN: 1 readable, 0 not within `timeout` ms. */
   pollReadable(fd: number, timeout: number): number;

@@ -96,6 +96,8 @@ const PLAUSIBLE: Partial<Record<keyof Sys, readonly number[]>> = {
   signalfd: [EMFILE, ENODEV],
   timerCreate: [EMFILE],
   eventfd: [EMFILE, ENOMEM],
+  inotify: [EMFILE, ENOMEM],
+  watchDirectory: [ENOSPC, ENOENT],
   pipe: [EMFILE, ENFILE],
   pollReadable: [ENOMEM, EINTR],
   pidfdOpen: [EMFILE, ESRCH],

@@ -22,6 +22,7 @@ const OPENING: readonly (keyof Sys)[] = [
   "signalfd",
   "timerCreate",
   "eventfd",
+  "inotify",
   "pipe",
   "pidfdOpen",
   "memfd",

@@ -154,6 +154,22 @@ export class RpcServer {
     this.#listeners.push(listener);
   }
 
+  /**
+   * Takes a listening socket in the place of those with the same path, which nobody reaches any more. Who has
+   * come to them before is accepted first.
+   */
+  listenInstead(listener: Listener): void {
+    const { loop, ledger } = this.#parts;
+    for (const old of this.#listeners.filter(({ path }) => path === listener.path)) {
+      while (this.#accept(old) === "accepted");
+      if (this.#accepting === "yes") loop.remove(old.fd);
+      ledger.close(old.fd);
+      this.#listeners.splice(this.#listeners.indexOf(old), 1);
+    }
+    this.listen(listener);
+    if (this.#accepting === "yes") this.#acceptFrom(listener);
+  }
+
   /** Begins, or begins again, to accept. */
   startAccepting(): void {
     if (this.#accepting !== "stopped") return;
@@ -197,13 +213,17 @@ export class RpcServer {
   }
 
   /** One in a turn, so that a storm of connections does not keep the connected ones waiting. */
-  #accept(listener: Listener): void {
-    if (this.#accepting !== "yes") return;
+  #accept(listener: Listener): "accepted" | "nobody" {
+    if (this.#accepting !== "yes") return "nobody";
     const fd = this.#parts.sys.accept(listener.fd);
     // Nobody is there, or the peer gave up before we took it.
-    if (fd === -EAGAIN || fd === -ECONNABORTED) return;
-    if (fd < 0) return this.#acceptFailed(fd);
+    if (fd === -EAGAIN || fd === -ECONNABORTED) return "nobody";
+    if (fd < 0) {
+      this.#acceptFailed(fd);
+      return "nobody";
+    }
     this.#admit(fd);
+    return "accepted";
   }
 
   #acceptFailed(result: number): void {
@@ -300,9 +320,11 @@ export class RpcServer {
     }
     this.#retry?.cancel();
     this.#accepting = "yes";
-    for (const listener of this.#listeners) {
-      this.#parts.loop.add(listener.fd, EPOLLIN, () => this.#accept(listener));
-    }
+    for (const listener of this.#listeners) this.#acceptFrom(listener);
+  }
+
+  #acceptFrom(listener: Listener): void {
+    this.#parts.loop.add(listener.fd, EPOLLIN, () => void this.#accept(listener));
   }
 
   #pause(why: "full" | "no-descriptors" | "stopped"): void {

@@ -53,21 +53,29 @@ export function makeDirectories(sys: Sys, path: string, mode: number): number {
  * @throws StartError with the sockets code
  */
 export function listenOn(sys: Sys, path: string): Listener {
-  const check = (result: number, call: string): number => {
-    if (result >= 0) return result;
-    const error = new SystemError(call, path, result);
-    throw new StartError(ExitCode.SOCKETS, error.message, { cause: error });
-  };
-  const fd = check(sys.socket(SOCK_STREAM, true), "Create socket");
   refuseServed(sys, path);
-  const unlinked = sys.unlink(path);
-  const previous = sys.umask(0o077);
-  const bound = sys.bind(fd, path);
-  sys.umask(previous);
-  if (bound === -EADDRINUSE && unlinked !== -ENOENT) check(unlinked, "Unlink stale socket");
-  check(bound, "Bind socket");
-  check(sys.listen(fd, BACKLOG), "Listen on socket");
+  const fd = sys.socket(SOCK_STREAM, true);
+  try {
+    checked(fd, "Create socket", path);
+    const unlinked = sys.unlink(path);
+    const previous = sys.umask(0o077);
+    const bound = sys.bind(fd, path);
+    sys.umask(previous);
+    if (bound === -EADDRINUSE && unlinked !== -ENOENT) checked(unlinked, "Unlink stale socket", path);
+    checked(bound, "Bind socket", path);
+    checked(sys.listen(fd, BACKLOG), "Listen on socket", path);
+  } catch (error) {
+    if (fd >= 0) sys.close(fd);
+    throw error;
+  }
   return { fd, path, unlink: true };
+}
+
+/** @throws StartError with the sockets code when the result of a system call is -errno */
+function checked(result: number, call: string, path: string): void {
+  if (result >= 0) return;
+  const error = new SystemError(call, path, result);
+  throw new StartError(ExitCode.SOCKETS, error.message, { cause: error });
 }
 
 /**

@@ -17,7 +17,13 @@ import type { Sections } from "../status/status_document.ts";
 import type { Past } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
 import { readHandover, writeHandover } from "./journal_handover.ts";
-import { journalSnapshot, LISTENER_NAMES, namedToStore, objectsToStore } from "./journal_snapshot.ts";
+import {
+  journalSnapshot,
+  LISTENER_NAMES,
+  listenersToStore,
+  namedToStore,
+  objectsToStore,
+} from "./journal_snapshot.ts";
 import { JOURNAL_PURPOSE, type OpenedJournal, openJournal } from "./open_journal.ts";
 
 /** What the crash safety of a starting daemon depends on. */
@@ -151,6 +157,15 @@ export class CrashSafety {
     if (left === undefined) return;
     if (this.#store === undefined) left.discard();
     else this.#store.store([], () => left.discard());
+  }
+
+  /** A server listens on another socket than before: the next life gets that one. */
+  listening(daemon: Daemon): void {
+    const store = this.#store;
+    if (store === undefined) return;
+    const listeners = listenersToStore(daemon);
+    for (const name of new Set(listeners.map(({ name }) => name))) store.remove(name);
+    store.store(listeners, () => {});
   }
 
   /** Whether locks, clients and listening sockets outlive an orderly end of this process. */

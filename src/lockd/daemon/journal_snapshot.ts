@@ -81,10 +81,14 @@ export function objectsToStore(daemon: Daemon): WantedObject[] {
 
 /** Journal and listening sockets, with the names under which the next daemon looks for them. */
 export function namedToStore(daemon: Daemon, journal: Journal): { name: string; fd: number }[] {
-  const named = [{ name: JOURNAL_NAME, fd: journal.fd }];
+  return [{ name: JOURNAL_NAME, fd: journal.fd }, ...listenersToStore(daemon)];
+}
+
+/** The listening sockets of namedToStore(): those that the service manager made it keeps by itself. */
+export function listenersToStore(daemon: Daemon): { name: string; fd: number }[] {
+  const named: { name: string; fd: number }[] = [];
   for (const server of daemon.servers) {
     const name = LISTENER_NAMES[server.ordinal];
-    // A socket that the service manager made it keeps by itself.
     for (const { fd, unlink } of server.listeners) if (unlink && name !== undefined) named.push({ name, fd });
   }
   return named;

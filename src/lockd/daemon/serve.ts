@@ -36,6 +36,7 @@ import { restore } from "./restore.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
+import { SocketWatch } from "../../chassis/start/socket_watch.ts";
 import {
   adoptListener,
   listenOn,
@@ -304,6 +305,14 @@ function live(
     statistics: daemon.metrics.snapshot(),
   }));
   for (const owner of bare.dead) daemon.reaper.free(owner);
+  new SocketWatch({
+    sys,
+    loop,
+    ledger,
+    log: daemon.log,
+    servers: daemon.servers,
+    replaced: () => safety.listening(daemon),
+  });
   daemon.start();
   unfinished.length = 0;
   new StartPause(sys, paths.startFailures).succeeded();

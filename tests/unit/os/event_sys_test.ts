@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { EPOLLHUP, EPOLLIN, EPOLLOUT, SOCK_STREAM } from "../../../src/os/constants.ts";
+import { EPOLLHUP, EPOLLIN, EPOLLOUT, IN_DELETE, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { kernel } from "../../support/kernel.ts";
+import { Scratch } from "../../support/scratch.ts";
 
 const ADD = 1;
 
@@ -67,4 +68,20 @@ Deno.test("EventSys monotonic() goes forward in fractions of milliseconds", () =
   const times = Array.from({ length: 1000 }, () => kernel.monotonic());
   assert.deepEqual(times, times.toSorted((a, b) => a - b));
   assert.ok(new Set(times).size > 100);
+});
+
+Deno.test("EventSys inotify() is readable when a name in a watched directory goes", () => {
+  using scratch = new Scratch();
+  const path = scratch.write("name");
+  const inotify = kernel.inotify();
+  assert.equal(kernel.watchDirectory(inotify, scratch.path, IN_DELETE), 1);
+  assert.equal(kernel.watchDirectory(inotify, scratch.path, IN_DELETE), 1);
+  assert.equal(kernel.watchDirectory(inotify, path, IN_DELETE), -20);
+  assert.equal(kernel.watchDirectory(inotify, scratch.file("none"), IN_DELETE), -2);
+  assert.equal(kernel.pollReadable(inotify, 0), 0);
+  Deno.removeSync(path);
+  assert.equal(kernel.pollReadable(inotify, 0), 1);
+  assert.ok(kernel.read(inotify, new Uint8Array(300)) > 0);
+  assert.equal(kernel.read(inotify, new Uint8Array(300)), -11);
+  kernel.close(inotify);
 });

@@ -312,3 +312,36 @@ Deno.test("RpcServer adopts clients with their ids, and goes on behind the great
   stage.turn();
   assert.deepEqual([...stage.server.clients.keys()], [8]);
 });
+
+Deno.test("RpcServer listens on another socket in the place of one, and loses nobody who has come to that", () => {
+  using stage = started();
+  const one = stage.connect();
+  const [old] = stage.server.listeners;
+  assert.ok(old !== undefined);
+  const late = kernel.socket(SOCK_STREAM, false);
+  assert.equal(kernel.connect(late, old.path), 0);
+  assert.equal(kernel.unlink(old.path), 0);
+
+  const fd = kernel.socket(SOCK_STREAM, true);
+  assert.equal(kernel.bind(fd, old.path), 0);
+  assert.equal(kernel.listen(fd, 100), 0);
+  stage.server.listenInstead({ fd, path: old.path, unlink: true });
+  assert.deepEqual(stage.server.listeners, [{ fd, path: old.path, unlink: true }]);
+  assert.deepEqual([...stage.server.clients.keys()], [1, 2]);
+  const two = stage.connect();
+  assert.deepEqual([one, two].map((client) => stage.state(client)), ["served", "served"]);
+  kernel.close(late);
+  stage.turn();
+
+  stage.server.stopAccepting();
+  const again = kernel.socket(SOCK_STREAM, true);
+  kernel.unlink(old.path);
+  assert.equal(kernel.bind(again, old.path), 0);
+  assert.equal(kernel.listen(again, 100), 0);
+  stage.server.listenInstead({ fd: again, path: old.path, unlink: true });
+  const three = stage.connect();
+  assert.equal(stage.state(three), "waiting");
+  stage.server.startAccepting();
+  stage.turn();
+  assert.equal(stage.state(three), "served");
+});
