@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { packageScript } from "./package_script.ts";
 import { ROOT } from "./tool.ts";
@@ -30,8 +31,8 @@ export interface BuiltProgram {
 /** Units of the daemon, which libvirt has too: ours lie elsewhere, and links are put before libvirt's. */
 export const DAEMON_UNITS = ["virtlockd.service", "virtlockd.socket", "virtlockd-admin.socket"] as const;
 
-/** Pages of docs/ that an operator needs. They refer to each other. */
-const PAGES = ["crash-safety.md", "dependencies.md", "operating.md", "performance.md", "security.md"];
+/** The pages of docs/: what an operator needs refers to the others. */
+const PAGES = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
 
 const OURS = "usr/share/deno-virtlockd";
 const DOC = "usr/share/doc/deno-virtlockd";
@@ -77,6 +78,7 @@ function linkedOnly(): PackageFile[] {
   return [
     { ...text(`${LINKED_PROGRAM}/divert`, packageScript("rpm/divert")), mode: 0o755 },
     file("usr/share/licenses/deno-virtlockd/LICENSE", "LICENSE"),
+    file("usr/share/selinux/packages/deno-virtlockd.cil", "packaging/selinux/deno-virtlockd.cil"),
   ];
 }
 

@@ -42,5 +42,6 @@ const halves = names.length > 0 ? [names] : [0, 1].map((half) => [
 const results = await Promise.all(halves.map(run));
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
-console.log(`\n${ok ? "ok" : "FAILED"} | ${sum("passed")} passed | ${sum("failed")} failed`);
+const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;
+console.log(`\n${ok ? "ok" : "FAILED"} | ${ending}`);
 process.exitCode = ok ? 0 : 1;

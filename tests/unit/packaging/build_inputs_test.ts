@@ -12,6 +12,8 @@ const INPUTS = new Map(
     }),
 );
 
+const COPYRIGHT = Deno.readTextFileSync(`${ROOT}packaging/deb/copyright`);
+
 Deno.test("each input of a build has a version, a machine and a SHA-512", () => {
   for (const [name, { version, machine, sum }] of INPUTS) {
     assert.match(version, /^\d+\.\d+\.\d+$/, name);
@@ -28,7 +30,7 @@ Deno.test("a build is made with the Deno that the tests run with", () => {
   }
 });
 
-Deno.test("every npm package of deno.lock is an input of a build, with the same hash", () => {
+Deno.test("every npm package of deno.lock is an input of a build, with the same hash, and has its copyright told", () => {
   const { npm }: { npm: Record<string, { integrity: string }> } = JSON.parse(
     Deno.readTextFileSync(`${ROOT}deno.lock`),
   );
@@ -36,6 +38,7 @@ Deno.test("every npm package of deno.lock is an input of a build, with the same 
     const at = id.lastIndexOf("@");
     const input = INPUTS.get(id.slice(0, at));
     assert.equal(input?.version, id.slice(at + 1));
+    assert.ok(COPYRIGHT.includes(id.slice(0, at)), `${id} is not in the file of copyrights`);
     assert.equal(`sha512-${Uint8Array.fromHex(input?.sum ?? "").toBase64()}`, integrity);
   }
 });
