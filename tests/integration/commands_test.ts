@@ -15,11 +15,14 @@ async function lockedClient(daemon: Daemon): Promise<{ client: LockClient; locks
   const lockspace = `${daemon.place.directory}/locks`;
   const client = await LockClient.connect(daemon.socket);
   await client.createLockspace(lockspace);
-  await client.register(testOwner(4242));
+  await client.register(testOwner(NO_PROCESS));
   await client.acquire(lockspace, "a", AUTOCREATE);
   await client.acquire(lockspace, "b", AUTOCREATE | SHARED);
   return { client, lockspace };
 }
+
+/** No process can have it (PID_MAX_LIMIT is 4194304). */
+const NO_PROCESS = 4_242_000;
 
 Deno.test("locks lists who holds what, for people and for programs", async () => {
   await using daemon = await Daemon.start();
@@ -29,7 +32,7 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
   const told = await daemon.command("locks", "--json");
   assert.equal(told.code, 0, told.stderr);
   const locks: LockEntry[] = JSON.parse(told.stdout);
-  const { uuid, name, id, pid } = testOwner(4242);
+  const { uuid, name, id, pid } = testOwner(NO_PROCESS);
   const since = locks[0]?.holders[0]?.since ?? 0;
   assert.equal(since <= before && since > before - 60_000, true);
   assert.deepEqual(locks[0], {
@@ -42,7 +45,7 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
     autocreate: true,
     state: "held",
     kind: "ofd",
-    holders: [{ domain: name, uuid, id, pid, since, times: 1 }],
+    holders: [{ domain: name, uuid, id, pid, since, times: 1, process: "unjudged" }],
   });
   const [, inode] = /^[0-9a-f]{2,}:[0-9a-f]{2,}:(\d+)$/.exec(locks[0]?.file ?? "") ?? [];
   assert.equal(Number(inode), Deno.statSync(`${lockspace}/a`).ino);
@@ -55,7 +58,12 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
   const lines = shown.stdout.trimEnd().split("\n");
   assert.equal(lines.length, 2);
   assert.match(lines[0] ?? "", /^LOCKSPACE +RESOURCE +MODE +DOMAIN +UUID +PID +SINCE +STATE$/);
-  assert.match(lines[1] ?? "", new RegExp(`^${lockspace} +b +shared +${name} +${uuid} +4242 +.*Z +held$`));
+  assert.match(
+    lines[1] ?? "",
+    new RegExp(
+      `^${lockspace} +b +shared +${name} +${uuid} +${NO_PROCESS} \\(cannot be judged\\) +.*Z +held$`,
+    ),
+  );
   assert.equal((await daemon.command("locks", "--domain", "nobody")).stdout, "No locks.\n");
 });
 
@@ -103,8 +111,8 @@ Deno.test("locks --watch shows each change, and ends when the daemon does", asyn
     ["-", "a", 1],
   ]);
   assert.equal(lines.every(({ atMs }) => Math.abs(Date.now() - atMs) < 60_000), true);
-  const { name, uuid } = testOwner(4242);
-  const holder = `domain '${name}' (uuid ${uuid}, pid 4242)`;
+  const { name, uuid } = testOwner(NO_PROCESS);
+  const holder = `domain '${name}' (uuid ${uuid}, pid ${NO_PROCESS})`;
   assert.deepEqual(reading.stdout.text.replace(/^.{20} /gm, "").trimEnd().split("\n"), [
     `+ ${lockspace}/a, exclusive, ${holder}: held`,
     `+ ${lockspace}/c, exclusive, ${holder}: held`,
@@ -150,11 +158,11 @@ Deno.test("clients and status tell what the daemon knows", async () => {
   assert.deepEqual(
     clients.map(({ server, id, pid, owner, restricted }) => [server, id, pid, owner?.pid, restricted]),
     [
-      ["virtlockd", 1, Deno.pid, 4242, false],
+      ["virtlockd", 1, Deno.pid, NO_PROCESS, false],
       ["admin", 1, clients[1]?.pid, undefined, undefined],
     ],
   );
-  assert.match((await daemon.command("clients")).stdout, /^virtlockd +1 +\d+ +deno .* guest-4242 /m);
+  assert.match((await daemon.command("clients")).stdout, /^virtlockd +1 +\d+ +deno .* guest-4242000 /m);
   const status: StatusDocument = JSON.parse((await daemon.command("status", "--json")).stdout);
   assert.equal(status.pid, daemon.pid);
   assert.equal(status.reExecs, 0);

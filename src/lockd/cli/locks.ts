@@ -87,15 +87,17 @@ export function lockFilter(args: Arguments): (lock: ListedLock) => boolean {
     ([path, resource, disk ?? ""].some((text) => glob.matches(text)) || resource === name);
 }
 
+const PROCESS = { ended: "ended", unjudged: "cannot be judged" } as const;
+
 function rows(lock: ListedLock): string[][] {
   const { lockspace, resource, mode, holders, moreHolders = 0 } = lock;
   const start = [lockspace === "" ? "-" : lockspace, resource, mode];
   const state = stateText(lock);
-  const listed = holders.map(({ domain, uuid, pid, since }) => [
+  const listed = holders.map(({ domain, uuid, pid, since, process }) => [
     ...start,
     domain === "" ? "-" : domain,
     uuid,
-    String(pid),
+    process === undefined ? String(pid) : `${pid} (${PROCESS[process]})`,
     timeText(since),
     state,
   ]);

@@ -22,6 +22,12 @@ interface EndedConnection {
 /** Most resources of a holder that a line names, and that are fields of a journal entry. */
 const NAMED_RESOURCES = 3;
 const RESOURCE_FIELDS = 100;
+/** What is known of the process of an owner whose lock was released for it. */
+const JUDGED = {
+  alive: "its process lives and can write without a lock now",
+  dead: "its process has ended",
+  unjudged: "nothing tells whether its process still runs",
+} as const;
 const MODES = ["exclusive", "shared", "exclusive, autocreated", "shared, autocreated"];
 
 /**
@@ -88,6 +94,13 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         holder.fields,
       );
     },
+    freedByHand: (resource, { holding: { owner }, judgement }) =>
+      log.warn(
+        `An administrator had resource '${resource.name}' released, which ${ownerText(owner)} held: ${
+          JUDGED[judgement.kind]
+        }`,
+        fields(owner, resource),
+      ),
     learnt: (resource) =>
       log.info(
         () =>

@@ -1,4 +1,5 @@
 import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
+import type { ManualReleaseObserver } from "../lockspace/manual_release.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
 import type { StorageObserver } from "../storage/storage_observer.ts";
@@ -10,6 +11,7 @@ export interface DaemonObserver
   extends
     LockObserver,
     ReaperObserver,
+    ManualReleaseObserver,
     LockSessionObserver,
     StorageObserver,
     ServedObserver,
@@ -24,6 +26,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   learnt: true,
   refused: true,
   recast: true,
+  freedByHand: true,
   troubled: true,
   signalled: true,
   signalFailed: true,

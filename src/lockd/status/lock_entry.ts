@@ -1,3 +1,4 @@
+import type { Judgement } from "../lockspace/holder_reaper.ts";
 import { procLockText } from "../lockspace/file_identity.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
@@ -6,9 +7,21 @@ import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
 /** Characters of holders' names in one entry; a shared lock may have thousands of holders. */
 const HOLDERS_CHARACTERS = 256 * 1024;
 
-/** A lock as LIST_LOCKS shows it. @param dying whether an owner's process is being killed */
-export function lockEntry(resource: Resource, dying: (key: OwnerKey) => boolean): LockEntry {
-  const { listed, more } = holders(resource);
+/** What an entry says of the process of an owner. */
+const PROCESS = { alive: {}, dead: { process: "ended" }, unjudged: { process: "unjudged" } } as const;
+
+/**
+ * A lock as LIST_LOCKS shows it.
+ *
+ * @param dying whether an owner's process is being killed
+ * @param judge what is known of an owner's process
+ */
+export function lockEntry(
+  resource: Resource,
+  dying: (key: OwnerKey) => boolean,
+  judge: (owner: Owner) => Judgement,
+): LockEntry {
+  const { listed, more } = holders(resource, judge);
   const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
   return {
     id,
@@ -33,7 +46,10 @@ export function lockState(resource: Resource, dying: (key: OwnerKey) => boolean)
 }
 
 /** The holders, each once, as many as have room. */
-function holders(resource: Resource): { listed: HolderEntry[]; more: number } {
+function holders(
+  resource: Resource,
+  judge: (owner: Owner) => Judgement,
+): { listed: HolderEntry[]; more: number } {
   const byKey = new Map<OwnerKey, { owner: Owner; since: number; times: number }>();
   for (const { owner, since } of resource.holdings) {
     const known = byKey.get(ownerKey(owner));
@@ -42,9 +58,10 @@ function holders(resource: Resource): { listed: HolderEntry[]; more: number } {
   }
   const listed: HolderEntry[] = [];
   let characters = 0;
-  for (const { owner: { name, uuid, id, pid }, since, times } of byKey.values()) {
+  for (const { owner, since, times } of byKey.values()) {
     if (characters > HOLDERS_CHARACTERS) break;
-    listed.push({ domain: name, uuid, id, pid, since, times });
+    const { name, uuid, id, pid } = owner;
+    listed.push({ domain: name, uuid, id, pid, since, times, ...PROCESS[judge(owner).kind] });
     characters += name.length + 100;
   }
   return { listed, more: byKey.size - listed.length };

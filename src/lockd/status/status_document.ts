@@ -112,6 +112,11 @@ export interface HolderEntry {
   readonly since: number;
   /** How often this owner holds it; more than once only when shared. */
   readonly times: number;
+  /**
+   * Absent while its process lives. "ended": its locks are about to go. "unjudged": nothing tells whether it
+   * lives, and its locks stay until they are released.
+   */
+  readonly process?: "ended" | "unjudged";
 }
 
 /** Where a lock is in its life. */

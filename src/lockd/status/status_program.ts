@@ -1,3 +1,4 @@
+import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
@@ -28,6 +29,7 @@ export interface ListedServer {
 /** What the status program reports on. */
 export interface StatusParts {
   readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy">;
+  readonly reaper: Pick<HolderReaper, "judge">;
   /** In the order of the admin protocol. */
   servers(): readonly ListedServer[];
   status(): StatusDocument;
@@ -69,7 +71,7 @@ function whole(document: unknown): Page {
   return { json: JSON.stringify(document), next: "" };
 }
 
-function locksPage({ table }: StatusParts, { cursor, limit }: PageArgs): Page {
+function locksPage({ table, reaper }: StatusParts, { cursor, limit }: PageArgs): Page {
   const after = cursor === "" ? 0 : cursorNumber(cursor, cursor);
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
@@ -78,7 +80,7 @@ function locksPage({ table }: StatusParts, { cursor, limit }: PageArgs): Page {
   let taken = 0;
   for (const resource of found.slice(0, most)) {
     if (builder.full) break;
-    builder.add(lockEntry(resource, dying), String(resource.id));
+    builder.add(lockEntry(resource, dying, (owner) => reaper.judge(owner)), String(resource.id));
     taken++;
   }
   return builder.page(taken < found.length);

@@ -27,6 +27,7 @@ const STATUS: StatusDocument = {
 function ask(parts: Partial<StatusParts>, procedure: number, args: Partial<PageArgs> = {}): Answer {
   const program = statusProgram({
     table: tableOf([]),
+    reaper: { judge: ({ pid }) => ({ kind: "alive", pid }) },
     servers: () => [],
     status: () => STATUS,
     metrics: () => 'metric{a="b"} 1\n',
