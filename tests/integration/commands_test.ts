@@ -9,6 +9,10 @@ import type { TestProcess } from "../support/test_process.ts";
 
 const AUTOCREATE = 2;
 const SHARED = 1;
+/** No process has it: the kernel's largest is 4,194,304. */
+const NO_PROCESS = 5_004_242;
+/** What is said of such an owner. */
+const UNJUDGED = "whether its owner lives cannot be told";
 
 /** A client that has taken exclusive `a` and shared `b` in a new lockspace. */
 async function lockedClient(daemon: Daemon): Promise<{ client: LockClient; lockspace: string }> {
@@ -20,9 +24,6 @@ async function lockedClient(daemon: Daemon): Promise<{ client: LockClient; locks
   await client.acquire(lockspace, "b", AUTOCREATE | SHARED);
   return { client, lockspace };
 }
-
-/** No process can have it (PID_MAX_LIMIT is 4194304). */
-const NO_PROCESS = 4_242_000;
 
 Deno.test("locks lists who holds what, for people and for programs", async () => {
   await using daemon = await Daemon.start();
@@ -45,7 +46,7 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
     autocreate: true,
     state: "held",
     kind: "ofd",
-    holders: [{ domain: name, uuid, id, pid, since, times: 1, process: "unjudged" }],
+    holders: [{ domain: name, uuid, id, pid, process: "unjudged", since, times: 1 }],
   });
   const [, inode] = /^[0-9a-f]{2,}:[0-9a-f]{2,}:(\d+)$/.exec(locks[0]?.file ?? "") ?? [];
   assert.equal(Number(inode), Deno.statSync(`${lockspace}/a`).ino);
@@ -60,9 +61,7 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
   assert.match(lines[0] ?? "", /^LOCKSPACE +RESOURCE +MODE +DOMAIN +UUID +PID +SINCE +STATE$/);
   assert.match(
     lines[1] ?? "",
-    new RegExp(
-      `^${lockspace} +b +shared +${name} +${uuid} +${NO_PROCESS} \\(cannot be judged\\) +.*Z +held$`,
-    ),
+    new RegExp(`^${lockspace} +b +shared +${name} +${uuid} +${NO_PROCESS} +.*Z +held \\(${UNJUDGED}\\)$`),
   );
   assert.equal((await daemon.command("locks", "--domain", "nobody")).stdout, "No locks.\n");
 });
@@ -114,9 +113,9 @@ Deno.test("locks --watch shows each change, and ends when the daemon does", asyn
   const { name, uuid } = testOwner(NO_PROCESS);
   const holder = `domain '${name}' (uuid ${uuid}, pid ${NO_PROCESS})`;
   assert.deepEqual(reading.stdout.text.replace(/^.{20} /gm, "").trimEnd().split("\n"), [
-    `+ ${lockspace}/a, exclusive, ${holder}: held`,
-    `+ ${lockspace}/c, exclusive, ${holder}: held`,
-    `- ${lockspace}/a, exclusive, ${holder}: released`,
+    `+ ${lockspace}/a, exclusive, ${holder}, ${UNJUDGED}: held`,
+    `+ ${lockspace}/c, exclusive, ${holder}, ${UNJUDGED}: held`,
+    `- ${lockspace}/a, exclusive, ${holder}, ${UNJUDGED}: released`,
   ]);
   await daemon.kill();
   assert.deepEqual(await watching.wait(), { code: 2, signal: null });
@@ -162,7 +161,7 @@ Deno.test("clients and status tell what the daemon knows", async () => {
       ["admin", 1, clients[1]?.pid, undefined, undefined],
     ],
   );
-  assert.match((await daemon.command("clients")).stdout, /^virtlockd +1 +\d+ +deno .* guest-4242000 /m);
+  assert.match((await daemon.command("clients")).stdout, /^virtlockd +1 +\d+ +deno .* guest-5004242 /m);
   const status: StatusDocument = JSON.parse((await daemon.command("status", "--json")).stdout);
   assert.equal(status.pid, daemon.pid);
   assert.equal(status.reExecs, 0);
@@ -225,6 +224,8 @@ Deno.test("commands say in one line what is wrong with them", async () => {
     [["locks", "--nonsense"], 'Unknown option "--nonsense"; see '],
     [["clients", "stray"], 'Unexpected argument "stray"; see '],
     [["metrics", "--output"], 'Option "--output" needs a value; see '],
+    [["release"], "RESOURCE is needed; see "],
+    [["release", "a", "b"], 'Unexpected argument "b"; see '],
     [["exporter"], 'Option "--listen" is needed; see '],
     [["exporter", "--listen", "x"], 'Option "--listen" needs HOST:PORT'],
   ] as const;
@@ -238,11 +239,11 @@ Deno.test("commands say in one line what is wrong with them", async () => {
 
 Deno.test("commands have help of their own", async () => {
   using place = Place.create();
-  const names = ["locks", "clients", "status", "doctor", "metrics", "exporter"];
+  const names = ["locks", "clients", "status", "doctor", "metrics", "exporter", "release"];
   await Promise.all(names.map(async (name) => {
     const { code, stdout, stderr } = await Daemon.run({ args: [name, "--help"], place });
     assert.deepEqual([code, stderr], [0, ""]);
-    assert.equal(stdout.startsWith(`Usage: virtlockd ${name} [OPTION]...\n`), true);
+    assert.equal(stdout.startsWith(`Usage: virtlockd ${name} [OPTION]...`), true);
     assert.match(stdout, /^ {2}-c, --connect SOCKET /m);
   }));
 });

@@ -20,6 +20,8 @@ export interface Arguments {
   has(name: string): boolean;
   /** The value of an option; of one given twice the last one. */
   value(name: string): string | undefined;
+  /** The command's operand; "" for one that has none. */
+  readonly operand: string;
 }
 
 const HELP: OptionSpec = { name: "help", short: "h", summary: "show this text and exit" };
@@ -46,8 +48,15 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
     tokens: true,
   });
   const given = new Map<string, string>();
+  let operand: string | undefined;
   for (const token of tokens) {
-    if (token.kind === "positional") throw new UsageError(`Unexpected argument ${quote(token.value)}`);
+    if (token.kind === "positional") {
+      if (command.operand === undefined || operand !== undefined) {
+        throw new UsageError(`Unexpected argument ${quote(token.value)}`);
+      }
+      operand = token.value;
+      continue;
+    }
     if (token.kind === "option-terminator") continue;
     const spec = specs.find(({ name }) => name === token.name);
     if (spec === undefined) throw new UsageError(`Unknown option ${quote(token.rawName)}`);
@@ -61,23 +70,29 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
     }
     given.set(spec.name, value ?? "");
   }
-  return { has: (name) => given.has(name), value: (name) => given.get(name) };
+  if (command.operand !== undefined && (operand ?? "") === "") {
+    throw new UsageError(`${command.operand.name} is needed`);
+  }
+  return { has: (name) => given.has(name), value: (name) => given.get(name), operand: operand ?? "" };
 }
 
 /** What `--help` prints. Ends with a line end. */
-export function helpText({ name, purpose, options }: Command, programName: string): string {
+export function helpText({ name, purpose, operand, options }: Command, programName: string): string {
+  const operands = operand === undefined ? [] : [[`  ${operand.name}`, operand.summary] as const];
   const rows = [...options, HELP].map(({ name: long, short, value, summary }) => {
     const letter = short === undefined ? "    " : `-${short}, `;
     return [`  ${letter}--${long}${value === undefined ? "" : ` ${value}`}`, summary] as const;
   });
-  const width = Math.max(...rows.map(([left]) => left.length));
+  const width = Math.max(...[...operands, ...rows].map(([left]) => left.length));
+  const line = ([left, right]: readonly [string, string]) => `${left.padEnd(width)}  ${right}`;
   return [
-    `Usage: ${programName} ${name} [OPTION]...`,
+    `Usage: ${programName} ${name} [OPTION]...${operand === undefined ? "" : ` ${operand.name}`}`,
     "",
     purpose,
     "",
+    ...operands.length === 0 ? [] : [...operands.map(line), ""],
     "Options:",
-    ...rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`),
+    ...rows.map(line),
     "",
   ].join("\n");
 }

@@ -1,6 +1,7 @@
 import type { CommandName } from "../config/options.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Arguments, OptionSpec } from "./arguments.ts";
+import type { Confirmation } from "./confirm.ts";
 import type { Output } from "./output.ts";
 
 /** Exit codes of the commands. */
@@ -18,10 +19,17 @@ export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Standard output. */
   readonly out: Output;
-  /** Whether standard output is a terminal. */
-  readonly terminal: boolean;
+  /** Asks whoever has called the command a question that "yes" answers. */
+  readonly confirm: (question: string) => Confirmation;
   /** Unix milliseconds. */
   readonly now: () => number;
+}
+
+/** A word that a command needs. */
+export interface Operand {
+  /** What it is, in capitals. */
+  readonly name: string;
+  readonly summary: string;
 }
 
 /** A command of the program: its options, and what it does. */
@@ -29,6 +37,8 @@ export interface Command {
   readonly name: CommandName;
   /** What it does, as `--help` says it. */
   readonly purpose: string;
+  /** The one word that it needs besides options; none where this is absent. */
+  readonly operand?: Operand;
   /** All but `--help`. */
   readonly options: readonly OptionSpec[];
   /**

@@ -3,7 +3,16 @@ import { quote } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The commands that ask a running daemon or check the host. */
-export const COMMANDS = ["locks", "clients", "status", "doctor", "metrics", "exporter", "reload"] as const;
+export const COMMANDS = [
+  "locks",
+  "clients",
+  "status",
+  "doctor",
+  "metrics",
+  "exporter",
+  "reload",
+  "release",
+] as const;
 
 /** Name of a command. */
 export type CommandName = typeof COMMANDS[number];

@@ -18,6 +18,7 @@ const COMMAND_SUMMARIES: Readonly<Record<CommandName, string>> = {
   doctor: "look for what leaves this host's guests without locks",
   metrics: "print the daemon's metrics in Prometheus' format",
   exporter: "serve the metrics over HTTP",
+  release: "free a lock whose guest is gone, or of which nobody can tell",
   reload: "execute the installed program anew in the daemon, keeping all locks",
 };
 

@@ -13,9 +13,12 @@ import { decodeRpcFailure, ErrorCode } from "../../chassis/wire/rpc_error.ts";
 import {
   decodePage,
   encodePageArgs,
+  encodeReleaseArgs,
   type Page,
+  type ReleaseArgs,
   STATUS_PROGRAM,
   STATUS_VERSION,
+  StatusProcedure,
 } from "../wire/status_protocol.ts";
 import { XdrError, XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
 import { CommandError, CommandExit } from "../../chassis/cli/command.ts";
@@ -25,6 +28,8 @@ export const ANSWER_TIMEOUT = 5000;
 /** Between two tries to connect to a daemon that has a full backlog, in ms. */
 const CONNECT_PAUSE = 20;
 const FIRST_CAPACITY = 65536;
+/** How libvirt's errors begin that say no more than that something was refused. */
+const CLASS = /^(?:operation forbidden|invalid argument): /;
 
 type ConnectionSys =
   & Pick<SocketSys, "socket" | "connect" | "send" | "peerCredentials">
@@ -34,6 +39,9 @@ type ConnectionSys =
 
 /** The daemon does not speak the status program: it is libvirt's own. */
 export class ForeignDaemonError extends CommandError {}
+
+/** The daemon understands what it is asked for, and refuses. The message is its own. */
+export class RefusedError extends CommandError {}
 
 /** Why a daemon cannot be asked. */
 export type Obstacle =
@@ -121,13 +129,33 @@ export class AdminConnection implements Disposable {
     return entries;
   }
 
+  /**
+   * Has a lock released by order of this user.
+   *
+   * @returns a ReleaseDocument
+   * @throws RefusedError when the daemon will not
+   */
+  release(args: ReleaseArgs): unknown {
+    const page = this.#ask(StatusProcedure.RELEASE, (writer) => encodeReleaseArgs(writer, args));
+    return JSON.parse(page.json);
+  }
+
   [Symbol.dispose](): void {
     this.#sys.close(this.#fd);
   }
 
   #page(procedure: number, cursor: string): Page {
+    try {
+      return this.#ask(procedure, (writer) => encodePageArgs(writer, { flags: 0, cursor, limit: 0 }));
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      throw new UnreachableError("odd", `The daemon at ${this.#path} refused: ${error.message}`);
+    }
+  }
+
+  #ask(procedure: number, encode: (writer: XdrWriter) => void): Page {
     const writer = new XdrWriter();
-    encodePageArgs(writer, { flags: 0, cursor, limit: 0 });
+    encode(writer);
     const serial = ++this.#serial;
     const request = encodeFrame(
       { ...emptyHeader(), program: STATUS_PROGRAM, version: STATUS_VERSION, procedure, serial },
@@ -149,7 +177,7 @@ export class AdminConnection implements Disposable {
           `What listens at ${this.#path} cannot be asked this: it is libvirt's own virtlockd, or not an admin socket`,
         );
       }
-      throw new UnreachableError("odd", `The daemon at ${this.#path} refused: ${failure.message}`);
+      throw new RefusedError(CommandExit.PROBLEM, failure.message.replace(CLASS, ""));
     } catch (error) {
       if (!(error instanceof XdrError)) throw error;
       throw new UnreachableError(

@@ -6,6 +6,9 @@ export interface ListedLock extends LockEntry {
   readonly disk?: string;
 }
 
+/** Of an owner of whom the daemon cannot tell whether it lives. */
+export const UNJUDGED = "whether its owner lives cannot be told";
+
 /** How a lock is, for people. */
 export function stateText({ state, reason, kind }: LockEntry): string {
   const text = reason === undefined ? state : `${state}: ${reason}`;

@@ -1,7 +1,7 @@
 import { timeText } from "../../chassis/cli/table.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
 import type { HolderEntry } from "../status/status_document.ts";
-import { type ListedLock, stateText } from "./listed_lock.ts";
+import { type ListedLock, stateText, UNJUDGED } from "./listed_lock.ts";
 
 /** What became of a lock that somebody holds. */
 export interface LockChange {
@@ -44,6 +44,7 @@ export function changeText({ change, atMs, lock }: LockChange): string {
     ...disk === undefined ? [] : [`of disk ${disk}`],
     mode,
     ...holder === undefined ? [] : [holderText(holder)],
+    ...holder?.process === "unjudged" ? [UNJUDGED] : [],
   ];
   return `${plainText(`${parts.join(", ")}: ${change === "-" ? "released" : stateText(lock)}`)}\n`;
 }

@@ -1,4 +1,3 @@
-import { ConfigError } from "../../chassis/config/config_error.ts";
 import { Glob } from "../../chassis/log/glob.ts";
 import type { HolderEntry, LockEntry } from "../status/status_document.ts";
 import { parseUuid } from "../../chassis/wire/uuid.ts";
@@ -6,12 +5,10 @@ import { StatusProcedure } from "../wire/status_protocol.ts";
 import type { AdminConnection } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
-import { type Command, type CommandContext, CommandExit } from "../../chassis/cli/command.ts";
+import { type Command, CommandExit } from "../../chassis/cli/command.ts";
+import { diskNaming } from "./disk_naming.ts";
 import { diskLockName } from "./guests/disk_name.ts";
-import { DiskNames } from "./guests/disk_names.ts";
-import { Host } from "./guests/host.ts";
-import { libvirtPlaces } from "./guests/libvirt_places.ts";
-import { type ListedLock, stateText } from "./listed_lock.ts";
+import { type ListedLock, stateText, UNJUDGED } from "./listed_lock.ts";
 import { changeText, LockChanges } from "./lock_changes.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 import { watch } from "../../chassis/cli/watch.ts";
@@ -45,17 +42,6 @@ export const locksCommand: Command = {
   },
 };
 
-/** Names the disks of locks; without a home there are no guests of this user's that could tell. */
-function diskNaming({ sys, env }: CommandContext): (locks: readonly LockEntry[]) => readonly ListedLock[] {
-  try {
-    const names = new DiskNames(new Host(sys, "", libvirtPlaces(sys.uid(), env, () => false)));
-    return (locks) => names.name(locks);
-  } catch (error) {
-    if (error instanceof ConfigError) return (locks) => locks;
-    throw error;
-  }
-}
-
 /** All locks, by lockspace and resource. */
 export function listLocks(daemon: AdminConnection): LockEntry[] {
   return daemon.list<LockEntry>(StatusProcedure.LIST_LOCKS).sort((a, b) =>
@@ -87,8 +73,6 @@ export function lockFilter(args: Arguments): (lock: ListedLock) => boolean {
     ([path, resource, disk ?? ""].some((text) => glob.matches(text)) || resource === name);
 }
 
-const PROCESS = { ended: "ended", unjudged: "cannot be judged" } as const;
-
 function rows(lock: ListedLock): string[][] {
   const { lockspace, resource, mode, holders, moreHolders = 0 } = lock;
   const start = [lockspace === "" ? "-" : lockspace, resource, mode];
@@ -97,9 +81,9 @@ function rows(lock: ListedLock): string[][] {
     ...start,
     domain === "" ? "-" : domain,
     uuid,
-    process === undefined ? String(pid) : `${pid} (${PROCESS[process]})`,
+    String(pid),
     timeText(since),
-    state,
+    process === "unjudged" ? `${state} (${UNJUDGED})` : state,
   ]);
   if (moreHolders === 0) return listed;
   return [...listed, [...start, `(${moreHolders} more)`, "-", "-", "-", state]];

@@ -5,6 +5,7 @@ import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { helpText, parseArguments } from "../../chassis/cli/arguments.ts";
 import { clientsCommand } from "./clients.ts";
+import { confirm } from "../../chassis/cli/confirm.ts";
 import { type Command, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { doctorCommand } from "./doctor.ts";
 import { exporterCommand } from "./exporter.ts";
@@ -12,6 +13,7 @@ import { locksCommand } from "./locks.ts";
 import { metricsCommand } from "./metrics.ts";
 import { DescriptorOutput, OutputClosed } from "../../chassis/cli/output.ts";
 import { shieldFromDebugger } from "../../chassis/cli/shield.ts";
+import { releaseCommand } from "./release.ts";
 import { reloadCommand } from "./reload.ts";
 import { statusCommand } from "./status.ts";
 
@@ -25,6 +27,7 @@ const COMMANDS: Readonly<Record<CommandName, Command>> = {
   metrics: metricsCommand,
   exporter: exporterCommand,
   reload: reloadCommand,
+  release: releaseCommand,
 };
 
 /** A command of the command line. */
@@ -56,8 +59,8 @@ export async function runCommand({ sys, facts, env, programName, name, args }: C
     shieldFromDebugger(sys, facts);
     // The runtime's own name would be all that ps(1) and the list of clients show.
     sys.setThreadName("virtlockd");
-    const terminal = isTerminal("stdout");
-    return await command.run({ sys, env, out, terminal, now: () => Date.now() }, parsed);
+    const ask = (question: string) => confirm(sys, isTerminal("stdin"), question);
+    return await command.run({ sys, env, out, confirm: ask, now: () => Date.now() }, parsed);
   } catch (error) {
     if (error instanceof OutputClosed) return CommandExit.OK;
     if (error instanceof UsageError) {

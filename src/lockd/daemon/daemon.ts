@@ -4,7 +4,6 @@ import { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
-import { ManualRelease } from "../lockspace/manual_release.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { HelperCommand } from "../storage/helper_protocol.ts";
 import { Storage } from "../storage/storage.ts";
@@ -83,7 +82,6 @@ export class Daemon {
   readonly table: LockTable;
   readonly guard: PosixGuard;
   readonly reaper: HolderReaper;
-  readonly manualRelease: ManualRelease;
   readonly lockServer: RpcServer;
   readonly adminServer: RpcServer;
   readonly exchange: Exchange;
@@ -151,7 +149,6 @@ export class Daemon {
     });
     const { table, watch } = this;
     this.reaper = new HolderReaper({ sys, loop, watch, table, observer: this.#observer, now });
-    this.manualRelease = new ManualRelease({ table, reaper: this.reaper, observer: this.#observer });
     this.exchange = journal?.store === undefined
       ? plainExchange(sys)
       : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
@@ -274,6 +271,7 @@ export class Daemon {
       statusProgram({
         table,
         reaper: this.reaper,
+        observer: this.#observer,
         servers,
         status: () => introspection.status(),
         metrics: () => introspection.metrics(),

@@ -1,11 +1,10 @@
-import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import { asProgram, type Procedure, type Program } from "../../chassis/rpc/program.ts";
+import { asProgram, type Peer, type Procedure, type Program } from "../../chassis/rpc/program.ts";
 import { ErrorDomain, invalidArg, unsupportedFlags } from "../../chassis/wire/rpc_error.ts";
 import {
   decodePageArgs,
+  decodeReleaseArgs,
   encodePage,
   type Page,
   type PageArgs,
@@ -15,7 +14,8 @@ import {
   StatusProcedure,
 } from "../wire/status_protocol.ts";
 import { clientEntry, type ListedClient } from "./client_entry.ts";
-import { lockEntry } from "./lock_entry.ts";
+import { lockEntry, type LockFacts } from "./lock_entry.ts";
+import { releaseLock, type ReleaseParts } from "./release.ts";
 import { nextById, PageBuilder, pageLimit } from "./page.ts";
 import type { StatusDocument } from "./status_document.ts";
 
@@ -27,9 +27,8 @@ export interface ListedServer {
 }
 
 /** What the status program reports on. */
-export interface StatusParts {
-  readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy">;
-  readonly reaper: Pick<HolderReaper, "judge">;
+export interface StatusParts extends ReleaseParts {
+  readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy" | "discharge">;
   /** In the order of the admin protocol. */
   servers(): readonly ListedServer[];
   status(): StatusDocument;
@@ -37,9 +36,9 @@ export interface StatusParts {
   metrics(): string;
 }
 
-/** This daemon's own program on the admin socket. It only reads. */
+/** This daemon's own program on the admin socket. All but RELEASE only reads. */
 export function statusProgram(parts: StatusParts): Program {
-  return asProgram<null>({
+  return asProgram<Peer>({
     name: "status",
     number: STATUS_PROGRAM,
     version: STATUS_VERSION,
@@ -49,16 +48,20 @@ export function statusProgram(parts: StatusParts): Program {
       [StatusProcedure.LIST_LOCKS, paged("ListLocks", (args) => locksPage(parts, args))],
       [StatusProcedure.LIST_CLIENTS, paged("ListClients", (args) => clientsPage(parts, args))],
       [StatusProcedure.GET_METRICS, paged("GetMetrics", () => whole(parts.metrics()))],
+      [StatusProcedure.RELEASE, {
+        name: "Release",
+        run: (peer, reader, reply) => releaseLock(parts, decodeReleaseArgs(reader), peer, reply),
+      }],
     ]),
-    connect: () => null,
+    connect: (peer) => peer,
     disconnect: () => {},
   });
 }
 
-function paged(name: string, page: (args: PageArgs) => Page): Procedure<null> {
+function paged(name: string, page: (args: PageArgs) => Page): Procedure<Peer> {
   return {
     name,
-    run(_session, reader, reply) {
+    run(_peer, reader, reply) {
       const args = decodePageArgs(reader);
       if (args.flags !== 0) throw unsupportedFlags(ErrorDomain.ADMIN, args.flags, name);
       const made = page(args);
@@ -76,11 +79,14 @@ function locksPage({ table, reaper }: StatusParts, { cursor, limit }: PageArgs):
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
   const builder = new PageBuilder();
-  const dying = (key: OwnerKey) => table.isDying(key);
+  const facts: LockFacts = {
+    dying: (key) => table.isDying(key),
+    judge: (owner) => reaper.judge(owner),
+  };
   let taken = 0;
   for (const resource of found.slice(0, most)) {
     if (builder.full) break;
-    builder.add(lockEntry(resource, dying, (owner) => reaper.judge(owner)), String(resource.id));
+    builder.add(lockEntry(resource, facts), String(resource.id));
     taken++;
   }
   return builder.page(taken < found.length);

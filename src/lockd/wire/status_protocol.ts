@@ -11,8 +11,10 @@ export const STATUS_PROGRAM = 0x764c6b64;
 export const STATUS_VERSION = 1;
 /** Longest cursor, in bytes. */
 export const CURSOR_MAX = 4096;
-/** Most payload bytes that a procedure can need. */
-export const STATUS_MAX_PAYLOAD = 4 + 4 + CURSOR_MAX + 4;
+/** Longest name, path or uuid that is asked for, in bytes. */
+export const NAME_MAX = 65536;
+/** Most payload bytes that a procedure can need: flags and four strings of RELEASE. */
+export const STATUS_MAX_PAYLOAD = 4 + 4 * (4 + NAME_MAX);
 /** Longest page of JSON, in bytes. */
 export const PAGE_MAX = 8 * 1024 * 1024;
 
@@ -22,12 +24,44 @@ export const StatusProcedure = {
   LIST_LOCKS: 2,
   LIST_CLIENTS: 3,
   GET_METRICS: 4,
+  RELEASE: 5,
 } as const;
 
 /** Names by number. */
 export const STATUS_PROCEDURE_NAMES: readonly (string | undefined)[] = procedureNames(StatusProcedure);
 
-/** Arguments of each procedure. */
+/** Flag of RELEASE: although the owner lives. */
+export const RELEASE_FORCE = 1;
+
+/** Arguments of RELEASE, which replies with a page as the others do. */
+export interface ReleaseArgs {
+  flags: number;
+  lockspace: string;
+  resource: string;
+  /** Of the one whose holding is meant, in any spelling; "" where there is only one. */
+  uuid: string;
+  /** Name of the guest that lives and loses its lock; "" without {@link RELEASE_FORCE}. */
+  guest: string;
+}
+
+/** Reads the arguments of RELEASE. */
+export function decodeReleaseArgs(reader: XdrReader): ReleaseArgs {
+  return {
+    flags: reader.u32(),
+    lockspace: reader.string(NAME_MAX),
+    resource: reader.string(NAME_MAX),
+    uuid: reader.string(NAME_MAX),
+    guest: reader.string(NAME_MAX),
+  };
+}
+
+/** Writes the arguments of RELEASE. */
+export function encodeReleaseArgs(writer: XdrWriter, args: ReleaseArgs): void {
+  writer.u32(args.flags);
+  for (const text of [args.lockspace, args.resource, args.uuid, args.guest]) writer.string(text);
+}
+
+/** Arguments of each procedure but RELEASE. */
 export interface PageArgs {
   flags: number;
   /** Where to go on, "" from the start. */

@@ -14,6 +14,7 @@ import { lockPlugin } from "./lock_plugin.ts";
 import { lockStates } from "./lock_states.ts";
 import { networkLocks } from "./network_locks.ts";
 import { neverLocked } from "./never_locked.ts";
+import { owners } from "./owners.ts";
 import { slowStorage } from "./slow_storage.ts";
 import { unlockedGuests } from "./unlocked_guests.ts";
 
@@ -27,6 +28,7 @@ export const CHECKS: readonly Check[] = [
   unlockedGuests,
   neverLocked,
   lockStates,
+  owners,
   deviceLocks,
   lockDirectories,
   leases,

@@ -64,3 +64,36 @@ Options:
 `,
   );
 });
+
+Deno.test("parseArguments() takes the one operand that a command needs", () => {
+  const command: Command = { ...COMMAND, operand: { name: "WORD", summary: "what it is about" } };
+  const operand = (...args: string[]) => {
+    try {
+      const result = parseArguments(command, args);
+      return result === "help" ? result : result.operand;
+    } catch (error) {
+      if (error instanceof UsageError) return error.message;
+      throw error;
+    }
+  };
+  assert.equal(operand("--json", "a b"), "a b");
+  assert.equal(operand("x", "-c", "y"), "x");
+  assert.equal(operand("--", "-x"), "-x");
+  assert.equal(operand("--json"), "WORD is needed");
+  assert.equal(operand(""), "WORD is needed");
+  assert.equal(operand("a", "b"), 'Unexpected argument "b"');
+  assert.equal(
+    helpText(command, "prog"),
+    `Usage: prog locks [OPTION]... WORD
+
+Does it.
+
+  WORD                  what it is about
+
+Options:
+  -c, --connect SOCKET  ask there
+      --json            print JSON
+  -h, --help            show this text and exit
+`,
+  );
+});

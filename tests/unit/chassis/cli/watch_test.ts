@@ -26,7 +26,7 @@ function watched(
       return polls.length === texts.length ? 1 : 0;
     },
   };
-  const told = context(sys, { terminal, now: () => 5 });
+  const told = context(sys, { now: () => 5 });
   let at = 0;
   const code = watch(told, (now) => texts[at++]?.replace("NOW", String(now)) ?? "");
   return { polls, text: told.out.text, code };

@@ -6,7 +6,14 @@ import type { Sys } from "../../../../src/os/sys.ts";
 import type { LockEntry, StatusDocument } from "../../../../src/lockd/status/status_document.ts";
 import { emptyHeader, encodeFrame, FRAME_MIN, readHeader } from "../../../../src/chassis/wire/frame.ts";
 import { encodeRpcFailure, RpcFailure } from "../../../../src/chassis/wire/rpc_error.ts";
-import { decodePageArgs, encodePage, type Page } from "../../../../src/lockd/wire/status_protocol.ts";
+import {
+  decodePageArgs,
+  decodeReleaseArgs,
+  encodePage,
+  type Page,
+  type ReleaseArgs,
+  StatusProcedure,
+} from "../../../../src/lockd/wire/status_protocol.ts";
 import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
 
 const FD = 1000;
@@ -19,6 +26,8 @@ export type Reaction = Page | RpcFailure | Uint8Array | "silence" | "end";
 export class PlayedDaemon {
   /** Socket paths that were connected to. */
   readonly connected: string[] = [];
+  /** Locks that were to be released. */
+  readonly orders: ReleaseArgs[] = [];
   /** Results of connect(2), one after the other; 0 when they are used up. */
   readonly connectResults: number[] = [];
   /** How many connections are open. */
@@ -85,7 +94,9 @@ export class PlayedDaemon {
   #receive(bytes: Uint8Array): number {
     const header = emptyHeader();
     readHeader(bytes, 0, header);
-    const { cursor } = decodePageArgs(new XdrReader(bytes.slice(), FRAME_MIN));
+    const reader = new XdrReader(bytes.slice(), FRAME_MIN);
+    if (header.procedure === StatusProcedure.RELEASE) this.orders.push(decodeReleaseArgs(reader));
+    const cursor = header.procedure === StatusProcedure.RELEASE ? "" : decodePageArgs(reader).cursor;
     const reaction = this.#react(header.procedure, cursor);
     if (reaction === "end") this.#ended = true;
     else if (reaction instanceof Uint8Array) this.#answer = reaction.slice();
@@ -129,7 +140,7 @@ export class TextOutput implements Output {
 /** What a command works with. */
 export function context(sys: Sys, parts: Partial<CommandContext> = {}): CommandContext & { out: TextOutput } {
   const out = new TextOutput();
-  return { sys, env: { HOME: "/home/user" }, terminal: false, now: () => 0, ...parts, out };
+  return { sys, env: { HOME: "/home/user" }, confirm: () => "nobody", now: () => 0, ...parts, out };
 }
 
 /** A command's arguments, understood. */

@@ -27,7 +27,8 @@ const STATUS: StatusDocument = {
 function ask(parts: Partial<StatusParts>, procedure: number, args: Partial<PageArgs> = {}): Answer {
   const program = statusProgram({
     table: tableOf([]),
-    reaper: { judge: ({ pid }) => ({ kind: "alive", pid }) },
+    reaper: { judge: () => ({ kind: "alive", pid: 42 }) },
+    observer: { discharged: () => {} },
     servers: () => [],
     status: () => STATUS,
     metrics: () => 'metric{a="b"} 1\n',
@@ -69,7 +70,7 @@ Deno.test("GET_STATUS gives the status, GET_METRICS the text as a JSON string", 
 });
 
 Deno.test("statusProgram() has no other procedure and takes no flags", () => {
-  assert.deepEqual(ask({}, 5), { kind: "unknown procedure" });
+  assert.deepEqual(ask({}, 6), { kind: "unknown procedure" });
   assert.deepEqual(ask({}, 2, { flags: 1 }), {
     kind: "failed",
     code: 8,

@@ -1,0 +1,121 @@
+import { timeText } from "../../chassis/cli/table.ts";
+import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
+import type { Arguments } from "../../chassis/cli/arguments.ts";
+import { UsageError } from "../../chassis/config/usage_error.ts";
+import { plainText } from "../../chassis/log/plain_text.ts";
+import type { HolderEntry, OwnerState, ReleaseDocument } from "../status/status_document.ts";
+import { RELEASE_FORCE } from "../wire/status_protocol.ts";
+import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
+import { diskNaming } from "./disk_naming.ts";
+import { diskLockName } from "./guests/disk_name.ts";
+import type { ListedLock } from "./listed_lock.ts";
+import { listLocks } from "./locks.ts";
+
+const STATES: Readonly<Record<OwnerState, string>> = {
+  alive: "whose process lives",
+  dead: "whose process has ended",
+  unjudged: "whose process could not be judged",
+};
+
+/** `virtlockd release`: frees a lock that nobody else will. */
+export const releaseCommand: Command = {
+  name: "release",
+  purpose:
+    "Frees a lock whose guest is gone, or of which the daemon cannot tell. While the guest's process lives it " +
+    "refuses: then end the guest, and the lock goes by itself.",
+  operand: { name: "RESOURCE", summary: "path of the disk, or name of the lock as `locks` lists it" },
+  options: [
+    CONNECT_OPTION,
+    JSON_OPTION,
+    { name: "lockspace", value: "DIR", summary: "the lock directory, where the name is in several" },
+    { name: "uuid", value: "UUID", summary: "the guest to take off, where several share the lock" },
+    { name: "force", summary: "although the guest lives; needs --guest" },
+    { name: "guest", value: "NAME", summary: "name of the guest that lives and loses its lock" },
+    { name: "yes", summary: "do not ask" },
+  ],
+  run(context, args) {
+    checkForce(args);
+    using daemon = connect(context, args);
+    const named = diskNaming(context);
+    const lock = find(named(listLocks(daemon)), args);
+    agree(context, args, lock);
+    const released = daemon.release({
+      flags: args.has("force") ? RELEASE_FORCE : 0,
+      lockspace: lock.lockspace,
+      resource: lock.resource,
+      uuid: args.value("uuid") ?? "",
+      guest: args.value("guest") ?? "",
+    }) as ReleaseDocument;
+    context.out.write(args.has("json") ? jsonText(released) : releasedText(released));
+    return CommandExit.OK;
+  },
+};
+
+function checkForce(args: Arguments): void {
+  if (args.has("force") !== (args.value("guest") !== undefined)) {
+    throw new UsageError('Options "--force" and "--guest" need each other');
+  }
+}
+
+/** The one lock that is meant. @throws CommandError */
+function find(locks: readonly ListedLock[], args: Arguments): ListedLock {
+  const { operand } = args;
+  const hash = diskLockName(operand);
+  const directory = args.value("lockspace");
+  const found = locks.filter(({ lockspace, resource, path, disk }) =>
+    (directory === undefined || lockspace === directory) &&
+    (resource === operand || path === operand || disk === operand || (lockspace !== "" && resource === hash))
+  );
+  const [lock, another] = found;
+  if (lock === undefined) {
+    const where = directory === undefined ? "" : ` in ${directory}`;
+    throw new CommandError(
+      CommandExit.PROBLEM,
+      `There is no lock on ${operand}${where}; virtlockd locks lists them`,
+    );
+  }
+  if (another !== undefined) {
+    const all = found.map(({ lockspace }) => lockspace === "" ? '""' : lockspace).join(", ");
+    throw new CommandError(
+      CommandExit.PROBLEM,
+      `${operand} is locked in several lock directories, choose one with --lockspace: ${all}`,
+    );
+  }
+  return lock;
+}
+
+/** @throws CommandError unless the administrator wants it */
+function agree({ confirm }: CommandContext, args: Arguments, lock: ListedLock): void {
+  if (args.has("yes")) return;
+  const question = `${lockText(lock)}` +
+    "Another guest may have the disk as soon as it is free. If the guest that held it still runs, on whatever host,\n" +
+    'both will write to it and destroy it. Type "yes" to release the lock: ';
+  switch (confirm(question)) {
+    case "yes":
+      return;
+    case "no":
+      throw new CommandError(CommandExit.PROBLEM, "Nothing was released");
+    case "nobody":
+      throw new CommandError(CommandExit.PROBLEM, 'Without a terminal to ask at, "--yes" is needed');
+  }
+}
+
+function lockText({ path, disk, mode, holders }: ListedLock): string {
+  const lines = [
+    `Lock on ${path}${disk === undefined ? "" : `, disk ${disk}`}, ${mode}, held by`,
+    ...holders.map(holderText),
+  ];
+  return lines.map((line) => `${plainText(line)}\n`).join("");
+}
+
+function holderText({ domain, uuid, pid, since }: HolderEntry): string {
+  return `  domain '${domain}' (uuid ${uuid}, pid ${pid}) since ${
+    since === 0 ? "an unknown time" : timeText(since)
+  }`;
+}
+
+function releasedText({ path, owner, ownerState, shared }: ReleaseDocument): string {
+  const who = `domain '${owner.domain}' (uuid ${owner.uuid}, pid ${owner.pid}), ${STATES[ownerState]}`;
+  const now = shared ? "Others still share it." : "It is free.";
+  return `${plainText(`Released ${path} of ${who}. ${now}`)}\n`;
+}

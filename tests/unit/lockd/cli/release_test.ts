@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { CommandError } from "../../../../src/chassis/cli/command.ts";
+import type { Confirmation } from "../../../../src/chassis/cli/confirm.ts";
+import { UsageError } from "../../../../src/chassis/config/usage_error.ts";
+import { operationDenied } from "../../../../src/chassis/wire/rpc_error.ts";
+import { releaseCommand } from "../../../../src/lockd/cli/release.ts";
+import type { LockEntry, ReleaseDocument } from "../../../../src/lockd/status/status_document.ts";
+import type { ReleaseArgs } from "../../../../src/lockd/wire/status_protocol.ts";
+import { context, given, lock, onlyPage, PlayedDaemon, type Reaction, UUID } from "./cli_fixture.ts";
+
+const LIST_LOCKS = 2;
+const RELEASED: ReleaseDocument = {
+  lockspace: "/ls",
+  resource: "r1",
+  path: "/ls/r1",
+  owner: { domain: "guest1", uuid: UUID, pid: 41 },
+  ownerState: "unjudged",
+  shared: false,
+};
+const LOCKS = [
+  lock({ id: 1 }),
+  lock({ id: 2, lockspace: "", resource: "/img/a", path: "/img/a" }),
+  lock({ id: 3, lockspace: "/other", path: "/other/r1", resource: "r1" }),
+  // printf /img/b | sha256sum
+  lock({ id: 4, resource: "e5cd120b3525183b991585d571e801887d7bdc7cc0898b064e0954de21b8c481" }),
+];
+
+/** What a command line has done. */
+interface Outcome {
+  readonly orders: readonly ReleaseArgs[];
+  readonly questions: readonly string[];
+  /** What it printed, or said in vain. */
+  readonly said: string;
+}
+
+function release(
+  args: string[],
+  answer: Confirmation = "nobody",
+  reaction: Reaction = onlyPage(RELEASED),
+  locks: readonly LockEntry[] = LOCKS,
+): Outcome {
+  const daemon = new PlayedDaemon((procedure) => procedure === LIST_LOCKS ? onlyPage(locks) : reaction);
+  const questions: string[] = [];
+  const told = context(daemon.sys, {
+    confirm: (question) => {
+      questions.push(question);
+      return answer;
+    },
+  });
+  let said: string;
+  try {
+    releaseCommand.run(told, given(releaseCommand, ...args));
+    said = told.out.text;
+  } catch (error) {
+    if (error instanceof CommandError) said = `${error.code} ${error.message}`;
+    else if (error instanceof UsageError) said = error.message;
+    else throw error;
+  }
+  return { orders: daemon.orders, questions, said };
+}
+
+/** Which lock is ordered. */
+function ordered(...args: string[]): string[] {
+  return release([...args, "--yes"]).orders.map(({ lockspace, resource }) => `${lockspace} ${resource}`);
+}
+
+Deno.test("release asks first, and says what has come of it", () => {
+  const { orders, questions, said } = release(["/ls/r1"], "yes");
+  assert.deepEqual(orders, [{ flags: 0, lockspace: "/ls", resource: "r1", uuid: "", guest: "" }]);
+  assert.equal(questions.length, 1);
+  assert.match(
+    questions[0] ?? "",
+    new RegExp(
+      `^Lock on /ls/r1, exclusive, held by\n  domain 'guest1' \\(uuid ${UUID}, pid 41\\) since 2026-11-21 13:09:38Z\n` +
+        'Another guest may have the disk .*\n.*Type "yes" to release the lock: $',
+    ),
+  );
+  assert.equal(
+    said,
+    `Released /ls/r1 of domain 'guest1' (uuid ${UUID}, pid 41), whose process could not be judged. It is free.\n`,
+  );
+});
+
+Deno.test("release does nothing without a yes", () => {
+  assert.deepEqual([release(["/ls/r1"], "no").orders, release(["/ls/r1"], "no").said], [
+    [],
+    "1 Nothing was released",
+  ]);
+  assert.deepEqual([release(["/ls/r1"]).orders, release(["/ls/r1"]).said], [
+    [],
+    '1 Without a terminal to ask at, "--yes" is needed',
+  ]);
+  assert.deepEqual(release(["/ls/r1", "--yes"], "no").questions, []);
+});
+
+Deno.test("release finds the lock by path, by name, or by the disk whose hash is its name", () => {
+  assert.deepEqual(ordered("/ls/r1"), ["/ls r1"]);
+  assert.deepEqual(ordered("/img/a"), [" /img/a"]);
+  assert.deepEqual(ordered("r1", "--lockspace", "/other"), ["/other r1"]);
+  assert.deepEqual(ordered("/img/b"), [
+    "/ls e5cd120b3525183b991585d571e801887d7bdc7cc0898b064e0954de21b8c481",
+  ]);
+  assert.equal(
+    release(["r1", "--yes"]).said,
+    "1 r1 is locked in several lock directories, choose one with --lockspace: /ls, /other",
+  );
+  assert.equal(release(["/x", "--yes"]).said, "1 There is no lock on /x; virtlockd locks lists them");
+  assert.equal(
+    release(["r1", "--lockspace", "/x"]).said,
+    "1 There is no lock on r1 in /x; virtlockd locks lists them",
+  );
+});
+
+Deno.test("release passes on uuid, force and guest, of which the last two need each other", () => {
+  const { orders } = release(["/ls/r1", "--yes", "--uuid", "U", "--force", "--guest", "guest1"]);
+  assert.deepEqual(orders, [{ flags: 1, lockspace: "/ls", resource: "r1", uuid: "U", guest: "guest1" }]);
+  for (const args of [["--force"], ["--guest", "x"]]) {
+    assert.equal(
+      release(["/ls/r1", "--yes", ...args]).said,
+      'Options "--force" and "--guest" need each other',
+    );
+  }
+});
+
+Deno.test("release passes on why the daemon refuses, and prints JSON for programs", () => {
+  assert.equal(release(["/ls/r1", "--yes"], "no", operationDenied(0, "It lives")).said, "1 It lives");
+  assert.deepEqual(JSON.parse(release(["/ls/r1", "--yes", "--json"]).said), RELEASED);
+  const shared = onlyPage({ ...RELEASED, ownerState: "alive", shared: true });
+  assert.match(
+    release(["/ls/r1", "--yes"], "no", shared).said,
+    /, whose process lives\. Others still share it\.\n$/,
+  );
+});
