@@ -16,6 +16,7 @@ import { networkLocks } from "./network_locks.ts";
 import { neverLocked } from "./never_locked.ts";
 import { owners } from "./owners.ts";
 import { slowStorage } from "./slow_storage.ts";
+import { units } from "./units.ts";
 import { unlockedGuests } from "./unlocked_guests.ts";
 
 /** Every check of `virtlockd doctor`, in the order in which a reader wants to know. */
@@ -37,5 +38,6 @@ export const CHECKS: readonly Check[] = [
   slowStorage,
   limits,
   descriptorStore,
+  units,
   denials,
 ];
