@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { type Output, runOk } from "./support/command.ts";
 import { diagnosis, examine } from "./support/doctor.ts";
 import { guestXml } from "./support/guest.ts";
-import { isFile } from "./support/is_file.ts";
 import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
 import { until } from "./support/until.ts";
 
@@ -11,8 +10,6 @@ import { until } from "./support/until.ts";
 
 const UUID = "11111111-2222-3333-4444-555555555555";
 const NOBODY = 65534;
-const ignore = !await isFile(OUR_DAEMON);
-
 /** A guest whose disks can be attached and detached, and that can panic. */
 async function define(lab: LibvirtLab, disk: string, format: "raw" | "qcow2" = "qcow2"): Promise<void> {
   const xml = guestXml({ name: "alpha", uuid: UUID, disks: [{ path: disk, format }] })
@@ -49,7 +46,7 @@ async function alarms(lab: LibvirtLab, work: () => Promise<unknown>): Promise<st
 for (const indirectDisks of [false, true]) {
   const kind = indirectDisks ? "in a lock directory" : "by themselves";
   Deno.test(
-    { name: `doctor never calls a guest unlocked whose disks are locked ${kind}`, ignore },
+    `doctor never calls a guest unlocked whose disks are locked ${kind}`,
     async (t) => {
       await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks });
       await define(lab, await lab.createDisk("a.qcow2"));
@@ -107,7 +104,7 @@ for (const indirectDisks of [false, true]) {
   );
 }
 
-Deno.test({ name: "doctor does not expect locks of a guest that has panicked", ignore }, async () => {
+Deno.test("doctor does not expect locks of a guest that has panicked", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON);
   const disk = await lab.createDisk("panic.raw", "raw");
   // The boot sector writes to the port of QEMU's panic device: mov dx, 0x505; mov al, 1; out dx, al; hlt; jmp
@@ -131,7 +128,7 @@ Deno.test({ name: "doctor does not expect locks of a guest that has panicked", i
 });
 
 Deno.test(
-  { name: "doctor finds a guest that runs without locks, and its advice helps", ignore },
+  "doctor finds a guest that runs without locks, and its advice helps",
   async () => {
     await using lab = await LibvirtLab.create();
     const conf = lab.outside("/etc/libvirt/qemu.conf");
@@ -169,7 +166,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "doctor leaves the guests of another user's session alone", ignore }, async () => {
+Deno.test("doctor leaves the guests of another user's session alone", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON);
   const home = `${lab.directory}/home`;
   const disk = await lab.createDisk("session.qcow2");
@@ -193,7 +190,7 @@ Deno.test({ name: "doctor leaves the guests of another user's session alone", ig
 });
 
 Deno.test(
-  { name: "doctor never calls a guest unlocked that is migrated, on neither host", ignore },
+  "doctor never calls a guest unlocked that is migrated, on neither host",
   async () => {
     await using here = await LibvirtLab.create();
     await using there = await LibvirtLab.create({ indirectDisks: true });

@@ -3,15 +3,12 @@ import { runOk } from "./support/command.ts";
 import { type Diagnosis, diagnosis, examine } from "./support/doctor.ts";
 import { guestXml } from "./support/guest.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
-import { isFile } from "./support/is_file.ts";
 import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
 
 // What doctor says of a host on which something is wrong, and that its advice puts it right.
 
 const UUID = "11111111-2222-3333-4444-555555555555";
 const PLUGINS = "/usr/lib/x86_64-linux-gnu/libvirt/lock-driver";
-const ignore = !await isFile(OUR_DAEMON);
-
 /** A guest with one disk. @returns the disk's path */
 async function defineGuest(lab: LibvirtLab): Promise<string> {
   const path = await lab.createDisk("a.qcow2");
@@ -25,7 +22,7 @@ async function troubles(lab: LibvirtLab): Promise<Diagnosis[]> {
 }
 
 Deno.test(
-  { name: "doctor finds lock directories that libvirtd has not registered yet", ignore },
+  "doctor finds lock directories that libvirtd has not registered yet",
   async () => {
     await using lab = await LibvirtLab.start(OUR_DAEMON);
     await defineGuest(lab);
@@ -49,7 +46,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "doctor finds a lease that its guest will not get, and its advice helps", ignore },
+  "doctor finds a lease that its guest will not get, and its advice helps",
   async () => {
     await using lab = await LibvirtLab.start(OUR_DAEMON);
     const place = "/var/lib/libvirt/place";
@@ -80,7 +77,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "doctor finds a lock directory whose file system is not mounted", ignore }, async () => {
+Deno.test("doctor finds a lock directory whose file system is not mounted", async () => {
   await using lab = await LibvirtLab.create({ indirectDisks: true });
   await runOk(lab, ["mkdir", lab.diskLockspace]);
   await runOk(lab, ["mount", "-t", "tmpfs", "nas:/locks", lab.diskLockspace]);
@@ -99,7 +96,7 @@ Deno.test({ name: "doctor finds a lock directory whose file system is not mounte
 
 for (const indirectDisks of [false, true]) {
   const kind = indirectDisks ? "the lock file of a guest" : "a guest's image";
-  Deno.test({ name: `doctor finds that ${kind} was replaced or deleted while it runs`, ignore }, async () => {
+  Deno.test(`doctor finds that ${kind} was replaced or deleted while it runs`, async () => {
     await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks });
     await defineGuest(lab);
     await lab.virsh("start", "alpha");
@@ -119,7 +116,7 @@ for (const indirectDisks of [false, true]) {
   });
 }
 
-Deno.test({ name: "doctor finds a configuration that the daemon would not read again", ignore }, async () => {
+Deno.test("doctor finds a configuration that the daemon would not read again", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON);
   const path = "/etc/libvirt/virtlockd.conf";
   await Deno.writeTextFile(lab.outside(path), 'log_level = 3\nmax_clients = "five"\n');
@@ -131,7 +128,7 @@ Deno.test({ name: "doctor finds a configuration that the daemon would not read a
 });
 
 Deno.test(
-  { name: "doctor finds that libvirt's plugin is missing, without which libvirt fails", ignore },
+  "doctor finds that libvirt's plugin is missing, without which libvirt fails",
   async () => {
     await using lab = await LibvirtLab.create();
     await lab.startVirtlockd(OUR_DAEMON);
@@ -147,7 +144,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "doctor says what helps a daemon that hangs, and it helps", ignore }, async () => {
+Deno.test("doctor says what helps a daemon that hangs, and it helps", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON);
   const pid = await lab.virtlockdPid();
   Deno.kill(pid, "SIGSTOP");
@@ -161,7 +158,7 @@ Deno.test({ name: "doctor says what helps a daemon that hangs, and it helps", ig
 });
 
 Deno.test(
-  { name: "doctor warns of a disk on the network, for which libvirt asks for no lock", ignore },
+  "doctor warns of a disk on the network, for which libvirt asks for no lock",
   async () => {
     await using lab = await LibvirtLab.start(OUR_DAEMON);
     const disk = await lab.createDisk("exported.raw", "raw");
@@ -180,7 +177,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "doctor does not hang with storage that hangs, and says which", ignore }, async () => {
+Deno.test("doctor does not hang with storage that hangs, and says which", async () => {
   const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-lab-" });
   try {
     await using mount = await HangingMount.mount(directory, "remote");

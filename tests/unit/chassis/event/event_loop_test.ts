@@ -100,14 +100,17 @@ Deno.test("EventLoop lets a handler remove its own descriptor, and remove() is h
 Deno.test("EventLoop add() and modify() throw when the kernel refuses", () => {
   const fake = new FakeKernel();
   const loop = new EventLoop(fake.sys);
-  loop.add(10, EPOLLIN, () => {});
+  const called: number[] = [];
+  loop.add(10, EPOLLIN, () => called.push(10));
   fake.controlResult = -1;
   const refused = (error: unknown) => error instanceof SystemError && error.errno === 1;
-  assert.throws(() => loop.add(11, EPOLLIN, () => {}), refused);
+  assert.throws(() => loop.add(11, EPOLLIN, () => called.push(11)), refused);
   assert.throws(() => loop.modify(10, EPOLLOUT), refused);
   fake.controlResult = 0;
-  fake.batches.push([[11, 1]]);
+  fake.batches.push([[11, 1], [10, 1]]);
   loop.turn(-1);
+  // The handler that was refused is forgotten, the one that could not be changed is still there.
+  assert.deepEqual(called, [10]);
 });
 
 Deno.test("EventLoop add() watches later what the kernel has no room for", () => {
