@@ -22,7 +22,6 @@ export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
 export const S_IFSOCK = 0o140000;
 export const S_IFCHR = 0o020000;
-export const S_IFBLK = 0o060000;
 
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_GETFD = 1;
@@ -43,7 +42,6 @@ export const EPOLLPRI = 2;
 export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
-export const EPOLLRDHUP = 0x2000;
 
 export const IN_MOVED_FROM = 0x40;
 export const IN_MOVED_TO = 0x80;
@@ -57,8 +55,6 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
 export const SOL_SOCKET = 1;
-export const SO_TYPE = 3;
-export const SO_SNDBUF = 7;
 export const SO_PEERCRED = 17;
 export const SO_ACCEPTCONN = 30;
 export const SO_PEERSEC = 31;
@@ -78,8 +74,6 @@ export const SIGUSR1 = 10;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
 export const SIGCHLD = 17;
-
-export const SEEK_SET = 0;
 
 export const RLIMIT_NOFILE = 7;
 

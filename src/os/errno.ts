@@ -181,7 +181,6 @@ export const ETXTBSY = 26;
 export const EROFS = 30;
 export const ENODEV = 19;
 export const ENXIO = 6;
-export const EOPNOTSUPP = 95;
 export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
 export const ENOTSOCK = 88;

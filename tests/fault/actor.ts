@@ -2,12 +2,8 @@ import { SOCK_STREAM } from "../../src/os/constants.ts";
 import { EAGAIN } from "../../src/os/errno.ts";
 import { must } from "../../src/os/system_error.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import {
-  encodeRegister,
-  encodeResource,
-  LOCK_PROGRAM,
-  LockProcedure,
-} from "../../src/lockd/wire/lock_protocol.ts";
+import { LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
 import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { FrameSplitter } from "../support/frame_splitter.ts";

@@ -2,7 +2,8 @@
 // line of JSON for each path.
 import { EAGAIN, ECONNREFUSED, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import { encodeCreateLockspace, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeCreateLockspace } from "../support/lock_codec.ts";
 import { plausible } from "./errnos.ts";
 import type { Fault } from "./fault_sys.ts";
 import { paths } from "./paths.ts";

@@ -1,5 +1,6 @@
 import { SIGHUP, SIGUSR1 } from "../../src/os/constants.ts";
-import { encodeCreateLockspace, encodeNew, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeCreateLockspace, encodeNew } from "../support/lock_codec.ts";
 import { encodePageArgs, STATUS_PROGRAM, StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import { Actor, type Outcome, type Part } from "./actor.ts";
 import type { Path, Play } from "./play.ts";

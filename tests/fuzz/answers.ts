@@ -1,5 +1,5 @@
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import { isPong } from "../../src/chassis/wire/keepalive.ts";
+import { isPong } from "../support/keepalive_codec.ts";
 import { decodeRpcFailure, ErrorCode, ErrorDomain } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader } from "../../src/chassis/wire/xdr.ts";
 import { type Frame, FrameSplitter } from "../support/frame_splitter.ts";

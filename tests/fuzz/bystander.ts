@@ -1,5 +1,6 @@
 import { ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
-import { encodeRegister, encodeResource, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
 import { testOwner } from "../support/lock_client.ts";
 import { lockOn } from "../support/kernel.ts";
 import { RawClient } from "../support/raw_client.ts";

@@ -6,8 +6,9 @@ import { decodeText, encodeText } from "../../src/os/text.ts";
 import { readState } from "../../src/lockd/restart/read_state.ts";
 import { RestartStateError } from "../../src/lockd/restart/restart_state_error.ts";
 import { frameTotal } from "../../src/chassis/wire/frame_total.ts";
+import * as adminCodec from "../support/admin_codec.ts";
+import * as lockCodec from "../support/lock_codec.ts";
 import * as admin from "../../src/chassis/wire/admin_protocol.ts";
-import * as adminReply from "../../src/chassis/wire/admin_reply.ts";
 import * as lock from "../../src/lockd/wire/lock_protocol.ts";
 import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { decodePage, decodePageArgs } from "../../src/lockd/wire/status_protocol.ts";
@@ -29,11 +30,11 @@ const WORDS: Vocabulary = {
 };
 
 const decodeOnly: readonly Reader<unknown>[] = [
-  adminReply.decodeLibVersion,
-  adminReply.decodeServerList,
-  adminReply.decodeClientList,
-  adminReply.decodeOutputs,
-  adminReply.decodeFilters,
+  adminCodec.decodeLibVersion,
+  adminCodec.decodeServerList,
+  adminCodec.decodeClientList,
+  adminCodec.decodeOutputs,
+  adminCodec.decodeFilters,
   (reader) => decodeParams(reader, 32, 4194304),
   decodeRpcFailure,
   decodePage,
@@ -42,18 +43,18 @@ const decodeOnly: readonly Reader<unknown>[] = [
 
 /** What is read and can be written again. */
 const pairs: readonly ((bytes: Uint8Array) => void)[] = [
-  both(lock.decodeRegister, lock.encodeRegister),
-  both(lock.decodeRestrict, lock.encodeRestrict),
-  both(lock.decodeNew, lock.encodeNew),
-  both(lock.decodeResource, lock.encodeResource),
-  both(lock.decodeCreateLockspace, lock.encodeCreateLockspace),
-  both(admin.decodeListServers, admin.encodeListServers),
-  both(admin.decodeServerArgs, admin.encodeServerArgs),
-  both(admin.decodeSetParams, admin.encodeSetParams),
-  both(admin.decodeListClients, admin.encodeListClients),
-  both(admin.decodeLookupClient, admin.encodeLookupClient),
-  both(admin.decodeClientArgs, admin.encodeClientArgs),
-  both(admin.decodeSetLogging, admin.encodeSetLogging),
+  both(lock.decodeRegister, lockCodec.encodeRegister),
+  both(lock.decodeRestrict, lockCodec.encodeRestrict),
+  both(lock.decodeNew, lockCodec.encodeNew),
+  both(lock.decodeResource, lockCodec.encodeResource),
+  both(lock.decodeCreateLockspace, lockCodec.encodeCreateLockspace),
+  both(admin.decodeListServers, adminCodec.encodeListServers),
+  both(admin.decodeServerArgs, adminCodec.encodeServerArgs),
+  both(admin.decodeSetParams, adminCodec.encodeSetParams),
+  both(admin.decodeListClients, adminCodec.encodeListClients),
+  both(admin.decodeLookupClient, adminCodec.encodeLookupClient),
+  both(admin.decodeClientArgs, adminCodec.encodeClientArgs),
+  both(admin.decodeSetLogging, adminCodec.encodeSetLogging),
 ];
 
 const CONFIG = `log_level = 3 # a comment

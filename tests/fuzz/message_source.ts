@@ -1,15 +1,15 @@
-import { encodePing } from "../../src/chassis/wire/keepalive.ts";
+import { encodePing } from "../support/keepalive_codec.ts";
 import { encodeFrame, FRAME_MIN, MessageType } from "../../src/chassis/wire/frame.ts";
-import { ADMIN_PROGRAM, encodeSetParams } from "../../src/chassis/wire/admin_protocol.ts";
+import { ADMIN_PROGRAM } from "../../src/chassis/wire/admin_protocol.ts";
+import { encodeSetParams } from "../support/admin_codec.ts";
+import { LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
   encodeRegister,
   encodeResource,
   encodeRestrict,
-  LOCK_PROGRAM,
-  LockProcedure,
-} from "../../src/lockd/wire/lock_protocol.ts";
+} from "../support/lock_codec.ts";
 import { STATUS_PROGRAM } from "../../src/lockd/wire/status_protocol.ts";
 import { ParamType } from "../../src/chassis/wire/typed_param.ts";
 import { XdrWriter } from "../../src/chassis/wire/xdr.ts";

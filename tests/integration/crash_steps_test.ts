@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import {
   ACQUIRE_AUTOCREATE,
   ACQUIRE_SHARED,
-  encodeRegister,
-  encodeResource,
   LockProcedure,
   type OwnerArgs,
 } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
 import { MessageStatus } from "../../src/chassis/wire/frame.ts";
 import { Holder } from "../support/holder.ts";
 import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";
-import {
-  ACQUIRE_AUTOCREATE,
-  encodeRegister,
-  encodeResource,
-  LockProcedure,
-} from "../../src/lockd/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
 import { ENOENT } from "../../src/os/errno.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { ParamType } from "../../src/chassis/wire/typed_param.ts";

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { encodeFrame, FRAME_MAX, FRAME_MIN, MessageType } from "../../src/chassis/wire/frame.ts";
-import { encodeResource, LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeResource } from "../support/lock_codec.ts";
 import { ErrorCode } from "../../src/chassis/wire/rpc_error.ts";
 import { Bystander } from "../fuzz/bystander.ts";
 import { Daemon } from "../support/daemon.ts";

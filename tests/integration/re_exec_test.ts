@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  ACQUIRE_AUTOCREATE,
-  ACQUIRE_SHARED,
-  encodeResource,
-  LockProcedure,
-} from "../../src/lockd/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeResource } from "../support/lock_codec.ts";
 import { ParamType } from "../../src/chassis/wire/typed_param.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";

@@ -2,14 +2,14 @@ import { deepStrictEqual } from "node:assert/strict";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
 import type { LockEntry } from "../../src/lockd/status/status_document.ts";
+import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
   encodeRegister,
   encodeResource,
   encodeRestrict,
-  LockProcedure,
-} from "../../src/lockd/wire/lock_protocol.ts";
+} from "../support/lock_codec.ts";
 import { StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { AdminClient } from "../support/admin_client.ts";

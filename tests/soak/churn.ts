@@ -1,10 +1,5 @@
-import {
-  ACQUIRE_AUTOCREATE,
-  ACQUIRE_SHARED,
-  encodeRegister,
-  encodeResource,
-  LockProcedure,
-} from "../../src/lockd/wire/lock_protocol.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
 import { testOwner } from "../support/lock_client.ts";
 import type { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw_client.ts";

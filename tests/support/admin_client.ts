@@ -4,6 +4,9 @@ import {
   AdminProcedure,
   type ClientRef,
   decodeClientRef,
+  SERVER_PARAMS_MAX,
+} from "../../src/chassis/wire/admin_protocol.ts";
+import {
   encodeClientArgs,
   encodeFlags,
   encodeListClients,
@@ -13,19 +16,17 @@ import {
   encodeSetLogging,
   encodeSetParams,
   encodeTimeout,
-  SERVER_PARAMS_MAX,
-} from "../../src/chassis/wire/admin_protocol.ts";
+} from "./admin_codec.ts";
+import { type ListReply, type LoggingReply } from "../../src/chassis/wire/admin_reply.ts";
+import { CLIENT_INFO_MAX } from "./admin_codec.ts";
 import {
-  CLIENT_INFO_MAX,
   decodeClientList,
   decodeFilters,
   decodeLibVersion,
   decodeOutputs,
   decodeServer,
   decodeServerList,
-  type ListReply,
-  type LoggingReply,
-} from "../../src/chassis/wire/admin_reply.ts";
+} from "./admin_codec.ts";
 import {
   decodePage,
   encodePageArgs,

@@ -1,11 +1,7 @@
 import { O_RDWR, SIGTERM, SOCK_STREAM } from "../../src/os/constants.ts";
 import { MessageStatus } from "../../src/chassis/wire/frame.ts";
-import {
-  encodeRegister,
-  encodeResource,
-  LockProcedure,
-  type OwnerArgs,
-} from "../../src/lockd/wire/lock_protocol.ts";
+import { LockProcedure, type OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
+import { encodeRegister, encodeResource } from "./lock_codec.ts";
 import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import type { Daemon } from "./daemon.ts";

@@ -1,13 +1,11 @@
+import { LOCK_PROGRAM, LockProcedure, type OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
   encodeRegister,
   encodeResource,
   encodeRestrict,
-  LOCK_PROGRAM,
-  LockProcedure,
-  type OwnerArgs,
-} from "../../src/lockd/wire/lock_protocol.ts";
+} from "./lock_codec.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { RpcClient } from "./rpc_client.ts";
 

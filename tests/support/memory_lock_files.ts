@@ -2,13 +2,8 @@ import { EAGAIN, EIO, EISDIR, ENOENT } from "../../src/os/errno.ts";
 import type { DescriptorLedger } from "../../src/os/ledger.ts";
 import type { FileIdentity } from "../../src/lockd/lockspace/file_identity.ts";
 import type { LockRequest, UnlockRequest } from "../../src/lockd/lockspace/lock_file.ts";
-import type {
-  DirectoryFailure,
-  FileFailure,
-  LockFiles,
-  LockFilesOutcome,
-  UnlockFailed,
-} from "../../src/lockd/lockspace/lock_files.ts";
+import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../../src/lockd/lockspace/lock_files.ts";
+import type { DirectoryFailure, FileFailure } from "../../src/lockd/lockspace/file_failure.ts";
 
 /** Descriptors of files in memory have numbers that the kernel never gives. */
 const FIRST_DESCRIPTOR = 1_000_000;

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { encodeFrame, type Header, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import { encodePing, isPong } from "../../src/chassis/wire/keepalive.ts";
+import { encodePing, isPong } from "./keepalive_codec.ts";
 import { decodeRpcFailure, type RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";

@@ -30,7 +30,9 @@ Deno.test("every page that code refers to is in the repository", () => {
   for (const path of CODE) {
     for (const [name] of flowing(path).matchAll(/[\w./-]+\.md\b/g)) {
       if (
-        name.startsWith("docs/") ? !PAGES.includes(name) : !PAGES.some((page) => page.endsWith(`/${name}`))
+        name.startsWith("docs/")
+          ? !PAGES.includes(name)
+          : !PAGES.some((page) => `/${page}`.endsWith(`/${name}`))
       ) {
         dangling.push(`${path}: ${name}`);
       }

@@ -83,3 +83,31 @@ Deno.test("no file loads a node: module when the program starts, but node:util, 
   });
   assert.deepEqual(early.filter((each) => !each.endsWith(": node:util")), []);
 });
+
+/** Files that reach each other through imports, of types too, in groups of more than one. */
+function circles(): string[][] {
+  const order = new Map<string, number>();
+  const open: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string): number => {
+    const number = order.size;
+    order.set(file, number);
+    let low = number;
+    open.push(file);
+    for (const path of importsOf(file)) {
+      if (!order.has(path)) low = Math.min(low, visit(path));
+      else if (open.includes(path)) low = Math.min(low, order.get(path) ?? low);
+    }
+    if (low === number) {
+      const group = open.splice(open.indexOf(file));
+      if (group.length > 1) found.push(group.sort());
+    }
+    return low;
+  };
+  for (const file of FILES) if (!order.has(file)) visit(file);
+  return found;
+}
+
+Deno.test("no files of src/ import each other, not even for a type", () => {
+  assert.deepEqual(circles(), []);
+});

@@ -21,3 +21,68 @@ Deno.test(`no comment is wider than ${WIDTH} columns`, () => {
   }
   assert.deepEqual(wide, []);
 });
+
+/** Longest function, in lines with its head and its braces. */
+const FUNCTION_LINES = 70;
+
+/** Functions that may be longer, each with its reason. */
+const LONG_FUNCTIONS: Readonly<Record<string, string>> = {
+  "src/chassis/admin/admin_servers.ts serverProcedures": "a table of procedures",
+  "src/lockd/daemon/daemon.ts constructor": "makes each part of the daemon once, in the order of their needs",
+  "src/lockd/daemon/event_log.ts eventLog": "a table of events",
+  "src/lockd/daemon/serve.ts live": "the order of effects at the start is its meaning",
+  "src/lockd/journal/operation_decoder.ts #operation": "a switch with one short case for each operation",
+  "src/lockd/programs/lock_program.ts lockProgram": "a table of procedures",
+  "src/os/event_sys.ts eventSys": "a list of system calls",
+  "src/os/file_sys.ts fileSys": "a list of system calls",
+  "src/os/process_sys.ts processSys": "a list of system calls",
+  "src/os/socket_sys.ts socketSys": "a list of system calls",
+};
+
+/** Heads of functions and methods as deno fmt writes them: what they are indented by, and their name. */
+const FUNCTION_HEAD =
+  /^( *)(?:export )?(?:static )?(?:async )?(?:function\*? (\w+)|(?:get |set |\*)?(#?\w+)\().*$/;
+const NO_FUNCTION = /^ *(?:if|for|while|switch|return|const|let|await|super|throw|else|new|yield)\b/;
+
+Deno.test(`no function of src/ is longer than ${FUNCTION_LINES} lines, but for those with a reason`, () => {
+  const long: string[] = [];
+  for (const file of FILES.filter((path) => path.startsWith("src/"))) {
+    const lines = readFileSync(join(ROOT, file), "utf8").split("\n");
+    lines.forEach((line, start) => {
+      const [, indent = "", declared, method] = NO_FUNCTION.test(line) ? [] : FUNCTION_HEAD.exec(line) ?? [];
+      const name = declared ?? method;
+      // A call ends in a semicolon, or has no body of its own.
+      const body = lines.findIndex((text, at) => at >= start && /[{;]$/.test(text));
+      if (name === undefined || !lines[body]?.endsWith(") {") && !/\): .*\{$/.test(lines[body] ?? "")) return;
+      const end = lines.findIndex((text, at) => at > body && text.startsWith(`${indent}}`));
+      if (end - start + 1 > FUNCTION_LINES) long.push(`${file} ${name}`);
+    });
+  }
+  assert.deepEqual(long.sort(), Object.keys(LONG_FUNCTIONS).sort());
+});
+
+/** What nothing but tests uses, each with its reason. */
+const TEST_ONLY: Readonly<Record<string, string>> = {
+  "src/os/constants.ts EPOLLHUP": "an event that tests look for; the daemon takes any",
+  "src/os/constants.ts F_GETFL": "tests look whether a descriptor is non-blocking",
+};
+
+Deno.test("everything that src/ exports and that is no type is used by the program or by the build", () => {
+  const texts = new Map(
+    FILES.filter((path) => !path.startsWith("tests/"))
+      .map((path) => [path, readFileSync(join(ROOT, path), "utf8")]),
+  );
+  const dead: string[] = [];
+  for (const [file, text] of texts) {
+    const declared = text.matchAll(
+      /^export (?:abstract )?(?:async )?(?:const|let|function\*?|class) (\w+)/gm,
+    );
+    for (const [, name = ""] of declared) {
+      const used = new RegExp(`\\b${name}\\b`, "g");
+      const inside = text.match(used)?.length ?? 0;
+      const outside = [...texts].some(([other, code]) => other !== file && used.test(code));
+      if (inside < 2 && !outside) dead.push(`${file} ${name}`);
+    }
+  }
+  assert.deepEqual(dead.sort(), Object.keys(TEST_ONLY).sort());
+});

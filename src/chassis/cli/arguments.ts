@@ -1,7 +1,21 @@
 import { parseArgs } from "node:util";
 import { quote } from "../config/quote.ts";
 import { UsageError } from "../config/usage_error.ts";
-import type { Command } from "./command.ts";
+
+/** A word that a command needs. */
+export interface Operand {
+  /** What it is, in capitals. */
+  readonly name: string;
+  readonly summary: string;
+}
+
+/** What of a command its arguments and its help depend on. */
+interface Described {
+  readonly name: string;
+  readonly purpose: string;
+  readonly operand?: Operand;
+  readonly options: readonly OptionSpec[];
+}
 
 /** An option of a command. */
 export interface OptionSpec {
@@ -32,7 +46,7 @@ const HELP: OptionSpec = { name: "help", short: "h", summary: "show this text an
  * @returns "help" when that was asked for
  * @throws UsageError naming the word that is wrong
  */
-export function parseArguments(command: Command, args: readonly string[]): Arguments | "help" {
+export function parseArguments(command: Described, args: readonly string[]): Arguments | "help" {
   const specs = [...command.options, HELP];
   const { tokens } = parseArgs({
     args: [...args],
@@ -77,7 +91,7 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
 }
 
 /** What `--help` prints. Ends with a line end. */
-export function helpText({ name, purpose, operand, options }: Command, programName: string): string {
+export function helpText({ name, purpose, operand, options }: Described, programName: string): string {
   const operands = operand === undefined ? [] : [[`  ${operand.name}`, operand.summary] as const];
   const rows = [...options, HELP].map(({ name: long, short, value, summary }) => {
     const letter = short === undefined ? "    " : `-${short}, `;

@@ -1,6 +1,6 @@
 import type { CommandName } from "../config/options.ts";
 import type { Sys } from "../../os/sys.ts";
-import type { Arguments, OptionSpec } from "./arguments.ts";
+import type { Arguments, Operand, OptionSpec } from "./arguments.ts";
 import type { Confirmation } from "./confirm.ts";
 import type { Output } from "./output.ts";
 
@@ -23,13 +23,6 @@ export interface CommandContext {
   readonly confirm: (question: string) => Confirmation;
   /** Unix milliseconds. */
   readonly now: () => number;
-}
-
-/** A word that a command needs. */
-export interface Operand {
-  /** What it is, in capitals. */
-  readonly name: string;
-  readonly summary: string;
 }
 
 /** A command of the program: its options, and what it does. */

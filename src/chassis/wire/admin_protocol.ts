@@ -1,5 +1,4 @@
-import { procedureNames } from "./procedure_names.ts";
-import { decodeParams, encodeParams, type TypedParam } from "./typed_param.ts";
+import { decodeParams, type TypedParam } from "./typed_param.ts";
 import type { XdrReader, XdrWriter } from "./xdr.ts";
 
 // docs/protocol.md, Admin program: numbers and arguments; the replies are in admin_reply.ts. A decoder or
@@ -46,9 +45,6 @@ export const AdminProcedure = {
   /** Newer than libvirt 9.0.0. */
   CONNECT_DAEMON_SHUTDOWN: 20,
 } as const;
-
-/** Names by number. */
-export const ADMIN_PROCEDURE_NAMES: readonly (string | undefined)[] = procedureNames(AdminProcedure);
 
 /** A client of a server. */
 export interface ClientRef {
@@ -124,31 +120,14 @@ export function decodeFlags(reader: XdrReader): FlagsArgs {
   return { flags: reader.u32() };
 }
 
-/** Writes {@link FlagsArgs}. */
-export function encodeFlags(writer: XdrWriter, { flags }: FlagsArgs): void {
-  writer.u32(flags);
-}
-
 /** Reads {@link ListServersArgs}. */
 export function decodeListServers(reader: XdrReader): ListServersArgs {
   return { needResults: reader.bool(), flags: reader.u32() };
 }
 
-/** Writes {@link ListServersArgs}. */
-export function encodeListServers(writer: XdrWriter, { needResults, flags }: ListServersArgs): void {
-  writer.bool(needResults);
-  writer.u32(flags);
-}
-
 /** Reads {@link ServerArgs}. */
 export function decodeServerArgs(reader: XdrReader): ServerArgs {
   return { server: reader.string(ADMIN_STRING_MAX), flags: reader.u32() };
-}
-
-/** Writes {@link ServerArgs}. */
-export function encodeServerArgs(writer: XdrWriter, { server, flags }: ServerArgs): void {
-  writer.string(server);
-  writer.u32(flags);
 }
 
 /** Reads {@link SetParamsArgs}. */
@@ -158,23 +137,9 @@ export function decodeSetParams(reader: XdrReader): SetParamsArgs {
   return { server, params, flags: reader.u32() };
 }
 
-/** Writes {@link SetParamsArgs}. */
-export function encodeSetParams(writer: XdrWriter, { server, params, flags }: SetParamsArgs): void {
-  writer.string(server);
-  encodeParams(writer, params);
-  writer.u32(flags);
-}
-
 /** Reads {@link ListClientsArgs}. */
 export function decodeListClients(reader: XdrReader): ListClientsArgs {
   return { server: reader.string(ADMIN_STRING_MAX), needResults: reader.bool(), flags: reader.u32() };
-}
-
-/** Writes {@link ListClientsArgs}. */
-export function encodeListClients(writer: XdrWriter, args: ListClientsArgs): void {
-  writer.string(args.server);
-  writer.bool(args.needResults);
-  writer.u32(args.flags);
 }
 
 /** Reads {@link LookupClientArgs}. */
@@ -182,22 +147,9 @@ export function decodeLookupClient(reader: XdrReader): LookupClientArgs {
   return { server: reader.string(ADMIN_STRING_MAX), id: reader.u64(), flags: reader.u32() };
 }
 
-/** Writes {@link LookupClientArgs}. */
-export function encodeLookupClient(writer: XdrWriter, { server, id, flags }: LookupClientArgs): void {
-  writer.string(server);
-  writer.u64(id);
-  writer.u32(flags);
-}
-
 /** Reads {@link ClientArgs}. */
 export function decodeClientArgs(reader: XdrReader): ClientArgs {
   return { client: decodeClientRef(reader), flags: reader.u32() };
-}
-
-/** Writes {@link ClientArgs}. */
-export function encodeClientArgs(writer: XdrWriter, { client, flags }: ClientArgs): void {
-  encodeClientRef(writer, client);
-  writer.u32(flags);
 }
 
 /** Reads {@link SetLoggingArgs}. */
@@ -205,21 +157,9 @@ export function decodeSetLogging(reader: XdrReader): SetLoggingArgs {
   return { value: reader.optionalString(ADMIN_STRING_MAX), flags: reader.u32() };
 }
 
-/** Writes {@link SetLoggingArgs}. */
-export function encodeSetLogging(writer: XdrWriter, { value, flags }: SetLoggingArgs): void {
-  writer.optionalString(value);
-  writer.u32(flags);
-}
-
 /** Reads {@link TimeoutArgs}. */
 export function decodeTimeout(reader: XdrReader): TimeoutArgs {
   return { seconds: reader.u32(), flags: reader.u32() };
-}
-
-/** Writes {@link TimeoutArgs}. */
-export function encodeTimeout(writer: XdrWriter, { seconds, flags }: TimeoutArgs): void {
-  writer.u32(seconds);
-  writer.u32(flags);
 }
 
 /** Reads a client. */

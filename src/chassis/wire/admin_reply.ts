@@ -1,13 +1,11 @@
-import { ADMIN_STRING_MAX, type ClientRef, decodeClientRef, encodeClientRef } from "./admin_protocol.ts";
-import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
+import { type ClientRef, encodeClientRef } from "./admin_protocol.ts";
+import { XdrError, type XdrWriter } from "./xdr.ts";
 
 // docs/protocol.md, Admin program: the replies that are not empty. The parameter lists are those of
 // typed_param.ts.
 
 /** Most entries of a list of servers or clients. */
 export const ADMIN_LIST_MAX = 16384;
-/** Most parameters of a client's information. */
-export const CLIENT_INFO_MAX = 64;
 
 /** A list, or its length alone when the results were not wanted. */
 export interface ListReply<T> {
@@ -24,19 +22,9 @@ export interface LoggingReply {
   count: number;
 }
 
-/** GET_LIB_VERSION: major * 1000000 + minor * 1000 + release. */
-export function decodeLibVersion(reader: XdrReader): number {
-  return reader.u64Number();
-}
-
 /** Writes the reply of GET_LIB_VERSION. */
 export function encodeLibVersion(writer: XdrWriter, version: number): void {
   writer.u64Number(version);
-}
-
-/** Reads the reply of LIST_SERVERS. */
-export function decodeServerList(reader: XdrReader): ListReply<string> {
-  return decodeList(reader, decodeServer);
 }
 
 /**
@@ -49,11 +37,6 @@ export function encodeServerList(writer: XdrWriter, servers: readonly string[], 
   encodeList(writer, servers, needResults, encodeServer);
 }
 
-/** Reads the reply of LIST_CLIENTS. */
-export function decodeClientList(reader: XdrReader): ListReply<ClientRef> {
-  return decodeList(reader, decodeClientRef);
-}
-
 /** Writes the reply of LIST_CLIENTS. Parameters and errors as {@link encodeServerList}. */
 export function encodeClientList(
   writer: XdrWriter,
@@ -63,19 +46,9 @@ export function encodeClientList(
   encodeList(writer, clients, needResults, encodeClientRef);
 }
 
-/** Reads the reply of LOOKUP_SERVER. */
-export function decodeServer(reader: XdrReader): string {
-  return reader.string(ADMIN_STRING_MAX);
-}
-
 /** Writes the reply of LOOKUP_SERVER. */
 export function encodeServer(writer: XdrWriter, name: string): void {
   writer.string(name);
-}
-
-/** Reads the reply of GET_LOGGING_OUTPUTS. */
-export function decodeOutputs(reader: XdrReader): LoggingReply {
-  return { text: reader.string(ADMIN_STRING_MAX), count: reader.u32() };
 }
 
 /** Writes the reply of GET_LOGGING_OUTPUTS; without a text it is empty. */
@@ -84,22 +57,10 @@ export function encodeOutputs(writer: XdrWriter, { text, count }: LoggingReply):
   writer.u32(count);
 }
 
-/** Reads the reply of GET_LOGGING_FILTERS. */
-export function decodeFilters(reader: XdrReader): LoggingReply {
-  return { text: reader.optionalString(ADMIN_STRING_MAX), count: reader.u32() };
-}
-
 /** Writes the reply of GET_LOGGING_FILTERS. */
 export function encodeFilters(writer: XdrWriter, { text, count }: LoggingReply): void {
   writer.optionalString(text);
   writer.u32(count);
-}
-
-function decodeList<T>(reader: XdrReader, decode: (reader: XdrReader) => T): ListReply<T> {
-  const length = reader.count(ADMIN_LIST_MAX);
-  const items: T[] = [];
-  for (let index = 0; index < length; index++) items.push(decode(reader));
-  return { items, count: reader.u32() };
 }
 
 function encodeList<T>(

@@ -28,18 +28,6 @@ export function isPing(header: Header): boolean {
   return isKeepalive(header) && header.procedure === KeepaliveProcedure.PING;
 }
 
-/** Whether it is a PONG, which needs no answer. */
-export function isPong(header: Header): boolean {
-  return isKeepalive(header) && header.procedure === KeepaliveProcedure.PONG;
-}
-
-/** A PING frame. */
-export function encodePing(): Uint8Array<ArrayBuffer> {
-  const frame = new Uint8Array(FRAME_MIN);
-  writeHeader(frame, 0, PING, 0);
-  return frame;
-}
-
 /**
  * Writes a PONG frame into `target` at `offset`.
  *

@@ -5,7 +5,7 @@ import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
-import type { HelperCommand } from "../storage/helper_protocol.ts";
+import type { HelperCommand } from "../storage/program_run.ts";
 import { Storage } from "../storage/storage.ts";
 import { storageLog } from "../storage/storage_log.ts";
 import type { Journal } from "../journal/journal.ts";

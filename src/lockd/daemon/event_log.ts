@@ -1,5 +1,4 @@
 import type { Judgement } from "../lockspace/holder_reaper.ts";
-import { resourceFlags } from "../lockspace/resource.ts";
 import { type Owner, ownerText } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
@@ -23,7 +22,6 @@ interface EndedConnection {
 /** Most resources of a holder that a line names, and that are fields of a journal entry. */
 const NAMED_RESOURCES = 3;
 const RESOURCE_FIELDS = 100;
-const MODES = ["exclusive", "shared", "exclusive, autocreated", "shared, autocreated"];
 
 /** What was known of an owner's process. */
 const STATES: Readonly<Record<Judgement["kind"], string>> = {
@@ -50,8 +48,7 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
     },
     granted: (resource, { owner }) =>
       log.info(
-        () =>
-          `Locked resource '${resource.name}' (${MODES[resourceFlags(resource)]}) for ${ownerText(owner)}`,
+        () => `Locked resource '${resource.name}' (${modeText(resource)}) for ${ownerText(owner)}`,
         fields(owner, resource),
       ),
     released: (resource, owner, last) =>
@@ -182,4 +179,8 @@ function fields(owner: Owner, resource: Resource): LogFields {
     resource: resource.name,
     lockspace: resource.lockspace,
   };
+}
+
+function modeText({ shared, autocreate }: Resource): string {
+  return `${shared ? "shared" : "exclusive"}${autocreate ? ", autocreated" : ""}`;
 }

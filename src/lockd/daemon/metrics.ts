@@ -2,6 +2,7 @@ import { VERSION } from "../../chassis/config/build_config.ts";
 import type { DaemonObserver } from "./observers.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
+import type { Calls } from "./calls.ts";
 import { type MetricsSnapshot, readSnapshot } from "./metrics_snapshot.ts";
 
 /**
@@ -25,19 +26,6 @@ export const BUCKET_BOUNDS: readonly number[] = [
   2500,
   10000,
 ];
-
-/** What was served of one procedure. */
-export interface Calls {
-  readonly program: string;
-  readonly procedure: string;
-  succeeded: number;
-  /** By libvirt error code. */
-  readonly failed: Map<number, number>;
-  /** Requests by time, one element more than {@link BUCKET_BOUNDS}; not cumulative. */
-  readonly buckets: number[];
-  /** Milliseconds. */
-  total: number;
-}
 
 /** The counters without labels. */
 export interface Counts {

@@ -1,4 +1,4 @@
-import type { Calls } from "./metrics.ts";
+import type { Calls } from "./calls.ts";
 
 /** The counters on their way through a re-exec. */
 export interface MetricsSnapshot {

@@ -1,7 +1,8 @@
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
 import type { StatusDocument, StorageEntry } from "../status/status_document.ts";
 import type { LockTally } from "./lock_tally.ts";
-import { BUCKET_BOUNDS, type Calls, type Metrics } from "./metrics.ts";
+import { BUCKET_BOUNDS, type Metrics } from "./metrics.ts";
+import type { Calls } from "./calls.ts";
 import { PrometheusText } from "../../chassis/metrics/prometheus_text.ts";
 
 /**

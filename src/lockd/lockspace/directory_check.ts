@@ -1,7 +1,7 @@
 import { S_IFDIR, S_IFLNK, S_IFMT } from "../../os/constants.ts";
 import { ELOOP, ENOENT, strerror } from "../../os/errno.ts";
 import { emptyStatus, type FileStatus, type FileSys, type ProcessSys } from "../../os/sys.ts";
-import type { DirectoryFailure } from "./lock_files.ts";
+import type { DirectoryFailure } from "./file_failure.ts";
 
 /** As many symbolic links as the kernel follows in one path (path_resolution(7)). */
 const MAX_LINKS = 40;

@@ -11,6 +11,7 @@ import {
 import { EEXIST, EISDIR, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { checkDirectory } from "./directory_check.ts";
+import type { DirectoryFailure, FileFailure } from "./file_failure.ts";
 import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import {
@@ -22,16 +23,6 @@ import {
   unlockFile,
   type UnlockRequest,
 } from "./lock_file.ts";
-
-/** What failed in a file operation. */
-export type FileFailure =
-  | { kind: "system"; action: string; errno: number; local?: boolean }
-  | { kind: "not-a-directory"; path: string }
-  /** Network storage did not answer in time, or its helper died. */
-  | { kind: "storage"; action: string; reason: string };
-
-/** Why a directory cannot be adopted: `reason` says which part of its path is not safe. */
-export type DirectoryFailure = FileFailure | { kind: "unfit"; reason: string };
 
 /** What failed in a release; `released`: only litter was left, the lock has gone. */
 export type UnlockFailed =

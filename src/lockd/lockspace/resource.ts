@@ -36,13 +36,3 @@ export type ResourceState =
    * be there.
    */
   | { kind: "doubtful"; reason: string };
-
-/** Wire and restart-state flag: the lock is shared. */
-export const FLAG_SHARED = 1;
-/** Wire and restart-state flag: the file is made when absent and unlinked with the last owner. */
-export const FLAG_AUTOCREATE = 2;
-
-/** The flags of a resource as docs/restart-state.md writes them. */
-export function resourceFlags(resource: Pick<Resource, "shared" | "autocreate">): number {
-  return (resource.shared ? FLAG_SHARED : 0) | (resource.autocreate ? FLAG_AUTOCREATE : 0);
-}

@@ -4,9 +4,10 @@ import { isOwnersProcess, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
-import { FLAG_AUTOCREATE, FLAG_SHARED } from "../lockspace/resource.ts";
 import { asProgram, type Peer, type Procedure, type Program, type Reply } from "../../chassis/rpc/program.ts";
 import {
+  ACQUIRE_AUTOCREATE,
+  ACQUIRE_SHARED,
   decodeCreateLockspace,
   decodeNew,
   decodeRegister,
@@ -115,12 +116,12 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
       procedure(
         "AcquireResource",
         "registered",
-        FLAG_SHARED | FLAG_AUTOCREATE,
+        ACQUIRE_SHARED | ACQUIRE_AUTOCREATE,
         decodeResource,
         (session, args, owner, reply) => {
           const options = {
-            shared: (args.flags & FLAG_SHARED) !== 0,
-            autocreate: (args.flags & FLAG_AUTOCREATE) !== 0,
+            shared: (args.flags & ACQUIRE_SHARED) !== 0,
+            autocreate: (args.flags & ACQUIRE_AUTOCREATE) !== 0,
           };
           table.acquire(args.path, args.name, options, owner, (refusal) => {
             answer(reply)(refusal);

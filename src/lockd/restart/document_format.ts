@@ -9,3 +9,8 @@ export const FORMAT_VERSION = 1;
 
 /** Longest document, in bytes, that libvirt's daemon reads (measured on 9.0.0). */
 export const LIBVIRT_MAX_BYTES = 10 * 1024 * 1024;
+
+/** Flag of a resource: the lock is shared. */
+export const FLAG_SHARED = 1;
+/** Flag of a resource: the file is made when absent and unlinked with the last owner. */
+export const FLAG_AUTOCREATE = 2;

@@ -1,6 +1,5 @@
 import { type Holding, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
-import { FLAG_AUTOCREATE, FLAG_SHARED } from "../lockspace/resource.ts";
-import { OWN_KEY } from "./document_format.ts";
+import { FLAG_AUTOCREATE, FLAG_SHARED, OWN_KEY } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
 import { inWords } from "./restart_state_error.ts";
 import type { LockedResource, LockspaceState } from "./state.ts";

@@ -1,6 +1,5 @@
 import { type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
-import { resourceFlags } from "../lockspace/resource.ts";
-import { FORMAT_VERSION, OWN_KEY } from "./document_format.ts";
+import { FLAG_AUTOCREATE, FLAG_SHARED, FORMAT_VERSION, OWN_KEY } from "./document_format.ts";
 import type {
   ClientExtension,
   ClientState,
@@ -139,9 +138,13 @@ function resourceText(resource: LockedResource, owners: OwnerTable | undefined):
   const { name, path, fd, holdings } = resource;
   const pids = holdings.map((holding) => holding.owner.pid);
   return `{"name":${JSON.stringify(name)},"path":${JSON.stringify(path)},"fd":${fd},"lockHeld":true` +
-    `,"flags":${resourceFlags(resource)},"owners":[${pids.join(",")}]${
+    `,"flags":${flagsOf(resource)},"owners":[${pids.join(",")}]${
       owners === undefined ? "" : ownField(resourceExtensionText(resource, owners))
     }}`;
+}
+
+function flagsOf({ shared, autocreate }: LockedResource): number {
+  return (shared ? FLAG_SHARED : 0) | (autocreate ? FLAG_AUTOCREATE : 0);
 }
 
 function resourceExtensionText(resource: LockedResource, owners: OwnerTable): string {

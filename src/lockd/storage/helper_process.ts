@@ -11,7 +11,8 @@ import {
   unlockFile,
   type UnlockRequest,
 } from "../lockspace/lock_file.ts";
-import { createFile, type DirectoryFailure, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
+import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
+import type { DirectoryFailure } from "../lockspace/file_failure.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import {
   decodeMessage,

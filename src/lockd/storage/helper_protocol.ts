@@ -1,8 +1,8 @@
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockOutcome, LockRequest, UnlockFailure, UnlockRequest } from "../lockspace/lock_file.ts";
-import type { DirectoryFailure, FileFailure } from "../lockspace/lock_files.ts";
+import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
-import type { ProgramResult } from "./program_run.ts";
+import type { HelperCommand, ProgramResult } from "./program_run.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 
 // Between the daemon and its storage helpers: one JSON document per message of a SOCK_SEQPACKET socket pair,
@@ -19,14 +19,6 @@ export const HELPER_SOCKET = 3;
 export const HELPER_COMMAND = "internal-storage";
 /** Most bytes of a message. A path has at most 4095 bytes, and six characters of JSON for each at worst. */
 export const MESSAGE_LIMIT = 65536;
-
-/** How to start this program. */
-export interface HelperCommand {
-  readonly path: string;
-  readonly argv: readonly string[];
-  /** `NAME=value` */
-  readonly env: readonly string[];
-}
 
 /** A {@link LockRequest} on its way to a helper. */
 export interface StorageLockRequest extends Omit<LockRequest, "record"> {

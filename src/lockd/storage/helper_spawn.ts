@@ -1,7 +1,7 @@
 import { O_CLOEXEC, O_RDWR, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1 } from "../../os/constants.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
-import type { HelperCommand } from "./helper_protocol.ts";
+import type { HelperCommand } from "./program_run.ts";
 
 /**
  * Signals that must not end a helper, nor make the runtime open a debugger port: it ends when the daemon

@@ -3,7 +3,14 @@ import { EAGAIN } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
-import type { HelperCommand } from "./helper_protocol.ts";
+
+/** How to start a program. */
+export interface HelperCommand {
+  readonly path: string;
+  readonly argv: readonly string[];
+  /** `NAME=value` */
+  readonly env: readonly string[];
+}
 
 /** Most bytes that are kept of a program's output. */
 const MAX_OUTPUT = 8192;

@@ -1,12 +1,7 @@
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
-import type {
-  DirectoryFailure,
-  FileFailure,
-  LockFiles,
-  LockFilesOutcome,
-  UnlockFailed,
-} from "../lockspace/lock_files.ts";
+import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
+import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
 
 /** Where file operations go; undefined: storage that answers. */
 export interface Routes {

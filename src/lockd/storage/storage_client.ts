@@ -4,16 +4,12 @@ import { EMFILE, strerror } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { CloseFile, LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
-import type {
-  DirectoryFailure,
-  FileFailure,
-  LockFiles,
-  LockFilesOutcome,
-  UnlockFailed,
-} from "../lockspace/lock_files.ts";
+import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
+import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { HelperLink, type LinkParts } from "./helper_link.ts";
-import type { FromHelper, HelperCommand, StorageResult, StorageTask } from "./helper_protocol.ts";
+import type { FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
+import type { HelperCommand } from "./program_run.ts";
 import type { HelperStarter } from "./helper_starter.ts";
 import type { Mount } from "./mount_tree.ts";
 import type { ProgramResult } from "./program_run.ts";

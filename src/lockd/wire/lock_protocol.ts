@@ -1,6 +1,5 @@
-import { procedureNames } from "../../chassis/wire/procedure_names.ts";
-import { formatUuid, parseUuid, UUID_SIZE } from "../../chassis/wire/uuid.ts";
-import { XdrError, type XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
+import { formatUuid, UUID_SIZE } from "../../chassis/wire/uuid.ts";
+import type { XdrReader } from "../../chassis/wire/xdr.ts";
 
 // docs/protocol.md, Lock program. No procedure returns a payload. Every decoder throws XdrError for what it
 // cannot read.
@@ -25,9 +24,6 @@ export const LockProcedure = {
   RELEASE_RESOURCE: 7,
   CREATE_LOCKSPACE: 8,
 } as const;
-
-/** Names by number. */
-export const LOCK_PROCEDURE_NAMES: readonly (string | undefined)[] = procedureNames(LockProcedure);
 
 /** ACQUIRE_RESOURCE: others may hold it shared too. */
 export const ACQUIRE_SHARED = 1;
@@ -84,42 +80,14 @@ export function decodeRegister(reader: XdrReader): RegisterArgs {
   return { owner: { uuid, name, id, pid }, flags: reader.u32() };
 }
 
-/**
- * Writes the arguments of REGISTER.
- *
- * @throws XdrError when the uuid is none
- */
-export function encodeRegister(writer: XdrWriter, { owner, flags }: RegisterArgs): void {
-  const uuid = parseUuid(owner.uuid);
-  if (uuid === undefined) {
-    throw new XdrError(`Cannot encode uuid: "${owner.uuid}" is not 32 hexadecimal digits`);
-  }
-  writer.opaque(uuid);
-  writer.string(owner.name);
-  writer.u32(owner.id);
-  writer.u32(owner.pid);
-  writer.u32(flags);
-}
-
 /** Reads the arguments of RESTRICT. */
 export function decodeRestrict(reader: XdrReader): RestrictArgs {
   return { flags: reader.u32() };
 }
 
-/** Writes the arguments of RESTRICT. */
-export function encodeRestrict(writer: XdrWriter, { flags }: RestrictArgs): void {
-  writer.u32(flags);
-}
-
 /** Reads the arguments of NEW. */
 export function decodeNew(reader: XdrReader): NewArgs {
   return { path: reader.string(LOCK_STRING_MAX), flags: reader.u32() };
-}
-
-/** Writes the arguments of NEW. */
-export function encodeNew(writer: XdrWriter, { path, flags }: NewArgs): void {
-  writer.string(path);
-  writer.u32(flags);
 }
 
 /** Reads the arguments of the four procedures on a resource. */
@@ -129,19 +97,7 @@ export function decodeResource(reader: XdrReader): ResourceArgs {
   return { path, name, flags: reader.u32() };
 }
 
-/** Writes the arguments of the four procedures on a resource. */
-export function encodeResource(writer: XdrWriter, { path, name, flags }: ResourceArgs): void {
-  writer.string(path);
-  writer.string(name);
-  writer.u32(flags);
-}
-
 /** Reads the arguments of CREATE_LOCKSPACE. */
 export function decodeCreateLockspace(reader: XdrReader): CreateLockspaceArgs {
   return { path: reader.string(LOCK_STRING_MAX) };
-}
-
-/** Writes the arguments of CREATE_LOCKSPACE. */
-export function encodeCreateLockspace(writer: XdrWriter, { path }: CreateLockspaceArgs): void {
-  writer.string(path);
 }

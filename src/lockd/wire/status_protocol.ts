@@ -1,4 +1,3 @@
-import { procedureNames } from "../../chassis/wire/procedure_names.ts";
 import { XdrError, type XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
 
 // This daemon's own program on the admin socket: what `virtlockd locks`, `clients`, `metrics` and `status`
@@ -26,9 +25,6 @@ export const StatusProcedure = {
   GET_METRICS: 4,
   RELEASE: 5,
 } as const;
-
-/** Names by number. */
-export const STATUS_PROCEDURE_NAMES: readonly (string | undefined)[] = procedureNames(StatusProcedure);
 
 /** Flag of RELEASE: although the owner lives. */
 export const RELEASE_FORCE = 1;

@@ -1,13 +1,11 @@
 import { encodeFrame, MessageStatus, MessageType } from "../../../src/chassis/wire/frame.ts";
 import {
   ACQUIRE_AUTOCREATE,
-  encodeCreateLockspace,
-  encodeRegister,
-  encodeResource,
   LOCK_PROGRAM,
   LOCK_VERSION,
   LockProcedure,
 } from "../../../src/lockd/wire/lock_protocol.ts";
+import { encodeCreateLockspace, encodeRegister, encodeResource } from "../../support/lock_codec.ts";
 import { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
 
 /**

@@ -1,6 +1,5 @@
+import { ADMIN_PROGRAM, AdminProcedure } from "../../../src/chassis/wire/admin_protocol.ts";
 import {
-  ADMIN_PROGRAM,
-  AdminProcedure,
   encodeClientArgs,
   encodeListClients,
   encodeListServers,
@@ -9,7 +8,7 @@ import {
   encodeSetLogging,
   encodeSetParams,
   encodeTimeout,
-} from "../../../src/chassis/wire/admin_protocol.ts";
+} from "../../support/admin_codec.ts";
 import type { TypedParam } from "../../../src/chassis/wire/typed_param.ts";
 import { type Request, xdr } from "./conversation.ts";
 

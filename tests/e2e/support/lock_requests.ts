@@ -1,13 +1,11 @@
+import { LOCK_PROGRAM, LockProcedure, type OwnerArgs } from "../../../src/lockd/wire/lock_protocol.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
   encodeRegister,
   encodeResource,
   encodeRestrict,
-  LOCK_PROGRAM,
-  LockProcedure,
-  type OwnerArgs,
-} from "../../../src/lockd/wire/lock_protocol.ts";
+} from "../../support/lock_codec.ts";
 import { type Request, xdr } from "./conversation.ts";
 
 // Requests of the lock program, by the names of the protocol.

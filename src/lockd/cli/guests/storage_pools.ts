@@ -1,4 +1,4 @@
-import type { WrittenDisk } from "./domain.ts";
+import type { WrittenDisk } from "./written_disk.ts";
 import type { Host } from "./host.ts";
 import { childOf, childText } from "./xml.ts";
 import { readXml } from "./xml_file.ts";

@@ -1,9 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  encodeClientArgs,
-  encodeListClients,
-  encodeLookupClient,
-} from "../../../../src/chassis/wire/admin_protocol.ts";
+import { encodeClientArgs, encodeListClients, encodeLookupClient } from "../../../support/admin_codec.ts";
 import { decodeParams } from "../../../../src/chassis/wire/typed_param.ts";
 import { FakeDaemon, FakeServer, refusal, refused } from "./admin_fixture.ts";
 import { type Answer, hex, result } from "../../lockd/programs/program_fixture.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LogConfigError } from "../../../../src/chassis/log/log_config_error.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
-import { encodeFlags, encodeSetLogging } from "../../../../src/chassis/wire/admin_protocol.ts";
+import { encodeFlags, encodeSetLogging } from "../../../support/admin_codec.ts";
 import { FakeDaemon, refusal, refused } from "./admin_fixture.ts";
 import { type Answer, hex } from "../../lockd/programs/program_fixture.ts";
 

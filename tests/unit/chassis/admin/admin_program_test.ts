@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeFlags, encodeTimeout } from "../../../../src/chassis/wire/admin_protocol.ts";
+import { encodeFlags, encodeTimeout } from "../../../support/admin_codec.ts";
 import { XdrError } from "../../../../src/chassis/wire/xdr.ts";
 import { adminProgram } from "../../../../src/chassis/admin/admin_program.ts";
 import { FakeDaemon, refusal, refused } from "./admin_fixture.ts";

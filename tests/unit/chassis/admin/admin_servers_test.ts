@@ -1,9 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  encodeListServers,
-  encodeServerArgs,
-  encodeSetParams,
-} from "../../../../src/chassis/wire/admin_protocol.ts";
+import { encodeListServers, encodeServerArgs, encodeSetParams } from "../../../support/admin_codec.ts";
 import { decodeParams, ParamType, type TypedParam } from "../../../../src/chassis/wire/typed_param.ts";
 import { FakeDaemon, refusal, refused } from "./admin_fixture.ts";
 import { type Answer, hex, result } from "../../lockd/programs/program_fixture.ts";

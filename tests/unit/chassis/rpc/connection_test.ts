@@ -15,7 +15,7 @@ import {
   type Reply,
 } from "../../../../src/chassis/rpc/program.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../../../src/chassis/wire/frame.ts";
-import { encodePing, isPong } from "../../../../src/chassis/wire/keepalive.ts";
+import { encodePing, isPong } from "../../../support/keepalive_codec.ts";
 import { decodeRpcFailure, ErrorDomain, invalidArg } from "../../../../src/chassis/wire/rpc_error.ts";
 import { XdrReader } from "../../../../src/chassis/wire/xdr.ts";
 import { type Frame, FrameSplitter } from "../../../support/frame_splitter.ts";

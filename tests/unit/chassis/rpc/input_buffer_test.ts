@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { emptyHeader, encodeFrame, MessageType } from "../../../../src/chassis/wire/frame.ts";
-import { encodePing } from "../../../../src/chassis/wire/keepalive.ts";
+import { encodePing } from "../../../support/keepalive_codec.ts";
 import { InputBuffer } from "../../../../src/chassis/rpc/input_buffer.ts";
 
 /** Bytes that count up from `from`. */

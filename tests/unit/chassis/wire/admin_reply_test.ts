@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
 import {
   ADMIN_LIST_MAX,
-  decodeClientList,
-  decodeFilters,
-  decodeLibVersion,
-  decodeOutputs,
-  decodeServer,
-  decodeServerList,
   encodeClientList,
   encodeFilters,
   encodeLibVersion,
@@ -14,6 +8,14 @@ import {
   encodeServer,
   encodeServerList,
 } from "../../../../src/chassis/wire/admin_reply.ts";
+import {
+  decodeClientList,
+  decodeFilters,
+  decodeLibVersion,
+  decodeOutputs,
+  decodeServer,
+  decodeServerList,
+} from "../../../support/admin_codec.ts";
 import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
 
 const NAME = [0, 0, 0, 1, 0x73, 0, 0, 0];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { emptyHeader, readHeader } from "../../../../src/chassis/wire/frame.ts";
-import { encodePing, isPing, isPong, writePong } from "../../../../src/chassis/wire/keepalive.ts";
+import { isPing, writePong } from "../../../../src/chassis/wire/keepalive.ts";
+import { encodePing, isPong } from "../../../support/keepalive_codec.ts";
 
 // deno-fmt-ignore: one byte per line would hide the fields
 const PING = [

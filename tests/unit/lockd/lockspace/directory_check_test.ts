@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { adoptionText, checkDirectory } from "../../../../src/lockd/lockspace/directory_check.ts";
-import type { DirectoryFailure } from "../../../../src/lockd/lockspace/lock_files.ts";
+import type { DirectoryFailure } from "../../../../src/lockd/lockspace/file_failure.ts";
 import type { FileStatus } from "../../../../src/os/sys.ts";
 
 const DIRECTORY = 0o040000;

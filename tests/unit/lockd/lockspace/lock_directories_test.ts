@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LockDirectories } from "../../../../src/lockd/lockspace/lock_directories.ts";
-import type { DirectoryFailure } from "../../../../src/lockd/lockspace/lock_files.ts";
+import type { DirectoryFailure } from "../../../../src/lockd/lockspace/file_failure.ts";
 import type { Lockspace } from "../../../../src/lockd/lockspace/lockspace.ts";
 import {
   type AllowedDirectory,

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { identityOf } from "../../../../src/lockd/lockspace/file_identity.ts";
 import {
   createFile,
-  type FileFailure,
   LocalLockFiles,
   type LockFilesOutcome,
   makeDirectory,
   removeFile,
   type UnlockFailed,
 } from "../../../../src/lockd/lockspace/lock_files.ts";
+import type { FileFailure } from "../../../../src/lockd/lockspace/file_failure.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";

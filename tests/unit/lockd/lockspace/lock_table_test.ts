@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import type { LockRequest, UnlockRequest } from "../../../../src/lockd/lockspace/lock_file.ts";
 import type {
-  DirectoryFailure,
-  FileFailure,
   LockFiles,
   LockFilesOutcome,
   UnlockFailed,
 } from "../../../../src/lockd/lockspace/lock_files.ts";
+import type { DirectoryFailure, FileFailure } from "../../../../src/lockd/lockspace/file_failure.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Done, ForeignHolder, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";

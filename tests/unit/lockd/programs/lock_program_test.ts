@@ -5,14 +5,14 @@ import {
   type LockProgramParts,
   LockSession,
 } from "../../../../src/lockd/programs/lock_program.ts";
+import { LockProcedure } from "../../../../src/lockd/wire/lock_protocol.ts";
 import {
   encodeCreateLockspace,
   encodeNew,
   encodeRegister,
   encodeResource,
   encodeRestrict,
-  LockProcedure,
-} from "../../../../src/lockd/wire/lock_protocol.ts";
+} from "../../../support/lock_codec.ts";
 import type { XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
 import { type Answer, call, peer } from "./program_fixture.ts";
 

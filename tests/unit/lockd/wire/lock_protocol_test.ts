@@ -7,15 +7,17 @@ import {
   decodeRegister,
   decodeResource,
   decodeRestrict,
+  LOCK_MAX_PAYLOAD,
+  LOCK_PROGRAM,
+  LockProcedure,
+} from "../../../../src/lockd/wire/lock_protocol.ts";
+import {
   encodeCreateLockspace,
   encodeNew,
   encodeRegister,
   encodeResource,
   encodeRestrict,
-  LOCK_MAX_PAYLOAD,
-  LOCK_PROCEDURE_NAMES,
-  LOCK_PROGRAM,
-} from "../../../../src/lockd/wire/lock_protocol.ts";
+} from "../../../support/lock_codec.ts";
 import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
 
 const OWNER = { uuid: "00112233-4455-6677-8899-aabbccddeeff", name: "vm\udcff", id: 4294967295, pid: 4242 };
@@ -127,15 +129,14 @@ Deno.test("encodeRegister() throws for a uuid that is none", () => {
 
 Deno.test("lock program has the numbers of docs/protocol.md", () => {
   assert.equal(LOCK_PROGRAM, 245874415);
-  assert.deepEqual([...LOCK_PROCEDURE_NAMES], [
-    undefined,
-    "REGISTER",
-    "RESTRICT",
-    "NEW",
-    "CREATE_RESOURCE",
-    "DELETE_RESOURCE",
-    "ACQUIRE_RESOURCE",
-    "RELEASE_RESOURCE",
-    "CREATE_LOCKSPACE",
-  ]);
+  assert.deepEqual(LockProcedure, {
+    REGISTER: 1,
+    RESTRICT: 2,
+    NEW: 3,
+    CREATE_RESOURCE: 4,
+    DELETE_RESOURCE: 5,
+    ACQUIRE_RESOURCE: 6,
+    RELEASE_RESOURCE: 7,
+    CREATE_LOCKSPACE: 8,
+  });
 });
