@@ -46,7 +46,7 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
     autocreate: true,
     state: "held",
     kind: "ofd",
-    holders: [{ domain: name, uuid, id, pid, process: "unjudged", since, times: 1 }],
+    holders: [{ domain: name, uuid, id, pid, process: "unjudged", sinceMs: since, since, times: 1 }],
   });
   const [, inode] = /^[0-9a-f]{2,}:[0-9a-f]{2,}:(\d+)$/.exec(locks[0]?.file ?? "") ?? [];
   assert.equal(Number(inode), Deno.statSync(`${lockspace}/a`).ino);

@@ -150,7 +150,10 @@ Deno.test("a lock that the store has no room for is granted, reported, and only 
   await client.createLockspace(leases);
   for (const name of ["a", "b"]) await client.acquire(leases, name, ACQUIRE_AUTOCREATE);
   assert.match(manager.log, /keeps 5 descriptors and takes 5: raise FileDescriptorStoreMax=/);
-  assert.match(manager.log, /Could not store descriptor \w+, which a crash would lose: the store is full/);
+  assert.match(
+    manager.log,
+    /not kept by the service manager \(\w+\), a crash would lose it: the store is full/,
+  );
   await manager.kill();
   assert.deepEqual(["a", "b"].map((name) => lockOn(`${leases}/${name}`).mode), ["exclusive", "none"]);
   await manager.start();

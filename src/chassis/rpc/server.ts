@@ -106,7 +106,11 @@ export class RpcServer {
       keyOf: (clientId) => clientKey(parts.ordinal, clientId),
       ended: (clientId, reason) => this.#ended(clientId, reason),
       crashed: (clientId, error) =>
-        parts.log.error(`Serving client ${clientId} failed unexpectedly: ${describe(error)}`),
+        parts.log.error(
+          `Serving client ${clientId} failed unexpectedly, which is a fault of this program: ${
+            describe(error)
+          }`,
+        ),
     };
   }
 
@@ -232,7 +236,12 @@ export class RpcServer {
     const shortage = [EMFILE, ENFILE, ENOBUFS, ENOMEM].includes(error.errno);
     this.#repeats.happened(
       `accept ${result}`,
-      (again) => log.error(`${error.message}; ${shortage ? "new clients wait" : "trying again"}${again}`),
+      (again) =>
+        log.error(
+          `${error.message}; ${
+            shortage ? "new clients wait; raise what the service may use" : "trying again"
+          }${again}`,
+        ),
     );
     this.#pause("no-descriptors");
     this.#retry = loop.after(RETRY_MS, () => this.#reconsider(true));
@@ -247,7 +256,7 @@ export class RpcServer {
         this.#repeats.happened(`uid ${credentials.uid}`, (again) =>
           log.warn(
             `Refused a connection to server ${name}: process ${credentials.pid} has uid ${credentials.uid}, ` +
-              `wanted ${uid}${again}`,
+              `wanted ${uid}, the user that this daemon serves${again}`,
           ));
         sys.close(fd);
         return;
@@ -304,7 +313,7 @@ export class RpcServer {
           const clients = counted(this.#clients.size, "client");
           this.#repeats.happened("full", (again) =>
             this.#parts.log.warn(
-              `Server ${this.name} has ${clients}, its limit: new ones wait until one leaves${again}`,
+              `Server ${this.name} has ${clients}, its limit: new ones wait until one leaves, or the limit is raised${again}`,
             ));
         }
         return;

@@ -63,11 +63,15 @@ export class Introspection {
     const { sys, version, table, servers, reaper, logs, metrics, idleTimeout, storage, sections, now } =
       this.#parts;
     const limit = sys.fileLimit();
+    const uptime = Math.max(0, Math.floor((now() - metrics.started) / 1000));
+    const timeout = idleTimeout();
     return {
       version,
       pid: sys.pid(),
+      startedMs: metrics.started,
       started: metrics.started,
-      uptime: Math.max(0, Math.floor((now() - metrics.started) / 1000)),
+      uptimeSeconds: uptime,
+      uptime,
       reExecs: metrics.counts.reExecs,
       reExecFailures: metrics.counts.reExecFailures,
       ...metrics.lastReExecFailure === undefined ? {} : { lastReExecFailure: metrics.lastReExecFailure },
@@ -92,7 +96,8 @@ export class Introspection {
       lockspaces: [...table.lockspaces.values()].filter(({ path }) => path !== "").slice(0, MOST_LOCKSPACES)
         .map(lockspaceEntry),
       descriptors: { open: this.#openDescriptors(), limit: typeof limit === "number" ? 0 : limit[0] },
-      idleTimeout: idleTimeout(),
+      idleTimeoutSeconds: timeout,
+      idleTimeout: timeout,
       storage: storage().flatMap(({ mount, state, waiting, since }): StorageEntry[] =>
         mount === undefined ? [] : [{
           mount: mount.point,

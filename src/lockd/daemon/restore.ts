@@ -14,7 +14,7 @@ import { identityOf } from "../lockspace/file_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import type { ResourceState } from "../lockspace/resource.ts";
-import { type Owner, ownerKey } from "../lockspace/owner.ts";
+import { type Owner, ownerKey, ownerText } from "../lockspace/owner.ts";
 import { LockSession, speakFor } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
@@ -73,7 +73,10 @@ function restoreLocks(
       const found = resource.lock === undefined ? kernelLock(sys, resource) : { lock: resource.lock };
       const unseen = looked < 0 ? `its file could not be looked at: ${strerror(-looked)}` : undefined;
       const trouble = resource.doubtful ?? found.trouble ?? unseen;
-      if (trouble !== undefined) log.error(`Took over resource '${resource.name}', but ${trouble}`);
+      if (trouble !== undefined) {
+        const owners = [...new Set(resource.holdings.map(({ owner }) => ownerText(owner)))].join(", ");
+        log.error(`The lock on '${resource.name}' of ${owners} is in doubt: ${trouble}`);
+      }
       const resourceState: ResourceState = trouble === undefined
         ? { kind: "held" }
         : { kind: "doubtful", reason: trouble };

@@ -171,7 +171,8 @@ function live(
   const notifyAddress = serviceEnv["NOTIFY_SOCKET"];
   const notify = NotifySocket.connect(sys, ledger, notifyAddress);
   if (notify !== undefined && !(notify instanceof NotifySocket)) {
-    log.warn(new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno).message);
+    const { message } = new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno);
+    log.warn(`${message}; the service manager is told nothing, and keeps no locks over a crash`);
   }
   if (handed === undefined && returned.length === 0) refuseServed(sys, paths.socket);
   const { maxClients, adminMaxClients } = loaded.settings;

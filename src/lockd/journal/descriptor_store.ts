@@ -304,7 +304,7 @@ export class DescriptorStore {
     const high = this.#used >= this.#limit * WARN_AT || this.#nameBytes >= NAMES_LIMIT * WARN_AT;
     if (high && !this.#warned) {
       this.#log.warn(
-        `The service manager keeps ${this.#used} descriptors and takes ${this.#limit}: raise FileDescriptorStoreMax=`,
+        `The service manager keeps ${this.#used} descriptors and takes ${this.#limit}: raise FileDescriptorStoreMax= of the service, or further locks would not survive a crash`,
       );
     }
     this.#warned = high;
@@ -325,7 +325,8 @@ export class DescriptorStore {
     this.#forget(name);
     const first = this.#refused.size === 0;
     this.#refused.add(name);
-    const message = `Could not store descriptor ${name}, which a crash would lose: ${reason}`;
+    const message =
+      `A lock or connection is not kept by the service manager (${name}), a crash would lose it: ${reason}`;
     if (first) this.#log.error(message);
     else this.#log.info(message);
   }

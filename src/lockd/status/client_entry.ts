@@ -22,6 +22,7 @@ export function clientEntry(
   const entry: ClientEntry = {
     server,
     id: peer.clientId,
+    connectedMs: peer.connectedAt,
     connected: peer.connectedAt,
     pid: peer.pid,
     uid: peer.uid,

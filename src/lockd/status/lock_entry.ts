@@ -54,7 +54,8 @@ function holders(resource: Resource, { judge }: LockFacts): { listed: HolderEntr
   for (const { owner, since, times } of byKey.values()) {
     if (characters > HOLDERS_CHARACTERS) break;
     const { name, uuid, id, pid } = owner;
-    listed.push({ domain: name, uuid, id, pid, process: judge(owner).kind, since, times });
+    const process = judge(owner).kind;
+    listed.push({ domain: name, uuid, id, pid, process, sinceMs: since, since, times });
     characters += name.length + 100;
   }
   return { listed, more: byKey.size - listed.length };

@@ -1,8 +1,9 @@
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import type { LockKind } from "../lockspace/lock_file.ts";
 
-// The JSON of the status program: what `virtlockd locks --json` and its sisters print. Times are Unix
-// milliseconds. Fields may be added; what is here keeps its name and meaning.
+// The JSON of the status program: what `virtlockd locks --json` and its sisters print; docs/json.md describes
+// it. New fields carry their unit in their name. Those that do not are left out in the version after the
+// next.
 
 /** State of the parts that not every daemon has. */
 export interface Sections {
@@ -33,9 +34,14 @@ export interface Sections {
 export interface StatusDocument {
   readonly version: string;
   readonly pid: number;
-  /** When its process began to serve, before any re-exec. */
+  /**
+   * When its process began to serve, before any re-exec, in Unix milliseconds. An older daemon has
+   * `started`.
+   */
+  readonly startedMs?: number;
   readonly started: number;
-  /** Seconds since then. */
+  /** Seconds since then. An older daemon has `uptime`. */
+  readonly uptimeSeconds?: number;
   readonly uptime: number;
   /** How often it has executed itself anew. */
   readonly reExecs: number;
@@ -67,7 +73,8 @@ export interface StatusDocument {
   /** The lock directories that it knows, the first thousand; an older daemon names none. */
   readonly lockspaces?: readonly LockspaceEntry[];
   readonly descriptors: { readonly open: number; readonly limit: number };
-  /** Seconds without client and lock after which it stops; 0: never. */
+  /** Seconds without client and lock after which it stops; 0: never. An older daemon has `idleTimeout`. */
+  readonly idleTimeoutSeconds?: number;
   readonly idleTimeout: number;
   /** The mounts that may hang and are, or were, in use. An older daemon tells less, in `sections`. */
   readonly storage?: readonly StorageEntry[];
@@ -111,7 +118,11 @@ export interface HolderEntry {
   readonly pid: number;
   /** Whether its process lives; an older daemon does not tell. */
   readonly process?: OwnerState;
-  /** 0: unknown, taken over from a daemon that does not record it. */
+  /**
+   * Unix milliseconds; 0: unknown, taken over from a daemon that does not record it. An older daemon has
+   * `since`.
+   */
+  readonly sinceMs?: number;
   readonly since: number;
   /** How often this owner holds it; more than once only when shared. */
   readonly times: number;
@@ -162,6 +173,8 @@ export interface ReleaseDocument {
 export interface ClientEntry {
   readonly server: string;
   readonly id: number;
+  /** Unix milliseconds. An older daemon has `connected`. */
+  readonly connectedMs?: number;
   readonly connected: number;
   readonly pid: number;
   readonly uid: number;

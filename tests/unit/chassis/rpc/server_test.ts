@@ -187,7 +187,8 @@ Deno.test("RpcServer stops at its limit, says so once, and goes on when a client
     "waiting",
     "waiting",
   ]);
-  const warning = "warn: Server virtlockd has 2 clients, its limit: new ones wait until one leaves";
+  const warning =
+    "warn: Server virtlockd has 2 clients, its limit: new ones wait until one leaves, or the limit is raised";
   assert.deepEqual(stage.events, ["connected 1", "connected 2", warning]);
   stage.leave(one);
   assert.deepEqual([three, four].map((fd) => stage.state(fd)), ["served", "waiting"]);
@@ -212,7 +213,9 @@ Deno.test("RpcServer turns peers of another user away", () => {
   const client = stage.connect();
   assert.equal(stage.state(client), "closed");
   assert.deepEqual(stage.events, [
-    `warn: Refused a connection to server virtlockd: process ${Deno.pid} has uid ${UID}, wanted ${UID + 1}`,
+    `warn: Refused a connection to server virtlockd: process ${Deno.pid} has uid ${UID}, wanted ${
+      UID + 1
+    }, the user that this daemon serves`,
   ]);
   assert.equal(stage.server.nextClientId, 1);
 });
@@ -228,7 +231,7 @@ Deno.test("RpcServer without descriptors waits half a second before it accepts a
   for (let turn = 0; turn < 5; turn++) stage.turn();
   assert.equal(accepts, 1);
   assert.deepEqual(stage.events, [
-    "error: accept4 a client of virtlockd: Too many open files (EMFILE); new clients wait",
+    "error: accept4 a client of virtlockd: Too many open files (EMFILE); new clients wait; raise what the service may use",
   ]);
   stage.wait(501);
   assert.equal(accepts, 2);

@@ -45,7 +45,9 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
   assert.deepEqual(introspection().status(), {
     version: "1.2.3",
     pid: 77,
+    startedMs: 1000,
     started: 1000,
+    uptimeSeconds: 61,
     uptime: 61,
     reExecs: 0,
     reExecFailures: 0,
@@ -57,6 +59,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
     locks: { exclusive: 1, shared: 1, lockspaces: 2, holders: 2, dying: 1, doubtful: 0, posix: 0 },
     lockspaces: [{ path: "/ls", origin: "registered" }],
     descriptors: { open: 31, limit: 1024 },
+    idleTimeoutSeconds: 30,
     idleTimeout: 30,
     storage: [
       { mount: "/net", state: "hung", waiting: 3, busyMs: 2000 },

@@ -112,8 +112,8 @@ Deno.test("DescriptorStore.store() warns once at 90% and refuses what is over th
   for (let id = 1; id <= 11; id++) stage.store.store([{ name: `lock-${id}`, fd: id }], () => {});
   assert.equal(stage.sent.length, 10);
   assert.deepEqual(stage.log.lines, [
-    "warning: The service manager keeps 9 descriptors and takes 10: raise FileDescriptorStoreMax=",
-    "error: Could not store descriptor lock-11, which a crash would lose: the store is full: it takes 10",
+    "warning: The service manager keeps 9 descriptors and takes 10: raise FileDescriptorStoreMax= of the service, or further locks would not survive a crash",
+    "error: A lock or connection is not kept by the service manager (lock-11), a crash would lose it: the store is full: it takes 10",
   ]);
   assert.deepEqual(stage.store.missing, ["lock-11"]);
   assert.deepEqual(stage.store.status, { stored: 10, inQueues: 0, limit: 10, refused: 1, queued: 0 });
@@ -126,7 +126,7 @@ Deno.test("DescriptorStore.store() is done, and says so, when the manager cannot
   stage.errno = 111;
   assert.equal(stage.store.store([{ name: "lock-1", fd: 5 }], () => {}), true);
   assert.deepEqual(stage.log.lines, [
-    "error: Could not store descriptor lock-1, which a crash would lose: Connection refused",
+    "error: A lock or connection is not kept by the service manager (lock-1), a crash would lose it: Connection refused",
   ]);
   assert.equal(stage.store.has("lock-1"), false);
 });
@@ -164,7 +164,7 @@ Deno.test("DescriptorStore.store() refuses what would make the names too long fo
   assert.equal(stage.sent.length, 1);
   assert.match(
     stage.log.lines.at(-1) ?? "",
-    /descriptor z, .*with 1300 names no daemon could be started any more$/,
+    /manager \(z\), .*with 1300 names no daemon could be started any more$/,
   );
   stage.store.remove(names[0] ?? "");
   stage.store.store([{ name: "z", fd: 2 }], () => {});

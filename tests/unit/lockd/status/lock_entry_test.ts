@@ -16,7 +16,16 @@ Deno.test("lockEntry() shows a lock with its holder", () => {
     autocreate: true,
     state: "held",
     kind: "ofd",
-    holders: [{ domain: "guest", uuid: UUID, id: 7, pid: 42, process: "alive", since: 1000, times: 1 }],
+    holders: [{
+      domain: "guest",
+      uuid: UUID,
+      id: 7,
+      pid: 42,
+      process: "alive",
+      sinceMs: 1000,
+      since: 1000,
+      times: 1,
+    }],
   });
 });
 
