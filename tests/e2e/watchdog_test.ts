@@ -12,7 +12,8 @@ import { until } from "./support/until.ts";
 
 const INTERVAL_MS = 20_000;
 
-for (const release of releasesToTest()) {
+// It takes three minutes, mostly of waiting: of CI's releases the one whose systemd is newer.
+for (const release of releasesToTest().slice(-1)) {
   Deno.test(`a hung daemon is replaced, and libvirt's own outlives three intervals after a removal: ${release}`, async (t) => {
     await using machine = await Machine.boot(release);
     const service = new LockService(machine);

@@ -8,6 +8,7 @@ const table = tableOf([resource({ id: 1 }), resource({ id: 2 })]);
 const common = {
   server: "virtlockd",
   id: 1,
+  connectedMs: 1_795_266_578_207,
   connected: 1_795_266_578_207,
   pid: 42,
   uid: 1000,
