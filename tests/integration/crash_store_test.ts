@@ -12,8 +12,13 @@ import { ServiceManager } from "../support/service_manager.ts";
 
 /** More than the kernel queues for a service manager that is behind. */
 const MANY = 30;
-/** A process may have 20,000 descriptors where the tests run in CI. */
-const MOST_LOCKS = 18_000;
+/**
+ * A process may have 20,000 descriptors where the tests run in CI. Who is not root may have as many on their
+ * way between sockets, and while a daemon stores its locks anew each is there twice.
+ */
+const MOST_LOCKS = Deno.uid() === 0 ? 18_000 : 8_000;
+/** The program, with as many lock files as one likes. */
+const SIMULATED_MAIN = new URL("../support/simulated_locks_main.ts", import.meta.url).pathname;
 /** Calls under way at once. */
 const BATCH = 100;
 
@@ -161,25 +166,31 @@ Deno.test("a lock that the store has no room for is granted, reported, and only 
   assert.equal(lockOn(`${leases}/a`).mode, "exclusive");
 });
 
-Deno.test("18,000 locks outlive a kill -9 and a re-exec in a store that takes 200 descriptors", async () => {
-  await using manager = await ServiceManager.start({ limit: 200 });
-  const leases = `${manager.place.directory}/leases`;
+/** A client with so many locks, `n0` and on. */
+async function clientWithLocks(manager: ServiceManager, leases: string, count: number): Promise<RawClient> {
   {
     await using client = await LockClient.connect(manager.socket);
     await client.createLockspace(leases);
   }
-  using client = RawClient.connect(manager.socket);
+  const client = RawClient.connect(manager.socket);
   const owner = testOwner(5_000_001);
   assert.equal(
     client.request(LockProcedure.REGISTER, (writer) => encodeRegister(writer, { owner, flags: 0 })),
     undefined,
   );
-  for (let first = 0; first < MOST_LOCKS; first += BATCH) {
+  for (let first = 0; first < count; first += BATCH) {
     for (let index = first; index < first + BATCH; index++) {
       client.send(acquireCall(leases, `n${index}`, 7));
     }
     for (let index = first; index < first + BATCH; index++) assert.equal(client.receive().header.status, 0);
   }
+  return client;
+}
+
+Deno.test(`${MOST_LOCKS} locks outlive a re-exec and a kill -9 in a store that takes 200 descriptors`, async () => {
+  await using manager = await ServiceManager.start({ limit: 200 });
+  const leases = `${manager.place.directory}/leases`;
+  using client = await clientWithLocks(manager, leases, MOST_LOCKS);
   const names = Array.from({ length: MOST_LOCKS }, (_, index) => `n${index}`);
   assert.deepEqual(unlocked(leases, names), []);
   await manager.reExec();
@@ -197,6 +208,29 @@ Deno.test("18,000 locks outlive a kill -9 and a re-exec in a store that takes 20
   client.send(releaseCall(leases, "n1", 9));
   assert.equal(client.receive().header.status, 0);
   assert.equal(kernel.access(`${leases}/n1`, 0), -ENOENT);
+});
+
+Deno.test("45,000 locks of 4,096 guests, their files simulated, outlive a kill -9 in a store of 65,536", async () => {
+  await using manager = await ServiceManager.start({ limit: 65_536, entry: SIMULATED_MAIN });
+  const leases = `${manager.place.directory}/leases`;
+  using client = await clientWithLocks(manager, leases, 45_000);
+  await manager.crash();
+  // All are held still, by the one client, and each can be released by itself.
+  using other = RawClient.connect(manager.socket);
+  const owner = testOwner(5_000_002);
+  other.request(LockProcedure.REGISTER, (writer) => encodeRegister(writer, { owner, flags: 0 }));
+  for (const name of ["n0", "n252", "n253", "n31999", "n44999"]) {
+    other.send(acquireCall(leases, name, 8));
+    assert.equal(other.receive().header.status, 1, name);
+    client.send(releaseCall(leases, name, 9));
+    assert.equal(client.receive().header.status, 0, name);
+    other.send(acquireCall(leases, name, 10));
+    assert.equal(other.receive().header.status, 0, name);
+  }
+  assert.deepEqual(
+    manager.log.split("\n").filter((line) => line.includes("Could not store")).slice(0, 3),
+    [],
+  );
 });
 
 /** Those of the files that nobody has locked, of very many. */

@@ -8,6 +8,8 @@ import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.t
 import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
 import { Journal } from "../journal/journal.ts";
 import { stampOfNow, writeStamp } from "../journal/journal_stamp.ts";
+import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
+import { parseQueueName } from "../journal/queue_names.ts";
 import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
 import type { ReturnedDescriptor } from "../journal/recovery.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
@@ -136,19 +138,10 @@ export class CrashSafety {
     journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
     // From now on, and not before, it is newer than what a file says: it has all that is known of that.
     if (memory !== undefined) writeStamp(memory, stampOfNow(sys));
-    this.#giveUpEarlierQueues();
+    this.#store?.adopted();
     this.#discardLeftFile();
     for (const owner of this.#opened?.recovered?.gone ?? []) daemon.reaper.free(owner);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
-  }
-
-  /** What was in them is stored anew by now, or about to be: messages to the store keep their order. */
-  #giveUpEarlierQueues(): void {
-    const store = this.#store;
-    if (store === undefined || this.#read.damage.length > 0 || store.refused) return;
-    const { handed } = this.#parts;
-    const earlier = handed === undefined ? this.#read.queues : readHandover(handed.extension?.journal).queues;
-    for (const name of earlier) store.remove(name);
   }
 
   /** What an earlier daemon left in a file counts no more as soon as everything is in the store. */
@@ -226,7 +219,7 @@ export class CrashSafety {
   #openStore(): DescriptorStore | undefined {
     const { notify, env, loop, sys, ledger, log } = this.#parts;
     if (notify === undefined || !this.#keeper) return undefined;
-    return new DescriptorStore({
+    const store = new DescriptorStore({
       socket: notify,
       loop,
       sys,
@@ -235,18 +228,31 @@ export class CrashSafety {
       limit: storeLimit(env),
       stored: this.#storedNames(),
     });
+    store.adopt(this.#earlierQueues());
+    return store;
   }
 
-  /** What the store has already. */
+  /** Queues of an earlier life that the store has. */
+  #earlierQueues(): readonly AdoptedQueue[] {
+    const { handed } = this.#parts;
+    if (handed === undefined) return this.#read.queues;
+    const { queues, missing } = readHandover(handed.extension?.journal);
+    // The message with such a one was still to be sent; with its process's ends the queue is gone.
+    return queues.filter(({ name }) => !missing.includes(name));
+  }
+
+  /** What the store has already, except queues. */
   #storedNames(): string[] {
     const { handed, returned } = this.#parts;
-    if (handed === undefined) return [...new Set(returned.map(({ name }) => name))];
-    const { store, missing, leftOver, apart, queues } = readHandover(handed.extension?.journal);
+    if (handed === undefined) {
+      return returned.map(({ name }) => name).filter((name) => parseQueueName(name) === undefined);
+    }
+    const { store, missing, leftOver, apart } = readHandover(handed.extension?.journal);
     if (store === "none") return [];
     // Locks lie in queues, but for an earlier version's and those that were put by themselves.
     const single = (this.#opened?.slots ?? []).filter(({ kind }) => store === "single" || kind !== "lock");
     const absent = new Set(missing);
-    return [JOURNAL_NAME, ...LISTENER_NAMES, ...single.map(slotName), ...leftOver, ...apart, ...queues]
+    return [JOURNAL_NAME, ...LISTENER_NAMES, ...single.map(slotName), ...leftOver, ...apart]
       .filter((name) => !absent.has(name));
   }
 

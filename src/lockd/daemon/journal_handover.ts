@@ -1,3 +1,4 @@
+import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
 import type { JsonValue } from "../restart/state.ts";
 
 const IN_QUEUES = "queues";
@@ -13,8 +14,8 @@ export interface JournalHandover {
   readonly tight: boolean;
   /** Names of locks that are kept by themselves although others are in queues. */
   readonly apart: readonly string[];
-  /** Names of the queues. */
-  readonly queues: readonly string[];
+  /** The queues, with which the next image goes on. */
+  readonly queues: readonly AdoptedQueue[];
   /** Names that are not in the store although they should be. */
   readonly missing: readonly string[];
   /** Names that are still in the store although they should not be. */
@@ -29,7 +30,7 @@ export function writeHandover(handover: JournalHandover): JsonValue {
     store: store === "queues" ? IN_QUEUES : store === "single",
     tight,
     apart: [...apart],
-    queues: [...queues],
+    queues: queues.map(({ name, taken, names }) => ({ name, taken, names: [...names] })),
     missing: [...missing],
     leftOver: [...leftOver],
   };
@@ -42,10 +43,20 @@ export function readHandover(value: unknown): JournalHandover {
     store: store === IN_QUEUES ? "queues" : store === true ? "single" : "none",
     tight: tight === true,
     apart: texts(apart),
-    queues: texts(queues),
+    queues: adoptedQueues(queues),
     missing: texts(missing),
     leftOver: texts(leftOver),
   };
+}
+
+function adoptedQueues(value: unknown): AdoptedQueue[] {
+  const entries: readonly unknown[] = Array.isArray(value) ? value : [];
+  return entries.flatMap((entry) => {
+    const { name, taken, names } = fields(entry);
+    return typeof name === "string" && typeof taken === "number"
+      ? [{ name, taken, names: texts(names) }]
+      : [];
+  });
 }
 
 function fields(value: unknown): Readonly<Record<string, unknown>> {

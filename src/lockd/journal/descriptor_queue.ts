@@ -19,6 +19,16 @@ export interface QueueParts {
   readonly ledger: DescriptorLedger;
 }
 
+/** A queue of an earlier life. */
+export interface AdoptedQueue {
+  /** Under which the service manager has it. */
+  readonly name: string;
+  /** How many descriptors are in it. */
+  readonly taken: number;
+  /** Names of those that counted. */
+  readonly names: readonly string[];
+}
+
 /** Why a queue does not take a descriptor. */
 export type NotPut =
   /** Nothing is wrong: the next queue will. */
@@ -36,24 +46,37 @@ export type NotPut =
 export class DescriptorQueue {
   /** Under which the service manager has it. */
   readonly name: string;
-  /** The end to send into and the end that would receive; this object's until {@link close}. */
-  readonly ends: readonly [number, number];
+  /**
+   * The end to send into and the end that would receive; this object's until {@link close}. None of a queue
+   * of an earlier life, which only the service manager has.
+   */
+  readonly ends: readonly number[];
   readonly #parts: QueueParts;
   readonly #live = new Map<string, number>();
-  #taken = 0;
+  #taken: number;
   #closed = false;
 
-  private constructor(parts: QueueParts, name: string, ends: readonly [number, number]) {
+  private constructor(parts: QueueParts, name: string, ends: readonly number[], taken: number) {
     this.#parts = parts;
     this.name = name;
     this.ends = ends;
+    this.#taken = taken;
     for (const end of ends) parts.ledger.own(end, "lock-queue");
   }
 
   /** @returns the queue, or a negative errno */
   static open(parts: QueueParts, name: string): DescriptorQueue | number {
     const ends = parts.sys.socketPair(SOCK_STREAM);
-    return typeof ends === "number" ? ends : new DescriptorQueue(parts, name, ends);
+    return typeof ends === "number" ? ends : new DescriptorQueue(parts, name, ends, 0);
+  }
+
+  /**
+   * A queue that an earlier life has begun. It takes nothing more.
+   *
+   * @param taken how many descriptors are in it, those that were dropped too
+   */
+  static adopt(parts: QueueParts, { name, taken }: AdoptedQueue): DescriptorQueue {
+    return new DescriptorQueue(parts, name, [], taken);
   }
 
   /** What counts in it: names and descriptors, which stay their owners'. */
@@ -72,14 +95,25 @@ export class DescriptorQueue {
    * @param entries at most {@link QUEUE_SIZE} of them
    */
   put(entries: ReadonlyMap<string, number>): NotPut | undefined {
-    if (this.#taken + entries.size > QUEUE_SIZE) return { kind: "full" };
+    const [input] = this.ends;
+    if (input === undefined || this.#taken + entries.size > QUEUE_SIZE) return { kind: "full" };
     const text = encodeText([...entries.keys()].join(SEPARATOR));
-    const result = this.#parts.sys.sendMessage(this.ends[0], text, [...entries.values()]);
+    const result = this.#parts.sys.sendMessage(input, text, [...entries.values()]);
     if (result === -EAGAIN || result === -ENOBUFS || result === -ENOMEM) return { kind: "full" };
     if (result < 0) return { kind: "failed", errno: -result };
     this.#taken += entries.size;
     for (const [name, fd] of entries) this.#live.set(name, fd);
     return undefined;
+  }
+
+  /** Says that a descriptor is in it: the kernel has it there from an earlier life. */
+  know(name: string, fd: number): void {
+    this.#live.set(name, fd);
+  }
+
+  /** What this process needs to go on with it in its next image. */
+  get handover(): AdoptedQueue {
+    return { name: this.name, taken: this.#taken, names: [...this.#live.keys()] };
   }
 
   /** One of its descriptors need not be kept any more. */

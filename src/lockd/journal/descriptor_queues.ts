@@ -1,4 +1,4 @@
-import { DescriptorQueue, type NotPut, type QueueParts } from "./descriptor_queue.ts";
+import { type AdoptedQueue, DescriptorQueue, type NotPut, type QueueParts } from "./descriptor_queue.ts";
 import { queueName } from "./queue_names.ts";
 
 /** At most so many queues are looked through at once: moving what is left of one takes some 60 us. */
@@ -26,6 +26,8 @@ export class DescriptorQueues {
   readonly #life: number;
   readonly #queueOf = new Map<string, DescriptorQueue>();
   readonly #queues = new Set<DescriptorQueue>();
+  /** In adopted queues, and not wanted so far. */
+  readonly #unknown = new Map<string, DescriptorQueue>();
   readonly #untidy = new Set<DescriptorQueue>();
   #current: DescriptorQueue | undefined;
   #opened = 0;
@@ -46,9 +48,36 @@ export class DescriptorQueues {
     return this.#queues.size;
   }
 
-  /** Names of the queues. */
-  get names(): string[] {
-    return [...this.#queues].map(({ name }) => name);
+  /** What the next image of this process needs to go on with them. */
+  get handover(): AdoptedQueue[] {
+    return [...this.#queues].map((queue) => queue.handover);
+  }
+
+  /**
+   * Goes on with a queue of an earlier life. What in it is not said to be wanted (see {@link know}) until
+   * {@link forgetUnknown} is dropped.
+   */
+  adopt(adopted: AdoptedQueue): void {
+    const queue = DescriptorQueue.adopt(this.#parts, adopted);
+    this.#queues.add(queue);
+    for (const name of adopted.names) this.#unknown.set(name, queue);
+  }
+
+  /** A descriptor is wanted. @returns whether it lies in an adopted queue, so that nothing is to be done */
+  know(name: string, fd: number): boolean {
+    const queue = this.#unknown.get(name);
+    if (queue === undefined) return false;
+    this.#unknown.delete(name);
+    queue.know(name, fd);
+    this.#queueOf.set(name, queue);
+    return true;
+  }
+
+  /** Everything that is wanted of what was adopted has been said. @returns whether there is to tidy */
+  forgetUnknown(): boolean {
+    this.#unknown.clear();
+    for (const queue of this.#queues) if (queue.untidy) this.#untidy.add(queue);
+    return this.#untidy.size > 0;
   }
 
   has(name: string): boolean {
@@ -122,6 +151,7 @@ export class DescriptorQueues {
   clear(): DescriptorQueue[] {
     const queues = [...this.#queues];
     this.#queueOf.clear();
+    this.#unknown.clear();
     for (const queue of queues) this.#forget(queue);
     return queues;
   }

@@ -5,7 +5,7 @@ import { EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { type DescriptorQueue, QUEUE_SIZE, type QueueParts } from "./descriptor_queue.ts";
+import { type AdoptedQueue, type DescriptorQueue, QUEUE_SIZE, type QueueParts } from "./descriptor_queue.ts";
 import { DescriptorQueues } from "./descriptor_queues.ts";
 import { parseQueueName, queueName } from "./queue_names.ts";
 
@@ -150,9 +150,25 @@ export class DescriptorStore {
     return this.#stored.keys();
   }
 
-  /** Names of the queues; what is in them goes with this process unless they are removed after it. */
-  get queues(): string[] {
-    return this.#queues.names;
+  /** The queues, for the next image of this process. */
+  get queues(): readonly AdoptedQueue[] {
+    return this.#queues.handover;
+  }
+
+  /**
+   * Goes on with queues of an earlier life: what is in them need not be stored again. To be called before
+   * anything is stored, and {@link adopted} when everything is.
+   */
+  adopt(queues: readonly AdoptedQueue[]): void {
+    for (const queue of queues) {
+      this.#queues.adopt(queue);
+      this.#keep(queue.name);
+    }
+  }
+
+  /** What was in adopted queues and was not asked to be stored since is to go. */
+  adopted(): void {
+    if (this.#queues.forgetUnknown()) this.#tidyLater();
   }
 
   /** Names that are not stored although they should be: refused, or still waiting. */
@@ -232,7 +248,9 @@ export class DescriptorStore {
 
   /** Puts into queues what may lie there, as many as one message to a queue takes at once. */
   #enqueue(wanted: readonly WantedDescriptor[]): StoreMessage[] {
-    const queued = wanted.filter(({ name, queued }) => queued === true && !this.has(name));
+    const queued = wanted.filter(({ name, fd, queued }) =>
+      queued === true && !this.has(name) && !this.#queues.know(name, fd)
+    );
     const messages: StoreMessage[] = [];
     for (let at = 0; at < queued.length; at += QUEUE_SIZE) {
       const entries = new Map(queued.slice(at, at + QUEUE_SIZE).map(({ name, fd }) => [name, fd]));

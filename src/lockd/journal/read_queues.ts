@@ -3,7 +3,7 @@ import { EAGAIN } from "../../os/errno.ts";
 import type { FileSys, SocketSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
-import { namesIn } from "./descriptor_queue.ts";
+import { type AdoptedQueue, namesIn } from "./descriptor_queue.ts";
 import { byAge, parseQueueName } from "./queue_names.ts";
 import type { ReturnedDescriptor } from "./recovery.ts";
 
@@ -11,8 +11,8 @@ import type { ReturnedDescriptor } from "./recovery.ts";
 export interface ReadQueues {
   /** Everything that was in a queue, and everything that was in none. The caller owns the descriptors. */
   readonly descriptors: readonly ReturnedDescriptor[];
-  /** Names of the queues, which the service manager still has. */
-  readonly queues: readonly string[];
+  /** The queues that could be read to their ends. The service manager still has them. */
+  readonly queues: readonly AdoptedQueue[];
   /** What could not be read. */
   readonly damage: readonly string[];
 }
@@ -23,8 +23,8 @@ type ReadSys = Pick<SocketSys, "setSocketOption" | "peekMessage"> & Pick<FileSys
 const LONGEST_MESSAGE = 8192;
 
 /**
- * Reads the descriptors in queues without taking them out: until this life has stored them in its own way,
- * the next one must find them where they are.
+ * Reads the descriptors in queues without taking them out: they stay stored where they are, for this life and
+ * the next one.
  *
  * Of several descriptors of one name the one that was put last counts, the others are closed: a name is used
  * again, and what was dropped before is still in its queue.
@@ -37,22 +37,27 @@ export function readQueues(sys: ReadSys, returned: readonly ReturnedDescriptor[]
     if (id === undefined) plain.push(each);
     else ends.push({ ...each, ...id });
   }
-  const found = new Map<string, number>();
-  const damage: string[] = [];
-  for (const { fd, name } of ends.sort(byAge)) {
-    sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-    const trouble = readEnd(sys, fd, (entry, descriptor) => {
+  const found = new Map<string, { fd: number; queue: string }>();
+  const taken = new Map<string, number>();
+  const damage = new Map<string, string>();
+  for (const { fd: end, name: queue } of ends.sort(byAge)) {
+    sys.fcntl(end, F_SETFD, FD_CLOEXEC);
+    const trouble = readEnd(sys, end, (entry, fd) => {
       const before = found.get(entry);
-      if (before !== undefined) sys.close(before);
-      found.set(entry, descriptor);
+      if (before !== undefined) sys.close(before.fd);
+      found.set(entry, { fd, queue });
+      taken.set(queue, (taken.get(queue) ?? 0) + 1);
     });
-    if (trouble !== undefined) damage.push(`${name}: ${trouble}`);
-    sys.close(fd);
+    if (trouble !== undefined) damage.set(queue, trouble);
+    sys.close(end);
   }
+  const names = new Map<string, string[]>(ends.map(({ name }) => [name, []]));
+  for (const [entry, { queue }] of found) names.get(queue)?.push(entry);
   return {
-    descriptors: [...plain, ...[...found].map(([name, fd]) => ({ name, fd }))],
-    queues: [...new Set(ends.map(({ name }) => name))],
-    damage,
+    descriptors: [...plain, ...[...found].map(([name, { fd }]) => ({ name, fd }))],
+    queues: [...names].filter(([name]) => !damage.has(name))
+      .map(([name, entries]) => ({ name, taken: taken.get(name) ?? 0, names: entries })),
+    damage: [...damage].map(([name, trouble]) => `${name}: ${trouble}`),
   };
 }
 

@@ -16,7 +16,7 @@ Deno.test("readHandover() gives back what writeHandover() wrote", () => {
       store,
       tight: true,
       apart: ["E"],
-      queues: ["queue-1-1"],
+      queues: [{ name: "queue-1-1", taken: 3, names: ["Aa", "b"] }],
       missing: ["A"],
       leftOver: ["B", "C"],
     };

@@ -35,7 +35,7 @@ Deno.test("DescriptorQueue keeps copies that readQueues() finds, and leaves them
   kernel.close(fd);
   for (let time = 0; time < 2; time++) {
     const read = readQueues(kernel, [...returned(queue), { name: "journal", fd: 77 }]);
-    assert.deepEqual(read.queues, ["queue-1-0"]);
+    assert.deepEqual(read.queues, [{ name: "queue-1-0", taken: 3, names: ["a", "b", "c"] }]);
     assert.deepEqual(read.damage, []);
     const [journal, ...others] = read.descriptors;
     assert.deepEqual(journal, { name: "journal", fd: 77 });
@@ -57,6 +57,10 @@ Deno.test("readQueues() believes what was put last, in whatever order queues com
   later.put(new Map([["a", fd]]));
   const read = readQueues(kernel, [...returned(later), ...returned(earlier)]);
   assert.deepEqual(read.descriptors.map(({ name }) => name), ["a"]);
+  assert.deepEqual(read.queues, [
+    { name: "queue-9-12", taken: 1, names: [] },
+    { name: "queue-10-3", taken: 2, names: ["a"] },
+  ]);
   assert.equal(kernel.readlink(`/proc/self/fd/${read.descriptors[0]?.fd}`), file);
   closeAll(read.descriptors);
   earlier.close();
@@ -79,6 +83,7 @@ Deno.test("readQueues() says when a queue cannot be read", () => {
   };
   const read = readQueues(shortened, returned(queue));
   assert.deepEqual(read.damage, ["queue-1-0: 2 descriptors were put there, 1 came out"]);
+  assert.deepEqual(read.queues, []);
   closeAll(read.descriptors);
   queue.close();
 });

@@ -101,3 +101,27 @@ Deno.test("DescriptorQueues.lose() forgets a queue that nobody keeps, and says w
   assert.deepEqual([stage.queues.has("a"), stage.queues.count, stage.ledger.size], [false, 0, 0]);
   assert.deepEqual(stage.put("c"), ["queue-7-1"]);
 });
+
+Deno.test("DescriptorQueues goes on with queues of an earlier life, and tidies what in them nobody wants", () => {
+  using stage = new Stage();
+  stage.queues.adopt({ name: "queue-3-0", taken: 2, names: ["a", "b"] });
+  stage.queues.adopt({ name: "queue-3-1", taken: 3, names: ["c", "d"] });
+  assert.equal(stage.queues.know("a", 0), true);
+  assert.equal(stage.queues.know("b", 0), true);
+  assert.equal(stage.queues.know("d", 0), true);
+  assert.equal(stage.queues.know("e", 0), false);
+  assert.equal(stage.queues.forgetUnknown(), true);
+  assert.deepEqual(["a", "c", "d"].map((name) => stage.queues.has(name)), [true, false, true]);
+  const { opened, emptied } = stage.queues.tidy(always);
+  assert.deepEqual(opened.map(({ live }) => [...live.keys()]), [["d"]]);
+  assert.deepEqual(emptied.map(({ name }) => name), ["queue-3-1"]);
+  assert.deepEqual(stage.queues.handover.map(({ name, taken, names }) => [name, taken, names]), [
+    ["queue-3-0", 2, ["a", "b"]],
+    ["queue-7-0", 1, ["d"]],
+  ]);
+  // It takes nothing more, but gives up what is dropped.
+  assert.deepEqual(stage.put("f"), [undefined]);
+  stage.queues.drop("a");
+  stage.queues.drop("b");
+  assert.deepEqual(stage.queues.tidy(always).emptied.map(({ name }) => name), ["queue-3-0"]);
+});
