@@ -1,4 +1,4 @@
-import type { LockEntry } from "../status/status_document.ts";
+import type { HolderEntry, LockEntry } from "../status/status_document.ts";
 
 /** A lock as the commands show it. */
 export interface ListedLock extends LockEntry {
@@ -6,8 +6,17 @@ export interface ListedLock extends LockEntry {
   readonly disk?: string;
 }
 
-/** Of an owner of whom the daemon cannot tell whether it lives. */
-export const UNJUDGED = "whether its owner lives cannot be told";
+/** What is to be said of the process of a holder; undefined of one that lives. */
+export function processText({ process }: HolderEntry): string | undefined {
+  switch (process) {
+    case undefined:
+      return undefined;
+    case "ended":
+      return "its owner has ended";
+    case "unjudged":
+      return "whether its owner lives cannot be told";
+  }
+}
 
 /** How a lock is, for people. */
 export function stateText({ state, reason, kind }: LockEntry): string {

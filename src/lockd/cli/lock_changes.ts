@@ -1,7 +1,7 @@
 import { timeText } from "../../chassis/cli/table.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
 import type { HolderEntry } from "../status/status_document.ts";
-import { type ListedLock, stateText, UNJUDGED } from "./listed_lock.ts";
+import { type ListedLock, processText, stateText } from "./listed_lock.ts";
 
 /** What became of a lock that somebody holds. */
 export interface LockChange {
@@ -39,12 +39,13 @@ export function changeText({ change, atMs, lock }: LockChange): string {
   const { lockspace, resource, mode, disk, holders } = lock;
   const [holder] = holders;
   const file = lockspace === "" ? resource : `${lockspace}/${resource}`;
+  const process = holder && processText(holder);
   const parts = [
     `${timeText(atMs)} ${change} ${file}`,
     ...disk === undefined ? [] : [`of disk ${disk}`],
     mode,
     ...holder === undefined ? [] : [holderText(holder)],
-    ...holder?.process === "unjudged" ? [UNJUDGED] : [],
+    ...process === undefined ? [] : [process],
   ];
   return `${plainText(`${parts.join(", ")}: ${change === "-" ? "released" : stateText(lock)}`)}\n`;
 }

@@ -8,7 +8,7 @@ import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { diskNaming } from "./disk_naming.ts";
 import { diskLockName } from "./guests/disk_name.ts";
-import { type ListedLock, stateText, UNJUDGED } from "./listed_lock.ts";
+import { type ListedLock, processText, stateText } from "./listed_lock.ts";
 import { changeText, LockChanges } from "./lock_changes.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 import { watch } from "../../chassis/cli/watch.ts";
@@ -77,14 +77,18 @@ function rows(lock: ListedLock): string[][] {
   const { lockspace, resource, mode, holders, moreHolders = 0 } = lock;
   const start = [lockspace === "" ? "-" : lockspace, resource, mode];
   const state = stateText(lock);
-  const listed = holders.map(({ domain, uuid, pid, since, process }) => [
-    ...start,
-    domain === "" ? "-" : domain,
-    uuid,
-    String(pid),
-    timeText(since),
-    process === "unjudged" ? `${state} (${UNJUDGED})` : state,
-  ]);
+  const listed = holders.map((holder) => {
+    const { domain, uuid, pid, since } = holder;
+    const process = processText(holder);
+    return [
+      ...start,
+      domain === "" ? "-" : domain,
+      uuid,
+      String(pid),
+      timeText(since),
+      process === undefined ? state : `${state} (${process})`,
+    ];
+  });
   if (moreHolders === 0) return listed;
   return [...listed, [...start, `(${moreHolders} more)`, "-", "-", "-", state]];
 }

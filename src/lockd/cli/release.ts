@@ -3,7 +3,7 @@ import { type Command, type CommandContext, CommandError, CommandExit } from "..
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
-import type { HolderEntry, OwnerState, ReleaseDocument } from "../status/status_document.ts";
+import type { HolderEntry, ReleaseDocument } from "../status/status_document.ts";
 import { RELEASE_FORCE } from "../wire/status_protocol.ts";
 import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { diskNaming } from "./disk_naming.ts";
@@ -11,7 +11,7 @@ import { diskLockName } from "./guests/disk_name.ts";
 import type { ListedLock } from "./listed_lock.ts";
 import { listLocks } from "./locks.ts";
 
-const STATES: Readonly<Record<OwnerState, string>> = {
+const PROCESSES: Readonly<Record<ReleaseDocument["ownerProcess"], string>> = {
   alive: "whose process lives",
   dead: "whose process has ended",
   unjudged: "whose process could not be judged",
@@ -114,8 +114,9 @@ function holderText({ domain, uuid, pid, since }: HolderEntry): string {
   }`;
 }
 
-function releasedText({ path, owner, ownerState, shared }: ReleaseDocument): string {
-  const who = `domain '${owner.domain}' (uuid ${owner.uuid}, pid ${owner.pid}), ${STATES[ownerState]}`;
-  const now = shared ? "Others still share it." : "It is free.";
+function releasedText({ lockspace, resource, owner, ownerProcess, stillShared }: ReleaseDocument): string {
+  const path = lockspace === "" ? resource : `${lockspace}/${resource}`;
+  const who = `domain '${owner.domain}' (uuid ${owner.uuid}, pid ${owner.pid}), ${PROCESSES[ownerProcess]}`;
+  const now = stillShared ? "Others still share it." : "It is free.";
   return `${plainText(`Released ${path} of ${who}. ${now}`)}\n`;
 }

@@ -4,6 +4,7 @@ import { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
+import { ManualRelease } from "../lockspace/manual_release.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { HelperCommand } from "../storage/program_run.ts";
 import { Storage } from "../storage/storage.ts";
@@ -82,6 +83,7 @@ export class Daemon {
   readonly table: LockTable;
   readonly guard: PosixGuard;
   readonly reaper: HolderReaper;
+  readonly manualRelease: ManualRelease;
   readonly lockServer: RpcServer;
   readonly adminServer: RpcServer;
   readonly exchange: Exchange;
@@ -149,6 +151,7 @@ export class Daemon {
     });
     const { table, watch } = this;
     this.reaper = new HolderReaper({ sys, loop, watch, table, observer: this.#observer, now });
+    this.manualRelease = new ManualRelease({ table, reaper: this.reaper, observer: this.#observer });
     this.exchange = journal?.store === undefined
       ? plainExchange(sys)
       : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
@@ -271,7 +274,7 @@ export class Daemon {
       statusProgram({
         table,
         reaper: this.reaper,
-        observer: this.#observer,
+        manualRelease: this.manualRelease,
         servers,
         status: () => introspection.status(),
         metrics: () => introspection.metrics(),

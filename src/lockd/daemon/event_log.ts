@@ -1,4 +1,3 @@
-import type { Judgement } from "../lockspace/holder_reaper.ts";
 import { type Owner, ownerText } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
@@ -23,12 +22,12 @@ interface EndedConnection {
 const NAMED_RESOURCES = 3;
 const RESOURCE_FIELDS = 100;
 
-/** What was known of an owner's process. */
-const STATES: Readonly<Record<Judgement["kind"], string>> = {
-  alive: "its process lives and may go on writing, which the order was told",
+/** What is known of the process of an owner whose lock was released for it. */
+const JUDGED = {
+  alive: "its process lives and can write without a lock now",
   dead: "its process has ended",
-  unjudged: "whether its process lives cannot be told",
-};
+  unjudged: "nothing tells whether its process still runs",
+} as const;
 
 /**
  * Writes what happens to the log: locks at info, refusals and killed holders at warning. docs/behaviour.md,
@@ -93,6 +92,13 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         holder.fields,
       );
     },
+    freedByHand: (resource, { holding: { owner }, judgement }) =>
+      log.warn(
+        `An administrator had resource '${resource.name}' released, which ${ownerText(owner)} held: ${
+          JUDGED[judgement.kind]
+        }`,
+        fields(owner, resource),
+      ),
     learnt: (resource) =>
       log.info(
         () =>
@@ -107,15 +113,6 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         log.warn(`Killed ${holder.text}: its process is gone, releasing ${holder.locks}`, holder.fields);
       } else log.info(`The process of ${holder.text} has ended: releasing ${holder.locks}`, holder.fields);
     },
-    discharged: (resource, owner, state, by) =>
-      log.warn(
-        `Took ${
-          ownerText(owner)
-        } off resource '${resource.name}' by order of process ${by.pid} (uid ${by.uid}): ${
-          STATES[state.kind]
-        }`,
-        fields(owner, resource),
-      ),
     registered: ({ owner, peer }) =>
       log.info(() => `Client ${peer.clientId} (pid ${peer.pid}) registered ${owner && ownerText(owner)}`),
     connected: (server, { peer }) =>

@@ -1,6 +1,6 @@
 import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
+import type { ManualReleaseObserver } from "../lockspace/manual_release.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
-import type { ReleaseObserver } from "../status/release.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
 import type { StorageObserver } from "../storage/storage_observer.ts";
 import type { ServedObserver } from "../../chassis/rpc/connection_parts.ts";
@@ -9,9 +9,9 @@ import type { ClientObserver } from "../../chassis/rpc/server.ts";
 /** Everything that happens in the daemon, as its parts report it. */
 export interface DaemonObserver
   extends
-    ReleaseObserver,
     LockObserver,
     ReaperObserver,
+    ManualReleaseObserver,
     LockSessionObserver,
     StorageObserver,
     ServedObserver,
@@ -26,13 +26,13 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   learnt: true,
   refused: true,
   recast: true,
+  freedByHand: true,
   troubled: true,
   signalled: true,
   signalFailed: true,
   dying: true,
   gone: true,
   settled: true,
-  discharged: true,
   registered: true,
   restricted: true,
   served: true,

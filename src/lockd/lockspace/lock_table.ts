@@ -250,19 +250,25 @@ export class LockTable {
     one();
   }
 
+  /** A locked resource by its name. */
+  find(path: string, name: string): Resource | undefined {
+    return this.#directories.get(path)?.resources.get(name);
+  }
+
   /**
-   * Takes an owner off a resource by order of an administrator, as often as it holds it. Whether its process
-   * still lives is for the caller to judge.
-   *
-   * @param done called when it is off, or with why it is not
+   * Takes an owner off a resource, as often as it has it, although it did not ask for that: whoever calls
+   * this has judged it.
    */
-  discharge(resource: Resource, key: OwnerKey, done: Done): void {
-    const [holding] = resource.holdings.filter(({ owner }) => ownerKey(owner) === key);
-    if (holding === undefined) return done(undefined);
-    this.#takeOff(resource, holding, false, (refusal) => {
-      if (refusal !== undefined) return done(refusal);
-      this.discharge(resource, key, done);
-    });
+  giveUp(resource: Resource, { uuid, ...owner }: Owner, done: Done): void {
+    const key = ownerKey({ uuid, ...owner });
+    const held = resource.holdings.filter((holding) =>
+      ownerKey(holding.owner) === key && holding.owner.uuid === uuid
+    );
+    const last = held.pop();
+    if (last === undefined) throw new Error(`Give up resource ${resource.name}: the owner does not hold it`);
+    // Only of a shared one it may have several, and all but the last hold go at once.
+    for (const holding of held) this.#takeOff(resource, holding, true, () => {});
+    this.#takeOff(resource, last, true, done, true);
   }
 
   /** The resource of this daemon, if any, whose file this is. */
@@ -468,7 +474,11 @@ export class LockTable {
     this.#parts.observer.released(resource, holding.owner, last);
   }
 
-  #takeOff(resource: Resource, holding: Holding, force: boolean, done: Done): void {
+  /**
+   * @param force the owner's process is gone: the lock goes even if its file cannot be unlinked
+   * @param waits whether somebody waits for the answer, who is told when slow storage takes its time
+   */
+  #takeOff(resource: Resource, holding: Holding, force: boolean, done: Done, waits = !force): void {
     if (resource.holdings.length > 1) {
       this.#removeHolding(resource, holding);
       return done(undefined);
@@ -480,8 +490,7 @@ export class LockTable {
       if (!answered) done(refusal);
       answered = true;
     };
-    // A forced release has nobody waiting: it is done when it is done.
-    const slow = force ? () => {} : answer;
+    const slow = waits ? answer : () => {};
     this.#parts.files.unlock({ ...resource, force }, resource.identity, slow, (failure) => {
       if (failure !== undefined) this.#parts.observer.troubled(resource, failure);
       if (failure !== undefined && !failure.released) {

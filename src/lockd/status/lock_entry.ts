@@ -7,17 +7,21 @@ import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
 /** Characters of holders' names in one entry; a shared lock may have thousands of holders. */
 const HOLDERS_CHARACTERS = 256 * 1024;
 
-/** What else is known of locks and their owners. */
-export interface LockFacts {
-  /** Whether an owner's process is being killed. */
-  readonly dying: (key: OwnerKey) => boolean;
-  /** Whether an owner's process lives. */
-  readonly judge: (owner: Owner) => Judgement;
-}
+/** What an entry says of the process of an owner. */
+const PROCESS = { alive: {}, dead: { process: "ended" }, unjudged: { process: "unjudged" } } as const;
 
-/** A lock as LIST_LOCKS shows it. */
-export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
-  const { listed, more } = holders(resource, facts);
+/**
+ * A lock as LIST_LOCKS shows it.
+ *
+ * @param dying whether an owner's process is being killed
+ * @param judge what is known of an owner's process
+ */
+export function lockEntry(
+  resource: Resource,
+  dying: (key: OwnerKey) => boolean,
+  judge: (owner: Owner) => Judgement,
+): LockEntry {
+  const { listed, more } = holders(resource, judge);
   const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
   return {
     id,
@@ -27,7 +31,7 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
     file: procLockText(identity),
     mode: shared ? "shared" : "exclusive",
     autocreate,
-    state: lockState(resource, facts),
+    state: lockState(resource, dying),
     ...state.kind === "doubtful" ? { reason: state.reason } : {},
     kind: lock,
     holders: listed,
@@ -36,13 +40,16 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
 }
 
 /** What is most worth knowing of a lock's state. */
-export function lockState(resource: Resource, { dying }: Pick<LockFacts, "dying">): LockState {
+export function lockState(resource: Resource, dying: (key: OwnerKey) => boolean): LockState {
   if (resource.state.kind !== "held") return resource.state.kind;
   return resource.holdings.some(({ owner }) => dying(ownerKey(owner))) ? "holder being killed" : "held";
 }
 
 /** The holders, each once, as many as have room. */
-function holders(resource: Resource, { judge }: LockFacts): { listed: HolderEntry[]; more: number } {
+function holders(
+  resource: Resource,
+  judge: (owner: Owner) => Judgement,
+): { listed: HolderEntry[]; more: number } {
   const byKey = new Map<OwnerKey, { owner: Owner; since: number; times: number }>();
   for (const { owner, since } of resource.holdings) {
     const known = byKey.get(ownerKey(owner));
@@ -54,8 +61,8 @@ function holders(resource: Resource, { judge }: LockFacts): { listed: HolderEntr
   for (const { owner, since, times } of byKey.values()) {
     if (characters > HOLDERS_CHARACTERS) break;
     const { name, uuid, id, pid } = owner;
-    const process = judge(owner).kind;
-    listed.push({ domain: name, uuid, id, pid, process, sinceMs: since, since, times });
+    const process = PROCESS[judge(owner).kind];
+    listed.push({ domain: name, uuid, id, pid, sinceMs: since, since, times, ...process });
     characters += name.length + 100;
   }
   return { listed, more: byKey.size - listed.length };

@@ -1,4 +1,4 @@
-import type { Peer, Reply } from "../../chassis/rpc/program.ts";
+import type { Reply } from "../../chassis/rpc/program.ts";
 import {
   ErrorDomain,
   invalidArg,
@@ -6,27 +6,12 @@ import {
   type RpcFailure,
   unsupportedFlags,
 } from "../../chassis/wire/rpc_error.ts";
-import { parseUuid } from "../../chassis/wire/uuid.ts";
-import type { HolderReaper, Judgement } from "../lockspace/holder_reaper.ts";
-import type { LockTable } from "../lockspace/lock_table.ts";
-import { type Owner, type OwnerKey, ownerKey, ownerText } from "../lockspace/owner.ts";
-import type { Resource } from "../lockspace/resource.ts";
+import { formatUuid, parseUuid } from "../../chassis/wire/uuid.ts";
+import type { JudgedHolder, ManualRelease, ReleaseOutcome } from "../lockspace/manual_release.ts";
+import { ownerText } from "../lockspace/owner.ts";
 import { refusalText } from "../programs/lock_failure.ts";
 import { encodePage, RELEASE_FORCE, type ReleaseArgs } from "../wire/status_protocol.ts";
 import type { ReleaseDocument } from "./status_document.ts";
-
-/** Told of a lock that an administrator has released. */
-export interface ReleaseObserver {
-  /** @param by the process that asked for it */
-  discharged(resource: Resource, owner: Owner, state: Judgement, by: Peer): void;
-}
-
-/** What releasing by order needs. */
-export interface ReleaseParts {
-  readonly table: Pick<LockTable, "lockspaces" | "discharge">;
-  readonly reaper: Pick<HolderReaper, "judge">;
-  readonly observer: ReleaseObserver;
-}
 
 /**
  * RELEASE: an administrator frees a lock that nobody else will. Of an owner that is known to live only with
@@ -34,91 +19,77 @@ export interface ReleaseParts {
  *
  * @throws RpcFailure
  */
-export function releaseLock(parts: ReleaseParts, args: ReleaseArgs, by: Peer, reply: Reply): void {
-  const { resource, owner } = chosen(parts.table, args);
-  const state = parts.reaper.judge(owner);
-  const refusal = refuse(resource, owner, state, args);
-  if (refusal !== undefined) throw refusal;
-  const { lockspace, name, path } = resource;
-  parts.table.discharge(resource, ownerKey(owner), (failure) => {
-    if (failure !== undefined) return reply.fail(denied(`Release ${path}: ${refusalText(failure)}`));
-    parts.observer.discharged(resource, owner, state, by);
+export function releaseLock(manual: Pick<ManualRelease, "release">, args: ReleaseArgs, reply: Reply): void {
+  const { flags, lockspace, resource, uuid, guest } = args;
+  if ((flags & ~RELEASE_FORCE) !== 0) throw unsupportedFlags(ErrorDomain.ADMIN, flags, "Release");
+  const wish = {
+    lockspace,
+    resource,
+    ...uuid === "" ? {} : { uuid: spelled(uuid) },
+    ...(flags & RELEASE_FORCE) === 0 ? {} : { livingGuest: guest },
+  };
+  manual.release(wish, (outcome) => {
+    if (outcome.kind !== "released") return reply.fail(refusal(args, outcome));
+    const { holding: { owner }, judgement } = outcome.holder;
     const document: ReleaseDocument = {
       lockspace,
-      resource: name,
-      path,
+      resource,
       owner: { domain: owner.name, uuid: owner.uuid, pid: owner.pid },
-      ownerState: state.kind,
-      shared: resource.holdings.length > 0,
+      ownerProcess: judgement.kind,
+      stillShared: !outcome.last,
     };
     reply.ok((writer) => encodePage(writer, { json: JSON.stringify(document), next: "" }));
   });
 }
 
-function chosen(table: ReleaseParts["table"], args: ReleaseArgs): { resource: Resource; owner: Owner } {
-  if ((args.flags & ~RELEASE_FORCE) !== 0) {
-    throw unsupportedFlags(ErrorDomain.ADMIN, args.flags, "Release");
+function refusal(
+  { lockspace, resource, uuid, guest }: ReleaseArgs,
+  outcome: Exclude<ReleaseOutcome, { kind: "released" }>,
+): RpcFailure {
+  const path = lockspace === "" ? resource : `${lockspace}/${resource}`;
+  switch (outcome.kind) {
+    case "not-locked":
+      return invalidArg(ErrorDomain.ADMIN, `There is no lock on ${path}`);
+    case "choose": {
+      const holders = outcome.holders.map(holderText).join(", ");
+      return invalidArg(
+        ErrorDomain.ADMIN,
+        uuid === ""
+          ? `${path} is held by several, choose one by its uuid: ${holders}`
+          : `No guest with uuid ${uuid} holds ${path}; it is held by ${holders}`,
+      );
+    }
+    case "alive":
+      return denied(
+        `${holderText(outcome.holder)} holds ${path} and lives${
+          seenAs(outcome.holder)
+        }: end the guest, and its lock ` +
+          `goes by itself; --force --guest '${outcome.holder.holding.owner.name}' frees it now`,
+      );
+    case "other-guest":
+      return denied(
+        `${path} is held by ${holderText(outcome.holder)}, not by the guest that --guest names, '${guest}'`,
+      );
+    case "failed":
+      return denied(`Release ${path}: ${refusalText(outcome.refusal)}`);
   }
-  const resource = table.lockspaces.get(args.lockspace)?.resources.get(args.resource);
-  if (resource === undefined) {
-    const where = args.lockspace === "" ? "" : ` in ${args.lockspace}`;
-    throw invalidArg(ErrorDomain.ADMIN, `There is no lock on ${args.resource}${where}`);
-  }
-  const owners = new Map<OwnerKey, Owner>(resource.holdings.map(({ owner }) => [ownerKey(owner), owner]));
-  const uuid = args.uuid === "" ? undefined : spelled(args.uuid);
-  const candidates = [...owners.values()].filter((owner) =>
-    uuid === undefined || spelled(owner.uuid) === uuid
-  );
-  const [owner, another] = candidates;
-  if (owner === undefined) {
-    throw invalidArg(
-      ErrorDomain.ADMIN,
-      `No guest with uuid ${args.uuid} holds ${resource.path}; it is held by ${listed(owners.values())}`,
-    );
-  }
-  if (another !== undefined) {
-    throw invalidArg(
-      ErrorDomain.ADMIN,
-      `${resource.path} is held by several, choose one by its uuid: ${listed(candidates)}`,
-    );
-  }
-  return { resource, owner };
-}
-
-function refuse(
-  { path }: Resource,
-  owner: Owner,
-  state: Judgement,
-  { flags, guest }: ReleaseArgs,
-): RpcFailure | undefined {
-  if (state.kind === "unjudged") return undefined;
-  const force = `--force --guest '${owner.name}' frees it now`;
-  if ((flags & RELEASE_FORCE) === 0) {
-    return denied(
-      state.kind === "alive"
-        ? `${ownerText(owner)} holds ${path} and lives${seenAs(owner, state.pid)}: ` +
-          `end the guest, and its lock goes by itself; ${force}`
-        : `${
-          ownerText(owner)
-        } has ended, and its lock on ${path} goes as soon as its last writes are over; ${force}`,
-    );
-  }
-  if (guest === owner.name) return undefined;
-  return denied(`${path} is held by ${ownerText(owner)}, not by the guest that --guest names, '${guest}'`);
 }
 
 /** An owner in another pid namespace has another pid there. */
-function seenAs({ pid }: Owner, seen: number): string {
-  return seen === pid ? "" : ` as process ${seen} of this host`;
+function seenAs({ holding, judgement }: JudgedHolder): string {
+  return judgement.kind !== "alive" || judgement.pid === holding.owner.pid
+    ? ""
+    : ` as process ${judgement.pid} of this host`;
 }
 
-function listed(owners: Iterable<Owner>): string {
-  return [...owners].map(ownerText).join(", ");
+function holderText({ holding }: JudgedHolder): string {
+  return ownerText(holding.owner);
 }
 
-/** One spelling for all. */
+/** The spelling that owners have. */
 function spelled(uuid: string): string {
-  return parseUuid(uuid)?.join() ?? uuid;
+  const bytes = parseUuid(uuid);
+  return bytes === undefined ? uuid : formatUuid(bytes);
 }
 
 function denied(message: string): RpcFailure {

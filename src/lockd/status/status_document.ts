@@ -116,8 +116,6 @@ export interface HolderEntry {
   /** libvirt's transient id of the domain. */
   readonly id: number;
   readonly pid: number;
-  /** Whether its process lives; an older daemon does not tell. */
-  readonly process?: OwnerState;
   /**
    * Unix milliseconds; 0: unknown, taken over from a daemon that does not record it. An older daemon has
    * `since`.
@@ -126,6 +124,11 @@ export interface HolderEntry {
   readonly since: number;
   /** How often this owner holds it; more than once only when shared. */
   readonly times: number;
+  /**
+   * Absent while its process lives. "ended": its locks are about to go. "unjudged": nothing tells whether it
+   * lives, and its locks stay until they are released.
+   */
+  readonly process?: "ended" | "unjudged";
 }
 
 /** Where a lock is in its life. */
@@ -153,20 +156,16 @@ export interface LockEntry {
   readonly moreHolders?: number;
 }
 
-/** What is known of an owner's process. */
-export type OwnerState = Judgement["kind"];
-
 /** What RELEASE has done. */
 export interface ReleaseDocument {
   readonly lockspace: string;
   readonly resource: string;
-  readonly path: string;
   /** Who has lost the lock. */
   readonly owner: { readonly domain: string; readonly uuid: string; readonly pid: number };
   /** What was known of its process. */
-  readonly ownerState: OwnerState;
-  /** Whether others still share it: then the file is locked still. */
-  readonly shared: boolean;
+  readonly ownerProcess: Judgement["kind"];
+  /** Whether others share the lock: then the file is locked still. */
+  readonly stillShared: boolean;
 }
 
 /** A client: an entry of LIST_CLIENTS. */

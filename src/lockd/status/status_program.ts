@@ -1,6 +1,9 @@
+import type { ManualRelease } from "../lockspace/manual_release.ts";
+import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
+import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import { asProgram, type Peer, type Procedure, type Program } from "../../chassis/rpc/program.ts";
+import { asProgram, type Procedure, type Program } from "../../chassis/rpc/program.ts";
 import { ErrorDomain, invalidArg, unsupportedFlags } from "../../chassis/wire/rpc_error.ts";
 import {
   decodePageArgs,
@@ -14,8 +17,8 @@ import {
   StatusProcedure,
 } from "../wire/status_protocol.ts";
 import { clientEntry, type ListedClient } from "./client_entry.ts";
-import { lockEntry, type LockFacts } from "./lock_entry.ts";
-import { releaseLock, type ReleaseParts } from "./release.ts";
+import { lockEntry } from "./lock_entry.ts";
+import { releaseLock } from "./release.ts";
 import { nextById, PageBuilder, pageLimit } from "./page.ts";
 import type { StatusDocument } from "./status_document.ts";
 
@@ -27,8 +30,10 @@ export interface ListedServer {
 }
 
 /** What the status program reports on. */
-export interface StatusParts extends ReleaseParts {
-  readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy" | "discharge">;
+export interface StatusParts {
+  readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy">;
+  readonly reaper: Pick<HolderReaper, "judge">;
+  readonly manualRelease: Pick<ManualRelease, "release">;
   /** In the order of the admin protocol. */
   servers(): readonly ListedServer[];
   status(): StatusDocument;
@@ -38,7 +43,7 @@ export interface StatusParts extends ReleaseParts {
 
 /** This daemon's own program on the admin socket. All but RELEASE only reads. */
 export function statusProgram(parts: StatusParts): Program {
-  return asProgram<Peer>({
+  return asProgram<null>({
     name: "status",
     number: STATUS_PROGRAM,
     version: STATUS_VERSION,
@@ -50,18 +55,18 @@ export function statusProgram(parts: StatusParts): Program {
       [StatusProcedure.GET_METRICS, paged("GetMetrics", () => whole(parts.metrics()))],
       [StatusProcedure.RELEASE, {
         name: "Release",
-        run: (peer, reader, reply) => releaseLock(parts, decodeReleaseArgs(reader), peer, reply),
+        run: (_session, reader, reply) => releaseLock(parts.manualRelease, decodeReleaseArgs(reader), reply),
       }],
     ]),
-    connect: (peer) => peer,
+    connect: () => null,
     disconnect: () => {},
   });
 }
 
-function paged(name: string, page: (args: PageArgs) => Page): Procedure<Peer> {
+function paged(name: string, page: (args: PageArgs) => Page): Procedure<null> {
   return {
     name,
-    run(_peer, reader, reply) {
+    run(_session, reader, reply) {
       const args = decodePageArgs(reader);
       if (args.flags !== 0) throw unsupportedFlags(ErrorDomain.ADMIN, args.flags, name);
       const made = page(args);
@@ -79,14 +84,11 @@ function locksPage({ table, reaper }: StatusParts, { cursor, limit }: PageArgs):
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
   const builder = new PageBuilder();
-  const facts: LockFacts = {
-    dying: (key) => table.isDying(key),
-    judge: (owner) => reaper.judge(owner),
-  };
+  const dying = (key: OwnerKey) => table.isDying(key);
   let taken = 0;
   for (const resource of found.slice(0, most)) {
     if (builder.full) break;
-    builder.add(lockEntry(resource, facts), String(resource.id));
+    builder.add(lockEntry(resource, dying, (owner) => reaper.judge(owner)), String(resource.id));
     taken++;
   }
   return builder.page(taken < found.length);

@@ -1,5 +1,5 @@
 import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
-import { type Check, type Finding, lasting, type Patient, problem, warning } from "./check.ts";
+import { type Check, type Finding, lasting, warning } from "./check.ts";
 
 /**
  * Whether the processes of those who hold locks are there: a lock of one that is gone keeps its disk from
@@ -8,7 +8,7 @@ import { type Check, type Finding, lasting, type Patient, problem, warning } fro
 export const owners: Check = {
   name: "lock owners",
   run: (patient) =>
-    lasting(patient, ({ locks }) => [...byHolder(locks).values()].flatMap((held) => inspect(patient, held))),
+    lasting(patient, ({ locks }) => [...byHolder(locks).values()].flatMap((held) => inspect(held))),
 };
 
 /** A holder with everything that it has. */
@@ -30,26 +30,14 @@ function byHolder(locks: readonly LockEntry[]): Map<string, Held> {
   return all;
 }
 
-function inspect({ host }: Patient, { holder, locks }: Held): Finding[] {
+function inspect({ holder, locks }: Held): Finding[] {
   const { domain, uuid, pid, process } = holder;
   const [first, ...others] = locks;
-  if (first === undefined) return [];
+  if (first === undefined || process === undefined) return [];
   const who = `domain '${domain}' (uuid ${uuid}, pid ${pid})`;
   const what = others.length === 0 ? first.path : `${first.path} and ${others.length} more`;
   const free = `virtlockd release ${first.path}${first.mode === "shared" ? ` --uuid ${uuid}` : ""}`;
-  if (process === undefined) {
-    // An older daemon does not say: look for the process here.
-    if (host.kind(`/proc/${pid}`) !== undefined) return [];
-    return [
-      problem(
-        `${who} holds ${what}, but there is no such process here`,
-        "Upgrade the daemon, which then judges its owners: systemctl reload virtlockd",
-      ),
-    ];
-  }
   switch (process) {
-    case "alive":
-      return [];
     case "unjudged":
       return [
         warning(
@@ -57,7 +45,7 @@ function inspect({ host }: Patient, { holder, locks }: Held): Finding[] {
           `If no host runs it any more (virsh list --all), free what it holds: ${free}`,
         ),
       ];
-    case "dead":
+    case "ended":
       return [
         warning(
           `The process of ${who} has ended, but it still holds ${what}: ${first.reason ?? first.state}`,

@@ -12,10 +12,9 @@ const LIST_LOCKS = 2;
 const RELEASED: ReleaseDocument = {
   lockspace: "/ls",
   resource: "r1",
-  path: "/ls/r1",
   owner: { domain: "guest1", uuid: UUID, pid: 41 },
-  ownerState: "unjudged",
-  shared: false,
+  ownerProcess: "unjudged",
+  stillShared: false,
 };
 const LOCKS = [
   lock({ id: 1 }),
@@ -125,7 +124,7 @@ Deno.test("release passes on uuid, force and guest, of which the last two need e
 Deno.test("release passes on why the daemon refuses, and prints JSON for programs", () => {
   assert.equal(release(["/ls/r1", "--yes"], "no", operationDenied(0, "It lives")).said, "1 It lives");
   assert.deepEqual(JSON.parse(release(["/ls/r1", "--yes", "--json"]).said), RELEASED);
-  const shared = onlyPage({ ...RELEASED, ownerState: "alive", shared: true });
+  const shared = onlyPage({ ...RELEASED, ownerProcess: "alive", stillShared: true });
   assert.match(
     release(["/ls/r1", "--yes"], "no", shared).said,
     /, whose process lives\. Others still share it\.\n$/,

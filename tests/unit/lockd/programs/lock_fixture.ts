@@ -1,6 +1,5 @@
 import { Lockspace } from "../../../../src/lockd/lockspace/lockspace.ts";
-import { type Holding, type OwnerKey, ownerKey } from "../../../../src/lockd/lockspace/owner.ts";
-import type { Done } from "../../../../src/lockd/lockspace/refusal.ts";
+import type { Holding } from "../../../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 
 /** Uuid of every owner here. */
@@ -43,11 +42,5 @@ export function tableOf(resources: readonly Resource[], dying: readonly number[]
     isDying: (pid: number) => dying.includes(pid),
     ownedBy: (pid: number) =>
       resources.filter(({ holdings }) => holdings.some(({ owner }) => owner.pid === pid)),
-    /** Takes the owner off at once; the kernel has no part in it. */
-    discharge(entry: Resource, key: OwnerKey, done: Done): void {
-      const left = entry.holdings.filter(({ owner }) => ownerKey(owner) !== key);
-      entry.holdings.splice(0, Infinity, ...left);
-      done(undefined);
-    },
   };
 }

@@ -27,8 +27,8 @@ const STATUS: StatusDocument = {
 function ask(parts: Partial<StatusParts>, procedure: number, args: Partial<PageArgs> = {}): Answer {
   const program = statusProgram({
     table: tableOf([]),
-    reaper: { judge: () => ({ kind: "alive", pid: 42 }) },
-    observer: { discharged: () => {} },
+    manualRelease: { release: (_wish, done) => done({ kind: "not-locked" }) },
+    reaper: { judge: ({ pid }) => ({ kind: "alive", pid }) },
     servers: () => [],
     status: () => STATUS,
     metrics: () => 'metric{a="b"} 1\n',

@@ -1,0 +1,96 @@
+import type { HolderReaper, Judgement } from "./holder_reaper.ts";
+import type { LockTable } from "./lock_table.ts";
+import { type Holding, type Owner, ownerKey } from "./owner.ts";
+import type { Refusal } from "./refusal.ts";
+import type { Resource } from "./resource.ts";
+
+/** A lock that an administrator wants to be freed. */
+export interface ReleaseWish {
+  /** Path of its lockspace, "" for the default one. */
+  readonly lockspace: string;
+  readonly resource: string;
+  /** Whose hold of it is meant; needed where several owners share it. */
+  readonly uuid?: string;
+  /** Name of the guest whose hold is to be given up although its process lives. */
+  readonly livingGuest?: string;
+}
+
+/** An owner of a lock, each once, with what is known of its process. */
+export interface JudgedHolder {
+  readonly holding: Holding;
+  readonly judgement: Judgement;
+}
+
+/** What became of a {@link ReleaseWish}. Only `released` has changed anything. */
+export type ReleaseOutcome =
+  /** `last`: nobody else shared it, so it is free now. */
+  | { readonly kind: "released"; readonly holder: JudgedHolder; readonly last: boolean }
+  | { readonly kind: "not-locked" }
+  /** Several share it and none was chosen, or the chosen uuid has no hold of it. */
+  | { readonly kind: "choose"; readonly holders: readonly JudgedHolder[] }
+  /** Its guest runs, or is being ended by this daemon: the disk would be unprotected. */
+  | { readonly kind: "alive"; readonly holder: JudgedHolder }
+  /** The guest that was named is not the one that holds it. */
+  | { readonly kind: "other-guest"; readonly holder: JudgedHolder }
+  | { readonly kind: "failed"; readonly holder: JudgedHolder; readonly refusal: Refusal };
+
+/** Told of each lock that was freed this way, before anything is answered. */
+export interface ManualReleaseObserver {
+  freedByHand(resource: Resource, holder: JudgedHolder): void;
+}
+
+/**
+ * Frees a lock whose owner will not: it is dead, or nobody can tell whether it is. What a living guest has
+ * stays, unless that guest is named.
+ */
+export class ManualRelease {
+  readonly #table: Pick<LockTable, "find" | "giveUp">;
+  readonly #reaper: Pick<HolderReaper, "judge">;
+  readonly #observer: ManualReleaseObserver;
+
+  constructor(parts: {
+    table: Pick<LockTable, "find" | "giveUp">;
+    reaper: Pick<HolderReaper, "judge">;
+    observer: ManualReleaseObserver;
+  }) {
+    this.#table = parts.table;
+    this.#reaper = parts.reaper;
+    this.#observer = parts.observer;
+  }
+
+  /** @param done called exactly once, at once or when slow storage has answered */
+  release(wish: ReleaseWish, done: (outcome: ReleaseOutcome) => void): void {
+    const resource = this.#table.find(wish.lockspace, wish.resource);
+    if (resource === undefined) return done({ kind: "not-locked" });
+    const all = this.#holders(resource);
+    const { uuid, livingGuest } = wish;
+    const [holder, ...others] = all.filter(({ holding }) =>
+      (uuid ?? holding.owner.uuid) === holding.owner.uuid
+    );
+    if (holder === undefined || others.length > 0) return done({ kind: "choose", holders: all });
+    const { owner } = holder.holding;
+    if (livingGuest !== undefined && livingGuest !== owner.name) return done({ kind: "other-guest", holder });
+    if (livingGuest === undefined && holder.judgement.kind === "alive") {
+      return done({ kind: "alive", holder });
+    }
+    this.#table.giveUp(resource, owner, (refusal) => {
+      if (refusal !== undefined) return done({ kind: "failed", holder, refusal });
+      this.#observer.freedByHand(resource, holder);
+      done({ kind: "released", holder, last: resource.holdings.length === 0 });
+    });
+  }
+
+  #holders({ holdings }: Resource): JudgedHolder[] {
+    const once = new Map<string, Holding>();
+    for (const holding of holdings) {
+      const name = nameOf(holding.owner);
+      if (!once.has(name)) once.set(name, holding);
+    }
+    return [...once.values()].map((holding) => ({ holding, judgement: this.#reaper.judge(holding.owner) }));
+  }
+}
+
+/** Under one key there may be a guest that has ended and another whose process got the same pid. */
+function nameOf(owner: Owner): string {
+  return `${ownerKey(owner)} ${owner.uuid}`;
+}

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import type { Judgement } from "../../../../src/lockd/lockspace/holder_reaper.ts";
+import {
+  ManualRelease,
+  type ReleaseOutcome,
+  type ReleaseWish,
+} from "../../../../src/lockd/lockspace/manual_release.ts";
+import type { Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { holding, resource, UUID } from "../programs/lock_fixture.ts";
+
+const OTHER = "6ba7b810-9dad-41d1-80b4-00000000002b";
+const WISH: ReleaseWish = { lockspace: "/ls", resource: "r1" };
+
+/** A lock of the process 42, and a shared one of it and of an owner without a process. */
+class World {
+  judgement: Judgement = { kind: "unjudged" };
+  /** What the table answers. */
+  refusal: Refusal | undefined;
+  readonly events: string[] = [];
+  readonly locks: Resource[] = [
+    resource({ id: 1 }),
+    resource({
+      id: 2,
+      shared: true,
+      holdings: [holding(42), holding(42), { owner: { ...holding(0, "xen").owner, uuid: OTHER }, since: 1 }],
+    }),
+  ];
+
+  ask(wish: Partial<ReleaseWish> = {}): ReleaseOutcome | undefined {
+    const release = new ManualRelease({
+      table: {
+        find: (path, name) => this.locks.find((lock) => lock.lockspace === path && lock.name === name),
+        giveUp: (lock, owner, done) => {
+          this.events.push(`give up ${lock.name} of ${owner.name}`);
+          if (this.refusal === undefined) {
+            const left = lock.holdings.filter((held) => held.owner.uuid !== owner.uuid);
+            lock.holdings.splice(0, lock.holdings.length, ...left);
+          }
+          done(this.refusal);
+        },
+      },
+      reaper: { judge: () => this.judgement },
+      observer: {
+        freedByHand: ({ name }, { judgement }) => this.events.push(`freed ${name}, ${judgement.kind}`),
+      },
+    });
+    let outcome: ReleaseOutcome | undefined;
+    release.release({ ...WISH, ...wish }, (answer) => outcome = answer);
+    return outcome;
+  }
+}
+
+Deno.test("ManualRelease frees a lock whose owner is dead or cannot be judged", () => {
+  for (const kind of ["dead", "unjudged"] as const) {
+    const world = new World();
+    world.judgement = { kind };
+    const outcome = world.ask();
+    assert.deepEqual(outcome, {
+      kind: "released",
+      holder: { holding: holding(42), judgement: { kind } },
+      last: true,
+    });
+    assert.deepEqual(world.events, ["give up r1 of guest", `freed r1, ${kind}`]);
+  }
+});
+
+Deno.test("ManualRelease leaves a living guest its lock, unless that guest is named", () => {
+  const world = new World();
+  world.judgement = { kind: "alive", pid: 42 };
+  assert.equal(world.ask()?.kind, "alive");
+  assert.equal(world.ask({ livingGuest: "another" })?.kind, "other-guest");
+  assert.deepEqual(world.events, []);
+  assert.equal(world.ask({ livingGuest: "guest" })?.kind, "released");
+  assert.deepEqual(world.events, ["give up r1 of guest", "freed r1, alive"]);
+});
+
+Deno.test("ManualRelease has one of several owners of a shared lock chosen by its uuid", () => {
+  const world = new World();
+  const wish = { resource: "r2" };
+  const several = world.ask(wish);
+  assert.deepEqual(
+    several?.kind === "choose" && several.holders.map(({ holding: { owner } }) => owner.uuid),
+    [UUID, OTHER],
+  );
+  assert.equal(world.ask({ ...wish, uuid: "6ba7b810-9dad-41d1-80b4-00000000002c" })?.kind, "choose");
+  const outcome = world.ask({ ...wish, uuid: UUID });
+  assert.deepEqual(outcome?.kind === "released" && outcome.last, false);
+  const last = world.ask(wish);
+  assert.deepEqual(last?.kind === "released" && [last.last, last.holder.holding.owner.name], [true, "xen"]);
+});
+
+Deno.test("ManualRelease says what is not locked, and why a lock could not be released", () => {
+  const world = new World();
+  assert.deepEqual(world.ask({ resource: "r3" }), { kind: "not-locked" });
+  world.refusal = { kind: "releasing", resource: "r1" };
+  const outcome = world.ask();
+  assert.deepEqual(outcome?.kind === "failed" && outcome.refusal, world.refusal);
+  assert.deepEqual(world.events, ["give up r1 of guest"]);
+});
