@@ -7,6 +7,7 @@ log_outputs = \"3:syslog:virtlockd\"
 max_clients = 1024
 admin_max_clients = 5000
 storage_timeout = 10
+allow_stale_resume = 1
 lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
 "
 
@@ -17,6 +18,7 @@ lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
       { "max_clients" = "1024" }
       { "admin_max_clients" = "5000" }
       { "storage_timeout" = "10" }
+      { "allow_stale_resume" = "1" }
       { "lockspaces"
         { "1" = "/srv/leases=nas:/export/leases" }
         { "2" = "/var/lib/leases" } }

@@ -102,6 +102,8 @@ export class CoreFuzz implements Disposable {
       ...parts,
       ...ANYWHERE,
       watch,
+      opened: () => "unknown",
+      staleResumeAllowed: () => false,
       files: this.#files,
       guard,
       findHolder: (_path, _identity, _pid, done) => this.#later(() => done({ kind: "unknown" })),

@@ -29,6 +29,8 @@ export interface Settings {
   readonly adminMaxClients: number;
   /** Time limit of an operation on network storage, in seconds. */
   readonly storageTimeout: number;
+  /** Whether a paused guest may be resumed although another one has used its disk meanwhile. */
+  readonly allowStaleResume: boolean;
   /**
    * Directories in which lease files are made, with what has to be mounted there (`server:/export`);
    * undefined: anything.
@@ -44,6 +46,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxClients: 1024,
   adminMaxClients: 5000,
   storageTimeout: 10,
+  allowStaleResume: false,
   lockspaces: new Map(),
 };
 
@@ -67,6 +70,7 @@ const KEYS = new Map<string, (entry: ConfigEntry) => Partial<Settings>>([
   ["max_clients", (entry) => ({ maxClients: readInteger(entry, 1, MOST_CLIENTS) })],
   ["admin_max_clients", (entry) => ({ adminMaxClients: readInteger(entry, 1, MOST_CLIENTS) })],
   ["storage_timeout", (entry) => ({ storageTimeout: readInteger(entry, 1, LONGEST_STORAGE_TIMEOUT) })],
+  ["allow_stale_resume", (entry) => ({ allowStaleResume: readInteger(entry, 0, 1) === 1 })],
   ["lockspaces", (entry) => ({ lockspaces: readLockspaces(entry) })],
 ]);
 

@@ -1,5 +1,6 @@
 import { EventLoop } from "../../chassis/event/event_loop.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
+import { hasOpenForWriting } from "../lockspace/open_files.ts";
 import { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
@@ -76,6 +77,8 @@ export class Daemon {
   readonly storage: Storage;
   /** Time limit of an operation on storage that may hang, in seconds. */
   storageTimeout: number;
+  /** Whether a paused guest may go on although another one has used its disk. */
+  allowStaleResume: boolean;
   /** Directories in which lease files are made, with what has to be mounted there. */
   lockDirectories: Settings["lockspaces"];
   readonly watch: OwnerWatch;
@@ -133,10 +136,13 @@ export class Daemon {
     });
     this.storageTimeout = settings.storageTimeout;
     this.lockDirectories = settings.lockspaces;
+    this.allowStaleResume = settings.allowStaleResume;
     this.watch = new OwnerWatch({ sys, loop, ledger });
     this.namespaces = new PidNamespaces({ sys, loop, ledger });
     this.table = new LockTable({
       watch: this.watch,
+      opened: (pid, sought) => hasOpenForWriting(sys, pid, sought),
+      staleResumeAllowed: () => this.allowStaleResume,
       files: this.storage.files,
       ledger,
       guard: this.guard,

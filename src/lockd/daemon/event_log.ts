@@ -99,6 +99,21 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         }`,
         fields(owner, resource),
       ),
+    regranted: (resource) =>
+      log.info(() => {
+        const [holding] = resource.holdings;
+        return `Granted resource '${resource.name}' once more to its owner, who may not have known of it: ${
+          holding === undefined ? "nobody" : ownerText(holding.owner)
+        }`;
+      }, { resource: resource.name, lockspace: resource.lockspace }),
+    resumeUnjudged: (resource, { owner, use }) =>
+      log.warn(
+        `${ownerText(owner)} got resource '${resource.name}' again, which ${
+          use === undefined ? "another domain" : ownerText(use.owner)
+        } has used since it was released. If its guest was paused and not newly attached to it, destroy it and start ` +
+          "it anew: it would overwrite that disk with what it remembers",
+        fields(owner, resource),
+      ),
     learnt: (resource) =>
       log.info(
         () =>

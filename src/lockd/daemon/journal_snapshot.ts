@@ -31,6 +31,7 @@ export function* journalSnapshot(
   yield { op: "carried", state: carried };
   for (const { path } of table.lockspaces.values()) yield { op: "lockspace", path };
   for (const resource of table.resources()) yield { op: "grant", ...journal.resourceRecord(resource) };
+  for (const parked of table.parked.all()) yield { op: "parked", ...journal.parkedRecord(parked) };
   for (const server of servers) {
     for (const client of server.clients.values()) {
       yield* clientOperations(server.ordinal, client, journal, exchange);

@@ -22,6 +22,9 @@ const APPLIED: Readonly<Record<keyof Settings, ((daemon: Daemon, settings: Setti
     storageTimeout: (daemon, { storageTimeout }) => {
       daemon.storageTimeout = storageTimeout;
     },
+    allowStaleResume: (daemon, { allowStaleResume }) => {
+      daemon.allowStaleResume = allowStaleResume;
+    },
     lockspaces: (daemon, { lockspaces }) => {
       daemon.lockDirectories = lockspaces;
     },

@@ -38,8 +38,9 @@ export function restore(daemon: Daemon, state: RestartState): void {
   if (admin !== undefined) restoreServer(daemon, daemon.adminServer, admin);
   const own = state.extension !== undefined;
   restoreLocks(daemon, state, own ? (owner) => owner : (owner) => connected.get(owner.pid) ?? owner);
-  const { dying = [], watched = [] } = state.extension ?? {};
+  const { dying = [], watched = [], released = [] } = state.extension ?? {};
   for (const process of watched) daemon.watch.resume(process);
+  for (const parked of released) daemon.table.parked.park(parked);
   for (const holder of dying) {
     daemon.watch.resume({ ...holder, start: 0 });
     daemon.reaper.resume(holder);
@@ -93,6 +94,7 @@ function restoreLocks(
         autocreate: resource.autocreate,
         holdings: resource.holdings.map(({ owner, since }) => ({ owner: known(owner), since })),
         state: resourceState,
+        regrant: resource.regrant,
       });
     }
   }

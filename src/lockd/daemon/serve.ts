@@ -259,6 +259,7 @@ function live(
     extension: (): DaemonExtension => ({
       dying: daemon.reaper.dying,
       watched: watchedProcesses(daemon),
+      released: [...daemon.table.parked.all()],
       parked: daemon.guard.parked.map(({ fd }) => fd),
       kept: [
         ...keep(PID_FILE, pidFile?.fd),

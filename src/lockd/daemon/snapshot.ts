@@ -33,6 +33,7 @@ export function snapshot(daemon: Daemon, { pid, extension }: SnapshotOptions): R
         lock: resource.lock,
         holdings: resource.holdings,
         ...(resource.state.kind === "doubtful" ? { doubtful: resource.state.reason } : {}),
+        ...(resource.regrant === undefined ? {} : { regrant: resource.regrant }),
       })),
     })),
     nextResourceId: daemon.table.nextId,

@@ -43,6 +43,7 @@ export function joinRecovered(first: Recovered, second: Recovered): Recovered {
     lockspaces: [...new Set([...first.lockspaces, ...second.lockspaces])],
     locks: [...first.locks, ...locks],
     dying: [...first.dying, ...second.dying],
+    parked: [...first.parked, ...second.parked],
     watched: [...first.watched, ...second.watched],
     gone: [...first.gone, ...second.gone.filter(({ key }) => !owners.has(key))],
     lost: [...first.lost, ...second.lost],

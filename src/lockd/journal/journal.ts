@@ -2,6 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DyingHolder, ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
+import type { ParkedLock } from "../lockspace/parked_locks.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Log } from "../../chassis/log/log.ts";
@@ -25,7 +26,7 @@ import type { SharedMemory } from "./journal_memory.ts";
 import { EXCHANGE_OFFSET } from "./layout.ts";
 import type { LogFile } from "./log_file.ts";
 import { clientKind, type Slot, type SlotKind, Slots } from "./slots.ts";
-import type { HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
+import type { HoldingRecord, Operation, OwnerRecord, ParkedRecord, ResourceRecord } from "./operations.ts";
 
 /** Without memory for the journal it is tried again after so many ms. */
 const RETRY_MS = 1000;
@@ -38,7 +39,18 @@ interface SessionLike {
 
 /** The events that a journal records. */
 export type JournalObserver =
-  & Pick<LockObserver, "lockspaceCreated" | "granted" | "released" | "learnt" | "recast" | "troubled">
+  & Pick<
+    LockObserver,
+    | "lockspaceCreated"
+    | "granted"
+    | "released"
+    | "learnt"
+    | "recast"
+    | "troubled"
+    | "regranted"
+    | "regrantable"
+  >
+  & Pick<LockObserver, "parked" | "unparked">
   & Pick<ReaperObserver, "dying" | "gone" | "settled">
   & Pick<ClientObserver, "connected" | "disconnected">
   & { registered(session: SessionLike): void; restricted(session: SessionLike): void };
@@ -160,6 +172,10 @@ export class Journal implements Durability {
     // A grant of an id that is known takes the place of the one before.
     recast: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
     learnt: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
+    regranted: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
+    regrantable: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
+    parked: (parked) => this.#add({ op: "parked", ...this.parkedRecord(parked) }),
+    unparked: (parked) => this.#add({ op: "unparked", ...this.parkedRecord(parked) }),
     troubled: (resource, failure) => {
       if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
     },
@@ -267,9 +283,15 @@ export class Journal implements Durability {
     return record;
   }
 
+  /** A lock that was released for an owner whose process goes on. */
+  parkedRecord({ lockspace, name, path, owner, use }: ParkedLock): ParkedRecord {
+    const used = use === undefined ? {} : { use: this.#holdingRecord(use) };
+    return { lockspace, name, path, owner: this.ownerRecord(owner), ...used };
+  }
+
   /** A resource with its owners. */
   resourceRecord(resource: Resource): ResourceRecord {
-    const { id, lockspace, name, path, shared, autocreate, lock, state } = resource;
+    const { id, lockspace, name, path, shared, autocreate, lock, state, regrant } = resource;
     return {
       id,
       lockspace,
@@ -280,6 +302,7 @@ export class Journal implements Durability {
       lock,
       holdings: resource.holdings.map((holding) => this.#holdingRecord(holding)),
       ...(state.kind === "doubtful" ? { doubtful: state.reason } : {}),
+      ...(regrant === undefined ? {} : { regrant }),
       ...this.slot("lock", id),
     };
   }

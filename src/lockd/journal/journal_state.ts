@@ -1,5 +1,12 @@
-import type { OwnerKey } from "../lockspace/owner.ts";
-import type { ClientRecord, HoldingRecord, Operation, OwnerRecord, ResourceRecord } from "./operations.ts";
+import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
+import type {
+  ClientRecord,
+  HoldingRecord,
+  Operation,
+  OwnerRecord,
+  ParkedRecord,
+  ResourceRecord,
+} from "./operations.ts";
 
 /** A client as the log knows it. */
 export interface JournaledClient extends ClientRecord {
@@ -37,6 +44,8 @@ export class JournalState {
   readonly outputs = new Map<number, Uint8Array>();
   /** By the pid that the daemon saw. */
   readonly dying = new Map<number, JournaledDying>();
+  /** By lockspace, name and owner. */
+  readonly parked = new Map<string, ParkedRecord>();
   /** The turn whose bytes are all accounted for. */
   closedTurn = 0;
   /** What was served of a turn. */
@@ -76,6 +85,9 @@ export class JournalState {
         return;
       case "release":
         return this.#release(operation);
+      case "parked":
+      case "unparked":
+        return this.#applyParked(operation);
       case "doubtful": {
         const resource = this.resources.get(operation.id);
         if (resource !== undefined) resource.doubtful = operation.reason;
@@ -123,6 +135,16 @@ export class JournalState {
     }
   }
 
+  #applyParked(operation: Extract<Operation, { op: "parked" | "unparked" }>): void {
+    const key = parkedKey(operation);
+    if (operation.op === "unparked") {
+      this.parked.delete(key);
+      return;
+    }
+    const { op: _, ...parked } = operation;
+    this.parked.set(key, parked);
+  }
+
   #applyBytes(operation: Extract<Operation, { op: "input" | "added" | "output" | "served" }>): void {
     const { key, bytes } = operation;
     switch (operation.op) {
@@ -168,6 +190,10 @@ export class JournalState {
     const index = holdings?.findIndex(right) ?? -1;
     if (index >= 0) holdings?.splice(index, 1);
   }
+}
+
+function parkedKey({ lockspace, name, owner }: Pick<ParkedRecord, "lockspace" | "name" | "owner">): string {
+  return `${lockspace}\0${name}\0${ownerKey(owner)}`;
 }
 
 /** Pieces as one. */

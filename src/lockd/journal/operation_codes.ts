@@ -32,6 +32,9 @@ export const Code = {
   output: 16,
   served: 17,
   carried: 18,
+  // Negative: versions that do not know these skip them.
+  parked: -1,
+  unparked: -2,
 } as const satisfies Readonly<Record<Operation["op"] | "numberOwner" | "orphan", number>>;
 
 /** What an element of a record is. */
@@ -45,7 +48,7 @@ export function codeName(code: number): CodeName | undefined {
 }
 
 /** Bits of the flags of a granted resource. */
-export const GrantFlag = { SHARED: 1, AUTOCREATE: 2, POSIX: 4 } as const;
+export const GrantFlag = { SHARED: 1, AUTOCREATE: 2, POSIX: 4, HALF_FAILED: 8, WHILE_PAUSED: 16 } as const;
 
 /** The path that a resource nearly always has, and that is therefore not written. */
 export function usualPath(lockspace: string, name: string): string {

@@ -1,6 +1,7 @@
 import type { OwnerKey } from "../lockspace/owner.ts";
 import { codeName, GrantFlag, usualPath } from "./operation_codes.ts";
 import { OperationEncoder } from "./operation_encoder.ts";
+import type { Regrant } from "../lockspace/resource.ts";
 import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
 
 /** null where a field behind it is there. */
@@ -23,6 +24,15 @@ type OwnerFields = [
   start: number,
   namespace?: string,
   hostPid?: number,
+];
+type ParkedFields = [
+  bytes: number,
+  lockspace: string,
+  name: string,
+  path: string,
+  owner: number,
+  user?: number,
+  since?: number,
 ];
 type Served = [key: number, length: number, front: number, turn: number, end: number, reply: number];
 
@@ -91,6 +101,15 @@ export class OperationDecoder {
       case "release": {
         const [id, pid, last, uuid] = fields as [number, number, boolean, string?];
         return { op: "release", id, pid, last, ...(uuid === undefined ? {} : { uuid }) };
+      }
+      case "parked": {
+        const [, lockspace, name, path, owner, user, since] = fields as ParkedFields;
+        const use = user === undefined ? {} : { use: this.#holding(user, since ?? 0) };
+        return { op: "parked", lockspace, name, path, owner: this.#owner(owner), ...use };
+      }
+      case "unparked": {
+        const [, lockspace, name, owner] = fields as [number, string, string, number];
+        return { op: "unparked", lockspace, name, owner: this.#owner(owner) };
       }
       case "doubtful": {
         const [id, reason] = fields as [number, string];
@@ -170,6 +189,7 @@ export class OperationDecoder {
       lock: (flags & GrantFlag.POSIX) !== 0 ? "posix" : "ofd",
       holdings,
       ...(doubtful === undefined ? {} : { doubtful }),
+      ...regrantField(flags),
       ...slotField(slot),
     };
   }
@@ -188,6 +208,11 @@ export class OperationDecoder {
   #piece(length: number): Uint8Array {
     return this.#bytes.slice(this.#at, this.#at += length);
   }
+}
+
+function regrantField(flags: number): { regrant?: Regrant } {
+  if ((flags & GrantFlag.HALF_FAILED) !== 0) return { regrant: "half-failed" };
+  return (flags & GrantFlag.WHILE_PAUSED) === 0 ? {} : { regrant: "while-paused" };
 }
 
 function slotField(slot: SlotField): { slot?: number } {

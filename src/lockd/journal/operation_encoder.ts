@@ -1,4 +1,5 @@
 import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
+import type { Regrant } from "../lockspace/resource.ts";
 import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
 
 /**
@@ -9,6 +10,11 @@ export interface Payload {
   readonly text: string;
   readonly bytes: readonly Uint8Array[];
 }
+
+const REGRANT: Readonly<Record<Regrant, number>> = {
+  "half-failed": GrantFlag.HALF_FAILED,
+  "while-paused": GrantFlag.WHILE_PAUSED,
+};
 
 /** Operations that {@link OperationEncoder} has to be quick with. */
 type UsualOp = "grant" | "release" | "input" | "added" | "served";
@@ -91,7 +97,8 @@ export class OperationEncoder {
   #grant(operation: Operation & { op: "grant" }): string {
     const { id, lockspace, name, path, shared, autocreate, lock, holdings, slot, doubtful } = operation;
     const flags = (shared ? GrantFlag.SHARED : 0) | (autocreate ? GrantFlag.AUTOCREATE : 0) |
-      (lock === "posix" ? GrantFlag.POSIX : 0);
+      (lock === "posix" ? GrantFlag.POSIX : 0) |
+      (operation.regrant === undefined ? 0 : REGRANT[operation.regrant]);
     const place = this.#lockspaces.get(lockspace) ?? JSON.stringify(lockspace);
     let owners = "";
     for (const holding of holdings) owners += `${owners === "" ? "" : ","}${this.#holding(holding)}`;
@@ -124,6 +131,13 @@ export class OperationEncoder {
         return [Code.lockspace, operation.path];
       case "share":
         return [Code.share, operation.id, this.#owner(operation.holding.owner), operation.holding.since];
+      case "parked": {
+        const { lockspace, name, path, owner, use } = operation;
+        const used = use === undefined ? [] : [this.#owner(use.owner), use.since];
+        return [Code.parked, 0, lockspace, name, path, this.#owner(owner), ...used];
+      }
+      case "unparked":
+        return [Code.unparked, 0, operation.lockspace, operation.name, this.#owner(operation.owner)];
       case "doubtful":
         return [Code.doubtful, operation.id, operation.reason];
       case "client": {

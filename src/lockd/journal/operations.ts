@@ -1,4 +1,5 @@
 import type { LockKind } from "../lockspace/lock_file.ts";
+import type { Regrant } from "../lockspace/resource.ts";
 import type { Owner, OwnerKey } from "../lockspace/owner.ts";
 
 /** An owner, with what tells its process from a later one of the same pid. */
@@ -27,8 +28,18 @@ export interface ResourceRecord {
   readonly lock: LockKind;
   readonly holdings: readonly HoldingRecord[];
   readonly doubtful?: string;
+  readonly regrant?: Regrant;
   /** Its slot in the store; absent where none keeps its descriptor. */
   readonly slot?: number;
+}
+
+/** A lock that was released for an owner whose process goes on. */
+export interface ParkedRecord {
+  readonly lockspace: string;
+  readonly name: string;
+  readonly path: string;
+  readonly owner: OwnerRecord;
+  readonly use?: HoldingRecord;
 }
 
 /** A connected client. */
@@ -62,6 +73,9 @@ export type Operation =
     readonly last: boolean;
   }
   | { readonly op: "doubtful"; readonly id: number; readonly reason: string }
+  /** Released for an owner whose process goes on; in place of what was recorded of the same before. */
+  | ({ readonly op: "parked" } & ParkedRecord)
+  | ({ readonly op: "unparked" } & Pick<ParkedRecord, "lockspace" | "name" | "owner">)
   | ({ readonly op: "client" } & ClientRecord)
   | { readonly op: "owner"; readonly key: number; readonly owner: OwnerRecord }
   | { readonly op: "restricted"; readonly key: number }

@@ -18,7 +18,7 @@ import type {
   JournaledResource,
   JournalState,
 } from "./journal_state.ts";
-import type { OwnerRecord } from "./operations.ts";
+import type { OwnerRecord, ParkedRecord } from "./operations.ts";
 import { clientKind, serverOf, type Slot, type SlotKind } from "./slots.ts";
 
 /** A descriptor that came back from the store. */
@@ -49,6 +49,8 @@ export interface Recovered {
   readonly clients: readonly RecoveredClient[];
   /** Holders whose process was being ended and still lives. */
   readonly dying: readonly DyingHolder[];
+  /** Locks that were released for owners whose process lives. */
+  readonly parked: readonly ParkedRecord[];
   /** Owners whose process lives; not those that are dying. */
   readonly watched: readonly OwnerProcess[];
   /** Owners that are gone: their locks have to be released. */
@@ -137,6 +139,7 @@ class Recovery {
       locks: this.#locks,
       clients: this.#clients,
       dying: this.#dying,
+      parked: [...state.parked.values()].filter(({ owner }) => this.#judge(owner) === "alive"),
       watched: this.#watched,
       gone: [...this.#gone.values()],
       lost: this.#lost,

@@ -209,6 +209,7 @@ export class HolderReaper {
     const entry = this.#dying.get(key);
     entry?.timer?.cancel();
     this.#dying.delete(key);
+    this.#table.ended(key);
     this.free({ key, pid }, entry?.signalled ?? false);
   }
 }

@@ -4,6 +4,9 @@ import { type FileIdentity, sameFile } from "./file_identity.ts";
 import type { LockKind } from "./lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
 import { LockDirectories, type LockDirectoriesParts, type LockspaceObserver } from "./lock_directories.ts";
+import { GrantTrail } from "./grant_trail.ts";
+import type { Opened, SoughtFile } from "./open_files.ts";
+import { type ParkedLock, ParkedLocks } from "./parked_locks.ts";
 import { Lockspace } from "./lockspace.ts";
 import {
   type Holding,
@@ -30,6 +33,18 @@ export interface LockObserver extends LockspaceObserver {
   granted(resource: Resource, holding: Holding): void;
   /** An owner was taken off; `last` when the kernel lock has gone with it. */
   released(resource: Resource, owner: Owner, last: boolean): void;
+  /** An owner asked again for what it has, and was told that it has it. */
+  regranted(resource: Resource): void;
+  /** It may not know that it has it. */
+  regrantable(resource: Resource): void;
+  /** A lock was released for an owner whose process goes on, or its use by another became known. */
+  parked(parked: ParkedLock): void;
+  /** Its owner got it again. */
+  unparked(parked: ParkedLock): void;
+  /**
+   * An owner got a lock that another domain has used meanwhile; whether its guest was paused is not known.
+   */
+  resumeUnjudged(resource: Resource, parked: ParkedLock): void;
   /** It became known who an owner is of whom only the pid was known. */
   learnt(resource: Resource): void;
   refused(owner: Owner, refusal: Refusal): void;
@@ -54,7 +69,11 @@ export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "a
   guard: PosixGuard;
   observer: LockObserver;
   /** Told of an owner before it gets anything. */
-  watch: Pick<OwnerWatch, "begin">;
+  watch: Pick<OwnerWatch, "begin" | "processOf">;
+  /** Whether a process, as the daemon sees it, has a lock's disk open for writing. */
+  opened: (pid: number, sought: SoughtFile) => Opened;
+  /** Whether a paused guest may go on although another one has used its disk. */
+  staleResumeAllowed: () => boolean;
   findHolder: FindHolder;
   /** Unix milliseconds. */
   now: () => number;
@@ -80,6 +99,8 @@ export class LockTable {
   readonly #dying = new Set<OwnerKey>();
   /** Owners of whom nothing but the pid is known. */
   readonly #nameless = new Set<OwnerKey>();
+  /** What was released for owners whose process goes on. */
+  readonly parked = new ParkedLocks();
   #nextId = 1;
   #resourceCount = 0;
 
@@ -170,16 +191,23 @@ export class LockTable {
   }
 
   /** ACQUIRE_RESOURCE: locks a resource for an owner, or adds the owner to a shared one. */
-  acquire(path: string, name: string, options: AcquireOptions, owner: Owner, done: Done): void {
+  acquire(
+    path: string,
+    name: string,
+    options: AcquireOptions,
+    owner: Owner,
+    done: Done,
+    trail: GrantTrail = new GrantTrail(),
+  ): void {
     const finish: Done = (refusal) => {
-      if (refusal !== undefined) this.#parts.observer.refused(owner, refusal);
+      if (refusal !== undefined) this.#refused(owner, refusal, trail);
       done(refusal);
     };
     const lockspace = this.#directories.get(path);
     if (lockspace === undefined) {
       return this.#directories.adopt(path, (refusal) => {
         if (refusal !== undefined) return finish(refusal);
-        this.acquire(path, name, options, owner, done);
+        this.acquire(path, name, options, owner, done, trail);
       });
     }
     const bad = lockspace.badName(name);
@@ -198,16 +226,26 @@ export class LockTable {
     const resource = lockspace.resources.get(name);
     if (resource !== undefined) {
       const shareable = resource.shared && options.shared && resource.state.kind === "held";
-      if (!shareable) return finish({ kind: "held", resource: name, held: this.#report(resource) });
-      this.#addOwner(resource, owner);
+      if (shareable) {
+        this.#addOwner(resource, owner);
+        return finish(undefined);
+      }
+      if (!this.#regrant(resource, options, owner, trail)) {
+        return finish({ kind: "held", resource: name, held: this.#report(resource) });
+      }
+      trail.granted(resource);
       return finish(undefined);
+    }
+    const stale = this.#stale(lockspace, name, options, owner);
+    if (stale?.use !== undefined) {
+      return finish({ kind: "used-meanwhile", resource: name, owner, use: stale.use });
     }
     const asker = lockspace.pending.get(name);
     if (asker !== undefined) return finish({ kind: "pending", resource: name, owner: asker.name });
     lockspace.pending.set(name, owner);
     this.#lock(lockspace, name, options, owner, (outcome) => {
       lockspace.pending.delete(name);
-      this.#locked(lockspace, name, options, owner, outcome, finish);
+      this.#locked(lockspace, name, options, owner, trail, outcome, finish);
     });
   }
 
@@ -227,6 +265,23 @@ export class LockTable {
       return done({ kind: "owner-dying", resource: name, pid: owner.pid });
     }
     this.#takeOff(resource, holding, false, done);
+  }
+
+  /**
+   * A connection has ended: what it was granted before it was refused something, its owner may not know of.
+   */
+  abandon(trail: GrantTrail): void {
+    for (const resource of trail.end()) {
+      if (resource.holdings.length === 0 || resource.shared) continue;
+      resource.regrant = "half-failed";
+      this.#parts.observer.regrantable(resource);
+    }
+  }
+
+  /** An owner's process has ended, whether it has anything or not. */
+  ended(key: OwnerKey): void {
+    for (const parked of [...this.parked.of(key)]) this.#parts.observer.unparked(parked);
+    this.parked.forget(key);
   }
 
   /**
@@ -376,6 +431,7 @@ export class LockTable {
     name: string,
     options: AcquireOptions,
     owner: Owner,
+    trail: GrantTrail,
     outcome: LockFilesOutcome,
     finish: Done,
   ): void {
@@ -410,9 +466,78 @@ export class LockTable {
       holdings: [holding],
       state: HELD,
     };
+    if (this.#grantedWhilePaused(owner)) resource.regrant = "while-paused";
     this.#insert(lockspace, resource);
-    this.#parts.observer.granted(resource, holding);
+    const { observer } = this.#parts;
+    observer.granted(resource, holding);
+    const unparked = this.parked.granted(resource, owner, holding.since);
+    if (unparked?.taken !== undefined) this.#unparked(resource, unparked.taken, owner);
+    for (const used of unparked?.used ?? []) observer.parked(used);
+    trail.granted(resource, unparked);
     finish(undefined);
+  }
+
+  #unparked(resource: Resource, parked: ParkedLock, owner: Owner): void {
+    const { watch, opened, observer } = this.#parts;
+    const process = parked.use === undefined ? undefined : watch.processOf(ownerKey(owner));
+    // What it has not open was attached anew, and nothing of it is remembered.
+    const attached = process === undefined || opened(process.pid, parked) === "not-open";
+    if (parked.use !== undefined && !attached) observer.resumeUnjudged(resource, parked);
+    observer.unparked(parked);
+  }
+
+  #refused(owner: Owner, refusal: Refusal, trail: GrantTrail): void {
+    const { observer } = this.#parts;
+    observer.refused(owner, refusal);
+    const unused = trail.refused();
+    this.parked.unused(unused);
+    for (const parked of unused) observer.parked(parked);
+  }
+
+  /** A guest that is paused has nothing, and gets what is attached to it. */
+  #grantedWhilePaused(owner: Owner): boolean {
+    const key = ownerKey(owner);
+    const [parked] = this.parked.of(key);
+    return parked !== undefined &&
+      [...this.#byOwner.get(key) ?? []].every(({ regrant }) => regrant === "while-paused");
+  }
+
+  /**
+   * An owner that asks for what it has itself gets it, as one holding, if libvirt may not know that it has
+   * it: else it would be refused for ever. Otherwise it is refused, because libvirt would take that for the
+   * grant of a second use and release it.
+   *
+   * @returns whether it was granted
+   */
+  #regrant(resource: Resource, options: AcquireOptions, owner: Owner, trail: GrantTrail): boolean {
+    const [holding] = resource.holdings;
+    const own = holding !== undefined && isHeldBy(holding.owner, owner) && resource.state.kind === "held" &&
+      !resource.shared && !options.shared;
+    if (!own || !this.#mayNotKnow(resource, owner, trail)) return false;
+    resource.regrant = undefined;
+    this.#parts.observer.regranted(resource);
+    return true;
+  }
+
+  #mayNotKnow(resource: Resource, owner: Owner, trail: GrantTrail): boolean {
+    if (resource.regrant === "half-failed") return true;
+    const { watch, opened } = this.#parts;
+    const key = ownerKey(owner);
+    const process = watch.processOf(key);
+    if (process === undefined) return false;
+    // A paused guest has its disks open still. What was detached it has not.
+    const paused = resource.regrant === "while-paused" &&
+      [...trail.taken, ...this.parked.of(key)].some((parked) => opened(process.pid, parked) === "open");
+    return paused || opened(process.pid, resource) === "not-open";
+  }
+
+  /** The parked lock of a guest that is resumed and must not be, because another one has used its disk. */
+  #stale(lockspace: Lockspace, name: string, options: AcquireOptions, owner: Owner): ParkedLock | undefined {
+    const parked = this.parked.find(lockspace.path, name, owner);
+    if (parked?.use === undefined || options.shared || this.#parts.staleResumeAllowed()) return undefined;
+    const process = this.#parts.watch.processOf(ownerKey(owner));
+    if (process === undefined) return undefined;
+    return this.#parts.opened(process.pid, parked) === "open" ? parked : undefined;
   }
 
   #insert(lockspace: Lockspace, resource: Resource): void {
@@ -498,10 +623,20 @@ export class LockTable {
         return answer(failure);
       }
       // Meanwhile it may have become known who the owner is.
+      const { owner } = resource.holdings[0] ?? holding;
       this.#removeHolding(resource, resource.holdings[0] ?? holding);
+      if (!force && !resource.shared) this.#park(resource, owner);
       if (resource.lock === "posix") this.#parts.guard.unprotect(resource.identity);
       answer(undefined);
     });
+  }
+
+  /** libvirt has released it. If the process goes on, its guest is paused, or has let the disk go. */
+  #park({ lockspace, name, path, identity }: Resource, owner: Owner): void {
+    if (this.#parts.watch.processOf(ownerKey(owner)) === undefined) return;
+    const parked = { lockspace, name, path, identity, owner, use: undefined };
+    this.parked.park(parked);
+    this.#parts.observer.parked(parked);
   }
 
   #report(resource: Resource): HeldReport {

@@ -1,4 +1,5 @@
 import type { Holding, Owner } from "./owner.ts";
+import type { Use } from "./parked_locks.ts";
 import type { Place } from "./places.ts";
 
 /** A process outside this daemon that holds a kernel lock. */
@@ -38,6 +39,8 @@ export type Refusal =
   | { kind: "not-held"; resource: string }
   /** Others hold it; `asker` does not. */
   | { kind: "not-owner"; resource: string; asker: Owner; held: HeldReport }
+  /** Its owner was paused, and another domain could write to the disk meanwhile. */
+  | { kind: "used-meanwhile"; resource: string; owner: Owner; use: Use }
   /** Its last owner has gone, but slow storage has not released it yet. */
   | { kind: "releasing"; resource: string }
   | { kind: "owner-dying"; resource: string; pid: number }

@@ -24,7 +24,16 @@ export interface Resource {
   /** Never empty; an owner may appear several times in a shared resource. */
   readonly holdings: Holding[];
   state: ResourceState;
+  /** Why its owner may not know that it has it, and gets it again when it asks; absent nearly always. */
+  regrant?: Regrant | undefined;
 }
+
+/** See {@link Resource.regrant}. */
+export type Regrant =
+  /** It was granted over a connection, since closed, on which a later lock was refused. */
+  | "half-failed"
+  /** It was granted when all else that its owner had was released, as of a guest that is paused. */
+  | "while-paused";
 
 /** Where a resource is in its life. */
 export type ResourceState =

@@ -59,6 +59,7 @@ export function lockFailure(refusal: Refusal): RpcFailure {
     case "not-held":
     case "releasing":
     case "owner-dying":
+    case "used-meanwhile":
       return resourceBusy(LOCKSPACE, conflictText(refusal));
   }
 }
@@ -73,7 +74,9 @@ export function refusalText(refusal: Refusal): string {
 /** A refusal because of the state of a lock. */
 type Conflict = Extract<
   Refusal,
-  { kind: "held" | "held-elsewhere" | "pending" | "not-held" | "releasing" | "owner-dying" }
+  {
+    kind: "held" | "held-elsewhere" | "pending" | "not-held" | "releasing" | "owner-dying" | "used-meanwhile";
+  }
 >;
 
 function conflictText(refusal: Conflict): string {
@@ -86,6 +89,12 @@ function conflictText(refusal: Conflict): string {
       return `Lockspace resource '${refusal.resource}' is just being locked for domain '${refusal.owner}'`;
     case "not-held":
       return `Lockspace resource '${refusal.resource}' is not locked`;
+    case "used-meanwhile":
+      return `Lockspace resource '${refusal.resource}' was in use by ${holdingText(refusal.use)} while ` +
+        `${
+          ownerText(refusal.owner)
+        } was paused, whose guest would overwrite it with what it remembers: destroy ` +
+        "that and start it anew (allow_stale_resume in virtlockd.conf lets it go on)";
     case "releasing":
       return `Lockspace resource '${refusal.resource}' is locked until slow storage has released it`;
     case "owner-dying":

@@ -1,6 +1,7 @@
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import { isOwnersProcess, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
+import { GrantTrail } from "../lockspace/grant_trail.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
@@ -34,6 +35,8 @@ export class LockSession {
   owner: Owner | undefined;
   restricted = false;
   ended = false;
+  /** What it was granted; undefined before it asks for anything. */
+  trail: GrantTrail | undefined;
 
   constructor(peer: Peer) {
     this.peer = peer;
@@ -55,7 +58,13 @@ export interface LockSessionObserver {
 export interface LockProgramParts {
   readonly table: Pick<
     LockTable,
-    "newLockspace" | "ensureLockspace" | "createResource" | "deleteResource" | "acquire" | "release"
+    | "newLockspace"
+    | "ensureLockspace"
+    | "createResource"
+    | "deleteResource"
+    | "acquire"
+    | "release"
+    | "abandon"
   >;
   readonly reaper: Pick<HolderReaper, "end" | "granted">;
   readonly watch: Pick<OwnerWatch, "connected" | "disconnected" | "leaveUnwatched">;
@@ -123,13 +132,14 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
             shared: (args.flags & ACQUIRE_SHARED) !== 0,
             autocreate: (args.flags & ACQUIRE_AUTOCREATE) !== 0,
           };
+          session.trail ??= new GrantTrail();
           table.acquire(args.path, args.name, options, owner, (refusal) => {
             answer(reply)(refusal);
             if (refusal !== undefined) return;
             reaper.granted(owner);
             // Slow storage granted it after the holder's connection had ended: nobody would ever release it.
             if (session.ended && session.isHolder) reaper.end(owner);
-          });
+          }, session.trail);
         },
       ),
     ],
@@ -164,6 +174,7 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
       session.ended = true;
       if (session.isHolder && session.owner !== undefined) reaper.end(session.owner);
       leave(watch, session);
+      if (session.trail !== undefined) table.abandon(session.trail);
     },
   });
 }

@@ -1,5 +1,6 @@
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { Owner, OwnerKey } from "../lockspace/owner.ts";
+import type { ParkedLock } from "../lockspace/parked_locks.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { FORMAT_VERSION } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
@@ -23,6 +24,7 @@ export function readExtension(at: JsonObject): OwnPart {
     extension: {
       dying: at.objects("dying", readDying),
       ...(at.has("watched") ? { watched: at.objects("watched", readProcess) } : {}),
+      ...(at.has("released") ? { released: at.objects("released", readParked) } : {}),
       parked: at.descriptors("parked"),
       kept: at.objects("kept", (kept) => ({
         purpose: kept.string("purpose"),
@@ -53,6 +55,21 @@ function readProcess(at: JsonObject): OwnerProcess {
     pid: at.integer("pid", "a process id", MAX_U32),
     start: at.integer("start", "clock ticks"),
     pidfd: at.descriptor("pidfd"),
+  };
+}
+
+function readParked(at: JsonObject): ParkedLock {
+  const parked = {
+    lockspace: at.string("lockspace"),
+    name: at.string("name"),
+    path: at.string("path"),
+    owner: readOwner(at.object("owner")),
+  };
+  if (!at.has("use")) return { ...parked, use: undefined };
+  const use = at.object("use");
+  return {
+    ...parked,
+    use: { owner: readOwner(use.object("owner")), since: use.integer("since", "Unix milliseconds") },
   };
 }
 

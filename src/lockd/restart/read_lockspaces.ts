@@ -1,4 +1,5 @@
 import { type Holding, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
+import type { Regrant } from "../lockspace/resource.ts";
 import { FLAG_AUTOCREATE, FLAG_SHARED, OWN_KEY } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
 import { inWords } from "./restart_state_error.ts";
@@ -30,7 +31,7 @@ export function readLockspaces(
   return { lockspaces, nextResourceId: reader.nextResourceId };
 }
 
-type Details = Pick<LockedResource, "id" | "lock" | "holdings" | "doubtful">;
+type Details = Pick<LockedResource, "id" | "lock" | "holdings" | "doubtful" | "regrant">;
 
 class LockspaceReader {
   readonly #writer: Writer;
@@ -79,8 +80,15 @@ class LockspaceReader {
     if (lock !== "ofd" && lock !== "posix") return own.fail("lock", "ofd or posix");
     const holdings = readHoldings(own, pids, this.#writer.owners);
     const doubtful = own.has("doubtful") ? own.string("doubtful") : doubt;
-    return doubtful === undefined ? { id, lock, holdings } : { id, lock, holdings, doubtful };
+    return { id, lock, holdings, ...(doubtful === undefined ? {} : { doubtful }), ...readRegrant(own) };
   }
+}
+
+function readRegrant(own: JsonObject): { regrant?: Regrant } {
+  if (!own.has("regrant")) return {};
+  const regrant = own.string("regrant");
+  // What a later version knows more of is only that its owner is refused what it has.
+  return regrant === "half-failed" || regrant === "while-paused" ? { regrant } : {};
 }
 
 function readPids(at: JsonObject): number[] {

@@ -79,6 +79,7 @@ export function recoveredState(
     extension: {
       dying: recovered.dying,
       watched: recovered.watched,
+      released: recovered.parked.map((parked) => ({ use: undefined, ...parked })),
       parked: [],
       kept: [],
       settings: carried.settings,

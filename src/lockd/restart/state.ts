@@ -1,6 +1,8 @@
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { LockKind } from "../lockspace/lock_file.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
+import type { ParkedLock } from "../lockspace/parked_locks.ts";
+import type { Regrant } from "../lockspace/resource.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 
 /** Any value that JSON can hold. */
@@ -101,6 +103,7 @@ export interface LockedResource {
   readonly holdings: readonly Holding[];
   /** Why it is not certain that the kernel lock is held; absent when nothing speaks against it. */
   readonly doubtful?: string;
+  readonly regrant?: Regrant;
 }
 
 /** What this daemon keeps of itself beyond libvirt's fields. */
@@ -112,6 +115,8 @@ export interface DaemonExtension {
    * wrote the document.
    */
   readonly watched?: readonly OwnerProcess[];
+  /** Locks that were released for owners whose process goes on. */
+  readonly released?: readonly ParkedLock[];
   /** Descriptors that must stay open because a close would drop a POSIX lock on their file. */
   readonly parked: readonly number[];
   /** Other descriptors that live on, e.g. the journal's. */

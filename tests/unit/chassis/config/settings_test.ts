@@ -16,6 +16,7 @@ Deno.test("loadSettings() returns the defaults when the file sets nothing", () =
       maxClients: 1024,
       adminMaxClients: 5000,
       storageTimeout: 10,
+      allowStaleResume: false,
       lockspaces: new Map(),
     },
     warnings: [],
@@ -30,6 +31,7 @@ Deno.test("loadSettings() reads every key and says where the log keys were set",
     max_clients = 20
     admin_max_clients = 5
     storage_timeout = 60
+    allow_stale_resume = 1
     lockspaces = [ "/srv/a=nas:/a", '/srv/b', ]
   `;
   assert.deepEqual(load(text), {
@@ -40,6 +42,7 @@ Deno.test("loadSettings() reads every key and says where the log keys were set",
       maxClients: 20,
       adminMaxClients: 5,
       storageTimeout: 60,
+      allowStaleResume: true,
       lockspaces: new Map([["/srv/a", "nas:/a"], ["/srv/b", undefined]]),
     },
     warnings: [],
@@ -54,6 +57,7 @@ Deno.test("SETTING_KEYS names every key of the file", () => {
     "max_clients",
     "admin_max_clients",
     "storage_timeout",
+    "allow_stale_resume",
     "lockspaces",
   ]);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Timer } from "../../../../src/chassis/event/event_loop.ts";
+import { DEAF, UNWATCHED } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
 import { InheritedLocks } from "../../../../src/lockd/daemon/inherited_locks.ts";
 import { identityOf } from "../../../../src/lockd/lockspace/file_identity.ts";
@@ -41,17 +42,11 @@ class Stage implements Disposable {
       ledger: this.ledger,
       guard: this.guard,
       observer: {
-        lockspaceCreated() {},
-        lockspacePlaced() {},
-        granted() {},
-        released() {},
-        refused() {},
-        troubled() {},
-        learnt() {},
+        ...DEAF,
         recast: ({ name, lock, state }) => this.recast.push(`${name} ${lock} ${state.kind}`),
       },
       ...ANYWHERE,
-      watch: { begin: () => undefined },
+      ...UNWATCHED,
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
       now: () => 5000,
     });

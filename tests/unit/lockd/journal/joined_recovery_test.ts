@@ -10,6 +10,7 @@ const NOTHING: Recovered = {
   clients: [],
   dying: [],
   watched: [],
+  parked: [],
   gone: [],
   lost: [],
   unwanted: [],

@@ -7,6 +7,7 @@ import { OwnerWatch } from "../../../../src/lockd/lockspace/owner_watch.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { peer } from "../programs/program_fixture.ts";
+import { DEAF } from "../../../support/deaf_observer.ts";
 import { kernel } from "../../../support/kernel.ts";
 
 const PID = 4_000_001;
@@ -72,6 +73,8 @@ class World {
     this.watch = new OwnerWatch({ sys, loop: this.loop, ledger: this.ledger });
     this.table = new LockTable({
       watch: this.watch,
+      opened: () => "unknown",
+      staleResumeAllowed: () => false,
       files: {
         lock: (_request, done) =>
           done({
@@ -93,16 +96,7 @@ class World {
       ...ANYWHERE,
       ledger: this.ledger,
       guard: new PosixGuard(this.ledger),
-      observer: {
-        lockspaceCreated() {},
-        lockspacePlaced() {},
-        granted() {},
-        released() {},
-        learnt() {},
-        refused() {},
-        recast() {},
-        troubled() {},
-      },
+      observer: DEAF,
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
       now: () => this.now,
     });

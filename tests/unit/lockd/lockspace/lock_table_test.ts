@@ -7,11 +7,15 @@ import type {
 } from "../../../../src/lockd/lockspace/lock_files.ts";
 import type { DirectoryFailure, FileFailure } from "../../../../src/lockd/lockspace/file_failure.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import type { Opened } from "../../../../src/lockd/lockspace/open_files.ts";
+import { GrantTrail } from "../../../../src/lockd/lockspace/grant_trail.ts";
+import type { Owner, OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Done, ForeignHolder, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { DEAF } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
 
 const ALPHA = { pid: 100, id: 1, name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
@@ -99,6 +103,11 @@ class Table {
   readonly files = new PlayedFiles(this.ledger);
   readonly guard = new PosixGuard(this.ledger);
   holder: ForeignHolder = { kind: "unknown" };
+  /** Owners whose process is watched. */
+  readonly alive = new Set<OwnerKey>();
+  /** By pid and name. */
+  readonly open = new Map<string, Opened>();
+  staleResumeAllowed = false;
   /** Why no owner can be watched. */
   unwatched: SystemError | undefined;
   readonly table = new LockTable({
@@ -106,6 +115,15 @@ class Table {
     ledger: this.ledger,
     guard: this.guard,
     observer: {
+      ...DEAF,
+      regranted: ({ name }) => this.events.push(`regranted ${name}`),
+      regrantable: ({ name }) => this.events.push(`regrantable ${name}`),
+      parked: ({ name, owner, use }) =>
+        this.events.push(
+          `parked ${name} ${owner.name}${use === undefined ? "" : ` used by ${use.owner.name}`}`,
+        ),
+      unparked: ({ name, owner }) => this.events.push(`unparked ${name} ${owner.name}`),
+      resumeUnjudged: ({ name }) => this.events.push(`unjudged ${name}`),
       lockspaceCreated: (path) => this.events.push(`created ${path}`),
       lockspacePlaced: () => {},
       granted: ({ name }, { owner }) => this.events.push(`granted ${name} ${owner.name}`),
@@ -117,7 +135,12 @@ class Table {
       troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
     },
     ...ANYWHERE,
-    watch: { begin: () => this.unwatched },
+    watch: {
+      begin: () => this.unwatched,
+      processOf: (key) => this.alive.has(key) ? { key, pid: Number(key), start: 1, pidfd: 9 } : undefined,
+    },
+    opened: (pid, { name }) => this.open.get(`${pid} ${name}`) ?? "unknown",
+    staleResumeAllowed: () => this.staleResumeAllowed,
     findHolder: (_path, _identity, _pid, done) => done(this.holder),
     now: () => 5000,
   });
@@ -131,6 +154,28 @@ class Table {
 
   acquire(name: string, owner = ALPHA, options = EXCLUSIVE, path = ""): (Refusal | undefined)[] {
     return this.ask((done) => this.table.acquire(path, name, options, owner, done));
+  }
+
+  /** Over a connection. */
+  acquireOver(trail: GrantTrail, name: string, owner = ALPHA): (Refusal | undefined)[] {
+    return this.ask((done) => this.table.acquire("", name, EXCLUSIVE, owner, done, trail));
+  }
+
+  /** An owner's process lives, and has these disks open for writing. */
+  live(owner: Owner, ...disks: readonly string[]): void {
+    this.alive.add(owner.pid);
+    for (const disk of disks) this.open.set(`${owner.pid} ${disk}`, "open");
+  }
+
+  /** libvirt releases a lock. */
+  releaseNow(name: string, owner = ALPHA): void {
+    assert.deepEqual(
+      this.ask((done) => {
+        this.table.release("", name, owner, done);
+        this.files.answerUnlock();
+      }),
+      [undefined],
+    );
   }
 
   release(name: string, owner = ALPHA): (Refusal | undefined)[] {
@@ -540,4 +585,143 @@ Deno.test("LockTable recast() guards a file as long as its lock is a POSIX lock"
   assert.deepEqual(it.release("/disk"), []);
   it.files.answerUnlock();
   assert.ok(!it.guard.active);
+});
+
+Deno.test("LockTable grants an owner again what it got over a connection that was refused more, once that is closed", () => {
+  const it = new Table();
+  it.hold("/second", 6, BETA);
+  const trail = new GrantTrail();
+  it.acquireOver(trail, "/disk");
+  it.files.grant(5);
+  assert.equal(it.acquireOver(trail, "/second")[0]?.kind, "held");
+  // Perhaps libvirt asks again over the same connection: it knows what it has got there.
+  assert.equal(it.acquireOver(trail, "/disk")[0]?.kind, "held");
+  it.table.abandon(trail);
+  assert.deepEqual(it.events.splice(0).slice(-1), ["regrantable /disk"]);
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+  assert.deepEqual(it.acquire("/disk"), [undefined]);
+  assert.deepEqual(it.events.slice(-1), ["regranted /disk"]);
+  // As one holding: it is released once, and asked for again it is refused.
+  assert.equal(it.acquire("/disk")[0]?.kind, "held");
+  it.releaseNow("/disk");
+  assert.equal(it.table.resourceCount, 1);
+});
+
+Deno.test("LockTable grants an owner again what was attached to it while its guest was paused", () => {
+  const it = new Table();
+  it.live(ALPHA, "/disk", "/attached");
+  it.hold("/disk", 5);
+  it.releaseNow("/disk");
+  it.hold("/attached", 6);
+  const resume = new GrantTrail();
+  it.acquireOver(resume, "/disk");
+  it.files.grant(5);
+  assert.deepEqual(it.acquireOver(resume, "/attached"), [undefined]);
+  assert.equal(it.acquireOver(resume, "/attached")[0]?.kind, "held");
+});
+
+Deno.test("LockTable refuses an owner what it has when its only disk was detached, and another one attached", () => {
+  const it = new Table();
+  it.live(ALPHA, "/attached");
+  it.open.set("100 /disk", "not-open");
+  it.hold("/disk", 5);
+  it.releaseNow("/disk");
+  it.hold("/attached", 6);
+  assert.equal(it.acquire("/attached")[0]?.kind, "held");
+  // Attached again, over a connection of its own, the first one is open, but says nothing of then.
+  it.hold("/disk", 5);
+  it.open.set("100 /disk", "open");
+  assert.equal(it.acquire("/attached")[0]?.kind, "held");
+});
+
+Deno.test("LockTable grants an owner again what it has not open for writing, and refuses what it has", () => {
+  const it = new Table();
+  it.live(ALPHA);
+  it.hold("/disk", 5);
+  for (const opened of ["open", "unknown"] as const) {
+    it.open.set("100 /disk", opened);
+    assert.equal(it.acquire("/disk")[0]?.kind, "held");
+  }
+  it.open.set("100 /disk", "not-open");
+  assert.deepEqual(it.acquire("/disk"), [undefined]);
+  assert.deepEqual(it.acquire("/disk", ALPHA, SHARED)[0]?.kind, "held");
+  it.alive.clear();
+  assert.equal(it.acquire("/disk")[0]?.kind, "held");
+});
+
+/** Alpha is paused, and beta uses its disk. */
+function usedMeanwhile(it: Table, trail = new GrantTrail()): void {
+  it.live(ALPHA, "/disk");
+  it.hold("/disk", 5);
+  it.releaseNow("/disk");
+  it.acquireOver(trail, "/disk", BETA);
+  it.files.grant(5);
+}
+
+Deno.test("LockTable refuses to resume a guest whose disk another domain has used, and says who and when", () => {
+  const it = new Table();
+  usedMeanwhile(it);
+  assert.deepEqual(it.events.slice(-2), ["granted /disk beta", "parked /disk alpha used by beta"]);
+  it.releaseNow("/disk", BETA);
+  const refusal = {
+    kind: "used-meanwhile",
+    resource: "/disk",
+    owner: ALPHA,
+    use: { owner: BETA, since: 5000 },
+  };
+  assert.deepEqual(it.acquire("/disk"), [refusal]);
+  assert.deepEqual(it.acquire("/disk"), [refusal]);
+  it.staleResumeAllowed = true;
+  const allowed = it.acquire("/disk");
+  it.files.grant(5);
+  assert.deepEqual(allowed, [undefined]);
+  assert.deepEqual(it.events.slice(-3), ["granted /disk alpha", "unjudged /disk", "unparked /disk alpha"]);
+});
+
+Deno.test("LockTable lets a disk be attached again that another domain has used, and warns where it cannot tell", () => {
+  for (const [opened, warned] of [["not-open", true], ["unknown", true]] as const) {
+    const it = new Table();
+    usedMeanwhile(it);
+    it.releaseNow("/disk", BETA);
+    it.open.set("100 /disk", opened);
+    const granted = it.acquire("/disk");
+    it.files.grant(5);
+    assert.deepEqual(granted, [undefined]);
+    assert.equal(it.events.includes("unjudged /disk"), warned && opened === "unknown");
+  }
+});
+
+Deno.test("LockTable does not take a guest that was not started for one that used a disk", () => {
+  const it = new Table();
+  const start = new GrantTrail();
+  usedMeanwhile(it, start);
+  assert.equal(it.acquireOver(start, "..\0", BETA)[0]?.kind, "bad-name");
+  assert.deepEqual(it.events.slice(-1), ["parked /disk alpha"]);
+  it.table.abandon(start);
+  it.releaseNow("/disk", BETA);
+  const resumed = it.acquire("/disk");
+  it.files.grant(5);
+  assert.deepEqual(resumed, [undefined]);
+});
+
+Deno.test("LockTable lets the same domain, sharers and a guest that ended use a disk of a paused one", () => {
+  const same = new Table();
+  same.live(ALPHA, "/disk");
+  same.hold("/disk", 5);
+  same.releaseNow("/disk");
+  same.hold("/disk", 5, { ...BETA, uuid: ALPHA.uuid });
+  same.releaseNow("/disk", { ...BETA, uuid: ALPHA.uuid });
+  same.hold("/disk", 5);
+  const shared = new Table();
+  shared.live(ALPHA, "/disk");
+  shared.hold("/disk", 5);
+  shared.releaseNow("/disk");
+  shared.hold("/disk", 5, BETA, SHARED);
+  shared.releaseNow("/disk", BETA);
+  shared.hold("/disk", 5);
+  const ended = new Table();
+  usedMeanwhile(ended);
+  ended.table.ended(100);
+  assert.deepEqual(ended.events.slice(-1), ["unparked /disk alpha"]);
+  assert.deepEqual([...ended.table.parked.all()], []);
 });

@@ -41,6 +41,7 @@ class Stage {
       deleteResource: (path, name, done) => ask(`delete ${path} ${name}`, done),
       acquire: (path, name, { shared, autocreate }, owner, done) =>
         ask(`acquire ${path} ${name} ${shared} ${autocreate} ${owner.name}`, done),
+      abandon: () => {},
       release: (path, name, owner, done) => ask(`release ${path} ${name} ${owner.name}`, done),
     };
     const parts: LockProgramParts = {

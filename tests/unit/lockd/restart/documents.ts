@@ -265,6 +265,15 @@ export function fullState(): RestartState {
         { key: 2411, pid: 2411, start: 900, pidfd: 35 },
         { key: "4026532500/1", pid: 30838, start: 901, pidfd: 36 },
       ],
+      released: [
+        {
+          lockspace: "",
+          name: "/disk",
+          path: "/disk",
+          owner: { ...second, pid: 12 },
+          use: { owner: { ...second, pid: 13 }, since: 6 },
+        },
+      ],
       parked: [32, 33],
       kept: [{ purpose: "journal", fd: 34 }],
       settings: { logOutputs: "1:stderr", logFilters: "1:rpc", timeout: 30 },

@@ -15,6 +15,7 @@ const NOTHING: Recovered = {
   clients: [],
   dying: [],
   watched: [],
+  parked: [],
   gone: [],
   lost: [],
   unwanted: [],

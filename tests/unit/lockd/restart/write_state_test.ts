@@ -44,7 +44,11 @@ Deno.test("writeState() writes our part behind libvirt's", () => {
       '"name":"gast \u00fc\\udcff","uuid":"7b8e5e42-b875-61e9-b981-91ad8fa46979","id":7}],' +
       '"dying":[{"key":1900,"pid":1900,"pidfd":31,"since":1795230579000,"killed":true}],' +
       '"watched":[{"key":2411,"pid":2411,"start":900,"pidfd":35},' +
-      '{"key":"4026532500/1","pid":30838,"start":901,"pidfd":36}],"parked":[32,33],' +
+      '{"key":"4026532500/1","pid":30838,"start":901,"pidfd":36}],' +
+      '"released":[{"lockspace":"","name":"/disk","path":"/disk",' +
+      '"owner":{"pid":12,"name":"gast ü\\udcff","uuid":"7b8e5e42-b875-61e9-b981-91ad8fa46979","id":7},' +
+      '"use":{"owner":{"pid":13,"name":"gast ü\\udcff","uuid":"7b8e5e42-b875-61e9-b981-91ad8fa46979","id":7},' +
+      '"since":6}}],"parked":[32,33],' +
       '"kept":[{"purpose":"journal","fd":34}],"settings":{"logOutputs":"1:stderr","logFilters":"1:rpc",' +
       '"timeout":30},"cwd":"/root","statistics":{"requests":[1,2],"started":1.5},"journal":null,' +
       '"notify":{"status":"serving"}}}\n',

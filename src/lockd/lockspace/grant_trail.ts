@@ -1,0 +1,51 @@
+import type { ParkedLock, Unparked } from "./parked_locks.ts";
+import type { Resource } from "./resource.ts";
+
+/** So many grants are kept before those are left out that were released. */
+const ROOM = 64;
+const NOTHING: Unparked = { taken: undefined, used: [] };
+
+/**
+ * What one connection was granted, as far as it may turn out that its guest never ran with it: libvirt asks
+ * for one lock after the other over a connection of its own, gives up at the first refusal, and releases
+ * nothing of what it has got by then.
+ */
+export class GrantTrail {
+  #granted: Resource[] = [];
+  #room = ROOM;
+  #used: ParkedLock[] = [];
+  readonly #refused: Resource[] = [];
+  readonly #taken: ParkedLock[] = [];
+
+  /** Parked locks that their owner got again over this connection. */
+  get taken(): readonly ParkedLock[] {
+    return this.#taken;
+  }
+
+  granted(resource: Resource, { taken, used }: Unparked = NOTHING): void {
+    if (this.#granted.length >= this.#room) {
+      // What was released meanwhile does not matter any more.
+      this.#granted = this.#granted.filter(({ holdings }) => holdings.length > 0);
+      this.#room = Math.max(ROOM, 2 * this.#granted.length);
+    }
+    this.#granted.push(resource);
+    if (taken !== undefined) this.#taken.push(taken);
+    this.#used.push(...used);
+  }
+
+  /** The connection was refused a lock. @returns uses of parked locks that were none */
+  refused(): readonly ParkedLock[] {
+    const used = this.#used;
+    this.#used = [];
+    this.#refused.push(...this.#granted);
+    this.#granted = [];
+    return used;
+  }
+
+  /** The connection has ended. @returns what it was granted before it was refused something */
+  end(): readonly Resource[] {
+    this.#granted = [];
+    this.#used = [];
+    return this.#refused.splice(0);
+  }
+}

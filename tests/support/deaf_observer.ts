@@ -1,0 +1,25 @@
+import type { LockObserver, LockTableParts } from "../../src/lockd/lockspace/lock_table.ts";
+
+/** Takes no notice of anything. Tests put what they look at in its place. */
+export const DEAF: LockObserver = {
+  lockspaceCreated() {},
+  lockspacePlaced() {},
+  granted() {},
+  released() {},
+  refused() {},
+  troubled() {},
+  recast() {},
+  learnt() {},
+  regranted() {},
+  regrantable() {},
+  parked() {},
+  unparked() {},
+  resumeUnjudged() {},
+};
+
+/** A lock table's view of owners' processes in tests that have none. */
+export const UNWATCHED: Pick<LockTableParts, "watch" | "opened" | "staleResumeAllowed"> = {
+  watch: { begin: () => undefined, processOf: () => undefined },
+  opened: () => "unknown",
+  staleResumeAllowed: () => false,
+};
