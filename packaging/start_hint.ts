@@ -1,9 +1,10 @@
 // What `deno task start` says before the daemon runs in its terminal.
+import { VIRTLOCKD } from "../src/lockd/identity/identity.ts";
 import process from "node:process";
 import { defaultPaths } from "../src/chassis/config/paths.ts";
 
 const uid = process.getuid?.() ?? 0;
-const { socket } = defaultPaths({ uid, env: process.env, exists: () => false });
+const { socket } = defaultPaths(VIRTLOCKD, { uid, env: process.env, exists: () => false });
 const uri = uid === 0 ? "virtlockd:///system" : "virtlockd:///session";
 console.log(`
 The daemon serves at ${socket} and logs here. In another terminal, here:

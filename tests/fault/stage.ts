@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { parseCommandLine } from "../../src/chassis/config/options.ts";
 import { StartReport } from "../../src/chassis/start/launch.ts";
@@ -116,7 +117,7 @@ esac
     this.#script = script;
     this.#served = false;
     this.#idle = 0;
-    const options = parseCommandLine(["-v"]);
+    const options = parseCommandLine(["-v"], VIRTLOCKD.commands);
     if (options.kind !== "daemon") throw new Error("The command line is not one of the daemon");
     for (;;) {
       try {

@@ -1,11 +1,14 @@
 // The manual pages, the completion, the lens and the page of metrics against the program that they describe.
 
+import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
-import { COMMANDS } from "../../src/chassis/config/options.ts";
 import { defaultPaths } from "../../src/chassis/config/paths.ts";
 import { SETTING_KEYS } from "../../src/chassis/config/settings.ts";
+import { registryPath } from "../../src/lockd/daemon/registered_lockspaces.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
+
+const COMMANDS = Object.keys(VIRTLOCKD.commands);
 
 function read(path: string): string {
   return Deno.readTextFileSync(new URL(`../../${path}`, import.meta.url));
@@ -90,9 +93,9 @@ Deno.test("the manual has every file of the daemon", () => {
     XDG_CACHE_HOME: "/$XDG_CACHE_HOME",
   };
   for (const uid of [0, 1000]) {
-    const { runDir, ...paths } = defaultPaths({ uid, env: session, exists: () => false });
+    const { runDir, ...paths } = defaultPaths(VIRTLOCKD, { uid, env: session, exists: () => false });
     assert.equal(typeof runDir, "string");
-    for (const path of Object.values(paths)) {
+    for (const path of [...Object.values(paths), registryPath({ runDir })]) {
       const name = path.replace("/$", "$");
       if (!files.includes(`.It Pa ${name}\n`)) missing.push(name);
     }

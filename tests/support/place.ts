@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 
 /**
@@ -36,7 +37,7 @@ export class Place implements Disposable {
       ...kept("DENO_COVERAGE_DIR"),
       ...kept("DENO_NO_UPDATE_CHECK"),
     };
-    this.paths = defaultPaths({ uid: USER, env: this.env, exists: () => false });
+    this.paths = defaultPaths(VIRTLOCKD, { uid: USER, env: this.env, exists: () => false });
   }
 
   /** Makes one. Dispose of it, and everything in it is gone. */

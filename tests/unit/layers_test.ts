@@ -20,6 +20,7 @@ const LAYERS = [
   "chassis/start",
   "chassis/handover",
   "chassis/cli",
+  "lockd/identity",
   "lockd/wire",
   "lockd/lockspace",
   "lockd/storage",
@@ -49,7 +50,7 @@ const FILES = readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter(
 /** Paths below src/ that a file imports, besides the manifest, which has the version. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(SOURCE, file), "utf8");
-  return [...text.matchAll(/(?:from|import) "(\.[^"]+)"/g)]
+  return [...text.matchAll(/(?:from |import |import\()"(\.[^"]+\.ts)"/g)]
     .map(([, path]) => normalize(join(dirname(file), path as string)))
     .filter((path) => path !== "../deno.json");
 }
@@ -110,4 +111,24 @@ function circles(): string[][] {
 
 Deno.test("no files of src/ import each other, not even for a type", () => {
   assert.deepEqual(circles(), []);
+});
+
+Deno.test("no file of base, os and chassis names a daemon of the family", () => {
+  const naming = FILES.filter((file) => /^(?:base|os|chassis)\//.test(file)).filter((file) =>
+    /virtlockd|virtstoraged|virtlxcd|lockd\b/i.test(readFileSync(join(SOURCE, file), "utf8"))
+  );
+  assert.deepEqual(naming, []);
+});
+
+Deno.test("the program of the lock daemon holds its own rooms and those that all share, and every file of them", () => {
+  const main = readFileSync(join(SOURCE, "../main.ts"), "utf8");
+  const held = new Set<string>();
+  const waiting = [...main.matchAll(/from "\.\/src\/([^"]+)"/g)].map(([, path]) => path as string);
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (held.has(file)) continue;
+    held.add(file);
+    waiting.push(...importsOf(file));
+  }
+  const may = FILES.filter((file) => /^(?:base|os|chassis|lockd)\//.test(file));
+  assert.deepEqual([...held].sort(), [...may].sort());
 });

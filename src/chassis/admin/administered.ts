@@ -33,7 +33,7 @@ export interface AdministeredLogs {
 
 /** What the admin program administers: the daemon, as far as it is concerned. */
 export interface Administered {
-  /** In the order in which they are listed: `virtlockd`, `admin`. */
+  /** In the order in which they are listed. */
   servers(): readonly AdministeredServer[];
   readonly logs: AdministeredLogs;
   /** Seconds without client and lock after which the daemon stops; 0: never. */

@@ -1,4 +1,3 @@
-import type { CommandName } from "../config/options.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Arguments, Operand, OptionSpec } from "./arguments.ts";
 import type { Confirmation } from "./confirm.ts";
@@ -27,7 +26,7 @@ export interface CommandContext {
 
 /** A command of the program: its options, and what it does. */
 export interface Command {
-  readonly name: CommandName;
+  readonly name: string;
   /** What it does, as `--help` says it. */
   readonly purpose: string;
   /** The one word that it needs besides options; none where this is absent. */

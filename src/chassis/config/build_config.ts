@@ -1,6 +1,5 @@
-// Where a package puts things. The build rewrites the directories from the environment variables
-// VIRTLOCKD_SYSCONFDIR, VIRTLOCKD_RUNSTATEDIR and VIRTLOCKD_LOCALSTATEDIR, and the version in its copy of
-// deno.json from VIRTLOCKD_VERSION.
+// Where a package puts things. The build rewrites the directories, and the version in its copy of deno.json,
+// from environment variables: packaging/build.ts.
 import manifest from "../../../deno.json" with { type: "json" };
 
 /** Directory of configuration, above `libvirt/`. */

@@ -2,20 +2,8 @@ import { parseArgs } from "node:util";
 import { quote } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The commands that ask a running daemon or check the host. */
-export const COMMANDS = [
-  "locks",
-  "clients",
-  "status",
-  "doctor",
-  "metrics",
-  "exporter",
-  "reload",
-  "release",
-] as const;
-
-/** Name of a command. */
-export type CommandName = typeof COMMANDS[number];
+/** Commands of a daemon by name, with what each does. */
+type Commands<C extends string> = Readonly<Record<C, string>>;
 
 /** How the daemon is to run. */
 export interface DaemonOptions {
@@ -32,11 +20,11 @@ export interface DaemonOptions {
 }
 
 /** What the command line asks for. */
-export type Invocation =
+export type Invocation<C extends string> =
   | { readonly kind: "daemon"; readonly options: DaemonOptions }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
-  | { readonly kind: "command"; readonly name: CommandName; readonly args: readonly string[] }
+  | { readonly kind: "command"; readonly name: C; readonly args: readonly string[] }
   /** A part of the daemon that it starts for itself; `name` begins with `internal-`. */
   | { readonly kind: "internal"; readonly name: string; readonly args: readonly string[] };
 
@@ -67,24 +55,34 @@ interface OptionToken {
  * counts.
  *
  * @param args the arguments after the program's name
+ * @param commands those of this daemon
  * @throws UsageError for an unknown option or command, a missing or wrong value, or a stray argument (source:
  *   docs/behaviour.md, Command line)
  */
-export function parseCommandLine(args: readonly string[]): Invocation {
+export function parseCommandLine<C extends string>(
+  args: readonly string[],
+  commands: Commands<C>,
+): Invocation<C> {
   const [first, ...rest] = args;
   if (first !== undefined) {
-    const command = COMMANDS.find((name) => name === first);
-    if (command !== undefined) return { kind: "command", name: command, args: rest };
+    if (isCommand(first, commands)) return { kind: "command", name: first, args: rest };
     if (first.startsWith("internal-")) return { kind: "internal", name: first, args: rest };
-    if (!first.startsWith("-")) throw unknownCommand(first);
+    if (!first.startsWith("-")) throw unknownCommand(first, commands);
   }
-  return parseDaemonOptions(args);
+  return parseDaemonOptions(args, commands);
 }
 
-function parseDaemonOptions(args: readonly string[]): Invocation {
+function isCommand<C extends string>(word: string, commands: Commands<C>): word is C {
+  return Object.hasOwn(commands, word);
+}
+
+function parseDaemonOptions<C extends string>(
+  args: readonly string[],
+  commands: Commands<C>,
+): Invocation<C> {
   let options = NO_OPTIONS;
   for (const token of tokensOf(args)) {
-    if (token.kind === "positional") throw strayArgument(token.value);
+    if (token.kind === "positional") throw strayArgument(token.value, commands);
     if (token.kind === "option-terminator") continue;
     const taken = takeOption(options, token);
     if (taken === "help" || taken === "version") return { kind: taken };
@@ -104,13 +102,13 @@ export interface ForgivenOptions {
  * Understands the command line of a daemon that may not fail to start for it: what is wrong is left out. A
  * command, `--help` and `--version` are mistakes here.
  */
-export function forgiveOptions(args: readonly string[]): ForgivenOptions {
+export function forgiveOptions(args: readonly string[], commands: Commands<string>): ForgivenOptions {
   let options = NO_OPTIONS;
   const mistakes: string[] = [];
   for (const token of tokensOf(args)) {
     if (token.kind === "option-terminator") continue;
     try {
-      if (token.kind === "positional") throw strayArgument(token.value);
+      if (token.kind === "positional") throw strayArgument(token.value, commands);
       const taken = takeOption(options, token);
       if (taken === "help" || taken === "version") {
         throw new UsageError(`Option ${quote(token.rawName)} is not for a daemon`);
@@ -200,14 +198,14 @@ function parseTimeout(token: OptionToken): number {
   );
 }
 
-function unknownCommand(word: string): UsageError {
+function unknownCommand(word: string, commands: Commands<string>): UsageError {
   return new UsageError(
-    `Unknown command ${quote(word)}: the commands are ${COMMANDS.join(", ")}`,
+    `Unknown command ${quote(word)}: the commands are ${Object.keys(commands).join(", ")}`,
   );
 }
 
-function strayArgument(word: string): UsageError {
-  if (COMMANDS.some((name) => name === word)) {
+function strayArgument(word: string, commands: Commands<string>): UsageError {
+  if (isCommand(word, commands)) {
     return new UsageError(`Unexpected argument ${quote(word)}: a command must come before all options`);
   }
   return new UsageError(`Unexpected argument ${quote(word)}`);

@@ -1,12 +1,13 @@
 import { LOCALSTATEDIR, RUNSTATEDIR, SYSCONFDIR } from "./build_config.ts";
 import { ConfigError } from "./config_error.ts";
+import type { Identity } from "./identity.ts";
 import { quote } from "./quote.ts";
 
 /** Every file of the daemon, as absolute paths. */
 export interface Paths {
   /** Configuration file; it need not exist. */
   readonly config: string;
-  /** Socket of the lock program. */
+  /** Socket of the programs that the daemon is there for. */
   readonly socket: string;
   /** Socket of the admin program. */
   readonly adminSocket: string;
@@ -22,8 +23,6 @@ export interface Paths {
   readonly runDir: string;
   /** Directory of the journal where systemd keeps no descriptors. */
   readonly journalDir: string;
-  /** List of the registered lockspaces, for the next start. */
-  readonly lockspaces: string;
 }
 
 /** Whose paths are wanted. */
@@ -39,53 +38,53 @@ export interface PathsRequest {
 }
 
 /**
- * Where the daemon's files are by default. docs/behaviour.md, Files.
+ * Where a daemon's files are by default. docs/behaviour.md, Files.
  *
  * @throws ConfigError naming the variables when a session has neither HOME nor the XDG variable, or naming
  *   the one that is not an absolute path
  */
-export function defaultPaths(request: PathsRequest): Paths {
-  return request.uid === 0 ? hostPaths(request.prefix ?? "") : sessionPaths(request);
+export function defaultPaths({ name }: Pick<Identity, "name">, request: PathsRequest): Paths {
+  return request.uid === 0 ? hostPaths(name, request.prefix ?? "") : sessionPaths(name, request);
 }
 
-function hostPaths(prefix: string): Paths {
+function hostPaths(name: string, prefix: string): Paths {
   const run = `${prefix}${RUNSTATEDIR}`;
   const runDir = `${run}/libvirt`;
   return {
-    config: `${prefix}${SYSCONFDIR}/libvirt/virtlockd.conf`,
-    ...sockets(runDir),
-    pidFile: `${run}/virtlockd.pid`,
-    restartState: `${run}/virtlockd-restart-exec.json`,
-    startFailures: `${run}/virtlockd-start-failures`,
-    logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/virtlockd.log`,
+    config: `${prefix}${SYSCONFDIR}/libvirt/${name}.conf`,
+    ...sockets(name, runDir),
+    pidFile: `${run}/${name}.pid`,
+    restartState: `${run}/${name}-restart-exec.json`,
+    startFailures: `${run}/${name}-start-failures`,
+    logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/${name}.log`,
   };
 }
 
-function sessionPaths({ env, exists }: PathsRequest): Paths {
+function sessionPaths(name: string, { env, exists }: PathsRequest): Paths {
   const configHome = userDirectory(env, "XDG_CONFIG_HOME", ".config");
   const cacheHome = userDirectory(env, "XDG_CACHE_HOME", ".cache");
   // libvirtd looks for the socket in the cache where there is no runtime directory; so must this daemon.
   const runDir = `${absolute(env, "XDG_RUNTIME_DIR") ?? cacheHome}/libvirt`;
-  const candidates = [`${configHome}/libvirt/virtlockd.conf`, `${configHome}/virtlockd.conf`] as const;
+  const candidates = [`${configHome}/libvirt/${name}.conf`, `${configHome}/${name}.conf`] as const;
   return {
     config: candidates.find(exists) ?? candidates[0],
-    ...sockets(runDir),
-    pidFile: `${runDir}/virtlockd.pid`,
-    restartState: `${runDir}/virtlockd-restart-exec.json`,
-    startFailures: `${runDir}/virtlockd-start-failures`,
-    logFile: `${cacheHome}/libvirt/virtlockd.log`,
+    ...sockets(name, runDir),
+    pidFile: `${runDir}/${name}.pid`,
+    restartState: `${runDir}/${name}-restart-exec.json`,
+    startFailures: `${runDir}/${name}-start-failures`,
+    logFile: `${cacheHome}/libvirt/${name}.log`,
   };
 }
 
 function sockets(
+  name: string,
   runDir: string,
-): Pick<Paths, "socket" | "adminSocket" | "runDir" | "journalDir" | "lockspaces"> {
+): Pick<Paths, "socket" | "adminSocket" | "runDir" | "journalDir"> {
   return {
-    socket: `${runDir}/virtlockd-sock`,
-    adminSocket: `${runDir}/virtlockd-admin-sock`,
+    socket: `${runDir}/${name}-sock`,
+    adminSocket: `${runDir}/${name}-admin-sock`,
     runDir,
-    journalDir: `${runDir}/virtlockd-journal`,
-    lockspaces: `${runDir}/virtlockd-lockspaces.json`,
+    journalDir: `${runDir}/${name}-journal`,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { CommandName } from "./options.ts";
+import type { Identity } from "./identity.ts";
 import type { Paths } from "./paths.ts";
 
 const OPTION_LINES: readonly (readonly [string, string])[] = [
@@ -11,36 +11,23 @@ const OPTION_LINES: readonly (readonly [string, string])[] = [
   ["-V, --version", "show the version and exit"],
 ];
 
-const COMMAND_SUMMARIES: Readonly<Record<CommandName, string>> = {
-  locks: "list the locks: who holds which resource",
-  clients: "list the connected clients",
-  status: "show how the running daemon is doing",
-  doctor: "look for what leaves this host's guests without locks",
-  metrics: "print the daemon's metrics in Prometheus' format",
-  exporter: "serve the metrics over HTTP",
-  release: "free a lock whose guest is gone, or of which nobody can tell",
-  reload: "execute the installed program anew in the daemon, keeping all locks",
-};
-
 /**
  * What `--help` prints: options, commands, and where this user's files are. Ends with a line end.
  *
  * @param paths this user's files
- * @param programName the name that the program was called by
  */
-export function usageText(paths: Paths, programName: string): string {
+export function usageText({ name, purpose, commands }: Identity, paths: Paths): string {
   return [
-    `Usage: ${programName} [OPTION]...`,
-    `       ${programName} COMMAND [ARGUMENT]...`,
+    `Usage: ${name} [OPTION]...`,
+    `       ${name} COMMAND [ARGUMENT]...`,
     "",
-    "Keeps the locks of libvirt's guests in a process of its own, so that libvirtd",
-    "can be restarted without losing them. Without a command it is the daemon.",
+    ...purpose,
     "",
     "Options:",
     ...columns(OPTION_LINES),
     "",
     "Commands:",
-    ...columns(Object.entries(COMMAND_SUMMARIES)),
+    ...columns(Object.entries(commands)),
     "",
     "Files, unless an option names another one:",
     ...columns([

@@ -49,7 +49,7 @@ export class JournaldOutput implements LogDestination {
 
   #sendAsFile(bytes: Uint8Array): number {
     const sys = this.#sys;
-    const memfd = sys.memfd("virtlockd-log");
+    const memfd = sys.memfd("log-entry");
     if (memfd < 0) return memfd;
     try {
       const written = sys.write(memfd, bytes);

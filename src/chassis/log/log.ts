@@ -35,7 +35,7 @@ export const NOTICE = "notice";
  * The log of one source file. It follows whichever LogSystem was made last, also one that is made later.
  *
  * @param category e.g. `locking.lock_daemon`; filters match against it
- * @param file the source file, e.g. `src/lockd/daemon/daemon.ts`, for journald's CODE_FILE
+ * @param file the source file, e.g. `src/os/sys.ts`, for journald's CODE_FILE
  */
 export function getLog(category: LogCategory, file: string): Log {
   // Always two parts: no category is then the parent of another, whose level it would inherit.

@@ -26,7 +26,7 @@ export interface LogSystemOptions {
   readonly sys: Sys;
   /** Pid shown in each line. */
   readonly pid: number;
-  /** Name of the program in the journal, e.g. `virtlockd`. */
+  /** Name of the program in the journal. */
   readonly ident: string;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;

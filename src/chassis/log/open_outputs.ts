@@ -18,7 +18,7 @@ export const LOG_PATHS: LogPaths = { syslog: "/dev/log", journald: "/run/systemd
 /** What outputs are opened with. */
 export interface OutputEnvironment {
   readonly sys: Sys;
-  /** Name of the program in the journal, e.g. `virtlockd`. */
+  /** Name of the program in the journal. */
   readonly ident: string;
   readonly paths: LogPaths;
 }

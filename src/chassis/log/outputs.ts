@@ -27,7 +27,7 @@ export function parseOutputs(text: string): OutputSpec[] {
   return [...outputs.values()];
 }
 
-/** One output as libvirt prints it, e.g. `3:file:/var/log/libvirt/virtlockd.log`. */
+/** One output as libvirt prints it, e.g. `3:file:/var/log/libvirt/daemon.log`. */
 export function formatOutput(output: OutputSpec): string {
   return `${output.level}:${formatDestination(output)}`;
 }

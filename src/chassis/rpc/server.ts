@@ -114,7 +114,7 @@ export class RpcServer {
     };
   }
 
-  /** Name in the admin protocol: `virtlockd` or `admin`. */
+  /** Name in the admin protocol. */
   get name(): string {
     return this.#parts.name;
   }

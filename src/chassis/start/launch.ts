@@ -7,7 +7,7 @@ import { lastingEnvironment, type SelfImage } from "./self.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
 /** Names the descriptor on which a background daemon tells its starter how the start went. */
-export const READY_VARIABLE = "VIRTLOCKD_READY_FD";
+export const READY_VARIABLE = "DAEMON_READY_FD";
 const READY_DESCRIPTOR = 3;
 
 /**

@@ -4,6 +4,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
+import type { Identity } from "../config/identity.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
 const MODE = 0o644;
@@ -39,7 +40,13 @@ export class PidFile {
    *
    * @throws StartError when another daemon has it
    */
-  static acquire(sys: FileSys, ledger: DescriptorLedger, path: string, pid: number): PidFile {
+  static acquire(
+    sys: FileSys,
+    ledger: DescriptorLedger,
+    path: string,
+    pid: number,
+    { name }: Pick<Identity, "name">,
+  ): PidFile {
     const opened = emptyStatus();
     const named = emptyStatus();
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
@@ -59,7 +66,7 @@ export class PidFile {
           throw new StartError(ExitCode.USAGE, error.message, { cause: error });
         }
         const who = length > 0 ? ` (pid ${decodeText(holder, 0, length).trim()})` : "";
-        throw new StartError(ExitCode.USAGE, `Lock PID file ${path}: another virtlockd${who} has it`);
+        throw new StartError(ExitCode.USAGE, `Lock PID file ${path}: another ${name}${who} has it`);
       }
       // A daemon that was just ending may have unlinked the file that we opened.
       must(sys.fstat(fd, opened), "fstat", path);

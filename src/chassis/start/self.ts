@@ -17,7 +17,7 @@ export interface SelfImage {
 }
 
 /** Variables that are for one image only and must not reach the next one (sd_listen_fds(3)). */
-const PASSING = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "VIRTLOCKD_READY_FD"];
+const PASSING = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "DAEMON_READY_FD"];
 
 /**
  * Finds out how this program was started.
@@ -29,7 +29,7 @@ export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfI
   const env = readList(sys, "/proc/self/environ");
   if (facts.standalone) {
     // The name that it was started by, which may be a link to a file that an upgrade replaces.
-    const name = argv[0] ?? "virtlockd";
+    const name = argv[0] ?? facts.runtimePath;
     const path = name.includes("/") ? absolute(name, cwd) : facts.runtimePath;
     return { path, argv: [name, ...facts.args], base: [name], env };
   }

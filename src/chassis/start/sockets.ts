@@ -10,6 +10,7 @@ import {
 import { EADDRINUSE, EAGAIN, EEXIST, ENOENT } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
+import type { Identity } from "../config/identity.ts";
 import type { Listener } from "../rpc/server.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
@@ -20,7 +21,7 @@ import { ExitCode, StartError } from "./start_error.ts";
 const BACKLOG = 4096;
 
 /** Which server a listening socket belongs to. */
-export type SocketRole = "lock" | "admin";
+export type SocketRole = "main" | "admin";
 
 /** Makes a directory with its parents. @throws StartError with the run-directory code */
 export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
@@ -103,13 +104,19 @@ function isServed(sys: Sys, path: string): boolean {
  *
  * @returns undefined when it is not a listening Unix socket of ours
  */
-export function socketRole(sys: Sys, fd: number, name: string, adminPath: string): SocketRole | undefined {
+export function socketRole(
+  sys: Sys,
+  fd: number,
+  name: string,
+  { main, admin }: Identity["socketNames"],
+  adminPath: string,
+): SocketRole | undefined {
   if (sys.socketOption(fd, SO_ACCEPTCONN) !== 1) return undefined;
-  if (name === "virtlockd.socket") return "lock";
-  if (name === "virtlockd-admin.socket") return "admin";
+  if (name === main) return "main";
+  if (name === admin) return "admin";
   const path = sys.socketPath(fd);
   if (typeof path !== "string" || path === "") return undefined;
-  return path === adminPath || path.endsWith("-admin-sock") ? "admin" : "lock";
+  return path === adminPath || path.endsWith("-admin-sock") ? "admin" : "main";
 }
 
 /** Makes an inherited listening socket fit for the event loop. It is not unlinked at exit. */

@@ -1,6 +1,7 @@
 import { defaultPaths, type Paths } from "../config/paths.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { parseConfigFile } from "../config/config_file.ts";
+import type { Identity } from "../config/identity.ts";
 import type { DaemonOptions } from "../config/options.ts";
 import { type LoadedSettings, loadSettings } from "../config/settings.ts";
 import { EventLoop } from "../event/event_loop.ts";
@@ -28,10 +29,16 @@ export interface StartContext {
 }
 
 /** Finds this user's files. @throws StartError */
-export function startContext(sys: Sys, options: DaemonOptions, env: Environment, cwd: string): StartContext {
+export function startContext(
+  identity: Identity,
+  sys: Sys,
+  options: DaemonOptions,
+  env: Environment,
+  cwd: string,
+): StartContext {
   const uid = sys.uid();
   try {
-    const paths = defaultPaths({ uid, env, exists: (path) => sys.access(path, 0) === 0 });
+    const paths = defaultPaths(identity, { uid, env, exists: (path) => sys.access(path, 0) === 0 });
     return {
       sys,
       options,
@@ -118,8 +125,8 @@ export function loggingFor(
 }
 
 /** The log system of a daemon that starts. */
-export function startLogging(sys: Sys): LogSystem {
-  return new LogSystem({ sys, pid: sys.pid(), ident: "virtlockd", clock: () => Date.now() });
+export function startLogging({ name }: Identity, sys: Sys): LogSystem {
+  return new LogSystem({ sys, pid: sys.pid(), ident: name, clock: () => Date.now() });
 }
 
 /** Event loop and ledger; the loop's descriptors are in the ledger. @throws StartError */

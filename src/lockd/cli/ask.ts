@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import { ConfigError } from "../../chassis/config/config_error.ts";
 import { defaultPaths, type Paths } from "../../chassis/config/paths.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
@@ -28,7 +29,7 @@ export function adminSocket(context: CommandContext, args: Arguments): string {
 /** This user's files. @throws UsageError when they cannot be told */
 export function userPaths({ sys, env }: CommandContext): Paths {
   try {
-    return defaultPaths({ uid: sys.uid(), env, exists: () => false });
+    return defaultPaths(VIRTLOCKD, { uid: sys.uid(), env, exists: () => false });
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(`Find the daemon's files: ${error.message}`);
     throw error;

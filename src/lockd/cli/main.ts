@@ -1,3 +1,4 @@
+import { type CommandName, VIRTLOCKD } from "../identity/identity.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
 import {
   type ForgivenOptions,
@@ -17,10 +18,12 @@ import { linuxSys } from "../../os/linux.ts";
 import type { Sys } from "../../os/sys.ts";
 import { exitProcess, runtimeFacts } from "../../os/runtime.ts";
 
-const NAME = "virtlockd";
+const NAME = VIRTLOCKD.name;
 
 /** What is to be done: a command, or a daemon with what is wrong with its arguments. */
-type Task = Exclude<Invocation, { kind: "daemon" }> | { readonly kind: "daemon" } & ForgivenOptions;
+type Task =
+  | Exclude<Invocation<CommandName>, { kind: "daemon" }>
+  | { readonly kind: "daemon" } & ForgivenOptions;
 
 /**
  * Whoever was started with listening sockets is the daemon and nothing else, whatever its arguments are; and
@@ -30,13 +33,13 @@ type Task = Exclude<Invocation, { kind: "daemon" }> | { readonly kind: "daemon" 
  */
 function invocationOf(sys: Sys, args: readonly string[]): Task {
   const { descriptors } = readActivation((name) => Deno.env.get(name), sys.pid());
-  if (descriptors.length > 0) return { kind: "daemon", ...forgiveOptions(args) };
+  if (descriptors.length > 0) return { kind: "daemon", ...forgiveOptions(args, VIRTLOCKD.commands) };
   try {
-    const invocation = parseCommandLine(args);
+    const invocation = parseCommandLine(args, VIRTLOCKD.commands);
     return invocation.kind === "daemon" ? { ...invocation, mistakes: [] } : invocation;
   } catch (error) {
     if (!(error instanceof UsageError) || args[0]?.startsWith("-") !== true) throw error;
-    return { kind: "daemon", ...forgiveOptions(args) };
+    return { kind: "daemon", ...forgiveOptions(args, VIRTLOCKD.commands) };
   }
 }
 
@@ -52,7 +55,10 @@ export function main(sys: Sys = linuxSys()): void {
     switch (invocation.kind) {
       case "help":
         console.log(
-          usageText(defaultPaths({ uid: sys.uid(), env: Deno.env.toObject(), exists: () => false }), NAME),
+          usageText(
+            VIRTLOCKD,
+            defaultPaths(VIRTLOCKD, { uid: sys.uid(), env: Deno.env.toObject(), exists: () => false }),
+          ),
         );
         return;
       case "version":

@@ -1,4 +1,4 @@
-import type { CommandName } from "../../chassis/config/options.ts";
+import { type CommandName, VIRTLOCKD } from "../identity/identity.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { isTerminal, type RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -58,7 +58,7 @@ export async function runCommand({ sys, facts, env, programName, name, args }: C
     }
     shieldFromDebugger(sys, facts);
     // The runtime's own name would be all that ps(1) and the list of clients show.
-    sys.setThreadName("virtlockd");
+    sys.setThreadName(VIRTLOCKD.name);
     const ask = (question: string) => confirm(sys, isTerminal("stdin"), question);
     return await command.run({ sys, env, out, confirm: ask, now: () => Date.now() }, parsed);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import type { Journal, WantedObject } from "../journal/journal.ts";
 import { clientKind } from "../journal/slots.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
@@ -9,7 +10,7 @@ import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { Daemon } from "./daemon.ts";
 
 /** Names under which systemd hands listening sockets over, by ordinal of the server. */
-export const LISTENER_NAMES = ["virtlockd.socket", "virtlockd-admin.socket"] as const;
+export const LISTENER_NAMES = [VIRTLOCKD.socketNames.main, VIRTLOCKD.socketNames.admin] as const;
 
 /**
  * The daemon's whole state, as the journal writes it: one after the other, because there may be very many.

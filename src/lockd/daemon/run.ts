@@ -13,6 +13,7 @@ import { type Environment, startContext } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovery.ts";
+import { VIRTLOCKD } from "../identity/identity.ts";
 import { locksAtStake } from "./locks_at_stake.ts";
 import { serve } from "./serve.ts";
 import { StateFile } from "./state_file.ts";
@@ -92,7 +93,7 @@ class Start {
     this.#sys = sys;
     this.#returned = returned;
     try {
-      this.paths = startContext(sys, options, env, cwd).paths;
+      this.paths = startContext(VIRTLOCKD, sys, options, env, cwd).paths;
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
     }

@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import { argumentsOf, type DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { LogConfigError } from "../../chassis/log/log_config_error.ts";
@@ -29,7 +30,7 @@ import { PidFile } from "../../chassis/start/pid_file.ts";
 import { type Owner, ownerKey } from "../lockspace/owner.ts";
 import { watchBarePids } from "./bare_pids.ts";
 import { ReExec } from "./re_exec.ts";
-import { RegisteredLockspaces } from "./registered_lockspaces.ts";
+import { RegisteredLockspaces, registryPath } from "./registered_lockspaces.ts";
 import { loadLockspaces, saveLockspaces } from "./kept_lockspaces.ts";
 import { reload } from "./reload.ts";
 import { restore } from "./restore.ts";
@@ -86,7 +87,7 @@ export interface ServeParts {
  * @throws StartError, SystemError, UsageError when it cannot start
  */
 export function serve(parts: ServeParts): number {
-  const logs = startLogging(parts.sys);
+  const logs = startLogging(VIRTLOCKD, parts.sys);
   const unfinished: (() => void)[] = [];
   try {
     return live(parts, logs, unfinished);
@@ -106,11 +107,14 @@ function live(
   unfinished: (() => void)[],
 ): number {
   const pid = sys.pid();
-  const stateFile = new StateFile(sys, startContext(sys, options, env, directory).paths.restartState);
+  const stateFile = new StateFile(
+    sys,
+    startContext(VIRTLOCKD, sys, options, env, directory).paths.restartState,
+  );
   const taken = stateFile.take(pid);
   const handed = taken?.kind === "state" ? taken.state : undefined;
   const cwd = handed?.extension?.cwd ?? directory;
-  const context = startContext(sys, options, env, cwd);
+  const context = startContext(VIRTLOCKD, sys, options, env, cwd);
   const { paths, uid } = context;
   const returned = readActivation((name) => env[name], pid).descriptors;
   // Whoever holds locks must not exit because a file was edited meanwhile.
@@ -126,7 +130,7 @@ function live(
     () => readSettings(context),
     () => forgiveConfiguration(context, complain),
   );
-  sys.setThreadName("virtlockd");
+  sys.setThreadName(VIRTLOCKD.name);
   sys.umask(uid === 0 ? 0o022 : 0o077);
   if (options.daemon) sys.chdir("/");
   unless(forgive, () => makeRunDirectory(sys, paths.runDir, 0o755), complain);
@@ -192,7 +196,7 @@ function live(
   const state = handed ?? safety.recovered;
   // The status is told of by the daemon, which may have something to tell while it is being made.
   let changed = () => {};
-  const registered = new RegisteredLockspaces(sys, paths.lockspaces);
+  const registered = new RegisteredLockspaces(sys, registryPath(paths));
   const daemon = new Daemon({
     sys,
     loop,
@@ -410,7 +414,9 @@ function takePidFile(
   state: RestartState | undefined,
 ): PidFile {
   const kept = keptDescriptor(state, PID_FILE);
-  return kept === undefined ? PidFile.acquire(sys, ledger, path, pid) : new PidFile(sys, ledger, path, kept);
+  return kept === undefined
+    ? PidFile.acquire(sys, ledger, path, pid, VIRTLOCKD)
+    : new PidFile(sys, ledger, path, kept);
 }
 
 /** Log settings that an administrator changed at runtime. */
@@ -432,7 +438,7 @@ function openSockets(
   tried: (open: () => void) => void,
 ): void {
   for (const { fd, name } of descriptors) {
-    const role = socketRole(sys, fd, name, paths.adminSocket);
+    const role = socketRole(sys, fd, name, VIRTLOCKD.socketNames, paths.adminSocket);
     if (role === undefined) continue;
     (role === "admin" ? daemon.adminServer : daemon.lockServer).listen(adoptListener(sys, fd));
   }

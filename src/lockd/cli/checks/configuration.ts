@@ -1,3 +1,4 @@
+import { type CommandName, VIRTLOCKD } from "../../identity/identity.ts";
 import { ConfigError } from "../../../chassis/config/config_error.ts";
 import { parseConfigFile } from "../../../chassis/config/config_file.ts";
 import { type Invocation, parseCommandLine } from "../../../chassis/config/options.ts";
@@ -81,9 +82,9 @@ function inspect(host: Host, path: string, isNamed: boolean): Finding[] {
 }
 
 /** The arguments as the daemon would take them, or what is wrong with them. */
-function understand(words: readonly string[]): Invocation & { kind: "daemon" } | string {
+function understand(words: readonly string[]): Invocation<CommandName> & { kind: "daemon" } | string {
   try {
-    const invocation = parseCommandLine(words);
+    const invocation = parseCommandLine(words, VIRTLOCKD.commands);
     if (invocation.kind === "daemon") return invocation;
     return "they name a command or ask for help, so that no daemon would start";
   } catch (error) {

@@ -1,4 +1,4 @@
-import { COMMANDS } from "../../../chassis/config/options.ts";
+import { VIRTLOCKD } from "../../identity/identity.ts";
 import type { Host } from "./host.ts";
 
 /** A process that is a virtlockd: ours or libvirt's. */
@@ -14,10 +14,10 @@ export interface DaemonProcess {
 export function daemonProcesses(host: Host): DaemonProcess[] {
   return host.list("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     const status = host.read(`/proc/${name}/status`);
-    if (fact(status, "Name") !== "virtlockd") return [];
+    if (fact(status, "Name") !== VIRTLOCKD.name) return [];
     const words = host.read(`/proc/${name}/cmdline`)?.split("\0") ?? [];
     const isOther = words.some((word) =>
-      word.startsWith("internal-") || COMMANDS.some((command) => command === word)
+      word.startsWith("internal-") || Object.hasOwn(VIRTLOCKD.commands, word)
     );
     if (isOther) return [];
     return [{ pid: Number(name), state: fact(status, "State") ?? "", uid: fact(status, "Uid") ?? "" }];

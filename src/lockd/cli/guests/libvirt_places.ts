@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../identity/identity.ts";
 import { defaultPaths, type Paths } from "../../../chassis/config/paths.ts";
 
 /** Where libvirt and its lock daemon have their files, seen from the root of the host. */
@@ -27,7 +28,7 @@ export function libvirtPlaces(
   env: Readonly<Record<string, string | undefined>>,
   exists: (path: string) => boolean,
 ): LibvirtPlaces {
-  const paths: Paths = defaultPaths({ uid, env, exists: () => false });
+  const paths: Paths = defaultPaths(VIRTLOCKD, { uid, env, exists: () => false });
   const config = paths.config.slice(0, paths.config.lastIndexOf("/"));
   // libvirt keeps what runs in a session one level deeper.
   const live = uid === 0 ? "" : "/run";
@@ -35,7 +36,7 @@ export function libvirtPlaces(
     config,
     guests: `${paths.runDir}/qemu${live}`,
     pools: [`${config}/storage`, `${paths.runDir}/storage${live}`],
-    daemonConfig: defaultPaths({ uid, env, exists }).config,
+    daemonConfig: defaultPaths(VIRTLOCKD, { uid, env, exists }).config,
     pidFile: paths.pidFile,
     adminSocket: paths.adminSocket,
   };

@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import {
   argumentsOf,
@@ -52,7 +53,7 @@ Deno.test("parseCommandLine() runs the daemon with the options given", () => {
   ];
   for (const [args, options] of cases) {
     assert.deepEqual(
-      parseCommandLine(args),
+      parseCommandLine(args, VIRTLOCKD.commands),
       { kind: "daemon", options: { ...PLAIN, ...options } },
       args.join(" "),
     );
@@ -63,17 +64,17 @@ Deno.test("parseCommandLine() stops at the first --help or --version", () => {
   for (
     const args of [["-h"], ["--help"], ["-dh"], ["-h", "--bogus"], ["-h", "stray"], ["-h", "-V"], ["-hV"]]
   ) {
-    assert.deepEqual(parseCommandLine(args), { kind: "help" }, args.join(" "));
+    assert.deepEqual(parseCommandLine(args, VIRTLOCKD.commands), { kind: "help" }, args.join(" "));
   }
   for (const args of [["-V"], ["--version"], ["-vV"], ["-V", "stray"], ["-V", "-h"]]) {
-    assert.deepEqual(parseCommandLine(args), { kind: "version" }, args.join(" "));
+    assert.deepEqual(parseCommandLine(args, VIRTLOCKD.commands), { kind: "version" }, args.join(" "));
   }
 });
 
 Deno.test("parseCommandLine() passes a command's arguments on as they are", () => {
   for (const name of ["locks", "clients", "status", "doctor", "metrics", "exporter"]) {
-    assert.deepEqual(parseCommandLine([name]), { kind: "command", name, args: [] });
-    assert.deepEqual(parseCommandLine([name, "--json", "-t", "x", "--", "--help", ""]), {
+    assert.deepEqual(parseCommandLine([name], VIRTLOCKD.commands), { kind: "command", name, args: [] });
+    assert.deepEqual(parseCommandLine([name, "--json", "-t", "x", "--", "--help", ""], VIRTLOCKD.commands), {
       kind: "command",
       name,
       args: ["--json", "-t", "x", "--", "--help", ""],
@@ -82,7 +83,7 @@ Deno.test("parseCommandLine() passes a command's arguments on as they are", () =
 });
 
 Deno.test("parseCommandLine() passes on a part of the daemon that it starts for itself", () => {
-  assert.deepEqual(parseCommandLine(["internal-probe", "--state", "/s"]), {
+  assert.deepEqual(parseCommandLine(["internal-probe", "--state", "/s"], VIRTLOCKD.commands), {
     kind: "internal",
     name: "internal-probe",
     args: ["--state", "/s"],
@@ -144,7 +145,7 @@ Deno.test("parseCommandLine() throws one line that names what it cannot understa
     [["stray", "--help"], `Unknown command "stray": ${commands}`],
   ];
   for (const [args, message] of cases) {
-    assert.throws(() => parseCommandLine(args), (error) => {
+    assert.throws(() => parseCommandLine(args, VIRTLOCKD.commands), (error) => {
       assert.ok(error instanceof UsageError);
       assert.equal(error.message, message);
       return true;
@@ -154,21 +155,24 @@ Deno.test("parseCommandLine() throws one line that names what it cannot understa
 
 Deno.test("forgiveOptions() takes what is right and has a sentence for each mistake", () => {
   const none = { daemon: false, verbose: false, config: undefined, timeout: undefined, pidFile: undefined };
-  assert.deepEqual(forgiveOptions(["-v", "--timeout=30", "-f", "/c"]), {
+  assert.deepEqual(forgiveOptions(["-v", "--timeout=30", "-f", "/c"], VIRTLOCKD.commands), {
     options: { ...none, verbose: true, timeout: 30, config: "/c" },
     mistakes: [],
   });
-  assert.deepEqual(forgiveOptions(["locks", "--bogus", "-v", "--timeout=soon", "--pid-file", "-h", "x"]), {
-    options: { ...none, verbose: true },
-    mistakes: [
-      'Unexpected argument "locks": a command must come before all options',
-      'Unknown option "--bogus"',
-      'Option "--timeout" needs a whole number of seconds from 0 to 2147483, got "soon"',
-      'Option "--pid-file" needs a value, got "-h"',
-      'Unexpected argument "x"',
-    ],
-  });
-  assert.deepEqual(forgiveOptions(["--version"]), {
+  assert.deepEqual(
+    forgiveOptions(["locks", "--bogus", "-v", "--timeout=soon", "--pid-file", "-h", "x"], VIRTLOCKD.commands),
+    {
+      options: { ...none, verbose: true },
+      mistakes: [
+        'Unexpected argument "locks": a command must come before all options',
+        'Unknown option "--bogus"',
+        'Option "--timeout" needs a whole number of seconds from 0 to 2147483, got "soon"',
+        'Option "--pid-file" needs a value, got "-h"',
+        'Unexpected argument "x"',
+      ],
+    },
+  );
+  assert.deepEqual(forgiveOptions(["--version"], VIRTLOCKD.commands), {
     options: none,
     mistakes: ['Option "--version" is not for a daemon'],
   });
@@ -176,7 +180,7 @@ Deno.test("forgiveOptions() takes what is right and has a sentence for each mist
 
 Deno.test("argumentsOf() says the same as the options", () => {
   for (const args of [[], ["-d", "-v"], ["--config=/c", "-t", "0", "-p", "/p x"]]) {
-    const { options } = forgiveOptions(args);
-    assert.deepEqual(parseCommandLine(argumentsOf(options)), { kind: "daemon", options });
+    const { options } = forgiveOptions(args, VIRTLOCKD.commands);
+    assert.deepEqual(parseCommandLine(argumentsOf(options), VIRTLOCKD.commands), { kind: "daemon", options });
   }
 });

@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import { ConfigError } from "../../../../src/chassis/config/config_error.ts";
 import { defaultPaths } from "../../../../src/chassis/config/paths.ts";
@@ -5,12 +6,12 @@ import { defaultPaths } from "../../../../src/chassis/config/paths.ts";
 const nothingExists = () => false;
 
 function session(env: Record<string, string>, existing: string[] = []) {
-  return defaultPaths({ uid: 1000, env, exists: (path) => existing.includes(path) });
+  return defaultPaths(VIRTLOCKD, { uid: 1000, env, exists: (path) => existing.includes(path) });
 }
 
 Deno.test("defaultPaths() gives root the host's files, whatever the environment says", () => {
   const env = { HOME: "/root", XDG_RUNTIME_DIR: "/run/user/0", XDG_CONFIG_HOME: "relative" };
-  assert.deepEqual(defaultPaths({ uid: 0, env, exists: nothingExists }), {
+  assert.deepEqual(defaultPaths(VIRTLOCKD, { uid: 0, env, exists: nothingExists }), {
     config: "/etc/libvirt/virtlockd.conf",
     socket: "/run/libvirt/virtlockd-sock",
     adminSocket: "/run/libvirt/virtlockd-admin-sock",
@@ -20,12 +21,11 @@ Deno.test("defaultPaths() gives root the host's files, whatever the environment 
     logFile: "/var/log/libvirt/virtlockd.log",
     runDir: "/run/libvirt",
     journalDir: "/run/libvirt/virtlockd-journal",
-    lockspaces: "/run/libvirt/virtlockd-lockspaces.json",
   });
 });
 
 Deno.test("defaultPaths() puts the prefix before each of the host's files", () => {
-  assert.deepEqual(defaultPaths({ uid: 0, env: {}, prefix: "/tmp/t", exists: nothingExists }), {
+  assert.deepEqual(defaultPaths(VIRTLOCKD, { uid: 0, env: {}, prefix: "/tmp/t", exists: nothingExists }), {
     config: "/tmp/t/etc/libvirt/virtlockd.conf",
     socket: "/tmp/t/run/libvirt/virtlockd-sock",
     adminSocket: "/tmp/t/run/libvirt/virtlockd-admin-sock",
@@ -35,7 +35,6 @@ Deno.test("defaultPaths() puts the prefix before each of the host's files", () =
     logFile: "/tmp/t/var/log/libvirt/virtlockd.log",
     runDir: "/tmp/t/run/libvirt",
     journalDir: "/tmp/t/run/libvirt/virtlockd-journal",
-    lockspaces: "/tmp/t/run/libvirt/virtlockd-lockspaces.json",
   });
 });
 
@@ -50,7 +49,6 @@ Deno.test("defaultPaths() gives a session the directories of its XDG variables",
     logFile: "/k/libvirt/virtlockd.log",
     runDir: "/r/libvirt",
     journalDir: "/r/libvirt/virtlockd-journal",
-    lockspaces: "/r/libvirt/virtlockd-lockspaces.json",
   });
 });
 
@@ -65,7 +63,6 @@ Deno.test("defaultPaths() falls back to HOME when a session has no XDG variables
     logFile: "/home/u/.cache/libvirt/virtlockd.log",
     runDir: "/home/u/.cache/libvirt",
     journalDir: "/home/u/.cache/libvirt/virtlockd-journal",
-    lockspaces: "/home/u/.cache/libvirt/virtlockd-lockspaces.json",
   });
 });
 

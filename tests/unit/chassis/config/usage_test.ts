@@ -1,16 +1,21 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
-import { COMMANDS, parseCommandLine } from "../../../../src/chassis/config/options.ts";
+import { parseCommandLine } from "../../../../src/chassis/config/options.ts";
 import { defaultPaths } from "../../../../src/chassis/config/paths.ts";
 import { usageHint, usageText } from "../../../../src/chassis/config/usage.ts";
 
-const PATHS = defaultPaths({
+const PATHS = defaultPaths(VIRTLOCKD, {
   uid: 1000,
   env: { XDG_CONFIG_HOME: "/c", XDG_RUNTIME_DIR: "/r", XDG_CACHE_HOME: "/k" },
   exists: () => false,
 });
 
+function parse(...args: string[]) {
+  return parseCommandLine(args, VIRTLOCKD.commands);
+}
+
 Deno.test("usageText() shows this user's files", () => {
-  const lines = usageText(PATHS, "virtlockd").split("\n");
+  const lines = usageText(VIRTLOCKD, PATHS).split("\n");
   assert.deepEqual(lines.slice(-7), [
     "Files, unless an option names another one:",
     "  configuration  /c/libvirt/virtlockd.conf",
@@ -23,7 +28,7 @@ Deno.test("usageText() shows this user's files", () => {
 });
 
 Deno.test("usageText() calls the program by its name", () => {
-  const lines = usageText(PATHS, "./virtlockd").split("\n");
+  const lines = usageText({ ...VIRTLOCKD, name: "./virtlockd" }, PATHS).split("\n");
   assert.deepEqual(lines.slice(0, 2), [
     "Usage: ./virtlockd [OPTION]...",
     "       ./virtlockd COMMAND [ARGUMENT]...",
@@ -31,21 +36,23 @@ Deno.test("usageText() calls the program by its name", () => {
 });
 
 Deno.test("usageText() lists every command", () => {
-  const text = usageText(PATHS, "virtlockd");
-  for (const command of COMMANDS) assert.match(text, new RegExp(`^ {2}${command} +\\S`, "m"));
+  const text = usageText(VIRTLOCKD, PATHS);
+  for (const command of Object.keys(VIRTLOCKD.commands)) {
+    assert.match(text, new RegExp(`^ {2}${command} +\\S`, "m"));
+  }
 });
 
 Deno.test("usageText() lists only options that the command line takes", () => {
-  const options = [...usageText(PATHS, "virtlockd").matchAll(/^ {2}(-\w), (--[a-z-]+)( [A-Z]+)?/gm)];
+  const options = [...usageText(VIRTLOCKD, PATHS).matchAll(/^ {2}(-\w), (--[a-z-]+)( [A-Z]+)?/gm)];
   assert.equal(options.length, 7);
   for (const [, short = "", long = "", value] of options) {
     const argument = value === undefined ? [] : ["5"];
-    assert.deepEqual(parseCommandLine([short, ...argument]), parseCommandLine([long, ...argument]));
+    assert.deepEqual(parse(short, ...argument), parse(long, ...argument));
   }
 });
 
 Deno.test("usageText() fits into 80 columns", () => {
-  for (const line of usageText(PATHS, "virtlockd").split("\n")) assert.ok(line.length <= 80, line);
+  for (const line of usageText(VIRTLOCKD, PATHS).split("\n")) assert.ok(line.length <= 80, line);
 });
 
 Deno.test("usageHint() points at --help in one line", () => {

@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import type { LoggingSettings } from "../../../../src/chassis/log/log_settings.ts";
 import { forgiveConfiguration, forgiveLogging } from "../../../../src/chassis/start/forgiving.ts";
@@ -14,7 +15,7 @@ const USER: Sys = { ...kernel, uid: () => 1000 };
 function context(scratch: Scratch, text: string | undefined, env: Record<string, string> = {}) {
   const config = text === undefined ? scratch.file("absent") : scratch.write("x.conf", text);
   const options = { daemon: false, verbose: false, config, timeout: undefined, pidFile: undefined };
-  return startContext(USER, options, { HOME: scratch.path, ...env }, "/");
+  return startContext(VIRTLOCKD, USER, options, { HOME: scratch.path, ...env }, "/");
 }
 
 Deno.test("forgiveConfiguration() keeps what is right and complains of each mistake", () => {

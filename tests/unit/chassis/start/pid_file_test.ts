@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import { PidFile } from "../../../../src/chassis/start/pid_file.ts";
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
@@ -8,7 +9,7 @@ import { kernel, lockOn } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
 function acquire(path: string, sys: FileSys = kernel): PidFile {
-  return PidFile.acquire(sys, new DescriptorLedger(kernel), path, 4711);
+  return PidFile.acquire(sys, new DescriptorLedger(kernel), path, 4711, VIRTLOCKD);
 }
 
 /** That it is refused with code 1 and this message, and that nothing is left open. */

@@ -82,7 +82,7 @@ Deno.test("lastingEnvironment() leaves out what was meant for one image", () => 
     "LISTEN_PID=5",
     "LISTEN_FDS=2",
     "LISTEN_FDNAMES=x",
-    "VIRTLOCKD_READY_FD=3",
+    "DAEMON_READY_FD=3",
     "LISTEN_FDS_X=1",
   ];
   assert.deepEqual(lastingEnvironment(env), ["A=1", "LISTEN_FDS_X=1"]);

@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import {
   adoptListener,
@@ -20,6 +21,8 @@ function refused(code: number, message: RegExp) {
     return true;
   };
 }
+
+const NAMES = VIRTLOCKD.socketNames;
 
 Deno.test("makeRunDirectory() makes a directory with its parents, and leaves one that is there", () => {
   using scratch = new Scratch();
@@ -45,7 +48,7 @@ Deno.test("listenOn() listens with mode 0700 and does not wait", () => {
   assert.deepEqual(listener, { fd: listener.fd, path, unlink: true });
   assert.equal((Deno.lstatSync(path).mode ?? 0) & 0o7777, 0o700);
   assert.equal(kernel.accept(listener.fd), -11);
-  assert.equal(socketRole(kernel, listener.fd, "", ""), "lock");
+  assert.equal(socketRole(kernel, listener.fd, "", NAMES, ""), "main");
   kernel.close(listener.fd);
 });
 
@@ -98,23 +101,23 @@ Deno.test("listenOn() throws with the code of the sockets", () => {
 Deno.test("socketRole() goes by the name, and without one by the path", () => {
   using scratch = new Scratch();
   const { fd } = listenOn(kernel, scratch.file("any"));
-  assert.equal(socketRole(kernel, fd, "virtlockd.socket", "/x"), "lock");
-  assert.equal(socketRole(kernel, fd, "virtlockd-admin.socket", "/x"), "admin");
-  assert.equal(socketRole(kernel, fd, "unknown", "/x"), "lock");
-  assert.equal(socketRole(kernel, fd, "", scratch.file("any")), "admin");
+  assert.equal(socketRole(kernel, fd, "virtlockd.socket", NAMES, "/x"), "main");
+  assert.equal(socketRole(kernel, fd, "virtlockd-admin.socket", NAMES, "/x"), "admin");
+  assert.equal(socketRole(kernel, fd, "unknown", NAMES, "/x"), "main");
+  assert.equal(socketRole(kernel, fd, "", NAMES, scratch.file("any")), "admin");
   kernel.close(fd);
   const admin = listenOn(kernel, scratch.file("virtlockd-admin-sock"));
-  assert.equal(socketRole(kernel, admin.fd, "", "/x"), "admin");
+  assert.equal(socketRole(kernel, admin.fd, "", NAMES, "/x"), "admin");
   kernel.close(admin.fd);
 });
 
 Deno.test("socketRole() gives none to what is no listening socket", () => {
   const fd = kernel.socket(SOCK_STREAM, false);
-  assert.equal(socketRole(kernel, fd, "virtlockd.socket", "/x"), undefined);
+  assert.equal(socketRole(kernel, fd, "virtlockd.socket", NAMES, "/x"), undefined);
   kernel.close(fd);
-  assert.equal(socketRole(kernel, fd, "virtlockd.socket", "/x"), undefined);
+  assert.equal(socketRole(kernel, fd, "virtlockd.socket", NAMES, "/x"), undefined);
   const file = kernel.open("/dev/null", 0, 0);
-  assert.equal(socketRole(kernel, file, "virtlockd.socket", "/x"), undefined);
+  assert.equal(socketRole(kernel, file, "virtlockd.socket", NAMES, "/x"), undefined);
   kernel.close(file);
 });
 

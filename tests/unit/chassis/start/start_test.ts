@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import type { DaemonOptions } from "../../../../src/chassis/config/options.ts";
 import {
@@ -28,7 +29,13 @@ function context(scratch: Scratch, options: Partial<DaemonOptions> = {}, env: Re
     XDG_RUNTIME_DIR: scratch.file("run"),
     XDG_CONFIG_HOME: scratch.file("conf"),
   };
-  return startContext(USER, { ...OPTIONS, ...options }, { ...directories, ...env }, scratch.file("cwd"));
+  return startContext(
+    VIRTLOCKD,
+    USER,
+    { ...OPTIONS, ...options },
+    { ...directories, ...env },
+    scratch.file("cwd"),
+  );
 }
 
 function refused(message: RegExp) {
