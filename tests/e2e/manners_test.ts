@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
 import { isLockable } from "./support/kernel_locks.ts";
+import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install } from "./support/packages.ts";
@@ -126,5 +127,44 @@ for (const release of releasesToTest()) {
       assert.equal(await isLockable(machine, disk), false);
       assert.match(await machine.journal("virtlockd.service"), /goes on after a reload\. Took over/);
     });
+
+    await t.step(
+      "the daemon that comes after a stop names the guest that runs without its locks",
+      async () => {
+        await machine.sh("systemctl stop virtlockd.service");
+        await service.untilState("inactive");
+        assert.equal(await isLockable(machine, disk), true);
+        await machine.sh("systemctl start virtlockd.service");
+        assert.match(
+          await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd"),
+          /gave up 2 locks\. These guests still run without their locks, start them anew: 'alpha'/,
+        );
+      },
+    );
+  });
+}
+
+for (const release of releasesToTest()) {
+  Deno.test(`virtlockd reload moves libvirt's running daemon to this program, and says so: ${release}`, async () => {
+    await using machine = await Machine.boot(release);
+    const service = new LockService(machine);
+    const { libvirt, disk, lease } = await defineGuests(machine);
+    await libvirt.virsh("start", "alpha");
+    const daemon = await service.pid();
+    const probers = [await LockProber.start(machine, disk), await LockProber.start(machine, lease)];
+    await machine.copyIn(await debianPackage(), "/root/package.deb");
+    // The files alone, without the package's scripts, which would do it themselves.
+    await machine.sh("mv /usr/sbin/virtlockd /usr/sbin/virtlockd.libvirt; dpkg-deb -x /root/package.deb /");
+    assert.match(
+      await machine.sh("virtlockd reload"),
+      new RegExp(`^virtlockd \\S+ has taken over \\(process ${daemon}\\)\\n$`),
+    );
+    assert.equal(await service.pid(), daemon);
+    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+    assert.match(
+      await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd"),
+      /goes on in the place of libvirt's own daemon\. Took over \d clients? and 2 locks of the guest 'alpha'/,
+    );
+    for (const prober of probers) assert.equal((await prober.stop()).grants, 0);
   });
 }

@@ -15,6 +15,8 @@ export interface Paths {
   readonly pidFile: string;
   /** State handed over at re-exec. */
   readonly restartState: string;
+  /** Note of a daemon that was stopped while guests ran. */
+  readonly givenUp: string;
   /** How often the daemon has failed to start, as long as it does. */
   readonly startFailures: string;
   /** Log file of a background daemon where there is no journald. */
@@ -56,6 +58,7 @@ function hostPaths(name: string, prefix: string): Paths {
     pidFile: `${run}/${name}.pid`,
     restartState: `${run}/${name}-restart-exec.json`,
     startFailures: `${run}/${name}-start-failures`,
+    givenUp: `${run}/${name}-given-up.json`,
     logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/${name}.log`,
   };
 }
@@ -72,6 +75,7 @@ function sessionPaths(name: string, { env, exists }: PathsRequest): Paths {
     pidFile: `${runDir}/${name}.pid`,
     restartState: `${runDir}/${name}-restart-exec.json`,
     startFailures: `${runDir}/${name}-start-failures`,
+    givenUp: `${runDir}/${name}-given-up.json`,
     logFile: `${cacheHome}/libvirt/${name}.log`,
   };
 }

@@ -3,7 +3,9 @@ import { counted, someOf } from "../../chassis/log/counted.ts";
 import type { Holding } from "../lockspace/owner.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { Resource } from "../lockspace/resource.ts";
+import type { Log } from "../../chassis/log/log.ts";
 import type { Daemon } from "./daemon.ts";
+import type { GivenUpLocks } from "./given_up.ts";
 
 /** What was there before this image of the daemon. */
 export type Past =
@@ -11,6 +13,8 @@ export type Past =
   | { readonly kind: "none" }
   /** An earlier image of this program in the same process: a reload or an upgrade. */
   | { readonly kind: "image" }
+  /** A daemon that was stopped and has given its locks up. */
+  | { readonly kind: "stopped"; readonly given: GivenUpLocks }
   /** libvirt's own daemon, in the same process. */
   | { readonly kind: "libvirt" }
   /** A daemon that ended without being asked to. `lost`: locks that could not be taken back. */
@@ -37,6 +41,7 @@ export function announceBeginning(
 ): void {
   const { metrics, table, log } = daemon;
   const lost = past.kind === "crash" || past.kind === "restart" ? past.lost : [];
+  if (past.kind === "stopped") return announceAfterStop(log, past.given);
   const resources: readonly Resource[] = [...table.resources()];
   metrics.begun(past.kind, resources.length, lost.length);
   if (past.kind === "none") {
@@ -57,6 +62,15 @@ export function announceBeginning(
   const line = `virtlockd ${VERSION} ${occasion(past, metrics.previousVersion)}. ${parts.join("; ")}`;
   if (past.kind === "crash" || lost.length > 0) log.warn(line);
   else log.notice(line);
+}
+
+function announceAfterStop(log: Pick<Log, "notice" | "warn">, { at, locks, running }: GivenUpLocks): void {
+  const when = new Date(at).toISOString().slice(0, 19);
+  const begins = `virtlockd ${VERSION} begins. The last daemon was stopped at ${when}Z and gave up ` +
+    counted(locks, "lock");
+  if (running.length === 0) return log.notice(`${begins}, whose guests have ended since`);
+  const names = someOf(running.map(({ name, pid }) => name === "" ? `process ${pid}` : name), NAMED_GUESTS);
+  log.warn(`${begins}. These guests still run without their locks, start them anew: ${names}`);
 }
 
 /** ` of the guests 'a', 'b'`, in the order of their locks; nothing without any. */
@@ -82,6 +96,7 @@ function guestNames(locks: Iterable<{ readonly holdings: readonly Holding[] }>):
 function occasion(past: Past, previous: string | undefined): string {
   switch (past.kind) {
     case "none":
+    case "stopped":
       return "begins";
     case "image":
       return previous === undefined || previous === VERSION

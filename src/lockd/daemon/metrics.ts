@@ -180,7 +180,11 @@ export class Metrics implements Partial<DaemonObserver> {
   }
 
   /** This process began. @param kind what was there before; `recovered` and `lost` are numbers of locks */
-  begun(kind: "none" | "image" | "libvirt" | "crash" | "restart", recovered: number, lost: number): void {
+  begun(
+    kind: "none" | "image" | "stopped" | "libvirt" | "crash" | "restart",
+    recovered: number,
+    lost: number,
+  ): void {
     if (kind !== "crash" && kind !== "restart") return;
     if (kind === "crash") this.counts.crashes++;
     else this.counts.restarts++;

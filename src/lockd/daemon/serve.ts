@@ -19,10 +19,11 @@ import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { Watchdog } from "../../chassis/systemd/watchdog.ts";
 import { readSmallFile } from "../lockspace/process_state.ts";
 import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
-import { announceBeginning, ofGuests } from "./beginning.ts";
+import { announceBeginning, ofGuests, type Past } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
+import { GivenUp, noteGivenUp } from "./given_up.ts";
 import { InheritedLocks } from "./inherited_locks.ts";
 import { readHandover } from "./journal_handover.ts";
 import { forgiveConfiguration, forgiveLogging } from "../../chassis/start/forgiving.ts";
@@ -232,7 +233,11 @@ function live(
     if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
     unless(() => true, () => restoreLogging(logs, state), complain);
   }
-  announceBeginning(daemon, handed === undefined ? safety.past : { kind: fromLibvirt ? "libvirt" : "image" });
+  const note = new GivenUp(sys, paths.givenUp);
+  announceBeginning(
+    daemon,
+    handed === undefined ? pastOf(safety.past, note) : { kind: fromLibvirt ? "libvirt" : "image" },
+  );
   const bare = handed !== undefined && handed.extension?.watched === undefined
     ? watchBarePids(daemon)
     : { dead: [], unjudged: [] };
@@ -327,6 +332,7 @@ function live(
   report.ready();
   daemon.run();
   reExec.abandon();
+  noteGivenUp(note, daemon, Date.now());
   warnOfLocks(daemon, safety.outlives);
   safety.finish(daemon);
   if (!safety.outlives) unlinkSockets(daemon);
@@ -354,6 +360,12 @@ function guestText({ name, uuid }: Owner): string {
 function watchedProcesses({ watch, reaper }: Daemon): OwnerProcess[] {
   const dying = new Set(reaper.dying.map(({ key }) => key));
   return [...watch.processes].filter(({ key }) => !dying.has(key));
+}
+
+/** The note of a daemon whose locks are taken over is void. */
+function pastOf(past: Past, note: GivenUp): Past {
+  const given = note.take();
+  return past.kind === "none" && given !== undefined ? { kind: "stopped", given } : past;
 }
 
 /** Those of systemd stay. */

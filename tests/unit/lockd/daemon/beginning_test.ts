@@ -72,3 +72,17 @@ Deno.test("ofGuests() names each guest once, one without a name by its process, 
   );
   assert.match(ofGuests(many), /^ of the guests 'g0', .*'g9' and 2 more$/);
 });
+
+Deno.test("announceBeginning() names the guests that run without locks since the daemon was stopped", () => {
+  const stopped = (...running: { name: string; pid: number }[]): Past => ({
+    kind: "stopped",
+    given: { at: 1_795_266_578_207, locks: 2, running },
+  });
+  const begins =
+    `virtlockd ${VERSION} begins. The last daemon was stopped at 2026-11-21T13:09:38Z and gave up 2 locks`;
+  assert.equal(
+    beginning(stopped({ name: "web", pid: 7 }, { name: "", pid: 8 }), [], 0).line,
+    `warning: ${begins}. These guests still run without their locks, start them anew: 'web', 'process 8'`,
+  );
+  assert.equal(beginning(stopped(), [], 0).line, `notice: ${begins}, whose guests have ended since`);
+});

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { GivenUp, noteGivenUp } from "../../../../src/lockd/daemon/given_up.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { openHere, Scratch } from "../../../support/scratch.ts";
+import { KeptLog } from "../journal/kept_log.ts";
+import { holding, resource } from "../programs/lock_fixture.ts";
+
+function table(...resources: Resource[]) {
+  return { resources: () => resources.values() as Generator<Resource> };
+}
+
+Deno.test("GivenUp tells the next daemon which guests still run without their locks, once", () => {
+  using scratch = new Scratch();
+  const before = openHere();
+  const note = new GivenUp(kernel, scratch.file("note"));
+  // This process lives, the other two do not.
+  const mine = holding(Deno.pid, "web");
+  note.save(
+    table(
+      resource({ id: 1, holdings: [mine] }),
+      resource({ id: 2, holdings: [mine, holding(5_000_001, "gone")] }),
+      resource({ id: 3, holdings: [holding(0, "xen")] }),
+    ),
+    1234,
+  );
+  assert.deepEqual(note.take(), { at: 1234, locks: 3, running: [{ name: "web", pid: Deno.pid }] });
+  assert.equal(note.take(), undefined);
+  assert.deepEqual(openHere(), before);
+});
+
+Deno.test("GivenUp does not take another process with the pid for the guest", () => {
+  using scratch = new Scratch();
+  const note = new GivenUp(kernel, scratch.file("note"));
+  const guest = { name: "web", pid: Deno.pid, start: 1 };
+  scratch.write("note", JSON.stringify({ at: 1, locks: 1, guests: [guest, { name: 7 }, null] }));
+  assert.deepEqual(note.take(), { at: 1, locks: 1, running: [] });
+});
+
+Deno.test("GivenUp leaves no note without locks, and reads none that is not its own", () => {
+  using scratch = new Scratch();
+  const note = new GivenUp(kernel, scratch.file("note"));
+  note.save(table(), 1);
+  assert.equal(note.take(), undefined);
+  for (const text of ["", "{", "7", "{}", '{"at":"x","locks":1,"guests":[]}']) {
+    scratch.write("note", text);
+    assert.equal(note.take(), undefined);
+  }
+  Deno.symlinkSync(scratch.write("target", '{"at":1,"locks":1,"guests":[]}'), scratch.file("note"));
+  assert.equal(note.take(), undefined);
+});
+
+Deno.test("noteGivenUp() says when the note cannot be written", () => {
+  using scratch = new Scratch();
+  const log = new KeptLog();
+  noteGivenUp(
+    new GivenUp(kernel, scratch.file("absent/note")),
+    { table: table(resource({ id: 1 })), log },
+    1,
+  );
+  assert.equal(log.lines.length, 1);
+  assert.match(
+    log.lines[0] ?? "",
+    /^warning: The next daemon will not know which guests run .*: No such file/,
+  );
+});
