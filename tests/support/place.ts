@@ -20,7 +20,8 @@ export class Place implements Disposable {
   readonly env: Readonly<Record<string, string>>;
   /** Where a daemon in this place has its files. */
   readonly paths: Paths;
-  readonly #launcher: readonly string[];
+  #launcher: readonly string[];
+  #keeper: Deno.ChildProcess | undefined;
 
   private constructor(directory: string, launcher: readonly string[]) {
     this.directory = directory;
@@ -50,6 +51,23 @@ export class Place implements Disposable {
     return new Place(directory, launcher);
   }
 
+  /**
+   * Makes one whose processes may look into each other, as root's may: they are in one user namespace. Those
+   * of others have one each.
+   */
+  static createShared(): Place {
+    const place = Place.create();
+    if (place.#launcher.length === 0) return place;
+    const [file = "", ...args] = place.command(["/bin/sleep", "infinity"]);
+    const keeper = new Deno.Command(file, { args }).spawn();
+    place.#keeper = keeper;
+    place.#launcher = ["nsenter", "--user", "--preserve-credentials", `--target=${keeper.pid}`, "--"];
+    // Until the keeper is in its namespace, others would be in the test's.
+    const own = Deno.readLinkSync("/proc/self/ns/user");
+    while (Deno.readLinkSync(`/proc/${keeper.pid}/ns/user`) === own);
+    return place;
+  }
+
   /** The command line that runs a command as the user of this place; it stays the same process. */
   command(command: readonly string[]): string[] {
     return [...this.#launcher, ...command];
@@ -72,6 +90,7 @@ export class Place implements Disposable {
   [Symbol.dispose](): void {
     const pid = readNumber(this.paths.pidFile);
     if (pid !== undefined && this.#livesHere(pid)) Deno.kill(pid, "SIGKILL");
+    this.#keeper?.kill("SIGKILL");
     Deno.removeSync(this.directory, { recursive: true });
   }
 

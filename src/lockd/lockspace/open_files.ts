@@ -1,4 +1,5 @@
 import { sha256 } from "@noble/hashes/sha2";
+import { ENOENT } from "../../os/errno.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { type FileIdentity, inodeText } from "./file_identity.ts";
@@ -40,12 +41,15 @@ export function hasOpenForWriting(sys: OpenFilesSys, pid: number, sought: Sought
   let certain = lockspace === "" && inode !== undefined && !path.startsWith("/dev/");
   for (const descriptor of descriptors) {
     const info = readSmallFile(sys, `/proc/${pid}/fdinfo/${descriptor}`);
-    const flags = /^flags:\s*0?([0-7]+)$/m.exec(info ?? "")?.[1];
-    // Closed meanwhile.
-    if (flags === undefined) continue;
-    if ((parseInt(flags, 8) & ACCESS_MODE) === READ_ONLY) continue;
     const target = sys.readlink(`/proc/${pid}/fd/${descriptor}`);
-    if (typeof target !== "string" || !target.startsWith("/")) continue;
+    // Closed meanwhile.
+    if (target === -ENOENT) continue;
+    const flags = /^flags:\s*0?([0-7]+)$/m.exec(info ?? "")?.[1];
+    if (typeof target !== "string" || flags === undefined) {
+      certain = false;
+      continue;
+    }
+    if ((parseInt(flags, 8) & ACCESS_MODE) === READ_ONLY || !target.startsWith("/")) continue;
     if (lockspace !== "") {
       if (sha256(encodeText(target)).toHex() === name) return "open";
       continue;

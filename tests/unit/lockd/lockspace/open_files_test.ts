@@ -63,4 +63,7 @@ Deno.test("hasOpenForWriting() is sure of nothing about devices, on old kernels,
   assert.equal(hasOpenForWriting(sys, 42, disk), "not-open");
   assert.equal(hasOpenForWriting(sys, 42, { ...disk, path: "/dev/vg/lv" }), "unknown");
   assert.equal(hasOpenForWriting(sys, 43, disk), "unknown");
+  // Its descriptors can be listed, and no more.
+  assert.equal(hasOpenForWriting({ ...sys, open: () => -13, readlink: () => -13 }, 42, disk), "unknown");
+  assert.equal(hasOpenForWriting({ ...sys, open: () => -2, readlink: () => -2 }, 42, disk), "not-open");
 });
