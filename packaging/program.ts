@@ -83,8 +83,6 @@ export function shellLine(runtime: string): string {
     "trap '' USR1 HUP",
     `b=; if env --block-signal=USR1 true 2>/dev/null; then case "$1" in ` +
     `[a-z]*) b='env --block-signal=USR1';; *) b='env --block-signal=${DAEMON_SIGNALS}';; esac; fi`,
-    // In a directory that was removed the runtime would not start; what was named from there is gone as well.
-    `[ -d "$PWD" ] || cd /`,
     // Without a home directory the runtime would not start.
     `[ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}`,
     `exec $b '${runtime}' run ${

@@ -7,6 +7,7 @@ log_outputs = \"3:syslog:virtlockd\"
 max_clients = 1024
 admin_max_clients = 5000
 storage_timeout = 10
+settle_timeout = 30
 allow_stale_resume = 1
 lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
 "
@@ -18,6 +19,7 @@ lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
       { "max_clients" = "1024" }
       { "admin_max_clients" = "5000" }
       { "storage_timeout" = "10" }
+      { "settle_timeout" = "30" }
       { "allow_stale_resume" = "1" }
       { "lockspaces"
         { "1" = "/srv/leases=nas:/export/leases" }

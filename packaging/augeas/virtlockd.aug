@@ -1,7 +1,8 @@
 (* Lens for the configuration file of virtlockd.
 
    The tree is that of libvirt's lens of the same name, so that this one can take its place: one node for each key, with
-   the bare value. What the daemon reads and libvirt's lens does not is understood as well: storage_timeout, allow_stale_resume, lockspaces, single and
+   the bare value. What the daemon reads and libvirt's lens does not is understood as well: storage_timeout,
+   settle_timeout, allow_stale_resume, lockspaces, single and
    triple quotes, semicolons, and comments after a value. *)
 
 module Virtlockd =
@@ -43,7 +44,7 @@ module Virtlockd =
 
    let logging_entry = integer_entry "log_level" | string_entry /log_filters|log_outputs/
    let limit_entry   = integer_entry /max_clients|admin_max_clients/
-   let storage_entry = integer_entry /storage_timeout|allow_stale_resume/
+   let storage_entry = integer_entry /storage_timeout|settle_timeout|allow_stale_resume/
 
    (* A list of strings, which may go over several lines and end in a comma: a node for each, numbered from 1. *)
    let list_space = del /[ \t\r\n]*/ " "

@@ -20,6 +20,7 @@ export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
+export const S_IFBLK = 0o060000;
 export const S_IFSOCK = 0o140000;
 export const S_IFCHR = 0o020000;
 
@@ -32,6 +33,7 @@ export const F_GETLK = 5;
 export const F_SETLK = 6;
 export const F_OFD_GETLK = 36;
 export const F_OFD_SETLK = 37;
+export const F_SETLEASE = 1024;
 export const FD_CLOEXEC = 1;
 export const F_RDLCK = 0;
 export const F_WRLCK = 1;
@@ -74,6 +76,7 @@ export const SIGUSR1 = 10;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
 export const SIGCHLD = 17;
+export const SIGIO = 29;
 
 export const RLIMIT_NOFILE = 7;
 

@@ -1,4 +1,12 @@
-import { F_OFD_GETLK, F_OFD_SETLK, F_SETLK, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "./constants.ts";
+import {
+  F_OFD_GETLK,
+  F_OFD_SETLK,
+  F_SETLEASE,
+  F_SETLK,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+} from "./constants.ts";
 import { PATH_MAX } from "./c_string.ts";
 import { EINTR, ENAMETOOLONG, ENOSYS } from "./errno.ts";
 import type { Libc } from "./libc.ts";
@@ -57,6 +65,8 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     into.inodeLow = statxView.getUint32(32, true);
     into.inodeHigh = statxView.getUint32(36, true);
     into.size = statxView.getUint32(44, true) * 0x1_0000_0000 + statxView.getUint32(40, true);
+    into.rdevMajor = statxView.getUint32(128, true);
+    into.rdevMinor = statxView.getUint32(132, true);
     into.devMajor = statxView.getUint32(136, true);
     into.devMinor = statxView.getUint32(140, true);
     return 0;
@@ -163,6 +173,11 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       return 0;
     },
     posixLock: (fd, type, start, length) => lock(fd, F_SETLK, type, start, length),
+    lease(fd, type) {
+      const result = c.fcntlInt(fd, F_SETLEASE, type);
+      const error = errno[0] as number;
+      return result < 0 ? -error : 0;
+    },
     fcntl(fd, command, value) {
       const result = c.fcntlInt(fd, command, value);
       const error = errno[0] as number;

@@ -20,11 +20,15 @@ export interface FileStatus {
   links: number;
   /** Bytes. */
   size: number;
+  /** Of a block or character device, which device it stands for; else 0. */
+  rdevMajor: number;
+  rdevMinor: number;
 }
 
 /** A fresh, zeroed {@link FileStatus}. */
 export function emptyStatus(): FileStatus {
-  return { devMajor: 0, devMinor: 0, inodeLow: 0, inodeHigh: 0, mode: 0, uid: 0, gid: 0, links: 0, size: 0 };
+  const device = { devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 };
+  return { ...device, inodeLow: 0, inodeHigh: 0, mode: 0, uid: 0, gid: 0, links: 0, size: 0 };
 }
 
 /** A POSIX byte-range lock as F_GETLK or F_OFD_GETLK reports it. */
@@ -71,6 +75,11 @@ export interface FileSys {
   ofdProbe(fd: number, type: number, start: number, length: number, into: LockProbe): number;
   /** F_SETLK: a POSIX lock, of the process. */
   posixLock(fd: number, type: number, start: number, length: number): number;
+  /**
+   * F_SETLEASE: F_WRLCK is granted only while nobody else has the file open, F_UNLCK gives it back. A lease
+   * that stays makes the next opener wait, and its holder is sent SIGIO.
+   */
+  lease(fd: number, type: number): number;
   /** F_GETFD .. F_SETFL and F_DUPFD_CLOEXEC. */
   fcntl(fd: number, command: number, value: number): number;
   umask(mask: number): number;

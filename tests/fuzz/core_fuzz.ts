@@ -1,4 +1,5 @@
 import { ANYWHERE } from "../support/anywhere.ts";
+import { NOTHING_WRITTEN } from "../support/nothing_written.ts";
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import { HolderReaper } from "../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../src/lockd/lockspace/lock_table.ts";
@@ -101,6 +102,7 @@ export class CoreFuzz implements Disposable {
     this.#table = new LockTable({
       ...parts,
       ...ANYWHERE,
+      ...NOTHING_WRITTEN,
       watch,
       opened: () => "unknown",
       staleResumeAllowed: () => false,

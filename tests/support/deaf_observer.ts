@@ -19,7 +19,7 @@ export const DEAF: LockObserver = {
 
 /** A lock table's view of owners' processes in tests that have none. */
 export const UNWATCHED: Pick<LockTableParts, "watch" | "opened" | "staleResumeAllowed"> = {
-  watch: { begin: () => undefined, processOf: () => undefined },
+  watch: { begin: () => undefined, hasEnded: () => false, processOf: () => undefined },
   opened: () => "unknown",
   staleResumeAllowed: () => false,
 };

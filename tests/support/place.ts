@@ -1,5 +1,6 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
+import { inUserNamespace } from "./user_namespace.ts";
 
 /**
  * The user that the processes of a root's test run take themselves for. Not 65534: the kernel shows them
@@ -43,12 +44,12 @@ export class Place implements Disposable {
 
   /** Makes one. Dispose of it, and everything in it is gone. */
   static create(): Place {
-    const launcher = Deno.uid() === 0
-      ? ["unshare", "--user", `--map-user=${USER}`, `--map-group=${USER}`, "--"]
-      : [];
+    const launcher = Deno.uid() === 0 ? inUserNamespace(USER) : [];
     const directory = Deno.makeTempDirSync({ prefix: "virtlockd-test-" });
     for (const name of ["run", "config", "cache"]) Deno.mkdirSync(`${directory}/${name}`, { mode: 0o700 });
-    return new Place(directory, launcher);
+    const place = new Place(directory, launcher);
+    place.writeConfig("");
+    return place;
   }
 
   /**
@@ -73,10 +74,15 @@ export class Place implements Disposable {
     return [...this.#launcher, ...command];
   }
 
-  /** Writes the daemon's configuration file. */
+  /**
+   * Writes the daemon's configuration file. Holders of tests always have files of the runtime open for
+   * writing, so nobody could tell whether they write anything any more: unless the text says otherwise no
+   * lock waits for that.
+   */
   writeConfig(text: string): void {
     Deno.mkdirSync(`${this.directory}/config/libvirt`, { recursive: true });
-    Deno.writeTextFileSync(this.paths.config, text);
+    const settle = text.includes("settle_timeout") ? "" : "\nsettle_timeout = 0\n";
+    Deno.writeTextFileSync(this.paths.config, `${text}${settle}`);
   }
 
   /** Makes a directory in it; its path. */

@@ -43,6 +43,7 @@ export class StorageHost implements Disposable {
       observer: this.observer,
       now: () => Date.now(),
       inherited,
+      sightOf: () => undefined,
     });
   }
 

@@ -32,6 +32,11 @@ export interface Settings {
   /** Whether a paused guest may be resumed although another one has used its disk meanwhile. */
   readonly allowStaleResume: boolean;
   /**
+   * How long the lock of an owner that is gone stays when nobody can tell whether its last writes have
+   * landed, in seconds.
+   */
+  readonly settleTimeout: number;
+  /**
    * Directories in which lease files are made, with what has to be mounted there (`server:/export`);
    * undefined: anything.
    */
@@ -46,6 +51,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxClients: 1024,
   adminMaxClients: 5000,
   storageTimeout: 10,
+  settleTimeout: 30,
   allowStaleResume: false,
   lockspaces: new Map(),
 };
@@ -61,6 +67,7 @@ export interface LoadedSettings {
 /** libvirt keeps client limits in a u32 and so does the admin protocol. */
 const MOST_CLIENTS = 0xffff_ffff;
 const LONGEST_STORAGE_TIMEOUT = 3600;
+const LONGEST_SETTLE_TIMEOUT = 86_400;
 
 /** What each key does to the settings. */
 const KEYS = new Map<string, (entry: ConfigEntry) => Partial<Settings>>([
@@ -70,6 +77,7 @@ const KEYS = new Map<string, (entry: ConfigEntry) => Partial<Settings>>([
   ["max_clients", (entry) => ({ maxClients: readInteger(entry, 1, MOST_CLIENTS) })],
   ["admin_max_clients", (entry) => ({ adminMaxClients: readInteger(entry, 1, MOST_CLIENTS) })],
   ["storage_timeout", (entry) => ({ storageTimeout: readInteger(entry, 1, LONGEST_STORAGE_TIMEOUT) })],
+  ["settle_timeout", (entry) => ({ settleTimeout: readInteger(entry, 0, LONGEST_SETTLE_TIMEOUT) })],
   ["allow_stale_resume", (entry) => ({ allowStaleResume: readInteger(entry, 0, 1) === 1 })],
   ["lockspaces", (entry) => ({ lockspaces: readLockspaces(entry) })],
 ]);

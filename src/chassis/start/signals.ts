@@ -1,5 +1,5 @@
 import type { EventLoop } from "../event/event_loop.ts";
-import { EPOLLIN, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1 } from "../../os/constants.ts";
+import { EPOLLIN, SIGHUP, SIGINT, SIGIO, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1 } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, SignalInfo } from "../../os/sys.ts";
 import { must } from "../../os/system_error.ts";
@@ -8,7 +8,7 @@ import { must } from "../../os/system_error.ts";
  * Signals the daemon takes through a signalfd. They are blocked in every thread from the first instruction of
  * the process on, because the runtime would open a debugger port on SIGUSR1, and the others would kill it.
  */
-export const DAEMON_SIGNALS: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGPIPE];
+export const DAEMON_SIGNALS: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGPIPE, SIGIO];
 
 /** What the daemon does at its signals. `sender` is a pid, 0 for the kernel. */
 export interface SignalHandlers {
@@ -39,6 +39,8 @@ export function watchSignals(
           handlers.reload(info.pid);
           break;
         case SIGPIPE:
+        // Somebody opens a file of which the daemon had a lease for a moment.
+        case SIGIO:
           break;
         default:
           handlers.terminate(info.signal, info.pid);

@@ -31,6 +31,7 @@ export function statusText(status: StatusDocument): string {
   const reExecuted = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
   const odd = [
     ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
+    ...locks.settling === 0 ? [] : [`${locks.settling} waiting for the last writes of a guest that is gone`],
     ...locks.doubtful === 0 ? [] : [`${locks.doubtful} doubtful`],
     ...locks.posix === 0 ? [] : [`${locks.posix} inherited from libvirt's daemon`],
   ];

@@ -1,6 +1,9 @@
 import { EventLoop } from "../../chassis/event/event_loop.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
 import { hasOpenForWriting } from "../lockspace/open_files.ts";
+import { Settler } from "../lockspace/settler.ts";
+import { Sights } from "../lockspace/sights.ts";
+import { ownerKey } from "../lockspace/owner.ts";
 import { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
@@ -79,9 +82,18 @@ export class Daemon {
   storageTimeout: number;
   /** Whether a paused guest may go on although another one has used its disk. */
   allowStaleResume: boolean;
+  /**
+   * How long the lock of an owner that is gone stays when nothing tells whether its writes have landed, in
+   * seconds.
+   */
+  settleTimeout: number;
   /** Directories in which lease files are made, with what has to be mounted there. */
   lockDirectories: Settings["lockspaces"];
   readonly watch: OwnerWatch;
+  /** What owners' processes write. */
+  readonly sights: Sights;
+  /** Locks of owners that are gone. */
+  readonly settler: Settler;
   readonly namespaces: PidNamespaces;
   readonly table: LockTable;
   readonly guard: PosixGuard;
@@ -119,6 +131,11 @@ export class Daemon {
       storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
       this.metrics,
       { gone: ({ key }) => this.#endConnections(key) },
+      {
+        granted: (_resource, { owner }) => this.sights.granted(ownerKey(owner)),
+        dying: ({ key }) => this.sights.dying(key),
+        settled: ({ key }) => this.sights.forget(key),
+      },
       { connected: check, disconnected: () => loop.defer(check), released: check, granted: check },
       { lockspacePlaced: () => parts.lockspacePlaced() },
     ]);
@@ -133,16 +150,35 @@ export class Daemon {
       observer: this.#observer,
       now,
       inherited: parts.storageStarter,
+      sightOf: (key) => this.sights.of(key),
     });
     this.storageTimeout = settings.storageTimeout;
+    this.settleTimeout = settings.settleTimeout;
     this.lockDirectories = settings.lockspaces;
     this.allowStaleResume = settings.allowStaleResume;
     this.watch = new OwnerWatch({ sys, loop, ledger });
     this.namespaces = new PidNamespaces({ sys, loop, ledger });
+    this.sights = new Sights({
+      sys,
+      loop,
+      clock,
+      pidOf: (key) => this.watch.processOf(key)?.pid,
+      owns: (key) => this.table.owns(key),
+    });
+    this.settler = new Settler({
+      witness: this.storage.witness,
+      observer: this.#observer,
+      after: (milliseconds, task) => loop.after(milliseconds, task),
+      clock,
+      bound: () => this.settleTimeout * 1000,
+    });
     this.table = new LockTable({
       watch: this.watch,
       opened: (pid, sought) => hasOpenForWriting(sys, pid, sought),
       staleResumeAllowed: () => this.allowStaleResume,
+      settler: this.settler,
+      loop,
+      patience: () => this.storageTimeout * 1000,
       files: this.storage.files,
       ledger,
       guard: this.guard,
@@ -256,6 +292,7 @@ export class Daemon {
       ledger: this.ledger,
       table,
       reaper: this.reaper,
+      settler: this.settler,
       servers,
       logs,
       metrics,

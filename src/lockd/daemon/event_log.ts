@@ -128,6 +128,25 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         log.warn(`Killed ${holder.text}: its process is gone, releasing ${holder.locks}`, holder.fields);
       } else log.info(`The process of ${holder.text} has ended: releasing ${holder.locks}`, holder.fields);
     },
+    settling: ({ resource, holding, verdict }) => {
+      const reason = verdict === undefined || verdict.kind === "over" ? "" : `: ${verdict.reason}`;
+      log.warn(
+        `Resource '${resource.name}' of ${
+          ownerText(holding.owner)
+        } stays locked although its process is gone${reason}`,
+        fields(holding.owner, resource),
+      );
+    },
+    gaveUp: ({ resource, holding, verdict }) => {
+      const reason = verdict === undefined || verdict.kind === "over" ? "" : `: ${verdict.reason}`;
+      log.warn(
+        `Gave up resource '${resource.name}' of ${
+          ownerText(holding.owner)
+        }, whose process is gone, without knowing ` +
+          `whether its last writes have landed${reason}`,
+        fields(holding.owner, resource),
+      );
+    },
     registered: ({ owner, peer }) =>
       log.info(() => `Client ${peer.clientId} (pid ${peer.pid}) registered ${owner && ownerText(owner)}`),
     connected: (server, { peer }) =>

@@ -1,5 +1,6 @@
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { Lockspace } from "../lockspace/lockspace.ts";
+import type { Settler } from "../lockspace/settler.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
@@ -21,6 +22,7 @@ export interface IntrospectionParts {
   readonly ledger: Pick<DescriptorLedger, "size">;
   readonly table: Pick<LockTable, "lockspaces">;
   readonly reaper: Pick<HolderReaper, "dying">;
+  readonly settler: Pick<Settler, "size">;
   readonly servers: () => readonly Pick<RpcServer, "name" | "clients" | "limits">[];
   readonly logs: Pick<LogSystem, "level" | "filtersText" | "outputsText">;
   readonly metrics: Metrics;
@@ -60,8 +62,20 @@ export class Introspection {
   }
 
   #status(tally: LockTally): StatusDocument {
-    const { sys, version, table, servers, reaper, logs, metrics, idleTimeout, storage, sections, now } =
-      this.#parts;
+    const {
+      sys,
+      version,
+      table,
+      servers,
+      reaper,
+      settler,
+      logs,
+      metrics,
+      idleTimeout,
+      storage,
+      sections,
+      now,
+    } = this.#parts;
     const limit = sys.fileLimit();
     const uptime = Math.max(0, Math.floor((now() - metrics.started) / 1000));
     const timeout = idleTimeout();
@@ -90,6 +104,7 @@ export class Introspection {
         lockspaces: tally.lockspaces.size,
         holders: tally.holders,
         dying: reaper.dying.length,
+        settling: settler.size,
         doubtful: tally.doubtful,
         posix: tally.posix,
       },

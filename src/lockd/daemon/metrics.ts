@@ -40,6 +40,8 @@ export interface Counts {
   /** Times that storage did not answer within the limit, and that a helper process failed. */
   storageHangs: number;
   storageHelperFailures: number;
+  /** Locks of owners that are gone, given up without knowing whether their last writes have landed. */
+  givenUp: number;
   /** How often the daemon executed itself anew. */
   reExecs: number;
   /** How often asking it to was in vain. */
@@ -69,6 +71,7 @@ export class Metrics implements Partial<DaemonObserver> {
     holderSignalFailures: 0,
     storageHangs: 0,
     storageHelperFailures: 0,
+    givenUp: 0,
     reExecs: 0,
     reExecFailures: 0,
     crashes: 0,
@@ -148,6 +151,10 @@ export class Metrics implements Partial<DaemonObserver> {
 
   gone(_owner: EndedOwner, _owned: unknown, signalled: boolean): void {
     if (signalled) this.counts.holdersKilled++;
+  }
+
+  gaveUp(): void {
+    this.counts.givenUp++;
   }
 
   signalFailed(): void {

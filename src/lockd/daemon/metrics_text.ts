@@ -176,6 +176,12 @@ function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocume
     status.locks.dying,
   );
   text.single(
+    "virtlockd_locks_settling",
+    "gauge",
+    "Locks whose owner's process is gone, and which wait for its last writes.",
+    status.locks.settling,
+  );
+  text.single(
     "virtlockd_locks_doubtful",
     "gauge",
     "Locks that cannot be proven or released.",
@@ -208,6 +214,12 @@ function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocume
     "counter",
     "Holders that could not be signalled.",
     counts.holderSignalFailures,
+  );
+  text.single(
+    "virtlockd_locks_given_up_total",
+    "counter",
+    "Locks of owners that are gone, given up without knowing whether their last writes have landed.",
+    counts.givenUp,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { ManualReleaseObserver } from "../lockspace/manual_release.ts";
+import type { SettleObserver } from "../lockspace/settler.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
 import type { StorageObserver } from "../storage/storage_observer.ts";
@@ -12,6 +13,7 @@ export interface DaemonObserver
     LockObserver,
     ReaperObserver,
     ManualReleaseObserver,
+    SettleObserver,
     LockSessionObserver,
     StorageObserver,
     ServedObserver,
@@ -38,6 +40,8 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   dying: true,
   gone: true,
   settled: true,
+  settling: true,
+  gaveUp: true,
   registered: true,
   restricted: true,
   served: true,

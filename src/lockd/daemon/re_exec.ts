@@ -1,5 +1,5 @@
 import type { Log } from "../../chassis/log/log.ts";
-import { F_SETFD, FD_CLOEXEC, SIGHUP, SIGUSR1 } from "../../os/constants.ts";
+import { F_SETFD, FD_CLOEXEC, SIGHUP, SIGIO, SIGUSR1 } from "../../os/constants.ts";
 import { EFBIG } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { type DaemonExtension, descriptorsOf, type RestartState } from "../restart/state.ts";
@@ -169,7 +169,7 @@ export class ReExec {
     const clients = daemon.servers.flatMap((server) => [...server.clients.values()]);
     const unfinished = clients.find((client) => client.busy || client.unserved.bytes.length > 0);
     const releasing = daemon.table.resources().find(({ state }) => state.kind === "releasing");
-    const settled = daemon.reaper.dying.length === 0 && releasing === undefined;
+    const settled = daemon.reaper.dying.length === 0 && daemon.settler.size === 0 && releasing === undefined;
     if (unfinished === undefined && settled) return this.#exec("libvirt");
     if (daemon.sys.monotonic() < deadline) {
       daemon.loop.after(QUIET_POLL_MS, () => this.#awaitQuiet(deadline));
@@ -213,7 +213,7 @@ export class ReExec {
       if (successor === "ours") announce("leaving");
       // libvirt's daemon expects its signals unblocked; one that comes before it is ready must not kill it.
       if (successor === "libvirt") {
-        sys.ignoreSignals([SIGUSR1, SIGHUP]);
+        sys.ignoreSignals([SIGUSR1, SIGHUP, SIGIO]);
         sys.unblockSignals(DAEMON_SIGNALS);
       }
       const failed = sys.execve(self.path, self.argv, lastingEnvironment(self.env));

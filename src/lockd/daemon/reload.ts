@@ -22,6 +22,9 @@ const APPLIED: Readonly<Record<keyof Settings, ((daemon: Daemon, settings: Setti
     storageTimeout: (daemon, { storageTimeout }) => {
       daemon.storageTimeout = storageTimeout;
     },
+    settleTimeout: (daemon, { settleTimeout }) => {
+      daemon.settleTimeout = settleTimeout;
+    },
     allowStaleResume: (daemon, { allowStaleResume }) => {
       daemon.allowStaleResume = allowStaleResume;
     },

@@ -1,4 +1,5 @@
 import { VIRTLOCKD } from "../identity/identity.ts";
+import { F_UNLCK } from "../../os/constants.ts";
 import { argumentsOf, type DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { LogConfigError } from "../../chassis/log/log_config_error.ts";
@@ -11,7 +12,7 @@ import { dropPermissions, isTerminal } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
-import type { DaemonExtension, KeptDescriptor, RestartState } from "../restart/state.ts";
+import type { DaemonExtension, EndedOwnerState, KeptDescriptor, RestartState } from "../restart/state.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
@@ -269,6 +270,7 @@ function live(
       dying: daemon.reaper.dying,
       watched: watchedProcesses(daemon),
       released: [...daemon.table.parked.all()],
+      ...endedOwners(daemon),
       parked: daemon.guard.parked.map(({ fd }) => fd),
       kept: [
         ...keep(PID_FILE, pidFile?.fd),
@@ -310,12 +312,14 @@ function live(
       daemon.shutdown();
     },
   });
+  if (handed === undefined) giveLeasesBack(daemon);
   safety.begin(daemon, () => ({
     limits: daemon.servers.map(({ limits }) => ({ ...limits })),
     settings: runtimeSettings(),
     statistics: daemon.metrics.snapshot(),
   }));
   for (const owner of bare.dead) daemon.reaper.free(owner);
+  resumeOwners(daemon, handed?.extension?.ended ?? []);
   new SocketWatch({
     sys,
     loop,
@@ -354,6 +358,32 @@ function reportUnjudged({ table, log }: Daemon, owners: readonly Owner[]): void 
 
 function guestText({ name, uuid }: Owner): string {
   return name === "" ? "(whose name was not handed over)" : `'${name}' (uuid ${uuid})`;
+}
+
+/** Owners that are gone while their locks wait for their last writes. */
+function endedOwners({ reaper, sights }: Daemon): Pick<DaemonExtension, "ended"> {
+  const ended = reaper.ended.map((owner) => {
+    const sight = sights.of(owner.key);
+    return sight === undefined ? owner : { ...owner, sight };
+  });
+  return ended.length === 0 ? {} : { ended };
+}
+
+/**
+ * A daemon that was killed in that very moment may have left a lease, and who opens the file next would wait
+ * for it.
+ */
+function giveLeasesBack({ sys, table }: Daemon): void {
+  for (const { fd, lockspace } of table.resources()) if (lockspace === "") sys.lease(fd, F_UNLCK);
+}
+
+/** Goes on with owners of an earlier life: those that are gone, and what the others write. */
+function resumeOwners({ table, sights, reaper }: Daemon, ended: readonly EndedOwnerState[]): void {
+  for (const key of table.owners) sights.resume(key);
+  for (const { sight, ...owner } of ended) {
+    if (sight !== undefined) sights.restore(owner.key, owner.pid, sight);
+    reaper.free(owner);
+  }
 }
 
 /** Those of holders that are being ended are handed over with them. */

@@ -80,7 +80,7 @@ export class HolderReaper {
     { holder: DyingHolder; timer: Timer | undefined; signalled: boolean }
   >();
   /** Owners whose process is gone while they still have something, or were about to get it. */
-  readonly #gone = new Set<OwnerKey>();
+  readonly #gone = new Map<OwnerKey, EndedOwner>();
 
   constructor(parts: {
     sys: ReaperSys;
@@ -103,6 +103,11 @@ export class HolderReaper {
   /** Holders that are being ended. */
   get dying(): readonly DyingHolder[] {
     return [...this.#dying.values()].map((entry) => entry.holder);
+  }
+
+  /** Owners whose process is gone while they still have something. */
+  get ended(): readonly EndedOwner[] {
+    return [...this.#gone.values()];
   }
 
   /** Whether an owner's process lives. */
@@ -160,7 +165,7 @@ export class HolderReaper {
     const { key } = owner;
     const owned = this.#table.ownedBy(key);
     if (owned.length === 0 && !this.#table.isDying(key) && !this.#table.asks(key)) return;
-    this.#gone.add(key);
+    this.#gone.set(key, owner);
     this.#observer.gone(owner, owned, signalled);
     this.#table.releaseAll(key, () => {
       if (!this.#table.owns(key) && !this.#table.asks(key)) this.#gone.delete(key);

@@ -1,4 +1,5 @@
 import { ENOENT } from "../../os/errno.ts";
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
 import type { LockKind } from "./lock_file.ts";
@@ -23,6 +24,8 @@ import { takeAt } from "../../base/lists.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
 import type { Resource, ResourceState } from "./resource.ts";
+import type { Settler } from "./settler.ts";
+import { WaitingAsks } from "./waiting_asks.ts";
 
 /** What nearly every resource is, most of the time. */
 const HELD: ResourceState = { kind: "held" };
@@ -69,11 +72,16 @@ export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "a
   guard: PosixGuard;
   observer: LockObserver;
   /** Told of an owner before it gets anything. */
-  watch: Pick<OwnerWatch, "begin" | "processOf">;
+  watch: Pick<OwnerWatch, "begin" | "hasEnded" | "processOf">;
   /** Whether a process, as the daemon sees it, has a lock's disk open for writing. */
   opened: (pid: number, sought: SoughtFile) => Opened;
   /** Whether a paused guest may go on although another one has used its disk. */
   staleResumeAllowed: () => boolean;
+  /** Keeps the locks of owners whose process is gone until their last writes have landed. */
+  settler: Pick<Settler, "settle" | "isSettling" | "reasonOf" | "abandon">;
+  loop: Pick<EventLoop, "after" | "defer">;
+  /** How long an ask waits for a lock whose owners are on their way out, in ms. */
+  patience: () => number;
   findHolder: FindHolder;
   /** Unix milliseconds. */
   now: () => number;
@@ -101,12 +109,14 @@ export class LockTable {
   readonly #nameless = new Set<OwnerKey>();
   /** What was released for owners whose process goes on. */
   readonly parked = new ParkedLocks();
+  readonly #waiting: WaitingAsks;
   #nextId = 1;
   #resourceCount = 0;
 
   constructor(parts: LockTableParts) {
     this.#parts = parts;
     this.#directories = new LockDirectories(parts);
+    this.#waiting = new WaitingAsks(parts.loop);
   }
 
   /** All lockspaces, the default one ("") first. */
@@ -159,6 +169,11 @@ export class LockTable {
     return this.#dying.has(key);
   }
 
+  /** Why a lock stays although the process of an owner is gone; undefined when none is. */
+  settling(resource: Resource): string | undefined {
+    return this.#parts.settler.reasonOf(resource);
+  }
+
   /** NEW: a lockspace that must not exist yet. */
   newLockspace(path: string, done: Done): void {
     if (path === "") return done({ kind: "default-lockspace-exists" });
@@ -190,7 +205,12 @@ export class LockTable {
     this.#parts.files.remove(found.fileOf(name), (failure) => done(failure));
   }
 
-  /** ACQUIRE_RESOURCE: locks a resource for an owner, or adds the owner to a shared one. */
+  /**
+   * ACQUIRE_RESOURCE: locks a resource for an owner, or adds the owner to a shared one. Waits for a lock of
+   * which all owners are on their way out.
+   *
+   * @param deadline until when, in Unix milliseconds; given when it has waited before
+   */
   acquire(
     path: string,
     name: string,
@@ -198,6 +218,7 @@ export class LockTable {
     owner: Owner,
     done: Done,
     trail: GrantTrail = new GrantTrail(),
+    deadline?: number,
   ): void {
     const finish: Done = (refusal) => {
       if (refusal !== undefined) this.#refused(owner, refusal, trail);
@@ -231,7 +252,9 @@ export class LockTable {
         return finish(undefined);
       }
       if (!this.#regrant(resource, options, owner, trail)) {
-        return finish({ kind: "held", resource: name, held: this.#report(resource) });
+        return this.#await(resource, deadline, () => {
+          return finish({ kind: "held", resource: name, held: this.#report(resource) });
+        }, (until) => this.acquire(path, name, options, owner, done, trail, until));
       }
       trail.granted(resource);
       return finish(undefined);
@@ -245,7 +268,11 @@ export class LockTable {
     lockspace.pending.set(name, owner);
     this.#lock(lockspace, name, options, owner, (outcome) => {
       lockspace.pending.delete(name);
-      this.#locked(lockspace, name, options, owner, trail, outcome, finish);
+      const ours = outcome.kind === "busy" ? this.findByFile(outcome.identity) : undefined;
+      if (ours === undefined) return this.#locked(lockspace, name, options, owner, trail, outcome, finish);
+      this.#await(ours, deadline, () => {
+        return finish({ kind: "held", resource: name, held: this.#report(ours) });
+      }, (until) => this.acquire(path, name, options, owner, done, trail, until));
     });
   }
 
@@ -263,6 +290,11 @@ export class LockTable {
     // Its lock guards the disk until the process, which may still be writing, is gone.
     if (this.#dying.has(ownerKey(owner))) {
       return done({ kind: "owner-dying", resource: name, pid: owner.pid });
+    }
+    const settling = this.#parts.settler.isSettling(resource, ownerKey(holding.owner));
+    if (settling) {
+      const reason = this.#parts.settler.reasonOf(resource) ?? "its process is gone";
+      return done({ kind: "settling", resource: name, reason });
     }
     this.#takeOff(resource, holding, false, done);
   }
@@ -285,7 +317,8 @@ export class LockTable {
   }
 
   /**
-   * Releases everything an owner has: its process is gone. {@link HolderReaper.free} is who calls it.
+   * Releases everything an owner has: its process is gone. {@link HolderReaper.free} is who calls it. Each
+   * lock goes when the last writes that it guards against have landed.
    *
    * @param done called when all of it is released or found impossible to release
    */
@@ -297,10 +330,17 @@ export class LockTable {
       if (--left === 0) done();
     };
     for (const resource of resources) {
-      for (const holding of resource.holdings.filter(({ owner }) => ownerKey(owner) === key)) {
-        left++;
-        this.#takeOff(resource, holding, true, one);
-      }
+      const mine = () => resource.holdings.filter(({ owner }) => ownerKey(owner) === key);
+      const [first] = mine();
+      if (first === undefined || this.#parts.settler.isSettling(resource, key)) continue;
+      left++;
+      this.#parts.settler.settle(resource, first, () => {
+        for (const holding of mine()) {
+          left++;
+          this.#takeOff(resource, holding, true, one);
+        }
+        one();
+      });
     }
     one();
   }
@@ -413,6 +453,35 @@ export class LockTable {
     });
   }
 
+  /**
+   * Somebody asks for a resource that is held.
+   *
+   * @param refuse called when its owners will keep it, or have not given it up in time
+   * @param again called when it has changed hands, with the deadline for waiting on
+   */
+  #await(
+    resource: Resource,
+    deadline: number | undefined,
+    refuse: () => void,
+    again: (deadline: number) => void,
+  ): void {
+    if (!this.#isGoing(resource)) return refuse();
+    const now = this.#parts.now();
+    const until = deadline ?? now + this.#parts.patience();
+    if (until <= now) return refuse();
+    this.#waiting.add(resource, until - now, () => again(until), refuse);
+  }
+
+  /** Whether every owner of a resource is on its way out, or gone. */
+  #isGoing(resource: Resource): boolean {
+    const { settler, watch } = this.#parts;
+    if (resource.state.kind !== "held") return resource.state.kind === "releasing";
+    return resource.holdings.every(({ owner }) => {
+      const key = ownerKey(owner);
+      return this.#dying.has(key) || settler.isSettling(resource, key) || watch.hasEnded(key);
+    });
+  }
+
   /** The lockspace of a resource that is not locked, else why not. */
   #unlocked(path: string, name: string): Lockspace | Refusal {
     const lockspace = this.#directories.get(path);
@@ -444,8 +513,6 @@ export class LockTable {
     }
     if (outcome.kind === "storage") return finish(outcome);
     if (outcome.kind === "busy") {
-      const ours = this.findByFile(outcome.identity);
-      if (ours !== undefined) return finish({ kind: "held", resource: name, held: this.#report(ours) });
       const path = lockspace.fileOf(name);
       return this.#parts.findHolder(path, outcome.identity, outcome.pid, (by) => {
         finish({ kind: "held-elsewhere", resource: name, by });
@@ -591,12 +658,17 @@ export class LockTable {
   #removeHolding(resource: Resource, holding: Holding): void {
     takeAt(resource.holdings, resource.holdings.indexOf(holding));
     this.#unindex(holding.owner, resource);
+    const key = ownerKey(holding.owner);
+    if (!resource.holdings.some(({ owner }) => ownerKey(owner) === key)) {
+      this.#parts.settler.abandon(resource, key);
+    }
     const last = resource.holdings.length === 0;
     if (last) {
       this.#directories.get(resource.lockspace)?.resources.delete(resource.name);
       this.#resourceCount--;
     }
     this.#parts.observer.released(resource, holding.owner, last);
+    this.#waiting.wake(resource);
   }
 
   /**
@@ -640,10 +712,12 @@ export class LockTable {
   }
 
   #report(resource: Resource): HeldReport {
+    const settling = this.#parts.settler.reasonOf(resource);
     return {
       name: resource.name,
       holdings: [...resource.holdings],
       dying: resource.holdings.some(({ owner }) => this.#dying.has(ownerKey(owner))),
+      ...settling === undefined ? {} : { settling },
     };
   }
 }

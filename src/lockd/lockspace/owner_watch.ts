@@ -3,7 +3,7 @@ import type { Peer } from "../../chassis/rpc/program.ts";
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
 import { EINVAL, ENOENT, ESRCH } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
-import type { FileSys, ProcessSys } from "../../os/sys.ts";
+import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
 import { processState } from "./process_state.ts";
@@ -32,6 +32,7 @@ const MAX_PID = 0x7fffffff;
 
 type WatchSys =
   & Pick<FileSys, "open" | "read" | "close" | "fcntl">
+  & Pick<EventSys, "pollReadable">
   & Pick<ProcessSys, "pidfdOpen">;
 
 /**
@@ -89,6 +90,12 @@ export class OwnerWatch {
     const peers = this.#holders.get(key);
     peers?.delete(peer);
     if (peers?.size === 0) this.#holders.delete(key);
+  }
+
+  /** Whether an owner's process has ended, though nobody was told of it yet. */
+  hasEnded(key: OwnerKey): boolean {
+    const process = this.#watched.get(key);
+    return process !== undefined && this.#sys.pollReadable(process.pidfd, 0) > 0;
   }
 
   /** Connections that the owner's own process has made. */

@@ -16,6 +16,8 @@ export interface HeldReport {
   readonly holdings: readonly Holding[];
   /** A holder whose process is being killed. */
   readonly dying: boolean;
+  /** Why it stays although the process of a holder is gone. */
+  readonly settling?: string;
 }
 
 /**
@@ -44,6 +46,8 @@ export type Refusal =
   /** Its last owner has gone, but slow storage has not released it yet. */
   | { kind: "releasing"; resource: string }
   | { kind: "owner-dying"; resource: string; pid: number }
+  /** Its owner's process is gone, but its last writes may not have landed. */
+  | { kind: "settling"; resource: string; reason: string }
   | { kind: "bad-name"; resource: string; reason: string }
   /** `action` names the subject, e.g. `Unable to open resource /x`. */
   | { kind: "system"; action: string; errno: number; local?: boolean }

@@ -60,6 +60,7 @@ export function lockFailure(refusal: Refusal): RpcFailure {
     case "releasing":
     case "owner-dying":
     case "used-meanwhile":
+    case "settling":
       return resourceBusy(LOCKSPACE, conflictText(refusal));
   }
 }
@@ -75,7 +76,15 @@ export function refusalText(refusal: Refusal): string {
 type Conflict = Extract<
   Refusal,
   {
-    kind: "held" | "held-elsewhere" | "pending" | "not-held" | "releasing" | "owner-dying" | "used-meanwhile";
+    kind:
+      | "held"
+      | "held-elsewhere"
+      | "pending"
+      | "not-held"
+      | "releasing"
+      | "owner-dying"
+      | "used-meanwhile"
+      | "settling";
   }
 >;
 
@@ -99,6 +108,8 @@ function conflictText(refusal: Conflict): string {
       return `Lockspace resource '${refusal.resource}' is locked until slow storage has released it`;
     case "owner-dying":
       return `Lockspace resource '${refusal.resource}' cannot change hands: its owner, process ${refusal.pid}, is being killed`;
+    case "settling":
+      return `Lockspace resource '${refusal.resource}' stays locked although its owner's process is gone, because ${refusal.reason}`;
   }
 }
 
@@ -115,7 +126,12 @@ function heldText(name: string, held: HeldReport): string {
   const named = [...seen.values()].slice(0, NAMED_HOLDERS).map(holdingText).join(", ");
   const more = seen.size > NAMED_HOLDERS ? ` and ${seen.size - NAMED_HOLDERS} more` : "";
   const dying = held.dying ? "; the holder is being killed, try again when it is gone" : "";
-  return `Lockspace resource '${name}' is locked${alias} by ${named}${more}${dying}`;
+  const settling = held.settling === undefined
+    ? ""
+    : `; its process is gone, but the lock stays because ${held.settling}`;
+  return `Lockspace resource '${name}' is locked${alias} by ${named}${more}${
+    settling === "" ? dying : settling
+  }`;
 }
 
 function notOwnerText(asker: Owner, held: HeldReport): string {

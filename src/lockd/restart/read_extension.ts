@@ -1,11 +1,12 @@
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { Owner, OwnerKey } from "../lockspace/owner.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";
+import type { Sight } from "../lockspace/written_files.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { FORMAT_VERSION } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
 import { readOwnerPlace, readUuid } from "./read_servers.ts";
-import type { DaemonExtension, JsonValue, RuntimeSettings } from "./state.ts";
+import type { DaemonExtension, EndedOwnerState, JsonValue, RuntimeSettings } from "./state.ts";
 
 /** Our own part of a document. */
 export interface OwnPart {
@@ -25,6 +26,7 @@ export function readExtension(at: JsonObject): OwnPart {
       dying: at.objects("dying", readDying),
       ...(at.has("watched") ? { watched: at.objects("watched", readProcess) } : {}),
       ...(at.has("released") ? { released: at.objects("released", readParked) } : {}),
+      ...(at.has("ended") ? { ended: at.objects("ended", readEnded) } : {}),
       parked: at.descriptors("parked"),
       kept: at.objects("kept", (kept) => ({
         purpose: kept.string("purpose"),
@@ -77,6 +79,21 @@ function readParked(at: JsonObject): ParkedLock {
 function readKey(at: JsonObject): OwnerKey {
   if (typeof at.value("key") === "string") return at.string("key");
   return at.integer(at.has("key") ? "key" : "pid", "the key of an owner", MAX_U32);
+}
+
+function readEnded(at: JsonObject): EndedOwnerState {
+  const owner = { key: readKey(at), pid: at.integer("pid", "a process id", MAX_U32) };
+  return at.has("sight") ? { ...owner, sight: readSight(at.object("sight")) } : owner;
+}
+
+function readSight(at: JsonObject): Sight {
+  return {
+    qemu: at.boolean("qemu"),
+    files: at.objects("files", (file) => ({
+      path: file.string("path"),
+      ...(file.has("guard") ? { guard: file.string("guard") } : {}),
+    })),
+  };
 }
 
 function readDying(at: JsonObject): DyingHolder {

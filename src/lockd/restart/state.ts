@@ -1,4 +1,5 @@
-import type { DyingHolder } from "../lockspace/holder_reaper.ts";
+import type { Sight } from "../lockspace/written_files.ts";
+import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import type { LockKind } from "../lockspace/lock_file.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";
@@ -117,6 +118,8 @@ export interface DaemonExtension {
   readonly watched?: readonly OwnerProcess[];
   /** Locks that were released for owners whose process goes on. */
   readonly released?: readonly ParkedLock[];
+  /** Owners whose process is gone, and whose locks wait for their last writes. Absent when there is none. */
+  readonly ended?: readonly EndedOwnerState[];
   /** Descriptors that must stay open because a close would drop a POSIX lock on their file. */
   readonly parked: readonly number[];
   /** Other descriptors that live on, e.g. the journal's. */
@@ -130,6 +133,11 @@ export interface DaemonExtension {
   readonly journal: JsonValue;
   /** Always null: images of the first release insist on it. */
   readonly notify: JsonValue;
+}
+
+/** An owner whose process is gone, with what was seen of it while it lived. */
+export interface EndedOwnerState extends EndedOwner {
+  readonly sight?: Sight;
 }
 
 /** A descriptor with its purpose, by which the next image finds it. */

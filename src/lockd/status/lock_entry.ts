@@ -10,19 +10,21 @@ const HOLDERS_CHARACTERS = 256 * 1024;
 /** What an entry says of the process of an owner. */
 const PROCESS = { alive: {}, dead: { process: "ended" }, unjudged: { process: "unjudged" } } as const;
 
-/**
- * A lock as LIST_LOCKS shows it.
- *
- * @param dying whether an owner's process is being killed
- * @param judge what is known of an owner's process
- */
-export function lockEntry(
-  resource: Resource,
-  dying: (key: OwnerKey) => boolean,
-  judge: (owner: Owner) => Judgement,
-): LockEntry {
-  const { listed, more } = holders(resource, judge);
+/** What else is known of locks and their owners. */
+export interface LockFacts {
+  /** Whether an owner's process is being killed. */
+  readonly dying: (key: OwnerKey) => boolean;
+  /** Whether an owner's process lives. */
+  readonly judge: (owner: Owner) => Judgement;
+  /** Why a lock stays although an owner's process is gone; undefined where none is. */
+  readonly settling: (resource: Resource) => string | undefined;
+}
+
+/** A lock as LIST_LOCKS shows it. */
+export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
+  const { listed, more } = holders(resource, facts.judge);
   const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
+  const reason = state.kind === "doubtful" ? state.reason : facts.settling(resource);
   return {
     id,
     lockspace,
@@ -31,8 +33,8 @@ export function lockEntry(
     file: procLockText(identity),
     mode: shared ? "shared" : "exclusive",
     autocreate,
-    state: lockState(resource, dying),
-    ...state.kind === "doubtful" ? { reason: state.reason } : {},
+    state: lockState(resource, facts),
+    ...reason === undefined ? {} : { reason },
     kind: lock,
     holders: listed,
     ...more > 0 ? { moreHolders: more } : {},
@@ -40,8 +42,9 @@ export function lockEntry(
 }
 
 /** What is most worth knowing of a lock's state. */
-export function lockState(resource: Resource, dying: (key: OwnerKey) => boolean): LockState {
+export function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): LockState {
   if (resource.state.kind !== "held") return resource.state.kind;
+  if (settling(resource) !== undefined) return "settling";
   return resource.holdings.some(({ owner }) => dying(ownerKey(owner))) ? "holder being killed" : "held";
 }
 

@@ -65,6 +65,8 @@ export interface StatusDocument {
     readonly holders: number;
     /** Holders that are being killed. */
     readonly dying: number;
+    /** Locks whose owner's process is gone, and which wait for its last writes. */
+    readonly settling: number;
     /** Locks that cannot be proven or released. */
     readonly doubtful: number;
     /** Locks inherited from libvirt's daemon: POSIX locks, which end with the process. */
@@ -132,7 +134,13 @@ export interface HolderEntry {
 }
 
 /** Where a lock is in its life. */
-export type LockState = "held" | "holder being killed" | "releasing" | "doubtful";
+export type LockState =
+  | "held"
+  | "holder being killed"
+  /** The owner's process is gone, but its last writes may not have landed. */
+  | "settling"
+  | "releasing"
+  | "doubtful";
 
 /** A lock: an entry of LIST_LOCKS. */
 export interface LockEntry {
@@ -147,7 +155,7 @@ export interface LockEntry {
   readonly mode: "exclusive" | "shared";
   readonly autocreate: boolean;
   readonly state: LockState;
-  /** Why it is doubtful. */
+  /** Why it is doubtful, or settling. */
   readonly reason?: string;
   /** "posix": inherited from libvirt's daemon, will not survive a crash. */
   readonly kind: LockKind;

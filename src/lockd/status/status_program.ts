@@ -1,7 +1,6 @@
 import type { ManualRelease } from "../lockspace/manual_release.ts";
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { asProgram, type Procedure, type Program } from "../../chassis/rpc/program.ts";
 import { ErrorDomain, invalidArg, unsupportedFlags } from "../../chassis/wire/rpc_error.ts";
@@ -17,7 +16,7 @@ import {
   StatusProcedure,
 } from "../wire/status_protocol.ts";
 import { clientEntry, type ListedClient } from "./client_entry.ts";
-import { lockEntry } from "./lock_entry.ts";
+import { lockEntry, type LockFacts } from "./lock_entry.ts";
 import { releaseLock } from "./release.ts";
 import { nextById, PageBuilder, pageLimit } from "./page.ts";
 import type { StatusDocument } from "./status_document.ts";
@@ -31,7 +30,7 @@ export interface ListedServer {
 
 /** What the status program reports on. */
 export interface StatusParts {
-  readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy">;
+  readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy" | "settling">;
   readonly reaper: Pick<HolderReaper, "judge">;
   readonly manualRelease: Pick<ManualRelease, "release">;
   /** In the order of the admin protocol. */
@@ -84,11 +83,15 @@ function locksPage({ table, reaper }: StatusParts, { cursor, limit }: PageArgs):
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
   const builder = new PageBuilder();
-  const dying = (key: OwnerKey) => table.isDying(key);
+  const facts: LockFacts = {
+    dying: (key) => table.isDying(key),
+    judge: (owner) => reaper.judge(owner),
+    settling: (resource) => table.settling(resource),
+  };
   let taken = 0;
   for (const resource of found.slice(0, most)) {
     if (builder.full) break;
-    builder.add(lockEntry(resource, dying, (owner) => reaper.judge(owner)), String(resource.id));
+    builder.add(lockEntry(resource, facts), String(resource.id));
     taken++;
   }
   return builder.page(taken < found.length);

@@ -28,6 +28,7 @@ import {
 } from "./helper_protocol.ts";
 import { BLOCKED_SIGNALS, spawnHelper } from "./helper_spawn.ts";
 import { findLocalHolder } from "./holder_scan.ts";
+import { judgeGuards, judgeOpeners, syncFile } from "./last_writes.ts";
 import { runProgram } from "./program_run.ts";
 import { readRecord, settleRecord } from "./owner_record.ts";
 
@@ -177,6 +178,15 @@ export class StorageHelper {
           kind: "holder",
           holder: this.#findHolder(task.path, task.identity, task.shared),
         });
+      case "judge-guards": {
+        const verdict = judgeGuards(sys, task.question, descriptors[0]);
+        for (const fd of descriptors) sys.close(fd);
+        return this.#answer(id, { kind: "judged", verdict });
+      }
+      case "judge-openers":
+        return this.#answer(id, { kind: "judged", verdict: judgeOpeners(sys, task.identity) });
+      case "sync":
+        return this.#answer(id, { kind: "judged", verdict: syncFile(sys, task.path) });
       case "run":
         return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
     }

@@ -2,6 +2,8 @@ import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockOutcome, LockRequest, UnlockFailure, UnlockRequest } from "../lockspace/lock_file.ts";
 import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
+import type { Verdict } from "../lockspace/settler.ts";
+import type { GuardQuestion } from "./last_writes.ts";
 import type { HelperCommand, ProgramResult } from "./program_run.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 
@@ -12,7 +14,7 @@ import { decodeText, encodeText } from "../../os/text.ts";
 /**
  * Changes with every message but `spawn`, which an older helper must understand from a newer daemon for ever.
  */
-export const PROTOCOL_VERSION = "3";
+export const PROTOCOL_VERSION = "4";
 /** The helper's end of the socket pair. */
 export const HELPER_SOCKET = 3;
 /** The command that runs a helper; its argument is {@link PROTOCOL_VERSION}. */
@@ -44,6 +46,12 @@ export type StorageTask =
     readonly identity: FileIdentity;
     readonly shared: boolean;
   }
+  /**
+   * Whether the last writes of an owner that is gone have landed. A locked image's descriptor may come along.
+   */
+  | { readonly op: "judge-guards"; readonly question: GuardQuestion }
+  | { readonly op: "judge-openers"; readonly identity: FileIdentity }
+  | { readonly op: "sync"; readonly path: string }
   /** `limit`: milliseconds after which the program is killed. */
   | { readonly op: "run"; readonly command: HelperCommand; readonly limit: number };
 
@@ -74,6 +82,7 @@ export type StorageResult =
   | { readonly kind: "done"; readonly failure?: FileFailure }
   | { readonly kind: "checked"; readonly failure?: DirectoryFailure }
   | { readonly kind: "holder"; readonly holder: ForeignHolder }
+  | { readonly kind: "judged"; readonly verdict: Verdict }
   | { readonly kind: "ran"; readonly program: ProgramResult };
 
 /** From a helper to the daemon. */

@@ -1,3 +1,4 @@
+import { EACCES, EPERM } from "../../os/errno.ts";
 import { O_CLOEXEC, O_PATH, O_RDONLY } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import { emptyStatus } from "../../os/sys.ts";
@@ -8,7 +9,9 @@ import {
   procLockText,
   sameFile,
 } from "../lockspace/file_identity.ts";
+import { LOCK_START } from "../lockspace/lock_file.ts";
 import { processCommand, readSmallFile } from "../lockspace/process_state.ts";
+import { locksIn, parseLock } from "../lockspace/written_files.ts";
 import { readText } from "./proc_text.ts";
 
 /** A search among thousands of processes is given up after this time, in ms. */
@@ -21,6 +24,9 @@ export type LocalHolder =
   | { readonly kind: "absent" }
   /** Some process has it, but it could not be found, in time or at all. */
   | { readonly kind: "unknown" };
+
+/** To find who keeps a lock from going may take longer, in ms: nobody waits for it. */
+const KEEPER_LIMIT_MS = 10_000;
 
 type ScanSys =
   & Pick<FileSys, "open" | "close" | "read" | "pread" | "fstat" | "listDirectory">
@@ -35,30 +41,79 @@ type ScanSys =
  */
 export function findLocalHolder(sys: ScanSys, path: string, identity: FileIdentity): LocalHolder {
   const names = lockNames(sys, path, identity);
-  const locks = wholeFile(sys, "/proc/locks");
-  if (locks === undefined) return { kind: "unknown" };
-  const found = locks.split("\n").map(parseLock).filter((lock) => lock !== undefined && names.has(lock.file));
+  const found = locksOn(sys, names, LOCK_START);
+  if (found === undefined) return { kind: "unknown" };
   if (found.length === 0) return { kind: "absent" };
-  const posix = found.find((lock) => lock !== undefined && lock.pid > 0);
+  const posix = found.find((lock) => lock.pid > 0);
   if (posix !== undefined) return processHolder(sys, posix.pid);
-  const pid = scanProcesses(sys, names, sys.monotonic() + SCAN_LIMIT_MS);
+  const holds = (info: string) => locksIn(info, LOCK_START).some(({ file }) => names.has(file));
+  const { pid } = scan(sys, holds, SCAN_LIMIT_MS);
   return pid === undefined ? { kind: "unknown" } : processHolder(sys, pid);
 }
 
+/** Who has a file, as far as this host's processes tell. */
+export type Keeper =
+  | { readonly kind: "process"; readonly pid: number; readonly command: string }
+  /** No process has it. */
+  | { readonly kind: "nobody" }
+  /** Not all processes could be looked at. */
+  | { readonly kind: "hidden" };
+
 /**
- * One line of /proc/locks, or what follows `lock:` in fdinfo: a POSIX or open-file-description lock that
- * covers byte 0.
- *
- * @returns undefined for another kind of lock, a waiting request, or another range
+ * Finds the process that holds a lock on byte `at` of one of several files, by the kernel's names for them;
+ * undefined when nobody has such a lock. A lock that no process has is one of a process that is gone, for
+ * which the kernel is still doing something.
  */
-export function parseLock(line: string): { pid: number; file: string } | undefined {
-  // 1: OFDLCK ADVISORY  WRITE -1 00:3b:2171686 0 0
-  const [, type, , , pid, file = "", start] = line.trim().split(/\s+/);
-  if ((type !== "OFDLCK" && type !== "POSIX") || start !== "0") return undefined;
-  return { pid: Number(pid), file };
+export function findLockKeeper(sys: ScanSys, names: ReadonlySet<string>, at: number): Keeper | undefined {
+  const found = locksOn(sys, names, at);
+  if (found === undefined) return { kind: "hidden" };
+  if (found.length === 0) return undefined;
+  const posix = found.find(({ pid }) => pid > 0);
+  if (posix !== undefined) return processHolder(sys, posix.pid);
+  return keeperOf(
+    sys,
+    scan(sys, (info) => locksIn(info, at).some(({ file }) => names.has(file)), KEEPER_LIMIT_MS),
+  );
 }
 
-function processHolder(sys: ScanSys, pid: number): LocalHolder {
+/**
+ * Finds a process that has a file open, other than the lock daemon and whoever keeps copies of its
+ * descriptors. May block.
+ */
+export function findOpener(sys: ScanSys & Pick<FileSys, "stat">, identity: FileIdentity): Keeper {
+  const inode = inodeText(identity);
+  const status = emptyStatus();
+  const found = scan(sys, (info, path) => {
+    const shown = /^ino:\s*(\d+)$/m.exec(info)?.[1];
+    if (shown !== undefined && shown !== inode) return false;
+    // The lock on a resource: the daemon's descriptor, or a copy of it.
+    if (locksIn(info, LOCK_START).length > 0) return false;
+    return sys.stat(path, status) === 0 && sameFile(identity, identityOf(status));
+  }, KEEPER_LIMIT_MS);
+  return keeperOf(sys, found);
+}
+
+function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
+  if (pid !== undefined) return processHolder(sys, pid);
+  return { kind: complete ? "nobody" : "hidden" };
+}
+
+/**
+ * Locks on byte `at` of the files that the kernel calls by these names; undefined when the list cannot be
+ * read.
+ */
+function locksOn(
+  sys: ScanSys,
+  names: ReadonlySet<string>,
+  at: number,
+): { pid: number; file: string }[] | undefined {
+  return wholeFile(sys, "/proc/locks")?.split("\n").flatMap((line) => {
+    const lock = parseLock(line, at);
+    return lock !== undefined && names.has(lock.file) ? [lock] : [];
+  });
+}
+
+function processHolder(sys: ScanSys, pid: number): Extract<LocalHolder, { kind: "process" }> {
   return { kind: "process", pid, command: processCommand(sys, pid) };
 }
 
@@ -87,32 +142,41 @@ function lockNames(sys: ScanSys, path: string, identity: FileIdentity): Readonly
   return names;
 }
 
-/** The newest processes first: a service manager that only keeps copies of others' descriptors comes last. */
-function scanProcesses(sys: ScanSys, names: ReadonlySet<string>, deadline: number): number | undefined {
+/** What a look at all processes has found. */
+interface Scan {
+  readonly pid: number | undefined;
+  /** Whether every process could be looked at, in time. */
+  readonly complete: boolean;
+}
+
+/**
+ * Looks at all processes, the newest first: a service manager that only keeps copies of others' descriptors
+ * comes last.
+ *
+ * @param wanted tells by the fdinfo of a descriptor, and its path below /proc, whether it is the one that is
+ * looked for
+ */
+function scan(sys: ScanSys, wanted: (info: string, path: string) => boolean, limit: number): Scan {
+  const deadline = sys.monotonic() + limit;
   const processes = sys.listDirectory("/proc");
-  if (typeof processes === "number") return undefined;
+  if (typeof processes === "number") return { pid: undefined, complete: false };
   const pids = processes.map(Number).filter(Number.isInteger).sort((a, b) => b - a);
+  let complete = true;
   for (const pid of pids) {
     const directory = `/proc/${pid}/fdinfo`;
     const descriptors = sys.listDirectory(directory);
-    // It has ended, or is another user's.
-    if (typeof descriptors === "number") continue;
+    if (typeof descriptors === "number") {
+      // It has ended, or is another user's. The first process only keeps copies of others' descriptors.
+      if (pid !== 1 && (descriptors === -EACCES || descriptors === -EPERM)) complete = false;
+      continue;
+    }
     for (const descriptor of descriptors) {
-      if (sys.monotonic() > deadline) return undefined;
+      if (sys.monotonic() > deadline) return { pid: undefined, complete: false };
       const info = readSmallFile(sys, `${directory}/${descriptor}`);
-      if (info !== undefined && holdsLock(info, names)) return pid;
+      if (info !== undefined && wanted(info, `/proc/${pid}/fd/${descriptor}`)) return { pid, complete };
     }
   }
-  return undefined;
-}
-
-function holdsLock(info: string, names: ReadonlySet<string>): boolean {
-  if (!info.includes("lock:")) return false;
-  return info.split("\n").some((line) => {
-    if (!line.startsWith("lock:")) return false;
-    const lock = parseLock(line.slice("lock:".length));
-    return lock !== undefined && names.has(lock.file);
-  });
+  return { pid: undefined, complete };
 }
 
 function wholeFile(sys: ScanSys, path: string): string | undefined {

@@ -2,10 +2,13 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LocalLockFiles, type LockFiles } from "../lockspace/lock_files.ts";
 import type { FindHolder } from "../lockspace/lock_table.ts";
+import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Places } from "../lockspace/places.ts";
 import type { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
+import type { Witness } from "../lockspace/settler.ts";
+import type { Sight } from "../lockspace/written_files.ts";
 import { HELPER_COMMAND, PROTOCOL_VERSION } from "./helper_protocol.ts";
 import type { HelperCommand } from "./program_run.ts";
 import { HelperStarter } from "./helper_starter.ts";
@@ -17,6 +20,7 @@ import { placeOf } from "./placement.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
 import { StorageClient, type StorageClientParts, type StorageStatus } from "./storage_client.ts";
+import { StorageWitness } from "./witness.ts";
 import type { StorageObserver } from "./storage_observer.ts";
 
 /** What storage is built from. */
@@ -32,6 +36,8 @@ export interface StorageParts {
   /** How long an operation may take before its asker is told, in ms. */
   readonly timeLimit: () => number;
   readonly observer: StorageObserver;
+  /** What was seen of an owner's process while it lived. */
+  readonly sightOf: (key: OwnerKey) => Sight | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** {@link Storage.handover} of an earlier image of this daemon. */
@@ -50,6 +56,8 @@ export class Storage {
   readonly files: LockFiles;
   /** Tells on which file systems directories lie. */
   readonly places: Places;
+  /** Tells whether the last writes of owners that are gone have landed. */
+  readonly witness: Witness;
   /** Names who holds a file outside this daemon. */
   readonly findHolder: FindHolder;
   readonly #parts: StorageParts;
@@ -94,6 +102,13 @@ export class Storage {
     this.files = new RoutedLockFiles(new LocalLockFiles(sys, guard), {
       ofPath: (path) => this.#ofPath(path),
       ofFile: (path, identity) => this.#ofFile(path, identity),
+    });
+    this.witness = new StorageWitness({
+      sys,
+      clientOf: (path, identity) => this.#ofFile(path, identity),
+      clientAt: (path) => this.#ofPath(path),
+      local: this.#local,
+      sightOf: parts.sightOf,
     });
     this.findHolder = holderFinder(sys, (path, identity) => this.#ofFile(path, identity), this.#local);
   }

@@ -6,6 +6,7 @@ import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { CloseFile, LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
 import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
+import type { Verdict } from "../lockspace/settler.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { HelperLink, type LinkParts } from "./helper_link.ts";
 import type { FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
@@ -21,6 +22,9 @@ export const IDLE_MS = 60_000;
 /** How much longer a program's result may take than the program, in ms: its helper has to start. */
 const RUN_MARGIN_MS = 5000;
 const NONSENSE = "its helper process gave an answer to another question";
+
+/** A question about the last writes of an owner that is gone. */
+export type JudgeTask = Extract<StorageTask, { op: "judge-guards" | "judge-openers" | "sync" }>;
 
 /** What a client needs of the daemon. */
 export interface StorageClientParts extends LinkParts {
@@ -194,6 +198,23 @@ export class StorageClient implements LockFiles {
       action: `Unable to find the holder of ${path}`,
       lost: () => done({ kind: "unknown" }),
       answered: (result) => done(result.kind === "holder" ? result.holder : { kind: "unknown" }),
+    });
+  }
+
+  /**
+   * Has the last writes of an owner that is gone judged.
+   *
+   * @param descriptor of a locked image; stays the caller's
+   */
+  judge(task: JudgeTask, descriptor: number | undefined, done: (verdict: Verdict) => void): void {
+    // Storage that does not answer may still have a write of its own to do.
+    const lost = (reason: string) => done({ kind: "busy", reason });
+    this.#submit({
+      task,
+      action: "Unable to tell whether the last writes of a guest have landed",
+      ...descriptor === undefined ? {} : { descriptor },
+      lost,
+      answered: (result) => result.kind === "judged" ? done(result.verdict) : lost(NONSENSE),
     });
   }
 

@@ -54,6 +54,7 @@ export function lateOutcome({ action, task }: StorageAsk, result: StorageResult)
     case "refused":
     case "released":
     case "holder":
+    case "judged":
     case "ran":
       return `${action}: it came to its end (${task.op})`;
   }

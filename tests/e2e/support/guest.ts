@@ -5,6 +5,11 @@
 export interface GuestDisk {
   path: string;
   format: "raw" | "qcow2";
+  /** A file unless said otherwise. */
+  type?: "file" | "block";
+  /** Of QEMU: which page cache, and how it asks the kernel; libvirt's own choice when not given. */
+  cache?: "none";
+  io?: "io_uring" | "native" | "threads";
   /** Another guest may have it too: locked shared. */
   shareable?: boolean;
   /** Not locked at all. */
@@ -43,8 +48,12 @@ export function guestXml({ name, uuid, type = "qemu", disks = [], leases = [] }:
 function diskXml(disk: GuestDisk, index: number): string {
   const target = `vd${String.fromCharCode("a".charCodeAt(0) + index)}`;
   const flags = `${disk.shareable ? "<shareable/>" : ""}${disk.readonly ? "<readonly/>" : ""}`;
-  return `<disk type='file' device='disk'><driver name='qemu' type='${disk.format}'/>` +
-    `<source file='${escape(disk.path)}'/><target dev='${target}' bus='virtio'/>${flags}</disk>`;
+  const { type = "file", cache, io } = disk;
+  const driver = `${cache === undefined ? "" : ` cache='${cache}'`}${io === undefined ? "" : ` io='${io}'`}`;
+  return `<disk type='${type}' device='disk'><driver name='qemu' type='${disk.format}'${driver}/>` +
+    `<source ${type === "block" ? "dev" : "file"}='${
+      escape(disk.path)
+    }'/><target dev='${target}' bus='virtio'/>${flags}</disk>`;
 }
 
 function leaseXml({ directory, lockspace, key }: GuestLease): string {

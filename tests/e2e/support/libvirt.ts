@@ -6,7 +6,6 @@ lock_manager = "lockd"
 user = "root"
 group = "root"
 security_driver = "none"
-namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
 remember_owner = 0
@@ -18,6 +17,8 @@ export interface LockOptions {
   indirectDisks?: boolean;
   /** Refuse to start a guest whose disks have no lease. */
   requireLease?: boolean;
+  /** Give each guest a mount namespace of its own, as libvirt does by default. */
+  namespaces?: boolean;
 }
 
 /** A libvirtd of a site, and the disks and guests of a test on it. */
@@ -47,7 +48,9 @@ export class Libvirt implements Site {
   }
 
   /** Writes libvirtd's configuration, which a running libvirtd reads when it is restarted. */
-  async configure({ indirectDisks = false, requireLease = false }: LockOptions = {}): Promise<void> {
+  async configure(
+    { indirectDisks = false, requireLease = false, namespaces = false }: LockOptions = {},
+  ): Promise<void> {
     // lvm_lockspace_dir makes libvirtd register a lockspace for leases without making its file disks
     // indirect.
     const lockd = [
@@ -55,7 +58,10 @@ export class Libvirt implements Site {
       `require_lease_for_disks = ${requireLease ? 1 : 0}`,
       ...indirectDisks ? [`file_lockspace_dir = "${this.diskLockspace}"`] : [],
     ];
-    await Deno.writeTextFile(this.outside("/etc/libvirt/qemu.conf"), QEMU_CONF);
+    await Deno.writeTextFile(
+      this.outside("/etc/libvirt/qemu.conf"),
+      `${QEMU_CONF}namespaces = [${namespaces ? '"mount"' : ""}]\n`,
+    );
     await Deno.writeTextFile(this.outside("/etc/libvirt/qemu-lockd.conf"), `${lockd.join("\n")}\n`);
     await runOk(this, ["mkdir", "-p", "-m", "0700", this.leaseLockspace]);
   }

@@ -16,6 +16,7 @@ Deno.test("loadSettings() returns the defaults when the file sets nothing", () =
       maxClients: 1024,
       adminMaxClients: 5000,
       storageTimeout: 10,
+      settleTimeout: 30,
       allowStaleResume: false,
       lockspaces: new Map(),
     },
@@ -31,6 +32,7 @@ Deno.test("loadSettings() reads every key and says where the log keys were set",
     max_clients = 20
     admin_max_clients = 5
     storage_timeout = 60
+    settle_timeout = 5
     allow_stale_resume = 1
     lockspaces = [ "/srv/a=nas:/a", '/srv/b', ]
   `;
@@ -42,6 +44,7 @@ Deno.test("loadSettings() reads every key and says where the log keys were set",
       maxClients: 20,
       adminMaxClients: 5,
       storageTimeout: 60,
+      settleTimeout: 5,
       allowStaleResume: true,
       lockspaces: new Map([["/srv/a", "nas:/a"], ["/srv/b", undefined]]),
     },
@@ -57,6 +60,7 @@ Deno.test("SETTING_KEYS names every key of the file", () => {
     "max_clients",
     "admin_max_clients",
     "storage_timeout",
+    "settle_timeout",
     "allow_stale_resume",
     "lockspaces",
   ]);
@@ -94,6 +98,8 @@ Deno.test("loadSettings() accepts the ends of each range", () => {
   assert.equal(load("admin_max_clients = 4294967295").settings.adminMaxClients, 4294967295);
   assert.equal(load("storage_timeout = 1").settings.storageTimeout, 1);
   assert.equal(load("storage_timeout = 3600").settings.storageTimeout, 3600);
+  assert.equal(load("settle_timeout = 0").settings.settleTimeout, 0);
+  assert.equal(load("settle_timeout = 86400").settings.settleTimeout, 86400);
 });
 
 Deno.test("loadSettings() takes an empty string and log level 0 for not set, as libvirt does", () => {

@@ -40,8 +40,8 @@ Deno.test("launchInBackground() starts the daemon with its signals blocked, in a
   const session =
     "read pid comm state parent group session rest < /proc/self/stat; [ $pid = $session ]; echo $?";
   assert.equal(failure(script(`{ ${mask}; ${session}; } > ${file}; printf ready >&3`)), "");
-  // HUP INT QUIT USR1 PIPE TERM.
-  assert.equal(Deno.readTextFileSync(file), "0000000000005207\n0\n");
+  // HUP INT QUIT USR1 PIPE TERM IO.
+  assert.equal(Deno.readTextFileSync(file), "0000000010005207\n0\n");
 });
 
 Deno.test("launchInBackground() passes the daemon's reason and code on", () => {

@@ -38,8 +38,8 @@ function handled(signals: readonly number[]): string[] {
   return seen;
 }
 
-Deno.test("watchSignals() tells each signal with its sender, and drops SIGPIPE", () => {
-  assert.deepEqual(handled([10, 1, 13, 15, 2, 3]), [
+Deno.test("watchSignals() tells each signal with its sender, and drops SIGPIPE and SIGIO", () => {
+  assert.deepEqual(handled([10, 1, 13, 29, 15, 2, 3]), [
     "re-exec 110",
     "reload 101",
     "terminate 15 115",

@@ -180,7 +180,7 @@ export const STATUS: StatusDocument = {
     { name: "virtlockd", clients: 3, clientsMax: 1024 },
     { name: "admin", clients: 1, clientsMax: 5000 },
   ],
-  locks: { exclusive: 2, shared: 1, lockspaces: 2, holders: 3, dying: 0, doubtful: 0, posix: 0 },
+  locks: { exclusive: 2, shared: 1, lockspaces: 2, holders: 3, dying: 0, settling: 0, doubtful: 0, posix: 0 },
   descriptors: { open: 31, limit: 20000 },
   idleTimeout: 0,
   logging: { level: 3, filters: "", outputs: "3:stderr" },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Timer } from "../../../../src/chassis/event/event_loop.ts";
 import { DEAF, UNWATCHED } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
+import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
 import { InheritedLocks } from "../../../../src/lockd/daemon/inherited_locks.ts";
 import { identityOf } from "../../../../src/lockd/lockspace/file_identity.ts";
 import { LocalLockFiles } from "../../../../src/lockd/lockspace/lock_files.ts";
@@ -47,6 +48,7 @@ class Stage implements Disposable {
       },
       ...ANYWHERE,
       ...UNWATCHED,
+      ...NOTHING_WRITTEN,
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
       now: () => 5000,
     });

@@ -21,6 +21,7 @@ function counted(): Metrics {
   metrics.storageHung();
   metrics.storageHung();
   metrics.storageHelperEnded();
+  metrics.gaveUp();
   metrics.reExecuted(4711);
   metrics.reExecFailed("it is no virtlockd");
   metrics.begun("crash", 5, 2);
@@ -67,6 +68,7 @@ Deno.test("Metrics counts what the daemon's parts report", () => {
     holderSignalFailures: 1,
     storageHangs: 2,
     storageHelperFailures: 1,
+    givenUp: 1,
     reExecs: 1,
     reExecFailures: 1,
     crashes: 1,

@@ -16,7 +16,7 @@ const STATUS: StatusDocument = {
     clients: 0,
     clientsMax: 5,
   }],
-  locks: { exclusive: 0, shared: 0, lockspaces: 1, holders: 2, dying: 1, doubtful: 0, posix: 0 },
+  locks: { exclusive: 0, shared: 0, lockspaces: 1, holders: 2, dying: 1, settling: 0, doubtful: 0, posix: 0 },
   descriptors: { open: 20, limit: 1024 },
   idleTimeout: 0,
   logging: { level: 3, filters: "", outputs: "3:stderr" },
@@ -60,6 +60,7 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
     'virtlockd_locks{lockspace="/l s",mode="shared"} 0',
     "virtlockd_holders 2",
     "virtlockd_holders_dying 1",
+    "virtlockd_locks_settling 0",
     "virtlockd_locks_doubtful 0",
     "virtlockd_locks_inherited 0",
     "virtlockd_locks_granted_total 0",
@@ -68,6 +69,7 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
     'virtlockd_refusals_total{reason="not-held"} 1',
     "virtlockd_holders_killed_total 0",
     "virtlockd_holder_signal_failures_total 0",
+    "virtlockd_locks_given_up_total 0",
   ]);
 });
 

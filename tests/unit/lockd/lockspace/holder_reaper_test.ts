@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ANYWHERE } from "../../../support/anywhere.ts";
+import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { type DyingHolder, HolderReaper } from "../../../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
@@ -94,6 +95,7 @@ class World {
         checkDirectory: (_path, done) => done(undefined),
       },
       ...ANYWHERE,
+      ...NOTHING_WRITTEN,
       ledger: this.ledger,
       guard: new PosixGuard(this.ledger),
       observer: DEAF,

@@ -17,6 +17,7 @@ import { SystemError } from "../../../../src/os/system_error.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { DEAF } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
+import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
 
 const ALPHA = { pid: 100, id: 1, name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
 const BETA = { pid: 200, id: 2, name: "beta", uuid: "66666666-7777-8888-9999-000000000000" };
@@ -135,8 +136,10 @@ class Table {
       troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
     },
     ...ANYWHERE,
+    ...NOTHING_WRITTEN,
     watch: {
       begin: () => this.unwatched,
+      hasEnded: () => false,
       processOf: (key) => this.alive.has(key) ? { key, pid: Number(key), start: 1, pidfd: 9 } : undefined,
     },
     opened: (pid, { name }) => this.open.get(`${pid} ${name}`) ?? "unknown",

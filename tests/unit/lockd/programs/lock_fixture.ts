@@ -40,6 +40,7 @@ export function tableOf(resources: readonly Resource[], dying: readonly number[]
   return {
     lockspaces,
     isDying: (pid: number) => dying.includes(pid),
+    settling: () => undefined,
     ownedBy: (pid: number) =>
       resources.filter(({ holdings }) => holdings.some(({ owner }) => owner.pid === pid)),
   };

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import type { Owner, OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
-import { lockEntry } from "../../../../src/lockd/status/lock_entry.ts";
+import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
+import { lockEntry, type LockFacts } from "../../../../src/lockd/status/lock_entry.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 
-const nobodyDies = () => false;
-const lives = ({ pid }: Owner) => ({ kind: "alive", pid }) as const;
+const NOTHING: LockFacts = {
+  dying: () => false,
+  settling: () => undefined,
+  judge: () => ({ kind: "alive", pid: 42 }),
+};
 
 Deno.test("lockEntry() shows a lock with its holder", () => {
-  assert.deepEqual(lockEntry(resource({ id: 5, autocreate: true }), nobodyDies, lives), {
+  assert.deepEqual(lockEntry(resource({ id: 5, autocreate: true }), NOTHING), {
     id: 5,
     lockspace: "/ls",
     resource: "r5",
@@ -32,8 +35,7 @@ Deno.test("lockEntry() shows a lock with its holder", () => {
 Deno.test("lockEntry() shows an owner that holds a shared lock several times once", () => {
   const entry = lockEntry(
     resource({ id: 1, shared: true, holdings: [holding(42), holding(43), holding(42), holding(42)] }),
-    nobodyDies,
-    lives,
+    NOTHING,
   );
   assert.equal(entry.mode, "shared");
   assert.deepEqual(entry.holders.map(({ pid, times }) => [pid, times]), [[42, 3], [43, 1]]);
@@ -43,9 +45,12 @@ Deno.test("lockEntry() shows an owner that holds a shared lock several times onc
 Deno.test("lockEntry() says of an owner whose process has ended, or that nobody can judge", () => {
   const lock = resource({ id: 1, shared: true, holdings: [holding(42), holding(43), holding(44)] });
   const kinds = new Map([[42, "alive"], [43, "dead"], [44, "unjudged"]] as const);
-  const { holders } = lockEntry(lock, nobodyDies, ({ pid }) => {
-    const kind = kinds.get(pid as 42) ?? "alive";
-    return kind === "alive" ? { kind, pid } : { kind };
+  const { holders } = lockEntry(lock, {
+    ...NOTHING,
+    judge: ({ pid }) => {
+      const kind = kinds.get(pid as 42) ?? "alive";
+      return kind === "alive" ? { kind, pid } : { kind };
+    },
   });
   assert.deepEqual(holders.map(({ pid, process }) => [pid, process]), [
     [42, undefined],
@@ -55,30 +60,35 @@ Deno.test("lockEntry() says of an owner whose process has ended, or that nobody 
 });
 
 Deno.test("lockEntry() says when the holder is being killed", () => {
-  const dying = (key: OwnerKey) => key === 43;
-  assert.equal(lockEntry(resource({ id: 1 }), dying, lives).state, "held");
+  const facts = { ...NOTHING, dying: (key: OwnerKey) => key === 43 };
+  assert.equal(lockEntry(resource({ id: 1 }), facts).state, "held");
   const shared = resource({ id: 1, shared: true, holdings: [holding(42), holding(43)] });
-  assert.equal(lockEntry(shared, dying, lives).state, "holder being killed");
+  assert.equal(lockEntry(shared, facts).state, "holder being killed");
 });
 
 Deno.test("lockEntry() says when a lock is being released, or doubtful and why", () => {
-  const releasing = lockEntry(resource({ id: 1, state: { kind: "releasing" } }), () => true, lives);
+  const releasing = lockEntry(resource({ id: 1, state: { kind: "releasing" } }), {
+    ...NOTHING,
+    dying: () => true,
+  });
   assert.equal(releasing.state, "releasing");
-  const doubtful = lockEntry(
-    resource({ id: 1, state: { kind: "doubtful", reason: "why" } }),
-    nobodyDies,
-    lives,
-  );
+  const doubtful = lockEntry(resource({ id: 1, state: { kind: "doubtful", reason: "why" } }), NOTHING);
   assert.deepEqual([doubtful.state, doubtful.reason], ["doubtful", "why"]);
 });
 
 Deno.test("lockEntry() tells a lock inherited from libvirt's daemon", () => {
-  assert.equal(lockEntry(resource({ id: 1, lock: "posix" }), nobodyDies, lives).kind, "posix");
+  assert.equal(lockEntry(resource({ id: 1, lock: "posix" }), NOTHING).kind, "posix");
 });
 
 Deno.test("lockEntry() stays small when a lock has thousands of holders with long names", () => {
   const holdings = Array.from({ length: 5000 }, (_, index) => holding(index + 1, "x".repeat(1000)));
-  const entry = lockEntry(resource({ id: 1, shared: true, holdings }), nobodyDies, lives);
+  const entry = lockEntry(resource({ id: 1, shared: true, holdings }), NOTHING);
   assert.equal(entry.holders.length, 239);
   assert.equal(entry.moreHolders, 4761);
+});
+
+Deno.test("lockEntry() says why a lock stays whose owner is gone", () => {
+  const entry = lockEntry(resource({ id: 1 }), { ...NOTHING, settling: () => "it writes" });
+  assert.equal(entry.state, "settling");
+  assert.equal(entry.reason, "it writes");
 });

@@ -17,7 +17,7 @@ const STATUS: StatusDocument = {
   uptime: 60,
   reExecs: 0,
   servers: [],
-  locks: { exclusive: 0, shared: 0, lockspaces: 1, holders: 0, dying: 0, doubtful: 0, posix: 0 },
+  locks: { exclusive: 0, shared: 0, lockspaces: 1, holders: 0, dying: 0, settling: 0, doubtful: 0, posix: 0 },
   descriptors: { open: 20, limit: 1024 },
   idleTimeout: 0,
   logging: { level: 3, filters: "", outputs: "3:stderr" },

@@ -529,7 +529,7 @@ Deno.test("runStorageHelper() names and shields itself, says that it is ready, a
     blockSignals: (signals) => calls.push([...signals].sort((a, b) => a - b)),
     pid: () => 77,
   });
-  assert.equal(runStorageHelper(script.sys, ["3"]), 0);
+  assert.equal(runStorageHelper(script.sys, ["4"]), 0);
   assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15]]);
   assert.deepEqual(script.sent, [{ kind: "ready", pid: 77 }]);
 });
@@ -539,7 +539,7 @@ Deno.test("runStorageHelper() refuses a daemon of another version", () => {
   assert.equal(runStorageHelper(script.sys, ["0"]), 1);
   assert.deepEqual(script.sent, [{
     kind: "failed",
-    reason: "The program on disk speaks version 3 of the helper protocol, this daemon 0: " +
+    reason: "The program on disk speaks version 4 of the helper protocol, this daemon 0: " +
       "restart the daemon with SIGUSR1",
   }]);
 });

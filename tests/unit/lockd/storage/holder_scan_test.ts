@@ -5,22 +5,8 @@ import { linuxSys } from "../../../../src/os/linux.ts";
 import { emptyStatus, type Sys } from "../../../../src/os/sys.ts";
 import { must } from "../../../../src/os/system_error.ts";
 import { type FileIdentity, identityOf } from "../../../../src/lockd/lockspace/file_identity.ts";
-import { findLocalHolder, type LocalHolder, parseLock } from "../../../../src/lockd/storage/holder_scan.ts";
+import { findLocalHolder, type LocalHolder } from "../../../../src/lockd/storage/holder_scan.ts";
 import { inDirectory, openDescriptors, sysWith } from "../../../support/storage_fixture.ts";
-
-const LINES: [line: string, lock: { pid: number; file: string } | undefined][] = [
-  ["1: OFDLCK ADVISORY  WRITE -1 00:3b:2171686 0 0", { pid: -1, file: "00:3b:2171686" }],
-  ["\t1: OFDLCK ADVISORY  READ -1 fe:00:7 0 EOF", { pid: -1, file: "fe:00:7" }],
-  ["22: POSIX  ADVISORY  READ 17090 fe:00:2172072 0 99", { pid: 17090, file: "fe:00:2172072" }],
-  ["22: POSIX  ADVISORY  READ 17090 fe:00:2172072 1 99", undefined],
-  ["22: -> POSIX  ADVISORY  READ 17090 fe:00:2172072 0 0", undefined],
-  ["23: FLOCK  ADVISORY  WRITE 1 fe:00:5 0 EOF", undefined],
-  ["24: LEASE  ACTIVE    READ 1 fe:00:5 0 EOF", undefined],
-  ["", undefined],
-];
-for (const [line, lock] of LINES) {
-  Deno.test(`parseLock() reads '${line.trim()}'`, () => assert.deepEqual(parseLock(line), lock));
-}
 
 /** Finds the holder of a file on which this process takes a lock with `lock`. */
 function holder(directory: string, lock: (sys: Sys, fd: number) => void, sys: Sys = linuxSys()): LocalHolder {

@@ -1,0 +1,140 @@
+import { type Holding, type OwnerKey, ownerKey } from "./owner.ts";
+import type { Resource } from "./resource.ts";
+
+/** What is known about the last writes of an owner whose process is gone. */
+export type Verdict =
+  /** They have landed. */
+  | { readonly kind: "over" }
+  /** Something of them is still under way: the lock stays until it is over. */
+  | { readonly kind: "busy"; readonly reason: string }
+  /** It cannot be told: the lock stays for the time that the settings say. */
+  | { readonly kind: "unknown"; readonly reason: string };
+
+/** Finds out whether the writes of an owner whose process is gone are over. */
+export interface Witness {
+  /** @param done called once, at once where that is cheap, else later; the resource is locked until then */
+  ask(resource: Resource, holding: Holding, done: (verdict: Verdict) => void): void;
+}
+
+/** A lock whose owner's process is gone, and which waits for its last writes. */
+export interface Settling {
+  readonly resource: Resource;
+  readonly holding: Holding;
+  /** Milliseconds of the monotonic clock. */
+  readonly since: number;
+  /** What the witness said last; undefined until it has answered once. */
+  verdict: Verdict | undefined;
+  /** Lets the lock go; undefined when it has gone. */
+  over: (() => void) | undefined;
+}
+
+/** Told what keeps locks of owners that are gone. */
+export interface SettleObserver {
+  /** The lock does not go yet, or stays for another reason than before. */
+  settling(settling: Settling): void;
+  /** The time is up: the lock is given up although nobody knows whether the writes are over. */
+  gaveUp(settling: Settling): void;
+}
+
+/** What a settler needs. */
+export interface SettlerParts {
+  readonly witness: Witness;
+  readonly observer: SettleObserver;
+  readonly after: (milliseconds: number, task: () => void) => unknown;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+  /** How long a lock stays whose writes cannot be judged, in ms. */
+  readonly bound: () => number;
+}
+
+/** The witness is asked again after this time, in ms, and then after twice as long each time. */
+const FIRST_WAIT_MS = 4;
+const LONGEST_WAIT_MS = 250;
+/** What is said of a lock until the witness has answered. */
+const LOOKING = "its writes are being looked for";
+
+/**
+ * Keeps the locks of owners whose process is gone until their last writes have landed. A process that was
+ * killed is gone at once, but a write that the kernel does for it (io_uring) may reach the disk seconds
+ * later, when another guest has the lock.
+ */
+export class Settler {
+  readonly #parts: SettlerParts;
+  readonly #settling = new Map<Resource, Map<OwnerKey, Settling>>();
+
+  constructor(parts: SettlerParts) {
+    this.#parts = parts;
+  }
+
+  /** How many locks wait. */
+  get size(): number {
+    return this.#settling.size;
+  }
+
+  /** Whether a lock waits for the last writes of an owner. */
+  isSettling(resource: Resource, key: OwnerKey): boolean {
+    return this.#settling.get(resource)?.has(key) ?? false;
+  }
+
+  /** Why a lock waits; undefined when it does not. */
+  reasonOf(resource: Resource): string | undefined {
+    const [settling] = this.#settling.get(resource)?.values() ?? [];
+    if (settling === undefined) return undefined;
+    const { verdict } = settling;
+    return verdict === undefined || verdict.kind === "over" ? LOOKING : verdict.reason;
+  }
+
+  /**
+   * Waits for the last writes of an owner.
+   *
+   * @param over called once, at once when nothing is under way: the lock may go
+   */
+  settle(resource: Resource, holding: Holding, over: () => void): void {
+    const settling: Settling = { resource, holding, since: this.#parts.clock(), verdict: undefined, over };
+    const key = ownerKey(holding.owner);
+    const owners = this.#settling.get(resource);
+    if (owners === undefined) this.#settling.set(resource, new Map([[key, settling]]));
+    else owners.set(key, settling);
+    this.#ask(settling, FIRST_WAIT_MS);
+  }
+
+  /** Somebody else has taken the owner off the resource: nothing is asked of its file any more. */
+  abandon(resource: Resource, key: OwnerKey): void {
+    const settling = this.#settling.get(resource)?.get(key);
+    if (settling !== undefined) this.#end(settling);
+  }
+
+  #ask(settling: Settling, wait: number): void {
+    if (settling.over === undefined) return;
+    const { witness, after } = this.#parts;
+    witness.ask(settling.resource, settling.holding, (verdict) => {
+      if (settling.over === undefined) return;
+      if (this.#decide(settling, verdict)) return this.#end(settling);
+      after(wait, () => this.#ask(settling, Math.min(wait * 2, LONGEST_WAIT_MS)));
+    });
+  }
+
+  #end(settling: Settling): void {
+    const { resource, holding, over } = settling;
+    const left = this.#settling.get(resource);
+    left?.delete(ownerKey(holding.owner));
+    if (left?.size === 0) this.#settling.delete(resource);
+    settling.over = undefined;
+    over?.();
+  }
+
+  /** @returns whether the lock may go */
+  #decide(settling: Settling, verdict: Verdict): boolean {
+    const { observer, clock, bound } = this.#parts;
+    const before = settling.verdict;
+    settling.verdict = verdict;
+    if (verdict.kind === "over") return true;
+    if (verdict.kind === "unknown" && clock() - settling.since >= bound()) {
+      observer.gaveUp(settling);
+      return true;
+    }
+    const same = before !== undefined && before.kind !== "over" && before.reason === verdict.reason;
+    if (!same) observer.settling(settling);
+    return false;
+  }
+}

@@ -1,0 +1,134 @@
+import type { Timer } from "../../chassis/event/event_loop.ts";
+import type { FileSys } from "../../os/sys.ts";
+import { type OwnerKey } from "./owner.ts";
+import { lookAt, type Sight } from "./written_files.ts";
+
+/**
+ * After a grant an owner is looked at again after these times, in ms: QEMU opens and activates its disks
+ * around a grant.
+ */
+const LOOK_AGAIN_MS: readonly number[] = [1000, 10_000, 60_000];
+const TICK_MS = 1000;
+/** So many owners are looked at in one turn of the loop, after a start with many of them. */
+const MOST_LOOKS = 32;
+const NEXT_LOOKS_MS = 20;
+
+/** An owner that is looked at. */
+interface Seen {
+  readonly pid: number;
+  sight: Sight | undefined;
+  /** Index into {@link LOOK_AGAIN_MS} of the next look. */
+  next: number;
+  /** When it is due, in ms of the monotonic clock. */
+  due: number;
+}
+
+/** What the sights need. */
+export interface SightsParts {
+  readonly sys: Parameters<typeof lookAt>[0] & Pick<FileSys, "open">;
+  readonly loop: {
+    after(milliseconds: number, task: () => void): Pick<Timer, "cancel">;
+    defer(task: () => void): void;
+  };
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+  /** Pid of an owner's process as the daemon sees it; undefined when it is not watched. */
+  readonly pidOf: (key: OwnerKey) => number | undefined;
+  /** Whether an owner has anything. */
+  readonly owns: (key: OwnerKey) => boolean;
+}
+
+/**
+ * What owners' processes have open for writing, seen while they live: when one is gone it cannot be asked any
+ * more. Looked at behind the reply to a grant, never on its way.
+ */
+export class Sights {
+  readonly #parts: SightsParts;
+  readonly #seen = new Map<OwnerKey, Seen>();
+  #timer: Pick<Timer, "cancel"> | undefined;
+
+  constructor(parts: SightsParts) {
+    this.#parts = parts;
+  }
+
+  /** What was seen of an owner; undefined when nothing was. */
+  of(key: OwnerKey): Sight | undefined {
+    return this.#seen.get(key)?.sight;
+  }
+
+  /** An owner has got a lock. */
+  granted(key: OwnerKey): void {
+    const { loop, clock, pidOf } = this.#parts;
+    const seen = this.#seen.get(key);
+    if (seen !== undefined) {
+      seen.next = 0;
+      seen.due = clock() + (LOOK_AGAIN_MS[0] as number);
+      return this.#wind();
+    }
+    const pid = pidOf(key);
+    if (pid === undefined) return;
+    const first: Seen = { pid, sight: undefined, next: -1, due: 0 };
+    this.#seen.set(key, first);
+    loop.defer(() => this.#look(first));
+  }
+
+  /** What an earlier image of the daemon has seen of an owner that is gone by now. */
+  restore(key: OwnerKey, pid: number, sight: Sight): void {
+    this.#seen.set(key, { pid, sight, next: LOOK_AGAIN_MS.length, due: Infinity });
+  }
+
+  /**
+   * An owner that an earlier life of the daemon has granted something: it is looked at when there is time.
+   */
+  resume(key: OwnerKey): void {
+    const pid = this.#parts.pidOf(key);
+    if (pid === undefined || this.#seen.has(key)) return;
+    this.#seen.set(key, { pid, sight: undefined, next: -1, due: this.#parts.clock() });
+    this.#wind(NEXT_LOOKS_MS);
+  }
+
+  /** An owner's process is about to end: the last chance to look. */
+  dying(key: OwnerKey): void {
+    const seen = this.#seen.get(key);
+    if (seen !== undefined) this.#look(seen);
+  }
+
+  /** Nothing is left of an owner. */
+  forget(key: OwnerKey): void {
+    this.#seen.delete(key);
+  }
+
+  #look(seen: Seen): void {
+    const { sys, clock } = this.#parts;
+    // Of a process that is on its way out less is seen than before.
+    seen.sight = lookAt(sys, seen.pid) ?? seen.sight;
+    seen.next++;
+    seen.due = clock() + (LOOK_AGAIN_MS[seen.next] ?? Infinity);
+    this.#wind();
+  }
+
+  #wind(wait = TICK_MS): void {
+    this.#timer ??= this.#parts.loop.after(wait, () => this.#tick());
+  }
+
+  #tick(): void {
+    const { clock, owns } = this.#parts;
+    this.#unwind();
+    const now = clock();
+    let looks = 0;
+    for (const [key, seen] of this.#seen) {
+      if (!owns(key)) this.#seen.delete(key);
+      else if (seen.due > now) {
+        if (seen.due !== Infinity) this.#wind();
+      } else if (looks++ < MOST_LOOKS) this.#look(seen);
+    }
+    if (looks <= MOST_LOOKS) return;
+    this.#unwind();
+    this.#wind(NEXT_LOOKS_MS);
+  }
+
+  #unwind(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,107 @@
+import { S_IFBLK, S_IFMT } from "../../os/constants.ts";
+import { emptyStatus, type FileSys } from "../../os/sys.ts";
+import { readSmallFile } from "./process_state.ts";
+
+/**
+ * The byte on which QEMU holds a lock of its own in every image that it may write, until its last write is
+ * over.
+ */
+export const WRITE_GUARD = 101;
+
+/** A file that a process has open for writing. */
+export interface WrittenFile {
+  /** As the process sees it. */
+  readonly path: string;
+  /**
+   * `major:minor:inode`, as the kernel names the file's locks, when the process has the {@link WRITE_GUARD}
+   * of it.
+   */
+  readonly guard?: string;
+}
+
+/** What was seen of an owner's process while it lived. */
+export interface Sight {
+  /** Whether it is a QEMU, which guards what it writes. */
+  readonly qemu: boolean;
+  readonly files: readonly WrittenFile[];
+}
+
+type LookSys = Pick<FileSys, "open" | "read" | "close" | "readlink" | "listDirectory" | "lstat">;
+
+const ACCESS_MODE = 3;
+/** Standard input, output and error are no disks. */
+const FIRST_FILE = 3;
+
+/**
+ * Looks at what a process writes: its descriptors as /proc shows them, proc_pid_fd(5) and proc_pid_fdinfo(5).
+ * The storage of these files is not asked anything. A file of the process's own mount namespace is named as
+ * the kernel names it.
+ *
+ * @returns undefined when the process is gone or may not be looked at
+ */
+export function lookAt(sys: LookSys, pid: number): Sight | undefined {
+  const program = sys.readlink(`/proc/${pid}/exe`);
+  if (typeof program === "number") return undefined;
+  const descriptors = sys.listDirectory(`/proc/${pid}/fd`);
+  if (typeof descriptors === "number") return undefined;
+  const files: WrittenFile[] = [];
+  for (const descriptor of descriptors) {
+    if (Number(descriptor) < FIRST_FILE) continue;
+    const path = sys.readlink(`/proc/${pid}/fd/${descriptor}`);
+    // Sockets, pipes and the like have no path.
+    if (typeof path === "number" || !path.startsWith("/")) continue;
+    const info = readSmallFile(sys, `/proc/${pid}/fdinfo/${descriptor}`);
+    if (info === undefined || !isWritable(info)) continue;
+    const guard = guardOf(info);
+    if (guard !== undefined) files.push({ path, guard });
+    else if (mayBeDisk(sys, path)) files.push({ path });
+  }
+  // A process that ends loses its program first, and then its files: what was seen was all of them only if it
+  // still has the first.
+  if (typeof sys.readlink(`/proc/${pid}/exe`) === "number") return undefined;
+  const name = program.slice(program.lastIndexOf("/") + 1);
+  return { qemu: name.startsWith("qemu"), files };
+}
+
+/**
+ * One line of /proc/locks, or what follows `lock:` in fdinfo: a POSIX or open-file-description lock that
+ * covers byte `at`.
+ *
+ * @returns undefined for another kind of lock, a waiting request, or another range
+ */
+export function parseLock(line: string, at: number): { pid: number; file: string } | undefined {
+  // 1: OFDLCK ADVISORY  WRITE -1 00:3b:2171686 0 0
+  const [, type, , , pid, file = "", start, end] = line.trim().split(/\s+/);
+  if (type !== "OFDLCK" && type !== "POSIX") return undefined;
+  if (Number(start) > at || (end !== "EOF" && Number(end) < at)) return undefined;
+  return { pid: Number(pid), file };
+}
+
+/** The locks that fdinfo shows of a descriptor and that cover byte `at`. */
+export function locksIn(info: string, at: number): readonly { pid: number; file: string }[] {
+  if (!info.includes("lock:")) return [];
+  return info.split("\n").flatMap((line) => {
+    const lock = line.startsWith("lock:") ? parseLock(line.slice("lock:".length), at) : undefined;
+    return lock === undefined ? [] : [lock];
+  });
+}
+
+function isWritable(info: string): boolean {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
+  return flags !== undefined && (parseInt(flags, 8) & ACCESS_MODE) !== 0;
+}
+
+function guardOf(info: string): string | undefined {
+  return locksIn(info, WRITE_GUARD)[0]?.file;
+}
+
+/**
+ * Of devices only block devices; what lies elsewhere is taken for a file, because to look would ask its
+ * storage.
+ */
+function mayBeDisk(sys: LookSys, path: string): boolean {
+  if (path.startsWith("/proc/") || path.startsWith("/sys/") || path.startsWith("/memfd:")) return false;
+  if (!path.startsWith("/dev/")) return true;
+  const status = emptyStatus();
+  return sys.lstat(path, status) === 0 && (status.mode & S_IFMT) === S_IFBLK;
+}

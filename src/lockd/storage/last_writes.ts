@@ -1,0 +1,97 @@
+import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../os/constants.ts";
+import { ENOENT, strerror } from "../../os/errno.ts";
+import type { EventSys, FileSys } from "../../os/sys.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
+import { LOCK_START } from "../lockspace/lock_file.ts";
+import { readSmallFile } from "../lockspace/process_state.ts";
+import type { Verdict } from "../lockspace/settler.ts";
+import { locksIn, WRITE_GUARD } from "../lockspace/written_files.ts";
+import { findLockKeeper, findOpener, type Keeper } from "./holder_scan.ts";
+
+// What a helper process does to find out whether the last writes of an owner that is gone have landed. All of
+// it may block.
+
+type WitnessSys =
+  & Pick<
+    FileSys,
+    "open" | "close" | "read" | "pread" | "stat" | "fstat" | "listDirectory" | "ofdProbe" | "fsync"
+  >
+  & Pick<EventSys, "monotonic">;
+
+const OVER: Verdict = { kind: "over" };
+/** A reason, as `locks` and the log show it. */
+export const UNDER_WAY = "its last writes have not landed yet";
+
+/**
+ * How the writes of a QEMU are judged: by the lock of its own that it has on every image which it may write.
+ */
+export interface GuardQuestion {
+  /** `major:minor:inode` of images, as the kernel names them in /proc/locks. */
+  readonly names: readonly string[];
+  /** Whether what the page cache still has must reach the medium, because another host can read it there. */
+  readonly sync: boolean;
+}
+
+/**
+ * Judges by QEMU's own locks. A lock that no living process has is kept by a write that is still under way.
+ *
+ * @param fd descriptor of the image itself, if there is one
+ */
+export function judgeGuards(
+  sys: WitnessSys,
+  { names, sync }: GuardQuestion,
+  fd: number | undefined,
+): Verdict {
+  const own = fd === undefined
+    ? []
+    : locksIn(readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "", LOCK_START).map(({ file }) => file);
+  const keeper = findLockKeeper(sys, new Set([...names, ...own]), WRITE_GUARD);
+  if (keeper !== undefined) return kept(keeper, "writes it too");
+  if (fd === undefined) return OVER;
+  const probe = { type: F_UNLCK, pid: 0 };
+  const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
+  if (probed < 0) return unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`);
+  // The server of a network file system keeps it, for a write of this host or for a writer on another one.
+  if (probe.type !== F_UNLCK) return unknown("its storage says that somebody still writes it");
+  return sync ? synced(sys.fsync(fd)) : OVER;
+}
+
+/** Judges by who has the file open: to be asked when the kernel says that somebody has. */
+export function judgeOpeners(sys: WitnessSys, identity: FileIdentity): Verdict {
+  return kept(findOpener(sys, identity), "has it open");
+}
+
+/** Brings to the medium what the page cache still has of a file. */
+export function syncFile(sys: WitnessSys, path: string): Verdict {
+  const fd = sys.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+  // It was removed, or is only there in the guest's own mount namespace: no other host can read it under this
+  // name.
+  if (fd === -ENOENT) return OVER;
+  if (fd < 0) {
+    return unknown(`${path} cannot be opened to bring its last writes to the medium: ${strerror(-fd)}`);
+  }
+  const result = sys.fsync(fd);
+  sys.close(fd);
+  return synced(result);
+}
+
+function kept(keeper: Keeper, does: string): Verdict {
+  switch (keeper.kind) {
+    case "nobody":
+      return { kind: "busy", reason: UNDER_WAY };
+    case "process":
+      return unknown(`process ${keeper.pid} (${keeper.command}) ${does}`);
+    case "hidden":
+      return unknown("somebody has it open who cannot be seen from here");
+  }
+}
+
+function synced(result: number): Verdict {
+  return result < 0
+    ? unknown(`its last writes could not be brought to the medium: ${strerror(-result)}`)
+    : OVER;
+}
+
+function unknown(reason: string): Verdict {
+  return { kind: "unknown", reason };
+}

@@ -1,0 +1,167 @@
+import { F_UNLCK, F_WRLCK, S_IFBLK, S_IFMT, S_IFREG } from "../../os/constants.ts";
+import { EAGAIN, strerror } from "../../os/errno.ts";
+import { emptyStatus, type FileStatus, type FileSys } from "../../os/sys.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
+import { type Holding, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
+import type { Resource } from "../lockspace/resource.ts";
+import type { Verdict, Witness } from "../lockspace/settler.ts";
+import { type Sight, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
+import { isReachedByOthers } from "./block_device.ts";
+import type { StorageClient } from "./storage_client.ts";
+
+/** What a {@link StorageWitness} needs. */
+export interface WitnessParts {
+  readonly sys: Pick<FileSys, "fstat" | "stat" | "ofdProbe" | "lease" | "readlink" | "listDirectory">;
+  /** The client of an open file on storage that may hang, undefined for a local file. */
+  readonly clientOf: (path: string, identity: FileIdentity) => StorageClient | undefined;
+  /** The same by a path. */
+  readonly clientAt: (path: string) => StorageClient | undefined;
+  /** Does for local files what may block or takes long. */
+  readonly local: StorageClient;
+  /** What was seen of an owner's process while it lived. */
+  readonly sightOf: (key: OwnerKey) => Sight | undefined;
+}
+
+const OVER: Verdict = { kind: "over" };
+
+/**
+ * Tells whether the last writes of an owner that is gone have landed.
+ *
+ * QEMU has a lock of its own on each image that it may write, and the kernel keeps it until the last write is
+ * over: that is asked for, on the daemon's own descriptor where the image itself is what is locked, else by
+ * what was seen of QEMU while it lived. Of another writer's file the kernel is asked for a lease for writing,
+ * which it grants only while nobody else has the file open.
+ */
+export class StorageWitness implements Witness {
+  readonly #parts: WitnessParts;
+
+  constructor(parts: WitnessParts) {
+    this.#parts = parts;
+  }
+
+  ask(resource: Resource, holding: Holding, done: (verdict: Verdict) => void): void {
+    const sight = this.#parts.sightOf(ownerKey(holding.owner));
+    if (resource.lockspace === "") this.#image(resource, sight, done);
+    else this.#elsewhere(sight, done);
+  }
+
+  /** The lock is on the image itself. */
+  #image(resource: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+    const { sys, clientOf, local } = this.#parts;
+    const { fd, path, identity } = resource;
+    const remote = clientOf(path, identity);
+    if (remote !== undefined) {
+      if (sight?.qemu === false) return done(sight.files.length === 0 ? OVER : unseen(sight.files));
+      const question = { names: [], sync: true };
+      return remote.judge({ op: "judge-guards", question }, fd, (verdict) => {
+        // Only of a QEMU the guard tells all.
+        done(verdict.kind === "over" && sight === undefined ? unseen(undefined) : verdict);
+      });
+    }
+    const probe = { type: F_UNLCK, pid: 0 };
+    const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
+    if (probed < 0) return done(unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`));
+    if (probe.type !== F_UNLCK) {
+      return local.judge({ op: "judge-guards", question: { names: [], sync: false } }, fd, done);
+    }
+    const status = emptyStatus();
+    const known = sys.fstat(fd, status);
+    if (known < 0) return done(unknown(`its file cannot be looked at: ${strerror(-known)}`));
+    switch (status.mode & S_IFMT) {
+      case S_IFREG:
+        return sight?.qemu === true ? done(OVER) : this.#leased(resource, done);
+      case S_IFBLK:
+        return this.#device(resource, status, sight, done);
+      default:
+        return done(OVER);
+    }
+  }
+
+  /** A regular file of a writer other than QEMU, or of one that was not seen. */
+  #leased({ fd, identity, shared }: Resource, done: (verdict: Verdict) => void): void {
+    const { sys, local } = this.#parts;
+    const leased = sys.lease(fd, F_WRLCK);
+    if (leased === 0) {
+      // At once: whoever opens the file while there is a lease has to wait.
+      const back = sys.lease(fd, F_UNLCK);
+      return done(back === 0 ? OVER : unknown(`a lease on it could not be given back: ${strerror(-back)}`));
+    }
+    if (leased !== -EAGAIN) {
+      return done(unknown(`the kernel does not say who has it open: ${strerror(-leased)}`));
+    }
+    // Others who share it have it open by right.
+    if (shared) return done(unknown("others have it open too"));
+    local.judge({ op: "judge-openers", identity }, undefined, done);
+  }
+
+  /**
+   * A block device. A guest in a mount namespace of its own has a node of its own there, with locks of its
+   * own: by what was seen of it they are found all the same.
+   */
+  #device(
+    { path, fd }: Resource,
+    status: FileStatus,
+    sight: Sight | undefined,
+    done: (verdict: Verdict) => void,
+  ): void {
+    const guarded = guardsOf(sight?.files ?? []);
+    const own = guarded.filter((file) => file.path === path);
+    const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
+    if (names.length === 0) return done(unseen(sight?.files));
+    const { sys, local } = this.#parts;
+    const sync = isReachedByOthers(sys, status.rdevMajor, status.rdevMinor);
+    local.judge({ op: "judge-guards", question: { names, sync } }, fd, done);
+  }
+
+  /**
+   * The lock is on another file: a lease, or one that stands for an image by its name. Then all that the
+   * owner writes counts.
+   */
+  #elsewhere(sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+    if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
+    const guarded = guardsOf(sight?.files ?? []);
+    if (guarded.length === 0) return done(unseen(sight?.files));
+    const { local } = this.#parts;
+    const question = { names: guarded.map(({ guard }) => guard), sync: false };
+    local.judge({ op: "judge-guards", question }, undefined, (verdict) => {
+      if (verdict.kind !== "over") return done(verdict);
+      this.#sync(guarded.map(({ path }) => path), done);
+    });
+  }
+
+  /** Brings to the medium what other hosts may read there. */
+  #sync(paths: readonly string[], done: (verdict: Verdict) => void): void {
+    const [path, ...others] = paths;
+    if (path === undefined) return done(OVER);
+    const client = this.#reachedThrough(path);
+    if (client === undefined) return this.#sync(others, done);
+    client.judge({ op: "sync", path }, undefined, (verdict) => {
+      if (verdict.kind !== "over") return done(verdict);
+      this.#sync(others, done);
+    });
+  }
+
+  /** Who can bring a file to a medium that other hosts reach too; undefined when none does. */
+  #reachedThrough(path: string): StorageClient | undefined {
+    const { sys, clientAt, local } = this.#parts;
+    if (!path.startsWith("/dev/")) return clientAt(path);
+    const status = emptyStatus();
+    const device = sys.stat(path, status) === 0 && (status.mode & S_IFMT) === S_IFBLK;
+    return device && isReachedByOthers(sys, status.rdevMajor, status.rdevMinor) ? local : undefined;
+  }
+}
+
+/** Files of which the process had QEMU's own lock. */
+function guardsOf(files: readonly WrittenFile[]): { path: string; guard: string }[] {
+  return files.flatMap(({ path, guard }) => guard === undefined ? [] : [{ path, guard }]);
+}
+
+function unseen(files: readonly WrittenFile[] | undefined): Verdict {
+  if (files === undefined) return unknown("what it writes was not seen while it lived");
+  const [first] = files;
+  return unknown(first === undefined ? "no disk of it was seen" : `it had ${first.path} open for writing`);
+}
+
+function unknown(reason: string): Verdict {
+  return { kind: "unknown", reason };
+}

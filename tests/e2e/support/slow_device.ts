@@ -1,0 +1,63 @@
+import { host, runOk } from "./command.ts";
+
+const THROTTLE = "/sys/fs/cgroup/blkio";
+
+/**
+ * A loop device on which the processes of one cgroup write slowly: what they have given to the kernel lands
+ * seconds later, also when they are gone. Needs root and the blkio controller of cgroup v1.
+ */
+export class SlowDevice implements AsyncDisposable {
+  /** E.g. `/dev/loop7`. */
+  readonly path: string;
+  /** The file behind it, in which a write is to be seen when it has landed. */
+  readonly backing: string;
+  readonly #group: string;
+
+  private constructor(path: string, backing: string, group: string) {
+    this.path = path;
+    this.backing = backing;
+    this.#group = group;
+  }
+
+  /**
+   * Makes one.
+   *
+   * @param directory where its file is made; the caller removes it
+   * @param bytesPerSecond of the cgroup's processes
+   */
+  static async create(directory: string, bytesPerSecond: number): Promise<SlowDevice> {
+    const backing = `${directory}/slow.img`;
+    await runOk(host, ["truncate", "-s", "64M", backing]);
+    const path = (await runOk(host, ["losetup", "--find", "--show", backing])).trim();
+    const group = `${THROTTLE}/virtlockd-${path.slice("/dev/".length)}`;
+    const device = new SlowDevice(path, backing, group);
+    try {
+      const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", path])).trim();
+      await Deno.mkdir(group, { recursive: true });
+      await Deno.writeTextFile(`${group}/blkio.throttle.write_bps_device`, `${numbers} ${bytesPerSecond}`);
+      return device;
+    } catch (error) {
+      await device[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** From now on a process writes slowly, with all its threads. */
+  async slowDown(pid: number): Promise<void> {
+    await Deno.writeTextFile(`${this.#group}/cgroup.procs`, String(pid));
+  }
+
+  /** Whether a byte of the file behind the device is this one: what is written there has landed. */
+  async has(byte: number, offset: number): Promise<boolean> {
+    using file = await Deno.open(this.backing);
+    await file.seek(offset, Deno.SeekMode.Start);
+    const found = new Uint8Array(1);
+    return await file.read(found) === 1 && found[0] === byte;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A guest's mount namespace may have it a moment longer: it goes when it is closed.
+    await host.run(["losetup", "--detach", this.path]);
+    await host.run(["sh", "-c", `rmdir ${this.#group} 2>/dev/null`]);
+  }
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import type { Holding } from "../../../../src/lockd/lockspace/owner.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { Settler, type Verdict } from "../../../../src/lockd/lockspace/settler.ts";
+
+const OVER: Verdict = { kind: "over" };
+const BUSY: Verdict = { kind: "busy", reason: "it writes" };
+const UNKNOWN: Verdict = { kind: "unknown", reason: "who knows" };
+
+/** A settler with a clock of its own, whose witness answers what the test says. */
+class World {
+  now = 0;
+  asked = 0;
+  readonly told: string[] = [];
+  readonly #answers: (Verdict | "later")[];
+  readonly #timers: { at: number; task: () => void }[] = [];
+  #later: ((verdict: Verdict) => void) | undefined;
+  readonly settler: Settler;
+
+  constructor(...answers: (Verdict | "later")[]) {
+    this.#answers = answers;
+    this.settler = new Settler({
+      witness: {
+        ask: (_resource, _holding, done) => {
+          this.asked++;
+          const answer = this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0];
+          if (answer === "later" || answer === undefined) this.#later = done;
+          else done(answer);
+        },
+      },
+      observer: {
+        settling: ({ verdict }) => this.told.push(`settling ${verdict?.kind}`),
+        gaveUp: ({ verdict }) => this.told.push(`gave up ${verdict?.kind}`),
+      },
+      after: (milliseconds, task) => {
+        this.#timers.push({ at: this.now + milliseconds, task });
+        return { cancel: () => {} };
+      },
+      clock: () => this.now,
+      bound: () => 1000,
+    });
+  }
+
+  settle(): void {
+    this.settler.settle(RESOURCE, HOLDING, () => this.told.push(`over at ${this.now}`));
+  }
+
+  answer(verdict: Verdict): void {
+    this.#later?.(verdict);
+  }
+
+  /** Lets time pass. */
+  until(end: number): void {
+    for (;;) {
+      const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
+      if (next === undefined || next.at > end) break;
+      this.#timers.splice(this.#timers.indexOf(next), 1);
+      this.now = next.at;
+      next.task();
+    }
+    this.now = end;
+  }
+}
+
+const HOLDING: Holding = { owner: { pid: 7, name: "guest", uuid: "u", id: 1 }, since: 0 };
+const RESOURCE: Resource = {
+  id: 1,
+  lockspace: "",
+  name: "/disk",
+  path: "/disk",
+  fd: 9,
+  identity: { devMajor: 8, devMinor: 1, inodeLow: 5, inodeHigh: 0 },
+  lock: "ofd",
+  shared: false,
+  autocreate: false,
+  holdings: [HOLDING],
+  state: { kind: "held" },
+};
+
+Deno.test("Settler lets a lock go at once when the writes are over", () => {
+  const world = new World(OVER);
+  world.settle();
+  assert.deepEqual(world.told, ["over at 0"]);
+  assert.equal(world.asked, 1);
+  assert.equal(world.settler.size, 0);
+});
+
+Deno.test("Settler keeps a lock as long as writes are under way, says so once, and asks ever more seldom", () => {
+  const world = new World(BUSY);
+  world.settle();
+  assert.equal(world.settler.reasonOf(RESOURCE), "it writes");
+  world.until(3_600_000);
+  assert.deepEqual(world.told, ["settling busy"]);
+  assert.equal(world.settler.size, 1);
+  // 4, 8, 16 .. 128 ms, then every 250 ms.
+  assert.equal(world.asked, 1 + 6 + Math.floor((3_600_000 - 252) / 250));
+});
+
+Deno.test("Settler lets a lock go when its writes come to an end", () => {
+  const world = new World(BUSY, BUSY, OVER);
+  world.settle();
+  world.until(100);
+  assert.deepEqual(world.told, ["settling busy", "over at 12"]);
+  assert.equal(world.settler.reasonOf(RESOURCE), undefined);
+});
+
+Deno.test("Settler gives a lock up at the bound when nobody can tell, and says so", () => {
+  const world = new World(UNKNOWN);
+  world.settle();
+  world.until(999);
+  assert.deepEqual(world.told, ["settling unknown"]);
+  world.until(1500);
+  assert.deepEqual(world.told, ["settling unknown", "gave up unknown", "over at 1002"]);
+});
+
+Deno.test("Settler does not give up at the bound what is known to be under way", () => {
+  const world = new World(UNKNOWN, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, OVER);
+  world.settle();
+  world.until(10_000);
+  assert.deepEqual(world.told, ["settling unknown", "settling busy", "over at 1752"]);
+});
+
+Deno.test("Settler waits for a witness that answers later", () => {
+  const world = new World("later");
+  world.settle();
+  assert.equal(world.settler.reasonOf(RESOURCE), "its writes are being looked for");
+  world.until(10_000);
+  assert.equal(world.asked, 1);
+  world.answer(OVER);
+  assert.deepEqual(world.told, ["over at 10000"]);
+});

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
+import { Sights } from "../../../../src/lockd/lockspace/sights.ts";
+
+/** Processes that are looked at, and a clock. */
+class World {
+  now = 0;
+  /** Programs by pid; absent: the process is gone. */
+  readonly programs = new Map<number, string>();
+  readonly owners = new Set<OwnerKey>();
+  readonly looks: string[] = [];
+  readonly #timers: { at: number; task: () => void }[] = [];
+  readonly #deferred: (() => void)[] = [];
+  readonly sights = new Sights({
+    sys: {
+      readlink: (path) => {
+        const pid = Number(path.split("/")[2]);
+        return this.programs.get(pid) ?? -2;
+      },
+      listDirectory: (path) => {
+        this.looks.push(`${path.split("/")[2]} at ${this.now}`);
+        return [];
+      },
+      open: () => -2,
+      read: () => 0,
+      close: () => 0,
+      lstat: () => -2,
+    },
+    loop: {
+      after: (milliseconds, task) => {
+        const timer = { at: this.now + milliseconds, task };
+        this.#timers.push(timer);
+        return {
+          cancel: () => {
+            const index = this.#timers.indexOf(timer);
+            if (index >= 0) this.#timers.splice(index, 1);
+          },
+        };
+      },
+      defer: (task) => void this.#deferred.push(task),
+    },
+    clock: () => this.now,
+    pidOf: (key) => this.programs.has(Number(key)) ? Number(key) : undefined,
+    owns: (key) => this.owners.has(key),
+  });
+
+  /** What was looked at so far. */
+  looked(): readonly string[] {
+    return this.looks;
+  }
+
+  grant(pid: number): void {
+    this.owners.add(pid);
+    this.sights.granted(pid);
+  }
+
+  turn(): void {
+    for (const task of this.#deferred.splice(0)) task();
+  }
+
+  until(end: number): void {
+    for (;;) {
+      const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
+      if (next === undefined || next.at > end) break;
+      this.#timers.splice(this.#timers.indexOf(next), 1);
+      this.now = next.at;
+      next.task();
+    }
+    this.now = end;
+  }
+}
+
+Deno.test("Sights looks at an owner behind the turn of its first grant, and a few times after its last one", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.grant(7);
+  assert.deepEqual(world.looks, []);
+  world.turn();
+  assert.deepEqual(world.looks, ["7 at 0"]);
+  assert.deepEqual(world.sights.of(7), { qemu: true, files: [] });
+  world.until(500);
+  world.grant(7);
+  world.until(600_000);
+  assert.deepEqual(world.looked(), ["7 at 0", "7 at 2000", "7 at 12000", "7 at 72000"]);
+});
+
+Deno.test("Sights knows nothing of an owner whose process is not watched", () => {
+  const world = new World();
+  world.grant(9);
+  world.turn();
+  world.until(100_000);
+  assert.deepEqual(world.looks, []);
+  assert.equal(world.sights.of(9), undefined);
+});
+
+Deno.test("Sights keeps what it has seen of an owner that is gone until it has nothing any more", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/writer");
+  world.grant(7);
+  world.turn();
+  world.programs.delete(7);
+  world.sights.dying(7);
+  world.until(5000);
+  assert.deepEqual(world.sights.of(7), { qemu: false, files: [] });
+  world.owners.delete(7);
+  world.until(100_000);
+  assert.equal(world.sights.of(7), undefined);
+});
+
+Deno.test("Sights looks once more at an owner that is about to end, and forgets it when it is told to", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/writer");
+  world.grant(7);
+  world.turn();
+  world.sights.dying(7);
+  assert.deepEqual(world.looks, ["7 at 0", "7 at 0"]);
+  world.sights.forget(7);
+  assert.equal(world.sights.of(7), undefined);
+  world.sights.dying(7);
+  assert.equal(world.looks.length, 2);
+});
+
+Deno.test("Sights looks at a few owners in a turn when many are taken over", () => {
+  const world = new World();
+  for (let pid = 1; pid <= 100; pid++) {
+    world.programs.set(pid, "/usr/bin/qemu-kvm");
+    world.owners.add(pid);
+    world.sights.resume(pid);
+    world.sights.resume(pid);
+  }
+  world.until(20);
+  assert.equal(world.looks.length, 32);
+  world.until(80);
+  assert.equal(world.looks.length, 100);
+});

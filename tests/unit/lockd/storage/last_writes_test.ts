@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { F_RDLCK, F_WRLCK, O_CREAT, O_RDONLY, O_RDWR } from "../../../../src/os/constants.ts";
+import type { Sys } from "../../../../src/os/sys.ts";
+import { must } from "../../../../src/os/system_error.ts";
+import {
+  type FileIdentity,
+  identityOf,
+  procLockText,
+} from "../../../../src/lockd/lockspace/file_identity.ts";
+import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
+import { judgeGuards, judgeOpeners, syncFile } from "../../../../src/lockd/storage/last_writes.ts";
+import { emptyStatus } from "../../../../src/os/sys.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { openHere, Scratch } from "../../../support/scratch.ts";
+import { sysWith } from "../../../support/storage_fixture.ts";
+import { Unowned } from "../../../support/unowned.ts";
+
+const COMMAND = Deno.readTextFileSync("/proc/self/comm").trim();
+const OVER: Verdict = { kind: "over" };
+const UNDER_WAY: Verdict = { kind: "busy", reason: "its last writes have not landed yet" };
+const HIDDEN: Verdict = { kind: "unknown", reason: "somebody has it open who cannot be seen from here" };
+
+/** An image on which the daemon has its lock, in a directory of its own. */
+class Image implements Disposable {
+  readonly scratch = new Scratch();
+  readonly path = this.scratch.file("image");
+  /** The daemon's descriptor. */
+  readonly fd = must(kernel.open(this.path, O_RDWR | O_CREAT, 0o600), "open", this.path);
+  readonly identity: FileIdentity;
+
+  constructor() {
+    must(kernel.ofdLock(this.fd, F_WRLCK, 0, 1), "lock", this.path);
+    const status = emptyStatus();
+    must(kernel.fstat(this.fd, status), "fstat", this.path);
+    this.identity = identityOf(status);
+  }
+
+  /** As QEMU has it: with a lock on byte 101. */
+  guarded(): number {
+    const fd = must(kernel.open(this.path, O_RDWR, 0), "open", this.path);
+    must(kernel.ofdLock(fd, F_RDLCK, 100, 2), "lock", this.path);
+    return fd;
+  }
+
+  judge(sys: Sys = kernel, sync = false): Verdict {
+    return judgeGuards(sys, { names: [], sync }, this.fd);
+  }
+
+  [Symbol.dispose](): void {
+    kernel.close(this.fd);
+    this.scratch[Symbol.dispose]();
+  }
+}
+
+/** A kernel in which some processes' descriptors may not be seen. */
+function blinkered(): Sys {
+  return sysWith({
+    listDirectory: (path) => /\d\/fdinfo$/.test(path) ? -13 : kernel.listDirectory(path),
+  });
+}
+
+Deno.test("judgeGuards() finds that nobody has a guard any more", () => {
+  using image = new Image();
+  const before = openHere();
+  assert.deepEqual(image.judge(), OVER);
+  assert.deepEqual(
+    judgeGuards(kernel, { names: [procLockText(image.identity)], sync: false }, undefined),
+    OVER,
+  );
+  assert.deepEqual(openHere(), before);
+});
+
+Deno.test("judgeGuards() names a living process that has the guard", () => {
+  using image = new Image();
+  const fd = image.guarded();
+  const verdict = { kind: "unknown", reason: `process ${Deno.pid} (${COMMAND}) writes it too` };
+  assert.deepEqual(image.judge(), verdict);
+  const names = [procLockText(image.identity)];
+  assert.deepEqual(judgeGuards(kernel, { names, sync: false }, undefined), verdict);
+  kernel.close(fd);
+});
+
+Deno.test("judgeGuards() finds a guard that no process has, until it goes", () => {
+  using image = new Image();
+  const names = [procLockText(image.identity)];
+  {
+    using _writing = Unowned.take(image.guarded());
+    assert.deepEqual(image.judge(), UNDER_WAY);
+    assert.deepEqual(judgeGuards(kernel, { names, sync: false }, undefined), UNDER_WAY);
+    assert.deepEqual(image.judge(blinkered()), HIDDEN);
+  }
+  assert.deepEqual(image.judge(), OVER);
+});
+
+Deno.test("judgeGuards() does not believe in what it cannot see", () => {
+  using image = new Image();
+  const unreadable = sysWith({
+    open: (path, flags, mode) => path === "/proc/locks" ? -13 : kernel.open(path, flags, mode),
+  });
+  assert.deepEqual(image.judge(unreadable), HIDDEN);
+  assert.deepEqual(image.judge(sysWith({ ofdProbe: () => -5 })), {
+    kind: "unknown",
+    reason: "the lock of its writer cannot be asked for: Input/output error",
+  });
+  // A lock that only the server of a network file system knows.
+  const ofdProbe: Sys["ofdProbe"] = (_fd, _type, _start, _length, into) => {
+    into.type = F_RDLCK;
+    return 0;
+  };
+  assert.deepEqual(image.judge(sysWith({ ofdProbe })), {
+    kind: "unknown",
+    reason: "its storage says that somebody still writes it",
+  });
+});
+
+Deno.test("judgeGuards() brings what is cached to the medium where other hosts reach it", () => {
+  using image = new Image();
+  const synced: number[] = [];
+  const sys = sysWith({ fsync: (fd) => synced.push(fd) - synced.length });
+  assert.deepEqual(image.judge(sys, false), OVER);
+  assert.deepEqual(synced, []);
+  assert.deepEqual(image.judge(sys, true), OVER);
+  assert.deepEqual(synced, [image.fd]);
+  assert.deepEqual(image.judge(sysWith({ fsync: () => -5 }), true), {
+    kind: "unknown",
+    reason: "its last writes could not be brought to the medium: Input/output error",
+  });
+});
+
+Deno.test("judgeOpeners() names who has a file open, but not the daemon nor who keeps its descriptors", () => {
+  using image = new Image();
+  const copy = kernel.fcntl(image.fd, 1030, 0);
+  assert.deepEqual(judgeOpeners(kernel, image.identity), UNDER_WAY);
+  const fd = kernel.open(image.path, O_RDONLY, 0);
+  assert.deepEqual(judgeOpeners(kernel, image.identity), {
+    kind: "unknown",
+    reason: `process ${Deno.pid} (${COMMAND}) has it open`,
+  });
+  kernel.close(fd);
+  kernel.close(copy);
+  assert.deepEqual(judgeOpeners(blinkered(), image.identity), HIDDEN);
+});
+
+Deno.test("syncFile() brings a file to the medium, and has nothing to do for one that is not there", () => {
+  using scratch = new Scratch();
+  const path = scratch.write("file");
+  const before = openHere();
+  assert.deepEqual(syncFile(kernel, path), OVER);
+  assert.deepEqual(syncFile(kernel, scratch.file("absent")), OVER);
+  assert.deepEqual(syncFile(sysWith({ open: () => -13 }), path), {
+    kind: "unknown",
+    reason: `${path} cannot be opened to bring its last writes to the medium: Permission denied`,
+  });
+  assert.deepEqual(syncFile(sysWith({ fsync: () => -28 }), path), {
+    kind: "unknown",
+    reason: "its last writes could not be brought to the medium: No space left on device",
+  });
+  assert.deepEqual(openHere(), before);
+});
