@@ -228,7 +228,7 @@ Deno.test("45,000 locks of 4,096 guests, their files simulated, outlive a kill -
     assert.equal(other.receive().header.status, 0, name);
   }
   assert.deepEqual(
-    manager.log.split("\n").filter((line) => line.includes("Could not store")).slice(0, 3),
+    manager.log.split("\n").filter((line) => line.includes("is not kept by the service manager")).slice(0, 3),
     [],
   );
 });

@@ -3,13 +3,20 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname as string, "../..");
+/** Shorter texts are pieces of others. */
+const SHORTEST = 12;
 
-/** The sources with every text that is written in several pieces put together. */
-function messages(): string {
-  const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts"));
-  return files.map((path) => readFileSync(join(ROOT, "src", path), "utf8")).join("\n")
-    .replace(/["`']\s*\+\s*["`']/g, "");
+/** A text in which every message that is written in several pieces is put together. */
+function joined(source: string): string {
+  return source.replace(/["`']\s*\+\s*["`']/g, "");
+}
+
+/** The sources of what logs: all but the commands. */
+function sources(): string[] {
+  const root = join(ROOT, "src");
+  return readdirSync(root, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts") && !path.includes("cli/"))
+    .map((path) => joined(readFileSync(join(root, path), "utf8")));
 }
 
 /** What the guide's table of messages quotes. */
@@ -19,10 +26,43 @@ function quoted(): string[] {
   return [...section.matchAll(/^\| `([^`]+)` +\|/gm)].map(([, text = ""]) => text);
 }
 
+/** What stands between the parentheses of a call, which begins at an index. */
+function argumentsAt(source: string, begin: number): string {
+  let depth = 1;
+  let end = begin;
+  while (depth > 0 && end < source.length) {
+    if (source[end] === "(") depth++;
+    if (source[end] === ")") depth--;
+    end++;
+  }
+  return source.slice(begin, end - 1);
+}
+
+/** The texts in a call without what is put into them. */
+function ownText(call: string): string {
+  const texts = [...call.matchAll(/`[^`]*`|"[^"]*"/g)].map(([text]) => text.slice(1, -1));
+  return texts.join("").replace(/\$\{[^}]*\}/g, "").replace(/[^A-Za-z ]/g, "").trim();
+}
+
+/** The calls that write a warning, an error or a notice with a text of their own. */
+function warnings(): string[] {
+  return sources().flatMap((source) =>
+    [...source.matchAll(/\b(?:log|logger|#log)\.(?:warn|error|notice)\(/g)]
+      .map(({ 0: call, index }) => argumentsAt(source, index + call.length))
+      .filter((text) => ownText(text).length >= SHORTEST)
+  );
+}
+
 Deno.test("the operating guide quotes messages as they are in the log", () => {
-  const all = messages();
+  const all = sources().join("\n");
   const texts = quoted();
   assert.ok(texts.length > 40, `${texts.length} messages are quoted`);
   assert.deepEqual(texts.filter((text) => !all.includes(text)), []);
   assert.deepEqual(texts.filter((text, index) => texts.indexOf(text) !== index), []);
+});
+
+Deno.test("the operating guide says of every warning what it means, and what to do", () => {
+  const texts = quoted();
+  assert.ok(warnings().length > 40, `${warnings().length} warnings were found`);
+  assert.deepEqual(warnings().filter((warning) => !texts.some((text) => warning.includes(text))), []);
 });

@@ -90,7 +90,10 @@ export class CrashSafety {
     this.#queue = this.#store !== undefined || notify === undefined ? undefined : new NotifyQueue(
       notify,
       loop,
-      (errno) => logger.warn(new SystemError("Tell the service manager", "NOTIFY_SOCKET", errno).message),
+      (errno) =>
+        logger.warn(
+          `Could not tell the service manager: ${new SystemError("send to", "NOTIFY_SOCKET", errno).message}`,
+        ),
     );
     if (this.#opened === undefined) return;
     const { memory, log, recovered, carried, slots } = this.#opened;

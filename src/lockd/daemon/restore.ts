@@ -55,7 +55,9 @@ function watchConnected({ table, watch, log }: Daemon): void {
       if ([...watch.connections(ownerKey(owner))].length === 0) continue;
       const failure = watch.begin(owner);
       if (failure !== undefined) {
-        log.error(`Watch the owner of resource '${resource.name}': ${failure.message}`);
+        log.error(
+          `The owner of '${resource.name}' cannot be watched, its lock may stay after its guest has ended: ${failure.message}`,
+        );
       }
     }
   }

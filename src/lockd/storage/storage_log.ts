@@ -13,6 +13,7 @@ export function storageLog(log: Log): StorageObserver {
     storageHelperEnded: (place, reason) => log.error(`Helper process for ${place} failed: ${reason}`),
     ownerRecordFailed: (path, errno) =>
       log.warn(`Write owner into ${path}: ${strerror(errno)}; other hosts will not see who holds it`),
-    mountsUnreadable: (error) => log.error(`Read the list of mounts again: ${error.message}`),
+    mountsUnreadable: (error) =>
+      log.error(`The list of mounts could not be read again, the one before stays in use: ${error.message}`),
   };
 }

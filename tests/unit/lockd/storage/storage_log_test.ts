@@ -29,6 +29,6 @@ Deno.test("storageLog() writes a line for everything that happens to storage", (
     "warn: Late answer of storage at /net: cannot create file '/net/a': it was done in the end",
     "error: Helper process for storage at /net failed: its helper process has ended",
     "warn: Write owner into /net/a: Read-only file system; other hosts will not see who holds it",
-    "error: Read the list of mounts again: read /proc/self/mountinfo: Stale file handle (ESTALE)",
+    "error: The list of mounts could not be read again, the one before stays in use: read /proc/self/mountinfo: Stale file handle (ESTALE)",
   ]);
 });
