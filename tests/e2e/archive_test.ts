@@ -6,7 +6,7 @@ import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { archive } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // The move by hand of docs/operating.md, on hosts that have neither Deno nor npm.
 

@@ -7,7 +7,7 @@ import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install, NEXT_VERSION } from "./support/packages.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // The daemon dies and comes back under a real systemd, which keeps copies of its descriptors meanwhile. What
 // must not happen is that anybody gets a lock of a running guest, or that the guest loses its connection and

@@ -3,7 +3,7 @@ import { type Output, runOk } from "./support/command.ts";
 import { diagnosis, examine } from "./support/doctor.ts";
 import { guestXml } from "./support/guest.ts";
 import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // Whatever libvirt does with a guest whose disks are locked, doctor never calls it unlocked: not before, not
 // after, and not while it is being done.

@@ -6,7 +6,7 @@ import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install } from "./support/packages.ts";
 import { type Release, releasesToTest } from "./support/releases.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // Our package comes over a running daemon of libvirt's, with guests, and dies at once. Whatever environment
 // that daemon has left, systemd keeps the locks from the first moment on.

@@ -9,7 +9,7 @@ import { installMissing } from "./support/debian_packages.ts";
 import type { GuestDisk } from "./support/guest.ts";
 import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
 import { SlowDevice } from "./support/slow_device.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // Guests and other writers that are killed while the kernel still writes for them, on a device that is slow.
 // Their lock has to stay until the write has landed. Needs root and cgroup v1's blkio controller.

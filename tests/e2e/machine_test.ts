@@ -4,7 +4,7 @@ import { Libvirt } from "./support/libvirt.ts";
 import { LockProber } from "./support/lock_prober.ts";
 import { Machine } from "./support/nspawn.ts";
 import { releasesToTest } from "./support/releases.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // What Debian's own virtlockd does under a real systemd: the ground that the tests of our package stand on.
 

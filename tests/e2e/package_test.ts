@@ -8,7 +8,7 @@ import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install, NEXT_VERSION, rpmPackage } from "./support/packages.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // Our packages on a Debian with systemd and libvirt's own packages.
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Guest } from "./support/guest.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // One scenario for both daemons: what libvirtd and real guests see. Shows that the lab itself is sound, too.
 

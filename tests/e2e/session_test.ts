@@ -4,7 +4,7 @@ import { guestXml } from "./support/guest.ts";
 import { isLockable } from "./support/kernel_locks.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install } from "./support/packages.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // A user's own libvirtd starts the daemon that it finds and leaves its end to the daemon.
 

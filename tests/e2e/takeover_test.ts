@@ -4,7 +4,7 @@ import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { LockProber } from "./support/lock_prober.ts";
 import { runOk } from "./support/command.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // A host with running guests moves from libvirt's daemon to this one and back, with one SIGUSR1 each.
 

@@ -6,7 +6,7 @@ import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 // systemd's watchdog, which the daemon arms itself: a hung one is replaced, and libvirt's is never killed.
 

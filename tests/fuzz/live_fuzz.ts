@@ -14,7 +14,7 @@ import { Daemon, type ProgramOptions } from "../support/daemon.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { openDescriptors } from "../support/process_usage.ts";
 import { Random } from "../support/random.ts";
-import { processMemory } from "../soak/process_memory.ts";
+import { processMemory } from "../support/process_usage.ts";
 import { growths } from "../soak/samples.ts";
 import { Bystander } from "./bystander.ts";
 import { FuzzConnection } from "./fuzz_connection.ts";

@@ -1,7 +1,7 @@
-import type { ProcessMemory } from "./process_memory.ts";
+import type { ProcessMemory } from "../support/process_usage.ts";
 
 /** What was measured at a quiet moment: no client but one, no lock but its own. */
-export interface Sample extends ProcessMemory {
+export interface Sample extends Omit<ProcessMemory, "anonymous"> {
   /** Seconds since the beginning. */
   readonly time: number;
   readonly descriptors: number;

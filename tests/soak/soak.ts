@@ -10,7 +10,7 @@ import { until } from "../support/until.ts";
 import { Bystander } from "../fuzz/bystander.ts";
 import { copyProgram } from "./built_program.ts";
 import { Churn } from "./churn.ts";
-import { processMemory } from "./process_memory.ts";
+import { processMemory } from "../support/process_usage.ts";
 import type { Sample } from "./samples.ts";
 
 /** Milliseconds of work, and then of rest, so that a long run leaves the machine to others. */

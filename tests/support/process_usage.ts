@@ -23,3 +23,46 @@ export function imageMark(pid: number): string {
   // Field 28 of proc(5), counted behind the command in parentheses.
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[25] ?? "";
 }
+
+/** What the kernel has counted for a process, all threads together. */
+export interface Usage {
+  /** Time on a CPU, in milliseconds. */
+  readonly cpu: number;
+  /** How often a thread went to sleep or was interrupted. */
+  readonly switches: number;
+}
+
+/** Reads /proc/PID/task; threads that have ended are not in it. */
+export function processUsage(pid: number | "self"): Usage {
+  let cpu = 0;
+  let switches = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const task = `/proc/${pid}/task/${name}`;
+    // Nanoseconds on a CPU, nanoseconds waiting for one, time slices.
+    cpu += Number(Deno.readTextFileSync(`${task}/schedstat`).split(" ")[0]) / 1e6;
+    for (const [, count] of Deno.readTextFileSync(`${task}/status`).matchAll(/ctxt_switches:\s*(\d+)/g)) {
+      switches += Number(count);
+    }
+  }
+  return { cpu, switches };
+}
+
+/** Memory of a process in MiB. */
+export interface ProcessMemory {
+  readonly resident: number;
+  /** What of it no file is behind. */
+  readonly anonymous: number;
+  /** What of it is its own: without pages of files, which the kernel brings and takes away as it likes. */
+  readonly own: number;
+}
+
+/** Memory of a process as proc(5) tells it. @throws Error when the process has ended */
+export function processMemory(pid: number): ProcessMemory {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const field = (name: string) => {
+    const kib = new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1];
+    if (kib === undefined) throw new Error(`Read status of ${pid}: no ${name} in '${status}'`);
+    return Number(kib) / 1024;
+  };
+  return { resident: field("VmRSS"), anonymous: field("RssAnon"), own: field("RssAnon") + field("RssShmem") };
+}

@@ -1,15 +1,23 @@
+/** Pause between two looks at a condition that nothing announces, in ms. */
 const LOOK_EVERY = 5;
 
 /**
- * Waits until a condition that nothing announces holds.
+ * Waits until a condition that nothing announces gives a value other than undefined or false.
  *
- * @param what named in the error
+ * @param what what is waited for, as an error names it
  * @param timeout in ms
+ * @returns what the condition gave
  * @throws Error when it does not hold in time
  */
-export async function until(what: string, condition: () => boolean, timeout = 10_000): Promise<void> {
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  timeout = 10_000,
+): Promise<T> {
   const end = performance.now() + timeout;
-  while (!condition()) {
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
     if (performance.now() > end) throw new Error(`Wait for ${what}: not within ${timeout} ms`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
   }

@@ -1,4 +1,4 @@
-import { readWhole } from "../start/self.ts";
+import { readWhole } from "../../os/read_file.ts";
 import { SIGUSR1 } from "../../os/constants.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";

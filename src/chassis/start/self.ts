@@ -1,6 +1,5 @@
-import { O_CLOEXEC, O_RDONLY } from "../../os/constants.ts";
+import { readWhole } from "../../os/read_file.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
-import { must } from "../../os/system_error.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
 
@@ -60,36 +59,6 @@ export function variable(env: readonly string[], name: string): string | undefin
 function readList(sys: FileSys, path: string): string[] {
   const text = decodeText(readWhole(sys, path));
   return text === "" ? [] : text.replace(/\0$/, "").split("\0");
-}
-
-/**
- * Reads a whole file.
- *
- * @param flags more flags for open(2): O_NOFOLLOW refuses a symbolic link with ELOOP
- * @throws SystemError
- */
-export function readWhole(
-  sys: Pick<FileSys, "open" | "read" | "close">,
-  path: string,
-  flags = 0,
-): Uint8Array {
-  const fd = must(sys.open(path, O_RDONLY | O_CLOEXEC | flags, 0), "open", path);
-  try {
-    let bytes = new Uint8Array(65536);
-    let length = 0;
-    for (;;) {
-      const count = must(sys.read(fd, bytes.subarray(length)), "read", path);
-      if (count === 0) return bytes.subarray(0, length);
-      length += count;
-      if (length === bytes.length) {
-        const larger = new Uint8Array(bytes.length * 2);
-        larger.set(bytes);
-        bytes = larger;
-      }
-    }
-  } finally {
-    sys.close(fd);
-  }
 }
 
 /** A list of `NAME=value` as a lookup table. */

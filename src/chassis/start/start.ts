@@ -14,7 +14,8 @@ import { SystemError } from "../../os/system_error.ts";
 import type { Sys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
 import { ExitCode, StartError } from "./start_error.ts";
-import { absolute, readWhole } from "./self.ts";
+import { absolute } from "./self.ts";
+import { readWhole } from "../../os/read_file.ts";
 
 /** Environment as a lookup table. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
 import { CHECK_COMMAND } from "../daemon/re_exec.ts";
-import { readWhole } from "../../chassis/start/self.ts";
+import { readWhole } from "../../os/read_file.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";

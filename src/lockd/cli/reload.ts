@@ -10,7 +10,7 @@ import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { adminSocket, CONNECT_OPTION, userPaths } from "./ask.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
-import { readWhole } from "../../chassis/start/self.ts";
+import { readWhole } from "../../os/read_file.ts";
 import { readStatus } from "./status.ts";
 
 /**

@@ -6,7 +6,7 @@ import type { Sys } from "../../os/sys.ts";
 import { type Crossing, crossTo } from "../lockspace/lock_bridge.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import { readSmallFile } from "../lockspace/process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import type { Storage } from "../storage/storage.ts";

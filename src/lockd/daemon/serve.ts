@@ -18,7 +18,7 @@ import { readActivation } from "../../chassis/systemd/activation.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
 import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { Watchdog } from "../../chassis/systemd/watchdog.ts";
-import { readSmallFile } from "../lockspace/process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
 import { announceBeginning, ofGuests, type Past } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";

@@ -3,7 +3,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { variable } from "../../chassis/start/self.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { readSmallFile } from "../lockspace/process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 
 /** systemd's own notify socket. */
 const NOTIFY_SOCKET = "/run/systemd/notify";

@@ -6,7 +6,7 @@ import { decodeText } from "../../os/text.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 import { readState } from "../restart/read_state.ts";
 import type { RestartState } from "../restart/state.ts";
-import { readWhole } from "../../chassis/start/self.ts";
+import { readWhole } from "../../os/read_file.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 
 const MODE = 0o600;

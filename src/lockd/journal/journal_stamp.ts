@@ -1,4 +1,4 @@
-import { readSmallFile } from "../lockspace/process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import { STAMP_OFFSET } from "./layout.ts";

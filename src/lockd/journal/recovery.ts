@@ -3,7 +3,7 @@ import { EAGAIN, ESRCH, strerror } from "../../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
-import { isOwnersProcess, type OwnerKey, ownerKey, ownerText } from "../lockspace/owner.ts";
+import { isOwnersProcess, NOBODY, type OwnerKey, ownerKey, ownerText } from "../lockspace/owner.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
@@ -459,13 +459,7 @@ class Recovery {
   }
 }
 
-const UNKNOWN_OWNER: OwnerRecord = {
-  pid: 0,
-  name: "unknown",
-  uuid: "00000000-0000-0000-0000-000000000000",
-  id: 0,
-  start: 0,
-};
+const UNKNOWN_OWNER: OwnerRecord = { ...NOBODY, name: "unknown", start: 0 };
 
 function lockText({ name, holdings }: Pick<JournaledResource, "name" | "holdings">): string {
   const owners = holdings.map(({ owner }) => ownerText(owner));

@@ -3,7 +3,7 @@ import { ENOENT } from "../../os/errno.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { type FileIdentity, inodeText } from "./file_identity.ts";
-import { readSmallFile } from "./process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 
 const ACCESS_MODE = 0o3;
 const READ_ONLY = 0;

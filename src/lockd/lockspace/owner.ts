@@ -1,3 +1,5 @@
+import { oneLine } from "../../base/one_line.ts";
+
 /** Who holds a lock: a domain, known by its process. docs/protocol.md, Lock program. */
 export interface Owner {
   /**
@@ -25,6 +27,14 @@ export const UNKNOWN_NAMESPACE = "?";
 
 /** The uuid of an owner of whom only the pid is known: libvirt's restart document names no more. */
 export const UNKNOWN_UUID = "00000000-0000-0000-0000-000000000000";
+
+/** An owner of whom only the pid is known. */
+export function unknownOwner(pid: number): Owner {
+  return { pid, name: "", uuid: UNKNOWN_UUID, id: 0 };
+}
+
+/** The owner of a connection that has not registered. */
+export const NOBODY: Owner = unknownOwner(0);
 
 /**
  * What tells one owner from another: (pid namespace, pid), and the uuid too where these say nothing. A bare
@@ -71,7 +81,6 @@ const RECORDED_NAME = 200;
  * @param since Unix milliseconds of the grant
  */
 export function ownerRecord({ pid, name, uuid }: Owner, since: number): string {
-  // deno-lint-ignore no-control-regex -- a domain name may hold a newline, a record is one line
-  const shown = name.slice(0, RECORDED_NAME).replace(/[\x00-\x1f\x7f]/g, "?");
+  const shown = oneLine(name.slice(0, RECORDED_NAME));
   return `domain '${shown}' (uuid ${uuid}, pid ${pid}) since ${new Date(since).toISOString().slice(0, 19)}Z`;
 }

@@ -4,7 +4,7 @@ import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import { type Owner, UNKNOWN_NAMESPACE } from "./owner.ts";
-import { readSmallFile } from "./process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 
 /**
  * So many processes that connect again and again are remembered: on a host there is one libvirt daemon, or a

@@ -1,4 +1,4 @@
-import { O_CLOEXEC, O_RDONLY } from "../../os/constants.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import type { FileSys } from "../../os/sys.ts";
 
 const PF_EXITING = 0x4;
@@ -39,18 +39,4 @@ export function stackStart(sys: Pick<FileSys, "open" | "read" | "close">, pid: n
 /** Command name of a process (/proc/PID/comm), "" when it is gone. */
 export function processCommand(sys: Pick<FileSys, "open" | "read" | "close">, pid: number): string {
   return readSmallFile(sys, `/proc/${pid}/comm`)?.trim() ?? "";
-}
-
-/** First 4 KiB of a file as Latin-1 text; undefined when it cannot be read. */
-export function readSmallFile(
-  sys: Pick<FileSys, "open" | "read" | "close">,
-  path: string,
-): string | undefined {
-  const fd = sys.open(path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return undefined;
-  const bytes = new Uint8Array(4096);
-  const length = sys.read(fd, bytes);
-  sys.close(fd);
-  if (length < 0) return undefined;
-  return String.fromCharCode(...bytes.subarray(0, length));
 }

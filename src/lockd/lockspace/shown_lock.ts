@@ -1,6 +1,6 @@
 import type { FileSys } from "../../os/sys.ts";
 import type { LockKind } from "./lock_file.ts";
-import { readSmallFile } from "./process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 
 /** A lock as the kernel shows it of a descriptor. */
 export interface ShownLock {

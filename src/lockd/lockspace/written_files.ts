@@ -1,6 +1,6 @@
 import { S_IFBLK, S_IFMT } from "../../os/constants.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
-import { readSmallFile } from "./process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 
 /**
  * The byte on which QEMU holds a lock of its own in every image that it may write, until its last write is

@@ -1,6 +1,6 @@
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import { isOwnersProcess, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
+import { isOwnersProcess, NOBODY, type Owner } from "../lockspace/owner.ts";
 import { GrantTrail } from "../lockspace/grant_trail.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
@@ -214,8 +214,6 @@ function procedure<A>(
     },
   };
 }
-
-const NOBODY: Owner = { pid: 0, id: 0, name: "", uuid: UNKNOWN_UUID };
 
 function flagsOf(args: unknown): number {
   return typeof args === "object" && args !== null && "flags" in args && typeof args.flags === "number"

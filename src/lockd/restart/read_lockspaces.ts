@@ -1,4 +1,4 @@
-import { type Holding, type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
+import { type Holding, type Owner, unknownOwner } from "../lockspace/owner.ts";
 import type { Regrant } from "../lockspace/resource.ts";
 import { FLAG_AUTOCREATE, FLAG_SHARED, OWN_KEY } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
@@ -124,10 +124,6 @@ function readHoldings(own: JsonObject, pids: readonly number[], table: readonly 
     holdings.push({ owner, since: since[index] as number });
   }
   return holdings;
-}
-
-function unknownOwner(pid: number): Owner {
-  return { pid, name: "", uuid: UNKNOWN_UUID, id: 0 };
 }
 
 function failLength(own: JsonObject, key: string, wanted: number, found: number): never {

@@ -1,4 +1,4 @@
-import { type Owner, UNKNOWN_UUID } from "../lockspace/owner.ts";
+import { NOBODY, type Owner } from "../lockspace/owner.ts";
 import { FLAG_AUTOCREATE, FLAG_SHARED, FORMAT_VERSION, OWN_KEY } from "./document_format.ts";
 import type {
   ClientExtension,
@@ -13,7 +13,6 @@ import { TextSink } from "./text_sink.ts";
 
 /** libvirt's keepaliveInterval of a server without keepalive: -1 in 32 bits. */
 const NO_KEEPALIVE = 4294967295;
-const NO_OWNER: Owner = { pid: 0, name: "", uuid: UNKNOWN_UUID, id: 0 };
 
 /**
  * Writes a state as libvirt's current document, every field that its daemon insists on in its order, with
@@ -104,14 +103,14 @@ function adminSession(): string {
   return "{}";
 }
 
-function lockSession({ owner = NO_OWNER, restricted }: ClientState): string {
+function lockSession({ owner = NOBODY, restricted }: ClientState): string {
   return `{"restricted":${restricted},"ownerPid":${owner.pid},"ownerId":${owner.id}` +
     `,"ownerName":${JSON.stringify(owner.name)},"ownerUUID":${JSON.stringify(owner.uuid)}}`;
 }
 
 function clientExtensionText(
   { unserved, unsent, peer, pidfd }: ClientExtension,
-  { namespace, hostPid }: Owner = NO_OWNER,
+  { namespace, hostPid }: Owner = NOBODY,
 ): string {
   return JSON.stringify({
     peer: { pid: peer.pid, uid: peer.uid, gid: peer.gid },

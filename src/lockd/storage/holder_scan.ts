@@ -1,5 +1,5 @@
 import { EACCES, EPERM } from "../../os/errno.ts";
-import { O_CLOEXEC, O_PATH, O_RDONLY } from "../../os/constants.ts";
+import { O_CLOEXEC, O_PATH } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import { emptyStatus } from "../../os/sys.ts";
 import {
@@ -10,9 +10,9 @@ import {
   sameFile,
 } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
-import { processCommand, readSmallFile } from "../lockspace/process_state.ts";
+import { processCommand } from "../lockspace/process_state.ts";
+import { readFileText, readSmallFile } from "../../os/read_file.ts";
 import { locksIn, parseLock } from "../lockspace/written_files.ts";
-import { readText } from "./proc_text.ts";
 
 /** A search among thousands of processes is given up after this time, in ms. */
 export const SCAN_LIMIT_MS = 3000;
@@ -107,7 +107,7 @@ function locksOn(
   names: ReadonlySet<string>,
   at: number,
 ): { pid: number; file: string }[] | undefined {
-  return wholeFile(sys, "/proc/locks")?.split("\n").flatMap((line) => {
+  return readFileText(sys, "/proc/locks")?.split("\n").flatMap((line) => {
     const lock = parseLock(line, at);
     return lock !== undefined && names.has(lock.file) ? [lock] : [];
   });
@@ -130,7 +130,7 @@ function lockNames(sys: ScanSys, path: string, identity: FileIdentity): Readonly
   const info = same ? readSmallFile(sys, `/proc/self/fdinfo/${fd}`) : undefined;
   sys.close(fd);
   const id = /^mnt_id:\s*(\d+)$/m.exec(info ?? "")?.[1];
-  const mounts = id === undefined ? undefined : wholeFile(sys, "/proc/self/mountinfo");
+  const mounts = id === undefined ? undefined : readFileText(sys, "/proc/self/mountinfo");
   for (const line of mounts?.split("\n") ?? []) {
     const [mount, , device = ""] = line.split(" ");
     if (mount !== id) continue;
@@ -177,12 +177,4 @@ function scan(sys: ScanSys, wanted: (info: string, path: string) => boolean, lim
     }
   }
   return { pid: undefined, complete };
-}
-
-function wholeFile(sys: ScanSys, path: string): string | undefined {
-  const fd = sys.open(path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return undefined;
-  const text = readText(sys, fd);
-  sys.close(fd);
-  return typeof text === "number" ? undefined : text;
 }

@@ -3,7 +3,7 @@ import { ENOENT, strerror } from "../../os/errno.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
-import { readSmallFile } from "../lockspace/process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import { locksIn, WRITE_GUARD } from "../lockspace/written_files.ts";
 import { findLockKeeper, findOpener, type Keeper } from "./holder_scan.ts";

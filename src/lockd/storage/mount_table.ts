@@ -4,7 +4,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import { MountTree, parseMounts } from "./mount_tree.ts";
-import { readText } from "./proc_text.ts";
+import { readText } from "../../os/read_file.ts";
 
 const MOUNT_INFO = "/proc/self/mountinfo";
 

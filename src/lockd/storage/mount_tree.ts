@@ -77,16 +77,16 @@ export function parseMounts(text: string): Mount[] {
       id: Number(id),
       parent: Number(parent),
       device: deviceKey(Number(major), Number(minor)),
-      point: unescape(point),
-      type: unescape(type),
-      source: unescape(source),
+      point: unescapeMount(point),
+      type: unescapeMount(type),
+      source: unescapeMount(source),
     });
   }
   return mounts;
 }
 
 /** Space, tab, newline, backslash and `#` are written as three octal digits. */
-function unescape(text: string): string {
+export function unescapeMount(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }
 

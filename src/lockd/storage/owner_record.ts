@@ -7,6 +7,8 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../os/constants.ts";
+import { oneLine } from "../../base/one_line.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
@@ -65,8 +67,7 @@ export function readRecord(sys: RecordSys, path: string, identity: FileIdentity)
   sys.close(fd);
   if (typeof text === "number" || !text.startsWith(MAGIC)) return undefined;
   const [line = ""] = text.slice(MAGIC.length).split("\n");
-  // deno-lint-ignore no-control-regex -- no control character of another host may reach a terminal
-  return line.replace(/[\x00-\x1f\x7f]/g, "?");
+  return oneLine(line);
 }
 
 function readStart(sys: RecordSys, fd: number): string | number {
@@ -76,9 +77,6 @@ function readStart(sys: RecordSys, fd: number): string | number {
 }
 
 function hostName(sys: RecordSys): string {
-  const bytes = new Uint8Array(256);
-  const fd = sys.open(HOST_NAME, O_RDONLY | O_CLOEXEC, 0);
-  const length = fd < 0 ? 0 : sys.read(fd, bytes);
-  if (fd >= 0) sys.close(fd);
-  return length > 0 ? decodeText(bytes, 0, length).trim() : "an unnamed host";
+  const name = readSmallFile(sys, HOST_NAME)?.trim() ?? "";
+  return name === "" ? "an unnamed host" : name;
 }

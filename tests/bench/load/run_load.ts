@@ -1,5 +1,5 @@
 import type { Sys } from "../../../src/os/sys.ts";
-import { processUsage } from "../process_usage.ts";
+import { processUsage } from "../../support/process_usage.ts";
 import { Client } from "./client.ts";
 import { type Driver, ManyDriver, SingleDriver } from "./driver.ts";
 import { lockspaceFrame, NumberedFrame, registerFrame, releaseFrame } from "./frames.ts";

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { DaemonUnderTest } from "../daemon_under_test.ts";
 import type { Figure } from "../line.ts";
-import { processUsage } from "../process_usage.ts";
+import { processUsage } from "../../support/process_usage.ts";
 import type { Row } from "../row.ts";
 
 const CLIENTS = 100;

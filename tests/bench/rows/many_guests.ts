@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { DaemonUnderTest } from "../daemon_under_test.ts";
 import type { Figure, Line } from "../line.ts";
-import { residentMemory } from "../process_usage.ts";
+import { processMemory } from "../../support/process_usage.ts";
 import type { Bench } from "../bench.ts";
 import type { Row } from "../row.ts";
 import { buildSimulated } from "../simulated/build.ts";
@@ -63,7 +63,7 @@ async function fill(
   locks: number,
 ): Promise<Filled> {
   const memory = (): Figure => {
-    const { total, anonymous } = residentMemory(daemon.target.pid);
+    const { resident: total, anonymous } = processMemory(daemon.target.pid);
     return { value: total, note: `${anonymous.toFixed(1)} MB of it not backed by a file` };
   };
   const empty = memory();
@@ -113,7 +113,7 @@ async function simulate(bench: Bench, program: string, clients: number, locks: n
   const daemon = await DaemonUnderTest.start(bench.sys, { ...bench.ours, program });
   try {
     const held = await bench.hold(daemon, clients, locks);
-    const { total, anonymous } = residentMemory(daemon.target.pid);
+    const { resident: total, anonymous } = processMemory(daemon.target.pid);
     await held.release();
     return {
       row: "many-locks",

@@ -2,7 +2,7 @@ import { runOk } from "./command.ts";
 import { installMissing, LIBVIRT_PACKAGES } from "./debian_packages.ts";
 import { Libvirt, type LockOptions } from "./libvirt.ts";
 import { PrivateHost } from "./private_host.ts";
-import { until } from "./until.ts";
+import { until } from "../../support/until.ts";
 
 /** libvirt's own daemon, the reference. */
 export const REFERENCE_DAEMON = "/usr/sbin/virtlockd";

@@ -1,5 +1,5 @@
 import { type Runner, runOk } from "./command.ts";
-import { until } from "./until.ts";
+import { until } from "../../support/until.ts";
 
 // Opens each file anew for each try, as a second host or daemon would, and gives the lock up at once if it
 // gets it.

@@ -1,5 +1,5 @@
 import type { Machine } from "./nspawn.ts";
-import { until } from "./until.ts";
+import { until } from "../../support/until.ts";
 
 /** What the tests look at in `virtlockd status --json`. */
 export interface DaemonStatus {

@@ -2,7 +2,7 @@ import { host, type Output, runOk, type RunOptions, type Site } from "./command.
 import { Keeper } from "./keeper.ts";
 import { type Release, SETUPS } from "./releases.ts";
 import { rootFilesystem } from "./root_filesystem.ts";
-import { until } from "./until.ts";
+import { until } from "../../support/until.ts";
 
 // The container gets a cgroup of its own, because containers that share one see each other's processes when
 // systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.

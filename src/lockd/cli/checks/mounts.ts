@@ -1,3 +1,4 @@
+import { unescapeMount } from "../../storage/mount_tree.ts";
 import type { Host } from "../guests/host.ts";
 
 /** A mounted file system. */
@@ -18,7 +19,12 @@ export function readMounts(host: Host): Mount[] {
     const point = before.split(" ")[4];
     const [type, source, options] = after?.split(" ") ?? [];
     if (point === undefined || type === undefined || source === undefined) return [];
-    return [{ point: unescape(point), type, source: unescape(source), options: options?.split(",") ?? [] }];
+    return [{
+      point: unescapeMount(point),
+      type,
+      source: unescapeMount(source),
+      options: options?.split(",") ?? [],
+    }];
   });
 }
 
@@ -90,9 +96,4 @@ export function lockReach({ type, options }: Mount): LockReach | undefined {
   }
   if (type.startsWith("fuse.")) return { kind: "unknown", why: `${type}, whose program decides` };
   return undefined;
-}
-
-/** Spaces and the like are written in octal. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -3,10 +3,10 @@ import {
   absolute,
   environmentOf,
   lastingEnvironment,
-  readWhole,
   selfImage,
   variable,
 } from "../../../../src/chassis/start/self.ts";
+import { readWhole } from "../../../../src/os/read_file.ts";
 import type { RuntimeFacts } from "../../../../src/os/runtime.ts";
 import type { FileSys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";

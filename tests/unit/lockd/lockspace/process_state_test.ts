@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  processCommand,
-  processState,
-  readSmallFile,
-} from "../../../../src/lockd/lockspace/process_state.ts";
+import { processCommand, processState } from "../../../../src/lockd/lockspace/process_state.ts";
+import { readSmallFile } from "../../../../src/os/read_file.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { openHere } from "../../../support/scratch.ts";
 

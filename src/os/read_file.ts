@@ -1,0 +1,87 @@
+import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import type { FileSys } from "./sys.ts";
+import { must } from "./system_error.ts";
+import { decodeText } from "./text.ts";
+
+// Reading files at once. Those of /proc have no size, and must be read to their end.
+
+type ReadSys = Pick<FileSys, "open" | "read" | "close">;
+
+/** Bytes to begin with; twice as many when that is too little. */
+const CHUNK = 65536;
+
+/**
+ * Reads a whole file.
+ *
+ * @param flags more flags for open(2): O_NOFOLLOW refuses a symbolic link with ELOOP
+ * @throws SystemError
+ */
+export function readWhole(
+  sys: ReadSys,
+  path: string,
+  flags = 0,
+): Uint8Array {
+  const fd = must(sys.open(path, O_RDONLY | O_CLOEXEC | flags, 0), "open", path);
+  try {
+    let bytes = new Uint8Array(CHUNK);
+    let length = 0;
+    for (;;) {
+      const count = must(sys.read(fd, bytes.subarray(length)), "read", path);
+      if (count === 0) return bytes.subarray(0, length);
+      length += count;
+      if (length === bytes.length) {
+        const larger = new Uint8Array(bytes.length * 2);
+        larger.set(bytes);
+        bytes = larger;
+      }
+    }
+  } finally {
+    sys.close(fd);
+  }
+}
+
+/**
+ * The whole text of an open file from its beginning on, however often: for files of /proc that change.
+ *
+ * @returns the text, or -errno
+ */
+export function readText(sys: Pick<FileSys, "pread">, fd: number): string | number {
+  let bytes = new Uint8Array(CHUNK);
+  let length = 0;
+  for (;;) {
+    const count = sys.pread(fd, bytes.subarray(length), length);
+    if (count < 0) return count;
+    if (count === 0) return decodeText(bytes, 0, length);
+    length += count;
+    if (length < bytes.length) continue;
+    const larger = new Uint8Array(bytes.length * 2);
+    larger.set(bytes);
+    bytes = larger;
+  }
+}
+
+/** The whole text of a file; undefined when it cannot be read. */
+export function readFileText(
+  sys: Pick<FileSys, "open" | "pread" | "close">,
+  path: string,
+): string | undefined {
+  const fd = sys.open(path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const text = readText(sys, fd);
+  sys.close(fd);
+  return typeof text === "number" ? undefined : text;
+}
+
+/** First 4 KiB of a file as Latin-1 text; undefined when it cannot be read. */
+export function readSmallFile(
+  sys: ReadSys,
+  path: string,
+): string | undefined {
+  const fd = sys.open(path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const bytes = new Uint8Array(4096);
+  const length = sys.read(fd, bytes);
+  sys.close(fd);
+  if (length < 0) return undefined;
+  return String.fromCharCode(...bytes.subarray(0, length));
+}
