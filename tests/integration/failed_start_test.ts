@@ -101,6 +101,20 @@ Deno.test("a start that may succeed later is tried again after a pause that grow
   assert.ok(kernel.access(place.paths.startFailures, 0) < 0);
 });
 
+Deno.test("a start that waits before it is tried again ends at once when it is stopped", async () => {
+  using place = Place.create();
+  await using _other = await Daemon.start({ place });
+  using manager = new NotifyListener(`${place.directory}/notify`);
+  // It has failed so often that the pause is the longest.
+  Deno.writeTextFileSync(place.paths.startFailures, `20 ${Math.floor(kernel.monotonic())}`);
+  using daemon = new ActivatedDaemon(place, [`${place.directory}/lock`], {
+    LISTEN_FDNAMES: "virtlockd.socket",
+    NOTIFY_SOCKET: manager.address,
+  });
+  assert.match(await manager.next(/^STATUS=/), /^STATUS=Cannot start yet, trying again in 30 s: /);
+  assert.equal(await daemon.stop(), 128 + 15);
+});
+
 Deno.test("with locks in the store the daemon starts with what works, whatever is wrong", async () => {
   await using manager = await ServiceManager.start();
   const { place } = manager;

@@ -128,3 +128,10 @@ Deno.test(
     server.stop();
   }),
 );
+
+Deno.test("journalEntry() shows a notice as such, and a list as a field for each of its elements", () => {
+  const fields = { resource: ["a", "b"], domain: "guest" };
+  const text = new TextDecoder().decode(journalEntry(entry({ fields, notice: true }), "v"));
+  assert.match(text, /^PRIORITY=5$/m);
+  assert.match(text, /^LIBVIRT_RESOURCE=a\nLIBVIRT_RESOURCE=b\nLIBVIRT_DOMAIN=guest$/m);
+});
