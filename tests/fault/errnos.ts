@@ -72,6 +72,7 @@ const PLAUSIBLE: Partial<Record<keyof Sys, readonly number[]>> = {
   ofdLock: [ENOLCK, EINTR, EIO, ENOMEM, EAGAIN, ESTALE],
   ofdProbe: [ENOLCK, EIO],
   posixLock: [ENOLCK, EIO],
+  lease: [EAGAIN, EACCES, ENOMEM],
   fcntl: [EMFILE],
   socket: [EMFILE, ENFILE, ENOMEM],
   socketPair: [EMFILE, ENOMEM],

@@ -93,6 +93,17 @@ export const paths: readonly Path[] = [
     yield* play.must(witness.resource(ACQUIRE_RESOURCE, play.lockspace, "disk", 2), "ACQUIRE of the next");
     yield* play.must(witness.resource(RELEASE_RESOURCE, play.lockspace, "disk"), "RELEASE of the next");
   }),
+  path("lose the holder of a disk, and ask whether it still writes", function* (play) {
+    const [pid, witness] = [1_700_000_000 + ++number, yield* play.client()];
+    yield* play.must(witness.resource(CREATE_RESOURCE, play.lockspace, "disk"), "CREATE");
+    const holder = yield* play.client(pid);
+    yield* play.must(holder.resource(ACQUIRE_RESOURCE, "", play.file("disk")), "ACQUIRE");
+    yield* play.act(lost(play, holder, pid));
+    yield* play.until("the lock to go with its owner", () => play.lockOn("disk") === "none");
+    yield* play.must(witness.resource(ACQUIRE_RESOURCE, "", play.file("disk")), "ACQUIRE of the next");
+    yield* play.must(witness.resource(RELEASE_RESOURCE, "", play.file("disk")), "RELEASE of the next");
+    yield* play.must(witness.resource(DELETE_RESOURCE, play.lockspace, "disk"), "DELETE");
+  }),
   path("list the locks", function* (play) {
     const client = yield* play.client();
     yield* play.must(client.resource(ACQUIRE_RESOURCE, play.lockspace, "seen", 2), "ACQUIRE");
@@ -182,6 +193,14 @@ function* left(play: Play, client: Actor): Part<Outcome> {
   const before = play.stage.faults.open.size;
   client.close();
   for (let turn = 0; turn < 40 && play.stage.faults.open.size === before; turn++) yield 5;
+  return DONE;
+}
+
+/** The connection of a holder ends, and its process, and the daemon frees what it had. */
+function* lost(play: Play, holder: Actor, pid: number): Part<Outcome> {
+  yield* left(play, holder);
+  play.stage.processes.end(pid);
+  for (let turn = 0; turn < 60 && play.lockOn("disk") === "exclusive"; turn++) yield 5;
   return DONE;
 }
 

@@ -9,7 +9,7 @@ import type { DirectoryFailure, FileFailure } from "../../../../src/lockd/locksp
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
 import type { Opened } from "../../../../src/lockd/lockspace/open_files.ts";
 import { GrantTrail } from "../../../../src/lockd/lockspace/grant_trail.ts";
-import type { Owner, OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
+import { type Owner, type OwnerKey, ownerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Done, ForeignHolder, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
@@ -111,6 +111,16 @@ class Table {
   staleResumeAllowed = false;
   /** Why no owner can be watched. */
   unwatched: SystemError | undefined;
+  /** How long who asks waits for owners on their way out, in ms. */
+  patience = 0;
+  /** Whether owners that are gone have a write under way. */
+  writes = false;
+  readonly settling = new Map<Resource, OwnerKey>();
+  landed = () => {};
+  /** The time of who waits is up. */
+  late = () => {};
+  /** Owners whose process has ended, though nobody was told. */
+  readonly endedUnseen = new Set<OwnerKey>();
   readonly table = new LockTable({
     files: this.files,
     ledger: this.ledger,
@@ -137,9 +147,30 @@ class Table {
     },
     ...ANYWHERE,
     ...NOTHING_WRITTEN,
+    settler: {
+      settle: (resource, holding, over) => {
+        if (!this.writes) return over();
+        this.settling.set(resource, ownerKey(holding.owner));
+        this.landed = () => {
+          this.settling.clear();
+          over();
+        };
+      },
+      isSettling: (resource, key) => this.settling.get(resource) === key,
+      reasonOf: (resource) => this.settling.has(resource) ? "it writes" : undefined,
+      abandon: () => {},
+    },
+    loop: {
+      after: (_milliseconds, task) => {
+        this.late = task;
+        return { due: 0, cancel: () => {} };
+      },
+      defer: (task) => task(),
+    },
+    patience: () => this.patience,
     watch: {
       begin: () => this.unwatched,
-      hasEnded: () => false,
+      hasEnded: (key) => this.endedUnseen.has(key),
       processOf: (key) => this.alive.has(key) ? { key, pid: Number(key), start: 1, pidfd: 9 } : undefined,
     },
     opened: (pid, { name }) => this.open.get(`${pid} ${name}`) ?? "unknown",
@@ -727,4 +758,77 @@ Deno.test("LockTable lets the same domain, sharers and a guest that ended use a 
   ended.table.ended(100);
   assert.deepEqual(ended.events.slice(-1), ["unparked /disk alpha"]);
   assert.deepEqual([...ended.table.parked.all()], []);
+});
+
+Deno.test("LockTable keeps the lock of an owner that is gone until its writes have landed, and who asks waits", () => {
+  const it = new Table();
+  it.patience = 10_000;
+  const resource = it.hold("/disk", 5);
+  it.writes = true;
+  let done = 0;
+  it.table.releaseAll(100, () => done++);
+  assert.deepEqual([it.files.unlocks.length, done, it.table.settling(resource)], [0, 0, "it writes"]);
+  const waiting = it.acquire("/disk", BETA);
+  assert.deepEqual(waiting, []);
+  assert.deepEqual(it.release("/disk"), [{ kind: "settling", resource: "/disk", reason: "it writes" }]);
+  it.landed();
+  it.files.answerUnlock();
+  assert.equal(done, 1);
+  it.files.grant(5);
+  assert.deepEqual(waiting, [undefined]);
+});
+
+Deno.test("LockTable refuses who has waited too long for an owner that is gone, and says why", () => {
+  const it = new Table();
+  it.patience = 10_000;
+  it.hold("/disk", 5);
+  it.writes = true;
+  it.table.releaseAll(100, () => {});
+  const waiting = it.acquire("/disk", BETA);
+  it.late();
+  const [refusal] = waiting;
+  assert.ok(refusal?.kind === "held");
+  assert.equal(refusal?.held.settling, "it writes");
+});
+
+Deno.test("LockTable has who asks wait for an owner that is being killed, or has ended unseen", () => {
+  for (const how of ["dying", "unseen"]) {
+    const it = new Table();
+    it.patience = 10_000;
+    it.hold("/disk", 5);
+    if (how === "dying") it.table.markDying(100);
+    else it.endedUnseen.add(100);
+    const waiting = it.acquire("/disk", BETA);
+    assert.deepEqual(waiting, [], how);
+    it.table.releaseAll(100, () => {});
+    it.files.answerUnlock();
+    it.files.grant(5);
+    assert.deepEqual(waiting, [undefined], how);
+  }
+});
+
+Deno.test("LockTable has who asks by another name of the file wait as well", () => {
+  const it = new Table();
+  it.patience = 10_000;
+  it.hold("/disk", 5);
+  it.table.markDying(100);
+  const waiting = it.acquire("/alias", BETA);
+  const identity = { devMajor: 8, devMinor: 1, inodeLow: 5, inodeHigh: 0 };
+  it.files.answerLock({ kind: "busy", identity, pid: -1 });
+  assert.deepEqual(waiting, []);
+  it.table.releaseAll(100, () => {});
+  it.files.answerUnlock();
+  it.files.grant(5);
+  assert.deepEqual(waiting, [undefined]);
+});
+
+Deno.test("LockTable does not have who asks wait for what a living owner shares with one that is gone", () => {
+  const it = new Table();
+  it.patience = 10_000;
+  it.hold("/disk", 5, ALPHA, SHARED);
+  it.acquire("/disk", BETA, SHARED);
+  it.writes = true;
+  it.table.releaseAll(100, () => {});
+  assert.equal(it.acquire("/disk", { ...BETA, pid: 300 })[0]?.kind, "held");
+  assert.deepEqual(it.acquire("/disk", { ...BETA, pid: 300 }, SHARED), [undefined]);
 });

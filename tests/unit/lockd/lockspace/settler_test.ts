@@ -129,3 +129,24 @@ Deno.test("Settler waits for a witness that answers later", () => {
   world.answer(OVER);
   assert.deepEqual(world.told, ["over at 10000"]);
 });
+
+Deno.test("Settler asks nothing of a file any more whose lock somebody else has freed", () => {
+  const world = new World(BUSY);
+  world.settle();
+  world.settler.abandon(RESOURCE, 7);
+  assert.deepEqual(world.told, ["settling busy", "over at 0"]);
+  assert.equal(world.settler.isSettling(RESOURCE, 7), false);
+  world.until(10_000);
+  assert.equal(world.asked, 1);
+  world.settler.abandon(RESOURCE, 7);
+  assert.equal(world.told.length, 2);
+});
+
+Deno.test("Settler hears no late answer about a lock that is gone", () => {
+  const world = new World("later");
+  world.settle();
+  world.settler.abandon(RESOURCE, 7);
+  world.answer(BUSY);
+  world.until(10_000);
+  assert.deepEqual(world.told, ["over at 0"]);
+});

@@ -40,6 +40,48 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     -1,
   ],
   [
+    { kind: "lockspace-missing", path: "/l", reason: "it is a trap" },
+    1,
+    7,
+    "internal error: Lockspace for path /l does not exist, and its directory cannot be used: it is a trap",
+    -1,
+  ],
+  [
+    {
+      kind: "misplaced",
+      path: "/l",
+      wanted: { source: "nas:/l", type: "nfs4", point: "/l" },
+      found: { source: "/dev/sda1", type: "ext4", point: "/", device: 1 },
+    },
+    1,
+    51,
+    "internal error: Lock directory /l belongs on nas:/l (nfs4), mounted at /l, but is now on /dev/sda1 (ext4), " +
+    "mounted at /: other hosts would not see a lock there. Mount nas:/l again",
+    -1,
+  ],
+  [
+    { kind: "adopted", path: "/l", resource: "r" },
+    55,
+    51,
+    "Requested operation is not valid: Resource 'r' is not made in /l, which nobody has registered: " +
+    'name the directory in "lockspaces" of virtlockd.conf',
+    -1,
+  ],
+  [
+    { kind: "settling", resource: "r", reason: "it writes" },
+    87,
+    51,
+    "resource busy: Lockspace resource 'r' stays locked although its owner's process is gone, because it writes",
+    -1,
+  ],
+  [
+    held({ settling: "it writes" }),
+    87,
+    51,
+    `${LOCKED} by ${WHO}; its process is gone, but the lock stays because it writes`,
+    -1,
+  ],
+  [
     { kind: "not-a-directory", path: "/l" },
     1,
     51,

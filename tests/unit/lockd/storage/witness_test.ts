@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { F_RDLCK, F_UNLCK, F_WRLCK, S_IFBLK, S_IFCHR, S_IFREG } from "../../../../src/os/constants.ts";
+import type { FileStatus } from "../../../../src/os/sys.ts";
+import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
+import type { Sight } from "../../../../src/lockd/lockspace/written_files.ts";
+import type { JudgeTask, StorageClient } from "../../../../src/lockd/storage/storage_client.ts";
+import { StorageWitness } from "../../../../src/lockd/storage/witness.ts";
+import { holding, resource } from "../programs/lock_fixture.ts";
+
+const OVER: Verdict = { kind: "over" };
+const BUSY: Verdict = { kind: "busy", reason: "it writes" };
+const QEMU: Sight = { qemu: true, files: [] };
+const WRITER: Sight = { qemu: false, files: [] };
+
+function unknown(reason: string): Verdict {
+  return { kind: "unknown", reason };
+}
+
+/** A host with one disk, whose kernel and helpers answer what the test says. */
+class World {
+  readonly calls: string[] = [];
+  /** What the disk is. */
+  mode = S_IFREG;
+  /** Whether somebody has QEMU's lock on it. */
+  guarded = false;
+  lease = 0;
+  probe = 0;
+  fstat = 0;
+  sight: Sight | undefined;
+  remote = false;
+  /** Verdicts of helpers, in their order. */
+  readonly verdicts: Verdict[] = [];
+
+  ask(lockspace: string, shared = false): Verdict | undefined {
+    const witness = new StorageWitness({
+      sys: {
+        ofdProbe: (_fd, _type, start, _length, into) => {
+          this.calls.push(`probe ${start}`);
+          into.type = this.guarded ? F_RDLCK : F_UNLCK;
+          return this.probe;
+        },
+        fstat: (_fd, into) => this.#status(into),
+        stat: (path, into) => path === "/dev/sda" ? this.#status(into) : -2,
+        lease: (_fd, type) => {
+          this.calls.push(`lease ${type === F_WRLCK ? "write" : "back"}`);
+          return type === F_WRLCK ? this.lease : 0;
+        },
+        // A disk of another host, as far as sysfs tells.
+        readlink: () => "../../devices/platform/host3/session1/block/sda",
+        listDirectory: () => -2,
+      },
+      clientOf: () => this.remote ? this.#client("remote") : undefined,
+      clientAt: (path) => path.startsWith("/net/") ? this.#client("remote") : undefined,
+      local: this.#client("local"),
+      sightOf: () => this.sight,
+    });
+    let verdict: Verdict | undefined;
+    const held = resource({ id: 1, lockspace, path: "/dev/sda", shared });
+    witness.ask(held, holding(42), (said) => verdict = said);
+    return verdict;
+  }
+
+  #status(into: FileStatus): number {
+    into.mode = this.mode;
+    into.rdevMajor = 8;
+    return this.fstat;
+  }
+
+  #client(name: string): StorageClient {
+    const judge = (task: JudgeTask, fd: number | undefined, done: (verdict: Verdict) => void) => {
+      const what = task.op === "judge-guards"
+        ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}`
+        : task.op === "sync"
+        ? task.path
+        : "";
+      this.calls.push(`${name} ${task.op} ${what}${fd === undefined ? "" : " with the file"}`.trim());
+      done(this.verdicts.shift() ?? assert.fail("no verdict"));
+    };
+    return { judge } as Partial<StorageClient> as StorageClient;
+  }
+}
+
+Deno.test("StorageWitness needs no helper for the image of a QEMU that has nothing under way", () => {
+  const world = new World();
+  world.sight = QEMU;
+  assert.deepEqual(world.ask(""), OVER);
+  assert.deepEqual(world.calls, ["probe 101"]);
+});
+
+Deno.test("StorageWitness has a helper look who has QEMU's lock on an image", () => {
+  const world = new World();
+  world.sight = QEMU;
+  world.guarded = true;
+  world.verdicts.push(BUSY);
+  assert.deepEqual(world.ask(""), BUSY);
+  assert.deepEqual(world.calls, ["probe 101", "local judge-guards  with the file"]);
+});
+
+for (const sight of [undefined, WRITER]) {
+  Deno.test(`StorageWitness asks for a lease on the file of ${sight === undefined ? "somebody unseen" : "a writer"}`, () => {
+    const world = new World();
+    world.sight = sight;
+    assert.deepEqual(world.ask(""), OVER);
+    assert.deepEqual(world.calls, ["probe 101", "lease write", "lease back"]);
+  });
+}
+
+Deno.test("StorageWitness has a helper look who has a file open of which it gets no lease", () => {
+  const world = new World();
+  world.sight = WRITER;
+  world.lease = -11;
+  world.verdicts.push(BUSY);
+  assert.deepEqual(world.ask(""), BUSY);
+  assert.deepEqual(world.calls, ["probe 101", "lease write", "local judge-openers"]);
+});
+
+Deno.test("StorageWitness knows nothing of a writer's file that others share, or of which the kernel gives no lease", () => {
+  const world = new World();
+  world.sight = WRITER;
+  world.lease = -11;
+  assert.deepEqual(world.ask("", true), unknown("others have it open too"));
+  world.lease = -13;
+  assert.deepEqual(world.ask(""), unknown("the kernel does not say who has it open: Permission denied"));
+  world.probe = -5;
+  assert.deepEqual(world.ask(""), unknown("the lock of its writer cannot be asked for: Input/output error"));
+  world.probe = 0;
+  world.fstat = -5;
+  assert.deepEqual(world.ask(""), unknown("its file cannot be looked at: Input/output error"));
+});
+
+Deno.test("StorageWitness finds a guest's lock on its own node of a device, and writes out what is cached", () => {
+  const world = new World();
+  world.mode = S_IFBLK;
+  world.sight = {
+    qemu: true,
+    files: [{ path: "/dev/sdb", guard: "00:3b:8" }, { path: "/dev/sda", guard: "00:3b:9" }, { path: "/log" }],
+  };
+  world.verdicts.push(BUSY, OVER);
+  assert.deepEqual(world.ask(""), BUSY);
+  assert.deepEqual(world.calls, ["probe 101", "local judge-guards 00:3b:9 and sync with the file"]);
+  // A device that the guest calls otherwise: then all that it has.
+  world.sight = { qemu: true, files: [{ path: "/dev/dm-0", guard: "00:3b:8" }] };
+  assert.deepEqual(world.ask(""), OVER);
+  assert.equal(world.calls.at(-1), "local judge-guards 00:3b:8 and sync with the file");
+});
+
+Deno.test("StorageWitness knows nothing of a device whose guest was not seen with it", () => {
+  const world = new World();
+  world.mode = S_IFBLK;
+  assert.deepEqual(world.ask(""), unknown("what it writes was not seen while it lived"));
+  world.sight = QEMU;
+  assert.deepEqual(world.ask(""), unknown("no disk of it was seen"));
+  world.sight = { qemu: false, files: [{ path: "/dev/sda" }] };
+  assert.deepEqual(world.ask(""), unknown("it had /dev/sda open for writing"));
+  world.mode = S_IFCHR;
+  assert.deepEqual(world.ask(""), OVER);
+});
+
+Deno.test("StorageWitness leaves a file on the network to its helper", () => {
+  const world = new World();
+  world.remote = true;
+  world.sight = QEMU;
+  world.verdicts.push(OVER, BUSY, OVER);
+  assert.deepEqual(world.ask(""), OVER);
+  assert.deepEqual(world.ask(""), BUSY);
+  assert.deepEqual(world.calls, Array(2).fill("remote judge-guards  and sync with the file"));
+  // That nobody has QEMU's lock says nothing of another writer.
+  world.sight = undefined;
+  assert.deepEqual(world.ask(""), unknown("what it writes was not seen while it lived"));
+  world.sight = { qemu: false, files: [{ path: "/net/a" }] };
+  assert.deepEqual(world.ask(""), unknown("it had /net/a open for writing"));
+  world.sight = WRITER;
+  assert.deepEqual(world.ask(""), OVER);
+});
+
+Deno.test("StorageWitness judges a lock on another file by all that its guest writes", () => {
+  const world = new World();
+  world.mode = S_IFBLK;
+  world.sight = {
+    qemu: true,
+    files: [
+      { path: "/images/a", guard: "08:01:5" },
+      { path: "/net/b", guard: "00:32:6" },
+      { path: "/dev/sda", guard: "00:05:7" },
+      { path: "/dev/sdz", guard: "00:05:8" },
+    ],
+  };
+  world.verdicts.push(BUSY, OVER, OVER, OVER);
+  assert.deepEqual(world.ask("/leases"), BUSY);
+  const all = "local judge-guards 08:01:5,00:32:6,00:05:7,00:05:8";
+  assert.deepEqual(world.calls, [all]);
+  assert.deepEqual(world.ask("/leases"), OVER);
+  assert.deepEqual(world.calls, [all, all, "remote sync /net/b", "local sync /dev/sda"]);
+  world.verdicts.push(OVER, unknown("no room"));
+  assert.deepEqual(world.ask("/leases"), unknown("no room"));
+});
+
+Deno.test("StorageWitness lets a lease go whose owner writes nothing, and knows nothing of one that was not seen", () => {
+  const world = new World();
+  world.sight = WRITER;
+  assert.deepEqual(world.ask("/leases"), OVER);
+  world.sight = undefined;
+  assert.deepEqual(world.ask("/leases"), unknown("what it writes was not seen while it lived"));
+  world.sight = QEMU;
+  assert.deepEqual(world.ask("/leases"), unknown("no disk of it was seen"));
+  world.sight = { qemu: false, files: [{ path: "/images/a" }] };
+  assert.deepEqual(world.ask("/leases"), unknown("it had /images/a open for writing"));
+  assert.deepEqual(world.calls, []);
+});
