@@ -1,5 +1,14 @@
 import type { OwnerArgs } from "../../../src/lockd/wire/lock_protocol.ts";
-import { type Conversation, failure, notValid, ok, rpc, unknownFlags } from "../support/conversation.ts";
+import {
+  busy,
+  type Conversation,
+  failure,
+  internal,
+  notValid,
+  ok,
+  rpc,
+  unknownFlags,
+} from "../support/conversation.ts";
 import {
   acquire,
   create,
@@ -99,10 +108,30 @@ export const owners: Conversation = {
       reply: ok(),
     },
     {
+      says: "REGISTER without pid, as another domain",
+      client: "another without pid",
+      request: register({ ...OWNER, uuid: "10010203-0405-0607-0809-0a0b0c0d0e0f", name: "xen", pid: 0 }),
+      reply: ok(),
+    },
+    {
+      says: "RELEASE_RESOURCE without pid, of what another domain has",
+      client: "another without pid",
+      request: release("", "/run/locks/a"),
+      reply: ok(),
+      ours: {
+        reply: internal(
+          51,
+          /owner 0 does not hold the resource lock, but domain 'alpha' .* with the same process id/,
+        ),
+        reason: "every guest of Xen has pid 0: libvirt's daemon lets each of them free another's lock",
+      },
+    },
+    {
       says: "RELEASE_RESOURCE without pid",
       client: "pid 0",
       request: release("", "/run/locks/a"),
-      reply: ok(),
+      reply: busy("Lockspace resource '/run/locks/a' is not locked"),
+      ours: { reply: ok(), reason: "nobody else could release it" },
     },
     { says: "RESTRICT", request: restrict(), reply: ok() },
     { says: "REGISTER restricted", request: register(OWNER), reply: RESTRICTED },

@@ -194,7 +194,7 @@ export function rpc(message: string): ErrorReply {
 }
 
 /** INTERNAL_ERROR. */
-export function internal(domain: number, detail: string): ErrorReply {
+export function internal(domain: number, detail: string | RegExp): ErrorReply {
   return failure(1, domain, "internal error: ", detail);
 }
 
