@@ -50,6 +50,34 @@ for (const indirectDisks of [false, true]) {
   });
 }
 
+Deno.test("release spares a guest that lives, unless it is named", async () => {
+  await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks: true });
+  const disk = await lab.createDisk("a.qcow2");
+  await lab.define({ ...ALPHA, disks: [{ path: disk, format: "qcow2" }] });
+  await lab.virsh("start", "alpha");
+  const pid = await lab.guestPid("alpha");
+  const owner = `domain 'alpha' (uuid ${ALPHA.uuid}, pid ${pid})`;
+  const refused = await lab.run([OUR_DAEMON, "release", "--yes", disk]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^virtlockd: error: domain 'alpha' .* holds .* and lives: end the guest/);
+  const lockFile = JSON.parse(await runOk(lab, [OUR_DAEMON, "locks", "--json"]))[0]?.path;
+  const order = [OUR_DAEMON, "release", "--yes", "--force", "--guest", "alpha", disk];
+  assert.equal(
+    await runOk(lab, order),
+    `Released ${lockFile} of ${owner}, whose process lives. It is free.\n`,
+  );
+  assert.equal(await runOk(lab, [OUR_DAEMON, "locks"]), "No locks.\n");
+  assert.deepEqual(await diagnosis(lab, "guests"), [
+    `problem: Guest 'alpha' (process ${pid}) runs without any lock`,
+  ]);
+  // What doctor advises brings the lock back.
+  await lab.virsh("suspend", "alpha");
+  await lab.virsh("resume", "alpha");
+  assert.deepEqual(await diagnosis(lab, "guests"), [
+    "ok: The guests that run have their disks locked: 'alpha'",
+  ]);
+});
+
 Deno.test("the commands tell libvirt's own daemon from ours", async () => {
   await using lab = await LibvirtLab.create();
   await lab.startVirtlockd(REFERENCE_DAEMON);
