@@ -53,7 +53,7 @@ function unreachable({ host }: Patient, { obstacle }: DaemonView & { kind: "unre
         return "Start it: systemctl start virtlockd.socket, or virtlockd -d; without it no guest with a lock manager starts";
       }
       return `Process ${process.pid} is a virtlockd and may hold locks: start no other one and do not stop it. ` +
-        "systemctl restart virtlockd-admin.socket, then systemctl reload virtlockd, give it its admin socket back";
+        "It listens anew by itself where its socket was removed, so ask again in a few seconds; else: virtlockd reload";
     case "silent":
       return process === undefined
         ? `No daemon runs, though its socket is there: it does not start. ${WHY}`

@@ -1,3 +1,4 @@
+import { counted } from "../../../chassis/log/counted.ts";
 import { type Check, type Finding, ok, type Patient, warning } from "./check.ts";
 
 /** Where the kernel's audit messages end up, depending on which services the host has. */
@@ -43,9 +44,9 @@ function inspect({ now }: Patient, path: string, text: string): Finding[] {
   const isSelinux = last.includes("avc:");
   return [
     warning(
-      `${
-        isSelinux ? "SELinux" : "AppArmor"
-      } has denied the daemon something ${lines.length} times (${path}): ${last.slice(0, LONGEST)}`,
+      `${isSelinux ? "SELinux" : "AppArmor"} has denied the daemon something ${
+        counted(lines.length, "time")
+      } (${path}): ${last.slice(0, LONGEST)}`,
       isSelinux
         ? "Label the path that is named (semanage fcontext, restorecon), or allow it in the policy"
         : "Allow the path that is named in the profile below /etc/apparmor.d/local and reload it",

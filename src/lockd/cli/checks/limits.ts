@@ -1,4 +1,5 @@
 import { DEFAULT_SETTINGS } from "../../../chassis/config/settings.ts";
+import { counted } from "../../../chassis/log/counted.ts";
 import { type Check, type Finding, ok, problem } from "./check.ts";
 import { readDefinedGuests } from "../guests/defined_guests.ts";
 
@@ -25,7 +26,9 @@ export const limits: Check = {
     if (maxClients < clients) {
       findings.push(
         problem(
-          `${guests.length} guests are defined, but the daemon serves ${maxClients} clients at once: the others wait and do not start`,
+          `The daemon serves ${counted(maxClients, "client")} at once, ${
+            counted(guests.length, "guest")
+          } may need ${clients}: the others wait and do not start`,
           `Set max_clients in virtlockd.conf to at least ${clients} and send SIGHUP`,
         ),
       );
@@ -33,12 +36,14 @@ export const limits: Check = {
     if (status !== undefined && status.descriptors.limit < descriptors) {
       findings.push(
         problem(
-          `${guests.length} guests with ${locks} disks and leases need ${descriptors} file descriptors, the daemon may open ${status.descriptors.limit}`,
+          `The daemon may have ${status.descriptors.limit} file descriptors, ${
+            counted(guests.length, "guest")
+          } may need ${descriptors}`,
           `Raise LimitNOFILE= of virtlockd.service to at least ${descriptors}, and that of the running daemon: prlimit --pid ${status.pid} --nofile=${descriptors}`,
         ),
       );
     }
     if (findings.length > 0) return findings;
-    return [ok(`The limits are high enough for the ${guests.length} guests that are defined`)];
+    return [ok(`The limits are high enough for what is defined, ${counted(guests.length, "guest")}`)];
   },
 };

@@ -1,3 +1,4 @@
+import { counted } from "../../../chassis/log/counted.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
 
 /** Whether every lock is what it seems. */
@@ -15,7 +16,7 @@ export const lockStates: Check = {
     if (inherited > 0) {
       findings.push(
         warning(
-          `${inherited} locks were taken over from libvirt's daemon: they would not survive a crash`,
+          `${counted(inherited, "lock")} of libvirt's daemon would not survive a crash`,
           "Nothing now; each goes when its guest is restarted",
         ),
       );

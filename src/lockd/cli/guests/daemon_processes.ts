@@ -14,13 +14,15 @@ export interface DaemonProcess {
 export function daemonProcesses(host: Host): DaemonProcess[] {
   return host.list("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     const status = host.read(`/proc/${name}/status`);
-    if (fact(status, "Name") !== VIRTLOCKD.name) return [];
+    // One that has ended, and that nobody has waited for, holds nothing any more.
+    const state = fact(status, "State") ?? "";
+    if (fact(status, "Name") !== VIRTLOCKD.name || state === "Z" || state === "X") return [];
     const words = host.read(`/proc/${name}/cmdline`)?.split("\0") ?? [];
     const isOther = words.some((word) =>
       word.startsWith("internal-") || Object.hasOwn(VIRTLOCKD.commands, word)
     );
     if (isOther) return [];
-    return [{ pid: Number(name), state: fact(status, "State") ?? "", uid: fact(status, "Uid") ?? "" }];
+    return [{ pid: Number(name), state, uid: fact(status, "Uid") ?? "" }];
   });
 }
 

@@ -80,6 +80,7 @@ Deno.test("daemonRuns says to start a daemon only where none runs", async () => 
     await advice("absent", "S (sleeping)"),
     /^Process 77 is a virtlockd and may hold locks: start no/,
   );
+  assert.match(await advice("absent", "Z (zombie)"), /^Start it: /);
   assert.match(await advice("silent"), /^No daemon runs, though its socket is there: it does not start\. /);
   assert.match(await advice("closed"), /^It does not start, or has just ended\. /);
   assert.match(await advice("denied"), /^Ask as the user whose daemon it is/);

@@ -20,7 +20,7 @@ Deno.test("denials shows the last of the denials", async () => {
     `warning: SELinux has denied the daemon something 2 times (/var/log/audit/audit.log): ${AVC.trim()}`,
   ]);
   assert.deepEqual(await found(denials, { "/var/log/kern.log": APPARMOR }), [
-    `warning: AppArmor has denied the daemon something 1 times (/var/log/kern.log): ${APPARMOR.trim()}`,
+    `warning: AppArmor has denied the daemon something 1 time (/var/log/kern.log): ${APPARMOR.trim()}`,
   ]);
 });
 

@@ -19,21 +19,20 @@ Deno.test("limits has nothing to say where no guest is defined", async () => {
 Deno.test("limits compares the guests with the daemon's limits", async () => {
   const enough = answering([], { servers: servers(30), descriptors: { open: 1, limit: 220 } });
   assert.deepEqual(await found(limits, guests(20), enough), [
-    "ok: The limits are high enough for the 20 guests that are defined",
+    "ok: The limits are high enough for what is defined, 20 guests",
   ]);
   const tooFew = answering([], { servers: servers(29), descriptors: { open: 1, limit: 219 } });
   assert.deepEqual(await found(limits, guests(20), tooFew), [
-    "problem: 20 guests are defined, but the daemon serves 29 clients at once: the others wait and do not start",
-    "problem: 20 guests with 60 disks and leases need 220 file descriptors, the daemon may open 219",
+    "problem: The daemon serves 29 clients at once, 20 guests may need 30: the others wait and do not start",
+    "problem: The daemon may have 219 file descriptors, 20 guests may need 220",
   ]);
 });
 
 Deno.test("limits assumes the default where no daemon answers", async () => {
   assert.deepEqual(await found(limits, guests(1014)), [
-    "ok: The limits are high enough for the 1014 guests that are defined",
+    "ok: The limits are high enough for what is defined, 1014 guests",
   ]);
   assert.deepEqual(await found(limits, guests(1015)), [
-    "problem: 1015 guests are defined, but the daemon serves 1024 clients at once: " +
-    "the others wait and do not start",
+    "problem: The daemon serves 1024 clients at once, 1015 guests may need 1025: the others wait and do not start",
   ]);
 });

@@ -12,7 +12,7 @@ Deno.test("lockStates finds doubtful and inherited locks, and nothing else", asy
   ];
   assert.deepEqual(await found(lockStates, {}, answering(locks)), [
     "problem: The lock on /ls/r2 is doubtful: why",
-    "warning: 1 locks were taken over from libvirt's daemon: they would not survive a crash",
+    "warning: 1 lock of libvirt's daemon would not survive a crash",
   ]);
   assert.deepEqual(await found(lockStates, {}, answering([lock({ id: 1 })])), []);
   assert.deepEqual(await found(lockStates, {}), []);
