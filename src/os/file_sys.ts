@@ -32,8 +32,6 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
   const statxView = new DataView(statx.buffer);
   const flock = new Uint8Array(FLOCK_SIZE);
   const flockView = new DataView(flock.buffer);
-  const statfs = new Uint8Array(120);
-  const statfsView = new DataView(statfs.buffer);
 
   /** Puts a path into a buffer; false when it is longer than the kernel takes. */
   function fill(path: string, into: Uint8Array): boolean {
@@ -124,7 +122,6 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       return path1(from, (p) => rare.rename(p as Uint8Array<ArrayBuffer>, secondPath));
     },
     mkdir: (path, mode) => path1(path, (p) => c.mkdir(p as Uint8Array<ArrayBuffer>, mode)),
-    rmdir: (path) => path1(path, (p) => rare.rmdir(p as Uint8Array<ArrayBuffer>)),
     chdir: (path) => path1(path, (p) => c.chdir(p as Uint8Array<ArrayBuffer>)),
     access: (path, mode) => path1(path, (p) => c.access(p as Uint8Array<ArrayBuffer>, mode)),
     readlink(path) {
@@ -159,10 +156,6 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       }
       c.close(opened);
       return failure < 0 ? failure : names;
-    },
-    filesystemType(path) {
-      const result = path1(path, (p) => rare.statfs64(p as Uint8Array<ArrayBuffer>, statfs));
-      return result < 0 ? result : statfsView.getUint32(0, true);
     },
     ofdLock: (fd, type, start, length) => lock(fd, F_OFD_SETLK, type, start, length),
     ofdProbe(fd, type, start, length, into) {

@@ -66,8 +66,6 @@ const SIGNATURES = {
 const RARE_SIGNATURES = {
   fsync: { parameters: ["i32"], result: "i32" },
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
-  rmdir: { parameters: ["buffer"], result: "i32" },
-  statfs64: { parameters: ["buffer", "buffer"], result: "i32" },
   getdents64: { parameters: ["i32", "buffer", "u32"], result: "i32", optional: true },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },

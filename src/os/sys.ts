@@ -59,7 +59,6 @@ export interface FileSys {
   unlink(path: string): number;
   rename(from: string, to: string): number;
   mkdir(path: string, mode: number): number;
-  rmdir(path: string): number;
   chdir(path: string): number;
   /** access(2): 4 read, 2 write, 1 execute, 0 exists. */
   access(path: string, mode: number): number;
@@ -67,8 +66,6 @@ export interface FileSys {
   readlink(path: string): string | number;
   /** Names in a directory without `.` and `..`, or -errno. */
   listDirectory(path: string): string[] | number;
-  /** Filesystem magic of statfs(2) (may be above 2^31), or -errno. */
-  filesystemType(path: string): number;
   /** F_OFD_SETLK on byte `start`, `length` bytes. `type` is F_RDLCK, F_WRLCK or F_UNLCK. */
   ofdLock(fd: number, type: number, start: number, length: number): number;
   /** F_OFD_GETLK: which lock would stop one of `type`. */

@@ -144,7 +144,7 @@ export class MessageSource {
       } else if (procedure !== 1 && procedure !== 4 && procedure < 14) {
         writer.string(server);
         if (procedure >= 9 && procedure <= 11) writer.u64Number(number);
-        if (procedure === 10 || procedure === 11) writer.raw(new Uint8Array(12));
+        if (procedure === 10 || procedure === 11) writer.opaque(new Uint8Array(12));
       }
       writer.u32(random.once(10) ? number : 0);
       writer.u32(0);

@@ -86,3 +86,30 @@ Deno.test("everything that src/ exports and that is no type is used by the progr
   }
   assert.deepEqual(dead.sort(), Object.keys(TEST_ONLY).sort());
 });
+
+/** Members that nothing but tests calls, each with its reason. */
+const TEST_ONLY_MEMBERS: Readonly<Record<string, string>> = {
+  "src/chassis/wire/xdr.ts remaining": "tests make sure that a decoder has read everything",
+  "src/os/sys.ts eventfd": "stands for a pidfd in tests that need one without a process",
+};
+
+Deno.test("every member of a class, and of the surface to the kernel, is used by the program", () => {
+  const texts = FILES.filter((path) => path.startsWith("src/")).map((path) =>
+    [path, readFileSync(join(ROOT, path), "utf8")] as const
+  );
+  const unused: string[] = [];
+  for (const [file, text] of texts) {
+    // Those of the implementations are the surface's.
+    if (file.startsWith("src/os/") && file !== "src/os/sys.ts") continue;
+    for (
+      const [, name = ""] of text.matchAll(/^ {2}(?:static )?(?:get |set |\*)?([a-z]\w*)(?:<[^>]*>)?\(/gm)
+    ) {
+      const used = new RegExp(`\\b${name}\\b`, "g");
+      const elsewhere = texts.some(([other, code]) =>
+        other !== file && !/^src\/os\/(?:libc|\w+_sys)\.ts$/.test(other) && code.match(used) !== null
+      );
+      if (!elsewhere && (text.match(used)?.length ?? 0) < 2) unused.push(`${file} ${name}`);
+    }
+  }
+  assert.deepEqual([...new Set(unused)].sort(), Object.keys(TEST_ONLY_MEMBERS).sort());
+});

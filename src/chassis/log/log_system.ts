@@ -2,18 +2,8 @@ import { configureSync, getConfig, getLoggers, type LogRecord, resetSync, type S
 import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { categoryLevel, formatFilters, type LogFilter, parseFilters, unparseFilters } from "./filters.ts";
-import {
-  DEBUG,
-  DEFAULT_LEVEL,
-  ERROR,
-  levelName,
-  levelOfName,
-  levelOfNumber,
-  type LogLevel,
-  WARNING,
-} from "./levels.ts";
+import { DEBUG, DEFAULT_LEVEL, ERROR, levelName, levelOfName, type LogLevel, WARNING } from "./levels.ts";
 import { CODE_FILE, NOTICE } from "./log.ts";
-import { LogConfigError } from "./log_config_error.ts";
 import type { LogEntry, LogFields, LogFieldValue } from "./log_entry.ts";
 import type { LogOutput } from "./log_output.ts";
 import type { LoggingSettings } from "./log_settings.ts";
@@ -146,18 +136,6 @@ export class LogSystem {
    */
   setFilters(text: string): void {
     this.#filters = parseFilters(text);
-    this.#applyLevels();
-  }
-
-  /**
-   * Sets the level of categories that no filter matches.
-   *
-   * @throws LogConfigError unless it is 1 to 4
-   */
-  setLevel(level: number): void {
-    const valid = levelOfNumber(level);
-    if (valid === undefined) throw new LogConfigError(`Invalid log level: got ${level}, want 1 to 4`);
-    this.#level = valid;
     this.#applyLevels();
   }
 

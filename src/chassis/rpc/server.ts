@@ -187,11 +187,6 @@ export class RpcServer {
     this.#pause("stopped");
   }
 
-  /** Ends every connection, oldest first. */
-  endAll(reason: string): void {
-    for (const connection of [...this.#clients.values()]) connection.end(reason);
-  }
-
   /**
    * Takes over a client of an earlier image. It is served from {@link startAccepting} on.
    *

@@ -256,12 +256,6 @@ export class XdrWriter {
     this.#put(value ? 1 : 0);
   }
 
-  /** Bytes as they are, without length or padding. */
-  raw(bytes: Uint8Array): void {
-    const at = this.reserve(bytes.length);
-    this.#bytes.set(bytes, at);
-  }
-
   /** Bytes without a length, padded. */
   opaque(bytes: Uint8Array): void {
     const padding = -bytes.length & 3;

@@ -410,11 +410,6 @@ export class LockTable {
     observer.recast(resource);
   }
 
-  /** A number no resource of this daemon has had. */
-  takeId(): number {
-    return this.#nextId++;
-  }
-
   /** Id the next resource will get; kept over re-exec and crash. */
   get nextId(): number {
     return this.#nextId;

@@ -173,22 +173,6 @@ Deno.test(
 );
 
 Deno.test(
-  "LogSystem setLevel() changes the level of all categories and refuses others than 1 to 4",
-  withSystem((system, directory) => {
-    system.configure(toFile(directory));
-    system.setLevel(1);
-    assert.equal(log.enabled("debug"), true);
-    assert.throws(() => system.setLevel(5), {
-      name: "LogConfigError",
-      message: "Invalid log level: got 5, want 1 to 4",
-    });
-    assert.equal(system.level, 1);
-    system.setLevel(4);
-    assert.equal(log.enabled("warning"), false);
-  }),
-);
-
-Deno.test(
   "LogSystem makes no message that every output would drop",
   withSystem((system, directory) => {
     system.configure(toFile(directory, { level: 1, outputs: `4:file:${directory}/a 3:file:${directory}/b` }));

@@ -129,7 +129,7 @@ class Stage implements Disposable {
   [Symbol.dispose](): void {
     for (const name of Object.keys(this.faults)) Reflect.deleteProperty(this.faults, name);
     this.server.stopAccepting();
-    this.server.endAll("test");
+    for (const connection of [...this.server.clients.values()]) connection.end("test");
     for (const fd of this.#clients) kernel.close(fd);
     for (const { fd } of this.server.listeners) this.ledger.close(fd);
     assert.deepEqual([...this.ledger.entries()], []);

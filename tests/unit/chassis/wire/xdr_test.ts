@@ -240,14 +240,14 @@ Deno.test("XdrWriter fills its limit to the last byte and not beyond", () => {
   assert.throws(() => new XdrWriter(4, 16).string("x".repeat(13)), {
     message: "Cannot encode: 20 bytes, at most 16",
   });
-  assert.throws(() => new XdrWriter(4, 16).raw(new Uint8Array(17)), {
-    message: "Cannot encode: 17 bytes, at most 16",
+  assert.throws(() => new XdrWriter(4, 16).opaque(new Uint8Array(17)), {
+    message: "Cannot encode: 20 bytes, at most 16",
   });
 });
 
 Deno.test("XdrWriter pads with zeros where other bytes were before", () => {
   const writer = new XdrWriter(16);
-  writer.raw(new Uint8Array(16).fill(0xff));
+  writer.opaque(new Uint8Array(16).fill(0xff));
   writer.reset().string("a");
   writer.opaque(Uint8Array.of(1));
   assert.deepEqual([...writer.bytes], [0, 0, 0, 1, 0x61, 0, 0, 0, 1, 0, 0, 0]);
@@ -264,7 +264,7 @@ Deno.test("XdrWriter.reset() goes back to a length that was reached, and no furt
 
 Deno.test("XdrWriter.reset() gives a large buffer back", () => {
   const writer = new XdrWriter(64);
-  writer.raw(new Uint8Array(3 << 20));
+  writer.opaque(new Uint8Array(3 << 20));
   writer.reset();
   writer.u32(1);
   assert.equal(writer.bytes.buffer.byteLength, 64);
