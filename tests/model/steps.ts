@@ -2,8 +2,11 @@ import { Random } from "../support/random.ts";
 
 /** Clients of a sequence, by number. */
 export const CLIENTS = 5;
-/** Owners whose process is none of this machine, by number. */
-export const OWNERS = 3;
+/**
+ * Owners whose process is none of this machine, by number; the last is another domain with the first one's
+ * pid.
+ */
+export const OWNERS = 4;
 /** Processes that are holders themselves, by number; as owners they come behind the others. */
 export const HOLDERS = 2;
 

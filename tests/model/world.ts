@@ -17,7 +17,7 @@ import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { testOwner } from "../support/lock_client.ts";
-import { LockModel, type ModelReply, type ResourceRequest } from "../support/lock_model.ts";
+import { LockModel, type ModelOwner, type ModelReply, type ResourceRequest } from "../support/lock_model.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
 import { DISKS, LEASES, LOCKSPACES, OWNERS, type Step } from "./steps.ts";
@@ -46,6 +46,7 @@ export class World implements AsyncDisposable {
   /** Pids of holders, of those that have ended too. */
   readonly #holderPids = new Map<number, number>();
   readonly #foreign: number[] = [];
+  readonly #owners = new Map<string, ModelOwner>();
   /** Every path that was ever there. */
   readonly #paths = new Set<string>();
 
@@ -166,7 +167,7 @@ export class World implements AsyncDisposable {
     const { client } = step;
     switch (step.op) {
       case "register":
-        return model.register(client, this.#pidOf(step.owner), step.id, step.flags);
+        return model.register(client, this.#ownerOf(step.owner), step.id, step.flags);
       case "restrict":
         return model.restrict(client, step.flags);
       case "new":
@@ -189,7 +190,8 @@ export class World implements AsyncDisposable {
     const full = (path: string) => path === "" ? "" : directory + path;
     switch (step.op) {
       case "register": {
-        const owner = { ...testOwner(this.#pidOf(step.owner)), id: step.id };
+        const { pid, uuid } = this.#ownerOf(step.owner);
+        const owner = { ...testOwner(pid), uuid, id: step.id };
         return [LockProcedure.REGISTER, (writer) => encodeRegister(writer, { owner, flags: step.flags })];
       }
       case "restrict":
@@ -210,8 +212,20 @@ export class World implements AsyncDisposable {
     }
   }
 
-  #pidOf(owner: number): number {
-    return owner < OWNERS ? FIRST_PID + owner : this.#holderPids.get(owner - OWNERS) ?? FIRST_PID + owner;
+  /** The last of the owners has the pid of the first. */
+  #ownerOf(number: number): ModelOwner {
+    const own = FIRST_PID + number;
+    const pid = number < OWNERS - 1
+      ? own
+      : number < OWNERS
+      ? FIRST_PID
+      : this.#holderPids.get(number - OWNERS) ?? own;
+    const { uuid } = testOwner(number < OWNERS ? own : pid);
+    const known = this.#owners.get(uuid);
+    if (known !== undefined) return known;
+    const owner = { pid, uuid };
+    this.#owners.set(uuid, owner);
+    return owner;
   }
 
   async #begin(number: number): Promise<void> {
@@ -219,6 +233,8 @@ export class World implements AsyncDisposable {
     const holder = await Holder.start(this.#daemon);
     this.#holders.set(number, holder);
     this.#holderPids.set(number, holder.pid);
+    // Root's tests have each process in a user namespace of its own, where the daemon may not look.
+    if (Deno.uid() !== 0) this.#model.transparent.add(holder.pid);
   }
 
   /** The daemon ends a process whose connection has ended if it owns anything; then its locks go. */
@@ -273,7 +289,7 @@ export class World implements AsyncDisposable {
         resource: lockspace === "" ? directory + name : name,
         mode: shared ? "shared" : "exclusive",
         autocreate,
-        owners,
+        owners: owners.map(({ pid }) => pid),
       })
     ).sort();
   }

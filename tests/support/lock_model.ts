@@ -2,6 +2,12 @@ import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../../src/os/errno.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
 import { ErrorCode, ErrorDomain } from "../../src/chassis/wire/rpc_error.ts";
 
+/** Who owns a lock: the same object for the same owner. */
+export interface ModelOwner {
+  readonly pid: number;
+  readonly uuid: string;
+}
+
 /** What a request has to be answered with. */
 export interface ModelReply {
   /** 0 for success. */
@@ -17,8 +23,10 @@ export interface ModelResource {
   readonly name: string;
   readonly shared: boolean;
   readonly autocreate: boolean;
-  /** Pids, one for each time that it was acquired. */
-  readonly owners: number[];
+  /** One for each time that it was acquired. */
+  readonly owners: ModelOwner[];
+  /** Whether its owner may not know that it has it, and gets it again. */
+  regrant: boolean;
   readonly path: string;
   readonly inode: number;
 }
@@ -32,8 +40,11 @@ export interface ResourceRequest {
 
 /** A connection's state. */
 interface Session {
-  owner: number | undefined;
+  owner: ModelOwner | undefined;
   restricted: boolean;
+  /** What it was granted since it was last refused a lock, and before. */
+  granted: ModelResource[];
+  readonly refused: ModelResource[];
 }
 
 type Node =
@@ -50,6 +61,7 @@ type Found =
 const { INTERNAL_ERROR, INVALID_ARG, OPERATION_DENIED, OPERATION_INVALID, RESOURCE_BUSY, SYSTEM_ERROR } =
   ErrorCode;
 const { NONE, RPC, LOCKSPACE } = ErrorDomain;
+const NOBODY: ModelOwner = { pid: 0, uuid: "" };
 const OK: ModelReply = { code: 0, domain: 0 };
 const BUSY: ModelReply = { code: RESOURCE_BUSY, domain: LOCKSPACE };
 const BAD_FLAGS: ModelReply = { code: INVALID_ARG, domain: RPC };
@@ -68,6 +80,8 @@ export class LockModel {
   readonly #sessions = new Map<number, Session>();
   /** Modes of locks that others than the daemon hold, by inode. */
   readonly #foreign = new Map<number, "exclusive" | "shared">();
+  /** Processes that live, have no disk open, and whose open files the daemon can see. */
+  readonly transparent = new Set<number>();
   #resources: ModelResource[] = [];
   #nextInode = 1;
 
@@ -110,17 +124,23 @@ export class LockModel {
   }
 
   connect(client: number): void {
-    this.#sessions.set(client, { owner: undefined, restricted: false });
+    this.#sessions.set(client, { owner: undefined, restricted: false, granted: [], refused: [] });
   }
 
-  /** A connection ends whose process is not the owner it registered: nothing else happens. */
+  /**
+   * A connection ends whose process is not the owner it registered. Of what it was granted before it was
+   * refused a lock its owner may not know.
+   */
   disconnect(client: number): void {
+    for (const resource of this.#sessions.get(client)?.refused ?? []) {
+      if (resource.owners.length > 0 && !resource.shared) resource.regrant = true;
+    }
     this.#sessions.delete(client);
   }
 
   /** Whether a process owns anything. */
   owns(pid: number): boolean {
-    return this.#resources.some(({ owners }) => owners.includes(pid));
+    return this.#resources.some(({ owners }) => owners.some((owner) => owner.pid === pid));
   }
 
   /**
@@ -130,20 +150,21 @@ export class LockModel {
    * @param isThere whether a path is still there
    */
   holderGone(pid: number, isThere: (path: string) => boolean): void {
+    this.transparent.delete(pid);
     const turn = ({ autocreate, path }: ModelResource) => {
       if (!autocreate) return 1;
       return this.#nodes.has(path) && !isThere(path) ? 2 : 0;
     };
-    const owned = this.#resources.filter(({ owners }) => owners.includes(pid));
+    const owned = this.#resources.filter(({ owners }) => owners.some((owner) => owner.pid === pid));
     for (const resource of owned.toSorted((a, b) => turn(a) - turn(b))) {
-      while (resource.owners.includes(pid)) this.#takeOff(resource, pid);
+      for (const owner of resource.owners.filter((each) => each.pid === pid)) this.#takeOff(resource, owner);
     }
   }
 
-  register(client: number, pid: number, id: number, flags: number): ModelReply {
+  register(client: number, owner: ModelOwner, id: number, flags: number): ModelReply {
     return this.#checked(client, flags, 0, false, (session) => {
       if (id === 0) return UNREGISTERED;
-      session.owner = pid;
+      session.owner = owner;
       return OK;
     });
   }
@@ -191,7 +212,9 @@ export class LockModel {
   }
 
   acquire(client: number, request: ResourceRequest): ModelReply {
-    return this.#onResource(
+    const session = this.#sessions.get(client);
+    const got: ModelResource[] = [];
+    const reply = this.#onResource(
       client,
       request,
       ACQUIRE_SHARED | ACQUIRE_AUTOCREATE,
@@ -200,8 +223,14 @@ export class LockModel {
         const autocreate = (request.flags & ACQUIRE_AUTOCREATE) !== 0;
         const held = this.#held(request);
         if (held !== undefined) {
-          if (!held.shared || !shared) return BUSY;
-          held.owners.push(owner);
+          if (held.shared && shared) {
+            held.owners.push(owner);
+            return OK;
+          }
+          const unknown = held.regrant || (held.lockspace === "" && this.transparent.has(owner.pid));
+          if (held.shared || shared || !unknown || held.owners[0] !== owner) return BUSY;
+          held.regrant = false;
+          got.push(held);
           return OK;
         }
         let found = this.#find(path, follow);
@@ -226,7 +255,7 @@ export class LockModel {
         const mode = this.#modeOf(found.inode);
         if (mode === "exclusive" || (mode === "shared" && !shared)) return BUSY;
         const { lockspace, name } = request;
-        this.#resources.push({
+        const made = {
           lockspace,
           name,
           shared,
@@ -234,10 +263,18 @@ export class LockModel {
           owners: [owner],
           path,
           inode: found.inode,
-        });
+          regrant: false,
+        };
+        this.#resources.push(made);
+        got.push(made);
         return OK;
       },
     );
+    session?.granted.push(...got);
+    if (![OK, BAD_FLAGS, RESTRICTED, UNREGISTERED].includes(reply)) {
+      session?.refused.push(...session.granted.splice(0));
+    }
+    return reply;
   }
 
   release(client: number, { lockspace, name, flags }: ResourceRequest): ModelReply {
@@ -256,21 +293,21 @@ export class LockModel {
     flags: number,
     known: number,
     registered: boolean,
-    run: (session: Session, owner: number) => ModelReply,
+    run: (session: Session, owner: ModelOwner) => ModelReply,
   ): ModelReply {
     const session = this.#sessions.get(client);
     if (session === undefined) throw new Error(`Client ${client} is not connected in the model`);
     if ((flags & ~known) !== 0) return BAD_FLAGS;
     if (session.restricted) return RESTRICTED;
     if (registered && session.owner === undefined) return UNREGISTERED;
-    return run(session, session.owner ?? 0);
+    return run(session, session.owner ?? NOBODY);
   }
 
   #onResource(
     client: number,
     { lockspace, name, flags }: ResourceRequest,
     known: number,
-    run: (resource: { path: string; follow: boolean; owner: number }) => ModelReply,
+    run: (resource: { path: string; follow: boolean; owner: ModelOwner }) => ModelReply,
   ): ModelReply {
     return this.#checked(client, flags, known, true, (_session, owner) => {
       if (!this.#lockspaces.has(lockspace)) return ABSENT;
@@ -320,8 +357,8 @@ export class LockModel {
     return 0;
   }
 
-  #takeOff(resource: ModelResource, pid: number): void {
-    resource.owners.splice(resource.owners.indexOf(pid), 1);
+  #takeOff(resource: ModelResource, owner: ModelOwner): void {
+    resource.owners.splice(resource.owners.indexOf(owner), 1);
     if (resource.owners.length > 0) return;
     this.#resources = this.#resources.filter((other) => other !== resource);
     const { autocreate, shared, inode, path } = resource;

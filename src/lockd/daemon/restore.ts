@@ -15,6 +15,7 @@ import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.t
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import type { ResourceState } from "../lockspace/resource.ts";
 import { type Owner, ownerKey, ownerText } from "../lockspace/owner.ts";
+import { GrantTrail } from "../lockspace/grant_trail.ts";
 import { LockSession, speakFor } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
@@ -38,6 +39,7 @@ export function restore(daemon: Daemon, state: RestartState): void {
   if (admin !== undefined) restoreServer(daemon, daemon.adminServer, admin);
   const own = state.extension !== undefined;
   restoreLocks(daemon, state, own ? (owner) => owner : (owner) => connected.get(owner.pid) ?? owner);
+  restoreTrails(daemon, virtlockd);
   const { dying = [], watched = [], released = [] } = state.extension ?? {};
   for (const process of watched) daemon.watch.resume(process);
   for (const parked of released) daemon.table.parked.park(parked);
@@ -46,6 +48,19 @@ export function restore(daemon: Daemon, state: RestartState): void {
     daemon.reaper.resume(holder);
   }
   watchConnected(daemon);
+}
+
+/** Needs the locks, which are restored behind the connections. */
+function restoreTrails({ table, lockServer }: Daemon, { clients }: ServerState): void {
+  const resources = new Map([...table.resources()].map((resource) => [resource.id, resource]));
+  const found = (ids: readonly number[] = []) => ids.flatMap((id) => resources.get(id) ?? []);
+  for (const { id, extension } of clients) {
+    if (extension?.refused === undefined && extension?.granted === undefined) continue;
+    const session = lockServer.clients.get(id)?.session(LOCK_PROGRAM);
+    if (session instanceof LockSession) {
+      session.trail = GrantTrail.of(found(extension.refused), found(extension.granted));
+    }
+  }
 }
 
 /** Owners with a connection of their own have a process for sure, also where nothing was recorded of it. */

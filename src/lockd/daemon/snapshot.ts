@@ -68,6 +68,7 @@ function clientState(connection: Connection, own: boolean): ClientState {
           unsent: connection.unsent,
           peer: { pid: peer.pid, uid: peer.uid, gid: peer.gid },
           pidfd: peer.pidfd,
+          ...lock?.trail?.ids,
         },
       }
       : {}),

@@ -33,6 +33,21 @@ export class GrantTrail {
     this.#used.push(...used);
   }
 
+  /** Ids of what was granted, before the last refusal and since; what was released meanwhile is left out. */
+  get ids(): { readonly refused: readonly number[]; readonly granted: readonly number[] } {
+    const held = (resources: readonly Resource[]) =>
+      resources.filter(({ holdings }) => holdings.length > 0).map(({ id }) => id);
+    return { refused: held(this.#refused), granted: held(this.#granted) };
+  }
+
+  /** The trail of a connection that an earlier image had. */
+  static of(refused: readonly Resource[], granted: readonly Resource[]): GrantTrail {
+    const trail = new GrantTrail();
+    trail.#refused.push(...refused);
+    trail.#granted.push(...granted);
+    return trail;
+  }
+
   /** The connection was refused a lock. @returns uses of parked locks that were none */
   refused(): readonly ParkedLock[] {
     const used = this.#used;

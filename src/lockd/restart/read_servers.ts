@@ -120,6 +120,8 @@ function readClientExtension(at: JsonObject): ClientExtension {
       gid: peer.integer("gid", "a group id", MAX_U32),
     },
     pidfd: at.has("pidfd") ? at.descriptor("pidfd") : -1,
+    ...(at.has("refused") ? { refused: at.integers("refused", "a resource id") } : {}),
+    ...(at.has("granted") ? { granted: at.integers("granted", "a resource id") } : {}),
   };
 }
 

@@ -75,6 +75,9 @@ export interface ClientExtension {
   readonly peer: { readonly pid: number; readonly uid: number; readonly gid: number };
   /** pidfd of that process, -1 without one. */
   readonly pidfd: number;
+  /** Ids of resources that it was granted, before it was last refused one and since. */
+  readonly refused?: readonly number[];
+  readonly granted?: readonly number[];
 }
 
 /** A lockspace and what is locked in it. */

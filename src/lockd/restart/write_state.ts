@@ -109,7 +109,7 @@ function lockSession({ owner = NOBODY, restricted }: ClientState): string {
 }
 
 function clientExtensionText(
-  { unserved, unsent, peer, pidfd }: ClientExtension,
+  { unserved, unsent, peer, pidfd, refused = [], granted = [] }: ClientExtension,
   { namespace, hostPid }: Owner = NOBODY,
 ): string {
   return JSON.stringify({
@@ -117,6 +117,8 @@ function clientExtensionText(
     ...(pidfd < 0 ? {} : { pidfd }),
     namespace,
     hostPid,
+    ...(refused.length === 0 ? {} : { refused }),
+    ...(granted.length === 0 ? {} : { granted }),
     ...(unserved.bytes.length === 0 ? {} : { unserved: unserved.bytes.toBase64() }),
     ...(unserved.dropped === 0 ? {} : { dropped: unserved.dropped }),
     ...(unsent.length === 0 ? {} : { unsent: unsent.toBase64() }),
