@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LockClient, testOwner } from "../support/lock_client.ts";
 import type { LockEntry } from "../../src/lockd/status/status_document.ts";
 import type { Guest } from "./support/guest.ts";
 import { diagnosis, examine } from "./support/doctor.ts";
@@ -76,6 +77,28 @@ Deno.test("release spares a guest that lives, unless it is named", async () => {
   assert.deepEqual(await diagnosis(lab, "guests"), [
     "ok: The guests that run have their disks locked: 'alpha'",
   ]);
+});
+
+Deno.test("release spares a disk that a QEMU writes to, whoever holds the lock", async () => {
+  await using lab = await LibvirtLab.create();
+  const conf = lab.outside("/etc/libvirt/qemu.conf");
+  await Deno.writeTextFile(conf, (await Deno.readTextFile(conf)).replace("lock_manager", "#lock_manager"));
+  await lab.startVirtlockd(OUR_DAEMON);
+  await lab.startLibvirtd();
+  const disk = await lab.createDisk("a.qcow2");
+  await lab.define({ ...ALPHA, disks: [{ path: disk, format: "qcow2" }] });
+  await lab.virsh("start", "alpha");
+  // An owner without a process, as every guest of Xen is: nothing tells whether it lives.
+  await using client = await LockClient.connect(lab.outside("/run/libvirt/virtlockd-sock"));
+  await client.register({ ...testOwner(1), pid: 0 });
+  await client.acquire("", disk);
+  const release = () => lab.run([OUR_DAEMON, "release", "--yes", disk]);
+  const refused = await release();
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /, which is in use: .*; --force --guest 'guest-1' frees it all the same\n$/);
+  await lab.virsh("destroy", "alpha");
+  assert.equal((await release()).code, 0);
+  assert.equal(await runOk(lab, [OUR_DAEMON, "locks"]), "No locks.\n");
 });
 
 Deno.test("the commands tell libvirt's own daemon from ours", async () => {

@@ -193,7 +193,12 @@ export class Daemon {
     });
     const { table, watch } = this;
     this.reaper = new HolderReaper({ sys, loop, watch, table, observer: this.#observer, now });
-    this.manualRelease = new ManualRelease({ table, reaper: this.reaper, observer: this.#observer });
+    this.manualRelease = new ManualRelease({
+      table,
+      reaper: this.reaper,
+      witness: this.storage.witness,
+      observer: this.#observer,
+    });
     this.exchange = journal?.store === undefined
       ? plainExchange(sys)
       : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);

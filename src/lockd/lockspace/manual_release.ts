@@ -3,6 +3,7 @@ import type { LockTable } from "./lock_table.ts";
 import { type Holding, type Owner, ownerKey } from "./owner.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
+import type { Witness } from "./settler.ts";
 
 /** A lock that an administrator wants to be freed. */
 export interface ReleaseWish {
@@ -30,6 +31,8 @@ export type ReleaseOutcome =
   | { readonly kind: "choose"; readonly holders: readonly JudgedHolder[] }
   /** Its guest runs, or is being ended by this daemon: the disk would be unprotected. */
   | { readonly kind: "alive"; readonly holder: JudgedHolder }
+  /** Somebody still writes to the file, or last writes are under way: `reason` says what was seen. */
+  | { readonly kind: "busy"; readonly holder: JudgedHolder; readonly reason: string }
   /** The guest that was named is not the one that holds it. */
   | { readonly kind: "other-guest"; readonly holder: JudgedHolder }
   | { readonly kind: "failed"; readonly holder: JudgedHolder; readonly refusal: Refusal };
@@ -41,20 +44,23 @@ export interface ManualReleaseObserver {
 
 /**
  * Frees a lock whose owner will not: it is dead, or nobody can tell whether it is. What a living guest has
- * stays, unless that guest is named.
+ * stays, and so does what is being written to, unless that guest is named.
  */
 export class ManualRelease {
-  readonly #table: Pick<LockTable, "find" | "giveUp">;
+  readonly #table: Pick<LockTable, "find" | "giveUp" | "settling">;
   readonly #reaper: Pick<HolderReaper, "judge">;
+  readonly #witness: Witness;
   readonly #observer: ManualReleaseObserver;
 
   constructor(parts: {
-    table: Pick<LockTable, "find" | "giveUp">;
+    table: Pick<LockTable, "find" | "giveUp" | "settling">;
     reaper: Pick<HolderReaper, "judge">;
+    witness: Witness;
     observer: ManualReleaseObserver;
   }) {
     this.#table = parts.table;
     this.#reaper = parts.reaper;
+    this.#witness = parts.witness;
     this.#observer = parts.observer;
   }
 
@@ -70,9 +76,36 @@ export class ManualRelease {
     if (holder === undefined || others.length > 0) return done({ kind: "choose", holders: all });
     const { owner } = holder.holding;
     if (livingGuest !== undefined && livingGuest !== owner.name) return done({ kind: "other-guest", holder });
-    if (livingGuest === undefined && holder.judgement.kind === "alive") {
-      return done({ kind: "alive", holder });
+    if (livingGuest !== undefined) return this.#giveUp(resource, holder, done);
+    switch (holder.judgement.kind) {
+      case "alive":
+        return done({ kind: "alive", holder });
+      case "dead": {
+        const reason = this.#table.settling(resource);
+        return reason === undefined
+          ? this.#giveUp(resource, holder, done)
+          : done({ kind: "busy", holder, reason });
+      }
+      case "unjudged":
+        return this.#giveUpUnlessBusy(resource, holder, done);
     }
+  }
+
+  /** What nobody knows of the owner its file may tell: whoever has it open may well be that owner. */
+  #giveUpUnlessBusy(resource: Resource, holder: JudgedHolder, done: (outcome: ReleaseOutcome) => void): void {
+    this.#witness.ask(resource, holder.holding, (verdict) => {
+      const isUsed = verdict.kind === "busy" || (verdict.kind === "unknown" && verdict.opener === "seen");
+      if (isUsed) return done({ kind: "busy", holder, reason: verdict.reason });
+      // It may have been released while the storage was asked.
+      const isHeld = resource.holdings.includes(holder.holding) &&
+        this.#table.find(resource.lockspace, resource.name) === resource;
+      if (!isHeld) return done({ kind: "not-locked" });
+      this.#giveUp(resource, holder, done);
+    });
+  }
+
+  #giveUp(resource: Resource, holder: JudgedHolder, done: (outcome: ReleaseOutcome) => void): void {
+    const { owner } = holder.holding;
     this.#table.giveUp(resource, owner, (refusal) => {
       if (refusal !== undefined) return done({ kind: "failed", holder, refusal });
       this.#observer.freedByHand(resource, holder);

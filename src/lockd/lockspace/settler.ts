@@ -8,7 +8,12 @@ export type Verdict =
   /** Something of them is still under way: the lock stays until it is over. */
   | { readonly kind: "busy"; readonly reason: string }
   /** It cannot be told: the lock stays for the time that the settings say. */
-  | { readonly kind: "unknown"; readonly reason: string };
+  | {
+    readonly kind: "unknown";
+    readonly reason: string;
+    /** Set when it is because a process has the file open, which may be anybody's. */
+    readonly opener?: "seen";
+  };
 
 /** Finds out whether the writes of an owner whose process is gone are over. */
 export interface Witness {

@@ -66,6 +66,11 @@ function refusal(
         }: end the guest, and its lock ` +
           `goes by itself; --force --guest '${outcome.holder.holding.owner.name}' frees it now`,
       );
+    case "busy":
+      return denied(
+        `${holderText(outcome.holder)} holds ${path}, which is in use: ${outcome.reason}; ` +
+          `--force --guest '${outcome.holder.holding.owner.name}' frees it all the same`,
+      );
     case "other-guest":
       return denied(
         `${path} is held by ${holderText(outcome.holder)}, not by the guest that --guest names, '${guest}'`,

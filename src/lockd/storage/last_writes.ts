@@ -80,9 +80,9 @@ function kept(keeper: Keeper, does: string): Verdict {
     case "nobody":
       return { kind: "busy", reason: UNDER_WAY };
     case "process":
-      return unknown(`process ${keeper.pid} (${keeper.command}) ${does}`);
+      return { ...unknown(`process ${keeper.pid} (${keeper.command}) ${does}`), opener: "seen" };
     case "hidden":
-      return unknown("somebody has it open who cannot be seen from here");
+      return { ...unknown("somebody has it open who cannot be seen from here"), opener: "seen" };
   }
 }
 
@@ -92,6 +92,6 @@ function synced(result: number): Verdict {
     : OVER;
 }
 
-function unknown(reason: string): Verdict {
+function unknown(reason: string): Verdict & { kind: "unknown" } {
   return { kind: "unknown", reason };
 }

@@ -6,6 +6,7 @@ import {
   type ReleaseWish,
 } from "../../../../src/lockd/lockspace/manual_release.ts";
 import type { Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
+import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 
@@ -15,6 +16,11 @@ const WISH: ReleaseWish = { lockspace: "/ls", resource: "r1" };
 /** A lock of the process 42, and a shared one of it and of an owner without a process. */
 class World {
   judgement: Judgement = { kind: "unjudged" };
+  /** What the file tells, and what happens while it is asked. */
+  verdict: Verdict = { kind: "over" };
+  meanwhile = () => {};
+  /** Why the lock of a dead owner waits. */
+  settling: string | undefined;
   /** What the table answers. */
   refusal: Refusal | undefined;
   readonly events: string[] = [];
@@ -31,6 +37,7 @@ class World {
     const release = new ManualRelease({
       table: {
         find: (path, name) => this.locks.find((lock) => lock.lockspace === path && lock.name === name),
+        settling: () => this.settling,
         giveUp: (lock, owner, done) => {
           this.events.push(`give up ${lock.name} of ${owner.name}`);
           if (this.refusal === undefined) {
@@ -41,6 +48,12 @@ class World {
         },
       },
       reaper: { judge: () => this.judgement },
+      witness: {
+        ask: (_lock, _holding, done) => {
+          this.meanwhile();
+          done(this.verdict);
+        },
+      },
       observer: {
         freedByHand: ({ name }, { judgement }) => this.events.push(`freed ${name}, ${judgement.kind}`),
       },
@@ -97,4 +110,35 @@ Deno.test("ManualRelease says what is not locked, and why a lock could not be re
   const outcome = world.ask();
   assert.deepEqual(outcome?.kind === "failed" && outcome.refusal, world.refusal);
   assert.deepEqual(world.events, ["give up r1 of guest"]);
+});
+
+Deno.test("ManualRelease keeps what is being written to, unless the guest is named", () => {
+  const world = new World();
+  world.verdict = { kind: "busy", reason: "QEMU has it open" };
+  const busy = world.ask();
+  assert.deepEqual([busy?.kind, busy?.kind === "busy" && busy.reason], ["busy", "QEMU has it open"]);
+  world.verdict = { kind: "unknown", reason: "process 7 (qemu) writes it too", opener: "seen" };
+  assert.equal(world.ask()?.kind, "busy");
+  world.judgement = { kind: "dead" };
+  world.settling = "a write is under way";
+  const settling = world.ask();
+  assert.deepEqual([settling?.kind, settling?.kind === "busy" && settling.reason], [
+    "busy",
+    "a write is under way",
+  ]);
+  assert.deepEqual(world.events, []);
+  assert.equal(world.ask({ livingGuest: "guest" })?.kind, "released");
+});
+
+Deno.test("ManualRelease goes by the administrator's word where the file tells nothing", () => {
+  const world = new World();
+  world.verdict = { kind: "unknown", reason: "names are hashes" };
+  assert.equal(world.ask()?.kind, "released");
+});
+
+Deno.test("ManualRelease frees nothing that was released while the storage was asked", () => {
+  const world = new World();
+  world.meanwhile = () => world.locks.splice(0);
+  assert.equal(world.ask()?.kind, "not-locked");
+  assert.deepEqual(world.events, []);
 });

@@ -102,6 +102,10 @@ Deno.test("releaseLock() says why a lock is not freed", () => {
     said({ kind: "other-guest", holder: holder({ kind: "alive", pid: 42 }) }, { guest: "g" }),
     `${denied}/ls/r1 is held by ${OWNER}, not by the guest that --guest names, 'g'`,
   );
+  assert.equal(
+    said({ kind: "busy", holder: holder({ kind: "unjudged" }), reason: "QEMU writes to it" }),
+    `${denied}${OWNER} holds /ls/r1, which is in use: QEMU writes to it; --force --guest 'guest' frees it all the same`,
+  );
   const refusal = {
     kind: "storage",
     action: "Unable to unlock /ls/r1",

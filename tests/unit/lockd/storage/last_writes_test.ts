@@ -18,7 +18,11 @@ import { Unowned } from "../../../support/unowned.ts";
 const COMMAND = Deno.readTextFileSync("/proc/self/comm").trim();
 const OVER: Verdict = { kind: "over" };
 const UNDER_WAY: Verdict = { kind: "busy", reason: "its last writes have not landed yet" };
-const HIDDEN: Verdict = { kind: "unknown", reason: "somebody has it open who cannot be seen from here" };
+const HIDDEN: Verdict = {
+  kind: "unknown",
+  reason: "somebody has it open who cannot be seen from here",
+  opener: "seen",
+};
 
 /** An image on which the daemon has its lock, in a directory of its own. */
 class Image implements Disposable {
@@ -73,7 +77,11 @@ Deno.test("judgeGuards() finds that nobody has a guard any more", () => {
 Deno.test("judgeGuards() names a living process that has the guard", () => {
   using image = new Image();
   const fd = image.guarded();
-  const verdict = { kind: "unknown", reason: `process ${Deno.pid} (${COMMAND}) writes it too` };
+  const verdict = {
+    kind: "unknown",
+    reason: `process ${Deno.pid} (${COMMAND}) writes it too`,
+    opener: "seen",
+  };
   assert.deepEqual(image.judge(), verdict);
   const names = [procLockText(image.identity)];
   assert.deepEqual(judgeGuards(kernel, { names, sync: false }, undefined), verdict);
@@ -135,6 +143,7 @@ Deno.test("judgeOpeners() names who has a file open, but not the daemon nor who 
   assert.deepEqual(judgeOpeners(kernel, image.identity), {
     kind: "unknown",
     reason: `process ${Deno.pid} (${COMMAND}) has it open`,
+    opener: "seen",
   });
   kernel.close(fd);
   kernel.close(copy);
