@@ -161,7 +161,7 @@ Deno.test("Stopping the service gives its locks up, and the log names whose they
   // By its own name: the journal does not always know any more which unit a process that has ended was of.
   await until("the warning", async () => {
     const entries = await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd");
-    return entries.includes("Stopping with 2 locks held of the guest 'alpha'");
+    return entries.includes("Stopping with 2 locks held of the guest 'alpha': they are given up now");
   });
 });
 

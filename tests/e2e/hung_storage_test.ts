@@ -156,3 +156,37 @@ Deno.test("a daemon is upgraded while its storage hangs, with its locks there ke
   await client.release(host.a.point, "held");
   assert.equal(exists(`${host.a.backing}/held`), false);
 });
+
+Deno.test("an orderly end unlocks what a filesystem would keep locked for ever", async () => {
+  using place = Place.create();
+  await using mount = await HangingMount.mount(place.directory, "a", "filesystem");
+  await using daemon = await Daemon.start({ place });
+  await using client = await LockClient.connect(daemon.socket);
+  await client.register(testOwner(5_000_001));
+  await client.createLockspace(mount.point);
+  await client.acquire(mount.point, "lease", ACQUIRE_AUTOCREATE);
+  assert.equal(lockOn(`${mount.point}/lease`).mode, "exclusive");
+  assert.equal(await daemon.stop(), 0);
+  // The file stays: the lock is only given up.
+  assert.ok(exists(`${mount.point}/lease`));
+  assert.deepEqual(lockOn(`${mount.point}/lease`), { mode: "none", pid: 0 });
+});
+
+Deno.test("an end does not wait longer than its time limit for a filesystem that hangs", async () => {
+  using place = Place.create();
+  place.writeConfig("storage_timeout = 3\n");
+  await using mount = await HangingMount.mount(place.directory, "a", "filesystem");
+  await using daemon = await Daemon.start({ place });
+  await using client = await LockClient.connect(daemon.socket);
+  await client.register(testOwner(5_000_001));
+  const local = place.makeDirectory("local");
+  for (const directory of [mount.point, local]) {
+    await client.createLockspace(directory);
+    await client.acquire(directory, "lease", ACQUIRE_AUTOCREATE);
+  }
+  await mount.hang("lock");
+  daemon.signal("SIGTERM");
+  await daemon.log.match(/The lock on 'lease' could not be given up \(.* did not answer within 3 s\)/);
+  assert.ok(isFree(`${local}/lease`));
+  await mount.goOn();
+});

@@ -1,13 +1,15 @@
 /*
  * A FUSE file system for tests: shows a directory, and stops answering on command.
  *
- *   hangfs BACKING MOUNTPOINT
+ *   hangfs BACKING MOUNTPOINT [locks]
  *
  * Commands, one per line on standard input, each answered by the line "ok":
  *   hang all | hang unlink,flush   these operations wait from now on
  *   go                             all operations go on, also those that wait
  * The line "hung NAME" says that an operation has begun to wait. "mounted" is the first line.
- * The end of standard input unmounts and ends. Locks are the kernel's own: the file system has no lock operation.
+ * The end of standard input unmounts and ends. Locks are the kernel's own, unless "locks" is given: then the file
+ * system keeps them itself, as some real ones do. It gives a process's locks up when that closes the file, which the
+ * kernel asks for, and a description's only when it is unlocked: nothing tells the server that it has gone.
  */
 #define FUSE_USE_VERSION 312
 #define _GNU_SOURCE
@@ -185,6 +187,68 @@ static int fs_flush(const char *path, struct fuse_file_info *info)
     return 0;
 }
 
+/* A lock that this file system keeps. */
+struct held {
+    struct held *next;
+    ino_t inode;
+    uint64_t owner;
+    off_t start;
+    short type;
+    pid_t pid;
+};
+static struct held *locks;
+
+static int same(const struct held *held, ino_t inode, uint64_t owner, const struct flock *lock)
+{
+    /* The kernel gives up everything that a process has when it closes the file: from 0 to the end. */
+    return held->inode == inode && held->owner == owner && (lock->l_len == 0 || held->start == lock->l_start);
+}
+
+static int fs_lock(const char *path, struct fuse_file_info *info, int command, struct flock *lock)
+{
+    struct stat status;
+    struct held **place;
+    struct held *held;
+    (void)path;
+    gate("lock");
+    if (fstat(info->fh, &status) < 0)
+        return -errno;
+    pthread_mutex_lock(&mutex);
+    for (held = locks; lock->l_type != F_UNLCK && held != NULL; held = held->next) {
+        if (held->inode != status.st_ino || held->owner == info->lock_owner || held->start != lock->l_start)
+            continue;
+        if (held->type == F_RDLCK && lock->l_type == F_RDLCK)
+            continue;
+        if (command == F_GETLK) {
+            lock->l_type = held->type;
+            lock->l_pid = held->pid;
+        }
+        pthread_mutex_unlock(&mutex);
+        return command == F_GETLK ? 0 : -EAGAIN;
+    }
+    if (command == F_GETLK) {
+        lock->l_type = F_UNLCK;
+        pthread_mutex_unlock(&mutex);
+        return 0;
+    }
+    for (place = &locks; *place != NULL;) {
+        held = *place;
+        if (same(held, status.st_ino, info->lock_owner, lock)) {
+            *place = held->next;
+            free(held);
+        } else {
+            place = &held->next;
+        }
+    }
+    if (lock->l_type != F_UNLCK) {
+        held = malloc(sizeof *held);
+        *held = (struct held){locks, status.st_ino, info->lock_owner, lock->l_start, lock->l_type, lock->l_pid};
+        locks = held;
+    }
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
+
 static int fs_release(const char *path, struct fuse_file_info *info)
 {
     (void)path;
@@ -211,7 +275,7 @@ static int fs_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_
     return 0;
 }
 
-static const struct fuse_operations operations = {
+static struct fuse_operations operations = {
     .init = fs_init,
     .getattr = fs_getattr,
     .readlink = fs_readlink,
@@ -258,8 +322,10 @@ int main(int argc, char **argv)
     struct fuse *fuse;
     pthread_t thread;
 
-    if (argc != 3) {
-        fprintf(stderr, "Usage: hangfs BACKING MOUNTPOINT\n");
+    if (argc == 4 && !strcmp(argv[3], "locks"))
+        operations.lock = fs_lock;
+    else if (argc != 3) {
+        fprintf(stderr, "Usage: hangfs BACKING MOUNTPOINT [locks]\n");
         return 2;
     }
     backing = argv[1];

@@ -20,10 +20,11 @@ import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { Watchdog } from "../../chassis/systemd/watchdog.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
-import { announceBeginning, ofGuests, type Past } from "./beginning.ts";
+import { announceBeginning, type Past } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
+import { learnEnding, reportEnding, unlockAll } from "./ending.ts";
 import { GivenUp, noteGivenUp } from "./given_up.ts";
 import { InheritedLocks } from "./inherited_locks.ts";
 import { readHandover } from "./journal_handover.ts";
@@ -258,6 +259,9 @@ function live(
     () => safety.sound && !daemon.table.resources().some(({ lock }) => lock === "posix"),
     log,
   );
+  const unit = notifyAddress === SYSTEMD_NOTIFY
+    ? serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "")
+    : undefined;
   const reExec = new ReExec({
     daemon,
     // The next image has to know too what this one had to find out.
@@ -291,9 +295,7 @@ function live(
       watchdog.hold();
       safety.leave(done);
     },
-    watched: notifyAddress === SYSTEMD_NOTIFY
-      ? serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "")
-      : undefined,
+    watched: unit,
     stayed: () => {
       safety.stay(daemon);
       watchdog.release();
@@ -336,8 +338,12 @@ function live(
   report.ready();
   daemon.run();
   reExec.abandon();
-  noteGivenUp(note, daemon, Date.now());
-  warnOfLocks(daemon, safety.outlives);
+  // What is asked from now on waits in its socket: for the next daemon, or for the end of the connection.
+  for (const server of daemon.servers) for (const { fd } of server.clients.values()) loop.remove(fd);
+  const ending = learnEnding(daemon, self.env, unit, safety.outlives);
+  if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
+  reportEnding(daemon, ending);
+  if (ending === "given-up") unlockAll(daemon);
   safety.finish(daemon);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
@@ -514,16 +520,4 @@ function raiseFileLimit(sys: Sys): void {
   if (typeof limit === "number") return;
   const [soft, hard] = limit;
   if (soft < hard) sys.setFileLimit(hard, hard);
-}
-
-/**
- * Whoever stops a lock daemon should know which guests run on without protection.
- *
- * @param kept whether the service manager has copies: it has not said whether it is about to start the daemon
- *   again
- */
-function warnOfLocks({ table, log }: Daemon, kept: boolean): void {
-  if (table.resourceCount === 0) return;
-  const fate = kept ? "; a restart of the service keeps them, a stop gives them up" : "";
-  log.warn(`Stopping with ${counted(table.resourceCount, "lock")} held${ofGuests(table.resources())}${fate}`);
 }

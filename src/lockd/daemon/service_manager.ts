@@ -1,13 +1,11 @@
 import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import { serviceUnit, SYSTEMCTL, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { variable } from "../../chassis/start/self.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 
-/** systemd's own notify socket. */
-const NOTIFY_SOCKET = "/run/systemd/notify";
-const SYSTEMCTL = "/usr/bin/systemctl";
 /** systemctl answers in 20 ms; clients wait meanwhile. */
 const LIMIT_MS = 3000;
 
@@ -60,14 +58,14 @@ export function findServiceManager(
   const notify = variable(env, "NOTIFY_SOCKET");
   // Without a predecessor its absence says that there is no manager; another one than systemd cannot be
   // asked.
-  if (notify === undefined ? predecessor === "none" : notify !== NOTIFY_SOCKET) return { variables: {} };
-  const unit = /\/([^/\n]+\.service)$/m.exec(readSmallFile(sys, "/proc/self/cgroup") ?? "")?.[1];
-  if (unit === undefined || sys.uid() !== 0 || sys.access(NOTIFY_SOCKET, 0) !== 0) return { variables: {} };
+  if (notify === undefined ? predecessor === "none" : notify !== SYSTEMD_NOTIFY) return { variables: {} };
+  const unit = serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
+  if (unit === undefined || sys.uid() !== 0 || sys.access(SYSTEMD_NOTIFY, 0) !== 0) return { variables: {} };
   const query = ["show", "--value", "--property=FileDescriptorStoreMax", unit];
   let result: ProbeResult | undefined;
   probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, query, (ended) => result = ended);
   while (result === undefined) loop.turn(-1);
-  const found = notify === undefined ? { NOTIFY_SOCKET } : {};
+  const found = notify === undefined ? { NOTIFY_SOCKET: SYSTEMD_NOTIFY } : {};
   if (result.kind === "failed") return { variables: found, doubt: result.reason };
   const limit = result.output.trim();
   if (result.code === 0 && /^\d+$/.test(limit)) return { variables: { ...found, FDSTORE: limit } };

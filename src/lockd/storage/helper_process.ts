@@ -169,6 +169,8 @@ export class StorageHelper {
         return this.#answer(id, done(removeFile(sys, task.path)));
       case "make-directory":
         return this.#answer(id, done(makeDirectory(sys, task.path)));
+      case "set-lock":
+        return this.#setLock(id, task.path, task.type, descriptors);
       case "probe":
         return this.#probe(id, task.path, descriptors);
       case "check-directory":
@@ -190,6 +192,14 @@ export class StorageHelper {
       case "run":
         return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
     }
+  }
+
+  #setLock(id: number, path: string, type: number, [fd]: readonly number[]): void {
+    const action = `${type === F_UNLCK ? "Unable to unlock" : "Unable to lock"} ${path}`;
+    if (fd === undefined) return this.#answer(id, done({ kind: "system", action, errno: EMFILE }));
+    const result = this.#sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
+    this.#answer(id, done(result < 0 ? { kind: "system", action, errno: -result } : undefined));
+    this.#sys.close(fd);
   }
 
   #probe(id: number, path: string, [fd]: readonly number[]): void {

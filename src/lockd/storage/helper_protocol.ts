@@ -36,6 +36,12 @@ export type StorageTask =
   | { readonly op: "create"; readonly path: string; readonly followLinks: boolean }
   | { readonly op: "remove"; readonly path: string }
   | { readonly op: "make-directory"; readonly path: string }
+  /**
+   * Sets the lock of the description that comes along, without touching its file in any other way.
+   *
+   * `type`: F_RDLCK, F_WRLCK or F_UNLCK.
+   */
+  | { readonly op: "set-lock"; readonly path: string; readonly type: number }
   /** Asks the storage of the descriptor that comes along for its locks, only to see whether it answers. */
   | { readonly op: "probe"; readonly path: string }
   | { readonly op: "check-directory"; readonly path: string }

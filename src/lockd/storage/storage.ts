@@ -4,11 +4,13 @@ import { LocalLockFiles, type LockFiles } from "../lockspace/lock_files.ts";
 import type { FindHolder } from "../lockspace/lock_table.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Places } from "../lockspace/places.ts";
+import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import type { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Witness } from "../lockspace/settler.ts";
 import type { Sight } from "../lockspace/written_files.ts";
+import { SystemError } from "../../os/system_error.ts";
 import { HELPER_COMMAND, PROTOCOL_VERSION } from "./helper_protocol.ts";
 import type { HelperCommand } from "./program_run.ts";
 import { HelperStarter } from "./helper_starter.ts";
@@ -140,6 +142,26 @@ export class Storage {
     const client = this.#ofFile(path, identity);
     if (client === undefined) done(undefined);
     else client.probe(path, fd, done);
+  }
+
+  /**
+   * Sets the lock of an open file's description, on storage that may hang in its helper.
+   *
+   * @param fd stays the caller's
+   * @param type F_RDLCK, F_WRLCK or F_UNLCK
+   * @param done gets undefined, or why it could not be set; for a file that cannot hang, at once
+   */
+  setLock(
+    path: string,
+    identity: FileIdentity,
+    fd: number,
+    type: number,
+    done: (reason: string | undefined) => void,
+  ): void {
+    const client = this.#ofFile(path, identity);
+    if (client !== undefined) return client.setLock(path, fd, type, done);
+    const result = this.#parts.sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
+    done(result < 0 ? new SystemError("F_OFD_SETLK", path, result).message : undefined);
   }
 
   /** The places that had a helper, or have one. */

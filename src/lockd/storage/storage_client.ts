@@ -164,13 +164,33 @@ export class StorageClient implements LockFiles {
    * Asks the storage of an open file for an answer.
    *
    * @param fd stays the caller's
-   * @param done gets why there was none
+   * @param done gets undefined, or why there was none
    */
   probe(path: string, fd: number, done: (reason: string | undefined) => void): void {
+    this.#onDescriptor({ op: "probe", path }, `Unable to ask for locks on ${path}`, fd, done);
+  }
+
+  /**
+   * Sets the lock of an open file's description.
+   *
+   * @param fd stays the caller's
+   * @param type F_RDLCK, F_WRLCK or F_UNLCK
+   * @param done gets undefined, or why it could not be set; at the time limit it may still come to be
+   */
+  setLock(path: string, fd: number, type: number, done: (reason: string | undefined) => void): void {
+    this.#onDescriptor({ op: "set-lock", path, type }, `Unable to set the lock on ${path}`, fd, done);
+  }
+
+  #onDescriptor(
+    task: StorageTask,
+    action: string,
+    descriptor: number,
+    done: (reason: string | undefined) => void,
+  ): void {
     this.#submit({
-      task: { op: "probe", path },
-      action: `Unable to ask for locks on ${path}`,
-      descriptor: fd,
+      task,
+      action,
+      descriptor,
       lost: done,
       answered: (result) => {
         if (result.kind !== "done") return done(NONSENSE);

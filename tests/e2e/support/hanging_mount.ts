@@ -27,13 +27,19 @@ export class HangingMount implements AsyncDisposable {
    *
    * @param directory of the caller's, who removes it afterwards
    * @param name of the mount point in it
+   * @param locks who keeps locks: the kernel, or the filesystem itself, which does so until they are unlocked
    */
-  static async mount(directory: string, name: string): Promise<HangingMount> {
+  static async mount(
+    directory: string,
+    name: string,
+    locks: "kernel" | "filesystem" = "kernel",
+  ): Promise<HangingMount> {
     const program = await compile(directory);
     const point = `${directory}/${name}`;
     const backing = `${directory}/${name}.backing`;
     for (const path of [point, backing]) Deno.mkdirSync(path);
-    const process = new TestProcess([program, backing, point], Deno.env.toObject(), "/", "piped");
+    const command = [program, backing, point, ...(locks === "filesystem" ? ["locks"] : [])];
+    const process = new TestProcess(command, Deno.env.toObject(), "/", "piped");
     const mount = new HangingMount(point, backing, process);
     try {
       await process.stdout.match(/^mounted$/m);

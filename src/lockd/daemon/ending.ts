@@ -1,0 +1,113 @@
+import { SYSTEMCTL } from "../../chassis/systemd/unit.ts";
+import { counted } from "../../chassis/log/counted.ts";
+import { F_UNLCK } from "../../os/constants.ts";
+import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
+import { ofGuests } from "./beginning.ts";
+import type { Daemon } from "./daemon.ts";
+
+/** systemctl answers in 20 ms; the service may take much longer to stop. */
+const ASK_LIMIT_MS = 5000;
+
+/** What systemd is asked with. */
+type Asker = Pick<Daemon, "sys" | "loop" | "ledger"> & {
+  readonly storage: Pick<Daemon["storage"], "handover" | "run">;
+};
+
+/** What an orderly end of the daemon means for its locks. */
+export type Ending =
+  /** They end with the process: nobody keeps copies of them, or those who do are about to drop them. */
+  | "given-up"
+  /** The service is started again, and has them then. */
+  | "restarted"
+  /** There are copies, and nothing tells whether they are still wanted. */
+  | "unsure";
+
+/**
+ * Learns from systemd what a daemon that was asked to end is ended for. A stop drops the copies that systemd
+ * keeps, unless the unit says otherwise; a restart does not.
+ *
+ * @param unit the service; undefined when the manager is not systemd or nobody keeps copies
+ * @param kept whether anybody does
+ */
+export function learnEnding(
+  daemon: Asker,
+  env: readonly string[],
+  unit: string | undefined,
+  kept: boolean,
+): Ending {
+  if (!kept) return "given-up";
+  if (unit === undefined) return "unsure";
+  const jobs = ask(daemon, env, ["list-jobs", "--plain", "--no-legend", unit]);
+  const types = jobs?.split("\n").map((line) => line.trim().split(/\s+/)).filter(([, name]) => name === unit)
+    .map(([, , type]) => type);
+  if (types?.includes("restart") === true) return "restarted";
+  if (types?.includes("stop") !== true) return "unsure";
+  // Before 254 there is no such property, and a stop always drops them.
+  const preserve = ask(daemon, env, ["show", "--value", "--property=FileDescriptorStorePreserve", unit]);
+  return preserve === undefined || preserve.trim() === "yes" ? "unsure" : "given-up";
+}
+
+/** @returns what systemctl prints; undefined when it fails */
+function ask(daemon: Asker, env: readonly string[], args: readonly string[]): string | undefined {
+  const { sys, loop, ledger, storage } = daemon;
+  let result: ProbeResult | undefined;
+  const done = (ended: ProbeResult) => void (result = ended);
+  // A child of this process would not even start while storage hangs on which it has locks.
+  if (storage.handover === undefined) {
+    probe({ sys, loop, ledger, env, limit: ASK_LIMIT_MS }, SYSTEMCTL, args, done);
+  } else storage.run(SYSTEMCTL, [SYSTEMCTL, ...args], ASK_LIMIT_MS, done);
+  while (result === undefined) loop.turn(-1);
+  return result.kind === "ended" && result.code === 0 ? result.output : undefined;
+}
+
+/**
+ * Unlocks what this daemon has, without closing, unlinking or forgetting anything: on some file systems
+ * (FUSE) a description's lock outlives its last descriptor, and the next daemon would be told that another
+ * host has it. To be called when the locks are given up.
+ */
+export function unlockAll(daemon: Daemon): void {
+  const { sys, loop, table, storage, log } = daemon;
+  let left = 0;
+  for (const resource of table.resources()) {
+    const { fd, lock, path, identity, name } = resource;
+    // A POSIX lock does go with the process, and one that is being released is unlocked by whoever does that.
+    if (lock === "posix" || resource.state.kind === "releasing") continue;
+    if (!storage.mayHang(path, identity)) {
+      sys.ofdLock(fd, F_UNLCK, LOCK_START, LOCK_LENGTH);
+      continue;
+    }
+    left++;
+    storage.setLock(path, identity, fd, F_UNLCK, (reason) => {
+      left--;
+      if (reason === undefined) return;
+      log.error(
+        `The lock on '${name}' could not be given up (${reason}): on a FUSE file system it may stay until that is unmounted`,
+      );
+    });
+  }
+  while (left > 0) loop.turn(-1);
+}
+
+/**
+ * Whoever stops a lock daemon should know which guests run on without protection, and whoever restarts it
+ * that they do not.
+ */
+export function reportEnding({ table, log }: Daemon, ending: Ending): void {
+  if (table.resourceCount === 0) return;
+  const held = `${counted(table.resourceCount, "lock")} held${ofGuests(table.resources())}`;
+  switch (ending) {
+    case "given-up":
+      return log.warn(
+        `Stopping with ${held}: they are given up now, and nothing protects these disks until their guests are started anew`,
+      );
+    case "restarted":
+      return log.notice(
+        `Stopping for a restart with ${held}: systemd keeps them for the daemon that is started next`,
+      );
+    case "unsure":
+      return log.warn(
+        `Stopping with ${held}: systemd keeps them if it starts the service again, and drops them if it was told to stop it`,
+      );
+  }
+}

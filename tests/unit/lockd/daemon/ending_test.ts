@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
+import { type Ending, learnEnding } from "../../../../src/lockd/daemon/ending.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import type { SpawnOptions, Sys } from "../../../../src/os/sys.ts";
+import { kernel } from "../../../support/kernel.ts";
+
+const UNIT = "virtlockd.service";
+
+/** What is made of systemctl's answers: a shell script that has its arguments. */
+function learn(script: string, unit: string | undefined, kept = true) {
+  const asked: string[] = [];
+  const sys: Sys = {
+    ...kernel,
+    spawn: (options: SpawnOptions) => {
+      asked.push(options.argv.slice(1).join(" "));
+      return kernel.spawn({
+        ...options,
+        path: "/bin/sh",
+        argv: ["sh", "-c", script, "systemctl", ...options.argv.slice(1)],
+      });
+    },
+  };
+  const loop = new EventLoop(sys);
+  const ledger = new DescriptorLedger(sys);
+  const storage = { handover: undefined, run: () => assert.fail("no helper is needed") };
+  const ending: Ending = learnEnding({ sys, loop, ledger, storage }, ["PATH=/usr/bin:/bin"], unit, kept);
+  loop.close();
+  return { ending, asked };
+}
+
+/** A systemd with these jobs and this property. */
+function systemd(jobs: string, preserve = "restart"): string {
+  return `case "$1" in list-jobs) printf '${jobs}';; show) echo '${preserve}';; esac`;
+}
+
+const LIST = `list-jobs --plain --no-legend ${UNIT}`;
+const SHOW = `show --value --property=FileDescriptorStorePreserve ${UNIT}`;
+
+Deno.test("learnEnding() knows a stop and a restart by systemd's job", () => {
+  assert.deepEqual(learn(systemd("1234 virtlockd.service stop running\\n"), UNIT), {
+    ending: "given-up",
+    asked: [LIST, SHOW],
+  });
+  assert.deepEqual(learn(systemd("  77 virtlockd.service restart running\\n"), UNIT), {
+    ending: "restarted",
+    asked: [LIST],
+  });
+  // Of systemd 252, which has no such property.
+  assert.equal(learn(systemd("1 virtlockd.service stop running\\n", ""), UNIT).ending, "given-up");
+});
+
+Deno.test("learnEnding() is not sure when the copies may be wanted", () => {
+  for (
+    const script of [
+      systemd(""),
+      systemd("9 other-virtlockd.service stop running\\n"),
+      systemd("9 virtlockd.service start waiting\\n"),
+      systemd("9 virtlockd.service reload running\\n"),
+      // Copies that outlive a stop.
+      systemd("9 virtlockd.service stop running\\n", "yes"),
+      "exit 1",
+      'test "$1" != show && echo 9 virtlockd.service stop running',
+    ]
+  ) assert.equal(learn(script, UNIT).ending, "unsure", script);
+});
+
+Deno.test("learnEnding() asks nobody without copies, or without systemd", () => {
+  assert.deepEqual(learn("exit 1", UNIT, false), { ending: "given-up", asked: [] });
+  assert.deepEqual(learn("exit 1", undefined), { ending: "unsure", asked: [] });
+});
