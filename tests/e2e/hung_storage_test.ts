@@ -190,3 +190,58 @@ Deno.test("an end does not wait longer than its time limit for a filesystem that
   assert.ok(isFree(`${local}/lease`));
   await mount.goOn();
 });
+
+Deno.test("without a store a hung filesystem keeps no daemon from starting, and its locks are taken as soon as it answers", async () => {
+  using place = Place.create();
+  place.writeConfig("storage_timeout = 1\n");
+  await using mount = await HangingMount.mount(place.directory, "a");
+  const local = place.makeDirectory("local");
+  await using stack = new AsyncDisposableStack();
+  const owned = await (async () => {
+    await using daemon = await Daemon.start({ place });
+    await using client = await LockClient.connect(daemon.socket);
+    for (const directory of [mount.point, local]) await client.createLockspace(directory);
+    const holder = stack.use(await Holder.start(daemon));
+    for (const directory of [mount.point, local]) await holder.acquire(directory, "h", ACQUIRE_AUTOCREATE);
+    await daemon.kill();
+    return holder;
+  })();
+  await mount.hang();
+
+  await using next = await Daemon.start({ place });
+  assert.equal(lockOn(`${local}/h`).mode, "exclusive");
+  await using client = await LockClient.connect(next.socket);
+  await client.register(testOwner(5_000_001));
+  assert.match(await outcome(client.acquire(mount.point, "h")), /'h' is locked by domain 'guest-/);
+  await next.log.match(
+    /error : .*'h' of domain 'guest-\d+' .* could not be taken again yet: .* did not answer within 1 s; its guest runs/,
+  );
+  const { stdout } = await next.command("locks", "--json");
+  assert.match(stdout, /"state": "awaited",\s*"reason": "storage at .* did not answer within 1 s"/);
+
+  await mount.goOn();
+  await until("the lock to be taken", () => lockOn(`${mount.point}/h`).mode === "exclusive", 20_000);
+  await owned.kill();
+  await until("the file to go", () => !exists(`${mount.point}/h`));
+});
+
+Deno.test("the lock that a killed daemon left on a filesystem that keeps locks is known for what it is", async () => {
+  using place = Place.create();
+  await using mount = await HangingMount.mount(place.directory, "a", "filesystem");
+  await using stack = new AsyncDisposableStack();
+  const owned = await (async () => {
+    await using daemon = await Daemon.start({ place });
+    await using client = await LockClient.connect(daemon.socket);
+    await client.createLockspace(mount.point);
+    const holder = stack.use(await Holder.start(daemon));
+    await holder.acquire(mount.point, "h", ACQUIRE_AUTOCREATE);
+    await daemon.kill();
+    return holder;
+  })();
+  assert.equal(lockOn(`${mount.point}/h`).mode, "exclusive");
+  await using next = await Daemon.start({ place });
+  await next.log.match(
+    /error : .*'h' of domain 'guest-\d+' .*: its FUSE file system still has a lock on it: the killed daemon's own/,
+  );
+  assert.ok(owned.running);
+});

@@ -50,9 +50,13 @@ export function announceBeginning(
   }
   const brought = `${counted(daemon.clientCount, "client")} and ${counted(resources.length, "lock")}`;
   const doubtful = resources.filter(({ state }) => state.kind === "doubtful").length;
+  const awaited = resources.filter(({ state }) => state.kind === "awaited").length;
   const parts = [
     `Took over ${brought}${ofGuests(resources)}`,
     ...doubtful === 0 ? [] : [`${doubtful} in doubt: see 'virtlockd locks'`],
+    ...awaited === 0
+      ? []
+      : [`${awaited} not taken again yet, their storage is being asked: see 'virtlockd locks'`],
     ...lost.length === 0 ? [] : [
       `LOST ${counted(lost.length, "lock")}${ofGuests(lost)}; nothing protects ${
         lost.length === 1 ? "its disk" : "their disks"

@@ -71,8 +71,9 @@ export function unlockAll(daemon: Daemon): void {
   let left = 0;
   for (const resource of table.resources()) {
     const { fd, lock, path, identity, name } = resource;
-    // A POSIX lock does go with the process, and one that is being released is unlocked by whoever does that.
-    if (lock === "posix" || resource.state.kind === "releasing") continue;
+    // A POSIX lock does go with the process, one that is being released is unlocked by whoever does that, and
+    // one that is awaited is not held.
+    if (lock === "posix" || ["releasing", "awaited"].includes(resource.state.kind)) continue;
     if (!storage.mayHang(path, identity)) {
       sys.ofdLock(fd, F_UNLCK, LOCK_START, LOCK_LENGTH);
       continue;

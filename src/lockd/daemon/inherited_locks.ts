@@ -3,6 +3,7 @@ import type { Log } from "../../chassis/log/log.ts";
 import { F_WRLCK } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
+import { lockText } from "../lockspace/lock_text.ts";
 import { type Crossing, crossTo } from "../lockspace/lock_bridge.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
@@ -116,6 +117,10 @@ export class InheritedLocks {
    */
   give(): string | undefined {
     const { sys, table } = this.#parts;
+    const awaited = table.resources().find(({ state }) => state.kind === "awaited");
+    if (awaited !== undefined) {
+      return `${lockText(awaited)} is not taken again yet, which libvirt's daemon would never do`;
+    }
     const convertible = posixSurvivesExec(sys);
     const names = this.#namesOfFiles();
     for (const resource of table.resources()) {
@@ -232,13 +237,6 @@ function failureText({ failure }: Crossing): string {
   return failure === undefined
     ? "for no reason that is known"
     : `${failure.call}: ${strerror(failure.errno)}`;
-}
-
-function lockText({ name, holdings }: Resource): string {
-  const owners = holdings.map(({ owner: { name, uuid, pid } }) =>
-    `domain '${name}' (uuid ${uuid}, pid ${pid})`
-  );
-  return `The lock on '${name}' of ${[...new Set(owners)].join(", ")}`;
 }
 
 function posixSurvivesExec(sys: Sys): boolean {

@@ -74,7 +74,10 @@ export function objectsToStore(daemon: Daemon): WantedObject[] {
     const kind = clientKind(server.ordinal);
     for (const { fd, key } of server.clients.values()) objects.push({ kind, id: key, fd });
   }
-  for (const { id, fd } of daemon.table.resources()) objects.push({ kind: "lock", id, fd });
+  for (const { id, fd, state } of daemon.table.resources()) {
+    // Of an awaited one there is no lock yet that could be kept.
+    if (state.kind !== "awaited") objects.push({ kind: "lock", id, fd });
+  }
   for (const { pid, pidfd } of daemon.reaper.dying) {
     objects.push({ kind: "dying holder", id: pid, fd: pidfd });
   }

@@ -13,6 +13,7 @@ export interface LockTally {
   readonly lockspaces: ReadonlyMap<string, ModeCounts>;
   exclusive: number;
   shared: number;
+  /** In doubt, or not taken again yet. */
   doubtful: number;
   /** POSIX locks, inherited from libvirt's daemon. */
   posix: number;
@@ -32,7 +33,7 @@ export function tallyLocks(table: Pick<LockTable, "lockspaces">): LockTally {
     for (const resource of resources.values()) {
       if (resource.shared) counts.shared++;
       else counts.exclusive++;
-      if (resource.state.kind === "doubtful") doubtful++;
+      if (["doubtful", "awaited"].includes(resource.state.kind)) doubtful++;
       if (resource.lock === "posix") posix++;
       for (const { owner } of resource.holdings) holders.add(ownerKey(owner));
     }

@@ -21,6 +21,9 @@ import { clientKind } from "../journal/slots.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { type Carried, NOTHING_CARRIED, readCarried } from "../restart/recovered_state.ts";
 import type { RestartState } from "../restart/state.ts";
+import { readMounts } from "../storage/mount_table.ts";
+import type { MountTree } from "../storage/mount_tree.ts";
+import { placeOf } from "../storage/placement.ts";
 import { readHandover } from "./journal_handover.ts";
 
 /** Purpose under which the journal's descriptor is handed over at re-exec. */
@@ -72,6 +75,7 @@ export function openJournal(sources: JournalSources): OpenedJournal {
 
 class Opening {
   readonly #sources: JournalSources;
+  #tree: MountTree | undefined;
 
   constructor(sources: JournalSources) {
     this.#sources = sources;
@@ -254,10 +258,17 @@ class Opening {
       inFlight: bytes,
       // A file's journal knows of no descriptors.
       descriptors: file === undefined ? returned : [],
+      mayHang: (path) => placeOf(sys, this.#mounts(), path) !== undefined,
       damaged,
       stored: file === undefined,
       now: Date.now(),
     });
+  }
+
+  /** Read when a path is first asked for: most lives leave nothing to be taken again. */
+  #mounts(): MountTree {
+    this.#tree ??= readMounts(this.#sources.sys);
+    return this.#tree;
   }
 
   /** Whether it is not certain that an owner's process has ended. */

@@ -95,7 +95,9 @@ function restoreLocks(
         const owners = [...new Set(resource.holdings.map(({ owner }) => ownerText(owner)))].join(", ");
         log.error(`The lock on '${resource.name}' of ${owners} is in doubt: ${trouble}`);
       }
-      const resourceState: ResourceState = trouble === undefined
+      const resourceState: ResourceState = resource.awaited !== undefined
+        ? { kind: "awaited", reason: resource.awaited }
+        : trouble === undefined
         ? { kind: "held" }
         : { kind: "doubtful", reason: trouble };
       ledger.own(resource.fd, "lock");

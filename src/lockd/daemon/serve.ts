@@ -22,6 +22,7 @@ import { readSmallFile } from "../../os/read_file.ts";
 import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
 import { announceBeginning, type Past } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
+import { AwaitedLocks } from "./awaited_locks.ts";
 import { Daemon } from "./daemon.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
 import { learnEnding, reportEnding, unlockAll } from "./ending.ts";
@@ -336,6 +337,7 @@ function live(
   status.ready(pid);
   watchdog.start();
   report.ready();
+  new AwaitedLocks({ sys, loop, table: daemon.table, storage: daemon.storage, log }).begin();
   daemon.run();
   reExec.abandon();
   // What is asked from now on waits in its socket: for the next daemon, or for the end of the connection.

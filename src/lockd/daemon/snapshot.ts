@@ -34,6 +34,7 @@ export function snapshot(daemon: Daemon, { pid, extension }: SnapshotOptions): R
         holdings: resource.holdings,
         ...(resource.state.kind === "doubtful" ? { doubtful: resource.state.reason } : {}),
         ...(resource.regrant === undefined ? {} : { regrant: resource.regrant }),
+        ...(resource.state.kind === "awaited" ? { awaited: resource.state.reason } : {}),
       })),
     })),
     nextResourceId: daemon.table.nextId,

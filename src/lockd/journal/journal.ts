@@ -170,7 +170,11 @@ export class Journal implements Durability {
       if (last) this.#remove("lock", resource.id);
     },
     // A grant of an id that is known takes the place of the one before.
-    recast: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
+    recast: (resource) => {
+      // One that was awaited has a lock to be stored now; what is stored already is not sent again.
+      if (resource.state.kind !== "awaited") this.#want("lock", resource.id, resource.fd);
+      this.#add({ op: "grant", ...this.resourceRecord(resource) });
+    },
     learnt: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
     regranted: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
     regrantable: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),

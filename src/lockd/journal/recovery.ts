@@ -1,9 +1,10 @@
-import { F_RDLCK, F_SETFD, F_UNLCK, F_WRLCK, FD_CLOEXEC } from "../../os/constants.ts";
+import { F_RDLCK, F_SETFD, F_UNLCK, F_WRLCK, FD_CLOEXEC, O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { EAGAIN, ESRCH, strerror } from "../../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
+import { lockText } from "../lockspace/lock_text.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
-import { isOwnersProcess, NOBODY, type OwnerKey, ownerKey, ownerText } from "../lockspace/owner.ts";
+import { isOwnersProcess, NOBODY, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
@@ -31,6 +32,8 @@ export interface ReturnedDescriptor {
 export interface RecoveredLock extends Omit<JournaledResource, "doubtful" | "lock" | "slot"> {
   readonly fd: number;
   readonly doubtful: string | undefined;
+  /** Why it is not taken again yet; `fd` only keeps its place then. */
+  readonly awaited?: string;
 }
 
 /** A client that is taken over. */
@@ -90,6 +93,8 @@ export interface RecoveryParts {
   readonly descriptors: readonly ReturnedDescriptor[];
   /** Whether records may be missing: then a lock without a record is kept. */
   readonly damaged: boolean;
+  /** Whether a path leads to storage that may not answer. */
+  readonly mayHang: (path: string) => boolean;
   /** Whether descriptors were kept at all. */
   readonly stored: boolean;
   /** Unix milliseconds. */
@@ -255,6 +260,7 @@ class Recovery {
     const { sys } = this.#parts;
     if (!wanted) this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
     const { path, shared } = record;
+    if (this.#parts.mayHang(path)) return wanted ? this.#await(record) : undefined;
     const fd = openLockFile(sys, { path, shared, autocreate: false, followLinks: record.lockspace === "" });
     if (fd < 0) {
       if (wanted) {
@@ -281,6 +287,18 @@ class Recovery {
     const reason = `it was lost with the daemon and could not be taken again: ${who}`;
     this.#find("error", `${lockText(record)}: ${reason}; its guest runs unprotected`);
     this.#hold(record, fd, reason);
+  }
+
+  /** Its storage may not answer, and nobody may wait for that: a helper process takes it again. */
+  #await(record: JournaledResource): void {
+    const fd = this.#parts.sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0) {
+      this.#lost.push(record);
+      return this.#find("error", `${lockText(record)} is lost, its guest runs unprotected: ${strerror(-fd)}`);
+    }
+    const { lock: _, slot: __, ...rest } = record;
+    const awaited = "it ended with the last daemon, and its storage has not given it back yet";
+    this.#locks.push({ ...rest, fd, doubtful: undefined, awaited });
   }
 
   #hold(record: JournaledResource, fd: number, doubtful: string | undefined): void {
@@ -460,8 +478,3 @@ class Recovery {
 }
 
 const UNKNOWN_OWNER: OwnerRecord = { ...NOBODY, name: "unknown", start: 0 };
-
-function lockText({ name, holdings }: Pick<JournaledResource, "name" | "holdings">): string {
-  const owners = holdings.map(({ owner }) => ownerText(owner));
-  return `The lock on '${name}' of ${[...new Set(owners)].join(", ")}`;
-}

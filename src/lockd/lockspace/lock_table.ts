@@ -20,6 +20,7 @@ import {
 } from "./owner.ts";
 import type { OwnerWatch } from "./owner_watch.ts";
 import type { PosixGuard } from "./posix_guard.ts";
+import { invariant } from "../../base/invariant.ts";
 import { takeAt } from "../../base/lists.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
@@ -395,6 +396,25 @@ export class LockTable {
   }
 
   /**
+   * An awaited lock is taken at last.
+   *
+   * @param fd the locked descriptor, whose ownership passes to the table
+   */
+  seize(resource: Resource, fd: number, identity: FileIdentity): void {
+    const { ledger } = this.#parts;
+    invariant(resource.state.kind === "awaited", `Seize ${resource.name}: it is ${resource.state.kind}`);
+    ledger.close(resource.fd);
+    resource.fd = ledger.own(fd, "lock");
+    resource.identity = identity;
+    this.recast(resource, "ofd", HELD);
+  }
+
+  /** Whether a resource is still in the table. */
+  has(resource: Resource): boolean {
+    return this.#directories.get(resource.lockspace)?.resources.get(resource.name) === resource;
+  }
+
+  /**
    * Notes how the kernel holds a lock now: by then it is so.
    *
    * @param state held or in doubt; a lock that is being released is left alone by its caller
@@ -676,6 +696,12 @@ export class LockTable {
       return done(undefined);
     }
     if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
+    if (resource.state.kind === "awaited") {
+      // There is nothing to give up: whoever is taking it finds that it is not wanted any more.
+      this.#parts.ledger.close(resource.fd);
+      this.#removeHolding(resource, holding);
+      return done(undefined);
+    }
     resource.state = { kind: "releasing" };
     let answered = false;
     const answer: Done = (refusal) => {

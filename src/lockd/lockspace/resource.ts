@@ -14,9 +14,12 @@ export interface Resource {
   readonly name: string;
   /** Path of the locked file. */
   readonly path: string;
-  /** The locked descriptor. Owned by the lock table; closed only to release. */
-  readonly fd: number;
-  readonly identity: FileIdentity;
+  /**
+   * The locked descriptor. Owned by the lock table, which alone changes it; closed only to release. Of one
+   * that is awaited, a descriptor of something else that keeps its place.
+   */
+  fd: number;
+  identity: FileIdentity;
   /** Changed by the lock table alone. */
   lock: LockKind;
   readonly shared: boolean;
@@ -44,4 +47,9 @@ export type ResourceState =
    * Release failed or the kernel lock was found missing; kept and reported, because the old writer may still
    * be there.
    */
-  | { kind: "doubtful"; reason: string };
+  | { kind: "doubtful"; reason: string }
+  /**
+   * An earlier daemon's lock that ended with it and is not taken again yet, and why. Nobody else is granted
+   * it here meanwhile.
+   */
+  | { kind: "awaited"; reason: string };

@@ -80,7 +80,14 @@ class LockspaceReader {
     if (lock !== "ofd" && lock !== "posix") return own.fail("lock", "ofd or posix");
     const holdings = readHoldings(own, pids, this.#writer.owners);
     const doubtful = own.has("doubtful") ? own.string("doubtful") : doubt;
-    return { id, lock, holdings, ...(doubtful === undefined ? {} : { doubtful }), ...readRegrant(own) };
+    return {
+      id,
+      lock,
+      holdings,
+      ...(doubtful === undefined ? {} : { doubtful }),
+      ...(own.has("awaited") ? { awaited: own.string("awaited") } : {}),
+      ...readRegrant(own),
+    };
   }
 }
 

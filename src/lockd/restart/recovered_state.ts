@@ -131,7 +131,7 @@ function lockspaces({ lockspaces, locks }: Recovered): LockspaceState[] {
 }
 
 function lockedResource(
-  { id, name, path, fd, shared, autocreate, holdings, doubtful }: RecoveredLock,
+  { id, name, path, fd, shared, autocreate, holdings, doubtful, awaited }: RecoveredLock,
 ): LockedResource {
   return {
     id,
@@ -143,5 +143,6 @@ function lockedResource(
     lock: "ofd",
     holdings,
     ...(doubtful === undefined ? {} : { doubtful }),
+    ...(awaited === undefined ? {} : { awaited }),
   };
 }

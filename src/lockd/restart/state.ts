@@ -108,6 +108,8 @@ export interface LockedResource {
   /** Why it is not certain that the kernel lock is held; absent when nothing speaks against it. */
   readonly doubtful?: string;
   readonly regrant?: Regrant;
+  /** Why it is not taken again yet; {@link fd} only keeps its place then. */
+  readonly awaited?: string;
 }
 
 /** What this daemon keeps of itself beyond libvirt's fields. */

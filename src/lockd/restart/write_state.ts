@@ -149,7 +149,7 @@ function flagsOf({ shared, autocreate }: LockedResource): number {
 }
 
 function resourceExtensionText(resource: LockedResource, owners: OwnerTable): string {
-  const { id, lock, holdings, doubtful, regrant } = resource;
+  const { id, lock, holdings, doubtful, awaited, regrant } = resource;
   if (lock === undefined) {
     throw new Error(
       `Write resource ${resource.path}: how its lock is held is not known, wanted ofd or posix`,
@@ -159,7 +159,9 @@ function resourceExtensionText(resource: LockedResource, owners: OwnerTable): st
   const since = holdings.map((holding) => holding.since);
   return `{"id":${id},"lock":"${lock}","owners":[${indices.join(",")}],"since":[${since.join(",")}]${
     doubtful === undefined ? "" : `,"doubtful":${JSON.stringify(doubtful)}`
-  }${regrant === undefined ? "" : `,"regrant":"${regrant}"`}}`;
+  }${awaited === undefined ? "" : `,"awaited":${JSON.stringify(awaited)}`}${
+    regrant === undefined ? "" : `,"regrant":"${regrant}"`
+  }}`;
 }
 
 function extensionText(extension: DaemonExtension, owners: OwnerTable, nextResourceId: number): string {

@@ -24,7 +24,9 @@ export interface LockFacts {
 export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
   const { listed, more } = holders(resource, facts.judge);
   const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
-  const reason = state.kind === "doubtful" ? state.reason : facts.settling(resource);
+  const reason = state.kind === "doubtful" || state.kind === "awaited"
+    ? state.reason
+    : facts.settling(resource);
   return {
     id,
     lockspace,

@@ -140,7 +140,9 @@ export type LockState =
   /** The owner's process is gone, but its last writes may not have landed. */
   | "settling"
   | "releasing"
-  | "doubtful";
+  | "doubtful"
+  /** An earlier daemon's lock that is not taken again yet. */
+  | "awaited";
 
 /** A lock: an entry of LIST_LOCKS. */
 export interface LockEntry {
@@ -155,7 +157,7 @@ export interface LockEntry {
   readonly mode: "exclusive" | "shared";
   readonly autocreate: boolean;
   readonly state: LockState;
-  /** Why it is doubtful, or settling. */
+  /** Why it is doubtful, awaited or settling. */
   readonly reason?: string;
   /** "posix": inherited from libvirt's daemon, will not survive a crash. */
   readonly kind: LockKind;

@@ -9,6 +9,19 @@ import { readText } from "../../os/read_file.ts";
 const MOUNT_INFO = "/proc/self/mountinfo";
 
 /**
+ * The mounts as they are at this moment.
+ *
+ * @throws SystemError when the list cannot be read
+ */
+export function readMounts(sys: Pick<FileSys, "open" | "pread" | "close">): MountTree {
+  const fd = must(sys.open(MOUNT_INFO, O_RDONLY | O_CLOEXEC, 0), "open", MOUNT_INFO);
+  const text = readText(sys, fd);
+  sys.close(fd);
+  if (typeof text === "number") throw new SystemError("read", MOUNT_INFO, text);
+  return new MountTree(parseMounts(text));
+}
+
+/**
  * The mounts this process sees, kept current: the kernel says through the event loop that something was
  * mounted or unmounted, and the list is read again when it is next asked for.
  */

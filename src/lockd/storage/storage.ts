@@ -164,6 +164,12 @@ export class Storage {
     done(result < 0 ? new SystemError("F_OFD_SETLK", path, result).message : undefined);
   }
 
+  /** Whether a path is on a file system that may keep locks itself, until they are released explicitly. */
+  keepsLocks(path: string): boolean {
+    const type = placeOf(this.#parts.sys, this.#mounts.tree, path)?.type ?? "";
+    return type === "fuse" || type === "fuseblk" || type.startsWith("fuse.");
+  }
+
   /** The places that had a helper, or have one. */
   get status(): readonly StorageStatus[] {
     return [this.#local, ...this.#clients.values()].map((client) => client.status);

@@ -12,6 +12,15 @@ export const lockStates: Check = {
         "Look which guest it belongs to (virtlockd locks, virsh list) and shut that down: the lock goes with its process",
       )
     );
+    findings.push(
+      ...daemon.locks.filter(({ state }) => state === "awaited").map((lock) =>
+        problem(
+          `The lock on ${lock.path} ended with an earlier daemon and is not taken again yet: ${lock.reason}`,
+          "Make the storage answer, or end whoever has the file: the daemon tries again every few seconds. Until then " +
+            "its guest runs unprotected",
+        )
+      ),
+    );
     const inherited = daemon.locks.filter(({ kind }) => kind === "posix").length;
     if (inherited > 0) {
       findings.push(

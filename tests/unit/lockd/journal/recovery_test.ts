@@ -79,6 +79,7 @@ class World {
       inFlight: { inputs: state.inputs, outputs: state.outputs },
       descriptors: [],
       damaged: false,
+      mayHang: () => false,
       stored: true,
       now: 99,
       ...parts,
@@ -348,4 +349,19 @@ Deno.test("recover() without a store releases what dead owners had, also when th
   assert.deepEqual(recovered.locks.map(({ id }) => id), [1]);
   assert.deepEqual(recovered.gone, [{ key: 7, pid: 7 }, { key: 8, pid: 8 }]);
   assert.deepEqual(recovered.findings.map(({ level }) => level), ["info", "info"]);
+});
+
+Deno.test("recover() touches nothing on storage that may hang: what a living owner had there is awaited", () => {
+  const world = new World();
+  world.processes.set(7, 1007);
+  // Neither file is in this world: to open one would be refused.
+  world.files.set("/dev/null", "free");
+  const recovered = world.recover([grant(1, 7), grant(2, 8)], {
+    stored: false,
+    mayHang: (path) => path.startsWith("/leases/"),
+  });
+  assert.deepEqual(recovered.locks.map(({ id, doubtful, awaited }) => [id, doubtful, awaited]), [
+    [1, undefined, "it ended with the last daemon, and its storage has not given it back yet"],
+  ]);
+  assert.deepEqual(recovered.lost, []);
 });

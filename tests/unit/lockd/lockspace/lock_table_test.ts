@@ -832,3 +832,44 @@ Deno.test("LockTable does not have who asks wait for what a living owner shares 
   assert.equal(it.acquire("/disk", { ...BETA, pid: 300 })[0]?.kind, "held");
   assert.deepEqual(it.acquire("/disk", { ...BETA, pid: 300 }, SHARED), [undefined]);
 });
+
+/** A table with a resource of ALPHA's that is not taken again yet. */
+function awaiting() {
+  const it = new Table();
+  const resource: Resource = {
+    id: 1,
+    lockspace: "",
+    name: "/disk",
+    path: "/disk",
+    fd: it.ledger.own(30, "lock"),
+    identity: { devMajor: 0, devMinor: 5, inodeLow: 4, inodeHigh: 0 },
+    lock: "ofd",
+    shared: false,
+    autocreate: false,
+    holdings: [{ owner: ALPHA, since: 1 }],
+    state: { kind: "awaited", reason: "why" },
+  };
+  it.table.restoreResource(resource);
+  return { it, resource };
+}
+
+Deno.test("LockTable refuses an awaited lock to others until it is seized, and after it", () => {
+  const { it, resource } = awaiting();
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+  const identity = { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 };
+  it.table.seize(resource, 31, identity);
+  assert.deepEqual([it.closed, resource.fd, resource.identity, resource.state], [[30], 31, identity, {
+    kind: "held",
+  }]);
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+  assert.throws(() => it.table.seize(resource, 32, identity), /Seize \/disk: it is held/);
+});
+
+Deno.test("LockTable releases an awaited lock at once, without asking its storage", () => {
+  const { it, resource } = awaiting();
+  assert.ok(it.table.has(resource));
+  assert.deepEqual(it.release("/disk"), [undefined]);
+  assert.ok(!it.table.has(resource));
+  assert.deepEqual([it.closed, it.ledger.size], [[30], 0]);
+  assert.equal(it.events.at(-1), "released /disk alpha last");
+});

@@ -1,0 +1,124 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { Log } from "../../chassis/log/log.ts";
+import { F_RDLCK, F_WRLCK } from "../../os/constants.ts";
+import { strerror } from "../../os/errno.ts";
+import type { Sys } from "../../os/sys.ts";
+import { lockText } from "../lockspace/lock_text.ts";
+import type { LockFilesOutcome } from "../lockspace/lock_files.ts";
+import type { LockTable } from "../lockspace/lock_table.ts";
+import type { Resource } from "../lockspace/resource.ts";
+import { shownLocks } from "../lockspace/shown_lock.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** What could not be taken again is tried again after so many ms. */
+const AGAIN_MS = 5000;
+
+/** What taking locks again works with. */
+export interface AwaitedLocksParts {
+  readonly sys: Sys;
+  readonly loop: Pick<EventLoop, "after">;
+  readonly table: LockTable;
+  readonly storage: Pick<Storage, "files" | "mayHang" | "setLock" | "keepsLocks">;
+  readonly log: Log;
+}
+
+/**
+ * Takes locks again that ended with an earlier daemon, on storage that may hang: through its helper, while
+ * everybody is served. Until it has such a lock the daemon refuses it to others, and shows it as awaited.
+ */
+export class AwaitedLocks {
+  readonly #parts: AwaitedLocksParts;
+
+  constructor(parts: AwaitedLocksParts) {
+    this.#parts = parts;
+  }
+
+  /** To be called when the daemon serves. */
+  begin(): void {
+    const { sys, table, storage } = this.#parts;
+    for (const resource of table.resources()) {
+      if (resource.state.kind === "awaited") this.#take(resource);
+      // Where the kernel shows no lock the file system keeps them, and only that can say whether it does.
+      else if (resource.state.kind === "held" && resource.lock === "ofd") {
+        const hidden = storage.mayHang(resource.path, resource.identity) &&
+          shownLocks(sys, resource.fd).length === 0;
+        if (hidden) this.#prove(resource);
+      }
+    }
+  }
+
+  #take(resource: Resource): void {
+    const { path, shared, lockspace } = resource;
+    const request = { path, shared, autocreate: false, followLinks: lockspace === "" };
+    this.#parts.storage.files.lock(request, (outcome) => this.#answered(resource, outcome));
+  }
+
+  #answered(resource: Resource, outcome: LockFilesOutcome): void {
+    const { table, log } = this.#parts;
+    const wanted = table.has(resource) && resource.state.kind === "awaited";
+    if (outcome.kind === "granted") {
+      if (!wanted) return this.#giveBack(resource, outcome);
+      table.seize(resource, outcome.fd, outcome.identity);
+      log.warn(
+        `${lockText(resource)} ended with the last daemon: it is taken again, but was free for a while`,
+      );
+      return;
+    }
+    if (!wanted) return;
+    this.#report(resource, this.#reason(resource, outcome));
+    this.#parts.loop.after(AGAIN_MS, () => {
+      // When it is not wanted any more its file may still have to go, which is tried once.
+      if (table.has(resource) || resource.autocreate) this.#take(resource);
+    });
+  }
+
+  /** Its owner has ended or released it meanwhile. */
+  #giveBack(
+    { path, shared, autocreate }: Resource,
+    { fd, identity }: Extract<LockFilesOutcome, { kind: "granted" }>,
+  ): void {
+    const { storage, log } = this.#parts;
+    const request = { path, fd, lock: "ofd", shared, autocreate, force: true } as const;
+    storage.files.unlock(request, identity, () => {}, (failure) => {
+      if (failure !== undefined) log.error(`${failure.action}, which nobody wanted any more`);
+    });
+  }
+
+  #reason(resource: Resource, outcome: Exclude<LockFilesOutcome, { kind: "granted" }>): string {
+    switch (outcome.kind) {
+      case "storage":
+        return outcome.reason;
+      case "failed":
+        return `${outcome.action}: ${strerror(outcome.errno)}`;
+      case "busy":
+        // Such a file system does not tell whose lock it is.
+        return this.#parts.storage.keepsLocks(resource.path)
+          ? "its FUSE file system still has a lock on it: the killed daemon's own, which nobody else has and which stays until " +
+            "the file system is unmounted, or that of somebody else"
+          : "somebody else holds it now";
+    }
+  }
+
+  /** Said once for each reason. */
+  #report(resource: Resource, reason: string): void {
+    const { table, log } = this.#parts;
+    if (resource.state.kind === "awaited" && resource.state.reason === reason) return;
+    table.recast(resource, "ofd", { kind: "awaited", reason });
+    log.error(
+      `${lockText(resource)} ended with the last daemon and could not be taken again yet: ${reason}; ` +
+        "its guest runs unprotected",
+    );
+  }
+
+  /** To take a lock that its description has changes nothing. */
+  #prove(resource: Resource): void {
+    const { storage, table, log } = this.#parts;
+    const { path, identity, fd, shared } = resource;
+    storage.setLock(path, identity, fd, shared ? F_RDLCK : F_WRLCK, (trouble) => {
+      if (trouble === undefined || !table.has(resource) || resource.state.kind !== "held") return;
+      const reason = `its file system did not confirm that it is locked: ${trouble}`;
+      table.recast(resource, "ofd", { kind: "doubtful", reason });
+      log.error(`${lockText(resource)} is in doubt: ${reason}`);
+    });
+  }
+}

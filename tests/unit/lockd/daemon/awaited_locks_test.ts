@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import type { Timer } from "../../../../src/chassis/event/event_loop.ts";
+import { AwaitedLocks } from "../../../../src/lockd/daemon/awaited_locks.ts";
+import type { LockFiles, LockFilesOutcome } from "../../../../src/lockd/lockspace/lock_files.ts";
+import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { DEAF, UNWATCHED } from "../../../support/deaf_observer.ts";
+import { ANYWHERE } from "../../../support/anywhere.ts";
+
+const OWNER = { pid: 77, name: "alpha", uuid: "6ba7b810-9dad-41d1-80b4-000000000001", id: 1 };
+const WHOSE = `The lock on '/mnt/disk' of domain 'alpha' (uuid ${OWNER.uuid}, pid 77)`;
+const IDENTITY = { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 };
+
+/** A table with one resource, and storage that is played. */
+class Stage {
+  readonly closed: number[] = [];
+  readonly ledger = new DescriptorLedger({ close: (fd) => this.closed.push(fd) });
+  readonly logged: string[] = [];
+  readonly asked: ((outcome: LockFilesOutcome) => void)[] = [];
+  readonly unlocked: string[] = [];
+  readonly timers: (() => void)[] = [];
+  /** Answer of the file system that is asked whether it has the lock. */
+  trouble: string | undefined;
+  proven: number[] = [];
+  keeps = false;
+  readonly table: LockTable;
+  readonly resource: Resource;
+  readonly locks: AwaitedLocks;
+
+  constructor(parts: Partial<Resource> = {}) {
+    const files: LockFiles = {
+      lock: (_request, done) => void this.asked.push(done),
+      unlock: ({ path, autocreate }, _identity, _slow, done) => {
+        this.unlocked.push(`${path}${autocreate ? " and the file" : ""}`);
+        done(undefined);
+      },
+      create: (_path, _follow, done) => done(undefined),
+      remove: (_path, done) => done(undefined),
+      makeDirectory: (_path, done) => done(undefined),
+      checkDirectory: (_path, done) => done(undefined),
+    };
+    const say = (level: string) => (message: string | (() => string)) =>
+      void this.logged.push(`${level}: ${typeof message === "string" ? message : message()}`);
+    this.table = lockTable(files, this.ledger);
+    this.resource = {
+      id: 1,
+      lockspace: "",
+      name: "/mnt/disk",
+      path: "/mnt/disk",
+      fd: this.ledger.own(3000, "lock"),
+      identity: IDENTITY,
+      lock: "ofd",
+      shared: false,
+      autocreate: false,
+      holdings: [{ owner: OWNER, since: 1 }],
+      state: { kind: "awaited", reason: "not yet" },
+      ...parts,
+    };
+    this.table.restoreResource(this.resource);
+    this.locks = new AwaitedLocks({
+      sys: kernel,
+      loop: {
+        after: (_milliseconds, task): Timer => {
+          this.timers.push(task);
+          return { due: 0, cancel() {} };
+        },
+      },
+      table: this.table,
+      storage: {
+        files,
+        mayHang: () => true,
+        keepsLocks: () => this.keeps,
+        setLock: (_path, _identity, fd, _type, done) => {
+          this.proven.push(fd);
+          done(this.trouble);
+        },
+      },
+      log: {
+        enabled: () => true,
+        debug: say("debug"),
+        info: say("info"),
+        notice: say("notice"),
+        warn: say("warn"),
+        error: say("error"),
+      },
+    });
+    this.locks.begin();
+  }
+}
+
+Deno.test("AwaitedLocks takes a lock through its storage, and says that it was free", () => {
+  const { asked, resource, logged, closed, unlocked } = new Stage();
+  asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
+  assert.deepEqual([resource.state, resource.fd, closed], [{ kind: "held" }, 3001, [3000]]);
+  assert.deepEqual(logged, [
+    `warn: ${WHOSE} ended with the last daemon: it is taken again, but was free for a while`,
+  ]);
+  assert.deepEqual([asked, unlocked], [[], []]);
+});
+
+Deno.test("AwaitedLocks tries again as long as it must, and says each reason once", () => {
+  const { asked, resource, logged, timers } = new Stage();
+  const hung = {
+    kind: "storage",
+    action: "x",
+    reason: "storage at /mnt did not answer within 20 s",
+  } as const;
+  asked.shift()?.(hung);
+  timers.shift()?.();
+  asked.shift()?.(hung);
+  assert.deepEqual(resource.state, { kind: "awaited", reason: hung.reason });
+  timers.shift()?.();
+  asked.shift()?.({ kind: "busy", identity: IDENTITY, pid: -1 });
+  timers.shift()?.();
+  asked.shift()?.({ kind: "failed", action: "Unable to open resource /mnt/disk", errno: 2 });
+  const said = (reason: string) =>
+    `error: ${WHOSE} ended with the last daemon and could not be taken again yet: ${reason}; its guest runs unprotected`;
+  assert.deepEqual(logged, [
+    said(hung.reason),
+    said("somebody else holds it now"),
+    said("Unable to open resource /mnt/disk: No such file or directory"),
+  ]);
+  timers.shift()?.();
+  asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
+  assert.deepEqual([resource.state, timers.length], [{ kind: "held" }, 0]);
+});
+
+Deno.test("AwaitedLocks knows the ghost of the daemon that was killed", () => {
+  const stage = new Stage();
+  stage.keeps = true;
+  stage.asked.shift()?.({ kind: "busy", identity: IDENTITY, pid: -1 });
+  assert.match(
+    stage.logged[0] ?? "",
+    /its FUSE file system still has a lock on it: the killed daemon's own, which/,
+  );
+});
+
+Deno.test("AwaitedLocks gives back what comes after its owner has gone, with its file", () => {
+  const { asked, table, unlocked, timers, closed } = new Stage({ autocreate: true });
+  asked.shift()?.({ kind: "storage", action: "x", reason: "y" });
+  table.release("", "/mnt/disk", OWNER, (refusal) => assert.equal(refusal, undefined));
+  assert.deepEqual(closed, [3000]);
+  timers.shift()?.();
+  asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
+  assert.deepEqual(unlocked, ["/mnt/disk and the file"]);
+  assert.equal(timers.length, 0);
+});
+
+Deno.test("AwaitedLocks has a file system confirm a lock that the kernel does not show", () => {
+  const fine = new Stage({ state: { kind: "held" } });
+  assert.deepEqual([fine.proven, fine.resource.state, fine.logged], [[3000], { kind: "held" }, []]);
+  const stage = new Stage({ state: { kind: "releasing" } });
+  assert.deepEqual(stage.proven, []);
+  stage.resource.state = { kind: "held" };
+  stage.trouble = "F_OFD_SETLK: Resource temporarily unavailable";
+  stage.locks.begin();
+  const reason = `its file system did not confirm that it is locked: ${stage.trouble}`;
+  assert.deepEqual(stage.resource.state, { kind: "doubtful", reason });
+  assert.deepEqual(stage.logged, [`error: ${WHOSE} is in doubt: ${reason}`]);
+});
+
+function lockTable(files: LockFiles, ledger: DescriptorLedger): LockTable {
+  return new LockTable({
+    files,
+    ledger,
+    guard: new PosixGuard(ledger),
+    observer: DEAF,
+    ...ANYWHERE,
+    ...UNWATCHED,
+    findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
+    now: () => 5000,
+  });
+}
