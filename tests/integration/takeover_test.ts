@@ -244,7 +244,7 @@ Deno.test("a lock that the kernel does not hold is taken again, or kept in doubt
   await using _ = client;
   heldBy(-1, free.path);
   await daemon.log.match(
-    /error : .*resource '.*taken', but its kernel lock was missing and could not be taken: /,
+    /error : .*lock on '.*taken' of .* is in doubt: its kernel lock was missing and could not be taken: /,
   );
   await assertRefused(client.acquire("", taken.path), /^87\/51 /);
   kernel.close(fd);
