@@ -9,6 +9,7 @@ import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { DEAF, UNWATCHED } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
+import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
 
 const OWNER = { pid: 77, name: "alpha", uuid: "6ba7b810-9dad-41d1-80b4-000000000001", id: 1 };
 const WHOSE = `The lock on '/mnt/disk' of domain 'alpha' (uuid ${OWNER.uuid}, pid 77)`;
@@ -170,6 +171,7 @@ function lockTable(files: LockFiles, ledger: DescriptorLedger): LockTable {
     observer: DEAF,
     ...ANYWHERE,
     ...UNWATCHED,
+    ...NOTHING_WRITTEN,
     findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
     now: () => 5000,
   });
