@@ -40,7 +40,10 @@ function inspect(patient: Patient, guest: string, { directory, key }: Lease): Fi
   );
   if (mount !== undefined) return finding(`${mount} is not mounted`, "Mount it");
   if (host.kind(directory) !== "directory") {
-    return finding(`there is no directory ${directory}`, `Make it: mkdir -m 0700 ${directory}`);
+    return finding(
+      `there is no directory ${directory}`,
+      `Mount what should be there, or make it: mkdir -p -m 0700 ${directory}`,
+    );
   }
   if (known === undefined || known === "unsaid" || known.origin === "adopted") {
     const unfit = host.unfitForLocks(directory);
