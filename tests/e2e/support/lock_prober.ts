@@ -15,7 +15,7 @@ while not os.path.exists(answer + ".stop"):
         try:
             fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", F_WRLCK, os.SEEK_SET, 0, 1, 0))
             grants += 1
-            if len(when) < 100:
+            if len(when) < 20:
                 now = time.time()
                 clock = time.strftime("%H:%M:%S", time.gmtime(now))
                 when.append("%s at %s.%03d" % (path, clock, now % 1 * 1000))
@@ -34,7 +34,7 @@ export interface Probes {
   tries: number;
   /** How often it got a lock. */
   grants: number;
-  /** Which lock it got at what time (UTC, the journal's clock), the first hundred of them. */
+  /** Which lock it got at what time (UTC, the journal's clock), the first twenty of them. */
   when: string[];
 }
 

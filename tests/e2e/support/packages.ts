@@ -21,6 +21,35 @@ export function debianPackage(version?: string): Promise<string> {
   return packageFile("deb", ".deb", version);
 }
 
+/**
+ * A package as early versions of ours were, whose units are where libvirt's are, with libvirt's diverted. Its
+ * program is that of {@link debianPackage}.
+ *
+ * @returns its file, of a version before all others
+ */
+export async function packageWithDivertedUnits(): Promise<string> {
+  const file = `${OUTPUT}/diverted_units.deb`;
+  const repack = ["sh", "-ec", DIVERT_UNITS, "sh", await debianPackage(), `${OUTPUT}/diverted_units`, file];
+  await runOk(host, [...repack, `${TREE}tests/fixtures/diverted_units`]);
+  return file;
+}
+
+const DIVERT_UNITS = `
+package=$1; tree=$2; file=$3; scripts=$4
+rm -rf "$tree"
+dpkg-deb --raw-extract "$package" "$tree"
+mkdir -p "$tree/lib/systemd/system"
+mv "$tree"/usr/lib/virtlockd/system/* "$tree"/usr/lib/systemd/system/* "$tree/lib/systemd/system/"
+rmdir "$tree/usr/lib/virtlockd/system" "$tree/usr/lib/systemd/system" "$tree/usr/lib/systemd"
+sed -i 's/^Version: .*/Version: 0.1.0-1/' "$tree/DEBIAN/control"
+for script in preinst postinst prerm postrm; do
+  { echo '#!/bin/sh'; echo 'set -e'; cat "$scripts/functions.sh" "$scripts/$script"; } >"$tree/DEBIAN/$script"
+done
+rm "$tree/DEBIAN/md5sums"
+dpkg-deb --root-owner-group -Znone --build "$tree" "$file"
+rm -rf "$tree"
+`;
+
 /** Our RPM package, likewise. */
 export function rpmPackage(): Promise<string> {
   return packageFile("rpm", ".rpm");
@@ -71,10 +100,11 @@ async function isUpToDate(file: string): Promise<boolean> {
 }
 
 /**
- * Installs or upgrades a Debian package in a machine, which has no network: only what is in it already can be
- * depended on.
+ * Installs a Debian package in a machine, also once more, or in the place of any other version. The machine
+ * has no network: only what is in it, or was, can be depended on.
  */
 export async function install(machine: Machine, file: string): Promise<void> {
   await machine.copyIn(file, "/root/package.deb");
-  await machine.sh("apt-get install -q -y --no-install-recommends /root/package.deb");
+  const options = "-q -y --no-install-recommends --allow-downgrades --reinstall";
+  await machine.sh(`apt-get install ${options} /root/package.deb`);
 }

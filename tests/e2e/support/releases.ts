@@ -11,6 +11,8 @@ export const RELEASES_IN_CI: readonly Release[] = ["bookworm", "trixie"];
 export interface ReleaseSetup {
   /** libvirt's packages: its daemons with the lock daemon and its plugin, and its clients. */
   readonly libvirt: readonly string[];
+  /** Which of them owns the units of the lock daemon. */
+  readonly unitOwner: string;
   /** Control groups: as systemd-nspawn finds them here, or the only kind that newer systemd works with. */
   readonly hierarchy: "detected" | "unified";
 }
@@ -28,10 +30,11 @@ const SPLIT = [
 export const SETUPS: Readonly<Record<Release, ReleaseSetup>> = {
   bookworm: {
     libvirt: ["libvirt-daemon", "libvirt-daemon-system", "libvirt-daemon-driver-qemu", "libvirt-clients"],
+    unitOwner: "libvirt-daemon-system",
     hierarchy: "detected",
   },
-  trixie: { libvirt: SPLIT, hierarchy: "unified" },
-  forky: { libvirt: SPLIT, hierarchy: "unified" },
+  trixie: { libvirt: SPLIT, unitOwner: "libvirt-daemon-lock", hierarchy: "unified" },
+  forky: { libvirt: SPLIT, unitOwner: "libvirt-daemon-lock", hierarchy: "unified" },
 };
 
 /**
