@@ -29,12 +29,12 @@ export const MAGIC = 0x6a6b6c76;
 /** The newest layout that this program reads, and the one that it writes. */
 export const LAYOUT_VERSION = 3;
 /**
- * Readers of this layout and later ones understand all that this program writes: fields at the end of an
- * operation are ignored by those who do not know them, and no operation is new. To be raised to
- * LAYOUT_VERSION with the first operation that an older reader would have to know and cannot
- * (operation_codes.ts).
+ * Readers of this layout and later ones understand all that this program writes: they ignore fields at the
+ * end of an operation that they do not know, and skip operations that may be skipped; those of layout 2 took
+ * such for damage. To be raised to LAYOUT_VERSION with the first operation that an older reader would have to
+ * know and cannot (operation_codes.ts).
  */
-export const OLDEST_READER = 2;
+export const OLDEST_READER = 3;
 
 /** The journal's file where no service manager keeps it. */
 export function journalPath(directory: string): string {
