@@ -243,5 +243,14 @@ Deno.test("the lock that a killed daemon left on a filesystem that keeps locks i
   await next.log.match(
     /error : .*'h' of domain 'guest-\d+' .*: its FUSE file system still has a lock on it: the killed daemon's own/,
   );
-  assert.ok(owned.running);
+  await owned.kill();
+  await using client = await LockClient.connect(next.socket);
+  await client.register(testOwner(5_000_001));
+  let refused = "";
+  await until("the owner's lock to go", async () => {
+    refused = await outcome(client.acquire(mount.point, "h"));
+    return !/is locked by domain/.test(refused);
+  });
+  // The lock file still says whose it was.
+  assert.match(refused, /'h' is locked by its recorded holder: domain 'guest-\d+'/);
 });

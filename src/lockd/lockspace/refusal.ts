@@ -7,6 +7,10 @@ export type ForeignHolder =
   | { kind: "process"; pid: number; command: string }
   | { kind: "record"; text: string }
   | { kind: "other-host" }
+  /**
+   * The file system at this mount point: it keeps locks by itself, also those of processes that have ended.
+   */
+  | { kind: "file-system"; mount: string }
   | { kind: "unknown" };
 
 /** A resource that is held here, as a refusal reports it. */

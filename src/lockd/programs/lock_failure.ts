@@ -156,6 +156,9 @@ function foreignText(holder: ForeignHolder): string {
       return `its recorded holder: ${holder.text}`;
     case "other-host":
       return "another host that shares the storage";
+    case "file-system":
+      return `the FUSE file system at ${holder.mount}, for another host, or still for a process that has ended: then it goes when ` +
+        "that is unmounted and mounted again";
     case "unknown":
       return "a process that this host does not show: one of another host that shares the storage, or of a container";
   }

@@ -54,6 +54,11 @@ export function deviceKey(major: number, minor: number): number {
   return major * 0x10_0000 + minor;
 }
 
+/** Whether a filesystem of this type may keep locks by itself, until they are released explicitly. */
+export function typeKeepsLocks(type: string): boolean {
+  return type === "fuse" || type === "fuseblk" || type.startsWith("fuse.");
+}
+
 /** Whether operations on a filesystem of this type may block for ever. */
 export function typeMayHang(type: string): boolean {
   return MAY_HANG.has(type) || type.startsWith("fuse.");

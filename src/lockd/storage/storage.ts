@@ -16,7 +16,7 @@ import type { HelperCommand } from "./program_run.ts";
 import { HelperStarter } from "./helper_starter.ts";
 import { holderFinder } from "./holder_finder.ts";
 import { MountTable } from "./mount_table.ts";
-import { deviceKey, type Mount } from "./mount_tree.ts";
+import { deviceKey, type Mount, typeKeepsLocks } from "./mount_tree.ts";
 import { MountedPlaces } from "./mounted_places.ts";
 import { placeOf } from "./placement.ts";
 import type { ProgramResult } from "./program_run.ts";
@@ -166,8 +166,7 @@ export class Storage {
 
   /** Whether a path is on a file system that may keep locks itself, until they are released explicitly. */
   keepsLocks(path: string): boolean {
-    const type = placeOf(this.#parts.sys, this.#mounts.tree, path)?.type ?? "";
-    return type === "fuse" || type === "fuseblk" || type.startsWith("fuse.");
+    return typeKeepsLocks(placeOf(this.#parts.sys, this.#mounts.tree, path)?.type ?? "");
   }
 
   /** The places that had a helper, or have one. */

@@ -12,7 +12,7 @@ import { HelperLink, type LinkParts } from "./helper_link.ts";
 import type { FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
 import type { HelperCommand } from "./program_run.ts";
 import type { HelperStarter } from "./helper_starter.ts";
-import type { Mount } from "./mount_tree.ts";
+import { type Mount, typeKeepsLocks } from "./mount_tree.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { lateOutcome, type StorageAsk, type StorageJob, undoneOutcome } from "./storage_job.ts";
 import type { StorageObserver } from "./storage_observer.ts";
@@ -217,7 +217,12 @@ export class StorageClient implements LockFiles {
       task: { op: "find-holder", path, identity, shared: this.mount !== undefined },
       action: `Unable to find the holder of ${path}`,
       lost: () => done({ kind: "unknown" }),
-      answered: (result) => done(result.kind === "holder" ? result.holder : { kind: "unknown" }),
+      answered: (result) => {
+        if (result.kind !== "holder") return done({ kind: "unknown" });
+        const { mount } = this;
+        const kept = result.holder.kind === "other-host" && mount !== undefined && typeKeepsLocks(mount.type);
+        done(kept ? { kind: "file-system", mount: mount.point } : result.holder);
+      },
     });
   }
 

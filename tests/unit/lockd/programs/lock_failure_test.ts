@@ -177,6 +177,14 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     -1,
   ],
   [
+    { kind: "held-elsewhere", resource: "r", by: { kind: "file-system", mount: "/mnt" } },
+    87,
+    51,
+    `${LOCKED} by the FUSE file system at /mnt, for another host, or still for a process that has ended: then it goes ` +
+    "when that is unmounted and mounted again",
+    -1,
+  ],
+  [
     { kind: "held-elsewhere", resource: "r", by: { kind: "other-host" } },
     87,
     51,

@@ -463,6 +463,22 @@ Deno.test("StorageClient.findHolder() answers what the helper found, and nothing
   assert.deepEqual(stage.until(second), { kind: "unknown" });
 });
 
+Deno.test("StorageClient.findHolder() knows that a FUSE file system may keep a lock for nobody", () => {
+  for (
+    const [type, wanted] of [
+      ["fuse.moosefs", { kind: "file-system", mount: "/mnt" }],
+      ["nfs4", { kind: "other-host" }],
+    ] as const
+  ) {
+    using stage = new Stage({ place: mount({ type }) });
+    const answer = new Answer<unknown>();
+    stage.client.findHolder("/mnt/a", IDENTITY, answer.take);
+    stage.helper.read();
+    stage.helper.answer(1, { kind: "holder", holder: { kind: "other-host" } });
+    assert.deepEqual(stage.until(answer), wanted);
+  }
+});
+
 Deno.test("StorageClient.run() gives a program its own time and its helper some more", () => {
   using stage = new Stage({ limit: SHORT, place: undefined });
   const { loop } = stage.turning;
