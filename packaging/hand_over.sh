@@ -21,19 +21,26 @@ daemon_pid() {
 }
 
 # Gives the running daemon's process, locks and clients to the program that is installed now, ours. systemd reads the
-# units first: it has to know the descriptor store before ours uses it.
+# units first: it has to know the descriptor store before ours uses it. Fails when the program does not run here: who
+# installs it has to know at once. Where nothing runs at all, as when an image is made, it cannot be tried.
 hand_over() {
     read_units
     pid=$(daemon_pid)
-    [ -n "$pid" ] || return 0
-    execute_anew "$pid" '' || true
+    if [ -z "$pid" ] && [ ! -d /run/systemd/system ]; then
+        return 0
+    fi
+    runs_here "$pid" || return 1
+    [ -z "$pid" ] || execute_anew "$pid" '' || true
 }
 
 # Gives them back to libvirt's program. Ours takes its descriptors out of systemd's store before, for libvirt's daemon
 # cannot release a lock while a copy is open. So systemd reads libvirt's units, which know no store, afterwards.
 hand_back() {
     pid=$(daemon_pid)
-    [ -z "$pid" ] || execute_anew "$pid" "$(readlink "/proc/$pid/exe")" || return 0
+    if [ -n "$pid" ]; then
+        runs_here "$pid" || return 0
+        execute_anew "$pid" "$(readlink "/proc/$pid/exe")" || return 0
+    fi
     read_units
 }
 
@@ -43,15 +50,22 @@ read_units() {
     fi
 }
 
-# Makes a daemon exec /usr/sbin/virtlockd, and waits until it runs another file than $2. Fails when it does not.
-execute_anew() {
-    # The daemon of libvirt's executes whatever is there, and a program that cannot run here would lose every lock.
-    if ! tried=$("$INSTALLED" --version 2>&1); then
-        echo "deno-virtlockd: $INSTALLED does not run on this host: $tried" >&2
+# Whether the installed program runs on this host. The daemon of libvirt's, process $1, executes whatever is there, and
+# a program that cannot run would lose every lock.
+runs_here() {
+    if tried=$("$INSTALLED" --version 2>&1); then
+        return 0
+    fi
+    echo "deno-virtlockd: $INSTALLED does not run on this host: $tried" >&2
+    if [ -n "$1" ]; then
         echo "deno-virtlockd: Nothing was handed over; virtlockd (process $1) still holds its locks." >&2
         echo "deno-virtlockd: When that is mended, run: kill -USR1 $1" >&2
-        return 1
     fi
+    return 1
+}
+
+# Makes a daemon exec /usr/sbin/virtlockd, and waits until it runs another file than $2. Fails when it does not.
+execute_anew() {
     kill -USR1 "$1"
     executed=no
     tries=0
