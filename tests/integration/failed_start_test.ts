@@ -7,6 +7,7 @@ import { isFree, kernel } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { NotifyListener } from "../support/notify_listener.ts";
 import { Place } from "../support/place.ts";
+import { RawClient } from "../support/raw_client.ts";
 import { ServiceManager } from "../support/service_manager.ts";
 import { until } from "../support/until.ts";
 
@@ -27,6 +28,12 @@ async function startWith(
   const end = kernel.read(client, new Uint8Array(1));
   kernel.close(client);
   return { code, log: daemon.log, waiting: end === 0 ? "closed" : `read gave ${end}` };
+}
+
+/** Waits until a daemon serves: its start is over then. */
+function served(socket: string): void {
+  using client = RawClient.connect(socket);
+  client.roundTrip();
 }
 
 Deno.test("a service that cannot start until it is mended closes what waits and ends with a status of its own", async () => {
@@ -77,6 +84,7 @@ Deno.test("the service manager is told why a service does not start", async () =
 Deno.test("a start that may succeed later is tried again after a pause that grows, and what waits goes on waiting", async () => {
   using place = Place.create();
   await using other = await Daemon.start({ place });
+  served(other.socket);
   using manager = new NotifyListener(`${place.directory}/notify`);
   const statuses: string[] = [];
   for (const name of ["first", "second"]) {
@@ -103,7 +111,8 @@ Deno.test("a start that may succeed later is tried again after a pause that grow
 
 Deno.test("a start that waits before it is tried again ends at once when it is stopped", async () => {
   using place = Place.create();
-  await using _other = await Daemon.start({ place });
+  await using other = await Daemon.start({ place });
+  served(other.socket);
   using manager = new NotifyListener(`${place.directory}/notify`);
   // It has failed so often that the pause is the longest.
   Deno.writeTextFileSync(place.paths.startFailures, `20 ${Math.floor(kernel.monotonic())}`);

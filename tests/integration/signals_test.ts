@@ -116,7 +116,7 @@ Deno.test("SIGHUP with a broken configuration changes nothing, and says why", as
   using first = RawClient.connect(daemon.socket);
   first.roundTrip();
   const broken = [
-    ["max_clients = [\n", /virtlockd\.conf:2: expected "\]"/],
+    ["max_clients = ]\n", /virtlockd\.conf:1: expected a value/],
     ['max_clients = "x"\n', /virtlockd\.conf:1.*max_clients/],
     ['max_clients = 9\nlog_filters = "nonsense"\n', /nonsense/],
   ] as const;
