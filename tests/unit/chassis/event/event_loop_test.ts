@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { EPOLLIN, EPOLLOUT } from "../../../../src/os/constants.ts";
+import { ENOMEM } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";
 
@@ -186,6 +187,25 @@ Deno.test("EventLoop after() runs timers in due time, each once, and arms for th
   loop.turn(-1);
   assert.deepEqual(seen, ["20", "50", "90"]);
   assert.equal(fake.armed.length, 3);
+});
+
+Deno.test("EventLoop runs what is due, and goes on, when the timer's event cannot be read", () => {
+  const fake = new FakeKernel();
+  const loop = new EventLoop({ ...fake.sys, read: () => -ENOMEM });
+  const seen: string[] = [];
+  loop.after(20, () => seen.push("20"));
+  loop.after(90, () => seen.push("90"));
+  fake.now = 20;
+  fake.batches.push([[4, 1]]);
+  loop.turn(-1);
+  // The event is still there, and nothing is due.
+  fake.batches.push([[4, 1]]);
+  loop.turn(-1);
+  assert.deepEqual(seen, ["20"]);
+  fake.now = 90;
+  fake.batches.push([[4, 1]]);
+  loop.turn(-1);
+  assert.deepEqual(seen, ["20", "90"]);
 });
 
 Deno.test("EventLoop after() fires at once for a time that has passed", () => {
