@@ -7,7 +7,7 @@ import { until as soon } from "../support/until.ts";
 import { host, type Runner, runOk } from "./support/command.ts";
 import { installMissing } from "./support/debian_packages.ts";
 import type { GuestDisk } from "./support/guest.ts";
-import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
+import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { SlowDevice } from "./support/slow_device.ts";
 import { until } from "../support/until.ts";
 
@@ -88,6 +88,31 @@ for (const { what, block, namespaces = false, indirect = false } of SETUPS) {
     if (!block) await runOk(lab, ["umount", "--lazy", directory]);
   });
 }
+
+Deno.test("the hand-over to libvirt's daemon waits until the last write of a guest has landed", async () => {
+  await using lab = await LibvirtLab.create();
+  await using slow = await SlowDevice.create(lab.directory, SPEED);
+  await runOk(lab, ["mount", "--bind", OUR_DAEMON, REFERENCE_DAEMON]);
+  const daemon = await lab.startVirtlockd(REFERENCE_DAEMON);
+  await lab.startLibvirtd();
+  await lab.define({ ...ALPHA, disks: [disk({ path: slow.path, type: "block" })] });
+  await lab.virsh("start", "alpha");
+  const pid = await lab.guestPid("alpha");
+  await slow.slowDown(pid);
+  await write(lab);
+  await begun(pid);
+  Deno.kill(pid, "SIGKILL");
+  await lab.untilGone(pid, "alpha's process");
+  assert.equal(isFree(lab.outside(slow.path)), false);
+  await runOk(lab, ["umount", REFERENCE_DAEMON]);
+  await runOk(lab, ["kill", "-USR1", String(daemon)]);
+  await until("libvirt's daemon to answer", async () => {
+    return (await lab.virtAdmin("version")).includes("Running against daemon: 9.0.0");
+  });
+  assert.equal(await slow.has(0x5a, WRITE - 1), true);
+  assert.equal(await lab.virtlockdPid(), daemon);
+  assert.equal(isFree(lab.outside(slow.path)), true);
+});
 
 Deno.test("a guest that ends with nothing under way gives its locks up within a moment", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON, { namespaces: true });

@@ -28,6 +28,10 @@ export type LocalHolder =
 /** To find who keeps a lock from going may take longer, in ms: nobody waits for it. */
 const KEEPER_LIMIT_MS = 10_000;
 
+/** How often the list of locks is read before a lock is believed to be absent. */
+const LOCK_LISTS = 5;
+
+type LockListSys = Parameters<typeof readFileText>[0];
 type ScanSys =
   & Pick<FileSys, "open" | "close" | "read" | "pread" | "fstat" | "listDirectory">
   & Pick<EventSys, "monotonic">;
@@ -98,19 +102,32 @@ function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
   return { kind: complete ? "nobody" : "hidden" };
 }
 
+/** Whether anybody has a lock on byte `at` of one of these files; undefined when that cannot be read. */
+export function isLocked(sys: LockListSys, names: ReadonlySet<string>, at: number): boolean | undefined {
+  const found = locksOn(sys, names, at);
+  return found === undefined ? undefined : found.length > 0;
+}
+
 /**
  * Locks on byte `at` of the files that the kernel calls by these names; undefined when the list cannot be
  * read.
+ *
+ * The kernel shows the list a page at a time, and what others lock and unlock between two pages may hide an
+ * entry. So a lock is only believed to be absent when it is in none of several lists.
  */
 function locksOn(
-  sys: ScanSys,
+  sys: LockListSys,
   names: ReadonlySet<string>,
   at: number,
 ): { pid: number; file: string }[] | undefined {
-  return readFileText(sys, "/proc/locks")?.split("\n").flatMap((line) => {
-    const lock = parseLock(line, at);
-    return lock !== undefined && names.has(lock.file) ? [lock] : [];
-  });
+  for (let reading = 0; reading < LOCK_LISTS; reading++) {
+    const found = readFileText(sys, "/proc/locks")?.split("\n").flatMap((line) => {
+      const lock = parseLock(line, at);
+      return lock !== undefined && names.has(lock.file) ? [lock] : [];
+    });
+    if (found === undefined || found.length > 0) return found;
+  }
+  return [];
 }
 
 function processHolder(sys: ScanSys, pid: number): Extract<LocalHolder, { kind: "process" }> {

@@ -110,6 +110,7 @@ export class Storage {
       clientOf: (path, identity) => this.#ofFile(path, identity),
       clientAt: (path) => this.#ofPath(path),
       local: this.#local,
+      clock: () => sys.monotonic(),
       sightOf: parts.sightOf,
     });
     this.findHolder = holderFinder(sys, (path, identity) => this.#ofFile(path, identity), this.#local);

@@ -230,10 +230,15 @@ export class StorageClient implements LockFiles {
    * Has the last writes of an owner that is gone judged.
    *
    * @param descriptor of a locked image; stays the caller's
+   * @param lost called in the place of `done` when there is no answer
    */
-  judge(task: JudgeTask, descriptor: number | undefined, done: (verdict: Verdict) => void): void {
+  judge(
+    task: JudgeTask,
+    descriptor: number | undefined,
+    done: (verdict: Verdict) => void,
     // Storage that does not answer may still have a write of its own to do.
-    const lost = (reason: string) => done({ kind: "busy", reason });
+    lost: (reason: string) => void = (reason) => done({ kind: "busy", reason }),
+  ): void {
     this.#submit({
       task,
       action: "Unable to tell whether the last writes of a guest have landed",

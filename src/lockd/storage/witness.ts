@@ -7,22 +7,32 @@ import type { Resource } from "../lockspace/resource.ts";
 import type { Verdict, Witness } from "../lockspace/settler.ts";
 import { type Sight, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
 import { isReachedByOthers } from "./block_device.ts";
-import type { StorageClient } from "./storage_client.ts";
+import { isLocked } from "./holder_scan.ts";
+import type { GuardQuestion } from "./last_writes.ts";
+import type { JudgeTask, StorageClient } from "./storage_client.ts";
 
 /** What a {@link StorageWitness} needs. */
 export interface WitnessParts {
-  readonly sys: Pick<FileSys, "fstat" | "stat" | "ofdProbe" | "lease" | "readlink" | "listDirectory">;
+  readonly sys: Pick<
+    FileSys,
+    "open" | "close" | "pread" | "fstat" | "stat" | "ofdProbe" | "lease" | "readlink" | "listDirectory"
+  >;
   /** The client of an open file on storage that may hang, undefined for a local file. */
   readonly clientOf: (path: string, identity: FileIdentity) => StorageClient | undefined;
   /** The same by a path. */
   readonly clientAt: (path: string) => StorageClient | undefined;
   /** Does for local files what may block or takes long. */
   readonly local: StorageClient;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
   /** What was seen of an owner's process while it lived. */
   readonly sightOf: (key: OwnerKey) => Sight | undefined;
 }
 
 const OVER: Verdict = { kind: "over" };
+/** A helper that cannot be had is tried again after this time, in ms. */
+const HELPER_AGAIN_MS = 5000;
+const NO_HELPER = "the helper process that looks for its last writes cannot be had";
 
 /**
  * Tells whether the last writes of an owner that is gone have landed.
@@ -34,6 +44,8 @@ const OVER: Verdict = { kind: "over" };
  */
 export class StorageWitness implements Witness {
   readonly #parts: WitnessParts;
+  /** When the helper may be asked again that could not be had. */
+  #helperAgain = 0;
 
   constructor(parts: WitnessParts) {
     this.#parts = parts;
@@ -47,7 +59,7 @@ export class StorageWitness implements Witness {
 
   /** The lock is on the image itself. */
   #image(resource: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
-    const { sys, clientOf, local } = this.#parts;
+    const { sys, clientOf } = this.#parts;
     const { fd, path, identity } = resource;
     const remote = clientOf(path, identity);
     if (remote !== undefined) {
@@ -62,7 +74,9 @@ export class StorageWitness implements Witness {
     const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
     if (probed < 0) return done(unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`));
     if (probe.type !== F_UNLCK) {
-      return local.judge({ op: "judge-guards", question: { names: [], sync: false } }, fd, done);
+      // Without an answer the next look at the lock itself tells whether it has gone.
+      const busy = (reason: string) => done({ kind: "busy", reason });
+      return this.#local({ op: "judge-guards", question: { names: [], sync: false } }, fd, done, busy);
     }
     const status = emptyStatus();
     const known = sys.fstat(fd, status);
@@ -79,7 +93,7 @@ export class StorageWitness implements Witness {
 
   /** A regular file of a writer other than QEMU, or of one that was not seen. */
   #leased({ fd, identity, shared }: Resource, done: (verdict: Verdict) => void): void {
-    const { sys, local } = this.#parts;
+    const { sys } = this.#parts;
     const leased = sys.lease(fd, F_WRLCK);
     if (leased === 0) {
       // At once: whoever opens the file while there is a lease has to wait.
@@ -91,7 +105,8 @@ export class StorageWitness implements Witness {
     }
     // Others who share it have it open by right.
     if (shared) return done(unknown("others have it open too"));
-    local.judge({ op: "judge-openers", identity }, undefined, done);
+    const busy = (reason: string) => done({ kind: "busy", reason });
+    this.#local({ op: "judge-openers", identity }, undefined, done, busy);
   }
 
   /**
@@ -108,9 +123,9 @@ export class StorageWitness implements Witness {
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
     if (names.length === 0) return done(unseen(sight?.files));
-    const { sys, local } = this.#parts;
+    const { sys } = this.#parts;
     const sync = isReachedByOthers(sys, status.rdevMajor, status.rdevMinor);
-    local.judge({ op: "judge-guards", question: { names, sync } }, fd, done);
+    this.#guards({ names, sync }, fd, done);
   }
 
   /**
@@ -121,11 +136,35 @@ export class StorageWitness implements Witness {
     if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
     if (guarded.length === 0) return done(unseen(sight?.files));
-    const { local } = this.#parts;
-    const question = { names: guarded.map(({ guard }) => guard), sync: false };
-    local.judge({ op: "judge-guards", question }, undefined, (verdict) => {
+    this.#guards({ names: guarded.map(({ guard }) => guard), sync: false }, undefined, (verdict) => {
       if (verdict.kind !== "over") return done(verdict);
       this.#sync(guarded.map(({ path }) => path), done);
+    });
+  }
+
+  /**
+   * Looks for QEMU's lock among all locks of the host: in a helper, or here when that cannot be had, because
+   * its program was replaced by another one.
+   */
+  #guards(question: GuardQuestion, fd: number | undefined, done: (verdict: Verdict) => void): void {
+    this.#local({ op: "judge-guards", question }, fd, done, (reason) => {
+      const held = isLocked(this.#parts.sys, new Set(question.names), WRITE_GUARD);
+      done(held === false && !question.sync ? OVER : unknown(reason));
+    });
+  }
+
+  /** @param lost called when the helper cannot be had; it is not started anew for each look */
+  #local(
+    task: JudgeTask,
+    fd: number | undefined,
+    done: (verdict: Verdict) => void,
+    lost: (reason: string) => void,
+  ): void {
+    const { local, clock } = this.#parts;
+    if (clock() < this.#helperAgain) return lost(NO_HELPER);
+    local.judge(task, fd, done, () => {
+      this.#helperAgain = clock() + HELPER_AGAIN_MS;
+      lost(NO_HELPER);
     });
   }
 

@@ -3,7 +3,7 @@ import { F_RDLCK, F_UNLCK, F_WRLCK, S_IFBLK, S_IFCHR, S_IFREG } from "../../../.
 import type { FileStatus } from "../../../../src/os/sys.ts";
 import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
 import type { Sight } from "../../../../src/lockd/lockspace/written_files.ts";
-import type { JudgeTask, StorageClient } from "../../../../src/lockd/storage/storage_client.ts";
+import type { StorageClient } from "../../../../src/lockd/storage/storage_client.ts";
 import { StorageWitness } from "../../../../src/lockd/storage/witness.ts";
 import { holding, resource } from "../programs/lock_fixture.ts";
 
@@ -29,10 +29,15 @@ class World {
   sight: Sight | undefined;
   remote = false;
   /** Verdicts of helpers, in their order. */
-  readonly verdicts: Verdict[] = [];
+  readonly verdicts: (Verdict | "lost")[] = [];
 
-  ask(lockspace: string, shared = false): Verdict | undefined {
-    const witness = new StorageWitness({
+  /** /proc/locks */
+  locks = "";
+  now = 0;
+  readonly #witness: StorageWitness;
+
+  constructor() {
+    this.#witness = new StorageWitness({
       sys: {
         ofdProbe: (_fd, _type, start, _length, into) => {
           this.calls.push(`probe ${start}`);
@@ -46,17 +51,25 @@ class World {
           return type === F_WRLCK ? this.lease : 0;
         },
         // A disk of another host, as far as sysfs tells.
+        open: () => 50,
+        close: () => 0,
+        pread: (_fd, into, position) =>
+          new TextEncoder().encodeInto(this.locks.slice(position), into).written,
         readlink: () => "../../devices/platform/host3/session1/block/sda",
         listDirectory: () => -2,
       },
       clientOf: () => this.remote ? this.#client("remote") : undefined,
       clientAt: (path) => path.startsWith("/net/") ? this.#client("remote") : undefined,
       local: this.#client("local"),
+      clock: () => this.now,
       sightOf: () => this.sight,
     });
+  }
+
+  ask(lockspace: string, shared = false): Verdict | undefined {
     let verdict: Verdict | undefined;
     const held = resource({ id: 1, lockspace, path: "/dev/sda", shared });
-    witness.ask(held, holding(42), (said) => verdict = said);
+    this.#witness.ask(held, holding(42), (said) => verdict = said);
     return verdict;
   }
 
@@ -67,14 +80,16 @@ class World {
   }
 
   #client(name: string): StorageClient {
-    const judge = (task: JudgeTask, fd: number | undefined, done: (verdict: Verdict) => void) => {
+    const judge: StorageClient["judge"] = (task, fd, done, lost) => {
       const what = task.op === "judge-guards"
         ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}`
         : task.op === "sync"
         ? task.path
         : "";
       this.calls.push(`${name} ${task.op} ${what}${fd === undefined ? "" : " with the file"}`.trim());
-      done(this.verdicts.shift() ?? assert.fail("no verdict"));
+      const verdict = this.verdicts.shift() ?? assert.fail("no verdict");
+      if (verdict === "lost") lost?.("it has ended");
+      else done(verdict);
     };
     return { judge } as Partial<StorageClient> as StorageClient;
   }
@@ -206,4 +221,29 @@ Deno.test("StorageWitness lets a lease go whose owner writes nothing, and knows 
   world.sight = { qemu: false, files: [{ path: "/images/a" }] };
   assert.deepEqual(world.ask("/leases"), unknown("it had /images/a open for writing"));
   assert.deepEqual(world.calls, []);
+});
+
+Deno.test("StorageWitness looks at the locks itself while its helper cannot be had, and tries it again later", () => {
+  const world = new World();
+  world.sight = { qemu: true, files: [{ path: "/images/a", guard: "08:01:5" }] };
+  const none = unknown("the helper process that looks for its last writes cannot be had");
+  world.locks = "1: OFDLCK ADVISORY  READ -1 08:01:5 100 101\n";
+  world.verdicts.push("lost");
+  assert.deepEqual(world.ask("/leases"), none);
+  world.now = 4999;
+  assert.deepEqual(world.ask("/leases"), none);
+  world.locks = "1: OFDLCK ADVISORY  READ -1 08:01:6 100 101\n";
+  assert.deepEqual(world.ask("/leases"), OVER);
+  assert.equal(world.calls.length, 1);
+  world.now = 5000;
+  world.verdicts.push(BUSY);
+  assert.deepEqual(world.ask("/leases"), BUSY);
+  assert.equal(world.calls.length, 2);
+  // What is cached of a device that other hosts reach cannot be written out here.
+  world.mode = S_IFBLK;
+  world.verdicts.push("lost");
+  assert.deepEqual(world.ask(""), none);
+  // Of an image itself the next look tells.
+  world.guarded = true;
+  assert.deepEqual(world.ask(""), { ...none, kind: "busy" });
 });
