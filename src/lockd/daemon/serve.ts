@@ -1,21 +1,19 @@
+import { keep, keptDescriptor, PID_FILE, STORAGE_STARTER } from "./kept_descriptors.ts";
+import { prepareProcess } from "./prepare_process.ts";
+import { readStart } from "./read_start.ts";
+import type { ServeParts } from "./serve_parts.ts";
+import { linkService } from "./service_link.ts";
+import { unless } from "./unless.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { F_UNLCK } from "../../os/constants.ts";
-import { argumentsOf, type DaemonOptions } from "../../chassis/config/options.ts";
-import { UsageError } from "../../chassis/config/usage_error.ts";
-import { LogConfigError } from "../../chassis/log/log_config_error.ts";
+import { argumentsOf } from "../../chassis/config/options.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { getLog } from "../../chassis/log/log.ts";
-import type { LoggingSettings } from "../../chassis/log/log_settings.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
-import type { DescriptorLedger } from "../../os/ledger.ts";
 import { dropPermissions, isTerminal } from "../../os/runtime.ts";
-import type { Sys } from "../../os/sys.ts";
-import { SystemError } from "../../os/system_error.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
-import type { DaemonExtension, EndedOwnerState, KeptDescriptor, RestartState } from "../restart/state.ts";
+import type { DaemonExtension, EndedOwnerState, RestartState } from "../restart/state.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
-import { readActivation } from "../../chassis/systemd/activation.ts";
-import { NotifySocket } from "../../chassis/systemd/notify.ts";
 import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { Watchdog } from "../../chassis/systemd/watchdog.ts";
 import { readSmallFile } from "../../os/read_file.ts";
@@ -24,13 +22,9 @@ import { announceBeginning, type Past } from "./beginning.ts";
 import { CrashSafety } from "./crash_safety.ts";
 import { AwaitedLocks } from "./awaited_locks.ts";
 import { Daemon } from "./daemon.ts";
-import type { StartReport } from "../../chassis/start/launch.ts";
 import { learnEnding, reportEnding, unlockAll } from "./ending.ts";
 import { GivenUp, noteGivenUp } from "./given_up.ts";
 import { InheritedLocks } from "./inherited_locks.ts";
-import { readHandover } from "./journal_handover.ts";
-import { forgiveConfiguration, forgiveLogging } from "../../chassis/start/forgiving.ts";
-import { PidFile } from "../../chassis/start/pid_file.ts";
 import { type Owner, ownerKey } from "../lockspace/owner.ts";
 import { watchBarePids } from "./bare_pids.ts";
 import { ReExec } from "./re_exec.ts";
@@ -42,47 +36,10 @@ import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
 import { SocketWatch } from "../../chassis/start/socket_watch.ts";
-import {
-  adoptListener,
-  listenOn,
-  makeDirectories,
-  makeRunDirectory,
-  refuseServed,
-  socketRole,
-} from "../../chassis/start/sockets.ts";
-import {
-  type Environment,
-  loggingFor,
-  readConfiguration,
-  readSettings,
-  type StartContext,
-  startContext,
-  startLogging,
-  startLoop,
-} from "../../chassis/start/start.ts";
+import { adoptListener, listenOn, refuseServed, socketRole } from "../../chassis/start/sockets.ts";
+import { readConfiguration, type StartContext, startLogging } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
-import { findServiceManager, withVariables } from "./service_manager.ts";
-import { StateFile } from "./state_file.ts";
-
-/** Purpose under which the PID file's locked descriptor is handed over. */
-const PID_FILE = "pid-file";
-/** Purpose of the socket to the process that starts storage helpers. */
-const STORAGE_STARTER = "storage-starter";
-
-/** What a daemon process starts with. */
-export interface ServeParts {
-  readonly sys: Sys;
-  readonly self: SelfImage;
-  readonly options: DaemonOptions;
-  readonly env: Environment;
-  /** Working directory of the process. */
-  readonly cwd: string;
-  readonly report: StartReport;
-  /** What was wrong with the command line, and is left out of `options`. */
-  readonly mistakes: readonly string[];
-  /** Whether guests would lose locks if this start failed for good: then what is wrong is only told. */
-  readonly atStake: () => boolean;
-}
+import { withVariables } from "./service_manager.ts";
 
 /**
  * The daemon's life in this process image: start or take over, serve, end.
@@ -104,84 +61,31 @@ export function serve(parts: ServeParts): number {
   }
 }
 
-/** @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves */
-function live(
-  { sys, self, options, env, cwd: directory, report, mistakes, atStake }: ServeParts,
-  logs: LogSystem,
-  unfinished: (() => void)[],
-): number {
-  const pid = sys.pid();
-  const stateFile = new StateFile(
-    sys,
-    startContext(VIRTLOCKD, sys, options, env, directory).paths.restartState,
-  );
-  const taken = stateFile.take(pid);
-  const handed = taken?.kind === "state" ? taken.state : undefined;
-  const cwd = handed?.extension?.cwd ?? directory;
-  const context = startContext(VIRTLOCKD, sys, options, env, cwd);
+/**
+ * The stages of a life. Their order is the order of effects: nothing of the host is touched before it is
+ * known what is at stake, nobody is served before everything is restored and recorded, and the service
+ * manager is told last.
+ *
+ * 1. readStart: state of an earlier image, configuration
+ * 2. prepareProcess: directories, PID file, logging
+ * 3. linkService, CrashSafety: the service manager, the journal, what a crash has left
+ * 4. Daemon, restore: the parts, and the state in them
+ * 5. openSockets, dropPermissions, signals: what may come from outside
+ * 6. CrashSafety.begin, start: recorded from here on, and served
+ * 7. run, and the end
+ *
+ * @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves
+ */
+function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): number {
+  const { sys, self, options, report, mistakes } = parts;
+  const beginning = readStart(parts);
+  const { pid, stateFile, taken, handed, cwd, context, returned, complaints, loaded } = beginning;
   const { paths, uid } = context;
-  const returned = readActivation((name) => env[name], pid).descriptors;
-  // Whoever holds locks must not exit because a file was edited meanwhile.
-  const forgive = () => handed !== undefined || atStake();
-  const complaints: string[] = [];
   const complain = (message: string) => void complaints.push(message);
-  if (mistakes[0] !== undefined && !forgive()) throw new UsageError(mistakes[0]);
-  for (const mistake of mistakes) {
-    complain(`${mistake}; it is left out, correct the arguments of the service`);
-  }
-  const loaded = unless(
-    forgive,
-    () => readSettings(context),
-    () => forgiveConfiguration(context, complain),
-  );
-  sys.setThreadName(VIRTLOCKD.name);
-  sys.umask(uid === 0 ? 0o022 : 0o077);
-  if (options.daemon) sys.chdir("/");
-  unless(forgive, () => makeRunDirectory(sys, paths.runDir, 0o755), complain);
-  const { loop, ledger } = startLoop(sys);
-  // Without a handed-over state or a service manager this may be a second daemon beside one that serves.
-  const only = () => (handed !== undefined || returned.length > 0) && forgive();
-  const takePid = () => takePidFile(sys, ledger, paths.pidFile, pid, handed);
-  const pidFile = unless(only, takePid, (message) => void complain(message));
-  unfinished.push(() => pidFile?.remove());
-  makeLogDirectory(context);
-  const useLogging = (settings: LoggingSettings) => configureLogging(logs, settings);
-  unless(
-    forgive,
-    () => useLogging(loggingFor(context, loaded, isTerminal("stdin"))),
-    () => {
-      forgiveLogging(context, loaded, isTerminal("stdin"), useLogging, complain);
-      logs.abandonStart();
-    },
-  );
-  raiseFileLimit(sys);
+  const prepared = prepareProcess(beginning, logs, unfinished);
+  const { loop, ledger, pidFile } = prepared;
   const log = getLog("locking.lock_daemon", "src/lockd/daemon/serve.ts");
-  const fromLibvirt = handed !== undefined && handed.extension === undefined;
-  const before = readHandover(handed?.extension?.journal);
-  const manager = findServiceManager({
-    sys,
-    loop,
-    ledger,
-    env: self.env,
-    predecessor: handed === undefined
-      ? "none"
-      : before.store !== "none" && !before.tight
-      ? "stored"
-      : "unstored",
-  });
-  if (manager.doubt !== undefined) {
-    log.error(
-      `Could not learn how many descriptors systemd keeps for this service, and a crash may lose all locks: ` +
-        `${manager.doubt}. When 'systemctl show virtlockd' answers again, run: systemctl reload virtlockd`,
-    );
-  }
-  const serviceEnv = { ...env, ...manager.variables };
-  const notifyAddress = serviceEnv["NOTIFY_SOCKET"];
-  const notify = NotifySocket.connect(sys, ledger, notifyAddress);
-  if (notify !== undefined && !(notify instanceof NotifySocket)) {
-    const { message } = new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, notify.errno);
-    log.warn(`${message}; the service manager is told nothing, and keeps no locks over a crash`);
-  }
+  const service = linkService(sys, self.env, parts.env, beginning, prepared, log);
   if (handed === undefined && returned.length === 0) refuseServed(sys, paths.socket);
   const { maxClients, adminMaxClients } = loaded.settings;
   const safety = new CrashSafety({
@@ -189,10 +93,10 @@ function live(
     loop,
     ledger,
     log,
-    env: serviceEnv,
+    env: service.env,
     journalDir: paths.journalDir,
     cwd,
-    notify: notify instanceof NotifySocket ? notify : undefined,
+    notify: service.notify,
     returned,
     handed,
     limits: [maxClients, adminMaxClients].map((limit) => ({ maxClients: limit, maxAnonymousClients: limit })),
@@ -239,7 +143,9 @@ function live(
   const note = new GivenUp(sys, paths.givenUp);
   announceBeginning(
     daemon,
-    handed === undefined ? pastOf(safety.past, note) : { kind: fromLibvirt ? "libvirt" : "image" },
+    handed === undefined
+      ? pastOf(safety.past, note)
+      : { kind: handed.extension === undefined ? "libvirt" : "image" },
   );
   const bare = handed !== undefined && handed.extension?.watched === undefined
     ? watchBarePids(daemon)
@@ -260,7 +166,7 @@ function live(
     () => safety.sound && !daemon.table.resources().some(({ lock }) => lock === "posix"),
     log,
   );
-  const unit = notifyAddress === SYSTEMD_NOTIFY
+  const unit = service.notifyAddress === SYSTEMD_NOTIFY
     ? serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "")
     : undefined;
   const reExec = new ReExec({
@@ -268,7 +174,7 @@ function live(
     // The next image has to know too what this one had to find out.
     self: {
       ...(mistakes.length === 0 ? self : withArguments(self, argumentsOf(options))),
-      env: withVariables(self.env, manager.variables),
+      env: withVariables(self.env, service.variables),
     },
     stateFile,
     extension: (): DaemonExtension => ({
@@ -428,47 +334,6 @@ function withArguments(self: SelfImage, args: readonly string[]): SelfImage {
   return { ...self, argv: [...self.base, ...args] };
 }
 
-/**
- * Runs a step of the start. When it fails and that is to be forgiven, something else is done instead.
- *
- * @param forgive asked only after a failure: to find out what is at stake takes time
- * @param otherwise is told why it failed
- */
-function unless<T, U>(forgive: () => boolean, step: () => T, otherwise: (why: string) => U): T | U {
-  try {
-    return step();
-  } catch (error) {
-    const known = error instanceof StartError || error instanceof SystemError ||
-      error instanceof LogConfigError;
-    if (!known || !forgive()) throw error;
-    return otherwise(error.message);
-  }
-}
-
-/** A descriptor that the earlier image handed over for a purpose. */
-function keptDescriptor(state: RestartState | undefined, purpose: string): number | undefined {
-  return state?.extension?.kept.find((kept) => kept.purpose === purpose)?.fd;
-}
-
-/** A descriptor to hand over, if there is one. */
-function keep(purpose: string, fd: number | undefined): KeptDescriptor[] {
-  return fd === undefined ? [] : [{ purpose, fd }];
-}
-
-/** The PID file: handed over with its lock held, or locked now. */
-function takePidFile(
-  sys: Sys,
-  ledger: DescriptorLedger,
-  path: string,
-  pid: number,
-  state: RestartState | undefined,
-): PidFile {
-  const kept = keptDescriptor(state, PID_FILE);
-  return kept === undefined
-    ? PidFile.acquire(sys, ledger, path, pid, VIRTLOCKD)
-    : new PidFile(sys, ledger, path, kept);
-}
-
 /** Log settings that an administrator changed at runtime. */
 function restoreLogging(logs: LogSystem, state: RestartState): void {
   const { logOutputs, logFilters } = state.extension?.settings ?? {};
@@ -495,31 +360,4 @@ function openSockets(
   const { lockServer, adminServer } = daemon;
   if (lockServer.listeners.length === 0) tried(() => lockServer.listen(listenOn(sys, paths.socket)));
   if (adminServer.listeners.length === 0) tried(() => adminServer.listen(listenOn(sys, paths.adminSocket)));
-}
-
-/**
- * The default log file's directory is ours to make; that of one that an administrator named is not. Without
- * it the daemon may log elsewhere, and if not, opening the file tells what is wrong.
- */
-function makeLogDirectory({ sys, paths, uid }: StartContext): void {
-  const directory = paths.logFile.slice(0, paths.logFile.lastIndexOf("/"));
-  makeDirectories(sys, directory, uid === 0 ? 0o700 : 0o755);
-}
-
-/** @throws StartError when a log output cannot be opened */
-function configureLogging(logs: LogSystem, settings: LoggingSettings): void {
-  try {
-    logs.configure(settings);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    throw new StartError(ExitCode.USAGE, `Open log output: ${error.message}`, { cause: error });
-  }
-}
-
-/** One descriptor per lock, one or two per client: as many as the administrator allows. */
-function raiseFileLimit(sys: Sys): void {
-  const limit = sys.fileLimit();
-  if (typeof limit === "number") return;
-  const [soft, hard] = limit;
-  if (soft < hard) sys.setFileLimit(hard, hard);
 }
