@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { runOk } from "./support/command.ts";
 import { isLockable } from "./support/kernel_locks.ts";
-import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
+import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
 import { until } from "../support/until.ts";
 
 // Real guests, through what libvirt does to them in their lives.
@@ -29,8 +29,8 @@ function connect(lab: LibvirtLab): Promise<LockClient> {
   return LockClient.connect(lab.outside("/run/libvirt/virtlockd-sock"));
 }
 
-Deno.test("a guest that was started before lockd was switched on loses its lock with its end", async () => {
-  await using lab = await LibvirtLab.create();
+/** A guest that was started without lockd, and whose lock libvirtd has taken over a connection of its own. */
+async function startWithoutConnection(lab: LibvirtLab, virtlockd: string): Promise<string> {
   const conf = lab.outside(QEMU_CONF);
   const withLockd = await Deno.readTextFile(conf);
   await Deno.writeTextFile(conf, withLockd.replace('lock_manager = "lockd"', ""));
@@ -41,11 +41,29 @@ Deno.test("a guest that was started before lockd was switched on loses its lock 
   assert.equal(await isLockable(lab, disk), true);
   await lab.stopLibvirtd();
   await Deno.writeTextFile(conf, withLockd);
-  await lab.startVirtlockd(OUR_DAEMON);
+  await lab.startVirtlockd(virtlockd);
   await lab.startLibvirtd();
   await lab.virsh("suspend", "alpha");
   await lab.virsh("resume", "alpha");
   assert.equal(await isLockable(lab, disk), false);
+  return disk;
+}
+
+Deno.test("a lock that libvirt's daemon has of a guest that ended is dropped when ours takes over", async () => {
+  await using lab = await LibvirtLab.create();
+  const disk = await startWithoutConnection(lab, REFERENCE_DAEMON);
+  await lab.virsh("destroy", "alpha");
+  assert.match(await lab.virshError("start", "alpha"), /is locked/);
+  await runOk(lab, ["mount", "--bind", OUR_DAEMON, REFERENCE_DAEMON]);
+  await runOk(lab, ["kill", "-USR1", String(await lab.virtlockdPid())]);
+  await until("the disk to be free", () => isLockable(lab, disk));
+  await lab.virsh("start", "alpha");
+  assert.equal(await isLockable(lab, disk), false);
+});
+
+Deno.test("a guest that was started before lockd was switched on loses its lock with its end", async () => {
+  await using lab = await LibvirtLab.create();
+  const disk = await startWithoutConnection(lab, OUR_DAEMON);
   await lab.virsh("destroy", "alpha");
   await until("the disk to be free", () => isLockable(lab, disk));
   await lab.virsh("start", "alpha");

@@ -2,6 +2,7 @@ import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import { processCommand } from "../lockspace/process_state.ts";
 import type { Daemon } from "./daemon.ts";
+import { mayReach } from "./socket_reach.ts";
 
 /**
  * libvirt's daemons that start guests, by the name of their process (15 characters at most:
@@ -44,10 +45,18 @@ export function watchBarePids(daemon: Daemon): BarePids {
   return { dead, unjudged };
 }
 
-/** Whether libvirt's daemons call processes by the same numbers. Without one running nobody can say. */
-function meansTheSame({ sys, namespaces }: Daemon): boolean {
-  const names = sys.listDirectory("/proc");
+/**
+ * Whether those of libvirt's daemons that may use this one call processes by the same numbers. Without one
+ * running nobody can say.
+ */
+function meansTheSame({ sys, namespaces, lockServer }: Daemon): boolean {
+  // Which of a user's processes use the daemon of a session cannot be told from others'.
+  const names = sys.uid() === 0 ? sys.listDirectory("/proc") : [];
   if (typeof names === "number") return false;
-  const daemons = names.map(Number).filter((pid) => pid > 0 && GUEST_DAEMONS.test(processCommand(sys, pid)));
+  const paths = lockServer.listeners.map(({ path }) => path).filter((path) => path.startsWith("/"));
+  const isClient = (pid: number) => paths.length === 0 || paths.some((path) => mayReach(sys, pid, path));
+  const daemons = names.map(Number).filter((pid) =>
+    pid > 0 && GUEST_DAEMONS.test(processCommand(sys, pid)) && isClient(pid)
+  );
   return daemons.length > 0 && daemons.every((pid) => namespaces.isInitial(pid));
 }
