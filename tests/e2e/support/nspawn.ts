@@ -1,6 +1,6 @@
 import { host, type Output, runOk, type RunOptions, type Site } from "./command.ts";
 import { Keeper } from "./keeper.ts";
-import { type Release, SETUPS } from "./releases.ts";
+import { type Release, type ReleaseSetup, SETUPS } from "./releases.ts";
 import { rootFilesystem } from "./root_filesystem.ts";
 import { until } from "../../support/until.ts";
 
@@ -8,7 +8,7 @@ import { until } from "../../support/until.ts";
 // systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
 const SCRIPT = `
 set -e
-name=$1; directory=$2; root=$3; hierarchy=$4
+name=$1; directory=$2; root=$3; hierarchy=$4; guests=$5
 nspawn=; groups=
 clean() {
   set +e
@@ -33,12 +33,20 @@ sh -c '
   for group in $2; do echo $$ >"$group/cgroup.procs"; done
   [ "$4" = detected ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
   exec systemd-nspawn --quiet --directory="$1/root" --machine="$3" --register=no --keep-unit --private-network \
-    --capability=CAP_SYS_RESOURCE --boot
-' sh "$directory" "$groups" "$name" "$hierarchy" </dev/null >"$directory/console" 2>&1 &
+    --capability=CAP_SYS_RESOURCE \${5:+"--bind=$5:/var/lib/guests"} --boot
+' sh "$directory" "$groups" "$name" "$hierarchy" "$guests" </dev/null >"$directory/console" 2>&1 &
 nspawn=$!
 echo "$nspawn"
 cat >/dev/null
 `;
+
+/** What else there is to a machine. */
+export interface BootOptions {
+  /** Directory of this host that is its /var/lib/guests: storage that several machines share. */
+  guests?: string;
+  /** Instead of that of {@link SETUPS}. */
+  hierarchy?: ReleaseSetup["hierarchy"];
+}
 
 /**
  * A Debian of its own with systemd as its init, libvirt and QEMU installed, and no network.
@@ -48,13 +56,13 @@ cat >/dev/null
 export class Machine implements Site, AsyncDisposable {
   readonly #keeper: Keeper;
   /** Pid of the container's init, seen from outside. */
-  readonly #init: number;
+  readonly init: number;
   /** What it is. */
   readonly release: Release;
 
   private constructor(keeper: Keeper, init: number, release: Release) {
     this.#keeper = keeper;
-    this.#init = init;
+    this.init = init;
     this.release = release;
   }
 
@@ -63,11 +71,17 @@ export class Machine implements Site, AsyncDisposable {
    *
    * @throws Error with the console's text when it does not come up, or with the units that failed
    */
-  static async boot(release: Release = "bookworm"): Promise<Machine> {
+  static async boot(release: Release = "bookworm", options: BootOptions = {}): Promise<Machine> {
     const root = await rootFilesystem(release);
     const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-machine-" });
     const name = directory.slice(directory.lastIndexOf("/") + 1);
-    const keeper = await Keeper.start(SCRIPT, [name, directory, root, SETUPS[release].hierarchy]);
+    const keeper = await Keeper.start(SCRIPT, [
+      name,
+      directory,
+      root,
+      options.hierarchy ?? SETUPS[release].hierarchy,
+      options.guests ?? "",
+    ]);
     try {
       const machine = new Machine(keeper, await findInit(Number(keeper.said)), release);
       await machine.#waitForUnits();
@@ -92,7 +106,7 @@ export class Machine implements Site, AsyncDisposable {
 
   /** Runs a command in the machine, outside any unit. */
   run(argv: readonly string[], options?: RunOptions): Promise<Output> {
-    return host.run(["nsenter", `--target=${this.#init}`, "--all", "--", ...argv], options);
+    return host.run(["nsenter", `--target=${this.init}`, "--all", "--", ...argv], options);
   }
 
   /**
@@ -105,9 +119,16 @@ export class Machine implements Site, AsyncDisposable {
     return runOk(this, ["sh", "-ec", script], options);
   }
 
+  /** {@link sh}, but with the network of this host: for apt, which has to fetch something. */
+  online(script: string, options?: RunOptions): Promise<string> {
+    const namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd"];
+    const argv = ["nsenter", `--target=${this.init}`, ...namespaces, "--", "sh", "-ec", script];
+    return runOk(host, argv, options);
+  }
+
   /** Name under which a path of the machine is reached from outside. */
   outside(path: string): string {
-    return `/proc/${this.#init}/root${path}`;
+    return `/proc/${this.init}/root${path}`;
   }
 
   /** Copies a file of the host into the machine, with its mode. */
