@@ -26,12 +26,29 @@ export function locksAtStake(
       (sys.access(paths.restartState, 0) === 0 || fileNamesLocks(sys, journalPath(paths.journalDir)));
 }
 
+/**
+ * Whether that may be so, without looking into anything. What {@link locksAtStake} looks at is gone or in use
+ * once the start has gone on.
+ */
+export function mayBeAtStake(
+  sys: Pick<Sys, "access">,
+  returned: readonly ReturnedDescriptor[],
+  paths: Pick<Paths, "journalDir" | "restartState"> | undefined,
+): boolean {
+  return returned.some((each) => each.name === JOURNAL_NAME || isLocks(each)) || paths !== undefined &&
+      [paths.restartState, journalPath(paths.journalDir)].some((path) => sys.access(path, 0) === 0);
+}
+
+/** Whether a descriptor in the store is a lock's, or may hold locks. */
+function isLocks({ name }: ReturnedDescriptor): boolean {
+  return parseSlot(name)?.kind === "lock" || parseQueueName(name) !== undefined;
+}
+
 /** The journal in the store says it. Without one that can be read, every descriptor there may be a lock's. */
 function storeNamesLocks(sys: Sys, returned: readonly ReturnedDescriptor[]): boolean {
   const journal = returned.find(({ name }) => name === JOURNAL_NAME);
   const named = journal === undefined ? undefined : namesLocks(sys, journal.fd);
-  return named ??
-    returned.some(({ name }) => parseSlot(name)?.kind === "lock" || parseQueueName(name) !== undefined);
+  return named ?? returned.some(isLocks);
 }
 
 /** A file that cannot be read names nothing that could be taken again. One that is in use is its daemon's. */

@@ -14,7 +14,7 @@ import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovery.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
-import { locksAtStake } from "./locks_at_stake.ts";
+import { locksAtStake, mayBeAtStake } from "./locks_at_stake.ts";
 import { serve } from "./serve.ts";
 import { StateFile } from "./state_file.ts";
 
@@ -63,10 +63,10 @@ export function runDaemon(
       return failure.code;
     }
     if (service === undefined) throw failure;
-    if (!start.atStake && failure instanceof Error && isLasting(failure)) {
+    if (!start.wasAtStake && failure instanceof Error && isLasting(failure)) {
       throw refuseForGood(service, failure instanceof UsageError ? wrongArguments(failure) : failure.message);
     }
-    startAgainLater(service, start.paths?.startFailures, start.atStake, failure);
+    startAgainLater(service, start.paths?.startFailures, start.wasAtStake, failure);
     throw failure;
   }
 }
@@ -81,6 +81,7 @@ class Start {
   /** This user's files; undefined when they cannot be told, which makes the start fail. */
   readonly paths: Paths | undefined;
   readonly #returned: readonly ReturnedDescriptor[];
+  readonly #maybe: boolean;
   #atStake: boolean | undefined;
 
   constructor(
@@ -97,12 +98,21 @@ class Start {
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
     }
+    this.#maybe = mayBeAtStake(sys, returned, this.paths);
   }
 
-  /** Whether guests would lose locks if it failed for good. Found out when it is first asked. */
+  /**
+   * Whether guests would lose locks if it failed for good. Found out when it is first asked, which has to be
+   * before anything that an earlier daemon has left is taken.
+   */
   get atStake(): boolean {
-    this.#atStake ??= locksAtStake(this.#sys, this.#returned, this.paths);
+    this.#atStake ??= this.#maybe && locksAtStake(this.#sys, this.#returned, this.paths);
     return this.#atStake;
+  }
+
+  /** The same when it has failed. What was not found out by then cannot be any more, and counts as so. */
+  get wasAtStake(): boolean {
+    return this.#atStake ?? this.#maybe;
   }
 
   /** Whether an earlier image of this very process hands its state over. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { locksAtStake } from "../../../../src/lockd/daemon/locks_at_stake.ts";
+import { locksAtStake, mayBeAtStake } from "../../../../src/lockd/daemon/locks_at_stake.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";
 import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
@@ -80,4 +80,19 @@ Deno.test("locksAtStake() sees a lock in a journal's file, unless a daemon uses 
   scratch.write("journal", "no journal at all");
   assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
   assert.deepEqual(openHere(), before);
+});
+
+Deno.test("mayBeAtStake() looks at names only", () => {
+  using scratch = new Scratch();
+  const stored = (name: string) => mayBeAtStake(kernel, [{ name, fd: -1 }], undefined);
+  for (const name of ["queue-1-1", slotName({ kind: "lock", index: 3 }), "journal"]) {
+    assert.equal(stored(name), true, name);
+  }
+  assert.equal(stored(slotName({ kind: "lock client", index: 3 })), false);
+  assert.equal(mayBeAtStake(kernel, [], paths(scratch)), false);
+  scratch.write("journal", "whatever it says");
+  assert.equal(mayBeAtStake(kernel, [], paths(scratch)), true);
+  Deno.removeSync(scratch.file("journal"));
+  scratch.write("state.json", "");
+  assert.equal(mayBeAtStake(kernel, [], paths(scratch)), true);
 });
