@@ -6,6 +6,7 @@ import {
   type OwnerArgs,
 } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
+import { O_NONBLOCK, O_RDWR } from "../../src/os/constants.ts";
 import { MessageStatus } from "../../src/chassis/wire/frame.ts";
 import { Holder } from "../support/holder.ts";
 import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";
@@ -288,6 +289,37 @@ Deno.test("a guest start gets its lock and its replies, whenever the daemon is k
     });
     assert.ok(kills >= 8, `killed ${kills} times`);
     assert.ok(lost <= 12, `lost ${lost} connections`);
+  });
+});
+
+Deno.test("no lease stays on the disk of an owner that is gone, whenever the daemon is killed", async () => {
+  await withStage(async (stage) => {
+    const { manager, alpha, beta } = stage;
+    const disk = `${manager.place.directory}/disk`;
+    Deno.writeTextFileSync(disk, "");
+    let guest: Deno.ChildProcess | undefined;
+    const kills = await killedAtEveryStep(stage, {
+      // Among them are those before and after each of the two calls for a lease.
+      stride: 1,
+      before: () => {
+        guest = new Deno.Command("sleep", { args: ["600"] }).spawn();
+        register(alpha, testOwner(guest.pid, "gone"));
+        assert.equal(acquire(alpha, "", disk), "granted");
+      },
+      act: async () => {
+        guest?.kill("SIGKILL");
+        await guest?.status;
+        await until("the lock to go", () => isFree(disk));
+      },
+      after: () => {
+        // Where somebody has a lease, this would have to wait for it.
+        const fd = kernel.open(disk, O_RDWR | O_NONBLOCK, 0);
+        assert.ok(fd >= 0, `open: errno ${-fd}`);
+        kernel.close(fd);
+        assertInOrder(alpha, beta);
+      },
+    });
+    assert.ok(kills >= 8, `killed ${kills} times`);
   });
 });
 
