@@ -1,5 +1,5 @@
 // `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a
-// daemon of their own.
+// daemon of their own. `deno task test:e2e` does the same with the end-to-end tests, which wait for machines.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -32,13 +32,22 @@ function counted(output: string, word: string): number {
   return Number([...plain.matchAll(new RegExp(`(\\d+) ${word}`, "g"))].at(-1)?.[1] ?? 0);
 }
 
-const names = process.argv.slice(2);
-const files = readdirSync(join(TESTS, "integration")).filter((name) => name.endsWith("_test.ts")).sort()
-  .map((name) => join(TESTS, "integration", name));
-const halves = names.length > 0 ? [names] : [0, 1].map((half) => [
-  ...(half === 1 ? [join(TESTS, "unit")] : []),
-  ...files.filter((_, index) => index % 2 === half),
-]);
+/** Files of a folder in two halves, every other one in each. */
+function halvesOf(folder: string): [string[], string[]] {
+  const files = readdirSync(join(TESTS, folder)).filter((name) => name.endsWith("_test.ts")).sort()
+    .map((name) => join(TESTS, folder, name));
+  return [files.filter((_, index) => index % 2 === 0), files.filter((_, index) => index % 2 === 1)];
+}
+
+/** What runs side by side. */
+function runsOf(names: readonly string[]): string[][] {
+  if (names[0] === "e2e") return halvesOf("e2e");
+  if (names.length > 0) return [[...names]];
+  const [first, second] = halvesOf("integration");
+  return [first, [join(TESTS, "unit"), ...second]];
+}
+
+const halves = runsOf(process.argv.slice(2));
 const results = await Promise.all(halves.map(run));
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
