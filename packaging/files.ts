@@ -34,6 +34,9 @@ export const DAEMON_UNITS = ["virtlockd.service", "virtlockd.socket", "virtlockd
 /** The pages of docs/: what an operator needs refers to the others. */
 const PAGES = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
 
+/** For a unit that is not ours, when the link to ours is gone: in the linked layout nothing deletes it. */
+const DROP_IN = "usr/lib/systemd/system/virtlockd.service.d/deno-virtlockd.conf";
+
 const OURS = "usr/share/deno-virtlockd";
 const DOC = "usr/share/doc/deno-virtlockd";
 
@@ -60,6 +63,7 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
       file(`${linked ? OURS : "usr/lib/virtlockd/system"}/${unit}`, `packaging/systemd/${unit}`)
     ),
     file("usr/lib/systemd/system/virtlockd-exporter.service", "packaging/systemd/virtlockd-exporter.service"),
+    ...(linked ? [] : [file(DROP_IN, "packaging/systemd/crash_safety.conf")]),
     file(`${linked ? OURS : "usr/share/augeas/lenses"}/virtlockd.aug`, "packaging/augeas/virtlockd.aug"),
     compressed(`${linked ? OURS : "usr/share/man/man8"}/virtlockd.8.gz`, "man/virtlockd.8"),
     compressed("usr/share/man/man5/virtlockd.conf.5.gz", "man/virtlockd.conf.5"),

@@ -57,22 +57,19 @@ function judge(host: Host, unit: typeof UNITS[number], ours: string): Finding[] 
         problem(`${unit} is masked: it cannot be started`, `Run: systemctl unmask ${unit}; then: ${mend}`),
       ];
     case "libvirt's": {
-      const [harm] = Object.values(NEEDED[unit]);
+      const [harm = "this daemon was not tried with it"] = lacking(host, unit, inForce.path).values();
       return [warning(
         `systemd uses libvirt's ${inForce.path}, not ours: ${harm}`,
         `'systemctl disable' and 'systemctl revert' delete the link to ours; put it back: ${mend}`,
       )];
     }
     case "administrator's": {
-      const text = textOf(host, unit, inForce.path);
-      return Object.entries(NEEDED[unit])
-        .filter(([setting]) => !new RegExp(`^\\s*${setting}\\s*=\\s*\\S`, "m").test(text))
-        .map(([setting, harm]) =>
-          warning(
-            `systemd uses ${inForce.path}, which is not ours and sets no ${setting}=: ${harm}`,
-            `Set it as ${ours}/${unit} does, or use ours: rm ${inForce.path} && ${mend}`,
-          )
-        );
+      return [...lacking(host, unit, inForce.path)].map(([setting, harm]) =>
+        warning(
+          `systemd uses ${inForce.path}, which is not ours and sets no ${setting}=: ${harm}`,
+          `Set it as ${ours}/${unit} does, or use ours: rm ${inForce.path} && ${mend}`,
+        )
+      );
     }
   }
 }
@@ -87,6 +84,13 @@ function whichInForce(host: Host, unit: string, ours: string): InForce {
     return { kind: PACKAGES.includes(directory) ? "libvirt's" : "administrator's", path };
   }
   return { kind: "none" };
+}
+
+/** What a unit does not set, itself or in a drop-in, and what comes of that. */
+function lacking(host: Host, unit: typeof UNITS[number], path: string): ReadonlyMap<string, string> {
+  const text = textOf(host, unit, path);
+  const unset = (setting: string) => !new RegExp(`^\\s*${setting}\\s*=\\s*\\S`, "m").test(text);
+  return new Map(Object.entries(NEEDED[unit]).filter(([setting]) => unset(setting)));
 }
 
 /** A unit with its drop-ins. */
