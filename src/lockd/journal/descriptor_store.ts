@@ -19,7 +19,8 @@ export interface StoreSocket {
 type StoreMessage =
   | { kind: "store"; name: string; fds: readonly number[]; cancelled: boolean }
   /** `queue`: what the name stands for; this process's ends are closed first. */
-  | { kind: "remove"; name: string; queue?: DescriptorQueue }
+  /** `moved`: queues that have what counts of it now; if one of them could not be stored it stays. */
+  | { kind: "remove"; name: string; queue?: DescriptorQueue; moved?: readonly string[] }
   | { kind: "text"; lines: readonly string[] }
   | { kind: "barrier"; done: (reason: string | undefined) => void };
 
@@ -87,6 +88,8 @@ export class DescriptorStore {
   /** Names; the same few come and go with the locks. */
   readonly #stored = new RecurringMap<string, true>();
   readonly #refused = new Set<string>();
+  /** Queues that could not be stored. */
+  readonly #lost = new Set<string>();
   readonly #waiting = new Map<string, Extract<StoreMessage, { kind: "store" }>>();
   readonly #queues: DescriptorQueues;
   #queue: Batch[] = [];
@@ -306,16 +309,16 @@ export class DescriptorStore {
       // Sent in order: what moved is stored anew before it goes where it was.
       const messages = [
         ...opened.map((queue) => this.#keepQueue(queue)),
-        ...emptied.map((queue) => this.#removal(queue)),
+        ...emptied.map((queue) => this.#removal(queue, opened.map(({ name }) => name))),
       ];
       if (messages.length > 0) this.#submit({ messages, next: 0, done: undefined });
       if (more) this.#tidyLater();
     });
   }
 
-  #removal(queue: DescriptorQueue): StoreMessage {
+  #removal(queue: DescriptorQueue, moved: readonly string[]): StoreMessage {
     this.#forget(queue.name);
-    return { kind: "remove", name: queue.name, queue };
+    return { kind: "remove", name: queue.name, queue, moved };
   }
 
   #warn(): void {
@@ -351,7 +354,9 @@ export class DescriptorStore {
 
   /** Of a queue, everything in it is not stored. */
   #couldNotStore(name: string, reason: string): void {
-    const names = parseQueueName(name) === undefined ? [name] : this.#queues.lose(name);
+    const queued = parseQueueName(name) !== undefined;
+    if (queued) this.#lost.add(name);
+    const names = queued ? this.#queues.lose(name) : [name];
     this.#forget(name);
     for (const each of names) this.#refuse(each, reason);
   }
@@ -387,6 +392,10 @@ export class DescriptorStore {
       case "remove": {
         // First this process's, so that it is never the last one that closes a file on dead storage.
         message.queue?.close();
+        if (message.moved?.some((queue) => this.#lost.has(queue)) === true) {
+          this.#log.warn(`${message.name} stays in the store: what is in it could not be stored anew`);
+          return true;
+        }
         const result = this.#socket.send(["FDSTOREREMOVE=1", `FDNAME=${message.name}`]);
         if (result === "full") return false;
         if (result !== "sent") {

@@ -178,3 +178,24 @@ Deno.test("DescriptorStore tells the next image what is not stored yet and what 
   stage.store.remove("old");
   assert.deepEqual([stage.store.missing, stage.store.leftOver], [["new"], ["old"]]);
 });
+
+Deno.test("DescriptorStore keeps a queue in the store when what is left of it could not be stored anew", () => {
+  using stage = new Stage();
+  const queued = true;
+  assert.equal(
+    stage.store.store([{ name: "A", fd: 0, queued }, { name: "B", fd: 0, queued }], () => {}),
+    true,
+  );
+  const [first = ""] = stage.store.queues.map(({ name }) => name);
+  stage.sent.length = 0;
+  stage.store.remove("A");
+  stage.errno = 109;
+  const begun = performance.now();
+  while (!stage.log.lines.some((line) => line.includes("stays in the store"))) {
+    assert.ok(performance.now() - begun < 10_000, "it was never tidied");
+    stage.loop.turn(5);
+  }
+  stage.errno = 0;
+  assert.equal(stage.sent.some((line) => line.includes(`FDNAME=${first}`)), false);
+  assert.equal(stage.store.refused, true);
+});
