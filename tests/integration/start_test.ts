@@ -206,6 +206,16 @@ Deno.test("a configuration file that was named must exist", async () => {
   }
 });
 
+Deno.test("a FIFO in the place of the configuration file holds up no start, and sets nothing", async () => {
+  using place = Place.create();
+  place.writeConfig("");
+  Deno.removeSync(place.paths.config);
+  assert.equal(new Deno.Command("mkfifo", { args: [place.paths.config] }).outputSync().code, 0);
+  await using daemon = await Daemon.start({ place });
+  await using client = await LockClient.connect(daemon.socket);
+  await client.register(testOwner(5_000_001));
+});
+
 const BROKEN: Record<string, readonly [text: string, message: RegExp]> = {
   "a syntax error": ["log_level = 1\nmax_clients 5\n", /virtlockd\.conf:2: /],
   "a value of the wrong type": ['max_clients = "many"\n', /virtlockd\.conf:1: .*max_clients/],

@@ -8,6 +8,7 @@ import { EventLoop } from "../event/event_loop.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
 import { type LoggingSettings, resolveLogging } from "../log/log_settings.ts";
 import { LogSystem } from "../log/log_system.ts";
+import { O_NONBLOCK } from "../../os/constants.ts";
 import { ENOENT } from "../../os/errno.ts";
 import { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -75,7 +76,8 @@ export function readSettings(context: StartContext): LoadedSettings {
 /** The configuration file; "" where there is none and none was named. @throws StartError */
 export function readConfigText(context: StartContext): string {
   try {
-    return decodeText(readWhole(context.sys, context.paths.config));
+    // A FIFO in its place would hold up every start until somebody writes into it.
+    return decodeText(readWhole(context.sys, context.paths.config, O_NONBLOCK));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (context.options.config === undefined && error.errno === ENOENT) return "";
