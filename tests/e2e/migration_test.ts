@@ -76,10 +76,15 @@ Deno.test("A guest is migrated between two hosts and back, and so are its locks;
     await t.step("while both daemons are killed and execute themselves anew", async () => {
       const services = [new LockService(one), new LockService(two)];
       const blow = async () => {
+        const killed = [await services[0]?.pid(), await services[1]?.pid()];
         for (const machine of [one, two]) {
           await machine.sh("systemctl kill --kill-whom=main --signal=KILL virtlockd.service");
         }
-        for (const service of services) await service.untilState("active");
+        for (const [index, service] of services.entries()) {
+          // systemd may not know yet that the killed one has ended.
+          await until("another process", async () => ![0, killed[index]].includes(await service.pid()));
+          await service.untilState("active");
+        }
       };
       await blow();
       assert.deepEqual(await migrate(here, 1), { code: 0, stdout: "", stderr: "" });
