@@ -1,15 +1,12 @@
-// The one entry point. Where things are, lowest first; a file imports only from its own room and those
-// before:
+// The one entry point. Where things are, lowest first; a file imports only from its room and those before:
 //
-//   src/base       what every room may rely on: invariant(), lists   src/os         the kernel: libc through
-// FFI as one surface, Sys, which tests replace; the descriptors' ledger   src/chassis    what every daemon of
-// the family needs, and which knows none of them: wire/ (bytes in, values                  out), config/,
-// log/, event/ (the one loop), rpc/ (clients), systemd/, metrics/, admin/,                  start/,
-// handover/, cli/   src/lockd      the lock daemon: lockspace/ (who holds what), storage/ (files that may
-// hang), journal/ and                  restart/ (what outlives a crash, what goes to the next image),
-// programs/ and status/ (what                  clients ask), daemon/ (puts it together), cli/ (the commands)
-//  tests/         unit/ has the folders of src; integration/ runs whole daemons; e2e/ real libvirt and
-// systemd
+// - src/base: what every room may rely on: invariant(), lists.
+// - src/os: the kernel. libc through FFI as one surface, Sys, which tests replace; the ledger of descriptors.
+// - src/chassis: what every daemon of the family needs, and which knows none of them. wire/ (bytes in, values
+//   out), config/, log/, event/ (the one loop), rpc/ (clients), systemd/, metrics/, admin/, start/, cli/.
+// - src/lockd: the lock daemon. lockspace/ (who holds what), storage/ (files that may hang), journal/ and
+//   restart/ (what outlives a crash, what goes to the next image), programs/, status/, daemon/, cli/.
+// - tests: unit/ has the folders of src; integration/ runs whole daemons; e2e/ real libvirt and systemd.
 //
 // docs/architecture.md goes on from here; CONTRIBUTING.md says how to add something.
 import { main } from "./src/lockd/cli/main.ts";
