@@ -30,6 +30,7 @@ const LAYERS = [
   "lockd/status",
   "lockd/daemon",
   "lockd/cli",
+  "storaged/model",
 ];
 const SOURCE = join(import.meta.dirname as string, "../../src");
 
