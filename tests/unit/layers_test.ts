@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import { listedDaemons } from "../../packaging/daemons.ts";
 
 /**
  * The rooms of src/, lowest first: a file may import from its own room and from those before it. A daemon's
@@ -121,15 +122,36 @@ Deno.test("no file of base, os and chassis names a daemon of the family", () => 
   assert.deepEqual(naming, []);
 });
 
-Deno.test("the program of the lock daemon holds its own rooms and those that all share, and every file of them", () => {
-  const main = readFileSync(join(SOURCE, "../main.ts"), "utf8");
+/** What the program of each daemon may hold, besides what all share. */
+const OWN: Readonly<Record<string, RegExp>> = {
+  virtlockd: /^lockd\//,
+};
+
+/** Every file that a program holds whose main module imports this one. */
+function heldBy(entry: string): Set<string> {
   const held = new Set<string>();
-  const waiting = [...main.matchAll(/from "\.\/src\/([^"]+)"/g)].map(([, path]) => path as string);
+  const waiting = [entry];
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     if (held.has(file)) continue;
     held.add(file);
     waiting.push(...importsOf(file));
   }
-  const may = FILES.filter((file) => /^(?:base|os|chassis|lockd)\//.test(file));
-  assert.deepEqual([...held].sort(), [...may].sort());
+  return held;
+}
+
+const PROGRAMS = listedDaemons().map(({ name, module }) => ({
+  name,
+  held: heldBy(module.replace("./src/", "")),
+}));
+
+for (const { name, held } of PROGRAMS) {
+  Deno.test(`the program ${name} holds its own rooms and those that all share, and nothing else`, () => {
+    const own = OWN[name] ?? assert.fail(`Say which rooms are those of ${name}`);
+    assert.deepEqual([...held].filter((file) => !/^(?:base|os|chassis)\//.test(file) && !own.test(file)), []);
+  });
+}
+
+Deno.test("every file of src/ is in a program, but for what chooses one", () => {
+  const held = new Set(PROGRAMS.flatMap(({ held }) => [...held]));
+  assert.deepEqual(FILES.filter((file) => !held.has(file)), ["chassis/cli/family.ts"]);
 });
