@@ -36,7 +36,9 @@ export function bundle(contents: string, modules: string | undefined): string {
   if (contents !== FAMILY) writeFileSync(join(tree, "main.ts"), mainOf(daemonNamed(contents)));
   const output = join(ROOT, `build/${contents}.js`);
   const lock = modules === undefined ? "--frozen" : "--no-lock";
-  const options = ["--minify", "--config", resolution, lock, "--output", output];
+  // For browsers: what a package has for other runtimes loads node: modules, which costs a start 6 ms.
+  const platform = ["--platform", "browser"];
+  const options = ["--minify", ...platform, "--config", resolution, lock, "--output", output];
   runTool(process.execPath, ["bundle", ...options, join(tree, "main.ts")], { cwd: tree });
   return output;
 }

@@ -21,7 +21,7 @@ export function memorySys({ c, rare, errno }: Libc): MemorySys {
     },
     map(fd, length) {
       const flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
-      const result = c.mmap(null, BigInt(length), PROT_READ_WRITE, flags, fd, 0n);
+      const result = rare.mmap(null, BigInt(length), PROT_READ_WRITE, flags, fd, 0n);
       const error = errno[0] as number;
       const address = Deno.UnsafePointer.value(result);
       // MAP_FAILED is (void *) -1.
