@@ -9,7 +9,7 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 
 /** Builds the shared-memory part of the kernel surface. */
-export function memorySys({ c, rare, errno }: Libc): MemorySys {
+export function memorySys({ rare, errno }: Libc): MemorySys {
   return {
     memfd(name) {
       const result = rare.memfd_create(
