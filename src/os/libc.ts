@@ -4,8 +4,8 @@
 // Signatures of the libc functions this daemon calls (x86_64 and aarch64 Linux, glibc 2.28 or newer).
 
 /**
- * Functions that are called again and again while the daemon serves. The runtime compiles a way to each of them
- * when it is bound, which takes a tenth of a millisecond; calling it costs next to nothing.
+ * Functions that are called again and again while the daemon serves. The runtime compiles a way to each of
+ * them when it is bound, which takes a tenth of a millisecond; calling it costs next to nothing.
  */
 const SIGNATURES = {
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },

@@ -77,8 +77,8 @@ for (const [level, layer] of LAYERS.entries()) {
 }
 
 Deno.test("no file loads a node: module when the program starts", () => {
-  // node:crypto alone costs the daemon 18 ms of its start, node:util 6. Commands import such modules when they
-  // need them.
+  // node:crypto alone costs the daemon 18 ms of its start, node:util 6. Commands import such modules when
+  // they need them.
   const early = FILES.flatMap((file) => {
     const text = readFileSync(join(SOURCE, file), "utf8");
     return [...text.matchAll(/^import (?!type )[^;]*from "(node:[^"]+)"/gm)].map(([, name]) =>
