@@ -252,7 +252,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
   reportEnding(daemon, ending);
   if (ending === "given-up") unlockAll(daemon);
-  safety.finish(daemon);
+  safety.finish(daemon, ending);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
   return ExitCode.OK;
