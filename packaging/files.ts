@@ -31,6 +31,13 @@ export interface BuiltProgram {
 /** Units of the daemon, which libvirt has too: ours lie elsewhere, and links are put before libvirt's. */
 export const DAEMON_UNITS = ["virtlockd.service", "virtlockd.socket", "virtlockd-admin.socket"] as const;
 
+/** Units that libvirt does not have. */
+export const OTHER_UNITS = [
+  "virtlockd-exporter.service",
+  "virtlockd-deputy.socket",
+  "virtlockd-deputy@.service",
+] as const;
+
 /** The pages of docs/: what an operator needs refers to the others. */
 const PAGES = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
 
@@ -62,7 +69,7 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
     ...DAEMON_UNITS.map((unit) =>
       file(`${linked ? OURS : "usr/lib/virtlockd/system"}/${unit}`, `packaging/systemd/${unit}`)
     ),
-    file("usr/lib/systemd/system/virtlockd-exporter.service", "packaging/systemd/virtlockd-exporter.service"),
+    ...OTHER_UNITS.map((unit) => file(`usr/lib/systemd/system/${unit}`, `packaging/systemd/${unit}`)),
     ...(linked ? [] : [file(DROP_IN, "packaging/systemd/crash_safety.conf")]),
     file(`${linked ? OURS : "usr/share/augeas/lenses"}/virtlockd.aug`, "packaging/augeas/virtlockd.aug"),
     compressed(`${linked ? OURS : "usr/share/man/man8"}/virtlockd.8.gz`, "man/virtlockd.8"),

@@ -17,6 +17,8 @@ const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
 /** posix_spawn objects are opaque; 512 bytes are more than glibc's (336 and 80). */
 const OPAQUE_SIZE = 512;
+/** Where struct passwd has the user's own group. */
+const PASSWD_GID_OFFSET = 20;
 const ALL_SIGNALS = Array.from({ length: 64 }, (_, index) => index + 1);
 
 /** Builds the process part of the kernel surface. */
@@ -25,7 +27,11 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
     return result < 0 ? -error : result;
   }
 
-  /** Name of a uid or gid: both structs begin with a pointer to it. The number as text when there is none. */
+  /**
+   * Name of a uid or gid: both structs begin with a pointer to it. The number as text when there is none.
+   *
+   * @param entry where the struct is put
+   */
   function accountName(
     id: number,
     call: (
@@ -33,8 +39,8 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       text: Uint8Array<ArrayBuffer>,
       found: Uint8Array<ArrayBuffer>,
     ) => number,
+    entry = new Uint8Array(64),
   ): string {
-    const entry = new Uint8Array(64);
     const text = new Uint8Array(16384);
     const found = new BigUint64Array(1);
     const result = call(entry, text, new Uint8Array(found.buffer));
@@ -44,9 +50,10 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
   }
 
   return {
-    pid: () => rare.getpid(),
-    uid: () => rare.getuid(),
+    pid: () => c.getpid(),
+    uid: () => c.getuid(),
     gid: () => rare.getgid(),
+    becomeUser,
     kill(pid, signal) {
       const result = rare.kill(pid, signal);
       return plain(result, errno[0] as number);
@@ -59,11 +66,11 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       const result = rare.pidfdSignal(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, null, 0);
       return plain(result, errno[0] as number);
     },
-    blockSignals: (signals) => -rare.pthread_sigmask(SIG_BLOCK, signalSet(signals), null),
-    unblockSignals: (signals) => -rare.pthread_sigmask(SIG_UNBLOCK, signalSet(signals), null),
+    blockSignals: (signals) => -c.pthread_sigmask(SIG_BLOCK, signalSet(signals), null),
+    unblockSignals: (signals) => -c.pthread_sigmask(SIG_UNBLOCK, signalSet(signals), null),
     signalsBlocked(signals) {
       const current = new Uint8Array(128);
-      const error = rare.pthread_sigmask(SIG_BLOCK, null, current);
+      const error = c.pthread_sigmask(SIG_BLOCK, null, current);
       if (error !== 0) return -error;
       return signals.every((signal) => inSignalSet(current, signal)) ? 1 : 0;
     },
@@ -80,7 +87,7 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
     execve(path, argv, env) {
       const args = new CStringArray(argv);
       const vars = new CStringArray(env);
-      const result = rare.execve(
+      const result = c.execve(
         cString(path) as Uint8Array<ArrayBuffer>,
         args.pointers as BigUint64Array<ArrayBuffer>,
         vars.pointers as BigUint64Array<ArrayBuffer>,
@@ -98,31 +105,53 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       }
     },
     setThreadName(name) {
-      const result = rare.prctlName(PR_SET_NAME, cString(name) as Uint8Array<ArrayBuffer>);
+      const result = c.prctlName(PR_SET_NAME, cString(name) as Uint8Array<ArrayBuffer>);
       return plain(result, errno[0] as number);
     },
     fileLimit() {
       const limit = new BigUint64Array(2);
-      const result = rare.getrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
+      const result = c.getrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
       const error = errno[0] as number;
       return result < 0 ? -error : [Number(limit[0]), Number(limit[1])];
     },
     setFileLimit(soft, hard) {
       const limit = new BigUint64Array([BigInt(soft), BigInt(hard)]);
-      const result = rare.setrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
+      const result = c.setrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
       return plain(result, errno[0] as number);
     },
-    userName: (uid) =>
-      accountName(
-        uid,
-        (entry, text, found) => rare.getpwuid_r(uid, entry, text, BigInt(text.length), found),
-      ),
+    userName: (uid) => userName(uid),
     groupName: (gid) =>
       accountName(
         gid,
         (entry, text, found) => rare.getgrgid_r(gid, entry, text, BigInt(text.length), found),
       ),
   };
+
+  function userName(uid: number, account?: Uint8Array<ArrayBuffer>): string {
+    return accountName(
+      uid,
+      (entry, text, found) => rare.getpwuid_r(uid, entry, text, BigInt(text.length), found),
+      account,
+    );
+  }
+
+  /** Groups first: the user may not change them any more. */
+  function becomeUser(uid: number, gid: number): number {
+    const account = new Uint8Array(64);
+    const name = userName(uid, account);
+    const primary = new DataView(account.buffer).getUint32(PASSWD_GID_OFFSET, true);
+    const grouped = name === String(uid)
+      ? rare.setgroups(1n, new Uint8Array(new Uint32Array([gid]).buffer))
+      : rare.initgroups(cString(name) as Uint8Array<ArrayBuffer>, primary);
+    const ungrouped = errno[0] as number;
+    if (grouped < 0) return -ungrouped;
+    const joined = rare.setresgid(gid, gid, gid);
+    const unjoined = errno[0] as number;
+    if (joined < 0) return -unjoined;
+    const became = rare.setresuid(uid, uid, uid);
+    const unchanged = errno[0] as number;
+    return became < 0 ? -unchanged : 0;
+  }
 
   function spawn(options: SpawnOptions): number {
     const attributes = new Uint8Array(OPAQUE_SIZE);

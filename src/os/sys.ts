@@ -199,6 +199,11 @@ export interface ProcessSys {
   pid(): number;
   uid(): number;
   gid(): number;
+  /**
+   * Makes all threads of this process that user's, for good: all its user and group ids, and the groups that
+   * the host has for the user. Takes CAP_SETUID and CAP_SETGID.
+   */
+  becomeUser(uid: number, gid: number): number;
   kill(pid: number, signal: number): number;
   pidfdOpen(pid: number): number;
   pidfdSignal(pidfd: number, signal: number): number;

@@ -12,7 +12,8 @@ import { until } from "../support/until.ts";
 
 // Our packages on a Debian with systemd and libvirt's own packages.
 
-const UNITS = "virtlockd.service virtlockd.socket virtlockd-admin.socket virtlockd-exporter.service";
+const UNITS = "virtlockd.service virtlockd.socket virtlockd-admin.socket virtlockd-exporter.service " +
+  "virtlockd-deputy.socket virtlockd-deputy@x.service";
 
 /** Fetches a page of an HTTP server in the machine, which has neither curl nor wget. */
 const GET = `

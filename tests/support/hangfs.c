@@ -1,7 +1,7 @@
 /*
  * A FUSE file system for tests: shows a directory, and stops answering on command.
  *
- *   hangfs BACKING MOUNTPOINT [locks]
+ *   hangfs BACKING MOUNTPOINT [locks|kernel [USER]]
  *
  * Commands, one per line on standard input, each answered by the line "ok":
  *   hang all | hang unlink,flush   these operations wait from now on
@@ -10,6 +10,8 @@
  * The end of standard input unmounts and ends. Locks are the kernel's own, unless "locks" is given: then the file
  * system keeps them itself, as some real ones do. It gives a process's locks up when that closes the file, which the
  * kernel asks for, and a description's only when it is unlocked: nothing tells the server that it has gone.
+ *
+ * With a USER, by number, it is mounted as that user would do it without allow_other, who is the only one it serves.
  */
 #define FUSE_USE_VERSION 312
 #define _GNU_SOURCE
@@ -314,24 +316,41 @@ static void *control(void *mountpoint)
     exit(umount2(mountpoint, MNT_DETACH) < 0);
 }
 
+/* Mounts for a user, and becomes that user. Returns a name for the connection that libfuse takes for a mount point. */
+static const char *mount_for(uid_t user, const char *mountpoint)
+{
+    static char name[32];
+    char options[128];
+    int fd = open("/dev/fuse", O_RDWR);
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u", fd, user, user);
+    if (fd < 0 || mount("hangfs", mountpoint, "fuse.hangfs", MS_NOSUID | MS_NODEV, options) < 0)
+        return NULL;
+    if (setresgid(user, user, user) < 0 || setresuid(user, user, user) < 0)
+        return NULL;
+    snprintf(name, sizeof name, "/dev/fd/%d", fd);
+    return name;
+}
+
 int main(int argc, char **argv)
 {
+    const char *point;
     char *options[] = {argv[0], "-o", "fsname=hangfs,subtype=hangfs", NULL};
     struct fuse_args arguments = FUSE_ARGS_INIT(3, options);
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     struct fuse *fuse;
     pthread_t thread;
 
-    if (argc == 4 && !strcmp(argv[3], "locks"))
-        operations.lock = fs_lock;
-    else if (argc != 3) {
-        fprintf(stderr, "Usage: hangfs BACKING MOUNTPOINT [locks]\n");
+    if (argc < 3 || argc > 5 || (argc > 3 && strcmp(argv[3], "locks") && strcmp(argv[3], "kernel"))) {
+        fprintf(stderr, "Usage: hangfs BACKING MOUNTPOINT [locks|kernel [USER]]\n");
         return 2;
     }
+    if (argc > 3 && !strcmp(argv[3], "locks"))
+        operations.lock = fs_lock;
     backing = argv[1];
     umask(0);
+    point = argc < 5 ? argv[2] : mount_for(atoi(argv[4]), argv[2]);
     fuse = fuse_new(&arguments, &operations, sizeof operations, NULL);
-    if (fuse == NULL || fuse_mount(fuse, argv[2]) != 0)
+    if (point == NULL || fuse == NULL || fuse_mount(fuse, point) != 0)
         return 1;
     pthread_create(&thread, NULL, control, argv[2]);
     say("mounted", "");

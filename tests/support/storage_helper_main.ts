@@ -1,7 +1,9 @@
 // A program with no other command than the storage helper, for tests that need no daemon.
 import { linuxSys } from "../../src/os/linux.ts";
 import { exitProcess } from "../../src/os/runtime.ts";
-import { runStorageHelper } from "../../src/lockd/storage/helper_process.ts";
+import { runDeputy, runStorageHelper } from "../../src/lockd/storage/helper_process.ts";
+import { DEPUTY_COMMAND } from "../../src/lockd/storage/helper_protocol.ts";
 
-const [, ...args] = Deno.args;
-exitProcess(runStorageHelper(linuxSys(), args));
+const [command, ...args] = Deno.args;
+const sys = linuxSys();
+exitProcess(command === DEPUTY_COMMAND ? runDeputy(sys) : runStorageHelper(sys, args));

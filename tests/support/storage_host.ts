@@ -43,8 +43,14 @@ export class StorageHost implements Disposable {
       observer: this.observer,
       now: () => Date.now(),
       inherited,
+      deputySocket: "/nowhere/deputy-sock",
       sightOf: () => undefined,
     });
+  }
+
+  /** Asks for the exclusive lock of an image that is there. */
+  lockImage(path: string): LockFilesOutcome {
+    return this.lock(path, { autocreate: false, followLinks: true });
   }
 
   /** Asks for an autocreated exclusive lock in a directory, and waits for the outcome. */

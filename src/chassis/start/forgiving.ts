@@ -1,9 +1,5 @@
-import {
-  type CommonSettings,
-  forgiveSettings,
-  type LoadedSettings,
-  type SettingsSchema,
-} from "../config/settings.ts";
+import type { LoadedSettings } from "../config/settings.ts";
+import { forgiveSettings } from "../config/settings.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
 import type { LoggingSettings } from "../log/log_settings.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -14,11 +10,10 @@ import { StartError } from "./start_error.ts";
 // configuration.
 
 /** Reads what can be read of the configuration file. @param complain told of each mistake */
-export function forgiveConfiguration<S extends CommonSettings>(
+export function forgiveConfiguration(
   context: StartContext,
-  schema: SettingsSchema<S>,
   complain: (message: string) => void,
-): LoadedSettings<S> {
+): LoadedSettings {
   let text = "";
   try {
     text = readConfigText(context);
@@ -26,7 +21,7 @@ export function forgiveConfiguration<S extends CommonSettings>(
     if (!(error instanceof StartError)) throw error;
     complain(error.message);
   }
-  const { settings, warnings, errors } = forgiveSettings(schema, text, context.paths.config);
+  const { settings, warnings, errors } = forgiveSettings(text, context.paths.config);
   for (const { message } of errors) complain(message);
   return { settings, warnings };
 }
@@ -46,7 +41,7 @@ const GIVEN_UP = [
  */
 export function forgiveLogging(
   context: StartContext,
-  loaded: LoadedSettings<CommonSettings>,
+  loaded: LoadedSettings,
   terminal: boolean,
   use: (settings: LoggingSettings) => void,
   complain: (message: string) => void,

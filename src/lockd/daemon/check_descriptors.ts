@@ -1,11 +1,11 @@
-import { SO_ACCEPTCONN } from "../../os/constants.ts";
+import { F_GETFD, SO_ACCEPTCONN } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
-import { emptyStatus, type FileSys, type SocketSys } from "../../os/sys.ts";
+import type { FileSys, SocketSys } from "../../os/sys.ts";
 import { OWN_KEY } from "../restart/document_format.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 import type { RestartState, ServerState } from "../restart/state.ts";
 
-type CheckSys = Pick<FileSys, "fstat"> & Pick<SocketSys, "socketOption">;
+type CheckSys = Pick<FileSys, "fcntl"> & Pick<SocketSys, "socketOption">;
 
 /**
  * Checks that this process has the descriptors of a state, and that sockets are sockets. Changes nothing.
@@ -13,9 +13,9 @@ type CheckSys = Pick<FileSys, "fstat"> & Pick<SocketSys, "socketOption">;
  * @throws RestartStateError naming the first field whose descriptor is not what it has to be
  */
 export function checkDescriptors(sys: CheckSys, state: RestartState): void {
-  const status = emptyStatus();
   const open = (field: string, fd: number) => {
-    const result = sys.fstat(fd, status);
+    // Of a file of another user's FUSE file system its status would be refused.
+    const result = sys.fcntl(fd, F_GETFD, 0);
     if (result < 0) throw new RestartStateError(field, "an open descriptor", `${fd}: ${strerror(-result)}`);
   };
   const socket = (field: string, fd: number, listening: boolean) => {

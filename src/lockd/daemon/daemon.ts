@@ -31,7 +31,7 @@ import type { Program } from "../../chassis/rpc/program.ts";
 import { RpcServer } from "../../chassis/rpc/server.ts";
 import type { Durability } from "../../chassis/rpc/durability.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
-import type { Settings } from "../identity/settings.ts";
+import type { Settings } from "../../chassis/config/settings.ts";
 import { eventLog } from "./event_log.ts";
 import { IdleTimer } from "../../chassis/start/idle_timer.ts";
 import { Introspection } from "./introspection.ts";
@@ -55,6 +55,8 @@ export interface DaemonParts {
   readonly program: HelperCommand;
   /** Socket of the process that starts storage helpers, from an earlier image. */
   readonly storageStarter: number | undefined;
+  /** Socket behind which the service manager starts storage helpers that become another user. */
+  readonly deputySocket: string;
   /** Told when the number of clients or locks may have changed. */
   readonly changed: () => void;
   /** Told when a lockspace was registered, or is on another file system than before. */
@@ -150,6 +152,7 @@ export class Daemon {
       observer: this.#observer,
       now,
       inherited: parts.storageStarter,
+      deputySocket: parts.deputySocket,
       sightOf: (key) => this.sights.of(key),
     });
     this.storageTimeout = settings.storageTimeout;

@@ -11,6 +11,7 @@ import {
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { strerror } from "../../os/errno.ts";
 import { identityOf } from "../lockspace/file_identity.ts";
+import { identityOfOpen } from "../storage/open_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
 import type { ResourceState } from "../lockspace/resource.ts";
@@ -83,13 +84,14 @@ function restoreLocks(
   state: RestartState,
   known: (owner: Owner) => Owner,
 ): void {
-  const status = emptyStatus();
   for (const { path, resources } of state.lockspaces) {
     table.restoreLockspace(path);
     for (const resource of resources) {
-      const looked = sys.fstat(resource.fd, status);
+      const looked = identityOfOpen(sys, resource.fd);
       const found = resource.lock === undefined ? kernelLock(sys, resource) : { lock: resource.lock };
-      const unseen = looked < 0 ? `its file could not be looked at: ${strerror(-looked)}` : undefined;
+      const unseen = typeof looked === "number"
+        ? `its file could not be looked at: ${strerror(-looked)}`
+        : undefined;
       const trouble = resource.doubtful ?? found.trouble ?? unseen;
       if (trouble !== undefined) {
         const owners = [...new Set(resource.holdings.map(({ owner }) => ownerText(owner)))].join(", ");
@@ -107,7 +109,7 @@ function restoreLocks(
         name: resource.name,
         path: resource.path,
         fd: resource.fd,
-        identity: identityOf(status),
+        identity: typeof looked === "number" ? identityOf(emptyStatus()) : looked,
         lock: found.lock,
         shared: resource.shared,
         autocreate: resource.autocreate,
@@ -118,6 +120,7 @@ function restoreLocks(
     }
   }
   table.nextId = state.nextResourceId;
+  const status = emptyStatus();
   for (const fd of state.extension?.parked ?? []) {
     sys.fstat(fd, status);
     ledger.own(fd, "parked");

@@ -1,3 +1,4 @@
+import { DEPUTY_SOCKET } from "../storage/deputy_starter.ts";
 import { keep, keptDescriptor, PID_FILE, STORAGE_STARTER } from "./kept_descriptors.ts";
 import { prepareProcess } from "./prepare_process.ts";
 import { readStart } from "./read_start.ts";
@@ -5,7 +6,6 @@ import type { ServeParts } from "./serve_parts.ts";
 import { linkService } from "./service_link.ts";
 import { unless } from "./unless.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
-import { LOCK_SETTINGS } from "../identity/settings.ts";
 import { F_UNLCK } from "../../os/constants.ts";
 import { argumentsOf } from "../../chassis/config/options.ts";
 import { counted } from "../../chassis/log/counted.ts";
@@ -31,9 +31,8 @@ import { watchBarePids } from "./bare_pids.ts";
 import { ReExec } from "./re_exec.ts";
 import { RegisteredLockspaces, registryPath } from "./registered_lockspaces.ts";
 import { loadLockspaces, saveLockspaces } from "./kept_lockspaces.ts";
-import { appliedTo } from "./applied_settings.ts";
+import { reload } from "./reload.ts";
 import { restore } from "./restore.ts";
-import { reload } from "../../chassis/start/reload.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
@@ -118,6 +117,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
     journal: safety.journal,
     program: { path: self.path, argv: self.base, env: self.env },
     storageStarter: keptDescriptor(state, STORAGE_STARTER),
+    deputySocket: `${paths.runDir}/${DEPUTY_SOCKET}`,
     changed: () => changed(),
     lockspacePlaced: () => saveLockspaces(registered, daemon),
   });
@@ -215,8 +215,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
     reExec: () => reExec.request(),
     reload: () => {
       status.reloading();
-      const read = () => readConfiguration(context, LOCK_SETTINGS, isTerminal("stdin"));
-      reload(logs, daemon.log, read, appliedTo(daemon));
+      reload(daemon, () => readConfiguration(context, isTerminal("stdin")));
       status.ready(pid);
     },
     terminate: () => {
@@ -255,7 +254,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
   reportEnding(daemon, ending);
   if (ending === "given-up") unlockAll(daemon);
-  safety.finish(daemon, ending);
+  safety.finish(daemon);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
   return ExitCode.OK;

@@ -1,7 +1,6 @@
 import { F_RDLCK, F_SETFD, F_UNLCK, F_WRLCK, FD_CLOEXEC, O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { EAGAIN, ESRCH, strerror } from "../../os/errno.ts";
 import type { FileSys, PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
-import { counted, someOf } from "../../chassis/log/counted.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
@@ -22,9 +21,6 @@ import type {
 } from "./journal_state.ts";
 import type { OwnerRecord, ParkedRecord } from "./operations.ts";
 import { clientKind, serverOf, type Slot, type SlotKind } from "./slots.ts";
-
-/** Most guests that a finding names. */
-const NAMED_GUESTS = 10;
 
 /** A descriptor that came back from the store. */
 export interface ReturnedDescriptor {
@@ -99,6 +95,8 @@ export interface RecoveryParts {
   readonly damaged: boolean;
   /** Whether a path leads to storage that may not answer. */
   readonly mayHang: (path: string) => boolean;
+  /** Whether descriptors were kept at all. */
+  readonly stored: boolean;
   /** Unix milliseconds. */
   readonly now: number;
 }
@@ -122,8 +120,6 @@ class Recovery {
   /** Descriptors by name; of one name there may be two when a message to the manager was lost. */
   readonly #returned = new Map<string, number[]>();
   readonly #slots: StoredObject[] = [];
-  /** Locks that were stored and did not come back, of owners that may live. */
-  readonly #dropped: JournaledResource[] = [];
   #nextResource: number;
   readonly #nextClient: number[];
 
@@ -142,7 +138,6 @@ class Recovery {
     for (const record of state.resources.values()) this.#lock(record);
     for (const record of state.clients.values()) this.#client(record);
     this.#leftOver();
-    this.#reportDropped();
     this.#reportUnjudged();
     return {
       lockspaces: [...state.lockspaces],
@@ -264,7 +259,6 @@ class Recovery {
   #takeAgain(record: JournaledResource, wanted: boolean): void {
     const { sys } = this.#parts;
     if (!wanted) this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
-    else if (record.slot !== undefined) this.#dropped.push(record);
     const { path, shared } = record;
     if (this.#parts.mayHang(path)) return wanted ? this.#await(record) : undefined;
     const fd = openLockFile(sys, { path, shared, autocreate: false, followLinks: record.lockspace === "" });
@@ -462,24 +456,6 @@ class Recovery {
     if (start !== 0 && state?.startTime === start) return pidfd;
     sys.close(pidfd);
     return -ESRCH;
-  }
-
-  /** Said first: what follows says of each of them what has become of it. */
-  #reportDropped(): void {
-    if (this.#dropped.length === 0) return;
-    const guests = new Set(
-      this.#dropped.flatMap(({ holdings }) =>
-        holdings.map(({ owner: { name, pid } }) => name || `process ${pid}`)
-      ),
-    );
-    const locks = `${counted(this.#dropped.length, "lock")} of ${someOf([...guests], NAMED_GUESTS)}`;
-    this.#findings.unshift({
-      level: "error",
-      message:
-        `systemd no longer had what the last daemon gave it to keep: ${locks}. Its store was emptied, as when the ` +
-        "service is stopped after the daemon was killed, or FileDescriptorStoreMax= is lowered, or it was full. Nothing protected them " +
-        "since the last daemon ended; what has become of each is said next, and 'virtlockd locks' shows them",
-    });
   }
 
   /** What nobody can say of is kept: the administrator has to know of it. */

@@ -1,5 +1,5 @@
 import { F_DUPFD_CLOEXEC, F_UNLCK, F_WRLCK, SIGCHLD } from "../../os/constants.ts";
-import { EAGAIN, ECONNRESET, EMFILE, ENOENT } from "../../os/errno.ts";
+import { EAGAIN, ECONNRESET, EMFILE, ENOENT, strerror } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { checkDirectory } from "../lockspace/directory_check.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
@@ -27,6 +27,7 @@ import {
   type ToHelper,
 } from "./helper_protocol.ts";
 import { BLOCKED_SIGNALS, spawnHelper } from "./helper_spawn.ts";
+import { findOwner } from "./file_owner.ts";
 import { findLocalHolder } from "./holder_scan.ts";
 import { judgeGuards, judgeOpeners, syncFile } from "./last_writes.ts";
 import { runProgram } from "./program_run.ts";
@@ -60,9 +61,7 @@ export function runStorageHelper(sys: Sys, args: readonly string[]): number {
   const helper = new StorageHelper(sys, HELPER_SOCKET);
   const [version] = args;
   if (version !== PROTOCOL_VERSION) {
-    const reason = `The program on disk speaks version ${PROTOCOL_VERSION} of the helper protocol, ` +
-      `this daemon ${version ?? "none"}: restart the daemon with SIGUSR1`;
-    helper.send({ kind: "failed", reason });
+    helper.send({ kind: "failed", reason: otherVersion(version) });
     return 1;
   }
   sys.setThreadName(NAME);
@@ -70,8 +69,20 @@ export function runStorageHelper(sys: Sys, args: readonly string[]): number {
   // port either.
   sys.blockSignals(BLOCKED_SIGNALS);
   helper.send({ kind: "ready", pid: sys.pid() });
-  helper.run();
-  return 0;
+  return helper.run();
+}
+
+/**
+ * A helper process that becomes another user before it does anything: see {@link Deputies}. Otherwise like
+ * {@link runStorageHelper}; who it becomes is the first message that it gets.
+ *
+ * @returns exit code
+ */
+export function runDeputy(sys: Sys): number {
+  sys.setThreadName(NAME);
+  // That user may signal it, too.
+  sys.blockSignals(BLOCKED_SIGNALS);
+  return new StorageHelper(sys, HELPER_SOCKET).run();
 }
 
 /** What a helper process does. */
@@ -82,6 +93,7 @@ export class StorageHelper {
   readonly #inbox: Received[] = [];
   readonly #kept = new Map<number, Kept>();
   #stream: "open" | "ended" | "broken" = "open";
+  #failed = false;
 
   /** @param socket its end of the pair with the daemon */
   constructor(sys: Sys, socket: number) {
@@ -89,9 +101,13 @@ export class StorageHelper {
     this.#socket = socket;
   }
 
-  /** Serves until the daemon closes its end, or nothing can be received from it any more. */
-  run(): void {
-    for (;;) {
+  /**
+   * Serves until the daemon closes its end, or nothing can be received from it any more.
+   *
+   * @returns exit code
+   */
+  run(): number {
+    while (!this.#failed) {
       if (this.#inbox.length === 0) this.#receive(true);
       const received = this.#inbox.shift();
       if (received === undefined) break;
@@ -103,6 +119,7 @@ export class StorageHelper {
       else this.#sys.close(kept.fd);
     }
     this.#kept.clear();
+    return this.#failed ? 1 : 0;
   }
 
   /** Sends a message. If the daemon has gone, the end of the stream says so later. */
@@ -132,6 +149,8 @@ export class StorageHelper {
 
   #handle({ message, descriptors }: Received): void {
     switch (message.kind) {
+      case "become":
+        return this.#become(message);
       case "task":
         return this.#perform(message.id, message.task, descriptors);
       case "settled":
@@ -153,6 +172,18 @@ export class StorageHelper {
           this.#sys.close(socket);
         }
     }
+  }
+
+  #become({ version, ids: { uid, gid } }: Extract<ToHelper, { kind: "become" }>): void {
+    const result = version === PROTOCOL_VERSION ? this.#sys.becomeUser(uid, gid) : 0;
+    const trouble = version !== PROTOCOL_VERSION
+      ? otherVersion(version)
+      : result < 0
+      ? `no process may become user ${uid} for it: ${strerror(-result)}`
+      : undefined;
+    if (trouble === undefined) return this.send({ kind: "ready", pid: this.#sys.pid() });
+    this.#failed = true;
+    this.send({ kind: "failed", reason: trouble });
   }
 
   #perform(id: number, task: StorageTask, descriptors: readonly number[]): void {
@@ -187,8 +218,12 @@ export class StorageHelper {
       }
       case "judge-openers":
         return this.#answer(id, { kind: "judged", verdict: judgeOpeners(sys, task.identity) });
-      case "sync":
-        return this.#answer(id, { kind: "judged", verdict: syncFile(sys, task.path) });
+      case "find-owner":
+        return this.#answer(id, { kind: "owner", owner: findOwner(sys, task.path) });
+      case "sync": {
+        const { denied, verdict } = syncFile(sys, task.path);
+        return this.#answer(id, { kind: denied ? "denied" : "judged", verdict });
+      }
       case "run":
         return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
     }
@@ -301,6 +336,11 @@ export class StorageHelper {
     const text = readRecord(this.#sys, path, identity);
     return text === undefined ? { kind: "other-host" } : { kind: "record", text };
   }
+}
+
+function otherVersion(version: string | undefined): string {
+  return `The program on disk speaks version ${PROTOCOL_VERSION} of the helper protocol, ` +
+    `this daemon ${version ?? "none"}: restart the daemon with SIGUSR1`;
 }
 
 function checked(failure: DirectoryFailure | undefined): StorageResult {

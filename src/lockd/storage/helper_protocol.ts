@@ -4,6 +4,7 @@ import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import type { GuardQuestion } from "./last_writes.ts";
+import type { UserIds } from "./mount_tree.ts";
 import type { HelperCommand, ProgramResult } from "./program_run.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 
@@ -14,11 +15,13 @@ import { decodeText, encodeText } from "../../os/text.ts";
 /**
  * Changes with every message but `spawn`, which an older helper must understand from a newer daemon for ever.
  */
-export const PROTOCOL_VERSION = "4";
+export const PROTOCOL_VERSION = "5";
 /** The helper's end of the socket pair. */
 export const HELPER_SOCKET = 3;
 /** The command that runs a helper; its argument is {@link PROTOCOL_VERSION}. */
 export const HELPER_COMMAND = "internal-storage";
+/** The command that runs a helper which becomes another user; {@link ToHelper} `become` tells which. */
+export const DEPUTY_COMMAND = "internal-deputy";
 /** Most bytes of a message. A path has at most 4095 bytes, and six characters of JSON for each at worst. */
 export const MESSAGE_LIMIT = 65536;
 
@@ -26,6 +29,12 @@ export const MESSAGE_LIMIT = 65536;
 export interface StorageLockRequest extends Omit<LockRequest, "record"> {
   /** Who asks, to be written into an autocreated file of a lockspace directory that is locked exclusively. */
   readonly record?: string;
+}
+
+/** Whose a file is, or the last directory on the way to it that can be seen. */
+export interface FileOwner extends UserIds {
+  /** Which of the two it is. */
+  readonly path: string;
 }
 
 /** What a helper does for the daemon: one thing at a time. */
@@ -45,6 +54,7 @@ export type StorageTask =
   /** Asks the storage of the descriptor that comes along for its locks, only to see whether it answers. */
   | { readonly op: "probe"; readonly path: string }
   | { readonly op: "check-directory"; readonly path: string }
+  | { readonly op: "find-owner"; readonly path: string }
   /** `shared`: other hosts may use this storage too. */
   | {
     readonly op: "find-holder";
@@ -63,6 +73,8 @@ export type StorageTask =
 
 /** From the daemon to a helper. */
 export type ToHelper =
+  /** The first message to a {@link DEPUTY_COMMAND}. `version`: {@link PROTOCOL_VERSION} of the daemon. */
+  | { readonly kind: "become"; readonly version: string; readonly ids: UserIds }
   | { readonly kind: "task"; readonly id: number; readonly task: StorageTask }
   /**
    * The daemon has taken the lock that this task got, or closed its copy of the one it released: close yours.
@@ -89,6 +101,9 @@ export type StorageResult =
   | { readonly kind: "checked"; readonly failure?: DirectoryFailure }
   | { readonly kind: "holder"; readonly holder: ForeignHolder }
   | { readonly kind: "judged"; readonly verdict: Verdict }
+  /** The file may not be opened by whoever the helper is. */
+  | { readonly kind: "denied"; readonly verdict: Verdict }
+  | { readonly kind: "owner"; readonly owner: FileOwner | undefined }
   | { readonly kind: "ran"; readonly program: ProgramResult };
 
 /** From a helper to the daemon. */

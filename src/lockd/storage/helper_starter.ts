@@ -49,11 +49,12 @@ export class HelperStarter {
    * Starts a helper. A failure that comes later is told at the other end of its socket.
    *
    * @param far the helper's end of a socket pair; stays the caller's
+   * @param command what is started; a helper of the daemon's user when it is not given
    * @throws SystemError when the spawner cannot be started
    */
-  start(far: number): void {
-    if (this.#spawner === undefined) this.#spawner = this.#startSpawner(far);
-    else this.#spawner.send({ kind: "spawn", command: this.#command }, [far]);
+  start(far: number, command = this.#command): void {
+    if (this.#spawner === undefined) this.#spawner = this.#startSpawner(far, command);
+    else this.#spawner.send({ kind: "spawn", command }, [far]);
   }
 
   /** From now on the daemon has locks on storage that may hang: the spawner could not be made anew. */
@@ -77,7 +78,7 @@ export class HelperStarter {
   }
 
   /** @param helper socket of a helper that is started at the same time: it need not wait for the spawner */
-  #startSpawner(helper: number): HelperLink {
+  #startSpawner(helper: number, command: HelperCommand): HelperLink {
     const { sys } = this.#parts;
     const first = sys.socketPair(SOCK_SEQPACKET);
     if (typeof first === "number") throw new SystemError("socketpair", "storage helper", first);
@@ -86,8 +87,12 @@ export class HelperStarter {
       const pair = HelperLink.pair(this.#parts, this.#spawnerUser());
       // What is sent waits in the socket for the process to come, and reaches it even when this end is closed
       // by then.
-      const spawn = encodeMessage({ kind: "spawn", command: this.#command });
-      const sent = Math.min(sys.sendMessage(near, spawn, [pair.far]), sys.sendMessage(near, spawn, [helper]));
+      const spawner = encodeMessage({ kind: "spawn", command: this.#command });
+      const spawn = encodeMessage({ kind: "spawn", command });
+      const sent = Math.min(
+        sys.sendMessage(near, spawner, [pair.far]),
+        sys.sendMessage(near, spawn, [helper]),
+      );
       sys.close(pair.far);
       const started = sent < 0
         ? new SystemError("Send to", "storage helper", sent)

@@ -1,5 +1,5 @@
 import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../os/constants.ts";
-import { ENOENT, strerror } from "../../os/errno.ts";
+import { EACCES, ENOENT, EPERM, strerror } from "../../os/errno.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
@@ -61,18 +61,26 @@ export function judgeOpeners(sys: WitnessSys, identity: FileIdentity): Verdict {
   return kept(findOpener(sys, identity), "has it open");
 }
 
+/** What came of {@link syncFile}. */
+export interface Synced {
+  readonly verdict: Verdict;
+  /** Whether the file may not be opened by this user. */
+  readonly denied: boolean;
+}
+
 /** Brings to the medium what the page cache still has of a file. */
-export function syncFile(sys: WitnessSys, path: string): Verdict {
+export function syncFile(sys: WitnessSys, path: string): Synced {
   const fd = sys.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
   // It was removed, or is only there in the guest's own mount namespace: no other host can read it under this
   // name.
-  if (fd === -ENOENT) return OVER;
+  if (fd === -ENOENT) return { verdict: OVER, denied: false };
   if (fd < 0) {
-    return unknown(`${path} cannot be opened to bring its last writes to the medium: ${strerror(-fd)}`);
+    const why = `${path} cannot be opened to bring its last writes to the medium: ${strerror(-fd)}`;
+    return { verdict: unknown(why), denied: fd === -EACCES || fd === -EPERM };
   }
   const result = sys.fsync(fd);
   sys.close(fd);
-  return synced(result);
+  return { verdict: synced(result), denied: false };
 }
 
 function kept(keeper: Keeper, does: string): Verdict {

@@ -14,6 +14,14 @@ export interface Mount {
   readonly type: string;
   /** Server or device, e.g. `server:/export`. */
   readonly source: string;
+  /** Of a FUSE file system that serves nobody else, root included: who has mounted it. */
+  readonly onlyFor?: UserIds;
+}
+
+/** A user and a group, by the kernel's numbers. */
+export interface UserIds {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** Filesystems whose storage is another host or a program, which may stop answering for ever. */
@@ -54,7 +62,7 @@ export function deviceKey(major: number, minor: number): number {
   return major * 0x10_0000 + minor;
 }
 
-/** Whether a filesystem of this type may keep locks by itself, until they are released explicitly. */
+/** Whether a filesystem of this type may keep locks by itself, until they are released explicitly: FUSE. */
 export function typeKeepsLocks(type: string): boolean {
   return type === "fuse" || type === "fuseblk" || type.startsWith("fuse.");
 }
@@ -77,7 +85,8 @@ export function parseMounts(text: string): Mount[] {
     if (dash < 0) continue;
     const [id, parent, device = "", , point = ""] = fields;
     const [major, minor] = device.split(":");
-    const [type = "", source = ""] = fields.slice(dash + 1);
+    const [type = "", source = "", options = ""] = fields.slice(dash + 1);
+    const onlyFor = typeKeepsLocks(type) ? mounterOf(options) : undefined;
     mounts.push({
       id: Number(id),
       parent: Number(parent),
@@ -85,9 +94,18 @@ export function parseMounts(text: string): Mount[] {
       point: unescapeMount(point),
       type: unescapeMount(type),
       source: unescapeMount(source),
+      ...onlyFor === undefined ? {} : { onlyFor },
     });
   }
   return mounts;
+}
+
+/** Who alone is served by a FUSE file system with these options. mount.fuse3(8), `allow_other`. */
+function mounterOf(text: string): UserIds | undefined {
+  if (text.split(",").includes("allow_other")) return undefined;
+  const uid = /(?:^|,)user_id=(\d+)/.exec(text)?.[1];
+  const gid = /(?:^|,)group_id=(\d+)/.exec(text)?.[1];
+  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
 }
 
 /** Space, tab, newline, backslash and `#` are written as three octal digits. */

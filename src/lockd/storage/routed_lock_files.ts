@@ -5,7 +5,9 @@ import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts
 
 /** Where file operations go; undefined: storage that answers. */
 export interface Routes {
-  /** By the path of a file that is to be opened, made or removed. */
+  /** By the path of a file that is to be locked. */
+  ofLock(path: string): Pick<LockFiles, "lock"> | undefined;
+  /** By the path of a file that is to be made or removed. */
   ofPath(path: string): LockFiles | undefined;
   /** By an open file, wherever its path leads by now. */
   ofFile(path: string, identity: FileIdentity): LockFiles | undefined;
@@ -26,7 +28,7 @@ export class RoutedLockFiles implements LockFiles {
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
-    (this.#routes.ofPath(request.path) ?? this.#local).lock(request, done);
+    (this.#routes.ofLock(request.path) ?? this.#local).lock(request, done);
   }
 
   unlock(

@@ -14,6 +14,8 @@ import { SystemError } from "../../os/system_error.ts";
 import { HELPER_COMMAND, PROTOCOL_VERSION } from "./helper_protocol.ts";
 import type { HelperCommand } from "./program_run.ts";
 import { HelperStarter } from "./helper_starter.ts";
+import { Deputies } from "./deputies.ts";
+import { DeputyStarter } from "./deputy_starter.ts";
 import { holderFinder } from "./holder_finder.ts";
 import { MountTable } from "./mount_table.ts";
 import { deviceKey, type Mount, typeKeepsLocks } from "./mount_tree.ts";
@@ -38,6 +40,8 @@ export interface StorageParts {
   /** How long an operation may take before its asker is told, in ms. */
   readonly timeLimit: () => number;
   readonly observer: StorageObserver;
+  /** Where the service manager starts helpers that become another user. */
+  readonly deputySocket: string;
   /** What was seen of an owner's process while it lived. */
   readonly sightOf: (key: OwnerKey) => Sight | undefined;
   /** Unix milliseconds. */
@@ -70,6 +74,7 @@ export class Storage {
   /** By device. Kept when the mount has gone: locks on it may still be held. */
   readonly #clients = new Map<number, StorageClient>();
   readonly #local: StorageClient;
+  readonly #deputies: Deputies;
 
   /** @throws SystemError when the list of mounts cannot be read */
   constructor(parts: StorageParts) {
@@ -101,7 +106,21 @@ export class Storage {
       rested: () => this.#rested(),
     };
     this.#local = new StorageClient(this.#clientParts, undefined);
+    const deputies = new DeputyStarter({
+      sys,
+      loop,
+      ledger,
+      starter: this.#starter,
+      self: { ...self, env: this.#environment },
+      socket: parts.deputySocket,
+    });
+    this.#deputies = new Deputies(this.#clientParts, deputies, () => sys.uid() === 0);
     this.files = new RoutedLockFiles(new LocalLockFiles(sys, guard), {
+      ofLock: (path) => {
+        const client = this.#ofPath(path);
+        if (client === undefined) return undefined;
+        return { lock: (request, done) => this.#deputies.lock(client, request, done) };
+      },
       ofPath: (path) => this.#ofPath(path),
       ofFile: (path, identity) => this.#ofFile(path, identity),
     });
@@ -109,6 +128,7 @@ export class Storage {
       sys,
       clientOf: (path, identity) => this.#ofFile(path, identity),
       clientAt: (path) => this.#ofPath(path),
+      sync: (client, path, done) => this.#deputies.sync(client, path, done),
       local: this.#local,
       clock: () => sys.monotonic(),
       sightOf: parts.sightOf,
@@ -185,7 +205,7 @@ export class Storage {
 
   /** Lets all helpers go. What they have not finished they undo or complete by themselves. */
   close(): void {
-    for (const client of [this.#local, ...this.#clients.values()]) client.close();
+    for (const client of this.#everyClient) client.close();
     this.#starter.close();
     this.#mounts.close();
   }
@@ -218,7 +238,10 @@ export class Storage {
   }
 
   #rested(): void {
-    const active = this.#local.active || [...this.#clients.values()].some((client) => client.active);
-    if (!active) this.#starter.rest();
+    if (!this.#everyClient.some((client) => client.active)) this.#starter.rest();
+  }
+
+  get #everyClient(): StorageClient[] {
+    return [this.#local, ...this.#clients.values(), ...this.#deputies.all];
   }
 }

@@ -8,11 +8,12 @@ import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/loc
 import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
-import { HelperLink, type LinkParts } from "./helper_link.ts";
-import type { FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
+import { HelperLink, type LinkParts, type LinkUser } from "./helper_link.ts";
+import type { FileOwner, FromHelper, StorageResult, StorageTask } from "./helper_protocol.ts";
+import type { Synced } from "./last_writes.ts";
 import type { HelperCommand } from "./program_run.ts";
 import type { HelperStarter } from "./helper_starter.ts";
-import { type Mount, typeKeepsLocks } from "./mount_tree.ts";
+import { type Mount, typeKeepsLocks, type UserIds } from "./mount_tree.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { lateOutcome, type StorageAsk, type StorageJob, undoneOutcome } from "./storage_job.ts";
 import type { StorageObserver } from "./storage_observer.ts";
@@ -24,7 +25,14 @@ const RUN_MARGIN_MS = 5000;
 const NONSENSE = "its helper process gave an answer to another question";
 
 /** A question about the last writes of an owner that is gone. */
-export type JudgeTask = Extract<StorageTask, { op: "judge-guards" | "judge-openers" | "sync" }>;
+export type JudgeTask = Extract<StorageTask, { op: "judge-guards" | "judge-openers" }>;
+
+/** For a client whose helper is another user: starts it. */
+export interface DeputyStart {
+  readonly ids: UserIds;
+  /** @throws SystemError when it cannot be started */
+  start(user: LinkUser): HelperLink;
+}
 
 /** What a client needs of the daemon. */
 export interface StorageClientParts extends LinkParts {
@@ -63,6 +71,7 @@ export interface StorageStatus {
 export class StorageClient implements LockFiles {
   readonly #parts: StorageClientParts;
   readonly #queue: StorageJob[] = [];
+  readonly #deputy: DeputyStart | undefined;
   /** The newest mount of this place. */
   mount: Mount | undefined;
   #link: HelperLink | undefined;
@@ -72,10 +81,14 @@ export class StorageClient implements LockFiles {
   #idle: Timer | undefined;
   #nextId = 1;
 
-  /** @param mount undefined for local files */
-  constructor(parts: StorageClientParts, mount: Mount | undefined) {
+  /**
+   * @param mount undefined for local files
+   * @param deputy given where the helper is not the daemon's user
+   */
+  constructor(parts: StorageClientParts, mount: Mount | undefined, deputy?: DeputyStart) {
     this.#parts = parts;
     this.mount = mount;
+    this.#deputy = deputy;
   }
 
   /** Whether it has a helper process. */
@@ -248,6 +261,34 @@ export class StorageClient implements LockFiles {
     });
   }
 
+  /** Finds whose a file is that was refused; undefined when that cannot be seen. */
+  findOwner(path: string, done: (owner: FileOwner | undefined) => void): void {
+    this.#submit({
+      task: { op: "find-owner", path },
+      action: `Unable to find the owner of ${path}`,
+      lost: () => done(undefined),
+      answered: (result) => done(result.kind === "owner" ? result.owner : undefined),
+    });
+  }
+
+  /**
+   * Brings to the medium what the page cache still has of a file.
+   *
+   * @param done gets whether the file may not be opened by the helper's user, too
+   */
+  sync(path: string, done: (synced: Synced) => void): void {
+    const lost = (reason: string) => done({ verdict: { kind: "busy", reason }, denied: false });
+    this.#submit({
+      task: { op: "sync", path },
+      action: `Unable to bring the last writes to ${path} to its medium`,
+      lost,
+      answered: (result) => {
+        if (result.kind !== "judged" && result.kind !== "denied") return lost(NONSENSE);
+        done({ verdict: result.verdict, denied: result.kind === "denied" });
+      },
+    });
+  }
+
   /**
    * Runs a program. A child of the daemon's own would not start while storage hangs on which the daemon has
    * open files.
@@ -319,10 +360,12 @@ export class StorageClient implements LockFiles {
   }
 
   #start(): HelperLink {
-    const { link, far } = HelperLink.pair(this.#parts, {
+    const user: LinkUser = {
       received: (message, descriptors) => this.#received(message, descriptors),
       ended: (reason) => this.#ended(reason),
-    });
+    };
+    if (this.#deputy !== undefined) return this.#deputy.start(user);
+    const { link, far } = HelperLink.pair(this.#parts, user);
     try {
       this.#parts.starter.start(far);
       return link;
@@ -450,6 +493,8 @@ export class StorageClient implements LockFiles {
   }
 
   get #name(): string {
-    return this.mount === undefined ? "the helper for local work" : `storage at ${this.mount.point}`;
+    if (this.mount === undefined) return "the helper for local work";
+    const as = this.#deputy === undefined ? "" : `, asked as user ${this.#deputy.ids.uid}`;
+    return `storage at ${this.mount.point}${as}`;
   }
 }

@@ -55,6 +55,8 @@ export function lateOutcome({ action, task }: StorageAsk, result: StorageResult)
     case "released":
     case "holder":
     case "judged":
+    case "denied":
+    case "owner":
     case "ran":
       return `${action}: it came to its end (${task.op})`;
   }

@@ -21,6 +21,8 @@ export interface WitnessParts {
   readonly clientOf: (path: string, identity: FileIdentity) => StorageClient | undefined;
   /** The same by a path. */
   readonly clientAt: (path: string) => StorageClient | undefined;
+  /** Brings to the medium what the page cache still has of a file on such storage. */
+  readonly sync: (client: StorageClient, path: string, done: (verdict: Verdict) => void) => void;
   /** Does for local files what may block or takes long. */
   readonly local: StorageClient;
   /** Monotonic milliseconds. */
@@ -174,7 +176,7 @@ export class StorageWitness implements Witness {
     if (path === undefined) return done(OVER);
     const client = this.#reachedThrough(path);
     if (client === undefined) return this.#sync(others, done);
-    client.judge({ op: "sync", path }, undefined, (verdict) => {
+    this.#parts.sync(client, path, (verdict) => {
       if (verdict.kind !== "over") return done(verdict);
       this.#sync(others, done);
     });

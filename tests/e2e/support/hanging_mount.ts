@@ -28,17 +28,24 @@ export class HangingMount implements AsyncDisposable {
    * @param directory of the caller's, who removes it afterwards
    * @param name of the mount point in it
    * @param locks who keeps locks: the kernel, or the filesystem itself, which does so until they are unlocked
+   * @param user who mounts it, and is then the only one that it serves, with the group of the same number
    */
   static async mount(
     directory: string,
     name: string,
     locks: "kernel" | "filesystem" = "kernel",
+    user = 0,
   ): Promise<HangingMount> {
-    const program = await compile(directory);
+    const program = await compileHangfs(directory);
     const point = `${directory}/${name}`;
     const backing = `${directory}/${name}.backing`;
     for (const path of [point, backing]) Deno.mkdirSync(path);
-    const command = [program, backing, point, ...(locks === "filesystem" ? ["locks"] : [])];
+    const command = [program, backing, point, locks === "filesystem" ? "locks" : "kernel"];
+    if (user !== 0) command.push(String(user));
+    if (user !== 0) {
+      Deno.chmodSync(directory, 0o711);
+      for (const path of [point, backing]) Deno.chownSync(path, user, user);
+    }
     const process = new TestProcess(command, Deno.env.toObject(), "/", "piped");
     const mount = new HangingMount(point, backing, process);
     try {
@@ -79,7 +86,7 @@ export class HangingMount implements AsyncDisposable {
 }
 
 /** Compiles hangfs.c; only once for a directory. @returns path of the program */
-async function compile(directory: string): Promise<string> {
+export async function compileHangfs(directory: string): Promise<string> {
   const program = `${directory}/hangfs`;
   if (linuxSys().access(program, 1) === 0) return program;
   await installMissing(["gcc", "libc6-dev", "pkg-config", "fuse3", "libfuse3-dev"]);

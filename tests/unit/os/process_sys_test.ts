@@ -129,3 +129,38 @@ Deno.test("ProcessSys fileLimit() is what the shell says", () => {
   assert.ok(typeof limit !== "number");
   assert.equal(run("ulimit -Sn; ulimit -Hn").output, `${limit[0]}\n${limit[1]}\n`);
 });
+
+const LINUX = new URL("../../../src/os/linux.ts", import.meta.url).href;
+/** Prints what came of it, the ids of every thread, and the groups. */
+const BECOME = `
+import { linuxSys } from "${LINUX}";
+const result = linuxSys().becomeUser(65534, 65533);
+const ids = new Set();
+let groups = "";
+for (const { name } of Deno.readDirSync("/proc/self/task")) {
+  const status = Deno.readTextFileSync("/proc/self/task/" + name + "/status");
+  ids.add(/^Uid:.*/m.exec(status)[0] + " " + /^Gid:.*/m.exec(status)[0]);
+  groups = /^Groups:.*/m.exec(status)[0].trim();
+}
+console.log(JSON.stringify({ result, ids: [...ids], groups }));
+`;
+
+Deno.test("ProcessSys becomeUser() makes every thread that user's, in the user's own groups, or refuses", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-config", BECOME],
+    stderr: "inherit",
+  });
+  const said: { result: number; ids: string[]; groups: string } = JSON.parse(
+    new TextDecoder().decode((await child.output()).stdout),
+  );
+  if (Deno.uid() === 0) {
+    assert.deepEqual(said, {
+      result: 0,
+      ids: ["Uid:\t65534\t65534\t65534\t65534 Gid:\t65533\t65533\t65533\t65533"],
+      groups: "Groups:\t65534",
+    });
+  } else {
+    assert.equal(said.result, -1);
+    assert.deepEqual(said.ids.length, 1);
+  }
+});

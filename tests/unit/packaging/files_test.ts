@@ -45,7 +45,7 @@ Deno.test("the runtime is where the program of its layout looks for it", () => {
 
 Deno.test("no package has a file where libvirt's packages have theirs, unless it is diverted", () => {
   const libvirts =
-    /^(usr\/)?(sbin|lib\/systemd\/system|share\/augeas\/lenses|share\/man\/man8)\/virtlockd(?!-exporter|\.service\.d)/;
+    /^(usr\/)?(sbin|lib\/systemd\/system|share\/augeas\/lenses|share\/man\/man8)\/virtlockd(?!-exporter|-deputy|\.service\.d)/;
   assert.deepEqual(targets("linked").filter((target) => libvirts.test(target)), []);
   assert.deepEqual(targets("diverted").filter((target) => libvirts.test(target)), [
     "usr/sbin/virtlockd",

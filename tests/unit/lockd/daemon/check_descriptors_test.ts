@@ -8,7 +8,7 @@ function sys(state: RestartState, closed = -1, listening?: number[]) {
   const { virtlockd, admin } = state.servers;
   const listeners = [...virtlockd.listeners, ...admin?.listeners ?? []].map(({ fd }) => fd);
   return {
-    fstat: (fd: number) => fd === closed ? -9 : 0,
+    fcntl: (fd: number) => fd === closed ? -9 : 0,
     socketOption: (fd: number) => (listening ?? listeners).includes(fd) ? 1 : 0,
   };
 }

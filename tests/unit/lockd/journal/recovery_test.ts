@@ -80,17 +80,11 @@ class World {
       descriptors: [],
       damaged: false,
       mayHang: () => false,
+      stored: true,
       now: 99,
       ...parts,
     });
   }
-}
-
-/** As a journal has it whose daemon had no store. */
-function notStored(operation: Operation): Operation {
-  if (operation.op !== "grant") return operation;
-  const { slot: _, ...rest } = operation;
-  return rest;
 }
 
 const CLIENT: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5, slot: 0 };
@@ -267,9 +261,9 @@ Deno.test("recover() keeps and reports what an owner has whose process cannot be
   world.processes.set(1, 3);
   world.files.set("/leases/r1", "free").set("/leases/r2", "free");
   const recovered = world.recover([
-    notStored({ op: "grant", ...resource(1), holdings: [{ owner: nobody, since: 5 }] }),
-    notStored({ op: "grant", ...resource(2), holdings: [{ owner: inside, since: 5 }] }),
-  ]);
+    { op: "grant", ...resource(1), holdings: [{ owner: nobody, since: 5 }] },
+    { op: "grant", ...resource(2), holdings: [{ owner: inside, since: 5 }] },
+  ], { stored: false });
   assert.deepEqual([recovered.gone, recovered.watched], [[], []]);
   assert.deepEqual(recovered.locks.map(({ id }) => id), [1, 2]);
   assert.deepEqual(messages(recovered).slice(2), [
@@ -289,7 +283,7 @@ Deno.test("recover() finds the process of an owner of another pid namespace by w
   const recovered = world.recover([
     { op: "grant", ...resource(1), holdings: [{ owner: inside, since: 5 }] },
     { op: "grant", ...resource(2), holdings: [{ owner: gone, since: 5 }] },
-  ]);
+  ], { stored: false });
   assert.deepEqual(recovered.watched.map(({ key, pid, start }) => [key, pid, start]), [[
     "4026532500/1",
     30838,
@@ -331,7 +325,7 @@ Deno.test("recover() without a store takes the locks of living owners again wher
   const world = new World();
   world.processes.set(7, 1007);
   world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
-  const recovered = world.recover([grant(1), grant(2), grant(3)].map(notStored));
+  const recovered = world.recover([grant(1), grant(2), grant(3)], { stored: false });
   assert.deepEqual(recovered.locks.map(({ id, doubtful }) => [id, doubtful]), [
     [1, undefined],
     [2, "it was lost with the daemon and could not be taken again: somebody else holds it now"],
@@ -346,25 +340,11 @@ Deno.test("recover() without a store takes the locks of living owners again wher
   assert.deepEqual(recovered.gone, []);
 });
 
-Deno.test("recover() says first that locks were stored and have not come back, and of which guests", () => {
-  const world = new World();
-  world.processes.set(7, 1007);
-  world.files.set("/leases/r1", "free").set("/leases/r2", "free").set("/leases/r3", "free");
-  const recovered = world.recover([grant(1, 7), grant(2, 7), grant(3, 8)]);
-  assert.deepEqual(recovered.locks.map(({ id }) => id), [1, 2, 3]);
-  assert.deepEqual(recovered.slots, []);
-  assert.deepEqual(recovered.findings.map(({ level }) => level), ["error", "warn", "warn", "info"]);
-  assert.match(
-    recovered.findings[0]?.message ?? "",
-    /^systemd no longer had what the last daemon gave it to keep: 2 locks of 'guest-7'\. Its store was emptied/,
-  );
-});
-
 Deno.test("recover() without a store releases what dead owners had, also when their pid lives again", () => {
   const world = new World();
   world.processes.set(7, 4);
   world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
-  const recovered = world.recover([grant(1, 7), grant(2, 8)]);
+  const recovered = world.recover([grant(1, 7), grant(2, 8)], { stored: false });
   // Taken, so that the file is removed as in any release.
   assert.deepEqual(recovered.locks.map(({ id }) => id), [1]);
   assert.deepEqual(recovered.gone, [{ key: 7, pid: 7 }, { key: 8, pid: 8 }]);
@@ -377,6 +357,7 @@ Deno.test("recover() touches nothing on storage that may hang: what a living own
   // Neither file is in this world: to open one would be refused.
   world.files.set("/dev/null", "free");
   const recovered = world.recover([grant(1, 7), grant(2, 8)], {
+    stored: false,
     mayHang: (path) => path.startsWith("/leases/"),
   });
   assert.deepEqual(recovered.locks.map(({ id, doubtful, awaited }) => [id, doubtful, awaited]), [

@@ -21,7 +21,7 @@ import {
   type StorageTask,
   type ToHelper,
 } from "../../../../src/lockd/storage/helper_protocol.ts";
-import { runStorageHelper, StorageHelper } from "../../../../src/lockd/storage/helper_process.ts";
+import { runDeputy, runStorageHelper, StorageHelper } from "../../../../src/lockd/storage/helper_process.ts";
 import { inDirectory, openDescriptors } from "../../../support/storage_fixture.ts";
 
 const SOCKET = 1000;
@@ -529,7 +529,7 @@ Deno.test("runStorageHelper() names and shields itself, says that it is ready, a
     blockSignals: (signals) => calls.push([...signals].sort((a, b) => a - b)),
     pid: () => 77,
   });
-  assert.equal(runStorageHelper(script.sys, ["4"]), 0);
+  assert.equal(runStorageHelper(script.sys, ["5"]), 0);
   assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15]]);
   assert.deepEqual(script.sent, [{ kind: "ready", pid: 77 }]);
 });
@@ -539,7 +539,64 @@ Deno.test("runStorageHelper() refuses a daemon of another version", () => {
   assert.equal(runStorageHelper(script.sys, ["0"]), 1);
   assert.deepEqual(script.sent, [{
     kind: "failed",
-    reason: "The program on disk speaks version 4 of the helper protocol, this daemon 0: " +
+    reason: "The program on disk speaks version 5 of the helper protocol, this daemon 0: " +
       "restart the daemon with SIGUSR1",
+  }]);
+});
+
+const BECOME: ToHelper = { kind: "become", version: "5", ids: { uid: 7, gid: 8 } };
+
+Deno.test("runDeputy() becomes the user that it is told, before anything else, and serves then", () => {
+  const calls: unknown[] = [];
+  const script = new Script([BECOME, task(1, { op: "find-owner", path: "/mnt/a" })], {
+    becomeUser: (uid, gid) => calls.push(["become", uid, gid]) * 0,
+    stat: (path, into) => {
+      calls.push(["stat", path]);
+      into.uid = 9;
+      into.gid = 10;
+      return 0;
+    },
+    pid: () => 77,
+  });
+  assert.equal(runDeputy(script.sys), 0);
+  assert.deepEqual(calls, [["become", 7, 8], ["stat", "/mnt/a"]]);
+  assert.deepEqual(script.sent, [
+    { kind: "ready", pid: 77 },
+    { kind: "result", id: 1, result: { kind: "owner", owner: { uid: 9, gid: 10, path: "/mnt/a" } } },
+  ]);
+});
+
+Deno.test("runDeputy() does nothing as anybody else than it was told to be", () => {
+  const lock = lockTask(1, "/mnt/a");
+  const confined = new Script([BECOME, lock], { becomeUser: () => -1, open: () => assert.fail("opened") });
+  assert.equal(runDeputy(confined.sys), 1);
+  assert.deepEqual(confined.sent, [{
+    kind: "failed",
+    reason: "no process may become user 7 for it: Operation not permitted",
+  }]);
+  const older = new Script([{ ...BECOME, version: "4" }, lock], {
+    becomeUser: () => assert.fail("became"),
+    open: () => assert.fail("opened"),
+  });
+  assert.equal(runDeputy(older.sys), 1);
+  assert.deepEqual(older.sent, [{
+    kind: "failed",
+    reason: "The program on disk speaks version 5 of the helper protocol, this daemon 4: " +
+      "restart the daemon with SIGUSR1",
+  }]);
+});
+
+Deno.test("a helper says when it may not open the file whose last writes it is to bring to the medium", () => {
+  const script = new Script([task(1, { op: "sync", path: "/mnt/a" })], { open: () => -13 });
+  assert.deepEqual(script.run(), [{
+    kind: "result",
+    id: 1,
+    result: {
+      kind: "denied",
+      verdict: {
+        kind: "unknown",
+        reason: "/mnt/a cannot be opened to bring its last writes to the medium: Permission denied",
+      },
+    },
   }]);
 });

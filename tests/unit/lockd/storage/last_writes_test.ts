@@ -154,15 +154,23 @@ Deno.test("syncFile() brings a file to the medium, and has nothing to do for one
   using scratch = new Scratch();
   const path = scratch.write("file");
   const before = openHere();
-  assert.deepEqual(syncFile(kernel, path), OVER);
-  assert.deepEqual(syncFile(kernel, scratch.file("absent")), OVER);
+  assert.deepEqual(syncFile(kernel, path), { verdict: OVER, denied: false });
+  assert.deepEqual(syncFile(kernel, scratch.file("absent")), { verdict: OVER, denied: false });
+  const closed = (why: string) => `${path} cannot be opened to bring its last writes to the medium: ${why}`;
   assert.deepEqual(syncFile(sysWith({ open: () => -13 }), path), {
-    kind: "unknown",
-    reason: `${path} cannot be opened to bring its last writes to the medium: Permission denied`,
+    verdict: { kind: "unknown", reason: closed("Permission denied") },
+    denied: true,
+  });
+  assert.deepEqual(syncFile(sysWith({ open: () => -5 }), path), {
+    verdict: { kind: "unknown", reason: closed("Input/output error") },
+    denied: false,
   });
   assert.deepEqual(syncFile(sysWith({ fsync: () => -28 }), path), {
-    kind: "unknown",
-    reason: "its last writes could not be brought to the medium: No space left on device",
+    verdict: {
+      kind: "unknown",
+      reason: "its last writes could not be brought to the medium: No space left on device",
+    },
+    denied: false,
   });
   assert.deepEqual(openHere(), before);
 });

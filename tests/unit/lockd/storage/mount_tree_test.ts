@@ -45,6 +45,16 @@ Deno.test("parseMounts() takes a mount point of one dash for no separator", () =
   assert.deepEqual([read?.point, read?.type, read?.source], ["-", "nfs", "-"]);
 });
 
+Deno.test("parseMounts() tells whom a FUSE file system serves that serves one user only", () => {
+  const only = (type: string, options: string) =>
+    parseMounts(`42 27 0:59 / /mnt/a rw - ${type} s ${options}\n`)[0]?.onlyFor;
+  assert.deepEqual(only("fuse.sshfs", "rw,user_id=1000,group_id=100"), { uid: 1000, gid: 100 });
+  assert.deepEqual(only("fuse", "user_id=0,group_id=0,max_read=131072"), { uid: 0, gid: 0 });
+  assert.equal(only("fuse.sshfs", "rw,user_id=1000,group_id=100,allow_other"), undefined);
+  assert.equal(only("fuse.sshfs", "rw"), undefined);
+  assert.equal(only("nfs4", "rw,user_id=1000,group_id=100"), undefined);
+});
+
 Deno.test("parseMounts() leaves out a line without separator", () => {
   assert.deepEqual(parseMounts("42 27 0:59 / /mnt rw\n\ngarbage\n"), []);
 });

@@ -88,6 +88,7 @@ export class PlayedHelper {
       for (const fd of asked.descriptors) this.#sys.close(fd);
       const { message } = asked;
       if (message.kind === "spawn") return "spawn";
+      if (message.kind === "become") return `become ${message.ids.uid}:${message.ids.gid}`;
       return `${message.kind === "task" ? message.task.op : message.kind} ${message.id}`;
     });
   }

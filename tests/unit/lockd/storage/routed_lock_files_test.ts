@@ -23,6 +23,7 @@ function callsFor(path: string): string[] {
   const calls: string[] = [];
   const network = named("network", calls);
   const files = new RoutedLockFiles(named("local", calls), {
+    ofLock: (path) => path.startsWith("/net") ? network : undefined,
     ofPath: (path) => path.startsWith("/net") ? network : undefined,
     ofFile: (path) => path.startsWith("/open") ? network : undefined,
   });

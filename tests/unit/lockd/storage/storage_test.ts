@@ -70,6 +70,7 @@ class Stage implements Disposable {
       observer: this.observer,
       now: () => 1_000_000,
       inherited: undefined,
+      deputySocket: "/nowhere/deputy-sock",
       sightOf: () => undefined,
     });
   }
@@ -125,7 +126,7 @@ Deno.test("Storage starts this program as a helper, with little of its environme
   stage.storage.files.remove("/net/a", () => {});
   const [spawned] = stage.spawned;
   assert.equal(spawned?.path, "/usr/sbin/virtlockd");
-  assert.deepEqual(spawned?.argv, ["virtlockd", "internal-storage", "4"]);
+  assert.deepEqual(spawned?.argv, ["virtlockd", "internal-storage", "5"]);
   assert.deepEqual(spawned?.env, ["PATH=/bin", "HOME=/h"]);
 });
 

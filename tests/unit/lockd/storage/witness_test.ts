@@ -60,6 +60,7 @@ class World {
       },
       clientOf: () => this.remote ? this.#client("remote") : undefined,
       clientAt: (path) => path.startsWith("/net/") ? this.#client("remote") : undefined,
+      sync: (client, path, done) => client.sync(path, ({ verdict }) => done(verdict)),
       local: this.#client("local"),
       clock: () => this.now,
       sightOf: () => this.sight,
@@ -83,15 +84,19 @@ class World {
     const judge: StorageClient["judge"] = (task, fd, done, lost) => {
       const what = task.op === "judge-guards"
         ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}`
-        : task.op === "sync"
-        ? task.path
         : "";
       this.calls.push(`${name} ${task.op} ${what}${fd === undefined ? "" : " with the file"}`.trim());
       const verdict = this.verdicts.shift() ?? assert.fail("no verdict");
       if (verdict === "lost") lost?.("it has ended");
       else done(verdict);
     };
-    return { judge } as Partial<StorageClient> as StorageClient;
+    const sync: StorageClient["sync"] = (path, done) => {
+      this.calls.push(`${name} sync ${path}`);
+      const verdict = this.verdicts.shift() ?? assert.fail("no verdict");
+      assert.ok(verdict !== "lost");
+      done({ verdict, denied: false });
+    };
+    return { judge, sync } as Partial<StorageClient> as StorageClient;
   }
 }
 

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { F_DUPFD_CLOEXEC, SOCK_SEQPACKET } from "../../../../src/os/constants.ts";
+import { EACCES, EMFILE } from "../../../../src/os/errno.ts";
+import { linuxSys } from "../../../../src/os/linux.ts";
+import type { Sys } from "../../../../src/os/sys.ts";
+import { must, SystemError } from "../../../../src/os/system_error.ts";
+import { DeputyStarter } from "../../../../src/lockd/storage/deputy_starter.ts";
+import { decodeMessage, type ToHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
+import { inDirectory, openDescriptors, Turning } from "../../../support/storage_fixture.ts";
+
+const SELF = { path: "/usr/sbin/virtlockd", argv: ["virtlockd"], env: ["A=b"] };
+const IDS = { uid: 7, gid: 8 };
+const BECOME: ToHelper = { kind: "become", version: "5", ids: IDS };
+const NOBODY = { received: () => {}, ended: () => {} };
+
+/** The next message at an end of a link. */
+function next(sys: Sys, fd: number): ToHelper {
+  const bytes = new Uint8Array(65536);
+  const received = sys.receiveMessage(fd, bytes, true);
+  if (typeof received === "number") throw new SystemError("recvmsg", "test", received);
+  return decodeMessage<ToHelper>(bytes.subarray(0, received.length));
+}
+
+/** A starter beside a socket, and what it had started as children. */
+function starter(turning: Turning, socket: string) {
+  const { sys, loop, ledger } = turning;
+  const started: { far: number; argv: readonly string[] | undefined }[] = [];
+  return {
+    started,
+    starter: new DeputyStarter({
+      sys,
+      loop,
+      ledger,
+      self: SELF,
+      socket,
+      starter: {
+        start: (far, command) =>
+          started.push({ far: sys.fcntl(far, F_DUPFD_CLOEXEC, 0), argv: command?.argv }),
+      },
+    }),
+  };
+}
+
+Deno.test(
+  "DeputyStarter has the service manager start a deputy, and tells it who to become",
+  inDirectory((directory) => {
+    using turning = new Turning();
+    const { sys } = turning;
+    const before = openDescriptors();
+    const listener = must(sys.socket(SOCK_SEQPACKET, false), "socket", "test");
+    must(sys.bind(listener, `${directory}/sock`), "bind", "test");
+    must(sys.listen(listener, 1), "listen", "test");
+    const { starter: deputies, started } = starter(turning, `${directory}/sock`);
+    const link = deputies.start(IDS, NOBODY);
+    const deputy = must(sys.accept(listener), "accept", "test");
+    assert.deepEqual(next(sys, deputy), BECOME);
+    assert.deepEqual(started, []);
+    link.close();
+    for (const fd of [deputy, listener]) sys.close(fd);
+    assert.equal(openDescriptors(), before);
+  }),
+);
+
+Deno.test(
+  "DeputyStarter has a child started where nobody listens",
+  inDirectory((directory) => {
+    using turning = new Turning();
+    const before = openDescriptors();
+    const { starter: deputies, started } = starter(turning, `${directory}/sock`);
+    const link = deputies.start(IDS, NOBODY);
+    const [child] = started;
+    assert.deepEqual(child?.argv, ["virtlockd", "internal-deputy"]);
+    assert.deepEqual(next(turning.sys, child.far), BECOME);
+    link.close();
+    turning.sys.close(child.far);
+    assert.equal(openDescriptors(), before);
+  }),
+);
+
+for (const call of ["socket", "connect"] as const) {
+  Deno.test(
+    `DeputyStarter leaves nothing open when ${call} fails`,
+    inDirectory((directory) => {
+      const real = linuxSys();
+      let failing = false;
+      const faults: Partial<Sys> = {
+        socket: (...args) => failing && call === "socket" ? -EMFILE : real.socket(...args),
+        connect: (...args) => failing && call === "connect" ? -EACCES : real.connect(...args),
+      };
+      using turning = new Turning({ ...real, ...faults });
+      const listener = must(real.socket(SOCK_SEQPACKET, false), "socket", "test");
+      must(real.bind(listener, `${directory}/sock`), "bind", "test");
+      must(real.listen(listener, 1), "listen", "test");
+      const { starter: deputies } = starter(turning, `${directory}/sock`);
+      const before = openDescriptors();
+      failing = true;
+      assert.throws(() => deputies.start(IDS, NOBODY), SystemError);
+      failing = false;
+      assert.equal(openDescriptors(), before);
+      real.close(listener);
+    }),
+  );
+}
