@@ -313,7 +313,7 @@ export class CoreFuzz implements Disposable {
     this.#processes.forget();
     const held = [...this.#table.resources()];
     const open = this.#files.descriptors;
-    const missing = held.find(({ fd }) => !open.has(fd));
+    const missing = held.find(({ handle }) => handle.kind === "none" || !open.has(handle.fd));
     if (missing !== undefined) throw new Error(`The table has '${missing.name}', which is not locked`);
     if (open.size !== held.length) {
       throw new Error(`${open.size} files are locked, the table has ${held.length}`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
-import { F_WRLCK } from "../../src/os/constants.ts";
+import { F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";
@@ -47,7 +47,7 @@ Deno.test("a daemon that was killed names the guests whose lock somebody else ha
   using place = Place.create();
   const leases = place.makeDirectory("leases");
   await using holder = await startHolder(place, leases);
-  const thief = kernel.open(`${leases}/h`, 2, 0);
+  const thief = kernel.open(`${leases}/h`, O_RDWR | O_CLOEXEC, 0);
   assert.equal(kernel.ofdLock(thief, F_WRLCK, 0, 1), 0);
   await using next = await Daemon.start({ place });
   await next.log.match(
@@ -56,8 +56,19 @@ Deno.test("a daemon that was killed names the guests whose lock somebody else ha
     ),
   );
   const { stdout } = await next.command("locks", "--json");
-  assert.match(stdout, /doubtful/);
+  assert.match(
+    stdout,
+    /"state": "lost",\s*"reason": "somebody else holds it now"/,
+  );
+  // Others are kept away from it meanwhile, and it is taken again as soon as that is possible.
+  await using client = await LockClient.connect(next.socket);
+  await client.register(testOwner(5_000_001));
+  await assert.rejects(client.acquire(leases, "h", ACQUIRE_AUTOCREATE), /is locked by domain/);
   kernel.close(thief);
+  await next.log.match(/warning : .*'h' of domain .* ended with the last daemon: it is taken again/);
+  assert.deepEqual(isFree(`${leases}/h`), false);
+  await holder.kill();
+  await until("the file to go", () => kernel.access(`${leases}/h`, 0) < 0);
 });
 
 Deno.test("an orderly end without locks leaves no journal, one with locks does", async () => {

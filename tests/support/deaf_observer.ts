@@ -9,6 +9,8 @@ export const DEAF: LockObserver = {
   refused() {},
   troubled() {},
   recast() {},
+  lost() {},
+  regained() {},
   learnt() {},
   regranted() {},
   regrantable() {},

@@ -27,12 +27,15 @@ export function readStatus(daemon: AdminConnection): StatusDocument {
 /** The status for people. */
 export function statusText(status: StatusDocument): string {
   const { locks, descriptors, logging, idleTimeout } = status;
+  const { lost = 0 } = locks;
+  const doubtful = locks.doubtful - lost;
   const { crashes = 0, restarts = 0, recoveredLocks = 0, lostLocks = 0 } = status;
   const reExecuted = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
   const odd = [
     ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
     ...locks.settling === 0 ? [] : [`${locks.settling} waiting for the last writes of a guest that is gone`],
-    ...locks.doubtful === 0 ? [] : [`${locks.doubtful} doubtful`],
+    ...doubtful === 0 ? [] : [`${doubtful} doubtful`],
+    ...lost === 0 ? [] : [`${lost} LOST, their guests run unprotected`],
     ...locks.posix === 0 ? [] : [`${locks.posix} inherited from libvirt's daemon`],
   ];
   return pairs([

@@ -3,6 +3,8 @@ import type { Log } from "../../chassis/log/log.ts";
 import { F_RDLCK, F_WRLCK } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
+import type { FileHandle } from "../lockspace/lock_handle.ts";
+import { isMissing, reasonOf } from "../lockspace/lock_record.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import type { LockFilesOutcome } from "../lockspace/lock_files.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
@@ -23,8 +25,10 @@ export interface AwaitedLocksParts {
 }
 
 /**
- * Takes locks again that ended with an earlier daemon, on storage that may hang: through its helper, while
- * everybody is served. Until it has such a lock the daemon refuses it to others, and shows it as awaited.
+ * Takes locks again that ended with an earlier daemon and could not be had at the start: because their
+ * storage may hang, which is then asked through its helper, or because somebody else had them. Everybody is
+ * served meanwhile. Until it has such a lock the daemon refuses it to others, and shows it as awaited or
+ * lost.
  */
 export class AwaitedLocks {
   readonly #parts: AwaitedLocksParts;
@@ -37,12 +41,14 @@ export class AwaitedLocks {
   begin(): void {
     const { sys, table, storage } = this.#parts;
     for (const resource of table.resources()) {
-      if (resource.state.kind === "awaited") this.#take(resource);
+      const { handle, state, path } = resource;
+      if (state.kind === "awaited") this.#take(resource);
+      // It has just been tried.
+      else if (state.kind === "lost") this.#takeLater(resource);
       // Where the kernel shows no lock the file system keeps them, and only that can say whether it does.
-      else if (resource.state.kind === "held" && resource.lock === "ofd") {
-        const hidden = storage.mayHang(resource.path, resource.identity) &&
-          shownLocks(sys, resource.fd).length === 0;
-        if (hidden) this.#prove(resource);
+      else if (state.kind === "held" && handle.kind === "file" && handle.lock === "ofd") {
+        const hidden = storage.mayHang(path, handle.identity) && shownLocks(sys, handle.fd).length === 0;
+        if (hidden) this.#prove(resource, handle);
       }
     }
   }
@@ -54,19 +60,20 @@ export class AwaitedLocks {
   }
 
   #answered(resource: Resource, outcome: LockFilesOutcome): void {
-    const { table, log } = this.#parts;
-    const wanted = table.has(resource) && resource.state.kind === "awaited";
+    const { table } = this.#parts;
+    const wanted = table.has(resource) && isMissing(resource.state);
     if (outcome.kind === "granted") {
       if (!wanted) return this.#giveBack(resource, outcome);
-      table.seize(resource, outcome.fd, outcome.identity);
-      log.warn(
-        `${lockText(resource)} ended with the last daemon: it is taken again, but was free for a while`,
-      );
-      return;
+      return table.seize(resource, outcome.fd, outcome.identity);
     }
     if (!wanted) return;
-    this.#report(resource, this.#reason(resource, outcome));
-    this.#parts.loop.after(AGAIN_MS, () => {
+    this.#report(resource, outcome);
+    this.#takeLater(resource);
+  }
+
+  #takeLater(resource: Resource): void {
+    const { table, loop } = this.#parts;
+    loop.after(AGAIN_MS, () => {
       // When it is not wanted any more its file may still have to go, which is tried once.
       if (table.has(resource) || resource.autocreate) this.#take(resource);
     });
@@ -100,23 +107,28 @@ export class AwaitedLocks {
   }
 
   /** Said once for each reason. */
-  #report(resource: Resource, reason: string): void {
-    const { table, log } = this.#parts;
-    if (resource.state.kind === "awaited" && resource.state.reason === reason) return;
-    table.recast(resource, "ofd", { kind: "awaited", reason });
-    log.error(
-      `${lockText(resource)} ended with the last daemon and could not be taken again yet: ${reason}; ` +
-        "its guest runs unprotected",
+  #report(resource: Resource, outcome: Exclude<LockFilesOutcome, { kind: "granted" }>): void {
+    const reason = this.#reason(resource, outcome);
+    if (isMissing(resource.state) && reasonOf(resource.state) === reason) return;
+    const kind = outcome.kind === "storage" ? "awaited" : "lost";
+    this.#parts.table.lose(
+      resource,
+      { kind, reason },
+      "ended with the last daemon and could not be taken again yet",
     );
   }
 
   /** To take a lock that its description has changes nothing. */
-  #prove(resource: Resource): void {
+  #prove(resource: Resource, { fd, identity }: FileHandle): void {
     const { storage, table, log } = this.#parts;
-    const { path, identity, fd, shared } = resource;
+    const { path, shared } = resource;
     storage.setLock(path, identity, fd, shared ? F_RDLCK : F_WRLCK, (trouble) => {
       if (trouble === undefined || !table.has(resource) || resource.state.kind !== "held") return;
-      const reason = `its file system did not confirm that it is locked: ${trouble}`;
+      if (trouble.kind === "taken") {
+        table.lose(resource, { kind: "lost", reason: trouble.reason }, "ended with the last daemon");
+        return this.#takeLater(resource);
+      }
+      const reason = `its file system did not confirm that it is locked: ${trouble.reason}`;
       table.recast(resource, "ofd", { kind: "doubtful", reason });
       log.error(`${lockText(resource)} is in doubt: ${reason}`);
     });

@@ -2,7 +2,6 @@ import { VERSION } from "../../chassis/config/build_config.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
 import type { Holding } from "../lockspace/owner.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import type { Resource } from "../lockspace/resource.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { Daemon } from "./daemon.ts";
 import type { GivenUpLocks } from "./given_up.ts";
@@ -17,16 +16,10 @@ export type Past =
   | { readonly kind: "stopped"; readonly given: GivenUpLocks }
   /** libvirt's own daemon, in the same process. */
   | { readonly kind: "libvirt" }
-  /** A daemon that ended without being asked to. `lost`: locks that could not be taken back. */
-  | { readonly kind: "crash"; readonly lost: readonly LostLock[] }
+  /** A daemon that ended without being asked to. */
+  | { readonly kind: "crash" }
   /** A daemon that was asked to end and left its state. */
-  | { readonly kind: "restart"; readonly lost: readonly LostLock[] };
-
-/** A lock that an earlier daemon had and this one has not. */
-export interface LostLock {
-  readonly name: string;
-  readonly holdings: readonly Holding[];
-}
+  | { readonly kind: "restart" };
 
 /** Most guests that a line names. */
 const NAMED_GUESTS = 10;
@@ -40,9 +33,10 @@ export function announceBeginning(
   past: Past,
 ): void {
   const { metrics, table, log } = daemon;
-  const lost = past.kind === "crash" || past.kind === "restart" ? past.lost : [];
   if (past.kind === "stopped") return announceAfterStop(log, past.given);
-  const resources: readonly Resource[] = [...table.resources()];
+  const all = [...table.resources()];
+  const lost = all.filter(({ state }) => state.kind === "lost");
+  const resources = all.filter(({ state }) => state.kind !== "lost");
   metrics.begun(past.kind, resources.length, lost.length);
   if (past.kind === "none") {
     log.info(`virtlockd ${VERSION} begins with no client and no lock: no earlier daemon has left any`);

@@ -1,6 +1,7 @@
 import { F_GETFD, SO_ACCEPTCONN } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { FileSys, SocketSys } from "../../os/sys.ts";
+import { handedDescriptor } from "../lockspace/lock_record.ts";
 import { OWN_KEY } from "../restart/document_format.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 import type { RestartState, ServerState } from "../restart/state.ts";
@@ -38,7 +39,11 @@ export function checkDescriptors(sys: CheckSys, state: RestartState): void {
   if (admin !== undefined) server("admin", admin);
   state.lockspaces.forEach(({ path, resources }, index) => {
     const at = path === "" ? "defaultLockspace" : `lockspaces[${index - 1}]`;
-    resources.forEach(({ fd }, place) => open(`${at}.resources[${place}].fd`, fd));
+    resources.forEach(({ handle }, place) => {
+      const fd = handedDescriptor(handle);
+      // What an earlier life has left of a lock that is missing may be without one.
+      if (fd >= 0) open(`${at}.resources[${place}].fd`, fd);
+    });
   });
   const { dying = [], watched = [], parked = [], kept = [] } = state.extension ?? {};
   dying.forEach(({ pidfd }, index) => open(`${OWN_KEY}.dying[${index}].pidfd`, pidfd));

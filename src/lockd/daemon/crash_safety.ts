@@ -11,7 +11,7 @@ import { stampOfNow, writeStamp } from "../journal/journal_stamp.ts";
 import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
 import { parseQueueName } from "../journal/queue_names.ts";
 import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
-import type { ReturnedDescriptor } from "../journal/recovery.ts";
+import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
@@ -111,7 +111,7 @@ export class CrashSafety {
     const { cwd, limits } = parts;
     this.recovered = recoveredState(recovered, carried, { pid: parts.sys.pid(), cwd, limits });
     // An ordinary end leaves no limits.
-    this.past = { kind: carried.limits.length === 0 ? "restart" : "crash", lost: recovered.lost };
+    this.past = { kind: carried.limits.length === 0 ? "restart" : "crash" };
   }
 
   /**

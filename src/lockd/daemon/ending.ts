@@ -3,6 +3,7 @@ import { counted } from "../../chassis/log/counted.ts";
 import { F_UNLCK } from "../../os/constants.ts";
 import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
+import { isMissing } from "../lockspace/lock_record.ts";
 import { ofGuests } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
 
@@ -70,20 +71,22 @@ export function unlockAll(daemon: Daemon): void {
   const { sys, loop, table, storage, log } = daemon;
   let left = 0;
   for (const resource of table.resources()) {
-    const { fd, lock, path, identity, name } = resource;
-    // A POSIX lock does go with the process, one that is being released is unlocked by whoever does that, and
-    // one that is awaited is not held.
-    if (lock === "posix" || ["releasing", "awaited"].includes(resource.state.kind)) continue;
+    const { path, name, handle, state } = resource;
+    // One that is being released is unlocked by whoever does that, and one that is missing is not held.
+    if (handle.kind === "none" || state.kind === "releasing" || isMissing(state)) continue;
+    const { fd, identity, lock } = handle;
+    // A POSIX lock does go with the process.
+    if (lock === "posix") continue;
     if (!storage.mayHang(path, identity)) {
       sys.ofdLock(fd, F_UNLCK, LOCK_START, LOCK_LENGTH);
       continue;
     }
     left++;
-    storage.setLock(path, identity, fd, F_UNLCK, (reason) => {
+    storage.setLock(path, identity, fd, F_UNLCK, (trouble) => {
       left--;
-      if (reason === undefined) return;
+      if (trouble === undefined) return;
       log.error(
-        `The lock on '${name}' could not be given up (${reason}): on a FUSE file system it may stay until that is unmounted`,
+        `The lock on '${name}' could not be given up (${trouble.reason}): on a FUSE file system it may stay until that is unmounted`,
       );
     });
   }

@@ -1,4 +1,6 @@
 import { type Owner, ownerText } from "../lockspace/owner.ts";
+import { reasonOf } from "../lockspace/lock_record.ts";
+import { lockText } from "../lockspace/lock_text.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
 import type { Repeats } from "../../chassis/log/repeats.ts";
@@ -76,6 +78,18 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         lockspace: resource.lockspace,
       });
     },
+    lost: (resource, how) =>
+      log.error(
+        `${lockText(resource)} ${how}: ${
+          reasonOf(resource.state) ?? "nothing tells why"
+        }; its guest runs unprotected`,
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
+    regained: (resource) =>
+      log.warn(
+        `${lockText(resource)} ended with the last daemon: it is taken again, but was free for a while`,
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
     signalled: (pid, signal, owned) => {
       const holder = holderOf(pid, owned);
       log.warn(

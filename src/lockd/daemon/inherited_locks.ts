@@ -3,6 +3,8 @@ import type { Log } from "../../chassis/log/log.ts";
 import { F_WRLCK } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
+import type { FileHandle } from "../lockspace/lock_handle.ts";
+import { HELD, isMissing } from "../lockspace/lock_record.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import { type Crossing, crossTo } from "../lockspace/lock_bridge.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
@@ -16,6 +18,12 @@ import type { Storage } from "../storage/storage.ts";
 const MEND_MS = 1000;
 /** Since Linux 5.11 a POSIX lock survives that a process with several threads executes a program. */
 const POSIX_SURVIVES_EXEC = [5, 11] as const;
+
+/** A resource with its open file. */
+interface HeldFile {
+  readonly resource: Resource;
+  readonly handle: FileHandle;
+}
 
 /** What the conversion of locks works with. */
 export interface InheritedLocksParts {
@@ -36,7 +44,7 @@ export interface InheritedLocksParts {
 export class InheritedLocks {
   readonly #parts: InheritedLocksParts;
   /** Locks that are held as POSIX locks for libvirt's daemon, until it takes over. */
-  #given: Resource[] = [];
+  #given: HeldFile[] = [];
   /** Files on storage that did not answer when it was asked before a hand-over, with what it said. */
   readonly #silent = new Map<string, string>();
 
@@ -50,26 +58,27 @@ export class InheritedLocks {
    */
   convert(): void {
     const { table, storage } = this.#parts;
-    const inherited = [...table.resources()].filter(({ lock }) => lock === "posix");
+    const inherited = [...filesOf(table)].filter(({ handle }) => handle.lock === "posix");
     const names = this.#namesOfFiles();
     let converted = 0;
-    for (const resource of inherited) {
+    for (const { resource, handle } of inherited) {
       // Of two names of one file only one can have it exclusively. libvirt's daemon lets both.
-      const others = (names.get(fileKey(resource)) ?? []).filter((other) => other !== resource);
+      const others = (names.get(fileKey(handle)) ?? []).filter((other) => other !== resource);
       const [other] = others;
       if (other !== undefined && ![resource, ...others].every(({ shared }) => shared)) {
         this.#stays(resource, `its file is locked as '${other.name}' too`);
         continue;
       }
-      if (!storage.mayHang(resource.path, resource.identity)) {
-        if (this.#convert(resource)) converted++;
+      if (!storage.mayHang(resource.path, handle.identity)) {
+        if (this.#convert(resource, handle)) converted++;
         continue;
       }
-      storage.probe(resource.path, resource.identity, resource.fd, (reason) => {
+      storage.probe(resource.path, handle.identity, handle.fd, (reason) => {
         // Until now it may have been released.
-        const there = [...table.resources()].includes(resource) && resource.state.kind !== "releasing";
-        if (!there || resource.lock !== "posix") return;
-        if (reason === undefined) this.#convert(resource);
+        const there = table.has(resource) && resource.state.kind !== "releasing" &&
+          resource.handle === handle;
+        if (!there) return;
+        if (reason === undefined) this.#convert(resource, handle);
         else this.#stays(resource, reason);
       });
     }
@@ -88,15 +97,16 @@ export class InheritedLocks {
   prepare(done: () => void): void {
     const { table, storage } = this.#parts;
     this.#silent.clear();
-    const asked = new Map<string, Resource>();
-    for (const resource of table.resources()) {
-      if (storage.mayHang(resource.path, resource.identity)) asked.set(deviceKey(resource), resource);
+    const asked = new Map<string, HeldFile>();
+    for (const held of filesOf(table)) {
+      const { resource: { path }, handle } = held;
+      if (storage.mayHang(path, handle.identity)) asked.set(deviceKey(handle), held);
     }
     let left = asked.size + 1;
     const one = () => {
       if (--left === 0) done();
     };
-    for (const [device, { path, identity, fd }] of asked) {
+    for (const [device, { resource: { path }, handle: { identity, fd } }] of asked) {
       storage.probe(path, identity, fd, (reason) => {
         if (reason !== undefined) this.#silent.set(device, reason);
         one();
@@ -117,32 +127,32 @@ export class InheritedLocks {
    */
   give(): string | undefined {
     const { sys, table } = this.#parts;
-    const awaited = table.resources().find(({ state }) => state.kind === "awaited");
-    if (awaited !== undefined) {
-      return `${lockText(awaited)} is not taken again yet, which libvirt's daemon would never do`;
+    const missing = table.resources().find(({ state }) => isMissing(state));
+    if (missing !== undefined) {
+      return `${lockText(missing)} is not taken again yet, which libvirt's daemon would never do`;
     }
     const convertible = posixSurvivesExec(sys);
     const names = this.#namesOfFiles();
-    for (const resource of table.resources()) {
-      if (resource.lock === "posix") continue;
+    for (const { resource, handle } of filesOf(table)) {
+      if (handle.lock === "posix") continue;
       const why = !convertible
         ? "this kernel drops POSIX locks when libvirt's daemon is executed"
-        : (names.get(fileKey(resource))?.length ?? 0) > 1
+        : (names.get(fileKey(handle))?.length ?? 0) > 1
         ? "its file is locked under two names"
-        : this.#silent.get(deviceKey(resource));
+        : this.#silent.get(deviceKey(handle));
       if (why === undefined) {
-        const crossing = crossTo(sys, resource.fd, resource.shared, "posix");
+        const crossing = crossTo(sys, handle.fd, resource.shared, "posix");
         if (crossing.lock === "posix" && !crossing.weakened) {
-          this.#given.push(resource);
+          this.#given.push({ resource, handle });
           continue;
         }
         // The kernel lock of a doubtful one may be somebody else's.
         if (resource.state.kind === "doubtful") continue;
         this.take();
-        this.#settle(resource, crossing);
+        this.#settle(resource, handle, crossing);
         return `${lockText(resource)} could not be made a POSIX lock: ${failureText(crossing)}`;
       }
-      if (resource.state.kind === "doubtful" || shownLocks(sys, resource.fd).length > 0) continue;
+      if (resource.state.kind === "doubtful" || shownLocks(sys, handle.fd).length > 0) continue;
       this.take();
       return `${
         lockText(resource)
@@ -156,25 +166,25 @@ export class InheritedLocks {
   take(): void {
     const given = this.#given;
     this.#given = [];
-    for (const resource of given) {
-      this.#settle(resource, crossTo(this.#parts.sys, resource.fd, resource.shared, "ofd"));
+    for (const { resource, handle } of given) {
+      this.#settle(resource, handle, crossTo(this.#parts.sys, handle.fd, resource.shared, "ofd"));
     }
   }
 
   /** @returns whether it is a lock of the description now */
-  #convert(resource: Resource): boolean {
-    const crossing = crossTo(this.#parts.sys, resource.fd, resource.shared, "ofd");
-    this.#settle(resource, crossing);
+  #convert(resource: Resource, handle: FileHandle): boolean {
+    const crossing = crossTo(this.#parts.sys, handle.fd, resource.shared, "ofd");
+    this.#settle(resource, handle, crossing);
     if (crossing.lock === "ofd") return true;
     if (!crossing.weakened) this.#stays(resource, failureText(crossing));
     return false;
   }
 
   /** Notes what has become of a lock. */
-  #settle(resource: Resource, crossing: Crossing): void {
+  #settle(resource: Resource, handle: FileHandle, crossing: Crossing): void {
     const { table, log } = this.#parts;
     if (!crossing.weakened) {
-      if (crossing.lock !== resource.lock) table.recast(resource, crossing.lock, resource.state);
+      if (crossing.lock !== handle.lock) table.recast(resource, crossing.lock, resource.state);
       return;
     }
     const reason = `somebody else got a shared lock on its file, so it could only be kept as a shared one (${
@@ -189,14 +199,14 @@ export class InheritedLocks {
   #mendLater(resource: Resource, reason: string): void {
     const { sys, loop, table, log, storage } = this.#parts;
     loop.after(MEND_MS, () => {
-      const { state } = resource;
-      if (state.kind !== "doubtful" || state.reason !== reason) return;
-      const hangs = storage.mayHang(resource.path, resource.identity);
-      const lock = resource.lock === "ofd" ? sys.ofdLock : sys.posixLock;
+      const { state, handle } = resource;
+      if (state.kind !== "doubtful" || state.reason !== reason || handle.kind === "none") return;
+      const hangs = storage.mayHang(resource.path, handle.identity);
+      const lock = handle.lock === "ofd" ? sys.ofdLock : sys.posixLock;
       // Where it might block it waits for the next start of an image of this daemon.
       if (hangs) return;
-      if (lock(resource.fd, F_WRLCK, LOCK_START, LOCK_LENGTH) < 0) return this.#mendLater(resource, reason);
-      table.recast(resource, resource.lock, { kind: "held" });
+      if (lock(handle.fd, F_WRLCK, LOCK_START, LOCK_LENGTH) < 0) return this.#mendLater(resource, reason);
+      table.recast(resource, handle.lock, HELD);
       log.warn(
         `${
           lockText(resource)
@@ -215,8 +225,8 @@ export class InheritedLocks {
 
   #namesOfFiles(): Map<string, Resource[]> {
     const names = new Map<string, Resource[]>();
-    for (const resource of this.#parts.table.resources()) {
-      const key = fileKey(resource);
+    for (const { resource, handle } of filesOf(this.#parts.table)) {
+      const key = fileKey(handle);
       const same = names.get(key);
       if (same === undefined) names.set(key, [resource]);
       else same.push(resource);
@@ -225,11 +235,19 @@ export class InheritedLocks {
   }
 }
 
-function fileKey({ identity: { devMajor, devMinor, inodeHigh, inodeLow } }: Resource): string {
+/** Resources whose file is open. */
+function* filesOf(table: LockTable): Generator<HeldFile> {
+  for (const resource of table.resources()) {
+    const { handle } = resource;
+    if (handle.kind === "file") yield { resource, handle };
+  }
+}
+
+function fileKey({ identity: { devMajor, devMinor, inodeHigh, inodeLow } }: FileHandle): string {
   return `${devMajor}:${devMinor}:${inodeHigh}:${inodeLow}`;
 }
 
-function deviceKey({ identity: { devMajor, devMinor } }: Resource): string {
+function deviceKey({ identity: { devMajor, devMinor } }: FileHandle): string {
   return `${devMajor}:${devMinor}`;
 }
 

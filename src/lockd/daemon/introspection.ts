@@ -106,6 +106,7 @@ export class Introspection {
         dying: reaper.dying.length,
         settling: settler.size,
         doubtful: tally.doubtful,
+        lost: tally.lost,
         posix: tally.posix,
       },
       lockspaces: [...table.lockspaces.values()].filter(({ path }) => path !== "").slice(0, MOST_LOCKSPACES)

@@ -2,6 +2,7 @@ import { VIRTLOCKD } from "../identity/identity.ts";
 import type { Journal, WantedObject } from "../journal/journal.ts";
 import { clientKind } from "../journal/slots.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
+import { isMissing } from "../lockspace/lock_record.ts";
 import type { Operation } from "../journal/operations.ts";
 import { LockSession } from "../programs/lock_program.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
@@ -31,7 +32,7 @@ export function* journalSnapshot(
   };
   yield { op: "carried", state: carried };
   for (const { path } of table.lockspaces.values()) yield { op: "lockspace", path };
-  for (const resource of table.resources()) yield { op: "grant", ...journal.resourceRecord(resource) };
+  for (const resource of table.resources()) yield { op: "grant", ...journal.journaledLock(resource) };
   for (const parked of table.parked.all()) yield { op: "parked", ...journal.parkedRecord(parked) };
   for (const server of servers) {
     for (const client of server.clients.values()) {
@@ -74,9 +75,9 @@ export function objectsToStore(daemon: Daemon): WantedObject[] {
     const kind = clientKind(server.ordinal);
     for (const { fd, key } of server.clients.values()) objects.push({ kind, id: key, fd });
   }
-  for (const { id, fd, state } of daemon.table.resources()) {
-    // Of an awaited one there is no lock yet that could be kept.
-    if (state.kind !== "awaited") objects.push({ kind: "lock", id, fd });
+  for (const { id, handle, state } of daemon.table.resources()) {
+    // Of one that is missing there is no lock that could be kept.
+    if (handle.kind === "file" && !isMissing(state)) objects.push({ kind: "lock", id, fd: handle.fd });
   }
   for (const { pid, pidfd } of daemon.reaper.dying) {
     objects.push({ kind: "dying holder", id: pid, fd: pidfd });

@@ -8,7 +8,7 @@ import { isOfAnotherBoot, readStamp, stampOfNow } from "../journal/journal_stamp
 import { journalPath } from "../journal/layout.ts";
 import { LogFile } from "../journal/log_file.ts";
 import { parseQueueName } from "../journal/queue_names.ts";
-import type { ReturnedDescriptor } from "../journal/recovery.ts";
+import type { ReturnedDescriptor } from "../journal/recovered.ts";
 
 /**
  * Whether guests would lose locks if this start failed for good: locks in the service manager's store, in the
@@ -72,7 +72,7 @@ function namesLocks(sys: Sys, fd: number): boolean | undefined {
     const found = LogFile.read(memory);
     if (typeof found === "string") return undefined;
     if (isOfAnotherBoot(readStamp(memory), stampOfNow(sys))) return false;
-    if (found.state.resources.size > 0) return true;
+    if (found.state.locks.size > 0) return true;
     return found.damage === undefined ? false : undefined;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

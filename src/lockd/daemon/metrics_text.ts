@@ -168,31 +168,7 @@ function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocume
     text.sample("virtlockd_locks", { lockspace, mode: "exclusive" }, exclusive);
     text.sample("virtlockd_locks", { lockspace, mode: "shared" }, shared);
   }
-  text.single("virtlockd_holders", "gauge", "Processes that own a lock.", status.locks.holders);
-  text.single(
-    "virtlockd_holders_dying",
-    "gauge",
-    "Holders whose connection has ended and whose process is being ended.",
-    status.locks.dying,
-  );
-  text.single(
-    "virtlockd_locks_settling",
-    "gauge",
-    "Locks whose owner's process is gone, and which wait for its last writes.",
-    status.locks.settling,
-  );
-  text.single(
-    "virtlockd_locks_doubtful",
-    "gauge",
-    "Locks that cannot be proven or released.",
-    tally.doubtful,
-  );
-  text.single(
-    "virtlockd_locks_inherited",
-    "gauge",
-    "Locks taken over from libvirt's daemon, which would not survive a crash.",
-    tally.posix,
-  );
+  writeStates(text, status, tally);
   text.single("virtlockd_locks_granted_total", "counter", "Locks granted.", counts.granted);
   text.single("virtlockd_locks_released_total", "counter", "Locks given up.", counts.released);
   text.single(
@@ -220,6 +196,41 @@ function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocume
     "counter",
     "Locks of owners that are gone, given up without knowing whether their last writes have landed.",
     counts.givenUp,
+  );
+}
+
+/** How many locks are not simply held. */
+function writeStates(text: PrometheusText, status: StatusDocument, tally: LockTally): void {
+  text.single("virtlockd_holders", "gauge", "Processes that own a lock.", status.locks.holders);
+  text.single(
+    "virtlockd_holders_dying",
+    "gauge",
+    "Holders whose connection has ended and whose process is being ended.",
+    status.locks.dying,
+  );
+  text.single(
+    "virtlockd_locks_settling",
+    "gauge",
+    "Locks whose owner's process is gone, and which wait for its last writes.",
+    status.locks.settling,
+  );
+  text.single(
+    "virtlockd_locks_doubtful",
+    "gauge",
+    "Locks that cannot be proven or released.",
+    tally.doubtful,
+  );
+  text.single(
+    "virtlockd_locks_lost",
+    "gauge",
+    "Locks that are not held although their owners were told so.",
+    tally.lost,
+  );
+  text.single(
+    "virtlockd_locks_inherited",
+    "gauge",
+    "Locks taken over from libvirt's daemon, which would not survive a crash.",
+    tally.posix,
   );
 }
 

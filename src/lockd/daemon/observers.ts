@@ -33,6 +33,8 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   resumeUnjudged: true,
   refused: true,
   recast: true,
+  lost: true,
+  regained: true,
   freedByHand: true,
   troubled: true,
   signalled: true,

@@ -8,15 +8,15 @@ import { must, SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
 import { type InFlight, inFlight } from "../journal/in_flight.ts";
 import { joinRecovered, leaveOut } from "../journal/joined_recovery.ts";
-import type { StoredObject } from "../journal/journal.ts";
 import { JournalFile } from "../journal/journal_file.ts";
 import { SharedMemory } from "../journal/journal_memory.ts";
 import { isOfAnotherBoot, type JournalStamp, readStamp, stampOfNow } from "../journal/journal_stamp.ts";
 import { JournalState } from "../journal/journal_state.ts";
 import { EXCHANGE_OFFSET } from "../journal/layout.ts";
 import { type FoundLog, LogFile } from "../journal/log_file.ts";
-import type { OwnerRecord } from "../journal/operations.ts";
-import { recover, type Recovered, type ReturnedDescriptor } from "../journal/recovery.ts";
+import type { OwnerRecord } from "../journal/journaled_lock.ts";
+import type { Recovered, ReturnedDescriptor, StoredObject } from "../journal/recovered.ts";
+import { recover } from "../journal/recovery.ts";
 import { clientKind } from "../journal/slots.ts";
 import { processState } from "../lockspace/process_state.ts";
 import { type Carried, NOTHING_CARRIED, readCarried } from "../restart/recovered_state.ts";
@@ -260,7 +260,6 @@ class Opening {
       descriptors: file === undefined ? returned : [],
       mayHang: (path) => placeOf(sys, this.#mounts(), path) !== undefined,
       damaged,
-      stored: file === undefined,
       now: Date.now(),
     });
   }
@@ -282,8 +281,8 @@ class Opening {
 /** The slots of everything that a journal knows. */
 function slotsOf(state: JournalState): StoredObject[] {
   const slots: StoredObject[] = [];
-  for (const { id, slot } of state.resources.values()) {
-    if (slot !== undefined) slots.push({ kind: "lock", id, index: slot });
+  for (const { record, slot } of state.locks.values()) {
+    if (slot !== undefined) slots.push({ kind: "lock", id: record.id, index: slot });
   }
   for (const { key, slot } of state.clients.values()) {
     if (slot !== undefined) slots.push({ kind: clientKind(ordinalOf(key)), id: key, index: slot });

@@ -4,7 +4,7 @@ import { forgiveConfiguration } from "../../chassis/start/forgiving.ts";
 import { readSettings, type StartContext, startContext } from "../../chassis/start/start.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
-import type { ReturnedDescriptor } from "../journal/recovery.ts";
+import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { RestartState } from "../restart/state.ts";
 import type { ServeParts } from "./serve_parts.ts";
 import { StateFile, type TakenState } from "./state_file.ts";

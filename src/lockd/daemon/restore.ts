@@ -14,13 +14,21 @@ import { identityOf } from "../lockspace/file_identity.ts";
 import { identityOfOpen } from "../storage/open_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
-import type { ResourceState } from "../lockspace/resource.ts";
-import { type Owner, ownerKey, ownerText } from "../lockspace/owner.ts";
+import type { LockHandle } from "../lockspace/lock_handle.ts";
+import {
+  type HandedHandle,
+  isMissing,
+  type LockRecord,
+  type LockState,
+  reasonOf,
+} from "../lockspace/lock_record.ts";
+import { lockText } from "../lockspace/lock_text.ts";
+import { type Owner, ownerKey } from "../lockspace/owner.ts";
 import { GrantTrail } from "../lockspace/grant_trail.ts";
 import { LockSession, speakFor } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
-import { descriptorsOf, type LockedResource, type RestartState, type ServerState } from "../restart/state.ts";
+import { descriptorsOf, type RestartState, type ServerState } from "../restart/state.ts";
 import { checkDescriptors } from "./check_descriptors.ts";
 import type { Daemon } from "./daemon.ts";
 
@@ -79,44 +87,14 @@ function watchConnected({ table, watch, log }: Daemon): void {
   }
 }
 
-function restoreLocks(
-  { sys, table, guard, ledger, log }: Daemon,
-  state: RestartState,
-  known: (owner: Owner) => Owner,
-): void {
+function restoreLocks(daemon: Daemon, state: RestartState, known: (owner: Owner) => Owner): void {
+  const { sys, table, guard, ledger } = daemon;
   for (const { path, resources } of state.lockspaces) {
     table.restoreLockspace(path);
-    for (const resource of resources) {
-      const looked = identityOfOpen(sys, resource.fd);
-      const found = resource.lock === undefined ? kernelLock(sys, resource) : { lock: resource.lock };
-      const unseen = typeof looked === "number"
-        ? `its file could not be looked at: ${strerror(-looked)}`
-        : undefined;
-      const trouble = resource.doubtful ?? found.trouble ?? unseen;
-      if (trouble !== undefined) {
-        const owners = [...new Set(resource.holdings.map(({ owner }) => ownerText(owner)))].join(", ");
-        log.error(`The lock on '${resource.name}' of ${owners} is in doubt: ${trouble}`);
-      }
-      const resourceState: ResourceState = resource.awaited !== undefined
-        ? { kind: "awaited", reason: resource.awaited }
-        : trouble === undefined
-        ? { kind: "held" }
-        : { kind: "doubtful", reason: trouble };
-      ledger.own(resource.fd, "lock");
-      table.restoreResource({
-        id: resource.id,
-        lockspace: path,
-        name: resource.name,
-        path: resource.path,
-        fd: resource.fd,
-        identity: typeof looked === "number" ? identityOf(emptyStatus()) : looked,
-        lock: found.lock,
-        shared: resource.shared,
-        autocreate: resource.autocreate,
-        holdings: resource.holdings.map(({ owner, since }) => ({ owner: known(owner), since })),
-        state: resourceState,
-        regrant: resource.regrant,
-      });
+    for (const { record, handle } of resources) {
+      const restored = restoreHandle(daemon, record, handle);
+      const holdings = record.holdings.map(({ owner, since }) => ({ owner: known(owner), since }));
+      table.restoreResource({ ...record, ...restored, holdings });
     }
   }
   table.nextId = state.nextResourceId;
@@ -128,17 +106,50 @@ function restoreLocks(
   }
 }
 
+/** What a lock is held by, and how it is by what the kernel says of that. */
+function restoreHandle(
+  { sys, ledger, log }: Daemon,
+  record: LockRecord,
+  handle: HandedHandle,
+): { handle: LockHandle; state: LockState } {
+  if (handle.kind === "none") {
+    if (handle.place >= 0) ledger.own(handle.place, "lock");
+    return { handle, state: record.state };
+  }
+  const { fd } = handle;
+  const looked = identityOfOpen(sys, fd);
+  const found = handle.lock === "unasked" ? kernelLock(sys, fd, record.shared) : { lock: handle.lock };
+  const unseen = typeof looked === "number"
+    ? `its file could not be looked at: ${strerror(-looked)}`
+    : undefined;
+  const trouble = reasonOf(record.state) ?? found.trouble ?? unseen;
+  if (trouble !== undefined && !isMissing(record.state)) {
+    log.error(`${lockText(record)} is in doubt: ${trouble}`);
+  }
+  ledger.own(fd, "lock");
+  return {
+    handle: {
+      kind: "file",
+      fd,
+      identity: typeof looked === "number" ? identityOf(emptyStatus()) : looked,
+      lock: found.lock,
+    },
+    state: trouble === undefined || isMissing(record.state)
+      ? record.state
+      : { kind: "doubtful", reason: trouble },
+  };
+}
+
 /** How a descriptor taken over from libvirt's daemon holds its lock. It may itself have got it from us. */
-function kernelLock(sys: Sys, resource: LockedResource): { lock: LockKind; trouble?: string } {
-  const shown = shownLocks(sys, resource.fd).map(({ kind }) => kind);
+function kernelLock(sys: Sys, fd: number, shared: boolean): { lock: LockKind; trouble?: string } {
+  const shown = shownLocks(sys, fd).map(({ kind }) => kind);
   if (shown.includes("ofd")) return { lock: "ofd" };
   if (shown.includes("posix")) return { lock: "posix" };
   // One POSIX lock for two descriptors of a file is shown with one of them only.
   const found = { type: F_UNLCK, pid: 0 };
-  const probed = sys.ofdProbe(resource.fd, F_WRLCK, LOCK_START, LOCK_LENGTH, found);
+  const probed = sys.ofdProbe(fd, F_WRLCK, LOCK_START, LOCK_LENGTH, found);
   if (probed === 0 && found.type !== F_UNLCK && found.pid === sys.pid()) return { lock: "posix" };
-  const type = resource.shared ? F_RDLCK : F_WRLCK;
-  const locked = sys.ofdLock(resource.fd, type, LOCK_START, LOCK_LENGTH);
+  const locked = sys.ofdLock(fd, shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
   if (locked === 0) return { lock: "ofd" };
   return { lock: "ofd", trouble: `its kernel lock was missing and could not be taken: ${strerror(-locked)}` };
 }

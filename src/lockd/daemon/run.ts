@@ -12,7 +12,7 @@ import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { type Environment, startContext } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
-import type { ReturnedDescriptor } from "../journal/recovery.ts";
+import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { locksAtStake, mayBeAtStake } from "./locks_at_stake.ts";
 import { serve } from "./serve.ts";

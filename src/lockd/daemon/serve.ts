@@ -165,7 +165,9 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   const watchdog = new Watchdog(
     loop,
     safety.manager,
-    () => safety.sound && !daemon.table.resources().some(({ lock }) => lock === "posix"),
+    () =>
+      safety.sound &&
+      !daemon.table.resources().some(({ handle }) => handle.kind === "file" && handle.lock === "posix"),
     log,
   );
   const unit = service.notifyAddress === SYSTEMD_NOTIFY
@@ -290,7 +292,9 @@ function endedOwners({ reaper, sights }: Daemon): Pick<DaemonExtension, "ended">
  * for it.
  */
 function giveLeasesBack({ sys, table }: Daemon): void {
-  for (const { fd, lockspace } of table.resources()) if (lockspace === "") sys.lease(fd, F_UNLCK);
+  for (const { handle, lockspace } of table.resources()) {
+    if (lockspace === "" && handle.kind === "file") sys.lease(handle.fd, F_UNLCK);
+  }
 }
 
 /** Goes on with owners of an earlier life: those that are gone, and what the others write. */

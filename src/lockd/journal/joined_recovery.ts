@@ -1,7 +1,7 @@
 import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { JournalState } from "./journal_state.ts";
-import type { OwnerRecord } from "./operations.ts";
-import type { Recovered } from "./recovery.ts";
+import type { OwnerRecord } from "./journaled_lock.ts";
+import type { Recovered } from "./recovered.ts";
 
 /**
  * Leaves out of a second journal's state what the first has brought back already, and whoever is dead by now:
@@ -14,11 +14,11 @@ export function leaveOut(
   first: Recovered,
   mayLive: (owner: OwnerRecord) => boolean,
 ): void {
-  const there = new Set(first.locks.map(({ lockspace, name }) => `${lockspace}\0${name}`));
-  for (const [id, { lockspace, name, holdings }] of state.resources) {
+  const there = new Set(first.locks.map(({ record: { lockspace, name } }) => `${lockspace}\0${name}`));
+  for (const [id, { record: { lockspace, name, holdings } }] of state.locks) {
     const living = holdings.filter(({ owner }) => mayLive(owner));
     holdings.splice(0, holdings.length, ...living);
-    if (living.length === 0 || there.has(`${lockspace}\0${name}`)) state.resources.delete(id);
+    if (living.length === 0 || there.has(`${lockspace}\0${name}`)) state.locks.delete(id);
   }
   const watched = new Set<OwnerKey>([...first.dying, ...first.watched].map(({ key }) => key));
   for (const { record } of first.clients) if (record.owner !== undefined) watched.add(ownerKey(record.owner));
@@ -36,8 +36,13 @@ export function leaveOut(
  */
 export function joinRecovered(first: Recovered, second: Recovered): Recovered {
   let nextResource = first.nextResource;
-  const locks = second.locks.map((lock) => ({ ...lock, id: nextResource++ }));
-  const owners = new Set(first.locks.flatMap(({ holdings }) => holdings.map(({ owner }) => ownerKey(owner))));
+  const locks = second.locks.map(({ record, handle }) => ({
+    record: { ...record, id: nextResource++ },
+    handle,
+  }));
+  const owners = new Set(
+    first.locks.flatMap(({ record: { holdings } }) => holdings.map(({ owner }) => ownerKey(owner))),
+  );
   return {
     ...first,
     lockspaces: [...new Set([...first.lockspaces, ...second.lockspaces])],
@@ -46,7 +51,6 @@ export function joinRecovered(first: Recovered, second: Recovered): Recovered {
     parked: [...first.parked, ...second.parked],
     watched: [...first.watched, ...second.watched],
     gone: [...first.gone, ...second.gone.filter(({ key }) => !owners.has(key))],
-    lost: [...first.lost, ...second.lost],
     nextResource,
     nextClient: first.nextClient.map((id, ordinal) => Math.max(id, second.nextClient[ordinal] ?? 1)),
     findings: [...first.findings, ...second.findings],

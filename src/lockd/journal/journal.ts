@@ -7,6 +7,7 @@ import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { Mapping } from "../../os/sys.ts";
+import { invariant } from "../../base/invariant.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { clientKey } from "../../chassis/rpc/client_key.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
@@ -25,8 +26,11 @@ import { slotName } from "./descriptor_names.ts";
 import type { SharedMemory } from "./journal_memory.ts";
 import { EXCHANGE_OFFSET } from "./layout.ts";
 import type { LogFile } from "./log_file.ts";
+import type { StoredObject } from "./recovered.ts";
 import { clientKind, type Slot, type SlotKind, Slots } from "./slots.ts";
-import type { HoldingRecord, Operation, OwnerRecord, ParkedRecord, ResourceRecord } from "./operations.ts";
+import type { JournaledLock } from "./journaled_lock.ts";
+import type { Operation, ParkedRecord } from "./operations.ts";
+import type { HoldingRecord, OwnerRecord } from "./journaled_lock.ts";
 
 /** Without memory for the journal it is tried again after so many ms. */
 const RETRY_MS = 1000;
@@ -46,6 +50,8 @@ export type JournalObserver =
     | "released"
     | "learnt"
     | "recast"
+    | "lost"
+    | "regained"
     | "troubled"
     | "regranted"
     | "regrantable"
@@ -67,11 +73,6 @@ export interface JournalParts {
   readonly slots: readonly StoredObject[];
   /** The process of an owner, as {@link OwnerWatch.markOf}. */
   readonly markOf: (owner: Owner) => ProcessMark;
-}
-
-/** What a slot is for: the id of a resource, the key of a client, the pid of a dying holder. */
-export interface StoredObject extends Slot {
-  readonly id: number;
 }
 
 /** Something to be stored. */
@@ -169,15 +170,19 @@ export class Journal implements Durability {
       this.#add({ op: "release", id: resource.id, pid: owner.pid, uuid: owner.uuid, last });
       if (last) this.#remove("lock", resource.id);
     },
-    // A grant of an id that is known takes the place of the one before.
-    recast: (resource) => {
-      // One that was awaited has a lock to be stored now; what is stored already is not sent again.
-      if (resource.state.kind !== "awaited") this.#want("lock", resource.id, resource.fd);
-      this.#add({ op: "grant", ...this.resourceRecord(resource) });
+    recast: (resource) => this.#anew(resource),
+    lost: (resource) => {
+      // What the store has of it is no lock any more, and must not be taken for that of a later descriptor.
+      this.#remove("lock", resource.id);
+      this.#anew(resource);
     },
-    learnt: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
-    regranted: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
-    regrantable: (resource) => this.#add({ op: "grant", ...this.resourceRecord(resource) }),
+    regained: (resource) => {
+      this.#wantLock(resource);
+      this.#anew(resource);
+    },
+    learnt: (resource) => this.#anew(resource),
+    regranted: (resource) => this.#anew(resource),
+    regrantable: (resource) => this.#anew(resource),
     parked: (parked) => this.#add({ op: "parked", ...this.parkedRecord(parked) }),
     unparked: (parked) => this.#add({ op: "unparked", ...this.parkedRecord(parked) }),
     troubled: (resource, failure) => {
@@ -293,20 +298,13 @@ export class Journal implements Durability {
     return { lockspace, name, path, owner: this.ownerRecord(owner), ...used };
   }
 
-  /** A resource with its owners. */
-  resourceRecord(resource: Resource): ResourceRecord {
-    const { id, lockspace, name, path, shared, autocreate, lock, state, regrant } = resource;
+  /** A lock as the journal has it. */
+  journaledLock(resource: Resource): JournaledLock {
+    const { id, lockspace, name, path, shared, autocreate, state, regrant, handle } = resource;
+    const holdings = resource.holdings.map((holding) => this.#holdingRecord(holding));
     return {
-      id,
-      lockspace,
-      name,
-      path,
-      shared,
-      autocreate,
-      lock,
-      holdings: resource.holdings.map((holding) => this.#holdingRecord(holding)),
-      ...(state.kind === "doubtful" ? { doubtful: state.reason } : {}),
-      ...(regrant === undefined ? {} : { regrant }),
+      record: { id, lockspace, name, path, shared, autocreate, holdings, state, regrant },
+      lock: handle.kind === "file" ? handle.lock : "ofd",
       ...this.slot("lock", id),
     };
   }
@@ -402,8 +400,18 @@ export class Journal implements Durability {
     if (resource.holdings.length > 1) {
       return this.#add({ op: "share", id: resource.id, holding: this.#holdingRecord(holding) });
     }
-    this.#want("lock", resource.id, resource.fd);
-    this.#add({ op: "grant", ...this.resourceRecord(resource) });
+    this.#wantLock(resource);
+    this.#anew(resource);
+  }
+
+  /** A grant of an id that is known takes the place of the one before. */
+  #anew(resource: Resource): void {
+    this.#add({ op: "grant", ...this.journaledLock(resource) });
+  }
+
+  #wantLock({ id, name, handle }: Resource): void {
+    invariant(handle.kind === "file", `Store the lock on ${name}: it has no file`);
+    this.#want("lock", id, handle.fd);
   }
 
   #dying({ pid, key, pidfd, since, killed }: DyingHolder): void {

@@ -1,12 +1,9 @@
+import { takeAt } from "../../base/lists.ts";
+import type { LockRecord, LockState } from "../lockspace/lock_record.ts";
 import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
-import type {
-  ClientRecord,
-  HoldingRecord,
-  Operation,
-  OwnerRecord,
-  ParkedRecord,
-  ResourceRecord,
-} from "./operations.ts";
+import type { ClientRecord, Operation, ParkedRecord } from "./operations.ts";
+import type { HoldingRecord, OwnerRecord } from "./journaled_lock.ts";
+import type { JournaledLock } from "./journaled_lock.ts";
 
 /** A client as the log knows it. */
 export interface JournaledClient extends ClientRecord {
@@ -14,10 +11,9 @@ export interface JournaledClient extends ClientRecord {
   restricted: boolean;
 }
 
-/** A resource as the log knows it. */
-export interface JournaledResource extends Omit<ResourceRecord, "holdings" | "doubtful"> {
-  readonly holdings: HoldingRecord[];
-  doubtful: string | undefined;
+/** A lock as far as the log has been read. */
+export interface KnownLock extends JournaledLock {
+  readonly record: LockRecord<OwnerRecord> & { readonly holdings: HoldingRecord[]; state: LockState };
 }
 
 /** A holder that is being ended, or has ended and is not settled. */
@@ -37,7 +33,8 @@ export interface JournaledInput {
 /** What the records of a log add up to. */
 export class JournalState {
   readonly lockspaces = new Set<string>();
-  readonly resources = new Map<number, JournaledResource>();
+  /** By id. */
+  readonly locks = new Map<number, KnownLock>();
   readonly clients = new Map<number, JournaledClient>();
   /** By client; a client's bytes may come before the client. In pieces, because a slow client's are many. */
   readonly #inputs = new Map<number, { pieces: Uint8Array[]; dropped: number }>();
@@ -72,16 +69,12 @@ export class JournalState {
         this.lockspaces.add(operation.path);
         return;
       case "grant": {
-        const { op: _, ...resource } = operation;
-        this.resources.set(resource.id, {
-          ...resource,
-          holdings: [...resource.holdings],
-          doubtful: resource.doubtful,
-        });
+        const { op: _, record, ...lock } = operation;
+        this.locks.set(record.id, { ...lock, record: { ...record, holdings: [...record.holdings] } });
         return;
       }
       case "share":
-        this.resources.get(operation.id)?.holdings.push(operation.holding);
+        this.locks.get(operation.id)?.record.holdings.push(operation.holding);
         return;
       case "release":
         return this.#release(operation);
@@ -89,8 +82,8 @@ export class JournalState {
       case "unparked":
         return this.#applyParked(operation);
       case "doubtful": {
-        const resource = this.resources.get(operation.id);
-        if (resource !== undefined) resource.doubtful = operation.reason;
+        const lock = this.locks.get(operation.id);
+        if (lock !== undefined) lock.record.state = { kind: "doubtful", reason: operation.reason };
         return;
       }
       case "client": {
@@ -182,13 +175,14 @@ export class JournalState {
 
   #release({ id, pid, uuid, last }: Operation & { op: "release" }): void {
     if (last) {
-      this.resources.delete(id);
+      this.locks.delete(id);
       return;
     }
-    const holdings = this.resources.get(id)?.holdings;
+    // A log that lacks its beginning may not know of it.
+    const holdings = this.locks.get(id)?.record.holdings ?? [];
     const right = ({ owner }: HoldingRecord) => owner.pid === pid && (uuid ?? owner.uuid) === owner.uuid;
-    const index = holdings?.findIndex(right) ?? -1;
-    if (index >= 0) holdings?.splice(index, 1);
+    const place = holdings.findIndex(right);
+    if (place >= 0) takeAt(holdings, place);
   }
 }
 

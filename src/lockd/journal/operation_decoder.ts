@@ -1,21 +1,12 @@
 import type { OwnerKey } from "../lockspace/owner.ts";
-import { codeName, GrantFlag, usualPath } from "./operation_codes.ts";
+import { decodeLock, type GrantFields, type ReadNames } from "./lock_codec.ts";
+import { codeName } from "./operation_codes.ts";
 import { OperationEncoder } from "./operation_encoder.ts";
-import type { Regrant } from "../lockspace/resource.ts";
-import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
+import type { Operation } from "./operations.ts";
+import type { HoldingRecord, OwnerRecord } from "./journaled_lock.ts";
 
 /** null where a field behind it is there. */
 type SlotField = number | null | undefined;
-type Grant = [
-  id: number,
-  place: number | string,
-  name: string,
-  flags: number,
-  owners: number[],
-  slot?: number | null,
-  unusual?: string | null,
-  doubtful?: string,
-];
 type OwnerFields = [
   pid: number,
   name: string,
@@ -40,6 +31,10 @@ type Served = [key: number, length: number, front: number, turn: number, end: nu
 export class OperationDecoder {
   readonly #lockspaces: string[] = [];
   readonly #owners: OwnerRecord[] = [];
+  readonly #names: ReadNames = {
+    lockspace: (place) => this.#lockspace(place),
+    owner: (number) => this.#owner(number),
+  };
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
 
@@ -93,7 +88,7 @@ export class OperationDecoder {
         return undefined;
       }
       case "grant":
-        return this.#grant(fields as Grant);
+        return { op: "grant", ...decodeLock(fields as GrantFields, this.#names) };
       case "share": {
         const [id, owner, since] = fields as [number, number, number];
         return { op: "share", id, holding: this.#holding(owner, since) };
@@ -171,27 +166,10 @@ export class OperationDecoder {
     }
   }
 
-  #grant([id, place, name, flags, owners, slot, unusual, doubtful]: Grant): Operation {
-    const lockspace = typeof place === "string" ? place : this.#lockspaces[place];
-    if (lockspace === undefined) throw new SyntaxError(`Decode a record: there is no lockspace ${place}`);
-    const holdings: HoldingRecord[] = [];
-    for (let index = 0; index < owners.length; index += 2) {
-      holdings.push(this.#holding(owners[index] as number, owners[index + 1] as number));
-    }
-    return {
-      op: "grant",
-      id,
-      lockspace,
-      name,
-      path: unusual ?? usualPath(lockspace, name),
-      shared: (flags & GrantFlag.SHARED) !== 0,
-      autocreate: (flags & GrantFlag.AUTOCREATE) !== 0,
-      lock: (flags & GrantFlag.POSIX) !== 0 ? "posix" : "ofd",
-      holdings,
-      ...(doubtful === undefined ? {} : { doubtful }),
-      ...regrantField(flags),
-      ...slotField(slot),
-    };
+  #lockspace(place: number): string {
+    const path = this.#lockspaces[place];
+    if (path === undefined) throw new SyntaxError(`Decode a record: there is no lockspace ${place}`);
+    return path;
   }
 
   #holding(owner: number, since: number): HoldingRecord {
@@ -208,11 +186,6 @@ export class OperationDecoder {
   #piece(length: number): Uint8Array {
     return this.#bytes.slice(this.#at, this.#at += length);
   }
-}
-
-function regrantField(flags: number): { regrant?: Regrant } {
-  if ((flags & GrantFlag.HALF_FAILED) !== 0) return { regrant: "half-failed" };
-  return (flags & GrantFlag.WHILE_PAUSED) === 0 ? {} : { regrant: "while-paused" };
 }
 
 function slotField(slot: SlotField): { slot?: number } {

@@ -1,6 +1,7 @@
-import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
-import type { Regrant } from "../lockspace/resource.ts";
-import type { HoldingRecord, Operation, OwnerRecord } from "./operations.ts";
+import { encodeLock, type WrittenNames } from "./lock_codec.ts";
+import { Code } from "./operation_codes.ts";
+import type { Operation } from "./operations.ts";
+import type { OwnerRecord } from "./journaled_lock.ts";
 
 /**
  * Operations as a record holds them: JSON arrays that begin with a code, and behind the text all their bytes,
@@ -10,11 +11,6 @@ export interface Payload {
   readonly text: string;
   readonly bytes: readonly Uint8Array[];
 }
-
-const REGRANT: Readonly<Record<Regrant, number>> = {
-  "half-failed": GrantFlag.HALF_FAILED,
-  "while-paused": GrantFlag.WHILE_PAUSED,
-};
 
 /** Operations that {@link OperationEncoder} has to be quick with. */
 type UsualOp = "grant" | "release" | "input" | "added" | "served";
@@ -30,6 +26,10 @@ export class OperationEncoder {
   readonly #lockspaces = new Map<string, number>();
   readonly #owners = new Map<OwnerRecord, number>();
   #nextOwner: number;
+  readonly #names: WrittenNames = {
+    lockspace: (path) => this.#lockspaces.get(path),
+    owner: (owner) => this.#owner(owner),
+  };
   #text = "";
   #bytes: Uint8Array[] = [];
 
@@ -71,7 +71,7 @@ export class OperationEncoder {
   #encoded(operation: Operation): string {
     switch (operation.op) {
       case "grant":
-        return this.#grant(operation);
+        return encodeLock(operation, this.#names);
       case "release":
         return this.#release(operation);
       case "input":
@@ -92,24 +92,6 @@ export class OperationEncoder {
   #release({ id, pid, uuid, last }: Operation & { op: "release" }): string {
     const who = last || uuid === undefined ? "" : `,"${uuid}"`;
     return `[${Code.release},${id},${pid},${last}${who}]`;
-  }
-
-  #grant(operation: Operation & { op: "grant" }): string {
-    const { id, lockspace, name, path, shared, autocreate, lock, holdings, slot, doubtful } = operation;
-    const flags = (shared ? GrantFlag.SHARED : 0) | (autocreate ? GrantFlag.AUTOCREATE : 0) |
-      (lock === "posix" ? GrantFlag.POSIX : 0) |
-      (operation.regrant === undefined ? 0 : REGRANT[operation.regrant]);
-    const place = this.#lockspaces.get(lockspace) ?? JSON.stringify(lockspace);
-    let owners = "";
-    for (const holding of holdings) owners += `${owners === "" ? "" : ","}${this.#holding(holding)}`;
-    const text = `[${Code.grant},${id},${place},${JSON.stringify(name)},${flags},[${owners}]`;
-    const unusual = path === usualPath(lockspace, name) ? undefined : path;
-    if (unusual === undefined && doubtful === undefined) {
-      return slot === undefined ? `${text}]` : `${text},${slot}]`;
-    }
-    // What is not there is null, or left out at the end.
-    const rest = doubtful === undefined ? [slot, unusual] : [slot, unusual, doubtful];
-    return `${text},${JSON.stringify(rest).slice(1)}`;
   }
 
   #rare(operation: Exclude<Operation, { op: UsualOp }>): string {
@@ -169,10 +151,6 @@ export class OperationEncoder {
   #piece(bytes: Uint8Array): number {
     this.#bytes.push(bytes);
     return bytes.length;
-  }
-
-  #holding({ owner, since }: HoldingRecord): string {
-    return `${this.#owner(owner)},${since}`;
   }
 
   #owner(owner: OwnerRecord): number {

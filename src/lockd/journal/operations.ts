@@ -1,37 +1,5 @@
-import type { LockKind } from "../lockspace/lock_file.ts";
-import type { Regrant } from "../lockspace/resource.ts";
-import type { Owner, OwnerKey } from "../lockspace/owner.ts";
-
-/** An owner, with what tells its process from a later one of the same pid. */
-export interface OwnerRecord extends Owner {
-  /**
-   * Start time of its process in clock ticks since boot; 0 when unknown. The process is `hostPid`, else
-   * `pid`; of an owner that is not of the daemon's namespace `hostPid` is there whenever this is known.
-   */
-  readonly start: number;
-}
-
-/** A holding. */
-export interface HoldingRecord {
-  readonly owner: OwnerRecord;
-  readonly since: number;
-}
-
-/** A locked resource. */
-export interface ResourceRecord {
-  readonly id: number;
-  readonly lockspace: string;
-  readonly name: string;
-  readonly path: string;
-  readonly shared: boolean;
-  readonly autocreate: boolean;
-  readonly lock: LockKind;
-  readonly holdings: readonly HoldingRecord[];
-  readonly doubtful?: string;
-  readonly regrant?: Regrant;
-  /** Its slot in the store; absent where none keeps its descriptor. */
-  readonly slot?: number;
-}
+import type { OwnerKey } from "../lockspace/owner.ts";
+import type { HoldingRecord, JournaledLock, OwnerRecord } from "./journaled_lock.ts";
 
 /** A lock that was released for an owner whose process goes on. */
 export interface ParkedRecord {
@@ -51,7 +19,7 @@ export interface ClientRecord {
   readonly gid: number;
   /** Unix milliseconds at which it connected. */
   readonly since: number;
-  /** As {@link ResourceRecord.slot}. */
+  /** As {@link JournaledLock.slot}. */
   readonly slot?: number;
 }
 
@@ -62,7 +30,7 @@ export interface ClientRecord {
  */
 export type Operation =
   | { readonly op: "lockspace"; readonly path: string }
-  | ({ readonly op: "grant" } & ResourceRecord)
+  | ({ readonly op: "grant" } & JournaledLock)
   | { readonly op: "share"; readonly id: number; readonly holding: HoldingRecord }
   /** An owner was taken off; `last`: the lock has gone. */
   | {

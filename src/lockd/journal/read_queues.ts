@@ -5,7 +5,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
 import { type AdoptedQueue, namesIn } from "./descriptor_queue.ts";
 import { byAge, parseQueueName } from "./queue_names.ts";
-import type { ReturnedDescriptor } from "./recovery.ts";
+import type { ReturnedDescriptor } from "./recovered.ts";
 
 /** What the service manager gave back, with the queues opened. */
 export interface ReadQueues {

@@ -3,6 +3,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
 import type { LockKind } from "./lock_file.ts";
+import { identityField, type NoHandle } from "./lock_handle.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "./lock_files.ts";
 import { LockDirectories, type LockDirectoriesParts, type LockspaceObserver } from "./lock_directories.ts";
 import { GrantTrail } from "./grant_trail.ts";
@@ -24,12 +25,10 @@ import { invariant } from "../../base/invariant.ts";
 import { takeAt } from "../../base/lists.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Done, ForeignHolder, HeldReport, Refusal } from "./refusal.ts";
-import type { Resource, ResourceState } from "./resource.ts";
+import { HELD, isMissing, type LockState } from "./lock_record.ts";
+import type { Resource } from "./resource.ts";
 import type { Settler } from "./settler.ts";
 import { WaitingAsks } from "./waiting_asks.ts";
-
-/** What nearly every resource is, most of the time. */
-const HELD: ResourceState = { kind: "held" };
 
 /** Told of every change in the same turn in which it happens, before any reply is sent. */
 export interface LockObserver extends LockspaceObserver {
@@ -54,6 +53,15 @@ export interface LockObserver extends LockspaceObserver {
   refused(owner: Owner, refusal: Refusal): void;
   /** The kernel holds a lock in another way now, or it is in doubt, or no more. */
   recast(resource: Resource): void;
+  /**
+   * A lock turned out not to be held although its owner was told so: its guest runs unprotected. Its state
+   * says why. Told again for each other reason.
+   *
+   * @param how it was lost, as words behind its name
+   */
+  lost(resource: Resource, how: string): void;
+  /** A lost lock is held again. */
+  regained(resource: Resource): void;
   /** A lock could not be released, and is kept; or it was, but its autocreated file was left behind. */
   troubled(resource: Resource, failure: UnlockFailed): void;
 }
@@ -370,7 +378,8 @@ export class LockTable {
   /** The resource of this daemon, if any, whose file this is. */
   findByFile(identity: FileIdentity): Resource | undefined {
     for (const resource of this.resources()) {
-      if (sameFile(resource.identity, identity)) return resource;
+      const { handle } = resource;
+      if (handle.kind === "file" && sameFile(handle.identity, identity)) return resource;
     }
     return undefined;
   }
@@ -396,17 +405,37 @@ export class LockTable {
   }
 
   /**
-   * An awaited lock is taken at last.
+   * A lost lock is taken again at last.
    *
    * @param fd the locked descriptor, whose ownership passes to the table
    */
   seize(resource: Resource, fd: number, identity: FileIdentity): void {
-    const { ledger } = this.#parts;
-    invariant(resource.state.kind === "awaited", `Seize ${resource.name}: it is ${resource.state.kind}`);
-    ledger.close(resource.fd);
-    resource.fd = ledger.own(fd, "lock");
-    resource.identity = identity;
-    this.recast(resource, "ofd", HELD);
+    const { ledger, guard, observer } = this.#parts;
+    const { handle, state } = resource;
+    invariant(isMissing(state), `Seize ${resource.name}: it is ${state.kind}`);
+    invariant(this.has(resource), `Seize ${resource.name}: it is not in the table`);
+    resource.handle = { kind: "file", fd: ledger.own(fd, "lock"), identity, lock: "ofd" };
+    resource.state = HELD;
+    // Nothing is held by the old one, and its storage has just answered.
+    if (handle.kind === "file") guard.close(handle.fd, handle.identity);
+    else this.#closePlace(handle);
+    observer.regained(resource);
+  }
+
+  /**
+   * A lock is not held although its owner was told so.
+   *
+   * @param state awaited while its storage has not said whether it can be had again
+   * @param how it was lost, as words behind its name
+   */
+  lose(resource: Resource, state: Extract<LockState, { kind: "awaited" | "lost" }>, how: string): void {
+    const before = resource.state;
+    invariant(before.kind !== "releasing", `Lose ${resource.name}: it is being released`);
+    const { handle } = resource;
+    const bound = handle.kind === "file" && handle.lock === "posix";
+    invariant(!bound, `Lose ${resource.name}: the kernel has its POSIX lock as long as this process lives`);
+    resource.state = state;
+    this.#parts.observer.lost(resource, how);
   }
 
   /** Whether a resource is still in the table. */
@@ -419,14 +448,17 @@ export class LockTable {
    *
    * @param state held or in doubt; a lock that is being released is left alone by its caller
    */
-  recast(resource: Resource, lock: LockKind, state: ResourceState): void {
-    const before = resource.lock;
-    resource.lock = lock;
+  recast(resource: Resource, lock: LockKind, state: LockState): void {
+    const { handle } = resource;
+    invariant(handle.kind === "file", `Recast ${resource.name}: it has no file`);
+    invariant(!isMissing(state), `Recast ${resource.name}: it cannot be ${state.kind} then`);
+    const { lock: before, identity } = handle;
+    resource.handle = { ...handle, lock };
     resource.state = state;
     const { guard, observer } = this.#parts;
     // What was parked for the sake of a POSIX lock may be closed when that is none any more.
-    if (before === "posix" && lock === "ofd") guard.unprotect(resource.identity);
-    if (before === "ofd" && lock === "posix") guard.protect(resource.identity, resource.shared);
+    if (before === "posix" && lock === "ofd") guard.unprotect(identity);
+    if (before === "ofd" && lock === "posix") guard.protect(identity, resource.shared);
     observer.recast(resource);
   }
 
@@ -539,9 +571,12 @@ export class LockTable {
       lockspace: lockspace.path,
       name,
       path: lockspace.fileOf(name),
-      fd: this.#parts.ledger.own(outcome.fd, "lock"),
-      identity: outcome.identity,
-      lock: "ofd",
+      handle: {
+        kind: "file",
+        fd: this.#parts.ledger.own(outcome.fd, "lock"),
+        identity: outcome.identity,
+        lock: "ofd",
+      },
       shared: options.shared,
       autocreate: options.autocreate,
       // Made with its one element: pushed into an empty array it would have room for sixteen more.
@@ -610,7 +645,7 @@ export class LockTable {
     // A paused guest has its disks open still. What was detached it has not.
     const paused = resource.regrant === "while-paused" &&
       [...trail.taken, ...this.parked.of(key)].some((parked) => opened(process.pid, parked) === "open");
-    return paused || opened(process.pid, resource) === "not-open";
+    return paused || opened(process.pid, { ...resource, ...identityField(resource.handle) }) === "not-open";
   }
 
   /** The parked lock of a guest that is resumed and must not be, because another one has used its disk. */
@@ -625,7 +660,10 @@ export class LockTable {
   #insert(lockspace: Lockspace, resource: Resource): void {
     lockspace.resources.set(resource.name, resource);
     this.#resourceCount++;
-    if (resource.lock === "posix") this.#parts.guard.protect(resource.identity, resource.shared);
+    const { handle } = resource;
+    if (handle.kind === "file" && handle.lock === "posix") {
+      this.#parts.guard.protect(handle.identity, resource.shared);
+    }
     for (const { owner } of resource.holdings) this.#index(owner, resource);
   }
 
@@ -696,12 +734,16 @@ export class LockTable {
       return done(undefined);
     }
     if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
-    if (resource.state.kind === "awaited") {
+    const { handle, path, shared, autocreate } = resource;
+    if (handle.kind === "none") {
       // There is nothing to give up: whoever is taking it finds that it is not wanted any more.
-      this.#parts.ledger.close(resource.fd);
+      this.#closePlace(handle);
       this.#removeHolding(resource, holding);
       return done(undefined);
     }
+    const { fd, lock, identity } = handle;
+    // The file of a lost one may be locked by somebody else, who relies on its name.
+    const unlinked = autocreate && !isMissing(resource.state);
     resource.state = { kind: "releasing" };
     let answered = false;
     const answer: Done = (refusal) => {
@@ -709,7 +751,8 @@ export class LockTable {
       answered = true;
     };
     const slow = waits ? answer : () => {};
-    this.#parts.files.unlock({ ...resource, force }, resource.identity, slow, (failure) => {
+    const request = { path, fd, lock, shared, autocreate: unlinked, force };
+    this.#parts.files.unlock(request, identity, slow, (failure) => {
       if (failure !== undefined) this.#parts.observer.troubled(resource, failure);
       if (failure !== undefined && !failure.released) {
         resource.state = { kind: "doubtful", reason: failure.action };
@@ -718,18 +761,24 @@ export class LockTable {
       // Meanwhile it may have become known who the owner is.
       const { owner } = resource.holdings[0] ?? holding;
       this.#removeHolding(resource, resource.holdings[0] ?? holding);
-      if (!force && !resource.shared) this.#park(resource, owner);
-      if (resource.lock === "posix") this.#parts.guard.unprotect(resource.identity);
+      if (!force && !shared) this.#park(resource, owner);
+      // Meanwhile it may have been made a POSIX lock.
+      const { handle: last } = resource;
+      if (last.kind === "file" && last.lock === "posix") this.#parts.guard.unprotect(last.identity);
       answer(undefined);
     });
   }
 
   /** libvirt has released it. If the process goes on, its guest is paused, or has let the disk go. */
-  #park({ lockspace, name, path, identity }: Resource, owner: Owner): void {
+  #park({ lockspace, name, path, handle }: Resource, owner: Owner): void {
     if (this.#parts.watch.processOf(ownerKey(owner)) === undefined) return;
-    const parked = { lockspace, name, path, identity, owner, use: undefined };
+    const parked = { lockspace, name, path, ...identityField(handle), owner, use: undefined };
     this.parked.park(parked);
     this.#parts.observer.parked(parked);
+  }
+
+  #closePlace({ place }: NoHandle): void {
+    if (place >= 0) this.#parts.ledger.close(place);
   }
 
   #report(resource: Resource): HeldReport {

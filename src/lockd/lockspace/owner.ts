@@ -61,8 +61,8 @@ export function isOwnersProcess({ pid, namespace, hostPid }: Owner, seen: number
 }
 
 /** One holding of a resource by an owner. The same owner may hold a shared resource several times. */
-export interface Holding {
-  readonly owner: Owner;
+export interface Holding<O extends Owner = Owner> {
+  readonly owner: O;
   /** Unix milliseconds of the grant; 0 when unknown (taken over from a daemon that does not record it). */
   readonly since: number;
 }

@@ -14,3 +14,8 @@ export const LIBVIRT_MAX_BYTES = 10 * 1024 * 1024;
 export const FLAG_SHARED = 1;
 /** Flag of a resource: the file is made when absent and unlinked with the last owner. */
 export const FLAG_AUTOCREATE = 2;
+
+/** Our own field, behind the last one of libvirt's. */
+export function ownField(text: string): string {
+  return `,"${OWN_KEY}":${text}`;
+}

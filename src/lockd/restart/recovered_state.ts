@@ -1,9 +1,9 @@
 import { idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
-import type { Recovered, RecoveredClient, RecoveredLock } from "../journal/recovery.ts";
+import type { Recovered, RecoveredClient } from "../journal/recovered.ts";
+import type { HandedLock } from "../lockspace/lock_record.ts";
 import type {
   ClientState,
   DaemonExtension,
-  LockedResource,
   LockspaceState,
   RestartState,
   RuntimeSettings,
@@ -121,28 +121,11 @@ function clientState({ record, fd, pidfd, input, output }: RecoveredClient): Cli
 }
 
 function lockspaces({ lockspaces, locks }: Recovered): LockspaceState[] {
-  const byPath = new Map<string, LockedResource[]>(["", ...lockspaces].map((path) => [path, []]));
+  const byPath = new Map<string, HandedLock[]>(["", ...lockspaces].map((path) => [path, []]));
   for (const lock of locks) {
-    const resources = byPath.get(lock.lockspace);
-    if (resources === undefined) byPath.set(lock.lockspace, [lockedResource(lock)]);
-    else resources.push(lockedResource(lock));
+    const resources = byPath.get(lock.record.lockspace);
+    if (resources === undefined) byPath.set(lock.record.lockspace, [lock]);
+    else resources.push(lock);
   }
   return [...byPath].map(([path, resources]) => ({ path, resources }));
-}
-
-function lockedResource(
-  { id, name, path, fd, shared, autocreate, holdings, doubtful, awaited }: RecoveredLock,
-): LockedResource {
-  return {
-    id,
-    name,
-    path,
-    fd,
-    shared,
-    autocreate,
-    lock: "ofd",
-    holdings,
-    ...(doubtful === undefined ? {} : { doubtful }),
-    ...(awaited === undefined ? {} : { awaited }),
-  };
 }

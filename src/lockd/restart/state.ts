@@ -1,9 +1,8 @@
 import type { Sight } from "../lockspace/written_files.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
-import type { LockKind } from "../lockspace/lock_file.ts";
-import type { Holding, Owner } from "../lockspace/owner.ts";
+import { handedDescriptor, type HandedLock } from "../lockspace/lock_record.ts";
+import type { Owner } from "../lockspace/owner.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";
-import type { Regrant } from "../lockspace/resource.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
 
 /** Any value that JSON can hold. */
@@ -84,32 +83,7 @@ export interface ClientExtension {
 export interface LockspaceState {
   /** "" for the default lockspace. */
   readonly path: string;
-  readonly resources: readonly LockedResource[];
-}
-
-/** A locked resource. */
-export interface LockedResource {
-  /** Unique in this daemon's life; numbered from 1 when libvirt's daemon wrote the document. */
-  readonly id: number;
-  readonly name: string;
-  /** Path of the locked file. */
-  readonly path: string;
-  /** The locked descriptor. */
-  readonly fd: number;
-  readonly shared: boolean;
-  readonly autocreate: boolean;
-  /**
-   * How the kernel holds the lock. Absent when libvirt's daemon wrote the document: it makes POSIX locks but
-   * also passes on open-file-description locks that it was given, so the kernel has to be asked.
-   */
-  readonly lock?: LockKind;
-  /** Never empty. `since` is 0 when libvirt's daemon wrote the document. */
-  readonly holdings: readonly Holding[];
-  /** Why it is not certain that the kernel lock is held; absent when nothing speaks against it. */
-  readonly doubtful?: string;
-  readonly regrant?: Regrant;
-  /** Why it is not taken again yet; {@link fd} only keeps its place then. */
-  readonly awaited?: string;
+  readonly resources: readonly HandedLock[];
 }
 
 /** What this daemon keeps of itself beyond libvirt's fields. */
@@ -172,7 +146,12 @@ export function descriptorsOf(state: RestartState): number[] {
       if (extension !== undefined && extension.pidfd >= 0) all.push(extension.pidfd);
     }
   }
-  for (const { resources } of state.lockspaces) for (const { fd } of resources) all.push(fd);
+  for (const { resources } of state.lockspaces) {
+    for (const { handle } of resources) {
+      const fd = handedDescriptor(handle);
+      if (fd >= 0) all.push(fd);
+    }
+  }
   for (const { pidfd } of state.extension?.dying ?? []) all.push(pidfd);
   for (const { pidfd } of state.extension?.watched ?? []) all.push(pidfd);
   for (const fd of state.extension?.parked ?? []) all.push(fd);

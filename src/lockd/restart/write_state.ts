@@ -1,11 +1,13 @@
 import { NOBODY, type Owner } from "../lockspace/owner.ts";
-import { FLAG_AUTOCREATE, FLAG_SHARED, FORMAT_VERSION, OWN_KEY } from "./document_format.ts";
+import type { HandedLock } from "../lockspace/lock_record.ts";
+import { FORMAT_VERSION, ownField } from "./document_format.ts";
+import { lockJson } from "./lock_codec.ts";
+import { OwnerTable } from "./owner_table.ts";
 import type {
   ClientExtension,
   ClientState,
   DaemonExtension,
   ListenerState,
-  LockedResource,
   RestartState,
   ServerState,
 } from "./state.ts";
@@ -49,11 +51,6 @@ export function writeState(state: RestartState): Uint8Array<ArrayBuffer> {
   }
   sink.add("}\n");
   return sink.finish();
-}
-
-/** Our own field, behind the last one of libvirt's. */
-function ownField(text: string): string {
-  return `,"${OWN_KEY}":${text}`;
 }
 
 function addServer(
@@ -127,67 +124,14 @@ function clientExtensionText(
 
 function addResources(
   sink: TextSink,
-  resources: readonly LockedResource[],
+  resources: readonly HandedLock[],
   owners: OwnerTable | undefined,
 ): void {
   sink.add(`"resources":[`);
-  sink.addList(resources, (resource) => resourceText(resource, owners));
+  sink.addList(resources, (resource) => lockJson(resource, owners));
   sink.add("]");
-}
-
-function resourceText(resource: LockedResource, owners: OwnerTable | undefined): string {
-  const { name, path, fd, holdings } = resource;
-  const pids = holdings.map((holding) => holding.owner.pid);
-  return `{"name":${JSON.stringify(name)},"path":${JSON.stringify(path)},"fd":${fd},"lockHeld":true` +
-    `,"flags":${flagsOf(resource)},"owners":[${pids.join(",")}]${
-      owners === undefined ? "" : ownField(resourceExtensionText(resource, owners))
-    }}`;
-}
-
-function flagsOf({ shared, autocreate }: LockedResource): number {
-  return (shared ? FLAG_SHARED : 0) | (autocreate ? FLAG_AUTOCREATE : 0);
-}
-
-function resourceExtensionText(resource: LockedResource, owners: OwnerTable): string {
-  const { id, lock, holdings, doubtful, awaited, regrant } = resource;
-  if (lock === undefined) {
-    throw new Error(
-      `Write resource ${resource.path}: how its lock is held is not known, wanted ofd or posix`,
-    );
-  }
-  const indices = holdings.map((holding) => owners.indexOf(holding.owner));
-  const since = holdings.map((holding) => holding.since);
-  return `{"id":${id},"lock":"${lock}","owners":[${indices.join(",")}],"since":[${since.join(",")}]${
-    doubtful === undefined ? "" : `,"doubtful":${JSON.stringify(doubtful)}`
-  }${awaited === undefined ? "" : `,"awaited":${JSON.stringify(awaited)}`}${
-    regrant === undefined ? "" : `,"regrant":"${regrant}"`
-  }}`;
 }
 
 function extensionText(extension: DaemonExtension, owners: OwnerTable, nextResourceId: number): string {
   return JSON.stringify({ version: FORMAT_VERSION, nextResourceId, owners: owners.all, ...extension });
-}
-
-/** Every owner once: a guest has many locks, and each of its holdings would repeat its name and uuid. */
-class OwnerTable {
-  readonly all: Owner[] = [];
-  readonly #byPid = new Map<number, number[]>();
-
-  /** Place of an owner in the table, which it gets when it has none. */
-  indexOf(owner: Owner): number {
-    const known = this.#byPid.get(owner.pid);
-    const index = known?.find((candidate) => sameOwner(this.all[candidate] as Owner, owner));
-    if (index !== undefined) return index;
-    const { pid, name, uuid, id, namespace, hostPid } = owner;
-    const place = { ...(namespace === undefined ? {} : { namespace }), ...(hostPid ? { hostPid } : {}) };
-    const next = this.all.push({ pid, name, uuid, id, ...place }) - 1;
-    if (known === undefined) this.#byPid.set(pid, [next]);
-    else known.push(next);
-    return next;
-  }
-}
-
-function sameOwner(a: Owner, b: Owner): boolean {
-  return a === b || a.id === b.id && a.name === b.name && a.uuid === b.uuid &&
-      a.namespace === b.namespace && a.hostPid === b.hostPid;
 }

@@ -1,8 +1,9 @@
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import { procLockText } from "../lockspace/file_identity.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
+import { reasonOf } from "../lockspace/lock_record.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import type { HolderEntry, LockEntry, LockState } from "./status_document.ts";
+import type { HolderEntry, LockEntry, ShownState } from "./status_document.ts";
 
 /** Characters of holders' names in one entry; a shared lock may have thousands of holders. */
 const HOLDERS_CHARACTERS = 256 * 1024;
@@ -23,28 +24,26 @@ export interface LockFacts {
 /** A lock as LIST_LOCKS shows it. */
 export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
   const { listed, more } = holders(resource, facts.judge);
-  const { id, lockspace, name, path, lock, shared, autocreate, state, identity } = resource;
-  const reason = state.kind === "doubtful" || state.kind === "awaited"
-    ? state.reason
-    : facts.settling(resource);
+  const { id, lockspace, name, path, handle, shared, autocreate, state } = resource;
+  const reason = reasonOf(state) ?? facts.settling(resource);
   return {
     id,
     lockspace,
     resource: name,
     path,
-    file: procLockText(identity),
+    ...handle.kind === "file" ? { file: procLockText(handle.identity) } : {},
     mode: shared ? "shared" : "exclusive",
     autocreate,
     state: lockState(resource, facts),
     ...reason === undefined ? {} : { reason },
-    kind: lock,
+    kind: handle.kind === "file" ? handle.lock : "ofd",
     holders: listed,
     ...more > 0 ? { moreHolders: more } : {},
   };
 }
 
 /** What is most worth knowing of a lock's state. */
-export function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): LockState {
+export function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): ShownState {
   if (resource.state.kind !== "held") return resource.state.kind;
   if (settling(resource) !== undefined) return "settling";
   return resource.holdings.some(({ owner }) => dying(ownerKey(owner))) ? "holder being killed" : "held";

@@ -1,4 +1,5 @@
 import type { Judgement } from "../lockspace/holder_reaper.ts";
+import type { LockState } from "../lockspace/lock_record.ts";
 import type { LockKind } from "../lockspace/lock_file.ts";
 
 // The JSON of the status program: what `virtlockd locks --json` and its sisters print; docs/json.md describes
@@ -67,8 +68,10 @@ export interface StatusDocument {
     readonly dying: number;
     /** Locks whose owner's process is gone, and which wait for its last writes. */
     readonly settling: number;
-    /** Locks that cannot be proven or released. */
+    /** Locks that cannot be proven or released, with those that are missing. */
     readonly doubtful: number;
+    /** Those that are missing: not held although their owners were told so. An older daemon does not tell. */
+    readonly lost?: number;
     /** Locks inherited from libvirt's daemon: POSIX locks, which end with the process. */
     readonly posix: number;
   };
@@ -133,16 +136,12 @@ export interface HolderEntry {
   readonly process?: "ended" | "unjudged";
 }
 
-/** Where a lock is in its life. */
-export type LockState =
-  | "held"
+/** Where a lock is in its life, with what is most worth knowing of its owners. */
+export type ShownState =
+  | LockState["kind"]
   | "holder being killed"
   /** The owner's process is gone, but its last writes may not have landed. */
-  | "settling"
-  | "releasing"
-  | "doubtful"
-  /** An earlier daemon's lock that is not taken again yet. */
-  | "awaited";
+  | "settling";
 
 /** A lock: an entry of LIST_LOCKS. */
 export interface LockEntry {
@@ -152,12 +151,15 @@ export interface LockEntry {
   readonly lockspace: string;
   readonly resource: string;
   readonly path: string;
-  /** The locked file by device and inode, as /proc/locks names it; an older daemon does not tell. */
+  /**
+   * The locked file by device and inode, as /proc/locks names it. Absent when it is not open; an older daemon
+   * does not tell.
+   */
   readonly file?: string;
   readonly mode: "exclusive" | "shared";
   readonly autocreate: boolean;
-  readonly state: LockState;
-  /** Why it is doubtful, awaited or settling. */
+  readonly state: ShownState;
+  /** Why it is doubtful, awaited, lost or settling. */
   readonly reason?: string;
   /** "posix": inherited from libvirt's daemon, will not survive a crash. */
   readonly kind: LockKind;

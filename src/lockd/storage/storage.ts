@@ -10,6 +10,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Witness } from "../lockspace/settler.ts";
 import type { Sight } from "../lockspace/written_files.ts";
+import { EACCES, EAGAIN } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { HELPER_COMMAND, PROTOCOL_VERSION } from "./helper_protocol.ts";
 import type { HelperCommand } from "./program_run.ts";
@@ -23,7 +24,12 @@ import { MountedPlaces } from "./mounted_places.ts";
 import { placeOf } from "./placement.ts";
 import type { ProgramResult } from "./program_run.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
-import { StorageClient, type StorageClientParts, type StorageStatus } from "./storage_client.ts";
+import {
+  type LockTrouble,
+  StorageClient,
+  type StorageClientParts,
+  type StorageStatus,
+} from "./storage_client.ts";
 import { StorageWitness } from "./witness.ts";
 import type { StorageObserver } from "./storage_observer.ts";
 
@@ -170,19 +176,22 @@ export class Storage {
    *
    * @param fd stays the caller's
    * @param type F_RDLCK, F_WRLCK or F_UNLCK
-   * @param done gets undefined, or why it could not be set; for a file that cannot hang, at once
+   * @param done gets undefined, or why it was not set; for a file that cannot hang, at once
    */
   setLock(
     path: string,
     identity: FileIdentity,
     fd: number,
     type: number,
-    done: (reason: string | undefined) => void,
+    done: (trouble: LockTrouble | undefined) => void,
   ): void {
     const client = this.#ofFile(path, identity);
     if (client !== undefined) return client.setLock(path, fd, type, done);
     const result = this.#parts.sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
-    done(result < 0 ? new SystemError("F_OFD_SETLK", path, result).message : undefined);
+    if (result >= 0) return done(undefined);
+    const taken = result === -EAGAIN || result === -EACCES;
+    const reason = new SystemError("F_OFD_SETLK", path, result).message;
+    done({ kind: taken ? "taken" : "unset", reason });
   }
 
   /** Whether a path is on a file system that may keep locks itself, until they are released explicitly. */

@@ -1,6 +1,6 @@
 import { takeOut } from "../../base/lists.ts";
 import type { Timer } from "../../chassis/event/event_loop.ts";
-import { EMFILE, strerror } from "../../os/errno.ts";
+import { EACCES, EAGAIN, EMFILE, strerror } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { CloseFile, LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
@@ -32,6 +32,13 @@ export interface DeputyStart {
   readonly ids: UserIds;
   /** @throws SystemError when it cannot be started */
   start(user: LinkUser): HelperLink;
+}
+
+/** Why the lock of an open file was not set. */
+export interface LockTrouble {
+  /** "taken": somebody else has a lock in its way. "unset": nothing more is known. */
+  readonly kind: "taken" | "unset";
+  readonly reason: string;
 }
 
 /** What a client needs of the daemon. */
@@ -188,17 +195,22 @@ export class StorageClient implements LockFiles {
    *
    * @param fd stays the caller's
    * @param type F_RDLCK, F_WRLCK or F_UNLCK
-   * @param done gets undefined, or why it could not be set; at the time limit it may still come to be
+   * @param done gets undefined, or why it was not set; at the time limit it may still come to be
    */
-  setLock(path: string, fd: number, type: number, done: (reason: string | undefined) => void): void {
-    this.#onDescriptor({ op: "set-lock", path, type }, `Unable to set the lock on ${path}`, fd, done);
+  setLock(path: string, fd: number, type: number, done: (trouble: LockTrouble | undefined) => void): void {
+    const task = { op: "set-lock", path, type } as const;
+    this.#onDescriptor(task, `Unable to set the lock on ${path}`, fd, (reason, errno) => {
+      if (reason === undefined) return done(undefined);
+      const taken = errno === EAGAIN || errno === EACCES;
+      done({ kind: taken ? "taken" : "unset", reason });
+    });
   }
 
   #onDescriptor(
     task: StorageTask,
     action: string,
     descriptor: number,
-    done: (reason: string | undefined) => void,
+    done: (reason: string | undefined, errno?: number) => void,
   ): void {
     this.#submit({
       task,
@@ -208,7 +220,8 @@ export class StorageClient implements LockFiles {
       answered: (result) => {
         if (result.kind !== "done") return done(NONSENSE);
         const { failure } = result;
-        done(failure?.kind === "system" ? `${failure.action}: ${strerror(failure.errno)}` : undefined);
+        if (failure?.kind !== "system") return done(undefined);
+        done(`${failure.action}: ${strerror(failure.errno)}`, failure.errno);
       },
     });
   }

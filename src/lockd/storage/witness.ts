@@ -3,6 +3,7 @@ import { EAGAIN, strerror } from "../../os/errno.ts";
 import { emptyStatus, type FileStatus, type FileSys } from "../../os/sys.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { type Holding, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
+import type { FileHandle } from "../lockspace/lock_handle.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Verdict, Witness } from "../lockspace/settler.ts";
 import { type Sight, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
@@ -62,7 +63,10 @@ export class StorageWitness implements Witness {
   /** The lock is on the image itself. */
   #image(resource: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
     const { sys, clientOf } = this.#parts;
-    const { fd, path, identity } = resource;
+    const { path, handle } = resource;
+    // Of one that is not open nothing is held back.
+    if (handle.kind === "none") return done(OVER);
+    const { fd, identity } = handle;
     const remote = clientOf(path, identity);
     if (remote !== undefined) {
       if (sight?.qemu === false) return done(sight.files.length === 0 ? OVER : unseen(sight.files));
@@ -85,16 +89,16 @@ export class StorageWitness implements Witness {
     if (known < 0) return done(unknown(`its file cannot be looked at: ${strerror(-known)}`));
     switch (status.mode & S_IFMT) {
       case S_IFREG:
-        return sight?.qemu === true ? done(OVER) : this.#leased(resource, done);
+        return sight?.qemu === true ? done(OVER) : this.#leased(handle, resource.shared, done);
       case S_IFBLK:
-        return this.#device(resource, status, sight, done);
+        return this.#device(path, fd, status, sight, done);
       default:
         return done(OVER);
     }
   }
 
   /** A regular file of a writer other than QEMU, or of one that was not seen. */
-  #leased({ fd, identity, shared }: Resource, done: (verdict: Verdict) => void): void {
+  #leased({ fd, identity }: FileHandle, shared: boolean, done: (verdict: Verdict) => void): void {
     const { sys } = this.#parts;
     const leased = sys.lease(fd, F_WRLCK);
     if (leased === 0) {
@@ -116,7 +120,8 @@ export class StorageWitness implements Witness {
    * own: by what was seen of it they are found all the same.
    */
   #device(
-    { path, fd }: Resource,
+    path: string,
+    fd: number,
     status: FileStatus,
     sight: Sight | undefined,
     done: (verdict: Verdict) => void,

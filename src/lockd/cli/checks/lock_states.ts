@@ -21,6 +21,15 @@ export const lockStates: Check = {
         )
       ),
     );
+    findings.push(
+      ...daemon.locks.filter(({ state }) => state === "lost").map((lock) =>
+        problem(
+          `The lock on ${lock.path} is lost: ${lock.reason}`,
+          "End the guest that has it (virtlockd locks names it) or whoever has the file: the daemon tries again every few " +
+            "seconds. Until then two guests may write to that disk",
+        )
+      ),
+    );
     const inherited = daemon.locks.filter(({ kind }) => kind === "posix").length;
     if (inherited > 0) {
       findings.push(

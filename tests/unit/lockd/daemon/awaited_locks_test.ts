@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import type { Timer } from "../../../../src/chassis/event/event_loop.ts";
 import { AwaitedLocks } from "../../../../src/lockd/daemon/awaited_locks.ts";
 import type { LockFiles, LockFilesOutcome } from "../../../../src/lockd/lockspace/lock_files.ts";
-import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import { reasonOf } from "../../../../src/lockd/lockspace/lock_record.ts";
+import { type LockObserver, LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import type { LockTrouble } from "../../../../src/lockd/storage/storage_client.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
@@ -10,6 +12,7 @@ import { kernel } from "../../../support/kernel.ts";
 import { DEAF, UNWATCHED } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
 import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
+import { fileHandle, fileOf } from "../../../support/file_handle.ts";
 
 const OWNER = { pid: 77, name: "alpha", uuid: "6ba7b810-9dad-41d1-80b4-000000000001", id: 1 };
 const WHOSE = `The lock on '/mnt/disk' of domain 'alpha' (uuid ${OWNER.uuid}, pid 77)`;
@@ -24,7 +27,7 @@ class Stage {
   readonly unlocked: string[] = [];
   readonly timers: (() => void)[] = [];
   /** Answer of the file system that is asked whether it has the lock. */
-  trouble: string | undefined;
+  trouble: LockTrouble | undefined;
   proven: number[] = [];
   keeps = false;
   readonly table: LockTable;
@@ -45,15 +48,17 @@ class Stage {
     };
     const say = (level: string) => (message: string | (() => string)) =>
       void this.logged.push(`${level}: ${typeof message === "string" ? message : message()}`);
-    this.table = lockTable(files, this.ledger);
+    this.table = lockTable(files, this.ledger, {
+      ...DEAF,
+      lost: ({ state }, how) => this.logged.push(`${state.kind}: ${how}: ${reasonOf(state)}`),
+      regained: ({ name }) => this.logged.push(`regained: ${name}`),
+    });
     this.resource = {
       id: 1,
       lockspace: "",
       name: "/mnt/disk",
       path: "/mnt/disk",
-      fd: this.ledger.own(3000, "lock"),
-      identity: IDENTITY,
-      lock: "ofd",
+      handle: { kind: "none", place: this.ledger.own(3000, "lock") },
       shared: false,
       autocreate: false,
       holdings: [{ owner: OWNER, since: 1 }],
@@ -95,10 +100,8 @@ class Stage {
 Deno.test("AwaitedLocks takes a lock through its storage, and says that it was free", () => {
   const { asked, resource, logged, closed, unlocked } = new Stage();
   asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
-  assert.deepEqual([resource.state, resource.fd, closed], [{ kind: "held" }, 3001, [3000]]);
-  assert.deepEqual(logged, [
-    `warn: ${WHOSE} ended with the last daemon: it is taken again, but was free for a while`,
-  ]);
+  assert.deepEqual([resource.state, fileOf(resource).fd, closed], [{ kind: "held" }, 3001, [3000]]);
+  assert.deepEqual(logged, ["regained: /mnt/disk"]);
   assert.deepEqual([asked, unlocked], [[], []]);
 });
 
@@ -117,16 +120,18 @@ Deno.test("AwaitedLocks tries again as long as it must, and says each reason onc
   asked.shift()?.({ kind: "busy", identity: IDENTITY, pid: -1 });
   timers.shift()?.();
   asked.shift()?.({ kind: "failed", action: "Unable to open resource /mnt/disk", errno: 2 });
-  const said = (reason: string) =>
-    `error: ${WHOSE} ended with the last daemon and could not be taken again yet: ${reason}; its guest runs unprotected`;
-  assert.deepEqual(logged, [
-    said(hung.reason),
-    said("somebody else holds it now"),
-    said("Unable to open resource /mnt/disk: No such file or directory"),
+  const said = (state: string, reason: string) =>
+    `${state}: ended with the last daemon and could not be taken again yet: ${reason}`;
+  // Of storage that does not answer nothing is known; what it refuses is lost.
+  assert.deepEqual(logged.splice(0), [
+    said("awaited", hung.reason),
+    said("lost", "somebody else holds it now"),
+    said("lost", "Unable to open resource /mnt/disk: No such file or directory"),
   ]);
   timers.shift()?.();
   asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
   assert.deepEqual([resource.state, timers.length], [{ kind: "held" }, 0]);
+  assert.deepEqual(logged, ["regained: /mnt/disk"]);
 });
 
 Deno.test("AwaitedLocks knows the ghost of the daemon that was killed", () => {
@@ -151,24 +156,38 @@ Deno.test("AwaitedLocks gives back what comes after its owner has gone, with its
 });
 
 Deno.test("AwaitedLocks has a file system confirm a lock that the kernel does not show", () => {
-  const fine = new Stage({ state: { kind: "held" } });
+  const held = { state: { kind: "held" }, handle: fileHandle(3000) } as const;
+  const fine = new Stage(held);
   assert.deepEqual([fine.proven, fine.resource.state, fine.logged], [[3000], { kind: "held" }, []]);
-  const stage = new Stage({ state: { kind: "releasing" } });
+  const stage = new Stage({ ...held, state: { kind: "releasing" } });
   assert.deepEqual(stage.proven, []);
   stage.resource.state = { kind: "held" };
-  stage.trouble = "F_OFD_SETLK: Resource temporarily unavailable";
+  stage.trouble = { kind: "unset", reason: "storage at /mnt did not answer within 20 s" };
   stage.locks.begin();
-  const reason = `its file system did not confirm that it is locked: ${stage.trouble}`;
+  const reason = `its file system did not confirm that it is locked: ${stage.trouble.reason}`;
   assert.deepEqual(stage.resource.state, { kind: "doubtful", reason });
   assert.deepEqual(stage.logged, [`error: ${WHOSE} is in doubt: ${reason}`]);
 });
 
-function lockTable(files: LockFiles, ledger: DescriptorLedger): LockTable {
+Deno.test("AwaitedLocks takes a lock for lost that somebody else has, and gets it back by another descriptor", () => {
+  const stage = new Stage({ state: { kind: "held" }, handle: fileHandle(3000) });
+  const { resource, table, asked, closed, logged, unlocked } = stage;
+  stage.trouble = { kind: "taken", reason: "F_OFD_SETLK: Resource temporarily unavailable" };
+  stage.locks.begin();
+  assert.deepEqual(resource.state, { kind: "lost", reason: stage.trouble.reason });
+  assert.deepEqual(logged, [`lost: ended with the last daemon: ${stage.trouble.reason}`]);
+  stage.timers.shift()?.();
+  asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
+  assert.deepEqual([resource.state, fileOf(resource).fd, closed], [{ kind: "held" }, 3001, [3000]]);
+  assert.deepEqual([table.has(resource), unlocked], [true, []]);
+});
+
+function lockTable(files: LockFiles, ledger: DescriptorLedger, observer: LockObserver): LockTable {
   return new LockTable({
     files,
     ledger,
     guard: new PosixGuard(ledger),
-    observer: DEAF,
+    observer,
     ...ANYWHERE,
     ...UNWATCHED,
     ...NOTHING_WRITTEN,

@@ -43,13 +43,14 @@ Deno.test("announceBeginning() says what a reload and an upgrade have brought ov
 });
 
 Deno.test("announceBeginning() warns of a crash, and names the guests of what is doubtful or lost", () => {
-  const doubtful: Resource = { ...DB, state: { kind: "doubtful", reason: "somebody has it" } };
-  assert.deepEqual(beginning({ kind: "crash", lost: [] }, [WEB, doubtful], 2), {
+  const doubtful: Resource = { ...DB, state: { kind: "doubtful", reason: "why" } };
+  const lost: Resource = { ...DB, state: { kind: "lost", reason: "somebody has it" } };
+  assert.deepEqual(beginning({ kind: "crash" }, [WEB, doubtful], 2), {
     line: `warning: virtlockd ${VERSION} was started again because the last daemon was killed or crashed. ` +
       "Took over 2 clients and 2 locks of the guests 'web', 'db'; 1 in doubt: see 'virtlockd locks'",
     counts: [1, 0, 2, 0],
   });
-  assert.deepEqual(beginning({ kind: "restart", lost: [DB] }, [WEB], 2), {
+  assert.deepEqual(beginning({ kind: "restart" }, [WEB, lost], 2), {
     line: `warning: virtlockd ${VERSION} was started again after the last daemon had been stopped. ` +
       "Took over 2 clients and 1 lock of the guest 'web'; LOST 1 lock of the guest 'db'; nothing protects its disk now",
     counts: [0, 1, 1, 1],

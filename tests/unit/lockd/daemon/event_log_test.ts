@@ -54,6 +54,19 @@ Deno.test("eventLog() logs locks with mode and owner at info", () => {
   );
 });
 
+Deno.test("eventLog() says which guest runs unprotected because its lock is lost, and that it has it again", () => {
+  const lost = resource({ id: 1, name: "r", state: { kind: "lost", reason: "somebody else holds it now" } });
+  assert.equal(
+    line((log) => log.lost?.(lost, "ended with the last daemon and could not be taken again yet")),
+    `error: The lock on 'r' of ${WHO} ended with the last daemon and could not be taken again yet: ` +
+      "somebody else holds it now; its guest runs unprotected",
+  );
+  assert.equal(
+    line((log) => log.regained?.({ ...lost, state: { kind: "held" } })),
+    `warning: The lock on 'r' of ${WHO} ended with the last daemon: it is taken again, but was free for a while`,
+  );
+});
+
 Deno.test("eventLog() gives journald the domain, owner and resource of a lock", () => {
   const [record] = records((log) => log.granted?.(resource({ id: 1, name: "r" }), holding(42)));
   const { domain, uuid, ownerPid, resource: name, lockspace } = record?.properties ?? {};
@@ -83,6 +96,19 @@ Deno.test("eventLog() logs refusals and what happens to holders at warning", () 
   assert.equal(
     line((log) => log.gone?.({ key: 42, pid: 42 }, OWNED.slice(0, 2), false)),
     `info: The process of ${WHO} has ended: releasing 2 resources ('r1', 'r2')`,
+  );
+});
+
+Deno.test("eventLog() says which guest runs unprotected because its lock is lost, and that it has it again", () => {
+  const lost = resource({ id: 1, name: "r", state: { kind: "lost", reason: "somebody else holds it now" } });
+  assert.equal(
+    line((log) => log.lost?.(lost, "ended with the last daemon and could not be taken again yet")),
+    `error: The lock on 'r' of ${WHO} ended with the last daemon and could not be taken again yet: ` +
+      "somebody else holds it now; its guest runs unprotected",
+  );
+  assert.equal(
+    line((log) => log.regained?.({ ...lost, state: { kind: "held" } })),
+    `warning: The lock on 'r' of ${WHO} ended with the last daemon: it is taken again, but was free for a while`,
   );
 });
 

@@ -14,6 +14,7 @@ import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { emptyStatus, type Sys } from "../../../../src/os/sys.ts";
 import { kernel, lockOn, type LockOnFile } from "../../../support/kernel.ts";
 import { Scratch } from "../../../support/scratch.ts";
+import { fileOf } from "../../../support/file_handle.ts";
 
 const OWNER = { pid: 77, name: "alpha", uuid: "6ba7b810-9dad-41d1-80b4-000000000001", id: 1 };
 const OFD: LockOnFile = { mode: "exclusive", pid: -1 };
@@ -44,7 +45,8 @@ class Stage implements Disposable {
       guard: this.guard,
       observer: {
         ...DEAF,
-        recast: ({ name, lock, state }) => this.recast.push(`${name} ${lock} ${state.kind}`),
+        recast: (resource) =>
+          this.recast.push(`${resource.name} ${fileOf(resource).lock} ${resource.state.kind}`),
       },
       ...ANYWHERE,
       ...UNWATCHED,
@@ -92,9 +94,12 @@ class Stage implements Disposable {
       lockspace: "",
       name,
       path,
-      fd: this.ledger.own(fd, "lock"),
-      identity: { ...identityOf(status), ...(path.includes(this.slow) ? { devMajor: 999 } : {}) },
-      lock,
+      handle: {
+        kind: "file",
+        fd: this.ledger.own(fd, "lock"),
+        identity: { ...identityOf(status), ...(path.includes(this.slow) ? { devMajor: 999 } : {}) },
+        lock,
+      },
       shared,
       autocreate: false,
       holdings: [{ owner: OWNER, since: 1 }],
@@ -132,7 +137,7 @@ Deno.test("InheritedLocks convert() makes POSIX locks those of descriptions", ()
   const sharedToo = it.add("shared-too", "posix", { shared: true, file: "shared" });
   it.add("ours", "ofd");
   it.locks.convert();
-  assert.deepEqual([disk.lock, shared.lock, sharedToo.lock], ["ofd", "ofd", "ofd"]);
+  assert.deepEqual([disk, shared, sharedToo].map((each) => fileOf(each).lock), ["ofd", "ofd", "ofd"]);
   assert.deepEqual([lockOn(disk.path), lockOn(shared.path)], [OFD, { mode: "shared", pid: -1 }]);
   assert.ok(!it.guard.active);
   assert.deepEqual(it.recast, ["disk ofd held", "shared ofd held", "shared-too ofd held"]);
@@ -146,7 +151,7 @@ Deno.test("InheritedLocks convert() leaves two names that have one file exclusiv
   const disk = it.add("disk", "posix");
   it.add("twin", "posix", { file: "disk" });
   it.locks.convert();
-  assert.equal(disk.lock, "posix");
+  assert.equal(fileOf(disk).lock, "posix");
   assert.deepEqual(it.on("disk"), POSIX);
   assert.deepEqual(it.logged, [
     `warn: The lock on 'disk' ${WHOSE} is still a POSIX lock, as libvirt's daemon made it, and would end with this ` +
@@ -162,11 +167,11 @@ Deno.test("InheritedLocks convert() touches a file on storage that may hang only
   const [answers, silent, gone] = ["slow-1", "slow-2", "slow-3"].map((name) => it.add(name, "posix"));
   it.locks.convert();
   assert.deepEqual(it.probes.length, 3);
-  assert.deepEqual([answers?.lock, silent?.lock], ["posix", "posix"]);
+  assert.deepEqual([answers, silent].map((each) => fileOf(each).lock), ["posix", "posix"]);
   it.probes[0]?.done(undefined);
-  assert.equal(answers?.lock, "ofd");
+  assert.equal(fileOf(answers).lock, "ofd");
   it.probes[1]?.done("it did not answer within 20 s");
-  assert.equal(silent?.lock, "posix");
+  assert.equal(fileOf(silent).lock, "posix");
   assert.match(it.logged.join(), /'slow-2' .* would end with this process: it did not answer within 20 s/);
   assert.ok(gone !== undefined);
   it.table.release("", gone.name, OWNER, () => {});
@@ -186,7 +191,7 @@ Deno.test("InheritedLocks keeps a lock that somebody shares, says so, and makes 
   const disk = it.add("disk", "posix");
   reader.push(kernel.open(disk.path, O_RDONLY | O_CLOEXEC, 0));
   it.locks.convert();
-  assert.equal(disk.lock, "ofd");
+  assert.equal(fileOf(disk).lock, "ofd");
   const reason = "somebody else got a shared lock on its file, so it could only be kept as a shared one " +
     "(F_OFD_SETLK F_WRLCK: Resource temporarily unavailable)";
   assert.deepEqual(disk.state, { kind: "doubtful", reason });

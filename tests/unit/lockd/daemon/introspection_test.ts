@@ -65,6 +65,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
       dying: 1,
       settling: 3,
       doubtful: 0,
+      lost: 0,
       posix: 0,
     },
     lockspaces: [{ path: "/ls", origin: "registered" }],

@@ -11,14 +11,17 @@ import { openHere, Scratch } from "../../../support/scratch.ts";
 const OWNER = { pid: 7, name: "g", uuid: "6ba7b810-9dad-41d1-80b4-00000000002a", id: 1, start: 9 };
 const GRANT: Operation = {
   op: "grant",
-  id: 1,
-  lockspace: "",
-  name: "/disk",
-  path: "/disk",
+  record: {
+    id: 1,
+    lockspace: "",
+    name: "/disk",
+    path: "/disk",
+    shared: false,
+    autocreate: false,
+    holdings: [{ owner: OWNER, since: 1 }],
+    state: { kind: "held" },
+  },
   lock: "ofd",
-  shared: false,
-  autocreate: false,
-  holdings: [{ owner: OWNER, since: 1 }],
 };
 
 function paths(scratch: Scratch) {

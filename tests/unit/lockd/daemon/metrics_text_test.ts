@@ -62,6 +62,7 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
     "virtlockd_holders_dying 1",
     "virtlockd_locks_settling 0",
     "virtlockd_locks_doubtful 0",
+    "virtlockd_locks_lost 0",
     "virtlockd_locks_inherited 0",
     "virtlockd_locks_granted_total 0",
     "virtlockd_locks_released_total 0",

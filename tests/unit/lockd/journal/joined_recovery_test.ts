@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { joinRecovered, leaveOut } from "../../../../src/lockd/journal/joined_recovery.ts";
 import { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
-import type { Recovered } from "../../../../src/lockd/journal/recovery.ts";
-import { grant, owner, resource } from "./journal_fixture.ts";
+import type { Recovered } from "../../../../src/lockd/journal/recovered.ts";
+import { grant, holding, journaled, owner } from "./journal_fixture.ts";
+import { handedDescriptor } from "../../../../src/lockd/lockspace/lock_record.ts";
 
 const NOTHING: Recovered = {
   lockspaces: [],
@@ -12,7 +13,6 @@ const NOTHING: Recovered = {
   watched: [],
   parked: [],
   gone: [],
-  lost: [],
   unwanted: [],
   slots: [],
   nextResource: 1,
@@ -21,8 +21,8 @@ const NOTHING: Recovered = {
 };
 
 function lock(id: number, pid: number): Recovered["locks"][number] {
-  const { lock: _lock, slot: _slot, ...rest } = resource(id, pid);
-  return { ...rest, holdings: [...rest.holdings], fd: 100 + id, doubtful: undefined };
+  const { record, lock } = journaled(id, { holdings: [holding(pid)] });
+  return { record, handle: { kind: "file", fd: 100 + id, lock } };
 }
 
 Deno.test("leaveOut() drops what is there already, and whoever is dead", () => {
@@ -37,8 +37,8 @@ Deno.test("leaveOut() drops what is there already, and whoever is dead", () => {
   for (const pid of [7, 12]) state.apply({ op: "dying", pid, key: pid, since: 1, killed: true });
   const first = { ...NOTHING, locks: [lock(1, 7)], watched: [{ key: 7, pid: 7, pidfd: 5, start: 1007 }] };
   leaveOut(state, first, ({ pid }) => pid !== 8 && pid !== 10);
-  assert.deepEqual([...state.resources.keys()], [3]);
-  assert.deepEqual(state.resources.get(3)?.holdings.map(({ owner }) => owner.pid), [9]);
+  assert.deepEqual([...state.locks.keys()], [3]);
+  assert.deepEqual(state.locks.get(3)?.record.holdings.map(({ owner }) => owner.pid), [9]);
   assert.deepEqual([...state.clients.keys()], [6]);
   assert.deepEqual([...state.dying.keys()], [12]);
 });
@@ -63,7 +63,12 @@ Deno.test("joinRecovered() numbers the second one's locks anew, and ends nobody 
     findings: [{ level: "warn", message: "taken again" }],
   } satisfies Recovered;
   const joined = joinRecovered(first, second);
-  assert.deepEqual(joined.locks.map(({ id, fd }) => [id, fd]), [[1, 101], [5, 105], [6, 101], [7, 102]]);
+  assert.deepEqual(joined.locks.map(({ record, handle }) => [record.id, handedDescriptor(handle)]), [
+    [1, 101],
+    [5, 105],
+    [6, 101],
+    [7, 102],
+  ]);
   assert.deepEqual(joined.lockspaces, ["/leases", "/more"]);
   assert.deepEqual([joined.nextResource, joined.nextClient], [8, [7, 9]]);
   assert.deepEqual(joined.gone.map(({ key }) => key), [20, 21]);

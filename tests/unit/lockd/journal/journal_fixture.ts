@@ -1,10 +1,7 @@
 import type { JournalMemory } from "../../../../src/lockd/journal/journal_memory.ts";
-import type {
-  HoldingRecord,
-  Operation,
-  OwnerRecord,
-  ResourceRecord,
-} from "../../../../src/lockd/journal/operations.ts";
+import type { JournaledLock } from "../../../../src/lockd/journal/journaled_lock.ts";
+import type { Operation } from "../../../../src/lockd/journal/operations.ts";
+import type { HoldingRecord, OwnerRecord } from "../../../../src/lockd/journal/journaled_lock.ts";
 
 /** A journal's memory that can tell what a kill after any of its writes would have left. */
 export class RecordingMemory implements JournalMemory {
@@ -96,24 +93,28 @@ export function holding(pid: number): HoldingRecord {
   return { owner: owner(pid), since: 1_700_000_000_000 };
 }
 
-/** A resource record for tests. */
-export function resource(id: number, pid = 7): ResourceRecord {
-  return {
+/** What is to be different in a lock of a test. */
+export type LockParts = Partial<JournaledLock["record"] & Omit<JournaledLock, "record">>;
+
+/** A lock as a journal has it, in the slot of its number. */
+export function journaled(id: number, { lock = "ofd", slot = id, ...parts }: LockParts = {}): JournaledLock {
+  const record = {
     id,
     lockspace: "/leases",
     name: `r${id}`,
     path: `/leases/r${id}`,
     shared: false,
     autocreate: true,
-    lock: "ofd",
-    holdings: [holding(pid)],
-    slot: id,
-  };
+    holdings: [holding(7)],
+    state: { kind: "held" },
+    ...parts,
+  } as const;
+  return { record, lock, slot };
 }
 
 /** The operation that grants it. */
-export function grant(id: number, pid = 7): Operation {
-  return { op: "grant", ...resource(id, pid) };
+export function grant(id: number, pid = 7, parts: LockParts = {}): Operation {
+  return { op: "grant", ...journaled(id, { holdings: [holding(pid)], ...parts }) };
 }
 
 /** Some bytes. */

@@ -11,7 +11,7 @@ function stateOf(...operations: Operation[]): JournalState {
 
 /** Pids of the owners of a resource. */
 function owners(state: JournalState, id: number): number[] | undefined {
-  return state.resources.get(id)?.holdings.map((entry) => entry.owner.pid);
+  return state.locks.get(id)?.record.holdings.map((entry) => entry.owner.pid);
 }
 
 const client: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5 };
@@ -77,7 +77,7 @@ Deno.test("JournalState.apply() keeps a dying holder until it is settled", () =>
 
 Deno.test("JournalState.apply() remembers why a lock is in doubt", () => {
   const state = stateOf(grant(1), { op: "doubtful", id: 1, reason: "Unable to release" });
-  assert.equal(state.resources.get(1)?.doubtful, "Unable to release");
+  assert.deepEqual(state.locks.get(1)?.record.state, { kind: "doubtful", reason: "Unable to release" });
 });
 
 Deno.test("JournalState.apply() begins a snapshot with what the exchange has done by then", () => {

@@ -20,6 +20,7 @@ import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { holding } from "./journal_fixture.ts";
 import { KeptLog } from "./kept_log.ts";
+import { fileHandle, fileOf } from "../../../support/file_handle.ts";
 
 const PROGRAM = 0x1234;
 const Procedure = { NOTHING: 1, GRANT: 2, LATER: 3 } as const;
@@ -59,7 +60,7 @@ class Stage implements Disposable {
       fd: notify,
       send: (lines) => {
         if (this.room-- <= 0) return "full";
-        this.events.push(`${lines.join(" ")}; recorded ${this.state.resources.size}`);
+        this.events.push(`${lines.join(" ")}; recorded ${this.state.locks.size}`);
         return "sent";
       },
     };
@@ -159,9 +160,7 @@ class Stage implements Disposable {
       lockspace: "",
       name: `/disk${id}`,
       path: `/disk${id}`,
-      fd: 1000 + id,
-      identity: { devMajor: 0, devMinor: 0, inodeLow: id, inodeHigh: 0 },
-      lock: "ofd",
+      handle: fileHandle(1000 + id),
       shared: false,
       autocreate: false,
       holdings: [holding(7)],
@@ -206,9 +205,9 @@ Deno.test("Journal stores a lock's descriptor, then records the lock with the re
   const { fd } = stage.connect(1);
   stage.call(fd, Procedure.GRANT);
   assert.deepEqual(stage.events, ["FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0"]);
-  const { resources, reply, consumed } = stage.state;
+  const { locks, reply, consumed } = stage.state;
   assert.deepEqual(
-    [...resources.values()].map(({ path, slot, holdings }) => [path, slot, holdings[0]?.owner.start]),
+    [...locks.values()].map(({ record: { path, holdings }, slot }) => [path, slot, holdings[0]?.owner.start]),
     [
       ["/disk1", 0, 1007],
     ],
@@ -225,7 +224,7 @@ Deno.test("Journal holds a reply back until the store has the lock, and serves o
   stage.room = 0;
   stage.call(one.fd, Procedure.GRANT);
   assert.ok(!replied(one.fd));
-  assert.equal(stage.state.resources.size, 0);
+  assert.equal(stage.state.locks.size, 0);
   // The request is kept, in case that the daemon is killed now.
   assert.equal(stage.state.inputs.get(2)?.bytes.length, 28);
   stage.call(other.fd, Procedure.NOTHING);
@@ -233,7 +232,7 @@ Deno.test("Journal holds a reply back until the store has the lock, and serves o
   stage.room = 9;
   stage.loop.turn(1000);
   assert.ok(replied(one.fd));
-  assert.deepEqual([stage.state.resources.size, stage.state.inputs.size], [1, 0]);
+  assert.deepEqual([stage.state.locks.size, stage.state.inputs.size], [1, 0]);
 });
 
 Deno.test("Journal keeps a request that is worked on until it is answered, and records even an empty answer", () => {
@@ -250,12 +249,12 @@ Deno.test("Journal records what is not part of a request at the end of the turn"
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
-  assert.equal(stage.state.resources.size, 0);
+  assert.equal(stage.state.locks.size, 0);
   stage.loop.turn(0);
-  assert.equal(stage.state.resources.size, 1);
+  assert.equal(stage.state.locks.size, 1);
   stage.journal.observer.released(resource, holding(7).owner, true);
   stage.loop.turn(0);
-  assert.equal(stage.state.resources.size, 0);
+  assert.equal(stage.state.locks.size, 0);
   stage.loop.turn(0);
   assert.deepEqual(stage.events.at(-1), "FDSTOREREMOVE=1 FDNAME=A; recorded 0");
 });
@@ -281,7 +280,7 @@ Deno.test("Journal does not store a lock that is released before that", () => {
   stage.journal.observer.released(resource, holding(7).owner, true);
   stage.loop.turn(0);
   assert.deepEqual(stage.events, []);
-  assert.equal(stage.state.resources.size, 0);
+  assert.equal(stage.state.locks.size, 0);
 });
 
 Deno.test("Journal keeps the holder that is gone until all that it had is released", () => {
@@ -303,12 +302,12 @@ Deno.test("Journal.leave() forgets everything, and stay() brings it back", () =>
   stage.journal.leave(() => left = true);
   stage.loop.turn(0);
   assert.equal(left, true);
-  assert.equal(stage.state.resources.size, 0);
+  assert.equal(stage.state.locks.size, 0);
   stage.journal.observer.granted(stage.resource(), holding(7));
   stage.loop.turn(0);
-  assert.equal(stage.state.resources.size, 0);
+  assert.equal(stage.state.locks.size, 0);
   stage.events.splice(0);
-  stage.journal.stay([{ kind: "lock", id: resource.id, fd: resource.fd }], []);
+  stage.journal.stay([{ kind: "lock", id: resource.id, fd: fileOf(resource).fd }], []);
   assert.deepEqual(stage.events, ["FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0"]);
 });
 

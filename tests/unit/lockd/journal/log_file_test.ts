@@ -22,14 +22,14 @@ function read(memory: RecordingMemory) {
 /** Ids of the resources that a daemon would find. */
 function resourcesIn(bytes: Uint8Array): { ids: number[]; damage: string | undefined } {
   const { state, damage } = read(RecordingMemory.of(bytes));
-  return { ids: [...state.resources.keys()], damage };
+  return { ids: [...state.locks.keys()], damage };
 }
 
 Deno.test("LogFile.read() finds in a new journal that there is nothing", () => {
   const memory = new RecordingMemory();
   LogFile.create(memory);
   const { state, damage } = read(memory);
-  assert.equal(state.resources.size, 0);
+  assert.equal(state.locks.size, 0);
   assert.equal(damage, undefined);
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { OperationDecoder } from "../../../../src/lockd/journal/operation_decoder.ts";
 import { OperationEncoder } from "../../../../src/lockd/journal/operation_encoder.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { bytesOf, grant, holding, owner, resource } from "./journal_fixture.ts";
+import { bytesOf, grant, holding, journaled, owner } from "./journal_fixture.ts";
 
 /** What a daemon reads of records that were written one after the other. */
 function readBack(records: readonly (readonly Operation[])[], encoder = new OperationEncoder()): Operation[] {
@@ -13,21 +13,22 @@ function readBack(records: readonly (readonly Operation[])[], encoder = new Oper
   });
 }
 
+const DOUBTFUL = { kind: "doubtful", reason: "lost" } as const;
 const EVERY_OPERATION: readonly Operation[] = [
   { op: "snapshot", turn: 4, reply: 5, nextResource: 6, nextClient: [7, 8] },
   { op: "carried", state: { limits: [1], settings: {}, statistics: null } },
   { op: "lockspace", path: "/leases" },
   { op: "lockspace", path: "" },
-  { op: "grant", ...resource(1) },
-  { op: "grant", ...resource(2), shared: true, autocreate: false, lock: "posix", doubtful: "lost" },
-  { op: "grant", ...resource(3), lockspace: "", name: "/disk", path: "/disk" },
-  { op: "grant", ...resource(4), path: "/elsewhere", holdings: [holding(7), holding(8), holding(7)] },
-  { op: "grant", ...resource(5), lockspace: "/unknown", path: "/unknown/r5" },
+  grant(1),
+  grant(2, 7, { shared: true, autocreate: false, lock: "posix", state: DOUBTFUL }),
+  grant(3, 7, { lockspace: "", name: "/disk", path: "/disk" }),
+  grant(4, 7, { path: "/elsewhere", holdings: [holding(7), holding(8), holding(7)] }),
+  grant(5, 7, { lockspace: "/unknown", path: "/unknown/r5" }),
   { op: "share", id: 4, holding: holding(9) },
   { op: "release", id: 4, pid: 7, last: false },
   { op: "release", id: 4, pid: 8, last: true },
-  { op: "grant", ...resource(6), regrant: "half-failed" },
-  { op: "grant", ...resource(7), regrant: "while-paused" },
+  grant(6, 7, { regrant: "half-failed" }),
+  grant(7, 7, { regrant: "while-paused" }),
   { op: "parked", lockspace: "", name: "/disk", path: "/disk", owner: owner(7) },
   { op: "parked", lockspace: "/leases", name: "r1", path: "/leases/r1", owner: owner(7), use: holding(8) },
   { op: "unparked", lockspace: "", name: "/disk", owner: owner(7) },
@@ -56,12 +57,11 @@ Deno.test("OperationEncoder.encode() goes on in the next record of the log", () 
 });
 
 Deno.test("OperationEncoder.encode() leaves out the slot where nothing is stored, and the path where it is the usual one", () => {
-  const { slot: _, ...unstored } = resource(1);
   const operations: Operation[] = [
-    { op: "grant", ...unstored },
-    { op: "grant", ...unstored, id: 2, path: "/elsewhere" },
-    { op: "grant", ...unstored, id: 3, doubtful: "lost" },
-  ];
+    journaled(1),
+    journaled(2, { path: "/elsewhere" }),
+    journaled(3, { state: DOUBTFUL }),
+  ].map(({ record, lock }) => ({ op: "grant", record, lock }));
   assert.deepEqual(readBack([operations]), operations);
 });
 
@@ -70,9 +70,9 @@ Deno.test("OperationEncoder.encode() writes an owner and a lockspace once, and f
   const { owner: who, since } = holding(7);
   encoder.encode([{ op: "lockspace", path: "/leases" }, { op: "owner", key: 2, owner: who }]);
   const name = "0123456789abcdef".repeat(4);
-  const lock = { ...resource(40_000), name, path: `/leases/${name}`, holdings: [{ owner: who, since }] };
+  const lock = grant(40_000, 7, { name, path: `/leases/${name}`, holdings: [{ owner: who, since }] });
   assert.equal(
-    encoder.encode([{ op: "grant", ...lock }]).text,
+    encoder.encode([lock]).text,
     `[[3,40000,0,"${name}",2,[0,1700000000000],40000]]`,
   );
 });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { recover, type Recovered, type RecoveryParts } from "../../../../src/lockd/journal/recovery.ts";
+import type { Recovered } from "../../../../src/lockd/journal/recovered.ts";
+import { recover, type RecoveryParts } from "../../../../src/lockd/journal/recovery.ts";
+import { handedDescriptor, reasonOf } from "../../../../src/lockd/lockspace/lock_record.ts";
 import { F_UNLCK, F_WRLCK } from "../../../../src/os/constants.ts";
 import { EAGAIN, ENOENT, ENOSYS, ESRCH } from "../../../../src/os/errno.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import type { SlotKind } from "../../../../src/lockd/journal/slots.ts";
-import { bytesOf, grant, owner, resource } from "./journal_fixture.ts";
+import { bytesOf, grant, owner } from "./journal_fixture.ts";
 
 /**
  * A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors.
@@ -80,7 +82,6 @@ class World {
       descriptors: [],
       damaged: false,
       mayHang: () => false,
-      stored: true,
       now: 99,
       ...parts,
     });
@@ -89,6 +90,11 @@ class World {
 
 const CLIENT: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5, slot: 0 };
 const REGISTERED: Operation = { op: "owner", key: 2, owner: owner(7) };
+
+/** Number of a lock, what it is held by, and how it is. */
+function told({ record: { id, state }, handle }: Recovered["locks"][number]) {
+  return [id, handle.kind, handedDescriptor(handle), state.kind];
+}
 
 function name(kind: SlotKind, index: number): string {
   return slotName({ kind, index });
@@ -108,7 +114,7 @@ Deno.test("recover() believes what the kernel shows of a lock, and does not ask 
   const { locks, findings } = world.recover([grant(1), grant(2)], {
     descriptors: [{ fd: 10, name: name("lock", 1) }, { fd: 11, name: name("lock", 2) }],
   });
-  assert.deepEqual(locks.map(({ fd, doubtful }) => [fd, doubtful === undefined]), [[10, true], [11, false]]);
+  assert.deepEqual(locks.map(told), [[1, "file", 10, "held"], [2, "none", -1, "lost"]]);
   assert.equal(findings.length, 1);
 });
 
@@ -127,11 +133,7 @@ Deno.test("recover() matches descriptors by name, whatever their order", () => {
       { fd: 15, name: "journal" },
     ],
   });
-  assert.deepEqual(locks.map(({ id, fd, doubtful }) => [id, fd, doubtful]), [[1, 11, undefined], [
-    2,
-    10,
-    undefined,
-  ]]);
+  assert.deepEqual(locks.map(told), [[1, "file", 11, "held"], [2, "file", 10, "held"]]);
   assert.deepEqual(clients.map(({ record, fd }) => [record.key, fd]), [[2, 12], [7, 13]]);
   assert.deepEqual([unwanted, findings], [[], []]);
   assert.deepEqual(world.done, []);
@@ -142,7 +144,7 @@ Deno.test("recover() undoes a lock that nobody was told of", () => {
   const { locks, unwanted } = world.recover([grant(1)], {
     descriptors: [{ fd: 11, name: name("lock", 1) }, { fd: 12, name: name("lock", 5) }],
   });
-  assert.deepEqual(locks.map(({ id }) => id), [1]);
+  assert.deepEqual(locks.map(({ record }) => record.id), [1]);
   assert.deepEqual(unwanted, [name("lock", 5)]);
   assert.deepEqual(world.done, ["unlock 12", "close 12"]);
 });
@@ -150,8 +152,10 @@ Deno.test("recover() undoes a lock that nobody was told of", () => {
 Deno.test("recover() keeps such a lock when the journal is damaged, and says so", () => {
   const world = new World();
   const recovered = world.recover([], { descriptors: [{ fd: 12, name: name("lock", 5) }], damaged: true });
-  assert.deepEqual(recovered.locks.map(({ id, fd, path }) => [id, fd, path]), [[1, 12, "/found/12"]]);
-  assert.match(recovered.locks[0]?.doubtful ?? "", /the journal is damaged/);
+  assert.deepEqual(recovered.locks.map(told), [[1, "file", 12, "doubtful"]]);
+  const { path, state } = recovered.locks[0]?.record ?? assert.fail();
+  assert.equal(path, "/found/12");
+  assert.match(reasonOf(state) ?? "", /the journal is damaged/);
   assert.match(messages(recovered)[0] ?? "", /^error: Lock on \/found\/12: the journal is damaged/);
   assert.deepEqual(world.done, []);
 });
@@ -170,7 +174,9 @@ Deno.test("recover() keeps a lock whose kernel lock somebody else has got, names
   const recovered = world.recover([grant(1)], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
   const reason =
     "its kernel lock was missing after a crash and could not be taken again: Resource temporarily unavailable";
-  assert.equal(recovered.locks[0]?.doubtful, reason);
+  assert.deepEqual(recovered.locks[0]?.record.state, { kind: "lost", reason });
+  // What is stored is not locked, and must not be taken for what is taken again later.
+  assert.deepEqual([world.done, recovered.unwanted, recovered.slots], [["close 11"], [name("lock", 1)], []]);
   assert.deepEqual(messages(recovered), [
     "error: The lock on 'r1' of domain 'guest-7' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 7) is in doubt: " +
     reason,
@@ -180,9 +186,9 @@ Deno.test("recover() keeps a lock whose kernel lock somebody else has got, names
 Deno.test("recover() says that a POSIX lock of libvirt's daemon was free for a moment", () => {
   const world = new World();
   world.processes.set(7, 1007);
-  const posix: Operation = { op: "grant", ...resource(1), lock: "posix" };
+  const posix: Operation = grant(1, 7, { lock: "posix" });
   const recovered = world.recover([posix], { descriptors: [{ fd: 11, name: name("lock", 1) }] });
-  assert.equal(recovered.locks[0]?.doubtful, undefined);
+  assert.deepEqual(recovered.locks[0]?.record.state, { kind: "held" });
   assert.match(
     messages(recovered)[0] ?? "",
     /^warn: .*was libvirt's own and ended with the daemon: it is taken again/,
@@ -251,7 +257,7 @@ Deno.test("recover() watches every owner that lives, with a connection or withou
   assert.deepEqual(watched.map(({ key, pid, start }) => [key, pid, start]), [[7, 7, 1007]]);
   assert.deepEqual(gone, [{ key: 8, pid: 8 }]);
   // Both are held: that of the dead one until it is released as any other.
-  assert.deepEqual(locks.map(({ id }) => id), [1, 2]);
+  assert.deepEqual(locks.map(({ record }) => record.id), [1, 2]);
 });
 
 Deno.test("recover() keeps and reports what an owner has whose process cannot be judged", () => {
@@ -261,11 +267,11 @@ Deno.test("recover() keeps and reports what an owner has whose process cannot be
   world.processes.set(1, 3);
   world.files.set("/leases/r1", "free").set("/leases/r2", "free");
   const recovered = world.recover([
-    { op: "grant", ...resource(1), holdings: [{ owner: nobody, since: 5 }] },
-    { op: "grant", ...resource(2), holdings: [{ owner: inside, since: 5 }] },
-  ], { stored: false });
+    grant(1, 0, { holdings: [{ owner: nobody, since: 5 }] }),
+    grant(2, 1, { holdings: [{ owner: inside, since: 5 }] }),
+  ]);
   assert.deepEqual([recovered.gone, recovered.watched], [[], []]);
-  assert.deepEqual(recovered.locks.map(({ id }) => id), [1, 2]);
+  assert.deepEqual(recovered.locks.map(({ record }) => record.id), [1, 2]);
   assert.deepEqual(messages(recovered).slice(2), [
     "warn: The lock on 'r1' of domain 'guest-0' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 0) is kept: nothing tells " +
     "whether its process still runs; virtlockd release frees it",
@@ -281,9 +287,9 @@ Deno.test("recover() finds the process of an owner of another pid namespace by w
   const gone = { ...inside, pid: 2, hostPid: 30839 };
   world.files.set("/leases/r1", "free").set("/leases/r2", "free");
   const recovered = world.recover([
-    { op: "grant", ...resource(1), holdings: [{ owner: inside, since: 5 }] },
-    { op: "grant", ...resource(2), holdings: [{ owner: gone, since: 5 }] },
-  ], { stored: false });
+    grant(1, 1, { holdings: [{ owner: inside, since: 5 }] }),
+    grant(2, 2, { holdings: [{ owner: gone, since: 5 }] }),
+  ]);
   assert.deepEqual(recovered.watched.map(({ key, pid, start }) => [key, pid, start]), [[
     "4026532500/1",
     30838,
@@ -294,7 +300,7 @@ Deno.test("recover() finds the process of an owner of another pid namespace by w
 
 Deno.test("recover() does not take a lock of libvirt's daemon again whose owner is dead", () => {
   const world = new World();
-  const recovered = world.recover([{ op: "grant", ...resource(1), lock: "posix" }], {
+  const recovered = world.recover([grant(1, 7, { lock: "posix" })], {
     descriptors: [{ fd: 11, name: name("lock", 1) }],
   });
   assert.deepEqual(recovered.locks, []);
@@ -325,10 +331,12 @@ Deno.test("recover() without a store takes the locks of living owners again wher
   const world = new World();
   world.processes.set(7, 1007);
   world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
-  const recovered = world.recover([grant(1), grant(2), grant(3)], { stored: false });
-  assert.deepEqual(recovered.locks.map(({ id, doubtful }) => [id, doubtful]), [
-    [1, undefined],
-    [2, "it was lost with the daemon and could not be taken again: somebody else holds it now"],
+  const recovered = world.recover([grant(1), grant(2), grant(3)]);
+  assert.deepEqual(recovered.locks.map(({ record: { id, state } }) => [id, state]), [
+    [1, { kind: "held" }],
+    [2, { kind: "lost", reason: "somebody else holds it now" }],
+    // Whoever asks for it is told whose it is, as long as its guest runs.
+    [3, { kind: "lost", reason: "Unable to open resource /leases/r3: No such file or directory" }],
   ]);
   const who = "of domain 'guest-7' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 7)";
   assert.deepEqual(messages(recovered), [
@@ -344,9 +352,9 @@ Deno.test("recover() without a store releases what dead owners had, also when th
   const world = new World();
   world.processes.set(7, 4);
   world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
-  const recovered = world.recover([grant(1, 7), grant(2, 8)], { stored: false });
+  const recovered = world.recover([grant(1, 7), grant(2, 8)]);
   // Taken, so that the file is removed as in any release.
-  assert.deepEqual(recovered.locks.map(({ id }) => id), [1]);
+  assert.deepEqual(recovered.locks.map(({ record }) => record.id), [1]);
   assert.deepEqual(recovered.gone, [{ key: 7, pid: 7 }, { key: 8, pid: 8 }]);
   assert.deepEqual(recovered.findings.map(({ level }) => level), ["info", "info"]);
 });
@@ -357,11 +365,16 @@ Deno.test("recover() touches nothing on storage that may hang: what a living own
   // Neither file is in this world: to open one would be refused.
   world.files.set("/dev/null", "free");
   const recovered = world.recover([grant(1, 7), grant(2, 8)], {
-    stored: false,
     mayHang: (path) => path.startsWith("/leases/"),
   });
-  assert.deepEqual(recovered.locks.map(({ id, doubtful, awaited }) => [id, doubtful, awaited]), [
-    [1, undefined, "it ended with the last daemon, and its storage has not given it back yet"],
+  assert.deepEqual(recovered.locks.map(({ record: { id, state }, handle }) => [id, state, handle.kind]), [
+    [
+      1,
+      {
+        kind: "awaited",
+        reason: "it ended with the last daemon, and its storage has not given it back yet",
+      },
+      "none",
+    ],
   ]);
-  assert.deepEqual(recovered.lost, []);
 });

@@ -18,6 +18,7 @@ import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { DEAF } from "../../../support/deaf_observer.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
 import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
+import { fileHandle, fileOf } from "../../../support/file_handle.ts";
 
 const ALPHA = { pid: 100, id: 1, name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
 const BETA = { pid: 200, id: 2, name: "beta", uuid: "66666666-7777-8888-9999-000000000000" };
@@ -140,7 +141,10 @@ class Table {
       granted: ({ name }, { owner }) => this.events.push(`granted ${name} ${owner.name}`),
       released: ({ name }, owner, last) =>
         this.events.push(`released ${name} ${owner.name}${last ? " last" : ""}`),
-      recast: ({ name, lock, state }) => this.events.push(`recast ${name} ${lock} ${state.kind}`),
+      recast: (resource) =>
+        this.events.push(`recast ${resource.name} ${fileOf(resource).lock} ${resource.state.kind}`),
+      lost: ({ name, state }, how) => this.events.push(`lost ${name} ${state.kind}: ${how}`),
+      regained: ({ name }) => this.events.push(`regained ${name}`),
       refused: (owner, { kind }) => this.events.push(`refused ${owner.name} ${kind}`),
       learnt: ({ name, holdings }) => this.events.push(`learnt ${name} ${holdings[0]?.owner.name}`),
       troubled: ({ name }, { action }) => this.events.push(`troubled ${name} ${action}`),
@@ -242,8 +246,8 @@ Deno.test("LockTable acquire() asks for the kernel lock and then knows the resou
   assert.deepEqual(answers, [undefined]);
   const [resource = assert.fail()] = it.table.resources();
   assert.deepEqual(resource.holdings, [{ owner: ALPHA, since: 5000 }]);
-  assert.deepEqual([resource.id, resource.lock, resource.state], [1, "ofd", { kind: "held" }]);
-  assert.ok(it.ledger.has(resource.fd));
+  assert.deepEqual([resource.id, fileOf(resource).lock, resource.state], [1, "ofd", { kind: "held" }]);
+  assert.ok(it.ledger.has(fileOf(resource).fd));
   assert.ok(it.table.owns(100) && !it.table.owns(200));
   assert.equal(it.table.resourceCount, 1);
   assert.deepEqual(it.events, ["granted /disk alpha"]);
@@ -269,7 +273,7 @@ Deno.test("LockTable acquire() refuses a name that is held or just being locked,
 
 Deno.test("LockTable acquire() tells under which name a file is held that the kernel refuses", () => {
   const it = new Table();
-  const { identity } = it.hold("/disk", 5);
+  const { identity } = fileOf(it.hold("/disk", 5));
   const answers = it.acquire("/alias", BETA);
   it.files.answerLock({ kind: "busy", identity, pid: -1 });
   const held = { name: "/disk", holdings: [{ owner: ALPHA, since: 5000 }], dying: false };
@@ -316,10 +320,10 @@ Deno.test("LockTable adds owners to a shared lock and releases with the last", (
   assert.deepEqual(it.release("/disk"), [{ kind: "not-owner", resource: "/disk", asker: ALPHA, held }]);
   assert.equal(it.files.unlocks.length, 0);
   const last = it.release("/disk", BETA);
-  assert.deepEqual(it.files.unlocks[0]?.request.fd, resource.fd);
+  assert.deepEqual(it.files.unlocks[0]?.request.fd, fileOf(resource).fd);
   it.files.answerUnlock();
   assert.deepEqual(last, [undefined]);
-  assert.deepEqual(it.closed, [resource.fd]);
+  assert.deepEqual(it.closed, [fileOf(resource).fd]);
   assert.equal(it.table.resourceCount, 0);
   assert.deepEqual(it.events.slice(-1), ["released /disk beta last"]);
   assert.deepEqual(it.release("/disk", BETA), [{ kind: "not-held", resource: "/disk" }]);
@@ -558,9 +562,7 @@ Deno.test("LockTable puts back what an earlier image had, and goes on with its n
     lockspace: "",
     name: "/disk",
     path: "/disk",
-    fd: it.ledger.own(30, "lock"),
-    identity: { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 },
-    lock: "posix",
+    handle: fileHandle(it.ledger.own(30, "lock"), { lock: "posix" }),
     shared: true,
     autocreate: false,
     holdings: [{ owner: ALPHA, since: 1 }, { owner: BETA, since: 2 }],
@@ -568,7 +570,7 @@ Deno.test("LockTable puts back what an earlier image had, and goes on with its n
   };
   it.table.restoreResource(resource);
   assert.ok(it.table.owns(100) && it.table.owns(200));
-  assert.ok(it.guard.guards(resource.identity));
+  assert.ok(it.guard.guards(fileOf(resource).identity));
   assert.equal(it.table.nextId, 42);
   it.table.nextId = 7;
   assert.equal(it.table.nextId, 42);
@@ -580,7 +582,7 @@ Deno.test("LockTable puts back what an earlier image had, and goes on with its n
     () => it.table.restoreResource({ ...resource, lockspace: "/x" }),
     /lockspace '\/x' does not exist/,
   );
-  assert.deepEqual(it.table.findByFile(resource.identity), resource);
+  assert.deepEqual(it.table.findByFile(fileOf(resource).identity), resource);
   assert.deepEqual(it.release("/disk", BETA), [undefined]);
   const last = it.release("/disk");
   it.files.answerUnlock();
@@ -595,22 +597,20 @@ Deno.test("LockTable recast() guards a file as long as its lock is a POSIX lock"
     lockspace: "",
     name: "/disk",
     path: "/disk",
-    fd: it.ledger.own(30, "lock"),
-    identity: { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 },
-    lock: "posix",
+    handle: fileHandle(it.ledger.own(30, "lock"), { lock: "posix" }),
     shared: false,
     autocreate: false,
     holdings: [{ owner: ALPHA, since: 1 }],
     state: { kind: "held" },
   };
   it.table.restoreResource(resource);
-  it.guard.adoptParked(it.ledger.own(31, "parked"), resource.identity);
+  it.guard.adoptParked(it.ledger.own(31, "parked"), fileOf(resource).identity);
   it.table.recast(resource, "ofd", { kind: "held" });
   assert.ok(!it.guard.active);
   assert.deepEqual(it.closed, [31]);
   it.table.recast(resource, "ofd", { kind: "doubtful", reason: "why" });
   it.table.recast(resource, "posix", { kind: "held" });
-  assert.ok(it.guard.guards(resource.identity));
+  assert.ok(it.guard.guards(fileOf(resource).identity));
   assert.deepEqual(it.events, [
     "recast /disk ofd held",
     "recast /disk ofd doubtful",
@@ -841,9 +841,7 @@ function awaiting() {
     lockspace: "",
     name: "/disk",
     path: "/disk",
-    fd: it.ledger.own(30, "lock"),
-    identity: { devMajor: 0, devMinor: 5, inodeLow: 4, inodeHigh: 0 },
-    lock: "ofd",
+    handle: { kind: "none", place: it.ledger.own(30, "lock") },
     shared: false,
     autocreate: false,
     holdings: [{ owner: ALPHA, since: 1 }],
@@ -858,11 +856,53 @@ Deno.test("LockTable refuses an awaited lock to others until it is seized, and a
   assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
   const identity = { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 };
   it.table.seize(resource, 31, identity);
-  assert.deepEqual([it.closed, resource.fd, resource.identity, resource.state], [[30], 31, identity, {
-    kind: "held",
-  }]);
+  assert.deepEqual([it.closed, resource.handle, resource.state], [[30], fileHandle(31), { kind: "held" }]);
   assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
   assert.throws(() => it.table.seize(resource, 32, identity), /Seize \/disk: it is held/);
+});
+
+Deno.test("LockTable keeps a lost lock from others, and touches no file by its name when it is released", () => {
+  const it = new Table();
+  const resource: Resource = {
+    id: 1,
+    lockspace: "",
+    name: "/disk",
+    path: "/disk",
+    handle: fileHandle(it.ledger.own(30, "lock")),
+    shared: false,
+    autocreate: true,
+    holdings: [{ owner: ALPHA, since: 1 }],
+    state: { kind: "held" },
+  };
+  it.table.restoreResource(resource);
+  it.table.lose(resource, { kind: "lost", reason: "somebody else has it" }, "ended with the last daemon");
+  assert.deepEqual(it.events.splice(0), ["lost /disk lost: ended with the last daemon"]);
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+  assert.equal(it.acquire("/disk")[0]?.kind, "held");
+  assert.deepEqual(it.release("/disk"), []);
+  // By then its file may be somebody else's.
+  assert.deepEqual(it.files.unlocks.map(({ request }) => request), [
+    { path: "/disk", fd: 30, lock: "ofd", shared: false, autocreate: false, force: false },
+  ]);
+  assert.throws(() => it.table.lose(resource, { kind: "lost", reason: "x" }, "x"), /it is being released/);
+  it.files.answerUnlock();
+  assert.deepEqual([it.closed, it.table.resourceCount], [[30], 0]);
+});
+
+Deno.test("LockTable takes a lost lock again by another descriptor, and closes the one that had nothing", () => {
+  const { it, resource } = awaiting();
+  it.table.lose(resource, { kind: "lost", reason: "x" }, "y");
+  it.table.seize(resource, 31, fileHandle(31).identity);
+  assert.deepEqual([it.closed, resource.state], [[30], { kind: "held" }]);
+  it.table.lose(resource, { kind: "lost", reason: "x" }, "y");
+  it.table.seize(resource, 32, fileHandle(32).identity);
+  assert.deepEqual([it.closed, fileOf(resource).fd], [[30, 31], 32]);
+  assert.deepEqual(it.events.slice(-4), [
+    "lost /disk lost: y",
+    "regained /disk",
+    "lost /disk lost: y",
+    "regained /disk",
+  ]);
 });
 
 Deno.test("LockTable releases an awaited lock at once, without asking its storage", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Holding } from "../../../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { Settler, type Verdict } from "../../../../src/lockd/lockspace/settler.ts";
+import { fileHandle } from "../../../support/file_handle.ts";
 
 const OVER: Verdict = { kind: "over" };
 const BUSY: Verdict = { kind: "busy", reason: "it writes" };
@@ -68,9 +69,7 @@ const RESOURCE: Resource = {
   lockspace: "",
   name: "/disk",
   path: "/disk",
-  fd: 9,
-  identity: { devMajor: 8, devMinor: 1, inodeLow: 5, inodeHigh: 0 },
-  lock: "ofd",
+  handle: fileHandle(9),
   shared: false,
   autocreate: false,
   holdings: [HOLDING],

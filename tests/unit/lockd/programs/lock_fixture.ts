@@ -1,6 +1,7 @@
 import { Lockspace } from "../../../../src/lockd/lockspace/lockspace.ts";
 import type { Holding } from "../../../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { fileHandle } from "../../../support/file_handle.ts";
 
 /** Uuid of every owner here. */
 export const UUID = "6ba7b810-9dad-41d1-80b4-00000000002a";
@@ -18,9 +19,9 @@ export function resource(parts: Partial<Resource> & { id: number }): Resource {
     lockspace,
     name,
     path: lockspace === "" ? name : `${lockspace}/${name}`,
-    fd: 100 + parts.id,
-    identity: { devMajor: 8, devMinor: 1, inodeLow: parts.id, inodeHigh: 0 },
-    lock: "ofd",
+    handle: fileHandle(100 + parts.id, {
+      identity: { devMajor: 8, devMinor: 1, inodeLow: parts.id, inodeHigh: 0 },
+    }),
     shared: false,
     autocreate: false,
     holdings: [holding(42)],

@@ -9,7 +9,7 @@ const OWN_DOCUMENT: JsonValue = JSON.parse(new TextDecoder().decode(writeState(f
 
 Deno.test("readState() knows nothing but the pid of an owner that is not connected", () => {
   const document = edited(example(), `${LOCK}.clients[1].privateData.ownerPid`, 1785);
-  assert.deepEqual(stateOf(document).lockspaces[2]?.resources[0]?.holdings, [
+  assert.deepEqual(stateOf(document).lockspaces[2]?.resources[0]?.record.holdings, [
     { owner: { pid: 1784, name: "", uuid: "00000000-0000-0000-0000-000000000000", id: 0 }, since: 0 },
   ]);
 });
@@ -19,17 +19,17 @@ Deno.test("readState() reads owner pids that libvirt wrote as 64 bits of a negat
     .replace('"ownerPid":1784', '"ownerPid":4294967295')
     .replace('"owners":[1722,1784]', '"owners":[1722,18446744071562067968]');
   const { lockspaces } = stateOf(new TextEncoder().encode(text));
-  const pids = lockspaces.map(({ resources }) => resources[0]?.holdings.map(({ owner }) => owner.pid));
+  const pids = lockspaces.map(({ resources }) => resources[0]?.record.holdings.map(({ owner }) => owner.pid));
   assert.deepEqual(pids, [[1722, 2147483648], [1722], [4294967295, 0]]);
-  assert.deepEqual(lockspaces[2]?.resources[0]?.holdings[0]?.owner, { ...F16, pid: 4294967295 });
+  assert.deepEqual(lockspaces[2]?.resources[0]?.record.holdings[0]?.owner, { ...F16, pid: 4294967295 });
 });
 
 Deno.test("readState() doubts a lock that the daemon before did not hold", () => {
   const document = edited(example(), "defaultLockspace.resources[1].lockHeld", false);
   const resources = stateOf(document).lockspaces[0]?.resources;
-  assert.deepEqual(resources?.map(({ doubtful }) => doubtful), [
-    undefined,
-    "the daemon before did not hold its lock",
+  assert.deepEqual(resources?.map(({ record }) => record.state), [
+    { kind: "held" },
+    { kind: "doubtful", reason: "the daemon before did not hold its lock" },
   ]);
 });
 

@@ -57,8 +57,8 @@ Deno.test("readState() keeps bytes of a name that are not UTF-8", () => {
   const text = JSON.stringify(example()).replaceAll("36001405abc", "36#05\u00e9");
   const bytes = new TextEncoder().encode(text).map((byte) => byte === 0x23 ? 0xe9 : byte);
   const resource = stateOf(bytes).lockspaces[2]?.resources[0];
-  assert.equal(resource?.name, "36\udce905\u00e9");
-  assert.equal(resource.path, "/var/lib/libvirt/lockd/scsivolumes/36\udce905\u00e9");
+  assert.equal(resource?.record.name, "36\udce905\u00e9");
+  assert.equal(resource.record.path, "/var/lib/libvirt/lockd/scsivolumes/36\udce905\u00e9");
 });
 
 Deno.test("readState() turns an escape that libvirt's daemon wrote as three bytes back into the byte", () => {
@@ -76,7 +76,7 @@ Deno.test("readState() turns an escape that libvirt's daemon wrote as three byte
   for (const [written, name] of cases) {
     const bytes = new TextEncoder().encode(text);
     bytes.set(written, place);
-    assert.equal(stateOf(bytes).lockspaces[2]?.resources[0]?.name, `${name}01405abc`);
+    assert.equal(stateOf(bytes).lockspaces[2]?.resources[0]?.record.name, `${name}01405abc`);
   }
 });
 

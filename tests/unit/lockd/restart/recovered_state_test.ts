@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import type { Recovered } from "../../../../src/lockd/journal/recovery.ts";
+import type { Recovered } from "../../../../src/lockd/journal/recovered.ts";
 import {
   NOTHING_CARRIED,
   readCarried,
   recoveredState,
 } from "../../../../src/lockd/restart/recovered_state.ts";
-import { owner } from "../journal/journal_fixture.ts";
+import { journaled } from "../journal/journal_fixture.ts";
 
 const LIMITS = [{ maxClients: 1024, maxAnonymousClients: 1024 }, { maxClients: 5, maxAnonymousClients: 5 }];
 const FACTS = { pid: 77, cwd: "/", limits: LIMITS };
@@ -17,7 +17,6 @@ const NOTHING: Recovered = {
   watched: [],
   parked: [],
   gone: [],
-  lost: [],
   unwanted: [],
   slots: [],
   nextResource: 3,
@@ -63,33 +62,28 @@ Deno.test("recoveredState() hands over what a client had under way", () => {
 });
 
 Deno.test("recoveredState() sorts locks by lockspace, the default one first", () => {
-  const lock = {
-    id: 1,
-    lockspace: "/leases",
-    name: "r",
-    path: "/leases/r",
-    shared: false,
-    autocreate: true,
-    holdings: [{ owner: owner(7), since: 5 }],
-    fd: 11,
-    doubtful: undefined,
-  };
+  const { record } = journaled(1);
+  const handle = { kind: "file", fd: 11, lock: "ofd" } as const;
+  const doubtful = { kind: "doubtful", reason: "why" } as const;
+  const image = { ...record, id: 2, lockspace: "", state: doubtful, regrant: "half-failed" } as const;
   const { lockspaces } = recoveredState(
     {
       ...NOTHING,
       lockspaces: ["/empty", "/leases"],
-      locks: [lock, { ...lock, id: 2, lockspace: "", doubtful: "why" }],
+      locks: [{ record, handle }, { record: image, handle }],
     },
     NOTHING_CARRIED,
     FACTS,
   );
-  assert.deepEqual(lockspaces.map(({ path, resources }) => [path, resources.map(({ id }) => id)]), [
-    ["", [2]],
-    ["/empty", []],
-    ["/leases", [1]],
-  ]);
-  assert.equal(lockspaces[0]?.resources[0]?.doubtful, "why");
-  assert.equal(lockspaces[2]?.resources[0]?.lock, "ofd");
+  assert.deepEqual(
+    lockspaces.map(({ path, resources }) => [path, resources.map(({ record }) => record.id)]),
+    [
+      ["", [2]],
+      ["/empty", []],
+      ["/leases", [1]],
+    ],
+  );
+  assert.deepEqual(lockspaces[0]?.resources[0], { record: image, handle });
 });
 
 Deno.test("readCarried() takes what this program writes, and nothing else", () => {

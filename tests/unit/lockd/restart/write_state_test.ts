@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readState } from "../../../../src/lockd/restart/read_state.ts";
 import { descriptorsOf, type JsonValue, type RestartState } from "../../../../src/lockd/restart/state.ts";
+import type { HandedLock, LockRecord } from "../../../../src/lockd/lockspace/lock_record.ts";
 import { writeState } from "../../../../src/lockd/restart/write_state.ts";
 import { at, example, exampleBytes, fullState, stateOf } from "./documents.ts";
 
@@ -81,6 +82,47 @@ Deno.test("writeState() never lets more clients wait for authentication than may
   assert.match(text, /"max_clients":7,"max_anonymous_clients":7,/);
 });
 
+Deno.test("writeState() writes a lost lock so that a version that knows none takes it for doubtful", () => {
+  const { extension, nextResourceId } = fullState();
+  const [lost, gone] = [13, 12].map((fd, index): HandedLock => ({
+    record: { ...record(index + 1), state: { kind: "lost", reason: "somebody else has it" } },
+    handle: index === 0 ? { kind: "file", fd, lock: "ofd" } : { kind: "none", place: fd },
+  }));
+  const awaited: HandedLock = {
+    record: { ...record(3), state: { kind: "awaited", reason: "not yet" } },
+    handle: { kind: "none", place: 14 },
+  };
+  assert.ok(lost !== undefined && gone !== undefined && extension !== undefined);
+  const lockspaces = [{ path: "", resources: [lost, gone, awaited] }];
+  const state = { ...fullState(), lockspaces, extension, nextResourceId };
+  assert.deepEqual(stateOf(writeState(state)).lockspaces, lockspaces);
+  const document: JsonValue = JSON.parse(textOf(state));
+  const own = [0, 1, 2].map((index) => at(document, `defaultLockspace.resources[${index}].denoVirtlockd`));
+  const known = { lock: "ofd", owners: [0], since: [5] };
+  assert.deepEqual(own, [
+    { id: 1, ...known, doubtful: "somebody else has it", lost: "file" },
+    { id: 2, ...known, doubtful: "somebody else has it", lost: "none" },
+    { id: 3, ...known, awaited: "not yet" },
+  ]);
+});
+
+/** A lock of the default lockspace. */
+function record(id: number): LockRecord {
+  return {
+    id,
+    lockspace: "",
+    name: `/disk${id}`,
+    path: `/disk${id}`,
+    shared: false,
+    autocreate: false,
+    holdings: [{
+      owner: { pid: 7, name: "a", uuid: "97586ba9-df27-9459-c806-f016c8bbd224", id: 6 },
+      since: 5,
+    }],
+    state: { kind: "held" },
+  };
+}
+
 Deno.test("writeState() writes every owner once, however often it holds", () => {
   const document: JsonValue = JSON.parse(textOf(fullState()));
   assert.deepEqual(at(document, "denoVirtlockd.owners"), [
@@ -96,7 +138,7 @@ Deno.test("writeState() tells owners of one pid apart when they registered diffe
   const [space] = state.lockspaces;
   const [resource] = space?.resources ?? [];
   assert.ok(resource !== undefined);
-  const first = resource.holdings[0]?.owner;
+  const first = resource.record.holdings[0]?.owner;
   assert.ok(first !== undefined);
   const holdings = [
     { owner: first, since: 1 },
@@ -104,7 +146,10 @@ Deno.test("writeState() tells owners of one pid apart when they registered diffe
     { owner: { ...first, id: 99 }, since: 3 },
     { owner: { ...first }, since: 4 },
   ];
-  const changed = { ...state, lockspaces: [{ path: "", resources: [{ ...resource, holdings }] }] };
+  const changed = {
+    ...state,
+    lockspaces: [{ path: "", resources: [{ ...resource, record: { ...resource.record, holdings } }] }],
+  };
   assert.deepEqual(readState(writeState(changed)), { kind: "state", state: changed });
   const document: JsonValue = JSON.parse(textOf(changed));
   assert.deepEqual(at(document, "defaultLockspace.resources[0].denoVirtlockd.owners"), [0, 1, 2, 0]);
@@ -112,7 +157,8 @@ Deno.test("writeState() tells owners of one pid apart when they registered diffe
 
 Deno.test("writeState() refuses a lock of unknown kind in a state of ours", () => {
   const { lockspaces, ...state } = fullState();
-  const resources = lockspaces[0]?.resources.map(({ lock: _lock, ...resource }) => resource) ?? [];
+  const handle = { kind: "file", fd: 13, lock: "unasked" } as const;
+  const resources = lockspaces[0]?.resources.map(({ record }) => ({ record, handle })) ?? [];
   assert.throws(() => writeState({ ...state, lockspaces: [{ path: "", resources }] }), {
     message: "Write resource /images/shared.img: how its lock is held is not known, wanted ofd or posix",
   });
@@ -152,15 +198,18 @@ Deno.test("writeState() and readState() handle 4,096 clients with 40,000 locks a
     },
     lockspaces: [{
       path: "",
-      resources: Array.from({ length: 40000 }, (_, index) => ({
-        id: index + 1,
-        name: `/var/lib/libvirt/images/guest-${index % 4096}/disk-${index}-\u00e9\udcff.qcow2`,
-        path: `/var/lib/libvirt/images/guest-${index % 4096}/disk-${index}-\u00e9\udcff.qcow2`,
-        fd: 200000 + index,
-        shared: index % 3 === 0,
-        autocreate: index % 2 === 0,
-        lock: "ofd" as const,
-        holdings: [{ owner: owners[index % 4096] ?? owner(0), since: 1795230578000 + index }],
+      resources: Array.from({ length: 40000 }, (_, index): HandedLock => ({
+        record: {
+          id: index + 1,
+          lockspace: "",
+          name: `/var/lib/libvirt/images/guest-${index % 4096}/disk-${index}-\u00e9\udcff.qcow2`,
+          path: `/var/lib/libvirt/images/guest-${index % 4096}/disk-${index}-\u00e9\udcff.qcow2`,
+          shared: index % 3 === 0,
+          autocreate: index % 2 === 0,
+          holdings: [{ owner: owners[index % 4096] ?? owner(0), since: 1795230578000 + index }],
+          state: { kind: "held" },
+        },
+        handle: { kind: "file", fd: 200000 + index, lock: "ofd" },
       })),
     }],
     nextResourceId: 40001,

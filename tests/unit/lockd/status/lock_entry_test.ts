@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { lockEntry, type LockFacts } from "../../../../src/lockd/status/lock_entry.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
+import { fileHandle } from "../../../support/file_handle.ts";
 
 const NOTHING: LockFacts = {
   dying: () => false,
@@ -74,10 +75,16 @@ Deno.test("lockEntry() says when a lock is being released, or doubtful and why",
   assert.equal(releasing.state, "releasing");
   const doubtful = lockEntry(resource({ id: 1, state: { kind: "doubtful", reason: "why" } }), NOTHING);
   assert.deepEqual([doubtful.state, doubtful.reason], ["doubtful", "why"]);
+  const lost = { state: { kind: "lost", reason: "why" }, handle: { kind: "none", place: 9 } } as const;
+  const entry = lockEntry(resource({ id: 1, ...lost }), NOTHING);
+  assert.deepEqual([entry.state, entry.reason, entry.file], ["lost", "why", undefined]);
 });
 
 Deno.test("lockEntry() tells a lock inherited from libvirt's daemon", () => {
-  assert.equal(lockEntry(resource({ id: 1, lock: "posix" }), NOTHING).kind, "posix");
+  assert.equal(
+    lockEntry(resource({ id: 1, handle: fileHandle(9, { lock: "posix" }) }), NOTHING).kind,
+    "posix",
+  );
 });
 
 Deno.test("lockEntry() stays small when a lock has thousands of holders with long names", () => {
