@@ -1,4 +1,7 @@
-// The one entry point. Where things are, lowest first; a file imports only from its room and those before:
+// The one entry point, and the list of the family's daemons: the name that the program is called by chooses
+// one of them, or the first argument does. The build makes a program of each; see packaging/bundle.ts.
+//
+// Where things are, lowest first; a file imports only from its room and those before:
 //
 // - src/base: what every room may rely on: invariant(), lists.
 // - src/os: the kernel. libc through FFI as one surface, Sys, which tests replace; the ledger of descriptors.
@@ -9,6 +12,8 @@
 // - tests: unit/ has the folders of src; integration/ runs whole daemons; e2e/ real libvirt and systemd.
 //
 // docs/architecture.md goes on from here; CONTRIBUTING.md says how to add something.
-import { main } from "./src/lockd/cli/main.ts";
+import { runFamily } from "./src/chassis/cli/family.ts";
 
-main();
+await runFamily({
+  virtlockd: () => import("./src/lockd/cli/main.ts"),
+});

@@ -1,5 +1,6 @@
-// Builds the executable: `deno task build`, or `deno run -A packaging/build.ts [--output FILE] [--runtime
-// PATH] [--script] [--modules DIRECTORY]`.
+// Builds the programs: `deno task build`, or `deno run -A packaging/build.ts [--daemon NAME [--output FILE]]
+// [--runtime PATH] [--script] [--modules DIRECTORY]`. Each daemon becomes a program of its own at the top of
+// the source tree; --daemon asks for one of them, `--daemon family` for all in one file.
 //
 // Where the runtime for `deno compile` can be had the result is one self-contained file. Elsewhere it is a
 // script of the same name that runs the bundled program with the Deno at PATH, by default the one that builds
@@ -8,28 +9,33 @@
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { listedDaemons } from "./daemons.ts";
 import { buildProgram } from "./program.ts";
 import { ROOT } from "./tool.ts";
 
 const { values } = parseArgs({
   options: {
-    output: { type: "string", default: join(ROOT, "virtlockd") },
+    daemon: { type: "string" },
+    output: { type: "string" },
     runtime: { type: "string", default: process.execPath },
     script: { type: "boolean", default: false },
     modules: { type: "string" },
   },
 });
-const output = resolve(values.output);
-const { runtime, script, modules } = values;
+const { daemon, runtime, script, modules } = values;
 try {
-  const form = buildProgram({ output, runtime, form: script ? "script" : "best", modules });
-  switch (form) {
-    case "self-contained":
-      console.log(`Built ${output}: one self-contained file`);
-      break;
-    case "script": {
-      const why = script ? "as asked" : "because the runtime for deno compile (denort) cannot be had here";
-      console.log(`Built ${output}: a script that runs with ${runtime}, ${why}`);
+  if (daemon === undefined && values.output !== undefined) throw new Error("Build: --output needs --daemon");
+  for (const contents of daemon === undefined ? listedDaemons().map(({ name }) => name) : [daemon]) {
+    const output = resolve(values.output ?? join(ROOT, contents));
+    const form = buildProgram({ contents, output, runtime, form: script ? "script" : "best", modules });
+    switch (form) {
+      case "self-contained":
+        console.log(`Built ${output}: one self-contained file`);
+        break;
+      case "script": {
+        const why = script ? "as asked" : "because the runtime for deno compile (denort) cannot be had here";
+        console.log(`Built ${output}: a script that runs with ${runtime}, ${why}`);
+      }
     }
   }
 } catch (error) {

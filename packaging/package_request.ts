@@ -21,7 +21,8 @@ export function programFor(layout: Layout, request: PackageRequest): BuiltProgra
   const { output, runtime, modules } = request;
   const executable = request.executable ?? join(output, `virtlockd.${layout}`);
   if (request.executable === undefined) {
-    buildProgram({ output: executable, runtime: installedRuntime(layout), form: "best", modules });
+    const runtime = installedRuntime(layout);
+    buildProgram({ contents: "virtlockd", output: executable, runtime, form: "best", modules });
   }
   return { executable, runtime: isSelfContained(executable) ? undefined : runtime };
 }

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { DAEMON_SIGNALS } from "../src/chassis/start/signals.ts";
 import { bundle } from "./bundle.ts";
+import { FAMILY, listedDaemons } from "./daemons.ts";
 import { runTool, ToolError } from "./tool.ts";
 
 /** What V8 is told: see docs/performance.md. */
@@ -10,11 +11,10 @@ const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-s
 /** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
 const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
 
-/** Where the runtime caches compiled code when the environment names no place, as under a service manager. */
-const CACHE = "/var/cache/virtlockd";
-
-/** How to build the program. */
+/** How to build a program. */
 export interface ProgramRequest {
+  /** Name of the daemon in it, or FAMILY for all. */
+  readonly contents: string;
   /** The executable to write. */
   readonly output: string;
   /** Where a script finds the Deno that it runs with, on the host that it is for. */
@@ -28,22 +28,32 @@ export interface ProgramRequest {
 /** What was built. */
 export type ProgramForm = "self-contained" | "script";
 
-/** Builds the program. @throws ToolError, Error */
-export function buildProgram({ output, runtime, form, modules }: ProgramRequest): ProgramForm {
-  const bundled = bundle(modules);
+/**
+ * Builds a program. That of the family is self-contained or nothing: as a script each of its daemons would
+ * start slower and take more memory than one of its own, and nothing would be saved.
+ *
+ * @throws ToolError, Error
+ */
+export function buildProgram({ contents, output, runtime, form, modules }: ProgramRequest): ProgramForm {
+  const bundled = bundle(contents, modules);
   mkdirSync(dirname(output), { recursive: true });
-  if (form === "best" && compile(bundled, output)) return "self-contained";
-  writeScript(bundled, output, runtime);
+  const [probed = contents] = listedDaemons().map(({ name }) => name);
+  const arguments_ = contents === FAMILY ? [probed, "--version"] : ["--version"];
+  if (form === "best" && compile(bundled, output, arguments_)) return "self-contained";
+  if (contents === FAMILY) {
+    throw new Error(`Build ${output}: all daemons in one file need the runtime for deno compile (denort)`);
+  }
+  writeScript(contents, bundled, output, runtime);
   return "script";
 }
 
 /** One self-contained file. False where the runtime to embed cannot be had, or what came out does not run. */
-function compile(bundled: string, output: string): boolean {
+function compile(bundled: string, output: string, version: readonly string[]): boolean {
   const unfinished = `${output}.new`;
   try {
     runTool(process.execPath, ["compile", "--no-config", ...RUN_FLAGS, "--output", unfinished, bundled]);
     // A DENORT_BIN that is no denort embeds well, but the result is not this program.
-    if (!runTool(unfinished, ["--version"]).startsWith("virtlockd ")) return false;
+    if (!/^\w+ \(deno-\w+\) /.test(runTool(unfinished, version))) return false;
     renameSync(unfinished, output);
     return true;
   } catch (error) {
@@ -55,10 +65,10 @@ function compile(bundled: string, output: string): boolean {
 }
 
 /** A shell script that is also the JavaScript program: the shell leaves it on its second line. */
-function writeScript(bundled: string, output: string, runtime: string): void {
+function writeScript(name: string, bundled: string, output: string, runtime: string): void {
   writeFileSync(
     `${output}.new`,
-    `#!/bin/sh\n":" //; ${shellLine(runtime)}\n${readFileSync(bundled, "utf8")}`,
+    `#!/bin/sh\n":" //; ${shellLine(name, runtime)}\n${readFileSync(bundled, "utf8")}`,
   );
   chmodSync(`${output}.new`, 0o755);
   // Replaced in one step: a running daemon may execute the old one at any moment.
@@ -68,14 +78,15 @@ function writeScript(bundled: string, output: string, runtime: string): void {
 /**
  * What the shell does.
  *
+ * @param name of the daemon
  * @throws Error when the runtime's path cannot stand in it
  */
-export function shellLine(runtime: string): string {
+export function shellLine(name: string, runtime: string): string {
   if (runtime.includes("'")) throw new Error(`Name the runtime: ${runtime} must not contain a quote`);
   const steps = [
     // Without the runtime nothing of this program can run. A service manager starts it again at once and for
     // ever, which keeps the locks that it stores; the pause keeps the journal readable.
-    `[ -x '${runtime}' ] || { echo "virtlockd: error: Run ${runtime}: it is not there, and this program cannot run without it; ` +
+    `[ -x '${runtime}' ] || { echo "${name}: error: Run ${runtime}: it is not there, and this program cannot run without it; ` +
     `install the package again, or build the program on this host" >&2; [ -z "$INVOCATION_ID" ] || sleep 1; exit 1; }`,
     // Ignored until they are blocked: the runtime would take SIGUSR1, and both would end the process. Where
     // env can block signals (coreutils 8.31) the program need not start itself once more to have them blocked
@@ -83,8 +94,8 @@ export function shellLine(runtime: string): string {
     "trap '' USR1 HUP",
     `b=; if env --block-signal=USR1 true 2>/dev/null; then case "$1" in ` +
     `[a-z]*) b='env --block-signal=USR1';; *) b='env --block-signal=${DAEMON_SIGNALS}';; esac; fi`,
-    // Without a home directory the runtime would not start.
-    `[ -n "$HOME$DENO_DIR" ] || export DENO_DIR=${CACHE}`,
+    // Without a home directory the runtime would not start: it caches compiled code.
+    `[ -n "$HOME$DENO_DIR" ] || export DENO_DIR=/var/cache/${name}`,
     `exec $b '${runtime}' run ${
       RUN_FLAGS.join(" ")
     } --no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`,

@@ -39,7 +39,7 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
 
   return {
     epollCreate() {
-      const result = c.epoll_create1(O_CLOEXEC);
+      const result = rare.epoll_create1(O_CLOEXEC);
       return plain(result, errno[0] as number);
     },
     epollControl(epoll, op, fd, events) {
@@ -61,7 +61,7 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
       return result;
     },
     signalfd(signals) {
-      const result = c.signalfd(-1, signalSet(signals), O_CLOEXEC | O_NONBLOCK);
+      const result = rare.signalfd(-1, signalSet(signals), O_CLOEXEC | O_NONBLOCK);
       return plain(result, errno[0] as number);
     },
     readSignal(fd, into) {
@@ -74,14 +74,14 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
       return into.signal;
     },
     timerCreate() {
-      const result = c.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
+      const result = rare.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
       return plain(result, errno[0] as number);
     },
     timerSet(fd, milliseconds) {
       const whole = Math.max(0, milliseconds);
       timerView.setBigInt64(16, BigInt(Math.floor(whole / 1000)), true);
       timerView.setBigInt64(24, BigInt(Math.floor((whole % 1000) * 1e6)), true);
-      const result = c.timerfd_settime(fd, 0, timer, null);
+      const result = rare.timerfd_settime(fd, 0, timer, null);
       return plain(result, errno[0] as number);
     },
     eventfd() {

@@ -104,13 +104,13 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     },
     read: (fd, into) => transfer(() => c.read(fd, into as Uint8Array<ArrayBuffer>, into.length)),
     pread: (fd, into, position) =>
-      transfer(() => c.pread64(fd, into as Uint8Array<ArrayBuffer>, into.length, BigInt(position))),
-    write: (fd, bytes) => transfer(() => c.write(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length)),
+      transfer(() => rare.pread64(fd, into as Uint8Array<ArrayBuffer>, into.length, BigInt(position))),
+    write: (fd, bytes) => transfer(() => rare.write(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length)),
     pwrite: (fd, bytes, position) =>
-      transfer(() => c.pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
-    ftruncate: (fd, size) => transfer(() => c.ftruncate64(fd, BigInt(size))),
+      transfer(() => rare.pwrite64(fd, bytes as Uint8Array<ArrayBuffer>, bytes.length, BigInt(position))),
+    ftruncate: (fd, size) => transfer(() => rare.ftruncate64(fd, BigInt(size))),
     fsync: (fd) => transfer(() => rare.fsync(fd)),
-    fchmod: (fd, mode) => transfer(() => c.fchmod(fd, mode)),
+    fchmod: (fd, mode) => transfer(() => rare.fchmod(fd, mode)),
     stat: (path, into) => fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, 0, into) : -ENAMETOOLONG,
     lstat: (path, into) =>
       fill(path, pathBytes) ? status(AT_FDCWD, pathBytes, AT_SYMLINK_NOFOLLOW, into) : -ENAMETOOLONG,
@@ -121,12 +121,12 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       if (!fill(to, secondPath)) return -ENAMETOOLONG;
       return path1(from, (p) => rare.rename(p as Uint8Array<ArrayBuffer>, secondPath));
     },
-    mkdir: (path, mode) => path1(path, (p) => c.mkdir(p as Uint8Array<ArrayBuffer>, mode)),
-    chdir: (path) => path1(path, (p) => c.chdir(p as Uint8Array<ArrayBuffer>)),
-    access: (path, mode) => path1(path, (p) => c.access(p as Uint8Array<ArrayBuffer>, mode)),
+    mkdir: (path, mode) => path1(path, (p) => rare.mkdir(p as Uint8Array<ArrayBuffer>, mode)),
+    chdir: (path) => path1(path, (p) => rare.chdir(p as Uint8Array<ArrayBuffer>)),
+    access: (path, mode) => path1(path, (p) => rare.access(p as Uint8Array<ArrayBuffer>, mode)),
     readlink(path) {
       const target = new Uint8Array(PATH_MAX);
-      const length = path1(path, (p) => c.readlink(p as Uint8Array<ArrayBuffer>, target, PATH_MAX));
+      const length = path1(path, (p) => rare.readlink(p as Uint8Array<ArrayBuffer>, target, PATH_MAX));
       return length < 0 ? length : decodeText(target, 0, length);
     },
     listDirectory(path) {
@@ -176,6 +176,6 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
       const error = errno[0] as number;
       return result < 0 ? -error : result;
     },
-    umask: (mask) => c.umask(mask),
+    umask: (mask) => rare.umask(mask),
   };
 }

@@ -9,7 +9,7 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 
 /** Builds the shared-memory part of the kernel surface. */
-export function memorySys({ c, rare, errno }: Libc): MemorySys {
+export function memorySys({ rare, errno }: Libc): MemorySys {
   return {
     memfd(name) {
       const result = rare.memfd_create(
@@ -21,7 +21,7 @@ export function memorySys({ c, rare, errno }: Libc): MemorySys {
     },
     map(fd, length) {
       const flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
-      const result = c.mmap(null, BigInt(length), PROT_READ_WRITE, flags, fd, 0n);
+      const result = rare.mmap(null, BigInt(length), PROT_READ_WRITE, flags, fd, 0n);
       const error = errno[0] as number;
       const address = Deno.UnsafePointer.value(result);
       // MAP_FAILED is (void *) -1.

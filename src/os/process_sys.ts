@@ -50,8 +50,8 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
   }
 
   return {
-    pid: () => c.getpid(),
-    uid: () => c.getuid(),
+    pid: () => rare.getpid(),
+    uid: () => rare.getuid(),
     gid: () => rare.getgid(),
     becomeUser,
     kill(pid, signal) {
@@ -66,11 +66,11 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       const result = rare.pidfdSignal(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, null, 0);
       return plain(result, errno[0] as number);
     },
-    blockSignals: (signals) => -c.pthread_sigmask(SIG_BLOCK, signalSet(signals), null),
-    unblockSignals: (signals) => -c.pthread_sigmask(SIG_UNBLOCK, signalSet(signals), null),
+    blockSignals: (signals) => -rare.pthread_sigmask(SIG_BLOCK, signalSet(signals), null),
+    unblockSignals: (signals) => -rare.pthread_sigmask(SIG_UNBLOCK, signalSet(signals), null),
     signalsBlocked(signals) {
       const current = new Uint8Array(128);
-      const error = c.pthread_sigmask(SIG_BLOCK, null, current);
+      const error = rare.pthread_sigmask(SIG_BLOCK, null, current);
       if (error !== 0) return -error;
       return signals.every((signal) => inSignalSet(current, signal)) ? 1 : 0;
     },
@@ -87,7 +87,7 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
     execve(path, argv, env) {
       const args = new CStringArray(argv);
       const vars = new CStringArray(env);
-      const result = c.execve(
+      const result = rare.execve(
         cString(path) as Uint8Array<ArrayBuffer>,
         args.pointers as BigUint64Array<ArrayBuffer>,
         vars.pointers as BigUint64Array<ArrayBuffer>,
@@ -105,18 +105,18 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       }
     },
     setThreadName(name) {
-      const result = c.prctlName(PR_SET_NAME, cString(name) as Uint8Array<ArrayBuffer>);
+      const result = rare.prctlName(PR_SET_NAME, cString(name) as Uint8Array<ArrayBuffer>);
       return plain(result, errno[0] as number);
     },
     fileLimit() {
       const limit = new BigUint64Array(2);
-      const result = c.getrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
+      const result = rare.getrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
       const error = errno[0] as number;
       return result < 0 ? -error : [Number(limit[0]), Number(limit[1])];
     },
     setFileLimit(soft, hard) {
       const limit = new BigUint64Array([BigInt(soft), BigInt(hard)]);
-      const result = c.setrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
+      const result = rare.setrlimit(RLIMIT_NOFILE, new Uint8Array(limit.buffer));
       return plain(result, errno[0] as number);
     },
     userName: (uid) => userName(uid),

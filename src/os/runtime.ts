@@ -2,7 +2,9 @@
 
 /** How this program was started. */
 export interface RuntimeFacts {
-  /** Command line arguments after the program's own name. */
+  /** The daemon's name where the first argument has chosen it among those of the family; else empty. */
+  readonly chosen: readonly string[];
+  /** Command line arguments after the program's own name, and after what has chosen the daemon. */
   readonly args: readonly string[];
   /** Executable of the runtime. */
   readonly runtimePath: string;
@@ -15,6 +17,7 @@ export interface RuntimeFacts {
 /** Facts of this process. Asked once at start: afterwards the executable may have been replaced on disk. */
 export function runtimeFacts(): RuntimeFacts {
   return {
+    chosen: [],
     args: Deno.args,
     runtimePath: Deno.execPath(),
     standalone: Deno.build.standalone,
@@ -33,8 +36,8 @@ export function exitProcess(code: number): never {
 }
 
 /**
- * Gives up what a lock daemon never needs: network addresses, child processes by the runtime's own means,
- * environment changes.
+ * Gives up what a daemon of the family never needs: network addresses, child processes by the runtime's own
+ * means, environment changes.
  *
  * FFI remains and is as powerful as the process itself: this guards against mistakes, not against an
  * intruder.

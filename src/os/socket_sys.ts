@@ -139,7 +139,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
 
   return {
     socket(type, nonblocking) {
-      const result = c.socket(AF_UNIX, type | O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0), 0);
+      const result = rare.socket(AF_UNIX, type | O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0), 0);
       return plain(result, errno[0] as number);
     },
     socketPair(type) {
@@ -148,10 +148,10 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       const error = errno[0] as number;
       return result < 0 ? -error : [pair[0] as number, pair[1] as number];
     },
-    bind: (fd, path) => withAddress(path, (bytes, size) => c.bind(fd, bytes, size)),
-    connect: (fd, path) => withAddress(path, (bytes, size) => c.connect(fd, bytes, size)),
+    bind: (fd, path) => withAddress(path, (bytes, size) => rare.bind(fd, bytes, size)),
+    connect: (fd, path) => withAddress(path, (bytes, size) => rare.connect(fd, bytes, size)),
     listen(fd, backlog) {
-      const result = c.listen(fd, backlog);
+      const result = rare.listen(fd, backlog);
       return plain(result, errno[0] as number);
     },
     accept(fd) {
@@ -206,7 +206,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       return plain(result, errno[0] as number);
     },
     shutdown(fd) {
-      const result = c.shutdown(fd, SHUT_RDWR);
+      const result = rare.shutdown(fd, SHUT_RDWR);
       return plain(result, errno[0] as number);
     },
     send(fd, bytes) {

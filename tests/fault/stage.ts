@@ -17,7 +17,7 @@ import { Store } from "./store.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = new URL("../support/virtlockd_main.ts", import.meta.url).pathname;
 const EPOLL_ADD = 1;
 /** Timers of the daemon run so many times as fast. */
 const HASTE = 20;

@@ -2,6 +2,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import { ConfigError } from "../../src/chassis/config/config_error.ts";
 import { parseConfigFile } from "../../src/chassis/config/config_file.ts";
 import { loadSettings } from "../../src/chassis/config/settings.ts";
+import { LOCK_SETTINGS } from "../../src/lockd/identity/settings.ts";
 import { decodeText, encodeText } from "../../src/os/text.ts";
 import { readState } from "../../src/lockd/restart/read_state.ts";
 import { RestartStateError } from "../../src/lockd/restart/restart_state_error.ts";
@@ -119,7 +120,7 @@ function total(bytes: Uint8Array): void {
 function document(random: Random): void {
   if (random.once(2)) {
     const text = spoilText(CONFIG, random);
-    foreseen(() => loadSettings(parseConfigFile(text, "virtlockd.conf")));
+    foreseen(() => loadSettings(LOCK_SETTINGS, parseConfigFile(text, "virtlockd.conf")));
   } else {
     foreseen(() => readState(encodeText(spoilText(STATE, random))));
   }

@@ -130,7 +130,7 @@ Deno.test("a command whose output nobody reads ends quietly", async () => {
   const { client, lockspace } = await lockedClient(daemon);
   await using _client = client;
   for (let index = 0; index < 600; index++) await client.acquire(lockspace, `r${index}`, AUTOCREATE);
-  const program = new URL("../../main.ts", import.meta.url).pathname;
+  const program = new URL("../support/virtlockd_main.ts", import.meta.url).pathname;
   for (const command of ["locks --json", "locks --watch"]) {
     // 600 locks are more than a pipe holds, so the writer notices.
     const pipeline = `"$0" run -A "$1" ${command} | head -c 1 >/dev/null; echo "\${PIPESTATUS[@]}"`;

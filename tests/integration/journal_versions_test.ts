@@ -21,7 +21,7 @@ function patch(file: string, from: string, to: string): void {
 
 /** A copy of the program that knows a layout more, and writes an operation that others may skip. */
 function laterVersion(directory: string): string {
-  for (const name of ["main.ts", "deno.json", "deno.lock", "src"]) {
+  for (const name of ["deno.json", "deno.lock", "src", "tests/support/virtlockd_main.ts"]) {
     cpSync(`${TREE}${name}`, `${directory}/${name}`, { recursive: true });
   }
   const journal = `${directory}/src/lockd/journal`;
@@ -53,7 +53,10 @@ Deno.test("after kill -9 an earlier and a later version read each other's journa
     Deno.renameSync(`${program}.new`, program);
   };
   use(TREE);
-  await using manager = await ServiceManager.start({ place, entry: `${program}/main.ts` });
+  await using manager = await ServiceManager.start({
+    place,
+    entry: `${program}/tests/support/virtlockd_main.ts`,
+  });
   await using holder = await Holder.start(manager);
   await using client = await LockClient.connect(manager.socket);
   await client.register(testOwner(5_000_001));

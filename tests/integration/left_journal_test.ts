@@ -14,7 +14,8 @@ import { Puppet } from "../support/puppet.ts";
 import { ServiceManager } from "../support/service_manager.ts";
 import { until } from "../support/until.ts";
 
-// A daemon that has a store finds the file in which one without has left its journal.
+// The journal's file: a daemon that has a store goes on with the one that another has left, and has its own
+// journal there.
 
 const HELD = { mode: "exclusive", pid: -1 } as const;
 const BOOT = STAMP_OFFSET + 16;
@@ -51,7 +52,6 @@ Deno.test("what a daemon without a store had is taken again by one with a store,
       `'h' of domain 'guest-${holder.pid}' .* ended with the daemon: it is taken again, but was free`,
     ),
   );
-  await until("the file to go", () => !exists(journalOf(place)));
   assert.equal((await manager.stored()).includes("journal"), true);
 
   await manager.crash();
@@ -68,10 +68,10 @@ Deno.test("a file that is older than the journal in the store is void", async ()
   await using holder = await killedWithoutStore(place, leases);
   const old = Deno.readFileSync(journalOf(place));
   await using manager = await ServiceManager.start({ place, args: ["-v"] });
-  await until("the file to go", () => !exists(journalOf(place)));
   await using client = await LockClient.connect(manager.socket);
   await client.register({ ...testOwner(holder.pid), name: `guest-${holder.pid}` });
   await client.release(leases, "h");
+  Deno.removeSync(journalOf(place));
   Deno.writeFileSync(journalOf(place), old);
 
   await manager.crash();
@@ -94,6 +94,7 @@ Deno.test("a file that is newer than the journal in the store adds what only it 
   await client.createLockspace(leases);
   await first.acquire(leases, "stored", ACQUIRE_AUTOCREATE);
   await manager.kill();
+  Deno.removeSync(journalOf(place));
   Deno.writeFileSync(journalOf(place), newer);
 
   await manager.start();
@@ -118,7 +119,6 @@ for (const stored of [true, false]) {
       await using manager = await ServiceManager.start({ place, args: ["-v"] });
       assert.match(manager.log, said);
       assert.deepEqual(lockOn(`${leases}/h`), { mode: "none", pid: 0 });
-      await until("the file to go", () => !exists(journalOf(place)));
     } else {
       await using daemon = await Daemon.start({ place, args: ["-v"] });
       await daemon.log.match(said);
@@ -129,16 +129,16 @@ for (const stored of [true, false]) {
   });
 }
 
-Deno.test("a file that cannot be read is said, and goes", async () => {
+Deno.test("a file that cannot be read is said, and a new journal takes its place", async () => {
   const place = Place.create();
   Deno.mkdirSync(place.paths.journalDir, { recursive: true });
   Deno.writeTextFileSync(journalOf(place), "no journal at all");
   await using manager = await ServiceManager.start({ place });
-  assert.match(manager.log, /The journal .* that an earlier daemon has left cannot be read: it has 17 bytes/);
-  await until("the file to go", () => !exists(journalOf(place)));
+  assert.match(manager.log, /The journal that an earlier daemon has left cannot be read: it has 17 bytes/);
+  assert.ok(Deno.statSync(journalOf(place)).size > 100_000);
 });
 
-Deno.test("a file that another daemon uses is left alone", async () => {
+Deno.test("a file that another daemon uses is left alone, and the journal is in memory", async () => {
   const place = Place.create();
   const leases = place.makeDirectory("leases");
   await using _holder = await killedWithoutStore(place, leases);
@@ -147,10 +147,17 @@ Deno.test("a file that another daemon uses is left alone", async () => {
   await using manager = await ServiceManager.start({ place });
   assert.match(
     manager.log,
-    /A journal of an earlier daemon is left alone: lock .*journal: Resource temporarily unav/,
+    /The journal is in memory alone, and would be lost if systemd dropped its copy: lock .*journal: Resource temporarily unav/,
   );
   assert.ok(exists(journalOf(place)));
   kernel.close(fd);
+  await using client = await LockClient.connect(manager.socket);
+  await client.register(testOwner(Deno.pid));
+  const disk = `${place.directory}/disk`;
+  Deno.writeTextFileSync(disk, "");
+  await client.acquire("", disk);
+  await manager.crash();
+  assert.deepEqual(lockOn(disk), HELD);
 });
 
 Deno.test("libvirt's daemon hands over to one with a store: that is filled, and a file that lies there is void", async () => {
@@ -181,6 +188,110 @@ Deno.test("libvirt's daemon hands over to one with a store: that is filled, and 
     assert.ok(stored.some((said) => name.test(said)), `${name} in ${stored.join(", ")}`);
   }
   assert.deepEqual(lockOn(disk.path), HELD);
-  await until("the file to go", () => !exists(journalOf(place)));
   assert.deepEqual(lockOn(`${leases}/h`), { mode: "none", pid: 0 });
+});
+
+/** A holder with the lock `h` of a daemon with a store. */
+async function stored(manager: ServiceManager, leases: string): Promise<Holder> {
+  await using client = await LockClient.connect(manager.socket);
+  await client.createLockspace(leases);
+  const holder = await Holder.start(manager);
+  await holder.acquire(leases, "h", ACQUIRE_AUTOCREATE);
+  return holder;
+}
+
+/** What a daemon says that has found nothing in the store of what was there. */
+function emptied(pid: number): RegExp {
+  return new RegExp(`systemd no longer had what the last daemon gave it to keep: 1 lock of 'guest-${pid}'`);
+}
+
+Deno.test("a store that was emptied after kill -9 is said, and the locks are taken again", async () => {
+  await using manager = await ServiceManager.start();
+  const leases = manager.place.makeDirectory("leases");
+  await using holder = await stored(manager, leases);
+  await manager.kill();
+  await manager.empty();
+  assert.deepEqual(lockOn(`${leases}/h`), { mode: "none", pid: 0 });
+
+  await manager.start();
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  assert.match(manager.log, emptied(holder.pid));
+  assert.match(
+    manager.log,
+    new RegExp(
+      `'h' of domain 'guest-${holder.pid}' .* ended with the daemon: it is taken again, but was free`,
+    ),
+  );
+  assert.match(
+    manager.log,
+    new RegExp(
+      `because the last daemon was killed or crashed. Took over 0 clients and 1 lock of the guest 'guest-${holder.pid}'`,
+    ),
+  );
+  // It is safe from then on.
+  await manager.crash();
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  assert.equal(manager.log.match(/no longer had/g)?.length, 1);
+});
+
+Deno.test("a lock of an emptied store that somebody else has got is named as lost", async () => {
+  await using manager = await ServiceManager.start();
+  const leases = manager.place.makeDirectory("leases");
+  await using holder = await stored(manager, leases);
+  await manager.kill();
+  await manager.empty();
+  const thief = kernel.open(`${leases}/h`, 2, 0);
+  assert.equal(kernel.ofdLock(thief, F_WRLCK, 0, 1), 0);
+
+  await manager.start();
+  assert.match(manager.log, emptied(holder.pid));
+  assert.match(
+    manager.log,
+    new RegExp(
+      `'h' of domain 'guest-${holder.pid}' .*: somebody else holds it now; its guest runs unprotected`,
+    ),
+  );
+  kernel.close(thief);
+});
+
+Deno.test("where the store has lost the journal, the file says whose the locks are", async () => {
+  await using manager = await ServiceManager.start();
+  const leases = manager.place.makeDirectory("leases");
+  await using holder = await stored(manager, leases);
+  await manager.kill();
+  await manager.drop("journal");
+
+  await manager.start();
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  assert.doesNotMatch(manager.log, /no longer had|taken again|in doubt/);
+  assert.ok(holder.running);
+  await holder.kill();
+  await until("the lock to go with its holder", () => !exists(`${leases}/h`));
+});
+
+Deno.test("a restart keeps the journal in its file", async () => {
+  await using manager = await ServiceManager.start();
+  const leases = manager.place.makeDirectory("leases");
+  await using _holder = await stored(manager, leases);
+  await manager.restart();
+  assert.ok(exists(journalOf(manager.place)));
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  assert.doesNotMatch(manager.log, /no longer had|taken again/);
+});
+
+Deno.test("a reload makes a journal's file again that was removed, and has it stored", async () => {
+  await using manager = await ServiceManager.start();
+  const leases = manager.place.makeDirectory("leases");
+  await using holder = await stored(manager, leases);
+  Deno.removeSync(journalOf(manager.place));
+  await manager.reExec();
+  assert.ok(exists(journalOf(manager.place)));
+
+  await manager.crash();
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
+  await manager.kill();
+  await manager.empty();
+  await manager.start();
+  assert.match(manager.log, emptied(holder.pid));
+  assert.deepEqual(lockOn(`${leases}/h`), HELD);
 });

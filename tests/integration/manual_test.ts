@@ -3,7 +3,7 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import { defaultPaths } from "../../src/chassis/config/paths.ts";
-import { SETTING_KEYS } from "../../src/chassis/config/settings.ts";
+import { LOCK_SETTINGS } from "../../src/lockd/identity/settings.ts";
 import { registryPath } from "../../src/lockd/daemon/registered_lockspaces.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
@@ -105,12 +105,15 @@ Deno.test("the manual has every file of the daemon", () => {
 
 Deno.test("the manual of the configuration and the lens have every key", () => {
   const keys = [...read("man/virtlockd.conf.5").matchAll(/^\.It Ic (\w+) Ns = Ns/gm)].map(([, key]) => key);
-  assert.deepEqual(keys.sort(), [...SETTING_KEYS].sort());
+  assert.deepEqual(keys.sort(), [...LOCK_SETTINGS.keys.keys()].sort());
   const lens = [
     ...read("packaging/augeas/virtlockd.aug").matchAll(/= (?:.*\| )?\w+_entry ["/]([\w|]+)["/]/g),
   ];
   const known = [...lens.map(([line]) => line).join("\n").matchAll(/_entry ["/]([\w|]+)["/]/g)];
-  assert.deepEqual(known.flatMap(([, names = ""]) => names.split("|")).sort(), [...SETTING_KEYS].sort());
+  assert.deepEqual(
+    known.flatMap(([, names = ""]) => names.split("|")).sort(),
+    [...LOCK_SETTINGS.keys.keys()].sort(),
+  );
 });
 
 /** The rows of the table of metrics: kind and labels by name. */

@@ -4,7 +4,7 @@ import { kernel } from "./kernel.ts";
 import type { Place } from "./place.ts";
 import { until } from "./until.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = new URL("./virtlockd_main.ts", import.meta.url).pathname;
 
 /**
  * A daemon that gets its listening sockets from the test, as systemd hands them over. Disposing of it kills

@@ -1,7 +1,7 @@
 import { Place } from "./place.ts";
 import { type Capture, type Ended, TestProcess } from "./test_process.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = new URL("./virtlockd_main.ts", import.meta.url).pathname;
 const START_TIMEOUT = 20_000;
 const LOOK_EVERY = 5;
 

@@ -5,7 +5,7 @@ import { Daemon } from "./daemon.ts";
 import type { Place } from "./place.ts";
 import { Puppet } from "./puppet.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = new URL("./virtlockd_main.ts", import.meta.url).pathname;
 
 /** A resource that libvirt's daemon writes. */
 export interface WrittenResource {

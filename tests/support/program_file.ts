@@ -11,7 +11,7 @@ export function writeProgram(path: string): void {
   const runtime = `'${Deno.execPath()}' run -A --config '${ROOT}deno.json' --ext=js`;
   const blocked = `env --block-signal=${DAEMON_SIGNALS}`;
   const text =
-    `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${ROOT}main.ts";\n`;
+    `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${ROOT}tests/support/virtlockd_main.ts";\n`;
   replaceProgram(path, text);
 }
 

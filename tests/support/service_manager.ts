@@ -166,6 +166,27 @@ export class ServiceManager implements AsyncDisposable {
     return this.#names.toSorted();
   }
 
+  /**
+   * Drops what is kept, as systemd does when its limit is lowered. @param names all without any
+   */
+  async drop(...names: readonly string[]): Promise<void> {
+    const next = this.#lists + 1;
+    await this.#command(["drop", ...names].join(" "));
+    await this.#until("drop", () => this.#lists >= next);
+  }
+
+  /** Drops everything that is kept. */
+  async empty(): Promise<void> {
+    await this.drop();
+  }
+
+  /** Changes how many descriptors it keeps; what is there stays. */
+  async limit(limit: number): Promise<void> {
+    const next = this.#lists + 1;
+    await this.#command(`limit ${limit}`);
+    await this.#until("limit", () => this.#lists >= next);
+  }
+
   /** From now on it takes no messages: the daemon finds its queue full after some. */
   async pause(): Promise<void> {
     const next = this.#lists + 1;

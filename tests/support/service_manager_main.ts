@@ -25,6 +25,7 @@ const setup: ManagerSetup = JSON.parse(Deno.args[0] ?? "{}");
 const sys = linuxSys();
 const loop = new EventLoop(sys);
 const store = new Map<string, number[]>();
+let limit = setup.limit;
 let pid = 0;
 let restart = true;
 let restarts = 0;
@@ -101,7 +102,7 @@ function receive(): void {
     const name = fields.get("FDNAME") ?? "stored";
     if (fields.get("FDSTORE") === "1") {
       const count = [...store.values()].reduce((sum, fds) => sum + fds.length, 0);
-      if (count + message.descriptors.length > setup.limit) {
+      if (count + message.descriptors.length > limit) {
         message.descriptors.forEach((fd) => sys.close(fd));
       } else store.set(name, [...store.get(name) ?? [], ...message.descriptors]);
     } else {
@@ -134,7 +135,8 @@ loop.add(0, EPOLLIN, () => {
 });
 
 function command(line: string): void {
-  switch (line) {
+  const [verb, ...words] = line.split(" ");
+  switch (verb) {
     case "start":
       restart = true;
       return start();
@@ -153,6 +155,17 @@ function command(line: string): void {
       restart = true;
       sys.kill(pid, SIGTERM);
       return;
+    case "drop":
+      receive();
+      for (const [name, fds] of [...store]) {
+        if (words.length > 0 && !words.includes(name)) continue;
+        fds.forEach((fd) => sys.close(fd));
+        store.delete(name);
+      }
+      return tell({ event: "stored", names: contents() });
+    case "limit":
+      limit = Number(words[0]);
+      return tell({ event: "stored", names: contents() });
     case "list":
       receive();
       return tell({ event: "stored", names: contents() });

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { tokensOf } from "../config/option_tokens.ts";
 import { quote } from "../config/quote.ts";
 import { UsageError } from "../config/usage_error.ts";
 
@@ -48,22 +48,10 @@ const HELP: OptionSpec = { name: "help", short: "h", summary: "show this text an
  */
 export function parseArguments(command: Described, args: readonly string[]): Arguments | "help" {
   const specs = [...command.options, HELP];
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: Object.fromEntries(
-      specs.map(({ name, short, value }) => [
-        name,
-        { type: value === undefined ? "boolean" : "string", ...short === undefined ? {} : { short } },
-      ]),
-    ),
-    // Not strict: its messages have several lines.
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
+  const names = specs.map(({ name, short, value }) => [name, { value: value !== undefined, short }] as const);
   const given = new Map<string, string>();
   let operand: string | undefined;
-  for (const token of tokens) {
+  for (const token of tokensOf(args, Object.fromEntries(names))) {
     if (token.kind === "positional") {
       if (command.operand === undefined || operand !== undefined) {
         throw new UsageError(`Unexpected argument ${quote(token.value)}`);
@@ -71,7 +59,6 @@ export function parseArguments(command: Described, args: readonly string[]): Arg
       operand = token.value;
       continue;
     }
-    if (token.kind === "option-terminator") continue;
     const spec = specs.find(({ name }) => name === token.name);
     if (spec === undefined) throw new UsageError(`Unknown option ${quote(token.rawName)}`);
     if (spec === HELP) return "help";

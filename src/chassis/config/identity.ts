@@ -1,11 +1,13 @@
 /** What makes a daemon of the family that one, as far as the chassis has to know. The daemon's own value. */
-export interface Identity {
+export interface Identity<C extends string = string> {
   /** Name of the program: in messages and in the journal; the names of its files begin with it. */
   readonly name: string;
+  /** What it is a part of, as `--version` says it in parentheses. */
+  readonly product: string;
   /** What it is for, in the lines of `--help`. */
   readonly purpose: readonly string[];
   /** Its commands, with what each does, in the order of `--help`. */
-  readonly commands: Readonly<Record<string, string>>;
+  readonly commands: Readonly<Record<C, string>>;
   /** Names under which systemd hands its listening sockets over (LISTEN_FDNAMES), by what they serve. */
   readonly socketNames: { readonly main: string; readonly admin: string };
 }

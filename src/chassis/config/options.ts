@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { type OptionToken, tokensOf } from "./option_tokens.ts";
 import { quote } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -32,22 +32,14 @@ export type Invocation<C extends string> =
 const LONGEST_TIMEOUT = 2_147_483;
 
 const OPTIONS = {
-  help: { type: "boolean", short: "h" },
-  daemon: { type: "boolean", short: "d" },
-  config: { type: "string", short: "f" },
-  timeout: { type: "string", short: "t" },
-  "pid-file": { type: "string", short: "p" },
-  verbose: { type: "boolean", short: "v" },
-  version: { type: "boolean", short: "V" },
+  help: { value: false, short: "h" },
+  daemon: { value: false, short: "d" },
+  config: { value: true, short: "f" },
+  timeout: { value: true, short: "t" },
+  "pid-file": { value: true, short: "p" },
+  verbose: { value: false, short: "v" },
+  version: { value: false, short: "V" },
 } as const;
-
-/** One option of the command line, as parseArgs reports it. */
-interface OptionToken {
-  readonly name: string;
-  readonly rawName: string;
-  readonly value?: string | undefined;
-  readonly inlineValue?: boolean | undefined;
-}
 
 /**
  * Understands the command line. A command must be the first argument; all that follows is its own. Options
@@ -81,9 +73,8 @@ function parseDaemonOptions<C extends string>(
   commands: Commands<C>,
 ): Invocation<C> {
   let options = NO_OPTIONS;
-  for (const token of tokensOf(args)) {
+  for (const token of tokensOf(args, OPTIONS)) {
     if (token.kind === "positional") throw strayArgument(token.value, commands);
-    if (token.kind === "option-terminator") continue;
     const taken = takeOption(options, token);
     if (taken === "help" || taken === "version") return { kind: taken };
     options = taken;
@@ -105,8 +96,7 @@ export interface ForgivenOptions {
 export function forgiveOptions(args: readonly string[], commands: Commands<string>): ForgivenOptions {
   let options = NO_OPTIONS;
   const mistakes: string[] = [];
-  for (const token of tokensOf(args)) {
-    if (token.kind === "option-terminator") continue;
+  for (const token of tokensOf(args, OPTIONS)) {
     try {
       if (token.kind === "positional") throw strayArgument(token.value, commands);
       const taken = takeOption(options, token);
@@ -141,12 +131,6 @@ const NO_OPTIONS: DaemonOptions = {
   pidFile: undefined,
 };
 
-function tokensOf(args: readonly string[]) {
-  // Not strict: its messages have several lines and do not name a missing value's option as it was written.
-  return parseArgs({ args: [...args], options: OPTIONS, strict: false, allowPositionals: true, tokens: true })
-    .tokens;
-}
-
 /** One option of the daemon, added to those before. @throws UsageError */
 function takeOption(options: DaemonOptions, token: OptionToken): DaemonOptions | "help" | "version" {
   switch (token.name) {
@@ -178,9 +162,9 @@ function refuseValue(token: OptionToken): void {
 
 /** The value, which may begin with a dash only where nothing but a value can be meant (`--config=-x`). */
 function requireValue(token: OptionToken): string {
-  const { rawName, value, inlineValue } = token;
+  const { rawName, value, inline } = token;
   if (value === undefined || value === "") throw new UsageError(`Option ${quote(rawName)} needs a value`);
-  if (inlineValue !== true && value.length > 1 && value.startsWith("-")) {
+  if (!inline && value.length > 1 && value.startsWith("-")) {
     throw new UsageError(`Option ${quote(rawName)} needs a value, got ${quote(value)}`);
   }
   return value;

@@ -37,12 +37,13 @@ interface ProbeRun extends Pick<ProbeParts, "sys" | "loop" | "ledger"> {
 /**
  * Runs a program to see what it is, while everybody is served. Its standard output and error are collected.
  *
+ * @param argv begins with the name that the program is called by
  * @param done called once, never before this function has returned
  */
 export function probe(
   { sys, loop, ledger, env, limit }: ProbeParts,
   path: string,
-  args: readonly string[],
+  argv: readonly string[],
   done: (result: ProbeResult) => void,
 ): void {
   const fail = (call: string, errno: number) =>
@@ -53,7 +54,7 @@ export function probe(
   const nothing = sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0);
   const child = nothing < 0 ? nothing : sys.spawn({
     path,
-    argv: [path, ...args],
+    argv,
     env: lastingEnvironment(env).filter((entry) => !entry.startsWith("NOTIFY_SOCKET=")),
     descriptors: [nothing, input, input],
     blockedSignals: [],

@@ -1,3 +1,4 @@
+import type { CommonSettings } from "../config/settings.ts";
 import { parseFilters } from "./filters.ts";
 import { DEFAULT_LEVEL, INFO, levelOfNumber, type LogLevel, parseLevelSetting } from "./levels.ts";
 import { LogConfigError } from "./log_config_error.ts";
@@ -9,12 +10,8 @@ export interface LoggingSources {
   readonly verbose: boolean;
   /** LIBVIRT_DEBUG, LIBVIRT_LOG_FILTERS and LIBVIRT_LOG_OUTPUTS are read; an empty one counts as unset. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Keys of the configuration file. */
-  readonly settings: {
-    readonly log_level?: number | undefined;
-    readonly log_filters?: string | undefined;
-    readonly log_outputs?: string | undefined;
-  };
+  /** What the configuration file says. */
+  readonly settings: Partial<Pick<CommonSettings, "logLevel" | "logFilters" | "logOutputs">>;
   /** --daemon was given. */
   readonly daemonMode: boolean;
   readonly stdinIsTerminal: boolean;
@@ -41,15 +38,15 @@ export interface LoggingSettings {
  */
 export function resolveLogging(sources: LoggingSources): LoggingSettings {
   const { env, settings, verbose } = sources;
-  const configured = levelFrom(env["LIBVIRT_DEBUG"], settings.log_level);
+  const configured = levelFrom(env["LIBVIRT_DEBUG"], settings.logLevel);
   const level = verbose && configured > INFO ? INFO : configured;
   const filters = firstText(
     ["LIBVIRT_LOG_FILTERS", env["LIBVIRT_LOG_FILTERS"]],
-    ["log_filters", settings.log_filters],
+    ["log_filters", settings.logFilters],
   );
   const outputs = firstText(
     ["LIBVIRT_LOG_OUTPUTS", env["LIBVIRT_LOG_OUTPUTS"]],
-    ["log_outputs", settings.log_outputs],
+    ["log_outputs", settings.logOutputs],
   );
   const defaultOutputs = formatOutput(defaultOutput(sources, level));
   valid(filters.name, () => parseFilters(filters.text));

@@ -1,5 +1,9 @@
-import type { LoadedSettings } from "../config/settings.ts";
-import { forgiveSettings } from "../config/settings.ts";
+import {
+  type CommonSettings,
+  forgiveSettings,
+  type LoadedSettings,
+  type SettingsSchema,
+} from "../config/settings.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
 import type { LoggingSettings } from "../log/log_settings.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -10,10 +14,11 @@ import { StartError } from "./start_error.ts";
 // configuration.
 
 /** Reads what can be read of the configuration file. @param complain told of each mistake */
-export function forgiveConfiguration(
+export function forgiveConfiguration<S extends CommonSettings>(
   context: StartContext,
+  schema: SettingsSchema<S>,
   complain: (message: string) => void,
-): LoadedSettings {
+): LoadedSettings<S> {
   let text = "";
   try {
     text = readConfigText(context);
@@ -21,7 +26,7 @@ export function forgiveConfiguration(
     if (!(error instanceof StartError)) throw error;
     complain(error.message);
   }
-  const { settings, warnings, errors } = forgiveSettings(text, context.paths.config);
+  const { settings, warnings, errors } = forgiveSettings(schema, text, context.paths.config);
   for (const { message } of errors) complain(message);
   return { settings, warnings };
 }
@@ -41,7 +46,7 @@ const GIVEN_UP = [
  */
 export function forgiveLogging(
   context: StartContext,
-  loaded: LoadedSettings,
+  loaded: LoadedSettings<CommonSettings>,
   terminal: boolean,
   use: (settings: LoggingSettings) => void,
   complain: (message: string) => void,

@@ -28,16 +28,27 @@ export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfI
   const env = readList(sys, "/proc/self/environ");
   if (facts.standalone) {
     // The name that it was started by, which may be a link to a file that an upgrade replaces.
-    const name = argv[0] ?? facts.runtimePath;
+    const name = startedAs(sys, facts);
     const path = name.includes("/") ? absolute(name, cwd) : facts.runtimePath;
-    return { path, argv: [name, ...facts.args], base: [name], env };
+    const base = [name, ...facts.chosen];
+    return { path, argv: [...base, ...facts.args], base, env };
   }
   // From sources: the runtime with all its own arguments.
   if (facts.mainFile.endsWith(".ts")) {
     return { path: facts.runtimePath, argv, base: argv.slice(0, argv.length - facts.args.length), env };
   }
   const path = absolute(facts.mainFile, cwd);
-  return { path, argv: [path, ...facts.args], base: [path], env };
+  const base = [path, ...facts.chosen];
+  return { path, argv: [...base, ...facts.args], base, env };
+}
+
+/**
+ * What the program was started as: a path, or a name that the shell has found, either perhaps that of a link.
+ *
+ * @throws SystemError when /proc is not readable
+ */
+export function startedAs(sys: FileSys, facts: RuntimeFacts): string {
+  return facts.standalone ? readList(sys, "/proc/self/cmdline")[0] ?? facts.runtimePath : facts.mainFile;
 }
 
 /** A path as it is from everywhere. */

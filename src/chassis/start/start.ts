@@ -3,7 +3,12 @@ import { ConfigError } from "../config/config_error.ts";
 import { parseConfigFile } from "../config/config_file.ts";
 import type { Identity } from "../config/identity.ts";
 import type { DaemonOptions } from "../config/options.ts";
-import { type LoadedSettings, loadSettings } from "../config/settings.ts";
+import {
+  type CommonSettings,
+  type LoadedSettings,
+  loadSettings,
+  type SettingsSchema,
+} from "../config/settings.ts";
 import { EventLoop } from "../event/event_loop.ts";
 import { LogConfigError } from "../log/log_config_error.ts";
 import { type LoggingSettings, resolveLogging } from "../log/log_settings.ts";
@@ -64,10 +69,13 @@ export function startContext(
  *
  * @throws StartError with file, line and what was expected
  */
-export function readSettings(context: StartContext): LoadedSettings {
+export function readSettings<S extends CommonSettings>(
+  context: StartContext,
+  schema: SettingsSchema<S>,
+): LoadedSettings<S> {
   const text = readConfigText(context);
   try {
-    return loadSettings(parseConfigFile(text, context.paths.config));
+    return loadSettings(schema, parseConfigFile(text, context.paths.config));
   } catch (error) {
     throw usage(error);
   }
@@ -86,8 +94,8 @@ export function readConfigText(context: StartContext): string {
 }
 
 /** The configuration, from one reading of the file. */
-export interface Configuration {
-  readonly loaded: LoadedSettings;
+export interface Configuration<S> {
+  readonly loaded: LoadedSettings<S>;
   readonly logging: LoggingSettings;
 }
 
@@ -97,26 +105,26 @@ export interface Configuration {
  * @param terminal whether standard input is one
  * @throws StartError
  */
-export function readConfiguration(context: StartContext, terminal: boolean): Configuration {
-  const loaded = readSettings(context);
+export function readConfiguration<S extends CommonSettings>(
+  context: StartContext,
+  schema: SettingsSchema<S>,
+  terminal: boolean,
+): Configuration<S> {
+  const loaded = readSettings(context, schema);
   return { loaded, logging: loggingFor(context, loaded, terminal) };
 }
 
 /** Decides what is logged where. @throws StartError */
 export function loggingFor(
   context: StartContext,
-  { settings }: LoadedSettings,
+  { settings }: LoadedSettings<CommonSettings>,
   terminal: boolean,
 ): LoggingSettings {
   try {
     return resolveLogging({
       verbose: context.options.verbose,
       env: context.env,
-      settings: {
-        log_level: settings.logLevel?.value,
-        log_filters: settings.logFilters?.value,
-        log_outputs: settings.logOutputs?.value,
-      },
+      settings,
       daemonMode: context.options.daemon,
       stdinIsTerminal: terminal,
       journaldPresent: context.sys.access("/run/systemd/journal/socket", 0) === 0,

@@ -18,6 +18,7 @@ import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.t
 import type { Sections } from "../status/status_document.ts";
 import type { Past } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
+import type { Ending } from "./ending.ts";
 import { readHandover, writeHandover } from "./journal_handover.ts";
 import {
   journalSnapshot,
@@ -142,9 +143,20 @@ export class CrashSafety {
     // From now on, and not before, it is newer than what a file says: it has all that is known of that.
     if (memory !== undefined) writeStamp(memory, stampOfNow(sys));
     this.#store?.adopted();
+    this.#replaceStoredJournal(journal);
     this.#discardLeftFile();
     for (const owner of this.#opened?.recovered?.gone ?? []) daemon.reaper.free(owner);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
+  }
+
+  /**
+   * The store has an earlier journal under the same name. Whoever is killed in between leaves none there, and
+   * the file says everything by now.
+   */
+  #replaceStoredJournal({ fd }: Journal): void {
+    if (this.#opened?.replaces !== true) return;
+    this.#store?.remove(JOURNAL_NAME);
+    this.#store?.store([{ name: JOURNAL_NAME, fd }], () => {});
   }
 
   /** What an earlier daemon left in a file counts no more as soon as everything is in the store. */
@@ -208,14 +220,15 @@ export class CrashSafety {
   }
 
   /**
-   * The daemon ends in an orderly way. In a store everything stays for the next one; a file stays while locks
-   * are held.
+   * The daemon ends in an orderly way. In a store everything stays for the next one, unless it is about to be
+   * dropped; without, the file stays while locks are held.
    */
-  finish(daemon: Daemon): void {
+  finish(daemon: Daemon, ending: Ending): void {
     const { file } = this.#opened ?? {};
     const { statistics } = this.#carried();
     this.#carried = () => ({ ...NOTHING_CARRIED, statistics });
-    if (file !== undefined && daemon.table.resourceCount === 0) file.remove();
+    const over = this.outlives ? ending === "given-up" : daemon.table.resourceCount === 0;
+    if (file !== undefined && over) file.remove();
     else this.journal?.finish({ op: "carried", state: { limits: [], settings: {}, statistics } });
   }
 
@@ -279,7 +292,7 @@ export class CrashSafety {
   #journalSection(): NonNullable<Sections["journal"]> {
     const { bytes, failed } = this.journal?.status ?? { bytes: 0, failed: "not open" };
     return {
-      kind: this.#opened?.file === undefined ? "store" : "file",
+      kind: this.outlives ? "store" : "file",
       bytes,
       ...(failed === undefined ? {} : { failed }),
     };

@@ -31,7 +31,7 @@ import type { Program } from "../../chassis/rpc/program.ts";
 import { RpcServer } from "../../chassis/rpc/server.ts";
 import type { Durability } from "../../chassis/rpc/durability.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
-import type { Settings } from "../../chassis/config/settings.ts";
+import type { Settings } from "../identity/settings.ts";
 import { eventLog } from "./event_log.ts";
 import { IdleTimer } from "../../chassis/start/idle_timer.ts";
 import { Introspection } from "./introspection.ts";

@@ -52,12 +52,13 @@ export function learnEnding(
 /** @returns what systemctl prints; undefined when it fails */
 function ask(daemon: Asker, env: readonly string[], args: readonly string[]): string | undefined {
   const { sys, loop, ledger, storage } = daemon;
+  const argv = [SYSTEMCTL, ...args];
   let result: ProbeResult | undefined;
   const done = (ended: ProbeResult) => void (result = ended);
   // A child of this process would not even start while storage hangs on which it has locks.
   if (storage.handover === undefined) {
-    probe({ sys, loop, ledger, env, limit: ASK_LIMIT_MS }, SYSTEMCTL, args, done);
-  } else storage.run(SYSTEMCTL, [SYSTEMCTL, ...args], ASK_LIMIT_MS, done);
+    probe({ sys, loop, ledger, env, limit: ASK_LIMIT_MS }, SYSTEMCTL, argv, done);
+  } else storage.run(SYSTEMCTL, argv, ASK_LIMIT_MS, done);
   while (result === undefined) loop.turn(-1);
   return result.kind === "ended" && result.code === 0 ? result.output : undefined;
 }

@@ -48,15 +48,25 @@ export interface JournalSources {
 export interface OpenedJournal {
   readonly memory: SharedMemory;
   readonly log: LogFile;
-  /** Its file; undefined when it is the service manager's to keep. */
+  /** Its file; undefined when it is memory without a name, which only the service manager keeps. */
   readonly file: JournalFile | undefined;
   readonly recovered: Recovered | undefined;
   readonly carried: Carried;
   /** What the store has, as far as slots are known. */
   readonly slots: readonly StoredObject[];
-  /** A file that an earlier daemon without a store left: to be discarded when everything is in the store. */
+  /** The file of another daemon's journal: to be discarded when everything is in the store. */
   readonly left: JournalFile | undefined;
+  /** Whether the store has another journal under the name of this one. */
+  readonly replaces: boolean;
 }
+
+/** An opened journal that says nothing of an earlier life. */
+const GOING_ON = {
+  recovered: undefined,
+  carried: NOTHING_CARRIED,
+  left: undefined,
+  replaces: false,
+} as const satisfies Partial<OpenedJournal>;
 
 /** What is in a journal. */
 interface Contents extends FoundLog {
@@ -82,60 +92,61 @@ class Opening {
   }
 
   open(): OpenedJournal {
-    const { handed, returned, keeper, sys } = this.#sources;
+    const { handed, returned, sys } = this.#sources;
     if (handed !== undefined) return this.#handed(handed);
     const [journal, ...others] = returned.filter(({ name }) => name === JOURNAL_NAME);
     for (const { fd } of others) sys.close(fd);
-    if (journal !== undefined) return this.#withLeftFile(this.#stored(journal.fd));
-    return keeper ? this.#withLeftFile(this.#fresh(this.#memfd(), undefined)) : this.#inFile();
+    return journal === undefined ? this.#inFile() : this.#stored(journal.fd);
   }
 
   /** An earlier image handed its state over, which is newer than anything that a journal says. */
   #handed(handed: RestartState): OpenedJournal {
-    const { sys, ledger, journalDir, keeper } = this.#sources;
-    const hadStore = readHandover(handed.extension?.journal).store !== "none";
+    const { sys, ledger, keeper } = this.#sources;
+    const stored = readHandover(handed.extension?.journal).store !== "none";
     const kept = handed.extension?.kept.find(({ purpose }) => purpose === JOURNAL_PURPOSE)?.fd;
-    if (kept !== undefined) sys.fcntl(kept, F_SETFD, FD_CLOEXEC);
-    if (kept !== undefined && hadStore === keeper) {
-      const file = keeper ? undefined : new JournalFile(sys, ledger, journalDir, kept);
-      if (file === undefined) ledger.own(kept, "journal");
+    const file = kept === undefined ? undefined : this.#named(kept);
+    if (kept !== undefined && file !== undefined) {
       const memory = new SharedMemory(sys, kept);
       const read = LogFile.read(memory);
-      if (typeof read === "string") return this.#voidingFile(this.#fresh(kept, file));
-      const slots = hadStore ? slotsOf(read.state) : [];
-      const opened = { memory, log: read.log, file, carried: NOTHING_CARRIED, slots };
-      return this.#voidingFile({ ...opened, recovered: undefined, left: undefined });
+      if (typeof read === "string") return this.#fresh(kept, file);
+      const slots = stored && keeper ? slotsOf(read.state) : [];
+      return { ...GOING_ON, memory, log: read.log, file, slots };
     }
-    if (!keeper) {
-      // What is in memory that nobody keeps would not outlive this process.
-      if (kept !== undefined) sys.close(kept);
-      const file = this.#file(true);
-      return this.#fresh(file.fd, file);
-    }
-    const fresh = this.#fresh(this.#memfd(), undefined);
-    // Until now the daemon had no store.
-    if (kept !== undefined) return { ...fresh, left: new JournalFile(sys, ledger, journalDir, kept) };
-    return this.#voidingFile(fresh);
+    // What another daemon may have left in that place counts no more.
+    const opened = this.#freshAnywhere();
+    if (kept === undefined) return opened;
+    // An earlier version's, or its file was removed.
+    const read = LogFile.read(new SharedMemory(sys, ledger.own(kept, "journal")));
+    ledger.close(kept);
+    const slots = stored && keeper && typeof read !== "string" ? slotsOf(read.state) : [];
+    return { ...opened, slots, replaces: stored && keeper };
   }
 
-  /** With a store a file counts no more, whatever it says, when a state was handed over. */
-  #voidingFile(opened: OpenedJournal): OpenedJournal {
-    return opened.file === undefined ? { ...opened, left: this.#leftFile() } : opened;
+  /** The file of the journal, if this is it. It is locked then: by whoever handed it over. */
+  #named(fd: number): JournalFile | undefined {
+    const { sys, ledger, journalDir } = this.#sources;
+    sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return JournalFile.adopt(sys, ledger, journalDir, fd);
   }
 
   /** The journal that came back from the store. */
   #stored(fd: number): OpenedJournal {
     const { sys, ledger } = this.#sources;
-    sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-    ledger.own(fd, "journal");
+    const file = this.#named(fd);
+    if (file === undefined) ledger.own(fd, "journal");
     const memory = new SharedMemory(sys, fd);
-    return this.#recovered(memory, undefined) ?? this.#fresh(fd, undefined);
+    const opened = this.#recovered(memory, file) ?? this.#fresh(fd, file);
+    return file === undefined ? this.#withLeftFile(opened) : opened;
   }
 
-  /** The journal in the file, for a daemon without a store. */
+  /**
+   * The journal in the file: of a daemon without a store, or of one whose store has been emptied, or has lost
+   * it.
+   */
   #inFile(): OpenedJournal {
-    const { sys, log } = this.#sources;
-    const file = this.#file(true);
+    const { sys, log, keeper } = this.#sources;
+    const file = keeper ? this.#fileIfAny() : this.#file();
+    if (file === undefined) return this.#fresh(this.#memfd(), undefined);
     const memory = new SharedMemory(sys, file.fd);
     if (memory.size === 0) return this.#fresh(file.fd, file);
     if (isOfAnotherBoot(readStamp(memory), stampOfNow(sys))) {
@@ -143,6 +154,12 @@ class Opening {
       return this.#fresh(file.fd, file);
     }
     return this.#recovered(memory, file) ?? this.#fresh(file.fd, file);
+  }
+
+  /** An empty journal, in its file or, where there can be none, in memory that only a store would keep. */
+  #freshAnywhere(): OpenedJournal {
+    const file = this.#sources.keeper ? this.#fileIfAny() : this.#file();
+    return file === undefined ? this.#fresh(this.#memfd(), undefined) : this.#fresh(file.fd, file);
   }
 
   /** @returns undefined when there is nothing that can be read */
@@ -154,9 +171,11 @@ class Opening {
       return undefined;
     }
     const contents = this.#contents(memory, read);
-    const recovered = this.#recover(contents.state, contents.bytes, contents.damage !== undefined, file);
-    const carried = readCarried(contents.state.carried);
-    return { memory, log: read.log, file, recovered, carried, slots: recovered.slots, left: undefined };
+    const { returned } = this.#sources;
+    const { state, bytes, damage } = contents;
+    const recovered = this.#recover(state, bytes, damage !== undefined, returned);
+    const carried = readCarried(state.carried);
+    return { ...GOING_ON, memory, log: read.log, file, recovered, carried, slots: recovered.slots };
   }
 
   #contents(memory: SharedMemory, read: FoundLog): Contents {
@@ -166,8 +185,8 @@ class Opening {
   }
 
   /**
-   * Adds what a daemon without a store has left in a file, if nothing newer is known: libvirt's unit has
-   * none, so the first restart after an installation finds only that.
+   * Adds what another daemon has left in the place of the file, if nothing newer is known: somebody may have
+   * started one without a store while the service was down.
    */
   #withLeftFile(opened: OpenedJournal): OpenedJournal {
     const { sys, log } = this.#sources;
@@ -199,7 +218,8 @@ class Opening {
       return withFile;
     }
     if (opened.recovered !== undefined) leaveOut(state, opened.recovered, (owner) => this.#mayLive(owner));
-    const second = this.#recover(state, bytes, damage !== undefined, file);
+    // Of descriptors it knows nothing.
+    const second = this.#recover(state, bytes, damage !== undefined, []);
     const recovered = opened.recovered === undefined ? second : joinRecovered(opened.recovered, second);
     const carried = opened.recovered === undefined ? readCarried(state.carried) : opened.carried;
     return { ...withFile, recovered, carried };
@@ -219,14 +239,26 @@ class Opening {
     }
   }
 
-  #file(make: true): JournalFile {
+  #file(): JournalFile {
     const { sys, ledger, journalDir } = this.#sources;
-    const file = JournalFile.open(sys, ledger, journalDir, make);
+    const file = JournalFile.open(sys, ledger, journalDir, true);
     if (file === undefined) throw new Error("Open journal: it was to be made, and was not");
     return file;
   }
 
-  /** In the store; from the beginning it must be there, or what comes to be stored would have no meaning. */
+  /** The same, for who can do without: in memory alone the store keeps it. */
+  #fileIfAny(): JournalFile | undefined {
+    try {
+      return this.#file();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#sources.log.warn(
+        `The journal is in memory alone, and would be lost if systemd dropped its copy: ${error.message}`,
+      );
+      return undefined;
+    }
+  }
+
   #memfd(): number {
     const { sys, ledger } = this.#sources;
     return ledger.own(must(sys.memfd("virtlockd-journal"), "memfd_create", "journal"), "journal");
@@ -240,24 +272,23 @@ class Opening {
     const log = LogFile.create(memory);
     const unexplained = handed === undefined && returned.some(({ name }) => parseSlot(name) !== undefined);
     const state = new JournalState();
-    const recovered = unexplained ? this.#recover(state, state, true, file) : undefined;
+    const recovered = unexplained ? this.#recover(state, state, true, returned) : undefined;
     const slots = recovered?.slots ?? [];
-    return { memory, log, file, recovered, carried: NOTHING_CARRIED, slots, left: undefined };
+    return { ...GOING_ON, memory, log, file, recovered, slots };
   }
 
   #recover(
     state: JournalState,
     bytes: InFlight,
     damaged: boolean,
-    file: JournalFile | undefined,
+    descriptors: readonly ReturnedDescriptor[],
   ): Recovered {
-    const { sys, returned } = this.#sources;
+    const { sys } = this.#sources;
     return recover({
       sys,
       state,
       inFlight: bytes,
-      // A file's journal knows of no descriptors.
-      descriptors: file === undefined ? returned : [],
+      descriptors,
       mayHang: (path) => placeOf(sys, this.#mounts(), path) !== undefined,
       damaged,
       now: Date.now(),

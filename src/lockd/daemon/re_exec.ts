@@ -88,18 +88,18 @@ export class ReExec {
   /** Runs the program that is on disk now. */
   #probe(args: readonly string[], done: (result: ProbeResult) => void): void {
     const { path, base } = this.#parts.self;
-    this.#run(path, [...base.slice(1), ...args], done);
+    this.#run(path, [...base, ...args], done);
   }
 
-  #run(path: string, args: readonly string[], done: (result: ProbeResult) => void): void {
+  #run(path: string, argv: readonly string[], done: (result: ProbeResult) => void): void {
     const { daemon, self } = this.#parts;
     const { sys, loop, ledger, storage } = daemon;
     // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon
     // would wait for it.
     if (storage.handover !== undefined) {
-      return storage.run(path, [path, ...args], PROBE_LIMIT_MS, done);
+      return storage.run(path, argv, PROBE_LIMIT_MS, done);
     }
-    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, args, done);
+    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, argv, done);
   }
 
   #identified(result: ProbeResult): void {
@@ -157,7 +157,7 @@ export class ReExec {
   #confirmUnwatched(then: () => void): void {
     const { watched } = this.#parts;
     if (watched === undefined) return then();
-    this.#run(SYSTEMCTL, watchdogQuery(watched), (result) => {
+    this.#run(SYSTEMCTL, [SYSTEMCTL, ...watchdogQuery(watched)], (result) => {
       if (result.kind === "ended" && result.code === 0 && isUnwatched(result.output)) return then();
       const said = result.kind === "failed" ? result.reason : `systemctl says '${result.output.trim()}'`;
       this.#stay(`systemd may kill libvirt's daemon, its watchdog is not known to be off: ${said}`);

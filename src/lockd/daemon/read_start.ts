@@ -4,6 +4,7 @@ import { forgiveConfiguration } from "../../chassis/start/forgiving.ts";
 import { readSettings, type StartContext, startContext } from "../../chassis/start/start.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
+import { LOCK_SETTINGS, type Settings } from "../identity/settings.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { RestartState } from "../restart/state.ts";
 import type { ServeParts } from "./serve_parts.ts";
@@ -27,7 +28,7 @@ export interface Beginning {
   readonly forgive: () => boolean;
   /** What was wrong and did not end the start; told when there is a log. */
   readonly complaints: string[];
-  readonly loaded: LoadedSettings;
+  readonly loaded: LoadedSettings<Settings>;
 }
 
 /**
@@ -54,6 +55,10 @@ export function readStart(
     `${mistake}; it is left out, correct the arguments of the service`
   );
   const complain = (message: string) => void complaints.push(message);
-  const loaded = unless(forgive, () => readSettings(context), () => forgiveConfiguration(context, complain));
+  const loaded = unless(
+    forgive,
+    () => readSettings(context, LOCK_SETTINGS),
+    () => forgiveConfiguration(context, LOCK_SETTINGS, complain),
+  );
   return { pid, stateFile, taken, handed, cwd, context, returned, forgive, complaints, loaded };
 }

@@ -6,6 +6,7 @@ import type { ServeParts } from "./serve_parts.ts";
 import { linkService } from "./service_link.ts";
 import { unless } from "./unless.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
+import { LOCK_SETTINGS } from "../identity/settings.ts";
 import { F_UNLCK } from "../../os/constants.ts";
 import { argumentsOf } from "../../chassis/config/options.ts";
 import { counted } from "../../chassis/log/counted.ts";
@@ -31,8 +32,9 @@ import { watchBarePids } from "./bare_pids.ts";
 import { ReExec } from "./re_exec.ts";
 import { RegisteredLockspaces, registryPath } from "./registered_lockspaces.ts";
 import { loadLockspaces, saveLockspaces } from "./kept_lockspaces.ts";
-import { reload } from "./reload.ts";
+import { appliedTo } from "./applied_settings.ts";
 import { restore } from "./restore.ts";
+import { reload } from "../../chassis/start/reload.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
@@ -217,7 +219,8 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
     reExec: () => reExec.request(),
     reload: () => {
       status.reloading();
-      reload(daemon, () => readConfiguration(context, isTerminal("stdin")));
+      const read = () => readConfiguration(context, LOCK_SETTINGS, isTerminal("stdin"));
+      reload(logs, daemon.log, read, appliedTo(daemon));
       status.ready(pid);
     },
     terminate: () => {
@@ -256,7 +259,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
   reportEnding(daemon, ending);
   if (ending === "given-up") unlockAll(daemon);
-  safety.finish(daemon);
+  safety.finish(daemon, ending);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
   return ExitCode.OK;

@@ -61,7 +61,7 @@ export function findServiceManager(
   if (notify === undefined ? predecessor === "none" : notify !== SYSTEMD_NOTIFY) return { variables: {} };
   const unit = serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
   if (unit === undefined || sys.uid() !== 0 || sys.access(SYSTEMD_NOTIFY, 0) !== 0) return { variables: {} };
-  const query = ["show", "--value", "--property=FileDescriptorStoreMax", unit];
+  const query = [SYSTEMCTL, "show", "--value", "--property=FileDescriptorStoreMax", unit];
   let result: ProbeResult | undefined;
   probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, query, (ended) => result = ended);
   while (result === undefined) loop.turn(-1);

@@ -18,10 +18,11 @@ export type CommandName = keyof typeof COMMANDS;
 /** The lock daemon. */
 export const VIRTLOCKD = {
   name: "virtlockd",
+  product: "deno-virtlockd",
   purpose: [
     "Keeps the locks of libvirt's guests in a process of its own, so that libvirtd",
     "can be restarted without losing them. Without a command it is the daemon.",
   ],
   commands: COMMANDS,
   socketNames: { main: "virtlockd.socket", admin: "virtlockd-admin.socket" },
-} as const satisfies Identity;
+} as const satisfies Identity<CommandName>;

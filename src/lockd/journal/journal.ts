@@ -536,6 +536,7 @@ export class Journal implements Durability {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       if (this.#failed === undefined) {
+        this.#parts.log.fallBehind();
         this.#parts.logger.error(
           `The journal cannot be written, a crash would lose what happens now: ${error.message}`,
         );

@@ -12,7 +12,8 @@ type JournalFileSys = Pick<
 >;
 
 /**
- * The file in which a journal is where no service manager keeps it.
+ * The file in which a journal is, so that it outlives the process, and also a service manager that has
+ * dropped what it kept.
  *
  * It is locked as long as a daemon uses it: another one with a PID file of its own must not touch it.
  */
@@ -58,6 +59,21 @@ export class JournalFile {
     throw new SystemError("lock", path, locked);
   }
 
+  /**
+   * The file behind a descriptor of an earlier daemon, which has locked it.
+   *
+   * @param fd owned by the file if it is one
+   * @returns undefined when it is not the file that the path names
+   */
+  static adopt(
+    sys: JournalFileSys,
+    ledger: DescriptorLedger,
+    directory: string,
+    fd: number,
+  ): JournalFile | undefined {
+    return isNamed(sys, fd, journalPath(directory)) ? new JournalFile(sys, ledger, directory, fd) : undefined;
+  }
+
   /** What it says counts no more: it is emptied, removed and closed. */
   discard(): void {
     this.#sys.ftruncate(this.fd, 0);
@@ -67,8 +83,13 @@ export class JournalFile {
 
   /** Removes it, if it is still the one that its path names. */
   remove(): void {
-    const [opened, named] = [emptyStatus(), emptyStatus()];
-    const known = this.#sys.fstat(this.fd, opened) === 0 && this.#sys.lstat(this.path, named) === 0;
-    if (known && sameFile(identityOf(opened), identityOf(named))) this.#sys.unlink(this.path);
+    if (isNamed(this.#sys, this.fd, this.path)) this.#sys.unlink(this.path);
   }
+}
+
+/** Whether a path names the file that is open. */
+function isNamed(sys: Pick<JournalFileSys, "fstat" | "lstat">, fd: number, path: string): boolean {
+  const [opened, named] = [emptyStatus(), emptyStatus()];
+  const known = sys.fstat(fd, opened) === 0 && sys.lstat(path, named) === 0;
+  return known && sameFile(identityOf(opened), identityOf(named));
 }

@@ -24,6 +24,10 @@ export const EXCHANGE_SIZE_OFFSET = 8;
 export const WRITER_OFFSET = 12;
 /** Offset of the stamp (journal_stamp.ts): when it was taken into use, and in which life of the host. */
 export const STAMP_OFFSET = 16;
+/**
+ * Offset of a word that is not 0 while the log lacks what could not be written. Earlier writers left 0 there.
+ */
+export const BEHIND_OFFSET = 48;
 /** "vlkj" */
 export const MAGIC = 0x6a6b6c76;
 /** The newest layout that this program reads, and the one that it writes. */
@@ -36,7 +40,7 @@ export const LAYOUT_VERSION = 3;
  */
 export const OLDEST_READER = 3;
 
-/** The journal's file where no service manager keeps it. */
+/** The journal's file. */
 export function journalPath(directory: string): string {
   return `${directory}/journal`;
 }

@@ -36,6 +36,7 @@ export interface LockRecoveryParts {
 export class LockRecovery {
   readonly #parts: LockRecoveryParts;
   readonly #locks: HandedLock<OwnerRecord>[] = [];
+  readonly #dropped: LockRecord<OwnerRecord>[] = [];
   #nextId: number;
 
   /** @param nextId the id of the next lock, as far as the journal knows */
@@ -47,6 +48,11 @@ export class LockRecovery {
   /** What is taken over. */
   get locks(): readonly HandedLock<OwnerRecord>[] {
     return this.#locks;
+  }
+
+  /** Locks that were stored and did not come back, of owners that may live. */
+  get dropped(): readonly LockRecord<OwnerRecord>[] {
+    return this.#dropped;
   }
 
   get nextId(): number {
@@ -71,7 +77,10 @@ export class LockRecovery {
     this.#nextId = Math.max(this.#nextId, record.id + 1);
     const wanted = this.#judgeAll(record);
     const fd = slots.take("lock", slot, (each) => this.#prove(record, each) === 0);
-    if (fd === undefined || slot === undefined) return this.#takeAgain(record, wanted);
+    if (fd === undefined || slot === undefined) {
+      if (wanted && slot !== undefined) this.#dropped.push(record);
+      return this.#takeAgain(record, wanted);
+    }
     const place: Slot = { kind: "lock", index: slot };
     if (lock === "posix" && !wanted) {
       // A lock of libvirt's daemon ended with its process, and nobody is left who could write.

@@ -3,6 +3,7 @@ import { InFlightBytes } from "./in_flight_bytes.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import { JournalState } from "./journal_state.ts";
 import {
+  BEHIND_OFFSET,
   EXCHANGE_SIZE_OFFSET,
   LAYOUT_VERSION,
   LOG_START,
@@ -61,6 +62,7 @@ export class LogFile {
     memory.commitWord(MAGIC_OFFSET, 0);
     writeVersions(memory);
     memory.writeWord(EXCHANGE_SIZE_OFFSET, EXCHANGE_SIZE);
+    memory.writeWord(BEHIND_OFFSET, 0);
     memory.writeWord(LOG_START, 0);
     const root = { generation: 1, base: LOG_START, snapshot: 0 };
     writeRoot(memory, root);
@@ -98,15 +100,22 @@ export class LogFile {
       : "";
     const damage = how.kind === "torn"
       ? `${how.reason}${lost}`
-      : lost === ""
-      ? undefined
-      : `it ends too early${lost}`;
+      : lost !== ""
+      ? `it ends too early${lost}`
+      : view.getUint32(BEHIND_OFFSET, true) !== 0
+      ? "its daemon could not write to it any more, so later locks may be missing"
+      : undefined;
     return { state, damage, log: new LogFile(memory, root, end, decoder.encoder()) };
   }
 
   /** Says in the header that this program writes to it from now on. */
   claim(): void {
     writeVersions(this.#memory);
+  }
+
+  /** Says in the header, for whoever reads it after a crash, that something could not be written. */
+  fallBehind(): void {
+    this.#memory.commitWord(BEHIND_OFFSET, 1);
   }
 
   /**
@@ -155,6 +164,7 @@ export class LogFile {
       const moved = moveRecords(memory, base, end, LOG_START, generation);
       this.#use({ generation, base: LOG_START, snapshot: moved - LOG_START }, moved);
     }
+    memory.commitWord(BEHIND_OFFSET, 0);
     memory.shrink(this.#end + ROOM);
   }
 

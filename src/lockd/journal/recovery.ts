@@ -1,5 +1,6 @@
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { LockRecord } from "../lockspace/lock_record.ts";
+import { counted, someOf } from "../../chassis/log/counted.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import { isOwnersProcess, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import { ClientRecovery } from "./client_recovery.ts";
@@ -9,6 +10,9 @@ import { LockRecovery } from "./lock_recovery.ts";
 import { OwnerJudge } from "./owner_judge.ts";
 import type { Finding, Recovered, RecoveredClient, RecoverySys, ReturnedDescriptor } from "./recovered.ts";
 import { ReturnedSlots } from "./returned_slots.ts";
+
+/** Most guests that a finding names. */
+const NAMED_GUESTS = 10;
 
 /** What there is to recover from. */
 export interface RecoveryParts {
@@ -41,6 +45,7 @@ export function recover(
   for (const lock of state.locks.values()) locks.recorded(lock);
   for (const client of state.clients.values()) clients.recorded(client);
   clients.unrecorded();
+  reportDropped(locks.dropped, findings);
   reportUnjudged(locks.locks.map(({ record }) => record), clients.clients, judge, find);
   const parked = [...state.parked.values()].filter(({ owner }) => judge.judge(owner) === "alive");
   return {
@@ -84,6 +89,22 @@ function startOf(key: OwnerKey, { locks }: JournalState): number {
     if (found !== undefined) return found.owner.start;
   }
   return 0;
+}
+
+/** Said first: what follows says of each of them what has become of it. */
+function reportDropped(dropped: readonly LockRecord[], findings: Finding[]): void {
+  if (dropped.length === 0) return;
+  const guests = new Set(
+    dropped.flatMap(({ holdings }) => holdings.map(({ owner: { name, pid } }) => name || `process ${pid}`)),
+  );
+  const locks = `${counted(dropped.length, "lock")} of ${someOf([...guests], NAMED_GUESTS)}`;
+  findings.unshift({
+    level: "error",
+    message:
+      `systemd no longer had what the last daemon gave it to keep: ${locks}. Its store was emptied, as when the ` +
+      "service is stopped after the daemon was killed, or FileDescriptorStoreMax= is lowered, or it was full. Nothing protected them " +
+      "since the last daemon ended; what has become of each is said next, and 'virtlockd locks' shows them",
+  });
 }
 
 /** What nobody can say of is kept: the administrator has to know of it. */

@@ -4,7 +4,7 @@ import { shellLine } from "../../../packaging/program.ts";
 /** Runs what the shell does of a program whose runtime is at a path. */
 async function runShell(runtime: string, env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
-    args: ["-c", shellLine(runtime), "/usr/sbin/virtlockd", "locks", "--json"],
+    args: ["-c", shellLine("virtlockd", runtime), "/usr/sbin/virtlockd", "locks", "--json"],
     clearEnv: true,
     env: { PATH: "/usr/bin:/bin", HOME: "/", ...env },
   }).output();
@@ -27,7 +27,7 @@ Deno.test("a program whose runtime is not there says so, and what to do", async 
 });
 
 Deno.test("shellLine() refuses a runtime whose path would end the shell's quotes", () => {
-  assert.throws(() => shellLine("/home/o'neil/deno"), {
+  assert.throws(() => shellLine("virtlockd", "/home/o'neil/deno"), {
     message: "Name the runtime: /home/o'neil/deno must not contain a quote",
   });
 });

@@ -2,7 +2,8 @@ import { type CommandName, VIRTLOCKD } from "../../identity/identity.ts";
 import { ConfigError } from "../../../chassis/config/config_error.ts";
 import { parseConfigFile } from "../../../chassis/config/config_file.ts";
 import { type Invocation, parseCommandLine } from "../../../chassis/config/options.ts";
-import { DEFAULT_SETTINGS, loadSettings, type Settings } from "../../../chassis/config/settings.ts";
+import { loadSettings } from "../../../chassis/config/settings.ts";
+import { LOCK_SETTINGS, type Settings } from "../../identity/settings.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import { LogConfigError } from "../../../chassis/log/log_config_error.ts";
 import { resolveLogging } from "../../../chassis/log/log_settings.ts";
@@ -32,9 +33,11 @@ export function readSettings(host: Host): Settings {
   const path = namedConfig(host) ?? host.places.daemonConfig;
   const text = host.read(path);
   try {
-    return text === undefined ? DEFAULT_SETTINGS : loadSettings(parseConfigFile(text, path)).settings;
+    return text === undefined
+      ? LOCK_SETTINGS.defaults
+      : loadSettings(LOCK_SETTINGS, parseConfigFile(text, path)).settings;
   } catch (error) {
-    if (error instanceof ConfigError) return DEFAULT_SETTINGS;
+    if (error instanceof ConfigError) return LOCK_SETTINGS.defaults;
     throw error;
   }
 }
@@ -58,15 +61,11 @@ function inspect(host: Host, path: string, isNamed: boolean): Finding[] {
     return [problem(`${path} is not there, but VIRTLOCKD_ARGS names it`, MEND)];
   }
   try {
-    const { settings, warnings } = loadSettings(parseConfigFile(text, path));
+    const { settings, warnings } = loadSettings(LOCK_SETTINGS, parseConfigFile(text, path));
     resolveLogging({
       verbose: false,
       env: {},
-      settings: {
-        log_level: settings.logLevel?.value,
-        log_filters: settings.logFilters?.value,
-        log_outputs: settings.logOutputs?.value,
-      },
+      settings,
       daemonMode: true,
       stdinIsTerminal: false,
       journaldPresent: true,

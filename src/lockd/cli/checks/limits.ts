@@ -1,4 +1,4 @@
-import { DEFAULT_SETTINGS } from "../../../chassis/config/settings.ts";
+import { LOCK_SETTINGS } from "../../identity/settings.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import { type Check, type Finding, ok, problem } from "./check.ts";
 import { readDefinedGuests } from "../guests/defined_guests.ts";
@@ -21,7 +21,7 @@ export const limits: Check = {
     const descriptors = locks + PER_CLIENT * clients + SPARE_DESCRIPTORS;
     const status = daemon.kind === "answers" ? daemon.status : undefined;
     const maxClients = status?.servers.find(({ name }) => name === "virtlockd")?.clientsMax ??
-      DEFAULT_SETTINGS.maxClients;
+      LOCK_SETTINGS.defaults.maxClients;
     const findings: Finding[] = [];
     if (maxClients < clients) {
       findings.push(

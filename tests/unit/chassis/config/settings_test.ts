@@ -1,10 +1,32 @@
 import assert from "node:assert/strict";
 import { ConfigError } from "../../../../src/chassis/config/config_error.ts";
 import { parseConfigFile } from "../../../../src/chassis/config/config_file.ts";
-import { DEFAULT_SETTINGS, loadSettings, SETTING_KEYS } from "../../../../src/chassis/config/settings.ts";
+import { readInteger } from "../../../../src/chassis/config/setting_values.ts";
+import {
+  COMMON_DEFAULTS,
+  COMMON_KEYS,
+  type CommonSettings,
+  forgiveSettings,
+  loadSettings,
+  type SettingReader,
+  type SettingsSchema,
+} from "../../../../src/chassis/config/settings.ts";
+
+interface Settings extends CommonSettings {
+  readonly patience: number;
+}
+
+/** The settings of a daemon with a key of its own. */
+const SCHEMA: SettingsSchema<Settings> = {
+  defaults: { ...COMMON_DEFAULTS, maxClients: 20, patience: 10 },
+  keys: new Map<string, SettingReader<Settings>>([
+    ...COMMON_KEYS,
+    ["patience", (entry) => ({ patience: readInteger(entry, 0, 60) })],
+  ]),
+};
 
 function load(text: string) {
-  return loadSettings(parseConfigFile(text, "virtlockd.conf"));
+  return loadSettings(SCHEMA, parseConfigFile(text, "virtad.conf"));
 }
 
 Deno.test("loadSettings() returns the defaults when the file sets nothing", () => {
@@ -13,98 +35,47 @@ Deno.test("loadSettings() returns the defaults when the file sets nothing", () =
       logLevel: undefined,
       logFilters: undefined,
       logOutputs: undefined,
-      maxClients: 1024,
+      maxClients: 20,
       adminMaxClients: 5000,
-      storageTimeout: 10,
-      settleTimeout: 30,
-      allowStaleResume: false,
-      lockspaces: new Map(),
+      patience: 10,
     },
     warnings: [],
   });
 });
 
-Deno.test("loadSettings() reads every key and says where the log keys were set", () => {
+Deno.test("loadSettings() reads the keys of every daemon, and the own ones", () => {
   const text = `
     log_level = 1
     log_filters = "1:locking 4:*"
     log_outputs = '3:journald'
     max_clients = 20
     admin_max_clients = 5
-    storage_timeout = 60
-    settle_timeout = 5
-    allow_stale_resume = 1
-    lockspaces = [ "/srv/a=nas:/a", '/srv/b', ]
+    patience = 60
   `;
   assert.deepEqual(load(text), {
     settings: {
-      logLevel: { value: 1, origin: "virtlockd.conf:2" },
-      logFilters: { value: "1:locking 4:*", origin: "virtlockd.conf:3" },
-      logOutputs: { value: "3:journald", origin: "virtlockd.conf:4" },
+      logLevel: 1,
+      logFilters: "1:locking 4:*",
+      logOutputs: "3:journald",
       maxClients: 20,
       adminMaxClients: 5,
-      storageTimeout: 60,
-      settleTimeout: 5,
-      allowStaleResume: true,
-      lockspaces: new Map([["/srv/a", "nas:/a"], ["/srv/b", undefined]]),
+      patience: 60,
     },
     warnings: [],
   });
 });
 
-Deno.test("SETTING_KEYS names every key of the file", () => {
-  assert.deepEqual(SETTING_KEYS, [
-    "log_level",
-    "log_filters",
-    "log_outputs",
-    "max_clients",
-    "admin_max_clients",
-    "storage_timeout",
-    "settle_timeout",
-    "allow_stale_resume",
-    "lockspaces",
-  ]);
-});
-
-Deno.test("loadSettings() takes directories of lockspaces without slashes at their end", () => {
-  const { lockspaces } =
-    load('lockspaces = ["/srv/a//", "/srv/b/=//nas/share", "/=x", "/c=UUID=1"]').settings;
-  assert.deepEqual([...lockspaces], [
-    ["/srv/a", undefined],
-    ["/srv/b", "//nas/share"],
-    ["/", "x"],
-    ["/c", "UUID=1"],
-  ]);
-  assert.deepEqual([...load("lockspaces = []").settings.lockspaces], []);
-});
-
-Deno.test("loadSettings() refuses what names no directory of a lockspace", () => {
-  const wanted = 'strings "/DIRECTORY" or "/DIRECTORY=SOURCE" for "lockspaces"';
-  for (const item of ['"srv/a"', '""', '"/srv/a="', "1", '["/a"]']) {
-    assert.throws(
-      () => load(`lockspaces = [ ${item} ]`),
-      (error: unknown) => error instanceof ConfigError && error.message.includes(wanted),
-      item,
-    );
-  }
-  assert.throws(() => load('lockspaces = "/srv"'), /a list of strings for "lockspaces"/);
-});
-
 Deno.test("loadSettings() accepts the ends of each range", () => {
-  assert.equal(load("log_level = 4").settings.logLevel?.value, 4);
+  assert.equal(load("log_level = 4").settings.logLevel, 4);
   assert.equal(load("max_clients = 1").settings.maxClients, 1);
   assert.equal(load("max_clients = 4294967295").settings.maxClients, 4294967295);
   assert.equal(load("admin_max_clients = 1").settings.adminMaxClients, 1);
   assert.equal(load("admin_max_clients = 4294967295").settings.adminMaxClients, 4294967295);
-  assert.equal(load("storage_timeout = 1").settings.storageTimeout, 1);
-  assert.equal(load("storage_timeout = 3600").settings.storageTimeout, 3600);
-  assert.equal(load("settle_timeout = 0").settings.settleTimeout, 0);
-  assert.equal(load("settle_timeout = 86400").settings.settleTimeout, 86400);
 });
 
 Deno.test("loadSettings() takes an empty string and log level 0 for not set, as libvirt does", () => {
   const { settings, warnings } = load("log_level = 0\nlog_filters = ''\nlog_outputs = ' '");
-  assert.deepEqual(settings, DEFAULT_SETTINGS);
+  assert.deepEqual(settings, SCHEMA.defaults);
   assert.deepEqual(warnings, []);
 });
 
@@ -113,9 +84,9 @@ Deno.test("loadSettings() warns about an unknown key and names the nearest known
   assert.equal(settings.maxClients, 7);
   assert.equal(settings.logLevel, undefined);
   assert.deepEqual(warnings, [
-    'virtlockd.conf:1: unknown key "max_client" ignored, the nearest known one is "max_clients"',
-    'virtlockd.conf:2: unknown key "LOG_LEVEL" ignored, the nearest known one is "log_level"',
-    'virtlockd.conf:4: unknown key "tls" ignored, the nearest known one is "log_level"',
+    'virtad.conf:1: unknown key "max_client" ignored, the nearest known one is "max_clients"',
+    'virtad.conf:2: unknown key "LOG_LEVEL" ignored, the nearest known one is "log_level"',
+    'virtad.conf:4: unknown key "tls" ignored, the nearest known one is "patience"',
   ]);
 });
 
@@ -123,15 +94,15 @@ Deno.test("loadSettings() lets the first of several values win and warns", () =>
   const { settings, warnings } = load("max_clients = 5\nlog_level = 2\nmax_clients = 6\nmax_clients = 7");
   assert.equal(settings.maxClients, 5);
   assert.deepEqual(warnings, [
-    'virtlockd.conf:3: key "max_clients" ignored, it was set at virtlockd.conf:1',
-    'virtlockd.conf:4: key "max_clients" ignored, it was set at virtlockd.conf:1',
+    'virtad.conf:3: key "max_clients" ignored, it was set at virtad.conf:1',
+    'virtad.conf:4: key "max_clients" ignored, it was set at virtad.conf:1',
   ]);
 });
 
 Deno.test("loadSettings() throws with file and line when a value has the wrong type or is out of range", () => {
   const level = 'an integer from 1 (debug) to 4 (error) for "log_level"';
   const clients = (key: string) => `an integer from 1 to 4294967295 for "${key}"`;
-  const timeout = 'an integer from 1 to 3600 for "storage_timeout"';
+  const patience = 'an integer from 0 to 60 for "patience"';
   const cases: [string, string, string][] = [
     ["log_level = 5", level, "5"],
     ["log_level = -1", level, "-1"],
@@ -148,20 +119,30 @@ Deno.test("loadSettings() throws with file and line when a value has the wrong t
     ["max_clients = '5'", clients("max_clients"), 'the string "5"'],
     ["admin_max_clients = 0", clients("admin_max_clients"), "0"],
     ["admin_max_clients = []", clients("admin_max_clients"), "a list"],
-    ["storage_timeout = 0", timeout, "0"],
-    ["storage_timeout = 3601", timeout, "3601"],
-    ["storage_timeout = '10s'", timeout, 'the string "10s"'],
-    ['storage_timeout = """a\nb"""', timeout, 'the string "a\\nb"'],
+    ["patience = -1", patience, "-1"],
+    ["patience = 61", patience, "61"],
+    ["patience = '10s'", patience, 'the string "10s"'],
+    ['patience = """a\nb"""', patience, 'the string "a\\nb"'],
   ];
   for (const [statement, expected, got] of cases) {
     assert.throws(() => load(`# first\n${statement}`), (error) => {
       assert.ok(error instanceof ConfigError);
-      assert.equal(error.message, `virtlockd.conf:2: expected ${expected}, got ${got}`);
+      assert.equal(error.message, `virtad.conf:2: expected ${expected}, got ${got}`);
       return true;
     });
   }
 });
 
 Deno.test("loadSettings() throws for a wrong value even when a later one replaces it", () => {
-  assert.throws(() => load("max_clients = 'x'\nmax_clients = 5"), /virtlockd\.conf:1: /);
+  assert.throws(() => load("max_clients = 'x'\nmax_clients = 5"), /virtad\.conf:1: /);
+});
+
+Deno.test("forgiveSettings() keeps what is right in front of what cannot be read, with a default for what is wrong", () => {
+  const text = "patience = 70\nmax_clients = 5\nlog_level =\nadmin_max_clients = 1\n";
+  const { settings, warnings, errors } = forgiveSettings(SCHEMA, text, "x.conf");
+  assert.deepEqual([settings, warnings], [{ ...SCHEMA.defaults, maxClients: 5 }, []]);
+  assert.deepEqual(errors.map(({ place, got }) => [place, got]), [
+    ["x.conf:1", "70"],
+    ["x.conf:3", "the end of the line"],
+  ]);
 });

@@ -11,7 +11,7 @@ function probeScript(script: string, { limit = 20_000, sys = kernel }: { limit?:
   const ledger = new DescriptorLedger(sys);
   const results: ProbeResult[] = [];
   const parts = { sys, loop, ledger, env: ["PATH=/usr/bin:/bin", "NOTIFY_SOCKET=/x", "LISTEN_PID=1"], limit };
-  probe(parts, "/bin/sh", ["-c", script], (result) => results.push(result));
+  probe(parts, "/bin/sh", ["sh", "-c", script], (result) => results.push(result));
   assert.equal(results.length, 0, "it answered before it returned");
   while (results.length === 0 || ledger.size > 0) loop.turn(20_000);
   loop.close();

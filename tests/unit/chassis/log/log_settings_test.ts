@@ -41,7 +41,7 @@ Deno.test("resolveLogging() chooses the default output by how the daemon was sta
 });
 
 Deno.test("resolveLogging() keeps debug messages out of the journal unless it is named", () => {
-  const journald = { ...PLAIN, daemonMode: true, journaldPresent: true, settings: { log_level: 1 } };
+  const journald = { ...PLAIN, daemonMode: true, journaldPresent: true, settings: { logLevel: 1 } };
   assert.deepEqual(resolveLogging(journald), {
     level: 1,
     filters: "",
@@ -57,7 +57,7 @@ Deno.test("resolveLogging() keeps debug messages out of the journal unless it is
 
 Deno.test("resolveLogging() puts --verbose before the environment and that before the file", () => {
   const level = (verbose: boolean, env: string | undefined, file: number | undefined) =>
-    resolveLogging({ ...PLAIN, verbose, env: { LIBVIRT_DEBUG: env }, settings: { log_level: file } }).level;
+    resolveLogging({ ...PLAIN, verbose, env: { LIBVIRT_DEBUG: env }, settings: { logLevel: file } }).level;
   assert.equal(level(false, undefined, 4), 4);
   assert.equal(level(false, "1", 4), 1);
   assert.equal(level(false, "error", 1), 4);
@@ -69,7 +69,7 @@ Deno.test("resolveLogging() puts --verbose before the environment and that befor
 });
 
 Deno.test("resolveLogging() takes filters and outputs from the environment, else from the file", () => {
-  const settings = { log_filters: "1:file", log_outputs: "2:syslog:file" };
+  const settings = { logFilters: "1:file", logOutputs: "2:syslog:file" };
   const env = { LIBVIRT_LOG_FILTERS: "1:env", LIBVIRT_LOG_OUTPUTS: "2:syslog:env" };
   const both = resolveLogging({ ...PLAIN, settings, env });
   assert.deepEqual([both.filters, both.outputs, both.defaultOutputs], ["1:env", "2:syslog:env", "3:stderr"]);
@@ -79,7 +79,7 @@ Deno.test("resolveLogging() takes filters and outputs from the environment, else
 });
 
 Deno.test("resolveLogging() uses the default output when the list holds only spaces", () => {
-  assert.equal(resolveLogging({ ...PLAIN, settings: { log_outputs: "  " } }).outputs, "3:stderr");
+  assert.equal(resolveLogging({ ...PLAIN, settings: { logOutputs: "  " } }).outputs, "3:stderr");
 });
 
 Deno.test("resolveLogging() names the variable or the key that is wrong", () => {
@@ -88,18 +88,18 @@ Deno.test("resolveLogging() names the variable or the key that is wrong", () => 
       { env: { LIBVIRT_DEBUG: "x" } },
       "Invalid LIBVIRT_DEBUG: got 'x', want 1 to 4 or debug, info, warning, error",
     ],
-    [{ settings: { log_level: 9 } }, "Invalid log_level: got 9, want 1 to 4"],
+    [{ settings: { logLevel: 9 } }, "Invalid log_level: got 9, want 1 to 4"],
     [
       { env: { LIBVIRT_LOG_FILTERS: "9:x" } },
       "Invalid LIBVIRT_LOG_FILTERS: Invalid priority '9' for filter '9:x'",
     ],
-    [{ settings: { log_filters: "xx" } }, "Invalid log_filters: Malformed format for filter 'xx'"],
+    [{ settings: { logFilters: "xx" } }, "Invalid log_filters: Malformed format for filter 'xx'"],
     [
       { env: { LIBVIRT_LOG_OUTPUTS: "1:bogus" } },
       "Invalid LIBVIRT_LOG_OUTPUTS: Invalid log destination 'bogus' for log output '1:bogus'",
     ],
     [
-      { settings: { log_outputs: "7:stderr" } },
+      { settings: { logOutputs: "7:stderr" } },
       "Invalid log_outputs: Invalid log priority '7' for log output '7:stderr'",
     ],
   ];

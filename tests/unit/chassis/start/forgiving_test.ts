@@ -1,4 +1,5 @@
 import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
+import { LOCK_SETTINGS } from "../../../../src/lockd/identity/settings.ts";
 import assert from "node:assert/strict";
 import type { LoggingSettings } from "../../../../src/chassis/log/log_settings.ts";
 import { forgiveConfiguration, forgiveLogging } from "../../../../src/chassis/start/forgiving.ts";
@@ -23,7 +24,11 @@ Deno.test("forgiveConfiguration() keeps what is right and complains of each mist
   const complaints: string[] = [];
   const text =
     'max_clients = "five"\nadmin_max_clients = 7\nstorage_timeout = 0\nlog_level = \nmax_clients = 3\n';
-  const { settings } = forgiveConfiguration(context(scratch, text), (message) => complaints.push(message));
+  const { settings } = forgiveConfiguration(
+    context(scratch, text),
+    LOCK_SETTINGS,
+    (message) => complaints.push(message),
+  );
   assert.deepEqual([settings.maxClients, settings.adminMaxClients, settings.storageTimeout], [1024, 7, 10]);
   const file = scratch.file("x.conf");
   assert.deepEqual(complaints, [
@@ -38,6 +43,7 @@ Deno.test("forgiveConfiguration() takes the defaults where there is no file to r
   const complaints: string[] = [];
   const { settings } = forgiveConfiguration(
     context(scratch, undefined),
+    LOCK_SETTINGS,
     (message) => complaints.push(message),
   );
   assert.equal(settings.maxClients, 1024);
@@ -51,7 +57,7 @@ Deno.test("forgiveLogging() gives up outputs, filters and level in this order, a
   const setUp = (text: string, env: Record<string, string>, use: (settings: LoggingSettings) => void) => {
     complaints.length = 0;
     const start = context(scratch, text, env);
-    const loaded = forgiveConfiguration(start, (message) => complaints.push(message));
+    const loaded = forgiveConfiguration(start, LOCK_SETTINGS, (message) => complaints.push(message));
     forgiveLogging(start, loaded, true, use, (message) => complaints.push(message));
   };
   setUp('log_level = 1\nlog_outputs = "9:nowhere"\nlog_filters = "2:rpc"\n', {}, (each) => used.push(each));

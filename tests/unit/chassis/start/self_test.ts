@@ -13,6 +13,7 @@ import { kernel } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
 const FACTS: RuntimeFacts = {
+  chosen: [],
   args: ["-d", "-v"],
   runtimePath: "/usr/bin/deno",
   standalone: false,
@@ -69,6 +70,13 @@ Deno.test("selfImage() of a self-contained executable is the name it was started
     base: ["virtlockd"],
     env: ["A=1", "B=x=y"],
   });
+});
+
+Deno.test("selfImage() of a program with several daemons goes on with the one that was chosen", () => {
+  const standalone = { standalone: true, runtimePath: "/opt/family", chosen: ["virtlockd"] };
+  const { argv, base } = image(["/opt/family", "virtlockd", "-d", "-v"], standalone);
+  assert.deepEqual(argv, ["/opt/family", "virtlockd", "-d", "-v"]);
+  assert.deepEqual(base, ["/opt/family", "virtlockd"]);
 });
 
 Deno.test("absolute() leaves a whole path and completes another", () => {

@@ -1,4 +1,5 @@
 import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
+import { LOCK_SETTINGS } from "../../../../src/lockd/identity/settings.ts";
 import assert from "node:assert/strict";
 import type { DaemonOptions } from "../../../../src/chassis/config/options.ts";
 import {
@@ -66,9 +67,9 @@ Deno.test("startContext() refuses an environment without directories", () => {
 
 Deno.test("readSettings() does without a configuration file unless one was named", () => {
   using scratch = new Scratch();
-  assert.equal(readSettings(context(scratch)).settings.maxClients, 1024);
+  assert.equal(readSettings(context(scratch), LOCK_SETTINGS).settings.maxClients, 1024);
   assert.throws(
-    () => readSettings(context(scratch, { config: "absent" })),
+    () => readSettings(context(scratch, { config: "absent" }), LOCK_SETTINGS),
     refused(/^Read configuration: open .*\/cwd\/absent: No such file or directory/),
   );
 });
@@ -76,9 +77,12 @@ Deno.test("readSettings() does without a configuration file unless one was named
 Deno.test("readSettings() names file and line of what is wrong", () => {
   using scratch = new Scratch();
   const path = scratch.write("x.conf", "max_clients = 5\nlog_level = [\n");
-  assert.throws(() => readSettings(context(scratch, { config: path })), refused(/^.*\/x\.conf:\d+: /));
+  assert.throws(
+    () => readSettings(context(scratch, { config: path }), LOCK_SETTINGS),
+    refused(/^.*\/x\.conf:\d+: /),
+  );
   scratch.write("x.conf", "max_clients = 5\n");
-  assert.equal(readSettings(context(scratch, { config: path })).settings.maxClients, 5);
+  assert.equal(readSettings(context(scratch, { config: path }), LOCK_SETTINGS).settings.maxClients, 5);
 });
 
 Deno.test("readConfiguration() reads the file once, so that limits and logging are of one version of it", () => {
@@ -86,14 +90,21 @@ Deno.test("readConfiguration() reads the file once, so that limits and logging a
   const path = scratch.write("x.conf", "max_clients = 5\nlog_level = 1\n");
   let opened = 0;
   const sys: Sys = { ...USER, open: (...args) => (opened++, USER.open(...args)) };
-  const { loaded, logging } = readConfiguration({ ...context(scratch, { config: path }), sys }, true);
+  const { loaded, logging } = readConfiguration(
+    { ...context(scratch, { config: path }), sys },
+    LOCK_SETTINGS,
+    true,
+  );
   assert.deepEqual([opened, loaded.settings.maxClients, logging.level], [1, 5, 1]);
 });
 
 Deno.test("readSettings() tells of a file that cannot be read, also of one that was not named", () => {
   using scratch = new Scratch();
   const unreadable = { ...context(scratch), sys: { ...USER, open: () => -13 } };
-  assert.throws(() => readSettings(unreadable), refused(/^Read configuration: open .*: Permission denied/));
+  assert.throws(
+    () => readSettings(unreadable, LOCK_SETTINGS),
+    refused(/^Read configuration: open .*: Permission denied/),
+  );
 });
 
 Deno.test("loggingFor() refuses a wrong level, filter or output in one line", () => {
@@ -105,7 +116,7 @@ Deno.test("loggingFor() refuses a wrong level, filter or output in one line", ()
     ]]
   ) {
     const wrong = context(scratch, {}, { [name ?? ""]: value ?? "" });
-    assert.throws(() => loggingFor(wrong, readSettings(wrong), true), refused(/9|1:x/));
+    assert.throws(() => loggingFor(wrong, readSettings(wrong, LOCK_SETTINGS), true), refused(/9|1:x/));
   }
 });
 

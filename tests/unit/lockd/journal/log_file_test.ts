@@ -155,6 +155,19 @@ Deno.test("LogFile.read() reports a damaged record and keeps what was before it"
   });
 });
 
+Deno.test("LogFile.read() says that later locks may be missing until the log is written anew", () => {
+  const memory = new RecordingMemory();
+  const log = LogFile.create(memory);
+  log.append([grant(1)]);
+  log.fallBehind();
+  assert.deepEqual(resourcesIn(memory.bytes), {
+    ids: [1],
+    damage: "its daemon could not write to it any more, so later locks may be missing",
+  });
+  log.rewrite([SNAPSHOT, grant(2)]);
+  assert.deepEqual(resourcesIn(memory.bytes), { ids: [2], damage: undefined });
+});
+
 Deno.test("LogFile.read() says when the damage is in the snapshot", () => {
   const memory = new RecordingMemory();
   const log = LogFile.create(memory);

@@ -88,6 +88,13 @@ class World {
   }
 }
 
+/** As a journal has it whose daemon had no store. */
+function notStored(operation: Operation): Operation {
+  if (operation.op !== "grant") return operation;
+  const { slot: _, ...rest } = operation;
+  return rest;
+}
+
 const CLIENT: Operation = { op: "client", key: 2, pid: 7, uid: 0, gid: 0, since: 5, slot: 0 };
 const REGISTERED: Operation = { op: "owner", key: 2, owner: owner(7) };
 
@@ -267,8 +274,8 @@ Deno.test("recover() keeps and reports what an owner has whose process cannot be
   world.processes.set(1, 3);
   world.files.set("/leases/r1", "free").set("/leases/r2", "free");
   const recovered = world.recover([
-    grant(1, 0, { holdings: [{ owner: nobody, since: 5 }] }),
-    grant(2, 1, { holdings: [{ owner: inside, since: 5 }] }),
+    notStored(grant(1, 0, { holdings: [{ owner: nobody, since: 5 }] })),
+    notStored(grant(2, 1, { holdings: [{ owner: inside, since: 5 }] })),
   ]);
   assert.deepEqual([recovered.gone, recovered.watched], [[], []]);
   assert.deepEqual(recovered.locks.map(({ record }) => record.id), [1, 2]);
@@ -331,7 +338,7 @@ Deno.test("recover() without a store takes the locks of living owners again wher
   const world = new World();
   world.processes.set(7, 1007);
   world.files.set("/leases/r1", "free").set("/leases/r2", "locked");
-  const recovered = world.recover([grant(1), grant(2), grant(3)]);
+  const recovered = world.recover([grant(1), grant(2), grant(3)].map(notStored));
   assert.deepEqual(recovered.locks.map(({ record: { id, state } }) => [id, state]), [
     [1, { kind: "held" }],
     [2, { kind: "lost", reason: "somebody else holds it now" }],
@@ -346,6 +353,20 @@ Deno.test("recover() without a store takes the locks of living owners again wher
     `error: The lock on 'r3' ${who} is lost, its guest runs unprotected: No such file or directory`,
   ]);
   assert.deepEqual(recovered.gone, []);
+});
+
+Deno.test("recover() says first that locks were stored and have not come back, and of which guests", () => {
+  const world = new World();
+  world.processes.set(7, 1007);
+  world.files.set("/leases/r1", "free").set("/leases/r2", "free").set("/leases/r3", "free");
+  const recovered = world.recover([grant(1, 7), grant(2, 7), grant(3, 8)]);
+  assert.deepEqual(recovered.locks.map(({ record }) => record.id), [1, 2, 3]);
+  assert.deepEqual(recovered.slots, []);
+  assert.deepEqual(recovered.findings.map(({ level }) => level), ["error", "warn", "warn", "info"]);
+  assert.match(
+    recovered.findings[0]?.message ?? "",
+    /^systemd no longer had what the last daemon gave it to keep: 2 locks of 'guest-7'\. Its store was emptied/,
+  );
 });
 
 Deno.test("recover() without a store releases what dead owners had, also when their pid lives again", () => {

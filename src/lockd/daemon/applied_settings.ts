@@ -1,0 +1,29 @@
+import type { Applied } from "../../chassis/start/reload.ts";
+import type { Settings } from "../identity/settings.ts";
+import type { Daemon } from "./daemon.ts";
+
+/** What becomes of each setting in a running lock daemon. */
+export function appliedTo(daemon: Daemon): Applied<Settings> {
+  return {
+    // Decided together with the environment and the command line.
+    logLevel: undefined,
+    logFilters: undefined,
+    logOutputs: undefined,
+    maxClients: ({ maxClients }) =>
+      daemon.lockServer.setLimits({ maxClients, maxAnonymousClients: maxClients }),
+    adminMaxClients: ({ adminMaxClients: maxClients }) =>
+      daemon.adminServer.setLimits({ maxClients, maxAnonymousClients: maxClients }),
+    storageTimeout: ({ storageTimeout }) => {
+      daemon.storageTimeout = storageTimeout;
+    },
+    settleTimeout: ({ settleTimeout }) => {
+      daemon.settleTimeout = settleTimeout;
+    },
+    allowStaleResume: ({ allowStaleResume }) => {
+      daemon.allowStaleResume = allowStaleResume;
+    },
+    lockspaces: ({ lockspaces }) => {
+      daemon.lockDirectories = lockspaces;
+    },
+  };
+}
