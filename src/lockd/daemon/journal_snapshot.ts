@@ -1,5 +1,7 @@
 import { VIRTLOCKD } from "../identity/identity.ts";
-import type { Journal, WantedObject } from "../journal/journal.ts";
+import { endedOperation, type Journal, type WantedObject } from "../journal/journal.ts";
+import type { HolderReaper } from "../lockspace/holder_reaper.ts";
+import type { LockTable } from "../lockspace/lock_table.ts";
 import { clientKind } from "../journal/slots.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import { isMissing } from "../lockspace/lock_record.ts";
@@ -16,12 +18,31 @@ export const LISTENER_NAMES: readonly string[] = VIRTLOCKD.sockets.map((role) =>
   socketUnit(VIRTLOCKD.name, role)
 );
 
+/** A client of any server, as far as the journal has it. */
+export type RecordedClient =
+  & Pick<Connection, "key" | "unsettled" | "unsent" | "session">
+  & { readonly peer: Pick<Connection["peer"], "pid" | "uid" | "gid" | "connectedAt"> };
+
+/** What the journal records of a daemon. */
+export interface RecordedParts {
+  readonly exchange: Pick<Exchange, "turn" | "lastReply">;
+  readonly table: Pick<LockTable, "lockspaces" | "resources" | "parked" | "nextId">;
+  readonly reaper: Pick<HolderReaper, "dying" | "ended">;
+  readonly servers: readonly {
+    readonly ordinal: number;
+    readonly nextClientId: number;
+    readonly clients: ReadonlyMap<number, RecordedClient>;
+  }[];
+}
+
 /**
  * The daemon's whole state, as the journal writes it: one after the other, because there may be very many.
  * Changes nothing.
+ *
+ * It must come to the same as what the recorded operations add up to: the test of this file compares the two.
  */
 export function* journalSnapshot(
-  daemon: Daemon,
+  daemon: RecordedParts,
   journal: Journal,
   carried: unknown,
 ): Generator<Operation> {
@@ -45,13 +66,14 @@ export function* journalSnapshot(
   for (const { pid, key, since, killed } of reaper.dying) {
     yield { op: "dying", pid, key, since, killed, ...journal.slot("dying holder", pid) };
   }
+  for (const owner of reaper.ended) yield endedOperation(owner);
 }
 
 function* clientOperations(
   ordinal: number,
-  client: Connection,
+  client: RecordedClient,
   journal: Journal,
-  { turn, lastReply }: Exchange,
+  { turn, lastReply }: RecordedParts["exchange"],
 ): Generator<Operation> {
   const { key, peer } = client;
   const { pid, uid, gid, connectedAt: since } = peer;

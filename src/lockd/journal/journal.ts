@@ -1,5 +1,5 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import type { DyingHolder, ReaperObserver } from "../lockspace/holder_reaper.ts";
+import type { DyingHolder, EndedOwner, ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { LockObserver } from "../lockspace/lock_table.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";
@@ -96,6 +96,11 @@ function wantedDescriptor(slot: Slot, fd: number): WantedDescriptor {
   return { name: slotName(slot), fd, queued: slot.kind === "lock" };
 }
 
+/** An owner's process is gone: known until all that it had is released, which may take a while. */
+export function endedOperation({ pid, key }: EndedOwner): Operation {
+  return { op: "dying", pid, key, since: 0, killed: true };
+}
+
 function nothing(): Pending {
   return { operations: [], wanted: [], removed: [] };
 }
@@ -189,10 +194,9 @@ export class Journal implements Durability {
       if (!failure.released) this.#add({ op: "doubtful", id: resource.id, reason: failure.action });
     },
     dying: (holder) => this.#dying(holder),
-    gone: ({ pid, key }) => {
-      this.#remove("dying holder", pid);
-      // Until all that it had is released, which may take a while.
-      this.#add({ op: "dying", pid, key, since: 0, killed: true });
+    gone: (owner) => {
+      this.#remove("dying holder", owner.pid);
+      this.#add(endedOperation(owner));
     },
     settled: ({ pid }) => this.#add({ op: "settled", pid }),
     connected: (server, connection) => this.#connected(server, connection),

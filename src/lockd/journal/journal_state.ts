@@ -1,3 +1,4 @@
+import { idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { takeAt } from "../../base/lists.ts";
 import type { LockRecord, LockState } from "../lockspace/lock_record.ts";
 import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
@@ -51,8 +52,9 @@ export class JournalState {
   done = 0;
   /** Reply of the last served request. */
   reply: { key: number; number: number; bytes: Uint8Array } | undefined;
+  /** Ids that no lock and, by ordinal of its server, no client has had. */
   nextResource = 1;
-  nextClient: readonly number[] = [1, 1];
+  nextClient: number[] = [1, 1];
   carried: unknown = null;
 
   /** By client, what was received of it and not served. */
@@ -70,6 +72,7 @@ export class JournalState {
         return;
       case "grant": {
         const { op: _, record, ...lock } = operation;
+        this.nextResource = Math.max(this.nextResource, record.id + 1);
         this.locks.set(record.id, { ...lock, record: { ...record, holdings: [...record.holdings] } });
         return;
       }
@@ -88,6 +91,8 @@ export class JournalState {
       }
       case "client": {
         const { op: _, ...client } = operation;
+        const ordinal = ordinalOf(client.key);
+        this.nextClient[ordinal] = Math.max(this.nextClient[ordinal] ?? 1, idOf(client.key) + 1);
         this.clients.set(client.key, { ...client, owner: undefined, restricted: false });
         return;
       }
@@ -121,7 +126,7 @@ export class JournalState {
         this.closedTurn = operation.turn;
         this.done = operation.reply;
         this.nextResource = operation.nextResource;
-        this.nextClient = operation.nextClient;
+        this.nextClient = [...operation.nextClient];
         return;
       default:
         return this.#applyBytes(operation);

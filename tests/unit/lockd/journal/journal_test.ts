@@ -283,6 +283,28 @@ Deno.test("Journal does not store a lock that is released before that", () => {
   assert.equal(stage.state.locks.size, 0);
 });
 
+Deno.test("Journal has a lost lock's descriptor forgotten, and that by which it is regained stored", () => {
+  using stage = new Stage();
+  const resource = stage.resource();
+  stage.journal.observer.granted(resource, holding(7));
+  stage.loop.turn(0);
+  resource.state = { kind: "lost", reason: "why" };
+  stage.journal.observer.lost(resource, "is lost");
+  stage.loop.turn(0);
+  assert.deepEqual([...stage.state.locks.values()].map(({ slot }) => slot), [undefined]);
+  stage.loop.turn(0);
+  resource.handle = fileHandle(2000);
+  resource.state = { kind: "held" };
+  stage.journal.observer.regained(resource);
+  stage.loop.turn(0);
+  assert.deepEqual([...stage.state.locks.values()].map(({ slot }) => slot), [0]);
+  assert.deepEqual(stage.events, [
+    "FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0",
+    "FDSTOREREMOVE=1 FDNAME=A; recorded 1",
+    "FDSTORE=1 FDNAME=A FDPOLL=0; recorded 1",
+  ]);
+});
+
 Deno.test("Journal keeps the holder that is gone until all that it had is released", () => {
   using stage = new Stage();
   stage.journal.observer.gone({ key: 7, pid: 7 }, [], true);
