@@ -49,6 +49,23 @@ Deno.test("a lock that was taken for a process without a connection goes when th
   await lockFor(daemon.socket, disk, testOwner(5_000_001));
 });
 
+Deno.test("a process that has ended gets no lock, also between two of its locks", async () => {
+  await using daemon = await Daemon.start({ args: ["-v"] });
+  const [first, second] = [makeDisk(daemon.place), makeDisk(daemon.place, "second")];
+  await using guest = startGuest(daemon.place);
+  await using libvirtd = await LockClient.connect(daemon.socket);
+  await libvirtd.register(testOwner(guest.pid));
+  await libvirtd.acquire("", first);
+  await guest.kill();
+  await until("the lock to be freed", () => isFree(first));
+  const refusal = new RegExp(`Resource ${second} is not locked for process ${guest.pid}, which has ended`);
+  await assertRefused(libvirtd.acquire("", second), refusal);
+  await using other = await LockClient.connect(daemon.socket);
+  await other.register(testOwner(guest.pid));
+  await assertRefused(other.acquire("", second), refusal);
+  assert.equal(isFree(second), true);
+});
+
 Deno.test("an owner without a connection is watched on after a re-exec", async () => {
   await using daemon = await Daemon.start({ args: ["-v"] });
   const disk = makeDisk(daemon.place);

@@ -1,7 +1,11 @@
+import { ESRCH } from "../../os/errno.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import { processCommand } from "../lockspace/process_state.ts";
-import type { Daemon } from "./daemon.ts";
+import type { LockTable } from "../lockspace/lock_table.ts";
+import type { OwnerWatch } from "../lockspace/owner_watch.ts";
+import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
+import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import { mayReach } from "./socket_reach.ts";
 
 /**
@@ -9,6 +13,17 @@ import { mayReach } from "./socket_reach.ts";
  * proc_pid_comm(5)).
  */
 const GUEST_DAEMONS = /^(libvirtd|virt(qemu|xen|lxc|vz|vbox|bhyve|ch)d)$/;
+
+/** The daemon, as far as it is asked. */
+export interface BarePidParts {
+  readonly sys:
+    & Pick<FileSys, "open" | "read" | "pread" | "close" | "listDirectory">
+    & Pick<ProcessSys, "uid">;
+  readonly table: Pick<LockTable, "resources">;
+  readonly watch: Pick<OwnerWatch, "begin" | "processOf">;
+  readonly namespaces: Pick<PidNamespaces, "isInitial">;
+  readonly lockServer: { readonly listeners: readonly { readonly path: string }[] };
+}
 
 /** What became of owners of whom only a pid was handed over. */
 export interface BarePids {
@@ -25,7 +40,7 @@ export interface BarePids {
  * Such a pid only means something where this daemon and libvirt's that started the guest are in the initial
  * pid namespace: then a pid that no process has is that of a guest that ended.
  */
-export function watchBarePids(daemon: Daemon): BarePids {
+export function watchBarePids(daemon: BarePidParts): BarePids {
   const bare = new Map<OwnerKey, Owner>();
   for (const { holdings } of daemon.table.resources()) {
     for (const { owner } of holdings) {
@@ -39,8 +54,8 @@ export function watchBarePids(daemon: Daemon): BarePids {
   for (const owner of owners) {
     const failure = daemon.watch.begin(owner);
     const key = ownerKey(owner);
-    if (failure !== undefined || owner.pid === 0 || owner.namespace !== undefined) unjudged.push(owner);
-    else if (daemon.watch.processOf(key) === undefined) dead.push({ key, pid: owner.pid });
+    if (failure?.errno === ESRCH) dead.push({ key, pid: owner.pid });
+    else if (daemon.watch.processOf(key) === undefined) unjudged.push(owner);
   }
   return { dead, unjudged };
 }
@@ -49,7 +64,7 @@ export function watchBarePids(daemon: Daemon): BarePids {
  * Whether those of libvirt's daemons that may use this one call processes by the same numbers. Without one
  * running nobody can say.
  */
-function meansTheSame({ sys, namespaces, lockServer }: Daemon): boolean {
+function meansTheSame({ sys, namespaces, lockServer }: BarePidParts): boolean {
   // Which of a user's processes use the daemon of a session cannot be told from others'.
   const names = sys.uid() === 0 ? sys.listDirectory("/proc") : [];
   if (typeof names === "number") return false;

@@ -106,11 +106,11 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         holder.fields,
       );
     },
-    freedByHand: (resource, { holding: { owner }, judgement }) =>
+    freedByHand: (resource, { holding: { owner }, judgement }, by) =>
       log.warn(
         `An administrator had resource '${resource.name}' released, which ${ownerText(owner)} held: ${
           JUDGED[judgement.kind]
-        }`,
+        } (ordered by process ${by.pid} of user ${by.uid})`,
         fields(owner, resource),
       ),
     regranted: (resource) =>

@@ -1,4 +1,4 @@
-import { ENOENT } from "../../os/errno.ts";
+import { ENOENT, ESRCH } from "../../os/errno.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { type FileIdentity, sameFile } from "./file_identity.ts";
@@ -250,8 +250,11 @@ export class LockTable {
     if (this.#nameless.size > 0) this.#learn(owner);
     const unwatched = this.#parts.watch.begin(owner);
     if (unwatched !== undefined) {
-      const action = `Unable to watch process ${owner.pid}, the owner of resource ${name}`;
-      return finish({ kind: "system", action, errno: unwatched.errno });
+      const { errno } = unwatched;
+      const action = errno === ESRCH
+        ? `Resource ${name} is not locked for process ${owner.pid}, which has ended`
+        : `Unable to watch process ${owner.pid}, the owner of resource ${name}`;
+      return finish({ kind: "system", action, errno });
     }
     const resource = lockspace.resources.get(name);
     if (resource !== undefined) {

@@ -14,6 +14,13 @@ export interface ReleaseWish {
   readonly uuid?: string;
   /** Name of the guest whose hold is to be given up although its process lives. */
   readonly livingGuest?: string;
+  readonly by: Administrator;
+}
+
+/** The process that has given an order, as the daemon sees it. */
+export interface Administrator {
+  readonly pid: number;
+  readonly uid: number;
 }
 
 /** An owner of a lock, each once, with what is known of its process. */
@@ -39,7 +46,7 @@ export type ReleaseOutcome =
 
 /** Told of each lock that was freed this way, before anything is answered. */
 export interface ManualReleaseObserver {
-  freedByHand(resource: Resource, holder: JudgedHolder): void;
+  freedByHand(resource: Resource, holder: JudgedHolder, by: Administrator): void;
 }
 
 /**
@@ -76,23 +83,28 @@ export class ManualRelease {
     if (holder === undefined || others.length > 0) return done({ kind: "choose", holders: all });
     const { owner } = holder.holding;
     if (livingGuest !== undefined && livingGuest !== owner.name) return done({ kind: "other-guest", holder });
-    if (livingGuest !== undefined) return this.#giveUp(resource, holder, done);
+    if (livingGuest !== undefined) return this.#giveUp(resource, holder, wish.by, done);
     switch (holder.judgement.kind) {
       case "alive":
         return done({ kind: "alive", holder });
       case "dead": {
         const reason = this.#table.settling(resource);
         return reason === undefined
-          ? this.#giveUp(resource, holder, done)
+          ? this.#giveUp(resource, holder, wish.by, done)
           : done({ kind: "busy", holder, reason });
       }
       case "unjudged":
-        return this.#giveUpUnlessBusy(resource, holder, done);
+        return this.#giveUpUnlessBusy(resource, holder, wish.by, done);
     }
   }
 
   /** What nobody knows of the owner its file may tell: whoever has it open may well be that owner. */
-  #giveUpUnlessBusy(resource: Resource, holder: JudgedHolder, done: (outcome: ReleaseOutcome) => void): void {
+  #giveUpUnlessBusy(
+    resource: Resource,
+    holder: JudgedHolder,
+    by: Administrator,
+    done: (outcome: ReleaseOutcome) => void,
+  ): void {
     this.#witness.ask(resource, holder.holding, (verdict) => {
       const isUsed = verdict.kind === "busy" || (verdict.kind === "unknown" && verdict.opener === "seen");
       if (isUsed) return done({ kind: "busy", holder, reason: verdict.reason });
@@ -100,15 +112,20 @@ export class ManualRelease {
       const isHeld = resource.holdings.includes(holder.holding) &&
         this.#table.find(resource.lockspace, resource.name) === resource;
       if (!isHeld) return done({ kind: "not-locked" });
-      this.#giveUp(resource, holder, done);
+      this.#giveUp(resource, holder, by, done);
     });
   }
 
-  #giveUp(resource: Resource, holder: JudgedHolder, done: (outcome: ReleaseOutcome) => void): void {
+  #giveUp(
+    resource: Resource,
+    holder: JudgedHolder,
+    by: Administrator,
+    done: (outcome: ReleaseOutcome) => void,
+  ): void {
     const { owner } = holder.holding;
     this.#table.giveUp(resource, owner, (refusal) => {
       if (refusal !== undefined) return done({ kind: "failed", holder, refusal });
-      this.#observer.freedByHand(resource, holder);
+      this.#observer.freedByHand(resource, holder, by);
       done({ kind: "released", holder, last: resource.holdings.length === 0 });
     });
   }

@@ -1,7 +1,7 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
-import { EINVAL, ENOENT, ESRCH } from "../../os/errno.ts";
+import { EINVAL, ENOENT } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -27,8 +27,8 @@ export interface ProcessMark {
   readonly start: number;
 }
 
-/** Longest pid that the kernel can be asked for. */
-const MAX_PID = 0x7fffffff;
+/** Linux gives no process a pid from here on (PID_MAX_LIMIT of linux/threads.h). */
+const NO_PID = 4_194_304;
 
 type WatchSys =
   & Pick<FileSys, "open" | "read" | "close" | "fcntl">
@@ -111,7 +111,8 @@ export class OwnerWatch {
   /**
    * An owner is about to get something: from now on its process is watched, if there is one that can be.
    *
-   * @returns what kept the daemon from watching it, though it may well be there; then it must get nothing
+   * @returns why it must get nothing: with ESRCH its process has ended, so that nothing would ever tell when
+   *   its locks may go; else it could not be watched, though it may well be there
    */
   begin(owner: Owner): SystemError | undefined {
     const key = ownerKey(owner);
@@ -119,15 +120,15 @@ export class OwnerWatch {
     const [connection] = this.connections(key);
     if (connection !== undefined) return this.#copy(key, connection);
     if (this.#unwatchable.has(owner)) return undefined;
-    const pidfd = owner.namespace === undefined && owner.pid > 0 && owner.pid <= MAX_PID
+    const pidfd = owner.namespace === undefined && owner.pid > 0 && owner.pid < NO_PID
       ? this.#sys.pidfdOpen(owner.pid)
-      : -ESRCH;
+      : -EINVAL;
     if (pidfd >= 0) {
       this.#watch(key, owner.pid, pidfd);
       return undefined;
     }
-    // EINVAL and ENOENT: it is a thread's.
-    if (pidfd !== -ESRCH && pidfd !== -EINVAL && pidfd !== -ENOENT) {
+    // No process of this namespace, or a thread's.
+    if (pidfd !== -EINVAL && pidfd !== -ENOENT) {
       return new SystemError("pidfd_open", `process ${owner.pid}`, pidfd);
     }
     this.#unwatchable.add(owner);

@@ -1,4 +1,4 @@
-import type { Reply } from "../../chassis/rpc/program.ts";
+import type { Peer, Reply } from "../../chassis/rpc/program.ts";
 import {
   ErrorDomain,
   invalidArg,
@@ -19,12 +19,18 @@ import type { ReleaseDocument } from "./status_document.ts";
  *
  * @throws RpcFailure
  */
-export function releaseLock(manual: Pick<ManualRelease, "release">, args: ReleaseArgs, reply: Reply): void {
+export function releaseLock(
+  manual: Pick<ManualRelease, "release">,
+  { pid, uid }: Peer,
+  args: ReleaseArgs,
+  reply: Reply,
+): void {
   const { flags, lockspace, resource, uuid, guest } = args;
   if ((flags & ~RELEASE_FORCE) !== 0) throw unsupportedFlags(ErrorDomain.ADMIN, flags, "Release");
   const wish = {
     lockspace,
     resource,
+    by: { pid, uid },
     ...uuid === "" ? {} : { uuid: spelled(uuid) },
     ...(flags & RELEASE_FORCE) === 0 ? {} : { livingGuest: guest },
   };

@@ -2,7 +2,7 @@ import type { ManualRelease } from "../lockspace/manual_release.ts";
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import { asProgram, type Procedure, type Program } from "../../chassis/rpc/program.ts";
+import { asProgram, type Peer, type Procedure, type Program } from "../../chassis/rpc/program.ts";
 import { ErrorDomain, invalidArg, unsupportedFlags } from "../../chassis/wire/rpc_error.ts";
 import {
   decodePageArgs,
@@ -42,7 +42,7 @@ export interface StatusParts {
 
 /** This daemon's own program on the admin socket. All but RELEASE only reads. */
 export function statusProgram(parts: StatusParts): Program {
-  return asProgram<null>({
+  return asProgram<Peer>({
     name: "status",
     number: STATUS_PROGRAM,
     version: STATUS_VERSION,
@@ -54,15 +54,16 @@ export function statusProgram(parts: StatusParts): Program {
       [StatusProcedure.GET_METRICS, paged("GetMetrics", () => whole(parts.metrics()))],
       [StatusProcedure.RELEASE, {
         name: "Release",
-        run: (_session, reader, reply) => releaseLock(parts.manualRelease, decodeReleaseArgs(reader), reply),
+        run: (peer, reader, reply) =>
+          releaseLock(parts.manualRelease, peer, decodeReleaseArgs(reader), reply),
       }],
     ]),
-    connect: () => null,
+    connect: (peer) => peer,
     disconnect: () => {},
   });
 }
 
-function paged(name: string, page: (args: PageArgs) => Page): Procedure<null> {
+function paged(name: string, page: (args: PageArgs) => Page): Procedure<Peer> {
   return {
     name,
     run(_session, reader, reply) {

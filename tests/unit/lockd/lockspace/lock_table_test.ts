@@ -382,6 +382,14 @@ Deno.test("LockTable grants nothing to an owner that cannot be watched though it
   assert.equal(it.files.locks.length, 0);
 });
 
+Deno.test("LockTable grants nothing to an owner whose process has ended", () => {
+  const it = new Table();
+  it.unwatched = new SystemError("pidfd_open", "process 100", 3);
+  const action = "Resource /disk is not locked for process 100, which has ended";
+  assert.deepEqual(it.acquire("/disk"), [{ kind: "system", action, errno: 3 }]);
+  assert.equal(it.files.locks.length, 0);
+});
+
 Deno.test("LockTable keeps a resource that is being released until it is", () => {
   const it = new Table();
   it.hold("/disk", 5, ALPHA, SHARED);

@@ -11,7 +11,7 @@ import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 
 const OTHER = "6ba7b810-9dad-41d1-80b4-00000000002b";
-const WISH: ReleaseWish = { lockspace: "/ls", resource: "r1" };
+const WISH: ReleaseWish = { lockspace: "/ls", resource: "r1", by: { pid: 77, uid: 0 } };
 
 /** A lock of the process 42, and a shared one of it and of an owner without a process. */
 class World {
@@ -55,7 +55,8 @@ class World {
         },
       },
       observer: {
-        freedByHand: ({ name }, { judgement }) => this.events.push(`freed ${name}, ${judgement.kind}`),
+        freedByHand: ({ name }, { judgement }, { pid }) =>
+          this.events.push(`freed ${name}, ${judgement.kind}, for ${pid}`),
       },
     });
     let outcome: ReleaseOutcome | undefined;
@@ -74,7 +75,7 @@ Deno.test("ManualRelease frees a lock whose owner is dead or cannot be judged", 
       holder: { holding: holding(42), judgement: { kind } },
       last: true,
     });
-    assert.deepEqual(world.events, ["give up r1 of guest", `freed r1, ${kind}`]);
+    assert.deepEqual(world.events, ["give up r1 of guest", `freed r1, ${kind}, for 77`]);
   }
 });
 
@@ -85,7 +86,7 @@ Deno.test("ManualRelease leaves a living guest its lock, unless that guest is na
   assert.equal(world.ask({ livingGuest: "another" })?.kind, "other-guest");
   assert.deepEqual(world.events, []);
   assert.equal(world.ask({ livingGuest: "guest" })?.kind, "released");
-  assert.deepEqual(world.events, ["give up r1 of guest", "freed r1, alive"]);
+  assert.deepEqual(world.events, ["give up r1 of guest", "freed r1, alive, for 77"]);
 });
 
 Deno.test("ManualRelease has one of several owners of a shared lock chosen by its uuid", () => {

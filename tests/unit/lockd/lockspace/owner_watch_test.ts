@@ -76,8 +76,19 @@ Deno.test("OwnerWatch asks the kernel nothing more for an owner that it knows", 
     assert.equal(world.watch.begin(first), undefined);
     assert.equal(world.watch.begin(second), undefined);
   }
-  assert.equal(world.calls, 2);
+  assert.equal(world.calls, 1);
   assert.equal(world.watch.processOf(NO_PROCESS), undefined);
+});
+
+Deno.test("OwnerWatch says of an owner whose process has ended that it has, each time", async () => {
+  using world = new World();
+  const pid = world.child();
+  const child = world.children.pop();
+  child?.kill("SIGKILL");
+  await child?.status;
+  const ended = owner(pid);
+  for (let time = 0; time < 2; time++) assert.equal(world.watch.begin(ended)?.errno, 3);
+  assert.equal(world.watch.processOf(pid), undefined);
 });
 
 Deno.test("OwnerWatch opens no pid that may be meant in another namespace", () => {
@@ -112,13 +123,10 @@ Deno.test("OwnerWatch watches an owner of another namespace through its own conn
 Deno.test("OwnerWatch says why a process cannot be watched that may be there", () => {
   using world = new World();
   world.refusal = -24;
-  assert.match(
-    world.watch.begin(owner(NO_PROCESS))?.message ?? "",
-    /^pidfd_open process 1900000000: Too many/,
-  );
+  assert.match(world.watch.begin(owner(4_194_303))?.message ?? "", /^pidfd_open process 4194303: Too many/);
   // A thread's number is no process's.
   world.refusal = -22;
-  assert.equal(world.watch.begin(owner(NO_PROCESS)), undefined);
+  assert.equal(world.watch.begin(owner(4_194_303)), undefined);
 });
 
 Deno.test("OwnerWatch markOf() tells a process again, and says when nothing does", () => {

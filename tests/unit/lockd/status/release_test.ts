@@ -9,8 +9,10 @@ import type {
 } from "../../../../src/lockd/lockspace/manual_release.ts";
 import { releaseLock } from "../../../../src/lockd/status/release.ts";
 import { decodePage, type ReleaseArgs } from "../../../../src/lockd/wire/status_protocol.ts";
+import { peer } from "../programs/program_fixture.ts";
 import { holding, UUID } from "../programs/lock_fixture.ts";
 
+const BY = { pid: 77, uid: 0 };
 const FORCE = 1;
 const OWNER = `domain 'guest' (uuid ${UUID}, pid 42)`;
 
@@ -38,7 +40,14 @@ function order(args: Partial<ReleaseArgs>, outcome: ReleaseOutcome): { wish?: Re
     okAndClose: () => assert.fail("closed"),
   };
   try {
-    releaseLock(manual, { flags: 0, lockspace: "/ls", resource: "r1", uuid: "", guest: "", ...args }, reply);
+    releaseLock(manual, peer(BY), {
+      flags: 0,
+      lockspace: "/ls",
+      resource: "r1",
+      uuid: "",
+      guest: "",
+      ...args,
+    }, reply);
   } catch (error) {
     if (!(error instanceof RpcFailure)) throw error;
     answer = error.message;
@@ -49,7 +58,7 @@ function order(args: Partial<ReleaseArgs>, outcome: ReleaseOutcome): { wish?: Re
 Deno.test("releaseLock() has a lock freed, and tells whose it was", () => {
   const outcome = { kind: "released", holder: holder({ kind: "unjudged" }), last: true } as const;
   assert.deepEqual(order({}, outcome), {
-    wish: { lockspace: "/ls", resource: "r1" },
+    wish: { lockspace: "/ls", resource: "r1", by: BY },
     answer: {
       lockspace: "/ls",
       resource: "r1",
@@ -62,10 +71,10 @@ Deno.test("releaseLock() has a lock freed, and tells whose it was", () => {
 
 Deno.test("releaseLock() passes the guest on only by force, and any spelling of a uuid", () => {
   const outcome = { kind: "not-locked" } as const;
-  assert.deepEqual(order({ guest: "g" }, outcome).wish, { lockspace: "/ls", resource: "r1" });
+  assert.deepEqual(order({ guest: "g" }, outcome).wish, { lockspace: "/ls", resource: "r1", by: BY });
   assert.deepEqual(
     order({ flags: FORCE, guest: "g", uuid: UUID.toUpperCase().replaceAll("-", "") }, outcome).wish,
-    { lockspace: "/ls", resource: "r1", livingGuest: "g", uuid: UUID },
+    { lockspace: "/ls", resource: "r1", by: BY, livingGuest: "g", uuid: UUID },
   );
   assert.equal(order({ uuid: "no uuid" }, outcome).wish?.uuid, "no uuid");
   assert.deepEqual(order({ flags: 2 }, outcome), { answer: "unsupported flags (0x2) in function Release" });
