@@ -69,7 +69,7 @@ async function fingerprint(parts: readonly string[]): Promise<string> {
 }
 
 /** Where this host gets its own packages from. */
-async function mirror(): Promise<string> {
+export async function mirror(): Promise<string> {
   const url = /^URIs:\s*(\S+)/m.exec(await Deno.readTextFile(SOURCES))?.[1];
   if (url === undefined) {
     throw new Error(`Read ${SOURCES}: found no URIs line, want the address of a Debian mirror`);
