@@ -1,0 +1,142 @@
+import { EventLoop } from "../../chassis/event/event_loop.ts";
+import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
+import { EPOLLIN } from "../../os/constants.ts";
+import { EAGAIN, EINTR } from "../../os/errno.ts";
+import type { Sys } from "../../os/sys.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { storageSystemError } from "../model/storage_error.ts";
+import { type Operation, WorkCancelled, type WorkContext } from "./operation.ts";
+import { runProgram } from "./program_run.ts";
+import {
+  encodePieces,
+  failureFields,
+  type FromHelper,
+  PIECE_SIZE,
+  PieceReader,
+  type ToHelper,
+  WORK_SOCKET,
+} from "./work_message.ts";
+
+/** At most so often is the daemon told how far something is, in ms. */
+const PROGRESS_MS = 200;
+
+/** An operation whose arguments only it itself knows. */
+export type AnyOperation = Operation<never, unknown>;
+
+/**
+ * A helper process: does one operation after the other, for as long as the daemon holds the other end.
+ *
+ * @returns exit code
+ */
+export function runHelper(sys: Sys, operations: readonly AnyOperation[]): number {
+  return new Helper(sys, operations).serve();
+}
+
+/** The helper's life. */
+class Helper {
+  readonly #sys: Sys;
+  readonly #loop: EventLoop;
+  readonly #operations: ReadonlyMap<string, AnyOperation>;
+  readonly #reader = new PieceReader<ToHelper>();
+  readonly #piece = new Uint8Array(PIECE_SIZE);
+  readonly #inbox: { request: Extract<ToHelper, { kind: "run" }>; descriptors: number[] }[] = [];
+  /** Those of the message whose pieces are still coming. */
+  #descriptors: number[] = [];
+  #ended = false;
+  #cancelled = -1;
+
+  constructor(sys: Sys, operations: readonly AnyOperation[]) {
+    this.#sys = sys;
+    this.#loop = new EventLoop(sys);
+    this.#operations = new Map(operations.map((operation) => [operation.name, operation]));
+  }
+
+  serve(): number {
+    this.#loop.add(WORK_SOCKET, EPOLLIN, () => this.#receive());
+    while (!this.#ended) {
+      const next = this.#inbox.shift();
+      if (next === undefined) this.#loop.turn(-1);
+      else this.#serve(next.request, next.descriptors);
+    }
+    return 0;
+  }
+
+  #receive(): void {
+    const received = this.#sys.receiveMessage(WORK_SOCKET, this.#piece, false);
+    if (received === -EAGAIN || received === -EINTR) return;
+    if (typeof received === "number" || received.length === 0) {
+      this.#ended = true;
+      this.#loop.remove(WORK_SOCKET);
+      return;
+    }
+    this.#descriptors.push(...received.descriptors);
+    const message = this.#reader.add(this.#piece.subarray(0, received.length));
+    if (message === undefined) return;
+    if (message.kind === "cancel") {
+      this.#cancelled = message.id;
+      return;
+    }
+    this.#inbox.push({ request: message, descriptors: this.#descriptors });
+    this.#descriptors = [];
+  }
+
+  #serve({ id, operation, args }: Extract<ToHelper, { kind: "run" }>, descriptors: number[]): void {
+    try {
+      this.#send(this.#outcome(id, operation, args, descriptors));
+    } finally {
+      for (const fd of descriptors) this.#sys.close(fd);
+    }
+  }
+
+  #outcome(id: number, name: string, args: unknown, descriptors: readonly number[]): FromHelper {
+    const operation = this.#operations.get(name);
+    if (operation === undefined) return { kind: "crashed", id, trace: `There is no operation ${name}` };
+    try {
+      return { kind: "done", id, result: operation.run(args as never, this.#context(id, descriptors)) };
+    } catch (error) {
+      if (error instanceof WorkCancelled) return { kind: "cancelled", id };
+      if (error instanceof RpcFailure) return { kind: "refused", id, failure: failureFields(error) };
+      if (error instanceof SystemError) {
+        const failure = storageSystemError(`${error.call} ${error.subject}`, error.errno, error.reason);
+        return { kind: "refused", id, failure: failureFields(failure) };
+      }
+      return {
+        kind: "crashed",
+        id,
+        trace: error instanceof Error ? error.stack ?? error.message : String(error),
+      };
+    }
+  }
+
+  #context(id: number, descriptors: readonly number[]): WorkContext {
+    let told = -Infinity;
+    const check = () => {
+      if (this.#ended || this.#cancelled === id) throw new WorkCancelled();
+    };
+    return {
+      sys: this.#sys,
+      descriptors,
+      progress: (done, total) => {
+        const now = this.#sys.monotonic();
+        if (now - told < PROGRESS_MS && done < total) return;
+        told = now;
+        this.#send({ kind: "progress", id, done, total });
+      },
+      checkpoint: () => {
+        if (!this.#ended) this.#loop.turn(0);
+        check();
+      },
+      run: (request) => runProgram(this.#sys, this.#loop, request, check),
+    };
+  }
+
+  /** The socket is a blocking one for writing: a daemon that is busy is waited for. */
+  #send(message: FromHelper): void {
+    if (this.#ended) return;
+    for (const piece of encodePieces(message)) {
+      let sent = this.#sys.write(WORK_SOCKET, piece);
+      while (sent === -EINTR) sent = this.#sys.write(WORK_SOCKET, piece);
+      if (sent < 0) this.#ended = true;
+    }
+  }
+}

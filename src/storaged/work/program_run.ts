@@ -1,0 +1,193 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import { EPOLLIN, O_CLOEXEC, O_RDWR, SIGKILL } from "../../os/constants.ts";
+import { EAGAIN, ENOENT } from "../../os/errno.ts";
+import type { Sys } from "../../os/sys.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { decodeText } from "../../os/text.ts";
+
+/** Most bytes that are kept of each of a program's outputs. */
+const MAX_OUTPUT = 4 << 20;
+
+/** A program to be run. */
+export interface ProgramRequest {
+  /** Name or path, and arguments. A name is looked for in the usual system directories. */
+  readonly argv: readonly string[];
+  /** Milliseconds after which it is killed; undefined: never. */
+  readonly limit?: number;
+  /** Descriptors of the program from 3 on. */
+  readonly descriptors?: readonly number[];
+  /** Told of what it writes to its standard output, as it comes. */
+  readonly output?: (text: string) => void;
+}
+
+/** How a program ended. */
+export type ProgramEnd =
+  | { readonly kind: "exited"; readonly code: number; readonly stdout: string; readonly stderr: string }
+  | { readonly kind: "killed"; readonly signal: number; readonly stderr: string }
+  /** There is no such program. */
+  | { readonly kind: "missing"; readonly program: string }
+  /** It could not be started, ran too long or wrote too much. */
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Where programs are looked for; the daemon's own PATH is not asked, which somebody may have changed. */
+const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** Programs speak English and are not told of the daemon's sockets. */
+const ENVIRONMENT = ["LC_ALL=C", "LANG=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"];
+
+/** Path of a program; undefined where it is not installed. */
+export function findProgram(sys: Pick<Sys, "access">, name: string): string | undefined {
+  if (name.includes("/")) return sys.access(name, 1) === 0 ? name : undefined;
+  return DIRECTORIES.map((directory) => `${directory}/${name}`).find((path) => sys.access(path, 1) === 0);
+}
+
+/** One of the two outputs of a program. */
+class Output {
+  readonly fd: number;
+  readonly #sys: Sys;
+  readonly #told: ((text: string) => void) | undefined;
+  #bytes = new Uint8Array(4096);
+  #length = 0;
+  #open = true;
+
+  constructor(sys: Sys, fd: number, told?: (text: string) => void) {
+    this.#sys = sys;
+    this.fd = fd;
+    this.#told = told;
+  }
+
+  get text(): string {
+    return decodeText(this.#bytes, 0, this.#length);
+  }
+
+  /** Whether it has written more than is kept. */
+  get full(): boolean {
+    return this.#length >= MAX_OUTPUT;
+  }
+
+  /** Takes what is there. */
+  read(loop: EventLoop): void {
+    while (this.#open && !this.full) {
+      if (this.#length === this.#bytes.length) {
+        this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(this.#bytes.length * 2));
+      }
+      const count = this.#sys.read(this.fd, this.#bytes.subarray(this.#length));
+      if (count === -EAGAIN) return;
+      if (count <= 0) return this.close(loop);
+      this.#told?.(decodeText(this.#bytes, this.#length, this.#length + count));
+      this.#length += count;
+    }
+  }
+
+  close(loop: EventLoop): void {
+    if (!this.#open) return;
+    this.#open = false;
+    loop.remove(this.fd);
+    this.#sys.close(this.fd);
+  }
+}
+
+/**
+ * Runs a program to its end while the loop goes on with what else it watches. For a helper process: the
+ * caller waits.
+ *
+ * @param between called whenever the loop has turned; when it throws the program is killed, and the error
+ *   goes on to the caller once that is dead
+ */
+export function runProgram(
+  sys: Sys,
+  loop: EventLoop,
+  { argv, limit, descriptors = [], output }: ProgramRequest,
+  between: () => void,
+): ProgramEnd {
+  const [name = "", ...args] = argv;
+  const path = findProgram(sys, name);
+  if (path === undefined) return { kind: "missing", program: name };
+  const failed = (call: string, errno: number): ProgramEnd => ({
+    kind: "failed",
+    reason: new SystemError(call, path, errno).message,
+  });
+  const out = sys.pipe();
+  if (typeof out === "number") return failed("pipe", out);
+  const err = sys.pipe();
+  if (typeof err === "number") {
+    for (const fd of out) sys.close(fd);
+    return failed("pipe", err);
+  }
+  const nothing = sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0);
+  const child = nothing < 0 ? nothing : sys.spawn({
+    path,
+    argv: [path, ...args],
+    env: ENVIRONMENT,
+    descriptors: [nothing, out[1], err[1], ...descriptors],
+    blockedSignals: [],
+    // It stays in the helper's group, so that whoever has to kill the helper kills it too.
+    newSession: false,
+  });
+  sys.close(out[1]);
+  sys.close(err[1]);
+  if (nothing >= 0) sys.close(nothing);
+  const outputs = [new Output(sys, out[0], output), new Output(sys, err[0])] as const;
+  const pidfd = child < 0 ? -1 : sys.pidfdOpen(child);
+  if (child < 0 || pidfd < 0) {
+    if (child >= 0) reap(sys, child, SIGKILL);
+    for (const each of outputs) each.close(loop);
+    return child === -ENOENT
+      ? { kind: "missing", program: name }
+      : failed(child < 0 ? "posix_spawn" : "pidfd_open", Math.min(child, pidfd));
+  }
+  const wrong = watch(sys, loop, pidfd, outputs, limit, between, () => reap(sys, child, SIGKILL));
+  const [stdout, stderr] = outputs;
+  if (wrong !== undefined) return { kind: "failed", reason: `${path}: ${wrong}` };
+  const status = reap(sys, child, undefined);
+  const signal = status & 0x7f;
+  return signal !== 0
+    ? { kind: "killed", signal, stderr: stderr.text }
+    : { kind: "exited", code: (status >> 8) & 0xff, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** Waits for the program's end. @returns what was wrong with it; it has been killed then */
+function watch(
+  sys: Sys,
+  loop: EventLoop,
+  pidfd: number,
+  outputs: readonly Output[],
+  limit: number | undefined,
+  between: () => void,
+  kill: () => void,
+): string | undefined {
+  let ended = false;
+  let late = false;
+  const timer = limit === undefined ? undefined : loop.after(limit, () => void (late = true));
+  loop.add(pidfd, EPOLLIN, () => void (ended = true));
+  for (const output of outputs) loop.add(output.fd, EPOLLIN, () => output.read(loop));
+  try {
+    while (!ended) {
+      loop.turn(-1);
+      between();
+      const full = outputs.some((output) => output.full);
+      if (!ended && (late || full)) {
+        kill();
+        return late ? `it did not end within ${(limit ?? 0) / 1000} s` : "it wrote too much";
+      }
+    }
+    for (const output of outputs) output.read(loop);
+    return undefined;
+  } catch (error) {
+    if (!ended) kill();
+    throw error;
+  } finally {
+    timer?.cancel();
+    loop.remove(pidfd);
+    sys.close(pidfd);
+    for (const output of outputs) output.close(loop);
+  }
+}
+
+/** Waits for a child that has ended, or is killed first. @returns its wait status */
+function reap(sys: Sys, child: number, signal: number | undefined): number {
+  if (signal !== undefined) sys.kill(child, signal);
+  const status = new Int32Array(1);
+  sys.waitChild(child, true, status);
+  return status[0] as number;
+}

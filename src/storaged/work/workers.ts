@@ -1,0 +1,271 @@
+import { invariant } from "../../base/invariant.ts";
+import { takeOut } from "../../base/lists.ts";
+import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
+import type { Log } from "../../chassis/log/log.ts";
+import type { RpcFailure } from "../../chassis/wire/rpc_error.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { storageError } from "../model/storage_error.ts";
+import { HELPER_BUFFER, type HelperParts, HelperProcess } from "./helper_process.ts";
+import type { Operation } from "./operation.ts";
+import { failureOf, type FromHelper, helperEnded } from "./work_message.ts";
+
+/** After so long without work a helper is let go, in ms. */
+const IDLE_MS = 60_000;
+/** Helpers at once. Each takes some 20 MB of its own. */
+const MOST_HELPERS = 24;
+/** How a place answers. */
+export type PlaceState = "idle" | "busy" | "hung";
+
+/** An operation that is to be done. */
+export interface WorkRequest<A, R> {
+  readonly operation: Operation<A, R>;
+  readonly args: A;
+  /** What may hang as one: a mount, or a name of its own. Operations of one place are done one by one. */
+  readonly place: string;
+  /** Copies go along; these are closed once they are sent, or cannot be. */
+  readonly descriptors?: readonly number[];
+  /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
+  readonly limit?: number;
+  readonly progress?: (done: number, total: number) => void;
+  /** Called once, unless {@link failed} is. Never before {@link Workers.run} has returned. */
+  readonly done: (result: R) => void;
+  readonly failed: (failure: RpcFailure) => void;
+}
+
+/** An operation under way. */
+export interface Work {
+  /** Whether it is being done, and not in a queue. */
+  readonly running: boolean;
+  /**
+   * Ends it: `failed` is called with this reason once it has been undone. Harmless when it has ended.
+   */
+  cancel(reason: RpcFailure): void;
+}
+
+/** A request without its types. */
+interface Entry {
+  readonly id: number;
+  readonly name: string;
+  readonly args: unknown;
+  readonly place: string;
+  readonly descriptors: readonly number[];
+  readonly limit: number | undefined;
+  readonly progress: (done: number, total: number) => void;
+  readonly done: (result: unknown) => void;
+  readonly failed: (failure: RpcFailure) => void;
+  cancelled: RpcFailure | undefined;
+  helper: Helper | undefined;
+}
+
+/** A helper with what it does. */
+interface Helper {
+  process: HelperProcess;
+  entry: Entry | undefined;
+  /** Place of the operation that it was given up with, until it is gone. */
+  hungAt: string | undefined;
+  timer: Timer | undefined;
+}
+
+/**
+ * Does operations in helper processes, so that storage that hangs holds up only who uses it. Helpers are
+ * started when they are needed, shared by all places, and let go when they have been idle for a minute.
+ */
+export class Workers {
+  readonly #parts: HelperParts & { readonly log: Log };
+  readonly #loop: EventLoop;
+  readonly #helpers: Helper[] = [];
+  readonly #waiting: Entry[] = [];
+  readonly #buffer = new Uint8Array(HELPER_BUFFER);
+  #nextId = 1;
+  #closed = false;
+
+  constructor(parts: HelperParts & { readonly log: Log }) {
+    this.#parts = parts;
+    this.#loop = parts.loop;
+  }
+
+  /** Helper processes there are. */
+  get size(): number {
+    return this.#helpers.length;
+  }
+
+  /** Whether a place answers. */
+  stateOf(place: string): PlaceState {
+    if (this.#helpers.some((helper) => helper.hungAt === place)) return "hung";
+    return this.#helpers.some(({ entry }) => entry?.place === place) ? "busy" : "idle";
+  }
+
+  /** Does an operation, as soon as its place is free. */
+  run<A, R>(request: WorkRequest<A, R>): Work {
+    invariant(!this.#closed, "The helpers have been let go");
+    const { operation, args, place, descriptors = [], limit, progress = () => {}, done, failed } = request;
+    const entry: Entry = {
+      id: this.#nextId++,
+      name: operation.name,
+      args,
+      place,
+      descriptors,
+      limit,
+      progress,
+      done: (result) => done(result as R),
+      failed,
+      cancelled: undefined,
+      helper: undefined,
+    };
+    this.#waiting.push(entry);
+    this.#loop.defer(() => this.#schedule());
+    return {
+      get running() {
+        return entry.helper !== undefined;
+      },
+      cancel: (reason) => this.#cancel(entry, reason),
+    };
+  }
+
+  /** Lets all helpers go; what is under way is cancelled and undone there. */
+  close(): void {
+    this.#closed = true;
+    for (const { process, timer } of this.#helpers) {
+      timer?.cancel();
+      process.close();
+    }
+    for (const entry of this.#waiting.splice(0)) this.#closeDescriptors(entry);
+  }
+
+  #cancel(entry: Entry, reason: RpcFailure): void {
+    if (entry.cancelled !== undefined) return;
+    entry.cancelled = reason;
+    if (entry.helper !== undefined) return entry.helper.process.send({ kind: "cancel", id: entry.id });
+    if (!this.#waiting.includes(entry)) return;
+    takeOut(this.#waiting, entry);
+    this.#closeDescriptors(entry);
+    this.#loop.defer(() => entry.failed(reason));
+  }
+
+  #closeDescriptors({ descriptors }: Entry): void {
+    for (const fd of descriptors) this.#parts.sys.close(fd);
+  }
+
+  /** Gives waiting operations to helpers, oldest first. */
+  #schedule(): void {
+    if (this.#closed) return;
+    for (const entry of [...this.#waiting]) {
+      const state = this.stateOf(entry.place);
+      if (state === "busy") continue;
+      if (state === "hung") {
+        this.#refuse(entry, this.#hung());
+        continue;
+      }
+      const helper = this.#helpers.find((each) => each.entry === undefined && each.hungAt === undefined);
+      if (helper !== undefined) this.#begin(helper, entry);
+      else if (this.#helpers.length < MOST_HELPERS) this.#startFor(entry);
+    }
+  }
+
+  #refuse(entry: Entry, failure: RpcFailure): void {
+    takeOut(this.#waiting, entry);
+    this.#closeDescriptors(entry);
+    entry.failed(failure);
+  }
+
+  #startFor(entry: Entry): void {
+    try {
+      this.#begin(this.#start(), entry);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#parts.log.error(`No storage helper could be started: ${error.message}`);
+      this.#refuse(entry, storageError("failed", `no storage helper could be started: ${error.reason}`));
+    }
+  }
+
+  #start(): Helper {
+    const helper: Helper = {
+      process: new HelperProcess(this.#parts, {
+        received: (message) => this.#received(helper, message),
+        ended: () => this.#ended(helper),
+      }, this.#buffer),
+      entry: undefined,
+      hungAt: undefined,
+      timer: undefined,
+    };
+    this.#helpers.push(helper);
+    return helper;
+  }
+
+  #begin(helper: Helper, entry: Entry): void {
+    takeOut(this.#waiting, entry);
+    helper.timer?.cancel();
+    helper.entry = entry;
+    entry.helper = helper;
+    const { limit } = entry;
+    helper.timer = limit === undefined ? undefined : this.#loop.after(limit, () => this.#late(helper));
+    const { id, name: operation, args, descriptors } = entry;
+    helper.process.send({ kind: "run", id, operation, args }, descriptors);
+  }
+
+  #received(helper: Helper, message: FromHelper): void {
+    const { entry } = helper;
+    if (entry === undefined || message.id !== entry.id) return;
+    if (message.kind === "progress") return entry.progress(message.done, message.total);
+    this.#free(helper);
+    switch (message.kind) {
+      case "done":
+        return entry.done(message.result);
+      case "refused":
+        return entry.failed(failureOf(message.failure));
+      case "cancelled":
+        return entry.failed(entry.cancelled ?? helperEnded());
+      case "crashed":
+        this.#parts.log.error(
+          `${entry.name} failed unexpectedly, which is a fault of this program: ${message.trace}`,
+        );
+        return entry.failed(
+          storageError("failed", `${entry.name} failed unexpectedly; see the daemon's log`),
+        );
+    }
+  }
+
+  /** It can take the next operation. */
+  #free(helper: Helper): void {
+    const { entry } = helper;
+    if (entry !== undefined) entry.helper = undefined;
+    helper.entry = undefined;
+    helper.timer?.cancel();
+    helper.timer = this.#loop.after(IDLE_MS, () => {
+      takeOut(this.#helpers, helper);
+      helper.process.close();
+    });
+    this.#loop.defer(() => this.#schedule());
+  }
+
+  /** The operation takes too long: whoever waits is told so, and nobody else has to wait at this place. */
+  #late(helper: Helper): void {
+    const { entry } = helper;
+    if (entry === undefined) return;
+    helper.entry = undefined;
+    helper.hungAt = entry.place;
+    entry.helper = undefined;
+    helper.process.kill();
+    this.#parts.log.error(
+      `${entry.name} at ${entry.place} was not done within ${(entry.limit ?? 0) / 1000} s`,
+    );
+    entry.failed(this.#hung());
+    this.#loop.defer(() => this.#schedule());
+  }
+
+  #hung(): RpcFailure {
+    return storageError("timed-out", "the storage does not answer");
+  }
+
+  #ended(helper: Helper): void {
+    helper.timer?.cancel();
+    if (this.#helpers.includes(helper)) takeOut(this.#helpers, helper);
+    const { entry } = helper;
+    helper.entry = undefined;
+    if (entry !== undefined) {
+      entry.helper = undefined;
+      entry.failed(entry.cancelled ?? helperEnded());
+    }
+    this.#loop.defer(() => this.#schedule());
+  }
+}
