@@ -137,6 +137,11 @@ export interface JobStatus {
 
 /** Pools and volumes. Each call answers exactly once. Flags that are not known are refused. */
 export interface StorageService {
+  /**
+   * Somebody opens a connection. Refused while another daemon serves the pools of this host: libvirt's, which
+   * has the lock then.
+   */
+  readonly open: (answer: Answer<void>) => void;
   /** Whether the pool is known, without waiting for anything. */
   readonly poolNames: (active: boolean, answer: Answer<readonly string[]>) => void;
   readonly listPools: (flags: number, answer: Answer<readonly PoolRef[]>) => void;
