@@ -1,0 +1,279 @@
+import { cString } from "./c_string.ts";
+import { EINTR } from "./errno.ts";
+import { decodeText } from "./text.ts";
+
+// What storage is made and read with, beside the surface that every daemon has: bound on first use, in the
+// process that uses it. Every method returns a value >= 0, or -errno, as those of Sys do.
+
+/** A moment of a file's life. */
+export interface FileTime {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** What statx(2) tells of a file. */
+export interface FileFacts {
+  /** Type and permission bits (st_mode). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Of 512 bytes each. */
+  readonly blocks: number;
+  /** Bytes that are best read or written at once. */
+  readonly blockSize: number;
+  readonly device: string;
+  /** Which mount it is on; "" before Linux 5.8. */
+  readonly mount: string;
+  readonly inode: string;
+  readonly accessed: FileTime;
+  readonly modified: FileTime;
+  readonly changed: FileTime;
+  /** Undefined where the file system does not keep it. */
+  readonly born: FileTime | undefined;
+}
+
+/** How full a file system is, in bytes. */
+export interface FileSystemSpace {
+  readonly capacity: bigint;
+  readonly free: bigint;
+}
+
+/** Files as storage needs them. */
+export interface StorageSys {
+  /** Follows a symbolic link at the end of the path. */
+  facts(path: string): FileFacts | number;
+  /** Of a symbolic link, not of what it points to. */
+  linkFacts(path: string): FileFacts | number;
+  descriptorFacts(fd: number): FileFacts | number;
+  space(path: string): FileSystemSpace | number;
+  /** `mode` 0: allocates; others are FALLOC_FL_*. Bytes. */
+  allocate(fd: number, mode: number, offset: number, length: number): number;
+  /** -1 leaves user or group as it is. */
+  changeOwner(fd: number, uid: number, gid: number): number;
+  makeLink(target: string, path: string): number;
+  removeDirectory(path: string): number;
+  /** rename(2) that fails with EEXIST where there is something already. */
+  renameNew(from: string, to: string): number;
+  /** A second name of a file; fails with EEXIST where there is something already. */
+  hardLink(from: string, to: string): number;
+  /** Where the file offset is then. `whence`: 0 from the start, 1 here, 2 the end, 3 data, 4 hole. */
+  seek(fd: number, offset: number, whence: number): number;
+  /** copy_file_range(2) at both file offsets: how many bytes were copied. */
+  copyRange(from: number, to: number, length: number): number;
+  /** Makes one file share another one's blocks (FICLONE). */
+  cloneFile(from: number, to: number): number;
+  /** The flags of chattr(1) (FS_IOC_GETFLAGS). */
+  attributes(fd: number): number;
+  setAttributes(fd: number, attributes: number): number;
+  syncData(fd: number): number;
+  /** An extended attribute's text without NULs at its end, or -errno. */
+  extendedAttribute(fd: number, name: string): string | number;
+  /** sendfile(2) from the file offset: how many bytes were sent. */
+  sendFile(to: number, from: number, length: number): number;
+}
+
+const SIGNATURES = {
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  statvfs: { name: "statvfs64", parameters: ["buffer", "buffer"], result: "i32" },
+  fallocate: { name: "fallocate64", parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+  fchown: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  symlink: { parameters: ["buffer", "buffer"], result: "i32" },
+  rmdir: { parameters: ["buffer"], result: "i32" },
+  renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
+  link: { parameters: ["buffer", "buffer"], result: "i32" },
+  lseek: { name: "lseek64", parameters: ["i32", "i64", "i32"], result: "i64" },
+  copy_file_range: {
+    parameters: ["i32", "pointer", "i32", "pointer", "usize", "u32"],
+    result: "i64",
+  },
+  ioctlInt: { name: "ioctl", parameters: ["i32", "u64", "i32"], result: "i32" },
+  ioctlBuffer: { name: "ioctl", parameters: ["i32", "u64", "buffer"], result: "i32" },
+  fdatasync: { parameters: ["i32"], result: "i32" },
+  fgetxattr: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i64" },
+  sendfile: { name: "sendfile64", parameters: ["i32", "i32", "pointer", "usize"], result: "i64" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+type Functions = Deno.StaticForeignLibraryInterface<typeof SIGNATURES>;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const BASIC_STATS = 0x7ff;
+const BIRTH = 0x800;
+const MOUNT_ID = 0x1000;
+const RENAME_NOREPLACE = 1;
+const FICLONE = 0x4004_9409n;
+const FS_IOC_GETFLAGS = 0x8008_6601n;
+const FS_IOC_SETFLAGS = 0x4008_6602n;
+const ATTRIBUTE_SIZE = 4096;
+
+/** The functions, bound when the first of them is called, with errno as a live view of this thread's. */
+function bind(): { c: Functions; errno: Int32Array } {
+  const location = Deno.dlopen("libc.so.6", {
+    __errno_location: { parameters: [], result: "pointer" },
+  }).symbols.__errno_location();
+  if (location === null) throw new TypeError("Open libc: __errno_location returned null");
+  return {
+    c: Deno.dlopen("libc.so.6", SIGNATURES).symbols,
+    errno: new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4)),
+  };
+}
+
+/** The real kernel's storage. */
+export function storageSys(): StorageSys {
+  return new LinuxStorage();
+}
+
+class LinuxStorage implements StorageSys {
+  #bound: { c: Functions; errno: Int32Array } | undefined;
+  readonly #statx = new Uint8Array(256);
+  readonly #view = new DataView(this.#statx.buffer);
+  readonly #empty = new Uint8Array(1);
+
+  get #c(): Functions {
+    return (this.#bound ??= bind()).c;
+  }
+
+  /** Calls again while a signal interrupts. */
+  #call(call: (c: Functions) => number | bigint): number {
+    const c = this.#c;
+    const errno = this.#bound?.errno as Int32Array;
+    for (;;) {
+      const result = call(c);
+      const error = errno[0] as number;
+      if (result >= 0) return Number(result);
+      if (error !== EINTR) return -error;
+    }
+  }
+
+  #path(path: string, call: (c: Functions, path: Uint8Array<ArrayBuffer>) => number | bigint): number {
+    const bytes = cString(path) as Uint8Array<ArrayBuffer>;
+    return this.#call((c) => call(c, bytes));
+  }
+
+  facts(path: string): FileFacts | number {
+    return this.#facts(AT_FDCWD, cString(path) as Uint8Array<ArrayBuffer>, 0);
+  }
+
+  linkFacts(path: string): FileFacts | number {
+    return this.#facts(AT_FDCWD, cString(path) as Uint8Array<ArrayBuffer>, AT_SYMLINK_NOFOLLOW);
+  }
+
+  descriptorFacts(fd: number): FileFacts | number {
+    return this.#facts(fd, this.#empty, AT_EMPTY_PATH);
+  }
+
+  #facts(directory: number, path: Uint8Array<ArrayBuffer>, flags: number): FileFacts | number {
+    const result = this.#call((c) =>
+      c.statx(directory, path, flags, BASIC_STATS | BIRTH | MOUNT_ID, this.#statx)
+    );
+    if (result < 0) return result;
+    const view = this.#view;
+    const word = (at: number) => view.getUint32(at, true);
+    const long = (at: number) => word(at + 4) * 0x1_0000_0000 + word(at);
+    const time = (at: number): FileTime => ({
+      seconds: Number(view.getBigInt64(at, true)),
+      nanoseconds: word(at + 8),
+    });
+    const mask = word(0);
+    return {
+      mode: view.getUint16(28, true),
+      uid: word(20),
+      gid: word(24),
+      size: long(40),
+      blocks: long(48),
+      blockSize: word(4),
+      device: `${word(136)}:${word(140)}`,
+      mount: (mask & MOUNT_ID) === 0 ? "" : String(long(144)),
+      inode: String(view.getBigUint64(32, true)),
+      accessed: time(64),
+      modified: time(112),
+      changed: time(96),
+      born: (mask & BIRTH) === 0 ? undefined : time(80),
+    };
+  }
+
+  space(path: string): FileSystemSpace | number {
+    const buffer = new Uint8Array(128);
+    const result = this.#path(path, (c, bytes) => c.statvfs(bytes, buffer));
+    if (result < 0) return result;
+    const view = new DataView(buffer.buffer);
+    const long = (at: number) => view.getBigUint64(at, true);
+    return { capacity: long(8) * long(16), free: long(8) * long(24) };
+  }
+
+  allocate(fd: number, mode: number, offset: number, length: number): number {
+    return this.#call((c) => c.fallocate(fd, mode, BigInt(offset), BigInt(length)));
+  }
+
+  changeOwner(fd: number, uid: number, gid: number): number {
+    return this.#call((c) => c.fchown(fd, uid | 0, gid | 0));
+  }
+
+  makeLink(target: string, path: string): number {
+    const bytes = cString(target) as Uint8Array<ArrayBuffer>;
+    return this.#path(path, (c, place) => c.symlink(bytes, place));
+  }
+
+  removeDirectory(path: string): number {
+    return this.#path(path, (c, bytes) => c.rmdir(bytes));
+  }
+
+  renameNew(from: string, to: string): number {
+    const target = cString(to) as Uint8Array<ArrayBuffer>;
+    return this.#path(
+      from,
+      (c, bytes) => c.renameat2(AT_FDCWD, bytes, AT_FDCWD, target, RENAME_NOREPLACE),
+    );
+  }
+
+  hardLink(from: string, to: string): number {
+    const target = cString(to) as Uint8Array<ArrayBuffer>;
+    return this.#path(from, (c, bytes) => c.link(bytes, target));
+  }
+
+  seek(fd: number, offset: number, whence: number): number {
+    return this.#call((c) => c.lseek(fd, BigInt(offset), whence));
+  }
+
+  copyRange(from: number, to: number, length: number): number {
+    return this.#call((c) => c.copy_file_range(from, null, to, null, BigInt(length), 0));
+  }
+
+  cloneFile(from: number, to: number): number {
+    return this.#call((c) => c.ioctlInt(to, FICLONE, from));
+  }
+
+  attributes(fd: number): number {
+    const buffer = new Uint8Array(8);
+    const result = this.#call((c) => c.ioctlBuffer(fd, FS_IOC_GETFLAGS, buffer));
+    return result < 0 ? result : new DataView(buffer.buffer).getUint32(0, true);
+  }
+
+  setAttributes(fd: number, attributes: number): number {
+    const buffer = new Uint8Array(8);
+    new DataView(buffer.buffer).setUint32(0, attributes, true);
+    return this.#call((c) => c.ioctlBuffer(fd, FS_IOC_SETFLAGS, buffer));
+  }
+
+  syncData(fd: number): number {
+    return this.#call((c) => c.fdatasync(fd));
+  }
+
+  extendedAttribute(fd: number, name: string): string | number {
+    const buffer = new Uint8Array(ATTRIBUTE_SIZE);
+    const length = this.#path(
+      name,
+      (c, bytes) => c.fgetxattr(fd, bytes, buffer, BigInt(buffer.length)),
+    );
+    if (length < 0) return length;
+    const end = buffer.indexOf(0);
+    return decodeText(buffer, 0, end >= 0 && end < length ? end : length);
+  }
+
+  sendFile(to: number, from: number, length: number): number {
+    return this.#call((c) => c.sendfile(to, from, null, BigInt(length)));
+  }
+}

@@ -1,0 +1,219 @@
+import {
+  F_UNLCK,
+  F_WRLCK,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  S_IFMT,
+  S_IFREG,
+} from "../../os/constants.ts";
+import { ENOENT, ENOSYS, EOPNOTSUPP } from "../../os/errno.ts";
+import type { StorageSys } from "../../os/storage_sys.ts";
+import type { FileSys } from "../../os/sys.ts";
+import { commonError, storageError } from "../model/storage_error.ts";
+import type { VolumeDefinition } from "../model/volume_definition.ts";
+import type { WorkContext } from "../work/operation.ts";
+import { findProgram } from "../work/program_run.ts";
+import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
+import type { OpenPlace } from "./place.ts";
+import { resizeCommand } from "./qemu_img.ts";
+import { writeZeros } from "./raw_volume.ts";
+
+/** Number that the place's directory has in a program. */
+const PROGRAM_DIRECTORY = 3;
+/** QEMU has a lock on this byte of each image that it may write. */
+const QEMU_WRITES = 101;
+const BLOCK = 512;
+
+/** Algorithms of virStorageVolWipeAlgorithm that scrub(1) knows, by libvirt's number. */
+const SCRUB_PATTERNS = [
+  "zero",
+  "nnsa",
+  "dod",
+  "bsi",
+  "gutmann",
+  "schneier",
+  "pfitzner7",
+  "pfitzner33",
+  "random",
+];
+/** libvirt's number of an algorithm that files do not have. */
+const TRIM = 9;
+/** How many algorithms there are. */
+export const WIPE_ALGORITHMS = 10;
+
+/**
+ * Removes a volume; one that has gone already is none to complain about.
+ *
+ * @throws RpcFailure
+ */
+export function deleteVolume(
+  sys: Pick<FileSys, "unlink">,
+  storage: StorageSys,
+  place: OpenPlace,
+  { name, type }: VolumeDefinition,
+): void {
+  const shown = `${place.path}/${name}`;
+  const [result, what] = type === "dir"
+    ? [storage.removeDirectory(place.base + name), "cannot remove directory"] as const
+    : [sys.unlink(place.base + name), "cannot unlink file"] as const;
+  if (result !== -ENOENT) succeeded(result, `${what} '${shown}'`);
+}
+
+/**
+ * Opens a volume for changing it.
+ *
+ * @returns a descriptor, the caller's
+ * @throws RpcFailure when it cannot be opened, or a running guest may write it
+ */
+function openForChange(
+  sys: Pick<FileSys, "open" | "close" | "ofdProbe">,
+  place: OpenPlace,
+  { name }: VolumeDefinition,
+  refusal: string,
+): number {
+  const fd = sys.open(place.base + name, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+  if (fd < 0) throw failedCommonCall(`${refusal} '${place.path}/${name}'`, fd);
+  try {
+    refuseGuests(sys, fd, name);
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/**
+ * Makes sure that no guest has an image open for writing.
+ *
+ * @throws RpcFailure
+ */
+export function refuseGuests(sys: Pick<FileSys, "ofdProbe">, fd: number, name: string): void {
+  const probe = { type: F_UNLCK, pid: 0 };
+  // Storage that has no locks has none of QEMU's either.
+  if (sys.ofdProbe(fd, F_WRLCK, QEMU_WRITES, 1, probe) < 0 || probe.type === F_UNLCK) return;
+  throw storageError("invalid", `volume '${name}' is still in use.`);
+}
+
+/** How a volume's size is to change. */
+export interface ResizeRequest {
+  readonly volume: VolumeDefinition;
+  /** Bytes. */
+  readonly capacity: bigint;
+  readonly allocate: boolean;
+}
+
+/** Changes the size of a volume. @throws RpcFailure, WorkCancelled */
+export function resizeVolume(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  { volume, capacity, allocate }: ResizeRequest,
+): void {
+  const { sys } = context;
+  const shown = `${place.path}/${volume.name}`;
+  if (volume.encryption !== undefined) {
+    const detail = "encrypted volumes cannot be resized: this daemon does not read secrets";
+    throw storageError("no-support", detail);
+  }
+  const raw = volume.format === "raw" || volume.format === undefined;
+  if (allocate && !raw) {
+    throw storageError("operation-unsupported", "preallocate is only supported for raw type volume");
+  }
+  const fd = openForChange(sys, place, volume, "Unable to open");
+  try {
+    if (raw) return resizeRaw(sys, storage, fd, shown, Number(capacity), allocate);
+  } finally {
+    sys.close(fd);
+  }
+  const tool = findProgram(sys, "qemu-img");
+  if (tool === undefined) throw storageError("internal", "unable to find qemu-img");
+  const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;
+  const command = resizeCommand({ ...volume, path }, capacity, undefined);
+  const end = context.run({ argv: [tool, ...command], descriptors: [place.fd] });
+  programOutput(end, [tool, ...command.map((each) => each.replaceAll(path, shown))]);
+}
+
+function resizeRaw(
+  sys: Pick<FileSys, "ftruncate">,
+  storage: StorageSys,
+  fd: number,
+  shown: string,
+  capacity: number,
+  allocate: boolean,
+): void {
+  if (allocate) {
+    const allocated = storage.allocate(fd, 0, 0, capacity);
+    if (allocated === -ENOSYS || allocated === -EOPNOTSUPP) {
+      throw commonError("operation-unsupported", "preallocate is not supported on this platform");
+    }
+    if (allocated < 0) throw failedCommonCall(`Failed to pre-allocate space for file '${shown}'`, allocated);
+  }
+  const cut = sys.ftruncate(fd, capacity);
+  if (cut < 0) throw failedCommonCall(`Failed to truncate file '${shown}'`, cut);
+}
+
+/** Overwrites a volume. `algorithm`: libvirt's number. @throws RpcFailure, WorkCancelled */
+export function wipeVolume(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  volume: VolumeDefinition,
+  algorithm: number,
+): void {
+  const { sys } = context;
+  const shown = `${place.path}/${volume.name}`;
+  if (algorithm === TRIM) throw storageError("argument-unsupported", "'trim' algorithm not supported");
+  const pattern = SCRUB_PATTERNS[algorithm];
+  if (pattern === undefined) throw storageError("invalid-argument", `unsupported algorithm ${algorithm}`);
+  const opened = openForChange(sys, place, volume, "Failed to open storage volume with path");
+  try {
+    if (pattern === "zero") return writeOver(context, storage, opened, shown, volume);
+  } finally {
+    sys.close(opened);
+  }
+  const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;
+  const command = ["-f", "-p", pattern];
+  const end = context.run({ argv: ["scrub", ...command, path], descriptors: [place.fd] });
+  programOutput(end, [findProgram(sys, "scrub") ?? "scrub", ...command, shown]);
+}
+
+/** A file with holes loses its blocks instead: they would only be made to be zero. */
+function writeOver(
+  context: WorkContext,
+  storage: StorageSys,
+  fd: number,
+  shown: string,
+  { allocation }: VolumeDefinition,
+): void {
+  const { sys } = context;
+  const facts = storage.descriptorFacts(fd);
+  if (typeof facts === "number") {
+    throw failedCommonCall(`Failed to stat storage volume with path '${shown}'`, facts);
+  }
+  if ((facts.mode & S_IFMT) === S_IFREG && facts.blocks < Math.floor(facts.size / BLOCK)) {
+    const cut = (size: number) =>
+      succeeded(
+        sys.ftruncate(fd, size),
+        `Failed to truncate volume with path '${shown}' to ${size} bytes`,
+      );
+    cut(0);
+    cut(facts.size);
+    return;
+  }
+  writeZeros(sys, fd, shown, Number(allocation), context);
+  succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
+}
+
+/** Opens a volume for reading its data. @throws RpcFailure */
+export function openForReading(
+  sys: Pick<FileSys, "open">,
+  place: OpenPlace,
+  name: string,
+): number {
+  return succeeded(
+    sys.open(place.base + name, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0),
+    `Unable to open stream for '${place.path}/${name}'`,
+  );
+}

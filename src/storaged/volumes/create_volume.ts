@@ -1,0 +1,212 @@
+import { O_CLOEXEC, O_RDONLY } from "../../os/constants.ts";
+import { ENOENT } from "../../os/errno.ts";
+import type { StorageSys } from "../../os/storage_sys.ts";
+import type { Sys } from "../../os/sys.ts";
+import { storageError } from "../model/storage_error.ts";
+import type { VolumeDefinition } from "../model/volume_definition.ts";
+import type { WorkContext } from "../work/operation.ts";
+import { findProgram } from "../work/program_run.ts";
+import { failedCall, programOutput, succeeded } from "./errors.ts";
+import { NewFile, targetExists } from "./new_file.ts";
+import { type OpenPlace, setAccess } from "./place.ts";
+import { createCommands } from "./qemu_img.ts";
+import { checkRaw, fillRaw } from "./raw_volume.ts";
+import { VolumeReader } from "./volume_reader.ts";
+
+/** Mode of a volume whose definition says none. */
+const VOLUME_MODE = 0o600;
+/** Number that a place's directory has in a program: its own, then that of the volume that it reads. */
+const PROGRAM_DIRECTORY = 3;
+const PROGRAM_INPUT = 4;
+
+/** A volume that is to be made. */
+export interface CreateRequest {
+  /** With its name and the path that people will know it by. */
+  readonly volume: VolumeDefinition;
+  /** Name that it has until it is whole. */
+  readonly reserved: string;
+  readonly input: VolumeDefinition | undefined;
+  readonly preallocateMetadata: boolean;
+  readonly reflink: boolean;
+}
+
+/**
+ * Makes a volume: under a reserved name, and under its own when it is whole.
+ *
+ * @param from the place of the volume that it is made from
+ * @returns the volume as it is then
+ * @throws RpcFailure, WorkCancelled; nothing of it is left then
+ */
+export function createVolume(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  request: CreateRequest,
+  from: OpenPlace | undefined,
+): VolumeDefinition {
+  const { sys } = context;
+  const { volume, input } = request;
+  const shown = `${place.path}/${volume.name}`;
+  const taken = storage.linkFacts(place.base + volume.name);
+  if (typeof taken !== "number") throw targetExists(shown);
+  if (taken !== -ENOENT) throw failedCall(`cannot stat file '${shown}'`, taken);
+  if (volume.encryption !== undefined || input?.encryption !== undefined) {
+    const detail = "encrypted volumes cannot be made: this daemon does not read secrets";
+    throw storageError("no-support", detail);
+  }
+  if (volume.format === "ploop" || input?.format === "ploop") {
+    throw storageError("no-support", "ploop volumes are not supported by this daemon");
+  }
+  if (volume.format === "dir") createDirectory(sys, storage, place, shown, request);
+  else createFile(context, storage, place, shown, request, from);
+  return new VolumeReader(sys, storage).update(place, volume, volume.name);
+}
+
+function createDirectory(
+  sys: Sys,
+  storage: StorageSys,
+  place: OpenPlace,
+  shown: string,
+  { volume, input }: CreateRequest,
+): void {
+  if (input !== undefined) {
+    throw storageError("internal", "cannot copy from volume to a directory volume");
+  }
+  if (volume.backing !== undefined) {
+    throw storageError("no-support", "backing storage not supported for directories volumes");
+  }
+  succeeded(sys.mkdir(place.base + volume.name, 0o700), `failed to create directory '${shown}'`);
+  const fd = sys.open(place.base + volume.name, O_RDONLY | O_CLOEXEC, 0);
+  try {
+    succeeded(fd, `cannot open directory '${shown}'`);
+    setAccess(sys, storage, fd, shown, accessOf(volume));
+  } catch (error) {
+    storage.removeDirectory(place.base + volume.name);
+    throw error;
+  } finally {
+    if (fd >= 0) sys.close(fd);
+  }
+}
+
+function accessOf({ permissions: { owner, group, mode = VOLUME_MODE } }: VolumeDefinition) {
+  return { owner, group, mode };
+}
+
+/** Whether the file is copied or allocated here, and not by qemu-img. */
+function isRaw({ format, encryption }: VolumeDefinition): boolean {
+  return (format === "raw" || format === undefined) && encryption === undefined;
+}
+
+function createFile(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  shown: string,
+  request: CreateRequest,
+  from: OpenPlace | undefined,
+): void {
+  const { sys } = context;
+  const { volume, input, reserved } = request;
+  const raw = isRaw(volume) && (input === undefined || isRaw(input));
+  if (raw) checkRaw(volume, request.preallocateMetadata);
+  const file = new NewFile(sys, storage, place, reserved, shown);
+  try {
+    if (raw) fillFile(context, storage, file.fd, shown, request, from);
+    else runImageTool(context, storage, place, file, shown, request, from);
+    setAccess(sys, storage, file.fd, shown, accessOf(volume));
+  } catch (error) {
+    file.discard();
+    throw error;
+  }
+  file.publish(volume.name);
+}
+
+function fillFile(
+  context: WorkContext,
+  storage: StorageSys,
+  fd: number,
+  shown: string,
+  { volume, input, reflink }: CreateRequest,
+  from: OpenPlace | undefined,
+): void {
+  const { sys } = context;
+  if (input === undefined || from === undefined) {
+    return fillRaw(sys, storage, fd, shown, { volume, input: undefined, reflink: false }, context);
+  }
+  const path = `${from.path}/${input.name}`;
+  const source = succeeded(
+    sys.open(from.base + input.name, O_RDONLY | O_CLOEXEC, 0),
+    `could not open input path '${path}'`,
+  );
+  try {
+    const found = { fd: source, path, capacity: input.capacity };
+    fillRaw(sys, storage, fd, shown, { volume, input: found, reflink }, context);
+  } finally {
+    sys.close(source);
+  }
+}
+
+function runImageTool(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  file: NewFile,
+  shown: string,
+  { volume, input, reserved, preallocateMetadata }: CreateRequest,
+  from: OpenPlace | undefined,
+): void {
+  const { sys } = context;
+  const tool = findProgram(sys, "qemu-img");
+  if (tool === undefined) {
+    throw storageError("internal", "creation of non-raw file images is not supported without qemu-img.");
+  }
+  const target = `/proc/self/fd/${PROGRAM_DIRECTORY}/${reserved}`;
+  const source = `/proc/self/fd/${PROGRAM_INPUT}/${input?.name}`;
+  const commands = createCommands({
+    volume: { ...volume, path: target },
+    input: input === undefined ? undefined : { volume: { ...input, path: source }, secretFile: undefined },
+    secretFile: undefined,
+    preallocateMetadata,
+  });
+  if (input === undefined) checkBacking(sys, place, volume);
+  else checkChain(input);
+  // What people see names the volumes, not how this process reaches them.
+  const named = (text: string) =>
+    text.replaceAll(target, shown).replaceAll(source, `${from?.path}/${input?.name}`);
+  for (const command of commands) {
+    const [verb = "", ...rest] = command;
+    const end = context.run({
+      argv: [tool, verb, ...verb === "convert" ? ["-p"] : [], ...rest],
+      descriptors: from === undefined ? [place.fd] : [place.fd, from.fd],
+      output: (text) => tellProgress(text, volume, context),
+    });
+    const told = end.kind === "exited" || end.kind === "killed" ? { ...end, stderr: named(end.stderr) } : end;
+    programOutput(told, [tool, ...command.map(named)]);
+  }
+  if (!file.same) throw storageError("internal", `'${shown}' was replaced while it was made`);
+  succeeded(sys.fsync(file.fd), `cannot sync data to file '${shown}'`);
+  storage.syncData(place.fd);
+}
+
+/** qemu-img shows how far it is as `(12.50/100%)`. */
+function tellProgress(text: string, { capacity }: VolumeDefinition, context: WorkContext): void {
+  const shown = [...text.matchAll(/\((\d+(?:\.\d+)?)\/100%\)/g)].at(-1);
+  if (shown === undefined) return;
+  const total = Number(capacity);
+  context.progress(Math.round(total * Number(shown[1]) / 100), total);
+}
+
+/** @throws RpcFailure when what a new image is to stand on cannot be read */
+function checkBacking(sys: Sys, place: OpenPlace, { backing }: VolumeDefinition): void {
+  if (backing === undefined) return;
+  const path = backing.path.startsWith("/") ? backing.path : place.base + backing.path;
+  const readable = sys.access(path, 4);
+  succeeded(readable, `inaccessible backing store volume ${backing.path}`);
+}
+
+/** @throws RpcFailure when an image stands on something that is no file: qemu-img would ask the network */
+function checkChain({ name, backing }: VolumeDefinition): void {
+  if (backing === undefined || backing.path.startsWith("/")) return;
+  const detail = `volume '${name}' cannot be copied: its backing store ${backing.path} is not a local file`;
+  throw storageError("unsupported", detail);
+}

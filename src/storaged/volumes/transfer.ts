@@ -1,0 +1,217 @@
+import { O_CLOEXEC, O_NONBLOCK, O_WRONLY, S_IFMT, S_IFREG } from "../../os/constants.ts";
+import { ENXIO } from "../../os/errno.ts";
+import type { StorageSys } from "../../os/storage_sys.ts";
+import type { Sys } from "../../os/sys.ts";
+import { commonError } from "../model/storage_error.ts";
+import { WorkCancelled, type WorkContext } from "../work/operation.ts";
+import { openForReading, refuseGuests } from "./change_volume.ts";
+import { writeAt } from "./copy.ts";
+import { failedCommonCall, succeeded } from "./errors.ts";
+import { FRAME_DATA, FrameKind, HEAD_SIZE, readHead, writeHead } from "./frames.ts";
+import type { OpenPlace } from "./place.ts";
+
+const SEEK_SET = 0;
+const SEEK_END = 2;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+/** Which piece of a volume goes over a stream. */
+export interface TransferRequest {
+  readonly name: string;
+  /** Bytes. */
+  readonly offset: number;
+  /** Bytes; 0: up to the end. */
+  readonly length: number;
+  readonly sparse: boolean;
+}
+
+/**
+ * Sends a volume's data as frames over the socket that came along.
+ *
+ * @throws RpcFailure, WorkCancelled when the other end is gone
+ */
+export function sendVolume(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  { name, offset, length, sparse }: TransferRequest,
+): void {
+  const { sys } = context;
+  const shown = `${place.path}/${name}`;
+  const socket = socketOf(context);
+  const fd = openForReading(sys, place, name);
+  try {
+    const size = succeeded(storage.seek(fd, 0, SEEK_END), `Unable to seek ${shown} to ${offset}`);
+    const end = length === 0 ? size : Math.min(size, offset + length);
+    for (let at = offset; at < end;) {
+      at = sparse
+        ? sendSparse(context, storage, fd, socket, shown, at, end)
+        : sendData(context, storage, fd, socket, shown, at, end);
+      context.progress(at - offset, end - offset);
+    }
+    sendHead(sys, socket, FrameKind.END, 0);
+  } finally {
+    sys.close(fd);
+  }
+}
+
+function socketOf({ descriptors }: WorkContext): number {
+  const [socket] = descriptors;
+  if (socket === undefined) throw commonError("internal", "the stream's descriptor did not arrive");
+  return socket;
+}
+
+/** Sends the hole at a position, or the data up to the next one. @returns where it ended */
+function sendSparse(
+  context: WorkContext,
+  storage: StorageSys,
+  fd: number,
+  socket: number,
+  shown: string,
+  at: number,
+  end: number,
+): number {
+  const data = storage.seek(fd, at, SEEK_DATA);
+  const begin = data === -ENXIO ? end : data < 0 ? at : Math.min(data, end);
+  if (begin > at) {
+    sendHead(context.sys, socket, FrameKind.HOLE, begin - at);
+    return begin;
+  }
+  const hole = storage.seek(fd, at, SEEK_HOLE);
+  return sendData(context, storage, fd, socket, shown, at, hole < 0 ? end : Math.min(hole, end));
+}
+
+/** @returns where it ended */
+function sendData(
+  context: WorkContext,
+  storage: StorageSys,
+  fd: number,
+  socket: number,
+  shown: string,
+  start: number,
+  end: number,
+): number {
+  succeeded(storage.seek(fd, start, SEEK_SET), `Unable to seek ${shown} to ${start}`);
+  for (let at = start; at < end;) {
+    const stop = Math.min(end, at + FRAME_DATA);
+    sendHead(context.sys, socket, FrameKind.DATA, stop - at);
+    while (at < stop) {
+      const sent = storage.sendFile(socket, fd, stop - at);
+      // The other end is gone, or the file became shorter than it said: the stream cannot go on.
+      if (sent <= 0) throw new WorkCancelled();
+      at += sent;
+    }
+    context.checkpoint();
+  }
+  return end;
+}
+
+function sendHead(sys: Pick<Sys, "write">, socket: number, kind: FrameKind, length: number): void {
+  const head = new Uint8Array(HEAD_SIZE);
+  writeHead(head, kind, length);
+  for (let sent = 0; sent < HEAD_SIZE;) {
+    const count = sys.write(socket, head.subarray(sent));
+    if (count <= 0) throw new WorkCancelled();
+    sent += count;
+  }
+}
+
+/**
+ * Writes what comes as frames over the socket that came along into a volume.
+ *
+ * @throws RpcFailure, WorkCancelled when the other end is gone before the end was said
+ */
+export function receiveVolume(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  request: TransferRequest,
+): void {
+  const { sys } = context;
+  const { name, offset, length } = request;
+  const shown = `${place.path}/${name}`;
+  const socket = socketOf(context);
+  const fd = sys.open(place.base + name, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  if (fd < 0) throw failedCommonCall(`Unable to open stream for '${shown}'`, fd);
+  try {
+    refuseGuests(sys, fd, name);
+    const limit = length === 0 ? Infinity : offset + length;
+    const end = writeFrames(context, storage, { fd, socket, shown, offset, limit });
+    succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
+    context.progress(end - offset, end - offset);
+  } finally {
+    sys.close(fd);
+  }
+}
+
+interface Writing {
+  readonly fd: number;
+  readonly socket: number;
+  readonly shown: string;
+  readonly offset: number;
+  /** Nothing may be written from here on. */
+  readonly limit: number;
+}
+
+/** @returns where the last frame ended */
+function writeFrames(context: WorkContext, storage: StorageSys, writing: Writing): number {
+  const { sys } = context;
+  const { fd, socket, shown, limit } = writing;
+  const bytes = new Uint8Array(FRAME_DATA);
+  let at = writing.offset;
+  for (;;) {
+    receive(sys, socket, bytes.subarray(0, HEAD_SIZE));
+    const { kind, length } = readHead(bytes);
+    if (kind === FrameKind.END) return at;
+    if (at + length > limit) {
+      throw commonError("invalid-argument", `more data for '${shown}' than the length that was announced`);
+    }
+    if (kind === FrameKind.HOLE) {
+      leaveHole(context, storage, fd, shown, at, length);
+    } else {
+      const piece = bytes.subarray(0, length);
+      receive(sys, socket, piece);
+      writeAt(sys, fd, shown, piece, at);
+    }
+    at += length;
+    context.progress(at - writing.offset, Math.max(at - writing.offset, limit === Infinity ? 0 : limit));
+    context.checkpoint();
+  }
+}
+
+const PUNCH_HOLE = 2;
+const KEEP_SIZE = 1;
+
+/** A hole in the place of what was there; zeros where there can be no hole. */
+function leaveHole(
+  context: WorkContext,
+  storage: StorageSys,
+  fd: number,
+  shown: string,
+  at: number,
+  length: number,
+): void {
+  const facts = storage.descriptorFacts(fd);
+  const size = typeof facts !== "number" && (facts.mode & S_IFMT) === S_IFREG ? facts.size : Infinity;
+  const inside = Math.min(length, Math.max(size - at, 0));
+  if (inside > 0 && storage.allocate(fd, PUNCH_HOLE | KEEP_SIZE, at, inside) < 0) {
+    const zeros = new Uint8Array(Math.min(FRAME_DATA, inside));
+    for (let done = 0; done < inside;) {
+      const piece = zeros.subarray(0, Math.min(zeros.length, inside - done));
+      writeAt(context.sys, fd, shown, piece, at + done);
+      done += piece.length;
+      context.checkpoint();
+    }
+  }
+  if (at + length <= size) return;
+  succeeded(context.sys.ftruncate(fd, at + length), `Unable to truncate ${shown}`);
+}
+
+/** Fills a buffer from the socket. @throws WorkCancelled at the end of the stream */
+function receive(sys: Pick<Sys, "read">, socket: number, into: Uint8Array): void {
+  for (let got = 0; got < into.length;) {
+    const count = sys.read(socket, into.subarray(got));
+    if (count <= 0) throw new WorkCancelled();
+    got += count;
+  }
+}
