@@ -32,6 +32,12 @@ const LAYERS = [
   "lockd/daemon",
   "lockd/cli",
   "storaged/model",
+  "storaged/xml",
+  "storaged/work",
+  "storaged/volumes",
+  "storaged/backends",
+  "storaged/operations",
+  "storaged/pools",
 ];
 const SOURCE = join(import.meta.dirname as string, "../../src");
 

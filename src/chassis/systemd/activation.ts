@@ -1,13 +1,7 @@
-/** A descriptor with the name that the service manager has given it, "" without one. */
-export interface NamedDescriptor {
-  readonly fd: number;
-  readonly name: string;
-}
-
 /** Descriptors handed over by the service manager (sd_listen_fds(3)). */
 export interface Activation {
-  /** The caller owns them. */
-  readonly descriptors: readonly NamedDescriptor[];
+  /** Descriptors with their names, "" without a name; the caller owns them. */
+  readonly descriptors: readonly { fd: number; name: string }[];
 }
 
 /** First descriptor of socket activation. */

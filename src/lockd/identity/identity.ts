@@ -24,5 +24,5 @@ export const VIRTLOCKD = {
     "can be restarted without losing them. Without a command it is the daemon.",
   ],
   commands: COMMANDS,
-  sockets: ["read-write", "admin"],
+  socketNames: { main: "virtlockd.socket", admin: "virtlockd-admin.socket" },
 } as const satisfies Identity<CommandName>;

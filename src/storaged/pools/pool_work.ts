@@ -1,0 +1,128 @@
+import { takeOut } from "../../base/lists.ts";
+import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
+import { storageError } from "../model/storage_error.ts";
+import type { Answer } from "../model/storage_service.ts";
+import type { AtPlace, Place } from "../volumes/place.ts";
+import type { Operation } from "../work/operation.ts";
+import { failureOf } from "../work/work_message.ts";
+import type { Core } from "./core.ts";
+import type { Job } from "./job_list.ts";
+import { attempting, refused } from "./outcome.ts";
+import type { Pool } from "./pool.ts";
+
+// How calls get to a pool, and what they have done there.
+
+/**
+ * Goes on with a pool as soon as it is known whether it is up. Guests are started as soon as the host is: to
+ * them a pool that is being started must not look like one that is not there. Others do not wait for it.
+ *
+ * @param find throws RpcFailure when there is no such pool
+ */
+export function whenSettled<Value>(
+  core: Core,
+  find: () => Pool,
+  answer: Answer<Value>,
+  go: (pool: Pool) => void,
+): void {
+  attempting(answer, () => {
+    const pool = find();
+    if (pool.state.kind !== "changing") return go(pool);
+    const again = () => {
+      timer.cancel();
+      whenSettled(core, find, answer, go);
+    };
+    const timer = core.parts.loop.after(core.parts.settings().answerLimit, () => {
+      takeOut(pool.waiting, again);
+      refused(answer, storageError("timed-out", `storage pool '${pool.name}' is still starting up`));
+    });
+    pool.waiting.push(again);
+  });
+}
+
+/** As {@link whenSettled}, with a pool that is up. */
+export function whenActive<Value>(
+  core: Core,
+  find: () => Pool,
+  answer: Answer<Value>,
+  go: (pool: Pool) => void,
+): void {
+  whenSettled(core, find, answer, (pool) =>
+    attempting(answer, () => {
+      if (pool.state.kind === "active") return go(pool);
+      throw storageError("invalid", `storage pool '${pool.name}' is not active`);
+    }));
+}
+
+/** How an operation is done. */
+export interface WorkOptions {
+  /** What may hang as one. */
+  readonly place: string;
+  /** Milliseconds after which it is given up. */
+  readonly limit?: number;
+  readonly job?: Job;
+  /** Go along; closed when they are sent. */
+  readonly descriptors?: readonly number[];
+}
+
+/** Questions of one pool are answered one by one. */
+export function askOptions(core: Core, pool: Pool): WorkOptions {
+  return { place: `pool ${pool.name}`, limit: core.parts.settings().answerLimit };
+}
+
+/** A job has a helper of its own, as long as it takes. */
+export function jobOptions(job: Job): WorkOptions {
+  return { place: `job ${job.id}`, job };
+}
+
+/** Runs an operation, with one callback for each end. */
+export function run<A, R>(
+  core: Core,
+  operation: Operation<A, R>,
+  args: A,
+  { job, ...options }: WorkOptions,
+  done: (result: R) => void,
+  failed: (failure: RpcFailure) => void,
+): void {
+  const work = core.parts.workers.run({
+    operation,
+    args,
+    ...options,
+    ...job === undefined ? {} : { progress: job.progress },
+    done: (result) => {
+      if (job !== undefined) core.jobs.end(job);
+      done(result);
+    },
+    failed: (failure) => {
+      if (job !== undefined) core.jobs.end(job);
+      failed(failure);
+    },
+  });
+  if (job !== undefined) job.work = work;
+}
+
+/** Runs an operation in a pool's directory. If that is not its storage any more, the pool is not up. */
+export function runInPlace<A extends { readonly place: Place }, R>(
+  core: Core,
+  pool: Pool,
+  operation: Operation<A, AtPlace<R>>,
+  args: Omit<A, "place">,
+  options: WorkOptions,
+  done: (result: R) => void,
+  failed: (failure: RpcFailure) => void,
+): void {
+  const { place } = pool;
+  run(core, operation, { ...args, place } as A, options, (result) => {
+    if (result.kind === "done") return done(result.value);
+    const failure = failureOf(result.failure);
+    storageGone(core, pool, failure);
+    failed(failure);
+  }, failed);
+}
+
+/** The storage of a pool is not there any more. */
+export function storageGone(core: Core, pool: Pool, failure: RpcFailure): void {
+  if (pool.state.kind !== "active") return;
+  core.parts.log.error(`Storage pool '${pool.name}' is not active any more: ${failure.message}`);
+  core.stopped(pool);
+  core.tell(pool, "STOPPED");
+}

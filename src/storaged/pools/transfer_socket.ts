@@ -1,0 +1,73 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import { EPOLLIN, EPOLLOUT, F_SETFL, O_NONBLOCK, O_RDWR, SOCK_STREAM } from "../../os/constants.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { Sys } from "../../os/sys.ts";
+import { must, SystemError } from "../../os/system_error.ts";
+
+/** What a transfer needs of the daemon. */
+export interface TransferParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+}
+
+/** The daemon's end of the stream socket to a helper that reads or writes a volume. */
+export class TransferSocket {
+  readonly #parts: TransferParts;
+  readonly #fd: number;
+  #watched = false;
+  #open = true;
+
+  /** @param fd non-blocking; owned from now on */
+  constructor(parts: TransferParts, fd: number) {
+    this.#parts = parts;
+    this.#fd = parts.ledger.own(fd, "transfer");
+  }
+
+  /**
+   * Makes one and the helper's end of it.
+   *
+   * @returns the helper's descriptor is the caller's
+   * @throws SystemError
+   */
+  static pair(parts: TransferParts): { socket: TransferSocket; far: number } {
+    const pair = parts.sys.socketPair(SOCK_STREAM);
+    if (typeof pair === "number") throw new SystemError("socketpair", "stream of a volume", pair);
+    const [near, far] = pair;
+    must(parts.sys.fcntl(near, F_SETFL, O_NONBLOCK | O_RDWR), "fcntl", "stream of a volume");
+    // The helper waits for the daemon, which waits for nobody.
+    must(parts.sys.fcntl(far, F_SETFL, O_RDWR), "fcntl", "stream of a volume");
+    return { socket: new TransferSocket(parts, near), far };
+  }
+
+  /** @returns how many bytes, 0 at the end, or -errno */
+  read(into: Uint8Array): number {
+    return this.#open ? this.#parts.sys.read(this.#fd, into) : 0;
+  }
+
+  /** @returns how many bytes were taken, or -errno */
+  write(bytes: Uint8Array): number {
+    return this.#parts.sys.send(this.#fd, bytes);
+  }
+
+  /** Calls once when there is something to read, or room to write. */
+  when(direction: "readable" | "writable", go: () => void): void {
+    if (!this.#open) return;
+    const { loop } = this.#parts;
+    if (this.#watched) loop.remove(this.#fd);
+    this.#watched = true;
+    loop.add(this.#fd, direction === "readable" ? EPOLLIN : EPOLLOUT, () => {
+      loop.remove(this.#fd);
+      this.#watched = false;
+      go();
+    });
+  }
+
+  /** Harmless when it is closed. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (this.#watched) this.#parts.loop.remove(this.#fd);
+    this.#parts.ledger.close(this.#fd);
+  }
+}

@@ -1,0 +1,179 @@
+import { storageError, volumeExists } from "../model/storage_error.ts";
+import type { Answer, Caller, PoolRef, StorageService, VolumeRef } from "../model/storage_service.ts";
+import type { VolumeDefinition, VolumeType } from "../model/volume_definition.ts";
+import { reservedName } from "../volumes/new_file.ts";
+import { type CapacityRule, parseVolume } from "../xml/volume_xml.ts";
+import type { Core } from "./core.ts";
+import { checkFlags, PREALLOCATE_METADATA, REFLINK, VOLUME_VALIDATE } from "./flags.ts";
+import { attempting, done, refused } from "./outcome.ts";
+import type { Pool } from "./pool.ts";
+import { jobOptions, runInPlace, whenActive } from "./pool_work.ts";
+import { validated } from "./validation.ts";
+import { beginReading, type VolumeEntry } from "./volume_list.ts";
+import { look, volumeIn, volumeRef } from "./volume_questions.ts";
+
+/** The calls that make volumes. */
+export function volumeCreation(core: Core): Pick<StorageService, "createVolume" | "createVolumeFrom"> {
+  return {
+    createVolume: (caller, pool, xml, flags, answer) => createVolume(core, caller, pool, xml, flags, answer),
+    createVolumeFrom: (caller, pool, xml, source, flags, answer) =>
+      createVolumeFrom(core, caller, pool, xml, source, flags, answer),
+  };
+}
+
+/** What type of volume a format makes in a directory. */
+function typeOf(format: string | undefined): VolumeType {
+  return format === "dir" ? "dir" : format === "ploop" ? "ploop" : "file";
+}
+
+/** A definition as the volume that it will be. @throws RpcFailure for a name that none can have */
+function placed(pool: Pool, definition: VolumeDefinition): VolumeDefinition {
+  const { name, format } = definition;
+  if (name.includes("/")) throw storageError("invalid", `volume name '${name}' cannot contain '/'`);
+  const path = `${pool.definition.target.path}/${name}`;
+  return { ...definition, type: typeOf(format), key: path, path };
+}
+
+function definitionOf(pool: Pool, xml: string, rule: CapacityRule): VolumeDefinition {
+  return parseVolume(pool.definition, xml, rule);
+}
+
+function createVolume(
+  core: Core,
+  caller: Caller,
+  ref: PoolRef,
+  xml: string,
+  flags: number,
+  answer: Answer<VolumeRef>,
+): void {
+  attempting(answer, () => {
+    checkFlags(flags, PREALLOCATE_METADATA | VOLUME_VALIDATE, "storageVolCreateXML");
+    const wanted = (flags & VOLUME_VALIDATE) !== 0;
+    validated(
+      core,
+      wanted,
+      "storagevol.rng",
+      xml,
+      answer,
+      () =>
+        whenActive(core, () => core.pools.byRef(ref), answer, (pool) =>
+          attempting(answer, () => {
+            const definition = definitionOf(pool, xml, "optional-with-backing");
+            if (pool.volumes.find(definition.name) !== undefined) throw volumeExists(definition.name);
+            make(core, caller, "create", pool, placed(pool, definition), undefined, flags, answer);
+          })),
+    );
+  });
+}
+
+function createVolumeFrom(
+  core: Core,
+  caller: Caller,
+  ref: PoolRef,
+  xml: string,
+  sourceRef: VolumeRef,
+  flags: number,
+  answer: Answer<VolumeRef>,
+): void {
+  attempting(answer, () => {
+    checkFlags(flags, PREALLOCATE_METADATA | REFLINK | VOLUME_VALIDATE, "storageVolCreateXMLFrom");
+    const wanted = (flags & VOLUME_VALIDATE) !== 0;
+    validated(
+      core,
+      wanted,
+      "storagevol.rng",
+      xml,
+      answer,
+      () =>
+        whenActive(
+          core,
+          () => core.pools.byRef(ref),
+          answer,
+          (pool) =>
+            whenActive(
+              core,
+              () => core.pools.byName(sourceRef.pool),
+              answer,
+              (from) =>
+                attempting(answer, () => {
+                  const source = volumeIn(from, sourceRef.name);
+                  const definition = definitionOf(pool, xml, "optional");
+                  refuseCopy(pool, definition, source);
+                  // Its size may have changed since it was looked at.
+                  look(core, from, source, () =>
+                    attempting(answer, () => {
+                      refuseCopy(pool, definition, source);
+                      const sized = sizedAs(definition, source.definition);
+                      make(core, caller, "clone", pool, placed(pool, sized), { from, source }, flags, answer);
+                    }), (failure) => refused(answer, failure));
+                }),
+            ),
+        ),
+    );
+  });
+}
+
+/** @throws RpcFailure when the name is taken, or the source is not whole */
+function refuseCopy(pool: Pool, { name }: VolumeDefinition, source: VolumeEntry): void {
+  if (pool.volumes.find(name) !== undefined) {
+    throw storageError("internal", `storage volume name '${name}' already in use.`);
+  }
+  const { definition, use } = source;
+  if (use.kind === "made") {
+    throw storageError("invalid", `volume '${definition.name}' is still being allocated.`);
+  }
+  if (use.kind === "changed") {
+    throw storageError("invalid", `volume '${definition.name}' is still in use.`);
+  }
+}
+
+/** A copy is never smaller than what it is a copy of. */
+function sizedAs(definition: VolumeDefinition, source: VolumeDefinition): VolumeDefinition {
+  const capacity = definition.capacity < source.capacity ? source.capacity : definition.capacity;
+  return {
+    ...definition,
+    capacity,
+    allocation: definition.allocationSaid ? definition.allocation : capacity,
+  };
+}
+
+/** What a volume is made from. */
+interface Original {
+  readonly from: Pool;
+  readonly source: VolumeEntry;
+}
+
+function make(
+  core: Core,
+  caller: Caller,
+  kind: "create" | "clone",
+  pool: Pool,
+  volume: VolumeDefinition,
+  original: Original | undefined,
+  flags: number,
+  answer: Answer<VolumeRef>,
+): void {
+  const reserved = reservedName(core.parts.host);
+  const entry = pool.volumes.add(volume, reserved);
+  const job = core.jobs.begin({ kind, pool, volume: volume.name, caller });
+  const endReading = original === undefined ? () => {} : beginReading(original.source);
+  const args = {
+    volume,
+    reserved,
+    input: original?.source.definition,
+    preallocateMetadata: (flags & PREALLOCATE_METADATA) !== 0,
+    reflink: (flags & REFLINK) !== 0,
+    ...original === undefined ? {} : { from: original.from.place },
+  };
+  runInPlace(core, pool, core.operations.createVolume, args, jobOptions(job), (made) => {
+    endReading();
+    entry.definition = made;
+    entry.use = { kind: "unused" };
+    pool.use(made.allocation);
+    done(answer, volumeRef(pool, made));
+  }, (failure) => {
+    endReading();
+    pool.volumes.remove(entry);
+    refused(answer, failure);
+  });
+}

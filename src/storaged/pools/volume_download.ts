@@ -1,0 +1,91 @@
+import type { RpcFailure } from "../../chassis/wire/rpc_error.ts";
+import { EAGAIN } from "../../os/errno.ts";
+import type { Download, DownloadPiece } from "../model/storage_service.ts";
+import { type FrameHead, FrameKind, HEAD_SIZE, readHead } from "../volumes/frames.ts";
+import { helperEnded } from "../work/work_message.ts";
+import type { TransferSocket } from "./transfer_socket.ts";
+
+/** A volume as a helper sends it. */
+export class VolumeDownload implements Download {
+  ready = () => {};
+  readonly #socket: TransferSocket;
+  readonly #head = new Uint8Array(HEAD_SIZE);
+  #headLength = 0;
+  /** Bytes of the frame that are still to come. */
+  #left = 0;
+  #ended: DownloadPiece | undefined;
+  #failure: RpcFailure | undefined;
+  #closed = () => {};
+
+  /** @param closed called once when it is not needed any more */
+  constructor(socket: TransferSocket, closed: () => void) {
+    this.#socket = socket;
+    this.#closed = closed;
+  }
+
+  next(into: Uint8Array): DownloadPiece {
+    if (this.#ended !== undefined) return this.#ended;
+    if (this.#left > 0) return this.#data(into);
+    const head = this.#nextHead();
+    if (head === undefined) return this.#ended ?? this.#wait();
+    switch (head.kind) {
+      case FrameKind.END:
+        return this.#ended = { kind: "end" };
+      case FrameKind.HOLE:
+        return { kind: "hole", length: BigInt(head.length) };
+      default:
+        this.#left = head.length;
+        return this.#data(into);
+    }
+  }
+
+  #data(into: Uint8Array): DownloadPiece {
+    const count = this.#socket.read(into.length > this.#left ? into.subarray(0, this.#left) : into);
+    if (count === -EAGAIN) return this.#wait();
+    if (count <= 0) return this.#broken();
+    this.#left -= count;
+    return { kind: "data", length: count };
+  }
+
+  #nextHead(): FrameHead | undefined {
+    const count = this.#socket.read(this.#head.subarray(this.#headLength));
+    if (count === -EAGAIN) return undefined;
+    if (count <= 0) {
+      this.#broken();
+      return undefined;
+    }
+    this.#headLength += count;
+    if (this.#headLength < HEAD_SIZE) return undefined;
+    this.#headLength = 0;
+    return readHead(this.#head);
+  }
+
+  /** The helper has ended; why is told beside the stream, perhaps a moment later. */
+  #broken(): DownloadPiece {
+    if (this.#failure === undefined) return { kind: "wait" };
+    return this.#ended = { kind: "failed", failure: this.#failure };
+  }
+
+  #wait(): DownloadPiece {
+    this.#socket.when("readable", () => this.ready());
+    return { kind: "wait" };
+  }
+
+  /** The helper has done its work. */
+  completed(): void {
+    this.#failure ??= helperEnded();
+  }
+
+  /** The helper has failed. */
+  fail(failure: RpcFailure): void {
+    this.#failure = failure;
+    this.ready();
+  }
+
+  close(): void {
+    this.#socket.close();
+    const closed = this.#closed;
+    this.#closed = () => {};
+    closed();
+  }
+}

@@ -1,0 +1,117 @@
+import { SystemError } from "../../os/system_error.ts";
+import { storageError } from "../model/storage_error.ts";
+import type {
+  Answer,
+  Caller,
+  Download,
+  StorageService,
+  Upload,
+  VolumeRef,
+} from "../model/storage_service.ts";
+import type { Core } from "./core.ts";
+import { checkFlags, SPARSE } from "./flags.ts";
+import { attempting, done } from "./outcome.ts";
+import { jobOptions, runInPlace } from "./pool_work.ts";
+import { refresh } from "./refresh.ts";
+import { TransferSocket } from "./transfer_socket.ts";
+import { refuseUsed } from "./volume_changes.ts";
+import { VolumeDownload } from "./volume_download.ts";
+import { beginChange, beginReading } from "./volume_list.ts";
+import { whenFound } from "./volume_questions.ts";
+import { VolumeUpload } from "./volume_upload.ts";
+
+/** Which bytes of a volume are meant. */
+interface Range {
+  readonly offset: bigint;
+  readonly length: bigint;
+}
+
+/** The calls that send a volume over a stream, or take one. */
+export function volumeStreams(core: Core): Pick<StorageService, "uploadVolume" | "downloadVolume"> {
+  return {
+    uploadVolume: (caller, ref, range, flags, answer) =>
+      attempting(answer, () => {
+        checkFlags(flags, SPARSE, "storageVolUpload");
+        upload(core, caller, ref, range, (flags & SPARSE) !== 0, answer);
+      }),
+    downloadVolume: (caller, ref, range, flags, answer) =>
+      attempting(answer, () => {
+        checkFlags(flags, SPARSE, "storageVolDownload");
+        download(core, caller, ref, range, (flags & SPARSE) !== 0, answer);
+      }),
+  };
+}
+
+function pair(core: Core): { socket: TransferSocket; far: number } {
+  try {
+    return TransferSocket.pair(core.parts);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw storageError("failed", `no stream could be made: ${error.reason}`);
+  }
+}
+
+function upload(
+  core: Core,
+  caller: Caller,
+  ref: VolumeRef,
+  { offset, length }: Range,
+  sparse: boolean,
+  answer: Answer<Upload>,
+): void {
+  whenFound(core, ref, answer, (pool, entry) => {
+    refuseUsed(entry);
+    const { name } = entry.definition;
+    const { socket, far } = pair(core);
+    const job = core.jobs.begin({ kind: "upload", pool, volume: name, caller, bound: true });
+    const end = beginChange(entry);
+    const stream = new VolumeUpload(socket, () => {
+      end();
+      // What is in it now is known only to its file.
+      if (pool.state.kind === "active") refresh(core, pool, () => {});
+    });
+    const request = { name, offset: Number(offset), length: Number(length), sparse };
+    const options = { ...jobOptions(job), descriptors: [far] };
+    runInPlace(
+      core,
+      pool,
+      core.operations.uploadVolume,
+      request,
+      options,
+      () => stream.ended(undefined),
+      (failure) => stream.ended(failure),
+    );
+    done(answer, stream);
+  });
+}
+
+function download(
+  core: Core,
+  caller: Caller,
+  ref: VolumeRef,
+  { offset, length }: Range,
+  sparse: boolean,
+  answer: Answer<Download>,
+): void {
+  whenFound(core, ref, answer, (pool, entry) => {
+    // What is being written is not worth reading.
+    if (entry.use.kind !== "read") refuseUsed(entry);
+    const { name } = entry.definition;
+    const { socket, far } = pair(core);
+    const job = core.jobs.begin({ kind: "download", pool, volume: name, caller, bound: true });
+    const end = beginReading(entry);
+    const stream = new VolumeDownload(socket, end);
+    const request = { name, offset: Number(offset), length: Number(length), sparse };
+    const options = { ...jobOptions(job), descriptors: [far] };
+    runInPlace(
+      core,
+      pool,
+      core.operations.downloadVolume,
+      request,
+      options,
+      () => stream.completed(),
+      (failure) => stream.fail(failure),
+    );
+    done(answer, stream);
+  });
+}
