@@ -11,18 +11,34 @@ function joined(source: string): string {
   return source.replace(/["`']\s*\+\s*["`']/g, "");
 }
 
+/** A page for operators, with the sources whose messages it explains. */
+interface Guide {
+  readonly page: string;
+  readonly explains: (path: string) => boolean;
+  /** How many messages there are at least. */
+  readonly least: number;
+}
+
+const STORAGE = /^storaged\//;
+const GUIDES: readonly Guide[] = [
+  { page: "docs/operating.md", explains: (path) => !STORAGE.test(path), least: 40 },
+  { page: "docs/storage.md", explains: (path) => STORAGE.test(path), least: 7 },
+];
+
 /** The sources of what logs: all but the commands. */
-function sources(): string[] {
+function sources({ explains }: Guide): string[] {
   const root = join(ROOT, "src");
   return readdirSync(root, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !path.includes("cli/"))
+    .filter((path) => path.endsWith(".ts") && !path.includes("cli/") && explains(path))
     .map((path) => joined(readFileSync(join(root, path), "utf8")));
 }
 
 /** What the guide's table of messages quotes. */
-function quoted(): string[] {
-  const guide = readFileSync(join(ROOT, "docs/operating.md"), "utf8");
-  const section = guide.slice(guide.indexOf("### What each warning means"), guide.indexOf("\n## Remove"));
+function quoted({ page }: Guide): string[] {
+  const guide = readFileSync(join(ROOT, page), "utf8");
+  const begin = guide.search(/^##+ What each warning means/m);
+  const end = guide.indexOf("\n## Remove", begin);
+  const section = guide.slice(begin, end < 0 ? undefined : end);
   return [...section.matchAll(/^\| `([^`]+)` +\|/gm)].map(([, text = ""]) => text);
 }
 
@@ -45,24 +61,27 @@ function ownText(call: string): string {
 }
 
 /** The calls that write a warning, an error or a notice with a text of their own. */
-function warnings(): string[] {
-  return sources().flatMap((source) =>
+function warnings(guide: Guide): string[] {
+  return sources(guide).flatMap((source) =>
     [...source.matchAll(/\b(?:log|logger|#log)\.(?:warn|error|notice)\(/g)]
       .map(({ 0: call, index }) => argumentsAt(source, index + call.length))
       .filter((text) => ownText(text).length >= SHORTEST)
   );
 }
 
-Deno.test("the operating guide quotes messages as they are in the log", () => {
-  const all = sources().join("\n");
-  const texts = quoted();
-  assert.ok(texts.length > 40, `${texts.length} messages are quoted`);
-  assert.deepEqual(texts.filter((text) => !all.includes(text)), []);
-  assert.deepEqual(texts.filter((text, index) => texts.indexOf(text) !== index), []);
-});
+for (const guide of GUIDES) {
+  Deno.test(`${guide.page} quotes messages as they are in the log`, () => {
+    const all = sources(guide).join("\n");
+    const texts = quoted(guide);
+    assert.ok(texts.length >= guide.least, `${texts.length} messages are quoted`);
+    assert.deepEqual(texts.filter((text) => !all.includes(text)), []);
+    assert.deepEqual(texts.filter((text, index) => texts.indexOf(text) !== index), []);
+  });
 
-Deno.test("the operating guide says of every warning what it means, and what to do", () => {
-  const texts = quoted();
-  assert.ok(warnings().length > 40, `${warnings().length} warnings were found`);
-  assert.deepEqual(warnings().filter((warning) => !texts.some((text) => warning.includes(text))), []);
-});
+  Deno.test(`${guide.page} says of every warning what it means, and what to do`, () => {
+    const texts = quoted(guide);
+    const found = warnings(guide);
+    assert.ok(found.length >= guide.least, `${found.length} warnings were found`);
+    assert.deepEqual(found.filter((warning) => !texts.some((text) => warning.includes(text))), []);
+  });
+}
