@@ -27,8 +27,19 @@ export interface FileStatus {
 
 /** A fresh, zeroed {@link FileStatus}. */
 export function emptyStatus(): FileStatus {
-  const device = { devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 };
-  return { ...device, inodeLow: 0, inodeHigh: 0, mode: 0, uid: 0, gid: 0, links: 0, size: 0 };
+  return {
+    devMajor: 0,
+    devMinor: 0,
+    inodeLow: 0,
+    inodeHigh: 0,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    links: 0,
+    size: 0,
+    rdevMajor: 0,
+    rdevMinor: 0,
+  };
 }
 
 /** A POSIX byte-range lock as F_GETLK or F_OFD_GETLK reports it. */

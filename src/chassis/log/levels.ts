@@ -21,6 +21,11 @@ export function levelName(level: LogLevel): LevelName {
   return NAMES[level];
 }
 
+/** Number of a level. */
+export function levelNumber(name: LevelName): LogLevel {
+  return NUMBERS[name];
+}
+
 /** Number of a level name; undefined for any other text. */
 export function levelOfName(name: string): LogLevel | undefined {
   return Object.hasOwn(NUMBERS, name) ? NUMBERS[name as LevelName] : undefined;

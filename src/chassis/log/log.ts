@@ -1,5 +1,5 @@
 import { getLogger, type Logger, type LogRecord } from "@logtape/logtape";
-import type { LevelName } from "./levels.ts";
+import { DEBUG, ERROR, INFO, type LevelName, levelName, levelNumber, WARNING } from "./levels.ts";
 import type { LogFields } from "./log_entry.ts";
 
 export type { LogFields } from "./log_entry.ts";
@@ -25,6 +25,8 @@ export interface Log {
   error(message: LogMessage, fields?: LogFields): void;
 }
 
+const LEVELS = [DEBUG, INFO, WARNING, ERROR] as const;
+
 /** Name of the record property that carries the source file beside the fields. */
 export const CODE_FILE = "codeFile";
 
@@ -43,9 +45,20 @@ export function getLog(category: LogCategory, file: string): Log {
   return new FileLog(getLogger([category.slice(0, dot), category.slice(dot + 1)]), file);
 }
 
+/** Counts changes of what is written at all. */
+let changes = 0;
+
+/** To be called when other levels than before are written: what is known of them is asked for anew. */
+export function levelsChanged(): void {
+  changes++;
+}
+
 class FileLog implements Log {
   readonly #logger: Logger;
   readonly #file: string;
+  /** The lowest level that is written, by its number, as of {@link #asked}. */
+  #lowest: number = Infinity;
+  #asked = -1;
 
   constructor(logger: Logger, file: string) {
     this.#logger = logger;
@@ -53,27 +66,32 @@ class FileLog implements Log {
   }
 
   enabled(level: LevelName): boolean {
-    return this.#logger.isEnabledFor(level);
+    if (this.#asked !== changes) {
+      // LogTape walks through its configuration for an answer; requests ask several times each.
+      this.#lowest = LEVELS.find((candidate) => this.#logger.isEnabledFor(levelName(candidate))) ?? Infinity;
+      this.#asked = changes;
+    }
+    return levelNumber(level) >= this.#lowest;
   }
 
   debug(message: LogMessage, fields?: LogFields): void {
-    if (this.#logger.isEnabledFor("debug")) this.#emit("debug", message, fields);
+    if (this.enabled("debug")) this.#emit("debug", message, fields);
   }
 
   info(message: LogMessage, fields?: LogFields): void {
-    if (this.#logger.isEnabledFor("info")) this.#emit("info", message, fields);
+    if (this.enabled("info")) this.#emit("info", message, fields);
   }
 
   notice(message: LogMessage, fields?: LogFields): void {
-    if (this.#logger.isEnabledFor("warning")) this.#emit("warning", message, { ...fields, [NOTICE]: 1 });
+    if (this.enabled("warning")) this.#emit("warning", message, { ...fields, [NOTICE]: 1 });
   }
 
   warn(message: LogMessage, fields?: LogFields): void {
-    if (this.#logger.isEnabledFor("warning")) this.#emit("warning", message, fields);
+    if (this.enabled("warning")) this.#emit("warning", message, fields);
   }
 
   error(message: LogMessage, fields?: LogFields): void {
-    if (this.#logger.isEnabledFor("error")) this.#emit("error", message, fields);
+    if (this.enabled("error")) this.#emit("error", message, fields);
   }
 
   #emit(level: LevelName, message: LogMessage, fields: LogFields | undefined): void {

@@ -3,7 +3,7 @@ import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { categoryLevel, formatFilters, type LogFilter, parseFilters, unparseFilters } from "./filters.ts";
 import { DEBUG, DEFAULT_LEVEL, ERROR, levelName, levelOfName, type LogLevel, WARNING } from "./levels.ts";
-import { CODE_FILE, NOTICE } from "./log.ts";
+import { CODE_FILE, levelsChanged, NOTICE } from "./log.ts";
 import type { LogEntry, LogFields, LogFieldValue } from "./log_entry.ts";
 import type { LogOutput } from "./log_output.ts";
 import type { LoggingSettings } from "./log_settings.ts";
@@ -159,7 +159,10 @@ export class LogSystem {
   close(): void {
     for (const output of this.#outputs()) output.close();
     this.#phase = { name: "closed" };
-    if (getConfig()?.sinks["daemon"] === this.#sink) resetSync();
+    if (getConfig()?.sinks["daemon"] === this.#sink) {
+      resetSync();
+      levelsChanged();
+    }
   }
 
   #outputs(): readonly LogOutput[] {
@@ -220,6 +223,7 @@ export class LogSystem {
         })),
       ],
     });
+    levelsChanged();
   }
 
   /** A level, raised to the lowest one that any output takes. While starting everything is wanted. */

@@ -47,19 +47,20 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         : ` on ${place.source} (${place.type}), mounted at ${place.point}`;
       log.info(() => `Lockspace ${path} is ${origin}${where}`, { lockspace: path });
     },
-    granted: (resource, { owner }) =>
+    // Where nobody wants to read it, neither text nor fields are made.
+    granted: (resource, { owner }) => {
+      if (!log.enabled("info")) return;
+      const text = `Locked resource '${resource.name}' (${modeText(resource)}) for ${ownerText(owner)}`;
+      log.info(text, fields(owner, resource));
+    },
+    released: (resource, owner, last) => {
+      if (!log.enabled("info")) return;
+      const shared = last ? "" : ", others still share it";
       log.info(
-        () => `Locked resource '${resource.name}' (${modeText(resource)}) for ${ownerText(owner)}`,
+        `Released resource '${resource.name}' of ${ownerText(owner)}${shared}`,
         fields(owner, resource),
-      ),
-    released: (resource, owner, last) =>
-      log.info(
-        () =>
-          `Released resource '${resource.name}' of ${ownerText(owner)}${
-            last ? "" : ", others still share it"
-          }`,
-        fields(owner, resource),
-      ),
+      );
+    },
     refused: (owner, refusal) => {
       if (!log.enabled("warning")) return;
       const { name: domain, uuid, pid: ownerPid } = owner;

@@ -23,6 +23,8 @@ export class GrantTrail {
   }
 
   granted(resource: Resource, { taken, used }: Unparked = NOTHING): void {
+    // One lock after the other, each given back before the next is asked for, leaves nothing here.
+    if (this.#granted.at(-1)?.holdings.length === 0) this.#granted.pop();
     if (this.#granted.length >= this.#room) {
       // What was released meanwhile does not matter any more.
       this.#granted = this.#granted.filter(({ holdings }) => holdings.length > 0);

@@ -82,6 +82,9 @@ type LockFileSys = Pick<
   "open" | "fstat" | "stat" | "lstat" | "ofdLock" | "ofdProbe" | "posixLock" | "unlink"
 >;
 
+/** What lockFile() looks at, used again each time: two new ones for each lock would be much of its garbage. */
+const [opened, named] = [emptyStatus(), emptyStatus()];
+
 /**
  * Opens and locks a file. May block on storage that does not answer.
  *
@@ -99,18 +102,16 @@ export function lockFile(sys: LockFileSys, request: LockRequest, close: CloseFil
     ? "Unable to open/create resource"
     : "Unable to open resource";
   const type = request.shared ? F_RDLCK : F_WRLCK;
-  const opened = emptyStatus();
-  const named = emptyStatus();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const fd = openLockFile(sys, request);
     if (fd === -ELOOP && !request.followLinks) return behindLink(sys, request, opening);
     if (fd < 0) return failed(opening, fd);
     const status = sys.fstat(fd, opened);
-    const identity = identityOf(opened);
     if (status < 0) {
-      close(fd, identity);
+      close(fd, identityOf(emptyStatus()));
       return failed("Unable to check status of resource", status);
     }
+    const identity = identityOf(opened);
     const locked = sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
     if (locked === -EAGAIN || locked === -EACCES) {
       const probe = { type: F_UNLCK, pid: 0 };

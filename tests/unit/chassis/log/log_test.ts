@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { getLog } from "../../../../src/chassis/log/log.ts";
+import { getLog, levelsChanged } from "../../../../src/chassis/log/log.ts";
 
 /** Runs `use` with LogTape collecting records from `lowestLevel` up. */
 function collect(lowestLevel: "debug" | "warning", use: () => void): LogRecord[] {
@@ -13,10 +13,12 @@ function collect(lowestLevel: "debug" | "warning", use: () => void): LogRecord[]
       { category: ["logtape", "meta"], parentSinks: "override", lowestLevel: "error" },
     ],
   });
+  levelsChanged();
   try {
     use();
   } finally {
     resetSync();
+    levelsChanged();
   }
   return records;
 }
@@ -66,4 +68,14 @@ Deno.test("getLog() is silent while nothing is configured", () => {
   resetSync();
   const log = getLog("test.log", "src/x.ts");
   assert.equal(log.enabled("error"), false);
+});
+
+Deno.test("getLog() follows a change of levels, also one that it was asked before", () => {
+  const log = getLog("test.log", "src/x.ts");
+  const enabled = () =>
+    (["debug", "info", "warning", "error"] as const).filter((level) => log.enabled(level));
+  assert.deepEqual(enabled(), []);
+  collect("debug", () => assert.deepEqual(enabled(), ["debug", "info", "warning", "error"]));
+  assert.deepEqual(enabled(), []);
+  collect("warning", () => assert.deepEqual(enabled(), ["warning", "error"]));
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { levelsChanged } from "../../../../src/chassis/log/log.ts";
 import { Repeats } from "../../../../src/chassis/log/repeats.ts";
 import { eventLog } from "../../../../src/lockd/daemon/event_log.ts";
 import type { DaemonObserver } from "../../../../src/lockd/daemon/observers.ts";
@@ -21,10 +22,12 @@ function records(tell: (log: Partial<DaemonObserver>) => void): LogRecord[] {
       { category: ["logtape", "meta"], parentSinks: "override", lowestLevel: "error" },
     ],
   });
+  levelsChanged();
   try {
     tell(eventLog(new Repeats(() => {})));
   } finally {
     resetSync();
+    levelsChanged();
   }
   return all;
 }
