@@ -82,7 +82,7 @@ type LockFileSys = Pick<
   "open" | "fstat" | "stat" | "lstat" | "ofdLock" | "ofdProbe" | "posixLock" | "unlink"
 >;
 
-/** What lockFile() looks at, used again each time: two new ones for each lock would be much of its garbage. */
+/** What lockFile() looks at, used again each time: two new ones for each lock would be much garbage. */
 const [opened, named] = [emptyStatus(), emptyStatus()];
 
 /**
