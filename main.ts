@@ -8,7 +8,8 @@
 // - src/chassis: what every daemon of the family needs, and which knows none of them. wire/ (bytes in, values
 //   out), config/, log/, event/ (the one loop), rpc/ (clients), systemd/, metrics/, admin/, start/, cli/.
 // - src/lockd: the lock daemon. lockspace/ (who holds what), storage/ (files that may hang), journal/ and
-//   restart/ (what outlives a crash, what goes to the next image), programs/, status/, daemon/, cli/.
+//   restart/ (what outlives a crash, what goes to the next image), programs/, status/, reporting/, daemon/
+//   (the parts put together), handover/, crash/, life/ (start and end), cli/.
 // - tests: unit/ has the folders of src; integration/ runs whole daemons; e2e/ real libvirt and systemd.
 //
 // docs/architecture.md goes on from here; CONTRIBUTING.md says how to add something.

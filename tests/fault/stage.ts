@@ -3,7 +3,7 @@ import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { parseCommandLine } from "../../src/chassis/config/options.ts";
 import { StartReport } from "../../src/chassis/start/launch.ts";
 import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
-import { serve } from "../../src/lockd/daemon/serve.ts";
+import { serve } from "../../src/lockd/life/serve.ts";
 import { StartError } from "../../src/chassis/start/start_error.ts";
 import { F_GETFD, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
 import { EAGAIN } from "../../src/os/errno.ts";

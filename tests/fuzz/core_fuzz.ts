@@ -12,7 +12,7 @@ import { DescriptorLedger } from "../../src/os/ledger.ts";
 import { must } from "../../src/os/system_error.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { lockProgram, type LockProgramParts } from "../../src/lockd/programs/lock_program.ts";
-import { combineObservers } from "../../src/lockd/daemon/observers.ts";
+import { combineObservers } from "../../src/lockd/reporting/observers.ts";
 import { PLAIN_EXCHANGE_SIZE, PlainExchange } from "../../src/chassis/rpc/plain_exchange.ts";
 import { RpcServer } from "../../src/chassis/rpc/server.ts";
 import { LOCK_PROGRAM, LockProcedure, type ResourceArgs } from "../../src/lockd/wire/lock_protocol.ts";

@@ -3,7 +3,7 @@ import { counted } from "../../chassis/log/counted.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { CHECK_COMMAND } from "../daemon/re_exec.ts";
+import { CHECK_COMMAND } from "../handover/re_exec.ts";
 import { checkState } from "../restart/check_state.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 import { runDeputy, runStorageHelper } from "../storage/helper_process.ts";

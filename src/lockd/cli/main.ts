@@ -3,7 +3,7 @@ import { runProgram } from "../../chassis/cli/run_program.ts";
 import { linuxSys } from "../../os/linux.ts";
 import { type RuntimeFacts, runtimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
-import { runDaemon } from "../daemon/run.ts";
+import { runDaemon } from "../life/run.ts";
 import { type CommandName, VIRTLOCKD } from "../identity/identity.ts";
 import { clientsCommand } from "./clients.ts";
 import { doctorCommand } from "./doctor.ts";

@@ -32,11 +32,11 @@ import { RpcServer } from "../../chassis/rpc/server.ts";
 import type { Durability } from "../../chassis/rpc/durability.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
 import type { Settings } from "../identity/settings.ts";
-import { eventLog } from "./event_log.ts";
+import { eventLog } from "../reporting/event_log.ts";
 import { IdleTimer } from "../../chassis/start/idle_timer.ts";
-import { Introspection } from "./introspection.ts";
-import { Metrics } from "./metrics.ts";
-import { combineObservers, type DaemonObserver } from "./observers.ts";
+import { Introspection } from "../reporting/introspection.ts";
+import { Metrics } from "../reporting/metrics.ts";
+import { combineObservers, type DaemonObserver } from "../reporting/observers.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 
 /** What a daemon is built from. */

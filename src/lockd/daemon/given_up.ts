@@ -4,7 +4,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import { processState } from "../lockspace/process_state.ts";
-import { StateFile } from "./state_file.ts";
+import { StateFile } from "../restart/state_file.ts";
 
 /** Longer notes are not read: ten thousand guests fit. */
 const MAX_SIZE = 4 * 1024 * 1024;

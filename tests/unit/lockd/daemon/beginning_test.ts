@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { VERSION } from "../../../../src/chassis/config/build_config.ts";
 import { announceBeginning, ofGuests, type Past } from "../../../../src/lockd/daemon/beginning.ts";
-import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
+import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { KeptLog } from "../journal/kept_log.ts";
 import { holding, resource } from "../programs/lock_fixture.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { VERSION } from "../../../../src/chassis/config/build_config.ts";
-import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
+import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
 
 function counted(): Metrics {
   const metrics = new Metrics(1000);

@@ -11,7 +11,7 @@ import { isTerminal } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
-import { keptDescriptor, PID_FILE } from "./kept_descriptors.ts";
+import { keptDescriptor, PID_FILE } from "../handover/kept_descriptors.ts";
 import type { Beginning } from "./read_start.ts";
 import { unless } from "./unless.ts";
 

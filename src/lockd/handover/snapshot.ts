@@ -3,7 +3,7 @@ import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import { LockSession } from "../programs/lock_program.ts";
 import type { ClientState, DaemonExtension, RestartState, ServerState } from "../restart/state.ts";
-import type { Daemon } from "./daemon.ts";
+import type { Daemon } from "../daemon/daemon.ts";
 
 /** What the next image must know, and who it is for. */
 export interface SnapshotOptions {

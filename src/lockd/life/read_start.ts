@@ -8,7 +8,7 @@ import { LOCK_SETTINGS, type Settings } from "../identity/settings.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { RestartState } from "../restart/state.ts";
 import type { ServeParts } from "./serve_parts.ts";
-import { StateFile, type TakenState } from "./state_file.ts";
+import { StateFile, type TakenState } from "../restart/state_file.ts";
 import { unless } from "./unless.ts";
 
 /** What a daemon knows before it has done anything. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { combineObservers } from "../../../../src/lockd/daemon/observers.ts";
+import { combineObservers } from "../../../../src/lockd/reporting/observers.ts";
 
 Deno.test("combineObservers() tells all that implement an event, in order, with its arguments", () => {
   const seen: string[] = [];

@@ -30,7 +30,7 @@ import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { descriptorsOf, type RestartState, type ServerState } from "../restart/state.ts";
 import { checkDescriptors } from "./check_descriptors.ts";
-import type { Daemon } from "./daemon.ts";
+import type { Daemon } from "../daemon/daemon.ts";
 
 /**
  * Puts a daemon that has just been built into the state that an earlier image handed over. The descriptors

@@ -14,9 +14,9 @@ import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
-import { locksAtStake, mayBeAtStake } from "./locks_at_stake.ts";
+import { locksAtStake, mayBeAtStake } from "../crash/locks_at_stake.ts";
 import { serve } from "./serve.ts";
-import { StateFile } from "./state_file.ts";
+import { StateFile } from "../restart/state_file.ts";
 
 /**
  * Runs the daemon, or starts it in the background.

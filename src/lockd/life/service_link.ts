@@ -3,7 +3,7 @@ import type { Environment } from "../../chassis/start/start.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { readHandover } from "./journal_handover.ts";
+import { readHandover } from "../crash/journal_handover.ts";
 import type { Prepared } from "./prepare_process.ts";
 import type { Beginning } from "./read_start.ts";
 import { findServiceManager } from "./service_manager.ts";

@@ -38,7 +38,7 @@ const JUDGED = {
  * @param repeats counts refusals that repeat
  */
 export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
-  const log = getLog("locking.lock_daemon", "src/lockd/daemon/event_log.ts");
+  const log = getLog("locking.lock_daemon", "src/lockd/reporting/event_log.ts");
   return {
     lockspaceCreated: (path) => log.info(() => `Created lockspace ${path}`, { lockspace: path }),
     lockspacePlaced: ({ path, origin, place }) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { tallyLocks } from "../../../../src/lockd/daemon/lock_tally.ts";
+import { tallyLocks } from "../../../../src/lockd/reporting/lock_tally.ts";
 import { holding, resource, tableOf } from "../programs/lock_fixture.ts";
 import { fileHandle } from "../../../support/file_handle.ts";
 

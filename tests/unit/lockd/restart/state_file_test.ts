@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
-import { StateFile } from "../../../../src/lockd/daemon/state_file.ts";
+import { StateFile } from "../../../../src/lockd/restart/state_file.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import type { FileSys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { tallyLocks } from "../../../../src/lockd/daemon/lock_tally.ts";
-import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
-import { metricsText } from "../../../../src/lockd/daemon/metrics_text.ts";
+import { tallyLocks } from "../../../../src/lockd/reporting/lock_tally.ts";
+import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
+import { metricsText } from "../../../../src/lockd/reporting/metrics_text.ts";
 import type { Sections, StatusDocument } from "../../../../src/lockd/status/status_document.ts";
 import { resource, tableOf } from "../programs/lock_fixture.ts";
 

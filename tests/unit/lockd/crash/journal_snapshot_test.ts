@@ -5,7 +5,7 @@ import type { Connection } from "../../../../src/chassis/rpc/connection.ts";
 import type { Peer } from "../../../../src/chassis/rpc/program.ts";
 import type { RpcServer } from "../../../../src/chassis/rpc/server.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { journalSnapshot, type RecordedClient } from "../../../../src/lockd/daemon/journal_snapshot.ts";
+import { journalSnapshot, type RecordedClient } from "../../../../src/lockd/crash/journal_snapshot.ts";
 import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
 import { Journal } from "../../../../src/lockd/journal/journal.ts";
 import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";

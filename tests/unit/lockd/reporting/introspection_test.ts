@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Introspection, type IntrospectionParts } from "../../../../src/lockd/daemon/introspection.ts";
+import { Introspection, type IntrospectionParts } from "../../../../src/lockd/reporting/introspection.ts";
 import type { Mount } from "../../../../src/lockd/storage/mount_tree.ts";
-import { Metrics } from "../../../../src/lockd/daemon/metrics.ts";
+import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
 import { holding, resource, tableOf } from "../programs/lock_fixture.ts";
 
 function mountAt(point: string): Mount {

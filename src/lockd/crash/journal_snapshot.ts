@@ -10,7 +10,7 @@ import { LockSession } from "../programs/lock_program.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
 import type { Exchange } from "../../chassis/rpc/exchange.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
-import type { Daemon } from "./daemon.ts";
+import type { Daemon } from "../daemon/daemon.ts";
 
 /** Names under which systemd hands listening sockets over, by ordinal of the server. */
 export const LISTENER_NAMES = [VIRTLOCKD.socketNames.main, VIRTLOCKD.socketNames.admin] as const;

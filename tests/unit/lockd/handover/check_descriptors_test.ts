@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkDescriptors } from "../../../../src/lockd/daemon/check_descriptors.ts";
+import { checkDescriptors } from "../../../../src/lockd/handover/check_descriptors.ts";
 import { descriptorsOf, type RestartState } from "../../../../src/lockd/restart/state.ts";
 import { fullState } from "../restart/documents.ts";
 

@@ -3,9 +3,9 @@ import { ELOOP, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
-import { RestartStateError } from "../restart/restart_state_error.ts";
-import { readState } from "../restart/read_state.ts";
-import type { RestartState } from "../restart/state.ts";
+import { RestartStateError } from "./restart_state_error.ts";
+import { readState } from "./read_state.ts";
+import type { RestartState } from "./state.ts";
 import { readWhole } from "../../os/read_file.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 

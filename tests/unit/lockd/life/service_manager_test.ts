@@ -4,7 +4,7 @@ import {
   type Predecessor,
   type ServiceManager,
   withVariables,
-} from "../../../../src/lockd/daemon/service_manager.ts";
+} from "../../../../src/lockd/life/service_manager.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { SpawnOptions, Sys } from "../../../../src/os/sys.ts";

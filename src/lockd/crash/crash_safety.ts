@@ -16,9 +16,9 @@ import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import type { Sections } from "../status/status_document.ts";
-import type { Past } from "./beginning.ts";
-import type { Daemon } from "./daemon.ts";
-import type { Ending } from "./ending.ts";
+import type { Past } from "../daemon/beginning.ts";
+import type { Daemon } from "../daemon/daemon.ts";
+import type { Ending } from "../daemon/ending.ts";
 import { readHandover, writeHandover } from "./journal_handover.ts";
 import {
   journalSnapshot,

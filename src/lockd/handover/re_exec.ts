@@ -5,14 +5,14 @@ import { SystemError } from "../../os/system_error.ts";
 import { type DaemonExtension, descriptorsOf, type RestartState } from "../restart/state.ts";
 import { LIBVIRT_MAX_BYTES } from "../restart/document_format.ts";
 import { writeState } from "../restart/write_state.ts";
-import type { Daemon } from "./daemon.ts";
-import type { InheritedLocks } from "./inherited_locks.ts";
+import type { Daemon } from "../daemon/daemon.ts";
+import type { InheritedLocks } from "../daemon/inherited_locks.ts";
 import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
 import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
 import { isUnwatched, SYSTEMCTL, watchdogQuery } from "../../chassis/systemd/unit.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { snapshot } from "./snapshot.ts";
-import type { StateFile } from "./state_file.ts";
+import type { StateFile } from "../restart/state_file.ts";
 
 const PROBE_LIMIT_MS = 10_000;
 /**

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
 import { levelsChanged } from "../../../../src/chassis/log/log.ts";
 import { Repeats } from "../../../../src/chassis/log/repeats.ts";
-import { eventLog } from "../../../../src/lockd/daemon/event_log.ts";
-import type { DaemonObserver } from "../../../../src/lockd/daemon/observers.ts";
+import { eventLog } from "../../../../src/lockd/reporting/event_log.ts";
+import type { DaemonObserver } from "../../../../src/lockd/reporting/observers.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readHandover, writeHandover } from "../../../../src/lockd/daemon/journal_handover.ts";
+import { readHandover, writeHandover } from "../../../../src/lockd/crash/journal_handover.ts";
 
 const NOTHING = {
   store: "none",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { locksAtStake, mayBeAtStake } from "../../../../src/lockd/daemon/locks_at_stake.ts";
+import { locksAtStake, mayBeAtStake } from "../../../../src/lockd/crash/locks_at_stake.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";
 import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
