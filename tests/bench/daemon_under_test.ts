@@ -1,5 +1,5 @@
 import { closeSync, openSync } from "node:fs";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { ECONNREFUSED, ENOENT } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
@@ -49,12 +49,19 @@ export class DaemonUnderTest {
     environment: (place: Place) => Record<string, string> = () => ({}),
   ): Promise<DaemonUnderTest> {
     const place = await Place.make();
+    const env = {
+      ...Deno.env.toObject(),
+      ...place.environment,
+      ...candidate.environment,
+      ...environment(place),
+    };
+    askVersion(candidate.program, env);
     const log = openSync(place.logFile, "w");
     const [command, ...args] = [...place.prefix, candidate.program, "-f", place.configFile];
     const begun = sys.monotonic();
     const child = spawn(command as string, args, {
       stdio: ["ignore", log, log],
-      env: { ...Deno.env.toObject(), ...place.environment, ...candidate.environment, ...environment(place) },
+      env,
     });
     closeSync(log);
     const served = firstReply(sys, place, child, begun + START_LIMIT);
@@ -74,6 +81,16 @@ export class DaemonUnderTest {
     }
     await this.#place.remove();
   }
+}
+
+const asked = new Set<string>();
+
+/** Asks a program for its version once, as its package does: from then on its compiled code is at hand. */
+function askVersion(program: string, env: Record<string, string>): void {
+  if (asked.has(program)) return;
+  asked.add(program);
+  const { status } = spawnSync(program, ["--version"], { env, stdio: "ignore" });
+  if (status !== 0) throw new Error(`Ask ${program} for its version: it ended with code ${status}`);
 }
 
 /** When the daemon has answered a first request; undefined when it has not in time. */

@@ -40,7 +40,7 @@ export class Place {
       XDG_RUNTIME_DIR: join(directory, "run"),
       XDG_CONFIG_HOME: join(directory, "config"),
       XDG_CACHE_HOME: join(directory, "cache"),
-      // One for all: a daemon that is started again finds its compiled code here.
+      // One for all: a daemon finds its compiled code here, once its program was asked for its version.
       DENO_DIR: join(parentDirectory(), "virtlockd-bench-deno"),
     };
     this.socket = join(directory, "run/libvirt/virtlockd-sock");

@@ -43,8 +43,8 @@ export function makeScript(task: LoadTask, target: Target, index: number, names:
     };
   }
   const name = `disk-${index}`;
-  const frames = task.operation === "noop"
-    ? [lockspaceFrame(lockspace)]
-    : [acquireFrame(lockspace, name), releaseFrame(lockspace, name)];
+  const frames = task.operation === "pair"
+    ? [acquireFrame(lockspace, name), releaseFrame(lockspace, name)]
+    : [lockspaceFrame(task.operation === "noop" ? "" : lockspace)];
   return { connects: false, length: frames.length, frame: (step) => frames[step] as Uint8Array };
 }

@@ -1,7 +1,9 @@
 /** What a client of the bench does over and over. */
 export type Operation =
-  /** CREATE_LOCKSPACE of a lockspace that exists. */
+  /** CREATE_LOCKSPACE of the default lockspace, for which neither daemon does anything. */
   | "noop"
+  /** CREATE_LOCKSPACE of a lockspace that exists: we look whether its directory does too. */
+  | "lockspace"
   /** ACQUIRE_RESOURCE of an autocreated file, then RELEASE_RESOURCE. */
   | "pair"
   /** connect, REGISTER, ACQUIRE_RESOURCE, close: what libvirt does when a guest starts. */

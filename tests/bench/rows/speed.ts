@@ -7,6 +7,7 @@ import type { Row } from "../row.ts";
 /** What the operations are called in the table. */
 export const OPERATION_TITLES: Readonly<Record<Operation, string>> = {
   noop: "no-op call",
+  lockspace: "known lockspace",
   pair: "acquire + release",
   start: "guest start",
 };
@@ -57,9 +58,11 @@ async function speed(
 /** Speed with nobody else connected. */
 export const speedRows: readonly Row[] = [
   speedRow("noop-1", "noop", 1, TWICE),
+  speedRow("lockspace-1", "lockspace", 1, AT_LEAST_EQUAL),
   speedRow("pair-1", "pair", 1, AT_LEAST_EQUAL),
   speedRow("start-1", "start", 1, AT_LEAST_EQUAL),
   speedRow("noop-50", "noop", 50, TWICE),
+  speedRow("lockspace-50", "lockspace", 50, AT_LEAST_EQUAL),
   speedRow("pair-50", "pair", 50, AT_LEAST_EQUAL),
   speedRow("start-50", "start", 50, AT_LEAST_EQUAL),
 ];

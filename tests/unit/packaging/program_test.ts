@@ -17,6 +17,21 @@ Deno.test("a program in the form of a script runs its own file with the runtime"
   assert.match(stdout, /^run -A .* --ext=js \/usr\/sbin\/virtlockd locks --json\n$/);
 });
 
+Deno.test("root's commands and services have one place for compiled code, others one of their own", async () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    const runtime = `${directory}/runtime`;
+    Deno.writeTextFileSync(runtime, '#!/bin/sh\necho "${DENO_DIR-none}"\n', { mode: 0o755 });
+    const place = async (env: Record<string, string>) => (await runShell(runtime, env)).stdout.trimEnd();
+    const mayWriteCache = Deno.uid() === 0;
+    assert.equal(await place({ HOME: "/" }), mayWriteCache ? "/var/cache/virtlockd" : "none");
+    assert.equal(await place({ HOME: "" }), "/var/cache/virtlockd");
+    assert.equal(await place({ HOME: "/", DENO_DIR: "/elsewhere" }), "/elsewhere");
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
 Deno.test("a program whose runtime is not there says so, and what to do", async () => {
   assert.deepEqual(await runShell("/nowhere/deno"), {
     code: 1,
