@@ -117,6 +117,7 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     // What the kernel knows already: an open file on dead network storage must not stop the caller.
     fstat: (fd, into) => status(fd, emptyPath, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, into),
     unlink: (path) => path1(path, (p) => c.unlink(p as Uint8Array<ArrayBuffer>)),
+    lchown: (path, uid, gid) => path1(path, (p) => rare.lchown(p as Uint8Array<ArrayBuffer>, uid, gid)),
     rename(from, to) {
       if (!fill(to, secondPath)) return -ENAMETOOLONG;
       return path1(from, (p) => rare.rename(p as Uint8Array<ArrayBuffer>, secondPath));

@@ -49,6 +49,7 @@ const RARE_SIGNATURES = {
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32" },
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  lchown: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   getdents64: { parameters: ["i32", "buffer", "u32"], result: "i32", optional: true },
 
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -102,6 +103,7 @@ const RARE_SIGNATURES = {
   posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   getpwuid_r: { parameters: ["u32", "buffer", "buffer", "usize", "buffer"], result: "i32" },
+  getgrnam_r: { parameters: ["buffer", "buffer", "buffer", "usize", "buffer"], result: "i32" },
   getgrgid_r: { parameters: ["u32", "buffer", "buffer", "usize", "buffer"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -1,6 +1,6 @@
 import { F_DUPFD_CLOEXEC, RLIMIT_NOFILE } from "./constants.ts";
 import { cString, CStringArray } from "./c_string.ts";
-import { EINTR } from "./errno.ts";
+import { EINTR, ENOENT } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { inSignalSet, signalSet } from "./signal_set.ts";
 import type { ProcessSys, SpawnOptions } from "./sys.ts";
@@ -19,6 +19,11 @@ const POSIX_SPAWN_SETSID = 0x80;
 const OPAQUE_SIZE = 512;
 /** Where struct passwd has the user's own group. */
 const PASSWD_GID_OFFSET = 20;
+/** Room for struct passwd or group, and for the texts that it points to. */
+const ENTRY_SIZE = 64;
+const ENTRY_TEXT = 16384;
+/** Of gr_gid in struct group, behind two pointers. */
+const GROUP_ID_OFFSET = 16;
 const ALL_SIGNALS = Array.from({ length: 64 }, (_, index) => index + 1);
 
 /** Builds the process part of the kernel surface. */
@@ -39,9 +44,9 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       text: Uint8Array<ArrayBuffer>,
       found: Uint8Array<ArrayBuffer>,
     ) => number,
-    entry = new Uint8Array(64),
+    entry = new Uint8Array(ENTRY_SIZE),
   ): string {
-    const text = new Uint8Array(16384);
+    const text = new Uint8Array(ENTRY_TEXT);
     const found = new BigUint64Array(1);
     const result = call(entry, text, new Uint8Array(found.buffer));
     if (result !== 0 || found[0] === 0n) return String(id);
@@ -120,6 +125,15 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
       return plain(result, errno[0] as number);
     },
     userName: (uid) => userName(uid),
+    groupId(name) {
+      if (/^[0-9]+$/.test(name)) return Number(name);
+      const entry = new DataView(new ArrayBuffer(ENTRY_SIZE));
+      const text = new Uint8Array(ENTRY_TEXT);
+      const found = new BigUint64Array(1);
+      const result = new Uint8Array(found.buffer);
+      rare.getgrnam_r(cString(name), new Uint8Array(entry.buffer), text, BigInt(text.length), result);
+      return found[0] === 0n ? -ENOENT : entry.getUint32(GROUP_ID_OFFSET, true);
+    },
     groupName: (gid) =>
       accountName(
         gid,
@@ -137,7 +151,7 @@ export function processSys({ c, rare, errno }: Libc): ProcessSys {
 
   /** Groups first: the user may not change them any more. */
   function becomeUser(uid: number, gid: number): number {
-    const account = new Uint8Array(64);
+    const account = new Uint8Array(ENTRY_SIZE);
     const name = userName(uid, account);
     const primary = new DataView(account.buffer).getUint32(PASSWD_GID_OFFSET, true);
     const grouped = name === String(uid)

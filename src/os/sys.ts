@@ -69,6 +69,8 @@ export interface FileSys {
   fstat(fd: number, into: FileStatus): number;
   unlink(path: string): number;
   rename(from: string, to: string): number;
+  /** Does not follow a symbolic link. -1 leaves user or group as it is. */
+  lchown(path: string, uid: number, gid: number): number;
   mkdir(path: string, mode: number): number;
   chdir(path: string): number;
   /** access(2): 4 read, 2 write, 1 execute, 0 exists. */
@@ -237,6 +239,8 @@ export interface ProcessSys {
   setFileLimit(soft: number, hard: number): number;
   userName(uid: number): string;
   groupName(gid: number): string;
+  /** Id of a group by its name or its number, or -ENOENT. */
+  groupId(name: string): number;
 }
 
 /** Shared memory. */

@@ -1,3 +1,4 @@
+import { OWNER_ONLY } from "../../src/chassis/config/socket_role.ts";
 import { ANYWHERE } from "../support/anywhere.ts";
 import { NOTHING_WRITTEN } from "../support/nothing_written.ts";
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
@@ -129,7 +130,13 @@ export class CoreFuzz implements Disposable {
     const listener = must(sys.socket(SOCK_STREAM, true), "socket", this.#address);
     must(sys.bind(listener, this.#address), "bind", this.#address);
     must(sys.listen(listener, 100), "listen", this.#address);
-    this.#server.listen({ fd: listener, path: this.#address, unlink: false });
+    this.#server.listen({
+      fd: listener,
+      role: "read-write",
+      path: this.#address,
+      access: OWNER_ONLY,
+      unlink: false,
+    });
     this.#server.startAccepting();
     this.#baseline = this.#ledger.size;
   }

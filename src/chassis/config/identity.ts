@@ -1,3 +1,5 @@
+import type { SocketRole } from "./socket_role.ts";
+
 /** What makes a daemon of the family that one, as far as the chassis has to know. The daemon's own value. */
 export interface Identity<C extends string = string> {
   /** Name of the program: in messages and in the journal; the names of its files begin with it. */
@@ -8,6 +10,6 @@ export interface Identity<C extends string = string> {
   readonly purpose: readonly string[];
   /** Its commands, with what each does, in the order of `--help`. */
   readonly commands: Readonly<Record<C, string>>;
-  /** Names under which systemd hands its listening sockets over (LISTEN_FDNAMES), by what they serve. */
-  readonly socketNames: { readonly main: string; readonly admin: string };
+  /** What its listening sockets are for, each another thing. The first one is what most clients use. */
+  readonly sockets: readonly [SocketRole, ...SocketRole[]];
 }

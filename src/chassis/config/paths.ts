@@ -2,6 +2,7 @@ import { LOCALSTATEDIR, RUNSTATEDIR, SYSCONFDIR } from "./build_config.ts";
 import { ConfigError } from "./config_error.ts";
 import type { Identity } from "./identity.ts";
 import { quote } from "./quote.ts";
+import { type SocketRole, socketSuffix } from "./socket_role.ts";
 
 /** Every file of the daemon, as absolute paths. */
 export interface Paths {
@@ -9,6 +10,8 @@ export interface Paths {
   readonly config: string;
   /** Socket of the programs that the daemon is there for. */
   readonly socket: string;
+  /** Socket for clients that may only look; not every daemon has one. */
+  readonly readOnlySocket: string;
   /** Socket of the admin program. */
   readonly adminSocket: string;
   /** PID file, locked while the daemon lives. */
@@ -83,10 +86,12 @@ function sessionPaths(name: string, { env, exists }: PathsRequest): Paths {
 function sockets(
   name: string,
   runDir: string,
-): Pick<Paths, "socket" | "adminSocket" | "runDir" | "journalDir"> {
+): Pick<Paths, "socket" | "readOnlySocket" | "adminSocket" | "runDir" | "journalDir"> {
+  const path = (role: SocketRole) => `${runDir}/${name}${socketSuffix(role)}`;
   return {
-    socket: `${runDir}/${name}-sock`,
-    adminSocket: `${runDir}/${name}-admin-sock`,
+    socket: path("read-write"),
+    readOnlySocket: path("read-only"),
+    adminSocket: path("admin"),
     runDir,
     journalDir: `${runDir}/${name}-journal`,
   };
@@ -107,4 +112,16 @@ function absolute(env: PathsRequest["env"], variable: string): string | undefine
   // The background daemon changes to the root directory, where a relative path would mean another file.
   if (!path.startsWith("/")) throw new ConfigError(variable, "an absolute path", quote(path));
   return path.replace(/\/+$/, "");
+}
+
+/** Path of one of the sockets. */
+export function socketPath({ socket, readOnlySocket, adminSocket }: Paths, role: SocketRole): string {
+  switch (role) {
+    case "read-write":
+      return socket;
+    case "read-only":
+      return readOnlySocket;
+    case "admin":
+      return adminSocket;
+  }
 }

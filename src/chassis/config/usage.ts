@@ -1,5 +1,6 @@
 import type { Identity } from "./identity.ts";
-import type { Paths } from "./paths.ts";
+import { type Paths, socketPath } from "./paths.ts";
+import type { SocketRole } from "./socket_role.ts";
 
 const OPTION_LINES: readonly (readonly [string, string])[] = [
   ["-h, --help", "show this text and exit"],
@@ -11,12 +12,18 @@ const OPTION_LINES: readonly (readonly [string, string])[] = [
   ["-V, --version", "show the version and exit"],
 ];
 
+const SOCKETS: Readonly<Record<SocketRole, string>> = {
+  "read-write": "socket",
+  "read-only": "read-only socket",
+  admin: "admin socket",
+};
+
 /**
  * What `--help` prints: options, commands, and where this user's files are. Ends with a line end.
  *
  * @param paths this user's files
  */
-export function usageText({ name, purpose, commands }: Identity, paths: Paths): string {
+export function usageText({ name, purpose, commands, sockets }: Identity, paths: Paths): string {
   return [
     `Usage: ${name} [OPTION]...`,
     `       ${name} COMMAND [ARGUMENT]...`,
@@ -32,8 +39,7 @@ export function usageText({ name, purpose, commands }: Identity, paths: Paths): 
     "Files, unless an option names another one:",
     ...columns([
       ["configuration", paths.config],
-      ["socket", paths.socket],
-      ["admin socket", paths.adminSocket],
+      ...sockets.map((role) => [SOCKETS[role], socketPath(paths, role)] as const),
       ["PID file", paths.pidFile],
       ["log file", paths.logFile],
     ]),

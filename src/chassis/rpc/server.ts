@@ -15,20 +15,12 @@ import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
 import { FrameCopies } from "./frame_copies.ts";
 import { InputBudget } from "./input_budget.ts";
+import type { Listener } from "./listener.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
 import type { Program } from "./program.ts";
 
 /** After running out of descriptors, accepting is tried again at the latest after this many ms. */
 const RETRY_MS = 500;
-
-/** A listening socket. */
-export interface Listener {
-  /** Owned by the server. */
-  readonly fd: number;
-  readonly path: string;
-  /** Whether the path is ours to unlink at exit: false for one that systemd handed over. */
-  readonly unlink: boolean;
-}
 
 /** How many clients a server takes. */
 export interface ClientLimits {

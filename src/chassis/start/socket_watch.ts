@@ -13,6 +13,7 @@ import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { EventLoop } from "../event/event_loop.ts";
 import type { Log } from "../log/log.ts";
+import type { Listener } from "../rpc/listener.ts";
 import type { RpcServer } from "../rpc/server.ts";
 import { listenOn, makeRunDirectory } from "./sockets.ts";
 import { StartError } from "./start_error.ts";
@@ -71,14 +72,16 @@ export class SocketWatch {
 
   #look(): void {
     for (const server of this.#parts.servers) {
-      for (const path of new Set(server.listeners.map(({ path }) => path))) {
+      // Several listeners may have one path.
+      for (const listener of new Map(server.listeners.map((each) => [each.path, each])).values()) {
         // An abstract address is no path, and an unnamed socket has none.
-        if (path.startsWith("/")) this.#lookAt(server, path);
+        if (listener.path.startsWith("/")) this.#lookAt(server, listener);
       }
     }
   }
 
-  #lookAt(server: WatchedServer, path: string): void {
+  #lookAt(server: WatchedServer, listener: Listener): void {
+    const { path } = listener;
     // Before the look, so that nothing that happens after it is missed.
     this.#watch(path);
     const named = this.#whatIsAt(path);
@@ -88,16 +91,17 @@ export class SocketWatch {
       if (before === undefined) this.#named.set(path, named);
       return;
     }
-    this.#listenAnew(server, path);
+    this.#listenAnew(server, listener);
     this.#watch(path);
     this.#named.set(path, this.#whatIsAt(path));
   }
 
-  #listenAnew(server: WatchedServer, path: string): void {
+  #listenAnew(server: WatchedServer, listener: Listener): void {
+    const { path } = listener;
     const { sys, log, replaced } = this.#parts;
     try {
       makeRunDirectory(sys, directoryOf(path), 0o755);
-      server.listenInstead(listenOn(sys, path));
+      server.listenInstead(listenOn(sys, listener));
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       return log.error(`Clients no longer reach server ${server.name} at ${path}: ${error.message}`);

@@ -1,17 +1,8 @@
-import {
-  F_SETFD,
-  F_SETFL,
-  FD_CLOEXEC,
-  O_NONBLOCK,
-  O_RDWR,
-  SO_ACCEPTCONN,
-  SOCK_STREAM,
-} from "../../os/constants.ts";
+import { SOCK_STREAM } from "../../os/constants.ts";
 import { EADDRINUSE, EAGAIN, EEXIST, ENOENT } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import type { Identity } from "../config/identity.ts";
-import type { Listener } from "../rpc/server.ts";
+import type { Listener } from "../rpc/listener.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
 /**
@@ -19,9 +10,6 @@ import { ExitCode, StartError } from "./start_error.ts";
  * the kernel makes it no more than net.core.somaxconn, which is 4096 since Linux 5.4.
  */
 const BACKLOG = 4096;
-
-/** Which server a listening socket belongs to. */
-export type SocketRole = "main" | "admin";
 
 /** Makes a directory with its parents. @throws StartError with the run-directory code */
 export function makeRunDirectory(sys: Sys, path: string, mode: number): void {
@@ -48,28 +36,39 @@ export function makeDirectories(sys: Sys, path: string, mode: number): number {
 
 /**
  * Listens on a path. A socket that lies there is replaced if nobody listens on it any more: a daemon with
- * another PID file may.
+ * another PID file may. Nobody can connect before the file has the group and the mode that it is to have.
  *
- * @returns a non-blocking listening socket, mode 0700, owned by the caller
+ * @returns a non-blocking listening socket, owned by the caller
  * @throws StartError with the sockets code
  */
-export function listenOn(sys: Sys, path: string): Listener {
+export function listenOn(
+  sys: Sys,
+  { role, path, access }: Pick<Listener, "role" | "path" | "access">,
+): Listener {
   refuseServed(sys, path);
   const fd = sys.socket(SOCK_STREAM, true);
   try {
     checked(fd, "Create socket", path);
     const unlinked = sys.unlink(path);
-    const previous = sys.umask(0o077);
+    const previous = sys.umask(0o777 & ~access.mode);
     const bound = sys.bind(fd, path);
     sys.umask(previous);
     if (bound === -EADDRINUSE && unlinked !== -ENOENT) checked(unlinked, "Unlink stale socket", path);
     checked(bound, "Bind socket", path);
+    if (access.group !== undefined) giveToGroup(sys, path, access.group);
     checked(sys.listen(fd, BACKLOG), "Listen on socket", path);
   } catch (error) {
     if (fd >= 0) sys.close(fd);
     throw error;
   }
-  return { fd, path, unlink: true };
+  return { fd, role, path, access, unlink: true };
+}
+
+/** @throws StartError with the sockets code */
+function giveToGroup(sys: Sys, path: string, group: string): void {
+  const gid = sys.groupId(group);
+  checked(gid, `Find the group ${group} of the socket`, path);
+  checked(sys.lchown(path, -1, gid), "Change the group of the socket", path);
 }
 
 /** @throws StartError with the sockets code when the result of a system call is -errno */
@@ -97,32 +96,4 @@ function isServed(sys: Sys, path: string): boolean {
   const connected = sys.connect(fd, path);
   sys.close(fd);
   return connected === 0 || connected === -EAGAIN;
-}
-
-/**
- * Tells what an inherited descriptor is: by its name, or, where the service manager gave none, by its path.
- *
- * @returns undefined when it is not a listening Unix socket of ours
- */
-export function socketRole(
-  sys: Sys,
-  fd: number,
-  name: string,
-  { main, admin }: Identity["socketNames"],
-  adminPath: string,
-): SocketRole | undefined {
-  if (sys.socketOption(fd, SO_ACCEPTCONN) !== 1) return undefined;
-  if (name === main) return "main";
-  if (name === admin) return "admin";
-  const path = sys.socketPath(fd);
-  if (typeof path !== "string" || path === "") return undefined;
-  return path === adminPath || path.endsWith("-admin-sock") ? "admin" : "main";
-}
-
-/** Makes an inherited listening socket fit for the event loop. It is not unlinked at exit. */
-export function adoptListener(sys: Sys, fd: number): Listener {
-  sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-  sys.fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR);
-  const path = sys.socketPath(fd);
-  return { fd, path: typeof path === "string" ? path : "", unlink: false };
 }

@@ -1,7 +1,13 @@
+/** A descriptor with the name that the service manager has given it, "" without one. */
+export interface NamedDescriptor {
+  readonly fd: number;
+  readonly name: string;
+}
+
 /** Descriptors handed over by the service manager (sd_listen_fds(3)). */
 export interface Activation {
-  /** Descriptors with their names, "" without a name; the caller owns them. */
-  readonly descriptors: readonly { fd: number; name: string }[];
+  /** The caller owns them. */
+  readonly descriptors: readonly NamedDescriptor[];
 }
 
 /** First descriptor of socket activation. */

@@ -7,13 +7,16 @@ import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import { isMissing } from "../lockspace/lock_record.ts";
 import type { Operation } from "../journal/operations.ts";
 import { LockSession } from "../programs/lock_program.ts";
+import { socketUnit } from "../../chassis/config/socket_role.ts";
 import type { Connection } from "../../chassis/rpc/connection.ts";
 import type { Exchange } from "../../chassis/rpc/exchange.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 
 /** Names under which systemd hands listening sockets over, by ordinal of the server. */
-export const LISTENER_NAMES = [VIRTLOCKD.socketNames.main, VIRTLOCKD.socketNames.admin] as const;
+export const LISTENER_NAMES: readonly string[] = VIRTLOCKD.sockets.map((role) =>
+  socketUnit(VIRTLOCKD.name, role)
+);
 
 /** A client of any server, as far as the journal has it. */
 export type RecordedClient =

@@ -1,3 +1,6 @@
+import { invariant } from "../../base/invariant.ts";
+import { OWNER_ONLY } from "../../chassis/config/socket_role.ts";
+import { VIRTLOCKD } from "../identity/identity.ts";
 import {
   F_RDLCK,
   F_SETFD,
@@ -162,11 +165,19 @@ function restoreServer(daemon: Daemon, server: RpcServer, state: ServerState): R
   const connected = new Map<number, Owner>();
   const ambiguous = new Set<number>();
   server.setLimits({ maxClients: state.maxClients, maxAnonymousClients: state.maxAnonymousClients });
+  const role = VIRTLOCKD.sockets[server.ordinal];
+  invariant(role !== undefined, `Server ${server.name} has no socket`);
   for (const { fd, unlinkPath } of state.listeners) {
     const path = daemon.sys.socketPath(fd);
     // An accept that waits would stop the daemon.
     daemon.sys.fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR);
-    server.listen({ fd, path: typeof path === "string" ? path : "", unlink: unlinkPath });
+    server.listen({
+      fd,
+      role,
+      path: typeof path === "string" ? path : "",
+      access: OWNER_ONLY,
+      unlink: unlinkPath,
+    });
   }
   for (const client of state.clients) {
     const connection = server.adopt({

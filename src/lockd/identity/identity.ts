@@ -24,5 +24,5 @@ export const VIRTLOCKD = {
     "can be restarted without losing them. Without a command it is the daemon.",
   ],
   commands: COMMANDS,
-  socketNames: { main: "virtlockd.socket", admin: "virtlockd-admin.socket" },
+  sockets: ["read-write", "admin"],
 } as const satisfies Identity<CommandName>;

@@ -39,8 +39,11 @@ import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
 import { SocketWatch } from "../../chassis/start/socket_watch.ts";
-import { adoptListener, listenOn, refuseServed, socketRole } from "../../chassis/start/sockets.ts";
-import { readConfiguration, type StartContext, startLogging } from "../../chassis/start/start.ts";
+import type { Paths } from "../../chassis/config/paths.ts";
+import { OWNER_ONLY } from "../../chassis/config/socket_role.ts";
+import { type DaemonSocket, openSockets } from "../../chassis/start/open_sockets.ts";
+import { refuseServed } from "../../chassis/start/sockets.ts";
+import { readConfiguration, startLogging } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { withVariables } from "./service_manager.ts";
 
@@ -157,7 +160,13 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   reportUnjudged(daemon, bare.unjudged);
   loadLockspaces(registered, daemon, state?.extension !== undefined);
   const holds = handed !== undefined || daemon.table.resourceCount > 0;
-  openSockets(context, daemon, returned, (open) => unless(() => holds, open, complain));
+  openSockets(
+    sys,
+    VIRTLOCKD,
+    socketsOf(daemon, paths),
+    returned,
+    (open) => unless(() => holds, open, complain),
+  );
   for (const complaint of complaints) daemon.log.error(`Started in spite of this: ${complaint}`);
   dropPermissions();
   const runtimeSettings = () => ({
@@ -321,6 +330,14 @@ function pastOf(past: Past, note: GivenUp): Past {
   return past.kind === "none" && given !== undefined ? { kind: "stopped", given } : past;
 }
 
+/** The sockets of each server. */
+function socketsOf({ lockServer, adminServer }: Daemon, paths: Paths): DaemonSocket[] {
+  return [
+    { role: "read-write", path: paths.socket, access: OWNER_ONLY, server: lockServer },
+    { role: "admin", path: paths.adminSocket, access: OWNER_ONLY, server: adminServer },
+  ];
+}
+
 /** Those of systemd stay. */
 function unlinkSockets({ sys, servers }: Daemon): void {
   for (const server of servers) {
@@ -348,25 +365,4 @@ function restoreLogging(logs: LogSystem, state: RestartState): void {
   const { logOutputs, logFilters } = state.extension?.settings ?? {};
   if (logOutputs !== undefined) logs.setOutputs(logOutputs);
   if (logFilters !== undefined) logs.setFilters(logFilters);
-}
-
-/**
- * Listens where no earlier image and no service manager has left a socket.
- *
- * @param tried makes one of the sockets; decides whether its failure matters
- */
-function openSockets(
-  { sys, paths }: StartContext,
-  daemon: Daemon,
-  descriptors: readonly { fd: number; name: string }[],
-  tried: (open: () => void) => void,
-): void {
-  for (const { fd, name } of descriptors) {
-    const role = socketRole(sys, fd, name, VIRTLOCKD.socketNames, paths.adminSocket);
-    if (role === undefined) continue;
-    (role === "admin" ? daemon.adminServer : daemon.lockServer).listen(adoptListener(sys, fd));
-  }
-  const { lockServer, adminServer } = daemon;
-  if (lockServer.listeners.length === 0) tried(() => lockServer.listen(listenOn(sys, paths.socket)));
-  if (adminServer.listeners.length === 0) tried(() => adminServer.listen(listenOn(sys, paths.adminSocket)));
 }

@@ -32,6 +32,16 @@ Deno.test("FileSys gives -errno for what fails", () => {
   assert.equal(kernel.fstat(1 << 20, status), -9);
 });
 
+Deno.test("FileSys lchown() changes a link and not what it leads to, and tells what is not there", () => {
+  using scratch = new Scratch();
+  const { uid = -1, gid = -1 } = Deno.lstatSync(scratch.path);
+  const link = scratch.file("link");
+  Deno.symlinkSync("/nowhere", link);
+  assert.equal(kernel.lchown(link, -1, gid ?? -1), 0);
+  assert.deepEqual([Deno.lstatSync(link).uid, Deno.lstatSync(link).gid], [uid, gid]);
+  assert.equal(kernel.lchown(scratch.file("absent"), -1, -1), -2);
+});
+
 Deno.test("FileSys refuses a path that the kernel would not take", () => {
   const status = emptyStatus();
   for (const path of ["x".repeat(4096), "x".repeat(100_000), "ü".repeat(2048)]) {

@@ -122,6 +122,7 @@ Deno.test("ProcessSys knows users and groups, and those without a name by their 
   assert.equal(kernel.userName(0), "root");
   assert.equal(kernel.groupName(0), "root");
   assert.equal(kernel.userName(4_000_000_000), "4000000000");
+  assert.deepEqual(["root", "0", "4711", "nobody-has-this-group"].map(kernel.groupId), [0, 0, 4711, -2]);
 });
 
 Deno.test("ProcessSys fileLimit() is what the shell says", () => {

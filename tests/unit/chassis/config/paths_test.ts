@@ -14,6 +14,7 @@ Deno.test("defaultPaths() gives root the host's files, whatever the environment 
   assert.deepEqual(defaultPaths(VIRTLOCKD, { uid: 0, env, exists: nothingExists }), {
     config: "/etc/libvirt/virtlockd.conf",
     socket: "/run/libvirt/virtlockd-sock",
+    readOnlySocket: "/run/libvirt/virtlockd-sock-ro",
     adminSocket: "/run/libvirt/virtlockd-admin-sock",
     pidFile: "/run/virtlockd.pid",
     restartState: "/run/virtlockd-restart-exec.json",
@@ -29,6 +30,7 @@ Deno.test("defaultPaths() puts the prefix before each of the host's files", () =
   assert.deepEqual(defaultPaths(VIRTLOCKD, { uid: 0, env: {}, prefix: "/tmp/t", exists: nothingExists }), {
     config: "/tmp/t/etc/libvirt/virtlockd.conf",
     socket: "/tmp/t/run/libvirt/virtlockd-sock",
+    readOnlySocket: "/tmp/t/run/libvirt/virtlockd-sock-ro",
     adminSocket: "/tmp/t/run/libvirt/virtlockd-admin-sock",
     pidFile: "/tmp/t/run/virtlockd.pid",
     restartState: "/tmp/t/run/virtlockd-restart-exec.json",
@@ -44,6 +46,7 @@ Deno.test("defaultPaths() gives a session the directories of its XDG variables",
   assert.deepEqual(session({ XDG_CONFIG_HOME: "/c", XDG_RUNTIME_DIR: "/r", XDG_CACHE_HOME: "/k" }), {
     config: "/c/libvirt/virtlockd.conf",
     socket: "/r/libvirt/virtlockd-sock",
+    readOnlySocket: "/r/libvirt/virtlockd-sock-ro",
     adminSocket: "/r/libvirt/virtlockd-admin-sock",
     pidFile: "/r/libvirt/virtlockd.pid",
     restartState: "/r/libvirt/virtlockd-restart-exec.json",
@@ -59,6 +62,7 @@ Deno.test("defaultPaths() falls back to HOME when a session has no XDG variables
   assert.deepEqual(session({ HOME: "/home/u", XDG_RUNTIME_DIR: "", XDG_CONFIG_HOME: "" }), {
     config: "/home/u/.config/libvirt/virtlockd.conf",
     socket: "/home/u/.cache/libvirt/virtlockd-sock",
+    readOnlySocket: "/home/u/.cache/libvirt/virtlockd-sock-ro",
     adminSocket: "/home/u/.cache/libvirt/virtlockd-admin-sock",
     pidFile: "/home/u/.cache/libvirt/virtlockd.pid",
     restartState: "/home/u/.cache/libvirt/virtlockd-restart-exec.json",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { OWNER_ONLY } from "../../../../src/chassis/config/socket_role.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
@@ -86,7 +87,7 @@ class Stage implements Disposable {
     const fd = kernel.socket(SOCK_STREAM, true);
     assert.equal(kernel.bind(fd, path), 0);
     assert.equal(kernel.listen(fd, 100), 0);
-    this.server.listen({ fd, path, unlink: true });
+    this.server.listen({ fd, role: "read-write", path, access: OWNER_ONLY, unlink: true });
   }
 
   /** Connects a client and sends a call. */
@@ -328,8 +329,8 @@ Deno.test("RpcServer listens on another socket in the place of one, and loses no
   const fd = kernel.socket(SOCK_STREAM, true);
   assert.equal(kernel.bind(fd, old.path), 0);
   assert.equal(kernel.listen(fd, 100), 0);
-  stage.server.listenInstead({ fd, path: old.path, unlink: true });
-  assert.deepEqual(stage.server.listeners, [{ fd, path: old.path, unlink: true }]);
+  stage.server.listenInstead({ ...old, fd });
+  assert.deepEqual(stage.server.listeners, [{ ...old, fd }]);
   assert.deepEqual([...stage.server.clients.keys()], [1, 2]);
   const two = stage.connect();
   assert.deepEqual([one, two].map((client) => stage.state(client)), ["served", "served"]);
@@ -341,7 +342,7 @@ Deno.test("RpcServer listens on another socket in the place of one, and loses no
   kernel.unlink(old.path);
   assert.equal(kernel.bind(again, old.path), 0);
   assert.equal(kernel.listen(again, 100), 0);
-  stage.server.listenInstead({ fd: again, path: old.path, unlink: true });
+  stage.server.listenInstead({ ...old, fd: again });
   const three = stage.connect();
   assert.equal(stage.state(three), "waiting");
   stage.server.startAccepting();

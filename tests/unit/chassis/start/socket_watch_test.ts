@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import type { Log, LogMessage } from "../../../../src/chassis/log/log.ts";
-import type { Listener } from "../../../../src/chassis/rpc/server.ts";
+import type { Listener } from "../../../../src/chassis/rpc/listener.ts";
+import { OWNER_ONLY } from "../../../../src/chassis/config/socket_role.ts";
 import { SocketWatch } from "../../../../src/chassis/start/socket_watch.ts";
 import { listenOn } from "../../../../src/chassis/start/sockets.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
+
+function own(path: string) {
+  return { role: "read-write", path, access: OWNER_ONLY } as const;
+}
 
 /** A server that listens on one path, and its watch. */
 class Stage implements Disposable {
@@ -24,7 +29,7 @@ class Stage implements Disposable {
     this.directory = this.#scratch.file("run");
     this.path = `${this.directory}/socket`;
     Deno.mkdirSync(this.directory);
-    this.#listeners.push(listenOn(kernel, this.path));
+    this.#listeners.push(listenOn(kernel, own(this.path)));
   }
 
   /** @param faults calls of the kernel that the test replaces */
@@ -105,7 +110,7 @@ const LOSSES: Record<string, (stage: Stage) => void> = {
   "moved away with its directory": ({ directory }) => Deno.renameSync(directory, `${directory}.old`),
   "a dead socket of somebody else's": ({ path }) => {
     Deno.removeSync(path);
-    kernel.close(listenOn(kernel, path).fd);
+    kernel.close(listenOn(kernel, own(path)).fd);
   },
 };
 for (const [loss, lose] of Object.entries(LOSSES)) {
@@ -134,7 +139,7 @@ Deno.test("SocketWatch leaves a path to another daemon that listens there, and s
   using stage = new Stage();
   stage.watch();
   Deno.removeSync(stage.path);
-  const other = listenOn(kernel, stage.path);
+  const other = listenOn(kernel, own(stage.path));
   stage.turn();
   Deno.writeTextFileSync(`${stage.directory}/other`, "");
   stage.turn();

@@ -1,17 +1,9 @@
-import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
-import {
-  adoptListener,
-  listenOn,
-  makeRunDirectory,
-  refuseServed,
-  socketRole,
-} from "../../../../src/chassis/start/sockets.ts";
+import { listenOn, makeRunDirectory, refuseServed } from "../../../../src/chassis/start/sockets.ts";
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
-import { F_GETFD, F_GETFL, F_SETFD, O_NONBLOCK, SOCK_STREAM } from "../../../../src/os/constants.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { Scratch } from "../../../support/scratch.ts";
+import { openHere, Scratch } from "../../../support/scratch.ts";
 
 function refused(code: number, message: RegExp) {
   return (error: unknown) => {
@@ -22,7 +14,10 @@ function refused(code: number, message: RegExp) {
   };
 }
 
-const NAMES = VIRTLOCKD.socketNames;
+/** A socket for the daemon's own user. */
+function own(path: string) {
+  return { role: "read-write", path, access: { mode: 0o700, group: undefined } } as const;
+}
 
 Deno.test("makeRunDirectory() makes a directory with its parents, and leaves one that is there", () => {
   using scratch = new Scratch();
@@ -44,32 +39,31 @@ Deno.test("makeRunDirectory() throws with the code of the run directory", () => 
 Deno.test("listenOn() listens with mode 0700 and does not wait", () => {
   using scratch = new Scratch();
   const path = scratch.file("socket");
-  const listener = listenOn(kernel, path);
-  assert.deepEqual(listener, { fd: listener.fd, path, unlink: true });
+  const listener = listenOn(kernel, own(path));
+  assert.deepEqual(listener, { ...own(path), fd: listener.fd, unlink: true });
   assert.equal((Deno.lstatSync(path).mode ?? 0) & 0o7777, 0o700);
   assert.equal(kernel.accept(listener.fd), -11);
-  assert.equal(socketRole(kernel, listener.fd, "", NAMES, ""), "main");
   kernel.close(listener.fd);
 });
 
 Deno.test("listenOn() replaces a dead daemon's socket, and a link", () => {
   using scratch = new Scratch();
   const path = scratch.file("socket");
-  kernel.close(listenOn(kernel, path).fd);
-  kernel.close(listenOn(kernel, path).fd);
+  kernel.close(listenOn(kernel, own(path)).fd);
+  kernel.close(listenOn(kernel, own(path)).fd);
   Deno.removeSync(path);
   const victim = scratch.write("victim", "precious");
   Deno.symlinkSync(victim, path);
-  kernel.close(listenOn(kernel, path).fd);
+  kernel.close(listenOn(kernel, own(path)).fd);
   assert.equal(Deno.readTextFileSync(victim), "precious");
 });
 
 Deno.test("listenOn() and refuseServed() leave a socket alone on which somebody listens", () => {
   using scratch = new Scratch();
   const path = scratch.file("socket");
-  const { fd } = listenOn(kernel, path);
+  const { fd } = listenOn(kernel, own(path));
   const message = /^Bind socket .*\/socket: another daemon listens there$/;
-  assert.throws(() => listenOn(kernel, path), refused(6, message));
+  assert.throws(() => listenOn(kernel, own(path)), refused(6, message));
   assert.throws(() => refuseServed(kernel, path), refused(6, message));
   // With a full backlog it is alive, too.
   assert.throws(() => refuseServed({ ...kernel, connect: () => -11 }, path), refused(6, message));
@@ -78,58 +72,56 @@ Deno.test("listenOn() and refuseServed() leave a socket alone on which somebody 
   refuseServed(kernel, scratch.file("absent"));
 });
 
+Deno.test("listenOn() gives the socket its mode and its group before anybody can connect", () => {
+  using scratch = new Scratch();
+  const path = scratch.file("socket");
+  const calls: unknown[] = [];
+  const sys: Sys = {
+    ...kernel,
+    groupId: (name) => (calls.push(["groupId", name]), 4711),
+    lchown: (...args) => (calls.push(["lchown", ...args]), 0),
+    listen: (fd, backlog) => {
+      calls.push(["listen", (Deno.lstatSync(path).mode ?? 0) & 0o7777]);
+      return kernel.listen(fd, backlog);
+    },
+  };
+  const before = kernel.umask(0o022);
+  const { fd } = listenOn(sys, { ...own(path), access: { mode: 0o776, group: "libvirt" } });
+  assert.deepEqual(calls, [["groupId", "libvirt"], ["lchown", path, -1, 4711], ["listen", 0o776]]);
+  assert.equal(kernel.umask(before), 0o022);
+  kernel.close(fd);
+});
+
+Deno.test("listenOn() refuses a group that is not there, or that may not be given", () => {
+  using scratch = new Scratch();
+  const path = scratch.file("socket");
+  const before = openHere();
+  const access = { mode: 0o770, group: "nobody-has-this-group" };
+  const wanted = /^Find the group nobody-has-this-group of the socket .*: No such file or directory/;
+  assert.throws(() => listenOn(kernel, { ...own(path), access }), refused(6, wanted));
+  assert.throws(
+    () => listenOn({ ...kernel, lchown: () => -1 }, { ...own(path), access: { mode: 0o770, group: "0" } }),
+    refused(6, /^Change the group of the socket .*: Operation not permitted/),
+  );
+  assert.deepEqual(openHere(), before);
+});
+
 Deno.test("listenOn() throws with the code of the sockets", () => {
   using scratch = new Scratch();
   const path = scratch.file("socket");
   const failing = (name: keyof Sys, errno: number): Sys => ({ ...kernel, [name]: () => -errno });
   assert.throws(
-    () => listenOn(failing("socket", 24), path),
+    () => listenOn(failing("socket", 24), own(path)),
     refused(6, /^Create socket .*: Too many open files/),
   );
   assert.throws(
-    () => listenOn(failing("bind", 30), path),
+    () => listenOn(failing("bind", 30), own(path)),
     refused(6, /^Bind socket .*: Read-only file system/),
   );
   assert.throws(
-    () => listenOn(failing("listen", 98), path),
+    () => listenOn(failing("listen", 98), own(path)),
     refused(6, /^Listen on socket .*: Address already in use/),
   );
   const long = scratch.file("x".repeat(120));
-  assert.throws(() => listenOn(kernel, long), refused(6, /^Bind socket .*: File name too long/));
-});
-
-Deno.test("socketRole() goes by the name, and without one by the path", () => {
-  using scratch = new Scratch();
-  const { fd } = listenOn(kernel, scratch.file("any"));
-  assert.equal(socketRole(kernel, fd, "virtlockd.socket", NAMES, "/x"), "main");
-  assert.equal(socketRole(kernel, fd, "virtlockd-admin.socket", NAMES, "/x"), "admin");
-  assert.equal(socketRole(kernel, fd, "unknown", NAMES, "/x"), "main");
-  assert.equal(socketRole(kernel, fd, "", NAMES, scratch.file("any")), "admin");
-  kernel.close(fd);
-  const admin = listenOn(kernel, scratch.file("virtlockd-admin-sock"));
-  assert.equal(socketRole(kernel, admin.fd, "", NAMES, "/x"), "admin");
-  kernel.close(admin.fd);
-});
-
-Deno.test("socketRole() gives none to what is no listening socket", () => {
-  const fd = kernel.socket(SOCK_STREAM, false);
-  assert.equal(socketRole(kernel, fd, "virtlockd.socket", NAMES, "/x"), undefined);
-  kernel.close(fd);
-  assert.equal(socketRole(kernel, fd, "virtlockd.socket", NAMES, "/x"), undefined);
-  const file = kernel.open("/dev/null", 0, 0);
-  assert.equal(socketRole(kernel, file, "virtlockd.socket", NAMES, "/x"), undefined);
-  kernel.close(file);
-});
-
-Deno.test("adoptListener() makes an inherited socket close-on-exec and non-blocking", () => {
-  using scratch = new Scratch();
-  const path = scratch.file("socket");
-  const fd = kernel.socket(SOCK_STREAM, false);
-  kernel.bind(fd, path);
-  kernel.listen(fd, 1);
-  kernel.fcntl(fd, F_SETFD, 0);
-  assert.deepEqual(adoptListener(kernel, fd), { fd, path, unlink: false });
-  assert.equal(kernel.fcntl(fd, F_GETFD, 0), 1);
-  assert.notEqual(kernel.fcntl(fd, F_GETFL, 0) & O_NONBLOCK, 0);
-  kernel.close(fd);
+  assert.throws(() => listenOn(kernel, own(long)), refused(6, /^Bind socket .*: File name too long/));
 });
