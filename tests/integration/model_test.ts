@@ -6,6 +6,8 @@ import { randomSteps, type Step } from "../model/steps.ts";
 const STEPS = 250;
 const SEEDS = [1, 2, 3, 4];
 const MIXTURE = { reExecs: 5, holders: 15 };
+/** Locks wait for the last writes of holders that have ended, and who asks for them waits too. */
+const SETTLING = { reExecs: 5, holders: 15, writes: 120 };
 const SEQUENCES = new URL("sequences/", import.meta.url);
 
 async function agree(steps: readonly Step[]): Promise<void> {
@@ -16,6 +18,12 @@ async function agree(steps: readonly Step[]): Promise<void> {
 for (const seed of SEEDS) {
   Deno.test(`Daemon and model agree after each of ${STEPS} random steps, seed ${seed}`, async () => {
     await agree(randomSteps(seed, STEPS, MIXTURE));
+  });
+}
+
+for (const seed of SEEDS) {
+  Deno.test(`Daemon and model agree where last writes are waited for, seed ${seed}`, async () => {
+    await agree(randomSteps(seed, STEPS, SETTLING));
   });
 }
 

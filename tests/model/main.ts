@@ -16,7 +16,10 @@ Lets random sequences of requests, disconnects, dying holders and re-execs happe
 
 const SEQUENCES = new URL("../integration/sequences", import.meta.url);
 const SHRINK_LIMIT = 120_000;
-const MIXTURE: Mixture = { reExecs: 5, holders: 15 };
+const MIXTURES: readonly [Mixture, Mixture] = [
+  { reExecs: 5, holders: 15 },
+  { reExecs: 5, holders: 15, writes: 120 },
+];
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +35,7 @@ async function main(): Promise<number> {
   const begun = performance.now();
   let done = 0;
   for (let seed = first; performance.now() - begun < seconds * 1000; seed++, done++) {
-    const steps = randomSteps(seed, count, MIXTURE);
+    const steps = randomSteps(seed, count, MIXTURES[seed % 2 === 0 ? 0 : 1]);
     const difference = await runSequence(steps);
     if (difference === undefined) continue;
     console.error(`Seed ${seed}, step ${difference.step}: ${difference.error.message}\nShrinking ...`);

@@ -1,6 +1,9 @@
 import type { Step } from "./steps.ts";
 import { World } from "./world.ts";
 
+/** Where one of these happens, locks wait for the last writes of their holders. */
+const SETTLING: ReadonlySet<Step["op"]> = new Set<Step["op"]>(["write", "written", "free"]);
+
 /** Where a sequence went wrong. */
 export interface Difference {
   /** Index of the step after which daemon and model differ. */
@@ -10,7 +13,7 @@ export interface Difference {
 
 /** Lets steps happen to a new daemon and to the model. @returns undefined when they never differ */
 export async function runSequence(steps: readonly Step[]): Promise<Difference | undefined> {
-  await using world = await World.create();
+  await using world = await World.create(steps.some(({ op }) => SETTLING.has(op)));
   for (const [index, step] of steps.entries()) {
     try {
       await world.take(step);

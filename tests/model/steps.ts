@@ -10,8 +10,11 @@ export const OWNERS = 4;
 /** Processes that are holders themselves, by number; as owners they come behind the others. */
 export const HOLDERS = 2;
 
-/** Lockspaces by number: the default one, two that can be made, a file, and a path behind a file. */
-export const LOCKSPACES = ["", "/locks/a", "/locks/b", "/plain", "/plain/below"] as const;
+/**
+ * Lockspaces by number: the default one, two that can be made, a file, a path behind a file, and one that is
+ * adopted where nobody else may write a directory above it.
+ */
+export const LOCKSPACES = ["", "/locks/a", "/locks/b", "/plain", "/plain/below", "/locks/adopted"] as const;
 /** Names in lockspace directories. */
 export const LEASES = ["r0", "r1", "r2", "linked", "", "..", "../out", "/out", "none/r0"] as const;
 /** Names in the default lockspace: paths in the sequence's directory, and the empty name. */
@@ -54,6 +57,10 @@ export type Step =
   }
   /** A holder's process begins; its connection ends, or it is killed. */
   | { readonly op: "begin" | "drop" | "kill"; readonly holder: number }
+  /** A write begins or ends that no process has any more, to one of {@link DISKS}. */
+  | { readonly op: "write" | "written"; readonly disk: number }
+  /** An administrator frees a lock that waits for last writes. */
+  | { readonly op: "free"; readonly lockspace: number; readonly name: number }
   /** `wait`: until it is done. */
   | { readonly op: "re-exec"; readonly wait: boolean };
 
@@ -62,10 +69,12 @@ export interface Mixture {
   /** Of a thousand steps so many re-execs, and beginnings or ends of holders. */
   readonly reExecs: number;
   readonly holders: number;
+  /** The same for writes that no process has any more, where locks wait for these; else absent. */
+  readonly writes?: number;
 }
 
 /** Steps at random. */
-export function randomSteps(seed: number, count: number, { reExecs, holders }: Mixture): Step[] {
+export function randomSteps(seed: number, count: number, { reExecs, holders, writes = 0 }: Mixture): Step[] {
   const random = new Random(seed);
   const steps: Step[] = [];
   for (let client = 0; client < CLIENTS - 1; client++) {
@@ -83,9 +92,34 @@ export function randomSteps(seed: number, count: number, { reExecs, holders }: M
     if (kind < reExecs) steps.push({ op: "re-exec", wait: random.once(2) });
     else if (kind < reExecs + holders) {
       steps.push({ op: random.pick(["begin", "begin", "drop", "kill"]), holder: random.below(HOLDERS) });
+    } else if (kind < reExecs + holders + writes) {
+      steps.push(...shortLife(random));
     } else steps.push(request(random));
   }
   return steps;
+}
+
+/** A holder that locks something, ends while it still writes, and somebody who wants the same. */
+function shortLife(random: Random): Step[] {
+  const holder = random.below(HOLDERS);
+  const [client, other] = [random.below(CLIENTS), random.below(CLIENTS)];
+  const disk = random.below(5);
+  const places = [{ lockspace: 0, name: disk }, somewhere(random)];
+  const flags = random.below(4);
+  return [
+    { op: "begin", holder },
+    { op: "connect", client },
+    { op: "register", client, owner: OWNERS + holder, id: 7, flags: 0 },
+    ...random.once(2) ? [{ op: "write", disk } as const] : [],
+    ...places.map((place): Step => ({ op: "acquire", client, ...place, flags })),
+    { op: random.once(2) ? "kill" : "drop", holder },
+    ...random.once(4) ? [{ op: "re-exec", wait: true } as const] : [],
+    { op: "connect", client: other },
+    { op: "register", client: other, owner: random.below(OWNERS), id: 7, flags: 0 },
+    ...places.map((place): Step => ({ op: "acquire", client: other, ...place, flags: random.below(4) })),
+    ...random.once(2) ? [{ op: "written", disk } as const] : [],
+    ...random.once(2) ? [{ op: "free", ...places[1] as typeof places[0] } as const] : [],
+  ];
 }
 
 function request(random: Random): Step {
@@ -101,6 +135,14 @@ function request(random: Random): Step {
   if (kind < 13) return { op: "restrict", client, flags };
   if (kind < 15) return { op: "new", client, lockspace: random.below(LOCKSPACES.length), flags };
   if (kind < 18) return { op: "ensure", client, lockspace: random.below(LOCKSPACES.length) };
+  const resource = { client, ...somewhere(random) };
+  if (kind < 24) return { op: "create", ...resource, flags };
+  if (kind < 30) return { op: "delete", ...resource, flags };
+  if (kind < 66) return { op: "acquire", ...resource, flags: random.once(30) ? 7 : random.below(4) };
+  return { op: "release", ...resource, flags };
+}
+
+function somewhere(random: Random): { lockspace: number; name: number } {
   const lockspace = random.once(2)
     ? 0
     : random.once(12)
@@ -109,9 +151,5 @@ function request(random: Random): Step {
   const name = random.once(4)
     ? random.below(lockspace === 0 ? DISKS.length : LEASES.length)
     : random.below(3);
-  const resource = { client, lockspace, name };
-  if (kind < 24) return { op: "create", ...resource, flags };
-  if (kind < 30) return { op: "delete", ...resource, flags };
-  if (kind < 66) return { op: "acquire", ...resource, flags: random.once(30) ? 7 : random.below(4) };
-  return { op: "release", ...resource, flags };
+  return { lockspace, name };
 }

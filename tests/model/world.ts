@@ -10,14 +10,23 @@ import {
   encodeResource,
   encodeRestrict,
 } from "../support/lock_codec.ts";
-import { StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
+import { RELEASE_FORCE, StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { testOwner } from "../support/lock_client.ts";
-import { LockModel, type ModelOwner, type ModelReply, type ResourceRequest } from "../support/lock_model.ts";
+import {
+  LockModel,
+  type ModelOwner,
+  type ModelReply,
+  type ModelResource,
+  type ResourceRequest,
+} from "../support/lock_model.ts";
+import { Place } from "../support/place.ts";
+import { Unowned } from "../support/unowned.ts";
+import { WRITE_GUARD } from "../../src/lockd/lockspace/written_files.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
 import { DISKS, LEASES, LOCKSPACES, OWNERS, type Step } from "./steps.ts";
@@ -34,13 +43,20 @@ const PROCEDURES = {
 };
 
 /** A step that is a request of a client. */
-type Request = Exclude<Step, { holder: number } | { op: "re-exec" | "connect" | "close" }>;
+type Request = Exclude<
+  Step,
+  { holder: number } | { op: "re-exec" | "connect" | "close" | "write" | "written" | "free" }
+>;
+type ResourceStep = Extract<Step, { op: "acquire" }>;
+
+/** The safest place of a user. */
+const HOME = Deno.env.get("HOME") ?? "/";
 
 /** A daemon and the model of it, to which the same things happen. */
 export class World implements AsyncDisposable {
   readonly #daemon: Daemon;
   readonly #admin: AdminClient;
-  readonly #model = new LockModel();
+  readonly #model: LockModel;
   readonly #clients = new Map<number, RawClient>();
   readonly #holders = new Map<number, Holder>();
   /** Pids of holders, of those that have ended too. */
@@ -49,17 +65,29 @@ export class World implements AsyncDisposable {
   readonly #owners = new Map<string, ModelOwner>();
   /** Every path that was ever there. */
   readonly #paths = new Set<string>();
+  /** Writes that no process has any more, by the file's number in the model. */
+  readonly #writes = new Map<number, Unowned>();
+  /** What was asked on it before is known to the daemon after two round trips. */
+  readonly #bystander: RawClient;
 
-  private constructor(daemon: Daemon, admin: AdminClient) {
+  private constructor(daemon: Daemon, admin: AdminClient, settles: boolean) {
     this.#daemon = daemon;
     this.#admin = admin;
+    this.#model = new LockModel(settles);
+    this.#bystander = RawClient.connect(daemon.socket);
     this.#furnish();
   }
 
-  /** Starts a daemon among some files, two of which this process has locked itself. */
-  static async create(): Promise<World> {
-    const daemon = await Daemon.start({ args: ["-v"] });
-    return new World(daemon, await AdminClient.connect(daemon.adminSocket));
+  /**
+   * Starts a daemon among some files, two of which this process has locked itself.
+   *
+   * @param settles whether locks wait for last writes; else they go with their holders
+   */
+  static async create(settles: boolean): Promise<World> {
+    const place = Place.create(isSafe(HOME) ? HOME : undefined);
+    if (settles) place.writeConfig("settle_timeout = 86400\nstorage_timeout = 300\n");
+    const daemon = await Daemon.start({ args: ["-v"], place });
+    return new World(daemon, await AdminClient.connect(daemon.adminSocket), settles);
   }
 
   /** Lets a step happen and compares everything. @throws Error when daemon, kernel and model differ */
@@ -81,8 +109,17 @@ export class World implements AsyncDisposable {
       case "close":
         this.#close(step.client);
         break;
+      case "write":
+      case "written":
+        this.#write(step.disk, step.op === "write");
+        break;
+      case "free": {
+        const held = this.#model.find(resource({ ...step, flags: 0 }));
+        if (held !== undefined && held.settling.size > 0) await this.#free(held);
+        break;
+      }
       default:
-        this.#ask(step);
+        await this.#ask(step);
     }
     await this.#compare();
   }
@@ -95,11 +132,56 @@ export class World implements AsyncDisposable {
     deepStrictEqual(entries.map(listed).sort(), this.#expected());
   }
 
+  #write(disk: number, begins: boolean): void {
+    const name = DISKS[disk] ?? "";
+    const inode = this.#model.inodeOf(name);
+    if (inode === undefined || this.#writes.has(inode) === begins) return;
+    this.#writes.get(inode)?.[Symbol.dispose]();
+    this.#writes.delete(inode);
+    if (begins) {
+      const path = this.#daemon.place.directory + name;
+      const fd = must(kernel.open(path, O_RDWR | O_CLOEXEC, 0), "open", path);
+      must(kernel.ofdLock(fd, F_RDLCK, WRITE_GUARD, 1), "F_OFD_SETLK", path);
+      this.#writes.set(inode, Unowned.take(fd));
+    }
+    this.#model.write(inode, begins);
+  }
+
+  /** Has a lock go that waits for last writes: by their end, where that is enough. */
+  async #letGo(held: ModelResource): Promise<void> {
+    const write = this.#writes.get(held.inode);
+    if (write !== undefined) {
+      write[Symbol.dispose]();
+      this.#writes.delete(held.inode);
+      this.#model.write(held.inode, false);
+    }
+    if (held.settling.size > 0) await this.#free(held);
+  }
+
+  /** As an administrator does who knows better. */
+  async #free(held: ModelResource): Promise<void> {
+    const { directory } = this.#daemon.place;
+    const [owner] = held.settling;
+    if (owner === undefined) return;
+    // Until the daemon has seen what ended before, the lock may go by itself.
+    await this.#settled();
+    await this.#admin.release({
+      flags: RELEASE_FORCE,
+      lockspace: held.lockspace === "" ? "" : directory + held.lockspace,
+      resource: held.lockspace === "" ? directory + held.name : held.name,
+      uuid: owner.uuid,
+      guest: testOwner(owner.pid).name,
+    });
+    this.#model.free(held);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients.values()) client.close();
+    for (const client of [this.#bystander, ...this.#clients.values()]) client.close();
+    for (const write of this.#writes.values()) write[Symbol.dispose]();
     for (const fd of this.#foreign) kernel.close(fd);
     await this.#admin.close();
     await this.#daemon[Symbol.asyncDispose]();
+    this.#daemon.place[Symbol.dispose]();
     // After the daemon: it would take their locks along.
     for (const holder of this.#holders.values()) await holder[Symbol.asyncDispose]();
   }
@@ -107,10 +189,14 @@ export class World implements AsyncDisposable {
   #furnish(): void {
     const { directory } = this.#daemon.place;
     const model = this.#model;
-    for (const path of ["/disks", "/locks", "/locks/a"]) {
+    for (const path of ["/disks", "/locks", "/locks/a", "/locks/adopted"]) {
       Deno.mkdirSync(directory + path);
+      Deno.chmodSync(directory + path, 0o755);
       model.addDirectory(path);
     }
+    if (isSafe(directory)) model.addAdoptable("/locks/adopted");
+    Deno.writeTextFileSync(`${directory}/locks/adopted/r0`, "");
+    model.addFile("/locks/adopted/r0");
     for (const path of ["/disks/0", "/disks/1", FOREIGN[0], FOREIGN_SHARED[0], "/plain"]) {
       Deno.writeTextFileSync(directory + path, "");
       model.addFile(path);
@@ -135,11 +221,25 @@ export class World implements AsyncDisposable {
     }
   }
 
-  #ask(step: Request): void {
+  async #ask(step: Request): Promise<void> {
     const client = this.#clients.get(step.client);
     if (client === undefined) return;
+    const obstacle = step.op === "acquire" ? this.#model.waitsFor(step.client, resource(step)) : undefined;
+    if (obstacle === "either") return;
+    const answer = client.ask(...this.#request(step));
+    for (let waitsFor = obstacle; waitsFor !== undefined;) {
+      // The first of two round trips may have been read before the request.
+      for (let trip = 0; trip < 2; trip++) this.#bystander.roundTrip();
+      deepStrictEqual(client.quiet, true, `${JSON.stringify(step)} is answered at once`);
+      await this.#letGo(waitsFor);
+      const next = this.#model.waitsFor(step.client, resource(step as ResourceStep));
+      if (next === "either") {
+        throw new Error(`${JSON.stringify(step)}: the model cannot tell what it waits for`);
+      }
+      waitsFor = next;
+    }
     const { code, domain, errno } = this.#modelled(step);
-    const refusal = client.request(...this.#request(step));
+    const refusal = answer();
     const received = [refusal?.code ?? 0, refusal?.domain ?? 0];
     if (errno !== undefined) received.push(refusal?.int1 ?? 0);
     const wanted = errno === undefined ? [code, domain] : [code, domain, errno];
@@ -233,8 +333,7 @@ export class World implements AsyncDisposable {
     const holder = await Holder.start(this.#daemon);
     this.#holders.set(number, holder);
     this.#holderPids.set(number, holder.pid);
-    // Root's tests have each process in a user namespace of its own, where the daemon may not look.
-    if (Deno.uid() !== 0) this.#model.transparent.add(holder.pid);
+    this.#model.transparent.add(holder.pid);
   }
 
   /** The daemon ends a process whose connection has ended if it owns anything; then its locks go. */
@@ -250,12 +349,13 @@ export class World implements AsyncDisposable {
       else await left;
     }
     await holder.kill();
-    for (
-      let tries = 0;
-      (await this.#locks()).some(({ holders }) => holders.some(({ pid }) => pid === holder.pid));
-    ) {
-      if (++tries > 2000) throw new Error(`Holder ${holder.pid} is gone, but its locks are still there`);
-    }
+    const staying = this.#model.willSettle(holder.pid).length;
+    await until(`all but ${staying} of the locks of process ${holder.pid} to go`, async () => {
+      const left = (await this.#locks()).filter(({ holders }) =>
+        holders.some(({ pid }) => pid === holder.pid)
+      );
+      return left.length === staying && left.every(({ state }) => state === "settling");
+    });
     const { directory } = this.#daemon.place;
     this.#model.holderGone(holder.pid, (path) => kernel.access(directory + path, 0) === 0);
   }
@@ -269,6 +369,7 @@ export class World implements AsyncDisposable {
 
   async #compare(): Promise<void> {
     const { directory } = this.#daemon.place;
+    await this.#settled();
     deepStrictEqual((await this.#locks()).map(listed).sort(), this.#expected(), "Locks of the daemon");
     const files = this.#model.files();
     for (const path of files.keys()) this.#paths.add(path);
@@ -281,10 +382,19 @@ export class World implements AsyncDisposable {
     deepStrictEqual(this.#kernelLocks(), this.#model.resources.length + 2, "Locks of the process");
   }
 
+  /** A lock whose last writes are over goes a moment later. */
+  async #settled(): Promise<void> {
+    const wanted = () => this.#model.resources.filter(({ settling }) => settling.size > 0).length;
+    await until("the locks to go whose last writes are over", async () => {
+      return (await this.#locks()).filter(({ state }) => state === "settling").length === wanted();
+    });
+  }
+
   #expected(): string[] {
     const { directory } = this.#daemon.place;
-    return this.#model.resources.map(({ lockspace, name, shared, autocreate, owners }) =>
+    return this.#model.resources.map(({ lockspace, name, shared, autocreate, owners, settling }) =>
       text({
+        state: settling.size > 0 ? "settling" : "held",
         lockspace: lockspace === "" ? "" : directory + lockspace,
         resource: lockspace === "" ? directory + name : name,
         mode: shared ? "shared" : "exclusive",
@@ -331,16 +441,24 @@ function resource(step: { lockspace: number; name: number; flags: number }): Res
 }
 
 function listed({ lockspace, resource, mode, autocreate, holders, state }: LockEntry): string {
-  deepStrictEqual(state, "held", `State of '${resource}'`);
   const owners = holders.flatMap(({ pid, times }) => Array.from({ length: times }, () => pid));
-  return text({ lockspace, resource, mode, autocreate, owners });
+  return text({ lockspace, resource, mode, autocreate, owners, state });
 }
 
 function text(
-  lock: { lockspace: string; resource: string; mode: string; autocreate: boolean; owners: number[] },
+  lock: Pick<LockEntry, "lockspace" | "resource" | "mode" | "autocreate" | "state"> & {
+    readonly owners: readonly number[];
+  },
 ): string {
-  const { lockspace, resource, mode, autocreate, owners } = lock;
-  return JSON.stringify([lockspace, resource, mode, autocreate, owners.toSorted((a, b) => a - b)]);
+  const { lockspace, resource, mode, autocreate, owners, state } = lock;
+  return JSON.stringify([lockspace, resource, mode, autocreate, owners.toSorted((a, b) => a - b), state]);
+}
+
+/** Whether nobody else may write a directory, nor any on the way to it. */
+function isSafe(directory: string): boolean {
+  const { mode } = Deno.lstatSync(directory);
+  const parent = directory.slice(0, directory.lastIndexOf("/"));
+  return ((mode ?? 0) & 0o022) === 0 && (directory === "/" || isSafe(parent === "" ? "/" : parent));
 }
 
 function sorted(map: ReadonlyMap<string, string>): string[] {

@@ -30,9 +30,12 @@ import {
 import {
   decodePage,
   encodePageArgs,
+  encodeReleaseArgs,
   type Page,
   type PageArgs,
+  type ReleaseArgs,
   STATUS_PROGRAM,
+  StatusProcedure,
 } from "../../src/lockd/wire/status_protocol.ts";
 import { decodeParams, type TypedParam } from "../../src/chassis/wire/typed_param.ts";
 import type { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
@@ -161,6 +164,12 @@ export class AdminClient extends RpcClient {
   shutdown(flags = 0): Promise<void> {
     const encode = (writer: XdrWriter) => encodeFlags(writer, { flags });
     return this.#ask(AdminProcedure.CONNECT_DAEMON_SHUTDOWN, encode, nothing);
+  }
+
+  /** RELEASE of the status program. */
+  release(args: ReleaseArgs): Promise<Page> {
+    const encode = (writer: XdrWriter) => encodeReleaseArgs(writer, args);
+    return this.request(STATUS_PROGRAM, StatusProcedure.RELEASE, encode, decodePage);
   }
 
   /** A page of a procedure of the status program. */

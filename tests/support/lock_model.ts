@@ -1,4 +1,4 @@
-import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../../src/os/errno.ts";
+import { EISDIR, ELOOP, ENOENT, ENOTDIR, ESRCH } from "../../src/os/errno.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
 import { ErrorCode, ErrorDomain } from "../../src/chassis/wire/rpc_error.ts";
 
@@ -25,6 +25,8 @@ export interface ModelResource {
   readonly autocreate: boolean;
   /** One for each time that it was acquired. */
   readonly owners: ModelOwner[];
+  /** Those of them whose process has ended, and whose last writes are waited for. */
+  readonly settling: Set<ModelOwner>;
   /** Whether its owner may not know that it has it, and gets it again. */
   regrant: boolean;
   readonly path: string;
@@ -68,6 +70,9 @@ const BAD_FLAGS: ModelReply = { code: INVALID_ARG, domain: RPC };
 const BAD_NAME: ModelReply = { code: INVALID_ARG, domain: LOCKSPACE };
 const RESTRICTED: ModelReply = { code: OPERATION_DENIED, domain: RPC };
 const UNREGISTERED: ModelReply = { code: OPERATION_INVALID, domain: RPC };
+/** Files are only made in directories that somebody has registered. */
+const NOT_MADE: ModelReply = { code: OPERATION_INVALID, domain: LOCKSPACE };
+const ENDED: ModelReply = { code: SYSTEM_ERROR, domain: LOCKSPACE, errno: ESRCH };
 const ABSENT: ModelReply = { code: INTERNAL_ERROR, domain: RPC };
 
 /**
@@ -80,10 +85,26 @@ export class LockModel {
   readonly #sessions = new Map<number, Session>();
   /** Modes of locks that others than the daemon hold, by inode. */
   readonly #foreign = new Map<number, "exclusive" | "shared">();
+  readonly #settles: boolean;
+  /** Directories that are taken for lockspaces when something is locked in them, and those that were. */
+  readonly #adoptable = new Set<string>();
+  readonly #adopted = new Set<string>();
+  /** Files to which a process that has ended still writes, as QEMU does. */
+  readonly #written = new Set<number>();
+  /** Pids of holders that have ended. */
+  readonly #ended = new Set<number>();
   /** Processes that live, have no disk open, and whose open files the daemon can see. */
   readonly transparent = new Set<number>();
   #resources: ModelResource[] = [];
   #nextInode = 1;
+
+  /**
+   * @param settles whether locks of holders that have ended wait until nobody can write any more, for longer
+   *   than any sequence takes; else they go with their holders
+   */
+  constructor(settles: boolean) {
+    this.#settles = settles;
+  }
 
   /** What is locked. */
   get resources(): readonly ModelResource[] {
@@ -109,6 +130,33 @@ export class LockModel {
   addFile(path: string, sameAs?: string): void {
     const other = sameAs === undefined ? undefined : this.#nodes.get(sameAs);
     this.#nodes.set(path, other?.kind === "file" ? other : { kind: "file", inode: this.#nextInode++ });
+  }
+
+  /** A directory, there from the beginning, may be adopted as a lockspace. */
+  addAdoptable(path: string): void {
+    this.addDirectory(path);
+    this.#adoptable.add(path);
+  }
+
+  /** Which file a path leads to; undefined when there is none. */
+  inodeOf(path: string): number | undefined {
+    const found = this.#find(path, true);
+    return found.kind === "file" ? found.inode : undefined;
+  }
+
+  /** A write to a file begins that no process has any more, or ends. */
+  write(inode: number, begins: boolean): void {
+    if (begins) this.#written.add(inode);
+    else this.#written.delete(inode);
+    this.#settle();
+  }
+
+  /** An administrator frees a lock that waits for last writes. */
+  free(resource: ModelResource): void {
+    const [owner] = resource.settling;
+    if (owner === undefined) throw new Error(`Free '${resource.name}': it does not wait in the model`);
+    for (const each of resource.owners.filter((other) => other === owner)) this.#takeOff(resource, each);
+    this.#settle();
   }
 
   /** Adds a symbolic link. */
@@ -143,6 +191,45 @@ export class LockModel {
     return this.#resources.some(({ owners }) => owners.some((owner) => owner.pid === pid));
   }
 
+  /** A locked resource by its name. */
+  find(place: Pick<ResourceRequest, "lockspace" | "name">): ModelResource | undefined {
+    return this.#held(place);
+  }
+
+  /** What a holder owns that will wait for last writes when its process has ended. */
+  willSettle(pid: number): readonly ModelResource[] {
+    return this.#owned(pid).filter((resource) => this.#isWritten(resource));
+  }
+
+  /**
+   * What an acquire of a client would wait for; "either" when that depends on which of several locks of one
+   * file the daemon looks at.
+   */
+  waitsFor(
+    client: number,
+    { lockspace, name, flags }: ResourceRequest,
+  ): ModelResource | "either" | undefined {
+    const { owner, restricted } = this.#sessions.get(client) ?? { owner: undefined, restricted: true };
+    const inSpace = this.#lockspaces.has(lockspace) || this.#adoptable.has(lockspace);
+    const bad = lockspace !== "" && (name.startsWith("/") || name.split("/").includes(".."));
+    const known = (flags & ~(ACQUIRE_SHARED | ACQUIRE_AUTOCREATE)) === 0;
+    if (owner === undefined || restricted || !known || !inSpace || bad || this.#ended.has(owner.pid)) {
+      return undefined;
+    }
+    const shared = (flags & ACQUIRE_SHARED) !== 0;
+    const held = this.#held({ lockspace, name });
+    if (held !== undefined) {
+      return (held.shared && shared) || !isGoing(held) ? undefined : held;
+    }
+    const found = this.#find(lockspace === "" ? name : `${lockspace}/${name}`, lockspace === "");
+    if (found.kind !== "file") return undefined;
+    const mode = this.#modeOf(found.inode);
+    if (mode === "none" || (mode === "shared" && shared)) return undefined;
+    const there = this.#resources.filter(({ inode }) => inode === found.inode);
+    const going = there.filter(isGoing);
+    return going.length > 0 && going.length < there.length ? "either" : going[0];
+  }
+
   /**
    * A holder's process is gone, and its locks with it, in any order. Where it shared one file under several
    * names, only the lock that goes last may take the file along: what is left tells which one that was.
@@ -151,14 +238,20 @@ export class LockModel {
    */
   holderGone(pid: number, isThere: (path: string) => boolean): void {
     this.transparent.delete(pid);
+    this.#ended.add(pid);
+    const staying = this.willSettle(pid);
+    for (const { owners, settling } of staying) {
+      for (const owner of owners) if (owner.pid === pid) settling.add(owner);
+    }
     const turn = ({ autocreate, path }: ModelResource) => {
       if (!autocreate) return 1;
       return this.#nodes.has(path) && !isThere(path) ? 2 : 0;
     };
-    const owned = this.#resources.filter(({ owners }) => owners.some((owner) => owner.pid === pid));
-    for (const resource of owned.toSorted((a, b) => turn(a) - turn(b))) {
+    const going = this.#owned(pid).filter((resource) => !staying.includes(resource));
+    for (const resource of going.toSorted((a, b) => turn(a) - turn(b))) {
       for (const owner of resource.owners.filter((each) => each.pid === pid)) this.#takeOff(resource, owner);
     }
+    this.#settle();
   }
 
   register(client: number, owner: ModelOwner, id: number, flags: number): ModelReply {
@@ -189,13 +282,17 @@ export class LockModel {
       0,
       0,
       false,
-      () => this.#lockspaces.has(path) ? OK : this.#makeLockspace(path),
+      () => {
+        this.#adopted.delete(path);
+        return this.#lockspaces.has(path) ? OK : this.#makeLockspace(path);
+      },
     );
   }
 
   createResource(client: number, request: ResourceRequest): ModelReply {
     return this.#onResource(client, request, 0, ({ path, follow }) => {
       if (this.#held(request) !== undefined) return BUSY;
+      if (this.#adopted.has(request.lockspace)) return NOT_MADE;
       const found = this.#find(path, follow);
       if (found.kind === "error") return { code: SYSTEM_ERROR, domain: NONE, errno: found.errno };
       if (found.kind === "missing") this.addFile(found.path);
@@ -214,6 +311,12 @@ export class LockModel {
   acquire(client: number, request: ResourceRequest): ModelReply {
     const session = this.#sessions.get(client);
     const got: ModelResource[] = [];
+    const adopts = this.#adoptable.has(request.lockspace) && !this.#lockspaces.has(request.lockspace);
+    const asked = this.#checked(client, request.flags, ACQUIRE_SHARED | ACQUIRE_AUTOCREATE, true, () => OK);
+    if (adopts && asked === OK) {
+      this.#lockspaces.add(request.lockspace);
+      this.#adopted.add(request.lockspace);
+    }
     const reply = this.#onResource(
       client,
       request,
@@ -221,6 +324,7 @@ export class LockModel {
       ({ path, follow, owner }) => {
         const shared = (request.flags & ACQUIRE_SHARED) !== 0;
         const autocreate = (request.flags & ACQUIRE_AUTOCREATE) !== 0;
+        if (this.#ended.has(owner.pid)) return ENDED;
         const held = this.#held(request);
         if (held !== undefined) {
           if (held.shared && shared) {
@@ -241,7 +345,7 @@ export class LockModel {
             return BUSY;
           }
         }
-        if (found.kind === "missing" && autocreate) {
+        if (found.kind === "missing" && autocreate && !this.#adopted.has(request.lockspace)) {
           this.addFile(found.path);
           found = this.#find(path, follow);
         }
@@ -261,6 +365,7 @@ export class LockModel {
           shared,
           autocreate,
           owners: [owner],
+          settling: new Set<ModelOwner>(),
           path,
           inode: found.inode,
           regrant: false,
@@ -283,7 +388,9 @@ export class LockModel {
       const held = this.#held({ lockspace, name });
       if (held === undefined) return BUSY;
       if (!held.owners.includes(owner)) return { code: INTERNAL_ERROR, domain: LOCKSPACE };
+      if (held.settling.has(owner)) return BUSY;
       this.#takeOff(held, owner);
+      this.#settle();
       return OK;
     });
   }
@@ -357,8 +464,33 @@ export class LockModel {
     return 0;
   }
 
+  #owned(pid: number): readonly ModelResource[] {
+    return this.#resources.filter(({ owners }) => owners.some((owner) => owner.pid === pid));
+  }
+
+  /**
+   * Whether somebody may still write what a lock guards. In a lock directory nobody can tell what that is;
+   * a file must not be open but for its lock.
+   */
+  #isWritten(resource: ModelResource): boolean {
+    const { lockspace, inode } = resource;
+    if (!this.#settles) return false;
+    return lockspace !== "" || this.#written.has(inode) || this.#foreign.has(inode) ||
+      this.#resources.some((other) => other !== resource && other.inode === inode);
+  }
+
+  /** Locks go whose last writes are over; each may let others go. */
+  #settle(): void {
+    for (;;) {
+      const over = this.#resources.find((each) => each.settling.size > 0 && !this.#isWritten(each));
+      if (over === undefined) return;
+      for (const owner of over.owners.filter((each) => over.settling.has(each))) this.#takeOff(over, owner);
+    }
+  }
+
   #takeOff(resource: ModelResource, owner: ModelOwner): void {
     resource.owners.splice(resource.owners.indexOf(owner), 1);
+    if (!resource.owners.includes(owner)) resource.settling.delete(owner);
     if (resource.owners.length > 0) return;
     this.#resources = this.#resources.filter((other) => other !== resource);
     const { autocreate, shared, inode, path } = resource;
@@ -375,6 +507,11 @@ export class LockModel {
     if (held === undefined) return "none";
     return held.shared ? "shared" : "exclusive";
   }
+}
+
+/** Whether every owner of a lock has ended. */
+function isGoing({ owners, settling }: ModelResource): boolean {
+  return owners.every((owner) => settling.has(owner));
 }
 
 /** The directories above a path, the highest first. */

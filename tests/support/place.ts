@@ -42,10 +42,17 @@ export class Place implements Disposable {
     this.paths = defaultPaths(VIRTLOCKD, { uid: USER, env: this.env, exists: () => false });
   }
 
-  /** Makes one. Dispose of it, and everything in it is gone. */
-  static create(): Place {
+  /**
+   * Makes one. Dispose of it, and everything in it is gone.
+   *
+   * @param parent directory in which it is made; that for temporary files when it is not given
+   */
+  static create(parent?: string): Place {
     const launcher = Deno.uid() === 0 ? inUserNamespace(USER) : [];
-    const directory = Deno.makeTempDirSync({ prefix: "virtlockd-test-" });
+    const directory = Deno.makeTempDirSync({
+      prefix: "virtlockd-test-",
+      ...parent === undefined ? {} : { dir: parent },
+    });
     for (const name of ["run", "config", "cache"]) Deno.mkdirSync(`${directory}/${name}`, { mode: 0o700 });
     const place = new Place(directory, launcher);
     place.writeConfig("");

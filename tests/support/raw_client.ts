@@ -72,12 +72,19 @@ export class RawClient implements Disposable {
 
   /** Calls a procedure of the lock program; the refusal, if it is one. */
   request(procedure: number, encode: (writer: XdrWriter) => void, serial = 1): RpcFailure | undefined {
+    return this.ask(procedure, encode, serial)();
+  }
+
+  /** Calls a procedure of the lock program. @returns waits for the answer: the refusal, if it is one */
+  ask(procedure: number, encode: (writer: XdrWriter) => void, serial = 1): () => RpcFailure | undefined {
     this.send(lockCall(procedure, encode, serial));
-    const { header, payload } = this.receive();
-    if (header.serial !== serial || header.type !== MessageType.REPLY) {
-      throw new Error(`Expected a reply to ${serial}, received ${JSON.stringify(header)}`);
-    }
-    return header.status === MessageStatus.OK ? undefined : decodeRpcFailure(new XdrReader(payload));
+    return () => {
+      const { header, payload } = this.receive();
+      if (header.serial !== serial || header.type !== MessageType.REPLY) {
+        throw new Error(`Expected a reply to ${serial}, received ${JSON.stringify(header)}`);
+      }
+      return header.status === MessageStatus.OK ? undefined : decodeRpcFailure(new XdrReader(payload));
+    };
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Verdict, Witness } from "../lockspace/settler.ts";
 import { type Sight, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
 import { isReachedByOthers } from "./block_device.ts";
 import { isLocked } from "./holder_scan.ts";
-import type { GuardQuestion } from "./last_writes.ts";
+import { type GuardQuestion, UNDER_WAY } from "./last_writes.ts";
 import type { JudgeTask, StorageClient } from "./storage_client.ts";
 
 /** What a {@link StorageWitness} needs. */
@@ -80,9 +80,16 @@ export class StorageWitness implements Witness {
     const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
     if (probed < 0) return done(unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`));
     if (probe.type !== F_UNLCK) {
-      // Without an answer the next look at the lock itself tells whether it has gone.
+      // Without an answer the next look at the lock itself tells whether it has gone; and when it has, there
+      // is more to be asked of all but the image of a QEMU.
       const busy = (reason: string) => done({ kind: "busy", reason });
-      return this.#local({ op: "judge-guards", question: { names: [], sync: false } }, fd, done, busy);
+      const task = { op: "judge-guards", question: { names: [], sync: false } } as const;
+      return this.#local(
+        task,
+        fd,
+        (verdict) => verdict.kind === "over" ? busy(UNDER_WAY) : done(verdict),
+        busy,
+      );
     }
     const status = emptyStatus();
     const known = sys.fstat(fd, status);

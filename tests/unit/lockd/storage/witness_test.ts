@@ -116,6 +116,25 @@ Deno.test("StorageWitness has a helper look who has QEMU's lock on an image", ()
   assert.deepEqual(world.calls, ["probe 101", "local judge-guards  with the file"]);
 });
 
+const OWNERS: [string, Sight | undefined][] = [["a QEMU", QEMU], ["a writer", WRITER], [
+  "somebody unseen",
+  undefined,
+]];
+
+for (const [whose, sight] of OWNERS) {
+  Deno.test(`StorageWitness looks once more at the file of ${whose} when QEMU's lock went while a helper looked`, () => {
+    const world = new World();
+    world.sight = sight;
+    world.guarded = true;
+    world.verdicts.push(OVER);
+    assert.deepEqual(world.ask(""), { kind: "busy", reason: "its last writes have not landed yet" });
+    world.guarded = false;
+    world.lease = -11;
+    world.verdicts.push({ kind: "unknown", reason: "process 7 (other) has it open", opener: "seen" });
+    assert.equal(world.ask("")?.kind, sight === QEMU ? "over" : "unknown");
+  });
+}
+
 for (const sight of [undefined, WRITER]) {
   Deno.test(`StorageWitness asks for a lease on the file of ${sight === undefined ? "somebody unseen" : "a writer"}`, () => {
     const world = new World();
