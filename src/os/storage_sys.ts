@@ -126,6 +126,62 @@ export function storageSys(): StorageSys {
   return new LinuxStorage();
 }
 
+/** A filled struct statx, copied out of its buffer. What is seldom asked for is put together when it is. */
+class Statx implements FileFacts {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly blocks: number;
+  readonly blockSize: number;
+  readonly accessed: FileTime;
+  readonly modified: FileTime;
+  readonly changed: FileTime;
+  readonly born: FileTime | undefined;
+  readonly #major: number;
+  readonly #minor: number;
+  readonly #mount: number | undefined;
+  readonly #inode: bigint;
+
+  constructor(view: DataView) {
+    const word = (at: number) => view.getUint32(at, true);
+    const long = (at: number) => word(at + 4) * 0x1_0000_0000 + word(at);
+    const mask = word(0);
+    this.mode = view.getUint16(28, true);
+    this.uid = word(20);
+    this.gid = word(24);
+    this.size = long(40);
+    this.blocks = long(48);
+    this.blockSize = word(4);
+    this.accessed = timeAt(view, 64);
+    this.modified = timeAt(view, 112);
+    this.changed = timeAt(view, 96);
+    this.born = (mask & BIRTH) === 0 ? undefined : timeAt(view, 80);
+    this.#major = word(136);
+    this.#minor = word(140);
+    this.#mount = (mask & MOUNT_ID) === 0 ? undefined : long(144);
+    this.#inode = view.getBigUint64(32, true);
+  }
+
+  get device(): string {
+    return `${this.#major}:${this.#minor}`;
+  }
+
+  get mount(): string {
+    return this.#mount === undefined ? "" : String(this.#mount);
+  }
+
+  get inode(): string {
+    return String(this.#inode);
+  }
+}
+
+/** Seconds before 1970 are negative; 53 bits are enough for all others. */
+function timeAt(view: DataView, at: number): FileTime {
+  const seconds = view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+  return { seconds, nanoseconds: view.getUint32(at + 8, true) };
+}
+
 class LinuxStorage implements StorageSys {
   #bound: { c: Functions; errno: Int32Array } | undefined;
   readonly #statx = new Uint8Array(256);
@@ -170,29 +226,7 @@ class LinuxStorage implements StorageSys {
       c.statx(directory, path, flags, BASIC_STATS | BIRTH | MOUNT_ID, this.#statx)
     );
     if (result < 0) return result;
-    const view = this.#view;
-    const word = (at: number) => view.getUint32(at, true);
-    const long = (at: number) => word(at + 4) * 0x1_0000_0000 + word(at);
-    const time = (at: number): FileTime => ({
-      seconds: Number(view.getBigInt64(at, true)),
-      nanoseconds: word(at + 8),
-    });
-    const mask = word(0);
-    return {
-      mode: view.getUint16(28, true),
-      uid: word(20),
-      gid: word(24),
-      size: long(40),
-      blocks: long(48),
-      blockSize: word(4),
-      device: `${word(136)}:${word(140)}`,
-      mount: (mask & MOUNT_ID) === 0 ? "" : String(long(144)),
-      inode: String(view.getBigUint64(32, true)),
-      accessed: time(64),
-      modified: time(112),
-      changed: time(96),
-      born: (mask & BIRTH) === 0 ? undefined : time(80),
-    };
+    return new Statx(this.#view);
   }
 
   space(path: string): FileSystemSpace | number {

@@ -4,7 +4,7 @@ import { failedCommonCall } from "../volumes/errors.ts";
 import { isReserved, removeLeft } from "../volumes/new_file.ts";
 import type { OpenPlace, PlaceIdentity } from "../volumes/place.ts";
 import { rowOf, type VolumeRow } from "../volumes/rows.ts";
-import { permissionsOf, VolumeReader } from "../volumes/volume_reader.ts";
+import { labelOf, permissionsOf, VolumeReader } from "../volumes/volume_reader.ts";
 import type { WorkContext } from "../work/operation.ts";
 
 /** What is in a pool. */
@@ -65,10 +65,9 @@ function describe(
   const space = storage.space(place.base);
   if (typeof space === "number") throw failedCommonCall(`cannot statvfs path '${place.path}'`, space);
   const { capacity, free } = space;
-  const label = storage.extendedAttribute(place.fd, "security.selinux");
   return {
     identity: place.identity,
     sizes: { capacity, allocation: capacity - free, available: free },
-    permissions: permissionsOf(facts, typeof label === "number" ? undefined : label),
+    permissions: permissionsOf(facts, labelOf(storage, place.fd)),
   };
 }

@@ -5,6 +5,18 @@ import { type Feature, FEATURES } from "../model/volume_definition.ts";
 
 /** So many bytes of an image are looked at. An ISO image has its mark at 32,769. */
 export const HEADER_SIZE = 33280;
+/** In so many of them every format but ISO is known. */
+export const FIRST_PIECE = 4096;
+/** Where an ISO image has its mark. */
+const ISO_MARK_AT = 32769;
+const ISO_MARK = "CD001";
+/** The bytes that hold the mark of an ISO image. */
+export const ISO_PIECE = { position: ISO_MARK_AT, length: ISO_MARK.length } as const;
+
+/** Whether the bytes at {@link ISO_PIECE} are the mark. */
+export function isIsoMark(bytes: Uint8Array): boolean {
+  return new Header(bytes).says(0, ISO_MARK);
+}
 
 /** Bytes with numbers in them; what lies behind the end is 0. */
 class Header {
@@ -90,7 +102,7 @@ function sizeAt(at: number, little: boolean, factor = 1n): (header: Header) => b
 
 /** In the order in which they are looked for. */
 const KNOWN: readonly Known[] = [
-  { format: "iso", matches: (header) => header.says(32769, "CD001") },
+  { format: "iso", matches: (header) => header.says(ISO_MARK_AT, ISO_MARK) },
   {
     format: "vpc",
     matches: (header) => header.says(0, "conectix") && header.word(12) === 0x10000,

@@ -18,11 +18,21 @@ import { FILE_FORMATS } from "../model/pool_types.ts";
 import { storageError } from "../model/storage_error.ts";
 import type { BackingStore, Encryption, Timestamps, VolumeDefinition } from "../model/volume_definition.ts";
 import { failedCall } from "./errors.ts";
-import { HEADER_SIZE, probeFormat, readImage, type StatedBacking } from "./image_format.ts";
+import {
+  FIRST_PIECE,
+  HEADER_SIZE,
+  isIsoMark,
+  ISO_PIECE,
+  probeFormat,
+  readImage,
+  type StatedBacking,
+} from "./image_format.ts";
 import type { OpenPlace } from "./place.ts";
 
 /** What reading volumes needs of the kernel. */
-export type ReaderSys = Pick<FileSys, "open" | "close" | "pread">;
+export type ReaderSys = Pick<FileSys, "open" | "close" | "pread" | "access">;
+
+const SELINUX = "/sys/fs/selinux/enforce";
 
 const FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 const SEEK_END = 2;
@@ -35,12 +45,16 @@ export class VolumeReader {
   readonly #sys: ReaderSys;
   readonly #storage: StorageSys;
   readonly #buffer = new Uint8Array(HEADER_SIZE);
+  readonly #mark = new Uint8Array(ISO_PIECE.length);
+  /** Whether files have labels: without SELinux nobody gives them any. */
+  readonly #labelled: boolean;
   /** What many overlays stand on is looked at once. */
   readonly #backings = new Map<string, Omit<BackingStore, "path">>();
 
   constructor(sys: ReaderSys, storage: StorageSys) {
     this.#sys = sys;
     this.#storage = storage;
+    this.#labelled = sys.access(SELINUX, 0) === 0;
   }
 
   /**
@@ -108,15 +122,28 @@ export class VolumeReader {
     return { capacity: BigInt(end), allocation: BigInt(end), physical: BigInt(end) };
   }
 
+  /**
+   * The first bytes, as many as tell what it is: most volumes are raw, and few of their bytes are needed to see
+   * that.
+   */
   #header(fd: number, path: string): Uint8Array {
-    const length = this.#sys.pread(fd, this.#buffer, 0);
+    const first = this.#read(fd, path, this.#buffer.subarray(0, FIRST_PIECE), 0);
+    if (first < FIRST_PIECE) return this.#buffer.subarray(0, first);
+    if (probeFormat(this.#buffer.subarray(0, first)) === "raw") {
+      const mark = this.#read(fd, path, this.#mark, ISO_PIECE.position);
+      if (!isIsoMark(this.#mark.subarray(0, mark))) return this.#buffer.subarray(0, first);
+    }
+    return this.#buffer.subarray(0, this.#read(fd, path, this.#buffer, 0));
+  }
+
+  #read(fd: number, path: string, into: Uint8Array, position: number): number {
+    const length = this.#sys.pread(fd, into, position);
     if (length < 0) throw failedCall(`cannot read header '${path}'`, length);
-    return this.#buffer.subarray(0, length);
+    return length;
   }
 
   #permissions(fd: number, facts: FileFacts): Permissions {
-    const label = this.#storage.extendedAttribute(fd, "security.selinux");
-    return permissionsOf(facts, typeof label === "number" ? undefined : label);
+    return permissionsOf(facts, this.#labelled ? labelOf(this.#storage, fd) : undefined);
   }
 
   #backing(path: string, { path: stated, format }: StatedBacking): BackingStore {
@@ -191,6 +218,12 @@ function foundEncryption(format: string): Encryption {
 
 function isFormat(format: string): boolean {
   return format !== "none" && FILE_FORMATS.some((each) => each === format);
+}
+
+/** The label of a file that is open; undefined when it has none. */
+export function labelOf(storage: StorageSys, fd: number): string | undefined {
+  const label = storage.extendedAttribute(fd, "security.selinux");
+  return typeof label === "number" ? undefined : label;
 }
 
 /** Who may use a file. */
