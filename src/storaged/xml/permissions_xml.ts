@@ -45,9 +45,9 @@ export function writePermissions(writer: XmlWriter, permissions: Permissions): v
   if (mode === undefined && owner === undefined && group === undefined && label === undefined) return;
   writer.element("permissions", {}, () => {
     writer.leaf("mode", mode === undefined ? undefined : `0${mode.toString(8)}`);
-    // Ids of more than 31 bits are written as negative numbers.
-    writer.leaf("owner", owner === undefined ? undefined : owner | 0);
-    writer.leaf("group", group === undefined ? undefined : group | 0);
+    // libvirt writes those of more than 31 bits as negative numbers, and cannot read them again.
+    writer.leaf("owner", owner);
+    writer.leaf("group", group);
     writer.leaf("label", label);
   });
 }
