@@ -123,8 +123,7 @@ export class VolumeReader {
   }
 
   /**
-   * The first bytes, as many as tell what it is: most volumes are raw, and few of their bytes are needed to see
-   * that.
+   * The first bytes, as many as tell what it is: most volumes are raw, and few bytes are needed to see that.
    */
   #header(fd: number, path: string): Uint8Array {
     const first = this.#read(fd, path, this.#buffer.subarray(0, FIRST_PIECE), 0);
