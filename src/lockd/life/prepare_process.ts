@@ -1,5 +1,6 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { LoggingSettings } from "../../chassis/log/log_settings.ts";
+import { formatOutput, parseOutputs } from "../../chassis/log/outputs.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { forgiveLogging } from "../../chassis/start/forgiving.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
@@ -10,6 +11,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import { isTerminal } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
+import { silentMountOf } from "../storage/file_reach.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { keptDescriptor, PID_FILE } from "../handover/kept_descriptors.ts";
 import type { Beginning } from "./read_start.ts";
@@ -53,7 +55,7 @@ export function prepareProcess(
   unfinished.push(() => pidFile?.remove());
   makeLogDirectory(context);
   const terminal = isTerminal("stdin");
-  const useLogging = (settings: LoggingSettings) => configureLogging(logs, settings);
+  const useLogging = (settings: LoggingSettings) => configureLogging(sys, logs, settings);
   unless(
     forgive,
     () => useLogging(loggingFor(context, loaded, terminal)),
@@ -76,7 +78,15 @@ function makeLogDirectory({ sys, paths, uid }: StartContext): void {
 }
 
 /** @throws StartError when a log output cannot be opened */
-function configureLogging(logs: LogSystem, settings: LoggingSettings): void {
+function configureLogging(sys: Sys, logs: LogSystem, settings: LoggingSettings): void {
+  for (const output of parseOutputs(settings.outputs)) {
+    const silent = output.kind === "file" ? silentMountOf(sys, output.path, "end") : undefined;
+    if (silent === undefined) continue;
+    throw new StartError(
+      ExitCode.INITIALISATION,
+      `Open log output ${formatOutput(output)}: ${silent} does not answer`,
+    );
+  }
   try {
     logs.configure(settings);
   } catch (error) {

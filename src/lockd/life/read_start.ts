@@ -2,11 +2,13 @@ import type { LoadedSettings } from "../../chassis/config/settings.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { forgiveConfiguration } from "../../chassis/start/forgiving.ts";
 import { readSettings, type StartContext, startContext } from "../../chassis/start/start.ts";
+import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { LOCK_SETTINGS, type Settings } from "../identity/settings.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { RestartState } from "../restart/state.ts";
+import { silentMountOf } from "../storage/file_reach.ts";
 import type { ServeParts } from "./serve_parts.ts";
 import { StateFile, type TakenState } from "../restart/state_file.ts";
 import { unless } from "./unless.ts";
@@ -55,10 +57,27 @@ export function readStart(
     `${mistake}; it is left out, correct the arguments of the service`
   );
   const complain = (message: string) => void complaints.push(message);
-  const loaded = unless(
-    forgive,
-    () => readSettings(context, LOCK_SETTINGS),
-    () => forgiveConfiguration(context, LOCK_SETTINGS, complain),
-  );
+  const loaded = readConfiguration(context, forgive, complain);
   return { pid, stateFile, taken, handed, cwd, context, returned, forgive, complaints, loaded };
+}
+
+/** @throws StartError unless mistakes are forgiven; then they are told */
+function readConfiguration(
+  context: StartContext,
+  forgive: () => boolean,
+  complain: (message: string) => void,
+): LoadedSettings<Settings> {
+  const { sys, paths: { config } } = context;
+  const silent = silentMountOf(sys, config, "end");
+  if (silent === undefined) {
+    return unless(
+      forgive,
+      () => readSettings(context, LOCK_SETTINGS),
+      () => forgiveConfiguration(context, LOCK_SETTINGS, complain),
+    );
+  }
+  const message = `Read configuration ${config}: ${silent} does not answer`;
+  if (!forgive()) throw new StartError(ExitCode.INITIALISATION, message);
+  complain(message);
+  return { settings: LOCK_SETTINGS.defaults, warnings: [] };
 }

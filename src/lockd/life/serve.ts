@@ -34,6 +34,7 @@ import { RegisteredLockspaces, registryPath } from "../daemon/registered_lockspa
 import { loadLockspaces, saveLockspaces } from "../daemon/kept_lockspaces.ts";
 import { appliedTo } from "../daemon/applied_settings.ts";
 import { restore } from "../handover/restore.ts";
+import { reloadWhenReadable } from "../daemon/reload_when_readable.ts";
 import { reload } from "../../chassis/start/reload.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
@@ -229,8 +230,8 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
     reload: () => {
       status.reloading();
       const read = () => readConfiguration(context, LOCK_SETTINGS, isTerminal("stdin"));
-      reload(logs, daemon.log, read, appliedTo(daemon));
-      status.ready(pid);
+      const takeOver = () => reload(logs, daemon.log, read, appliedTo(daemon));
+      reloadWhenReadable(daemon, paths.config, takeOver, () => status.ready(pid));
     },
     terminate: () => {
       status.stopping();
