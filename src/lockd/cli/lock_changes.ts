@@ -1,6 +1,6 @@
 import { timeText } from "../../chassis/cli/table.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
-import type { HolderEntry } from "../status/status_document.ts";
+import { holderText } from "./holder_text.ts";
 import { type ListedLock, processText, stateText } from "./listed_lock.ts";
 
 /** What became of a lock that somebody holds. */
@@ -48,10 +48,6 @@ export function changeText({ change, atMs, lock }: LockChange): string {
     ...process === undefined ? [] : [process],
   ];
   return `${plainText(`${parts.join(", ")}: ${change === "-" ? "released" : stateText(lock)}`)}\n`;
-}
-
-function holderText({ domain, uuid, pid }: HolderEntry): string {
-  return `domain '${domain}' (uuid ${uuid}, pid ${pid})`;
 }
 
 /** A lock once for each holder that is listed. */

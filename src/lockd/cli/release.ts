@@ -9,6 +9,7 @@ import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
 import { diskNaming } from "./disk_naming.ts";
 import { diskLockName } from "./guests/disk_name.ts";
 import type { ListedLock } from "./listed_lock.ts";
+import { holderText } from "./holder_text.ts";
 import { listLocks } from "./locks.ts";
 
 const PROCESSES: Readonly<Record<ReleaseDocument["ownerProcess"], string>> = {
@@ -103,20 +104,19 @@ function agree({ confirm }: CommandContext, args: Arguments, lock: ListedLock): 
 function lockText({ path, disk, mode, holders }: ListedLock): string {
   const lines = [
     `Lock on ${path}${disk === undefined ? "" : `, disk ${disk}`}, ${mode}, held by`,
-    ...holders.map(holderText),
+    ...holders.map(holderLine),
   ];
   return lines.map((line) => `${plainText(line)}\n`).join("");
 }
 
-function holderText({ domain, uuid, pid, since }: HolderEntry): string {
-  return `  domain '${domain}' (uuid ${uuid}, pid ${pid}) since ${
-    since === 0 ? "an unknown time" : timeText(since)
-  }`;
+function holderLine(holder: HolderEntry): string {
+  const { since } = holder;
+  return `  ${holderText(holder)} since ${since === 0 ? "an unknown time" : timeText(since)}`;
 }
 
 function releasedText({ lockspace, resource, owner, ownerProcess, stillShared }: ReleaseDocument): string {
   const path = lockspace === "" ? resource : `${lockspace}/${resource}`;
-  const who = `domain '${owner.domain}' (uuid ${owner.uuid}, pid ${owner.pid}), ${PROCESSES[ownerProcess]}`;
+  const who = `${holderText(owner)}, ${PROCESSES[ownerProcess]}`;
   const now = stillShared ? "Others still share it." : "It is free.";
   return `${plainText(`Released ${path} of ${who}. ${now}`)}\n`;
 }

@@ -1,4 +1,5 @@
 import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
+import { holderText } from "../holder_text.ts";
 import { type Check, type Finding, lasting, warning } from "./check.ts";
 
 /**
@@ -31,10 +32,10 @@ function byHolder(locks: readonly LockEntry[]): Map<string, Held> {
 }
 
 function inspect({ holder, locks }: Held): Finding[] {
-  const { domain, uuid, pid, process } = holder;
+  const { domain, uuid, process } = holder;
   const [first, ...others] = locks;
   if (first === undefined || process === undefined) return [];
-  const who = `domain '${domain}' (uuid ${uuid}, pid ${pid})`;
+  const who = holderText(holder);
   const what = others.length === 0 ? first.path : `${first.path} and ${others.length} more`;
   const free = `virtlockd release ${first.path}${first.mode === "shared" ? ` --uuid ${uuid}` : ""}`;
   switch (process) {

@@ -130,3 +130,14 @@ Deno.test("release passes on why the daemon refuses, and prints JSON for program
     /, whose process lives\. Others still share it\.\n$/,
   );
 });
+
+Deno.test("release calls a guest without a name by its process", () => {
+  const owner = { domain: "", uuid: UUID, pid: 41 };
+  const locks = [lock({ id: 1, holders: [{ ...owner, id: 0, since: 0, times: 1 }] })];
+  const { said, questions } = release(["/ls/r1"], "yes", onlyPage({ ...RELEASED, owner }), locks);
+  assert.match(questions.join(), /held by\n {2}the guest of process 41 since an unknown time\n/);
+  assert.equal(
+    said,
+    "Released /ls/r1 of the guest of process 41, whose process could not be judged. It is free.\n",
+  );
+});

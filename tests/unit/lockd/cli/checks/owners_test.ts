@@ -47,3 +47,19 @@ Deno.test("owners finds those who have ended while their lock stays", async () =
     "It is released by itself; if that takes too long: virtlockd release /ls/r1 --force --guest 'web1'",
   ]);
 });
+
+Deno.test("owners calls one without a name by its process", async () => {
+  const holders = [{
+    domain: "",
+    uuid: UUID,
+    id: 0,
+    pid: 41,
+    since: 0,
+    times: 1,
+    process: "unjudged" as const,
+  }];
+  assert.match(
+    (await said(lock({ id: 1, holders }))).join(),
+    /^warning: Whether the guest of process 41 lives cannot be told; it holds \/ls\/r1 -> /,
+  );
+});
