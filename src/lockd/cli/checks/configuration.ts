@@ -6,6 +6,7 @@ import { loadSettings } from "../../../chassis/config/settings.ts";
 import { LOCK_SETTINGS, type Settings } from "../../identity/settings.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import { LogConfigError } from "../../../chassis/log/log_config_error.ts";
+import { parseOutputs } from "../../../chassis/log/outputs.ts";
 import { resolveLogging } from "../../../chassis/log/log_settings.ts";
 import type { Host } from "../guests/host.ts";
 import { type Check, type Finding, ok, problem, warning } from "./check.ts";
@@ -16,15 +17,16 @@ const ARGUMENT_FILES = ["/etc/default/virtlockd", "/etc/sysconfig/virtlockd", "/
 /** Whether the daemon understands its own configuration: it reads it at its next start or reload. */
 export const configuration: Check = {
   name: "configuration",
-  run({ host }) {
+  run({ host, daemon }) {
+    const mend = daemon.kind === "answers" ? MEND_WHILE_IT_RUNS : MEND;
     const wrong = ARGUMENT_FILES.flatMap((file) => {
       const understood = understand(argumentsIn(host.read(file) ?? ""));
       return typeof understood === "string"
-        ? [problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, MEND)]
+        ? [problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, mend)]
         : [];
     });
     const named = namedConfig(host);
-    return [...wrong, ...inspect(host, named ?? host.places.daemonConfig, named !== undefined)];
+    return [...wrong, ...inspect(host, named ?? host.places.daemonConfig, named !== undefined, mend)];
   },
 };
 
@@ -50,16 +52,13 @@ function namedConfig(host: Host): string | undefined {
   }).findLast((path) => path !== undefined);
 }
 
-const MEND =
+const MEND_WHILE_IT_RUNS =
   "Correct it before the daemon is restarted or reloaded: until then it goes on with what it has read";
+const MEND = "Correct it: no daemon starts with it while no lock is held, and the next guest fails";
 
-function inspect(host: Host, path: string, isNamed: boolean): Finding[] {
+function inspect(host: Host, path: string, isNamed: boolean, mend: string): Finding[] {
   const text = host.read(path);
-  if (text === undefined) {
-    if (host.kind(path) !== undefined) return [warning(`${path} cannot be read`, "Run this as root")];
-    if (!isNamed) return [];
-    return [problem(`${path} is not there, but VIRTLOCKD_ARGS names it`, MEND)];
-  }
+  if (text === undefined) return unreadable(host, path, isNamed, mend);
   try {
     const { settings, warnings } = loadSettings(LOCK_SETTINGS, parseConfigFile(text, path));
     resolveLogging({
@@ -71,13 +70,56 @@ function inspect(host: Host, path: string, isNamed: boolean): Finding[] {
       journaldPresent: true,
       logFile: "",
     });
+    const unfit = parseOutputs(settings.logOutputs?.value ?? "").flatMap((output) =>
+      output.kind === "file" ? unfitForLog(host, output.path) ?? [] : []
+    );
+    if (unfit.length > 0) {
+      return unfit.map((why) =>
+        problem(`${settings.logOutputs?.origin}: a log output cannot be opened: ${why}`, mend)
+      );
+    }
     if (warnings.length === 0) return [ok(`${path} can be read`)];
     return warnings.map((odd) => warning(odd, "Correct the line, or take it out"));
   } catch (error) {
-    if (error instanceof ConfigError) return [problem(error.message, MEND)];
-    if (error instanceof LogConfigError) return [problem(`${path}: ${error.message}`, MEND)];
+    if (error instanceof ConfigError) return [problem(error.message, mend)];
+    if (error instanceof LogConfigError) return [problem(`${path}: ${error.message}`, mend)];
     throw error;
   }
+}
+
+function unreadable(host: Host, path: string, isNamed: boolean, mend: string): Finding[] {
+  if (!host.answers(path)) {
+    return [
+      problem(
+        `${path} is on storage that does not answer`,
+        "See to that storage: a daemon that starts without locks waits for it, one with locks starts with defaults",
+      ),
+    ];
+  }
+  const kind = host.kind(path);
+  if (kind === "directory") return [problem(`${path} is a directory`, mend)];
+  if (kind !== undefined) {
+    return [
+      host.isRoots
+        ? problem(`${path} cannot be read, not even by root`, `The reason is in: cat ${path}. ${mend}`)
+        : warning(
+          `${path} cannot be read by this user`,
+          "Run this as the user whose daemon it is: for the host's that is root",
+        ),
+    ];
+  }
+  return isNamed ? [problem(`${path} is not there, but VIRTLOCKD_ARGS names it`, mend)] : [];
+}
+
+/** Why a log file could not be opened or made there; undefined when it could, or nobody can tell. */
+function unfitForLog(host: Host, path: string): string | undefined {
+  const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+  if (!host.answers(path)) return `${path} is on storage that does not answer`;
+  const kind = host.kind(path);
+  if (kind === "directory") return `${path} is a directory`;
+  if (kind === undefined && host.kind(directory) !== "directory") return `there is no directory ${directory}`;
+  const written = kind === undefined ? directory : path;
+  return host.isRoots && !host.writable(written) ? `${written} cannot be written` : undefined;
 }
 
 /** The arguments as the daemon would take them, or what is wrong with them. */

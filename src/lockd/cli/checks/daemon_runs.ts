@@ -49,15 +49,22 @@ function unreachable({ host }: Patient, { obstacle }: DaemonView & { kind: "unre
   const process = daemonOfPidFile(host);
   switch (obstacle) {
     case "absent":
+      // systemd removes the socket when its unit is stopped.
+      if (process === undefined && host.kind("/run/systemd/system") && host.kind(host.places.socket)) {
+        return "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket";
+      }
       if (process === undefined) {
         return "Start it: systemctl start virtlockd.socket, or virtlockd -d; without it no guest with a lock manager starts";
       }
       return `Process ${process.pid} is a virtlockd and may hold locks: start no other one and do not stop it. ` +
         "It listens anew by itself where its socket was removed, so ask again in a few seconds; else: virtlockd reload";
-    case "silent":
-      return process === undefined
+    case "silent": {
+      if (process !== undefined) return hanging(process);
+      const [starting] = daemonProcesses(host);
+      return starting === undefined
         ? `No daemon runs, though its socket is there: it does not start. ${WHY}`
-        : hanging(process);
+        : hangingInStart(starting);
+    }
     case "closed":
       return `It does not start, or has just ended. ${WHY}`;
     case "denied":
@@ -65,6 +72,15 @@ function unreachable({ host }: Patient, { obstacle }: DaemonView & { kind: "unre
     case "odd":
       return "See which program has this socket (ss -xlp) and that --connect names the admin socket of virtlockd";
   }
+}
+
+/** It has no PID file yet: it reads its configuration, or takes back what systemd keeps for it. */
+function hangingInStart({ pid, state }: DaemonProcess): string {
+  const where = state === "D" || state === "S" || state === "R"
+    ? `cat /proc/${pid}/stack and ls -l /proc/${pid}/fd tell what it waits for`
+    : `it was stopped by a signal or a debugger: kill -CONT ${pid}`;
+  return `Process ${pid} has begun to start and does not come to its end: ${where}. Locks that systemd keeps stay there ` +
+    "until it has; most likely its configuration is on storage that does not answer";
 }
 
 const WHY = "The reason is in: systemctl status virtlockd.service; journalctl -u virtlockd -n 50";

@@ -57,19 +57,26 @@ function judge(host: Host, unit: typeof UNITS[number], ours: string): Finding[] 
         problem(`${unit} is masked: it cannot be started`, `Run: systemctl unmask ${unit}; then: ${mend}`),
       ];
     case "libvirt's": {
-      const [harm = "this daemon was not tried with it"] = lacking(host, unit, inForce.path).values();
+      const [harm] = lacking(host, unit, inForce.path).values();
+      const harms = [harm, stopsAlong(host, unit, inForce.path)].filter((one) => one !== undefined);
       return [warning(
-        `systemd uses libvirt's ${inForce.path}, not ours: ${harm}`,
+        `systemd uses libvirt's ${inForce.path}, not ours: ${
+          harms.length === 0 ? "this daemon was not tried with it" : harms.join("; ")
+        }`,
         `'systemctl disable' and 'systemctl revert' delete the link to ours; put it back: ${mend}`,
       )];
     }
     case "administrator's": {
-      return [...lacking(host, unit, inForce.path)].map(([setting, harm]) =>
-        warning(
-          `systemd uses ${inForce.path}, which is not ours and sets no ${setting}=: ${harm}`,
-          `Set it as ${ours}/${unit} does, or use ours: rm ${inForce.path} && ${mend}`,
-        )
-      );
+      const advice = `Set it as ${ours}/${unit} does, or use ours: rm ${inForce.path} && ${mend}`;
+      const along = stopsAlong(host, unit, inForce.path);
+      return [
+        ...[...lacking(host, unit, inForce.path)].map(([setting, harm]) =>
+          warning(`systemd uses ${inForce.path}, which is not ours and sets no ${setting}=: ${harm}`, advice)
+        ),
+        ...along === undefined
+          ? []
+          : [warning(`systemd uses ${inForce.path}, which is not ours: ${along}`, advice)],
+      ];
     }
   }
 }
@@ -91,6 +98,14 @@ function lacking(host: Host, unit: typeof UNITS[number], path: string): Readonly
   const text = textOf(host, unit, path);
   const unset = (setting: string) => !new RegExp(`^\\s*${setting}\\s*=\\s*\\S`, "m").test(text);
   return new Map(Object.entries(NEEDED[unit]).filter(([setting]) => unset(setting)));
+}
+
+/** Whether the daemon is stopped along with the socket for commands, as libvirt 9.0's unit wants it. */
+function stopsAlong(host: Host, unit: typeof UNITS[number], path: string): string | undefined {
+  const requires = /^\s*(Requires|BindsTo)\s*=.*\bvirtlockd-admin\.socket\b/m;
+  return unit === "virtlockd.service" && requires.test(textOf(host, unit, path))
+    ? "who stops or restarts virtlockd-admin.socket stops the daemon with all its locks"
+    : undefined;
 }
 
 /** A unit with its drop-ins. */

@@ -41,6 +41,11 @@ export class Host {
     this.places = places;
   }
 
+  /** Whether whoever looks is root, for whom permissions are never in the way. */
+  get isRoots(): boolean {
+    return this.#sys.uid() === 0;
+  }
+
   /** Whether the storage of a path answers. */
   answers(path: string): boolean {
     return !this.#isSilent(path);

@@ -13,6 +13,8 @@ export interface LibvirtPlaces {
   readonly daemonConfig: string;
   /** PID file of virtlockd. */
   readonly pidFile: string;
+  /** Socket of virtlockd for libvirt. */
+  readonly socket: string;
   /** Admin socket of virtlockd. */
   readonly adminSocket: string;
 }
@@ -38,6 +40,7 @@ export function libvirtPlaces(
     pools: [`${config}/storage`, `${paths.runDir}/storage${live}`],
     daemonConfig: defaultPaths(VIRTLOCKD, { uid, env, exists }).config,
     pidFile: paths.pidFile,
+    socket: paths.socket,
     adminSocket: paths.adminSocket,
   };
 }

@@ -20,6 +20,7 @@ export class FakeHost implements Disposable {
     guests: "/run/libvirt/qemu",
     pools: ["/etc/libvirt/storage", "/run/libvirt/storage"],
     daemonConfig: "/etc/libvirt/virtlockd.conf",
+    socket: "/run/libvirt/virtlockd-sock",
     adminSocket: "/run/libvirt/virtlockd-admin-sock",
     pidFile: "/run/virtlockd.pid",
   });

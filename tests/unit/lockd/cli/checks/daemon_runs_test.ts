@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { daemonRuns } from "../../../../../src/lockd/cli/checks/daemon_runs.ts";
 import type { Obstacle } from "../../../../../src/lockd/cli/admin_connection.ts";
-import { answering, findings, found } from "./check_fixture.ts";
+import { answering, findings, found, type Tree } from "./check_fixture.ts";
 
 const status = (name: string, uid: number, state = "S (sleeping)") =>
   `Name:\t${name}\nState:\t${state}\nPid:\t1\nUid:\t${uid}\t0\t0\t0\n`;
@@ -85,6 +85,24 @@ Deno.test("daemonRuns says to start a daemon only where none runs", async () => 
   assert.match(await advice("closed"), /^It does not start, or has just ended\. /);
   assert.match(await advice("denied"), /^Ask as the user whose daemon it is/);
   assert.match(await advice("odd"), /^See which program has this socket/);
+});
+
+Deno.test("daemonRuns tells a daemon whose start hangs, and a socket for commands that is not there", async () => {
+  const advised = async (obstacle: Obstacle, tree: Tree) => {
+    const [finding] = await findings(daemonRuns, tree, { kind: "unreachable", obstacle, reason: "Why" });
+    return finding?.advice ?? "";
+  };
+  const starting = (state: string) => advised("silent", { "/proc/77/status": status("virtlockd", 0, state) });
+  assert.match(
+    await starting("D (disk sleep)"),
+    /^Process 77 has begun to start and does not come to its end: cat \/proc\/77\/stack .*most likely its configuration/,
+  );
+  assert.match(await starting("T (stopped)"), /^Process 77 has begun to start .*: kill -CONT 77/);
+  const listens = { "/run/systemd/system/": "", "/run/libvirt/virtlockd-sock": "" };
+  assert.equal(
+    await advised("absent", listens),
+    "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket",
+  );
 });
 
 Deno.test("daemonRuns says what helps a daemon that hangs, and never to stop it", async () => {

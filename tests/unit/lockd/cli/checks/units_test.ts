@@ -82,3 +82,18 @@ Deno.test("units: an administrator's own has to set what ours does, itself or in
   ]);
   assert.deepEqual((await found(units, without(path, "[Service]\n"))).length, 4);
 });
+
+Deno.test("units: one that stops the daemon along with the socket for commands", async () => {
+  const unit = "[Unit]\nRequires=virtlockd.socket\nRequires=virtlockd-admin.socket\n[Service]\n" +
+    "FileDescriptorStoreMax=1\nRestart=always\nStartLimitIntervalSec=0\nKillMode=process\n";
+  const along = "who stops or restarts virtlockd-admin.socket stops the daemon with all its locks";
+  const libvirts = "/usr/lib/systemd/system/virtlockd.service";
+  assert.deepEqual(
+    await found(units, { ...without("/etc/systemd/system/virtlockd.service"), [libvirts]: unit }),
+    [`warning: systemd uses libvirt's ${libvirts}, not ours: ${along}`],
+  );
+  const own = "/etc/systemd/system/virtlockd.service";
+  assert.deepEqual(await found(units, without(own, unit)), [
+    `warning: systemd uses ${own}, which is not ours: ${along}`,
+  ]);
+});
