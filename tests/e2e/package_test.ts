@@ -195,7 +195,8 @@ Deno.test("The package works on a host where no daemon ran yet", async (t) => {
   await t.step("purging leaves nothing and gives libvirt its files back", async () => {
     await machine.sh("apt-get purge -q -y deno-virtlockd");
     assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
-    const ours = "-name '*deno-virtlockd*' -o -name '*.libvirt' -o -path '/var/cache/virtlockd*'";
+    const ours =
+      "-name '*deno-virtlockd*' -o -name '*.libvirt' -o -path '/var/cache/virtlockd*' -o -path '*/.cache/*'";
     assert.equal(await machine.sh(`find / -xdev \\( ${ours} \\) -print`), "");
     const changed =
       (await machine.run(["dpkg", "--verify", "libvirt-daemon", "libvirt-daemon-system"])).stdout;
