@@ -30,18 +30,63 @@ hand_over() {
         return 0
     fi
     runs_here "$pid" || return 1
-    [ -z "$pid" ] || execute_anew "$pid" '' || true
+    [ -z "$pid" ] || execute_anew "$pid" || true
 }
 
-# Gives them back to libvirt's program. Ours takes its descriptors out of systemd's store before, for libvirt's daemon
-# cannot release a lock while a copy is open. So systemd reads libvirt's units, which know no store, afterwards.
+# Whether no lock is lost when our daemon hands over to libvirt's, $1, by the word of our program, $2. Fails with what the
+# administrator has to do. A daemon that does not run and for which systemd stores nothing has no lock.
+may_hand_back() {
+    pid=$(daemon_pid)
+    if [ -z "$pid" ] && ! waits_for_daemon; then
+        return 0
+    fi
+    if [ -n "$pid" ] && is_libvirts "$pid"; then
+        return 0
+    fi
+    if ! tried=$("$2" --version 2>&1); then
+        echo "deno-virtlockd: Not removed: $2 does not run on this host: $tried" >&2
+        echo "deno-virtlockd: Only it can hand the locks of running guests over. Mend that, or install the package again." >&2
+        echo "deno-virtlockd: When no guest runs on this host any more, and only then, run" >&2
+        echo "deno-virtlockd: 'systemctl stop virtlockd.socket virtlockd.service', and remove the package again." >&2
+        return 1
+    fi
+    "$2" internal-removable "$1"
+}
+
+# Whether systemd is about to start the daemon again, or keeps descriptors for it.
+waits_for_daemon() {
+    [ -d /run/systemd/system ] || return 1
+    case $(systemctl show --property=ActiveState --value virtlockd.service) in
+    inactive | failed) ;;
+    *) return 0 ;;
+    esac
+    kept=$(systemctl show --property=NFileDescriptorStore --value virtlockd.service)
+    [ "${kept:-0}" -gt 0 ]
+}
+
+# Whether process $1 is libvirt's daemon, by its library.
+is_libvirts() {
+    grep -q '/libvirt\.so\.' "/proc/$1/maps" 2>/dev/null
+}
+
+# Has our daemon execute libvirt's program, which is in its place now; ours is $1 meanwhile. When this fails, the daemon
+# goes on with every lock. Ours takes its descriptors out of systemd's store before, for libvirt's daemon cannot release
+# a lock while a copy is open. So systemd reads libvirt's units, which know no store, afterwards.
 hand_back() {
     pid=$(daemon_pid)
-    if [ -n "$pid" ]; then
-        runs_here "$pid" || return 0
-        execute_anew "$pid" "$(readlink "/proc/$pid/exe")" || return 0
+    if [ -n "$pid" ] && ! is_libvirts "$pid"; then
+        "$1" internal-hand-back "$pid"
     fi
-    read_units
+}
+
+# For want of a program that could take over. It has no lock then: see may_hand_back().
+stop_daemon() {
+    pid=$(daemon_pid)
+    if [ -d /run/systemd/system ]; then
+        systemctl stop virtlockd.socket virtlockd.service || true
+    elif [ -n "$pid" ]; then
+        kill "$pid"
+    fi
 }
 
 read_units() {
@@ -64,7 +109,7 @@ runs_here() {
     return 1
 }
 
-# Makes a daemon exec /usr/sbin/virtlockd, and waits until it runs another file than $2. Fails when it does not.
+# Makes a daemon exec /usr/sbin/virtlockd, and waits until it runs that. Fails when it does not.
 execute_anew() {
     kill -USR1 "$1"
     executed=no
@@ -78,7 +123,7 @@ execute_anew() {
             echo "deno-virtlockd: Running guests may be unlocked: see 'journalctl -u virtlockd'." >&2
             return 0
             ;;
-        *' (deleted)' | "$2") ;;
+        *' (deleted)') ;;
         *)
             # Looked at once more: a program that cannot take the state over ends after it was executed.
             if [ "$executed" = yes ]; then

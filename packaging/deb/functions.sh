@@ -61,3 +61,22 @@ unlink_units() {
         done
     done
 }
+
+PROGRAM=/usr/sbin/virtlockd
+
+# Puts libvirt's program into its place while dpkg still has ours there, so that a daemon of ours can execute it, or go
+# on if it will not. Renamed, not copied: the daemon then runs the very file that libvirt's package owns.
+put_libvirts_in_place() {
+    [ -e "$PROGRAM.libvirt" ] || return 1
+    ln -f "$PROGRAM" "$PROGRAM.ours"
+    mv -f "$PROGRAM.libvirt" "$PROGRAM"
+}
+
+# Undoes that, also after it was interrupted. For a moment nothing is there; who starts again waits longer than that.
+put_ours_in_place() {
+    [ -e "$PROGRAM.ours" ] || return 0
+    if [ ! -e "$PROGRAM.libvirt" ] && ! cmp -s "$PROGRAM" "$PROGRAM.ours"; then
+        mv -f "$PROGRAM" "$PROGRAM.libvirt"
+    fi
+    mv -f "$PROGRAM.ours" "$PROGRAM"
+}

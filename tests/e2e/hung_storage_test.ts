@@ -6,6 +6,7 @@ import { isFree, kernel, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { outcome } from "../support/refusal.ts";
+import { TestProcess } from "../support/test_process.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
 
@@ -52,6 +53,16 @@ class Host implements AsyncDisposable {
     await this.b.goOn();
     await this.stack.disposeAsync();
   }
+}
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** Whether a child of a process has been told to give a file. */
+function waitsForItsFile(pid: number, path: string): boolean {
+  const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
+  return children.some((child) =>
+    child !== "" && Deno.readTextFileSync(`/proc/${child}/cmdline`).includes(`\0${path}\0`)
+  );
 }
 
 function exists(path: string): boolean {
@@ -253,4 +264,58 @@ Deno.test("the lock that a killed daemon left on a filesystem that keeps locks i
   });
   // The lock file still says whose it was.
   assert.match(refused, /'h' is locked by its recorded holder: .*domain 'guest-\d+'/);
+});
+
+Deno.test("a start, a reload and a stop do not wait for a configuration whose storage hangs", async () => {
+  await using stack = new AsyncDisposableStack();
+  const place = stack.use(Place.create());
+  const mount = stack.use(await HangingMount.mount(place.directory, "conf"));
+  stack.defer(() => mount.goOn());
+  const config = `${mount.point}/virtlockd.conf`;
+  Deno.writeTextFileSync(`${mount.backing}/virtlockd.conf`, "max_clients = 77\n");
+  const args = ["--config", config];
+  const silent = `Read configuration ${config}: ${mount.point} does not answer`;
+  const disk = `${place.directory}/disk`;
+  Deno.writeTextFileSync(disk, "");
+  const daemon = stack.use(await Daemon.start({ place, args }));
+  const client = await LockClient.connect(daemon.socket);
+  stack.defer(() => client.close());
+  await client.register(testOwner(5_000_001));
+  await client.acquire("", disk);
+
+  await mount.hang();
+  daemon.signal("SIGHUP");
+  await daemon.log.match(
+    new RegExp(
+      `Configuration not taken over, the old settings stay: Read ${config}: ${mount.point} does not answer`,
+    ),
+  );
+  assert.equal(lockOn(disk).mode, "exclusive");
+  const reloaded = await daemon.command("reload");
+  assert.equal(reloaded.code, 1);
+  assert.match(
+    reloaded.stderr,
+    new RegExp(`Nothing was reloaded, .*: ${config} cannot be read: ${mount.point} does not`),
+  );
+
+  // With locks at stake it begins with what it knows.
+  await daemon.kill();
+  const next = stack.use(await Daemon.start({ place, args }));
+  await next.log.match(new RegExp(`Started in spite of this: ${silent}`));
+  assert.equal(lockOn(disk).mode, "exclusive");
+
+  const empty = stack.use(Place.create());
+  const { code, stderr } = await Daemon.run({ place: empty, args });
+  assert.notEqual(code, 0);
+  assert.match(stderr, new RegExp(`virtlockd: error: ${silent}`));
+  // A stop is heard while it waits.
+  const process = new TestProcess(
+    empty.command([Deno.execPath(), "run", "-A", MAIN, ...args]),
+    { ...empty.env },
+    empty.directory,
+  );
+  stack.use(process);
+  await until("the start to wait", () => waitsForItsFile(process.pid, config));
+  process.signal("SIGTERM");
+  await process.wait(2000);
 });

@@ -11,6 +11,8 @@ import { until } from "../support/until.ts";
 // How our daemon behaves towards systemd and the operator: starts that cannot succeed, and reloads.
 
 const CONFIG = "/etc/libvirt/virtlockd.conf";
+/** Ours, and libvirt's put aside. */
+const PROGRAMS = "/usr/sbin/virtlockd\n/usr/sbin/virtlockd.libvirt\n";
 
 for (const release of releasesToTest()) {
   Deno.test(`a mistake in the configuration fails the unit at once, and with locks does not stop the daemon: ${release}`, async (t) => {
@@ -86,10 +88,94 @@ for (const release of releasesToTest()) {
       );
     });
 
+    const refusedRemoval = async () => {
+      const before = await service.pid();
+      const { code, stdout } = await machine.run(["apt-get", "remove", "-q", "-y", "deno-virtlockd"]);
+      assert.notEqual(code, 0);
+      const installed = "dpkg-query --show --showformat='${db:Status-Status}' deno-virtlockd";
+      assert.equal(await machine.sh(installed), "installed");
+      assert.equal(await service.pid(), before);
+      assert.equal(await machine.sh("ls /usr/sbin/virtlockd*"), PROGRAMS);
+      assert.equal(await isLockable(machine, disk), false);
+      return stdout.replaceAll("\r", "");
+    };
+
+    await t.step(
+      "neither a removal nor a reload loses the locks to a configuration that is wrong",
+      async () => {
+        const wrong: readonly (readonly [string, RegExp])[] = [
+          [
+            'max_clients = "five"',
+            /virtlockd.conf:1: expected an integer from 1 to \d+ for "max_clients", got the string "five"/,
+          ],
+          [
+            'log_outputs = "1:file:/nowhere/virtlockd.log"',
+            /virtlockd.conf:1: a log output cannot be opened: open \/nowhere\/virtlockd.log: No such file/,
+          ],
+        ];
+        for (const [line, reason] of wrong) {
+          await machine.sh(`rm -f /etc/default/virtlockd; echo '${line}' >${CONFIG}`);
+          const said = await refusedRemoval();
+          assert.match(
+            said,
+            /deno-virtlockd: Not removed: libvirt's virtlockd would not start and lose 2 locks of the guest 'alpha': /,
+          );
+          assert.match(said, reason);
+          const reloaded = await machine.run(["virtlockd", "reload"]);
+          assert.equal(reloaded.code, 1);
+          assert.match(reloaded.stderr, /Nothing was reloaded, virtlockd goes on with its old settings: /);
+          assert.match(reloaded.stderr, reason);
+          assert.match(
+            (await machine.run(["virtlockd", "doctor"])).stdout,
+            /^PROBLEM +configuration: .*virtlockd.conf/m,
+          );
+        }
+        // The daemon itself hands nothing over either, whoever puts libvirt's program in its place.
+        await machine.sh("mount --bind /usr/sbin/virtlockd.libvirt /usr/sbin/virtlockd");
+        await machine.sh("systemctl kill --kill-whom=main --signal=USR1 virtlockd.service");
+        await until("the daemon to refuse", async () =>
+          (await machine.journal("virtlockd.service")).includes(
+            "libvirt's daemon would not start with this configuration",
+          ));
+        await machine.sh("umount /usr/sbin/virtlockd");
+        assert.equal(await isLockable(machine, disk), false);
+      },
+    );
+
+    if (release === releasesToTest()[0]) {
+      await t.step("a daemon that cannot be asked is not removed with its locks", async () => {
+        await machine.sh(`: >${CONFIG}; systemctl kill --kill-whom=main --signal=STOP virtlockd.service`);
+        assert.match(
+          await refusedRemoval(),
+          /deno-virtlockd: Not removed: The daemon at \S+ did not answer within 5 s/,
+        );
+        await machine.sh("systemctl kill --kill-whom=main --signal=CONT virtlockd.service");
+        // Whose runtime is gone is started again and again, with its locks in the store.
+        await machine.sh(
+          "mv /usr/lib/virtlockd/deno /root/; systemctl kill --kill-whom=main --signal=KILL virtlockd.service",
+        );
+        await until(
+          "a start in vain",
+          async () => (await machine.journal("virtlockd.service")).includes("deno: it is not there"),
+        );
+        const { code, stdout } = await machine.run(["apt-get", "remove", "-q", "-y", "deno-virtlockd"]);
+        assert.notEqual(code, 0);
+        assert.match(stdout, /deno-virtlockd: Not removed: \S+ does not run on this host: /);
+        assert.match(
+          stdout,
+          /'systemctl stop virtlockd.socket virtlockd.service', and remove the package again/,
+        );
+        await machine.sh("mv /root/deno /usr/lib/virtlockd/");
+        await until("the daemon", async () => (await machine.run(["virtlockd", "status"])).code === 0);
+        assert.equal(await isLockable(machine, disk), false);
+        assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
+      });
+    }
+
     await t.step(
       "a reload fails with the reason when the new program is refused, and the unit stays",
       async () => {
-        await machine.sh(`: >${CONFIG}; rm /etc/default/virtlockd`);
+        await machine.sh(`: >${CONFIG}`);
         await machine.sh("cp -a /usr/sbin/virtlockd /root/kept");
         const broken =
           "'#!/bin/sh\\necho \"virtlockd (deno-virtlockd) 9\"; case $1 in internal*) echo strange; exit 3; esac'";
@@ -142,6 +228,26 @@ for (const release of releasesToTest()) {
         );
       },
     );
+
+    await t.step("a removal names a guest whose end libvirt's daemon would not notice", async () => {
+      await libvirt.virsh("suspend", "alpha");
+      await libvirt.virsh("resume", "alpha");
+      assert.equal(await isLockable(machine, disk), false);
+      const said = await machine.sh("apt-get remove -q -y deno-virtlockd");
+      assert.match(
+        said,
+        /deno-virtlockd: Mind domain 'alpha' \(uuid \S+, pid \d+\), which has no connection of its own/,
+      );
+      assert.match(
+        await machine.journal("virtlockd.service"),
+        /libvirt's daemon keeps '\S+alpha.qcow2', 'database' locked after the end of domain 'alpha'/,
+      );
+      assert.equal(await isLockable(machine, disk), false);
+      await libvirt.virsh("suspend", "alpha");
+      await libvirt.virsh("destroy", "alpha");
+      await until("the disk to be free", () => isLockable(machine, disk));
+      await libvirt.virsh("start", "beta");
+    });
   });
 }
 

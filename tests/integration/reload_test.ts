@@ -126,3 +126,25 @@ Deno.test("reload says so when the daemon ends instead", async () => {
   assert.equal(code, 1);
   assert.match(said, new RegExp(`virtlockd \\(process ${daemon.pid}\\) has ended instead of executing`));
 });
+
+Deno.test("reload executes nothing while the configuration is wrong, and the old settings stay", async () => {
+  await using stage = await Reloaded.start();
+  const { daemon, disk, place } = stage;
+  place.writeConfig('max_clients = "five"\n');
+  const { code, said } = await stage.reload();
+  assert.equal(code, 1);
+  assert.match(
+    said,
+    /^virtlockd: error: Nothing was reloaded, virtlockd goes on with its old settings: \S+virtlockd\.conf:1: expected an integer /,
+  );
+  place.writeConfig(`log_outputs = "1:file:${place.directory}/nowhere/x.log"\n`);
+  assert.match(
+    (await stage.reload()).said,
+    /:1: a log output cannot be opened: open \S+\/nowhere\/x\.log: No such file/,
+  );
+  const status: StatusDocument = JSON.parse((await daemon.command("status", "--json")).stdout);
+  assert.deepEqual([status.reExecs, status.servers[0]?.clientsMax], [0, 1024]);
+  assert.equal(lockOn(disk).mode, "exclusive");
+  place.writeConfig("max_clients = 9\n");
+  assert.equal((await stage.reload()).code, 0);
+});

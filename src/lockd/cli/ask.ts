@@ -27,7 +27,7 @@ export function adminSocket(context: CommandContext, args: Arguments): string {
 }
 
 /** This user's files. @throws UsageError when they cannot be told */
-export function userPaths({ sys, env }: CommandContext): Paths {
+export function userPaths({ sys, env }: Pick<CommandContext, "sys" | "env">): Paths {
   try {
     return defaultPaths(VIRTLOCKD, { uid: sys.uid(), env, exists: () => false });
   } catch (error) {

@@ -8,6 +8,7 @@ import { processCommand, processState, stackStart } from "../lockspace/process_s
 import type { StatusDocument } from "../status/status_document.ts";
 import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
+import { faultInConfiguration } from "./configuration_in_use.ts";
 import { adminSocket, CONNECT_OPTION, userPaths } from "./ask.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { readWhole } from "../../os/read_file.ts";
@@ -22,6 +23,9 @@ const LONGEST = 60_000;
 const LOOK_EVERY = 50;
 /** An image whose admin socket does not answer is taken for one that serves after so many ms. */
 const SILENT = 5000;
+
+/** libvirt's daemon cannot be asked whether it has taken over: one that cannot has ended after so many ms. */
+const STEADY = 1000;
 
 /** What a daemon has said of itself. */
 type Answer =
@@ -41,17 +45,41 @@ export const reloadCommand: Command = {
   ],
   run(context, args) {
     const pid = daemonPid(context, args);
-    context.out.write(`${new Reload(context, adminSocket(context, args), pid).run()}\n`);
+    const socket = adminSocket(context, args);
+    const fault = faultBefore(context, socket);
+    if (fault !== undefined) {
+      throw failed(`Nothing was reloaded, virtlockd goes on with its old settings: ${fault}`);
+    }
+    context.out.write(`${new Reload(context.sys, socket, pid).run()}\n`);
     return CommandExit.OK;
   },
 };
 
-class Reload {
+/** What is wrong with the configuration of the daemon that runs: its next image would leave that out. */
+function faultBefore({ sys, env }: CommandContext, socket: string): string | undefined {
+  try {
+    using daemon = AdminConnection.connect(sys, socket);
+    return faultInConfiguration(sys, env, readStatus(daemon));
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
+  }
+}
+
+/** Has a daemon execute the program that is in its place now, and looks what comes of it. */
+export class Reload {
   readonly #sys: Sys;
   readonly #socket: string;
   readonly #pid: number;
+  readonly #successor: "any" | "libvirt";
 
-  constructor({ sys }: CommandContext, socket: string, pid: number) {
+  /**
+   * @param socket its admin socket
+   * @param pid its process
+   * @param successor whose program is in its place: libvirt's would log our questions as errors
+   */
+  constructor(sys: Sys, socket: string, pid: number, successor: "any" | "libvirt" = "any") {
+    this.#successor = successor;
     this.#sys = sys;
     this.#socket = socket;
     this.#pid = pid;
@@ -72,6 +100,7 @@ class Reload {
     if (signalled < 0) throw failed(`Signal virtlockd (process ${pid}): ${strerror(-signalled)}`);
     const begun = sys.monotonic();
     let executed: number | undefined;
+    let asked = begun + STEADY;
     while (sys.monotonic() - begun < LONGEST) {
       sys.pollReadable(-1, LOOK_EVERY);
       if (processState(sys, pid)?.exiting !== false) {
@@ -83,7 +112,9 @@ class Reload {
       if (stackStart(sys, pid) !== image) executed ??= sys.monotonic();
       // libvirt's daemon must not have a client that it does not know while it hands over: it would exit.
       if (before.kind === "libvirt" && executed === undefined) continue;
+      if (this.#successor === "libvirt" && sys.monotonic() < (executed ?? asked) + STEADY) continue;
       const now = this.#ask();
+      asked = sys.monotonic();
       const outcome = this.#outcome(before, now, executed);
       if (outcome !== undefined) return outcome;
     }
@@ -114,7 +145,7 @@ class Reload {
         return `virtlockd ${version} has taken over (process ${this.#pid}${from})`;
       }
       case "libvirt":
-        return executed === undefined
+        return executed === undefined || this.#sys.monotonic() - executed < STEADY
           ? undefined
           : `libvirt's own virtlockd has taken over (process ${this.#pid})`;
       case "silent":

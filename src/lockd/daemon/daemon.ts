@@ -47,6 +47,8 @@ export interface DaemonParts {
   readonly logs: LogSystem;
   readonly uid: number;
   readonly settings: Settings;
+  /** Where they were read from. */
+  readonly configurationFile: string;
   /** Seconds without client and lock after which the daemon stops; 0: never. */
   readonly idleTimeout: number;
   /** Makes requests durable; undefined when a crash loses everything anyway. */
@@ -236,7 +238,7 @@ export class Daemon {
       ...shared,
       name: "admin",
       ordinal: 1,
-      programs: this.#adminPrograms(),
+      programs: this.#adminPrograms(parts.configurationFile),
       limits: { maxClients: settings.adminMaxClients, maxAnonymousClients: settings.adminMaxClients },
     });
     this.idleTimer = new IdleTimer(
@@ -291,12 +293,13 @@ export class Daemon {
     }
   }
 
-  #adminPrograms(): Program[] {
+  #adminPrograms(configurationFile: string): Program[] {
     const { sys, table, logs, metrics } = this;
     const servers = () => this.servers;
     const introspection = new Introspection({
       sys,
       version: VERSION,
+      configurationFile,
       ledger: this.ledger,
       table,
       reaper: this.reaper,

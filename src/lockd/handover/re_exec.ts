@@ -13,6 +13,7 @@ import { isUnwatched, SYSTEMCTL, watchdogQuery } from "../../chassis/systemd/uni
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "../restart/state_file.ts";
+import { warnOfAloneOwners } from "./alone_owners.ts";
 
 const PROBE_LIMIT_MS = 10_000;
 /**
@@ -35,6 +36,8 @@ export interface ReExecParts {
   readonly stateFile: StateFile;
   /** What the next image gets beyond libvirt's fields; the descriptors named in it are handed over. */
   readonly extension: () => DaemonExtension;
+  /** Why libvirt's daemon would not start with the configuration as it is; undefined when it would. */
+  readonly configurationFault: () => string | undefined;
   /** Locks in the form in which libvirt's daemon has its own. */
   readonly locks: Pick<InheritedLocks, "prepare" | "give" | "take">;
   /** Called before libvirt's daemon takes over: nothing may keep copies of locks. `done` when that is so. */
@@ -139,7 +142,12 @@ export class ReExec {
    * are none.
    */
   #handToLibvirt(): void {
-    const { daemon, leaveStore, locks } = this.#parts;
+    const { daemon, leaveStore, locks, configurationFault } = this.#parts;
+    // It would end with every lock. Without any it may say itself what is wrong.
+    const fault = daemon.table.resourceCount === 0 ? undefined : configurationFault();
+    if (fault !== undefined) {
+      return this.#stay(`libvirt's daemon would not start with this configuration: ${fault}`);
+    }
     locks.prepare(() => {
       if (daemon.ending) return this.#stay("the daemon is stopping");
       for (const server of daemon.servers) server.stopAccepting();
@@ -209,6 +217,7 @@ export class ReExec {
         if (cleared < 0) throw new SystemError("fcntl F_SETFD", `descriptor ${fd}`, cleared);
       }
       this.#log.info(`Handing over to ${self.path}`);
+      if (successor === "libvirt") warnOfAloneOwners(daemon);
       // libvirt's daemon would never tell the service manager that it is ready again.
       if (successor === "ours") announce("leaving");
       // libvirt's daemon expects its signals unblocked; one that comes before it is ready must not kill it.

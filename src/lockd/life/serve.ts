@@ -1,5 +1,6 @@
 import { DEPUTY_SOCKET } from "../storage/deputy_starter.ts";
 import { keep, keptDescriptor, PID_FILE, STORAGE_STARTER } from "../handover/kept_descriptors.ts";
+import { silentMountOf } from "../storage/file_reach.ts";
 import { prepareProcess } from "./prepare_process.ts";
 import { readStart } from "./read_start.ts";
 import type { ServeParts } from "./serve_parts.ts";
@@ -36,6 +37,7 @@ import { appliedTo } from "../daemon/applied_settings.ts";
 import { restore } from "../handover/restore.ts";
 import { reloadWhenReadable } from "../daemon/reload_when_readable.ts";
 import { reload } from "../../chassis/start/reload.ts";
+import { configurationFault } from "../../chassis/start/configuration_fault.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
 import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
@@ -119,6 +121,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
     logs,
     uid,
     settings: loaded.settings,
+    configurationFile: paths.config,
     idleTimeout: state?.extension?.settings.timeout ?? options.timeout ?? 0,
     journal: safety.journal,
     program: { path: self.path, argv: self.base, env: self.env },
@@ -213,6 +216,12 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
       journal: safety.handover,
       notify: null,
     }),
+    configurationFault: () => {
+      const silent = silentMountOf(sys, paths.config, "wait");
+      return silent === undefined
+        ? configurationFault(VIRTLOCKD, LOCK_SETTINGS, context, isTerminal("stdin"))
+        : `${paths.config} cannot be read: ${silent} does not answer`;
+    },
     locks: inherited,
     leaveStore: (done) => {
       watchdog.hold();

@@ -19,6 +19,7 @@ const MOST_LOCKSPACES = 1000;
 export interface IntrospectionParts {
   readonly sys: Pick<Sys, "pid" | "stat" | "fileLimit">;
   readonly version: string;
+  readonly configurationFile: string;
   readonly ledger: Pick<DescriptorLedger, "size">;
   readonly table: Pick<LockTable, "lockspaces">;
   readonly reaper: Pick<HolderReaper, "dying">;
@@ -65,6 +66,7 @@ export class Introspection {
     const {
       sys,
       version,
+      configurationFile,
       table,
       servers,
       reaper,
@@ -82,6 +84,7 @@ export class Introspection {
     return {
       version,
       pid: sys.pid(),
+      configurationFile,
       startedMs: metrics.started,
       started: metrics.started,
       uptimeSeconds: uptime,

@@ -35,6 +35,8 @@ export interface Sections {
 export interface StatusDocument {
   readonly version: string;
   readonly pid: number;
+  /** Where its settings are read from; the default file need not be there. An older daemon does not tell. */
+  readonly configurationFile?: string;
   /**
    * When its process began to serve, before any re-exec, in Unix milliseconds. An older daemon has
    * `started`.

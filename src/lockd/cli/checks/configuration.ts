@@ -60,7 +60,8 @@ function inspect(host: Host, path: string, isNamed: boolean, mend: string): Find
   const text = host.read(path);
   if (text === undefined) return unreadable(host, path, isNamed, mend);
   try {
-    const { settings, warnings } = loadSettings(LOCK_SETTINGS, parseConfigFile(text, path));
+    const entries = parseConfigFile(text, path);
+    const { settings, warnings } = loadSettings(LOCK_SETTINGS, entries);
     resolveLogging({
       verbose: false,
       env: {},
@@ -70,13 +71,12 @@ function inspect(host: Host, path: string, isNamed: boolean, mend: string): Find
       journaldPresent: true,
       logFile: "",
     });
-    const unfit = parseOutputs(settings.logOutputs?.value ?? "").flatMap((output) =>
+    const unfit = parseOutputs(settings.logOutputs ?? "").flatMap((output) =>
       output.kind === "file" ? unfitForLog(host, output.path) ?? [] : []
     );
     if (unfit.length > 0) {
-      return unfit.map((why) =>
-        problem(`${settings.logOutputs?.origin}: a log output cannot be opened: ${why}`, mend)
-      );
+      const place = entries.find(({ key }) => key === "log_outputs")?.place ?? path;
+      return unfit.map((why) => problem(`${place}: a log output cannot be opened: ${why}`, mend));
     }
     if (warnings.length === 0) return [ok(`${path} can be read`)];
     return warnings.map((odd) => warning(odd, "Correct the line, or take it out"));

@@ -19,6 +19,7 @@ function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
       fileLimit: () => [1024, 4096],
     },
     version: "1.2.3",
+    configurationFile: "/etc/x.conf",
     ledger: { size: 12 },
     table: tableOf([resource({ id: 1 }), resource({ id: 2, shared: true, holdings: [holding(43)] })]),
     reaper: { dying: [{ key: 43, pid: 43, pidfd: 9, since: 0, killed: false }] },
@@ -46,6 +47,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
   assert.deepEqual(introspection().status(), {
     version: "1.2.3",
     pid: 77,
+    configurationFile: "/etc/x.conf",
     startedMs: 1000,
     started: 1000,
     uptimeSeconds: 61,
