@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
 import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
-import { LAYOUT_VERSION } from "../../src/lockd/journal/layout.ts";
+import { LAYOUT_VERSION } from "../../src/chassis/journal/layout.ts";
 import { Holder } from "../support/holder.ts";
 import { lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
@@ -26,7 +26,7 @@ function laterVersion(directory: string): string {
   }
   const journal = `${directory}/src/lockd/journal`;
   patch(
-    `${journal}/layout.ts`,
+    `${directory}/src/chassis/journal/layout.ts`,
     `LAYOUT_VERSION = ${LAYOUT_VERSION};`,
     `LAYOUT_VERSION = ${LAYOUT_VERSION + 1};`,
   );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
-import { STAMP_OFFSET } from "../../src/lockd/journal/layout.ts";
+import { STAMP_OFFSET } from "../../src/chassis/journal/layout.ts";
 import { F_WRLCK } from "../../src/os/constants.ts";
 import type { JsonObjectValue } from "../../src/lockd/restart/state.ts";
 import { Daemon } from "../support/daemon.ts";

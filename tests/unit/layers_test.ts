@@ -16,6 +16,7 @@ const LAYERS = [
   "chassis/event",
   "chassis/rpc",
   "chassis/systemd",
+  "chassis/journal",
   "chassis/metrics",
   "chassis/admin",
   "chassis/start",

@@ -6,8 +6,9 @@ import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.ts";
 import { DescriptorStore, type StoreSocket } from "../journal/descriptor_store.ts";
-import { Journal } from "../journal/journal.ts";
-import { stampOfNow, writeStamp } from "../journal/journal_stamp.ts";
+import { DurableLog } from "../../chassis/journal/durable_log.ts";
+import { LockRecorder } from "../journal/lock_recorder.ts";
+import { stampOfNow, writeStamp } from "../../chassis/journal/journal_stamp.ts";
 import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
 import { parseQueueName } from "../journal/queue_names.ts";
 import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
@@ -66,7 +67,7 @@ export class CrashSafety {
   readonly #queue: NotifyQueue | undefined;
   readonly #opened: OpenedJournal | undefined;
   /** Undefined when it could not be opened. */
-  readonly journal: Journal | undefined;
+  readonly recorder: LockRecorder | undefined;
   /**
    * What an earlier life has left; undefined when it left nothing, or an earlier image handed its state over
    * itself.
@@ -98,13 +99,9 @@ export class CrashSafety {
     );
     if (this.#opened === undefined) return;
     const { memory, log, recovered, carried, slots } = this.#opened;
-    this.journal = new Journal({
-      memory,
-      log,
-      store: this.#store,
+    this.recorder = new LockRecorder({
+      log: new DurableLog({ memory, log, store: this.#store, loop: parts.loop, logger: parts.log }),
       slots,
-      loop: parts.loop,
-      logger: parts.log,
       markOf: (owner) => this.#watch?.markOf(owner) ?? { pid: owner.pid, start: 0 },
     });
     if (recovered === undefined) return;
@@ -128,22 +125,23 @@ export class CrashSafety {
    * @param carried what the next life gets beside locks and clients
    */
   begin(daemon: Daemon, carried: () => Carried): void {
-    const { journal } = this;
-    if (journal === undefined) {
+    const { recorder } = this;
+    if (recorder === undefined) {
       return this.#parts.log.error(`No journal, a crash would lose the locks: ${this.#trouble}`);
     }
     const { sys } = this.#parts;
     const { memory, log } = this.#opened ?? {};
     this.#carried = carried;
     this.#watch = daemon.watch;
-    const snapshot = () => journalSnapshot(daemon, journal, carried());
+    const snapshot = () => journalSnapshot(daemon, recorder, carried());
     for (const name of this.#unwantedNames()) this.#store?.remove(name);
     log?.claim();
-    journal.begin(daemon.exchange, snapshot, objectsToStore(daemon), namedToStore(daemon, journal));
+    const { exchange } = daemon;
+    recorder.begin({ exchange, snapshot }, objectsToStore(daemon), namedToStore(daemon, recorder));
     // From now on, and not before, it is newer than what a file says: it has all that is known of that.
     if (memory !== undefined) writeStamp(memory, stampOfNow(sys));
     this.#store?.adopted();
-    this.#replaceStoredJournal(journal);
+    this.#replaceStoredJournal(recorder.log.fd);
     this.#discardLeftFile();
     for (const owner of this.#opened?.recovered?.gone ?? []) daemon.reaper.free(owner);
     daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
@@ -153,7 +151,7 @@ export class CrashSafety {
    * The store has an earlier journal under the same name. Whoever is killed in between leaves none there, and
    * the file says everything by now.
    */
-  #replaceStoredJournal({ fd }: Journal): void {
+  #replaceStoredJournal(fd: number): void {
     if (this.#opened?.replaces !== true) return;
     this.#store?.remove(JOURNAL_NAME);
     this.#store?.store([{ name: JOURNAL_NAME, fd }], () => {});
@@ -183,18 +181,18 @@ export class CrashSafety {
 
   /** Whether nothing at all would be lost if this process were killed now. */
   get sound(): boolean {
-    return this.#store !== undefined && !this.#store.refused && this.journal !== undefined &&
-      this.journal.status.failed === undefined;
+    return this.#store !== undefined && !this.#store.refused && this.recorder !== undefined &&
+      this.recorder.log.status.failed === undefined;
   }
 
   /** What must stay open over a re-exec. */
   get kept(): KeptDescriptor[] {
-    return this.journal === undefined ? [] : [{ purpose: JOURNAL_PURPOSE, fd: this.journal.fd }];
+    return this.recorder === undefined ? [] : [{ purpose: JOURNAL_PURPOSE, fd: this.recorder.log.fd }];
   }
 
   /** What the next image needs to go on. */
   get handover(): JsonValue {
-    this.journal?.forgetRemoved();
+    this.recorder?.log.forgetRemoved();
     return writeHandover({
       store: this.#store === undefined ? "none" : "queues",
       tight: this.#store?.tight ?? false,
@@ -210,13 +208,13 @@ export class CrashSafety {
    * certain
    */
   leave(done: (reason: string | undefined) => void): void {
-    if (this.journal === undefined) done(undefined);
-    else this.journal.leave(done);
+    if (this.recorder === undefined) done(undefined);
+    else this.recorder.log.leave(done);
   }
 
   /** The daemon that was to take over did not. */
   stay(daemon: Daemon): void {
-    this.journal?.stay(objectsToStore(daemon), namedToStore(daemon, this.journal));
+    this.recorder?.stay(objectsToStore(daemon), namedToStore(daemon, this.recorder));
   }
 
   /**
@@ -229,7 +227,7 @@ export class CrashSafety {
     this.#carried = () => ({ ...NOTHING_CARRIED, statistics });
     const over = this.outlives ? ending === "given-up" : daemon.table.resourceCount === 0;
     if (file !== undefined && over) file.remove();
-    else this.journal?.finish({ op: "carried", state: { limits: [], settings: {}, statistics } });
+    else this.recorder?.log.finish({ op: "carried", state: { limits: [], settings: {}, statistics } });
   }
 
   #openStore(): DescriptorStore | undefined {
@@ -290,7 +288,7 @@ export class CrashSafety {
   }
 
   #journalSection(): NonNullable<Sections["journal"]> {
-    const { bytes, failed } = this.journal?.status ?? { bytes: 0, failed: "not open" };
+    const { bytes, failed } = this.recorder?.log.status ?? { bytes: 0, failed: "not open" };
     return {
       kind: this.outlives ? "store" : "file",
       bytes,

@@ -1,5 +1,5 @@
 import { VIRTLOCKD } from "../identity/identity.ts";
-import { endedOperation, type Journal, type WantedObject } from "../journal/journal.ts";
+import { endedOperation, type LockRecorder, type WantedObject } from "../journal/lock_recorder.ts";
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import { clientKind } from "../journal/slots.ts";
@@ -43,7 +43,7 @@ export interface RecordedParts {
  */
 export function* journalSnapshot(
   daemon: RecordedParts,
-  journal: Journal,
+  recorder: LockRecorder,
   carried: unknown,
 ): Generator<Operation> {
   const { exchange, table, reaper, servers } = daemon;
@@ -56,15 +56,15 @@ export function* journalSnapshot(
   };
   yield { op: "carried", state: carried };
   for (const { path } of table.lockspaces.values()) yield { op: "lockspace", path };
-  for (const resource of table.resources()) yield { op: "grant", ...journal.journaledLock(resource) };
-  for (const parked of table.parked.all()) yield { op: "parked", ...journal.parkedRecord(parked) };
+  for (const resource of table.resources()) yield { op: "grant", ...recorder.journaledLock(resource) };
+  for (const parked of table.parked.all()) yield { op: "parked", ...recorder.parkedRecord(parked) };
   for (const server of servers) {
     for (const client of server.clients.values()) {
-      yield* clientOperations(server.ordinal, client, journal, exchange);
+      yield* clientOperations(server.ordinal, client, recorder, exchange);
     }
   }
   for (const { pid, key, since, killed } of reaper.dying) {
-    yield { op: "dying", pid, key, since, killed, ...journal.slot("dying holder", pid) };
+    yield { op: "dying", pid, key, since, killed, ...recorder.slot("dying holder", pid) };
   }
   for (const owner of reaper.ended) yield endedOperation(owner);
 }
@@ -72,21 +72,21 @@ export function* journalSnapshot(
 function* clientOperations(
   ordinal: number,
   client: RecordedClient,
-  journal: Journal,
+  recorder: LockRecorder,
   { turn, lastReply }: RecordedParts["exchange"],
 ): Generator<Operation> {
   const { key, peer } = client;
   const { pid, uid, gid, connectedAt: since } = peer;
-  yield { op: "client", key, pid, uid, gid, since, ...journal.slot(clientKind(ordinal), key) };
+  yield { op: "client", key, pid, uid, gid, since, ...recorder.slot(clientKind(ordinal), key) };
   const session = client.session(LOCK_PROGRAM);
   if (session instanceof LockSession) {
     if (session.owner !== undefined) {
-      yield { op: "owner", key, owner: journal.ownerRecord(session.owner) };
+      yield { op: "owner", key, owner: recorder.ownerRecord(session.owner) };
     }
     if (session.restricted) yield { op: "restricted", key };
   }
   // Without a store no connection outlives the process.
-  if (journal.store === undefined) return;
+  if (!recorder.log.keepsDescriptors) return;
   const { bytes, dropped } = client.unsettled;
   if (bytes.length + dropped > 0) yield { op: "input", key, bytes, dropped, turn };
   const output = client.unsent;
@@ -111,8 +111,8 @@ export function objectsToStore(daemon: Daemon): WantedObject[] {
 }
 
 /** Journal and listening sockets, with the names under which the next daemon looks for them. */
-export function namedToStore(daemon: Daemon, journal: Journal): { name: string; fd: number }[] {
-  return [{ name: JOURNAL_NAME, fd: journal.fd }, ...listenersToStore(daemon)];
+export function namedToStore(daemon: Daemon, recorder: LockRecorder): { name: string; fd: number }[] {
+  return [{ name: JOURNAL_NAME, fd: recorder.log.fd }, ...listenersToStore(daemon)];
 }
 
 /** The listening sockets of namedToStore(): those that the service manager made it keeps by itself. */

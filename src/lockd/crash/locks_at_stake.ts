@@ -1,12 +1,12 @@
 import type { Paths } from "../../chassis/config/paths.ts";
+import { readLog } from "../journal/lock_format.ts";
 import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_NOFOLLOW, O_RDWR } from "../../os/constants.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
-import { SharedMemory } from "../journal/journal_memory.ts";
-import { isOfAnotherBoot, readStamp, stampOfNow } from "../journal/journal_stamp.ts";
-import { journalPath } from "../journal/layout.ts";
-import { LogFile } from "../journal/log_file.ts";
+import { SharedMemory } from "../../chassis/journal/journal_memory.ts";
+import { isOfAnotherBoot, readStamp, stampOfNow } from "../../chassis/journal/journal_stamp.ts";
+import { journalPath } from "../../chassis/journal/layout.ts";
 import { parseQueueName } from "../journal/queue_names.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 
@@ -69,7 +69,7 @@ function fileNamesLocks(sys: Sys, path: string): boolean {
 function namesLocks(sys: Sys, fd: number): boolean | undefined {
   try {
     const memory = new SharedMemory(sys, fd);
-    const found = LogFile.read(memory);
+    const found = readLog(memory);
     if (typeof found === "string") return undefined;
     if (isOfAnotherBoot(readStamp(memory), stampOfNow(sys))) return false;
     if (found.state.locks.size > 0) return true;

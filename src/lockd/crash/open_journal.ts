@@ -1,3 +1,6 @@
+import type { LogFile } from "../../chassis/journal/log_file.ts";
+import type { Operation } from "../journal/operations.ts";
+import { createLog, type FoundLog, readLog } from "../journal/lock_format.ts";
 import { ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
 import type { Log } from "../../chassis/log/log.ts";
@@ -6,14 +9,18 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
-import { type InFlight, inFlight } from "../journal/in_flight.ts";
+import { type InFlight, inFlight } from "../../chassis/journal/in_flight.ts";
 import { joinRecovered, leaveOut } from "../journal/joined_recovery.ts";
-import { JournalFile } from "../journal/journal_file.ts";
-import { SharedMemory } from "../journal/journal_memory.ts";
-import { isOfAnotherBoot, type JournalStamp, readStamp, stampOfNow } from "../journal/journal_stamp.ts";
+import { JournalFile } from "../../chassis/journal/journal_file.ts";
+import { SharedMemory } from "../../chassis/journal/journal_memory.ts";
+import {
+  isOfAnotherBoot,
+  type JournalStamp,
+  readStamp,
+  stampOfNow,
+} from "../../chassis/journal/journal_stamp.ts";
 import { JournalState } from "../journal/journal_state.ts";
-import { EXCHANGE_OFFSET } from "../journal/layout.ts";
-import { type FoundLog, LogFile } from "../journal/log_file.ts";
+import { EXCHANGE_OFFSET } from "../../chassis/journal/layout.ts";
 import type { OwnerRecord } from "../journal/journaled_lock.ts";
 import type { Recovered, ReturnedDescriptor, StoredObject } from "../journal/recovered.ts";
 import { recover } from "../journal/recovery.ts";
@@ -47,7 +54,7 @@ export interface JournalSources {
 /** Where the journal is, and what it said when it was opened. */
 export interface OpenedJournal {
   readonly memory: SharedMemory;
-  readonly log: LogFile;
+  readonly log: LogFile<Operation>;
   /** Its file; undefined when it is memory without a name, which only the service manager keeps. */
   readonly file: JournalFile | undefined;
   readonly recovered: Recovered | undefined;
@@ -69,7 +76,7 @@ const GOING_ON = {
 } as const satisfies Partial<OpenedJournal>;
 
 /** What is in a journal. */
-interface Contents extends FoundLog {
+interface Contents extends Omit<FoundLog, "log"> {
   readonly bytes: InFlight;
   readonly stamp: JournalStamp;
 }
@@ -107,7 +114,7 @@ class Opening {
     const file = kept === undefined ? undefined : this.#named(kept);
     if (kept !== undefined && file !== undefined) {
       const memory = new SharedMemory(sys, kept);
-      const read = LogFile.read(memory);
+      const read = readLog(memory);
       if (typeof read === "string") return this.#fresh(kept, file);
       const slots = stored && keeper ? slotsOf(read.state) : [];
       return { ...GOING_ON, memory, log: read.log, file, slots };
@@ -116,7 +123,7 @@ class Opening {
     const opened = this.#freshAnywhere();
     if (kept === undefined) return opened;
     // An earlier version's, or its file was removed.
-    const read = LogFile.read(new SharedMemory(sys, ledger.own(kept, "journal")));
+    const read = readLog(new SharedMemory(sys, ledger.own(kept, "journal")));
     ledger.close(kept);
     const slots = stored && keeper && typeof read !== "string" ? slotsOf(read.state) : [];
     return { ...opened, slots, replaces: stored && keeper };
@@ -165,7 +172,7 @@ class Opening {
   /** @returns undefined when there is nothing that can be read */
   #recovered(memory: SharedMemory, file: JournalFile | undefined): OpenedJournal | undefined {
     if (memory.size === 0) return undefined;
-    const read = LogFile.read(memory);
+    const read = readLog(memory);
     if (typeof read === "string") {
       this.#sources.log.error(`The journal that an earlier daemon has left cannot be read: ${read}`);
       return undefined;
@@ -178,9 +185,9 @@ class Opening {
     return { ...GOING_ON, memory, log: read.log, file, recovered, carried, slots: recovered.slots };
   }
 
-  #contents(memory: SharedMemory, read: FoundLog): Contents {
+  #contents(memory: SharedMemory, read: Omit<FoundLog, "log">): Contents {
     if (read.damage !== undefined) this.#sources.log.error(`The journal is damaged: ${read.damage}`);
-    const bytes = inFlight(read.state, readExchange(memory.bytes, EXCHANGE_OFFSET));
+    const bytes = inFlight(read.state.bytes, readExchange(memory.bytes, EXCHANGE_OFFSET));
     return { state: read.state, damage: read.damage, bytes, stamp: readStamp(memory) };
   }
 
@@ -202,7 +209,7 @@ class Opening {
       return withFile;
     }
     if (memory.size === 0) return withFile;
-    const read = LogFile.read(memory);
+    const read = readLog(memory);
     if (typeof read === "string") {
       log.error(`The journal ${file.path} that an earlier daemon has left cannot be read: ${read}`);
       return withFile;
@@ -269,10 +276,10 @@ class Opening {
     const { sys, returned, handed } = this.#sources;
     must(sys.ftruncate(fd, 0), "ftruncate", "journal");
     const memory = new SharedMemory(sys, fd);
-    const log = LogFile.create(memory);
+    const log = createLog(memory);
     const unexplained = handed === undefined && returned.some(({ name }) => parseSlot(name) !== undefined);
     const state = new JournalState();
-    const recovered = unexplained ? this.#recover(state, state, true, returned) : undefined;
+    const recovered = unexplained ? this.#recover(state, state.bytes, true, returned) : undefined;
     const slots = recovered?.slots ?? [];
     return { ...GOING_ON, memory, log, file, recovered, slots };
   }

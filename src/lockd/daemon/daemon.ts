@@ -13,7 +13,7 @@ import { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { HelperCommand } from "../storage/program_run.ts";
 import { Storage } from "../storage/storage.ts";
 import { storageLog } from "../storage/storage_log.ts";
-import type { Journal } from "../journal/journal.ts";
+import type { LockRecorder } from "../journal/lock_recorder.ts";
 import { getLog, type Log } from "../../chassis/log/log.ts";
 import { Repeats } from "../../chassis/log/repeats.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
@@ -52,7 +52,7 @@ export interface DaemonParts {
   /** Seconds without client and lock after which the daemon stops; 0: never. */
   readonly idleTimeout: number;
   /** Makes requests durable; undefined when a crash loses everything anyway. */
-  readonly journal: Journal | undefined;
+  readonly recorder: LockRecorder | undefined;
   /** How to start this program: its command line without the arguments of this daemon. */
   readonly program: HelperCommand;
   /** Socket of the process that starts storage helpers, from an earlier image. */
@@ -128,9 +128,9 @@ export class Daemon {
       parts.changed();
     };
     this.metrics = new Metrics(now());
-    const { journal } = parts;
+    const { recorder } = parts;
     this.#observer = combineObservers([
-      ...(journal === undefined ? [] : [journal.observer]),
+      ...(recorder === undefined ? [] : [recorder.observer]),
       eventLog(new Repeats((milliseconds, task) => loop.after(milliseconds, task))),
       storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
       this.metrics,
@@ -204,9 +204,9 @@ export class Daemon {
       witness: this.storage.witness,
       observer: this.#observer,
     });
-    this.exchange = journal?.store === undefined
+    this.exchange = recorder?.log.keepsDescriptors !== true
       ? plainExchange(sys)
-      : new CountedExchange(sys, journal.exchangeMemory.memory, journal.exchangeMemory.offset);
+      : new CountedExchange(sys, recorder.log.exchangeMemory.memory, recorder.log.exchangeMemory.offset);
     const shared = {
       sys,
       loop,
@@ -214,7 +214,7 @@ export class Daemon {
       exchange: this.exchange,
       uid: parts.uid,
       observer: this.#observer,
-      durability: journal ?? VOLATILE,
+      durability: recorder?.log ?? VOLATILE,
       clock,
       now,
       log: getLog("rpc.netserver", "src/chassis/rpc/server.ts"),

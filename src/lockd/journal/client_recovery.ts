@@ -3,7 +3,7 @@ import { ESRCH } from "../../os/errno.ts";
 import type { PeerCredentials } from "../../os/sys.ts";
 import { isOwnersProcess } from "../lockspace/owner.ts";
 import { processState } from "../lockspace/process_state.ts";
-import type { InFlight } from "./in_flight.ts";
+import type { InFlight } from "../../chassis/journal/in_flight.ts";
 import type { JournaledClient } from "./journal_state.ts";
 import type { RecoveredClient, RecoverySys } from "./recovered.ts";
 import type { ReturnedSlots } from "./returned_slots.ts";

@@ -1,3 +1,4 @@
+import { ClientBytes } from "../../chassis/journal/client_bytes.ts";
 import { idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { takeAt } from "../../base/lists.ts";
 import type { LockRecord, LockState } from "../lockspace/lock_record.ts";
@@ -25,44 +26,22 @@ export interface JournaledDying {
   readonly slot?: number;
 }
 
-/** Received bytes; `dropped` bytes of the first message were not kept. */
-export interface JournaledInput {
-  readonly bytes: Uint8Array;
-  readonly dropped: number;
-}
-
 /** What the records of a log add up to. */
 export class JournalState {
+  /** Of clients, what was under way. */
+  readonly bytes = new ClientBytes();
   readonly lockspaces = new Set<string>();
   /** By id. */
   readonly locks = new Map<number, KnownLock>();
   readonly clients = new Map<number, JournaledClient>();
-  /** By client; a client's bytes may come before the client. In pieces, because a slow client's are many. */
-  readonly #inputs = new Map<number, { pieces: Uint8Array[]; dropped: number }>();
-  readonly outputs = new Map<number, Uint8Array>();
   /** By the pid that the daemon saw. */
   readonly dying = new Map<number, JournaledDying>();
   /** By lockspace, name and owner. */
   readonly parked = new Map<string, ParkedRecord>();
-  /** The turn whose bytes are all accounted for. */
-  closedTurn = 0;
-  /** What was served of a turn. */
-  consumed = { turn: 0, end: 0 };
-  /** Replies up to this number are sent, or what is left of them is in {@link outputs}. */
-  done = 0;
-  /** Reply of the last served request. */
-  reply: { key: number; number: number; bytes: Uint8Array } | undefined;
   /** Ids that no lock and, by ordinal of its server, no client has had. */
   nextResource = 1;
   nextClient: number[] = [1, 1];
   carried: unknown = null;
-
-  /** By client, what was received of it and not served. */
-  get inputs(): Map<number, JournaledInput> {
-    const inputs = new Map<number, JournaledInput>();
-    for (const [key, { pieces, dropped }] of this.#inputs) inputs.set(key, { bytes: join(pieces), dropped });
-    return inputs;
-  }
 
   /** Takes one record in. */
   apply(operation: Operation): void {
@@ -108,9 +87,7 @@ export class JournalState {
       }
       case "gone":
         this.clients.delete(operation.key);
-        this.#inputs.delete(operation.key);
-        this.outputs.delete(operation.key);
-        return;
+        return this.bytes.apply(operation);
       case "dying": {
         const { op: _, pid, ...holder } = operation;
         this.dying.set(pid, holder);
@@ -123,13 +100,15 @@ export class JournalState {
         this.carried = operation.state;
         return;
       case "snapshot":
-        this.closedTurn = operation.turn;
-        this.done = operation.reply;
+        this.bytes.begin(operation.turn, operation.reply);
         this.nextResource = operation.nextResource;
         this.nextClient = [...operation.nextClient];
         return;
-      default:
-        return this.#applyBytes(operation);
+      case "input":
+      case "added":
+      case "output":
+      case "served":
+        return this.bytes.apply(operation);
     }
   }
 
@@ -141,41 +120,6 @@ export class JournalState {
     }
     const { op: _, ...parked } = operation;
     this.parked.set(key, parked);
-  }
-
-  #applyBytes(operation: Extract<Operation, { op: "input" | "added" | "output" | "served" }>): void {
-    const { key, bytes } = operation;
-    switch (operation.op) {
-      case "input":
-        this.closedTurn = operation.turn;
-        return this.#setInput(key, [bytes], operation.dropped);
-      case "added": {
-        this.closedTurn = operation.turn;
-        const { pieces, dropped } = this.#inputs.get(key) ?? { pieces: [], dropped: 0 };
-        pieces.push(bytes);
-        return this.#setInput(key, pieces, dropped + operation.dropped);
-      }
-      case "output":
-        this.done = operation.reply;
-        if (operation.turn > 0) this.consumed = { turn: operation.turn, end: operation.end };
-        if (bytes.length === 0) this.outputs.delete(key);
-        else this.outputs.set(key, bytes);
-        return;
-      case "served": {
-        this.reply = { key, number: operation.reply, bytes };
-        const input = this.#inputs.get(key);
-        if (operation.front === 0) this.consumed = { turn: operation.turn, end: operation.end };
-        else if (input !== undefined) {
-          this.#setInput(key, [join(input.pieces).slice(operation.front)], input.dropped);
-        }
-        return;
-      }
-    }
-  }
-
-  #setInput(key: number, pieces: Uint8Array[], dropped: number): void {
-    if (pieces.every(({ length }) => length === 0) && dropped === 0) this.#inputs.delete(key);
-    else this.#inputs.set(key, { pieces, dropped });
   }
 
   #release({ id, pid, uuid, last }: Operation & { op: "release" }): void {
@@ -193,17 +137,4 @@ export class JournalState {
 
 function parkedKey({ lockspace, name, owner }: Pick<ParkedRecord, "lockspace" | "name" | "owner">): string {
   return `${lockspace}\0${name}\0${ownerKey(owner)}`;
-}
-
-/** Pieces as one. */
-export function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const [first] = pieces;
-  if (first !== undefined && pieces.length === 1) return first;
-  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

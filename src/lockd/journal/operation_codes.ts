@@ -1,3 +1,4 @@
+import { ByteCode } from "../../chassis/journal/byte_codec.ts";
 import type { Operation } from "./operations.ts";
 
 // How operations are told apart in a record, where each is an array.
@@ -8,6 +9,7 @@ import type { Operation } from "./operations.ts";
 
 /** First element of an operation in a record, by the operation that it stands for. */
 export const Code = {
+  ...ByteCode,
   snapshot: 0,
   lockspace: 1,
   /** No operation: gives an owner the next number, from 0. */
@@ -19,7 +21,6 @@ export const Code = {
   client: 7,
   owner: 8,
   restricted: 9,
-  gone: 10,
   dying: 11,
   settled: 12,
   /**
@@ -27,10 +28,6 @@ export const Code = {
    * owners is enough.
    */
   orphan: 13,
-  input: 14,
-  added: 15,
-  output: 16,
-  served: 17,
   carried: 18,
   // Negative: versions that do not know these skip them.
   parked: -1,

@@ -1,3 +1,5 @@
+import { decodeBytes } from "../../chassis/journal/byte_codec.ts";
+import type { RecordDecoder } from "../../chassis/journal/log_format.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
 import { decodeLock, type GrantFields, type ReadNames } from "./lock_codec.ts";
 import { codeName } from "./operation_codes.ts";
@@ -25,10 +27,9 @@ type ParkedFields = [
   user?: number,
   since?: number,
 ];
-type Served = [key: number, length: number, front: number, turn: number, end: number, reply: number];
 
 /** Reads the payloads of one log, from its first record on. */
-export class OperationDecoder {
+export class OperationDecoder implements RecordDecoder<Operation> {
   readonly #lockspaces: string[] = [];
   readonly #owners: OwnerRecord[] = [];
   readonly #names: ReadNames = {
@@ -125,10 +126,9 @@ export class OperationDecoder {
         const [key, owner] = fields as [number, number];
         return { op: "owner", key, owner: this.#owner(owner) };
       }
-      case "restricted":
-      case "gone": {
+      case "restricted": {
         const [key] = fields as [number];
-        return { op: name, key };
+        return { op: "restricted", key };
       }
       case "dying": {
         const [pid, since, killed, slot, key = pid] = fields as [
@@ -146,19 +146,12 @@ export class OperationDecoder {
       }
       case "orphan":
         return undefined;
+      case "gone":
       case "input":
-      case "added": {
-        const [key, length, dropped, turn] = fields as [number, number, number, number];
-        return { op: name, key, bytes: this.#piece(length), dropped, turn };
-      }
-      case "output": {
-        const [key, length, reply, turn, end] = fields as [number, number, number, number, number];
-        return { op: "output", key, bytes: this.#piece(length), reply, turn, end };
-      }
-      case "served": {
-        const [key, length, front, turn, end, reply] = fields as Served;
-        return { op: "served", key, bytes: this.#piece(length), front, turn, end, reply };
-      }
+      case "added":
+      case "output":
+      case "served":
+        return decodeBytes(name, fields, (length) => this.#piece(length));
       case "carried":
         return { op: "carried", state: fields[0] };
       default:

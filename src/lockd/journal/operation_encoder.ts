@@ -1,19 +1,13 @@
+import { encodeBytes } from "../../chassis/journal/byte_codec.ts";
+import type { ByteOperation } from "../../chassis/journal/client_bytes.ts";
+import type { Payload, RecordEncoder } from "../../chassis/journal/log_format.ts";
 import { encodeLock, type WrittenNames } from "./lock_codec.ts";
 import { Code } from "./operation_codes.ts";
 import type { Operation } from "./operations.ts";
 import type { OwnerRecord } from "./journaled_lock.ts";
 
-/**
- * Operations as a record holds them: JSON arrays that begin with a code, and behind the text all their bytes,
- * in order.
- */
-export interface Payload {
-  readonly text: string;
-  readonly bytes: readonly Uint8Array[];
-}
-
 /** Operations that {@link OperationEncoder} has to be quick with. */
-type UsualOp = "grant" | "release" | "input" | "added" | "served";
+type UsualOp = "grant" | "release" | ByteOperation["op"];
 
 /**
  * Makes payloads of operations, for one log after the other.
@@ -22,7 +16,7 @@ type UsualOp = "grant" | "release" | "input" | "added" | "served";
  * meant by a number: lockspaces in the order in which they appear, owners as {@link Code.numberOwner} says.
  * The file of a lock is only named where its path is not lockspace and name.
  */
-export class OperationEncoder {
+export class OperationEncoder implements RecordEncoder<Operation> {
   readonly #lockspaces = new Map<string, number>();
   readonly #owners = new Map<OwnerRecord, number>();
   #nextOwner: number;
@@ -74,15 +68,12 @@ export class OperationEncoder {
         return encodeLock(operation, this.#names);
       case "release":
         return this.#release(operation);
+      case "gone":
       case "input":
-      case "added": {
-        const { key, bytes, dropped, turn } = operation;
-        return `[${Code[operation.op]},${key},${this.#piece(bytes)},${dropped},${turn}]`;
-      }
-      case "served": {
-        const { key, front, turn, end, reply, bytes } = operation;
-        return `[${Code.served},${key},${this.#piece(bytes)},${front},${turn},${end},${reply}]`;
-      }
+      case "added":
+      case "output":
+      case "served":
+        return encodeBytes(operation, (bytes) => this.#piece(bytes));
       default:
         return this.#rare(operation);
     }
@@ -130,18 +121,12 @@ export class OperationEncoder {
         return [Code.owner, operation.key, this.#owner(operation.owner)];
       case "restricted":
         return [Code.restricted, operation.key];
-      case "gone":
-        return [Code.gone, operation.key];
       case "dying": {
         const { pid, key, since, killed, slot } = operation;
         return [Code.dying, pid, since, killed, slot, key === pid ? undefined : key];
       }
       case "settled":
         return [Code.settled, operation.pid];
-      case "output": {
-        const { key, bytes, reply, turn, end } = operation;
-        return [Code.output, key, this.#piece(bytes), reply, turn, end];
-      }
       case "carried":
         return [Code.carried, operation.state];
     }

@@ -1,3 +1,4 @@
+import type { ByteOperation } from "../../chassis/journal/client_bytes.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
 import type { HoldingRecord, JournaledLock, OwnerRecord } from "./journaled_lock.ts";
 
@@ -23,11 +24,7 @@ export interface ClientRecord {
   readonly slot?: number;
 }
 
-/**
- * What a record of the log says. Bytes are only valid until what produced the operation changes. Turns, ends
- * and replies are those of the exchange (src/chassis/rpc/counted_exchange.ts): they tie what is in the log to
- * what is in the exchange area.
- */
+/** What a record of the log says. */
 export type Operation =
   | { readonly op: "lockspace"; readonly path: string }
   | ({ readonly op: "grant" } & JournaledLock)
@@ -47,7 +44,6 @@ export type Operation =
   | ({ readonly op: "client" } & ClientRecord)
   | { readonly op: "owner"; readonly key: number; readonly owner: OwnerRecord }
   | { readonly op: "restricted"; readonly key: number }
-  | { readonly op: "gone"; readonly key: number }
   /** A holder whose process is being ended, or that has ended and is not settled. */
   | {
     readonly op: "dying";
@@ -59,44 +55,7 @@ export type Operation =
     readonly slot?: number;
   }
   | { readonly op: "settled"; readonly pid: number }
-  /** All received bytes of a client that are not served. Nothing is left of the turn. */
-  | {
-    readonly op: "input";
-    readonly key: number;
-    readonly bytes: Uint8Array;
-    readonly dropped: number;
-    readonly turn: number;
-  }
-  /** More of them. */
-  | {
-    readonly op: "added";
-    readonly key: number;
-    readonly bytes: Uint8Array;
-    readonly dropped: number;
-    readonly turn: number;
-  }
-  /** All bytes to be sent to a client; what was sent in replies up to `reply` is no part of them. */
-  | {
-    readonly op: "output";
-    readonly key: number;
-    readonly bytes: Uint8Array;
-    readonly reply: number;
-    readonly turn: number;
-    readonly end: number;
-  }
-  /**
-   * A request was served: `front` bytes of the client's input, or, when 0, the bytes of the turn up to `end`.
-   */
-  | {
-    readonly op: "served";
-    readonly key: number;
-    readonly front: number;
-    readonly turn: number;
-    readonly end: number;
-    /** Number that its reply is sent with. */
-    readonly reply: number;
-    readonly bytes: Uint8Array;
-  }
+  | ByteOperation
   /** Begins a snapshot. */
   | {
     readonly op: "snapshot";

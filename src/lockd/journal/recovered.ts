@@ -2,7 +2,8 @@ import type { FileSys, ProcessSys, SocketSys } from "../../os/sys.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import type { HandedLock } from "../lockspace/lock_record.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
-import type { JournaledClient, JournaledInput } from "./journal_state.ts";
+import type { InputBytes } from "../../chassis/rpc/durability.ts";
+import type { JournaledClient } from "./journal_state.ts";
 import type { ParkedRecord } from "./operations.ts";
 import type { OwnerRecord } from "./journaled_lock.ts";
 import type { Slot } from "./slots.ts";
@@ -23,7 +24,7 @@ export interface RecoveredClient {
   readonly record: JournaledClient;
   readonly fd: number;
   readonly pidfd: number;
-  readonly input: JournaledInput;
+  readonly input: InputBytes;
   readonly output: Uint8Array;
 }
 

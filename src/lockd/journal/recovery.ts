@@ -4,7 +4,7 @@ import { counted, someOf } from "../../chassis/log/counted.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import { isOwnersProcess, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import { ClientRecovery } from "./client_recovery.ts";
-import type { InFlight } from "./in_flight.ts";
+import type { InFlight } from "../../chassis/journal/in_flight.ts";
 import type { JournaledDying, JournalState } from "./journal_state.ts";
 import { LockRecovery } from "./lock_recovery.ts";
 import { OwnerJudge } from "./owner_judge.ts";

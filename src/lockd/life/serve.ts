@@ -123,7 +123,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
     settings: loaded.settings,
     configurationFile: paths.config,
     idleTimeout: state?.extension?.settings.timeout ?? options.timeout ?? 0,
-    journal: safety.journal,
+    recorder: safety.recorder,
     program: { path: self.path, argv: self.base, env: self.env },
     storageStarter: keptDescriptor(state, STORAGE_STARTER),
     deputySocket: `${paths.runDir}/${DEPUTY_SOCKET}`,

@@ -7,10 +7,11 @@ import type { RpcServer } from "../../../../src/chassis/rpc/server.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { journalSnapshot, type RecordedClient } from "../../../../src/lockd/crash/journal_snapshot.ts";
 import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
-import { Journal } from "../../../../src/lockd/journal/journal.ts";
-import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";
+import { DurableLog } from "../../../../src/chassis/journal/durable_log.ts";
+import { LockRecorder } from "../../../../src/lockd/journal/lock_recorder.ts";
+import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
 import type { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
-import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
+import { createLog, readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import { GrantTrail } from "../../../../src/lockd/lockspace/grant_trail.ts";
 import type { DyingHolder, EndedOwner } from "../../../../src/lockd/lockspace/holder_reaper.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
@@ -85,7 +86,7 @@ class World implements Disposable {
     fails: () => this.#failing-- > 0,
   });
   readonly #memory: SharedMemory;
-  readonly #journal: Journal;
+  readonly #journal: LockRecorder;
   readonly #table: LockTable;
   readonly #exchange: CountedExchange;
   readonly #servers = [0, 1].map((ordinal) => ({
@@ -105,9 +106,9 @@ class World implements Disposable {
     assert.ok(typeof pair !== "number");
     this.#closed.push(fd, ...pair);
     this.#memory = new SharedMemory(kernel, fd);
-    this.#journal = new Journal({
+    const log = new DurableLog({
       memory: this.#memory,
-      log: LogFile.create(this.#memory),
+      log: createLog(this.#memory),
       store: new DescriptorStore({
         socket: { fd: pair[0], send: () => "sent" },
         loop: this.#loop,
@@ -117,12 +118,15 @@ class World implements Disposable {
         limit: 4000,
         stored: [],
       }),
-      slots: [],
       loop: this.#loop,
       logger: new KeptLog(),
+    });
+    this.#journal = new LockRecorder({
+      log,
+      slots: [],
       markOf: ({ pid }) => ({ pid, start: pid + 1000 }),
     });
-    const { memory, offset } = this.#journal.exchangeMemory;
+    const { memory, offset } = log.exchangeMemory;
     this.#exchange = new CountedExchange(kernel, memory, offset);
     this.#table = new LockTable({
       files: this.#files,
@@ -141,7 +145,7 @@ class World implements Disposable {
       findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
       now: () => 1_795_230_578_000,
     });
-    this.#journal.begin(this.#exchange, () => this.#snapshot(), [], []);
+    this.#journal.begin({ exchange: this.#exchange, snapshot: () => this.#snapshot() }, [], []);
   }
 
   /** Does something, as far as there is something to do it to. */
@@ -201,9 +205,9 @@ class World implements Disposable {
   recorded(): JournalState {
     // What is under way is recorded at the end of the batch.
     this.#loop.turn(0);
-    this.#journal.flush();
-    this.#journal.forgetRemoved();
-    const read = LogFile.read(new SharedMemory(kernel, this.#memory.fd));
+    this.#journal.log.flush();
+    this.#journal.log.forgetRemoved();
+    const read = readLog(new SharedMemory(kernel, this.#memory.fd));
     if (typeof read === "string") throw new Error(read);
     assert.equal(read.damage, undefined);
     return read.state;
@@ -211,7 +215,7 @@ class World implements Disposable {
 
   /** The same after the log was written anew. */
   compacted(): JournalState {
-    this.#journal.rewrite();
+    this.#journal.log.rewrite();
     return this.recorded();
   }
 
@@ -315,14 +319,14 @@ class World implements Disposable {
           bytes: new Uint8Array([...bytes, ...added.bytes]),
           dropped: dropped + added.dropped,
         };
-        return this.#journal.inputChanged(client, turn, added);
+        return this.#journal.log.inputChanged(client, turn, added);
       }
       case "serve":
         client.unsettled = { bytes: bytes.slice(2), dropped: 0 };
-        return this.#journal.inputChanged(client, turn);
+        return this.#journal.log.inputChanged(client, turn);
       case "send":
         client.unsent = new Uint8Array(client.unsent.length === 0 ? [7, 8, 9] : []);
-        return this.#journal.outputChanged(client, lastReply);
+        return this.#journal.log.outputChanged(client, lastReply);
     }
   }
 
@@ -371,7 +375,7 @@ function pick<T>(values: readonly T[], which: number): T | undefined {
 function said(state: JournalState) {
   const sorted = <K extends string | number, V>(map: Iterable<[K, V]>) =>
     [...map].sort(([a], [b]) => a < b ? -1 : 1);
-  const { nextResource, nextClient, outputs, inputs, dying, clients, locks, parked } = state;
+  const { nextResource, nextClient, bytes: { outputs, inputs }, dying, clients, locks, parked } = state;
   return {
     lockspaces: [...state.lockspaces].filter((path) => path !== "").sort(),
     locks: sorted(locks),

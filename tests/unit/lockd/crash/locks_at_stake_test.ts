@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { locksAtStake, mayBeAtStake } from "../../../../src/lockd/crash/locks_at_stake.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
-import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";
-import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
+import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
+import { createLog } from "../../../../src/lockd/journal/lock_format.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import { F_WRLCK, O_CREAT, O_RDWR } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -30,7 +30,7 @@ function paths(scratch: Scratch) {
 
 function writeJournal(scratch: Scratch, operations: readonly Operation[]): number {
   const fd = kernel.open(scratch.file("journal"), O_RDWR | O_CREAT, 0o600);
-  const log = LogFile.create(new SharedMemory(kernel, fd));
+  const log = createLog(new SharedMemory(kernel, fd));
   log.append(operations);
   return fd;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { bytesOf, grant, holding, owner } from "./journal_fixture.ts";
+import { bytesOf } from "../../chassis/journal/recording_memory.ts";
+import { grant, holding, owner } from "./journal_fixture.ts";
 
 function stateOf(...operations: Operation[]): JournalState {
   const state = new JournalState();
@@ -52,7 +53,7 @@ Deno.test("JournalState.apply() keeps who a client speaks for until it goes", ()
 
 Deno.test("JournalState.apply() keeps bytes of a client that is recorded after them", () => {
   const state = stateOf({ op: "input", key: 2, bytes: bytesOf(1), dropped: 0, turn: 3 }, client);
-  assert.deepEqual(state.inputs.get(2), { bytes: new Uint8Array([1]), dropped: 0 });
+  assert.deepEqual(state.bytes.inputs.get(2), { bytes: new Uint8Array([1]), dropped: 0 });
 });
 
 Deno.test("JournalState.apply() adds received bytes to those before", () => {
@@ -63,8 +64,8 @@ Deno.test("JournalState.apply() adds received bytes to those before", () => {
     dropped: 4,
     turn: 6,
   });
-  assert.deepEqual(state.inputs.get(2), { bytes: new Uint8Array([1, 2, 3]), dropped: 4 });
-  assert.equal(state.closedTurn, 6);
+  assert.deepEqual(state.bytes.inputs.get(2), { bytes: new Uint8Array([1, 2, 3]), dropped: 4 });
+  assert.equal(state.bytes.closedTurn, 6);
 });
 
 Deno.test("JournalState.apply() keeps a dying holder until it is settled", () => {
@@ -86,7 +87,12 @@ Deno.test("JournalState.apply() begins a snapshot with what the exchange has don
     { op: "carried", state: { limits: [] } },
     { op: "lockspace", path: "/leases" },
   );
-  assert.deepEqual([state.closedTurn, state.done, state.nextResource, state.nextClient], [4, 5, 6, [7, 8]]);
+  assert.deepEqual([state.bytes.closedTurn, state.bytes.done, state.nextResource, state.nextClient], [
+    4,
+    5,
+    6,
+    [7, 8],
+  ]);
   assert.deepEqual([...state.lockspaces], ["/leases"]);
   assert.deepEqual(state.carried, { limits: [] });
 });

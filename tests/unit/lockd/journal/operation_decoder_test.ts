@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { OperationDecoder } from "../../../../src/lockd/journal/operation_decoder.ts";
 import { OperationEncoder } from "../../../../src/lockd/journal/operation_encoder.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { bytesOf, grant } from "./journal_fixture.ts";
+import { bytesOf } from "../../chassis/journal/recording_memory.ts";
+import { grant } from "./journal_fixture.ts";
 
 const NOTHING = new Uint8Array(0);
 

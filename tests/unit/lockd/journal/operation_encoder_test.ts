@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { OperationDecoder } from "../../../../src/lockd/journal/operation_decoder.ts";
 import { OperationEncoder } from "../../../../src/lockd/journal/operation_encoder.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { bytesOf, grant, holding, journaled, owner } from "./journal_fixture.ts";
+import { bytesOf } from "../../chassis/journal/recording_memory.ts";
+import { grant, holding, journaled, owner } from "./journal_fixture.ts";
 
 /** What a daemon reads of records that were written one after the other. */
 function readBack(records: readonly (readonly Operation[])[], encoder = new OperationEncoder()): Operation[] {

@@ -8,7 +8,8 @@ import { F_UNLCK, F_WRLCK } from "../../../../src/os/constants.ts";
 import { EAGAIN, ENOENT, ENOSYS, ESRCH } from "../../../../src/os/errno.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import type { SlotKind } from "../../../../src/lockd/journal/slots.ts";
-import { bytesOf, grant, owner } from "./journal_fixture.ts";
+import { bytesOf } from "../../chassis/journal/recording_memory.ts";
+import { grant, owner } from "./journal_fixture.ts";
 
 /**
  * A kernel with files, processes and sockets of the test's choice, that notes what is done to descriptors.
@@ -78,7 +79,7 @@ class World {
     return recover({
       sys: this.sys,
       state,
-      inFlight: { inputs: state.inputs, outputs: state.outputs },
+      inFlight: { inputs: state.bytes.inputs, outputs: state.bytes.outputs },
       descriptors: [],
       damaged: false,
       mayHang: () => false,

@@ -1,4 +1,4 @@
-import { EXCHANGE_SIZE } from "../../chassis/rpc/counted_exchange.ts";
+import { EXCHANGE_SIZE } from "../rpc/counted_exchange.ts";
 
 // A journal: a header page, the exchange area, the log.
 

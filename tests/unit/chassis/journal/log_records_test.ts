@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { appendRecord, moveRecords, readRecords } from "../../../../src/lockd/journal/log_records.ts";
-import { bytesOf, RecordingMemory } from "./journal_fixture.ts";
+import { appendRecord, moveRecords, readRecords } from "../../../../src/chassis/journal/log_records.ts";
+import { bytesOf, RecordingMemory } from "./recording_memory.ts";
 
 const GENERATION = 3;
 

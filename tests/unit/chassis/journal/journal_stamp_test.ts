@@ -4,10 +4,10 @@ import {
   readStamp,
   stampOfNow,
   writeStamp,
-} from "../../../../src/lockd/journal/journal_stamp.ts";
-import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
+} from "../../../../src/chassis/journal/journal_stamp.ts";
+import { createLog } from "../../../../src/lockd/journal/lock_format.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { RecordingMemory } from "./journal_fixture.ts";
+import { RecordingMemory } from "./recording_memory.ts";
 
 const BOOT = "0123456789abcdef0123456789abcdef";
 
@@ -24,7 +24,7 @@ Deno.test("stampOfNow() does without an id that cannot be read", () => {
 
 Deno.test("readStamp() gives back what writeStamp() wrote, and nothing of a journal of layout 2", () => {
   const memory = new RecordingMemory();
-  LogFile.create(memory);
+  createLog(memory);
   assert.deepEqual(readStamp(memory), { boot: "", begun: 0 });
   writeStamp(memory, { boot: BOOT, begun: 1234.5 });
   assert.deepEqual(readStamp(memory), { boot: BOOT, begun: 1234.5 });
@@ -34,7 +34,7 @@ Deno.test("readStamp() gives back what writeStamp() wrote, and nothing of a jour
 
 Deno.test("writeStamp() that is killed after any of its writes leaves the old time, the new one or none", () => {
   const memory = new RecordingMemory();
-  LogFile.create(memory);
+  createLog(memory);
   writeStamp(memory, { boot: BOOT, begun: 1 });
   memory.recording = true;
   writeStamp(memory, { boot: BOOT.replaceAll("0", "f"), begun: 2 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { crc32 } from "../../../../src/lockd/journal/crc32.ts";
+import { crc32 } from "../../../../src/chassis/journal/crc32.ts";
 
 const DIGITS = new TextEncoder().encode("123456789");
 

@@ -1,9 +1,10 @@
-import type { ExchangeRemains } from "../../chassis/rpc/counted_exchange.ts";
-import { join, type JournaledInput, type JournalState } from "./journal_state.ts";
+import type { ExchangeRemains } from "../rpc/counted_exchange.ts";
+import type { InputBytes } from "../rpc/durability.ts";
+import { type ClientBytes, join } from "./client_bytes.ts";
 
 /** What clients have sent and not got served, and what they have not got of their replies. */
 export interface InFlight {
-  readonly inputs: ReadonlyMap<number, JournaledInput>;
+  readonly inputs: ReadonlyMap<number, InputBytes>;
   readonly outputs: ReadonlyMap<number, Uint8Array>;
 }
 
@@ -16,7 +17,7 @@ export interface InFlight {
  * - Answered without a record (it changed nothing): once the kernel took a byte of the reply, the rest is
  *   sent; before, the request is served again.
  */
-export function inFlight(state: JournalState, remains: ExchangeRemains): InFlight {
+export function inFlight(state: ClientBytes, remains: ExchangeRemains): InFlight {
   const inputs = state.inputs;
   const outputs = new Map(state.outputs);
   addReply(outputs, state, remains);
@@ -24,7 +25,7 @@ export function inFlight(state: JournalState, remains: ExchangeRemains): InFligh
   return { inputs, outputs };
 }
 
-function addReply(outputs: Map<number, Uint8Array>, state: JournalState, remains: ExchangeRemains): void {
+function addReply(outputs: Map<number, Uint8Array>, state: ClientBytes, remains: ExchangeRemains): void {
   const done = Math.max(state.done, remains.done);
   if (state.reply !== undefined && state.reply.number > done) outputs.set(state.reply.key, state.reply.bytes);
   const { number, client, sent, bytes } = remains.reply;
@@ -34,7 +35,7 @@ function addReply(outputs: Map<number, Uint8Array>, state: JournalState, remains
   else outputs.delete(client);
 }
 
-function addTurn(inputs: Map<number, JournaledInput>, state: JournalState, remains: ExchangeRemains): void {
+function addTurn(inputs: Map<number, InputBytes>, state: ClientBytes, remains: ExchangeRemains): void {
   const { turn, client, received } = remains;
   if (turn <= state.closedTurn || client === 0) return;
   const consumed = Math.max(remains.consumed, state.consumed.turn === turn ? state.consumed.end : 0);
@@ -52,7 +53,7 @@ function addTurn(inputs: Map<number, JournaledInput>, state: JournalState, remai
   setInput(inputs, client, after);
 }
 
-function setInput(inputs: Map<number, JournaledInput>, key: number, input: JournaledInput): void {
+function setInput(inputs: Map<number, InputBytes>, key: number, input: InputBytes): void {
   if (input.bytes.length + input.dropped === 0) inputs.delete(key);
   else inputs.set(key, input);
 }

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { inFlight } from "../../../../src/lockd/journal/in_flight.ts";
-import { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
-import type { Operation } from "../../../../src/lockd/journal/operations.ts";
+import { inFlight } from "../../../../src/chassis/journal/in_flight.ts";
+import { type ByteOperation, ClientBytes } from "../../../../src/chassis/journal/client_bytes.ts";
 import type { ExchangeRemains } from "../../../../src/chassis/rpc/counted_exchange.ts";
-import { bytesOf } from "./journal_fixture.ts";
+import { bytesOf } from "./recording_memory.ts";
 
 const CLIENT = 2;
 const OTHER = 4;
@@ -18,9 +17,9 @@ const QUIET: ExchangeRemains = {
   reply: { number: 20, client: CLIENT, sent: 0, bytes: undefined },
 };
 
-function after(remains: Partial<ExchangeRemains>, ...operations: Operation[]) {
-  const state = new JournalState();
-  state.apply({ op: "snapshot", turn: 9, reply: 20, nextResource: 1, nextClient: [1, 1] });
+function after(remains: Partial<ExchangeRemains>, ...operations: ByteOperation[]) {
+  const state = new ClientBytes();
+  state.begin(9, 20);
   for (const operation of operations) state.apply(operation);
   const { inputs, outputs } = inFlight(state, { ...QUIET, ...remains });
   return {
@@ -33,7 +32,7 @@ function bytes(...values: number[]): Uint8Array {
   return new Uint8Array(values);
 }
 
-const served: Operation = {
+const served: ByteOperation = {
   op: "served",
   key: CLIENT,
   front: 0,
@@ -98,7 +97,7 @@ Deno.test("inFlight() serves a request again whose reply was made but not begun"
 });
 
 Deno.test("inFlight() takes recorded output for all that is left of the reply before", () => {
-  const output: Operation = { op: "output", key: CLIENT, bytes: bytesOf(9), reply: 21, turn: 10, end: 3 };
+  const output: ByteOperation = { op: "output", key: CLIENT, bytes: bytesOf(9), reply: 21, turn: 10, end: 3 };
   const reply = { number: 21, client: CLIENT, sent: 2, bytes: bytes(7, 8, 9) };
   assert.deepEqual(after({ reply, received: bytes(1, 2, 3) }, output), {
     inputs: [],
@@ -107,35 +106,42 @@ Deno.test("inFlight() takes recorded output for all that is left of the reply be
 });
 
 Deno.test("inFlight() counts what was sent of recorded output after the record", () => {
-  const output: Operation = { op: "output", key: CLIENT, bytes: bytesOf(8, 9), reply: 20, turn: 0, end: 0 };
+  const output: ByteOperation = {
+    op: "output",
+    key: CLIENT,
+    bytes: bytesOf(8, 9),
+    reply: 20,
+    turn: 0,
+    end: 0,
+  };
   const reply = { number: 21, client: CLIENT, sent: 1, bytes: undefined };
   assert.deepEqual(after({ reply }, output).outputs, [[CLIENT, [9]]]);
 });
 
 Deno.test("inFlight() puts what was received behind what a record has", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2), dropped: 0, turn: 9 };
+  const input: ByteOperation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2), dropped: 0, turn: 9 };
   assert.deepEqual(after({ received: bytes(3) }, input).inputs, [[CLIENT, [1, 2, 3], 0]]);
 });
 
 Deno.test("inFlight() only counts the rest of a message whose end is not kept", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2), dropped: 5, turn: 9 };
+  const input: ByteOperation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2), dropped: 5, turn: 9 };
   assert.deepEqual(after({ received: bytes(3, 4) }, input).inputs, [[CLIENT, [1, 2], 7]]);
 });
 
 Deno.test("inFlight() does not add what a record of the same turn has", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(3), dropped: 0, turn: 10 };
+  const input: ByteOperation = { op: "input", key: CLIENT, bytes: bytesOf(3), dropped: 0, turn: 10 };
   assert.deepEqual(after({ received: bytes(1, 2, 3), consumed: 0 }, input).inputs, [[CLIENT, [3], 0]]);
 });
 
 Deno.test("inFlight() takes what was served of recorded input away", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2, 3, 4), dropped: 6, turn: 9 };
+  const input: ByteOperation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2, 3, 4), dropped: 6, turn: 9 };
   assert.deepEqual(after({ received: undefined, consumed: 3 }, input).inputs, [[CLIENT, [4], 0]]);
   assert.deepEqual(after({ received: undefined, consumed: 0 }, input).inputs, [[CLIENT, [1, 2, 3, 4], 6]]);
 });
 
 Deno.test("inFlight() takes a request that was answered late off the front of the input", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2, 3, 4), dropped: 0, turn: 10 };
-  const late: Operation = { ...served, front: 3, turn: 10 };
+  const input: ByteOperation = { op: "input", key: CLIENT, bytes: bytesOf(1, 2, 3, 4), dropped: 0, turn: 10 };
+  const late: ByteOperation = { ...served, front: 3, turn: 10 };
   assert.deepEqual(after({ turn: 10 }, input, late), {
     inputs: [[CLIENT, [4], 0]],
     outputs: [[CLIENT, [7, 8, 9]]],
@@ -143,6 +149,6 @@ Deno.test("inFlight() takes a request that was answered late off the front of th
 });
 
 Deno.test("inFlight() forgets a client that is gone", () => {
-  const input: Operation = { op: "input", key: CLIENT, bytes: bytesOf(1), dropped: 0, turn: 10 };
+  const input: ByteOperation = { op: "input", key: CLIENT, bytes: bytesOf(1), dropped: 0, turn: 10 };
   assert.deepEqual(after({}, input, { op: "gone", key: CLIENT }).inputs, []);
 });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { DescriptorStore, type StoreSocket } from "../../../../src/lockd/journal/descriptor_store.ts";
-import { Journal } from "../../../../src/lockd/journal/journal.ts";
-import { SharedMemory } from "../../../../src/lockd/journal/journal_memory.ts";
+import { DurableLog } from "../../../../src/chassis/journal/durable_log.ts";
+import { LockRecorder } from "../../../../src/lockd/journal/lock_recorder.ts";
+import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
 import type { JournalState } from "../../../../src/lockd/journal/journal_state.ts";
-import { LOG_START } from "../../../../src/lockd/journal/layout.ts";
-import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
+import { LOG_START } from "../../../../src/chassis/journal/layout.ts";
+import { createLog, readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { SOCK_DGRAM, SOCK_STREAM } from "../../../../src/os/constants.ts";
@@ -34,13 +35,14 @@ const SNAPSHOT: Operation = { op: "snapshot", turn: 0, reply: 0, nextResource: 1
  */
 class Stage implements Disposable {
   readonly loop = new EventLoop(kernel);
-  readonly journal: Journal;
+  readonly journal: LockRecorder;
   readonly log = new KeptLog();
   /** What happened, in order. */
   readonly events: string[] = [];
   readonly memory: SharedMemory;
   /** Replies of {@link Procedure.LATER}. */
   readonly waiting: Reply[] = [];
+  readonly timers: (() => void)[] = [];
   room = Infinity;
   full = false;
   readonly #parts: ConstructorParameters<typeof Connection>[0];
@@ -64,9 +66,9 @@ class Stage implements Disposable {
         return "sent";
       },
     };
-    this.journal = new Journal({
+    const log = new DurableLog({
       memory: this.memory,
-      log: LogFile.create(this.memory),
+      log: createLog(this.memory),
       store: new DescriptorStore({
         socket,
         loop: this.loop,
@@ -76,19 +78,29 @@ class Stage implements Disposable {
         limit: 2000,
         stored: [],
       }),
-      slots: [],
-      loop: this.loop,
+      loop: {
+        defer: (task) => this.loop.defer(task),
+        after: (_milliseconds, task) => {
+          this.timers.push(task);
+          return { due: 0, cancel: () => {} };
+        },
+        more: false,
+      },
       logger: this.log,
+    });
+    this.journal = new LockRecorder({
+      log,
+      slots: [],
       markOf: ({ pid }) => ({ pid, start: pid + 1000 }),
     });
-    const { memory, offset } = this.journal.exchangeMemory;
+    const { memory, offset } = log.exchangeMemory;
     const exchange = new CountedExchange(kernel, memory, offset);
     this.#parts = {
       loop: this.loop,
       exchange,
       programs: [this.#program()],
       observer: { served: () => {} },
-      durability: this.journal,
+      durability: log,
       budget: new InputBudget(),
       copies: new FrameCopies(),
       keyOf: (id) => id * 2,
@@ -98,12 +110,12 @@ class Stage implements Disposable {
         throw error;
       },
     };
-    this.journal.begin(exchange, () => this.#snapshot(), [], []);
+    this.journal.begin({ exchange, snapshot: () => this.#snapshot() }, [], []);
   }
 
   /** What the next daemon would read. */
   get state(): JournalState {
-    const read = LogFile.read(new SharedMemory(kernel, this.memory.fd));
+    const read = readLog(new SharedMemory(kernel, this.memory.fd));
     if (typeof read === "string") throw new Error(read);
     return read.state;
   }
@@ -191,21 +203,21 @@ function replied(fd: number): boolean {
   return kernel.pollReadable(fd, 0) === 1;
 }
 
-Deno.test("Journal leaves no record of a request that changes nothing", () => {
+Deno.test("LockRecorder leaves no record of a request that changes nothing", () => {
   using stage = new Stage();
   const { fd } = stage.connect(1);
-  const { bytes } = stage.journal.status;
+  const { bytes } = stage.journal.log.status;
   stage.call(fd, Procedure.NOTHING);
   assert.ok(replied(fd));
-  assert.equal(stage.journal.status.bytes, bytes);
+  assert.equal(stage.journal.log.status.bytes, bytes);
 });
 
-Deno.test("Journal stores a lock's descriptor, then records the lock with the reply, then lets the reply go", () => {
+Deno.test("LockRecorder stores a lock's descriptor, then records the lock with the reply, then lets the reply go", () => {
   using stage = new Stage();
   const { fd } = stage.connect(1);
   stage.call(fd, Procedure.GRANT);
   assert.deepEqual(stage.events, ["FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0"]);
-  const { locks, reply, consumed } = stage.state;
+  const { locks, bytes: { reply, consumed } } = stage.state;
   assert.deepEqual(
     [...locks.values()].map(({ record: { path, holdings }, slot }) => [path, slot, holdings[0]?.owner.start]),
     [
@@ -217,7 +229,7 @@ Deno.test("Journal stores a lock's descriptor, then records the lock with the re
   assert.ok(replied(fd));
 });
 
-Deno.test("Journal holds a reply back until the store has the lock, and serves others meanwhile", () => {
+Deno.test("LockRecorder holds a reply back until the store has the lock, and serves others meanwhile", () => {
   using stage = new Stage();
   const one = stage.connect(1);
   const other = stage.connect(2);
@@ -226,26 +238,26 @@ Deno.test("Journal holds a reply back until the store has the lock, and serves o
   assert.ok(!replied(one.fd));
   assert.equal(stage.state.locks.size, 0);
   // The request is kept, in case that the daemon is killed now.
-  assert.equal(stage.state.inputs.get(2)?.bytes.length, 28);
+  assert.equal(stage.state.bytes.inputs.get(2)?.bytes.length, 28);
   stage.call(other.fd, Procedure.NOTHING);
   assert.ok(replied(other.fd));
   stage.room = 9;
   stage.loop.turn(1000);
   assert.ok(replied(one.fd));
-  assert.deepEqual([stage.state.locks.size, stage.state.inputs.size], [1, 0]);
+  assert.deepEqual([stage.state.locks.size, stage.state.bytes.inputs.size], [1, 0]);
 });
 
-Deno.test("Journal keeps a request that is worked on until it is answered, and records even an empty answer", () => {
+Deno.test("LockRecorder keeps a request that is worked on until it is answered, and records even an empty answer", () => {
   using stage = new Stage();
   const { fd } = stage.connect(1);
   stage.call(fd, Procedure.LATER);
-  assert.equal(stage.state.inputs.get(2)?.bytes.length, 28);
+  assert.equal(stage.state.bytes.inputs.get(2)?.bytes.length, 28);
   stage.waiting[0]?.ok();
-  assert.deepEqual([stage.state.inputs.size, stage.state.reply?.key], [0, 2]);
+  assert.deepEqual([stage.state.bytes.inputs.size, stage.state.bytes.reply?.key], [0, 2]);
   assert.ok(replied(fd));
 });
 
-Deno.test("Journal records what is not part of a request at the end of the turn", () => {
+Deno.test("LockRecorder records what is not part of a request at the end of the turn", () => {
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
@@ -259,21 +271,21 @@ Deno.test("Journal records what is not part of a request at the end of the turn"
   assert.deepEqual(stage.events.at(-1), "FDSTOREREMOVE=1 FDNAME=A; recorded 0");
 });
 
-Deno.test("Journal forgetRemoved() tells the store at once, and not again at the end of the batch", () => {
+Deno.test("LockRecorder forgetRemoved() tells the store at once, and not again at the end of the batch", () => {
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
   stage.loop.turn(0);
   stage.journal.observer.released(resource, holding(7).owner, true);
-  stage.journal.flush();
-  stage.journal.forgetRemoved();
+  stage.journal.log.flush();
+  stage.journal.log.forgetRemoved();
   const told = ["FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0", "FDSTOREREMOVE=1 FDNAME=A; recorded 0"];
   assert.deepEqual(stage.events, told);
   stage.loop.turn(0);
   assert.deepEqual(stage.events, told);
 });
 
-Deno.test("Journal does not store a lock that is released before that", () => {
+Deno.test("LockRecorder does not store a lock that is released before that", () => {
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
@@ -283,7 +295,7 @@ Deno.test("Journal does not store a lock that is released before that", () => {
   assert.equal(stage.state.locks.size, 0);
 });
 
-Deno.test("Journal has a lost lock's descriptor forgotten, and that by which it is regained stored", () => {
+Deno.test("LockRecorder has a lost lock's descriptor forgotten, and that by which it is regained stored", () => {
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
@@ -305,7 +317,7 @@ Deno.test("Journal has a lost lock's descriptor forgotten, and that by which it 
   ]);
 });
 
-Deno.test("Journal keeps the holder that is gone until all that it had is released", () => {
+Deno.test("LockRecorder keeps the holder that is gone until all that it had is released", () => {
   using stage = new Stage();
   stage.journal.observer.gone({ key: 7, pid: 7 }, [], true);
   stage.loop.turn(0);
@@ -315,13 +327,13 @@ Deno.test("Journal keeps the holder that is gone until all that it had is releas
   assert.deepEqual([...stage.state.dying.keys()], []);
 });
 
-Deno.test("Journal.leave() forgets everything, and stay() brings it back", () => {
+Deno.test("LockRecorder.leave() forgets everything, and stay() brings it back", () => {
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
   stage.loop.turn(0);
   let left = false;
-  stage.journal.leave(() => left = true);
+  stage.journal.log.leave(() => left = true);
   stage.loop.turn(0);
   assert.equal(left, true);
   assert.equal(stage.state.locks.size, 0);
@@ -333,11 +345,11 @@ Deno.test("Journal.leave() forgets everything, and stay() brings it back", () =>
   assert.deepEqual(stage.events, ["FDSTORE=1 FDNAME=A FDPOLL=0; recorded 0"]);
 });
 
-Deno.test("Journal without memory says so once, lets replies go, and tries again", () => {
+Deno.test("LockRecorder without memory says so once, lets replies go, and tries again", () => {
   using stage = new Stage();
   const { fd } = stage.connect(1);
   stage.full = true;
-  for (let count = 0; count < 1900 && stage.journal.status.failed === undefined; count++) {
+  for (let count = 0; count < 1900 && stage.journal.log.status.failed === undefined; count++) {
     stage.journal.observer.granted(stage.resource(), holding(7));
     stage.loop.turn(0);
   }
@@ -347,10 +359,10 @@ Deno.test("Journal without memory says so once, lets replies go, and tries again
     "error: The journal cannot be written, a crash would lose what happens now: " +
     "pwrite journal: No space left on device (ENOSPC)",
   ]);
-  assert.match(stage.journal.status.failed ?? "", /ENOSPC/);
+  assert.match(stage.journal.log.status.failed ?? "", /ENOSPC/);
   stage.full = false;
-  stage.loop.turn(3000);
-  assert.equal(stage.journal.status.failed, undefined);
+  stage.timers.shift()?.();
+  assert.equal(stage.journal.log.status.failed, undefined);
   assert.equal(stage.log.lines.at(-1), "warning: The journal works again");
 });
 
@@ -360,7 +372,7 @@ function halfMessage(): Uint8Array {
   return encodeFrame(header, new Uint8Array(LARGE)).subarray(0, -1);
 }
 
-Deno.test("Journal has the bytes of unfinished messages once, however many clients send them in however small pieces", () => {
+Deno.test("LockRecorder has the bytes of unfinished messages once, however many clients send them in however small pieces", () => {
   using stage = new Stage();
   const fds = Array.from({ length: 40 }, (_, index) => stage.connect(1 + index).fd);
   const message = halfMessage();
@@ -372,11 +384,14 @@ Deno.test("Journal has the bytes of unfinished messages once, however many clien
     largest = Math.max(largest, stage.memory.size - LOG_START);
   }
   const received = fds.length * message.length;
-  assert.equal([...stage.state.inputs.values()].reduce((sum, { bytes }) => sum + bytes.length, 0), received);
+  assert.equal(
+    [...stage.state.bytes.inputs.values()].reduce((sum, { bytes }) => sum + bytes.length, 0),
+    received,
+  );
   assert.ok(largest < 1.25 * received + 1024 * 1024, `${largest} bytes for ${received}`);
 });
 
-Deno.test("Journal gives the memory of messages back once they have been served", () => {
+Deno.test("LockRecorder gives the memory of messages back once they have been served", () => {
   using stage = new Stage();
   const fds = Array.from({ length: 40 }, (_, index) => stage.connect(1 + index).fd);
   const message = halfMessage();
@@ -396,7 +411,7 @@ Deno.test("Journal gives the memory of messages back once they have been served"
   }
 });
 
-Deno.test("Journal that is too long is written anew once the store has caught up, also when nothing happens then", () => {
+Deno.test("LockRecorder that is too long is written anew once the store has caught up, also when nothing happens then", () => {
   using stage = new Stage();
   const resource = stage.resource();
   stage.journal.observer.granted(resource, holding(7));
@@ -405,9 +420,9 @@ Deno.test("Journal that is too long is written anew once the store has caught up
   for (let count = 0; count < 12; count++) stage.journal.observer.lockspaceCreated("x".repeat(100_000));
   stage.journal.observer.released(resource, holding(7).owner, true);
   stage.loop.turn(0);
-  assert.ok(stage.journal.status.bytes > 1_200_000);
+  assert.ok(stage.journal.log.status.bytes > 1_200_000);
   stage.room = 9;
   stage.loop.turn(0);
   stage.loop.turn(0);
-  assert.ok(stage.journal.status.bytes < 1000, `${stage.journal.status.bytes} bytes`);
+  assert.ok(stage.journal.log.status.bytes < 1000, `${stage.journal.log.status.bytes} bytes`);
 });

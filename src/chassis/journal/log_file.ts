@@ -1,7 +1,7 @@
-import { EXCHANGE_SIZE } from "../../chassis/rpc/counted_exchange.ts";
+import { invariant } from "../../base/invariant.ts";
+import { EXCHANGE_SIZE } from "../rpc/counted_exchange.ts";
 import { InFlightBytes } from "./in_flight_bytes.ts";
 import type { JournalMemory } from "./journal_memory.ts";
-import { JournalState } from "./journal_state.ts";
 import {
   BEHIND_OFFSET,
   EXCHANGE_SIZE_OFFSET,
@@ -14,14 +14,12 @@ import {
   WRITER_OFFSET,
 } from "./layout.ts";
 import { appendRecord, moveRecords, readRecords } from "./log_records.ts";
-import { OperationDecoder } from "./operation_decoder.ts";
-import { OperationEncoder } from "./operation_encoder.ts";
-import type { Operation } from "./operations.ts";
+import type { LogFormat, RecordEncoder } from "./log_format.ts";
 import { readRoot, type Root, writeRoot } from "./roots.ts";
 
 /**
- * The log is written anew when it is longer than twice what it says of locks and clients, and what is in
- * flight, and this.
+ * The log is written anew when it is longer than twice what its snapshot says of all but bytes, and what is
+ * in flight, and this.
  */
 const SLACK = 1024 * 1024;
 /** Room that is left behind a log that was written anew. */
@@ -32,32 +30,44 @@ const SNAPSHOT_RECORD = 256;
 /** The oldest layout that this program reads. */
 const OLDEST_READABLE = 2;
 
-/** What was found in a journal. */
-export interface FoundLog {
-  readonly state: JournalState;
+/** A log that an earlier daemon has left, read to its end. */
+export interface ReadLog<O> {
+  readonly log: LogFile<O>;
   /** What is wrong with it; undefined when nothing is. */
   readonly damage: string | undefined;
 }
 
-/** The log of a journal: records of operations behind a snapshot. */
-export class LogFile {
+/**
+ * The log of a journal: records of operations behind a snapshot. What the operations mean is the daemon's
+ * business, but for those about bytes of clients.
+ */
+export class LogFile<O> {
   readonly #memory: JournalMemory;
-  readonly #encoder: OperationEncoder;
+  readonly #format: LogFormat<O>;
+  readonly #encoder: RecordEncoder<O>;
   readonly #inFlight = new InFlightBytes();
   /** What was in flight when the snapshot was written. */
   #inSnapshot = 0;
   #root: Root;
   #end: number;
 
-  private constructor(memory: JournalMemory, root: Root, end: number, encoder: OperationEncoder) {
+  private constructor(
+    memory: JournalMemory,
+    format: LogFormat<O>,
+    root: Root,
+    end: number,
+    encoder: RecordEncoder<O>,
+  ) {
+    invariant(end >= root.base, `A log from ${root.base} on does not end at ${end}`);
     this.#memory = memory;
+    this.#format = format;
     this.#encoder = encoder;
     this.#root = root;
     this.#end = end;
   }
 
   /** Makes an empty journal. @throws SystemError when there is no memory */
-  static create(memory: JournalMemory): LogFile {
+  static create<O>(memory: JournalMemory, format: LogFormat<O>): LogFile<O> {
     memory.reserve(LOG_START + 16);
     memory.commitWord(MAGIC_OFFSET, 0);
     writeVersions(memory);
@@ -67,15 +77,20 @@ export class LogFile {
     const root = { generation: 1, base: LOG_START, snapshot: 0 };
     writeRoot(memory, root);
     memory.commitWord(MAGIC_OFFSET, MAGIC);
-    return new LogFile(memory, root, LOG_START, new OperationEncoder());
+    return new LogFile(memory, format, root, LOG_START, format.encoder());
   }
 
   /**
    * Reads a journal that an earlier daemon has left. Changes nothing.
    *
+   * @param apply gets each operation, in order
    * @returns the reason when it is none, or one that this program cannot read
    */
-  static read(memory: JournalMemory): (FoundLog & { log: LogFile }) | string {
+  static read<O>(
+    memory: JournalMemory,
+    format: LogFormat<O>,
+    apply: (operation: O) => void,
+  ): ReadLog<O> | string {
     const { bytes, size } = memory;
     if (size < LOG_START) return `it has ${size} bytes, at least ${LOG_START} are wanted`;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -90,10 +105,9 @@ export class LogFile {
     }
     const root = readRoot(bytes, size);
     if (root === undefined) return "both of its roots are damaged";
-    const state = new JournalState();
-    const decoder = new OperationDecoder();
+    const decoder = format.decoder();
     const { end, how } = readRecords(bytes, size, root.base, root.generation, (text, pieces) => {
-      for (const operation of decoder.decode(text, pieces)) state.apply(operation);
+      for (const operation of decoder.decode(text, pieces)) apply(operation);
     });
     const lost = end < root.base + root.snapshot
       ? "; it lies in the snapshot, so older locks may be missing"
@@ -105,7 +119,7 @@ export class LogFile {
       : view.getUint32(BEHIND_OFFSET, true) !== 0
       ? "its daemon could not write to it any more, so later locks may be missing"
       : undefined;
-    return { state, damage, log: new LogFile(memory, root, end, decoder.encoder()) };
+    return { damage, log: new LogFile(memory, format, root, end, decoder.encoder()) };
   }
 
   /** Says in the header that this program writes to it from now on. */
@@ -138,10 +152,10 @@ export class LogFile {
    *
    * @throws SystemError when there is no memory; then only a {@link rewrite} may follow
    */
-  append(operations: readonly Operation[]): void {
+  append(operations: readonly O[]): void {
     const payload = this.#encoder.encode(operations);
     this.#end = appendRecord(this.#memory, this.#end, this.#root.generation, payload);
-    for (const operation of operations) this.#inFlight.apply(operation);
+    this.#follow(operations);
   }
 
   /**
@@ -151,7 +165,7 @@ export class LogFile {
    * @param operations the whole state; a generator saves memory
    * @throws SystemError when there is no memory; the old log stays, but only a rewrite may follow
    */
-  rewrite(operations: Iterable<Operation>): void {
+  rewrite(operations: Iterable<O>): void {
     const memory = this.#memory;
     this.#encoder.restart();
     this.#inFlight.restart();
@@ -168,18 +182,27 @@ export class LogFile {
     memory.shrink(this.#end + ROOM);
   }
 
+  /** Follows what is recorded. */
+  #follow(operations: readonly O[]): void {
+    for (const operation of operations) {
+      const bytes = this.#format.bytesOf(operation);
+      if (bytes !== undefined) this.#inFlight.apply(bytes);
+    }
+  }
+
   #use(root: Root, end: number): void {
+    invariant(root.generation > this.#root.generation, `Log ${root.generation} is not a new one`);
     writeRoot(this.#memory, root);
     this.#root = root;
     this.#end = end;
   }
 
-  #writeSnapshot(base: number, generation: number, operations: Iterable<Operation>): number {
+  #writeSnapshot(base: number, generation: number, operations: Iterable<O>): number {
     let at = base;
-    let batch: Operation[] = [];
+    let batch: O[] = [];
     const write = () => {
       at = appendRecord(this.#memory, at, generation, this.#encoder.encode(batch));
-      for (const operation of batch) this.#inFlight.apply(operation);
+      this.#follow(batch);
       batch = [];
     };
     for (const operation of operations) {

@@ -1,23 +1,23 @@
 import assert from "node:assert/strict";
-import { InFlightBytes } from "../../../../src/lockd/journal/in_flight_bytes.ts";
-import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { bytesOf, grant } from "./journal_fixture.ts";
+import { InFlightBytes } from "../../../../src/chassis/journal/in_flight_bytes.ts";
+import type { ByteOperation } from "../../../../src/chassis/journal/client_bytes.ts";
+import { bytesOf } from "./recording_memory.ts";
 
-function totalOf(...operations: Operation[]): number {
+function totalOf(...operations: ByteOperation[]): number {
   const inFlight = new InFlightBytes();
   for (const operation of operations) inFlight.apply(operation);
   return inFlight.total;
 }
 
-const input: Operation = { op: "input", key: 2, bytes: bytesOf(1, 2, 3), dropped: 9, turn: 1 };
-const output: Operation = { op: "output", key: 2, bytes: bytesOf(1, 2), reply: 1, turn: 0, end: 0 };
+const input: ByteOperation = { op: "input", key: 2, bytes: bytesOf(1, 2, 3), dropped: 9, turn: 1 };
+const output: ByteOperation = { op: "output", key: 2, bytes: bytesOf(1, 2), reply: 1, turn: 0, end: 0 };
 
 Deno.test("InFlightBytes.total is nothing for operations without bytes", () => {
-  assert.equal(totalOf(grant(1), { op: "restricted", key: 2 }, { op: "gone", key: 2 }), 0);
+  assert.equal(totalOf({ op: "gone", key: 2 }), 0);
 });
 
 Deno.test("InFlightBytes.total has what each client sent and was not served, and has not got", () => {
-  const added: Operation = { op: "added", key: 2, bytes: bytesOf(4, 5), dropped: 0, turn: 2 };
+  const added: ByteOperation = { op: "added", key: 2, bytes: bytesOf(4, 5), dropped: 0, turn: 2 };
   assert.equal(totalOf(input, added, output), 7);
   assert.equal(totalOf(input, { ...input, key: 4 }), 6);
 });
@@ -28,7 +28,15 @@ Deno.test("InFlightBytes.total follows an input or output that is written anew",
 });
 
 Deno.test("InFlightBytes.total is less by a request that was served from the input, not from the turn", () => {
-  const served: Operation = { op: "served", key: 2, front: 2, turn: 1, end: 0, reply: 1, bytes: bytesOf(7) };
+  const served: ByteOperation = {
+    op: "served",
+    key: 2,
+    front: 2,
+    turn: 1,
+    end: 0,
+    reply: 1,
+    bytes: bytesOf(7),
+  };
   assert.equal(totalOf(input, served), 1);
   assert.equal(totalOf(input, { ...served, front: 0 }), 3);
 });

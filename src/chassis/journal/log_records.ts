@@ -1,6 +1,6 @@
 import { crc32 } from "./crc32.ts";
 import type { JournalMemory } from "./journal_memory.ts";
-import type { Payload } from "./operation_encoder.ts";
+import type { Payload } from "./log_format.ts";
 
 /** Length and checksum before the payload. */
 const RECORD_HEADER = 8;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { JournalFile } from "../../../../src/lockd/journal/journal_file.ts";
+import { JournalFile } from "../../../../src/chassis/journal/journal_file.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";

@@ -3,7 +3,6 @@ import { EEXIST, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
-import { identityOf, sameFile } from "../lockspace/file_identity.ts";
 import { journalPath } from "./layout.ts";
 
 type JournalFileSys = Pick<
@@ -91,5 +90,6 @@ export class JournalFile {
 function isNamed(sys: Pick<JournalFileSys, "fstat" | "lstat">, fd: number, path: string): boolean {
   const [opened, named] = [emptyStatus(), emptyStatus()];
   const known = sys.fstat(fd, opened) === 0 && sys.lstat(path, named) === 0;
-  return known && sameFile(identityOf(opened), identityOf(named));
+  return known && opened.inodeLow === named.inodeLow && opened.inodeHigh === named.inodeHigh &&
+    opened.devMajor === named.devMajor && opened.devMinor === named.devMinor;
 }

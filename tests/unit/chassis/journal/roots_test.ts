@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { readRoot, type Root, writeRoot } from "../../../../src/lockd/journal/roots.ts";
-import { RecordingMemory } from "./journal_fixture.ts";
+import { readRoot, type Root, writeRoot } from "../../../../src/chassis/journal/roots.ts";
+import { RecordingMemory } from "./recording_memory.ts";
 
 const FIRST: Root = { generation: 1, base: 2048, snapshot: 64 };
 const SECOND: Root = { generation: 2, base: 3072, snapshot: 128 };

@@ -1,4 +1,4 @@
-import type { Operation } from "./operations.ts";
+import type { ByteOperation } from "./client_bytes.ts";
 
 /** How many bytes of half-received messages and of unsent replies a snapshot would hold now. */
 export class InFlightBytes {
@@ -18,7 +18,7 @@ export class InFlightBytes {
   }
 
   /** Follows what is recorded. */
-  apply(operation: Operation): void {
+  apply(operation: ByteOperation): void {
     switch (operation.op) {
       case "input":
         return this.#set(this.#inputs, operation.key, operation.bytes.length);

@@ -1,20 +1,21 @@
 import assert from "node:assert/strict";
-import { LogFile } from "../../../../src/lockd/journal/log_file.ts";
+import { createLog, readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import {
   LOG_START,
   MAGIC_OFFSET,
   READER_OFFSET,
   WRITER_OFFSET,
-} from "../../../../src/lockd/journal/layout.ts";
+} from "../../../../src/chassis/journal/layout.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { bytesOf, grant, RecordingMemory } from "./journal_fixture.ts";
+import { bytesOf, RecordingMemory } from "../../chassis/journal/recording_memory.ts";
+import { grant } from "./journal_fixture.ts";
 
 const SNAPSHOT: Operation = { op: "snapshot", turn: 5, reply: 6, nextResource: 9, nextClient: [3, 4] };
 /** Something long. */
 const PADDING: Operation = { op: "lockspace", path: "x".repeat(100_000) };
 
 function read(memory: RecordingMemory) {
-  const found = LogFile.read(memory);
+  const found = readLog(memory);
   if (typeof found === "string") throw new Error(found);
   return found;
 }
@@ -27,7 +28,7 @@ function resourcesIn(bytes: Uint8Array): { ids: number[]; damage: string | undef
 
 Deno.test("LogFile.read() finds in a new journal that there is nothing", () => {
   const memory = new RecordingMemory();
-  LogFile.create(memory);
+  createLog(memory);
   const { state, damage } = read(memory);
   assert.equal(state.locks.size, 0);
   assert.equal(damage, undefined);
@@ -35,7 +36,7 @@ Deno.test("LogFile.read() finds in a new journal that there is nothing", () => {
 
 Deno.test("LogFile.read() finds what was appended, and goes on behind it", () => {
   const memory = new RecordingMemory();
-  LogFile.create(memory).append([grant(1), grant(2)]);
+  createLog(memory).append([grant(1), grant(2)]);
   read(memory).log.append([{ op: "release", id: 1, pid: 7, last: true }]);
   assert.deepEqual(resourcesIn(memory.bytes), { ids: [2], damage: undefined });
 });
@@ -45,9 +46,9 @@ Deno.test("LogFile.create() that is killed after any of its writes leaves no jou
   memory.reserve(LOG_START + 4096);
   memory.bytes.fill(0x5a, LOG_START);
   memory.recording = true;
-  LogFile.create(memory);
+  createLog(memory);
   memory.steps.forEach((bytes, step) => {
-    const found = LogFile.read(RecordingMemory.of(bytes));
+    const found = readLog(RecordingMemory.of(bytes));
     if (step < memory.steps.length - 1) assert.equal(found, "it is no journal", `step ${step}`);
     else assert.notEqual(typeof found, "string");
   });
@@ -55,7 +56,7 @@ Deno.test("LogFile.create() that is killed after any of its writes leaves no jou
 
 Deno.test("LogFile.append() that is killed after any of its writes leaves all operations of the record or none", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   log.append([grant(1)]);
   memory.recording = true;
   log.append([grant(2), grant(3)]);
@@ -71,7 +72,7 @@ Deno.test("LogFile.append() that is killed after any of its writes leaves all op
 
 Deno.test("LogFile.rewrite() that is killed after any of its writes leaves the old state or the new one", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   const ids: number[] = [];
   // Behind the old log, before it, and again.
   for (let round = 0; round < 5; round++) {
@@ -97,7 +98,7 @@ Deno.test("LogFile.rewrite() that is killed after any of its writes leaves the o
 
 Deno.test("LogFile.rewrite() leaves a journal that is hardly longer than its snapshot", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   for (let round = 0; round < 3; round++) {
     for (let count = 0; count < 100; count++) log.append([PADDING]);
     log.rewrite([SNAPSHOT, PADDING, grant(1)]);
@@ -107,7 +108,7 @@ Deno.test("LogFile.rewrite() leaves a journal that is hardly longer than its sna
 });
 
 Deno.test("LogFile.overgrown says when the log is a MiB longer than twice its snapshot", () => {
-  const log = LogFile.create(new RecordingMemory());
+  const log = createLog(new RecordingMemory());
   for (let count = 0; count < 10; count++) log.append([PADDING]);
   assert.equal(log.overgrown, false);
   log.append([PADDING]);
@@ -118,7 +119,7 @@ Deno.test("LogFile.overgrown says when the log is a MiB longer than twice its sn
 });
 
 Deno.test("LogFile.overgrown counts no bytes of a message that is still on its way", () => {
-  const log = LogFile.create(new RecordingMemory());
+  const log = createLog(new RecordingMemory());
   const added: Operation = { op: "added", key: 2, bytes: new Uint8Array(100_000), dropped: 0, turn: 1 };
   for (let count = 0; count < 50; count++) log.append([added]);
   assert.equal(log.overgrown, false);
@@ -127,7 +128,7 @@ Deno.test("LogFile.overgrown counts no bytes of a message that is still on its w
 });
 
 Deno.test("LogFile.overgrown counts what it costs to receive a message in very small pieces", () => {
-  const log = LogFile.create(new RecordingMemory());
+  const log = createLog(new RecordingMemory());
   for (let turn = 0; turn < 40_000; turn++) {
     log.append([{ op: "added", key: 2, bytes: bytesOf(1), dropped: 0, turn }]);
     if (log.length > 1_200_000) break;
@@ -136,7 +137,7 @@ Deno.test("LogFile.overgrown counts what it costs to receive a message in very s
 });
 
 Deno.test("LogFile.overgrown after a rewrite does not take bytes in flight for locks", () => {
-  const log = LogFile.create(new RecordingMemory());
+  const log = createLog(new RecordingMemory());
   log.rewrite([{ op: "input", key: 2, bytes: new Uint8Array(5_000_000), dropped: 0, turn: 1 }]);
   log.append([{ op: "gone", key: 2 }]);
   assert.equal(log.overgrown, true);
@@ -144,7 +145,7 @@ Deno.test("LogFile.overgrown after a rewrite does not take bytes in flight for l
 
 Deno.test("LogFile.read() reports a damaged record and keeps what was before it", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   log.append([grant(1)]);
   const at = LOG_START + log.length;
   log.append([grant(2)]);
@@ -157,7 +158,7 @@ Deno.test("LogFile.read() reports a damaged record and keeps what was before it"
 
 Deno.test("LogFile.read() says that later locks may be missing until the log is written anew", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   log.append([grant(1)]);
   log.fallBehind();
   assert.deepEqual(resourcesIn(memory.bytes), {
@@ -170,7 +171,7 @@ Deno.test("LogFile.read() says that later locks may be missing until the log is 
 
 Deno.test("LogFile.read() says when the damage is in the snapshot", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   log.rewrite([SNAPSHOT, grant(1)]);
   memory.bytes[LOG_START + 8 + 30] = 0xff;
   assert.match(
@@ -196,10 +197,10 @@ for (
     ["without a root", (bytes: Uint8Array) => bytes.fill(7, 512, 2048), /both of its roots are damaged/],
   ] as const
 ) {
-  Deno.test(`LogFile.read() refuses what is ${what}`, () => {
+  Deno.test(`readLog() refuses what is ${what}`, () => {
     const memory = new RecordingMemory();
-    LogFile.create(memory);
-    const found = LogFile.read(RecordingMemory.of(damage(memory.bytes)));
+    createLog(memory);
+    const found = readLog(RecordingMemory.of(damage(memory.bytes)));
     assert.match(typeof found === "string" ? found : "it was read", reason);
   });
 }
@@ -207,7 +208,7 @@ for (
 Deno.test("LogFile.read() reads what an older program wrote, and what a newer one says that this one may read", () => {
   for (const [reader, writer] of [[2, 0], [2, 2], [2, 9], [3, 9]] as const) {
     const memory = new RecordingMemory();
-    const log = LogFile.create(memory);
+    const log = createLog(memory);
     log.append([SNAPSHOT, grant(1)]);
     memory.bytes[READER_OFFSET] = reader;
     memory.bytes[WRITER_OFFSET] = writer;
@@ -218,7 +219,7 @@ Deno.test("LogFile.read() reads what an older program wrote, and what a newer on
 
 Deno.test("LogFile claim() says that only readers who can skip operations understand what is written", () => {
   const memory = new RecordingMemory();
-  const log = LogFile.create(memory);
+  const log = createLog(memory);
   memory.bytes[READER_OFFSET] = 2;
   memory.bytes[WRITER_OFFSET] = 0;
   log.claim();
