@@ -1,5 +1,5 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { EPOLLIN, O_CLOEXEC, O_RDWR, SIGKILL } from "../../os/constants.ts";
+import { EPOLLIN, F_SETFL, O_CLOEXEC, O_RDWR, O_WRONLY, SIGKILL } from "../../os/constants.ts";
 import { EAGAIN, ENOENT } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -114,6 +114,8 @@ export function runProgram(
     for (const fd of out) sys.close(fd);
     return failed("pipe", err);
   }
+  // Programs do not expect that a pipe takes less than they write.
+  for (const fd of [out[1], err[1]]) sys.fcntl(fd, F_SETFL, O_WRONLY);
   const nothing = sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0);
   const child = nothing < 0 ? nothing : sys.spawn({
     path,

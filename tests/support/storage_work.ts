@@ -1,0 +1,74 @@
+import { encodeText } from "../../src/os/text.ts";
+import { storageError } from "../../src/storaged/model/storage_error.ts";
+import type { AnyOperation } from "../../src/storaged/work/helper.ts";
+import type { Operation } from "../../src/storaged/work/operation.ts";
+
+/** Gives back what it gets. */
+export const echo: Operation<unknown, unknown> = { name: "echo", run: (args) => args };
+
+/** Refuses. */
+export const refuse: Operation<string, never> = {
+  name: "refuse",
+  run(detail) {
+    throw storageError("no-pool", detail);
+  },
+};
+
+/** Fails in a way that nobody has foreseen. */
+export const crash: Operation<null, never> = {
+  name: "crash",
+  run() {
+    throw new TypeError("unforeseen");
+  },
+};
+
+/** Ends the helper in the middle of it. */
+export const die: Operation<null, never> = { name: "die", run: () => Deno.exit(3) };
+
+/** Writes into a descriptor that came along. */
+export const writeInto: Operation<string, number> = {
+  name: "write-into",
+  run: (text, { sys, descriptors: [fd = -1] }) => sys.write(fd, encodeText(text)),
+};
+
+/** Goes on until it is cancelled, and says then that it has undone what it began. */
+export const endless: Operation<{ witness: string }, never> = {
+  name: "endless",
+  run({ witness }, { checkpoint, progress, sys }) {
+    try {
+      for (let step = 1;; step++) {
+        progress(step, 1_000_000_000);
+        sys.pollReadable(-1, 5);
+        checkpoint();
+      }
+    } finally {
+      Deno.writeTextFileSync(witness, "undone");
+    }
+  },
+};
+
+/** Stands still as storage does that hangs. */
+export const hang: Operation<null, never> = {
+  name: "hang",
+  run(_args, { sys }) {
+    for (;;) sys.pollReadable(-1, 1000);
+  },
+};
+
+/** Runs a program. */
+export const program: Operation<readonly string[], unknown> = {
+  name: "program",
+  run: (argv, { run }) => run({ argv }),
+};
+
+/** All of them. */
+export const WORK_OPERATIONS: readonly AnyOperation[] = [
+  echo,
+  refuse,
+  crash,
+  die,
+  writeInto,
+  endless,
+  hang,
+  program,
+];

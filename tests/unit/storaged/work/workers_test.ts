@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
+import { getLog } from "../../../../src/chassis/log/log.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { storageError } from "../../../../src/storaged/model/storage_error.ts";
+import type { Operation } from "../../../../src/storaged/work/operation.ts";
+import { Workers } from "../../../../src/storaged/work/workers.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { openHere, Scratch } from "../../../support/scratch.ts";
+import {
+  crash,
+  die,
+  echo,
+  endless,
+  hang,
+  program,
+  refuse,
+  writeInto,
+} from "../../../support/storage_work.ts";
+
+const MAIN = new URL("../../../support/storage_work_main.ts", import.meta.url).pathname;
+
+/** Real helper processes with the operations of tests. */
+class Stage implements Disposable {
+  readonly loop = new EventLoop(kernel);
+  readonly workers: Workers;
+  readonly #before = openHere().length;
+
+  constructor() {
+    const base = [process.execPath, "run", "-A", "--no-check", MAIN];
+    const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+    this.workers = new Workers({
+      sys: kernel,
+      loop: this.loop,
+      ledger: new DescriptorLedger(kernel),
+      self: { path: process.execPath, base, env },
+      log: getLog("storage.test", "tests/unit/storaged/work/workers_test.ts"),
+    });
+  }
+
+  /** Does an operation; its result, or the message of its failure. */
+  do<A>(operation: Operation<A, unknown>, args: A, place = "here", limit?: number): { outcome: unknown } {
+    const told: { outcome: unknown } = { outcome: undefined };
+    this.workers.run({
+      operation,
+      args,
+      place,
+      ...limit === undefined ? {} : { limit },
+      done: (result) => told.outcome = { result },
+      failed: ({ code, message }) => told.outcome = `${code} ${message}`,
+    });
+    return told;
+  }
+
+  /** Serves until something holds. */
+  until(condition: () => boolean): void {
+    const end = kernel.monotonic() + 20_000;
+    while (!condition()) {
+      assert.ok(kernel.monotonic() < end, "it does not hold in time");
+      this.loop.turn(100);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.workers.close();
+    this.until(() => this.workers.size === 0);
+    this.loop.close();
+    assert.ok(openHere().length <= this.#before + 1);
+  }
+}
+
+Deno.test("an operation is done in a helper, and several share one", () => {
+  using stage = new Stage();
+  const first = stage.do(echo, { size: 2n ** 60n, name: "a" });
+  const second = stage.do(echo, "x".repeat(200_000));
+  stage.until(() => second.outcome !== undefined);
+  assert.deepEqual(first.outcome, { result: { size: 2n ** 60n, name: "a" } });
+  assert.deepEqual(second.outcome, { result: "x".repeat(200_000) });
+  assert.equal(stage.workers.size, 1);
+});
+
+Deno.test("a refusal comes over with its code, and what nobody has foreseen is told as that", () => {
+  using stage = new Stage();
+  const refused = stage.do(refuse, "gone");
+  const crashed = stage.do(crash, null);
+  stage.until(() => crashed.outcome !== undefined);
+  assert.equal(refused.outcome, "49 Storage pool not found: gone");
+  assert.equal(crashed.outcome, "9 operation failed: crash failed unexpectedly; see the daemon's log");
+});
+
+Deno.test("a helper that ends fails its operation, and the next one gets another", () => {
+  using stage = new Stage();
+  const dead = stage.do(die, null);
+  const next = stage.do(echo, 1);
+  stage.until(() => next.outcome !== undefined);
+  assert.equal(dead.outcome, "9 operation failed: the helper process ended before the operation was done");
+  assert.deepEqual(next.outcome, { result: 1 });
+});
+
+Deno.test("descriptors go along, and are closed here", () => {
+  using stage = new Stage();
+  const pipe = kernel.pipe();
+  assert.ok(typeof pipe !== "number");
+  const [output, input] = pipe;
+  let written: unknown;
+  stage.workers.run({
+    operation: writeInto,
+    args: "hello",
+    place: "here",
+    descriptors: [input],
+    done: (count) => written = count,
+    failed: ({ message }) => written = message,
+  });
+  stage.until(() => written !== undefined);
+  const bytes = new Uint8Array(16);
+  assert.equal(written, 5);
+  assert.equal(kernel.read(output, bytes), 5);
+  // At last nobody has the other end any more.
+  stage.until(() => kernel.read(output, bytes) === 0);
+  kernel.close(output);
+});
+
+Deno.test("what is cancelled is undone in the helper before that is told", () => {
+  using stage = new Stage();
+  using scratch = new Scratch();
+  const witness = scratch.file("witness");
+  let outcome: string | undefined;
+  let progress = 0;
+  const work = stage.workers.run({
+    operation: endless,
+    args: { witness },
+    place: "here",
+    progress: (done) => progress = done,
+    done: () => outcome = "done",
+    failed: ({ message }) => outcome = message,
+  });
+  stage.until(() => progress > 0);
+  assert.equal(work.running, true);
+  work.cancel(storageError("aborted", "as asked"));
+  stage.until(() => outcome !== undefined);
+  assert.equal(outcome, "operation aborted: as asked");
+  assert.equal(existsSync(witness), true);
+});
+
+Deno.test("what is still waiting is cancelled at once", () => {
+  using stage = new Stage();
+  const outcomes: string[] = [];
+  const first = stage.do(hang, null, "here", 400);
+  const work = stage.workers.run({
+    operation: echo,
+    args: 1,
+    place: "here",
+    done: () => outcomes.push("done"),
+    failed: ({ message }) => outcomes.push(message),
+  });
+  stage.loop.turn(0);
+  work.cancel(storageError("aborted", "as asked"));
+  assert.deepEqual(outcomes, []);
+  stage.loop.turn(0);
+  assert.deepEqual(outcomes, ["operation aborted: as asked"]);
+  stage.until(() => first.outcome !== undefined);
+});
+
+Deno.test("storage that hangs holds up its own place alone, and only until its helper is gone", () => {
+  using stage = new Stage();
+  const hung = stage.do(hang, null, "bad", 300);
+  const behind = stage.do(echo, 1, "bad");
+  const other = stage.do(echo, 2, "good");
+  stage.until(() => other.outcome !== undefined);
+  assert.deepEqual(other.outcome, { result: 2 });
+  stage.until(() => hung.outcome !== undefined);
+  assert.equal(hung.outcome, "68 Timed out during operation: the storage does not answer");
+  stage.until(() => stage.workers.stateOf("bad") === "idle" && behind.outcome !== undefined);
+  const again = stage.do(echo, 3, "bad");
+  stage.until(() => again.outcome !== undefined);
+  assert.deepEqual(again.outcome, { result: 3 });
+});
+
+Deno.test("a program is run in the helper", () => {
+  using stage = new Stage();
+  const run = stage.do(program, ["sh", "-c", "echo hello"]);
+  stage.until(() => run.outcome !== undefined);
+  assert.deepEqual(run.outcome, { result: { kind: "exited", code: 0, stdout: "hello\n", stderr: "" } });
+});
+
+Deno.test("helpers that are let go end, and undo what they do", () => {
+  using scratch = new Scratch();
+  const witness = scratch.file("witness");
+  {
+    using stage = new Stage();
+    let progress = 0;
+    stage.workers.run({
+      operation: endless,
+      args: { witness },
+      place: "here",
+      progress: (done) => progress = done,
+      done() {},
+      failed() {},
+    });
+    stage.until(() => progress > 0);
+  }
+  assert.equal(existsSync(witness), true);
+});
