@@ -61,6 +61,7 @@ export const SO_PEERCRED = 17;
 export const SO_ACCEPTCONN = 30;
 export const SO_PEERSEC = 31;
 export const SO_PEEK_OFF = 42;
+export const SO_SNDBUFFORCE = 32;
 export const SO_PEERPIDFD = 77;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;

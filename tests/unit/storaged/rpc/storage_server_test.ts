@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import type { Authority } from "../../../../src/storaged/programs/authentication.ts";
+import { ConnectProcedure } from "../../../../src/storaged/wire/remote_protocol.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { StorageStage } from "../../../support/storage_stage.ts";
+
+const ASKING: Authority = { methodFor: () => "polkit", ask: (_client, done) => done({ kind: "denied" }) };
+const STRANGER = kernel.uid() + 1;
+
+Deno.test("at the limit of clients the next one waits until one leaves", () => {
+  using stage = new StorageStage({ maxClients: 2 });
+  const first = stage.open();
+  stage.open();
+  stage.connect();
+  assert.equal(stage.server.clients.size, 2);
+  first[Symbol.dispose]();
+  stage.turn();
+  assert.deepEqual([...stage.server.clients.keys()], [2, 3]);
+});
+
+Deno.test("clients that are not authenticated have a limit of their own", () => {
+  using stage = new StorageStage({ maxAnonymousClients: 2 });
+  stage.connect();
+  const second = stage.connect();
+  stage.connect();
+  assert.equal(stage.server.clients.size, 2);
+  stage.call(second, ConnectProcedure.AUTH_LIST);
+  assert.equal(stage.server.clients.size, 3);
+});
+
+Deno.test("of an ordinary user eight clients may be unauthenticated, and the ninth is turned away", () => {
+  // Whoever runs this test is a stranger here, unless that is root, who has no such limit.
+  if (kernel.uid() === 0) return;
+  using stage = new StorageStage({ authority: ASKING, uid: STRANGER });
+  for (let count = 0; count < 9; count++) stage.connect();
+  assert.equal(stage.server.clients.size, 8);
+});
+
+Deno.test("a session's daemon serves its own user alone", () => {
+  if (kernel.uid() === 0) return;
+  using stage = new StorageStage({ uid: STRANGER, othersServed: false });
+  stage.connect();
+  assert.equal(stage.server.clients.size, 0);
+});
+
+Deno.test("a client that does not authenticate is ended after five minutes", () => {
+  using stage = new StorageStage({ authority: ASKING });
+  stage.connect();
+  stage.wait(299_000);
+  assert.deepEqual(stage.told, ["connected 1"]);
+  stage.wait(2_000);
+  stage.wait(2_000);
+  assert.deepEqual(stage.told, ["connected 1", "disconnected 1: it did not authenticate in time"]);
+});
+
+Deno.test("a client that asks for it is pinged when it is silent, and ended when it does not answer", () => {
+  using stage = new StorageStage();
+  const client = stage.open();
+  stage.call(client, ConnectProcedure.SUPPORTS_FEATURE, (writer) => writer.i32(10));
+  for (let second = 0; second < 5; second++) stage.wait(1000);
+  const ping = client.receive();
+  assert.deepEqual(ping.header, {
+    program: 0x6b656570,
+    version: 1,
+    procedure: 1,
+    type: 2,
+    serial: 0,
+    status: 0,
+  });
+  for (let second = 0; second < 5; second++) stage.wait(1000);
+  assert.equal(client.receive().header.procedure, 1);
+  for (let second = 0; second < 5; second++) stage.wait(1000);
+  assert.equal(stage.told.at(-1), "disconnected 1: it does not answer");
+});
+
+Deno.test("a client that says anything is not ended", () => {
+  using stage = new StorageStage();
+  const client = stage.open();
+  stage.call(client, ConnectProcedure.SUPPORTS_FEATURE, (writer) => writer.i32(10));
+  for (let second = 0; second < 40; second++) {
+    stage.wait(1000);
+    if (client.quiet) continue;
+    client.receive();
+    stage.call(client, ConnectProcedure.IS_SECURE);
+  }
+  assert.equal(stage.server.clients.size, 1);
+});
+
+Deno.test("nothing is looked at while no client has a reason for it", () => {
+  using stage = new StorageStage();
+  stage.open();
+  stage.wait(2000);
+  stage.wait(2000);
+  stage.wait(2000);
+  assert.equal(stage.loop.turn(0), 0);
+  assert.deepEqual(stage.told, []);
+});
