@@ -17,4 +17,5 @@ import { runFamily } from "./src/chassis/cli/family.ts";
 
 await runFamily({
   virtlockd: () => import("./src/lockd/cli/main.ts"),
+  virtstoraged: () => import("./src/storaged/cli/main.ts"),
 });

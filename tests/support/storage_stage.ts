@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { OWNER_ONLY } from "../../src/chassis/config/socket_role.ts";
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import type { Log, LogMessage } from "../../src/chassis/log/log.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
@@ -113,7 +114,8 @@ export class StorageStage implements Disposable {
       const fd = kernel.socket(SOCK_STREAM, true);
       assert.equal(kernel.bind(fd, path), 0);
       assert.equal(kernel.listen(fd, 100), 0);
-      this.server.listen({ fd, path, unlink: true, readOnly });
+      const role = readOnly ? "read-only" : "read-write";
+      this.server.listen({ fd, role, path, access: OWNER_ONLY, unlink: true });
     }
     this.server.startAccepting();
   }

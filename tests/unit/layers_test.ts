@@ -36,13 +36,19 @@ const LAYERS = [
   "lockd/crash",
   "lockd/life",
   "lockd/cli",
+  "storaged/identity",
   "storaged/model",
+  "storaged/wire",
+  "storaged/rpc",
   "storaged/xml",
   "storaged/work",
   "storaged/volumes",
   "storaged/backends",
   "storaged/operations",
   "storaged/pools",
+  "storaged/programs",
+  "storaged/daemon",
+  "storaged/cli",
 ];
 const SOURCE = join(import.meta.dirname as string, "../../src");
 
@@ -137,6 +143,7 @@ Deno.test("no file of base, os and chassis names a daemon of the family", () => 
 /** What the program of each daemon may hold, besides what all share. */
 const OWN: Readonly<Record<string, RegExp>> = {
   virtlockd: /^lockd\//,
+  virtstoraged: /^storaged\//,
 };
 
 /** Every file that a program holds whose main module imports this one. */

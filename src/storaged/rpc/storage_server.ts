@@ -4,7 +4,8 @@ import { counted } from "../../chassis/log/counted.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import { Repeats } from "../../chassis/log/repeats.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "../../chassis/rpc/peer.ts";
-import type { ClientLimits, Listener } from "../../chassis/rpc/server.ts";
+import type { Listener } from "../../chassis/rpc/listener.ts";
+import type { ClientLimits } from "../../chassis/rpc/server.ts";
 import { EPOLLIN, SO_SNDBUFFORCE } from "../../os/constants.ts";
 import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
@@ -66,11 +67,6 @@ export interface StorageServerParts {
   readonly log: Log;
 }
 
-/** A listening socket, and whether its clients may only look. */
-export interface StorageListener extends Listener {
-  readonly readOnly: boolean;
-}
-
 /** What is watched of a client while it lives. */
 interface Watched {
   readonly peer: SocketPeer;
@@ -84,7 +80,7 @@ interface Watched {
 export class StorageServer {
   readonly #parts: StorageServerParts;
   readonly #shared: ClientParts;
-  readonly #listeners: StorageListener[] = [];
+  readonly #listeners: Listener[] = [];
   readonly #clients = new Map<number, ClientConnection>();
   readonly #watched = new Map<ClientConnection, Watched>();
   readonly #keptAlive = new Set<ClientConnection>();
@@ -137,7 +133,7 @@ export class StorageServer {
     return this.#parts.policy;
   }
 
-  get listeners(): readonly StorageListener[] {
+  get listeners(): readonly Listener[] {
     return this.#listeners;
   }
 
@@ -153,7 +149,7 @@ export class StorageServer {
   }
 
   /** Takes a listening, non-blocking socket; its ownership passes to the server. */
-  listen(listener: StorageListener): void {
+  listen(listener: Listener): void {
     this.#parts.ledger.own(listener.fd, "listener");
     this.#listeners.push(listener);
   }
@@ -171,13 +167,13 @@ export class StorageServer {
   }
 
   /** One in a turn, so that a storm of connections does not keep the connected ones waiting. */
-  #accept({ fd: listening, readOnly }: StorageListener): void {
+  #accept({ fd: listening, role }: Listener): void {
     if (this.#accepting !== "yes") return;
     const fd = this.#parts.sys.accept(listening);
     // Nobody is there, or the peer gave up before we took it.
     if (fd === -EAGAIN || fd === -ECONNABORTED) return;
     if (fd < 0) return this.#acceptFailed(fd);
-    this.#admit(fd, readOnly);
+    this.#admit(fd, role === "read-only");
   }
 
   #acceptFailed(result: number): void {
