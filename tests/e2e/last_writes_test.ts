@@ -61,11 +61,9 @@ for (const { what, block, namespaces = false, indirect = false } of SETUPS) {
     const lock = await lockFile(lab, path, indirect);
     const pid = await lab.guestPid("alpha");
     await slow.slowDown(pid);
-    await write(lab);
-    await begun(pid);
     const last = block ? WRITE - 1 : await placeOf(lab, path);
-    const landed = () => slow.has(0x5a, last);
-    assert.equal(await landed(), false);
+    const byte = await underWay(lab, slow, last);
+    const landed = () => slow.has(byte, last);
     Deno.kill(pid, "SIGKILL");
     await lab.untilGone(pid, "alpha's process");
     const reason = await until("the lock to be kept for a reason", async () => {
@@ -99,8 +97,7 @@ Deno.test("the hand-over to libvirt's daemon waits until the last write of a gue
   await lab.virsh("start", "alpha");
   const pid = await lab.guestPid("alpha");
   await slow.slowDown(pid);
-  await write(lab);
-  await begun(pid);
+  const byte = await underWay(lab, slow, WRITE - 1);
   Deno.kill(pid, "SIGKILL");
   await lab.untilGone(pid, "alpha's process");
   assert.equal(isFree(lab.outside(slow.path)), false);
@@ -109,7 +106,7 @@ Deno.test("the hand-over to libvirt's daemon waits until the last write of a gue
   await until("libvirt's daemon to answer", async () => {
     return (await lab.virtAdmin("version")).includes("Running against daemon: 9.0.0");
   });
-  assert.equal(await slow.has(0x5a, WRITE - 1), true);
+  assert.equal(await slow.has(byte, WRITE - 1), true);
   assert.equal(await lab.virtlockdPid(), daemon);
   assert.equal(isFree(lab.outside(slow.path)), true);
 });
@@ -151,7 +148,7 @@ Deno.test("a writer other than QEMU that is killed keeps its lock until its writ
     await slow.slowDown(writer.pid);
     await writer.send("go\n");
     await writer.stdout.match(/submitted/);
-    await begun(writer.pid);
+    await given(slow, WRITE);
     await writer.kill();
     await daemon.log.match(/stays locked although its process is gone/);
     assert.equal(await slow.has(0x78, last), false, "the write was over before the test could look");
@@ -170,21 +167,27 @@ async function lockFile(lab: LibvirtLab, path: string, indirect: boolean): Promi
   return `${lab.diskLockspace}/${digest.toHex()}`;
 }
 
-/** Has the guest's QEMU begin a write of 0x5a, which is under way when this returns. */
-async function write(lab: LibvirtLab): Promise<void> {
+/**
+ * Has the guest's QEMU begin a write, which is under way when this returns: the device has been given all of
+ * it, and it has not landed. On a host that stood still meanwhile it has landed: then there is another one.
+ *
+ * @param last where the last byte of a write lands on the device
+ * @returns what it writes
+ */
+async function underWay(lab: LibvirtLab, slow: SlowDevice, last: number): Promise<number> {
   const device = "/machine/peripheral/virtio-disk0/virtio-backend";
-  const command = `qemu-io -d ${device} "aio_write -P 0x5a 0 ${WRITE}"`;
-  assert.equal((await lab.virsh("qemu-monitor-command", "alpha", "--hmp", command)).trim(), "");
+  for (const [earlier, byte] of [0x5a, 0x5b, 0x5c, 0x5d, 0x5e].entries()) {
+    const command = `qemu-io -d ${device} "aio_write -P ${byte} 0 ${WRITE}"`;
+    assert.equal((await lab.virsh("qemu-monitor-command", "alpha", "--hmp", command)).trim(), "");
+    await given(slow, (earlier + 1) * WRITE);
+    if (!await slow.has(byte, last)) return byte;
+  }
+  throw new Error("Keep a write under way: each of five had landed when it was looked at");
 }
 
-/**
- * Waits until the kernel has begun a process's write: until then it may still be given up with the process.
- */
-async function begun(pid: number): Promise<void> {
-  await until("the write to begin", async () => {
-    const bytes = /^write_bytes: (\d+)$/m.exec(await Deno.readTextFile(`/proc/${pid}/io`))?.[1];
-    return Number(bytes) >= WRITE;
-  });
+/** Waits until the device has been given so much: until then a write may be given up with its process. */
+async function given(slow: SlowDevice, bytes: number): Promise<void> {
+  await until("the write to begin", async () => await slow.given() >= bytes);
 }
 
 /** Where the last byte of the write to an image is on its device: filefrag(8), blocks of 4 KiB. */

@@ -47,6 +47,16 @@ export class SlowDevice implements AsyncDisposable {
     await Deno.writeTextFile(`${this.#group}/cgroup.procs`, String(pid));
   }
 
+  /**
+   * How many bytes its slow processes have given to the device, landed or not. What was given to it lands;
+   * what was not may be given up with the process.
+   */
+  async given(): Promise<number> {
+    const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", this.path])).trim();
+    const served = await Deno.readTextFile(`${this.#group}/blkio.throttle.io_service_bytes`);
+    return Number(new RegExp(`^${numbers} Write (\\d+)$`, "m").exec(served)?.[1] ?? 0);
+  }
+
   /** Whether a byte of the file behind the device is this one: what is written there has landed. */
   async has(byte: number, offset: number): Promise<boolean> {
     using file = await Deno.open(this.backing);
