@@ -47,6 +47,7 @@ const LAYERS = [
   "storaged/operations",
   "storaged/pools",
   "storaged/programs",
+  "storaged/status",
   "storaged/daemon",
   "storaged/cli",
 ];

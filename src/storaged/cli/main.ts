@@ -5,16 +5,19 @@ import { type RuntimeFacts, runtimeFacts } from "../../os/runtime.ts";
 import { storageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
 import { runDaemon } from "../daemon/run.ts";
-import { VIRTSTORAGED } from "../identity/identity.ts";
+import { type CommandName, VIRTSTORAGED } from "../identity/identity.ts";
 import { storageOperations } from "../operations/storage_operations.ts";
 import { runHelper } from "../work/helper.ts";
+import { jobsCommand } from "./jobs.ts";
+import { metricsCommand } from "./metrics.ts";
+import { statusCommand } from "./status.ts";
 import { WORK_COMMAND } from "../work/work_message.ts";
 
 /** The storage daemon, with its commands. */
-const PROGRAM: DaemonProgram<never> = {
+const PROGRAM: DaemonProgram<CommandName> = {
   identity: VIRTSTORAGED,
   run: runDaemon,
-  commands: {},
+  commands: { jobs: jobsCommand, status: statusCommand, metrics: metricsCommand },
   internal: new Map([[
     WORK_COMMAND,
     (sys) => runHelper(sys, Object.values(storageOperations(storageSys()))),

@@ -17,6 +17,8 @@ import type { AuthMethod } from "../programs/authentication.ts";
 import { PoolEvents } from "../programs/pool_events.ts";
 import { remoteProgram } from "../programs/remote_program.ts";
 import { type ClientPolicy, StorageServer } from "../rpc/storage_server.ts";
+import { CallCounts } from "../status/call_counts.ts";
+import { statusProgram } from "../status/status_program.ts";
 import { Workers } from "../work/workers.ts";
 import type { ProgramImage } from "../work/helper_process.ts";
 import { PolkitAuthority } from "./polkit_authority.ts";
@@ -72,6 +74,8 @@ export class StorageDaemon {
   constructor(parts: StorageDaemonParts) {
     const { sys, loop, ledger, settings, uid } = parts;
     this.#loop = loop;
+    const started = Date.now();
+    const calls = new CallCounts();
     const events = new PoolEvents();
     this.workers = new Workers({ sys, loop, ledger, self: parts.self, log: this.log });
     this.service = parts.makeService(this.workers, (event) => events.happened(event));
@@ -110,10 +114,23 @@ export class StorageDaemon {
       observer: {
         connected: check,
         disconnected: () => loop.defer(() => this.#left(check)),
-        served: () => {},
+        served: (_program, procedure, code, milliseconds) => calls.served(procedure, code, milliseconds),
       },
       now: () => Date.now(),
       log: rpcLog,
+    });
+    const facts = () => ({
+      version: VERSION,
+      pid: sys.pid(),
+      started,
+      servers: [this.storageServer, this.adminServer].map(({ name, clients, limits }) => ({
+        name,
+        clients: clients.size,
+        clientsMax: limits.maxClients,
+      })),
+      streams: [...this.storageServer.clients.values()].reduce((sum, client) => sum + client.streams, 0),
+      helpers: this.workers.size,
+      idleTimeout: this.idleTimer.seconds,
     });
     this.adminServer = new RpcServer({
       sys,
@@ -123,16 +140,19 @@ export class StorageDaemon {
       name: "admin",
       ordinal: 1,
       exchange: plainExchange(sys),
-      programs: [adminProgram({
-        servers: () => [this.storageServer, this.adminServer],
-        logs: parts.logs,
-        setIdleTimeout: (seconds) => {
-          this.idleTimer.seconds = seconds;
-        },
-        shutdown: () => this.shutdown(),
-        userName: (id) => sys.userName(id),
-        groupName: (id) => sys.groupName(id),
-      }, VERSION)],
+      programs: [
+        adminProgram({
+          servers: () => [this.storageServer, this.adminServer],
+          logs: parts.logs,
+          setIdleTimeout: (seconds) => {
+            this.idleTimer.seconds = seconds;
+          },
+          shutdown: () => this.shutdown(),
+          userName: (id) => sys.userName(id),
+          groupName: (id) => sys.groupName(id),
+        }, VERSION),
+        statusProgram({ service: this.service, calls, facts }),
+      ],
       limits: { maxClients: adminMaxClients, maxAnonymousClients: adminMaxClients },
       observer: { connected: check, disconnected: () => loop.defer(check), served: () => {} },
       durability: VOLATILE,
