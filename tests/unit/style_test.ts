@@ -30,7 +30,6 @@ const LONG_FUNCTIONS: Readonly<Record<string, string>> = {
   "src/chassis/admin/admin_servers.ts serverProcedures": "a table of procedures",
   "src/lockd/daemon/daemon.ts constructor": "makes each part of the daemon once, in the order of their needs",
   "src/lockd/reporting/event_log.ts eventLog": "a table of events",
-  "src/lockd/life/serve.ts live": "the order of effects at the start is its meaning",
   "src/lockd/journal/operation_decoder.ts #operation": "a switch with one short case for each operation",
   "src/lockd/programs/lock_program.ts lockProgram": "a table of procedures",
   "src/os/event_sys.ts eventSys": "a list of system calls",

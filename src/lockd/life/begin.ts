@@ -1,0 +1,104 @@
+import { reload } from "../../chassis/start/reload.ts";
+import { watchSignals } from "../../chassis/start/signals.ts";
+import { SocketWatch } from "../../chassis/start/socket_watch.ts";
+import { readConfiguration } from "../../chassis/start/start.ts";
+import { StartPause } from "../../chassis/start/start_pause.ts";
+import { F_UNLCK } from "../../os/constants.ts";
+import { isTerminal } from "../../os/runtime.ts";
+import { appliedTo } from "../daemon/applied_settings.ts";
+import { AwaitedLocks } from "../daemon/awaited_locks.ts";
+import { reloadWhenReadable } from "../daemon/reload_when_readable.ts";
+import type { Daemon } from "../daemon/daemon.ts";
+import { LOCK_SETTINGS } from "../identity/settings.ts";
+import type { EndedOwnerState } from "../restart/state.ts";
+import type { Built } from "./built.ts";
+import type { Found } from "./found.ts";
+import type { Succession } from "./successor.ts";
+import type { TakenOver } from "./take_over.ts";
+
+/** Heeds signals, which come from the event loop and so not before it runs. @throws SystemError */
+export function heedSignals(
+  { parts: { sys }, logs, beginning: { pid, context }, prepared: { loop, ledger } }: Found,
+  { daemon, status }: Built,
+  { reExec }: Succession,
+): void {
+  watchSignals(sys, loop, ledger, {
+    reExec: () => reExec.request(),
+    reload: () => {
+      status.reloading();
+      const read = () => readConfiguration(context, LOCK_SETTINGS, isTerminal("stdin"));
+      const takeOver = () => reload(logs, daemon.log, read, appliedTo(daemon));
+      reloadWhenReadable(daemon, context.paths.config, takeOver, () => status.ready(pid));
+    },
+    terminate: () => {
+      status.stopping();
+      daemon.shutdown();
+    },
+  });
+}
+
+/**
+ * From here on what happens is recorded, and then clients are served. What changes because of an earlier life
+ * comes in between: the owners that are gone are freed with a record of it, and before anybody asks.
+ *
+ * @param unfinished nothing of the start is undone any more
+ * @throws StartError when nothing can be recorded
+ */
+export function begin(
+  found: Found,
+  { daemon, changedLogging }: Built,
+  { dead }: TakenOver,
+  unfinished: (() => void)[],
+): void {
+  const { parts: { sys }, beginning: { handed }, prepared: { loop, ledger }, safety } = found;
+  if (handed === undefined) giveLeasesBack(daemon);
+  safety.begin(daemon, () => ({
+    limits: daemon.servers.map(({ limits }) => ({ ...limits })),
+    settings: changedLogging(),
+    statistics: daemon.metrics.snapshot(),
+  }));
+  for (const owner of dead) daemon.reaper.free(owner);
+  resumeOwners(daemon, handed?.extension?.ended ?? []);
+  new SocketWatch({
+    sys,
+    loop,
+    ledger,
+    log: daemon.log,
+    servers: daemon.servers,
+    replaced: () => safety.listening(daemon),
+  });
+  daemon.start();
+  unfinished.length = 0;
+}
+
+/** Tells everybody who waits for the start that it has succeeded, and goes on with what could wait. */
+export function announce(
+  { parts: { sys, report }, log, beginning: { pid, context: { paths } }, prepared: { loop } }: Found,
+  { daemon, status }: Built,
+  { watchdog }: Succession,
+): void {
+  new StartPause(sys, paths.startFailures).succeeded();
+  status.ready(pid);
+  watchdog.start();
+  report.ready();
+  new AwaitedLocks({ sys, loop, table: daemon.table, storage: daemon.storage, log }).begin();
+}
+
+/**
+ * A daemon that was killed in that very moment may have left a lease, and who opens the file next would wait
+ * for it.
+ */
+function giveLeasesBack({ sys, table }: Daemon): void {
+  for (const { handle, lockspace } of table.resources()) {
+    if (lockspace === "" && handle.kind === "file") sys.lease(handle.fd, F_UNLCK);
+  }
+}
+
+/** Goes on with owners of an earlier life: those that are gone, and what the others write. */
+function resumeOwners({ table, sights, reaper }: Daemon, ended: readonly EndedOwnerState[]): void {
+  for (const key of table.owners) sights.resume(key);
+  for (const { sight, ...owner } of ended) {
+    if (sight !== undefined) sights.restore(owner.key, owner.pid, sight);
+    reaper.free(owner);
+  }
+}

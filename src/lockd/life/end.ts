@@ -1,0 +1,28 @@
+import { learnEnding, reportEnding, unlockAll } from "../daemon/ending.ts";
+import type { Daemon } from "../daemon/daemon.ts";
+import { type GivenUp, noteGivenUp } from "../daemon/given_up.ts";
+import type { Found } from "./found.ts";
+import { unlinkSockets } from "./open_to_clients.ts";
+import type { Succession } from "./successor.ts";
+
+/**
+ * The end of a daemon that nobody takes over in this process: what it is ended for decides what becomes of
+ * its locks.
+ */
+export function end(
+  { parts: { self }, prepared: { loop, pidFile }, safety }: Found,
+  daemon: Daemon,
+  { reExec, unit }: Succession,
+  note: GivenUp,
+): void {
+  reExec.abandon();
+  // What is asked from now on waits in its socket: for the next daemon, or for the end of the connection.
+  for (const server of daemon.servers) for (const { fd } of server.clients.values()) loop.remove(fd);
+  const ending = learnEnding(daemon, self.env, unit, safety.outlives);
+  if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
+  reportEnding(daemon, ending);
+  if (ending === "given-up") unlockAll(daemon);
+  safety.finish(daemon, ending);
+  if (!safety.outlives) unlinkSockets(daemon);
+  pidFile?.remove();
+}
