@@ -91,20 +91,9 @@ export class LogFile<O> {
     format: LogFormat<O>,
     apply: (operation: O) => void,
   ): ReadLog<O> | string {
+    const root = rootOf(memory);
+    if (typeof root === "string") return root;
     const { bytes, size } = memory;
-    if (size < LOG_START) return `it has ${size} bytes, at least ${LOG_START} are wanted`;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (view.getUint32(MAGIC_OFFSET, true) !== MAGIC) return "it is no journal";
-    const reader = view.getUint32(READER_OFFSET, true);
-    const exchange = view.getUint32(EXCHANGE_SIZE_OFFSET, true);
-    // Layout 1 was that of daemons which were never released.
-    if (reader < OLDEST_READABLE || reader > LAYOUT_VERSION || exchange !== EXCHANGE_SIZE) {
-      const wrote = Math.max(reader, view.getUint32(WRITER_OFFSET, true));
-      return `it is of layout ${wrote}, for readers of layout ${reader} or later, with ${exchange} bytes for messages; ` +
-        `this program reads layouts ${OLDEST_READABLE} to ${LAYOUT_VERSION} with ${EXCHANGE_SIZE} bytes`;
-    }
-    const root = readRoot(bytes, size);
-    if (root === undefined) return "both of its roots are damaged";
     const decoder = format.decoder();
     const { end, how } = readRecords(bytes, size, root.base, root.generation, (text, pieces) => {
       for (const operation of decoder.decode(text, pieces)) apply(operation);
@@ -116,10 +105,23 @@ export class LogFile<O> {
       ? `${how.reason}${lost}`
       : lost !== ""
       ? `it ends too early${lost}`
-      : view.getUint32(BEHIND_OFFSET, true) !== 0
+      : viewOf(memory).getUint32(BEHIND_OFFSET, true) !== 0
       ? "its daemon could not write to it any more, so later locks may be missing"
       : undefined;
     return { damage, log: new LogFile(memory, format, root, end, decoder.encoder()) };
+  }
+
+  /**
+   * Finds out only how far the log of an earlier image reaches, whose state is known better than from it. A
+   * {@link rewrite} has to come before anything is appended.
+   *
+   * @returns the reason when it is none, or one that this program cannot read
+   */
+  static passOver<O>(memory: JournalMemory, format: LogFormat<O>): LogFile<O> | string {
+    const root = rootOf(memory);
+    if (typeof root === "string") return root;
+    const { end } = readRecords(memory.bytes, memory.size, root.base, root.generation, () => {});
+    return new LogFile(memory, format, root, end, format.encoder());
   }
 
   /** Says in the header that this program writes to it from now on. */
@@ -218,4 +220,25 @@ export class LogFile<O> {
 function writeVersions(memory: JournalMemory): void {
   memory.writeWord(WRITER_OFFSET, LAYOUT_VERSION);
   memory.writeWord(READER_OFFSET, OLDEST_READER);
+}
+
+function viewOf({ bytes }: JournalMemory): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The root of a journal; the reason when it is none, or one that this program cannot read. */
+function rootOf(memory: JournalMemory): Root | string {
+  const { bytes, size } = memory;
+  if (size < LOG_START) return `it has ${size} bytes, at least ${LOG_START} are wanted`;
+  const view = viewOf(memory);
+  if (view.getUint32(MAGIC_OFFSET, true) !== MAGIC) return "it is no journal";
+  const reader = view.getUint32(READER_OFFSET, true);
+  const exchange = view.getUint32(EXCHANGE_SIZE_OFFSET, true);
+  // Layout 1 was that of daemons which were never released.
+  if (reader < OLDEST_READABLE || reader > LAYOUT_VERSION || exchange !== EXCHANGE_SIZE) {
+    const wrote = Math.max(reader, view.getUint32(WRITER_OFFSET, true));
+    return `it is of layout ${wrote}, for readers of layout ${reader} or later, with ${exchange} bytes for messages; ` +
+      `this program reads layouts ${OLDEST_READABLE} to ${LAYOUT_VERSION} with ${EXCHANGE_SIZE} bytes`;
+  }
+  return readRoot(bytes, size) ?? "both of its roots are damaged";
 }

@@ -1,6 +1,6 @@
-import type { LogFile } from "../../chassis/journal/log_file.ts";
+import { LogFile } from "../../chassis/journal/log_file.ts";
 import type { Operation } from "../journal/operations.ts";
-import { createLog, type FoundLog, readLog } from "../journal/lock_format.ts";
+import { createLog, type FoundLog, passOverLog, readLog } from "../journal/lock_format.ts";
 import { ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
 import type { Log } from "../../chassis/log/log.ts";
@@ -114,10 +114,11 @@ class Opening {
     const file = kept === undefined ? undefined : this.#named(kept);
     if (kept !== undefined && file !== undefined) {
       const memory = new SharedMemory(sys, kept);
-      const read = readLog(memory);
+      // Only the slots of the store are nowhere but in the journal.
+      const read = stored && keeper ? readLog(memory) : passOverLog(memory);
       if (typeof read === "string") return this.#fresh(kept, file);
-      const slots = stored && keeper ? slotsOf(read.state) : [];
-      return { ...GOING_ON, memory, log: read.log, file, slots };
+      if (read instanceof LogFile) return { ...GOING_ON, memory, log: read, file, slots: [] };
+      return { ...GOING_ON, memory, log: read.log, file, slots: slotsOf(read.state) };
     }
     // What another daemon may have left in that place counts no more.
     const opened = this.#freshAnywhere();

@@ -59,6 +59,7 @@ export class InheritedLocks {
   convert(): void {
     const { table, storage } = this.#parts;
     const inherited = [...filesOf(table)].filter(({ handle }) => handle.lock === "posix");
+    if (inherited.length === 0) return;
     const names = this.#namesOfFiles();
     let converted = 0;
     for (const { resource, handle } of inherited) {

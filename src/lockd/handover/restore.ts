@@ -97,7 +97,20 @@ function restoreLocks(daemon: Daemon, state: RestartState, known: (owner: Owner)
     for (const { record, handle } of resources) {
       const restored = restoreHandle(daemon, record, handle);
       const holdings = record.holdings.map(({ owner, since }) => ({ owner: known(owner), since }));
-      table.restoreResource({ ...record, ...restored, holdings });
+      const { id, lockspace, name, path: file, shared, autocreate, regrant } = record;
+      // Field by field: copying objects of any kind takes several times as long, and there may be thousands.
+      table.restoreResource({
+        id,
+        lockspace,
+        name,
+        path: file,
+        shared,
+        autocreate,
+        holdings,
+        handle: restored.handle,
+        state: restored.state,
+        ...(regrant === undefined ? {} : { regrant }),
+      });
     }
   }
   table.nextId = state.nextResourceId;

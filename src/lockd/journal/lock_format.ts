@@ -38,6 +38,15 @@ export function readLog(memory: JournalMemory): FoundLog | string {
   return typeof read === "string" ? read : { ...read, state };
 }
 
+/**
+ * Finds out only how far the log of an earlier image reaches: see LogFile.passOver().
+ *
+ * @returns the reason when it is none, or one that this program cannot read
+ */
+export function passOverLog(memory: JournalMemory): LogFile<Operation> | string {
+  return LogFile.passOver(memory, FORMAT);
+}
+
 function bytesOf(operation: Operation): ByteOperation | undefined {
   switch (operation.op) {
     case "gone":

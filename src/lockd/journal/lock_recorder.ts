@@ -74,6 +74,8 @@ export class LockRecorder {
   readonly #markOf: LockRecorderParts["markOf"];
   readonly #owners = new WeakMap<Owner, OwnerRecord>();
   readonly #keys = new WeakMap<Peer, number>();
+  /** Owners whose process was looked for since the snapshot that is being written was begun. */
+  #sought: Set<Owner> | undefined;
   readonly #slots: Record<SlotKind, Slots> = {
     "lock": new Slots(),
     "lock client": new Slots(),
@@ -142,7 +144,18 @@ export class LockRecorder {
     objects: readonly WantedObject[],
     named: readonly KeptObject[],
   ): void {
-    this.log.begin(recording, this.#kept(objects, named));
+    const snapshot = () => this.#askingOnce(recording.snapshot);
+    this.log.begin({ ...recording, snapshot }, this.#kept(objects, named));
+  }
+
+  /** A snapshot in which the process of an owner is looked for once, however many locks the owner has. */
+  *#askingOnce(snapshot: Recording<Operation>["snapshot"]): Generator<Operation> {
+    this.#sought = new Set();
+    try {
+      yield* snapshot();
+    } finally {
+      this.#sought = undefined;
+    }
   }
 
   /** The other daemon did not take over after all: everything has to be stored again. */
@@ -162,7 +175,8 @@ export class LockRecorder {
    */
   ownerRecord(owner: Owner): OwnerRecord {
     const known = this.#owners.get(owner);
-    if (known !== undefined && known.start !== 0) return known;
+    if (known !== undefined && (known.start !== 0 || this.#sought?.has(owner))) return known;
+    this.#sought?.add(owner);
     const { pid: seen, start } = this.#markOf(owner);
     if (known !== undefined && start === 0) return known;
     const record = { ...owner, start, ...(seen === owner.pid ? {} : { hostPid: seen }) };

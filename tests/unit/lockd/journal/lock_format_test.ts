@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createLog, readLog } from "../../../../src/lockd/journal/lock_format.ts";
+import { createLog, passOverLog, readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import {
   LOG_START,
   MAGIC_OFFSET,
@@ -39,6 +39,30 @@ Deno.test("LogFile.read() finds what was appended, and goes on behind it", () =>
   createLog(memory).append([grant(1), grant(2)]);
   read(memory).log.append([{ op: "release", id: 1, pid: 7, last: true }]);
   assert.deepEqual(resourcesIn(memory.bytes), { ids: [2], damage: undefined });
+});
+
+Deno.test("passOverLog() is followed by a rewrite that leaves the old log or the new one, whenever it is killed", () => {
+  const memory = new RecordingMemory();
+  createLog(memory).append([grant(1), grant(2)]);
+  const log = passOverLog(memory);
+  if (typeof log === "string") throw new Error(log);
+  memory.recording = true;
+  log.rewrite([SNAPSHOT, grant(3)]);
+  const found = memory.steps.map((bytes) => resourcesIn(bytes));
+  assert.deepEqual(found.map(({ damage }) => damage), found.map(() => undefined));
+  const ids = found.map((each) => each.ids.join());
+  assert.deepEqual([...new Set(ids)], ["1,2", "3"]);
+  assert.equal(ids.lastIndexOf("1,2") < ids.indexOf("3"), true);
+  log.append([grant(4)]);
+  assert.deepEqual(resourcesIn(memory.bytes), { ids: [3, 4], damage: undefined });
+});
+
+Deno.test("passOverLog() says why something is no journal, as readLog() does", () => {
+  const memory = new RecordingMemory();
+  assert.equal(passOverLog(memory), readLog(memory));
+  createLog(memory);
+  memory.commitWord(MAGIC_OFFSET, 0);
+  assert.equal(passOverLog(memory), "it is no journal");
 });
 
 Deno.test("LogFile.create() that is killed after any of its writes leaves no journal, or an empty one", () => {
