@@ -6,6 +6,7 @@ import { idleConnectionsRows } from "./rows/idle_connections.ts";
 import { idleCpuRow } from "./rows/idle_cpu.ts";
 import { manyGuestsRow, simulatedLocksRow } from "./rows/many_guests.ts";
 import { reExecRows } from "./rows/re_exec.ts";
+import { releaseRow } from "./rows/release.ts";
 import { busyRows, speedRows } from "./rows/speed.ts";
 import { startupRow } from "./rows/startup.ts";
 import { storeRow } from "./rows/store.ts";
@@ -14,6 +15,7 @@ import { storeRow } from "./rows/store.ts";
 export const rows: readonly Row[] = [
   echoRow,
   ...speedRows,
+  releaseRow,
   ...busyRows,
   ...idleConnectionsRows,
   flatnessRow,
