@@ -25,6 +25,7 @@ import {
   type ResourceRequest,
 } from "../support/lock_model.ts";
 import { Place } from "../support/place.ts";
+import { isSafe, safeParent } from "../support/safe_directory.ts";
 import { Unowned } from "../support/unowned.ts";
 import { WRITE_GUARD } from "../../src/lockd/lockspace/written_files.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -48,9 +49,6 @@ type Request = Exclude<
   { holder: number } | { op: "re-exec" | "connect" | "close" | "write" | "written" | "free" }
 >;
 type ResourceStep = Extract<Step, { op: "acquire" }>;
-
-/** The safest place of a user. */
-const HOME = Deno.env.get("HOME") ?? "/";
 
 /** A daemon and the model of it, to which the same things happen. */
 export class World implements AsyncDisposable {
@@ -84,7 +82,7 @@ export class World implements AsyncDisposable {
    * @param settles whether locks wait for last writes; else they go with their holders
    */
   static async create(settles: boolean): Promise<World> {
-    const place = Place.create(isSafe(HOME) ? HOME : undefined);
+    const place = Place.create(safeParent());
     if (settles) place.writeConfig("settle_timeout = 86400\nstorage_timeout = 300\n");
     const daemon = await Daemon.start({ args: ["-v"], place });
     return new World(daemon, await AdminClient.connect(daemon.adminSocket), settles);
@@ -452,13 +450,6 @@ function text(
 ): string {
   const { lockspace, resource, mode, autocreate, owners, state } = lock;
   return JSON.stringify([lockspace, resource, mode, autocreate, owners.toSorted((a, b) => a - b), state]);
-}
-
-/** Whether nobody else may write a directory, nor any on the way to it. */
-function isSafe(directory: string): boolean {
-  const { mode } = Deno.lstatSync(directory);
-  const parent = directory.slice(0, directory.lastIndexOf("/"));
-  return ((mode ?? 0) & 0o022) === 0 && (directory === "/" || isSafe(parent === "" ? "/" : parent));
 }
 
 function sorted(map: ReadonlyMap<string, string>): string[] {

@@ -283,6 +283,7 @@ export class Daemon {
     if (this.#ending) return;
     this.#ending = true;
     for (const server of this.servers) server.stopAccepting();
+    this.table.stopWaiting();
     this.#finish();
   }
 

@@ -322,6 +322,11 @@ export class LockTable {
     }
   }
 
+  /** From now on nobody waits for a lock whose owners are on their way out: who does is refused. */
+  stopWaiting(): void {
+    this.#waiting.end();
+  }
+
   /** An owner's process has ended, whether it has anything or not. */
   ended(key: OwnerKey): void {
     for (const parked of [...this.parked.of(key)]) this.#parts.observer.unparked(parked);

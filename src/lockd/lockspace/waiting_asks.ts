@@ -4,6 +4,7 @@ import type { Resource } from "./resource.ts";
 /** An ask for a lock that waits for the lock's owners, who are gone. */
 interface WaitingAsk {
   readonly again: () => void;
+  readonly late: () => void;
   readonly timer: Timer;
 }
 
@@ -15,6 +16,7 @@ interface WaitingAsk {
 export class WaitingAsks {
   readonly #loop: Pick<EventLoop, "after" | "defer">;
   readonly #asks = new Map<Resource, Set<WaitingAsk>>();
+  #ended = false;
 
   constructor(loop: Pick<EventLoop, "after" | "defer">) {
     this.#loop = loop;
@@ -28,10 +30,12 @@ export class WaitingAsks {
    * @param late called when nothing has in time; one of the two is called, once
    */
   add(resource: Resource, milliseconds: number, again: () => void, late: () => void): void {
+    if (this.#ended) return late();
     const asks = this.#asks.get(resource) ?? new Set();
     this.#asks.set(resource, asks);
     const ask: WaitingAsk = {
       again,
+      late,
       timer: this.#loop.after(milliseconds, () => {
         asks.delete(ask);
         if (asks.size === 0) this.#asks.delete(resource);
@@ -39,6 +43,17 @@ export class WaitingAsks {
       }),
     };
     asks.add(ask);
+  }
+
+  /** Nobody waits from now on: the daemon ends, and whoever it serves keeps it from that. */
+  end(): void {
+    this.#ended = true;
+    const asks = [...this.#asks.values()].flatMap((waiting) => [...waiting]);
+    this.#asks.clear();
+    for (const { timer, late } of asks) {
+      timer.cancel();
+      late();
+    }
   }
 
   /** An owner was taken off a resource: whoever waits for it asks again, in the order in which they came. */

@@ -58,3 +58,18 @@ Deno.test("WaitingAsks tells who has waited long enough, once", () => {
   world.turn();
   assert.deepEqual(world.told, ["timer 1000", "first late"]);
 });
+
+Deno.test("WaitingAsks keeps nobody waiting when the daemon ends", () => {
+  const world = new World();
+  const [a, b] = [resource({ id: 1 }), resource({ id: 2 })];
+  world.add(a, "first");
+  world.add(b, "second");
+  world.told.length = 0;
+  world.asks.end();
+  assert.deepEqual(world.told, ["first late", "second late"]);
+  world.add(a, "third");
+  world.expire();
+  world.asks.wake(a);
+  world.turn();
+  assert.deepEqual(world.told, ["first late", "second late", "third late"]);
+});
