@@ -45,7 +45,7 @@ export function bundle(contents: string, modules: string | undefined): string {
 
 /** The main module of a program with one daemon. */
 function mainOf({ module }: BuiltDaemon): string {
-  return `import { main } from ${JSON.stringify(module)};\n\nmain();\n`;
+  return `import { main } from ${JSON.stringify(module)};\n\nawait main();\n`;
 }
 
 /** How the program's imports are resolved. */

@@ -1,5 +1,6 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { VERSION } from "../../src/chassis/config/build_config.ts";
+import { tokenizerFor } from "../../src/chassis/config/option_tokens.ts";
 import { parseCommandLine } from "../../src/chassis/config/options.ts";
 import { StartReport } from "../../src/chassis/start/launch.ts";
 import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
@@ -17,6 +18,7 @@ import { Store } from "./store.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
+const tokensOf = await tokenizerFor(["--all"]);
 const MAIN = new URL("../support/virtlockd_main.ts", import.meta.url).pathname;
 const EPOLL_ADD = 1;
 /** Timers of the daemon run so many times as fast. */
@@ -117,7 +119,7 @@ esac
     this.#script = script;
     this.#served = false;
     this.#idle = 0;
-    const options = parseCommandLine(["-v"], VIRTLOCKD.commands);
+    const options = parseCommandLine(["-v"], VIRTLOCKD.commands, tokensOf);
     if (options.kind !== "daemon") throw new Error("The command line is not one of the daemon");
     for (;;) {
       try {

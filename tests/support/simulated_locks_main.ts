@@ -72,4 +72,4 @@ const simulated: Sys = {
   peekMessage: peek,
 };
 
-main(simulated);
+await main(simulated);

@@ -1,4 +1,4 @@
 // The lock daemon's program from its sources, as the build makes it.
 import { main } from "../../src/lockd/cli/main.ts";
 
-main();
+await main();

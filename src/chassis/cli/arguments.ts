@@ -1,4 +1,4 @@
-import { tokensOf } from "../config/option_tokens.ts";
+import type { Tokenizer } from "../config/option_tokens.ts";
 import { quote } from "../config/quote.ts";
 import { UsageError } from "../config/usage_error.ts";
 
@@ -46,7 +46,11 @@ const HELP: OptionSpec = { name: "help", short: "h", summary: "show this text an
  * @returns "help" when that was asked for
  * @throws UsageError naming the word that is wrong
  */
-export function parseArguments(command: Described, args: readonly string[]): Arguments | "help" {
+export function parseArguments(
+  command: Described,
+  args: readonly string[],
+  tokensOf: Tokenizer,
+): Arguments | "help" {
   const specs = [...command.options, HELP];
   const names = specs.map(({ name, short, value }) => [name, { value: value !== undefined, short }] as const);
   const given = new Map<string, string>();

@@ -7,7 +7,7 @@ import type { Sys } from "../../os/sys.ts";
 import { startedAs } from "../start/self.ts";
 
 /** What runs a daemon's program, in a module that is loaded only when that daemon is wanted. */
-export type LoadProgram = () => Promise<{ main(sys: Sys, facts: RuntimeFacts): void }>;
+export type LoadProgram = () => Promise<{ main(sys: Sys, facts: RuntimeFacts): Promise<void> }>;
 
 /** The daemons that an executable holds, by name. */
 export type Family = Readonly<Record<string, LoadProgram>>;
@@ -50,7 +50,7 @@ export async function runFamily(family: Family): Promise<void> {
     const load = family[name];
     invariant(load !== undefined, `No daemon ${name}`);
     const { main } = await load();
-    main(sys, { ...facts, ...rest });
+    await main(sys, { ...facts, ...rest });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(`${called}: error: ${error.message}`);

@@ -2,6 +2,7 @@ import { UsageError } from "../config/usage_error.ts";
 import { isTerminal, type RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
+import { tokenizerFor } from "../config/option_tokens.ts";
 import { helpText, parseArguments } from "./arguments.ts";
 import { confirm } from "./confirm.ts";
 import { type Command, CommandError, CommandExit } from "./command.ts";
@@ -32,7 +33,7 @@ export async function runCommand(
   const out = new DescriptorOutput(sys, STANDARD_OUTPUT);
   const complain = (message: string) => console.error(`${programName}: error: ${message}`);
   try {
-    const parsed = parseArguments(command, args);
+    const parsed = parseArguments(command, args, await tokenizerFor(args));
     if (parsed === "help") {
       out.write(helpText(command, programName));
       return CommandExit.OK;

@@ -1,4 +1,5 @@
 import { VERSION } from "../config/build_config.ts";
+import { type Tokenizer, tokenizerFor } from "../config/option_tokens.ts";
 import {
   type ForgivenOptions,
   forgiveOptions,
@@ -30,24 +31,29 @@ function taskOf<C extends string>(
   { identity: { commands } }: DaemonProgram<C>,
   sys: Sys,
   args: readonly string[],
+  tokensOf: Tokenizer,
 ): Task<C> {
   const { descriptors } = readActivation((name) => Deno.env.get(name), sys.pid());
-  if (descriptors.length > 0) return { kind: "daemon", ...forgiveOptions(args, commands) };
+  if (descriptors.length > 0) return { kind: "daemon", ...forgiveOptions(args, commands, tokensOf) };
   try {
-    const invocation = parseCommandLine(args, commands);
+    const invocation = parseCommandLine(args, commands, tokensOf);
     return invocation.kind === "daemon" ? { ...invocation, mistakes: [] } : invocation;
   } catch (error) {
     if (!(error instanceof UsageError) || args[0]?.startsWith("-") !== true) throw error;
-    return { kind: "daemon", ...forgiveOptions(args, commands) };
+    return { kind: "daemon", ...forgiveOptions(args, commands, tokensOf) };
   }
 }
 
 /** Runs a program of the family and ends the process with its exit code. */
-export function runProgram<C extends string>(program: DaemonProgram<C>, sys: Sys, facts: RuntimeFacts): void {
+export async function runProgram<C extends string>(
+  program: DaemonProgram<C>,
+  sys: Sys,
+  facts: RuntimeFacts,
+): Promise<void> {
   const { identity } = program;
   const { name } = identity;
   try {
-    const task = taskOf(program, sys, facts.args);
+    const task = taskOf(program, sys, facts.args, await tokenizerFor(facts.args));
     switch (task.kind) {
       case "help": {
         const env = Deno.env.toObject();
@@ -61,8 +67,8 @@ export function runProgram<C extends string>(program: DaemonProgram<C>, sys: Sys
         return;
       case "command": {
         const call = { sys, facts, env: Deno.env.toObject(), programName: name, args: task.args };
-        runCommand({ ...call, command: program.commands[task.name] }).then(exitProcess);
-        return;
+        exitProcess(await runCommand({ ...call, command: program.commands[task.name] }));
+        break;
       }
       case "internal":
         exitProcess(runInternal(program, sys, task.name, task.args));

@@ -1,3 +1,5 @@
+import type { parseArgs } from "node:util";
+
 /** Names of options that may be given, with what a tokenizer has to know of each. */
 export interface OptionNames {
   readonly [long: string]: {
@@ -26,64 +28,47 @@ export interface PositionalToken {
   readonly value: string;
 }
 
+/** Takes arguments apart as getopt(3) does. Whether a value makes sense is for the caller to judge. */
+export type Tokenizer = (args: readonly string[], options: OptionNames) => (OptionToken | PositionalToken)[];
+
 /**
- * Takes arguments apart as getopt(3) does: `--name VALUE`, `--name=VALUE`, `-n VALUE`, `-nVALUE`, letters
- * together, and `--` before arguments that are no options whatever they begin with. An option that takes a
- * value gets the next argument, whatever it is; whether that makes sense is for the caller to judge.
- *
- * The runtime has a module that does the same; loading it would be a tenth of a daemon's start.
+ * What takes these arguments apart: the runtime's own parser. It is loaded only for arguments that there are,
+ * because that takes 6 ms, a tenth of a start, and units start daemons without any.
  */
-export function tokensOf(args: readonly string[], options: OptionNames): (OptionToken | PositionalToken)[] {
-  const tokens: (OptionToken | PositionalToken)[] = [];
-  const waiting = [...args];
-  for (let arg = waiting.shift(); arg !== undefined; arg = waiting.shift()) {
-    if (arg === "--") {
-      tokens.push(...waiting.map((value) => ({ kind: "positional", value } as const)));
-      break;
+export async function tokenizerFor(args: readonly string[]): Promise<Tokenizer> {
+  if (args.length === 0) return () => [];
+  const { parseArgs: parse } = await import("node:util");
+  return (given, options) => tokensOf(parse, given, options);
+}
+
+function tokensOf(
+  parse: typeof parseArgs,
+  args: readonly string[],
+  options: OptionNames,
+): (OptionToken | PositionalToken)[] {
+  const { tokens } = parse({
+    args: [...args],
+    options: Object.fromEntries(
+      Object.entries(options).map(([name, { value, short }]) => [
+        name,
+        { type: value ? "string" : "boolean", ...short === undefined ? {} : { short } },
+      ]),
+    ),
+    // Not strict: its messages have several lines and do not name a missing value's option as it was written.
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  return tokens.flatMap((token): (OptionToken | PositionalToken)[] => {
+    switch (token.kind) {
+      case "positional":
+        return [{ kind: "positional", value: token.value }];
+      case "option": {
+        const { name, rawName, value, inlineValue } = token;
+        return [{ kind: "option", name, rawName, value, inline: inlineValue === true }];
+      }
+      case "option-terminator":
+        return [];
     }
-    if (arg.startsWith("--")) tokens.push(longOption(arg, options, waiting));
-    else if (arg.startsWith("-") && arg.length > 1) tokens.push(...shortOptions(arg, options, waiting));
-    else tokens.push({ kind: "positional", value: arg });
-  }
-  return tokens;
-}
-
-/** @param waiting the arguments behind it; the value is taken from there */
-function longOption(arg: string, options: OptionNames, waiting: string[]): OptionToken {
-  const equals = arg.indexOf("=", 3);
-  if (equals >= 0) {
-    const rawName = arg.slice(0, equals);
-    return { kind: "option", name: rawName.slice(2), rawName, value: arg.slice(equals + 1), inline: true };
-  }
-  const name = arg.slice(2);
-  return { kind: "option", name, rawName: arg, value: nextValue(name, options, waiting), inline: false };
-}
-
-/** The letters of one argument, as far as the first that takes a value. */
-function shortOptions(arg: string, options: OptionNames, waiting: string[]): OptionToken[] {
-  const tokens: OptionToken[] = [];
-  for (let at = 1; at < arg.length; at++) {
-    const letter = arg.charAt(at);
-    const rawName = `-${letter}`;
-    const name = longName(letter, options);
-    const rest = arg.slice(at + 1);
-    if (rest !== "" && takesValue(name, options)) {
-      tokens.push({ kind: "option", name, rawName, value: rest, inline: true });
-      break;
-    }
-    tokens.push({ kind: "option", name, rawName, value: nextValue(name, options, waiting), inline: false });
-  }
-  return tokens;
-}
-
-function longName(letter: string, options: OptionNames): string {
-  return Object.keys(options).find((name) => options[name]?.short === letter) ?? letter;
-}
-
-function takesValue(name: string, options: OptionNames): boolean {
-  return Object.hasOwn(options, name) && options[name]?.value === true;
-}
-
-function nextValue(name: string, options: OptionNames, waiting: string[]): string | undefined {
-  return takesValue(name, options) ? waiting.shift() : undefined;
+  });
 }

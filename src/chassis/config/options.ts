@@ -1,4 +1,4 @@
-import { type OptionToken, tokensOf } from "./option_tokens.ts";
+import type { OptionToken, Tokenizer } from "./option_tokens.ts";
 import { quote } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -48,12 +48,14 @@ const OPTIONS = {
  *
  * @param args the arguments after the program's name
  * @param commands those of this daemon
+ * @param tokensOf what takes the arguments apart
  * @throws UsageError for an unknown option or command, a missing or wrong value, or a stray argument (source:
  *   docs/behaviour.md, Command line)
  */
 export function parseCommandLine<C extends string>(
   args: readonly string[],
   commands: Commands<C>,
+  tokensOf: Tokenizer,
 ): Invocation<C> {
   const [first, ...rest] = args;
   if (first !== undefined) {
@@ -61,7 +63,7 @@ export function parseCommandLine<C extends string>(
     if (first.startsWith("internal-")) return { kind: "internal", name: first, args: rest };
     if (!first.startsWith("-")) throw unknownCommand(first, commands);
   }
-  return parseDaemonOptions(args, commands);
+  return parseDaemonOptions(args, commands, tokensOf);
 }
 
 function isCommand<C extends string>(word: string, commands: Commands<C>): word is C {
@@ -71,6 +73,7 @@ function isCommand<C extends string>(word: string, commands: Commands<C>): word 
 function parseDaemonOptions<C extends string>(
   args: readonly string[],
   commands: Commands<C>,
+  tokensOf: Tokenizer,
 ): Invocation<C> {
   let options = NO_OPTIONS;
   for (const token of tokensOf(args, OPTIONS)) {
@@ -93,7 +96,11 @@ export interface ForgivenOptions {
  * Understands the command line of a daemon that may not fail to start for it: what is wrong is left out. A
  * command, `--help` and `--version` are mistakes here.
  */
-export function forgiveOptions(args: readonly string[], commands: Commands<string>): ForgivenOptions {
+export function forgiveOptions(
+  args: readonly string[],
+  commands: Commands<string>,
+  tokensOf: Tokenizer,
+): ForgivenOptions {
   let options = NO_OPTIONS;
   const mistakes: string[] = [];
   for (const token of tokensOf(args, OPTIONS)) {

@@ -38,6 +38,6 @@ const PROGRAM: DaemonProgram<CommandName> = {
  * @param sys the kernel; tests put faults between it and the program
  * @param facts how this process was started
  */
-export function main(sys: Sys = linuxSys(), facts: RuntimeFacts = runtimeFacts()): void {
-  runProgram(PROGRAM, sys, facts);
+export function main(sys: Sys = linuxSys(), facts: RuntimeFacts = runtimeFacts()): Promise<void> {
+  return runProgram(PROGRAM, sys, facts);
 }

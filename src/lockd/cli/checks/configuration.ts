@@ -1,6 +1,7 @@
 import { type CommandName, VIRTLOCKD } from "../../identity/identity.ts";
 import { ConfigError } from "../../../chassis/config/config_error.ts";
 import { parseConfigFile } from "../../../chassis/config/config_file.ts";
+import { tokenizerFor } from "../../../chassis/config/option_tokens.ts";
 import { type Invocation, parseCommandLine } from "../../../chassis/config/options.ts";
 import { loadSettings } from "../../../chassis/config/settings.ts";
 import { LOCK_SETTINGS, type Settings } from "../../identity/settings.ts";
@@ -17,22 +18,20 @@ const ARGUMENT_FILES = ["/etc/default/virtlockd", "/etc/sysconfig/virtlockd", "/
 /** Whether the daemon understands its own configuration: it reads it at its next start or reload. */
 export const configuration: Check = {
   name: "configuration",
-  run({ host, daemon }) {
+  async run({ host, daemon }) {
     const mend = daemon.kind === "answers" ? MEND_WHILE_IT_RUNS : MEND;
-    const wrong = ARGUMENT_FILES.flatMap((file) => {
-      const understood = understand(argumentsIn(host.read(file) ?? ""));
-      return typeof understood === "string"
-        ? [problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, mend)]
-        : [];
-    });
-    const named = namedConfig(host);
+    const given = await givenArguments(host);
+    const wrong = given.flatMap(({ file, understood }) =>
+      typeof understood === "string" ? [problem(`VIRTLOCKD_ARGS in ${file}: ${understood}`, mend)] : []
+    );
+    const named = namedConfig(given);
     return [...wrong, ...inspect(host, named ?? host.places.daemonConfig, named !== undefined, mend)];
   },
 };
 
 /** The settings of the daemon; the defaults where its file cannot be read or understood. */
-export function readSettings(host: Host): Settings {
-  const path = namedConfig(host) ?? host.places.daemonConfig;
+export async function readSettings(host: Host): Promise<Settings> {
+  const path = namedConfig(await givenArguments(host)) ?? host.places.daemonConfig;
   const text = host.read(path);
   try {
     return text === undefined
@@ -44,12 +43,24 @@ export function readSettings(host: Host): Settings {
   }
 }
 
+/** The arguments that a file gives the daemon. */
+interface GivenArguments {
+  readonly file: string;
+  /** As the daemon would take them, or what is wrong with them. */
+  readonly understood: Invocation<CommandName> & { kind: "daemon" } | string;
+}
+
+/** All of them, the last ones counting. */
+function givenArguments(host: Host): Promise<GivenArguments[]> {
+  return Promise.all(ARGUMENT_FILES.map(async (file) => {
+    return { file, understood: await understand(argumentsIn(host.read(file) ?? "")) };
+  }));
+}
+
 /** The configuration file that VIRTLOCKD_ARGS names. */
-function namedConfig(host: Host): string | undefined {
-  return ARGUMENT_FILES.map((file) => {
-    const understood = understand(argumentsIn(host.read(file) ?? ""));
-    return typeof understood === "string" ? undefined : understood.options.config;
-  }).findLast((path) => path !== undefined);
+function namedConfig(given: readonly GivenArguments[]): string | undefined {
+  return given.map(({ understood }) => typeof understood === "string" ? undefined : understood.options.config)
+    .findLast((path) => path !== undefined);
 }
 
 const MEND_WHILE_IT_RUNS =
@@ -122,10 +133,9 @@ function unfitForLog(host: Host, path: string): string | undefined {
   return host.isRoots && !host.writable(written) ? `${written} cannot be written` : undefined;
 }
 
-/** The arguments as the daemon would take them, or what is wrong with them. */
-function understand(words: readonly string[]): Invocation<CommandName> & { kind: "daemon" } | string {
+async function understand(words: readonly string[]): Promise<GivenArguments["understood"]> {
   try {
-    const invocation = parseCommandLine(words, VIRTLOCKD.commands);
+    const invocation = parseCommandLine(words, VIRTLOCKD.commands, await tokenizerFor(words));
     if (invocation.kind === "daemon") return invocation;
     return "they name a command or ask for help, so that no daemon would start";
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Settings } from "../../identity/settings.ts";
 import { readDefinedGuests } from "../guests/defined_guests.ts";
 import type { Lease } from "../guests/domain.ts";
 import { readRunningGuests } from "../guests/running_guests.ts";
@@ -11,7 +12,10 @@ import { lockspaceOf, missingMount } from "./lock_directories.ts";
  */
 export const leases: Check = {
   name: "leases",
-  run: (patient) => everyLease(patient).flatMap(({ guest, lease }) => inspect(patient, guest, lease)),
+  async run(patient) {
+    const { lockspaces } = await readSettings(patient.host);
+    return everyLease(patient).flatMap(({ guest, lease }) => inspect(patient, lockspaces, guest, lease));
+  },
 };
 
 /** The leases of all guests, each once. */
@@ -23,13 +27,18 @@ function everyLease({ host }: Patient): { guest: string; lease: Lease }[] {
   return [...all.values()];
 }
 
-function inspect(patient: Patient, guest: string, { directory, key }: Lease): Finding[] {
+/** @param allowed directories that `lockspaces` of the configuration names */
+function inspect(
+  patient: Patient,
+  allowed: Settings["lockspaces"],
+  guest: string,
+  { directory, key }: Lease,
+): Finding[] {
   const { host } = patient;
   if (!host.answers(directory)) return [];
   const finding = (why: string, advice: string) => [
     problem(`Guest '${guest}' has the lease ${directory}/${key} and will not start: ${why}`, advice),
   ];
-  const allowed = readSettings(host).lockspaces;
   const known = lockspaceOf(patient, directory);
   const wanted = allowed.get(directory);
   const mount = missingMount(

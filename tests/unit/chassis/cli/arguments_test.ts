@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { helpText, parseArguments } from "../../../../src/chassis/cli/arguments.ts";
 import type { Command } from "../../../../src/chassis/cli/command.ts";
+import { tokenizerFor } from "../../../../src/chassis/config/option_tokens.ts";
 import { UsageError } from "../../../../src/chassis/config/usage_error.ts";
+
+const tokensOf = await tokenizerFor(["--all"]);
 
 const COMMAND: Command = {
   name: "locks",
@@ -14,13 +17,13 @@ const COMMAND: Command = {
 };
 
 function parsed(...args: string[]): unknown {
-  const result = parseArguments(COMMAND, args);
+  const result = parseArguments(COMMAND, args, tokensOf);
   return result === "help" ? result : [result.value("connect"), result.has("json")];
 }
 
 function mistake(...args: string[]): string {
   try {
-    parseArguments(COMMAND, args);
+    parseArguments(COMMAND, args, tokensOf);
   } catch (error) {
     if (error instanceof UsageError) return error.message;
     throw error;
@@ -69,7 +72,7 @@ Deno.test("parseArguments() takes the one operand that a command needs", () => {
   const command: Command = { ...COMMAND, operand: { name: "WORD", summary: "what it is about" } };
   const operand = (...args: string[]) => {
     try {
-      const result = parseArguments(command, args);
+      const result = parseArguments(command, args, tokensOf);
       return result === "help" ? result : result.operand;
     } catch (error) {
       if (error instanceof UsageError) return error.message;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { tokensOf } from "../../../../src/chassis/config/option_tokens.ts";
+import { tokenizerFor } from "../../../../src/chassis/config/option_tokens.ts";
 
+const tokensOf = await tokenizerFor(["--all"]);
 const OPTIONS = {
   config: { value: true, short: "f" },
   watch: { value: true },

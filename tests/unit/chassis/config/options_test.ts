@@ -6,7 +6,10 @@ import {
   forgiveOptions,
   parseCommandLine,
 } from "../../../../src/chassis/config/options.ts";
+import { tokenizerFor } from "../../../../src/chassis/config/option_tokens.ts";
 import { UsageError } from "../../../../src/chassis/config/usage_error.ts";
+
+const tokensOf = await tokenizerFor(["--all"]);
 
 const PLAIN: DaemonOptions = {
   daemon: false,
@@ -53,7 +56,7 @@ Deno.test("parseCommandLine() runs the daemon with the options given", () => {
   ];
   for (const [args, options] of cases) {
     assert.deepEqual(
-      parseCommandLine(args, VIRTLOCKD.commands),
+      parseCommandLine(args, VIRTLOCKD.commands, tokensOf),
       { kind: "daemon", options: { ...PLAIN, ...options } },
       args.join(" "),
     );
@@ -64,26 +67,37 @@ Deno.test("parseCommandLine() stops at the first --help or --version", () => {
   for (
     const args of [["-h"], ["--help"], ["-dh"], ["-h", "--bogus"], ["-h", "stray"], ["-h", "-V"], ["-hV"]]
   ) {
-    assert.deepEqual(parseCommandLine(args, VIRTLOCKD.commands), { kind: "help" }, args.join(" "));
+    assert.deepEqual(parseCommandLine(args, VIRTLOCKD.commands, tokensOf), { kind: "help" }, args.join(" "));
   }
   for (const args of [["-V"], ["--version"], ["-vV"], ["-V", "stray"], ["-V", "-h"]]) {
-    assert.deepEqual(parseCommandLine(args, VIRTLOCKD.commands), { kind: "version" }, args.join(" "));
+    assert.deepEqual(
+      parseCommandLine(args, VIRTLOCKD.commands, tokensOf),
+      { kind: "version" },
+      args.join(" "),
+    );
   }
 });
 
 Deno.test("parseCommandLine() passes a command's arguments on as they are", () => {
   for (const name of ["locks", "clients", "status", "doctor", "metrics", "exporter"]) {
-    assert.deepEqual(parseCommandLine([name], VIRTLOCKD.commands), { kind: "command", name, args: [] });
-    assert.deepEqual(parseCommandLine([name, "--json", "-t", "x", "--", "--help", ""], VIRTLOCKD.commands), {
+    assert.deepEqual(parseCommandLine([name], VIRTLOCKD.commands, tokensOf), {
       kind: "command",
       name,
-      args: ["--json", "-t", "x", "--", "--help", ""],
+      args: [],
     });
+    assert.deepEqual(
+      parseCommandLine([name, "--json", "-t", "x", "--", "--help", ""], VIRTLOCKD.commands, tokensOf),
+      {
+        kind: "command",
+        name,
+        args: ["--json", "-t", "x", "--", "--help", ""],
+      },
+    );
   }
 });
 
 Deno.test("parseCommandLine() passes on a part of the daemon that it starts for itself", () => {
-  assert.deepEqual(parseCommandLine(["internal-probe", "--state", "/s"], VIRTLOCKD.commands), {
+  assert.deepEqual(parseCommandLine(["internal-probe", "--state", "/s"], VIRTLOCKD.commands, tokensOf), {
     kind: "internal",
     name: "internal-probe",
     args: ["--state", "/s"],
@@ -145,7 +159,7 @@ Deno.test("parseCommandLine() throws one line that names what it cannot understa
     [["stray", "--help"], `Unknown command "stray": ${commands}`],
   ];
   for (const [args, message] of cases) {
-    assert.throws(() => parseCommandLine(args, VIRTLOCKD.commands), (error) => {
+    assert.throws(() => parseCommandLine(args, VIRTLOCKD.commands, tokensOf), (error) => {
       assert.ok(error instanceof UsageError);
       assert.equal(error.message, message);
       return true;
@@ -155,12 +169,16 @@ Deno.test("parseCommandLine() throws one line that names what it cannot understa
 
 Deno.test("forgiveOptions() takes what is right and has a sentence for each mistake", () => {
   const none = { daemon: false, verbose: false, config: undefined, timeout: undefined, pidFile: undefined };
-  assert.deepEqual(forgiveOptions(["-v", "--timeout=30", "-f", "/c"], VIRTLOCKD.commands), {
+  assert.deepEqual(forgiveOptions(["-v", "--timeout=30", "-f", "/c"], VIRTLOCKD.commands, tokensOf), {
     options: { ...none, verbose: true, timeout: 30, config: "/c" },
     mistakes: [],
   });
   assert.deepEqual(
-    forgiveOptions(["locks", "--bogus", "-v", "--timeout=soon", "--pid-file", "-h", "x"], VIRTLOCKD.commands),
+    forgiveOptions(
+      ["locks", "--bogus", "-v", "--timeout=soon", "--pid-file", "-h", "x"],
+      VIRTLOCKD.commands,
+      tokensOf,
+    ),
     {
       options: { ...none, verbose: true },
       mistakes: [
@@ -172,7 +190,7 @@ Deno.test("forgiveOptions() takes what is right and has a sentence for each mist
       ],
     },
   );
-  assert.deepEqual(forgiveOptions(["--version"], VIRTLOCKD.commands), {
+  assert.deepEqual(forgiveOptions(["--version"], VIRTLOCKD.commands, tokensOf), {
     options: none,
     mistakes: ['Option "--version" is not for a daemon'],
   });
@@ -180,7 +198,10 @@ Deno.test("forgiveOptions() takes what is right and has a sentence for each mist
 
 Deno.test("argumentsOf() says the same as the options", () => {
   for (const args of [[], ["-d", "-v"], ["--config=/c", "-t", "0", "-p", "/p x"]]) {
-    const { options } = forgiveOptions(args, VIRTLOCKD.commands);
-    assert.deepEqual(parseCommandLine(argumentsOf(options), VIRTLOCKD.commands), { kind: "daemon", options });
+    const { options } = forgiveOptions(args, VIRTLOCKD.commands, tokensOf);
+    assert.deepEqual(parseCommandLine(argumentsOf(options), VIRTLOCKD.commands, tokensOf), {
+      kind: "daemon",
+      options,
+    });
   }
 });

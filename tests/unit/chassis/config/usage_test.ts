@@ -1,8 +1,11 @@
 import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import { parseCommandLine } from "../../../../src/chassis/config/options.ts";
+import { tokenizerFor } from "../../../../src/chassis/config/option_tokens.ts";
 import { defaultPaths } from "../../../../src/chassis/config/paths.ts";
 import { usageHint, usageText } from "../../../../src/chassis/config/usage.ts";
+
+const tokensOf = await tokenizerFor(["--all"]);
 
 const PATHS = defaultPaths(VIRTLOCKD, {
   uid: 1000,
@@ -11,7 +14,7 @@ const PATHS = defaultPaths(VIRTLOCKD, {
 });
 
 function parse(...args: string[]) {
-  return parseCommandLine(args, VIRTLOCKD.commands);
+  return parseCommandLine(args, VIRTLOCKD.commands, tokensOf);
 }
 
 Deno.test("usageText() shows this user's files", () => {

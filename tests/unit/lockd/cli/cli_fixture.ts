@@ -1,4 +1,5 @@
 import { type Arguments, parseArguments } from "../../../../src/chassis/cli/arguments.ts";
+import { tokenizerFor } from "../../../../src/chassis/config/option_tokens.ts";
 import type { Command, CommandContext } from "../../../../src/chassis/cli/command.ts";
 import type { Output } from "../../../../src/chassis/cli/output.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
@@ -16,6 +17,7 @@ import {
 } from "../../../../src/lockd/wire/status_protocol.ts";
 import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
 
+const tokensOf = await tokenizerFor(["--all"]);
 const FD = 1000;
 const EAGAIN = 11;
 
@@ -145,7 +147,7 @@ export function context(sys: Sys, parts: Partial<CommandContext> = {}): CommandC
 
 /** A command's arguments, understood. */
 export function given(command: Command, ...args: string[]): Arguments {
-  const parsed = parseArguments(command, args);
+  const parsed = parseArguments(command, args, tokensOf);
   if (parsed === "help") throw new Error("Expected arguments, got --help");
   return parsed;
 }
