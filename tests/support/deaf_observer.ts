@@ -1,4 +1,5 @@
-import type { LockObserver, LockTableParts } from "../../src/lockd/lockspace/lock_table.ts";
+import type { LockObserver } from "../../src/lockd/lockspace/lock_observer.ts";
+import type { LockTableParts } from "../../src/lockd/lockspace/lock_table_parts.ts";
 
 /** Takes no notice of anything. Tests put what they look at in its place. */
 export const DEAF: LockObserver = {

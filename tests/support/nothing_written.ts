@@ -1,4 +1,4 @@
-import type { LockTableParts } from "../../src/lockd/lockspace/lock_table.ts";
+import type { LockTableParts } from "../../src/lockd/lockspace/lock_table_parts.ts";
 
 /**
  * For a lock table whose owners have nothing under way when they are gone, and where nobody waits for a lock.

@@ -5,7 +5,7 @@ import type { ClientObserver, RpcServer } from "../../chassis/rpc/server.ts";
 import type { DurableLog, KeptObject, Recording } from "../../chassis/journal/durable_log.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { DyingHolder, EndedOwner, ReaperObserver } from "../lockspace/holder_reaper.ts";
-import type { LockObserver } from "../lockspace/lock_table.ts";
+import type { LockObserver } from "../lockspace/lock_observer.ts";
 import type { Holding, Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";

@@ -1,7 +1,7 @@
 import type { ReaperObserver } from "../lockspace/holder_reaper.ts";
 import type { ManualReleaseObserver } from "../lockspace/manual_release.ts";
 import type { SettleObserver } from "../lockspace/settler.ts";
-import type { LockObserver } from "../lockspace/lock_table.ts";
+import type { LockObserver } from "../lockspace/lock_observer.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
 import type { StorageObserver } from "../storage/storage_observer.ts";
 import type { ServedObserver } from "../../chassis/rpc/connection_parts.ts";

@@ -1,7 +1,7 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LocalLockFiles, type LockFiles } from "../lockspace/lock_files.ts";
-import type { FindHolder } from "../lockspace/lock_table.ts";
+import type { FindHolder } from "../lockspace/lock_table_parts.ts";
 import type { OwnerKey } from "../lockspace/owner.ts";
 import type { Places } from "../lockspace/places.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";

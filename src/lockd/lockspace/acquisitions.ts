@@ -1,0 +1,231 @@
+import { invariant } from "../../base/invariant.ts";
+import { ENOENT, ESRCH } from "../../os/errno.ts";
+import type { GrantTrail } from "./grant_trail.ts";
+import type { HeldResources } from "./held_resources.ts";
+import type { LockDirectories } from "./lock_directories.ts";
+import type { LockFilesOutcome } from "./lock_files.ts";
+import { HELD } from "./lock_record.ts";
+import type { AcquireOptions, LockTableParts } from "./lock_table_parts.ts";
+import type { Lockspace } from "./lockspace.ts";
+import { type Owner, type OwnerKey, ownerKey, ownerRecord } from "./owner.ts";
+import type { PausedGuests } from "./paused_guests.ts";
+import type { Done, HeldReport, Refusal } from "./refusal.ts";
+import type { Resource } from "./resource.ts";
+import type { WaitingAsks } from "./waiting_asks.ts";
+
+/** An ask for a lock. */
+export interface LockAsk {
+  /** Path of the lockspace, "" for the default one. */
+  readonly path: string;
+  readonly name: string;
+  readonly options: AcquireOptions;
+  readonly owner: Owner;
+  /** What the connection was granted, over which it comes. */
+  readonly trail: GrantTrail;
+}
+
+/** What acquiring works with. */
+export interface AcquisitionsParts {
+  readonly parts: LockTableParts;
+  readonly directories: LockDirectories;
+  readonly held: HeldResources;
+  readonly paused: PausedGuests;
+  readonly waiting: WaitingAsks;
+  /** Whether an owner's process is being killed. */
+  readonly isDying: (key: OwnerKey) => boolean;
+  readonly report: (resource: Resource) => HeldReport;
+}
+
+/** Locks resources for owners. It grants nothing that the kernel has not granted. */
+export class Acquisitions {
+  readonly #with: AcquisitionsParts;
+
+  constructor(parts: AcquisitionsParts) {
+    this.#with = parts;
+  }
+
+  /**
+   * Locks a resource for an owner, or adds the owner to a shared one. Waits for a lock of
+   * which all owners are on their way out.
+   *
+   * @param deadline until when, in Unix milliseconds; given when it has waited before
+   */
+  acquire(ask: LockAsk, done: Done, deadline?: number): void {
+    const { path, name, options, owner } = ask;
+    const { directories, paused, isDying, parts } = this.#with;
+    const finish: Done = (refusal) => {
+      if (refusal !== undefined) this.#refused(ask, refusal);
+      done(refusal);
+    };
+    const lockspace = directories.get(path);
+    if (lockspace === undefined) {
+      return directories.adopt(path, (refusal) => {
+        if (refusal !== undefined) return finish(refusal);
+        this.acquire(ask, done);
+      });
+    }
+    const bad = lockspace.badName(name);
+    if (bad !== undefined) return finish({ kind: "bad-name", resource: name, reason: bad });
+    const misplaced = directories.misplaced(lockspace);
+    if (misplaced !== undefined) return finish(misplaced);
+    if (isDying(ownerKey(owner))) {
+      return finish({ kind: "owner-dying", resource: name, pid: owner.pid });
+    }
+    this.#with.held.owned.learn(owner, (resource) => parts.observer.learnt(resource));
+    const unwatched = parts.watch.begin(owner);
+    if (unwatched !== undefined) {
+      const { errno } = unwatched;
+      const action = errno === ESRCH
+        ? `Resource ${name} is not locked for process ${owner.pid}, which has ended`
+        : `Unable to watch process ${owner.pid}, the owner of resource ${name}`;
+      return finish({ kind: "system", action, errno });
+    }
+    const resource = lockspace.resources.get(name);
+    if (resource !== undefined) return this.#held(ask, resource, deadline, finish, done);
+    const stale = paused.stale(lockspace, name, options, owner);
+    if (stale?.use !== undefined) {
+      return finish({ kind: "used-meanwhile", resource: name, owner, use: stale.use });
+    }
+    const asker = lockspace.pending.get(name);
+    if (asker !== undefined) return finish({ kind: "pending", resource: name, owner: asker.name });
+    lockspace.pending.set(name, owner);
+    this.#lock(lockspace, ask, (outcome) => {
+      invariant(lockspace.pending.delete(name), `Nobody waits for resource ${name}, which was answered`);
+      const ours = outcome.kind === "busy" ? this.#with.held.findByFile(outcome.identity) : undefined;
+      if (ours === undefined) return this.#answered(lockspace, ask, outcome, finish);
+      this.#await(ask, ours, deadline, finish, done);
+    });
+  }
+
+  /** A resource that somebody has already. */
+  #held(ask: LockAsk, resource: Resource, deadline: number | undefined, finish: Done, done: Done): void {
+    const { options, owner, trail } = ask;
+    if (resource.shared && options.shared && resource.state.kind === "held") {
+      this.#addOwner(resource, owner);
+      return finish(undefined);
+    }
+    if (!this.#with.paused.regrant(resource, options, owner, trail)) {
+      return this.#await(ask, resource, deadline, finish, done);
+    }
+    trail.granted(resource);
+    finish(undefined);
+  }
+
+  /** Locks a resource's file. A lock directory that was deleted is made once more. */
+  #lock(
+    lockspace: Lockspace,
+    ask: LockAsk,
+    done: (outcome: LockFilesOutcome) => void,
+    again = true,
+  ): void {
+    const { directories, parts: { files, now } } = this.#with;
+    const { name, options, owner } = ask;
+    const create = directories.makesFile(lockspace, options.autocreate);
+    const isDisk = lockspace.path === "";
+    const request = {
+      path: lockspace.fileOf(name),
+      ...options,
+      create,
+      followLinks: isDisk,
+      record: () => ownerRecord(owner, now()),
+    };
+    files.lock(request, (outcome) => {
+      const gone = outcome.kind === "failed" && outcome.errno === ENOENT && create && !isDisk;
+      if (!gone || !again) return done(outcome);
+      files.makeDirectory(lockspace.path, (failure) => {
+        if (failure !== undefined) return done(outcome);
+        this.#lock(lockspace, ask, done, false);
+      });
+    });
+  }
+
+  /** Somebody asks for a resource that is held: waits if its owners are on their way out. */
+  #await(ask: LockAsk, resource: Resource, deadline: number | undefined, finish: Done, done: Done): void {
+    const { waiting, parts: { now, patience } } = this.#with;
+    const refuse = () => {
+      finish({ kind: "held", resource: ask.name, held: this.#with.report(resource) });
+    };
+    if (!this.#isGoing(resource)) return refuse();
+    const time = now();
+    const until = deadline ?? time + patience();
+    if (until <= time) return refuse();
+    waiting.add(resource, until - time, () => this.acquire(ask, done, until), refuse);
+  }
+
+  /** Whether every owner of a resource is on its way out, or gone. */
+  #isGoing(resource: Resource): boolean {
+    const { isDying, parts: { settler, watch } } = this.#with;
+    if (resource.state.kind !== "held") return resource.state.kind === "releasing";
+    return resource.holdings.every(({ owner }) => {
+      const key = ownerKey(owner);
+      return isDying(key) || settler.isSettling(resource, key) || watch.hasEnded(key);
+    });
+  }
+
+  #answered(lockspace: Lockspace, ask: LockAsk, outcome: LockFilesOutcome, finish: Done): void {
+    const { held, report, parts } = this.#with;
+    const { name } = ask;
+    if (outcome.kind === "failed") {
+      const { action, errno, target } = outcome;
+      // That somebody holds it is the better answer.
+      const other = target === undefined ? undefined : held.findByFile(target);
+      if (other !== undefined) return finish({ kind: "held", resource: name, held: report(other) });
+      return finish({ kind: "system", action, errno });
+    }
+    if (outcome.kind === "storage") return finish(outcome);
+    if (outcome.kind === "busy") {
+      const path = lockspace.fileOf(name);
+      return parts.findHolder(path, outcome.identity, outcome.pid, (by) => {
+        finish({ kind: "held-elsewhere", resource: name, by });
+      });
+    }
+    this.#granted(lockspace, ask, outcome);
+    finish(undefined);
+  }
+
+  /** The kernel has given the lock. */
+  #granted(
+    lockspace: Lockspace,
+    ask: LockAsk,
+    outcome: Extract<LockFilesOutcome, { kind: "granted" }>,
+  ): void {
+    const { held, paused, parts: { ledger, observer, now } } = this.#with;
+    const { name, options, owner, trail } = ask;
+    invariant(outcome.fd >= 0, `Resource ${name} was granted with descriptor ${outcome.fd}`);
+    const holding = { owner, since: now() };
+    const resource: Resource = {
+      id: held.newId(),
+      lockspace: lockspace.path,
+      name,
+      path: lockspace.fileOf(name),
+      handle: {
+        kind: "file",
+        fd: ledger.own(outcome.fd, "lock"),
+        identity: outcome.identity,
+        lock: "ofd",
+      },
+      shared: options.shared,
+      autocreate: options.autocreate,
+      // Made with its one element: pushed into an empty array it would have room for sixteen more.
+      holdings: [holding],
+      state: HELD,
+    };
+    if (paused.isAttached(owner)) resource.regrant = "while-paused";
+    held.insert(lockspace, resource);
+    observer.granted(resource, holding);
+    trail.granted(resource, paused.granted(resource, owner, holding.since));
+  }
+
+  #refused({ owner, trail }: LockAsk, refusal: Refusal): void {
+    this.#with.parts.observer.refused(owner, refusal);
+    this.#with.paused.refused(trail);
+  }
+
+  #addOwner(resource: Resource, owner: Owner): void {
+    const { held, parts: { now, observer } } = this.#with;
+    const holding = { owner, since: now() };
+    resource.holdings.push(holding);
+    held.owned.add(owner, resource);
+    observer.granted(resource, holding);
+  }
+}

@@ -1,0 +1,90 @@
+import { takeOut } from "../../base/lists.ts";
+import type { HeldResources } from "./held_resources.ts";
+import type { KernelLocks } from "./kernel_locks.ts";
+import { isMissing } from "./lock_record.ts";
+import type { LockTableParts } from "./lock_table_parts.ts";
+import { type Holding, ownerKey } from "./owner.ts";
+import type { PausedGuests } from "./paused_guests.ts";
+import type { Done } from "./refusal.ts";
+import type { Resource } from "./resource.ts";
+import type { WaitingAsks } from "./waiting_asks.ts";
+
+/** What releasing works with. */
+export interface LockReleasesParts {
+  readonly parts: Pick<LockTableParts, "files" | "observer" | "guard" | "settler">;
+  readonly held: HeldResources;
+  readonly kernel: KernelLocks;
+  readonly paused: PausedGuests;
+  readonly waiting: WaitingAsks;
+}
+
+/** Takes owners off resources; the last one takes the kernel lock along. */
+export class LockReleases {
+  readonly #with: LockReleasesParts;
+
+  constructor(parts: LockReleasesParts) {
+    this.#with = parts;
+  }
+
+  /**
+   * @param force the owner's process is gone: the lock goes even if its file cannot be unlinked
+   * @param waits whether somebody waits for the answer, who is told when slow storage takes its time
+   */
+  takeOff(resource: Resource, holding: Holding, force: boolean, done: Done, waits = !force): void {
+    if (resource.holdings.length > 1) {
+      this.#removeHolding(resource, holding);
+      return done(undefined);
+    }
+    if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
+    const { handle, path, shared, autocreate } = resource;
+    if (handle.kind === "none") {
+      // There is nothing to give up: whoever is taking it finds that it is not wanted any more.
+      this.#with.kernel.closePlace(handle);
+      this.#removeHolding(resource, holding);
+      return done(undefined);
+    }
+    const { fd, lock, identity } = handle;
+    // The file of a lost one may be locked by somebody else, who relies on its name.
+    const unlinked = autocreate && !isMissing(resource.state);
+    resource.state = { kind: "releasing" };
+    let answered = false;
+    const answer: Done = (refusal) => {
+      if (!answered) done(refusal);
+      answered = true;
+    };
+    const slow = waits ? answer : () => {};
+    const { files, observer } = this.#with.parts;
+    const request = { path, fd, lock, shared, autocreate: unlinked, force };
+    files.unlock(request, identity, slow, (failure) => {
+      if (failure !== undefined) observer.troubled(resource, failure);
+      if (failure !== undefined && !failure.released) {
+        resource.state = { kind: "doubtful", reason: failure.action };
+        return answer(failure);
+      }
+      this.#released(resource, holding, force);
+      answer(undefined);
+    });
+  }
+
+  /** The kernel lock has gone. */
+  #released(resource: Resource, holding: Holding, force: boolean): void {
+    const { paused, parts: { guard } } = this.#with;
+    // Meanwhile it may have become known who the owner is.
+    const last = resource.holdings[0] ?? holding;
+    this.#removeHolding(resource, last);
+    if (!force && !resource.shared) paused.released(resource, last.owner);
+    // Meanwhile it may have been made a POSIX lock.
+    const { handle } = resource;
+    if (handle.kind === "file" && handle.lock === "posix") guard.unprotect(handle.identity);
+  }
+
+  #removeHolding(resource: Resource, holding: Holding): void {
+    const { held, waiting, parts: { settler, observer } } = this.#with;
+    takeOut(resource.holdings, holding);
+    if (held.owned.remove(holding.owner, resource)) settler.abandon(resource, ownerKey(holding.owner));
+    const last = resource.holdings.length === 0;
+    if (last) held.remove(resource);
+    observer.released(resource, holding.owner, last);
+    waiting.wake(resource);
+  }
+}

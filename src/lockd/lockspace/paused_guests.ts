@@ -1,0 +1,105 @@
+import { GrantTrail } from "./grant_trail.ts";
+import { identityField } from "./lock_handle.ts";
+import type { AcquireOptions, LockTableParts } from "./lock_table_parts.ts";
+import type { Lockspace } from "./lockspace.ts";
+import type { OwnedResources } from "./owned_resources.ts";
+import { isHeldBy, type Owner, ownerKey } from "./owner.ts";
+import { type ParkedLock, ParkedLocks, type Unparked } from "./parked_locks.ts";
+import type { Resource } from "./resource.ts";
+
+/** What paused guests need to be known by. */
+export type PausedGuestsParts = Pick<LockTableParts, "watch" | "opened" | "observer" | "staleResumeAllowed">;
+
+/**
+ * What libvirt's way with paused guests asks for: it releases all locks of a guest that is paused, asks for
+ * them again when it is resumed, and gives up at the first refusal without releasing what it has got.
+ */
+export class PausedGuests {
+  readonly #parts: PausedGuestsParts;
+  readonly #owned: OwnedResources;
+  /** What was released for owners whose process goes on. */
+  readonly parked = new ParkedLocks();
+
+  constructor(parts: PausedGuestsParts, owned: OwnedResources) {
+    this.#parts = parts;
+    this.#owned = owned;
+  }
+
+  /** An owner has got a lock: it may be its own parked one, or a use of somebody else's. */
+  granted(resource: Resource, owner: Owner, since: number): Unparked | undefined {
+    const unparked = this.parked.granted(resource, owner, since);
+    if (unparked?.taken !== undefined) this.#unparked(resource, unparked.taken, owner);
+    for (const used of unparked?.used ?? []) this.#parts.observer.parked(used);
+    return unparked;
+  }
+
+  /** An owner was refused a lock: what it had got before was no use. */
+  refused(trail: GrantTrail): void {
+    const unused = trail.refused();
+    this.parked.unused(unused);
+    for (const parked of unused) this.#parts.observer.parked(parked);
+  }
+
+  /** Whether an owner gets something while it is paused: it has nothing, and gets what is attached to it. */
+  isAttached(owner: Owner): boolean {
+    const key = ownerKey(owner);
+    const [parked] = this.parked.of(key);
+    return parked !== undefined &&
+      this.#owned.of(key).every(({ regrant }) => regrant === "while-paused");
+  }
+
+  /**
+   * An owner that asks for what it has itself gets it, as one holding, if libvirt may not know that it has
+   * it: else it would be refused for ever. Otherwise it is refused, because libvirt would take that for the
+   * grant of a second use and release it.
+   *
+   * @returns whether it was granted
+   */
+  regrant(resource: Resource, options: AcquireOptions, owner: Owner, trail: GrantTrail): boolean {
+    const [holding] = resource.holdings;
+    const own = holding !== undefined && isHeldBy(holding.owner, owner) && resource.state.kind === "held" &&
+      !resource.shared && !options.shared;
+    if (!own || !this.#mayNotKnow(resource, owner, trail)) return false;
+    resource.regrant = undefined;
+    this.#parts.observer.regranted(resource);
+    return true;
+  }
+
+  #mayNotKnow(resource: Resource, owner: Owner, trail: GrantTrail): boolean {
+    if (resource.regrant === "half-failed") return true;
+    const { watch, opened } = this.#parts;
+    const key = ownerKey(owner);
+    const process = watch.processOf(key);
+    if (process === undefined) return false;
+    // A paused guest has its disks open still. What was detached it has not.
+    const paused = resource.regrant === "while-paused" &&
+      [...trail.taken, ...this.parked.of(key)].some((parked) => opened(process.pid, parked) === "open");
+    return paused || opened(process.pid, { ...resource, ...identityField(resource.handle) }) === "not-open";
+  }
+
+  /** The parked lock of a guest that is resumed and must not be, because another one has used its disk. */
+  stale(lockspace: Lockspace, name: string, options: AcquireOptions, owner: Owner): ParkedLock | undefined {
+    const parked = this.parked.find(lockspace.path, name, owner);
+    if (parked?.use === undefined || options.shared || this.#parts.staleResumeAllowed()) return undefined;
+    const process = this.#parts.watch.processOf(ownerKey(owner));
+    if (process === undefined) return undefined;
+    return this.#parts.opened(process.pid, parked) === "open" ? parked : undefined;
+  }
+
+  /** libvirt has released it. If the process goes on, its guest is paused, or has let the disk go. */
+  released({ lockspace, name, path, handle }: Resource, owner: Owner): void {
+    if (this.#parts.watch.processOf(ownerKey(owner)) === undefined) return;
+    const parked = { lockspace, name, path, ...identityField(handle), owner, use: undefined };
+    this.parked.park(parked);
+    this.#parts.observer.parked(parked);
+  }
+
+  #unparked(resource: Resource, parked: ParkedLock, owner: Owner): void {
+    const { watch, opened, observer } = this.#parts;
+    const process = parked.use === undefined ? undefined : watch.processOf(ownerKey(owner));
+    // What it has not open was attached anew, and nothing of it is remembered.
+    const attached = process === undefined || opened(process.pid, parked) === "not-open";
+    if (parked.use !== undefined && !attached) observer.resumeUnjudged(resource, parked);
+    observer.unparked(parked);
+  }
+}
