@@ -1,5 +1,6 @@
 // Runs the daemon in this process, in the current directory, and fails its calls one after the other. One
 // line of JSON for each path.
+import { isTripwire } from "../../src/lockd/journal/tripwires.ts";
 import { EAGAIN, ECONNREFUSED, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
@@ -68,7 +69,8 @@ function* perform(path: Path, fault: Fault | undefined): Generator<number, Play,
   }
   const reason = play.unexplained();
   if (reason !== undefined) throw new Error(reason);
-  const kept = () => (stage.store?.names ?? []).filter((name) => !stored.includes(name));
+  // The newest tripwire takes another place, under another name, from time to time.
+  const kept = () => (stage.store?.names ?? []).filter((name) => !stored.includes(name) && !isTripwire(name));
   // A manager that refuses messages is not told what to forget.
   for (let turn = 0; kept().length > 0 && fault?.errno !== ECONNREFUSED; turn++) {
     if (turn > 100) throw new Error(`Left over in the store are ${kept().join(", ")}`);

@@ -147,14 +147,14 @@ Deno.test("a lock that is released while it waits for the store is free, and the
 });
 
 Deno.test("a lock that the store has no room for is granted, reported, and only that one is lost in a crash", async () => {
-  // Journal, two sockets, the client, one lock: a queue would be two more.
-  await using manager = await ServiceManager.start({ limit: 5 });
+  // Journal, two sockets, the client, one lock, and three for tripwires: a queue would be two more.
+  await using manager = await ServiceManager.start({ limit: 8 });
   const leases = `${manager.place.directory}/leases`;
   await using client = await LockClient.connect(manager.socket);
   await client.register(testOwner(5_000_001));
   await client.createLockspace(leases);
   for (const name of ["a", "b"]) await client.acquire(leases, name, ACQUIRE_AUTOCREATE);
-  assert.match(manager.log, /keeps 5 descriptors and takes 5: raise FileDescriptorStoreMax=/);
+  assert.match(manager.log, /keeps 7 descriptors and takes 8: raise FileDescriptorStoreMax=/);
   assert.match(
     manager.log,
     /not kept by the service manager \(\w+\), a crash would lose it: the store is full/,

@@ -1,3 +1,4 @@
+import { Daemon, type Output } from "./daemon.ts";
 import { Place } from "./place.ts";
 import { kernel } from "./kernel.ts";
 import { KILL_SIZE, KILL_VARIABLE, Switch, When } from "./killing_sys.ts";
@@ -178,6 +179,16 @@ export class ServiceManager implements AsyncDisposable {
   /** Drops everything that is kept. */
   async empty(): Promise<void> {
     await this.drop();
+  }
+
+  /** Drops everything that is kept, and kills the daemon in the same moment. */
+  async emptyAndKill(): Promise<void> {
+    await this.#command("empty-and-kill");
+  }
+
+  /** Runs one of the program's commands. */
+  async command(...args: string[]): Promise<Output> {
+    return await Daemon.run({ args, place: this.place });
   }
 
   /** Changes how many descriptors it keeps; what is there stays. */

@@ -134,6 +134,16 @@ loop.add(0, EPOLLIN, () => {
   for (const line of lines) command(line);
 });
 
+/** Closes what is kept under some names; under all, if none is named. */
+function drop(names: readonly string[]): void {
+  receive();
+  for (const [name, fds] of [...store]) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    fds.forEach((fd) => sys.close(fd));
+    store.delete(name);
+  }
+}
+
 function command(line: string): void {
   const [verb, ...words] = line.split(" ");
   switch (verb) {
@@ -155,13 +165,12 @@ function command(line: string): void {
       restart = true;
       sys.kill(pid, SIGTERM);
       return;
+    case "empty-and-kill":
+      drop([]);
+      sys.kill(pid, SIGKILL);
+      return;
     case "drop":
-      receive();
-      for (const [name, fds] of [...store]) {
-        if (words.length > 0 && !words.includes(name)) continue;
-        fds.forEach((fd) => sys.close(fd));
-        store.delete(name);
-      }
+      drop(words);
       return tell({ event: "stored", names: contents() });
     case "limit":
       limit = Number(words[0]);

@@ -143,6 +143,13 @@ export class DurableLog<O> implements Durability {
     this.#parts.store?.store(wanted, () => {});
   }
 
+  /** The store has dropped what it had: it is stored again. @param wanted as of {@link begin} */
+  fill(wanted: readonly KeptObject[]): void {
+    this.flush();
+    this.forgetRemoved();
+    this.#parts.store?.store(wanted, () => {});
+  }
+
   /** Something happened: it is recorded with the request that is being served, or at the end of the turn. */
   add(operation: O | ByteOperation): void {
     if (!this.records) return;

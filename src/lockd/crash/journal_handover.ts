@@ -10,10 +10,16 @@ export interface JournalHandover {
    * itself, as an earlier version had them.
    */
   readonly store: "none" | "single" | "queues";
+  /** Whether systemd should keep descriptors and does not, so that it has to be tried again. */
+  readonly dropped: boolean;
+  /** How often it was noticed that systemd has dropped something. */
+  readonly drops: number;
   /** Whether the store is full, or nearly so: it may have been made larger meanwhile. */
   readonly tight: boolean;
   /** Names of locks that are kept by themselves although others are in queues. */
   readonly apart: readonly string[];
+  /** Names of listening sockets that are kept; one that the service manager has made is not. */
+  readonly listeners: readonly string[];
   /** The queues, with which the next image goes on. */
   readonly queues: readonly AdoptedQueue[];
   /** Names that are not in the store although they should be. */
@@ -24,12 +30,15 @@ export interface JournalHandover {
 
 /** The handover as the restart document holds it. */
 export function writeHandover(handover: JournalHandover): JsonValue {
-  const { store, tight, apart, queues, missing, leftOver } = handover;
+  const { store, dropped, drops, tight, apart, listeners, queues, missing, leftOver } = handover;
   return {
     // A version that knows no queues stores everything anew when it does not find `true`.
     store: store === "queues" ? IN_QUEUES : store === "single",
+    dropped,
+    drops,
     tight,
     apart: [...apart],
+    listeners: [...listeners],
     queues: queues.map(({ name, taken, names }) => ({ name, taken, names: [...names] })),
     missing: [...missing],
     leftOver: [...leftOver],
@@ -38,11 +47,14 @@ export function writeHandover(handover: JournalHandover): JsonValue {
 
 /** Reads it back. What is not there, or not as this program writes it, is taken for nothing. */
 export function readHandover(value: unknown): JournalHandover {
-  const { store, tight, apart, queues, missing, leftOver } = fields(value);
+  const { store, dropped, drops, tight, apart, listeners, queues, missing, leftOver } = fields(value);
   return {
     store: store === IN_QUEUES ? "queues" : store === true ? "single" : "none",
+    dropped: dropped === true,
+    drops: typeof drops === "number" ? drops : 0,
     tight: tight === true,
     apart: texts(apart),
+    listeners: texts(listeners),
     queues: adoptedQueues(queues),
     missing: texts(missing),
     leftOver: texts(leftOver),

@@ -1,24 +1,21 @@
-import { SYSTEMCTL } from "../../chassis/systemd/unit.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { F_UNLCK } from "../../os/constants.ts";
-import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import type { ProbeResult } from "../../chassis/handover/probe.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import { isMissing } from "../lockspace/lock_record.ts";
 import { ofGuests } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
+import { type Asker, askSystemctl } from "./systemctl.ts";
 
 /** systemctl answers in 20 ms; the service may take much longer to stop. */
 const ASK_LIMIT_MS = 5000;
-
-/** What systemd is asked with. */
-type Asker = Pick<Daemon, "sys" | "loop" | "ledger"> & {
-  readonly storage: Pick<Daemon["storage"], "handover" | "run">;
-};
 
 /** What an orderly end of the daemon means for its locks. */
 export type Ending =
   /** They end with the process: nobody keeps copies of them, or those who do are about to drop them. */
   | "given-up"
+  /** The same, but the journal's file stays, and the next daemon takes them again. */
+  | "left"
   /** The service is started again, and has them then. */
   | "restarted"
   /** There are copies, and nothing tells whether they are still wanted. */
@@ -29,19 +26,22 @@ export type Ending =
  * keeps, unless the unit says otherwise; a restart does not.
  *
  * @param unit the service; undefined when the manager is not systemd or nobody keeps copies
- * @param kept whether anybody does
+ * @param copies "kept" when anybody does; "dropped" when systemd should and does not
  */
 export function learnEnding(
   daemon: Asker,
   env: readonly string[],
   unit: string | undefined,
-  kept: boolean,
+  copies: () => "kept" | "dropped" | "none",
 ): Ending {
-  if (!kept) return "given-up";
+  if (copies() === "none") return "given-up";
+  if (copies() === "dropped") return "left";
   if (unit === undefined) return "unsure";
   const jobs = ask(daemon, env, ["list-jobs", "--plain", "--no-legend", unit]);
   const types = jobs?.split("\n").map((line) => line.trim().split(/\s+/)).filter(([, name]) => name === unit)
     .map(([, , type]) => type);
+  // What systemd has dropped before it asked for this end is noticed by now.
+  if (copies() === "dropped") return "left";
   if (types?.includes("restart") === true) return "restarted";
   if (types?.includes("stop") !== true) return "unsure";
   // Before 254 there is no such property, and a stop always drops them.
@@ -51,15 +51,9 @@ export function learnEnding(
 
 /** @returns what systemctl prints; undefined when it fails */
 function ask(daemon: Asker, env: readonly string[], args: readonly string[]): string | undefined {
-  const { sys, loop, ledger, storage } = daemon;
-  const argv = [SYSTEMCTL, ...args];
   let result: ProbeResult | undefined;
-  const done = (ended: ProbeResult) => void (result = ended);
-  // A child of this process would not even start while storage hangs on which it has locks.
-  if (storage.handover === undefined) {
-    probe({ sys, loop, ledger, env, limit: ASK_LIMIT_MS }, SYSTEMCTL, argv, done);
-  } else storage.run(SYSTEMCTL, argv, ASK_LIMIT_MS, done);
-  while (result === undefined) loop.turn(-1);
+  askSystemctl(daemon, env, args, ASK_LIMIT_MS, (ended) => void (result = ended));
+  while (result === undefined) daemon.loop.turn(-1);
   return result.kind === "ended" && result.code === 0 ? result.output : undefined;
 }
 
@@ -97,8 +91,10 @@ export function unlockAll(daemon: Daemon): void {
 /**
  * Whoever stops a lock daemon should know which guests run on without protection, and whoever restarts it
  * that they do not.
+ *
+ * @param refused how many descriptors the store could not take
  */
-export function reportEnding({ table, log }: Daemon, ending: Ending): void {
+export function reportEnding({ table, log }: Daemon, ending: Ending, refused: number): void {
   if (table.resourceCount === 0) return;
   const held = `${counted(table.resourceCount, "lock")} held${ofGuests(table.resources())}`;
   switch (ending) {
@@ -106,7 +102,20 @@ export function reportEnding({ table, log }: Daemon, ending: Ending): void {
       return log.warn(
         `Stopping with ${held}: they are given up now, and nothing protects these disks until their guests are started anew`,
       );
+    case "left":
+      return log.error(
+        `Stopping with ${held}, of which systemd keeps no copies: nothing protects these disks until the next daemon, ` +
+          "which takes the locks again that nobody else has got by then",
+      );
     case "restarted":
+      if (refused > 0) {
+        return log.error(
+          `Stopping for a restart with ${held}: systemd keeps them for the daemon that is started next, except for what ` +
+            `its store had no room for (${
+              counted(refused, "descriptor")
+            }): of that, locks are free until then`,
+        );
+      }
       return log.notice(
         `Stopping for a restart with ${held}: systemd keeps them for the daemon that is started next`,
       );

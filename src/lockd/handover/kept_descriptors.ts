@@ -1,3 +1,4 @@
+import { type HeldTripwire, isTripwire } from "../journal/tripwires.ts";
 import type { KeptDescriptor, RestartState } from "../restart/state.ts";
 
 /** Purpose under which the PID file's locked descriptor is handed over. */
@@ -13,4 +14,10 @@ export function keptDescriptor(state: RestartState | undefined, purpose: string)
 /** A descriptor to hand over, if there is one. */
 export function keep(purpose: string, fd: number | undefined): KeptDescriptor[] {
   return fd === undefined ? [] : [{ purpose, fd }];
+}
+
+/** Tripwires that the earlier image handed over; their names are their purposes. */
+export function handedTripwires(state: RestartState | undefined): HeldTripwire[] {
+  return (state?.extension?.kept ?? []).filter(({ purpose }) => isTripwire(purpose))
+    .map(({ purpose, fd }) => ({ name: purpose, fd }));
 }

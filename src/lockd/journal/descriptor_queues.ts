@@ -43,6 +43,11 @@ export class DescriptorQueues {
     return this.#queueOf.size;
   }
 
+  /** Names of the descriptors. */
+  get names(): Iterable<string> {
+    return this.#queueOf.keys();
+  }
+
   /** How many queues they are in. */
   get count(): number {
     return this.#queues.size;

@@ -1,28 +1,13 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
 import type { Log } from "../../chassis/log/log.ts";
-import { EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
-import { SystemError } from "../../os/system_error.ts";
 import { type AdoptedQueue, type DescriptorQueue, QUEUE_SIZE, type QueueParts } from "./descriptor_queue.ts";
 import { DescriptorQueues } from "./descriptor_queues.ts";
 import { parseQueueName, queueName } from "./queue_names.ts";
-
-/** What a message to the service manager is sent through; a NotifySocket is one. */
-export interface StoreSocket {
-  readonly fd: number;
-  send(lines: readonly string[], descriptors?: readonly number[]): "sent" | "full" | number;
-}
-
-/** One message to the store. */
-type StoreMessage =
-  | { kind: "store"; name: string; fds: readonly number[]; cancelled: boolean }
-  /** `queue`: what the name stands for; this process's ends are closed first. */
-  /** `moved`: queues that have what counts of it now; if one of them could not be stored it stays. */
-  | { kind: "remove"; name: string; queue?: DescriptorQueue; moved?: readonly string[] }
-  | { kind: "text"; lines: readonly string[] }
-  | { kind: "barrier"; done: (reason: string | undefined) => void };
+import { type StoreMessage, StoreOutbox, type StoreSocket } from "./store_outbox.ts";
+import { type HeldTripwire, isTripwire, tripwireName, Tripwires } from "./tripwires.ts";
 
 /** Something to be kept. It stays the caller's and open until it is sent or removed. */
 export interface WantedDescriptor {
@@ -34,12 +19,6 @@ export interface WantedDescriptor {
    * circles.
    */
   readonly queued?: boolean;
-}
-
-interface Batch {
-  readonly messages: readonly StoreMessage[];
-  next: number;
-  readonly done: (() => void) | undefined;
 }
 
 /**
@@ -57,7 +36,30 @@ const WARN_AT = 0.9;
  */
 const TIDY_MS = 5;
 
-type StoreSys = Pick<EventSys, "pipe" | "monotonic"> & Pick<FileSys, "close"> & QueueParts["sys"];
+/** The tripwire that was stored before everything else; the newest one is another. */
+const OLDEST = 0;
+/** Most tripwires stored at once: the oldest, and two while the newest takes the place of another. */
+const TRIPWIRES = 3;
+/** So many ms after something was stored, the newest tripwire takes its place behind it. */
+const RENEW_MS = 2000;
+/** The manager closes what it does not take in the background, milliseconds after it has read the message. */
+const REFUSAL_MS = 50;
+
+type StoreSys = Pick<EventSys, "pipe" | "monotonic"> & Pick<FileSys, "open" | "close"> & QueueParts["sys"];
+
+/** What a store is made of. */
+export interface StoreParts {
+  readonly socket: StoreSocket;
+  readonly loop: EventLoop;
+  readonly sys: StoreSys;
+  readonly ledger: DescriptorLedger;
+  readonly log: Log;
+  readonly limit: number;
+  /** Names that an earlier life has stored. */
+  readonly stored: Iterable<string>;
+  /** Called when the manager has dropped something: everything counts as not stored then. */
+  readonly dropped: () => void;
+}
 
 /** How full the store is. */
 export interface StoreStatus {
@@ -70,6 +72,8 @@ export interface StoreStatus {
   readonly refused: number;
   /** Messages that the service manager has not taken yet. */
   readonly queued: number;
+  /** Whether it keeps what it was sent, as far as it takes that. */
+  readonly kept: boolean;
 }
 
 /**
@@ -78,13 +82,17 @@ export interface StoreStatus {
  * One name for each message, sent in order. The manager's queue is short: what does not fit waits here, and
  * whoever needs it stored is called back. What is over the store's limit the manager would drop without a
  * word, so it is counted here.
+ *
+ * When the manager drops what it has taken, that is noticed: by a tripwire that was stored first and one that
+ * was stored last. One whose limit was lowered drops from either end of its list.
  */
 export class DescriptorStore {
-  readonly #socket: StoreSocket;
   readonly #loop: EventLoop;
-  readonly #sys: StoreSys;
   readonly #log: Log;
-  readonly #limit: number;
+  readonly #dropped: () => void;
+  readonly #outbox: StoreOutbox;
+  readonly #tripwires: Tripwires;
+  #limit: number;
   /** Names; the same few come and go with the locks. */
   readonly #stored = new RecurringMap<string, true>();
   readonly #refused = new Set<string>();
@@ -92,27 +100,33 @@ export class DescriptorStore {
   readonly #lost = new Set<string>();
   readonly #waiting = new Map<string, Extract<StoreMessage, { kind: "store" }>>();
   readonly #queues: DescriptorQueues;
-  #queue: Batch[] = [];
   #nameBytes = 0;
   #warned = false;
-  #watching = false;
   #tidying = false;
+  /** False from the moment when it was noticed that the manager has dropped something. */
+  #kept = true;
+  /** Whether tripwires are to be stored. */
+  #guarded = false;
+  /** Number of the newest tripwire; undefined when there is none but the oldest. */
+  #newest: number | undefined;
+  #renewing = false;
 
-  /** @param stored names that an earlier life has stored */
-  constructor(parts: {
-    socket: StoreSocket;
-    loop: EventLoop;
-    sys: StoreSys;
-    ledger: DescriptorLedger;
-    log: Log;
-    limit: number;
-    stored: Iterable<string>;
-  }) {
-    this.#socket = parts.socket;
-    this.#loop = parts.loop;
-    this.#sys = parts.sys;
-    this.#log = parts.log;
-    this.#limit = parts.limit;
+  constructor(parts: StoreParts) {
+    const { loop, log, limit, dropped } = parts;
+    this.#loop = loop;
+    this.#log = log;
+    this.#limit = limit;
+    this.#dropped = dropped;
+    this.#tripwires = new Tripwires(parts, (name) => {
+      this.#forget(name);
+      this.#trip();
+    });
+    this.#outbox = new StoreOutbox({
+      ...parts,
+      tripwires: this.#tripwires,
+      sent: (name, reason) => this.#sent(name, reason),
+      isLost: (queue) => this.#lost.has(queue),
+    });
     // The store does not outlive a boot, so its clock tells lives apart.
     this.#queues = new DescriptorQueues(parts, Math.floor(parts.sys.monotonic()));
     for (const name of parts.stored) this.#keep(name);
@@ -124,7 +138,8 @@ export class DescriptorStore {
       inQueues: this.#queues.size,
       limit: this.#limit,
       refused: this.#refused.size,
-      queued: this.#queue.length,
+      queued: this.#outbox.length,
+      kept: this.#kept,
     };
   }
 
@@ -135,7 +150,7 @@ export class DescriptorStore {
 
   /** Whether everything that was asked for is done. */
   get idle(): boolean {
-    return this.#queue.length === 0;
+    return this.#outbox.length === 0;
   }
 
   /** Whether something that should be stored is not. */
@@ -148,9 +163,19 @@ export class DescriptorStore {
     return this.#stored.has(name) || this.#queues.has(name);
   }
 
+  /** Whether the manager keeps what it was sent, as far as is known. */
+  get kept(): boolean {
+    return this.#kept;
+  }
+
   /** Names under which single descriptors are stored, or on their way. */
   get names(): Iterable<string> {
     return this.#stored.keys();
+  }
+
+  /** Tripwires that the next image of this process may go on with. */
+  get tripwires(): readonly HeldTripwire[] {
+    return this.#tripwires.held;
   }
 
   /** The queues, for the next image of this process. */
@@ -181,9 +206,67 @@ export class DescriptorStore {
 
   /** Names that are still stored although they should not be. */
   get leftOver(): string[] {
-    return this.#queue.flatMap(({ messages, next }) =>
-      messages.slice(next).flatMap((message) => message.kind === "remove" ? [message.name] : [])
-    );
+    return this.#outbox.removals;
+  }
+
+  /**
+   * Goes on with tripwires of an earlier life. To be called before {@link guard}.
+   *
+   * @param handed read ends that an earlier image has handed over; taken
+   * @param returned ends that the manager has handed over; closed
+   */
+  adoptTripwires(handed: readonly HeldTripwire[], returned: readonly HeldTripwire[]): void {
+    for (const tripwire of handed) this.#tripwires.adopt(tripwire);
+    for (const { name, fd } of returned) this.#tripwires.reopen(name, fd);
+    for (const { name } of [...handed, ...returned]) this.#keep(name);
+    this.#newest = [1, 2].find((number) => this.#tripwires.has(tripwireName(number)));
+  }
+
+  /** From now on it is noticed when the manager drops something. To be called before anything is stored. */
+  guard(): void {
+    this.#guarded = true;
+    const name = tripwireName(OLDEST);
+    if (this.#kept && !this.#tripwires.has(name) && this.#limit >= TRIPWIRES) this.#putTripwire(name);
+  }
+
+  /** Everything that was wanted is stored: the newest tripwire takes its place behind it. */
+  seal(): void {
+    if (!this.#guarded || !this.#kept || this.#limit < TRIPWIRES) return;
+    const before = this.#newest;
+    this.#newest = before === 1 ? 2 : 1;
+    this.#putTripwire(tripwireName(this.#newest));
+    if (before !== undefined) this.remove(tripwireName(before));
+  }
+
+  /**
+   * Finds out whether the manager takes anything, after {@link StoreParts.dropped}.
+   *
+   * @param done told when that is known; to be followed by {@link resume} if so
+   */
+  probe(done: (taken: boolean) => void): void {
+    const name = tripwireName(OLDEST);
+    this.remove(name);
+    this.#putTripwire(name);
+    this.settled(() => done(this.#tripwires.has(name)));
+  }
+
+  /** Tells when the manager has read everything and it is known whether it has taken it. */
+  settled(done: () => void): void {
+    this.#submit([{ kind: "barrier", done: () => void this.#loop.after(REFUSAL_MS, done) }]);
+  }
+
+  /** What is stored from now on is kept again. @param limit how many descriptors the manager takes */
+  resume(limit: number): void {
+    this.#kept = true;
+    // Whatever is wanted is stored anew; what that has no room for is refused again.
+    this.#refused.clear();
+    this.#limit = limit;
+    this.#warned = false;
+  }
+
+  /** Nothing is kept from the beginning: {@link probe} finds out when something is. */
+  suspend(): void {
+    this.#kept = false;
   }
 
   /**
@@ -194,7 +277,8 @@ export class DescriptorStore {
    */
   store(wanted: readonly WantedDescriptor[], done: () => void): boolean {
     const messages = [...this.#enqueue(wanted), ...wanted.flatMap((each) => this.#admit(each))];
-    return this.#submit({ messages, next: 0, done });
+    if (messages.length > 0) this.#renewLater();
+    return this.#submit(messages, done);
   }
 
   /**
@@ -216,7 +300,13 @@ export class DescriptorStore {
     this.#refused.delete(name);
     if (this.#queues.drop(name)) return this.#tidyLater();
     if (this.cancel(name) || !this.#forget(name)) return;
-    this.#submit({ messages: [{ kind: "remove", name }], next: 0, done: undefined });
+    this.#submit([{ kind: "remove", name }]);
+  }
+
+  /** Takes a name out of the store, also one that an earlier life may have stored. */
+  purge(name: string): void {
+    this.remove(name);
+    this.#submit([{ kind: "remove", name }]);
   }
 
   /**
@@ -224,24 +314,50 @@ export class DescriptorStore {
    * it has not
    */
   leave(done: (reason: string | undefined) => void): void {
+    this.#guarded = false;
+    const messages = this.#clear();
+    this.#refused.clear();
+    this.#submit([...messages, { kind: "barrier", done }]);
+  }
+
+  /** Forgets everything. @returns what takes it out of the store, if it is there */
+  #clear(): StoreMessage[] {
     const queues = this.#queues.clear();
     const names = new Set(queues.map(({ name }) => name));
     const others = [...this.#stored.keys()].filter((name) => !this.#waiting.has(name) && !names.has(name));
-    const messages: StoreMessage[] = [
-      ...others.map((name) => ({ kind: "remove", name }) as const),
-      ...queues.map((queue) => ({ kind: "remove", name: queue.name, queue }) as const),
-    ];
     for (const waiting of this.#waiting.values()) waiting.cancelled = !names.has(waiting.name);
     this.#waiting.clear();
     this.#stored.clear();
-    this.#refused.clear();
+    this.#newest = undefined;
     this.#nameBytes = 0;
-    this.#submit({ messages: [...messages, { kind: "barrier", done }], next: 0, done: undefined });
+    return [
+      ...others.map((name) => ({ kind: "remove", name }) as const),
+      ...queues.map((queue) => ({ kind: "remove", name: queue.name, queue }) as const),
+    ];
+  }
+
+  /** The manager has less than it was sent: as if a tripwire had told. */
+  distrust(): void {
+    this.#trip();
+  }
+
+  /** The manager has dropped a tripwire, and perhaps everything. */
+  #trip(): void {
+    if (!this.#kept || !this.#guarded) return;
+    const names = [...this.#queues.names, ...this.#stored.keys()].filter((name) =>
+      parseQueueName(name) === undefined && !isTripwire(name)
+    );
+    // What it has not dropped would be in the way of what is stored anew.
+    const messages = this.#clear();
+    for (const name of names) this.#refused.add(name);
+    this.#kept = false;
+    this.#submit(messages);
+    this.#dropped();
   }
 
   /** Sends any other message, after everything that was asked for before. */
   tell(lines: readonly string[]): void {
-    this.#submit({ messages: [{ kind: "text", lines }], next: 0, done: undefined });
+    this.#submit([{ kind: "text", lines }]);
   }
 
   /** How many descriptors the manager has, or is about to get: a queue is two. */
@@ -281,11 +397,33 @@ export class DescriptorStore {
 
   /** Why there is no room for so many descriptors under a name; undefined when there is. */
   #fullFor(name: string, descriptors: number): string | undefined {
-    if (this.#used + descriptors > this.#limit) return `the store is full: it takes ${this.#limit}`;
+    if (!this.#kept) return "systemd does not take it";
+    if (this.#used + descriptors > this.#room) return `the store is full: it takes ${this.#limit}`;
     if (this.#nameBytes + descriptors * (name.length + 1) > NAMES_LIMIT) {
       return `the store is full: with ${this.#used} names no daemon could be started any more`;
     }
     return undefined;
+  }
+
+  /** How many descriptors there may be: for tripwires there is always room. */
+  get #room(): number {
+    if (!this.#guarded) return this.#limit;
+    const stored = [0, 1, 2].filter((number) => this.#stored.has(tripwireName(number))).length;
+    return this.#limit - TRIPWIRES + stored;
+  }
+
+  #putTripwire(name: string): void {
+    this.#keep(name);
+    this.#submit([{ kind: "tripwire", name }]);
+  }
+
+  #renewLater(): void {
+    if (!this.#guarded || !this.#kept || this.#renewing) return;
+    this.#renewing = true;
+    this.#loop.after(RENEW_MS, () => {
+      this.#renewing = false;
+      this.seal();
+    });
   }
 
   #keepQueue({ name, ends }: DescriptorQueue): StoreMessage {
@@ -311,7 +449,8 @@ export class DescriptorStore {
         ...opened.map((queue) => this.#keepQueue(queue)),
         ...emptied.map((queue) => this.#removal(queue, opened.map(({ name }) => name))),
       ];
-      if (messages.length > 0) this.#submit({ messages, next: 0, done: undefined });
+      if (messages.length > 0) this.#submit(messages);
+      if (opened.length > 0) this.#renewLater();
       if (more) this.#tidyLater();
     });
   }
@@ -322,7 +461,7 @@ export class DescriptorStore {
   }
 
   #warn(): void {
-    const high = this.#used >= this.#limit * WARN_AT || this.#nameBytes >= NAMES_LIMIT * WARN_AT;
+    const high = this.#used >= this.#room * WARN_AT || this.#nameBytes >= NAMES_LIMIT * WARN_AT;
     if (high && !this.#warned) {
       this.#log.warn(
         `The service manager keeps ${this.#used} descriptors and takes ${this.#limit}: raise FileDescriptorStoreMax= of the service, or further locks would not survive a crash`,
@@ -361,107 +500,24 @@ export class DescriptorStore {
     for (const each of names) this.#refuse(each, reason);
   }
 
-  #submit(batch: Batch): boolean {
-    if (this.#queue.length === 0 && this.#send(batch)) {
-      batch.done?.();
-      return true;
+  /** A message was sent, or could not be. */
+  #sent(name: string, reason: string | undefined): void {
+    if (!isTripwire(name)) {
+      this.#waiting.delete(name);
+      if (reason !== undefined) this.#couldNotStore(name, reason);
+      return;
     }
-    this.#queue.push(batch);
-    this.#watch();
-    return false;
+    if (reason === undefined) return;
+    this.#forget(name);
+    this.#log.warn(`It would not be noticed if systemd dropped what it keeps (${name}): ${reason}`);
   }
 
-  /** Sends what is left of a batch; false when the manager is behind. */
-  #send(batch: Batch): boolean {
-    for (; batch.next < batch.messages.length; batch.next++) {
-      if (!this.#sendOne(batch.messages[batch.next] as StoreMessage)) return false;
-    }
-    return true;
-  }
-
-  #sendOne(message: StoreMessage): boolean {
-    switch (message.kind) {
-      case "store": {
-        if (message.cancelled) return true;
-        const result = this.#socket.send(["FDSTORE=1", `FDNAME=${message.name}`, "FDPOLL=0"], message.fds);
-        if (result === "full") return false;
-        this.#waiting.delete(message.name);
-        if (result !== "sent") this.#couldNotStore(message.name, reasonOf(result));
-        return true;
-      }
-      case "remove": {
-        // First this process's, so that it is never the last one that closes a file on dead storage.
-        message.queue?.close();
-        if (message.moved?.some((queue) => this.#lost.has(queue)) === true) {
-          this.#log.warn(`${message.name} stays in the store: what is in it could not be stored anew`);
-          return true;
-        }
-        const result = this.#socket.send(["FDSTOREREMOVE=1", `FDNAME=${message.name}`]);
-        if (result === "full") return false;
-        if (result !== "sent") {
-          this.#log.error(`Could not take ${message.name} out of the store: ${reasonOf(result)}`);
-        }
-        return true;
-      }
-      case "text": {
-        const result = this.#socket.send(message.lines);
-        if (typeof result === "number") {
-          this.#log.warn(`Could not tell the service manager: ${reasonOf(result)}`);
-        }
-        return result !== "full";
-      }
-      case "barrier":
-        return this.#barrier(message.done);
-    }
-  }
-
-  /** The manager closes the pipe's end when it has done everything before. */
-  #barrier(done: (reason: string | undefined) => void): boolean {
-    const pipe = this.#sys.pipe();
-    if (typeof pipe === "number") {
-      done(`no pipe for a barrier: ${new SystemError("pipe2", "barrier", pipe).reason}`);
-      return true;
-    }
-    const [readEnd, writeEnd] = pipe;
-    const result = this.#socket.send(["BARRIER=1"], [writeEnd]);
-    this.#sys.close(writeEnd);
-    if (result !== "sent") {
-      this.#sys.close(readEnd);
-      if (result === "full") return false;
-      done(`the service manager cannot be reached: ${reasonOf(result)}`);
-      return true;
-    }
-    this.#loop.add(readEnd, EPOLLIN, () => {
-      this.#loop.remove(readEnd);
-      this.#sys.close(readEnd);
-      done(undefined);
-    });
-    return true;
-  }
-
-  #watch(): void {
-    if (this.#watching) return;
-    this.#watching = true;
-    this.#loop.add(this.#socket.fd, EPOLLOUT, () => this.#drain());
-  }
-
-  #drain(): void {
-    while (this.#queue.length > 0) {
-      const batch = this.#queue[0] as Batch;
-      if (!this.#send(batch)) return;
-      this.#queue.shift();
-      batch.done?.();
-    }
-    this.#loop.remove(this.#socket.fd);
-    this.#watching = false;
+  #submit(messages: readonly StoreMessage[], done?: () => void): boolean {
+    return this.#outbox.submit({ messages, done });
   }
 }
 
 /** What a name takes of {@link NAMES_LIMIT}: the manager hands it over once for each descriptor. */
 function nameBytes(name: string): number {
   return (name.length + 1) * (parseQueueName(name) === undefined ? 1 : 2);
-}
-
-function reasonOf(errno: number): string {
-  return new SystemError("sendmsg", "NOTIFY_SOCKET", errno).reason;
 }

@@ -163,6 +163,11 @@ export class LockRecorder {
     this.log.stay(this.#kept(objects, named));
   }
 
+  /** Has everything stored again that the store has dropped, in the same slots. */
+  fill(objects: readonly WantedObject[], named: readonly KeptObject[]): void {
+    this.log.fill(this.#kept(objects, named));
+  }
+
   /** Slot of an object as a field of its record; none where nothing is stored. */
   slot(kind: SlotKind, id: number): { slot?: number } {
     const slot = this.#slots[kind].get(id);

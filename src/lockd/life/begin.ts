@@ -9,6 +9,7 @@ import { appliedTo } from "../daemon/applied_settings.ts";
 import { AwaitedLocks } from "../daemon/awaited_locks.ts";
 import { reloadWhenReadable } from "../daemon/reload_when_readable.ts";
 import type { Daemon } from "../daemon/daemon.ts";
+import { learnStore } from "../daemon/systemctl.ts";
 import { LOCK_SETTINGS } from "../identity/settings.ts";
 import type { EndedOwnerState } from "../restart/state.ts";
 import type { Built } from "./built.ts";
@@ -18,7 +19,7 @@ import type { TakenOver } from "./take_over.ts";
 
 /** Heeds signals, which come from the event loop and so not before it runs. @throws SystemError */
 export function heedSignals(
-  { parts: { sys }, logs, beginning: { pid, context }, prepared: { loop, ledger } }: Found,
+  { parts: { sys }, logs, beginning: { pid, context }, prepared: { loop, ledger }, safety }: Found,
   { daemon, status }: Built,
   { reExec }: Succession,
 ): void {
@@ -28,7 +29,10 @@ export function heedSignals(
       status.reloading();
       const read = () => readConfiguration(context, LOCK_SETTINGS, isTerminal("stdin"));
       const takeOver = () => reload(logs, daemon.log, read, appliedTo(daemon));
-      reloadWhenReadable(daemon, context.paths.config, takeOver, () => status.ready(pid));
+      reloadWhenReadable(daemon, context.paths.config, takeOver, () => {
+        status.ready(pid);
+        safety.look();
+      });
     },
     terminate: () => {
       status.stopping();
@@ -48,15 +52,16 @@ export function begin(
   found: Found,
   { daemon, changedLogging }: Built,
   { dead }: TakenOver,
+  { unit }: Succession,
   unfinished: (() => void)[],
 ): void {
-  const { parts: { sys }, beginning: { handed }, prepared: { loop, ledger }, safety } = found;
+  const { parts: { sys, self }, beginning: { handed }, prepared: { loop, ledger }, safety } = found;
   if (handed === undefined) giveLeasesBack(daemon);
   safety.begin(daemon, () => ({
     limits: daemon.servers.map(({ limits }) => ({ ...limits })),
     settings: changedLogging(),
     statistics: daemon.metrics.snapshot(),
-  }));
+  }), unit === undefined ? undefined : (done) => learnStore(daemon, self.env, unit, done));
   for (const owner of dead) daemon.reaper.free(owner);
   resumeOwners(daemon, handed?.extension?.ended ?? []);
   new SocketWatch({

@@ -18,10 +18,11 @@ export function end(
   reExec.abandon();
   // What is asked from now on waits in its socket: for the next daemon, or for the end of the connection.
   for (const server of daemon.servers) for (const { fd } of server.clients.values()) loop.remove(fd);
-  const ending = learnEnding(daemon, self.env, unit, safety.outlives);
+  safety.settle();
+  const ending = learnEnding(daemon, self.env, unit, () => safety.copies);
   if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
-  reportEnding(daemon, ending);
-  if (ending === "given-up") unlockAll(daemon);
+  reportEnding(daemon, ending, safety.refused);
+  if (ending === "given-up" || ending === "left") unlockAll(daemon);
   safety.finish(daemon, ending);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();

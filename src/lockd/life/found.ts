@@ -42,6 +42,7 @@ export function find(parts: ServeParts, logs: LogSystem, unfinished: (() => void
     journalDir: paths.journalDir,
     cwd,
     notify: service.notify,
+    doubt: service.doubt,
     returned,
     handed,
     limits: [settings.maxClients, settings.adminMaxClients].map((limit) => ({

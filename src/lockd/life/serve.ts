@@ -56,7 +56,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): v
   openToClients(found, daemon);
   const succession = prepareSuccession(found, built);
   heedSignals(found, built, succession);
-  begin(found, built, taken, unfinished);
+  begin(found, built, taken, succession, unfinished);
   announce(found, built, succession);
   daemon.run();
   end(found, daemon, succession, taken.note);

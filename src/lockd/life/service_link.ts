@@ -18,6 +18,8 @@ export interface ServiceLink {
   readonly env: Environment;
   /** What had to be found out. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Why it is not known whether it keeps descriptors; undefined when it is. */
+  readonly doubt: string | undefined;
 }
 
 /**
@@ -41,7 +43,7 @@ export function linkService(
   if (manager.doubt !== undefined) {
     log.error(
       `Could not learn how many descriptors systemd keeps for this service, and a crash may lose all locks: ` +
-        `${manager.doubt}. When 'systemctl show virtlockd' answers again, run: systemctl reload virtlockd`,
+        `${manager.doubt}. It is asked again`,
     );
   }
   const serviceEnv = { ...env, ...manager.variables };
@@ -52,5 +54,6 @@ export function linkService(
     const { message } = new SystemError("connect", `NOTIFY_SOCKET ${notifyAddress}`, connected.errno);
     log.warn(`${message}; the service manager is told nothing, and keeps no locks over a crash`);
   }
-  return { notify, notifyAddress, env: serviceEnv, variables: manager.variables };
+  const { variables, doubt } = manager;
+  return { notify, notifyAddress, env: serviceEnv, variables, doubt };
 }

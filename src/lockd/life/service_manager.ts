@@ -5,6 +5,8 @@ import { variable } from "../../chassis/start/self.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { readSmallFile } from "../../os/read_file.ts";
+import { storeQuery } from "../../chassis/systemd/shown_store.ts";
+import { readShownStore } from "../daemon/systemctl.ts";
 
 /** systemctl answers in 20 ms; clients wait meanwhile. */
 const LIMIT_MS = 3000;
@@ -61,15 +63,14 @@ export function findServiceManager(
   if (notify === undefined ? predecessor === "none" : notify !== SYSTEMD_NOTIFY) return { variables: {} };
   const unit = serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
   if (unit === undefined || sys.uid() !== 0 || sys.access(SYSTEMD_NOTIFY, 0) !== 0) return { variables: {} };
-  const query = [SYSTEMCTL, "show", "--value", "--property=FileDescriptorStoreMax", unit];
   let result: ProbeResult | undefined;
-  probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, query, (ended) => result = ended);
+  const argv = [SYSTEMCTL, ...storeQuery(unit)];
+  probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, argv, (ended) => result = ended);
   while (result === undefined) loop.turn(-1);
   const found = notify === undefined ? { NOTIFY_SOCKET: SYSTEMD_NOTIFY } : {};
-  if (result.kind === "failed") return { variables: found, doubt: result.reason };
-  const limit = result.output.trim();
-  if (result.code === 0 && /^\d+$/.test(limit)) return { variables: { ...found, FDSTORE: limit } };
-  return { variables: found, doubt: `systemctl ended with code ${result.code}: ${limit.split("\n")[0]}` };
+  const shown = readShownStore(result);
+  if (typeof shown === "string") return { variables: found, doubt: shown };
+  return { variables: { ...found, FDSTORE: String(shown.limit) } };
 }
 
 /** An environment with variables that have new values. */

@@ -39,7 +39,9 @@ export function prepareSuccession(found: Found, built: Built): Succession {
     // The next image has to know too what this one had to find out.
     self: {
       ...(mistakes.length === 0 ? self : withArguments(self, argumentsOf(options))),
-      env: withVariables(self.env, service.variables),
+      get env() {
+        return withVariables(self.env, { ...service.variables, ...safety.variables });
+      },
     },
     stateFile: beginning.stateFile,
     extension: () => extensionOf(found, built),

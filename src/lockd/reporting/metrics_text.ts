@@ -137,6 +137,13 @@ function writeSections(text: PrometheusText, { sections }: StatusDocument): void
       "Descriptors that had no room in the store.",
       store.refused,
     );
+    gauge("virtlockd_store_kept", "1 while systemd keeps what it was sent.", store.kept === false ? 0 : 1);
+    text.single(
+      "virtlockd_store_drops_total",
+      "counter",
+      "Times that systemd dropped what it kept.",
+      store.drops ?? 0,
+    );
   }
   if (journal !== undefined) gauge("virtlockd_journal_bytes", "Size of the journal.", journal.bytes);
 }

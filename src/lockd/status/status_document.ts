@@ -28,6 +28,12 @@ export interface Sections {
       readonly refused: number;
       /** Messages that the service manager has not taken yet. */
       readonly queued: number;
+      /** Whether the service manager keeps what it was sent. An older daemon does not know. */
+      readonly kept?: boolean;
+      /** Why it does not. */
+      readonly reason?: string;
+      /** How often it was noticed that the service manager has dropped something. */
+      readonly drops?: number;
     };
 }
 

@@ -3,8 +3,11 @@ import { readHandover, writeHandover } from "../../../../src/lockd/crash/journal
 
 const NOTHING = {
   store: "none",
+  dropped: false,
+  drops: 0,
   tight: false,
   apart: [],
+  listeners: [],
   queues: [],
   missing: [],
   leftOver: [],
@@ -14,8 +17,11 @@ Deno.test("readHandover() gives back what writeHandover() wrote", () => {
   for (const store of ["none", "single", "queues"] as const) {
     const handover = {
       store,
+      dropped: true,
+      drops: 2,
       tight: true,
       apart: ["E"],
+      listeners: ["virtlockd.socket"],
       queues: [{ name: "queue-1-1", taken: 3, names: ["Aa", "b"] }],
       missing: ["A"],
       leftOver: ["B", "C"],

@@ -117,6 +117,7 @@ class World implements Disposable {
         log: new KeptLog(),
         limit: 4000,
         stored: [],
+        dropped: () => {},
       }),
       loop: this.#loop,
       logger: new KeptLog(),

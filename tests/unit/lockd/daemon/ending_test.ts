@@ -8,7 +8,11 @@ import { kernel } from "../../../support/kernel.ts";
 const UNIT = "virtlockd.service";
 
 /** What is made of systemctl's answers: a shell script that has its arguments. */
-function learn(script: string, unit: string | undefined, kept = true) {
+function learn(
+  script: string,
+  unit: string | undefined,
+  copies = () => "kept" as "kept" | "dropped" | "none",
+) {
   const asked: string[] = [];
   const sys: Sys = {
     ...kernel,
@@ -24,7 +28,7 @@ function learn(script: string, unit: string | undefined, kept = true) {
   const loop = new EventLoop(sys);
   const ledger = new DescriptorLedger(sys);
   const storage = { handover: undefined, run: () => assert.fail("no helper is needed") };
-  const ending: Ending = learnEnding({ sys, loop, ledger, storage }, ["PATH=/usr/bin:/bin"], unit, kept);
+  const ending: Ending = learnEnding({ sys, loop, ledger, storage }, ["PATH=/usr/bin:/bin"], unit, copies);
   loop.close();
   return { ending, asked };
 }
@@ -66,6 +70,15 @@ Deno.test("learnEnding() is not sure when the copies may be wanted", () => {
 });
 
 Deno.test("learnEnding() asks nobody without copies, or without systemd", () => {
-  assert.deepEqual(learn("exit 1", UNIT, false), { ending: "given-up", asked: [] });
+  assert.deepEqual(learn("exit 1", UNIT, () => "none"), { ending: "given-up", asked: [] });
   assert.deepEqual(learn("exit 1", undefined), { ending: "unsure", asked: [] });
+});
+
+Deno.test("learnEnding() does not promise what systemd has dropped, also while it is being asked", () => {
+  const restart = systemd("77 virtlockd.service restart running\\n");
+  assert.deepEqual(learn(restart, UNIT, () => "dropped"), { ending: "left", asked: [] });
+  let asked = 0;
+  // Twice before systemd is asked.
+  const dropped = learn(restart, UNIT, () => asked++ < 2 ? "kept" : "dropped");
+  assert.deepEqual(dropped, { ending: "left", asked: [LIST] });
 });

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { DescriptorStore, type StoreSocket } from "../../../../src/lockd/journal/descriptor_store.ts";
+import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
+import type { StoreSocket } from "../../../../src/lockd/journal/store_outbox.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
-import { SOCK_DGRAM } from "../../../../src/os/constants.ts";
+import { isTripwire } from "../../../../src/lockd/journal/tripwires.ts";
+import { F_DUPFD_CLOEXEC, SOCK_DGRAM } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { KeptLog } from "./kept_log.ts";
 
@@ -12,8 +14,12 @@ class Stage implements Disposable {
   readonly log = new KeptLog();
   readonly loop = new EventLoop(kernel);
   readonly store: DescriptorStore;
+  /** How often the store said that something was dropped. */
+  drops = 0;
   room = Infinity;
   errno = 0;
+  /** Told of what the manager takes, as long as it is open here. */
+  taken: (name: string, fd: number) => void = () => {};
   readonly #ends: [number, number];
 
   constructor(limit = 10, stored: string[] = []) {
@@ -27,6 +33,8 @@ class Stage implements Disposable {
         if (this.errno !== 0) return this.errno;
         if (this.room === 0) return "full";
         this.room--;
+        const name = lines.find((line) => line.startsWith("FDNAME="))?.slice("FDNAME=".length);
+        for (const fd of descriptors) if (name !== undefined) this.taken(name, fd);
         this.sent.push([...lines, ...descriptors.map((fd) => fd > 100 ? "pipe" : `fd ${fd}`)].join(" "));
         return "sent";
       },
@@ -39,6 +47,7 @@ class Stage implements Disposable {
       log: this.log,
       limit,
       stored,
+      dropped: () => void this.drops++,
     });
   }
 
@@ -116,7 +125,14 @@ Deno.test("DescriptorStore.store() warns once at 90% and refuses what is over th
     "error: A lock or connection is not kept by the service manager (lock-11), a crash would lose it: the store is full: it takes 10",
   ]);
   assert.deepEqual(stage.store.missing, ["lock-11"]);
-  assert.deepEqual(stage.store.status, { stored: 10, inQueues: 0, limit: 10, refused: 1, queued: 0 });
+  assert.deepEqual(stage.store.status, {
+    stored: 10,
+    inQueues: 0,
+    limit: 10,
+    refused: 1,
+    queued: 0,
+    kept: true,
+  });
   stage.store.remove("lock-11");
   assert.deepEqual(stage.store.missing, []);
 });
@@ -198,4 +214,154 @@ Deno.test("DescriptorStore keeps a queue in the store when what is left of it co
   stage.errno = 0;
   assert.equal(stage.sent.some((line) => line.includes(`FDNAME=${first}`)), false);
   assert.equal(stage.store.refused, true);
+});
+
+/** A store that is guarded, with what was stored, and the ends of tripwires that its manager has. */
+class GuardedStage extends Stage {
+  readonly ends = new Map<string, number>();
+
+  constructor(limit = 10) {
+    super(limit);
+    this.taken = (name, fd) => {
+      if (isTripwire(name)) this.ends.set(name, kernel.fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    };
+    this.store.guard();
+  }
+
+  /** The manager drops a name. */
+  drop(name: string): void {
+    kernel.close(this.ends.get(name) ?? -1);
+    this.ends.delete(name);
+    this.loop.turn(0);
+  }
+
+  override [Symbol.dispose](): void {
+    for (const fd of this.ends.values()) kernel.close(fd);
+    super[Symbol.dispose]();
+  }
+}
+
+/** Names of what was sent, and `-` with those of what was removed. */
+function names(stage: Stage): string[] {
+  return stage.sent.splice(0).map((message) =>
+    `${message.startsWith("FDSTOREREMOVE") ? "-" : ""}${
+      /FDNAME=(\S+)/.exec(message)?.[1] ?? message.split(" ")[0]
+    }`
+  );
+}
+
+Deno.test("DescriptorStore stores a tripwire before everything else and one behind it", () => {
+  using stage = new GuardedStage();
+  stage.store.store([{ name: "a", fd: 5 }], () => {});
+  stage.store.seal();
+  assert.deepEqual(names(stage), ["tripwire-0", "a", "tripwire-1"]);
+  // Behind the last one again, which goes afterwards.
+  stage.store.store([{ name: "b", fd: 6 }], () => {});
+  stage.loop.turn(3000);
+  assert.deepEqual(names(stage), ["b", "tripwire-2", "-tripwire-1"]);
+  stage.drop("tripwire-1");
+  assert.equal(stage.drops, 0);
+  assert.equal(stage.store.status.stored, 4);
+});
+
+for (const tripped of ["tripwire-0", "tripwire-1"]) {
+  Deno.test(`DescriptorStore counts nothing as stored when the manager has dropped ${tripped}`, () => {
+    using stage = new GuardedStage();
+    stage.store.store([{ name: "a", fd: 5 }, { name: "b", fd: 6 }], () => {});
+    stage.store.seal();
+    names(stage);
+    stage.drop(tripped);
+    assert.equal(stage.drops, 1);
+    const { stored, refused, kept } = stage.store.status;
+    assert.deepEqual({ stored, refused, kept }, { stored: 0, refused: 2, kept: false });
+    assert.deepEqual(stage.store.missing, ["a", "b"]);
+    // What is left of it would be in the way.
+    const others = ["-tripwire-0", "-a", "-b", "-tripwire-1"].filter((name) => name !== `-${tripped}`);
+    assert.deepEqual(names(stage), others);
+    stage.store.store([{ name: "c", fd: 7 }], () => {});
+    assert.deepEqual(names(stage), []);
+    assert.equal(stage.store.status.refused, 3);
+    assert.match(
+      stage.log.lines.join("\n"),
+      /is not kept by the service manager \(c\).*: systemd does not take it/,
+    );
+  });
+}
+
+Deno.test("DescriptorStore.probe() finds out whether the manager takes anything, and resume() stores again", () => {
+  using stage = new GuardedStage();
+  stage.store.store([{ name: "a", fd: 5 }], () => {});
+  stage.drop("tripwire-0");
+  names(stage);
+  const taken: boolean[] = [];
+  const probe = () => stage.store.probe((value) => taken.push(value));
+  probe();
+  assert.deepEqual(names(stage), ["tripwire-0", "BARRIER=1"]);
+  stage.drop("tripwire-0");
+  while (taken.length < 1) stage.loop.turn(1000);
+  assert.deepEqual(taken, [false]);
+  assert.equal(stage.drops, 1);
+
+  probe();
+  assert.deepEqual(names(stage), ["tripwire-0", "BARRIER=1"]);
+  while (taken.length < 2) stage.loop.turn(1000);
+  assert.deepEqual(taken, [false, true]);
+  stage.store.resume(7);
+  stage.store.guard();
+  stage.store.store([{ name: "a", fd: 5 }], () => {});
+  stage.store.seal();
+  assert.deepEqual(names(stage), ["a", "tripwire-1"]);
+  const { stored, refused, kept, limit } = stage.store.status;
+  assert.deepEqual({ stored, refused, kept, limit }, { stored: 3, refused: 0, kept: true, limit: 7 });
+  stage.drop("tripwire-1");
+  assert.equal(stage.drops, 2);
+});
+
+Deno.test("DescriptorStore has room for tripwires always, and for others only beside them", () => {
+  using stage = new GuardedStage(5);
+  stage.store.store([{ name: "a", fd: 5 }, { name: "b", fd: 6 }, { name: "c", fd: 7 }], () => {});
+  stage.store.seal();
+  stage.store.seal();
+  assert.deepEqual(names(stage), ["tripwire-0", "a", "b", "tripwire-1", "tripwire-2", "-tripwire-1"]);
+  assert.deepEqual(stage.store.missing, ["c"]);
+});
+
+Deno.test("DescriptorStore.leave() is no drop, and puts no tripwire any more", () => {
+  using stage = new GuardedStage();
+  stage.store.store([{ name: "a", fd: 5 }], () => {});
+  stage.store.seal();
+  names(stage);
+  stage.store.leave(() => {});
+  assert.deepEqual(names(stage), ["-tripwire-0", "-a", "-tripwire-1", "BARRIER=1"]);
+  for (const name of [...stage.ends.keys()]) stage.drop(name);
+  stage.loop.turn(2500);
+  assert.deepEqual([stage.drops, names(stage)], [0, []]);
+});
+
+Deno.test("DescriptorStore goes on with tripwires of an earlier life", () => {
+  using before = new GuardedStage();
+  before.store.seal();
+  using stage = new Stage();
+  const returned = [...before.ends].map(([name, fd]) => ({ name, fd: kernel.fcntl(fd, F_DUPFD_CLOEXEC, 0) }));
+  stage.store.adoptTripwires([], returned);
+  stage.store.guard();
+  assert.deepEqual(stage.sent, []);
+  assert.equal(stage.store.status.stored, 2);
+  stage.store.seal();
+  assert.deepEqual(names(stage), ["tripwire-2", "-tripwire-1"]);
+});
+
+Deno.test("DescriptorStore.resume() forgets what was refused and is not wanted any more", () => {
+  using stage = new GuardedStage();
+  stage.store.store([{ name: "a", fd: 5 }, { name: "b", fd: 6 }], () => {});
+  stage.drop("tripwire-0");
+  stage.store.resume(10);
+  stage.store.store([{ name: "a", fd: 5 }], () => {});
+  assert.deepEqual(stage.store.missing, []);
+});
+
+Deno.test("DescriptorStore.purge() takes a name out that it does not know of", () => {
+  using stage = new Stage();
+  stage.store.purge("virtlockd.socket");
+  assert.deepEqual(names(stage), ["-virtlockd.socket"]);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { DescriptorStore, type StoreSocket } from "../../../../src/lockd/journal/descriptor_store.ts";
+import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
+import type { StoreSocket } from "../../../../src/lockd/journal/store_outbox.ts";
 import { DurableLog } from "../../../../src/chassis/journal/durable_log.ts";
 import { LockRecorder } from "../../../../src/lockd/journal/lock_recorder.ts";
 import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
@@ -43,6 +44,8 @@ class Stage implements Disposable {
   /** Replies of {@link Procedure.LATER}. */
   readonly waiting: Reply[] = [];
   readonly timers: (() => void)[] = [];
+  /** How often the store said that something was dropped. */
+  drops = 0;
   room = Infinity;
   full = false;
   readonly #parts: ConstructorParameters<typeof Connection>[0];
@@ -77,6 +80,7 @@ class Stage implements Disposable {
         log: this.log,
         limit: 2000,
         stored: [],
+        dropped: () => void this.drops++,
       }),
       loop: {
         defer: (task) => this.loop.defer(task),

@@ -10,6 +10,12 @@ import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { SpawnOptions, Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
 
+/** What systemctl shows of a store of so many descriptors that has two. */
+function shown(limit: number): string {
+  return `echo FileDescriptorStoreMax=${limit}; echo NFileDescriptorStore=2`;
+}
+
+const SHOWN = shown(65536);
 const UNIT = "0::/system.slice/virtlockd.service\n";
 const SOCKET = "NOTIFY_SOCKET=/run/systemd/notify";
 
@@ -24,7 +30,7 @@ interface Host {
 
 /** Looks for systemd as a process of such a host. */
 function find(
-  { predecessor = "unstored", env = [], cgroup = UNIT, systemctl = "echo 65536", uid = 0 }: Host,
+  { predecessor = "unstored", env = [], cgroup = UNIT, systemctl = SHOWN, uid = 0 }: Host,
 ) {
   const file = Deno.makeTempFileSync();
   Deno.writeTextFileSync(file, cgroup);
@@ -61,8 +67,8 @@ Deno.test("findServiceManager() asks systemd how many descriptors it keeps for t
     asked: [[
       "/usr/bin/systemctl",
       "show",
-      "--value",
       "--property=FileDescriptorStoreMax",
+      "--property=NFileDescriptorStore",
       "virtlockd.service",
     ]],
   });
@@ -77,9 +83,16 @@ const OURS = "VIRTLOCKD_FDSTORE_MAX=65536";
 for (
   const [name, host, found, asks] of [
     ["libvirt 9.0", {}, { variables: { ...NOTIFY, FDSTORE: "65536" } }, true],
-    ["libvirt 9.0, no store", { systemctl: "echo 0" }, { variables: { ...NOTIFY, FDSTORE: "0" } }, true],
+    [
+      "libvirt 9.0, no store",
+      { systemctl: shown(0) },
+      { variables: { ...NOTIFY, FDSTORE: "0" } },
+      true,
+    ],
     ["libvirt 11.3 and 12.8", { env: [SOCKET] }, { variables: { FDSTORE: "65536" } }, true],
-    ["libvirt 11.3, no store", { env: [SOCKET], systemctl: "echo 0" }, { variables: { FDSTORE: "0" } }, true],
+    ["libvirt 11.3, no store", { env: [SOCKET], systemctl: shown(0) }, {
+      variables: { FDSTORE: "0" },
+    }, true],
     [
       "ours without the store that its unit has by now",
       { env: [SOCKET, "FDSTORE=0"] },
@@ -90,13 +103,13 @@ for (
     ["systemd 254", { predecessor: "none", env: [SOCKET, OURS, "FDSTORE=10"] }, KNOWN, false],
     [
       "systemd 252",
-      { predecessor: "none", env: [SOCKET, OURS], systemctl: "echo 65536" },
+      { predecessor: "none", env: [SOCKET, OURS], systemctl: SHOWN },
       { variables: { FDSTORE: "65536" } },
       true,
     ],
     [
       "any systemd, whose administrator has switched the store off",
-      { predecessor: "none", env: [SOCKET, OURS], systemctl: "echo 0" },
+      { predecessor: "none", env: [SOCKET, OURS], systemctl: shown(0) },
       { variables: { FDSTORE: "0" } },
       true,
     ],
@@ -120,9 +133,9 @@ Deno.test("findServiceManager() finds the unit among the control groups of the o
 
 Deno.test("findServiceManager() says so when systemctl gives no number", () => {
   const doubt = (systemctl: string) => find({ systemctl }).found;
-  assert.deepEqual(doubt("echo 65536; exit 1"), {
+  assert.deepEqual(doubt(`${SHOWN}; exit 1`), {
     variables: NOTIFY,
-    doubt: "systemctl ended with code 1: 65536",
+    doubt: "systemctl ended with code 1: FileDescriptorStoreMax=65536",
   });
   assert.deepEqual(doubt("true"), { variables: NOTIFY, doubt: "systemctl ended with code 0: " });
   assert.deepEqual(doubt("echo '[not set]'"), {

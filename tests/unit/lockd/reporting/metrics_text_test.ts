@@ -76,15 +76,17 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
 
 Deno.test("metricsText() gives what it knows of the descriptor store and the journal, where there is one", () => {
   const sections: Sections = {
-    store: { present: true, stored: 12, limit: 100, refused: 3, queued: 0 },
+    store: { present: true, stored: 12, limit: 100, refused: 3, queued: 0, kept: false, drops: 2 },
     journal: { kind: "store", bytes: 4096 },
     storage: { "/mnt": "hung" },
   };
   const text = metricsText(new Metrics(0), { ...STATUS, sections }, tallyLocks(tableOf([])));
-  assert.deepEqual(samples(text).filter((line) => /_stored_|_journal_/.test(line)), [
+  assert.deepEqual(samples(text).filter((line) => /_stored_|_store_|_journal_/.test(line)), [
     "virtlockd_stored_descriptors 12",
     "virtlockd_stored_descriptors_max 100",
     "virtlockd_stored_descriptors_refused 3",
+    "virtlockd_store_kept 0",
+    "virtlockd_store_drops_total 2",
     "virtlockd_journal_bytes 4096",
   ]);
 });
