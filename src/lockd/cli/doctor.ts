@@ -10,6 +10,7 @@ import type { Check, DaemonView, Finding, Patient } from "./checks/check.ts";
 import { Host } from "./guests/host.ts";
 import { type LibvirtPlaces, libvirtPlaces } from "./guests/libvirt_places.ts";
 import { type Command, type CommandContext, CommandExit } from "../../chassis/cli/command.ts";
+import { serviceStore } from "./guests/service_store.ts";
 import { isOnMounts, silentMounts } from "./guests/silent_mounts.ts";
 import { listLocks } from "./locks.ts";
 import { readStatus } from "./status.ts";
@@ -78,6 +79,7 @@ async function examine({ sys, env, now }: CommandContext, args: Arguments): Prom
       sys.pollReadable(-1, SECOND_LOOK);
       return ask(sys, socket);
     },
+    serviceStore: async (unit) => root === "" ? await serviceStore(unit) : undefined,
     version: VERSION,
     now: now(),
   };

@@ -1,5 +1,6 @@
 import type { LockEntry, StatusDocument } from "../../status/status_document.ts";
 import type { Obstacle } from "../admin_connection.ts";
+import type { ShownStore } from "../../../chassis/systemd/shown_store.ts";
 import type { Host } from "../guests/host.ts";
 
 /** How grave a finding is. */
@@ -34,6 +35,11 @@ export interface Patient {
   readonly daemon: DaemonView;
   /** Asks the daemon anew, a moment later: what was under way is done then. */
   readonly lookAgain: () => DaemonView;
+  /**
+   * What systemd says of the store of a unit of the running host; undefined when it says nothing, and for
+   * another host.
+   */
+  readonly serviceStore: (unit: string) => Promise<ShownStore | undefined>;
   /** Mount points whose storage does not answer: no path below them is looked at. */
   readonly silent: readonly string[];
   /** Version of this program. */

@@ -57,7 +57,16 @@ export const NO_DAEMON: DaemonView = {
 
 /** A host and its daemon as they are examined; parts may be replaced. */
 export function patientOf(host: Host, daemon: DaemonView = NO_DAEMON, parts: Partial<Patient> = {}): Patient {
-  return { host, daemon, lookAgain: () => daemon, silent: [], version: "1.0.0", now: NOW, ...parts };
+  return {
+    host,
+    daemon,
+    lookAgain: () => daemon,
+    serviceStore: () => Promise.resolve(undefined),
+    silent: [],
+    version: "1.0.0",
+    now: NOW,
+    ...parts,
+  };
 }
 
 /** What a check finds on a host. */
