@@ -7,13 +7,7 @@ import { FAMILY, listedDaemons } from "./daemons.ts";
 import { runTool, ToolError } from "./tool.ts";
 
 /** What V8 is told: see docs/performance.md. */
-const V8_FLAGS = [
-  "--max-semi-space-size=2",
-  "--optimize-for-size",
-  "--no-enable-lazy-source-positions",
-  // A young generation this small is collected sooner than other threads are awake for it.
-  "--single-threaded-gc",
-].join(",");
+const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-source-positions";
 /** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
 const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
 
