@@ -84,7 +84,7 @@ for (const release of releasesToTest()) {
       );
       assert.match(
         journal,
-        /was started again after the last daemon had been stopped\. Took over \d clients?/,
+        /was started again after the last daemon that served had been stopped\. Took over \d clients?/,
       );
     });
 

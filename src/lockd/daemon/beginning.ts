@@ -105,6 +105,6 @@ function occasion(past: Past, previous: string | undefined): string {
     case "crash":
       return "was started again because the last daemon was killed or crashed";
     case "restart":
-      return "was started again after the last daemon had been stopped";
+      return "was started again after the last daemon that served had been stopped";
   }
 }

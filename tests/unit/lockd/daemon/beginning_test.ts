@@ -51,7 +51,8 @@ Deno.test("announceBeginning() warns of a crash, and names the guests of what is
     counts: [1, 0, 2, 0],
   });
   assert.deepEqual(beginning({ kind: "restart" }, [WEB, lost], 2), {
-    line: `warning: virtlockd ${VERSION} was started again after the last daemon had been stopped. ` +
+    line:
+      `warning: virtlockd ${VERSION} was started again after the last daemon that served had been stopped. ` +
       "Took over 2 clients and 1 lock of the guest 'web'; LOST 1 lock of the guest 'db'; nothing protects its disk now",
     counts: [0, 1, 1, 1],
   });
