@@ -74,11 +74,29 @@ for (const release of releasesToTest()) {
 
     await machine.sh("systemctl disable virtlockd.service");
     assert.match(await doctor(), /systemd uses libvirt's \S+\/virtlockd.service, not ours/);
+    // libvirt 9.0's unit requires the socket for commands.
+    const along = /who stops or restarts virtlockd-admin.socket stops the daemon with all its locks/;
+    assert.equal(along.test(await doctor()), release === "bookworm");
     await crash();
     await install(machine, await debianPackage());
     assert.equal(await machine.sh(`readlink ${link}`), "/usr/lib/virtlockd/system/virtlockd.service\n");
     assert.doesNotMatch(await doctor(), /not ours/);
     await crash();
+
+    const admin = "virtlockd-admin.socket";
+    await machine.sh(`systemctl disable ${admin}; systemctl mask --now ${admin}`);
+    assert.match(await doctor(), /PROBLEM +units: virtlockd-admin.socket is masked/);
+    await machine.sh(`systemctl unmask ${admin}`);
+    await until(
+      "commands to be answered",
+      async () => (await machine.run(["virtlockd", "status"])).code === 0,
+    );
+    assert.match(await doctor(), /systemd uses libvirt's \S+\/virtlockd-admin.socket, not ours/);
+    await crash();
+    await until(
+      "commands to be answered",
+      async () => (await machine.run(["virtlockd", "status"])).code === 0,
+    );
 
     await machine.sh(`rm ${link}; sed /^KillMode=/d /usr/lib/virtlockd/system/virtlockd.service >${link}`);
     await install(machine, await debianPackage());
