@@ -29,7 +29,7 @@ export function findNetworkSources(context: WorkContext, spec: string | undefine
   }
   const writer = new XmlWriter();
   writer.element("sources", {}, () => {
-    for (const dir of exportsOf(context, host.name)) {
+    for (const dir of exportsOf(context, host.name).map(checkExport)) {
       const source: PoolSource = { ...NO_SOURCE, hosts: [{ ...host, port: 0 }], dir, format: "nfs" };
       writeSource(writer, type, source);
     }
@@ -41,9 +41,9 @@ function exportsOf(context: WorkContext, host: string): string[] {
   // A name that looked like an option would be one to showmount.
   if (host.startsWith("-")) throw storageError("invalid-argument", `'${host}' is no name of a host`);
   try {
-    return parseExports(runTool(context, "showmount", ["--no-headers", "--exports", host])).map(checkExport);
+    return parseExports(runTool(context, "showmount", ["--no-headers", "--exports", host]));
   } catch (error) {
-    if (!(error instanceof RpcFailure) || error.code !== 1) throw error;
+    if (!(error instanceof RpcFailure)) throw error;
     throw storageError("failed", `no storage pools were found on host '${host}'`);
   }
 }

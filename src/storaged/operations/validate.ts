@@ -52,9 +52,10 @@ export function validate(context: WorkContext, schema: string, xml: string): voi
   }
 }
 
-/** What xmllint says is wrong, without where it read the document. */
+/** What xmllint says is wrong, a line each, without where it read the document. */
 function told(text: string): string {
-  return text.split("\n").flatMap((line) => /Relax-NG validity error : (.*)$/.exec(line)?.[1] ?? []).join(
-    "\n",
-  );
+  return text.split("\n").flatMap((line) => {
+    const said = /Relax-NG validity error : (.*)$/.exec(line)?.[1];
+    return said === undefined ? [] : [`${said}\n`];
+  }).join("");
 }

@@ -1,7 +1,8 @@
 import { O_CLOEXEC, O_NONBLOCK, O_WRONLY, S_IFMT, S_IFREG } from "../../os/constants.ts";
-import { ENXIO } from "../../os/errno.ts";
+import { ENOSPC, ENXIO } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
+import { type RpcFailure, systemError } from "../../chassis/wire/rpc_error.ts";
 import { commonError } from "../model/storage_error.ts";
 import { WorkCancelled, type WorkContext } from "../work/operation.ts";
 import { openForReading, refuseGuests } from "./change_volume.ts";
@@ -144,6 +145,14 @@ export function receiveVolume(
   }
 }
 
+/** VIR_FROM_STREAMS. */
+const STREAMS = 38;
+
+/** More has come than was announced: to libvirt's clients the stream is a device that is full then. */
+function streamFull(): RpcFailure {
+  return systemError(STREAMS, "cannot write to stream", ENOSPC, "No space left on device");
+}
+
 interface Writing {
   readonly fd: number;
   readonly socket: number;
@@ -164,7 +173,7 @@ function writeFrames(context: WorkContext, storage: StorageSys, writing: Writing
     const { kind, length } = readHead(bytes);
     if (kind === FrameKind.END) return at;
     if (at + length > limit) {
-      throw commonError("invalid-argument", `more data for '${shown}' than the length that was announced`);
+      throw streamFull();
     }
     if (kind === FrameKind.HOLE) {
       leaveHole(context, storage, fd, shown, at, length);

@@ -162,6 +162,14 @@ export class VolumeReader {
     return { path: local, ...found };
   }
 
+  /** What a volume stands on, as it is now; as it was where it cannot be seen. */
+  #updatedBacking(image: string, backing: BackingStore): BackingStore {
+    const local = localPath(image, backing.path);
+    const facts = local === undefined ? undefined : this.#storage.facts(local);
+    if (facts === undefined || typeof facts === "number") return backing;
+    return { ...backing, permissions: permissionsOf(facts, undefined), timestamps: timestampsOf(facts) };
+  }
+
   /**
    * The format of a file that a header names: a guest may have written that name, so no link is followed and
    * nothing but a regular file is read. What cannot be told is raw.
@@ -197,7 +205,15 @@ export class VolumeReader {
       const sizes = this.#sizes(fd, facts, path);
       const image = readImage(this.#header(fd, path), volume.format);
       const capacity = image.capacity ?? sizes.capacity - image.encryptionHeader;
-      return { ...volume, ...sizes, capacity: capacity < 0n ? 0n : capacity, permissions, timestamps };
+      const backing = volume.backing === undefined ? undefined : this.#updatedBacking(path, volume.backing);
+      return {
+        ...volume,
+        ...sizes,
+        capacity: capacity < 0n ? 0n : capacity,
+        permissions,
+        timestamps,
+        backing,
+      };
     } finally {
       this.#sys.close(fd);
     }
