@@ -10,6 +10,8 @@
 // - src/lockd: the lock daemon. lockspace/ (who holds what), storage/ (files that may hang), journal/ and
 //   restart/ (what outlives a crash, what goes to the next image), programs/, status/, reporting/, daemon/
 //   (the parts put together), handover/, crash/, life/ (start and end), cli/.
+// - src/storaged: the storage daemon. model/ and pools/ (what there is), volumes/ and backends/ (what is done
+//   with it), work/ (processes that may hang), xml/, wire/, rpc/, programs/ (clients), daemon/, cli/.
 // - tests: unit/ has the folders of src; integration/ runs whole daemons; e2e/ real libvirt and systemd.
 //
 // docs/architecture.md goes on from here; CONTRIBUTING.md says how to add something.
