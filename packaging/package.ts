@@ -1,5 +1,6 @@
 // Builds packages: `deno task package [deb] [rpm] [tar]`, with [--output DIRECTORY] [--executable FILE]
-// [--runtime FILE] [--modules DIRECTORY]. Without a kind, every kind whose tools are installed.
+// [--runtime FILE] [--modules DIRECTORY]. Without a kind, each of these whose tools are installed. The
+// storage daemon has packages of its own, storage-deb and storage-rpm, which are built when they are named.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -7,6 +8,7 @@ import { parseArgs } from "node:util";
 import { buildDeb } from "./build_deb.ts";
 import { buildRpm } from "./build_rpm.ts";
 import { buildTar } from "./build_tar.ts";
+import { buildStorageDeb, buildStorageRpm } from "./build_storage.ts";
 import type { PackageRequest } from "./package_request.ts";
 import { hasTool, ROOT } from "./tool.ts";
 
@@ -21,6 +23,11 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["deb", { tools: ["dpkg", "dpkg-deb"], build: buildDeb }],
   ["rpm", { tools: ["rpmbuild", "tar", "xz"], build: buildRpm }],
   ["tar", { tools: ["tar", "xz"], build: buildTar }],
+]);
+
+const STORAGE_KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ["storage-deb", { tools: ["dpkg", "dpkg-deb"], build: buildStorageDeb }],
+  ["storage-rpm", { tools: ["rpmbuild"], build: buildStorageRpm }],
 ]);
 
 /** Builds what was asked for and tells the files. @throws Error, ToolError */
@@ -44,8 +51,11 @@ function buildPackages(args: readonly string[]): void {
   mkdirSync(request.output, { recursive: true });
   const names = positionals.length > 0 ? positionals : [...KINDS.keys()];
   for (const name of names) {
-    const kind = KINDS.get(name);
-    if (kind === undefined) throw new Error(`Package: got "${name}", want ${[...KINDS.keys()].join(", ")}`);
+    const kind = KINDS.get(name) ?? STORAGE_KINDS.get(name);
+    if (kind === undefined) {
+      const known = [...KINDS.keys(), ...STORAGE_KINDS.keys()].join(", ");
+      throw new Error(`Package: got "${name}", want ${known}`);
+    }
     const missing = kind.tools.filter((tool) => !hasTool(tool));
     if (missing.length === 0) {
       console.log(kind.build(request));

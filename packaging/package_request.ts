@@ -28,7 +28,7 @@ export function programFor(layout: Layout, request: PackageRequest): BuiltProgra
 }
 
 /** Tells an ELF file from a script. */
-function isSelfContained(executable: string): boolean {
+export function isSelfContained(executable: string): boolean {
   const head = new Uint8Array(4);
   const fd = openSync(executable, "r");
   try {

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { storageFiles } from "../../../packaging/storage_files.ts";
+import { ROOT } from "../../../packaging/tool.ts";
+
+const PROGRAM = { executable: "/x/virtstoraged", runtime: "/x/deno" };
+
+/** Texts of the units. */
+const UNITS = storageFiles("alone", PROGRAM).filter(({ target }) =>
+  target.startsWith("usr/lib/systemd/system/")
+)
+  .map(({ content }) => "source" in content ? readFileSync(content.source, "utf8") : content.text);
+
+Deno.test("by itself the package has program, runtime, units and configuration, and nothing of the lock daemon", () => {
+  const targets = storageFiles("alone", PROGRAM).map(({ target }) => target);
+  assert.deepEqual(targets.filter((target) => !target.startsWith("usr/share/")), [
+    "usr/sbin/virtstoraged",
+    "usr/lib/virtstoraged/deno",
+    "usr/lib/systemd/system/virtstoraged.service",
+    "usr/lib/systemd/system/virtstoraged.socket",
+    "usr/lib/systemd/system/virtstoraged-ro.socket",
+    "usr/lib/systemd/system/virtstoraged-admin.socket",
+    "etc/libvirt/virtstoraged.conf",
+  ]);
+  assert.deepEqual(targets.filter((target) => target.includes("virtlockd")), []);
+});
+
+Deno.test("beside libvirt's own it has a program elsewhere and a drop-in that runs it", () => {
+  const targets = storageFiles("beside", PROGRAM).map(({ target }) => target);
+  assert.deepEqual(targets.filter((target) => !target.startsWith("usr/share/")), [
+    "usr/libexec/deno-virtstoraged/virtstoraged",
+    "usr/libexec/deno-virtstoraged/deno",
+    "usr/lib/systemd/system/virtstoraged.service.d/deno-virtstoraged.conf",
+  ]);
+  const dropIn = readFileSync(join(ROOT, "packaging/storage/deno-virtstoraged.conf"), "utf8");
+  assert.match(
+    dropIn,
+    /^ExecStart=\nExecStart=\/usr\/libexec\/deno-virtstoraged\/virtstoraged \$VIRTSTORAGED_ARGS$/m,
+  );
+});
+
+Deno.test("no unit makes a mount namespace: mounts are for the whole host", () => {
+  const namespaces = new RegExp(
+    "^(?:PrivateTmp|PrivateMounts|PrivateDevices|ProtectSystem|ProtectHome|ProtectKernel\\w+|ProtectControlGroups|" +
+      "ProtectProc|ReadOnlyPaths|ReadWritePaths|InaccessiblePaths|TemporaryFileSystem|BindPaths|RootDirectory)=",
+    "m",
+  );
+  assert.deepEqual(UNITS.filter((unit) => namespaces.test(unit)), []);
+});
+
+Deno.test("no unit stops libvirtd: any user's connect would do that", () => {
+  assert.deepEqual(UNITS.filter((unit) => /^Conflicts=/m.test(unit)), []);
+});
