@@ -1,8 +1,19 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { EPOLLIN, EPOLLOUT, F_SETFL, O_NONBLOCK, O_RDWR, SOCK_STREAM } from "../../os/constants.ts";
+import {
+  EPOLLIN,
+  EPOLLOUT,
+  F_SETFL,
+  O_NONBLOCK,
+  O_RDWR,
+  SO_SNDBUFFORCE,
+  SOCK_STREAM,
+} from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
+
+/** Bytes that may be on their way: each end then works on some packets while the other one does. */
+const SOCKET_BUFFER = 1 << 20;
 
 /** What a transfer needs of the daemon. */
 export interface TransferParts {
@@ -34,6 +45,8 @@ export class TransferSocket {
     const pair = parts.sys.socketPair(SOCK_STREAM);
     if (typeof pair === "number") throw new SystemError("socketpair", "stream of a volume", pair);
     const [near, far] = pair;
+    // In a session the kernel refuses it, and it goes on with less.
+    for (const fd of pair) parts.sys.setSocketOption(fd, SO_SNDBUFFORCE, SOCKET_BUFFER);
     must(parts.sys.fcntl(near, F_SETFL, O_NONBLOCK | O_RDWR), "fcntl", "stream of a volume");
     // The helper waits for the daemon, which waits for nobody.
     must(parts.sys.fcntl(far, F_SETFL, O_RDWR), "fcntl", "stream of a volume");
