@@ -1,0 +1,202 @@
+// The storage daemon as a whole, in a session of its own: start and end, pools and volumes over its socket, and
+// what becomes of things that are under way when a process is killed.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { PoolRef, VolumeRef } from "../../src/storaged/model/storage_service.ts";
+import {
+  ConnectProcedure,
+  PoolProcedure,
+  readPool,
+  readVolume,
+  VolumeProcedure,
+  writePool,
+  writeVolume,
+} from "../../src/storaged/wire/remote_protocol.ts";
+import { Place } from "../support/place.ts";
+import { type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
+import { answerOf, remoteFrame } from "../support/storage_stage.ts";
+import { until } from "../support/until.ts";
+
+/** Makes a pool in the daemon's place and starts it. */
+function makePool(daemon: StorageDaemon, client: StorageClient): PoolRef {
+  const path = `${daemon.place.directory}/pool`;
+  Deno.mkdirSync(path);
+  const pool = readPool(client.call(PoolProcedure.DEFINE_XML, (writer) => {
+    writer.string(`<pool type='dir'><name>p</name><target><path>${path}</path></target></pool>`);
+    writer.u32(0);
+  }));
+  client.call(PoolProcedure.CREATE, (writer) => poolFlags(writer, pool));
+  return pool;
+}
+
+function poolFlags(writer: XdrWriter, pool: PoolRef): void {
+  writePool(writer, pool);
+  writer.u32(0);
+}
+
+function makeVolume(client: StorageClient, pool: PoolRef, name: string, bytes: number): VolumeRef {
+  return readVolume(client.call(VolumeProcedure.CREATE_XML, (writer) => {
+    writePool(writer, pool);
+    writer.string(`<volume><name>${name}</name><capacity>${bytes}</capacity></volume>`);
+    writer.u32(0);
+  }));
+}
+
+function range(writer: XdrWriter, volume: VolumeRef): void {
+  writeVolume(writer, volume);
+  writer.u64(0n);
+  writer.u64(0n);
+  writer.u32(0);
+}
+
+/** Begins an upload with the serial 77. */
+function beginUpload(client: StorageClient, volume: VolumeRef): void {
+  client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 77, (writer) => range(writer, volume)));
+  assert.notEqual(typeof answerOf(client.raw.receive()), "string");
+}
+
+function sendPacket(client: StorageClient, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  const opaque = (writer: XdrWriter) => writer.opaque(bytes);
+  client.raw.send(
+    remoteFrame(VolumeProcedure.UPLOAD, 77, opaque, MessageType.STREAM, MessageStatus.CONTINUE),
+  );
+}
+
+function volumeNames(client: StorageClient, pool: PoolRef): string[] {
+  const reader = client.call(PoolProcedure.LIST_VOLUMES, (writer) => {
+    writePool(writer, pool);
+    writer.i32(100);
+  });
+  return Array.from({ length: reader.u32() }, () => reader.string(1000)).sort();
+}
+
+Deno.test("a session's daemon serves its user, and leaves nothing behind when it is told to end", async () => {
+  await using daemon = await StorageDaemon.start();
+  {
+    using client = daemon.open();
+    assert.equal(client.call(ConnectProcedure.GET_URI).string(100), "storage:///session");
+    assert.equal(client.call(PoolProcedure.NUM_OF_POOLS).i32(), 0);
+  }
+  assert.equal(existsSync(`${daemon.socket}-ro`), false);
+  for (const name of ["virtstoraged-sock", "virtstoraged-admin-sock"]) {
+    assert.equal((Deno.statSync(`${daemon.run}/${name}`).mode ?? 0) & 0o777, 0o700);
+  }
+  daemon.process.kill("SIGTERM");
+  assert.equal((await daemon.status).code, 0);
+  assert.equal(existsSync(daemon.socket), false);
+  assert.equal(existsSync(`${daemon.run}/virtstoraged.pid`), false);
+});
+
+Deno.test("without a client it ends after its timeout, though a pool is active", async () => {
+  await using daemon = await StorageDaemon.start(["--timeout=1"]);
+  {
+    using client = daemon.open();
+    makePool(daemon, client);
+  }
+  assert.equal((await daemon.status).code, 0);
+});
+
+Deno.test("what is uploaded can be downloaded, and is in the file", async () => {
+  await using daemon = await StorageDaemon.start();
+  using client = daemon.open();
+  const pool = makePool(daemon, client);
+  const volume = makeVolume(client, pool, "v", 16);
+  beginUpload(client, volume);
+  sendPacket(client, "0123");
+  sendPacket(client, "4567");
+  client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 77, () => {}, MessageType.STREAM));
+  assert.equal(client.raw.receive().header.status, MessageStatus.OK);
+  const text = "01234567" + "\0".repeat(8);
+  assert.equal(Deno.readTextFileSync(`${daemon.place.directory}/pool/v`), text);
+  client.raw.send(remoteFrame(VolumeProcedure.DOWNLOAD, 78, (writer) => range(writer, volume)));
+  assert.equal(client.raw.receive().header.type, MessageType.REPLY);
+  let received = "";
+  for (;;) {
+    const { header, payload } = client.raw.receive();
+    assert.deepEqual([header.type, header.serial], [MessageType.STREAM, 78]);
+    if (payload.length === 0) break;
+    received += new TextDecoder().decode(payload);
+  }
+  assert.equal(received, text);
+});
+
+Deno.test("while it is uploaded a volume refuses what would harm it, and an abort frees it at once", async () => {
+  await using daemon = await StorageDaemon.start();
+  using client = daemon.open();
+  using other = daemon.open();
+  const pool = makePool(daemon, client);
+  const volume = makeVolume(client, pool, "v", 1 << 20);
+  beginUpload(client, volume);
+  sendPacket(client, "0123");
+  const remove = (writer: XdrWriter) => {
+    writeVolume(writer, volume);
+    writer.u32(0);
+  };
+  const refused = other.ask(VolumeProcedure.DELETE, remove);
+  assert.match(String(refused), /^55\/18 Requested operation is not valid: volume 'v' is still in use/);
+  assert.deepEqual(volumeNames(other, pool), ["v"]);
+  other.call(PoolProcedure.REFRESH, (writer) => poolFlags(writer, pool));
+  client.raw.send(
+    remoteFrame(VolumeProcedure.UPLOAD, 77, () => {}, MessageType.STREAM, MessageStatus.ERROR),
+  );
+  client.raw.receive();
+  client.call(VolumeProcedure.DELETE, remove);
+  assert.deepEqual(volumeNames(other, pool), []);
+});
+
+Deno.test("a client that is killed in an upload leaves the volume free and no job", async () => {
+  await using daemon = await StorageDaemon.start();
+  using other = daemon.open();
+  const pool = makePool(daemon, other);
+  const volume = makeVolume(other, pool, "v", 1 << 20);
+  {
+    using client = daemon.open();
+    beginUpload(client, volume);
+    sendPacket(client, "0123");
+  }
+  await until("the volume to be free", () => {
+    const answer = other.ask(VolumeProcedure.DELETE, (writer) => {
+      writeVolume(writer, volume);
+      writer.u32(0);
+    });
+    return typeof answer !== "string";
+  });
+});
+
+Deno.test("a daemon that is killed in an upload leaves no helper, and the next one has the pool", async () => {
+  using place = Place.create();
+  let pool: PoolRef;
+  {
+    await using daemon = await StorageDaemon.start([], place);
+    using client = daemon.open();
+    pool = makePool(daemon, client);
+    const volume = makeVolume(client, pool, "v", 1 << 20);
+    beginUpload(client, volume);
+    sendPacket(client, "0123");
+    assert.ok(daemon.helpers().length > 0);
+    daemon.process.kill("SIGKILL");
+    await daemon.status;
+    await until("the helpers to end", () => daemon.helpers().length === 0);
+  }
+  await using daemon = await StorageDaemon.start([], place);
+  using client = daemon.open();
+  assert.deepEqual(volumeNames(client, pool), ["v"]);
+});
+
+Deno.test("a daemon that is told to end waits for an upload that is under way", async () => {
+  await using daemon = await StorageDaemon.start();
+  using client = daemon.open();
+  const pool = makePool(daemon, client);
+  const volume = makeVolume(client, pool, "v", 1 << 20);
+  beginUpload(client, volume);
+  daemon.process.kill("SIGTERM");
+  sendPacket(client, "0123");
+  client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 77, () => {}, MessageType.STREAM));
+  assert.equal(client.raw.receive().header.status, MessageStatus.OK);
+  assert.equal((await daemon.status).code, 0);
+  assert.equal(Deno.readTextFileSync(`${daemon.place.directory}/pool/v`).slice(0, 4), "0123");
+});

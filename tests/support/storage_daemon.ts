@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { XdrReader, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
+import { Place } from "./place.ts";
+import { RawClient } from "./raw_client.ts";
+import { answerOf, remoteFrame } from "./storage_stage.ts";
+import { until } from "./until.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** A storage daemon of a session, in a place of its own, from the sources. */
+export class StorageDaemon implements AsyncDisposable {
+  readonly place: Place;
+  readonly process: Deno.ChildProcess;
+  readonly status: Promise<Deno.CommandStatus>;
+  readonly #owner: boolean;
+
+  private constructor(place: Place, process: Deno.ChildProcess, owner: boolean) {
+    this.place = place;
+    this.process = process;
+    this.status = process.status;
+    this.#owner = owner;
+  }
+
+  get run(): string {
+    return `${this.place.env["XDG_RUNTIME_DIR"]}/libvirt`;
+  }
+
+  get socket(): string {
+    return `${this.run}/virtstoraged-sock`;
+  }
+
+  /**
+   * Starts one and waits until it serves.
+   *
+   * @param place where; undefined for one that goes with the daemon
+   */
+  static async start(args: readonly string[] = [], place?: Place): Promise<StorageDaemon> {
+    const there = place ?? Place.create();
+    const [file = "", ...rest] = there.command([
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-check",
+      MAIN,
+      "virtstoraged",
+      ...args,
+    ]);
+    const process = new Deno.Command(file, {
+      args: rest,
+      env: { ...there.env },
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const daemon = new StorageDaemon(there, process, place === undefined);
+    await until("the storage daemon", () => {
+      try {
+        RawClient.connect(daemon.socket)[Symbol.dispose]();
+        return true;
+      } catch {
+        return false;
+      }
+    }, 30_000);
+    return daemon;
+  }
+
+  /** A client that has opened the session's storage. */
+  open(): StorageClient {
+    const client = new StorageClient(RawClient.connect(this.socket));
+    client.call(ConnectProcedure.AUTH_LIST);
+    client.call(ConnectProcedure.OPEN, (writer) => {
+      writer.optionalString("storage:///session");
+      writer.u32(0);
+    });
+    return client;
+  }
+
+  /** Its helper processes. */
+  helpers(): number[] {
+    return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
+      try {
+        const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+        return line.includes("internal-work") &&
+          Deno.readTextFileSync(`/proc/${pid}/environ`).includes(this.place.directory);
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.process.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.status;
+    if (this.#owner) this.place[Symbol.dispose]();
+  }
+}
+
+/** A client that waits for each answer. */
+export class StorageClient implements Disposable {
+  readonly raw: RawClient;
+  #serial = 0;
+
+  constructor(raw: RawClient) {
+    this.raw = raw;
+  }
+
+  /** Calls a procedure. @returns the payload's reader @throws when it is refused */
+  call(procedure: number, encode: (writer: XdrWriter) => void = () => {}): XdrReader {
+    const answer = this.ask(procedure, encode);
+    assert.ok(answer instanceof XdrReader, String(answer));
+    return answer;
+  }
+
+  /** Calls a procedure. @returns the payload's reader, or the refusal as text */
+  ask(procedure: number, encode: (writer: XdrWriter) => void = () => {}): XdrReader | string {
+    this.raw.send(remoteFrame(procedure, ++this.#serial, encode));
+    return answerOf(this.raw.receive());
+  }
+
+  [Symbol.dispose](): void {
+    this.raw[Symbol.dispose]();
+  }
+}
