@@ -10,8 +10,9 @@ import { DecoderFuzz } from "./decoder_fuzz.ts";
 import { FuzzFailure, type FuzzOptions, type FuzzReport } from "./fuzz_run.ts";
 import { LiveFuzz } from "./live_fuzz.ts";
 import { SEEDS } from "./replay.ts";
+import { StorageFuzz } from "./storage_fuzz.ts";
 
-const USAGE = `Usage: deno task fuzz [OPTION]... [decoder|core|live]...
+const USAGE = `Usage: deno task fuzz [OPTION]... [decoder|core|storage|live]...
 
 Sends spoilt messages to the decoders, to a server in this process and to a real daemon (./virtlockd), or to those that
 are named.
@@ -36,6 +37,10 @@ const targets: Readonly<Record<string, (options: FuzzOptions) => Promise<FuzzRep
   decoder: (options) => Promise.resolve(new DecoderFuzz().run(options)),
   core: (options) => {
     using fuzz = new CoreFuzz(options.seed);
+    return Promise.resolve(fuzz.run(options));
+  },
+  storage: (options) => {
+    using fuzz = new StorageFuzz(options.seed);
     return Promise.resolve(fuzz.run(options));
   },
   live: async (options) => {
