@@ -5,7 +5,7 @@ import type { Peer } from "../../chassis/rpc/program.ts";
 import { type Header, MessageStatus, MessageType } from "../../chassis/wire/frame.ts";
 import { isPing, KEEPALIVE_PROGRAM } from "../../chassis/wire/keepalive.ts";
 import { ErrorDomain, rpcError, type RpcFailure } from "../../chassis/wire/rpc_error.ts";
-import { XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
+import { XdrError, XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
 import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import { EAGAIN, EINTR, ENOBUFS, ENOMEM, strerror } from "../../os/errno.ts";
 import type { SocketSys } from "../../os/sys.ts";
@@ -436,8 +436,8 @@ export class ClientConnection implements Answerable, ClientLink, MessageUser {
     try {
       this.#uploads.get(serial)?.hole(this.#reader);
     } catch (error) {
-      this.#parts.crashed(this, error);
-      this.end("a stream could not be read");
+      if (!(error instanceof XdrError)) this.#parts.crashed(this, error);
+      this.end("a hole of its stream cannot be read");
     }
   }
 
