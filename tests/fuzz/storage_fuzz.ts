@@ -158,7 +158,7 @@ export class StorageFuzz implements Disposable {
     }
   }
 
-  /** Somebody who behaves is served, nothing failed unexpectedly, and nothing is left of those who are gone. */
+  /** Who behaves is served, nothing failed unexpectedly, and nothing is left of those who are gone. */
   #look(message: number): void {
     const { told, server } = this.#stage;
     const crashed = told.find((line) => line.includes("failed unexpectedly"));

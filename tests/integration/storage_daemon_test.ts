@@ -1,5 +1,5 @@
-// The storage daemon as a whole, in a session of its own: start and end, pools and volumes over its socket, and
-// what becomes of things that are under way when a process is killed.
+// The storage daemon as a whole, in a session of its own: start and end, pools and volumes over its socket,
+// and what becomes of things that are under way when a process is killed.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

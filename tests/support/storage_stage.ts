@@ -7,6 +7,7 @@ import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { SOCK_STREAM } from "../../src/os/constants.ts";
 import { DescriptorLedger } from "../../src/os/ledger.ts";
+import type { Sys } from "../../src/os/sys.ts";
 import type { StorageService } from "../../src/storaged/model/storage_service.ts";
 import type { Authority } from "../../src/storaged/programs/authentication.ts";
 import { PoolEvents } from "../../src/storaged/programs/pool_events.ts";
@@ -26,8 +27,8 @@ export interface StageOptions {
   readonly policy?: Partial<ClientPolicy>;
   readonly maxClients?: number;
   readonly maxAnonymousClients?: number;
-  /** The user that the server takes for its own. */
-  readonly uid?: number;
+  /** The user that its clients are to be, if not this one. */
+  readonly peerUid?: number;
   readonly othersServed?: boolean;
 }
 
@@ -63,7 +64,16 @@ export class StorageStage implements Disposable {
   #ahead = 0;
 
   constructor(options: StageOptions = {}) {
-    const sys = { ...kernel, monotonic: () => kernel.monotonic() + this.#ahead };
+    const { peerUid } = options;
+    const sys: Sys = {
+      ...kernel,
+      monotonic: () => kernel.monotonic() + this.#ahead,
+      peerCredentials(fd, into) {
+        const result = kernel.peerCredentials(fd, into);
+        if (peerUid !== undefined) into.uid = peerUid;
+        return result;
+      },
+    };
     this.loop = new EventLoop(sys);
     const to = (level: string) => (message: LogMessage) => {
       this.told.push(`${level}: ${typeof message === "string" ? message : message()}`);
@@ -99,7 +109,7 @@ export class StorageStage implements Disposable {
         mostCalls: 5,
         ...options.policy,
       },
-      uid: options.uid ?? kernel.uid(),
+      uid: kernel.uid(),
       othersServed: options.othersServed ?? true,
       observer: {
         connected: ({ clientId }) => this.told.push(`connected ${clientId}`),

@@ -21,9 +21,10 @@ const MANAGE = "org.libvirt.unix.manage";
 /** Field 22 of /proc/PID/stat, counted from behind the name in parentheses. */
 const START_TIME = 19;
 
-/** Whether polkit can be asked on this host. */
-export function polkitInstalled(sys: Pick<Sys, "access">): boolean {
-  return sys.access(PKCHECK, 1) === 0 && POLKITD.some((path) => sys.access(path, 1) === 0);
+/** The program that asks polkit; undefined where it, or polkit itself, is not installed. */
+export function findPkcheck(sys: Pick<Sys, "access">): string | undefined {
+  const installed = sys.access(PKCHECK, 1) === 0 && POLKITD.some((path) => sys.access(path, 1) === 0);
+  return installed ? PKCHECK : undefined;
 }
 
 /** What deciding needs. */
@@ -35,6 +36,8 @@ export interface AuthorityParts {
   readonly env: readonly string[];
   /** The user that this daemon runs as. */
   readonly uid: number;
+  /** What asks polkit; undefined where nobody can. */
+  readonly pkcheck: () => string | undefined;
   /** What the configuration says, by the socket that a client has come to. */
   readonly method: (readOnly: boolean) => AuthMethod;
   readonly log: Log;
@@ -58,7 +61,8 @@ export class PolkitAuthority implements Authority {
     const { sys, loop, ledger, env } = this.#parts;
     const { uid, pid } = client;
     const refuse = (reason: string) => loop.defer(() => done(this.#told(client, { kind: "failed", reason })));
-    if (!polkitInstalled(sys)) return refuse("polkit is not installed");
+    const pkcheck = this.#parts.pkcheck();
+    if (pkcheck === undefined) return refuse("polkit is not installed");
     const theirs = this.#asking.filter((each) => each === uid).length;
     if (this.#asking.length >= MOST_QUESTIONS || theirs >= MOST_OF_USER) {
       return refuse("too many questions at once");
@@ -68,8 +72,8 @@ export class PolkitAuthority implements Authority {
     this.#asking.push(uid);
     const action = client.readOnly ? MONITOR : MANAGE;
     const subject = `${pid},${start},${uid}`;
-    const args = ["--action-id", action, "--process", subject, "--allow-user-interaction"];
-    probe({ sys, loop, ledger, env, limit: LIMIT_MS }, PKCHECK, args, (result) => {
+    const argv = [pkcheck, "--action-id", action, "--process", subject, "--allow-user-interaction"];
+    probe({ sys, loop, ledger, env, limit: LIMIT_MS }, pkcheck, argv, (result) => {
       this.#asking.splice(this.#asking.indexOf(uid), 1);
       const verdict = result.kind === "ended" ? verdictOf(result.code, result.output) : result;
       done(

@@ -33,7 +33,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import { VIRTSTORAGED } from "../identity/identity.ts";
 import { type Settings, STORAGE_SETTINGS } from "../identity/settings.ts";
 import { makeStorage } from "./make_storage.ts";
-import { polkitInstalled } from "./polkit_authority.ts";
+import { findPkcheck } from "./polkit_authority.ts";
 import { type SocketRights, socketRights } from "./socket_rights.ts";
 import { policyOf, StorageDaemon } from "./storage_daemon.ts";
 
@@ -82,7 +82,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   unfinished.push(() => pidFile.remove());
   configureLogging(context, settings, logs);
   if (inherited.length === 0) refuseServed(sys, paths.readWrite);
-  const rights = socketRights(settings, context.uid === 0, polkitInstalled(sys));
+  const rights = socketRights(settings, context.uid === 0, findPkcheck(sys) !== undefined);
   const notify = connectNotify(sys, loop, ledger, env["NOTIFY_SOCKET"]);
   let changed = () => {};
   let current = settings;

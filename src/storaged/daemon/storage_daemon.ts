@@ -21,7 +21,7 @@ import { CallCounts } from "../status/call_counts.ts";
 import { statusProgram } from "../status/status_program.ts";
 import { Workers } from "../work/workers.ts";
 import type { ProgramImage } from "../work/helper_process.ts";
-import { PolkitAuthority } from "./polkit_authority.ts";
+import { findPkcheck, PolkitAuthority } from "./polkit_authority.ts";
 
 /** How often the end of jobs is looked for that nobody is connected for, in ms. */
 const JOBS_MS = 500;
@@ -87,6 +87,7 @@ export class StorageDaemon {
       uid,
       env: parts.self.env,
       method: parts.method,
+      pkcheck: () => findPkcheck(sys),
       log: rpcLog,
     });
     const check = () => {

@@ -174,6 +174,11 @@ export class ClientConnection implements Answerable, ClientLink, MessageUser {
     return this.#uploads.size + this.#downloads.size;
   }
 
+  /** Bytes of memory that what it has sent takes. */
+  get kept(): number {
+    return this.#input.kept + this.#held.length;
+  }
+
   /** Monotonic ms at which something came from it last. */
   get heardAt(): number {
     return this.#heardAt;

@@ -59,6 +59,11 @@ export class MessageInput {
     return this.#disposal === undefined && this.#headLength === 0;
   }
 
+  /** Bytes of memory that the message under way takes. */
+  get kept(): number {
+    return this.#kept.length;
+  }
+
   /**
    * Takes bytes, in the order of the stream.
    *

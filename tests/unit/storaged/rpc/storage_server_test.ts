@@ -29,18 +29,63 @@ Deno.test("clients that are not authenticated have a limit of their own", () => 
 });
 
 Deno.test("of an ordinary user eight clients may be unauthenticated, and the ninth is turned away", () => {
-  // Whoever runs this test is a stranger here, unless that is root, who has no such limit.
-  if (kernel.uid() === 0) return;
-  using stage = new StorageStage({ authority: ASKING, uid: STRANGER });
+  using stage = new StorageStage({ authority: ASKING, peerUid: STRANGER });
   for (let count = 0; count < 9; count++) stage.connect();
   assert.equal(stage.server.clients.size, 8);
+  assert.equal(
+    stage.told.at(-1),
+    `warn: Refused a connection to server virtstoraged: uid ${STRANGER} has 8 connections that are not authenticated`,
+  );
 });
 
-Deno.test("a session's daemon serves its own user alone", () => {
-  if (kernel.uid() === 0) return;
-  using stage = new StorageStage({ uid: STRANGER, othersServed: false });
-  stage.connect();
-  assert.equal(stage.server.clients.size, 0);
+Deno.test("an ordinary user has at most 256 connections", () => {
+  using stage = new StorageStage({ peerUid: STRANGER, maxClients: 1000, maxAnonymousClients: 1000 });
+  for (let count = 0; count < 257; count++) {
+    const client = stage.connect();
+    if (count < 256) stage.call(client, ConnectProcedure.AUTH_LIST);
+  }
+  assert.equal(stage.server.clients.size, 256);
+});
+
+Deno.test("a session's daemon serves its own user alone, and root", () => {
+  for (const [peerUid, served] of [[STRANGER, 0], [0, 1]] as const) {
+    using stage = new StorageStage({ peerUid, othersServed: false });
+    stage.connect();
+    assert.equal(stage.server.clients.size, served);
+  }
+});
+
+Deno.test("what a client sends before it is authenticated takes no memory, however long it says it is", () => {
+  using stage = new StorageStage({ authority: ASKING, peerUid: STRANGER });
+  const clients = Array.from({ length: 8 }, () => stage.connect());
+  // The header of a call of 32 MiB; of its payload 64 KiB are kept.
+  const header = new Uint8Array([
+    2,
+    0,
+    0,
+    0,
+    0x20,
+    0,
+    0x80,
+    0x86,
+    0,
+    0,
+    0,
+    1,
+    0,
+    0,
+    0,
+    76,
+    ...new Array(12).fill(0),
+  ]);
+  for (const client of clients) client.send(header);
+  const piece = new Uint8Array(32768);
+  for (let round = 0; round < 100; round++) {
+    for (const client of clients) client.offer(piece);
+    stage.turn();
+  }
+  assert.equal(stage.server.clients.size, 8);
+  for (const connection of stage.server.clients.values()) assert.ok(connection.kept <= 65536 + 8192);
 });
 
 Deno.test("a client that does not authenticate is ended after five minutes", () => {
