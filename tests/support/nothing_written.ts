@@ -7,6 +7,7 @@ export const NOTHING_WRITTEN: Pick<LockTableParts, "settler" | "loop" | "patienc
   settler: {
     settle: (_resource, _holding, over) => over(),
     isSettling: () => false,
+    isWaitedFor: () => false,
     reasonOf: () => undefined,
     abandon: () => {},
   },

@@ -80,6 +80,10 @@ export class Acquisitions {
         : `Unable to watch process ${owner.pid}, the owner of resource ${name}`;
       return finish({ kind: "system", action, errno });
     }
+    // What was seen of the earlier process must not be overwritten: it tells when its writes are over.
+    if (parts.settler.isWaitedFor(ownerKey(owner))) {
+      return finish({ kind: "pid-settling", resource: name, pid: owner.pid });
+    }
     const resource = lockspace.resources.get(name);
     if (resource !== undefined) return this.#held(ask, resource, deadline, finish, done);
     const stale = paused.stale(lockspace, name, options, owner);

@@ -31,7 +31,7 @@ export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "a
   /** Whether a paused guest may go on although another one has used its disk. */
   staleResumeAllowed: () => boolean;
   /** Keeps the locks of owners whose process is gone until their last writes have landed. */
-  settler: Pick<Settler, "settle" | "isSettling" | "reasonOf" | "abandon">;
+  settler: Pick<Settler, "settle" | "isSettling" | "isWaitedFor" | "reasonOf" | "abandon">;
   loop: Pick<EventLoop, "after" | "defer">;
   /** How long an ask waits for a lock whose owners are on their way out, in ms. */
   patience: () => number;

@@ -50,6 +50,8 @@ export type Refusal =
   /** Its last owner has gone, but slow storage has not released it yet. */
   | { kind: "releasing"; resource: string }
   | { kind: "owner-dying"; resource: string; pid: number }
+  /** A process that is gone had the asker's pid, and its last writes may not have landed. */
+  | { kind: "pid-settling"; resource: string; pid: number }
   /** Its owner's process is gone, but its last writes may not have landed. */
   | { kind: "settling"; resource: string; reason: string }
   | { kind: "bad-name"; resource: string; reason: string }

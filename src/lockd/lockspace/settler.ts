@@ -81,6 +81,12 @@ export class Settler {
     return this.#settling.get(resource)?.has(key) ?? false;
   }
 
+  /** Whether any lock of an owner waits. */
+  isWaitedFor(key: OwnerKey): boolean {
+    if (this.#settling.size === 0) return false;
+    return [...this.#settling.values()].some((owners) => owners.has(key));
+  }
+
   /** Why a lock waits; undefined when it does not. */
   reasonOf(resource: Resource): string | undefined {
     const [settling] = this.#settling.get(resource)?.values() ?? [];

@@ -59,6 +59,7 @@ export function lockFailure(refusal: Refusal): RpcFailure {
     case "not-held":
     case "releasing":
     case "owner-dying":
+    case "pid-settling":
     case "used-meanwhile":
     case "settling":
       return resourceBusy(LOCKSPACE, conflictText(refusal));
@@ -83,6 +84,7 @@ type Conflict = Extract<
       | "not-held"
       | "releasing"
       | "owner-dying"
+      | "pid-settling"
       | "used-meanwhile"
       | "settling";
   }
@@ -108,6 +110,9 @@ function conflictText(refusal: Conflict): string {
       return `Lockspace resource '${refusal.resource}' is locked until slow storage has released it`;
     case "owner-dying":
       return `Lockspace resource '${refusal.resource}' cannot change hands: its owner, process ${refusal.pid}, is being killed`;
+    case "pid-settling":
+      return `Lockspace resource '${refusal.resource}' is not locked for process ${refusal.pid} yet: an earlier process ` +
+        "with this id is gone, but its last writes may not have landed, and the two cannot be told apart";
     case "settling":
       return `Lockspace resource '${refusal.resource}' stays locked although its owner's process is gone, because ${refusal.reason}`;
   }

@@ -161,6 +161,7 @@ class Table {
         };
       },
       isSettling: (resource, key) => this.settling.get(resource) === key,
+      isWaitedFor: (key) => [...this.settling.values()].includes(key),
       reasonOf: (resource) => this.settling.has(resource) ? "it writes" : undefined,
       abandon: () => {},
     },
@@ -784,6 +785,19 @@ Deno.test("LockTable keeps the lock of an owner that is gone until its writes ha
   assert.equal(done, 1);
   it.files.grant(5);
   assert.deepEqual(waiting, [undefined]);
+});
+
+Deno.test("LockTable gives nothing to a process with the pid of one whose last writes may not have landed", () => {
+  const it = new Table();
+  it.hold("/disk", 5);
+  it.writes = true;
+  it.table.releaseAll(100, () => {});
+  const next = { ...BETA, pid: 100 };
+  assert.deepEqual(it.acquire("/other", next), [{ kind: "pid-settling", resource: "/other", pid: 100 }]);
+  it.landed();
+  it.files.answerUnlock();
+  it.acquire("/other", next);
+  assert.deepEqual(it.files.locks.map(({ request }) => request.path), ["/other"]);
 });
 
 Deno.test("LockTable refuses who has waited too long for an owner that is gone, and says why", () => {

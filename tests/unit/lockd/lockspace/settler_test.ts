@@ -88,6 +88,7 @@ Deno.test("Settler keeps a lock as long as writes are under way, says so once, a
   const world = new World(BUSY);
   world.settle();
   assert.equal(world.settler.reasonOf(RESOURCE), "it writes");
+  assert.deepEqual([world.settler.isWaitedFor(7), world.settler.isWaitedFor(8)], [true, false]);
   world.until(3_600_000);
   assert.deepEqual(world.told, ["settling busy"]);
   assert.equal(world.settler.size, 1);
@@ -135,6 +136,7 @@ Deno.test("Settler asks nothing of a file any more whose lock somebody else has 
   world.settler.abandon(RESOURCE, 7);
   assert.deepEqual(world.told, ["settling busy", "over at 0"]);
   assert.equal(world.settler.isSettling(RESOURCE, 7), false);
+  assert.equal(world.settler.isWaitedFor(7), false);
   world.until(10_000);
   assert.equal(world.asked, 1);
   world.settler.abandon(RESOURCE, 7);

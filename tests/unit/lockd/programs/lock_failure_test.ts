@@ -146,6 +146,14 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     "resource busy: Lockspace resource 'r' cannot change hands: its owner, process 9, is being killed",
     -1,
   ],
+  [
+    { kind: "pid-settling", resource: "r", pid: 9 },
+    87,
+    51,
+    "resource busy: Lockspace resource 'r' is not locked for process 9 yet: an earlier process with this id is gone, " +
+    "but its last writes may not have landed, and the two cannot be told apart",
+    -1,
+  ],
   [held(), 87, 51, `${LOCKED} by ${WHO}`, -1],
   [held({ name: "other" }), 87, 51, `${LOCKED} as 'other' by ${WHO}`, -1],
   [
