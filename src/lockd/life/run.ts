@@ -7,7 +7,8 @@ import type { Paths } from "../../chassis/config/paths.ts";
 import { refuseForGood, startAgainLater } from "../../chassis/start/failed_service.ts";
 import { isLasting } from "../../chassis/start/failed_start.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
-import { environmentOf, type SelfImage, selfImage, variable } from "../../chassis/start/self.ts";
+import { environmentOf, selfImage, variable } from "../../chassis/start/self.ts";
+import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { type Environment, startContext } from "../../chassis/start/start.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
@@ -49,7 +50,7 @@ export function runDaemon(
     launchInBackground(sys, self);
     return ExitCode.OK;
   }
-  if (sys.signalsBlocked(DAEMON_SIGNALS) !== 1) shield(sys, self);
+  shieldSignals(sys, self);
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
     return serve({ sys, self, options, env, cwd, report, mistakes, atStake: () => start.atStake });
@@ -120,14 +121,4 @@ class Start {
     return this.paths !== undefined &&
       new StateFile(this.#sys, this.paths.restartState).isFor(this.#sys.pid());
   }
-}
-
-/**
- * Blocks the daemon's signals and starts this program once more, so that every thread of it inherits the
- * mask.
- */
-function shield(sys: Sys, self: SelfImage): never {
-  must(sys.blockSignals(DAEMON_SIGNALS), "pthread_sigmask", "daemon");
-  const failed = sys.execve(self.path, self.argv, self.env);
-  throw new StartError(ExitCode.EXEC, new SystemError("Execute", self.path, failed).message);
 }

@@ -26,7 +26,8 @@ import {
   type StorageTask,
   type ToHelper,
 } from "./helper_protocol.ts";
-import { BLOCKED_SIGNALS, spawnHelper } from "./helper_spawn.ts";
+import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
+import { spawnHelper } from "./helper_spawn.ts";
 import { findOwner } from "./file_owner.ts";
 import { findLocalHolder } from "./holder_scan.ts";
 import { judgeGuards, judgeOpeners, syncFile } from "./last_writes.ts";
@@ -67,7 +68,7 @@ export function runStorageHelper(sys: Sys, args: readonly string[]): number {
   sys.setThreadName(NAME);
   // Whoever started it has done so already; a helper started by hand must not open the runtime's debugger
   // port either.
-  sys.blockSignals(BLOCKED_SIGNALS);
+  sys.blockSignals(DAEMON_SIGNALS);
   helper.send({ kind: "ready", pid: sys.pid() });
   return helper.run();
 }
@@ -81,7 +82,7 @@ export function runStorageHelper(sys: Sys, args: readonly string[]): number {
 export function runDeputy(sys: Sys): number {
   sys.setThreadName(NAME);
   // That user may signal it, too.
-  sys.blockSignals(BLOCKED_SIGNALS);
+  sys.blockSignals(DAEMON_SIGNALS);
   return new StorageHelper(sys, HELPER_SOCKET).run();
 }
 

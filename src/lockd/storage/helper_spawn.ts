@@ -1,13 +1,8 @@
-import { O_CLOEXEC, O_RDWR, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1 } from "../../os/constants.ts";
+import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
+import { O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import type { HelperCommand } from "./program_run.ts";
-
-/**
- * Signals that must not end a helper, nor make the runtime open a debugger port: it ends when the daemon
- * does.
- */
-export const BLOCKED_SIGNALS: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGPIPE];
 
 /** What {@link spawnHelper} needs of the kernel. */
 export type SpawnSys = Pick<FileSys, "open" | "close"> & Pick<ProcessSys, "spawn">;
@@ -24,7 +19,8 @@ export function spawnHelper(sys: SpawnSys, command: HelperCommand, socket: numbe
   const pid = sys.spawn({
     ...command,
     descriptors: [nothing, nothing, nothing, socket],
-    blockedSignals: BLOCKED_SIGNALS,
+    // None of them may end a helper, nor make the runtime open a debugger port: it ends when the daemon does.
+    blockedSignals: DAEMON_SIGNALS,
     newSession: true,
   });
   sys.close(nothing);

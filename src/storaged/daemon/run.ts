@@ -1,7 +1,8 @@
 import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
-import { environmentOf, type SelfImage, selfImage, variable } from "../../chassis/start/self.ts";
+import { environmentOf, selfImage, variable } from "../../chassis/start/self.ts";
+import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
@@ -33,7 +34,7 @@ export function runDaemon(
     launchInBackground(sys, self);
     return ExitCode.OK;
   }
-  if (sys.signalsBlocked(DAEMON_SIGNALS) !== 1) shield(sys, self);
+  shieldSignals(sys, self);
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
     return serve({ sys, self, options, env: environmentOf(self.env), cwd, report });
@@ -46,14 +47,4 @@ export function runDaemon(
     report.failed(failure);
     return failure.code;
   }
-}
-
-/**
- * Blocks the daemon's signals and starts this program once more, so that every thread of it inherits the
- * mask: the runtime would open a debugger port on SIGUSR1.
- */
-function shield(sys: Sys, self: SelfImage): never {
-  must(sys.blockSignals(DAEMON_SIGNALS), "pthread_sigmask", "daemon");
-  const failed = sys.execve(self.path, self.argv, self.env);
-  throw new StartError(ExitCode.EXEC, new SystemError("Execute", self.path, failed).message);
 }

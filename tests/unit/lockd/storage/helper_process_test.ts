@@ -501,7 +501,7 @@ Deno.test("a helper starts another with the socket it was given, and its own sig
   assert.deepEqual([spawned?.path, spawned?.argv, spawned?.env], [COMMAND.path, COMMAND.argv, COMMAND.env]);
   assert.equal(spawned?.descriptors.length, 4);
   assert.equal(spawned?.descriptors[3], socket);
-  assert.deepEqual([...spawned?.blockedSignals ?? []].sort((a, b) => a - b), [1, 2, 3, 10, 13, 15]);
+  assert.deepEqual([...spawned?.blockedSignals ?? []].sort((a, b) => a - b), [1, 2, 3, 10, 13, 15, 29]);
   assert.equal(spawned?.newSession, true);
 });
 
@@ -530,7 +530,7 @@ Deno.test("runStorageHelper() names and shields itself, says that it is ready, a
     pid: () => 77,
   });
   assert.equal(runStorageHelper(script.sys, ["5"]), 0);
-  assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15]]);
+  assert.deepEqual(calls, ["virtlockd-io", [1, 2, 3, 10, 13, 15, 29]]);
   assert.deepEqual(script.sent, [{ kind: "ready", pid: 77 }]);
 });
 
