@@ -109,6 +109,10 @@ Deno.test("the connection tells what it is", () => {
   assert.deepEqual(features, [1, 0, 1, 1, 1, 0]);
   const hostname = "3/20 this function is not supported by the connection driver: virConnectGetHostname";
   assert.equal(stage.call(client, 59), hostname);
+  const suspend = "3/20 this function is not supported by the connection driver: virDomainSuspend";
+  assert.equal(stage.call(client, 34), suspend);
+  // The list of networks.
+  assert.equal(stage.call(client, 38), "1/7 internal error: connection not open");
 });
 
 /** What is refused to those who may only look, with libvirt's names of the functions. */
