@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { runOk } from "./support/command.ts";
+import { HangingMount } from "./support/hanging_mount.ts";
+import { StoragePeer } from "./support/storage_peer.ts";
+import { Scratch } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
+
+// What a host of storage pools goes through: another daemon, a crash in the middle of a copy, storage that
+// hangs or goes away.
+
+const POOL = ["one", "dir", "--target"];
+
+/** Files of a directory, sorted. */
+function names(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+}
+
+Deno.test("a host goes from libvirt's daemon to this one and back, with its pools active", async () => {
+  await using peer = await StoragePeer.start("libvirt");
+  const path = `${peer.directory}/one`;
+  await peer.virsh("pool-define-as", ...POOL, path);
+  await peer.virsh("pool-build", "one");
+  await peer.virsh("pool-start", "one");
+  await peer.virsh("pool-autostart", "one");
+  await peer.virsh("vol-create-as", "one", "a.qcow2", "1M", "--format", "qcow2");
+  await peer.virsh(
+    "pool-create-as",
+    "transient",
+    "dir",
+    "--target",
+    `${peer.directory}/transient`,
+    "--build",
+  );
+  // How full the host's file system is, others decide too.
+  const seen = async () =>
+    (await peer.virsh("pool-list", "--all", "--persistent") + await peer.virsh("pool-list", "--transient") +
+      await peer.virsh("pool-dumpxml", "one") + await peer.virsh("vol-list", "one"))
+      .replace(/(<(?:allocation|available) unit='bytes'>)\d+/g, "$1SIZE");
+  await peer.virsh("pool-refresh", "one");
+  const before = await seen();
+  await peer.stop("libvirt");
+  await peer.serve("ours");
+  assert.equal(await seen(), before);
+  await peer.virsh("vol-create-as", "one", "b.img", "1M");
+  await peer.stop("ours");
+  await peer.serve("libvirt");
+  assert.equal((await peer.virsh("pool-list", "--name", "--transient")).trim(), "transient");
+  assert.match(await peer.virsh("vol-list", "one"), / a\.qcow2 +.*\n b\.img +/);
+  assert.deepEqual(names(path), ["a.qcow2", "b.img"]);
+});
+
+Deno.test("while libvirt's daemon serves the pools, connections are refused with its process, and it goes on", async () => {
+  await using peer = await StoragePeer.start("libvirt");
+  const pid = (await Deno.readTextFile(peer.outside("/run/libvirtd.pid"))).trim();
+  await runOk(peer, [new URL("../../virtstoraged", import.meta.url).pathname, "-d"]);
+  // The client takes the storage daemon's socket, because it is there.
+  const refused = await until("the daemon to answer", async () => {
+    const said = await peer.virshError("pool-list");
+    return said.includes("served by another daemon") ? said : undefined;
+  });
+  assert.match(refused, new RegExp(`are served by another daemon \\(process ${pid}\\)`));
+  await peer.stop("ours");
+  assert.equal((await peer.virsh("pool-list", "--name")).trim(), "");
+});
+
+Deno.test("a copy that a crash of the daemon ends is no volume, goes on nowhere, and is cleaned up", async () => {
+  await using peer = await StoragePeer.start("ours");
+  const path = `${peer.directory}/one`;
+  await peer.virsh("pool-define-as", ...POOL, path);
+  await peer.virsh("pool-build", "one");
+  await peer.virsh("pool-start", "one");
+  await runOk(peer, ["sh", "-c", 'head -c 3000M /dev/zero | tr "\\0" x >"$1/big.img"', "sh", path]);
+  await peer.virsh("pool-refresh", "one");
+  const clone = peer.run([
+    "virsh",
+    "-q",
+    "-c",
+    "storage:///system",
+    "vol-clone",
+    "big.img",
+    "copy.img",
+    "one",
+  ]);
+  await until(
+    "the copy to have begun",
+    () => names(path).some((name) => name.startsWith(".virtstoraged-new-")),
+  );
+  const pid = Number(await Deno.readTextFile(peer.outside("/run/virtstoraged.pid")));
+  Deno.kill(pid, "SIGKILL");
+  assert.notEqual((await clone).code, 0);
+  await peer.serve("ours");
+  assert.equal(await peer.virsh("vol-list", "one").then((text) => text.includes("copy.img")), false);
+  await until("what is left to be gone", async () => {
+    await peer.virsh("pool-refresh", "one");
+    return names(path).join() === "big.img";
+  });
+});
+
+Deno.test("storage that hangs stops its own pool only", async () => {
+  // Made first, because the private host sees what was mounted before it.
+  using scratch = new Scratch();
+  await using mount = await HangingMount.mount(scratch.path, "fuse");
+  await using peer = await StoragePeer.create("ours");
+  await Deno.mkdir(peer.outside("/etc/libvirt"), { recursive: true });
+  await Deno.writeTextFile(peer.outside("/etc/libvirt/virtstoraged.conf"), "storage_timeout = 2\n");
+  await peer.serve("ours");
+  await peer.virsh("pool-create-as", "hung", "dir", "--target", mount.point);
+  await peer.virsh("pool-create-as", "well", "dir", "--target", `${peer.directory}/well`, "--build");
+  await Deno.writeTextFile(`${mount.backing}/a.img`, "data");
+  await peer.virsh("pool-refresh", "hung");
+  await peer.virsh("vol-create-as", "well", "b.img", "1M");
+  await mount.hang();
+  try {
+    const waiting = peer.run(["virsh", "-q", "-c", "storage:///system", "vol-info", "a.img", "hung"]);
+    await peer.virsh("vol-info", "b.img", "well");
+    await peer.virsh("pool-refresh", "well");
+    await peer.virsh("vol-create-as", "well", "c.img", "1M");
+    assert.match((await waiting).stderr, /the storage does not answer/);
+    assert.deepEqual((await peer.virsh("pool-list", "--name")).trim().split(/\s+/).sort(), ["hung", "well"]);
+  } finally {
+    await mount.goOn();
+  }
+  await until(
+    "the storage to be well again",
+    async () =>
+      (await peer.run(["virsh", "-q", "-c", "storage:///system", "vol-info", "a.img", "hung"])).code === 0,
+  );
+});
+
+Deno.test("a pool whose mount is gone is inactive, and nothing is written below it", async () => {
+  await using peer = await StoragePeer.start("ours");
+  const path = `${peer.directory}/mounted`;
+  await runOk(peer, ["sh", "-c", 'mkdir "$1"; mount -t tmpfs lab "$1"', "sh", path]);
+  await peer.virsh("pool-create-as", "lost", "dir", "--target", path);
+  await peer.virsh("vol-create-as", "lost", "a.img", "1M");
+  await runOk(peer, ["umount", path]);
+  const refused = await peer.virshError("vol-create-as", "lost", "b.img", "1M");
+  assert.match(refused, /is not on the storage that the pool was started with/);
+  assert.deepEqual(names(path), []);
+  assert.equal((await peer.virsh("pool-list", "--name", "--all")).trim(), "");
+});
