@@ -60,8 +60,18 @@ export function archive(): Promise<string> {
   return packageFile("tar", ".tar.xz");
 }
 
-async function packageFile(kind: string, suffix: string, version?: string): Promise<string> {
-  const directory = `${OUTPUT}/${version ?? "current"}`;
+/** The storage daemon's Debian package, likewise. */
+export function storagePackage(): Promise<string> {
+  return packageFile("storage-deb", ".deb", undefined, "storage");
+}
+
+async function packageFile(
+  kind: string,
+  suffix: string,
+  version?: string,
+  folder = "current",
+): Promise<string> {
+  const directory = `${OUTPUT}/${version ?? folder}`;
   await Deno.mkdir(directory, { recursive: true });
   const ready = await find(directory, suffix);
   if (ready !== undefined && await isUpToDate(ready)) {
