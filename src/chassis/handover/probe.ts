@@ -3,16 +3,12 @@ import { EPOLLIN, O_CLOEXEC, O_RDWR, SIGKILL } from "../../os/constants.ts";
 import { EAGAIN } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
+import { type ProgramResult, resultOf } from "../../os/program_result.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
 import { lastingEnvironment } from "../start/self.ts";
 
 const MAX_OUTPUT = 65536;
-
-/** How a probed program ended. */
-export type ProbeResult =
-  | { kind: "ended"; code: number; output: string }
-  | { kind: "failed"; reason: string };
 
 /** What probing works with. */
 export interface ProbeParts {
@@ -31,7 +27,7 @@ interface ProbeRun extends Pick<ProbeParts, "sys" | "loop" | "ledger"> {
   readonly pidfd: number;
   /** Read end of its standard output and error. */
   readonly output: number;
-  readonly done: (result: ProbeResult) => void;
+  readonly done: (result: ProgramResult) => void;
 }
 
 /**
@@ -44,7 +40,7 @@ export function probe(
   { sys, loop, ledger, env, limit }: ProbeParts,
   path: string,
   argv: readonly string[],
-  done: (result: ProbeResult) => void,
+  done: (result: ProgramResult) => void,
 ): void {
   const fail = (call: string, errno: number) =>
     loop.defer(() => done({ kind: "failed", reason: new SystemError(call, path, errno).message }));
@@ -143,15 +139,11 @@ class Probe {
     ledger.close(pidfd);
     const status = new Int32Array(1);
     sys.waitChild(child, true, status);
-    const ended = status[0] as number;
-    const signal = ended & 0x7f;
     if (this.#reason !== undefined) return this.#answer({ kind: "failed", reason: this.#reason });
-    if (signal !== 0) return this.#answer({ kind: "failed", reason: `it was killed by signal ${signal}` });
-    const output = decodeText(this.#bytes, 0, this.#length);
-    this.#answer({ kind: "ended", code: (ended >> 8) & 0xff, output });
+    this.#answer(resultOf(status[0] as number, decodeText(this.#bytes, 0, this.#length)));
   }
 
-  #answer(result: ProbeResult): void {
+  #answer(result: ProgramResult): void {
     if (this.#answered) return;
     this.#answered = true;
     this.#parts.done(result);

@@ -1,4 +1,5 @@
-import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import { probe } from "../../chassis/handover/probe.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { startLoop } from "../../chassis/start/start.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -46,7 +47,7 @@ export function trySuccessor(
   const { loop, ledger } = startLoop(sys);
   const file = configuration !== undefined && sys.access(configuration, 0) === 0 ? ["-f", configuration] : [];
   const args = ["sh", "-c", SCRIPT, "sh", program, ...file, "-p", "/run/libvirt/trial.pid", "-t", "1"];
-  let result: ProbeResult | undefined;
+  let result: ProgramResult | undefined;
   const env = environment(sys, daemon);
   probe({ sys, loop, ledger, env, limit: LIMIT_MS }, "/bin/sh", args, (ended) => result = ended);
   while (result === undefined) loop.turn(-1);

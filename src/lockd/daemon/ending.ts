@@ -1,6 +1,6 @@
 import { counted } from "../../chassis/log/counted.ts";
 import { F_UNLCK } from "../../os/constants.ts";
-import type { ProbeResult } from "../../chassis/handover/probe.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import { isMissing } from "../lockspace/lock_record.ts";
 import { ofGuests } from "./beginning.ts";
@@ -51,7 +51,7 @@ export function learnEnding(
 
 /** @returns what systemctl prints; undefined when it fails */
 function ask(daemon: Asker, env: readonly string[], args: readonly string[]): string | undefined {
-  let result: ProbeResult | undefined;
+  let result: ProgramResult | undefined;
   askSystemctl(daemon, env, args, ASK_LIMIT_MS, (ended) => void (result = ended));
   while (result === undefined) daemon.loop.turn(-1);
   return result.kind === "ended" && result.code === 0 ? result.output : undefined;

@@ -1,15 +1,9 @@
+import { type MountLine, parseMountinfo } from "../../os/mountinfo.ts";
 import { readFileText } from "../../os/read_file.ts";
 import type { FileSys } from "../../os/sys.ts";
-import { unescapeMount } from "../storage/mount_tree.ts";
 
 /** A mount as far as it says which part of which file system is seen where. */
-interface Part {
-  /** `major:minor`. */
-  readonly device: string;
-  /** Path in the file system that is seen at {@link point}. */
-  readonly root: string;
-  readonly point: string;
-}
+type Part = Pick<MountLine, "devMajor" | "devMinor" | "root" | "point">;
 
 type ReachSys = Pick<FileSys, "open" | "pread" | "close">;
 
@@ -30,15 +24,14 @@ export function mayReach(sys: ReachSys, pid: number, path: string): boolean {
   );
   if (holding === undefined || theirs === undefined) return true;
   const inside = joined(holding.root, holding.point === "/" ? path : path.slice(holding.point.length));
-  return theirs.some(({ device, root }) => device === holding.device && isBelow(inside, root));
+  return theirs.some(({ devMajor, devMinor, root }) =>
+    devMajor === holding.devMajor && devMinor === holding.devMinor && isBelow(inside, root)
+  );
 }
 
 function partsOf(sys: ReachSys, pid: string): Part[] | undefined {
-  return readFileText(sys, `/proc/${pid}/mountinfo`)?.split("\n").flatMap((line) => {
-    const [, , device, root, point] = line.split(" ");
-    if (device === undefined || root === undefined || point === undefined) return [];
-    return [{ device, root: unescapeMount(root), point: unescapeMount(point) }];
-  });
+  const text = readFileText(sys, `/proc/${pid}/mountinfo`);
+  return text === undefined ? undefined : parseMountinfo(text);
 }
 
 function isBelow(path: string, directory: string): boolean {

@@ -1,4 +1,5 @@
-import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import { probe } from "../../chassis/handover/probe.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { type ShownStore, shownStore, storeQuery } from "../../chassis/systemd/shown_store.ts";
 import { SYSTEMCTL } from "../../chassis/systemd/unit.ts";
 import type { Daemon } from "./daemon.ts";
@@ -24,7 +25,7 @@ export function askSystemctl(
   env: readonly string[],
   args: readonly string[],
   limit: number,
-  done: (result: ProbeResult) => void,
+  done: (result: ProgramResult) => void,
 ): void {
   const argv = [SYSTEMCTL, ...args];
   // A child of this process would not even start while storage hangs on which it has locks.
@@ -33,7 +34,7 @@ export function askSystemctl(
 }
 
 /** What the answer to {@link storeQuery} says, or why it says nothing. */
-export function readShownStore(result: ProbeResult): ShownStore | string {
+export function readShownStore(result: ProgramResult): ShownStore | string {
   if (result.kind === "failed") return result.reason;
   const shown = result.code === 0 ? shownStore(result.output) : undefined;
   return shown ?? `systemctl ended with code ${result.code}: ${result.output.trim().split("\n")[0]}`;

@@ -7,7 +7,8 @@ import { LIBVIRT_MAX_BYTES } from "../restart/document_format.ts";
 import { writeState } from "../restart/write_state.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import type { InheritedLocks } from "../daemon/inherited_locks.ts";
-import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import { probe } from "../../chassis/handover/probe.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
 import { isUnwatched, SYSTEMCTL, watchdogQuery } from "../../chassis/systemd/unit.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
@@ -89,12 +90,12 @@ export class ReExec {
   }
 
   /** Runs the program that is on disk now. */
-  #probe(args: readonly string[], done: (result: ProbeResult) => void): void {
+  #probe(args: readonly string[], done: (result: ProgramResult) => void): void {
     const { path, base } = this.#parts.self;
     this.#run(path, [...base, ...args], done);
   }
 
-  #run(path: string, argv: readonly string[], done: (result: ProbeResult) => void): void {
+  #run(path: string, argv: readonly string[], done: (result: ProgramResult) => void): void {
     const { daemon, self } = this.#parts;
     const { sys, loop, ledger, storage } = daemon;
     // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon
@@ -105,7 +106,7 @@ export class ReExec {
     probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, argv, done);
   }
 
-  #identified(result: ProbeResult): void {
+  #identified(result: ProgramResult): void {
     if (result.kind === "failed") return this.#stay(result.reason);
     const { output, code } = result;
     const line = output.trim().split("\n")[0] ?? "";

@@ -1,4 +1,5 @@
-import { probe, type ProbeResult } from "../../chassis/handover/probe.ts";
+import { probe } from "../../chassis/handover/probe.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { serviceUnit, SYSTEMCTL, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { variable } from "../../chassis/start/self.ts";
@@ -63,7 +64,7 @@ export function findServiceManager(
   if (notify === undefined ? predecessor === "none" : notify !== SYSTEMD_NOTIFY) return { variables: {} };
   const unit = serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
   if (unit === undefined || sys.uid() !== 0 || sys.access(SYSTEMD_NOTIFY, 0) !== 0) return { variables: {} };
-  let result: ProbeResult | undefined;
+  let result: ProgramResult | undefined;
   const argv = [SYSTEMCTL, ...storeQuery(unit)];
   probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, argv, (ended) => result = ended);
   while (result === undefined) loop.turn(-1);

@@ -5,7 +5,8 @@ import type { ForeignHolder } from "../lockspace/refusal.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import type { GuardQuestion } from "./last_writes.ts";
 import type { UserIds } from "./mount_tree.ts";
-import type { HelperCommand, ProgramResult } from "./program_run.ts";
+import type { HelperCommand } from "./program_run.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 
 // Between the daemon and its storage helpers: one JSON document per message of a SOCK_SEQPACKET socket pair,

@@ -1,3 +1,4 @@
+import { parseMountinfo } from "../../os/mountinfo.ts";
 import { EACCES, EPERM } from "../../os/errno.ts";
 import { O_CLOEXEC, O_PATH } from "../../os/constants.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
@@ -148,12 +149,10 @@ function lockNames(sys: ScanSys, path: string, identity: FileIdentity): Readonly
   sys.close(fd);
   const id = /^mnt_id:\s*(\d+)$/m.exec(info ?? "")?.[1];
   const mounts = id === undefined ? undefined : readFileText(sys, "/proc/self/mountinfo");
-  for (const line of mounts?.split("\n") ?? []) {
-    const [mount, , device = ""] = line.split(" ");
-    if (mount !== id) continue;
-    const [major = NaN, minor = NaN] = device.split(":").map(Number);
+  for (const { id: mount, devMajor, devMinor } of parseMountinfo(mounts ?? "")) {
+    if (mount !== Number(id)) continue;
     const inode = /^ino:\s*(\d+)$/m.exec(info ?? "")?.[1] ?? inodeText(identity);
-    const filesystem = procLockText({ ...identity, devMajor: major, devMinor: minor });
+    const filesystem = procLockText({ ...identity, devMajor, devMinor });
     names.add(filesystem.slice(0, filesystem.lastIndexOf(":") + 1) + inode);
   }
   return names;

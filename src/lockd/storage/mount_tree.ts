@@ -1,3 +1,4 @@
+import { parseMountinfo } from "../../os/mountinfo.ts";
 /** A mounted filesystem, as proc_pid_mountinfo(5) tells it. */
 export interface Mount {
   readonly id: number;
@@ -72,45 +73,24 @@ export function typeMayHang(type: string): boolean {
   return MAY_HANG.has(type) || type.startsWith("fuse.");
 }
 
-/**
- * Reads the text of /proc/PID/mountinfo. A line that is not understood is left out: a newer kernel may know
- * more.
- */
+/** The mounts in the text of /proc/PID/mountinfo. */
 export function parseMounts(text: string): Mount[] {
-  const mounts: Mount[] = [];
-  for (const line of text.split("\n")) {
-    const fields = line.split(" ");
-    // ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [OPTIONAL ...] - TYPE SOURCE OPTIONS
-    const dash = fields.indexOf("-", 6);
-    if (dash < 0) continue;
-    const [id, parent, device = "", , point = ""] = fields;
-    const [major, minor] = device.split(":");
-    const [type = "", source = "", options = ""] = fields.slice(dash + 1);
+  return parseMountinfo(text).map(({ id, parent, devMajor, devMinor, point, type, source, options }) => {
     const onlyFor = typeKeepsLocks(type) ? mounterOf(options) : undefined;
-    mounts.push({
-      id: Number(id),
-      parent: Number(parent),
-      device: deviceKey(Number(major), Number(minor)),
-      point: unescapeMount(point),
-      type: unescapeMount(type),
-      source: unescapeMount(source),
-      ...onlyFor === undefined ? {} : { onlyFor },
-    });
-  }
-  return mounts;
+    const device = deviceKey(devMajor, devMinor);
+    return { id, parent, device, point, type, source, ...onlyFor === undefined ? {} : { onlyFor } };
+  });
 }
 
 /** Who alone is served by a FUSE file system with these options. mount.fuse3(8), `allow_other`. */
-function mounterOf(text: string): UserIds | undefined {
-  if (text.split(",").includes("allow_other")) return undefined;
-  const uid = /(?:^|,)user_id=(\d+)/.exec(text)?.[1];
-  const gid = /(?:^|,)group_id=(\d+)/.exec(text)?.[1];
-  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
-}
-
-/** Space, tab, newline, backslash and `#` are written as three octal digits. */
-export function unescapeMount(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
+function mounterOf(options: readonly string[]): UserIds | undefined {
+  if (options.includes("allow_other")) return undefined;
+  const numberOf = (name: string) => {
+    const value = options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
+    return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+  };
+  const [uid, gid] = [numberOf("user_id"), numberOf("group_id")];
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { O_CLOEXEC, O_RDWR, SIGKILL } from "../../os/constants.ts";
 import { EAGAIN } from "../../os/errno.ts";
+import { type ProgramResult, resultOf } from "../../os/program_result.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
@@ -14,11 +15,6 @@ export interface HelperCommand {
 
 /** Most bytes that are kept of a program's output. */
 const MAX_OUTPUT = 8192;
-
-/** How a program ended. */
-export type ProgramResult =
-  | { readonly kind: "ended"; readonly code: number; readonly output: string }
-  | { readonly kind: "failed"; readonly reason: string };
 
 type RunSys =
   & Pick<FileSys, "open" | "close" | "read">
@@ -55,10 +51,7 @@ export function runProgram(sys: RunSys, command: HelperCommand, limit: number): 
   const waited = sys.waitChild(child, true, status);
   if (waited < 0) return failed("waitpid", waited);
   if ("wrong" in written) return { kind: "failed", reason: written.wrong };
-  const ended = status[0] as number;
-  const signal = ended & 0x7f;
-  if (signal !== 0) return { kind: "failed", reason: `it was killed by signal ${signal}` };
-  return { kind: "ended", code: (ended >> 8) & 0xff, output: written.text };
+  return resultOf(status[0] as number, written.text);
 }
 
 /** What comes until the last writer has closed its end, or what is wrong with it. */

@@ -22,7 +22,7 @@ import { MountTable } from "./mount_table.ts";
 import { deviceKey, type Mount, typeKeepsLocks } from "./mount_tree.ts";
 import { MountedPlaces } from "./mounted_places.ts";
 import { placeOf } from "./placement.ts";
-import type { ProgramResult } from "./program_run.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
 import {
   type LockTrouble,

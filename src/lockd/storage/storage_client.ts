@@ -14,7 +14,7 @@ import type { Synced } from "./last_writes.ts";
 import type { HelperCommand } from "./program_run.ts";
 import type { HelperStarter } from "./helper_starter.ts";
 import { type Mount, typeKeepsLocks, type UserIds } from "./mount_tree.ts";
-import type { ProgramResult } from "./program_run.ts";
+import type { ProgramResult } from "../../os/program_result.ts";
 import { lateOutcome, type StorageAsk, type StorageJob, undoneOutcome } from "./storage_job.ts";
 import type { StorageObserver } from "./storage_observer.ts";
 

@@ -1,30 +1,13 @@
-import { unescapeMount } from "../../storage/mount_tree.ts";
+import { type MountLine, parseMountinfo } from "../../../os/mountinfo.ts";
 import type { Host } from "../guests/host.ts";
 
 /** A mounted file system. */
-export interface Mount {
-  readonly point: string;
-  /** e.g. `nfs4`. */
-  readonly type: string;
-  /** What is mounted, e.g. `server:/export`. */
-  readonly source: string;
-  readonly options: readonly string[];
-}
+export type Mount = Pick<MountLine, "point" | "type" | "source" | "options">;
 
 /** The mounted file systems (proc_pid_mountinfo), later ones covering earlier ones. */
 export function readMounts(host: Host): Mount[] {
-  const lines = (host.read("/proc/self/mountinfo") ?? "").split("\n");
-  return lines.flatMap((line) => {
-    const [before = "", after] = line.split(" - ");
-    const point = before.split(" ")[4];
-    const [type, source, options] = after?.split(" ") ?? [];
-    if (point === undefined || type === undefined || source === undefined) return [];
-    return [{
-      point: unescapeMount(point),
-      type,
-      source: unescapeMount(source),
-      options: options?.split(",") ?? [],
-    }];
+  return parseMountinfo(host.read("/proc/self/mountinfo") ?? "").map(({ point, type, source, options }) => {
+    return { point, type, source, options };
   });
 }
 

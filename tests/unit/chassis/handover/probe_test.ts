@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { probe, type ProbeResult } from "../../../../src/chassis/handover/probe.ts";
+import { probe } from "../../../../src/chassis/handover/probe.ts";
+import type { ProgramResult } from "../../../../src/os/program_result.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
@@ -9,7 +10,7 @@ import { kernel } from "../../../support/kernel.ts";
 function probeScript(script: string, { limit = 20_000, sys = kernel }: { limit?: number; sys?: Sys } = {}) {
   const loop = new EventLoop(sys);
   const ledger = new DescriptorLedger(sys);
-  const results: ProbeResult[] = [];
+  const results: ProgramResult[] = [];
   const parts = { sys, loop, ledger, env: ["PATH=/usr/bin:/bin", "NOTIFY_SOCKET=/x", "LISTEN_PID=1"], limit };
   probe(parts, "/bin/sh", ["sh", "-c", script], (result) => results.push(result));
   assert.equal(results.length, 0, "it answered before it returned");

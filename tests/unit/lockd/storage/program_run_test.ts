@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { ECHILD, EMFILE, ENOENT } from "../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
-import { type ProgramResult, runProgram } from "../../../../src/lockd/storage/program_run.ts";
+import { runProgram } from "../../../../src/lockd/storage/program_run.ts";
+import type { ProgramResult } from "../../../../src/os/program_result.ts";
 import { openDescriptors, sysWith } from "../../../support/storage_fixture.ts";
 
 /** Runs a line of shell, and checks that no descriptor is left. */
