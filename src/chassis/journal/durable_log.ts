@@ -198,7 +198,7 @@ export class DurableLog<O> implements Durability {
     if (store === undefined) return this.#settleVolatile(resume);
     const { exchange } = life.recording;
     const { key, atOnce, length, turn, end } = request;
-    invariant(end >= 0 && turn >= 0, `A request of client ${key} ends at ${end} of turn ${turn}`);
+    invariant(end >= 0 && turn >= 0, "A request ends before its turn begins");
     const unchanged = this.#pending.operations.length === 0 && atOnce &&
       request.reply.length <= OUTPUT_SIZE && !this.#arriving.has(key);
     if (unchanged) return "volatile";

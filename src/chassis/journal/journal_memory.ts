@@ -1,5 +1,6 @@
 import { emptyStatus, type FileSys, type Mapping, type MemorySys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
+import { invariant } from "../../base/invariant.ts";
 import { EINVAL } from "../../os/errno.ts";
 
 /** Memory in which a journal lives. Every method that writes is one step that a kill may come after. */
@@ -118,18 +119,22 @@ export class SharedMemory implements JournalMemory {
   }
 
   readWord(at: number): number {
+    mustLieAt(at, 4);
     return this.#words[at / 4] as number;
   }
 
   writeWord(at: number, value: number): void {
+    mustLieAt(at, 4);
     this.#words[at / 4] = value;
   }
 
   commitWord(at: number, value: number): void {
+    mustLieAt(at, 4);
     Atomics.store(this.#words, at / 4, value);
   }
 
   writeNumber(at: number, value: number): void {
+    mustLieAt(at, 8);
     this.#numbers[at / 8] = value;
   }
 
@@ -148,4 +153,9 @@ export class SharedMemory implements JournalMemory {
     if (typeof mapping === "number") throw new SystemError("mmap", "journal", mapping);
     return mapping;
   }
+}
+
+/** A store to a place between two elements would be lost without a word. */
+function mustLieAt(at: number, alignment: number): void {
+  invariant(at >= 0 && at % alignment === 0, "A word of the journal is not where words are");
 }

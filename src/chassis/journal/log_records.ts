@@ -1,3 +1,4 @@
+import { invariant } from "../../base/invariant.ts";
 import { crc32 } from "./crc32.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import type { Payload } from "./log_format.ts";
@@ -41,6 +42,7 @@ export function appendRecord(
   generation: number,
   { text, bytes }: Payload,
 ): number {
+  invariant(at % ALIGNMENT === 0, "A record is to be appended between two places for records");
   const payload = at + RECORD_HEADER;
   let most = TEXT_LENGTH + text.length * 3;
   for (const piece of bytes) most += piece.length;
@@ -74,6 +76,7 @@ export function moveRecords(
   to: number,
   generation: number,
 ): number {
+  invariant(to + (end - from) + RECORD_HEADER <= from, `Records at ${from} would be moved over themselves`);
   let at = to;
   for (let source = from; source < end;) {
     const length = memory.readWord(source);

@@ -198,7 +198,7 @@ export class LockRecorder {
   /** A lock as the journal has it. */
   journaledLock(resource: Resource): JournaledLock {
     const { id, lockspace, name, path, shared, autocreate, state, regrant, handle } = resource;
-    invariant(resource.holdings.length > 0, `Record the lock on ${name}: nobody has it`);
+    invariant(resource.holdings.length > 0, "A lock is recorded that nobody has");
     const holdings = resource.holdings.map((holding) => this.#holdingRecord(holding));
     return {
       record: { id, lockspace, name, path, shared, autocreate, holdings, state, regrant },
@@ -247,8 +247,8 @@ export class LockRecorder {
     return this.log.keepsDescriptors && this.log.records;
   }
 
-  #wantLock({ id, name, handle }: Resource): void {
-    invariant(handle.kind === "file", `Store the lock on ${name}: it has no file`);
+  #wantLock({ id, handle }: Resource): void {
+    invariant(handle.kind === "file", "A lock is to be stored that has no file");
     this.#want("lock", id, handle.fd);
   }
 

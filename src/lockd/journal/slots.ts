@@ -69,6 +69,7 @@ export class Slots {
 
   /** A slot may be used again. */
   free(index: number): void {
+    invariant(index >= 0 && index < this.#next, "A slot is freed that was never taken");
     this.#free.push(index);
   }
 }

@@ -94,7 +94,7 @@ export class Acquisitions {
     if (asker !== undefined) return finish({ kind: "pending", resource: name, owner: asker.name });
     lockspace.pending.set(name, owner);
     this.#lock(lockspace, ask, (outcome) => {
-      invariant(lockspace.pending.delete(name), `Nobody waits for resource ${name}, which was answered`);
+      invariant(lockspace.pending.delete(name), "A lock was answered for which nobody waits");
       const ours = outcome.kind === "busy" ? this.#with.held.findByFile(outcome.identity) : undefined;
       if (ours === undefined) return this.#answered(lockspace, ask, outcome, finish);
       this.#await(ask, ours, deadline, finish, done);
@@ -195,7 +195,7 @@ export class Acquisitions {
   ): void {
     const { held, paused, parts: { ledger, observer, now } } = this.#with;
     const { name, options, owner, trail } = ask;
-    invariant(outcome.fd >= 0, `Resource ${name} was granted with descriptor ${outcome.fd}`);
+    invariant(outcome.fd >= 0, "A lock was granted without a descriptor");
     const holding = { owner, since: now() };
     const resource: Resource = {
       id: held.newId(),

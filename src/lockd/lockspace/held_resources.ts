@@ -62,14 +62,12 @@ export class HeldResources {
 
   insert(lockspace: Lockspace, resource: Resource): void {
     const { name, handle, holdings, id, shared } = resource;
-    invariant(lockspace.path === resource.lockspace, `Resource ${name} is not of ${lockspace.path}`);
-    invariant(!lockspace.resources.has(name), `Resource ${name} is locked already`);
-    invariant(holdings.length > 0, `Resource ${name} is locked for nobody`);
-    invariant(
-      holdings.length === 1 || shared,
-      `Resource ${name} has ${holdings.length} owners and is not shared`,
-    );
-    invariant(id < this.#nextId, `Resource ${name} has id ${id}, which was not given out`);
+    // On the way of each request: texts without names cost nothing.
+    invariant(lockspace.path === resource.lockspace, "A resource is put into another lockspace than its own");
+    invariant(!lockspace.resources.has(name), "A resource is locked twice under one name");
+    invariant(holdings.length > 0, "A resource is locked for nobody");
+    invariant(holdings.length === 1 || shared, "A resource has several owners and is not shared");
+    invariant(id < this.#nextId, "A resource has an id that was not given out");
     lockspace.resources.set(name, resource);
     this.#count++;
     if (handle.kind === "file" && handle.lock === "posix") this.#guard.protect(handle.identity, shared);
@@ -78,8 +76,8 @@ export class HeldResources {
 
   /** Its last owner was taken off. */
   remove(resource: Resource): void {
-    invariant(resource.holdings.length === 0, `Resource ${resource.name} still has an owner`);
-    invariant(this.has(resource), `Resource ${resource.name} is not in the table`);
+    invariant(resource.holdings.length === 0, "A resource goes that still has an owner");
+    invariant(this.has(resource), "A resource goes that is not in the table");
     this.#directories.get(resource.lockspace)?.resources.delete(resource.name);
     this.#count--;
     invariant(this.#count >= 0, "There are fewer resources than none");

@@ -42,7 +42,7 @@ export class OwnedResources {
     const key = ownerKey(owner);
     if (resource.holdings.some((other) => ownerKey(other.owner) === key)) return false;
     const owned = this.#byOwner.get(key);
-    invariant(owned?.delete(resource) === true, `${resource.name} is not among what its owner has`);
+    invariant(owned?.delete(resource) === true, "A resource is not among what its owner has");
     if (owned.size > 0) return true;
     this.#byOwner.delete(key);
     this.#nameless.delete(key);
