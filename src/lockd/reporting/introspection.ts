@@ -6,7 +6,7 @@ import type { LogSystem } from "../../chassis/log/log_system.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import type { LockspaceEntry, Sections, StatusDocument, StorageEntry } from "../status/status_document.ts";
-import type { StorageStatus } from "../storage/storage_client.ts";
+import type { StorageStatus } from "../storage/storage_queue.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import { type LockTally, tallyLocks } from "./lock_tally.ts";
 import type { Metrics } from "./metrics.ts";

@@ -5,7 +5,8 @@ import type { Verdict } from "../lockspace/settler.ts";
 import type { DeputyStarter } from "./deputy_starter.ts";
 import type { FileOwner } from "./helper_protocol.ts";
 import type { UserIds } from "./mount_tree.ts";
-import { StorageClient, type StorageClientParts } from "./storage_client.ts";
+import { StorageClient } from "./storage_client.ts";
+import type { StorageQueueParts } from "./storage_queue.ts";
 
 /** Root, then whose a closed directory is, then whose the file is; more says nothing new. */
 const MOST_ASKERS = 3;
@@ -21,14 +22,14 @@ type Denied = Extract<LockFilesOutcome, { kind: "failed" }>;
  * Only files that are there are opened so: none is ever made as another user.
  */
 export class Deputies {
-  readonly #parts: StorageClientParts;
+  readonly #parts: StorageQueueParts;
   readonly #starter: Pick<DeputyStarter, "start">;
   readonly #isRoot: () => boolean;
   /** By device and user. */
   readonly #clients = new Map<string, StorageClient>();
 
   /** @param isRoot whether the daemon could become anybody */
-  constructor(parts: StorageClientParts, starter: Pick<DeputyStarter, "start">, isRoot: () => boolean) {
+  constructor(parts: StorageQueueParts, starter: Pick<DeputyStarter, "start">, isRoot: () => boolean) {
     this.#parts = parts;
     this.#starter = starter;
     this.#isRoot = isRoot;

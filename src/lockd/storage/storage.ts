@@ -24,12 +24,8 @@ import { MountedPlaces } from "./mounted_places.ts";
 import { placeOf } from "./placement.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
-import {
-  type LockTrouble,
-  StorageClient,
-  type StorageClientParts,
-  type StorageStatus,
-} from "./storage_client.ts";
+import { type LockTrouble, StorageClient } from "./storage_client.ts";
+import type { StorageQueueParts, StorageStatus } from "./storage_queue.ts";
 import { StorageWitness } from "./witness.ts";
 import type { StorageObserver } from "./storage_observer.ts";
 
@@ -76,7 +72,7 @@ export class Storage {
   readonly #environment: readonly string[];
   readonly #mounts: MountTable;
   readonly #starter: HelperStarter;
-  readonly #clientParts: StorageClientParts;
+  readonly #clientParts: StorageQueueParts;
   /** By device. Kept when the mount has gone: locks on it may still be held. */
   readonly #clients = new Map<number, StorageClient>();
   readonly #local: StorageClient;
