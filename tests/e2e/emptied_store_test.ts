@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
+import { defineGuests, type Guests, REFUSED_BY_ALPHA } from "./support/guests.ts";
 import { isLockable } from "./support/kernel_locks.ts";
 import type { Libvirt } from "./support/libvirt.ts";
 import { LockProber } from "./support/lock_prober.ts";
@@ -39,10 +39,11 @@ class Site implements AsyncDisposable {
     this.guest = guest;
   }
 
-  static async start(machine: Machine): Promise<Site> {
+  /** @param guests defined and one of them started, if they are already */
+  static async start(machine: Machine, guests?: Guests): Promise<Site> {
     await install(machine, await debianPackage());
-    const { libvirt, disk } = await defineGuests(machine);
-    await libvirt.virsh("start", "alpha");
+    const { libvirt, disk } = guests ?? await defineGuests(machine);
+    if (guests === undefined) await libvirt.virsh("start", "alpha");
     return new Site(machine, libvirt, disk, await libvirt.guestPid("alpha"));
   }
 
@@ -251,5 +252,23 @@ for (const release of releasesToTest()) {
       await site.replaced(KILL);
       await site.unharmed();
     });
+  });
+
+  Deno.test(`a systemd that does not answer at the take-over from libvirt's daemon is found out by trying: ${release}`, async () => {
+    await using machine = await Machine.boot(release);
+    const guests = await defineGuests(machine);
+    await guests.libvirt.virsh("start", "alpha");
+    await machine.sh(`
+      mv /usr/bin/systemctl /usr/bin/systemctl.real
+      printf '#!/bin/sh\ncase "$*" in *FileDescriptorStoreMax*) exit 1;; esac\nexec /usr/bin/systemctl.real "$@"\n' \
+        >/usr/bin/systemctl
+      chmod +x /usr/bin/systemctl
+    `);
+    const site = await Site.start(machine, guests);
+    await site.untilLogged(/Could not learn how many descriptors systemd keeps for this service/);
+    await site.untilLogged(/systemd keeps 6 descriptors of the daemon again/);
+    await site.untilKept();
+    await site.replaced(KILL);
+    await site.unharmed();
   });
 }

@@ -7,6 +7,9 @@ import type { DescriptorStore } from "../journal/descriptor_store.ts";
 /** Before it is tried again to have everything kept, in ms; the last one for ever. */
 const PAUSES_MS = [1000, 5000, 15_000, 60_000] as const;
 
+/** How many descriptors our unit has systemd keep, where nobody has said. */
+const ASSUMED_LIMIT = 65_536;
+
 /** What a guard works with. */
 export interface StoreGuardParts {
   readonly store: Pick<DescriptorStore, "kept" | "status" | "probe" | "resume" | "settled" | "distrust">;
@@ -144,7 +147,7 @@ export class StoreGuard {
       if (this.#phase.kind !== "trying") return;
       if (!taken) return this.#refused(doubt ?? "it does not take what it is sent");
       // One that cannot be asked is believed to take as many as before, and found out if it does not.
-      store.resume(this.#learnt ?? store.status.limit);
+      store.resume(this.#learnt ?? (store.status.limit || ASSUMED_LIMIT));
       this.#parts.fill();
       store.settled(() => {
         if (this.#phase.kind === "trying") this.#kept();

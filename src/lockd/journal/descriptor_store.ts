@@ -487,7 +487,8 @@ export class DescriptorStore {
     this.#refused.add(name);
     const message =
       `A lock or connection is not kept by the service manager (${name}), a crash would lose it: ${reason}`;
-    if (first) this.#log.error(message);
+    // What is known to keep nothing has been reported as such.
+    if (first && this.#kept) this.#log.error(message);
     else this.#log.info(message);
   }
 

@@ -123,6 +123,15 @@ Deno.test("StoreGuard finds out by trying where systemd does not answer, or ther
   mute.steps(4);
   assert.deepEqual(mute.done, ["resumed with 50", "filled"]);
 
+  // Of libvirt's daemon no limit is known.
+  const after = new Stage();
+  after.shows = mute.shows;
+  after.limit = 0;
+  after.kept = false;
+  after.guard.begin();
+  after.steps(3);
+  assert.deepEqual(after.done, ["resumed with 65536", "filled"]);
+
   const other = new Stage(false);
   other.drop();
   other.steps(2);
