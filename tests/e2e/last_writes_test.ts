@@ -160,6 +160,105 @@ Deno.test("a writer other than QEMU that is killed keeps its lock until its writ
   }
 });
 
+Deno.test("whatever libvirt does to a guest while it writes, its locks are those of its image, and the last write keeps it", async (t) => {
+  await using lab = await LibvirtLab.start(OUR_DAEMON);
+  await using slow = await SlowDevice.create(lab.directory, SPEED);
+  const directory = `${lab.directory}/mnt`;
+  await runOk(lab, ["mkfs.ext4", "-q", "-E", "nodiscard,lazy_itable_init=0", slow.path]);
+  await runOk(lab, ["mkdir", directory]);
+  await runOk(lab, ["mount", slow.path, directory]);
+  const [image, overlay, copy] = [`${directory}/image`, `${directory}/overlay`, `${directory}/copy`];
+  await runOk(lab, ["dd", "if=/dev/zero", `of=${image}`, "bs=1M", "count=8", "conv=fsync", "status=none"]);
+  await lab.define({ ...ALPHA, disks: [disk({ path: image })] });
+  await lab.virsh("start", "alpha");
+  /** Begins a write, which the device has been given when this returns. */
+  const busy = async (byte = 0x5a) => {
+    const pid = await lab.guestPid("alpha");
+    await slow.slowDown(pid);
+    const before = await slow.given();
+    const device = "/machine/peripheral/virtio-disk0/virtio-backend";
+    const command = `qemu-io -d ${device} "aio_write -P ${byte} 0 ${WRITE}"`;
+    assert.equal((await lab.virsh("qemu-monitor-command", "alpha", "--hmp", command)).trim(), "");
+    await given(slow, before + WRITE);
+    return pid;
+  };
+  /** What the daemon has locked; none of it may wait for anything. */
+  const locks = async (...paths: string[]) => {
+    await until(`the locks to be those of ${paths}`, async () => {
+      const entries: { resource: string; state: string }[] = JSON.parse(
+        await runOk(lab, [OUR_DAEMON, "locks", "--json"]),
+      );
+      return entries.every(({ state }) => state === "held") &&
+        entries.map(({ resource }) => resource).join() === paths.join();
+    });
+  };
+
+  await t.step(
+    "suspend gives the lock up before the write has landed, as libvirt's protocol has it",
+    async () => {
+      await busy();
+      const suspended = lab.virsh("suspend", "alpha");
+      await locks();
+      await suspended;
+      await lab.virsh("resume", "alpha");
+      await locks(image);
+    },
+  );
+
+  await t.step("snapshot", async () => {
+    await busy();
+    await lab.virsh(
+      ...["snapshot-create-as", "alpha", "snap", "--disk-only", "--no-metadata", "--atomic"],
+      ...["--diskspec", `vda,file=${overlay}`],
+    );
+    await locks(overlay);
+  });
+
+  await t.step("commit", async () => {
+    await busy();
+    await lab.virsh("blockcommit", "alpha", "vda", "--active", "--wait", "--pivot");
+    await locks(image);
+  });
+
+  await t.step("copy", async () => {
+    await busy();
+    await lab.virsh(
+      "blockcopy",
+      "alpha",
+      "vda",
+      copy,
+      "--wait",
+      "--pivot",
+      "--transient-job",
+      "--format",
+      "raw",
+    );
+    await locks(copy);
+  });
+
+  await t.step("save and restore", async () => {
+    await busy();
+    const state = `${lab.directory}/alpha.save`;
+    await lab.virsh("save", "alpha", state);
+    await locks();
+    await lab.virsh("restore", state);
+    await locks(copy);
+  });
+
+  await t.step("kill -9", async () => {
+    const last = await placeOf(lab, copy);
+    const byte = 0x66;
+    const pid = await busy(byte);
+    Deno.kill(pid, "SIGKILL");
+    await lab.untilGone(pid, "alpha's process");
+    assert.equal(await slow.has(byte, last), false, "the write was over before the test could look");
+    assert.equal(isFree(lab.outside(copy)), false);
+    await until("the lock to go", () => Promise.resolve(isFree(lab.outside(copy))));
+    assert.equal(await slow.has(byte, last), true);
+  });
+  await runOk(lab, ["umount", "--lazy", directory]);
+});
+
 /** The file on which virtlockd has the lock of a disk. */
 async function lockFile(lab: LibvirtLab, path: string, indirect: boolean): Promise<string> {
   if (!indirect) return path;
