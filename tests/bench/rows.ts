@@ -9,6 +9,7 @@ import { reExecRows } from "./rows/re_exec.ts";
 import { releaseRow } from "./rows/release.ts";
 import { busyRows, speedRows } from "./rows/speed.ts";
 import { startupRow } from "./rows/startup.ts";
+import { storageRow } from "./rows/storage.ts";
 import { storeRow } from "./rows/store.ts";
 
 /** Everything that is measured, in the order of the table. */
@@ -26,4 +27,5 @@ export const rows: readonly Row[] = [
   ...reExecRows,
   storeRow,
   hostileRow,
+  storageRow,
 ];
