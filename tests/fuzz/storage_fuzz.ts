@@ -39,7 +39,7 @@ function storage(random: Random): Partial<StorageService> {
     ready: () => {},
     failed: () => {},
     finish: (answer) => answer({ kind: "done", value: undefined }),
-    abort: () => {},
+    abort: (freed) => freed?.(),
   });
   const download = (): Download => ({
     next: (into) =>

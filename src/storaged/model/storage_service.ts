@@ -114,8 +114,12 @@ export interface Upload {
   failed: (failure: RpcFailure) => void;
   /** Everything was given: answers when all of it is in the volume. */
   readonly finish: (answer: Answer<void>) => void;
-  /** The client has given up. What was written stays written. Harmless when it has ended. */
-  readonly abort: () => void;
+  /**
+   * The client has given up. What was written stays written. Harmless when it has ended.
+   *
+   * @param freed called when the volume is not in use any more: perhaps before this returns
+   */
+  readonly abort: (freed?: () => void) => void;
 }
 
 /** A job that takes its time. */

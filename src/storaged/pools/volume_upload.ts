@@ -19,6 +19,8 @@ export class VolumeUpload implements Upload {
   #answer: Answer<void> | undefined;
   #result: { failure: RpcFailure | undefined } | undefined;
   #closed: (() => void) | undefined;
+  /** Told when a client that has given up may use the volume again. */
+  #freed = () => {};
 
   /** @param closed called once when it is over */
   constructor(socket: TransferSocket, closed: () => void) {
@@ -94,6 +96,7 @@ export class VolumeUpload implements Upload {
     const closed = this.#closed;
     this.#closed = undefined;
     closed?.();
+    this.#freed();
     if (this.#answer !== undefined) return this.#tell();
     if (early !== undefined) this.failed(early);
   }
@@ -106,9 +109,11 @@ export class VolumeUpload implements Upload {
     else refused(answer, result.failure);
   }
 
-  abort(): void {
+  abort(freed = () => {}): void {
     this.failed = () => {};
     this.ready = () => {};
+    if (this.#result !== undefined) return freed();
+    this.#freed = freed;
     // The helper sees the end of the stream, and ends.
     this.#socket.close();
   }

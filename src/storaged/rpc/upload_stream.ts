@@ -80,9 +80,13 @@ export class UploadStream {
         this.#over();
       });
     }
-    this.#upload.abort();
-    this.#host.send(streamEnd(this.#call));
-    this.#over();
+    this.#state = "closing";
+    // What the client does next with the volume must not meet its own upload.
+    this.#upload.abort(() => {
+      if (this.#state !== "closing") return;
+      this.#host.send(streamEnd(this.#call));
+      this.#over();
+    });
   }
 
   /** The connection has ended, or is slow for too long. */

@@ -46,7 +46,10 @@ class PlayedUpload implements Upload {
     this.heard.push("finish");
     this.end = answer;
   };
-  abort = () => void this.heard.push("abort");
+  abort = (freed?: () => void) => {
+    this.heard.push("abort");
+    freed?.();
+  };
 }
 
 function uploadStage(): { stage: StorageStage; upload: PlayedUpload } {
