@@ -70,6 +70,9 @@ export interface StorageSys {
   syncData(fd: number): number;
   /** An extended attribute's text without NULs at its end, or -errno. */
   extendedAttribute(fd: number, name: string): string | number;
+  /** Gives a file an extended attribute without a value. */
+  setExtendedAttribute(fd: number, name: string): number;
+  removeExtendedAttribute(fd: number, name: string): number;
   /** sendfile(2) from the file offset: how many bytes were sent. */
   sendFile(to: number, from: number, length: number): number;
 }
@@ -92,6 +95,8 @@ const SIGNATURES = {
   ioctlBuffer: { name: "ioctl", parameters: ["i32", "u64", "buffer"], result: "i32" },
   fdatasync: { parameters: ["i32"], result: "i32" },
   fgetxattr: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i64" },
+  fsetxattr: { parameters: ["i32", "buffer", "buffer", "usize", "i32"], result: "i32" },
+  fremovexattr: { parameters: ["i32", "buffer"], result: "i32" },
   sendfile: { name: "sendfile64", parameters: ["i32", "i32", "pointer", "usize"], result: "i64" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -305,6 +310,14 @@ class LinuxStorage implements StorageSys {
     if (length < 0) return length;
     const end = buffer.indexOf(0);
     return decodeText(buffer, 0, end >= 0 && end < length ? end : length);
+  }
+
+  setExtendedAttribute(fd: number, name: string): number {
+    return this.#path(name, (c, bytes) => c.fsetxattr(fd, bytes, this.#empty, 0n, 0));
+  }
+
+  removeExtendedAttribute(fd: number, name: string): number {
+    return this.#path(name, (c, bytes) => c.fremovexattr(fd, bytes));
   }
 
   sendFile(to: number, from: number, length: number): number {

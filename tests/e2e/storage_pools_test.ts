@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runOk } from "./support/command.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
-import { StoragePeer } from "./support/storage_peer.ts";
+import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 
@@ -94,6 +94,44 @@ Deno.test("a copy that a crash of the daemon ends is no volume, goes on nowhere,
     await peer.virsh("pool-refresh", "one");
     return names(path).join() === "big.img";
   });
+});
+
+Deno.test("a volume whose upload a crash has ended is neither downloaded nor copied until it is uploaded again", async () => {
+  await using peer = await StoragePeer.start("ours");
+  const path = `${peer.directory}/one`;
+  await peer.virsh("pool-create-as", ...POOL, path, "--build");
+  await peer.virsh("vol-create-as", "one", "a.img", "1M");
+  const pipe = `${peer.directory}/pipe`;
+  // The upload goes on for as long as the test holds the other end of the pipe.
+  await runOk(peer, ["mkfifo", pipe]);
+  const source = await Deno.open(pipe, { read: true, write: true });
+  await source.write(new Uint8Array(4096).fill(120));
+  const upload = peer.run(["virsh", "-q", "-c", "storage:///system", "vol-upload", "a.img", pipe, "one"]);
+  await until("the upload to have begun", async () => {
+    const { stdout } = await peer.run([OUR_STORAGE_DAEMON, "jobs"]);
+    return stdout.includes("upload");
+  });
+  await until("the volume to have its mark", async () => {
+    const { stdout } = await peer.run([
+      "python3",
+      "-c",
+      "import os,sys; print(os.listxattr(sys.argv[1]))",
+      `${path}/a.img`,
+    ]);
+    return stdout.includes("user.virtstoraged.upload");
+  });
+  Deno.kill(Number(await Deno.readTextFile(peer.outside("/run/virtstoraged.pid"))), "SIGKILL");
+  source.close();
+  assert.notEqual((await upload).code, 0);
+  await peer.serve("ours");
+  const half = /volume 'a\.img' is not whole: an upload to it did not come to its end/;
+  assert.match(await peer.virshError("vol-download", "a.img", "/dev/null", "one"), half);
+  assert.match(await peer.virshError("vol-clone", "a.img", "b.img", "one"), half);
+  const whole = `${peer.directory}/whole`;
+  await Deno.writeTextFile(whole, "whole");
+  await peer.virsh("vol-upload", "a.img", whole, "one");
+  await peer.virsh("pool-refresh", "one");
+  await peer.virsh("vol-clone", "a.img", "b.img", "one");
 });
 
 Deno.test("storage that hangs stops its own pool only", async () => {

@@ -9,6 +9,7 @@ import { attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
 import { jobOptions, runInPlace, whenActive } from "./pool_work.ts";
 import { validated } from "./validation.ts";
+import { refuseHalf } from "./volume_changes.ts";
 import { beginReading, type VolumeEntry } from "./volume_list.ts";
 import { look, volumeIn, volumeRef } from "./volume_questions.ts";
 
@@ -125,6 +126,7 @@ function refuseCopy(pool: Pool, { name }: VolumeDefinition, source: VolumeEntry)
   if (use.kind === "changed") {
     throw storageError("invalid", `volume '${definition.name}' is still in use.`);
   }
+  refuseHalf(source);
 }
 
 /** A copy is never smaller than what it is a copy of. */

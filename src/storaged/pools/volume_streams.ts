@@ -14,7 +14,7 @@ import { attempting, done } from "./outcome.ts";
 import { jobOptions, runInPlace } from "./pool_work.ts";
 import { refresh } from "./refresh.ts";
 import { TransferSocket } from "./transfer_socket.ts";
-import { refuseUsed } from "./volume_changes.ts";
+import { refuseHalf, refuseUsed } from "./volume_changes.ts";
 import { VolumeDownload } from "./volume_download.ts";
 import { beginChange, beginReading } from "./volume_list.ts";
 import { whenFound } from "./volume_questions.ts";
@@ -96,6 +96,7 @@ function download(
   whenFound(core, ref, answer, (pool, entry) => {
     // What is being written is not worth reading.
     if (entry.use.kind !== "read") refuseUsed(entry);
+    refuseHalf(entry);
     const { name } = entry.definition;
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "download", pool, volume: name, caller, bound: true });

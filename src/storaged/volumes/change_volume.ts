@@ -19,6 +19,7 @@ import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
 import type { OpenPlace } from "./place.ts";
 import { resizeCommand } from "./qemu_img.ts";
 import { writeZeros } from "./raw_volume.ts";
+import { unmarkUpload } from "./upload_mark.ts";
 
 /** Number that the place's directory has in a program. */
 const PROGRAM_DIRECTORY = 3;
@@ -200,10 +201,12 @@ function writeOver(
       );
     cut(0);
     cut(facts.size);
+    unmarkUpload(storage, fd);
     return;
   }
   writeZeros(sys, fd, shown, Number(allocation), context);
   succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
+  unmarkUpload(storage, fd);
 }
 
 /** Opens a volume for reading its data. @throws RpcFailure */

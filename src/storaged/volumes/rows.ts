@@ -51,6 +51,7 @@ export function rowOf(volume: VolumeDefinition): VolumeRow {
       ? null
       : [backing.path, backing.format ?? null, ...permissionCells(backing.permissions)],
     backing === undefined ? [] : timeCells(backing.timestamps),
+    volume.interrupted ? 1 : 0,
   ];
 }
 
@@ -123,5 +124,6 @@ export function volumeOf(row: VolumeRow, directory: string): VolumeDefinition {
       permissions: permissionsFrom(backing.slice(2)),
       timestamps: timesFrom(cells(row[13])),
     },
+    interrupted: row[14] === 1,
   };
 }

@@ -10,6 +10,7 @@ import { writeAt } from "./copy.ts";
 import { failedCommonCall, succeeded } from "./errors.ts";
 import { FRAME_DATA, FrameKind, HEAD_SIZE, readHead, writeHead } from "./frames.ts";
 import type { OpenPlace } from "./place.ts";
+import { markUpload, unmarkUpload } from "./upload_mark.ts";
 
 const SEEK_SET = 0;
 const SEEK_END = 2;
@@ -137,7 +138,9 @@ export function receiveVolume(
   try {
     refuseGuests(sys, fd, name);
     const limit = length === 0 ? Infinity : offset + length;
+    markUpload(storage, fd);
     const end = writeFrames(context, storage, { fd, socket, shown, offset, limit });
+    unmarkUpload(storage, fd);
     // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk: every reader sees it.
     context.progress(end - offset, end - offset);
   } finally {

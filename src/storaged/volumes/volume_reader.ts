@@ -28,6 +28,7 @@ import {
   type StatedBacking,
 } from "./image_format.ts";
 import type { OpenPlace } from "./place.ts";
+import { isMarked } from "./upload_mark.ts";
 
 /** What reading volumes needs of the kernel. */
 export type ReaderSys = Pick<FileSys, "open" | "close" | "pread" | "access">;
@@ -89,6 +90,7 @@ export class VolumeReader {
       permissions: this.#permissions(fd, facts),
       timestamps: timestampsOf(facts),
       noCow: false,
+      interrupted: kind === S_IFREG && isMarked(this.#storage, fd),
     };
     const nothing = { encryption: undefined, compat: undefined, features: undefined, backing: undefined };
     if (kind === S_IFDIR) {
@@ -213,6 +215,7 @@ export class VolumeReader {
         permissions,
         timestamps,
         backing,
+        interrupted: isMarked(this.#storage, fd),
       };
     } finally {
       this.#sys.close(fd);

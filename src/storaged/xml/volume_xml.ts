@@ -55,6 +55,7 @@ export function parseVolume(pool: PoolDefinition, xml: string, rule: CapacityRul
     features,
     noCow: find(target, "nocow") !== undefined,
     backing,
+    interrupted: false,
   };
 }
 

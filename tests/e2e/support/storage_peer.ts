@@ -8,7 +8,15 @@ export const OUR_STORAGE_DAEMON: string = new URL("../../../virtstoraged", impor
 
 const DRIVERS = "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver";
 /** What clients and backends need. */
-const PACKAGES = ["libvirt-daemon", "libvirt-clients", "qemu-utils", "libxml2-utils", "scrub", "e2fsprogs"];
+const PACKAGES = [
+  "libvirt-daemon",
+  "libvirt-clients",
+  "qemu-utils",
+  "libxml2-utils",
+  "scrub",
+  "e2fsprogs",
+  "python3-minimal",
+];
 
 /** Who serves `storage:///system`. */
 export type StorageServer = "libvirt" | "ours";

@@ -32,6 +32,7 @@ const FULL: VolumeDefinition = {
     permissions: { mode: undefined, owner: undefined, group: undefined, label: undefined },
     timestamps: undefined,
   },
+  interrupted: true,
 };
 const PLAIN: VolumeDefinition = {
   ...FULL,
@@ -42,6 +43,7 @@ const PLAIN: VolumeDefinition = {
   compat: undefined,
   features: undefined,
   backing: undefined,
+  interrupted: false,
 };
 
 Deno.test("volumeOf() makes the volume again that rowOf() was given, through JSON", () => {
