@@ -82,6 +82,8 @@ run vol-upload a.img $T/up one
 run vol-download a.img $T/down one --length 1500000
 show cmp $T/up $T/down
 run vol-upload a.img $T/up one --offset 10 --length 100
+# After an upload that failed this daemon takes the volume for half, until the next one.
+run vol-upload a.img $T/up one
 run vol-download a.img $T/down one --offset 5 --length 20
 show od -An -c $T/down
 run vol-download b.img $T/down one --sparse
