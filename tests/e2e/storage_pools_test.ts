@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { runOk } from "./support/command.ts";
+import { host, runOk } from "./support/command.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
 import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
 import { Scratch } from "../support/scratch.ts";
@@ -176,4 +176,23 @@ Deno.test("a pool whose mount is gone is inactive, and nothing is written below 
   assert.match(refused, /is not on the storage that the pool was started with/);
   assert.deepEqual(names(path), []);
   assert.equal((await peer.virsh("pool-list", "--name", "--all")).trim(), "");
+});
+
+Deno.test("an ordinary user's virsh finds the daemon of that user's session", async () => {
+  using scratch = new Scratch();
+  const place = scratch.file("session");
+  await runOk(host, ["mkdir", "-p", "-m", "0700", `${place}/run`]);
+  const env = [`XDG_RUNTIME_DIR=${place}/run`, `XDG_CONFIG_HOME=${place}`, `XDG_CACHE_HOME=${place}`];
+  const asUser = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "env", ...env];
+  await runOk(host, [...asUser, OUR_STORAGE_DAEMON, "-d"]);
+  try {
+    const virsh = (...args: string[]) =>
+      runOk(host, [...asUser, "virsh", "-q", "-c", "storage:///session", ...args]);
+    await virsh("pool-create-as", "one", "dir", "--target", `${place}/one`, "--build");
+    await virsh("vol-create-as", "one", "a.img", "1M");
+    assert.equal((await virsh("vol-list", "one")).trim().replace(/\s+/g, " "), `a.img ${place}/one/a.img`);
+    assert.deepEqual(names(`${place}/one`), ["a.img"]);
+  } finally {
+    await runOk(host, ["sh", "-c", `kill $(cat ${place}/run/libvirt/virtstoraged.pid)`]);
+  }
 });

@@ -93,10 +93,7 @@ export function connectProcedures({ privileged, version }: ConnectParts): Storag
         if (session.uri !== undefined) {
           return reply.fail(internalError(ErrorDomain.RPC, "connection already open"));
         }
-        const unknown = (flags & ~OPEN_READ_ONLY) >>> 0;
-        if (unknown !== 0) {
-          return reply.fail(unsupportedFlags(ErrorDomain.NONE, unknown, "virConnectOpenInternal"));
-        }
+        // The other flags are the client's own: how it found this socket, for a user's session for instance.
         const result = openUri(name, privileged);
         if (result.kind === "refused") return reply.fail(result.failure);
         session.service.open((outcome) => {
