@@ -127,7 +127,7 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     access: (path, mode) => path1(path, (p) => rare.access(p as Uint8Array<ArrayBuffer>, mode)),
     readlink(path) {
       const target = new Uint8Array(PATH_MAX);
-      const length = path1(path, (p) => rare.readlink(p as Uint8Array<ArrayBuffer>, target, PATH_MAX));
+      const length = path1(path, (p) => c.readlink(p as Uint8Array<ArrayBuffer>, target, PATH_MAX));
       return length < 0 ? length : decodeText(target, 0, length);
     },
     listDirectory(path) {

@@ -13,6 +13,7 @@ const SIGNATURES = {
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   unlink: { parameters: ["buffer"], result: "i32" },
+  readlink: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
   // fcntl is variadic; on x86_64 and aarch64 Linux a third integer or pointer argument travels in the same
   // register.
   fcntlInt: { name: "fcntl", parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -20,6 +21,7 @@ const SIGNATURES = {
 
   accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   sendNative: { name: "send", parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
@@ -41,7 +43,6 @@ const RARE_SIGNATURES = {
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
   chdir: { parameters: ["buffer"], result: "i32" },
   access: { parameters: ["buffer", "i32"], result: "i32" },
-  readlink: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
   umask: { parameters: ["u32"], result: "u32" },
   pread64: { name: "pread64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
   pwrite64: { name: "pwrite64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
@@ -56,7 +57,6 @@ const RARE_SIGNATURES = {
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
-  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },

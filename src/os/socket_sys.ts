@@ -206,7 +206,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
       return plain(result, errno[0] as number);
     },
     shutdown(fd) {
-      const result = rare.shutdown(fd, SHUT_RDWR);
+      const result = c.shutdown(fd, SHUT_RDWR);
       return plain(result, errno[0] as number);
     },
     send(fd, bytes) {
