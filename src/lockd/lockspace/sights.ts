@@ -8,6 +8,11 @@ import { lookAt, type Sight } from "./written_files.ts";
  * around a grant.
  */
 const LOOK_AGAIN_MS: readonly number[] = [1000, 10_000, 60_000];
+/**
+ * A QEMU that has its own lock on no file at its first look, because it activates its disks only when the
+ * guest has come over from another host, is looked at again at these intervals too, in ms.
+ */
+const LOOK_SOON_MS: readonly number[] = [50, 50, 100, 200, 400];
 const TICK_MS = 1000;
 /** So many owners are looked at in one turn of the loop, after a start with many of them. */
 const MOST_LOOKS = 32;
@@ -69,7 +74,10 @@ export class Sights {
     if (pid === undefined) return;
     const first: Seen = { pid, sight: undefined, next: -1, due: 0 };
     this.#seen.set(key, first);
-    loop.defer(() => this.#look(first));
+    loop.defer(() => {
+      this.#look(first);
+      if (guardedIn(first.sight) === 0) this.#lookSoon(key, first, first.sight, 0);
+    });
   }
 
   /** What an earlier image of the daemon has seen of an owner that is gone by now. */
@@ -107,6 +115,23 @@ export class Sights {
     this.#wind();
   }
 
+  /**
+   * Looks on until a QEMU has activated its disks. What is seen counts when two looks have seen the same:
+   * the first may have come between two disks, and the writes of the second would be missed.
+   */
+  #lookSoon(key: OwnerKey, seen: Seen, before: Sight | undefined, looks: number): void {
+    const wait = LOOK_SOON_MS[looks];
+    if (wait === undefined || before?.qemu !== true) return;
+    const { sys, loop, owns } = this.#parts;
+    loop.after(wait, () => {
+      if (this.#seen.get(key) !== seen || !owns(key)) return;
+      const sight = lookAt(sys, seen.pid);
+      const guarded = guardedIn(sight);
+      if (guarded > 0 && guarded === guardedIn(before)) seen.sight = sight;
+      else this.#lookSoon(key, seen, sight, looks + 1);
+    });
+  }
+
   #wind(wait = TICK_MS): void {
     this.#timer ??= this.#parts.loop.after(wait, () => this.#tick());
   }
@@ -131,4 +156,9 @@ export class Sights {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
+}
+
+/** Of how many files a process has QEMU's own lock. */
+function guardedIn(sight: Sight | undefined): number {
+  return sight?.files.filter(({ guard }) => guard !== undefined).length ?? 0;
 }

@@ -2,11 +2,16 @@ import assert from "node:assert/strict";
 import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { Sights } from "../../../../src/lockd/lockspace/sights.ts";
 
+const GUARDING = "flags:\t0100002\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:7 100 101\n";
+const GUARDED = { qemu: true, files: [{ path: "/images/a", guard: "fe:00:7" }] };
+
 /** Processes that are looked at, and a clock. */
 class World {
   now = 0;
   /** Programs by pid; absent: the process is gone. */
   readonly programs = new Map<number, string>();
+  /** Pids of those that have QEMU's own lock on their image. */
+  readonly guarding = new Set<number>();
   readonly owners = new Set<OwnerKey>();
   readonly looks: string[] = [];
   readonly #timers: { at: number; task: () => void }[] = [];
@@ -15,14 +20,15 @@ class World {
     sys: {
       readlink: (path) => {
         const pid = Number(path.split("/")[2]);
-        return this.programs.get(pid) ?? -2;
+        return path.endsWith("/exe") ? this.programs.get(pid) ?? -2 : "/images/a";
       },
       listDirectory: (path) => {
-        this.looks.push(`${path.split("/")[2]} at ${this.now}`);
-        return [];
+        const pid = Number(path.split("/")[2]);
+        this.looks.push(`${pid} at ${this.now}`);
+        return this.guarding.has(pid) ? ["3"] : [];
       },
-      open: () => -2,
-      read: () => 0,
+      open: () => 50,
+      read: (_fd, into) => new TextEncoder().encodeInto(GUARDING, into).written,
       close: () => 0,
       lstat: () => -2,
     },
@@ -73,15 +79,48 @@ class World {
 Deno.test("Sights looks at an owner behind the turn of its first grant, and a few times after its last one", () => {
   const world = new World();
   world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.guarding.add(7);
   world.grant(7);
   assert.deepEqual(world.looks, []);
   world.turn();
   assert.deepEqual(world.looks, ["7 at 0"]);
-  assert.deepEqual(world.sights.of(7), { qemu: true, files: [] });
+  assert.deepEqual(world.sights.of(7), GUARDED);
   world.until(500);
   world.grant(7);
   world.until(600_000);
   assert.deepEqual(world.looked(), ["7 at 0", "7 at 2000", "7 at 12000", "7 at 72000"]);
+});
+
+Deno.test("Sights looks on at a QEMU that has not activated its disks yet, until it has", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.grant(7);
+  world.turn();
+  assert.deepEqual(world.sights.of(7), { qemu: true, files: [] });
+  world.until(70);
+  world.guarding.add(7);
+  world.until(100);
+  // It may have been seen between two disks.
+  assert.deepEqual(world.sights.of(7), { qemu: true, files: [] });
+  world.until(200);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+  world.until(999);
+  assert.deepEqual(world.looked(), ["7 at 0", "7 at 50", "7 at 100", "7 at 200"]);
+});
+
+Deno.test("Sights looks on for less than a second at a QEMU that activates no disk, and not at what is forgotten", () => {
+  const world = new World();
+  for (const pid of [7, 8, 9]) {
+    world.programs.set(pid, pid === 9 ? "/usr/bin/writer" : "/usr/bin/qemu-kvm");
+    world.grant(pid);
+  }
+  world.turn();
+  world.sights.forget(8);
+  world.until(999);
+  assert.deepEqual(
+    world.looks.filter((look) => !look.endsWith(" at 0")),
+    ["7 at 50", "7 at 100", "7 at 200", "7 at 400", "7 at 800"],
+  );
 });
 
 Deno.test("Sights knows nothing of an owner whose process is not watched", () => {
