@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { LockEntry } from "../../src/lockd/status/status_document.ts";
+import type { ClientEntry, LockEntry } from "../../src/lockd/status/status_document.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
 import { defineGuests } from "./support/guests.ts";
 import { isLockable } from "./support/kernel_locks.ts";
 import { Libvirt } from "./support/libvirt.ts";
@@ -14,6 +15,9 @@ import { until } from "../support/until.ts";
 
 const HOST_UUIDS = ["0a000000-0000-4000-8000-000000000001", "0a000000-0000-4000-8000-000000000002"] as const;
 
+const ALPHA_UUID = "11111111-2222-3333-4444-555555555555";
+const BETA = { name: "beta", uuid: "66666666-7777-8888-9999-aaaaaaaaaaaa" };
+
 /** Asks for the lock on byte 0 of a file until it gets it, and keeps it for as long as it lives. */
 const STRANGER = `
 import fcntl, os, sys, time
@@ -27,6 +31,13 @@ while True:
 open(sys.argv[1] + ".taken", "w").close()
 time.sleep(600)
 `;
+
+/** Another guest of a machine, as its daemon knows it: it speaks through the daemon's socket alone. */
+async function connectBeta(machine: Machine): Promise<LockClient> {
+  const client = await LockClient.connect(machine.outside("/run/libvirt/virtlockd-sock"));
+  await client.register({ ...testOwner(4_242_001), ...BETA });
+  return client;
+}
 
 Deno.test("A guest is migrated between two hosts and back, and so are its locks; what fails leaves them where they were", async (t) => {
   const storage = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-shared-" });
@@ -124,6 +135,104 @@ Deno.test("A guest is migrated between two hosts and back, and so are its locks;
         await runsOn(one, two);
       },
     );
+
+    /** Takes the guest's own connection from it: what it has then, libvirtd has asked for over its own. */
+    const loseConnection = async () => {
+      await one.sh(`
+        systemctl stop virtlockd.socket virtlockd-admin.socket virtlockd.service
+        systemctl start virtlockd.socket virtlockd-admin.socket
+      `);
+      await here.virsh("suspend", "alpha");
+      await here.virsh("resume", "alpha");
+      const clients: ClientEntry[] = JSON.parse(await one.sh("virtlockd clients --json"));
+      assert.deepEqual(clients.filter(({ owner }) => owner?.uuid === ALPHA_UUID), []);
+    };
+    /** A migration that is refused when the guest has stopped here already, and given its locks up. */
+    const migrateInVain = async () => {
+      // A file of the destination's own in place of the lease can be locked while the guest has the other.
+      await two.sh(`touch /run/lease; mount --bind /run/lease '${lease}'`);
+      await using other = await connectBeta(two);
+      await other.acquire(`${here.directory}/leases`, "database");
+      const { code, stderr } = await migrate(here, 1);
+      assert.equal(code, 1);
+      assert.match(stderr, /'database' is locked by domain 'beta'/);
+      await other.release(`${here.directory}/leases`, "database");
+      await two.sh(`umount --lazy '${lease}'`);
+      await until("the guest to run here", async () => {
+        return (await here.virsh("domstate", "alpha")).trim() === "running";
+      });
+      await runsOn(one, two);
+    };
+    /** Processes of which a machine's daemon says that they own the guest's locks. */
+    const owners = async (machine: Machine): Promise<string[]> => {
+      const entries: LockEntry[] = JSON.parse(await machine.sh("virtlockd locks --json"));
+      return entries.flatMap(({ holders }) => holders.map(({ domain, pid }) => `${domain} ${pid}`));
+    };
+    const gone = async (machine: Machine) => {
+      // One that ends before the daemon has seen its disks keeps the lease until settle_timeout, 30 s.
+      for (const path of [disk, lease]) {
+        await until(`${path} to be free`, () => isLockable(machine, path), 60_000);
+      }
+      assert.deepEqual([await locks(one), await locks(two)], [[], []]);
+    };
+
+    await t.step("a paused guest is moved without its locks, and gets them where it is resumed", async () => {
+      const journeys = [[here, one, there, two, 1], [there, two, here, one, 0]] as const;
+      for (const [from, source, to, destination, end] of journeys) {
+        await from.virsh("suspend", "alpha");
+        assert.deepEqual(await migrate(from, end), { code: 0, stdout: "", stderr: "" });
+        assert.equal((await to.virsh("domstate", "alpha")).trim(), "paused");
+        assert.deepEqual([await locks(one), await locks(two)], [[], []]);
+        for (const path of [disk, lease]) assert.equal(await isLockable(destination, path), true);
+        await to.virsh("resume", "alpha");
+        await runsOn(destination, source);
+      }
+    });
+
+    await t.step("a paused guest whose disk another one has used is not resumed on this host", async () => {
+      await here.virsh("suspend", "alpha");
+      {
+        await using other = await connectBeta(one);
+        await other.acquire("", disk);
+        await other.release("", disk);
+      }
+      assert.match(
+        await here.virshError("resume", "alpha"),
+        /was in use by domain 'beta' .* while domain 'alpha' .* was paused/,
+      );
+      assert.equal(await isLockable(one, disk), true);
+      await here.virsh("destroy", "alpha");
+      await gone(one);
+      await here.virsh("start", "alpha");
+      await runsOn(one, two);
+    });
+
+    await t.step(
+      "a guest without a connection of its own takes its locks with it, or keeps them",
+      async () => {
+        await loseConnection();
+        const owner = `alpha ${await here.guestPid("alpha")}`;
+        assert.deepEqual(await owners(one), [owner, owner]);
+        await migrateInVain();
+        assert.deepEqual(await owners(one), [owner, owner]);
+        assert.deepEqual(await migrate(here, 1), { code: 0, stdout: "", stderr: "" });
+        await runsOn(two, one);
+        await there.virsh("destroy", "alpha");
+        await gone(two);
+      },
+    );
+
+    await t.step("a guest that is killed after a migration in vain leaves no lock", async () => {
+      for (const prepare of [() => Promise.resolve(), loseConnection]) {
+        await here.virsh("start", "alpha");
+        await prepare();
+        await migrateInVain();
+        await one.sh("kill -KILL $(cat /run/libvirt/qemu/alpha.pid)");
+        await gone(one);
+      }
+      await here.virsh("start", "alpha");
+      await runsOn(one, two);
+    });
   } finally {
     await Deno.remove(storage, { recursive: true });
   }
