@@ -81,7 +81,7 @@ export function eventSys({ c, rare, errno }: Libc): EventSys {
       const whole = Math.max(0, milliseconds);
       timerView.setBigInt64(16, BigInt(Math.floor(whole / 1000)), true);
       timerView.setBigInt64(24, BigInt(Math.floor((whole % 1000) * 1e6)), true);
-      const result = rare.timerfd_settime(fd, 0, timer, null);
+      const result = c.timerfd_settime(fd, 0, timer, null);
       return plain(result, errno[0] as number);
     },
     eventfd() {

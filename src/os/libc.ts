@@ -21,6 +21,7 @@ const SIGNATURES = {
 
   accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   sendNative: { name: "send", parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
@@ -30,6 +31,7 @@ const SIGNATURES = {
 
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
+  timerfd_settime: { parameters: ["i32", "i32", "buffer", "pointer"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   pidfdOpen: { name: "syscall", parameters: ["i64", "i32", "u32"], result: "i32" },
@@ -57,7 +59,6 @@ const RARE_SIGNATURES = {
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
-  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
@@ -66,7 +67,6 @@ const RARE_SIGNATURES = {
   epoll_create1: { parameters: ["i32"], result: "i32" },
   signalfd: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
-  timerfd_settime: { parameters: ["i32", "i32", "buffer", "pointer"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   inotify_init1: { parameters: ["i32"], result: "i32" },
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },

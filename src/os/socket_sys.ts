@@ -144,7 +144,7 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     },
     socketPair(type) {
       const pair = new Int32Array(2);
-      const result = rare.socketpair(AF_UNIX, type | O_CLOEXEC, 0, new Uint8Array(pair.buffer));
+      const result = c.socketpair(AF_UNIX, type | O_CLOEXEC, 0, new Uint8Array(pair.buffer));
       const error = errno[0] as number;
       return result < 0 ? -error : [pair[0] as number, pair[1] as number];
     },
