@@ -59,10 +59,18 @@ const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** Whether a child of a process has been told to give a file. */
 function waitsForItsFile(pid: number, path: string): boolean {
-  const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
-  return children.some((child) =>
-    child !== "" && Deno.readTextFileSync(`/proc/${child}/cmdline`).includes(`\0${path}\0`)
-  );
+  const children = textOf(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
+  return children.some((child) => child !== "" && textOf(`/proc/${child}/cmdline`).includes(`\0${path}\0`));
+}
+
+/** A file of /proc; empty when its process is gone. */
+function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
 }
 
 function exists(path: string): boolean {
@@ -310,7 +318,7 @@ Deno.test("a start, a reload and a stop do not wait for a configuration whose st
   assert.match(stderr, new RegExp(`virtlockd: error: ${silent}`));
   // A stop is heard while it waits.
   const process = new TestProcess(
-    empty.command([Deno.execPath(), "run", "-A", MAIN, ...args]),
+    empty.command([Deno.execPath(), "run", "-A", MAIN, "virtlockd", ...args]),
     { ...empty.env },
     empty.directory,
   );

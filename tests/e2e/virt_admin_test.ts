@@ -85,7 +85,7 @@ async function systemTranscript(executable: string): Promise<string[]> {
   await using site = await PrivateHost.create();
   await runOk(site, [executable, "-d"]);
   await using client = await LockClient.connect(site.outside("/run/libvirt/virtlockd-sock"));
-  await client.register(testOwner(4242));
+  await client.register(testOwner(5_000_001));
   const file = `${site.directory}/log`;
   const said: string[] = [];
   for (const words of SCRIPT) {
@@ -110,7 +110,7 @@ async function sessionTranscript(executable: string): Promise<string[]> {
   };
   assert.equal((await run([executable, "-d"])).code, 0);
   await using client = await LockClient.connect(place.paths.socket);
-  await client.register(testOwner(4242));
+  await client.register(testOwner(5_000_001));
   const file = `${place.directory}/log`;
   const said: string[] = [];
   for (const words of SCRIPT) {
@@ -146,7 +146,7 @@ Deno.test({
   await using site = await PrivateHost.create();
   await runOk(site, [OUR_DAEMON, "-d"]);
   await using client = await LockClient.connect(site.outside("/run/libvirt/virtlockd-sock"));
-  await client.register(testOwner(4242));
+  await client.register(testOwner(5_000_001));
   const file = `${site.directory}/log`;
   const granted = async () => (await Deno.readTextFile(file)).match(/Locked resource .*disk\d/g)?.length ?? 0;
   await Deno.writeTextFile(file, "");
@@ -162,7 +162,7 @@ Deno.test("promtool accepts the metrics, and virt-admin's work shows in them", a
   await using site = await PrivateHost.create();
   await runOk(site, [OUR_DAEMON, "-d"]);
   await using client = await LockClient.connect(site.outside("/run/libvirt/virtlockd-sock"));
-  await client.register(testOwner(4242));
+  await client.register(testOwner(5_000_001));
   await client.acquire("", `${site.directory}/disk "quoted"\\`, 2);
   await runOk(site, ["virt-admin", "-c", "virtlockd:///system", "server-list"]);
   const metrics = await runOk(site, [OUR_DAEMON, "metrics"]);
