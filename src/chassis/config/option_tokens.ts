@@ -32,13 +32,17 @@ export interface PositionalToken {
 export type Tokenizer = (args: readonly string[], options: OptionNames) => (OptionToken | PositionalToken)[];
 
 /**
- * What takes these arguments apart: the runtime's own parser. It is loaded only for arguments that there are,
- * because that takes 6 ms, a tenth of a start, and units start daemons without any.
+ * What takes these arguments apart: the runtime's own parser. It is loaded only where there are options,
+ * because that takes 6 ms, a tenth of a start: units start daemons without any, and daemons their helpers.
  */
 export async function tokenizerFor(args: readonly string[]): Promise<Tokenizer> {
-  if (args.length === 0) return () => [];
+  if (!args.some((arg) => arg.startsWith("-"))) return withoutOptions;
   const { parseArgs: parse } = await import("node:util");
   return (given, options) => tokensOf(parse, given, options);
+}
+
+function withoutOptions(args: readonly string[]): PositionalToken[] {
+  return args.map((value) => ({ kind: "positional", value }));
 }
 
 function tokensOf(

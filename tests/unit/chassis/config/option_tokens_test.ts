@@ -78,3 +78,10 @@ Deno.test("tokensOf() takes everything behind -- and a single dash as no option"
     "positional --",
   ]);
 });
+
+Deno.test("tokenizerFor() takes arguments without any option as they are", async () => {
+  const args = ["internal-helper", "", "a=b"];
+  const tokens = (await tokenizerFor(args))(args, OPTIONS);
+  assert.deepEqual(tokens, args.map((value) => ({ kind: "positional", value })));
+  assert.deepEqual((await tokenizerFor([]))([], OPTIONS), []);
+});
