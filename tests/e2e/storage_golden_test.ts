@@ -34,6 +34,8 @@ function normalized(text: string, directory: string): string {
     .replace(/(Capacity|Allocation|Available):( +)[\d.]+ (?:GiB|TiB)/g, "$1:$2SIZE")
     .replace(/(<(?:capacity|allocation|available) unit='bytes'>)\d{9,}</g, "$1SIZE<")
     .replace(/\/dev\/loop\d+/g, "LOOP")
+    // The client hears of a failure with its next data or at the end, whichever comes first.
+    .replace(/cannot (?:send data to|close) volume/g, "cannot upload to volume")
     .replace(/\((?:\/usr)?\/s?bin\//g, "(")
     .replace(/(\d+(?:\.\d+)? (?:GiB|TiB)) +/g, "SIZE ")
     .replace(/ -{20,}\n/g, "LINE\n");
