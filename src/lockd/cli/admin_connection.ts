@@ -1,15 +1,6 @@
-import { SOCK_STREAM } from "../../os/constants.ts";
-import { EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPERM, strerror } from "../../os/errno.ts";
-import type { EventSys, FileSys, ProcessSys, SocketSys } from "../../os/sys.ts";
-import {
-  emptyHeader,
-  encodeFrame,
-  FRAME_MIN,
-  frameLength,
-  MessageStatus,
-  readHeader,
-} from "../../chassis/wire/frame.ts";
-import { decodeRpcFailure, ErrorCode } from "../../chassis/wire/rpc_error.ts";
+import { AdminLink, type LinkSys, RefusedError, UnreachableError } from "../../chassis/cli/admin_link.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr.ts";
+import { VIRTLOCKD } from "../identity/identity.ts";
 import {
   decodePage,
   encodePageArgs,
@@ -20,73 +11,18 @@ import {
   STATUS_VERSION,
   StatusProcedure,
 } from "../wire/status_protocol.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
-import { CommandError, CommandExit } from "../../chassis/cli/command.ts";
-
-/** How long a daemon may take to accept, or to answer one question, in ms. */
-export const ANSWER_TIMEOUT = 5000;
-/** Between two tries to connect to a daemon that has a full backlog, in ms. */
-const CONNECT_PAUSE = 20;
-const FIRST_CAPACITY = 65536;
-/** How libvirt's errors begin that say no more than that something was refused. */
-const CLASS = /^(?:operation forbidden|invalid argument): /;
-
-type ConnectionSys =
-  & Pick<SocketSys, "socket" | "connect" | "send" | "peerCredentials">
-  & Pick<FileSys, "read" | "close">
-  & Pick<EventSys, "pollReadable" | "monotonic">
-  & Pick<ProcessSys, "uid">;
-
-/** The daemon does not speak the status program: it is libvirt's own. */
-export class ForeignDaemonError extends CommandError {}
-
-/** The daemon understands what it is asked for, and refuses. The message is its own. */
-export class RefusedError extends CommandError {}
-
-/** Why a daemon cannot be asked. */
-export type Obstacle =
-  /** Nobody listens. */
-  | "absent"
-  /** Somebody listens, but does not accept or answer in time. */
-  | "silent"
-  /** The connection was closed. */
-  | "closed"
-  /** It serves another user. */
-  | "denied"
-  /** It answered something else than was asked. */
-  | "odd";
-
-/** There is no daemon, no permission or no answer. */
-export class UnreachableError extends CommandError {
-  readonly obstacle: Obstacle;
-
-  constructor(obstacle: Obstacle, message: string) {
-    super(CommandExit.UNREACHABLE, message);
-    this.obstacle = obstacle;
-  }
-}
 
 /**
- * A connection to the daemon's admin socket, for the status program. Every method waits, but never longer
- * than its time limit.
- *
- * All methods throw UnreachableError when there is no daemon, no permission or no answer, and
- * ForeignDaemonError when it is libvirt's own.
+ * A connection to the lock daemon's admin socket, for its status program. Methods wait and throw as those of
+ * {@link AdminLink}.
  */
 export class AdminConnection implements Disposable {
-  readonly #sys: ConnectionSys;
+  readonly #link: AdminLink;
   readonly #path: string;
-  readonly #fd: number;
-  readonly #timeout: number;
-  #serial = 0;
-  #input = new Uint8Array(FIRST_CAPACITY);
-  #length = 0;
 
-  private constructor(sys: ConnectionSys, path: string, fd: number, timeout: number) {
-    this.#sys = sys;
+  private constructor(link: AdminLink, path: string) {
+    this.#link = link;
     this.#path = path;
-    this.#fd = fd;
-    this.#timeout = timeout;
   }
 
   /**
@@ -95,20 +31,8 @@ export class AdminConnection implements Disposable {
    * @param timeout for the connection and for each answer, in ms
    * @throws CommandError
    */
-  static connect(sys: ConnectionSys, path: string, timeout: number = ANSWER_TIMEOUT): AdminConnection {
-    const fd = sys.socket(SOCK_STREAM, true);
-    if (fd < 0) throw new UnreachableError("odd", `Create a socket: ${reason(fd)}`);
-    const end = sys.monotonic() + timeout;
-    for (;;) {
-      const result = sys.connect(fd, path);
-      if (result === 0) return new AdminConnection(sys, path, fd, timeout);
-      if (result === -EAGAIN && sys.monotonic() < end) {
-        sys.pollReadable(-1, CONNECT_PAUSE);
-        continue;
-      }
-      sys.close(fd);
-      throw connectError(path, result, timeout);
-    }
+  static connect(sys: LinkSys, path: string, timeout?: number): AdminConnection {
+    return new AdminConnection(AdminLink.connect(sys, VIRTLOCKD.name, path, timeout), path);
   }
 
   /** Asks for a document that comes as a whole. */
@@ -141,7 +65,7 @@ export class AdminConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#sys.close(this.#fd);
+    this.#link[Symbol.dispose]();
   }
 
   #page(procedure: number, cursor: string): Page {
@@ -154,100 +78,7 @@ export class AdminConnection implements Disposable {
   }
 
   #ask(procedure: number, encode: (writer: XdrWriter) => void): Page {
-    const writer = new XdrWriter();
-    encode(writer);
-    const serial = ++this.#serial;
-    const request = encodeFrame(
-      { ...emptyHeader(), program: STATUS_PROGRAM, version: STATUS_VERSION, procedure, serial },
-      writer.bytes,
-    );
-    const sent = this.#sys.send(this.#fd, request);
-    // A request is far smaller than a socket's buffer, which is empty: whatever is not sent is lost.
-    if (sent !== request.length) throw sent < 0 ? this.#ended() : this.#silent();
-    const frame = this.#receive();
-    const header = emptyHeader();
-    readHeader(frame, 0, header);
-    const reader = new XdrReader(frame, FRAME_MIN);
-    try {
-      if (header.status === MessageStatus.OK) return decodePage(reader);
-      const failure = decodeRpcFailure(reader);
-      if (failure.code === ErrorCode.RPC && failure.message.startsWith("Cannot find program")) {
-        throw new ForeignDaemonError(
-          CommandExit.UNREACHABLE,
-          `What listens at ${this.#path} cannot be asked this: it is libvirt's own virtlockd, or not an admin socket`,
-        );
-      }
-      throw new RefusedError(CommandExit.PROBLEM, failure.message.replace(CLASS, ""));
-    } catch (error) {
-      if (!(error instanceof XdrError)) throw error;
-      throw new UnreachableError(
-        "odd",
-        `The daemon at ${this.#path} answered what cannot be read: ${error.message}`,
-      );
-    }
+    const asked = { program: STATUS_PROGRAM, version: STATUS_VERSION, procedure };
+    return this.#link.ask(asked, encode, decodePage);
   }
-
-  /** The next whole frame; nothing else is expected on this connection. */
-  #receive(): Uint8Array {
-    const end = this.#sys.monotonic() + this.#timeout;
-    this.#length = 0;
-    for (;;) {
-      const total = frameLength(this.#input, 0, this.#length);
-      if (total < 0) throw new UnreachableError("odd", `What listens at ${this.#path} is no virtlockd`);
-      if (total > 0 && this.#length >= total) return this.#input.subarray(0, total);
-      if (this.#length === this.#input.length || total > this.#input.length) {
-        const larger = new Uint8Array(Math.max(total, this.#input.length * 2));
-        larger.set(this.#input);
-        this.#input = larger;
-      }
-      const left = end - this.#sys.monotonic();
-      if (left <= 0 || this.#sys.pollReadable(this.#fd, Math.ceil(left)) === 0) throw this.#silent();
-      const count = this.#sys.read(this.#fd, this.#input.subarray(this.#length));
-      if (count === -EAGAIN) continue;
-      if (count <= 0) throw this.#ended();
-      this.#length += count;
-    }
-  }
-
-  #silent(): CommandError {
-    return new UnreachableError(
-      "silent",
-      `The daemon at ${this.#path} did not answer within ${this.#timeout / 1000} s`,
-    );
-  }
-
-  /** The daemon closes the connections of other users without a word. */
-  #ended(): CommandError {
-    const daemon = { pid: 0, uid: 0, gid: 0 };
-    const known = this.#sys.peerCredentials(this.#fd, daemon) === 0;
-    if (known && daemon.uid !== this.#sys.uid()) {
-      return new UnreachableError(
-        "denied",
-        `No permission: the daemon at ${this.#path} serves user ${daemon.uid} only, this is user ${this.#sys.uid()}`,
-      );
-    }
-    return new UnreachableError("closed", `The daemon at ${this.#path} closed the connection`);
-  }
-}
-
-function connectError(path: string, result: number, timeout: number): CommandError {
-  switch (result) {
-    case -ENOENT:
-    case -ECONNREFUSED:
-      return new UnreachableError("absent", `No daemon is running: nobody listens at ${path}`);
-    case -EACCES:
-    case -EPERM:
-      return new UnreachableError("denied", `No permission to connect to ${path}`);
-    case -EAGAIN:
-      return new UnreachableError(
-        "silent",
-        `The daemon at ${path} accepted no connection within ${timeout / 1000} s`,
-      );
-    default:
-      return new UnreachableError("odd", `Connect to ${path}: ${reason(result)}`);
-  }
-}
-
-function reason(result: number): string {
-  return strerror(-result);
 }

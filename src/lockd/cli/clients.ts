@@ -2,7 +2,8 @@ import { processCommand } from "../lockspace/process_state.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { ClientEntry } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
-import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
+import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
+import { connect } from "./ask.ts";
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 

@@ -1,9 +1,10 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import type { RequestListener, Server } from "node:http";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { S_IFMT, S_IFSOCK, SOCK_STREAM } from "../../os/constants.ts";
 import { ECONNREFUSED, ENOENT } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import { adminSocket, CONNECT_OPTION } from "./ask.ts";
+import { adminSocket, CONNECT_OPTION } from "../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import {
   type ListenAddress,
@@ -34,7 +35,7 @@ export const exporterCommand: Command = {
     const listen = args.value("listen");
     if (listen === undefined) throw new UsageError('Option "--listen" is needed');
     const address = parseListenAddress(listen);
-    const socket = adminSocket(context, args);
+    const socket = adminSocket(VIRTLOCKD, context, args);
     // Only here: the daemon and the other commands need no HTTP.
     const { createServer } = await import("node:http");
     const { default: process } = await import("node:process");

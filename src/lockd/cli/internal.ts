@@ -1,10 +1,11 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import type { InternalCommand } from "../../chassis/cli/program.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { CHECK_COMMAND } from "../handover/re_exec.ts";
-import { userPaths } from "./ask.ts";
+import { userPaths } from "../../chassis/cli/asking.ts";
 import { HAND_BACK_COMMAND, handBack, isRemovable, REMOVABLE_COMMAND, type RemovalParts } from "./removal.ts";
 import { checkState } from "../restart/check_state.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
@@ -25,7 +26,7 @@ export const INTERNAL_COMMANDS: ReadonlyMap<string, InternalCommand> = new Map([
 
 /** The system's daemon, and standard error. */
 function removal(sys: Sys): RemovalParts {
-  const { adminSocket } = userPaths({ sys, env: Deno.env.toObject() });
+  const { adminSocket } = userPaths(VIRTLOCKD, { sys, env: Deno.env.toObject() });
   return { sys, socket: adminSocket, say: (line) => console.error(`deno-virtlockd: ${line}`) };
 }
 

@@ -1,6 +1,7 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { AdminConnection } from "./admin_connection.ts";
-import { adminSocket, CONNECT_OPTION } from "./ask.ts";
+import { adminSocket, CONNECT_OPTION } from "../../chassis/cli/asking.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { replaceFile } from "../../chassis/cli/replace_file.ts";
 
@@ -20,7 +21,7 @@ export const metricsCommand: Command = {
       output === undefined ? context.out.write(text) : replaceFile(context.sys, output, text, 0o644);
     let text: string;
     try {
-      text = askMetrics(context, adminSocket(context, args));
+      text = askMetrics(context, adminSocket(VIRTLOCKD, context, args));
     } catch (error) {
       // A collector that reads the file, or runs this, must not go on seeing the last good answer.
       if (error instanceof CommandError) write(upText(false));

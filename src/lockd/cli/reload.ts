@@ -1,3 +1,4 @@
+import { VIRTLOCKD } from "../identity/identity.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { SIGUSR1 } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
@@ -6,10 +7,11 @@ import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
 import { processCommand, processState, stackStart } from "../lockspace/process_state.ts";
 import type { StatusDocument } from "../status/status_document.ts";
-import { AdminConnection, ForeignDaemonError } from "./admin_connection.ts";
+import { ForeignDaemonError } from "../../chassis/cli/admin_link.ts";
+import { AdminConnection } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { faultInConfiguration } from "./configuration_in_use.ts";
-import { adminSocket, CONNECT_OPTION, userPaths } from "./ask.ts";
+import { adminSocket, CONNECT_OPTION, userPaths } from "../../chassis/cli/asking.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { readWhole } from "../../os/read_file.ts";
 import { readStatus } from "./status.ts";
@@ -45,7 +47,7 @@ export const reloadCommand: Command = {
   ],
   run(context, args) {
     const pid = daemonPid(context, args);
-    const socket = adminSocket(context, args);
+    const socket = adminSocket(VIRTLOCKD, context, args);
     const fault = faultBefore(context, socket);
     if (fault !== undefined) {
       throw failed(`Nothing was reloaded, virtlockd goes on with its old settings: ${fault}`);
@@ -196,7 +198,7 @@ function daemonPid(context: CommandContext, args: Arguments): number {
 
 function readPidFile(context: CommandContext): string {
   try {
-    return decodeText(readWhole(context.sys, userPaths(context).pidFile)).trim();
+    return decodeText(readWhole(context.sys, userPaths(VIRTLOCKD, context).pidFile)).trim();
   } catch (error) {
     if (error instanceof SystemError) return "0";
     throw error;

@@ -1,7 +1,8 @@
 import type { ServerStatus, StatusDocument } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import type { AdminConnection } from "./admin_connection.ts";
-import { connect, CONNECT_OPTION, JSON_OPTION, jsonText } from "./ask.ts";
+import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
+import { connect } from "./ask.ts";
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { durationText, pairs, timeText } from "../../chassis/cli/table.ts";

@@ -4,7 +4,8 @@ import { quote } from "../../chassis/config/quote.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import type { JobDocument } from "../status/documents.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
-import { ask, CONNECT_OPTION, JSON_OPTION } from "./ask.ts";
+import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
+import { ask } from "./ask.ts";
 
 /** `virtstoraged jobs`: what runs, how far it is and for whom. */
 export const jobsCommand: Command = {
@@ -27,7 +28,7 @@ export const jobsCommand: Command = {
     }
     const jobs = ask(context, args, StatusProcedure.LIST_JOBS) as JobDocument[];
     context.out.write(
-      args.has("json") ? `${JSON.stringify(jobs, undefined, 2)}\n` : jobsText(jobs, context.now()),
+      args.has("json") ? jsonText(jobs) : jobsText(jobs, context.now()),
     );
     return CommandExit.OK;
   },

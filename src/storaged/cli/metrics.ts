@@ -1,7 +1,8 @@
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { replaceFile } from "../../chassis/cli/replace_file.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
-import { ask, CONNECT_OPTION } from "./ask.ts";
+import { CONNECT_OPTION } from "../../chassis/cli/asking.ts";
+import { ask } from "./ask.ts";
 
 /** `virtstoraged metrics`: the metrics once. */
 export const metricsCommand: Command = {

@@ -2,7 +2,8 @@ import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { durationText, pairs, timeText } from "../../chassis/cli/table.ts";
 import type { StatusDocument } from "../status/documents.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
-import { ask, CONNECT_OPTION, JSON_OPTION } from "./ask.ts";
+import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
+import { ask } from "./ask.ts";
 
 /** `virtstoraged status`: how the daemon is doing. */
 export const statusCommand: Command = {
@@ -12,9 +13,7 @@ export const statusCommand: Command = {
   options: [CONNECT_OPTION, JSON_OPTION],
   run(context, args) {
     const status = ask(context, args, StatusProcedure.GET_STATUS) as StatusDocument;
-    const text = args.has("json")
-      ? `${JSON.stringify(status, undefined, 2)}\n`
-      : statusText(status, context.now());
+    const text = args.has("json") ? jsonText(status) : statusText(status, context.now());
     context.out.write(text);
     return CommandExit.OK;
   },

@@ -1,5 +1,5 @@
 import type { LockEntry, StatusDocument } from "../../status/status_document.ts";
-import type { Obstacle } from "../admin_connection.ts";
+import type { Obstacle } from "../../../chassis/cli/admin_link.ts";
 import type { ShownStore } from "../../../chassis/systemd/shown_store.ts";
 import type { Host } from "../guests/host.ts";
 

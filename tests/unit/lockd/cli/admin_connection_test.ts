@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { AdminConnection, ForeignDaemonError } from "../../../../src/lockd/cli/admin_connection.ts";
+import { ForeignDaemonError } from "../../../../src/chassis/cli/admin_link.ts";
+import { AdminConnection } from "../../../../src/lockd/cli/admin_connection.ts";
 import { CommandError } from "../../../../src/chassis/cli/command.ts";
 import { rpcError, RpcFailure } from "../../../../src/chassis/wire/rpc_error.ts";
 import { onlyPage, PlayedDaemon, type Reaction } from "./cli_fixture.ts";

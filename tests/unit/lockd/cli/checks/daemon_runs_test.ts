@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { daemonRuns } from "../../../../../src/lockd/cli/checks/daemon_runs.ts";
-import type { Obstacle } from "../../../../../src/lockd/cli/admin_connection.ts";
+import type { Obstacle } from "../../../../../src/chassis/cli/admin_link.ts";
 import { answering, findings, found, type Tree } from "./check_fixture.ts";
 
 const status = (name: string, uid: number, state = "S (sleeping)") =>
