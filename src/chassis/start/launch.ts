@@ -14,11 +14,13 @@ const READY_DESCRIPTOR = 3;
  * Starts the daemon in the background (-d): a new process in a session of its own. Forking is not safe in
  * this runtime.
  *
- * Returns once the daemon accepts connections.
+ * Returns once the daemon accepts connections. This process can be interrupted meanwhile: whoever waits for
+ * the start may still give up.
  *
  * @throws StartError with the daemon's own reason and code when it does not start
  */
 export function launchInBackground(sys: Sys, self: SelfImage): void {
+  must(sys.unblockSignals(DAEMON_SIGNALS), "pthread_sigmask", "start");
   const pipe = sys.pipe();
   if (typeof pipe === "number") {
     throw new StartError(ExitCode.INITIALISATION, "Make a pipe: too few descriptors");

@@ -51,6 +51,12 @@ export function startedAs(sys: FileSys, facts: RuntimeFacts): string {
   return facts.standalone ? readList(sys, "/proc/self/cmdline")[0] ?? facts.runtimePath : facts.mainFile;
 }
 
+/** This process's working directory; the root where it has been removed. */
+export function workingDirectory(sys: Pick<FileSys, "readlink">): string {
+  const directory = sys.readlink("/proc/self/cwd");
+  return typeof directory === "string" ? directory : "/";
+}
+
 /** A path as it is from everywhere. */
 export function absolute(path: string, cwd: string): string {
   return path.startsWith("/") ? path : `${cwd}/${path}`;

@@ -19,7 +19,7 @@ import { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { Sys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
-import { ExitCode, StartError } from "./start_error.ts";
+import { ExitCode, StartError, startFailure } from "./start_error.ts";
 import { absolute } from "./self.ts";
 import { readWhole } from "../../os/read_file.ts";
 
@@ -148,8 +148,7 @@ export function startLoop(sys: Sys): { loop: EventLoop; ledger: DescriptorLedger
     for (const fd of loop.descriptors) ledger.own(fd, "event-loop");
     return { loop, ledger };
   } catch (error) {
-    if (error instanceof SystemError) throw new StartError(ExitCode.INITIALISATION, error.message);
-    throw error;
+    throw startFailure(error);
   }
 }
 

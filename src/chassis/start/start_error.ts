@@ -1,3 +1,5 @@
+import { SystemError } from "../../os/system_error.ts";
+
 /** Exit codes of a failed start. docs/behaviour.md, Command line. */
 export const ExitCode = {
   OK: 0,
@@ -20,4 +22,11 @@ export class StartError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** What has ended a start: a kernel's refusal that no step foresaw is still a failed start with a reason. */
+export function startFailure(error: unknown): unknown {
+  return error instanceof SystemError
+    ? new StartError(ExitCode.INITIALISATION, error.message, { cause: error })
+    : error;
 }

@@ -2,16 +2,14 @@ import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
-import { must, SystemError } from "../../os/system_error.ts";
 import type { Paths } from "../../chassis/config/paths.ts";
 import { refuseForGood, startAgainLater } from "../../chassis/start/failed_service.ts";
 import { isLasting } from "../../chassis/start/failed_start.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
-import { environmentOf, selfImage, variable } from "../../chassis/start/self.ts";
+import { environmentOf, selfImage, variable, workingDirectory } from "../../chassis/start/self.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
-import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { type Environment, startContext } from "../../chassis/start/start.ts";
-import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
@@ -32,8 +30,7 @@ export function runDaemon(
   options: DaemonOptions,
   mistakes: readonly string[],
 ): number {
-  const directory = sys.readlink("/proc/self/cwd");
-  const cwd = typeof directory === "string" ? directory : "/";
+  const cwd = workingDirectory(sys);
   const self = selfImage(sys, facts, cwd);
   const env = environmentOf(self.env);
   const sockets = readActivation((name) => env[name], sys.pid()).descriptors;
@@ -45,8 +42,6 @@ export function runDaemon(
   const ready = variable(self.env, READY_VARIABLE);
   // A daemon that execs itself anew is in the background already, and must keep its pid.
   if (options.daemon && ready === undefined && !start.isHandover) {
-    // Whoever waits for the start may still give up.
-    must(sys.unblockSignals(DAEMON_SIGNALS), "pthread_sigmask", "start");
     launchInBackground(sys, self);
     return ExitCode.OK;
   }
@@ -55,10 +50,7 @@ export function runDaemon(
   try {
     return serve({ sys, self, options, env, cwd, report, mistakes, atStake: () => start.atStake });
   } catch (error) {
-    // A kernel's refusal that no step foresaw is still a failed start with a reason.
-    const failure = error instanceof SystemError
-      ? new StartError(ExitCode.INITIALISATION, error.message, { cause: error })
-      : error;
+    const failure = startFailure(error);
     if (failure instanceof StartError && report.awaited) {
       report.failed(failure);
       return failure.code;

@@ -1,18 +1,6 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import {
-  EPOLLIN,
-  EPOLLOUT,
-  O_CLOEXEC,
-  O_RDWR,
-  SIGHUP,
-  SIGINT,
-  SIGKILL,
-  SIGPIPE,
-  SIGQUIT,
-  SIGTERM,
-  SIGUSR1,
-  SOCK_SEQPACKET,
-} from "../../os/constants.ts";
+import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
+import { EPOLLIN, EPOLLOUT, O_CLOEXEC, O_RDWR, SIGKILL, SOCK_SEQPACKET } from "../../os/constants.ts";
 import { EAGAIN, ECONNRESET } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -50,8 +38,6 @@ export interface HelperUser {
   ended(): void;
 }
 
-/** It ends when the daemon does, and not with a signal that is meant for that. */
-const BLOCKED: readonly number[] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGPIPE];
 const STANDARD_ERROR = 2;
 
 /** A piece that waits to be sent, with what goes along. */
@@ -90,7 +76,8 @@ export class HelperProcess {
       argv: [...self.base, WORK_COMMAND],
       env: self.env,
       descriptors: [nothing, nothing, STANDARD_ERROR, far],
-      blockedSignals: BLOCKED,
+      // It ends when the daemon does, and not with a signal that is meant for that.
+      blockedSignals: DAEMON_SIGNALS,
       newSession: true,
     });
     sys.close(far);
