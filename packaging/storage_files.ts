@@ -34,6 +34,7 @@ export function storageFiles(layout: StorageLayout, { executable, runtime }: Bui
     { ...file(program, executable), mode: 0o755 },
     ...(runtime === undefined ? [] : [{ ...file(storageRuntime(layout).slice(1), runtime), mode: 0o755 }]),
     file("usr/share/augeas/lenses/virtstoraged.aug", "packaging/augeas/virtstoraged.aug"),
+    file("usr/share/bash-completion/completions/virtstoraged", "packaging/completion/virtstoraged"),
     ...PAGES.map((page) => file(`${doc}/${page}`, `docs/${page}`)),
     ...(layout === "beside"
       ? [

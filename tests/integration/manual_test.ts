@@ -1,25 +1,84 @@
-// The manual pages, the completion, the lens and the page of metrics against the program that they describe.
+// Manual pages, completions, lens and lists of metrics against the programs that they describe.
 
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
+import { VIRTSTORAGED } from "../../src/storaged/identity/identity.ts";
 import assert from "node:assert/strict";
-import { defaultPaths } from "../../src/chassis/config/paths.ts";
+import { listedDaemons } from "../../packaging/daemons.ts";
+import type { Identity } from "../../src/chassis/config/identity.ts";
+import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 import { LOCK_SETTINGS } from "../../src/lockd/identity/settings.ts";
 import { registryPath } from "../../src/lockd/daemon/registered_lockspaces.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
+import { Place } from "../support/place.ts";
+import { StorageDaemon } from "../support/storage_daemon.ts";
 
-const COMMANDS = Object.keys(VIRTLOCKD.commands);
+const ROOT = new URL("../../", import.meta.url).pathname;
 
 function read(path: string): string {
-  return Deno.readTextFileSync(new URL(`../../${path}`, import.meta.url));
+  return Deno.readTextFileSync(`${ROOT}${path}`);
 }
 
-const MANUAL = read("man/virtlockd.8");
-const COMPLETION = read("packaging/completion/virtlockd");
+/** A daemon of the family, with what describes it. */
+interface Described {
+  readonly identity: Identity;
+  /** The page with the table of its metrics. */
+  readonly metrics: string;
+  /** Those of the family's files that it has, for root and for a session. */
+  readonly files: (paths: Paths, root: boolean) => readonly string[];
+}
 
-/** What is between the heading of a section of the manual and the next one. */
-function section(name: string): string {
-  return MANUAL.split(/^\.Sh /m).find((text) => text.startsWith(`${name}\n`)) ?? assert.fail(`no ${name}`);
+const DESCRIBED: readonly Described[] = [
+  {
+    identity: VIRTLOCKD,
+    metrics: "docs/metrics.md",
+    // It has no read-only socket, and makes the directory of its sockets where that is missing.
+    files: ({ runDir, readOnlySocket: _, ...paths }) => [...Object.values(paths), registryPath({ runDir })],
+  },
+  {
+    identity: VIRTSTORAGED,
+    metrics: "docs/storage.md",
+    // A session's read-only socket would let in nobody else.
+    files: ({ config, socket, readOnlySocket, adminSocket, pidFile, logFile }, root) => [
+      config,
+      socket,
+      ...root ? [readOnlySocket] : [],
+      adminSocket,
+      pidFile,
+      logFile,
+    ],
+  },
+];
+
+Deno.test("every daemon of the family is compared with what describes it", () => {
+  assert.deepEqual(DESCRIBED.map(({ identity }) => identity.name), listedDaemons().map(({ name }) => name));
+});
+
+/** What a program says of itself. */
+async function helpOf(daemon: string, ...args: readonly string[]): Promise<string> {
+  using place = Place.create();
+  const [file = "", ...rest] = place.command([
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-check",
+    `${ROOT}main.ts`,
+    daemon,
+    ...args,
+  ]);
+  const { success, stdout } = await new Deno.Command(file, {
+    args: rest,
+    env: { ...place.env },
+    clearEnv: true,
+  })
+    .output();
+  assert.ok(success);
+  return new TextDecoder().decode(stdout);
+}
+
+/** What is between the heading of a section of a manual and the next one. */
+function section(manual: string, name: string): string {
+  return manual.split(/^\.Sh /m).find((text) => text.startsWith(`${name}\n`)) ?? assert.fail(`no ${name}`);
 }
 
 /** The options that a help text lists, `-x` and `--long`, without those for help. */
@@ -45,68 +104,93 @@ function marked(text: string): string[] {
   return options.filter((option) => option !== "-h" && option !== "--help").sort();
 }
 
-/** What the completion offers after a command, or before any. */
-function completed(command: string): string[] {
+/** What a completion offers after a command, or before any. */
+function completed(completion: string, command: string): string[] {
   const words = new RegExp(`^ +(?:[a-z| ]*\\b${command}\\b[a-z| ]*|)\\) options='(.*)' ;;$`, "m");
   const none = /^ +''\) options='(.*)' ;;$/m;
-  const found = (command === "" ? none : words).exec(COMPLETION)?.[1] ??
+  const found = (command === "" ? none : words).exec(completion)?.[1] ??
     assert.fail(`nothing for ${command}`);
   return found.split(" ").filter((option) => option !== "-h" && option !== "--help").sort();
 }
 
-Deno.test("the manual and the completion have the daemon's options", async () => {
-  const options = listed((await Daemon.run({ args: ["--help"] })).stdout);
-  assert.ok(options.includes("--pid-file"), options.join());
-  const items = section("OPTIONS").split("\n").filter((line) => line.startsWith(".It "));
-  assert.deepEqual(marked(items.join("\n")), options);
-  assert.deepEqual(completed(""), options);
-});
-
-/** The lines of the manual's synopsis for a command. */
-function synopsis(command: string): string {
-  const forms = section("SYNOPSIS").split(/^\.Nm\n/m);
+/** The lines of a manual's synopsis for a command. */
+function synopsis(manual: string, command: string): string {
+  const forms = section(manual, "SYNOPSIS").split(/^\.Nm\n/m);
   return forms.find((form) => new RegExp(`^\\.Cm (?:.* )?${command}\\b`).test(form)) ??
     assert.fail(`no synopsis of ${command}`);
 }
 
-for (const command of COMMANDS) {
-  Deno.test(`the manual and the completion have the options of ${command}`, async () => {
-    const options = listed((await Daemon.run({ args: [command, "--help"] })).stdout);
-    assert.deepEqual(completed(command), options);
-    // All commands take this one, by either name.
-    assert.deepEqual([...marked(synopsis(command)), "--connect"].sort(), options);
-    assert.match(section("COMMANDS"), new RegExp(`^\\.It Cm ${command}\\b`, "m"));
-  });
+/** The rows of a page's table of metrics: kind and labels by name. */
+function documentedMetrics(page: string): Map<string, { kind: string; labels: string[] }> {
+  const rows = [...read(page).matchAll(/^\| `(\w+)` +\| (gauge|counter|histogram) +\| ([^|]*?) *\| /gm)];
+  return new Map(rows.map(([, name = "", kind = "", labels = ""]) => [
+    name,
+    { kind, labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label = ""]) => label) },
+  ]));
 }
 
-Deno.test("the completion offers the commands", () => {
-  const [, words = ""] = /compgen -W '(locks [a-z ]+)'/.exec(COMPLETION) ?? [];
-  assert.deepEqual(words.split(" "), COMMANDS);
-});
+for (const { identity, metrics, files } of DESCRIBED) {
+  const { name } = identity;
+  const commands = Object.keys(identity.commands);
+  const manual = read(`man/${name}.8`);
+  const completion = read(`packaging/completion/${name}`);
 
-Deno.test("the manual has every file of the daemon", () => {
-  const files = section("FILES");
-  const missing: string[] = [];
-  const session = {
-    XDG_CONFIG_HOME: "/$XDG_CONFIG_HOME",
-    XDG_RUNTIME_DIR: "/$XDG_RUNTIME_DIR",
-    XDG_CACHE_HOME: "/$XDG_CACHE_HOME",
-  };
-  for (const uid of [0, 1000]) {
-    // The lock daemon has no socket of that kind.
-    const { runDir, readOnlySocket: _, ...paths } = defaultPaths(VIRTLOCKD, {
-      uid,
-      env: session,
-      exists: () => false,
+  Deno.test(`${name}: manual and completion have the daemon's options`, async () => {
+    const options = listed(await helpOf(name, "--help"));
+    assert.ok(options.includes("--pid-file"), options.join());
+    const items = section(manual, "OPTIONS").split("\n").filter((line) => line.startsWith(".It "));
+    assert.deepEqual(marked(items.join("\n")), options);
+    assert.deepEqual(completed(completion, ""), options);
+  });
+
+  for (const command of commands) {
+    Deno.test(`${name}: manual and completion have the options of ${command}`, async () => {
+      const options = listed(await helpOf(name, command, "--help"));
+      assert.deepEqual(completed(completion, command), options);
+      // All commands take this one, by either name.
+      assert.deepEqual([...marked(synopsis(manual, command)), "--connect"].sort(), options);
     });
-    assert.equal(typeof runDir, "string");
-    for (const path of [...Object.values(paths), registryPath({ runDir })]) {
-      const name = path.replace("/$", "$");
-      if (!files.includes(`.It Pa ${name}\n`)) missing.push(name);
-    }
   }
-  assert.deepEqual(missing, []);
-});
+
+  Deno.test(`${name}: manual and completion have the commands, and no others`, () => {
+    const described = section(manual, "COMMANDS").matchAll(/^\.It Cm ([a-z]+)\b/gm);
+    assert.deepEqual([...described].map(([, command]) => command).sort(), commands.toSorted());
+    const offered = [...completion.matchAll(/compgen -W '([a-z ]+)'/g)].map(([, words]) => words);
+    assert.deepEqual(offered, [commands.join(" ")]);
+  });
+
+  Deno.test(`${name}: the manual has every file of the daemon`, () => {
+    const described = section(manual, "FILES");
+    const missing: string[] = [];
+    const session = {
+      XDG_CONFIG_HOME: "/$XDG_CONFIG_HOME",
+      XDG_RUNTIME_DIR: "/$XDG_RUNTIME_DIR",
+      XDG_CACHE_HOME: "/$XDG_CACHE_HOME",
+    };
+    for (const uid of [0, 1000]) {
+      const paths = files(defaultPaths(identity, { uid, env: session, exists: () => false }), uid === 0);
+      assert.ok(paths.length >= 5);
+      for (const path of paths) {
+        const shown = path.replace("/$", "$");
+        if (!described.includes(`.It Pa ${shown}\n`)) missing.push(shown);
+      }
+    }
+    assert.deepEqual(missing, []);
+  });
+
+  Deno.test(`${name}: ${metrics} has every metric of the sources, and no other`, () => {
+    const names = new Set(name === VIRTLOCKD.name ? ["up"] : []);
+    for (const path of walk(`${ROOT}src`)) {
+      for (
+        const [, metric = ""] of Deno.readTextFileSync(path).matchAll(new RegExp(`"(${name}_[a-z_]+)"`, "g"))
+      ) {
+        names.add(metric);
+      }
+    }
+    assert.ok(names.size >= 10);
+    assert.deepEqual([...documentedMetrics(metrics).keys()].sort(), [...names].sort());
+  });
+}
 
 Deno.test("the manual of the configuration and the lens have every key", () => {
   const keys = [...read("man/virtlockd.conf.5").matchAll(/^\.It Ic (\w+) Ns = Ns/gm)].map(([, key]) => key);
@@ -121,27 +205,23 @@ Deno.test("the manual of the configuration and the lens have every key", () => {
   );
 });
 
-/** The rows of the table of metrics: kind and labels by name. */
-function documentedMetrics(): Map<string, { kind: string; labels: string[] }> {
-  const rows = [...read("docs/metrics.md").matchAll(/^\| `(\w+)` +\| (\w+) +\| ([^|]*?) *\| /gm)];
-  return new Map(rows.map(([, name = "", kind = "", labels = ""]) => [
-    name,
-    { kind, labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label = ""]) => label) },
-  ]));
+/** That metrics are of the kinds, and have the labels, that their page says. */
+function assertAsDocumented(text: string, page: string, least: number): void {
+  const documented = documentedMetrics(page);
+  let seen = 0;
+  for (const [, name = "", kind] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
+    const metric = documented.get(name);
+    assert.equal(metric?.kind, kind, name);
+    const sample = new RegExp(`^${name}(?:_count)?(?:\\{(.*)\\})? `, "m").exec(text);
+    if (sample === null) continue;
+    seen++;
+    const labels = [...(sample[1] ?? "").matchAll(/(\w+)="/g)].map(([, label]) => label);
+    assert.deepEqual(labels, metric?.labels, name);
+  }
+  assert.ok(seen >= least, `want samples of ${least} metrics and more, got ${seen}`);
 }
 
-Deno.test("the page of metrics has every metric of the sources, and no other", () => {
-  const source = new URL("../../src", import.meta.url).pathname;
-  const names = new Set(["up"]);
-  for (const path of walk(source)) {
-    for (const [, name = ""] of Deno.readTextFileSync(path).matchAll(/"(virtlockd_[a-z_]+)"/g)) {
-      names.add(name);
-    }
-  }
-  assert.deepEqual([...documentedMetrics().keys()].sort(), [...names].sort());
-});
-
-Deno.test("a daemon's metrics are of the kinds, and have the labels, that their page says", async () => {
+Deno.test("a lock daemon's metrics are of the kinds, and have the labels, that their page says", async () => {
   await using daemon = await Daemon.start();
   {
     await using client = await LockClient.connect(daemon.socket);
@@ -152,20 +232,16 @@ Deno.test("a daemon's metrics are of the kinds, and have the labels, that their 
     await assert.rejects(client.acquire("", disk));
   }
   const { stdout } = await daemon.command("metrics");
-  const documented = documentedMetrics();
-  let seen = 0;
-  for (const [, name = "", kind] of stdout.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
-    const metric = documented.get(name);
-    assert.equal(metric?.kind, kind, name);
-    const sample = new RegExp(`^${name}(?:_count)?(?:\\{(.*)\\})? `, "m").exec(stdout);
-    if (sample === null) continue;
-    seen++;
-    const labels = [...(sample[1] ?? "").matchAll(/(\w+)="/g)].map(([, label]) => label);
-    assert.deepEqual(labels, metric?.labels, name);
-  }
-  assert.ok(seen > 20, `want samples of twenty metrics and more, got ${seen}`);
+  assertAsDocumented(stdout, "docs/metrics.md", 21);
 });
 
+Deno.test("a storage daemon's metrics are of the kinds, and have the labels, that their page says", async () => {
+  await using daemon = await StorageDaemon.start();
+  daemon.open()[Symbol.dispose]();
+  assertAsDocumented(await daemon.command("metrics"), "docs/storage.md", 10);
+});
+
+/** Files below a directory. */
 function* walk(directory: string): Generator<string> {
   for (const entry of Deno.readDirSync(directory)) {
     const path = `${directory}/${entry.name}`;

@@ -8,6 +8,27 @@ import { until } from "./until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
+/** The program, from the sources, in a place. */
+function program(place: Place, args: readonly string[], stdout: "null" | "piped"): Deno.Command {
+  const [file = "", ...rest] = place.command([
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-check",
+    MAIN,
+    "virtstoraged",
+    ...args,
+  ]);
+  return new Deno.Command(file, {
+    args: rest,
+    env: { ...place.env },
+    clearEnv: true,
+    stdin: "null",
+    stdout,
+    stderr: "null",
+  });
+}
+
 /** A storage daemon of a session, in a place of its own, from the sources. */
 export class StorageDaemon implements AsyncDisposable {
   readonly place: Place;
@@ -37,23 +58,7 @@ export class StorageDaemon implements AsyncDisposable {
    */
   static async start(args: readonly string[] = [], place?: Place): Promise<StorageDaemon> {
     const there = place ?? Place.create();
-    const [file = "", ...rest] = there.command([
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-check",
-      MAIN,
-      "virtstoraged",
-      ...args,
-    ]);
-    const process = new Deno.Command(file, {
-      args: rest,
-      env: { ...there.env },
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
+    const process = program(there, args, "null").spawn();
     const daemon = new StorageDaemon(there, process, place === undefined);
     await until("the storage daemon", () => {
       try {
@@ -75,6 +80,13 @@ export class StorageDaemon implements AsyncDisposable {
       writer.u32(0);
     });
     return client;
+  }
+
+  /** Runs a command that asks this daemon, which must succeed. @returns what it wrote */
+  async command(...args: readonly string[]): Promise<string> {
+    const { code, stdout } = await program(this.place, args, "piped").output();
+    assert.equal(code, 0);
+    return new TextDecoder().decode(stdout);
   }
 
   /** Its helper processes. */

@@ -36,7 +36,7 @@ export interface Administered {
   /** In the order in which they are listed. */
   servers(): readonly AdministeredServer[];
   readonly logs: AdministeredLogs;
-  /** Seconds without client and lock after which the daemon stops; 0: never. */
+  /** Seconds without client and what else keeps it after which the daemon stops; 0: never. */
   setIdleTimeout(seconds: number): void;
   /** Stops the daemon. @param preserve its state is kept for the next start */
   shutdown(preserve: boolean): void;

@@ -13,7 +13,7 @@ export interface DaemonOptions {
   readonly verbose: boolean;
   /** Configuration file, which must exist; undefined for the default one, which need not. */
   readonly config: string | undefined;
-  /** Stop after so many seconds without client and lock; 0 or undefined: never. */
+  /** Stop after so many seconds without client and what else keeps it; 0 or undefined: never. */
   readonly timeout: number | undefined;
   /** PID file; undefined for the default one. */
   readonly pidFile: string | undefined;

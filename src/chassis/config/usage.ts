@@ -2,11 +2,11 @@ import type { Identity } from "./identity.ts";
 import { type Paths, socketPath } from "./paths.ts";
 import type { SocketRole } from "./socket_role.ts";
 
-const OPTION_LINES: readonly (readonly [string, string])[] = [
+const optionLines = (keeps: string): readonly (readonly [string, string])[] => [
   ["-h, --help", "show this text and exit"],
   ["-d, --daemon", "run in the background"],
   ["-f, --config FILE", "read the configuration from FILE"],
-  ["-t, --timeout SECONDS", "stop after SECONDS without any client or lock; 0: never"],
+  ["-t, --timeout SECONDS", `stop after SECONDS without any client or ${keeps}; 0: never`],
   ["-p, --pid-file FILE", "write the process id to FILE"],
   ["-v, --verbose", "log informational messages too"],
   ["-V, --version", "show the version and exit"],
@@ -23,7 +23,7 @@ const SOCKETS: Readonly<Record<SocketRole, string>> = {
  *
  * @param paths this user's files
  */
-export function usageText({ name, purpose, commands, sockets }: Identity, paths: Paths): string {
+export function usageText({ name, purpose, keeps, commands, sockets }: Identity, paths: Paths): string {
   return [
     `Usage: ${name} [OPTION]...`,
     `       ${name} COMMAND [ARGUMENT]...`,
@@ -31,7 +31,7 @@ export function usageText({ name, purpose, commands, sockets }: Identity, paths:
     ...purpose,
     "",
     "Options:",
-    ...columns(OPTION_LINES),
+    ...columns(optionLines(keeps)),
     "",
     "Commands:",
     ...columns(Object.entries(commands)),

@@ -99,14 +99,14 @@ export class LogFile<O> {
       for (const operation of decoder.decode(text, pieces)) apply(operation);
     });
     const lost = end < root.base + root.snapshot
-      ? "; it lies in the snapshot, so older locks may be missing"
+      ? "; it lies in the snapshot, so older records may be missing"
       : "";
     const damage = how.kind === "torn"
       ? `${how.reason}${lost}`
       : lost !== ""
       ? `it ends too early${lost}`
       : viewOf(memory).getUint32(BEHIND_OFFSET, true) !== 0
-      ? "its daemon could not write to it any more, so later locks may be missing"
+      ? "its daemon could not write to it any more, so later records may be missing"
       : undefined;
     return { damage, log: new LogFile(memory, format, root, end, decoder.encoder()) };
   }

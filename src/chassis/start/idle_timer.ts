@@ -1,8 +1,8 @@
 import type { EventLoop, Timer } from "../event/event_loop.ts";
 
 /**
- * Calls back when the daemon has had neither a client nor a lock for a time (-t). Locks count: their guests
- * run on.
+ * Calls back when the daemon has been idle for a time (-t). What idle is it is told: a lock daemon is not
+ * while it has locks, whose guests run on without a connection.
  */
 export class IdleTimer {
   readonly #loop: Pick<EventLoop, "after">;
@@ -13,7 +13,7 @@ export class IdleTimer {
 
   /**
    * @param seconds 0: never
-   * @param idle whether there is neither client nor lock now
+   * @param idle whether there is neither a client now nor anything else that the daemon is there for
    */
   constructor(loop: Pick<EventLoop, "after">, seconds: number, idle: () => boolean, expired: () => void) {
     this.#loop = loop;

@@ -43,7 +43,8 @@ export class ServiceStatus {
   }
 
   /**
-   * Clients or locks have changed: told after a while, so that a busy daemon does not keep the manager busy.
+   * What the status tells may have changed: told after a while, so that a busy daemon does not keep the
+   * manager busy.
    */
   changed(): void {
     if (this.#notify === undefined || this.#scheduled) return;

@@ -23,6 +23,7 @@ export const VIRTLOCKD = {
     "Keeps the locks of libvirt's guests in a process of its own, so that libvirtd",
     "can be restarted without losing them. Without a command it is the daemon.",
   ],
+  keeps: "lock",
   commands: COMMANDS,
   sockets: ["read-write", "admin"],
 } as const satisfies Identity<CommandName>;

@@ -18,6 +18,7 @@ export const VIRTSTORAGED: Identity<CommandName> = {
     "Serves libvirt's storage pools and volumes: to virsh as storage:///system, and to",
     "the daemons of libvirt that run guests. Without a command it is the daemon.",
   ],
+  keeps: "job",
   commands: COMMANDS,
   sockets: ["read-write", "read-only", "admin"],
 };

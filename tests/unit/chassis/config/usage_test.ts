@@ -1,3 +1,4 @@
+import type { Identity } from "../../../../src/chassis/config/identity.ts";
 import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
 import assert from "node:assert/strict";
 import { parseCommandLine } from "../../../../src/chassis/config/options.ts";
@@ -36,6 +37,15 @@ Deno.test("usageText() calls the program by its name", () => {
     "Usage: ./virtlockd [OPTION]...",
     "       ./virtlockd COMMAND [ARGUMENT]...",
   ]);
+});
+
+Deno.test("usageText() says what else than a client keeps the daemon from ending", () => {
+  const line = (identity: Identity) => /^ {2}-t.* {2}(.*)$/m.exec(usageText(identity, PATHS))?.[1];
+  assert.equal(line(VIRTLOCKD), "stop after SECONDS without any client or lock; 0: never");
+  assert.equal(
+    line({ ...VIRTLOCKD, keeps: "job" }),
+    "stop after SECONDS without any client or job; 0: never",
+  );
 });
 
 Deno.test("usageText() lists every command", () => {

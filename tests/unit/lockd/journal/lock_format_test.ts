@@ -180,14 +180,14 @@ Deno.test("LogFile.read() reports a damaged record and keeps what was before it"
   });
 });
 
-Deno.test("LogFile.read() says that later locks may be missing until the log is written anew", () => {
+Deno.test("LogFile.read() says that later records may be missing until the log is written anew", () => {
   const memory = new RecordingMemory();
   const log = createLog(memory);
   log.append([grant(1)]);
   log.fallBehind();
   assert.deepEqual(resourcesIn(memory.bytes), {
     ids: [1],
-    damage: "its daemon could not write to it any more, so later locks may be missing",
+    damage: "its daemon could not write to it any more, so later records may be missing",
   });
   log.rewrite([SNAPSHOT, grant(2)]);
   assert.deepEqual(resourcesIn(memory.bytes), { ids: [2], damage: undefined });
@@ -200,7 +200,7 @@ Deno.test("LogFile.read() says when the damage is in the snapshot", () => {
   memory.bytes[LOG_START + 8 + 30] = 0xff;
   assert.match(
     resourcesIn(memory.bytes).damage ?? "",
-    /it lies in the snapshot, so older locks may be missing$/,
+    /it lies in the snapshot, so older records may be missing$/,
   );
 });
 

@@ -98,7 +98,7 @@ Deno.test("a job is cancelled by its number, and another one is not there", () =
 Deno.test("the metrics tell of calls, jobs and pools", () => {
   const lines = String(call(4)).split("\n").filter((line) => !line.startsWith("#"));
   assert.deepEqual(lines, [
-    'virtstoraged_info{version="1.2.3"} 1',
+    'virtstoraged_build_info{version="1.2.3"} 1',
     "virtstoraged_start_time_seconds 5",
     'virtstoraged_clients{server="virtstoraged"} 2',
     "virtstoraged_streams 1",
