@@ -88,6 +88,8 @@ export function shellLine(name: string, runtime: string): string {
     // ever, which keeps the locks that it stores; the pause keeps the journal readable.
     `[ -x '${runtime}' ] || { echo "${name}: error: Run ${runtime}: it is not there, and this program cannot run without it; ` +
     `install the package again, or build the program on this host" >&2; [ -z "$INVOCATION_ID" ] || sleep 1; exit 1; }`,
+    // The runtime does not start in a directory that was removed. PWD is empty or leads elsewhere then.
+    `[ "$PWD" -ef . ] || cd /`,
     // Ignored until they are blocked: the runtime would take SIGUSR1, and both would end the process. Where
     // env can block signals (coreutils 8.31) the program need not start itself once more to have them blocked
     // in every thread; a command begins with a letter.

@@ -51,15 +51,21 @@ export function startedAs(sys: FileSys, facts: RuntimeFacts): string {
   return facts.standalone ? readList(sys, "/proc/self/cmdline")[0] ?? facts.runtimePath : facts.mainFile;
 }
 
-/** This process's working directory; the root where it has been removed. */
-export function workingDirectory(sys: Pick<FileSys, "readlink">): string {
+/** What the kernel writes behind the path of a directory that was removed (proc_pid_cwd(5)). */
+const REMOVED = " (deleted)";
+
+/** This process's working directory; the root where it has been removed, or cannot be reached. */
+export function workingDirectory(sys: Pick<FileSys, "readlink" | "access">): string {
   const directory = sys.readlink("/proc/self/cwd");
-  return typeof directory === "string" ? directory : "/";
+  if (typeof directory !== "string" || !directory.startsWith("/")) return "/";
+  // A directory may itself be named so. Others are not looked at: their storage may not answer.
+  return directory.endsWith(REMOVED) && sys.access(directory, 0) !== 0 ? "/" : directory;
 }
 
 /** A path as it is from everywhere. */
 export function absolute(path: string, cwd: string): string {
-  return path.startsWith("/") ? path : `${cwd}/${path}`;
+  if (path.startsWith("/")) return path;
+  return cwd.endsWith("/") ? `${cwd}${path}` : `${cwd}/${path}`;
 }
 
 /** The environment for the next image: without what was meant for this one. */

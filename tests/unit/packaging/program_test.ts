@@ -32,6 +32,33 @@ Deno.test("root's commands and services have one place for compiled code, others
   }
 });
 
+Deno.test("a program that is started in a directory that was removed runs in the root", async () => {
+  const directory = Deno.makeTempDirSync();
+  const script = `${directory}/program`;
+  const runtime = Deno.execPath();
+  Deno.writeTextFileSync(
+    script,
+    `#!/bin/sh\n":" //; ${shellLine("virtlockd", runtime)}\nconsole.log(Deno.cwd(), Deno.args[0]);\n`,
+    { mode: 0o755 },
+  );
+  try {
+    for (const shell of ["sh", "bash"]) {
+      const run = async (before: string) => {
+        const { code, stdout } = await new Deno.Command(shell, {
+          args: ["-c", `${before}; exec "${shell}" "${script}" argument`],
+          env: { HOME: directory, DENO_DIR: `${directory}/deno` },
+          cwd: directory,
+        }).output();
+        return [code, new TextDecoder().decode(stdout)];
+      };
+      assert.deepEqual(await run("mkdir gone; cd gone; rmdir ../gone"), [0, "/ argument\n"]);
+      assert.deepEqual(await run("unset HOME PWD; cd ."), [0, `${directory} argument\n`]);
+    }
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
 Deno.test("a program whose runtime is not there says so, and what to do", async () => {
   assert.deepEqual(await runShell("/nowhere/deno"), {
     code: 1,

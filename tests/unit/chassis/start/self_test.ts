@@ -5,6 +5,7 @@ import {
   lastingEnvironment,
   selfImage,
   variable,
+  workingDirectory,
 } from "../../../../src/chassis/start/self.ts";
 import { readWhole } from "../../../../src/os/read_file.ts";
 import type { RuntimeFacts } from "../../../../src/os/runtime.ts";
@@ -82,6 +83,17 @@ Deno.test("selfImage() of a program with several daemons goes on with the one th
 Deno.test("absolute() leaves a whole path and completes another", () => {
   assert.equal(absolute("/a/b", "/c"), "/a/b");
   assert.equal(absolute("a/b", "/c"), "/c/a/b");
+  assert.equal(absolute("a/b", "/"), "/a/b");
+});
+
+Deno.test("workingDirectory() is the root where the directory was removed or cannot be reached", () => {
+  const at = (link: string | number, there: readonly string[] = []) =>
+    workingDirectory({ readlink: () => link, access: (path) => there.includes(path) ? 0 : -2 });
+  assert.equal(at("/home/user"), "/home/user");
+  assert.equal(at("/home/user (deleted)"), "/");
+  assert.equal(at("/home/user (deleted)", ["/home/user (deleted)"]), "/home/user (deleted)");
+  assert.equal(at("(unreachable)/home"), "/");
+  assert.equal(at(-2), "/");
 });
 
 Deno.test("lastingEnvironment() leaves out what was meant for one image", () => {
