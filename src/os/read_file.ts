@@ -72,16 +72,24 @@ export function readFileText(
   return typeof text === "number" ? undefined : text;
 }
 
-/** First 4 KiB of a file as Latin-1 text; undefined when it cannot be read. */
+/**
+ * First 4 KiB of a file as Latin-1 text, or -errno: a file of a process that has ended gives -ENOENT or
+ * -ESRCH.
+ */
+export function readStart(sys: ReadSys, path: string): string | number {
+  const fd = sys.open(path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  const bytes = new Uint8Array(4096);
+  const length = sys.read(fd, bytes);
+  sys.close(fd);
+  return length < 0 ? length : String.fromCharCode(...bytes.subarray(0, length));
+}
+
+/** First 4 KiB of a file as Latin-1 text; undefined when it cannot be read, for whatever reason. */
 export function readSmallFile(
   sys: ReadSys,
   path: string,
 ): string | undefined {
-  const fd = sys.open(path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return undefined;
-  const bytes = new Uint8Array(4096);
-  const length = sys.read(fd, bytes);
-  sys.close(fd);
-  if (length < 0) return undefined;
-  return String.fromCharCode(...bytes.subarray(0, length));
+  const text = readStart(sys, path);
+  return typeof text === "string" ? text : undefined;
 }

@@ -1,7 +1,7 @@
-import { ESRCH } from "../../os/errno.ts";
+import { EINVAL, ENODATA, ENOPROTOOPT, ESRCH } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { PeerCredentials, ProcessSys, SocketSys } from "../../os/sys.ts";
-import { must } from "../../os/system_error.ts";
+import { must, SystemError } from "../../os/system_error.ts";
 import type { Peer } from "./program.ts";
 
 type PeerSys =
@@ -51,17 +51,35 @@ export class SocketPeer implements Peer {
 }
 
 /**
+ * What SO_PEERPIDFD says of a process: a pidfd; `gone`; `unknown` before Linux 6.5, which does not have it.
+ * Any other -errno says nothing of the process, e.g. that there are no descriptors.
+ */
+export function askPeerPidfd(
+  sys: Pick<SocketSys, "peerPidfd">,
+  fd: number,
+): { pidfd: number } | { errno: number } | "gone" | "unknown" {
+  const pidfd = sys.peerPidfd(fd);
+  if (pidfd >= 0) return { pidfd };
+  // Kernels before 6.14 say EINVAL of one that nobody can wait for any more.
+  if (pidfd === -ESRCH || pidfd === -EINVAL || pidfd === -ENODATA) return "gone";
+  return pidfd === -ENOPROTOOPT ? "unknown" : { errno: -pidfd };
+}
+
+/**
  * A pidfd of the process that connected; -1 when it is gone.
  *
  * SO_PEERPIDFD (Linux 6.5) names the very process; before, pidfd_open on the pid right after accept is the
- * best there is.
+ * best there is. Where the first says that the process is gone its pid may be another one's by now.
  *
  * @throws SystemError when neither works, e.g. for lack of descriptors
  */
 export function openPeerPidfd(sys: PeerSys, fd: number, pid: number): number {
-  const direct = sys.peerPidfd(fd);
-  if (direct >= 0) return direct;
-  if (direct === -ESRCH) return -1;
+  const direct = askPeerPidfd(sys, fd);
+  if (direct === "gone") return -1;
+  if (direct !== "unknown") {
+    if ("pidfd" in direct) return direct.pidfd;
+    throw new SystemError("getsockopt SO_PEERPIDFD", `process ${pid}`, direct.errno);
+  }
   // A peer in a pid namespace that we cannot see has pid 0: it can be nobody's holder.
   if (pid <= 0) return -1;
   const opened = sys.pidfdOpen(pid);

@@ -5,6 +5,7 @@ import { ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import { F_SETFD, FD_CLOEXEC } from "../../os/constants.ts";
+import { ESRCH } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
@@ -25,7 +26,7 @@ import type { OwnerRecord } from "../journal/journaled_lock.ts";
 import type { Recovered, ReturnedDescriptor, StoredObject } from "../journal/recovered.ts";
 import { recover } from "../journal/recovery.ts";
 import { clientKind } from "../journal/slots.ts";
-import { processState } from "../lockspace/process_state.ts";
+import { readProcess } from "../lockspace/process_state.ts";
 import { type Carried, NOTHING_CARRIED, readCarried } from "../restart/recovered_state.ts";
 import type { RestartState } from "../restart/state.ts";
 import { readMounts } from "../storage/mount_table.ts";
@@ -312,8 +313,8 @@ class Opening {
   /** Whether it is not certain that an owner's process has ended. */
   #mayLive({ pid, hostPid = pid, start }: OwnerRecord): boolean {
     if (start === 0) return true;
-    const state = processState(this.#sources.sys, hostPid);
-    return state !== undefined && !state.exiting && state.startTime === start;
+    const state = readProcess(this.#sources.sys, hostPid);
+    return typeof state === "number" ? state !== -ESRCH : state.startTime === start;
   }
 }
 

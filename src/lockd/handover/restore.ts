@@ -12,7 +12,7 @@ import {
   O_RDWR,
 } from "../../os/constants.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import { strerror } from "../../os/errno.ts";
+import { ESRCH, strerror } from "../../os/errno.ts";
 import { identityOf } from "../lockspace/file_identity.ts";
 import { identityOfOpen } from "../storage/open_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
@@ -81,7 +81,8 @@ function watchConnected({ table, watch, log }: Daemon): void {
     for (const { owner } of resource.holdings) {
       if ([...watch.connections(ownerKey(owner))].length === 0) continue;
       const failure = watch.begin(owner);
-      if (failure !== undefined) {
+      // Of one that has ended the locks go by themselves.
+      if (failure !== undefined && failure.errno !== ESRCH) {
         log.error(
           `The owner of '${resource.name}' cannot be watched, its lock may stay after its guest has ended: ${failure.message}`,
         );

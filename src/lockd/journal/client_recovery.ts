@@ -1,8 +1,9 @@
 import { clientKey, idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
+import { askPeerPidfd } from "../../chassis/rpc/peer.ts";
 import { ESRCH } from "../../os/errno.ts";
 import type { PeerCredentials } from "../../os/sys.ts";
 import { isOwnersProcess } from "../lockspace/owner.ts";
-import { processState } from "../lockspace/process_state.ts";
+import { readProcess } from "../lockspace/process_state.ts";
 import type { InFlight } from "../../chassis/journal/in_flight.ts";
 import type { JournaledClient } from "./journal_state.ts";
 import type { RecoveredClient, RecoverySys } from "./recovered.ts";
@@ -96,16 +97,17 @@ export class ClientRecovery {
   }
 
   /**
-   * A pidfd of the process that connected, -1 when it is gone, undefined when another process has its pid.
+   * A pidfd of the process that connected; -1 when it is gone, or has to be asked for once more; undefined
+   * when another process has its pid.
    */
   #peerPidfd({ owner, pid }: JournaledClient, fd: number): number | undefined {
     const { sys } = this.#parts;
-    const direct = sys.peerPidfd(fd);
-    if (direct >= 0) return direct;
-    if (direct === -ESRCH) return -1;
-    // An older kernel does not tell: the start time of a holder was recorded for this.
+    const direct = askPeerPidfd(sys, fd);
+    if (direct !== "unknown") return typeof direct === "object" && "pidfd" in direct ? direct.pidfd : -1;
+    // The start time of a holder was recorded for this.
     const start = owner !== undefined && isOwnersProcess(owner, pid) ? owner.start : 0;
-    if (start !== 0 && processState(sys, pid)?.startTime !== start) return undefined;
+    const state = start === 0 ? undefined : readProcess(sys, pid);
+    if (state === -ESRCH || (typeof state === "object" && state.startTime !== start)) return undefined;
     const opened = pid > 0 ? sys.pidfdOpen(pid) : -1;
     return opened < 0 ? -1 : opened;
   }

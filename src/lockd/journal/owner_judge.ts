@@ -1,8 +1,8 @@
-import { ESRCH } from "../../os/errno.ts";
+import { EINVAL, ESRCH } from "../../os/errno.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
-import { processState } from "../lockspace/process_state.ts";
+import { readProcess } from "../lockspace/process_state.ts";
 import type { OwnerRecord } from "./journaled_lock.ts";
 import type { RecoverySys } from "./recovered.ts";
 
@@ -52,19 +52,31 @@ export class OwnerJudge {
     this.#verdicts.set(owner.key, "dead");
   }
 
-  /** A pidfd of the process with this pid and start time, the caller's; else negative. */
+  /**
+   * A pidfd of the process with this pid and start time, the caller's.
+   *
+   * @returns -ESRCH when that process has ended for certain; another -errno when it cannot be told
+   */
   open(pid: number, start: number): number {
     const pidfd = this.#sys.pidfdOpen(pid);
-    if (pidfd < 0) return pidfd;
-    // After it is open the pid cannot be given to another process without this being seen.
-    const state = processState(this.#sys, pid);
-    if (start !== 0 && state?.startTime === start) return pidfd;
-    this.#sys.close(pidfd);
-    return -ESRCH;
+    if (pidfd === -ESRCH) return pidfd;
+    // Only the start time of a process tells it from a later one of the same pid.
+    if (start === 0) {
+      if (pidfd >= 0) this.#sys.close(pidfd);
+      return -EINVAL;
+    }
+    // Read behind the opening: from then on the pid cannot be given to another process without this being
+    // seen.
+    const state = readProcess(this.#sys, pid);
+    if (pidfd >= 0 && typeof state === "object" && state.startTime === start) return pidfd;
+    if (pidfd >= 0) this.#sys.close(pidfd);
+    if (typeof state === "number") return state;
+    // By now the pid is another process's, or a thread's.
+    return state.startTime === start ? pidfd : -ESRCH;
   }
 
-  /** Only the start time of a process tells it from a later one of the same pid. */
   #look(key: OwnerKey, { pid, hostPid = pid, start }: OwnerRecord): Verdict {
+    // Its pid may be meant in another pid namespace.
     if (start === 0) return "unjudged";
     const pidfd = this.open(hostPid, start);
     if (pidfd >= 0) {

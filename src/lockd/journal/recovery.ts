@@ -1,3 +1,4 @@
+import { ESRCH } from "../../os/errno.ts";
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { LockRecord } from "../lockspace/lock_record.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
@@ -75,10 +76,9 @@ function dyingHolder(
   const stored = slots.take("dying holder", index, () => true);
   if (stored !== undefined && index !== undefined) slots.keep({ kind: "dying holder", index }, pid);
   const pidfd = stored ?? judge.open(pid, startOf(key, state));
-  if (pidfd < 0) {
-    judge.isGone({ key, pid });
-    return [];
-  }
+  if (pidfd === -ESRCH) judge.isGone({ key, pid });
+  // Of one that cannot be told the locks are kept, and said to be.
+  if (pidfd < 0) return [];
   judge.lives(key);
   return [{ key, pid, pidfd, since, killed }];
 }

@@ -126,7 +126,7 @@ export class HolderReaper {
     const key = ownerKey(owner);
     if (!this.#table.owns(key) || this.#dying.has(key) || this.#gone.has(key)) return;
     const failure = this.#watch.begin(owner);
-    if (failure !== undefined) {
+    if (failure !== undefined && failure.errno !== ESRCH) {
       return this.#observer.signalFailed(owner.pid, failure, this.#table.ownedBy(key));
     }
     const process = this.#watch.processOf(key);

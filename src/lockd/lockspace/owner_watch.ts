@@ -1,12 +1,12 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
-import { EINVAL, ENOENT } from "../../os/errno.ts";
+import { EINVAL, ENOENT, ESRCH } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
-import { processState } from "./process_state.ts";
+import { processState, readProcess } from "./process_state.ts";
 
 /** The process of an owner. */
 export interface OwnerProcess {
@@ -120,17 +120,8 @@ export class OwnerWatch {
     const [connection] = this.connections(key);
     if (connection !== undefined) return this.#copy(key, connection);
     if (this.#unwatchable.has(owner)) return undefined;
-    const pidfd = owner.namespace === undefined && owner.pid > 0 && owner.pid < NO_PID
-      ? this.#sys.pidfdOpen(owner.pid)
-      : -EINVAL;
-    if (pidfd >= 0) {
-      this.#watch(key, owner.pid, pidfd);
-      return undefined;
-    }
-    // No process of this namespace, or a thread's.
-    if (pidfd !== -EINVAL && pidfd !== -ENOENT) {
-      return new SystemError("pidfd_open", `process ${owner.pid}`, pidfd);
-    }
+    const { pid, namespace } = owner;
+    if (namespace === undefined && pid > 0 && pid < NO_PID) return this.#open(key, pid);
     this.#unwatchable.add(owner);
     return undefined;
   }
@@ -157,20 +148,42 @@ export class OwnerWatch {
     return { pid: seen, start: told ? processState(this.#sys, seen)?.startTime ?? 0 : 0 };
   }
 
-  #copy(key: OwnerKey, { pid, pidfd }: Peer): SystemError | undefined {
-    // It was gone at accept, and its connection is about to end.
-    if (pidfd < 0) return undefined;
-    const copy = this.#sys.fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) return new SystemError("fcntl F_DUPFD_CLOEXEC", `pidfd of process ${pid}`, copy);
-    this.#watch(key, pid, copy);
-    return undefined;
+  /** Begins to watch a process of the daemon's own namespace. */
+  #open(key: OwnerKey, pid: number): SystemError | undefined {
+    const failed = (result: number) => new SystemError("pidfd_open", `process ${pid}`, result);
+    const pidfd = this.#sys.pidfdOpen(pid);
+    // A thread has this number now, so the process that had it is gone (pidfd_open(2): EINVAL, later ENOENT).
+    if (pidfd === -EINVAL || pidfd === -ENOENT) return failed(-ESRCH);
+    if (pidfd < 0) return failed(pidfd);
+    // It has ended, and nobody has waited for it.
+    if (this.#sys.pollReadable(pidfd, 0) > 0) {
+      this.#sys.close(pidfd);
+      return failed(-ESRCH);
+    }
+    return this.#watch(key, pid, pidfd);
   }
 
-  #watch(key: OwnerKey, pid: number, pidfd: number): void {
-    this.#ledger.own(pidfd, "pidfd");
+  #copy(key: OwnerKey, { pid, pidfd }: Peer): SystemError | undefined {
+    // It was gone at accept. A child of it may have its connection still.
+    if (pidfd < 0) return new SystemError("pidfd_open", `process ${pid}`, ESRCH);
+    const copy = this.#sys.fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return new SystemError("fcntl F_DUPFD_CLOEXEC", `pidfd of process ${pid}`, copy);
+    return this.#watch(key, pid, copy);
+  }
+
+  /** @param pidfd becomes the watch's, or is closed */
+  #watch(key: OwnerKey, pid: number, pidfd: number): SystemError | undefined {
     // Read behind the opening: while the process lives its pid cannot be another's.
-    const start = processState(this.#sys, pid)?.startTime ?? 0;
-    this.#add({ key, pid, start, pidfd });
+    const state = readProcess(this.#sys, pid);
+    // Without its start time it could not be told after a crash. One that has just ended says so by its
+    // pidfd.
+    if (typeof state === "number" && state !== -ESRCH) {
+      this.#sys.close(pidfd);
+      return new SystemError("read", `/proc/${pid}/stat`, state);
+    }
+    this.#ledger.own(pidfd, "pidfd");
+    this.#add({ key, pid, start: typeof state === "number" ? 0 : state.startTime, pidfd });
+    return undefined;
   }
 
   #add(process: OwnerProcess): void {

@@ -1,29 +1,43 @@
-import { readSmallFile } from "../../os/read_file.ts";
+import { EIO, ENOENT, ESRCH } from "../../os/errno.ts";
+import { readSmallFile, readStart } from "../../os/read_file.ts";
 import type { FileSys } from "../../os/sys.ts";
 
 const PF_EXITING = 0x4;
 
 /** What /proc/PID/stat tells of a process. */
 export interface ProcessState {
-  /** Whether it is on its way out (its descriptors are being closed), a zombie or dead. */
+  /**
+   * Whether it is on its way out (its descriptors are being closed), a zombie or dead. Other threads of one
+   * whose first thread has ended may run on.
+   */
   readonly exiting: boolean;
   /** Start time in clock ticks since boot: with the pid it names one process for ever. */
   readonly startTime: number;
 }
 
-/** Reads /proc/PID/stat (proc(5)); undefined when there is no such process. */
-export function processState(
-  sys: Pick<FileSys, "open" | "read" | "close">,
-  pid: number,
-): ProcessState | undefined {
-  const text = readSmallFile(sys, `/proc/${pid}/stat`);
-  if (text === undefined) return undefined;
+type ReadSys = Pick<FileSys, "open" | "read" | "close">;
+
+/**
+ * Reads /proc/PID/stat (proc(5)).
+ *
+ * @returns -ESRCH when there is no such process; another -errno when that cannot be told
+ */
+export function readProcess(sys: ReadSys, pid: number): ProcessState | number {
+  const text = readStart(sys, `/proc/${pid}/stat`);
+  if (typeof text === "number") return text === -ENOENT ? -ESRCH : text;
   // The command, in parentheses, may itself hold spaces and parentheses: fields are counted from the last
   // one.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state, , , , , , flags] = fields;
   const exiting = state === "Z" || state === "X" || (Number(flags) & PF_EXITING) !== 0;
-  return { exiting, startTime: Number(fields[19]) };
+  const startTime = Number(fields[19]);
+  return Number.isInteger(startTime) ? { exiting, startTime } : -EIO;
+}
+
+/** The same; undefined when there is no such process, or it cannot be told. */
+export function processState(sys: ReadSys, pid: number): ProcessState | undefined {
+  const state = readProcess(sys, pid);
+  return typeof state === "number" ? undefined : state;
 }
 
 /**

@@ -40,13 +40,20 @@ Deno.test("openPeerPidfd() takes the kernel's own pidfd, else opens one by pid",
 
 Deno.test("openPeerPidfd() gives none for a process that is gone or cannot be seen", () => {
   assert.equal(openPeerPidfd({ ...kernel, peerPidfd: () => -3, pidfdOpen: () => assert.fail() }, 5, 10), -1);
+  // Before Linux 6.14. Another process may have its pid by now.
+  assert.equal(openPeerPidfd({ ...kernel, peerPidfd: () => -22, pidfdOpen: () => assert.fail() }, 5, 10), -1);
   assert.equal(openPeerPidfd({ ...kernel, peerPidfd: () => -92, pidfdOpen: () => -3 }, 5, 10), -1);
   assert.equal(openPeerPidfd({ ...kernel, peerPidfd: () => -92, pidfdOpen: () => assert.fail() }, 5, 0), -1);
 });
 
 Deno.test("openPeerPidfd() throws without descriptors", () => {
   const sys = { ...kernel, peerPidfd: () => -24, pidfdOpen: () => -24 };
-  assert.throws(() => openPeerPidfd(sys, 5, 10), /^SystemError: pidfd_open process 10: Too many open files/);
+  assert.throws(
+    () => openPeerPidfd(sys, 5, 10),
+    /^SystemError: getsockopt SO_PEERPIDFD process 10: Too many/,
+  );
+  const old = { ...kernel, peerPidfd: () => -92, pidfdOpen: () => -24 };
+  assert.throws(() => openPeerPidfd(old, 5, 10), /^SystemError: pidfd_open process 10: Too many open files/);
 });
 
 Deno.test("readCredentials() and readSecurity() ask the kernel", () => {

@@ -266,7 +266,7 @@ Deno.test("RpcServer refuses the one connection that it has no pidfd for", () =>
   const refused = stage.connect();
   assert.equal(stage.state(refused), "closed");
   assert.deepEqual(stage.events, [
-    `error: Refused a connection to server virtlockd: pidfd_open process ${Deno.pid}: Too many open files (EMFILE)`,
+    `error: Refused a connection to server virtlockd: getsockopt SO_PEERPIDFD process ${Deno.pid}: Too many open files (EMFILE)`,
   ]);
   delete stage.faults.peerPidfd;
   assert.equal(stage.state(stage.connect()), "served");

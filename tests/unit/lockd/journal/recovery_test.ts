@@ -5,7 +5,7 @@ import type { Recovered } from "../../../../src/lockd/journal/recovered.ts";
 import { recover, type RecoveryParts } from "../../../../src/lockd/journal/recovery.ts";
 import { handedDescriptor, reasonOf } from "../../../../src/lockd/lockspace/lock_record.ts";
 import { F_UNLCK, F_WRLCK } from "../../../../src/os/constants.ts";
-import { EAGAIN, ENOENT, ENOSYS, ESRCH } from "../../../../src/os/errno.ts";
+import { EAGAIN, ENOENT, ENOPROTOOPT, ESRCH } from "../../../../src/os/errno.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import type { SlotKind } from "../../../../src/lockd/journal/slots.ts";
 import { bytesOf } from "../../chassis/journal/recording_memory.ts";
@@ -67,7 +67,7 @@ class World {
       return this.peers.has(fd) ? 0 : -ENOENT;
     },
     peerPidfd: (fd) => {
-      if (!this.pidfds) return -ENOSYS;
+      if (!this.pidfds) return -ENOPROTOOPT;
       return this.processes.has(this.peers.get(fd) ?? 0) ? this.#nextFd++ : -ESRCH;
     },
     pidfdOpen: (pid) => this.processes.has(pid) ? this.#nextFd++ : -ESRCH,

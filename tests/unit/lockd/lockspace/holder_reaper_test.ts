@@ -66,7 +66,8 @@ class World {
       open: () => PROC_FILE,
       read: (_fd: number, into: Uint8Array) => {
         const flags = this.exiting ? 4 : 0;
-        return new TextEncoder().encodeInto(`${PID} (q) S 1 1 1 0 0 ${flags} 0 0 0`, into).written;
+        return new TextEncoder().encodeInto(`${PID} (q) S 1 1 1 0 0 ${flags}${" 0".repeat(12)} 5 0`, into)
+          .written;
       },
     };
     this.loop = new EventLoop(sys);
@@ -118,9 +119,8 @@ class World {
     });
   }
 
-  /** @param pidfd from accept, -1 when it was gone by then */
-  acquire(pidfd = ACCEPTED): void {
-    this.watch.connected(OWNER, peer({ pid: PID, pidfd }));
+  acquire(): void {
+    this.watch.connected(OWNER, peer({ pid: PID, pidfd: ACCEPTED }));
     this.table.acquire("", "/disk", { shared: false, autocreate: false }, OWNER, () => {});
   }
 
@@ -196,7 +196,10 @@ Deno.test("HolderReaper says of a process that ended by itself that it was not s
 
 Deno.test("HolderReaper releases at once what a process had that is gone", () => {
   const world = new World();
-  world.acquire(-1);
+  // What it has came over from an earlier life of the daemon.
+  world.watch.leaveUnwatched(OWNER);
+  world.table.acquire("", "/disk", { shared: false, autocreate: false }, OWNER, () => {});
+  world.watch.connected(OWNER, peer({ pid: PID, pidfd: -1 }));
   world.end();
   assert.deepEqual(world.events, [`gone ${PID} 1 false`, "unlock", `settled ${PID}`]);
   assert.equal(world.ledger.size, 0);

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { type OwnerProcess, OwnerWatch } from "../../../../src/lockd/lockspace/owner_watch.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { ESRCH } from "../../../../src/os/errno.ts";
 import { must } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";
+import { until } from "../../../support/until.ts";
 import { peer } from "../programs/program_fixture.ts";
 
 const UUID = "11111111-2222-3333-4444-555555555555";
@@ -24,10 +26,13 @@ class World implements Disposable {
   calls = 0;
   /** What pidfd_open(2) answers instead. */
   refusal: number | undefined;
+  /** What open(2) answers instead. */
+  open: number | undefined;
 
   constructor() {
     const sys = {
       ...kernel,
+      open: (path: string, flags: number, mode: number) => this.open ?? kernel.open(path, flags, mode),
       pidfdOpen: (pid: number) => {
         this.calls++;
         return this.refusal ?? kernel.pidfdOpen(pid);
@@ -124,9 +129,47 @@ Deno.test("OwnerWatch says why a process cannot be watched that may be there", (
   using world = new World();
   world.refusal = -24;
   assert.match(world.watch.begin(owner(4_194_303))?.message ?? "", /^pidfd_open process 4194303: Too many/);
-  // A thread's number is no process's.
-  world.refusal = -22;
-  assert.equal(world.watch.begin(owner(4_194_303)), undefined);
+});
+
+Deno.test("OwnerWatch takes a process for ended whose number a thread has by now", () => {
+  using world = new World();
+  // EINVAL, and ENOENT of later kernels.
+  for (const refusal of [-22, -2]) {
+    world.refusal = refusal;
+    assert.equal(world.watch.begin(owner(4_194_303))?.errno, ESRCH);
+  }
+});
+
+Deno.test("OwnerWatch takes a process for ended that nobody has waited for", async () => {
+  using world = new World();
+  const parent = new Deno.Command("sh", {
+    args: ["-c", "sleep 0 & echo $!; exec sleep 1000"],
+    stdout: "piped",
+  }).spawn();
+  world.children.push(parent);
+  const { value } = await parent.stdout.getReader().read();
+  const pid = Number(new TextDecoder().decode(value));
+  const state = () => Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.[0];
+  await until("the child to end", () => state() === "Z");
+  assert.equal(world.watch.begin(owner(pid))?.errno, ESRCH);
+  assert.deepEqual([...world.watch.processes], []);
+});
+
+Deno.test("OwnerWatch grants nothing to a process whose start time cannot be read", () => {
+  using world = new World();
+  const pid = world.child();
+  world.open = -23;
+  assert.match(world.watch.begin(owner(pid))?.message ?? "", /^read \/proc\/\d+\/stat: Too many open files/);
+  assert.deepEqual([...world.watch.processes], []);
+  world.open = undefined;
+  assert.equal(world.watch.begin(owner(pid)), undefined);
+  assert.ok((world.watch.processOf(pid)?.start ?? 0) > 0);
+});
+
+Deno.test("OwnerWatch grants nothing over a connection whose process was gone when it was accepted", () => {
+  using world = new World();
+  world.watch.connected(owner(4_194_303), peer({ pid: 4_194_303, pidfd: -1 }));
+  assert.equal(world.watch.begin(owner(4_194_303))?.errno, ESRCH);
 });
 
 Deno.test("OwnerWatch markOf() tells a process again, and says when nothing does", () => {
