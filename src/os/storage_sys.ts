@@ -1,38 +1,10 @@
 import { cString } from "./c_string.ts";
-import { EINTR } from "./errno.ts";
+import { EINTR, ENOSYS } from "./errno.ts";
+import { type FileFacts, readFacts, STATX_MASK, STATX_SIZE } from "./file_facts.ts";
 import { decodeText } from "./text.ts";
 
 // What storage is made and read with, beside the surface that every daemon has: bound on first use, in the
 // process that uses it. Every method returns a value >= 0, or -errno, as those of Sys do.
-
-/** A moment of a file's life. */
-export interface FileTime {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
-
-/** What statx(2) tells of a file. */
-export interface FileFacts {
-  /** Type and permission bits (st_mode). */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Bytes. */
-  readonly size: number;
-  /** Of 512 bytes each. */
-  readonly blocks: number;
-  /** Bytes that are best read or written at once. */
-  readonly blockSize: number;
-  readonly device: string;
-  /** Which mount it is on; "" before Linux 5.8. */
-  readonly mount: string;
-  readonly inode: string;
-  readonly accessed: FileTime;
-  readonly modified: FileTime;
-  readonly changed: FileTime;
-  /** Undefined where the file system does not keep it. */
-  readonly born: FileTime | undefined;
-}
 
 /** How full a file system is, in bytes. */
 export interface FileSystemSpace {
@@ -47,6 +19,14 @@ export interface StorageSys {
   /** Of a symbolic link, not of what it points to. */
   linkFacts(path: string): FileFacts | number;
   descriptorFacts(fd: number): FileFacts | number;
+  /** As {@link descriptorFacts}, as the bytes that {@link readFacts} reads; `into` has {@link STATX_SIZE}. */
+  rawFacts(fd: number, into: Uint8Array): number;
+  /** openat(2) of a file in a directory that is open. `name`: bytes that end with a NUL. */
+  openIn(directory: number, name: Uint8Array, flags: number): number;
+  /** getdents64(2): bytes that were filled, 0 at the end of the directory. */
+  directoryEntries(fd: number, into: Uint8Array): number;
+  /** pread(2), cheaper than that of Sys where it is called again and again. `position` below 2^31. */
+  readAt(fd: number, into: Uint8Array, position: number): number;
   space(path: string): FileSystemSpace | number;
   /** `mode` 0: allocates; others are FALLOC_FL_*. Bytes. */
   allocate(fd: number, mode: number, offset: number, length: number): number;
@@ -70,6 +50,8 @@ export interface StorageSys {
   syncData(fd: number): number;
   /** An extended attribute's text without NULs at its end, or -errno. */
   extendedAttribute(fd: number, name: string): string | number;
+  /** How many bytes an extended attribute has, or -errno. */
+  extendedAttributeSize(fd: number, name: string): number;
   /** Gives a file an extended attribute without a value. */
   setExtendedAttribute(fd: number, name: string): number;
   removeExtendedAttribute(fd: number, name: string): number;
@@ -80,6 +62,9 @@ export interface StorageSys {
 const SIGNATURES = {
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   statvfs: { name: "statvfs64", parameters: ["buffer", "buffer"], result: "i32" },
+  openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  getdents64: { parameters: ["i32", "buffer", "u32"], result: "i32", optional: true },
+  pread: { name: "pread64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
   fallocate: { name: "fallocate64", parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   fchown: { parameters: ["i32", "i32", "i32"], result: "i32" },
   symlink: { parameters: ["buffer", "buffer"], result: "i32" },
@@ -105,9 +90,6 @@ type Functions = Deno.StaticForeignLibraryInterface<typeof SIGNATURES>;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
-const BASIC_STATS = 0x7ff;
-const BIRTH = 0x800;
-const MOUNT_ID = 0x1000;
 const RENAME_NOREPLACE = 1;
 const FICLONE = 0x4004_9409n;
 const FS_IOC_GETFLAGS = 0x8008_6601n;
@@ -131,67 +113,13 @@ export function storageSys(): StorageSys {
   return new LinuxStorage();
 }
 
-/** A filled struct statx, copied out of its buffer. What is seldom asked for is put together when it is. */
-class Statx implements FileFacts {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly blocks: number;
-  readonly blockSize: number;
-  readonly accessed: FileTime;
-  readonly modified: FileTime;
-  readonly changed: FileTime;
-  readonly born: FileTime | undefined;
-  readonly #major: number;
-  readonly #minor: number;
-  readonly #mount: number | undefined;
-  readonly #inode: bigint;
-
-  constructor(view: DataView) {
-    const word = (at: number) => view.getUint32(at, true);
-    const long = (at: number) => word(at + 4) * 0x1_0000_0000 + word(at);
-    const mask = word(0);
-    this.mode = view.getUint16(28, true);
-    this.uid = word(20);
-    this.gid = word(24);
-    this.size = long(40);
-    this.blocks = long(48);
-    this.blockSize = word(4);
-    this.accessed = timeAt(view, 64);
-    this.modified = timeAt(view, 112);
-    this.changed = timeAt(view, 96);
-    this.born = (mask & BIRTH) === 0 ? undefined : timeAt(view, 80);
-    this.#major = word(136);
-    this.#minor = word(140);
-    this.#mount = (mask & MOUNT_ID) === 0 ? undefined : long(144);
-    this.#inode = view.getBigUint64(32, true);
-  }
-
-  get device(): string {
-    return `${this.#major}:${this.#minor}`;
-  }
-
-  get mount(): string {
-    return this.#mount === undefined ? "" : String(this.#mount);
-  }
-
-  get inode(): string {
-    return String(this.#inode);
-  }
-}
-
-/** Seconds before 1970 are negative; 53 bits are enough for all others. */
-function timeAt(view: DataView, at: number): FileTime {
-  const seconds = view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
-  return { seconds, nanoseconds: view.getUint32(at + 8, true) };
-}
-
 class LinuxStorage implements StorageSys {
   #bound: { c: Functions; errno: Int32Array } | undefined;
-  readonly #statx = new Uint8Array(256);
+  readonly #statx = new Uint8Array(STATX_SIZE);
   readonly #view = new DataView(this.#statx.buffer);
   readonly #empty = new Uint8Array(1);
+  /** Of extended attributes that are asked for again and again. */
+  readonly #names = new Map<string, Uint8Array<ArrayBuffer>>();
 
   get #c(): Functions {
     return (this.#bound ??= bind()).c;
@@ -227,11 +155,28 @@ class LinuxStorage implements StorageSys {
   }
 
   #facts(directory: number, path: Uint8Array<ArrayBuffer>, flags: number): FileFacts | number {
-    const result = this.#call((c) =>
-      c.statx(directory, path, flags, BASIC_STATS | BIRTH | MOUNT_ID, this.#statx)
-    );
-    if (result < 0) return result;
-    return new Statx(this.#view);
+    const result = this.#call((c) => c.statx(directory, path, flags, STATX_MASK, this.#statx));
+    return result < 0 ? result : readFacts(this.#view, 0);
+  }
+
+  rawFacts(fd: number, into: Uint8Array): number {
+    const bytes = into as Uint8Array<ArrayBuffer>;
+    return this.#call((c) => c.statx(fd, this.#empty, AT_EMPTY_PATH, STATX_MASK, bytes));
+  }
+
+  openIn(directory: number, name: Uint8Array, flags: number): number {
+    return this.#call((c) => c.openat(directory, name as Uint8Array<ArrayBuffer>, flags));
+  }
+
+  directoryEntries(fd: number, into: Uint8Array): number {
+    const bytes = into as Uint8Array<ArrayBuffer>;
+    const read = this.#c.getdents64;
+    return read === null ? -ENOSYS : this.#call(() => read(fd, bytes, bytes.length));
+  }
+
+  readAt(fd: number, into: Uint8Array, position: number): number {
+    const bytes = into as Uint8Array<ArrayBuffer>;
+    return this.#call((c) => c.pread(fd, bytes, bytes.length, BigInt(position)));
   }
 
   space(path: string): FileSystemSpace | number {
@@ -310,6 +255,13 @@ class LinuxStorage implements StorageSys {
     if (length < 0) return length;
     const end = buffer.indexOf(0);
     return decodeText(buffer, 0, end >= 0 && end < length ? end : length);
+  }
+
+  extendedAttributeSize(fd: number, name: string): number {
+    let bytes = this.#names.get(name);
+    if (bytes === undefined) this.#names.set(name, bytes = cString(name) as Uint8Array<ArrayBuffer>);
+    const nul = bytes;
+    return this.#call((c) => c.fgetxattr(fd, nul, this.#empty, 0n));
   }
 
   setExtendedAttribute(fd: number, name: string): number {

@@ -1,27 +1,23 @@
+import { DirectoryEntries } from "../../os/directory_entries.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
+import { decodeText } from "../../os/text.ts";
 import type { Permissions, PoolSizes } from "../model/pool_definition.ts";
 import { failedCommonCall } from "../volumes/errors.ts";
+import { permissionsOf } from "../volumes/found_volume.ts";
 import { isReserved, removeLeft } from "../volumes/new_file.ts";
 import type { OpenPlace, PlaceIdentity } from "../volumes/place.ts";
-import { rowOf, type VolumeRow } from "../volumes/rows.ts";
-import { labelOf, permissionsOf, VolumeReader } from "../volumes/volume_reader.ts";
+import { labelOf, VolumeReader } from "../volumes/volume_reader.ts";
+import { RowWriter } from "../volumes/volume_rows.ts";
 import type { WorkContext } from "../work/operation.ts";
 
-/** What is in a pool. */
+/** What is in a pool, besides its volumes: these are sent ahead, as the batches of VolumeRows. */
 export interface Listing {
   readonly identity: PlaceIdentity;
   readonly sizes: PoolSizes;
   /** Of the directory. */
   readonly permissions: Permissions;
-  /** A list of {@link VolumeRow} as one text, which is carried at once. */
-  readonly rows: string;
   /** Files that a crash had left, removed now. */
   readonly removed: readonly string[];
-}
-
-/** The rows of a listing. */
-export function rowsOf({ rows }: Listing): readonly VolumeRow[] {
-  return JSON.parse(rows) as readonly VolumeRow[];
 }
 
 /** After so many volumes it is asked whether anybody still wants the list. */
@@ -39,20 +35,40 @@ export function listPlace(
   place: OpenPlace,
   host: string,
 ): Listing {
-  const { sys } = context;
-  const names = sys.listDirectory(place.base);
-  if (typeof names === "number") throw failedCommonCall(`cannot open directory '${place.path}'`, names);
-  const removed = removeLeft(sys, place, names, host);
-  const reader = new VolumeReader(sys, storage);
-  const rows: VolumeRow[] = [];
-  names.forEach((name, index) => {
-    if (index % CHECK_EVERY === 0) context.checkpoint();
-    // deno-lint-ignore no-control-regex -- names with control characters would break every list
-    if (isReserved(name) || /[\x00-\x1f]/.test(name)) return;
-    const volume = reader.read(place, name);
-    if (volume !== undefined) rows.push(rowOf(volume));
-  });
-  return { ...describe(storage, place), rows: JSON.stringify(rows), removed };
+  const entries = new DirectoryEntries(storage, place.fd);
+  const reader = new VolumeReader(context.sys, storage);
+  const rows = new RowWriter(context.batch);
+  const reserved: string[] = [];
+  let count = 0;
+  for (let name = entries.next(); name !== undefined; name = entries.next()) {
+    if (typeof name === "number") throw failedCommonCall(`cannot read directory '${place.path}'`, name);
+    if (count++ % CHECK_EVERY === 0) context.checkpoint();
+    const hidden = hiddenName(name);
+    if (hidden !== undefined && isReserved(hidden)) {
+      reserved.push(hidden);
+      continue;
+    }
+    if (hasControls(name)) continue;
+    const volume = reader.look(place, name);
+    if (volume !== undefined) rows.add(name, volume);
+  }
+  rows.finish();
+  return { ...describe(storage, place), removed: removeLeft(context.sys, place, reserved, host) };
+}
+
+const DOT = 0x2e;
+
+/** A name that begins with a dot, as all reserved ones do. */
+function hiddenName(name: Uint8Array): string | undefined {
+  return name[0] === DOT ? decodeText(name, 0, name.length - 1) : undefined;
+}
+
+/** Names with control characters would break every list. */
+function hasControls(name: Uint8Array): boolean {
+  for (let index = 0; index < name.length - 1; index++) {
+    if ((name[index] as number) < 0x20) return true;
+  }
+  return false;
 }
 
 /** The directory itself. @throws RpcFailure */

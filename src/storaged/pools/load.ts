@@ -8,7 +8,7 @@ import type { Pool } from "./pool.ts";
 import type { PoolDocument } from "./pool_files.ts";
 import { bringUp } from "./pool_life.ts";
 import { run } from "./pool_work.ts";
-import { applyListing } from "./refresh.ts";
+import { applyListing, rowsFor } from "./refresh.ts";
 
 /** The daemon itself, which starts pools with the host. */
 const DAEMON: Caller = { pid: 0, uid: 0, client: "" };
@@ -90,7 +90,12 @@ function adopt(core: Core, pool: Pool, wasUp: boolean, start: boolean): void {
   pool.change(wasUp ? "active" : "inactive");
   const { definition } = pool;
   const request = { pool: definition, build: undefined, how: "adopt" as const, host: core.parts.host };
-  const options = { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit };
+  const rows = rowsFor(pool);
+  const options = {
+    place: `start of ${pool.name}`,
+    limit: core.parts.settings().startLimit,
+    batch: (bytes: Uint8Array) => rows.add(bytes),
+  };
   const down = () => {
     if (start) return autostart(core, pool, RETRIES);
     core.stopped(pool);
@@ -99,7 +104,7 @@ function adopt(core: Core, pool: Pool, wasUp: boolean, start: boolean): void {
     if (listing === undefined) return down();
     // It may have come up by itself, a directory for example.
     if (!wasUp) reading(core, pool.name, () => core.files.saveState(pool.definition, pool.sizes));
-    applyListing(core, pool, listing, pool.volumes.beginRefresh());
+    applyListing(core, pool, listing, rows, pool.volumes.beginRefresh());
     pool.activate(listing.identity);
   }, (failure) => {
     core.parts.log.error(`Storage pool '${pool.name}' is not active: ${failure.message}`);

@@ -5,6 +5,7 @@ import type { PoolDefinition } from "../model/pool_definition.ts";
 import { documentError, storageError } from "../model/storage_error.ts";
 import type { Answer, Caller, PoolRef, StorageService } from "../model/storage_service.ts";
 import type { Listing } from "../operations/listing.ts";
+import type { VolumeRows } from "../volumes/volume_rows.ts";
 import { parsePool } from "../xml/pool_xml.ts";
 import type { Core } from "./core.ts";
 import {
@@ -17,7 +18,7 @@ import {
   CREATE_BUILD_OVERWRITE,
   DEFINE_VALIDATE,
 } from "./flags.ts";
-import { applyListing } from "./refresh.ts";
+import { applyListing, rowsFor } from "./refresh.ts";
 import { attempt, attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
 import { jobOptions, run, whenActive, whenSettled } from "./pool_work.ts";
@@ -163,15 +164,19 @@ export function bringUp(
   const job = build === undefined
     ? undefined
     : core.jobs.begin({ kind: "build", pool, volume: undefined, caller });
-  const options = job === undefined
-    ? { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit }
-    : jobOptions(job);
+  const rows = rowsFor(pool);
+  const options = {
+    ...job === undefined
+      ? { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit }
+      : jobOptions(job),
+    batch: (bytes: Uint8Array) => rows.add(bytes),
+  };
   const { definition } = pool;
   const request = { pool: definition, build, how: "start" as const, host: core.parts.host };
   run(core, core.operations.openPool, request, options, (listing) => {
     const failure = listing === undefined
       ? storageError("internal", `storage pool '${pool.name}' was not started`)
-      : activate(core, pool, listing);
+      : activate(core, pool, listing, rows);
     if (failure !== undefined) core.stopped(pool);
     ended(failure);
   }, (failure) => {
@@ -181,14 +186,19 @@ export function bringUp(
 }
 
 /** Everything of a pool is known. @returns why it is not up all the same */
-export function activate(core: Core, pool: Pool, listing: Listing): RpcFailure | undefined {
+export function activate(
+  core: Core,
+  pool: Pool,
+  listing: Listing,
+  rows: VolumeRows,
+): RpcFailure | undefined {
   try {
     core.files.saveState(pool.definition, pool.sizes);
   } catch (error) {
     if (!(error instanceof RpcFailure)) throw error;
     return error;
   }
-  applyListing(core, pool, listing, pool.volumes.beginRefresh());
+  applyListing(core, pool, listing, rows, pool.volumes.beginRefresh());
   pool.activate(listing.identity);
   core.tell(pool, "STARTED");
   return undefined;

@@ -62,6 +62,8 @@ export interface WorkOptions {
   readonly job?: Job;
   /** Go along; closed when they are sent. */
   readonly descriptors?: readonly number[];
+  /** Gets the parts that the operation sends ahead of its result; the bytes may be kept. */
+  readonly batch?: (bytes: Uint8Array) => void;
 }
 
 /** Questions of one pool are answered one by one. */

@@ -1,7 +1,7 @@
 import type { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import type { StorageService } from "../model/storage_service.ts";
-import { type Listing, rowsOf } from "../operations/listing.ts";
-import { volumeOf } from "../volumes/rows.ts";
+import type { Listing } from "../operations/listing.ts";
+import { VolumeRows } from "../volumes/volume_rows.ts";
 import type { Core } from "./core.ts";
 import { checkFlags } from "./flags.ts";
 import { attempting, done, refused } from "./outcome.ts";
@@ -33,11 +33,16 @@ export function refreshCalls(core: Core): Pick<StorageService, "refreshPool"> {
 export function refresh(core: Core, pool: Pool, ended: (failure: RpcFailure | undefined) => void): void {
   const { volumes } = pool;
   const begun = volumes.beginRefresh();
-  const options = { place: `list of ${pool.name}`, limit: core.parts.settings().startLimit };
+  const rows = rowsFor(pool);
+  const options = {
+    place: `list of ${pool.name}`,
+    limit: core.parts.settings().startLimit,
+    batch: (bytes: Uint8Array) => rows.add(bytes),
+  };
   const args = { host: core.parts.host };
   runInPlace(core, pool, core.operations.refreshPool, args, options, (listing: Listing) => {
     if (pool.volumes === volumes) {
-      applyListing(core, pool, listing, begun);
+      applyListing(core, pool, listing, rows, begun);
       core.tellRefresh(pool);
     }
     ended(undefined);
@@ -67,11 +72,21 @@ function stopUnread(
   run(core, core.operations.stopPool, pool.definition, options, stopped, stopped);
 }
 
+/** For the volumes that are about to be found in a pool. */
+export function rowsFor(pool: Pool): VolumeRows {
+  return new VolumeRows(pool.definition.target.path ?? "");
+}
+
 /** Puts a list that was read into the place of the one before. */
-export function applyListing(core: Core, pool: Pool, listing: Listing, begun: ListRefresh): void {
-  const directory = pool.definition.target.path ?? "";
+export function applyListing(
+  core: Core,
+  pool: Pool,
+  listing: Listing,
+  rows: VolumeRows,
+  begun: ListRefresh,
+): void {
   pool.describe(listing.sizes, listing.permissions);
-  pool.volumes.endRefresh(begun, rowsOf(listing).map((row) => volumeOf(row, directory)));
+  pool.volumes.endRefresh(begun, rows);
   for (const name of listing.removed) {
     core.parts.log.warn(
       `Storage pool '${pool.name}': ${name} was left of a volume that was not finished, and is removed`,

@@ -1,4 +1,6 @@
+import { invariant } from "../../base/invariant.ts";
 import type { VolumeDefinition } from "../model/volume_definition.ts";
+import { VolumeRows } from "../volumes/volume_rows.ts";
 
 /** What goes on with a volume. */
 export type VolumeUse =
@@ -12,12 +14,45 @@ export type VolumeUse =
 
 const UNUSED: VolumeUse = { kind: "unused" };
 
-/** A volume of a pool that is up. */
-export interface VolumeEntry {
-  definition: VolumeDefinition;
+/** What a list knows a volume by. */
+export interface VolumeIdentity {
+  readonly name: string;
+  readonly key: string;
+}
+
+/** A volume of a pool that is up, as somebody has asked for it. */
+export class VolumeEntry {
+  readonly name: string;
   use: VolumeUse;
   /** The change of the list that it came with. */
   readonly since: number;
+  #known: VolumeDefinition | VolumeRows;
+
+  /** @param known what it is, or the rows in which it was found */
+  constructor(name: string, known: VolumeDefinition | VolumeRows, use: VolumeUse, since: number) {
+    this.name = name;
+    this.use = use;
+    this.since = since;
+    this.#known = known;
+  }
+
+  get definition(): VolumeDefinition {
+    const known = this.#known;
+    if (!(known instanceof VolumeRows)) return known;
+    const found = known.find(this.name);
+    invariant(found !== undefined, `Volume '${this.name}' is not in the rows that it was found in`);
+    return found;
+  }
+
+  /** What is known of it now. */
+  set definition(definition: VolumeDefinition) {
+    this.#known = definition;
+  }
+
+  /** It was found again. */
+  foundIn(rows: VolumeRows): void {
+    this.#known = rows;
+  }
 }
 
 /** A refresh of the list that has begun. */
@@ -27,48 +62,72 @@ export interface ListRefresh {
 }
 
 /**
- * The volumes of a pool, in the order in which they were found. A refresh puts a complete list into the place
- * of the one before, in one step; what was added or removed while it was read stays so.
+ * The volumes of a pool, in the order in which they were found, new ones behind them. A refresh puts a
+ * complete list into the place of the one before, in one step; what was added or removed while it was read
+ * stays so. What was found is kept as it came, and made an entry when somebody asks for it.
  */
 export class VolumeList {
+  #rows = new VolumeRows("");
+  /** Of those in the rows that were asked for, and those that were added. */
   #entries = new Map<string, VolumeEntry>();
+  /** In the rows, and removed since. */
+  #gone = new Set<string>();
+  /** Removed while a list is read. */
   readonly #removed = new Map<string, number>();
   #changes = 0;
   #refreshes = 0;
 
-  get entries(): readonly VolumeEntry[] {
-    return [...this.#entries.values()];
+  get identities(): readonly VolumeIdentity[] {
+    const all: VolumeIdentity[] = [];
+    for (const name of this.#rows.names) {
+      const entry = this.#entries.get(name);
+      if (entry !== undefined || !this.#gone.has(name)) all.push({ name, key: this.#rows.keyOf(name) });
+    }
+    for (const [name, { definition }] of this.#entries) {
+      if (!this.#rows.has(name)) all.push({ name, key: definition.key ?? "" });
+    }
+    return all;
   }
 
   find(name: string): VolumeEntry | undefined {
-    return this.#entries.get(name);
+    const known = this.#entries.get(name);
+    if (known !== undefined) return known;
+    if (!this.#rows.has(name) || this.#gone.has(name)) return undefined;
+    const entry = new VolumeEntry(name, this.#rows, UNUSED, -1);
+    this.#entries.set(name, entry);
+    return entry;
   }
 
   byKey(key: string): VolumeEntry | undefined {
     // In pools of files the key is the path.
-    const named = this.#entries.get(key.slice(key.lastIndexOf("/") + 1));
-    if (named?.definition.key === key) return named;
-    return this.entries.find(({ definition }) => definition.key === key);
+    return this.#by(key, ({ definition }) => definition.key);
   }
 
   byPath(path: string): VolumeEntry | undefined {
-    const named = this.#entries.get(path.slice(path.lastIndexOf("/") + 1));
-    if (named?.definition.path === path) return named;
-    return this.entries.find(({ definition }) => definition.path === path);
+    return this.#by(path, ({ definition }) => definition.path);
+  }
+
+  #by(wanted: string, of: (entry: VolumeEntry) => string | undefined): VolumeEntry | undefined {
+    const name = wanted.slice(wanted.lastIndexOf("/") + 1);
+    const known = this.#entries.get(name);
+    if (known === undefined) return this.#rows.keyOf(name) === wanted ? this.find(name) : undefined;
+    return of(known) === wanted ? known : undefined;
   }
 
   /** Adds a volume that is being made. */
   add(definition: VolumeDefinition, reserved: string): VolumeEntry {
-    const entry: VolumeEntry = { definition, use: { kind: "made", reserved }, since: ++this.#changes };
-    this.#entries.set(definition.name, entry);
+    const { name } = definition;
+    const entry = new VolumeEntry(name, definition, { kind: "made", reserved }, ++this.#changes);
+    this.#entries.set(name, entry);
     return entry;
   }
 
   /** Removes a volume, unless another one has its name by now. */
   remove(entry: VolumeEntry): void {
-    const { name } = entry.definition;
+    const { name } = entry;
     if (this.#entries.get(name) !== entry) return;
     this.#entries.delete(name);
+    if (this.#rows.has(name)) this.#gone.add(name);
     this.#removed.set(name, ++this.#changes);
   }
 
@@ -79,30 +138,27 @@ export class VolumeList {
   }
 
   /** @param found undefined: the list could not be read, and the old one stays */
-  endRefresh({ mark }: ListRefresh, found: readonly VolumeDefinition[] | undefined): void {
+  endRefresh({ mark }: ListRefresh, found: VolumeRows | undefined): void {
     this.#refreshes--;
     if (found !== undefined) this.#swap(mark, found);
     if (this.#refreshes === 0) this.#removed.clear();
   }
 
-  #swap(mark: number, found: readonly VolumeDefinition[]): void {
-    const entries = new Map<string, VolumeEntry>();
-    for (const definition of found) {
-      const { name } = definition;
-      if ((this.#removed.get(name) ?? -1) > mark) continue;
-      const known = this.#entries.get(name);
-      if (known === undefined) {
-        entries.set(name, { definition, use: UNUSED, since: mark });
-      } else {
-        // What is being made has its definition from its maker.
-        if (known.use.kind !== "made") known.definition = definition;
-        entries.set(name, known);
-      }
+  #swap(mark: number, found: VolumeRows): void {
+    const gone = new Set<string>();
+    for (const [name, change] of this.#removed) {
+      if (change > mark && found.has(name)) gone.add(name);
     }
     for (const [name, entry] of this.#entries) {
-      if (!entries.has(name) && (entry.since > mark || entry.use.kind === "made")) entries.set(name, entry);
+      if (found.has(name) && !gone.has(name)) {
+        // What is being made has its definition from its maker.
+        if (entry.use.kind !== "made") entry.foundIn(found);
+      } else if (entry.since <= mark && entry.use.kind !== "made") {
+        this.#entries.delete(name);
+      }
     }
-    this.#entries = entries;
+    this.#rows = found;
+    this.#gone = gone;
   }
 }
 

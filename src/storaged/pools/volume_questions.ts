@@ -63,7 +63,7 @@ export function volumeLookups(core: Core): Pick<
         core,
         () => pools.byRef(ref),
         answer,
-        (pool) => done(answer, pool.volumes.entries.map(({ definition }) => definition.name)),
+        (pool) => done(answer, pool.volumes.identities.map(({ name }) => name)),
       ),
     listVolumes: (ref, flags, answer) =>
       attempting(answer, () => {
@@ -72,7 +72,8 @@ export function volumeLookups(core: Core): Pick<
           core,
           () => pools.byRef(ref),
           answer,
-          (pool) => done(answer, pool.volumes.entries.map(({ definition }) => volumeRef(pool, definition))),
+          (pool) =>
+            done(answer, pool.volumes.identities.map(({ name, key }) => ({ pool: pool.name, name, key }))),
         );
       }),
     volumeByName: (ref, name, answer) =>

@@ -5,8 +5,8 @@ import { type Feature, FEATURES } from "../model/volume_definition.ts";
 
 /** So many bytes of an image are looked at. An ISO image has its mark at 32,769. */
 export const HEADER_SIZE = 33280;
-/** In so many of them every format but ISO is known. */
-export const FIRST_PIECE = 4096;
+/** In so many of them every format but ISO is known, and most images have said everything. */
+export const FIRST_PIECE = 1024;
 /** Where an ISO image has its mark. */
 const ISO_MARK_AT = 32769;
 const ISO_MARK = "CD001";
@@ -22,14 +22,22 @@ export function isIsoMark(bytes: Uint8Array): boolean {
 class Header {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
+  /** Whether anything was asked for that lies behind the end. */
+  #exceeded = false;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  get exceeded(): boolean {
+    return this.#exceeded;
+  }
+
   has(end: number): boolean {
-    return end <= this.bytes.length;
+    if (end <= this.bytes.length) return true;
+    this.#exceeded = true;
+    return false;
   }
 
   word(at: number, little = false): number {
@@ -55,6 +63,7 @@ class Header {
 
   /** Text up to a NUL or the end of the piece. */
   text(at: number, length: number): string {
+    if (at + length > this.bytes.length) this.#exceeded = true;
     const piece = this.bytes.subarray(at, at + length);
     const end = piece.indexOf(0);
     return new TextDecoder().decode(end < 0 ? piece : piece.subarray(0, end));
@@ -100,9 +109,8 @@ function sizeAt(at: number, little: boolean, factor = 1n): (header: Header) => b
   };
 }
 
-/** In the order in which they are looked for. */
+/** In the order in which they are looked for, after ISO. Each is known in {@link FIRST_PIECE} bytes. */
 const KNOWN: readonly Known[] = [
-  { format: "iso", matches: (header) => header.says(ISO_MARK_AT, ISO_MARK) },
   {
     format: "vpc",
     matches: (header) => header.says(0, "conectix") && header.word(12) === 0x10000,
@@ -141,19 +149,38 @@ const KNOWN: readonly Known[] = [
   },
 ];
 
-/** The format of an image by its first bytes; `raw` when nothing else is known. */
+/** The format of an image by its first {@link HEADER_SIZE} bytes; `raw` when nothing else is known. */
 export function probeFormat(bytes: Uint8Array): string {
   const header = new Header(bytes);
+  return header.says(ISO_MARK_AT, ISO_MARK) ? "iso" : formatOf(header);
+}
+
+function formatOf(header: Header): string {
   return KNOWN.find((each) => each.matches(header))?.format ?? "raw";
 }
 
 /**
- * What the first bytes of an image say.
+ * What the first {@link HEADER_SIZE} bytes of an image say.
  *
  * @param format that it has; undefined: it is found out
  */
 export function readImage(bytes: Uint8Array, format = probeFormat(bytes)): ImageFacts {
+  return factsOf(new Header(bytes), format);
+}
+
+/**
+ * As {@link readImage}, by the first piece alone.
+ *
+ * @param format that it has, as far as more than the first piece tells; undefined: it is found out
+ * @returns undefined when more of the image is to be looked at
+ */
+export function readFirstPiece(bytes: Uint8Array, format: string | undefined): ImageFacts | undefined {
   const header = new Header(bytes);
+  const facts = factsOf(header, format ?? formatOf(header));
+  return header.exceeded ? undefined : facts;
+}
+
+function factsOf(header: Header, format: string): ImageFacts {
   const known = KNOWN.find((each) => each.format === format);
   const features = format === "qcow2" ? featuresOf(header) : undefined;
   return {
@@ -221,12 +248,14 @@ function backingOf(header: Header, format: string): StatedBacking | undefined {
 
 /** Longest name of a backing file, as QEMU has it. */
 const LONGEST_NAME = 1023;
+/** Longest path that a file can have. */
+const LONGEST_PATH = 4095;
 
 function qcowBacking(header: Header): StatedBacking | undefined {
   const offset = header.long(8);
   const length = header.word(16);
   if (offset === 0n || length === 0 || length > LONGEST_NAME) return undefined;
-  if (offset + BigInt(length) > BigInt(header.bytes.length)) return undefined;
+  if (!header.has(Number(offset) + length)) return undefined;
   const path = header.text(Number(offset), length);
   return path === "" ? undefined : { path, format: qcowBackingFormat(header, Number(offset)) };
 }
@@ -244,7 +273,7 @@ function qcowBackingFormat(header: Header, nameAt: number): string | undefined {
     const mark = header.word(at);
     const length = header.word(at + 4);
     at += 8;
-    if (mark === LAST_EXTENSION || at + length > header.bytes.length) return undefined;
+    if (mark === LAST_EXTENSION || !header.has(at + length)) return undefined;
     if (mark === BACKING_FORMAT) return header.text(at, length);
     at += length;
   }
@@ -259,13 +288,13 @@ function qedBacking(header: Header): StatedBacking | undefined {
   if ((flags & QED_BACKED) === 0n) return undefined;
   const offset = header.word(56, true);
   const length = header.word(60, true);
-  if (length === 0 || offset + length > header.bytes.length) return undefined;
+  if (length === 0 || !header.has(offset + length)) return undefined;
   const path = header.text(offset, length);
   return path === "" ? undefined : { path, format: (flags & QED_RAW) === 0n ? undefined : "raw" };
 }
 
 function vmdkBacking(header: Header): StatedBacking | undefined {
-  const text = header.text(512, header.bytes.length - 512);
+  const text = header.text(512, HEADER_SIZE - 512);
   const [, path = ""] = /parentFileNameHint="([^"]*)"/.exec(text) ?? [];
-  return path === "" ? undefined : { path, format: undefined };
+  return path === "" || path.length > LONGEST_PATH ? undefined : { path, format: undefined };
 }

@@ -18,5 +18,5 @@ export function unmarkUpload(storage: StorageSys, fd: number): void {
 
 /** Whether an upload to an open file did not come to its end. */
 export function isMarked(storage: StorageSys, fd: number): boolean {
-  return typeof storage.extendedAttribute(fd, MARK) !== "number";
+  return storage.extendedAttributeSize(fd, MARK) >= 0;
 }

@@ -10,51 +10,61 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../os/constants.ts";
+import { cString } from "../../os/c_string.ts";
 import { EACCES, ELOOP, ENOENT, ENXIO, EPERM } from "../../os/errno.ts";
-import type { FileFacts, StorageSys } from "../../os/storage_sys.ts";
+import { readFacts, readMode, readSize, STATX_SIZE } from "../../os/file_facts.ts";
+import type { StorageSys } from "../../os/storage_sys.ts";
 import type { FileSys } from "../../os/sys.ts";
+import { decodeText } from "../../os/text.ts";
 import type { Permissions } from "../model/pool_definition.ts";
 import { FILE_FORMATS } from "../model/pool_types.ts";
 import { storageError } from "../model/storage_error.ts";
-import type { BackingStore, Encryption, Timestamps, VolumeDefinition } from "../model/volume_definition.ts";
+import type { BackingStore, VolumeDefinition } from "../model/volume_definition.ts";
 import { failedCall } from "./errors.ts";
-import {
-  FIRST_PIECE,
-  HEADER_SIZE,
-  isIsoMark,
-  ISO_PIECE,
-  probeFormat,
-  readImage,
-  type StatedBacking,
-} from "./image_format.ts";
+import { type FoundImage, permissionsOf, sizesOf, timestampsOf, volumeOf } from "./found_volume.ts";
+import { HEADER_SIZE, type ImageFacts, probeFormat, type StatedBacking } from "./image_format.ts";
+import { ImageReader } from "./image_reader.ts";
 import type { OpenPlace } from "./place.ts";
 import { isMarked } from "./upload_mark.ts";
 
 /** What reading volumes needs of the kernel. */
-export type ReaderSys = Pick<FileSys, "open" | "close" | "pread" | "access">;
+export type ReaderSys = Pick<FileSys, "open" | "close" | "access">;
 
 const SELINUX = "/sys/fs/selinux/enforce";
 
 const FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 const SEEK_END = 2;
-const BLOCK = 512;
 /** What stands in the way of one file only: it is left out of the list. */
 const PASSED_OVER = [-ENOENT, -ELOOP, -ENXIO, -EACCES, -EPERM];
+
+/** A volume that was looked at. */
+export interface SeenVolume {
+  /** What the kernel says of it, for readFacts(); valid until the next one is looked at. */
+  readonly facts: Uint8Array;
+  /** The same object for volumes that have the same. */
+  readonly image: FoundImage;
+  readonly label: string | undefined;
+  readonly interrupted: boolean;
+}
 
 /** Reads volumes of directories, with one buffer for all of them. */
 export class VolumeReader {
   readonly #sys: ReaderSys;
   readonly #storage: StorageSys;
-  readonly #buffer = new Uint8Array(HEADER_SIZE);
-  readonly #mark = new Uint8Array(ISO_PIECE.length);
+  readonly #images: ImageReader;
+  readonly #facts = new Uint8Array(STATX_SIZE);
+  readonly #view = new DataView(this.#facts.buffer);
   /** Whether files have labels: without SELinux nobody gives them any. */
   readonly #labelled: boolean;
+  /** What headers said, as it is found, by their facts: those are the same object for the same bytes. */
+  readonly #found = new WeakMap<ImageFacts, FoundImage>();
   /** What many overlays stand on is looked at once. */
   readonly #backings = new Map<string, Omit<BackingStore, "path">>();
 
   constructor(sys: ReaderSys, storage: StorageSys) {
     this.#sys = sys;
     this.#storage = storage;
+    this.#images = new ImageReader(storage);
     this.#labelled = sys.access(SELINUX, 0) === 0;
   }
 
@@ -65,90 +75,78 @@ export class VolumeReader {
    * @throws RpcFailure when it cannot be read
    */
   read(place: OpenPlace, name: string): VolumeDefinition | undefined {
-    const path = `${place.path}/${name}`;
-    const fd = this.#sys.open(place.base + name, FLAGS, 0);
-    if (PASSED_OVER.includes(fd)) return undefined;
-    if (fd < 0) throw failedCall(`cannot open volume '${path}'`, fd);
+    const seen = this.look(place, cString(name));
+    if (seen === undefined) return undefined;
+    const { image, label, interrupted } = seen;
+    return volumeOf(name, place.path, { facts: readFacts(this.#view, 0), image, label, interrupted });
+  }
+
+  /**
+   * As {@link read}, for many of them.
+   *
+   * @param name its bytes, and a NUL
+   */
+  look(place: OpenPlace, name: Uint8Array): SeenVolume | undefined {
+    const fd = this.#storage.openIn(place.fd, name, FLAGS);
+    if (fd < 0) {
+      if (PASSED_OVER.includes(fd)) return undefined;
+      throw failedCall(`cannot open volume '${pathOf(place, name)}'`, fd);
+    }
     try {
-      const facts = this.#storage.descriptorFacts(fd);
-      if (typeof facts === "number") throw failedCall(`cannot stat file '${path}'`, facts);
-      return this.#volume(fd, facts, name, path);
+      this.#readFacts(fd, place, name);
+      return this.#seen(fd, place, name);
     } finally {
       this.#sys.close(fd);
     }
   }
 
-  #volume(fd: number, facts: FileFacts, name: string, path: string): VolumeDefinition | undefined {
-    const kind = facts.mode & S_IFMT;
-    if (kind !== S_IFREG && kind !== S_IFDIR && kind !== S_IFBLK && kind !== S_IFCHR) return undefined;
-    const plain = {
-      name,
-      key: path,
-      path,
-      extents: [],
-      allocationSaid: true,
-      permissions: this.#permissions(fd, facts),
-      timestamps: timestampsOf(facts),
-      noCow: false,
-      interrupted: kind === S_IFREG && isMarked(this.#storage, fd),
-    };
-    const nothing = { encryption: undefined, compat: undefined, features: undefined, backing: undefined };
-    if (kind === S_IFDIR) {
-      const sizes = { capacity: 0n, allocation: 0n, physical: 0n, clusterSize: 0n };
-      return { type: "dir", format: "dir", ...plain, ...nothing, ...sizes };
-    }
-    const sizes = this.#sizes(fd, facts, path);
-    const image = readImage(this.#header(fd, path));
-    const capacity = image.capacity ?? sizes.capacity - image.encryptionHeader;
-    return {
-      type: "file",
-      format: image.format,
-      ...plain,
-      ...sizes,
-      capacity: capacity < 0n ? 0n : capacity,
-      clusterSize: image.clusterSize,
-      compat: image.compat,
-      features: image.features,
-      encryption: image.encryption === undefined ? undefined : foundEncryption(image.encryption),
-      backing: image.backing === undefined ? undefined : this.#backing(path, image.backing),
-    };
+  #readFacts(fd: number, place: OpenPlace, name: Uint8Array): void {
+    const result = this.#storage.rawFacts(fd, this.#facts);
+    if (result < 0) throw failedCall(`cannot stat file '${pathOf(place, name)}'`, result);
   }
 
-  #sizes(fd: number, facts: FileFacts, path: string) {
-    if ((facts.mode & S_IFMT) === S_IFREG) {
-      const size = BigInt(facts.size);
-      return { capacity: size, allocation: BigInt(facts.blocks) * BigInt(BLOCK), physical: size };
+  #seen(fd: number, place: OpenPlace, name: Uint8Array): SeenVolume | undefined {
+    const kind = readMode(this.#view) & S_IFMT;
+    const label = this.#labelled ? labelOf(this.#storage, fd) : undefined;
+    switch (kind) {
+      case S_IFDIR:
+        return { facts: this.#facts, image: DIRECTORY, label, interrupted: false };
+      case S_IFREG: {
+        const image = this.#image(fd, place, name, undefined);
+        return { facts: this.#facts, image, label, interrupted: isMarked(this.#storage, fd) };
+      }
+      case S_IFBLK:
+      case S_IFCHR: {
+        const image = { ...this.#image(fd, place, name, undefined), end: this.#end(fd, place, name) };
+        return { facts: this.#facts, image, label, interrupted: false };
+      }
+      default:
+        return undefined;
     }
+  }
+
+  /** @param format that it has; undefined: it is found out */
+  #image(fd: number, place: OpenPlace, name: Uint8Array, format: string | undefined): FoundImage {
+    // Devices tell no size.
+    const size = (readMode(this.#view) & S_IFMT) === S_IFREG ? readSize(this.#view) : Infinity;
+    const facts = this.#images.read(fd, size, format);
+    if (typeof facts === "number") throw failedCall(`cannot read header '${pathOf(place, name)}'`, facts);
+    const known = this.#found.get(facts);
+    if (known !== undefined) return known;
+    const backing = facts.backing === undefined ? undefined : this.#backing(place.path, facts.backing);
+    const found: FoundImage = { ...facts, type: "file", end: undefined, backing };
+    this.#found.set(facts, found);
+    return found;
+  }
+
+  #end(fd: number, place: OpenPlace, name: Uint8Array): bigint {
     const end = this.#storage.seek(fd, 0, SEEK_END);
-    if (end < 0) throw failedCall(`failed to seek to end of ${path}`, end);
-    return { capacity: BigInt(end), allocation: BigInt(end), physical: BigInt(end) };
+    if (end < 0) throw failedCall(`failed to seek to end of ${pathOf(place, name)}`, end);
+    return BigInt(end);
   }
 
-  /**
-   * The first bytes, as many as tell what it is: most volumes are raw, and few bytes are needed to see that.
-   */
-  #header(fd: number, path: string): Uint8Array {
-    const first = this.#read(fd, path, this.#buffer.subarray(0, FIRST_PIECE), 0);
-    if (first < FIRST_PIECE) return this.#buffer.subarray(0, first);
-    if (probeFormat(this.#buffer.subarray(0, first)) === "raw") {
-      const mark = this.#read(fd, path, this.#mark, ISO_PIECE.position);
-      if (!isIsoMark(this.#mark.subarray(0, mark))) return this.#buffer.subarray(0, first);
-    }
-    return this.#buffer.subarray(0, this.#read(fd, path, this.#buffer, 0));
-  }
-
-  #read(fd: number, path: string, into: Uint8Array, position: number): number {
-    const length = this.#sys.pread(fd, into, position);
-    if (length < 0) throw failedCall(`cannot read header '${path}'`, length);
-    return length;
-  }
-
-  #permissions(fd: number, facts: FileFacts): Permissions {
-    return permissionsOf(facts, this.#labelled ? labelOf(this.#storage, fd) : undefined);
-  }
-
-  #backing(path: string, { path: stated, format }: StatedBacking): BackingStore {
-    const local = localPath(path, stated);
+  #backing(directory: string, { path: stated, format }: StatedBacking): BackingStore {
+    const local = localPath(directory, stated);
     if (local === undefined) {
       return { path: stated, format: "raw", permissions: NOBODY_KNOWS, timestamps: undefined };
     }
@@ -165,8 +163,8 @@ export class VolumeReader {
   }
 
   /** What a volume stands on, as it is now; as it was where it cannot be seen. */
-  #updatedBacking(image: string, backing: BackingStore): BackingStore {
-    const local = localPath(image, backing.path);
+  #updatedBacking(directory: string, backing: BackingStore): BackingStore {
+    const local = localPath(directory, backing.path);
     const facts = local === undefined ? undefined : this.#storage.facts(local);
     if (facts === undefined || typeof facts === "number") return backing;
     return { ...backing, permissions: permissionsOf(facts, undefined), timestamps: timestampsOf(facts) };
@@ -182,7 +180,7 @@ export class VolumeReader {
     const facts = this.#storage.descriptorFacts(fd);
     const regular = typeof facts !== "number" && (facts.mode & S_IFMT) === S_IFREG;
     const bytes = new Uint8Array(HEADER_SIZE);
-    const length = regular ? this.#sys.pread(fd, bytes, 0) : 0;
+    const length = regular ? this.#storage.readAt(fd, bytes, 0) : 0;
     this.#sys.close(fd);
     return probeFormat(bytes.subarray(0, Math.max(length, 0)));
   }
@@ -194,27 +192,27 @@ export class VolumeReader {
    * @throws RpcFailure when it is gone, or cannot be read
    */
   update(place: OpenPlace, volume: VolumeDefinition, file: string): VolumeDefinition {
+    const name = cString(file);
     const path = `${place.path}/${volume.name}`;
-    const fd = this.#sys.open(place.base + file, FLAGS, 0);
+    const fd = this.#storage.openIn(place.fd, name, FLAGS);
     if (fd === -ENOENT) throw storageError("no-volume", `no storage vol with matching path '${path}'`);
     if (fd < 0) throw failedCall(`cannot open volume '${path}'`, fd);
     try {
-      const facts = this.#storage.descriptorFacts(fd);
-      if (typeof facts === "number") throw failedCall(`cannot stat file '${path}'`, facts);
-      const permissions = this.#permissions(fd, facts);
+      this.#readFacts(fd, place, name);
+      const facts = readFacts(this.#view, 0);
+      const permissions = permissionsOf(facts, this.#labelled ? labelOf(this.#storage, fd) : undefined);
       const timestamps = timestampsOf(facts);
-      if ((facts.mode & S_IFMT) === S_IFDIR) return { ...volume, permissions, timestamps };
-      const sizes = this.#sizes(fd, facts, path);
-      const image = readImage(this.#header(fd, path), volume.format);
-      const capacity = image.capacity ?? sizes.capacity - image.encryptionHeader;
-      const backing = volume.backing === undefined ? undefined : this.#updatedBacking(path, volume.backing);
+      const kind = facts.mode & S_IFMT;
+      if (kind === S_IFDIR) return { ...volume, permissions, timestamps };
+      const image = this.#image(fd, place, name, volume.format);
+      const end = kind === S_IFREG ? undefined : this.#end(fd, place, name);
+      const { backing } = volume;
       return {
         ...volume,
-        ...sizes,
-        capacity: capacity < 0n ? 0n : capacity,
+        ...sizesOf(facts, { ...image, end }),
         permissions,
         timestamps,
-        backing,
+        backing: backing === undefined ? undefined : this.#updatedBacking(place.path, backing),
         interrupted: isMarked(this.#storage, fd),
       };
     } finally {
@@ -223,16 +221,25 @@ export class VolumeReader {
   }
 }
 
+const DIRECTORY: FoundImage = {
+  type: "dir",
+  format: "dir",
+  capacity: undefined,
+  encryptionHeader: 0n,
+  end: undefined,
+  clusterSize: 0n,
+  compat: undefined,
+  features: undefined,
+  encryption: undefined,
+  backing: undefined,
+};
+
 const NOBODY_KNOWS: Permissions = {
   mode: undefined,
   owner: undefined,
   group: undefined,
   label: undefined,
 };
-
-function foundEncryption(format: string): Encryption {
-  return { format, engine: undefined, secrets: [], cipher: undefined };
-}
 
 function isFormat(format: string): boolean {
   return format !== "none" && FILE_FORMATS.some((each) => each === format);
@@ -244,21 +251,17 @@ export function labelOf(storage: StorageSys, fd: number): string | undefined {
   return typeof label === "number" ? undefined : label;
 }
 
-/** Who may use a file. */
-export function permissionsOf(facts: FileFacts, label: string | undefined): Permissions {
-  return { mode: facts.mode & 0o777, owner: facts.uid, group: facts.gid, label };
-}
-
-function timestampsOf({ accessed, modified, changed, born }: FileFacts): Timestamps {
-  return { access: accessed, modification: modified, change: changed, birth: born };
+/** For messages. */
+function pathOf(place: OpenPlace, name: Uint8Array): string {
+  return `${place.path}/${decodeText(name, 0, name.length - 1)}`;
 }
 
 /**
  * The file that a header names; undefined when it is none: `nbd:...`, `json:...`, `http://...`. A relative
  * name is meant from the image's directory.
  */
-function localPath(image: string, stated: string): string | undefined {
+function localPath(directory: string, stated: string): string | undefined {
   if (stated.startsWith("/")) return stated;
   if (/^[^/]*:/.test(stated)) return undefined;
-  return `${image.slice(0, image.lastIndexOf("/"))}/${stated}`;
+  return `${directory}/${stated}`;
 }

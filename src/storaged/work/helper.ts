@@ -8,6 +8,7 @@ import { storageSystemError } from "../model/storage_error.ts";
 import { type Operation, WorkCancelled, type WorkContext } from "./operation.ts";
 import { runProgram } from "./program_run.ts";
 import {
+  batchPiece,
   encodePieces,
   failureFields,
   type FromHelper,
@@ -126,17 +127,20 @@ class Helper {
         if (!this.#ended) this.#loop.turn(0);
         check();
       },
+      batch: (bytes) => this.#sendPiece(batchPiece(bytes)),
       run: (request) => runProgram(this.#sys, this.#loop, request, check),
     };
   }
 
-  /** The socket is a blocking one for writing: a daemon that is busy is waited for. */
   #send(message: FromHelper): void {
+    for (const piece of encodePieces(message)) this.#sendPiece(piece);
+  }
+
+  /** The socket is a blocking one for writing: a daemon that is busy is waited for. */
+  #sendPiece(piece: Uint8Array): void {
     if (this.#ended) return;
-    for (const piece of encodePieces(message)) {
-      let sent = this.#sys.write(WORK_SOCKET, piece);
-      while (sent === -EINTR) sent = this.#sys.write(WORK_SOCKET, piece);
-      if (sent < 0) this.#ended = true;
-    }
+    let sent = this.#sys.write(WORK_SOCKET, piece);
+    while (sent === -EINTR) sent = this.#sys.write(WORK_SOCKET, piece);
+    if (sent < 0) this.#ended = true;
   }
 }

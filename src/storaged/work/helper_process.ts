@@ -6,6 +6,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import {
+  batchOf,
   encodePieces,
   type FromHelper,
   PIECE_SIZE,
@@ -34,6 +35,8 @@ export interface HelperParts {
 /** Who uses a helper process. */
 export interface HelperUser {
   received(message: FromHelper): void;
+  /** A part of what the operation under way brings; the bytes may be kept. */
+  batch(bytes: Uint8Array): void;
   /** The process has gone, once. */
   ended(): void;
 }
@@ -156,7 +159,13 @@ export class HelperProcess {
       if (received === -ECONNRESET) continue;
       if (typeof received === "number") return;
       if (received.length === 0) return this.#parts.loop.remove(this.#fd);
-      const message = this.#reader.add(buffer.subarray(0, received.length));
+      const piece = buffer.subarray(0, received.length);
+      const batch = batchOf(piece);
+      if (batch !== undefined) {
+        this.#user.batch(batch);
+        continue;
+      }
+      const message = this.#reader.add(piece);
       if (message !== undefined) this.#user.received(message);
     }
   }

@@ -9,6 +9,12 @@ export interface WorkContext {
   /** Tells the daemon how far it is, in a unit of the operation's own (bytes for those that copy). */
   progress(done: number, total: number): void;
   /**
+   * Sends a part of what the operation is to bring ahead of its result, in bytes that only it knows.
+   *
+   * @param bytes at most 65,535; not kept
+   */
+  batch(bytes: Uint8Array): void;
+  /**
    * To be called between two pieces of something long.
    *
    * @throws WorkCancelled when nobody wants the result any more: what was begun is to be undone

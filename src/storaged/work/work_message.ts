@@ -1,10 +1,12 @@
 import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import { storageError } from "../model/storage_error.ts";
+import { documentText, readDocument } from "./document.ts";
 
-// Between the daemon and a helper: JSON documents in the pieces of a SOCK_SEQPACKET socket pair. The first
-// byte of a piece says whether another one follows. Descriptors come with the first piece of a document. Both
-// ends are the same program.
+// Between the daemon and a helper: documents in the pieces of a SOCK_SEQPACKET socket pair. The first byte of
+// a piece says whether another one follows. Descriptors come with the first piece of a document. Between
+// documents a helper may send batches, each in a piece of its own: parts of what the operation under way is
+// to bring, as bytes that only the operation knows. Both ends are the same program.
 
 /** The helper's end of the socket pair. */
 export const WORK_SOCKET = 3;
@@ -15,6 +17,7 @@ export const PIECE_SIZE = 65536;
 
 const LAST = 0;
 const MORE = 1;
+const BATCH = 2;
 
 /** From the daemon to a helper. */
 export type ToHelper =
@@ -68,7 +71,7 @@ export function helperEnded(): RpcFailure {
 
 /** The pieces of a message, each with its first byte. */
 export function encodePieces(message: ToHelper | FromHelper): Uint8Array[] {
-  const bytes = encodeText(JSON.stringify(message, carryBigint));
+  const bytes = encodeText(documentText(message));
   const pieces: Uint8Array[] = [];
   let at = 0;
   do {
@@ -80,6 +83,19 @@ export function encodePieces(message: ToHelper | FromHelper): Uint8Array[] {
     at += length;
   } while (at < bytes.length);
   return pieces;
+}
+
+/** A batch as a piece. @param batch at most {@link PIECE_SIZE} - 1 bytes */
+export function batchPiece(batch: Uint8Array): Uint8Array {
+  const piece = new Uint8Array(1 + batch.length);
+  piece[0] = BATCH;
+  piece.set(batch, 1);
+  return piece;
+}
+
+/** The batch in a piece, as bytes of its own; undefined: it is a piece of a document. */
+export function batchOf(piece: Uint8Array): Uint8Array | undefined {
+  return piece[0] === BATCH ? piece.slice(1) : undefined;
 }
 
 /** Puts messages together from their pieces. Only for what this program itself has sent. */
@@ -97,16 +113,6 @@ export class PieceReader<Message extends ToHelper | FromHelper> {
       at += each.length;
     }
     this.#pieces = [];
-    return JSON.parse(decodeText(all), reviveBigint) as Message;
+    return readDocument(decodeText(all)) as Message;
   }
-}
-
-/** A bigint as an object that nothing else looks like. */
-function carryBigint(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? { $bigint: value.toString() } : value;
-}
-
-function reviveBigint(_key: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || !("$bigint" in value)) return value;
-  return BigInt(String(value.$bigint));
 }

@@ -27,6 +27,8 @@ export interface WorkRequest<A, R> {
   /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
   readonly limit?: number;
   readonly progress?: (done: number, total: number) => void;
+  /** Gets the parts that the operation sends ahead of its result; the bytes may be kept. */
+  readonly batch?: (bytes: Uint8Array) => void;
   /** Called once, unless {@link failed} is. Never before {@link Workers.run} has returned. */
   readonly done: (result: R) => void;
   readonly failed: (failure: RpcFailure) => void;
@@ -51,6 +53,7 @@ interface Entry {
   readonly descriptors: readonly number[];
   readonly limit: number | undefined;
   readonly progress: (done: number, total: number) => void;
+  readonly batch: (bytes: Uint8Array) => void;
   readonly done: (result: unknown) => void;
   readonly failed: (failure: RpcFailure) => void;
   cancelled: RpcFailure | undefined;
@@ -98,7 +101,8 @@ export class Workers {
   /** Does an operation, as soon as its place is free. */
   run<A, R>(request: WorkRequest<A, R>): Work {
     invariant(!this.#closed, "The helpers have been let go");
-    const { operation, args, place, descriptors = [], limit, progress = () => {}, done, failed } = request;
+    const { operation, args, place, descriptors = [], limit, done, failed } = request;
+    const { progress = () => {}, batch = () => {} } = request;
     const entry: Entry = {
       id: this.#nextId++,
       name: operation.name,
@@ -107,6 +111,7 @@ export class Workers {
       descriptors,
       limit,
       progress,
+      batch,
       done: (result) => done(result as R),
       failed,
       cancelled: undefined,
@@ -182,6 +187,7 @@ export class Workers {
     const helper: Helper = {
       process: new HelperProcess(this.#parts, {
         received: (message) => this.#received(helper, message),
+        batch: (bytes) => helper.entry?.batch(bytes),
         ended: () => this.#ended(helper),
       }, this.#buffer),
       entry: undefined,

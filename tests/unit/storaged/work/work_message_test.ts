@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { RpcFailure } from "../../../../src/chassis/wire/rpc_error.ts";
 import {
+  batchOf,
+  batchPiece,
   encodePieces,
   failureFields,
   failureOf,
@@ -51,4 +53,13 @@ Deno.test("a failure is the same on the other side", () => {
     int1: 2,
     int2: -1,
   });
+});
+
+Deno.test("a batch goes in a piece of its own, and comes out as bytes of its own", () => {
+  const piece = batchPiece(new Uint8Array([1, 2, 3]));
+  const batch = batchOf(piece);
+  piece.fill(9);
+  assert.deepEqual(batch, new Uint8Array([1, 2, 3]));
+  const [document] = encodePieces({ kind: "cancelled", id: 1 });
+  assert.equal(batchOf(document as Uint8Array), undefined);
 });
