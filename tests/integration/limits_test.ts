@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
+import { isFree } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { openDescriptors, processorMs, residentKiB } from "../support/process_usage.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { assertRefused } from "../support/refusal.ts";
+import { assertRefused, outcome } from "../support/refusal.ts";
 import { TestProcess } from "../support/test_process.ts";
 import { until } from "../support/until.ts";
 
@@ -163,6 +164,39 @@ Deno.test("a daemon without descriptors refuses what needs one, does not spin, a
   } finally {
     for (const client of clients) client.close();
   }
+});
+
+Deno.test("whoever registers an owner while there are no descriptors is refused: its process could not be watched", async () => {
+  const refusals: string[] = [];
+  // A connection takes two descriptors: with one of these limits none is left over.
+  for (const limit of [100, 101]) {
+    await using daemon = await Daemon.start({ launcher: withLimit(limit) });
+    const { directory, env } = daemon.place;
+    const disk = `${directory}/disk`;
+    Deno.writeTextFileSync(disk, "");
+    await using guest = new TestProcess(["/bin/sleep", "1000"], env, directory);
+    await using libvirtd = await LockClient.connect(daemon.socket);
+    const clients: RawClient[] = [];
+    try {
+      while (!/Too many open files/.test(daemon.log.text)) {
+        clients.push(RawClient.connect(daemon.socket));
+        await libvirtd.createLockspace("");
+      }
+      refusals.push(await outcome(libvirtd.register(testOwner(guest.pid))));
+    } finally {
+      for (const client of clients) client.close();
+    }
+    await until("descriptors to be free", async () => {
+      if (await outcome(libvirtd.register(testOwner(guest.pid))) !== "") return false;
+      return await outcome(libvirtd.acquire("", disk)) === "";
+    });
+    await guest.kill();
+    await until("the lock to be freed", () => isFree(disk));
+  }
+  assert.match(
+    refusals.join(""),
+    /^38\/51 Unable to tell whose process \d+ is that process \d+ registers: Too many open files$/,
+  );
 });
 
 Deno.test("descriptors come back when clients leave", async () => {

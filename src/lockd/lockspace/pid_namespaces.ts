@@ -3,8 +3,10 @@ import type { Peer } from "../../chassis/rpc/program.ts";
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
+import { EACCES, ENOENT, EPERM, ESRCH } from "../../os/errno.ts";
+import { readStart } from "../../os/read_file.ts";
+import { SystemError } from "../../os/system_error.ts";
 import { type Owner, UNKNOWN_NAMESPACE } from "./owner.ts";
-import { readSmallFile } from "../../os/read_file.ts";
 
 /**
  * So many processes that connect again and again are remembered: on a host there is one libvirt daemon, or a
@@ -21,8 +23,13 @@ export type Place =
   | { readonly kind: "other"; readonly namespace: string; readonly pid: number }
   /** Outside of all that the daemon can see. */
   | { readonly kind: "outside" }
-  /** The kernel does not say: it has ended, or there is no /proc. */
-  | { readonly kind: "unknown" };
+  /** The kernel does not say: it has ended, or there is no /proc, or it may not be seen. */
+  | { readonly kind: "unknown" }
+  /** It cannot be told just now, e.g. for lack of descriptors. */
+  | { readonly kind: "untold"; readonly failure: SystemError };
+
+/** What the kernel says of a process that has ended or may not be seen. Anything else passes. */
+const UNSEEN: ReadonlySet<number> = new Set([-ENOENT, -ESRCH, -EACCES, -EPERM]);
 
 /** Who is registered, as a {@link PidNamespaces} knows it. */
 export interface Registration {
@@ -56,7 +63,12 @@ export class PidNamespaces {
     this.#ledger = parts.ledger;
   }
 
-  /** The owner that a client names, in its own words, as this daemon knows it. */
+  /**
+   * The owner that a client names, in its own words, as this daemon knows it.
+   *
+   * @throws SystemError when it cannot be told just now, e.g. for lack of descriptors: what is guessed here
+   *   would be believed for as long as the owner has anything
+   */
   register(peer: Peer, named: Owner): Registration {
     const { pid, name, uuid, id } = named;
     const place = this.#placeOf(peer);
@@ -74,6 +86,8 @@ export class PidNamespaces {
       }
       case "outside":
         return { owner: { pid, name, uuid, id, namespace: UNKNOWN_NAMESPACE }, uncertain: true };
+      case "untold":
+        throw place.failure;
       case "unknown":
         return { owner: { pid, name, uuid, id }, uncertain: peer.pid !== pid };
     }
@@ -95,8 +109,12 @@ export class PidNamespaces {
   #find(pid: number): Place {
     // In another namespace's /proc the numbers are other processes'.
     this.#procIsOwn ??= this.#sys.readlink("/proc/self") === String(this.#sys.pid());
-    const status = this.#procIsOwn ? readSmallFile(this.#sys, `/proc/${pid}/status`) : undefined;
-    const [, list] = /^NSpid:\s*(.*)$/m.exec(status ?? "") ?? [];
+    const path = `/proc/${pid}/status`;
+    const status = this.#procIsOwn ? readStart(this.#sys, path) : "";
+    if (typeof status === "number" && !UNSEEN.has(status)) {
+      return { kind: "untold", failure: new SystemError("read", path, status) };
+    }
+    const [, list] = /^NSpid:\s*(.*)$/m.exec(String(status)) ?? [];
     const pids = list?.trim().split(/\s+/).map(Number);
     const inner = pids?.at(-1);
     if (pids === undefined || inner === undefined) return { kind: "unknown" };

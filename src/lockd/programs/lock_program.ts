@@ -3,7 +3,7 @@ import type { LockTable } from "../lockspace/lock_table.ts";
 import { isOwnersProcess, NOBODY, type Owner } from "../lockspace/owner.ts";
 import { GrantTrail } from "../lockspace/grant_trail.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
-import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
+import type { PidNamespaces, Registration } from "../lockspace/pid_namespaces.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import { asProgram, type Peer, type Procedure, type Program, type Reply } from "../../chassis/rpc/program.ts";
 import {
@@ -26,6 +26,7 @@ import {
   unsupportedFlags,
 } from "../../chassis/wire/rpc_error.ts";
 import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import { SystemError } from "../../os/system_error.ts";
 import { lockFailure } from "./lock_failure.ts";
 
 /** A connection's state in the lock program. */
@@ -86,8 +87,8 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
       LockProcedure.REGISTER,
       procedure("Register", "unrestricted", 0, decodeRegister, (session, args, _owner, reply) => {
         if (args.owner.id === 0) throw notRegistered();
+        const { owner, uncertain } = placed(namespaces, session.peer, args.owner);
         leave(watch, session);
-        const { owner, uncertain } = namespaces.register(session.peer, args.owner);
         speakFor(watch, session, owner);
         if (uncertain) watch.leaveUnwatched(owner);
         observer.registered(session);
@@ -187,6 +188,17 @@ export function speakFor(watch: Pick<OwnerWatch, "connected">, session: LockSess
 
 function leave(watch: Pick<OwnerWatch, "disconnected">, session: LockSession): void {
   if (session.isHolder && session.owner !== undefined) watch.disconnected(session.owner, session.peer);
+}
+
+/** The owner that a client names. @throws RpcFailure when its pid namespace cannot be told just now */
+function placed(namespaces: Pick<PidNamespaces, "register">, peer: Peer, named: Owner): Registration {
+  try {
+    return namespaces.register(peer, named);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const action = `Unable to tell whose process ${named.pid} is that process ${peer.pid} registers`;
+    throw lockFailure({ kind: "system", action, errno: error.errno });
+  }
 }
 
 /** A procedure behind the checks that all of them share, in the order of docs/protocol.md. */

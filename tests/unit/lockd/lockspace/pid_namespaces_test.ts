@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { PidNamespaces } from "../../../../src/lockd/lockspace/pid_namespaces.ts";
-import { ENOENT } from "../../../../src/os/errno.ts";
+import { EMFILE, ENOENT } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { must } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -16,6 +16,8 @@ class World implements Disposable {
   readonly spaces = new Map<number, string>();
   readonly links = new Map<string, string>([["/proc/self", "900"]]);
   readonly read: string[] = [];
+  /** What open(2) answers instead. */
+  refusal: number | undefined;
   readonly closed: number[] = [];
   readonly ledger = new DescriptorLedger({ close: (fd) => this.closed.push(fd) });
   readonly loop = new EventLoop(kernel);
@@ -28,6 +30,7 @@ class World implements Disposable {
       pid: () => 900,
       open: (path: string) => {
         this.read.push(path);
+        if (this.refusal !== undefined) return this.refusal;
         const spaces = this.spaces.get(Number(/^\/proc\/(\d+)\/status$/.exec(path)?.[1]));
         this.#next = `Name:\tqemu\nNSpid:\t${spaces}\nThreads:\t1\n`;
         return spaces === undefined ? -ENOENT : FILE;
@@ -76,6 +79,19 @@ Deno.test("PidNamespaces guesses nothing of a process that it cannot see", () =>
   // It may not look behind that one's namespace.
   world.spaces.set(31, "31 4");
   assert.deepEqual(world.namespaces.register(peer({ pid: 31 }), NAMED), outside);
+});
+
+Deno.test("PidNamespaces registers nobody while the kernel does not tell, and guesses nothing", () => {
+  using world = new World();
+  world.spaces.set(30, "30");
+  world.refusal = -EMFILE;
+  assert.throws(() => world.namespaces.register(peer({ pid: 30 }), NAMED), {
+    message: "read /proc/30/status: Too many open files (EMFILE)",
+  });
+  world.links.set("/proc/self/ns/pid", "pid:[4026531836]");
+  assert.ok(!world.namespaces.isInitial(30));
+  world.refusal = undefined;
+  assert.deepEqual(world.namespaces.register(peer({ pid: 30 }), NAMED), { owner: NAMED, uncertain: false });
 });
 
 Deno.test("PidNamespaces reads nothing in a /proc of another pid namespace", () => {
