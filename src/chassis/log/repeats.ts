@@ -4,10 +4,12 @@
 const FIRST_INTERVAL = 10_000;
 const LONGEST_INTERVAL = 600_000;
 /**
- * Kinds that are counted at once. What is more is told each time: memory is not to grow with what clients
- * do.
+ * Kinds that are counted at once. What is more is counted together: neither memory nor the log is to grow
+ * with what clients do.
  */
 const MOST_KINDS = 1000;
+/** The kind of what is more. */
+const OTHERS = Symbol("others");
 
 /** What is known of one kind. */
 interface Kind {
@@ -24,7 +26,7 @@ interface Kind {
  */
 export class Repeats {
   readonly #after: (milliseconds: number, task: () => void) => unknown;
-  readonly #kinds = new Map<string, Kind>();
+  readonly #kinds = new Map<string | typeof OTHERS, Kind>();
 
   /** @param after runs a task once, so many ms from now */
   constructor(after: (milliseconds: number, task: () => void) => unknown) {
@@ -38,6 +40,11 @@ export class Repeats {
    * @param tell writes it to the log, with a text that goes behind it: "" the first time
    */
   happened(kind: string, tell: (again: string) => void): void {
+    const full = this.#kinds.size >= MOST_KINDS && !this.#kinds.has(kind);
+    this.#happened(full ? OTHERS : kind, tell);
+  }
+
+  #happened(kind: string | typeof OTHERS, tell: (again: string) => void): void {
     const known = this.#kinds.get(kind);
     if (known !== undefined) {
       known.count++;
@@ -45,20 +52,22 @@ export class Repeats {
       return;
     }
     tell("");
-    if (this.#kinds.size >= MOST_KINDS) return;
     const added = { count: 0, interval: FIRST_INTERVAL, tell };
     this.#kinds.set(kind, added);
     this.#wait(kind, added);
   }
 
-  #wait(kind: string, known: Kind): void {
+  #wait(kind: string | typeof OTHERS, known: Kind): void {
     this.#after(known.interval, () => {
       const { count, interval, tell } = known;
       if (count === 0) {
         this.#kinds.delete(kind);
         return;
       }
-      tell(` (${count === 1 ? "once" : `${count} times`} more in ${interval / 1000} s)`);
+      const times = count === 1 ? "once" : `${count} times`;
+      tell(
+        ` (${kind === OTHERS ? "this or another of its like " : ""}${times} more in ${interval / 1000} s)`,
+      );
       known.count = 0;
       known.interval = Math.min(LONGEST_INTERVAL, interval * 2);
       this.#wait(kind, known);

@@ -57,9 +57,20 @@ Deno.test("Repeats tells of a kind at once again when it had not come for an int
   assert.deepEqual(stage.pass(0), ["refused"]);
 });
 
-Deno.test("Repeats counts a thousand kinds at once, and tells each time of others", () => {
+Deno.test("Repeats counts a thousand kinds at once, and all others together", () => {
   const stage = new Stage();
   for (let kind = 0; kind < 1000; kind++) stage.happened(`${kind}`, 2);
-  stage.happened("one more", 2);
-  assert.equal(stage.told.length, 1002);
+  for (let kind = 0; kind < 5000; kind++) stage.happened(`another ${kind}`);
+  const told = stage.pass(0);
+  assert.deepEqual([told.length, told.at(-1)], [1001, "another 0"]);
+  const later = stage.pass(10);
+  assert.deepEqual([later.length, later.at(-1)], [
+    1001,
+    "another 4999 (this or another of its like 4999 times more in 10 s)",
+  ]);
+  // Whoever stops makes room again.
+  stage.pass(20);
+  stage.happened("one more");
+  stage.happened("one more");
+  assert.deepEqual(stage.pass(0), ["one more"]);
 });
