@@ -49,7 +49,9 @@ export class GivenUp {
     let locks = 0;
     for (const { holdings } of table.resources()) {
       locks++;
-      for (const { owner: { name, uuid, pid } } of holdings) {
+      for (const { owner: { name, uuid, pid: named, namespace, hostPid } } of holdings) {
+        // Of another pid namespace's process only the daemon's own number for it says anything here.
+        const pid = hostPid ?? (namespace === undefined ? named : 0);
         const known = guests.get(`${uuid} ${pid}`);
         if (known !== undefined) continue;
         guests.set(`${uuid} ${pid}`, { name, pid, start: processState(this.#sys, pid)?.startTime ?? 0 });

@@ -65,9 +65,9 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
       if (!log.enabled("warning")) return;
       const { name: domain, uuid, pid: ownerPid } = owner;
       const text = refusalText(refusal);
-      // A guest that is tried again and again is another process each time.
+      // A guest that is tried again and again is another process each time, which the text may name.
       repeats.happened(
-        `${uuid} ${domain} ${text}`,
+        `${uuid} ${domain} ${text.replaceAll(new RegExp(`\\b${ownerPid}\\b`, "g"), "")}`,
         (again) => log.warn(`Refused ${ownerText(owner)}: ${text}${again}`, { domain, uuid, ownerPid }),
       );
     },
@@ -141,7 +141,10 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
       const holder = holderOf(pid, owned);
       if (signalled) {
         log.warn(`Killed ${holder.text}: its process is gone, releasing ${holder.locks}`, holder.fields);
-      } else log.info(`The process of ${holder.text} has ended: releasing ${holder.locks}`, holder.fields);
+        return;
+      }
+      const whose = holder.text === `process ${pid}` ? `Process ${pid}` : `The process of ${holder.text}`;
+      log.info(`${whose} has ended: releasing ${holder.locks}`, holder.fields);
     },
     settling: ({ resource, holding, verdict }) => {
       const reason = verdict === undefined || verdict.kind === "over" ? "" : `: ${verdict.reason}`;
@@ -202,7 +205,8 @@ function holderOf(
   pid: number,
   owned: readonly Resource[],
 ): { text: string; locks: string; fields: LogFields } {
-  const owner = owned.flatMap(({ holdings }) => holdings).find((holding) => holding.owner.pid === pid)?.owner;
+  const owner = owned.flatMap(({ holdings }) => holdings)
+    .find((holding) => (holding.owner.hostPid ?? holding.owner.pid) === pid)?.owner;
   const names = owned.map(({ name }) => name);
   const { name = "", uuid = "" } = owner ?? {};
   return {

@@ -37,6 +37,24 @@ Deno.test("GivenUp does not take another process with the pid for the guest", ()
   assert.deepEqual(note.take(), { at: 1, locks: 1, running: [] });
 });
 
+Deno.test("GivenUp takes no process of this host for a guest whose pid is one of another namespace", () => {
+  using scratch = new Scratch();
+  const note = new GivenUp(kernel, scratch.file("note"));
+  const inside = (name: string, pid: number, hostPid?: number) => {
+    const { owner, since } = holding(pid, name);
+    const place = { namespace: "4026532500", ...(hostPid === undefined ? {} : { hostPid }) };
+    return { owner: { ...owner, ...place }, since };
+  };
+  note.save(
+    table(
+      resource({ id: 1, holdings: [inside("unseen", Deno.pid)] }),
+      resource({ id: 2, holdings: [inside("seen", 1, Deno.pid)] }),
+    ),
+    1,
+  );
+  assert.deepEqual(note.take(), { at: 1, locks: 2, running: [{ name: "seen", pid: Deno.pid }] });
+});
+
 Deno.test("GivenUp leaves no note without locks, and reads none that is not its own", () => {
   using scratch = new Scratch();
   const note = new GivenUp(kernel, scratch.file("note"));

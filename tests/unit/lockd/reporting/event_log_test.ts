@@ -70,6 +70,29 @@ Deno.test("eventLog() says which guest runs unprotected because its lock is lost
   );
 });
 
+Deno.test("eventLog() names the guest of a process that has ended, also by what the daemon calls that process", () => {
+  const inside = { ...OWNER, pid: 1, namespace: "4026532500", hostPid: 30838 };
+  const lock = resource({ id: 1, name: "r", holdings: [{ owner: inside, since: 0 }] });
+  assert.equal(
+    line((log) => log.gone?.({ key: "4026532500/1", pid: 30838 }, [lock], false)),
+    `info: The process of ${WHO.replace("pid 42", "pid 1")} has ended: releasing 1 resource ('r')`,
+  );
+  assert.equal(
+    line((log) => log.gone?.({ key: 7, pid: 7 }, [lock], false)),
+    "info: Process 7 has ended: releasing 1 resource ('r')",
+  );
+});
+
+Deno.test("eventLog() counts what one guest is refused again and again, whose process is another each time", () => {
+  const told = records((log) => {
+    for (let pid = 100; pid < 130; pid++) {
+      const action = `Resource r is not locked for process ${pid}, which has ended`;
+      log.refused?.({ ...OWNER, pid }, { kind: "system", action, errno: 3 });
+    }
+  });
+  assert.equal(told.length, 1);
+});
+
 Deno.test("eventLog() gives journald the domain, owner and resource of a lock", () => {
   const [record] = records((log) => log.granted?.(resource({ id: 1, name: "r" }), holding(42)));
   const { domain, uuid, ownerPid, resource: name, lockspace } = record?.properties ?? {};
