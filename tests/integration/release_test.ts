@@ -78,7 +78,7 @@ Deno.test("release refuses while the owner lives, unless by force and by name", 
   assert.equal(
     await refused(),
     `virtlockd: error: ${owner} holds ${disk} and lives: end the guest, and its lock goes by itself; ` +
-      `--force --guest '${name}' frees it now\n`,
+      `--force --guest ${name} frees it now\n`,
   );
   assert.equal(
     await refused("--force", "--guest", "somebody"),
@@ -96,6 +96,19 @@ Deno.test("release refuses while the owner lives, unless by force and by name", 
   assert.equal(holder.running, true);
   // The guest's own file is no longer there: it was made for the lock, and goes with it.
   assert.equal((await daemon.command("locks")).stdout, "No locks.\n");
+});
+
+Deno.test("release says on one line whose lock it is, and how to name it in a shell, whatever the guest's name", async () => {
+  await using daemon = await Daemon.start();
+  const disk = `${daemon.place.directory}/disk`;
+  Deno.writeTextFileSync(disk, "");
+  await using holder = await Holder.start(daemon);
+  await using libvirtd = await LockClient.connect(daemon.socket);
+  await libvirtd.register({ ...holder.owner, name: "it's\n\u001b[31m" });
+  await libvirtd.acquire("", disk);
+  const { stderr } = await daemon.command("release", disk, "--yes");
+  assert.match(stderr, /^virtlockd: error: domain 'it's\\n\\x1b\[31m' .*[^\n]*\n$/);
+  assert.ok(stderr.endsWith("--force --guest 'it'\\''s\\n\\x1b[31m' frees it now\n"), stderr);
 });
 
 Deno.test("release takes one of those off who share a lock", async () => {

@@ -1,3 +1,4 @@
+import { plainText } from "../log/plain_text.ts";
 import { UsageError } from "../config/usage_error.ts";
 import { isTerminal, type RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -31,7 +32,8 @@ export async function runCommand(
   { sys, facts, env, programName, command, args }: CommandCall,
 ): Promise<number> {
   const out = new DescriptorOutput(sys, STANDARD_OUTPUT);
-  const complain = (message: string) => console.error(`${programName}: error: ${message}`);
+  // A name in it may be somebody else's choice.
+  const complain = (message: string) => console.error(`${programName}: error: ${plainText(message)}`);
   try {
     const parsed = parseArguments(command, args, await tokenizerFor(args));
     if (parsed === "help") {

@@ -39,13 +39,19 @@ export const releaseCommand: Command = {
     checkForce(args);
     using daemon = connect(context, args);
     const named = diskNaming(context);
-    const lock = find(named(listLocks(daemon)), args);
-    agree(context, args, lock);
+    const look = () => find(named(listLocks(daemon)), args);
+    const lock = look();
+    if (agree(context, args, lock) === "asked" && !isSame(lock, look())) {
+      throw new CommandError(
+        CommandExit.PROBLEM,
+        "Nothing was released: meanwhile the lock was released or given to somebody else",
+      );
+    }
     const released = daemon.release({
       flags: args.has("force") ? RELEASE_FORCE : 0,
       lockspace: lock.lockspace,
       resource: lock.resource,
-      uuid: args.value("uuid") ?? "",
+      uuid: args.value("uuid") ?? onlyHolder(lock)?.uuid ?? "",
       guest: args.value("guest") ?? "",
     }) as ReleaseDocument;
     context.out.write(args.has("json") ? jsonText(released) : releasedText(released));
@@ -86,15 +92,27 @@ function find(locks: readonly ListedLock[], args: Arguments): ListedLock {
   return lock;
 }
 
+/** Nobody else is to lose the lock than who was shown: undefined where several share it. */
+function onlyHolder({ holders: [holder, ...others], moreHolders }: ListedLock): HolderEntry | undefined {
+  return others.length === 0 && moreHolders === undefined ? holder : undefined;
+}
+
+/** Whether two looks at a lock have seen the same grant to the same owners. */
+function isSame(first: ListedLock, second: ListedLock): boolean {
+  const owners = ({ holders }: ListedLock) =>
+    holders.map(({ uuid, pid, since }) => `${uuid} ${pid} ${since}`);
+  return first.id === second.id && owners(first).join() === owners(second).join();
+}
+
 /** @throws CommandError unless the administrator wants it */
-function agree({ confirm }: CommandContext, args: Arguments, lock: ListedLock): void {
-  if (args.has("yes")) return;
+function agree({ confirm }: CommandContext, args: Arguments, lock: ListedLock): "told" | "asked" {
+  if (args.has("yes")) return "told";
   const question = `${lockText(lock)}` +
     "Another guest may have the disk as soon as it is free. If the guest that held it still runs, on whatever host,\n" +
     'both will write to it and destroy it. Type "yes" to release the lock: ';
   switch (confirm(question)) {
     case "yes":
-      return;
+      return "asked";
     case "no":
       throw new CommandError(CommandExit.PROBLEM, "Nothing was released");
     case "nobody":

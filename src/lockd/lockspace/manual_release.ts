@@ -1,6 +1,6 @@
 import type { HolderReaper, Judgement } from "./holder_reaper.ts";
 import type { LockTable } from "./lock_table.ts";
-import { type Holding, type Owner, ownerKey } from "./owner.ts";
+import { guestName, type Holding, type Owner, ownerKey } from "./owner.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
 import type { Witness } from "./settler.ts";
@@ -12,7 +12,7 @@ export interface ReleaseWish {
   readonly resource: string;
   /** Whose hold of it is meant; needed where several owners share it. */
   readonly uuid?: string;
-  /** Name of the guest whose hold is to be given up although its process lives. */
+  /** The guest, as guestName() has it, whose hold is to be given up although its process lives. */
   readonly livingGuest?: string;
   readonly by: Administrator;
 }
@@ -82,7 +82,9 @@ export class ManualRelease {
     );
     if (holder === undefined || others.length > 0) return done({ kind: "choose", holders: all });
     const { owner } = holder.holding;
-    if (livingGuest !== undefined && livingGuest !== owner.name) return done({ kind: "other-guest", holder });
+    if (livingGuest !== undefined && livingGuest !== guestName(owner)) {
+      return done({ kind: "other-guest", holder });
+    }
     if (livingGuest !== undefined) return this.#giveUp(resource, holder, wish.by, done);
     switch (holder.judgement.kind) {
       case "alive":

@@ -72,6 +72,13 @@ export function ownerText({ pid, name, uuid }: Owner): string {
   return name === "" ? `the guest of process ${pid}` : `domain '${name}' (uuid ${uuid}, pid ${pid})`;
 }
 
+/**
+ * How an administrator names the guest of an owner; one whose name is not known by the pid of its process.
+ */
+export function guestName({ pid, name }: Owner): string {
+  return name === "" ? String(pid) : name;
+}
+
 /** Longest domain name in an {@link ownerRecord}. */
 const RECORDED_NAME = 200;
 

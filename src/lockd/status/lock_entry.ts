@@ -54,10 +54,12 @@ function holders(
   resource: Resource,
   judge: (owner: Owner) => Judgement,
 ): { listed: HolderEntry[]; more: number } {
-  const byKey = new Map<OwnerKey, { owner: Owner; since: number; times: number }>();
+  // A guest that has ended, and another one whose process got the same pid, are two.
+  const byKey = new Map<string, { owner: Owner; since: number; times: number }>();
   for (const { owner, since } of resource.holdings) {
-    const known = byKey.get(ownerKey(owner));
-    if (known === undefined) byKey.set(ownerKey(owner), { owner, since, times: 1 });
+    const name = `${ownerKey(owner)} ${owner.uuid}`;
+    const known = byKey.get(name);
+    if (known === undefined) byKey.set(name, { owner, since, times: 1 });
     else known.times++;
   }
   const listed: HolderEntry[] = [];

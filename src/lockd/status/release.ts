@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../base/shell_quoted.ts";
 import type { Peer, Reply } from "../../chassis/rpc/program.ts";
 import {
   ErrorDomain,
@@ -8,7 +9,7 @@ import {
 } from "../../chassis/wire/rpc_error.ts";
 import { formatUuid, parseUuid } from "../../chassis/wire/uuid.ts";
 import type { JudgedHolder, ManualRelease, ReleaseOutcome } from "../lockspace/manual_release.ts";
-import { ownerText } from "../lockspace/owner.ts";
+import { guestName, ownerText } from "../lockspace/owner.ts";
 import { refusalText } from "../programs/lock_failure.ts";
 import { encodePage, RELEASE_FORCE, type ReleaseArgs } from "../wire/status_protocol.ts";
 import type { ReleaseDocument } from "./status_document.ts";
@@ -70,12 +71,12 @@ function refusal(
         `${holderText(outcome.holder)} holds ${path} and lives${
           seenAs(outcome.holder)
         }: end the guest, and its lock ` +
-          `goes by itself; --force --guest '${outcome.holder.holding.owner.name}' frees it now`,
+          `goes by itself; ${force(outcome.holder)} frees it now`,
       );
     case "busy":
       return denied(
         `${holderText(outcome.holder)} holds ${path}, which is in use: ${outcome.reason}; ` +
-          `--force --guest '${outcome.holder.holding.owner.name}' frees it all the same`,
+          `${force(outcome.holder)} frees it all the same`,
       );
     case "other-guest":
       return denied(
@@ -91,6 +92,11 @@ function seenAs({ holding, judgement }: JudgedHolder): string {
   return judgement.kind !== "alive" || judgement.pid === holding.owner.pid
     ? ""
     : ` as process ${judgement.pid} of this host`;
+}
+
+/** What frees it in any case. */
+function force({ holding: { owner } }: JudgedHolder): string {
+  return `--force --guest ${shellQuoted(guestName(owner))}`;
 }
 
 function holderText({ holding }: JudgedHolder): string {

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
 import { holderText } from "../holder_text.ts";
 import { type Check, type Finding, lasting, warning } from "./check.ts";
@@ -32,12 +33,13 @@ function byHolder(locks: readonly LockEntry[]): Map<string, Held> {
 }
 
 function inspect({ holder, locks }: Held): Finding[] {
-  const { domain, uuid, process } = holder;
+  const { domain, uuid, pid, process } = holder;
   const [first, ...others] = locks;
   if (first === undefined || process === undefined) return [];
   const who = holderText(holder);
   const what = others.length === 0 ? first.path : `${first.path} and ${others.length} more`;
-  const free = `virtlockd release ${first.path}${first.mode === "shared" ? ` --uuid ${uuid}` : ""}`;
+  const chosen = first.mode === "shared" ? ` --uuid ${uuid}` : "";
+  const free = `virtlockd release ${shellQuoted(first.path)}${chosen}`;
   switch (process) {
     case "unjudged":
       return [
@@ -50,7 +52,9 @@ function inspect({ holder, locks }: Held): Finding[] {
       return [
         warning(
           `The process of ${who} has ended, but it still holds ${what}: ${first.reason ?? first.state}`,
-          `It is released by itself; if that takes too long: ${free} --force --guest '${domain}'`,
+          `It is released by itself; if that takes too long: ${free} --force --guest ${
+            shellQuoted(domain === "" ? String(pid) : domain)
+          }`,
         ),
       ];
   }

@@ -65,7 +65,7 @@ function ordered(...args: string[]): string[] {
 
 Deno.test("release asks first, and says what has come of it", () => {
   const { orders, questions, said } = release(["/ls/r1"], "yes");
-  assert.deepEqual(orders, [{ flags: 0, lockspace: "/ls", resource: "r1", uuid: "", guest: "" }]);
+  assert.deepEqual(orders, [{ flags: 0, lockspace: "/ls", resource: "r1", uuid: UUID, guest: "" }]);
   assert.equal(questions.length, 1);
   assert.match(
     questions[0] ?? "",
@@ -129,6 +129,37 @@ Deno.test("release passes on why the daemon refuses, and prints JSON for program
     release(["/ls/r1", "--yes"], "no", shared).said,
     /, whose process lives\. Others still share it\.\n$/,
   );
+});
+
+Deno.test("release frees nothing when somebody else has got the lock while the administrator was asked", () => {
+  const changed = (lock_: LockEntry, args = ["/ls/r1"]) => {
+    const looks = [LOCKS, [lock_, ...LOCKS.slice(1)]];
+    const daemon = new PlayedDaemon((procedure) =>
+      onlyPage(procedure === LIST_LOCKS ? looks.shift() ?? assert.fail() : RELEASED)
+    );
+    const told = context(daemon.sys, { confirm: () => "yes" });
+    let said = "";
+    try {
+      releaseCommand.run(told, given(releaseCommand, ...args));
+    } catch (error) {
+      said = error instanceof CommandError ? error.message : assert.fail(String(error));
+    }
+    return [daemon.orders.length, said];
+  };
+  const refused = [0, "Nothing was released: meanwhile the lock was released or given to somebody else"];
+  assert.deepEqual(changed(lock({ id: 9, resource: "r1", path: "/ls/r1" })), refused);
+  const [holder = assert.fail()] = lock({ id: 1 }).holders;
+  assert.deepEqual(changed(lock({ id: 1, holders: [{ ...holder, since: 5 }] })), refused);
+  assert.deepEqual(changed(lock({ id: 1, holders: [holder, { ...holder, uuid: "other" }] })), refused);
+  assert.deepEqual(changed(lock({ id: 1 })), [1, ""]);
+});
+
+Deno.test("release chooses among several only by the administrator's word", () => {
+  const [holder = assert.fail()] = lock({ id: 1 }).holders;
+  const uuids = (entry: LockEntry) =>
+    release(["/ls/r1", "--yes"], "no", onlyPage(RELEASED), [entry]).orders.map(({ uuid }) => uuid);
+  assert.deepEqual(uuids(lock({ id: 1, holders: [holder, { ...holder, uuid: "other" }] })), [""]);
+  assert.deepEqual(uuids(lock({ id: 1, moreHolders: 1 })), [""]);
 });
 
 Deno.test("release calls a guest without a name by its process", () => {

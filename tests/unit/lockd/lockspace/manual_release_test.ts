@@ -89,6 +89,16 @@ Deno.test("ManualRelease leaves a living guest its lock, unless that guest is na
   assert.deepEqual(world.events, ["give up r1 of guest", "freed r1, alive, for 77"]);
 });
 
+Deno.test("ManualRelease has a guest without a name named by its process", () => {
+  const world = new World();
+  world.judgement = { kind: "alive", pid: 42 };
+  const [first] = world.locks;
+  first?.holdings.splice(0, 1, { owner: { ...holding(42).owner, name: "" }, since: 1 });
+  assert.equal(world.ask({ livingGuest: "" })?.kind, "other-guest");
+  assert.equal(world.ask({ livingGuest: "43" })?.kind, "other-guest");
+  assert.equal(world.ask({ livingGuest: "42" })?.kind, "released");
+});
+
 Deno.test("ManualRelease has one of several owners of a shared lock chosen by its uuid", () => {
   const world = new World();
   const wish = { resource: "r2" };

@@ -98,7 +98,7 @@ Deno.test("releaseLock() says why a lock is not freed", () => {
     said({ kind: "choose", holders: two }, { uuid: "u" }),
     `invalid argument: No guest with uuid u holds /ls/r1; it is held by ${both}`,
   );
-  const rest = "end the guest, and its lock goes by itself; --force --guest 'guest' frees it now";
+  const rest = "end the guest, and its lock goes by itself; --force --guest guest frees it now";
   assert.equal(
     said({ kind: "alive", holder: holder({ kind: "alive", pid: 42 }) }),
     `${denied}${OWNER} holds /ls/r1 and lives: ${rest}`,
@@ -113,7 +113,7 @@ Deno.test("releaseLock() says why a lock is not freed", () => {
   );
   assert.equal(
     said({ kind: "busy", holder: holder({ kind: "unjudged" }), reason: "QEMU writes to it" }),
-    `${denied}${OWNER} holds /ls/r1, which is in use: QEMU writes to it; --force --guest 'guest' frees it all the same`,
+    `${denied}${OWNER} holds /ls/r1, which is in use: QEMU writes to it; --force --guest guest frees it all the same`,
   );
   const refusal = {
     kind: "storage",

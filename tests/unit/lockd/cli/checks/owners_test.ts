@@ -44,7 +44,7 @@ Deno.test("owners finds those of whom nobody can tell, and says how to free what
 Deno.test("owners finds those who have ended while their lock stays", async () => {
   assert.deepEqual(await said(owned(1, "ended", { reason: "a write is under way" })), [
     `warning: The process of ${WHO} has ended, but it still holds /ls/r1: a write is under way -> ` +
-    "It is released by itself; if that takes too long: virtlockd release /ls/r1 --force --guest 'web1'",
+    "It is released by itself; if that takes too long: virtlockd release /ls/r1 --force --guest web1",
   ]);
 });
 
