@@ -59,6 +59,46 @@ Deno.test("a lease in a directory that others may write is refused, and the erro
   );
 });
 
+Deno.test("a directory that was adopted is refused when others may write it later", async () => {
+  await using lab = await LibvirtLab.start(OUR_DAEMON);
+  await runOk(lab, ["mkdir", "-p", `${PLACE}/own`]);
+  await runOk(lab, ["touch", `${PLACE}/own/database`]);
+  await defineBoth(lab, [lease("own")]);
+  await lab.virsh("start", "alpha");
+  await lab.virsh("destroy", "alpha");
+  await runOk(lab, ["chmod", "0777", PLACE]);
+  assert.match(
+    await lab.virshError("start", "alpha"),
+    new RegExp(`its directory cannot be used: others than its owner may write ${PLACE} \\(mode 0777\\)`),
+  );
+  await runOk(lab, ["chmod", "0755", PLACE]);
+  await lab.virsh("start", "alpha");
+});
+
+Deno.test("a lock directory that leads elsewhere by now, without any mount, is refused, and no file is left there", async () => {
+  await using lab = await LibvirtLab.create({ indirectDisks: true });
+  const [nas, local] = [`${PLACE}/nas`, `${PLACE}/local`];
+  await runOk(lab, ["mkdir", "-p", nas, local]);
+  await runOk(lab, ["mount", "-t", "tmpfs", "nas:/locks", nas]);
+  await runOk(lab, ["sh", "-c", `rmdir ${lab.diskLockspace}; ln -s ${nas} ${lab.diskLockspace}`]);
+  await lab.startVirtlockd(OUR_DAEMON);
+  await lab.startLibvirtd();
+  await defineBoth(lab);
+  await lab.virsh("start", "alpha");
+  assert.equal([...Deno.readDirSync(lab.outside(nas))].length, 1);
+  await runOk(lab, ["ln", "-sfn", local, lab.diskLockspace]);
+  assert.match(
+    await lab.virshError("start", "beta"),
+    new RegExp(
+      `Lock directory ${lab.diskLockspace} belongs on nas:/locks \\(tmpfs\\), .*Mount nas:/locks again`,
+    ),
+  );
+  assert.deepEqual([...Deno.readDirSync(lab.outside(local))], []);
+  await runOk(lab, ["ln", "-sfn", nas, lab.diskLockspace]);
+  await lab.virsh("start", "beta");
+  await runOk(lab, ["umount", "--lazy", nas]);
+});
+
 Deno.test("the file of a lease is made where the settings allow it", async () => {
   await using lab = await LibvirtLab.create();
   await runOk(lab, ["mkdir", "-p", `${PLACE}/set`]);

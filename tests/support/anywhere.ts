@@ -4,6 +4,7 @@ import type { LockDirectoriesParts } from "../../src/lockd/lockspace/lock_direct
 export const ANYWHERE: Pick<LockDirectoriesParts, "places" | "allowed"> = {
   places: {
     generation: {},
+    refresh: () => {},
     placeOf: () => undefined,
     isMounted: () => false,
     isShared: () => false,

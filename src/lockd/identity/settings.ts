@@ -1,3 +1,4 @@
+import { plainPath } from "../../base/plain_path.ts";
 import type { ConfigEntry } from "../../chassis/config/config_file.ts";
 import { readInteger, wrongValue } from "../../chassis/config/setting_values.ts";
 import {
@@ -54,11 +55,11 @@ function readLockspaces(entry: ConfigEntry): Map<string, string | undefined> {
   if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
   const directories = new Map<string, string | undefined>();
   for (const item of value.items) {
-    const [, path, source] = item.kind === "string" ? /^(\/[^=]*?)\/*(?:=(.+))?$/.exec(item.value) ?? [] : [];
+    const [, path, source] = item.kind === "string" ? /^(\/[^=]*)(?:=(.+))?$/.exec(item.value) ?? [] : [];
     if (path === undefined) {
       throw wrongValue(entry, 'strings "/DIRECTORY" or "/DIRECTORY=SOURCE"', item);
     }
-    directories.set(path, source);
+    directories.set(plainPath(path), source);
   }
   return directories;
 }

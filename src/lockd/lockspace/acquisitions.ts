@@ -51,19 +51,28 @@ export class Acquisitions {
    * @param deadline until when, in Unix milliseconds; given when it has waited before
    */
   acquire(ask: LockAsk, done: Done, deadline?: number): void {
-    const { path, name, options, owner } = ask;
+    const { path } = ask;
+    const { directories } = this.#with;
+    const lockspace = directories.get(path);
+    if (lockspace?.origin === "registered") return this.#acquire(lockspace, ask, done, deadline);
+    directories.adopt(path, (refusal) => {
+      if (refusal !== undefined) {
+        this.#refused(ask, refusal);
+        return done(refusal);
+      }
+      const adopted = directories.get(path);
+      invariant(adopted !== undefined, `Lockspace ${path} was adopted and is not there`);
+      this.#acquire(adopted, ask, done, deadline);
+    });
+  }
+
+  #acquire(lockspace: Lockspace, ask: LockAsk, done: Done, deadline: number | undefined): void {
+    const { name, options, owner } = ask;
     const { directories, paused, isDying, parts } = this.#with;
     const finish: Done = (refusal) => {
       if (refusal !== undefined) this.#refused(ask, refusal);
       done(refusal);
     };
-    const lockspace = directories.get(path);
-    if (lockspace === undefined) {
-      return directories.adopt(path, (refusal) => {
-        if (refusal !== undefined) return finish(refusal);
-        this.acquire(ask, done);
-      });
-    }
     const bad = lockspace.badName(name);
     if (bad !== undefined) return finish({ kind: "bad-name", resource: name, reason: bad });
     const misplaced = directories.misplaced(lockspace);
@@ -183,8 +192,31 @@ export class Acquisitions {
         finish({ kind: "held-elsewhere", resource: name, by });
       });
     }
+    const strayed = this.#with.directories.strayed(lockspace, outcome.identity);
+    if (strayed !== undefined) return this.#giveBack(lockspace, ask, outcome, () => finish(strayed));
     this.#granted(lockspace, ask, outcome);
     finish(undefined);
+  }
+
+  /**
+   * A lock that was made where none must be goes again.
+   *
+   * @param done called once, when it has gone or storage does not answer
+   */
+  #giveBack(
+    lockspace: Lockspace,
+    { name, options: { shared, autocreate } }: LockAsk,
+    { fd, identity }: Extract<LockFilesOutcome, { kind: "granted" }>,
+    done: () => void,
+  ): void {
+    const path = lockspace.fileOf(name);
+    let told = false;
+    const once = () => {
+      if (!told) done();
+      told = true;
+    };
+    const request = { path, fd, lock: "ofd", shared, autocreate, force: true } as const;
+    this.#with.parts.files.unlock(request, identity, once, once);
   }
 
   /** The kernel has given the lock. */

@@ -1,4 +1,6 @@
+import { plainPath } from "../../base/plain_path.ts";
 import { adoptionText } from "./directory_check.ts";
+import type { FileIdentity } from "./file_identity.ts";
 import type { LockFiles } from "./lock_files.ts";
 import { Lockspace } from "./lockspace.ts";
 import { type AllowedDirectory, type Place, type Places, samePlace } from "./places.ts";
@@ -83,7 +85,10 @@ export class LockDirectories {
     });
   }
 
-  /** Takes a lock directory that nobody has registered, if it is a safe one: that of a `<lease>` element. */
+  /**
+   * Takes a lock directory that nobody has registered, if it is a safe one: that of a `<lease>` element. It
+   * has to be safe each time that something is locked in it.
+   */
   adopt(path: string, done: Done): void {
     if (!path.startsWith("/") || path.includes("\0")) return done({ kind: "lockspace-missing", path });
     const misplaced = this.#unexpected(path);
@@ -126,7 +131,7 @@ export class LockDirectories {
 
   /** Why no file may be made in a lockspace; undefined when one may. */
   notToBeMade({ path, origin }: Lockspace, resource: string): Refusal | undefined {
-    if (origin === "registered" || this.#parts.allowed(path) !== undefined) return undefined;
+    if (origin === "registered" || this.#allowed(path) !== undefined) return undefined;
     return { kind: "adopted", path, resource };
   }
 
@@ -135,7 +140,28 @@ export class LockDirectories {
    */
   makesFile({ path, origin }: Lockspace, autocreate: boolean): boolean {
     if (path === "") return autocreate;
-    return (autocreate && origin === "registered") || this.#parts.allowed(path) !== undefined;
+    return (autocreate && origin === "registered") || this.#allowed(path) !== undefined;
+  }
+
+  /**
+   * A file in a lockspace was locked. When it is on another device than the one before, the directory has
+   * been replaced, or something was mounted or unmounted and it is not known yet.
+   *
+   * @returns why it must not stay locked
+   */
+  strayed(lockspace: Lockspace, identity: FileIdentity): Refusal | undefined {
+    const { devMajor, devMinor } = identity;
+    const { path, device } = lockspace;
+    if (path === "" || (device?.devMajor === devMajor && device.devMinor === devMinor)) return undefined;
+    lockspace.checked = undefined;
+    this.#parts.places.refresh();
+    const misplaced = this.misplaced(lockspace);
+    if (misplaced === undefined) lockspace.device = { devMajor, devMinor };
+    return misplaced;
+  }
+
+  #allowed(path: string): AllowedDirectory | undefined {
+    return this.#parts.allowed(plainPath(path));
   }
 
   #add(path: string): Lockspace {
@@ -153,8 +179,8 @@ export class LockDirectories {
 
   /** Refuses a directory for which the settings name another file system than the one that it is on. */
   #unexpected(path: string): Refusal | undefined {
-    const { places, allowed } = this.#parts;
-    const source = allowed(path)?.source;
+    const { places } = this.#parts;
+    const source = this.#allowed(path)?.source;
     const found = source === undefined ? undefined : places.placeOf(path);
     if (source === undefined || found === undefined || found.source === source) return undefined;
     return { kind: "misplaced", path, wanted: { source }, found };
@@ -165,8 +191,8 @@ export class LockDirectories {
    * file system of the network that is just not mounted.
    */
   #mayMove({ path, resources, pending }: Lockspace, wanted: Place, found: Place): boolean {
-    const { places, allowed } = this.#parts;
-    if (allowed(path)?.source === found.source) return true;
+    const { places } = this.#parts;
+    if (this.#allowed(path)?.source === found.source) return true;
     if (resources.size > 0 || pending.size > 0) return false;
     return places.isShared(found) || (places.isMounted(wanted) && !places.isShared(wanted));
   }

@@ -1,5 +1,6 @@
 import type { Owner } from "./owner.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
+import type { FileIdentity } from "./file_identity.ts";
 import type { Place } from "./places.ts";
 import type { Resource } from "./resource.ts";
 
@@ -17,6 +18,8 @@ export class Lockspace {
    * known.
    */
   place: Place | undefined;
+  /** Device of the file that was locked in its directory last, while that was found in its place. */
+  device: Pick<FileIdentity, "devMajor" | "devMinor"> | undefined;
   /** {@link Places.generation} in which its directory was last found in its place. */
   checked: object | undefined;
 

@@ -16,6 +16,8 @@ export interface Places {
    * Another object whenever something was mounted or unmounted: what was found out before may have changed.
    */
   readonly generation: object;
+  /** Looks at once whether anything was mounted or unmounted, without waiting to be told. */
+  refresh(): void;
   /** Undefined when it is not known, as below an automatic mount that is not mounted just now. */
   placeOf(path: string): Place | undefined;
   /** Whether the file system is still mounted where it was, perhaps below another one. */

@@ -67,6 +67,11 @@ export class MountTable {
     return this.#tree;
   }
 
+  /** The list is read again when it is next asked for, whether the kernel has told of a change or not. */
+  refresh(): void {
+    this.#stale = true;
+  }
+
   /** Stops watching and closes the descriptor. */
   close(): void {
     this.#loop.remove(this.#fd);

@@ -10,15 +10,19 @@ const AUTOMATIC = "autofs";
 /** Tells from the list of mounts on which file systems directories lie. */
 export class MountedPlaces implements Places {
   readonly #sys: Pick<FileSys, "readlink">;
-  readonly #mounts: Pick<MountTable, "tree">;
+  readonly #mounts: Pick<MountTable, "tree" | "refresh">;
 
-  constructor(sys: Pick<FileSys, "readlink">, mounts: Pick<MountTable, "tree">) {
+  constructor(sys: Pick<FileSys, "readlink">, mounts: Pick<MountTable, "tree" | "refresh">) {
     this.#sys = sys;
     this.#mounts = mounts;
   }
 
   get generation(): object {
     return this.#mounts.tree;
+  }
+
+  refresh(): void {
+    this.#mounts.refresh();
   }
 
   placeOf(path: string): Place | undefined {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { LockDirectories } from "../../../../src/lockd/lockspace/lock_directories.ts";
+import type { FileIdentity } from "../../../../src/lockd/lockspace/file_identity.ts";
 import type { DirectoryFailure } from "../../../../src/lockd/lockspace/file_failure.ts";
 import type { Lockspace } from "../../../../src/lockd/lockspace/lockspace.ts";
 import {
@@ -49,6 +50,13 @@ class World implements Places {
     this.generation = {};
     this.#place = place;
     if (place !== undefined) this.mounted.add(place);
+  }
+
+  /** Where directories turn out to be when that is looked at, though nobody was told of it. */
+  unnoticed: Place | undefined;
+
+  refresh(): void {
+    if (this.unnoticed !== undefined) this.place = this.unnoticed;
   }
 
   placeOf(): Place | undefined {
@@ -240,6 +248,58 @@ Deno.test("adopt() refuses a directory on another file system than the settings 
     found: LOCAL,
   });
   assert.deepEqual(world.events, []);
+});
+
+Deno.test("adopt() looks at a directory each time, and takes it no more when it is not safe any more", () => {
+  const world = new World();
+  assert.equal(answer((done) => world.directories.adopt("/leases", done)), undefined);
+  world.failure = { kind: "unfit", reason: "others may write it" };
+  assert.deepEqual(answer((done) => world.directories.adopt("/leases", done)), {
+    kind: "lockspace-missing",
+    path: "/leases",
+    reason: "others may write it",
+  });
+});
+
+Deno.test("the settings are about a directory, however an asker spells its path", () => {
+  const world = new World();
+  world.allowed.set("/leases/a", { source: "nas:/leases" });
+  for (const path of ["/leases/a/", "//leases/a", "/leases/./a"]) {
+    assert.equal((answer((done) => world.directories.adopt(path, done)) as Refusal).kind, "misplaced");
+    assert.equal((answer((done) => world.directories.make(path, done)) as Refusal).kind, "misplaced");
+  }
+  assert.deepEqual(world.events, []);
+});
+
+const [DEVICE, OTHER_DEVICE] = [7, 8].map((devMinor) => ({
+  devMajor: 0,
+  devMinor,
+  inodeLow: 1,
+  inodeHigh: 0,
+})) as [FileIdentity, FileIdentity];
+
+Deno.test("strayed() looks where a directory is when its files are on another device, and only then", () => {
+  const world = new World();
+  const lockspace = world.registered(NFS);
+  assert.equal(world.directories.strayed(lockspace, DEVICE), undefined);
+  world.mounted.delete(NFS);
+  world.unnoticed = LOCAL;
+  assert.equal(world.directories.strayed(lockspace, DEVICE), undefined);
+  const refusal = { kind: "misplaced", path: "/locks/a", wanted: NFS, found: LOCAL };
+  assert.deepEqual(world.directories.strayed(lockspace, OTHER_DEVICE), refusal);
+  // It stays so, and what was there before is right again.
+  assert.deepEqual(world.directories.strayed(lockspace, OTHER_DEVICE), refusal);
+  world.unnoticed = NFS;
+  assert.equal(world.directories.strayed(lockspace, DEVICE), undefined);
+});
+
+Deno.test("strayed() takes the device of the first lock, and of a directory that may move, for right", () => {
+  const world = new World();
+  const lockspace = world.registered(LOCAL);
+  assert.equal(world.directories.strayed(lockspace, OTHER_DEVICE), undefined);
+  world.unnoticed = OTHER_LOCAL;
+  assert.equal(world.directories.strayed(lockspace, DEVICE), undefined);
+  assert.equal(world.directories.strayed(world.directories.get("") as Lockspace, OTHER_DEVICE), undefined);
 });
 
 Deno.test("a directory that is adopted is registered when somebody registers it", () => {

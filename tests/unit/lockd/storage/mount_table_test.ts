@@ -57,6 +57,15 @@ Deno.test("MountTable watches the list for changes, and reads it again when it i
   table.close();
 });
 
+Deno.test("MountTable.refresh() has the list read again though nobody has told of a change", () => {
+  const mounts = new ListedMounts(ROOT);
+  const { table } = tableOf(mounts.sys);
+  mounts.text = ROOT + NFS;
+  assert.equal(table.tree.all.length, 1);
+  table.refresh();
+  assert.equal(table.tree.all.length, 2);
+});
+
 Deno.test("MountTable reads a list that is longer than one read", () => {
   const many = Array.from(
     { length: 3000 },

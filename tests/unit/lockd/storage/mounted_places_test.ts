@@ -11,7 +11,11 @@ const AUTO = mount({ id: 4, parent: 1, device: 4, point: "/auto", type: "autofs"
 const MOUNTED = mount({ id: 5, parent: 4, device: 5, point: "/auto", type: "nfs4", source: "nas:/auto" });
 
 function places(mounts: readonly Mount[], links: Record<string, string> = {}) {
-  const mountTable = { tree: new MountTree(mounts) };
+  const mountTable = {
+    tree: new MountTree(mounts),
+    refreshed: 0,
+    refresh: () => void mountTable.refreshed++,
+  };
   const found = new MountedPlaces({ readlink: (path) => links[path] ?? -EINVAL }, mountTable);
   return { mountTable, places: found };
 }
@@ -30,6 +34,12 @@ Deno.test("MountedPlaces finds the file system of a directory, behind links too"
   assert.deepEqual(found.placeOf("/net/locks"), place(NFS));
   assert.deepEqual(found.placeOf("/var/y/locks"), place(NFS));
   assert.equal(found.placeOf(`/${"x".repeat(5000)}`), undefined);
+});
+
+Deno.test("MountedPlaces has the list of mounts read again when it is asked to", () => {
+  const { mountTable, places: found } = places([ROOT]);
+  found.refresh();
+  assert.equal(mountTable.refreshed, 1);
 });
 
 Deno.test("MountedPlaces does not take an automatic mount point for a file system", () => {

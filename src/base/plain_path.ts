@@ -1,0 +1,5 @@
+/** An absolute path as it is compared: `//a/./b/` is `/a/b`. Symbolic links and `..` stay what they are. */
+export function plainPath(path: string): string {
+  if (!path.startsWith("/")) return path;
+  return `/${path.split("/").filter((name) => name !== "" && name !== ".").join("/")}`;
+}
