@@ -2,6 +2,7 @@ import { SIGHUP, SIGUSR1 } from "../../src/os/constants.ts";
 import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeCreateLockspace, encodeNew } from "../support/lock_codec.ts";
 import { encodePageArgs, STATUS_PROGRAM, StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
+import { Guest } from "./guest.ts";
 import { Actor, type Outcome, type Part } from "./actor.ts";
 import type { Path, Play } from "./play.ts";
 
@@ -104,6 +105,37 @@ export const paths: readonly Path[] = [
     yield* play.must(witness.resource(RELEASE_RESOURCE, "", play.file("disk")), "RELEASE of the next");
     yield* play.must(witness.resource(DELETE_RESOURCE, play.lockspace, "disk"), "DELETE");
   }),
+  path("lock for a process without a connection", function* (play) {
+    // Of this process there is something to be read.
+    const [libvirtd, guest] = [yield* play.client(Deno.pid), new Guest()];
+    try {
+      const lock = () => libvirtd.resource(ACQUIRE_RESOURCE, play.lockspace, "alone", 2);
+      const outcome = yield* play.act(both(libvirtd.register(guest.pid), lock));
+      if (outcome.kind !== "ok") {
+        play.expect("alone", "none", "After a refusal");
+        yield* play.must(both(libvirtd.register(guest.pid), lock), "REGISTER and ACQUIRE again");
+      }
+      play.expect("alone", "exclusive", "While the guest lives");
+    } finally {
+      guest.end();
+      // What was found out of it is forgotten with it.
+      play.stage.processes.end(Deno.pid);
+    }
+    // Whom nobody can judge keeps it.
+    if (play.unseen) yield* libvirtd.resource(RELEASE_RESOURCE, play.lockspace, "alone");
+    yield* play.until("the lock to go with the guest", () => play.lockOn("alone") === "absent");
+    play.stage.processes.forget();
+  }),
+  path("lose a process without a connection", function* (play) {
+    const [libvirtd, guest] = [yield* play.client(Deno.pid), new Guest()];
+    const lock = () => libvirtd.resource(ACQUIRE_RESOURCE, play.lockspace, "alone", 2);
+    yield* play.must(both(libvirtd.register(guest.pid), lock), "REGISTER and ACQUIRE");
+    yield* play.act(ended(play, guest));
+    yield* play.until("the lock to go with the guest", () => play.lockOn("alone") !== "exclusive");
+    const witness = yield* play.client();
+    yield* play.must(witness.resource(ACQUIRE_RESOURCE, play.lockspace, "alone", 2), "ACQUIRE of the next");
+    yield* play.must(witness.resource(RELEASE_RESOURCE, play.lockspace, "alone"), "RELEASE of the next");
+  }),
   path("list the locks", function* (play) {
     const client = yield* play.client();
     yield* play.must(client.resource(ACQUIRE_RESOURCE, play.lockspace, "seen", 2), "ACQUIRE");
@@ -201,6 +233,19 @@ function* lost(play: Play, holder: Actor, pid: number): Part<Outcome> {
   yield* left(play, holder);
   play.stage.processes.end(pid);
   for (let turn = 0; turn < 60 && play.lockOn("disk") === "exclusive"; turn++) yield 5;
+  return DONE;
+}
+
+/** Two requests of one client, the second where the first succeeds. */
+function* both(first: Part<Outcome>, second: () => Part<Outcome>): Part<Outcome> {
+  const outcome = yield* first;
+  return outcome.kind === "ok" ? yield* second() : outcome;
+}
+
+/** A guest's process ends, and the daemon frees what it had. */
+function* ended(play: Play, guest: Guest): Part<Outcome> {
+  guest.end();
+  for (let turn = 0; turn < 60 && play.lockOn("alone") === "exclusive"; turn++) yield 5;
   return DONE;
 }
 

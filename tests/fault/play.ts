@@ -1,6 +1,6 @@
 import { kernel, lockOn } from "../support/kernel.ts";
 import type { Sys } from "../../src/os/sys.ts";
-import { EAGAIN, ECONNRESET, EPIPE, strerror } from "../../src/os/errno.ts";
+import { EACCES, EAGAIN, ECONNRESET, EPIPE, strerror } from "../../src/os/errno.ts";
 import { Actor, type Outcome, type Part, TURN } from "./actor.ts";
 import type { Fault } from "./fault_sys.ts";
 import type { Stage } from "./stage.ts";
@@ -130,6 +130,11 @@ export class Play {
   /** Whether the fault was one that says that another host shares the lock. */
   get sharedElsewhere(): boolean {
     return this.#fault?.call === "ofdLock" && this.#fault.errno === EAGAIN;
+  }
+
+  /** Whether the fault was one that says that a process may not be looked at. */
+  get unseen(): boolean {
+    return this.#fault?.call === "open" && this.#fault.errno === EACCES;
   }
 
   /** What was logged under the fault and since. */

@@ -62,6 +62,10 @@ Deno.test("Each failing call while a holder dies leaves its locks held until it 
   check(await fail("lose a holder", "lose the holder of a disk, and ask whether it still writes"), 50);
 });
 
+Deno.test("Each failing call for a process without a connection leaves a lock that lives as long as that process", async () => {
+  check(await fail("lock for a process without a connection", "lose a process without a connection"), 30);
+});
+
 Deno.test("Each failing call of a re-exec leaves the daemon serving with its locks, and the next one works", async () => {
   check(await fail("re-exec"), 100);
 });

@@ -107,10 +107,8 @@ export class PidNamespaces {
   }
 
   #find(pid: number): Place {
-    // In another namespace's /proc the numbers are other processes'.
-    this.#procIsOwn ??= this.#sys.readlink("/proc/self") === String(this.#sys.pid());
     const path = `/proc/${pid}/status`;
-    const status = this.#procIsOwn ? readStart(this.#sys, path) : "";
+    const status = this.#readsOwnProc() ?? readStart(this.#sys, path);
     if (typeof status === "number" && !UNSEEN.has(status)) {
       return { kind: "untold", failure: new SystemError("read", path, status) };
     }
@@ -122,6 +120,21 @@ export class PidNamespaces {
     const link = this.#sys.readlink(`/proc/${pid}/ns/pid`);
     const [, namespace = UNKNOWN_NAMESPACE] = /^pid:\[(\d+)\]$/.exec(String(link)) ?? [];
     return { kind: "other", namespace, pid: inner };
+  }
+
+  /**
+   * In another namespace's /proc the numbers are other processes'.
+   *
+   * @returns undefined when /proc is that of the daemon's own namespace; else what reading in it gives
+   */
+  #readsOwnProc(): number | undefined {
+    if (this.#procIsOwn === undefined) {
+      const self = this.#sys.readlink("/proc/self");
+      // What failed just now may work the next time.
+      if (typeof self === "number") return self;
+      this.#procIsOwn = self === String(this.#sys.pid());
+    }
+    return this.#procIsOwn ? undefined : -ENOENT;
   }
 
   #remember({ pid, pidfd }: Peer, place: Place): void {

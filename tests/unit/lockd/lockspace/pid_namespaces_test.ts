@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { PidNamespaces } from "../../../../src/lockd/lockspace/pid_namespaces.ts";
-import { EMFILE, ENOENT } from "../../../../src/os/errno.ts";
+import { EIO, EMFILE, ENOENT } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { must } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -18,6 +18,8 @@ class World implements Disposable {
   readonly read: string[] = [];
   /** What open(2) answers instead. */
   refusal: number | undefined;
+  /** What readlink(2) answers instead. */
+  unreadable: number | undefined;
   readonly closed: number[] = [];
   readonly ledger = new DescriptorLedger({ close: (fd) => this.closed.push(fd) });
   readonly loop = new EventLoop(kernel);
@@ -37,7 +39,7 @@ class World implements Disposable {
       },
       read: (_fd: number, into: Uint8Array) => new TextEncoder().encodeInto(this.#next, into).written,
       close: () => 0,
-      readlink: (path: string) => this.links.get(path) ?? -ENOENT,
+      readlink: (path: string) => this.unreadable ?? this.links.get(path) ?? -ENOENT,
     };
     this.namespaces = new PidNamespaces({ sys, loop: this.loop, ledger: this.ledger });
   }
@@ -91,6 +93,15 @@ Deno.test("PidNamespaces registers nobody while the kernel does not tell, and gu
   world.links.set("/proc/self/ns/pid", "pid:[4026531836]");
   assert.ok(!world.namespaces.isInitial(30));
   world.refusal = undefined;
+  const other = new World();
+  other.spaces.set(30, "30");
+  other.unreadable = -EIO;
+  assert.throws(() => other.namespaces.register(peer({ pid: 30 }), NAMED), {
+    message: "read /proc/30/status: Input/output error (EIO)",
+  });
+  other.unreadable = undefined;
+  assert.deepEqual(other.namespaces.register(peer({ pid: 30 }), NAMED), { owner: NAMED, uncertain: false });
+  other[Symbol.dispose]();
   assert.deepEqual(world.namespaces.register(peer({ pid: 30 }), NAMED), { owner: NAMED, uncertain: false });
 });
 
