@@ -29,7 +29,6 @@ export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
-export const F_GETLK = 5;
 export const F_SETLK = 6;
 export const F_OFD_GETLK = 36;
 export const F_OFD_SETLK = 37;

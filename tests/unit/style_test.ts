@@ -61,31 +61,56 @@ Deno.test(`no function of src/ is longer than ${FUNCTION_LINES} lines, but for t
   assert.deepEqual(long.sort(), Object.keys(LONG_FUNCTIONS).sort());
 });
 
+/** A source without its comments: to name something there is not to use it. */
+function code(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8").replace(/\/\*\*?\s[^]*?\*\/|(?<=^|\s)\/\/ .*/gm, "");
+}
+
+const CODE = new Map(FILES.map((path) => [path, code(path)]));
+
+/** Whether a word is used in a file besides `own`, among those of which `among` is true. */
+function usedOutside(word: string, own: string, among: (path: string) => boolean): boolean {
+  const used = new RegExp(`(?<![\\w#])${word}\\b`);
+  return [...CODE].some(([path, text]) => path !== own && among(path) && used.test(text));
+}
+
+/** Whatever a file exports by name. */
+const EXPORTED =
+  /^export (?:abstract )?(?:async )?(?:const|let|function\*?|class|interface|type|enum) (\w+)/gm;
+
 /** What nothing but tests uses, each with its reason. */
 const TEST_ONLY: Readonly<Record<string, string>> = {
+  "src/chassis/wire/admin_reply.ts ListReply": "what clients make of what encodeServerList() writes",
   "src/os/constants.ts EPOLLHUP": "an event that tests look for; the daemon takes any",
   "src/os/constants.ts F_GETFL": "tests look whether a descriptor is non-blocking",
-  // The storage daemon is built from its middle outwards: its sockets and its start use these.
 };
 
-Deno.test("everything that src/ exports and that is no type is used by the program or by the build", () => {
-  const texts = new Map(
-    FILES.filter((path) => !path.startsWith("tests/"))
-      .map((path) => [path, readFileSync(join(ROOT, path), "utf8")]),
-  );
+Deno.test("everything that src/ exports is used by the program or by the build", () => {
   const dead: string[] = [];
-  for (const [file, text] of texts) {
-    const declared = text.matchAll(
-      /^export (?:abstract )?(?:async )?(?:const|let|function\*?|class) (\w+)/gm,
-    );
-    for (const [, name = ""] of declared) {
-      const used = new RegExp(`\\b${name}\\b`, "g");
-      const inside = text.match(used)?.length ?? 0;
-      const outside = [...texts].some(([other, code]) => other !== file && used.test(code));
-      if (inside < 2 && !outside) dead.push(`${file} ${name}`);
+  for (const [file, text] of CODE) {
+    if (file.startsWith("tests/")) continue;
+    for (const [, name = ""] of text.matchAll(EXPORTED)) {
+      const inside = text.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
+      if (inside < 2 && !usedOutside(name, file, (path) => !path.startsWith("tests/"))) {
+        dead.push(`${file} ${name}`);
+      }
     }
   }
   assert.deepEqual(dead.sort(), Object.keys(TEST_ONLY).sort());
+});
+
+/** Values that src/ exports; the errno are exported as a whole. */
+const VALUE = /^export (?:abstract )?(?:async )?(?:const|let|function\*?|class) (\w+)/gm;
+
+Deno.test("every value that src/ exports is used outside its file", () => {
+  const inner: string[] = [];
+  for (const [file, text] of CODE) {
+    if (!file.startsWith("src/") || file === "src/os/errno.ts") continue;
+    for (const [, name = ""] of text.matchAll(VALUE)) {
+      if (!usedOutside(name, file, () => true)) inner.push(`${file} ${name}`);
+    }
+  }
+  assert.deepEqual(inner, []);
 });
 
 /** Members that nothing but tests calls, each with its reason. */
@@ -94,23 +119,23 @@ const TEST_ONLY_MEMBERS: Readonly<Record<string, string>> = {
   "src/os/sys.ts eventfd": "stands for a pidfd in tests that need one without a process",
 };
 
-Deno.test("every member of a class, and of the surface to the kernel, is used by the program", () => {
-  const texts = FILES.filter((path) => path.startsWith("src/")).map((path) =>
-    [path, readFileSync(join(ROOT, path), "utf8")] as const
-  );
-  const unused: string[] = [];
-  for (const [file, text] of texts) {
-    // Those of the implementations are the surface's.
-    if (file.startsWith("src/os/") && file !== "src/os/sys.ts") continue;
-    for (
-      const [, name = ""] of text.matchAll(/^ {2}(?:static )?(?:get |set |\*)?([a-z]\w*)(?:<[^>]*>)?\(/gm)
-    ) {
-      const used = new RegExp(`\\b${name}\\b`, "g");
-      const elsewhere = texts.some(([other, code]) =>
-        other !== file && !/^src\/os\/(?:libc|\w+_sys)\.ts$/.test(other) && code.match(used) !== null
-      );
-      if (!elsewhere && (text.match(used)?.length ?? 0) < 2) unused.push(`${file} ${name}`);
+/** Members as deno fmt writes them: methods, accessors and fields of classes and of interfaces. */
+const MEMBER =
+  /^ {2}(?:(?:declare|override|static|readonly|async|get|set) )*\*?([A-Za-z]\w*)(?:<[^>]*>)?\??(?:\(|: |;$| = )/gm;
+
+Deno.test("every member of a class, of an interface and of the surface to the kernel is used by the program", () => {
+  const source = (path: string) => path.startsWith("src/");
+  // That the implementations of the surface have it is no use of it.
+  const surface = /^src\/os\/(?:libc|\w+_sys)\.ts$/;
+  const unused = new Set<string>();
+  for (const [file, text] of CODE) {
+    if (!source(file) || surface.test(file)) continue;
+    for (const [, name = ""] of text.matchAll(MEMBER)) {
+      const inside = text.match(new RegExp(`(?<![\\w#])${name}\\b`, "g"))?.length ?? 0;
+      if (inside < 2 && !usedOutside(name, file, (path) => source(path) && !surface.test(path))) {
+        unused.add(`${file} ${name}`);
+      }
     }
   }
-  assert.deepEqual([...new Set(unused)].sort(), Object.keys(TEST_ONLY_MEMBERS).sort());
+  assert.deepEqual([...unused].sort(), Object.keys(TEST_ONLY_MEMBERS).sort());
 });

@@ -3,7 +3,7 @@ import type { Log } from "../log/log.ts";
 import type { NotifyQueue } from "./notify_queue.ts";
 
 /** After so long without a sign of life the service manager kills the daemon and starts it again, in ms. */
-export const WATCHDOG_MS = 20_000;
+const WATCHDOG_MS = 20_000;
 /** Between two signs of life, in ms: three may be late. */
 const SIGN_MS = 5000;
 

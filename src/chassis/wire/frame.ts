@@ -4,7 +4,7 @@ import { getU32, putU32 } from "./big_endian.ts";
 // docs/protocol.md, Framing.
 
 /** Bytes of the length word. */
-export const LENGTH_SIZE = 4;
+const LENGTH_SIZE = 4;
 /** Shortest frame: length word and header. */
 export const FRAME_MIN = 28;
 /** Longest frame, with its length word. */
@@ -19,7 +19,6 @@ export const MessageType = {
   MESSAGE: 2,
   STREAM: 3,
   CALL_WITH_FDS: 4,
-  REPLY_WITH_FDS: 5,
   STREAM_HOLE: 6,
 } as const;
 

@@ -21,7 +21,6 @@ export const ErrorCode = {
 export const ErrorDomain = {
   NONE: 0,
   RPC: 7,
-  LOCKING: 42,
   LOCKSPACE: 51,
   ADMIN: 62,
 } as const;

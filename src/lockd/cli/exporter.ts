@@ -70,7 +70,7 @@ export function exporterText(ask: () => string): string {
 }
 
 /** Answers GET /metrics, and nothing else. */
-export function respond(metrics: () => string): RequestListener {
+function respond(metrics: () => string): RequestListener {
   return (request, response) => {
     const [path] = (request.url ?? "").split("?");
     if (path !== "/metrics") {

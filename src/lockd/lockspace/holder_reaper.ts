@@ -13,7 +13,7 @@ import { processState } from "./process_state.ts";
  * How long a holder may take to end after SIGTERM before it gets SIGKILL, in ms. docs/protocol.md, Lock
  * program.
  */
-export const TERM_GRACE_MS = 1600;
+const TERM_GRACE_MS = 1600;
 
 /** A holder whose connection ended and whose process is being ended. */
 export interface DyingHolder {

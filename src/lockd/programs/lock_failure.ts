@@ -146,7 +146,7 @@ function notOwnerText(asker: Owner, held: HeldReport): string {
 }
 
 /** A holder as people read it: domain name, uuid, pid, since when. */
-export function holdingText({ owner, since }: Holding): string {
+function holdingText({ owner, since }: Holding): string {
   const when = since === 0 ? "" : ` since ${new Date(since).toISOString().slice(0, 19)}Z`;
   return `${ownerText(owner)}${when}`;
 }

@@ -43,7 +43,7 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
 }
 
 /** What is most worth knowing of a lock's state. */
-export function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): ShownState {
+function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): ShownState {
   if (resource.state.kind !== "held") return resource.state.kind;
   if (settling(resource) !== undefined) return "settling";
   return resource.holdings.some(({ owner }) => dying(ownerKey(owner))) ? "holder being killed" : "held";

@@ -4,7 +4,7 @@ import type { Page } from "../wire/status_protocol.ts";
  * Most entries on a page: making one takes the daemon a millisecond or two, and nobody else is served
  * meanwhile.
  */
-export const PAGE_ENTRIES = 500;
+const PAGE_ENTRIES = 500;
 /** A page ends after the entry that brings it over so many characters. */
 const PAGE_CHARACTERS = 256 * 1024;
 

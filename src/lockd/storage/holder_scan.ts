@@ -16,7 +16,7 @@ import { readFileText, readSmallFile } from "../../os/read_file.ts";
 import { locksIn, parseLock } from "../lockspace/written_files.ts";
 
 /** A search among thousands of processes is given up after this time, in ms. */
-export const SCAN_LIMIT_MS = 3000;
+const SCAN_LIMIT_MS = 3000;
 
 /** What the kernel of this host says about the holder of a lock. */
 export type LocalHolder =

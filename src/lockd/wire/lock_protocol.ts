@@ -9,7 +9,7 @@ export const LOCK_PROGRAM = 0x0ea7beef;
 /** The only version. */
 export const LOCK_VERSION = 1;
 /** Longest string, in bytes. */
-export const LOCK_STRING_MAX = 65536;
+const LOCK_STRING_MAX = 65536;
 /** Most payload bytes that a procedure can need: two strings and flags. */
 export const LOCK_MAX_PAYLOAD = 2 * (4 + LOCK_STRING_MAX) + 4;
 

@@ -122,7 +122,7 @@ export function runInPlace<A extends { readonly place: Place }, R>(
 }
 
 /** The storage of a pool is not there any more. */
-export function storageGone(core: Core, pool: Pool, failure: RpcFailure): void {
+function storageGone(core: Core, pool: Pool, failure: RpcFailure): void {
   if (pool.state.kind !== "active") return;
   core.parts.log.error(`Storage pool '${pool.name}' is not active any more: ${failure.message}`);
   core.stopped(pool);

@@ -29,7 +29,7 @@ export function frameOf(
 }
 
 /** Of a stream, which goes by program, procedure and serial of the call that began it. */
-export function streamHeader(call: Readonly<Header>, status: number): Header {
+function streamHeader(call: Readonly<Header>, status: number): Header {
   return { ...call, type: MessageType.STREAM, status };
 }
 

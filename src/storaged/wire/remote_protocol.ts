@@ -44,7 +44,6 @@ export const ConnectProcedure = {
 
 /** Procedure numbers of what the server sends by itself. */
 export const RemoteMessage = {
-  CONNECTION_CLOSED: 362,
   POOL_LIFECYCLE: 370,
   POOL_REFRESH: 373,
 } as const;

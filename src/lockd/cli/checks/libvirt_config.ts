@@ -46,7 +46,7 @@ export interface LockdConfig {
 }
 
 /** Settings that name a lock directory. */
-export const LOCKSPACE_KEYS = ["file_lockspace_dir", "lvm_lockspace_dir", "scsi_lockspace_dir"] as const;
+const LOCKSPACE_KEYS = ["file_lockspace_dir", "lvm_lockspace_dir", "scsi_lockspace_dir"] as const;
 /** One of {@link LOCKSPACE_KEYS}. */
 export type LockspaceKey = typeof LOCKSPACE_KEYS[number];
 

@@ -88,9 +88,9 @@ const FAILURES: [failure: RpcFailure, fields: Record<string, unknown>][] = [
     int1: -1,
     int2: -1,
   }],
-  [resourceBusy(ErrorDomain.LOCKING, "x"), {
+  [resourceBusy(ErrorDomain.LOCKSPACE, "x"), {
     code: 87,
-    domain: 42,
+    domain: 51,
     message: "resource busy: x",
     str1: "resource busy: %s",
     str2: "x",
