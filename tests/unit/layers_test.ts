@@ -98,8 +98,8 @@ for (const [level, layer] of LAYERS.entries()) {
 }
 
 /**
- * What a room must not know although it lies below, as docs/architecture.md says it in its last column; a name
- * stands for the rooms that begin with it. Of most rooms the order says it all.
+ * What a room must not know although it lies below, as docs/architecture.md says it in its last column. A
+ * name stands for the rooms that begin with it. Of the others the order says it all.
  */
 const MUST_NOT_KNOW: Readonly<Record<string, readonly string[]>> = {
   "os": ["base"],

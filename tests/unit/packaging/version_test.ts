@@ -21,14 +21,17 @@ Deno.test("the version is that of deno.json in the program and in the packages",
 
 Deno.test("no other file has the version written out", () => {
   const written: string[] = [];
-  for (const directory of ["docs", "man", "conf", "packaging"]) {
-    for (const path of walk(`${ROOT}${directory}`)) {
-      if (path.endsWith("packaging/deb/changelog")) continue;
-      const text = Deno.readTextFileSync(path);
-      if (new RegExp(`(?<![\\d.])${RegExp.escape(VERSION)}(?![\\d.]\\d)`).test(text)) {
-        written.push(path.slice(ROOT.length));
-      }
-    }
+  const version = new RegExp(`(?<![\\d.])${RegExp.escape(VERSION)}(?![\\d.]\\d)`);
+  const paths = ["docs", "man", "conf", "packaging", "src"].flatMap((
+    directory,
+  ) => [...walk(`${ROOT}${directory}`)]).concat(
+    `${ROOT}README.md`,
+    `${ROOT}CONTRIBUTING.md`,
+    `${ROOT}main.ts`,
+  );
+  for (const path of paths) {
+    if (path.endsWith("packaging/deb/changelog")) continue;
+    if (version.test(Deno.readTextFileSync(path))) written.push(path.slice(ROOT.length));
   }
   assert.deepEqual(written, []);
 });
