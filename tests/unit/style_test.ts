@@ -16,7 +16,7 @@ Deno.test(`no comment is wider than ${WIDTH} columns`, () => {
   const wide: string[] = [];
   for (const file of FILES) {
     readFileSync(join(ROOT, file), "utf8").split("\n").forEach((line, index) => {
-      if (line.length > WIDTH && /^\s*(?:\/\/|\/?\*)/.test(line)) wide.push(`${file}:${index + 1}`);
+      if (line.length > WIDTH && /^\s*\/?\*|(?:^|\s)\/\/ /.test(line)) wide.push(`${file}:${index + 1}`);
     });
   }
   assert.deepEqual(wide, []);
@@ -56,6 +56,12 @@ Deno.test(`no function of src/ is longer than ${FUNCTION_LINES} lines, but for t
       if (name === undefined || !lines[body]?.endsWith(") {") && !/\): .*\{$/.test(lines[body] ?? "")) return;
       const end = lines.findIndex((text, at) => at > body && text.startsWith(`${indent}}`));
       if (end - start + 1 > FUNCTION_LINES) long.push(`${file} ${name}`);
+    });
+    lines.forEach((line, start) => {
+      if (!line.endsWith("=> {")) return;
+      const [indent = ""] = /^ */.exec(line) ?? [];
+      const end = lines.findIndex((text, at) => at > start && text.startsWith(`${indent}}`));
+      if (end - start + 1 > FUNCTION_LINES) long.push(`${file} arrow function in line ${start + 1}`);
     });
   }
   assert.deepEqual(long.sort(), Object.keys(LONG_FUNCTIONS).sort());
