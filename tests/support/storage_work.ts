@@ -47,6 +47,15 @@ export const endless: Operation<{ witness: string }, never> = {
   },
 };
 
+/** Brings so many parts, each of as many bytes as one can have, with its number. */
+export const inBatches: Operation<number, string> = {
+  name: "in-batches",
+  run(count, { batch }) {
+    for (let part = 1; part <= count; part++) batch(new Uint8Array(65535).fill(part));
+    return "all";
+  },
+};
+
 /** Stands still as storage does that hangs. */
 export const hang: Operation<null, never> = {
   name: "hang",
@@ -70,5 +79,6 @@ export const WORK_OPERATIONS: readonly AnyOperation[] = [
   writeInto,
   endless,
   hang,
+  inBatches,
   program,
 ];

@@ -15,6 +15,12 @@ import type { MakeService } from "./storage_daemon.ts";
 /** A pool's start may take so many times as long as a question: it mounts, and reads every volume. */
 const START_FACTOR = 10;
 
+/**
+ * A job may be silent for so many times as long: at its end the kernel may have much to write, and nothing
+ * tells of that.
+ */
+const SILENCE_FACTOR = 120;
+
 /** What the storage core is made of here. */
 export interface StorageParts {
   readonly context: StartContext;
@@ -43,6 +49,7 @@ export function makeStorage({ context, loop, ledger, settings }: StorageParts): 
         return {
           answerLimit: storageTimeout * 1000,
           startLimit: storageTimeout * 1000 * START_FACTOR,
+          silenceLimit: storageTimeout * 1000 * SILENCE_FACTOR,
           failedRefresh: stopOnFailedRefresh ? "stop" : "keep",
         };
       },

@@ -17,6 +17,8 @@ export interface CoreSettings {
   readonly answerLimit: number;
   /** Milliseconds in which a pool is started, or its list read. */
   readonly startLimit: number;
+  /** Milliseconds without a sign of life after which a job is given up. */
+  readonly silenceLimit: number;
   /** What becomes of a pool whose list cannot be read again: "stop" is what libvirt's daemon does. */
   readonly failedRefresh: "keep" | "stop";
 }

@@ -168,7 +168,7 @@ export function bringUp(
   const options = {
     ...job === undefined
       ? { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit }
-      : jobOptions(job),
+      : jobOptions(core, job),
     batch: (bytes: Uint8Array) => rows.add(bytes),
   };
   const { definition } = pool;
@@ -223,7 +223,7 @@ function buildPool(
         : "plain";
       pool.change("inactive");
       const job = core.jobs.begin({ kind: "build", pool, volume: undefined, caller });
-      run(core, core.operations.buildPool, { pool: pool.definition, mode }, jobOptions(job), () => {
+      run(core, core.operations.buildPool, { pool: pool.definition, mode }, jobOptions(core, job), () => {
         pool.restore({ kind: "inactive" });
         core.tell(pool, "CREATED");
         done(answer, undefined);

@@ -59,6 +59,8 @@ export interface WorkOptions {
   readonly place: string;
   /** Milliseconds after which it is given up. */
   readonly limit?: number;
+  /** Milliseconds without a sign of life after which it is given up. */
+  readonly silence?: number;
   readonly job?: Job;
   /** Go along; closed when they are sent. */
   readonly descriptors?: readonly number[];
@@ -71,8 +73,13 @@ export function askOptions(core: Core, pool: Pool): WorkOptions {
   return { place: `pool ${pool.name}`, limit: core.parts.settings().answerLimit };
 }
 
-/** A job has a helper of its own, as long as it takes. */
-export function jobOptions(job: Job): WorkOptions {
+/** A job has a helper of its own, as long as it takes, and as long as something goes on. */
+export function jobOptions(core: Core, job: Job): WorkOptions {
+  return { place: `job ${job.id}`, job, silence: core.parts.settings().silenceLimit };
+}
+
+/** A stream may stand still because of its client, which is what the server watches. */
+export function streamOptions(job: Job): WorkOptions {
   return { place: `job ${job.id}`, job };
 }
 

@@ -57,7 +57,7 @@ function deleteVolume(
     const { definition: volume } = entry;
     const job = core.jobs.begin({ kind: "delete", pool, volume: volume.name, caller });
     const end = beginChange(entry);
-    runInPlace(core, pool, core.operations.deleteVolume, { volume }, jobOptions(job), () => {
+    runInPlace(core, pool, core.operations.deleteVolume, { volume }, jobOptions(core, job), () => {
       end();
       pool.volumes.remove(entry);
       pool.use(-volume.allocation);
@@ -88,7 +88,7 @@ function wipeVolume(
       const job = core.jobs.begin({ kind: "wipe", pool, volume: volume.name, caller });
       const end = beginChange(entry);
       const args = { volume, algorithm };
-      runInPlace(core, pool, core.operations.wipeVolume, args, jobOptions(job), (wiped) => {
+      runInPlace(core, pool, core.operations.wipeVolume, args, jobOptions(core, job), (wiped) => {
         end();
         entry.definition = wiped;
         done(answer, undefined);
@@ -138,7 +138,7 @@ function resizeVolume(
       const job = core.jobs.begin({ kind: "resize", pool, volume: volume.name, caller });
       const end = beginChange(entry);
       const args = { volume, capacity, allocate };
-      runInPlace(core, pool, core.operations.resizeVolume, args, jobOptions(job), (resized) => {
+      runInPlace(core, pool, core.operations.resizeVolume, args, jobOptions(core, job), (resized) => {
         end();
         entry.definition = resized;
         pool.use(more);

@@ -167,7 +167,7 @@ function make(
     reflink: (flags & REFLINK) !== 0,
     ...original === undefined ? {} : { from: original.from.place },
   };
-  runInPlace(core, pool, core.operations.createVolume, args, jobOptions(job), (made) => {
+  runInPlace(core, pool, core.operations.createVolume, args, jobOptions(core, job), (made) => {
     endReading();
     entry.definition = made;
     entry.use = { kind: "unused" };

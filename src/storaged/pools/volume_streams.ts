@@ -11,7 +11,7 @@ import type {
 import type { Core } from "./core.ts";
 import { checkFlags, SPARSE } from "./flags.ts";
 import { attempting, done } from "./outcome.ts";
-import { jobOptions, runInPlace } from "./pool_work.ts";
+import { runInPlace, streamOptions } from "./pool_work.ts";
 import { refresh } from "./refresh.ts";
 import { TransferSocket } from "./transfer_socket.ts";
 import { refuseHalf, refuseUsed } from "./volume_changes.ts";
@@ -71,7 +71,7 @@ function upload(
       if (pool.state.kind === "active") refresh(core, pool, () => {});
     });
     const request = { name, offset: Number(offset), length: Number(length), sparse };
-    const options = { ...jobOptions(job), descriptors: [far] };
+    const options = { ...streamOptions(job), descriptors: [far] };
     runInPlace(
       core,
       pool,
@@ -103,7 +103,7 @@ function download(
     const end = beginReading(entry);
     const stream = new VolumeDownload(socket, end);
     const request = { name, offset: Number(offset), length: Number(length), sparse };
-    const options = { ...jobOptions(job), descriptors: [far] };
+    const options = { ...streamOptions(job), descriptors: [far] };
     runInPlace(
       core,
       pool,

@@ -17,7 +17,7 @@ import type { WorkContext } from "../work/operation.ts";
 import { findProgram } from "../work/program_run.ts";
 import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
 import type { OpenPlace } from "./place.ts";
-import { resizeCommand } from "./qemu_img.ts";
+import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
 import { writeZeros } from "./raw_volume.ts";
 import { unmarkUpload } from "./upload_mark.ts";
 
@@ -132,7 +132,8 @@ export function resizeVolume(
   if (tool === undefined) throw storageError("internal", "unable to find qemu-img");
   const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;
   const command = resizeCommand({ ...volume, path }, capacity, undefined);
-  const end = context.run({ argv: [tool, ...command], descriptors: [place.fd] });
+  const limits = imageToolLimits({ capacity });
+  const end = context.run({ argv: [tool, ...command], descriptors: [place.fd], limits });
   programOutput(end, [tool, ...command.map((each) => each.replaceAll(path, shown))]);
 }
 

@@ -9,7 +9,7 @@ import { findProgram } from "../work/program_run.ts";
 import { failedCall, programOutput, succeeded } from "./errors.ts";
 import { NewFile, targetExists } from "./new_file.ts";
 import { type OpenPlace, setAccess } from "./place.ts";
-import { createCommands } from "./qemu_img.ts";
+import { createCommands, imageToolLimits } from "./qemu_img.ts";
 import { checkRaw, fillRaw } from "./raw_volume.ts";
 import { VolumeReader } from "./volume_reader.ts";
 
@@ -178,6 +178,7 @@ function runImageTool(
     const end = context.run({
       argv: [tool, verb, ...verb === "convert" ? ["-p"] : [], ...rest],
       descriptors: from === undefined ? [place.fd] : [place.fd, from.fd],
+      limits: imageToolLimits(volume),
       output: (text) => tellProgress(text, volume, context),
     });
     const told = end.kind === "exited" || end.kind === "killed" ? { ...end, stderr: named(end.stderr) } : end;

@@ -1,5 +1,6 @@
 import { storageError } from "../model/storage_error.ts";
 import type { Encryption, VolumeDefinition } from "../model/volume_definition.ts";
+import type { ProgramLimits } from "../work/program_run.ts";
 
 // The command lines of qemu-img. Names and paths come from clients: a comma in an option is doubled, as QEMU
 // wants it.
@@ -216,6 +217,20 @@ export function createCommands(request: ImageRequest): string[][] {
     imageOptions(input.volume),
     imageOptions(volume),
   ]];
+}
+
+/** Bytes of address space that qemu-img gets: most of it are libraries and stacks of threads. */
+const MEMORY = 4 * 2 ** 30;
+/** Seconds of CPU time for an image of no size, and bytes for which it gets one more. */
+const PROCESSOR = 600;
+const BYTES_PER_SECOND = 10 << 20;
+
+/**
+ * What qemu-img may use for an image. A guest may have written what it reads: a header must not make it take
+ * the host's memory, or compute for ever.
+ */
+export function imageToolLimits({ capacity }: Pick<VolumeDefinition, "capacity">): ProgramLimits {
+  return { memory: MEMORY, processor: PROCESSOR + Math.ceil(Number(capacity) / BYTES_PER_SECOND) };
 }
 
 /** Sizes that qemu-img resizes to are multiples of this. */

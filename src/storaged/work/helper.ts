@@ -111,6 +111,16 @@ class Helper {
 
   #context(id: number, descriptors: readonly number[]): WorkContext {
     let told = -Infinity;
+    /** Whether it is time to say something again. */
+    const due = () => {
+      const now = this.#sys.monotonic();
+      if (now - told < PROGRESS_MS) return false;
+      told = now;
+      return true;
+    };
+    const alive = () => {
+      if (due()) this.#send({ kind: "alive", id });
+    };
     const check = () => {
       if (this.#ended || this.#cancelled === id) throw new WorkCancelled();
     };
@@ -118,9 +128,7 @@ class Helper {
       sys: this.#sys,
       descriptors,
       progress: (done, total) => {
-        const now = this.#sys.monotonic();
-        if (now - told < PROGRESS_MS && done < total) return;
-        told = now;
+        if (!due() && done < total) return;
         this.#send({ kind: "progress", id, done, total });
       },
       checkpoint: () => {
@@ -128,7 +136,11 @@ class Helper {
         check();
       },
       batch: (bytes) => this.#sendPiece(batchPiece(bytes)),
-      run: (request) => runProgram(this.#sys, this.#loop, request, check),
+      run: (request) =>
+        runProgram(this.#sys, this.#loop, {
+          ...request,
+          heard: alive,
+        }, check),
     };
   }
 

@@ -16,8 +16,20 @@ export interface ProgramRequest {
   readonly limit?: number;
   /** Descriptors of the program from 3 on. */
   readonly descriptors?: readonly number[];
+  /** What it may use; undefined: as much as the helper. */
+  readonly limits?: ProgramLimits;
   /** Told of what it writes to its standard output, as it comes. */
   readonly output?: (text: string) => void;
+  /** Called when it has written anything. */
+  readonly heard?: () => void;
+}
+
+/** What a program may use that reads what others have written. */
+export interface ProgramLimits {
+  /** Bytes of its address space. */
+  readonly memory: number;
+  /** Seconds of CPU time, after which the kernel ends it. */
+  readonly processor: number;
 }
 
 /** How a program ended. */
@@ -41,16 +53,23 @@ export function findProgram(sys: Pick<Sys, "access">, name: string): string | un
   return DIRECTORIES.map((directory) => `${directory}/${name}`).find((path) => sys.access(path, 1) === 0);
 }
 
+/** Sets limits and becomes the program; of util-linux, as mount(8) is. */
+const LIMITER = "prlimit";
+
+function limitOptions({ memory, processor }: ProgramLimits): string[] {
+  return [`--as=${memory}`, `--cpu=${processor}`, "--core=0", "--"];
+}
+
 /** One of the two outputs of a program. */
 class Output {
   readonly fd: number;
   readonly #sys: Sys;
-  readonly #told: ((text: string) => void) | undefined;
+  readonly #told: (text: string) => void;
   #bytes = new Uint8Array(4096);
   #length = 0;
   #open = true;
 
-  constructor(sys: Sys, fd: number, told?: (text: string) => void) {
+  constructor(sys: Sys, fd: number, told: (text: string) => void) {
     this.#sys = sys;
     this.fd = fd;
     this.#told = told;
@@ -74,7 +93,7 @@ class Output {
       const count = this.#sys.read(this.fd, this.#bytes.subarray(this.#length));
       if (count === -EAGAIN) return;
       if (count <= 0) return this.close(loop);
-      this.#told?.(decodeText(this.#bytes, this.#length, this.#length + count));
+      this.#told(decodeText(this.#bytes, this.#length, this.#length + count));
       this.#length += count;
     }
   }
@@ -97,12 +116,15 @@ class Output {
 export function runProgram(
   sys: Sys,
   loop: EventLoop,
-  { argv, limit, descriptors = [], output }: ProgramRequest,
+  { argv, limit, descriptors = [], limits, output = () => {}, heard = () => {} }: ProgramRequest,
   between: () => void,
 ): ProgramEnd {
-  const [name = "", ...args] = argv;
+  const [name = ""] = argv;
   const path = findProgram(sys, name);
   if (path === undefined) return { kind: "missing", program: name };
+  const limiter = limits === undefined ? path : findProgram(sys, LIMITER);
+  if (limiter === undefined) return { kind: "missing", program: LIMITER };
+  const command = [path, ...argv.slice(1)];
   const failed = (call: string, errno: number): ProgramEnd => ({
     kind: "failed",
     reason: new SystemError(call, path, errno).message,
@@ -118,8 +140,8 @@ export function runProgram(
   for (const fd of [out[1], err[1]]) sys.fcntl(fd, F_SETFL, O_WRONLY);
   const nothing = sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0);
   const child = nothing < 0 ? nothing : sys.spawn({
-    path,
-    argv: [path, ...args],
+    path: limiter,
+    argv: limits === undefined ? command : [limiter, ...limitOptions(limits), ...command],
     env: ENVIRONMENT,
     descriptors: [nothing, out[1], err[1], ...descriptors],
     blockedSignals: [],
@@ -129,7 +151,11 @@ export function runProgram(
   sys.close(out[1]);
   sys.close(err[1]);
   if (nothing >= 0) sys.close(nothing);
-  const outputs = [new Output(sys, out[0], output), new Output(sys, err[0])] as const;
+  const said = (text: string) => {
+    heard();
+    output(text);
+  };
+  const outputs = [new Output(sys, out[0], said), new Output(sys, err[0], heard)] as const;
   const pidfd = child < 0 ? -1 : sys.pidfdOpen(child);
   if (child < 0 || pidfd < 0) {
     if (child >= 0) reap(sys, child, SIGKILL);

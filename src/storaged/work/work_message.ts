@@ -28,6 +28,8 @@ export type ToHelper =
 /** From a helper to the daemon. */
 export type FromHelper =
   | { readonly kind: "progress"; readonly id: number; readonly done: number; readonly total: number }
+  /** Something goes on. */
+  | { readonly kind: "alive"; readonly id: number }
   | { readonly kind: "done"; readonly id: number; readonly result: unknown }
   | { readonly kind: "refused"; readonly id: number; readonly failure: FailureFields }
   /** `trace`: of an error that nobody has foreseen. */

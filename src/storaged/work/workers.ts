@@ -11,6 +11,8 @@ import { failureOf, type FromHelper, helperEnded } from "./work_message.ts";
 
 /** After so long without work a helper is let go, in ms. */
 const IDLE_MS = 60_000;
+/** Milliseconds in which a helper has to undo what was cancelled; one that storage holds up is killed. */
+const UNDO_MS = 30_000;
 /** Helpers at once. Each takes some 20 MB of its own. */
 const MOST_HELPERS = 24;
 /** How a place answers. */
@@ -26,6 +28,8 @@ export interface WorkRequest<A, R> {
   readonly descriptors?: readonly number[];
   /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
   readonly limit?: number;
+  /** Milliseconds without a sign of life after which it is given up; undefined: it may be silent for ever. */
+  readonly silence?: number;
   readonly progress?: (done: number, total: number) => void;
   /** Gets the parts that the operation sends ahead of its result; the bytes may be kept. */
   readonly batch?: (bytes: Uint8Array) => void;
@@ -52,6 +56,7 @@ interface Entry {
   readonly place: string;
   readonly descriptors: readonly number[];
   readonly limit: number | undefined;
+  readonly silence: number | undefined;
   readonly progress: (done: number, total: number) => void;
   readonly batch: (bytes: Uint8Array) => void;
   readonly done: (result: unknown) => void;
@@ -67,6 +72,8 @@ interface Helper {
   /** Place of the operation that it was given up with, until it is gone. */
   hungAt: string | undefined;
   timer: Timer | undefined;
+  /** Until it has to be heard of, or to have undone what was cancelled. */
+  patience: Timer | undefined;
 }
 
 /**
@@ -101,7 +108,7 @@ export class Workers {
   /** Does an operation, as soon as its place is free. */
   run<A, R>(request: WorkRequest<A, R>): Work {
     invariant(!this.#closed, "The helpers have been let go");
-    const { operation, args, place, descriptors = [], limit, done, failed } = request;
+    const { operation, args, place, descriptors = [], limit, silence, done, failed } = request;
     const { progress = () => {}, batch = () => {} } = request;
     const entry: Entry = {
       id: this.#nextId++,
@@ -110,6 +117,7 @@ export class Workers {
       place,
       descriptors,
       limit,
+      silence,
       progress,
       batch,
       done: (result) => done(result as R),
@@ -130,8 +138,9 @@ export class Workers {
   /** Lets all helpers go; what is under way is cancelled and undone there. */
   close(): void {
     this.#closed = true;
-    for (const { process, timer } of this.#helpers) {
+    for (const { process, timer, patience } of this.#helpers) {
       timer?.cancel();
+      patience?.cancel();
       process.close();
     }
     for (const entry of this.#waiting.splice(0)) this.#closeDescriptors(entry);
@@ -140,7 +149,13 @@ export class Workers {
   #cancel(entry: Entry, reason: RpcFailure): void {
     if (entry.cancelled !== undefined) return;
     entry.cancelled = reason;
-    if (entry.helper !== undefined) return entry.helper.process.send({ kind: "cancel", id: entry.id });
+    const { helper } = entry;
+    if (helper !== undefined) {
+      helper.process.send({ kind: "cancel", id: entry.id });
+      helper.patience?.cancel();
+      helper.patience = this.#loop.after(UNDO_MS, () => this.#late(helper, UNDO_MS));
+      return;
+    }
     if (!this.#waiting.includes(entry)) return;
     takeOut(this.#waiting, entry);
     this.#closeDescriptors(entry);
@@ -193,6 +208,7 @@ export class Workers {
       entry: undefined,
       hungAt: undefined,
       timer: undefined,
+      patience: undefined,
     };
     this.#helpers.push(helper);
     return helper;
@@ -204,15 +220,27 @@ export class Workers {
     helper.entry = entry;
     entry.helper = helper;
     const { limit } = entry;
-    helper.timer = limit === undefined ? undefined : this.#loop.after(limit, () => this.#late(helper));
+    helper.timer = limit === undefined ? undefined : this.#loop.after(limit, () => this.#late(helper, limit));
+    this.#listen(helper, entry);
     const { id, name: operation, args, descriptors } = entry;
     helper.process.send({ kind: "run", id, operation, args }, descriptors);
+  }
+
+  /** Waits for the next sign of life. */
+  #listen(helper: Helper, { silence, cancelled }: Entry): void {
+    if (silence === undefined || cancelled !== undefined) return;
+    helper.patience?.cancel();
+    helper.patience = this.#loop.after(silence, () => this.#late(helper, silence));
   }
 
   #received(helper: Helper, message: FromHelper): void {
     const { entry } = helper;
     if (entry === undefined || message.id !== entry.id) return;
-    if (message.kind === "progress") return entry.progress(message.done, message.total);
+    if (message.kind === "alive") return this.#listen(helper, entry);
+    if (message.kind === "progress") {
+      this.#listen(helper, entry);
+      return entry.progress(message.done, message.total);
+    }
     this.#free(helper);
     switch (message.kind) {
       case "done":
@@ -236,6 +264,7 @@ export class Workers {
     const { entry } = helper;
     if (entry !== undefined) entry.helper = undefined;
     helper.entry = undefined;
+    helper.patience?.cancel();
     helper.timer?.cancel();
     helper.timer = this.#loop.after(IDLE_MS, () => {
       takeOut(this.#helpers, helper);
@@ -245,17 +274,17 @@ export class Workers {
   }
 
   /** The operation takes too long: whoever waits is told so, and nobody else has to wait at this place. */
-  #late(helper: Helper): void {
+  #late(helper: Helper, limit: number): void {
     const { entry } = helper;
     if (entry === undefined) return;
+    helper.timer?.cancel();
+    helper.patience?.cancel();
     helper.entry = undefined;
     helper.hungAt = entry.place;
     entry.helper = undefined;
     helper.process.kill();
-    this.#parts.log.error(
-      `${entry.name} at ${entry.place} was not done within ${(entry.limit ?? 0) / 1000} s`,
-    );
-    entry.failed(this.#hung());
+    this.#parts.log.error(`${entry.name} at ${entry.place} ${lateness(entry)} within ${limit / 1000} s`);
+    entry.failed(entry.cancelled ?? this.#hung());
     this.#loop.defer(() => this.#schedule());
   }
 
@@ -265,6 +294,7 @@ export class Workers {
 
   #ended(helper: Helper): void {
     helper.timer?.cancel();
+    helper.patience?.cancel();
     if (this.#helpers.includes(helper)) takeOut(this.#helpers, helper);
     const { entry } = helper;
     helper.entry = undefined;
@@ -274,4 +304,10 @@ export class Workers {
     }
     this.#loop.defer(() => this.#schedule());
   }
+}
+
+/** What did not happen in time. */
+function lateness({ cancelled, limit }: Entry): string {
+  if (cancelled !== undefined) return "was cancelled, and was not undone";
+  return limit === undefined ? "gave no sign of life" : "was not done";
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parsePool } from "../../../../src/storaged/xml/pool_xml.ts";
 import { parseVolume } from "../../../../src/storaged/xml/volume_xml.ts";
-import { createCommands, resizeCommand } from "../../../../src/storaged/volumes/qemu_img.ts";
+import { createCommands, imageToolLimits, resizeCommand } from "../../../../src/storaged/volumes/qemu_img.ts";
 import type { VolumeDefinition } from "../../../../src/storaged/model/volume_definition.ts";
 
 const POOL = parsePool("<pool type='dir'><name>p</name><target><path>/p</path></target></pool>");
@@ -71,4 +71,9 @@ Deno.test("resizeCommand() says the format, rounds up to sectors, and shrinks on
   const qcow2 = volume("<format type='qcow2'/>");
   assert.deepEqual(resizeCommand(qcow2, 2097153n, undefined).join(" "), "resize -f qcow2 /p/v 2097664");
   assert.deepEqual(resizeCommand(qcow2, 512n, undefined).join(" "), "resize --shrink -f qcow2 /p/v 512");
+});
+
+Deno.test("imageToolLimits() gives CPU time by the size that an image says, and memory by none", () => {
+  assert.deepEqual(imageToolLimits({ capacity: 0n }), { memory: 4294967296, processor: 600 });
+  assert.deepEqual(imageToolLimits({ capacity: 2n ** 40n }), { memory: 4294967296, processor: 105458 });
 });

@@ -73,3 +73,15 @@ Deno.test("runProgram() kills the program when its caller does not want it any m
     /enough/,
   );
 });
+
+Deno.test("runProgram() gives a program no more memory and CPU time than it may use", () => {
+  const limits = { memory: 2 ** 30, processor: 7 };
+  const end = run({ argv: ["sh", "-c", "ulimit -v; ulimit -t; ulimit -c"], limits });
+  assert.deepEqual(end, { kind: "exited", code: 0, stdout: "1048576\n7\n0\n", stderr: "" });
+});
+
+Deno.test("runProgram() tells of each sign of life, on either output", () => {
+  let heard = 0;
+  run({ argv: ["sh", "-c", "echo err >&2"], heard: () => void heard++ });
+  assert.equal(heard, 1);
+});

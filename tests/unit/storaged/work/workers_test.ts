@@ -15,6 +15,7 @@ import {
   echo,
   endless,
   hang,
+  inBatches,
   program,
   refuse,
   writeInto,
@@ -202,4 +203,46 @@ Deno.test("helpers that are let go end, and undo what they do", () => {
     stage.until(() => progress > 0);
   }
   assert.equal(existsSync(witness), true);
+});
+
+Deno.test("an operation that gives no sign of life is given up, one that does goes on", () => {
+  using stage = new Stage();
+  using scratch = new Scratch();
+  const outcomes: string[] = [];
+  const begin = <A>(operation: Operation<A, unknown>, args: A, place: string, silence: number) =>
+    stage.workers.run({
+      operation,
+      args,
+      place,
+      silence,
+      done: () => outcomes.push(`${place} done`),
+      failed: ({ message }) => outcomes.push(`${place} ${message}`),
+    });
+  // Two helpers that are there already: what they take to start is no silence.
+  const ready = [stage.do(echo, 1, "one"), stage.do(echo, 2, "other")];
+  stage.until(() => ready.every(({ outcome }) => outcome !== undefined));
+  const lively = begin(endless, { witness: scratch.file("witness") }, "lively", 3_000);
+  begin(hang, null, "silent", 3_000);
+  stage.until(() => outcomes.length > 0);
+  assert.deepEqual(outcomes, ["silent Timed out during operation: the storage does not answer"]);
+  lively.cancel(storageError("aborted", "as asked"));
+  stage.until(() => outcomes.length > 1);
+  assert.equal(outcomes[1], "lively operation aborted: as asked");
+});
+
+Deno.test("parts that are sent ahead of a result come first, in their order", () => {
+  using stage = new Stage();
+  const parts: number[] = [];
+  let result: unknown;
+  stage.workers.run({
+    operation: inBatches,
+    args: 3,
+    place: "here",
+    batch: (bytes) => parts.push(bytes.length, bytes[0] as number),
+    done: (value) => result = value,
+    failed: ({ message }) => result = message,
+  });
+  stage.until(() => result !== undefined);
+  assert.equal(result, "all");
+  assert.deepEqual(parts, [65535, 1, 65535, 2, 65535, 3]);
 });
