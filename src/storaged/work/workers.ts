@@ -283,9 +283,16 @@ export class Workers {
     helper.hungAt = entry.place;
     entry.helper = undefined;
     helper.process.kill();
-    this.#parts.log.error(`${entry.name} at ${entry.place} ${lateness(entry)} within ${limit / 1000} s`);
+    this.#tellLate(entry, `within ${limit / 1000} s`);
     entry.failed(entry.cancelled ?? this.#hung());
     this.#loop.defer(() => this.#schedule());
+  }
+
+  #tellLate({ name, place, cancelled, limit }: Entry, within: string): void {
+    const { log } = this.#parts;
+    if (cancelled !== undefined) log.error(`${name} at ${place} was cancelled, and not undone ${within}`);
+    else if (limit === undefined) log.error(`${name} at ${place} gave no sign of life ${within}`);
+    else log.error(`${name} at ${place} was not done ${within}`);
   }
 
   #hung(): RpcFailure {
@@ -304,10 +311,4 @@ export class Workers {
     }
     this.#loop.defer(() => this.#schedule());
   }
-}
-
-/** What did not happen in time. */
-function lateness({ cancelled, limit }: Entry): string {
-  if (cancelled !== undefined) return "was cancelled, and was not undone";
-  return limit === undefined ? "gave no sign of life" : "was not done";
 }
