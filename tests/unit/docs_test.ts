@@ -72,6 +72,18 @@ function anchorOf(heading: string): string {
   return heading.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-");
 }
 
+Deno.test("no piece of code in a page goes over a line's end: nobody could search for it", () => {
+  const broken: string[] = [];
+  for (const page of PAGES) {
+    const lines = text(page).replace(/^```[^]*?^```/gm, (block) => block.replace(/`/g, "")).split("\n");
+    lines.forEach((line, at) => {
+      const marks = line.startsWith("    ") ? 0 : line.split("`").length - 1;
+      if (marks % 2 === 1) broken.push(`${page}:${at + 1}`);
+    });
+  }
+  assert.deepEqual(broken, []);
+});
+
 /** Pages for those who work on the code, which name its parts. */
 const ABOUT_CODE = PAGES.filter((path) =>
   /^(?:docs\/(?:architecture|crash-safety|debugging|dependencies|performance|testing)|CONTRIBUTING)\.md$/

@@ -74,7 +74,7 @@ export interface LockProgramParts {
 }
 
 /** Which checks precede a procedure. docs/protocol.md, "Order of checks in every procedure". */
-type Needs = "registered" | "unrestricted";
+type Needs = "registered" | "anybody";
 
 /** The lock program of docs/protocol.md. */
 export function lockProgram({ table, reaper, watch, namespaces, observer }: LockProgramParts): Program {
@@ -85,7 +85,7 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
   const procedures = new Map<number, Procedure<LockSession>>([
     [
       LockProcedure.REGISTER,
-      procedure("Register", "unrestricted", 0, decodeRegister, (session, args, _owner, reply) => {
+      procedure("Register", "anybody", 0, decodeRegister, (session, args, _owner, reply) => {
         if (args.owner.id === 0) throw notRegistered();
         const { owner, uncertain } = placed(namespaces, session.peer, args.owner);
         leave(watch, session);
@@ -154,7 +154,7 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
       LockProcedure.CREATE_LOCKSPACE,
       procedure(
         "CreateLockspace",
-        "unrestricted",
+        "anybody",
         0,
         decodeCreateLockspace,
         (_session, args, _owner, reply) => {

@@ -26,6 +26,7 @@ class Stage {
   answer: Refusal | undefined | "later";
   readonly pending: Done[] = [];
   readonly events: string[] = [];
+  readonly program;
   readonly connection;
 
   constructor(pid = OWNER.pid) {
@@ -57,7 +58,8 @@ class Stage {
         restricted: () => this.events.push("restricted"),
       },
     };
-    this.connection = lockProgram(parts).connect(peer({ pid }));
+    this.program = lockProgram(parts);
+    this.connection = this.program.connect(peer({ pid }));
   }
 
   call(procedure: number, encode: (writer: XdrWriter) => void): Answer {
@@ -104,6 +106,11 @@ const RESOURCE_PROCEDURES = [
   LockProcedure.ACQUIRE_RESOURCE,
   LockProcedure.RELEASE_RESOURCE,
 ];
+
+Deno.test("the lock program has an entry for each number of the protocol", () => {
+  const { program } = new Stage();
+  assert.deepEqual([...program.procedureNames.keys()].sort(), Object.values(LockProcedure).sort());
+});
 
 Deno.test("lockProgram() passes requests of a registered client to the table", () => {
   const stage = new Stage();
