@@ -89,6 +89,30 @@ for (const { what, block, namespaces = false, indirect = false } of SETUPS) {
   });
 }
 
+Deno.test("a guest that is killed right after a disk was attached keeps its lock until its write has landed", async () => {
+  await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks: true });
+  await using slow = await SlowDevice.create(lab.directory, SPEED);
+  const first = await lab.createDisk("a.raw", "raw");
+  await lab.define({ ...ALPHA, disks: [disk({ path: first })] });
+  await lab.virsh("start", "alpha");
+  const pid = await lab.guestPid("alpha");
+  await slow.slowDown(pid);
+  // What the guest has open is looked at again a second after a grant.
+  await lab.virsh(
+    ...["attach-disk", "alpha", slow.path, "sda", "--targetbus", "usb"],
+    ...["--cache", "none", "--io", "io_uring"],
+  );
+  const device = "/machine/peripheral/usb-disk0/usb-disk0.0/legacy[0]";
+  const command = `qemu-io -d ${device} "aio_write -P 90 0 ${WRITE}"`;
+  assert.equal((await lab.virsh("qemu-monitor-command", "alpha", "--hmp", command)).trim(), "");
+  await given(slow, WRITE);
+  Deno.kill(pid, "SIGKILL");
+  await lab.untilGone(pid, "alpha's process");
+  const lock = lab.outside(await lockFile(lab, slow.path, true));
+  await until("the lock to go", () => Promise.resolve(isFree(lock)));
+  assert.equal(await slow.has(90, WRITE - 1), true);
+});
+
 Deno.test("the hand-over to libvirt's daemon waits until the last write of a guest has landed", async () => {
   await using lab = await LibvirtLab.create();
   await using slow = await SlowDevice.create(lab.directory, SPEED);

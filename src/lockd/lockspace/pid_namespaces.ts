@@ -98,7 +98,7 @@ export class PidNamespaces {
    * pid.
    */
   isInitial(pid: number): boolean {
-    return this.#sys.readlink("/proc/self/ns/pid") === `pid:[${INITIAL}]` && this.#find(pid).kind === "own";
+    return isInitialNamespace(this.#sys.readlink("/proc/self/ns/pid")) && this.#find(pid).kind === "own";
   }
 
   #placeOf({ pid }: Peer): Place {
@@ -156,4 +156,9 @@ export class PidNamespaces {
     this.#loop.remove(known.pidfd);
     this.#ledger.close(known.pidfd);
   }
+}
+
+/** Whether a link of /proc/PID/ns/pid says that this is the initial pid namespace, which sees all others. */
+export function isInitialNamespace(link: string | number): boolean {
+  return link === `pid:[${INITIAL}]`;
 }

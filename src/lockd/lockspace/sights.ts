@@ -26,6 +26,8 @@ interface Seen {
   next: number;
   /** When it is due, in ms of the monotonic clock. */
   due: number;
+  /** Whether it has got something since it was seen last: libvirt asks for a disk before QEMU opens it. */
+  partial: boolean;
 }
 
 /** What the sights need. */
@@ -58,7 +60,8 @@ export class Sights {
 
   /** What was seen of an owner; undefined when nothing was. */
   of(key: OwnerKey): Sight | undefined {
-    return this.#seen.get(key)?.sight;
+    const { sight, partial } = this.#seen.get(key) ?? { sight: undefined, partial: false };
+    return sight === undefined || !partial ? sight : { ...sight, partial };
   }
 
   /** An owner has got a lock. */
@@ -66,13 +69,14 @@ export class Sights {
     const { loop, clock, pidOf } = this.#parts;
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
+      seen.partial = true;
       seen.next = 0;
       seen.due = clock() + (LOOK_AGAIN_MS[0] as number);
       return this.#wind();
     }
     const pid = pidOf(key);
     if (pid === undefined) return;
-    const first: Seen = { pid, sight: undefined, next: -1, due: 0 };
+    const first: Seen = { pid, sight: undefined, next: -1, due: 0, partial: false };
     this.#seen.set(key, first);
     loop.defer(() => {
       this.#look(first);
@@ -82,7 +86,8 @@ export class Sights {
 
   /** What an earlier image of the daemon has seen of an owner that is gone by now. */
   restore(key: OwnerKey, pid: number, sight: Sight): void {
-    this.#seen.set(key, { pid, sight, next: LOOK_AGAIN_MS.length, due: Infinity });
+    const { partial = false } = sight;
+    this.#seen.set(key, { pid, sight, next: LOOK_AGAIN_MS.length, due: Infinity, partial });
   }
 
   /**
@@ -91,7 +96,8 @@ export class Sights {
   resume(key: OwnerKey): void {
     const pid = this.#parts.pidOf(key);
     if (pid === undefined || this.#seen.has(key)) return;
-    this.#seen.set(key, { pid, sight: undefined, next: -1, due: this.#parts.clock() });
+    // It may have got something right before the last life ended.
+    this.#seen.set(key, { pid, sight: undefined, next: -1, due: this.#parts.clock(), partial: true });
     this.#wind(NEXT_LOOKS_MS);
   }
 
@@ -109,7 +115,12 @@ export class Sights {
   #look(seen: Seen): void {
     const { sys, clock } = this.#parts;
     // Of a process that is on its way out less is seen than before.
-    seen.sight = lookAt(sys, seen.pid) ?? seen.sight;
+    const sight = lookAt(sys, seen.pid);
+    if (sight !== undefined) {
+      // At the look after a while it has opened what it was granted.
+      if (seen.next >= 0) seen.partial = false;
+      seen.sight = sight;
+    }
     seen.next++;
     seen.due = clock() + (LOOK_AGAIN_MS[seen.next] ?? Infinity);
     this.#wind();
@@ -127,8 +138,10 @@ export class Sights {
       if (this.#seen.get(key) !== seen || !owns(key)) return;
       const sight = lookAt(sys, seen.pid);
       const guarded = guardedIn(sight);
-      if (guarded > 0 && guarded === guardedIn(before)) seen.sight = sight;
-      else this.#lookSoon(key, seen, sight, looks + 1);
+      if (guarded > 0 && guarded === guardedIn(before)) {
+        seen.sight = sight;
+        seen.partial = false;
+      } else this.#lookSoon(key, seen, sight, looks + 1);
     });
   }
 

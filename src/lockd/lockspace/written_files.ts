@@ -24,6 +24,8 @@ export interface Sight {
   /** Whether it is a QEMU, which guards what it writes. */
   readonly qemu: boolean;
   readonly files: readonly WrittenFile[];
+  /** Set when it has got something since: what it opened for that may be missing. */
+  readonly partial?: true;
 }
 
 type LookSys = Pick<FileSys, "open" | "read" | "close" | "readlink" | "listDirectory" | "lstat">;

@@ -93,6 +93,7 @@ function readSight(at: JsonObject): Sight {
       path: file.string("path"),
       ...(file.has("guard") ? { guard: file.string("guard") } : {}),
     })),
+    ...(at.has("partial") ? { partial: true } : {}),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   sameFile,
 } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
+import { isInitialNamespace } from "../lockspace/pid_namespaces.ts";
 import { processCommand } from "../lockspace/process_state.ts";
 import { readFileText, readSmallFile } from "../../os/read_file.ts";
 import { locksIn, parseLock } from "../lockspace/written_files.ts";
@@ -101,6 +102,34 @@ export function findOpener(sys: ScanSys & Pick<FileSys, "stat">, identity: FileI
 function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
   if (pid !== undefined) return processHolder(sys, pid);
   return { kind: complete ? "nobody" : "hidden" };
+}
+
+/**
+ * Whether anybody has an open-file-description lock on byte `at` of any file that no process has open any
+ * more: some process that is gone, for which the kernel is still doing something.
+ *
+ * @returns hidden when not all processes of this kernel can be looked at
+ */
+export function findStrayLock(
+  sys: ScanSys & Pick<FileSys, "readlink">,
+  at: number,
+): "none" | "some" | "hidden" {
+  const left = new Set<string>();
+  for (let reading = 0; reading < LOCK_LISTS; reading++) {
+    const list = readFileText(sys, "/proc/locks");
+    if (list === undefined) return "hidden";
+    for (const line of list.split("\n")) {
+      const lock = parseLock(line, at);
+      if (lock !== undefined && lock.pid < 0) left.add(lock.file);
+    }
+  }
+  if (left.size === 0) return "none";
+  const { complete } = scan(sys, (info) => {
+    for (const { file } of locksIn(info, at)) left.delete(file);
+    return left.size === 0;
+  }, KEEPER_LIMIT_MS);
+  if (left.size === 0) return "none";
+  return complete && isInitialNamespace(sys.readlink("/proc/self/ns/pid")) ? "some" : "hidden";
 }
 
 /** Whether anybody has a lock on byte `at` of one of these files; undefined when that cannot be read. */

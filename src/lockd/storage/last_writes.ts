@@ -6,7 +6,7 @@ import { LOCK_START } from "../lockspace/lock_file.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import { locksIn, WRITE_GUARD } from "../lockspace/written_files.ts";
-import { findLockKeeper, findOpener, type Keeper } from "./holder_scan.ts";
+import { findLockKeeper, findOpener, findStrayLock, type Keeper } from "./holder_scan.ts";
 
 // What a helper process does to find out whether the last writes of an owner that is gone have landed. All of
 // it may block.
@@ -14,7 +14,16 @@ import { findLockKeeper, findOpener, type Keeper } from "./holder_scan.ts";
 type WitnessSys =
   & Pick<
     FileSys,
-    "open" | "close" | "read" | "pread" | "stat" | "fstat" | "listDirectory" | "ofdProbe" | "fsync"
+    | "open"
+    | "close"
+    | "read"
+    | "pread"
+    | "stat"
+    | "fstat"
+    | "readlink"
+    | "listDirectory"
+    | "ofdProbe"
+    | "fsync"
   >
   & Pick<EventSys, "monotonic">;
 
@@ -30,6 +39,8 @@ export interface GuardQuestion {
   readonly names: readonly string[];
   /** Whether what the page cache still has must reach the medium, because another host can read it there. */
   readonly sync: boolean;
+  /** Set when it may have written to images that are not named: then nobody who is gone may write to any. */
+  readonly others?: true;
 }
 
 /**
@@ -39,7 +50,7 @@ export interface GuardQuestion {
  */
 export function judgeGuards(
   sys: WitnessSys,
-  { names, sync }: GuardQuestion,
+  { names, sync, others }: GuardQuestion,
   fd: number | undefined,
 ): Verdict {
   const own = fd === undefined
@@ -47,6 +58,10 @@ export function judgeGuards(
     : locksIn(readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "", LOCK_START).map(({ file }) => file);
   const keeper = findLockKeeper(sys, new Set([...names, ...own]), WRITE_GUARD);
   if (keeper !== undefined) return kept(keeper, "writes it too");
+  if (others !== undefined) {
+    const stray = findStrayLock(sys, WRITE_GUARD);
+    if (stray !== "none") return strayVerdict(stray);
+  }
   if (fd === undefined) return OVER;
   const probe = { type: F_UNLCK, pid: 0 };
   const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
@@ -54,6 +69,16 @@ export function judgeGuards(
   // The server of a network file system keeps it, for a write of this host or for a writer on another one.
   if (probe.type !== F_UNLCK) return unknown("its storage says that somebody still writes it");
   return sync ? synced(sys.fsync(fd)) : OVER;
+}
+
+function strayVerdict(stray: "some" | "hidden"): Verdict {
+  const what = "it had just got this lock, and";
+  switch (stray) {
+    case "some":
+      return { kind: "busy", reason: `${what} last writes of a guest that has ended are still under way` };
+    case "hidden":
+      return unknown(`${what} not all who write can be seen from here`);
+  }
 }
 
 /** Judges by who has the file open: to be asked when the kernel says that somebody has. */

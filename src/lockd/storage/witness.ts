@@ -1,6 +1,8 @@
+import { sha256 } from "@noble/hashes/sha2";
 import { F_UNLCK, F_WRLCK, S_IFBLK, S_IFMT, S_IFREG } from "../../os/constants.ts";
 import { EAGAIN, strerror } from "../../os/errno.ts";
 import { emptyStatus, type FileStatus, type FileSys } from "../../os/sys.ts";
+import { encodeText } from "../../os/text.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { type Holding, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { FileHandle } from "../lockspace/lock_handle.ts";
@@ -57,15 +59,14 @@ export class StorageWitness implements Witness {
   ask(resource: Resource, holding: Holding, done: (verdict: Verdict) => void): void {
     const sight = this.#parts.sightOf(ownerKey(holding.owner));
     if (resource.lockspace === "") this.#image(resource, sight, done);
-    else this.#elsewhere(sight, done);
+    else this.#elsewhere(resource, sight, done);
   }
 
   /** The lock is on the image itself. */
   #image(resource: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
     const { sys, clientOf } = this.#parts;
     const { path, handle } = resource;
-    // Of one that is not open nothing is held back.
-    if (handle.kind === "none") return done(OVER);
+    if (handle.kind === "none") return this.#unheld(path, sight, done);
     const { fd, identity } = handle;
     const remote = clientOf(path, identity);
     if (remote !== undefined) {
@@ -104,6 +105,17 @@ export class StorageWitness implements Witness {
     }
   }
 
+  /**
+   * The lock is not held, and its file not open: nobody was granted it all the same while its owner lived.
+   */
+  #unheld(path: string, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+    const guarded = guardsOf(sight?.files ?? []);
+    const own = guarded.filter((file) => file.path === path);
+    const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
+    if (names.length === 0) return done(OVER);
+    this.#guards({ names, sync: false }, undefined, done);
+  }
+
   /** A regular file of a writer other than QEMU, or of one that was not seen. */
   #leased({ fd, identity }: FileHandle, shared: boolean, done: (verdict: Verdict) => void): void {
     const { sys } = this.#parts;
@@ -136,21 +148,25 @@ export class StorageWitness implements Witness {
     const guarded = guardsOf(sight?.files ?? []);
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
+    const others = own.length === 0 && isPartial(sight);
     if (names.length === 0) return done(unseen(sight?.files));
     const { sys } = this.#parts;
     const sync = isReachedByOthers(sys, status.rdevMajor, status.rdevMinor);
-    this.#guards({ names, sync }, fd, done);
+    this.#guards({ names, sync, ...others ? { others } : {} }, fd, done);
   }
 
   /**
    * The lock is on another file: a lease, or one that stands for an image by its name. Then all that the
    * owner writes counts.
    */
-  #elsewhere(sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+  #elsewhere({ name }: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
     if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
     if (guarded.length === 0) return done(unseen(sight?.files));
-    this.#guards({ names: guarded.map(({ guard }) => guard), sync: false }, undefined, (verdict) => {
+    // A lock that is named after an image says of which one it is.
+    const others = isPartial(sight) && guarded.every(({ path }) => sha256(encodeText(path)).toHex() !== name);
+    const names = guarded.map(({ guard }) => guard);
+    this.#guards({ names, sync: false, ...others ? { others } : {} }, undefined, (verdict) => {
       if (verdict.kind !== "over") return done(verdict);
       this.#sync(guarded.map(({ path }) => path), done);
     });
@@ -163,7 +179,7 @@ export class StorageWitness implements Witness {
   #guards(question: GuardQuestion, fd: number | undefined, done: (verdict: Verdict) => void): void {
     this.#local({ op: "judge-guards", question }, fd, done, (reason) => {
       const held = isLocked(this.#parts.sys, new Set(question.names), WRITE_GUARD);
-      done(held === false && !question.sync ? OVER : unknown(reason));
+      done(held === false && !question.sync && question.others === undefined ? OVER : unknown(reason));
     });
   }
 
@@ -202,6 +218,10 @@ export class StorageWitness implements Witness {
     const device = sys.stat(path, status) === 0 && (status.mode & S_IFMT) === S_IFBLK;
     return device && isReachedByOthers(sys, status.rdevMajor, status.rdevMinor) ? local : undefined;
   }
+}
+
+function isPartial(sight: Sight | undefined): sight is Sight & { partial: true } {
+  return sight?.partial === true;
 }
 
 /** Files of which the process had QEMU's own lock. */

@@ -123,6 +123,51 @@ Deno.test("Sights looks on for less than a second at a QEMU that activates no di
   );
 });
 
+Deno.test("Sights knows that what it has seen may not be all, until it has looked a while after the last grant", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.guarding.add(7);
+  world.grant(7);
+  world.turn();
+  world.until(5000);
+  // A disk is attached, which QEMU opens when libvirt has its lock.
+  world.grant(7);
+  assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
+  world.until(7000);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+  world.grant(7);
+  world.programs.delete(7);
+  world.until(9000);
+  assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
+});
+
+Deno.test("Sights of an earlier life are all only when a while has passed, or when that life knew it", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.guarding.add(7);
+  world.owners.add(7).add(8).add(9);
+  world.sights.resume(7);
+  world.sights.restore(8, 8, GUARDED);
+  world.sights.restore(9, 9, { ...GUARDED, partial: true });
+  world.until(20);
+  assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
+  world.until(2100);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+  assert.deepEqual(world.sights.of(8), GUARDED);
+  assert.deepEqual(world.sights.of(9), { ...GUARDED, partial: true });
+});
+
+Deno.test("Sights has seen all of a QEMU that activates its disks late, though it was granted several", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.grant(7);
+  world.turn();
+  world.grant(7);
+  world.guarding.add(7);
+  world.until(100);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+});
+
 Deno.test("Sights knows nothing of an owner whose process is not watched", () => {
   const world = new World();
   world.grant(9);

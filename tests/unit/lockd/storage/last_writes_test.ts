@@ -100,6 +100,41 @@ Deno.test("judgeGuards() finds a guard that no process has, until it goes", () =
   assert.deepEqual(image.judge(), OVER);
 });
 
+Deno.test("judgeGuards() finds the guard of an image that nobody has named, and that no process has", () => {
+  using image = new Image();
+  const question = { names: [], sync: false, others: true } as const;
+  /** A kernel that has the locks of this image only. */
+  const hostOf = (namespace: string, parts: Partial<Sys> = {}): Sys => {
+    const own = Deno.readTextFileSync("/proc/locks").split("\n")
+      .filter((line) => line.includes(` ${procLockText(image.identity)} `));
+    const locks = image.scratch.file("locks");
+    Deno.writeTextFileSync(locks, own.map((line) => `${line}\n`).join(""));
+    return sysWith({
+      open: (path, flags, mode) => kernel.open(path === "/proc/locks" ? locks : path, flags, mode),
+      readlink: (path) => path === "/proc/self/ns/pid" ? `pid:[${namespace}]` : kernel.readlink(path),
+      ...parts,
+    });
+  };
+  const judge = (sys: Sys) => judgeGuards(sys, question, undefined);
+  const initial = "4026531836";
+  const fd = image.guarded();
+  assert.deepEqual(judge(hostOf(initial)), OVER);
+  {
+    using _writing = Unowned.take(fd);
+    assert.deepEqual(judge(hostOf(initial)), {
+      kind: "busy",
+      reason: "it had just got this lock, and last writes of a guest that has ended are still under way",
+    });
+    const hidden = {
+      kind: "unknown",
+      reason: "it had just got this lock, and not all who write can be seen from here",
+    };
+    assert.deepEqual(judge(hostOf("4026532000")), hidden);
+    assert.deepEqual(judge(hostOf(initial, { listDirectory: blinkered().listDirectory })), hidden);
+  }
+  assert.deepEqual(judge(hostOf(initial)), OVER);
+});
+
 Deno.test("judgeGuards() does not believe in what it cannot see", () => {
   using image = new Image();
   const unreadable = sysWith({

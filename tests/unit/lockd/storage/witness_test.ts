@@ -28,6 +28,8 @@ class World {
   fstat = 0;
   sight: Sight | undefined;
   remote = false;
+  /** Whether the lock is held by an open file. */
+  held = true;
   /** Verdicts of helpers, in their order. */
   readonly verdicts: (Verdict | "lost")[] = [];
 
@@ -67,10 +69,11 @@ class World {
     });
   }
 
-  ask(lockspace: string, shared = false): Verdict | undefined {
+  ask(lockspace: string, shared = false, name = "res"): Verdict | undefined {
     let verdict: Verdict | undefined;
-    const held = resource({ id: 1, lockspace, path: "/dev/sda", shared });
-    this.#witness.ask(held, holding(42), (said) => verdict = said);
+    const locked = resource({ id: 1, lockspace, path: "/dev/sda", shared, name });
+    if (!this.held) locked.handle = { kind: "none", place: -1 };
+    this.#witness.ask(locked, holding(42), (said) => verdict = said);
     return verdict;
   }
 
@@ -83,7 +86,9 @@ class World {
   #client(name: string): StorageClient {
     const judge: StorageClient["judge"] = (task, fd, done, lost) => {
       const what = task.op === "judge-guards"
-        ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}`
+        ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}${
+          task.question.others ? " and others" : ""
+        }`
         : "";
       this.calls.push(`${name} ${task.op} ${what}${fd === undefined ? "" : " with the file"}`.trim());
       const verdict = this.verdicts.shift() ?? assert.fail("no verdict");
@@ -245,6 +250,55 @@ Deno.test("StorageWitness lets a lease go whose owner writes nothing, and knows 
   world.sight = { qemu: false, files: [{ path: "/images/a" }] };
   assert.deepEqual(world.ask("/leases"), unknown("it had /images/a open for writing"));
   assert.deepEqual(world.calls, []);
+});
+
+Deno.test("StorageWitness asks for images that were opened after its last look, unless the lock's own was seen", () => {
+  const world = new World();
+  const files = [{ path: "/images/a", guard: "08:01:5" }];
+  world.sight = { qemu: true, files, partial: true };
+  const all = "local judge-guards 08:01:5 and others";
+  world.verdicts.push(BUSY, OVER);
+  assert.deepEqual(world.ask("/leases"), BUSY);
+  assert.deepEqual(world.ask("/leases"), OVER);
+  assert.deepEqual(world.calls, [all, all]);
+  // sha256("/images/a")
+  const hash = "b09bd74bbbbb592b289a2980cde6b7dde31b908eda6ae54c0eb947a039c35f8d";
+  world.verdicts.push(OVER);
+  assert.deepEqual(world.ask("/leases", false, hash), OVER);
+  assert.equal(world.calls.at(-1), "local judge-guards 08:01:5");
+  world.mode = S_IFBLK;
+  world.verdicts.push(OVER);
+  assert.deepEqual(world.ask(""), OVER);
+  assert.equal(world.calls.at(-1), "local judge-guards 08:01:5 and sync and others with the file");
+  world.sight = { qemu: true, files: [{ path: "/dev/sda", guard: "00:05:7" }], partial: true };
+  world.verdicts.push(OVER);
+  assert.deepEqual(world.ask(""), OVER);
+  assert.equal(world.calls.at(-1), "local judge-guards 00:05:7 and sync with the file");
+  // Without its helper nobody can look for others.
+  world.verdicts.push("lost");
+  assert.deepEqual(
+    world.ask("/leases"),
+    unknown("the helper process that looks for its last writes cannot be had"),
+  );
+});
+
+Deno.test("StorageWitness waits for the writes to an image whose lock is lost or awaited", () => {
+  const world = new World();
+  world.held = false;
+  assert.deepEqual(world.ask(""), OVER);
+  world.sight = QEMU;
+  assert.deepEqual(world.ask(""), OVER);
+  assert.deepEqual(world.calls, []);
+  const files = [{ path: "/dev/sda", guard: "00:05:7" }, { path: "/images/a", guard: "08:01:5" }];
+  world.sight = { qemu: true, files };
+  world.verdicts.push(BUSY, OVER);
+  assert.deepEqual(world.ask(""), BUSY);
+  assert.deepEqual(world.ask(""), OVER);
+  assert.deepEqual(world.calls, Array(2).fill("local judge-guards 00:05:7"));
+  world.sight = { qemu: true, files: files.slice(1) };
+  world.verdicts.push(BUSY);
+  assert.deepEqual(world.ask(""), BUSY);
+  assert.equal(world.calls.at(-1), "local judge-guards 08:01:5");
 });
 
 Deno.test("StorageWitness looks at the locks itself while its helper cannot be had, and tries it again later", () => {
