@@ -8,7 +8,7 @@ import { errnoName, strerror } from "./errno.ts";
  */
 export class SystemError extends Error {
   override readonly name = "SystemError";
-  /** Name of the call, e.g. `open`. */
+  /** Name of the call, e.g. `open`, or what several calls were for, e.g. `Open PID file`. */
   readonly call: string;
   /** What it was about: a path, a descriptor's purpose. */
   readonly subject: string;
@@ -16,7 +16,7 @@ export class SystemError extends Error {
   readonly errno: number;
 
   /**
-   * @param call name of the system call
+   * @param call name of the system call, or what was tried with several
    * @param subject path or purpose
    * @param errno positive errno, or the negative result of a {@link Sys} method
    */

@@ -1,4 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
+import { takeOut } from "../../base/lists.ts";
 import type { EventLoop, Timer } from "../event/event_loop.ts";
 import { counted } from "../log/counted.ts";
 import type { Log } from "../log/log.ts";
@@ -160,7 +161,7 @@ export class RpcServer {
       while (this.#accept(old) === "accepted");
       if (this.#accepting === "yes") loop.remove(old.fd);
       ledger.close(old.fd);
-      this.#listeners.splice(this.#listeners.indexOf(old), 1);
+      takeOut(this.#listeners, old);
     }
     this.listen(listener);
     if (this.#accepting === "yes") this.#acceptFrom(listener);

@@ -56,6 +56,7 @@ function bytesOf(operation: Operation): ByteOperation | undefined {
     case "served":
       return operation;
     default:
+      operation satisfies Exclude<Operation, ByteOperation>;
       return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { takeOut } from "../../base/lists.ts";
 import { probe } from "../../chassis/handover/probe.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Log } from "../../chassis/log/log.ts";
@@ -74,7 +75,7 @@ export class PolkitAuthority implements Authority {
     const subject = `${pid},${start},${uid}`;
     const argv = [pkcheck, "--action-id", action, "--process", subject, "--allow-user-interaction"];
     probe({ sys, loop, ledger, env, limit: LIMIT_MS }, pkcheck, argv, (result) => {
-      this.#asking.splice(this.#asking.indexOf(uid), 1);
+      takeOut(this.#asking, uid);
       const verdict = result.kind === "ended" ? verdictOf(result.code, result.output) : result;
       done(
         this.#told(client, verdict.kind === "failed" ? { kind: "failed", reason: verdict.reason } : verdict),

@@ -33,7 +33,7 @@ export class VolumeDownload implements Download {
         return this.#ended = { kind: "end" };
       case FrameKind.HOLE:
         return { kind: "hole", length: BigInt(head.length) };
-      default:
+      case FrameKind.DATA:
         this.#left = head.length;
         return this.#data(into);
     }

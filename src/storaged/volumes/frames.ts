@@ -1,6 +1,8 @@
 // Between the daemon and a helper while a volume is uploaded or downloaded: frames on a stream socket, each a
 // head and then, of data, its bytes.
 
+import { invariant } from "../../base/invariant.ts";
+
 /** Bytes of a head: what it is, and how long, both as 64 bits. */
 export const HEAD_SIZE = 16;
 /** Most bytes of data in a frame. */
@@ -18,7 +20,7 @@ export type FrameKind = typeof FrameKind[keyof typeof FrameKind];
 
 /** Head of a frame. */
 export interface FrameHead {
-  readonly kind: number;
+  readonly kind: FrameKind;
   readonly length: number;
 }
 
@@ -29,8 +31,15 @@ export function writeHead(into: Uint8Array, kind: FrameKind, length: number): vo
   view.setBigUint64(8, BigInt(length), true);
 }
 
-/** The head at the beginning of `bytes`. */
+/**
+ * The head at the beginning of `bytes`.
+ *
+ * @throws InvariantError when it is none: data would be written where there are none, or in the wrong place
+ */
 export function readHead(bytes: Uint8Array): FrameHead {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_SIZE);
-  return { kind: Number(view.getBigUint64(0, true)), length: Number(view.getBigUint64(8, true)) };
+  const number = Number(view.getBigUint64(0, true));
+  const kind = Object.values(FrameKind).find((known) => known === number);
+  invariant(kind !== undefined, `A frame of a volume begins with a head of kind ${number}`);
+  return { kind, length: Number(view.getBigUint64(8, true)) };
 }
