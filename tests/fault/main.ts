@@ -1,12 +1,13 @@
 // Runs the daemon in this process, in the current directory, and fails its calls one after the other. One
 // line of JSON for each path.
 import { isTripwire } from "../../src/lockd/journal/tripwires.ts";
-import { EAGAIN, ECONNREFUSED, strerror } from "../../src/os/errno.ts";
+import { EAGAIN, ECONNREFUSED, ESRCH, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeCreateLockspace } from "../support/lock_codec.ts";
 import { plausible } from "./errnos.ts";
 import type { Fault } from "./fault_sys.ts";
+import { Guest } from "./guest.ts";
 import { paths } from "./paths.ts";
 import { ConnectionLost, type Path, Play } from "./play.ts";
 import { type End, type Script, Stage } from "./stage.ts";
@@ -135,6 +136,8 @@ function runPath(path: Path): PathResult {
 
 function ended(end: End): string {
   switch (end.kind) {
+    case "killed":
+      return "the daemon was killed";
     case "stopped":
       return `the daemon stopped with code ${end.code}`;
     case "refused":
@@ -240,10 +243,84 @@ function runTakeOver(): PathResult {
   return result;
 }
 
+/**
+ * Every call fails once with which a daemon finds out what one that was killed had, without a store: the lock
+ * of a guest that lives is taken again, or said to be lost with the reason, and never given up because its
+ * process could not be looked at.
+ */
+function runRecovery(): PathResult {
+  const result: PathResult = { path: "recovery", faults: 0, problems: [] };
+  let counts: ReadonlyMap<keyof Sys, number> = new Map();
+  let fired = false;
+  const killed = function* (guest: Guest): Script {
+    yield* prepare();
+    const play = new Play(stage, undefined);
+    const libvirtd = yield* play.client(Deno.pid);
+    yield* play.must(libvirtd.register(guest.pid), "REGISTER");
+    yield* play.must(libvirtd.resource(LockProcedure.ACQUIRE_RESOURCE, play.lockspace, "kept", 2), "ACQUIRE");
+    stage.kill();
+    yield 5;
+  };
+  const next = function* (guest: Guest, log: number): Script {
+    ({ counts, fired } = stage.faults.disarm());
+    const play = new Play(stage, undefined);
+    const logged = stage.logSince(log);
+    const isLost = /LOST 1 lock/.test(logged);
+    if (!isLost) play.expect("kept", "exclusive", "While the guest lives");
+    // Nobody can reach it, and it goes on for the locks alone.
+    if (/Started in spite of this/.test(logged)) return;
+    const other = yield* play.client();
+    if (isLost) {
+      const asked = yield* other.resource(LockProcedure.ACQUIRE_RESOURCE, play.lockspace, "kept", 2);
+      if (asked.kind !== "refused") throw new Error("Another guest got a lost lock while its guest lives");
+    }
+    guest.end();
+    if (/'kept' .* is kept: nothing tells whether/.test(logged)) {
+      yield* play.must(other.register(guest.pid), "REGISTER");
+      yield* play.must(other.resource(LockProcedure.RELEASE_RESOURCE, play.lockspace, "kept"), "RELEASE");
+    }
+    yield* play.until("the lock to go with the guest", () => play.lockOn("kept") === "absent");
+    play.end();
+    yield 5;
+  };
+  const run = (fault: Fault) => {
+    const guest = new Guest();
+    let log = 0;
+    try {
+      const first = stage.run(killed(guest));
+      if (first.kind !== "killed") throw new Error(ended(first));
+      log = stage.logLength;
+      stage.faults.arm(fault);
+      const end = stage.run(next(guest, log));
+      if (end.kind === "refused") {
+        ({ fired } = stage.faults.disarm());
+        if (!end.message.includes(strerror(fault.errno))) throw new Error(ended(end));
+      } else if (end.kind !== "stopped") throw new Error(ended(end));
+    } catch (error) {
+      result.problems.push(`${describe(fault)}: ${reason(error)}; the log: ${stage.logSince(log)}`);
+    } finally {
+      guest.end();
+      stage.clear();
+      stage.forgetJournal();
+    }
+  };
+  run({ call: "pid", nth: 1_000_000, errno: 1 });
+  for (const fault of every(counts)) {
+    // That is how the kernel says that another daemon is there, that somebody else has the lock, or that the
+    // guest has ended.
+    if (fault.errno === EAGAIN || fault.errno === ESRCH) continue;
+    fired = false;
+    run(fault);
+    if (fired) result.faults++;
+  }
+  return result;
+}
+
 const runs: [string, () => PathResult][] = [
   ...paths.map((path): [string, () => PathResult] => [path.name, () => runPath(path)]),
   ["start", runStart],
   ["take over", runTakeOver],
+  ["recovery", runRecovery],
 ];
 for (const [name, run] of runs) {
   if (wanted.length === 0 || wanted.includes(name)) console.log(JSON.stringify(run()));

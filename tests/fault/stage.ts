@@ -1,12 +1,13 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { tokenizerFor } from "../../src/chassis/config/option_tokens.ts";
+import { journalPath } from "../../src/chassis/journal/layout.ts";
 import { parseCommandLine } from "../../src/chassis/config/options.ts";
 import { StartReport } from "../../src/chassis/start/launch.ts";
 import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
 import { serve } from "../../src/lockd/life/serve.ts";
 import { StartError } from "../../src/chassis/start/start_error.ts";
-import { F_GETFD, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
+import { F_GETFD, F_UNLCK, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
 import { EAGAIN } from "../../src/os/errno.ts";
 import type { SignalInfo, Sys } from "../../src/os/sys.ts";
 import { SystemError } from "../../src/os/system_error.ts";
@@ -34,10 +35,15 @@ export type Script = Generator<number, void, void>;
 /** Thrown in place of a successful exec. */
 class Executed extends Error {}
 
+/** Thrown where a daemon is killed. */
+class Killed extends Error {}
+
 /** How a daemon's life ended. */
 export type End =
   /** As it should: the script was at its end. */
   | { readonly kind: "stopped"; readonly code: number }
+  /** It was killed by the script. */
+  | { readonly kind: "killed" }
   /** The start failed, with a reason. */
   | { readonly kind: "refused"; readonly message: string }
   /** It should not have ended. */
@@ -63,6 +69,7 @@ export class Stage {
   #executions = 0;
   #served = false;
   #idle = 0;
+  #killed = false;
   /** Fails in the image that is executed next, from its first call on. */
   faultOfNextImage: Fault | undefined;
 
@@ -114,6 +121,11 @@ esac
     kernel.write(this.#signalFd, EVENTFD_ONE);
   }
 
+  /** The daemon ends as by SIGKILL when the script has had its turn. */
+  kill(): void {
+    this.#killed = true;
+  }
+
   /** Starts the daemon and lets a script happen; then stops it. Nothing of it is left open. */
   run(script: Script): End {
     this.#script = script;
@@ -139,6 +151,12 @@ esac
           this.faultOfNextImage = undefined;
           continue;
         }
+        if (error instanceof Killed) {
+          this.#script = undefined;
+          // Memory that is mapped keeps its file open here, and with it the lock on that.
+          for (const fd of this.faults.open.keys()) kernel.ofdLock(fd, F_UNLCK, 0, 0);
+          return { kind: "killed" };
+        }
         if (this.#served) return { kind: "died", error };
         if (error instanceof StartError || error instanceof SystemError) {
           return { kind: "refused", message: `${error.message}` };
@@ -156,6 +174,12 @@ esac
    */
   forgetState(): void {
     kernel.unlink(`${this.directory}/run/libvirt/virtlockd-restart-exec.json`);
+  }
+
+  /** Removes the journal of a daemon that was killed and that nobody has followed. */
+  forgetJournal(): void {
+    kernel.unlink(journalPath(`${this.directory}/run/libvirt/virtlockd-journal`));
+    kernel.unlink(`${this.directory}/locks/kept`);
   }
 
   /** Forgets what a daemon that died has left open. */
@@ -210,6 +234,10 @@ esac
       return kernel.epollWait(epoll, fds, events, 100);
     }
     const { done, value } = this.#script.next();
+    if (this.#killed) {
+      this.#killed = false;
+      throw new Killed("Killed");
+    }
     if (done) {
       this.#script = undefined;
       this.signal(SIGTERM);

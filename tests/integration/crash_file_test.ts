@@ -102,6 +102,27 @@ Deno.test("a journal that is damaged is reported, and the daemon starts", async 
   await client.register(testOwner(5_000_001));
 });
 
+Deno.test("a daemon does not start without a journal that it cannot open, because that says which guests run", async () => {
+  using place = Place.create();
+  const leases = place.makeDirectory("leases");
+  await using _holder = await startHolder(place, leases);
+  const journal = `${place.paths.journalDir}/journal`;
+  Deno.chmodSync(journal, 0);
+  const { code, stderr } = await Daemon.run({ place, env: { LIBVIRT_LOG_OUTPUTS: "3:stderr" } });
+  assert.equal(code, 3);
+  assert.match(
+    stderr,
+    new RegExp(
+      `virtlockd: error: An earlier daemon has left a journal of its locks in ${journal}, which cannot be read: ` +
+        `open ${journal}: Permission denied \\(EACCES\\)\\. Without it the disks of running guests would be given ` +
+        "to others; remove it if no guest runs\n",
+    ),
+  );
+  Deno.chmodSync(journal, 0o600);
+  await using _next = await Daemon.start({ place });
+  assert.deepEqual(lockOn(`${leases}/h`), { mode: "exclusive", pid: -1 });
+});
+
 Deno.test("a symbolic link that was planted as the journal is not followed", async () => {
   using place = Place.create();
   const target = `${place.directory}/target`;

@@ -70,6 +70,10 @@ Deno.test("Each failing call of a re-exec leaves the daemon serving with its loc
   check(await fail("re-exec"), 100);
 });
 
+Deno.test("Each failing call of a start after a crash without a store leaves a living guest its lock, or says why not", async () => {
+  check(await fail("recovery"), 200);
+});
+
 Deno.test("Each failing call of a start is told, or does not matter", async () => {
   check(await fail("start", "take over"), 250);
 });

@@ -12,6 +12,7 @@ import type { StoreSocket } from "../journal/store_outbox.ts";
 import { isTripwire } from "../journal/tripwires.ts";
 import { DurableLog } from "../../chassis/journal/durable_log.ts";
 import { LockRecorder } from "../journal/lock_recorder.ts";
+import { journalPath } from "../../chassis/journal/layout.ts";
 import { stampOfNow, writeStamp } from "../../chassis/journal/journal_stamp.ts";
 import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
 import { parseQueueName } from "../journal/queue_names.ts";
@@ -33,7 +34,8 @@ import {
   namedToStore,
   objectsToStore,
 } from "./journal_snapshot.ts";
-import { JOURNAL_PURPOSE, type OpenedJournal, openJournal } from "./open_journal.ts";
+import { LeftJournalError } from "./left_journal_error.ts";
+import { JOURNAL_PURPOSE, missesJournal, type OpenedJournal, openJournal } from "./open_journal.ts";
 import { StoreGuard, type StoreGuardParts } from "./store_guard.ts";
 
 /** How long the daemon's end waits for the service manager, in ms. */
@@ -93,6 +95,7 @@ export class CrashSafety {
   #trouble = "";
   #carried: () => Carried = () => NOTHING_CARRIED;
 
+  /** @throws LeftJournalError */
   constructor(parts: CrashSafetyParts) {
     this.#parts = parts;
     this.#read = readQueues(parts.sys, parts.returned);
@@ -375,6 +378,9 @@ export class CrashSafety {
       return openJournal({ ...this.#parts, keeper: this.#keeper, returned: this.#read.descriptors });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
+      if (missesJournal(this.#parts, error)) {
+        throw new LeftJournalError(journalPath(this.#parts.journalDir), error);
+      }
       this.#trouble = error.message;
       return undefined;
     }

@@ -4,10 +4,10 @@ import { createLog, type FoundLog, passOverLog, readLog } from "../journal/lock_
 import { ordinalOf } from "../../chassis/rpc/client_key.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
 import type { Log } from "../../chassis/log/log.ts";
-import { F_SETFD, FD_CLOEXEC } from "../../os/constants.ts";
-import { ESRCH } from "../../os/errno.ts";
+import { F_SETFD, FD_CLOEXEC, S_IFMT, S_IFREG } from "../../os/constants.ts";
+import { EAGAIN, ENOENT, ENOTDIR, ESRCH } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
-import type { Sys } from "../../os/sys.ts";
+import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
 import { type InFlight, inFlight } from "../../chassis/journal/in_flight.ts";
@@ -21,7 +21,7 @@ import {
   stampOfNow,
 } from "../../chassis/journal/journal_stamp.ts";
 import { JournalState } from "../journal/journal_state.ts";
-import { EXCHANGE_OFFSET } from "../../chassis/journal/layout.ts";
+import { EXCHANGE_OFFSET, journalPath } from "../../chassis/journal/layout.ts";
 import type { OwnerRecord } from "../journal/journaled_lock.ts";
 import type { Recovered, ReturnedDescriptor, StoredObject } from "../journal/recovered.ts";
 import { recover } from "../journal/recovery.ts";
@@ -260,7 +260,7 @@ class Opening {
     try {
       return this.#file();
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
+      if (!(error instanceof SystemError) || missesJournal(this.#sources, error)) throw error;
       this.#sources.log.warn(
         `The journal is in memory alone, and would be lost if systemd dropped its copy: ${error.message}`,
       );
@@ -316,6 +316,22 @@ class Opening {
     const state = readProcess(this.#sources.sys, hostPid);
     return typeof state === "number" ? state !== -ESRCH : state.startTime === start;
   }
+}
+
+/**
+ * Whether the daemon must not go on without the journal that it could not open: it may say which guests run,
+ * and nothing else does. Another daemon's, which that has locked, is none of its business.
+ */
+export function missesJournal(
+  { sys, handed, returned, journalDir }: Pick<JournalSources, "sys" | "handed" | "returned" | "journalDir">,
+  { errno }: SystemError,
+): boolean {
+  const stored = returned.some(({ name }) => name === JOURNAL_NAME || parseSlot(name) !== undefined);
+  if (handed !== undefined || stored || errno === EAGAIN) return false;
+  const status = emptyStatus();
+  const looked = sys.lstat(journalPath(journalDir), status);
+  if (looked < 0) return looked !== -ENOENT && looked !== -ENOTDIR;
+  return (status.mode & S_IFMT) === S_IFREG && status.size > 0;
 }
 
 /** The slots of everything that a journal knows. */

@@ -1,7 +1,9 @@
 import { getLog, type Log } from "../../chassis/log/log.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { refuseServed } from "../../chassis/start/sockets.ts";
+import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { CrashSafety } from "../crash/crash_safety.ts";
+import { LeftJournalError } from "../crash/left_journal_error.ts";
 import { type Prepared, prepareProcess } from "./prepare_process.ts";
 import { type Beginning, readStart } from "./read_start.ts";
 import type { ServeParts } from "./serve_parts.ts";
@@ -33,7 +35,7 @@ export function find(parts: ServeParts, logs: LogSystem, unfinished: (() => void
   const service = linkService(parts.sys, parts.self.env, parts.env, beginning, prepared, log);
   const { handed, returned, context: { paths }, loaded: { settings }, cwd } = beginning;
   if (handed === undefined && returned.length === 0) refuseServed(parts.sys, paths.socket);
-  const safety = new CrashSafety({
+  const safety = openJournal({
     sys: parts.sys,
     loop: prepared.loop,
     ledger: prepared.ledger,
@@ -51,4 +53,14 @@ export function find(parts: ServeParts, logs: LogSystem, unfinished: (() => void
     })),
   });
   return { parts, logs, log, beginning, prepared, service, safety };
+}
+
+/** @throws StartError when an earlier daemon's journal is there and cannot be read */
+function openJournal(parts: ConstructorParameters<typeof CrashSafety>[0]): CrashSafety {
+  try {
+    return new CrashSafety(parts);
+  } catch (error) {
+    if (!(error instanceof LeftJournalError)) throw error;
+    throw new StartError(ExitCode.INITIALISATION, error.message, { cause: error });
+  }
 }
