@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { F_DUPFD_CLOEXEC, SOCK_SEQPACKET } from "../../../../src/os/constants.ts";
-import { EACCES, EMFILE } from "../../../../src/os/errno.ts";
+import { ECONNREFUSED, ENOENT, strerror } from "../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { must, SystemError } from "../../../../src/os/system_error.ts";
 import { DeputyStarter } from "../../../../src/lockd/storage/deputy_starter.ts";
 import { decodeMessage, type ToHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
+import { plausible } from "../../../fault/errnos.ts";
+import { type Fault, FaultSys } from "../../../fault/fault_sys.ts";
 import { inDirectory, openDescriptors, Turning } from "../../../support/storage_fixture.ts";
 
 const SELF = { path: "/usr/sbin/virtlockd", argv: ["virtlockd"], env: ["A=b"] };
@@ -77,26 +79,58 @@ Deno.test(
   }),
 );
 
-for (const call of ["socket", "connect"] as const) {
+for (const listening of [true, false]) {
   Deno.test(
-    `DeputyStarter leaves nothing open when ${call} fails`,
+    `DeputyStarter says of each call that fails ${
+      listening ? "at the socket" : "for a child"
+    }, and leaves nothing open`,
     inDirectory((directory) => {
       const real = linuxSys();
-      let failing = false;
-      const faults: Partial<Sys> = {
-        socket: (...args) => failing && call === "socket" ? -EMFILE : real.socket(...args),
-        connect: (...args) => failing && call === "connect" ? -EACCES : real.connect(...args),
-      };
-      using turning = new Turning({ ...real, ...faults });
-      const listener = must(real.socket(SOCK_SEQPACKET, false), "socket", "test");
-      must(real.bind(listener, `${directory}/sock`), "bind", "test");
-      must(real.listen(listener, 1), "listen", "test");
-      const { starter: deputies } = starter(turning, `${directory}/sock`);
+      // What the event loop does has tests of its own, and the test itself duplicates a descriptor.
+      const faults = new FaultSys(real, (call) => call === "epollControl" || call === "fcntl");
+      using turning = new Turning(faults.sys);
+      const listener = must(real.socket(SOCK_SEQPACKET, true), "socket", "test");
+      if (listening) {
+        must(real.bind(listener, `${directory}/sock`), "bind", "test");
+        must(real.listen(listener, 10), "listen", "test");
+      }
+      const { starter: deputies, started } = starter(turning, `${directory}/sock`);
       const before = openDescriptors();
-      failing = true;
-      assert.throws(() => deputies.start(IDS, NOBODY), SystemError);
-      failing = false;
-      assert.equal(openDescriptors(), before);
+      /** @returns what it said, "" when a deputy was started */
+      const start = (fault?: Fault): string => {
+        let said = "";
+        faults.arm(fault);
+        try {
+          const link = deputies.start(IDS, { received: () => {}, ended: (reason) => said = reason });
+          turning.loop.turn(0);
+          link.close();
+        } catch (error) {
+          said = error instanceof SystemError ? error.message : assert.fail(String(error));
+        }
+        for (const { far } of started.splice(0)) real.close(far);
+        const accepted = listening ? real.accept(listener) : -1;
+        if (accepted >= 0) real.close(accepted);
+        return said;
+      };
+      assert.equal(start(), "");
+      const { counts } = faults.disarm();
+      let fired = 0;
+      for (const [call, count] of counts) {
+        for (let nth = 1; nth <= count; nth++) {
+          for (const errno of plausible(call)) {
+            const said = start({ call, nth, errno });
+            const isFired = faults.disarm().fired;
+            if (isFired) fired++;
+            // Nobody listens: a child is started. Whatever close(2) says, the descriptor has gone.
+            const goesOn = call === "close" || (call === "connect" && [ENOENT, ECONNREFUSED].includes(errno));
+            if (isFired && !goesOn) {
+              assert.match(said, new RegExp(strerror(errno)), `${call} ${nth} ${errno}`);
+            }
+            assert.equal(openDescriptors(), before, `${call} ${nth} ${errno}`);
+          }
+        }
+      }
+      assert.ok(fired >= 6, `only ${fired} faults came up`);
       real.close(listener);
     }),
   );
