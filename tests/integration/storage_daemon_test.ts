@@ -5,74 +5,26 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
-import type { PoolRef, VolumeRef } from "../../src/storaged/model/storage_service.ts";
+import type { PoolRef } from "../../src/storaged/model/storage_service.ts";
 import {
   ConnectProcedure,
   PoolProcedure,
-  readPool,
-  readVolume,
   VolumeProcedure,
-  writePool,
   writeVolume,
 } from "../../src/storaged/wire/remote_protocol.ts";
 import { Place } from "../support/place.ts";
-import { type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
-import { answerOf, remoteFrame } from "../support/storage_stage.ts";
+import {
+  beginUpload,
+  makePool,
+  makeVolume,
+  poolFlags,
+  range,
+  sendPacket,
+  volumeNames,
+} from "../support/storage_calls.ts";
+import { StorageDaemon } from "../support/storage_daemon.ts";
+import { remoteFrame } from "../support/storage_stage.ts";
 import { until } from "../support/until.ts";
-
-/** Makes a pool in the daemon's place and starts it. */
-function makePool(daemon: StorageDaemon, client: StorageClient): PoolRef {
-  const path = `${daemon.place.directory}/pool`;
-  Deno.mkdirSync(path);
-  const pool = readPool(client.call(PoolProcedure.DEFINE_XML, (writer) => {
-    writer.string(`<pool type='dir'><name>p</name><target><path>${path}</path></target></pool>`);
-    writer.u32(0);
-  }));
-  client.call(PoolProcedure.CREATE, (writer) => poolFlags(writer, pool));
-  return pool;
-}
-
-function poolFlags(writer: XdrWriter, pool: PoolRef): void {
-  writePool(writer, pool);
-  writer.u32(0);
-}
-
-function makeVolume(client: StorageClient, pool: PoolRef, name: string, bytes: number): VolumeRef {
-  return readVolume(client.call(VolumeProcedure.CREATE_XML, (writer) => {
-    writePool(writer, pool);
-    writer.string(`<volume><name>${name}</name><capacity>${bytes}</capacity></volume>`);
-    writer.u32(0);
-  }));
-}
-
-function range(writer: XdrWriter, volume: VolumeRef): void {
-  writeVolume(writer, volume);
-  writer.u64(0n);
-  writer.u64(0n);
-  writer.u32(0);
-}
-
-/** Begins an upload with the serial 77. */
-function beginUpload(client: StorageClient, volume: VolumeRef): void {
-  client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 77, (writer) => range(writer, volume)));
-  assert.notEqual(typeof answerOf(client.raw.receive()), "string");
-}
-
-function sendPacket(client: StorageClient, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  const opaque = (writer: XdrWriter) => writer.opaque(bytes);
-  client.raw.send(
-    remoteFrame(VolumeProcedure.UPLOAD, 77, opaque, MessageType.STREAM, MessageStatus.CONTINUE),
-  );
-}
-
-function volumeNames(client: StorageClient, pool: PoolRef): string[] {
-  const reader = client.call(PoolProcedure.LIST_VOLUMES, (writer) => {
-    writePool(writer, pool);
-    writer.i32(100);
-  });
-  return Array.from({ length: reader.u32() }, () => reader.string(1000)).sort();
-}
 
 Deno.test("a session's daemon serves its user, and leaves nothing behind when it is told to end", async () => {
   await using daemon = await StorageDaemon.start();

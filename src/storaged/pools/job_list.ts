@@ -18,6 +18,8 @@ export class Job {
   readonly bound: boolean;
   /** Set when it has begun. */
   work: Work | undefined;
+  /** Called when it is cancelled: wakes a helper that waits for what the job's client does. */
+  wake = () => {};
   #progress: readonly [number, number] | undefined;
 
   constructor(fields: Pick<Job, "id" | "kind" | "pool" | "volume" | "caller" | "since" | "bound">) {
@@ -62,6 +64,7 @@ export class Job {
   /** Ends it. @returns whether it has begun, and so can be */
   cancel(reason: RpcFailure): boolean {
     this.work?.cancel(reason);
+    this.wake();
     return this.work !== undefined;
   }
 }

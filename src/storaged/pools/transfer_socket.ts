@@ -8,6 +8,7 @@ import {
   SO_SNDBUFFORCE,
   SOCK_STREAM,
 } from "../../os/constants.ts";
+import { EPIPE } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
@@ -60,7 +61,7 @@ export class TransferSocket {
 
   /** @returns how many bytes were taken, or -errno */
   write(bytes: Uint8Array): number {
-    return this.#parts.sys.send(this.#fd, bytes);
+    return this.#open ? this.#parts.sys.send(this.#fd, bytes) : -EPIPE;
   }
 
   /** Calls once when there is something to read, or room to write. */

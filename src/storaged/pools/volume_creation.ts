@@ -1,7 +1,7 @@
 import { storageError, volumeExists } from "../model/storage_error.ts";
 import type { Answer, Caller, PoolRef, StorageService, VolumeRef } from "../model/storage_service.ts";
 import type { VolumeDefinition, VolumeType } from "../model/volume_definition.ts";
-import { reservedName } from "../volumes/new_file.ts";
+import { isReserved, reservedName } from "../volumes/new_file.ts";
 import { type CapacityRule, parseVolume } from "../xml/volume_xml.ts";
 import type { Core } from "./core.ts";
 import { checkFlags, PREALLOCATE_METADATA, REFLINK, VOLUME_VALIDATE } from "./flags.ts";
@@ -31,6 +31,10 @@ function typeOf(format: string | undefined): VolumeType {
 function placed(pool: Pool, definition: VolumeDefinition): VolumeDefinition {
   const { name, format } = definition;
   if (name.includes("/")) throw storageError("invalid", `volume name '${name}' cannot contain '/'`);
+  // The next refresh would take it for one that a crash has left, and remove it.
+  if (isReserved(name)) {
+    throw storageError("invalid", `volume name '${name}' is reserved for volumes that are being made`);
+  }
   const path = `${pool.definition.target.path}/${name}`;
   return { ...definition, type: typeOf(format), key: path, path };
 }

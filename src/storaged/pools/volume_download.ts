@@ -79,11 +79,17 @@ export class VolumeDownload implements Download {
   /** The helper has failed. */
   fail(failure: RpcFailure): void {
     this.#failure = failure;
+    // Nobody reads the volume any more, whenever the client takes notice.
+    this.#free();
     this.ready();
   }
 
   close(): void {
     this.#socket.close();
+    this.#free();
+  }
+
+  #free(): void {
     const closed = this.#closed;
     this.#closed = () => {};
     closed();

@@ -13,6 +13,7 @@ import { checkFlags, SPARSE } from "./flags.ts";
 import { attempting, done } from "./outcome.ts";
 import { runInPlace, streamOptions } from "./pool_work.ts";
 import { refresh } from "./refresh.ts";
+import { fileSize } from "../volumes/file_size.ts";
 import { TransferSocket } from "./transfer_socket.ts";
 import { refuseHalf, refuseUsed } from "./volume_changes.ts";
 import { VolumeDownload } from "./volume_download.ts";
@@ -51,6 +52,15 @@ function pair(core: Core): { socket: TransferSocket; far: number } {
   }
 }
 
+function seekText(path: string | undefined, offset: bigint): string {
+  return `Unable to seek ${path} to ${offset}`;
+}
+
+/** A length is only a limit: what is more than any file has is none. */
+function lengthOf(length: bigint): number {
+  return Math.min(Number(length), Number.MAX_SAFE_INTEGER);
+}
+
 function upload(
   core: Core,
   caller: Caller,
@@ -61,16 +71,18 @@ function upload(
 ): void {
   whenFound(core, ref, answer, (pool, entry) => {
     refuseUsed(entry);
-    const { name } = entry.definition;
+    const { name, path } = entry.definition;
+    const bytes = { offset: fileSize(offset, seekText(path, offset)), length: lengthOf(length) };
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "upload", pool, volume: name, caller, bound: true });
+    job.wake = () => socket.close();
     const end = beginChange(entry);
     const stream = new VolumeUpload(socket, () => {
       end();
       // What is in it now is known only to its file.
       if (pool.state.kind === "active") refresh(core, pool, () => {});
     });
-    const request = { name, offset: Number(offset), length: Number(length), sparse };
+    const request = { name, ...bytes, sparse };
     const options = { ...streamOptions(job), descriptors: [far] };
     runInPlace(
       core,
@@ -97,12 +109,14 @@ function download(
     // What is being written is not worth reading.
     if (entry.use.kind !== "read") refuseUsed(entry);
     refuseHalf(entry);
-    const { name } = entry.definition;
+    const { name, path } = entry.definition;
+    const bytes = { offset: fileSize(offset, seekText(path, offset)), length: lengthOf(length) };
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "download", pool, volume: name, caller, bound: true });
+    job.wake = () => socket.close();
     const end = beginReading(entry);
     const stream = new VolumeDownload(socket, end);
-    const request = { name, offset: Number(offset), length: Number(length), sparse };
+    const request = { name, ...bytes, sparse };
     const options = { ...streamOptions(job), descriptors: [far] };
     runInPlace(
       core,

@@ -69,26 +69,22 @@ class CallReply extends PendingReply implements StreamReply {
   }
 
   upload(upload: Upload): void {
-    if (this.#client.streams >= MOST_STREAMS) {
-      upload.abort();
-      return this.fail(tooManyStreams());
-    }
+    const refusal = this.#client.streamRefusal(this.header.serial);
+    // Answered when the volume is free again, whatever the client wants with it next.
+    if (refusal !== undefined) return upload.abort(() => this.fail(refusal));
     this.#client.beginUpload(this.header, upload);
     this.ok();
   }
 
   download(download: Download): void {
-    if (this.#client.streams >= MOST_STREAMS) {
+    const refusal = this.#client.streamRefusal(this.header.serial);
+    if (refusal !== undefined) {
       download.close();
-      return this.fail(tooManyStreams());
+      return this.fail(refusal);
     }
     this.#client.beginDownload(this.header, download);
     this.ok();
   }
-}
-
-function tooManyStreams(): RpcFailure {
-  return rpcError(ErrorDomain.RPC, `There are ${MOST_STREAMS} streams on this connection already`);
 }
 
 /**
@@ -244,6 +240,18 @@ export class ClientConnection implements Answerable, ClientLink, MessageUser {
     this.#downloads.clear();
     for (const session of this.#sessions) session.disconnect();
     this.#parts.ended(this, reason);
+  }
+
+  /** Why a call may begin no stream; undefined: it may. Two streams of one serial could not be told apart. */
+  streamRefusal(serial: number): RpcFailure | undefined {
+    if (this.#uploads.has(serial) || this.#downloads.has(serial)) {
+      return rpcError(
+        ErrorDomain.RPC,
+        `There is a stream with the serial ${serial} on this connection already`,
+      );
+    }
+    if (this.streams < MOST_STREAMS) return undefined;
+    return rpcError(ErrorDomain.RPC, `There are ${MOST_STREAMS} streams on this connection already`);
   }
 
   /** A call's stream takes what the client sends from now on. */

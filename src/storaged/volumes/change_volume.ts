@@ -16,6 +16,7 @@ import type { VolumeDefinition } from "../model/volume_definition.ts";
 import type { WorkContext } from "../work/operation.ts";
 import { findProgram } from "../work/program_run.ts";
 import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
+import { fileSize } from "./file_size.ts";
 import type { OpenPlace } from "./place.ts";
 import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
 import { writeZeros } from "./raw_volume.ts";
@@ -124,7 +125,10 @@ export function resizeVolume(
   }
   const fd = openForChange(sys, place, volume, "Unable to open");
   try {
-    if (raw) return resizeRaw(sys, storage, fd, shown, Number(capacity), allocate);
+    if (raw) {
+      const size = fileSize(capacity, `Failed to truncate file '${shown}'`);
+      return resizeRaw(sys, storage, fd, shown, size, allocate);
+    }
   } finally {
     sys.close(fd);
   }

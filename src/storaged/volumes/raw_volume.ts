@@ -6,6 +6,7 @@ import type { VolumeDefinition } from "../model/volume_definition.ts";
 import type { WorkContext } from "../work/operation.ts";
 import { copyData, writeAt } from "./copy.ts";
 import { failedCall, succeeded } from "./errors.ts";
+import { fileSize } from "./file_size.ts";
 
 /** FS_NOCOW_FL of chattr(1). */
 const NO_COW = 0x0080_0000;
@@ -53,8 +54,8 @@ export function fillRaw(
   context: Pick<WorkContext, "progress" | "checkpoint">,
 ): void {
   if (volume.noCow) setCopyOnWrite(storage, fd, shown, false);
-  const capacity = Number(volume.capacity);
-  const allocation = Number(volume.allocation);
+  const capacity = fileSize(volume.capacity, `cannot extend file '${shown}'`);
+  const allocation = fileSize(volume.allocation, `cannot allocate space in file '${shown}'`);
   succeeded(sys.ftruncate(fd, capacity), `cannot extend file '${shown}'`);
   const sparse = input !== undefined && volume.allocation < input.capacity;
   let zeros = allocation > 0 && !sparse;

@@ -138,7 +138,6 @@ export function receiveVolume(
   try {
     refuseGuests(sys, fd, name);
     const limit = length === 0 ? Infinity : offset + length;
-    markUpload(storage, fd);
     const end = writeFrames(context, storage, { fd, socket, shown, offset, limit });
     unmarkUpload(storage, fd);
     // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk: every reader sees it.
@@ -171,6 +170,7 @@ function writeFrames(context: WorkContext, storage: StorageSys, writing: Writing
   const { fd, socket, shown, limit } = writing;
   const bytes = new Uint8Array(FRAME_DATA);
   let at = writing.offset;
+  let marked = false;
   for (;;) {
     receive(sys, socket, bytes.subarray(0, HEAD_SIZE));
     const { kind, length } = readHead(bytes);
@@ -178,6 +178,9 @@ function writeFrames(context: WorkContext, storage: StorageSys, writing: Writing
     if (at + length > limit) {
       throw streamFull();
     }
+    // An upload that ends before anything has come leaves the volume as it was.
+    if (!marked) markUpload(storage, fd);
+    marked = true;
     if (kind === FrameKind.HOLE) {
       leaveHole(context, storage, fd, shown, at, length);
     } else {
