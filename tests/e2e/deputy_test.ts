@@ -80,6 +80,26 @@ Deno.test(
 );
 
 Deno.test(
+  "a mount that hangs for the user who has mounted it is shown as one that hangs",
+  inDirectory(async (directory) => {
+    await using mount = await HangingMount.mount(directory, "a", "kernel", NOBODY);
+    using host = new StorageHost(linuxSys());
+    const path = image(mount, "x");
+    const other = image(mount, "y");
+    assert.equal(host.lockImage(path).kind, "granted");
+    await mount.hang("open");
+    host.limit = 1000;
+    // Root is refused at once, as ever; who hangs is the other user.
+    const outcome = host.lockImage(other);
+    assert.ok(outcome.kind === "storage", JSON.stringify(outcome));
+    const [place] = host.storage.status.filter((status) => status.mount?.point === mount.point);
+    assert.deepEqual([place?.state, place?.waiting], ["hung", 0]);
+    assert.equal(typeof place?.since, "number");
+    await mount.goOn();
+  }),
+);
+
+Deno.test(
   "no file is made as another user",
   inDirectory(async (directory) => {
     await using mount = await HangingMount.mount(directory, "a", "kernel", NOBODY);

@@ -25,8 +25,8 @@ export class Deputies {
   readonly #parts: StorageQueueParts;
   readonly #starter: Pick<DeputyStarter, "start">;
   readonly #isRoot: () => boolean;
-  /** By device and user. */
-  readonly #clients = new Map<string, StorageClient>();
+  /** By device, and by user. */
+  readonly #clients = new Map<number | undefined, Map<string, StorageClient>>();
 
   /** @param isRoot whether the daemon could become anybody */
   constructor(parts: StorageQueueParts, starter: Pick<DeputyStarter, "start">, isRoot: () => boolean) {
@@ -36,8 +36,13 @@ export class Deputies {
   }
 
   /** Every one that there was. */
-  get all(): Iterable<StorageClient> {
-    return this.#clients.values();
+  get all(): readonly StorageClient[] {
+    return [...this.#clients.values()].flatMap((clients) => [...clients.values()]);
+  }
+
+  /** Those of a place. */
+  at({ mount }: Pick<StorageClient, "mount">): readonly StorageClient[] {
+    return [...this.#clients.get(mount?.device)?.values() ?? []];
   }
 
   /** Locks a file: as the daemon's user, and where that may not open it as somebody else. */
@@ -102,8 +107,11 @@ export class Deputies {
   }
 
   #clientFor(place: StorageClient, ids: UserIds): StorageClient {
-    const key = `${place.mount?.device} ${ids.uid} ${ids.gid}`;
-    let client = this.#clients.get(key);
+    const device = place.mount?.device;
+    const clients = this.#clients.get(device) ?? new Map<string, StorageClient>();
+    this.#clients.set(device, clients);
+    const key = `${ids.uid} ${ids.gid}`;
+    let client = clients.get(key);
     if (client === undefined) {
       const { uid, gid } = ids;
       const starter = this.#starter;
@@ -111,7 +119,7 @@ export class Deputies {
         ids: { uid, gid },
         start: (user) => starter.start({ uid, gid }, user),
       });
-      this.#clients.set(key, client);
+      clients.set(key, client);
     }
     client.mount = place.mount;
     return client;

@@ -21,6 +21,7 @@ import { holderFinder } from "./holder_finder.ts";
 import { MountTable } from "./mount_table.ts";
 import { deviceKey, type Mount, typeKeepsLocks } from "./mount_tree.ts";
 import { MountedPlaces } from "./mounted_places.ts";
+import { placeStatus } from "./place_status.ts";
 import { placeOf } from "./placement.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
@@ -197,7 +198,10 @@ export class Storage {
 
   /** The places that had a helper, or have one. */
   get status(): readonly StorageStatus[] {
-    return [this.#local, ...this.#clients.values()].map((client) => client.status);
+    const places = [...this.#clients.values()].map((client) => {
+      return placeStatus(client.status, this.#deputies.at(client).map(({ status }) => status));
+    });
+    return [this.#local.status, ...places];
   }
 
   /**

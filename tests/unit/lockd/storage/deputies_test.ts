@@ -126,6 +126,15 @@ for (const errno of [EACCES, EPERM]) {
   });
 }
 
+Deno.test("deputies are known by their place", () => {
+  using stage = new Stage();
+  assert.deepEqual(stage.deputies.at(stage.place), []);
+  assert.ok(isGranted(stage, stage.lock(IMAGE, [refused(), owned(USER)], [GRANTED])));
+  assert.deepEqual(stage.deputies.at(stage.place), stage.deputies.all);
+  assert.equal(stage.deputies.all.length, 1);
+  assert.deepEqual(stage.deputies.at({ mount: mount({ device: 77 }) }), []);
+});
+
 Deno.test("behind a closed directory its owner is asked for the owner of the file", () => {
   using stage = new Stage();
   const outcome = stage.lock(
