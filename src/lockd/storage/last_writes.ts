@@ -39,8 +39,11 @@ export interface GuardQuestion {
   readonly names: readonly string[];
   /** Whether what the page cache still has must reach the medium, because another host can read it there. */
   readonly sync: boolean;
-  /** Set when it may have written to images that are not named: then nobody who is gone may write to any. */
-  readonly others?: true;
+  /**
+   * Why images may be missing that it wrote: then nothing may be written to any image for a process that is
+   * gone.
+   */
+  readonly others?: string;
 }
 
 /**
@@ -60,7 +63,7 @@ export function judgeGuards(
   if (keeper !== undefined) return kept(keeper, "writes it too");
   if (others !== undefined) {
     const stray = findStrayLock(sys, WRITE_GUARD);
-    if (stray !== "none") return strayVerdict(stray);
+    if (stray !== "none") return strayVerdict(stray, others);
   }
   if (fd === undefined) return OVER;
   const probe = { type: F_UNLCK, pid: 0 };
@@ -71,13 +74,15 @@ export function judgeGuards(
   return sync ? synced(sys.fsync(fd)) : OVER;
 }
 
-function strayVerdict(stray: "some" | "hidden"): Verdict {
-  const what = "it had just got this lock, and";
+function strayVerdict(stray: "some" | "hidden", why: string): Verdict {
   switch (stray) {
     case "some":
-      return { kind: "busy", reason: `${what} last writes of a guest that has ended are still under way` };
+      return {
+        kind: "busy",
+        reason: `${why}, and last writes of a guest that has ended are still under way`,
+      };
     case "hidden":
-      return unknown(`${what} not all who write can be seen from here`);
+      return unknown(`${why}, and not all who write can be seen from here`);
   }
 }
 

@@ -37,6 +37,8 @@ export interface WitnessParts {
 const OVER: Verdict = { kind: "over" };
 /** A helper that cannot be had is tried again after this time, in ms. */
 const HELPER_AGAIN_MS = 5000;
+/** Why not all that an owner wrote may have been seen. */
+const YOUNG = "it had just got this lock";
 const NO_HELPER = "the helper process that looks for its last writes cannot be had";
 
 /**
@@ -74,7 +76,8 @@ export class StorageWitness implements Witness {
       const question = { names: [], sync: true };
       return remote.judge({ op: "judge-guards", question }, fd, (verdict) => {
         // Only of a QEMU the guard tells all.
-        done(verdict.kind === "over" && sight === undefined ? unseen(undefined) : verdict);
+        if (verdict.kind === "over" && sight === undefined) this.#unseen(sight, done);
+        else done(verdict);
       });
     }
     const probe = { type: F_UNLCK, pid: 0 };
@@ -149,10 +152,10 @@ export class StorageWitness implements Witness {
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
     const others = own.length === 0 && isPartial(sight);
-    if (names.length === 0) return done(unseen(sight?.files));
+    if (names.length === 0) return this.#unseen(sight, done);
     const { sys } = this.#parts;
     const sync = isReachedByOthers(sys, status.rdevMajor, status.rdevMinor);
-    this.#guards({ names, sync, ...others ? { others } : {} }, fd, done);
+    this.#guards({ names, sync, ...others ? { others: YOUNG } : {} }, fd, done);
   }
 
   /**
@@ -162,13 +165,25 @@ export class StorageWitness implements Witness {
   #elsewhere({ name }: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
     if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
-    if (guarded.length === 0) return done(unseen(sight?.files));
+    if (guarded.length === 0) return this.#unseen(sight, done);
     // A lock that is named after an image says of which one it is.
     const others = isPartial(sight) && guarded.every(({ path }) => sha256(encodeText(path)).toHex() !== name);
     const names = guarded.map(({ guard }) => guard);
-    this.#guards({ names, sync: false, ...others ? { others } : {} }, undefined, (verdict) => {
+    this.#guards({ names, sync: false, ...others ? { others: YOUNG } : {} }, undefined, (verdict) => {
       if (verdict.kind !== "over") return done(verdict);
       this.#sync(guarded.map(({ path }) => path), done);
+    });
+  }
+
+  /**
+   * Nobody knows which images it wrote. But if a QEMU's write is under way for a process that is gone, it may
+   * be its own.
+   */
+  #unseen(sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+    const verdict = unseen(sight?.files);
+    if (sight?.qemu === false) return done(verdict);
+    this.#guards({ names: [], sync: false, others: verdict.reason }, undefined, (said) => {
+      done(said.kind === "busy" ? said : verdict);
     });
   }
 
@@ -229,12 +244,12 @@ function guardsOf(files: readonly WrittenFile[]): { path: string; guard: string 
   return files.flatMap(({ path, guard }) => guard === undefined ? [] : [{ path, guard }]);
 }
 
-function unseen(files: readonly WrittenFile[] | undefined): Verdict {
+function unseen(files: readonly WrittenFile[] | undefined): Verdict & { kind: "unknown" } {
   if (files === undefined) return unknown("what it writes was not seen while it lived");
   const [first] = files;
   return unknown(first === undefined ? "no disk of it was seen" : `it had ${first.path} open for writing`);
 }
 
-function unknown(reason: string): Verdict {
+function unknown(reason: string): Verdict & { kind: "unknown" } {
   return { kind: "unknown", reason };
 }

@@ -102,7 +102,7 @@ Deno.test("judgeGuards() finds a guard that no process has, until it goes", () =
 
 Deno.test("judgeGuards() finds the guard of an image that nobody has named, and that no process has", () => {
   using image = new Image();
-  const question = { names: [], sync: false, others: true } as const;
+  const question = { names: [], sync: false, others: "it had just got this lock" };
   /** A kernel that has the locks of this image only. */
   const hostOf = (namespace: string, parts: Partial<Sys> = {}): Sys => {
     const own = Deno.readTextFileSync("/proc/locks").split("\n")

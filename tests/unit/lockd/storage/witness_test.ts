@@ -87,7 +87,7 @@ class World {
     const judge: StorageClient["judge"] = (task, fd, done, lost) => {
       const what = task.op === "judge-guards"
         ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}${
-          task.question.others ? " and others" : ""
+          task.question.others === undefined ? "" : ` and others, for ${task.question.others}`
         }`
         : "";
       this.calls.push(`${name} ${task.op} ${what}${fd === undefined ? "" : " with the file"}`.trim());
@@ -191,6 +191,7 @@ Deno.test("StorageWitness finds a guest's lock on its own node of a device, and 
 Deno.test("StorageWitness knows nothing of a device whose guest was not seen with it", () => {
   const world = new World();
   world.mode = S_IFBLK;
+  world.verdicts.push(OVER, OVER);
   assert.deepEqual(world.ask(""), unknown("what it writes was not seen while it lived"));
   world.sight = QEMU;
   assert.deepEqual(world.ask(""), unknown("no disk of it was seen"));
@@ -210,6 +211,7 @@ Deno.test("StorageWitness leaves a file on the network to its helper", () => {
   assert.deepEqual(world.calls, Array(2).fill("remote judge-guards  and sync with the file"));
   // That nobody has QEMU's lock says nothing of another writer.
   world.sight = undefined;
+  world.verdicts.push(OVER);
   assert.deepEqual(world.ask(""), unknown("what it writes was not seen while it lived"));
   world.sight = { qemu: false, files: [{ path: "/net/a" }] };
   assert.deepEqual(world.ask(""), unknown("it had /net/a open for writing"));
@@ -243,20 +245,37 @@ Deno.test("StorageWitness lets a lease go whose owner writes nothing, and knows 
   const world = new World();
   world.sight = WRITER;
   assert.deepEqual(world.ask("/leases"), OVER);
+  assert.deepEqual(world.calls, []);
   world.sight = undefined;
+  world.verdicts.push(OVER, unknown("it is hidden"), OVER);
+  assert.deepEqual(world.ask("/leases"), unknown("what it writes was not seen while it lived"));
   assert.deepEqual(world.ask("/leases"), unknown("what it writes was not seen while it lived"));
   world.sight = QEMU;
   assert.deepEqual(world.ask("/leases"), unknown("no disk of it was seen"));
   world.sight = { qemu: false, files: [{ path: "/images/a" }] };
   assert.deepEqual(world.ask("/leases"), unknown("it had /images/a open for writing"));
-  assert.deepEqual(world.calls, []);
+});
+
+Deno.test("StorageWitness waits for whatever a QEMU that is gone still writes when its owner was not seen", () => {
+  const world = new World();
+  world.mode = S_IFBLK;
+  for (const lockspace of ["", "/leases"]) {
+    world.verdicts.push(BUSY, BUSY);
+    world.sight = undefined;
+    assert.deepEqual(world.ask(lockspace), BUSY);
+    world.sight = QEMU;
+    assert.deepEqual(world.ask(lockspace), BUSY);
+  }
+  const unseen = ["what it writes was not seen while it lived", "no disk of it was seen"];
+  const asked = unseen.map((why) => `local judge-guards  and others, for ${why}`);
+  assert.deepEqual(world.calls.filter((call) => !call.startsWith("probe")), [...asked, ...asked]);
 });
 
 Deno.test("StorageWitness asks for images that were opened after its last look, unless the lock's own was seen", () => {
   const world = new World();
   const files = [{ path: "/images/a", guard: "08:01:5" }];
   world.sight = { qemu: true, files, partial: true };
-  const all = "local judge-guards 08:01:5 and others";
+  const all = "local judge-guards 08:01:5 and others, for it had just got this lock";
   world.verdicts.push(BUSY, OVER);
   assert.deepEqual(world.ask("/leases"), BUSY);
   assert.deepEqual(world.ask("/leases"), OVER);
@@ -269,7 +288,10 @@ Deno.test("StorageWitness asks for images that were opened after its last look, 
   world.mode = S_IFBLK;
   world.verdicts.push(OVER);
   assert.deepEqual(world.ask(""), OVER);
-  assert.equal(world.calls.at(-1), "local judge-guards 08:01:5 and sync and others with the file");
+  assert.equal(
+    world.calls.at(-1),
+    "local judge-guards 08:01:5 and sync and others, for it had just got this lock with the file",
+  );
   world.sight = { qemu: true, files: [{ path: "/dev/sda", guard: "00:05:7" }], partial: true };
   world.verdicts.push(OVER);
   assert.deepEqual(world.ask(""), OVER);
