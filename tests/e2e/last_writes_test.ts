@@ -113,6 +113,26 @@ Deno.test("a guest that is killed right after a disk was attached keeps its lock
   assert.equal(await slow.has(90, WRITE - 1), true);
 });
 
+Deno.test("a guest that is killed while no daemon watched keeps its lock until its write has landed", async () => {
+  await using lab = await LibvirtLab.create({ namespaces: true });
+  await Deno.writeTextFile(lab.outside("/etc/libvirt/virtlockd.conf"), "settle_timeout = 1\n");
+  const daemon = await lab.startVirtlockd(OUR_DAEMON);
+  await lab.startLibvirtd();
+  await using slow = await SlowDevice.create(lab.directory, SPEED);
+  await lab.define({ ...ALPHA, disks: [disk({ path: slow.path, type: "block" })] });
+  await lab.virsh("start", "alpha");
+  const pid = await lab.guestPid("alpha");
+  await slow.slowDown(pid);
+  const byte = await underWay(lab, slow, WRITE - 1);
+  for (const [process, name] of [[daemon, "virtlockd"], [pid, "alpha's process"]] as const) {
+    Deno.kill(process, "SIGKILL");
+    await lab.untilGone(process, name);
+  }
+  await lab.startVirtlockd(OUR_DAEMON);
+  await until("the lock to go", () => Promise.resolve(isFree(lab.outside(slow.path))));
+  assert.equal(await slow.has(byte, WRITE - 1), true);
+});
+
 Deno.test("the hand-over to libvirt's daemon waits until the last write of a guest has landed", async () => {
   await using lab = await LibvirtLab.create();
   await using slow = await SlowDevice.create(lab.directory, SPEED);
