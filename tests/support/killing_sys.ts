@@ -1,7 +1,7 @@
 import { SIGKILL } from "../../src/os/constants.ts";
 import type { Mapping, Sys } from "../../src/os/sys.ts";
 
-/** Names the file through which a test tells when to die. See {@link KillSwitch}. */
+/** Names the file through which a test tells when to die.. */
 export const KILL_VARIABLE = "TEST_KILL_SWITCH";
 /** Bytes of that file: three 32-bit words. */
 export const KILL_SIZE = 4096;

@@ -245,6 +245,23 @@ for (const { name, held } of PROGRAMS) {
   });
 }
 
+/** The packages of npm that each program holds; docs/dependencies.md says what for. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  virtlockd: ["@logtape/logtape", "@noble/hashes/sha2"],
+  virtstoraged: ["@logtape/logtape", "@noble/hashes/sha2", "saxes"],
+};
+
+for (const { name, held } of PROGRAMS) {
+  Deno.test(`the program ${name} holds no other packages than those of the list`, () => {
+    const packages = [...held].flatMap((file) => {
+      const text = readFileSync(join(SOURCE, file), "utf8");
+      return [...text.matchAll(/(?:from |import\()"([^."][^"]*)"/g)].map(([, path = ""]) => path);
+    });
+    const ours = new Set(packages.filter((path) => !path.startsWith("node:")));
+    assert.deepEqual([...ours].sort(), PACKAGES[name]);
+  });
+}
+
 Deno.test("every file of src/ is in a program, but for what chooses one", () => {
   const held = new Set(PROGRAMS.flatMap(({ held }) => [...held]));
   assert.deepEqual(FILES.filter((file) => !held.has(file)), ["chassis/cli/family.ts"]);

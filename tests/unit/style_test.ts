@@ -145,3 +145,23 @@ Deno.test("every member of a class, of an interface and of the surface to the ke
   }
   assert.deepEqual([...unused].sort(), Object.keys(TEST_ONLY_MEMBERS).sort());
 });
+
+Deno.test("what a comment links to and the parameters that it describes are there", () => {
+  const words = new Set([...CODE.values()].join("\n").match(/\w+/g));
+  const wrong: string[] = [];
+  for (const file of FILES) {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    for (const { 0: comment, index } of text.matchAll(/\/\*\*\s[^]*?\*\//g)) {
+      const linked = [...comment.matchAll(/\{@link (#?[\w.#]+)/g)].flatMap(([, name = ""]) =>
+        name.split(/[.#]/)
+      );
+      const missing = linked.filter((name) => name !== "" && !words.has(name));
+      // The head of what it describes is short.
+      const below = text.slice(index + comment.length, index + comment.length + 800);
+      const described = [...comment.matchAll(/@param (\w+)/g)].map(([, name = ""]) => name);
+      const unknown = described.filter((name) => !new RegExp(`\\b${name}\\b`).test(below));
+      wrong.push(...[...missing, ...unknown].map((name) => `${file}: ${name}`));
+    }
+  }
+  assert.deepEqual(wrong, []);
+});

@@ -1,4 +1,5 @@
-import type { FileStatus } from "../../os/sys.ts";
+import { ENOENT } from "../../os/errno.ts";
+import { emptyStatus, type FileStatus, type FileSys } from "../../os/sys.ts";
 
 /** Which file a descriptor or path names, whatever its name: device and inode. */
 export interface FileIdentity {
@@ -22,6 +23,23 @@ export function identityOf(status: FileStatus): FileIdentity {
 export function sameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.inodeLow === b.inodeLow && a.inodeHigh === b.inodeHigh && a.devMinor === b.devMinor &&
     a.devMajor === b.devMajor;
+}
+
+/**
+ * Whether a path may still name a file. A release that a crash or the end of a helper cut short is repeated:
+ * by then the file may be unlinked, and the name another holder's.
+ *
+ * @param identity undefined where it cannot be told: then it may
+ */
+export function mayName(
+  sys: Pick<FileSys, "stat">,
+  path: string,
+  identity: FileIdentity | undefined,
+): boolean {
+  const status = emptyStatus();
+  const found = sys.stat(path, status);
+  if (found < 0) return found !== -ENOENT;
+  return identity === undefined || sameFile(identity, identityOf(status));
 }
 
 /** Inode number in decimal, as /proc prints it. */

@@ -12,7 +12,7 @@ import { EEXIST, EISDIR, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { checkDirectory } from "./directory_check.ts";
 import type { DirectoryFailure, FileFailure } from "./file_failure.ts";
-import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
+import { type FileIdentity, identityOf, mayName } from "./file_identity.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import {
   type CloseFile,
@@ -92,7 +92,7 @@ export class LocalLockFiles implements LockFiles {
     _slow: (failure: UnlockFailed) => void,
     done: (failure: UnlockFailed | undefined) => void,
   ): void {
-    const autocreate = request.autocreate && this.#mayName(request.path, identity);
+    const autocreate = request.autocreate && mayName(this.#sys, request.path, identity);
     const failure = unlockFile(this.#sys, { ...request, autocreate });
     if (failure === undefined || failure.released) this.#close(request.fd, identity);
     done(failure === undefined ? undefined : { kind: "system", ...failure });
@@ -114,16 +114,6 @@ export class LocalLockFiles implements LockFiles {
 
   checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void {
     done(checkDirectory(this.#sys, path));
-  }
-
-  /**
-   * Whether a path may still name a file: a release that a crash cut short is repeated, and by then it may be
-   * another's.
-   */
-  #mayName(path: string, identity: FileIdentity): boolean {
-    const status = emptyStatus();
-    const found = this.#sys.stat(path, status);
-    return found < 0 ? found !== -ENOENT : sameFile(identity, identityOf(status));
   }
 
   /** Identity of an existing file that has a POSIX lock of this process. */

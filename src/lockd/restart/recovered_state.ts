@@ -61,7 +61,7 @@ function fields(value: unknown): Readonly<Record<string, unknown>> {
 /**
  * What the journal and the store brought back, in the form in which one image hands its state to the next.
  *
- * @param defaults client limits by ordinal of the server, where none were carried
+ * @param facts of this process; `limits` of clients by ordinal of the server are for where none were carried
  */
 export function recoveredState(
   recovered: Recovered,

@@ -1,8 +1,8 @@
 import { F_DUPFD_CLOEXEC, F_UNLCK, F_WRLCK, SIGCHLD } from "../../os/constants.ts";
-import { EAGAIN, ECONNRESET, EMFILE, ENOENT, strerror } from "../../os/errno.ts";
+import { EAGAIN, ECONNRESET, EMFILE, strerror } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { checkDirectory } from "../lockspace/directory_check.ts";
-import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
+import { type FileIdentity, identityOf, mayName } from "../lockspace/file_identity.ts";
 import {
   LOCK_LENGTH,
   LOCK_START,
@@ -277,23 +277,17 @@ export class StorageHelper {
       const action = `Unable to receive the descriptor of resource ${request.path}`;
       return this.#answer(id, { kind: "released", failure: { action, errno: EMFILE, released: false } });
     }
-    const autocreate = request.autocreate && this.#mayName(request.path, fd);
+    const autocreate = request.autocreate && mayName(this.#sys, request.path, this.#identity(fd));
     const failure = unlockFile(this.#sys, { ...request, autocreate, fd });
     this.#flush(fd);
     this.#kept.set(id, { kind: "released", fd });
     this.#answer(id, failure === undefined ? { kind: "released" } : { kind: "released", failure });
   }
 
-  /**
-   * Whether a path may still name a descriptor's file. A release is repeated when a helper ends in it: the
-   * file is unlinked by then, and the name may be another holder's.
-   */
-  #mayName(path: string, fd: number): boolean {
-    const named = emptyStatus();
-    const opened = emptyStatus();
-    const found = this.#sys.stat(path, named);
-    if (found < 0) return found !== -ENOENT;
-    return this.#sys.fstat(fd, opened) < 0 || sameFile(identityOf(named), identityOf(opened));
+  /** Of the file of a descriptor; undefined where its storage does not tell. */
+  #identity(fd: number): FileIdentity | undefined {
+    const status = emptyStatus();
+    return this.#sys.fstat(fd, status) < 0 ? undefined : identityOf(status);
   }
 
   /**

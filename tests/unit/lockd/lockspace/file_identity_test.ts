@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import {
+  type FileIdentity,
   identityOf,
   inodeText,
+  mayName,
   procLockText,
   sameFile,
 } from "../../../../src/lockd/lockspace/file_identity.ts";
@@ -24,4 +26,25 @@ Deno.test("inodeText() and procLockText() print as /proc does", () => {
   assert.equal(inodeText(FILE), "8589934590");
   assert.equal(procLockText(FILE), "08:11:8589934590");
   assert.equal(procLockText({ devMajor: 259, devMinor: 0, inodeLow: 7, inodeHigh: 0 }), "103:00:7");
+});
+
+Deno.test("mayName() says no only of a path that is gone or another file's", () => {
+  const identity = { devMajor: 8, devMinor: 1, inodeLow: 7, inodeHigh: 0 };
+  const asked = (result: number, inodeLow: number, of: FileIdentity | undefined = identity) =>
+    mayName(
+      {
+        stat: (_path, status) => {
+          Object.assign(status, { ...identity, inodeLow });
+          return result;
+        },
+      },
+      "/leases/a",
+      of,
+    );
+  assert.equal(asked(0, 7), true);
+  assert.equal(asked(0, 8), false);
+  assert.equal(asked(-2, 0), false);
+  // Where it cannot be told, the file is taken for the lock's.
+  assert.equal(asked(-5, 0), true);
+  assert.equal(mayName({ stat: () => 0 }, "/leases/a", undefined), true);
 });
