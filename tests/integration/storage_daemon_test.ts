@@ -152,3 +152,18 @@ Deno.test("a daemon that is told to end waits for an upload that is under way", 
   assert.equal((await daemon.status).code, 0);
   assert.equal(Deno.readTextFileSync(`${daemon.place.directory}/pool/v`).slice(0, 4), "0123");
 });
+
+Deno.test("a service manager that cannot be reached is no reason not to serve, and is told of in the log", async () => {
+  using place = Place.create();
+  const log = `${place.directory}/log`;
+  const socket = `${place.directory}/nobody-listens`;
+  await using daemon = await StorageDaemon.start([], place, {
+    NOTIFY_SOCKET: socket,
+    LIBVIRT_LOG_OUTPUTS: `1:file:${log}`,
+  });
+  daemon.open()[Symbol.dispose]();
+  assert.match(
+    Deno.readTextFileSync(log),
+    /warning : .*connect NOTIFY_SOCKET \S+nobody-listens: .*\(ENOENT\); the service manager is told nothing$/m,
+  );
+});

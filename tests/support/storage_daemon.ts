@@ -9,7 +9,12 @@ import { until } from "./until.ts";
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** The program, from the sources, in a place. */
-function program(place: Place, args: readonly string[], stdout: "null" | "piped"): Deno.Command {
+function program(
+  place: Place,
+  args: readonly string[],
+  stdout: "null" | "piped",
+  env: Readonly<Record<string, string>> = {},
+): Deno.Command {
   const [file = "", ...rest] = place.command([
     Deno.execPath(),
     "run",
@@ -21,7 +26,7 @@ function program(place: Place, args: readonly string[], stdout: "null" | "piped"
   ]);
   return new Deno.Command(file, {
     args: rest,
-    env: { ...place.env },
+    env: { ...place.env, ...env },
     clearEnv: true,
     stdin: "null",
     stdout,
@@ -55,10 +60,15 @@ export class StorageDaemon implements AsyncDisposable {
    * Starts one and waits until it serves.
    *
    * @param place where; undefined for one that goes with the daemon
+   * @param env besides the place's
    */
-  static async start(args: readonly string[] = [], place?: Place): Promise<StorageDaemon> {
+  static async start(
+    args: readonly string[] = [],
+    place?: Place,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<StorageDaemon> {
     const there = place ?? Place.create();
-    const process = program(there, args, "null").spawn();
+    const process = program(there, args, "null", env).spawn();
     const daemon = new StorageDaemon(there, process, place === undefined);
     await until("the storage daemon", () => {
       try {

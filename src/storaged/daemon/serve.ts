@@ -4,6 +4,7 @@ import { SystemError } from "../../os/system_error.ts";
 import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
 import { counted } from "../../chassis/log/counted.ts";
+import { getLog } from "../../chassis/log/log.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import type { StartReport } from "../../chassis/start/launch.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
@@ -203,7 +204,13 @@ function connectNotify(
   address: string | undefined,
 ): NotifyQueue | undefined {
   const socket = NotifySocket.connect(sys, ledger, address);
-  if (!(socket instanceof NotifySocket)) return undefined;
+  if (socket === undefined) return undefined;
+  if (!(socket instanceof NotifySocket)) {
+    const { message } = new SystemError("connect", `NOTIFY_SOCKET ${address}`, socket.errno);
+    const log = getLog("storage.storage_daemon", "src/storaged/daemon/serve.ts");
+    log.warn(`${message}; the service manager is told nothing`);
+    return undefined;
+  }
   // Whoever started the daemon may have gone; that is no reason not to serve.
   return new NotifyQueue(socket, loop, () => {});
 }
