@@ -286,6 +286,8 @@ function runRecovery(): PathResult {
   const run = (fault: Fault) => {
     const guest = new Guest();
     let log = 0;
+    // What was mapped by an image that another one has followed still holds its lock here.
+    stage.forgetJournal();
     try {
       const first = stage.run(killed(guest));
       if (first.kind !== "killed") throw new Error(ended(first));
