@@ -8,7 +8,9 @@ export const CLIENTS = 5;
  */
 export const OWNERS = 4;
 /** Processes that are holders themselves, by number; as owners they come behind the others. */
-export const HOLDERS = 2;
+export const HOLDERS = 3;
+/** The holder that has no connection: its process is only watched, and has to be killed by others. */
+export const LONE_HOLDER = HOLDERS - 1;
 
 /**
  * Lockspaces by number: the default one, two that can be made, a file, a path behind a file, and one that is

@@ -28,9 +28,10 @@ import { Place } from "../support/place.ts";
 import { isSafe, safeParent } from "../support/safe_directory.ts";
 import { Unowned } from "../support/unowned.ts";
 import { WRITE_GUARD } from "../../src/lockd/lockspace/written_files.ts";
+import { Puppet } from "../support/puppet.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
-import { DISKS, LEASES, LOCKSPACES, OWNERS, type Step } from "./steps.ts";
+import { DISKS, LEASES, LOCKSPACES, LONE_HOLDER, OWNERS, type Step } from "./steps.ts";
 
 /** Owners' pids begin here: no process can have one (PID_MAX_LIMIT is 4194304). */
 const FIRST_PID = 1_900_000_000;
@@ -56,7 +57,7 @@ export class World implements AsyncDisposable {
   readonly #admin: AdminClient;
   readonly #model: LockModel;
   readonly #clients = new Map<number, RawClient>();
-  readonly #holders = new Map<number, Holder>();
+  readonly #holders = new Map<number, Holder | Puppet>();
   /** Pids of holders, of those that have ended too. */
   readonly #holderPids = new Map<number, number>();
   readonly #foreign: number[] = [];
@@ -328,7 +329,10 @@ export class World implements AsyncDisposable {
 
   async #begin(number: number): Promise<void> {
     if (this.#holders.has(number)) return;
-    const holder = await Holder.start(this.#daemon);
+    const holder = number === LONE_HOLDER
+      ? Puppet.start(this.#daemon.place)
+      : await Holder.start(this.#daemon);
+    if (holder instanceof Puppet) await holder.call("pid");
     this.#holders.set(number, holder);
     this.#holderPids.set(number, holder.pid);
     this.#model.transparent.add(holder.pid);
@@ -340,13 +344,14 @@ export class World implements AsyncDisposable {
     if (holder === undefined) return;
     this.#holders.delete(number);
     const owned = this.#model.owns(holder.pid);
-    if (how === "drop") {
+    if (how === "drop" && holder instanceof Holder) {
       const left = holder.disconnect();
       // It may be ended before it has answered.
       if (owned) deepStrictEqual([await holder.endedBy(), await Promise.allSettled([left])][0], "SIGTERM");
       else await left;
     }
-    await holder.kill();
+    if (holder instanceof Holder) await holder.kill();
+    else await holder.process.kill();
     const staying = this.#model.willSettle(holder.pid).length;
     await until(`all but ${staying} of the locks of process ${holder.pid} to go`, async () => {
       const left = (await this.#locks()).filter(({ holders }) =>
