@@ -1,7 +1,7 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
-import { EINVAL, ENOENT, ESRCH } from "../../os/errno.ts";
+import { EACCES, EINVAL, ENOENT, EPERM, ESRCH } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -176,8 +176,8 @@ export class OwnerWatch {
     // Read behind the opening: while the process lives its pid cannot be another's.
     const state = readProcess(this.#sys, pid);
     // Without its start time it could not be told after a crash. One that has just ended says so by its
-    // pidfd.
-    if (typeof state === "number" && state !== -ESRCH) {
+    // pidfd, and where it may not be seen (hidepid in proc(5)) it is watched all the same.
+    if (typeof state === "number" && ![-ESRCH, -EACCES, -EPERM].includes(state)) {
       this.#sys.close(pidfd);
       return new SystemError("read", `/proc/${pid}/stat`, state);
     }

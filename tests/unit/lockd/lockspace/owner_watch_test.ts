@@ -161,6 +161,13 @@ Deno.test("OwnerWatch grants nothing to a process whose start time cannot be rea
   world.open = -23;
   assert.match(world.watch.begin(owner(pid))?.message ?? "", /^read \/proc\/\d+\/stat: Too many open files/);
   assert.deepEqual([...world.watch.processes], []);
+  // Where /proc hides it, it is watched all the same.
+  for (const hidden of [-1, -13]) {
+    const other = world.child();
+    world.open = hidden;
+    assert.equal(world.watch.begin(owner(other)), undefined);
+    assert.equal(world.watch.processOf(other)?.start, 0);
+  }
   world.open = undefined;
   assert.equal(world.watch.begin(owner(pid)), undefined);
   assert.ok((world.watch.processOf(pid)?.start ?? 0) > 0);
