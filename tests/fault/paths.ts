@@ -9,7 +9,6 @@ import type { Path, Play } from "./play.ts";
 const { CREATE_RESOURCE, DELETE_RESOURCE, ACQUIRE_RESOURCE, RELEASE_RESOURCE } = LockProcedure;
 const { CREATE_LOCKSPACE, NEW } = LockProcedure;
 const DONE: Outcome = { kind: "ok", payload: new Uint8Array(0) };
-const CLOSED: Outcome = { kind: "closed" };
 let number = 0;
 
 /** Every way through the running daemon. */
@@ -211,7 +210,8 @@ function releasing(name: string, flags: number, after: "none" | "absent"): Path 
 }
 
 function* connected(play: Play): Part<Outcome> {
-  return (yield* play.connect()) === undefined ? CLOSED : DONE;
+  const client = yield* play.connect();
+  return client instanceof Actor ? DONE : client;
 }
 
 /** A refusal is what is wanted. */

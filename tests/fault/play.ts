@@ -58,25 +58,20 @@ export class Play {
     return `${this.lockspace}/${name}`;
   }
 
-  /**
-   * A client whose process is its owner's. Undefined when the connection fails, which only a fault may be the
-   * reason of.
-   */
-  *connect(pid: number = ++this.#pid): Part<Actor | undefined> {
+  /** A client whose process is its owner's; why there is none, which only a fault may be the reason of. */
+  *connect(pid: number = ++this.#pid): Part<Actor | Outcome> {
     this.stage.processes.next = pid;
     const actor = new Actor(this.socket);
     this.#actors.push(actor);
     const outcome = yield* actor.register(pid);
-    if (outcome.kind === "ok") return actor;
-    if (outcome.kind !== "closed") throw new Error(`REGISTER: ${text(outcome)}`);
-    return undefined;
+    return outcome.kind === "ok" ? actor : outcome;
   }
 
   /** A client that must get through. */
   *client(pid?: number): Part<Actor> {
     if (this.#log === 0) this.#log = this.stage.logLength;
     const actor = yield* this.connect(pid);
-    if (actor === undefined) throw new Error("The connection was closed");
+    if (!(actor instanceof Actor)) throw new Error(`Connect and REGISTER: ${text(actor)}`);
     return actor;
   }
 
