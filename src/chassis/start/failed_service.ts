@@ -6,9 +6,10 @@ import { ExitCode, StartError } from "./start_error.ts";
 import { StartPause } from "./start_pause.ts";
 
 /**
- * Longest pause before another try, in ms: with locks in the store, where each moment counts, and without.
+ * Longest pause before another try, in ms: where each moment counts, for the service manager keeps what only
+ * a daemon that serves can guard, and elsewhere.
  */
-const LONGEST_WITH_LOCKS = 800;
+const LONGEST_AT_STAKE = 800;
 const LONGEST = 30_000;
 
 /** A daemon that a service manager has started and that cannot serve. */
@@ -36,7 +37,7 @@ export function refuseForGood({ sys, notifySocket, sockets }: Service, reason: s
  * A start that may succeed later: whoever waits goes on waiting, for a time that grows with each failure.
  *
  * @param counted file in which failures are counted
- * @param atStake whether locks are stored
+ * @param atStake whether the service manager keeps something of an earlier daemon
  */
 export function startAgainLater(
   { sys, notifySocket }: Service,
@@ -44,7 +45,7 @@ export function startAgainLater(
   atStake: boolean,
   failure: unknown,
 ): void {
-  const longest = atStake ? LONGEST_WITH_LOCKS : LONGEST;
+  const longest = atStake ? LONGEST_AT_STAKE : LONGEST;
   const pause = counted === undefined ? longest : new StartPause(sys, counted).failed(longest);
   const reason = failure instanceof Error ? failure.message : String(failure);
   tell(sys, notifySocket, `Cannot start yet, trying again in ${pause / 1000} s: ${reason}`);
