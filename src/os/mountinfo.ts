@@ -44,7 +44,7 @@ export function parseMountinfo(text: string): MountLine[] {
   return mounts;
 }
 
-/** Space, tab, newline, backslash and `#` are written as three octal digits. */
-function unescaped(text: string): string {
+/** Space, tab, newline, backslash and `#` are written as three octal digits in lists of mounts. */
+export function unescaped(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
-import { isFree, kernel, lockOn } from "../support/kernel.ts";
+import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { outcome } from "../support/refusal.ts";
@@ -73,10 +74,6 @@ function textOf(path: string): string {
   }
 }
 
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
-
 Deno.test("while one filesystem hangs, everybody else is served at once, and who asked for it is told", async () => {
   await using host = await Host.start();
   const [first, second] = [await host.client(5_000_001), await host.client(5_000_002)];
@@ -107,7 +104,7 @@ Deno.test("while one filesystem hangs, everybody else is served at once, and who
 
   await host.a.goOn();
   await host.daemon.log.match(/warning : .*The lock on resource \S+\/late was released again/);
-  assert.equal(exists(`${host.a.backing}/late`), false);
+  assert.equal(existsSync(`${host.a.backing}/late`), false);
   await first.acquire(host.a.point, "late", ACQUIRE_AUTOCREATE);
   assert.match(
     await outcome(second.acquire(host.a.point, "held", ACQUIRE_AUTOCREATE)),
@@ -129,7 +126,7 @@ Deno.test("a release on a filesystem that hangs is refused in time, and done whe
     /^87\/51 resource busy: Lockspace resource 'x' is locked by domain 'guest-5000001'/,
   );
   await host.a.goOn();
-  await until("the file to be unlinked", () => !exists(`${host.a.backing}/x`));
+  await until("the file to be unlinked", () => !existsSync(`${host.a.backing}/x`));
   await host.daemon.log.match(/info : .*Released resource 'x'/);
   await client.acquire(host.a.point, "x", ACQUIRE_AUTOCREATE);
 });
@@ -151,7 +148,7 @@ Deno.test("the locks of a holder that ends while its storage hangs go when the s
     new RegExp(`is locked by domain 'guest-${holder.pid}'`),
   );
   await host.a.goOn();
-  await until("the file to be unlinked", () => !exists(`${host.a.backing}/x`));
+  await until("the file to be unlinked", () => !existsSync(`${host.a.backing}/x`));
 });
 
 Deno.test("a daemon is upgraded while its storage hangs, with its locks there kept", async () => {
@@ -170,10 +167,10 @@ Deno.test("a daemon is upgraded while its storage hangs, with its locks there ke
   await client.acquire(host.b.point, "y", ACQUIRE_AUTOCREATE);
   await client.release(host.b.point, "y");
   await host.a.goOn();
-  await until("the late lock to be undone", () => !exists(`${host.a.backing}/late`));
+  await until("the late lock to be undone", () => !existsSync(`${host.a.backing}/late`));
   assert.deepEqual(lockOn(`${host.a.point}/held`), { mode: "exclusive", pid: -1 });
   await client.release(host.a.point, "held");
-  assert.equal(exists(`${host.a.backing}/held`), false);
+  assert.equal(existsSync(`${host.a.backing}/held`), false);
 });
 
 Deno.test("an orderly end unlocks what a filesystem would keep locked for ever", async () => {
@@ -187,7 +184,7 @@ Deno.test("an orderly end unlocks what a filesystem would keep locked for ever",
   assert.equal(lockOn(`${mount.point}/lease`).mode, "exclusive");
   assert.equal(await daemon.stop(), 0);
   // The file stays: the lock is only given up.
-  assert.ok(exists(`${mount.point}/lease`));
+  assert.ok(existsSync(`${mount.point}/lease`));
   assert.deepEqual(lockOn(`${mount.point}/lease`), { mode: "none", pid: 0 });
 });
 
@@ -241,7 +238,7 @@ Deno.test("without a store a hung filesystem keeps no daemon from starting, and 
   await mount.goOn();
   await until("the lock to be taken", () => lockOn(`${mount.point}/h`).mode === "exclusive", 20_000);
   await owned.kill();
-  await until("the file to go", () => !exists(`${mount.point}/h`));
+  await until("the file to go", () => !existsSync(`${mount.point}/h`));
 });
 
 Deno.test("the lock that a killed daemon left on a filesystem that keeps locks is known for what it is", async () => {

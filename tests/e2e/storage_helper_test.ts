@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { F_UNLCK, F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import type { ForeignHolder } from "../../src/lockd/lockspace/refusal.ts";
@@ -26,10 +27,6 @@ function inDirectory(test: (directory: string) => Promise<void>): () => Promise<
   };
 }
 
-function exists(path: string): boolean {
-  return linuxSys().access(path, 0) === 0;
-}
-
 for (const operation of ["getattr", "create", "fsync"]) {
   Deno.test(
     `a lock that hangs in ${operation} is given up in time, and undone when the filesystem answers`,
@@ -49,7 +46,7 @@ for (const operation of ["getattr", "create", "fsync"]) {
       assert.equal(host.storage.status.find(({ mount }) => mount !== undefined)?.state, "hung");
       await mount.goOn();
       host.turning.until(() => host.observer.lines.some((line) => line.startsWith("late: ")) || undefined);
-      assert.equal(exists(`${mount.backing}/late`), false);
+      assert.equal(existsSync(`${mount.backing}/late`), false);
       host.limit = 20_000;
       assert.equal(host.lock(`${mount.point}/late`).kind, "granted");
     }),
@@ -94,7 +91,7 @@ for (const operation of ["unlink", "flush"]) {
       await mount.goOn();
       host.turning.until(() => list.length > 1 || undefined);
       assert.deepEqual(list[1], { what: "done", failure: undefined });
-      assert.equal(exists(`${mount.backing}/x`), false);
+      assert.equal(existsSync(`${mount.backing}/x`), false);
     }),
   );
 }
@@ -110,7 +107,7 @@ Deno.test(
       loop.turn(20_000);
       assert.equal(host.lock(path).kind, "granted");
       assert.deepEqual(host.storage.status.map(({ mount }) => mount?.point), [undefined, mount.point]);
-      assert.equal(exists(`${mount.backing}/x`), true);
+      assert.equal(existsSync(`${mount.backing}/x`), true);
     }
     // Made by the helper until the change is noticed, then at once.
     host.turning.until(() => {
@@ -118,7 +115,7 @@ Deno.test(
       host.storage.files.create(path, false, () => made = true);
       return made || undefined;
     });
-    assert.equal(exists(path), true);
+    assert.equal(existsSync(path), true);
   }),
 );
 
@@ -168,8 +165,8 @@ Deno.test(
     assert.equal(Number(await said(host, "image")), host.pid);
     assert.equal(await said(host, "other"), "granted");
     await a.goOn();
-    await until("the end of the helper", () => !exists(`/proc/${helper}`));
-    assert.equal(exists(`${a.backing}/late`), false);
+    await until("the end of the helper", () => !existsSync(`/proc/${helper}`));
+    assert.equal(existsSync(`${a.backing}/late`), false);
     const fd = linuxSys().open(`${a.point}/held`, O_RDWR, 0);
     assert.notEqual(linuxSys().ofdLock(fd, F_WRLCK, 0, 1), 0);
     linuxSys().close(fd);

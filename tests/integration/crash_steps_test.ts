@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import {
   ACQUIRE_AUTOCREATE,
   ACQUIRE_SHARED,
@@ -143,7 +144,7 @@ Deno.test("an acquire that the daemon is killed in is granted once and held", as
         await assertExtraStored(stage, 1);
         assert.match(acquire(beta, leases, "r", ACQUIRE_AUTOCREATE), /'r' is locked/);
         assert.equal(release(alpha, leases, "r"), "released");
-        assert.ok(!exists(`${leases}/r`));
+        assert.ok(!existsSync(`${leases}/r`));
         assertInOrder(alpha, beta);
         await assertExtraStored(stage, 0);
       },
@@ -164,7 +165,7 @@ Deno.test("a release that the daemon is killed in is done once", async () => {
       },
       after: async () => {
         assert.equal(released, "released");
-        assert.ok(!exists(`${leases}/r`));
+        assert.ok(!existsSync(`${leases}/r`));
         assertInOrder(alpha, beta);
         await assertExtraStored(stage, 0);
       },
@@ -191,7 +192,7 @@ Deno.test("owners of a shared lock are added and taken off once, whenever the da
         assert.deepEqual(answers, ["granted", "granted", "released", refused, "released"]);
         assert.equal(lockOn(`${leases}/s`).mode, "shared");
         assert.equal(release(beta, leases, "s"), "released");
-        assert.ok(!exists(`${leases}/s`));
+        assert.ok(!existsSync(`${leases}/s`));
         assertInOrder(alpha, beta);
       },
     });
@@ -346,7 +347,7 @@ for (const how of ["is killed", "loses its connection"] as const) {
             });
           },
           after: async () => {
-            assert.ok(!exists(`${leases}/h`));
+            assert.ok(!existsSync(`${leases}/h`));
             await holder.endedBy();
             assertInOrder(alpha, beta);
             assert.equal(acquire(beta, leases, "h", ACQUIRE_AUTOCREATE), "granted");
@@ -383,10 +384,6 @@ Deno.test("a re-exec that is killed anywhere keeps locks and clients", async () 
     assert.ok(kills >= 4, `killed ${kills} times`);
   });
 });
-
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
 
 /** Whether a process runs: one that has ended and is not waited for does not. */
 function isAlive(pid: number): boolean {

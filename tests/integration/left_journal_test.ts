@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
 import { STAMP_OFFSET } from "../../src/chassis/journal/layout.ts";
 import { F_WRLCK } from "../../src/os/constants.ts";
@@ -24,10 +25,6 @@ function journalOf(place: Place): string {
   return `${place.paths.journalDir}/journal`;
 }
 
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
-
 /** A holder with the lock `h`, whose daemon, which had no store, was killed. */
 async function killedWithoutStore(place: Place, leases: string): Promise<Holder> {
   await using daemon = await Daemon.start({ place });
@@ -43,7 +40,7 @@ Deno.test("what a daemon without a store had is taken again by one with a store,
   const place = Place.create();
   const leases = place.makeDirectory("leases");
   await using holder = await killedWithoutStore(place, leases);
-  assert.ok(exists(journalOf(place)));
+  assert.ok(existsSync(journalOf(place)));
   await using manager = await ServiceManager.start({ place });
   assert.deepEqual(lockOn(`${leases}/h`), HELD);
   assert.match(
@@ -59,7 +56,7 @@ Deno.test("what a daemon without a store had is taken again by one with a store,
   assert.equal(manager.log.match(/taken again/g)?.length, 1);
   assert.ok(holder.running);
   await holder.kill();
-  await until("the lock to go with its holder", () => !exists(`${leases}/h`));
+  await until("the lock to go with its holder", () => !existsSync(`${leases}/h`));
 });
 
 Deno.test("a file that is older than the journal in the store is void", async () => {
@@ -76,8 +73,8 @@ Deno.test("a file that is older than the journal in the store is void", async ()
 
   await manager.crash();
   assert.match(manager.log, /The journal .* is older than the one in the store: it is void/);
-  assert.ok(!exists(`${leases}/h`));
-  await until("the file to go", () => !exists(journalOf(place)));
+  assert.ok(!existsSync(`${leases}/h`));
+  await until("the file to go", () => !existsSync(journalOf(place)));
 });
 
 Deno.test("a file that is newer than the journal in the store adds what only it knows", async () => {
@@ -100,7 +97,7 @@ Deno.test("a file that is newer than the journal in the store adds what only it 
   await manager.start();
   assert.deepEqual([lockOn(`${leases}/stored`), lockOn(`${leases}/h`)], [HELD, HELD]);
   assert.match(manager.log, new RegExp(`'h' of domain 'guest-${second.pid}' .* taken again`));
-  await until("the file to go", () => !exists(journalOf(place)));
+  await until("the file to go", () => !existsSync(journalOf(place)));
   await manager.crash();
   assert.deepEqual([lockOn(`${leases}/stored`), lockOn(`${leases}/h`)], [HELD, HELD]);
   assert.ok(first.running && second.running);
@@ -149,7 +146,7 @@ Deno.test("a file that another daemon uses is left alone, and the journal is in 
     manager.log,
     /The journal is in memory alone, and would be lost if systemd dropped its copy: lock .*journal: Resource temporarily unav/,
   );
-  assert.ok(exists(journalOf(place)));
+  assert.ok(existsSync(journalOf(place)));
   kernel.close(fd);
   await using _other = await stored(manager, place.makeDirectory("others"));
   await manager.crash();
@@ -262,7 +259,7 @@ Deno.test("where the store has lost the journal, the file says whose the locks a
   assert.doesNotMatch(manager.log, /no longer had|taken again|in doubt/);
   assert.ok(holder.running);
   await holder.kill();
-  await until("the lock to go with its holder", () => !exists(`${leases}/h`));
+  await until("the lock to go with its holder", () => !existsSync(`${leases}/h`));
 });
 
 Deno.test("a restart keeps the journal in its file", async () => {
@@ -270,7 +267,7 @@ Deno.test("a restart keeps the journal in its file", async () => {
   const leases = manager.place.makeDirectory("leases");
   await using _holder = await stored(manager, leases);
   await manager.restart();
-  assert.ok(exists(journalOf(manager.place)));
+  assert.ok(existsSync(journalOf(manager.place)));
   assert.deepEqual(lockOn(`${leases}/h`), HELD);
   assert.doesNotMatch(manager.log, /no longer had|taken again/);
 });
@@ -281,7 +278,7 @@ Deno.test("a reload makes a journal's file again that was removed, and has it st
   await using holder = await stored(manager, leases);
   Deno.removeSync(journalOf(manager.place));
   await manager.reExec();
-  assert.ok(exists(journalOf(manager.place)));
+  assert.ok(existsSync(journalOf(manager.place)));
 
   await manager.crash();
   assert.deepEqual(lockOn(`${leases}/h`), HELD);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, type OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "../support/daemon.ts";
@@ -49,10 +50,6 @@ async function registered(daemon: Daemon, owner: OwnerArgs): Promise<LockClient>
   const client = await LockClient.connect(daemon.socket);
   await client.register(owner);
   return client;
-}
-
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
 }
 
 function mode(path: string): number {
@@ -193,7 +190,7 @@ Deno.test("CREATE makes a file and DELETE unlinks it, and both may be repeated",
   assert.equal(Deno.statSync(`${directory}/lease`).size, 0);
   await alpha.createResource(directory, "lease");
   await alpha.deleteResource(directory, "lease");
-  assert.ok(!exists(`${directory}/lease`));
+  assert.ok(!existsSync(`${directory}/lease`));
   await alpha.deleteResource(directory, "lease");
   assert.ok(isFree(host.disk));
 });
@@ -326,18 +323,18 @@ Deno.test("an autocreated file is made 0600 and unlinked with its last owner", a
   await alpha.acquire(directory, "lease", ACQUIRE_AUTOCREATE);
   assert.equal(mode(file), 0o600);
   await alpha.release(directory, "lease");
-  assert.ok(!exists(file));
+  assert.ok(!existsSync(file));
   const both = ACQUIRE_AUTOCREATE | ACQUIRE_SHARED;
   await alpha.acquire(directory, "lease", both);
   await beta.acquire(directory, "lease", ACQUIRE_SHARED);
   await alpha.release(directory, "lease");
   assert.deepEqual(lockOn(file), SHARED);
   await beta.release(directory, "lease");
-  assert.ok(!exists(file));
+  assert.ok(!existsSync(file));
   Deno.writeTextFileSync(file, "");
   await alpha.acquire(directory, "lease");
   await alpha.release(directory, "lease");
-  assert.ok(exists(file));
+  assert.ok(existsSync(file));
 });
 
 Deno.test("a shared autocreated file stays while another process has it too", async () => {
@@ -348,7 +345,7 @@ Deno.test("a shared autocreated file stays while another process has it too", as
   const fd = kernel.open(file, O_RDWR | O_CLOEXEC, 0);
   assert.equal(kernel.ofdLock(fd, F_RDLCK, 0, 1), 0);
   await alpha.release(directory, "lease");
-  assert.ok(exists(file));
+  assert.ok(existsSync(file));
   kernel.close(fd);
   assert.ok(isFree(file));
 });
@@ -401,7 +398,7 @@ Deno.test("names that leave a lockspace directory are refused", async () => {
     await assertRefused(alpha.deleteResource(directory, name), wanted);
     await assertRefused(alpha.acquire(directory, name, ACQUIRE_AUTOCREATE), wanted);
   }
-  assert.ok(!exists(outside));
+  assert.ok(!existsSync(outside));
   for (const name of ["..x", "x..", ".x"]) await alpha.acquire(directory, name, ACQUIRE_AUTOCREATE);
 });
 
@@ -429,7 +426,7 @@ Deno.test("a symbolic link in a lockspace directory is not followed", async () =
     alpha.acquire(directory, "dangling", ACQUIRE_AUTOCREATE),
     `38/51 Unable to open/create resource ${directory}/dangling: Too many levels of symbolic links`,
   );
-  assert.ok(!exists(`${host.daemon.place.directory}/made`));
+  assert.ok(!existsSync(`${host.daemon.place.directory}/made`));
   await assertRefused(alpha.acquire(directory, "planted"), /^(38|87)\/51 /);
   assert.ok(isFree(disk));
   await alpha.acquire("", disk);

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeResource } from "../support/lock_codec.ts";
 import { ParamType } from "../../src/chassis/wire/typed_param.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
-import { isFree, kernel, lockOn } from "../support/kernel.ts";
+import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { openDescriptors } from "../support/process_usage.ts";
@@ -20,10 +21,6 @@ const ALPHA = testOwner(5_000_001, "alpha");
 const BETA = testOwner(5_000_002, "beta");
 const EXCLUSIVE = { mode: "exclusive", pid: -1 };
 const SHARED = { mode: "shared", pid: -1 };
-
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
 
 Deno.test("a re-exec keeps pid, clients, lockspaces and every kind of lock", async () => {
   await using daemon = await Daemon.start(VERBOSE);
@@ -57,7 +54,7 @@ Deno.test("a re-exec keeps pid, clients, lockspaces and every kind of lock", asy
     await until("it to have the same descriptors", () => openDescriptors(pid) === descriptors);
   }
   await daemon.log.match(/Took over 2 clients and 3 locks/);
-  assert.ok(!exists(daemon.place.paths.restartState));
+  assert.ok(!existsSync(daemon.place.paths.restartState));
   await assertRefused(beta.release(leases, "shared"), /^29\/7 /);
   await assertRefused(
     alpha.acquire("", disk),
@@ -66,15 +63,15 @@ Deno.test("a re-exec keeps pid, clients, lockspaces and every kind of lock", asy
   await using again = await LockClient.connect(daemon.socket);
   await again.register(BETA);
   await alpha.release(leases, "exclusive");
-  assert.ok(!exists(`${leases}/exclusive`));
+  assert.ok(!existsSync(`${leases}/exclusive`));
   await alpha.release(leases, "shared");
   assert.deepEqual(lockOn(`${leases}/shared`), SHARED);
   await again.release(leases, "shared");
-  assert.ok(!exists(`${leases}/shared`));
+  assert.ok(!existsSync(`${leases}/shared`));
   await alpha.release("", disk);
-  assert.ok(isFree(disk) && exists(disk));
+  assert.ok(isFree(disk) && existsSync(disk));
   assert.equal(await daemon.stop(), 0);
-  assert.ok(!exists(daemon.socket) && !exists(daemon.place.paths.pidFile));
+  assert.ok(!existsSync(daemon.socket) && !existsSync(daemon.place.paths.pidFile));
 });
 
 Deno.test("a re-exec keeps unregistered and administrative clients with their ids", async () => {
@@ -261,7 +258,7 @@ for (const moment of ["Asked to re-exec", "Handing over"]) {
     daemon.signal("SIGTERM");
     assert.deepEqual(await daemon.wait(), { code: 0, signal: null });
     const { socket, pidFile, restartState } = daemon.place.paths;
-    assert.deepEqual([socket, pidFile, restartState, `${restartState}.check`].filter(exists), []);
+    assert.deepEqual([socket, pidFile, restartState, `${restartState}.check`].filter(existsSync), []);
   });
 }
 
@@ -269,10 +266,10 @@ Deno.test("SIGTERM ends the daemon while the next image looks at its state, and 
   await using daemon = await Daemon.start(VERBOSE);
   const trial = `${daemon.place.paths.restartState}.check`;
   daemon.signal("SIGUSR1");
-  await until("the state to look at", () => exists(trial));
+  await until("the state to look at", () => existsSync(trial));
   daemon.signal("SIGTERM");
   assert.deepEqual(await daemon.wait(), { code: 0, signal: null });
-  assert.ok(!exists(trial));
+  assert.ok(!existsSync(trial));
 });
 
 Deno.test("a holder that is being killed is killed in time by the next image, and keeps its lock until then", async () => {
@@ -356,7 +353,7 @@ Deno.test("a re-exec keeps options, environment and the directory that relative 
     value: 6,
   });
   assert.equal(await daemon.stop(), 0);
-  assert.ok(!exists(`${place.directory}/own.pid`));
+  assert.ok(!existsSync(`${place.directory}/own.pid`));
 });
 
 Deno.test("a daemon in the background re-execs in place", async () => {
@@ -374,5 +371,5 @@ Deno.test("a daemon in the background re-execs in place", async () => {
   client.roundTrip();
   assert.equal(Deno.readLinkSync(`/proc/${pid}/cwd`), "/");
   Deno.kill(pid, "SIGTERM");
-  await until("the daemon to end", () => !exists(place.paths.pidFile));
+  await until("the daemon to end", () => !existsSync(place.paths.pidFile));
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { Daemon } from "../support/daemon.ts";
 import { logsByItself } from "../support/journal.ts";
 import { lockOn } from "../support/kernel.ts";
@@ -143,7 +144,7 @@ Deno.test("SIGHUP reopens a log file that was renamed", async () => {
   await client.createLockspace(`${place.directory}/one`);
   Deno.renameSync(log, `${log}.1`);
   daemon.signal("SIGHUP");
-  await until("the new file", () => exists(log));
+  await until("the new file", () => existsSync(log));
   await client.createLockspace(`${place.directory}/two`);
   assert.match(Deno.readTextFileSync(`${log}.1`), /Created lockspace .*\/one\n/);
   assert.match(Deno.readTextFileSync(log), /Created lockspace .*\/two\n/);
@@ -165,13 +166,3 @@ Deno.test("a storm of SIGHUP loses no request", async () => {
   }
   assert.equal(await daemon.stop(), 0);
 });
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { Daemon } from "../support/daemon.ts";
-import { isFree, kernel, lockOn } from "../support/kernel.ts";
+import { isFree, lockOn } from "../support/kernel.ts";
 import { journalSocket, logsByItself } from "../support/journal.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { NotifyListener } from "../support/notify_listener.ts";
@@ -12,10 +13,6 @@ function mode(path: string): number {
   return (Deno.lstatSync(path).mode ?? 0) & 0o7777;
 }
 
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
-
 /** The daemon that runs in the background of a place. */
 function backgroundPid(place: Place): number {
   return Number(Deno.readTextFileSync(place.paths.pidFile));
@@ -24,7 +21,7 @@ function backgroundPid(place: Place): number {
 async function endBackground(place: Place): Promise<void> {
   const pid = backgroundPid(place);
   Deno.kill(pid, "SIGTERM");
-  await until("the daemon to end", () => !exists(place.paths.pidFile));
+  await until("the daemon to end", () => !existsSync(place.paths.pidFile));
 }
 
 Deno.test("--version tells name and version on standard output", async () => {
@@ -77,7 +74,7 @@ Deno.test("a daemon makes its files with the right modes and removes them at its
   assert.equal(Deno.readTextFileSync(paths.pidFile), String(daemon.pid));
   assert.deepEqual(lockOn(paths.pidFile), { mode: "exclusive", pid: -1 });
   assert.equal(await daemon.stop(), 0);
-  assert.deepEqual([paths.socket, paths.adminSocket, paths.pidFile].filter(exists), []);
+  assert.deepEqual([paths.socket, paths.adminSocket, paths.pidFile].filter(existsSync), []);
 });
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
@@ -88,7 +85,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
     daemon.signal(signal);
     assert.deepEqual(await daemon.wait(), { code: 0, signal: null });
     client.untilClosed();
-    assert.ok(!exists(daemon.socket));
+    assert.ok(!existsSync(daemon.socket));
   });
 }
 
@@ -140,7 +137,7 @@ Deno.test("a second daemon with a PID file of its own does not take the sockets 
   assert.equal(stderr, `virtlockd: error: Bind socket ${daemon.socket}: another daemon listens there\n`);
   using client = RawClient.connect(daemon.socket);
   client.roundTrip();
-  assert.ok(!exists(`${daemon.place.directory}/other.pid`));
+  assert.ok(!existsSync(`${daemon.place.directory}/other.pid`));
 });
 
 Deno.test("a daemon replaces what a killed one has left behind", async () => {
@@ -149,7 +146,7 @@ Deno.test("a daemon replaces what a killed one has left behind", async () => {
     await using killed = await Daemon.start({ place });
     await killed.kill();
   }
-  assert.ok(exists(place.paths.socket));
+  assert.ok(existsSync(place.paths.socket));
   await using daemon = await Daemon.start({ place });
   using client = RawClient.connect(daemon.socket);
   client.roundTrip();
@@ -186,16 +183,16 @@ Deno.test("a daemon replaces symbolic links that were planted as its sockets", a
   await using daemon = await Daemon.start({ place });
   assert.ok(Deno.lstatSync(daemon.socket).isSocket);
   assert.equal(Deno.readTextFileSync(victim), "precious");
-  assert.ok(!exists(`${place.directory}/absent`));
+  assert.ok(!existsSync(`${place.directory}/absent`));
 });
 
 Deno.test("a relative PID file is taken from where the daemon was started", async () => {
   await using daemon = await Daemon.start({ args: ["--pid-file=here.pid"] });
   const path = `${daemon.place.directory}/here.pid`;
   assert.equal(Deno.readTextFileSync(path), String(daemon.pid));
-  assert.ok(!exists(daemon.place.paths.pidFile));
+  assert.ok(!existsSync(daemon.place.paths.pidFile));
   assert.equal(await daemon.stop(), 0);
-  assert.ok(!exists(path));
+  assert.ok(!existsSync(path));
 });
 
 Deno.test("a configuration file that was named must exist", async () => {
@@ -230,7 +227,7 @@ for (const [name, [text, message]] of Object.entries(BROKEN)) {
     assert.equal(code, 1);
     assert.match(stderr, /^virtlockd: error: .*\n$/);
     assert.match(stderr, message);
-    assert.ok(!exists(place.paths.socket) && !exists(place.paths.pidFile));
+    assert.ok(!existsSync(place.paths.socket) && !existsSync(place.paths.pidFile));
   });
 }
 
@@ -260,7 +257,7 @@ Deno.test("a socket that cannot be bound ends the start with code 6", async () =
     assert.equal(code, 6, stderr);
     assert.match(stderr, /^virtlockd: error: .*virtlockd-sock/);
   }
-  assert.ok(!exists(place.paths.pidFile));
+  assert.ok(!existsSync(place.paths.pidFile));
 });
 
 Deno.test("a socket path that is too long ends the start with code 6", async () => {
@@ -290,7 +287,7 @@ Deno.test("a session without XDG variables has its files below HOME", async () =
   using client = RawClient.connect(`${below}/virtlockd-sock`);
   client.roundTrip();
   Deno.kill(pid, "SIGTERM");
-  await until("the daemon to end", () => !exists(`${below}/virtlockd.pid`));
+  await until("the daemon to end", () => !existsSync(`${below}/virtlockd.pid`));
 });
 
 Deno.test("-d returns when the background daemon serves", async () => {
@@ -317,7 +314,7 @@ Deno.test("-d logs to the journal where there is one", async () => {
   const { code, stdout, stderr } = await Daemon.run({ ...logsByItself(place), args: ["-d"] });
   assert.deepEqual([code, stdout, stderr], [0, "", ""]);
   await journal.next(/^MESSAGE=.*virtlockd\.conf:1.*max_client\b/);
-  assert.ok(!exists(place.paths.logFile));
+  assert.ok(!existsSync(place.paths.logFile));
   await endBackground(place);
 });
 
@@ -328,8 +325,8 @@ Deno.test("-d goes on with the client limits, the PID file and the signals of th
   const pidFile = `${place.directory}/d.pid`;
   assert.deepEqual(lockOn(pidFile), { mode: "exclusive", pid: -1 });
   Deno.kill(Number(Deno.readTextFileSync(pidFile)), "SIGTERM");
-  await until("the daemon to end", () => !exists(pidFile));
-  assert.ok(!exists(place.paths.socket));
+  await until("the daemon to end", () => !existsSync(pidFile));
+  assert.ok(!existsSync(place.paths.socket));
 });
 
 Deno.test("an idle daemon ends after its timeout, and one with a lock does not", async () => {

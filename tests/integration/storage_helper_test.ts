@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
 import type { ForeignHolder } from "../../src/lockd/lockspace/refusal.ts";
 import { linuxSys } from "../../src/os/linux.ts";
@@ -49,10 +50,6 @@ class Lab implements Disposable {
   }
 }
 
-function exists(path: string): boolean {
-  return linuxSys().access(path, 0) === 0;
-}
-
 Deno.test("a lock on network storage is taken by its helper, held by the daemon, and says who has it", () => {
   using lab = new Lab();
   const path = `${lab.a}/x`;
@@ -67,7 +64,7 @@ Deno.test("a lock on network storage is taken by its helper, held by the daemon,
   lab.host.turning.until(() => lab.host.observer.lines.length > 0 || undefined);
   assert.equal(lab.isLocked(path), true);
   assert.equal(lab.host.release(path, lock), undefined);
-  assert.equal(exists(path), false);
+  assert.equal(existsSync(path), false);
 });
 
 Deno.test("a helper process is named virtlockd-io and has the daemon's signals blocked", () => {
@@ -98,7 +95,7 @@ Deno.test("a lock that comes after its asker has gone is undone", () => {
     `recovered: storage at ${lab.a}`,
     `late: storage at ${lab.a}: The lock on resource ${path} was released again, because nobody waited for it any more`,
   ]);
-  assert.equal(exists(path), false);
+  assert.equal(existsSync(path), false);
 });
 
 Deno.test("while one storage hangs, local files and other storage are served", () => {
@@ -128,7 +125,7 @@ Deno.test("a release on storage that hangs is told slow, and done when the stora
   Deno.kill(pid, "SIGCONT");
   lab.host.turning.until(() => list.length > 1 || undefined);
   assert.deepEqual(list[1], { what: "done", failure: undefined });
-  assert.equal(exists(path), false);
+  assert.equal(existsSync(path), false);
 });
 
 Deno.test("a release is done by another helper when the first is killed in it", () => {
@@ -141,7 +138,7 @@ Deno.test("a release is done by another helper when the first is killed in it", 
   lab.host.turning.until(() => list.length > 0 || undefined);
   assert.deepEqual(list, [{ what: "done", failure: undefined }]);
   assert.notEqual(lab.host.helper(lab.a), pid);
-  assert.equal(exists(path), false);
+  assert.equal(existsSync(path), false);
 });
 
 Deno.test("a refusal on network storage finds the process of this host that has the lock", () => {
@@ -183,7 +180,7 @@ Deno.test("a daemon execs while its helper hangs, and the helper undoes what nob
     Deno.kill(helper, "SIGCONT");
   }
   await until("the end of the helper", () => !isThere(helper));
-  assert.equal(exists(`${lab.a}/late`), false);
+  assert.equal(existsSync(`${lab.a}/late`), false);
   assert.equal(lab.isLocked(`${lab.a}/held`), true);
   assert.deepEqual(helpersOf(host.pid), []);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { ActivatedDaemon } from "../support/activated_daemon.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
@@ -10,10 +11,6 @@ import { RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
 
 const NAMES = { LISTEN_FDNAMES: "virtlockd.socket:virtlockd-admin.socket" };
-
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
 
 /** Checks that the two sockets are the lock server and the admin server. */
 async function assertServed(lock: string, admin: string): Promise<void> {
@@ -29,11 +26,11 @@ Deno.test("sockets that are handed over by name are served, whatever their paths
   const names = { LISTEN_FDNAMES: "virtlockd-admin.socket:virtlockd.socket" };
   using daemon = new ActivatedDaemon(place, [one, two], names);
   await assertServed(two, one);
-  assert.ok(!exists(place.paths.socket) && !exists(place.paths.adminSocket));
+  assert.ok(!existsSync(place.paths.socket) && !existsSync(place.paths.adminSocket));
   assert.equal(Deno.readTextFileSync(place.paths.pidFile), String(daemon.pid));
   assert.equal(await daemon.stop(), 0);
   // They are systemd's.
-  assert.ok(exists(one) && exists(two));
+  assert.ok(existsSync(one) && existsSync(two));
 });
 
 Deno.test("sockets that are handed over without names are told apart by their paths", async () => {
@@ -49,9 +46,9 @@ Deno.test("an admin socket that is not handed over is made", async () => {
   const lock = `${place.directory}/lock`;
   using daemon = new ActivatedDaemon(place, [lock], { LISTEN_FDNAMES: "virtlockd.socket" });
   await assertServed(lock, place.paths.adminSocket);
-  assert.ok(!exists(place.paths.socket));
+  assert.ok(!existsSync(place.paths.socket));
   assert.equal(await daemon.stop(), 0);
-  assert.ok(exists(lock) && !exists(place.paths.adminSocket));
+  assert.ok(existsSync(lock) && !existsSync(place.paths.adminSocket));
 });
 
 Deno.test("sockets that are meant for another process are left alone", async () => {
@@ -60,7 +57,7 @@ Deno.test("sockets that are meant for another process are left alone", async () 
   using daemon = new ActivatedDaemon(place, [one, two], NAMES, "1");
   await until(
     "the daemon's own sockets",
-    () => exists(place.paths.socket) && exists(place.paths.adminSocket),
+    () => existsSync(place.paths.socket) && existsSync(place.paths.adminSocket),
   );
   await assertServed(place.paths.socket, place.paths.adminSocket);
   assert.equal(await daemon.stop(), 0);
@@ -78,7 +75,7 @@ Deno.test("sockets that were handed over go on over a re-exec, the variables do 
   await assertServed(lock, admin);
   assert.doesNotMatch(Deno.readTextFileSync(`/proc/${daemon.pid}/environ`), /LISTEN_/);
   assert.equal(await daemon.stop(), 0);
-  assert.ok(exists(lock) && exists(admin));
+  assert.ok(existsSync(lock) && existsSync(admin));
 });
 
 Deno.test("the service manager is told when the daemon serves, reloads and stops", async () => {

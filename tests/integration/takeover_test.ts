@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import type { JsonObjectValue } from "../../src/lockd/restart/state.ts";
 import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
@@ -17,10 +18,6 @@ import { until } from "../support/until.ts";
 const ALPHA = testOwner(5_000_001, "alpha");
 const BETA = testOwner(5_000_002, "beta");
 const NOTHING: JsonObjectValue = { defaultLockspace: { resources: [] }, lockspaces: [] };
-
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
 
 /** Whether the process has the lock itself, as a POSIX lock. */
 function heldBy(pid: number, path: string, mode = "exclusive"): void {
@@ -81,7 +78,7 @@ for (const [name, form] of Object.entries(FORMS)) {
       daemon.log.text,
       /2 POSIX locks of libvirt's daemon are locks of open file descriptions now/,
     );
-    assert.ok(!exists(place.paths.restartState));
+    assert.ok(!existsSync(place.paths.restartState));
     assert.equal(Deno.readTextFileSync(place.paths.pidFile), String(daemon.pid));
     await assertRefused(beta.acquire("", disk.path), /^29\/7 /);
     await assertRefused(
@@ -91,7 +88,7 @@ for (const [name, form] of Object.entries(FORMS)) {
     await using admin = await AdminClient.connect(place.paths.adminSocket);
     assert.equal((await admin.listClients("virtlockd")).items.length, 2);
     await alpha.release(leases, "lease");
-    assert.ok(!exists(lease.path));
+    assert.ok(!existsSync(lease.path));
     await alpha.release("", disk.path);
     assert.ok(isFree(disk.path));
     await alpha.release("", shared.path);
@@ -102,7 +99,7 @@ for (const [name, form] of Object.entries(FORMS)) {
     await alpha.acquire("", disk.path);
     heldBy(-1, disk.path);
     assert.equal(await daemon.stop(), 0);
-    assert.ok(!exists(place.paths.socket) && !exists(place.paths.adminSocket));
+    assert.ok(!existsSync(place.paths.socket) && !existsSync(place.paths.adminSocket));
   });
 }
 
@@ -223,11 +220,11 @@ Deno.test("an autocreated file with a POSIX lock is unlinked with its last owner
   ]);
   await using _ = client;
   await client.release("", exclusive.path);
-  assert.ok(!exists(exclusive.path));
+  assert.ok(!existsSync(exclusive.path));
   await client.release("", shared.path);
   heldBy(-1, shared.path, "shared");
   await client.release("", shared.path);
-  assert.ok(!exists(shared.path));
+  assert.ok(!existsSync(shared.path));
 });
 
 Deno.test("a lock that the kernel does not hold is taken again, or kept in doubt and said so", async () => {
@@ -287,7 +284,7 @@ Deno.test("a state that is meant for another process is put away with a warning"
   await daemon.log.match(
     new RegExp(`warning : .*restart state that was meant for process 1, this one is ${daemon.pid}`),
   );
-  assert.ok(!exists(place.paths.restartState));
+  assert.ok(!existsSync(place.paths.restartState));
   await using client = await LockClient.connect(daemon.socket);
   await client.createLockspace("");
 });
@@ -348,7 +345,7 @@ for (const [name, [spoil, wanted]] of Object.entries(BROKEN)) {
     );
     assert.equal(lines.length, 1, daemon.log.text);
     assert.match(lines[0] ?? "", wanted);
-    assert.ok(!exists(place.paths.pidFile));
+    assert.ok(!existsSync(place.paths.pidFile));
   });
 }
 

@@ -165,3 +165,19 @@ Deno.test("what a comment links to and the parameters that it describes are ther
   }
   assert.deepEqual(wrong, []);
 });
+
+Deno.test("no two functions of src/ have the same body", () => {
+  const known = new Map<string, string>();
+  const copies: string[] = [];
+  for (const [file, text] of CODE) {
+    if (!file.startsWith("src/")) continue;
+    for (const [, name, body = ""] of text.matchAll(/^(?:export )?function\*? (\w+)[^]*?\{\n([^]*?)\n\}/gm)) {
+      const words = body.replace(/\s+/g, " ");
+      const first = known.get(words);
+      // What is shorter says no more than a call of it would.
+      if (words.length > 40 && first !== undefined) copies.push(`${file} ${name} is ${first}`);
+      known.set(words, `${file} ${name}`);
+    }
+  }
+  assert.deepEqual(copies, []);
+});

@@ -1,3 +1,4 @@
+import { versionNumber } from "../wire/version_number.ts";
 import { asProgram, type Peer, type Program } from "../rpc/program.ts";
 import {
   ADMIN_MAX_PAYLOAD,
@@ -67,10 +68,4 @@ function daemonProcedures(administered: Administered, version: string): AdminPro
       },
     ),
   ];
-}
-
-/** A version as libvirt counts it: major * 1000000 + minor * 1000 + release. A suffix is left out. */
-function versionNumber(version: string): number {
-  const [major = 0, minor = 0, release = 0] = version.split(".").map((part) => parseInt(part, 10) || 0);
-  return major * 1_000_000 + minor * 1000 + release;
 }

@@ -1,3 +1,4 @@
+import { fieldsOf } from "../../base/fields.ts";
 import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
 import type { JsonValue } from "../restart/state.ts";
 
@@ -47,7 +48,7 @@ export function writeHandover(handover: JournalHandover): JsonValue {
 
 /** Reads it back. What is not there, or not as this program writes it, is taken for nothing. */
 export function readHandover(value: unknown): JournalHandover {
-  const { store, dropped, drops, tight, apart, listeners, queues, missing, leftOver } = fields(value);
+  const { store, dropped, drops, tight, apart, listeners, queues, missing, leftOver } = fieldsOf(value);
   return {
     store: store === IN_QUEUES ? "queues" : store === true ? "single" : "none",
     dropped: dropped === true,
@@ -64,15 +65,11 @@ export function readHandover(value: unknown): JournalHandover {
 function adoptedQueues(value: unknown): AdoptedQueue[] {
   const entries: readonly unknown[] = Array.isArray(value) ? value : [];
   return entries.flatMap((entry) => {
-    const { name, taken, names } = fields(entry);
+    const { name, taken, names } = fieldsOf(entry);
     return typeof name === "string" && typeof taken === "number"
       ? [{ name, taken, names: texts(names) }]
       : [];
   });
-}
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
 function texts(value: unknown): string[] {

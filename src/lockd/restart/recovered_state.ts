@@ -1,3 +1,4 @@
+import { fieldsOf } from "../../base/fields.ts";
 import { idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
 import type { Recovered, RecoveredClient } from "../journal/recovered.ts";
 import type { HandedLock } from "../lockspace/lock_record.ts";
@@ -26,7 +27,7 @@ export const NOTHING_CARRIED: Carried = { limits: [], settings: {}, statistics: 
  * is left out, and the configuration decides.
  */
 export function readCarried(value: unknown): Carried {
-  const { limits, settings, statistics } = fields(value);
+  const { limits, settings, statistics } = fieldsOf(value);
   return {
     limits: Array.isArray(limits) && limits.every(isLimits) ? limits.map(justLimits) : [],
     settings: readSettings(settings),
@@ -37,7 +38,7 @@ export function readCarried(value: unknown): Carried {
 type Limits = Carried["limits"][number];
 
 function isLimits(value: unknown): value is Limits {
-  const { maxClients, maxAnonymousClients } = fields(value);
+  const { maxClients, maxAnonymousClients } = fieldsOf(value);
   return Number.isSafeInteger(maxClients) && Number.isSafeInteger(maxAnonymousClients);
 }
 
@@ -46,16 +47,12 @@ function justLimits({ maxClients, maxAnonymousClients }: Limits): Limits {
 }
 
 function readSettings(value: unknown): RuntimeSettings {
-  const { logOutputs, logFilters, timeout } = fields(value);
+  const { logOutputs, logFilters, timeout } = fieldsOf(value);
   return {
     ...(typeof logOutputs === "string" ? { logOutputs } : {}),
     ...(typeof logFilters === "string" ? { logFilters } : {}),
     ...(typeof timeout === "number" ? { timeout } : {}),
   };
-}
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
 /**

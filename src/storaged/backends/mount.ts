@@ -1,3 +1,4 @@
+import { unescaped } from "../../os/mountinfo.ts";
 import { readFileText } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { PoolDefinition } from "../model/pool_definition.ts";
@@ -49,11 +50,6 @@ export function mountArguments(pool: PoolDefinition): string[] {
   return [...list, ...kind, mountSource(pool), path];
 }
 
-/** What stands in the way of a word in the list of mounts, as the kernel writes it: `\040` is a space. */
-function plain(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
-}
-
 /**
  * Whether a pool's source is mounted at its target. The mount itself is not touched, so a dead one tells too.
  *
@@ -69,7 +65,7 @@ export function isMounted(
   const text = readFileText(sys, "/proc/self/mounts");
   if (text === undefined) throw failedCommonCall("cannot read mount list '/proc/self/mounts'", -2);
   return text.split("\n").some((line) => {
-    const [from = "", at = ""] = line.split(" ").map(plain);
+    const [from = "", at = ""] = line.split(" ").map(unescaped);
     return at === path && (from === source || from.replace(/\/$/, "") === source.replace(/\/$/, "") ||
       from.startsWith("/") && source.startsWith("/") && same(from, source));
   });

@@ -1,3 +1,4 @@
+import { versionNumber } from "../../chassis/wire/version_number.ts";
 import { adminProgram } from "../../chassis/admin/admin_program.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
@@ -229,10 +230,4 @@ function plainExchange(sys: Sys): PlainExchange {
   const memory = sys.map(-1, PLAIN_EXCHANGE_SIZE);
   if (typeof memory === "number") throw new SystemError("mmap", "messages", memory);
   return new PlainExchange(sys, memory);
-}
-
-/** A version as libvirt counts it: major * 1000000 + minor * 1000 + release. A suffix is left out. */
-function versionNumber(version: string): number {
-  const [major = 0, minor = 0, release = 0] = version.split(".").map((part) => parseInt(part, 10) || 0);
-  return major * 1_000_000 + minor * 1000 + release;
 }

@@ -9,7 +9,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from "../../os/constants.ts";
-import { EEXIST, ENOENT, ENOTDIR, strerror } from "../../os/errno.ts";
+import { EEXIST, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { readText } from "../../os/read_file.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
@@ -17,7 +17,8 @@ import type { FileSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import { NO_SIZES, type PoolDefinition, type PoolSizes } from "../model/pool_definition.ts";
-import { commonSystemError, storageError } from "../model/storage_error.ts";
+import { storageError } from "../model/storage_error.ts";
+import { failedCommonCall } from "../volumes/errors.ts";
 import { formatPool, formatPoolState } from "../xml/pool_xml.ts";
 
 /** Where the files of pools are; those of libvirt's daemon. */
@@ -96,7 +97,7 @@ export class PoolFiles {
     this.#makeDirectory(state);
     const path = `${state}/driver.pid`;
     const fd = this.#sys.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644);
-    if (fd < 0) throw failed(`Failed to open pid file '${path}'`, fd);
+    if (fd < 0) throw failedCommonCall(`Failed to open pid file '${path}'`, fd);
     if (this.#sys.ofdLock(fd, F_WRLCK, 0, 1) < 0) {
       const text = new Uint8Array(32);
       const length = Math.max(this.#sys.pread(fd, text, 0), 0);
@@ -197,12 +198,12 @@ export class PoolFiles {
     if (!on) {
       const removed = this.#sys.unlink(path);
       if (removed >= 0 || removed === -ENOENT || removed === -ENOTDIR) return;
-      throw failed(`Failed to delete symlink '${path}'`, removed);
+      throw failedCommonCall(`Failed to delete symlink '${path}'`, removed);
     }
     this.#makeDirectory(this.#directories.autostart);
     const target = this.#configPath(name);
     const made = this.#storage.makeLink(target, path);
-    if (made < 0) throw failed(`Failed to create symlink '${path}' to '${target}'`, made);
+    if (made < 0) throw failedCommonCall(`Failed to create symlink '${path}' to '${target}'`, made);
   }
 
   #configPath(name: string): string {
@@ -220,7 +221,7 @@ export class PoolFiles {
     for (const part of parts) {
       parent += `/${part}`;
       const made = this.#sys.mkdir(parent, 0o755);
-      if (made < 0 && made !== -EEXIST) throw failed(`cannot create directory ${path}`, made);
+      if (made < 0 && made !== -EEXIST) throw failedCommonCall(`cannot create directory ${path}`, made);
     }
   }
 
@@ -228,7 +229,7 @@ export class PoolFiles {
   #save(path: string, text: string): void {
     const beside = `${path}.new`;
     const fd = this.#sys.open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600);
-    if (fd < 0) throw failed(`cannot create file '${beside}'`, fd);
+    if (fd < 0) throw failedCommonCall(`cannot create file '${beside}'`, fd);
     const bytes = encodeText(text);
     let result = 0;
     for (let written = 0; written < bytes.length && result >= 0; written += result) {
@@ -239,12 +240,8 @@ export class PoolFiles {
     const renamed = synced < 0 ? synced : this.#sys.rename(beside, path);
     if (renamed >= 0) return;
     this.#sys.unlink(beside);
-    throw failed(`cannot write data to file '${path}'`, renamed);
+    throw failedCommonCall(`cannot write data to file '${path}'`, renamed);
   }
-}
-
-function failed(action: string, result: number): Error {
-  return commonSystemError(action, -result, strerror(-result));
 }
 
 /** A name that a shell takes as it is, and that ends no comment. */

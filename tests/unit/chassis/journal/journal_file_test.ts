@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { JournalFile } from "../../../../src/chassis/journal/journal_file.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
@@ -6,10 +7,6 @@ import { kernel } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
 const MODE = 0o7777;
-
-function exists(path: string): boolean {
-  return kernel.access(path, 0) === 0;
-}
 
 Deno.test("JournalFile open() makes a file that only its owner can read, and locks it", () => {
   using scratch = new Scratch();
@@ -43,7 +40,7 @@ Deno.test("JournalFile discard() empties, removes and closes the file", () => {
   Deno.linkSync(path, scratch.file("other"));
   const file = JournalFile.open(kernel, ledger, scratch.path, false);
   file?.discard();
-  assert.ok(!exists(path));
+  assert.ok(!existsSync(path));
   assert.equal(Deno.statSync(scratch.file("other")).size, 0);
   assert.equal(ledger.size, 0);
 });

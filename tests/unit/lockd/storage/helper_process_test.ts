@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import {
   F_DUPFD_CLOEXEC,
   F_GETFD,
@@ -151,10 +152,6 @@ function isLocked(path: string): boolean {
   return result !== 0;
 }
 
-function exists(path: string): boolean {
-  return linuxSys().access(path, 0) === 0;
-}
-
 Deno.test(
   "a helper grants a lock with its descriptor, which outlives it once settled",
   inDirectory((directory) => {
@@ -183,7 +180,7 @@ Deno.test(
     const path = `${directory}/a`;
     const script = new Script([lockTask(5, path), "nothing"]);
     new StorageHelper(script.sys, SOCKET).run();
-    assert.equal(exists(path), false);
+    assert.equal(existsSync(path), false);
     const [fd] = script.granted;
     // The copy that the daemon may have got guards nothing any more.
     assert.equal(linuxSys().ofdLock(fd as number, F_WRLCK, 0, 1), 0);
@@ -210,7 +207,7 @@ Deno.test(
     const script = new Script([lockTask(5, path), { kind: "undo", id: 5 }, "nothing"]);
     assert.deepEqual(script.run(), [{ kind: "result", id: 5, result: { kind: "undone", path } }]);
     assert.equal(script.granted.length, 0);
-    assert.equal(exists(path), false);
+    assert.equal(existsSync(path), false);
   }),
 );
 
@@ -223,7 +220,7 @@ Deno.test(
       message.kind === "result" ? message.result.kind : message.kind
     );
     assert.deepEqual(kinds, ["granted", "undone"]);
-    assert.equal(exists(path), false);
+    assert.equal(existsSync(path), false);
   }),
 );
 
@@ -236,7 +233,7 @@ Deno.test(
     const result = resultOf(script.run());
     linuxSys().close(fd);
     assert.equal(result.kind === "refused" && result.outcome.kind, "busy");
-    assert.equal(exists(path), true);
+    assert.equal(existsSync(path), true);
   }),
 );
 
@@ -246,7 +243,7 @@ Deno.test(
     const path = `${directory}/a`;
     const script = new Script([lockTask(5, path)]);
     assert.deepEqual(script.run(), []);
-    assert.equal(exists(path), false);
+    assert.equal(existsSync(path), false);
   }),
 );
 
@@ -273,7 +270,7 @@ Deno.test(
     const path = `${directory}/a`;
     const script = new Script([lockTask(5, path), "nothing", "broken"]);
     new StorageHelper(script.sys, SOCKET).run();
-    assert.equal(exists(path), true);
+    assert.equal(existsSync(path), true);
     assert.equal(isLocked(path), true);
     linuxSys().close(script.granted[0] as number);
     assert.equal(isLocked(path), false);
@@ -326,7 +323,7 @@ Deno.test(
       { kind: "settled", id: 8 },
     ]);
     assert.deepEqual(script.run(), [{ kind: "result", id: 8, result: { kind: "released" } }]);
-    assert.equal(exists(path), false);
+    assert.equal(existsSync(path), false);
     assert.equal(open, 1);
     assert.equal(openDescriptors(), before);
     assert.equal(linuxSys().ofdLock(fd, F_RDLCK, 0, 1), 0);
@@ -343,7 +340,7 @@ Deno.test(
     const other = hold(path);
     const script = new Script([{ message: unlockTask(8, path), descriptors: [old] }]);
     assert.deepEqual(script.run(), [{ kind: "result", id: 8, result: { kind: "released" } }]);
-    assert.equal(exists(path), true);
+    assert.equal(existsSync(path), true);
     assert.equal(isLocked(path), true);
     linuxSys().close(other);
   }),
@@ -405,7 +402,7 @@ Deno.test(
     ];
     const sent = new Script(steps.map(([what], id) => task(id, what))).run();
     assert.deepEqual(sent, steps.map(([, result], id) => ({ kind: "result", id, result })));
-    assert.equal(exists(`${directory}/d/e`), true);
+    assert.equal(existsSync(`${directory}/d/e`), true);
   }),
 );
 
