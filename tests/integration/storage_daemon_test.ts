@@ -43,6 +43,25 @@ Deno.test("a session's daemon serves its user, and leaves nothing behind when it
   assert.equal(existsSync(`${daemon.run}/virtstoraged.pid`), false);
 });
 
+Deno.test("a socket whose path is deleted, or taken by something else, is made anew", async () => {
+  await using daemon = await StorageDaemon.start();
+  using client = daemon.open();
+  for (const taken of [false, true]) {
+    Deno.removeSync(daemon.socket);
+    if (taken) Deno.writeTextFileSync(daemon.socket, "");
+    await until("the socket to be there again", () => {
+      try {
+        daemon.open()[Symbol.dispose]();
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  }
+  assert.equal((Deno.statSync(daemon.socket).mode ?? 0) & 0o777, 0o700);
+  assert.equal(client.call(ConnectProcedure.GET_URI).string(100), "storage:///session");
+});
+
 Deno.test("without a client it ends after its timeout, though a pool is active", async () => {
   await using daemon = await StorageDaemon.start(["--timeout=1"]);
   {

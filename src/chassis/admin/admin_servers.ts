@@ -64,15 +64,14 @@ export function serverProcedures(administered: Administered): AdminProcedures {
       },
     ),
     adminProcedure(AdminProcedure.GET_CLIENT_LIMITS, "GetClientLimits", decodeServerArgs, (args, reply) => {
-      const { limits, clients } = serverNamed(administered, args.server);
+      const { limits, clients, unauthenticated = 0 } = serverNamed(administered, args.server);
       checkFlags(args.flags, 0, "adminServerGetClientLimits");
       reply.ok((writer) =>
         encodeParams(writer, [
           uint("nclients_max", limits.maxClients),
           uint("nclients", clients.size),
           uint("nclients_unauth_max", limits.maxAnonymousClients),
-          // Whoever is admitted is known by its uid.
-          uint("nclients_unauth", 0),
+          uint("nclients_unauth", unauthenticated),
         ])
       );
     }),

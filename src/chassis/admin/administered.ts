@@ -14,6 +14,8 @@ export interface AdministeredServer {
   readonly limits: Readonly<ClientLimits>;
   /** By client id, oldest first. */
   readonly clients: ReadonlyMap<number, AdministeredClient>;
+  /** How many of them are not authenticated yet; undefined where whoever is admitted is known by its uid. */
+  readonly unauthenticated?: number;
   setLimits(limits: Partial<ClientLimits>): void;
 }
 

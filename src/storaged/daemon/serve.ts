@@ -13,6 +13,7 @@ import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
 import { type DaemonSocket, openSockets } from "../../chassis/start/open_sockets.ts";
 import type { NamedDescriptor } from "../../chassis/systemd/activation.ts";
+import { SocketWatch } from "../../chassis/start/socket_watch.ts";
 import { makeDirectories, makeRunDirectory, refuseServed } from "../../chassis/start/sockets.ts";
 import {
   type Environment,
@@ -120,6 +121,8 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
       daemon.shutdown();
     },
   });
+  const servers = [daemon.storageServer, daemon.adminServer];
+  new SocketWatch({ sys, loop, ledger, log: daemon.log, servers, replaced: () => {} });
   daemon.start();
   unfinished.length = 0;
   daemon.log.info(`${VIRTSTORAGED.name} ${VERSION} serves ${paths.readWrite}`);

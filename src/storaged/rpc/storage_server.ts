@@ -1,4 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
+import { takeOut } from "../../base/lists.ts";
 import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import type { Log } from "../../chassis/log/log.ts";
@@ -142,6 +143,11 @@ export class StorageServer {
     return this.#clients;
   }
 
+  /** Clients that are not authenticated. */
+  get unauthenticated(): number {
+    return this.#anonymous();
+  }
+
   /** Changes the limits; takes effect at once. */
   setLimits(limits: Partial<ClientLimits>): void {
     Object.assign(this.#parts.limits, limits);
@@ -152,6 +158,22 @@ export class StorageServer {
   listen(listener: Listener): void {
     this.#parts.ledger.own(listener.fd, "listener");
     this.#listeners.push(listener);
+  }
+
+  /**
+   * Takes a listening socket in the place of those with the same path, which nobody reaches any more. Who has
+   * come to them before is accepted first.
+   */
+  listenInstead(listener: Listener): void {
+    const { loop, ledger } = this.#parts;
+    for (const old of this.#listeners.filter(({ path }) => path === listener.path)) {
+      while (this.#accept(old) === "accepted");
+      if (this.#accepting === "yes") loop.remove(old.fd);
+      ledger.close(old.fd);
+      takeOut(this.#listeners, old);
+    }
+    this.listen(listener);
+    if (this.#accepting === "yes") this.#acceptFrom(listener);
   }
 
   /** Begins, or begins again, to accept. */
@@ -167,13 +189,21 @@ export class StorageServer {
   }
 
   /** One in a turn, so that a storm of connections does not keep the connected ones waiting. */
-  #accept({ fd: listening, role }: Listener): void {
-    if (this.#accepting !== "yes") return;
+  #accept({ fd: listening, role }: Listener): "accepted" | "none" {
+    if (this.#accepting !== "yes") return "none";
     const fd = this.#parts.sys.accept(listening);
     // Nobody is there, or the peer gave up before we took it.
-    if (fd === -EAGAIN || fd === -ECONNABORTED) return;
-    if (fd < 0) return this.#acceptFailed(fd);
+    if (fd === -EAGAIN || fd === -ECONNABORTED) return "none";
+    if (fd < 0) {
+      this.#acceptFailed(fd);
+      return "none";
+    }
     this.#admit(fd, role === "read-only");
+    return "accepted";
+  }
+
+  #acceptFrom(listener: Listener): void {
+    this.#parts.loop.add(listener.fd, EPOLLIN, () => void this.#accept(listener));
   }
 
   #acceptFailed(result: number): void {
@@ -298,9 +328,7 @@ export class StorageServer {
       if (this.#accepting === "yes") return;
       this.#retry?.cancel();
       this.#accepting = "yes";
-      for (const listener of this.#listeners) {
-        this.#parts.loop.add(listener.fd, EPOLLIN, () => this.#accept(listener));
-      }
+      for (const listener of this.#listeners) this.#acceptFrom(listener);
       return;
     }
     if (this.#accepting !== "yes") return;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import type { Authority } from "../../../../src/storaged/programs/authentication.ts";
 import { ConnectProcedure } from "../../../../src/storaged/wire/remote_protocol.ts";
+import { SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
+import { RawClient } from "../../../support/raw_client.ts";
 import { StorageStage } from "../../../support/storage_stage.ts";
 
 const ASKING: Authority = { methodFor: () => "polkit", ask: (_client, done) => done({ kind: "denied" }) };
@@ -24,8 +26,29 @@ Deno.test("clients that are not authenticated have a limit of their own", () => 
   const second = stage.connect();
   stage.connect();
   assert.equal(stage.server.clients.size, 2);
+  assert.equal(stage.server.unauthenticated, 2);
   stage.call(second, ConnectProcedure.AUTH_LIST);
   assert.equal(stage.server.clients.size, 3);
+  assert.equal(stage.server.unauthenticated, 2);
+});
+
+Deno.test("listenInstead() takes whoever came to the socket before, and whoever comes to the new one", () => {
+  using stage = new StorageStage();
+  const [old] = stage.server.listeners;
+  assert.ok(old);
+  // In the backlog of the old one.
+  using early = RawClient.connect(old.path);
+  kernel.unlink(old.path);
+  const fd = kernel.socket(SOCK_STREAM, true);
+  assert.equal(kernel.bind(fd, old.path), 0);
+  assert.equal(kernel.listen(fd, 100), 0);
+  stage.server.listenInstead({ ...old, fd });
+  const late = stage.connect();
+  for (const client of [early, late]) {
+    assert.notEqual(typeof stage.call(client, ConnectProcedure.AUTH_LIST), "string");
+  }
+  assert.deepEqual([...stage.server.clients.keys()], [1, 2]);
+  assert.equal(stage.server.listeners.length, 2);
 });
 
 Deno.test("of an ordinary user eight clients may be unauthenticated, and the ninth is turned away", () => {
