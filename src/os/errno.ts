@@ -193,3 +193,4 @@ export const EPROTO = 71;
 export const EINPROGRESS = 115;
 export const ECANCELED = 125;
 export const EOPNOTSUPP = 95;
+export const EDQUOT = 122;

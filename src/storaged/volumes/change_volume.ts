@@ -206,12 +206,12 @@ function writeOver(
       );
     cut(0);
     cut(facts.size);
-    unmarkUpload(storage, fd);
+    unmarkUpload(storage, fd, shown);
     return;
   }
   writeZeros(sys, fd, shown, Number(allocation), context);
   succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
-  unmarkUpload(storage, fd);
+  unmarkUpload(storage, fd, shown);
 }
 
 /** Opens a volume for reading its data. @throws RpcFailure */

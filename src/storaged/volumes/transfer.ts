@@ -139,7 +139,7 @@ export function receiveVolume(
     refuseGuests(sys, fd, name);
     const limit = length === 0 ? Infinity : offset + length;
     const end = writeFrames(context, storage, { fd, socket, shown, offset, limit });
-    unmarkUpload(storage, fd);
+    unmarkUpload(storage, fd, shown);
     // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk: every reader sees it.
     context.progress(end - offset, end - offset);
   } finally {
@@ -179,7 +179,7 @@ function writeFrames(context: WorkContext, storage: StorageSys, writing: Writing
       throw streamFull();
     }
     // An upload that ends before anything has come leaves the volume as it was.
-    if (!marked) markUpload(storage, fd);
+    if (!marked) markUpload(storage, fd, shown);
     marked = true;
     if (kind === FrameKind.HOLE) {
       leaveHole(context, storage, fd, shown, at, length);
