@@ -106,7 +106,7 @@ export interface DocumentReport {
 }
 
 /**
- * Reads spoilt documents of pools and volumes. One that is taken is written and read again, and says the same.
+ * Reads spoilt documents of pools and volumes. One that is taken is written, read again, and says the same.
  *
  * @throws Error for whatever is neither an answer nor a refusal with a text
  */
