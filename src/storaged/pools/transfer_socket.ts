@@ -11,7 +11,7 @@ import {
 import { EPIPE } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { must, SystemError } from "../../os/system_error.ts";
+import { SystemError } from "../../os/system_error.ts";
 
 /** Bytes that may be on their way: each end then works on some packets while the other one does. */
 const SOCKET_BUFFER = 1 << 20;
@@ -48,9 +48,13 @@ export class TransferSocket {
     const [near, far] = pair;
     // In a session the kernel refuses it, and it goes on with less.
     for (const fd of pair) parts.sys.setSocketOption(fd, SO_SNDBUFFORCE, SOCKET_BUFFER);
-    must(parts.sys.fcntl(near, F_SETFL, O_NONBLOCK | O_RDWR), "fcntl", "stream of a volume");
     // The helper waits for the daemon, which waits for nobody.
-    must(parts.sys.fcntl(far, F_SETFL, O_RDWR), "fcntl", "stream of a volume");
+    for (const [fd, flags] of [[near, O_NONBLOCK | O_RDWR], [far, O_RDWR]] as const) {
+      const set = parts.sys.fcntl(fd, F_SETFL, flags);
+      if (set >= 0) continue;
+      for (const each of pair) parts.sys.close(each);
+      throw new SystemError("fcntl", "stream of a volume", set);
+    }
     return { socket: new TransferSocket(parts, near), far };
   }
 

@@ -15,6 +15,8 @@ export class VolumeDownload implements Download {
   #left = 0;
   #ended: DownloadPiece | undefined;
   #failure: RpcFailure | undefined;
+  /** Whether nothing more can come from the helper, and not because it was at the end. */
+  #lost = false;
   #closed = () => {};
 
   /** @param closed called once when it is not needed any more */
@@ -60,8 +62,10 @@ export class VolumeDownload implements Download {
     return readHead(this.#head);
   }
 
-  /** The helper has ended; why is told beside the stream, perhaps a moment later. */
+  /** The helper ends now, if it has not. Why is told beside the stream, perhaps a moment later. */
   #broken(): DownloadPiece {
+    this.#lost = true;
+    this.#socket.close();
     if (this.#failure === undefined) return { kind: "wait" };
     return this.#ended = { kind: "failed", failure: this.#failure };
   }
@@ -74,6 +78,7 @@ export class VolumeDownload implements Download {
   /** The helper has done its work. */
   completed(): void {
     this.#failure ??= helperEnded();
+    if (this.#lost) this.ready();
   }
 
   /** The helper has failed. */

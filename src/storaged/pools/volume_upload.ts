@@ -39,6 +39,7 @@ export class VolumeUpload implements Upload {
       const count = this.#socket.write(bytes.subarray(taken, taken + this.#promised));
       if (count < 0) {
         if (count === -EAGAIN) this.#whenWritable();
+        else this.#giveUp();
         return taken;
       }
       taken += count;
@@ -66,11 +67,18 @@ export class VolumeUpload implements Upload {
         this.#whenWritable();
         return false;
       }
-      // The helper has ended; why is told beside the stream.
-      if (count < 0) return false;
+      if (count < 0) {
+        this.#giveUp();
+        return false;
+      }
       this.#headLeft -= count;
     }
     return true;
+  }
+
+  /** The stream to the helper is broken: it ends now, if it has not. Why is told beside the stream. */
+  #giveUp(): void {
+    this.#socket.close();
   }
 
   #whenWritable(): void {

@@ -134,8 +134,11 @@ export class HelperProcess {
     for (let next = this.#outbox[0]; next !== undefined && this.#open; next = this.#outbox[0]) {
       const sent = sys.sendMessage(this.#fd, next.bytes, next.descriptors);
       if (sent === -EAGAIN) return loop.modify(this.#fd, EPOLLIN | EPOLLOUT);
-      // One that has gone is told of by its pidfd.
-      if (sent < 0) return this.#drop();
+      // One that does not get what it is to do can only be ended; its end is told of by its pidfd.
+      if (sent < 0) {
+        this.kill();
+        return this.#drop();
+      }
       this.#outbox.shift();
       for (const fd of next.descriptors) sys.close(fd);
     }
