@@ -6,10 +6,10 @@ import { PoolProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import type { Outcome, Part } from "./actor.ts";
 import { plausible } from "./errnos.ts";
 import type { Fault } from "./fault_sys.ts";
-import type { End, Script } from "./stage.ts";
+import type { Script } from "./stage.ts";
 import { StorageActor } from "./storage_actor.ts";
 import { deepest, type StoragePath, storagePaths, tidy } from "./storage_paths.ts";
-import { StorageDaemonStage } from "./storage_stage.ts";
+import { StorageDaemonStage, type StorageEnd } from "./storage_stage.ts";
 
 /** Of a call that a path makes over and over, the first so many are failed. */
 const MOST_OF_A_CALL = 4;
@@ -130,7 +130,7 @@ function runPath(path: StoragePath): PathResult {
   return result;
 }
 
-function ended(end: End): string {
+function ended(end: StorageEnd): string {
   switch (end.kind) {
     case "stopped":
       return `the daemon stopped with code ${end.code}`;

@@ -20,6 +20,9 @@ const tokensOf = await tokenizerFor(["--all"]);
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const EVENTFD_ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
+/** How a storage daemon's life ended. No script kills it. */
+export type StorageEnd = Exclude<End, { readonly kind: "killed" }>;
+
 /**
  * Runs the whole storage daemon of a session in this process, with real helper processes; its signals are
  * imitated. A script and the daemon take turns.
@@ -67,7 +70,7 @@ export class StorageDaemonStage {
   }
 
   /** Starts the daemon and lets a script happen; then stops it. Nothing of it is left open. */
-  run(script: Script): End {
+  run(script: Script): StorageEnd {
     this.#script = script;
     this.#served = false;
     this.#idle = 0;
