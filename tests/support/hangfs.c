@@ -9,7 +9,9 @@
  * The line "hung NAME" says that an operation has begun to wait. "mounted" is the first line.
  * The end of standard input unmounts and ends. Locks are the kernel's own, unless "locks" is given: then the file
  * system keeps them itself, as some real ones do. It gives a process's locks up when that closes the file, which the
- * kernel asks for, and a description's only when it is unlocked: nothing tells the server that it has gone.
+ * kernel asks for, and a description's only when it is unlocked: nothing tells the server that it has gone. The kernel
+ * names a description by where it lies in memory, and the next one may lie in the same place: so that this does not
+ * decide what a test sees, another open of another process is another owner here, whatever the kernel calls it.
  *
  * With a USER, by number, it is mounted as that user would do it without allow_other, who is the only one it serves.
  */
@@ -61,6 +63,10 @@ static void gate(const char *operation)
     }
     pthread_mutex_unlock(&mutex);
 }
+
+/* Every open has a number of its own; by the descriptor of the file that was opened for it. */
+static unsigned long opens[4096];
+static unsigned long last_open;
 
 static const char *real(const char *path, char *into)
 {
@@ -130,6 +136,13 @@ static int opened(const char *path, int flags, mode_t mode, struct fuse_file_inf
     int fd = open(real(path, name), flags & ~O_NOFOLLOW, mode);
     if (fd < 0)
         return -errno;
+    if (fd >= (int)(sizeof opens / sizeof *opens)) {
+        close(fd);
+        return -ENFILE;
+    }
+    pthread_mutex_lock(&mutex);
+    opens[fd] = ++last_open;
+    pthread_mutex_unlock(&mutex);
     info->fh = fd;
     info->direct_io = 1;
     return 0;
@@ -194,16 +207,23 @@ struct held {
     struct held *next;
     ino_t inode;
     uint64_t owner;
+    unsigned long open;
     off_t start;
     short type;
     pid_t pid;
 };
 static struct held *locks;
 
-static int same(const struct held *held, ino_t inode, uint64_t owner, const struct flock *lock)
+/* Whether somebody is the owner of a lock: by the same open, or as the process that has the lock. */
+static int owns(const struct held *held, const struct fuse_file_info *info, const struct flock *lock)
+{
+    return held->owner == info->lock_owner && (held->open == opens[info->fh] || held->pid == lock->l_pid);
+}
+
+static int same(const struct held *held, ino_t inode, const struct fuse_file_info *info, const struct flock *lock)
 {
     /* The kernel gives up everything that a process has when it closes the file: from 0 to the end. */
-    return held->inode == inode && held->owner == owner && (lock->l_len == 0 || held->start == lock->l_start);
+    return held->inode == inode && owns(held, info, lock) && (lock->l_len == 0 || held->start == lock->l_start);
 }
 
 static int fs_lock(const char *path, struct fuse_file_info *info, int command, struct flock *lock)
@@ -217,7 +237,7 @@ static int fs_lock(const char *path, struct fuse_file_info *info, int command, s
         return -errno;
     pthread_mutex_lock(&mutex);
     for (held = locks; lock->l_type != F_UNLCK && held != NULL; held = held->next) {
-        if (held->inode != status.st_ino || held->owner == info->lock_owner || held->start != lock->l_start)
+        if (held->inode != status.st_ino || owns(held, info, lock) || held->start != lock->l_start)
             continue;
         if (held->type == F_RDLCK && lock->l_type == F_RDLCK)
             continue;
@@ -235,7 +255,7 @@ static int fs_lock(const char *path, struct fuse_file_info *info, int command, s
     }
     for (place = &locks; *place != NULL;) {
         held = *place;
-        if (same(held, status.st_ino, info->lock_owner, lock)) {
+        if (same(held, status.st_ino, info, lock)) {
             *place = held->next;
             free(held);
         } else {
@@ -244,7 +264,9 @@ static int fs_lock(const char *path, struct fuse_file_info *info, int command, s
     }
     if (lock->l_type != F_UNLCK) {
         held = malloc(sizeof *held);
-        *held = (struct held){locks, status.st_ino, info->lock_owner, lock->l_start, lock->l_type, lock->l_pid};
+        *held = (struct held){
+            locks, status.st_ino, info->lock_owner, opens[info->fh], lock->l_start, lock->l_type, lock->l_pid,
+        };
         locks = held;
     }
     pthread_mutex_unlock(&mutex);
