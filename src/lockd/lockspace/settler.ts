@@ -29,6 +29,8 @@ export interface Settling {
   readonly since: number;
   /** What the witness said last; undefined until it has answered once. */
   verdict: Verdict | undefined;
+  /** The reason that the observer was told last. */
+  told: string | undefined;
   /** Lets the lock go; undefined when it has gone. */
   over: (() => void) | undefined;
 }
@@ -101,7 +103,14 @@ export class Settler {
    * @param over called once, at once when nothing is under way: the lock may go
    */
   settle(resource: Resource, holding: Holding, over: () => void): void {
-    const settling: Settling = { resource, holding, since: this.#parts.clock(), verdict: undefined, over };
+    const settling: Settling = {
+      resource,
+      holding,
+      since: this.#parts.clock(),
+      verdict: undefined,
+      told: undefined,
+      over,
+    };
     const key = ownerKey(holding.owner);
     const owners = this.#settling.get(resource);
     if (owners === undefined) this.#settling.set(resource, new Map([[key, settling]]));
@@ -137,15 +146,17 @@ export class Settler {
   /** @returns whether the lock may go */
   #decide(settling: Settling, verdict: Verdict): boolean {
     const { observer, clock, bound } = this.#parts;
-    const before = settling.verdict;
+    const isFirst = settling.verdict === undefined;
     settling.verdict = verdict;
     if (verdict.kind === "over") return true;
     if (verdict.kind === "unknown" && clock() - settling.since >= bound()) {
       observer.gaveUp(settling);
       return true;
     }
-    const same = before !== undefined && before.kind !== "over" && before.reason === verdict.reason;
-    if (!same) observer.settling(settling);
+    // What only one look saw may have been somebody who had the file open for an instant: nobody needs to know.
+    if (isFirst || settling.told === verdict.reason) return false;
+    settling.told = verdict.reason;
+    observer.settling(settling);
     return false;
   }
 }

@@ -96,6 +96,14 @@ Deno.test("Settler keeps a lock as long as writes are under way, says so once, a
   assert.equal(world.asked, 1 + 6 + Math.floor((3_600_000 - 252) / 250));
 });
 
+Deno.test("Settler does not tell what only the first look saw", () => {
+  const world = new World(UNKNOWN, OVER);
+  world.settle();
+  assert.equal(world.settler.reasonOf(RESOURCE), "who knows");
+  world.until(100);
+  assert.deepEqual(world.told, ["over at 4"]);
+});
+
 Deno.test("Settler lets a lock go when its writes come to an end", () => {
   const world = new World(BUSY, BUSY, OVER);
   world.settle();
@@ -114,7 +122,7 @@ Deno.test("Settler gives a lock up at the bound when nobody can tell, and says s
 });
 
 Deno.test("Settler does not give up at the bound what is known to be under way", () => {
-  const world = new World(UNKNOWN, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, OVER);
+  const world = new World(UNKNOWN, UNKNOWN, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, OVER);
   world.settle();
   world.until(10_000);
   assert.deepEqual(world.told, ["settling unknown", "settling busy", "over at 1752"]);
@@ -133,12 +141,13 @@ Deno.test("Settler waits for a witness that answers later", () => {
 Deno.test("Settler asks nothing of a file any more whose lock somebody else has freed", () => {
   const world = new World(BUSY);
   world.settle();
+  world.until(4);
   world.settler.abandon(RESOURCE, 7);
-  assert.deepEqual(world.told, ["settling busy", "over at 0"]);
+  assert.deepEqual(world.told, ["settling busy", "over at 4"]);
   assert.equal(world.settler.isSettling(RESOURCE, 7), false);
   assert.equal(world.settler.isWaitedFor(7), false);
   world.until(10_000);
-  assert.equal(world.asked, 1);
+  assert.equal(world.asked, 2);
   world.settler.abandon(RESOURCE, 7);
   assert.equal(world.told.length, 2);
 });
