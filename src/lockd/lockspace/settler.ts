@@ -153,7 +153,7 @@ export class Settler {
       observer.gaveUp(settling);
       return true;
     }
-    // What only one look saw may have been somebody who had the file open for an instant: nobody needs to know.
+    // Whoever only one look has seen may have had the file open for an instant: nobody needs to know.
     if (isFirst || settling.told === verdict.reason) return false;
     settling.told = verdict.reason;
     observer.settling(settling);

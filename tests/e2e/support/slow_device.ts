@@ -12,11 +12,16 @@ export class SlowDevice implements AsyncDisposable {
   /** The file behind it, in which a write is to be seen when it has landed. */
   readonly backing: string;
   readonly #group: string;
+  /** `major:minor` */
+  readonly #numbers: string;
+  /** What the group had given before: one that still had a process could not be removed, and counts on. */
+  #before = 0;
 
-  private constructor(path: string, backing: string, group: string) {
+  private constructor(path: string, backing: string, group: string, numbers: string) {
     this.path = path;
     this.backing = backing;
     this.#group = group;
+    this.#numbers = numbers;
   }
 
   /**
@@ -30,11 +35,12 @@ export class SlowDevice implements AsyncDisposable {
     await runOk(host, ["truncate", "-s", "64M", backing]);
     const path = (await runOk(host, ["losetup", "--find", "--show", backing])).trim();
     const group = `${THROTTLE}/virtlockd-${path.slice("/dev/".length)}`;
-    const device = new SlowDevice(path, backing, group);
+    const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", path])).trim();
+    const device = new SlowDevice(path, backing, group, numbers);
     try {
-      const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", path])).trim();
       await Deno.mkdir(group, { recursive: true });
       await Deno.writeTextFile(`${group}/blkio.throttle.write_bps_device`, `${numbers} ${bytesPerSecond}`);
+      device.#before = await device.given();
       return device;
     } catch (error) {
       await device[Symbol.asyncDispose]();
@@ -48,13 +54,13 @@ export class SlowDevice implements AsyncDisposable {
   }
 
   /**
-   * How many bytes its slow processes have given to the device, landed or not. What was given to it lands;
-   * what was not may be given up with the process.
+   * How many bytes its slow processes have given to the device since it was made, landed or not. What was
+   * given to it lands; what was not may be given up with the process.
    */
   async given(): Promise<number> {
-    const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", this.path])).trim();
     const served = await Deno.readTextFile(`${this.#group}/blkio.throttle.io_service_bytes`);
-    return Number(new RegExp(`^${numbers} Write (\\d+)$`, "m").exec(served)?.[1] ?? 0);
+    const given = Number(new RegExp(`^${this.#numbers} Write (\\d+)$`, "m").exec(served)?.[1] ?? 0);
+    return given - this.#before;
   }
 
   /** Whether a byte of the file behind the device is this one: what is written there has landed. */
