@@ -72,6 +72,7 @@ export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGQUIT = 3;
 export const SIGKILL = 9;
+export const SIGSTOP = 19;
 export const SIGUSR1 = 10;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;

@@ -124,7 +124,7 @@ Deno.test("a volume whose upload a crash has ended is neither downloaded nor cop
   source.close();
   assert.notEqual((await upload).code, 0);
   await peer.serve("ours");
-  const half = /volume 'a\.img' is not whole: an upload to it did not come to its end/;
+  const half = /volume 'a\.img' is not whole: an upload to it, or its wiping, did not come to its end/;
   assert.match(await peer.virshError("vol-download", "a.img", "/dev/null", "one"), half);
   assert.match(await peer.virshError("vol-clone", "a.img", "b.img", "one"), half);
   const whole = `${peer.directory}/whole`;

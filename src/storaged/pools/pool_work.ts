@@ -96,7 +96,7 @@ export function run<A, R>(
     operation,
     args,
     ...options,
-    ...job === undefined ? {} : { progress: job.progress },
+    ...job === undefined ? {} : { progress: job.progress, jobOf: job.pool.name },
     done: (result) => {
       if (job !== undefined) core.jobs.end(job);
       done(result);

@@ -41,7 +41,10 @@ export function refuseUsed({ definition: { name }, use }: VolumeEntry): void {
 /** @throws RpcFailure when what is in a volume is not what anybody wanted */
 export function refuseHalf({ definition: { name, interrupted } }: VolumeEntry): void {
   if (!interrupted) return;
-  throw storageError("invalid", `volume '${name}' is not whole: an upload to it did not come to its end`);
+  throw storageError(
+    "invalid",
+    `volume '${name}' is not whole: an upload to it, or its wiping, did not come to its end`,
+  );
 }
 
 function deleteVolume(

@@ -20,7 +20,7 @@ import { fileSize } from "./file_size.ts";
 import type { OpenPlace } from "./place.ts";
 import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
 import { writeZeros } from "./raw_volume.ts";
-import { unmarkUpload } from "./upload_mark.ts";
+import { markUpload, unmarkUpload } from "./upload_mark.ts";
 
 /** Number that the place's directory has in a program. */
 const PROGRAM_DIRECTORY = 3;
@@ -175,14 +175,30 @@ export function wipeVolume(
   if (pattern === undefined) throw storageError("invalid-argument", `unsupported algorithm ${algorithm}`);
   const opened = openForChange(sys, place, volume, "Failed to open storage volume with path");
   try {
-    if (pattern === "zero") return writeOver(context, storage, opened, shown, volume);
+    if (pattern !== "zero" && findProgram(sys, "scrub") === undefined) {
+      throw failedCommonCall("Cannot find 'scrub' in path", -ENOENT);
+    }
+    // What is half wiped is as little whole as what is half uploaded.
+    markUpload(storage, opened, shown);
+    if (pattern === "zero") writeOver(context, storage, opened, shown, volume);
+    else scrub(context, place, shown, volume, pattern);
+    unmarkUpload(storage, opened, shown);
   } finally {
     sys.close(opened);
   }
+}
+
+function scrub(
+  context: WorkContext,
+  place: OpenPlace,
+  shown: string,
+  volume: VolumeDefinition,
+  pattern: string,
+): void {
   const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;
   const command = ["-f", "-p", pattern];
   const end = context.run({ argv: ["scrub", ...command, path], descriptors: [place.fd] });
-  programOutput(end, [findProgram(sys, "scrub") ?? "scrub", ...command, shown]);
+  programOutput(end, [findProgram(context.sys, "scrub") ?? "scrub", ...command, shown]);
 }
 
 /** A file with holes loses its blocks instead: they would only be made to be zero. */
@@ -206,12 +222,10 @@ function writeOver(
       );
     cut(0);
     cut(facts.size);
-    unmarkUpload(storage, fd, shown);
     return;
   }
   writeZeros(sys, fd, shown, Number(allocation), context);
   succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
-  unmarkUpload(storage, fd, shown);
 }
 
 /** Opens a volume for reading its data. @throws RpcFailure */

@@ -34,7 +34,7 @@ export interface FoundVolume {
   readonly facts: FileFacts;
   readonly image: FoundImage;
   readonly label: string | undefined;
-  /** Whether an upload to it did not come to its end. */
+  /** Whether an upload to it, or its wiping, did not come to its end. */
   readonly interrupted: boolean;
 }
 

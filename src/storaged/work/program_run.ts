@@ -1,9 +1,10 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { EPOLLIN, F_SETFL, O_CLOEXEC, O_RDWR, O_WRONLY, SIGKILL } from "../../os/constants.ts";
+import { EPOLLIN, F_SETFL, O_CLOEXEC, O_RDWR, O_WRONLY } from "../../os/constants.ts";
 import { EAGAIN, ENOENT } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
+import { killTree } from "./program_tree.ts";
 
 /** Most bytes that are kept of each of a program's outputs. */
 const MAX_OUTPUT = 4 << 20;
@@ -158,16 +159,22 @@ export function runProgram(
   const outputs = [new Output(sys, out[0], said), new Output(sys, err[0], heard)] as const;
   const pidfd = child < 0 ? -1 : sys.pidfdOpen(child);
   if (child < 0 || pidfd < 0) {
-    if (child >= 0) reap(sys, child, SIGKILL);
+    if (child >= 0) {
+      killTree(sys, child);
+      reap(sys, child);
+    }
     for (const each of outputs) each.close(loop);
     return child === -ENOENT
       ? { kind: "missing", program: name }
       : failed(child < 0 ? "posix_spawn" : "pidfd_open", Math.min(child, pidfd));
   }
-  const wrong = watch(sys, loop, pidfd, outputs, limit, between, () => reap(sys, child, SIGKILL));
+  const wrong = watch(sys, loop, pidfd, outputs, limit, between, () => {
+    killTree(sys, child);
+    reap(sys, child);
+  });
   const [stdout, stderr] = outputs;
   if (wrong !== undefined) return { kind: "failed", reason: `${path}: ${wrong}` };
-  const status = reap(sys, child, undefined);
+  const status = reap(sys, child);
   const signal = status & 0x7f;
   return signal !== 0
     ? { kind: "killed", signal, stderr: stderr.text }
@@ -212,9 +219,8 @@ function watch(
   }
 }
 
-/** Waits for a child that has ended, or is killed first. @returns its wait status */
-function reap(sys: Sys, child: number, signal: number | undefined): number {
-  if (signal !== undefined) sys.kill(child, signal);
+/** Waits for a child that has ended or is killed. @returns its wait status */
+function reap(sys: Sys, child: number): number {
   const status = new Int32Array(1);
   sys.waitChild(child, true, status);
   return status[0] as number;

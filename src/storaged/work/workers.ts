@@ -14,7 +14,11 @@ const IDLE_MS = 60_000;
 /** Milliseconds in which a helper has to undo what was cancelled; one that storage holds up is killed. */
 const UNDO_MS = 30_000;
 /** Helpers at once. Each takes some 20 MB of its own. */
-const MOST_HELPERS = 24;
+const MOST_HELPERS = 32;
+/** Of them as many may be with jobs, which take as long as they do: the others answer questions. */
+const MOST_JOBS = 24;
+/** And so many with jobs of one pool, whose storage may hang. */
+const MOST_JOBS_OF_POOL = 16;
 /** How a place answers. */
 export type PlaceState = "idle" | "busy" | "hung";
 
@@ -24,6 +28,8 @@ export interface WorkRequest<A, R> {
   readonly args: A;
   /** What may hang as one: a mount, or a name of its own. Operations of one place are done one by one. */
   readonly place: string;
+  /** Pool whose job it is; undefined: it is a question, which a job must not keep waiting. */
+  readonly jobOf?: string;
   /** Copies go along; these are closed once they are sent, or cannot be. */
   readonly descriptors?: readonly number[];
   /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
@@ -54,6 +60,7 @@ interface Entry {
   readonly name: string;
   readonly args: unknown;
   readonly place: string;
+  readonly jobOf: string | undefined;
   readonly descriptors: readonly number[];
   readonly limit: number | undefined;
   readonly silence: number | undefined;
@@ -108,13 +115,14 @@ export class Workers {
   /** Does an operation, as soon as its place is free. */
   run<A, R>(request: WorkRequest<A, R>): Work {
     invariant(!this.#closed, "The helpers have been let go");
-    const { operation, args, place, descriptors = [], limit, silence, done, failed } = request;
+    const { operation, args, place, jobOf, descriptors = [], limit, silence, done, failed } = request;
     const { progress = () => {}, batch = () => {} } = request;
     const entry: Entry = {
       id: this.#nextId++,
       name: operation.name,
       args,
       place,
+      jobOf,
       descriptors,
       limit,
       silence,
@@ -176,10 +184,23 @@ export class Workers {
         this.#refuse(entry, this.#hung());
         continue;
       }
+      if (!this.#mayBegin(entry)) continue;
       const helper = this.#helpers.find((each) => each.entry === undefined && each.hungAt === undefined);
       if (helper !== undefined) this.#begin(helper, entry);
-      else if (this.#helpers.length < MOST_HELPERS) this.#startFor(entry);
+      else if (this.#answering < MOST_HELPERS) this.#startFor(entry);
     }
+  }
+
+  /** Helpers that storage does not hold up. */
+  get #answering(): number {
+    return this.#helpers.filter(({ hungAt }) => hungAt === undefined).length;
+  }
+
+  /** Whether an operation leaves enough helpers to others. */
+  #mayBegin({ jobOf }: Entry): boolean {
+    if (jobOf === undefined) return true;
+    const jobs = this.#helpers.flatMap(({ entry }) => entry?.jobOf ?? []);
+    return jobs.length < MOST_JOBS && jobs.filter((pool) => pool === jobOf).length < MOST_JOBS_OF_POOL;
   }
 
   #refuse(entry: Entry, failure: RpcFailure): void {

@@ -29,14 +29,15 @@ class Stage implements Disposable {
   readonly workers: Workers;
   readonly #before = openHere().length;
 
-  constructor() {
-    const base = [process.execPath, "run", "-A", "--no-check", MAIN];
+  /** @param self what a helper is, in the place of a real one */
+  constructor(self?: readonly string[]) {
+    const base = self ?? [process.execPath, "run", "-A", "--no-check", MAIN];
     const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
     this.workers = new Workers({
       sys: kernel,
       loop: this.loop,
       ledger: new DescriptorLedger(kernel),
-      self: { path: process.execPath, base, env },
+      self: { path: base[0] ?? "", base, env },
       log: getLog("storage.test", "tests/unit/storaged/work/workers_test.ts"),
     });
   }
@@ -245,4 +246,72 @@ Deno.test("parts that are sent ahead of a result come first, in their order", ()
   stage.until(() => result !== undefined);
   assert.equal(result, "all");
   assert.deepEqual(parts, [65535, 1, 65535, 2, 65535, 3]);
+});
+
+/** The process that a program has written its number of into a file. */
+async function processIn(stage: Stage, path: string): Promise<number> {
+  stage.until(() => existsSync(path) && Deno.readTextFileSync(path).endsWith("\n"));
+  return Number(await Deno.readTextFile(path));
+}
+
+/** Whether a process has ended; an orphan may wait for somebody who reaps it. */
+function hasEnded(pid: number): boolean {
+  try {
+    return / [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return true;
+  }
+}
+
+Deno.test("what a helper's program has started ends with it when it is cancelled", async () => {
+  using scratch = new Scratch();
+  using stage = new Stage();
+  const path = scratch.file("pid");
+  let outcome: unknown;
+  const work = stage.workers.run({
+    operation: program,
+    args: ["sh", "-c", `sleep 1000 & echo $! >${path}; wait`],
+    place: "here",
+    done: (result) => outcome = result,
+    failed: ({ message }) => outcome = message,
+  });
+  const pid = await processIn(stage, path);
+  work.cancel(storageError("aborted", "enough"));
+  stage.until(() => outcome !== undefined);
+  assert.equal(outcome, "operation aborted: enough");
+  stage.until(() => hasEnded(pid));
+});
+
+Deno.test("a program does not go on when its helper is killed", async () => {
+  using scratch = new Scratch();
+  using stage = new Stage();
+  const path = scratch.file("pid");
+  const told = stage.do(program, ["sh", "-c", `echo $$ >${path}; sleep 1000; true`]);
+  const pid = await processIn(stage, path);
+  const helper = Number(/^PPid:\t(\d+)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]);
+  Deno.kill(helper, "SIGKILL");
+  stage.until(() => told.outcome !== undefined);
+  stage.until(() => hasEnded(pid));
+});
+
+Deno.test("jobs leave helpers to questions, and those of one pool to those of others", () => {
+  // Takes what it is sent, and answers nothing.
+  using stage = new Stage(["/bin/sh", "-c", "exec cat <&3 >/dev/null"]);
+  const begin = (place: string, jobOf?: string) =>
+    stage.workers.run({
+      operation: echo,
+      args: null,
+      place,
+      ...jobOf === undefined ? {} : { jobOf },
+      done: () => {},
+      failed: () => {},
+    });
+  const running = (works: readonly { readonly running: boolean }[]) =>
+    works.filter((work) => work.running).length;
+  const first = Array.from({ length: 40 }, (_, index) => begin(`first ${index}`, "a"));
+  const second = Array.from({ length: 40 }, (_, index) => begin(`second ${index}`, "b"));
+  stage.until(() => running(first) + running(second) === 24);
+  assert.deepEqual([running(first), running(second)], [16, 8]);
+  const question = begin("question");
+  stage.until(() => question.running);
 });
