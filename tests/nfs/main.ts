@@ -1,6 +1,7 @@
-// `deno task test:nfs`, as root: the daemon on a real NFS export with root_squash, in a virtual machine with
-// Debian's kernel, whose own nfsd serves it. Nothing of this host is used but its CPU (emulation, no KVM). It
-// ends with code 1 when something is not as it should be. What it looks at is in inside.ts.
+// `deno task test:nfs`, as root: the lock daemon on a real NFS export with root_squash, in a virtual machine
+// with Debian's kernel, whose own nfsd serves it; `deno task test:nfs storage`: the storage daemon's pools on
+// such exports. Nothing of this host is used but its CPU (emulation, no KVM). It ends with code 1 when something
+// is not as it should be. What it looks at is in inside.ts and storage_inside.ts.
 import { host, runOk } from "../e2e/support/command.ts";
 import { CACHE } from "../e2e/support/cache.ts";
 import { installMissing } from "../e2e/support/debian_packages.ts";
@@ -18,9 +19,28 @@ const PACKAGES = [
   "nfs-kernel-server",
   "nfs-common",
   "qemu-utils",
+  "libvirt-clients",
 ];
 /** Said by {@link INIT} when everything was as it should be. */
 const PASSED = "NFS TEST PASSED";
+
+/** What the machine's first process does with the exports, by what is tested. */
+const TESTS = {
+  locks: `
+exportfs -o rw,root_squash,fsid=0,no_subtree_check localhost:/srv/export
+rpc.mountd --no-nfs-version 2 --no-nfs-version 3
+rpc.nfsd --no-nfs-version 3 4
+mount -t nfs4 -o nosharecache localhost:/ /mnt/nfs && cd /tree && /tree/deno run -A --no-check tests/nfs/inside.ts`,
+  storage: `
+mkdir -p /srv/squashed && mount -t tmpfs -o mode=755 tmpfs /srv/squashed
+exportfs -o rw,no_root_squash,fsid=5,no_subtree_check localhost:/srv/export
+exportfs -o rw,root_squash,fsid=6,no_subtree_check localhost:/srv/squashed
+rpcbind -w
+rpc.mountd --no-nfs-version 2
+rpc.nfsd --no-nfs-version 3 4
+cd /tree && /tree/deno run -A --no-check tests/nfs/storage_inside.ts`,
+};
+const tested = Deno.args[0] === "storage" ? "storage" : "locks";
 
 /** The machine's first process. */
 const INIT = `#!/bin/sh
@@ -33,11 +53,8 @@ mkdir -p /srv/export /mnt/nfs && mount -t tmpfs tmpfs /srv/export
 modprobe nfsd
 mount -t nfsd nfsd /proc/fs/nfsd
 useradd --uid 1000 --user-group owner; useradd --uid 1001 --user-group other
-exportfs -o rw,root_squash,fsid=0,no_subtree_check localhost:/srv/export
-rpc.mountd --no-nfs-version 2 --no-nfs-version 3
-rpc.nfsd --no-nfs-version 3 4
-mount -t nfs4 -o nosharecache localhost:/ /mnt/nfs && cd /tree && /tree/deno run -A --no-check tests/nfs/inside.ts &&
-  echo '${PASSED}'
+(${TESTS[tested]}
+) && echo '${PASSED}'
 echo o >/proc/sysrq-trigger; sleep 60
 `;
 
@@ -48,7 +65,9 @@ try {
   const root = await rootFilesystem();
   await Deno.mkdir(`${directory}/tree`);
   await runOk(host, ["deno", "task", "--cwd", TREE, "build"], { deadline: MINUTE });
-  for (const name of ["src", "tests", "deno.json", "deno.lock", "node_modules", "virtlockd"]) {
+  for (
+    const name of ["src", "tests", "deno.json", "deno.lock", "node_modules", "virtlockd", "virtstoraged"]
+  ) {
     await runOk(host, ["cp", "-aL", `${TREE}${name}`, `${directory}/tree/`]);
   }
   await runOk(host, ["cp", Deno.execPath(), `${directory}/tree/deno`]);
