@@ -1,7 +1,7 @@
 // `deno task test:nfs`, as root: the lock daemon on a real NFS export with root_squash, in a virtual machine
 // with Debian's kernel, whose own nfsd serves it; `deno task test:nfs storage`: the storage daemon's pools on
-// such exports. Nothing of this host is used but its CPU (emulation, no KVM). It ends with code 1 when something
-// is not as it should be. What it looks at is in inside.ts and storage_inside.ts.
+// such exports. Nothing of this host is used but its CPU (emulation, no KVM). It ends with code 1 when
+// something is not as it should be. What it looks at is in inside.ts and storage_inside.ts.
 import { host, runOk } from "../e2e/support/command.ts";
 import { CACHE } from "../e2e/support/cache.ts";
 import { installMissing } from "../e2e/support/debian_packages.ts";

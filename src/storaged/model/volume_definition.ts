@@ -85,6 +85,6 @@ export interface VolumeDefinition {
   readonly features: readonly Feature[] | undefined;
   readonly noCow: boolean;
   readonly backing: BackingStore | undefined;
-  /** Whether an upload to it, or its wiping, did not come to its end: what is in it is not what anybody wanted. */
+  /** Whether an upload to it, or its wiping, did not come to its end: nobody wanted what is in it. */
   readonly interrupted: boolean;
 }

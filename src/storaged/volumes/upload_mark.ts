@@ -10,7 +10,11 @@ const MARK = "user.virtstoraged.upload";
 /** The file system, or what is no regular file, has no such attributes. */
 const WITHOUT_MARKS = [-EOPNOTSUPP, -ENOSYS, -EPERM];
 
-/** An upload to an open file begins, or its wiping. @throws RpcFailure when its file can have a mark, and did not get it */
+/**
+ * An upload to an open file begins, or its wiping.
+ *
+ * @throws RpcFailure when its file can have a mark, and did not get it
+ */
 export function markUpload(storage: StorageSys, fd: number, shown: string): void {
   const marked = storage.setExtendedAttribute(fd, MARK);
   if (!WITHOUT_MARKS.includes(marked)) succeeded(marked, `cannot mark '${shown}' as being changed`);

@@ -176,7 +176,7 @@ export class HelperProcess {
   #ended(buffer: Uint8Array): void {
     const { sys, loop, ledger } = this.#parts;
     this.#receive(buffer);
-    // It was killed: a program that it has begun would go on unseen. The number is its own until it is reaped.
+    // A program of one that was killed would go on unseen. The number is its own until it is reaped.
     if (this.#open) sys.kill(-this.pid, SIGKILL);
     this.#gone = true;
     loop.remove(this.#pidfd);

@@ -1,5 +1,5 @@
-// kill -9 at each step of each job: the job's process ends at its first call of the kernel, then at its second,
-// and so on. Then a new daemon reads the pool: no half volume is taken for a whole one, and nothing is left.
+// kill -9 at each step of each job: its process ends at its first call of the kernel, at its second, and
+// so on. Then a new daemon reads the pool: no half volume is taken for a whole one, and nothing is left.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
