@@ -33,7 +33,6 @@ export function storageFiles(layout: StorageLayout, { executable, runtime }: Bui
   return [
     { ...file(program, executable), mode: 0o755 },
     ...(runtime === undefined ? [] : [{ ...file(storageRuntime(layout).slice(1), runtime), mode: 0o755 }]),
-    file("usr/share/augeas/lenses/virtstoraged.aug", "packaging/augeas/virtstoraged.aug"),
     file("usr/share/bash-completion/completions/virtstoraged", "packaging/completion/virtstoraged"),
     ...PAGES.map((page) => file(`${doc}/${page}`, `docs/${page}`)),
     ...(layout === "beside"
@@ -44,10 +43,14 @@ export function storageFiles(layout: StorageLayout, { executable, runtime }: Bui
         ),
         file(`${doc}/virtstoraged.conf`, "conf/virtstoraged.conf"),
         file(`${doc}/virtstoraged.8`, "man/virtstoraged.8"),
+        file(`${doc}/virtstoraged.conf.5`, "man/virtstoraged.conf.5"),
+        // libvirt's package has a lens of that name, and no two packages may have one file.
+        file(`${doc}/virtstoraged.aug`, "packaging/augeas/virtstoraged.aug"),
       ]
       : [
         ...UNITS.map((unit) => file(`usr/lib/systemd/system/${unit}`, `packaging/systemd/${unit}`)),
         file("etc/libvirt/virtstoraged.conf", "conf/virtstoraged.conf"),
+        file("usr/share/augeas/lenses/virtstoraged.aug", "packaging/augeas/virtstoraged.aug"),
         { ...file("usr/share/man/man8/virtstoraged.8.gz", "man/virtstoraged.8"), gzip: true },
         { ...file("usr/share/man/man5/virtstoraged.conf.5.gz", "man/virtstoraged.conf.5"), gzip: true },
       ]),

@@ -52,3 +52,15 @@ Deno.test("no unit makes a mount namespace: mounts are for the whole host", () =
 Deno.test("no unit stops libvirtd: any user's connect would do that", () => {
   assert.deepEqual(UNITS.filter((unit) => /^Conflicts=/m.test(unit)), []);
 });
+
+Deno.test("beside libvirt's own it has no file that libvirt's package has", () => {
+  const shared = storageFiles("beside", PROGRAM).map(({ target }) => target)
+    .filter((target) => target.startsWith("usr/share/"));
+  const doc = "usr/share/doc/deno-virtstoraged/";
+  assert.deepEqual(shared.filter((target) => !target.startsWith(doc)), [
+    "usr/share/bash-completion/completions/virtstoraged",
+  ]);
+  for (const page of ["virtstoraged.8", "virtstoraged.conf.5", "virtstoraged.conf", "virtstoraged.aug"]) {
+    assert.ok(shared.includes(doc + page), page);
+  }
+});
