@@ -63,7 +63,10 @@ Deno.test("locks lists who holds what, for people and for programs", async () =>
     lines[1] ?? "",
     new RegExp(`^${lockspace} +b +shared +${name} +${uuid} +${NO_PROCESS} +.*Z +held \\(${UNJUDGED}\\)$`),
   );
-  assert.equal((await daemon.command("locks", "--domain", "nobody")).stdout, "No locks.\n");
+  assert.equal(
+    (await daemon.command("locks", "--domain", "nobody")).stdout,
+    "None of the 2 locks is what was asked for.\n",
+  );
 });
 
 Deno.test("locks lists more locks than fit on one page", async () => {

@@ -1,4 +1,5 @@
 import { Glob } from "../../chassis/log/glob.ts";
+import type { Sys } from "../../os/sys.ts";
 import type { HolderEntry, LockEntry } from "../status/status_document.ts";
 import { parseUuid } from "../../chassis/wire/uuid.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
@@ -8,9 +9,9 @@ import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.
 import { connect } from "./ask.ts";
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { diskNaming } from "./disk_naming.ts";
-import { diskLockName } from "./guests/disk_name.ts";
 import { type ListedLock, processText, stateText } from "./listed_lock.ts";
 import { changeText, LockChanges } from "./lock_changes.ts";
+import { namedDisk } from "./named_disk.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 import { watch } from "../../chassis/cli/watch.ts";
 
@@ -25,20 +26,21 @@ export const locksCommand: Command = {
     JSON_OPTION,
     { name: "watch", summary: "show what is taken (+), released (-) and changed (~), until interrupted" },
     { name: "domain", value: "NAME|UUID", summary: "only the locks of this guest" },
-    { name: "path", value: "GLOB", summary: "only locks whose path, name or disk matches this pattern" },
+    { name: "path", value: "GLOB", summary: "only locks on this file, or whose path, name or disk matches" },
   ],
-  run(context, args) {
-    const chosen = lockFilter(args);
+  async run(context, args) {
+    const chosen = await lockFilter(context.sys, args);
     using daemon = connect(context, args);
     const named = diskNaming(context);
-    const list = () => named(listLocks(daemon)).filter(chosen);
+    const all = () => named(listLocks(daemon));
     if (args.has("watch")) {
       const changes = new LockChanges();
       const text = args.has("json") ? (change: unknown) => `${JSON.stringify(change)}\n` : changeText;
-      return watch(context, (at) => changes.since(list(), at).map(text).join(""));
+      return watch(context, (at) => changes.since(all().filter(chosen), at).map(text).join(""));
     }
-    const locks = list();
-    context.out.write(args.has("json") ? jsonText(locks) : locksText(locks));
+    const locks = all();
+    const shown = locks.filter(chosen);
+    context.out.write(args.has("json") ? jsonText(shown) : locksText(shown, locks.length));
     return CommandExit.OK;
   },
 };
@@ -50,28 +52,36 @@ export function listLocks(daemon: AdminConnection): LockEntry[] {
   );
 }
 
-/** A table with a row for each holder of each lock; with the disks, where names do not say which they are. */
-export function locksText(locks: readonly ListedLock[]): string {
-  if (locks.length === 0) return "No locks.\n";
+/**
+ * A table with a row for each holder of each lock; with the disks, where names do not say which they are.
+ *
+ * @param held how many locks there are, with those that were not asked for
+ */
+export function locksText(locks: readonly ListedLock[], held = locks.length): string {
+  if (held === 0) return "No locks.\n";
+  if (locks.length === 0) {
+    return `${held === 1 ? "The one lock is not" : `None of the ${held} locks is`} what was asked for.\n`;
+  }
   if (locks.every(({ disk }) => disk === undefined)) return table(HEADER, locks.flatMap(rows));
   const withDisk = locks.flatMap((lock) => rows(lock).map((row) => [...row, lock.disk ?? "-"]));
   return table([...HEADER, "DISK"], withDisk);
 }
 
 /** Whether a lock was asked for. */
-export function lockFilter(args: Arguments): (lock: ListedLock) => boolean {
+export async function lockFilter(sys: Sys, args: Arguments): Promise<(lock: ListedLock) => boolean> {
   const domain = args.value("domain");
   const uuid = domain === undefined ? undefined : parseUuid(domain)?.join();
   const isDomain = (holder: HolderEntry) =>
     holder.domain === domain || (uuid !== undefined && parseUuid(holder.uuid)?.join() === uuid);
+  const ofDomain = ({ holders }: ListedLock) => domain === undefined || holders.some(isDomain);
   const pattern = args.value("path");
-  if (pattern === undefined) return (lock) => domain === undefined || lock.holders.some(isDomain);
+  if (pattern === undefined) return ofDomain;
   const glob = new Glob(pattern);
-  // A path without wildcards is found by its hash, too, though nothing else tells of the disk.
-  const name = diskLockName(pattern);
-  return ({ path, resource, disk, holders }) =>
-    (domain === undefined || holders.some(isDomain)) &&
-    ([path, resource, disk ?? ""].some((text) => glob.matches(text)) || resource === name);
+  // Whoever names one disk is told of its lock, whatever path it was locked by.
+  const isNamed = await namedDisk(sys, pattern);
+  return (lock) =>
+    ofDomain(lock) &&
+    ([lock.path, lock.resource, lock.disk ?? ""].some((text) => glob.matches(text)) || isNamed(lock));
 }
 
 function rows(lock: ListedLock): string[][] {

@@ -8,10 +8,10 @@ import { RELEASE_FORCE } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
 import { connect } from "./ask.ts";
 import { diskNaming } from "./disk_naming.ts";
-import { diskLockName } from "./guests/disk_name.ts";
 import type { ListedLock } from "./listed_lock.ts";
 import { holderText } from "./holder_text.ts";
 import { listLocks } from "./locks.ts";
+import { namedDisk } from "./named_disk.ts";
 
 const PROCESSES: Readonly<Record<ReleaseDocument["ownerProcess"], string>> = {
   alive: "whose process lives",
@@ -35,11 +35,12 @@ export const releaseCommand: Command = {
     { name: "guest", value: "NAME", summary: "name of the guest that lives and loses its lock" },
     { name: "yes", summary: "do not ask" },
   ],
-  run(context, args) {
+  async run(context, args) {
     checkForce(args);
+    const isNamed = await namedDisk(context.sys, args.operand);
     using daemon = connect(context, args);
     const named = diskNaming(context);
-    const look = () => find(named(listLocks(daemon)), args);
+    const look = () => find(named(listLocks(daemon)), args, isNamed);
     const lock = look();
     if (agree(context, args, lock) === "asked" && !isSame(lock, look())) {
       throw new CommandError(
@@ -66,13 +67,15 @@ function checkForce(args: Arguments): void {
 }
 
 /** The one lock that is meant. @throws CommandError */
-function find(locks: readonly ListedLock[], args: Arguments): ListedLock {
+function find(
+  locks: readonly ListedLock[],
+  args: Arguments,
+  isNamed: (lock: ListedLock) => boolean,
+): ListedLock {
   const { operand } = args;
-  const hash = diskLockName(operand);
   const directory = args.value("lockspace");
-  const found = locks.filter(({ lockspace, resource, path, disk }) =>
-    (directory === undefined || lockspace === directory) &&
-    (resource === operand || path === operand || disk === operand || (lockspace !== "" && resource === hash))
+  const found = locks.filter((lock) =>
+    (directory === undefined || lock.lockspace === directory) && isNamed(lock)
   );
   const [lock, another] = found;
   if (lock === undefined) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { lockFilter, locksCommand, locksText } from "../../../../src/lockd/cli/locks.ts";
+import { linuxSys } from "../../../../src/os/linux.ts";
 import type { LockEntry } from "../../../../src/lockd/status/status_document.ts";
 import { context, daemonWith, given, lock, UUID } from "./cli_fixture.ts";
 
@@ -9,8 +10,8 @@ const LOCKS: LockEntry[] = [
   lock({ id: 1, lockspace: "", resource: "/img/a.qcow2", path: "/img/a.qcow2" }),
 ];
 
-function chosen(...args: string[]): number[] {
-  return LOCKS.filter(lockFilter(given(locksCommand, ...args))).map(({ id }) => id);
+async function chosen(...args: string[]): Promise<number[]> {
+  return LOCKS.filter(await lockFilter(linuxSys(), given(locksCommand, ...args))).map(({ id }) => id);
 }
 
 Deno.test("locksText() gives each lock a row", () => {
@@ -41,36 +42,40 @@ Deno.test("locksText() says how a lock is that is not simply held", () => {
   assert.equal(state({ kind: "posix" }), "held (inherited from libvirt's daemon, will not survive a crash)");
 });
 
-Deno.test("locksText() says when there is none", () => {
+Deno.test("locksText() says when there is none, and when others are held than were asked for", () => {
   assert.equal(locksText([]), "No locks.\n");
+  assert.equal(locksText([], 1), "The one lock is not what was asked for.\n");
+  assert.equal(locksText([], 2), "None of the 2 locks is what was asked for.\n");
 });
 
-Deno.test("lockFilter() takes the guest's name or uuid, in any spelling", () => {
-  assert.deepEqual(chosen(), [3, 2, 1]);
-  assert.deepEqual(chosen("--domain", "guest1"), [1]);
-  assert.deepEqual(chosen("--domain", UUID), [2, 1]);
-  assert.deepEqual(chosen("--domain", UUID.toUpperCase().replaceAll("-", "")), [2, 1]);
-  assert.deepEqual(chosen("--domain", "guest"), []);
+Deno.test("lockFilter() takes the guest's name or uuid, in any spelling", async () => {
+  assert.deepEqual(await chosen(), [3, 2, 1]);
+  assert.deepEqual(await chosen("--domain", "guest1"), [1]);
+  assert.deepEqual(await chosen("--domain", UUID), [2, 1]);
+  assert.deepEqual(await chosen("--domain", UUID.toUpperCase().replaceAll("-", "")), [2, 1]);
+  assert.deepEqual(await chosen("--domain", "guest"), []);
 });
 
-Deno.test("lockFilter() takes a pattern of the path or of the resource's name", () => {
-  assert.deepEqual(chosen("--path", "/img/*"), [3, 1]);
-  assert.deepEqual(chosen("--path", "*/r2"), [2]);
-  assert.deepEqual(chosen("--path", "r?"), [2]);
-  assert.deepEqual(chosen("--path", "img"), []);
-  assert.deepEqual(chosen("--path", "*a*", "--domain", "guest1"), [1]);
+Deno.test("lockFilter() takes a pattern of the path or of the resource's name", async () => {
+  assert.deepEqual(await chosen("--path", "/img/*"), [3, 1]);
+  assert.deepEqual(await chosen("--path", "*/r2"), [2]);
+  assert.deepEqual(await chosen("--path", "r?"), [2]);
+  assert.deepEqual(await chosen("--path", "img"), []);
+  assert.deepEqual(await chosen("--path", "*a*", "--domain", "guest1"), [1]);
 });
 
-Deno.test("lockFilter() finds a disk whose lock is named after a hash of its path", () => {
+Deno.test("lockFilter() finds a disk whose lock is named after a hash of its path", async () => {
   // printf /img/1 | sha256sum
   const resource = "09af1c204247bb20d084f78f60da9b1d2a0af79c2395c83f8d921988b8bd14ac";
   const hashed = lock({ id: 7, resource, path: `/ls/${resource}` });
-  const finds = (pattern: string, disk?: string) =>
-    lockFilter(given(locksCommand, "--path", pattern))(disk === undefined ? hashed : { ...hashed, disk });
-  assert.equal(finds("/img/1"), true);
-  assert.equal(finds("/img/2"), false);
-  assert.equal(finds("/img/*"), false);
-  assert.equal(finds("*/1", "/img/1"), true);
+  const finds = async (pattern: string, disk?: string) => {
+    const filter = await lockFilter(linuxSys(), given(locksCommand, "--path", pattern));
+    return filter(disk === undefined ? hashed : { ...hashed, disk });
+  };
+  assert.equal(await finds("/img/1"), true);
+  assert.equal(await finds("/img/2"), false);
+  assert.equal(await finds("/img/*"), false);
+  assert.equal(await finds("*/1", "/img/1"), true);
 });
 
 Deno.test("locksText() shows the disks where the names do not", () => {
