@@ -9,7 +9,9 @@ import { lockText } from "../lockspace/lock_text.ts";
 import type { LockFilesOutcome } from "../lockspace/lock_files.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { Resource } from "../lockspace/resource.ts";
+import { misplacedText } from "../programs/lock_failure.ts";
 import { shownLocks } from "../lockspace/shown_lock.ts";
+import { deviceKey } from "../storage/mount_tree.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** What could not be taken again is tried again after so many ms. */
@@ -47,14 +49,32 @@ export class AwaitedLocks {
       else if (state.kind === "lost") this.#takeLater(resource);
       // Where the kernel shows no lock the file system keeps them, and only that can say whether it does.
       else if (state.kind === "held" && handle.kind === "file" && handle.lock === "ofd") {
+        const stray = this.#strayed(resource, handle);
+        if (stray !== undefined) {
+          table.lose(resource, { kind: "lost", reason: stray }, "ended with the last daemon");
+          this.#takeLater(resource);
+          continue;
+        }
         const hidden = storage.mayHang(path, handle.identity) && shownLocks(sys, handle.fd).length === 0;
         if (hidden) this.#prove(resource, handle);
       }
     }
   }
 
+  /**
+   * Why a lock that was just taken again guards nothing: its directory's file system is not mounted, and what
+   * is locked is a file of the same name below. One that was never lost is still on its own file system.
+   */
+  #strayed({ lockspace }: Resource, { identity: { devMajor, devMinor } }: FileHandle): string | undefined {
+    const misplaced = this.#parts.table.misplaced(lockspace);
+    const isBelow = misplaced?.found.device === deviceKey(devMajor, devMinor);
+    return misplaced !== undefined && isBelow ? misplacedText(misplaced) : undefined;
+  }
+
   #take(resource: Resource): void {
     const { path, shared, lockspace } = resource;
+    const misplaced = this.#parts.table.misplaced(lockspace);
+    if (misplaced !== undefined) return this.#refused(resource, "lost", misplacedText(misplaced));
     const request = { path, shared, autocreate: false, followLinks: lockspace === "" };
     this.#parts.storage.files.lock(request, (outcome) => this.#answered(resource, outcome));
   }
@@ -66,8 +86,12 @@ export class AwaitedLocks {
       if (!wanted) return this.#giveBack(resource, outcome);
       return table.seize(resource, outcome.fd, outcome.identity);
     }
-    if (!wanted) return;
-    this.#report(resource, outcome);
+    this.#refused(resource, outcome.kind === "storage" ? "awaited" : "lost", this.#reason(resource, outcome));
+  }
+
+  #refused(resource: Resource, kind: "awaited" | "lost", reason: string): void {
+    if (!this.#parts.table.has(resource) || !isMissing(resource.state)) return;
+    this.#report(resource, kind, reason);
     this.#takeLater(resource);
   }
 
@@ -107,10 +131,8 @@ export class AwaitedLocks {
   }
 
   /** Said once for each reason. */
-  #report(resource: Resource, outcome: Exclude<LockFilesOutcome, { kind: "granted" }>): void {
-    const reason = this.#reason(resource, outcome);
+  #report(resource: Resource, kind: "awaited" | "lost", reason: string): void {
     if (isMissing(resource.state) && reasonOf(resource.state) === reason) return;
-    const kind = outcome.kind === "storage" ? "awaited" : "lost";
     this.#parts.table.lose(
       resource,
       { kind, reason },

@@ -13,6 +13,9 @@ export interface LockspaceObserver {
   lockspacePlaced(lockspace: Lockspace): void;
 }
 
+/** A directory that is not on the file system on which it was, or has to be. */
+type Misplaced = Extract<Refusal, { kind: "misplaced" }>;
+
 /** What {@link LockDirectories} needs. */
 export interface LockDirectoriesParts {
   readonly files: Pick<LockFiles, "makeDirectory" | "checkDirectory">;
@@ -110,7 +113,7 @@ export class LockDirectories {
   }
 
   /** Why nothing may be locked in a lockspace: its directory is not where it was. Undefined: all is well. */
-  misplaced(lockspace: Lockspace): Refusal | undefined {
+  misplaced(lockspace: Lockspace): Misplaced | undefined {
     const { places, observer } = this.#parts;
     if (lockspace.path === "" || lockspace.checked === places.generation) return undefined;
     const { path, place: wanted } = lockspace;
@@ -149,7 +152,7 @@ export class LockDirectories {
    *
    * @returns why it must not stay locked
    */
-  strayed(lockspace: Lockspace, identity: FileIdentity): Refusal | undefined {
+  strayed(lockspace: Lockspace, identity: FileIdentity): Misplaced | undefined {
     const { devMajor, devMinor } = identity;
     const { path, device } = lockspace;
     if (path === "" || (device?.devMajor === devMajor && device.devMinor === devMinor)) return undefined;
@@ -178,7 +181,7 @@ export class LockDirectories {
   }
 
   /** Refuses a directory for which the settings name another file system than the one that it is on. */
-  #unexpected(path: string): Refusal | undefined {
+  #unexpected(path: string): Misplaced | undefined {
     const { places } = this.#parts;
     const source = this.#allowed(path)?.source;
     const found = source === undefined ? undefined : places.placeOf(path);

@@ -119,6 +119,12 @@ export class LockTable {
     return this.#parts.settler.reasonOf(resource);
   }
 
+  /** Why nothing may be locked in a lockspace now: its directory is not where it was. */
+  misplaced(path: string): Extract<Refusal, { kind: "misplaced" }> | undefined {
+    const lockspace = this.#directories.get(path);
+    return lockspace === undefined ? undefined : this.#directories.misplaced(lockspace);
+  }
+
   /** NEW: a lockspace that must not exist yet. */
   newLockspace(path: string, done: Done): void {
     if (path === "") return done({ kind: "default-lockspace-exists" });

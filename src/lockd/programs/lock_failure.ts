@@ -118,7 +118,8 @@ function conflictText(refusal: Conflict): string {
   }
 }
 
-function misplacedText({ path, wanted, found }: Extract<Refusal, { kind: "misplaced" }>): string {
+/** Says where a lock directory belongs, and where it is. */
+export function misplacedText({ path, wanted, found }: Extract<Refusal, { kind: "misplaced" }>): string {
   const type = wanted.type === undefined ? "" : ` (${wanted.type})`;
   const point = wanted.point === undefined ? "" : `, mounted at ${wanted.point}`;
   return `Lock directory ${path} belongs on ${wanted.source}${type}${point}, but is now on ${found.source} ` +

@@ -5,6 +5,8 @@ import type { LockFiles, LockFilesOutcome } from "../../../../src/lockd/lockspac
 import { reasonOf } from "../../../../src/lockd/lockspace/lock_record.ts";
 import type { LockObserver } from "../../../../src/lockd/lockspace/lock_observer.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import type { Place } from "../../../../src/lockd/lockspace/places.ts";
+import { deviceKey } from "../../../../src/lockd/storage/mount_tree.ts";
 import type { LockTrouble } from "../../../../src/lockd/storage/storage_client.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
@@ -19,6 +21,10 @@ const OWNER = { pid: 77, name: "alpha", uuid: "6ba7b810-9dad-41d1-80b4-000000000
 const WHOSE = `The lock on '/mnt/disk' of domain 'alpha' (uuid ${OWNER.uuid}, pid 77)`;
 const IDENTITY = { devMajor: 8, devMinor: 1, inodeLow: 9, inodeHigh: 0 };
 
+const LOCKSPACE = "/locks";
+const EXPORT: Place = { source: "server:/export", type: "nfs4", point: "/locks", device: deviceKey(0, 77) };
+const LOCAL: Place = { source: "/dev/sda1", type: "ext4", point: "/", device: deviceKey(8, 1) };
+
 /** A table with one resource, and storage that is played. */
 class Stage {
   readonly closed: number[] = [];
@@ -31,11 +37,13 @@ class Stage {
   trouble: LockTrouble | undefined;
   proven: number[] = [];
   keeps = false;
+  /** On which file system the lock directory is. */
+  found: Place | undefined;
   readonly table: LockTable;
   readonly resource: Resource;
   readonly locks: AwaitedLocks;
 
-  constructor(parts: Partial<Resource> = {}) {
+  constructor(parts: Partial<Resource> = {}, found?: Place) {
     const files: LockFiles = {
       lock: (_request, done) => void this.asked.push(done),
       unlock: ({ path, autocreate }, _identity, _slow, done) => {
@@ -53,7 +61,9 @@ class Stage {
       ...DEAF,
       lost: ({ state }, how) => this.logged.push(`${state.kind}: ${how}: ${reasonOf(state)}`),
       regained: ({ name }) => this.logged.push(`regained: ${name}`),
-    });
+    }, () => this.found);
+    this.found = found;
+    if (found !== undefined) this.table.restoreLockspace(LOCKSPACE).place = EXPORT;
     this.resource = {
       id: 1,
       lockspace: "",
@@ -183,13 +193,59 @@ Deno.test("AwaitedLocks takes a lock for lost that somebody else has, and gets i
   assert.deepEqual([table.has(resource), unlocked], [true, []]);
 });
 
-function lockTable(files: LockFiles, ledger: DescriptorLedger, observer: LockObserver): LockTable {
+Deno.test("AwaitedLocks does not believe a lock on a file that lies below where its directory was mounted", () => {
+  const parts = { lockspace: LOCKSPACE, name: "disk", path: "/locks/disk", autocreate: true };
+  const held = { ...parts, state: { kind: "held" }, handle: fileHandle(3000) } as const;
+  const stage = new Stage(held, LOCAL);
+  const { resource, asked, closed, logged, timers } = stage;
+  const reason = "Lock directory /locks belongs on server:/export (nfs4), mounted at /locks, but is now on " +
+    "/dev/sda1 (ext4), mounted at /: other hosts would not see a lock there. Mount server:/export again";
+  assert.deepEqual(resource.state, { kind: "lost", reason });
+  assert.deepEqual(logged.splice(0), [`lost: ended with the last daemon: ${reason}`]);
+  // As long as it is not mounted nothing is asked of the file below.
+  timers.shift()?.();
+  assert.deepEqual([asked, closed, logged], [[], [], []]);
+  stage.found = EXPORT;
+  timers.shift()?.();
+  asked.shift()?.({ kind: "granted", fd: 3001, identity: { ...IDENTITY, devMajor: 0, devMinor: 77 } });
+  assert.deepEqual([resource.state, fileOf(resource).fd, closed], [{ kind: "held" }, 3001, [3000]]);
+  assert.deepEqual([logged, timers], [["regained: disk"], []]);
+});
+
+Deno.test("AwaitedLocks keeps a lock that is still on its own file system, mounted or not", () => {
+  const identity = { ...IDENTITY, devMajor: 0, devMinor: 77 };
+  const handle = fileHandle(3000, { identity });
+  const held = {
+    lockspace: LOCKSPACE,
+    name: "disk",
+    path: "/locks/disk",
+    state: { kind: "held" },
+    handle,
+  } as const;
+  const { resource, proven, logged } = new Stage(held, LOCAL);
+  assert.deepEqual([resource.state, proven, logged], [{ kind: "held" }, [3000], []]);
+});
+
+function lockTable(
+  files: LockFiles,
+  ledger: DescriptorLedger,
+  observer: LockObserver,
+  found: () => Place | undefined,
+): LockTable {
   return new LockTable({
     files,
     ledger,
     guard: new PosixGuard(ledger),
     observer,
     ...ANYWHERE,
+    places: {
+      ...ANYWHERE.places,
+      // Each time another one, as when something is mounted and unmounted all the time.
+      get generation() {
+        return {};
+      },
+      placeOf: found,
+    },
     ...UNWATCHED,
     ...NOTHING_WRITTEN,
     findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
