@@ -49,6 +49,8 @@ for (const release of releasesToTest()) {
 
     await t.step("installing over libvirt's daemon, and kill -9 right afterwards", async () => {
       await inPlace(async () => await install(machine, await debianPackage()));
+      // No daemon has been started that would have brought it along.
+      assert.equal(await machine.sh("systemctl is-active virtlockd-deputy.socket"), "active\n");
       await anew(KILL);
     });
 
