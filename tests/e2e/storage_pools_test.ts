@@ -105,8 +105,10 @@ Deno.test("a volume whose upload a crash has ended is neither downloaded nor cop
   // The upload goes on for as long as the test holds the other end of the pipe.
   await runOk(peer, ["mkfifo", pipe]);
   const source = await Deno.open(pipe, { read: true, write: true });
-  await source.write(new Uint8Array(4096).fill(120));
   const upload = peer.run(["virsh", "-q", "-c", "storage:///system", "vol-upload", "a.img", pipe, "one"]);
+  // virsh sends nothing before it has read a whole packet.
+  const data = new Uint8Array(1 << 19).fill(120);
+  for (let written = 0; written < data.length;) written += await source.write(data.subarray(written));
   await until("the upload to have begun", async () => {
     const { stdout } = await peer.run([OUR_STORAGE_DAEMON, "jobs"]);
     return stdout.includes("upload");
