@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { Settings } from "../../identity/settings.ts";
 import { readDefinedGuests } from "../guests/defined_guests.ts";
 import type { Lease } from "../guests/domain.ts";
@@ -51,7 +52,7 @@ function inspect(
   if (host.kind(directory) !== "directory") {
     return finding(
       `there is no directory ${directory}`,
-      `Mount what should be there, or make it: mkdir -p -m 0700 ${directory}`,
+      `Mount what should be there, or make it: mkdir -p -m 0700 ${shellQuoted(directory)}`,
     );
   }
   if (known === undefined || known === "unsaid" || known.origin === "adopted") {
@@ -66,7 +67,9 @@ function inspect(
   if (!allowed.has(directory) && host.identity(`${directory}/${key}`) === "none") {
     return finding(
       "that file is not there",
-      `Make it: touch ${directory}/${key}; or name the directory in lockspaces of virtlockd.conf`,
+      `Make it: touch ${
+        shellQuoted(`${directory}/${key}`)
+      }; or name the directory in lockspaces of virtlockd.conf`,
     );
   }
   return [];

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { LockEntry } from "../../status/status_document.ts";
 import { diskLockName } from "../guests/disk_name.ts";
 import { lockedPaths } from "../guests/domain.ts";
@@ -49,7 +50,8 @@ function inspect(
     return [
       problem(
         `${who} runs without any lock`,
-        `With lock_manager set and libvirtd restarted since, "virsh suspend ${guest.name}" and "virsh resume ${guest.name}" take them; a restart of the guest does, too`,
+        `With lock_manager set and libvirtd restarted since, these take them, as a restart of the guest does: ` +
+          `virsh suspend ${shellQuoted(guest.name)}; virsh resume ${shellQuoted(guest.name)}`,
       ),
     ];
   }

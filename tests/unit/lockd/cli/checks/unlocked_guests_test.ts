@@ -54,8 +54,14 @@ Deno.test("unlockedGuests finds a guest without any lock, and says how it gets t
     level: "problem",
     found: "Guest 'a' (process 30) runs without any lock",
     advice:
-      'With lock_manager set and libvirtd restarted since, "virsh suspend a" and "virsh resume a" take them; a restart of the guest does, too',
+      "With lock_manager set and libvirtd restarted since, these take them, as a restart of the guest does: " +
+      "virsh suspend a; virsh resume a",
   }]);
+});
+
+Deno.test("unlockedGuests advises what a shell understands, whatever the guest's name", async () => {
+  const [finding] = await findings(unlockedGuests, guestProcess(30, "Windows 10; x", DISKS), answering([]));
+  assert.match(finding?.advice ?? "", /: virsh suspend 'Windows 10; x'; virsh resume 'Windows 10; x'$/);
 });
 
 Deno.test("unlockedGuests does not expect locks of a guest that does not run, nor of one without disks", async () => {
