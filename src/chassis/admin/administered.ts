@@ -1,4 +1,4 @@
-import type { ClientLimits } from "../rpc/server.ts";
+import type { ClientLimits } from "../rpc/client_limits.ts";
 import type { Peer } from "../rpc/program.ts";
 
 /** A client as the admin program sees it. */

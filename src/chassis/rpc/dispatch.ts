@@ -54,3 +54,9 @@ function refusalOf(error: unknown): RpcFailure | undefined {
 export function unexpected(): RpcFailure {
   return rpcError(ErrorDomain.RPC, "The request failed unexpectedly; see the daemon's log");
 }
+
+/** What the log says of an error that nobody has foreseen. */
+export function crashText(clientId: number, error: unknown): string {
+  const trace = error instanceof Error ? error.stack ?? error.message : String(error);
+  return `Serving client ${clientId} failed unexpectedly, which is a fault of this program: ${trace}`;
+}

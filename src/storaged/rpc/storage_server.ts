@@ -1,23 +1,19 @@
 import { invariant } from "../../base/invariant.ts";
-import { takeOut } from "../../base/lists.ts";
 import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import type { Log } from "../../chassis/log/log.ts";
-import { Repeats } from "../../chassis/log/repeats.ts";
-import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "../../chassis/rpc/peer.ts";
+import { Acceptor, type Rejection } from "../../chassis/rpc/acceptor.ts";
+import type { ClientLimits } from "../../chassis/rpc/client_limits.ts";
+import { crashText } from "../../chassis/rpc/dispatch.ts";
 import type { Listener } from "../../chassis/rpc/listener.ts";
-import type { ClientLimits } from "../../chassis/rpc/server.ts";
-import { EPOLLIN, SO_SNDBUFFORCE } from "../../os/constants.ts";
-import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../../os/errno.ts";
+import type { SocketPeer } from "../../chassis/rpc/peer.ts";
+import { SO_SNDBUFFORCE } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { SystemError } from "../../os/system_error.ts";
 import { ClientConnection, type ClientParts } from "./client_connection.ts";
 import type { ClientProgram } from "./client_link.ts";
 import { receiveBuffer } from "./receive_buffer.ts";
 
-/** After running out of descriptors, accepting is tried again at the latest after this many ms. */
-const RETRY_MS = 500;
 /** Clients of one ordinary user at once, so that none keeps the others out. */
 const MOST_PER_USER = 256;
 /** Those of them that are not authenticated. */
@@ -81,20 +77,21 @@ interface Watched {
 export class StorageServer {
   readonly #parts: StorageServerParts;
   readonly #shared: ClientParts;
-  readonly #listeners: Listener[] = [];
+  readonly #acceptor: Acceptor;
   readonly #clients = new Map<number, ClientConnection>();
   readonly #watched = new Map<ClientConnection, Watched>();
   readonly #keptAlive = new Set<ClientConnection>();
-  readonly #repeats: Repeats;
-  #nextClientId = 1;
-  #accepting: "yes" | "full" | "no-descriptors" | "stopped" = "stopped";
-  #retry: Timer | undefined;
   #look: Timer | undefined;
 
   /** @throws SystemError when there is no memory */
   constructor(parts: StorageServerParts) {
     this.#parts = parts;
-    this.#repeats = new Repeats((milliseconds, task) => parts.loop.after(milliseconds, task));
+    this.#acceptor = new Acceptor({
+      ...parts,
+      crowd: () => this.#crowd(),
+      rejection: ({ uid }) => this.#rejection(uid),
+      admit: (fd, peer, { role }) => this.#admit(fd, peer, role === "read-only"),
+    });
     const { sys, loop, programs, policy, observer } = parts;
     this.#shared = {
       sys,
@@ -106,17 +103,12 @@ export class StorageServer {
       served: (program, procedure, code, milliseconds) =>
         observer.served(program, procedure, code, milliseconds),
       ended: (client, reason) => this.#ended(client, reason),
-      authenticated: () => this.#reconsider(),
+      authenticated: () => this.#acceptor.reconsider(),
       keptAlive: (client) => {
         this.#keptAlive.add(client);
         this.#lookLater();
       },
-      crashed: (client, error) =>
-        parts.log.error(
-          `Serving client ${client.clientId} failed unexpectedly, which is a fault of this program: ${
-            error instanceof Error ? error.stack ?? error.message : String(error)
-          }`,
-        ),
+      crashed: ({ clientId }, error) => parts.log.error(crashText(clientId, error)),
     };
   }
 
@@ -135,7 +127,7 @@ export class StorageServer {
   }
 
   get listeners(): readonly Listener[] {
-    return this.#listeners;
+    return this.#acceptor.listeners;
   }
 
   /** Connections by client id, oldest first. */
@@ -151,116 +143,52 @@ export class StorageServer {
   /** Changes the limits; takes effect at once. */
   setLimits(limits: Partial<ClientLimits>): void {
     Object.assign(this.#parts.limits, limits);
-    this.#reconsider();
+    this.#acceptor.reconsider();
   }
 
-  /** Takes a listening, non-blocking socket; its ownership passes to the server. */
+  /** See {@link Acceptor.listen}. */
   listen(listener: Listener): void {
-    this.#parts.ledger.own(listener.fd, "listener");
-    this.#listeners.push(listener);
+    this.#acceptor.listen(listener);
   }
 
-  /**
-   * Takes a listening socket in the place of those with the same path, which nobody reaches any more. Who has
-   * come to them before is accepted first.
-   */
+  /** See {@link Acceptor.listenInstead}. */
   listenInstead(listener: Listener): void {
-    const { loop, ledger } = this.#parts;
-    for (const old of this.#listeners.filter(({ path }) => path === listener.path)) {
-      while (this.#accept(old) === "accepted");
-      if (this.#accepting === "yes") loop.remove(old.fd);
-      ledger.close(old.fd);
-      takeOut(this.#listeners, old);
-    }
-    this.listen(listener);
-    if (this.#accepting === "yes") this.#acceptFrom(listener);
+    this.#acceptor.listenInstead(listener);
   }
 
   /** Begins, or begins again, to accept. */
   startAccepting(): void {
-    if (this.#accepting !== "stopped") return;
-    this.#accepting = "full";
-    this.#reconsider();
+    this.#acceptor.start();
   }
 
   /** Stops accepting; connections wait in the backlog. */
   stopAccepting(): void {
-    this.#pause("stopped");
+    this.#acceptor.stop();
   }
 
-  /** One in a turn, so that a storm of connections does not keep the connected ones waiting. */
-  #accept({ fd: listening, role }: Listener): "accepted" | "none" {
-    if (this.#accepting !== "yes") return "none";
-    const fd = this.#parts.sys.accept(listening);
-    // Nobody is there, or the peer gave up before we took it.
-    if (fd === -EAGAIN || fd === -ECONNABORTED) return "none";
-    if (fd < 0) {
-      this.#acceptFailed(fd);
-      return "none";
-    }
-    this.#admit(fd, role === "read-only");
-    return "accepted";
-  }
-
-  #acceptFrom(listener: Listener): void {
-    this.#parts.loop.add(listener.fd, EPOLLIN, () => void this.#accept(listener));
-  }
-
-  #acceptFailed(result: number): void {
-    const { log, name, loop } = this.#parts;
-    const error = new SystemError("accept4", `a client of ${name}`, result);
-    const shortage = [EMFILE, ENFILE, ENOBUFS, ENOMEM].includes(error.errno);
-    const next = shortage ? "new clients wait; raise what the service may use" : "trying again";
-    this.#repeats.happened(`accept ${result}`, (again) => log.error(`${error.message}; ${next}${again}`));
-    this.#pause("no-descriptors");
-    this.#retry = loop.after(RETRY_MS, () => this.#reconsider(true));
-  }
-
-  #admit(fd: number, readOnly: boolean): void {
-    const { sys, ledger, observer, now } = this.#parts;
-    let peer: SocketPeer;
-    try {
-      const credentials = readCredentials(sys, fd);
-      const refused = this.#refusal(credentials.uid);
-      if (refused !== undefined) return this.#turnAway(fd, credentials.uid, refused);
-      const pidfd = openPeerPidfd(sys, fd, credentials.pid);
-      peer = new SocketPeer(ledger, this.#nextClientId, credentials, readSecurity(sys, fd), now(), pidfd);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      return this.#turnAway(fd, error.errno, error.message);
-    }
-    this.#nextClientId++;
+  #admit(fd: number, peer: SocketPeer, readOnly: boolean): void {
+    const { sys, observer } = this.#parts;
     sys.setSocketOption(fd, SO_SNDBUFFORCE, SOCKET_BUFFER);
-    ledger.own(fd, "client");
     const client = new ClientConnection(this.#shared, fd, peer, readOnly);
     this.#clients.set(peer.clientId, client);
     this.#watched.set(client, { peer, unanswered: 0, askedAt: 0 });
     observer.connected(client);
     client.start();
     this.#lookLater();
-    this.#reconsider();
-  }
-
-  #turnAway(fd: number, kind: number, why: string): void {
-    const { sys, log, name } = this.#parts;
-    this.#repeats.happened(
-      `admit ${kind} ${why}`,
-      (again) => log.warn(`Refused a connection to server ${name}: ${why}${again}`),
-    );
-    sys.close(fd);
   }
 
   /** Why a user's next client is not taken. */
-  #refusal(uid: number): string | undefined {
+  #rejection(uid: number): Rejection | undefined {
     const { uid: own, othersServed } = this.#parts;
     if (uid === own || uid === 0) return undefined;
-    if (!othersServed) return `it comes from uid ${uid}, and this daemon serves uid ${own}`;
+    const because = (reason: string) => ({ kind: `uid ${uid} ${reason}`, reason });
+    if (!othersServed) return because(`it comes from uid ${uid}, and this daemon serves uid ${own}`);
     const theirs = [...this.#clients.values()].filter((client) => client.uid === uid);
-    if (theirs.length >= MOST_PER_USER) return `uid ${uid} has ${theirs.length} connections already`;
+    if (theirs.length >= MOST_PER_USER) return because(`uid ${uid} has ${theirs.length} connections already`);
     const anonymous = theirs.filter(({ authenticated }) => !authenticated).length;
     return anonymous < MOST_ANONYMOUS_PER_USER
       ? undefined
-      : `uid ${uid} has ${anonymous} connections that are not authenticated`;
+      : because(`uid ${uid} has ${anonymous} connections that are not authenticated`);
   }
 
   #ended(client: ClientConnection, reason: string): void {
@@ -274,7 +202,7 @@ export class StorageServer {
     watched.peer.release();
     sys.shutdown(client.fd);
     ledger.close(client.fd);
-    this.#reconsider(true);
+    this.#acceptor.reconsider(true);
   }
 
   #lookLater(): void {
@@ -319,32 +247,11 @@ export class StorageServer {
     return count;
   }
 
-  /** Accepts while there is room, and not when there is none. */
-  #reconsider(retry = false): void {
-    const { limits, log } = this.#parts;
-    const full = this.#clients.size >= limits.maxClients || this.#anonymous() >= limits.maxAnonymousClients;
-    if (this.#accepting === "stopped" || (this.#accepting === "no-descriptors" && !retry)) return;
-    if (!full) {
-      if (this.#accepting === "yes") return;
-      this.#retry?.cancel();
-      this.#accepting = "yes";
-      for (const listener of this.#listeners) this.#acceptFrom(listener);
-      return;
-    }
-    if (this.#accepting !== "yes") return;
-    this.#pause("full");
-    const clients = counted(this.#clients.size, "client");
-    this.#repeats.happened("full", (again) =>
-      log.warn(
-        `Server ${this.name} has ${clients}, ${this.#anonymous()} of them not authenticated, its limit: ` +
-          `new ones wait until one leaves, or the limit is raised${again}`,
-      ));
-  }
-
-  #pause(why: "full" | "no-descriptors" | "stopped"): void {
-    if (this.#accepting === "yes") {
-      for (const listener of this.#listeners) this.#parts.loop.remove(listener.fd);
-    }
-    this.#accepting = why;
+  /** Who is there, when there is no room for one more. */
+  #crowd(): (() => string) | undefined {
+    const { maxClients, maxAnonymousClients } = this.#parts.limits;
+    const anonymous = this.#anonymous();
+    if (this.#clients.size < maxClients && anonymous < maxAnonymousClients) return undefined;
+    return () => `${counted(this.#clients.size, "client")}, ${anonymous} of them not authenticated`;
   }
 }
