@@ -1,6 +1,7 @@
 import { O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import type { FileSys } from "./sys.ts";
-import { must } from "./system_error.ts";
+import { EFBIG } from "./errno.ts";
+import { must, SystemError } from "./system_error.ts";
 import { decodeText } from "./text.ts";
 
 // Reading files at once. Those of /proc have no size, and must be read to their end.
@@ -14,12 +15,14 @@ const CHUNK = 65536;
  * Reads a whole file.
  *
  * @param flags more flags for open(2): O_NOFOLLOW refuses a symbolic link with ELOOP
+ * @param limit bytes; a file that has more is refused with EFBIG, for some have no end
  * @throws SystemError
  */
 export function readWhole(
   sys: ReadSys,
   path: string,
   flags = 0,
+  limit = Infinity,
 ): Uint8Array {
   const fd = must(sys.open(path, O_RDONLY | O_CLOEXEC | flags, 0), "open", path);
   try {
@@ -29,6 +32,7 @@ export function readWhole(
       const count = must(sys.read(fd, bytes.subarray(length)), "read", path);
       if (count === 0) return bytes.subarray(0, length);
       length += count;
+      if (length > limit) throw new SystemError("read", path, -EFBIG);
       if (length === bytes.length) {
         const larger = new Uint8Array(bytes.length * 2);
         larger.set(bytes);

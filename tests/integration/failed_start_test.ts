@@ -50,6 +50,8 @@ Deno.test("a service that cannot start until it is mended closes what waits and 
       says: /error: Invalid log_outputs: .*/,
     },
     { args: ["-f", "/absent.conf"], says: /error: Read configuration: open \/absent.conf: No such file/ },
+    { args: ["-f", "/dev/zero"], says: /error: Read configuration: read \/dev\/zero: File too large/ },
+    { args: ["-d"], says: /error: Option "-d" is not for a service.*; correct VIRTLOCKD_ARGS in / },
     { args: ["--bogus"], says: /error: Unknown option "--bogus"; correct VIRTLOCKD_ARGS in / },
     { args: ["locks"], says: /error: Unexpected argument "locks".*; correct VIRTLOCKD_ARGS in / },
     { args: ["--help"], says: /error: Option "--help" is not for a daemon; correct VIRTLOCKD_ARGS in / },
@@ -163,4 +165,26 @@ Deno.test("with locks in a journal's file the daemon starts in spite of wrong ar
   next.signal("SIGUSR1");
   await next.log.match(/goes on after a reload/);
   assert.equal(isFree(`${leases}/r`), false);
+});
+
+Deno.test("with locks a service that is told to go into the background stays where the service manager sees it", async () => {
+  using place = Place.create();
+  const leases = place.makeDirectory("leases");
+  {
+    await using daemon = await Daemon.start({ place });
+    await using client = await LockClient.connect(daemon.socket);
+    await client.register(testOwner(Deno.pid));
+    await client.createLockspace(leases);
+    await client.acquire(leases, "r", ACQUIRE_AUTOCREATE);
+    await daemon.kill();
+  }
+  const paths = [`${place.directory}/lock`, `${place.directory}/admin`];
+  using next = new ActivatedDaemon(place, paths, NAMES, "$$", ["-d"]);
+  served(`${place.directory}/lock`);
+  assert.equal(isFree(`${leases}/r`), false);
+  assert.match(
+    next.log,
+    /error : .*Started in spite of this: Option "-d" is not for a service.*; it is left out/,
+  );
+  assert.equal(await next.stop(), 0);
 });

@@ -4,6 +4,7 @@ import { LogConfigError } from "../log/log_config_error.ts";
 import { F_SETFL, O_NONBLOCK, O_RDWR, SO_ACCEPTCONN } from "../../os/constants.ts";
 import {
   EACCES,
+  EFBIG,
   EINVAL,
   EISDIR,
   ELOOP,
@@ -21,6 +22,7 @@ import { SystemError } from "../../os/system_error.ts";
 /** What the kernel answers the next time too, until somebody has changed something on the host. */
 const LASTING: readonly number[] = [
   EACCES,
+  EFBIG,
   EINVAL,
   EISDIR,
   ELOOP,

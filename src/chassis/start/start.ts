@@ -81,11 +81,14 @@ export function readSettings<S extends CommonSettings>(
   }
 }
 
+/** Bytes of a configuration file. A link to a device like /dev/zero has no end. */
+const LARGEST_CONFIGURATION = 1 << 20;
+
 /** The configuration file; "" where there is none and none was named. @throws StartError */
 export function readConfigText(context: StartContext): string {
   try {
     // A FIFO in its place would hold up every start until somebody writes into it.
-    return decodeText(readWhole(context.sys, context.paths.config, O_NONBLOCK));
+    return decodeText(readWhole(context.sys, context.paths.config, O_NONBLOCK, LARGEST_CONFIGURATION));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (context.options.config === undefined && error.errno === ENOENT) return "";

@@ -3,6 +3,7 @@ import { UsageError } from "../../chassis/config/usage_error.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Paths } from "../../chassis/config/paths.ts";
+import { foregroundReason } from "../../chassis/start/background.ts";
 import { refuseForGood, startAgainLater } from "../../chassis/start/failed_service.ts";
 import { isLasting } from "../../chassis/start/failed_start.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
@@ -20,15 +21,16 @@ import { StateFile } from "../restart/state_file.ts";
 /**
  * Runs the daemon, or starts it in the background.
  *
- * @param mistakes what is wrong with the command line and left out of `options`
+ * @param given the command line's options
+ * @param foundMistakes what is wrong with the command line and left out of `given`
  * @returns exit code
  * @throws StartError, UsageError when it cannot start
  */
 export function runDaemon(
   sys: Sys,
   facts: RuntimeFacts,
-  options: DaemonOptions,
-  mistakes: readonly string[],
+  given: DaemonOptions,
+  foundMistakes: readonly string[],
 ): number {
   const cwd = workingDirectory(sys);
   const self = selfImage(sys, facts, cwd);
@@ -37,11 +39,15 @@ export function runDaemon(
   const service = env["NOTIFY_SOCKET"] === undefined && sockets.length === 0
     ? undefined
     : { sys, notifySocket: env["NOTIFY_SOCKET"], sockets: sockets.map(({ fd }) => fd) };
-  const start = new Start(sys, options, env, cwd, sockets);
-  if (service === undefined && mistakes[0] !== undefined && !start.atStake) throw new UsageError(mistakes[0]);
+  const start = new Start(sys, given, env, cwd, sockets);
   const ready = variable(self.env, READY_VARIABLE);
   // A daemon that execs itself anew is in the background already, and must keep its pid.
-  if (options.daemon && ready === undefined && !start.isHandover) {
+  const background = given.daemon && ready === undefined && !start.isHandover;
+  const reason = background ? foregroundReason(env, sys.pid(), sockets.length) : undefined;
+  const mistakes = reason === undefined ? foundMistakes : [...foundMistakes, reason];
+  const options = reason === undefined ? given : { ...given, daemon: false };
+  if (service === undefined && mistakes[0] !== undefined && !start.atStake) throw new UsageError(mistakes[0]);
+  if (background && reason === undefined) {
     launchInBackground(sys, self);
     return ExitCode.OK;
   }

@@ -1,9 +1,11 @@
 import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
+import { foregroundReason } from "../../chassis/start/background.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
 import { environmentOf, selfImage, variable, workingDirectory } from "../../chassis/start/self.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
+import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { serve } from "./serve.ts";
@@ -26,6 +28,10 @@ export function runDaemon(
   const self = selfImage(sys, facts, cwd);
   const ready = variable(self.env, READY_VARIABLE);
   if (options.daemon && ready === undefined) {
+    const env = environmentOf(self.env);
+    const sockets = readActivation((name) => env[name], sys.pid()).descriptors.length;
+    const reason = foregroundReason(env, sys.pid(), sockets);
+    if (reason !== undefined) throw new UsageError(reason);
     launchInBackground(sys, self);
     return ExitCode.OK;
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { O_NOFOLLOW, O_RDONLY } from "../../../src/os/constants.ts";
-import { EBADF, ELOOP, ENOENT } from "../../../src/os/errno.ts";
+import { EBADF, EFBIG, ELOOP, ENOENT } from "../../../src/os/errno.ts";
 import { readFileText, readSmallFile, readText, readWhole } from "../../../src/os/read_file.ts";
 import { SystemError } from "../../../src/os/system_error.ts";
 import { kernel } from "../../support/kernel.ts";
@@ -27,6 +27,14 @@ Deno.test("readWhole() throws when there is no file, and when it is a link that 
   assert.throws(() => readWhole(kernel, scratch.file("none")), failsWith(ENOENT));
   assert.throws(() => readWhole(kernel, scratch.file("link"), O_NOFOLLOW), failsWith(ELOOP));
   assert.equal(readWhole(kernel, scratch.file("link")).length, 0);
+});
+
+Deno.test("readWhole() does not go on for ever, and takes a file of just so many bytes", () => {
+  using scratch = new Scratch();
+  Deno.writeTextFileSync(scratch.file("ten"), "0123456789");
+  assert.throws(() => readWhole(kernel, "/dev/zero", 0, 1 << 20), failsWith(EFBIG));
+  assert.throws(() => readWhole(kernel, scratch.file("ten"), 0, 9), failsWith(EFBIG));
+  assert.equal(readWhole(kernel, scratch.file("ten"), 0, 10).length, 10);
 });
 
 Deno.test("readText() reads an open file from its beginning each time, and gives the errno", () => {
