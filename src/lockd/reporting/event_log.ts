@@ -73,11 +73,13 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
     },
     troubled: (resource, failure) => {
       const reason = failure.kind === "system" ? strerror(failure.errno) : failure.reason;
-      const kept = failure.released ? "its lock has gone all the same" : "the lock is kept";
-      log.error(`${failure.action}: ${reason}; ${kept}`, {
-        resource: resource.name,
-        lockspace: resource.lockspace,
-      });
+      const why = `${failure.action}: ${reason}`;
+      log.error(
+        failure.released
+          ? `${lockText(resource)} was released, but its file was left behind: ${why}`
+          : `${lockText(resource)} could not be released, and is kept: ${why}`,
+        { resource: resource.name, lockspace: resource.lockspace },
+      );
     },
     lost: (resource, how) =>
       log.error(

@@ -181,13 +181,14 @@ Deno.test("eventLog() logs at error what an administrator has to look at", () =>
     /^error: Could not kill domain 'guest' .*: pidfd_send_signal process 42: Operation not permitted.*; 4 resources .* cannot be used by another guest until its process ends$/,
   );
   const lock = resource({ id: 1, name: "r" });
+  const whose = `The lock on 'r' of domain 'guest' (uuid ${UUID}, pid 42)`;
   const failure = { kind: "system", action: "Unable to unlink resource r", errno: 30 } as const;
   assert.equal(
     line((log) => log.troubled?.(lock, { ...failure, released: false })),
-    "error: Unable to unlink resource r: Read-only file system; the lock is kept",
+    `error: ${whose} could not be released, and is kept: Unable to unlink resource r: Read-only file system`,
   );
   assert.equal(
     line((log) => log.troubled?.(lock, { ...failure, released: true })),
-    "error: Unable to unlink resource r: Read-only file system; its lock has gone all the same",
+    `error: ${whose} was released, but its file was left behind: Unable to unlink resource r: Read-only file system`,
   );
 });
