@@ -241,6 +241,29 @@ Deno.test("without a store a hung filesystem keeps no daemon from starting, and 
   await until("the file to go", () => !existsSync(`${mount.point}/h`));
 });
 
+Deno.test("without a store the lock of a guest that ended unwatched stays until its storage says what is written", async () => {
+  using place = Place.create();
+  await using mount = await HangingMount.mount(place.directory, "a");
+  {
+    await using daemon = await Daemon.start({ place });
+    await using client = await LockClient.connect(daemon.socket);
+    await client.createLockspace(mount.point);
+    await using holder = await Holder.start(daemon);
+    await holder.acquire(mount.point, "h", ACQUIRE_AUTOCREATE);
+    await daemon.kill();
+    await holder.kill();
+  }
+  await mount.hang();
+  await using next = await Daemon.start({ place });
+  await using client = await LockClient.connect(next.socket);
+  await client.register(testOwner(5_000_001));
+  assert.match(await outcome(client.acquire(mount.point, "h")), /'h' is locked by domain 'guest-/);
+  await mount.goOn();
+  await until("the file to go", () => !existsSync(`${mount.point}/h`));
+  await client.acquire(mount.point, "h", ACQUIRE_AUTOCREATE);
+  assert.equal(lockOn(`${mount.point}/h`).mode, "exclusive");
+});
+
 Deno.test("the lock that a killed daemon left on a filesystem that keeps locks is known for what it is", async () => {
   using place = Place.create();
   await using mount = await HangingMount.mount(place.directory, "a", "filesystem");

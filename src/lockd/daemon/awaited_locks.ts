@@ -91,7 +91,8 @@ export class AwaitedLocks {
 
   #refused(resource: Resource, kind: "awaited" | "lost", reason: string): void {
     if (!this.#parts.table.has(resource) || !isMissing(resource.state)) return;
-    this.#report(resource, kind, reason);
+    // Of one whose owner is gone nobody runs unprotected.
+    if (this.#parts.table.settling(resource) === undefined) this.#report(resource, kind, reason);
     this.#takeLater(resource);
   }
 

@@ -128,10 +128,9 @@ export class LockRecovery {
     const { sys, mayHang } = this.#parts;
     if (!wanted) this.#find("info", `${lockText(record)} ended with the daemon; its holder is gone too`);
     const { path, shared } = record;
-    // Nobody may wait for its storage: a helper process takes it again.
-    if (mayHang(path)) {
-      return wanted ? this.#missing(record, { kind: "awaited", reason: NOT_TRIED }) : undefined;
-    }
+    // Nobody may wait for its storage: a helper process takes it again, also that of a holder that is gone,
+    // whose last writes may be under way.
+    if (mayHang(path)) return this.#missing(record, { kind: "awaited", reason: NOT_TRIED });
     const fd = openLockFile(sys, { path, shared, autocreate: false, followLinks: record.lockspace === "" });
     if (fd < 0) return wanted ? this.#unopened(record, fd) : undefined;
     const locked = sys.ofdLock(fd, shared ? F_RDLCK : F_WRLCK, LOCK_START, LOCK_LENGTH);
