@@ -46,7 +46,8 @@ export function runProgram(sys: RunSys, command: HelperCommand, limit: number): 
   }
   const written = readOutput(sys, output, limit);
   sys.close(output);
-  if ("wrong" in written) sys.kill(child, SIGKILL);
+  // It leads a session, and so a group, of its own: what it has started ends with it.
+  if ("wrong" in written) sys.kill(-child, SIGKILL);
   const status = new Int32Array(1);
   const waited = sys.waitChild(child, true, status);
   if (waited < 0) return failed("waitpid", waited);

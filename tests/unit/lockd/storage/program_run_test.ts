@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { ECHILD, EMFILE, ENOENT } from "../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
+import { readSmallFile } from "../../../../src/os/read_file.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { runProgram } from "../../../../src/lockd/storage/program_run.ts";
 import type { ProgramResult } from "../../../../src/os/program_result.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { Scratch } from "../../../support/scratch.ts";
 import { openDescriptors, sysWith } from "../../../support/storage_fixture.ts";
+import { until } from "../../../support/until.ts";
 
 /** Runs a line of shell, and checks that no descriptor is left. */
 function shell(line: string, limit = 20_000, sys: Sys = linuxSys()): ProgramResult {
@@ -24,6 +28,19 @@ Deno.test("runProgram() collects both outputs and the exit code", () => {
 
 Deno.test("runProgram() kills a program that does not end in time", () => {
   assert.deepEqual(shell("exec sleep 1000", 50), { kind: "failed", reason: "it did not end within 0.05 s" });
+});
+
+Deno.test("runProgram() kills also what a program has started that does not end in time", async () => {
+  using scratch = new Scratch();
+  const file = scratch.file("pid");
+  const result = shell(`sleep 1000 & echo $! >${file}; wait`, 2000);
+  assert.deepEqual(result, { kind: "failed", reason: "it did not end within 2 s" });
+  const pid = Deno.readTextFileSync(file).trim();
+  // A process that was killed shows no command, whether somebody has waited for it or not.
+  await until(
+    "the started program to end",
+    () => (readSmallFile(kernel, `/proc/${pid}/cmdline`) ?? "") === "",
+  );
 });
 
 Deno.test("runProgram() kills a program that writes without end", () => {
