@@ -3,6 +3,17 @@ export type ProgramResult =
   | { readonly kind: "ended"; readonly code: number; readonly output: string }
   | { readonly kind: "failed"; readonly reason: string };
 
+/** How a process ended, by what waitpid(2) gives: with an exit code, or by a signal. wait(2), WIFSIGNALED. */
+export type Ending =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: number };
+
+/** Reads a wait status. */
+export function endingOf(status: number): Ending {
+  const signal = status & 0x7f;
+  return signal === 0 ? { kind: "exited", code: (status >> 8) & 0xff } : { kind: "killed", signal };
+}
+
 /**
  * How a program ended whose end was waited for.
  *
@@ -10,7 +21,8 @@ export type ProgramResult =
  * @param output what it has written
  */
 export function resultOf(status: number, output: string): ProgramResult {
-  const signal = status & 0x7f;
-  if (signal !== 0) return { kind: "failed", reason: `it was killed by signal ${signal}` };
-  return { kind: "ended", code: (status >> 8) & 0xff, output };
+  const ending = endingOf(status);
+  return ending.kind === "killed"
+    ? { kind: "failed", reason: `it was killed by signal ${ending.signal}` }
+    : { kind: "ended", code: ending.code, output };
 }

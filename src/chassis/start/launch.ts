@@ -1,4 +1,5 @@
 import { O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
+import { endingOf } from "../../os/program_result.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must } from "../../os/system_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
@@ -49,15 +50,13 @@ export function launchInBackground(sys: Sys, self: SelfImage): void {
   must(sys.waitChild(pid, true, status), "waitpid", `daemon ${pid}`);
   const [, code, reason] = /^(\d+) ([^]*)$/.exec(report) ?? [];
   if (reason !== undefined) throw new StartError(Number(code), reason);
-  const ended = status[0] as number;
-  const signal = ended & 0x7f;
-  if (signal !== 0) {
-    throw new StartError(
+  const ending = endingOf(status[0] as number);
+  throw ending.kind === "killed"
+    ? new StartError(
       ExitCode.INITIALISATION,
-      `The daemon was killed by signal ${signal} while it started`,
-    );
-  }
-  throw new StartError((ended >> 8) & 0xff || ExitCode.INITIALISATION, "The daemon ended while it started");
+      `The daemon was killed by signal ${ending.signal} while it started`,
+    )
+    : new StartError(ending.code || ExitCode.INITIALISATION, "The daemon ended while it started");
 }
 
 function readReport(sys: Sys, fd: number): string {

@@ -1,6 +1,7 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { EPOLLIN, F_SETFL, O_CLOEXEC, O_RDWR, O_WRONLY } from "../../os/constants.ts";
 import { EAGAIN, ENOENT } from "../../os/errno.ts";
+import { endingOf } from "../../os/program_result.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
@@ -174,11 +175,10 @@ export function runProgram(
   });
   const [stdout, stderr] = outputs;
   if (wrong !== undefined) return { kind: "failed", reason: `${path}: ${wrong}` };
-  const status = reap(sys, child);
-  const signal = status & 0x7f;
-  return signal !== 0
-    ? { kind: "killed", signal, stderr: stderr.text }
-    : { kind: "exited", code: (status >> 8) & 0xff, stdout: stdout.text, stderr: stderr.text };
+  const ending = endingOf(reap(sys, child));
+  return ending.kind === "killed"
+    ? { ...ending, stderr: stderr.text }
+    : { ...ending, stdout: stdout.text, stderr: stderr.text };
 }
 
 /** Waits for the program's end. @returns what was wrong with it; it has been killed then */
