@@ -142,13 +142,18 @@ Deno.test("OwnerWatch takes a process for ended whose number a thread has by now
 
 Deno.test("OwnerWatch takes a process for ended that nobody has waited for", async () => {
   using world = new World();
+  // The child ends when the shell has become a program that waits for nobody.
   const parent = new Deno.Command("sh", {
-    args: ["-c", "sleep 0 & echo $!; exec sleep 1000"],
+    args: ["-c", "exec 3<&0; sh -c 'read line' <&3 & echo $!; exec sleep 1000 3<&- </dev/null"],
+    stdin: "piped",
     stdout: "piped",
   }).spawn();
   world.children.push(parent);
   const { value } = await parent.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
+  const program = () => Deno.readTextFileSync(`/proc/${parent.pid}/comm`).trim();
+  await until("the shell to become another program", () => program() === "sleep");
+  await parent.stdin.close();
   const state = () => Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.[0];
   await until("the child to end", () => state() === "Z");
   assert.equal(world.watch.begin(owner(pid))?.errno, ESRCH);
