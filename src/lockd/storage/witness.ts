@@ -112,7 +112,9 @@ export class StorageWitness implements Witness {
    * The lock is not held, and its file not open: nobody was granted it all the same while its owner lived.
    */
   #unheld(path: string, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
-    const guarded = guardsOf(sight?.files ?? []);
+    // It died while no daemon watched.
+    if (sight === undefined) return this.#unseen(sight, done);
+    const guarded = guardsOf(sight.files);
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
     if (names.length === 0) return done(OVER);
