@@ -5,6 +5,7 @@ import { F_RDLCK, O_RDWR } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import { must } from "../../src/os/system_error.ts";
 import { WRITE_GUARD } from "../../src/lockd/lockspace/written_files.ts";
+import { bridgeTraffic } from "../support/bridge_traffic.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { TestProcess } from "../support/test_process.ts";
 import { until } from "../support/until.ts";
@@ -16,6 +17,8 @@ const PROGRAM = "/tree/virtlockd";
 const OWNER = 1000;
 const OTHER = 1001;
 const MINUTE = 60_000;
+/** Of each process that asks for a lock on its way over the bridge. */
+const TRIES = 1000;
 /** Bytes of the write before the one that is looked at, and of that one. */
 const FIRST = 4096;
 const WRITE = 1 << 20;
@@ -243,5 +246,16 @@ await step("the lock stays as long as the server says that somebody else writes,
   await until("the lock to go", async () => await shown(path) === undefined, MINUTE);
   connection.close();
 });
+
+await step(
+  "nobody gets a lock that crosses the bridge, neither here nor on what is another host to NFS",
+  async () => {
+    const bridge = image("bridge", OTHER, 0o666);
+    const { tries, grants, roundTrips } = await bridgeTraffic(bridge, TRIES, "/mnt/other/bridge");
+    console.log(`${tries} tries, ${roundTrips} round trips, ${grants} grants`);
+    assert.ok(tries >= 2 * TRIES && roundTrips > 0);
+    assert.equal(grants, 0);
+  },
+);
 
 await run("sh", "-c", `kill -9 ${await pidOfDaemon()}`);

@@ -20,14 +20,15 @@ export interface Traffic {
  * processes has asked for it so often.
  *
  * @param path of a file that is made; closing it ends the lock
+ * @param elsewhere another path to it, by which the second process asks
  * @throws AssertionError when a crossing does not come to its end
  */
-export async function bridgeTraffic(path: string, tries: number): Promise<Traffic> {
+export async function bridgeTraffic(path: string, tries: number, elsewhere = path): Promise<Traffic> {
   const fd = must(kernel.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600), "open", path);
   try {
     must(kernel.posixLock(fd, F_WRLCK, 0, 1), "lock", path);
     await using first = await BusyProber.start(path, "ofd");
-    await using second = await BusyProber.start(path, "posix");
+    await using second = await BusyProber.start(elsewhere, "posix");
     let roundTrips = 0;
     while (first.tries < tries || second.tries < tries) {
       assert.deepEqual(crossTo(kernel, fd, false, "ofd"), { lock: "ofd", weakened: false });
