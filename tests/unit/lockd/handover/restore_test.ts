@@ -1,45 +1,14 @@
 import assert from "node:assert/strict";
-import { startLogging, startLoop } from "../../../../src/chassis/start/start.ts";
-import { Daemon } from "../../../../src/lockd/daemon/daemon.ts";
 import { restore } from "../../../../src/lockd/handover/restore.ts";
 import { snapshot } from "../../../../src/lockd/handover/snapshot.ts";
-import { VIRTLOCKD } from "../../../../src/lockd/identity/identity.ts";
-import { LOCK_SETTINGS } from "../../../../src/lockd/identity/settings.ts";
 import type { HandedLock, LockRecord } from "../../../../src/lockd/lockspace/lock_record.ts";
 import type { RestartState } from "../../../../src/lockd/restart/state.ts";
 import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
+import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
 const OWNER = { pid: 5_000_001, name: "web", uuid: "6ba7b810-9dad-41d1-80b4-00c04fd430c8", id: 3 };
-
-/** The parts of a lock daemon, without a socket and without a start. */
-function parts(): Daemon {
-  const { loop, ledger } = startLoop(kernel);
-  return new Daemon({
-    sys: kernel,
-    loop,
-    ledger,
-    logs: startLogging(VIRTLOCKD, kernel),
-    uid: kernel.uid(),
-    settings: LOCK_SETTINGS.defaults,
-    configurationFile: "/nowhere/virtlockd.conf",
-    idleTimeout: 0,
-    recorder: undefined,
-    program: { path: "/nowhere", argv: ["/nowhere"], env: [] },
-    storageStarter: undefined,
-    deputySocket: "/nowhere/deputy",
-    changed: () => {},
-    lockspacePlaced: () => {},
-  });
-}
-
-function stop(daemon: Daemon): void {
-  for (const [fd] of [...daemon.ledger.entries()]) {
-    if (!daemon.loop.descriptors.includes(fd)) daemon.ledger.close(fd);
-  }
-  daemon.loop.close();
-}
 
 function record(id: number, path: string): LockRecord {
   return {
@@ -77,7 +46,7 @@ Deno.test("restore() puts limits, ids and locks into the parts, and snapshot() t
   const path = scratch.write("disk");
   const fd = kernel.open(path, O_RDWR, 0);
   assert.equal(kernel.ofdLock(fd, F_WRLCK, 0, 1), 0);
-  const daemon = parts();
+  const daemon = daemonParts();
   const state = stateOf([{ record: record(4, path), handle: { kind: "file", fd, lock: "ofd" } }]);
   restore(daemon, state);
   assert.deepEqual([daemon.lockServer.limits.maxClients, daemon.adminServer.limits.maxClients], [7, 5]);
@@ -89,7 +58,7 @@ Deno.test("restore() puts limits, ids and locks into the parts, and snapshot() t
   assert.deepEqual([lock?.handle.kind, taken.nextResourceId], ["file", 9]);
   assert.deepEqual(lockOn(path), { mode: "exclusive", pid: -1 });
   assert.equal([...daemon.ledger.entries()].find(([owned]) => owned === fd)?.[1], "lock");
-  stop(daemon);
+  closeParts(daemon);
   assert.deepEqual(openHere(), before);
 });
 
@@ -97,11 +66,11 @@ Deno.test("restore() takes a lock again that its descriptor turns out not to hav
   using scratch = new Scratch();
   const path = scratch.write("disk");
   const fd = kernel.open(path, O_RDWR, 0);
-  const daemon = parts();
+  const daemon = daemonParts();
   restore(daemon, stateOf([{ record: record(1, path), handle: { kind: "file", fd, lock: "unasked" } }]));
   const [resource] = daemon.table.resources();
   assert.deepEqual([resource?.state, lockOn(path)], [{ kind: "held" }, { mode: "exclusive", pid: -1 }]);
-  stop(daemon);
+  closeParts(daemon);
 });
 
 Deno.test("restore() keeps a lock that somebody else has by now, and says that it is in doubt", () => {
@@ -110,23 +79,23 @@ Deno.test("restore() keeps a lock that somebody else has by now, and says that i
   const fd = kernel.open(path, O_RDWR, 0);
   const other = kernel.open(path, O_RDWR, 0);
   assert.equal(kernel.ofdLock(other, F_WRLCK, 0, 1), 0);
-  const daemon = parts();
+  const daemon = daemonParts();
   restore(daemon, stateOf([{ record: record(1, path), handle: { kind: "file", fd, lock: "unasked" } }]));
   const [resource] = daemon.table.resources();
   assert.deepEqual(resource?.state, {
     kind: "doubtful",
     reason: "its kernel lock was missing and could not be taken: Resource temporarily unavailable",
   });
-  stop(daemon);
+  closeParts(daemon);
   kernel.close(other);
 });
 
 Deno.test("restore() refuses a state whose descriptor is no open file", () => {
   using scratch = new Scratch();
   const path = scratch.write("disk");
-  const daemon = parts();
+  const daemon = daemonParts();
   const lost: HandedLock = { record: record(1, path), handle: { kind: "file", fd: 1_000_000, lock: "ofd" } };
   assert.throws(() => restore(daemon, stateOf([lost])), { name: "RestartStateError" });
   assert.equal(daemon.table.resourceCount, 0);
-  stop(daemon);
+  closeParts(daemon);
 });
