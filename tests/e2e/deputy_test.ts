@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { linuxSys } from "../../src/os/linux.ts";
 import { identityOfOpen } from "../../src/lockd/storage/open_identity.ts";
+import { isFree } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { StorageHost } from "../support/storage_host.ts";
 import { TestProcess } from "../support/test_process.ts";
@@ -134,6 +135,8 @@ Deno.test(
     await client.acquire("", path);
     Deno.kill(first, "SIGKILL");
     await lab.untilGone(first, "virtlockd");
+    // A helper that it was just starting has a copy of its PID file for a moment longer.
+    await until("the PID file to be free", () => Promise.resolve(isFree(lab.outside("/run/virtlockd.pid"))));
     const next = await lab.startVirtlockd(OUR_DAEMON);
     await until("the lock to be taken again", async () => await stateOf(lab, path) === "held");
     await using other = await LockClient.connect(lab.outside(SOCKET));

@@ -10,6 +10,7 @@ import { AwaitedLocks } from "../daemon/awaited_locks.ts";
 import { reloadWhenReadable } from "../daemon/reload_when_readable.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { learnStore } from "../daemon/systemctl.ts";
+import { ownerKey } from "../lockspace/owner.ts";
 import { LOCK_SETTINGS } from "../identity/settings.ts";
 import type { EndedOwnerState } from "../restart/state.ts";
 import type { Built } from "./built.ts";
@@ -101,7 +102,13 @@ function giveLeasesBack({ sys, table }: Daemon): void {
 
 /** Goes on with owners of an earlier life: those that are gone, and what the others write. */
 function resumeOwners({ table, sights, reaper }: Daemon, ended: readonly EndedOwnerState[]): void {
-  for (const key of table.owners) sights.resume(key);
+  const now = Date.now();
+  for (const key of table.owners) {
+    const granted = table.ownedBy(key).flatMap(({ holdings }) => holdings).filter(({ owner }) =>
+      ownerKey(owner) === key
+    );
+    sights.resume(key, Math.min(...granted.map(({ since }) => now - since)));
+  }
   for (const { sight, ...owner } of ended) {
     if (sight !== undefined) sights.restore(owner.key, owner.pid, sight);
     reaper.free(owner);

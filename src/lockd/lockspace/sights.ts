@@ -92,12 +92,15 @@ export class Sights {
 
   /**
    * An owner that an earlier life of the daemon has granted something: it is looked at when there is time.
+   *
+   * @param age how long ago it was granted something last, in ms
    */
-  resume(key: OwnerKey): void {
+  resume(key: OwnerKey, age: number): void {
     const pid = this.#parts.pidOf(key);
     if (pid === undefined || this.#seen.has(key)) return;
-    // It may have got something right before the last life ended.
-    this.#seen.set(key, { pid, sight: undefined, next: -1, due: this.#parts.clock(), partial: true });
+    // It may not have opened yet what it got right before the last life ended. Clocks may be set back.
+    const partial = age < (LOOK_AGAIN_MS[0] as number);
+    this.#seen.set(key, { pid, sight: undefined, next: -1, due: this.#parts.clock(), partial });
     this.#wind(NEXT_LOOKS_MS);
   }
 

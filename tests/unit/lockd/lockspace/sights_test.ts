@@ -145,11 +145,16 @@ Deno.test("Sights of an earlier life are all only when a while has passed, or wh
   const world = new World();
   world.programs.set(7, "/usr/bin/qemu-kvm");
   world.guarding.add(7);
-  world.owners.add(7).add(8).add(9);
-  world.sights.resume(7);
+  world.owners.add(6).add(7).add(8).add(9);
+  world.programs.set(6, "/usr/bin/qemu-kvm");
+  world.guarding.add(6);
+  world.sights.resume(6, 1000);
+  world.sights.resume(7, 999);
   world.sights.restore(8, 8, GUARDED);
   world.sights.restore(9, 9, { ...GUARDED, partial: true });
   world.until(20);
+  // What it got a while before, it has opened by the first look.
+  assert.deepEqual(world.sights.of(6), GUARDED);
   assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
   world.until(2100);
   assert.deepEqual(world.sights.of(7), GUARDED);
@@ -209,8 +214,8 @@ Deno.test("Sights looks at a few owners in a turn when many are taken over", () 
   for (let pid = 1; pid <= 100; pid++) {
     world.programs.set(pid, "/usr/bin/qemu-kvm");
     world.owners.add(pid);
-    world.sights.resume(pid);
-    world.sights.resume(pid);
+    world.sights.resume(pid, 60_000);
+    world.sights.resume(pid, 60_000);
   }
   world.until(20);
   assert.equal(world.looks.length, 32);
