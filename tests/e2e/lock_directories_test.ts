@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../support/until.ts";
 import { byteZeroLocks } from "./support/kernel_locks.ts";
 import { runOk } from "./support/command.ts";
 import { LibvirtLab, OUR_DAEMON } from "./support/libvirt_lab.ts";
@@ -66,6 +67,11 @@ Deno.test("a directory that was adopted is refused when others may write it late
   await defineBoth(lab, [lease("own")]);
   await lab.virsh("start", "alpha");
   await lab.virsh("destroy", "alpha");
+  // While its last writes are looked for, whoever opens the disk is waited for too.
+  await until(
+    "the lock to go",
+    async () => (await runOk(lab, [OUR_DAEMON, "locks", "--json"])).trim() === "[]",
+  );
   await runOk(lab, ["chmod", "0777", PLACE]);
   assert.match(
     await lab.virshError("start", "alpha"),

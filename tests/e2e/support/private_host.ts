@@ -58,7 +58,9 @@ export class PrivateHost implements Site, AsyncDisposable {
    * @throws Error when the namespace or a file system in it cannot be made
    */
   static async create(): Promise<PrivateHost> {
-    const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-lab-" });
+    // Always as long: what virsh draws is as wide as its paths, and is compared.
+    const directory = `/var/tmp/virtlockd-lab-${crypto.getRandomValues(new Uint8Array(8)).toHex()}`;
+    await Deno.mkdir(directory, { mode: 0o700 });
     return new PrivateHost(
       directory,
       await Keeper.start(SCRIPT, [directory, `${CACHE}/libvirt`, ...DIRECTORIES]),
