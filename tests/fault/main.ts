@@ -5,38 +5,19 @@ import { EAGAIN, ECONNREFUSED, ESRCH, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeCreateLockspace } from "../support/lock_codec.ts";
-import { plausible } from "./errnos.ts";
 import type { Fault } from "./fault_sys.ts";
 import { Guest } from "./guest.ts";
 import { paths } from "./paths.ts";
 import { ConnectionLost, type Path, Play } from "./play.ts";
+import { describe, everyFault, type PathResult, tellResults } from "./results.ts";
 import { type End, type Script, Stage } from "./stage.ts";
 
 /** Of a call that a path makes over and over, the first so many are failed. */
 const MOST_OF_A_CALL = 10;
 
-/** What was found on one path. */
-interface PathResult {
-  readonly path: string;
-  /** Faults that came up. */
-  faults: number;
-  readonly problems: string[];
-}
-
 const STORE_OPTION = "--store";
 const stage = new Stage(Deno.args.includes(STORE_OPTION));
 const wanted = Deno.args.filter((argument) => argument !== STORE_OPTION);
-
-function every(counts: ReadonlyMap<keyof Sys, number>): Fault[] {
-  return [...counts].flatMap(([call, count]) =>
-    Array.from({ length: Math.min(count, MOST_OF_A_CALL) }, (_, index) => index + 1)
-      .flatMap((nth) => plausible(call).map((errno) => ({ call, nth, errno })))
-  );
-}
-
-function describe({ call, nth, errno }: Fault): string {
-  return `${call} #${nth} fails with '${strerror(errno)}'`;
-}
 
 function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -115,7 +96,7 @@ function runPath(path: Path): PathResult {
       current = queue.shift();
       try {
         const play = yield* perform(path, current);
-        if (current === undefined) queue = every(play.counts).flatMap((fault) => [fault]);
+        if (current === undefined) queue = everyFault(play.counts, MOST_OF_A_CALL);
         else if (play.fired) result.faults++;
         // The next one works.
         if (current !== undefined) yield* perform(path, undefined);
@@ -168,7 +149,7 @@ function runStart(): PathResult {
   };
   const first = start(undefined);
   if (first.kind !== "stopped") result.problems.push(ended(first));
-  for (const fault of every(counts)) {
+  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
     // That is how the kernel says that another daemon is there.
     if (fault.errno === EAGAIN) continue;
     let end: End;
@@ -227,7 +208,7 @@ function runTakeOver(): PathResult {
     }
   };
   run({ call: "pid", nth: 1_000_000, errno: 1 });
-  for (const fault of every(counts)) {
+  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
     fired = false;
     try {
       const end = run(fault);
@@ -307,7 +288,7 @@ function runRecovery(): PathResult {
     }
   };
   run({ call: "pid", nth: 1_000_000, errno: 1 });
-  for (const fault of every(counts)) {
+  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
     // That is how the kernel says that another daemon is there, that somebody else has the lock, or that the
     // guest has ended.
     if (fault.errno === EAGAIN || fault.errno === ESRCH) continue;
@@ -324,8 +305,6 @@ const runs: [string, () => PathResult][] = [
   ["take over", runTakeOver],
   ["recovery", runRecovery],
 ];
-for (const [name, run] of runs) {
-  if (wanted.length === 0 || wanted.includes(name)) console.log(JSON.stringify(run()));
-}
+tellResults(runs, wanted);
 // Whatever is still open in the runtime does not matter.
 Deno.exit(0);

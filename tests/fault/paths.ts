@@ -3,7 +3,8 @@ import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeCreateLockspace, encodeNew } from "../support/lock_codec.ts";
 import { encodePageArgs, STATUS_PROGRAM, StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import { Guest } from "./guest.ts";
-import { Actor, type Outcome, type Part } from "./actor.ts";
+import { Actor } from "./actor.ts";
+import type { Outcome, Part } from "./scripted_client.ts";
 import type { Path, Play } from "./play.ts";
 
 const { CREATE_RESOURCE, DELETE_RESOURCE, ACQUIRE_RESOURCE, RELEASE_RESOURCE } = LockProcedure;

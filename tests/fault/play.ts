@@ -1,7 +1,8 @@
 import { kernel, lockOn } from "../support/kernel.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { EACCES, EAGAIN, ECONNRESET, EPIPE, strerror } from "../../src/os/errno.ts";
-import { Actor, type Outcome, type Part, TURN } from "./actor.ts";
+import { Actor } from "./actor.ts";
+import { type Outcome, type Part, TURN } from "./scripted_client.ts";
 import type { Fault } from "./fault_sys.ts";
 import type { Stage } from "./stage.ts";
 

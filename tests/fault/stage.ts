@@ -8,23 +8,22 @@ import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
 import { serve } from "../../src/lockd/life/serve.ts";
 import { StartError } from "../../src/chassis/start/start_error.ts";
 import { F_GETFD, F_UNLCK, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
-import { EAGAIN } from "../../src/os/errno.ts";
-import type { SignalInfo, Sys } from "../../src/os/sys.ts";
+import type { Sys } from "../../src/os/sys.ts";
 import { SystemError } from "../../src/os/system_error.ts";
 import { FakeProcesses } from "../fuzz/fake_processes.ts";
 import { kernel } from "../support/kernel.ts";
 import { Random } from "../support/random.ts";
 import { type Fault, FaultSys } from "./fault_sys.ts";
+import { PlayedSignals } from "./played_signals.ts";
+import { sparing } from "./spared.ts";
 import { Store } from "./store.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
 const tokensOf = await tokenizerFor(["--all"]);
 const MAIN = new URL("../support/virtlockd_main.ts", import.meta.url).pathname;
-const EPOLL_ADD = 1;
 /** Timers of the daemon run so many times as fast. */
 const HASTE = 20;
-const EVENTFD_ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /**
  * What is done to the daemon. It runs while the daemon is idle; what it yields is how long, in ms, the daemon
@@ -63,8 +62,7 @@ export class Stage {
   readonly directory = Deno.cwd();
   readonly #self: SelfImage;
   readonly #log: string;
-  readonly #signals: number[] = [];
-  #signalFd = -1;
+  readonly #signals = new PlayedSignals();
   #script: Script | undefined;
   #executions = 0;
   #served = false;
@@ -97,7 +95,7 @@ esac
       .map(([name, value]) => `${name}=${value}`);
     this.#self = { path: program, argv: [program], base: [program], env };
     this.processes = new FakeProcesses(kernel, new Random(1));
-    this.faults = new FaultSys(this.#imitation(), (call, args) => this.#spared(call, args));
+    this.faults = new FaultSys(this.#imitation(), sparing(this.#log));
   }
 
   /** How many execs succeeded. */
@@ -117,8 +115,7 @@ esac
 
   /** Sends the daemon a signal. */
   signal(signal: number): void {
-    this.#signals.push(signal);
-    kernel.write(this.#signalFd, EVENTFD_ONE);
+    this.#signals.send(signal);
   }
 
   /** The daemon ends as by SIGKILL when the script has had its turn. */
@@ -185,7 +182,7 @@ esac
   /** Forgets what a daemon that died has left open. */
   clear(): void {
     this.#script = undefined;
-    this.#signals.length = 0;
+    this.#signals.clear();
     this.faults.disarm();
     this.faults.closeAll();
     this.store?.clear();
@@ -199,8 +196,7 @@ esac
         this.processes.closed(fd);
         return kernel.close(fd);
       },
-      signalfd: () => this.#signalFd = kernel.eventfd(),
-      readSignal: (fd, into) => this.#readSignal(fd, into),
+      ...this.#signals.overrides(),
       monotonic: () => kernel.monotonic() * HASTE,
       timerSet: (fd, milliseconds) => kernel.timerSet(fd, milliseconds / HASTE),
       epollWait: (epoll, fds, events, timeout) => this.#wait(epoll, fds, events, timeout),
@@ -209,19 +205,7 @@ esac
         throw new Executed("Executed");
       },
       setThreadName: () => 0,
-      unblockSignals: () => 0,
-      ignoreSignals: () => 0,
     };
-  }
-
-  #readSignal(fd: number, into: SignalInfo): number {
-    const signal = this.#signals.shift();
-    if (signal === undefined) {
-      kernel.read(fd, new Uint8Array(8));
-      return -EAGAIN;
-    }
-    into.signal = signal;
-    return signal;
   }
 
   /** The script's turn comes when there is nothing to do. */
@@ -243,14 +227,5 @@ esac
       this.signal(SIGTERM);
     }
     return kernel.epollWait(epoll, fds, events, done ? 100 : value);
-  }
-
-  /** The log is how faults are seen: it has none itself. */
-  #spared(call: keyof Sys, args: readonly unknown[]): boolean {
-    // Only adding to the set takes memory.
-    if (call === "epollControl") return args[1] !== EPOLL_ADD;
-    if (call === "open") return args[0] === this.#log;
-    if (call !== "write" && call !== "close" && call !== "fstat") return false;
-    return kernel.readlink(`/proc/self/fd/${args[0]}`) === this.#log;
   }
 }

@@ -3,9 +3,9 @@
 import { EAGAIN, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { PoolProcedure } from "../../src/storaged/wire/remote_protocol.ts";
-import type { Outcome, Part } from "./actor.ts";
-import { plausible } from "./errnos.ts";
+import type { Outcome, Part } from "./scripted_client.ts";
 import type { Fault } from "./fault_sys.ts";
+import { describe, everyFault, type PathResult, tellResults } from "./results.ts";
 import type { Script } from "./stage.ts";
 import { StorageActor } from "./storage_actor.ts";
 import { deepest, type StoragePath, storagePaths, tidy } from "./storage_paths.ts";
@@ -18,26 +18,7 @@ const SETTLE_TURNS = 400;
 /** Helpers come and go as they are needed. */
 const OF_HELPERS: readonly (keyof Sys)[] = ["socketPair", "pidfdOpen"];
 
-/** What was found on one path. */
-interface PathResult {
-  readonly path: string;
-  /** Faults that came up. */
-  faults: number;
-  readonly problems: string[];
-}
-
 const stage = new StorageDaemonStage();
-
-function every(counts: ReadonlyMap<keyof Sys, number>): Fault[] {
-  return [...counts].flatMap(([call, count]) =>
-    Array.from({ length: Math.min(count, MOST_OF_A_CALL) }, (_, index) => index + 1)
-      .flatMap((nth) => plausible(call).map((errno) => ({ call, nth, errno })))
-  );
-}
-
-function describe({ call, nth, errno }: Fault): string {
-  return `${call} #${nth} fails with '${strerror(errno)}'`;
-}
 
 function reason(error: unknown): string {
   return error instanceof Error ? error.stack ?? error.message : String(error);
@@ -113,7 +94,7 @@ function runPath(path: StoragePath): PathResult {
       current = queue.shift();
       try {
         const { counts, fired } = yield* perform(path, current);
-        if (current === undefined) queue = every(counts);
+        if (current === undefined) queue = everyFault(counts, MOST_OF_A_CALL);
         else if (fired) result.faults++;
       } catch (error) {
         problem(reason(error));
@@ -161,7 +142,7 @@ function runStart(): PathResult {
   };
   const first = start(undefined);
   if (first.kind !== "stopped") result.problems.push(ended(first));
-  for (const fault of every(found.counts)) {
+  for (const fault of everyFault(found.counts, MOST_OF_A_CALL)) {
     // That is how the kernel says that another daemon is there.
     if (fault.errno === EAGAIN) continue;
     const end = start(fault);
@@ -175,13 +156,10 @@ function runStart(): PathResult {
   return result;
 }
 
-const wanted = Deno.args;
 const runs: [string, () => PathResult][] = [
   ...storagePaths.map((path): [string, () => PathResult] => [path.name, () => runPath(path)]),
   ["start", runStart],
 ];
-for (const [name, run] of runs) {
-  if (wanted.length === 0 || wanted.includes(name)) console.log(JSON.stringify(run()));
-}
+tellResults(runs, Deno.args);
 // Whatever is still open in the runtime does not matter.
 Deno.exit(0);

@@ -7,7 +7,7 @@ import {
   writePool,
   writeVolume,
 } from "../../src/storaged/wire/remote_protocol.ts";
-import type { Outcome, Part } from "./actor.ts";
+import type { Outcome, Part } from "./scripted_client.ts";
 import { StorageActor } from "./storage_actor.ts";
 import type { StorageDaemonStage } from "./storage_stage.ts";
 

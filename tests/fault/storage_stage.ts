@@ -4,21 +4,20 @@ import { StartReport } from "../../src/chassis/start/launch.ts";
 import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
 import { StartError } from "../../src/chassis/start/start_error.ts";
 import { SIGTERM } from "../../src/os/constants.ts";
-import { EAGAIN } from "../../src/os/errno.ts";
-import type { SignalInfo, Sys } from "../../src/os/sys.ts";
+import type { Sys } from "../../src/os/sys.ts";
 import { SystemError } from "../../src/os/system_error.ts";
 import { serve } from "../../src/storaged/daemon/serve.ts";
 import { VIRTSTORAGED } from "../../src/storaged/identity/identity.ts";
 import { kernel } from "../support/kernel.ts";
 import { FaultSys } from "./fault_sys.ts";
+import { PlayedSignals } from "./played_signals.ts";
+import { sparing } from "./spared.ts";
 import type { End, Script } from "./stage.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
-const EPOLL_ADD = 1;
 const tokensOf = await tokenizerFor(["--all"]);
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const EVENTFD_ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** How a storage daemon's life ended. No script kills it. */
 export type StorageEnd = Exclude<End, { readonly kind: "killed" }>;
@@ -33,8 +32,7 @@ export class StorageDaemonStage {
   readonly directory = Deno.cwd();
   readonly #self: SelfImage;
   readonly #log = `${this.directory}/daemon.log`;
-  readonly #signals: number[] = [];
-  #signalFd = -1;
+  readonly #signals = new PlayedSignals();
   #script: Script | undefined;
   #served = false;
   #idle = 0;
@@ -48,14 +46,11 @@ export class StorageDaemonStage {
     this.#self = { path: Deno.execPath(), argv: base, base, env };
     const imitation: Sys = {
       ...kernel,
-      signalfd: () => this.#signalFd = kernel.eventfd(),
-      readSignal: (fd, into) => this.#readSignal(fd, into),
+      ...this.#signals.overrides(),
       epollWait: (epoll, fds, events, timeout) => this.#wait(epoll, fds, events, timeout),
       setThreadName: () => 0,
-      unblockSignals: () => 0,
-      ignoreSignals: () => 0,
     };
-    this.faults = new FaultSys(imitation, (call, args) => this.#spared(call, args));
+    this.faults = new FaultSys(imitation, sparing(this.#log));
   }
 
   /** Socket of the daemon. */
@@ -65,8 +60,7 @@ export class StorageDaemonStage {
 
   /** Sends the daemon a signal. */
   signal(signal: number): void {
-    this.#signals.push(signal);
-    kernel.write(this.#signalFd, EVENTFD_ONE);
+    this.#signals.send(signal);
   }
 
   /** Starts the daemon and lets a script happen; then stops it. Nothing of it is left open. */
@@ -90,19 +84,9 @@ export class StorageDaemonStage {
       return { kind: "died", error };
     } finally {
       this.#script = undefined;
-      this.#signals.length = 0;
+      this.#signals.clear();
       this.faults.closeAll();
     }
-  }
-
-  #readSignal(fd: number, into: SignalInfo): number {
-    const signal = this.#signals.shift();
-    if (signal === undefined) {
-      kernel.read(fd, new Uint8Array(8));
-      return -EAGAIN;
-    }
-    into.signal = signal;
-    return signal;
   }
 
   /** The script's turn comes when there is nothing to do. */
@@ -120,14 +104,5 @@ export class StorageDaemonStage {
       this.signal(SIGTERM);
     }
     return kernel.epollWait(epoll, fds, events, done ? 100 : value);
-  }
-
-  /** The log is how faults are seen: it has none itself. */
-  #spared(call: keyof Sys, args: readonly unknown[]): boolean {
-    // Only adding to the set takes memory.
-    if (call === "epollControl") return args[1] !== EPOLL_ADD;
-    if (call === "open") return args[0] === this.#log;
-    if (call !== "write" && call !== "close" && call !== "fstat") return false;
-    return kernel.readlink(`/proc/self/fd/${args[0]}`) === this.#log;
   }
 }

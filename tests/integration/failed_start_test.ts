@@ -146,42 +146,38 @@ Deno.test("with locks in the store the daemon starts with what works, whatever i
   ) assert.match(manager.log, complaint);
 });
 
+/** A daemon without a store is killed that had locked a lease for a guest that lives. @returns its file */
+async function leaseOfKilledDaemon(place: Place): Promise<string> {
+  const leases = place.makeDirectory("leases");
+  await using daemon = await Daemon.start({ place });
+  await using client = await LockClient.connect(daemon.socket);
+  await client.register(testOwner(Deno.pid));
+  await client.createLockspace(leases);
+  await client.acquire(leases, "r", ACQUIRE_AUTOCREATE);
+  await daemon.kill();
+  return `${leases}/r`;
+}
+
 Deno.test("with locks in a journal's file the daemon starts in spite of wrong arguments", async () => {
   using place = Place.create();
-  const leases = place.makeDirectory("leases");
-  {
-    await using daemon = await Daemon.start({ place });
-    await using client = await LockClient.connect(daemon.socket);
-    await client.register(testOwner(Deno.pid));
-    await client.createLockspace(leases);
-    await client.acquire(leases, "r", ACQUIRE_AUTOCREATE);
-    await daemon.kill();
-  }
-  assert.equal(isFree(`${leases}/r`), true);
+  const lease = await leaseOfKilledDaemon(place);
+  assert.equal(isFree(lease), true);
   await using next = await Daemon.start({ place, args: ["--bogus", "-t", "soon", "-v"] });
-  assert.equal(isFree(`${leases}/r`), false);
+  assert.equal(isFree(lease), false);
   await next.log.match(/error : .*Started in spite of this: Unknown option "--bogus"; it is left out/);
   // It goes on with what was understood.
   next.signal("SIGUSR1");
   await next.log.match(/goes on after a reload/);
-  assert.equal(isFree(`${leases}/r`), false);
+  assert.equal(isFree(lease), false);
 });
 
 Deno.test("with locks a service that is told to go into the background stays where the service manager sees it", async () => {
   using place = Place.create();
-  const leases = place.makeDirectory("leases");
-  {
-    await using daemon = await Daemon.start({ place });
-    await using client = await LockClient.connect(daemon.socket);
-    await client.register(testOwner(Deno.pid));
-    await client.createLockspace(leases);
-    await client.acquire(leases, "r", ACQUIRE_AUTOCREATE);
-    await daemon.kill();
-  }
+  const lease = await leaseOfKilledDaemon(place);
   const paths = [`${place.directory}/lock`, `${place.directory}/admin`];
   using next = new ActivatedDaemon(place, paths, NAMES, "$$", ["-d"]);
   served(`${place.directory}/lock`);
-  assert.equal(isFree(`${leases}/r`), false);
+  assert.equal(isFree(lease), false);
   assert.match(
     next.log,
     /error : .*Started in spite of this: Option "-d" is not for a service.*; it is left out/,

@@ -1,36 +1,16 @@
-import { deepStrictEqual, ok } from "node:assert/strict";
-import { Place } from "../support/place.ts";
-import { TestProcess } from "../support/test_process.ts";
+import { deepStrictEqual } from "node:assert/strict";
+import { assertFaultsHarmless, failEach, type FaultResult } from "../support/fault_process.ts";
 
 const MAIN = new URL("../fault/main.ts", import.meta.url).pathname;
-const TIMEOUT = 110_000;
 
-/** A line of the process that runs the daemon under faults. */
-interface PathResult {
-  readonly path: string;
-  readonly faults: number;
-  readonly problems: readonly string[];
+function fail(...paths: string[]): Promise<FaultResult[]> {
+  return failEach(MAIN, paths);
 }
 
-/** Fails every call on some ways through the daemon, one after the other. */
-async function fail(...paths: string[]): Promise<PathResult[]> {
-  using place = Place.create();
-  const command = place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, ...paths]);
-  await using process = new TestProcess(command, place.env, place.directory);
-  const { code } = await process.wait(TIMEOUT);
-  deepStrictEqual([code, process.stderr.text], [0, ""]);
-  return process.stdout.text.trimEnd().split("\n").map((line): PathResult => JSON.parse(line));
-}
-
-function check(results: readonly PathResult[], most: number): void {
-  deepStrictEqual(
-    results.flatMap(({ path, problems }) => problems.map((problem) => `${path}: ${problem}`)),
-    [],
-  );
+function check(results: readonly FaultResult[], least: number): void {
+  assertFaultsHarmless(results, least);
   const idle = results.filter(({ faults }) => faults < 5).map(({ path }) => path);
   deepStrictEqual(idle, [], "On these paths hardly a fault came up");
-  const total = results.reduce((sum, { faults }) => sum + faults, 0);
-  ok(total >= most, `only ${total} faults came up, wanted ${most}`);
 }
 
 Deno.test("Each failing call of each request is told, the next request works, and nothing leaks or is lost", async () => {

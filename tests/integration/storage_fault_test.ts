@@ -1,37 +1,11 @@
 // The storage daemon's own calls, each failing once: what is asked gets an answer, the daemon serves on, and
 // no descriptor stays open.
-
-import { deepStrictEqual, ok } from "node:assert/strict";
-import { Place } from "../support/place.ts";
-import { TestProcess } from "../support/test_process.ts";
+import { assertFaultsHarmless as check, failEach, type FaultResult } from "../support/fault_process.ts";
 
 const MAIN = new URL("../fault/storage_main.ts", import.meta.url).pathname;
-const TIMEOUT = 110_000;
 
-/** A line of the process that runs the daemon under faults. */
-interface PathResult {
-  readonly path: string;
-  readonly faults: number;
-  readonly problems: readonly string[];
-}
-
-/** Fails every call on some ways through the daemon, one after the other. */
-async function fail(...paths: string[]): Promise<PathResult[]> {
-  using place = Place.create();
-  const command = place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, ...paths]);
-  await using process = new TestProcess(command, place.env, place.directory);
-  const { code } = await process.wait(TIMEOUT);
-  deepStrictEqual([code, process.stderr.text], [0, ""]);
-  return process.stdout.text.trimEnd().split("\n").map((line): PathResult => JSON.parse(line));
-}
-
-function check(results: readonly PathResult[], most: number): void {
-  deepStrictEqual(
-    results.flatMap(({ path, problems }) => problems.map((problem) => `${path}: ${problem}`)),
-    [],
-  );
-  const total = results.reduce((sum, { faults }) => sum + faults, 0);
-  ok(total >= most, `only ${total} faults came up, wanted ${most}`);
+function fail(...paths: string[]): Promise<FaultResult[]> {
+  return failEach(MAIN, paths);
 }
 
 Deno.test("each failing call of a start of the storage daemon is told, or does not matter", async () => {
