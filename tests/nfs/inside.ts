@@ -9,11 +9,13 @@ import { bridgeTraffic } from "../support/bridge_traffic.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { TestProcess } from "../support/test_process.ts";
 import { until } from "../support/until.ts";
+import { run, step } from "./steps.ts";
 
 const EXPORT = "/srv/export";
 const NFS = "/mnt/nfs";
 const SOCKET = "/run/libvirt/virtlockd-sock";
 const PROGRAM = "/tree/virtlockd";
+const LOG = "/var/log/libvirt/virtlockd.log";
 const OWNER = 1000;
 const OTHER = 1001;
 const MINUTE = 60_000;
@@ -24,12 +26,6 @@ const FIRST = 4096;
 const WRITE = 1 << 20;
 const sys = linuxSys();
 
-async function run(program: string, ...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
-  if (success) return new TextDecoder().decode(stdout);
-  throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-}
-
 /** Asks the daemon, which may take longer than its commands wait: there is no KVM. */
 async function ask<T>(...args: string[]): Promise<T> {
   for (let tries = 1;; tries++) {
@@ -39,19 +35,6 @@ async function ask<T>(...args: string[]): Promise<T> {
       if (tries === 10) throw error;
     }
   }
-}
-
-async function step(what: string, look: () => Promise<void>): Promise<void> {
-  const begun = performance.now();
-  try {
-    await look();
-  } catch (error) {
-    console.log(`FAILED: ${what}`);
-    const log = await run("cat", "/var/log/libvirt/virtlockd.log");
-    console.log(log);
-    throw error;
-  }
-  console.log(`ok: ${what} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
 }
 
 /** An image below the export. @returns its path on NFS */
@@ -119,18 +102,18 @@ await start();
 await using guest = await client(sleeper.pid, "guest");
 await using rival = await client(Deno.pid, "rival");
 
-await step("root may not open the image, the server takes it for nobody", async () => {
+await step(LOG, "root may not open the image, the server takes it for nobody", async () => {
   assert.throws(() => Deno.openSync(path), Deno.errors.PermissionDenied);
   await Promise.resolve();
 });
 
-await step("the daemon locks it all the same, and refuses it to others", async () => {
+await step(LOG, "the daemon locks it all the same, and refuses it to others", async () => {
   await guest.acquire("", path);
   assert.equal((await shown(path))?.state, "held");
   await assert.rejects(rival.acquire("", path), /is locked by domain 'guest'/);
 });
 
-await step("behind a directory of another user, who owns it", async () => {
+await step(LOG, "behind a directory of another user, who owns it", async () => {
   Deno.mkdirSync(`${EXPORT}/dir`);
   const inner = image("dir/b.raw", OWNER);
   Deno.chmodSync(`${EXPORT}/dir`, 0o711);
@@ -143,7 +126,7 @@ await step("behind a directory of another user, who owns it", async () => {
   await guest.release("", inner);
 });
 
-await step("what is root's own there is closed to everybody, and the refusal says so", async () => {
+await step(LOG, "what is root's own there is closed to everybody, and the refusal says so", async () => {
   const roots = image("root.raw", 0);
   await assert.rejects(
     guest.acquire("", roots),
@@ -151,7 +134,7 @@ await step("what is root's own there is closed to everybody, and the refusal say
   );
 });
 
-await step("the lock is kept over SIGUSR1", async () => {
+await step(LOG, "the lock is kept over SIGUSR1", async () => {
   const pid = await pidOfDaemon();
   let tries = 0;
   await until("the re-exec", async () => {
@@ -164,7 +147,7 @@ await step("the lock is kept over SIGUSR1", async () => {
   await assert.rejects(rival.acquire("", path), /is locked by domain 'guest'/);
 });
 
-await step("a daemon without a store takes it again after kill -9", async () => {
+await step(LOG, "a daemon without a store takes it again after kill -9", async () => {
   const pid = await pidOfDaemon();
   Deno.kill(pid, "SIGKILL");
   await gone(pid);
@@ -195,59 +178,68 @@ function landed(): boolean {
   return Deno.readFileSync(`${EXPORT}/a.raw`)[0] === 0x5a;
 }
 
-await step("a guest that is killed with nothing under way gives its lock up at once", async () => {
+await step(LOG, "a guest that is killed with nothing under way gives its lock up at once", async () => {
   const { process, connection } = await writer("idle");
   await process.kill();
   await until("the lock to go", async () => await shown(path) === undefined, MINUTE);
   connection.close();
 });
 
-await step("a guest that is killed with a write under way keeps its lock until that has landed", async () => {
-  const { process, connection } = await writer("busy");
-  // From now on nothing reaches the server.
-  await run("ip", "link", "set", "lo", "down");
-  await process.send(`aio_write -P 0x5a 0 ${WRITE}\n`);
-  await until("the write to begin", () => {
-    const bytes = /^write_bytes: (\d+)$/m.exec(Deno.readTextFileSync(`/proc/${process.pid}/io`))?.[1];
-    return Number(bytes) >= FIRST + WRITE;
-  }, MINUTE);
-  Deno.kill(process.pid, "SIGKILL");
-  // A process whose file is on a server that is away cannot end: nothing is to be seen of it for a while.
-  await new Promise((resolve) => setTimeout(resolve, 20_000));
-  const state = /^State:\t(.*)$/m.exec(Deno.readTextFileSync(`/proc/${process.pid}/status`))?.[1] ?? "gone";
-  const lock = await shown(path);
-  console.log(`   20 s after SIGKILL the process is ${state}, its lock ${lock?.state}`);
-  assert.ok(lock?.state === "held" || lock?.state === "settling");
-  assert.equal(landed(), false);
-  await run("ip", "link", "set", "lo", "up");
-  await until("the lock to go", async () => {
-    // Looked at first: when the lock has gone the write is over.
-    const before = landed();
+await step(
+  LOG,
+  "a guest that is killed with a write under way keeps its lock until that has landed",
+  async () => {
+    const { process, connection } = await writer("busy");
+    // From now on nothing reaches the server.
+    await run("ip", "link", "set", "lo", "down");
+    await process.send(`aio_write -P 0x5a 0 ${WRITE}\n`);
+    await until("the write to begin", () => {
+      const bytes = /^write_bytes: (\d+)$/m.exec(Deno.readTextFileSync(`/proc/${process.pid}/io`))?.[1];
+      return Number(bytes) >= FIRST + WRITE;
+    }, MINUTE);
+    Deno.kill(process.pid, "SIGKILL");
+    // A process whose file is on a server that is away cannot end: nothing is to be seen of it for a while.
+    await new Promise((resolve) => setTimeout(resolve, 20_000));
+    const state = /^State:\t(.*)$/m.exec(Deno.readTextFileSync(`/proc/${process.pid}/status`))?.[1] ?? "gone";
     const lock = await shown(path);
-    if (lock === undefined) assert.equal(landed(), true);
-    return lock === undefined && (before || landed());
-  }, 5 * MINUTE);
-  connection.close();
-});
-
-await step("the lock stays as long as the server says that somebody else writes, and says so", async () => {
-  const { process, connection } = await writer("another");
-  // A mount that shares nothing with the first is another host as far as locks go.
-  Deno.mkdirSync("/mnt/other");
-  await run("mount", "-t", "nfs4", "-o", "nosharecache", "localhost:/", "/mnt/other");
-  Deno.chmodSync(`${EXPORT}/a.raw`, 0o666);
-  const fd = must(sys.open("/mnt/other/a.raw", O_RDWR, 0), "open", "/mnt/other/a.raw");
-  must(sys.ofdLock(fd, F_RDLCK, WRITE_GUARD, 1), "F_OFD_SETLK", "/mnt/other/a.raw");
-  await process.kill();
-  await until("the lock to be kept for a reason", async () => {
-    return (await shown(path))?.reason === "its storage says that somebody still writes it";
-  }, MINUTE);
-  sys.close(fd);
-  await until("the lock to go", async () => await shown(path) === undefined, MINUTE);
-  connection.close();
-});
+    console.log(`   20 s after SIGKILL the process is ${state}, its lock ${lock?.state}`);
+    assert.ok(lock?.state === "held" || lock?.state === "settling");
+    assert.equal(landed(), false);
+    await run("ip", "link", "set", "lo", "up");
+    await until("the lock to go", async () => {
+      // Looked at first: when the lock has gone the write is over.
+      const before = landed();
+      const lock = await shown(path);
+      if (lock === undefined) assert.equal(landed(), true);
+      return lock === undefined && (before || landed());
+    }, 5 * MINUTE);
+    connection.close();
+  },
+);
 
 await step(
+  LOG,
+  "the lock stays as long as the server says that somebody else writes, and says so",
+  async () => {
+    const { process, connection } = await writer("another");
+    // A mount that shares nothing with the first is another host as far as locks go.
+    Deno.mkdirSync("/mnt/other");
+    await run("mount", "-t", "nfs4", "-o", "nosharecache", "localhost:/", "/mnt/other");
+    Deno.chmodSync(`${EXPORT}/a.raw`, 0o666);
+    const fd = must(sys.open("/mnt/other/a.raw", O_RDWR, 0), "open", "/mnt/other/a.raw");
+    must(sys.ofdLock(fd, F_RDLCK, WRITE_GUARD, 1), "F_OFD_SETLK", "/mnt/other/a.raw");
+    await process.kill();
+    await until("the lock to be kept for a reason", async () => {
+      return (await shown(path))?.reason === "its storage says that somebody still writes it";
+    }, MINUTE);
+    sys.close(fd);
+    await until("the lock to go", async () => await shown(path) === undefined, MINUTE);
+    connection.close();
+  },
+);
+
+await step(
+  LOG,
   "nobody gets a lock that crosses the bridge, neither here nor on what is another host to NFS",
   async () => {
     const bridge = image("bridge", OTHER, 0o666);

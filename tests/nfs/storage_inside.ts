@@ -3,33 +3,17 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { until } from "../support/until.ts";
+import { command, run, step } from "./steps.ts";
 
 /** Open to root, and with root_squash. */
 const EXPORT = "/srv/export";
 const SQUASHED = "/srv/squashed";
 const PROGRAM = "/tree/virtstoraged";
 const TARGET = "/mnt/pool";
+const LOG = "/var/log/libvirt/virtstoraged.log";
 const MINUTE = 60_000;
 /** Everything takes long without KVM: seconds for an answer of storage that is well. */
 const STORAGE_TIMEOUT = 25;
-
-interface Said {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function command(program: string, ...args: string[]): Promise<Said> {
-  const { code, stdout, stderr } = await new Deno.Command(program, { args }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), err: text(stderr) };
-}
-
-async function run(program: string, ...args: string[]): Promise<string> {
-  const { code, out, err } = await command(program, ...args);
-  if (code === 0) return out;
-  throw new Error(`${program} ${args.join(" ")}: ${err}`);
-}
 
 const virsh = (...args: string[]) => run("virsh", "-q", "-c", "storage:///system", ...args);
 
@@ -38,18 +22,6 @@ async function refused(...args: string[]): Promise<string> {
   const { code, err } = await command("virsh", "-q", "-c", "storage:///system", ...args);
   assert.notEqual(code, 0, `virsh ${args.join(" ")} did not fail`);
   return err;
-}
-
-async function step(what: string, look: () => Promise<void>): Promise<void> {
-  const begun = performance.now();
-  try {
-    await look();
-  } catch (error) {
-    console.log(`FAILED: ${what}`);
-    console.log(await run("cat", "/var/log/libvirt/virtstoraged.log"));
-    throw error;
-  }
-  console.log(`ok: ${what} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
 }
 
 /** The line of a mount; undefined: nothing is mounted there. */
@@ -79,13 +51,13 @@ Deno.mkdirSync("/etc/libvirt", { recursive: true });
 Deno.writeTextFileSync("/etc/libvirt/virtstoraged.conf", `storage_timeout = ${STORAGE_TIMEOUT}\n`);
 await start();
 
-await step("the server's exports are found", async () => {
+await step(LOG, "the server's exports are found", async () => {
   const found = await virsh("find-storage-pool-sources-as", "netfs", "localhost");
   assert.match(found, /<host name='localhost'\/>/);
   assert.match(found, /<dir path='\/srv\/export'\/>/);
 });
 
-await step("a pool is defined, built, started and mounted", async () => {
+await step(LOG, "a pool is defined, built, started and mounted", async () => {
   const source = ["--source-host", "localhost", "--source-format", "nfs"];
   await virsh("pool-define-as", "nfs", "netfs", ...source, "--source-path", EXPORT, "--target", TARGET);
   await virsh("pool-build", "nfs");
@@ -94,7 +66,7 @@ await step("a pool is defined, built, started and mounted", async () => {
   assert.match(await virsh("pool-info", "nfs"), /^State: +running$/m);
 });
 
-await step("volumes are made, filled, read, copied, resized, wiped and deleted there", async () => {
+await step(LOG, "volumes are made, filled, read, copied, resized, wiped and deleted there", async () => {
   await virsh("vol-create-as", "nfs", "a.img", "1M");
   await virsh("vol-create-as", "nfs", "b.qcow2", "8M", "--format", "qcow2");
   await virsh("vol-create-as", "nfs", "over.qcow2", "8M", "--format", "qcow2", "--backing-vol", "b.qcow2");
@@ -119,19 +91,19 @@ await step("volumes are made, filled, read, copied, resized, wiped and deleted t
   );
 });
 
-await step("a name that another host has given meanwhile is not overwritten", async () => {
+await step(LOG, "a name that another host has given meanwhile is not overwritten", async () => {
   Deno.writeTextFileSync(`${EXPORT}/theirs.img`, "theirs");
   assert.match(await refused("vol-create-as", "nfs", "theirs.img", "1M"), /already exists/);
   assert.equal(Deno.readTextFileSync(`${EXPORT}/theirs.img`), "theirs");
 });
 
-await step("a refresh finds what others have made and removed", async () => {
+await step(LOG, "a refresh finds what others have made and removed", async () => {
   Deno.removeSync(`${EXPORT}/copy.img`);
   await virsh("pool-refresh", "nfs");
   assert.deepEqual(await volumes(), ["a.img", "b.qcow2", "over.qcow2", "theirs.img"]);
 });
 
-await step("the pool is up again after kill -9, with its mount", async () => {
+await step(LOG, "the pool is up again after kill -9, with its mount", async () => {
   const before = mounted(TARGET);
   const pid = await pidOfDaemon();
   Deno.kill(pid, "SIGKILL");
@@ -141,22 +113,26 @@ await step("the pool is up again after kill -9, with its mount", async () => {
   assert.equal(mounted(TARGET), before);
 });
 
-await step("a second pool of the same source is refused", async () => {
+await step(LOG, "a second pool of the same source is refused", async () => {
   const source = ["--source-host", "localhost", "--source-path", EXPORT, "--source-format", "nfs"];
   const text = await refused("pool-define-as", "again", "netfs", ...source, "--target", "/mnt/again");
   assert.match(text, /Storage source conflict with pool: 'nfs'/);
 });
 
-await step("with root_squash a volume is refused with the server's reason, and nothing is left", async () => {
-  const source = ["--source-host", "localhost", "--source-path", SQUASHED, "--source-format", "nfs"];
-  await virsh("pool-create-as", "squashed", "netfs", ...source, "--target", "/mnt/squashed", "--build");
-  assert.match(await refused("vol-create-as", "squashed", "a.img", "1M"), /Permission denied/);
-  assert.deepEqual(served(SQUASHED), []);
-  await virsh("pool-destroy", "squashed");
-  assert.equal(mounted("/mnt/squashed"), undefined);
-});
+await step(
+  LOG,
+  "with root_squash a volume is refused with the server's reason, and nothing is left",
+  async () => {
+    const source = ["--source-host", "localhost", "--source-path", SQUASHED, "--source-format", "nfs"];
+    await virsh("pool-create-as", "squashed", "netfs", ...source, "--target", "/mnt/squashed", "--build");
+    assert.match(await refused("vol-create-as", "squashed", "a.img", "1M"), /Permission denied/);
+    assert.deepEqual(served(SQUASHED), []);
+    await virsh("pool-destroy", "squashed");
+    assert.equal(mounted("/mnt/squashed"), undefined);
+  },
+);
 
-await step("what is not exported does not start, and nothing stays mounted", async () => {
+await step(LOG, "what is not exported does not start, and nothing stays mounted", async () => {
   const source = ["--source-host", "localhost", "--source-path", "/srv/nothing", "--source-format", "nfs"];
   await virsh("pool-define-as", "none", "netfs", ...source, "--target", "/mnt/none");
   await virsh("pool-build", "none");
@@ -166,6 +142,7 @@ await step("what is not exported does not start, and nothing stays mounted", asy
 });
 
 await step(
+  LOG,
   "a server that goes away stops its own pool only, and calls to it end with that reason",
   async () => {
     await virsh("pool-create-as", "local", "dir", "--target", "/tmp/local", "--build");
@@ -188,7 +165,7 @@ await step(
   },
 );
 
-await step("when the server is back the pool is served as before", async () => {
+await step(LOG, "when the server is back the pool is served as before", async () => {
   await run("ip", "link", "set", "lo", "up");
   await until("an answer", async () => {
     return (await command("virsh", "-q", "-c", "storage:///system", "pool-refresh", "nfs")).code === 0;
@@ -197,7 +174,7 @@ await step("when the server is back the pool is served as before", async () => {
   await virsh("vol-create-as", "nfs", "after.img", "1M");
 });
 
-await step("stopping it unmounts it, and leaves the server's files", async () => {
+await step(LOG, "stopping it unmounts it, and leaves the server's files", async () => {
   await virsh("pool-destroy", "nfs");
   assert.equal(mounted(TARGET), undefined);
   await virsh("pool-undefine", "nfs");
