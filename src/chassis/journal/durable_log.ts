@@ -1,38 +1,17 @@
 import { invariant } from "../../base/invariant.ts";
 import type { Mapping } from "../../os/sys.ts";
-import { SystemError } from "../../os/system_error.ts";
 import type { EventLoop } from "../event/event_loop.ts";
 import type { Log } from "../log/log.ts";
 import type { AnsweredRequest, Durability, DurableClient, InputBytes, Settled } from "../rpc/durability.ts";
-import { type BegunReply, type Exchange, OUTPUT_SIZE } from "../rpc/exchange.ts";
+import { type BegunReply, OUTPUT_SIZE } from "../rpc/exchange.ts";
 import type { ByteOperation } from "./client_bytes.ts";
+import type { DescriptorKeeper, KeptObject } from "./descriptor_keeper.ts";
 import type { SharedMemory } from "./journal_memory.ts";
 import { EXCHANGE_OFFSET } from "./layout.ts";
 import type { LogFile } from "./log_file.ts";
+import { LogWriter, type Recording } from "./log_writer.ts";
+import { type Changes, PendingChanges, type Removal } from "./pending_changes.ts";
 import { TurnEnd } from "./turn_end.ts";
-
-/** Without memory for the log it is tried again after so many ms. */
-const RETRY_MS = 1000;
-
-/** A descriptor that is to outlive the process. It stays the caller's. */
-export interface KeptObject {
-  readonly name: string;
-  readonly fd: number;
-  /** See the descriptor store: whether it may lie in a queue with others. */
-  readonly queued?: boolean;
-}
-
-/** Where descriptors outlive the process. */
-export interface DescriptorKeeper {
-  /** Whether everything that was asked for is done. */
-  readonly idle: boolean;
-  /** @returns whether `done` was called before this returns */
-  store(wanted: readonly KeptObject[], done: () => void): boolean;
-  /** @returns whether it was still to be sent; then it is not kept, and never was */
-  cancel(name: string): boolean;
-  remove(name: string): void;
-  leave(done: (reason: string | undefined) => void): void;
-}
 
 /** What a durable log is made of. */
 export interface DurableLogParts<O> {
@@ -44,39 +23,6 @@ export interface DurableLogParts<O> {
   readonly logger: Log;
 }
 
-/** What a log begins with and is written anew from. */
-export interface Recording<O> {
-  readonly exchange: Pick<Exchange, "promiseReply">;
-  /** The daemon's whole state as operations. */
-  readonly snapshot: () => Iterable<O>;
-}
-
-/** Where a log is in its life. */
-type Life<O> =
-  /** It holds what the last life of the daemon has left. */
-  | { readonly kind: "idle" }
-  | { readonly kind: "recording"; readonly recording: Recording<O> }
-  /** There is no memory: what happens now is in the snapshot that ends the trouble, or lost. */
-  | { readonly kind: "failed"; readonly recording: Recording<O>; readonly trouble: string }
-  /** Emptied, because a daemon takes over that does not know it. */
-  | { readonly kind: "left"; readonly recording: Recording<O> };
-
-/** Taken out of the store when that is recorded. */
-interface Removal {
-  readonly name: string;
-  /** Behind the message to the store its name may be used again. */
-  readonly freed: () => void;
-}
-
-/** What happened since the last commit. */
-interface Pending<O> {
-  readonly operations: O[];
-  readonly wanted: KeptObject[];
-  readonly removed: Removal[];
-  /** Clients whose connection is recorded with it. */
-  readonly arriving: number[];
-}
-
 /**
  * Records what a daemon must know after it was killed, and has descriptors kept. Of what is recorded it knows
  * only the bytes of clients; the rest are the daemon's own operations.
@@ -86,8 +32,8 @@ interface Pending<O> {
  */
 export class DurableLog<O> implements Durability {
   readonly #parts: DurableLogParts<O | ByteOperation>;
-  #life: Life<O | ByteOperation> = { kind: "idle" };
-  #pending: Pending<O | ByteOperation> = nothing();
+  readonly #writer: LogWriter<O | ByteOperation>;
+  readonly #pending = new PendingChanges<O | ByteOperation>();
   /** Clients whose descriptor is not stored yet. */
   readonly #arriving = new Set<number>();
   /** Without a store: what answers the requests of the batch, which are recorded together. */
@@ -96,11 +42,10 @@ export class DurableLog<O> implements Durability {
   #removals: Removal[] = [];
   readonly #flushing: TurnEnd;
   readonly #forgetting: TurnEnd;
-  /** Whether it is to be written anew. */
-  #compacting = false;
 
   constructor(parts: DurableLogParts<O | ByteOperation>) {
     this.#parts = parts;
+    this.#writer = new LogWriter({ ...parts, isWhole: (again) => this.#isWhole(again) });
     this.#flushing = new TurnEnd(parts.loop, () => this.flush());
     this.#forgetting = new TurnEnd(parts.loop, () => this.forgetRemoved());
   }
@@ -122,13 +67,12 @@ export class DurableLog<O> implements Durability {
 
   /** How it is, for the daemon's status. */
   get status(): { bytes: number; failed: string | undefined } {
-    const { trouble } = this.#life.kind === "failed" ? this.#life : { trouble: undefined };
-    return { bytes: this.#parts.log.length, failed: trouble };
+    return { bytes: this.#parts.log.length, failed: this.#writer.trouble };
   }
 
   /** Whether what happens now is recorded, or is to be. */
   get records(): boolean {
-    return this.#life.kind === "recording" || this.#life.kind === "failed";
+    return this.#writer.records;
   }
 
   /**
@@ -137,9 +81,8 @@ export class DurableLog<O> implements Durability {
    * @param wanted what the store has to have; what it has already is not sent again
    */
   begin(recording: Recording<O | ByteOperation>, wanted: readonly KeptObject[]): void {
-    invariant(this.#pending.operations.length === 0, "Something is recorded before the log has begun");
-    this.#life = { kind: "recording", recording };
-    this.rewrite();
+    invariant(!this.#pending.any, "Something is recorded before the log has begun");
+    this.#writer.begin(recording);
     this.#parts.store?.store(wanted, () => {});
   }
 
@@ -153,13 +96,13 @@ export class DurableLog<O> implements Durability {
   /** Something happened: it is recorded with the request that is being served, or at the end of the turn. */
   add(operation: O | ByteOperation): void {
     if (!this.records) return;
-    this.#pending.operations.push(operation);
+    this.#pending.add(operation);
     this.#flushing.ask();
   }
 
   /** A descriptor is to be kept, before what is added next is recorded. */
   want(object: KeptObject): void {
-    if (this.records && this.#parts.store !== undefined) this.#pending.wanted.push(object);
+    if (this.records && this.#parts.store !== undefined) this.#pending.want(object);
   }
 
   /**
@@ -168,18 +111,15 @@ export class DurableLog<O> implements Durability {
    * @param freed called when its name may be used again
    */
   drop(name: string, freed: () => void): void {
-    const { wanted, removed } = this.#pending;
-    const place = wanted.findIndex((each) => each.name === name);
-    if (place >= 0) wanted.splice(place, 1);
-    if (place >= 0 || this.#parts.store?.cancel(name) === true) freed();
-    else removed.push({ name, freed });
+    if (this.#pending.withdraw(name) || this.#parts.store?.cancel(name) === true) freed();
+    else this.#pending.remove({ name, freed });
   }
 
   /** A client has connected: its connection is recorded at once, because until then a crash ends it. */
   connected(key: number, operation: O, object: KeptObject): void {
     if (!this.records) return;
     if (this.#parts.store !== undefined) this.#arriving.add(key);
-    this.#pending.arriving.push(key);
+    this.#pending.arrive(key);
     this.want(object);
     this.add(operation);
     this.flush();
@@ -192,17 +132,17 @@ export class DurableLog<O> implements Durability {
   }
 
   settle(request: AnsweredRequest, resume: (settled: "volatile" | "promised") => void): Settled {
-    const life = this.#life;
-    if (life.kind === "idle") return "volatile";
+    const { recording } = this.#writer;
+    if (recording === undefined) return "volatile";
     const { store } = this.#parts;
     if (store === undefined) return this.#settleVolatile(resume);
-    const { exchange } = life.recording;
+    const { exchange } = recording;
     const { key, atOnce, length, turn, end } = request;
     invariant(end >= 0 && turn >= 0, "A request ends before its turn begins");
-    const unchanged = this.#pending.operations.length === 0 && atOnce &&
+    const unchanged = !this.#pending.any && atOnce &&
       request.reply.length <= OUTPUT_SIZE && !this.#arriving.has(key);
     if (unchanged) return "volatile";
-    const pending = this.#take();
+    const pending = this.#pending.take();
     let reply = request.reply;
     let front = atOnce ? 0 : length;
     const commit = () =>
@@ -233,16 +173,16 @@ export class DurableLog<O> implements Durability {
     const { key } = client;
     if (added !== undefined) {
       const { bytes, dropped } = added;
-      return this.#commit([{ op: "added", key, bytes, dropped, turn }]);
+      return this.#writer.commit([{ op: "added", key, bytes, dropped, turn }]);
     }
     const { bytes, dropped } = client.unsettled;
-    this.#commit([{ op: "input", key, bytes, dropped, turn }]);
+    this.#writer.commit([{ op: "input", key, bytes, dropped, turn }]);
   }
 
   outputChanged(client: DurableClient, { number: reply, turn, end }: BegunReply): void {
     if (!this.#keeps(client)) return;
     const { key, unsent: bytes } = client;
-    this.#commit([{ op: "output", key, bytes, reply, turn, end }]);
+    this.#writer.commit([{ op: "output", key, bytes, reply, turn, end }]);
   }
 
   /** Records what is not part of a request: now, or once what it needs is stored. */
@@ -250,8 +190,8 @@ export class DurableLog<O> implements Durability {
     const { store } = this.#parts;
     const settling = this.#settling;
     this.#settling = [];
-    if (this.#pending.operations.length > 0) {
-      const pending = this.#take();
+    if (this.#pending.any) {
+      const pending = this.#pending.take();
       const done = () => this.#commitPending(pending);
       if (store === undefined) done();
       else store.store(pending.wanted, done);
@@ -269,13 +209,6 @@ export class DurableLog<O> implements Durability {
     }
   }
 
-  /** Writes the whole state anew. */
-  rewrite(): void {
-    const life = this.#life;
-    if (life.kind !== "recording" && life.kind !== "failed") return;
-    this.#write(life, () => this.#parts.log.rewrite(life.recording.snapshot()));
-  }
-
   /**
    * Takes everything out of the store and out of the log, because a daemon takes over that knows neither.
    *
@@ -285,25 +218,22 @@ export class DurableLog<O> implements Durability {
   leave(done: (reason: string | undefined) => void): void {
     this.flush();
     this.forgetRemoved();
-    const life = this.#life;
-    if (life.kind !== "idle") {
-      this.#write(life, () => this.#parts.log.rewrite([]));
-      this.#life = { kind: "left", recording: life.recording };
-    }
+    this.#writer.leave();
     if (this.#parts.store === undefined) done(undefined);
     else this.#parts.store.leave(done);
   }
 
   /** The other daemon did not take over after all: everything has to be stored again. */
   stay(wanted: readonly KeptObject[]): void {
-    if (this.#life.kind === "left") this.begin(this.#life.recording, wanted);
+    const { kind, recording } = this.#writer;
+    if (kind === "left" && recording !== undefined) this.begin(recording, wanted);
   }
 
   /** The daemon ends and leaves the log to the next one. @param last recorded after everything else */
   finish(last: O): void {
     this.flush();
     this.forgetRemoved();
-    this.#commit([last]);
+    this.#writer.commit([last]);
   }
 
   /**
@@ -312,99 +242,38 @@ export class DurableLog<O> implements Durability {
    * once.
    */
   #settleVolatile(resume: (settled: "volatile") => void): Settled {
-    if (this.#pending.operations.length === 0) return "volatile";
+    if (!this.#pending.any) return "volatile";
     if (this.#parts.loop.more) {
       this.#settling.push(() => resume("volatile"));
       return "later";
     }
-    this.#commitPending(this.#take());
+    this.#commitPending(this.#pending.take());
     return "volatile";
   }
 
   /** Whether a client's connection outlives the process. */
   #keeps({ closed }: DurableClient): boolean {
-    return this.#life.kind !== "idle" && this.#parts.store !== undefined && !closed;
+    return this.#writer.kind !== "idle" && this.#parts.store !== undefined && !closed;
   }
 
-  #take(): Pending<O | ByteOperation> {
-    const pending = this.#pending;
-    this.#pending = nothing();
-    return pending;
+  /** Whether all is recorded and stored; if not, `again` is called when what is asked for now is. */
+  #isWhole(again: () => void): boolean {
+    const { store } = this.#parts;
+    this.flush();
+    if (!this.#pending.any && (store?.idle ?? true)) return true;
+    store?.store([], again);
+    return false;
   }
 
   #commitPending(
-    { operations, removed, arriving }: Pending<O | ByteOperation>,
+    { operations, removed, arriving }: Changes<O | ByteOperation>,
     served?: ByteOperation,
   ): void {
-    this.#commit(served === undefined ? operations : [...operations, served]);
+    this.#writer.commit(served === undefined ? operations : [...operations, served]);
     for (const key of arriving) this.#arriving.delete(key);
     if (removed.length === 0) return;
     // Nobody waits for it: nothing is held through what the store still has.
     this.#removals.push(...removed);
     this.#forgetting.ask();
   }
-
-  #commit(operations: readonly (O | ByteOperation)[]): void {
-    const life = this.#life;
-    switch (life.kind) {
-      case "left":
-        return;
-      case "idle":
-        invariant(operations.length === 0, "Something is committed before the log has begun");
-        return;
-      case "failed":
-        // What could not be recorded is in the snapshot that ends the trouble.
-        return this.#compactLater();
-      case "recording":
-        this.#write(life, () => this.#parts.log.append(operations));
-        return this.#compactIfDue();
-    }
-  }
-
-  #compactIfDue(): void {
-    if (this.#life.kind === "failed" || this.#parts.log.overgrown) this.#compactLater();
-  }
-
-  /** At the end of the turn, when no reply is between its record and its first byte. */
-  #compactLater(): void {
-    if (this.#compacting) return;
-    this.#compacting = true;
-    const { loop, store } = this.#parts;
-    const compact = () => {
-      this.#compacting = false;
-      this.flush();
-      if (this.#pending.operations.length === 0 && (store?.idle ?? true)) this.rewrite();
-      // Perhaps nothing is recorded for a long time now.
-      else store?.store([], () => this.#compactIfDue());
-    };
-    if (this.#life.kind === "failed") loop.after(RETRY_MS, compact);
-    else loop.defer(compact);
-  }
-
-  /**
-   * Runs a write. Without memory the daemon goes on serving, and says that it is not safe against a crash.
-   */
-  #write(life: Exclude<Life<O | ByteOperation>, { kind: "idle" }>, write: () => void): void {
-    const { log, logger } = this.#parts;
-    const { recording } = life;
-    try {
-      write();
-      if (life.kind !== "failed") return;
-      logger.warn("The journal works again");
-      this.#life = { kind: "recording", recording };
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      if (life.kind !== "failed") {
-        log.fallBehind();
-        logger.error(
-          `The journal cannot be written, a crash would lose what happens now: ${error.message}`,
-        );
-      }
-      this.#life = { kind: "failed", recording, trouble: error.message };
-    }
-  }
-}
-
-function nothing<O>(): Pending<O> {
-  return { operations: [], wanted: [], removed: [], arriving: [] };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { DurableLog, type KeptObject } from "../../../../src/chassis/journal/durable_log.ts";
+import type { KeptObject } from "../../../../src/chassis/journal/descriptor_keeper.ts";
+import { DurableLog } from "../../../../src/chassis/journal/durable_log.ts";
 import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
 import { LogFile } from "../../../../src/chassis/journal/log_file.ts";
 import { ENOSPC } from "../../../../src/os/errno.ts";

@@ -216,7 +216,8 @@ class World implements Disposable {
 
   /** The same after the log was written anew. */
   compacted(): JournalState {
-    this.#journal.log.rewrite();
+    this.#journal.log.leave(() => {});
+    this.#journal.stay([], []);
     return this.recorded();
   }
 
