@@ -123,6 +123,7 @@ export class LogWriter<O> {
       this.#compacting = false;
       // Perhaps nothing is recorded for a long time now.
       if (isWhole(() => this.#compactIfDue())) this.rewrite();
+      if (this.#life.kind === "failed") this.#compactLater();
     };
     if (this.#life.kind === "failed") loop.after(RETRY_MS, compact);
     else loop.defer(compact);

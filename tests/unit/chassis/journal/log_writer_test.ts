@@ -121,13 +121,30 @@ Deno.test("LogWriter says once that there is no memory, and has everything when 
   stage.errno = EIO;
   stage.timers.shift()?.task();
   assert.match(stage.writer.trouble ?? "", /EIO/);
-  // What happens next is what has it tried again.
-  stage.writer.commit(["c"]);
+  // It is tried on, although nothing more happens.
+  assert.deepEqual(stage.timers.map(({ milliseconds }) => milliseconds), [1000]);
   stage.errno = 0;
   stage.timers.shift()?.task();
   assert.deepEqual([stage.told.slice(2), stage.writer.trouble], [["rewrite all"], undefined]);
+  assert.deepEqual(stage.timers, []);
   assert.deepEqual(stage.logger.lines.map((line) => line.split(":")[0]), ["error", "warning"]);
   assert.equal(stage.logger.lines[1], "warning: The journal works again");
+});
+
+Deno.test("LogWriter tries on while something is not stored yet, once for each look", () => {
+  const stage = new Stage();
+  stage.begin();
+  stage.errno = ENOSPC;
+  stage.writer.commit(["a"]);
+  stage.again = [];
+  stage.timers.shift()?.task();
+  // What waits for the store finds the next try under way.
+  stage.again[0]?.();
+  assert.deepEqual([stage.told, stage.timers.length], [["rewrite all", "fall behind"], 1]);
+  stage.again = undefined;
+  stage.errno = 0;
+  stage.timers.shift()?.task();
+  assert.deepEqual([stage.told.slice(2), stage.timers], [["rewrite all"], []]);
 });
 
 Deno.test("LogWriter takes no other failure than the kernel's for a lack of memory", () => {
