@@ -48,11 +48,6 @@ export class DescriptorQueues {
     return this.#queueOf.keys();
   }
 
-  /** How many queues they are in. */
-  get count(): number {
-    return this.#queues.size;
-  }
-
   /** What the next image of this process needs to go on with them. */
   get handover(): AdoptedQueue[] {
     return [...this.#queues].map((queue) => queue.handover);

@@ -14,7 +14,7 @@ export interface StoreSocket {
 
 /** One message to the store. */
 export type StoreMessage =
-  | { kind: "store"; name: string; fds: readonly number[]; cancelled: boolean }
+  | { kind: "store"; name: string; fds: readonly number[] }
   /** `queue`: what the name stands for; this process's ends are closed first. */
   /** `moved`: queues that have what counts of it now; if one of them could not be stored it stays. */
   | { kind: "remove"; name: string; queue?: DescriptorQueue; moved?: readonly string[] }
@@ -47,6 +47,8 @@ export interface OutboxParts {
  */
 export class StoreOutbox {
   readonly #parts: OutboxParts;
+  /** What is still to be stored, by name. What was cancelled is not here any more. */
+  readonly #stores = new Map<string, StoreMessage>();
   #waiting: { readonly batch: Batch; next: number }[] = [];
   #watching = false;
 
@@ -59,6 +61,11 @@ export class StoreOutbox {
     return this.#waiting.length;
   }
 
+  /** Names that are about to be stored. */
+  get stores(): Iterable<string> {
+    return this.#stores.keys();
+  }
+
   /** Names that are about to be taken out of the store. */
   get removals(): string[] {
     return this.#waiting.flatMap(({ batch, next }) =>
@@ -69,6 +76,9 @@ export class StoreOutbox {
   /** Sends a batch, now or as soon as there is room. @returns whether it is sent */
   submit(batch: Batch): boolean {
     const entry = { batch, next: 0 };
+    for (const message of batch.messages) {
+      if (message.kind === "store") this.#stores.set(message.name, message);
+    }
     if (this.#waiting.length === 0 && this.#send(entry)) {
       batch.done?.();
       return true;
@@ -76,6 +86,11 @@ export class StoreOutbox {
     this.#waiting.push(entry);
     this.#watch();
     return false;
+  }
+
+  /** The descriptor of a name is not sent any more. @returns whether it was still to be sent */
+  cancel(name: string): boolean {
+    return this.#stores.delete(name);
   }
 
   /** Sends what is left of a batch; false when the manager is behind. */
@@ -91,9 +106,10 @@ export class StoreOutbox {
     const { socket, tripwires, sent } = this.#parts;
     switch (message.kind) {
       case "store": {
-        if (message.cancelled) return true;
+        if (this.#stores.get(message.name) !== message) return true;
         const result = socket.send(storing(message.name), message.fds);
         if (result === "full") return false;
+        this.#stores.delete(message.name);
         sent(message.name, result === "sent" ? undefined : reasonOf(result));
         return true;
       }

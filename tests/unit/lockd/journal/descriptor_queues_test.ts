@@ -36,7 +36,7 @@ Deno.test("DescriptorQueues.put() opens a queue for the first descriptor, and fo
   const names = Array.from({ length: 254 }, (_, index) => `n${index}`);
   const opened = stage.put(...names).flatMap((name, index) => name === undefined ? [] : [[index, name]]);
   assert.deepEqual(opened, [[0, "queue-7-0"], [253, "queue-7-1"]]);
-  assert.deepEqual([stage.queues.size, stage.queues.count], [254, 2]);
+  assert.deepEqual([stage.queues.size, stage.queues.handover.length], [254, 2]);
 });
 
 Deno.test("DescriptorQueues.tidy() gives up a queue with nothing left, without opening another", () => {
@@ -48,7 +48,7 @@ Deno.test("DescriptorQueues.tidy() gives up a queue with nothing left, without o
   const { opened, emptied, more } = stage.queues.tidy(always);
   assert.deepEqual([opened.length, emptied.map(({ name }) => name), more], [0, ["queue-7-0"], false]);
   for (const queue of emptied) queue.close();
-  assert.deepEqual([stage.queues.size, stage.queues.count], [0, 0]);
+  assert.deepEqual([stage.queues.size, stage.queues.handover.length], [0, 0]);
 });
 
 Deno.test("DescriptorQueues.tidy() moves what is left to a new queue", () => {
@@ -98,7 +98,7 @@ Deno.test("DescriptorQueues.lose() forgets a queue that nobody keeps, and says w
   using stage = new Stage();
   stage.put("a", "b");
   assert.deepEqual(stage.queues.lose("queue-7-0"), ["a", "b"]);
-  assert.deepEqual([stage.queues.has("a"), stage.queues.count, stage.ledger.size], [false, 0, 0]);
+  assert.deepEqual([stage.queues.has("a"), stage.queues.handover.length, stage.ledger.size], [false, 0, 0]);
   assert.deepEqual(stage.put("c"), ["queue-7-1"]);
 });
 
