@@ -76,7 +76,7 @@ export class PolkitAuthority implements Authority {
     const argv = [pkcheck, "--action-id", action, "--process", subject, "--allow-user-interaction"];
     probe({ sys, loop, ledger, env, limit: LIMIT_MS }, pkcheck, argv, (result) => {
       takeOut(this.#asking, uid);
-      const verdict = result.kind === "ended" ? verdictOf(result.code, result.output) : result;
+      const verdict = result.kind === "ended" ? verdictOf(result, action) : result;
       done(
         this.#told(client, verdict.kind === "failed" ? { kind: "failed", reason: verdict.reason } : verdict),
       );
@@ -95,14 +95,14 @@ export class PolkitAuthority implements Authority {
 }
 
 /** pkcheck(1), exit status. */
-function verdictOf(code: number, output: string): Verdict {
+function verdictOf({ code, output }: { code: number; output: string }, action: string): Verdict {
   switch (code) {
     case 0:
       return { kind: "granted" };
     case 1:
       return { kind: "denied" };
     case 2:
-      return { kind: "no-agent" };
+      return { kind: "no-agent", action };
     case 3:
       return { kind: "cancelled" };
     default:

@@ -1,4 +1,4 @@
-import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
+import { ErrorDomain, RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import type { ClientLink } from "../rpc/client_link.ts";
 
 const AUTH_FAILED = 45;
@@ -19,8 +19,8 @@ export type Verdict =
   | { readonly kind: "denied" }
   /** The person at the keyboard has dismissed the question. */
   | { readonly kind: "cancelled" }
-  /** Nobody can be asked: there is no agent for a question that has to be put. */
-  | { readonly kind: "no-agent" }
+  /** Nobody can be asked: there is no agent for a question that has to be put, about this action. */
+  | { readonly kind: "no-agent"; readonly action: string }
   /** Polkit could not be asked. */
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -35,19 +35,26 @@ export interface Authority {
 export function authFailure(verdict: Exclude<Verdict, { kind: "granted" }>): RpcFailure {
   switch (verdict.kind) {
     case "denied":
-    case "failed":
       return failure(AUTH_FAILED, "authentication failed: ", "access denied by policy");
+    case "failed":
+      // virsh asks again and again, when polkit's domain says this.
+      return failure(
+        AUTH_FAILED,
+        "authentication failed: ",
+        `polkit could not be asked: ${verdict.reason}`,
+        ErrorDomain.RPC,
+      );
     case "cancelled":
       return failure(AUTH_CANCELLED, "authentication cancelled: ", "user cancelled authentication process");
     case "no-agent":
       return failure(
         AUTH_UNAVAILABLE,
         "authentication unavailable: ",
-        "no polkit agent available to authenticate",
+        `no polkit agent available to authenticate action '${verdict.action}'`,
       );
   }
 }
 
-function failure(code: number, prefix: string, detail: string): RpcFailure {
-  return new RpcFailure(code, POLKIT_DOMAIN, prefix + detail, `${prefix}%s`, detail);
+function failure(code: number, prefix: string, detail: string, domain = POLKIT_DOMAIN): RpcFailure {
+  return new RpcFailure(code, domain, prefix + detail, `${prefix}%s`, detail);
 }

@@ -66,7 +66,8 @@ Deno.test("polkit is asked about the very process, by its number, start time and
 Deno.test("what pkcheck ends with is the verdict", () => {
   assert.deepEqual(ask("exit 0").verdict, { kind: "granted" });
   assert.deepEqual(ask("exit 1").verdict, { kind: "denied" });
-  assert.deepEqual(ask("exit 2").verdict, { kind: "no-agent" });
+  assert.deepEqual(ask("exit 2").verdict, { kind: "no-agent", action: "org.libvirt.unix.manage" });
+  assert.deepEqual(ask("exit 2", true).verdict, { kind: "no-agent", action: "org.libvirt.unix.monitor" });
   assert.deepEqual(ask("exit 3").verdict, { kind: "cancelled" });
   assert.deepEqual(ask("echo no bus; exit 126").verdict, { kind: "failed", reason: "no bus" });
 });

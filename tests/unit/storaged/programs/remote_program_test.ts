@@ -58,9 +58,12 @@ Deno.test("before it is authenticated a client may only ask how that is done", (
 
 const VERDICTS: readonly [Exclude<Verdict, { kind: "granted" }>, string][] = [
   [{ kind: "denied" }, "45/60 authentication failed: access denied by policy"],
-  [{ kind: "failed", reason: "x" }, "45/60 authentication failed: access denied by policy"],
+  [{ kind: "failed", reason: "x" }, "45/7 authentication failed: polkit could not be asked: x"],
   [{ kind: "cancelled" }, "79/60 authentication cancelled: user cancelled authentication process"],
-  [{ kind: "no-agent" }, "94/60 authentication unavailable: no polkit agent available to authenticate"],
+  [
+    { kind: "no-agent", action: "org.libvirt.unix.manage" },
+    "94/60 authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.manage'",
+  ],
 ];
 for (const [verdict, text] of VERDICTS) {
   Deno.test(`a client of which polkit says ${verdict.kind} stays outside`, () => {
