@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { debianChangelog, packageVersion } from "./changelog.ts";
+import { debianChangelog, packageVersion, rpmChangelog } from "./changelog.ts";
 import { type BuiltProgram, file, text } from "./files.ts";
 import { filled } from "./filled.ts";
 import { maintainer } from "./maintainer.ts";
@@ -70,7 +70,12 @@ export function buildStorageRpm(request: PackageRequest): string {
   rmSync(top, { recursive: true, force: true });
   mkdirSync(top, { recursive: true });
   const [, version = "", release = ""] = /^(.*)-([^-]+)$/.exec(packageVersion()) ?? [];
-  const values = { "@VERSION@": version, "@RELEASE@": release, "@MAINTAINER@": maintainer() };
+  const values = {
+    "@VERSION@": version,
+    "@RELEASE@": release,
+    "@MAINTAINER@": maintainer(),
+    "@CHANGELOG@\n": rpmChangelog(),
+  };
   const spec = join(top, "deno-virtstoraged.spec");
   writeFileSync(spec, filled(source("deno-virtstoraged.spec"), values));
   runTool("rpmbuild", ["-bb", "--define", `_topdir ${top}`, "--define", `staged ${stage}`, spec]);

@@ -41,6 +41,7 @@ export function storageFiles(layout: StorageLayout, { executable, runtime }: Bui
           "usr/lib/systemd/system/virtstoraged.service.d/deno-virtstoraged.conf",
           "packaging/storage/deno-virtstoraged.conf",
         ),
+        file("usr/share/licenses/deno-virtstoraged/LICENSE", "LICENSE"),
         file(`${doc}/virtstoraged.conf`, "conf/virtstoraged.conf"),
         file(`${doc}/virtstoraged.8`, "man/virtstoraged.8"),
         file(`${doc}/virtstoraged.conf.5`, "man/virtstoraged.conf.5"),
