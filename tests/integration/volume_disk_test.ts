@@ -113,7 +113,7 @@ function poolXml(path: string): string {
 `;
 }
 
-/** Makes a qcow2 volume over another one by writing its header: no qemu-img is needed for what is looked up. */
+/** Makes a qcow2 volume over another one by writing its header: qemu-img need not be installed. */
 function makeOverlay(daemon: StorageDaemon, client: StorageClient, pool: PoolRef, backing: string): void {
   const header = new Uint8Array(1024);
   const view = new DataView(header.buffer);

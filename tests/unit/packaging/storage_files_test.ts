@@ -59,6 +59,7 @@ Deno.test("beside libvirt's own it has no file that libvirt's package has", () =
   const doc = "usr/share/doc/deno-virtstoraged/";
   assert.deepEqual(shared.filter((target) => !target.startsWith(doc)), [
     "usr/share/bash-completion/completions/virtstoraged",
+    "usr/share/licenses/deno-virtstoraged/LICENSE",
   ]);
   for (const page of ["virtstoraged.8", "virtstoraged.conf.5", "virtstoraged.conf", "virtstoraged.aug"]) {
     assert.ok(shared.includes(doc + page), page);
