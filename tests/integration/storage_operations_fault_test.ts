@@ -138,6 +138,7 @@ class Stage implements Disposable {
       batch,
       progress() {},
       checkpoint() {},
+      alive() {},
       run: () => ({ kind: "missing", program: "none" }),
     };
   }

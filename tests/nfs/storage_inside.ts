@@ -160,8 +160,12 @@ await step(
     console.log(`   the question ended after ${((performance.now() - began) / 1000).toFixed(1)} s`);
     assert.match(await refresh, /Timed out during operation: the storage does not answer/);
     console.log(`   the refresh ended after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    assert.match(
+      Deno.readTextFileSync(LOG),
+      new RegExp(`refresh-pool at list of nfs gave no sign of life within ${STORAGE_TIMEOUT} s`),
+    );
     assert.match(await refused("pool-destroy", "nfs"), /Timed out|did not end|does not answer/);
-    assert.match(await virsh("pool-info", "nfs"), /^State: +running$/m);
+    assert.match(await virsh("pool-info", "nfs"), /^State: +inaccessible$/m);
   },
 );
 

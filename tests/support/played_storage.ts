@@ -54,6 +54,7 @@ export function playedStorage(played: Partial<StorageService> = {}): StorageServ
     uploadVolume: last,
     downloadVolume: last,
     jobs: [],
+    hungPools: [],
     cancelJob: () => false,
     callerGone: () => {},
     reload: () => {},

@@ -43,17 +43,38 @@ export function makeVolume(client: StorageClient, pool: PoolRef, name: string, b
 }
 
 /** All of a volume, as arguments of a stream's call. */
-export function range(writer: XdrWriter, volume: VolumeRef): void {
+export function range(writer: XdrWriter, volume: VolumeRef, flags = 0): void {
   writeVolume(writer, volume);
   writer.u64(0n);
   writer.u64(0n);
-  writer.u32(0);
+  writer.u32(flags);
 }
 
+/** Flag of a stream that skips holes. */
+export const SPARSE = 1;
+
 /** Begins an upload with the serial 77. */
-export function beginUpload(client: StorageClient, volume: VolumeRef): void {
-  client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 77, (writer) => range(writer, volume)));
+export function beginUpload(client: StorageClient, volume: VolumeRef, flags = 0): void {
+  beginStream(client, VolumeProcedure.UPLOAD, volume, flags);
+}
+
+/** Begins a download with the serial 77. */
+export function beginDownload(client: StorageClient, volume: VolumeRef, flags = 0): void {
+  beginStream(client, VolumeProcedure.DOWNLOAD, volume, flags);
+}
+
+function beginStream(client: StorageClient, procedure: number, volume: VolumeRef, flags: number): void {
+  client.raw.send(remoteFrame(procedure, 77, (writer) => range(writer, volume, flags)));
   assert.notEqual(typeof answerOf(client.raw.receive()), "string");
+}
+
+/** Sends a hole on the upload that {@link beginUpload} has begun. */
+export function sendHole(client: StorageClient, bytes: bigint): void {
+  const hole = (writer: XdrWriter) => {
+    writer.i64(bytes);
+    writer.u32(0);
+  };
+  client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 77, hole, MessageType.STREAM_HOLE));
 }
 
 /** Sends text on the upload that {@link beginUpload} has begun. */

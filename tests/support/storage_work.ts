@@ -70,6 +70,24 @@ export const program: Operation<readonly string[], unknown> = {
   run: (argv, { run }) => run({ argv }),
 };
 
+/** Runs a program that has a time limit of its own, in ms. */
+export const limited: Operation<{ argv: readonly string[]; limit: number }, unknown> = {
+  name: "limited",
+  run: ({ argv, limit }, { run }) => run({ argv, limit }),
+};
+
+/** Runs a program, and another one when nobody wants its result any more. */
+export const undone: Operation<{ argv: readonly string[]; undo: readonly string[] }, unknown> = {
+  name: "undone",
+  run({ argv, undo }, { run }) {
+    try {
+      return run({ argv });
+    } finally {
+      run({ argv: undo, purpose: "undo" });
+    }
+  },
+};
+
 /** All of them. */
 export const WORK_OPERATIONS: readonly AnyOperation[] = [
   echo,
@@ -81,4 +99,6 @@ export const WORK_OPERATIONS: readonly AnyOperation[] = [
   hang,
   inBatches,
   program,
+  limited,
+  undone,
 ];

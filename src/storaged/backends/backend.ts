@@ -24,6 +24,8 @@ export interface Backend {
   build(context: WorkContext, storage: StorageSys, pool: PoolDefinition, mode: BuildMode): void;
   start(context: WorkContext, storage: StorageSys, pool: PoolDefinition): void;
   stop(context: WorkContext, storage: StorageSys, pool: PoolDefinition): void;
+  /** As {@link stop}, also when nobody wants the result any more. */
+  undo(context: WorkContext, storage: StorageSys, pool: PoolDefinition): void;
   /** Removes what {@link build} made. */
   remove(context: WorkContext, storage: StorageSys, pool: PoolDefinition): void;
   /** `<sources>` as XML; undefined where the type cannot look for them. */

@@ -14,6 +14,7 @@ export const DIRECTORY_BACKEND: Backend = {
   },
   start: () => {},
   stop: () => {},
+  undo: () => {},
   remove: (_context, storage, pool) => removePoolDirectory(storage, pool),
   findSources: undefined,
 };

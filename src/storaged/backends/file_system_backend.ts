@@ -35,6 +35,9 @@ function fileSystemBackend(
     stop: (context, storage, pool) => {
       if (mounted(context.sys, storage, pool)) unmountPool(context, pool);
     },
+    undo: (context, storage, pool) => {
+      if (mounted(context.sys, storage, pool)) unmountPool(context, pool, "undo");
+    },
     remove: (_context, storage, pool) => removePoolDirectory(storage, pool),
     findSources,
   };

@@ -77,13 +77,22 @@ export function mountPool(context: WorkContext, pool: PoolDefinition): void {
 }
 
 /** Unmounts a pool. @throws RpcFailure, WorkCancelled */
-export function unmountPool(context: WorkContext, pool: PoolDefinition): void {
-  runTool(context, "umount", [directoryOf(pool)]);
+export function unmountPool(context: WorkContext, pool: PoolDefinition, purpose?: "undo"): void {
+  runTool(context, "umount", [directoryOf(pool)], purpose);
 }
 
 /** Runs a tool and takes its output. @throws RpcFailure, WorkCancelled */
-export function runTool(context: WorkContext, name: string, args: readonly string[]): string {
+export function runTool(
+  context: WorkContext,
+  name: string,
+  args: readonly string[],
+  purpose?: "undo",
+): string {
   const path = findProgram(context.sys, name) ?? name;
-  const end = context.run({ argv: [path, ...args], limit: MOUNT_LIMIT });
+  const end = context.run({
+    argv: [path, ...args],
+    limit: MOUNT_LIMIT,
+    ...purpose === undefined ? {} : { purpose },
+  });
   return programOutput(end, [path, ...args]);
 }

@@ -32,6 +32,7 @@ export function statusText(status: StatusDocument, now: number): string {
       servers.map(({ name, clients, clientsMax }) => `${clients} of ${clientsMax} (${name})`).join(", "),
     ],
     ["pools", `${pools.active} active, ${pools.inactive} inactive`],
+    ...pools.hung.length === 0 ? [] : [["storage that does not answer", pools.hung.join(", ")] as const],
     ["jobs", String(jobs)],
     ["streams", String(streams)],
     ["helper processes", String(helpers)],

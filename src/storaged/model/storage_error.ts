@@ -44,6 +44,11 @@ export function storageError(kind: StorageErrorKind, detail: string): RpcFailure
   return failure(kind, STORAGE, detail);
 }
 
+/** Whether something was refused because storage does not answer. */
+export function isTimeout({ code }: RpcFailure): boolean {
+  return code === KINDS["timed-out"][0];
+}
+
 /** A refusal of what all of libvirt shares: sizes, files, programs. */
 export function commonError(kind: StorageErrorKind, detail: string): RpcFailure {
   return failure(kind, NONE, detail);

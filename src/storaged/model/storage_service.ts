@@ -241,6 +241,8 @@ export interface StorageService {
 
   /** Jobs that are under way or wait. */
   readonly jobs: readonly JobStatus[];
+  /** Names of the pools whose storage has not answered in time when it was last asked. */
+  readonly hungPools: readonly string[];
   /** @returns false when there is no such job, or it cannot be cancelled any more */
   readonly cancelJob: (id: number) => boolean;
   /** The connection of a client has ended: its streams end, what else it began goes on. */

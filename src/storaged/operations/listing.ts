@@ -43,6 +43,7 @@ export function listPlace(
   for (let name = entries.next(); name !== undefined; name = entries.next()) {
     if (typeof name === "number") throw failedCommonCall(`cannot read directory '${place.path}'`, name);
     if (count++ % CHECK_EVERY === 0) context.checkpoint();
+    context.alive();
     const hidden = hiddenName(name);
     if (hidden !== undefined && isReserved(hidden)) {
       reserved.push(hidden);

@@ -159,8 +159,8 @@ function openPool(
   const backend = backendOf(pool.type);
   if (build !== undefined) backend.build(context, storage, pool, build);
   if (how === "adopt" && !backend.check(context, storage, pool)) return undefined;
-  if (how === "start") backend.start(context, storage, pool);
   try {
+    if (how === "start") backend.start(context, storage, pool);
     const place: Place = { path: directoryOf(pool), identity: undefined };
     const listed = atPlace(
       context.sys,
@@ -171,8 +171,8 @@ function openPool(
     if (listed.kind === "gone") throw failureOf(listed.failure);
     return listed.value;
   } catch (error) {
-    // A pool that cannot be read is not left half up by whoever has started it.
-    if (how === "start") backend.stop(context, storage, pool);
+    // A pool that cannot be read, or that nobody wants any more, is not left half up by whoever has started it.
+    if (how === "start") backend.undo(context, storage, pool);
     throw error;
   }
 }

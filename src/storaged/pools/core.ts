@@ -51,7 +51,7 @@ export class Core {
   constructor(parts: CoreParts) {
     this.parts = parts;
     this.files = new PoolFiles(parts);
-    this.jobs = new JobList(parts.now);
+    this.jobs = new JobList(parts.now, () => parts.settings().answerLimit);
     this.operations = storageOperations(parts.storage);
   }
 

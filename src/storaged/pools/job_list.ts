@@ -20,6 +20,8 @@ export class Job {
   work: Work | undefined;
   /** Called when it is cancelled: wakes a helper that waits for what the job's client does. */
   wake = () => {};
+  /** Whether it is its client that it waits for, so that its silence says nothing of the storage. */
+  idle = () => false;
   #progress: readonly [number, number] | undefined;
 
   constructor(fields: Pick<Job, "id" | "kind" | "pool" | "volume" | "caller" | "since" | "bound">) {
@@ -37,8 +39,8 @@ export class Job {
     this.#progress = [done, total];
   };
 
-  /** How far it is. */
-  get status(): JobStatus {
+  /** How far it is. @param patience ms of silence after which its storage is taken to hang */
+  status(patience: number): JobStatus {
     const { id, kind, volume, caller, since } = this;
     const [done, total] = this.#progress ?? [];
     return {
@@ -50,8 +52,14 @@ export class Job {
       since,
       done: done === undefined ? undefined : BigInt(Math.round(done)),
       total: total === undefined ? undefined : BigInt(Math.round(total)),
-      state: this.work?.running === true ? "running" : "waiting",
+      state: this.#state(patience),
     };
+  }
+
+  #state(patience: number): JobStatus["state"] {
+    const silentFor = this.work?.silentFor;
+    if (silentFor === undefined) return "waiting";
+    return silentFor > patience && !this.idle() ? "hung" : "running";
   }
 
   /** In the words of a refusal. */
@@ -73,15 +81,20 @@ export class Job {
 export class JobList {
   readonly #jobs: Job[] = [];
   readonly #now: () => number;
+  readonly #patience: () => number;
   #nextId = 1;
 
-  /** @param now Unix milliseconds */
-  constructor(now: () => number) {
+  /**
+   * @param now Unix milliseconds
+   * @param patience ms of silence after which a job's storage is taken to hang
+   */
+  constructor(now: () => number, patience: () => number) {
     this.#now = now;
+    this.#patience = patience;
   }
 
   get all(): readonly JobStatus[] {
-    return this.#jobs.map(({ status }) => status);
+    return this.#jobs.map((job) => job.status(this.#patience()));
   }
 
   begin(fields: Pick<Job, "kind" | "pool" | "volume" | "caller"> & { readonly bound?: boolean }): Job {

@@ -1,13 +1,14 @@
 import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { hasBackend } from "../backends/backends.ts";
+import { isTimeout } from "../model/storage_error.ts";
 import type { Caller } from "../model/storage_service.ts";
 import { parsePool, parsePoolState } from "../xml/pool_xml.ts";
 import type { Core } from "./core.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolDocument } from "./pool_files.ts";
 import { bringUp } from "./pool_life.ts";
-import { run } from "./pool_work.ts";
+import { listOptions, run } from "./pool_work.ts";
 import { applyListing, rowsFor } from "./refresh.ts";
 
 /** The daemon itself, which starts pools with the host. */
@@ -16,6 +17,8 @@ const DAEMON: Caller = { pid: 0, uid: 0, client: "" };
 const FIRST_RETRY_MS = 5000;
 /** How often that is done: for some ten minutes in all. */
 const RETRIES = 7;
+/** Milliseconds until a pool is looked at again that was up, and whose storage does not answer. */
+const ADOPT_AGAIN_MS = 5000;
 
 /** Reads what there is: pools that were up, and definitions. Each pool is looked at; nobody waits for it. */
 export function loadPools(core: Core): void {
@@ -92,8 +95,7 @@ function adopt(core: Core, pool: Pool, wasUp: boolean, start: boolean): void {
   const request = { pool: definition, build: undefined, how: "adopt" as const, host: core.parts.host };
   const rows = rowsFor(pool);
   const options = {
-    place: `start of ${pool.name}`,
-    limit: core.parts.settings().startLimit,
+    ...listOptions(core, pool, "start"),
     batch: (bytes: Uint8Array) => rows.add(bytes),
   };
   const down = () => {
@@ -107,9 +109,17 @@ function adopt(core: Core, pool: Pool, wasUp: boolean, start: boolean): void {
     applyListing(core, pool, listing, rows, pool.volumes.beginRefresh());
     pool.activate(listing.identity);
   }, (failure) => {
+    // What has not answered is not known to be down: it may be mounted, and guests may use it.
+    if (wasUp && isTimeout(failure)) return adoptLater(core, pool, start, failure);
     core.parts.log.error(`Storage pool '${pool.name}' is not active: ${failure.message}`);
     down();
   });
+}
+
+function adoptLater(core: Core, pool: Pool, start: boolean, { message }: RpcFailure): void {
+  const seconds = ADOPT_AGAIN_MS / 1000;
+  core.parts.log.error(`Storage pool '${pool.name}' was active: ${message}; trying again in ${seconds} s`);
+  core.parts.loop.after(ADOPT_AGAIN_MS, () => adopt(core, pool, true, start));
 }
 
 /** Starts a pool with the host; again when that fails, for its server may only be coming up. */

@@ -20,6 +20,8 @@ export class Pool {
   persistent = false;
   autostart = false;
   sizes: PoolSizes = NO_SIZES;
+  /** Whether its storage has answered when it was last asked. */
+  answers = true;
   state: PoolState = { kind: "inactive" };
   volumes = new VolumeList();
   /** Called when it is not changing any more. */
@@ -75,6 +77,7 @@ export class Pool {
 
   /** It is not up. */
   deactivate(): void {
+    this.answers = true;
     this.volumes = new VolumeList();
     if (this.pending !== undefined) {
       this.definition = this.pending;

@@ -21,7 +21,7 @@ import {
 import { applyListing, rowsFor } from "./refresh.ts";
 import { attempt, attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
-import { jobOptions, run, whenActive, whenSettled } from "./pool_work.ts";
+import { jobOptions, listOptions, run, whenActive, whenSettled } from "./pool_work.ts";
 import { validated } from "./validation.ts";
 
 /** The calls that make pools, start and stop them, and forget them. */
@@ -166,9 +166,7 @@ export function bringUp(
     : core.jobs.begin({ kind: "build", pool, volume: undefined, caller });
   const rows = rowsFor(pool);
   const options = {
-    ...job === undefined
-      ? { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit }
-      : jobOptions(core, job),
+    ...job === undefined ? listOptions(core, pool, "start") : jobOptions(core, job),
     batch: (bytes: Uint8Array) => rows.add(bytes),
   };
   const { definition } = pool;
@@ -240,7 +238,7 @@ function destroyPool(core: Core, ref: PoolRef, answer: Answer<void>): void {
       core.jobs.refuseUnderJob(pool);
       const { state } = pool;
       pool.change("active");
-      const options = { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit };
+      const options = listOptions(core, pool, "start");
       run(core, core.operations.stopPool, pool.definition, options, () => {
         core.stopped(pool);
         core.tell(pool, "STOPPED");
@@ -260,7 +258,7 @@ function deletePool(core: Core, ref: PoolRef, flags: number, answer: Answer<void
       core.jobs.refuseUnderJob(pool);
       checkFlags(flags, 0, "virStorageBackendDeleteLocal");
       pool.change("inactive");
-      const options = { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit };
+      const options = listOptions(core, pool, "start");
       run(core, core.operations.removePool, pool.definition, options, () => {
         pool.restore({ kind: "inactive" });
         core.tell(pool, "DELETED");

@@ -4,11 +4,21 @@ import { formatPool } from "../xml/pool_xml.ts";
 import type { Core } from "./core.ts";
 import { checkFlags, XML_INACTIVE } from "./flags.ts";
 import { attempt } from "./outcome.ts";
+import type { Pool } from "./pool.ts";
 import { isListed, LIST_FLAGS } from "./pool_list.ts";
 import { whenSettled } from "./pool_work.ts";
 import { storageError } from "../model/storage_error.ts";
 
+/** virStoragePoolState. */
+const INACTIVE = 0;
 const RUNNING = 2;
+/** Active, but its storage does not answer. */
+const INACCESSIBLE = 4;
+
+function stateOf({ state, answers }: Pool): number {
+  if (state.kind !== "active") return INACTIVE;
+  return answers ? RUNNING : INACCESSIBLE;
+}
 
 /** The calls that find pools. They wait for none. */
 export function poolLookups(core: Core): Pick<
@@ -47,7 +57,7 @@ export function poolQuestions(core: Core): Pick<
       whenSettled(core, () => pools.byRef(ref), answer, (pool) =>
         attempt(answer, () => {
           backendOf(pool.definition.type);
-          return { state: pool.state.kind === "active" ? RUNNING : 0, ...pool.sizes };
+          return { state: stateOf(pool), ...pool.sizes };
         })),
     poolXml: (ref, flags, answer) =>
       whenSettled(core, () => pools.byRef(ref), answer, (pool) =>

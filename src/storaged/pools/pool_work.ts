@@ -1,6 +1,6 @@
 import { takeOut } from "../../base/lists.ts";
 import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
-import { storageError } from "../model/storage_error.ts";
+import { isTimeout, storageError } from "../model/storage_error.ts";
 import type { Answer } from "../model/storage_service.ts";
 import type { AtPlace, Place } from "../volumes/place.ts";
 import type { Operation } from "../work/operation.ts";
@@ -55,6 +55,8 @@ export function whenActive<Value>(
 
 /** How an operation is done. */
 export interface WorkOptions {
+  /** Whose storage it is; undefined: no pool's that is known. */
+  readonly pool?: Pool;
   /** What may hang as one. */
   readonly place: string;
   /** Milliseconds after which it is given up. */
@@ -66,21 +68,36 @@ export interface WorkOptions {
   readonly descriptors?: readonly number[];
   /** Gets the parts that the operation sends ahead of its result; the bytes may be kept. */
   readonly batch?: (bytes: Uint8Array) => void;
+  /** Called once when nothing is done any more: see `over` of what the workers take. */
+  readonly over?: () => void;
+  /** Told of each sign of life with which it says how many bytes are done. */
+  readonly heard?: (done: number) => void;
+}
+
+/**
+ * What reads every volume may take longer, but not without a sign of life: storage that does not answer is
+ * known as soon as for a question.
+ *
+ * @param what "start" also of what stops or removes a pool: it is one thing after the other
+ */
+export function listOptions(core: Core, pool: Pool, what: "start" | "list"): WorkOptions {
+  const { startLimit, answerLimit } = core.parts.settings();
+  return { pool, place: `${what} of ${pool.name}`, limit: startLimit, silence: answerLimit };
 }
 
 /** Questions of one pool are answered one by one. */
 export function askOptions(core: Core, pool: Pool): WorkOptions {
-  return { place: `pool ${pool.name}`, limit: core.parts.settings().answerLimit };
+  return { pool, place: `pool ${pool.name}`, limit: core.parts.settings().answerLimit };
 }
 
 /** A job has a helper of its own, as long as it takes, and as long as something goes on. */
 export function jobOptions(core: Core, job: Job): WorkOptions {
-  return { place: `job ${job.id}`, job, silence: core.parts.settings().silenceLimit };
+  return { pool: job.pool, place: `job ${job.id}`, job, silence: core.parts.settings().silenceLimit };
 }
 
-/** A stream may stand still because of its client, which is what the server watches. */
+/** A stream may stand still because of its client: it knows itself whom it waits for. */
 export function streamOptions(job: Job): WorkOptions {
-  return { place: `job ${job.id}`, job };
+  return { pool: job.pool, place: `job ${job.id}`, job };
 }
 
 /** Runs an operation, with one callback for each end. */
@@ -88,7 +105,7 @@ export function run<A, R>(
   core: Core,
   operation: Operation<A, R>,
   args: A,
-  { job, ...options }: WorkOptions,
+  { pool, job, heard = () => {}, ...options }: WorkOptions,
   done: (result: R) => void,
   failed: (failure: RpcFailure) => void,
 ): void {
@@ -96,13 +113,19 @@ export function run<A, R>(
     operation,
     args,
     ...options,
-    ...job === undefined ? {} : { progress: job.progress, jobOf: job.pool.name },
+    ...job === undefined ? {} : { jobOf: job.pool.name },
+    progress: (done, total) => {
+      job?.progress(done, total);
+      heard(done);
+    },
     done: (result) => {
       if (job !== undefined) core.jobs.end(job);
+      if (pool !== undefined) pool.answers = true;
       done(result);
     },
     failed: (failure) => {
       if (job !== undefined) core.jobs.end(job);
+      if (pool !== undefined && isTimeout(failure)) pool.answers = false;
       failed(failure);
     },
   });

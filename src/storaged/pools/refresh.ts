@@ -6,7 +6,7 @@ import type { Core } from "./core.ts";
 import { checkFlags } from "./flags.ts";
 import { attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
-import { run, runInPlace, whenActive } from "./pool_work.ts";
+import { listOptions, run, runInPlace, whenActive } from "./pool_work.ts";
 import type { ListRefresh } from "./volume_list.ts";
 
 /** The call that reads a pool's list again. */
@@ -35,8 +35,7 @@ export function refresh(core: Core, pool: Pool, ended: (failure: RpcFailure | un
   const begun = volumes.beginRefresh();
   const rows = rowsFor(pool);
   const options = {
-    place: `list of ${pool.name}`,
-    limit: core.parts.settings().startLimit,
+    ...listOptions(core, pool, "list"),
     batch: (bytes: Uint8Array) => rows.add(bytes),
   };
   const args = { host: core.parts.host };
@@ -63,7 +62,7 @@ function stopUnread(
   ended: (failure: RpcFailure) => void,
 ): void {
   pool.change("active");
-  const options = { place: `start of ${pool.name}`, limit: core.parts.settings().startLimit };
+  const options = listOptions(core, pool, "start");
   const stopped = () => {
     core.stopped(pool);
     core.tell(pool, "STOPPED");

@@ -99,5 +99,8 @@ export function storageCore(parts: CoreParts): StorageService {
     get jobs() {
       return core.jobs.all;
     },
+    get hungPools() {
+      return core.pools.all.filter(({ answers }) => !answers).map(({ name }) => name);
+    },
   };
 }

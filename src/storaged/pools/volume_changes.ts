@@ -1,4 +1,4 @@
-import { invalidArg, type RpcFailure } from "../../chassis/wire/rpc_error.ts";
+import { invalidArg } from "../../chassis/wire/rpc_error.ts";
 import { storageError } from "../model/storage_error.ts";
 import type { Answer, Caller, StorageService, VolumeRef } from "../model/storage_service.ts";
 import { WIPE_ALGORITHMS } from "../volumes/change_volume.ts";
@@ -59,16 +59,12 @@ function deleteVolume(
     checkFlags(flags, 0, "virStorageBackendVolDeleteLocal");
     const { definition: volume } = entry;
     const job = core.jobs.begin({ kind: "delete", pool, volume: volume.name, caller });
-    const end = beginChange(entry);
-    runInPlace(core, pool, core.operations.deleteVolume, { volume }, jobOptions(core, job), () => {
-      end();
+    const options = { ...jobOptions(core, job), over: beginChange(entry) };
+    runInPlace(core, pool, core.operations.deleteVolume, { volume }, options, () => {
       pool.volumes.remove(entry);
       pool.use(-volume.allocation);
       done(answer, undefined);
-    }, (failure) => {
-      end();
-      refused(answer, failure);
-    });
+    }, (failure) => refused(answer, failure));
   });
 }
 
@@ -89,16 +85,12 @@ function wipeVolume(
       refuseUsed(entry);
       const { definition: volume } = entry;
       const job = core.jobs.begin({ kind: "wipe", pool, volume: volume.name, caller });
-      const end = beginChange(entry);
+      const options = { ...jobOptions(core, job), over: beginChange(entry) };
       const args = { volume, algorithm };
-      runInPlace(core, pool, core.operations.wipeVolume, args, jobOptions(core, job), (wiped) => {
-        end();
+      runInPlace(core, pool, core.operations.wipeVolume, args, options, (wiped) => {
         entry.definition = wiped;
         done(answer, undefined);
-      }, (failure) => {
-        end();
-        refused(answer, failure);
-      });
+      }, (failure) => refused(answer, failure));
     });
   });
 }
@@ -139,17 +131,13 @@ function resizeVolume(
         throw storageError("failed", "Not enough space left in storage pool");
       }
       const job = core.jobs.begin({ kind: "resize", pool, volume: volume.name, caller });
-      const end = beginChange(entry);
+      const options = { ...jobOptions(core, job), over: beginChange(entry) };
       const args = { volume, capacity, allocate };
-      runInPlace(core, pool, core.operations.resizeVolume, args, jobOptions(core, job), (resized) => {
-        end();
+      runInPlace(core, pool, core.operations.resizeVolume, args, options, (resized) => {
         entry.definition = resized;
         pool.use(more);
         done(answer, undefined);
-      }, (failure: RpcFailure) => {
-        end();
-        refused(answer, failure);
-      });
+      }, (failure) => refused(answer, failure));
     });
   });
 }

@@ -162,7 +162,7 @@ function make(
   const reserved = reservedName(core.parts.host);
   const entry = pool.volumes.add(volume, reserved);
   const job = core.jobs.begin({ kind, pool, volume: volume.name, caller });
-  const endReading = original === undefined ? () => {} : beginReading(original.source);
+  const over = original === undefined ? () => {} : beginReading(original.source);
   const args = {
     volume,
     reserved,
@@ -171,14 +171,12 @@ function make(
     reflink: (flags & REFLINK) !== 0,
     ...original === undefined ? {} : { from: original.from.place },
   };
-  runInPlace(core, pool, core.operations.createVolume, args, jobOptions(core, job), (made) => {
-    endReading();
+  runInPlace(core, pool, core.operations.createVolume, args, { ...jobOptions(core, job), over }, (made) => {
     entry.definition = made;
     entry.use = { kind: "unused" };
     pool.use(made.allocation);
     done(answer, volumeRef(pool, made));
   }, (failure) => {
-    endReading();
     pool.volumes.remove(entry);
     refused(answer, failure);
   });

@@ -3,12 +3,15 @@ import { EAGAIN } from "../../os/errno.ts";
 import type { Download, DownloadPiece } from "../model/storage_service.ts";
 import { type FrameHead, FrameKind, HEAD_SIZE, readHead } from "../volumes/frames.ts";
 import { helperEnded } from "../work/work_message.ts";
+import type { StorageWatch, StreamLimits } from "./storage_watch.ts";
 import type { TransferSocket } from "./transfer_socket.ts";
 
 /** A volume as a helper sends it. */
 export class VolumeDownload implements Download {
   ready = () => {};
   readonly #socket: TransferSocket;
+  readonly #watch: StorageWatch;
+  readonly #limits: () => StreamLimits;
   readonly #head = new Uint8Array(HEAD_SIZE);
   #headLength = 0;
   /** Bytes of the frame that are still to come. */
@@ -18,10 +21,17 @@ export class VolumeDownload implements Download {
   /** Whether nothing more can come from the helper, and not because it was at the end. */
   #lost = false;
   #closed = () => {};
+  /** Whether the helper has done its work, or has failed. */
+  #settled = false;
 
-  /** @param closed called once when it is not needed any more */
-  constructor(socket: TransferSocket, closed: () => void) {
+  /**
+   * @param watch for this stream alone
+   * @param closed called once when it is not needed any more
+   */
+  constructor(socket: TransferSocket, watch: StorageWatch, limits: () => StreamLimits, closed: () => void) {
     this.#socket = socket;
+    this.#watch = watch;
+    this.#limits = limits;
     this.#closed = closed;
   }
 
@@ -71,19 +81,28 @@ export class VolumeDownload implements Download {
   }
 
   #wait(): DownloadPiece {
-    this.#socket.when("readable", () => this.ready());
+    this.#watch.begin(this.#limits().piece);
+    this.#socket.when("readable", () => {
+      this.#watch.pause();
+      this.ready();
+    });
     return { kind: "wait" };
   }
 
   /** The helper has done its work. */
   completed(): void {
+    this.#settle();
     this.#failure ??= helperEnded();
     if (this.#lost) this.ready();
   }
 
   /** The helper has failed. */
   fail(failure: RpcFailure): void {
+    this.#settle();
     this.#failure = failure;
+    // What was sent before is of no use now; a helper that hangs would not even end the stream.
+    this.#ended ??= { kind: "failed", failure };
+    this.#socket.close();
     // Nobody reads the volume any more, whenever the client takes notice.
     this.#free();
     this.ready();
@@ -91,7 +110,14 @@ export class VolumeDownload implements Download {
 
   close(): void {
     this.#socket.close();
+    // The helper sees that nobody reads any more, unless storage holds it up.
+    if (!this.#settled) this.#watch.begin(this.#limits().piece);
     this.#free();
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#watch.end();
   }
 
   #free(): void {

@@ -9,11 +9,13 @@ import type {
   VolumeRef,
 } from "../model/storage_service.ts";
 import type { Core } from "./core.ts";
+import type { Job } from "./job_list.ts";
 import { checkFlags, SPARSE } from "./flags.ts";
 import { attempting, done } from "./outcome.ts";
 import { runInPlace, streamOptions } from "./pool_work.ts";
 import { refresh } from "./refresh.ts";
 import { fileSize } from "../volumes/file_size.ts";
+import { StorageWatch, type StreamLimits } from "./storage_watch.ts";
 import { TransferSocket } from "./transfer_socket.ts";
 import { refuseHalf, refuseUsed } from "./volume_changes.ts";
 import { VolumeDownload } from "./volume_download.ts";
@@ -52,6 +54,23 @@ function pair(core: Core): { socket: TransferSocket; far: number } {
   }
 }
 
+/** Gives a stream up for whose storage it was waited too long. */
+function watchOf(core: Core, job: Job): StorageWatch {
+  const watch: StorageWatch = new StorageWatch(core.parts, (waited) => {
+    if (job.work?.running === true) return job.work.giveUp(waited);
+    // It waits for a helper, which is nothing that its storage could help.
+    watch.begin(waited);
+  });
+  job.idle = () => !watch.waiting;
+  return watch;
+}
+
+/** How long storage may take with a piece of a stream, and with its end. */
+function limitsOf(core: Core): StreamLimits {
+  const { startLimit, silenceLimit } = core.parts.settings();
+  return { piece: startLimit, closing: silenceLimit };
+}
+
 function seekText(path: string | undefined, offset: bigint): string {
   return `Unable to seek ${path} to ${offset}`;
 }
@@ -76,14 +95,13 @@ function upload(
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "upload", pool, volume: name, caller, bound: true });
     job.wake = () => socket.close();
-    const end = beginChange(entry);
-    const stream = new VolumeUpload(socket, () => {
-      end();
+    const stream = new VolumeUpload(socket, watchOf(core, job), () => limitsOf(core), () => {
       // What is in it now is known only to its file.
       if (pool.state.kind === "active") refresh(core, pool, () => {});
     });
     const request = { name, ...bytes, sparse };
-    const options = { ...streamOptions(job), descriptors: [far] };
+    const heard = (written: number) => stream.heard(written);
+    const options = { ...streamOptions(job), descriptors: [far], heard, over: beginChange(entry) };
     runInPlace(
       core,
       pool,
@@ -115,7 +133,7 @@ function download(
     const job = core.jobs.begin({ kind: "download", pool, volume: name, caller, bound: true });
     job.wake = () => socket.close();
     const end = beginReading(entry);
-    const stream = new VolumeDownload(socket, end);
+    const stream = new VolumeDownload(socket, watchOf(core, job), () => limitsOf(core), end);
     const request = { name, ...bytes, sparse };
     const options = { ...streamOptions(job), descriptors: [far] };
     runInPlace(

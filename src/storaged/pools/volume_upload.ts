@@ -4,6 +4,7 @@ import type { Answer, Upload } from "../model/storage_service.ts";
 import { FRAME_DATA, FrameKind, HEAD_SIZE, writeHead } from "../volumes/frames.ts";
 import { helperEnded } from "../work/work_message.ts";
 import { done, refused } from "./outcome.ts";
+import type { StorageWatch, StreamLimits } from "./storage_watch.ts";
 import type { TransferSocket } from "./transfer_socket.ts";
 
 /** A volume on its way to the helper that writes it. */
@@ -11,6 +12,10 @@ export class VolumeUpload implements Upload {
   ready = () => {};
   failed = (_failure: RpcFailure) => {};
   readonly #socket: TransferSocket;
+  readonly #watch: StorageWatch;
+  readonly #limits: () => StreamLimits;
+  /** Bytes that the client has given, holes among them. */
+  #given = 0;
   readonly #head = new Uint8Array(HEAD_SIZE);
   /** Bytes of the head that are still to be sent. */
   #headLeft = 0;
@@ -22,9 +27,14 @@ export class VolumeUpload implements Upload {
   /** Told when a client that has given up may use the volume again. */
   #freed = () => {};
 
-  /** @param closed called once when it is over */
-  constructor(socket: TransferSocket, closed: () => void) {
+  /**
+   * @param watch for this stream alone
+   * @param closed called once when it is over
+   */
+  constructor(socket: TransferSocket, watch: StorageWatch, limits: () => StreamLimits, closed: () => void) {
     this.#socket = socket;
+    this.#watch = watch;
+    this.#limits = limits;
     this.#closed = closed;
   }
 
@@ -43,6 +53,7 @@ export class VolumeUpload implements Upload {
         return taken;
       }
       taken += count;
+      this.#given += count;
       this.#promised -= count;
     }
     return taken;
@@ -51,7 +62,9 @@ export class VolumeUpload implements Upload {
   hole(length: bigint): boolean {
     if (this.#result !== undefined) return false;
     if (this.#headLeft === 0) this.#begin(FrameKind.HOLE, Number(length));
-    return this.#sendHead();
+    if (!this.#sendHead()) return false;
+    this.#given += Number(length);
+    return true;
   }
 
   #begin(kind: FrameKind, length: number): void {
@@ -82,12 +95,25 @@ export class VolumeUpload implements Upload {
   }
 
   #whenWritable(): void {
-    this.#socket.when("writable", () => this.#answer === undefined ? this.ready() : this.#sendEnd());
+    this.#watch.begin(this.#limits().piece);
+    this.#socket.when("writable", () => {
+      if (this.#answer !== undefined) return this.#sendEnd();
+      this.#watch.pause();
+      this.ready();
+    });
+  }
+
+  /** The helper has written so many bytes. */
+  heard(done: number): void {
+    this.#watch.heard();
+    // All that is left is to close the volume.
+    if (this.#answer !== undefined && done >= this.#given) this.#watch.begin(this.#limits().closing);
   }
 
   finish(answer: Answer<void>): void {
     this.#answer = answer;
     if (this.#result !== undefined) return this.#tell();
+    this.#watch.begin(this.#limits().piece);
     this.#begin(FrameKind.END, 0);
     this.#sendEnd();
   }
@@ -100,6 +126,7 @@ export class VolumeUpload implements Upload {
   ended(failure: RpcFailure | undefined): void {
     const early = failure === undefined && this.#answer === undefined ? helperEnded() : failure;
     this.#result = { failure: early };
+    this.#watch.end();
     this.#socket.close();
     const closed = this.#closed;
     this.#closed = undefined;
@@ -122,6 +149,7 @@ export class VolumeUpload implements Upload {
     this.ready = () => {};
     if (this.#result !== undefined) return freed();
     this.#freed = freed;
+    this.#watch.begin(this.#limits().piece);
     // The helper sees the end of the stream, and ends.
     this.#socket.close();
   }

@@ -180,9 +180,11 @@ export class ClientConnection implements Answerable, ClientLink, MessageUser {
     return this.#heardAt;
   }
 
-  /** Monotonic ms at which one of its streams moved last. */
-  get movedAt(): number {
-    return this.#movedAt;
+  /** Milliseconds for which its streams stand still because of it. @param clock monotonic ms */
+  streamsIdle(clock: number): number {
+    // What storage holds up is nothing that the client could help.
+    if (!this.#streams().some(({ awaitsClient }) => awaitsClient)) this.#movedAt = clock;
+    return clock - this.#movedAt;
   }
 
   /** Whether it is not read from at the moment, so that its silence says nothing. */

@@ -37,6 +37,11 @@ export class DownloadStream {
     return this.#state === "sending";
   }
 
+  /** Whether it is the client that has to go on: to read, or to say that it has everything. */
+  get awaitsClient(): boolean {
+    return this.#state === "sending" || this.#state === "sent";
+  }
+
   /** Sends the next packet. */
   pump(): void {
     const buffer = this.#buffer;

@@ -223,7 +223,9 @@ export class StorageServer {
       reason ||= anonymous || kept || client.streams > 0;
       if (anonymous && now() - client.connectedAt > AUTHENTICATION_MS) {
         client.end("it did not authenticate in time");
-      } else if (client.streams > 0 && policy.streamIdle > 0 && clock - client.movedAt > policy.streamIdle) {
+      } else if (
+        client.streams > 0 && policy.streamIdle > 0 && client.streamsIdle(clock) > policy.streamIdle
+      ) {
         client.end("its stream did not move for too long");
       } else if (kept) this.#keep(client, watched, clock);
     }

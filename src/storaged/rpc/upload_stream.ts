@@ -29,6 +29,8 @@ export class UploadStream {
   #state: State = "open";
   /** A hole that the volume could not take yet. */
   #hole: bigint | undefined;
+  /** Whether the volume could not take everything that came. */
+  #full = false;
 
   /** @param call header of the call that began it */
   constructor(call: Readonly<Header>, upload: Upload, host: StreamHost) {
@@ -43,7 +45,9 @@ export class UploadStream {
   data(bytes: Uint8Array): number {
     if (this.#state !== "open") return bytes.length;
     if (this.#hole !== undefined) return 0;
-    return this.#upload.write(bytes);
+    const taken = this.#upload.write(bytes);
+    this.#full = taken < bytes.length;
+    return taken;
   }
 
   /** Takes a hole. @returns whether it was taken; if not, the host is told when to go on behind it */
@@ -59,6 +63,11 @@ export class UploadStream {
     if (this.#upload.hole(length)) return true;
     this.#hole = length;
     return false;
+  }
+
+  /** Whether it is the client that has to go on. */
+  get awaitsClient(): boolean {
+    return this.#state === "broken" || this.#state === "open" && !this.#full && this.#hole === undefined;
   }
 
   /** Whether nothing more can be taken before a hole. */
@@ -97,6 +106,7 @@ export class UploadStream {
 
   #ready(): void {
     if (this.#state !== "open") return;
+    this.#full = false;
     const hole = this.#hole;
     if (hole !== undefined) {
       if (!this.#upload.hole(hole)) return;

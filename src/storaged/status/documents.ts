@@ -32,7 +32,12 @@ export interface StatusDocument {
   }[];
   readonly streams: number;
   readonly jobs: number;
-  readonly pools: { readonly active: number; readonly inactive: number };
+  readonly pools: {
+    readonly active: number;
+    readonly inactive: number;
+    /** Names of those whose storage has not answered when it was last asked. */
+    readonly hung: readonly string[];
+  };
   /** Helper processes there are. */
   readonly helpers: number;
   /** Seconds, 0: never. */

@@ -23,6 +23,12 @@ export function metricsText(
   text.metric("virtstoraged_pools", "gauge", "Pools by whether they are active.");
   text.sample("virtstoraged_pools", { state: "active" }, pools.active);
   text.sample("virtstoraged_pools", { state: "inactive" }, pools.inactive);
+  text.single(
+    "virtstoraged_pools_hung",
+    "gauge",
+    "Pools whose storage has not answered when it was last asked.",
+    pools.hung.length,
+  );
   text.metric("virtstoraged_jobs", "gauge", "Jobs under way by how they are.");
   for (const state of ["waiting", "running", "hung"] as const) {
     text.sample("virtstoraged_jobs", { state }, jobs.filter((job) => job.state === state).length);

@@ -14,7 +14,7 @@ import { metricsText } from "./metrics_text.ts";
 
 /** What the program tells of, and does. */
 export interface StatusParts {
-  readonly service: Pick<StorageService, "jobs" | "cancelJob" | "poolNames">;
+  readonly service: Pick<StorageService, "jobs" | "hungPools" | "cancelJob" | "poolNames">;
   readonly calls: CallCounts;
   /** What is known of the daemon without asking the storage core. */
   readonly facts: () => Omit<StatusDocument, "jobs" | "pools">;
@@ -79,7 +79,7 @@ function withStatus(
     if (active.kind === "refused") return reply.fail(active.failure);
     service.poolNames(false, (inactive) => {
       if (inactive.kind === "refused") return reply.fail(inactive.failure);
-      const pools = { active: active.value.length, inactive: inactive.value.length };
+      const pools = { active: active.value.length, inactive: inactive.value.length, hung: service.hungPools };
       use({ ...facts(), jobs: service.jobs.length, pools });
     });
   });

@@ -1,4 +1,4 @@
-import { EventLoop } from "../../chassis/event/event_loop.ts";
+import { EventLoop, type Timer } from "../../chassis/event/event_loop.ts";
 import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { EPOLLIN } from "../../os/constants.ts";
 import { EAGAIN, EINTR } from "../../os/errno.ts";
@@ -20,6 +20,8 @@ import {
 
 /** At most so often is the daemon told how far something is, in ms. */
 const PROGRESS_MS = 200;
+/** So often is it told that a program is still waited for which has a time limit of its own, in ms. */
+const WAITING_MS = 500;
 
 /** An operation whose arguments only it itself knows. */
 export type AnyOperation = Operation<never, unknown>;
@@ -121,8 +123,12 @@ class Helper {
     const alive = () => {
       if (due()) this.#send({ kind: "alive", id });
     };
+    const orphaned = () => {
+      if (this.#ended) throw new WorkCancelled();
+    };
     const check = () => {
-      if (this.#ended || this.#cancelled === id) throw new WorkCancelled();
+      orphaned();
+      if (this.#cancelled === id) throw new WorkCancelled();
     };
     return {
       sys: this.#sys,
@@ -135,13 +141,29 @@ class Helper {
         if (!this.#ended) this.#loop.turn(0);
         check();
       },
+      alive,
       batch: (bytes) => this.#sendPiece(batchPiece(bytes)),
-      run: (request) =>
-        runProgram(this.#sys, this.#loop, {
-          ...request,
-          heard: alive,
-        }, check),
+      run: (request) => {
+        const beat = request.limit === undefined ? () => {} : this.#beat(alive);
+        const between = request.purpose === "undo" ? orphaned : check;
+        try {
+          return runProgram(this.#sys, this.#loop, { ...request, heard: alive }, between);
+        } finally {
+          beat();
+        }
+      },
     };
+  }
+
+  /** Gives signs of life again and again. @returns what ends that */
+  #beat(alive: () => void): () => void {
+    let timer: Timer;
+    const next = () => {
+      alive();
+      timer = this.#loop.after(WAITING_MS, next);
+    };
+    timer = this.#loop.after(WAITING_MS, next);
+    return () => timer.cancel();
   }
 
   #send(message: FromHelper): void {

@@ -8,6 +8,8 @@ export interface WorkContext {
   readonly descriptors: readonly number[];
   /** Tells the daemon how far it is, in a unit of the operation's own (bytes for those that copy). */
   progress(done: number, total: number): void;
+  /** Tells the daemon that it goes on, at most five times a second. */
+  alive(): void;
   /**
    * Sends a part of what the operation is to bring ahead of its result, in bytes that only it knows.
    *

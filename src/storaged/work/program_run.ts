@@ -14,8 +14,13 @@ const MAX_OUTPUT = 4 << 20;
 export interface ProgramRequest {
   /** Name or path, and arguments. A name is looked for in the usual system directories. */
   readonly argv: readonly string[];
-  /** Milliseconds after which it is killed; undefined: never. */
+  /** Milliseconds after which it is killed, and up to which it is waited for; undefined: never. */
   readonly limit?: number;
+  /**
+   * "undo": it takes back what was begun, and so runs to its end also when nobody wants the result any more.
+   * It is killed all the same when the daemon is gone.
+   */
+  readonly purpose?: "undo";
   /** Descriptors of the program from 3 on. */
   readonly descriptors?: readonly number[];
   /** What it may use; undefined: as much as the helper. */

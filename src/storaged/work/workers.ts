@@ -19,6 +19,8 @@ const MOST_HELPERS = 32;
 const MOST_JOBS = 24;
 /** And so many with jobs of one pool, whose storage may hang. */
 const MOST_JOBS_OF_POOL = 16;
+/** In what way an operation takes too long. */
+type Lateness = "not done" | "silent" | "not undone";
 /** How a place answers. */
 export type PlaceState = "idle" | "busy" | "hung";
 
@@ -42,16 +44,30 @@ export interface WorkRequest<A, R> {
   /** Called once, unless {@link failed} is. Never before {@link Workers.run} has returned. */
   readonly done: (result: R) => void;
   readonly failed: (failure: RpcFailure) => void;
+  /**
+   * Called once, when nothing is done any more: right before `done` or `failed`, or behind it when the
+   * operation was given up, for what the kernel was asked for may still happen then.
+   */
+  readonly over?: () => void;
 }
 
 /** An operation under way. */
 export interface Work {
   /** Whether it is being done, and not in a queue. */
   readonly running: boolean;
+  /** Milliseconds since it began, or since it was heard of last; undefined: it is in a queue. */
+  readonly silentFor: number | undefined;
   /**
    * Ends it: `failed` is called with this reason once it has been undone. Harmless when it has ended.
    */
   cancel(reason: RpcFailure): void;
+  /**
+   * Its storage does not answer, as somebody knows who waits for it: it is ended at once, and `failed` is
+   * called. Harmless when it has ended, or is in a queue.
+   *
+   * @param waited milliseconds, for the log
+   */
+  giveUp(waited: number): void;
 }
 
 /** A request without its types. */
@@ -68,8 +84,11 @@ interface Entry {
   readonly batch: (bytes: Uint8Array) => void;
   readonly done: (result: unknown) => void;
   readonly failed: (failure: RpcFailure) => void;
+  readonly over: () => void;
   cancelled: RpcFailure | undefined;
   helper: Helper | undefined;
+  /** Monotonic ms. */
+  heardAt: number;
 }
 
 /** A helper with what it does. */
@@ -78,6 +97,8 @@ interface Helper {
   entry: Entry | undefined;
   /** Place of the operation that it was given up with, until it is gone. */
   hungAt: string | undefined;
+  /** Tells of that operation that it is over. */
+  over: (() => void) | undefined;
   timer: Timer | undefined;
   /** Until it has to be heard of, or to have undone what was cancelled. */
   patience: Timer | undefined;
@@ -116,7 +137,7 @@ export class Workers {
   run<A, R>(request: WorkRequest<A, R>): Work {
     invariant(!this.#closed, "The helpers have been let go");
     const { operation, args, place, jobOf, descriptors = [], limit, silence, done, failed } = request;
-    const { progress = () => {}, batch = () => {} } = request;
+    const { progress = () => {}, batch = () => {}, over = () => {} } = request;
     const entry: Entry = {
       id: this.#nextId++,
       name: operation.name,
@@ -128,16 +149,28 @@ export class Workers {
       silence,
       progress,
       batch,
-      done: (result) => done(result as R),
+      done: (result) => {
+        over();
+        done(result as R);
+      },
       failed,
+      over,
       cancelled: undefined,
       helper: undefined,
+      heardAt: 0,
     };
+    const { sys } = this.#parts;
     this.#waiting.push(entry);
     this.#loop.defer(() => this.#schedule());
     return {
       get running() {
         return entry.helper !== undefined;
+      },
+      get silentFor() {
+        return entry.helper === undefined ? undefined : sys.monotonic() - entry.heardAt;
+      },
+      giveUp: (waited) => {
+        if (entry.helper !== undefined) this.#late(entry.helper, "silent", waited);
       },
       cancel: (reason) => this.#cancel(entry, reason),
     };
@@ -161,13 +194,19 @@ export class Workers {
     if (helper !== undefined) {
       helper.process.send({ kind: "cancel", id: entry.id });
       helper.patience?.cancel();
-      helper.patience = this.#loop.after(UNDO_MS, () => this.#late(helper, UNDO_MS));
+      helper.patience = this.#loop.after(UNDO_MS, () => this.#late(helper, "not undone", UNDO_MS));
       return;
     }
     if (!this.#waiting.includes(entry)) return;
     takeOut(this.#waiting, entry);
     this.#closeDescriptors(entry);
-    this.#loop.defer(() => entry.failed(reason));
+    this.#loop.defer(() => this.#fail(entry, reason));
+  }
+
+  /** Nothing more is done for it. */
+  #fail(entry: Entry, failure: RpcFailure): void {
+    entry.over();
+    entry.failed(failure);
   }
 
   #closeDescriptors({ descriptors }: Entry): void {
@@ -206,7 +245,7 @@ export class Workers {
   #refuse(entry: Entry, failure: RpcFailure): void {
     takeOut(this.#waiting, entry);
     this.#closeDescriptors(entry);
-    entry.failed(failure);
+    this.#fail(entry, failure);
   }
 
   #startFor(entry: Entry): void {
@@ -223,11 +262,12 @@ export class Workers {
     const helper: Helper = {
       process: new HelperProcess(this.#parts, {
         received: (message) => this.#received(helper, message),
-        batch: (bytes) => helper.entry?.batch(bytes),
+        batch: (bytes) => this.#batch(helper, bytes),
         ended: () => this.#ended(helper),
       }, this.#buffer),
       entry: undefined,
       hungAt: undefined,
+      over: undefined,
       timer: undefined,
       patience: undefined,
     };
@@ -241,17 +281,28 @@ export class Workers {
     helper.entry = entry;
     entry.helper = helper;
     const { limit } = entry;
-    helper.timer = limit === undefined ? undefined : this.#loop.after(limit, () => this.#late(helper, limit));
+    helper.timer = limit === undefined
+      ? undefined
+      : this.#loop.after(limit, () => this.#late(helper, "not done", limit));
     this.#listen(helper, entry);
     const { id, name: operation, args, descriptors } = entry;
     helper.process.send({ kind: "run", id, operation, args }, descriptors);
   }
 
   /** Waits for the next sign of life. */
-  #listen(helper: Helper, { silence, cancelled }: Entry): void {
+  #listen(helper: Helper, entry: Entry): void {
+    const { silence, cancelled } = entry;
+    entry.heardAt = this.#parts.sys.monotonic();
     if (silence === undefined || cancelled !== undefined) return;
     helper.patience?.cancel();
-    helper.patience = this.#loop.after(silence, () => this.#late(helper, silence));
+    helper.patience = this.#loop.after(silence, () => this.#late(helper, "silent", silence));
+  }
+
+  #batch(helper: Helper, bytes: Uint8Array): void {
+    const { entry } = helper;
+    if (entry === undefined) return;
+    this.#listen(helper, entry);
+    entry.batch(bytes);
   }
 
   #received(helper: Helper, message: FromHelper): void {
@@ -267,14 +318,15 @@ export class Workers {
       case "done":
         return entry.done(message.result);
       case "refused":
-        return entry.failed(failureOf(message.failure));
+        return this.#fail(entry, failureOf(message.failure));
       case "cancelled":
-        return entry.failed(entry.cancelled ?? helperEnded());
+        return this.#fail(entry, entry.cancelled ?? helperEnded());
       case "crashed":
         this.#parts.log.error(
           `${entry.name} failed unexpectedly, which is a fault of this program: ${message.trace}`,
         );
-        return entry.failed(
+        return this.#fail(
+          entry,
           storageError("failed", `${entry.name} failed unexpectedly; see the daemon's log`),
         );
     }
@@ -295,25 +347,31 @@ export class Workers {
   }
 
   /** The operation takes too long: whoever waits is told so, and nobody else has to wait at this place. */
-  #late(helper: Helper, limit: number): void {
+  #late(helper: Helper, what: Lateness, limit: number): void {
     const { entry } = helper;
     if (entry === undefined) return;
     helper.timer?.cancel();
     helper.patience?.cancel();
     helper.entry = undefined;
     helper.hungAt = entry.place;
+    helper.over = entry.over;
     entry.helper = undefined;
     helper.process.kill();
-    this.#tellLate(entry, `within ${limit / 1000} s`);
+    this.#tellLate(entry, what, `within ${limit / 1000} s`);
     entry.failed(entry.cancelled ?? this.#hung());
     this.#loop.defer(() => this.#schedule());
   }
 
-  #tellLate({ name, place, cancelled, limit }: Entry, within: string): void {
+  #tellLate({ name, place }: Entry, what: Lateness, within: string): void {
     const { log } = this.#parts;
-    if (cancelled !== undefined) log.error(`${name} at ${place} was cancelled, and not undone ${within}`);
-    else if (limit === undefined) log.error(`${name} at ${place} gave no sign of life ${within}`);
-    else log.error(`${name} at ${place} was not done ${within}`);
+    switch (what) {
+      case "not undone":
+        return log.error(`${name} at ${place} was cancelled, and not undone ${within}`);
+      case "silent":
+        return log.error(`${name} at ${place} gave no sign of life ${within}`);
+      case "not done":
+        return log.error(`${name} at ${place} was not done ${within}`);
+    }
   }
 
   #hung(): RpcFailure {
@@ -324,11 +382,12 @@ export class Workers {
     helper.timer?.cancel();
     helper.patience?.cancel();
     if (this.#helpers.includes(helper)) takeOut(this.#helpers, helper);
+    helper.over?.();
     const { entry } = helper;
     helper.entry = undefined;
     if (entry !== undefined) {
       entry.helper = undefined;
-      entry.failed(entry.cancelled ?? helperEnded());
+      this.#fail(entry, entry.cancelled ?? helperEnded());
     }
     this.#loop.defer(() => this.#schedule());
   }

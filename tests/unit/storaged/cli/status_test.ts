@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { statusText } from "../../../../src/storaged/cli/status.ts";
 
-Deno.test("statusText() tells how the daemon is", () => {
-  const started = Date.UTC(2026, 0, 1);
-  const text = statusText({
+const STARTED = Date.UTC(2026, 0, 1);
+
+/** The status of a daemon of which some pools hang. */
+function textWith(...hung: string[]): string {
+  return statusText({
     version: "1.2.3",
     pid: 9,
-    started,
+    started: STARTED,
     servers: [{ name: "virtstoraged", clients: 2, clientsMax: 5000 }, {
       name: "admin",
       clients: 1,
@@ -14,12 +16,15 @@ Deno.test("statusText() tells how the daemon is", () => {
     }],
     streams: 1,
     jobs: 2,
-    pools: { active: 3, inactive: 4 },
+    pools: { active: 3, inactive: 4, hung },
     helpers: 5,
     idleTimeout: 0,
-  }, started + 3_600_000);
+  }, STARTED + 3_600_000);
+}
+
+Deno.test("statusText() tells how the daemon is", () => {
   assert.equal(
-    text,
+    textWith(),
     [
       "version:           1.2.3",
       "pid:               9",
@@ -33,4 +38,8 @@ Deno.test("statusText() tells how the daemon is", () => {
       "",
     ].join("\n"),
   );
+});
+
+Deno.test("statusText() names the pools whose storage does not answer", () => {
+  assert.match(textWith("nfs", "other"), /^storage that does not answer: +nfs, other$/m);
 });

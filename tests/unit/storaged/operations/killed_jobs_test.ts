@@ -54,6 +54,7 @@ class Mortal {
       descriptors,
       batch,
       progress() {},
+      alive() {},
       checkpoint: () => {
         if (this.#left <= 0) throw new Killed();
       },

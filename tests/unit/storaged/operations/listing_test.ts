@@ -18,6 +18,7 @@ function context(batch: (bytes: Uint8Array) => void): WorkContext {
     descriptors: [],
     batch,
     progress() {},
+    alive() {},
     checkpoint() {},
     run() {
       throw new Error("A list runs no program");

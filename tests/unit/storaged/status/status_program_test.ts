@@ -26,6 +26,7 @@ function call(procedure: number, job = 0, flags = 0, cancelled: number[] = []): 
   const program = statusProgram({
     service: playedStorage({
       jobs: [JOB],
+      hungPools: ["b"],
       cancelJob: (id) => (cancelled.push(id), true),
       poolNames: (active, answer) => answer({ kind: "done", value: active ? ["a", "b"] : ["c"] }),
     }),
@@ -68,7 +69,7 @@ Deno.test("the status counts clients, pools, jobs and helpers", () => {
     helpers: 4,
     idleTimeout: 0,
     jobs: 1,
-    pools: { active: 2, inactive: 1 },
+    pools: { active: 2, inactive: 1, hung: ["b"] },
   });
 });
 
@@ -104,6 +105,7 @@ Deno.test("the metrics tell of calls, jobs and pools", () => {
     "virtstoraged_streams 1",
     'virtstoraged_pools{state="active"} 2',
     'virtstoraged_pools{state="inactive"} 1',
+    "virtstoraged_pools_hung 1",
     'virtstoraged_jobs{state="waiting"} 0',
     'virtstoraged_jobs{state="running"} 1',
     'virtstoraged_jobs{state="hung"} 0',

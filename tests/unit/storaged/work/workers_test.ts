@@ -16,8 +16,10 @@ import {
   endless,
   hang,
   inBatches,
+  limited,
   program,
   refuse,
+  undone,
   writeInto,
 } from "../../../support/storage_work.ts";
 
@@ -229,6 +231,82 @@ Deno.test("an operation that gives no sign of life is given up, one that does go
   lively.cancel(storageError("aborted", "as asked"));
   stage.until(() => outcomes.length > 1);
   assert.equal(outcomes[1], "lively operation aborted: as asked");
+});
+
+Deno.test("a program with a time limit of its own is waited for, though it says nothing", () => {
+  using stage = new Stage();
+  const ready = stage.do(echo, 1);
+  stage.until(() => ready.outcome !== undefined);
+  let outcome: unknown;
+  stage.workers.run({
+    operation: limited,
+    args: { argv: ["sleep", "4"], limit: 60_000 },
+    place: "here",
+    silence: 2000,
+    done: (result) => outcome = result,
+    failed: ({ message }) => outcome = message,
+  });
+  stage.until(() => outcome !== undefined);
+  assert.deepEqual(outcome, { kind: "exited", code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("what undoes something runs to its end though nobody wants the result any more", () => {
+  using stage = new Stage();
+  using scratch = new Scratch();
+  const [begun, witness] = [scratch.file("begun"), scratch.file("witness")];
+  let outcome: unknown;
+  const work = stage.workers.run({
+    operation: undone,
+    args: {
+      argv: ["sh", "-c", `touch ${begun}; sleep 1000`],
+      undo: ["sh", "-c", `sleep 0.3; echo undone >${witness}`],
+    },
+    place: "here",
+    done: (result) => outcome = result,
+    failed: ({ message }) => outcome = message,
+  });
+  stage.until(() => existsSync(begun));
+  work.cancel(storageError("aborted", "as asked"));
+  stage.until(() => outcome !== undefined);
+  assert.equal(outcome, "operation aborted: as asked");
+  assert.equal(Deno.readTextFileSync(witness), "undone\n");
+});
+
+Deno.test("what was given up is over when its process has gone, and anything else before its result", () => {
+  using stage = new Stage();
+  const told: string[] = [];
+  const begin = <A>(operation: Operation<A, unknown>, args: A, place: string) =>
+    stage.workers.run({
+      operation,
+      args,
+      place,
+      done: () => told.push(`${place} done`),
+      failed: ({ code }) => told.push(`${place} ${code}`),
+      over: () => told.push(`${place} over`),
+    });
+  begin(echo, 1, "well");
+  stage.until(() => told.length === 2);
+  begin(refuse, "gone", "refused");
+  stage.until(() => told.length === 4);
+  const work = begin(hang, null, "hung");
+  assert.equal(work.silentFor, undefined);
+  stage.until(() => work.running);
+  assert.ok((work.silentFor ?? -1) >= 0);
+  work.giveUp(5000);
+  assert.equal(told.at(-1), "hung 68");
+  stage.until(() => told.length === 6);
+  begin(die, null, "dead");
+  stage.until(() => told.length === 8);
+  assert.deepEqual(told, [
+    "well over",
+    "well done",
+    "refused over",
+    "refused 49",
+    "hung 68",
+    "hung over",
+    "dead over",
+    "dead 9",
+  ]);
 });
 
 Deno.test("parts that are sent ahead of a result come first, in their order", () => {
