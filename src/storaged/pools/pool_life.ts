@@ -170,6 +170,15 @@ export function bringUp(
     batch: (bytes: Uint8Array) => rows.add(bytes),
   };
   const { definition } = pool;
+  try {
+    // A daemon that comes after this one looks then whether something was mounted for the pool.
+    core.files.saveState(definition, pool.sizes);
+  } catch (error) {
+    if (!(error instanceof RpcFailure)) throw error;
+    if (job !== undefined) core.jobs.end(job);
+    core.stopped(pool);
+    return ended(error);
+  }
   const request = { pool: definition, build, how: "start" as const, host: core.parts.host };
   run(core, core.operations.openPool, request, options, (listing) => {
     const failure = listing === undefined

@@ -144,8 +144,9 @@ class Helper {
       alive,
       batch: (bytes) => this.#sendPiece(batchPiece(bytes)),
       run: (request) => {
-        const beat = request.limit === undefined ? () => {} : this.#beat(alive);
         const between = request.purpose === "undo" ? orphaned : check;
+        between();
+        const beat = request.limit === undefined ? () => {} : this.#beat(alive);
         try {
           return runProgram(this.#sys, this.#loop, { ...request, heard: alive }, between);
         } finally {
