@@ -4,8 +4,8 @@ import { runOk } from "./support/command.ts";
 import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
 import { until } from "../support/until.ts";
 
-// A pool whose mount is under way when its daemon is killed, or when its start is cancelled. mount(8) is real;
-// what it runs for NFS is a script that mounts a tmpfs and stands still where the test wants it to.
+// A pool whose mount is under way when its daemon is killed, or when its start is cancelled. mount(8) is
+// real; what it runs for NFS is a script that mounts a tmpfs and stands still where the test wants it to.
 
 const SCRIPT = `#!/bin/sh
 if [ -e "$0.hold-before" ]; then : >"$0.before"; exec sleep 1000; fi

@@ -171,7 +171,7 @@ function openPool(
     if (listed.kind === "gone") throw failureOf(listed.failure);
     return listed.value;
   } catch (error) {
-    // A pool that cannot be read, or that nobody wants any more, is not left half up by whoever has started it.
+    // A pool that cannot be read, or that nobody wants any more, is not left half up by whoever started it.
     if (how === "start") backend.undo(context, storage, pool);
     throw error;
   }

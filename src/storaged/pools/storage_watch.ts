@@ -16,8 +16,8 @@ export interface StreamLimits {
 }
 
 /**
- * Watches that storage goes on while a stream waits for it. Its timer is looked at only when it fires, so that
- * a stream may wait and go on as often as it likes.
+ * Watches that storage goes on while a stream waits for it. Its timer is looked at only when it fires, so
+ * that a stream may wait and go on as often as it likes.
  */
 export class StorageWatch {
   readonly #parts: WatchParts;
@@ -25,7 +25,7 @@ export class StorageWatch {
   #timer: Timer | undefined;
   #waiting: { readonly limit: number; since: number } | undefined;
 
-  /** @param late storage is waited for this long, in ms, without a sign of life; it is not watched any more */
+  /** @param late storage was waited for that long, in ms, without a sign of life; the watch is over */
   constructor(parts: WatchParts, late: (waited: number) => void) {
     this.#parts = parts;
     this.#late = late;
