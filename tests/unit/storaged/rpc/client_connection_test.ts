@@ -7,10 +7,10 @@ import type {
   Download,
   DownloadPiece,
   PoolRef,
-  Upload,
 } from "../../../../src/storaged/model/storage_service.ts";
 import { PING_FRAME, PONG_FRAME } from "../../../../src/storaged/rpc/frames.ts";
 import { PoolProcedure, VolumeProcedure } from "../../../../src/storaged/wire/remote_protocol.ts";
+import { PlayedUpload } from "../../../support/played_upload.ts";
 import { answerOf, remoteFrame, StorageStage } from "../../../support/storage_stage.ts";
 
 const POOL = { name: "p", uuid: "00010203-0405-0607-0809-0a0b0c0d0e0f" };
@@ -21,36 +21,6 @@ const volumeRange = (writer: XdrWriter) => {
   writer.u64(0n);
   writer.u32(0);
 };
-
-/** A volume that takes what it is told to take. */
-class PlayedUpload implements Upload {
-  readonly taken: number[] = [];
-  readonly heard: string[] = [];
-  room = Infinity;
-  ready = () => {};
-  failed: Upload["failed"] = () => {};
-  end: Answer<void> | undefined;
-
-  write = (bytes: Uint8Array) => {
-    const count = Math.min(this.room, bytes.length);
-    this.room -= count;
-    this.taken.push(...bytes.subarray(0, count));
-    return count;
-  };
-  hole = (length: bigint) => {
-    if (this.room === 0) return false;
-    this.heard.push(`hole ${length}`);
-    return true;
-  };
-  finish = (answer: Answer<void>) => {
-    this.heard.push("finish");
-    this.end = answer;
-  };
-  abort = (freed?: () => void) => {
-    this.heard.push("abort");
-    freed?.();
-  };
-}
 
 function uploadStage(): { stage: StorageStage; upload: PlayedUpload } {
   const upload = new PlayedUpload();

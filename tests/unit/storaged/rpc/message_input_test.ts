@@ -1,41 +1,7 @@
 import assert from "node:assert/strict";
-import { encodeFrame, type Header } from "../../../../src/chassis/wire/frame.ts";
-import { type Disposal, MessageInput, type MessageUser } from "../../../../src/storaged/rpc/message_input.ts";
-
-/** Writes down what it is told, and does with a message what its procedure says. */
-class Listener implements MessageUser {
-  closed = false;
-  readonly heard: string[] = [];
-  waiting = false;
-  /** Most bytes of a streamed payload that it takes at once. */
-  most = Infinity;
-
-  begin({ procedure }: Readonly<Header>): Disposal {
-    if (this.waiting) return { kind: "wait" };
-    if (procedure === 2) return { kind: "stream" };
-    if (procedure === 3) return { kind: "drop" };
-    return { kind: "keep", limit: 8 };
-  }
-
-  message({ serial }: Readonly<Header>, bytes: Uint8Array, start: number, end: number): void {
-    this.heard.push(`message ${serial}: ${bytes.subarray(start, end).join(" ")}`);
-  }
-
-  data({ serial }: Readonly<Header>, bytes: Uint8Array): number {
-    const taken = Math.min(this.most, bytes.length);
-    if (taken > 0) this.heard.push(`data ${serial}: ${bytes.subarray(0, taken).join(" ")}`);
-    return taken;
-  }
-
-  dataEnd({ serial }: Readonly<Header>): void {
-    this.heard.push(`end ${serial}`);
-  }
-
-  malformed(): void {
-    this.closed = true;
-    this.heard.push("malformed");
-  }
-}
+import { encodeFrame } from "../../../../src/chassis/wire/frame.ts";
+import { MessageInput } from "../../../../src/storaged/rpc/message_input.ts";
+import { MessageListener } from "../../../support/message_listener.ts";
 
 function frame(procedure: number, serial: number, payload: number[], type = 0): Uint8Array {
   const header = { program: 7, version: 1, procedure, type, serial, status: 0 };
@@ -51,7 +17,7 @@ const THREE = new Uint8Array([
 Deno.test("messages are the same however they are cut", () => {
   for (let first = 0; first <= THREE.length; first++) {
     for (const second of [first, Math.min(first + 1, THREE.length), THREE.length]) {
-      const [input, user] = [new MessageInput(), new Listener()];
+      const [input, user] = [new MessageInput(), new MessageListener()];
       for (const part of [THREE.subarray(0, first), THREE.subarray(first, second), THREE.subarray(second)]) {
         assert.equal(input.feed(part, user), part.length);
       }
@@ -62,14 +28,14 @@ Deno.test("messages are the same however they are cut", () => {
 });
 
 Deno.test("of a long message no more is kept than its user wants", () => {
-  const [input, user] = [new MessageInput(), new Listener()];
+  const [input, user] = [new MessageInput(), new MessageListener()];
   const bytes = frame(1, 5, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   for (const byte of bytes) input.feed(new Uint8Array([byte]), user);
   assert.deepEqual(user.heard, ["message 5: 1 2 3 4 5 6 7 8"]);
 });
 
 Deno.test("a streamed payload is passed on as it comes", () => {
-  const [input, user] = [new MessageInput(), new Listener()];
+  const [input, user] = [new MessageInput(), new MessageListener()];
   const bytes = frame(2, 5, [1, 2, 3, 4]);
   input.feed(bytes.subarray(0, 30), user);
   input.feed(bytes.subarray(30), user);
@@ -77,7 +43,7 @@ Deno.test("a streamed payload is passed on as it comes", () => {
 });
 
 Deno.test("bytes that are not taken are given again", () => {
-  const [input, user] = [new MessageInput(), new Listener()];
+  const [input, user] = [new MessageInput(), new MessageListener()];
   const bytes = frame(2, 5, [1, 2, 3, 4]);
   user.most = 3;
   assert.equal(input.feed(bytes.subarray(0, 31), user), 31);
@@ -90,7 +56,7 @@ Deno.test("bytes that are not taken are given again", () => {
 
 Deno.test("a message that has to wait is given again from its header on", () => {
   for (const cut of [0, 5, 27]) {
-    const [input, user] = [new MessageInput(), new Listener()];
+    const [input, user] = [new MessageInput(), new MessageListener()];
     const bytes = frame(1, 5, [1, 2, 3, 4]);
     assert.equal(input.feed(bytes.subarray(0, cut), user), cut);
     user.waiting = true;
@@ -103,7 +69,7 @@ Deno.test("a message that has to wait is given again from its header on", () => 
 });
 
 Deno.test("a call with descriptors has a count before its arguments and bytes behind them", () => {
-  const [input, user] = [new MessageInput(), new Listener()];
+  const [input, user] = [new MessageInput(), new MessageListener()];
   const call = [...frame(1, 5, [0, 0, 0, 2, 1, 2, 3, 4], 4), 0, 0, ...frame(1, 6, [7, 7, 7, 7])];
   input.feed(new Uint8Array(call), user);
   assert.deepEqual(user.heard.map((each) => each.slice(0, 18)), ["message 5: 1 2 3 4", "message 6: 7 7 7 7"]);
@@ -111,7 +77,7 @@ Deno.test("a call with descriptors has a count before its arguments and bytes be
 
 Deno.test("a length that no message has ends everything", () => {
   for (const length of [[0, 0, 0, 27], [2, 0, 0, 5], [255, 255, 255, 255]]) {
-    const [input, user] = [new MessageInput(), new Listener()];
+    const [input, user] = [new MessageInput(), new MessageListener()];
     input.feed(new Uint8Array([...length, ...new Array(40).fill(0)]), user);
     assert.deepEqual(user.heard, ["malformed"]);
   }
