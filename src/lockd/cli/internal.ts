@@ -9,7 +9,7 @@ import { userPaths } from "../../chassis/cli/asking.ts";
 import { HAND_BACK_COMMAND, handBack, isRemovable, REMOVABLE_COMMAND, type RemovalParts } from "./removal.ts";
 import { checkState } from "../restart/check_state.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
-import { runDeputy, runStorageHelper } from "../storage/helper_process.ts";
+import { runDeputy, runStorageHelper } from "../storage/helper_main.ts";
 import { DEPUTY_COMMAND, HELPER_COMMAND } from "../storage/helper_protocol.ts";
 
 /** The parts of the lock daemon that it starts for itself, and what its packages call. */

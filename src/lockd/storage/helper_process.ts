@@ -1,40 +1,23 @@
-import { F_DUPFD_CLOEXEC, F_UNLCK, F_WRLCK, SIGCHLD } from "../../os/constants.ts";
+import { F_DUPFD_CLOEXEC, SIGCHLD } from "../../os/constants.ts";
 import { EAGAIN, ECONNRESET, EMFILE, strerror } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import { checkDirectory } from "../lockspace/directory_check.ts";
 import { type FileIdentity, identityOf, mayName } from "../lockspace/file_identity.ts";
-import {
-  LOCK_LENGTH,
-  LOCK_START,
-  lockFile,
-  type UnlockFailure,
-  unlockFile,
-  type UnlockRequest,
-} from "../lockspace/lock_file.ts";
-import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
-import type { DirectoryFailure } from "../lockspace/file_failure.ts";
-import type { ForeignHolder } from "../lockspace/refusal.ts";
+import { lockFile, type UnlockFailure, unlockFile, type UnlockRequest } from "../lockspace/lock_file.ts";
 import {
   decodeMessage,
   encodeMessage,
   type FromHelper,
-  HELPER_SOCKET,
   MESSAGE_LIMIT,
+  otherVersion,
   PROTOCOL_VERSION,
   type StorageLockRequest,
   type StorageResult,
   type StorageTask,
   type ToHelper,
 } from "./helper_protocol.ts";
-import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { spawnHelper } from "./helper_spawn.ts";
-import { findOwner } from "./file_owner.ts";
-import { findLocalHolder } from "./holder_scan.ts";
-import { judgeGuards, judgeOpeners, syncFile } from "./last_writes.ts";
-import { runProgram } from "./program_run.ts";
-import { readRecord, settleRecord } from "./owner_record.ts";
-
-const NAME = "virtlockd-io";
+import { settleRecord } from "./owner_record.ts";
+import { runErrand } from "./storage_errand.ts";
 
 /** A descriptor that the daemon has not settled yet. */
 type Kept =
@@ -49,44 +32,10 @@ interface Received {
 }
 
 /**
- * A helper process: does what the daemon asks of storage that may hang, one thing after the other, until the
- * daemon is gone or does not need it any more. What the daemon has not settled by then is released.
- *
- * Started as `virtlockd internal-storage VERSION` with descriptor 3 a SOCK_SEQPACKET socket. Blocks wherever
- * storage does.
- *
- * @param args the arguments after the command's name
- * @returns exit code
+ * What a helper process does: whatever the daemon asks of storage that may hang, one thing after the other,
+ * until the daemon is gone or does not need it any more. What the daemon has not settled by then is released.
+ * Blocks wherever storage does.
  */
-export function runStorageHelper(sys: Sys, args: readonly string[]): number {
-  const helper = new StorageHelper(sys, HELPER_SOCKET);
-  const [version] = args;
-  if (version !== PROTOCOL_VERSION) {
-    helper.send({ kind: "failed", reason: otherVersion(version) });
-    return 1;
-  }
-  sys.setThreadName(NAME);
-  // Whoever started it has done so already; a helper started by hand must not open the runtime's debugger
-  // port either.
-  sys.blockSignals(DAEMON_SIGNALS);
-  helper.send({ kind: "ready", pid: sys.pid() });
-  return helper.run();
-}
-
-/**
- * A helper process that becomes another user before it does anything: see {@link Deputies}. Otherwise like
- * {@link runStorageHelper}; who it becomes is the first message that it gets.
- *
- * @returns exit code
- */
-export function runDeputy(sys: Sys): number {
-  sys.setThreadName(NAME);
-  // That user may signal it, too.
-  sys.blockSignals(DAEMON_SIGNALS);
-  return new StorageHelper(sys, HELPER_SOCKET).run();
-}
-
-/** What a helper process does. */
 export class StorageHelper {
   readonly #sys: Sys;
   readonly #socket: number;
@@ -188,63 +137,14 @@ export class StorageHelper {
   }
 
   #perform(id: number, task: StorageTask, descriptors: readonly number[]): void {
-    const sys = this.#sys;
-    const close = (fd: number) => void sys.close(fd);
     switch (task.op) {
       case "lock":
         return this.#lock(id, task.request);
       case "unlock":
         return this.#unlock(id, task.request, descriptors);
-      case "create":
-        return this.#answer(id, done(createFile(sys, task.path, task.followLinks, close)));
-      case "remove":
-        return this.#answer(id, done(removeFile(sys, task.path)));
-      case "make-directory":
-        return this.#answer(id, done(makeDirectory(sys, task.path)));
-      case "set-lock":
-        return this.#setLock(id, task.path, task.type, descriptors);
-      case "probe":
-        return this.#probe(id, task.path, descriptors);
-      case "check-directory":
-        return this.#answer(id, checked(checkDirectory(sys, task.path)));
-      case "find-holder":
-        return this.#answer(id, {
-          kind: "holder",
-          holder: this.#findHolder(task.path, task.identity, task.shared),
-        });
-      case "judge-guards": {
-        const verdict = judgeGuards(sys, task.question, descriptors[0]);
-        for (const fd of descriptors) sys.close(fd);
-        return this.#answer(id, { kind: "judged", verdict });
-      }
-      case "judge-openers":
-        return this.#answer(id, { kind: "judged", verdict: judgeOpeners(sys, task.identity) });
-      case "find-owner":
-        return this.#answer(id, { kind: "owner", owner: findOwner(sys, task.path) });
-      case "sync": {
-        const { denied, verdict } = syncFile(sys, task.path);
-        return this.#answer(id, { kind: denied ? "denied" : "judged", verdict });
-      }
-      case "run":
-        return this.#answer(id, { kind: "ran", program: runProgram(sys, task.command, task.limit) });
+      default:
+        return runErrand(this.#sys, task, descriptors, (result) => this.#answer(id, result));
     }
-  }
-
-  #setLock(id: number, path: string, type: number, [fd]: readonly number[]): void {
-    const action = `${type === F_UNLCK ? "Unable to unlock" : "Unable to lock"} ${path}`;
-    if (fd === undefined) return this.#answer(id, done({ kind: "system", action, errno: EMFILE }));
-    const result = this.#sys.ofdLock(fd, type, LOCK_START, LOCK_LENGTH);
-    this.#answer(id, done(result < 0 ? { kind: "system", action, errno: -result } : undefined));
-    this.#sys.close(fd);
-  }
-
-  #probe(id: number, path: string, [fd]: readonly number[]): void {
-    const action = `Unable to ask for locks on ${path}`;
-    if (fd === undefined) return this.#answer(id, done({ kind: "system", action, errno: EMFILE }));
-    const asked = this.#sys.ofdProbe(fd, F_WRLCK, LOCK_START, LOCK_LENGTH, { type: F_UNLCK, pid: 0 });
-    // Closing a file of FUSE asks its server too.
-    this.#sys.close(fd);
-    this.#answer(id, done(asked < 0 ? { kind: "system", action, errno: -asked } : undefined));
   }
 
   #answer(id: number, result: StorageResult, descriptors: readonly number[] = []): void {
@@ -323,25 +223,4 @@ export class StorageHelper {
     this.#sys.close(kept.fd);
     return failure;
   }
-
-  #findHolder(path: string, identity: FileIdentity, shared: boolean): ForeignHolder {
-    const local = findLocalHolder(this.#sys, path, identity);
-    if (local.kind === "process") return local;
-    if (!shared || local.kind === "unknown") return { kind: "unknown" };
-    const text = readRecord(this.#sys, path, identity);
-    return text === undefined ? { kind: "other-host" } : { kind: "record", text };
-  }
-}
-
-function otherVersion(version: string | undefined): string {
-  return `The program on disk speaks version ${PROTOCOL_VERSION} of the helper protocol, ` +
-    `this daemon ${version ?? "none"}: restart the daemon with SIGUSR1`;
-}
-
-function checked(failure: DirectoryFailure | undefined): StorageResult {
-  return failure === undefined ? { kind: "checked" } : { kind: "checked", failure };
-}
-
-function done(failure: ReturnType<typeof removeFile>): StorageResult {
-  return failure === undefined ? { kind: "done" } : { kind: "done", failure };
 }

@@ -124,3 +124,9 @@ export function encodeMessage(message: ToHelper | FromHelper): Uint8Array {
 export function decodeMessage<Message extends ToHelper | FromHelper>(bytes: Uint8Array): Message {
   return JSON.parse(decodeText(bytes)) as Message;
 }
+
+/** What is said when daemon and helper are not of one version. @param version the daemon's */
+export function otherVersion(version: string | undefined): string {
+  return `The program on disk speaks version ${PROTOCOL_VERSION} of the helper protocol, ` +
+    `this daemon ${version ?? "none"}: restart the daemon with SIGUSR1`;
+}
