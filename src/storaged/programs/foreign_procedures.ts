@@ -1,5 +1,6 @@
 import { ErrorDomain, internalError, RpcFailure } from "../../chassis/wire/rpc_error.ts";
-import { ELSEWHERE, FOREIGN_FUNCTIONS } from "./foreign_functions.ts";
+import { FOREIGN_FUNCTIONS } from "./foreign_functions.ts";
+import { OF_OTHER_DAEMONS } from "./other_daemons.ts";
 import { opened, type StorageProcedures } from "./storage_session.ts";
 
 const NO_SUPPORT = 3;
@@ -14,7 +15,7 @@ export const FOREIGN_PROCEDURES: StorageProcedures = [
       reply.fail(new RpcFailure(NO_SUPPORT, DOMAIN, PREFIX + api, `${PREFIX}%s`, api));
     })
   ),
-  ...ELSEWHERE.map((number) =>
+  ...OF_OTHER_DAEMONS.map((number) =>
     opened(number, `Procedure${number}`, (_session, _args, reply) => {
       reply.fail(internalError(ErrorDomain.RPC, "connection not open"));
     })
