@@ -47,17 +47,22 @@ Deno.test("a service that cannot start until it is mended closes what waits and 
     {
       config: 'log_outputs = "9:nowhere"\n',
       env: { LIBVIRT_LOG_OUTPUTS: "" },
-      says: /error: Invalid log_outputs: .*/,
+      says: new RegExp(`error: ${config}:1: Invalid log_outputs: .*; expected LEVEL:stderr, `),
     },
     { args: ["-f", "/absent.conf"], says: /error: Read configuration: open \/absent.conf: No such file/ },
     { args: ["-f", "/dev/zero"], says: /error: Read configuration: read \/dev\/zero: File too large/ },
     { args: ["-d"], says: /error: Option "-d" is not for a service.*; correct VIRTLOCKD_ARGS in / },
     { args: ["--bogus"], says: /error: Unknown option "--bogus"; correct VIRTLOCKD_ARGS in / },
-    { args: ["locks"], says: /error: Unexpected argument "locks".*; correct VIRTLOCKD_ARGS in / },
+    { args: ["locks"], says: /error: Command "locks" is not for a daemon; correct VIRTLOCKD_ARGS in / },
     { args: ["--help"], says: /error: Option "--help" is not for a daemon; correct VIRTLOCKD_ARGS in / },
     {
       env: { LIBVIRT_LOG_OUTPUTS: "1:file:/absent/log" },
-      says: /error: Open log output: open \/absent\/log: No such file/,
+      says: /error: LIBVIRT_LOG_OUTPUTS: a log output cannot be opened: open \/absent\/log: No such file/,
+    },
+    {
+      config: '\nlog_outputs = "1:file:/absent/log"\n',
+      env: { LIBVIRT_LOG_OUTPUTS: "" },
+      says: new RegExp(`error: ${config}:2: a log output cannot be opened: open /absent/log: No such file`),
     },
     { args: ["-p", "/absent/pid"], says: /error: Open PID file \/absent\/pid: No such file/ },
   ];

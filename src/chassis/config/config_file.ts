@@ -204,3 +204,8 @@ class Parser {
     return quote(this.#take(WORD));
   }
 }
+
+/** File and line where a key is set, the first time; the file where it is not. */
+export function placeOfKey(entries: readonly ConfigEntry[], key: string, fileName: string): string {
+  return entries.find((entry) => entry.key === key)?.place ?? fileName;
+}

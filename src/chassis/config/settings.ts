@@ -64,8 +64,8 @@ export interface LoadedSettings<S> {
 }
 
 /**
- * Reads the settings out of a parsed configuration file. Of a key that is there twice the last one counts;
- * that and an unknown key give a warning.
+ * Reads the settings out of a parsed configuration file. Of a key that is there twice the first one
+ * counts; that and an unknown key give a warning.
  *
  * @param entries what {@link parseConfigFile} returned
  * @throws ConfigError with file and line for a value of the wrong type or out of range

@@ -1,3 +1,9 @@
+/** What sets a part of the log: a key of the configuration file, a variable, or nobody. */
+export type LogSource =
+  | { readonly kind: "key"; readonly name: string }
+  | { readonly kind: "variable"; readonly name: string }
+  | { readonly kind: "default" };
+
 /**
  * A log level, filter list or output list is not valid. Nothing has been changed.
  *
@@ -6,4 +12,11 @@
  */
 export class LogConfigError extends Error {
   override readonly name = "LogConfigError";
+  /** Where the text is from, if that is known. */
+  readonly source: LogSource | undefined;
+
+  constructor(message: string, source?: LogSource) {
+    super(message);
+    this.source = source;
+  }
 }

@@ -1,7 +1,7 @@
 import type { CommonSettings } from "../config/settings.ts";
 import { parseFilters } from "./filters.ts";
 import { DEFAULT_LEVEL, INFO, levelOfNumber, type LogLevel, parseLevelSetting } from "./levels.ts";
-import { LogConfigError } from "./log_config_error.ts";
+import { LogConfigError, type LogSource } from "./log_config_error.ts";
 import { formatOutput, type OutputSpec, parseOutputs } from "./outputs.ts";
 
 /** Everything that decides where log messages go. */
@@ -26,6 +26,8 @@ export interface LoggingSettings {
   readonly level: LogLevel;
   readonly filters: string;
   readonly outputs: string;
+  /** What names the outputs. */
+  readonly outputsSource: LogSource;
   /** The output that counts when an administrator clears the list. */
   readonly defaultOutputs: string;
 }
@@ -40,21 +42,17 @@ export function resolveLogging(sources: LoggingSources): LoggingSettings {
   const { env, settings, verbose } = sources;
   const configured = levelFrom(env["LIBVIRT_DEBUG"], settings.logLevel);
   const level = verbose && configured > INFO ? INFO : configured;
-  const filters = firstText(
-    ["LIBVIRT_LOG_FILTERS", env["LIBVIRT_LOG_FILTERS"]],
-    ["log_filters", settings.logFilters],
-  );
-  const outputs = firstText(
-    ["LIBVIRT_LOG_OUTPUTS", env["LIBVIRT_LOG_OUTPUTS"]],
-    ["log_outputs", settings.logOutputs],
-  );
+  const filters = firstText(env, "LIBVIRT_LOG_FILTERS", "log_filters", settings.logFilters);
+  const outputs = firstText(env, "LIBVIRT_LOG_OUTPUTS", "log_outputs", settings.logOutputs);
   const defaultOutputs = formatOutput(defaultOutput(sources, level));
-  valid(filters.name, () => parseFilters(filters.text));
-  const named = valid(outputs.name, () => parseOutputs(outputs.text));
+  valid(filters, "LEVEL:NAME", parseFilters);
+  const named = valid(outputs, OUTPUT_FORMS, parseOutputs);
   return {
     level,
     filters: filters.text,
-    outputs: named.length === 0 ? defaultOutputs : outputs.text,
+    ...named.length === 0
+      ? { outputs: defaultOutputs, outputsSource: { kind: "default" } }
+      : { outputs: outputs.text, outputsSource: outputs.source },
     defaultOutputs,
   };
 }
@@ -65,29 +63,45 @@ function levelFrom(variable: string | undefined, key: number | undefined): LogLe
     if (level !== undefined) return level;
     throw new LogConfigError(
       `Invalid LIBVIRT_DEBUG: got '${variable}', want 1 to 4 or debug, info, warning, error`,
+      { kind: "variable", name: "LIBVIRT_DEBUG" },
     );
   }
   if (key === undefined) return DEFAULT_LEVEL;
   const level = levelOfNumber(key);
-  if (level === undefined) throw new LogConfigError(`Invalid log_level: got ${key}, want 1 to 4`);
-  return level;
+  if (level !== undefined) return level;
+  throw new LogConfigError(`Invalid log_level: got ${key}, want 1 to 4`, { kind: "key", name: "log_level" });
+}
+
+/** A text and what it is from. */
+interface SourcedText {
+  readonly source: Exclude<LogSource, { kind: "default" }>;
+  readonly text: string;
 }
 
 function firstText(
-  variable: readonly [name: string, text: string | undefined],
-  key: readonly [name: string, text: string | undefined],
-): { name: string; text: string } {
-  const [name, text] = variable[1] === undefined || variable[1] === "" ? key : variable;
-  return { name, text: text ?? "" };
+  env: LoggingSources["env"],
+  variable: string,
+  key: string,
+  value: string | undefined,
+): SourcedText {
+  const text = env[variable] ?? "";
+  return text === ""
+    ? { source: { kind: "key", name: key }, text: value ?? "" }
+    : { source: { kind: "variable", name: variable }, text };
 }
 
-/** The result of a parser; its error then says where the text came from. */
-function valid<T>(name: string, parse: () => T): T {
+const OUTPUT_FORMS = "LEVEL:stderr, LEVEL:journald, LEVEL:syslog:NAME or LEVEL:file:PATH";
+
+/** The result of a parser; its error then says where the text came from, and what was expected there. */
+function valid<T>({ source, text }: SourcedText, forms: string, parse: (text: string) => T): T {
   try {
-    return parse();
+    return parse(text);
   } catch (error) {
-    if (error instanceof LogConfigError) throw new LogConfigError(`Invalid ${name}: ${error.message}`);
-    throw error;
+    if (!(error instanceof LogConfigError)) throw error;
+    throw new LogConfigError(
+      `Invalid ${source.name}: ${error.message}; expected ${forms} with a level from 1 (debug) to 4 (error)`,
+      source,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { defaultPaths, type Paths } from "../config/paths.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { parseConfigFile } from "../config/config_file.ts";
+import { parseConfigFile, placeOfKey, scanConfigFile } from "../config/config_file.ts";
 import type { Identity } from "../config/identity.ts";
 import type { DaemonOptions } from "../config/options.ts";
 import {
@@ -10,7 +10,7 @@ import {
   type SettingsSchema,
 } from "../config/settings.ts";
 import { EventLoop } from "../event/event_loop.ts";
-import { LogConfigError } from "../log/log_config_error.ts";
+import { LogConfigError, type LogSource } from "../log/log_config_error.ts";
 import { type LoggingSettings, resolveLogging } from "../log/log_settings.ts";
 import { LogSystem } from "../log/log_system.ts";
 import { O_NONBLOCK } from "../../os/constants.ts";
@@ -134,7 +134,49 @@ export function loggingFor(
       logFile: context.paths.logFile,
     });
   } catch (error) {
-    throw usage(error);
+    if (!(error instanceof LogConfigError)) throw error;
+    // A variable is named in the message.
+    const place = error.source?.kind === "key" ? placeOf(context, error.source) : "";
+    throw new StartError(ExitCode.USAGE, `${place}${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * Has the log written as it was decided.
+ *
+ * @throws StartError with file and line when an output cannot be opened; everything then stays as it was
+ */
+export function configureLog(context: StartContext, logs: LogSystem, settings: LoggingSettings): void {
+  try {
+    logs.configure(settings);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw cannotOpenOutput(context, settings, error.message, error);
+  }
+}
+
+/** The error of a log output that cannot be opened. @param reason why */
+export function cannotOpenOutput(
+  context: StartContext,
+  { outputsSource }: Pick<LoggingSettings, "outputsSource">,
+  reason: string,
+  cause?: SystemError,
+): StartError {
+  const message = `${placeOf(context, outputsSource)}a log output cannot be opened: ${reason}`;
+  return new StartError(ExitCode.USAGE, message, { cause });
+}
+
+/** How a message about a setting begins: with file and line of the key, or with the variable. */
+function placeOf(context: StartContext, source: LogSource): string {
+  switch (source.kind) {
+    case "default":
+      return "";
+    case "variable":
+      return `${source.name}: `;
+    case "key": {
+      const { config } = context.paths;
+      return `${placeOfKey(scanConfigFile(readConfigText(context), config).entries, source.name, config)}: `;
+    }
   }
 }
 
@@ -156,7 +198,7 @@ export function startLoop(sys: Sys): { loop: EventLoop; ledger: DescriptorLedger
 }
 
 function usage(error: unknown): unknown {
-  if (error instanceof ConfigError || error instanceof LogConfigError) {
+  if (error instanceof ConfigError) {
     return new StartError(ExitCode.USAGE, error.message, { cause: error });
   }
   return error;

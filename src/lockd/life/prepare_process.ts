@@ -5,12 +5,16 @@ import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { forgiveLogging } from "../../chassis/start/forgiving.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
 import { makeDirectories, makeRunDirectory } from "../../chassis/start/sockets.ts";
-import { loggingFor, type StartContext, startLoop } from "../../chassis/start/start.ts";
-import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+import {
+  cannotOpenOutput,
+  configureLog,
+  loggingFor,
+  type StartContext,
+  startLoop,
+} from "../../chassis/start/start.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { isTerminal } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
-import { SystemError } from "../../os/system_error.ts";
 import { silentMountOf } from "../storage/file_reach.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { keptDescriptor, PID_FILE } from "../handover/kept_descriptors.ts";
@@ -55,7 +59,7 @@ export function prepareProcess(
   unfinished.push(() => pidFile?.remove());
   makeLogDirectory(context);
   const terminal = isTerminal("stdin");
-  const useLogging = (settings: LoggingSettings) => configureLogging(sys, logs, settings);
+  const useLogging = (settings: LoggingSettings) => configureLogging(context, logs, settings);
   unless(
     forgive,
     () => useLogging(loggingFor(context, loaded, terminal)),
@@ -78,21 +82,17 @@ function makeLogDirectory({ sys, paths, uid }: StartContext): void {
 }
 
 /** @throws StartError when a log output cannot be opened */
-function configureLogging(sys: Sys, logs: LogSystem, settings: LoggingSettings): void {
+function configureLogging(context: StartContext, logs: LogSystem, settings: LoggingSettings): void {
   for (const output of parseOutputs(settings.outputs)) {
-    const silent = output.kind === "file" ? silentMountOf(sys, output.path, "end") : undefined;
+    const silent = output.kind === "file" ? silentMountOf(context.sys, output.path, "end") : undefined;
     if (silent === undefined) continue;
-    throw new StartError(
-      ExitCode.INITIALISATION,
-      `Open log output ${formatOutput(output)}: ${silent} does not answer`,
+    throw cannotOpenOutput(
+      context,
+      settings,
+      `${formatOutput(output)} is on ${silent}, which does not answer`,
     );
   }
-  try {
-    logs.configure(settings);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    throw new StartError(ExitCode.USAGE, `Open log output: ${error.message}`, { cause: error });
-  }
+  configureLog(context, logs, settings);
 }
 
 /** One descriptor per lock, one or two per client: as many as the administrator allows. */

@@ -16,6 +16,7 @@ import type { NamedDescriptor } from "../../chassis/systemd/activation.ts";
 import { SocketWatch } from "../../chassis/start/socket_watch.ts";
 import { makeDirectories, makeRunDirectory, refuseServed } from "../../chassis/start/sockets.ts";
 import {
+  configureLog,
   type Environment,
   loggingFor,
   readConfiguration,
@@ -25,7 +26,7 @@ import {
   startLogging,
   startLoop,
 } from "../../chassis/start/start.ts";
-import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
+import { ExitCode } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { NotifySocket } from "../../chassis/systemd/notify.ts";
 import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
@@ -82,7 +83,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): n
   const { loop, ledger } = startLoop(sys);
   const pidFile = PidFile.acquire(sys, ledger, context.paths.pidFile, pid, VIRTSTORAGED);
   unfinished.push(() => pidFile.remove());
-  configureLogging(context, settings, logs);
+  configureLog(context, logs, loggingFor(context, { settings, warnings: [] }, isTerminal("stdin")));
   if (inherited.length === 0) refuseServed(sys, paths.readWrite);
   const rights = socketRights(settings, context.uid === 0, findPkcheck(sys) !== undefined);
   const notify = connectNotify(sys, loop, ledger, env["NOTIFY_SOCKET"]);
@@ -187,16 +188,6 @@ function prepareProcess({ sys, options, paths, uid }: StartContext, { readWrite 
   makeDirectories(sys, paths.logFile.slice(0, paths.logFile.lastIndexOf("/")), uid === 0 ? 0o700 : 0o755);
   const limit = sys.fileLimit();
   if (typeof limit !== "number" && limit[0] < limit[1]) sys.setFileLimit(limit[1], limit[1]);
-}
-
-/** @throws StartError when a log output cannot be opened */
-function configureLogging(context: StartContext, settings: Settings, logs: LogSystem): void {
-  try {
-    logs.configure(loggingFor(context, { settings, warnings: [] }, isTerminal("stdin")));
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    throw new StartError(ExitCode.USAGE, `Open log output: ${error.message}`, { cause: error });
-  }
 }
 
 /** The service manager, if there is one that can be reached. */

@@ -1,6 +1,6 @@
 import { type CommandName, VIRTLOCKD } from "../../identity/identity.ts";
 import { ConfigError } from "../../../chassis/config/config_error.ts";
-import { parseConfigFile } from "../../../chassis/config/config_file.ts";
+import { type ConfigEntry, parseConfigFile, placeOfKey } from "../../../chassis/config/config_file.ts";
 import { tokenizerFor } from "../../../chassis/config/option_tokens.ts";
 import { type Invocation, parseCommandLine } from "../../../chassis/config/options.ts";
 import { loadSettings } from "../../../chassis/config/settings.ts";
@@ -70,8 +70,9 @@ const MEND = "Correct it: no daemon starts with it while no lock is held, and th
 function inspect(host: Host, path: string, isNamed: boolean, mend: string): Finding[] {
   const text = host.read(path);
   if (text === undefined) return unreadable(host, path, isNamed, mend);
+  let entries: readonly ConfigEntry[] = [];
   try {
-    const entries = parseConfigFile(text, path);
+    entries = parseConfigFile(text, path);
     const { settings, warnings } = loadSettings(LOCK_SETTINGS, entries);
     resolveLogging({
       verbose: false,
@@ -86,14 +87,17 @@ function inspect(host: Host, path: string, isNamed: boolean, mend: string): Find
       output.kind === "file" ? unfitForLog(host, output.path) ?? [] : []
     );
     if (unfit.length > 0) {
-      const place = entries.find(({ key }) => key === "log_outputs")?.place ?? path;
+      const place = placeOfKey(entries, "log_outputs", path);
       return unfit.map((why) => problem(`${place}: a log output cannot be opened: ${why}`, mend));
     }
     if (warnings.length === 0) return [ok(`${path} can be read`)];
     return warnings.map((odd) => warning(odd, "Correct the line, or take it out"));
   } catch (error) {
     if (error instanceof ConfigError) return [problem(error.message, mend)];
-    if (error instanceof LogConfigError) return [problem(`${path}: ${error.message}`, mend)];
+    if (error instanceof LogConfigError) {
+      const place = error.source?.kind === "key" ? placeOfKey(entries, error.source.name, path) : path;
+      return [problem(`${place}: ${error.message}`, mend)];
+    }
     throw error;
   }
 }

@@ -18,6 +18,7 @@ Deno.test("resolveLogging() without settings logs warnings to stderr", () => {
     level: 3,
     filters: "",
     outputs: "3:stderr",
+    outputsSource: { kind: "default" },
     defaultOutputs: "3:stderr",
   });
 });
@@ -46,6 +47,7 @@ Deno.test("resolveLogging() keeps debug messages out of the journal unless it is
     level: 1,
     filters: "",
     outputs: "2:journald",
+    outputsSource: { kind: "default" },
     defaultOutputs: "2:journald",
   });
   assert.equal(
@@ -82,6 +84,21 @@ Deno.test("resolveLogging() uses the default output when the list holds only spa
   assert.equal(resolveLogging({ ...PLAIN, settings: { logOutputs: "  " } }).outputs, "3:stderr");
 });
 
+Deno.test("resolveLogging() says what has named the outputs", () => {
+  const source = (env: Record<string, string>, settings: LoggingSources["settings"]) =>
+    resolveLogging({ ...PLAIN, env, settings }).outputsSource;
+  const key = { kind: "key", name: "log_outputs" };
+  assert.deepEqual(source({}, { logOutputs: "1:stderr" }), key);
+  assert.deepEqual(source({ LIBVIRT_LOG_OUTPUTS: "" }, { logOutputs: "1:stderr" }), key);
+  assert.deepEqual(source({ LIBVIRT_LOG_OUTPUTS: "1:stderr" }, { logOutputs: "1:stderr" }), {
+    kind: "variable",
+    name: "LIBVIRT_LOG_OUTPUTS",
+  });
+});
+
+const LEVELS = "with a level from 1 (debug) to 4 (error)";
+const OUTPUTS = `expected LEVEL:stderr, LEVEL:journald, LEVEL:syslog:NAME or LEVEL:file:PATH ${LEVELS}`;
+
 Deno.test("resolveLogging() names the variable or the key that is wrong", () => {
   const table: ReadonlyArray<readonly [Partial<LoggingSources>, string]> = [
     [
@@ -91,16 +108,19 @@ Deno.test("resolveLogging() names the variable or the key that is wrong", () => 
     [{ settings: { logLevel: 9 } }, "Invalid log_level: got 9, want 1 to 4"],
     [
       { env: { LIBVIRT_LOG_FILTERS: "9:x" } },
-      "Invalid LIBVIRT_LOG_FILTERS: Invalid priority '9' for filter '9:x'",
+      `Invalid LIBVIRT_LOG_FILTERS: Invalid priority '9' for filter '9:x'; expected LEVEL:NAME ${LEVELS}`,
     ],
-    [{ settings: { logFilters: "xx" } }, "Invalid log_filters: Malformed format for filter 'xx'"],
+    [
+      { settings: { logFilters: "xx" } },
+      `Invalid log_filters: Malformed format for filter 'xx'; expected LEVEL:NAME ${LEVELS}`,
+    ],
     [
       { env: { LIBVIRT_LOG_OUTPUTS: "1:bogus" } },
-      "Invalid LIBVIRT_LOG_OUTPUTS: Invalid log destination 'bogus' for log output '1:bogus'",
+      `Invalid LIBVIRT_LOG_OUTPUTS: Invalid log destination 'bogus' for log output '1:bogus'; ${OUTPUTS}`,
     ],
     [
       { settings: { logOutputs: "7:stderr" } },
-      "Invalid log_outputs: Invalid log priority '7' for log output '7:stderr'",
+      `Invalid log_outputs: Invalid log priority '7' for log output '7:stderr'; ${OUTPUTS}`,
     ],
   ];
   for (const [parts, message] of table) {

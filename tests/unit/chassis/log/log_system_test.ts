@@ -31,7 +31,14 @@ function withSystem(
 
 function toFile(directory: string, parts: Partial<LoggingSettings> = {}): LoggingSettings {
   const outputs = `1:file:${directory}/a.log`;
-  return { level: 3, filters: "", outputs, defaultOutputs: outputs, ...parts };
+  return {
+    level: 3,
+    filters: "",
+    outputs,
+    outputsSource: { kind: "default" },
+    defaultOutputs: outputs,
+    ...parts,
+  };
 }
 
 /** The lines of a file without the time and the pid, which they all must have. */

@@ -34,7 +34,11 @@ Deno.test("configurationFault() says what is wrong, and in which line", () => {
   );
   assert.equal(
     fault('log_outputs = "1:stderr"\n', { LIBVIRT_LOG_OUTPUTS: "1:file:/nowhere/x.log" }),
-    "a log output cannot be opened: open /nowhere/x.log: No such file or directory (ENOENT)",
+    "LIBVIRT_LOG_OUTPUTS: a log output cannot be opened: open /nowhere/x.log: No such file or directory (ENOENT)",
   );
-  assert.match(fault('log_filters = "9:x"\n') ?? "", /^Invalid log_filters: /);
+  assert.equal(
+    fault('max_clients = 3\nlog_filters = "9:x"\n'),
+    "FILE:2: Invalid log_filters: Invalid priority '9' for filter '9:x'; " +
+      "expected LEVEL:NAME with a level from 1 (debug) to 4 (error)",
+  );
 });

@@ -65,6 +65,7 @@ Deno.test("forgiveLogging() gives up outputs, filters and level in this order, a
     level: 1,
     filters: "2:rpc",
     outputs: "1:stderr",
+    outputsSource: { kind: "default" },
     defaultOutputs: "1:stderr",
   });
   assert.equal(complaints.length, 1);

@@ -7,7 +7,13 @@ import { EACCES } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 
 const SETTINGS: CommonSettings = { ...COMMON_DEFAULTS, maxClients: 7 };
-const LOGGING = { level: 1, filters: "", outputs: "1:stderr", defaultOutputs: "1:stderr" } as const;
+const LOGGING = {
+  level: 1,
+  filters: "",
+  outputs: "1:stderr",
+  outputsSource: { kind: "default" },
+  defaultOutputs: "1:stderr",
+} as const;
 
 /** Reloads, and tells what was done in which order. */
 function play(failure?: Error, configureFails?: Error): string[] {

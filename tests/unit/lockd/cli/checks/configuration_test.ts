@@ -22,7 +22,7 @@ Deno.test("configuration finds what the daemon would refuse, with file and line"
   assert.match((await said("max_clients = \n")).join(), new RegExp(`^problem: ${path}:1: `));
   assert.match(
     (await said('log_filters = "9:x"\n')).join(),
-    new RegExp(`^problem: ${path}: Invalid log_filters: `),
+    new RegExp(`^problem: ${path}:1: Invalid log_filters: `),
   );
   assert.match((await said('log_outputs = "1:nowhere"\n')).join(), /Invalid log_outputs: /);
   assert.match((await said("max_client = 5\n")).join(), /^warning: .*:1: unknown key "max_client"/);
