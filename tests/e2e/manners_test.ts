@@ -45,15 +45,28 @@ for (const release of releasesToTest()) {
       assert.match(doctor.stdout, /PROBLEM +.*virtlockd.conf:1: expected an integer/);
     });
 
-    await t.step("so it does for wrong arguments", async () => {
-      await machine.sh(`: >${CONFIG}; echo 'VIRTLOCKD_ARGS="--bogus"' >/etc/default/virtlockd`);
-      const begun = performance.now();
-      await libvirt.virshError("start", "alpha");
-      assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
-      await service.untilState("failed");
-      const { stdout } = await machine.run(["systemctl", "status", "--no-pager", "-l", "virtlockd.service"]);
-      assert.match(stdout, /Unknown option "--bogus"; correct VIRTLOCKD_ARGS in \/etc\/default\/virtlockd/);
-    });
+    await t.step(
+      "so it does for wrong arguments, also for those that the program has commands for",
+      async () => {
+        const wrong: readonly (readonly [string, string])[] = [
+          ["--bogus", 'Unknown option "--bogus"'],
+          ["--version", 'Option "--version" is not for a daemon'],
+          ["locks --watch", 'Command "locks" is not for a daemon'],
+          ["nonsense", 'Unexpected argument "nonsense"'],
+        ];
+        for (const [args, reason] of wrong) {
+          await machine.sh(`: >${CONFIG}; echo 'VIRTLOCKD_ARGS="${args}"' >/etc/default/virtlockd`);
+          await machine.sh("systemctl reset-failed virtlockd.service");
+          const begun = performance.now();
+          await libvirt.virshError("start", "alpha");
+          assert.ok(performance.now() - begun < 2000, `${args}: ${performance.now() - begun} ms`);
+          await service.untilState("failed");
+          const status = ["systemctl", "status", "--no-pager", "-l", "virtlockd.service"];
+          const { stdout } = await machine.run(status);
+          assert.ok(stdout.includes(`${reason}; correct VIRTLOCKD_ARGS in /etc/default/virtlockd`), stdout);
+        }
+      },
+    );
 
     await t.step("the next guest starts when it is mended, without anybody starting the daemon", async () => {
       await machine.sh("rm /etc/default/virtlockd");
@@ -61,7 +74,7 @@ for (const release of releasesToTest()) {
     });
 
     await t.step("with locks, the daemon starts in spite of both", async () => {
-      const arguments_ = `echo 'VIRTLOCKD_ARGS="--bogus locks"' >/etc/default/virtlockd`;
+      const arguments_ = `echo 'VIRTLOCKD_ARGS="locks --bogus"' >/etc/default/virtlockd`;
       await machine.sh(`echo 'max_clients = "five"' >${CONFIG}; ${arguments_}`);
       for (const end of ["systemctl kill --kill-whom=main --signal=KILL", "systemctl restart"]) {
         const before = await service.pid();

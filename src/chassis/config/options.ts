@@ -105,7 +105,11 @@ export function forgiveOptions(
   const mistakes: string[] = [];
   for (const token of tokensOf(args, OPTIONS)) {
     try {
-      if (token.kind === "positional") throw strayArgument(token.value, commands);
+      if (token.kind === "positional") {
+        throw isCommand(token.value, commands) && token.value === args[0]
+          ? new UsageError(`Command ${quote(token.value)} is not for a daemon`)
+          : strayArgument(token.value, commands);
+      }
       const taken = takeOption(options, token);
       if (taken === "help" || taken === "version") {
         throw new UsageError(`Option ${quote(token.rawName)} is not for a daemon`);

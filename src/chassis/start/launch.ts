@@ -1,4 +1,5 @@
 import { O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
+import { EINTR } from "../../os/errno.ts";
 import { endingOf } from "../../os/program_result.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must } from "../../os/system_error.ts";
@@ -63,7 +64,9 @@ function readReport(sys: Sys, fd: number): string {
   const bytes = new Uint8Array(65536);
   let length = 0;
   for (;;) {
-    must(sys.pollReadable(fd, -1), "poll", "start report");
+    const ready = sys.pollReadable(fd, -1);
+    if (ready === -EINTR) continue;
+    must(ready, "poll", "start report");
     const count = must(sys.read(fd, bytes.subarray(length)), "read", "start report");
     if (count === 0) return decodeText(bytes, 0, length);
     length += count;

@@ -43,6 +43,17 @@ export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfI
 }
 
 /**
+ * How to start the very program that runs now once more. A script is executed by the runtime again and not by
+ * the shell that it begins with: shells may undo what the next image has to inherit, such as blocked signals.
+ *
+ * @throws SystemError when /proc is not readable
+ */
+export function runningImage(sys: FileSys, facts: RuntimeFacts, self: SelfImage): SelfImage {
+  if (facts.standalone) return self;
+  return { ...self, path: facts.runtimePath, argv: readList(sys, "/proc/self/cmdline") };
+}
+
+/**
  * What the program was started as: a path, or a name that the shell has found, either perhaps that of a link.
  *
  * @throws SystemError when /proc is not readable

@@ -9,6 +9,7 @@ import { ExitCode, StartError } from "./start_error.ts";
  * this program is started once more, so that every thread of it inherits the mask. Returns in the second
  * image only.
  *
+ * @param self what inherits the mask as it is: executed by way of a shell, it would be started for ever
  * @throws StartError, SystemError
  */
 export function shieldSignals(

@@ -7,7 +7,13 @@ import { foregroundReason } from "../../chassis/start/background.ts";
 import { refuseForGood, startAgainLater } from "../../chassis/start/failed_service.ts";
 import { isLasting } from "../../chassis/start/failed_start.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
-import { environmentOf, selfImage, variable, workingDirectory } from "../../chassis/start/self.ts";
+import {
+  environmentOf,
+  runningImage,
+  selfImage,
+  variable,
+  workingDirectory,
+} from "../../chassis/start/self.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { type Environment, startContext } from "../../chassis/start/start.ts";
 import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
@@ -51,7 +57,7 @@ export function runDaemon(
     launchInBackground(sys, self);
     return ExitCode.OK;
   }
-  shieldSignals(sys, self);
+  shieldSignals(sys, runningImage(sys, facts, self));
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
     return serve({ sys, self, options, env, cwd, report, mistakes, atStake: () => start.atStake });

@@ -2,7 +2,13 @@ import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { foregroundReason } from "../../chassis/start/background.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
-import { environmentOf, selfImage, variable, workingDirectory } from "../../chassis/start/self.ts";
+import {
+  environmentOf,
+  runningImage,
+  selfImage,
+  variable,
+  workingDirectory,
+} from "../../chassis/start/self.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
@@ -35,7 +41,7 @@ export function runDaemon(
     launchInBackground(sys, self);
     return ExitCode.OK;
   }
-  shieldSignals(sys, self);
+  shieldSignals(sys, runningImage(sys, facts, self));
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
     return serve({ sys, self, options, env: environmentOf(self.env), cwd, report });

@@ -182,7 +182,7 @@ Deno.test("forgiveOptions() takes what is right and has a sentence for each mist
     {
       options: { ...none, verbose: true },
       mistakes: [
-        'Unexpected argument "locks": a command must come before all options',
+        'Command "locks" is not for a daemon',
         'Unknown option "--bogus"',
         'Option "--timeout" needs a whole number of seconds from 0 to 2147483, got "soon"',
         'Option "--pid-file" needs a value, got "-h"',

@@ -3,6 +3,7 @@ import { launchInBackground, StartReport } from "../../../../src/chassis/start/l
 import type { SelfImage } from "../../../../src/chassis/start/self.ts";
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
+import { EINTR } from "../../../../src/os/errno.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
@@ -49,6 +50,16 @@ Deno.test("launchInBackground() passes the daemon's reason and code on", () => {
     failure(script("printf '6 Bind socket: no\\nreally' >&3; exit 6")),
     "6 Bind socket: no\nreally",
   );
+});
+
+Deno.test("launchInBackground() goes on waiting after a signal", () => {
+  let waits = 0;
+  const sys: Sys = {
+    ...kernel,
+    pollReadable: (...args) => waits++ === 0 ? -EINTR : kernel.pollReadable(...args),
+  };
+  assert.equal(failure(script("printf ready >&3"), sys), "");
+  assert.ok(waits > 1);
 });
 
 Deno.test("launchInBackground() tells of a daemon that ended without a word", () => {

@@ -3,6 +3,7 @@ import {
   absolute,
   environmentOf,
   lastingEnvironment,
+  runningImage,
   selfImage,
   variable,
   workingDirectory,
@@ -23,12 +24,17 @@ const FACTS: RuntimeFacts = {
 
 /** The image of a process that was started with these arguments. */
 function image(argv: readonly string[], facts: Partial<RuntimeFacts>) {
+  return selfImage(files(argv), { ...FACTS, ...facts }, "/home/me");
+}
+
+/** /proc of such a process. */
+function files(argv: readonly string[]): FileSys {
   const files: Record<string, string> = {
     "/proc/self/cmdline": argv.map((argument) => `${argument}\0`).join(""),
     "/proc/self/environ": "A=1\0B=x=y\0",
   };
   let text = "";
-  const sys: FileSys = {
+  return {
     ...kernel,
     open: (path) => {
       text = files[path] ?? assert.fail(path);
@@ -41,7 +47,6 @@ function image(argv: readonly string[], facts: Partial<RuntimeFacts>) {
     },
     close: () => 0,
   };
-  return selfImage(sys, { ...FACTS, ...facts }, "/home/me");
 }
 
 Deno.test("selfImage() of the sources is the runtime with all its arguments", () => {
@@ -71,6 +76,16 @@ Deno.test("selfImage() of a self-contained executable is the name it was started
     base: ["virtlockd"],
     env: ["A=1", "B=x=y"],
   });
+});
+
+Deno.test("runningImage() goes past the shell that a script begins with", () => {
+  const argv = ["/usr/lib/virtlockd/deno", "run", "--ext=js", "/usr/sbin/virtlockd", "-d", "-v"];
+  const facts = { ...FACTS, runtimePath: "/usr/lib/virtlockd/deno", mainFile: "/usr/sbin/virtlockd" };
+  const running = runningImage(files(argv), facts, image(argv, facts));
+  assert.deepEqual([running.path, running.argv], ["/usr/lib/virtlockd/deno", argv]);
+  const standalone = { ...FACTS, standalone: true };
+  const self = image(["/usr/sbin/virtlockd", "-d", "-v"], standalone);
+  assert.equal(runningImage(files([]), standalone, self), self);
 });
 
 Deno.test("selfImage() of a program with several daemons goes on with the one that was chosen", () => {
