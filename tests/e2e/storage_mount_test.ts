@@ -4,13 +4,22 @@ import { runOk } from "./support/command.ts";
 import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
 import { until } from "../support/until.ts";
 
-// A pool whose mount is under way when its daemon is killed, or when its start is cancelled. mount(8) is
-// real; what it runs for NFS is a script that mounts a tmpfs and stands still where the test wants it to.
+// A pool whose mount or whose making is under way when its daemon is killed, or when its start is cancelled.
+// mount(8) is real; what it runs for NFS is a script that mounts a tmpfs and stands still where the test
+// wants it to. mkfs(8) is a script that stands still.
 
 const SCRIPT = `#!/bin/sh
 if [ -e "$0.hold-before" ]; then : >"$0.before"; exec sleep 1000; fi
 mount -t tmpfs "$1" "$2"
 if [ -e "$0.hold-after" ]; then : >"$0.after"; exec sleep 1000; fi
+`;
+/** Writes something and stands still before it has made a file system of it. */
+const MKFS = `#!/bin/sh
+for device; do :; done
+echo half >"$device"
+: >"$0.begun"
+sleep 1000
+echo made >"$device"
 `;
 const HELPER = "/usr/sbin/mount.nfs";
 const POOL = ["pool-create-as", "t", "netfs", "--source-host", "localhost", "--source-path", "/export"];
@@ -24,6 +33,7 @@ async function hostWith(hold: "before" | "after"): Promise<StoragePeer> {
   await runOk(peer, ["mount", "-t", "overlay", "overlay", "-o", layers, "/usr/sbin"]);
   await Deno.writeTextFile(peer.outside(HELPER), SCRIPT, { mode: 0o755 });
   await Deno.writeTextFile(peer.outside(`${HELPER}.hold-${hold}`), "");
+  await Deno.writeTextFile(peer.outside("/usr/sbin/mkfs"), MKFS, { mode: 0o755 });
   await peer.serve("ours");
   return peer;
 }
@@ -55,7 +65,7 @@ async function killDaemon(peer: StoragePeer): Promise<void> {
       "sh",
       own.trim(),
     ]);
-    return !/internal-work|mount\.nfs|sleep 1000/.test(left);
+    return !/internal-work|mount\.nfs|mkfs|sleep 1000/.test(left);
   });
 }
 
@@ -100,4 +110,20 @@ Deno.test("a start that is cancelled behind its mount is undone", async () => {
   assert.match((await creating).stderr, new RegExp(`operation aborted: job ${id} was cancelled`));
   assert.equal(await mounted(peer), false);
   assert.equal((await peer.virsh("pool-list", "--name", "--all")).trim(), "");
+});
+
+Deno.test("a daemon that is killed while it makes a file system takes mkfs along, and the pool is inactive", async () => {
+  await using peer = await hostWith("after");
+  const device = `${peer.directory}/device`;
+  await Deno.writeTextFile(device, "empty");
+  const target = ["--source-format", "ext4", "--target", `${peer.directory}/target`];
+  await peer.virsh("pool-define-as", "f", "fs", "--source-dev", device, ...target);
+  const building = peer.run(["virsh", "-q", "-c", "storage:///system", "pool-build", "f", "--overwrite"]);
+  await until("mkfs to have begun", () => existsSync(peer.outside("/usr/sbin/mkfs.begun")));
+  await killDaemon(peer);
+  assert.notEqual((await building).code, 0);
+  await peer.serve("ours");
+  assert.match(await peer.virsh("pool-info", "f"), /^State: +inactive$/m);
+  assert.equal(await runOk(peer, [OUR_STORAGE_DAEMON, "jobs"]), "No job is under way\n");
+  assert.equal(await Deno.readTextFile(device), "half\n");
 });

@@ -27,6 +27,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static const char *backing;
@@ -128,6 +129,44 @@ static int fs_rmdir(const char *path)
     char name[PATH_MAX];
     gate("rmdir");
     return outcome(rmdir(real(path, name)));
+}
+
+static int fs_rename(const char *from, const char *to, unsigned int flags)
+{
+    char old[PATH_MAX];
+    char new[PATH_MAX];
+    gate("rename");
+    return outcome(renameat2(AT_FDCWD, real(from, old), AT_FDCWD, real(to, new), flags));
+}
+
+static int fs_chmod(const char *path, mode_t mode, struct fuse_file_info *info)
+{
+    char name[PATH_MAX];
+    gate("chmod");
+    return outcome(info ? fchmod(info->fh, mode) : chmod(real(path, name), mode));
+}
+
+static int fs_setxattr(const char *path, const char *key, const char *value, size_t size, int flags)
+{
+    char name[PATH_MAX];
+    gate("setxattr");
+    return outcome(lsetxattr(real(path, name), key, value, size, flags));
+}
+
+static int fs_getxattr(const char *path, const char *key, char *value, size_t size)
+{
+    char name[PATH_MAX];
+    ssize_t length;
+    gate("getxattr");
+    length = lgetxattr(real(path, name), key, value, size);
+    return length < 0 ? -errno : (int)length;
+}
+
+static int fs_removexattr(const char *path, const char *key)
+{
+    char name[PATH_MAX];
+    gate("removexattr");
+    return outcome(lremovexattr(real(path, name), key));
 }
 
 static int opened(const char *path, int flags, mode_t mode, struct fuse_file_info *info)
@@ -306,6 +345,11 @@ static struct fuse_operations operations = {
     .mkdir = fs_mkdir,
     .unlink = fs_unlink,
     .rmdir = fs_rmdir,
+    .rename = fs_rename,
+    .chmod = fs_chmod,
+    .setxattr = fs_setxattr,
+    .getxattr = fs_getxattr,
+    .removexattr = fs_removexattr,
     .open = fs_open,
     .create = fs_create,
     .read = fs_read,
