@@ -1,12 +1,16 @@
 import { startLogging, startLoop } from "../../src/chassis/start/start.ts";
-import { Daemon } from "../../src/lockd/daemon/daemon.ts";
+import { Daemon, type DaemonParts } from "../../src/lockd/daemon/daemon.ts";
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { LOCK_SETTINGS } from "../../src/lockd/identity/settings.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { kernel } from "./kernel.ts";
 
-/** The parts of a lock daemon, without a socket and without a start. {@link closeParts} ends it. */
-export function daemonParts(sys: Sys = kernel): Daemon {
+/**
+ * The parts of a lock daemon, without a socket and without a start. {@link closeParts} ends it.
+ *
+ * @param given parts that are not to be as usual
+ */
+export function daemonParts(sys: Sys = kernel, given: Partial<DaemonParts> = {}): Daemon {
   const { loop, ledger } = startLoop(sys);
   return new Daemon({
     sys,
@@ -23,6 +27,7 @@ export function daemonParts(sys: Sys = kernel): Daemon {
     deputySocket: "/nowhere/deputy",
     changed: () => {},
     lockspacePlaced: () => {},
+    ...given,
   });
 }
 

@@ -1,32 +1,22 @@
-import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import type { Log } from "../../chassis/log/log.ts";
 import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
-import type { DescriptorLedger } from "../../os/ledger.ts";
-import type { Sys } from "../../os/sys.ts";
-import { F_SETFD, FD_CLOEXEC } from "../../os/constants.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { counted } from "../../chassis/log/counted.ts";
-import { JOURNAL_NAME, parseSlot, slotName } from "../journal/descriptor_names.ts";
-import { DescriptorStore } from "../journal/descriptor_store.ts";
-import type { StoreSocket } from "../journal/store_outbox.ts";
-import { isTripwire } from "../journal/tripwires.ts";
+import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
+import type { DescriptorStore } from "../journal/descriptor_store.ts";
 import { DurableLog } from "../../chassis/journal/durable_log.ts";
 import { LockRecorder } from "../journal/lock_recorder.ts";
 import { journalPath } from "../../chassis/journal/layout.ts";
 import { stampOfNow, writeStamp } from "../../chassis/journal/journal_stamp.ts";
-import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
-import { parseQueueName } from "../journal/queue_names.ts";
-import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
-import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
-import type { Sections } from "../status/status_document.ts";
 import { ofGuests, type Past } from "../daemon/beginning.ts";
-import { handedTripwires } from "../handover/kept_descriptors.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import type { Ending } from "../daemon/ending.ts";
-import { type JournalHandover, readHandover, writeHandover } from "./journal_handover.ts";
+import type { CrashSafetyParts } from "./crash_safety_parts.ts";
+import { crashSections } from "./crash_sections.ts";
+import { EarlierStore } from "./earlier_store.ts";
+import { writeHandover } from "./journal_handover.ts";
 import {
   journalSnapshot,
   LISTENER_NAMES,
@@ -35,33 +25,15 @@ import {
   objectsToStore,
 } from "./journal_snapshot.ts";
 import { LeftJournalError } from "./left_journal_error.ts";
-import { JOURNAL_PURPOSE, missesJournal, type OpenedJournal, openJournal } from "./open_journal.ts";
+import { missesJournal } from "./missed_journal.ts";
+import { JOURNAL_PURPOSE, openJournal } from "./open_journal.ts";
+import type { OpenedJournal } from "./opened_journal.ts";
+import { openStore } from "./open_store.ts";
+import { storeLimit, wantsStore } from "./store_limit.ts";
 import { StoreGuard, type StoreGuardParts } from "./store_guard.ts";
 
 /** How long the daemon's end waits for the service manager, in ms. */
 const SETTLE_MS = 3000;
-
-/** What the crash safety of a starting daemon depends on. */
-export interface CrashSafetyParts {
-  readonly sys: Sys;
-  readonly loop: EventLoop;
-  readonly ledger: DescriptorLedger;
-  readonly log: Log;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Directory of the journal where no service manager keeps it. */
-  readonly journalDir: string;
-  readonly cwd: string;
-  /** The service manager, if there is one. */
-  readonly notify: StoreSocket | undefined;
-  /** Why it is not known whether it keeps descriptors; undefined when it is. */
-  readonly doubt: string | undefined;
-  /** What the service manager handed over. */
-  readonly returned: readonly ReturnedDescriptor[];
-  /** State of an earlier image of this very process. */
-  readonly handed: RestartState | undefined;
-  /** Client limits of the configuration by ordinal of the server. */
-  readonly limits: Carried["limits"];
-}
 
 /**
  * Opens the journal, recovers what an earlier life has left, and keeps both up to date. docs/crash-safety.md.
@@ -74,10 +46,8 @@ export class CrashSafety {
   /** Whether the service manager keeps descriptors. */
   readonly #keeper: boolean;
   readonly #store: DescriptorStore | undefined;
-  /** What an earlier image of this process says of the store. */
-  readonly #before: JournalHandover;
-  /** What the service manager handed over. */
-  readonly #read: ReadQueues;
+  /** What an earlier life has left in it. */
+  readonly #earlier: EarlierStore;
   /** Messages to a service manager that keeps no descriptors. */
   readonly #queue: NotifyQueue | undefined;
   readonly #opened: OpenedJournal | undefined;
@@ -98,15 +68,11 @@ export class CrashSafety {
   /** @throws LeftJournalError */
   constructor(parts: CrashSafetyParts) {
     this.#parts = parts;
-    this.#read = readQueues(parts.sys, parts.returned);
-    for (const trouble of this.#read.damage) {
-      parts.log.error(`Locks that systemd keeps cannot be read, it keeps them on: ${trouble}`);
-    }
-    this.#before = readHandover(parts.handed?.extension?.journal);
-    this.#keeper = parts.notify !== undefined && (wantsStore(parts) || this.#before.dropped);
+    this.#earlier = new EarlierStore(parts);
+    const { notify, env, doubt, loop, log: logger } = parts;
+    this.#keeper = notify !== undefined && (wantsStore(env, doubt) || this.#earlier.told.dropped);
     this.#opened = this.#open();
     this.#store = this.#openStore();
-    const { notify, loop, log: logger } = parts;
     this.#queue = this.#store !== undefined || notify === undefined ? undefined : new NotifyQueue(
       notify,
       loop,
@@ -154,7 +120,7 @@ export class CrashSafety {
     this.#watch = daemon.watch;
     const snapshot = () => journalSnapshot(daemon, recorder, carried());
     this.#guard = this.#guarded(daemon, recorder, learn);
-    for (const name of this.#unwantedNames()) this.#store?.remove(name);
+    for (const name of this.#earlier.unwanted(this.#opened?.recovered)) this.#store?.remove(name);
     this.#store?.guard();
     log?.claim();
     const { exchange } = daemon;
@@ -168,7 +134,7 @@ export class CrashSafety {
     this.#replaceStoredJournal(recorder.log.fd);
     this.#discardLeftFile();
     for (const owner of this.#opened?.recovered?.gone ?? []) daemon.reaper.free(owner);
-    daemon.crashSections = () => ({ journal: this.#journalSection(), store: this.#storeSection() });
+    daemon.crashSections = () => crashSections({ log: recorder.log, store: this.#store, guard: this.#guard });
   }
 
   #guarded(daemon: Daemon, recorder: LockRecorder, learn: StoreGuardParts["learn"]) {
@@ -180,7 +146,7 @@ export class CrashSafety {
       loop,
       log,
       learn,
-      drops: this.#before.drops,
+      drops: this.#earlier.told.drops,
       fill: () => {
         store.guard();
         recorder.fill(objectsToStore(daemon), namedToStore(daemon, recorder));
@@ -320,62 +286,22 @@ export class CrashSafety {
   #openStore(): DescriptorStore | undefined {
     const { notify, env, loop, sys, ledger, log } = this.#parts;
     if (notify === undefined || !this.#keeper) return undefined;
-    const store = new DescriptorStore({
+    return openStore({
       socket: notify,
       loop,
       sys,
       ledger,
       log,
       limit: storeLimit(env),
-      stored: this.#storedNames(),
+      earlier: this.#earlier,
+      slots: this.#opened?.slots ?? [],
       dropped: () => this.#guard?.dropped(),
     });
-    store.adopt(this.#earlierQueues());
-    const tripwires = handedTripwires(this.#parts.handed);
-    for (const { fd } of tripwires) sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-    store.adoptTripwires(tripwires, this.#parts.returned.filter(({ name }) => isTripwire(name)));
-    if (storeLimit(env) === 0) store.suspend();
-    return store;
-  }
-
-  /** Queues of an earlier life that the store has. */
-  #earlierQueues(): readonly AdoptedQueue[] {
-    const { handed } = this.#parts;
-    if (handed === undefined) return this.#read.queues;
-    const { queues, missing } = this.#before;
-    // The message with such a one was still to be sent; with its process's ends the queue is gone.
-    return queues.filter(({ name }) => !missing.includes(name));
-  }
-
-  /** What the store has already, except queues. */
-  #storedNames(): string[] {
-    const { handed, returned } = this.#parts;
-    if (handed === undefined) {
-      // Listening sockets may be the service manager's own, which are not in its store.
-      const names: readonly string[] = LISTENER_NAMES;
-      return returned.map(({ name }) => name).filter((name) =>
-        parseQueueName(name) === undefined && !names.includes(name)
-      );
-    }
-    const { store, missing, leftOver, apart, listeners } = this.#before;
-    if (store === "none") return [];
-    // Locks lie in queues, but for an earlier version's and those that were put by themselves.
-    const single = (this.#opened?.slots ?? []).filter(({ kind }) => store === "single" || kind !== "lock");
-    const absent = new Set(missing);
-    return [JOURNAL_NAME, ...listeners, ...single.map(slotName), ...leftOver, ...apart]
-      .filter((name) => !absent.has(name));
-  }
-
-  /** What the store has and should not have. */
-  #unwantedNames(): readonly string[] {
-    const { handed } = this.#parts;
-    if (handed === undefined) return this.#opened?.recovered?.unwanted ?? [];
-    return this.#before.leftOver;
   }
 
   #open(): OpenedJournal | undefined {
     try {
-      return openJournal({ ...this.#parts, keeper: this.#keeper, returned: this.#read.descriptors });
+      return openJournal({ ...this.#parts, keeper: this.#keeper, returned: this.#earlier.descriptors });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       if (missesJournal(this.#parts, error)) {
@@ -385,39 +311,4 @@ export class CrashSafety {
       return undefined;
     }
   }
-
-  #journalSection(): NonNullable<Sections["journal"]> {
-    const { bytes, failed } = this.recorder?.log.status ?? { bytes: 0, failed: "not open" };
-    return {
-      kind: this.outlives ? "store" : "file",
-      bytes,
-      ...(failed === undefined ? {} : { failed }),
-    };
-  }
-
-  #storeSection(): NonNullable<Sections["store"]> {
-    const status = this.#store?.status;
-    if (status === undefined) return { present: false };
-    const { drops = 0, trouble } = this.#guard ?? {};
-    return { present: true, ...status, drops, ...(trouble === undefined ? {} : { reason: trouble }) };
-  }
-}
-
-/**
- * How many descriptors the service manager keeps: it says so itself since systemd 254, our unit does before.
- */
-function storeLimit(env: CrashSafetyParts["env"]): number {
-  return numberOf(env["FDSTORE"] ?? env["VIRTLOCKD_FDSTORE_MAX"]);
-}
-
-/**
- * Whether there should be a store: the service manager has one, our unit asks for one, or it is not known.
- */
-function wantsStore({ env, doubt }: CrashSafetyParts): boolean {
-  return storeLimit(env) > 0 || numberOf(env["VIRTLOCKD_FDSTORE_MAX"]) > 0 || doubt !== undefined;
-}
-
-function numberOf(text: string | undefined): number {
-  const limit = Number(text ?? "0");
-  return Number.isInteger(limit) ? limit : 0;
 }

@@ -1,0 +1,58 @@
+import { type InFlight, inFlight } from "../../chassis/journal/in_flight.ts";
+import type { SharedMemory } from "../../chassis/journal/journal_memory.ts";
+import { type JournalStamp, readStamp } from "../../chassis/journal/journal_stamp.ts";
+import { EXCHANGE_OFFSET } from "../../chassis/journal/layout.ts";
+import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
+import type { FoundLog } from "../journal/lock_format.ts";
+import type { Recovered, ReturnedDescriptor } from "../journal/recovered.ts";
+import { recover } from "../journal/recovery.ts";
+import { readMounts } from "../storage/mount_table.ts";
+import type { MountTree } from "../storage/mount_tree.ts";
+import { placeOf } from "../storage/placement.ts";
+import type { JournalSources } from "./opened_journal.ts";
+
+/** What is in a journal. */
+export interface Contents extends Omit<FoundLog, "log"> {
+  readonly bytes: InFlight;
+  readonly stamp: JournalStamp;
+}
+
+/** Reads what an earlier life has left in a journal, and recovers it. */
+export class JournalReader {
+  readonly #sources: Pick<JournalSources, "sys" | "log">;
+  #tree: MountTree | undefined;
+
+  constructor(sources: Pick<JournalSources, "sys" | "log">) {
+    this.#sources = sources;
+  }
+
+  /** What is in a journal besides its log. That it is damaged is said. */
+  contents(memory: SharedMemory, { state, damage }: Omit<FoundLog, "log">): Contents {
+    if (damage !== undefined) this.#sources.log.error(`The journal is damaged: ${damage}`);
+    const bytes = inFlight(state.bytes, readExchange(memory.bytes, EXCHANGE_OFFSET));
+    return { state, damage, bytes, stamp: readStamp(memory) };
+  }
+
+  /** @param descriptors what the store gave back; taken */
+  recover(
+    { state, damage, bytes }: Omit<Contents, "stamp">,
+    descriptors: readonly ReturnedDescriptor[],
+  ): Recovered {
+    const { sys } = this.#sources;
+    return recover({
+      sys,
+      state,
+      inFlight: bytes,
+      descriptors,
+      mayHang: (path) => placeOf(sys, this.#mounts(), path) !== undefined,
+      damaged: damage !== undefined,
+      now: Date.now(),
+    });
+  }
+
+  /** Read when a path is first asked for: most lives leave nothing to be taken again. */
+  #mounts(): MountTree {
+    this.#tree ??= readMounts(this.#sources.sys);
+    return this.#tree;
+  }
+}

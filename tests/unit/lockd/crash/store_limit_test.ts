@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { storeLimit, wantsStore } from "../../../../src/lockd/crash/store_limit.ts";
+
+Deno.test("storeLimit() is what systemd says, else what the unit says, else none", () => {
+  assert.equal(storeLimit({ FDSTORE: "100", VIRTLOCKD_FDSTORE_MAX: "65536" }), 100);
+  assert.equal(storeLimit({ VIRTLOCKD_FDSTORE_MAX: "65536" }), 65_536);
+  assert.equal(storeLimit({}), 0);
+  assert.deepEqual(["0", "", "many", "1.5"].map((FDSTORE) => storeLimit({ FDSTORE })), [0, 0, 0, 0]);
+});
+
+Deno.test("wantsStore() is so where there is a store, where the unit asks for one, and where nobody knows", () => {
+  assert.equal(wantsStore({ FDSTORE: "100" }, undefined), true);
+  // Somebody has taken the store away from a unit that asks for one.
+  assert.equal(wantsStore({ FDSTORE: "0", VIRTLOCKD_FDSTORE_MAX: "65536" }, undefined), true);
+  assert.equal(wantsStore({ FDSTORE: "0" }, undefined), false);
+  assert.equal(wantsStore({}, undefined), false);
+  assert.equal(wantsStore({}, "systemd does not answer"), true);
+});
