@@ -1,5 +1,6 @@
 import { Acquisitions } from "./acquisitions.ts";
 import { invariant } from "../../base/invariant.ts";
+import { DyingOwners } from "./dying_owners.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import { GrantTrail } from "./grant_trail.ts";
 import { HeldResources } from "./held_resources.ts";
@@ -9,12 +10,13 @@ import type { LockKind } from "./lock_file.ts";
 import type { LockState } from "./lock_record.ts";
 import { LockReleases } from "./lock_releases.ts";
 import type { AcquireOptions, LockTableParts } from "./lock_table_parts.ts";
-import { Lockspace } from "./lockspace.ts";
+import type { Lockspace } from "./lockspace.ts";
 import { isHeldBy, type Owner, type OwnerKey, ownerKey } from "./owner.ts";
 import type { ParkedLocks } from "./parked_locks.ts";
 import { PausedGuests } from "./paused_guests.ts";
 import type { Done, HeldReport, Refusal } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
+import { ResourceFiles } from "./resource_files.ts";
 import { WaitingAsks } from "./waiting_asks.ts";
 
 /**
@@ -31,7 +33,8 @@ export class LockTable {
   readonly #acquisitions: Acquisitions;
   readonly #paused: PausedGuests;
   readonly #kernel: KernelLocks;
-  readonly #dying = new Set<OwnerKey>();
+  readonly #dying: DyingOwners;
+  readonly #resourceFiles: ResourceFiles;
   readonly #waiting: WaitingAsks;
 
   constructor(parts: LockTableParts) {
@@ -48,6 +51,9 @@ export class LockTable {
       paused: this.#paused,
       waiting: this.#waiting,
     });
+    this.#dying = new DyingOwners({ held: this.#held, releases: this.#releases, settler: parts.settler });
+    const report = (resource: Resource) => this.#report(resource);
+    this.#resourceFiles = new ResourceFiles({ directories: this.#directories, files: parts.files, report });
     this.#acquisitions = new Acquisitions({
       parts,
       directories: this.#directories,
@@ -55,7 +61,7 @@ export class LockTable {
       paused: this.#paused,
       waiting: this.#waiting,
       isDying: (key) => this.#dying.has(key),
-      report: (resource) => this.#report(resource),
+      report,
     });
   }
 
@@ -106,7 +112,7 @@ export class LockTable {
    * From now on the owner's process is being killed: it gets no new locks and its locks go when it is gone.
    */
   markDying(key: OwnerKey): void {
-    this.#dying.add(key);
+    this.#dying.mark(key);
   }
 
   /** Whether the owner's process is being killed. */
@@ -142,18 +148,12 @@ export class LockTable {
 
   /** CREATE_RESOURCE: makes the file. */
   createResource(path: string, name: string, done: Done): void {
-    const found = this.#unlocked(path, name);
-    if (!(found instanceof Lockspace)) return done(found);
-    const refusal = this.#directories.misplaced(found) ?? this.#directories.notToBeMade(found, name);
-    if (refusal !== undefined) return done(refusal);
-    this.#parts.files.create(found.fileOf(name), found.path === "", (failure) => done(failure));
+    this.#resourceFiles.create(path, name, done);
   }
 
   /** DELETE_RESOURCE: unlinks the file. */
   deleteResource(path: string, name: string, done: Done): void {
-    const found = this.#unlocked(path, name);
-    if (!(found instanceof Lockspace)) return done(found);
-    this.#parts.files.remove(found.fileOf(name), (failure) => done(failure));
+    this.#resourceFiles.remove(path, name, done);
   }
 
   /** ACQUIRE_RESOURCE: {@link Acquisitions.acquire}. */
@@ -214,32 +214,11 @@ export class LockTable {
   }
 
   /**
-   * Releases everything an owner has: its process is gone. {@link HolderReaper.free} is who calls it. Each
-   * lock goes when the last writes that it guards against have landed.
-   *
-   * @param done called when all of it is released or found impossible to release
+   * Releases everything an owner has: {@link DyingOwners.releaseAll}. {@link HolderReaper.free} is who calls
+   * it.
    */
   releaseAll(key: OwnerKey, done: () => void): void {
-    this.#dying.delete(key);
-    const resources = this.ownedBy(key);
-    let left = 1;
-    const one = () => {
-      if (--left === 0) done();
-    };
-    for (const resource of resources) {
-      const mine = () => resource.holdings.filter(({ owner }) => ownerKey(owner) === key);
-      const [first] = mine();
-      if (first === undefined || this.#parts.settler.isSettling(resource, key)) continue;
-      left++;
-      this.#parts.settler.settle(resource, first, () => {
-        for (const holding of mine()) {
-          left++;
-          this.#releases.takeOff(resource, holding, true, one);
-        }
-        one();
-      });
-    }
-    one();
+    this.#dying.releaseAll(key, done);
   }
 
   /** A locked resource by its name. */
@@ -247,20 +226,9 @@ export class LockTable {
     return this.#held.find(path, name);
   }
 
-  /**
-   * Takes an owner off a resource, as often as it has it, although it did not ask for that: whoever calls
-   * this has judged it.
-   */
-  giveUp(resource: Resource, { uuid, ...owner }: Owner, done: Done): void {
-    const key = ownerKey({ uuid, ...owner });
-    const held = resource.holdings.filter((holding) =>
-      ownerKey(holding.owner) === key && holding.owner.uuid === uuid
-    );
-    const last = held.pop();
-    if (last === undefined) throw new Error(`Give up resource ${resource.name}: the owner does not hold it`);
-    // Only of a shared one it may have several, and all but the last hold go at once.
-    for (const holding of held) this.#releases.takeOff(resource, holding, true, () => {});
-    this.#releases.takeOff(resource, last, true, done, true);
+  /** Takes an owner off a resource that did not ask for that: {@link DyingOwners.giveUp}. */
+  giveUp(resource: Resource, owner: Owner, done: Done): void {
+    this.#dying.giveUp(resource, owner, done);
   }
 
   /** The resource of this daemon, if any, whose file this is. */
@@ -326,19 +294,6 @@ export class LockTable {
 
   set nextId(id: number) {
     this.#held.nextId = id;
-  }
-
-  /** The lockspace of a resource that is not locked, else why not. */
-  #unlocked(path: string, name: string): Lockspace | Refusal {
-    const lockspace = this.#directories.get(path);
-    if (lockspace === undefined) return { kind: "lockspace-missing", path };
-    const bad = lockspace.badName(name);
-    if (bad !== undefined) return { kind: "bad-name", resource: name, reason: bad };
-    const resource = lockspace.resources.get(name);
-    if (resource !== undefined) return { kind: "held", resource: name, held: this.#report(resource) };
-    const asker = lockspace.pending.get(name);
-    if (asker !== undefined) return { kind: "pending", resource: name, owner: asker.name };
-    return lockspace;
   }
 
   #learn(asker: Owner): void {
