@@ -14,16 +14,16 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     adminMaxClients: ({ adminMaxClients: maxClients }) =>
       daemon.adminServer.setLimits({ maxClients, maxAnonymousClients: maxClients }),
     storageTimeout: ({ storageTimeout }) => {
-      daemon.storageTimeout = storageTimeout;
+      daemon.settings.storageTimeout = storageTimeout;
     },
     settleTimeout: ({ settleTimeout }) => {
-      daemon.settleTimeout = settleTimeout;
+      daemon.settings.settleTimeout = settleTimeout;
     },
     allowStaleResume: ({ allowStaleResume }) => {
-      daemon.allowStaleResume = allowStaleResume;
+      daemon.settings.allowStaleResume = allowStaleResume;
     },
     lockspaces: ({ lockspaces }) => {
-      daemon.lockDirectories = lockspaces;
+      daemon.settings.lockDirectories = lockspaces;
     },
   };
 }

@@ -1,0 +1,112 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { Sys } from "../../os/sys.ts";
+import { HolderReaper } from "../lockspace/holder_reaper.ts";
+import { LockTable } from "../lockspace/lock_table.ts";
+import { ManualRelease } from "../lockspace/manual_release.ts";
+import { hasOpenForWriting } from "../lockspace/open_files.ts";
+import { OwnerWatch } from "../lockspace/owner_watch.ts";
+import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
+import { PosixGuard } from "../lockspace/posix_guard.ts";
+import { Settler } from "../lockspace/settler.ts";
+import { Sights } from "../lockspace/sights.ts";
+import type { DaemonObserver } from "../reporting/observers.ts";
+import type { HelperCommand } from "../storage/program_run.ts";
+import { Storage } from "../storage/storage.ts";
+import type { CoreSettings } from "./core_settings.ts";
+
+/** What the lock core is built from. */
+export interface LockCoreParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  /** What the configuration says, always as it is now. */
+  readonly settings: Readonly<CoreSettings>;
+  readonly observer: DaemonObserver;
+  /** How to start this program: its command line without the arguments of this daemon. */
+  readonly program: HelperCommand;
+  /** Socket of the process that starts storage helpers, from an earlier image. */
+  readonly storageStarter: number | undefined;
+  /** Socket behind which the service manager starts storage helpers that become another user. */
+  readonly deputySocket: string;
+}
+
+/** The lock core with the storage under it: all that knows of locks, and of nobody who asks for them. */
+export class LockCore {
+  readonly storage: Storage;
+  readonly guard: PosixGuard;
+  readonly watch: OwnerWatch;
+  readonly namespaces: PidNamespaces;
+  /** What owners' processes write. */
+  readonly sights: Sights;
+  /** Locks of owners that are gone. */
+  readonly settler: Settler;
+  readonly table: LockTable;
+  readonly reaper: HolderReaper;
+  readonly manualRelease: ManualRelease;
+
+  constructor({ sys, loop, ledger, settings, observer, ...parts }: LockCoreParts) {
+    const now = () => Date.now();
+    const clock = () => sys.monotonic();
+    const patience = () => settings.storageTimeout * 1000;
+    this.guard = new PosixGuard(ledger);
+    this.storage = new Storage({
+      sys,
+      loop,
+      ledger,
+      guard: this.guard,
+      self: parts.program,
+      timeLimit: patience,
+      observer,
+      now,
+      inherited: parts.storageStarter,
+      deputySocket: parts.deputySocket,
+      sightOf: (key) => this.sights.of(key),
+    });
+    const { files, findHolder, places, witness } = this.storage;
+    this.watch = new OwnerWatch({ sys, loop, ledger });
+    this.namespaces = new PidNamespaces({ sys, loop, ledger });
+    this.sights = new Sights({
+      sys,
+      loop,
+      clock,
+      pidOf: (key) => this.watch.processOf(key)?.pid,
+      owns: (key) => this.table.owns(key),
+    });
+    this.settler = new Settler({
+      witness,
+      observer,
+      after: (milliseconds, task) => loop.after(milliseconds, task),
+      clock,
+      bound: () => settings.settleTimeout * 1000,
+    });
+    this.table = new LockTable({
+      watch: this.watch,
+      opened: (pid, sought) => hasOpenForWriting(sys, pid, sought),
+      staleResumeAllowed: () => settings.allowStaleResume,
+      settler: this.settler,
+      loop,
+      patience,
+      files,
+      ledger,
+      guard: this.guard,
+      observer,
+      findHolder,
+      places,
+      allowed: (path) => allowedDirectory(settings.lockDirectories, path),
+      now,
+    });
+    const { table, watch } = this;
+    this.reaper = new HolderReaper({ sys, loop, watch, table, observer, now });
+    this.manualRelease = new ManualRelease({ table, reaper: this.reaper, witness, observer });
+  }
+}
+
+/** What has to be mounted in a directory in which lease files may be made; undefined when they may not. */
+function allowedDirectory(
+  directories: CoreSettings["lockDirectories"],
+  path: string,
+): { source: string | undefined } | undefined {
+  const source = directories.get(path);
+  return source !== undefined || directories.has(path) ? { source } : undefined;
+}

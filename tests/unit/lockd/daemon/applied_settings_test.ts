@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { appliedTo } from "../../../../src/lockd/daemon/applied_settings.ts";
+import { LOCK_SETTINGS } from "../../../../src/lockd/identity/settings.ts";
+import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
+
+Deno.test("appliedTo() changes what the lock core obeys from the next decision on, and the limits of both servers", () => {
+  const daemon = daemonParts();
+  const { maxClients, adminMaxClients, storageTimeout, settleTimeout, allowStaleResume, lockspaces } =
+    appliedTo(daemon);
+  const settings = {
+    ...LOCK_SETTINGS.defaults,
+    maxClients: 7,
+    adminMaxClients: 3,
+    storageTimeout: 11,
+    settleTimeout: 12,
+    allowStaleResume: true,
+    lockspaces: new Map([["/leases", "nfs:/leases"]]),
+  };
+  for (
+    const apply of [maxClients, adminMaxClients, storageTimeout, settleTimeout, allowStaleResume, lockspaces]
+  ) {
+    apply?.(settings);
+  }
+  assert.deepEqual(daemon.settings, {
+    storageTimeout: 11,
+    settleTimeout: 12,
+    allowStaleResume: true,
+    lockDirectories: new Map([["/leases", "nfs:/leases"]]),
+  });
+  assert.deepEqual(daemon.servers.map(({ limits }) => limits.maxClients), [7, 3]);
+  closeParts(daemon);
+});
