@@ -1,5 +1,7 @@
-import { file, type PackageFile } from "./files.ts";
-import type { BuiltProgram } from "./files.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type BuiltProgram, file, type PackageFile, text } from "./files.ts";
+import { ROOT } from "./tool.ts";
 
 /** Units of the storage daemon. */
 const UNITS = [
@@ -8,6 +10,9 @@ const UNITS = [
   "virtstoraged-ro.socket",
   "virtstoraged-admin.socket",
 ] as const;
+
+/** Unit of the exporter, which libvirt has none of. */
+const EXPORTER = "virtstoraged-exporter.service";
 
 /** Pages for operators, and those that they refer to. */
 const PAGES = ["storage.md", "storage-protocol.md", "protocol.md"] as const;
@@ -34,6 +39,7 @@ export function storageFiles(layout: StorageLayout, { executable, runtime }: Bui
     { ...file(program, executable), mode: 0o755 },
     ...(runtime === undefined ? [] : [{ ...file(storageRuntime(layout).slice(1), runtime), mode: 0o755 }]),
     file("usr/share/bash-completion/completions/virtstoraged", "packaging/completion/virtstoraged"),
+    exporterUnit(program),
     ...PAGES.map((page) => file(`${doc}/${page}`, `docs/${page}`)),
     ...(layout === "beside"
       ? [
@@ -56,4 +62,13 @@ export function storageFiles(layout: StorageLayout, { executable, runtime }: Bui
         { ...file("usr/share/man/man5/virtstoraged.conf.5.gz", "man/virtstoraged.conf.5"), gzip: true },
       ]),
   ];
+}
+
+/** The exporter's unit, with the program where the package has it. */
+function exporterUnit(program: string): PackageFile {
+  const unit = readFileSync(join(ROOT, "packaging/systemd", EXPORTER), "utf8");
+  return text(
+    `usr/lib/systemd/system/${EXPORTER}`,
+    unit.replace("ExecStart=/usr/sbin/virtstoraged ", `ExecStart=/${program} `),
+  );
 }

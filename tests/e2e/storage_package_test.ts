@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { Machine } from "./support/nspawn.ts";
 import { storagePackage } from "./support/packages.ts";
+import { until } from "../support/until.ts";
 
 // The storage daemon's package on a Debian with systemd and libvirt's own packages, where libvirtd serves.
 
 const SOCKETS = "virtstoraged.socket virtstoraged-ro.socket virtstoraged-admin.socket";
 const VIRSH = "virsh -c storage:///system";
+const SCRAPE = `
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:9775/metrics", timeout=10).read().decode())
+`;
 
 Deno.test("The storage daemon's package enables nothing beside libvirtd, serves when it is told to, and goes again", async (t) => {
   await using machine = await Machine.boot();
@@ -39,6 +44,16 @@ Deno.test("The storage daemon's package enables nothing beside libvirtd, serves 
       await machine.sh("readlink /proc/$(systemctl show --value -p MainPID virtstoraged)/ns/mnt"),
       own,
     );
+  });
+
+  await t.step("the exporter serves its metrics from the confinement of its unit", async () => {
+    await machine.sh("systemctl start virtstoraged-exporter.service");
+    const stdout = await until("the exporter", async () => {
+      const scraped = await machine.run(["python3", "-c", SCRAPE]);
+      return scraped.code === 0 ? scraped.stdout : undefined;
+    });
+    assert.match(stdout, /^up 1$/m);
+    assert.match(stdout, /^virtstoraged_pools\{state="active"\} 1$/m);
   });
 
   await t.step("a reload and a stop go well, and the pool is there at the next connection", async () => {

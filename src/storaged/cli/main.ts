@@ -9,7 +9,7 @@ import { type CommandName, VIRTSTORAGED } from "../identity/identity.ts";
 import { storageOperations } from "../operations/storage_operations.ts";
 import { runHelper } from "../work/helper.ts";
 import { jobsCommand } from "./jobs.ts";
-import { metricsCommand } from "./metrics.ts";
+import { exporterCommand, metricsCommand } from "./metrics.ts";
 import { statusCommand } from "./status.ts";
 import { WORK_COMMAND } from "../work/work_message.ts";
 
@@ -17,7 +17,12 @@ import { WORK_COMMAND } from "../work/work_message.ts";
 const PROGRAM: DaemonProgram<CommandName> = {
   identity: VIRTSTORAGED,
   run: runDaemon,
-  commands: { jobs: jobsCommand, status: statusCommand, metrics: metricsCommand },
+  commands: {
+    jobs: jobsCommand,
+    status: statusCommand,
+    metrics: metricsCommand,
+    exporter: exporterCommand,
+  },
   internal: new Map([[
     WORK_COMMAND,
     (sys) => runHelper(sys, Object.values(storageOperations(storageSys()))),

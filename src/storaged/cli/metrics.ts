@@ -1,22 +1,14 @@
-import { type Command, CommandExit } from "../../chassis/cli/command.ts";
-import { replaceFile } from "../../chassis/cli/replace_file.ts";
+import { exporterCommandOf } from "../../chassis/cli/exporter.ts";
+import { type AskMetrics, metricsCommandOf } from "../../chassis/cli/metrics.ts";
+import { VIRTSTORAGED } from "../identity/identity.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
-import { CONNECT_OPTION } from "../../chassis/cli/asking.ts";
-import { ask } from "./ask.ts";
+import { askAt } from "./ask.ts";
+
+const askMetrics: AskMetrics = ({ sys }, socket, timeout) =>
+  String(askAt(sys, socket, { procedure: StatusProcedure.GET_METRICS, job: 0 }, timeout));
 
 /** `virtstoraged metrics`: the metrics once. */
-export const metricsCommand: Command = {
-  name: "metrics",
-  purpose: "Prints the daemon's metrics in Prometheus' text format.",
-  options: [
-    CONNECT_OPTION,
-    { name: "output", value: "FILE", summary: "replace this file as a whole instead of printing" },
-  ],
-  run(context, args) {
-    const text = String(ask(context, args, StatusProcedure.GET_METRICS));
-    const output = args.value("output");
-    if (output === undefined) context.out.write(text);
-    else replaceFile(context.sys, output, text, 0o644);
-    return CommandExit.OK;
-  },
-};
+export const metricsCommand = metricsCommandOf(VIRTSTORAGED, askMetrics);
+
+/** `virtstoraged exporter`: the metrics over HTTP. */
+export const exporterCommand = exporterCommandOf(VIRTSTORAGED, askMetrics);

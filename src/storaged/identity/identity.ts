@@ -5,6 +5,7 @@ const COMMANDS = {
   jobs: "list what takes its time, how far it is and for whom; cancel it",
   status: "show how the running daemon is doing",
   metrics: "print the daemon's metrics in Prometheus' format",
+  exporter: "serve the metrics over HTTP",
 } as const;
 
 /** Name of a command. */

@@ -1,17 +1,13 @@
-import { VIRTLOCKD } from "../identity/identity.ts";
 import type { RequestListener, Server } from "node:http";
-import { UsageError } from "../../chassis/config/usage_error.ts";
+import { UsageError } from "../config/usage_error.ts";
 import { S_IFMT, S_IFSOCK, SOCK_STREAM } from "../../os/constants.ts";
 import { ECONNREFUSED, ENOENT } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
-import { adminSocket, CONNECT_OPTION } from "../../chassis/cli/asking.ts";
-import { type Command, CommandError, CommandExit } from "../../chassis/cli/command.ts";
-import {
-  type ListenAddress,
-  listenAddressText,
-  parseListenAddress,
-} from "../../chassis/cli/listen_address.ts";
-import { askMetrics, upText } from "./metrics.ts";
+import { adminSocket, CONNECT_OPTION } from "./asking.ts";
+import { type Command, CommandError, CommandExit } from "./command.ts";
+import { type ListenAddress, listenAddressText, parseListenAddress } from "./listen_address.ts";
+import type { Identity } from "../config/identity.ts";
+import { type AskMetrics, upText } from "./metrics.ts";
 
 /** How long the daemon may take, in ms; Prometheus itself gives up after 10 s. */
 const DAEMON_TIMEOUT = 3000;
@@ -22,43 +18,49 @@ const DAEMON_TIMEOUT = 3000;
 const FAILURE_LIFE = 500;
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** `virtlockd exporter`: serves the metrics over HTTP, from a process of its own. */
-export const exporterCommand: Command = {
-  name: "exporter",
-  purpose: "Serves the daemon's metrics over HTTP at /metrics. Without a daemon the answer is `up 0`.",
-  options: [
-    CONNECT_OPTION,
-    { name: "listen", value: "ADDRESS", summary: "serve at HOST:PORT or unix:PATH (needed)" },
-  ],
-  async run(context, args) {
-    const { sys, out } = context;
-    const listen = args.value("listen");
-    if (listen === undefined) throw new UsageError('Option "--listen" is needed');
-    const address = parseListenAddress(listen);
-    const socket = adminSocket(VIRTLOCKD, context, args);
-    // Only here: the daemon and the other commands need no HTTP.
-    const { createServer } = await import("node:http");
-    const { default: process } = await import("node:process");
-    const stop = Promise.withResolvers<void>();
-    process.on("SIGTERM", () => stop.resolve());
-    process.on("SIGINT", () => stop.resolve());
-    const ask = failingOnce(() => askMetrics(context, socket, DAEMON_TIMEOUT), sys);
-    const server = createServer(respond(() => exporterText(ask)));
-    const served = await serve(sys, server, address);
-    out.write(`Serving metrics at ${listenAddressText(served)}\n`);
-    await stop.promise;
-    server.close();
-    server.closeAllConnections();
-    if (address.kind === "unix") sys.unlink(address.path);
-    return CommandExit.OK;
-  },
-};
+/**
+ * `exporter`: serves a daemon's metrics over HTTP, from a process of its own.
+ *
+ * @param identity whose metrics they are
+ */
+export function exporterCommandOf(identity: Identity, askMetrics: AskMetrics): Command {
+  return {
+    name: "exporter",
+    purpose: "Serves the daemon's metrics over HTTP at /metrics. Without a daemon the answer is `up 0`.",
+    options: [
+      CONNECT_OPTION,
+      { name: "listen", value: "ADDRESS", summary: "serve at HOST:PORT or unix:PATH (needed)" },
+    ],
+    async run(context, args) {
+      const { sys, out } = context;
+      const listen = args.value("listen");
+      if (listen === undefined) throw new UsageError('Option "--listen" is needed');
+      const address = parseListenAddress(listen);
+      const socket = adminSocket(identity, context, args);
+      // Only here: the daemon and the other commands need no HTTP.
+      const { createServer } = await import("node:http");
+      const { default: process } = await import("node:process");
+      const stop = Promise.withResolvers<void>();
+      process.on("SIGTERM", () => stop.resolve());
+      process.on("SIGINT", () => stop.resolve());
+      const ask = failingOnce(() => askMetrics(context, socket, DAEMON_TIMEOUT), sys);
+      const server = createServer(respond(() => exporterText(identity, ask)));
+      const served = await serve(sys, server, address);
+      out.write(`Serving metrics at ${listenAddressText(served)}\n`);
+      await stop.promise;
+      server.close();
+      server.closeAllConnections();
+      if (address.kind === "unix") sys.unlink(address.path);
+      return CommandExit.OK;
+    },
+  };
+}
 
 /**
- * What `/metrics` answers. `up` is what monitoring looks for; `virtlockd_up` is there in the other ways of
- * asking, too.
+ * What `/metrics` answers. `up` is what monitoring looks for; the other ways of asking have it under the
+ * daemon's own name, which is here too.
  */
-export function exporterText(ask: () => string): string {
+export function exporterText({ name }: Pick<Identity, "name">, ask: () => string): string {
   let text: string | undefined;
   try {
     text = ask();
@@ -66,7 +68,7 @@ export function exporterText(ask: () => string): string {
     if (!(error instanceof CommandError)) throw error;
   }
   const up = text !== undefined;
-  return upText(up, "up") + upText(up) + (text ?? "");
+  return upText(up, "up") + upText(up, `${name}_up`) + (text ?? "");
 }
 
 /** Answers GET /metrics, and nothing else. */
