@@ -124,6 +124,9 @@ function kibibytes(bytes: bigint): bigint {
   return (bytes + 1023n) / 1024n;
 }
 
+/** Version of a qcow2 image that names none: that of libvirt 11, because 0.10 cannot have incremental backups. */
+const QCOW2_COMPAT = "1.1";
+
 /** `-o` with everything that the format is told; nothing when that is nothing. */
 function options({ volume, preallocateMetadata }: ImageRequest, backed: boolean): string[] {
   const format = plainFormat(volume);
@@ -135,8 +138,7 @@ function options({ volume, preallocateMetadata }: ImageRequest, backed: boolean)
     list.push(`preallocation=${sparse ? "metadata" : "falloc"}`);
   }
   if (volume.noCow) list.push("nocow=on");
-  if (volume.compat !== undefined) list.push(`compat=${volume.compat}`);
-  else if (format === "qcow2") list.push("compat=0.10");
+  if (volume.compat !== undefined || format === "qcow2") list.push(`compat=${volume.compat ?? QCOW2_COMPAT}`);
   if (volume.clusterSize > 0n) list.push(`cluster_size=${volume.clusterSize}`);
   if (format === "qcow2") list.push(...featureOptions(volume));
   return list.length === 0 ? [] : ["-o", list.join(",")];

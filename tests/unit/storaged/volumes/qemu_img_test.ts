@@ -18,8 +18,8 @@ function commands(made: VolumeDefinition, parts: Partial<Parameters<typeof creat
   return createCommands({ ...request, ...parts }).map((each) => each.join(" "));
 }
 
-Deno.test("createCommands() makes a qcow2 image of version 0.10 where none is said, as libvirt 9", () => {
-  assert.deepEqual(commands(volume("<format type='qcow2'/>")), ["create -f qcow2 -o compat=0.10 /p/v 1024K"]);
+Deno.test("createCommands() makes a qcow2 image of version 1.1 where none is said, as libvirt 11", () => {
+  assert.deepEqual(commands(volume("<format type='qcow2'/>")), ["create -f qcow2 -o compat=1.1 /p/v 1024K"]);
 });
 
 Deno.test("createCommands() rounds the size up to whole kibibytes", () => {
@@ -37,10 +37,10 @@ Deno.test("createCommands() doubles commas, so that a name is one option", () =>
 Deno.test("createCommands() tells apart sparse and full metadata preallocation", () => {
   const qcow2 = volume("<format type='qcow2'/>");
   assert.deepEqual(commands(qcow2, { preallocateMetadata: true }), [
-    "create -f qcow2 -o preallocation=falloc,compat=0.10 /p/v 1024K",
+    "create -f qcow2 -o preallocation=falloc,compat=1.1 /p/v 1024K",
   ]);
   assert.deepEqual(commands({ ...qcow2, allocation: 0n }, { preallocateMetadata: true }), [
-    "create -f qcow2 -o preallocation=metadata,compat=0.10 /p/v 1024K",
+    "create -f qcow2 -o preallocation=metadata,compat=1.1 /p/v 1024K",
   ]);
 });
 
