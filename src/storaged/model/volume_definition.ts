@@ -7,7 +7,7 @@ export const VOLUME_TYPES = ["file", "block", "dir", "network", "netdir", "ploop
 export type VolumeType = typeof VOLUME_TYPES[number];
 
 /** Features of a qcow2 image, in libvirt's order. */
-export const FEATURES = ["lazy_refcounts", "extended_l2"] as const;
+export const FEATURES = ["lazy_refcounts", "extended_l2", "data_file"] as const;
 export type Feature = typeof FEATURES[number];
 
 /** How a LUKS header is made. */

@@ -64,10 +64,14 @@ function hiddenName(name: Uint8Array): string | undefined {
   return name[0] === DOT ? decodeText(name, 0, name.length - 1) : undefined;
 }
 
-/** Names with control characters would break every list. */
+/** Tab, line feed and carriage return: the control characters that XML can have. */
+const IN_XML = [0x09, 0x0a, 0x0d];
+
+/** Names with other control characters would break every list. */
 function hasControls(name: Uint8Array): boolean {
   for (let index = 0; index < name.length - 1; index++) {
-    if ((name[index] as number) < 0x20) return true;
+    const byte = name[index] as number;
+    if (byte < 0x20 && !IN_XML.includes(byte)) return true;
   }
   return false;
 }

@@ -82,6 +82,7 @@ export class Pool {
     if (this.pending !== undefined) {
       this.definition = this.pending;
       this.pending = undefined;
+      this.sizes = NO_SIZES;
     }
     this.#settle({ kind: "inactive" });
   }

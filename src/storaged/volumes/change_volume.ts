@@ -17,10 +17,12 @@ import type { WorkContext } from "../work/operation.ts";
 import { findProgram } from "../work/program_run.ts";
 import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
 import { fileSize } from "./file_size.ts";
+import { refuseForeignParts } from "./image_parts.ts";
 import type { OpenPlace } from "./place.ts";
 import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
 import { writeZeros } from "./raw_volume.ts";
 import { markUpload, unmarkUpload } from "./upload_mark.ts";
+import { VolumeReader } from "./volume_reader.ts";
 
 /** Number that the place's directory has in a program. */
 const PROGRAM_DIRECTORY = 3;
@@ -132,6 +134,7 @@ export function resizeVolume(
   } finally {
     sys.close(fd);
   }
+  refuseForeignParts(new VolumeReader(sys, storage).read(place, volume.name) ?? volume, "resized");
   const tool = findProgram(sys, "qemu-img");
   if (tool === undefined) throw storageError("internal", "unable to find qemu-img");
   const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;

@@ -7,6 +7,7 @@ import type { VolumeDefinition } from "../model/volume_definition.ts";
 import type { WorkContext } from "../work/operation.ts";
 import { findProgram } from "../work/program_run.ts";
 import { failedCall, programOutput, succeeded } from "./errors.ts";
+import { refuseForeignParts } from "./image_parts.ts";
 import { NewFile, targetExists } from "./new_file.ts";
 import { type OpenPlace, setAccess } from "./place.ts";
 import { createCommands, imageToolLimits } from "./qemu_img.ts";
@@ -168,8 +169,8 @@ function runImageTool(
     secretFile: undefined,
     preallocateMetadata,
   });
-  if (input === undefined) checkBacking(sys, place, volume);
-  else checkChain(input);
+  if (input === undefined || from === undefined) checkBacking(sys, place, volume);
+  else refuseForeignParts(new VolumeReader(sys, storage).read(from, input.name) ?? input, "copied");
   // What people see names the volumes, not how this process reaches them.
   const named = (text: string) =>
     text.replaceAll(target, shown).replaceAll(source, `${from?.path}/${input?.name}`);
@@ -203,11 +204,4 @@ function checkBacking(sys: Sys, place: OpenPlace, { backing }: VolumeDefinition)
   const path = backing.path.startsWith("/") ? backing.path : place.base + backing.path;
   const readable = sys.access(path, 4);
   succeeded(readable, `inaccessible backing store volume ${backing.path}`);
-}
-
-/** @throws RpcFailure when an image stands on something that is no file: qemu-img would ask the network */
-function checkChain({ name, backing }: VolumeDefinition): void {
-  if (backing === undefined || backing.path.startsWith("/")) return;
-  const detail = `volume '${name}' cannot be copied: its backing store ${backing.path} is not a local file`;
-  throw storageError("unsupported", detail);
 }

@@ -206,9 +206,12 @@ function featuresOf(header: Header): readonly Feature[] | undefined {
   if (header.word(4) !== 3 || !header.has(104)) return undefined;
   const incompatible = header.long(72);
   const compatible = header.long(80);
-  return FEATURES.filter((feature) =>
-    feature === "lazy_refcounts" ? (compatible & 1n) !== 0n : (incompatible & 0x10n) !== 0n
-  );
+  const bits: Record<Feature, bigint> = {
+    lazy_refcounts: compatible & 0x1n,
+    extended_l2: incompatible & 0x10n,
+    data_file: incompatible & 0x4n,
+  };
+  return FEATURES.filter((feature) => bits[feature] !== 0n);
 }
 
 function isLuks(header: Header): boolean {

@@ -124,7 +124,7 @@ function kibibytes(bytes: bigint): bigint {
   return (bytes + 1023n) / 1024n;
 }
 
-/** Version of a qcow2 image that names none: that of libvirt 11, because 0.10 cannot have incremental backups. */
+/** Version of a qcow2 image that names none, as in libvirt 11: 0.10 cannot have incremental backups. */
 const QCOW2_COMPAT = "1.1";
 
 /** `-o` with everything that the format is told; nothing when that is nothing. */

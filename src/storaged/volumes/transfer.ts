@@ -1,5 +1,5 @@
-import { O_CLOEXEC, O_NONBLOCK, O_WRONLY, S_IFMT, S_IFREG } from "../../os/constants.ts";
-import { ENOSPC, ENXIO } from "../../os/errno.ts";
+import { O_CLOEXEC, O_NONBLOCK, O_WRONLY, S_IFDIR, S_IFMT, S_IFREG } from "../../os/constants.ts";
+import { ECONNRESET, EISDIR, ENOSPC, ENXIO, EPIPE } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
 import { type RpcFailure, systemError } from "../../chassis/wire/rpc_error.ts";
@@ -43,6 +43,10 @@ export function sendVolume(
   const socket = socketOf(context);
   const fd = openForReading(sys, place, name);
   try {
+    const facts = storage.descriptorFacts(fd);
+    if (typeof facts !== "number" && (facts.mode & S_IFMT) === S_IFDIR) {
+      throw failedCommonCall(`Unable to read ${shown}`, -EISDIR);
+    }
     const size = succeeded(storage.seek(fd, 0, SEEK_END), `Unable to seek ${shown} to ${offset}`);
     const end = length === 0 ? size : Math.min(size, offset + length);
     for (let at = offset; at < end;) {
@@ -99,13 +103,19 @@ function sendData(
     sendHead(context.sys, socket, FrameKind.DATA, stop - at);
     while (at < stop) {
       const sent = storage.sendFile(socket, fd, stop - at);
-      // The other end is gone, or the file became shorter than it said: the stream cannot go on.
-      if (sent <= 0) throw new WorkCancelled();
+      if (sent <= 0) throw unsent(sent, shown);
       at += sent;
     }
     context.checkpoint();
   }
   return end;
+}
+
+/** Why a piece of a volume could not be sent. `result`: of sendfile(2), which tells of both ends. */
+function unsent(result: number, shown: string): RpcFailure | WorkCancelled {
+  if (result === 0) return commonError("internal", `'${shown}' became shorter while it was read`);
+  if (result === -EPIPE || result === -ECONNRESET) return new WorkCancelled();
+  return failedCommonCall(`Unable to read ${shown}`, result);
 }
 
 function sendHead(sys: Pick<Sys, "write">, socket: number, kind: FrameKind, length: number): void {

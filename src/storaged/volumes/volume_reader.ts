@@ -203,7 +203,7 @@ export class VolumeReader {
       const permissions = permissionsOf(facts, this.#labelled ? labelOf(this.#storage, fd) : undefined);
       const timestamps = timestampsOf(facts);
       const kind = facts.mode & S_IFMT;
-      if (kind === S_IFDIR) return { ...volume, permissions, timestamps };
+      if (kind === S_IFDIR) return { ...volume, ...sizesOf(facts, DIRECTORY), permissions, timestamps };
       const image = this.#image(fd, place, name, volume.format);
       const end = kind === S_IFREG ? undefined : this.#end(fd, place, name);
       const { backing } = volume;

@@ -62,6 +62,8 @@ Deno.test("a list has what a directory has, and what each file is", () => {
   Deno.symlinkSync("nowhere", scratch.file("dangling"));
   Deno.symlinkSync("raw", scratch.file("link"));
   Deno.writeFileSync(scratch.file("two\nlines"), new Uint8Array());
+  // No XML can have the name.
+  Deno.writeFileSync(scratch.file("a\x07bell"), new Uint8Array());
   Deno.writeFileSync(scratch.file(".hidden"), image("x", 3));
   Deno.writeFileSync(scratch.file("..."), image("x", 4));
   const { rows } = list(scratch.path);
@@ -81,6 +83,7 @@ Deno.test("a list has what a directory has, and what each file is", () => {
       link: ["file", "raw", 5000n],
       raw: ["file", "raw", 5000n],
       tiny: ["file", "raw", 1n],
+      "two\nlines": ["file", "raw", 0n],
     },
   );
 });

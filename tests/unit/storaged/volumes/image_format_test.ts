@@ -49,6 +49,8 @@ Deno.test("readImage() reads size, clusters, features and encryption of qcow2", 
   );
   const full = readImage(header(512, [...QCOW3, [72, 0x10n], [80, 1n], [32, 2]]));
   assert.deepEqual([full.features, full.encryption], [["lazy_refcounts", "extended_l2"], "luks"]);
+  const divided = readImage(header(512, [...QCOW3, [72, 0x4n]]));
+  assert.deepEqual(divided.features, ["data_file"]);
   const old = readImage(header(512, [[0, "QFI\xfb"], [4, 2], [20, 12], [24, 7n]]));
   assert.deepEqual([old.clusterSize, old.compat, old.features], [4096n, undefined, undefined]);
 });
