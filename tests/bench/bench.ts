@@ -63,6 +63,11 @@ export class Bench {
     this.#theirs = theirs;
   }
 
+  /** The same with load and daemons on other CPUs. */
+  placed(placement: Placement): Bench {
+    return new Bench(this.sys, this.effort, placement, this.#ours, this.#theirs);
+  }
+
   /** Our program. */
   get ours(): Candidate {
     return this.#ours;

@@ -5,10 +5,18 @@ import { once } from "node:events";
 export class BusyHost implements AsyncDisposable {
   readonly #loops: readonly ChildProcess[];
 
-  /** @param loops how many endless loops run until this is disposed of */
-  constructor(loops: number) {
-    const script = "while :; do :; done";
-    this.#loops = Array.from({ length: loops }, () => spawn("sh", ["-c", script], { stdio: "ignore" }));
+  /**
+   * Starts endless loops, which run until this is disposed of.
+   *
+   * @param cpus one loop for each, undefined: wherever the scheduler puts it
+   */
+  constructor(cpus: readonly (number | undefined)[]) {
+    const loop = ["sh", "-c", "while :; do :; done"];
+    this.#loops = cpus.map((cpu) => {
+      const command = cpu === undefined ? loop : ["taskset", "--cpu-list", String(cpu), ...loop];
+      const [program = "", ...args] = command;
+      return spawn(program, args, { stdio: "ignore" });
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
