@@ -1,13 +1,12 @@
 import { VIRTLOCKD } from "../identity/identity.ts";
 import type { InternalCommand } from "../../chassis/cli/program.ts";
-import { counted } from "../../chassis/log/counted.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { CHECK_COMMAND } from "../handover/re_exec.ts";
 import { userPaths } from "../../chassis/cli/asking.ts";
 import { HAND_BACK_COMMAND, handBack, isRemovable, REMOVABLE_COMMAND, type RemovalParts } from "./removal.ts";
-import { checkState } from "../restart/check_state.ts";
+import { checkState, summaryText } from "../restart/check_state.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
 import { runDeputy, runStorageHelper } from "../storage/helper_main.ts";
 import { DEPUTY_COMMAND, HELPER_COMMAND } from "../storage/helper_protocol.ts";
@@ -33,8 +32,7 @@ function removal(sys: Sys): RemovalParts {
 /** A dry load of a restart state: whether this program would take it over. */
 function checkStateFile(sys: Sys, path: string): number {
   try {
-    const { clients, locks } = checkState(readWhole(sys, path));
-    console.log(`${counted(clients, "client")}, ${counted(locks, "lock")}`);
+    console.log(summaryText(checkState(readWhole(sys, path))));
     return 0;
   } catch (error) {
     if (!(error instanceof RestartStateError) && !(error instanceof SystemError)) throw error;

@@ -4,6 +4,7 @@ import { EFBIG } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { type DaemonExtension, descriptorsOf, type RestartState } from "../restart/state.ts";
 import { LIBVIRT_MAX_BYTES } from "../restart/document_format.ts";
+import { summaryOf, summaryText } from "../restart/check_state.ts";
 import { writeState } from "../restart/write_state.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import type { InheritedLocks } from "../daemon/inherited_locks.ts";
@@ -122,8 +123,9 @@ export class ReExec {
    */
   #checkState(): void {
     const trial = this.#trial;
+    const state = this.#state("ours");
     try {
-      this.#save(this.#state("ours"), trial);
+      this.#save(state, trial);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       return this.#stay(error.message);
@@ -133,6 +135,11 @@ export class ReExec {
       if (result.kind === "failed") return this.#stay(result.reason);
       if (result.code !== 0) {
         return this.#stay(`it does not understand the state${saying(result.output.trim())}`);
+      }
+      // One that passes for ours would end in our place; one that overlooks a lock would close it.
+      const whole = summaryText(summaryOf(state));
+      if (!result.output.split("\n").includes(whole)) {
+        return this.#stay(`it does not take over everything, ${whole}${saying(result.output.trim())}`);
       }
       this.#exec("ours");
     });

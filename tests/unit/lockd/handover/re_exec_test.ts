@@ -99,6 +99,16 @@ const STRANGERS: readonly [what: string, script: string, why: string][] = [
     `case $1 in --version) ${OURS};; *) echo 'too new'; exit 1;; esac`,
     "it does not understand the state: too new",
   ],
+  [
+    "that passes for ours",
+    OURS,
+    "it does not take over everything, 0 clients, 0 locks: virtlockd (deno-virtlockd) 9.9.9",
+  ],
+  [
+    "of ours that overlooks something",
+    `case $1 in --version) ${OURS};; *) echo '1 client, 0 locks';; esac`,
+    "it does not take over everything, 0 clients, 0 locks: 1 client, 0 locks",
+  ],
 ];
 for (const [what, script, why] of STRANGERS) {
   Deno.test(`ReExec executes no program ${what}, and says why`, () => {
@@ -116,7 +126,8 @@ for (const [what, script, why] of STRANGERS) {
 Deno.test("ReExec shows the state to the new program before it executes it, and goes on when that fails", () => {
   using stage = new Stage("");
   const seen = stage.scratch.file("seen");
-  const script = `case $1 in --version) ${OURS};; internal-check-state) cat "$2" >${seen};; esac`;
+  const script =
+    `case $1 in --version) ${OURS};; internal-check-state) cat "$2" >${seen}; echo '0 clients, 0 locks';; esac`;
   Deno.writeTextFileSync(stage.program, `#!/bin/sh\n${script}\n`);
   assert.match(stage.inVain() ?? "", /^execve \/.*\/virtlockd: Permission denied/);
   assert.deepEqual(stage.told, [
