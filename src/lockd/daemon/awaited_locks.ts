@@ -1,6 +1,6 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Log } from "../../chassis/log/log.ts";
-import { F_RDLCK, F_WRLCK } from "../../os/constants.ts";
+import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { FileHandle } from "../lockspace/lock_handle.ts";
@@ -52,6 +52,8 @@ export class AwaitedLocks {
         const stray = this.#strayed(resource, handle);
         if (stray !== undefined) {
           table.lose(resource, { kind: "lost", reason: stray }, "ended with the last daemon");
+          // What is in the way has to be unmounted.
+          table.letGo(resource, Math.max(sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0), -1));
           this.#takeLater(resource);
           continue;
         }

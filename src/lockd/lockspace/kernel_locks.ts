@@ -1,7 +1,7 @@
 import { invariant } from "../../base/invariant.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { LockKind } from "./lock_file.ts";
-import type { NoHandle } from "./lock_handle.ts";
+import { type NoHandle, noHandle } from "./lock_handle.ts";
 import { HELD, isMissing, type LockState } from "./lock_record.ts";
 import type { LockTableParts } from "./lock_table_parts.ts";
 import type { Resource } from "./resource.ts";
@@ -45,6 +45,21 @@ export class KernelLocks {
     invariant(!bound, `Lose ${resource.name}: the kernel has its POSIX lock as long as this process lives`);
     resource.state = state;
     this.#parts.observer.lost(resource, how);
+  }
+
+  /**
+   * Closes the file of a lock that is lost, because it is not the right one: as long as it is open, nobody
+   * can unmount what it is on.
+   *
+   * @param place a descriptor of something else, whose ownership passes to the table; -1 for none
+   */
+  letGo(resource: Resource, place: number): void {
+    const { handle, state } = resource;
+    invariant(isMissing(state), `Let go of ${resource.name}: it is ${state.kind}`);
+    if (place >= 0) this.#parts.ledger.own(place, "lock");
+    resource.handle = noHandle(place);
+    if (handle.kind === "file") this.#parts.guard.close(handle.fd, handle.identity);
+    else this.closePlace(handle);
   }
 
   /**

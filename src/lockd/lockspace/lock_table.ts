@@ -272,6 +272,12 @@ export class LockTable {
     this.#kernel.lose(resource, state, how);
   }
 
+  /** The file of a lost lock is the wrong one: {@link KernelLocks.letGo}. */
+  letGo(resource: Resource, place: number): void {
+    this.#mustHave(resource);
+    this.#kernel.letGo(resource, place);
+  }
+
   /** Notes how the kernel holds a lock now: {@link KernelLocks.recast}. */
   recast(resource: Resource, lock: LockKind, state: LockState): void {
     this.#mustHave(resource);

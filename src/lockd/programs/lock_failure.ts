@@ -122,7 +122,9 @@ function conflictText(refusal: Conflict): string {
 export function misplacedText({ path, wanted, found }: Extract<Refusal, { kind: "misplaced" }>): string {
   const type = wanted.type === undefined ? "" : ` (${wanted.type})`;
   const point = wanted.point === undefined ? "" : `, mounted at ${wanted.point}`;
-  return `Lock directory ${path} belongs on ${wanted.source}${type}${point}, but is now on ${found.source} ` +
+  const isAlike = found.source === wanted.source && found.point === wanted.point;
+  const another = isAlike ? `another ${found.source}` : found.source;
+  return `Lock directory ${path} belongs on ${wanted.source}${type}${point}, but is now on ${another} ` +
     `(${found.type}), mounted at ${found.point}: other hosts would not see a lock there. Mount ${wanted.source} again`;
 }
 

@@ -60,6 +60,19 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     -1,
   ],
   [
+    {
+      kind: "misplaced",
+      path: "/l",
+      wanted: { source: "tmpfs", type: "tmpfs", point: "/l" },
+      found: { source: "tmpfs", type: "tmpfs", point: "/l", device: 1 },
+    },
+    1,
+    51,
+    "internal error: Lock directory /l belongs on tmpfs (tmpfs), mounted at /l, but is now on another tmpfs (tmpfs), " +
+    "mounted at /l: other hosts would not see a lock there. Mount tmpfs again",
+    -1,
+  ],
+  [
     { kind: "adopted", path: "/l", resource: "r" },
     55,
     51,
