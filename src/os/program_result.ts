@@ -1,4 +1,4 @@
-/** How a program ended. */
+/** What a program said, or why it did not end by itself. */
 export type ProgramResult =
   | { readonly kind: "ended"; readonly code: number; readonly output: string }
   | { readonly kind: "failed"; readonly reason: string };
@@ -12,17 +12,4 @@ export type Ending =
 export function endingOf(status: number): Ending {
   const signal = status & 0x7f;
   return signal === 0 ? { kind: "exited", code: (status >> 8) & 0xff } : { kind: "killed", signal };
-}
-
-/**
- * How a program ended whose end was waited for.
- *
- * @param status as waitpid(2) gives it
- * @param output what it has written
- */
-export function resultOf(status: number, output: string): ProgramResult {
-  const ending = endingOf(status);
-  return ending.kind === "killed"
-    ? { kind: "failed", reason: `it was killed by signal ${ending.signal}` }
-    : { kind: "ended", code: ending.code, output };
 }

@@ -1,5 +1,4 @@
-import { probe } from "../../chassis/handover/probe.ts";
-import type { ProgramResult } from "../../os/program_result.ts";
+import { askProgramNow } from "../../chassis/children/asked_program.ts";
 import { startLoop } from "../../chassis/start/start.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -47,10 +46,8 @@ export function trySuccessor(
   const { loop, ledger } = startLoop(sys);
   const file = configuration !== undefined && sys.access(configuration, 0) === 0 ? ["-f", configuration] : [];
   const args = ["sh", "-c", SCRIPT, "sh", program, ...file, "-p", "/run/libvirt/trial.pid", "-t", "1"];
-  let result: ProgramResult | undefined;
   const env = environment(sys, daemon);
-  probe({ sys, loop, ledger, env, limit: LIMIT_MS }, "/bin/sh", args, (ended) => result = ended);
-  while (result === undefined) loop.turn(-1);
+  const result = askProgramNow({ sys, loop, ledger, env, limit: LIMIT_MS }, "/bin/sh", args);
   if (result.kind === "failed") return { kind: "hangs", reason: result.reason };
   if (result.code === 0) return { kind: "starts" };
   if (result.code === NO_PLACE) return { kind: "untried" };

@@ -23,7 +23,7 @@ import { eventLog } from "../reporting/event_log.ts";
 import { Metrics } from "../reporting/metrics.ts";
 import { combineObservers, type DaemonObserver } from "../reporting/observers.ts";
 import type { Sections } from "../status/status_document.ts";
-import type { HelperCommand } from "../storage/program_run.ts";
+import type { HelperCommand } from "../storage/helper_protocol.ts";
 import type { Storage } from "../storage/storage.ts";
 import { storageLog } from "../storage/storage_log.ts";
 import { adminPrograms } from "./admin_programs.ts";

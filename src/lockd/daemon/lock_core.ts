@@ -11,7 +11,7 @@ import { PosixGuard } from "../lockspace/posix_guard.ts";
 import { Settler } from "../lockspace/settler.ts";
 import { Sights } from "../lockspace/sights.ts";
 import type { DaemonObserver } from "../reporting/observers.ts";
-import type { HelperCommand } from "../storage/program_run.ts";
+import type { HelperCommand } from "../storage/helper_protocol.ts";
 import { Storage } from "../storage/storage.ts";
 import type { CoreSettings } from "./core_settings.ts";
 

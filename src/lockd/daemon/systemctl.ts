@@ -1,4 +1,4 @@
-import { probe } from "../../chassis/handover/probe.ts";
+import { askProgram } from "../../chassis/children/asked_program.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { type ShownStore, shownStore, storeQuery } from "../../chassis/systemd/shown_store.ts";
 import { SYSTEMCTL } from "../../chassis/systemd/unit.ts";
@@ -29,7 +29,7 @@ export function askSystemctl(
 ): void {
   const argv = [SYSTEMCTL, ...args];
   // A child of this process would not even start while storage hangs on which it has locks.
-  if (storage.handover === undefined) probe({ sys, loop, ledger, env, limit }, SYSTEMCTL, argv, done);
+  if (storage.handover === undefined) askProgram({ sys, loop, ledger, env, limit }, SYSTEMCTL, argv, done);
   else storage.run(SYSTEMCTL, argv, limit, done);
 }
 

@@ -8,7 +8,7 @@ import { summaryOf, summaryText } from "../restart/check_state.ts";
 import { writeState } from "../restart/write_state.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import type { InheritedLocks } from "../daemon/inherited_locks.ts";
-import { probe } from "../../chassis/handover/probe.ts";
+import { askProgram } from "../../chassis/children/asked_program.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
 import { isUnwatched, SYSTEMCTL, watchdogQuery } from "../../chassis/systemd/unit.ts";
@@ -104,7 +104,7 @@ export class ReExec {
     if (storage.handover !== undefined) {
       return storage.run(path, argv, PROBE_LIMIT_MS, done);
     }
-    probe({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, argv, done);
+    askProgram({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, argv, done);
   }
 
   #identified(result: ProgramResult): void {

@@ -1,5 +1,4 @@
-import { probe } from "../../chassis/handover/probe.ts";
-import type { ProgramResult } from "../../os/program_result.ts";
+import { askProgramNow } from "../../chassis/children/asked_program.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { serviceUnit, SYSTEMCTL, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { variable } from "../../chassis/start/self.ts";
@@ -64,10 +63,8 @@ export function findServiceManager(
   if (notify === undefined ? predecessor === "none" : notify !== SYSTEMD_NOTIFY) return { variables: {} };
   const unit = serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
   if (unit === undefined || sys.uid() !== 0 || sys.access(SYSTEMD_NOTIFY, 0) !== 0) return { variables: {} };
-  let result: ProgramResult | undefined;
   const argv = [SYSTEMCTL, ...storeQuery(unit)];
-  probe({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, argv, (ended) => result = ended);
-  while (result === undefined) loop.turn(-1);
+  const result = askProgramNow({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, argv);
   const found = notify === undefined ? { NOTIFY_SOCKET: SYSTEMD_NOTIFY } : {};
   const shown = readShownStore(result);
   if (typeof shown === "string") return { variables: found, doubt: shown };

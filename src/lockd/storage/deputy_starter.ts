@@ -2,10 +2,9 @@ import { SOCK_SEQPACKET } from "../../os/constants.ts";
 import { ECONNREFUSED, ENOENT } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { HelperLink, type LinkParts, type LinkUser } from "./helper_link.ts";
-import { DEPUTY_COMMAND, PROTOCOL_VERSION } from "./helper_protocol.ts";
+import { DEPUTY_COMMAND, type HelperCommand, PROTOCOL_VERSION } from "./helper_protocol.ts";
 import type { HelperStarter } from "./helper_starter.ts";
 import type { UserIds } from "./mount_tree.ts";
-import type { HelperCommand } from "./program_run.ts";
 
 /** Name of {@link DeputyStarterParts.socket}, beside the daemon's own sockets. */
 export const DEPUTY_SOCKET = "virtlockd-deputy-sock";

@@ -5,7 +5,6 @@ import type { ForeignHolder } from "../lockspace/refusal.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import type { GuardQuestion } from "./last_writes.ts";
 import type { UserIds } from "./mount_tree.ts";
-import type { HelperCommand } from "./program_run.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 
@@ -25,6 +24,14 @@ export const HELPER_COMMAND = "internal-storage";
 export const DEPUTY_COMMAND = "internal-deputy";
 /** Most bytes of a message. A path has at most 4095 bytes, and six characters of JSON for each at worst. */
 export const MESSAGE_LIMIT = 65536;
+
+/** How to start a program. */
+export interface HelperCommand {
+  readonly path: string;
+  readonly argv: readonly string[];
+  /** `NAME=value` */
+  readonly env: readonly string[];
+}
 
 /** A {@link LockRequest} on its way to a helper. */
 export interface StorageLockRequest extends Omit<LockRequest, "record"> {

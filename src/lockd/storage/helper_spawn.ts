@@ -2,7 +2,7 @@ import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
-import type { HelperCommand } from "./program_run.ts";
+import type { HelperCommand } from "./helper_protocol.ts";
 
 /** What {@link spawnHelper} needs of the kernel. */
 export type SpawnSys = Pick<FileSys, "open" | "close"> & Pick<ProcessSys, "spawn">;

@@ -2,8 +2,7 @@ import { EPOLLIN, SOCK_SEQPACKET } from "../../os/constants.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { ProcessSys } from "../../os/sys.ts";
 import { HelperLink, type LinkParts, type LinkUser } from "./helper_link.ts";
-import { encodeMessage } from "./helper_protocol.ts";
-import type { HelperCommand } from "./program_run.ts";
+import { encodeMessage, type HelperCommand } from "./helper_protocol.ts";
 import { spawnHelper, type SpawnSys } from "./helper_spawn.ts";
 
 const REAP_AGAIN_MS = 1000;

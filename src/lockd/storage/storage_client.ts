@@ -5,9 +5,8 @@ import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/loc
 import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
-import type { FileOwner, StorageTask } from "./helper_protocol.ts";
+import type { FileOwner, HelperCommand, StorageTask } from "./helper_protocol.ts";
 import type { Synced } from "./last_writes.ts";
-import type { HelperCommand } from "./program_run.ts";
 import { type Mount, typeKeepsLocks } from "./mount_tree.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import {

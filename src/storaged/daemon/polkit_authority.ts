@@ -1,5 +1,5 @@
 import { takeOut } from "../../base/lists.ts";
-import { probe } from "../../chassis/handover/probe.ts";
+import { askProgram } from "../../chassis/children/asked_program.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
@@ -74,7 +74,7 @@ export class PolkitAuthority implements Authority {
     const action = client.readOnly ? MONITOR : MANAGE;
     const subject = `${pid},${start},${uid}`;
     const argv = [pkcheck, "--action-id", action, "--process", subject, "--allow-user-interaction"];
-    probe({ sys, loop, ledger, env, limit: LIMIT_MS }, pkcheck, argv, (result) => {
+    askProgram({ sys, loop, ledger, env, limit: LIMIT_MS }, pkcheck, argv, (result) => {
       takeOut(this.#asking, uid);
       const verdict = result.kind === "ended" ? verdictOf(result, action) : result;
       done(

@@ -1,10 +1,10 @@
+import { awaitChild } from "../../chassis/children/awaited_child.ts";
+import type { ChildManner } from "../../chassis/children/child_run.ts";
+import type { ChildCommand } from "../../chassis/children/child_start.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { EPOLLIN, F_SETFL, O_CLOEXEC, O_RDWR, O_WRONLY } from "../../os/constants.ts";
-import { EAGAIN, ENOENT } from "../../os/errno.ts";
-import { endingOf } from "../../os/program_result.ts";
+import { ENOENT } from "../../os/errno.ts";
+import { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { SystemError } from "../../os/system_error.ts";
-import { decodeText } from "../../os/text.ts";
 import { killTree } from "./program_tree.ts";
 
 /** Most bytes that are kept of each of a program's outputs. */
@@ -67,52 +67,6 @@ function limitOptions({ memory, processor }: ProgramLimits): string[] {
   return [`--as=${memory}`, `--cpu=${processor}`, "--core=0", "--"];
 }
 
-/** One of the two outputs of a program. */
-class Output {
-  readonly fd: number;
-  readonly #sys: Sys;
-  readonly #told: (text: string) => void;
-  #bytes = new Uint8Array(4096);
-  #length = 0;
-  #open = true;
-
-  constructor(sys: Sys, fd: number, told: (text: string) => void) {
-    this.#sys = sys;
-    this.fd = fd;
-    this.#told = told;
-  }
-
-  get text(): string {
-    return decodeText(this.#bytes, 0, this.#length);
-  }
-
-  /** Whether it has written more than is kept. */
-  get full(): boolean {
-    return this.#length >= MAX_OUTPUT;
-  }
-
-  /** Takes what is there. */
-  read(loop: EventLoop): void {
-    while (this.#open && !this.full) {
-      if (this.#length === this.#bytes.length) {
-        this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(this.#bytes.length * 2));
-      }
-      const count = this.#sys.read(this.fd, this.#bytes.subarray(this.#length));
-      if (count === -EAGAIN) return;
-      if (count <= 0) return this.close(loop);
-      this.#told(decodeText(this.#bytes, this.#length, this.#length + count));
-      this.#length += count;
-    }
-  }
-
-  close(loop: EventLoop): void {
-    if (!this.#open) return;
-    this.#open = false;
-    loop.remove(this.fd);
-    this.#sys.close(this.fd);
-  }
-}
-
 /**
  * Runs a program to its end while the loop goes on with what else it watches. For a helper process: the
  * caller waits.
@@ -131,102 +85,34 @@ export function runProgram(
   if (path === undefined) return { kind: "missing", program: name };
   const limiter = limits === undefined ? path : findProgram(sys, LIMITER);
   if (limiter === undefined) return { kind: "missing", program: LIMITER };
-  const command = [path, ...argv.slice(1)];
-  const failed = (call: string, errno: number): ProgramEnd => ({
-    kind: "failed",
-    reason: new SystemError(call, path, errno).message,
-  });
-  const out = sys.pipe();
-  if (typeof out === "number") return failed("pipe", out);
-  const err = sys.pipe();
-  if (typeof err === "number") {
-    for (const fd of out) sys.close(fd);
-    return failed("pipe", err);
-  }
-  // Programs do not expect that a pipe takes less than they write.
-  for (const fd of [out[1], err[1]]) sys.fcntl(fd, F_SETFL, O_WRONLY);
-  const nothing = sys.open("/dev/null", O_RDWR | O_CLOEXEC, 0);
-  const child = nothing < 0 ? nothing : sys.spawn({
+  const program = [path, ...argv.slice(1)];
+  const command: ChildCommand = {
     path: limiter,
-    argv: limits === undefined ? command : [limiter, ...limitOptions(limits), ...command],
+    argv: limits === undefined ? program : [limiter, ...limitOptions(limits), ...program],
     env: ENVIRONMENT,
-    descriptors: [nothing, out[1], err[1], ...descriptors],
-    blockedSignals: [],
-    // It stays in the helper's group, so that whoever has to kill the helper kills it too.
-    newSession: false,
-  });
-  sys.close(out[1]);
-  sys.close(err[1]);
-  if (nothing >= 0) sys.close(nothing);
-  const said = (text: string) => {
-    heard();
-    output(text);
+    descriptors,
   };
-  const outputs = [new Output(sys, out[0], said), new Output(sys, err[0], heard)] as const;
-  const pidfd = child < 0 ? -1 : sys.pidfdOpen(child);
-  if (child < 0 || pidfd < 0) {
-    if (child >= 0) {
-      killTree(sys, child);
-      reap(sys, child);
-    }
-    for (const each of outputs) each.close(loop);
-    return child === -ENOENT
-      ? { kind: "missing", program: name }
-      : failed(child < 0 ? "posix_spawn" : "pidfd_open", Math.min(child, pidfd));
+  const manner: ChildManner = {
+    limit,
+    most: MAX_OUTPUT,
+    outputs: "apart",
+    // It stays in the helper's group, so that whoever has to kill the helper kills it too.
+    kill: (child) => killTree(sys, child),
+    output,
+    heard,
+  };
+  const parts = { sys, loop, ledger: new DescriptorLedger(sys) };
+  const end = awaitChild(parts, command, manner, between);
+  switch (end.kind) {
+    case "exited":
+      return end;
+    case "killed":
+      return { kind: "killed", signal: end.signal, stderr: end.stderr };
+    case "unstarted":
+      return end.error.errno === ENOENT
+        ? { kind: "missing", program: name }
+        : { kind: "failed", reason: end.error.message };
+    case "failed":
+      return { kind: "failed", reason: `${path}: ${end.reason}` };
   }
-  const wrong = watch(sys, loop, pidfd, outputs, limit, between, () => {
-    killTree(sys, child);
-    reap(sys, child);
-  });
-  const [stdout, stderr] = outputs;
-  if (wrong !== undefined) return { kind: "failed", reason: `${path}: ${wrong}` };
-  const ending = endingOf(reap(sys, child));
-  return ending.kind === "killed"
-    ? { ...ending, stderr: stderr.text }
-    : { ...ending, stdout: stdout.text, stderr: stderr.text };
-}
-
-/** Waits for the program's end. @returns what was wrong with it; it has been killed then */
-function watch(
-  sys: Sys,
-  loop: EventLoop,
-  pidfd: number,
-  outputs: readonly Output[],
-  limit: number | undefined,
-  between: () => void,
-  kill: () => void,
-): string | undefined {
-  let ended = false;
-  let late = false;
-  const timer = limit === undefined ? undefined : loop.after(limit, () => void (late = true));
-  loop.add(pidfd, EPOLLIN, () => void (ended = true));
-  for (const output of outputs) loop.add(output.fd, EPOLLIN, () => output.read(loop));
-  try {
-    while (!ended) {
-      loop.turn(-1);
-      between();
-      const full = outputs.some((output) => output.full);
-      if (!ended && (late || full)) {
-        kill();
-        return late ? `it did not end within ${(limit ?? 0) / 1000} s` : "it wrote too much";
-      }
-    }
-    for (const output of outputs) output.read(loop);
-    return undefined;
-  } catch (error) {
-    if (!ended) kill();
-    throw error;
-  } finally {
-    timer?.cancel();
-    loop.remove(pidfd);
-    sys.close(pidfd);
-    for (const output of outputs) output.close(loop);
-  }
-}
-
-/** Waits for a child that has ended or is killed. @returns its wait status */
-function reap(sys: Sys, child: number): number {
-  const status = new Int32Array(1);
-  sys.waitChild(child, true, status);
-  return status[0] as number;
 }

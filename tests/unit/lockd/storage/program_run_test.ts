@@ -44,7 +44,13 @@ Deno.test("runProgram() kills also what a program has started that does not end 
 });
 
 Deno.test("runProgram() kills a program that writes without end", () => {
-  assert.deepEqual(shell("exec yes", 20_000), { kind: "failed", reason: "it wrote more than 8192 bytes" });
+  assert.deepEqual(shell("exec yes", 20_000), { kind: "failed", reason: "it wrote 8192 bytes and more" });
+});
+
+Deno.test("runProgram() does not wait for a child of the program that keeps its output open", () => {
+  const result = shell("sleep 1000 & echo $!");
+  assert.equal(result.kind, "ended");
+  kernel.kill(Number(result.kind === "ended" && result.output), 9);
 });
 
 Deno.test("runProgram() tells which signal ended a program", () => {
@@ -57,6 +63,8 @@ Deno.test("runProgram() leaves no signal of its own blocked in the program", () 
 });
 
 const FAULTS: [faults: Partial<Sys>, reason: string][] = [
+  [{ epollCreate: () => -EMFILE }, "epoll_create1 event loop: Too many open files (EMFILE)"],
+  [{ pidfdOpen: () => -EMFILE }, "pidfd_open /bin/sh: Too many open files (EMFILE)"],
   [{ pipe: () => -EMFILE }, "pipe /bin/sh: Too many open files (EMFILE)"],
   [{ open: () => -EMFILE }, "posix_spawn /bin/sh: Too many open files (EMFILE)"],
   [{ spawn: () => -ENOENT }, "posix_spawn /bin/sh: No such file or directory (ENOENT)"],
