@@ -71,6 +71,26 @@ Deno.test("without a client it ends after its timeout, though a pool is active",
   assert.equal((await daemon.status).code, 0);
 });
 
+Deno.test("its commands tell of its clients, and serve its metrics", async () => {
+  await using daemon = await StorageDaemon.start();
+  assert.equal(await daemon.command("clients"), "No client is connected\n");
+  using client = daemon.open();
+  const pool = makePool(daemon, client);
+  beginUpload(client, makeVolume(client, pool, "v", 1 << 20));
+  assert.match(await daemon.command("clients"), /^\d+ +\d+ +\S+ +\S+ \S+ +everything +0 +1$/m);
+  await using exporter = daemon.startCommand("exporter", "--listen", "127.0.0.1:0");
+  const [, port] = await exporter.stdout.match(/^Serving metrics at 127\.0\.0\.1:(\d+)\n/);
+  const metrics = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const text = await metrics();
+  for (const line of ["up 1", "virtstoraged_up 1", "virtstoraged_streams 1"]) {
+    assert.ok(text.split("\n").includes(line), line);
+  }
+  daemon.process.kill("SIGKILL");
+  await daemon.status;
+  const samples = (await metrics()).split("\n").filter((line) => /^[a-z]/.test(line));
+  assert.deepEqual(samples, ["up 0", "virtstoraged_up 0"]);
+});
+
 Deno.test("what is uploaded can be downloaded, and is in the file", async () => {
   await using daemon = await StorageDaemon.start();
   using client = daemon.open();

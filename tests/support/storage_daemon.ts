@@ -4,6 +4,7 @@ import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import { Place } from "./place.ts";
 import { RawClient } from "./raw_client.ts";
 import { answerOf, remoteFrame } from "./storage_stage.ts";
+import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -97,6 +98,20 @@ export class StorageDaemon implements AsyncDisposable {
     const { code, stdout } = await program(this.place, args, "piped").output();
     assert.equal(code, 0);
     return new TextDecoder().decode(stdout);
+  }
+
+  /** Starts a command that goes on until it is disposed of. */
+  startCommand(...args: readonly string[]): TestProcess {
+    const argv = this.place.command([
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-check",
+      MAIN,
+      "virtstoraged",
+      ...args,
+    ]);
+    return new TestProcess(argv, this.place.env, "/");
   }
 
   /** Its helper processes. */

@@ -8,6 +8,7 @@ import { runDaemon } from "../daemon/run.ts";
 import { type CommandName, VIRTSTORAGED } from "../identity/identity.ts";
 import { storageOperations } from "../operations/storage_operations.ts";
 import { runHelper } from "../work/helper.ts";
+import { clientsCommand } from "./clients.ts";
 import { jobsCommand } from "./jobs.ts";
 import { exporterCommand, metricsCommand } from "./metrics.ts";
 import { statusCommand } from "./status.ts";
@@ -19,6 +20,7 @@ const PROGRAM: DaemonProgram<CommandName> = {
   run: runDaemon,
   commands: {
     jobs: jobsCommand,
+    clients: clientsCommand,
     status: statusCommand,
     metrics: metricsCommand,
     exporter: exporterCommand,

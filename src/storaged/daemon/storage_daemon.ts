@@ -22,6 +22,7 @@ import { CallCounts } from "../status/call_counts.ts";
 import { statusProgram } from "../status/status_program.ts";
 import { Workers } from "../work/workers.ts";
 import type { ProgramImage } from "../work/helper_process.ts";
+import { clientDocument } from "./client_documents.ts";
 import { findPkcheck, PolkitAuthority } from "./polkit_authority.ts";
 
 /** How often the end of jobs is looked for that nobody is connected for, in ms. */
@@ -153,7 +154,12 @@ export class StorageDaemon {
           userName: (id) => sys.userName(id),
           groupName: (id) => sys.groupName(id),
         }, VERSION),
-        statusProgram({ service: this.service, calls, facts }),
+        statusProgram({
+          service: this.service,
+          calls,
+          facts,
+          clients: () => [...this.storageServer.clients.values()].map(clientDocument),
+        }),
       ],
       limits: { maxClients: adminMaxClients, maxAnonymousClients: adminMaxClients },
       observer: { connected: check, disconnected: () => loop.defer(check), served: () => {} },

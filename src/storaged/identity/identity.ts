@@ -3,6 +3,7 @@ import type { Identity } from "../../chassis/config/identity.ts";
 /** The commands that ask a running storage daemon. */
 const COMMANDS = {
   jobs: "list what takes its time, how far it is and for whom; cancel it",
+  clients: "list the connected clients",
   status: "show how the running daemon is doing",
   metrics: "print the daemon's metrics in Prometheus' format",
   exporter: "serve the metrics over HTTP",

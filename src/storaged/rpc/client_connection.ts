@@ -123,6 +123,11 @@ export class ClientConnection implements ClientLink, MessageUser {
     return this.#calls.size > 0 || this.streams > 0;
   }
 
+  /** Calls under way. */
+  get calls(): number {
+    return this.#calls.size;
+  }
+
   /** Streams under way. */
   get streams(): number {
     return this.#streams.size;

@@ -44,6 +44,22 @@ export interface StatusDocument {
   readonly idleTimeout: number;
 }
 
+/** A client, as `virtstoraged clients --json` shows it. */
+export interface ClientDocument {
+  /** Number of the connection, as virt-admin and the jobs have it. */
+  readonly id: number;
+  /** 0 when it is not known. */
+  readonly pid: number;
+  readonly uid: number;
+  /** Unix milliseconds. */
+  readonly connected: number;
+  /** What it may do; `nothing` until it is authenticated. */
+  readonly access: "everything" | "look" | "nothing";
+  /** Calls and streams under way. */
+  readonly calls: number;
+  readonly streams: number;
+}
+
 /** A job for programs. */
 export function jobDocument(
   { id, kind, pool, volume, state, since, done, total, caller }: JobStatus,

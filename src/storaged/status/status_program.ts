@@ -9,7 +9,7 @@ import {
   StatusProcedure,
 } from "../wire/status_protocol.ts";
 import type { CallCounts } from "./call_counts.ts";
-import { jobDocument, type StatusDocument } from "./documents.ts";
+import { type ClientDocument, jobDocument, type StatusDocument } from "./documents.ts";
 import { metricsText } from "./metrics_text.ts";
 
 /** What the program tells of, and does. */
@@ -18,11 +18,13 @@ export interface StatusParts {
   readonly calls: CallCounts;
   /** What is known of the daemon without asking the storage core. */
   readonly facts: () => Omit<StatusDocument, "jobs" | "pools">;
+  /** The clients that use storage. */
+  readonly clients: () => readonly ClientDocument[];
 }
 
 /** The daemon's own program on the admin socket. All but CANCEL_JOB only reads. */
 export function statusProgram(parts: StatusParts): Program {
-  const { service, calls } = parts;
+  const { service, calls, clients } = parts;
   const procedure = (name: string, run: (job: number, reply: Reply) => void) => ({
     name,
     run(_session: null, reader: Parameters<typeof decodeStatusArgs>[0], reply: Reply) {
@@ -55,6 +57,7 @@ export function statusProgram(parts: StatusParts): Program {
           reply.fail(operationInvalid(ErrorDomain.ADMIN, `job ${job} cannot be cancelled`));
         }),
       ],
+      [StatusProcedure.LIST_CLIENTS, procedure("ListClients", (_job, reply) => answer(reply, clients()))],
       [
         StatusProcedure.GET_METRICS,
         procedure(

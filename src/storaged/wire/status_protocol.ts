@@ -18,6 +18,7 @@ export const StatusProcedure = {
   LIST_JOBS: 2,
   CANCEL_JOB: 3,
   GET_METRICS: 4,
+  LIST_CLIENTS: 5,
 } as const;
 
 /** Arguments of each procedure. */

@@ -3,6 +3,7 @@ import type { Reply } from "../../../../src/chassis/rpc/program.ts";
 import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
 import type { JobStatus } from "../../../../src/storaged/model/storage_service.ts";
 import { CallCounts } from "../../../../src/storaged/status/call_counts.ts";
+import type { ClientDocument } from "../../../../src/storaged/status/documents.ts";
 import { statusProgram } from "../../../../src/storaged/status/status_program.ts";
 import { playedStorage } from "../../../support/played_storage.ts";
 
@@ -18,6 +19,16 @@ const JOB: JobStatus = {
   state: "running",
 };
 
+const CLIENT: ClientDocument = {
+  id: 7,
+  pid: 12,
+  uid: 0,
+  connected: 900,
+  access: "look",
+  calls: 1,
+  streams: 0,
+};
+
 /** Calls a procedure of the program; its document, or the refusal's text. */
 function call(procedure: number, job = 0, flags = 0, cancelled: number[] = []): unknown {
   const calls = new CallCounts();
@@ -31,6 +42,7 @@ function call(procedure: number, job = 0, flags = 0, cancelled: number[] = []): 
       poolNames: (active, answer) => answer({ kind: "done", value: active ? ["a", "b"] : ["c"] }),
     }),
     calls,
+    clients: () => [CLIENT],
     facts: () => ({
       version: "1.2.3",
       pid: 9,
@@ -115,6 +127,10 @@ Deno.test("the metrics tell of calls, jobs and pools", () => {
     'virtstoraged_call_seconds_total{procedure="StoragePoolGetInfo"} 0.006',
     "",
   ]);
+});
+
+Deno.test("clients are listed as they are", () => {
+  assert.deepEqual(call(5), [CLIENT]);
 });
 
 Deno.test("flags are refused", () => {
