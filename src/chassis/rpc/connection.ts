@@ -1,20 +1,19 @@
-import { invariant } from "../../base/invariant.ts";
 import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
-import { emptyHeader, FRAME_MIN, MessageStatus, MessageType, readHeader } from "../wire/frame.ts";
+import { emptyHeader, MessageType, readHeader } from "../wire/frame.ts";
 import { frameTotal } from "../wire/frame_total.ts";
-import { isPing, writePong } from "../wire/keepalive.ts";
-import { XdrReader } from "../wire/xdr.ts";
+import { isPing } from "../wire/keepalive.ts";
+import { ClientPrograms } from "./client_programs.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
-import { dispatch, unexpected } from "./dispatch.ts";
-import type { DurableClient, InputBytes } from "./durability.ts";
-import { OUTSIDE_TURN, type ReplyBytes } from "./exchange.ts";
+import type { InputBytes } from "./durability.ts";
+import { OUTSIDE_TURN } from "./exchange.ts";
 import type { BudgetedClient } from "./input_budget.ts";
-import { InputBuffer } from "./input_buffer.ts";
-import { type Answer, type Answerable, PendingReply } from "./pending_reply.ts";
-import type { Peer, ProgramConnection } from "./program.ts";
+import { InputBuffer, joinedInput } from "./input_buffer.ts";
+import { Interest } from "./interest.ts";
+import type { Peer } from "./program.ts";
 import { READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
-import { NOT_NOW, replyBytes, sendReply } from "./reply_writer.ts";
+import { NOT_NOW } from "./reply_writer.ts";
+import { RequestInService, type ServedClient } from "./request_in_service.ts";
 
 /**
  * Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the
@@ -22,44 +21,24 @@ import { NOT_NOW, replyBytes, sendReply } from "./reply_writer.ts";
  */
 const READ_AHEAD = 65536;
 
-const NOTHING = new Uint8Array(0);
-
-/** A request between dispatch and the last byte of its reply. */
-type Service =
-  | { kind: "idle" }
-  /**
-   * Running. `frame` is kept once the procedure has returned without a reply, so that a restart can serve it
-   * again.
-   */
-  | { kind: "running"; reply: PendingReply; frame: Uint8Array | undefined }
-  /** Answered, but what it did is not durable yet. */
-  | { kind: "settling"; bytes: Uint8Array; close: boolean; frame: Uint8Array | undefined }
-  /** Answered; the client does not read. */
-  | { kind: "writing"; rest: Uint8Array; close: boolean };
-
 /**
- * One client: its bytes in and out, one request in service at a time, order kept. docs/protocol.md, Framing.
+ * One client: its bytes in, and its requests one after the other, in their order. docs/protocol.md, Framing.
  *
  * Memory is bounded whatever a client does: nothing is read while it does not read its replies.
  */
-export class Connection implements Answerable, BudgetedClient, DurableClient {
+export class Connection implements BudgetedClient, ServedClient {
   readonly fd: number;
   readonly peer: Peer;
   /** Names it in the daemon's life, over all servers, re-execs and crashes. */
   readonly key: number;
   readonly #parts: ConnectionParts;
-  readonly #programs: ProgramConnection[];
+  readonly #programs: ClientPrograms;
+  readonly #request: RequestInService;
+  readonly #interest: Interest;
   readonly #header = emptyHeader();
-  readonly #reader = new XdrReader();
   #input: InputBuffer | undefined;
-  #service: Service = { kind: "idle" };
-  #interest = 0;
   #endOfInput = false;
   #closed = false;
-  /** Kept bytes of the request that was dispatched last. */
-  #requestLength = 0;
-  /** Where it ended, in bytes from the start of its turn's source. */
-  #requestEnd = 0;
 
   /**
    * @param fd connected socket, non-blocking; stays the server's
@@ -70,29 +49,30 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
     this.fd = fd;
     this.peer = peer;
     this.key = parts.keyOf(peer.clientId);
-    this.#programs = parts.programs.map((program) => program.connect(peer));
+    this.#programs = new ClientPrograms(parts.programs, peer);
+    this.#request = new RequestInService(parts, this);
+    this.#interest = new Interest(parts.loop, fd, (events) => this.#onEvents(events));
   }
 
   /** Session of the program with this number; undefined when the server does not offer it. */
   session(program: number): unknown {
-    const index = this.#parts.programs.findIndex((candidate) => candidate.number === program);
-    return this.#programs[index]?.session;
+    return this.#programs.session(program);
   }
 
   /** Begins to read. */
   start(): void {
-    this.#update();
+    this.update();
     if (this.#input !== undefined) this.#parts.loop.defer(() => this.#resume());
   }
 
   /** Whether a request is in service or its reply not wholly sent. */
   get busy(): boolean {
-    return this.#service.kind !== "idle";
+    return this.#request.busy;
   }
 
   /** Whether a request is being worked on: it has not been answered, or what it did is not durable. */
   get running(): boolean {
-    return this.#service.kind === "running" || this.#service.kind === "settling";
+    return this.#request.running;
   }
 
   /** Whether it has ended. */
@@ -102,7 +82,7 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
 
   /** Received bytes that a restarted daemon must serve (again): the request in service first. */
   get unserved(): InputBytes {
-    return this.#waiting(this.#service.kind === "running" ? this.#service.frame : undefined);
+    return joinedInput(this.#request.unserved, this.#input);
   }
 
   /**
@@ -110,25 +90,12 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
    * settling.
    */
   get unsettled(): InputBytes {
-    const { kind } = this.#service;
-    return this.#waiting(kind === "running" || kind === "settling" ? this.#service.frame : undefined);
-  }
-
-  #waiting(frame: Uint8Array | undefined): InputBytes {
-    const waiting = this.#input?.bytes ?? NOTHING;
-    const dropped = this.#input?.dropped ?? 0;
-    if (frame === undefined) return { bytes: waiting, dropped };
-    if (waiting.length === 0) return { bytes: frame, dropped };
-    const all = new Uint8Array(frame.length + waiting.length);
-    all.set(frame);
-    all.set(waiting, frame.length);
-    return { bytes: all, dropped };
+    return joinedInput(this.#request.unsettled, this.#input);
   }
 
   /** Reply bytes that were not sent yet. */
   get unsent(): Uint8Array {
-    if (this.#service.kind === "settling") return this.#service.bytes;
-    return this.#service.kind === "writing" ? this.#service.rest : NOTHING;
+    return this.#request.unsent;
   }
 
   /**
@@ -139,26 +106,24 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
     if (unserved.bytes.length + unserved.dropped > 0) {
       this.#input = InputBuffer.restored(unserved.bytes, unserved.dropped);
     }
-    if (unsent.length > 0) this.#service = { kind: "writing", rest: unsent.slice(), close: false };
+    this.#request.restore(unsent);
   }
 
   /** Ends the connection at once: nothing more is sent. Harmless when it has ended. */
   end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#interest !== 0) this.#parts.loop.remove(this.fd);
-    this.#interest = 0;
+    this.#interest.set(0);
     this.#input = undefined;
-    this.#service = { kind: "idle" };
     this.#parts.budget.grant(this, 0);
-    this.#parts.exchange.withdrawReply();
-    for (const program of this.#programs) program.disconnect();
+    this.#request.withdraw();
+    this.#programs.disconnect();
     this.#parts.ended(this.peer.clientId, reason);
   }
 
   #onEvents(events: number): void {
-    if (this.#service.kind === "writing") {
-      this.#send(this.#service.rest, this.#service.close, OUTSIDE_TURN, "recorded");
+    if (this.#request.writing) {
+      this.#request.sendRest();
       if (this.#closed || this.busy) return;
       this.#resume();
     } else if ((events & ~EPOLLOUT) !== 0) {
@@ -230,26 +195,25 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
     if (this.#closed) return;
     // Requests that came before the end of input are served; half a message is not.
     if (this.#endOfInput && !this.busy) return this.end("end of stream");
-    this.#update();
+    this.update();
   }
 
   roomForInput(): void {
-    if (!this.#closed) this.#update();
+    if (!this.#closed) this.update();
   }
 
-  #update(): void {
+  proceed(): void {
+    if (!this.#closed && !this.busy) this.#resume();
+    else this.#settleInput();
+  }
+
+  update(): void {
     const room = this.#parts.budget.grant(this, this.#input?.length ?? 0) || this.busy;
-    const writing = this.#service.kind === "writing";
+    const { writing } = this.#request;
     const full = this.busy && this.#input !== undefined && this.#input.length >= READ_AHEAD;
     const reading = !this.#endOfInput && !writing && !full;
     // Without room its end is waited for: the little that comes before that is read all the same.
-    const wanted = (reading ? room ? EPOLLIN : EPOLLERR : 0) | (writing ? EPOLLOUT : 0);
-    if (wanted === this.#interest) return;
-    // A descriptor with nothing to wait for is taken out: a hang-up would be reported over and over.
-    if (wanted === 0) this.#parts.loop.remove(this.fd);
-    else if (this.#interest === 0) this.#parts.loop.add(this.fd, wanted, (events) => this.#onEvents(events));
-    else this.#parts.loop.modify(this.fd, wanted);
-    this.#interest = wanted;
+    this.#interest.set((reading ? room ? EPOLLIN : EPOLLERR : 0) | (writing ? EPOLLOUT : 0));
   }
 
   #inputChanged(added?: InputBytes): void {
@@ -282,102 +246,16 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
   #message(bytes: Uint8Array, at: number, kept: number): void {
     const header = this.#header;
     readHeader(bytes, at, header);
-    if (isPing(header)) return this.#pong(at + kept);
-    this.#requestLength = kept;
-    this.#requestEnd = at + kept;
-    const index = this.#parts.programs.findIndex((program) =>
-      program.number === header.program && program.version === header.version
-    );
-    const withFds = header.type === MessageType.CALL_WITH_FDS;
-    if (header.type !== MessageType.CALL && !(withFds && index >= 0)) return;
-    const program = this.#parts.programs[index];
-    const reply = new PendingReply(this, header, program, this.#parts.clock());
-    this.#service = { kind: "running", reply, frame: undefined };
-    this.#reader.reset(bytes, at + FRAME_MIN + (withFds ? 4 : 0), at + kept);
-    const failure = dispatch(this.#programs[index], this.#reader, reply);
-    if (failure !== undefined) this.#crashed(reply, failure.error);
-    this.#keepFrame(bytes, at, kept);
-  }
-
-  /** A request that still waits for something: its bytes belong to the exchange, so they are copied. */
-  #keepFrame(bytes: Uint8Array, at: number, length: number): void {
-    const service = this.#service;
-    if (service.kind !== "running" && service.kind !== "settling") return;
-    service.frame ??= this.#parts.copies.copy(bytes, at, at + length);
-  }
-
-  /** A procedure, or the answer to it, failed in a way that nobody has foreseen. */
-  #crashed(reply: PendingReply, error: unknown): void {
-    this.#parts.crashed(this.peer.clientId, error);
-    if (!reply.given) reply.fail(unexpected());
-    // Its reply could not be written, and there is no second one.
-    else if (this.#service.kind === "running") this.end("a reply failed");
-  }
-
-  /** The request in service is answered. Called by its reply, once. */
-  answer(reply: PendingReply, { code, encode, close }: Answer): void {
-    if (this.#closed || this.#service.kind !== "running" || this.#service.reply !== reply) return;
-    const { frame } = this.#service;
-    const { header } = reply;
-    const { exchange } = this.#parts;
-    this.#count(reply, code);
-    header.type = MessageType.REPLY;
-    header.status = code === 0 ? MessageStatus.OK : MessageStatus.ERROR;
-    const bytes = replyBytes(exchange, header, encode);
-    this.#service = { kind: "settling", bytes, close, frame };
-    const atOnce = frame === undefined;
-    const settled = this.#parts.durability.settle(
-      {
-        key: this.key,
-        reply: bytes,
-        length: frame?.length ?? this.#requestLength,
-        atOnce,
-        turn: exchange.turn,
-        end: this.#requestEnd,
-      },
-      (later) => this.#settled(later),
-    );
-    // The exchange serves others meanwhile.
-    if (settled === "later") this.#service = { kind: "settling", bytes: bytes.slice(), close, frame };
-    else if (atOnce) this.#send(bytes, close, this.#requestEnd, settled);
-    else this.#settled(settled);
-  }
-
-  #count({ program, header, started }: PendingReply, code: number): void {
-    if (program === undefined) return;
-    const { observer, clock } = this.#parts;
-    const procedure = program.procedureNames.get(header.procedure) ?? "unknown";
-    observer.served(program.name, procedure, code, clock() - started);
-  }
-
-  /** What the request did is settled, in another turn than the one in which it came. */
-  #settled(how: "volatile" | "promised"): void {
-    if (this.#closed) return this.#parts.exchange.withdrawReply();
-    const service = this.#service;
-    invariant(service.kind === "settling", `A request was settled while its client was ${service.kind}`);
-    this.#send(service.bytes, service.close, OUTSIDE_TURN, how);
-    if (!this.#closed && !this.busy) this.#resume();
-    else this.#settleInput();
-  }
-
-  /**
-   * Sends a reply, or what was left of one, as far as the client reads. @param answers see
-   * Exchange.beginReply()
-   */
-  #send(bytes: Uint8Array, close: boolean, answers: number, where: ReplyBytes): void {
-    const { exchange, durability } = this.#parts;
-    exchange.beginReply(this.key, answers, where);
-    const sent = sendReply(exchange, this.fd, bytes);
-    if (sent < 0) return this.end(`send failed: ${strerror(-sent)}`);
-    if (sent < bytes.length) {
-      this.#service = { kind: "writing", rest: bytes.slice(sent), close };
-      durability.outputChanged(this, exchange.lastReply);
-      return this.#update();
-    }
-    const waited = this.#service.kind === "writing";
-    this.#service = { kind: "idle" };
-    if (waited) durability.outputChanged(this, exchange.lastReply);
-    if (close) this.end("closed on request");
+    const end = at + kept;
+    if (isPing(header)) return this.#request.pong(end);
+    const program = this.#programs.find(header);
+    const isCall = header.type === MessageType.CALL ||
+      header.type === MessageType.CALL_WITH_FDS && program !== undefined;
+    if (!isCall) return;
+    const reply = this.#request.begin(header, program, kept, end);
+    const failure = this.#programs.call(program, { bytes, at, end }, reply);
+    if (failure !== undefined) this.#request.crashed(reply, failure.error);
+    this.#request.keep(bytes, at, kept);
   }
 
   /**
@@ -390,31 +268,11 @@ export class Connection implements Answerable, BudgetedClient, DurableClient {
     let answered = false;
     while (input !== undefined && !this.#closed) {
       const length = input.findPing(this.#header);
-      if (length === 0 || this.#service.kind === "writing") return answered;
+      if (length === 0 || this.#request.writing) return answered;
       input.takePing(length);
-      this.#pong(OUTSIDE_TURN);
+      this.#request.pong(OUTSIDE_TURN);
       answered = true;
     }
     return answered && !this.#closed;
-  }
-
-  /** Answers a keepalive message, also while a request is in service. */
-  #pong(answers: number): void {
-    const { exchange } = this.#parts;
-    const length = writePong(exchange.output, 0);
-    const service = this.#service;
-    exchange.beginReply(this.key, answers, "volatile");
-    const taken = exchange.send(this.fd, length);
-    if (taken === length) return exchange.finishReply();
-    if (taken < 0 && !NOT_NOW.includes(taken)) return this.end(`send failed: ${strerror(-taken)}`);
-    if (service.kind === "idle") {
-      const rest = exchange.output.slice(Math.max(0, taken), length);
-      this.#service = { kind: "writing", rest, close: false };
-      this.#parts.durability.outputChanged(this, exchange.lastReply);
-      this.#update();
-    } else if (taken > 0) {
-      // The reply in service would be written into the middle of it.
-      this.end("the client does not read");
-    }
   }
 }

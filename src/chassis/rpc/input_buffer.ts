@@ -2,6 +2,7 @@ import { invariant } from "../../base/invariant.ts";
 import { type Header, readHeader } from "../wire/frame.ts";
 import { frameTotal } from "../wire/frame_total.ts";
 import { isPing } from "../wire/keepalive.ts";
+import type { InputBytes } from "./durability.ts";
 
 const FIRST_CAPACITY = 512;
 const GROWTH = 1.25;
@@ -104,4 +105,18 @@ export class InputBuffer {
     buffer.#dropped = dropped;
     return buffer;
   }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A request that was kept, and what came behind it, as one. @param frame undefined when none was kept */
+export function joinedInput(frame: Uint8Array | undefined, input: InputBuffer | undefined): InputBytes {
+  const waiting = input?.bytes ?? NOTHING;
+  const dropped = input?.dropped ?? 0;
+  if (frame === undefined) return { bytes: waiting, dropped };
+  if (waiting.length === 0) return { bytes: frame, dropped };
+  const all = new Uint8Array(frame.length + waiting.length);
+  all.set(frame);
+  all.set(waiting, frame.length);
+  return { bytes: all, dropped };
 }
