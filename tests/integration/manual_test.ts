@@ -7,7 +7,7 @@ import { listedDaemons } from "../../packaging/daemons.ts";
 import type { Identity } from "../../src/chassis/config/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 import { LOCK_SETTINGS } from "../../src/lockd/identity/settings.ts";
-import { registryPath } from "../../src/lockd/daemon/registered_lockspaces.ts";
+import { lockPaths } from "../../src/lockd/identity/lock_paths.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
@@ -33,7 +33,10 @@ const DESCRIBED: readonly Described[] = [
     identity: VIRTLOCKD,
     metrics: "docs/metrics.md",
     // It has no read-only socket, and makes the directory of its sockets where that is missing.
-    files: ({ runDir, readOnlySocket: _, ...paths }) => [...Object.values(paths), registryPath({ runDir })],
+    files: ({ runDir, stateDir, readOnlySocket: _, ...paths }) => [
+      ...Object.values(paths),
+      ...Object.values(lockPaths({ runDir, stateDir })),
+    ],
   },
   {
     identity: VIRTSTORAGED,

@@ -1,5 +1,6 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
+import { type LockPaths, lockPaths } from "../../src/lockd/identity/lock_paths.ts";
 import { inUserNamespace } from "./user_namespace.ts";
 
 /**
@@ -20,7 +21,7 @@ export class Place implements Disposable {
   /** The whole environment of its processes. */
   readonly env: Readonly<Record<string, string>>;
   /** Where a daemon in this place has its files. */
-  readonly paths: Paths;
+  readonly paths: Paths & LockPaths;
   #launcher: readonly string[];
   #keeper: Deno.ChildProcess | undefined;
 
@@ -39,7 +40,8 @@ export class Place implements Disposable {
       ...kept("DENO_COVERAGE_DIR"),
       ...kept("DENO_NO_UPDATE_CHECK"),
     };
-    this.paths = defaultPaths(VIRTLOCKD, { uid: USER, env: this.env, exists: () => false });
+    const paths = defaultPaths(VIRTLOCKD, { uid: USER, env: this.env, exists: () => false });
+    this.paths = { ...paths, ...lockPaths(paths) };
   }
 
   /**

@@ -16,18 +16,14 @@ export interface Paths {
   readonly adminSocket: string;
   /** PID file, locked while the daemon lives. */
   readonly pidFile: string;
-  /** State handed over at re-exec. */
-  readonly restartState: string;
-  /** Note of a daemon that was stopped while guests ran. */
-  readonly givenUp: string;
   /** How often the daemon has failed to start, as long as it does. */
   readonly startFailures: string;
   /** Log file of a background daemon where there is no journald. */
   readonly logFile: string;
   /** Directory of the sockets, made at start. */
   readonly runDir: string;
-  /** Directory of the journal where systemd keeps no descriptors. */
-  readonly journalDir: string;
+  /** Directory of what a daemon leaves for its next life. */
+  readonly stateDir: string;
 }
 
 /** Whose paths are wanted. */
@@ -59,9 +55,8 @@ function hostPaths(name: string, prefix: string): Paths {
     config: `${prefix}${SYSCONFDIR}/libvirt/${name}.conf`,
     ...sockets(name, runDir),
     pidFile: `${run}/${name}.pid`,
-    restartState: `${run}/${name}-restart-exec.json`,
+    stateDir: run,
     startFailures: `${run}/${name}-start-failures`,
-    givenUp: `${run}/${name}-given-up.json`,
     logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/${name}.log`,
   };
 }
@@ -76,9 +71,8 @@ function sessionPaths(name: string, { env, exists }: PathsRequest): Paths {
     config: candidates.find(exists) ?? candidates[0],
     ...sockets(name, runDir),
     pidFile: `${runDir}/${name}.pid`,
-    restartState: `${runDir}/${name}-restart-exec.json`,
+    stateDir: runDir,
     startFailures: `${runDir}/${name}-start-failures`,
-    givenUp: `${runDir}/${name}-given-up.json`,
     logFile: `${cacheHome}/libvirt/${name}.log`,
   };
 }
@@ -86,14 +80,13 @@ function sessionPaths(name: string, { env, exists }: PathsRequest): Paths {
 function sockets(
   name: string,
   runDir: string,
-): Pick<Paths, "socket" | "readOnlySocket" | "adminSocket" | "runDir" | "journalDir"> {
+): Pick<Paths, "socket" | "readOnlySocket" | "adminSocket" | "runDir"> {
   const path = (role: SocketRole) => `${runDir}/${name}${socketSuffix(role)}`;
   return {
     socket: path("read-write"),
     readOnlySocket: path("read-only"),
     adminSocket: path("admin"),
     runDir,
-    journalDir: `${runDir}/${name}-journal`,
   };
 }
 

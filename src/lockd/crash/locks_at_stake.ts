@@ -1,4 +1,4 @@
-import type { Paths } from "../../chassis/config/paths.ts";
+import type { LockPaths } from "../identity/lock_paths.ts";
 import { readLog } from "../journal/lock_format.ts";
 import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_NOFOLLOW, O_RDWR } from "../../os/constants.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -20,7 +20,7 @@ import type { ReturnedDescriptor } from "../journal/recovered.ts";
 export function locksAtStake(
   sys: Sys,
   returned: readonly ReturnedDescriptor[],
-  paths: Pick<Paths, "journalDir" | "restartState"> | undefined,
+  paths: Pick<LockPaths, "journalDir" | "restartState"> | undefined,
 ): boolean {
   return storeNamesLocks(sys, returned) || paths !== undefined &&
       (sys.access(paths.restartState, 0) === 0 || fileNamesLocks(sys, journalPath(paths.journalDir)));
@@ -33,7 +33,7 @@ export function locksAtStake(
 export function mayBeAtStake(
   sys: Pick<Sys, "access">,
   returned: readonly ReturnedDescriptor[],
-  paths: Pick<Paths, "journalDir" | "restartState"> | undefined,
+  paths: Pick<LockPaths, "journalDir" | "restartState"> | undefined,
 ): boolean {
   return returned.some((each) => each.name === JOURNAL_NAME || isLocks(each)) || paths !== undefined &&
       [paths.restartState, journalPath(paths.journalDir)].some((path) => sys.access(path, 0) === 0);

@@ -3,8 +3,6 @@ import { ENOENT } from "../../os/errno.ts";
 import { must } from "../../os/system_error.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
-import type { Paths } from "../../chassis/config/paths.ts";
-import { VIRTLOCKD } from "../identity/identity.ts";
 import type { Lockspace } from "../lockspace/lockspace.ts";
 import type { Place } from "../lockspace/places.ts";
 
@@ -18,11 +16,6 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 export interface RegisteredLockspace {
   readonly path: string;
   readonly place: Place | undefined;
-}
-
-/** Where the list of registered lockspaces is. */
-export function registryPath({ runDir }: Pick<Paths, "runDir">): string {
-  return `${runDir}/${VIRTLOCKD.name}-lockspaces.json`;
 }
 
 type RegistrySys = Pick<FileSys, "open" | "read" | "write" | "close" | "rename" | "unlink">;

@@ -3,8 +3,9 @@ import { ServiceStatus } from "../../chassis/systemd/service_status.ts";
 import { Daemon } from "../daemon/daemon.ts";
 import { InheritedLocks } from "../daemon/inherited_locks.ts";
 import { saveLockspaces } from "../daemon/kept_lockspaces.ts";
-import { RegisteredLockspaces, registryPath } from "../daemon/registered_lockspaces.ts";
+import { RegisteredLockspaces } from "../daemon/registered_lockspaces.ts";
 import { keptDescriptor, STORAGE_STARTER } from "../handover/kept_descriptors.ts";
+import { lockPaths } from "../identity/lock_paths.ts";
 import type { RestartState } from "../restart/state.ts";
 import { DEPUTY_SOCKET } from "../storage/deputy_starter.ts";
 import type { Found } from "./found.ts";
@@ -31,7 +32,7 @@ export function build({ parts, logs, log, beginning, prepared, safety }: Found):
   const state = handed ?? safety.recovered;
   // The status is told of by the daemon, which may have something to tell while it is being made.
   let changed = () => {};
-  const registered = new RegisteredLockspaces(sys, registryPath(paths));
+  const registered = new RegisteredLockspaces(sys, lockPaths(paths).lockspaces);
   const daemon = new Daemon({
     sys,
     loop,

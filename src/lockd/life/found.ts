@@ -4,6 +4,7 @@ import { refuseServed } from "../../chassis/start/sockets.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { CrashSafety } from "../crash/crash_safety.ts";
 import { LeftJournalError } from "../crash/left_journal_error.ts";
+import { lockPaths } from "../identity/lock_paths.ts";
 import { type Prepared, prepareProcess } from "./prepare_process.ts";
 import { type Beginning, readStart } from "./read_start.ts";
 import type { ServeParts } from "./serve_parts.ts";
@@ -41,7 +42,7 @@ export function find(parts: ServeParts, logs: LogSystem, unfinished: (() => void
     ledger: prepared.ledger,
     log,
     env: service.env,
-    journalDir: paths.journalDir,
+    journalDir: lockPaths(paths).journalDir,
     cwd,
     notify: service.notify,
     doubt: service.doubt,

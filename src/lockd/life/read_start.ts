@@ -5,6 +5,7 @@ import { readSettings, type StartContext, startContext } from "../../chassis/sta
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
+import { lockPaths } from "../identity/lock_paths.ts";
 import { LOCK_SETTINGS, type Settings } from "../identity/settings.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import type { RestartState } from "../restart/state.ts";
@@ -44,7 +45,7 @@ export function readStart(
 ): Beginning {
   const pid = sys.pid();
   const { paths } = startContext(VIRTLOCKD, sys, options, env, directory);
-  const stateFile = new StateFile(sys, paths.restartState);
+  const stateFile = new StateFile(sys, lockPaths(paths).restartState);
   const taken = stateFile.take(pid);
   const handed = taken?.kind === "state" ? taken.state : undefined;
   const cwd = handed?.extension?.cwd ?? directory;

@@ -20,6 +20,7 @@ import { ExitCode, StartError, startFailure } from "../../chassis/start/start_er
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
+import { type LockPaths, lockPaths } from "../identity/lock_paths.ts";
 import { locksAtStake, mayBeAtStake } from "../crash/locks_at_stake.ts";
 import { serve } from "./serve.ts";
 import { StateFile } from "../restart/state_file.ts";
@@ -85,6 +86,8 @@ class Start {
   readonly #sys: Sys;
   /** This user's files; undefined when they cannot be told, which makes the start fail. */
   readonly paths: Paths | undefined;
+  /** Those of them that only the lock daemon has. */
+  readonly #lockPaths: LockPaths | undefined;
   readonly #returned: readonly ReturnedDescriptor[];
   readonly #maybe: boolean;
   #atStake: boolean | undefined;
@@ -103,7 +106,8 @@ class Start {
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
     }
-    this.#maybe = mayBeAtStake(sys, returned, this.paths);
+    this.#lockPaths = this.paths === undefined ? undefined : lockPaths(this.paths);
+    this.#maybe = mayBeAtStake(sys, returned, this.#lockPaths);
   }
 
   /**
@@ -111,7 +115,7 @@ class Start {
    * before anything that an earlier daemon has left is taken.
    */
   get atStake(): boolean {
-    this.#atStake ??= this.#maybe && locksAtStake(this.#sys, this.#returned, this.paths);
+    this.#atStake ??= this.#maybe && locksAtStake(this.#sys, this.#returned, this.#lockPaths);
     return this.#atStake;
   }
 
@@ -122,7 +126,7 @@ class Start {
 
   /** Whether an earlier image of this very process hands its state over. */
   get isHandover(): boolean {
-    return this.paths !== undefined &&
-      new StateFile(this.#sys, this.paths.restartState).isFor(this.#sys.pid());
+    return this.#lockPaths !== undefined &&
+      new StateFile(this.#sys, this.#lockPaths.restartState).isFor(this.#sys.pid());
   }
 }

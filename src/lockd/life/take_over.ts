@@ -6,6 +6,7 @@ import type { Daemon } from "../daemon/daemon.ts";
 import { GivenUp } from "../daemon/given_up.ts";
 import { loadLockspaces } from "../daemon/kept_lockspaces.ts";
 import { restore } from "../handover/restore.ts";
+import { lockPaths } from "../identity/lock_paths.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { type Owner, ownerKey } from "../lockspace/owner.ts";
 import { RestartStateError } from "../restart/restart_state_error.ts";
@@ -40,7 +41,7 @@ export function takeOver(
     if (handed !== undefined) daemon.metrics.reExecuted(stateFile.bytesTaken);
     unless(() => true, () => restoreLogging(logs, state), (message) => void complaints.push(message));
   }
-  const note = new GivenUp(sys, paths.givenUp);
+  const note = new GivenUp(sys, lockPaths(paths).givenUp);
   announceBeginning(
     daemon,
     handed === undefined

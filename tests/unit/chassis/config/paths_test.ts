@@ -17,12 +17,10 @@ Deno.test("defaultPaths() gives root the host's files, whatever the environment 
     readOnlySocket: "/run/libvirt/virtlockd-sock-ro",
     adminSocket: "/run/libvirt/virtlockd-admin-sock",
     pidFile: "/run/virtlockd.pid",
-    restartState: "/run/virtlockd-restart-exec.json",
+    stateDir: "/run",
     startFailures: "/run/virtlockd-start-failures",
-    givenUp: "/run/virtlockd-given-up.json",
     logFile: "/var/log/libvirt/virtlockd.log",
     runDir: "/run/libvirt",
-    journalDir: "/run/libvirt/virtlockd-journal",
   });
 });
 
@@ -33,12 +31,10 @@ Deno.test("defaultPaths() puts the prefix before each of the host's files", () =
     readOnlySocket: "/tmp/t/run/libvirt/virtlockd-sock-ro",
     adminSocket: "/tmp/t/run/libvirt/virtlockd-admin-sock",
     pidFile: "/tmp/t/run/virtlockd.pid",
-    restartState: "/tmp/t/run/virtlockd-restart-exec.json",
+    stateDir: "/tmp/t/run",
     startFailures: "/tmp/t/run/virtlockd-start-failures",
-    givenUp: "/tmp/t/run/virtlockd-given-up.json",
     logFile: "/tmp/t/var/log/libvirt/virtlockd.log",
     runDir: "/tmp/t/run/libvirt",
-    journalDir: "/tmp/t/run/libvirt/virtlockd-journal",
   });
 });
 
@@ -49,12 +45,10 @@ Deno.test("defaultPaths() gives a session the directories of its XDG variables",
     readOnlySocket: "/r/libvirt/virtlockd-sock-ro",
     adminSocket: "/r/libvirt/virtlockd-admin-sock",
     pidFile: "/r/libvirt/virtlockd.pid",
-    restartState: "/r/libvirt/virtlockd-restart-exec.json",
+    stateDir: "/r/libvirt",
     startFailures: "/r/libvirt/virtlockd-start-failures",
-    givenUp: "/r/libvirt/virtlockd-given-up.json",
     logFile: "/k/libvirt/virtlockd.log",
     runDir: "/r/libvirt",
-    journalDir: "/r/libvirt/virtlockd-journal",
   });
 });
 
@@ -65,12 +59,10 @@ Deno.test("defaultPaths() falls back to HOME when a session has no XDG variables
     readOnlySocket: "/home/u/.cache/libvirt/virtlockd-sock-ro",
     adminSocket: "/home/u/.cache/libvirt/virtlockd-admin-sock",
     pidFile: "/home/u/.cache/libvirt/virtlockd.pid",
-    restartState: "/home/u/.cache/libvirt/virtlockd-restart-exec.json",
+    stateDir: "/home/u/.cache/libvirt",
     startFailures: "/home/u/.cache/libvirt/virtlockd-start-failures",
-    givenUp: "/home/u/.cache/libvirt/virtlockd-given-up.json",
     logFile: "/home/u/.cache/libvirt/virtlockd.log",
     runDir: "/home/u/.cache/libvirt",
-    journalDir: "/home/u/.cache/libvirt/virtlockd-journal",
   });
 });
 
