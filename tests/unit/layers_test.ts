@@ -215,6 +215,33 @@ Deno.test("no file of base, os and chassis names a daemon of the family", () => 
   assert.deepEqual(naming, []);
 });
 
+/** Words for what only one daemon has to do with. The chassis serves all of them. */
+const DAEMONS_WORDS = /^(?:un)?(?:lock(?:s|ed|ing)?|lockspaces?|guests?|leases?|holders?|volumes?)$/;
+
+/** Files of the chassis in which such a word is needed, each with its reason. */
+const CHASSIS_WORDS: Readonly<Record<string, string>> = {
+  "chassis/journal/journal_file.ts": "one daemon locks its journal's file",
+  "chassis/start/pid_file.ts": "one daemon locks its PID file, and tells who has it",
+  "chassis/wire/rpc_error.ts":
+    "libvirt numbers the parts of itself from which errors come, the lock manager's too",
+};
+
+/** The words of a file's text, names of several being taken apart. Paths of imports say nothing of it. */
+function wordsOf(text: string): string[] {
+  const own = text.replaceAll(/(?:from |import |import\()"[^"]+"/g, "");
+  return (own.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []).map((word) => word.toLowerCase());
+}
+
+Deno.test("no file of the chassis speaks of what only one daemon has to do with", () => {
+  const speaking = FILES.filter((file) => file.startsWith("chassis/")).flatMap((file) => {
+    const words = wordsOf(readFileSync(join(SOURCE, file), "utf8"));
+    const found = [...new Set(words)].filter((word) => DAEMONS_WORDS.test(word));
+    return found.length === 0 ? [] : [{ file, found }];
+  });
+  assert.deepEqual(speaking.filter(({ file }) => CHASSIS_WORDS[file] === undefined), []);
+  assert.deepEqual(speaking.map(({ file }) => file).sort(), Object.keys(CHASSIS_WORDS).sort());
+});
+
 /** What the program of each daemon may hold, besides what all share. */
 const OWN: Readonly<Record<string, RegExp>> = {
   virtlockd: /^lockd\//,

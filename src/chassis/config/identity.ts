@@ -8,7 +8,7 @@ export interface Identity<C extends string = string> {
   readonly product: string;
   /** What it is for, in the lines of `--help`. */
   readonly purpose: readonly string[];
-  /** What keeps it from ending for idleness besides a client: one of its own, such as "lock". */
+  /** What keeps it from ending for idleness besides a client: a noun in the singular. */
   readonly keeps: string;
   /** Its commands, with what each does, in the order of `--help`. */
   readonly commands: Readonly<Record<C, string>>;

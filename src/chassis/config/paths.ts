@@ -14,7 +14,7 @@ export interface Paths {
   readonly readOnlySocket: string;
   /** Socket of the admin program. */
   readonly adminSocket: string;
-  /** PID file, locked while the daemon lives. */
+  /** PID file: whoever has it is the daemon. */
   readonly pidFile: string;
   /** How often the daemon has failed to start, as long as it does. */
   readonly startFailures: string;

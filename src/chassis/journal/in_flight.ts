@@ -11,8 +11,8 @@ export interface InFlight {
 /**
  * Puts together what the log and the exchange area say of the moment in which the daemon died.
  *
- * - Received, not answered: served again. Nothing of it was recorded: a lock that it took is undone, and
- *   what it did to files (made one, removed one) comes to the same when it is done twice.
+ * - Received, not answered: served again. Nothing of it was recorded: the daemon undoes what it did,
+ *   and what it did to files (made one, removed one) comes to the same when it is done twice.
  * - Answered by a record, reply not wholly sent: exactly the rest is sent.
  * - Answered without a record (it changed nothing): once the kernel took a byte of the reply, the rest is
  *   sent; before, the request is served again.

@@ -40,7 +40,7 @@ export function writeStamp(memory: JournalMemory, { boot, begun }: JournalStamp)
   memory.writeNumber(STAMP_OFFSET + BEGUN, begun);
 }
 
-/** Whether a journal was written before the host was started, when all its processes and locks have ended. */
+/** Whether a journal was written before the host was started: all processes that it tells of have ended. */
 export function isOfAnotherBoot(stamp: JournalStamp, now: JournalStamp): boolean {
   return stamp.boot !== "" && now.boot !== "" && stamp.boot !== now.boot;
 }

@@ -1,5 +1,5 @@
 /**
- * A number with its noun, as people write it: `1 lock`, `2 locks`.
+ * A number with its noun, as people write it: `1 client`, `2 clients`.
  * @param plural where it is not the noun with an s
  */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {

@@ -7,7 +7,7 @@ export type { LogFields } from "./log_entry.ts";
 /** A message, or how to make it: a function is called only when the level is enabled. */
 export type LogMessage = string | (() => string);
 
-/** Category of a log message: folder and file, as libvirt names them, e.g. `locking.lock_daemon`. */
+/** Category of a log message: folder and file, as libvirt names them, e.g. `rpc.netserver`. */
 export type LogCategory = `${string}.${string}`;
 
 /** Where one source file sends its messages. */
@@ -36,7 +36,7 @@ export const NOTICE = "notice";
 /**
  * The log of one source file. It follows whichever LogSystem was made last, also one that is made later.
  *
- * @param category e.g. `locking.lock_daemon`; filters match against it
+ * @param category e.g. `rpc.netserver`; filters match against it
  * @param file the source file, e.g. `src/os/sys.ts`, for journald's CODE_FILE
  */
 export function getLog(category: LogCategory, file: string): Log {

@@ -4,16 +4,10 @@ import { levelName, type LogLevel, syslogSeverity } from "./levels.ts";
 export type LogFieldValue = string | number | readonly string[];
 
 /**
- * What a message is about, beside its text. Each becomes a journald field: `ownerPid` is LIBVIRT_OWNER_PID.
- * Other names may be added; values are kept as they are, newlines included.
+ * What a message is about, beside its text, in the daemon's own names. Each becomes a journald field:
+ * `clientPid` is LIBVIRT_CLIENT_PID. Values are kept as they are, newlines included.
  */
 export interface LogFields {
-  /** Name of the domain that owns, asks or is refused. */
-  readonly domain?: string | undefined;
-  readonly uuid?: string | undefined;
-  readonly resource?: string | readonly string[] | undefined;
-  readonly lockspace?: string | readonly string[] | undefined;
-  readonly ownerPid?: number | undefined;
   readonly [name: string]: LogFieldValue | undefined;
 }
 
@@ -23,7 +17,7 @@ export interface LogEntry {
   readonly time: number;
   readonly pid: number;
   readonly level: LogLevel;
-  /** e.g. `locking.lock_daemon`. */
+  /** e.g. `rpc.netserver`. */
   readonly category: string;
   /** Source file, for CODE_FILE. */
   readonly file: string;

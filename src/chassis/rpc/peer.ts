@@ -80,7 +80,7 @@ export function openPeerPidfd(sys: PeerSys, fd: number, pid: number): number {
     if ("pidfd" in direct) return direct.pidfd;
     throw new SystemError("getsockopt SO_PEERPIDFD", `process ${pid}`, direct.errno);
   }
-  // A peer in a pid namespace that we cannot see has pid 0: it can be nobody's holder.
+  // A peer in a pid namespace that we cannot see has pid 0: it tells of no process.
   if (pid <= 0) return -1;
   const opened = sys.pidfdOpen(pid);
   return opened === -ESRCH ? -1 : must(opened, "pidfd_open", `process ${pid}`);

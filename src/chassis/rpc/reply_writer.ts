@@ -5,7 +5,7 @@ import { type Exchange, OUTPUT_SIZE } from "./exchange.ts";
 
 /**
  * The kernel could not do it now, but the connection is none the worse: the socket stays ready, so the event
- * comes again. Ending it would kill the guest behind it.
+ * comes again. Ending it would end what relies on it.
  */
 export const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 

@@ -10,7 +10,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { loggingFor, readConfigText, type StartContext } from "./start.ts";
 import { StartError } from "./start_error.ts";
 
-// A daemon at whose start locks are at stake begins with what works, whatever is wrong with its
+// A daemon whose failed start would cost others something begins with what works, whatever is wrong with its
 // configuration.
 
 /** Reads what can be read of the configuration file. @param complain told of each mistake */

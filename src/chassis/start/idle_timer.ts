@@ -1,8 +1,8 @@
 import type { EventLoop, Timer } from "../event/event_loop.ts";
 
 /**
- * Calls back when the daemon has been idle for a time (-t). What idle is it is told: a lock daemon is not
- * while it has locks, whose guests run on without a connection.
+ * Calls back when the daemon has been idle for a time (-t). What idle is it is told: a daemon may hold
+ * something for those who have no connection.
  */
 export class IdleTimer {
   readonly #loop: Pick<EventLoop, "after">;

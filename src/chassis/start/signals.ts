@@ -39,7 +39,7 @@ export function watchSignals(
           handlers.reload(info.pid);
           break;
         case SIGPIPE:
-        // Somebody opens a file of which the daemon had a lease for a moment.
+        // The kernel tells of a file that the daemon has asked about for a moment.
         case SIGIO:
           break;
         default:

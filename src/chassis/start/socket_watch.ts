@@ -41,8 +41,8 @@ type Named = string | "nothing" | "unknown";
 
 /**
  * Sees to it that the paths of a daemon's listening sockets lead to it. Who deletes such a path, as the
- * service manager does when its socket unit is stopped, would leave a daemon that holds locks and that nobody
- * can ask any more.
+ * service manager does when its socket unit is stopped, would leave a daemon that holds something and that
+ * nobody can ask any more.
  */
 export class SocketWatch {
   readonly #parts: SocketWatchParts;

@@ -6,8 +6,8 @@ import type { Listener } from "../rpc/listener.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 
 /**
- * Connections that wait to be accepted. When libvirtd starts a host's guests, each connects twice at once;
- * the kernel makes it no more than net.core.somaxconn, which is 4096 since Linux 5.4.
+ * Connections that wait to be accepted. When a host starts, thousands of clients may connect at once; the
+ * kernel makes it no more than net.core.somaxconn, which is 4096 since Linux 5.4.
  */
 const BACKLOG = 4096;
 

@@ -24,22 +24,26 @@ export class Watchdog {
   readonly #loop: Pick<EventLoop, "after">;
   readonly #manager: Pick<NotifyQueue, "tell"> | undefined;
   readonly #wanted: () => boolean;
+  readonly #cost: string;
   readonly #log: Log;
   #phase: Phase = "unknown";
 
   /**
    * @param manager undefined where there is none: then nothing is ever armed
    * @param wanted whether the daemon would lose nothing if it were killed now
+   * @param cost what it would lose otherwise, as a word for people
    */
   constructor(
     loop: Pick<EventLoop, "after">,
     manager: Pick<NotifyQueue, "tell"> | undefined,
     wanted: () => boolean,
+    cost: string,
     log: Log,
   ) {
     this.#loop = loop;
     this.#manager = manager;
     this.#wanted = wanted;
+    this.#cost = cost;
     this.#log = log;
   }
 
@@ -93,7 +97,7 @@ export class Watchdog {
   #disarm(): void {
     this.#manager?.tell(["WATCHDOG_USEC=0"]);
     if (this.#phase === "armed") {
-      this.#log.info("The service manager's watchdog is off: an end would cost locks");
+      this.#log.info(`The service manager's watchdog is off: an end would cost ${this.#cost}`);
     }
   }
 }

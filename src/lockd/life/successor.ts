@@ -30,7 +30,8 @@ export interface Succession {
 export function prepareSuccession(found: Found, built: Built): Succession {
   const { parts: { sys, self, options, mistakes }, log, beginning, prepared, service, safety } = found;
   const { daemon, inherited, status } = built;
-  const watchdog = new Watchdog(prepared.loop, safety.manager, () => safety.sound && allOurs(daemon), log);
+  const sound = () => safety.sound && allOurs(daemon);
+  const watchdog = new Watchdog(prepared.loop, safety.manager, sound, "locks", log);
   const unit = service.notifyAddress === SYSTEMD_NOTIFY
     ? serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "")
     : undefined;

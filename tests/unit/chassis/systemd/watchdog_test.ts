@@ -25,7 +25,7 @@ class Stage {
     };
     const tell = (lines: readonly string[]) => void this.told.push([...lines]);
     const log = getLog("test.watchdog", "watchdog_test.ts");
-    this.watchdog = new Watchdog(loop, manager ? { tell } : undefined, () => this.wanted, log);
+    this.watchdog = new Watchdog(loop, manager ? { tell } : undefined, () => this.wanted, "clients", log);
   }
 
   /** Five seconds go by. */
