@@ -30,7 +30,7 @@ export function statusText(status: StatusDocument): string {
   const { locks, descriptors, logging, idleTimeout } = status;
   const { lost = 0 } = locks;
   const doubtful = locks.doubtful - lost;
-  const { crashes = 0, restarts = 0, recoveredLocks = 0, lostLocks = 0 } = status;
+  const { crashes = 0, restarts = 0, recoveredLocks = 0, lostLocks = 0, countingSinceMs } = status;
   const reExecuted = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
   const odd = [
     ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
@@ -46,7 +46,8 @@ export function statusText(status: StatusDocument): string {
     ...crashes + restarts === 0 ? [] : [
       [
         "started again",
-        `${times(crashes)} after a crash, ${times(restarts)} after a stop; ` +
+        `${times(crashes)} after a crash, ${times(restarts)} after a stop` +
+        `${countingSinceMs === undefined ? "" : ` since ${timeText(countingSinceMs)}`}; ` +
         `${counted(recoveredLocks, "lock")} taken over, ${lostLocks} lost`,
       ] as const,
     ],

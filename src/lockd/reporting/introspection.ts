@@ -86,6 +86,7 @@ export class Introspection {
       pid: sys.pid(),
       configurationFile,
       startedMs: metrics.started,
+      countingSinceMs: metrics.counting,
       started: metrics.started,
       uptimeSeconds: uptime,
       uptime,

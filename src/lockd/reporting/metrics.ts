@@ -85,19 +85,29 @@ export class Metrics implements Partial<DaemonObserver> {
   readonly refusals = new Map<Refusal["kind"], number>();
   readonly #calls = new Map<string, Map<string, Calls>>();
   #last: Calls | undefined;
+  /** When this image began. */
+  readonly #begun: number;
   #started: number;
+  #counting: number;
   #stateBytes = 0;
   #previousVersion: string | undefined;
   #lastReExecFailure: string | undefined;
 
   /** @param started Unix milliseconds; {@link restore} brings an earlier one */
   constructor(started: number) {
+    this.#begun = started;
     this.#started = started;
+    this.#counting = started;
   }
 
   /** Unix milliseconds at which the process began to serve, before any re-exec. */
   get started(): number {
     return this.#started;
+  }
+
+  /** Unix milliseconds at which the counters began, perhaps in another process, which has crashed. */
+  get counting(): number {
+    return this.#counting;
   }
 
   /** Size of the state that went through the last re-exec, 0 before the first. */
@@ -193,6 +203,7 @@ export class Metrics implements Partial<DaemonObserver> {
     lost: number,
   ): void {
     if (kind !== "crash" && kind !== "restart") return;
+    this.#started = this.#begun;
     if (kind === "crash") this.counts.crashes++;
     else this.counts.restarts++;
     this.counts.recovered += recovered;
@@ -204,6 +215,7 @@ export class Metrics implements Partial<DaemonObserver> {
     return {
       version: VERSION,
       started: this.#started,
+      counting: this.#counting,
       stateBytes: this.#stateBytes,
       bounds: BUCKET_BOUNDS,
       counts: { ...this.counts },
@@ -222,6 +234,8 @@ export class Metrics implements Partial<DaemonObserver> {
   restore(snapshot: unknown): void {
     const read = readSnapshot(snapshot, BUCKET_BOUNDS);
     this.#started = read.started ?? this.#started;
+    // An older program had one time for both.
+    this.#counting = read.counting ?? this.#started;
     this.#stateBytes = read.stateBytes ?? 0;
     this.#previousVersion = read.version;
     for (const name of Object.keys(this.counts) as (keyof Counts)[]) {

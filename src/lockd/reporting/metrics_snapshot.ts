@@ -4,7 +4,10 @@ import type { Calls } from "./calls.ts";
 export interface MetricsSnapshot {
   /** Of the program that counted. */
   readonly version: string;
+  /** When its process began to serve, before any re-exec. */
   readonly started: number;
+  /** When the counters began. */
+  readonly counting: number;
   readonly stateBytes: number;
   /** Bounds of the histogram's buckets: another version of the program may have others. */
   readonly bounds: readonly number[];
@@ -18,6 +21,7 @@ export interface MetricsSnapshot {
 export interface ReadSnapshot {
   readonly version: string | undefined;
   readonly started: number | undefined;
+  readonly counting: number | undefined;
   readonly stateBytes: number | undefined;
   readonly counts: ReadonlyMap<string, number>;
   readonly connections: ReadonlyMap<string, number>;
@@ -38,6 +42,7 @@ export function readSnapshot(snapshot: unknown, bounds: readonly number[]): Read
   return {
     version: typeof known["version"] === "string" ? known["version"] : undefined,
     started: readCount(known["started"]),
+    counting: readCount(known["counting"]),
     stateBytes: readCount(known["stateBytes"]),
     counts: readCounts(known["counts"]),
     connections: readCounts(known["connections"]),

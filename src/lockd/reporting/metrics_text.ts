@@ -28,6 +28,12 @@ export function metricsText(metrics: Metrics, status: StatusDocument, tally: Loc
     "Unix time at which the process began to serve, before any re-exec.",
     metrics.started / 1000,
   );
+  text.single(
+    "virtlockd_counters_start_time_seconds",
+    "gauge",
+    "Unix time at which the counters began: they go on over re-execs, crashes and restarts.",
+    metrics.counting / 1000,
+  );
   writeDaemon(text, metrics, status);
   writeClients(text, metrics, status);
   writeLocks(text, metrics, status, tally);

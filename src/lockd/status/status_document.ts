@@ -49,6 +49,11 @@ export interface StatusDocument {
    */
   readonly startedMs?: number;
   readonly started: number;
+  /**
+   * When the counters began, in Unix milliseconds: in an earlier process, if that has crashed. Not in
+   * documents of versions before 1.1.
+   */
+  readonly countingSinceMs?: number;
   /** Seconds since then. An older daemon has `uptime`. */
   readonly uptimeSeconds?: number;
   readonly uptime: number;

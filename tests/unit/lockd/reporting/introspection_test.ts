@@ -49,6 +49,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
     pid: 77,
     configurationFile: "/etc/x.conf",
     startedMs: 1000,
+    countingSinceMs: 1000,
     started: 1000,
     uptimeSeconds: 61,
     uptime: 61,

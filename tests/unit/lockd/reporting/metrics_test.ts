@@ -94,6 +94,19 @@ Deno.test("Metrics goes on from a snapshot that went through JSON", () => {
   assert.equal(next.stateBytes, 99);
 });
 
+Deno.test("Metrics of a process that follows a crash goes on counting, and tells its own start", () => {
+  for (const [kind, started] of [["crash", 5000], ["restart", 5000], ["image", 1000]] as const) {
+    const next = new Metrics(5000);
+    next.restore(counted().snapshot());
+    next.begun(kind, 0, 0);
+    assert.deepEqual([next.started, next.counting, next.counts.granted], [started, 1000, 2], kind);
+  }
+  const { counting: _, ...older } = counted().snapshot();
+  const next = new Metrics(5000);
+  next.restore(older);
+  assert.equal(next.counting, 1000);
+});
+
 Deno.test("Metrics restore() takes what it can read of any snapshot", () => {
   for (
     const nothing of [undefined, null, "x", [], {}, { counts: 1, calls: {}, connections: [], refusals: null }]
@@ -107,6 +120,7 @@ Deno.test("Metrics restore() takes what it can read of any snapshot", () => {
   metrics.restore({
     ...snapshot,
     started: "yesterday",
+    counting: -1,
     counts: { granted: 7, released: -1, unheardOf: 3, reExecs: null },
     connections: { virtlockd: 4, admin: NaN },
     calls: [null, { program: 1 }, { ...snapshot.calls[0], buckets: [1] }, snapshot.calls[1]],

@@ -37,6 +37,7 @@ Deno.test("metricsText() gives a sample of everything that is counted", () => {
   assert.deepEqual(samples(metricsText(metrics, STATUS, tally)), [
     'virtlockd_build_info{version="1.2.3"} 1',
     "virtlockd_start_time_seconds 1.5",
+    "virtlockd_counters_start_time_seconds 1.5",
     "virtlockd_reexecs_total 1",
     "virtlockd_reexec_failures_total 0",
     "virtlockd_crashes_total 0",
