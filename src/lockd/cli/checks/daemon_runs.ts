@@ -4,6 +4,7 @@ import {
   daemonProcesses,
   ofOneHost,
 } from "../guests/daemon_processes.ts";
+import type { Host } from "../guests/host.ts";
 import { type Check, type DaemonView, type Finding, ok, type Patient, problem, warning } from "./check.ts";
 
 /** Whether a daemon answers, and whether it is the one that should. */
@@ -17,19 +18,24 @@ export const daemonRuns: Check = {
 function answer(patient: Patient): Finding {
   const { daemon, version, host } = patient;
   switch (daemon.kind) {
-    case "unreachable":
-      return problem(daemon.reason, unreachable(patient, daemon));
+    case "unreachable": {
+      // An ordinary user's runs only when a guest needs it.
+      const isMissed = host.isRoots || daemon.obstacle !== "absent" || daemonOfPidFile(host) !== undefined;
+      return (isMissed ? problem : warning)(daemon.reason, unreachable(patient, daemon));
+    }
     case "foreign":
       return warning(
         daemon.reason,
-        "To hand its locks to this program, install this as its executable and send it SIGUSR1 (systemctl reload virtlockd)",
+        "To hand its locks to this program, put this into the place of its executable, then run: virtlockd reload",
       );
     case "answers": {
       const { status } = daemon;
       if (status.version !== version) {
         return warning(
           `Version ${status.version} runs, version ${version} is installed`,
-          "Execute the installed one; no lock is lost: systemctl reload virtlockd",
+          `Execute the installed one; no lock is lost: ${
+            host.isRoots ? "systemctl reload virtlockd" : "virtlockd reload"
+          }`,
         );
       }
       const written = Number(host.read(host.places.pidFile) ?? NaN);
@@ -50,28 +56,44 @@ function unreachable({ host }: Patient, { obstacle }: DaemonView & { kind: "unre
   switch (obstacle) {
     case "absent":
       // systemd removes the socket when its unit is stopped.
-      if (process === undefined && host.kind("/run/systemd/system") && host.kind(host.places.socket)) {
-        return "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket";
-      }
-      if (process === undefined) {
-        return "Start it: systemctl start virtlockd.socket, or virtlockd -d; without it no guest with a lock manager starts";
-      }
+      if (process === undefined) return howToStart(host);
       return `Process ${process.pid} is a virtlockd and may hold locks: start no other one and do not stop it. ` +
         "It listens anew by itself where its socket was removed, so ask again in a few seconds; else: virtlockd reload";
     case "silent": {
-      if (process !== undefined) return hanging(process);
+      if (process !== undefined) return hanging(process, host);
       const [starting] = daemonProcesses(host);
       return starting === undefined
-        ? `No daemon runs, though its socket is there: it does not start. ${WHY}`
+        ? `No daemon runs, though its socket is there: it does not start. ${why(host)}`
         : hangingInStart(starting);
     }
     case "closed":
-      return `It does not start, or has just ended. ${WHY}`;
+      return `It does not start, or has just ended. ${why(host)}`;
     case "denied":
       return "Ask as the user whose daemon it is: for the host's that is root";
     case "odd":
       return "See which program has this socket (ss -xlp) and that --connect names the admin socket of virtlockd";
   }
+}
+
+function howToStart(host: Host): string {
+  if (!host.isRoots) {
+    return "Nothing, if no guest of qemu:///session runs: your libvirtd starts it when a guest needs it, from the " +
+      "directory in VIRTLOCKD_PATH or from /usr/sbin; by hand: virtlockd -d. The host's own is for root to look at: " +
+      "virtlockd doctor as root";
+  }
+  if (host.kind("/run/systemd/system") === undefined) {
+    return "Start it: virtlockd -d; without it no guest with a lock manager starts";
+  }
+  return host.kind(host.places.socket)
+    ? "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket"
+    : "Start it: systemctl start virtlockd.socket virtlockd-admin.socket; without it no guest with a lock manager starts";
+}
+
+/** Where the reason is why it does not start. */
+function why(host: Host): string {
+  return host.isRoots && host.kind("/run/systemd/system") !== undefined
+    ? "The reason is in: systemctl status virtlockd.service; journalctl -u virtlockd -n 50"
+    : "Run it in the foreground, which tells the reason: virtlockd";
 }
 
 /** It has no PID file yet: it reads its configuration, or takes back what systemd keeps for it. */
@@ -83,10 +105,8 @@ function hangingInStart({ pid, state }: DaemonProcess): string {
     "until it has; most likely its configuration is on storage that does not answer";
 }
 
-const WHY = "The reason is in: systemctl status virtlockd.service; journalctl -u virtlockd -n 50";
-
 /** A daemon that runs and does not answer holds its locks: starting another one is no help, nor is a stop. */
-function hanging({ pid, state }: DaemonProcess): string {
+function hanging({ pid, state }: DaemonProcess, host: Host): string {
   switch (state) {
     case "T":
     case "t":
@@ -95,6 +115,9 @@ function hanging({ pid, state }: DaemonProcess): string {
       return `Process ${pid} waits in the kernel, most likely for storage, and still holds its locks: ` +
         `cat /proc/${pid}/stack tells for what; it goes on when that answers`;
     default:
+      if (!host.isRoots) {
+        return `Process ${pid} runs and still holds its locks: shut your guests down before you end it`;
+      }
       return `Process ${pid} runs and still holds its locks, so do not stop it. Under systemd, when systemctl show ` +
         "virtlockd -p NFileDescriptorStore is above 0, systemctl kill --signal=KILL virtlockd is safe: the next one " +
         "takes all locks over. Elsewhere shut the guests down first";

@@ -36,6 +36,8 @@ type InForce =
 export const units: Check = {
   name: "units",
   run({ host }) {
+    // An ordinary user's daemon is none of systemd's.
+    if (!host.isRoots) return [];
     const ours = OURS.find((directory) => host.kind(`${directory}/virtlockd.service`) !== undefined);
     if (ours === undefined || host.kind("/run/systemd/system") !== "directory") return [];
     const findings = UNITS.flatMap((unit) => judge(host, unit, ours));

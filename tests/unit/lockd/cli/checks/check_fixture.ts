@@ -15,7 +15,7 @@ export const NOW = 1_795_266_578_207;
 /** A host made of these files. The caller disposes of it. */
 export class FakeHost implements Disposable {
   readonly root = Deno.makeTempDirSync({ prefix: "doctor-test-" });
-  readonly host: Host = new Host(linuxSys(), this.root, {
+  readonly host: Host = new Host({ ...linuxSys(), uid: () => this.uid }, this.root, {
     config: "/etc/libvirt",
     guests: "/run/libvirt/qemu",
     pools: ["/etc/libvirt/storage", "/run/libvirt/storage"],
@@ -25,7 +25,8 @@ export class FakeHost implements Disposable {
     pidFile: "/run/virtlockd.pid",
   });
 
-  constructor(tree: Tree) {
+  /** @param uid of the user who looks */
+  constructor(tree: Tree, readonly uid = 0) {
     for (const [path, content] of Object.entries(tree)) {
       const full = this.root + path;
       Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
@@ -75,8 +76,9 @@ export async function findings(
   tree: Tree,
   daemon: DaemonView = NO_DAEMON,
   parts: Partial<Patient> = {},
+  uid = 0,
 ): Promise<readonly Finding[]> {
-  using fake = new FakeHost(tree);
+  using fake = new FakeHost(tree, uid);
   return await check.run(patientOf(fake.host, daemon, parts));
 }
 

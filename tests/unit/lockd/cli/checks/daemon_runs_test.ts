@@ -75,7 +75,7 @@ async function advice(obstacle: Obstacle, state?: string): Promise<string> {
 }
 
 Deno.test("daemonRuns says to start a daemon only where none runs", async () => {
-  assert.match(await advice("absent"), /^Start it: systemctl start virtlockd\.socket, or virtlockd -d;/);
+  assert.match(await advice("absent"), /^Start it: virtlockd -d;/);
   assert.match(
     await advice("absent", "S (sleeping)"),
     /^Process 77 is a virtlockd and may hold locks: start no/,
@@ -98,11 +98,36 @@ Deno.test("daemonRuns tells a daemon whose start hangs, and a socket for command
     /^Process 77 has begun to start and does not come to its end: cat \/proc\/77\/stack .*most likely its configuration/,
   );
   assert.match(await starting("T (stopped)"), /^Process 77 has begun to start .*: kill -CONT 77/);
+  assert.match(
+    await advised("absent", { "/run/systemd/system/": "" }),
+    /^Start it: systemctl start virtlockd\.socket virtlockd-admin\.socket;/,
+  );
   const listens = { "/run/systemd/system/": "", "/run/libvirt/virtlockd-sock": "" };
   assert.equal(
     await advised("absent", listens),
     "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket",
   );
+});
+
+Deno.test("daemonRuns tells an ordinary user nothing that only root can do", async () => {
+  const systemd = { "/run/systemd/system/": "" };
+  const running = { ...systemd, "/run/virtlockd.pid": "77\n", "/proc/77/status": status("virtlockd", 1000) };
+  const seen = async (obstacle: Obstacle, tree: Tree) => {
+    const daemon = { kind: "unreachable", obstacle, reason: "Why" } as const;
+    const [finding] = await findings(daemonRuns, tree, daemon, {}, 1000);
+    assert.ok(!finding?.advice?.includes("systemctl"), finding?.advice);
+    return `${finding?.level}: ${finding?.advice}`;
+  };
+  assert.match(
+    await seen("absent", systemd),
+    /^warning: Nothing, if no guest of qemu:\/\/\/session runs: your libvirtd starts it/,
+  );
+  assert.match(await seen("absent", running), /^problem: Process 77 is a virtlockd and may hold locks/);
+  assert.match(await seen("closed", systemd), /Run it in the foreground, which tells the reason: virtlockd$/);
+  assert.match(await seen("silent", systemd), /Run it in the foreground, which tells the reason: virtlockd$/);
+  assert.match(await seen("silent", running), /^problem: Process 77 runs .*: shut your guests down before/);
+  const [old] = await findings(daemonRuns, systemd, answering([], { version: "0.9.0" }), {}, 1000);
+  assert.equal(old?.advice, "Execute the installed one; no lock is lost: virtlockd reload");
 });
 
 Deno.test("daemonRuns says what helps a daemon that hangs, and never to stop it", async () => {
