@@ -1,5 +1,5 @@
 import type { LogSystem } from "../../chassis/log/log_system.ts";
-import { startLogging } from "../../chassis/start/start.ts";
+import { liveLogging } from "../../chassis/start/life.ts";
 import { ExitCode } from "../../chassis/start/start_error.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { announce, begin, heedSignals } from "./begin.ts";
@@ -18,18 +18,8 @@ import { takeOver } from "./take_over.ts";
  * @throws StartError, SystemError, UsageError when it cannot start
  */
 export function serve(parts: ServeParts): number {
-  const logs = startLogging(VIRTLOCKD, parts.sys);
-  const unfinished: (() => void)[] = [];
-  try {
-    live(parts, logs, unfinished);
-    return ExitCode.OK;
-  } catch (error) {
-    for (const undo of unfinished.reverse()) undo();
-    logs.abandonStart();
-    throw error;
-  } finally {
-    logs.close();
-  }
+  liveLogging(VIRTLOCKD, parts.sys, (logs, unfinished) => live(parts, logs, unfinished));
+  return ExitCode.OK;
 }
 
 /**

@@ -67,15 +67,6 @@ export class DeputyStarter {
   }
 
   #spawn(user: LinkUser): HelperLink {
-    const { link, far } = HelperLink.pair(this.#parts, user);
-    try {
-      this.#parts.starter.start(far, this.#command);
-      return link;
-    } catch (error) {
-      link.close();
-      throw error;
-    } finally {
-      this.#parts.sys.close(far);
-    }
+    return HelperLink.started(this.#parts, user, (far) => this.#parts.starter.start(far, this.#command));
   }
 }

@@ -68,6 +68,25 @@ export class HelperLink {
   }
 
   /**
+   * Makes a link and has a helper started at its other end.
+   *
+   * @param start starts it; the descriptor that it gets is closed when it returns
+   * @throws SystemError as {@link pair}, and whatever `start` throws; nothing is left then
+   */
+  static started(parts: LinkParts, user: LinkUser, start: (far: number) => void): HelperLink {
+    const { link, far } = HelperLink.pair(parts, user);
+    try {
+      start(far);
+      return link;
+    } catch (error) {
+      link.close();
+      throw error;
+    } finally {
+      parts.sys.close(far);
+    }
+  }
+
+  /**
    * Sends a message; copies of the descriptors go along. A helper that cannot be reached has ended: its user
    * learns that from the event loop.
    *

@@ -149,16 +149,7 @@ export class StorageQueue {
       ended: (reason) => this.#ended(reason),
     };
     if (this.#deputy !== undefined) return this.#deputy.start(user);
-    const { link, far } = HelperLink.pair(this.#parts, user);
-    try {
-      this.#parts.starter.start(far);
-      return link;
-    } catch (error) {
-      link.close();
-      throw error;
-    } finally {
-      this.#parts.sys.close(far);
-    }
+    return HelperLink.started(this.#parts, user, (far) => this.#parts.starter.start(far));
   }
 
   #rest(): void {

@@ -1,15 +1,13 @@
 import { dropPermissions, isTerminal } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { VERSION } from "../../chassis/config/build_config.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { getLog } from "../../chassis/log/log.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
-import type { StartReport } from "../../chassis/start/launch.ts";
+import { type LifeParts, liveLogging } from "../../chassis/start/life.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
 import { type Applied, reload } from "../../chassis/start/reload.ts";
-import type { SelfImage } from "../../chassis/start/self.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
 import { type DaemonSocket, openSockets } from "../../chassis/start/open_sockets.ts";
 import type { NamedDescriptor } from "../../chassis/systemd/activation.ts";
@@ -17,13 +15,11 @@ import { SocketWatch } from "../../chassis/start/socket_watch.ts";
 import { makeDirectories, makeRunDirectory, refuseServed } from "../../chassis/start/sockets.ts";
 import {
   configureLog,
-  type Environment,
   loggingFor,
   readConfiguration,
   readSettings,
   type StartContext,
   startContext,
-  startLogging,
   startLoop,
 } from "../../chassis/start/start.ts";
 import { ExitCode } from "../../chassis/start/start_error.ts";
@@ -40,39 +36,18 @@ import { findPkcheck } from "./polkit_authority.ts";
 import { type SocketRights, socketRights } from "./socket_rights.ts";
 import { policyOf, StorageDaemon } from "./storage_daemon.ts";
 
-/** What a daemon process starts with. */
-export interface ServeParts {
-  readonly sys: Sys;
-  readonly self: SelfImage;
-  readonly options: DaemonOptions;
-  readonly env: Environment;
-  /** Working directory of the process. */
-  readonly cwd: string;
-  readonly report: StartReport;
-}
-
 /**
  * The daemon's life: start, serve, end.
  *
  * @returns exit code
  * @throws StartError, SystemError when it cannot start
  */
-export function serve(parts: ServeParts): number {
-  const logs = startLogging(VIRTSTORAGED, parts.sys);
-  const unfinished: (() => void)[] = [];
-  try {
-    return live(parts, logs, unfinished);
-  } catch (error) {
-    for (const undo of unfinished.reverse()) undo();
-    logs.abandonStart();
-    throw error;
-  } finally {
-    logs.close();
-  }
+export function serve(parts: LifeParts): number {
+  return liveLogging(VIRTSTORAGED, parts.sys, (logs, unfinished) => live(parts, logs, unfinished));
 }
 
 /** @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves */
-function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): number {
+function live(parts: LifeParts, logs: LogSystem, unfinished: (() => void)[]): number {
   const { sys, self, options, env, cwd, report } = parts;
   const pid = sys.pid();
   const context = startContext(VIRTSTORAGED, sys, options, env, cwd);

@@ -25,3 +25,11 @@ export function done<Value>(answer: Answer<Value>, value: Value): void {
 export function refused<Value>(answer: Answer<Value>, failure: RpcFailure): void {
   answer({ kind: "refused", failure });
 }
+
+/** Answers what has ended: with the refusal if there is one, else with what `value` gives. */
+export function answered<Value>(
+  answer: Answer<Value>,
+  value: () => Value,
+): (failure: RpcFailure | undefined) => void {
+  return (failure) => failure === undefined ? done(answer, value()) : refused(answer, failure);
+}

@@ -19,7 +19,7 @@ import {
   DEFINE_VALIDATE,
 } from "./flags.ts";
 import { applyListing, rowsFor } from "./refresh.ts";
-import { attempt, attempting, done, refused } from "./outcome.ts";
+import { answered, attempt, attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
 import { jobOptions, listOptions, run, whenActive, whenSettled } from "./pool_work.ts";
 import { validated } from "./validation.ts";
@@ -120,10 +120,7 @@ function createPool(
       pool.pending ??= pool.definition;
       pool.definition = definition;
     }
-    bringUp(core, caller, pool, buildModeOf(flags), (failure) => {
-      if (failure !== undefined) return refused(answer, failure);
-      done(answer, pool.ref);
-    });
+    bringUp(core, caller, pool, buildModeOf(flags), answered(answer, () => pool.ref));
   });
 }
 
@@ -140,10 +137,7 @@ function startPool(
       attempting(answer, () => {
         backendOf(pool.definition.type);
         refuseActive(pool, "is already active");
-        bringUp(core, caller, pool, buildModeOf(flags), (failure) => {
-          if (failure !== undefined) return refused(answer, failure);
-          done(answer, undefined);
-        });
+        bringUp(core, caller, pool, buildModeOf(flags), answered(answer, () => undefined));
       }));
   });
 }
@@ -211,6 +205,24 @@ export function activate(
   return undefined;
 }
 
+/** What is done when something with a pool that is not up has come to its end, well or not. */
+function atRest(
+  core: Core,
+  pool: Pool,
+  event: "CREATED" | "DELETED",
+  answer: Answer<void>,
+): readonly [done: () => void, failed: (failure: RpcFailure) => void] {
+  const rest = () => pool.restore({ kind: "inactive" });
+  return [() => {
+    rest();
+    core.tell(pool, event);
+    done(answer, undefined);
+  }, (failure) => {
+    rest();
+    refused(answer, failure);
+  }];
+}
+
 function buildPool(
   core: Core,
   caller: Caller,
@@ -230,14 +242,9 @@ function buildPool(
         : "plain";
       pool.change("inactive");
       const job = core.jobs.begin({ kind: "build", pool, volume: undefined, caller });
-      run(core, core.operations.buildPool, { pool: pool.definition, mode }, jobOptions(core, job), () => {
-        pool.restore({ kind: "inactive" });
-        core.tell(pool, "CREATED");
-        done(answer, undefined);
-      }, (failure) => {
-        pool.restore({ kind: "inactive" });
-        refused(answer, failure);
-      });
+      const request = { pool: pool.definition, mode } as const;
+      const ended = atRest(core, pool, "CREATED", answer);
+      run(core, core.operations.buildPool, request, jobOptions(core, job), ...ended);
     }));
 }
 
@@ -268,13 +275,7 @@ function deletePool(core: Core, ref: PoolRef, flags: number, answer: Answer<void
       checkFlags(flags, 0, "virStorageBackendDeleteLocal");
       pool.change("inactive");
       const options = listOptions(core, pool, "start");
-      run(core, core.operations.removePool, pool.definition, options, () => {
-        pool.restore({ kind: "inactive" });
-        core.tell(pool, "DELETED");
-        done(answer, undefined);
-      }, (failure) => {
-        pool.restore({ kind: "inactive" });
-        refused(answer, failure);
-      });
+      const ended = atRest(core, pool, "DELETED", answer);
+      run(core, core.operations.removePool, pool.definition, options, ...ended);
     }));
 }

@@ -43,6 +43,26 @@ function definitionOf(pool: Pool, xml: string, rule: CapacityRule): VolumeDefini
   return parseVolume(pool.definition, xml, rule);
 }
 
+/** Goes on with a pool that is up, when the XML is valid where that is asked for. */
+function inPool(
+  core: Core,
+  ref: PoolRef,
+  xml: string,
+  flags: number,
+  answer: Answer<VolumeRef>,
+  go: (pool: Pool) => void,
+): void {
+  const wanted = (flags & VOLUME_VALIDATE) !== 0;
+  validated(
+    core,
+    wanted,
+    "storagevol.rng",
+    xml,
+    answer,
+    () => whenActive(core, () => core.pools.byRef(ref), answer, go),
+  );
+}
+
 function createVolume(
   core: Core,
   caller: Caller,
@@ -53,21 +73,12 @@ function createVolume(
 ): void {
   attempting(answer, () => {
     checkFlags(flags, PREALLOCATE_METADATA | VOLUME_VALIDATE, "storageVolCreateXML");
-    const wanted = (flags & VOLUME_VALIDATE) !== 0;
-    validated(
-      core,
-      wanted,
-      "storagevol.rng",
-      xml,
-      answer,
-      () =>
-        whenActive(core, () => core.pools.byRef(ref), answer, (pool) =>
-          attempting(answer, () => {
-            const definition = definitionOf(pool, xml, "optional-with-backing");
-            if (pool.volumes.find(definition.name) !== undefined) throw volumeExists(definition.name);
-            make(core, caller, "create", pool, placed(pool, definition), undefined, flags, answer);
-          })),
-    );
+    inPool(core, ref, xml, flags, answer, (pool) =>
+      attempting(answer, () => {
+        const definition = definitionOf(pool, xml, "optional-with-backing");
+        if (pool.volumes.find(definition.name) !== undefined) throw volumeExists(definition.name);
+        make(core, caller, "create", pool, placed(pool, definition), undefined, flags, answer);
+      }));
   });
 }
 
@@ -82,38 +93,26 @@ function createVolumeFrom(
 ): void {
   attempting(answer, () => {
     checkFlags(flags, PREALLOCATE_METADATA | REFLINK | VOLUME_VALIDATE, "storageVolCreateXMLFrom");
-    const wanted = (flags & VOLUME_VALIDATE) !== 0;
-    validated(
+    inPool(
       core,
-      wanted,
-      "storagevol.rng",
+      ref,
       xml,
+      flags,
       answer,
-      () =>
-        whenActive(
-          core,
-          () => core.pools.byRef(ref),
-          answer,
-          (pool) =>
-            whenActive(
-              core,
-              () => core.pools.byName(sourceRef.pool),
-              answer,
-              (from) =>
-                attempting(answer, () => {
-                  const source = volumeIn(from, sourceRef.name);
-                  const definition = definitionOf(pool, xml, "optional");
-                  refuseCopy(pool, definition, source);
-                  // Its size may have changed since it was looked at.
-                  look(core, from, source, () =>
-                    attempting(answer, () => {
-                      refuseCopy(pool, definition, source);
-                      const sized = sizedAs(definition, source.definition);
-                      make(core, caller, "clone", pool, placed(pool, sized), { from, source }, flags, answer);
-                    }), (failure) => refused(answer, failure));
-                }),
-            ),
-        ),
+      (pool) =>
+        whenActive(core, () => core.pools.byName(sourceRef.pool), answer, (from) =>
+          attempting(answer, () => {
+            const source = volumeIn(from, sourceRef.name);
+            const definition = definitionOf(pool, xml, "optional");
+            refuseCopy(pool, definition, source);
+            // Its size may have changed since it was looked at.
+            look(core, from, source, () =>
+              attempting(answer, () => {
+                refuseCopy(pool, definition, source);
+                const sized = sizedAs(definition, source.definition);
+                make(core, caller, "clone", pool, placed(pool, sized), { from, source }, flags, answer);
+              }), (failure) => refused(answer, failure));
+          })),
     );
   });
 }
