@@ -1,0 +1,187 @@
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { LEASE_GRANT_REQUEST, LEASE_KEEP_REQUEST, LEASE_RESPONSE } from "./etcd_messages.ts";
+import { decodeMessage, encodeMessage } from "./protobuf.ts";
+import { decodeTransactionResult, encodeTransaction } from "./transaction_codec.ts";
+import type { Answer, Question } from "../wire/link_messages.ts";
+
+/**
+ * HTTP/2 pings: a server that is gone is noticed by them. etcd ends a connection that pings more often than
+ * every 5 s.
+ */
+const PING_MS = 6000;
+const PING_ANSWER_MS = 2000;
+const RECONNECT_MS = 1000;
+/** A list of 2,000 locks has 600 KB; etcd's own limit of a request is 1.5 MB. */
+const LARGEST_ANSWER = 16 * 1024 * 1024;
+
+/** Texts with which etcd says, under a code of other meanings too, that it has not done what was asked. */
+const NOT_DONE = [
+  "etcdserver: mvcc: database space exceeded",
+  "etcdserver: too many requests",
+  "etcdserver: request is too large",
+  "etcdserver: no space",
+];
+
+/** Codes that say that the call was not done, whatever their text. */
+const REFUSALS: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+  status.FAILED_PRECONDITION,
+  status.UNIMPLEMENTED,
+  status.OUT_OF_RANGE,
+]);
+
+/** The connection with one member of etcd. No call is ever repeated by itself. */
+export class EtcdChannel {
+  readonly #client: Client;
+
+  /** @param address `NAME:PORT` */
+  constructor(address: string, channelCredentials: ChannelCredentials) {
+    this.#client = new Client(address, channelCredentials, {
+      "grpc.enable_retries": 0,
+      "grpc.keepalive_time_ms": PING_MS,
+      "grpc.keepalive_timeout_ms": PING_ANSWER_MS,
+      "grpc.keepalive_permit_without_calls": 1,
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": RECONNECT_MS,
+      "grpc.max_receive_message_length": LARGEST_ANSWER,
+      "grpc.service_config": "{}",
+      "grpc.enable_http_proxy": 0,
+    });
+  }
+
+  /**
+   * @param limitMs how long an answer is waited for
+   * @param done called once
+   */
+  ask(question: Question, limitMs: number, done: (answer: Answer) => void): void {
+    switch (question.kind) {
+      case "transaction":
+        return this.#call(
+          "/etcdserverpb.KV/Txn",
+          encodeTransaction(question.transaction),
+          limitMs,
+          (bytes) => ({ kind: "transaction", result: decodeTransactionResult(bytes) }),
+          done,
+        );
+      case "grant-lease":
+        return this.#call(
+          "/etcdserverpb.Lease/LeaseGrant",
+          encodeMessage(LEASE_GRANT_REQUEST, { ttl: question.seconds }),
+          limitMs,
+          decodeLease,
+          done,
+        );
+      case "keep-lease":
+        return this.#keepLease(question.lease, limitMs, done);
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #call(
+    method: string,
+    request: Uint8Array,
+    limitMs: number,
+    decode: (bytes: Uint8Array) => Answer,
+    done: (answer: Answer) => void,
+  ): void {
+    this.#client.makeUnaryRequest<Uint8Array, Uint8Array>(
+      method,
+      asBuffer,
+      asBytes,
+      request,
+      new Metadata(),
+      within(limitMs),
+      (error, bytes) => {
+        if (error !== null) return done(failure(error));
+        done(bytes === undefined ? unknown("it has sent an answer without content") : read(decode, bytes));
+      },
+    );
+  }
+
+  /** A lease is kept by one message of a stream, which ends behind the answer. */
+  #keepLease(lease: string, limitMs: number, done: (answer: Answer) => void): void {
+    const stream = this.#client.makeBidiStreamRequest<Uint8Array, Uint8Array>(
+      "/etcdserverpb.Lease/LeaseKeepAlive",
+      asBuffer,
+      asBytes,
+      new Metadata(),
+      within(limitMs),
+    );
+    let answered = false;
+    const once = (answer: Answer) => {
+      if (answered) return;
+      answered = true;
+      done(answer);
+    };
+    stream.on("data", (bytes: Uint8Array) => {
+      once(read(decodeLease, bytes));
+      stream.end();
+    });
+    stream.on("error", (error: ServiceError) => once(failure(error)));
+    stream.on("end", () => once(unknown("it has ended the call without an answer")));
+    stream.write(encodeMessage(LEASE_KEEP_REQUEST, { id: lease }));
+  }
+}
+
+function within(limitMs: number): CallOptions {
+  return { deadline: Date.now() + limitMs };
+}
+
+/** What the member says, as an answer. Of what cannot be read nothing is known: it may have been done. */
+function read(decode: (bytes: Uint8Array) => Answer, bytes: Uint8Array): Answer {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    return unknown(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function decodeLease(bytes: Uint8Array): Answer {
+  const { id, ttl } = decodeMessage(LEASE_RESPONSE, bytes);
+  return { kind: "lease", lease: String(id), seconds: Number(ttl) };
+}
+
+function failure({ code, details }: ServiceError): Answer {
+  if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
+    return { kind: "refused", reason: details };
+  }
+  return unknown(details);
+}
+
+function unknown(reason: string): Answer {
+  return { kind: "unknown", reason };
+}
+
+/** What grpc calls with messages that are bytes already. */
+function asBuffer(bytes: Uint8Array): ReturnType<Parameters<Client["makeUnaryRequest"]>[1]> {
+  return globalThis.Buffer.from(bytes);
+}
+
+function asBytes(bytes: Uint8Array): Uint8Array {
+  return bytes;
+}
+
+/** Credentials without TLS. */
+export function plainCredentials(): ChannelCredentials {
+  return credentials.createInsecure();
+}
+
+/** Credentials of mutual TLS, of PEM texts. @throws Error when they are none */
+export function tlsCredentials(ca: Uint8Array, key: Uint8Array, cert: Uint8Array): ChannelCredentials {
+  const [caBuffer, keyBuffer, certBuffer] = [ca, key, cert].map((bytes) => globalThis.Buffer.from(bytes));
+  return credentials.createSsl(caBuffer, keyBuffer, certBuffer);
+}

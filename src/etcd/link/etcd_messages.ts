@@ -1,0 +1,69 @@
+import type { Field, FieldType, Message } from "./protobuf.ts";
+
+// Facts of etcd's API: the fields that are used here, by their numbers. Source: the API reference of
+// etcd 3.4, services KV and Lease; the numbers are the same in every later version.
+
+const one = (number: number, type: FieldType): Field => ({ number, type });
+const several = (number: number, type: FieldType): Field => ({ number, type, repeated: true });
+
+const HEADER = { clusterId: one(1, "id"), revision: one(3, "integer") } satisfies Message;
+
+const KEY_VALUE = {
+  key: one(1, "string"),
+  modRevision: one(3, "integer"),
+  value: one(5, "string"),
+} satisfies Message;
+
+const RANGE_REQUEST = {
+  key: one(1, "string"),
+  rangeEnd: one(2, "string"),
+  limit: one(3, "integer"),
+} satisfies Message;
+
+const PUT_REQUEST = { key: one(1, "string"), value: one(2, "string"), lease: one(3, "id") } satisfies Message;
+
+const DELETE_REQUEST = { key: one(1, "string") } satisfies Message;
+
+const COMPARE = {
+  result: one(1, "integer"),
+  target: one(2, "integer"),
+  key: one(3, "string"),
+  createRevision: one(5, "integer"),
+  modRevision: one(6, "integer"),
+  value: one(7, "string"),
+  rangeEnd: one(64, "string"),
+} satisfies Message;
+
+/** What a comparison looks at. */
+export const COMPARE_TARGET = { create: 1, mod: 2, value: 3 } as const;
+
+const REQUEST_OP = {
+  range: one(1, RANGE_REQUEST),
+  put: one(2, PUT_REQUEST),
+  deleteRange: one(3, DELETE_REQUEST),
+} satisfies Message;
+
+const RANGE_RESPONSE = { kvs: several(2, KEY_VALUE), more: one(3, "bool") } satisfies Message;
+
+/** KV.Txn, what is asked. */
+export const TXN_REQUEST = {
+  compare: several(1, COMPARE),
+  success: several(2, REQUEST_OP),
+  failure: several(3, REQUEST_OP),
+} satisfies Message;
+
+/** KV.Txn, what is answered. */
+export const TXN_RESPONSE = {
+  header: one(1, HEADER),
+  succeeded: one(2, "bool"),
+  responses: several(3, { range: one(1, RANGE_RESPONSE) }),
+} satisfies Message;
+
+/** Lease.LeaseGrant, what is asked. */
+export const LEASE_GRANT_REQUEST = { ttl: one(1, "integer") } satisfies Message;
+
+/** Lease.LeaseKeepAlive, what is asked. */
+export const LEASE_KEEP_REQUEST = { id: one(1, "id") } satisfies Message;
+
+/** What either is answered. An absent TTL of a lease that is kept says that there is no such lease. */
+export const LEASE_RESPONSE = { id: one(2, "id"), ttl: one(3, "integer") } satisfies Message;

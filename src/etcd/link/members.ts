@@ -1,0 +1,37 @@
+import type { Answer, Question } from "../wire/link_messages.ts";
+
+/** One member of etcd, however it is reached. */
+export interface Member {
+  ask(question: Question, limitMs: number, done: (answer: Answer) => void): void;
+  close(): void;
+}
+
+/**
+ * The members of etcd. Each question goes to one of them, and to one only: whoever asks must know that it is
+ * done at most once. When one has not answered, later questions go to the next one.
+ */
+export class Members {
+  readonly #members: readonly Member[];
+  #current = 0;
+
+  /** @param members at least one */
+  constructor(members: readonly Member[]) {
+    this.#members = members;
+  }
+
+  ask(question: Question, limitMs: number, done: (answer: Answer) => void): void {
+    const index = this.#current;
+    const member = this.#members[index];
+    if (member === undefined) return done({ kind: "refused", reason: "no member of etcd is configured" });
+    member.ask(question, limitMs, (answer) => {
+      if (answer.kind === "unknown" && this.#current === index) {
+        this.#current = (index + 1) % this.#members.length;
+      }
+      done(answer);
+    });
+  }
+
+  close(): void {
+    for (const member of this.#members) member.close();
+  }
+}

@@ -1,0 +1,122 @@
+import type { Transaction, TransactionResult } from "./transaction.ts";
+
+/**
+ * Version of these messages. Daemon and link are of one package, but an upgrade may have the old one of one
+ * and the new one of the other for a moment.
+ */
+export const LINK_PROTOCOL = 1;
+
+/** How etcd is reached. */
+export interface Endpoints {
+  /** URLs, `https://NAME:PORT` or, without TLS, `http://NAME:PORT`. */
+  readonly urls: readonly string[];
+  /** PEM files; all three are there where a URL begins with https. */
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+/** What the daemon sends: one JSON text on each line. */
+export type ToLink =
+  /** Comes first. */
+  | { readonly kind: "open"; readonly protocol: number; readonly endpoints: Endpoints }
+  | { readonly kind: "ask"; readonly id: number; readonly limitMs: number; readonly question: Question };
+
+/** What etcd is asked. */
+export type Question =
+  | { readonly kind: "transaction"; readonly transaction: Transaction }
+  /** A lease, for a key that shows that a host is heard of. It guards nothing. */
+  | { readonly kind: "grant-lease"; readonly seconds: number }
+  | { readonly kind: "keep-lease"; readonly lease: string };
+
+/** What the link sends: one JSON text on each line. */
+export type FromLink =
+  | { readonly kind: "opened"; readonly protocol: number }
+  /** It cannot work, and ends. */
+  | { readonly kind: "unusable"; readonly reason: string }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: Answer };
+
+/** What came of a question. */
+export type Answer =
+  | { readonly kind: "transaction"; readonly result: TransactionResult }
+  /** The lease that was granted or kept; 0 seconds: there is no such lease any more. */
+  | { readonly kind: "lease"; readonly lease: string; readonly seconds: number }
+  /** etcd has not done it, and will not. */
+  | { readonly kind: "refused"; readonly reason: string }
+  /** It may have been done, or may still be. */
+  | { readonly kind: "unknown"; readonly reason: string };
+
+/** A message as it is sent. */
+export function encodeLine(message: ToLink | FromLink): string {
+  return `${JSON.stringify(message)}\n`;
+}
+
+/**
+ * Reads what the link has sent. Nothing is taken on trust: a message that is not whole must not become an
+ * answer.
+ *
+ * @returns undefined for what is no message
+ */
+export function decodeFromLink(line: string): FromLink | undefined {
+  let message: unknown;
+  try {
+    message = JSON.parse(line);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  return isFromLink(message) ? message : undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null;
+}
+
+function isFromLink(value: unknown): value is FromLink {
+  if (!isFields(value)) return false;
+  switch (value["kind"]) {
+    case "opened":
+      return typeof value["protocol"] === "number";
+    case "unusable":
+      return typeof value["reason"] === "string";
+    case "answer":
+      return typeof value["id"] === "number" && isAnswer(value["answer"]);
+    default:
+      return false;
+  }
+}
+
+function isAnswer(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  switch (value["kind"]) {
+    case "transaction":
+      return isResult(value["result"]);
+    case "lease":
+      return typeof value["lease"] === "string" && typeof value["seconds"] === "number";
+    case "refused":
+    case "unknown":
+      return typeof value["reason"] === "string";
+    default:
+      return false;
+  }
+}
+
+function isResult(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  const { succeeded, results, cluster, revision } = value;
+  return typeof succeeded === "boolean" && typeof cluster === "string" && typeof revision === "number" &&
+    Array.isArray(results) && results.every(isOperationResult);
+}
+
+function isOperationResult(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  const { found, more } = value;
+  return typeof more === "boolean" && Array.isArray(found) && found.every(isKeyValue);
+}
+
+function isKeyValue(entry: unknown): boolean {
+  return isFields(entry) && typeof entry["key"] === "string" && typeof entry["value"] === "string" &&
+    typeof entry["changedAt"] === "number";
+}

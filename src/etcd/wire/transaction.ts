@@ -1,0 +1,58 @@
+/**
+ * What etcd is asked: one transaction, which compares and then does one list of operations or the other. A
+ * transaction of reads alone is a linearizable read. Source: etcd's API, service KV, call Txn.
+ */
+export interface Transaction {
+  /** All have to hold for `success`. */
+  readonly compare: readonly Compare[];
+  readonly success: readonly KeyOperation[];
+  readonly failure: readonly KeyOperation[];
+}
+
+/** One condition. */
+export type Compare =
+  /** The key's last change; 0: there is no such key. */
+  | { readonly kind: "changed-at"; readonly key: string; readonly revision: number }
+  | { readonly kind: "value"; readonly key: string; readonly value: string }
+  /** No key begins so. */
+  | { readonly kind: "none-below"; readonly prefix: string };
+
+/** One operation. */
+export type KeyOperation =
+  | {
+    readonly op: "put";
+    readonly key: string;
+    readonly value: string;
+    /** Id of the lease that the key lives as long as; none: it stays until it is deleted. */
+    readonly lease?: string;
+  }
+  | { readonly op: "delete"; readonly key: string }
+  | { readonly op: "get"; readonly key: string }
+  /** At most `limit` keys that begin with `prefix`, in their order, those behind `after`. */
+  | { readonly op: "list"; readonly prefix: string; readonly after?: string; readonly limit: number };
+
+/** A key as it is. */
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+  /** Revision of its last change. */
+  readonly changedAt: number;
+}
+
+/** What came of one operation: keys of a read, nothing of the others. */
+export interface OperationResult {
+  readonly found: readonly KeyValue[];
+  /** Whether there are more keys behind the last one of a list. */
+  readonly more: boolean;
+}
+
+/** etcd's answer to a transaction. */
+export interface TransactionResult {
+  readonly succeeded: boolean;
+  /** One for each operation of the list that was done. */
+  readonly results: readonly OperationResult[];
+  /** Which etcd it is, as its number in decimal. */
+  readonly cluster: string;
+  /** Its revision with this transaction in it. */
+  readonly revision: number;
+}

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { decodeMessage, encodeMessage, type Message } from "../../../../src/etcd/link/protobuf.ts";
+
+const INNER: Message = { name: { number: 1, type: "string" } };
+const OUTER: Message = {
+  text: { number: 1, type: "string" },
+  yes: { number: 2, type: "bool" },
+  count: { number: 3, type: "integer" },
+  id: { number: 4, type: "id" },
+  parts: { number: 64, type: INNER, repeated: true },
+};
+
+Deno.test("a message is written as the specification says", () => {
+  const bytes = encodeMessage(OUTER, {
+    text: "hé",
+    yes: true,
+    count: 300,
+    id: "18446744073709551615",
+    parts: [{ name: "a" }, {}],
+  });
+  assert.equal(
+    bytes.toHex(),
+    "0a0368c3a9" + "1001" + "18ac02" + "20ffffffffffffffffff01" + "82040" + "30a0161" + "820400",
+  );
+});
+
+Deno.test("what is written is read again", () => {
+  const values = { text: "x", yes: false, count: -1, id: "-5", parts: [{ name: "" }] };
+  assert.deepEqual(decodeMessage(OUTER, encodeMessage(OUTER, values)), values);
+});
+
+Deno.test("what is not there has the value that stands for nothing", () => {
+  const nothing = { text: "", yes: false, count: 0, id: "0", parts: [] };
+  assert.deepEqual(decodeMessage(OUTER, new Uint8Array(0)), nothing);
+});
+
+Deno.test("fields that are not known are passed over, whatever their wire type", () => {
+  // Fields 9 to 12 as a number, 64 bits, bytes and 32 bits, then the text.
+  const bytes = Uint8Array.fromHex("48ff01" + "510102030405060708" + "5a020000" + "6501020304" + "0a0161");
+  assert.equal(decodeMessage(OUTER, bytes)["text"], "a");
+});
+
+for (
+  const [what, hex] of [
+    ["a number without end", "18ffffffffffffffffffffff"],
+    ["a number that is cut off", "18ff"],
+    ["a text that is cut off", "0a0561"],
+    ["a text where a number belongs", "1a0161"],
+    ["a number that JavaScript cannot hold", "18ffffffffffffff7f"],
+    ["a group", "4b"],
+  ] as const
+) {
+  Deno.test(`${what} is refused`, () => {
+    assert.throws(() => decodeMessage(OUTER, Uint8Array.fromHex(hex)), RangeError);
+  });
+}
+
+Deno.test("a value that does not suit its field is refused", () => {
+  assert.throws(() => encodeMessage(OUTER, { text: 1 }), TypeError);
+  assert.throws(() => encodeMessage(OUTER, { count: 0.5 }), TypeError);
+  assert.throws(() => encodeMessage(OUTER, { id: "x" }), TypeError);
+  assert.throws(() => encodeMessage(OUTER, { parts: "x" }), TypeError);
+  assert.throws(() => encodeMessage(OUTER, { other: 1 }), TypeError);
+});
