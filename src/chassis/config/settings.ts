@@ -33,6 +33,13 @@ export interface SettingsSchema<S extends CommonSettings> {
   readonly defaults: S;
   /** All keys, those that every daemon has among them. */
   readonly keys: SettingKeys<S>;
+  /** Keys of which none may be passed over: an unknown one is a mistake like a wrong value. */
+  readonly guarded?: {
+    /** How they begin. */
+    readonly prefix: string;
+    /** What the settings are where a mistake with one of them has to be lived with. */
+    readonly mistaken: (mistake: string) => Partial<S>;
+  };
 }
 
 /** libvirt keeps client limits in a u32 and so does the admin protocol. */
@@ -95,11 +102,16 @@ export function forgiveSettings<S extends CommonSettings>(
 ): ForgivenSettings<S> {
   const { entries, error } = scanConfigFile(text, fileName);
   const collected = collectSettings(schema, entries);
-  return error === undefined ? collected : { ...collected, errors: [...collected.errors, error] };
+  if (error === undefined) return collected;
+  const errors = [...collected.errors, error];
+  const { guarded } = schema;
+  // The rest of the file cannot be read, and may have such a key.
+  if (guarded === undefined || !text.includes(guarded.prefix)) return { ...collected, errors };
+  return { ...collected, settings: { ...collected.settings, ...guarded.mistaken(error.message) }, errors };
 }
 
 function collectSettings<S extends CommonSettings>(
-  { defaults, keys }: SettingsSchema<S>,
+  { defaults, keys, guarded }: SettingsSchema<S>,
   entries: readonly ConfigEntry[],
 ): ForgivenSettings<S> {
   let settings = defaults;
@@ -108,8 +120,17 @@ function collectSettings<S extends CommonSettings>(
   const seen = new Map<string, ConfigEntry>();
   for (const entry of entries) {
     const read = keys.get(entry.key);
+    const mistaken = (error: ConfigError) => {
+      errors.push(error);
+      if (guarded === undefined || !entry.key.startsWith(guarded.prefix)) return;
+      settings = { ...settings, ...guarded.mistaken(error.message) };
+    };
     if (read === undefined) {
       const known = nearest(entry.key, [...keys.keys()]);
+      if (guarded !== undefined && entry.key.startsWith(guarded.prefix)) {
+        mistaken(new ConfigError(entry.place, `a known key, such as "${known}"`, quote(entry.key)));
+        continue;
+      }
       warnings.push(
         `${entry.place}: unknown key ${quote(entry.key)} ignored, the nearest known one is "${known}"`,
       );
@@ -122,7 +143,7 @@ function collectSettings<S extends CommonSettings>(
       setting = read(entry);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      errors.push(error);
+      mistaken(error);
       continue;
     }
     if (earlier !== undefined) {

@@ -8,9 +8,10 @@ import {
   type SettingReader,
   type SettingsSchema,
 } from "../../chassis/config/settings.ts";
+import { CLUSTER_DEFAULTS, CLUSTER_KEYS, CLUSTER_PREFIX, type ClusterSettings } from "./cluster_settings.ts";
 
 /** What the lock daemon's configuration file sets. */
-export interface Settings extends CommonSettings {
+export interface Settings extends CommonSettings, ClusterSettings {
   /** Time limit of an operation on network storage, in seconds. */
   readonly storageTimeout: number;
   /** Whether a paused guest may be resumed although another one has used its disk meanwhile. */
@@ -39,6 +40,7 @@ export const LOCK_SETTINGS: SettingsSchema<Settings> = {
     settleTimeout: 30,
     allowStaleResume: false,
     lockspaces: new Map(),
+    ...CLUSTER_DEFAULTS,
   },
   keys: new Map<string, SettingReader<Settings>>([
     ...COMMON_KEYS,
@@ -46,7 +48,9 @@ export const LOCK_SETTINGS: SettingsSchema<Settings> = {
     ["settle_timeout", (entry) => ({ settleTimeout: readInteger(entry, 0, LONGEST_SETTLE_TIMEOUT) })],
     ["allow_stale_resume", (entry) => ({ allowStaleResume: readInteger(entry, 0, 1) === 1 })],
     ["lockspaces", (entry) => ({ lockspaces: readLockspaces(entry) })],
+    ...CLUSTER_KEYS,
   ]),
+  guarded: { prefix: CLUSTER_PREFIX, mistaken: (clusterMistake) => ({ clusterMistake }) },
 };
 
 /** A directory, and behind a `=` what has to be mounted there. */

@@ -141,6 +141,7 @@ export class Acquisitions {
       create,
       followLinks: isDisk,
       record: () => ownerRecord(owner, now()),
+      owner,
     };
     files.lock(request, (outcome) => {
       const gone = outcome.kind === "failed" && outcome.errno === ENOENT && create && !isDisk;
@@ -186,6 +187,9 @@ export class Acquisitions {
       return finish({ kind: "system", action, errno });
     }
     if (outcome.kind === "storage") return finish(outcome);
+    if (outcome.kind === "elsewhere") {
+      return finish({ kind: "held-elsewhere", resource: name, by: outcome.by });
+    }
     if (outcome.kind === "busy") {
       const path = lockspace.fileOf(name);
       return parts.findHolder(path, outcome.identity, outcome.pid, (by) => {

@@ -13,6 +13,7 @@ import {
 import { EACCES, EAGAIN, EBADF, ELOOP, ENOENT, EPERM, EROFS, ETXTBSY } from "../../os/errno.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { type FileIdentity, identityOf, sameFile } from "./file_identity.ts";
+import type { Owner } from "./owner.ts";
 
 /** The lock is on byte 0, one byte long (docs/protocol.md, Lock program). */
 export const LOCK_START = 0;
@@ -43,6 +44,8 @@ export interface LockRequest {
   readonly followLinks: boolean;
   /** Says who asks, on one line: network storage keeps it in an autocreated file, for other hosts to read. */
   readonly record?: () => string;
+  /** Who asks, for whom a cluster has to be told. */
+  readonly owner?: Owner;
 }
 
 /** What became of a {@link LockRequest}. */

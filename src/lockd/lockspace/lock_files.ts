@@ -14,6 +14,7 @@ import { checkDirectory } from "./directory_check.ts";
 import type { DirectoryFailure, FileFailure } from "./file_failure.ts";
 import { type FileIdentity, identityOf, mayName } from "./file_identity.ts";
 import type { PosixGuard } from "./posix_guard.ts";
+import type { ForeignHolder } from "./refusal.ts";
 import {
   type CloseFile,
   lockFile,
@@ -29,8 +30,12 @@ export type UnlockFailed =
   | ({ kind: "system" } & UnlockFailure)
   | { kind: "storage"; action: string; reason: string; released: false };
 
-/** Outcome of a lock, from local or from network storage. */
-export type LockFilesOutcome = LockOutcome | { kind: "storage"; action: string; reason: string };
+/** Outcome of a lock, from local or from network storage, or from the cluster. */
+export type LockFilesOutcome =
+  | LockOutcome
+  | { kind: "storage"; action: string; reason: string }
+  /** Somebody outside this host has it, by their own word. */
+  | { kind: "elsewhere"; by: ForeignHolder };
 
 /**
  * The file operations of the lock core. An implementation answers by calling `done` exactly once, at once for

@@ -11,6 +11,19 @@ export type ForeignHolder =
    * The file system at this mount point: it keeps locks by itself, also those of processes that have ended.
    */
   | { kind: "file-system"; mount: string }
+  /** A host of the cluster: `host` is its name, "" when it is not known, `silent` that it is not heard of. */
+  | {
+    kind: "host";
+    host: string;
+    silent: boolean;
+    /** Its guests share the lock, and the one that is named was the first of them. */
+    shared: boolean;
+    domain: string;
+    uuid: string;
+    pid: number;
+    /** Unix milliseconds. */
+    since: number;
+  }
   | { kind: "unknown" };
 
 /** A resource that is held here, as a refusal reports it. */

@@ -167,7 +167,21 @@ function foreignText(holder: ForeignHolder): string {
     case "file-system":
       return `the FUSE file system at ${holder.mount}, for another host, or still for a process that has ended: then it goes when ` +
         "that is unmounted and mounted again";
+    case "host":
+      return hostText(holder);
     case "unknown":
       return "a process that this host does not show: one of another host that shares the storage, or of a container";
   }
+}
+
+/** A guest of another host of the cluster, and what to do when nothing is heard of that. */
+function hostText(
+  { host, silent, shared, domain, uuid, pid, since }: Extract<ForeignHolder, { kind: "host" }>,
+): string {
+  const place = host === "" ? "another host of the cluster" : `host '${host}'`;
+  const held = holdingText({ owner: { name: domain, uuid, pid, id: 0 }, since });
+  const lost = silent
+    ? ", which is not heard of any more: its locks stay until it is known that its guests have ended"
+    : "";
+  return shared ? `guests of ${place} that share it, at first ${held}${lost}` : `${held} on ${place}${lost}`;
 }

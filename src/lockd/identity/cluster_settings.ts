@@ -1,0 +1,92 @@
+import { plainPath } from "../../base/plain_path.ts";
+import type { ConfigEntry } from "../../chassis/config/config_file.ts";
+import { readText, wrongValue } from "../../chassis/config/setting_values.ts";
+import type { SettingReader } from "../../chassis/config/settings.ts";
+
+/** How every key of the cluster's begins. */
+export const CLUSTER_PREFIX = "cluster";
+
+/** What the configuration file says of the cluster, as it says it. */
+export interface ClusterSettings {
+  /** URLs of etcd's members; empty: this host is in no cluster. */
+  readonly clusterEndpoints: readonly string[];
+  /** Name of the cluster: several may use one etcd. */
+  readonly clusterName: string;
+  /** Lock directories that are held for all hosts: their path on this host, by the cluster's name for it. */
+  readonly clusterLockspaces: ReadonlyMap<string, string>;
+  /** Id of this host in the cluster; undefined: that of /etc/machine-id. */
+  readonly clusterHostId: string | undefined;
+  readonly clusterCaFile: string | undefined;
+  readonly clusterCertFile: string | undefined;
+  readonly clusterKeyFile: string | undefined;
+  /**
+   * Why the settings above cannot be relied upon, in a start that has to succeed whatever the file says:
+   * nothing is locked then that may be the cluster's.
+   */
+  readonly clusterMistake: string | undefined;
+}
+
+/** No cluster. */
+export const CLUSTER_DEFAULTS: ClusterSettings = {
+  clusterEndpoints: [],
+  clusterName: "default",
+  clusterLockspaces: new Map(),
+  clusterHostId: undefined,
+  clusterCaFile: undefined,
+  clusterCertFile: undefined,
+  clusterKeyFile: undefined,
+  clusterMistake: undefined,
+};
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** The readers of the cluster's keys. */
+export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSettings>])[] = [
+  ["cluster_endpoints", (entry) => ({ clusterEndpoints: readEndpoints(entry) })],
+  ["cluster_name", (entry) => ({ clusterName: readName(entry) ?? CLUSTER_DEFAULTS.clusterName })],
+  ["cluster_lockspaces", (entry) => ({ clusterLockspaces: readSpaces(entry) })],
+  ["cluster_host_id", (entry) => ({ clusterHostId: readName(entry) })],
+  ["cluster_ca_file", (entry) => ({ clusterCaFile: readPath(entry) })],
+  ["cluster_cert_file", (entry) => ({ clusterCertFile: readPath(entry) })],
+  ["cluster_key_file", (entry) => ({ clusterKeyFile: readPath(entry) })],
+];
+
+function readEndpoints(entry: ConfigEntry): string[] {
+  const { value } = entry;
+  if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
+  return value.items.map((item) => {
+    if (
+      item.kind === "string" &&
+      /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?\/?$/.test(item.value)
+    ) {
+      return item.value;
+    }
+    throw wrongValue(entry, 'URLs of etcd, "https://NAME:PORT"', item);
+  });
+}
+
+function readName(entry: ConfigEntry): string | undefined {
+  const text = readText(entry);
+  if (text === undefined || NAME.test(text)) return text;
+  throw wrongValue(entry, "at most 64 letters, digits, '.', '_' and '-'");
+}
+
+function readPath(entry: ConfigEntry): string | undefined {
+  const text = readText(entry);
+  if (text === undefined || text.startsWith("/")) return text;
+  throw wrongValue(entry, "an absolute path");
+}
+
+function readSpaces(entry: ConfigEntry): Map<string, string> {
+  const { value } = entry;
+  if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
+  const spaces = new Map<string, string>();
+  for (const item of value.items) {
+    const [, name, path] = item.kind === "string" ? /^([^=]+)=(\/.+)$/.exec(item.value) ?? [] : [];
+    if (name === undefined || path === undefined || !NAME.test(name) || spaces.has(name)) {
+      throw wrongValue(entry, 'strings "NAME=/DIRECTORY", each name once', item);
+    }
+    spaces.set(name, plainPath(path));
+  }
+  return spaces;
+}
