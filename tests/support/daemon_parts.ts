@@ -25,6 +25,8 @@ export function daemonParts(sys: Sys = kernel, given: Partial<DaemonParts> = {})
     program: { path: "/nowhere", argv: ["/nowhere"], env: [] },
     storageStarter: undefined,
     deputySocket: "/nowhere/deputy",
+    linkSocket: "/nowhere/cluster",
+    membershipFile: "/nowhere/cluster.json",
     changed: () => {},
     lockspacePlaced: () => {},
     ...given,

@@ -3,7 +3,7 @@ import type { InternalCommand } from "../../chassis/cli/program.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { CHECK_COMMAND } from "../handover/re_exec.ts";
+import { CHECK_CLUSTER_COMMAND, CHECK_COMMAND } from "../handover/re_exec.ts";
 import { userPaths } from "../../chassis/cli/asking.ts";
 import { HAND_BACK_COMMAND, handBack, isRemovable, REMOVABLE_COMMAND, type RemovalParts } from "./removal.ts";
 import { checkState, summaryText } from "../restart/check_state.ts";
@@ -14,6 +14,7 @@ import { DEPUTY_COMMAND, HELPER_COMMAND } from "../storage/helper_protocol.ts";
 /** The parts of the lock daemon that it starts for itself, and what its packages call. */
 export const INTERNAL_COMMANDS: ReadonlyMap<string, InternalCommand> = new Map([
   [CHECK_COMMAND, (sys: Sys, args: readonly string[]) => checkStateFile(sys, args[0] ?? "")],
+  [CHECK_CLUSTER_COMMAND, (sys: Sys, args: readonly string[]) => checkStateFile(sys, args[0] ?? "")],
   [HELPER_COMMAND, runStorageHelper],
   [DEPUTY_COMMAND, (sys: Sys) => runDeputy(sys)],
   [

@@ -35,7 +35,7 @@ export interface AdminParts {
 export function adminPrograms(
   { sys, ledger, logs, metrics, core, servers, idleTimer, ...parts }: AdminParts,
 ): Program[] {
-  const { table, reaper, settler, manualRelease, storage } = core;
+  const { table, reaper, settler, manualRelease, storage, cluster } = core;
   const introspection = new Introspection({
     sys,
     version: VERSION,
@@ -49,7 +49,11 @@ export function adminPrograms(
     metrics,
     idleTimeout: () => idleTimer().seconds,
     storage: () => storage.status,
-    sections: () => ({ storage: storageSection(storage), ...parts.crashSections() }),
+    sections: () => ({
+      storage: storageSection(storage),
+      ...parts.crashSections(),
+      ...cluster === undefined ? {} : { cluster: cluster.status },
+    }),
     now: () => Date.now(),
   });
   const administered = {

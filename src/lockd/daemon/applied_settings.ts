@@ -25,5 +25,14 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     lockspaces: ({ lockspaces }) => {
       daemon.settings.lockDirectories = lockspaces;
     },
+    // A membership begins with the process: `virtlockd reload` takes the next settings.
+    clusterEndpoints: undefined,
+    clusterName: undefined,
+    clusterLockspaces: undefined,
+    clusterHostId: undefined,
+    clusterCaFile: undefined,
+    clusterCertFile: undefined,
+    clusterKeyFile: undefined,
+    clusterMistake: undefined,
   };
 }

@@ -122,6 +122,8 @@ export class AwaitedLocks {
     switch (outcome.kind) {
       case "storage":
         return outcome.reason;
+      case "elsewhere":
+        return "another host holds it now";
       case "failed":
         return `${outcome.action}: ${strerror(outcome.errno)}`;
       case "busy":

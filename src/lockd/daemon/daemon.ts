@@ -8,6 +8,8 @@ import { RpcServer } from "../../chassis/rpc/server.ts";
 import { IdleTimer } from "../../chassis/start/idle_timer.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
+import type { Cluster } from "../cluster/cluster_parts.ts";
+import { clusterLog } from "../cluster/cluster_log.ts";
 import type { Settings } from "../identity/settings.ts";
 import type { LockRecorder } from "../journal/lock_recorder.ts";
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
@@ -16,6 +18,7 @@ import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import type { PosixGuard } from "../lockspace/posix_guard.ts";
+import type { Resource } from "../lockspace/resource.ts";
 import type { Settler } from "../lockspace/settler.ts";
 import type { Sights } from "../lockspace/sights.ts";
 import { lockProgram } from "../programs/lock_program.ts";
@@ -51,6 +54,10 @@ export interface DaemonParts {
   readonly storageStarter: number | undefined;
   /** Socket behind which the service manager starts storage helpers that become another user. */
   readonly deputySocket: string;
+  /** Where a link with etcd is started, for a host that is in a cluster. */
+  readonly linkSocket: string;
+  /** Where it is kept which cluster this host is a member of. */
+  readonly membershipFile: string;
   /** Told when the number of clients or locks may have changed. */
   readonly changed: () => void;
   /** Told when a lockspace was registered, or is on another file system than before. */
@@ -97,7 +104,7 @@ export class Daemon {
     this.settings = coreSettings(settings);
     this.metrics = new Metrics(Date.now());
     const observer = this.#observer(parts);
-    this.#core = new LockCore({ ...parts, settings: this.settings, observer });
+    this.#core = new LockCore({ ...parts, clusterSettings: settings, settings: this.settings, observer });
     this.exchange = daemonExchange(sys, recorder);
     const shared = {
       sys,
@@ -150,6 +157,11 @@ export class Daemon {
 
   get storage(): Storage {
     return this.#core.storage;
+  }
+
+  /** Undefined for a host that is in no cluster. */
+  get cluster(): Cluster | undefined {
+    return this.#core.cluster;
   }
 
   get table(): LockTable {
@@ -217,6 +229,14 @@ export class Daemon {
     this.#finish();
   }
 
+  /** The cluster does not grant a lock that this host has. */
+  #doubt(resource: Resource, reason: string): void {
+    const { handle, state } = resource;
+    if (handle.kind === "file" && state.kind === "held") {
+      this.table.recast(resource, handle.lock, { kind: "doubtful", reason });
+    }
+  }
+
   /** A child of the owner's process may have its socket still; nobody may speak for the dead. */
   #endConnections(key: OwnerKey): void {
     for (const { clientId } of [...this.watch.connections(key)]) {
@@ -235,6 +255,8 @@ export class Daemon {
       eventLog(new Repeats((milliseconds, task) => loop.after(milliseconds, task))),
       storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
       this.metrics,
+      clusterLog(getLog("locking.cluster", "src/lockd/cluster/cluster.ts")),
+      { clusterDoubtful: (resource, reason) => this.#doubt(resource, reason) },
       { gone: ({ key }) => this.#endConnections(key) },
       {
         granted: (_resource, { owner }) => this.sights.granted(ownerKey(owner)),

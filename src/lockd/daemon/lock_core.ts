@@ -1,6 +1,9 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
+import { clusterOf } from "../cluster/cluster.ts";
+import type { Cluster } from "../cluster/cluster_parts.ts";
+import type { ClusterSettings } from "../identity/cluster_settings.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import { ManualRelease } from "../lockspace/manual_release.ts";
@@ -29,6 +32,12 @@ export interface LockCoreParts {
   readonly storageStarter: number | undefined;
   /** Socket behind which the service manager starts storage helpers that become another user. */
   readonly deputySocket: string;
+  /** What the configuration says of the cluster, as long as this process lives. */
+  readonly clusterSettings: ClusterSettings;
+  /** Where a link with etcd is started, for a host that is in a cluster. */
+  readonly linkSocket: string;
+  /** Where it is kept which cluster this host is a member of. */
+  readonly membershipFile: string;
 }
 
 /** The lock core with the storage under it: all that knows of locks, and of nobody who asks for them. */
@@ -41,6 +50,8 @@ export class LockCore {
   readonly sights: Sights;
   /** Locks of owners that are gone. */
   readonly settler: Settler;
+  /** Undefined for a host that is in no cluster. */
+  readonly cluster: Cluster | undefined;
   readonly table: LockTable;
   readonly reaper: HolderReaper;
   readonly manualRelease: ManualRelease;
@@ -80,6 +91,21 @@ export class LockCore {
       clock,
       bound: () => settings.settleTimeout * 1000,
     });
+    this.cluster = clusterOf({
+      sys,
+      loop,
+      ledger,
+      settings: parts.clusterSettings,
+      membershipFile: parts.membershipFile,
+      linkSocket: parts.linkSocket,
+      files,
+      resources: () => this.table.resources(),
+      startOf: (owner) => this.watch.markOf(owner).start,
+      patience,
+      settle: () => settings.settleTimeout * 1000,
+      observer,
+      now,
+    });
     this.table = new LockTable({
       watch: this.watch,
       opened: (pid, sought) => hasOpenForWriting(sys, pid, sought),
@@ -87,7 +113,7 @@ export class LockCore {
       settler: this.settler,
       loop,
       patience,
-      files,
+      files: this.cluster?.files ?? files,
       ledger,
       guard: this.guard,
       observer,

@@ -28,6 +28,9 @@ const QUIET_POLL_MS = 20;
 /** Hidden command by which a new image is asked whether it understands a state. */
 export const CHECK_COMMAND = "internal-check-state";
 
+/** The same where the host is in a cluster: a program that knows no clusters does not know the command. */
+export const CHECK_CLUSTER_COMMAND = "internal-check-cluster-state";
+
 /** Which program is about to take over. */
 type Successor = "ours" | "libvirt";
 
@@ -130,7 +133,8 @@ export class ReExec {
       if (!(error instanceof SystemError)) throw error;
       return this.#stay(error.message);
     }
-    this.#probe([CHECK_COMMAND, trial], (result) => {
+    const command = this.#parts.daemon.cluster === undefined ? CHECK_COMMAND : CHECK_CLUSTER_COMMAND;
+    this.#probe([command, trial], (result) => {
       this.#parts.daemon.sys.unlink(trial);
       if (result.kind === "failed") return this.#stay(result.reason);
       if (result.code !== 0) {
@@ -151,6 +155,12 @@ export class ReExec {
    */
   #handToLibvirt(): void {
     const { daemon, leaveStore, locks, configurationFault } = this.#parts;
+    if (daemon.cluster !== undefined) {
+      return this.#stay(
+        "this host is in a cluster, of which libvirt's daemon knows nothing: it would lock disks that other hosts use. " +
+          "See docs/cluster.md, Leave a cluster",
+      );
+    }
     // It would end with every lock. Without any it may say itself what is wrong.
     const fault = daemon.table.resourceCount === 0 ? undefined : configurationFault();
     if (fault !== undefined) {

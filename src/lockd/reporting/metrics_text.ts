@@ -133,7 +133,7 @@ function writeStorage(text: PrometheusText, { counts }: Metrics, { storage = [] 
 
 /** Of the parts that not every daemon has. */
 function writeSections(text: PrometheusText, { sections }: StatusDocument): void {
-  const { store, journal } = sections;
+  const { store, journal, cluster } = sections;
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   if (store?.present === true) {
     gauge("virtlockd_stored_descriptors", "Descriptors that systemd keeps copies of.", store.stored);
@@ -152,6 +152,28 @@ function writeSections(text: PrometheusText, { sections }: StatusDocument): void
     );
   }
   if (journal !== undefined) gauge("virtlockd_journal_bytes", "Size of the journal.", journal.bytes);
+  if (cluster !== undefined) writeCluster(text, cluster);
+}
+
+function writeCluster(
+  text: PrometheusText,
+  cluster: NonNullable<StatusDocument["sections"]["cluster"]>,
+): void {
+  const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
+  const live = cluster.state === "live" && cluster.reason === undefined;
+  gauge("virtlockd_cluster_member", "1 while locks of the cluster's can be had.", live ? 1 : 0);
+  gauge("virtlockd_cluster_locks", "Locks that etcd has for this host.", cluster.locks);
+  gauge("virtlockd_cluster_locks_releasing", "Locks that are being given back to etcd.", cluster.releasing);
+  gauge(
+    "virtlockd_cluster_locks_unknown",
+    "Locks that etcd has for processes of which this daemon knows nothing.",
+    cluster.unknown,
+  );
+  gauge(
+    "virtlockd_cluster_silence_seconds",
+    "Time since etcd has last answered.",
+    (cluster.silentMs ?? 0) / 1000,
+  );
 }
 
 function writeClients(text: PrometheusText, { connections }: Metrics, { servers }: StatusDocument): void {

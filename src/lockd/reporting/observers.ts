@@ -3,6 +3,7 @@ import type { ManualReleaseObserver } from "../lockspace/manual_release.ts";
 import type { SettleObserver } from "../lockspace/settler.ts";
 import type { LockObserver } from "../lockspace/lock_observer.ts";
 import type { LockSessionObserver } from "../programs/lock_program.ts";
+import type { ClusterObserver } from "../cluster/cluster_observer.ts";
 import type { StorageObserver } from "../storage/storage_observer.ts";
 import type { ServedObserver } from "../../chassis/rpc/connection_parts.ts";
 import type { ClientObserver } from "../../chassis/rpc/server.ts";
@@ -16,6 +17,7 @@ export interface DaemonObserver
     SettleObserver,
     LockSessionObserver,
     StorageObserver,
+    ClusterObserver,
     ServedObserver,
     ClientObserver {}
 
@@ -55,6 +57,12 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   storageHelperEnded: true,
   ownerRecordFailed: true,
   mountsUnreadable: true,
+  clusterJoined: true,
+  clusterTroubled: true,
+  clusterLost: true,
+  clusterRecovered: true,
+  clusterDoubtful: true,
+  clusterUnknown: true,
 };
 
 /**

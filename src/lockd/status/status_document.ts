@@ -35,6 +35,24 @@ export interface Sections {
       /** How often it was noticed that the service manager has dropped something. */
       readonly drops?: number;
     };
+  /** The host's membership in a cluster; absent where it is in none. */
+  readonly cluster?: {
+    readonly name: string;
+    /** Id of the host in the cluster; "" where it cannot be a member. */
+    readonly host: string;
+    readonly session: string;
+    readonly state: "joining" | "live" | "unsure" | "lost" | "broken";
+    /** What is in the way. */
+    readonly reason?: string;
+    /** How long ago etcd has last answered. */
+    readonly silentMs?: number;
+    /** Locks that etcd has for this host and this daemon. */
+    readonly locks: number;
+    /** Locks that are being given back. */
+    readonly releasing: number;
+    /** Locks that etcd has for processes of which this daemon knows nothing. */
+    readonly unknown: number;
+  };
 }
 
 /** How the daemon is doing: GET_STATUS. */

@@ -1,4 +1,5 @@
 import type { Check } from "./check.ts";
+import { cluster } from "./cluster.ts";
 import { configuration } from "./configuration.ts";
 import { daemonRuns } from "./daemon_runs.ts";
 import { denials } from "./denials.ts";
@@ -36,6 +37,7 @@ export const CHECKS: readonly Check[] = [
   lockFiles,
   networkLocks,
   slowStorage,
+  cluster,
   limits,
   descriptorStore,
   units,

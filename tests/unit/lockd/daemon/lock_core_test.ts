@@ -1,3 +1,4 @@
+import { CLUSTER_DEFAULTS } from "../../../../src/lockd/identity/cluster_settings.ts";
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { LockCore } from "../../../../src/lockd/daemon/lock_core.ts";
@@ -30,6 +31,9 @@ class Stage implements Disposable {
     program: { path: "/nowhere", argv: ["/nowhere"], env: [] },
     storageStarter: undefined,
     deputySocket: "/nowhere/deputy",
+    clusterSettings: CLUSTER_DEFAULTS,
+    linkSocket: "/nowhere/cluster",
+    membershipFile: "/nowhere/cluster.json",
   });
 
   /** Asks for a disk. @returns why it is refused */

@@ -1,0 +1,45 @@
+import { type Check, problem, warning } from "./check.ts";
+
+/** Whether the host is a member of its cluster. */
+export const cluster: Check = {
+  name: "cluster",
+  run({ daemon }) {
+    const section = daemon.kind === "answers" ? daemon.status.sections.cluster : undefined;
+    if (section === undefined) return [];
+    const { name, state, reason = "nothing tells why", unknown } = section;
+    const found = unknown === 0 ? [] : [
+      warning(
+        `etcd has locks of this host for guests of which the daemon knows nothing: ${unknown}`,
+        "They go when those guests end; shut down and start again those that should be locked",
+      ),
+    ];
+    switch (state) {
+      case "live":
+        return section.reason === undefined ? found : [
+          ...found,
+          problem(
+            `Cluster ${name} does not answer: ${reason}`,
+            "See to the link and to etcd: docs/cluster.md",
+          ),
+        ];
+      case "joining":
+      case "unsure":
+        return [
+          ...found,
+          problem(
+            `This host is not a member of cluster ${name} yet: ${reason}`,
+            "Locks of the cluster's are refused until it is; guests that run go on",
+          ),
+        ];
+      case "lost":
+      case "broken":
+        return [
+          ...found,
+          problem(
+            `This host is no member of cluster ${name}: ${reason}`,
+            "Nothing of the cluster's is locked until that is mended: docs/cluster.md",
+          ),
+        ];
+    }
+  },
+};

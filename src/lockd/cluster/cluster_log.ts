@@ -1,0 +1,32 @@
+import type { Log } from "../../chassis/log/log.ts";
+import { lockText } from "../lockspace/lock_text.ts";
+import type { ClusterObserver } from "./cluster_observer.ts";
+
+/** Writes to the log what becomes of this host's membership in a cluster. */
+export function clusterLog(log: Log): ClusterObserver {
+  return {
+    clusterJoined: (session, cluster) =>
+      log.warn(`This host is a member of its cluster: session ${session}, etcd ${cluster}`),
+    clusterTroubled: (reason) =>
+      log.error(
+        `The cluster cannot be used: ${reason}. Guests that run go on; locks of the cluster's are refused until then`,
+      ),
+    clusterRecovered: () => log.warn("The cluster can be used again"),
+    clusterLost: (reason) =>
+      log.error(
+        `This host is no member of its cluster any more, and nothing of the cluster's is locked: ${reason}. ` +
+          "Guests that run go on; see docs/cluster.md",
+      ),
+    clusterDoubtful: (resource, reason) =>
+      log.error(
+        `${lockText(resource)} is not granted by the cluster: ${reason}. Two guests may write to one disk: ` +
+          "look at both, and shut one down",
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
+    clusterUnknown: (key, { domain, uuid, pid }) =>
+      log.warn(
+        `etcd has a lock of this host for domain '${domain}' (uuid ${uuid}, pid ${pid}), of which this daemon knows ` +
+          `nothing: ${key} is kept until that process has ended`,
+      ),
+  };
+}

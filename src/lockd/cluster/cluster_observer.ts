@@ -1,0 +1,5 @@
+import type { ReconciliationObserver } from "./reconciliation.ts";
+import type { SessionObserver } from "./session.ts";
+
+/** Told of what becomes of this host's membership in a cluster. */
+export interface ClusterObserver extends SessionObserver, ReconciliationObserver {}

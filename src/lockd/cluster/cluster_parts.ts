@@ -1,0 +1,56 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { Sys } from "../../os/sys.ts";
+import type { ClusterSettings } from "../identity/cluster_settings.ts";
+import type { LockFiles } from "../lockspace/lock_files.ts";
+import type { Owner } from "../lockspace/owner.ts";
+import type { Resource } from "../lockspace/resource.ts";
+import type { ClusterObserver } from "./cluster_observer.ts";
+
+/** What a cluster is made of. */
+export interface ClusterParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly ledger: DescriptorLedger;
+  readonly settings: ClusterSettings;
+  /** Where it is kept which cluster this host is a member of. */
+  readonly membershipFile: string;
+  /** Where a link with etcd is started for whoever connects. */
+  readonly linkSocket: string;
+  /** This host's own locks. */
+  readonly files: LockFiles;
+  readonly resources: () => Iterable<Resource>;
+  readonly startOf: (owner: Owner) => number;
+  /** Milliseconds. */
+  readonly patience: () => number;
+  /** How long the writes of a process may come after its end, in ms. */
+  readonly settle: () => number;
+  readonly observer: ClusterObserver;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** How a host's membership is doing, for people. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly host: string;
+  readonly session: string;
+  readonly state: "joining" | "live" | "unsure" | "lost" | "broken";
+  readonly reason?: string;
+  /** How long ago etcd has last answered. */
+  readonly silentMs?: number;
+  readonly locks: number;
+  readonly releasing: number;
+  /** Locks that etcd has for processes of which this daemon knows nothing. */
+  readonly unknown: number;
+}
+
+/** This host in a cluster. */
+export interface Cluster {
+  /** The lock core's file operations. */
+  readonly files: LockFiles;
+  readonly status: ClusterStatus;
+  /** Begins to join: from now on locks that are in the table are put into etcd. */
+  begin(): void;
+  close(): void;
+}

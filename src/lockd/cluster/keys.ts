@@ -1,0 +1,56 @@
+import type { ClusterName } from "./names.ts";
+
+/** Keys of one cluster. None is the beginning of another one's, but for those that are listed. */
+export class ClusterKeys {
+  readonly #prefix: string;
+
+  /** @param cluster the cluster's name: letters, digits, `-`, `_`, `.` */
+  constructor(cluster: string) {
+    this.#prefix = `/virtlockd/${cluster}/`;
+  }
+
+  /** What all hosts agree upon. */
+  get meta(): string {
+    return `${this.#prefix}meta`;
+  }
+
+  /** That a host was heard of a moment ago. */
+  host(id: string): string {
+    return `${this.#prefix}host/${id}`;
+  }
+
+  /** A host's membership. */
+  session(id: string): string {
+    return `${this.#prefix}session/${id}`;
+  }
+
+  /** Who holds a lock alone. */
+  exclusive({ space, name }: ClusterName): string {
+    return `${this.#prefix}lock/${space}/${name}`;
+  }
+
+  /** Below it are the sessions that share a lock. */
+  sharers({ space, name }: ClusterName): string {
+    return `${this.#prefix}share/${space}/${name}/`;
+  }
+
+  /** A session's share of a lock. */
+  share(name: ClusterName, session: string): string {
+    return `${this.sharers(name)}${session}`;
+  }
+
+  /** Below it is what a session has. */
+  ownList(session: string): string {
+    return `${this.#prefix}own/${session}/`;
+  }
+
+  /** The same lock in the list of what its session has. */
+  own(session: string, key: string): string {
+    return `${this.ownList(session)}${key.slice(this.#prefix.length)}`;
+  }
+
+  /** The lock that an entry of a session's list stands for. */
+  ofOwn(session: string, own: string): string {
+    return `${this.#prefix}${own.slice(this.ownList(session).length)}`;
+  }
+}

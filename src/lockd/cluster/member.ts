@@ -1,0 +1,162 @@
+import { readSmallFile } from "../../os/read_file.ts";
+import type { Sys } from "../../os/sys.ts";
+import type { ClusterSettings } from "../identity/cluster_settings.ts";
+import { processState } from "../lockspace/process_state.ts";
+import type { Endpoints } from "../../etcd/wire/link_messages.ts";
+import { ClusterLockFiles } from "./cluster_lock_files.ts";
+import { ClusterLocks } from "./cluster_locks.ts";
+import type { Cluster, ClusterParts, ClusterStatus } from "./cluster_parts.ts";
+import { ClusterKeys } from "./keys.ts";
+import { LinkClient } from "./link_client.ts";
+import type { MembershipFile } from "./membership_file.ts";
+import { ClusterNames, type ClusterSpace } from "./names.ts";
+import { Orphans } from "./orphans.ts";
+import { Reconciliation } from "./reconciliation.ts";
+import { ClusterSession } from "./session.ts";
+
+const HOST_NAME = "/proc/sys/kernel/hostname";
+
+/** What is known of the membership before it begins. */
+export interface MemberFacts {
+  readonly file: MembershipFile;
+  readonly boot: string;
+  /** Id of this host in the cluster. */
+  readonly host: string;
+  readonly spaces: readonly ClusterSpace[];
+  /** Session of an earlier daemon of this boot. */
+  readonly known: string | undefined;
+}
+
+/** This host as a member of a cluster, or on the way to be one. */
+export class Member implements Cluster {
+  readonly #parts: ClusterParts;
+  readonly #facts: MemberFacts;
+  readonly #keys: ClusterKeys;
+  readonly #names: ClusterNames;
+  readonly #link: LinkClient;
+  readonly #session: ClusterSession;
+  readonly #locks: ClusterLocks;
+  readonly #orphans: Orphans;
+  readonly files: ClusterLockFiles;
+  #begun = false;
+
+  constructor(parts: ClusterParts, facts: MemberFacts) {
+    const { sys, loop, ledger, settings, now, startOf, patience } = parts;
+    this.#parts = parts;
+    this.#facts = facts;
+    this.#keys = new ClusterKeys(settings.clusterName);
+    this.#names = new ClusterNames(facts.spaces);
+    const name = readSmallFile(sys, HOST_NAME)?.trim() ?? facts.host;
+    this.#link = new LinkClient({
+      sys,
+      loop,
+      ledger,
+      socket: parts.linkSocket,
+      endpoints: endpointsOf(settings),
+      opened: () => {
+        if (this.#begun) this.#session.reachable();
+      },
+    });
+    this.#session = this.#newSession(name);
+    this.#locks = new ClusterLocks({
+      session: this.#session,
+      keys: this.#keys,
+      nonce,
+      loop,
+      lives: livesOn(sys),
+      host: name,
+    });
+    this.#orphans = new Orphans({ locks: this.#locks, loop, lives: livesOn(sys), settle: parts.settle });
+    this.files = new ClusterLockFiles({
+      files: parts.files,
+      names: this.#names,
+      locks: this.#locks,
+      loop,
+      clock: () => sys.monotonic(),
+      now,
+      patience,
+      startOf,
+      whenKnown: (ready) => this.#session.whenKnown(ready),
+    });
+  }
+
+  get status(): ClusterStatus {
+    const { state, id, silence } = this.#session;
+    const reason = state.kind === "live" ? this.#link.unreachable : state.reason;
+    return {
+      name: this.#parts.settings.clusterName,
+      host: this.#facts.host,
+      session: id,
+      state: state.kind,
+      ...reason === undefined ? {} : { reason },
+      silentMs: Math.round(silence),
+      locks: this.files.count,
+      releasing: this.#locks.releasing,
+      unknown: this.#orphans.size,
+    };
+  }
+
+  begin(): void {
+    this.#begun = true;
+    this.#session.begin();
+  }
+
+  close(): void {
+    this.#session.close();
+    this.#link.close();
+  }
+
+  #newSession(name: string): ClusterSession {
+    const { sys, loop, settings, resources, observer } = this.#parts;
+    const { file, boot, host, spaces, known } = this.#facts;
+    return new ClusterSession({
+      etcd: this.#link,
+      loop,
+      clock: () => sys.monotonic(),
+      keys: this.#keys,
+      host: { id: host, name, boot },
+      spaces: this.#names.spaces,
+      nonce,
+      known,
+      keep: (session) => file.save({ boot, cluster: settings.clusterName, session, spaces }),
+      holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
+      reconcile: (epoch, done) => this.#reconciliation().run(epoch, done),
+      observer,
+    });
+  }
+
+  #reconciliation(): Reconciliation {
+    const { sys, resources, startOf, observer } = this.#parts;
+    return new Reconciliation({
+      session: this.#session,
+      keys: this.#keys,
+      names: this.#names,
+      files: this.files,
+      resources,
+      startOf: ({ holdings: [first] }) => first === undefined ? 0 : startOf(first.owner),
+      lives: livesOn(sys),
+      nonce,
+      orphans: this.#orphans,
+      observer,
+    });
+  }
+}
+
+function nonce(): string {
+  return crypto.randomUUID();
+}
+
+/** Whether a process lives; also where nothing tells that it has ended. */
+function livesOn(sys: Sys): (pid: number, start: number) => boolean {
+  return (pid, start) => pid === 0 || start === 0 || processState(sys, pid)?.startTime === start;
+}
+
+function endpointsOf(settings: ClusterSettings): Endpoints {
+  const { clusterEndpoints, clusterCaFile, clusterCertFile, clusterKeyFile } = settings;
+  return {
+    urls: clusterEndpoints,
+    ...clusterCaFile === undefined ? {} : { caFile: clusterCaFile },
+    ...clusterCertFile === undefined ? {} : { certFile: clusterCertFile },
+    ...clusterKeyFile === undefined ? {} : { keyFile: clusterKeyFile },
+  };
+}

@@ -1,0 +1,62 @@
+/** Longest name of a resource in a cluster, encoded, in bytes: etcd's keys are kept small on purpose. */
+const LONGEST_NAME = 1000;
+
+/** A directory whose locks are held for the whole cluster. */
+export interface ClusterSpace {
+  /** What the cluster calls it, whatever directory a host has for it. */
+  readonly name: string;
+  /** Absolute path, without a slash at its end. */
+  readonly directory: string;
+}
+
+/** A lock as the cluster knows it. */
+export interface ClusterName {
+  readonly space: string;
+  /** Encoded: it has no slash, and no character that is not ASCII. */
+  readonly name: string;
+}
+
+/** Finds the cluster's names of lock files. */
+export class ClusterNames {
+  readonly #spaces: ReadonlyMap<string, string>;
+  readonly spaces: readonly string[];
+
+  constructor(spaces: readonly ClusterSpace[]) {
+    this.#spaces = new Map(spaces.map(({ name, directory }) => [directory, name]));
+    this.spaces = spaces.map(({ name }) => name).sort();
+  }
+
+  /** The cluster's name of a lock file; undefined for one that is this host's own matter. */
+  of(path: string): ClusterName | undefined {
+    const slash = path.lastIndexOf("/");
+    const space = this.#spaces.get(path.slice(0, slash));
+    return space === undefined ? undefined : { space, name: encodeName(path.slice(slash + 1)) };
+  }
+}
+
+/** Why a resource cannot be locked for the cluster; undefined when it can. */
+export function unsuitable({ name }: ClusterName): string | undefined {
+  return name.length <= LONGEST_NAME
+    ? undefined
+    : `its name takes ${name.length} bytes in etcd, and a cluster's names have at most ${LONGEST_NAME}`;
+}
+
+/**
+ * A name without slashes, so that no name is the beginning of another one's key: letters, digits, `-`, `_`
+ * and `.` stand for themselves, any other byte is written as `%XX`. A byte that is no UTF-8 is a lone
+ * surrogate here (src/os/text.ts), and is written by its number.
+ */
+function encodeName(name: string): string {
+  let encoded = "";
+  for (const character of name) {
+    const code = character.codePointAt(0) ?? 0;
+    if (/^[A-Za-z0-9._-]$/.test(character)) encoded += character;
+    else if (code >= 0xd800 && code <= 0xdfff) encoded += `%${(code & 0xff).toString(16).toUpperCase()}`;
+    else encoded += encodeURIComponent(character).replace(/^[^%]$/, hexOf);
+  }
+  return encoded;
+}
+
+function hexOf(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+}

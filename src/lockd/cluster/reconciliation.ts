@@ -1,0 +1,175 @@
+import type { Resource } from "../lockspace/resource.ts";
+import type { KeyValue } from "../../etcd/wire/transaction.ts";
+import type { ClusterLockFiles } from "./cluster_lock_files.ts";
+import type { ClusterKeys } from "./keys.ts";
+import type { ClusterNames } from "./names.ts";
+import { decodeHolder, encodeRecord, type LockHolder, RecordError } from "./records.ts";
+import type { Orphans } from "./orphans.ts";
+import type { ClusterSession } from "./session.ts";
+import { acquire, type ClusterLock, type Epoch, forget, release } from "./transactions.ts";
+
+/** So many locks are read with one question. */
+const PAGE = 2000;
+
+/** What reconciliation works with. */
+export interface ReconciliationParts {
+  readonly session: Pick<ClusterSession, "id" | "ask">;
+  readonly keys: ClusterKeys;
+  readonly names: ClusterNames;
+  readonly files: Pick<ClusterLockFiles, "adopt">;
+  /** Every lock of this host. */
+  readonly resources: () => Iterable<Resource>;
+  /** When an owner's process started; 0 when unknown. */
+  readonly startOf: (resource: Resource) => number;
+  /** Whether a process lives, of which a lock's record tells. */
+  readonly lives: (pid: number, start: number) => boolean;
+  readonly nonce: () => string;
+  /** Gets what is kept for processes of which this daemon knows nothing. */
+  readonly orphans: Pick<Orphans, "add">;
+  readonly observer: ReconciliationObserver;
+}
+
+/** Told what does not agree. */
+export interface ReconciliationObserver {
+  /** This host has a lock that the cluster does not grant it. */
+  clusterDoubtful(resource: Resource, reason: string): void;
+  /** The cluster has a lock of this host's of which the daemon knows nothing, and whose process lives. */
+  clusterUnknown(key: string, holder: LockHolder): void;
+}
+
+/**
+ * Puts in order what etcd has of this host, right after a bump, when nothing of an earlier life can come any
+ * more, and before anybody else is served: locks that were never granted go, locks that are held are put
+ * there.
+ */
+export class Reconciliation {
+  readonly #parts: ReconciliationParts;
+
+  constructor(parts: ReconciliationParts) {
+    this.#parts = parts;
+  }
+
+  /** @param done called once, with why it could not be done */
+  run(epoch: Epoch, done: (failure: string | undefined) => void): void {
+    this.#list(undefined, new Map(), (listed) => {
+      if (typeof listed === "string") return done(listed);
+      try {
+        sequence([...this.#held(epoch, listed), ...this.#unknown(epoch, listed)], done);
+      } catch (error) {
+        if (!(error instanceof RecordError)) throw error;
+        done(error.message);
+      }
+    });
+  }
+
+  /** What etcd has of this session, by the key of the lock. */
+  #list(
+    after: string | undefined,
+    found: Map<string, KeyValue>,
+    done: (found: Map<string, KeyValue> | string) => void,
+  ): void {
+    const { keys } = this.#parts;
+    const session = this.#parts.session;
+    const prefix = keys.ownList(session.id);
+    const list = { op: "list", prefix, limit: PAGE, ...after === undefined ? {} : { after } } as const;
+    session.ask({ compare: [], success: [list], failure: [] }, (answer) => {
+      if (answer.kind !== "transaction") return done(reasonOf(answer));
+      const [page] = answer.result.results;
+      for (const entry of page?.found ?? []) found.set(keys.ofOwn(session.id, entry.key), entry);
+      const last = page?.found.at(-1);
+      if (page?.more !== true || last === undefined) return done(found);
+      this.#list(last.key, found, done);
+    });
+  }
+
+  /** Every lock that this host has is in etcd, or gets there; else it is in doubt. */
+  *#held(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
+    const { keys, names, files, resources, startOf, nonce, lives, observer } = this.#parts;
+    const session = this.#parts.session;
+    for (const resource of [...resources()]) {
+      const name = names.of(resource.path);
+      const [first] = resource.holdings;
+      if (name === undefined || first === undefined) continue;
+      const key = resource.shared ? keys.share(name, session.id) : keys.exclusive(name);
+      const own = keys.own(session.id, key);
+      const known = listed.get(key);
+      listed.delete(key);
+      if (known !== undefined) {
+        files.adopt(resource.path, { key, own, value: known.value });
+        continue;
+      }
+      // It was being given back, and etcd has done so.
+      if (resource.state.kind === "releasing") continue;
+      const { owner, since } = first;
+      const { name: domain, uuid, pid } = owner;
+      const start = startOf(resource);
+      const value = encodeRecord({ session: session.id, attempt: nonce(), domain, uuid, pid, start, since });
+      const lock: ClusterLock = { key, own, value };
+      const obstacles = { exclusive: keys.exclusive(name) };
+      const sharers = resource.shared ? {} : { sharers: keys.sharers(name) };
+      yield (done) =>
+        session.ask(acquire(epoch, lock, { ...obstacles, ...sharers }), (answer) => {
+          if (answer.kind !== "transaction") return done(reasonOf(answer));
+          if (answer.result.succeeded) files.adopt(resource.path, lock);
+          // Of a guest that is gone the release was under way, and may have come to its end in etcd.
+          else if (lives(owner.pid, start)) {
+            observer.clusterDoubtful(resource, "another host of the cluster holds it");
+          }
+          done(undefined);
+        });
+    }
+  }
+
+  /**
+   * What etcd has beside: for a process that is gone it goes, for one that lives it stays. Even a daemon
+   * whose state was recovered whole does not know what one before it may have lost.
+   */
+  *#unknown(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
+    const { lives, orphans, observer } = this.#parts;
+    const session = this.#parts.session;
+    for (const [key, entry] of listed) {
+      const lock = { key, own: entry.key, value: entry.value };
+      const holder = decodeHolder(entry);
+      if (lives(holder.pid, holder.start)) {
+        observer.clusterUnknown(key, holder);
+        orphans.add(lock, holder);
+        continue;
+      }
+      yield (done) =>
+        session.ask(release(epoch, lock), (answer) => {
+          if (answer.kind !== "transaction") return done(reasonOf(answer));
+          if (answer.result.succeeded) return done(undefined);
+          session.ask(forget(epoch, lock), (forgotten) => {
+            done(forgotten.kind === "transaction" ? undefined : reasonOf(forgotten));
+          });
+        });
+    }
+  }
+}
+
+type Task = (done: (failure: string | undefined) => void) => void;
+
+/** Does tasks, some at once; the first failure ends it. */
+function sequence(tasks: readonly Task[], done: (failure: string | undefined) => void): void {
+  const AT_ONCE = 64;
+  let next = 0;
+  let under = 0;
+  let failed: string | undefined;
+  const go = () => {
+    while (failed === undefined && under < AT_ONCE && next < tasks.length) {
+      const task = tasks[next++];
+      under++;
+      task?.((failure) => {
+        under--;
+        failed ??= failure;
+        go();
+      });
+    }
+    if (under === 0 && (failed !== undefined || next === tasks.length)) done(failed);
+  };
+  go();
+}
+
+function reasonOf(answer: { readonly kind: string; readonly reason?: string }): string {
+  return answer.reason ?? "etcd has answered another question";
+}

@@ -1,0 +1,125 @@
+import type { KeyValue } from "../../etcd/wire/transaction.ts";
+
+/** Version of what is kept in etcd. */
+const SCHEMA = 1;
+
+/** What all hosts of a cluster agree upon. */
+export interface MetaRecord {
+  /** Names of the lock directories that are held for the cluster, sorted. */
+  readonly spaces: readonly string[];
+}
+
+/** A host's membership, from one start of its kernel to the next. It stays until it is ended by a word. */
+export interface SessionRecord {
+  /** The host's id. */
+  readonly host: string;
+  /** The host's name, for people. */
+  readonly name: string;
+  /** The kernel's boot id. */
+  readonly boot: string;
+  /** Another one with each change, so that a writer knows its own again. */
+  readonly nonce: string;
+}
+
+/** That a host was heard of a moment ago. It lives as long as a lease: it tells people, and no more. */
+export interface HostRecord {
+  readonly session: string;
+  readonly boot: string;
+  readonly name: string;
+}
+
+/** Who holds a lock. */
+export interface LockHolder {
+  /** Of the host that holds it. */
+  readonly session: string;
+  /** Another one with each try to get it. */
+  readonly attempt: string;
+  readonly domain: string;
+  readonly uuid: string;
+  readonly pid: number;
+  /** When the process started, in clock ticks since boot; 0 when unknown. */
+  readonly start: number;
+  /** Unix milliseconds. */
+  readonly since: number;
+}
+
+/** Something in etcd is not as it has to be. */
+export class RecordError extends Error {
+  override readonly name = "RecordError";
+}
+
+/** A record as etcd keeps it. */
+export function encodeMeta({ spaces }: MetaRecord): string {
+  return JSON.stringify({ schema: SCHEMA, spaces });
+}
+
+/** @throws RecordError when it is of a version that is not known, or none */
+export function decodeMeta(entry: KeyValue): MetaRecord {
+  const record = fieldsOf(entry);
+  if (record["schema"] !== SCHEMA) {
+    throw new RecordError(`${entry.key} has version ${record["schema"]}, and this daemon knows ${SCHEMA}`);
+  }
+  const { spaces } = record;
+  if (!Array.isArray(spaces) || !spaces.every((space) => typeof space === "string")) {
+    throw new RecordError(`${entry.key} has no list of spaces`);
+  }
+  return { spaces };
+}
+
+/** A record as etcd keeps it. */
+export function encodeRecord(record: SessionRecord | HostRecord | LockHolder): string {
+  return JSON.stringify(record);
+}
+
+/** @throws RecordError when it is none */
+export function decodeSession(entry: KeyValue): SessionRecord {
+  const record = fieldsOf(entry);
+  const text = (field: string) => textOf(entry.key, record, field);
+  return { host: text("host"), name: text("name"), boot: text("boot"), nonce: text("nonce") };
+}
+
+/** @throws RecordError when it is none */
+export function decodeHost(entry: KeyValue): HostRecord {
+  const record = fieldsOf(entry);
+  const text = (field: string) => textOf(entry.key, record, field);
+  return { session: text("session"), boot: text("boot"), name: text("name") };
+}
+
+/** @throws RecordError when it is none */
+export function decodeHolder(entry: KeyValue): LockHolder {
+  const record = fieldsOf(entry);
+  const text = (field: string) => textOf(entry.key, record, field);
+  const number = (field: string) => numberOf(entry.key, record, field);
+  return {
+    session: text("session"),
+    attempt: text("attempt"),
+    domain: text("domain"),
+    uuid: text("uuid"),
+    pid: number("pid"),
+    start: number("start"),
+    since: number("since"),
+  };
+}
+
+function fieldsOf({ key, value }: KeyValue): Readonly<Record<string, unknown>> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch (error) {
+    throw new RecordError(`${key} holds no record`, { cause: error });
+  }
+  if (typeof parsed !== "object" || parsed === null) throw new RecordError(`${key} holds no record`);
+  return { ...parsed };
+}
+
+function textOf(key: string, record: Readonly<Record<string, unknown>>, field: string): string {
+  const value = record[field];
+  if (typeof value !== "string") throw new RecordError(`${key} has no text as its ${field}`);
+  return value;
+}
+
+function numberOf(key: string, record: Readonly<Record<string, unknown>>, field: string): number {
+  const value = record[field];
+  if (typeof value !== "number") throw new RecordError(`${key} has no number as its ${field}`);
+  return value;
+}

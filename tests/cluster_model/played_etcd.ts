@@ -1,0 +1,125 @@
+import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
+import type {
+  Compare,
+  KeyOperation,
+  KeyValue,
+  OperationResult,
+  Transaction,
+  TransactionResult,
+} from "../../src/etcd/wire/transaction.ts";
+
+/** What is left out of a transaction, to see whether that is noticed. */
+export type Crippled =
+  | "none"
+  /** Changes do not rely on the session: a bump makes nothing void. */
+  | "no-epoch"
+  /** A release deletes whatever is there. */
+  | "release-unseen"
+  /** Locks go with the lease of a host that is not heard of. */
+  | "lease-is-proof";
+
+/** etcd as its contract says it is: one transaction after the other, each with a revision of its own. */
+export class PlayedEtcd {
+  readonly #keys = new Map<string, { value: string; changedAt: number; lease: string | undefined }>();
+  readonly #leases = new Map<string, number>();
+  readonly #crippled: Crippled;
+  #revision = 1;
+  #nextLease = 1;
+
+  constructor(crippled: Crippled) {
+    this.#crippled = crippled;
+  }
+
+  /** Keys that contain a text. */
+  keys(part: string): string[] {
+    return [...this.#keys.keys()].filter((key) => key.includes(part)).sort();
+  }
+
+  /** What etcd does with a question, at once. @param now milliseconds */
+  apply(question: Question, now: number): Answer {
+    this.#expire(now);
+    switch (question.kind) {
+      case "grant-lease": {
+        const lease = String(this.#nextLease++);
+        this.#leases.set(lease, now + question.seconds * 1000);
+        return { kind: "lease", lease, seconds: question.seconds };
+      }
+      case "keep-lease": {
+        const known = this.#leases.has(question.lease);
+        if (known) this.#leases.set(question.lease, now + 10_000);
+        return { kind: "lease", lease: question.lease, seconds: known ? 10 : 0 };
+      }
+      case "transaction":
+        return { kind: "transaction", result: this.#transaction(question.transaction) };
+    }
+  }
+
+  #transaction({ compare, success, failure }: Transaction): TransactionResult {
+    const succeeded = compare.every((each) => this.#holds(each));
+    const operations = succeeded ? success : failure;
+    const writes = operations.some(({ op }) => op === "put" || op === "delete");
+    if (writes) this.#revision++;
+    const results = operations.map((operation) => this.#operation(operation));
+    return { succeeded, results, cluster: "1", revision: this.#revision };
+  }
+
+  #holds(compare: Compare): boolean {
+    switch (compare.kind) {
+      case "changed-at":
+        if (this.#crippled === "no-epoch" && /\/(session\/[^/]+|meta)$/.test(compare.key)) return true;
+        return (this.#keys.get(compare.key)?.changedAt ?? 0) === compare.revision;
+      case "value":
+        if (this.#crippled === "release-unseen") return this.#keys.has(compare.key);
+        return this.#keys.get(compare.key)?.value === compare.value;
+      case "none-below":
+        return ![...this.#keys.keys()].some((key) => key.startsWith(compare.prefix));
+    }
+  }
+
+  #operation(operation: KeyOperation): OperationResult {
+    const nothing = { found: [], more: false };
+    switch (operation.op) {
+      case "put": {
+        const { key, value, lease } = operation;
+        this.#keys.set(key, { value, changedAt: this.#revision, lease });
+        return nothing;
+      }
+      case "delete":
+        this.#keys.delete(operation.key);
+        return nothing;
+      case "get":
+        return { found: this.#found([operation.key]), more: false };
+      case "list": {
+        const { prefix, after = "", limit } = operation;
+        const keys = [...this.#keys.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
+        return { found: this.#found(keys.slice(0, limit)), more: keys.length > limit };
+      }
+    }
+  }
+
+  #found(keys: readonly string[]): KeyValue[] {
+    return keys.flatMap((key) => {
+      const known = this.#keys.get(key);
+      return known === undefined ? [] : [{ key, value: known.value, changedAt: known.changedAt }];
+    });
+  }
+
+  #expire(now: number): void {
+    for (const [lease, until] of this.#leases) {
+      if (until > now) continue;
+      this.#leases.delete(lease);
+      for (const [key, entry] of this.#keys) {
+        if (entry.lease !== lease) continue;
+        this.#keys.delete(key);
+        if (this.#crippled === "lease-is-proof") this.#dropLocksOf(entry.value);
+      }
+    }
+  }
+
+  #dropLocksOf(host: string): void {
+    const { session }: { session: string } = JSON.parse(host);
+    for (const [key, { value }] of this.#keys) {
+      if (/\/(lock|share|own)\//.test(key) && value.includes(session)) this.#keys.delete(key);
+    }
+  }
+}

@@ -1,0 +1,406 @@
+import { invariant } from "../../src/base/invariant.ts";
+import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
+import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts";
+import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
+import { ClusterKeys } from "../../src/lockd/cluster/keys.ts";
+import { ClusterNames } from "../../src/lockd/cluster/names.ts";
+import { Orphans } from "../../src/lockd/cluster/orphans.ts";
+import { Reconciliation } from "../../src/lockd/cluster/reconciliation.ts";
+import { ClusterSession } from "../../src/lockd/cluster/session.ts";
+import { HELD } from "../../src/lockd/lockspace/lock_record.ts";
+import type { LockFiles } from "../../src/lockd/lockspace/lock_files.ts";
+import type { Resource } from "../../src/lockd/lockspace/resource.ts";
+import { type Crippled, PlayedEtcd } from "./played_etcd.ts";
+import { type PlayedLoop, PlayedTime } from "./played_loop.ts";
+
+/** Chooses what happens next. */
+export interface Chooser {
+  /** A number from 0 to `count` - 1. @param what for the recorded list of calls */
+  choose(count: number, what: string): number;
+}
+
+/** How a history is played. */
+export interface Play {
+  readonly hosts: number;
+  readonly disks: number;
+  readonly steps: number;
+  readonly crippled: Crippled;
+}
+
+/** Two guests had one disk, or something stayed that nobody holds. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+const SPACE = "/locks";
+/** So many turns of time settle everything once nothing is lost any more. */
+const SETTLE_TURNS = 400;
+/** Steps of a calm network: time, deliveries, guests that begin and end. */
+const CALM_STEPS = 13;
+
+interface Guest {
+  readonly pid: number;
+  readonly host: number;
+  readonly disk: string;
+  readonly shared: boolean;
+  /** "asking": not granted; "running": it writes; "ended": its lock is being released. */
+  state: "asking" | "running" | "ended";
+}
+
+interface Message {
+  readonly question: Question;
+  /** Undefined: whoever asked does not wait any more. */
+  readonly reply: (answer: Answer) => void;
+}
+
+/** A daemon's life, from its start to its end. */
+interface Life {
+  readonly loop: PlayedLoop;
+  readonly session: ClusterSession;
+  readonly files: ClusterLockFiles;
+}
+
+/** Some hosts, one etcd, and a network that loses and delays what it likes. */
+export class World {
+  readonly #play: Play;
+  readonly #chooser: Chooser;
+  readonly #etcd: PlayedEtcd;
+  readonly #time = new PlayedTime();
+  readonly #calm: boolean;
+  readonly #guests: Guest[] = [];
+  readonly #lives: (Life | undefined)[] = [];
+  /** Session that each host keeps in its run directory. */
+  readonly #kept: (string | undefined)[] = [];
+  /** Questions that have not reached etcd; they may still do so after their asker has given up. */
+  #travelling: Message[] = [];
+  #nextPid = 100;
+  #nextNonce = 1;
+  grants = 0;
+  refusals = 0;
+
+  constructor(play: Play, chooser: Chooser) {
+    this.#play = play;
+    this.#chooser = chooser;
+    this.#etcd = new PlayedEtcd(play.crippled);
+    this.#calm = chooser.choose(3, "calm") > 0;
+    for (let host = 0; host < play.hosts; host++) this.#start(host);
+  }
+
+  /** Plays the steps, then lets everything come to rest. @throws Violation */
+  run(): void {
+    for (let step = 0; step < this.#play.steps; step++) {
+      this.#step();
+      this.#check();
+    }
+    this.#rest();
+  }
+
+  #step(): void {
+    const { hosts } = this.#play;
+    const host = this.#chooser.choose(hosts, "host");
+    // A network that loses every third message hides what happens when most things go well.
+    const calm = this.#calm && this.#chooser.choose(8, "calm") > 0;
+    switch (calm ? 8 + this.#chooser.choose(CALM_STEPS, "what") : this.#chooser.choose(16, "what")) {
+      case 0:
+      case 1:
+      case 2:
+        return this.#begin(host);
+      case 3:
+      case 4:
+        return this.#end(host);
+      case 5:
+        return this.#crash(host);
+      case 6: {
+        // Lost before it came to etcd.
+        const [index] = this.#pick();
+        if (index !== undefined) this.#travelling.splice(index, 1);
+        return;
+      }
+      case 7: {
+        // Done, and its answer is lost.
+        const [index, message] = this.#pick();
+        if (index === undefined || message === undefined) return;
+        this.#travelling.splice(index, 1);
+        this.#etcd.apply(message.question, this.#time.now);
+        return;
+      }
+      case 8:
+        return this.#time.advance();
+      case 16:
+      case 17:
+      case 18:
+        return this.#begin(host);
+      case 19:
+      case 20:
+        return this.#end(host);
+      default: {
+        const [index, message] = this.#pick();
+        if (index === undefined || message === undefined) return this.#time.advance();
+        this.#deliver(index, message);
+      }
+    }
+  }
+
+  #pick(): [number | undefined, Message | undefined] {
+    if (this.#travelling.length === 0) return [undefined, undefined];
+    const index = this.#chooser.choose(this.#travelling.length, "message");
+    return [index, this.#travelling[index]];
+  }
+
+  #deliver(index: number, { question, reply }: Message): void {
+    this.#travelling.splice(index, 1);
+    reply(this.#etcd.apply(question, this.#time.now));
+  }
+
+  /** A guest is started: its host's daemon is asked, unless it knows that the disk is in use on this host. */
+  #begin(host: number): void {
+    const disk = `disk${this.#chooser.choose(this.#play.disks, "disk")}`;
+    const shared = this.#chooser.choose(4, "shared") === 0;
+    const life = this.#lives[host];
+    const known = this.#guests.some((guest) =>
+      guest.host === host && guest.disk === disk && !this.#unknown.has(guest.pid)
+    );
+    if (life === undefined || known) return;
+    const guest: Guest = { pid: this.#nextPid++, host, disk, shared, state: "asking" };
+    this.#guests.push(guest);
+    const path = `${SPACE}/${disk}`;
+    const owner = { pid: guest.pid, name: `g${guest.pid}`, uuid: `u${guest.pid}`, id: 1 };
+    life.files.lock({ path, shared, autocreate: true, followLinks: false, owner }, (outcome) => {
+      invariant(guest.state === "asking", "A guest was answered twice");
+      if (outcome.kind !== "granted") {
+        this.refusals++;
+        this.#guests.splice(this.#guests.indexOf(guest), 1);
+        return;
+      }
+      this.grants++;
+      guest.state = "running";
+      this.#check();
+    });
+  }
+
+  /** A guest ends, and its daemon gives the lock back. */
+  #end(host: number): void {
+    const running = this.#guests.filter((guest) => guest.host === host && guest.state === "running");
+    if (running.length === 0) return;
+    const guest = running[this.#chooser.choose(running.length, "guest")];
+    invariant(guest !== undefined, "A guest was chosen that is not there");
+    guest.state = "ended";
+    const life = this.#lives[host];
+    if (life !== undefined) this.#release(life, guest);
+  }
+
+  #release({ files }: Life, guest: Guest): void {
+    const path = `${SPACE}/${guest.disk}`;
+    const request = {
+      path,
+      fd: 1,
+      lock: "ofd",
+      shared: guest.shared,
+      autocreate: true,
+      force: true,
+    } as const;
+    files.unlock(request, IDENTITY, () => {}, (failure) => {
+      invariant(failure === undefined, "A release failed");
+      this.#guests.splice(this.#guests.indexOf(guest), 1);
+    });
+  }
+
+  /** The daemon is killed, and the next one starts. What was not granted is forgotten by the kernel. */
+  #crash(host: number): void {
+    const life = this.#lives[host];
+    life?.loop.end();
+    life?.session.close();
+    const mine = this.#guests.filter((guest) => guest.host === host);
+    for (const guest of mine) {
+      if (guest.state === "asking") this.#guests.splice(this.#guests.indexOf(guest), 1);
+    }
+    // Mostly its state is recovered whole; sometimes nothing is known, and running guests go on all the same.
+    const whole = this.#chooser.choose(4, "whole") > 0;
+    if (!whole) this.#forgotten(host);
+    this.#start(host);
+    const next = this.#lives[host];
+    if (next === undefined) return;
+    for (const guest of mine) {
+      if (guest.state === "ended" && whole) this.#release(next, guest);
+      // Nobody releases it any more: it is the next daemon's to find that its process is gone.
+      if (guest.state === "ended" && !whole) this.#guests.splice(this.#guests.indexOf(guest), 1);
+    }
+  }
+
+  /** Guests of which a daemon knows nothing run on until they end by themselves. */
+  #forgotten(host: number): void {
+    for (const guest of this.#guests) {
+      if (guest.host === host && guest.state === "running") this.#unknown.add(guest.pid);
+    }
+  }
+  readonly #unknown = new Set<number>();
+
+  #start(host: number): void {
+    const loop = this.#time.loop();
+    const keys = new ClusterKeys("model");
+    const names = new ClusterNames([{ name: "s", directory: SPACE }]);
+    const nonce = () => `n${this.#nextNonce++}`;
+    const clock = () => this.#time.now;
+    const lives = (pid: number) =>
+      this.#guests.some((guest) => guest.pid === pid && guest.state === "running");
+    const etcd = {
+      unreachable: undefined,
+      ask: (question: Question, limitMs: number, done: (answer: Answer) => void) => {
+        let answered = false;
+        const once = (answer: Answer) => {
+          if (answered || loop.ended) return;
+          answered = true;
+          timer.cancel();
+          done(answer);
+        };
+        const timer = loop.after(limitMs, () => once({ kind: "unknown", reason: "no answer" }));
+        this.#travelling.push({ question, reply: once });
+      },
+    };
+    const session: ClusterSession = new ClusterSession({
+      etcd,
+      loop,
+      clock,
+      keys,
+      host: { id: `h${host}`, name: `host${host}`, boot: `boot${host}` },
+      spaces: names.spaces,
+      nonce,
+      known: this.#kept[host],
+      keep: (id) => {
+        this.#kept[host] = id;
+        return undefined;
+      },
+      holds: () => this.#resources(host).length > 0,
+      reconcile: (epoch, done) =>
+        new Reconciliation({
+          session,
+          keys,
+          names,
+          files,
+          resources: () => this.#resources(host),
+          startOf: () => 1,
+          lives,
+          nonce,
+          orphans,
+          observer: {
+            clusterDoubtful: (resource) => {
+              throw new Violation(`${resource.path} of host ${host} is not granted by the cluster`);
+            },
+            clusterUnknown: () => {},
+          },
+        }).run(epoch, done),
+      observer: {
+        clusterJoined: () => {},
+        clusterTroubled: () => {},
+        clusterRecovered: () => {},
+        clusterLost: (reason) => {
+          throw new Violation(`host ${host} has lost its session: ${reason}`);
+        },
+      },
+    });
+    const locks = new ClusterLocks({ session, keys, nonce, loop, lives, host: `host${host}` });
+    const orphans = new Orphans({ locks, loop, lives, settle: () => 0 });
+    const files = new ClusterLockFiles({
+      files: kernelFiles(),
+      names,
+      locks,
+      loop,
+      clock,
+      now: clock,
+      patience: () => 10_000,
+      startOf: () => 1,
+      whenKnown: (ready) => session.whenKnown(ready),
+    });
+    this.#lives[host] = { loop, session, files };
+    session.begin();
+  }
+
+  /** What the lock table of a host has, as far as its daemon knows. */
+  #resources(host: number): Resource[] {
+    return this.#guests.filter((guest) =>
+      guest.host === host && guest.state !== "asking" && !this.#unknown.has(guest.pid)
+    ).map(({ pid, disk, shared, state }) => ({
+      id: pid,
+      lockspace: SPACE,
+      name: disk,
+      path: `${SPACE}/${disk}`,
+      shared,
+      autocreate: true,
+      holdings: [{ owner: { pid, name: `g${pid}`, uuid: `u${pid}`, id: 1 }, since: 0 }],
+      state: state === "ended" ? { kind: "releasing" } : HELD,
+      handle: { kind: "file", fd: 1, identity: IDENTITY, lock: "ofd" },
+    }));
+  }
+
+  /** No disk is written by two guests, unless all of them share it. */
+  #check(): void {
+    for (const guest of this.#guests) {
+      if (guest.state !== "running") continue;
+      const other = this.#guests.find((each) =>
+        each !== guest && each.state === "running" && each.disk === guest.disk &&
+        !(each.shared && guest.shared)
+      );
+      if (other !== undefined) {
+        throw new Violation(
+          `guests ${guest.pid} and ${other.pid} of hosts ${guest.host} and ${other.host} have ${guest.disk}`,
+        );
+      }
+    }
+  }
+
+  /** Everybody ends, nothing is lost any more: nothing may stay behind. */
+  #rest(): void {
+    for (let host = 0; host < this.#play.hosts; host++) {
+      for (const guest of this.#guests) {
+        if (guest.host !== host || guest.state !== "running") continue;
+        guest.state = "ended";
+        const life = this.#lives[host];
+        if (this.#unknown.has(guest.pid)) continue;
+        if (life !== undefined) this.#release(life, guest);
+      }
+    }
+    this.#settle();
+    for (const guest of [...this.#guests]) {
+      if (this.#unknown.has(guest.pid)) this.#guests.splice(this.#guests.indexOf(guest), 1);
+    }
+    // Their daemons find by themselves that they are gone.
+    this.#settle();
+    const left = [...this.#etcd.keys("/lock/"), ...this.#etcd.keys("/share/"), ...this.#etcd.keys("/own/")];
+    if (left.length > 0) throw new Violation(`left in etcd: ${left.join(", ")}`);
+    if (this.#guests.length > 0) {
+      throw new Violation("a guest was never answered, or its lock never released");
+    }
+  }
+
+  #settle(): void {
+    for (let turn = 0; turn < SETTLE_TURNS; turn++) {
+      while (this.#travelling.length > 0) {
+        const [message] = this.#travelling;
+        if (message !== undefined) this.#deliver(0, message);
+      }
+      // A guest that was still being started may have got its lock meanwhile.
+      for (const guest of [...this.#guests]) {
+        if (guest.state !== "running") continue;
+        guest.state = "ended";
+        const life = this.#lives[guest.host];
+        if (life !== undefined && !this.#unknown.has(guest.pid)) this.#release(life, guest);
+      }
+      this.#check();
+      this.#time.advance();
+    }
+  }
+}
+
+const IDENTITY = { devMajor: 0, devMinor: 0, inodeLow: 1, inodeHigh: 0 };
+
+/** A host's own locks, of which the world itself sees to it that no disk has two. */
+function kernelFiles(): LockFiles {
+  return {
+    lock: (_request, done) => done({ kind: "granted", fd: 1, identity: IDENTITY }),
+    unlock: (_request, _identity, _slow, done) => done(undefined),
+    create: (_path, _followLinks, done) => done(undefined),
+    remove: (_path, done) => done(undefined),
+    makeDirectory: (_path, done) => done(undefined),
+    checkDirectory: (_path, done) => done(undefined),
+  };
+}

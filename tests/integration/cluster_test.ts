@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { ClusterHost } from "../support/cluster_host.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Etcd } from "../support/etcd.ts";
+import { Holder } from "../support/holder.ts";
+import { reExec } from "../support/re_exec.ts";
+import { until } from "../support/until.ts";
+import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+
+/** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
+const SHARED = 1;
+const AUTOCREATE = 2;
+
+/** Keys of the locks that etcd has, below the cluster's prefix. */
+async function locksOf(etcd: Etcd): Promise<string[]> {
+  const keys = [...(await etcd.keys("/virtlockd/test/")).keys()].map((key) =>
+    key.slice("/virtlockd/test/".length)
+  );
+  return keys.filter((key) => /^(lock|share)\//.test(key));
+}
+
+async function refusal(asked: Promise<unknown>): Promise<string> {
+  try {
+    await asked;
+  } catch (error) {
+    if (error instanceof RpcFailure) return error.message;
+    throw error;
+  }
+  throw new Error("The daemon has granted it");
+}
+
+Deno.test("a lock of the cluster's is had by one host at a time, and its holder is named to the others", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using first = await Holder.start(a.daemon);
+  await using second = await Holder.start(b.daemon);
+  await first.acquire(a.space, "disk1", AUTOCREATE);
+  const text = await refusal(second.acquire(b.space, "disk1", AUTOCREATE));
+  assert.match(
+    text,
+    new RegExp(
+      `'disk1' is locked by domain '${first.owner.name}' \\(uuid .*, pid ${first.pid}\\) since .*Z on host '.+'$`,
+    ),
+  );
+  assert.equal(Deno.readDirSync(b.space).toArray().length, 0);
+  await second.acquire(b.space, "disk2", AUTOCREATE);
+  await first.kill();
+  await until("its lock to go", async () => (await locksOf(etcd)).join() === "lock/scsi/disk2");
+  await second.acquire(b.space, "disk1", AUTOCREATE);
+});
+
+Deno.test("a lock is shared by hosts, and goes from etcd with its last sharer on each", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using first = await Holder.start(a.daemon);
+  await using beside = await Holder.start(a.daemon);
+  await using second = await Holder.start(b.daemon);
+  await first.acquire(a.space, "disk", AUTOCREATE | SHARED);
+  await beside.acquire(a.space, "disk", AUTOCREATE | SHARED);
+  await second.acquire(b.space, "disk", AUTOCREATE | SHARED);
+  assert.equal((await locksOf(etcd)).length, 2);
+  await first.kill();
+  await second.kill();
+  await until("one host's share to go", async () => (await locksOf(etcd)).length === 1);
+  await using third = await Holder.start(b.daemon);
+  assert.match(
+    await refusal(third.acquire(b.space, "disk", AUTOCREATE)),
+    new RegExp(`is locked by guests of host '.+' that share it, at first domain '${first.owner.name}'`),
+  );
+  await beside.kill();
+  await until("the other's to go", async () => (await locksOf(etcd)).length === 0);
+  await third.acquire(b.space, "disk", AUTOCREATE);
+  assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
+});
+
+Deno.test("while etcd is away guests keep their locks, new ones are refused, and none is left behind", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  etcd.stop();
+  await using next = await Holder.start(a.daemon);
+  const text = await refusal(next.acquire(a.space, "other", AUTOCREATE));
+  assert.match(text, /Unable to acquire lock on resource .*\/other: /);
+  assert.deepEqual(Deno.readDirSync(a.space).map(({ name }) => name).toArray(), ["disk"]);
+  etcd.resume();
+  await next.acquire(a.space, "third", AUTOCREATE);
+  await until("what was on its way to be undone", async () => {
+    return (await locksOf(etcd)).join(" ") === "lock/scsi/disk lock/scsi/third";
+  });
+});
+
+Deno.test("a link that is killed again and again loses no lock and leaves none", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  for (let round = 0; round < 10; round++) {
+    await using guest = await Holder.start(a.daemon);
+    const asked = guest.acquire(a.space, "disk", AUTOCREATE);
+    a.killLinks();
+    await asked;
+    assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
+  }
+  await until("the last lock to go", async () => (await locksOf(etcd)).length === 0);
+  assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 0);
+});
+
+Deno.test("a daemon that is executed anew keeps its locks of the cluster's", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const before = await etcd.keys("/virtlockd/test/lock/");
+  await reExec(a.daemon);
+  await a.daemon.log.match(/member of its cluster[\s\S]*member of its cluster/);
+  assert.deepEqual(await etcd.keys("/virtlockd/test/lock/"), before);
+  await guest.kill();
+  await until("the lock to go", async () => (await locksOf(etcd)).length === 0);
+});
+
+Deno.test("a daemon that is killed at any moment leaves no lock of a guest's free, and none that nobody has", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using manager = await a.startManaged();
+  const onA = { place: a.place, socket: manager.socket };
+  await using guest = await Holder.start(onA);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await using rival = await Holder.start(b.daemon);
+  for (let round = 0; round < 5; round++) {
+    await using passing = await Holder.start(onA);
+    const asked = passing.acquire(a.space, `passing${round}`, AUTOCREATE);
+    await Promise.all([manager.crash(), asked]);
+    assert.match(
+      await refusal(rival.acquire(b.space, "disk", AUTOCREATE)),
+      new RegExp(`pid ${guest.pid}\\)`),
+    );
+    assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk", `lock/scsi/passing${round}`]);
+    await passing.kill();
+    await until("its lock to go", async () => (await locksOf(etcd)).length === 1);
+  }
+  await guest.kill();
+  await until("the guest's lock to go", async () => (await locksOf(etcd)).length === 0);
+  await rival.acquire(b.space, "disk", AUTOCREATE);
+  assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 1);
+});
+
+Deno.test("a host whose settings of the cluster are gone or wrong locks nothing of the cluster's", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  a.place.writeConfig("storage_timeout = 3\n");
+  await reExec(a.daemon);
+  await using next = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(next.acquire(a.space, "other", AUTOCREATE)),
+    /this host is a member of cluster test since it was started, and virtlockd.conf names no cluster_endpoints/,
+  );
+  assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
+});
+
+Deno.test("a typo in a key of the cluster's fails the start", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a", 'cluster_endpoint = ["http://x"]');
+  const { code, stderr } = await Daemon.run({ place: a.place });
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /virtlockd.conf:5: expected a known key, such as "cluster_endpoints".*, got "cluster_endpoint"/,
+  );
+});

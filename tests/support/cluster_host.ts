@@ -1,0 +1,127 @@
+import { Daemon, type ProgramOptions } from "./daemon.ts";
+import type { Etcd } from "./etcd.ts";
+import { LockClient, testOwner } from "./lock_client.ts";
+import { Place } from "./place.ts";
+import { ServiceManager } from "./service_manager.ts";
+import { TestProcess } from "./test_process.ts";
+import { until } from "./until.ts";
+
+const LINK = new URL("../../src/etcd/link/run.ts", import.meta.url).pathname;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+
+/** A host of a cluster: a place with a link with etcd, and, when it is started, a daemon. */
+export class ClusterHost implements AsyncDisposable {
+  readonly place: Place;
+  readonly name: string;
+  /** Lock directory that is held for the cluster, the host's own. */
+  readonly space: string;
+  readonly #link: TestProcess;
+  #daemon: Daemon | undefined;
+  #ownsPlace = true;
+
+  private constructor(place: Place, name: string, space: string, link: TestProcess) {
+    this.place = place;
+    this.name = name;
+    this.space = space;
+    this.#link = link;
+  }
+
+  /** Makes a host and starts its daemon. */
+  static async start(etcd: Etcd, name: string, options: ProgramOptions = {}): Promise<ClusterHost> {
+    const host = await ClusterHost.create(etcd, name);
+    try {
+      await host.startDaemon(options);
+      return host;
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Makes a host without a daemon. */
+  static async create(etcd: Etcd, name: string, settings = "storage_timeout = 3"): Promise<ClusterHost> {
+    const place = Place.createShared();
+    const space = place.makeDirectory("scsi");
+    Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
+    place.writeConfig(
+      `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]\n` +
+        `cluster_name = "test"\ncluster_host_id = "${name}"\ncluster_lockspaces = ["scsi=${space}"]\n${settings}\n`,
+    );
+    const socket = `${place.paths.runDir}/virtlockd-cluster-sock`;
+    const run = [
+      Deno.execPath(),
+      "run",
+      "--allow-net",
+      "--allow-read",
+      "--allow-env",
+      "--config",
+      CONFIG,
+      LINK,
+    ];
+    const forwarded = ["DENO_DIR", "HOME", "PATH", "NO_COLOR"].flatMap((name) => ["-E", name]);
+    const link = new TestProcess(
+      place.command(["systemd-socket-activate", "--accept", "--inetd", ...forwarded, "-l", socket, ...run]),
+      place.env,
+      place.directory,
+    );
+    const host = new ClusterHost(place, name, space, link);
+    await until("the link's socket to be there", () => exists(socket));
+    return host;
+  }
+
+  get daemon(): Daemon {
+    if (this.#daemon === undefined) throw new Error(`Host ${this.name} has no daemon`);
+    return this.#daemon;
+  }
+
+  /** Starts the daemon, and waits until it is a member of the cluster. */
+  async startDaemon(options: ProgramOptions = {}): Promise<void> {
+    this.#daemon = await Daemon.start({ ...options, place: this.place });
+    await this.#daemon.log.match(/This host is a member of its cluster/);
+    await this.#registerSpace(this.#daemon.socket);
+  }
+
+  /**
+   * Starts the daemon below the stand-in for the service manager, which keeps its descriptors over a crash.
+   *
+   * @returns it; the place goes with it, so it has to be disposed of after everything else of the host
+   */
+  async startManaged(): Promise<ServiceManager> {
+    this.#ownsPlace = false;
+    const manager = await ServiceManager.start({ place: this.place });
+    await this.#registerSpace(manager.socket);
+    return manager;
+  }
+
+  async #registerSpace(socket: string): Promise<void> {
+    await using libvirtd = await LockClient.connect(socket);
+    await libvirtd.register(testOwner(1));
+    await libvirtd.createLockspace(this.space);
+  }
+
+  /** Kills every link with etcd that runs now; the daemon gets another one. */
+  killLinks(): void {
+    for (const pid of children(this.#link.pid)) Deno.kill(pid, "SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#daemon?.[Symbol.asyncDispose]();
+    await this.#link.kill();
+    if (this.#ownsPlace) this.place[Symbol.dispose]();
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Processes that another one has started. */
+function children(pid: number): number[] {
+  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { cluster } from "../../../../../src/lockd/cli/checks/cluster.ts";
+import { answering, found } from "./check_fixture.ts";
+
+const MEMBER = {
+  name: "prod",
+  host: "h",
+  session: "s",
+  state: "live",
+  locks: 3,
+  releasing: 0,
+  unknown: 0,
+} as const;
+
+function findings(section?: Partial<Record<string, unknown>>): Promise<string[]> {
+  const sections = section === undefined
+    ? { storage: {} }
+    : { storage: {}, cluster: { ...MEMBER, ...section } };
+  return found(cluster, {}, answering([], { sections }));
+}
+
+Deno.test("cluster has nothing to say of a host in none, and of a member that is well", async () => {
+  assert.deepEqual(await found(cluster, {}), []);
+  assert.deepEqual(await findings(), []);
+  assert.deepEqual(await findings({}), []);
+});
+
+Deno.test("cluster says why locks of the cluster's cannot be had", async () => {
+  assert.deepEqual(await findings({ reason: "no link" }), ["problem: Cluster prod does not answer: no link"]);
+  assert.deepEqual(await findings({ state: "joining", reason: "x" }), [
+    "problem: This host is not a member of cluster prod yet: x",
+  ]);
+  assert.deepEqual(await findings({ state: "lost", reason: "y" }), [
+    "problem: This host is no member of cluster prod: y",
+  ]);
+  assert.deepEqual(await findings({ state: "broken" }), [
+    "problem: This host is no member of cluster prod: nothing tells why",
+  ]);
+});
+
+Deno.test("cluster tells of locks for guests that the daemon does not know", async () => {
+  assert.deepEqual(await findings({ unknown: 2 }), [
+    "warning: etcd has locks of this host for guests of which the daemon knows nothing: 2",
+  ]);
+});

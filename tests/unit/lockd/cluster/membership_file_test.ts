@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { MembershipFile } from "../../../../src/lockd/cluster/membership_file.ts";
+import { kernel } from "../../../support/kernel.ts";
+import { Scratch } from "../../../support/scratch.ts";
+
+const MEMBERSHIP = {
+  boot: "b1",
+  cluster: "prod",
+  session: "s1",
+  spaces: [{ name: "scsi", directory: "/locks" }],
+};
+
+Deno.test("a membership is found again in the same boot, and counts in no other", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  assert.equal(file.load("b1"), undefined);
+  assert.equal(file.save(MEMBERSHIP), undefined);
+  assert.deepEqual(file.load("b1"), MEMBERSHIP);
+  assert.equal(file.load("b2"), undefined);
+  assert.equal((Deno.statSync(file.path).mode ?? 0) & 0o777, 0o600);
+});
+
+for (
+  const text of [
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"boot":"b1"}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}',
+  ]
+) {
+  Deno.test(`'${text}' is no membership`, () => {
+    using scratch = new Scratch();
+    assert.equal(new MembershipFile(kernel, scratch.write("m", text)).load("b1"), undefined);
+  });
+}
+
+Deno.test("why it could not be written is told, and the old one is there", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("none/m"));
+  assert.match(file.save(MEMBERSHIP) ?? "", /open .*none\/m\.new: No such file or directory/i);
+});
