@@ -7,9 +7,12 @@
 // - src/os: the kernel. libc through FFI as one surface, Sys, which tests replace; the ledger of descriptors.
 // - src/chassis: what every daemon of the family needs, and which knows none of them. wire/ (bytes in, values
 //   out), config/, log/, event/ (the one loop), rpc/ (clients), systemd/, metrics/, admin/, start/, cli/.
-// - src/lockd: the lock daemon. lockspace/ (who holds what), storage/ (files that may hang), journal/ and
-//   restart/ (what outlives a crash, what goes to the next image), programs/, status/, reporting/, daemon/
-//   (the parts put together), handover/, crash/, life/ (start and end), cli/.
+// - src/etcd: what the lock daemon and its link with etcd say to each other (wire/), and that link (link/), a
+//   program of its own: see packaging/contents.ts.
+// - src/lockd: the lock daemon. lockspace/ (who holds what), storage/ (files that may hang), cluster/ (locks
+//   that other hosts respect), journal/ and restart/ (what outlives a crash, what goes to the next image),
+//   programs/, status/, reporting/, daemon/ (the parts put together), handover/, crash/, life/ (start and
+//   end), cli/.
 // - src/storaged: the storage daemon. model/ and pools/ (what there is), volumes/ and backends/ (what is done
 //   with it), work/ (processes that may hang), xml/, wire/, rpc/, programs/ (clients), daemon/, cli/.
 // - tests: unit/ has the folders of src; integration/ runs whole daemons; e2e/ real libvirt and systemd.

@@ -1,6 +1,7 @@
 // Builds the programs: `deno task build`, or `deno run -A packaging/build.ts [--daemon NAME [--output FILE]]
 // [--runtime PATH] [--script] [--modules DIRECTORY]`. Each daemon becomes a program of its own at the top of
-// the source tree; --daemon asks for one of them, `--daemon family` for all in one file.
+// the source tree, and so does the lock daemon's link with etcd; --daemon asks for one of them,
+// `--daemon family` for all daemons in one file.
 //
 // Where the runtime for `deno compile` can be had the result is one self-contained file. Elsewhere it is a
 // script of the same name that runs the bundled program with the Deno at PATH, by default the one that builds
@@ -9,7 +10,7 @@
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { listedDaemons } from "./daemons.ts";
+import { builtPrograms } from "./contents.ts";
 import { buildProgram } from "./program.ts";
 import { ROOT } from "./tool.ts";
 
@@ -25,7 +26,7 @@ const { values } = parseArgs({
 const { daemon, runtime, script, modules } = values;
 try {
   if (daemon === undefined && values.output !== undefined) throw new Error("Build: --output needs --daemon");
-  for (const contents of daemon === undefined ? listedDaemons().map(({ name }) => name) : [daemon]) {
+  for (const contents of daemon === undefined ? builtPrograms().map(({ name }) => name) : [daemon]) {
     const output = resolve(values.output ?? join(ROOT, contents));
     const form = buildProgram({ contents, output, runtime, form: script ? "script" : "best", modules });
     switch (form) {

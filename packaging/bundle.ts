@@ -2,7 +2,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } f
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { buildConstants, withConstants } from "./build_constants.ts";
-import { type BuiltDaemon, daemonNamed, FAMILY } from "./daemons.ts";
+import { type Contents, contentsNamed } from "./contents.ts";
+import { FAMILY, listedDaemons } from "./daemons.ts";
 import { programVersion } from "./program_version.ts";
 import { ROOT, runTool } from "./tool.ts";
 
@@ -11,7 +12,7 @@ import { ROOT, runTool } from "./tool.ts";
  * daemon's own file, so it holds nothing of the others and chooses nothing. That of the family begins in
  * main.ts: the code of a daemon that was not chosen is in it, and is neither compiled nor run.
  *
- * @param contents name of a daemon, or {@link FAMILY}
+ * @param contents name of a program, or {@link FAMILY}
  * @param modules a node_modules directory that holds the npm packages of deno.json, instead of what the npm
  * client fetches
  * @returns the bundle's path, build/NAME.js
@@ -33,18 +34,19 @@ export function bundle(contents: string, modules: string | undefined): string {
   // unpacked.
   if (modules === undefined) cpSync(join(ROOT, "deno.lock"), join(tree, "deno.lock"));
   else symlinkSync(resolve(modules), join(tree, "node_modules"));
-  if (contents !== FAMILY) writeFileSync(join(tree, "main.ts"), mainOf(daemonNamed(contents)));
+  // All daemons of the family are bundled alike.
+  const [first = contents] = listedDaemons().map(({ name }) => name);
+  const program = contentsNamed(contents === FAMILY ? first : contents);
+  if (contents !== FAMILY) writeFileSync(join(tree, "main.ts"), mainOf(program));
   const output = join(ROOT, `build/${contents}.js`);
   const lock = modules === undefined ? "--frozen" : "--no-lock";
-  // For browsers: what a package has for other runtimes loads node: modules, which costs a start 6 ms.
-  const platform = ["--platform", "browser"];
-  const options = ["--minify", ...platform, "--config", resolution, lock, "--output", output];
+  const options = ["--minify", ...program.bundling, "--config", resolution, lock, "--output", output];
   runTool(process.execPath, ["bundle", ...options, join(tree, "main.ts")], { cwd: tree });
   return output;
 }
 
-/** The main module of a program with one daemon. */
-function mainOf({ module }: BuiltDaemon): string {
+/** The main module of a program that is not the family's. */
+function mainOf({ module }: Contents): string {
   return `import { main } from ${JSON.stringify(module)};\n\nawait main();\n`;
 }
 

@@ -23,11 +23,3 @@ export function listedDaemons(main: string = readFileSync(join(ROOT, "main.ts"),
   if (daemons.length === 0) throw new Error("Find the daemons: main.ts lists none");
   return daemons;
 }
-
-/** The daemon with a name. @throws Error when there is none */
-export function daemonNamed(name: string): BuiltDaemon {
-  const daemons = listedDaemons();
-  const daemon = daemons.find((each) => each.name === name);
-  if (daemon !== undefined) return daemon;
-  throw new Error(`Build ${name}: the daemons are ${daemons.map((each) => each.name).join(", ")}`);
-}

@@ -3,17 +3,18 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { DAEMON_SIGNALS } from "../src/chassis/start/signals.ts";
 import { bundle } from "./bundle.ts";
+import { type Contents, contentsNamed } from "./contents.ts";
 import { FAMILY, listedDaemons } from "./daemons.ts";
 import { runTool, ToolError } from "./tool.ts";
 
 /** What V8 is told: see docs/performance.md. */
 const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-source-positions";
-/** The daemon gives most of these up again when it starts; the commands and the exporter need them. */
-const RUN_FLAGS = ["-A", "--no-prompt", `--v8-flags=${V8_FLAGS}`];
+/** Behind the permissions. */
+const RUN_FLAGS = ["--no-prompt", `--v8-flags=${V8_FLAGS}`];
 
 /** How to build a program. */
 export interface ProgramRequest {
-  /** Name of the daemon in it, or FAMILY for all. */
+  /** Name of the program, or FAMILY for all daemons in one. */
   readonly contents: string;
   /** The executable to write. */
   readonly output: string;
@@ -37,23 +38,30 @@ export type ProgramForm = "self-contained" | "script";
 export function buildProgram({ contents, output, runtime, form, modules }: ProgramRequest): ProgramForm {
   const bundled = bundle(contents, modules);
   mkdirSync(dirname(output), { recursive: true });
-  const [probed = contents] = listedDaemons().map(({ name }) => name);
-  const arguments_ = contents === FAMILY ? [probed, "--version"] : ["--version"];
-  if (form === "best" && compile(bundled, output, arguments_)) return "self-contained";
+  const [first = contents] = listedDaemons().map(({ name }) => name);
+  const arguments_ = contents === FAMILY ? [first, "--version"] : ["--version"];
+  const program = contentsNamed(contents === FAMILY ? first : contents);
+  if (form === "best" && compile(program, bundled, output, arguments_)) return "self-contained";
   if (contents === FAMILY) {
     throw new Error(`Build ${output}: all daemons in one file need the runtime for deno compile (denort)`);
   }
-  writeScript(contents, bundled, output, runtime);
+  writeScript(program, bundled, output, runtime);
   return "script";
 }
 
 /** One self-contained file. False where the runtime to embed cannot be had, or what came out does not run. */
-function compile(bundled: string, output: string, version: readonly string[]): boolean {
+function compile(
+  { permissions }: Contents,
+  bundled: string,
+  output: string,
+  version: readonly string[],
+): boolean {
   const unfinished = `${output}.new`;
+  const flags = [...permissions, ...RUN_FLAGS];
   try {
-    runTool(process.execPath, ["compile", "--no-config", ...RUN_FLAGS, "--output", unfinished, bundled]);
+    runTool(process.execPath, ["compile", "--no-config", ...flags, "--output", unfinished, bundled]);
     // A DENORT_BIN that is no denort embeds well, but the result is not this program.
-    if (!/^\w+ \(deno-\w+\) /.test(runTool(unfinished, version))) return false;
+    if (!/^[\w-]+ \(deno-\w+\) /.test(runTool(unfinished, version))) return false;
     renameSync(unfinished, output);
     return true;
   } catch (error) {
@@ -65,10 +73,10 @@ function compile(bundled: string, output: string, version: readonly string[]): b
 }
 
 /** A shell script that is also the JavaScript program: the shell leaves it on its second line. */
-function writeScript(name: string, bundled: string, output: string, runtime: string): void {
+function writeScript(program: Contents, bundled: string, output: string, runtime: string): void {
   writeFileSync(
     `${output}.new`,
-    `#!/bin/sh\n":" //; ${shellLine(name, runtime)}\n${readFileSync(bundled, "utf8")}`,
+    `#!/bin/sh\n":" //; ${shellLine(program, runtime)}\n${readFileSync(bundled, "utf8")}`,
   );
   chmodSync(`${output}.new`, 0o755);
   // Replaced in one step: a running daemon may execute the old one at any moment.
@@ -78,10 +86,9 @@ function writeScript(name: string, bundled: string, output: string, runtime: str
 /**
  * What the shell does.
  *
- * @param name of the daemon
  * @throws Error when the runtime's path cannot stand in it
  */
-export function shellLine(name: string, runtime: string): string {
+export function shellLine({ name, start, permissions }: Contents, runtime: string): string {
   if (runtime.includes("'")) throw new Error(`Name the runtime: ${runtime} must not contain a quote`);
   const steps = [
     // Without the runtime nothing of this program can run. A service manager starts it again at once and for
@@ -90,6 +97,17 @@ export function shellLine(name: string, runtime: string): string {
     `install the package again, or build the program on this host" >&2; [ -z "$INVOCATION_ID" ] || sleep 1; exit 1; }`,
     // The runtime does not start in a directory that was removed. PWD is empty or leads elsewhere then.
     `[ "$PWD" -ef . ] || cd /`,
+    ...(start === "daemon" ? daemonSteps(name) : CONFINED_STEPS),
+    `exec $b '${runtime}' run ${
+      [...permissions, ...RUN_FLAGS].join(" ")
+    } --no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`,
+  ];
+  return steps.join("; ");
+}
+
+/** Signals, and the place for compiled code, of a daemon and its commands. */
+function daemonSteps(name: string): string[] {
+  return [
     // Ignored until they are blocked: the runtime would take SIGUSR1, and both would end the process. Where
     // env can block signals (coreutils 8.31) the program need not start itself once more to have them blocked
     // in every thread; a command begins with a letter.
@@ -100,9 +118,12 @@ export function shellLine(name: string, runtime: string): string {
     // a service. Root's commands use the service's place: what is there shortens each start by 10 ms, and it
     // is written when a command ends, as when a package asks for the version. A daemon never comes to that.
     `[ -n "$DENO_DIR" ] || { [ -n "$HOME" ] && [ ! -w /var/cache ]; } || export DENO_DIR=/var/cache/${name}`,
-    `exec $b '${runtime}' run ${
-      RUN_FLAGS.join(" ")
-    } --no-config --no-lock --no-remote --no-npm --ext=js "$0" "$@"`,
   ];
-  return steps.join("; ");
 }
+
+/** The same of a program that may write nothing and speaks to nobody but whom it is for. */
+const CONFINED_STEPS: readonly string[] = [
+  // The runtime would open a debugger's port.
+  "b=; if env --block-signal=USR1 >/dev/null 2>&1; then b='env --block-signal=USR1'; fi",
+  "export DENO_DIR=/dev/null DENO_NO_UPDATE_CHECK=1",
+];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { daemonNamed, listedDaemons } from "../../../packaging/daemons.ts";
+import { builtPrograms, contentsNamed } from "../../../packaging/contents.ts";
+import { listedDaemons } from "../../../packaging/daemons.ts";
 
 Deno.test("listedDaemons() reads them out of main.ts", () => {
   const main = `await runFamily({
@@ -18,7 +19,25 @@ Deno.test("listedDaemons() does not take a main.ts that it cannot read for one o
   assert.throws(() => listedDaemons("await main();\n"), { message: "Find the daemons: main.ts lists none" });
 });
 
-Deno.test("daemonNamed() tells which there are when it is asked for another one", () => {
-  assert.deepEqual(daemonNamed("virtlockd"), { name: "virtlockd", module: "./src/lockd/cli/main.ts" });
-  assert.throws(() => daemonNamed("virtnoned"), /^Error: Build virtnoned: the daemons are virtlockd/);
+Deno.test("every daemon becomes a program, and so does the link with etcd", () => {
+  assert.deepEqual(builtPrograms().map(({ name }) => name), [
+    "virtlockd",
+    "virtstoraged",
+    "virtlockd-cluster",
+  ]);
+});
+
+Deno.test("the link with etcd may use the network, read and see its environment, and nothing else", () => {
+  assert.deepEqual(contentsNamed("virtlockd-cluster").permissions, [
+    "--allow-net",
+    "--allow-read",
+    "--allow-env",
+  ]);
+});
+
+Deno.test("contentsNamed() tells which there are when it is asked for another one", () => {
+  assert.equal(contentsNamed("virtlockd").module, "./src/lockd/cli/main.ts");
+  assert.throws(() => contentsNamed("virtnoned"), {
+    message: "Build virtnoned: the programs are virtlockd, virtstoraged, virtlockd-cluster",
+  });
 });

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { contentsNamed } from "../../../packaging/contents.ts";
 import { shellLine } from "../../../packaging/program.ts";
+
+const VIRTLOCKD = contentsNamed("virtlockd");
 
 /** Runs what the shell does of a program whose runtime is at a path. */
 async function runShell(runtime: string, env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
-    args: ["-c", shellLine("virtlockd", runtime), "/usr/sbin/virtlockd", "locks", "--json"],
+    args: ["-c", shellLine(VIRTLOCKD, runtime), "/usr/sbin/virtlockd", "locks", "--json"],
     clearEnv: true,
     env: { PATH: "/usr/bin:/bin", HOME: "/", ...env },
   }).output();
@@ -38,7 +41,7 @@ Deno.test("a program that is started in a directory that was removed runs in the
   const runtime = Deno.execPath();
   Deno.writeTextFileSync(
     script,
-    `#!/bin/sh\n":" //; ${shellLine("virtlockd", runtime)}\nconsole.log(Deno.cwd(), Deno.args[0]);\n`,
+    `#!/bin/sh\n":" //; ${shellLine(VIRTLOCKD, runtime)}\nconsole.log(Deno.cwd(), Deno.args[0]);\n`,
     { mode: 0o755 },
   );
   try {
@@ -69,7 +72,33 @@ Deno.test("a program whose runtime is not there says so, and what to do", async 
 });
 
 Deno.test("shellLine() refuses a runtime whose path would end the shell's quotes", () => {
-  assert.throws(() => shellLine("virtlockd", "/home/o'neil/deno"), {
+  assert.throws(() => shellLine(VIRTLOCKD, "/home/o'neil/deno"), {
     message: "Name the runtime: /home/o'neil/deno must not contain a quote",
   });
+});
+
+Deno.test("the link with etcd is started with the permissions that it needs, and no place to write to", async () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    const runtime = `${directory}/runtime`;
+    Deno.writeTextFileSync(runtime, '#!/bin/sh\necho "$DENO_DIR $DENO_NO_UPDATE_CHECK $*"\n', {
+      mode: 0o755,
+    });
+    const { stdout } = await new Deno.Command("/bin/sh", {
+      args: [
+        "-c",
+        shellLine(contentsNamed("virtlockd-cluster"), runtime),
+        "/usr/sbin/virtlockd-cluster",
+        "-V",
+      ],
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin" },
+    }).output();
+    assert.match(
+      new TextDecoder().decode(stdout),
+      /^\/dev\/null 1 run --allow-net --allow-read --allow-env --no-prompt --v8-flags=\S+ --no-config --no-lock --no-remote --no-npm --ext=js \/usr\/sbin\/virtlockd-cluster -V\n$/,
+    );
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
 });
