@@ -1,10 +1,12 @@
 // Builds packages: `deno task package [deb] [rpm] [tar]`, with [--output DIRECTORY] [--executable FILE]
 // [--runtime FILE] [--modules DIRECTORY]. Without a kind, each of these whose tools are installed. The
-// storage daemon has packages of its own, storage-deb and storage-rpm, which are built when they are named.
+// storage daemon and the link with etcd have packages of their own, storage-deb, storage-rpm, cluster-deb and
+// cluster-rpm, which are built when they are named.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { buildClusterDeb, buildClusterRpm } from "./build_cluster.ts";
 import { buildDeb } from "./build_deb.ts";
 import { buildRpm } from "./build_rpm.ts";
 import { buildTar } from "./build_tar.ts";
@@ -25,9 +27,11 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["tar", { tools: ["tar", "xz"], build: buildTar }],
 ]);
 
-const STORAGE_KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+const SIDE_KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["storage-deb", { tools: ["dpkg", "dpkg-deb"], build: buildStorageDeb }],
   ["storage-rpm", { tools: ["rpmbuild"], build: buildStorageRpm }],
+  ["cluster-deb", { tools: ["dpkg", "dpkg-deb"], build: buildClusterDeb }],
+  ["cluster-rpm", { tools: ["rpmbuild"], build: buildClusterRpm }],
 ]);
 
 /** Builds what was asked for and tells the files. @throws Error, ToolError */
@@ -51,9 +55,9 @@ function buildPackages(args: readonly string[]): void {
   mkdirSync(request.output, { recursive: true });
   const names = positionals.length > 0 ? positionals : [...KINDS.keys()];
   for (const name of names) {
-    const kind = KINDS.get(name) ?? STORAGE_KINDS.get(name);
+    const kind = KINDS.get(name) ?? SIDE_KINDS.get(name);
     if (kind === undefined) {
-      const known = [...KINDS.keys(), ...STORAGE_KINDS.keys()].join(", ");
+      const known = [...KINDS.keys(), ...SIDE_KINDS.keys()].join(", ");
       throw new Error(`Package: got "${name}", want ${known}`);
     }
     const missing = kind.tools.filter((tool) => !hasTool(tool));

@@ -6,6 +6,7 @@ import { join } from "node:path";
 const PARTS: Readonly<Record<string, string>> = {
   "#HAND_OVER#": "hand_over.sh",
   "#FUNCTIONS#": "deb/functions.sh",
+  "#CLUSTER#": "cluster/functions.sh",
 };
 
 /**

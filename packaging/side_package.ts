@@ -1,0 +1,93 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { debianChangelog, packageVersion, rpmChangelog } from "./changelog.ts";
+import { file, text } from "./files.ts";
+import { filled } from "./filled.ts";
+import { maintainer } from "./maintainer.ts";
+import { packageScript } from "./package_script.ts";
+import { stageFiles } from "./stage.ts";
+import { runTool } from "./tool.ts";
+
+const SCRIPTS = ["postinst", "prerm", "postrm"];
+
+/** A package beside the lock daemon's, as far as its format does not matter. */
+export interface SidePackage {
+  readonly name: string;
+  /** Directory below packaging/ of its control file, its scripts and its spec file. */
+  readonly sources: string;
+  /** Directory in which its files are put together; it is removed when the package is built. */
+  readonly stage: string;
+}
+
+/**
+ * Builds a Debian package of what is staged.
+ *
+ * @param output directory for the package
+ * @param values what the control file has besides the places that each has
+ * @returns its file
+ * @throws Error, ToolError
+ */
+export function buildSideDeb(
+  { name, sources, stage }: SidePackage,
+  output: string,
+  values: Readonly<Record<string, string>> = {},
+): string {
+  const doc = `usr/share/doc/${name}`;
+  stageFiles(stage, [
+    file(`${doc}/copyright`, "packaging/deb/copyright"),
+    { ...text(`${doc}/changelog.Debian.gz`, debianChangelog()), gzip: true },
+  ]);
+  const kibibytes = readdirSync(stage, { recursive: true, encoding: "utf8" })
+    .map((path) => statSync(join(stage, path))).filter((status) => status.isFile())
+    .reduce((sum, { size }) => sum + Math.ceil(size / 1024), 0);
+  const version = packageVersion();
+  const architecture = runTool("dpkg", ["--print-architecture"]).trim();
+  const control = filled(packageScript(`${sources}/control`), {
+    "@VERSION@": version,
+    "@ARCHITECTURE@": architecture,
+    "@INSTALLED_SIZE@": String(kibibytes),
+    "@MAINTAINER@": maintainer(),
+    ...values,
+  });
+  stageFiles(stage, [
+    text("DEBIAN/control", control),
+    ...SCRIPTS.map((script) => ({
+      ...text(`DEBIAN/${script}`, packageScript(`${sources}/${script}`)),
+      mode: 0o755,
+    })),
+  ]);
+  const deb = join(output, `${name}_${version}_${architecture}.deb`);
+  runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb]);
+  rmSync(stage, { recursive: true });
+  return deb;
+}
+
+/**
+ * Builds an RPM package of what is staged, by its spec file.
+ *
+ * @param output directory for the package
+ * @returns its file
+ * @throws Error, ToolError
+ */
+export function buildSideRpm({ name, sources, stage }: SidePackage, output: string): string {
+  const top = join(output, `${sources}-rpm`);
+  rmSync(top, { recursive: true, force: true });
+  mkdirSync(top, { recursive: true });
+  const [, version = "", release = ""] = /^(.*)-([^-]+)$/.exec(packageVersion()) ?? [];
+  const values = {
+    "@VERSION@": version,
+    "@RELEASE@": release,
+    "@MAINTAINER@": maintainer(),
+    "@CHANGELOG@\n": rpmChangelog(),
+  };
+  const spec = join(top, `${name}.spec`);
+  writeFileSync(spec, filled(packageScript(`${sources}/${name}.spec`), values));
+  runTool("rpmbuild", ["-bb", "--define", `_topdir ${top}`, "--define", `staged ${stage}`, spec]);
+  const built = readdirSync(join(top, "RPMS"), { recursive: true, encoding: "utf8" })
+    .find((path) => path.endsWith(".rpm"));
+  if (built === undefined) throw new Error(`Package: rpmbuild left no .rpm in ${top}/RPMS`);
+  const rpm = join(output, built.slice(built.lastIndexOf("/") + 1));
+  renameSync(join(top, "RPMS", built), rpm);
+  for (const directory of [top, stage]) rmSync(directory, { recursive: true });
+  return rpm;
+}

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CERTIFICATES, clusterFiles } from "../../../packaging/cluster_files.ts";
+import { packageScript } from "../../../packaging/package_script.ts";
+import { ROOT } from "../../../packaging/tool.ts";
+import { LINK_SOCKET } from "../../../src/lockd/cluster/cluster.ts";
+
+function unit(name: string): string {
+  return readFileSync(join(ROOT, "packaging/systemd", name), "utf8");
+}
+
+Deno.test("the link's package has program, units and manual, and no runtime of its own", () => {
+  assert.deepEqual(clusterFiles("/x/virtlockd-cluster").map(({ target }) => target), [
+    "usr/sbin/virtlockd-cluster",
+    "usr/lib/systemd/system/virtlockd-cluster.socket",
+    "usr/lib/systemd/system/virtlockd-cluster@.service",
+    "usr/share/man/man8/virtlockd-cluster.8.gz",
+  ]);
+});
+
+Deno.test("the link's socket is where the daemon looks for it, and root's alone", () => {
+  const socket = unit("virtlockd-cluster.socket");
+  assert.match(socket, new RegExp(`^ListenStream=/run/libvirt/${LINK_SOCKET}$`, "m"));
+  assert.match(socket, /^SocketMode=0600$/m);
+  assert.match(socket, /^Accept=yes$/m);
+  assert.doesNotMatch(socket, /^Socket(User|Group)=/m);
+});
+
+Deno.test("certificates are loaded from the directory that the program is told of", () => {
+  const service = unit("virtlockd-cluster@.service");
+  assert.match(service, new RegExp(`^LoadCredential=certificates:/${CERTIFICATES}$`, "m"));
+  assert.match(
+    service,
+    new RegExp(`^ExecStart=/usr/sbin/virtlockd-cluster --certificates /${CERTIFICATES}$`, "m"),
+  );
+});
+
+Deno.test("the scripts of the link's packages are complete", () => {
+  for (const name of ["control", "postinst", "prerm", "postrm", "deno-virtlockd-cluster.spec"]) {
+    assert.doesNotMatch(packageScript(`cluster/${name}`), /^#[A-Z_]+#$/m, name);
+  }
+  for (const name of ["prerm", "deno-virtlockd-cluster.spec"]) {
+    assert.match(packageScript(`cluster/${name}`), /This host is in a cluster\./);
+  }
+});
