@@ -10,6 +10,13 @@ storage_timeout = 10
 settle_timeout = 30
 allow_stale_resume = 1
 lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
+cluster_endpoints = [ \"https://etcd1:2379\", \"https://etcd2:2379\" ]
+cluster_name = \"prod\"
+cluster_lockspaces = [ \"scsi=/var/lib/libvirt/lockd/scsi\" ]
+cluster_host_id = \"kvm7\"
+cluster_ca_file = \"/etc/libvirt/virtlockd-cluster/ca.pem\"
+cluster_cert_file = \"/etc/libvirt/virtlockd-cluster/host.pem\"
+cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
 "
 
    test Virtlockd.lns get every_key =
@@ -24,6 +31,16 @@ lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
       { "lockspaces"
         { "1" = "/srv/leases=nas:/export/leases" }
         { "2" = "/var/lib/leases" } }
+      { "cluster_endpoints"
+        { "1" = "https://etcd1:2379" }
+        { "2" = "https://etcd2:2379" } }
+      { "cluster_name" = "prod" }
+      { "cluster_lockspaces"
+        { "1" = "scsi=/var/lib/libvirt/lockd/scsi" } }
+      { "cluster_host_id" = "kvm7" }
+      { "cluster_ca_file" = "/etc/libvirt/virtlockd-cluster/ca.pem" }
+      { "cluster_cert_file" = "/etc/libvirt/virtlockd-cluster/host.pem" }
+      { "cluster_key_file" = "/etc/libvirt/virtlockd-cluster/host-key.pem" }
 
    (* Comments, on lines of their own and after a value. *)
    test Virtlockd.lns get "# Limits\n#\n\n  #max_clients = 1024\nlog_level = 2  # for now\n" =
@@ -66,6 +83,7 @@ lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
    test Virtlockd.lns get "log_filters = 1\n" = *
    test Virtlockd.lns get "log_filters = \"1:a\n" = *
    test Virtlockd.lns get "max_client = 5\n" = *
+   test Virtlockd.lns get "cluster_endpoint = [ \"https://etcd1\" ]\n" = *
 
    (* A changed value leaves everything around it as it was. *)
    test Virtlockd.lns put "# Limits\n\nmax_clients=20 # few\nlog_filters = '1:a'\n"

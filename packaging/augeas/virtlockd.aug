@@ -2,7 +2,7 @@
 
    The tree is that of libvirt's lens of the same name, so that this one can take its place: one node for each key, with
    the bare value. What the daemon reads and libvirt's lens does not is understood as well: storage_timeout,
-   settle_timeout, allow_stale_resume, lockspaces, single and
+   settle_timeout, allow_stale_resume, lockspaces, the cluster's keys, single and
    triple quotes, semicolons, and comments after a value. *)
 
 module Virtlockd =
@@ -57,7 +57,11 @@ module Virtlockd =
         [ indent . key keys . value_sep . del "[" "[" . list_items? . list_end . ending ]
    let lockspace_entry = list_entry "lockspaces"
 
-   let lns = ( logging_entry | limit_entry | storage_entry | lockspace_entry | comment | empty )*
+   let cluster_list  = list_entry /cluster_endpoints|cluster_lockspaces/
+   let cluster_entry = string_entry /cluster_name|cluster_host_id|cluster_ca_file|cluster_cert_file|cluster_key_file/
+
+   let lns = ( logging_entry | limit_entry | storage_entry | lockspace_entry | cluster_list | cluster_entry
+             | comment | empty )*
 
    let filter = incl "/etc/libvirt/virtlockd.conf"
               . Util.stdexcl

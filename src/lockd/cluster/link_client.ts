@@ -98,7 +98,9 @@ export class LinkClient implements Etcd {
     if (connected < 0) {
       sys.close(fd);
       const nobody = connected === -ENOENT || connected === -ECONNREFUSED;
-      const advice = nobody ? ": nobody listens there; systemctl start virtlockd-cluster.socket" : "";
+      const advice = nobody
+        ? ": nobody listens there; install deno-virtlockd-cluster, and systemctl enable --now virtlockd-cluster.socket"
+        : "";
       return this.#later(`${new SystemError("connect", socket, connected).message}${advice}`);
     }
     try {

@@ -38,6 +38,8 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterMistake: undefined,
 };
 
+const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?\/?$/;
+const ADDRESS = /^\[|^[0-9.]+$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** The readers of the cluster's keys. */
@@ -55,13 +57,18 @@ function readEndpoints(entry: ConfigEntry): string[] {
   const { value } = entry;
   if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
   return value.items.map((item) => {
-    if (
-      item.kind === "string" &&
-      /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?\/?$/.test(item.value)
-    ) {
-      return item.value;
+    const [, scheme, host = ""] = item.kind === "string" ? ENDPOINT.exec(item.value) ?? [] : [];
+    if (item.kind !== "string" || scheme === undefined) {
+      throw wrongValue(entry, 'URLs of etcd, "https://NAME:PORT"', item);
     }
-    throw wrongValue(entry, 'URLs of etcd, "https://NAME:PORT"', item);
+    if (scheme === "https" && ADDRESS.test(host)) {
+      throw wrongValue(
+        entry,
+        'URLs with names, because TLS with an address does not work, "https://NAME:PORT"',
+        item,
+      );
+    }
+    return item.value;
   });
 }
 

@@ -40,3 +40,17 @@ Deno.test("readCommandLine() refuses what it does not know", () => {
     });
   }
 });
+
+Deno.test("the manual and the help text of the link have the same options", () => {
+  const manual = Deno.readTextFileSync(new URL("../../../../man/virtlockd-cluster.8", import.meta.url));
+  const options = [...manual.matchAll(/^\.It Fl (?:(\w) , )?-(\w+)/gm)].map(([, short, long]) =>
+    short === undefined ? `--${long}` : `-${short}, --${long}`
+  );
+  assert.deepEqual(options.sort(), ["--certificates", "-V, --version", "-h, --help"]);
+  const help = readCommandLine(["--help"]);
+  assert.ok(help.kind === "text");
+  assert.deepEqual(
+    [...help.text.matchAll(/^ {2}(--\w+|-\w, --\w+) /gm)].map(([, option]) => option).sort(),
+    options,
+  );
+});

@@ -23,6 +23,6 @@ Deno.test("conf/virtlockd.conf shows every key with its default", () => {
 
 Deno.test("conf/virtlockd.conf has examples that load", () => {
   const examples = [...SAMPLE.matchAll(/^# {3}([a-z_]+ = .*)$/gm)].map(([, statement]) => statement);
-  assert.equal(examples.length, 3);
+  assert.equal(examples.length, 8);
   assert.deepEqual(loadSettings(LOCK_SETTINGS, parseConfigFile(examples.join("\n"), "sample")).warnings, []);
 });

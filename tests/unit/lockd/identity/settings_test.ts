@@ -19,6 +19,14 @@ Deno.test("the lock daemon's settings without a file", () => {
     settleTimeout: 30,
     allowStaleResume: false,
     lockspaces: new Map(),
+    clusterEndpoints: [],
+    clusterName: "default",
+    clusterLockspaces: new Map(),
+    clusterHostId: undefined,
+    clusterCaFile: undefined,
+    clusterCertFile: undefined,
+    clusterKeyFile: undefined,
+    clusterMistake: undefined,
   });
 });
 
@@ -45,6 +53,13 @@ Deno.test("LOCK_SETTINGS names every key of the file", () => {
     "settle_timeout",
     "allow_stale_resume",
     "lockspaces",
+    "cluster_endpoints",
+    "cluster_name",
+    "cluster_lockspaces",
+    "cluster_host_id",
+    "cluster_ca_file",
+    "cluster_cert_file",
+    "cluster_key_file",
   ]);
 });
 

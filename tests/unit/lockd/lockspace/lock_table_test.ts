@@ -240,6 +240,7 @@ Deno.test("LockTable acquire() asks for the kernel lock and then knows the resou
     autocreate: true,
     create: true,
     followLinks: true,
+    owner: ALPHA,
     record: `domain 'alpha' (uuid ${ALPHA.uuid}, pid 100) since 1970-01-01T00:00:05Z`,
   });
   assert.deepEqual(answers, []);

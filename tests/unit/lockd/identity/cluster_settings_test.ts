@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { ConfigError } from "../../../../src/chassis/config/config_error.ts";
+import { parseConfigFile } from "../../../../src/chassis/config/config_file.ts";
+import { forgiveSettings, loadSettings } from "../../../../src/chassis/config/settings.ts";
+import { LOCK_SETTINGS } from "../../../../src/lockd/identity/settings.ts";
+
+function load(text: string) {
+  return loadSettings(LOCK_SETTINGS, parseConfigFile(text, "virtlockd.conf")).settings;
+}
+
+/** What is said of a wrong setting. */
+function mistake(text: string): string {
+  try {
+    load(text);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return assert.fail(`${text} was taken`);
+}
+
+Deno.test("the cluster's settings with each of their keys", () => {
+  const settings = load(`
+    cluster_endpoints = [ "https://etcd1:2379", "https://etcd2.example.org/", "http://127.0.0.1:2379", "http://[::1]:2379" ]
+    cluster_name = "prod"
+    cluster_lockspaces = [ "scsi=/var/lib/scsi/", "lvm=/var/lib/lvm" ]
+    cluster_host_id = "kvm7"
+    cluster_ca_file = "/etc/libvirt/virtlockd-cluster/ca.pem"
+    cluster_cert_file = "/etc/libvirt/virtlockd-cluster/host.pem"
+    cluster_key_file = "/etc/libvirt/virtlockd-cluster/host-key.pem"
+  `);
+  assert.deepEqual(settings.clusterEndpoints, [
+    "https://etcd1:2379",
+    "https://etcd2.example.org/",
+    "http://127.0.0.1:2379",
+    "http://[::1]:2379",
+  ]);
+  assert.equal(settings.clusterName, "prod");
+  assert.deepEqual([...settings.clusterLockspaces], [["scsi", "/var/lib/scsi"], ["lvm", "/var/lib/lvm"]]);
+  assert.equal(settings.clusterHostId, "kvm7");
+  assert.equal(settings.clusterCaFile, "/etc/libvirt/virtlockd-cluster/ca.pem");
+  assert.equal(settings.clusterCertFile, "/etc/libvirt/virtlockd-cluster/host.pem");
+  assert.equal(settings.clusterKeyFile, "/etc/libvirt/virtlockd-cluster/host-key.pem");
+});
+
+Deno.test("what is no member of etcd is refused, and an address where TLS needs a name", () => {
+  for (const wrong of ["etcd1:2379", "ftp://etcd1", "https://etcd1:2379/v3", "https://etcd 1", ""]) {
+    assert.match(
+      mistake(`cluster_endpoints = [ "${wrong}" ]`),
+      /expected URLs of etcd, "https:\/\/NAME:PORT" for /,
+    );
+  }
+  for (const wrong of ["https://10.0.0.1:2379", "https://[fd00::1]:2379"]) {
+    assert.match(
+      mistake(`cluster_endpoints = [ "${wrong}" ]`),
+      /expected URLs with names, because TLS with an address does not work, "https:\/\/NAME:PORT" for /,
+    );
+  }
+  assert.match(mistake('cluster_endpoints = "https://etcd1"'), /expected a list of strings/);
+});
+
+Deno.test("names, directories and files of the cluster's have their form", () => {
+  for (
+    const wrong of [
+      'cluster_name = "a/b"',
+      'cluster_name = "-a"',
+      'cluster_host_id = "two words"',
+      'cluster_lockspaces = [ "/var/lib/scsi" ]',
+      'cluster_lockspaces = [ "a=b" ]',
+      'cluster_lockspaces = [ "a=/b", "a=/c" ]',
+      'cluster_key_file = "key.pem"',
+    ]
+  ) {
+    assert.match(mistake(wrong), /^virtlockd\.conf:1: expected /, wrong);
+  }
+});
+
+Deno.test("an unknown key that begins with cluster is a mistake, which no start lives with silently", () => {
+  const text = 'cluster_endpoint = [ "https://etcd1:2379" ]\n';
+  assert.match(mistake(text), /expected a known key, such as "cluster_endpoints", got "cluster_endpoint"/);
+  const { settings } = forgiveSettings(LOCK_SETTINGS, text, "virtlockd.conf");
+  assert.match(settings.clusterMistake ?? "", /^virtlockd\.conf:1: expected a known key/);
+});
