@@ -90,6 +90,9 @@ Deno.test("virsh sees of this daemon what it sees of libvirt's", async (test) =>
   for (const [command, output] of expected) {
     const same = actual.get(command) === output;
     if (same !== command in DIFFERENT) continue;
-    await test.step(command, () => assert.equal(actual.get(command), output, DIFFERENT[command]));
+    await test.step(
+      command,
+      () => assert.equal(actual.get(command), output, DIFFERENT[command] ?? "not the same"),
+    );
   }
 });

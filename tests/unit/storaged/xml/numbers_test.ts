@@ -30,7 +30,9 @@ Deno.test("scaled() knows libvirt's units, in any case", () => {
     ["p", 3377699720527872n],
     ["E", 3458764513820540928n],
   ];
-  for (const [unit, expected] of cases) assert.equal(scaled(3n, unit, LARGEST), expected, unit);
+  for (const [unit, expected] of cases) {
+    assert.equal(scaled(3n, unit, LARGEST), expected, unit ?? "without a unit");
+  }
 });
 
 Deno.test("scaled() refuses unknown units and what is too large", () => {
