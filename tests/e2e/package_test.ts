@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { VERSION } from "../../src/chassis/config/build_config.ts";
 import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
 import { host, runOk } from "./support/command.ts";
+import { GET } from "./support/http_get.ts";
 import { installMissing } from "./support/debian_packages.ts";
 import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
 import { LockProber } from "./support/lock_prober.ts";
@@ -14,19 +15,6 @@ import { until } from "../support/until.ts";
 
 const UNITS = "virtlockd.service virtlockd.socket virtlockd-admin.socket virtlockd-exporter.service " +
   "virtlockd-deputy.socket virtlockd-deputy@x.service";
-
-/** Fetches a page of an HTTP server in the machine, which has neither curl nor wget. */
-const GET = `
-import socket, sys
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
-connection.sendall(b"GET %s HTTP/1.0\\r\\n\\r\\n" % sys.argv[3].encode())
-answer = b""
-while part := connection.recv(65536):
-    answer += part
-head, _, body = answer.partition(b"\\r\\n\\r\\n")
-assert b" 200 " in head.splitlines()[0], head
-sys.stdout.write(body.decode())
-`;
 
 Deno.test("The package moves a running host over, upgrades it and moves it back, and no lock is dropped", async (t) => {
   await using machine = await Machine.boot();

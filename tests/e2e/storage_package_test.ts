@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { GET } from "./support/http_get.ts";
 import { Machine } from "./support/nspawn.ts";
 import { storagePackage } from "./support/packages.ts";
 import { until } from "../support/until.ts";
@@ -7,10 +8,6 @@ import { until } from "../support/until.ts";
 
 const SOCKETS = "virtstoraged.socket virtstoraged-ro.socket virtstoraged-admin.socket";
 const VIRSH = "virsh -c storage:///system";
-const SCRAPE = `
-import urllib.request
-print(urllib.request.urlopen("http://127.0.0.1:9775/metrics", timeout=10).read().decode())
-`;
 
 Deno.test("The storage daemon's package enables nothing beside libvirtd, serves when it is told to, and goes again", async (t) => {
   await using machine = await Machine.boot();
@@ -49,7 +46,7 @@ Deno.test("The storage daemon's package enables nothing beside libvirtd, serves 
   await t.step("the exporter serves its metrics from the confinement of its unit", async () => {
     await machine.sh("systemctl start virtstoraged-exporter.service");
     const stdout = await until("the exporter", async () => {
-      const scraped = await machine.run(["python3", "-c", SCRAPE]);
+      const scraped = await machine.run(["python3", "-c", GET, "127.0.0.1", "9775", "/metrics"]);
       return scraped.code === 0 ? scraped.stdout : undefined;
     });
     assert.match(stdout, /^up 1$/m);

@@ -29,7 +29,7 @@ export interface CoreParts {
   readonly storage: StorageSys;
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
-  readonly workers: Workers;
+  readonly workers: Pick<Workers, "run" | "close">;
   readonly log: Log;
   readonly directories: PoolDirectories;
   readonly settings: () => CoreSettings;

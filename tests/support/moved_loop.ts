@@ -1,0 +1,30 @@
+import { EventLoop } from "../../src/chassis/event/event_loop.ts";
+import { DescriptorLedger } from "../../src/os/ledger.ts";
+import type { Sys } from "../../src/os/sys.ts";
+import { kernel } from "./kernel.ts";
+
+/** An event loop over the real kernel with a clock that the test moves. */
+export class MovedLoop implements Disposable {
+  readonly sys: Sys = { ...kernel, monotonic: () => kernel.monotonic() + this.#ahead };
+  readonly loop = new EventLoop(this.sys);
+  readonly ledger = new DescriptorLedger(kernel);
+  #ahead = 0;
+
+  /** Serves until nothing is left to do. */
+  turn(): void {
+    for (let quiet = 0; quiet < 3;) quiet = this.loop.turn(0) > 0 ? 0 : quiet + 1;
+  }
+
+  /** Lets time go by: what is due runs. */
+  wait(milliseconds: number): void {
+    // Set before the clock goes on, so that the kernel's timer fires now.
+    this.loop.after(0, () => {});
+    this.#ahead += milliseconds;
+    kernel.pollReadable(this.loop.descriptors[1] as number, 1000);
+    this.turn();
+  }
+
+  [Symbol.dispose](): void {
+    this.loop.close();
+  }
+}
