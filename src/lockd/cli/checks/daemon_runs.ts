@@ -84,7 +84,12 @@ function howToStart(host: Host): string {
   if (host.kind("/run/systemd/system") === undefined) {
     return "Start it: virtlockd -d; without it no guest with a lock manager starts";
   }
-  return host.kind(host.places.socket)
+  const { socket } = host.places;
+  if (host.isAbandoned(socket)) {
+    return `No guest can start it either, for nobody listens at ${socket}, which was replaced while a daemon ran: ` +
+      "systemctl restart virtlockd.socket virtlockd-admin.socket";
+  }
+  return host.kind(socket)
     ? "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket"
     : "Start it: systemctl start virtlockd.socket virtlockd-admin.socket; without it no guest with a lock manager starts";
 }

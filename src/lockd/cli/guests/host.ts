@@ -1,8 +1,16 @@
-import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFMT } from "../../../os/constants.ts";
-import { ENOENT, ENOTDIR } from "../../../os/errno.ts";
+import {
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDONLY,
+  S_IFDIR,
+  S_IFMT,
+  SOCK_DGRAM,
+} from "../../../os/constants.ts";
+import { ECONNREFUSED, ENOENT, ENOTDIR } from "../../../os/errno.ts";
 import { adoptionText, checkDirectory } from "../../lockspace/directory_check.ts";
 import { identityOf, procLockText } from "../../lockspace/file_identity.ts";
-import { emptyStatus, type FileSys, type ProcessSys } from "../../../os/sys.ts";
+import { emptyStatus, type FileSys, type ProcessSys, type SocketSys } from "../../../os/sys.ts";
 import { decodeText } from "../../../os/text.ts";
 import type { LibvirtPlaces } from "./libvirt_places.ts";
 
@@ -11,6 +19,7 @@ type HostSys =
     FileSys,
     "open" | "close" | "read" | "pread" | "fstat" | "stat" | "lstat" | "access" | "readlink" | "listDirectory"
   >
+  & Pick<SocketSys, "socket" | "connect">
   & Pick<ProcessSys, "uid">;
 
 /** Longer files are read in part: none that a check reads has to be. */
@@ -107,6 +116,19 @@ export class Host {
   /** Whether this user can write there; for root only a read-only file system is in the way. */
   writable(path: string): boolean {
     return !this.#isSilent(path) && this.#sys.access(this.#root + path, WRITABLE) === 0;
+  }
+
+  /**
+   * Whether nobody listens at a socket that is there. Who listens is not bothered: to a datagram socket the
+   * kernel says that it is of another kind, and connects nothing.
+   */
+  isAbandoned(path: string): boolean {
+    if (this.#isSilent(path)) return false;
+    const fd = this.#sys.socket(SOCK_DGRAM, false);
+    if (fd < 0) return false;
+    const connected = this.#sys.connect(fd, this.#root + path);
+    this.#sys.close(fd);
+    return connected === -ECONNREFUSED;
   }
 
   #read(path: string, fromEnd: boolean, most = LONGEST): string | undefined {

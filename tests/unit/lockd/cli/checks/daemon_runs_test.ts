@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { daemonRuns } from "../../../../../src/lockd/cli/checks/daemon_runs.ts";
 import type { Obstacle } from "../../../../../src/chassis/cli/admin_link.ts";
-import { answering, findings, found, type Tree } from "./check_fixture.ts";
+import { SOCK_STREAM } from "../../../../../src/os/constants.ts";
+import { kernel } from "../../../../support/kernel.ts";
+import { answering, FakeHost, findings, found, patientOf, type Tree } from "./check_fixture.ts";
 
 const status = (name: string, uid: number, state = "S (sleeping)") =>
   `Name:\t${name}\nState:\t${state}\nPid:\t1\nUid:\t${uid}\t0\t0\t0\n`;
@@ -102,10 +104,28 @@ Deno.test("daemonRuns tells a daemon whose start hangs, and a socket for command
     await advised("absent", { "/run/systemd/system/": "" }),
     /^Start it: systemctl start virtlockd\.socket virtlockd-admin\.socket;/,
   );
-  const listens = { "/run/systemd/system/": "", "/run/libvirt/virtlockd-sock": "" };
+  using fake = new FakeHost({ "/run/systemd/system/": "", "/run/libvirt/": "" });
+  const asked = async () => {
+    const daemon = { kind: "unreachable", obstacle: "absent", reason: "Why" } as const;
+    const [finding] = await daemonRuns.run(patientOf(fake.host, daemon));
+    return finding?.advice;
+  };
+  const path = `${fake.root}/run/libvirt/virtlockd-sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  const connected = listener.accept().then(() => true, () => false);
   assert.equal(
-    await advised("absent", listens),
+    await asked(),
     "Guests can start it, but nobody listens for commands: systemctl start virtlockd-admin.socket",
+  );
+  listener.close();
+  // Nobody was connected to find that out.
+  assert.equal(await connected, false);
+  const left = kernel.socket(SOCK_STREAM, false);
+  assert.equal(kernel.bind(left, path), 0);
+  kernel.close(left);
+  assert.match(
+    await asked() ?? "",
+    /^No guest can start it either, .*: systemctl restart virtlockd\.socket /,
   );
 });
 
