@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { installMissing } from "./support/debian_packages.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
@@ -6,6 +7,10 @@ import { Holder } from "../support/holder.ts";
 import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
 import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+
+// Hosts of a cluster on one machine, each with a daemon, a lock directory and a link, and a real etcd.
+
+await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
 const SHARED = 1;
