@@ -1,4 +1,5 @@
 import type { Row } from "./row.ts";
+import { clusterRow } from "./rows/cluster.ts";
 import { echoRow } from "./rows/echo.ts";
 import { flatnessRow } from "./rows/flatness.ts";
 import { hostileRow } from "./rows/hostile.ts";
@@ -27,5 +28,6 @@ export const rows: readonly Row[] = [
   ...reExecRows,
   storeRow,
   hostileRow,
+  clusterRow,
   storageRow,
 ];

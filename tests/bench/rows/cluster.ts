@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Transaction } from "../../../src/etcd/wire/transaction.ts";
+import { Etcd } from "../../support/etcd.ts";
+import { until } from "../../support/until.ts";
+import { BareLink } from "../cluster/bare_link.ts";
+import { type Bench, loadFigure } from "../bench.ts";
+import type { Figure, Line } from "../line.ts";
+import type { Place } from "../place.ts";
+import type { Row } from "../row.ts";
+
+const ETCD = "/usr/bin/etcd";
+const LINK = resolve("virtlockd-cluster");
+/** How many times a bare pair of one client takes, and how much more in ms, at most. */
+const MOST = { times: 1.3, milliseconds: 0.5 } as const;
+/** Share of the bare rate of 50 clients at least. */
+const LEAST = 0.5;
+
+/** A lock of a cluster's, beside bare transactions of the same shape through a link of the same kind. */
+export const clusterRow: Row = {
+  name: "cluster",
+  summary: "acquire + release of a lock of a cluster's, beside bare transactions of etcd",
+  async run(bench) {
+    if (!existsSync(ETCD)) throw new Error(`${ETCD} is missing: apt-get install etcd-server`);
+    await using etcd = await Etcd.start(3);
+    const children: ChildProcess[] = [];
+    try {
+      return await bench.withOurs(
+        async (daemon) => {
+          const one = loadFigure([await sample(bench, daemon.target, 1)]);
+          const many = loadFigure([await sample(bench, daemon.target, 50)]);
+          await using bare = await BareLink.open(LINK, etcd.urls);
+          const bareOne = await barePairs(bare, 1, bench.effort.sample * bench.effort.rounds);
+          const bareMany = await barePairs(bare, 50, bench.effort.sample * bench.effort.rounds);
+          return lines(one, many, bareOne, bareMany);
+        },
+        (place) => {
+          children.push(joinCluster(place, etcd.urls));
+          return {};
+        },
+      );
+    } finally {
+      for (const child of children) child.kill("SIGKILL");
+    }
+  },
+};
+
+function lines(one: Figure, many: Figure, bareOne: Figure, bareMany: Figure): Line[] {
+  const note = "in this line it is etcd itself, asked by the same link";
+  const [p50 = NaN, bare = NaN] = [one.latency?.p50, bareOne.latency?.p50];
+  return [
+    {
+      row: "cluster",
+      title: "cluster: 1 client, acquire + release, median",
+      unit: "ms",
+      better: "less",
+      ours: { ...one, value: p50 / 1000 },
+      theirs: { ...bareOne, value: bare / 1000, note },
+      goal: { kind: "most", value: Math.round(MOST.times * bare + 2 * MOST.milliseconds * 1000) / 1000 },
+    },
+    {
+      row: "cluster",
+      title: "cluster: 50 clients, acquire + release",
+      unit: "per s",
+      better: "more",
+      ours: many,
+      theirs: { ...bareMany, note },
+      goal: { kind: "ratio", least: LEAST },
+    },
+  ];
+}
+
+/** One load of pairs, as long as all samples of other rows together. */
+async function sample(bench: Bench, target: Parameters<Bench["load"]>[0], clients: number) {
+  await until(
+    "the host to be a member",
+    () => existsSync(join(dirname(target.socket), "virtlockd-cluster.json")),
+  );
+  return bench.load(target, "pair", clients);
+}
+
+/** Writes the settings, and lets links be started for the daemon. */
+function joinCluster(place: Place, urls: readonly string[]): ChildProcess {
+  appendFileSync(
+    place.configFile,
+    `cluster_endpoints = [${urls.map((url) => `"${url}"`).join(", ")}]\ncluster_host_id = "bench"\n` +
+      `cluster_lockspaces = ["bench=${place.lockspace}"]\n`,
+  );
+  const run = dirname(place.socket);
+  mkdirSync(run, { recursive: true });
+  const socket = join(run, "virtlockd-cluster-sock");
+  const forwarded = ["DENO_DIR", "HOME", "PATH"].flatMap((name) => ["-E", name]);
+  return spawn("systemd-socket-activate", ["--accept", "--inetd", ...forwarded, "-l", socket, LINK], {
+    stdio: "ignore",
+  });
+}
+
+/** Pairs of transactions like those of a lock, so many at once. */
+async function barePairs(link: BareLink, clients: number, milliseconds: number): Promise<Figure> {
+  const times: number[] = [];
+  const end = performance.now() + milliseconds;
+  await Promise.all(Array.from({ length: clients }, async (_, client) => {
+    for (let begun = performance.now(); begun < end;) {
+      await link.ask(take(`bare${client}`));
+      await link.ask(give(`bare${client}`));
+      const now = performance.now();
+      times.push((now - begun) * 1000);
+      begun = now;
+    }
+  }));
+  times.sort((a, b) => a - b);
+  const rank = (share: number) => times[Math.floor(times.length * share)] ?? NaN;
+  return {
+    value: times.length / milliseconds * 1000,
+    latency: { p50: rank(0.5), p99: rank(0.99), max: times.at(-1) ?? NaN },
+  };
+}
+
+/** About as long as the record of a lock. */
+const VALUE = "x".repeat(200);
+
+function take(name: string): Transaction {
+  return {
+    compare: [
+      { kind: "changed-at", key: "/bare/session", revision: 0 },
+      { kind: "changed-at", key: "/bare/meta", revision: 0 },
+      { kind: "changed-at", key: `/bare/lock/${name}`, revision: 0 },
+      { kind: "none-below", prefix: `/bare/share/${name}/` },
+    ],
+    success: [
+      { op: "put", key: `/bare/lock/${name}`, value: VALUE },
+      { op: "put", key: `/bare/own/${name}`, value: VALUE },
+    ],
+    failure: [],
+  };
+}
+
+function give(name: string): Transaction {
+  return {
+    compare: [
+      { kind: "changed-at", key: "/bare/session", revision: 0 },
+      { kind: "changed-at", key: "/bare/meta", revision: 0 },
+      { kind: "value", key: `/bare/lock/${name}`, value: VALUE },
+    ],
+    success: [{ op: "delete", key: `/bare/lock/${name}` }, { op: "delete", key: `/bare/own/${name}` }],
+    failure: [],
+  };
+}
