@@ -29,6 +29,8 @@ export interface Settling {
   readonly since: number;
   /** What the witness said last; undefined until it has answered once. */
   verdict: Verdict | undefined;
+  /** Milliseconds after which the lock goes in any case; undefined while a write is known to be under way. */
+  left: number | undefined;
   /** The reason that the observer was told last. */
   told: string | undefined;
   /** Lets the lock go; undefined when it has gone. */
@@ -108,6 +110,7 @@ export class Settler {
       holding,
       since: this.#parts.clock(),
       verdict: undefined,
+      left: undefined,
       told: undefined,
       over,
     };
@@ -149,7 +152,8 @@ export class Settler {
     const isFirst = settling.verdict === undefined;
     settling.verdict = verdict;
     if (verdict.kind === "over") return true;
-    if (verdict.kind === "unknown" && clock() - settling.since >= bound()) {
+    settling.left = verdict.kind === "unknown" ? bound() - (clock() - settling.since) : undefined;
+    if (settling.left !== undefined && settling.left <= 0) {
       observer.gaveUp(settling);
       return true;
     }

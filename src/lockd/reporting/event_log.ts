@@ -148,12 +148,15 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
       const whose = holder.text === `process ${pid}` ? `Process ${pid}` : `The process of ${holder.text}`;
       log.info(`${whose} has ended: releasing ${holder.locks}`, holder.fields);
     },
-    settling: ({ resource, holding, verdict }) => {
+    settling: ({ resource, holding, verdict, left }) => {
       const reason = verdict === undefined || verdict.kind === "over" ? "" : `: ${verdict.reason}`;
+      const end = left === undefined
+        ? "it is released when that is over"
+        : `it is released within ${Math.ceil(left / 1000)} s`;
       log.warn(
         `Resource '${resource.name}' of ${
           ownerText(holding.owner)
-        } stays locked although its process is gone${reason}`,
+        } stays locked although its process is gone${reason}; ${end}`,
         fields(holding.owner, resource),
       );
     },

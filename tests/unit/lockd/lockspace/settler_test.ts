@@ -30,7 +30,14 @@ class World {
         },
       },
       observer: {
-        settling: ({ verdict }) => this.told.push(`settling ${verdict?.kind}`),
+        settling: ({ verdict, left }) => {
+          // Only what nobody knows ends by itself, within the bound.
+          assert.equal(
+            left === undefined ? "busy" : left > 0 && left <= 1000,
+            verdict?.kind === "busy" ? "busy" : true,
+          );
+          this.told.push(`settling ${verdict?.kind}`);
+        },
         gaveUp: ({ verdict }) => this.told.push(`gave up ${verdict?.kind}`),
       },
       after: (milliseconds, task) => {

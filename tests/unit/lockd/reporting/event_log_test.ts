@@ -4,6 +4,7 @@ import { levelsChanged } from "../../../../src/chassis/log/log.ts";
 import { Repeats } from "../../../../src/chassis/log/repeats.ts";
 import { eventLog } from "../../../../src/lockd/reporting/event_log.ts";
 import type { DaemonObserver } from "../../../../src/lockd/reporting/observers.ts";
+import type { Settling } from "../../../../src/lockd/lockspace/settler.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
 
@@ -54,6 +55,28 @@ Deno.test("eventLog() logs locks with mode and owner at info", () => {
   assert.equal(
     line((log) => log.released?.(lock, OWNER, false)),
     `info: Released resource 'r' of ${WHO}, others still share it`,
+  );
+});
+
+Deno.test("eventLog() says until when the lock of a guest stays that is gone", () => {
+  const settling = (verdict: Settling["verdict"], left: number | undefined): Settling => ({
+    resource: resource({ id: 1, name: "r" }),
+    holding: holding(42),
+    since: 0,
+    verdict,
+    left,
+    told: undefined,
+    over: undefined,
+  });
+  const stays = `warning: Resource 'r' of ${WHO} stays locked although its process is gone: `;
+  const unknown = { kind: "unknown", reason: "who knows" } as const;
+  assert.equal(
+    line((log) => log.settling?.(settling(unknown, 29_001))),
+    `${stays}who knows; it is released within 30 s`,
+  );
+  assert.equal(
+    line((log) => log.settling?.(settling({ kind: "busy", reason: "it writes" }, undefined))),
+    `${stays}it writes; it is released when that is over`,
   );
 });
 
