@@ -11,6 +11,7 @@ import { releaseRow } from "./rows/release.ts";
 import { busyRows, speedRows } from "./rows/speed.ts";
 import { startupRow } from "./rows/startup.ts";
 import { storageRow } from "./rows/storage.ts";
+import { storagePoolsRow } from "./rows/storage_pools.ts";
 import { storeRow } from "./rows/store.ts";
 
 /** Everything that is measured, in the order of the table. */
@@ -30,4 +31,5 @@ export const rows: readonly Row[] = [
   hostileRow,
   clusterRow,
   storageRow,
+  storagePoolsRow,
 ];

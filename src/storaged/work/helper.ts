@@ -55,6 +55,7 @@ class Helper {
   }
 
   serve(): number {
+    this.#send({ kind: "ready" });
     this.#loop.add(WORK_SOCKET, EPOLLIN, () => this.#receive());
     while (!this.#ended) {
       const next = this.#inbox.shift();

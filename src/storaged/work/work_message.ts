@@ -27,6 +27,8 @@ export type ToHelper =
 
 /** From a helper to the daemon. */
 export type FromHelper =
+  /** It has come up. */
+  | { readonly kind: "ready" }
   | { readonly kind: "progress"; readonly id: number; readonly done: number; readonly total: number }
   /** Something goes on. */
   | { readonly kind: "alive"; readonly id: number }

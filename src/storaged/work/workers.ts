@@ -15,6 +15,14 @@ const IDLE_MS = 60_000;
 const UNDO_MS = 30_000;
 /** Helpers at once. Each takes some 20 MB of its own. */
 const MOST_HELPERS = 32;
+/** As many are started at once when there is something to do. */
+const PROMPT_HELPERS = 4;
+/**
+ * Milliseconds until one more is started: what many pools want at the same time is short, and those that are
+ * there have done it before another one has started. The second is for while one has not come up yet.
+ */
+const PACE_MS = 100;
+const STARTING_MS = 300;
 /** Of them as many may be with jobs, which take as long as they do: the others answer questions. */
 const MOST_JOBS = 24;
 /** And so many with jobs of one pool, whose storage may hang. */
@@ -100,6 +108,8 @@ interface Helper {
   /** Tells of that operation that it is over. */
   over: (() => void) | undefined;
   timer: Timer | undefined;
+  /** Whether it has come up. */
+  ready: boolean;
   /** Until it has to be heard of, or to have undone what was cancelled. */
   patience: Timer | undefined;
 }
@@ -116,6 +126,9 @@ export class Workers {
   readonly #buffer = new Uint8Array(HELPER_BUFFER);
   #nextId = 1;
   #closed = false;
+  /** Until one more helper may be started, and whether it may. */
+  #pace: Timer | undefined;
+  #turn = false;
 
   constructor(parts: HelperParts & { readonly log: Log }) {
     this.#parts = parts;
@@ -179,6 +192,7 @@ export class Workers {
   /** Lets all helpers go; what is under way is cancelled and undone there. */
   close(): void {
     this.#closed = true;
+    this.#pace?.cancel();
     for (const { process, timer, patience } of this.#helpers) {
       timer?.cancel();
       patience?.cancel();
@@ -226,8 +240,27 @@ export class Workers {
       if (!this.#mayBegin(entry)) continue;
       const helper = this.#helpers.find((each) => each.entry === undefined && each.hungAt === undefined);
       if (helper !== undefined) this.#begin(helper, entry);
-      else if (this.#answering < MOST_HELPERS) this.#startFor(entry);
+      else if (this.#mayStart()) this.#startFor(entry);
     }
+  }
+
+  /** Whether one more helper may be started now; if only later, it is looked again then. */
+  #mayStart(): boolean {
+    const answering = this.#answering;
+    if (answering >= MOST_HELPERS) return false;
+    if (answering < PROMPT_HELPERS) return true;
+    if (this.#turn) {
+      this.#turn = false;
+      return true;
+    }
+    const wait = this.#helpers.every(({ ready }) => ready) ? PACE_MS : STARTING_MS;
+    this.#pace ??= this.#loop.after(wait, () => {
+      this.#pace = undefined;
+      this.#turn = true;
+      this.#schedule();
+      this.#turn = false;
+    });
+    return false;
   }
 
   /** Helpers that storage does not hold up. */
@@ -268,6 +301,7 @@ export class Workers {
       entry: undefined,
       hungAt: undefined,
       over: undefined,
+      ready: false,
       timer: undefined,
       patience: undefined,
     };
@@ -280,13 +314,25 @@ export class Workers {
     helper.timer?.cancel();
     helper.entry = entry;
     entry.helper = helper;
+    this.#time(helper, entry);
+    const { id, name: operation, args, descriptors } = entry;
+    helper.process.send({ kind: "run", id, operation, args }, descriptors);
+  }
+
+  /** From now on it has its time. */
+  #time(helper: Helper, entry: Entry): void {
     const { limit } = entry;
+    helper.timer?.cancel();
     helper.timer = limit === undefined
       ? undefined
       : this.#loop.after(limit, () => this.#late(helper, "not done", limit));
     this.#listen(helper, entry);
-    const { id, name: operation, args, descriptors } = entry;
-    helper.process.send({ kind: "run", id, operation, args }, descriptors);
+  }
+
+  /** It has come up: what that took is none of its operation's time. */
+  #cameUp(helper: Helper): void {
+    helper.ready = true;
+    if (helper.entry !== undefined) this.#time(helper, helper.entry);
   }
 
   /** Waits for the next sign of life. */
@@ -306,6 +352,7 @@ export class Workers {
   }
 
   #received(helper: Helper, message: FromHelper): void {
+    if (message.kind === "ready") return this.#cameUp(helper);
     const { entry } = helper;
     if (entry === undefined || message.id !== entry.id) return;
     if (message.kind === "alive") return this.#listen(helper, entry);

@@ -372,6 +372,29 @@ Deno.test("a program does not go on when its helper is killed", async () => {
   stage.until(() => hasEnded(pid));
 });
 
+Deno.test("what many want at once, and is short, few helpers do", () => {
+  using stage = new Stage();
+  const told = Array.from({ length: 60 }, (_, index) => stage.do(echo, index, `place ${index}`));
+  let most = 0;
+  stage.until(() => {
+    most = Math.max(most, stage.workers.size);
+    return told.every(({ outcome }) => outcome !== undefined);
+  });
+  assert.deepEqual(told.map(({ outcome }) => outcome), told.map((_, index) => ({ result: index })));
+  assert.ok(most < 16, `there were ${most} helpers`);
+});
+
+Deno.test("what takes long gets more helpers, up to their number", () => {
+  using stage = new Stage();
+  const ready = Array.from({ length: 4 }, (_, index) => stage.do(echo, index, `place ${index}`));
+  stage.until(() => ready.every(({ outcome }) => outcome !== undefined));
+  const hung = Array.from({ length: 6 }, (_, index) => stage.do(hang, null, `bad ${index}`, 8_000));
+  const well = stage.do(echo, 1, "good");
+  stage.until(() => well.outcome !== undefined);
+  assert.deepEqual(hung.map(({ outcome }) => outcome), hung.map(() => undefined));
+  stage.until(() => hung.every(({ outcome }) => outcome !== undefined));
+});
+
 Deno.test("jobs leave helpers to questions, and those of one pool to those of others", () => {
   // Takes what it is sent, and answers nothing.
   using stage = new Stage(["/bin/sh", "-c", "exec cat <&3 >/dev/null"]);
