@@ -7,6 +7,9 @@ import { listedDaemons } from "../../packaging/daemons.ts";
 import type { Identity } from "../../src/chassis/config/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 import { LOCK_SETTINGS } from "../../src/lockd/identity/settings.ts";
+import { STORAGE_SETTINGS } from "../../src/storaged/identity/settings.ts";
+import { parseConfigFile } from "../../src/chassis/config/config_file.ts";
+import { type CommonSettings, loadSettings, type SettingsSchema } from "../../src/chassis/config/settings.ts";
 import { lockPaths } from "../../src/lockd/identity/lock_paths.ts";
 import { Daemon } from "../support/daemon.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
@@ -24,6 +27,8 @@ interface Described {
   readonly identity: Identity;
   /** The page with the table of its metrics. */
   readonly metrics: string;
+  /** The file that writes them. */
+  readonly texts: string;
   /** Those of the family's files that it has, for root and for a session. */
   readonly files: (paths: Paths, root: boolean) => readonly string[];
 }
@@ -32,6 +37,7 @@ const DESCRIBED: readonly Described[] = [
   {
     identity: VIRTLOCKD,
     metrics: "docs/metrics.md",
+    texts: "src/lockd/reporting/metrics_text.ts",
     // It has no read-only socket, and makes the directory of its sockets where that is missing.
     files: ({ runDir, stateDir, readOnlySocket: _, ...paths }) => [
       ...Object.values(paths),
@@ -41,6 +47,7 @@ const DESCRIBED: readonly Described[] = [
   {
     identity: VIRTSTORAGED,
     metrics: "docs/storage.md",
+    texts: "src/storaged/status/metrics_text.ts",
     // A session's read-only socket would let in nobody else.
     files: ({ config, socket, readOnlySocket, adminSocket, pidFile, logFile }, root) => [
       config,
@@ -132,7 +139,7 @@ function documentedMetrics(page: string): Map<string, { kind: string; labels: st
   ]));
 }
 
-for (const { identity, metrics, files } of DESCRIBED) {
+for (const { identity, metrics, texts, files } of DESCRIBED) {
   const { name } = identity;
   const commands = Object.keys(identity.commands);
   const manual = read(`man/${name}.8`);
@@ -182,14 +189,10 @@ for (const { identity, metrics, files } of DESCRIBED) {
   });
 
   Deno.test(`${name}: ${metrics} has every metric of the sources, and no other`, () => {
-    const names = new Set(name === VIRTLOCKD.name ? ["up"] : []);
-    for (const path of walk(`${ROOT}src`)) {
-      for (
-        const [, metric = ""] of Deno.readTextFileSync(path).matchAll(new RegExp(`"(${name}_[a-z_]+)"`, "g"))
-      ) {
-        names.add(metric);
-      }
-    }
+    const written = [...read(texts).matchAll(/(?:\b(?:metric|single|gauge)\(\s*|histogram = )"([a-z_]+)"/g)];
+    const names = new Set(written.map(([, rest]) => `${name}_${rest}`));
+    // Those of the exporter and of the collector's file, of whichever daemon.
+    names.add("up").add(`${name}_up`);
     assert.ok(names.size >= 10);
     assert.deepEqual([...documentedMetrics(metrics).keys()].sort(), [...names].sort());
   });
@@ -207,6 +210,25 @@ Deno.test("the manual of the configuration and the lens have every key", () => {
     [...LOCK_SETTINGS.keys.keys()].sort(),
   );
 });
+
+/** That the example of a lens shows every key with a value that the daemon takes. */
+function testExample<S extends CommonSettings>(name: string, settings: SettingsSchema<S>): void {
+  Deno.test(`${name}: the example of the lens has every key, in the text and in the tree`, () => {
+    const [, text = "", tree = ""] =
+      /let every_key = "(.*?[^\\])"\n\n\s*test \w+\.lns get every_key =\n(.*?)\n\n/s
+        .exec(read(`packaging/augeas/test_${name}.aug`)) ?? [];
+    const lens = read(`packaging/augeas/${name}.aug`);
+    // Those that keep the daemon from starting are not in the lens, as sample_test.ts says.
+    const keys = [...settings.keys.keys()].filter((key) => new RegExp(`[/|"]${key}[/|"]`).test(lens)).sort();
+    const entries = parseConfigFile(text.replaceAll('\\"', '"'), "example");
+    assert.deepEqual(entries.map(({ key }) => key).sort(), keys);
+    assert.deepEqual([...tree.matchAll(/^ {6}\{ "(\w+)"/gm)].map(([, key]) => key).sort(), keys);
+    loadSettings(settings, entries);
+  });
+}
+
+testExample(VIRTLOCKD.name, LOCK_SETTINGS);
+testExample(VIRTSTORAGED.name, STORAGE_SETTINGS);
 
 /** That metrics are of the kinds, and have the labels, that their page says. */
 function assertAsDocumented(text: string, page: string, least: number): void {
@@ -243,12 +265,3 @@ Deno.test("a storage daemon's metrics are of the kinds, and have the labels, tha
   daemon.open()[Symbol.dispose]();
   assertAsDocumented(await daemon.command("metrics"), "docs/storage.md", 10);
 });
-
-/** Files below a directory. */
-function* walk(directory: string): Generator<string> {
-  for (const entry of Deno.readDirSync(directory)) {
-    const path = `${directory}/${entry.name}`;
-    if (entry.isDirectory) yield* walk(path);
-    else yield path;
-  }
-}

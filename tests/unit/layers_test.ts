@@ -308,3 +308,56 @@ Deno.test("every file of src/ is in a program, but for what chooses one", () => 
   const held = new Set(PROGRAMS.flatMap(({ held }) => [...held]));
   assert.deepEqual(FILES.filter((file) => !held.has(file)), ["chassis/cli/family.ts", "etcd/link/run.ts"]);
 });
+
+/** Rooms whose business is the daemon's name: they say what it is, or which command is to be typed. */
+const NAMING_ROOMS = ["lockd/identity", "lockd/cli", "storaged/identity", "storaged/cli"];
+
+/** Files beside them whose code has a daemon's name, each with what it is there. */
+const NAMING: Readonly<Record<string, string>> = {
+  "etcd/link/command_line.ts": "the name of the link's program",
+  "lockd/cluster/cluster.ts": "names of a socket and of a file",
+  "lockd/cluster/keys.ts": "what the keys in etcd begin with",
+  "lockd/cluster/link_client.ts": "advice: a package and a unit",
+  "lockd/crash/journal_place.ts": "the name of the journal's memory, for whoever looks at descriptors",
+  "lockd/crash/store_guard.ts": "advice: a command",
+  "lockd/crash/store_limit.ts": "advice: the unit",
+  "lockd/daemon/beginning.ts": "its name in the first line of its log; advice: a command",
+  "lockd/daemon/daemon.ts": "the server's name in the admin protocol",
+  "lockd/handover/check_descriptors.ts": "a server's key in libvirt's document",
+  "lockd/handover/re_exec.ts": "what --version of a successor says",
+  "lockd/handover/restore.ts": "a server's key in libvirt's document",
+  "lockd/handover/snapshot.ts": "a server's key in libvirt's document",
+  "lockd/journal/recovery.ts": "advice: a command",
+  "lockd/life/run.ts": "advice: the files with the unit's arguments",
+  "lockd/life/take_over.ts": "advice: a command",
+  "lockd/programs/lock_failure.ts": "advice: the configuration file",
+  "lockd/restart/check_state.ts": "a server's key in libvirt's document",
+  "lockd/restart/document_format.ts": "a server's key in libvirt's document",
+  "lockd/restart/read_servers.ts": "a server's key in libvirt's document",
+  "lockd/restart/read_state.ts": "a server's key in libvirt's document",
+  "lockd/restart/recovered_state.ts": "a server's key in libvirt's document",
+  "lockd/restart/state.ts": "a server's key in libvirt's document",
+  "lockd/restart/write_state.ts": "a server's key in libvirt's document",
+  "lockd/storage/deputy_starter.ts": "a socket's name",
+  "lockd/storage/helper_main.ts": "the name of a helper's thread",
+  "lockd/storage/owner_record.ts": "what a lock file begins with that other hosts read",
+  "storaged/daemon/storage_daemon.ts": "advice: a command",
+  "storaged/pools/host_tag.ts": "part of what makes this host's tag its own",
+  "storaged/volumes/new_file.ts": "the names of files that are being made",
+  "storaged/volumes/upload_mark.ts": "the name of an attribute of files",
+};
+
+Deno.test("a daemon's name stands in few files, and only in its own", () => {
+  const naming = FILES.filter((file) => {
+    // What a comment says is not what the program does.
+    const code = readFileSync(join(SOURCE, file), "utf8").replace(
+      /\/\*\*?\s[^]*?\*\/|(?<=^|\s)\/\/ .*/gm,
+      "",
+    );
+    return /virtlockd|virtstoraged/i.test(code.replace(/\bVIRTLOCKD\b|\bVIRTSTORAGED\b/g, ""));
+  });
+  assert.deepEqual(
+    naming.filter((file) => !NAMING_ROOMS.includes(roomOf(file))).sort(),
+    Object.keys(NAMING).sort(),
+  );
+});

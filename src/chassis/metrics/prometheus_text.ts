@@ -11,23 +11,30 @@ export type Labels = Readonly<Record<string, string>>;
  */
 export class PrometheusText {
   readonly #lines: string[] = [];
+  readonly #daemon: string;
 
-  /** Begins a metric. */
-  metric(name: string, type: MetricType, help: string): void {
+  /** @param daemon whose metrics they are: their names begin with its name */
+  constructor(daemon: string) {
+    this.#daemon = daemon;
+  }
+
+  /** Begins a metric. @param rest its name behind that of the daemon */
+  metric(rest: string, type: MetricType, help: string): void {
+    const name = `${this.#daemon}_${rest}`;
     this.#lines.push(`# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`);
     this.#lines.push(`# TYPE ${name} ${type}`);
   }
 
-  /** Adds a sample. @param name that of the metric; of a histogram with its suffix */
-  sample(name: string, labels: Labels, value: number): void {
+  /** Adds a sample. @param rest as that of the metric; of a histogram with its suffix */
+  sample(rest: string, labels: Labels, value: number): void {
     const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escape(text)}"`);
-    this.#lines.push(`${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
+    this.#lines.push(`${this.#daemon}_${rest}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
   }
 
   /** Adds a metric with one sample. */
-  single(name: string, type: MetricType, help: string, value: number): void {
-    this.metric(name, type, help);
-    this.sample(name, {}, value);
+  single(rest: string, type: MetricType, help: string, value: number): void {
+    this.metric(rest, type, help);
+    this.sample(rest, {}, value);
   }
 
   /** The text, with a line end at its end. */

@@ -4,6 +4,7 @@ import type { LockTally } from "./lock_tally.ts";
 import { BUCKET_BOUNDS, type Metrics } from "./metrics.ts";
 import type { Calls } from "./calls.ts";
 import { PrometheusText } from "../../chassis/metrics/prometheus_text.ts";
+import { VIRTLOCKD } from "../identity/identity.ts";
 
 /**
  * Lockspaces that have samples of their own; the others are counted together as `*`, so that the text stays
@@ -19,17 +20,17 @@ const RESULTS = new Map<number, string>(
 
 /** All metrics of the daemon in Prometheus' text format. */
 export function metricsText(metrics: Metrics, status: StatusDocument, tally: LockTally): string {
-  const text = new PrometheusText();
-  text.metric("virtlockd_build_info", "gauge", "Version of the running daemon.");
-  text.sample("virtlockd_build_info", { version: status.version }, 1);
+  const text = new PrometheusText(VIRTLOCKD.name);
+  text.metric("build_info", "gauge", "Version of the running daemon.");
+  text.sample("build_info", { version: status.version }, 1);
   text.single(
-    "virtlockd_start_time_seconds",
+    "start_time_seconds",
     "gauge",
     "Unix time at which the process began to serve, before any re-exec.",
     metrics.started / 1000,
   );
   text.single(
-    "virtlockd_counters_start_time_seconds",
+    "counters_start_time_seconds",
     "gauge",
     "Unix time at which the counters began: they go on over re-execs, crashes and restarts.",
     metrics.counting / 1000,
@@ -43,50 +44,50 @@ export function metricsText(metrics: Metrics, status: StatusDocument, tally: Loc
 
 function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocument): void {
   text.single(
-    "virtlockd_reexecs_total",
+    "reexecs_total",
     "counter",
     "Times the daemon executed its program anew and kept its state.",
     metrics.counts.reExecs,
   );
   text.single(
-    "virtlockd_reexec_failures_total",
+    "reexec_failures_total",
     "counter",
     "Times the new program was not executed because something was wrong with it or with the state.",
     metrics.counts.reExecFailures,
   );
   text.single(
-    "virtlockd_crashes_total",
+    "crashes_total",
     "counter",
     "Times a daemon was started again after the last one had been killed or had crashed.",
     metrics.counts.crashes,
   );
   text.single(
-    "virtlockd_restarts_total",
+    "restarts_total",
     "counter",
     "Times a daemon was started again after the last one had been stopped, with the state that it left.",
     metrics.counts.restarts,
   );
   text.single(
-    "virtlockd_recovered_locks_total",
+    "recovered_locks_total",
     "counter",
     "Locks that were taken over after crashes and restarts.",
     metrics.counts.recovered,
   );
   text.single(
-    "virtlockd_lost_locks_total",
+    "lost_locks_total",
     "counter",
     "Locks that could not be taken over after crashes and restarts: their guests ran unprotected.",
     metrics.counts.lost,
   );
-  text.single("virtlockd_state_bytes", "gauge", "Size of the state at the last re-exec.", metrics.stateBytes);
+  text.single("state_bytes", "gauge", "Size of the state at the last re-exec.", metrics.stateBytes);
   text.single(
-    "virtlockd_open_descriptors",
+    "open_descriptors",
     "gauge",
     "File descriptors that are open.",
     status.descriptors.open,
   );
   text.single(
-    "virtlockd_open_descriptors_max",
+    "open_descriptors_max",
     "gauge",
     "File descriptors that may be open.",
     status.descriptors.limit,
@@ -103,28 +104,28 @@ function writeStorage(text: PrometheusText, { counts }: Metrics, { storage = [] 
     for (const entry of storage) text.sample(name, { mount: entry.mount.toWellFormed() }, value(entry));
   };
   gauge(
-    "virtlockd_storage_hung",
+    "storage_hung",
     "Whether the storage of a mount has not answered within the time limit.",
     ({ state }) => state === "hung" ? 1 : 0,
   );
   gauge(
-    "virtlockd_storage_waiting",
+    "storage_waiting",
     "Operations that wait for the storage of a mount.",
     ({ waiting }) => waiting,
   );
   gauge(
-    "virtlockd_storage_busy_seconds",
+    "storage_busy_seconds",
     "How long the operation on the storage of a mount has taken so far.",
     ({ busyMs = 0 }) => busyMs / 1000,
   );
   text.single(
-    "virtlockd_storage_hangs_total",
+    "storage_hangs_total",
     "counter",
     "Times that storage did not answer within the time limit.",
     counts.storageHangs,
   );
   text.single(
-    "virtlockd_storage_helper_failures_total",
+    "storage_helper_failures_total",
     "counter",
     "Times that a helper process for storage failed.",
     counts.storageHelperFailures,
@@ -136,22 +137,22 @@ function writeSections(text: PrometheusText, { sections }: StatusDocument): void
   const { store, journal, cluster } = sections;
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   if (store?.present === true) {
-    gauge("virtlockd_stored_descriptors", "Descriptors that systemd keeps copies of.", store.stored);
-    gauge("virtlockd_stored_descriptors_max", "Copies that systemd may keep.", store.limit);
+    gauge("stored_descriptors", "Descriptors that systemd keeps copies of.", store.stored);
+    gauge("stored_descriptors_max", "Copies that systemd may keep.", store.limit);
     gauge(
-      "virtlockd_stored_descriptors_refused",
+      "stored_descriptors_refused",
       "Descriptors that had no room in the store.",
       store.refused,
     );
-    gauge("virtlockd_store_kept", "1 while systemd keeps what it was sent.", store.kept === false ? 0 : 1);
+    gauge("store_kept", "1 while systemd keeps what it was sent.", store.kept === false ? 0 : 1);
     text.single(
-      "virtlockd_store_drops_total",
+      "store_drops_total",
       "counter",
       "Times that systemd dropped what it kept.",
       store.drops ?? 0,
     );
   }
-  if (journal !== undefined) gauge("virtlockd_journal_bytes", "Size of the journal.", journal.bytes);
+  if (journal !== undefined) gauge("journal_bytes", "Size of the journal.", journal.bytes);
   if (cluster !== undefined) writeCluster(text, cluster);
 }
 
@@ -161,37 +162,37 @@ function writeCluster(
 ): void {
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   const live = cluster.state === "live" && cluster.reason === undefined;
-  gauge("virtlockd_cluster_member", "1 while locks of the cluster's can be had.", live ? 1 : 0);
-  gauge("virtlockd_cluster_locks", "Locks that etcd has for this host.", cluster.locks);
-  gauge("virtlockd_cluster_locks_releasing", "Locks that are being given back to etcd.", cluster.releasing);
+  gauge("cluster_member", "1 while locks of the cluster's can be had.", live ? 1 : 0);
+  gauge("cluster_locks", "Locks that etcd has for this host.", cluster.locks);
+  gauge("cluster_locks_releasing", "Locks that are being given back to etcd.", cluster.releasing);
   gauge(
-    "virtlockd_cluster_locks_unknown",
+    "cluster_locks_unknown",
     "Locks that etcd has for processes of which this daemon knows nothing.",
     cluster.unknown,
   );
   gauge(
-    "virtlockd_cluster_silence_seconds",
+    "cluster_silence_seconds",
     "Time since etcd has last answered.",
     (cluster.silentMs ?? 0) / 1000,
   );
 }
 
 function writeClients(text: PrometheusText, { connections }: Metrics, { servers }: StatusDocument): void {
-  text.metric("virtlockd_clients", "gauge", "Connected clients.");
-  for (const { name, clients } of servers) text.sample("virtlockd_clients", { server: name }, clients);
-  text.metric("virtlockd_clients_max", "gauge", "Clients that are served at once; more have to wait.");
+  text.metric("clients", "gauge", "Connected clients.");
+  for (const { name, clients } of servers) text.sample("clients", { server: name }, clients);
+  text.metric("clients_max", "gauge", "Clients that are served at once; more have to wait.");
   for (const { name, clientsMax } of servers) {
-    text.sample("virtlockd_clients_max", { server: name }, clientsMax);
+    text.sample("clients_max", { server: name }, clientsMax);
   }
-  text.metric("virtlockd_connections_total", "counter", "Accepted connections.");
+  text.metric("connections_total", "counter", "Accepted connections.");
   for (const { name } of servers) {
-    text.sample("virtlockd_connections_total", { server: name }, connections.get(name) ?? 0);
+    text.sample("connections_total", { server: name }, connections.get(name) ?? 0);
   }
 }
 
 function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocument, tally: LockTally): void {
   const { counts } = metrics;
-  text.metric("virtlockd_locks", "gauge", "Locks that are held. The default lockspace has an empty name.");
+  text.metric("locks", "gauge", "Locks that are held. The default lockspace has an empty name.");
   const named = new Map<string, { exclusive: number; shared: number }>();
   for (const [path, { exclusive, shared }] of tally.lockspaces) {
     const fits = path.length <= LONGEST_NAME && named.size < NAMED_LOCKSPACES;
@@ -200,34 +201,34 @@ function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocume
     named.set(name, { exclusive: sum.exclusive + exclusive, shared: sum.shared + shared });
   }
   for (const [lockspace, { exclusive, shared }] of named) {
-    text.sample("virtlockd_locks", { lockspace, mode: "exclusive" }, exclusive);
-    text.sample("virtlockd_locks", { lockspace, mode: "shared" }, shared);
+    text.sample("locks", { lockspace, mode: "exclusive" }, exclusive);
+    text.sample("locks", { lockspace, mode: "shared" }, shared);
   }
   writeStates(text, status, tally);
-  text.single("virtlockd_locks_granted_total", "counter", "Locks granted.", counts.granted);
-  text.single("virtlockd_locks_released_total", "counter", "Locks given up.", counts.released);
+  text.single("locks_granted_total", "counter", "Locks granted.", counts.granted);
+  text.single("locks_released_total", "counter", "Locks given up.", counts.released);
   text.single(
-    "virtlockd_release_failures_total",
+    "release_failures_total",
     "counter",
     "Releases that failed or left a file behind.",
     counts.releaseFailures,
   );
-  text.metric("virtlockd_refusals_total", "counter", "Refused locks, by reason.");
-  for (const [reason, count] of metrics.refusals) text.sample("virtlockd_refusals_total", { reason }, count);
+  text.metric("refusals_total", "counter", "Refused locks, by reason.");
+  for (const [reason, count] of metrics.refusals) text.sample("refusals_total", { reason }, count);
   text.single(
-    "virtlockd_holders_killed_total",
+    "holders_killed_total",
     "counter",
     "Holders that were killed because their connection had ended.",
     counts.holdersKilled,
   );
   text.single(
-    "virtlockd_holder_signal_failures_total",
+    "holder_signal_failures_total",
     "counter",
     "Holders that could not be signalled.",
     counts.holderSignalFailures,
   );
   text.single(
-    "virtlockd_locks_given_up_total",
+    "locks_given_up_total",
     "counter",
     "Locks of owners that are gone, given up without knowing whether their last writes have landed.",
     counts.givenUp,
@@ -236,33 +237,33 @@ function writeLocks(text: PrometheusText, metrics: Metrics, status: StatusDocume
 
 /** How many locks are not simply held. */
 function writeStates(text: PrometheusText, status: StatusDocument, tally: LockTally): void {
-  text.single("virtlockd_holders", "gauge", "Processes that own a lock.", status.locks.holders);
+  text.single("holders", "gauge", "Processes that own a lock.", status.locks.holders);
   text.single(
-    "virtlockd_holders_dying",
+    "holders_dying",
     "gauge",
     "Holders whose connection has ended and whose process is being ended.",
     status.locks.dying,
   );
   text.single(
-    "virtlockd_locks_settling",
+    "locks_settling",
     "gauge",
     "Locks whose owner's process is gone, and which wait for its last writes.",
     status.locks.settling,
   );
   text.single(
-    "virtlockd_locks_doubtful",
+    "locks_doubtful",
     "gauge",
     "Locks that cannot be proven or released.",
     tally.doubtful,
   );
   text.single(
-    "virtlockd_locks_lost",
+    "locks_lost",
     "gauge",
     "Locks that are not held although their owners were told so.",
     tally.lost,
   );
   text.single(
-    "virtlockd_locks_inherited",
+    "locks_inherited",
     "gauge",
     "Locks taken over from libvirt's daemon, which would not survive a crash.",
     tally.posix,
@@ -270,15 +271,15 @@ function writeStates(text: PrometheusText, status: StatusDocument, tally: LockTa
 }
 
 function writeRequests(text: PrometheusText, served: readonly Calls[]): void {
-  text.metric("virtlockd_requests_total", "counter", "Requests served, by result.");
+  text.metric("requests_total", "counter", "Requests served, by result.");
   for (const { program, procedure, succeeded, failed } of served) {
-    text.sample("virtlockd_requests_total", { program, procedure, result: "ok" }, succeeded);
+    text.sample("requests_total", { program, procedure, result: "ok" }, succeeded);
     for (const [code, count] of failed) {
       const result = RESULTS.get(code) ?? `error_${code}`;
-      text.sample("virtlockd_requests_total", { program, procedure, result }, count);
+      text.sample("requests_total", { program, procedure, result }, count);
     }
   }
-  const histogram = "virtlockd_request_duration_seconds";
+  const histogram = "request_duration_seconds";
   text.metric(histogram, "histogram", "Time from the dispatch of a request to its reply.");
   for (const { program, procedure, buckets, total } of served) {
     const labels = { program, procedure };

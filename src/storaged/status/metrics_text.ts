@@ -1,4 +1,5 @@
 import { PrometheusText } from "../../chassis/metrics/prometheus_text.ts";
+import { VIRTSTORAGED } from "../identity/identity.ts";
 import type { CallCount } from "./call_counts.ts";
 import type { JobDocument, StatusDocument } from "./documents.ts";
 
@@ -8,43 +9,43 @@ export function metricsText(
   jobs: readonly JobDocument[],
   calls: readonly CallCount[],
 ): string {
-  const text = new PrometheusText();
-  text.metric("virtstoraged_build_info", "gauge", "Version of the daemon.");
-  text.sample("virtstoraged_build_info", { version }, 1);
+  const text = new PrometheusText(VIRTSTORAGED.name);
+  text.metric("build_info", "gauge", "Version of the daemon.");
+  text.sample("build_info", { version }, 1);
   text.single(
-    "virtstoraged_start_time_seconds",
+    "start_time_seconds",
     "gauge",
     "When the daemon was started, in Unix seconds.",
     started / 1000,
   );
-  text.metric("virtstoraged_clients", "gauge", "Connected clients by server.");
-  for (const { name, clients } of servers) text.sample("virtstoraged_clients", { server: name }, clients);
-  text.single("virtstoraged_streams", "gauge", "Volumes that are being sent or received.", streams);
-  text.metric("virtstoraged_pools", "gauge", "Pools by whether they are active.");
-  text.sample("virtstoraged_pools", { state: "active" }, pools.active);
-  text.sample("virtstoraged_pools", { state: "inactive" }, pools.inactive);
+  text.metric("clients", "gauge", "Connected clients by server.");
+  for (const { name, clients } of servers) text.sample("clients", { server: name }, clients);
+  text.single("streams", "gauge", "Volumes that are being sent or received.", streams);
+  text.metric("pools", "gauge", "Pools by whether they are active.");
+  text.sample("pools", { state: "active" }, pools.active);
+  text.sample("pools", { state: "inactive" }, pools.inactive);
   text.single(
-    "virtstoraged_pools_hung",
+    "pools_hung",
     "gauge",
     "Pools whose storage has not answered when it was last asked.",
     pools.hung.length,
   );
-  text.metric("virtstoraged_jobs", "gauge", "Jobs under way by how they are.");
+  text.metric("jobs", "gauge", "Jobs under way by how they are.");
   for (const state of ["waiting", "running", "hung"] as const) {
-    text.sample("virtstoraged_jobs", { state }, jobs.filter((job) => job.state === state).length);
+    text.sample("jobs", { state }, jobs.filter((job) => job.state === state).length);
   }
-  text.single("virtstoraged_helpers", "gauge", "Helper processes.", helpers);
-  text.metric("virtstoraged_calls_total", "counter", "Calls of clients by procedure.");
+  text.single("helpers", "gauge", "Helper processes.", helpers);
+  text.metric("calls_total", "counter", "Calls of clients by procedure.");
   for (const { procedure, calls: count } of calls) {
-    text.sample("virtstoraged_calls_total", { procedure }, count);
+    text.sample("calls_total", { procedure }, count);
   }
-  text.metric("virtstoraged_call_failures_total", "counter", "Calls that were refused, by procedure.");
+  text.metric("call_failures_total", "counter", "Calls that were refused, by procedure.");
   for (const { procedure, failures } of calls) {
-    text.sample("virtstoraged_call_failures_total", { procedure }, failures);
+    text.sample("call_failures_total", { procedure }, failures);
   }
-  text.metric("virtstoraged_call_seconds_total", "counter", "Time from call to reply, by procedure.");
+  text.metric("call_seconds_total", "counter", "Time from call to reply, by procedure.");
   for (const { procedure, milliseconds } of calls) {
-    text.sample("virtstoraged_call_seconds_total", { procedure }, milliseconds / 1000);
+    text.sample("call_seconds_total", { procedure }, milliseconds / 1000);
   }
   return text.toString();
 }
