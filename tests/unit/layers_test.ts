@@ -193,32 +193,40 @@ Deno.test("no file loads a node: module when the program starts", () => {
   assert.deepEqual(early, []);
 });
 
-/** Files that reach each other through imports, of types too, in groups of more than one. */
-function circles(): string[][] {
+/** What reaches itself through others: in groups of more than one. */
+function circles(names: Iterable<string>, next: (name: string) => Iterable<string>): string[][] {
   const order = new Map<string, number>();
   const open: string[] = [];
   const found: string[][] = [];
-  const visit = (file: string): number => {
+  const visit = (name: string): number => {
     const number = order.size;
-    order.set(file, number);
+    order.set(name, number);
     let low = number;
-    open.push(file);
-    for (const path of importsOf(file)) {
-      if (!order.has(path)) low = Math.min(low, visit(path));
-      else if (open.includes(path)) low = Math.min(low, order.get(path) ?? low);
+    open.push(name);
+    for (const other of next(name)) {
+      if (!order.has(other)) low = Math.min(low, visit(other));
+      else if (open.includes(other)) low = Math.min(low, order.get(other) ?? low);
     }
     if (low === number) {
-      const group = open.splice(open.indexOf(file));
+      const group = open.splice(open.indexOf(name));
       if (group.length > 1) found.push(group.sort());
     }
     return low;
   };
-  for (const file of FILES) if (!order.has(file)) visit(file);
+  for (const name of names) if (!order.has(name)) visit(name);
   return found;
 }
 
 Deno.test("no files of src/ import each other, not even for a type", () => {
-  assert.deepEqual(circles(), []);
+  assert.deepEqual(circles(FILES, importsOf), []);
+});
+
+Deno.test("no folders of src/ import from each other, also within a room", () => {
+  const next = new Map<string, Set<string>>(FILES.map((file) => [dirname(file), new Set()]));
+  for (const file of FILES) {
+    for (const path of importsOf(file)) next.get(dirname(file))?.add(dirname(path));
+  }
+  assert.deepEqual(circles(next.keys(), (folder) => next.get(folder) ?? []), []);
 });
 
 Deno.test("no file of base, os and chassis names a daemon of the family", () => {

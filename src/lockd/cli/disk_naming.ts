@@ -4,7 +4,7 @@ import type { LockEntry } from "../status/status_document.ts";
 import { DiskNames } from "./guests/disk_names.ts";
 import { Host } from "./guests/host.ts";
 import { libvirtPlaces } from "./guests/libvirt_places.ts";
-import type { ListedLock } from "./listed_lock.ts";
+import type { ListedLock } from "./shown/listed_lock.ts";
 
 /** Names the disks of locks; without a home there are no guests of this user's that could tell. */
 export function diskNaming(

@@ -1,7 +1,7 @@
 import { timeText } from "../../chassis/cli/table.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
-import { holderText } from "./holder_text.ts";
-import { type ListedLock, processText, stateText } from "./listed_lock.ts";
+import { holderText } from "./shown/holder_text.ts";
+import { type ListedLock, processText, stateText } from "./shown/listed_lock.ts";
 
 /** What became of a lock that somebody holds. */
 export interface LockChange {

@@ -9,7 +9,7 @@ import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.
 import { connect } from "./ask.ts";
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { diskNaming } from "./disk_naming.ts";
-import { type ListedLock, processText, stateText } from "./listed_lock.ts";
+import { type ListedLock, processText, stateText } from "./shown/listed_lock.ts";
 import { changeText, LockChanges } from "./lock_changes.ts";
 import { namedDisk } from "./named_disk.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";

@@ -6,7 +6,7 @@ import { MountTree, parseMounts } from "../storage/mount_tree.ts";
 import { placeOf } from "../storage/placement.ts";
 import { diskLockName } from "./guests/disk_name.ts";
 import { isOnMounts, silentMounts } from "./guests/silent_mounts.ts";
-import type { ListedLock } from "./listed_lock.ts";
+import type { ListedLock } from "./shown/listed_lock.ts";
 
 /**
  * Which locks are on the disk or file that a user names, whichever of its names that is: relative to the

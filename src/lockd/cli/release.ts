@@ -8,8 +8,8 @@ import { RELEASE_FORCE } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
 import { connect } from "./ask.ts";
 import { diskNaming } from "./disk_naming.ts";
-import type { ListedLock } from "./listed_lock.ts";
-import { holderText } from "./holder_text.ts";
+import type { ListedLock } from "./shown/listed_lock.ts";
+import { holderText } from "./shown/holder_text.ts";
 import { listLocks } from "./locks.ts";
 import { namedDisk } from "./named_disk.ts";
 

@@ -8,7 +8,7 @@ import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_li
 import { AdminConnection } from "./admin_connection.ts";
 import { aloneHolders } from "./alone_holders.ts";
 import { faultInConfiguration } from "./configuration_in_use.ts";
-import { holderText } from "./holder_text.ts";
+import { holderText } from "./shown/holder_text.ts";
 import { listLocks } from "./locks.ts";
 import { Reload } from "./reload.ts";
 import { readStatus } from "./status.ts";

@@ -1,6 +1,6 @@
 import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
-import { holderText } from "../holder_text.ts";
+import { holderText } from "../shown/holder_text.ts";
 import { type Check, type Finding, lasting, warning } from "./check.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { ListedLock } from "../listed_lock.ts";
+import type { ListedLock } from "../shown/listed_lock.ts";
 import type { LockEntry } from "../../status/status_document.ts";
 import { readDefinedGuests } from "./defined_guests.ts";
 import { diskLockName } from "./disk_name.ts";

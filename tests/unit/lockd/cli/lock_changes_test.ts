@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { changeText, LockChanges } from "../../../../src/lockd/cli/lock_changes.ts";
-import type { ListedLock } from "../../../../src/lockd/cli/listed_lock.ts";
+import type { ListedLock } from "../../../../src/lockd/cli/shown/listed_lock.ts";
 import { lock, UUID } from "./cli_fixture.ts";
 
 const AT = 1_795_266_578_207;

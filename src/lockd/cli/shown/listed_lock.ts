@@ -1,4 +1,4 @@
-import type { HolderEntry, LockEntry } from "../status/status_document.ts";
+import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
 
 /** A lock as the commands show it. */
 export interface ListedLock extends LockEntry {
