@@ -1,4 +1,4 @@
-import { processCommand } from "../lockspace/process_state.ts";
+import { processCommand } from "../../os/process_state.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { ClientEntry } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";

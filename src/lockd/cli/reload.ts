@@ -5,7 +5,7 @@ import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
-import { processCommand, processState, stackStart } from "../lockspace/process_state.ts";
+import { processCommand, processState, stackStart } from "../../os/process_state.ts";
 import type { StatusDocument } from "../status/status_document.ts";
 import { ForeignDaemonError } from "../../chassis/cli/admin_link.ts";
 import { AdminConnection } from "./admin_connection.ts";

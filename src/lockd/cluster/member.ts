@@ -1,7 +1,7 @@
 import { readSmallFile } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
-import { processState } from "../lockspace/process_state.ts";
+import { processState } from "../../os/process_state.ts";
 import type { Endpoints } from "../../etcd/wire/link_messages.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";

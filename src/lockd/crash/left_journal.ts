@@ -11,7 +11,7 @@ import { SystemError } from "../../os/system_error.ts";
 import type { OwnerRecord } from "../journal/journaled_lock.ts";
 import { joinRecovered, leaveOut } from "../journal/joined_recovery.ts";
 import { readLog } from "../journal/lock_format.ts";
-import { readProcess } from "../lockspace/process_state.ts";
+import { readProcess } from "../../os/process_state.ts";
 import { readCarried } from "../restart/recovered_state.ts";
 import type { Contents, JournalReader } from "./journal_reader.ts";
 import type { JournalSources, OpenedJournal } from "./opened_journal.ts";

@@ -10,7 +10,7 @@ import type { LockFilesOutcome } from "../lockspace/lock_files.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { misplacedText } from "../programs/lock_failure.ts";
-import { shownLocks } from "../lockspace/shown_lock.ts";
+import { shownLocks } from "../../os/shown_lock.ts";
 import { deviceKey } from "../storage/mount_tree.ts";
 import type { Storage } from "../storage/storage.ts";
 

@@ -1,7 +1,7 @@
 import { ESRCH } from "../../os/errno.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
-import { processCommand } from "../lockspace/process_state.ts";
+import { processCommand } from "../../os/process_state.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";

@@ -3,7 +3,7 @@ import type { FileSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
-import { processState } from "../lockspace/process_state.ts";
+import { processState } from "../../os/process_state.ts";
 import { StateFile } from "../restart/state_file.ts";
 
 /** Longer notes are not read: ten thousand guests fit. */

@@ -11,7 +11,7 @@ import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import { shownLocks } from "../lockspace/shown_lock.ts";
+import { shownLocks } from "../../os/shown_lock.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** A lock that could only be kept as a shared one is tried again after so many ms. */

@@ -16,7 +16,7 @@ import { ESRCH, strerror } from "../../os/errno.ts";
 import { identityOf } from "../lockspace/file_identity.ts";
 import { identityOfOpen } from "../storage/open_identity.ts";
 import { LOCK_LENGTH, LOCK_START, type LockKind } from "../lockspace/lock_file.ts";
-import { shownLocks } from "../lockspace/shown_lock.ts";
+import { shownLocks } from "../../os/shown_lock.ts";
 import type { LockHandle } from "../lockspace/lock_handle.ts";
 import {
   type HandedHandle,

@@ -3,7 +3,7 @@ import { askPeerPidfd } from "../../chassis/rpc/peer.ts";
 import { ESRCH } from "../../os/errno.ts";
 import type { PeerCredentials } from "../../os/sys.ts";
 import { isOwnersProcess } from "../lockspace/owner.ts";
-import { readProcess } from "../lockspace/process_state.ts";
+import { readProcess } from "../../os/process_state.ts";
 import type { InFlight } from "../../chassis/journal/in_flight.ts";
 import type { JournaledClient } from "./journal_state.ts";
 import type { RecoveredClient, RecoverySys } from "./recovered.ts";

@@ -5,7 +5,7 @@ import { noHandle } from "../lockspace/lock_handle.ts";
 import type { HandedLock, LockRecord, LockState } from "../lockspace/lock_record.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import { NOBODY } from "../lockspace/owner.ts";
-import { shownLocks } from "../lockspace/shown_lock.ts";
+import { shownLocks } from "../../os/shown_lock.ts";
 import { slotName } from "./descriptor_names.ts";
 import type { JournaledLock } from "./journaled_lock.ts";
 import type { OwnerRecord } from "./journaled_lock.ts";

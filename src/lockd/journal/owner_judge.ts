@@ -2,7 +2,7 @@ import { EINVAL, ESRCH } from "../../os/errno.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { OwnerProcess } from "../lockspace/owner_watch.ts";
-import { readProcess } from "../lockspace/process_state.ts";
+import { readProcess } from "../../os/process_state.ts";
 import type { OwnerRecord } from "./journaled_lock.ts";
 import type { RecoverySys } from "./recovered.ts";
 

@@ -7,7 +7,7 @@ import type { LockTable } from "./lock_table.ts";
 import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
 import type { OwnerProcess, OwnerWatch } from "./owner_watch.ts";
 import type { Resource } from "./resource.ts";
-import { processState } from "./process_state.ts";
+import { processState } from "../../os/process_state.ts";
 
 /**
  * How long a holder may take to end after SIGTERM before it gets SIGKILL, in ms. docs/protocol.md, Lock

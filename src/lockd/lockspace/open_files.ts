@@ -1,12 +1,9 @@
 import { sha256 } from "@noble/hashes/sha2";
+import { descriptorInfo, inodeIn, isWritable } from "../../os/descriptor_info.ts";
 import { ENOENT } from "../../os/errno.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { type FileIdentity, inodeText } from "./file_identity.ts";
-import { readSmallFile } from "../../os/read_file.ts";
-
-const ACCESS_MODE = 0o3;
-const READ_ONLY = 0;
 
 /** What is looked for among a process's open files. */
 export interface SoughtFile {
@@ -40,22 +37,22 @@ export function hasOpenForWriting(sys: OpenFilesSys, pid: number, sought: Sought
   const inode = identity === undefined ? undefined : inodeText(identity);
   let certain = lockspace === "" && inode !== undefined && !path.startsWith("/dev/");
   for (const descriptor of descriptors) {
-    const info = readSmallFile(sys, `/proc/${pid}/fdinfo/${descriptor}`);
+    const info = descriptorInfo(sys, pid, descriptor) ?? "";
     const target = sys.readlink(`/proc/${pid}/fd/${descriptor}`);
     // Closed meanwhile.
     if (target === -ENOENT) continue;
-    const flags = /^flags:\s*0?([0-7]+)$/m.exec(info ?? "")?.[1];
-    if (typeof target !== "string" || flags === undefined) {
+    const writable = isWritable(info);
+    if (typeof target !== "string" || writable === undefined) {
       certain = false;
       continue;
     }
-    if ((parseInt(flags, 8) & ACCESS_MODE) === READ_ONLY || !target.startsWith("/")) continue;
+    if (!writable || !target.startsWith("/")) continue;
     if (lockspace !== "") {
       if (sha256(encodeText(target)).toHex() === name) return "open";
       continue;
     }
     if (target === path) return "open";
-    const [, shown] = /^ino:\s*(\d+)$/m.exec(info ?? "") ?? [];
+    const shown = inodeIn(info);
     // Before Linux 5.14 the kernel does not show it.
     if (shown === undefined) certain = false;
     // The device is not compared: where it is shown differs from where it is known (btrfs), and this is the

@@ -6,7 +6,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
-import { processState, readProcess } from "./process_state.ts";
+import { processState, readProcess } from "../../os/process_state.ts";
 
 /** The process of an owner. */
 export interface OwnerProcess {

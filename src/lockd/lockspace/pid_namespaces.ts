@@ -4,7 +4,7 @@ import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import { EACCES, ENOENT, EPERM, ESRCH } from "../../os/errno.ts";
-import { readStart } from "../../os/read_file.ts";
+import { isInitialNamespace, isOwnProc, namespaceOf, pidsFile, pidsOf } from "../../os/pid_namespace.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { type Owner, UNKNOWN_NAMESPACE } from "./owner.ts";
 
@@ -13,8 +13,6 @@ import { type Owner, UNKNOWN_NAMESPACE } from "./owner.ts";
  * few.
  */
 const REMEMBERED = 8;
-/** The kernel's number of the initial pid namespace (PROC_PID_INIT_INO, linux/proc_ns.h). */
-const INITIAL = "4026531836";
 
 /** Where a process is, as seen from the daemon's own pid namespace. */
 export type Place =
@@ -98,7 +96,7 @@ export class PidNamespaces {
    * pid.
    */
   isInitial(pid: number): boolean {
-    return isInitialNamespace(this.#sys.readlink("/proc/self/ns/pid")) && this.#find(pid).kind === "own";
+    return isInitialNamespace(this.#sys) && this.#find(pid).kind === "own";
   }
 
   #placeOf({ pid }: Peer): Place {
@@ -107,19 +105,16 @@ export class PidNamespaces {
   }
 
   #find(pid: number): Place {
-    const path = `/proc/${pid}/status`;
-    const status = this.#readsOwnProc() ?? readStart(this.#sys, path);
-    if (typeof status === "number" && !UNSEEN.has(status)) {
-      return { kind: "untold", failure: new SystemError("read", path, status) };
+    const pids = this.#readsOwnProc() ?? pidsOf(this.#sys, pid);
+    if (typeof pids === "number") {
+      return UNSEEN.has(pids)
+        ? { kind: "unknown" }
+        : { kind: "untold", failure: new SystemError("read", pidsFile(pid), pids) };
     }
-    const [, list] = /^NSpid:\s*(.*)$/m.exec(String(status)) ?? [];
-    const pids = list?.trim().split(/\s+/).map(Number);
     const inner = pids?.at(-1);
     if (pids === undefined || inner === undefined) return { kind: "unknown" };
     if (pids.length === 1) return { kind: "own" };
-    const link = this.#sys.readlink(`/proc/${pid}/ns/pid`);
-    const [, namespace = UNKNOWN_NAMESPACE] = /^pid:\[(\d+)\]$/.exec(String(link)) ?? [];
-    return { kind: "other", namespace, pid: inner };
+    return { kind: "other", namespace: namespaceOf(this.#sys, pid) ?? UNKNOWN_NAMESPACE, pid: inner };
   }
 
   /**
@@ -129,10 +124,10 @@ export class PidNamespaces {
    */
   #readsOwnProc(): number | undefined {
     if (this.#procIsOwn === undefined) {
-      const self = this.#sys.readlink("/proc/self");
+      const isOwn = isOwnProc(this.#sys);
       // What failed just now may work the next time.
-      if (typeof self === "number") return self;
-      this.#procIsOwn = self === String(this.#sys.pid());
+      if (typeof isOwn === "number") return isOwn;
+      this.#procIsOwn = isOwn;
     }
     return this.#procIsOwn ? undefined : -ENOENT;
   }
@@ -156,9 +151,4 @@ export class PidNamespaces {
     this.#loop.remove(known.pidfd);
     this.#ledger.close(known.pidfd);
   }
-}
-
-/** Whether a link of /proc/PID/ns/pid says that this is the initial pid namespace, which sees all others. */
-export function isInitialNamespace(link: string | number): boolean {
-  return link === `pid:[${INITIAL}]`;
 }

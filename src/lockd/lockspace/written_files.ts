@@ -1,6 +1,7 @@
 import { S_IFBLK, S_IFMT } from "../../os/constants.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
-import { readSmallFile } from "../../os/read_file.ts";
+import { descriptorInfo, isWritable } from "../../os/descriptor_info.ts";
+import { locksIn } from "../../os/shown_lock.ts";
 
 /**
  * The byte on which QEMU holds a lock of its own in every image that it may write, until its last write is
@@ -30,7 +31,6 @@ export interface Sight {
 
 type LookSys = Pick<FileSys, "open" | "read" | "close" | "readlink" | "listDirectory" | "lstat">;
 
-const ACCESS_MODE = 3;
 /** Standard input, output and error are no disks. */
 const FIRST_FILE = 3;
 
@@ -52,8 +52,8 @@ export function lookAt(sys: LookSys, pid: number): Sight | undefined {
     const path = sys.readlink(`/proc/${pid}/fd/${descriptor}`);
     // Sockets, pipes and the like have no path.
     if (typeof path === "number" || !path.startsWith("/")) continue;
-    const info = readSmallFile(sys, `/proc/${pid}/fdinfo/${descriptor}`);
-    if (info === undefined || !isWritable(info)) continue;
+    const info = descriptorInfo(sys, pid, descriptor);
+    if (info === undefined || isWritable(info) !== true) continue;
     const guard = guardOf(info);
     if (guard !== undefined) files.push({ path, guard });
     else if (mayBeDisk(sys, path)) files.push({ path });
@@ -63,34 +63,6 @@ export function lookAt(sys: LookSys, pid: number): Sight | undefined {
   if (typeof sys.readlink(`/proc/${pid}/exe`) === "number") return undefined;
   const name = program.slice(program.lastIndexOf("/") + 1);
   return { qemu: name.startsWith("qemu"), files };
-}
-
-/**
- * One line of /proc/locks, or what follows `lock:` in fdinfo: a POSIX or open-file-description lock that
- * covers byte `at`.
- *
- * @returns undefined for another kind of lock, a waiting request, or another range
- */
-export function parseLock(line: string, at: number): { pid: number; file: string } | undefined {
-  // 1: OFDLCK ADVISORY  WRITE -1 00:3b:2171686 0 0
-  const [, type, , , pid, file = "", start, end] = line.trim().split(/\s+/);
-  if (type !== "OFDLCK" && type !== "POSIX") return undefined;
-  if (Number(start) > at || (end !== "EOF" && Number(end) < at)) return undefined;
-  return { pid: Number(pid), file };
-}
-
-/** The locks that fdinfo shows of a descriptor and that cover byte `at`. */
-export function locksIn(info: string, at: number): readonly { pid: number; file: string }[] {
-  if (!info.includes("lock:")) return [];
-  return info.split("\n").flatMap((line) => {
-    const lock = line.startsWith("lock:") ? parseLock(line.slice("lock:".length), at) : undefined;
-    return lock === undefined ? [] : [lock];
-  });
-}
-
-function isWritable(info: string): boolean {
-  const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
-  return flags !== undefined && (parseInt(flags, 8) & ACCESS_MODE) !== 0;
 }
 
 function guardOf(info: string): string | undefined {

@@ -1,6 +1,6 @@
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { FindHolder } from "../lockspace/lock_table_parts.ts";
-import { processCommand } from "../lockspace/process_state.ts";
+import { processCommand } from "../../os/process_state.ts";
 import type { FileSys } from "../../os/sys.ts";
 import type { StorageClient } from "./storage_client.ts";
 

@@ -11,10 +11,10 @@ import {
   sameFile,
 } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
-import { isInitialNamespace } from "../lockspace/pid_namespaces.ts";
-import { processCommand } from "../lockspace/process_state.ts";
+import { isInitialNamespace } from "../../os/pid_namespace.ts";
+import { processCommand } from "../../os/process_state.ts";
 import { readFileText, readSmallFile } from "../../os/read_file.ts";
-import { locksIn, parseLock } from "../lockspace/written_files.ts";
+import { locksIn, parseLock } from "../../os/shown_lock.ts";
 
 /** A search among thousands of processes is given up after this time, in ms. */
 const SCAN_LIMIT_MS = 3000;
@@ -129,7 +129,7 @@ export function findStrayLock(
     return left.size === 0;
   }, KEEPER_LIMIT_MS);
   if (left.size === 0) return "none";
-  return complete && isInitialNamespace(sys.readlink("/proc/self/ns/pid")) ? "some" : "hidden";
+  return complete && isInitialNamespace(sys) ? "some" : "hidden";
 }
 
 /** Whether anybody has a lock on byte `at` of one of these files; undefined when that cannot be read. */

@@ -3,9 +3,10 @@ import { EACCES, ENOENT, EPERM, strerror } from "../../os/errno.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
-import { readSmallFile } from "../../os/read_file.ts";
+import { descriptorInfo } from "../../os/descriptor_info.ts";
+import { locksIn } from "../../os/shown_lock.ts";
 import type { Verdict } from "../lockspace/settler.ts";
-import { locksIn, WRITE_GUARD } from "../lockspace/written_files.ts";
+import { WRITE_GUARD } from "../lockspace/written_files.ts";
 import { findLockKeeper, findOpener, findStrayLock, type Keeper } from "./holder_scan.ts";
 
 // What a helper process does to find out whether the last writes of an owner that is gone have landed. All of
@@ -58,7 +59,7 @@ export function judgeGuards(
 ): Verdict {
   const own = fd === undefined
     ? []
-    : locksIn(readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "", LOCK_START).map(({ file }) => file);
+    : locksIn(descriptorInfo(sys, "self", fd) ?? "", LOCK_START).map(({ file }) => file);
   const keeper = findLockKeeper(sys, new Set([...names, ...own]), WRITE_GUARD);
   if (keeper !== undefined) return kept(keeper, "writes it too");
   if (others !== undefined) {

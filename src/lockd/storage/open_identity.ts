@@ -1,4 +1,5 @@
-import { readFileText, readSmallFile } from "../../os/read_file.ts";
+import { descriptorInfo, inodeIn, mountIn } from "../../os/descriptor_info.ts";
+import { readFileText } from "../../os/read_file.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { type FileIdentity, identityOf } from "../lockspace/file_identity.ts";
 import { parseMounts } from "./mount_tree.ts";
@@ -25,13 +26,12 @@ function shownIdentity(
   sys: Pick<FileSys, "open" | "read" | "pread" | "close">,
   fd: number,
 ): FileIdentity | undefined {
-  const info = readSmallFile(sys, `/proc/self/fdinfo/${fd}`) ?? "";
-  const mountId = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
-  // Since Linux 5.14.
-  const number = /^ino:\s*(\d+)$/m.exec(info)?.[1];
+  const info = descriptorInfo(sys, "self", fd) ?? "";
+  const mountId = mountIn(info);
+  const number = inodeIn(info);
   if (mountId === undefined || number === undefined) return undefined;
   const mounts = parseMounts(readFileText(sys, "/proc/self/mountinfo") ?? "");
-  const mount = mounts.find(({ id }) => id === Number(mountId));
+  const mount = mounts.find(({ id }) => id === mountId);
   if (mount === undefined) return undefined;
   const inode = BigInt(number);
   return {

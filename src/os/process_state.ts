@@ -1,6 +1,6 @@
-import { EIO, ENOENT, ESRCH } from "../../os/errno.ts";
-import { readSmallFile, readStart } from "../../os/read_file.ts";
-import type { FileSys } from "../../os/sys.ts";
+import { EIO, ENOENT, ESRCH } from "./errno.ts";
+import { readSmallFile, readStart } from "./read_file.ts";
+import type { FileSys } from "./sys.ts";
 
 const PF_EXITING = 0x4;
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { processCommand, processState } from "../../../../src/lockd/lockspace/process_state.ts";
-import { readSmallFile } from "../../../../src/os/read_file.ts";
-import { kernel } from "../../../support/kernel.ts";
-import { openHere } from "../../../support/scratch.ts";
+import { processCommand, processState } from "../../../src/os/process_state.ts";
+import { readSmallFile } from "../../../src/os/read_file.ts";
+import { kernel } from "../../support/kernel.ts";
+import { openHere } from "../../support/scratch.ts";
 
 /** A kernel with one file, whatever its path. */
 function withFile(text: string) {
