@@ -26,7 +26,7 @@ export interface AcceptorParts {
   /** Name of the server. */
   readonly name: string;
   readonly sys: SocketSys & Pick<ProcessSys, "pidfdOpen"> & Pick<FileSys, "close">;
-  readonly loop: EventLoop;
+  readonly loop: Pick<EventLoop, "add" | "remove" | "after">;
   readonly ledger: DescriptorLedger;
   readonly log: Log;
   /** Unix milliseconds. */

@@ -1,5 +1,6 @@
 import { invariant } from "../../base/invariant.ts";
 import type { PeerCredentials } from "../../os/sys.ts";
+import type { EventLoop } from "../event/event_loop.ts";
 import { counted } from "../log/counted.ts";
 import { Acceptor, type AcceptorParts, type Rejection } from "./acceptor.ts";
 import { clientKey } from "./client_key.ts";
@@ -23,6 +24,7 @@ export interface ClientObserver {
 
 /** What a server needs. */
 export interface ServerParts extends Omit<AcceptorParts, "crowd" | "rejection" | "admit"> {
+  readonly loop: EventLoop;
   /** Place among the daemon's servers, from 0; with a client's id it names the client in the journal. */
   readonly ordinal: number;
   readonly exchange: Exchange;
