@@ -5,11 +5,18 @@ import { findings, found, type Tree } from "./check_fixture.ts";
 const OURS = "/usr/lib/virtlockd/system";
 const NAMES = ["virtlockd.service", "virtlockd.socket", "virtlockd-admin.socket"];
 
+/** A unit as ours is in what counts here. */
+function unitOf(name: string): string {
+  return name.endsWith(".socket")
+    ? "[Socket]\nTriggerLimitIntervalSec=0\n"
+    : "[Unit]\nStartLimitIntervalSec=0\n[Service]\nFileDescriptorStoreMax=65536\nRestart=on-failure\nKillMode=process\n";
+}
+
 /** A host of Debian with the package, and libvirt's units beside. */
 const INSTALLED: Tree = {
   "/run/systemd/system/": "",
   ...Object.fromEntries(NAMES.flatMap((name) => [
-    [`${OURS}/${name}`, "[Unit]\n"],
+    [`${OURS}/${name}`, unitOf(name)],
     [`/usr/lib/systemd/system/${name}`, "[Unit]\n"],
     [`/etc/systemd/system/${name}`, { link: `${OURS}/${name}` }],
   ])),
@@ -26,7 +33,7 @@ Deno.test("units: ours are in force, on Debian and elsewhere", async () => {
   ]);
   assert.deepEqual(await found(units, INSTALLED, undefined, {}, 1000), []);
   const linked = Object.fromEntries(NAMES.flatMap((name) => [
-    [`/usr/share/deno-virtlockd/${name}`, "[Unit]\n"],
+    [`/usr/share/deno-virtlockd/${name}`, unitOf(name)],
     [`/usr/lib/systemd/system/${name}`, { link: `/usr/share/deno-virtlockd/${name}` }],
   ]));
   assert.deepEqual(await found(units, { "/run/systemd/system/": "", ...linked }), [
@@ -82,6 +89,47 @@ Deno.test("units: an administrator's own has to set what ours does, itself or in
     "ok: systemd's units of the daemon keep its locks over a crash",
   ]);
   assert.deepEqual((await found(units, without(path, "[Service]\n"))).length, 4);
+});
+
+Deno.test("units: a drop-in that undoes what locks need is named", async () => {
+  const directory = "/etc/systemd/system/virtlockd.service.d";
+  const with_ = (files: Tree) => findings(units, { ...INSTALLED, ...files });
+  assert.deepEqual(
+    await with_({ [`${directory}/own.conf`]: "[Service]\n# Restart=always\nRestart = no\n" }),
+    [{
+      level: "warning",
+      found:
+        `${directory}/own.conf sets Restart=no: a daemon that crashed is not started again, and every lock is lost`,
+      advice: "Take that line out, then: systemctl daemon-reload && systemctl reload virtlockd",
+    }],
+  );
+  const texts = async (files: Tree) => (await with_(files)).map(({ found }) => found);
+  const well = ["systemd's units of the daemon keep its locks over a crash"];
+  // The last by name counts, and of one name that of the administrator.
+  assert.deepEqual(
+    await texts({
+      [`${directory}/a.conf`]: "[Service]\nRestart=no\n",
+      "/run/systemd/system/virtlockd.service.d/b.conf": "[Service]\nRestart=always\n",
+      [`${directory}/c.conf`]: "",
+      "/usr/lib/systemd/system/virtlockd.service.d/c.conf": "[Service]\nFileDescriptorStoreMax=0\n",
+      [`${directory}/z.txt`]: "[Service]\nRestart=no\n",
+    }),
+    well,
+  );
+  assert.deepEqual(
+    await texts({
+      "/usr/lib/systemd/system/virtlockd.socket.d/c.conf": "[Socket]\nTriggerLimitIntervalSec=2s\n",
+      [`${directory}/c.conf`]:
+        "[Service]\nKillMode=\nFileDescriptorStoreMax=0\n[Unit]\nStartLimitIntervalSec=10\n",
+    }),
+    [
+      `${directory}/c.conf sets FileDescriptorStoreMax=0: a crash loses every lock`,
+      `${directory}/c.conf sets StartLimitIntervalSec=10: several crashes lose every lock`,
+      `${directory}/c.conf sets KillMode=: a restart may wait for helpers of hung storage`,
+      "/usr/lib/systemd/system/virtlockd.socket.d/c.conf sets TriggerLimitIntervalSec=2s: " +
+      "clients that come after a crash may make it lose every lock",
+    ],
+  );
 });
 
 Deno.test("units: one that stops the daemon along with the socket for commands", async () => {
