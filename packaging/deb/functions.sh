@@ -65,17 +65,21 @@ unlink_units() {
 PROGRAM=/usr/sbin/virtlockd
 
 # Puts libvirt's program into its place while dpkg still has ours there, so that a daemon of ours can execute it, or go
-# on if it will not. Renamed, not copied: the daemon then runs the very file that libvirt's package owns.
+# on if it will not. Renamed, not copied: the daemon then runs the very file that libvirt's package owns. It has to be
+# undone, also when this fails.
 put_libvirts_in_place() {
-    [ -e "$PROGRAM.libvirt" ] || return 1
-    ln -f "$PROGRAM" "$PROGRAM.ours"
-    mv -f "$PROGRAM.libvirt" "$PROGRAM"
+    ln -f "$PROGRAM" "$PROGRAM.ours" && mv -f "$PROGRAM.libvirt" "$PROGRAM"
 }
 
-# Undoes that, also after it was interrupted. For a moment nothing is there; who starts again waits longer than that.
+# Undoes that, also after a script was killed at any point of it. For a moment nothing is there; who starts again waits
+# longer than that.
 put_ours_in_place() {
     [ -e "$PROGRAM.ours" ] || return 0
-    if [ ! -e "$PROGRAM.libvirt" ] && ! cmp -s "$PROGRAM" "$PROGRAM.ours"; then
+    if [ "$PROGRAM" -ef "$PROGRAM.ours" ]; then
+        rm -f "$PROGRAM.ours"
+        return 0
+    fi
+    if [ ! -e "$PROGRAM.libvirt" ] && [ -e "$PROGRAM" ]; then
         mv -f "$PROGRAM" "$PROGRAM.libvirt"
     fi
     mv -f "$PROGRAM.ours" "$PROGRAM"
