@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { debianChangelog, packageVersion } from "./changelog.ts";
 import { file, type PackageFile, packageFiles, text } from "./files.ts";
@@ -8,6 +8,7 @@ import { filled } from "./filled.ts";
 import { packageScript } from "./package_script.ts";
 import { type PackageRequest, programFor } from "./package_request.ts";
 import { stageFiles } from "./stage.ts";
+import { Staging } from "./staging.ts";
 import { ROOT, runTool } from "./tool.ts";
 
 const SCRIPTS = ["preinst", "postinst", "prerm", "postrm"];
@@ -18,9 +19,8 @@ const CONFFILES = ["/etc/logrotate.d/deno-virtlockd"];
 
 /** Builds the Debian package with dpkg-deb. @returns its file. @throws Error, ToolError */
 export function buildDeb(request: PackageRequest): string {
-  const stage = join(request.output, "deb");
-  rmSync(stage, { recursive: true, force: true });
-  mkdirSync(stage, { recursive: true, mode: 0o755 });
+  using staging = new Staging(request.output);
+  const stage = staging.path;
   stageFiles(stage, [
     ...packageFiles("diverted", programFor("diverted", request)),
     file(`${DOC}/copyright`, "packaging/deb/copyright"),
@@ -32,7 +32,6 @@ export function buildDeb(request: PackageRequest): string {
   stageFiles(stage, controlFiles(stage, version, architecture));
   const deb = join(request.output, `deno-virtlockd_${version}_${architecture}.deb`);
   runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb]);
-  rmSync(stage, { recursive: true });
   return deb;
 }
 

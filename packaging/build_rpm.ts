@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PackageRequest } from "./package_request.ts";
 import { programVersion } from "./program_version.ts";
 import { copySources, packSources } from "./source_tree.ts";
 import { specFile } from "./spec_file.ts";
+import { Staging } from "./staging.ts";
 import { runTool } from "./tool.ts";
 
 /**
@@ -13,8 +14,8 @@ import { runTool } from "./tool.ts";
  * @throws Error, ToolError
  */
 export function buildRpm({ output, executable, runtime, modules }: PackageRequest): string {
-  const top = join(output, "rpm");
-  rmSync(top, { recursive: true, force: true });
+  using staging = new Staging(output);
+  const top = staging.path;
   const name = `deno-virtlockd-${programVersion()}`;
   copySources(join(top, name));
   mkdirSync(join(top, "SOURCES"));
@@ -41,6 +42,5 @@ export function buildRpm({ output, executable, runtime, modules }: PackageReques
   if (built === undefined) throw new Error(`Package: rpmbuild left no .rpm in ${top}/RPMS`);
   const file = join(output, built.slice(built.lastIndexOf("/") + 1));
   renameSync(join(top, "RPMS", built), file);
-  rmSync(top, { recursive: true });
   return file;
 }

@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuiltProgram, text } from "./files.ts";
 import { isSelfContained, type PackageRequest } from "./package_request.ts";
 import { buildProgram } from "./program.ts";
 import { buildSideDeb, buildSideRpm, type SidePackage } from "./side_package.ts";
 import { stageFiles } from "./stage.ts";
+import { Staging } from "./staging.ts";
 import { storageFiles, type StorageLayout, storageRuntime } from "./storage_files.ts";
 import { ROOT } from "./tool.ts";
 
@@ -18,18 +19,16 @@ function program(layout: StorageLayout, { output, runtime, modules }: PackageReq
 
 /** Puts the files of a package together. */
 function staged(layout: StorageLayout, request: PackageRequest): SidePackage {
-  const stage = join(request.output, `storage-${layout}`);
-  rmSync(stage, { recursive: true, force: true });
-  mkdirSync(stage, { recursive: true, mode: 0o755 });
-  stageFiles(stage, storageFiles(layout, program(layout, request)));
-  return { name: "deno-virtstoraged", sources: "storage", stage };
+  const staging = new Staging(request.output);
+  stageFiles(staging.path, storageFiles(layout, program(layout, request)));
+  return { name: "deno-virtstoraged", sources: "storage", staging };
 }
 
 /** Builds the Debian package of the storage daemon. @returns its file. @throws Error, ToolError */
 export function buildStorageDeb(request: PackageRequest): string {
   const side = staged("alone", request);
   const conffiles = readFileSync(join(ROOT, "packaging/storage/conffiles"), "utf8");
-  stageFiles(side.stage, [text("DEBIAN/conffiles", conffiles)]);
+  stageFiles(side.staging.path, [text("DEBIAN/conffiles", conffiles)]);
   return buildSideDeb(side, request.output);
 }
 

@@ -1,9 +1,9 @@
-import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { packageFiles } from "./files.ts";
 import { type PackageRequest, programFor } from "./package_request.ts";
 import { programVersion } from "./program_version.ts";
 import { stageFiles } from "./stage.ts";
+import { Staging } from "./staging.ts";
 import { runTool } from "./tool.ts";
 
 /**
@@ -15,9 +15,8 @@ import { runTool } from "./tool.ts";
  * @throws Error, ToolError
  */
 export function buildTar(request: PackageRequest): string {
-  const stage = join(request.output, "tar");
-  rmSync(stage, { recursive: true, force: true });
-  mkdirSync(stage, { recursive: true });
+  using staging = new Staging(request.output);
+  const stage = staging.path;
   stageFiles(stage, packageFiles("linked", programFor("linked", request)));
   const archive = join(request.output, `deno-virtlockd-${programVersion()}-linux-${Deno.build.arch}.tar.xz`);
   runTool("tar", [
@@ -33,6 +32,5 @@ export function buildTar(request: PackageRequest): string {
     "etc",
     "usr",
   ]);
-  rmSync(stage, { recursive: true });
   return archive;
 }

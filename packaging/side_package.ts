@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianChangelog, packageVersion, rpmChangelog } from "./changelog.ts";
 import { file, text } from "./files.ts";
@@ -6,6 +6,7 @@ import { filled } from "./filled.ts";
 import { maintainer } from "./maintainer.ts";
 import { packageScript } from "./package_script.ts";
 import { stageFiles } from "./stage.ts";
+import { Staging } from "./staging.ts";
 import { runTool } from "./tool.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
@@ -15,8 +16,8 @@ export interface SidePackage {
   readonly name: string;
   /** Directory below packaging/ of its control file, its scripts and its spec file. */
   readonly sources: string;
-  /** Directory in which its files are put together; it is removed when the package is built. */
-  readonly stage: string;
+  /** Where its files are put together; whoever builds the package disposes of it. */
+  readonly staging: Staging;
 }
 
 /**
@@ -28,10 +29,12 @@ export interface SidePackage {
  * @throws Error, ToolError
  */
 export function buildSideDeb(
-  { name, sources, stage }: SidePackage,
+  { name, sources, staging }: SidePackage,
   output: string,
   values: Readonly<Record<string, string>> = {},
 ): string {
+  using staged = staging;
+  const stage = staged.path;
   const doc = `usr/share/doc/${name}`;
   stageFiles(stage, [
     file(`${doc}/copyright`, "packaging/deb/copyright"),
@@ -58,7 +61,6 @@ export function buildSideDeb(
   ]);
   const deb = join(output, `${name}_${version}_${architecture}.deb`);
   runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb]);
-  rmSync(stage, { recursive: true });
   return deb;
 }
 
@@ -69,10 +71,10 @@ export function buildSideDeb(
  * @returns its file
  * @throws Error, ToolError
  */
-export function buildSideRpm({ name, sources, stage }: SidePackage, output: string): string {
-  const top = join(output, `${sources}-rpm`);
-  rmSync(top, { recursive: true, force: true });
-  mkdirSync(top, { recursive: true });
+export function buildSideRpm({ name, sources, staging }: SidePackage, output: string): string {
+  using staged = staging;
+  using building = new Staging(output);
+  const top = building.path;
   const [, version = "", release = ""] = /^(.*)-([^-]+)$/.exec(packageVersion()) ?? [];
   const values = {
     "@VERSION@": version,
@@ -82,12 +84,11 @@ export function buildSideRpm({ name, sources, stage }: SidePackage, output: stri
   };
   const spec = join(top, `${name}.spec`);
   writeFileSync(spec, filled(packageScript(`${sources}/${name}.spec`), values));
-  runTool("rpmbuild", ["-bb", "--define", `_topdir ${top}`, "--define", `staged ${stage}`, spec]);
+  runTool("rpmbuild", ["-bb", "--define", `_topdir ${top}`, "--define", `staged ${staged.path}`, spec]);
   const built = readdirSync(join(top, "RPMS"), { recursive: true, encoding: "utf8" })
     .find((path) => path.endsWith(".rpm"));
   if (built === undefined) throw new Error(`Package: rpmbuild left no .rpm in ${top}/RPMS`);
   const rpm = join(output, built.slice(built.lastIndexOf("/") + 1));
   renameSync(join(top, "RPMS", built), rpm);
-  for (const directory of [top, stage]) rmSync(directory, { recursive: true });
   return rpm;
 }

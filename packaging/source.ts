@@ -15,11 +15,12 @@ import { specFile } from "./spec_file.ts";
 import { stageFiles } from "./stage.ts";
 import { ROOT } from "./tool.ts";
 
-/** Makes them and tells the files. @throws Error, ToolError */
+/** Makes them in the place of those that are there, and tells the files. @throws Error, ToolError */
 function makeSourcePackages(output: string): void {
   const version = programVersion();
   const tree = join(output, `deno-virtlockd-${version}`);
-  rmSync(output, { recursive: true, force: true });
+  // Nothing else: the directory is somebody's.
+  rmSync(tree, { recursive: true, force: true });
   mkdirSync(output, { recursive: true });
   copySources(tree);
   const archive = `${tree}.tar.xz`;

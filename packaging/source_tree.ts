@@ -1,15 +1,22 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { CHANGELOG_FILE, debianChangelog } from "./changelog.ts";
 import { filled } from "./filled.ts";
 import { maintainer, MAINTAINER_FILE } from "./maintainer.ts";
 import { manifestVersion, programVersion } from "./program_version.ts";
 import { ROOT, runTool } from "./tool.ts";
 
-/** At the top of the source tree, but made by it or for somebody's own use: what .gitignore names. */
-function ignoredNames(): ReadonlySet<string> {
-  const lines = readFileSync(join(ROOT, ".gitignore"), "utf8").split("\n");
-  return new Set([".git", ...lines.map((line) => line.replaceAll("/", ""))]);
+/**
+ * What is at the top of a source tree, without what was made by it or for somebody's own use (what .gitignore
+ * names, and packages), and without the place that a copy goes to.
+ *
+ * @param copy directory of the copy, in the tree or elsewhere
+ */
+export function sourceNames(root: string, copy: string): string[] {
+  const lines = readFileSync(join(root, ".gitignore"), "utf8").split("\n");
+  const [place = ""] = relative(resolve(root), resolve(copy)).split(sep);
+  const ignored = new Set([".git", place, ...lines.map((line) => line.replaceAll("/", ""))]);
+  return readdirSync(root).filter((name) => !ignored.has(name) && !/\.(deb|rpm|spec|tar\.xz)$/.test(name));
 }
 
 /**
@@ -17,10 +24,9 @@ function ignoredNames(): ReadonlySet<string> {
  * are the packager's, so that whoever builds them need not know.
  */
 export function copySources(directory: string): void {
-  const ignored = ignoredNames();
+  const names = sourceNames(ROOT, directory);
   mkdirSync(directory, { recursive: true });
-  for (const name of readdirSync(ROOT)) {
-    if (ignored.has(name) || /\.(deb|rpm)$/.test(name)) continue;
+  for (const name of names) {
     cpSync(join(ROOT, name), join(directory, name), { recursive: true });
   }
   const manifest = join(directory, "deno.json");

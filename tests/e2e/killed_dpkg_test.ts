@@ -9,8 +9,9 @@ import { debianPackage, NEXT_VERSION } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
 import { until } from "../support/until.ts";
 
-// dpkg and the script that it runs are killed somewhere, or a command of a script fails, with a guest running.
-// Until somebody mends that, and afterwards, the guest's locks are held; and libvirt gets its own files back.
+// dpkg and the script that it runs are killed somewhere, or a command of a script fails, with a guest
+// running. Until somebody mends that, and afterwards, the guest's locks are held; and libvirt gets its own
+// files back.
 
 const OURS = "/root/ours.deb";
 const NEXT = "/root/next.deb";

@@ -32,12 +32,12 @@ kill -KILL $parent $processes $$
 `;
 
 /**
- * What happens: dpkg and the script that it runs are killed before the call, or when half of the call's output
- * has been read; or the call fails.
+ * What happens: dpkg and the script that it runs are killed before the call, or when half of the call's
+ * output has been read; or the call fails.
  */
 export type Disturbance = "killed" | "halfway" | "failing";
 
-/** A dpkg of a machine to which something happens on the way, as on a host that runs out of memory or disk. */
+/** A dpkg of a machine to which something happens, as on a host that runs out of memory or disk. */
 export class DisturbedDpkg {
   readonly #machine: Machine;
 
