@@ -180,6 +180,35 @@ Deno.test("a pool whose mount is gone is inactive, and nothing is written below 
   assert.equal((await peer.virsh("pool-list", "--name", "--all")).trim(), "");
 });
 
+Deno.test("a link that others may have put into a pool's directory leads nowhere", async () => {
+  await using peer = await StoragePeer.start("ours");
+  const { directory } = peer;
+  await runOk(peer, [
+    "sh",
+    "-ec",
+    'chmod 711 "$1"; cd "$1"; mkdir -m 1777 pool; echo precious >victim; ln -s ../victim pool/l; echo own >pool/own',
+    "sh",
+    directory,
+  ]);
+  await peer.virsh("pool-create-as", "open", "dir", "--target", `${directory}/pool`);
+  const commands = [
+    ["vol-wipe", "l", "open"],
+    ["vol-wipe", "l", "open", "--algorithm", "nnsa"],
+    ["vol-resize", "l", "1M", "open"],
+    ["vol-upload", "l", "/etc/hostname", "open"],
+    ["vol-download", "l", `${directory}/out`, "open"],
+    ["vol-clone", "l", "copy", "open"],
+  ];
+  const refusal = /volume 'l' is a symbolic link, and others may write into '.*': it is not followed/;
+  for (const command of commands) {
+    assert.match(await peer.virshError(...command), refusal);
+    await peer.virsh(...command.map((word) => word === "l" ? "own" : word));
+  }
+  assert.equal(await Deno.readTextFile(`${directory}/victim`), "precious\n");
+  await peer.virsh("vol-delete", "l", "open");
+  assert.deepEqual(names(`${directory}/pool`), ["copy", "own"]);
+});
+
 Deno.test("an ordinary user's virsh finds the daemon of that user's session", async () => {
   using scratch = new Scratch();
   const place = scratch.file("session");

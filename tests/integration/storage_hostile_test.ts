@@ -85,6 +85,29 @@ Deno.test("no volume gets a name under which a refresh would remove it", async (
   assert.equal(cloned, refusal);
 });
 
+Deno.test("no volume gets a name that no list would show, or that leads out of its pool", async () => {
+  await using daemon = await StorageDaemon.start();
+  using client = daemon.open();
+  const pool = makePool(daemon, client);
+  const path = `${daemon.place.directory}/pool`;
+  const refusals: readonly (readonly [string, string])[] = [
+    ["a\nb", '27/5 XML error: invalid char in name of volume: "a\\nb"'],
+    ["a\tb", '27/5 XML error: invalid char in name of volume: "a\\tb"'],
+    ["../out", "55/18 Requested operation is not valid: volume name '../out' cannot contain '/'"],
+    ["..", `55/18 Requested operation is not valid: volume target path '${path}/..' already exists`],
+    [".", `55/18 Requested operation is not valid: volume target path '${path}/.' already exists`],
+  ];
+  for (const [name, refusal] of refusals) {
+    const created = client.ask(VolumeProcedure.CREATE_XML, (writer) => {
+      writePool(writer, pool);
+      writer.string(`<volume><name>${name}</name><capacity>8</capacity></volume>`);
+      writer.u32(0);
+    });
+    assert.equal(created, refusal);
+  }
+  assert.deepEqual([...Deno.readDirSync(path)], []);
+});
+
 /** Begins a stream with a serial that one has already. @returns the answer */
 function beginAgain(client: StorageClient, procedure: number, volume: VolumeRef): unknown {
   client.raw.send(remoteFrame(procedure, 77, (writer) => range(writer, volume)));

@@ -1,13 +1,4 @@
-import {
-  F_UNLCK,
-  F_WRLCK,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  O_RDONLY,
-  O_RDWR,
-  S_IFMT,
-  S_IFREG,
-} from "../../os/constants.ts";
+import { F_UNLCK, F_WRLCK, O_NONBLOCK, O_RDONLY, O_RDWR, S_IFMT, S_IFREG } from "../../os/constants.ts";
 import { ENOENT, ENOSYS, EOPNOTSUPP } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { FileSys } from "../../os/sys.ts";
@@ -18,7 +9,7 @@ import { findProgram } from "../work/program_run.ts";
 import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
 import { fileSize } from "./file_size.ts";
 import { refuseForeignParts } from "./image_parts.ts";
-import type { OpenPlace } from "./place.ts";
+import { openFile, type OpenPlace } from "./place.ts";
 import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
 import { writeZeros } from "./raw_volume.ts";
 import { markUpload, unmarkUpload } from "./upload_mark.ts";
@@ -77,7 +68,7 @@ function openForChange(
   { name }: VolumeDefinition,
   refusal: string,
 ): number {
-  const fd = sys.open(place.base + name, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+  const fd = openFile(sys, place, name, O_RDWR | O_NONBLOCK);
   if (fd < 0) throw failedCommonCall(`${refusal} '${place.path}/${name}'`, fd);
   try {
     refuseGuests(sys, fd, name);
@@ -238,7 +229,7 @@ export function openForReading(
   name: string,
 ): number {
   return succeeded(
-    sys.open(place.base + name, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0),
+    openFile(sys, place, name, O_RDONLY | O_NONBLOCK),
     `Unable to open stream for '${place.path}/${name}'`,
   );
 }

@@ -9,7 +9,7 @@ import { findProgram } from "../work/program_run.ts";
 import { failedCall, programOutput, succeeded } from "./errors.ts";
 import { refuseForeignParts } from "./image_parts.ts";
 import { NewFile, targetExists } from "./new_file.ts";
-import { type OpenPlace, setAccess } from "./place.ts";
+import { openFile, type OpenPlace, setAccess } from "./place.ts";
 import { createCommands, imageToolLimits } from "./qemu_img.ts";
 import { checkRaw, fillRaw } from "./raw_volume.ts";
 import { VolumeReader } from "./volume_reader.ts";
@@ -135,16 +135,18 @@ function fillFile(
     return fillRaw(sys, storage, fd, shown, { volume, input: undefined, reflink: false }, context);
   }
   const path = `${from.path}/${input.name}`;
-  const source = succeeded(
-    sys.open(from.base + input.name, O_RDONLY | O_CLOEXEC, 0),
-    `could not open input path '${path}'`,
-  );
+  const source = openInput(sys, from, input.name);
   try {
     const found = { fd: source, path, capacity: input.capacity };
     fillRaw(sys, storage, fd, shown, { volume, input: found, reflink }, context);
   } finally {
     sys.close(source);
   }
+}
+
+/** @returns a descriptor, the caller's @throws RpcFailure */
+function openInput(sys: Pick<Sys, "open">, from: OpenPlace, name: string): number {
+  return succeeded(openFile(sys, from, name, O_RDONLY), `could not open input path '${from.path}/${name}'`);
 }
 
 function runImageTool(
@@ -170,7 +172,11 @@ function runImageTool(
     preallocateMetadata,
   });
   if (input === undefined || from === undefined) checkBacking(sys, place, volume);
-  else refuseForeignParts(new VolumeReader(sys, storage).read(from, input.name) ?? input, "copied");
+  else {
+    // The program opens it by its name: a link that is not followed is refused before.
+    sys.close(openInput(sys, from, input.name));
+    refuseForeignParts(new VolumeReader(sys, storage).read(from, input.name) ?? input, "copied");
+  }
   // What people see names the volumes, not how this process reaches them.
   const named = (text: string) =>
     text.replaceAll(target, shown).replaceAll(source, `${from?.path}/${input?.name}`);

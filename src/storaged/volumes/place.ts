@@ -1,7 +1,8 @@
-import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../os/constants.ts";
-import { ENOENT, ENOTDIR } from "../../os/errno.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../os/constants.ts";
+import { ELOOP, ENOENT, ENOTDIR } from "../../os/errno.ts";
+import type { FileFacts } from "../../os/file_facts.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
-import type { FileSys } from "../../os/sys.ts";
+import type { FileSys, Sys } from "../../os/sys.ts";
 import { storageError } from "../model/storage_error.ts";
 import { type FailureFields, failureFields } from "../work/work_message.ts";
 import { failedCommonCall, succeeded } from "./errors.ts";
@@ -37,10 +38,12 @@ export interface OpenPlace {
   /** The path that people know it by. */
   readonly path: string;
   readonly identity: PlaceIdentity;
+  /** What becomes of a symbolic link in the place of a volume whose data is to be read or changed. */
+  readonly links: "followed" | "refused";
 }
 
 /** What opening a place needs of the kernel. */
-export type PlaceSys = Pick<FileSys, "open" | "close">;
+export type PlaceSys = Pick<Sys, "open" | "close" | "uid">;
 
 /**
  * Works in a place, if that is still the one it is to be.
@@ -67,11 +70,43 @@ export function atPlace<Result>(
       const detail = `'${path}' is not on the storage that the pool was started with`;
       return { kind: "gone", failure: failureFields(storageError("invalid", detail)) };
     }
-    const value = work({ fd, base: `/proc/self/fd/${fd}/`, path, identity: found });
+    const links = othersMayWrite(facts, sys.uid()) ? "refused" : "followed";
+    const value = work({ fd, base: `/proc/self/fd/${fd}/`, path, identity: found, links });
     return { kind: "done", value };
   } finally {
     sys.close(fd);
   }
+}
+
+const OTHERS_WRITE = 0o002;
+const GROUP_WRITES = 0o020;
+const ROOT = 0;
+
+/** Whether a directory is one into which somebody could put links who may less than the daemon. */
+function othersMayWrite({ mode, uid, gid }: FileFacts, own: number): boolean {
+  if (own !== ROOT) return false;
+  return uid !== ROOT || (mode & OTHERS_WRITE) !== 0 || (mode & GROUP_WRITES) !== 0 && gid !== ROOT;
+}
+
+/**
+ * Opens the file of a volume, to read or change its data. Where others may write, a link is theirs, and
+ * leads to what they may not touch themselves.
+ *
+ * @returns a descriptor, the caller's, or -errno
+ * @throws RpcFailure for a link that is not followed
+ */
+export function openFile(
+  sys: Pick<FileSys, "open">,
+  { base, path, links }: OpenPlace,
+  name: string,
+  flags: number,
+): number {
+  const fd = sys.open(base + name, flags | O_CLOEXEC | (links === "refused" ? O_NOFOLLOW : 0), 0);
+  if (links === "followed" || fd !== -ELOOP) return fd;
+  throw storageError(
+    "invalid",
+    `volume '${name}' is a symbolic link, and others may write into '${path}': it is not followed`,
+  );
 }
 
 /** Owner and mode of a file that is open; -1 or undefined leaves each as it is. @throws RpcFailure */

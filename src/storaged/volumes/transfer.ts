@@ -1,4 +1,4 @@
-import { O_CLOEXEC, O_NONBLOCK, O_WRONLY, S_IFDIR, S_IFMT, S_IFREG } from "../../os/constants.ts";
+import { O_NONBLOCK, O_WRONLY, S_IFDIR, S_IFMT, S_IFREG } from "../../os/constants.ts";
 import { ECONNRESET, EISDIR, ENOSPC, ENXIO, EPIPE } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -9,7 +9,7 @@ import { openForReading, refuseGuests } from "./change_volume.ts";
 import { writeAt } from "./copy.ts";
 import { failedCommonCall, succeeded } from "./errors.ts";
 import { FRAME_DATA, FrameKind, HEAD_SIZE, readHead, writeHead } from "./frames.ts";
-import type { OpenPlace } from "./place.ts";
+import { openFile, type OpenPlace } from "./place.ts";
 import { markUpload, unmarkUpload } from "./upload_mark.ts";
 
 const SEEK_SET = 0;
@@ -143,7 +143,7 @@ export function receiveVolume(
   const { name, offset, length } = request;
   const shown = `${place.path}/${name}`;
   const socket = socketOf(context);
-  const fd = sys.open(place.base + name, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  const fd = openFile(sys, place, name, O_WRONLY | O_NONBLOCK);
   if (fd < 0) throw failedCommonCall(`Unable to open stream for '${shown}'`, fd);
   try {
     refuseGuests(sys, fd, name);
