@@ -168,7 +168,7 @@ Deno.test("a host whose settings of the cluster are gone or wrong locks nothing 
 
 Deno.test("a typo in a key of the cluster's fails the start", async () => {
   await using etcd = await Etcd.start();
-  await using a = await ClusterHost.create(etcd, "a", 'cluster_endpoint = ["http://x"]');
+  await using a = await ClusterHost.create(etcd, "a", { settings: 'cluster_endpoint = ["http://x"]' });
   const { code, stderr } = await Daemon.run({ place: a.place });
   assert.equal(code, 1);
   assert.match(

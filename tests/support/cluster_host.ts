@@ -9,6 +9,16 @@ import { until } from "./until.ts";
 const LINK = new URL("../../src/etcd/link/run.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
+/** How a host of a cluster differs from others. */
+export interface HostOptions {
+  /** Added to virtlockd.conf. */
+  readonly settings?: string;
+  /** Command that runs the link as its last arguments, e.g. in another network namespace. */
+  readonly launcher?: readonly string[];
+  /** Main module that is run instead of the link's own, e.g. with faults in it. */
+  readonly link?: string;
+}
+
 /** A host of a cluster: a place with a link with etcd, and, when it is started, a daemon. */
 export class ClusterHost implements AsyncDisposable {
   readonly place: Place;
@@ -39,7 +49,11 @@ export class ClusterHost implements AsyncDisposable {
   }
 
   /** Makes a host without a daemon. */
-  static async create(etcd: Etcd, name: string, settings = "storage_timeout = 3"): Promise<ClusterHost> {
+  static async create(
+    etcd: Etcd,
+    name: string,
+    { settings = "storage_timeout = 3", launcher = [], link: module = LINK }: HostOptions = {},
+  ): Promise<ClusterHost> {
     const place = Place.createShared();
     const space = place.makeDirectory("scsi");
     Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
@@ -56,11 +70,22 @@ export class ClusterHost implements AsyncDisposable {
       "--allow-env",
       "--config",
       CONFIG,
-      LINK,
+      module,
     ];
     const forwarded = ["DENO_DIR", "HOME", "PATH", "NO_COLOR"].flatMap((name) => ["-E", name]);
     const link = new TestProcess(
-      place.command(["systemd-socket-activate", "--accept", "--inetd", ...forwarded, "-l", socket, ...run]),
+      [
+        ...launcher,
+        ...place.command([
+          "systemd-socket-activate",
+          "--accept",
+          "--inetd",
+          ...forwarded,
+          "-l",
+          socket,
+          ...run,
+        ]),
+      ],
       place.env,
       place.directory,
     );
@@ -84,11 +109,15 @@ export class ClusterHost implements AsyncDisposable {
   /**
    * Starts the daemon below the stand-in for the service manager, which keeps its descriptors over a crash.
    *
+   * @param entry main module that is run instead of the manager's own
    * @returns it; the place goes with it, so it has to be disposed of after everything else of the host
    */
-  async startManaged(): Promise<ServiceManager> {
+  async startManaged(entry?: string): Promise<ServiceManager> {
     this.#ownsPlace = false;
-    const manager = await ServiceManager.start({ place: this.place });
+    const manager = await ServiceManager.start({
+      place: this.place,
+      ...entry === undefined ? {} : { entry },
+    });
     await this.#registerSpace(manager.socket);
     return manager;
   }
@@ -101,7 +130,12 @@ export class ClusterHost implements AsyncDisposable {
 
   /** Kills every link with etcd that runs now; the daemon gets another one. */
   killLinks(): void {
-    for (const pid of children(this.#link.pid)) Deno.kill(pid, "SIGKILL");
+    this.signalLinks("SIGKILL");
+  }
+
+  /** Sends a signal to every link with etcd that runs now. */
+  signalLinks(signal: Deno.Signal): void {
+    for (const pid of children(this.#link.pid)) Deno.kill(pid, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,41 +1,80 @@
 import { TestProcess } from "./test_process.ts";
+import { until } from "./until.ts";
 
 const EXECUTABLE = "/usr/bin/etcd";
+
+/** Where a member of etcd runs. */
+export interface EtcdNode {
+  /** IPv4 address of its own. */
+  readonly address: string;
+  /** Command that runs another one there as its last arguments. */
+  readonly launcher: readonly string[];
+}
 
 /** A member of an etcd of a test's own. */
 interface Member {
   readonly client: string;
   readonly peer: string;
   readonly data: string;
+  /** Command that runs etcd where the member is. */
+  readonly launcher: readonly string[];
   process: TestProcess;
 }
 
-/** An etcd of a test's own, on loopback addresses that nobody else uses. Disposing of it kills it. */
+/**
+ * An etcd of a test's own, on addresses that nobody else uses: of loopback, or of nodes that the test has.
+ * Disposing of it kills it.
+ */
 export class Etcd implements AsyncDisposable {
   readonly #members: readonly Member[];
   readonly #directory: string;
+  /** Command that runs another one where all members can be reached. */
+  readonly #launcher: readonly string[];
 
-  private constructor(members: readonly Member[], directory: string) {
+  private constructor(members: readonly Member[], directory: string, launcher: readonly string[]) {
     this.#members = members;
     this.#directory = directory;
+    this.#launcher = launcher;
   }
 
   /** Starts one of so many members, and waits until it answers. */
   static async start(count = 1): Promise<Etcd> {
-    const directory = Deno.makeTempDirSync({ prefix: "virtlockd-etcd-" });
-    const places = Array.from({ length: count }, (_, index) => ({
+    const places = Array.from({ length: count }, () => ({
       client: `http://localhost:${freePort()}`,
       peer: `http://127.0.0.1:${freePort()}`,
-      data: `${directory}/m${index}`,
+      launcher: [],
     }));
-    const initial = places.map(({ peer }, index) => `m${index}=${peer}`).join(",");
+    return await Etcd.#start(places, []);
+  }
+
+  /**
+   * Starts one with a member on each node, and waits until it answers.
+   *
+   * @param launcher command that runs another one where all nodes can be reached
+   */
+  static async startOn(nodes: readonly EtcdNode[], launcher: readonly string[]): Promise<Etcd> {
+    const places = nodes.map(({ address, launcher }) => ({
+      client: `http://${address}:2379`,
+      peer: `http://${address}:2380`,
+      launcher,
+    }));
+    return await Etcd.#start(places, launcher);
+  }
+
+  static async #start(
+    addresses: readonly Omit<Member, "data" | "process">[],
+    launcher: readonly string[],
+  ): Promise<Etcd> {
+    const directory = Deno.makeTempDirSync({ prefix: "virtlockd-etcd-" });
+    const places = addresses.map((place, index) => ({ ...place, data: `${directory}/m${index}` }));
+    const initial = initialCluster(places);
     const members = places.map((place, index) => ({
       ...place,
       process: startMember(place, index, initial, directory),
     }));
-    const etcd = new Etcd(members, directory);
+    const etcd = new Etcd(members, directory, launcher);
     try {
-      for (const { client } of members) await healthy(client);
+      for (const { client } of members) await etcd.#healthy(client);
       return etcd;
     } catch (error) {
       await etcd[Symbol.asyncDispose]();
@@ -58,6 +97,33 @@ export class Etcd implements AsyncDisposable {
     for (const { process } of this.#members) process.signal("SIGCONT");
   }
 
+  /** Process ids of the members, in their order. */
+  get pids(): readonly number[] {
+    return this.#members.map(({ process }) => process.pid);
+  }
+
+  /** Sends a signal to one member. */
+  signal(index: number, signal: Deno.Signal): void {
+    this.#member(index).process.signal(signal);
+  }
+
+  /** Kills one member. */
+  async kill(index: number): Promise<void> {
+    await this.#member(index).process.kill();
+  }
+
+  /** Starts a member again after {@link kill}. */
+  restart(index: number): void {
+    const member = this.#member(index);
+    member.process = startMember(member, index, initialCluster(this.#members), this.#directory);
+  }
+
+  #member(index: number): Member {
+    const member = this.#members[index];
+    if (member === undefined) throw new Error(`etcd has no member ${index}`);
+    return member;
+  }
+
   /** Every key below a prefix, with its value. */
   async keys(prefix = "/virtlockd/"): Promise<Map<string, string>> {
     const text = await this.control("get", prefix, "--prefix", "-w", "json");
@@ -67,12 +133,24 @@ export class Etcd implements AsyncDisposable {
 
   /** Runs etcdctl. @returns what it says. @throws Error when it fails */
   async control(...args: string[]): Promise<string> {
-    const { success, stdout, stderr } = await new Deno.Command("etcdctl", {
-      args: [`--endpoints=${this.urls.join(",")}`, ...args],
-      env: { ETCDCTL_API: "3" },
-    }).output();
+    const endpoints = `--endpoints=${this.urls.join(",")}`;
+    const [program = "", ...rest] = [...this.#launcher, "etcdctl", endpoints, ...args];
+    const command = new Deno.Command(program, { args: rest, env: { ETCDCTL_API: "3" } });
+    const { success, stdout, stderr } = await command.output();
     if (!success) throw new Error(`etcdctl ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout);
+  }
+
+  async #healthy(url: string): Promise<void> {
+    const [program = "", ...args] = [
+      ...this.#launcher,
+      "etcdctl",
+      `--endpoints=${url}`,
+      "endpoint",
+      "health",
+    ];
+    const command = new Deno.Command(program, { args, env: { ETCDCTL_API: "3" } });
+    await until(`etcd at ${url} to become healthy`, async () => (await command.output()).success, 20_000);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,7 +160,7 @@ export class Etcd implements AsyncDisposable {
 }
 
 function startMember(
-  { client, peer, data }: Omit<Member, "process">,
+  { client, peer, data, launcher }: Omit<Member, "process">,
   index: number,
   initial: string,
   directory: string,
@@ -90,6 +168,7 @@ function startMember(
   const listen = client.replace("localhost", "127.0.0.1");
   return new TestProcess(
     [
+      ...launcher,
       EXECUTABLE,
       `--name=m${index}`,
       `--data-dir=${data}`,
@@ -105,6 +184,10 @@ function startMember(
   );
 }
 
+function initialCluster(members: readonly Pick<Member, "peer">[]): string {
+  return members.map(({ peer }, index) => `m${index}=${peer}`).join(",");
+}
+
 function unsupported(): Record<string, string> {
   return Deno.build.arch === "aarch64" ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {};
 }
@@ -113,19 +196,4 @@ function unsupported(): Record<string, string> {
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
-}
-
-async function healthy(url: string): Promise<void> {
-  const end = performance.now() + 20_000;
-  for (;;) {
-    try {
-      const response = await fetch(`${url}/health`);
-      const { health }: { health: string } = await response.json();
-      if (health === "true") return;
-    } catch (error) {
-      if (!(error instanceof TypeError) || performance.now() > end) throw error;
-    }
-    if (performance.now() > end) throw new Error(`Start etcd: ${url} did not become healthy`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -1,0 +1,154 @@
+import type { Random } from "../support/random.ts";
+import type { Grants } from "./grants.ts";
+import { Guest, type GuestPlan } from "./guest.ts";
+import type { History } from "./history.ts";
+import type { NemesisHost } from "./nemesis_host.ts";
+
+/** How many disks there are: few, so that guests collide. */
+export const DISKS = 4;
+const DOMAINS = 6;
+const LONGEST_LIFE_MS = 3000;
+const LONGEST_PAUSE_MS = 400;
+
+/** What lives are lived with. */
+export interface LivesParts {
+  readonly hosts: readonly NemesisHost[];
+  readonly grants: Grants;
+  readonly history: History;
+  /** Numbers for guests, each once. */
+  readonly number: () => number;
+  /** Told of what must not be. */
+  readonly violation: (text: string) => void;
+}
+
+/**
+ * Guests one after the other: each is started on some host, asks for a few disks, writes to them if it gets
+ * all, is suspended, resumed or migrated, and killed.
+ */
+export class Lives {
+  readonly #parts: LivesParts;
+  readonly #random: Random;
+  #ending = Promise.withResolvers<void>();
+  #ended = false;
+
+  constructor(parts: LivesParts, random: Random) {
+    this.#parts = parts;
+    this.#random = random;
+  }
+
+  /** Lives on until {@link end}. Settled when the last guest has gone. */
+  async run(): Promise<void> {
+    while (!this.#ended) {
+      try {
+        await this.#live();
+      } catch (error) {
+        // Its process has ended: by the daemon's hand, or its daemon could not be reached.
+        if (!(error instanceof Error)) throw error;
+        this.#parts.history.add("guest lost", { text: error.message });
+      }
+      await this.#pause(this.#random.below(LONGEST_PAUSE_MS));
+    }
+  }
+
+  /** Ends what lives, and lets nothing live again. */
+  end(): void {
+    this.#ended = true;
+    this.#ending.resolve();
+  }
+
+  async #live(): Promise<void> {
+    const { hosts } = this.#parts;
+    const random = this.#random;
+    const [host, target] = [random.pick(hosts), random.pick(hosts)];
+    const plan = this.#plan();
+    await using guest = await Guest.start(host, plan);
+    try {
+      if (!await this.#acquireAll(guest)) return;
+      await guest.write();
+      await this.#pause(random.below(LONGEST_LIFE_MS));
+      if (random.once(4)) return await this.#suspend(guest);
+      if (random.once(4) && target !== host && plan.mode === "alone") await this.#migrate(guest, target);
+    } finally {
+      this.#parts.grants.gone(guest);
+      this.#parts.history.add("kill", { guest: guest.name });
+    }
+  }
+
+  #plan(): GuestPlan {
+    const random = this.#random;
+    const first = random.below(DISKS);
+    const shared = random.once(8);
+    return {
+      number: this.#parts.number(),
+      domain: random.below(DOMAINS),
+      disks: random.once(3) ? [first, (first + 1) % DISKS].sort() : [first],
+      mode: shared ? "shared" : "alone",
+      writes: random.once(4) ? "plain" : "uring",
+      slow: random.once(3),
+    };
+  }
+
+  /** @returns whether it has got all */
+  async #acquireAll(guest: Guest): Promise<boolean> {
+    const { grants, history, violation } = this.#parts;
+    const { disks, mode } = guest.plan;
+    for (const disk of disks) {
+      const acquired = await guest.acquire(disk);
+      history.add(acquired.kind, { ...acquired, guest: guest.name, disk, mode });
+      if (acquired.kind !== "granted") return false;
+      const other = guest.running ? grants.granted(disk, guest, mode) : undefined;
+      if (other !== undefined) violation(`disk ${disk}: ${guest.name} was granted what ${other.name} has`);
+    }
+    // Those who share write nothing: whose write comes last is their own matter.
+    return mode === "alone";
+  }
+
+  /** As libvirt does: when one release fails, the rest is not tried. It may be resumed, as another writer. */
+  async #suspend(guest: Guest): Promise<void> {
+    const { history, number } = this.#parts;
+    await guest.stop();
+    if (!await this.#releaseAll(guest) || this.#random.once(2)) return;
+    await this.#pause(this.#random.below(LONGEST_PAUSE_MS));
+    history.add("resume", { guest: guest.name });
+    if (!await this.#acquireAll(guest)) return;
+    await guest.write(number());
+    await this.#pause(this.#random.below(LONGEST_LIFE_MS));
+  }
+
+  async #releaseAll(guest: Guest): Promise<boolean> {
+    const { grants, history } = this.#parts;
+    for (const disk of guest.plan.disks) {
+      grants.gone(guest, disk);
+      const released = await guest.release(disk);
+      const kind = released.kind === "granted" ? "released" : `release ${released.kind}`;
+      history.add(kind, { ...released, guest: guest.name, disk });
+      if (released.kind !== "granted") return false;
+    }
+    return true;
+  }
+
+  /** The other end is started while this one runs, and gets its locks when this one has given them back. */
+  async #migrate(guest: Guest, target: NemesisHost): Promise<void> {
+    const { grants, history, number } = this.#parts;
+    await using arrived = await Guest.start(target, { ...guest.plan, number: number() });
+    try {
+      history.add("migration", { from: guest.name, to: arrived.name });
+      await guest.stop();
+      if (!await this.#releaseAll(guest) || !await this.#acquireAll(arrived)) return;
+      grants.gone(guest);
+      await guest.kill();
+      await arrived.write();
+      await this.#pause(this.#random.below(LONGEST_LIFE_MS));
+    } finally {
+      grants.gone(arrived);
+    }
+  }
+
+  /** Waits, unless everything ends. */
+  async #pause(milliseconds: number): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    const timer = setTimeout(over.resolve, milliseconds);
+    await Promise.race([over.promise, this.#ending.promise]);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,135 @@
+import { Etcd } from "../support/etcd.ts";
+import { Random } from "../support/random.ts";
+import { leftovers } from "./audit.ts";
+import { type Fault, MEMBERS, randomFault, type Scene } from "./faults.ts";
+import { Grants } from "./grants.ts";
+import type { History } from "./history.ts";
+import { DISKS, Lives } from "./lives.ts";
+import { NemesisHost } from "./nemesis_host.ts";
+import { Network } from "./network.ts";
+import { SharedDisks } from "./shared_disks.ts";
+
+const HOSTS = 3;
+/** So many guests live at the same time. */
+const LIVES = 6;
+/** Between two audits, in ms. */
+const ROUND_MS = 60_000;
+const LONGEST_FAULT_MS = 8000;
+/** Once in a while one lasts longer than a lease does. */
+const LONG_FAULT_MS = 16_000;
+const LONGEST_CALM_MS = 2500;
+
+/** What is run. */
+export interface NemesisOptions {
+  readonly seconds: number;
+  readonly seed: number;
+  /** File below entries/, of the daemon's program. */
+  readonly entry: string;
+  readonly history: History;
+  /** Of the caller's, who removes it: for the daemons' logs, when something was found. */
+  readonly directory: string;
+  /** Told at the end of each round. */
+  readonly round: () => void;
+}
+
+/** What was found. */
+export interface NemesisResult {
+  readonly violations: readonly string[];
+  readonly leaks: readonly string[];
+  /** Blocks that the witness saw. */
+  readonly blocks: number;
+}
+
+/**
+ * Three members of etcd, three hosts and guests that collide, while much goes wrong. It ends with the round
+ * in which something was found.
+ */
+export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
+  const { history, directory, seed, entry } = options;
+  const names = Array.from({ length: HOSTS }, (_, number) => `host${number}`);
+  const violations: string[] = [];
+  const violation = (text: string) => {
+    violations.push(text);
+    history.add("violation", { text });
+  };
+  await using disks = await SharedDisks.create(directory, { disks: DISKS, hosts: HOSTS }, (late) => {
+    const { disk, older, newer, write } = late;
+    violation(`disk ${disk}: write ${write} of guest ${older} arrived behind one of guest ${newer}`);
+  });
+  await using network = await Network.create([...MEMBERS, ...names]);
+  await using etcd = await Etcd.startOn(MEMBERS.map((name) => network.node(name)), network.launcher);
+  await using stack = new AsyncDisposableStack();
+  const hosts: NemesisHost[] = [];
+  for (const [number, name] of names.entries()) {
+    const { launcher } = network.node(name);
+    hosts.push(stack.use(await NemesisHost.start({ etcd, disks, number, launcher, entry })));
+  }
+  const end = performance.now() + options.seconds * 1000;
+  const random = new Random(seed);
+  const scene: Scene = { etcd, network, hosts };
+  const grants = new Grants();
+  let guests = 0;
+  let leaks: readonly string[] = [];
+  for (let number = 0; performance.now() < end && violations.length === 0 && leaks.length === 0; number++) {
+    history.add("round", { number });
+    const length = Math.min(ROUND_MS, end - performance.now());
+    const parts = { hosts, grants, history, number: () => ++guests, violation };
+    const lives = Array.from({ length: LIVES }, (_, index) => new Lives(parts, random.split(2 * index)));
+    const lived = Promise.all(lives.map((each) => each.run()));
+    const [first, second] = [random.split(100 * number + 1), random.split(100 * number + 3)];
+    const until = performance.now() + length;
+    const busy = new Set<string>();
+    try {
+      await Promise.all([first, second].map((each) => faults({ scene, history, busy, until }, each)));
+    } finally {
+      for (const each of lives) each.end();
+      await lived;
+    }
+    leaks = await leftovers(etcd, hosts);
+    for (const text of leaks) history.add("leak", { text });
+    options.round();
+  }
+  if (violations.length > 0 || leaks.length > 0) {
+    for (const { name, manager } of hosts) {
+      await Deno.writeTextFile(`${directory}/${name}.log`, manager.log);
+    }
+  }
+  return { violations, leaks, blocks: await disks.blocks() };
+}
+
+interface Trouble {
+  readonly scene: Scene;
+  readonly history: History;
+  /** What has a fault now. */
+  readonly busy: Set<string>;
+  /** When the last one has to end, by performance.now(). */
+  readonly until: number;
+}
+
+/** One fault after the other, with some time between them. */
+async function faults({ scene, history, busy, until }: Trouble, random: Random): Promise<void> {
+  const left = () => Math.max(0, until - performance.now());
+  while (left() > 0) {
+    await after(Math.min(left(), random.below(LONGEST_CALM_MS)));
+    const fault = freeFault(scene, busy, random);
+    const length = random.below(random.once(5) ? LONG_FAULT_MS : LONGEST_FAULT_MS);
+    history.add("fault", { name: fault.name, length });
+    for (const target of fault.targets) busy.add(target);
+    await fault.begin();
+    await after(Math.min(left(), length));
+    await fault.end();
+    for (const target of fault.targets) busy.delete(target);
+    history.add("fault over", { name: fault.name });
+  }
+}
+
+function freeFault(scene: Scene, busy: ReadonlySet<string>, random: Random): Fault {
+  for (;;) {
+    const fault = randomFault(scene, random);
+    if (!fault.targets.some((target) => busy.has(target))) return fault;
+  }
+}
+
+function after(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

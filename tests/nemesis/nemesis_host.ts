@@ -1,0 +1,71 @@
+import { ClusterHost } from "../support/cluster_host.ts";
+import type { Etcd } from "../support/etcd.ts";
+import type { ServiceManager } from "../support/service_manager.ts";
+import type { SharedDisks } from "./shared_disks.ts";
+
+const ENTRIES = new URL("./entries/", import.meta.url).pathname;
+/**
+ * In a user namespace not all processes can be seen. So the daemon waits this long, in s, for the writes of a
+ * guest that it has not seen write; a slow guest's last writes take 2 s.
+ */
+const SETTLE_SECONDS = 5;
+
+/** Where a host is and what it runs. */
+export interface NemesisHostParts {
+  readonly etcd: Etcd;
+  readonly disks: SharedDisks;
+  readonly number: number;
+  /** Command that runs the link in the host's network. */
+  readonly launcher: readonly string[];
+  /** File below entries/, of the daemon's program. */
+  readonly entry: string;
+}
+
+/** A host of a run: a daemon below a stand-in for the service manager, and links in a network of its own. */
+export class NemesisHost implements AsyncDisposable {
+  readonly number: number;
+  readonly name: string;
+  readonly cluster: ClusterHost;
+  readonly manager: ServiceManager;
+  readonly disks: SharedDisks;
+
+  private constructor(
+    { number, disks }: NemesisHostParts,
+    name: string,
+    cluster: ClusterHost,
+    manager: ServiceManager,
+  ) {
+    this.number = number;
+    this.disks = disks;
+    this.name = name;
+    this.cluster = cluster;
+    this.manager = manager;
+  }
+
+  static async start(parts: NemesisHostParts): Promise<NemesisHost> {
+    const { etcd, number, launcher, entry } = parts;
+    const name = `host${number}`;
+    const cluster = await ClusterHost.create(etcd, name, {
+      settings: `storage_timeout = 3\nsettle_timeout = ${SETTLE_SECONDS}`,
+      launcher,
+      link: `${ENTRIES}link.ts`,
+    });
+    try {
+      const manager = await cluster.startManaged(`${ENTRIES}${entry}`);
+      return new NemesisHost(parts, name, cluster, manager);
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Path of the daemon's socket for libvirt. */
+  get socket(): string {
+    return this.manager.socket;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster[Symbol.asyncDispose]();
+    await this.manager[Symbol.asyncDispose]();
+  }
+}
