@@ -1,4 +1,6 @@
-/** What a run does and sees, one JSON object on each line of a file, so that it can be looked at afterwards. */
+/**
+ * What a run does and sees, one JSON object on each line of a file, so that it can be looked at afterwards.
+ */
 export class History implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #begun = performance.now();

@@ -1,3 +1,4 @@
+import { installMissing } from "../e2e/support/debian_packages.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Random } from "../support/random.ts";
 import { leftovers } from "./audit.ts";
@@ -9,6 +10,7 @@ import { NemesisHost } from "./nemesis_host.ts";
 import { Network } from "./network.ts";
 import { SharedDisks } from "./shared_disks.ts";
 
+const PACKAGES = ["etcd-server", "etcd-client", "iproute2", "nftables", "strace"];
 const HOSTS = 3;
 /** So many guests live at the same time. */
 const LIVES = 6;
@@ -46,6 +48,7 @@ export interface NemesisResult {
  */
 export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   const { history, directory, seed, entry } = options;
+  await installMissing(PACKAGES);
   const names = Array.from({ length: HOSTS }, (_, number) => `host${number}`);
   const violations: string[] = [];
   const violation = (text: string) => {
@@ -77,7 +80,8 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     const lives = Array.from({ length: LIVES }, (_, index) => new Lives(parts, random.split(2 * index)));
     const lived = Promise.all(lives.map((each) => each.run()));
     const [first, second] = [random.split(100 * number + 1), random.split(100 * number + 3)];
-    const until = performance.now() + length;
+    const limit = performance.now() + length;
+    const until = () => violations.length === 0 ? limit : 0;
     const busy = new Set<string>();
     try {
       await Promise.all([first, second].map((each) => faults({ scene, history, busy, until }, each)));
@@ -102,13 +106,13 @@ interface Trouble {
   readonly history: History;
   /** What has a fault now. */
   readonly busy: Set<string>;
-  /** When the last one has to end, by performance.now(). */
-  readonly until: number;
+  /** When the last one has to end, by performance.now(); that is at once when something was found. */
+  readonly until: () => number;
 }
 
 /** One fault after the other, with some time between them. */
 async function faults({ scene, history, busy, until }: Trouble, random: Random): Promise<void> {
-  const left = () => Math.max(0, until - performance.now());
+  const left = () => Math.max(0, until() - performance.now());
   while (left() > 0) {
     await after(Math.min(left(), random.below(LONGEST_CALM_MS)));
     const fault = freeFault(scene, busy, random);

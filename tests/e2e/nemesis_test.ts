@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { History } from "../nemesis/history.ts";
+import { LineProcess } from "../nemesis/line_process.ts";
+import { nemesis } from "../nemesis/nemesis.ts";
+import { type LateWrite, SharedDisks } from "../nemesis/shared_disks.ts";
+import { VARIANTS } from "../nemesis/variants.ts";
+import { until } from "../support/until.ts";
+
+// The storage witness, and a short run of `deno task nemesis`. Needs root, /dev/fuse, nft and cgroup v1's blkio
+// controller.
+
+const SEED = 20261128;
+
+/** A directory that processes of other users reach, removed afterwards. */
+class OpenDirectory implements Disposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "virtlockd-nemesis-" });
+
+  constructor() {
+    Deno.chmodSync(this.path, 0o755);
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+async function writer(disks: SharedDisks, device: string): Promise<LineProcess> {
+  const process = new LineProcess([disks.writer, "uring"], {});
+  assert.equal(await process.ask(`open ${device}`), "ok");
+  return process;
+}
+
+Deno.test("the witness sees a write of a killed process that lands when another host has written", async () => {
+  using directory = new OpenDirectory();
+  const late: LateWrite[] = [];
+  await using disks = await SharedDisks.create(directory.path, { disks: 1, hosts: 2 }, (each) => {
+    late.push(each);
+  });
+  await using first = await writer(disks, disks.device(0, 0));
+  await disks.slowDown(first.pid);
+  await first.ask("write 1");
+  await until("the first blocks to arrive", async () => await disks.blocks() > 0);
+  await using second = await writer(disks, disks.device(1, 0));
+  await first.kill();
+  await second.ask("write 2");
+  await until("a late write", () => late.length > 0);
+  assert.deepEqual({ ...late[0], write: 0 }, { disk: 0, older: 1, newer: 2, write: 0 });
+});
+
+Deno.test("the witness sees nothing wrong when one stops before the other begins", async () => {
+  using directory = new OpenDirectory();
+  const late: LateWrite[] = [];
+  await using disks = await SharedDisks.create(directory.path, { disks: 1, hosts: 2 }, (each) => {
+    late.push(each);
+  });
+  for (const holder of [1, 2, 3, 4]) {
+    await using process = await writer(disks, disks.device(holder % 2, 0));
+    if (holder % 2 === 1) await disks.slowDown(process.pid);
+    const before = await disks.blocks();
+    await process.ask(`write ${holder}`);
+    await until("its blocks to arrive", async () => await disks.blocks() > before);
+    await process.ask("stop");
+  }
+  assert.deepEqual(late, []);
+});
+
+for (
+  const [variant, seconds, expected] of [
+    ["none", 45, { violation: false }],
+    ["no-settling", 60, { violation: true }],
+  ] as const
+) {
+  Deno.test(`guests of three hosts in trouble, and a daemon that is wrong in this way: ${variant}`, async () => {
+    using directory = new OpenDirectory();
+    using history = new History(`${directory.path}/history`);
+    const { violations, leaks } = await nemesis({
+      seconds,
+      seed: SEED,
+      entry: VARIANTS[variant] ?? "",
+      history,
+      directory: directory.path,
+      round: () => {},
+    });
+    const text = [...violations, ...leaks].join("\n");
+    if (!expected.violation) assert.equal(text, "");
+    else assert.match(text, /arrived behind one of/);
+    assert.notEqual(history.count("granted"), 0);
+  });
+}
