@@ -166,7 +166,8 @@ function lonelyHost({ network, hosts }: Scene, random: Random): Fault {
 /** In one direction only, with some of the members. */
 function halfDeafHost({ network, hosts }: Scene, random: Random): Fault {
   const { name } = random.pick(hosts);
-  const members = MEMBERS.filter(() => random.once(2));
+  const spared = random.once(2) ? random.pick(MEMBERS) : undefined;
+  const members = MEMBERS.filter((member) => member !== spared);
   const heard = random.once(2);
   return cuts(
     network,

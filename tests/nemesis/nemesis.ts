@@ -16,7 +16,7 @@ const HOSTS = 3;
 const LIVES = 6;
 /** Between two audits, in ms. */
 const ROUND_MS = 60_000;
-const LONGEST_FAULT_MS = 8000;
+const LONGEST_FAULT_MS = 6000;
 /** Once in a while one lasts longer than a lease does. */
 const LONG_FAULT_MS = 16_000;
 const LONGEST_CALM_MS = 2500;

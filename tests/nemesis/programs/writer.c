@@ -244,7 +244,8 @@ int main(int argc, char **argv)
                 reap();
             if (writing)
                 write_all();
-            due = now;
+            /* Of a writer that is slower than that a command is heard too. */
+            clock_gettime(CLOCK_MONOTONIC, &due);
             due.tv_nsec += INTERVAL_NS;
             if (due.tv_nsec >= 1000000000L) {
                 due.tv_sec++;
