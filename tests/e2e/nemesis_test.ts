@@ -6,8 +6,8 @@ import { type LateWrite, SharedDisks } from "../nemesis/shared_disks.ts";
 import { VARIANTS } from "../nemesis/variants.ts";
 import { until } from "../support/until.ts";
 
-// The storage witness, and a short run of `deno task nemesis`. Needs root, /dev/fuse, nft and cgroup v1's blkio
-// controller.
+// The storage witness, and a short run of `deno task nemesis`. Needs root, /dev/fuse, nft and cgroup v1's
+// blkio controller.
 
 const SEED = 20261128;
 

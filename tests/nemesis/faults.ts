@@ -15,6 +15,8 @@ export interface Fault {
   readonly name: string;
   /** What it is done to: of faults with a target in common only one is there at a time. */
   readonly targets: readonly string[];
+  /** It lasts so long at least, in ms. */
+  readonly shortest?: number;
   begin(): Promise<void> | void;
   /** Undoes it. */
   end(): Promise<void> | void;
@@ -23,18 +25,27 @@ export interface Fault {
 /** Names of the members' places in the network. */
 export const MEMBERS = ["member0", "member1", "member2"] as const;
 
+/**
+ * An answer is waited for less long than that. What is held up so long comes as late as it can: when nobody
+ * waits for it any more.
+ */
+const STALL_MS = 5500;
+
 type Maker = (scene: Scene, random: Random) => Fault;
 
 /** Faults, each as often as it is listed. */
 const MAKERS: readonly Maker[] = [
   stoppedMember,
-  stoppedMember,
+  stalledMember,
+  stalledMember,
   killedMember,
   stoppedMembers,
   slowLeader,
   killedLink,
   killedLink,
   stoppedLink,
+  stalledLink,
+  stalledLink,
   killedDaemon,
   killedDaemon,
   stoppedDaemon,
@@ -63,6 +74,10 @@ function stoppedMember({ etcd }: Scene, random: Random): Fault {
     begin: () => etcd.signal(index, "SIGSTOP"),
     end: () => etcd.signal(index, "SIGCONT"),
   };
+}
+
+function stalledMember(scene: Scene, random: Random): Fault {
+  return { ...stoppedMember(scene, random), shortest: STALL_MS };
 }
 
 function killedMember({ etcd }: Scene, random: Random): Fault {
@@ -121,6 +136,10 @@ function stoppedLink({ hosts }: Scene, random: Random): Fault {
     begin: () => cluster.signalLinks("SIGSTOP"),
     end: () => cluster.signalLinks("SIGCONT"),
   };
+}
+
+function stalledLink(scene: Scene, random: Random): Fault {
+  return { ...stoppedLink(scene, random), shortest: STALL_MS };
 }
 
 function killedDaemon({ hosts }: Scene, random: Random): Fault {

@@ -8,6 +8,7 @@ import type { NemesisHost } from "./nemesis_host.ts";
 export const DISKS = 4;
 const DOMAINS = 6;
 const LONGEST_LIFE_MS = 3000;
+const SHORT_LIFE_MS = 300;
 const LONGEST_PAUSE_MS = 400;
 
 /** What lives are lived with. */
@@ -65,7 +66,7 @@ export class Lives {
     try {
       if (!await this.#acquireAll(guest)) return;
       await guest.write();
-      await this.#pause(random.below(LONGEST_LIFE_MS));
+      await this.#runOn();
       if (random.once(4)) return await this.#suspend(guest);
       if (random.once(4) && target !== host && plan.mode === "alone") await this.#migrate(guest, target);
     } finally {
@@ -112,7 +113,7 @@ export class Lives {
     history.add("resume", { guest: guest.name });
     if (!await this.#acquireAll(guest)) return;
     await guest.write(number());
-    await this.#pause(this.#random.below(LONGEST_LIFE_MS));
+    await this.#runOn();
   }
 
   async #releaseAll(guest: Guest): Promise<boolean> {
@@ -138,10 +139,15 @@ export class Lives {
       grants.gone(guest);
       await guest.kill();
       await arrived.write();
-      await this.#pause(this.#random.below(LONGEST_LIFE_MS));
+      await this.#runOn();
     } finally {
       grants.gone(arrived);
     }
+  }
+
+  /** A guest runs. Half of them do so for a moment only. */
+  async #runOn(): Promise<void> {
+    await this.#pause(this.#random.below(this.#random.once(2) ? LONGEST_LIFE_MS : SHORT_LIFE_MS));
   }
 
   /** Waits, unless everything ends. */

@@ -16,9 +16,9 @@ const HOSTS = 3;
 const LIVES = 6;
 /** Between two audits, in ms. */
 const ROUND_MS = 60_000;
-const LONGEST_FAULT_MS = 6000;
+const LONGEST_FAULT_MS = 5000;
 /** Once in a while one lasts longer than a lease does. */
-const LONG_FAULT_MS = 16_000;
+const LONG_FAULT_MS = 15_000;
 const LONGEST_CALM_MS = 2500;
 
 /** What is run. */
@@ -116,7 +116,8 @@ async function faults({ scene, history, busy, until }: Trouble, random: Random):
   while (left() > 0) {
     await after(Math.min(left(), random.below(LONGEST_CALM_MS)));
     const fault = freeFault(scene, busy, random);
-    const length = random.below(random.once(5) ? LONG_FAULT_MS : LONGEST_FAULT_MS);
+    const longest = random.once(5) ? LONG_FAULT_MS : LONGEST_FAULT_MS;
+    const length = (fault.shortest ?? 0) + random.below(longest);
     history.add("fault", { name: fault.name, length });
     for (const target of fault.targets) busy.add(target);
     await fault.begin();

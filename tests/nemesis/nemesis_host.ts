@@ -6,7 +6,7 @@ import type { SharedDisks } from "./shared_disks.ts";
 const ENTRIES = new URL("./entries/", import.meta.url).pathname;
 /**
  * In a user namespace not all processes can be seen. So the daemon waits this long, in s, for the writes of a
- * guest that it has not seen write; a slow guest's last writes take 2 s.
+ * guest that it has not seen write; a slow guest's last writes take 1.4 s.
  */
 const SETTLE_SECONDS = 5;
 

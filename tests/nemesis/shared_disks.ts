@@ -5,8 +5,8 @@ import { LineProcess } from "./line_process.ts";
 const PROGRAMS = new URL("./programs/", import.meta.url).pathname;
 const DISK_SIZE = 1 << 20;
 const THROTTLE = "/sys/fs/cgroup/blkio";
-/** A slow writer's last writes, 16 of 4 KiB on each disk, land 2 s after it was killed. */
-const SLOW_BYTES_PER_SECOND = 32 * 1024;
+/** A slow writer's last writes, 16 of 4 KiB on each disk, land 1.4 s after it was killed. */
+const SLOW_BYTES_PER_SECOND = 48 * 1024;
 
 /** A write that arrived behind one of a newer holder. */
 export interface LateWrite {
