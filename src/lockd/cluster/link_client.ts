@@ -18,6 +18,8 @@ import type { Etcd } from "./etcd.ts";
 
 /** Pause before the link is connected again, in ms. */
 const RECONNECT_MS = 500;
+/** The same when the link has said that it cannot work: each try costs the start of a process. */
+const UNUSABLE_MS = 3000;
 /** How much longer than the link itself the daemon waits for an answer, in ms. */
 const MARGIN_MS = 500;
 const READ_SIZE = 64 * 1024;
@@ -51,6 +53,8 @@ export class LinkClient implements Etcd {
   #opened = false;
   #closed = false;
   #reason: string | undefined = "it is just being connected";
+  /** Why the link that is connected cannot work, by its own word. */
+  #told: string | undefined;
   #nextId = 1;
   /** Bytes that the socket has not taken yet. */
   #unsent: Uint8Array[] = [];
@@ -111,12 +115,13 @@ export class LinkClient implements Etcd {
       return this.#later(error.message);
     }
     this.#fd = this.#parts.ledger.own(fd, "cluster");
+    this.#told = undefined;
     this.#send({ kind: "open", protocol: LINK_PROTOCOL, endpoints: this.#parts.endpoints });
   }
 
-  #later(reason: string): void {
+  #later(reason: string, pause = RECONNECT_MS): void {
     this.#reason = reason;
-    this.#parts.loop.after(RECONNECT_MS, () => {
+    this.#parts.loop.after(pause, () => {
       if (!this.#closed) this.#connect();
     });
   }
@@ -131,7 +136,12 @@ export class LinkClient implements Etcd {
       const length = this.#parts.sys.read(this.#fd, this.#buffer);
       if (length === -EAGAIN) return;
       if (length < 0) return this.#ended(new SystemError("read", "link with etcd", length).message);
-      if (length === 0) return this.#ended(this.#reason ?? "its process has ended");
+      if (length === 0) {
+        const log = this.#opened
+          ? ""
+          : " before it was ready: journalctl --unit='virtlockd-cluster@*' says why";
+        return this.#ended(`its process has ended${log}`);
+      }
       this.#received(this.#buffer.slice(0, length));
     }
   }
@@ -161,7 +171,7 @@ export class LinkClient implements Etcd {
         this.#reason = undefined;
         return this.#parts.opened();
       case "unusable":
-        this.#reason = message.reason;
+        this.#told = message.reason;
         return;
       case "answer":
         return this.#answered(message.id, message.answer);
@@ -177,9 +187,11 @@ export class LinkClient implements Etcd {
     asked.done(answer);
   }
 
-  #ended(reason: string): void {
+  #ended(how: string): void {
+    // A link that gives up may leave unread what was sent to it, which the kernel tells as an error.
+    const reason = this.#told ?? how;
     this.#disconnect();
-    this.#later(reason);
+    this.#later(reason, this.#told === undefined ? RECONNECT_MS : UNUSABLE_MS);
     const asked = [...this.#asked.keys()];
     for (const id of asked) {
       this.#answered(id, { kind: "unknown", reason: `the link with etcd has ended: ${reason}` });

@@ -65,6 +65,11 @@ export function storagePackage(): Promise<string> {
   return packageFile("storage-deb", ".deb", undefined, "storage");
 }
 
+/** The Debian package of the link with etcd, likewise. */
+export function clusterPackage(): Promise<string> {
+  return packageFile("cluster-deb", ".deb", undefined, "cluster");
+}
+
 async function packageFile(
   kind: string,
   suffix: string,
