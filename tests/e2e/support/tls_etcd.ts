@@ -6,7 +6,7 @@ import type { Machine } from "./nspawn.ts";
 /** Name of the only member, which its certificate has. */
 const MEMBER = "etcd1";
 
-/** Makes certificates of a new authority, in the current directory: for the member, for root, and for a host. */
+/** Makes certificates of a new authority in the current directory: for the member, for root, for a host. */
 const CERTIFICATES = `
 new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
 openssl req -x509 $new -days 30 -subj /CN=authority -keyout ca-key.pem -out ca.pem
@@ -22,7 +22,7 @@ const CONTROL =
   "ETCDCTL_API=3 etcdctl --endpoints=https://etcd1:2379 --cacert=/root/etcd/ca.pem --cert=/root/etcd/root.pem " +
   "--key=/root/etcd/root-key.pem";
 
-/** An etcd in a machine, of one member, that only those with a certificate may use, by what role theirs has. */
+/** An etcd of one member in a machine, which only those with a certificate may use, each by its role. */
 export class TlsEtcd {
   readonly url = `https://${MEMBER}:2379`;
   readonly #machine: Machine;
