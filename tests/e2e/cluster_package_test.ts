@@ -6,8 +6,8 @@ import { TlsEtcd } from "./support/tls_etcd.ts";
 import { until } from "../support/until.ts";
 
 // The package of the link with etcd: a host with systemd and libvirt joins a cluster whose etcd wants a
-// certificate of each user, and lets the host's write below the cluster's prefix only. Real guests with leases.
-// Needs root.
+// certificate of each user, and lets the host's write below the cluster's prefix only. Real guests with
+// leases. Needs root.
 
 const PREFIX = "/virtlockd/prod/";
 const CERTIFICATES = "/etc/libvirt/virtlockd-cluster";
