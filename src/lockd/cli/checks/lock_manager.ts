@@ -23,9 +23,10 @@ function inspect({ host }: Patient, name: string, expected: boolean): Finding[] 
   const restart = "then restart libvirtd, and each guest that runs";
   if (config.kind === "absent") {
     if (!expected) return [];
+    const why = host.kind(path) === undefined ? "is not there" : "cannot be read";
     return [
       warning(
-        `${path} cannot be read: libvirt's default is no lock manager`,
+        `${path} ${why}: libvirt's default is no lock manager`,
         `Where libvirt is installed, set lock_manager = "${LOCKD}" there, ${restart}`,
       ),
     ];

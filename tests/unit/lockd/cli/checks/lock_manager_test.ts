@@ -25,8 +25,14 @@ Deno.test("lockManager finds that none is set, or another", async () => {
 
 Deno.test("lockManager says when the file is missing or broken", async () => {
   assert.deepEqual(await found(lockManager, {}), [
-    "warning: /etc/libvirt/qemu.conf cannot be read: libvirt's default is no lock manager",
+    "warning: /etc/libvirt/qemu.conf is not there: libvirt's default is no lock manager",
   ]);
+  assert.deepEqual(
+    await found(lockManager, { "/etc/libvirt/qemu.conf/": "" }),
+    [
+      "warning: /etc/libvirt/qemu.conf cannot be read: libvirt's default is no lock manager",
+    ],
+  );
   const [broken] = await found(lockManager, { "/etc/libvirt/qemu.conf": "user = \n" });
   assert.match(
     broken ?? "",
