@@ -85,14 +85,12 @@ Deno.test("no volume gets a name under which a refresh would remove it", async (
   assert.equal(cloned, refusal);
 });
 
-Deno.test("no volume gets a name that no list would show, or that leads out of its pool", async () => {
+Deno.test("no volume gets a name that leads out of its pool", async () => {
   await using daemon = await StorageDaemon.start();
   using client = daemon.open();
   const pool = makePool(daemon, client);
   const path = `${daemon.place.directory}/pool`;
   const refusals: readonly (readonly [string, string])[] = [
-    ["a\nb", '27/5 XML error: invalid char in name of volume: "a\\nb"'],
-    ["a\tb", '27/5 XML error: invalid char in name of volume: "a\\tb"'],
     ["../out", "55/18 Requested operation is not valid: volume name '../out' cannot contain '/'"],
     ["..", `55/18 Requested operation is not valid: volume target path '${path}/..' already exists`],
     [".", `55/18 Requested operation is not valid: volume target path '${path}/.' already exists`],

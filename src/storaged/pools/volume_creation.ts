@@ -1,4 +1,4 @@
-import { documentError, storageError, volumeExists } from "../model/storage_error.ts";
+import { storageError, volumeExists } from "../model/storage_error.ts";
 import type { Answer, Caller, PoolRef, StorageService, VolumeRef } from "../model/storage_service.ts";
 import type { VolumeDefinition, VolumeType } from "../model/volume_definition.ts";
 import { isReserved, reservedName } from "../volumes/new_file.ts";
@@ -22,9 +22,6 @@ export function volumeCreation(core: Core): Pick<StorageService, "createVolume" 
   };
 }
 
-// deno-lint-ignore no-control-regex -- they are what is looked for
-const CONTROLS = /[\x00-\x1f]/;
-
 /** What type of volume a format makes in a directory. */
 function typeOf(format: string | undefined): VolumeType {
   return format === "dir" ? "dir" : format === "ploop" ? "ploop" : "file";
@@ -34,8 +31,6 @@ function typeOf(format: string | undefined): VolumeType {
 function placed(pool: Pool, definition: VolumeDefinition): VolumeDefinition {
   const { name, format } = definition;
   if (name.includes("/")) throw storageError("invalid", `volume name '${name}' cannot contain '/'`);
-  // No list shows a name that would break its lines.
-  if (CONTROLS.test(name)) throw documentError(`invalid char in name of volume: ${JSON.stringify(name)}`);
   // The next refresh would take it for one that a crash has left, and remove it.
   if (isReserved(name)) {
     throw storageError("invalid", `volume name '${name}' is reserved for volumes that are being made`);
