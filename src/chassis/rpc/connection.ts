@@ -59,8 +59,12 @@ export class Connection implements BudgetedClient, ServedClient {
     return this.#programs.session(program);
   }
 
-  /** Begins to read. */
+  /**
+   * Begins to read. One that an earlier image has left may have ended by then, when what it still had to be
+   * sent could not be: its descriptor is somebody else's.
+   */
   start(): void {
+    if (this.#closed) return;
     this.update();
     if (this.#input !== undefined) this.#parts.loop.defer(() => this.#resume());
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { OWNER_ONLY } from "../../../../src/chassis/config/socket_role.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { SOCK_STREAM } from "../../../../src/os/constants.ts";
+import { EPOLLIN, SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import type { Log, LogMessage } from "../../../../src/chassis/log/log.ts";
@@ -315,6 +315,34 @@ Deno.test("RpcServer adopts clients with their ids, and goes on behind the great
   kernel.close(far);
   stage.turn();
   assert.deepEqual([...stage.server.clients.keys()], [8]);
+});
+
+Deno.test("RpcServer does not begin with an adopted client that has ended: its descriptor is another's", () => {
+  using stage = new Stage();
+  const pair = kernel.socketPair(SOCK_STREAM);
+  assert.ok(typeof pair !== "number");
+  const [near, far] = pair;
+  const connection = stage.server.adopt({
+    id: 7,
+    fd: near,
+    pidfd: -1,
+    connectedAt: 5,
+    unserved: { bytes: new Uint8Array(0), dropped: 0 },
+    unsent: new Uint8Array(0),
+  });
+  connection.end("its guest has ended");
+  const other = kernel.socketPair(SOCK_STREAM);
+  assert.ok(typeof other !== "number");
+  assert.equal(other[0], near);
+  stage.loop.add(near, EPOLLIN, () => {
+    stage.events.push("the other's");
+    stage.loop.remove(near);
+  });
+  stage.server.startAccepting();
+  kernel.send(other[1], CALL);
+  stage.turn();
+  assert.deepEqual(stage.events, ["disconnected 7: its guest has ended", "the other's"]);
+  for (const fd of [...other, far]) kernel.close(fd);
 });
 
 Deno.test("RpcServer listens on another socket in the place of one, and loses nobody who has come to that", () => {
