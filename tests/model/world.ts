@@ -193,7 +193,7 @@ export class World implements AsyncDisposable {
       Deno.chmodSync(directory + path, 0o755);
       model.addDirectory(path);
     }
-    if (isSafe(directory)) model.addAdoptable("/locks/adopted");
+    for (const path of ["/locks/a", "/locks/adopted"]) if (isSafe(directory)) model.addAdoptable(path);
     Deno.writeTextFileSync(`${directory}/locks/adopted/r0`, "");
     model.addFile("/locks/adopted/r0");
     for (const path of ["/disks/0", "/disks/1", FOREIGN[0], FOREIGN_SHARED[0], "/plain"]) {
