@@ -3,7 +3,7 @@ import { askProgram } from "../../chassis/children/asked_program.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
-import { readSmallFile } from "../../os/read_file.ts";
+import { processState } from "../../os/process_state.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { AuthMethod, Authority, Verdict } from "../programs/authentication.ts";
 import type { ClientLink } from "../rpc/client_link.ts";
@@ -19,8 +19,6 @@ const MOST_QUESTIONS = 32;
 const MOST_OF_USER = 4;
 const MONITOR = "org.libvirt.unix.monitor";
 const MANAGE = "org.libvirt.unix.manage";
-/** Field 22 of /proc/PID/stat, counted from behind the name in parentheses. */
-const START_TIME = 19;
 
 /** The program that asks polkit; undefined where it, or polkit itself, is not installed. */
 export function findPkcheck(sys: Pick<Sys, "access">): string | undefined {
@@ -115,9 +113,9 @@ function verdictOf({ code, output }: { code: number; output: string }, action: s
  *
  * @returns undefined when it has ended, or who it is cannot be made sure of
  */
-function startTime(sys: Sys, { pid, pidfd }: ClientLink): string | undefined {
-  const stat = readSmallFile(sys, `/proc/${pid}/stat`);
+function startTime(sys: Sys, { pid, pidfd }: ClientLink): number | undefined {
+  const state = processState(sys, pid);
   // The pidfd says that the process of the connection still lives, so what was read is about that one.
-  if (stat === undefined || pidfd < 0 || sys.pidfdSignal(pidfd, 0) < 0) return undefined;
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TIME];
+  if (state === undefined || pidfd < 0 || sys.pidfdSignal(pidfd, 0) < 0) return undefined;
+  return state.startTime;
 }
