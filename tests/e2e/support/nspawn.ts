@@ -46,6 +46,8 @@ export interface BootOptions {
   guests?: string;
   /** Instead of that of {@link SETUPS}. */
   hierarchy?: ReleaseSetup["hierarchy"];
+  /** Directory of this host whose files lie over those of the release. */
+  above?: string;
 }
 
 /**
@@ -78,7 +80,7 @@ export class Machine implements Site, AsyncDisposable {
     const keeper = await Keeper.start(SCRIPT, [
       name,
       directory,
-      root,
+      options.above === undefined ? root : `${options.above}:${root}`,
       options.hierarchy ?? SETUPS[release].hierarchy,
       options.guests ?? "",
     ]);

@@ -70,6 +70,11 @@ export function clusterPackage(): Promise<string> {
   return packageFile("cluster-deb", ".deb", undefined, "cluster");
 }
 
+/** The storage daemon's RPM package, likewise. */
+export function storageRpm(version?: string): Promise<string> {
+  return packageFile("storage-rpm", ".rpm", version, "storage");
+}
+
 async function packageFile(
   kind: string,
   suffix: string,
