@@ -76,10 +76,12 @@ export class Stage {
     const { directory } = this;
     this.#log = `${directory}/daemon.log`;
     const program = `${directory}/virtlockd`;
-    // It is asked what it is, whether it understands a state, and to be a storage helper.
+    // It is asked what it is, to be a storage helper, and how much of a state it would take over: whoever
+    // re-execs here has one client and one lock.
     const text = `#!/bin/sh
 case "$1" in
   internal-storage) exec '${Deno.execPath()}' run -A --no-check '${MAIN}' "$@" ;;
+  internal-check-state) echo '1 client, 1 lock' ;;
   *) echo 'virtlockd (deno-virtlockd) ${VERSION}' ;;
 esac
 `;
