@@ -2,7 +2,6 @@
 export const VARIANTS: Readonly<Record<string, string>> = {
   none: "right.ts",
   "no-bump": "no_bump.ts",
-  "release-any-session": "release_any_session.ts",
   "release-anything": "release_anything.ts",
   lease: "lease.ts",
   "no-settling": "no_settling.ts",
