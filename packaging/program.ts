@@ -97,6 +97,8 @@ export function shellLine({ name, start, permissions }: Contents, runtime: strin
     `install the package again, or build the program on this host" >&2; [ -z "$INVOCATION_ID" ] || sleep 1; exit 1; }`,
     // The runtime does not start in a directory that was removed. PWD is empty or leads elsewhere then.
     `[ "$PWD" -ef . ] || cd /`,
+    // It does not start either with a flag that it does not know, whoever has set that.
+    "unset DENO_V8_FLAGS",
     ...(start === "daemon" ? daemonSteps(name) : CONFINED_STEPS),
     `exec $b '${runtime}' run ${
       [...permissions, ...RUN_FLAGS].join(" ")

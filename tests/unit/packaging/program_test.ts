@@ -35,6 +35,18 @@ Deno.test("root's commands and services have one place for compiled code, others
   }
 });
 
+Deno.test("a flag for the engine that somebody has set does not keep a program from starting", async () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    const runtime = `${directory}/runtime`;
+    Deno.writeTextFileSync(runtime, '#!/bin/sh\necho "${DENO_V8_FLAGS-none}"\n', { mode: 0o755 });
+    const { stdout } = await runShell(runtime, { HOME: "/", DENO_V8_FLAGS: "--nonsense" });
+    assert.equal(stdout, "none\n");
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
 Deno.test("a program that is started in a directory that was removed runs in the root", async () => {
   const directory = Deno.makeTempDirSync();
   const script = `${directory}/program`;
