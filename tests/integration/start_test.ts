@@ -203,14 +203,14 @@ Deno.test("a configuration file that was named must exist", async () => {
   }
 });
 
-Deno.test("a FIFO in the place of the configuration file holds up no start, and sets nothing", async () => {
+Deno.test("a FIFO in the place of the configuration file keeps the daemon from starting, at once", async () => {
   using place = Place.create();
   place.writeConfig("");
   Deno.removeSync(place.paths.config);
   assert.equal(new Deno.Command("mkfifo", { args: [place.paths.config] }).outputSync().code, 0);
-  await using daemon = await Daemon.start({ place });
-  await using client = await LockClient.connect(daemon.socket);
-  await client.register(testOwner(5_000_001));
+  const { code, stderr } = await Daemon.run({ place });
+  assert.equal(code, 1);
+  assert.match(stderr, /error: Read configuration: read .*\/virtlockd\.conf, which is a FIFO and no file: /);
 });
 
 const BROKEN: Record<string, readonly [text: string, message: RegExp]> = {

@@ -13,11 +13,11 @@ import { EventLoop } from "../event/event_loop.ts";
 import { LogConfigError, type LogSource } from "../log/log_config_error.ts";
 import { type LoggingSettings, resolveLogging } from "../log/log_settings.ts";
 import { LogSystem } from "../log/log_system.ts";
-import { O_NONBLOCK } from "../../os/constants.ts";
-import { ENOENT } from "../../os/errno.ts";
+import { O_NONBLOCK, S_IFIFO, S_IFMT } from "../../os/constants.ts";
+import { EINVAL, ENOENT } from "../../os/errno.ts";
 import { DescriptorLedger } from "../../os/ledger.ts";
 import { SystemError } from "../../os/system_error.ts";
-import type { Sys } from "../../os/sys.ts";
+import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
 import { ExitCode, StartError, startFailure } from "./start_error.ts";
 import { absolute } from "./self.ts";
@@ -87,13 +87,21 @@ const LARGEST_CONFIGURATION = 1 << 20;
 /** The configuration file; "" where there is none and none was named. @throws StartError */
 export function readConfigText(context: StartContext): string {
   try {
-    // A FIFO in its place would hold up every start until somebody writes into it.
+    refuseFifo(context);
+    // A FIFO that comes in its place now would hold up the start until somebody writes into it.
     return decodeText(readWhole(context.sys, context.paths.config, O_NONBLOCK, LARGEST_CONFIGURATION));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (context.options.config === undefined && error.errno === ENOENT) return "";
     throw new StartError(ExitCode.USAGE, `Read configuration: ${error.message}`, { cause: error });
   }
+}
+
+/** Nobody may have written into it yet, and it would pass for an empty file. @throws SystemError */
+function refuseFifo({ sys, paths: { config } }: StartContext): void {
+  const status = emptyStatus();
+  const isFifo = sys.stat(config, status) === 0 && (status.mode & S_IFMT) === S_IFIFO;
+  if (isFifo) throw new SystemError("read", `${config}, which is a FIFO and no file`, -EINVAL);
 }
 
 /** The configuration, from one reading of the file. */
