@@ -1,10 +1,12 @@
-import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { Etcd } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { encodeMeta, encodeRecord, RecordError } from "./records.ts";
+import { SameEtcd } from "./same_etcd.ts";
 import { HEARD_SECONDS, type HostIdentity, nextStep } from "./session_step.ts";
+import { type Readiness, SessionWaiters } from "./session_waiters.ts";
 import type { Epoch } from "./transactions.ts";
 
 /** Time limit of one question, in ms. */
@@ -15,8 +17,6 @@ const PROOF_MS = 3000;
 const RETRY_MS = 1000;
 /** etcd is away when it has not answered for so long, in ms: then nobody is kept waiting. */
 const AWAY_MS = 5000;
-/** How often whoever waits looks whether that is of use still, in ms. */
-const WAIT_STEP_MS = 1000;
 
 /** Where a host's membership is. */
 export type SessionState =
@@ -59,14 +59,6 @@ export interface SessionObserver {
   clusterRecovered(): void;
 }
 
-interface Waiter {
-  /** Until when, by the monotonic clock; Infinity: as long as it takes. */
-  readonly until: number;
-  readonly ready: (epoch: Epoch) => void;
-  readonly failed: (reason: string) => void;
-  readonly timer: Timer | undefined;
-}
-
 /**
  * This host's membership in the cluster.
  *
@@ -85,18 +77,20 @@ export class ClusterSession {
   #reconciled = false;
   #working = false;
   #lease: string | undefined;
-  /** Which etcd it is. */
-  #cluster: string | undefined;
-  #revision = 0;
-  #heard: number;
-  #waiters = new Set<Waiter>();
+  readonly #etcd: SameEtcd;
+  readonly #waiters: SessionWaiters;
   #troubled: string | undefined;
   #closed = false;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
     this.#id = parts.known ?? parts.nonce();
-    this.#heard = parts.clock();
+    this.#etcd = new SameEtcd(parts.clock);
+    this.#waiters = new SessionWaiters({
+      loop: parts.loop,
+      clock: parts.clock,
+      readiness: () => this.#readiness(),
+    });
   }
 
   /** Begins to join. */
@@ -115,7 +109,7 @@ export class ClusterSession {
 
   /** Milliseconds since etcd has last answered. */
   get silence(): number {
-    return this.#parts.clock() - this.#heard;
+    return this.#etcd.silence;
   }
 
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
@@ -126,41 +120,19 @@ export class ClusterSession {
 
   /** The link works, from now on or again. */
   reachable(): void {
-    if (this.#state.kind === "live") this.#wake();
+    if (this.#state.kind === "live") this.#waiters.wake();
     else this.#settle();
   }
 
   /** Nothing more is done or told. */
   close(): void {
     this.#closed = true;
-    this.#takeWaiters();
+    this.#waiters.drop();
   }
 
-  /**
-   * Calls `ready` as soon as changes can be made, perhaps at once; `failed` when that is not within the
-   * limit, or etcd is away.
-   *
-   * @param until by the monotonic clock; Infinity: for whoever waits as long as it takes, and is only told
-   *   when the session is lost
-   */
+  /** Waits until changes can be made: {@link SessionWaiters.add}. */
   whenLive(until: number, ready: (epoch: Epoch) => void, failed: (reason: string) => void): void {
-    const state = this.#state;
-    const { unreachable } = this.#parts.etcd;
-    if (state.kind === "live" && unreachable === undefined) return ready(state.epoch);
-    if (state.kind === "lost") return failed(state.reason);
-    if (until === Infinity) {
-      this.#waiters.add({ until, ready, failed, timer: undefined });
-      return;
-    }
-    const left = until - this.#parts.clock();
-    if (left <= 0 || this.silence > AWAY_MS) return failed(this.#why());
-    // Looked at again from time to time: etcd may be away by then.
-    const timer = this.#parts.loop.after(Math.min(left, WAIT_STEP_MS), () => {
-      this.#waiters.delete(waiter);
-      this.whenLive(until, ready, failed);
-    });
-    const waiter: Waiter = { until, ready, failed, timer };
-    this.#waiters.add(waiter);
+    this.#waiters.add(until, ready, failed);
   }
 
   /**
@@ -169,11 +141,11 @@ export class ClusterSession {
    * @param done gets undefined as the result of a session that is lost by this very answer
    */
   ask(transaction: Transaction, done: (answer: Answer) => void): void {
-    const before = this.#revision;
+    const before = this.#etcd.revision;
     this.#parts.etcd.ask({ kind: "transaction", transaction }, ASK_MS, (answer) => {
       if (this.#closed) return;
       if (answer.kind !== "transaction") return done(answer);
-      const wrong = this.#look(answer.result, before);
+      const wrong = this.#etcd.look(answer.result, before);
       if (wrong === undefined) return done(answer);
       this.#lose(wrong);
       done({ kind: "unknown", reason: wrong });
@@ -205,7 +177,8 @@ export class ClusterSession {
   /** Makes every change void that is on its way, and begins anew. The first time it joins. */
   #settle(): void {
     const { keys, host, spaces, known, holds, etcd } = this.#parts;
-    if (this.#working || this.#closed || this.#state.kind === "lost") return;
+    if (this.#working || this.#closed) return;
+    if (this.#state.kind === "lost" || this.#state.kind === "live") return;
     if (etcd.unreachable !== undefined) {
       // When it can be reached it is gone on with.
       if (this.silence > AWAY_MS) this.#trouble(etcd.unreachable);
@@ -325,14 +298,14 @@ export class ClusterSession {
       this.#state = { kind: "live", epoch };
       if (this.#troubled !== undefined) this.#parts.observer.clusterRecovered();
       this.#troubled = undefined;
-      this.#wake();
+      this.#waiters.wake();
     };
     if (this.#reconciled) return live();
     this.#parts.reconcile(epoch, (failure) => {
       if (this.#state.kind === "lost" || this.#closed) return;
       if (failure !== undefined) return again(failure);
       this.#reconciled = true;
-      this.#parts.observer.clusterJoined(this.#id, this.#cluster ?? "");
+      this.#parts.observer.clusterJoined(this.#id, this.#etcd.cluster);
       live();
     });
   }
@@ -368,20 +341,6 @@ export class ClusterSession {
     });
   }
 
-  /** @returns why it is not the etcd that it was */
-  #look({ cluster, revision }: TransactionResult, before: number): string | undefined {
-    this.#heard = this.#parts.clock();
-    if (this.#cluster !== undefined && cluster !== this.#cluster) {
-      return `another etcd answers: its cluster id is ${cluster}, and was ${this.#cluster}`;
-    }
-    this.#cluster = cluster;
-    if (revision < before) {
-      return `etcd has gone back from revision ${before} to ${revision}: it was restored from an earlier state`;
-    }
-    this.#revision = Math.max(this.#revision, revision);
-    return undefined;
-  }
-
   #trouble(reason: string): void {
     if (this.#state.kind === "joining") this.#state = { kind: "joining", reason };
     if (this.#troubled === reason) return;
@@ -393,19 +352,15 @@ export class ClusterSession {
     if (this.#state.kind === "lost") return;
     this.#state = { kind: "lost", reason };
     this.#parts.observer.clusterLost(reason);
-    for (const { failed } of this.#takeWaiters()) failed(reason);
+    this.#waiters.wake();
   }
 
-  /** One of the waiters may find that the session is in doubt again: the others wait on then. */
-  #wake(): void {
-    for (const { until, ready, failed } of this.#takeWaiters()) this.whenLive(until, ready, failed);
-  }
-
-  #takeWaiters(): readonly Waiter[] {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
-    for (const { timer } of waiters) timer?.cancel();
-    return waiters;
+  #readiness(): Readiness {
+    const state = this.#state;
+    const { unreachable } = this.#parts.etcd;
+    if (state.kind === "lost") return { kind: "never", reason: state.reason };
+    if (state.kind === "live" && unreachable === undefined) return { kind: "ready", epoch: state.epoch };
+    return { kind: "wait", hopeless: this.silence > AWAY_MS, reason: this.#why() };
   }
 
   #why(): string {
