@@ -11,7 +11,7 @@ import { HELD } from "../../src/lockd/lockspace/lock_record.ts";
 import type { LockFiles } from "../../src/lockd/lockspace/lock_files.ts";
 import type { Resource } from "../../src/lockd/lockspace/resource.ts";
 import { type Crippled, PlayedEtcd } from "./played_etcd.ts";
-import { type PlayedLoop, PlayedTime } from "./played_loop.ts";
+import { type PlayedLoop, PlayedTime } from "../support/played_time.ts";
 
 /** Chooses what happens next. */
 export interface Chooser {

@@ -1,5 +1,5 @@
 import type { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
-import type { Work, WorkRequest } from "../../src/storaged/work/workers.ts";
+import type { Work, WorkRequest } from "../../src/storaged/work/work_request.ts";
 
 /** An operation that waits for the test to say what comes of it. */
 export interface AskedWork {

@@ -2,7 +2,7 @@ import { takeOut } from "../../base/lists.ts";
 import type { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { storageError } from "../model/storage_error.ts";
 import type { Caller, JobStatus } from "../model/storage_service.ts";
-import type { Work } from "../work/workers.ts";
+import type { Work } from "../work/work_request.ts";
 import type { Pool } from "./pool.ts";
 
 /** Something that takes its time. */

@@ -6,78 +6,20 @@ import type { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { storageError } from "../model/storage_error.ts";
 import { HELPER_BUFFER, type HelperParts, HelperProcess } from "./helper_process.ts";
-import type { Operation } from "./operation.ts";
+import { HelperPace } from "./helper_pace.ts";
+import type { PlaceState, Work, WorkRequest } from "./work_request.ts";
 import { failureOf, type FromHelper, helperEnded } from "./work_message.ts";
 
 /** After so long without work a helper is let go, in ms. */
 const IDLE_MS = 60_000;
 /** Milliseconds in which a helper has to undo what was cancelled; one that storage holds up is killed. */
 const UNDO_MS = 30_000;
-/** Helpers at once. Each takes some 20 MB of its own. */
-const MOST_HELPERS = 32;
-/** As many are started at once when there is something to do. */
-const PROMPT_HELPERS = 4;
-/**
- * Milliseconds until one more is started: what many pools want at the same time is short, and those that are
- * there have done it before another one has started. The second is for while one has not come up yet.
- */
-const PACE_MS = 100;
-const STARTING_MS = 300;
-/** Of them as many may be with jobs, which take as long as they do: the others answer questions. */
+/** Of all helpers as many may be with jobs, which take as long as they do: the others answer questions. */
 const MOST_JOBS = 24;
 /** And so many with jobs of one pool, whose storage may hang. */
 const MOST_JOBS_OF_POOL = 16;
 /** In what way an operation takes too long. */
 type Lateness = "not done" | "silent" | "not undone";
-/** How a place answers. */
-export type PlaceState = "idle" | "busy" | "hung";
-
-/** An operation that is to be done. */
-export interface WorkRequest<A, R> {
-  readonly operation: Operation<A, R>;
-  readonly args: A;
-  /** What may hang as one: a mount, or a name of its own. Operations of one place are done one by one. */
-  readonly place: string;
-  /** Pool whose job it is; undefined: it is a question, which a job must not keep waiting. */
-  readonly jobOf?: string;
-  /** Copies go along; these are closed once they are sent, or cannot be. */
-  readonly descriptors?: readonly number[];
-  /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
-  readonly limit?: number;
-  /** Milliseconds without a sign of life after which it is given up; undefined: it may be silent for ever. */
-  readonly silence?: number;
-  readonly progress?: (done: number, total: number) => void;
-  /** Gets the parts that the operation sends ahead of its result; the bytes may be kept. */
-  readonly batch?: (bytes: Uint8Array) => void;
-  /** Called once, unless {@link failed} is. Never before {@link Workers.run} has returned. */
-  readonly done: (result: R) => void;
-  readonly failed: (failure: RpcFailure) => void;
-  /**
-   * Called once, when nothing is done any more: right before `done` or `failed`, or behind it when the
-   * operation was given up, for what the kernel was asked for may still happen then.
-   */
-  readonly over?: () => void;
-}
-
-/** An operation under way. */
-export interface Work {
-  /** Whether it is being done, and not in a queue. */
-  readonly running: boolean;
-  /** Milliseconds since it began, or since it was heard of last; undefined: it is in a queue. */
-  readonly silentFor: number | undefined;
-  /**
-   * Ends it: `failed` is called with this reason once it has been undone. Harmless when it has ended.
-   */
-  cancel(reason: RpcFailure): void;
-  /**
-   * Its storage does not answer, as somebody knows who waits for it: it is ended at once, and `failed` is
-   * called. Harmless when it has ended, or is in a queue.
-   *
-   * @param waited milliseconds, for the log
-   */
-  giveUp(waited: number): void;
-}
-
 /** A request without its types. */
 interface Entry {
   readonly id: number;
@@ -126,13 +68,12 @@ export class Workers {
   readonly #buffer = new Uint8Array(HELPER_BUFFER);
   #nextId = 1;
   #closed = false;
-  /** Until one more helper may be started, and whether it may. */
-  #pace: Timer | undefined;
-  #turn = false;
+  readonly #pace: HelperPace;
 
   constructor(parts: HelperParts & { readonly log: Log }) {
     this.#parts = parts;
     this.#loop = parts.loop;
+    this.#pace = new HelperPace(parts.loop, () => this.#schedule());
   }
 
   /** Helper processes there are. */
@@ -192,7 +133,7 @@ export class Workers {
   /** Lets all helpers go; what is under way is cancelled and undone there. */
   close(): void {
     this.#closed = true;
-    this.#pace?.cancel();
+    this.#pace.close();
     for (const { process, timer, patience } of this.#helpers) {
       timer?.cancel();
       patience?.cancel();
@@ -240,32 +181,8 @@ export class Workers {
       if (!this.#mayBegin(entry)) continue;
       const helper = this.#helpers.find((each) => each.entry === undefined && each.hungAt === undefined);
       if (helper !== undefined) this.#begin(helper, entry);
-      else if (this.#mayStart()) this.#startFor(entry);
+      else if (this.#pace.mayStart(this.#helpers)) this.#startFor(entry);
     }
-  }
-
-  /** Whether one more helper may be started now; if only later, it is looked again then. */
-  #mayStart(): boolean {
-    const answering = this.#answering;
-    if (answering >= MOST_HELPERS) return false;
-    if (answering < PROMPT_HELPERS) return true;
-    if (this.#turn) {
-      this.#turn = false;
-      return true;
-    }
-    const wait = this.#helpers.every(({ ready }) => ready) ? PACE_MS : STARTING_MS;
-    this.#pace ??= this.#loop.after(wait, () => {
-      this.#pace = undefined;
-      this.#turn = true;
-      this.#schedule();
-      this.#turn = false;
-    });
-    return false;
-  }
-
-  /** Helpers that storage does not hold up. */
-  get #answering(): number {
-    return this.#helpers.filter(({ hungAt }) => hungAt === undefined).length;
   }
 
   /** Whether an operation leaves enough helpers to others. */

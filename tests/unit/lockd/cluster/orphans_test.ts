@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Orphans } from "../../../../src/lockd/cluster/orphans.ts";
-import { PlayedTime } from "../../../cluster_model/played_loop.ts";
+import { PlayedTime } from "../../../support/played_time.ts";
 
 const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
 const LOCK = { key: "k", own: "o", value: "v" };

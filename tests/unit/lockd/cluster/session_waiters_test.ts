@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Readiness, SessionWaiters } from "../../../../src/lockd/cluster/session_waiters.ts";
-import { PlayedTime } from "../../../cluster_model/played_loop.ts";
+import { PlayedTime } from "../../../support/played_time.ts";
 
 const EPOCH = { sessionKey: "s", session: 1, metaKey: "m", meta: 2 };
 const WAIT: Readiness = { kind: "wait", hopeless: false, reason: "joining" };
