@@ -5,9 +5,9 @@ import {
   credentials,
   Metadata,
   type ServiceError,
-  status,
 } from "@grpc/grpc-js";
 import { LEASE_GRANT_REQUEST, LEASE_KEEP_REQUEST, LEASE_RESPONSE } from "./etcd_messages.ts";
+import { failureOf } from "./failure.ts";
 import { decodeMessage, encodeMessage } from "./protobuf.ts";
 import { decodeTransactionResult, encodeTransaction } from "./transaction_codec.ts";
 import type { Answer, Question } from "../wire/link_messages.ts";
@@ -21,25 +21,6 @@ const PING_ANSWER_MS = 2000;
 const RECONNECT_MS = 1000;
 /** A list of 2,000 locks has 600 KB; etcd's own limit of a request is 1.5 MB. */
 const LARGEST_ANSWER = 16 * 1024 * 1024;
-
-/** Texts with which etcd says, under a code of other meanings too, that it has not done what was asked. */
-const NOT_DONE = [
-  "etcdserver: mvcc: database space exceeded",
-  "etcdserver: too many requests",
-  "etcdserver: request is too large",
-  "etcdserver: no space",
-];
-
-/** Codes that say that the call was not done, whatever their text. */
-const REFUSALS: ReadonlySet<number> = new Set([
-  status.INVALID_ARGUMENT,
-  status.NOT_FOUND,
-  status.PERMISSION_DENIED,
-  status.UNAUTHENTICATED,
-  status.FAILED_PRECONDITION,
-  status.UNIMPLEMENTED,
-  status.OUT_OF_RANGE,
-]);
 
 /** The connection with one member of etcd. No call is ever repeated by itself. */
 export class EtcdChannel {
@@ -106,7 +87,7 @@ export class EtcdChannel {
       new Metadata(),
       within(limitMs),
       (error, bytes) => {
-        if (error !== null) return done(failure(error));
+        if (error !== null) return done(failureOf(error, limitMs));
         done(bytes === undefined ? unknown("it has sent an answer without content") : read(decode, bytes));
       },
     );
@@ -131,7 +112,7 @@ export class EtcdChannel {
       once(read(decodeLease, bytes));
       stream.end();
     });
-    stream.on("error", (error: ServiceError) => once(failure(error)));
+    stream.on("error", (error: ServiceError) => once(failureOf(error, limitMs)));
     stream.on("end", () => once(unknown("it has ended the call without an answer")));
     stream.write(encodeMessage(LEASE_KEEP_REQUEST, { id: lease }));
   }
@@ -153,13 +134,6 @@ function read(decode: (bytes: Uint8Array) => Answer, bytes: Uint8Array): Answer 
 function decodeLease(bytes: Uint8Array): Answer {
   const { id, ttl } = decodeMessage(LEASE_RESPONSE, bytes);
   return { kind: "lease", lease: String(id), seconds: Number(ttl) };
-}
-
-function failure({ code, details }: ServiceError): Answer {
-  if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
-    return { kind: "refused", reason: details };
-  }
-  return unknown(details);
 }
 
 function unknown(reason: string): Answer {

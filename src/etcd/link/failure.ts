@@ -1,0 +1,43 @@
+import { status } from "@grpc/grpc-js";
+import type { Answer } from "../wire/link_messages.ts";
+
+/** Texts with which etcd says, under a code of other meanings too, that it has not done what was asked. */
+const NOT_DONE = [
+  "etcdserver: mvcc: database space exceeded",
+  "etcdserver: too many requests",
+  "etcdserver: request is too large",
+  "etcdserver: no space",
+];
+
+/** Codes that say that the call was not done, whatever their text. */
+const REFUSALS: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+  status.FAILED_PRECONDITION,
+  status.UNIMPLEMENTED,
+  status.OUT_OF_RANGE,
+]);
+
+/**
+ * What a failed call says, in words that an operator understands. Whatever does not say that it was not done
+ * may have been.
+ *
+ * @param limitMs how long an answer was waited for
+ */
+export function failureOf(
+  { code, details }: { readonly code: number; readonly details: string },
+  limitMs: number,
+): Extract<Answer, { kind: "refused" | "unknown" }> {
+  if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
+    return { kind: "refused", reason: details };
+  }
+  if (code === status.DEADLINE_EXCEEDED) {
+    return { kind: "unknown", reason: `etcd has not answered within ${limitMs / 1000} s` };
+  }
+  if (code === status.UNAVAILABLE && !details.startsWith("etcdserver: ")) {
+    return { kind: "unknown", reason: `etcd cannot be reached: ${details}` };
+  }
+  return { kind: "unknown", reason: details };
+}

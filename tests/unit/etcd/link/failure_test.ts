@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { failureOf } from "../../../../src/etcd/link/failure.ts";
+
+const CASES: readonly [what: string, code: number, details: string, answer: ReturnType<typeof failureOf>][] =
+  [
+    ["a user without the right", 7, "etcdserver: permission denied", {
+      kind: "refused",
+      reason: "etcdserver: permission denied",
+    }],
+    ["a full database", 8, "etcdserver: mvcc: database space exceeded", {
+      kind: "refused",
+      reason: "etcdserver: mvcc: database space exceeded",
+    }],
+    ["the same code for a connection that pings too often", 8, "Bandwidth exhausted: excess pings", {
+      kind: "unknown",
+      reason: "Bandwidth exhausted: excess pings",
+    }],
+    ["no answer", 4, "Deadline exceeded after 4.001s,LB pick: 0.1s,remote_addr=127.0.0.1:2379", {
+      kind: "unknown",
+      reason: "etcd has not answered within 4 s",
+    }],
+    ["no connection", 14, "No connection established", {
+      kind: "unknown",
+      reason: "etcd cannot be reached: No connection established",
+    }],
+    ["a member that has timed out with the others", 14, "etcdserver: request timed out", {
+      kind: "unknown",
+      reason: "etcdserver: request timed out",
+    }],
+    ["a failure of the member", 13, "internal", { kind: "unknown", reason: "internal" }],
+  ];
+
+for (const [what, code, details, answer] of CASES) {
+  Deno.test(`${what} is told as ${answer.kind}`, () =>
+    assert.deepEqual(failureOf({ code, details }, 4000), answer));
+}
