@@ -9,6 +9,7 @@ import { Reconciliation } from "../../src/lockd/cluster/reconciliation.ts";
 import { ClusterSession } from "../../src/lockd/cluster/session.ts";
 import { HELD } from "../../src/lockd/lockspace/lock_record.ts";
 import type { LockFiles } from "../../src/lockd/lockspace/lock_files.ts";
+import type { Owner } from "../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../src/lockd/lockspace/resource.ts";
 import { type Crippled, PlayedEtcd } from "./played_etcd.ts";
 import { type PlayedLoop, PlayedTime } from "../support/played_time.ts";
@@ -241,6 +242,7 @@ export class World {
     const names = new ClusterNames([{ name: "s", directory: SPACE }]);
     const nonce = () => `n${this.#nextNonce++}`;
     const clock = () => this.#time.now;
+    const markOf = ({ pid }: Owner) => ({ pid, start: 1 });
     const lives = (pid: number) =>
       this.#guests.some((guest) => guest.pid === pid && guest.state === "running");
     const etcd = {
@@ -278,7 +280,7 @@ export class World {
           names,
           files,
           resources: () => this.#resources(host),
-          startOf: () => 1,
+          markOf,
           lives,
           nonce,
           orphans,
@@ -308,7 +310,7 @@ export class World {
       clock,
       now: clock,
       patience: () => 10_000,
-      startOf: () => 1,
+      markOf,
       whenKnown: (ready) => session.whenKnown(ready),
     });
     this.#lives[host] = { loop, session, files };

@@ -4,6 +4,8 @@ import { ClusterHost } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
+import { kernel } from "../support/kernel.ts";
+import { processState } from "../../src/os/process_state.ts";
 import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
 import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
@@ -149,6 +151,21 @@ Deno.test("a daemon that is killed at any moment leaves no lock of a guest's fre
   await until("the guest's lock to go", async () => (await locksOf(etcd)).length === 0);
   await rival.acquire(b.space, "disk", AUTOCREATE);
   assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 1);
+});
+
+Deno.test("a guest in a container is known in etcd by the process that its host sees", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  const launcher = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--"];
+  await using guest = await Holder.start(a.daemon, launcher);
+  assert.equal(guest.owner.pid, 1);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const record = (await etcd.keys("/virtlockd/test/lock/")).get("/virtlockd/test/lock/scsi/disk");
+  const { pid, start }: { pid: number; start: number } = JSON.parse(record ?? "{}");
+  assert.deepEqual([pid, start], [
+    Number(Deno.readTextFileSync(`/proc/${guest.pid}/task/${guest.pid}/children`)),
+    processState(kernel, pid)?.startTime,
+  ]);
 });
 
 Deno.test("a host whose settings of the cluster are gone or wrong locks nothing of the cluster's", async () => {

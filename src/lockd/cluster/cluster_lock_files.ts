@@ -4,8 +4,10 @@ import type { DirectoryFailure, FileFailure } from "../lockspace/file_failure.ts
 import type { LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
 import { NOBODY, type Owner } from "../lockspace/owner.ts";
+import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "./names.ts";
+import { holderOf } from "./records.ts";
 import type { ClusterLock } from "./transactions.ts";
 
 /** What is needed to hold lock files for the cluster. */
@@ -21,8 +23,8 @@ export interface ClusterLockFilesParts {
   readonly now: () => number;
   /** How long an answer of etcd is waited for, in ms. */
   readonly patience: () => number;
-  /** When an owner's process started, in clock ticks since boot; 0 when unknown. */
-  readonly startOf: (owner: Owner) => number;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
   readonly whenKnown: (ready: () => void) => void;
 }
@@ -125,9 +127,8 @@ export class ClusterLockFiles implements LockFiles {
     granted: Extract<LockFilesOutcome, { kind: "granted" }>,
     done: (outcome: LockFilesOutcome) => void,
   ): void {
-    const { files, locks, clock, now, patience, startOf } = this.#parts;
-    const { uuid, pid, name: domain } = owner;
-    const holder = { domain, uuid, pid, start: startOf(owner), since: now() };
+    const { files, locks, clock, now, patience, markOf } = this.#parts;
+    const holder = holderOf(owner, markOf(owner), now());
     locks.take({ name, shared, holder, until: clock() + patience() }, (taken) => {
       if (taken.kind === "taken") {
         this.#held.set(path, taken.lock);

@@ -4,7 +4,14 @@ import type { KeyValue, TransactionResult } from "../../etcd/wire/transaction.ts
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
-import { decodeHolder, decodeSession, encodeRecord, type LockHolder, RecordError } from "./records.ts";
+import {
+  decodeHolder,
+  decodeSession,
+  encodeRecord,
+  type HolderFacts,
+  type LockHolder,
+  RecordError,
+} from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import {
   acquire,
@@ -27,7 +34,7 @@ export type Taken =
 export interface Wanted {
   readonly name: ClusterName;
   readonly shared: boolean;
-  readonly holder: Omit<LockHolder, "session" | "attempt">;
+  readonly holder: HolderFacts;
   /** Until when an answer is waited for, by the monotonic clock. */
   readonly until: number;
 }

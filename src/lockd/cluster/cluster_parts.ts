@@ -4,6 +4,7 @@ import type { Sys } from "../../os/sys.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
 import type { LockFiles } from "../lockspace/lock_files.ts";
 import type { Owner } from "../lockspace/owner.ts";
+import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
 
@@ -20,7 +21,8 @@ export interface ClusterParts {
   /** This host's own locks. */
   readonly files: LockFiles;
   readonly resources: () => Iterable<Resource>;
-  readonly startOf: (owner: Owner) => number;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
   /** Milliseconds. */
   readonly patience: () => number;
   /** How long the writes of a process may come after its end, in ms. */

@@ -1,7 +1,5 @@
 import { readSmallFile } from "../../os/read_file.ts";
-import type { Sys } from "../../os/sys.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
-import { processState } from "../../os/process_state.ts";
 import type { Endpoints } from "../../etcd/wire/link_messages.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
@@ -12,6 +10,7 @@ import type { MembershipFile } from "./membership_file.ts";
 import { ClusterNames, type ClusterSpace } from "./names.ts";
 import { Orphans } from "./orphans.ts";
 import { Reconciliation } from "./reconciliation.ts";
+import { mayLive } from "./process_lives.ts";
 import { ClusterSession } from "./session.ts";
 
 const HOST_NAME = "/proc/sys/kernel/hostname";
@@ -38,14 +37,16 @@ export class Member implements Cluster {
   readonly #locks: ClusterLocks;
   readonly #orphans: Orphans;
   readonly files: ClusterLockFiles;
+  readonly #lives: (pid: number, start: number) => boolean;
   #begun = false;
 
   constructor(parts: ClusterParts, facts: MemberFacts) {
-    const { sys, loop, ledger, settings, now, startOf, patience } = parts;
+    const { sys, loop, ledger, settings, now, markOf, patience } = parts;
     this.#parts = parts;
     this.#facts = facts;
     this.#keys = new ClusterKeys(settings.clusterName);
     this.#names = new ClusterNames(facts.spaces);
+    this.#lives = (pid, start) => mayLive(sys, pid, start);
     const name = readSmallFile(sys, HOST_NAME)?.trim() ?? facts.host;
     this.#link = new LinkClient({
       sys,
@@ -63,10 +64,10 @@ export class Member implements Cluster {
       keys: this.#keys,
       nonce,
       loop,
-      lives: livesOn(sys),
+      lives: this.#lives,
       host: name,
     });
-    this.#orphans = new Orphans({ locks: this.#locks, loop, lives: livesOn(sys), settle: parts.settle });
+    this.#orphans = new Orphans({ locks: this.#locks, loop, lives: this.#lives, settle: parts.settle });
     this.files = new ClusterLockFiles({
       files: parts.files,
       names: this.#names,
@@ -75,7 +76,7 @@ export class Member implements Cluster {
       clock: () => sys.monotonic(),
       now,
       patience,
-      startOf,
+      markOf,
       whenKnown: (ready) => this.#session.whenKnown(ready),
     });
   }
@@ -126,15 +127,15 @@ export class Member implements Cluster {
   }
 
   #reconciliation(): Reconciliation {
-    const { sys, resources, startOf, observer } = this.#parts;
+    const { resources, markOf, observer } = this.#parts;
     return new Reconciliation({
       session: this.#session,
       keys: this.#keys,
       names: this.#names,
       files: this.files,
       resources,
-      startOf: ({ holdings: [first] }) => first === undefined ? 0 : startOf(first.owner),
-      lives: livesOn(sys),
+      markOf,
+      lives: this.#lives,
       nonce,
       orphans: this.#orphans,
       observer,
@@ -144,11 +145,6 @@ export class Member implements Cluster {
 
 function nonce(): string {
   return crypto.randomUUID();
-}
-
-/** Whether a process lives; also where nothing tells that it has ended. */
-function livesOn(sys: Sys): (pid: number, start: number) => boolean {
-  return (pid, start) => pid === 0 || start === 0 || processState(sys, pid)?.startTime === start;
 }
 
 function endpointsOf(settings: ClusterSettings): Endpoints {

@@ -1,9 +1,11 @@
+import type { Owner } from "../lockspace/owner.ts";
+import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterNames } from "./names.ts";
-import { decodeHolder, encodeRecord, type LockHolder, RecordError } from "./records.ts";
+import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
 import type { Orphans } from "./orphans.ts";
 import type { ClusterSession } from "./session.ts";
 import { acquire, type ClusterLock, type Epoch, forget, release } from "./transactions.ts";
@@ -19,8 +21,8 @@ export interface ReconciliationParts {
   readonly files: Pick<ClusterLockFiles, "adopt">;
   /** Every lock of this host. */
   readonly resources: () => Iterable<Resource>;
-  /** When an owner's process started; 0 when unknown. */
-  readonly startOf: (resource: Resource) => number;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
   /** Whether a process lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
   readonly nonce: () => string;
@@ -84,7 +86,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there; else it is in doubt. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
-    const { keys, names, files, resources, startOf, nonce, lives, observer } = this.#parts;
+    const { keys, names, files, resources, markOf, nonce, lives, observer } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -100,10 +102,8 @@ export class Reconciliation {
       }
       // It was being given back, and etcd has done so.
       if (resource.state.kind === "releasing") continue;
-      const { owner, since } = first;
-      const { name: domain, uuid, pid } = owner;
-      const start = startOf(resource);
-      const value = encodeRecord({ session: session.id, attempt: nonce(), domain, uuid, pid, start, since });
+      const holder = holderOf(first.owner, markOf(first.owner), first.since);
+      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
       const lock: ClusterLock = { key, own, value };
       const obstacles = { exclusive: keys.exclusive(name) };
       const sharers = resource.shared ? {} : { sharers: keys.sharers(name) };
@@ -112,7 +112,7 @@ export class Reconciliation {
           if (answer.kind !== "transaction") return done(reasonOf(answer));
           if (answer.result.succeeded) files.adopt(resource.path, lock);
           // Of a guest that is gone the release was under way, and may have come to its end in etcd.
-          else if (lives(owner.pid, start)) {
+          else if (lives(holder.pid, holder.start)) {
             observer.clusterDoubtful(resource, "another host of the cluster holds it");
           }
           done(undefined);

@@ -1,3 +1,5 @@
+import type { Owner } from "../lockspace/owner.ts";
+import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 
 /** Version of what is kept in etcd. */
@@ -36,11 +38,25 @@ export interface LockHolder {
   readonly attempt: string;
   readonly domain: string;
   readonly uuid: string;
+  /** Of its process, as the daemon of its host sees it. */
   readonly pid: number;
   /** When the process started, in clock ticks since boot; 0 when unknown. */
   readonly start: number;
   /** Unix milliseconds. */
   readonly since: number;
+}
+
+/** The part of it that is known before a host asks etcd. */
+export type HolderFacts = Omit<LockHolder, "session" | "attempt">;
+
+/**
+ * Who holds a lock, as etcd is told: by the process as this host's daemon sees it, for only by that it is known
+ * again, also that of a container.
+ *
+ * @param since Unix milliseconds
+ */
+export function holderOf({ name, uuid }: Owner, { pid, start }: ProcessMark, since: number): HolderFacts {
+  return { domain: name, uuid, pid, start, since };
 }
 
 /** Something in etcd is not as it has to be. */

@@ -100,7 +100,7 @@ export class LockCore {
       linkSocket: parts.linkSocket,
       files,
       resources: () => this.table.resources(),
-      startOf: (owner) => this.watch.markOf(owner).start,
+      markOf: (owner) => this.watch.markOf(owner),
       patience,
       settle: () => settings.settleTimeout * 1000,
       observer,
