@@ -2,6 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
+import { reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
 import {
@@ -19,6 +20,8 @@ import {
   type Epoch,
   EPOCH_READS,
   forget,
+  obstaclesOf,
+  read,
   release,
   replace,
 } from "./transactions.ts";
@@ -79,15 +82,10 @@ export class ClusterLocks {
     return this.#releasing;
   }
 
-  /** The key of a lock. */
-  keyOf(name: ClusterName, shared: boolean): string {
-    const { keys, session } = this.#parts;
-    return shared ? keys.share(name, session.id) : keys.exclusive(name);
-  }
-
   /** Takes a lock. */
   take(wanted: Wanted, done: (taken: Taken) => void): void {
-    const key = this.keyOf(wanted.name, wanted.shared);
+    const { keys, session } = this.#parts;
+    const key = keys.lock(wanted.name, wanted.shared, session.id);
     this.#next(key, (end) => {
       this.#take(wanted, key, (taken) => {
         end();
@@ -137,8 +135,7 @@ export class ClusterLocks {
       const { name, shared, holder } = wanted;
       const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
       const lock = { key, own: keys.own(session.id, key), value };
-      const obstacles = { exclusive: keys.exclusive(name), ...shared ? {} : { sharers: keys.sharers(name) } };
-      session.ask(acquire(epoch, lock, obstacles), (answer) => {
+      session.ask(acquire(epoch, lock, obstaclesOf(keys, name, shared)), (answer) => {
         this.#answered(answer, lock, wanted, done, (result) => {
           if (session.moved(epoch, result.results)) return this.#take(wanted, key, done);
           this.#refused(epoch, lock, wanted, result, done);
@@ -163,7 +160,7 @@ export class ClusterLocks {
         return done({ kind: "failed", reason: answer.reason });
       case "lease":
       case "unknown": {
-        const reason = answer.kind === "unknown" ? answer.reason : "etcd has answered another question";
+        const reason = reasonOf(answer);
         this.#parts.session.doubt(reason);
         return this.#unknown(lock, wanted, reason, done);
       }
@@ -179,12 +176,12 @@ export class ClusterLocks {
       done({ kind: "failed", reason });
     };
     session.whenLive(wanted.until, () => {
-      session.ask({ compare: [], success: [{ op: "get", key: lock.key }], failure: [] }, (answer) => {
+      session.ask(read(lock.key), (answer) => {
         if (answer.kind !== "transaction") {
-          session.doubt(answer.kind === "unknown" ? answer.reason : reason);
+          session.doubt(reasonOf(answer));
           return this.#unknown(lock, wanted, reason, done);
         }
-        const [found] = answer.result.results.flatMap((each) => each.found);
+        const [found] = foundIn(answer);
         if (found?.value === lock.value) return done({ kind: "taken", lock });
         this.#take(wanted, lock.key, done);
       });
@@ -256,14 +253,12 @@ export class ClusterLocks {
     const { domain, uuid, pid, since } = holder;
     const told = (host: string, silent: boolean) =>
       done({ kind: "held", by: { kind: "host", host, silent, shared, domain, uuid, pid, since } });
-    const key = keys.session(holder.session);
-    session.ask({ compare: [], success: [{ op: "get", key }], failure: [] }, (answer) => {
+    session.ask(read(keys.session(holder.session)), (answer) => {
       const [entry] = foundIn(answer);
       if (entry === undefined) return told("", false);
       try {
         const { host, name } = decodeSession(entry);
-        const shown = keys.host(host);
-        session.ask({ compare: [], success: [{ op: "get", key: shown }], failure: [] }, (heard) => {
+        session.ask(read(keys.host(host)), (heard) => {
           const silent = heard.kind === "transaction" && foundIn(heard).length === 0;
           told(name, silent);
         });
@@ -306,7 +301,7 @@ export class ClusterLocks {
   ): void {
     const { session, loop } = this.#parts;
     if (answer.kind !== "refused") {
-      session.doubt(answer.kind === "unknown" ? answer.reason : "etcd has answered another question");
+      session.doubt(reasonOf(answer));
       return this.#give(lock, done);
     }
     loop.after(AGAIN_MS, () => this.#give(lock, done));

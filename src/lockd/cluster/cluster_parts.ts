@@ -7,6 +7,7 @@ import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
+import type { ClusterStatus } from "./cluster_status.ts";
 
 /** What a cluster is made of. */
 export interface ClusterParts {
@@ -30,21 +31,6 @@ export interface ClusterParts {
   readonly observer: ClusterObserver;
   /** Unix milliseconds. */
   readonly now: () => number;
-}
-
-/** How a host's membership is doing, for people. */
-export interface ClusterStatus {
-  readonly name: string;
-  readonly host: string;
-  readonly session: string;
-  readonly state: "joining" | "live" | "unsure" | "lost" | "broken";
-  readonly reason?: string;
-  /** How long ago etcd has last answered. */
-  readonly silentMs?: number;
-  readonly locks: number;
-  readonly releasing: number;
-  /** Locks that etcd has for processes of which this daemon knows nothing. */
-  readonly unknown: number;
 }
 
 /** This host in a cluster. */

@@ -12,3 +12,10 @@ export interface Etcd {
   /** Why nothing can be asked now; undefined when it can. */
   readonly unreachable: string | undefined;
 }
+
+/** Why a question was not answered as it was meant. */
+export function reasonOf(answer: Answer): string {
+  return answer.kind === "refused" || answer.kind === "unknown"
+    ? answer.reason
+    : "etcd has answered another question";
+}

@@ -39,6 +39,11 @@ export class ClusterKeys {
     return `${this.sharers(name)}${session}`;
   }
 
+  /** A session's lock. */
+  lock(name: ClusterName, shared: boolean, session: string): string {
+    return shared ? this.share(name, session) : this.exclusive(name);
+  }
+
   /** Below it is what a session has. */
   ownList(session: string): string {
     return `${this.#prefix}own/${session}/`;

@@ -2,13 +2,14 @@ import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
+import { reasonOf } from "./etcd.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterNames } from "./names.ts";
 import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
 import type { Orphans } from "./orphans.ts";
 import type { ClusterSession } from "./session.ts";
-import { acquire, type ClusterLock, type Epoch, forget, release } from "./transactions.ts";
+import { acquire, type ClusterLock, type Epoch, forget, obstaclesOf, release } from "./transactions.ts";
 
 /** So many locks are read with one question. */
 const PAGE = 2000;
@@ -92,7 +93,7 @@ export class Reconciliation {
       const name = names.of(resource.path);
       const [first] = resource.holdings;
       if (name === undefined || first === undefined) continue;
-      const key = resource.shared ? keys.share(name, session.id) : keys.exclusive(name);
+      const key = keys.lock(name, resource.shared, session.id);
       const own = keys.own(session.id, key);
       const known = listed.get(key);
       listed.delete(key);
@@ -105,10 +106,9 @@ export class Reconciliation {
       const holder = holderOf(first.owner, markOf(first.owner), first.since);
       const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
       const lock: ClusterLock = { key, own, value };
-      const obstacles = { exclusive: keys.exclusive(name) };
-      const sharers = resource.shared ? {} : { sharers: keys.sharers(name) };
+      const obstacles = obstaclesOf(keys, name, resource.shared);
       yield (done) =>
-        session.ask(acquire(epoch, lock, { ...obstacles, ...sharers }), (answer) => {
+        session.ask(acquire(epoch, lock, obstacles), (answer) => {
           if (answer.kind !== "transaction") return done(reasonOf(answer));
           if (answer.result.succeeded) files.adopt(resource.path, lock);
           // Of a guest that is gone the release was under way, and may have come to its end in etcd.
@@ -168,8 +168,4 @@ function sequence(tasks: readonly Task[], done: (failure: string | undefined) =>
     if (under === 0 && (failed !== undefined || next === tasks.length)) done(failed);
   };
   go();
-}
-
-function reasonOf(answer: { readonly kind: string; readonly reason?: string }): string {
-  return answer.reason ?? "etcd has answered another question";
 }

@@ -50,8 +50,8 @@ export interface LockHolder {
 export type HolderFacts = Omit<LockHolder, "session" | "attempt">;
 
 /**
- * Who holds a lock, as etcd is told: by the process as this host's daemon sees it, for only by that it is known
- * again, also that of a container.
+ * Who holds a lock, as etcd is told: by the process as this host's daemon sees it, for only by that it is
+ * known again, also that of a container.
  *
  * @param since Unix milliseconds
  */

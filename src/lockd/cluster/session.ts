@@ -1,13 +1,13 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
-import type { Etcd } from "./etcd.ts";
+import { type Etcd, reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { encodeMeta, encodeRecord, RecordError } from "./records.ts";
 import { SameEtcd } from "./same_etcd.ts";
 import { HEARD_SECONDS, type HostIdentity, nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
-import type { Epoch } from "./transactions.ts";
+import { type Epoch, read } from "./transactions.ts";
 
 /** Time limit of one question, in ms. */
 const ASK_MS = 4000;
@@ -138,7 +138,7 @@ export class ClusterSession {
   /**
    * Puts a transaction to etcd. The answer is looked at first: whether it is the etcd that it was.
    *
-   * @param done gets undefined as the result of a session that is lost by this very answer
+   * @param done gets an unknown outcome when the session is lost by this very answer
    */
   ask(transaction: Transaction, done: (answer: Answer) => void): void {
     const before = this.#etcd.revision;
@@ -199,15 +199,7 @@ export class ClusterSession {
       this.#working = false;
       this.#lose(reason);
     };
-    this.ask({
-      compare: [],
-      success: [
-        { op: "get", key: keys.meta },
-        { op: "get", key: keys.host(host.id) },
-        { op: "get", key: keys.session(this.#id) },
-      ],
-      failure: [],
-    }, (answer) => {
+    this.ask(read(keys.meta, keys.host(host.id), keys.session(this.#id)), (answer) => {
       if (answer.kind !== "transaction") return again(reasonOf(answer));
       const [meta, hostKey, session] = answer.result.results.map(({ found }) => found[0]);
       try {
@@ -317,7 +309,7 @@ export class ClusterSession {
     const state = this.#state;
     if (state.kind !== "live") return;
     const { epoch } = state;
-    const { keys, host, etcd } = this.#parts;
+    const { etcd } = this.#parts;
     const lease = this.#lease;
     if (lease !== undefined) {
       etcd.ask({ kind: "keep-lease", lease }, ASK_MS, (answer) => {
@@ -328,15 +320,7 @@ export class ClusterSession {
         }
       });
     }
-    this.ask({
-      compare: [],
-      success: [
-        { op: "get", key: epoch.sessionKey },
-        { op: "get", key: epoch.metaKey },
-        { op: "get", key: keys.host(host.id) },
-      ],
-      failure: [],
-    }, (answer) => {
+    this.ask(read(epoch.sessionKey, epoch.metaKey), (answer) => {
       if (answer.kind === "transaction") this.moved(epoch, answer.result.results);
     });
   }
@@ -369,10 +353,4 @@ export class ClusterSession {
     const { unreachable } = this.#parts.etcd;
     return unreachable ?? told ?? "etcd has not answered";
   }
-}
-
-function reasonOf(answer: Answer): string {
-  return answer.kind === "refused" || answer.kind === "unknown"
-    ? answer.reason
-    : "etcd has answered another question";
 }

@@ -1,3 +1,5 @@
+import type { ClusterKeys } from "./keys.ts";
+import type { ClusterName } from "./names.ts";
 import type { Compare, KeyOperation, Transaction } from "../../etcd/wire/transaction.ts";
 
 /** A lock as a session has it in etcd. */
@@ -42,6 +44,20 @@ export interface Obstacles {
   readonly exclusive: string;
   /** Prefix; given where sharers are in the way too. */
   readonly sharers?: string;
+}
+
+/** Reads keys as they are at one moment: one result for each. */
+export function read(...keys: readonly string[]): Transaction {
+  return { compare: [], success: keys.map((key) => ({ op: "get", key })), failure: [] };
+}
+
+/** What stands in the way of a lock: of one that is to be shared, only who has it alone. */
+export function obstaclesOf(
+  keys: Pick<ClusterKeys, "exclusive" | "sharers">,
+  name: ClusterName,
+  shared: boolean,
+): Obstacles {
+  return { exclusive: keys.exclusive(name), ...shared ? {} : { sharers: keys.sharers(name) } };
 }
 
 /** Takes a lock that nobody has. */

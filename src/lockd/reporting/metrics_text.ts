@@ -1,3 +1,4 @@
+import type { ClusterStatus } from "../cluster/cluster_status.ts";
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
 import type { StatusDocument, StorageEntry } from "../status/status_document.ts";
 import type { LockTally } from "./lock_tally.ts";
@@ -158,7 +159,7 @@ function writeSections(text: PrometheusText, { sections }: StatusDocument): void
 
 function writeCluster(
   text: PrometheusText,
-  cluster: NonNullable<StatusDocument["sections"]["cluster"]>,
+  cluster: ClusterStatus,
 ): void {
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   const live = cluster.state === "live" && cluster.reason === undefined;

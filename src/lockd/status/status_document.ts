@@ -1,3 +1,4 @@
+import type { ClusterStatus } from "../cluster/cluster_status.ts";
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import type { LockState } from "../lockspace/lock_record.ts";
 import type { LockKind } from "../lockspace/lock_file.ts";
@@ -36,23 +37,7 @@ export interface Sections {
       readonly drops?: number;
     };
   /** The host's membership in a cluster; absent where it is in none. */
-  readonly cluster?: {
-    readonly name: string;
-    /** Id of the host in the cluster; "" where it cannot be a member. */
-    readonly host: string;
-    readonly session: string;
-    readonly state: "joining" | "live" | "unsure" | "lost" | "broken";
-    /** What is in the way. */
-    readonly reason?: string;
-    /** How long ago etcd has last answered. */
-    readonly silentMs?: number;
-    /** Locks that etcd has for this host and this daemon. */
-    readonly locks: number;
-    /** Locks that are being given back. */
-    readonly releasing: number;
-    /** Locks that etcd has for processes of which this daemon knows nothing. */
-    readonly unknown: number;
-  };
+  readonly cluster?: ClusterStatus;
 }
 
 /** How the daemon is doing: GET_STATUS. */

@@ -1,0 +1,18 @@
+/** How a host's membership in a cluster is doing: part of the status document, see docs/json.md. */
+export interface ClusterStatus {
+  readonly name: string;
+  /** Id of the host in the cluster; "" where it cannot be a member. */
+  readonly host: string;
+  readonly session: string;
+  readonly state: "joining" | "live" | "unsure" | "lost" | "broken";
+  /** What is in the way. */
+  readonly reason?: string;
+  /** How long ago etcd has last answered. */
+  readonly silentMs?: number;
+  /** Locks that etcd has for this host and this daemon. */
+  readonly locks: number;
+  /** Locks that are being given back. */
+  readonly releasing: number;
+  /** Locks that etcd has for processes of which this daemon knows nothing. */
+  readonly unknown: number;
+}
