@@ -1,3 +1,4 @@
+import { joined } from "../../base/joined.ts";
 import type { DurableClient, InputBytes } from "../rpc/durability.ts";
 
 /**
@@ -64,7 +65,9 @@ export class ClientBytes {
   /** By client, what was received of it and not served. */
   get inputs(): Map<number, InputBytes> {
     const inputs = new Map<number, InputBytes>();
-    for (const [key, { pieces, dropped }] of this.#inputs) inputs.set(key, { bytes: join(pieces), dropped });
+    for (const [key, { pieces, dropped }] of this.#inputs) {
+      inputs.set(key, { bytes: joined(pieces), dropped });
+    }
     return inputs;
   }
 
@@ -104,7 +107,7 @@ export class ClientBytes {
         this.reply = { key, number: operation.reply, bytes };
         const input = this.#inputs.get(key);
         if (front === 0) this.consumed = { turn, end };
-        else if (input !== undefined) this.#setInput(key, [join(input.pieces).slice(front)], input.dropped);
+        else if (input !== undefined) this.#setInput(key, [joined(input.pieces).slice(front)], input.dropped);
         return;
       }
     }
@@ -114,17 +117,4 @@ export class ClientBytes {
     if (pieces.every(({ length }) => length === 0) && dropped === 0) this.#inputs.delete(key);
     else this.#inputs.set(key, { pieces, dropped });
   }
-}
-
-/** Pieces as one. */
-export function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const [first] = pieces;
-  if (first !== undefined && pieces.length === 1) return first;
-  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

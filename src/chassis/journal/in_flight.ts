@@ -1,6 +1,7 @@
+import { joined } from "../../base/joined.ts";
 import type { ExchangeRemains } from "../rpc/counted_exchange.ts";
 import type { InputBytes } from "../rpc/durability.ts";
-import { type ClientBytes, join } from "./client_bytes.ts";
+import type { ClientBytes } from "./client_bytes.ts";
 
 /** What clients have sent and not got served, and what they have not got of their replies. */
 export interface InFlight {
@@ -49,7 +50,7 @@ function addTurn(inputs: Map<number, InputBytes>, state: ClientBytes, remains: E
   // Bytes of a message whose end is not kept: they are its next ones.
   const after = before !== undefined && before.dropped > 0
     ? { bytes: before.bytes, dropped: before.dropped + rest.length }
-    : { bytes: join(before === undefined ? [rest] : [before.bytes, rest]), dropped: 0 };
+    : { bytes: joined(before === undefined ? [rest] : [before.bytes, rest]), dropped: 0 };
   setInput(inputs, client, after);
 }
 

@@ -1,9 +1,8 @@
-import { readSmallFile } from "../../os/read_file.ts";
+import { bootId } from "../../os/host_facts.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import { STAMP_OFFSET } from "./layout.ts";
 
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 /** The time comes last, behind the boot's id: it is the word that makes a stamp valid. */
 const BEGUN = 0;
 const BOOT = 16;
@@ -21,7 +20,7 @@ export interface JournalStamp {
 export function stampOfNow(
   sys: Pick<FileSys, "open" | "read" | "close"> & Pick<EventSys, "monotonic">,
 ): JournalStamp {
-  const boot = readSmallFile(sys, BOOT_ID)?.replace(/[^0-9a-f]/g, "") ?? "";
+  const boot = bootId(sys).replace(/[^0-9a-f]/g, "");
   return { boot: boot.length === BOOT_BYTES * 2 ? boot : "", begun: sys.monotonic() };
 }
 

@@ -1,3 +1,4 @@
+import { joined } from "../../base/joined.ts";
 import { EIO, EMSGSIZE } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
@@ -78,7 +79,7 @@ export function journalEntry(entry: LogEntry, ident: string): Uint8Array {
       fields.push(field(fieldName(name), `${each}`));
     }
   }
-  return concatenate(fields);
+  return joined(fields);
 }
 
 /** `ownerPid` becomes LIBVIRT_OWNER_PID. journald takes capital letters, digits and underscores only. */
@@ -96,15 +97,5 @@ function field(name: string, value: string): Uint8Array {
   const bytes = encodeText(value);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(bytes.length), true);
-  return concatenate([encodeText(`${name}\n`), length, bytes, encodeText("\n")]);
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joined([encodeText(`${name}\n`), length, bytes, encodeText("\n")]);
 }

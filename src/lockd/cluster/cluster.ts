@@ -1,3 +1,4 @@
+import { bootId } from "../../os/host_facts.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import { Member } from "./member.ts";
@@ -10,7 +11,6 @@ export const LINK_SOCKET = "virtlockd-cluster-sock";
 /** See {@link ClusterParts.membershipFile}. */
 export const MEMBERSHIP_FILE = "virtlockd-cluster.json";
 
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 const MACHINE_ID = "/etc/machine-id";
 
 /**
@@ -23,7 +23,7 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   const { clusterMistake: mistake, clusterEndpoints, clusterName, clusterLockspaces } = settings;
   const named = mistake !== undefined || clusterEndpoints.length > 0 || clusterLockspaces.size > 0;
   if (!named && sys.access(membershipFile, 0) !== 0) return undefined;
-  const boot = readSmallFile(sys, BOOT_ID)?.trim() ?? "";
+  const boot = bootId(sys);
   const file = new MembershipFile(sys, membershipFile);
   const before = file.load(boot);
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));

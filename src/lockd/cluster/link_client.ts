@@ -1,3 +1,4 @@
+import { joined } from "../../base/joined.ts";
 import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
 import {
   type Answer,
@@ -228,16 +229,4 @@ export class LinkClient implements Etcd {
     }
     this.#parts.loop.modify(this.#fd, EPOLLIN);
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [first] = parts;
-  if (parts.length === 1 && first !== undefined) return first;
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

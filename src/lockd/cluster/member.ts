@@ -1,9 +1,10 @@
-import { readSmallFile } from "../../os/read_file.ts";
+import { hostName } from "../../os/host_facts.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
 import type { Endpoints } from "../../etcd/wire/link_messages.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
-import type { Cluster, ClusterParts, ClusterStatus } from "./cluster_parts.ts";
+import type { Cluster, ClusterParts } from "./cluster_parts.ts";
+import type { ClusterStatus } from "./cluster_status.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile } from "./membership_file.ts";
@@ -12,8 +13,6 @@ import { Orphans } from "./orphans.ts";
 import { Reconciliation } from "./reconciliation.ts";
 import { mayLive } from "./process_lives.ts";
 import { ClusterSession } from "./session.ts";
-
-const HOST_NAME = "/proc/sys/kernel/hostname";
 
 /** What is known of the membership before it begins. */
 export interface MemberFacts {
@@ -47,7 +46,7 @@ export class Member implements Cluster {
     this.#keys = new ClusterKeys(settings.clusterName);
     this.#names = new ClusterNames(facts.spaces);
     this.#lives = (pid, start) => mayLive(sys, pid, start);
-    const name = readSmallFile(sys, HOST_NAME)?.trim() ?? facts.host;
+    const name = hostName(sys) || facts.host;
     this.#link = new LinkClient({
       sys,
       loop,

@@ -1,11 +1,9 @@
-import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../os/constants.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { FileSys } from "../../os/sys.ts";
-import { must, SystemError } from "../../os/system_error.ts";
+import { SystemError } from "../../os/system_error.ts";
 import { encodeText } from "../../os/text.ts";
+import { writeWhole } from "../../os/write_whole.ts";
 import type { ClusterSpace } from "./names.ts";
-
-const MODE = 0o600;
 
 /** The cluster that this host is a member of since it was started. */
 export interface Membership {
@@ -43,24 +41,10 @@ export class MembershipFile {
 
   /** Writes it, whole or not at all. @returns why it could not be written */
   save(membership: Membership): string | undefined {
-    const sys = this.#sys;
-    const unfinished = `${this.path}.new`;
-    sys.unlink(unfinished);
-    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
     try {
-      const fd = must(sys.open(unfinished, flags, MODE), "open", unfinished);
-      try {
-        const bytes = encodeText(`${JSON.stringify(membership)}\n`);
-        for (let at = 0; at < bytes.length;) {
-          at += must(sys.write(fd, bytes.subarray(at)), "write", unfinished);
-        }
-      } finally {
-        sys.close(fd);
-      }
-      must(sys.rename(unfinished, this.path), "rename", unfinished);
+      writeWhole(this.#sys, this.path, encodeText(`${JSON.stringify(membership)}\n`));
       return undefined;
     } catch (error) {
-      sys.unlink(unfinished);
       if (!(error instanceof SystemError)) throw error;
       return error.message;
     }

@@ -1,16 +1,16 @@
-import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } from "../../os/constants.ts";
+import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from "../../os/constants.ts";
+import { BOOT_ID } from "../../os/host_facts.ts";
 import { ENOENT } from "../../os/errno.ts";
 import { must } from "../../os/system_error.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
+import { writeWhole } from "../../os/write_whole.ts";
 import type { Lockspace } from "../lockspace/lockspace.ts";
 import type { Place } from "../lockspace/places.ts";
 
-const MODE = 0o600;
 const VERSION = 1;
 /** A host has a handful of lockspaces. */
 const MAX_SIZE = 1 << 20;
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 /** A lockspace that was registered, with where its directory was. */
 export interface RegisteredLockspace {
@@ -58,21 +58,7 @@ export class RegisteredLockspaces {
       boot: this.#boot,
       lockspaces: listed.map(({ path, place }) => place === undefined ? { path } : { path, place }),
     };
-    const sys = this.#sys;
-    const unfinished = `${this.#path}.new`;
-    sys.unlink(unfinished);
-    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-    const fd = must(sys.open(unfinished, flags, MODE), "open", unfinished);
-    try {
-      const bytes = encodeText(`${JSON.stringify(document)}\n`);
-      for (let at = 0; at < bytes.length;) at += must(sys.write(fd, bytes.subarray(at)), "write", unfinished);
-      must(sys.rename(unfinished, this.#path), "rename", unfinished);
-    } catch (error) {
-      sys.unlink(unfinished);
-      throw error;
-    } finally {
-      sys.close(fd);
-    }
+    writeWhole(this.#sys, this.#path, encodeText(`${JSON.stringify(document)}\n`));
   }
 
   /** @throws SystemError */

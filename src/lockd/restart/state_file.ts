@@ -1,6 +1,7 @@
-import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../os/constants.ts";
+import { O_NOFOLLOW } from "../../os/constants.ts";
 import { ELOOP, ENOENT, ENOTDIR } from "../../os/errno.ts";
-import { must, SystemError } from "../../os/system_error.ts";
+import { SystemError } from "../../os/system_error.ts";
+import { writeWhole } from "../../os/write_whole.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
 import { RestartStateError } from "./restart_state_error.ts";
@@ -8,8 +9,6 @@ import { readState } from "./read_state.ts";
 import type { RestartState } from "./state.ts";
 import { readWhole } from "../../os/read_file.ts";
 import { ExitCode, StartError } from "../../chassis/start/start_error.ts";
-
-const MODE = 0o600;
 
 /** What lay in the place of a restart state. */
 export type TakenState =
@@ -40,22 +39,7 @@ export class StateFile {
    * @throws SystemError when it cannot be written; nothing is left behind then
    */
   saveAs(path: string, bytes: Uint8Array): void {
-    const unfinished = `${path}.new`;
-    const sys = this.#sys;
-    sys.unlink(unfinished);
-    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-    const fd = must(sys.open(unfinished, flags, MODE), "open", unfinished);
-    try {
-      for (let at = 0; at < bytes.length;) {
-        at += must(sys.write(fd, bytes.subarray(at)), "write", unfinished);
-      }
-      must(sys.rename(unfinished, path), "rename", unfinished);
-    } catch (error) {
-      sys.unlink(unfinished);
-      throw error;
-    } finally {
-      sys.close(fd);
-    }
+    writeWhole(this.#sys, path, bytes);
   }
 
   /** Removes the file; harmless when there is none. */

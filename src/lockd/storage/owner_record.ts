@@ -8,7 +8,7 @@ import {
   S_IFREG,
 } from "../../os/constants.ts";
 import { oneLine } from "../../base/one_line.ts";
-import { readSmallFile } from "../../os/read_file.ts";
+import { hostName } from "../../os/host_facts.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_identity.ts";
@@ -20,7 +20,6 @@ import { type FileIdentity, identityOf, sameFile } from "../lockspace/file_ident
 const MAGIC = "virtlockd-owner: ";
 /** A record is not longer, in bytes. */
 const LIMIT = 1024;
-const HOST_NAME = "/proc/sys/kernel/hostname";
 
 type RecordSys = Pick<
   FileSys,
@@ -47,7 +46,8 @@ export function settleRecord(sys: RecordSys, fd: number, text: string | undefine
     if (emptied < 0) return emptied;
   }
   if (text === undefined) return 0;
-  const host = hostName(sys);
+  const name = hostName(sys);
+  const host = name === "" ? "an unnamed host" : name;
   const written = sys.pwrite(fd, encodeText(`${MAGIC}${host}, ${text}\n`), 0);
   if (written < 0) return written;
   // Other hosts read it from the server, not from this one's cache.
@@ -74,9 +74,4 @@ function readStart(sys: RecordSys, fd: number): string | number {
   const bytes = new Uint8Array(LIMIT);
   const length = sys.pread(fd, bytes, 0);
   return length < 0 ? length : decodeText(bytes, 0, length);
-}
-
-function hostName(sys: RecordSys): string {
-  const name = readSmallFile(sys, HOST_NAME)?.trim() ?? "";
-  return name === "" ? "an unnamed host" : name;
 }

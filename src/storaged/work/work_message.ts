@@ -1,3 +1,4 @@
+import { joined } from "../../base/joined.ts";
 import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import { storageError } from "../model/storage_error.ts";
@@ -110,12 +111,7 @@ export class PieceReader<Message extends ToHelper | FromHelper> {
   add(piece: Uint8Array): Message | undefined {
     this.#pieces.push(piece.slice(1));
     if (piece[0] === MORE) return undefined;
-    const all = new Uint8Array(this.#pieces.reduce((sum, each) => sum + each.length, 0));
-    let at = 0;
-    for (const each of this.#pieces) {
-      all.set(each, at);
-      at += each.length;
-    }
+    const all = joined(this.#pieces);
     this.#pieces = [];
     return readDocument(decodeText(all)) as Message;
   }

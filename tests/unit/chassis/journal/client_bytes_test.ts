@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeBytes, encodeBytes } from "../../../../src/chassis/journal/byte_codec.ts";
-import { type ByteOperation, ClientBytes, join } from "../../../../src/chassis/journal/client_bytes.ts";
+import { type ByteOperation, ClientBytes } from "../../../../src/chassis/journal/client_bytes.ts";
 import { bytesOf } from "./recording_memory.ts";
 
 function stateOf(...operations: ByteOperation[]): ClientBytes {
@@ -62,11 +62,4 @@ Deno.test("ClientBytes.apply() forgets a client that has gone", () => {
   const output: ByteOperation = { op: "output", key: 2, bytes: bytesOf(9), reply: 1, turn: 0, end: 0 };
   const state = stateOf(INPUT, output, { op: "gone", key: 2 });
   assert.deepEqual([state.inputs.size, state.outputs.size], [0, 0]);
-});
-
-Deno.test("join() puts pieces together, and copies nothing of a single one", () => {
-  const one = bytesOf(1, 2);
-  assert.equal(join([one]), one);
-  assert.deepEqual(join([one, bytesOf(), bytesOf(3)]), bytesOf(1, 2, 3));
-  assert.deepEqual(join([]), bytesOf());
 });
