@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import type { Log, LogMessage } from "../../src/chassis/log/log.ts";
 import { storageSys } from "../../src/os/storage_sys.ts";
 import type { Answer, PoolEvent, StorageService } from "../../src/storaged/model/storage_service.ts";
 import { storageCore } from "../../src/storaged/pools/storage_core.ts";
 import { MovedLoop } from "./moved_loop.ts";
 import { PlayedWork } from "./played_work.ts";
+import { recordedLog } from "./recorded_log.ts";
 import { Scratch } from "./scratch.ts";
 
 /** A list of a pool in which nothing is. */
@@ -27,17 +27,7 @@ export class CoreStage implements Disposable {
   /** @param scratch keeps the files; one directory may serve one core after the other */
   constructor(scratch: Scratch) {
     this.#scratch = scratch;
-    const to = (level: string) => (message: LogMessage) => {
-      this.told.push(`${level}: ${typeof message === "string" ? message : message()}`);
-    };
-    const log: Log = {
-      enabled: () => true,
-      debug: to("debug"),
-      info: to("info"),
-      notice: to("notice"),
-      warn: to("warn"),
-      error: to("error"),
-    };
+    const log = recordedLog((line) => this.told.push(line));
     this.#service = storageCore({
       sys: this.#moved.sys,
       storage: storageSys(),

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { OWNER_ONLY } from "../../src/chassis/config/socket_role.ts";
 import { EventLoop } from "../../src/chassis/event/event_loop.ts";
-import type { Log, LogMessage } from "../../src/chassis/log/log.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
@@ -18,6 +17,7 @@ import type { Frame } from "./frame_splitter.ts";
 import { kernel } from "./kernel.ts";
 import { playedStorage } from "./played_storage.ts";
 import { RawClient } from "./raw_client.ts";
+import { recordedLog } from "./recorded_log.ts";
 import { Scratch } from "./scratch.ts";
 
 /** What a test may choose of a {@link StorageStage}. */
@@ -75,17 +75,7 @@ export class StorageStage implements Disposable {
       },
     };
     this.loop = new EventLoop(sys);
-    const to = (level: string) => (message: LogMessage) => {
-      this.told.push(`${level}: ${typeof message === "string" ? message : message()}`);
-    };
-    const log: Log = {
-      enabled: () => true,
-      debug: to("debug"),
-      info: to("info"),
-      notice: to("notice"),
-      warn: to("warn"),
-      error: to("error"),
-    };
+    const log = recordedLog((line) => this.told.push(line));
     this.server = new StorageServer({
       name: "virtstoraged",
       sys,

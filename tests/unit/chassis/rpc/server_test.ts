@@ -4,12 +4,12 @@ import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { EPOLLIN, SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
-import type { Log, LogMessage } from "../../../../src/chassis/log/log.ts";
 import { CountedExchange, EXCHANGE_SIZE } from "../../../../src/chassis/rpc/counted_exchange.ts";
 import { RpcServer } from "../../../../src/chassis/rpc/server.ts";
 import { asProgram } from "../../../../src/chassis/rpc/program.ts";
 import { encodeFrame } from "../../../../src/chassis/wire/frame.ts";
 import { kernel } from "../../../support/kernel.ts";
+import { recordedLog } from "../../../support/recorded_log.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 
 const CALL = encodeFrame(
@@ -51,17 +51,7 @@ class Stage implements Disposable {
       connect: () => null,
       disconnect() {},
     });
-    const to = (level: string) => (message: LogMessage) => {
-      this.events.push(`${level}: ${typeof message === "string" ? message : message()}`);
-    };
-    const log: Log = {
-      enabled: () => true,
-      debug: to("debug"),
-      info: to("info"),
-      notice: to("notice"),
-      warn: to("warn"),
-      error: to("error"),
-    };
+    const log = recordedLog((line) => this.events.push(line));
     this.server = new RpcServer({
       name: "virtlockd",
       ordinal: 0,
