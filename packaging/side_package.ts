@@ -1,10 +1,12 @@
-import { readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { debianChangelog, packageVersion, rpmChangelog } from "./changelog.ts";
+import { debianChangelog, packageVersion } from "./changelog.ts";
 import { file, text } from "./files.ts";
 import { filled } from "./filled.ts";
 import { maintainer } from "./maintainer.ts";
 import { packageScript } from "./package_script.ts";
+import { rpmbuild } from "./rpmbuild.ts";
+import { specFile } from "./spec_file.ts";
 import { stageFiles } from "./stage.ts";
 import { Staging } from "./staging.ts";
 import { runTool } from "./tool.ts";
@@ -74,21 +76,6 @@ export function buildSideDeb(
 export function buildSideRpm({ name, sources, staging }: SidePackage, output: string): string {
   using staged = staging;
   using building = new Staging(output);
-  const top = building.path;
-  const [, version = "", release = ""] = /^(.*)-([^-]+)$/.exec(packageVersion()) ?? [];
-  const values = {
-    "@VERSION@": version,
-    "@RELEASE@": release,
-    "@MAINTAINER@": maintainer(),
-    "@CHANGELOG@\n": rpmChangelog(),
-  };
-  const spec = join(top, `${name}.spec`);
-  writeFileSync(spec, filled(packageScript(`${sources}/${name}.spec`), values));
-  runTool("rpmbuild", ["-bb", "--define", `_topdir ${top}`, "--define", `staged ${staged.path}`, spec]);
-  const built = readdirSync(join(top, "RPMS"), { recursive: true, encoding: "utf8" })
-    .find((path) => path.endsWith(".rpm"));
-  if (built === undefined) throw new Error(`Package: rpmbuild left no .rpm in ${top}/RPMS`);
-  const rpm = join(output, built.slice(built.lastIndexOf("/") + 1));
-  renameSync(join(top, "RPMS", built), rpm);
-  return rpm;
+  const spec = specFile(`${sources}/${name}.spec`);
+  return rpmbuild({ top: building.path, name, spec, macros: { staged: staged.path } }, output);
 }

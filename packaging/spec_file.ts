@@ -1,15 +1,15 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { packageVersion, rpmChangelog } from "./changelog.ts";
 import { filled } from "./filled.ts";
 import { maintainer } from "./maintainer.ts";
-import { ROOT } from "./tool.ts";
+import { packageScript } from "./package_script.ts";
 
 /**
- * The spec file with version, packager and changelog. @throws Error when one of their places is not in it
- * once
+ * A spec file with version, packager and changelog.
+ *
+ * @param name its path below packaging/; without one that of the lock daemon
+ * @throws Error when one of their places is not in it once
  */
-export function specFile(): string {
+export function specFile(name = "rpm/deno-virtlockd.spec"): string {
   const [, version = "", release = ""] = /^(.*)-([^-]+)$/.exec(packageVersion()) ?? [];
   const values = {
     "@VERSION@": version,
@@ -17,5 +17,5 @@ export function specFile(): string {
     "@MAINTAINER@": maintainer(),
     "@CHANGELOG@\n": rpmChangelog(),
   };
-  return filled(readFileSync(join(ROOT, "packaging/rpm/deno-virtlockd.spec"), "utf8"), values);
+  return filled(packageScript(name), values);
 }
