@@ -5,10 +5,21 @@ import { kernel } from "./kernel.ts";
 
 /** An event loop over the real kernel with a clock that the test moves. */
 export class MovedLoop implements Disposable {
-  readonly sys: Sys = { ...kernel, monotonic: () => kernel.monotonic() + this.#ahead };
-  readonly loop = new EventLoop(this.sys);
+  readonly sys: Sys;
+  readonly loop: EventLoop;
   readonly ledger = new DescriptorLedger(kernel);
   #ahead = 0;
+
+  /** @param replaced calls of the kernel that the test replaces */
+  constructor(replaced: Partial<Sys> = {}) {
+    this.sys = { ...kernel, ...replaced, monotonic: () => kernel.monotonic() + this.#ahead };
+    this.loop = new EventLoop(this.sys);
+  }
+
+  /** Milliseconds that have gone by. */
+  get ahead(): number {
+    return this.#ahead;
+  }
 
   /** Serves until nothing is left to do. */
   turn(): void {

@@ -9,6 +9,11 @@ import { until } from "./until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
+/** The command line that runs the program from the sources in a place. */
+function commandLine(place: Place, args: readonly string[]): string[] {
+  return place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, "virtstoraged", ...args]);
+}
+
 /** The program, from the sources, in a place. */
 function program(
   place: Place,
@@ -16,15 +21,7 @@ function program(
   stdout: "null" | "piped",
   env: Readonly<Record<string, string>> = {},
 ): Deno.Command {
-  const [file = "", ...rest] = place.command([
-    Deno.execPath(),
-    "run",
-    "-A",
-    "--no-check",
-    MAIN,
-    "virtstoraged",
-    ...args,
-  ]);
+  const [file = "", ...rest] = commandLine(place, args);
   return new Deno.Command(file, {
     args: rest,
     env: { ...place.env, ...env },
@@ -102,16 +99,7 @@ export class StorageDaemon implements AsyncDisposable {
 
   /** Starts a command that goes on until it is disposed of. */
   startCommand(...args: readonly string[]): TestProcess {
-    const argv = this.place.command([
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-check",
-      MAIN,
-      "virtstoraged",
-      ...args,
-    ]);
-    return new TestProcess(argv, this.place.env, "/");
+    return new TestProcess(commandLine(this.place, args), this.place.env, "/");
   }
 
   /** Its helper processes. */

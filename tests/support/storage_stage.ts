@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { OWNER_ONLY } from "../../src/chassis/config/socket_role.ts";
-import { EventLoop } from "../../src/chassis/event/event_loop.ts";
+import type { EventLoop } from "../../src/chassis/event/event_loop.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
 import { SOCK_STREAM } from "../../src/os/constants.ts";
-import { DescriptorLedger } from "../../src/os/ledger.ts";
-import type { Sys } from "../../src/os/sys.ts";
+import type { DescriptorLedger } from "../../src/os/ledger.ts";
 import type { StorageService } from "../../src/storaged/model/storage_service.ts";
 import type { Authority } from "../../src/storaged/programs/authentication.ts";
 import { PoolEvents } from "../../src/storaged/programs/pool_events.ts";
@@ -17,6 +16,7 @@ import type { Frame } from "./frame_splitter.ts";
 import { kernel } from "./kernel.ts";
 import { playedStorage } from "./played_storage.ts";
 import { RawClient } from "./raw_client.ts";
+import { MovedLoop } from "./moved_loop.ts";
 import { recordedLog } from "./recorded_log.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -53,28 +53,24 @@ export function remoteFrame(
  * with a clock that the test moves.
  */
 export class StorageStage implements Disposable {
-  readonly loop: EventLoop;
-  readonly ledger = new DescriptorLedger(kernel);
   readonly server: StorageServer;
   readonly events = new PoolEvents();
   /** What happened to clients and was logged. */
   readonly told: string[] = [];
   readonly #scratch = new Scratch();
   readonly #clients: RawClient[] = [];
-  #ahead = 0;
+  readonly #moved: MovedLoop;
 
   constructor(options: StageOptions = {}) {
     const { peerUid } = options;
-    const sys: Sys = {
-      ...kernel,
-      monotonic: () => kernel.monotonic() + this.#ahead,
+    this.#moved = new MovedLoop({
       peerCredentials(fd, into) {
         const result = kernel.peerCredentials(fd, into);
         if (peerUid !== undefined) into.uid = peerUid;
         return result;
       },
-    };
-    this.loop = new EventLoop(sys);
+    });
+    const { sys } = this.#moved;
     const log = recordedLog((line) => this.told.push(line));
     this.server = new StorageServer({
       name: "virtstoraged",
@@ -106,7 +102,7 @@ export class StorageStage implements Disposable {
         disconnected: ({ clientId }, reason) => this.told.push(`disconnected ${clientId}: ${reason}`),
         served: (program, procedure, code) => this.told.push(`served ${program}.${procedure}: ${code}`),
       },
-      now: () => 1000 + this.#ahead,
+      now: () => 1000 + this.#moved.ahead,
       log,
     });
     for (const readOnly of [false, true]) {
@@ -144,18 +140,22 @@ export class StorageStage implements Disposable {
     return client;
   }
 
+  get loop(): EventLoop {
+    return this.#moved.loop;
+  }
+
+  get ledger(): DescriptorLedger {
+    return this.#moved.ledger;
+  }
+
   /** Serves until nothing is left to do. */
   turn(): void {
-    for (let quiet = 0; quiet < 3;) quiet = this.loop.turn(0) > 0 ? 0 : quiet + 1;
+    this.#moved.turn();
   }
 
   /** Lets time go by: what is due runs. */
   wait(milliseconds: number): void {
-    // Set before the clock goes on, so that the kernel's timer fires now.
-    this.loop.after(0, () => {});
-    this.#ahead += milliseconds;
-    kernel.pollReadable(this.loop.descriptors[1] as number, 1000);
-    this.turn();
+    this.#moved.wait(milliseconds);
   }
 
   /** Calls a procedure and takes the answer. @returns the payload's reader, or the refusal as text */
@@ -173,7 +173,7 @@ export class StorageStage implements Disposable {
     for (const client of this.server.clients.values()) client.end("the test is over");
     for (const client of this.#clients) client[Symbol.dispose]();
     for (const { fd } of this.server.listeners) kernel.close(fd);
-    this.loop.close();
+    this.#moved[Symbol.dispose]();
     this.#scratch[Symbol.dispose]();
   }
 }

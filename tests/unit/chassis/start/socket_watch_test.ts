@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import type { Log, LogMessage } from "../../../../src/chassis/log/log.ts";
+import { recordedLog } from "../../../support/recorded_log.ts";
 import type { Listener } from "../../../../src/chassis/rpc/listener.ts";
 import { OWNER_ONLY } from "../../../../src/chassis/config/socket_role.ts";
 import { SocketWatch } from "../../../../src/chassis/start/socket_watch.ts";
@@ -34,18 +34,7 @@ class Stage implements Disposable {
 
   /** @param faults calls of the kernel that the test replaces */
   watch(faults: Partial<Sys> = {}): void {
-    const to = (level: string) => (message: LogMessage) => {
-      const text = typeof message === "string" ? message : message();
-      this.events.push(`${level}: ${text.replaceAll(this.directory, "DIR")}`);
-    };
-    const log: Log = {
-      enabled: () => true,
-      debug: to("debug"),
-      info: to("info"),
-      notice: to("notice"),
-      warn: to("warn"),
-      error: to("error"),
-    };
+    const log = recordedLog((line) => this.events.push(line.replaceAll(this.directory, "DIR")));
     new SocketWatch({
       sys: { ...kernel, ...faults },
       loop: this.#loop,
