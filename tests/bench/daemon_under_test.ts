@@ -57,7 +57,7 @@ export class DaemonUnderTest {
     };
     askVersion(candidate.program, env);
     const log = openSync(place.logFile, "w");
-    const [command, ...args] = [...place.prefix, candidate.program, "-f", place.configFile];
+    const [command, ...args] = [...place.prefix, candidate.program];
     const begun = sys.monotonic();
     const child = spawn(command as string, args, {
       stdio: ["ignore", log, log],

@@ -15,8 +15,9 @@ export function parentDirectory(): string {
 /**
  * A directory in which one daemon has everything to itself, and how to start programs that see it.
  *
- * Root's daemons have fixed paths in /run, so for root a private directory is mounted there, in a mount
- * namespace that a keeper process holds; for other users the XDG variables are enough.
+ * Root's daemons have fixed paths in /run and /etc/libvirt, so for root private directories are mounted
+ * there, in a mount namespace that a keeper process holds; for other users the XDG variables are enough. So
+ * the daemons need no arguments, as under their units.
  */
 export class Place {
   /** Command to put before a program so that it starts inside. */
@@ -45,7 +46,7 @@ export class Place {
     };
     this.socket = join(directory, "run/libvirt/virtlockd-sock");
     this.lockspace = join(directory, "lockspace");
-    this.configFile = join(directory, "virtlockd.conf");
+    this.configFile = configFile(directory);
     this.logFile = join(directory, "log");
   }
 
@@ -53,9 +54,10 @@ export class Place {
   static async make(): Promise<Place> {
     const directory = mkdtempSync(join(parentDirectory(), "virtlockd-bench-"));
     mkdirSync(join(directory, "run"));
+    mkdirSync(join(directory, "config/libvirt"), { recursive: true });
     mkdirSync(join(directory, "lockspace"), { mode: 0o700 });
-    writeFileSync(join(directory, "virtlockd.conf"), CONFIG);
-    return new Place(directory, Deno.uid() === 0 ? await holdNamespace(join(directory, "run")) : undefined);
+    writeFileSync(configFile(directory), CONFIG);
+    return new Place(directory, Deno.uid() === 0 ? await holdNamespace(directory) : undefined);
   }
 
   /** A path in the directory. */
@@ -73,7 +75,12 @@ export class Place {
   }
 }
 
-/** Starts a process that holds a mount namespace in which `directory` is /run. */
+/** Where a daemon looks for its configuration. */
+function configFile(directory: string): string {
+  return join(directory, "config/libvirt/virtlockd.conf");
+}
+
+/** Starts a process that holds a mount namespace in which a place is /run and /etc/libvirt. */
 async function holdNamespace(directory: string): Promise<Deno.ChildProcess> {
   const keeper = new Deno.Command("unshare", {
     args: [
@@ -81,7 +88,8 @@ async function holdNamespace(directory: string): Promise<Deno.ChildProcess> {
       "--",
       "sh",
       "-c",
-      'mount --bind "$0" /run && echo ready && exec sleep infinity',
+      'mount --bind "$0/run" /run && mount --bind "$0/config/libvirt" /etc/libvirt && ' +
+      "echo ready && exec sleep infinity",
       directory,
     ],
     stdin: "null",
@@ -91,6 +99,6 @@ async function holdNamespace(directory: string): Promise<Deno.ChildProcess> {
   const reader = keeper.stdout.getReader();
   const { done } = await reader.read();
   await reader.cancel();
-  if (done) throw new Error("Mount a private /run: unshare or mount failed, see above");
+  if (done) throw new Error("Mount a private /run and /etc/libvirt: unshare or mount failed, see above");
   return keeper;
 }
