@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import { XdrReader, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { PoolRef, VolumeRef } from "../../src/storaged/model/storage_service.ts";
 import {
   PoolProcedure,

@@ -1,7 +1,7 @@
 import { encodeFrame, MessageType } from "../../src/chassis/wire/frame.ts";
 import { LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
-import { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { testOwner } from "../support/lock_client.ts";
 import { type Outcome, type Part, ScriptedClient } from "./scripted_client.ts";
 

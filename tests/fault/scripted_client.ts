@@ -3,7 +3,7 @@ import { EAGAIN } from "../../src/os/errno.ts";
 import { must } from "../../src/os/system_error.ts";
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { decodeRpcFailure } from "../../src/chassis/wire/rpc_error.ts";
-import { XdrReader } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 import { FrameSplitter } from "../support/frame_splitter.ts";
 import { kernel } from "../support/kernel.ts";
 

@@ -1,5 +1,5 @@
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import { remoteFrame } from "../support/storage_stage.ts";
 import { type Outcome, type Part, ScriptedClient } from "./scripted_client.ts";

@@ -1,5 +1,5 @@
 import { SIGHUP } from "../../src/os/constants.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import {
   ConnectProcedure,
   PoolProcedure,

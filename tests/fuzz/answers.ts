@@ -1,7 +1,7 @@
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { isPong } from "../support/keepalive_codec.ts";
 import { decodeRpcFailure, ErrorCode, ErrorDomain } from "../../src/chassis/wire/rpc_error.ts";
-import { XdrReader } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 import { type Frame, FrameSplitter } from "../support/frame_splitter.ts";
 import type { Owed } from "./shadow.ts";
 

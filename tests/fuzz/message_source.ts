@@ -12,7 +12,7 @@ import {
 } from "../support/lock_codec.ts";
 import { STATUS_PROGRAM } from "../../src/lockd/wire/status_protocol.ts";
 import { ParamType } from "../../src/chassis/wire/typed_param.ts";
-import { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { Random } from "../support/random.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -18,7 +18,8 @@ import {
 } from "../../src/lockd/wire/lock_protocol.ts";
 import { decodePageArgs, STATUS_PROGRAM } from "../../src/lockd/wire/status_protocol.ts";
 import * as admin from "../../src/chassis/wire/admin_protocol.ts";
-import { XdrError, XdrReader } from "../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 
 type Decoder = (reader: XdrReader) => unknown;
 

@@ -1,6 +1,6 @@
 import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { EAGAIN } from "../../src/os/errno.ts";
-import { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { Download, StorageService, Upload } from "../../src/storaged/model/storage_service.ts";
 import {
   ConnectProcedure,

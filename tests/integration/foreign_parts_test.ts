@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import {
   PoolProcedure,
   readVolume,

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { PoolRef } from "../../src/storaged/model/storage_service.ts";
 import {
   ConnectProcedure,

@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { encodeParams, ParamType } from "../../src/chassis/wire/typed_param.ts";
-import type { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { PoolRef } from "../../src/storaged/model/storage_service.ts";
 import {
   ConnectProcedure,

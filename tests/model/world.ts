@@ -11,7 +11,7 @@ import {
   encodeRestrict,
 } from "../support/lock_codec.ts";
 import { RELEASE_FORCE, StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";

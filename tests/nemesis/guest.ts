@@ -1,5 +1,5 @@
 import { MessageStatus } from "../../src/chassis/wire/frame.ts";
-import { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 import { LockProcedure, type OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
 import { encodeRegister, encodeRestrict } from "../support/lock_codec.ts";

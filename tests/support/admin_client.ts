@@ -38,7 +38,8 @@ import {
   StatusProcedure,
 } from "../../src/lockd/wire/status_protocol.ts";
 import { decodeParams, type TypedParam } from "../../src/chassis/wire/typed_param.ts";
-import type { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { RpcClient } from "./rpc_client.ts";
 
 const nothing = () => undefined;

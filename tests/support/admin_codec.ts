@@ -15,7 +15,8 @@ import {
 } from "../../src/chassis/wire/admin_protocol.ts";
 import { ADMIN_LIST_MAX, type ListReply, type LoggingReply } from "../../src/chassis/wire/admin_reply.ts";
 import { encodeParams } from "../../src/chassis/wire/typed_param.ts";
-import type { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 
 // A client's half of the admin program: the daemon decodes arguments and encodes replies.
 

@@ -6,7 +6,7 @@ import {
   encodeResource,
   encodeRestrict,
 } from "./lock_codec.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { RpcClient } from "./rpc_client.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { parseUuid } from "../../src/chassis/wire/uuid.ts";
-import { XdrError, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../src/chassis/wire/xdr_error.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type {
   CreateLockspaceArgs,
   NewArgs,

@@ -3,7 +3,8 @@ import { must } from "../../src/os/system_error.ts";
 import { encodeFrame, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { LOCK_PROGRAM, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { decodeRpcFailure, type RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";
 import { kernel } from "./kernel.ts";
 

@@ -2,7 +2,8 @@ import { connect, type Socket } from "node:net";
 import { encodeFrame, type Header, MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { encodePing, isPong } from "./keepalive_codec.ts";
 import { decodeRpcFailure, type RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";
 
 /** How long a client waits for anything, in milliseconds, unless told otherwise. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
-import type { XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { PoolRef, VolumeRef } from "../../src/storaged/model/storage_service.ts";
 import {
   PoolProcedure,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { XdrReader, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import { Place } from "./place.ts";
 import { RawClient } from "./raw_client.ts";

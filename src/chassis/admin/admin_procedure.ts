@@ -1,6 +1,6 @@
 import type { Peer, Procedure, Reply } from "../rpc/program.ts";
 import { ErrorDomain, unsupportedFlags } from "../wire/rpc_error.ts";
-import type { XdrReader } from "../wire/xdr.ts";
+import type { XdrReader } from "../wire/xdr_reader.ts";
 
 /** The procedures of one file, by number. Their session is the peer. */
 export type AdminProcedures = readonly (readonly [number, Procedure<Peer>])[];

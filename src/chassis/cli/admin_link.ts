@@ -10,7 +10,9 @@ import {
   readHeader,
 } from "../wire/frame.ts";
 import { decodeRpcFailure, ErrorCode } from "../wire/rpc_error.ts";
-import { XdrError, XdrReader, XdrWriter } from "../wire/xdr.ts";
+import { XdrError } from "../wire/xdr_error.ts";
+import { XdrReader } from "../wire/xdr_reader.ts";
+import { XdrWriter } from "../wire/xdr_writer.ts";
 import { CommandError, CommandExit } from "./command.ts";
 
 /** How long a daemon may take to accept, or to answer one question, in ms. */

@@ -1,5 +1,5 @@
 import { FRAME_MIN, type Header, MessageType } from "../wire/frame.ts";
-import { XdrReader } from "../wire/xdr.ts";
+import { XdrReader } from "../wire/xdr_reader.ts";
 import { dispatch } from "./dispatch.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import type { Peer, Program, ProgramConnection } from "./program.ts";

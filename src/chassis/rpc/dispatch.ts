@@ -1,6 +1,7 @@
 import { MessageStatus } from "../wire/frame.ts";
 import { ErrorDomain, rpcError, RpcFailure } from "../wire/rpc_error.ts";
-import { XdrError, type XdrReader } from "../wire/xdr.ts";
+import { XdrError } from "../wire/xdr_error.ts";
+import type { XdrReader } from "../wire/xdr_reader.ts";
 import type { PendingReply } from "./pending_reply.ts";
 import type { ProgramConnection } from "./program.ts";
 

@@ -1,6 +1,6 @@
 import type { Header } from "../wire/frame.ts";
 import { encodeRpcFailure, type RpcFailure } from "../wire/rpc_error.ts";
-import type { XdrWriter } from "../wire/xdr.ts";
+import type { XdrWriter } from "../wire/xdr_writer.ts";
 import type { Program, Reply } from "./program.ts";
 
 /** What is to be answered. */

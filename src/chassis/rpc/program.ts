@@ -1,5 +1,6 @@
 import type { RpcFailure } from "../wire/rpc_error.ts";
-import type { XdrReader, XdrWriter } from "../wire/xdr.ts";
+import type { XdrReader } from "../wire/xdr_reader.ts";
+import type { XdrWriter } from "../wire/xdr_writer.ts";
 
 /** The process at the other end of a connection, as the kernel knows it. */
 export interface Peer {

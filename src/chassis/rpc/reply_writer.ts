@@ -1,6 +1,6 @@
 import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from "../../os/errno.ts";
 import { finishFrame, FRAME_MIN, type Header, writeHeader } from "../wire/frame.ts";
-import { XdrWriter } from "../wire/xdr.ts";
+import { XdrWriter } from "../wire/xdr_writer.ts";
 import { type Exchange, OUTPUT_SIZE } from "./exchange.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { decodeParams, type TypedParam } from "./typed_param.ts";
-import type { XdrReader, XdrWriter } from "./xdr.ts";
+import type { XdrReader } from "./xdr_reader.ts";
+import type { XdrWriter } from "./xdr_writer.ts";
 
 // docs/protocol.md, Admin program: numbers and arguments; the replies are in admin_reply.ts. A decoder or
 // encoder belongs to a shape of arguments, which several procedures share. Every decoder throws XdrError for

@@ -1,5 +1,6 @@
 import { type ClientRef, encodeClientRef } from "./admin_protocol.ts";
-import { XdrError, type XdrWriter } from "./xdr.ts";
+import { XdrError } from "./xdr_error.ts";
+import type { XdrWriter } from "./xdr_writer.ts";
 
 // docs/protocol.md, Admin program: the replies that are not empty. The parameter lists are those of
 // typed_param.ts.

@@ -1,5 +1,7 @@
 import { LightError } from "./light_error.ts";
-import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
+import { XdrError } from "./xdr_error.ts";
+import type { XdrReader } from "./xdr_reader.ts";
+import type { XdrWriter } from "./xdr_writer.ts";
 
 // The payload of a REPLY with status ERROR. docs/protocol.md, Error payload.
 

@@ -1,4 +1,6 @@
-import { XdrError, type XdrReader, type XdrWriter } from "./xdr.ts";
+import { XdrError } from "./xdr_error.ts";
+import type { XdrReader } from "./xdr_reader.ts";
+import type { XdrWriter } from "./xdr_writer.ts";
 
 // docs/protocol.md, Admin program: `param` = string field, i32 type, value.
 

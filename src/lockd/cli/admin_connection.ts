@@ -1,5 +1,5 @@
 import { AdminLink, type LinkSys, RefusedError, UnreachableError } from "../../chassis/cli/admin_link.ts";
-import type { XdrWriter } from "../../chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import {
   decodePage,

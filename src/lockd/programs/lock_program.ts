@@ -25,7 +25,7 @@ import {
   operationInvalid,
   unsupportedFlags,
 } from "../../chassis/wire/rpc_error.ts";
-import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { lockFailure } from "./lock_failure.ts";
 

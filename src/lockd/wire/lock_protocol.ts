@@ -1,5 +1,5 @@
 import { formatUuid, UUID_SIZE } from "../../chassis/wire/uuid.ts";
-import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 
 // docs/protocol.md, Lock program. No procedure returns a payload. Every decoder throws XdrError for what it
 // cannot read.

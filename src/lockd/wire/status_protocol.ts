@@ -1,4 +1,6 @@
-import { XdrError, type XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
+import { XdrError } from "../../chassis/wire/xdr_error.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 
 // This daemon's own program on the admin socket: what `virtlockd locks`, `clients`, `metrics` and `status`
 // ask. Each procedure takes flags, a cursor and a limit, and returns a page of JSON with the cursor of the

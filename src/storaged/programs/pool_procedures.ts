@@ -1,5 +1,5 @@
 import { ErrorDomain, internalError } from "../../chassis/wire/rpc_error.ts";
-import type { XdrWriter } from "../../chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import {
   PoolProcedure,
   readPool,

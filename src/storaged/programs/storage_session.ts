@@ -4,7 +4,8 @@ import {
   operationDenied,
   type RpcFailure,
 } from "../../chassis/wire/rpc_error.ts";
-import type { XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import type { Answer, Caller, StorageService } from "../model/storage_service.ts";
 import type { ClientLink, StreamReply } from "../rpc/client_link.ts";
 

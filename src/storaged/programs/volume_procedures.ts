@@ -1,4 +1,5 @@
-import type { XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import type { VolumeInfo } from "../model/storage_service.ts";
 import { readPool, readString, readVolume, VolumeProcedure, writeVolume } from "../wire/remote_protocol.ts";
 import { answerDone, answerTo, changing, opened, type StorageProcedures } from "./storage_session.ts";

@@ -1,7 +1,7 @@
 import { dispatch, unexpected } from "../../chassis/rpc/dispatch.ts";
 import { type Answer, type Answerable, PendingReply } from "../../chassis/rpc/pending_reply.ts";
 import { type Header, MessageStatus, MessageType } from "../../chassis/wire/frame.ts";
-import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import type { Download, Upload } from "../model/storage_service.ts";
 import type { ClientLink, ClientProgram, ClientSession, StreamReply } from "./client_link.ts";
 import type { ClientStreams } from "./client_streams.ts";

@@ -1,5 +1,6 @@
 import type { Peer, Program, Reply } from "../../chassis/rpc/program.ts";
-import type { XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import type { Download, Upload } from "../model/storage_service.ts";
 
 /** A client as the programs see it: who it is, what it may, and how it is reached without having asked. */

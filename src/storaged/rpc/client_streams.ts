@@ -1,6 +1,6 @@
 import { type Header, MessageStatus } from "../../chassis/wire/frame.ts";
 import { ErrorDomain, rpcError, type RpcFailure } from "../../chassis/wire/rpc_error.ts";
-import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import type { Download, Upload } from "../model/storage_service.ts";
 import { DownloadStream } from "./download_stream.ts";
 import type { Disposal } from "./message_input.ts";

@@ -9,7 +9,7 @@ import {
 } from "../../chassis/wire/frame.ts";
 import { KEEPALIVE_PROGRAM, KEEPALIVE_VERSION, KeepaliveProcedure } from "../../chassis/wire/keepalive.ts";
 import { encodeRpcFailure, type RpcFailure } from "../../chassis/wire/rpc_error.ts";
-import { XdrWriter } from "../../chassis/wire/xdr.ts";
+import { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 
 /** Most bytes of a volume in one packet of a stream. */
 export const STREAM_PAYLOAD = 262120;

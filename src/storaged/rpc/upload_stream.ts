@@ -1,6 +1,6 @@
 import { type Header, MessageStatus } from "../../chassis/wire/frame.ts";
 import { ErrorDomain, rpcError, type RpcFailure } from "../../chassis/wire/rpc_error.ts";
-import type { XdrReader } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import type { Upload } from "../model/storage_service.ts";
 import { streamEnd, streamFailure } from "./frames.ts";
 

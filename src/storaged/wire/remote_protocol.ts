@@ -1,5 +1,7 @@
 import { formatUuid, parseUuid, UUID_SIZE } from "../../chassis/wire/uuid.ts";
-import { XdrError, type XdrReader, type XdrWriter } from "../../chassis/wire/xdr.ts";
+import { XdrError } from "../../chassis/wire/xdr_error.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import type { PoolRef, VolumeRef } from "../model/storage_service.ts";
 
 // The remote program as far as a storage daemon serves it: numbers, and the types that several procedures

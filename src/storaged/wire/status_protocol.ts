@@ -1,4 +1,5 @@
-import type { XdrReader, XdrWriter } from "../../chassis/wire/xdr.ts";
+import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 
 // The daemon's own program on the admin socket: what its commands ask. Each procedure takes flags and a
 // number, and replies with one string of JSON.

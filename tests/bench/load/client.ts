@@ -8,7 +8,7 @@ import {
   MessageStatus,
   readHeader,
 } from "../../../src/chassis/wire/frame.ts";
-import { XdrReader } from "../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../src/chassis/wire/xdr_reader.ts";
 
 const MESSAGE_MAX = 65536;
 

@@ -6,7 +6,7 @@ import {
   LockProcedure,
 } from "../../../src/lockd/wire/lock_protocol.ts";
 import { encodeCreateLockspace, encodeRegister, encodeResource } from "../../support/lock_codec.ts";
-import { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../../src/chassis/wire/xdr_writer.ts";
 
 /**
  * Pids of owners begin here. Linux gives no process such a number (PID_MAX_LIMIT is 4194304), so no daemon

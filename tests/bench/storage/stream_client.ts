@@ -1,5 +1,5 @@
 import { MessageStatus, MessageType } from "../../../src/chassis/wire/frame.ts";
-import type { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../../src/chassis/wire/xdr_writer.ts";
 import { must } from "../../../src/os/system_error.ts";
 import type { VolumeRef } from "../../../src/storaged/model/storage_service.ts";
 import {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { encodeFrame, MessageStatus, MessageType } from "../../../src/chassis/wire/frame.ts";
 import { KEEPALIVE_PROGRAM } from "../../../src/chassis/wire/keepalive.ts";
-import { XdrWriter } from "../../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../../src/chassis/wire/xdr_writer.ts";
 import { RpcClient } from "../../support/rpc_client.ts";
 
 // A conversation is a table of requests with the reply that libvirt's own daemon gives to each, and, where

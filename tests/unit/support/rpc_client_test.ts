@@ -5,7 +5,8 @@ import { encodeFrame, type Header, MessageStatus, MessageType } from "../../../s
 import { isPing, writePong } from "../../../src/chassis/wire/keepalive.ts";
 import { decodeResource, LOCK_PROGRAM } from "../../../src/lockd/wire/lock_protocol.ts";
 import { encodeRpcFailure, resourceBusy } from "../../../src/chassis/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../src/chassis/wire/xdr_writer.ts";
 import { FrameSplitter } from "../../support/frame_splitter.ts";
 import { LockClient } from "../../support/lock_client.ts";
 import { RpcClient } from "../../support/rpc_client.ts";

@@ -1,7 +1,7 @@
 import { adminProgram } from "../../../../src/chassis/admin/admin_program.ts";
 import type { AdministeredClient, AdministeredServer } from "../../../../src/chassis/admin/administered.ts";
 import type { ClientLimits } from "../../../../src/chassis/rpc/client_limits.ts";
-import type { XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import { type Answer, call, connected, peer } from "../../lockd/programs/program_fixture.ts";
 
 /** A server with clients of these ids. */

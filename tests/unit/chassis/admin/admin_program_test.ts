@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeFlags, encodeTimeout } from "../../../support/admin_codec.ts";
-import { XdrError } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
 import { adminProgram } from "../../../../src/chassis/admin/admin_program.ts";
 import { FakeDaemon, refusal, refused } from "./admin_fixture.ts";
 import { hex } from "../../lockd/programs/program_fixture.ts";

@@ -3,7 +3,7 @@ import { ClientPrograms } from "../../../../src/chassis/rpc/client_programs.ts";
 import { PendingReply } from "../../../../src/chassis/rpc/pending_reply.ts";
 import { asProgram, type Peer, type Program } from "../../../../src/chassis/rpc/program.ts";
 import { encodeFrame, type Header, MessageStatus, MessageType } from "../../../../src/chassis/wire/frame.ts";
-import { XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 const PEER: Peer = { clientId: 21, pid: 1, uid: 2, gid: 3, connectedAt: 4, security: "", pidfd: -1 };
 

@@ -17,7 +17,7 @@ import {
 import { encodeFrame, MessageStatus, MessageType } from "../../../../src/chassis/wire/frame.ts";
 import { encodePing, isPong } from "../../../support/keepalive_codec.ts";
 import { decodeRpcFailure, ErrorDomain, invalidArg } from "../../../../src/chassis/wire/rpc_error.ts";
-import { XdrReader } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
 import { type Frame, FrameSplitter } from "../../../support/frame_splitter.ts";
 import { kernel } from "../../../support/kernel.ts";
 

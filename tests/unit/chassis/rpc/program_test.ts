@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { asProgram, type Peer, type Reply } from "../../../../src/chassis/rpc/program.ts";
-import { XdrReader } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
 
 const PEER: Peer = { clientId: 1, pid: 2, uid: 3, gid: 4, connectedAt: 5, security: "", pidfd: -1 };
 const REPLY: Reply = { ok() {}, fail() {}, okAndClose() {} };

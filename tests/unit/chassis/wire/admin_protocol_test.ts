@@ -24,7 +24,9 @@ import {
   encodeTimeout,
 } from "../../../support/admin_codec.ts";
 import { ParamType } from "../../../../src/chassis/wire/typed_param.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 const SERVER = [0, 0, 0, 1, 0x73, 0, 0, 0];
 const CLIENT = { server: "s", id: 2n ** 64n - 1n, timestamp: -1n, transport: 0 };

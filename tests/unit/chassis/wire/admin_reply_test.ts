@@ -16,7 +16,9 @@ import {
   decodeServer,
   decodeServerList,
 } from "../../../support/admin_codec.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 const NAME = [0, 0, 0, 1, 0x73, 0, 0, 0];
 const CLIENT = { server: "s", id: 5n, timestamp: 1n, transport: 0 };

@@ -12,7 +12,7 @@ import {
   readHeader,
   writeHeader,
 } from "../../../../src/chassis/wire/frame.ts";
-import { XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 const ACQUIRE: Header = {
   program: 0x0ea7beef,

@@ -16,7 +16,9 @@ import {
   systemError,
   unsupportedFlags,
 } from "../../../../src/chassis/wire/rpc_error.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 function encoded(failure: RpcFailure): Uint8Array {
   const writer = new XdrWriter();

@@ -5,7 +5,9 @@ import {
   PARAM_TYPE_NAMES,
   type TypedParam,
 } from "../../../../src/chassis/wire/typed_param.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 // deno-fmt-ignore: one byte per line would hide the fields
 const PARAMS: [bytes: number[], param: TypedParam][] = [

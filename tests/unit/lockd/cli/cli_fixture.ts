@@ -15,7 +15,8 @@ import {
   type ReleaseArgs,
   StatusProcedure,
 } from "../../../../src/lockd/wire/status_protocol.ts";
-import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 const tokensOf = await tokenizerFor(["--all"]);
 const FD = 1000;

@@ -13,7 +13,7 @@ import {
   encodeResource,
   encodeRestrict,
 } from "../../../support/lock_codec.ts";
-import type { XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import { type Answer, call, peer } from "./program_fixture.ts";
 
 const OWNER = { pid: 4242, id: 7, name: "guest", uuid: "6ba7b810-9dad-41d1-80b4-00000000002a" };

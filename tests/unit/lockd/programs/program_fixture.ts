@@ -1,6 +1,7 @@
 import type { Peer, Program, ProgramConnection, Reply } from "../../../../src/chassis/rpc/program.ts";
 import { RpcFailure } from "../../../../src/chassis/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 /** A peer; parts may be replaced. */
 export function peer(parts: Partial<Peer> = {}): Peer {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { RpcFailure } from "../../../../src/chassis/wire/rpc_error.ts";
-import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import type { Judgement } from "../../../../src/lockd/lockspace/holder_reaper.ts";
 import type {
   JudgedHolder,

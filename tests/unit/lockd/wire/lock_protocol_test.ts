@@ -18,7 +18,9 @@ import {
   encodeResource,
   encodeRestrict,
 } from "../../../support/lock_codec.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 const OWNER = { uuid: "00112233-4455-6677-8899-aabbccddeeff", name: "vm\udcff", id: 4294967295, pid: 4242 };
 

@@ -14,7 +14,9 @@ import {
   STATUS_PROGRAM,
   StatusProcedure,
 } from "../../../../src/lockd/wire/status_protocol.ts";
-import { XdrError, XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrError } from "../../../../src/chassis/wire/xdr_error.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 
 Deno.test("arguments of a page have these bytes both ways", () => {
   const bytes = [0, 0, 0, 1, 0, 0, 0, 2, 0x61, 0x62, 0, 0, 0, 0, 0, 9];

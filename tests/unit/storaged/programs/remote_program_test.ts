@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { XdrReader, type XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import type { Authority, Verdict } from "../../../../src/storaged/programs/authentication.ts";
 import type { StorageService } from "../../../../src/storaged/model/storage_service.ts";
 import {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { emptyHeader, type Header, readHeader } from "../../../../src/chassis/wire/frame.ts";
 import { ErrorDomain, rpcError } from "../../../../src/chassis/wire/rpc_error.ts";
-import { XdrReader } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
 import { ClientCalls } from "../../../../src/storaged/rpc/client_calls.ts";
 import type { ClientLink, StreamReply } from "../../../../src/storaged/rpc/client_link.ts";
 import { ClientStreams } from "../../../../src/storaged/rpc/client_streams.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MessageStatus, MessageType } from "../../../../src/chassis/wire/frame.ts";
-import type { XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import type { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import { storageError } from "../../../../src/storaged/model/storage_error.ts";
 import type {
   Answer,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type Header, MessageStatus, MessageType, readHeader } from "../../../../src/chassis/wire/frame.ts";
 import { emptyHeader } from "../../../../src/chassis/wire/frame.ts";
-import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import type { Download } from "../../../../src/storaged/model/storage_service.ts";
 import { ClientStreams } from "../../../../src/storaged/rpc/client_streams.ts";
 import { PlayedUpload } from "../../../support/played_upload.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Reply } from "../../../../src/chassis/rpc/program.ts";
-import { XdrReader, XdrWriter } from "../../../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
+import { XdrWriter } from "../../../../src/chassis/wire/xdr_writer.ts";
 import type { JobStatus } from "../../../../src/storaged/model/storage_service.ts";
 import { CallCounts } from "../../../../src/storaged/status/call_counts.ts";
 import type { ClientDocument } from "../../../../src/storaged/status/documents.ts";
