@@ -1,10 +1,10 @@
 import { type Feature, FEATURES } from "../model/volume_definition.ts";
+import { backingOf, type StatedBacking } from "./image_backing.ts";
+import { ImageHeader } from "./image_header.ts";
 
 // What the first bytes of an image say. A guest may have written them: every number is checked before it is
 // used, nothing is followed, and the worst that a header can do is to be misread.
 
-/** So many bytes of an image are looked at. An ISO image has its mark at 32,769. */
-export const HEADER_SIZE = 33280;
 /** In so many of them every format but ISO is known, and most images have said everything. */
 export const FIRST_PIECE = 1024;
 /** Where an ISO image has its mark. */
@@ -15,66 +15,7 @@ export const ISO_PIECE = { position: ISO_MARK_AT, length: ISO_MARK.length } as c
 
 /** Whether the bytes at {@link ISO_PIECE} are the mark. */
 export function isIsoMark(bytes: Uint8Array): boolean {
-  return new Header(bytes).says(0, ISO_MARK);
-}
-
-/** Bytes with numbers in them; what lies behind the end is 0. */
-class Header {
-  readonly bytes: Uint8Array;
-  readonly #view: DataView;
-  /** Whether anything was asked for that lies behind the end. */
-  #exceeded = false;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get exceeded(): boolean {
-    return this.#exceeded;
-  }
-
-  has(end: number): boolean {
-    if (end <= this.bytes.length) return true;
-    this.#exceeded = true;
-    return false;
-  }
-
-  word(at: number, little = false): number {
-    return this.has(at + 4) ? this.#view.getUint32(at, little) : 0;
-  }
-
-  half(at: number): number {
-    return this.has(at + 2) ? this.#view.getUint16(at, false) : 0;
-  }
-
-  long(at: number, little = false): bigint {
-    return this.has(at + 8) ? this.#view.getBigUint64(at, little) : 0n;
-  }
-
-  /** Whether these characters stand at an offset. */
-  says(at: number, mark: string): boolean {
-    if (!this.has(at + mark.length)) return false;
-    for (let index = 0; index < mark.length; index++) {
-      if (this.bytes[at + index] !== mark.charCodeAt(index)) return false;
-    }
-    return true;
-  }
-
-  /** Text up to a NUL or the end of the piece. */
-  text(at: number, length: number): string {
-    if (at + length > this.bytes.length) this.#exceeded = true;
-    const piece = this.bytes.subarray(at, at + length);
-    const end = piece.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? piece : piece.subarray(0, end));
-  }
-}
-
-/** What an image stands on, as its header says it. */
-export interface StatedBacking {
-  readonly path: string;
-  /** Undefined: it is to be found out. */
-  readonly format: string | undefined;
+  return new ImageHeader(bytes).says(0, ISO_MARK);
 }
 
 /** What a header says. */
@@ -95,13 +36,13 @@ export interface ImageFacts {
 /** How a format is known, and where it says its size. */
 interface Known {
   readonly format: string;
-  readonly matches: (header: Header) => boolean;
+  readonly matches: (header: ImageHeader) => boolean;
   /** Undefined: it says none. */
-  readonly capacity?: (header: Header) => bigint | undefined;
+  readonly capacity?: (header: ImageHeader) => bigint | undefined;
 }
 
 /** A size that stands at an offset, when the header reaches that far. */
-function sizeAt(at: number, little: boolean, factor = 1n): (header: Header) => bigint | undefined {
+function sizeAt(at: number, little: boolean, factor = 1n): (header: ImageHeader) => bigint | undefined {
   return (header) => {
     if (!header.has(at + 8)) return undefined;
     const value = header.long(at, little) * factor;
@@ -151,11 +92,11 @@ const KNOWN: readonly Known[] = [
 
 /** The format of an image by its first {@link HEADER_SIZE} bytes; `raw` when nothing else is known. */
 export function probeFormat(bytes: Uint8Array): string {
-  const header = new Header(bytes);
+  const header = new ImageHeader(bytes);
   return header.says(ISO_MARK_AT, ISO_MARK) ? "iso" : formatOf(header);
 }
 
-function formatOf(header: Header): string {
+function formatOf(header: ImageHeader): string {
   return KNOWN.find((each) => each.matches(header))?.format ?? "raw";
 }
 
@@ -165,7 +106,7 @@ function formatOf(header: Header): string {
  * @param format that it has; undefined: it is found out
  */
 export function readImage(bytes: Uint8Array, format = probeFormat(bytes)): ImageFacts {
-  return factsOf(new Header(bytes), format);
+  return factsOf(new ImageHeader(bytes), format);
 }
 
 /**
@@ -175,12 +116,12 @@ export function readImage(bytes: Uint8Array, format = probeFormat(bytes)): Image
  * @returns undefined when more of the image is to be looked at
  */
 export function readFirstPiece(bytes: Uint8Array, format: string | undefined): ImageFacts | undefined {
-  const header = new Header(bytes);
+  const header = new ImageHeader(bytes);
   const facts = factsOf(header, format ?? formatOf(header));
   return header.exceeded ? undefined : facts;
 }
 
-function factsOf(header: Header, format: string): ImageFacts {
+function factsOf(header: ImageHeader, format: string): ImageFacts {
   const known = KNOWN.find((each) => each.format === format);
   const features = format === "qcow2" ? featuresOf(header) : undefined;
   return {
@@ -195,14 +136,14 @@ function factsOf(header: Header, format: string): ImageFacts {
   };
 }
 
-function clusterSizeOf(header: Header): bigint {
+function clusterSizeOf(header: ImageHeader): bigint {
   const bits = header.word(20);
   // QEMU knows clusters of 512 bytes to 2 MiB.
   return bits > 0 && bits < 64 ? 1n << BigInt(bits) : 0n;
 }
 
 /** Of version 3; an image of version 2 has none. */
-function featuresOf(header: Header): readonly Feature[] | undefined {
+function featuresOf(header: ImageHeader): readonly Feature[] | undefined {
   if (header.word(4) !== 3 || !header.has(104)) return undefined;
   const incompatible = header.long(72);
   const compatible = header.long(80);
@@ -214,11 +155,11 @@ function featuresOf(header: Header): readonly Feature[] | undefined {
   return FEATURES.filter((feature) => bits[feature] !== 0n);
 }
 
-function isLuks(header: Header): boolean {
+function isLuks(header: ImageHeader): boolean {
   return header.says(0, "LUKS\xba\xbe") && header.half(6) === 1;
 }
 
-function encryptionOf(header: Header, format: string): string | undefined {
+function encryptionOf(header: ImageHeader, format: string): string | undefined {
   switch (format) {
     case "raw":
       return isLuks(header) ? "luks" : undefined;
@@ -229,75 +170,4 @@ function encryptionOf(header: Header, format: string): string | undefined {
     default:
       return undefined;
   }
-}
-
-function backingOf(header: Header, format: string): StatedBacking | undefined {
-  switch (format) {
-    case "qcow":
-    case "qcow2":
-      return qcowBacking(header);
-    case "qed":
-      return qedBacking(header);
-    case "vmdk":
-      return vmdkBacking(header);
-    case "cow": {
-      const path = header.has(1032) ? header.text(8, 1024) : "";
-      return path === "" ? undefined : { path, format: undefined };
-    }
-    default:
-      return undefined;
-  }
-}
-
-/** Longest name of a backing file, as QEMU has it. */
-const LONGEST_NAME = 1023;
-/** Longest path that a file can have. */
-const LONGEST_PATH = 4095;
-
-function qcowBacking(header: Header): StatedBacking | undefined {
-  const offset = header.long(8);
-  const length = header.word(16);
-  if (offset === 0n || length === 0 || length > LONGEST_NAME) return undefined;
-  if (!header.has(Number(offset) + length)) return undefined;
-  const path = header.text(Number(offset), length);
-  return path === "" ? undefined : { path, format: qcowBackingFormat(header, Number(offset)) };
-}
-
-/** Marks of the extensions between header and name. */
-const BACKING_FORMAT = 0xe279_2aca;
-const LAST_EXTENSION = 0;
-
-/** The format of the backing file is in an extension; the first version has none. */
-function qcowBackingFormat(header: Header, nameAt: number): string | undefined {
-  const version = header.word(4);
-  if (version < 2) return undefined;
-  const end = Math.min(header.bytes.length, nameAt) - 8;
-  for (let at = version === 2 ? 72 : header.word(100); at < end;) {
-    const mark = header.word(at);
-    const length = header.word(at + 4);
-    at += 8;
-    if (mark === LAST_EXTENSION || !header.has(at + length)) return undefined;
-    if (mark === BACKING_FORMAT) return header.text(at, length);
-    at += length;
-  }
-  return undefined;
-}
-
-const QED_BACKED = 1n;
-const QED_RAW = 4n;
-
-function qedBacking(header: Header): StatedBacking | undefined {
-  const flags = header.long(16, true);
-  if ((flags & QED_BACKED) === 0n) return undefined;
-  const offset = header.word(56, true);
-  const length = header.word(60, true);
-  if (length === 0 || !header.has(offset + length)) return undefined;
-  const path = header.text(offset, length);
-  return path === "" ? undefined : { path, format: (flags & QED_RAW) === 0n ? undefined : "raw" };
-}
-
-function vmdkBacking(header: Header): StatedBacking | undefined {
-  const text = header.text(512, HEADER_SIZE - 512);
-  const [, path = ""] = /parentFileNameHint="([^"]*)"/.exec(text) ?? [];
-  return path === "" || path.length > LONGEST_PATH ? undefined : { path, format: undefined };
 }

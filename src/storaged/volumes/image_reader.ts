@@ -1,7 +1,6 @@
 import type { StorageSys } from "../../os/storage_sys.ts";
 import {
   FIRST_PIECE,
-  HEADER_SIZE,
   type ImageFacts,
   isIsoMark,
   ISO_PIECE,
@@ -9,6 +8,7 @@ import {
   readFirstPiece,
   readImage,
 } from "./image_format.ts";
+import { HEADER_SIZE } from "./image_header.ts";
 
 /** How many different headers are remembered. */
 const REMEMBERED = 8;

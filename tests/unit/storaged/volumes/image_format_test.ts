@@ -1,23 +1,6 @@
 import assert from "node:assert/strict";
 import { probeFormat, readImage } from "../../../../src/storaged/volumes/image_format.ts";
-
-/** Bytes with pieces at offsets: text, or numbers of 4 or 8 bytes. */
-function header(
-  size: number,
-  pieces: readonly (readonly [number, string | number | bigint, "little"?])[],
-): Uint8Array {
-  const bytes = new Uint8Array(size);
-  const view = new DataView(bytes.buffer);
-  for (const [at, value, order] of pieces) {
-    if (typeof value === "string") {
-      for (let index = 0; index < value.length; index++) bytes[at + index] = value.charCodeAt(index);
-    } else if (typeof value === "bigint") view.setBigUint64(at, value, order === "little");
-    else view.setUint32(at, value, order === "little");
-  }
-  return bytes;
-}
-
-const QCOW3 = [[0, "QFI\xfb"], [4, 3], [20, 16], [24, 1048576n], [100, 104]] as const;
+import { header, QCOW3 } from "./image_bytes.ts";
 
 Deno.test("probeFormat() knows each format by its mark and version", () => {
   const cases: [string, Uint8Array][] = [
@@ -55,33 +38,7 @@ Deno.test("readImage() reads size, clusters, features and encryption of qcow2", 
   assert.deepEqual([old.clusterSize, old.compat, old.features], [4096n, undefined, undefined]);
 });
 
-Deno.test("readImage() reads what a qcow2 image stands on, with the format that an extension says", () => {
-  const named = [...QCOW3, [8, 200n], [16, 9], [200, "base.img\0"]] as const;
-  assert.deepEqual(readImage(header(512, named)).backing, { path: "base.img", format: undefined });
-  const told = [...named, [104, 0xe2792aca], [108, 5], [112, "qcow2"], [120, 0]] as const;
-  assert.deepEqual(readImage(header(512, told)).backing, { path: "base.img", format: "qcow2" });
-  const old = [[0, "QFI\xfb"], [4, 2], [8, 200n], [16, 4], [72, 0xe2792aca], [76, 3], [80, "raw"], [
-    200,
-    "/a/b",
-  ]] as const;
-  assert.deepEqual(readImage(header(512, old)).backing, { path: "/a/b", format: "raw" });
-});
-
 Deno.test("readImage() believes no number of a header that a guest may have written", () => {
-  const cases: [string, readonly (readonly [number, string | number | bigint])[]][] = [
-    ["a name behind the end", [...QCOW3, [8, 500n], [16, 100]]],
-    ["a name at the largest offset", [...QCOW3, [8, 0xffff_ffff_ffff_ffffn], [16, 100]]],
-    ["a name longer than QEMU takes", [...QCOW3, [8, 200n], [16, 1024]]],
-    ["an empty name", [...QCOW3, [8, 200n], [16, 3]]],
-  ];
-  for (const [what, pieces] of cases) {
-    assert.equal(readImage(header(512, pieces)).backing, undefined, what);
-  }
-  // Extensions that reach behind the end, and a header size that lies there, end the search.
-  const beyond = [...QCOW3, [8, 200n], [16, 4], [200, "/a/b"], [104, 1], [108, 0xffff_fff0]] as const;
-  assert.deepEqual(readImage(header(512, beyond)).backing, { path: "/a/b", format: undefined });
-  const far = [...QCOW3, [8, 200n], [16, 4], [200, "/a/b"], [100, 0xffff_ffff]] as const;
-  assert.deepEqual(readImage(header(512, far)).backing, { path: "/a/b", format: undefined });
   assert.equal(readImage(header(512, [...QCOW3, [20, 200]])).clusterSize, 0n);
   assert.equal(readImage(header(512, [[0, "KDMV"], [4, 1]])).format, "raw");
 });
@@ -91,24 +48,9 @@ Deno.test("readImage() reads the sizes of other formats, none where there is non
     [0, "KDMV"],
     [4, 1, "little"],
     [12, 20n, "little"],
-    [512, 'parentFileNameHint="base.vmdk"\n'],
   ]);
-  assert.deepEqual(
-    [readImage(vmdk).capacity, readImage(vmdk).backing],
-    [10240n, { path: "base.vmdk", format: undefined }],
-  );
-  const qed = header(512, [[0, "QED\0"], [16, 5n, "little"], [48, 99n, "little"], [56, 64, "little"], [
-    60,
-    2,
-    "little",
-  ], [
-    64,
-    "/b",
-  ]]);
-  assert.deepEqual(
-    [readImage(qed).capacity, readImage(qed).backing],
-    [99n, { path: "/b", format: "raw" }],
-  );
+  assert.equal(readImage(vmdk).capacity, 10240n);
+  assert.equal(readImage(header(512, [[0, "QED\0"], [48, 99n, "little"]])).capacity, 99n);
   assert.equal(readImage(header(33280, [[32769, "CD001"]])).capacity, undefined);
 });
 
