@@ -3,6 +3,8 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { VIRTSTORAGED } from "../../src/storaged/identity/identity.ts";
 import assert from "node:assert/strict";
+import { clusterCommands } from "../../src/lockd/cli/cluster/cluster.ts";
+import { CLUSTER_OPTIONS } from "../../src/lockd/cli/cluster/cluster_settings.ts";
 import { listedDaemons } from "../../packaging/daemons.ts";
 import type { Identity } from "../../src/chassis/config/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
@@ -139,6 +141,9 @@ function documentedMetrics(page: string): Map<string, { kind: string; labels: st
   ]));
 }
 
+/** The command that is a group of commands. */
+const GROUP = clusterCommands.name;
+
 for (const { identity, metrics, texts, files } of DESCRIBED) {
   const { name } = identity;
   const commands = Object.keys(identity.commands);
@@ -153,7 +158,7 @@ for (const { identity, metrics, texts, files } of DESCRIBED) {
     assert.deepEqual(completed(completion, ""), options);
   });
 
-  for (const command of commands) {
+  for (const command of commands.filter((each) => each !== GROUP)) {
     Deno.test(`${name}: manual and completion have the options of ${command}`, async () => {
       const options = listed(await helpOf(name, command, "--help"));
       assert.deepEqual(completed(completion, command), options);
@@ -197,6 +202,34 @@ for (const { identity, metrics, texts, files } of DESCRIBED) {
     assert.deepEqual([...documentedMetrics(metrics).keys()].sort(), [...names].sort());
   });
 }
+
+Deno.test("manual and completion have the commands about a cluster, with their options", () => {
+  const manual = read("man/virtlockd.8");
+  const completion = read("packaging/completion/virtlockd");
+  const names = clusterCommands.commands.map(({ name }) => name);
+  const described = section(manual, "CLUSTER COMMANDS").matchAll(/^\.It Cm (cluster [a-z]+)\b/gm);
+  assert.deepEqual([...described].map(([, name]) => name), names);
+  const words = names.map((name) => name.replace(`${GROUP} `, ""));
+  assert.ok(completion.includes(`compgen -W "${words.join(" ")}"`));
+  const common = CLUSTER_OPTIONS.flatMap(({ name, short }) => [
+    ...short === undefined ? [] : [`-${short}`],
+    `--${name}`,
+  ]);
+  const offeredByAll = / reached='(.*)'$/m.exec(completion)?.[1]?.split(" ");
+  assert.deepEqual(offeredByAll, common);
+  const inManual = section(manual, "CLUSTER COMMANDS").split("\n").filter((line) => /^\.It Fl/.test(line));
+  for (const option of common) assert.ok(marked(inManual.join("\n")).includes(option), option);
+  for (const { name, options } of clusterCommands.commands) {
+    const own = options.map(({ name }) => `--${name}`).filter((option) => !common.includes(option)).sort();
+    const offered = new RegExp(`\\b${name.replace(" ", "-")}\\b.*\\) options="\\$reached(.*)" ;;$`, "m");
+    const [, found = "none"] = offered.exec(completion) ?? [];
+    assert.deepEqual(found.split(" ").filter(Boolean).sort(), own, name);
+    const form = section(manual, "SYNOPSIS").split(/^\.Nm\n/m).find((text) =>
+      new RegExp(`^\\.Cm cluster (?:.* )?${name.replace(`${GROUP} `, "")}\\b`).test(text)
+    );
+    assert.deepEqual(marked(form ?? assert.fail(`no synopsis of ${name}`)), own, name);
+  }
+});
 
 Deno.test("the manual of the configuration and the lens have every key", () => {
   const keys = [...read("man/virtlockd.conf.5").matchAll(/^\.It Ic (\w+) Ns = Ns/gm)].map(([, key]) => key);

@@ -9,6 +9,12 @@ import { until } from "./until.ts";
 const LINK = new URL("../../src/etcd/link/run.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
+/** The command that runs the link with etcd from the sources. */
+export function linkCommand(module = LINK): string[] {
+  const permissions = ["--allow-net", "--allow-read", "--allow-env"];
+  return [Deno.execPath(), "run", ...permissions, "--config", CONFIG, module];
+}
+
 /** How a host of a cluster differs from others. */
 export interface HostOptions {
   /** Added to virtlockd.conf. */
@@ -62,16 +68,6 @@ export class ClusterHost implements AsyncDisposable {
         `cluster_name = "test"\ncluster_host_id = "${name}"\ncluster_lockspaces = ["scsi=${space}"]\n${settings}\n`,
     );
     const socket = `${place.paths.runDir}/virtlockd-cluster-sock`;
-    const run = [
-      Deno.execPath(),
-      "run",
-      "--allow-net",
-      "--allow-read",
-      "--allow-env",
-      "--config",
-      CONFIG,
-      module,
-    ];
     const forwarded = ["DENO_DIR", "HOME", "PATH", "NO_COLOR"].flatMap((name) => ["-E", name]);
     const link = new TestProcess(
       [
@@ -83,7 +79,7 @@ export class ClusterHost implements AsyncDisposable {
           ...forwarded,
           "-l",
           socket,
-          ...run,
+          ...linkCommand(module),
         ]),
       ],
       place.env,

@@ -3,6 +3,7 @@ import type { DaemonOptions } from "../config/options.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Command } from "./command.ts";
+import type { CommandGroup } from "./command_group.ts";
 
 /**
  * Runs a daemon in this process, or starts it in the background.
@@ -30,7 +31,7 @@ export interface DaemonProgram<C extends string = string> {
   readonly identity: Identity<C>;
   readonly run: DaemonLife;
   /** Where each command of the identity is. */
-  readonly commands: Readonly<Record<C, Command>>;
+  readonly commands: Readonly<Record<C, Command | CommandGroup>>;
   /** Not for people. The names begin with `internal-`. */
   readonly internal: ReadonlyMap<string, InternalCommand>;
 }

@@ -7,6 +7,7 @@ import { tokenizerFor } from "../config/option_tokens.ts";
 import { helpText, parseArguments } from "./arguments.ts";
 import { confirm } from "./confirm.ts";
 import { type Command, CommandError, CommandExit } from "./command.ts";
+import { chooseCommand, type CommandGroup } from "./command_group.ts";
 import { DescriptorOutput, OutputClosed } from "./output.ts";
 import { shieldFromDebugger } from "./shield.ts";
 
@@ -19,7 +20,7 @@ export interface CommandCall {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** How the program calls itself. */
   readonly programName: string;
-  readonly command: Command;
+  readonly command: Command | CommandGroup;
   readonly args: readonly string[];
 }
 
@@ -34,21 +35,28 @@ export async function runCommand(
   const out = new DescriptorOutput(sys, STANDARD_OUTPUT);
   // A name in it may be somebody else's choice.
   const complain = (message: string) => console.error(`${programName}: error: ${plainText(message)}`);
+  let name = command.name;
   try {
-    const parsed = parseArguments(command, args, await tokenizerFor(args));
+    const chosen = chooseCommand(command, args, programName);
+    if (chosen.kind === "help") {
+      out.write(chosen.text);
+      return CommandExit.OK;
+    }
+    name = chosen.command.name;
+    const parsed = parseArguments(chosen.command, chosen.args, await tokenizerFor(chosen.args));
     if (parsed === "help") {
-      out.write(helpText(command, programName));
+      out.write(helpText(chosen.command, programName));
       return CommandExit.OK;
     }
     shieldFromDebugger(sys, facts);
     // The runtime's own name would be all that ps(1) and the list of clients show.
     sys.setThreadName(programName);
     const ask = (question: string) => confirm(sys, isTerminal("stdin"), question);
-    return await command.run({ sys, env, out, confirm: ask, now: () => Date.now() }, parsed);
+    return await chosen.command.run({ sys, env, out, confirm: ask, now: () => Date.now() }, parsed);
   } catch (error) {
     if (error instanceof OutputClosed) return CommandExit.OK;
     if (error instanceof UsageError) {
-      complain(`${error.message}; see '${programName} ${command.name} --help'`);
+      complain(`${error.message}; see '${programName} ${name} --help'`);
       return CommandExit.PROBLEM;
     }
     if (error instanceof CommandError) {

@@ -14,6 +14,32 @@ export class ClusterKeys {
     return `${this.#prefix}meta`;
   }
 
+  /** Below it are the hosts that were heard of a moment ago. */
+  get hosts(): string {
+    return `${this.#prefix}host/`;
+  }
+
+  /** Below it are all sessions. */
+  get sessions(): string {
+    return `${this.#prefix}session/`;
+  }
+
+  /** Below it are all locks that somebody holds alone. */
+  get exclusives(): string {
+    return `${this.#prefix}lock/`;
+  }
+
+  /** Below it are all shares of locks. */
+  get shares(): string {
+    return `${this.#prefix}share/`;
+  }
+
+  /** The name of the lock that a key of {@link exclusives} or {@link shares} stands for. */
+  nameOf(key: string): ClusterName {
+    const [, space = "", name = ""] = key.slice(this.#prefix.length).split("/");
+    return { space, name };
+  }
+
   /** That a host was heard of a moment ago. */
   host(id: string): string {
     return `${this.#prefix}host/${id}`;

@@ -1,10 +1,9 @@
 import { hostName } from "../../os/host_facts.ts";
-import type { ClusterSettings } from "../identity/cluster_settings.ts";
-import type { Endpoints } from "../../etcd/wire/link_messages.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
+import { endpointsOf } from "./endpoints.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile } from "./membership_file.ts";
@@ -144,14 +143,4 @@ export class Member implements Cluster {
 
 function nonce(): string {
   return crypto.randomUUID();
-}
-
-function endpointsOf(settings: ClusterSettings): Endpoints {
-  const { clusterEndpoints, clusterCaFile, clusterCertFile, clusterKeyFile } = settings;
-  return {
-    urls: clusterEndpoints,
-    ...clusterCaFile === undefined ? {} : { caFile: clusterCaFile },
-    ...clusterCertFile === undefined ? {} : { certFile: clusterCertFile },
-    ...clusterKeyFile === undefined ? {} : { keyFile: clusterKeyFile },
-  };
 }

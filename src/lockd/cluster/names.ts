@@ -57,6 +57,16 @@ function encodeName(name: string): string {
   return encoded;
 }
 
+/** The name behind an encoded one, for people; a byte that is no UTF-8 stays as it is written. */
+export function decodeName(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return encoded;
+  }
+}
+
 function hexOf(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }

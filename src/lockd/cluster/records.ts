@@ -19,8 +19,25 @@ export interface SessionRecord {
   readonly name: string;
   /** The kernel's boot id. */
   readonly boot: string;
-  /** Another one with each change, so that a writer knows its own again. */
+  /** Another one with each change by the host itself, so that it knows its own again. */
   readonly nonce: string;
+  /** Absent while nobody has said anything of the host. */
+  readonly fencing?: Fencing;
+}
+
+/**
+ * What somebody has said of a host. It is final when it is `fenced`: the host cannot write any more until the
+ * guests are gone that it had, and its locks may be taken. `condemned` says that this is about to be said;
+ * the host takes it back by writing its session anew.
+ */
+export interface Fencing {
+  readonly state: "condemned" | "fenced";
+  /** Who has said so. */
+  readonly by: string;
+  /** On which machine. */
+  readonly from: string;
+  /** Unix milliseconds. */
+  readonly at: number;
 }
 
 /** That a host was heard of a moment ago. It lives as long as a lease: it tells people, and no more. */
@@ -91,7 +108,32 @@ export function encodeRecord(record: SessionRecord | HostRecord | LockHolder): s
 export function decodeSession(entry: KeyValue): SessionRecord {
   const record = fieldsOf(entry);
   const text = (field: string) => textOf(entry.key, record, field);
-  return { host: text("host"), name: text("name"), boot: text("boot"), nonce: text("nonce") };
+  const fencing = record["fencing"];
+  return {
+    host: text("host"),
+    name: text("name"),
+    boot: text("boot"),
+    nonce: text("nonce"),
+    ...fencing === undefined ? {} : { fencing: decodeFencing(entry.key, fencing) },
+  };
+}
+
+function decodeFencing(key: string, value: unknown): Fencing {
+  if (typeof value !== "object" || value === null) {
+    throw new RecordError(`${key} has no record of its fencing`);
+  }
+  const record = { ...value };
+  const state = textOf(key, record, "state");
+  // What is not known must not pass for anything.
+  if (state !== "condemned" && state !== "fenced") {
+    throw new RecordError(`${key} is ${state}, which this program does not know`);
+  }
+  return {
+    state,
+    by: textOf(key, record, "by"),
+    from: textOf(key, record, "from"),
+    at: numberOf(key, record, "at"),
+  };
 }
 
 /** @throws RecordError when it is none */

@@ -10,6 +10,7 @@ const COMMANDS = {
   exporter: "serve the metrics over HTTP",
   reload: "execute the installed program anew in the daemon, keeping all locks",
   release: "free a lock whose guest is gone, or of which nobody can tell",
+  cluster: "show and change what all hosts of a cluster have in common",
 } as const;
 
 /** Name of a command. */

@@ -105,7 +105,8 @@ Deno.test("parseCommandLine() passes on a part of the daemon that it starts for 
 });
 
 Deno.test("parseCommandLine() throws one line that names what it cannot understand", () => {
-  const commands = "the commands are locks, clients, status, doctor, metrics, exporter, reload, release";
+  const commands =
+    "the commands are locks, clients, status, doctor, metrics, exporter, reload, release, cluster";
   const seconds = "needs a whole number of seconds from 0 to 2147483";
   const cases: [string[], string][] = [
     [["--bogus"], 'Unknown option "--bogus"'],

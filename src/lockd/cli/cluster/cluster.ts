@@ -1,0 +1,14 @@
+import type { CommandGroup } from "../../../chassis/cli/command_group.ts";
+import { clusterHostsCommand } from "./hosts.ts";
+import { clusterLocksCommand } from "./locks.ts";
+import { clusterStatusCommand } from "./status.ts";
+
+/**
+ * `virtlockd cluster ...`: commands about all hosts. They ask etcd and not the daemon, so they work where the
+ * daemon does not, and on machines that are no member.
+ */
+export const clusterCommands: CommandGroup = {
+  name: "cluster",
+  purpose: "Shows and changes what all hosts of the cluster have in common, in etcd.",
+  commands: [clusterStatusCommand, clusterHostsCommand, clusterLocksCommand],
+};

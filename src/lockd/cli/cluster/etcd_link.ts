@@ -1,0 +1,230 @@
+import { joined } from "../../../base/joined.ts";
+import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import {
+  type Answer,
+  decodeFromLink,
+  encodeLine,
+  type Endpoints,
+  type FromLink,
+  LINK_PROTOCOL,
+  type Question,
+} from "../../../etcd/wire/link_messages.ts";
+import { S_IFMT, S_IFSOCK, SIGKILL, SOCK_STREAM } from "../../../os/constants.ts";
+import { EACCES, EAGAIN, EPERM } from "../../../os/errno.ts";
+import { emptyStatus, type Sys } from "../../../os/sys.ts";
+import { SystemError } from "../../../os/system_error.ts";
+import { decodeText, encodeText } from "../../../os/text.ts";
+
+/** How long the link may take until it can be asked, in ms. It is a process that is started. */
+const START_MS = 10_000;
+/** How much longer than the link itself its answer is waited for, in ms. */
+const MARGIN_MS = 1000;
+const READ_SIZE = 64 * 1024;
+const STANDARD_ERROR = 2;
+
+/** What of the kernel a link needs. */
+export type LinkSys = Pick<
+  Sys,
+  | "socket"
+  | "connect"
+  | "socketPair"
+  | "send"
+  | "read"
+  | "close"
+  | "stat"
+  | "pollReadable"
+  | "monotonic"
+  | "spawn"
+  | "kill"
+  | "waitChild"
+>;
+
+/** How a link is reached. */
+export interface LinkPlace {
+  /** A socket that starts a link for whoever connects, or the link's program, which is started. */
+  readonly path: string;
+  /** `NAME=value`, for the program. */
+  readonly env: readonly string[];
+}
+
+/**
+ * A link with etcd for a command: what the daemon has too, but one that is waited for. Every method waits,
+ * but never longer than its time limit. Disposing of it ends the process that was started.
+ */
+export class EtcdLink implements Disposable {
+  readonly #sys: LinkSys;
+  readonly #path: string;
+  readonly #fd: number;
+  /** Process that was started; undefined: the service manager has started it. */
+  readonly #child: number | undefined;
+  readonly #buffer = new Uint8Array(READ_SIZE);
+  #lines: string[] = [];
+  /** Bytes of a line whose end has not come. */
+  #rest: Uint8Array[] = [];
+  #nextId = 1;
+
+  private constructor(sys: LinkSys, path: string, fd: number, child: number | undefined) {
+    this.#sys = sys;
+    this.#path = path;
+    this.#fd = fd;
+    this.#child = child;
+  }
+
+  /**
+   * Has a link begin, and waits until it can be asked.
+   *
+   * @throws CommandError
+   */
+  static open(sys: LinkSys, { path, env }: LinkPlace, endpoints: Endpoints): EtcdLink {
+    const status = emptyStatus();
+    const found = sys.stat(path, status);
+    if (found < 0) {
+      throw unreachable(
+        `${
+          new SystemError("stat", path, found).message
+        }: the link with etcd is in the package deno-virtlockd-cluster; ` +
+          "another place is named with --link",
+      );
+    }
+    const link = (status.mode & S_IFMT) === S_IFSOCK ? connected(sys, path) : started(sys, path, env);
+    const opened = new EtcdLink(sys, path, link.fd, link.child);
+    try {
+      opened.#send({ kind: "open", protocol: LINK_PROTOCOL, endpoints });
+      opened.#opened();
+      return opened;
+    } catch (error) {
+      opened[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Asks once.
+   *
+   * @param limitMs after so many milliseconds without an answer the outcome is unknown
+   * @throws CommandError when the link has ended or hangs: the outcome is unknown then, too
+   */
+  ask(question: Question, limitMs: number): Answer {
+    const id = this.#nextId++;
+    this.#send({ kind: "ask", id, limitMs, question });
+    const until = this.#sys.monotonic() + limitMs + MARGIN_MS;
+    for (;;) {
+      const message = this.#message(until);
+      // An answer that comes behind its time was taken for unknown.
+      if (message.kind === "answer" && message.id === id) return message.answer;
+    }
+  }
+
+  /** Waits; nothing is read meanwhile. */
+  pause(milliseconds: number): void {
+    this.#sys.pollReadable(-1, milliseconds);
+  }
+
+  /** Monotonic milliseconds. */
+  get now(): number {
+    return this.#sys.monotonic();
+  }
+
+  [Symbol.dispose](): void {
+    this.#sys.close(this.#fd);
+    if (this.#child === undefined) return;
+    // It keeps nothing, and would end by itself; but one that hangs must not hold up the command.
+    this.#sys.kill(this.#child, SIGKILL);
+    this.#sys.waitChild(this.#child, true, new Int32Array(1));
+  }
+
+  #opened(): void {
+    const message = this.#message(this.#sys.monotonic() + START_MS);
+    switch (message.kind) {
+      case "opened":
+        if (message.protocol === LINK_PROTOCOL) return;
+        throw unreachable(
+          `The link with etcd at ${this.#path} speaks version ${message.protocol}, and this program ${LINK_PROTOCOL}`,
+        );
+      case "unusable":
+        throw unreachable(`The link with etcd cannot work: ${message.reason}`);
+      case "answer":
+        throw unreachable(`The link with etcd at ${this.#path} answers before it was asked`);
+    }
+  }
+
+  #message(until: number): FromLink {
+    const line = this.#line(until);
+    const message = decodeFromLink(line);
+    if (message === undefined) throw unreachable(`What answers at ${this.#path} is no link with etcd`);
+    if (message.kind === "unusable") {
+      throw unreachable(`The link with etcd cannot work: ${message.reason}`);
+    }
+    return message;
+  }
+
+  #line(until: number): string {
+    const sys = this.#sys;
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
+      const left = Math.ceil(until - sys.monotonic());
+      if (left <= 0 || sys.pollReadable(this.#fd, left) === 0) {
+        throw unreachable(`The link with etcd at ${this.#path} does not answer`);
+      }
+      const count = sys.read(this.#fd, this.#buffer);
+      if (count === -EAGAIN) continue;
+      if (count <= 0) throw unreachable(`The link with etcd at ${this.#path} has ended`);
+      this.#received(this.#buffer.slice(0, count));
+    }
+  }
+
+  #received(bytes: Uint8Array): void {
+    let begin = 0;
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, begin)) {
+      this.#rest.push(bytes.subarray(begin, end));
+      const line = joined(this.#rest);
+      this.#rest = [];
+      begin = end + 1;
+      this.#lines.push(decodeText(line, 0, line.length));
+    }
+    if (begin < bytes.length) this.#rest.push(bytes.subarray(begin));
+  }
+
+  #send(message: Parameters<typeof encodeLine>[0]): void {
+    const bytes = encodeText(encodeLine(message));
+    const sent = this.#sys.send(this.#fd, bytes);
+    // A question is far smaller than a socket's buffer, which is empty.
+    if (sent === bytes.length) return;
+    throw unreachable(`The link with etcd at ${this.#path} takes no question`);
+  }
+}
+
+function connected(sys: LinkSys, path: string): { fd: number; child: undefined } {
+  const fd = sys.socket(SOCK_STREAM, true);
+  if (fd < 0) throw unreachable(new SystemError("socket", path, fd).message);
+  const result = sys.connect(fd, path);
+  if (result === 0) return { fd, child: undefined };
+  sys.close(fd);
+  if (result === -EACCES || result === -EPERM) throw unreachable(`No permission to connect to ${path}`);
+  throw unreachable(
+    `${new SystemError("connect", path, result).message}: systemctl status virtlockd-cluster.socket says why`,
+  );
+}
+
+function started(sys: LinkSys, path: string, env: readonly string[]): { fd: number; child: number } {
+  const pair = sys.socketPair(SOCK_STREAM);
+  if (typeof pair === "number") throw unreachable(new SystemError("socketpair", path, pair).message);
+  const [fd, theirs] = pair;
+  const child = sys.spawn({
+    path,
+    argv: [path],
+    env,
+    descriptors: [theirs, theirs, STANDARD_ERROR],
+    blockedSignals: [],
+    newSession: false,
+  });
+  sys.close(theirs);
+  if (child > 0) return { fd, child };
+  sys.close(fd);
+  throw unreachable(new SystemError("start", path, child).message);
+}
+
+function unreachable(text: string): CommandError {
+  return new CommandError(CommandExit.UNREACHABLE, text);
+}

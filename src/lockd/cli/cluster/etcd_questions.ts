@@ -1,0 +1,86 @@
+import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
+import { reasonOf } from "../../cluster/etcd.ts";
+import { read } from "../../cluster/transactions.ts";
+import type { EtcdLink } from "./etcd_link.ts";
+
+/** Time limit of one question, in ms. */
+const ASK_MS = 4000;
+/** What changes nothing is asked again, perhaps of another member, until so long has gone by, in ms. */
+const READ_MS = 8000;
+/** So many keys are read with one question. */
+const PAGE = 2000;
+
+/** What was asked to be changed. */
+export type Changed =
+  | { readonly kind: "done"; readonly result: TransactionResult }
+  /** It may have been done, or may still be. */
+  | { readonly kind: "unknown"; readonly reason: string };
+
+/** Puts a command's questions to etcd, and waits for the answers. */
+export class EtcdQuestions {
+  readonly #link: Pick<EtcdLink, "ask" | "pause" | "now">;
+
+  constructor(link: Pick<EtcdLink, "ask" | "pause" | "now">) {
+    this.#link = link;
+  }
+
+  /** Waits. */
+  pause(milliseconds: number): void {
+    this.#link.pause(milliseconds);
+  }
+
+  /** Reads keys as they are at one moment: undefined where there is none. @throws CommandError */
+  get(...keys: readonly string[]): readonly (KeyValue | undefined)[] {
+    return this.#read(read(...keys)).results.map(({ found }) => found[0]);
+  }
+
+  /** Every key that begins with a prefix, page by page. @throws CommandError */
+  list(prefix: string): KeyValue[] {
+    const all: KeyValue[] = [];
+    let after: string | undefined;
+    do {
+      const list = { op: "list", prefix, limit: PAGE, ...after === undefined ? {} : { after } } as const;
+      const [page] = this.#read({ compare: [], success: [list], failure: [] }).results;
+      for (const entry of page?.found ?? []) all.push(entry);
+      after = page?.more === true ? page.found.at(-1)?.key : undefined;
+    } while (after !== undefined);
+    return all;
+  }
+
+  /**
+   * Changes something, once.
+   *
+   * @throws CommandError when etcd refuses, or nothing can be asked
+   */
+  change(transaction: Transaction): Changed {
+    const answer = this.#link.ask({ kind: "transaction", transaction }, ASK_MS);
+    switch (answer.kind) {
+      case "transaction":
+        return { kind: "done", result: answer.result };
+      case "refused":
+        throw refused(answer);
+      case "lease":
+      case "unknown":
+        return { kind: "unknown", reason: reasonOf(answer) };
+    }
+  }
+
+  #read(transaction: Transaction): TransactionResult {
+    const until = this.#link.now + READ_MS;
+    for (;;) {
+      const answer = this.#link.ask({ kind: "transaction", transaction }, ASK_MS);
+      if (answer.kind === "transaction") return answer.result;
+      if (answer.kind === "refused") throw refused(answer);
+      if (this.#link.now >= until) {
+        throw new CommandError(CommandExit.UNREACHABLE, `etcd does not answer: ${reasonOf(answer)}`);
+      }
+      this.#link.pause(200);
+    }
+  }
+}
+
+function refused(answer: Answer): CommandError {
+  return new CommandError(CommandExit.PROBLEM, `etcd refuses: ${reasonOf(answer)}`);
+}

@@ -1,0 +1,35 @@
+import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
+import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
+import { table, timeText } from "../../../chassis/cli/table.ts";
+import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
+import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
+import { withCluster } from "./opened_cluster.ts";
+
+const HEADER = ["HOST", "ID", "SESSION", "BOOT", "STATE"];
+
+/** `virtlockd cluster hosts`: who is a member. */
+export const clusterHostsCommand: Command = {
+  name: "cluster hosts",
+  purpose: "Lists the hosts of the cluster: id, session, boot, and whether they are heard of.",
+  options: [...CLUSTER_OPTIONS, JSON_OPTION],
+  run(context, args) {
+    const hosts = withCluster(
+      context,
+      args,
+      ({ questions, keys }) => knownSessions(questions, keys).map(hostEntry),
+    );
+    context.out.write(args.has("json") ? jsonText(hosts) : hostsText(hosts));
+    return CommandExit.OK;
+  },
+};
+
+/** A table with a row for each session. */
+export function hostsText(hosts: readonly HostEntry[]): string {
+  if (hosts.length === 0) return "No hosts.\n";
+  return table(HEADER, hosts.map((host) => [host.name, host.host, host.session, host.boot, stateText(host)]));
+}
+
+function stateText({ state, fencing }: HostEntry): string {
+  if (fencing === undefined) return state;
+  return `${state} by ${fencing.by} on ${fencing.from}, ${timeText(fencing.atMs)}`;
+}

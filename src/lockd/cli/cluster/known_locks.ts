@@ -1,0 +1,61 @@
+import type { ClusterKeys } from "../../cluster/keys.ts";
+import { decodeName } from "../../cluster/names.ts";
+import { decodeHolder } from "../../cluster/records.ts";
+import type { EtcdQuestions } from "./etcd_questions.ts";
+import type { HostEntry } from "./known_hosts.ts";
+
+/** A lock as etcd has it: an entry of `cluster locks --json`, see docs/json.md. */
+export interface ClusterLockEntry {
+  /** The cluster's name of the lock directory. */
+  readonly space: string;
+  /** Name of the resource. */
+  readonly name: string;
+  readonly mode: "exclusive" | "shared";
+  readonly domain: string;
+  readonly uuid: string;
+  readonly pid: number;
+  readonly sinceMs: number;
+  /** Name of the host; "" when its session is not there. */
+  readonly host: string;
+  readonly session: string;
+  /** How the host is doing; `unknown`: its session is not there. */
+  readonly state: HostEntry["state"] | "unknown";
+}
+
+/**
+ * Every lock of the cluster, by directory and name. What is shared has an entry for each host.
+ *
+ * @throws CommandError; RecordError for what is no lock
+ */
+export function knownLocks(
+  questions: Pick<EtcdQuestions, "list">,
+  keys: ClusterKeys,
+  sessions: readonly HostEntry[],
+): ClusterLockEntry[] {
+  const hosts = new Map(sessions.map((host) => [host.session, host]));
+  const entries = (prefix: string, mode: ClusterLockEntry["mode"]) =>
+    questions.list(prefix).map((entry): ClusterLockEntry => {
+      const { space, name } = keys.nameOf(entry.key);
+      const { session, domain, uuid, pid, since } = decodeHolder(entry);
+      const host = hosts.get(session);
+      return {
+        space,
+        name: decodeName(name),
+        mode,
+        domain,
+        uuid,
+        pid,
+        sinceMs: since,
+        host: host?.name ?? "",
+        session,
+        state: host?.state ?? "unknown",
+      };
+    });
+  return [...entries(keys.exclusives, "exclusive"), ...entries(keys.shares, "shared")].sort((a, b) =>
+    compare(a.space, b.space) || compare(a.name, b.name) || compare(a.host, b.host)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

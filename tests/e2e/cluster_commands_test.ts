@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { installMissing } from "./support/debian_packages.ts";
+import { ClusterHost, linkCommand } from "../support/cluster_host.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Etcd } from "../support/etcd.ts";
+import { Holder } from "../support/holder.ts";
+import { Place } from "../support/place.ts";
+
+// `virtlockd cluster ...` on hosts of a cluster and elsewhere, with a real etcd.
+
+await installMissing(["etcd-server", "etcd-client", "systemd"]);
+
+/** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
+const SHARED = 1;
+const AUTOCREATE = 2;
+
+/** A machine that is no member, with the link's program. */
+function stranger(): { place: Place; link: string } & Disposable {
+  const place = Place.create();
+  const link = `${place.directory}/link`;
+  const words = linkCommand().map((word) => `'${word}'`).join(" ");
+  Deno.writeTextFileSync(link, `#!/bin/sh\nexec ${words}\n`, { mode: 0o755 });
+  return { place, link, [Symbol.dispose]: () => place[Symbol.dispose]() };
+}
+
+Deno.test("a cluster is shown to a member without its daemon, and to a machine that is no member", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using first = await Holder.start(a.daemon);
+  await using second = await Holder.start(b.daemon);
+  await first.acquire(a.space, "disk 1", AUTOCREATE);
+  await first.acquire(a.space, "common", AUTOCREATE | SHARED);
+  await second.acquire(b.space, "common", AUTOCREATE | SHARED);
+  await a.daemon.kill();
+  const hosts = await Daemon.run({ args: ["cluster", "hosts", "--json"], place: a.place });
+  const listed: { host: string; session: string; state: string }[] = JSON.parse(hosts.stdout);
+  assert.deepEqual(listed.map(({ host }) => host), ["a", "b"]);
+  const [sessionA = "", sessionB = ""] = listed.map(({ session }) => session);
+  using elsewhere = stranger();
+  const reached = ["--endpoints", etcd.urls.join(), "--name", "test", "--link", elsewhere.link];
+  const seen = await Daemon.run({
+    args: ["cluster", "locks", "--json", ...reached],
+    place: elsewhere.place,
+  });
+  assert.equal(seen.stderr, "");
+  const locks: { space: string; name: string; mode: string; pid: number; session: string }[] = JSON.parse(
+    seen.stdout,
+  );
+  const byHost = (session: string, guest: Holder) => ({
+    space: "scsi",
+    name: "common",
+    mode: "shared",
+    pid: guest.pid,
+    session,
+  });
+  assert.deepEqual(
+    new Set(locks.map(({ space, name, mode, pid, session }) => ({ space, name, mode, pid, session }))),
+    new Set([
+      byHost(sessionA, first),
+      byHost(sessionB, second),
+      { space: "scsi", name: "disk 1", mode: "exclusive", pid: first.pid, session: sessionA },
+    ]),
+  );
+  const status = await Daemon.run({ args: ["cluster", "status", ...reached], place: elsewhere.place });
+  assert.match(status.stdout, /^lock directories: +scsi$/m);
+  assert.match(status.stdout, /^locks: +3 locks$/m);
+  const ofB = await Daemon.run({
+    args: ["cluster", "locks", "--json", "--host", "b", ...reached],
+    place: elsewhere.place,
+  });
+  const shown: { session: string }[] = JSON.parse(ofB.stdout);
+  assert.deepEqual(shown.map(({ session }) => session), [sessionB]);
+});
+
+Deno.test("while etcd is away, or there is no cluster, a command says so and ends", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a");
+  etcd.stop();
+  const begun = performance.now();
+  const away = await Daemon.run({ args: ["cluster", "hosts"], place: a.place });
+  assert.match(away.stderr, /^virtlockd: error: etcd does not answer: .*\n$/);
+  assert.equal(away.code, 2);
+  assert.ok(performance.now() - begun < 20_000);
+  etcd.resume();
+  using elsewhere = stranger();
+  const none = await Daemon.run({ args: ["cluster", "hosts"], place: elsewhere.place });
+  assert.match(none.stderr, /virtlockd.conf names no cluster: set cluster_endpoints there, or name one with/);
+  assert.equal(none.code, 1);
+  const missing = await Daemon.run({
+    args: ["cluster", "hosts", "--endpoints", "http://localhost:1", "--link", "/nowhere/link"],
+    place: elsewhere.place,
+  });
+  assert.match(
+    missing.stderr,
+    /stat \/nowhere\/link: No such file or directory \(ENOENT\): the link with etcd is in the package/,
+  );
+  assert.equal(missing.code, 2);
+});
+
+Deno.test("what is wrong with a command line about a cluster is told in one line", async () => {
+  using elsewhere = stranger();
+  for (
+    const [args, expected] of [
+      [[], "Say what to do: status, hosts, locks"],
+      [["hosst"], 'Say what to do: status, hosts, locks, got "hosst"; '],
+      [
+        ["hosts", "--name", "x"],
+        'Option "--name" needs "--endpoints"; see \'virtlockd cluster hosts --help\'',
+      ],
+      [
+        ["hosts", "-f", "/x", "--endpoints", "http://h"],
+        'Options "--config" and "--endpoints" exclude each other',
+      ],
+      [["hosts", "--endpoints", "etcd1"], '--endpoints: expected URLs of etcd, "https://NAME:PORT"'],
+    ] as const
+  ) {
+    const { stderr, code } = await Daemon.run({ args: ["cluster", ...args], place: elsewhere.place });
+    assert.ok(stderr.startsWith(`virtlockd: error: ${expected}`), stderr);
+    assert.equal(code, 1);
+  }
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { CommandError } from "../../../../../src/chassis/cli/command.ts";
+import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
+import { EtcdQuestions } from "../../../../../src/lockd/cli/cluster/etcd_questions.ts";
+
+/** Questions that get these answers, one after the other, each after 4 s; the last one again and again. */
+function answered(...answers: Answer[]): { questions: EtcdQuestions; asked: () => number } {
+  let now = 0;
+  let asked = 0;
+  const questions = new EtcdQuestions({
+    ask: () => {
+      now += 4000;
+      return answers[Math.min(asked++, answers.length - 1)] ?? assert.fail("no answer");
+    },
+    pause: (milliseconds) => {
+      now += milliseconds;
+    },
+    get now() {
+      return now;
+    },
+  });
+  return { questions, asked: () => asked };
+}
+
+const UNKNOWN = { kind: "unknown", reason: "etcd has not answered within 4 s" } as const;
+const FOUND: Answer = {
+  kind: "transaction",
+  result: {
+    succeeded: true,
+    results: [{ found: [{ key: "k", value: "v", changedAt: 3 }], more: false }],
+    cluster: "1",
+    revision: 9,
+  },
+};
+const CHANGE = { compare: [], success: [], failure: [] };
+
+Deno.test("what only reads is asked again, and ends in time", () => {
+  const again = answered(UNKNOWN, FOUND);
+  assert.deepEqual(again.questions.get("k"), [{ key: "k", value: "v", changedAt: 3 }]);
+  const never = answered(UNKNOWN);
+  assert.throws(
+    () => never.questions.get("k"),
+    new CommandError(2, "etcd does not answer: etcd has not answered within 4 s"),
+  );
+  assert.equal(never.asked(), 2);
+});
+
+Deno.test("what changes something is asked once, whatever comes of it", () => {
+  const once = answered(UNKNOWN, FOUND);
+  assert.deepEqual(once.questions.change(CHANGE), { ...UNKNOWN });
+  assert.equal(once.asked(), 1);
+});
+
+Deno.test("what etcd refuses is told as it says it", () => {
+  const denied = { kind: "refused", reason: "etcdserver: permission denied" } as const;
+  for (const ask of [(q: EtcdQuestions) => q.get("k"), (q: EtcdQuestions) => q.change(CHANGE)]) {
+    assert.throws(
+      () => ask(answered(denied).questions),
+      new CommandError(1, "etcd refuses: etcdserver: permission denied"),
+    );
+  }
+});

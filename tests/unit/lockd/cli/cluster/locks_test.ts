@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
+import { knownLocks } from "../../../../../src/lockd/cli/cluster/known_locks.ts";
+import { clusterLocksText } from "../../../../../src/lockd/cli/cluster/locks.ts";
+import { overviewText } from "../../../../../src/lockd/cli/cluster/status.ts";
+import { PlayedCluster } from "./played_cluster.ts";
+
+Deno.test("knownLocks() lists the locks of all hosts, what is shared for each of them", () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a");
+  cluster.host("b", { heard: false });
+  cluster.lock("s-b", "disk%201");
+  cluster.lock("s-b", "common", true);
+  cluster.lock("s-a", "common", true);
+  cluster.lock("s-gone", "%FF");
+  const locks = knownLocks(
+    cluster.questions,
+    cluster.keys,
+    knownSessions(cluster.questions, cluster.keys),
+  );
+  const common = { space: "scsi", domain: "web", uuid: "u", pid: 7, sinceMs: 1000 };
+  assert.deepEqual(locks, [
+    { ...common, name: "%FF", mode: "exclusive", host: "", session: "s-gone", state: "unknown" },
+    { ...common, name: "common", mode: "shared", host: "kvm-a", session: "s-a", state: "live" },
+    { ...common, name: "common", mode: "shared", host: "kvm-b", session: "s-b", state: "silent" },
+    { ...common, name: "disk 1", mode: "exclusive", host: "kvm-b", session: "s-b", state: "silent" },
+  ]);
+  assert.equal(
+    clusterLocksText(locks.slice(0, 2)),
+    `SPACE  NAME    MODE       DOMAIN  UUID  PID  HOST   SINCE                 STATE
+scsi   %FF     exclusive  web     u     7    -      1970-01-01 00:00:01Z  unknown
+scsi   common  shared     web     u     7    kvm-a  1970-01-01 00:00:01Z  live
+`,
+  );
+  assert.equal(clusterLocksText([]), "No locks.\n");
+});
+
+Deno.test("overviewText() counts hosts by their state", () => {
+  const hosts = { live: 2, silent: 0, condemned: 0, fenced: 1 };
+  const overview = {
+    name: "prod",
+    endpoints: ["http://a", "http://b"],
+    founded: true,
+    spaces: ["scsi"],
+    hosts,
+    locks: 1,
+  };
+  assert.equal(
+    overviewText(overview),
+    `cluster:           prod
+etcd:              http://a, http://b
+lock directories:  scsi
+hosts:             2 live, 1 fenced
+locks:             1 lock
+`,
+  );
+  assert.match(
+    overviewText({ ...overview, founded: false, hosts: { ...hosts, live: 0, fenced: 0 }, locks: 0 }),
+    /none: no host has joined yet\nhosts: +none\nlocks: +none\n$/,
+  );
+});
