@@ -16,18 +16,53 @@ export type Crippled =
   /** A release deletes whatever is there. */
   | "release-unseen"
   /** Locks go with the lease of a host that is not heard of. */
-  | "lease-is-proof";
+  | "lease-is-proof"
+  /** Changes do not rely on what all agree upon: in a cluster that is being recovered locks are taken. */
+  | "no-meta";
+
+/** etcd as it was at one moment. */
+export interface Snapshot {
+  readonly keys: ReadonlyMap<string, { value: string; changedAt: number; lease: string | undefined }>;
+  readonly revision: number;
+}
 
 /** etcd as its contract says it is: one transaction after the other, each with a revision of its own. */
 export class PlayedEtcd {
-  readonly #keys = new Map<string, { value: string; changedAt: number; lease: string | undefined }>();
+  #keys = new Map<string, { value: string; changedAt: number; lease: string | undefined }>();
   readonly #leases = new Map<string, number>();
   readonly #crippled: Crippled;
   #revision = 1;
+  #cluster = 1;
   #nextLease = 1;
 
   constructor(crippled: Crippled) {
     this.#crippled = crippled;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** A key's value. */
+  get(key: string): string | undefined {
+    return this.#keys.get(key)?.value;
+  }
+
+  /** Writes a key, as somebody does with a command. */
+  put(key: string, value: string): void {
+    this.#keys.set(key, { value, changedAt: ++this.#revision, lease: undefined });
+  }
+
+  /** What a backup has. */
+  save(): Snapshot {
+    return { keys: new Map(this.#keys), revision: this.#revision };
+  }
+
+  /** Goes back to a backup. @param anew whether it has another number then */
+  restore({ keys, revision }: Snapshot, anew: boolean): void {
+    this.#keys = new Map(keys);
+    this.#revision = revision;
+    if (anew) this.#cluster++;
   }
 
   /** Keys that contain a text. */
@@ -60,12 +95,15 @@ export class PlayedEtcd {
     const writes = operations.some(({ op }) => op === "put" || op === "delete");
     if (writes) this.#revision++;
     const results = operations.map((operation) => this.#operation(operation));
-    return { succeeded, results, cluster: "1", revision: this.#revision };
+    return { succeeded, results, cluster: String(this.#cluster), revision: this.#revision };
   }
 
   #holds(compare: Compare): boolean {
     switch (compare.kind) {
       case "changed-at":
+        if (this.#crippled === "no-meta" && /\/meta$/.test(compare.key) && this.#keys.has(compare.key)) {
+          return true;
+        }
         if (this.#crippled === "no-epoch" && /\/(session\/[^/]+|meta)$/.test(compare.key)) return true;
         return (this.#keys.get(compare.key)?.changedAt ?? 0) === compare.revision;
       case "value":

@@ -3,7 +3,9 @@ import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
 import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts";
 import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
 import { ClusterKeys } from "../../src/lockd/cluster/keys.ts";
+import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
 import { ClusterNames } from "../../src/lockd/cluster/names.ts";
+import { decodeMeta, encodeMeta } from "../../src/lockd/cluster/records.ts";
 import { Orphans } from "../../src/lockd/cluster/orphans.ts";
 import { Reconciliation } from "../../src/lockd/cluster/reconciliation.ts";
 import { ClusterSession } from "../../src/lockd/cluster/session.ts";
@@ -11,7 +13,7 @@ import { HELD } from "../../src/lockd/lockspace/lock_record.ts";
 import type { LockFiles } from "../../src/lockd/lockspace/lock_files.ts";
 import type { Owner } from "../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../src/lockd/lockspace/resource.ts";
-import { type Crippled, PlayedEtcd } from "./played_etcd.ts";
+import { type Crippled, PlayedEtcd, type Snapshot } from "./played_etcd.ts";
 import { type PlayedLoop, PlayedTime } from "../support/played_time.ts";
 
 /** Chooses what happens next. */
@@ -49,9 +51,10 @@ interface Guest {
 }
 
 interface Message {
+  readonly host: number;
   readonly question: Question;
-  /** Undefined: whoever asked does not wait any more. */
-  readonly reply: (answer: Answer) => void;
+  /** @returns whether whoever asked still waits */
+  readonly reply: (answer: Answer) => boolean;
 }
 
 /** A daemon's life, from its start to its end. */
@@ -71,7 +74,18 @@ export class World {
   readonly #guests: Guest[] = [];
   readonly #lives: (Life | undefined)[] = [];
   /** Session that each host keeps in its run directory. */
-  readonly #kept: (string | undefined)[] = [];
+  readonly #kept: ({ readonly session: string; readonly seen: Seen | undefined } | undefined)[] = [];
+  /** The latest revision that each host's daemon has been told of. */
+  readonly #told: number[] = [];
+  #backup: Snapshot | undefined;
+  /** Whether etcd was restored, and is not whole again. */
+  get #lost(): boolean {
+    if (this.#noticing !== undefined) return true;
+    const value = this.#etcd.get(META);
+    return value !== undefined && decodeMeta({ key: META, value, changedAt: 0 }).phase === "recovering";
+  }
+  /** Hosts that notice by the next answer that etcd was restored, as long as nobody has. */
+  #noticing: Set<number> | undefined;
   /** Questions that have not reached etcd; they may still do so after their asker has given up. */
   #travelling: Message[] = [];
   #nextPid = 100;
@@ -84,6 +98,7 @@ export class World {
     this.#chooser = chooser;
     this.#etcd = new PlayedEtcd(play.crippled);
     this.#calm = chooser.choose(3, "calm") > 0;
+    if (chooser.choose(4, "formed") > 0) this.#etcd.put(META, encodeMeta({ ...NEW_META, phase: "open" }));
     for (let host = 0; host < play.hosts; host++) this.#start(host);
   }
 
@@ -99,6 +114,7 @@ export class World {
   #step(): void {
     const { hosts } = this.#play;
     const host = this.#chooser.choose(hosts, "host");
+    if (this.#chooser.choose(30, "event") === 0) return this.#event();
     // A network that loses every third message hides what happens when most things go well.
     const calm = this.#calm && this.#chooser.choose(8, "calm") > 0;
     switch (calm ? 8 + this.#chooser.choose(CALM_STEPS, "what") : this.#chooser.choose(16, "what")) {
@@ -122,7 +138,7 @@ export class World {
         const [index, message] = this.#pick();
         if (index === undefined || message === undefined) return;
         this.#travelling.splice(index, 1);
-        this.#etcd.apply(message.question, this.#time.now);
+        if (this.#noticing === undefined) this.#etcd.apply(message.question, this.#time.now);
         return;
       }
       case 8:
@@ -148,9 +164,61 @@ export class World {
     return [index, this.#travelling[index]];
   }
 
-  #deliver(index: number, { question, reply }: Message): void {
+  #deliver(index: number, { host, question, reply }: Message): void {
     this.#travelling.splice(index, 1);
-    reply(this.#etcd.apply(question, this.#time.now));
+    // Between a restore and the moment when somebody has said so nothing is promised: whoever comes first
+    // has to be one who notices, and that is the first thing that is written.
+    if (this.#noticing !== undefined && !(this.#noticing.has(host) && isNotice(question))) return;
+    const answer = this.#etcd.apply(question, this.#time.now);
+    const wrote = question.kind === "transaction" && writes(question).length > 0;
+    if (wrote && answer.kind === "transaction" && answer.result.succeeded) this.#noticing = undefined;
+    if (reply(answer) && answer.kind === "transaction") this.#told[host] = answer.result.revision;
+  }
+
+  /** Something that happens to etcd, or that a person does. */
+  #event(): void {
+    switch (this.#chooser.choose(4, "event")) {
+      case 0:
+        this.#backup = this.#etcd.save();
+        return;
+      case 1:
+        return this.#restore();
+      default:
+        return this.#operate();
+    }
+  }
+
+  /** etcd is restored from a backup: what was under way with the one before is lost. */
+  #restore(): void {
+    const backup = this.#backup;
+    if (backup === undefined || backup.revision === this.#etcd.revision) return;
+    // Of a guest of which its daemon has lost everything, only etcd knew: see docs/cluster.md.
+    if (this.#guests.some(({ pid }) => this.#unknown.has(pid))) return;
+    const anew = this.#chooser.choose(3, "anew") === 0;
+    this.#travelling = [];
+    this.#etcd.restore(backup, anew);
+    const noticing = this.#told.flatMap((revision, host) => revision > backup.revision ? [host] : []);
+    this.#noticing = new Set(noticing);
+    if (noticing.length === 0) this.#unnoticed();
+  }
+
+  /** Nobody can notice: whoever restores it says so. */
+  #unnoticed(): void {
+    this.#noticing = undefined;
+    const round = `operator${this.#nextNonce++}`;
+    this.#etcd.put(META, encodeMeta({ ...NEW_META, phase: "recovering", round, why: "restored" }));
+  }
+
+  /** A person says which hosts there are. */
+  #operate(): void {
+    const value = this.#etcd.get(META);
+    if (value === undefined) return;
+    const meta = decodeMeta({ key: META, value, changedAt: 0 });
+    if (meta.phase === "open") return;
+    const expect = Array.from({ length: this.#play.hosts }, (_, host) => `h${host}`);
+    if (this.#noticing === undefined && meta.expect.length === 0) {
+      this.#etcd.put(META, encodeMeta({ ...meta, expect }));
+    }
   }
 
   /** A guest is started: its host's daemon is asked, unless it knows that the disk is in use on this host. */
@@ -216,7 +284,12 @@ export class World {
       if (guest.state === "asking") this.#guests.splice(this.#guests.indexOf(guest), 1);
     }
     // Mostly its state is recovered whole; sometimes nothing is known, and running guests go on all the same.
-    const whole = this.#chooser.choose(4, "whole") > 0;
+    // What it has told its host is all that the next one knows.
+    this.#told[host] = Math.max(this.#kept[host]?.seen?.session ?? 0, this.#kept[host]?.seen?.meta ?? 0);
+    this.#noticing?.delete(host);
+    if (this.#noticing?.size === 0) this.#unnoticed();
+    // Not where etcd has lost something too: see docs/cluster.md.
+    const whole = this.#chooser.choose(4, "whole") > 0 || this.#lost;
     if (!whole) this.#forgotten(host);
     this.#start(host);
     const next = this.#lives[host];
@@ -243,20 +316,20 @@ export class World {
     const nonce = () => `n${this.#nextNonce++}`;
     const clock = () => this.#time.now;
     const markOf = ({ pid }: Owner) => ({ pid, start: 1 });
-    const lives = (pid: number) =>
-      this.#guests.some((guest) => guest.pid === pid && guest.state === "running");
+    const lives = (pid: number) => this.#guests.some((guest) => guest.pid === pid && guest.state !== "ended");
     const etcd = {
       unreachable: undefined,
       ask: (question: Question, limitMs: number, done: (answer: Answer) => void) => {
         let answered = false;
         const once = (answer: Answer) => {
-          if (answered || loop.ended) return;
+          if (answered || loop.ended) return false;
           answered = true;
           timer.cancel();
           done(answer);
+          return true;
         };
         const timer = loop.after(limitMs, () => once({ kind: "unknown", reason: "no answer" }));
-        this.#travelling.push({ question, reply: once });
+        this.#travelling.push({ host, question, reply: once });
       },
     };
     const session: ClusterSession = new ClusterSession({
@@ -267,9 +340,10 @@ export class World {
       host: { id: `h${host}`, name: `host${host}`, boot: `boot${host}` },
       spaces: names.spaces,
       nonce,
-      known: this.#kept[host],
-      keep: (id) => {
-        this.#kept[host] = id;
+      known: this.#kept[host]?.session,
+      seen: this.#kept[host]?.seen,
+      keep: (id, seen) => {
+        this.#kept[host] = { session: id, seen };
         return undefined;
       },
       holds: () => this.#resources(host).length > 0,
@@ -282,12 +356,10 @@ export class World {
           resources: () => this.#resources(host),
           markOf,
           lives,
+          locks,
           nonce,
           orphans,
           observer: {
-            clusterDoubtful: (resource) => {
-              throw new Violation(`${resource.path} of host ${host} is not granted by the cluster`);
-            },
             clusterUnknown: () => {},
           },
         }).run(epoch, done),
@@ -295,6 +367,9 @@ export class World {
         clusterJoined: () => {},
         clusterTroubled: () => {},
         clusterRecovered: () => {},
+        clusterDoubtful: (resource) => {
+          throw new Violation(`${resource.path} of host ${host} is not granted by the cluster`);
+        },
         clusterLost: (reason) => {
           throw new Violation(`host ${host} has lost its session: ${reason}`);
         },
@@ -380,6 +455,7 @@ export class World {
         const [message] = this.#travelling;
         if (message !== undefined) this.#deliver(0, message);
       }
+      this.#operate();
       // A guest that was still being started may have got its lock meanwhile.
       for (const guest of [...this.#guests]) {
         if (guest.state !== "running") continue;
@@ -391,6 +467,21 @@ export class World {
       this.#time.advance();
     }
   }
+}
+
+const META = new ClusterKeys("model").meta;
+const NEW_META = { spaces: ["s"], phase: "open", round: "first", expect: [], without: [], why: "" } as const;
+
+/** Whether it reads, or tells that etcd was restored. */
+function isNotice(question: Question): boolean {
+  return question.kind === "transaction" && writes(question).every((key) => key === META);
+}
+
+/** Keys that a transaction may write. */
+function writes({ transaction }: Extract<Question, { kind: "transaction" }>): string[] {
+  return [...transaction.success, ...transaction.failure].flatMap((each) =>
+    each.op === "put" || each.op === "delete" ? [each.key] : []
+  );
 }
 
 const IDENTITY = { devMajor: 0, devMinor: 0, inodeLow: 1, inodeHigh: 0 };

@@ -22,6 +22,7 @@ for (
     ["no-epoch", /./],
     ["release-unseen", /^guests .* have disk/],
     ["lease-is-proof", /^guests .* have disk/],
+    ["no-meta", /^guests .* have disk/],
   ] as const
 ) {
   Deno.test(`the model notices when a rule is left out: ${crippled}`, () => {

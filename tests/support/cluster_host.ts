@@ -23,6 +23,8 @@ export interface HostOptions {
   readonly launcher?: readonly string[];
   /** Main module that is run instead of the link's own, e.g. with faults in it. */
   readonly link?: string;
+  /** "new": nobody has opened the cluster, unless another host of the test has. */
+  readonly cluster?: "open" | "new";
 }
 
 /** A host of a cluster: a place with a link with etcd, and, when it is started, a daemon. */
@@ -58,8 +60,10 @@ export class ClusterHost implements AsyncDisposable {
   static async create(
     etcd: Etcd,
     name: string,
-    { settings = "storage_timeout = 3", launcher = [], link: module = LINK }: HostOptions = {},
+    { settings = "storage_timeout = 3", launcher = [], link: module = LINK, cluster = "open" }: HostOptions =
+      {},
   ): Promise<ClusterHost> {
+    if (cluster === "open") await etcd.openCluster("test", ["scsi"]);
     const place = Place.createShared();
     const space = place.makeDirectory("scsi");
     Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });

@@ -1,3 +1,4 @@
+import { encodeMeta } from "../../src/lockd/cluster/records.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
@@ -129,6 +130,14 @@ export class Etcd implements AsyncDisposable {
     const text = await this.control("get", prefix, "--prefix", "-w", "json");
     const { kvs = [] }: { kvs?: { key: string; value: string }[] } = JSON.parse(text);
     return new Map(kvs.map(({ key, value }) => [atob(key), atob(value)]));
+  }
+
+  /** Makes a cluster that is open from the beginning, as hosts find it that are not the first ones. */
+  async openCluster(name: string, spaces: readonly string[]): Promise<void> {
+    const key = `/virtlockd/${name}/meta`;
+    if ((await this.keys(key)).size > 0) return;
+    const meta = { spaces, phase: "open", round: "first", expect: [], without: [], why: "" } as const;
+    await this.control("put", key, encodeMeta(meta));
   }
 
   /** Runs etcdctl. @returns what it says. @throws Error when it fails */

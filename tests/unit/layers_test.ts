@@ -326,6 +326,7 @@ const NAMING_ROOMS = ["lockd/identity", "lockd/cli", "storaged/identity", "stora
 const NAMING: Readonly<Record<string, string>> = {
   "etcd/link/command_line.ts": "the name of the link's program",
   "lockd/cluster/cluster.ts": "names of a socket and of a file",
+  "lockd/cluster/entries.ts": "the commands that open a cluster",
   "lockd/cluster/keys.ts": "what the keys in etcd begin with",
   "lockd/cluster/link_client.ts": "advice: a package and a unit",
   "lockd/crash/journal_place.ts": "the name of the journal's memory, for whoever looks at descriptors",

@@ -44,7 +44,7 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   }
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
   if (host === "") return broken(parts, spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
-  return new Member(parts, { file, boot, host, spaces, known: before?.session });
+  return new Member(parts, { file, boot, host, spaces, known: before?.session, seen: before?.seen });
 }
 
 function broken(

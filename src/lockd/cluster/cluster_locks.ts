@@ -82,6 +82,11 @@ export class ClusterLocks {
     return this.#releasing;
   }
 
+  /** Whether something is being done to a key. */
+  busy(key: string): boolean {
+    return this.#queues.has(key);
+  }
+
   /** Takes a lock. */
   take(wanted: Wanted, done: (taken: Taken) => void): void {
     const { keys, session } = this.#parts;

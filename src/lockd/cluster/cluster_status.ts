@@ -4,7 +4,7 @@ export interface ClusterStatus {
   /** Id of the host in the cluster; "" where it cannot be a member. */
   readonly host: string;
   readonly session: string;
-  readonly state: "joining" | "live" | "unsure" | "lost" | "broken";
+  readonly state: "joining" | "live" | "closed" | "unsure" | "lost" | "broken";
   /** What is in the way. */
   readonly reason?: string;
   /** How long ago etcd has last answered. */

@@ -50,6 +50,21 @@ export class ClusterKeys {
     return `${this.#prefix}session/${id}`;
   }
 
+  /** What a host has put in since the cluster was closed. */
+  entry(id: string): string {
+    return `${this.entries}${id}`;
+  }
+
+  /** Below it is what each host has put in. */
+  get entries(): string {
+    return `${this.#prefix}entry/`;
+  }
+
+  /** The id of the host that an entry is of. */
+  hostOfEntry(entry: string): string {
+    return entry.slice(this.entries.length);
+  }
+
   /** Who holds a lock alone. */
   exclusive({ space, name }: ClusterName): string {
     return `${this.#prefix}lock/${space}/${name}`;

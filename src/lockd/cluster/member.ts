@@ -6,7 +6,7 @@ import type { ClusterStatus } from "./cluster_status.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
-import type { MembershipFile } from "./membership_file.ts";
+import type { MembershipFile, Seen } from "./membership_file.ts";
 import { ClusterNames, type ClusterSpace } from "./names.ts";
 import { Orphans } from "./orphans.ts";
 import { Reconciliation } from "./reconciliation.ts";
@@ -22,6 +22,8 @@ export interface MemberFacts {
   readonly spaces: readonly ClusterSpace[];
   /** Session of an earlier daemon of this boot. */
   readonly known: string | undefined;
+  /** What etcd was when that one wrote its session. */
+  readonly seen: Seen | undefined;
 }
 
 /** This host as a member of a cluster, or on the way to be one. */
@@ -107,7 +109,7 @@ export class Member implements Cluster {
 
   #newSession(name: string): ClusterSession {
     const { sys, loop, settings, resources, observer } = this.#parts;
-    const { file, boot, host, spaces, known } = this.#facts;
+    const { file, boot, host, spaces, known, seen } = this.#facts;
     return new ClusterSession({
       etcd: this.#link,
       loop,
@@ -117,7 +119,15 @@ export class Member implements Cluster {
       spaces: this.#names.spaces,
       nonce,
       known,
-      keep: (session) => file.save({ boot, cluster: settings.clusterName, session, spaces }),
+      seen,
+      keep: (session, now) =>
+        file.save({
+          boot,
+          cluster: settings.clusterName,
+          session,
+          spaces,
+          ...now === undefined ? {} : { seen: now },
+        }),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       reconcile: (epoch, done) => this.#reconciliation().run(epoch, done),
       observer,
@@ -134,6 +144,7 @@ export class Member implements Cluster {
       resources,
       markOf,
       lives: this.#lives,
+      locks: this.#locks,
       nonce,
       orphans: this.#orphans,
       observer,

@@ -12,6 +12,19 @@ export interface Membership {
   readonly cluster: string;
   readonly session: string;
   readonly spaces: readonly ClusterSpace[];
+  /** What etcd was when the session was last written; undefined: it has not been, or by an older version. */
+  readonly seen?: Seen;
+}
+
+/** By what a host knows etcd again: of one that is behind it something is lost. */
+export interface Seen {
+  /** etcd's number. */
+  readonly etcd: string;
+  /** Revisions at which this host's session and what all agree upon were last changed. */
+  readonly session: number;
+  readonly meta: number;
+  /** The round in which this host has put its locks in: `round` of its record. */
+  readonly round: string;
 }
 
 type MembershipSys = Pick<FileSys, "open" | "read" | "write" | "close" | "rename" | "unlink">;
@@ -53,11 +66,19 @@ export class MembershipFile {
 
 function isMembership(value: unknown): value is Membership {
   if (typeof value !== "object" || value === null) return false;
-  const { boot, cluster, session, spaces }: Partial<Record<keyof Membership, unknown>> = value;
-  return typeof boot === "string" && typeof cluster === "string" && typeof session === "string" &&
+  const { boot, cluster, session, spaces, seen }: Partial<Record<keyof Membership, unknown>> = value;
+  return (seen === undefined || isSeen(seen)) && typeof boot === "string" && typeof cluster === "string" &&
+    typeof session === "string" &&
     Array.isArray(spaces) &&
     spaces.every((space: unknown) =>
       typeof space === "object" && space !== null && "name" in space && typeof space.name === "string" &&
       "directory" in space && typeof space.directory === "string"
     );
+}
+
+function isSeen(value: unknown): value is Seen {
+  if (typeof value !== "object" || value === null) return false;
+  const { etcd, session, meta, round }: Partial<Record<keyof Seen, unknown>> = value;
+  return typeof etcd === "string" && typeof session === "number" && typeof meta === "number" &&
+    typeof round === "string";
 }

@@ -4,12 +4,22 @@ import type { Resource } from "../lockspace/resource.ts";
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import { reasonOf } from "./etcd.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
+import type { Conflict } from "./conflict.ts";
+import type { ClusterLocks } from "./cluster_locks.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterNames } from "./names.ts";
 import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
 import type { Orphans } from "./orphans.ts";
 import type { ClusterSession } from "./session.ts";
-import { acquire, type ClusterLock, type Epoch, forget, obstaclesOf, release } from "./transactions.ts";
+import {
+  acquire,
+  type ClusterLock,
+  type Epoch,
+  EPOCH_READS,
+  forget,
+  obstaclesOf,
+  release,
+} from "./transactions.ts";
 
 /** So many locks are read with one question. */
 const PAGE = 2000;
@@ -19,13 +29,14 @@ export interface ReconciliationParts {
   readonly session: Pick<ClusterSession, "id" | "ask">;
   readonly keys: ClusterKeys;
   readonly names: ClusterNames;
-  readonly files: Pick<ClusterLockFiles, "adopt">;
+  readonly files: Pick<ClusterLockFiles, "of" | "adopt">;
   /** Every lock of this host. */
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Whether a process lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
+  readonly locks: Pick<ClusterLocks, "busy" | "give">;
   readonly nonce: () => string;
   /** Gets what is kept for processes of which this daemon knows nothing. */
   readonly orphans: Pick<Orphans, "add">;
@@ -34,8 +45,6 @@ export interface ReconciliationParts {
 
 /** Told what does not agree. */
 export interface ReconciliationObserver {
-  /** This host has a lock that the cluster does not grant it. */
-  clusterDoubtful(resource: Resource, reason: string): void;
   /** The cluster has a lock of this host's of which the daemon knows nothing, and whose process lives. */
   clusterUnknown(key: string, holder: LockHolder): void;
 }
@@ -52,12 +61,14 @@ export class Reconciliation {
     this.#parts = parts;
   }
 
-  /** @param done called once, with why it could not be done */
-  run(epoch: Epoch, done: (failure: string | undefined) => void): void {
+  /** @param done called once, with why it could not be done, or what others have */
+  run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void): void {
     this.#list(undefined, new Map(), (listed) => {
       if (typeof listed === "string") return done(listed);
+      const conflicts: Conflict[] = [];
       try {
-        sequence([...this.#held(epoch, listed), ...this.#unknown(epoch, listed)], done);
+        const tasks = [...this.#held(epoch, listed, conflicts), ...this.#unknown(epoch, listed)];
+        sequence(tasks, (failure) => done(failure ?? conflicts));
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
         done(error.message);
@@ -85,9 +96,9 @@ export class Reconciliation {
     });
   }
 
-  /** Every lock that this host has is in etcd, or gets there; else it is in doubt. */
-  *#held(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
-    const { keys, names, files, resources, markOf, nonce, lives, observer } = this.#parts;
+  /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
+  *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
+    const { keys, names, files, locks, resources, markOf, nonce, lives } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -97,23 +108,41 @@ export class Reconciliation {
       const own = keys.own(session.id, key);
       const known = listed.get(key);
       listed.delete(key);
+      const releasing = resource.state.kind === "releasing";
       if (known !== undefined) {
-        files.adopt(resource.path, { key, own, value: known.value });
+        const there = { key, own, value: known.value };
+        const ours = files.of(resource.path);
+        if (ours === undefined || ours.value === known.value || !releasing) {
+          files.adopt(resource.path, there);
+        } else {
+          // etcd was restored to a state in which an earlier guest of this host had it.
+          locks.give(there, () => {});
+        }
         continue;
       }
       // It was being given back, and etcd has done so.
-      if (resource.state.kind === "releasing") continue;
+      if (releasing) continue;
       const holder = holderOf(first.owner, markOf(first.owner), first.since);
-      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
+      // The release of what this daemon had there must find it: it goes by its value.
+      const value = files.of(resource.path)?.value ??
+        encodeRecord({ session: session.id, attempt: nonce(), ...holder });
       const lock: ClusterLock = { key, own, value };
       const obstacles = obstaclesOf(keys, name, resource.shared);
       yield (done) =>
         session.ask(acquire(epoch, lock, obstacles), (answer) => {
           if (answer.kind !== "transaction") return done(reasonOf(answer));
-          if (answer.result.succeeded) files.adopt(resource.path, lock);
+          const { succeeded, results } = answer.result;
+          if (succeeded) files.adopt(resource.path, lock);
           // Of a guest that is gone the release was under way, and may have come to its end in etcd.
           else if (lives(holder.pid, holder.start)) {
-            observer.clusterDoubtful(resource, "another host of the cluster holds it");
+            const [other] = results.slice(EPOCH_READS).flatMap(({ found }) => found);
+            if (other === undefined) return done("the session or the cluster was changed");
+            try {
+              conflicts.push({ resource, session: decodeHolder(other).session });
+            } catch (error) {
+              if (!(error instanceof RecordError)) throw error;
+              return done(error.message);
+            }
           }
           done(undefined);
         });
@@ -125,14 +154,20 @@ export class Reconciliation {
    * whose state was recovered whole does not know what one before it may have lost.
    */
   *#unknown(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
-    const { lives, orphans, observer } = this.#parts;
+    const { lives, locks, orphans, observer } = this.#parts;
     const session = this.#parts.session;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
       const holder = decodeHolder(entry);
+      const busy = locks.busy(key);
       if (lives(holder.pid, holder.start)) {
-        observer.clusterUnknown(key, holder);
+        // Where it is being taken or given back right now, the daemon knows of it.
+        if (!busy) observer.clusterUnknown(key, holder);
         orphans.add(lock, holder);
+        continue;
+      }
+      if (busy) {
+        locks.give(lock, () => {});
         continue;
       }
       yield (done) =>

@@ -5,10 +5,38 @@ import type { KeyValue } from "../../etcd/wire/transaction.ts";
 /** Version of what is kept in etcd. */
 const SCHEMA = 1;
 
+/**
+ * Whether anything new may be locked in a cluster: while it is made of hosts on which guests run already, or
+ * etcd has lost something, each host puts the locks into it that it has, and no more.
+ */
+export type ClusterPhase = "forming" | "open" | "recovering";
+
 /** What all hosts of a cluster agree upon. */
 export interface MetaRecord {
   /** Names of the lock directories that are held for the cluster, sorted. */
   readonly spaces: readonly string[];
+  readonly phase: ClusterPhase;
+  /** Another text each time that hosts have to put their locks in again. */
+  readonly round: string;
+  /** Ids or names of the hosts that have to have done so before it opens; empty: nobody has said which. */
+  readonly expect: readonly string[];
+  /** Those that somebody has said to be off, when etcd was recovered: they put nothing back. */
+  readonly without: readonly string[];
+  /** Why it has to be recovered; "" when it has not. */
+  readonly why: string;
+}
+
+/** What a host has put in since the cluster was closed. */
+export interface EntryRecord {
+  readonly session: string;
+  readonly name: string;
+  /** The {@link MetaRecord.round} that it belongs to. */
+  readonly round: string;
+  /**
+   * "listed": what it had in etcd and has no more is gone from there; "settled": what it has is there too, as
+   * far as no other host has it.
+   */
+  readonly state: "listed" | "settled";
 }
 
 /** A host's membership, from one start of its kernel to the next. It stays until it is ended by a word. */
@@ -82,8 +110,8 @@ export class RecordError extends Error {
 }
 
 /** A record as etcd keeps it. */
-export function encodeMeta({ spaces }: MetaRecord): string {
-  return JSON.stringify({ schema: SCHEMA, spaces });
+export function encodeMeta(meta: MetaRecord): string {
+  return JSON.stringify({ schema: SCHEMA, ...meta });
 }
 
 /** @throws RecordError when it is of a version that is not known, or none */
@@ -92,15 +120,20 @@ export function decodeMeta(entry: KeyValue): MetaRecord {
   if (record["schema"] !== SCHEMA) {
     throw new RecordError(`${entry.key} has version ${record["schema"]}, and this daemon knows ${SCHEMA}`);
   }
-  const { spaces } = record;
-  if (!Array.isArray(spaces) || !spaces.every((space) => typeof space === "string")) {
-    throw new RecordError(`${entry.key} has no list of spaces`);
-  }
-  return { spaces };
+  const texts = (field: string) => textsOf(entry.key, record, field);
+  const phase = oneOf(entry.key, record, "phase", ["forming", "open", "recovering"]);
+  return {
+    spaces: texts("spaces"),
+    phase,
+    round: textOf(entry.key, record, "round"),
+    expect: texts("expect"),
+    without: texts("without"),
+    why: textOf(entry.key, record, "why"),
+  };
 }
 
 /** A record as etcd keeps it. */
-export function encodeRecord(record: SessionRecord | HostRecord | LockHolder): string {
+export function encodeRecord(record: SessionRecord | HostRecord | EntryRecord | LockHolder): string {
   return JSON.stringify(record);
 }
 
@@ -144,6 +177,14 @@ export function decodeHost(entry: KeyValue): HostRecord {
 }
 
 /** @throws RecordError when it is none */
+export function decodeEntry(entry: KeyValue): EntryRecord {
+  const record = fieldsOf(entry);
+  const text = (field: string) => textOf(entry.key, record, field);
+  const state = oneOf(entry.key, record, "state", ["listed", "settled"]);
+  return { session: text("session"), name: text("name"), round: text("round"), state };
+}
+
+/** @throws RecordError when it is none */
 export function decodeHolder(entry: KeyValue): LockHolder {
   const record = fieldsOf(entry);
   const text = (field: string) => textOf(entry.key, record, field);
@@ -174,6 +215,26 @@ function textOf(key: string, record: Readonly<Record<string, unknown>>, field: s
   const value = record[field];
   if (typeof value !== "string") throw new RecordError(`${key} has no text as its ${field}`);
   return value;
+}
+
+function textsOf(key: string, record: Readonly<Record<string, unknown>>, field: string): string[] {
+  const value = record[field];
+  if (!Array.isArray(value) || !value.every((each) => typeof each === "string")) {
+    throw new RecordError(`${key} has no list of texts as its ${field}`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(
+  key: string,
+  record: Readonly<Record<string, unknown>>,
+  field: string,
+  known: readonly T[],
+): T {
+  const value = textOf(key, record, field);
+  const found = known.find((each) => each === value);
+  if (found === undefined) throw new RecordError(`${key} has '${value}' as its ${field}, which is not known`);
+  return found;
 }
 
 function numberOf(key: string, record: Readonly<Record<string, unknown>>, field: string): number {

@@ -1,9 +1,14 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
+import type { Resource } from "../lockspace/resource.ts";
+import { closedText } from "./entries.ts";
 import { type Etcd, reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
-import { encodeMeta, encodeRecord, RecordError } from "./records.ts";
+import { type Entered, Entrance } from "./entrance.ts";
+import type { Seen } from "./membership_file.ts";
+import { encodeMeta, encodeRecord, type MetaRecord, RecordError } from "./records.ts";
+import type { Conflict } from "./conflict.ts";
 import { SameEtcd } from "./same_etcd.ts";
 import { HEARD_SECONDS, type HostIdentity, nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
@@ -23,6 +28,13 @@ export type SessionState =
   /** Not a member yet; `reason` is why, where there is more to say than that it is being done. */
   | { readonly kind: "joining"; readonly reason?: string }
   | { readonly kind: "live"; readonly epoch: Epoch }
+  /** A member of a cluster that is being formed or recovered: locks are given back, and none is taken. */
+  | {
+    readonly kind: "closed";
+    readonly epoch: Epoch;
+    readonly entered: "listed" | "settled";
+    readonly reason: string;
+  }
   /** What became of a change is not known; every change that may still be on its way is being made void. */
   | { readonly kind: "unsure"; readonly reason: string }
   /** Somebody else has changed this host's session, or etcd is not what it was. Nothing new is locked. */
@@ -41,12 +53,18 @@ export interface SessionParts {
   readonly nonce: () => string;
   /** Id of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
   readonly known: string | undefined;
-  /** Told which session it is, before it is written to etcd. @returns why it could not be kept */
-  readonly keep: (session: string) => string | undefined;
+  /** What etcd was when that one wrote its session. */
+  readonly seen: Seen | undefined;
+  /**
+   * Told which session it is, before it is written to etcd, and what etcd was then.
+   *
+   * @returns why it could not be kept
+   */
+  readonly keep: (session: string, seen: Seen | undefined) => string | undefined;
   /** Whether this host holds locks of the cluster. */
   readonly holds: () => boolean;
-  /** Puts in order what etcd has of this session, once. `done` is called when others may go on. */
-  readonly reconcile: (epoch: Epoch, done: (failure: string | undefined) => void) => void;
+  /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
+  readonly reconcile: (epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void) => void;
   readonly observer: SessionObserver;
 }
 
@@ -57,6 +75,8 @@ export interface SessionObserver {
   clusterTroubled(reason: string): void;
   clusterLost(reason: string): void;
   clusterRecovered(): void;
+  /** This host has a lock that the cluster does not grant it. */
+  clusterDoubtful(resource: Resource, reason: string): void;
 }
 
 /**
@@ -74,8 +94,17 @@ export class ClusterSession {
   #member = false;
   /** Nonces of which one is in etcd, if nobody else has written there since it joined. */
   #tried = new Set<string>();
+  /** Whether it is known what this host has in etcd. */
   #reconciled = false;
+  /** The round in which this life has put in what this host has: {@link MetaRecord.round}. */
+  #round: string | undefined;
   #working = false;
+  /** Why etcd is not what it was, as long as this host is no member again. */
+  #changed: string | undefined;
+  /** Whether this host has told everybody that it is not. */
+  #told = false;
+  #seen: Seen | undefined;
+  readonly #entrance: Entrance;
   #lease: string | undefined;
   readonly #etcd: SameEtcd;
   readonly #waiters: SessionWaiters;
@@ -85,7 +114,12 @@ export class ClusterSession {
   constructor(parts: SessionParts) {
     this.#parts = parts;
     this.#id = parts.known ?? parts.nonce();
-    this.#etcd = new SameEtcd(parts.clock);
+    const { clock, seen } = parts;
+    this.#seen = seen;
+    this.#etcd = seen === undefined
+      ? new SameEtcd(clock)
+      : new SameEtcd(clock, seen.etcd, Math.max(seen.session, seen.meta));
+    this.#entrance = new Entrance({ session: this, keys: parts.keys, host: parts.host });
     this.#waiters = new SessionWaiters({
       loop: parts.loop,
       clock: parts.clock,
@@ -120,8 +154,8 @@ export class ClusterSession {
 
   /** The link works, from now on or again. */
   reachable(): void {
-    if (this.#state.kind === "live") this.#waiters.wake();
-    else this.#settle();
+    if (this.#epoch === undefined) this.#settle();
+    else this.#waiters.wake();
   }
 
   /** Nothing more is done or told. */
@@ -130,7 +164,10 @@ export class ClusterSession {
     this.#waiters.drop();
   }
 
-  /** Waits until changes can be made: {@link SessionWaiters.add}. */
+  /**
+   * Waits until changes can be made: {@link SessionWaiters.add}. Whoever waits as long as it takes gives
+   * something back, which may be done in a cluster that is closed too.
+   */
   whenLive(until: number, ready: (epoch: Epoch) => void, failed: (reason: string) => void): void {
     this.#waiters.add(until, ready, failed);
   }
@@ -138,17 +175,25 @@ export class ClusterSession {
   /**
    * Puts a transaction to etcd. The answer is looked at first: whether it is the etcd that it was.
    *
-   * @param done gets an unknown outcome when the session is lost by this very answer
+   * @param done gets an unknown outcome when this very answer tells that it is not
    */
   ask(transaction: Transaction, done: (answer: Answer) => void): void {
-    const before = this.#etcd.revision;
+    const asked = this.#etcd.moment;
     this.#parts.etcd.ask({ kind: "transaction", transaction }, ASK_MS, (answer) => {
       if (this.#closed) return;
       if (answer.kind !== "transaction") return done(answer);
-      const wrong = this.#etcd.look(answer.result, before);
-      if (wrong === undefined) return done(answer);
-      this.#lose(wrong);
-      done({ kind: "unknown", reason: wrong });
+      const which = this.#etcd.look(answer.result, asked);
+      switch (which.kind) {
+        case "same":
+          return done(answer);
+        case "another":
+          this.#changed = which.reason;
+          this.#told = false;
+          this.doubt(which.reason);
+          return done({ kind: "unknown", reason: which.reason });
+        case "earlier":
+          return done({ kind: "unknown", reason: "it was asked before etcd had changed" });
+      }
     });
   }
 
@@ -156,9 +201,15 @@ export class ClusterSession {
    * What became of a change of this session's is not known: nothing goes on before it cannot come any more.
    */
   doubt(reason: string): void {
-    if (this.#state.kind !== "live") return;
+    if (this.#epoch === undefined) return;
     this.#state = { kind: "unsure", reason };
     this.#settle();
+  }
+
+  /** Undefined as long as nothing can be changed. */
+  get #epoch(): Epoch | undefined {
+    const state = this.#state;
+    return state.kind === "live" || state.kind === "closed" ? state.epoch : undefined;
   }
 
   /**
@@ -169,8 +220,7 @@ export class ClusterSession {
   moved(epoch: Epoch, results: TransactionResult["results"]): boolean {
     const [session, meta] = results.map(({ found }) => found[0]?.changedAt ?? 0);
     if (session === epoch.session && meta === epoch.meta) return false;
-    const state = this.#state;
-    if (state.kind === "live" && state.epoch === epoch) this.doubt("the session or the cluster was changed");
+    if (this.#epoch === epoch) this.doubt("the session or the cluster was changed");
     return true;
   }
 
@@ -178,7 +228,7 @@ export class ClusterSession {
   #settle(): void {
     const { keys, host, spaces, known, holds, etcd } = this.#parts;
     if (this.#working || this.#closed) return;
-    if (this.#state.kind === "lost" || this.#state.kind === "live") return;
+    if (this.#state.kind === "lost" || this.#epoch !== undefined) return;
     if (etcd.unreachable !== undefined) {
       // When it can be reached it is gone on with.
       if (this.silence > AWAY_MS) this.#trouble(etcd.unreachable);
@@ -209,6 +259,9 @@ export class ClusterSession {
           session: this.#id,
           nonces: this.#member ? this.#tried : undefined,
           keeps: known !== undefined && holds(),
+          seen: this.#seen,
+          changed: this.#changed,
+          told: this.#told,
         });
         switch (step.kind) {
           case "wait":
@@ -219,9 +272,11 @@ export class ClusterSession {
             this.#id = step.session;
             return now();
           case "found":
-            return this.#found(now, again);
+            return this.#agree(0, "forming", "", now, again);
+          case "close":
+            return this.#agree(step.meta, "recovering", step.reason, now, again);
           case "bump":
-            return this.#bump(step.meta, session?.changedAt ?? 0, now, again);
+            return this.#bump(step, session?.changedAt ?? 0, now, again);
         }
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
@@ -230,19 +285,35 @@ export class ClusterSession {
     });
   }
 
-  /** Nobody has ever joined: this host is the first one. */
-  #found(now: () => void, again: (reason: string) => void): void {
-    const { keys, spaces } = this.#parts;
+  /** Makes a cluster, or closes the one that there is, until all hosts have put in what they have. */
+  #agree(
+    before: number,
+    phase: "forming" | "recovering",
+    why: string,
+    now: () => void,
+    again: (reason: string) => void,
+  ): void {
+    const { keys, spaces, nonce } = this.#parts;
+    const meta = { spaces, phase, round: nonce(), expect: [], without: [], why };
     this.ask({
-      compare: [{ kind: "changed-at", key: keys.meta, revision: 0 }],
-      success: [{ op: "put", key: keys.meta, value: encodeMeta({ spaces }) }],
+      compare: [{ kind: "changed-at", key: keys.meta, revision: before }],
+      success: [{ op: "put", key: keys.meta, value: encodeMeta(meta) }],
       failure: [],
-    }, (answer) => answer.kind === "transaction" ? now() : again(reasonOf(answer)));
+    }, (answer) => {
+      if (answer.kind !== "transaction") return again(reasonOf(answer));
+      if (answer.result.succeeded) this.#told = phase === "recovering";
+      now();
+    });
   }
 
-  #bump(meta: number, before: number, now: () => void, again: (reason: string) => void): void {
+  #bump(
+    { meta, metaAt }: { readonly meta: MetaRecord; readonly metaAt: number },
+    before: number,
+    now: () => void,
+    again: (reason: string) => void,
+  ): void {
     const { keys, host, nonce, keep, etcd } = this.#parts;
-    const unkept = keep(this.#id);
+    const unkept = keep(this.#id, this.#seen);
     if (unkept !== undefined) return again(unkept);
     etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
       if (this.#closed) return;
@@ -255,7 +326,7 @@ export class ClusterSession {
       this.ask({
         compare: [
           { kind: "changed-at", key: sessionKey, revision: before },
-          { kind: "changed-at", key: keys.meta, revision: meta },
+          { kind: "changed-at", key: keys.meta, revision: metaAt },
         ],
         success: [
           { op: "put", key: sessionKey, value: encodeRecord(record) },
@@ -277,38 +348,73 @@ export class ClusterSession {
         this.#tried = new Set([mark]);
         this.#lease = granted.lease;
         this.#entered(
-          { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta },
+          { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt },
+          meta,
           again,
         );
       });
     });
   }
 
-  #entered(epoch: Epoch, again: (reason: string) => void): void {
-    const live = () => {
-      this.#working = false;
-      this.#state = { kind: "live", epoch };
-      if (this.#troubled !== undefined) this.#parts.observer.clusterRecovered();
-      this.#troubled = undefined;
-      this.#waiters.wake();
-    };
-    if (this.#reconciled) return live();
-    this.#parts.reconcile(epoch, (failure) => {
+  #entered(epoch: Epoch, meta: MetaRecord, again: (reason: string) => void): void {
+    const { reconcile, observer, keep } = this.#parts;
+    // What etcd had before it was changed counts no more: the cluster is closed, and everybody knows.
+    this.#changed = undefined;
+    this.#told = false;
+    this.#seen = { etcd: this.#etcd.cluster, session: epoch.session, meta: epoch.meta, round: meta.round };
+    const unkept = keep(this.#id, this.#seen);
+    if (unkept !== undefined) return again(unkept);
+    if (this.#round === meta.round) return this.#go(epoch, meta);
+    reconcile(epoch, (outcome) => {
       if (this.#state.kind === "lost" || this.#closed) return;
-      if (failure !== undefined) return again(failure);
+      if (typeof outcome === "string") return again(outcome);
+      const settled = () => {
+        for (const { resource } of outcome) {
+          observer.clusterDoubtful(resource, "another host of the cluster holds it");
+        }
+        this.#round = meta.round;
+      };
+      if (!this.#reconciled) observer.clusterJoined(this.#id, this.#etcd.cluster);
       this.#reconciled = true;
-      this.#parts.observer.clusterJoined(this.#id, this.#etcd.cluster);
-      live();
+      if (meta.phase === "open") {
+        settled();
+        return this.#go(epoch, meta);
+      }
+      this.#entrance.enter(epoch, meta, outcome, (entered) => {
+        if (this.#state.kind === "lost" || this.#closed) return;
+        if (entered.kind === "failed") return again(entered.reason);
+        if (entered.kind === "settled") settled();
+        this.#close(epoch, entered);
+      });
     });
+  }
+
+  /** What this host has is in etcd. */
+  #go(epoch: Epoch, meta: MetaRecord): void {
+    if (meta.phase !== "open") {
+      const reason = closedText(meta, "this host has put in what it has");
+      return this.#close(epoch, { kind: "settled", reason });
+    }
+    this.#working = false;
+    this.#state = { kind: "live", epoch };
+    if (this.#troubled !== undefined) this.#parts.observer.clusterRecovered();
+    this.#troubled = undefined;
+    this.#waiters.wake();
+  }
+
+  #close(epoch: Epoch, { kind, reason }: Exclude<Entered, { kind: "failed" }>): void {
+    this.#working = false;
+    this.#state = { kind: "closed", epoch, entered: kind, reason };
+    this.#trouble(reason);
+    this.#waiters.wake();
   }
 
   /** Shows that this host is there, and looks whether it is still a member. */
   #prove(): void {
     if (this.#closed) return;
     this.#parts.loop.after(PROOF_MS, () => this.#prove());
-    const state = this.#state;
-    if (state.kind !== "live") return;
-    const { epoch } = state;
+    const epoch = this.#epoch;
+    if (epoch === undefined) return;
     const { etcd } = this.#parts;
     const lease = this.#lease;
     if (lease !== undefined) {
@@ -321,7 +427,21 @@ export class ClusterSession {
       });
     }
     this.ask(read(epoch.sessionKey, epoch.metaKey), (answer) => {
-      if (answer.kind === "transaction") this.moved(epoch, answer.result.results);
+      if (this.#epoch !== epoch) return;
+      // A copy of this host, made of its memory, finds that its connection has gone. It must not go on in a
+      // session that another one has too: whoever writes it anew is the only one that does.
+      if (answer.kind !== "transaction") return this.doubt(reasonOf(answer));
+      if (!this.moved(epoch, answer.result.results)) this.#waitOpen();
+    });
+  }
+
+  /** When the cluster is closed: perhaps it can be opened now. */
+  #waitOpen(): void {
+    const state = this.#state;
+    if (state.kind !== "closed") return;
+    if (state.entered === "listed") return this.doubt("other hosts may have given back what this one has");
+    this.#entrance.open((entered) => {
+      if (this.#state === state && entered.kind === "settled") this.#close(state.epoch, entered);
     });
   }
 
@@ -343,7 +463,10 @@ export class ClusterSession {
     const state = this.#state;
     const { unreachable } = this.#parts.etcd;
     if (state.kind === "lost") return { kind: "never", reason: state.reason };
-    if (state.kind === "live" && unreachable === undefined) return { kind: "ready", epoch: state.epoch };
+    if (unreachable === undefined) {
+      if (state.kind === "live") return { kind: "ready", epoch: state.epoch };
+      if (state.kind === "closed") return { kind: "closed", epoch: state.epoch, reason: state.reason };
+    }
     return { kind: "wait", hopeless: this.silence > AWAY_MS, reason: this.#why() };
   }
 

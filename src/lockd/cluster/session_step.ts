@@ -1,5 +1,6 @@
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
-import { decodeHost, decodeMeta, decodeSession } from "./records.ts";
+import type { Seen } from "./membership_file.ts";
+import { decodeHost, decodeMeta, decodeSession, type MetaRecord } from "./records.ts";
 
 /** How long a host that is not heard of counts as there, in seconds. */
 export const HEARD_SECONDS = 10;
@@ -31,6 +32,12 @@ export interface SessionFacts {
   readonly nonces: ReadonlySet<string> | undefined;
   /** Whether this host has locks from an earlier daemon that was a member. */
   readonly keeps: boolean;
+  /** What etcd was when this host has last written its session. */
+  readonly seen: Seen | undefined;
+  /** Why it is known already that etcd is not what it was. */
+  readonly changed: string | undefined;
+  /** Whether this host has told everybody that it is not what it was, and has not been a member since. */
+  readonly told: boolean;
 }
 
 /** What to do next to be a member. */
@@ -43,8 +50,10 @@ export type SessionStep =
   | { readonly kind: "other-session"; readonly session: string }
   /** There is no such cluster yet. */
   | { readonly kind: "found" }
+  /** etcd has lost something, and nobody has said so yet. `meta` is the revision of what is there. */
+  | { readonly kind: "close"; readonly reason: string; readonly meta: number }
   /** The session is written anew. @see ClusterSession */
-  | { readonly kind: "bump"; readonly meta: number };
+  | { readonly kind: "bump"; readonly meta: MetaRecord; readonly metaAt: number };
 
 const EXCHANGED = "etcd does not know this host any more: it was restored, emptied or exchanged";
 
@@ -54,20 +63,63 @@ const EXCHANGED = "etcd does not know this host any more: it was restored, empti
  * @throws RecordError when it is nothing that this daemon understands
  */
 export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
-  const { spaces, nonces, keeps } = facts;
+  const { spaces } = facts;
+  const behind = facts.told ? undefined : whatIsBehind(keys, facts);
   if (keys.meta === undefined) {
-    return nonces === undefined && !keeps ? { kind: "found" } : { kind: "lost", reason: EXCHANGED };
+    return behind === undefined ? { kind: "found" } : { kind: "close", reason: behind, meta: 0 };
   }
-  const agreed = decodeMeta(keys.meta).spaces;
-  if (agreed.join(" ") !== spaces.join(" ")) {
+  const meta = decodeMeta(keys.meta);
+  const out = leftOut(meta, facts);
+  if (out !== undefined) return out;
+  // Also when it is being recovered already: that may be what was saved, with what was put in until then.
+  if (behind !== undefined) return { kind: "close", reason: behind, meta: keys.meta.changedAt };
+  if (meta.spaces.join(" ") !== spaces.join(" ")) {
     return {
       kind: "wait",
       reason:
-        `the other hosts lock ${agreed.join(", ")} for the cluster, and this one ${spaces.join(", ")}: ` +
+        `the other hosts lock ${meta.spaces.join(", ")} for the cluster, and this one ${
+          spaces.join(", ")
+        }: ` +
         "make cluster_lockspaces alike",
     };
   }
-  return ofAnotherSession(keys.host, facts) ?? ofOwnSession(keys.session, keys.meta.changedAt, facts);
+  return ofAnotherSession(keys.host, facts) ??
+    ofOwnSession(keys.session, facts) ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+}
+
+/** What tells that etcd has lost something that this host has seen there. */
+function whatIsBehind(
+  { meta, session }: SessionKeys,
+  { nonces, keeps, seen, changed }: SessionFacts,
+): string | undefined {
+  const was = nonces !== undefined || keeps;
+  if (changed !== undefined) return changed;
+  if (was && (meta === undefined || session === undefined)) return EXCHANGED;
+  if (seen === undefined) return undefined;
+  const back = (what: string, from: number, to: number) =>
+    `etcd has ${what} of revision ${to}, and this host has seen it at ${from}: it was restored from an earlier state`;
+  if (meta !== undefined && meta.changedAt < seen.meta) {
+    return back("what all hosts agree upon", seen.meta, meta.changedAt);
+  }
+  if (session !== undefined && session.changedAt < seen.session) {
+    return back("this host's session", seen.session, session.changedAt);
+  }
+  return undefined;
+}
+
+/** A host that somebody has said to be off puts nothing back. */
+function leftOut(
+  { without, round }: MetaRecord,
+  { host, nonces, keeps, seen }: SessionFacts,
+): SessionStep | undefined {
+  if (!without.includes(host.id) && !without.includes(host.name)) return undefined;
+  if ((nonces === undefined && !keeps) || seen?.round === round) return undefined;
+  return {
+    kind: "lost",
+    reason:
+      "etcd was recovered without this host, which was said to be off: other hosts may use its disks. " +
+      "Shut down its guests that have locks of the cluster, and start it anew",
+  };
 }
 
 function ofAnotherSession(
@@ -84,27 +136,27 @@ function ofAnotherSession(
     kind: "wait",
     reason:
       `another one that calls itself ${host.id} ('${shown.name}') was heard of within ${HEARD_SECONDS} s: ` +
-      "this host before it was started anew, or a host with the same id",
+      "this host before it was started anew, or a host with the same id, as a copy of its disk has. " +
+      "If that goes on, give each a cluster_host_id of its own",
   };
 }
 
+/** Undefined for a session that may be written. */
 function ofOwnSession(
   key: KeyValue | undefined,
-  meta: number,
-  { host, session, nonces, keeps }: SessionFacts,
-): SessionStep {
-  if (key === undefined) {
-    return nonces === undefined && !keeps ? { kind: "bump", meta } : { kind: "lost", reason: EXCHANGED };
-  }
+  { host, session, nonces, told }: SessionFacts,
+): SessionStep | undefined {
+  if (key === undefined) return undefined;
   const record = decodeSession(key);
   if (record.host !== host.id || record.boot !== host.boot) {
     return { kind: "lost", reason: `session ${session} belongs to host ${record.host} ('${record.name}')` };
   }
-  if (nonces !== undefined && !nonces.has(record.nonce)) {
+  // In an etcd that was restored it is what this host wrote before that was saved.
+  if (nonces !== undefined && !nonces.has(record.nonce) && !told) {
     return {
       kind: "lost",
       reason: "somebody else writes this host's session: a copy of this host is running",
     };
   }
-  return { kind: "bump", meta };
+  return undefined;
 }

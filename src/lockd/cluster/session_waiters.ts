@@ -7,6 +7,8 @@ const WAIT_STEP_MS = 1000;
 /** Whether changes can be made now. */
 export type Readiness =
   | { readonly kind: "ready"; readonly epoch: Epoch }
+  /** Things can be given back, and nothing be taken. */
+  | { readonly kind: "closed"; readonly epoch: Epoch; readonly reason: string }
   /** Not now; `hopeless` that nobody is to be kept waiting who has not all the time in the world. */
   | { readonly kind: "wait"; readonly hopeless: boolean; readonly reason: string }
   /** Not before a person has looked. */
@@ -41,14 +43,15 @@ export class SessionWaiters {
    * Calls `ready` as soon as changes can be made, perhaps at once; `failed` when that is not within the
    * limit, or waiting is hopeless.
    *
-   * @param until by the monotonic clock; Infinity: for whoever waits as long as it takes, and is only told
-   *   when that is never
+   * @param until by the monotonic clock; Infinity: for whoever gives something back, waits as long as that
+   *   takes, and is only told when it is never
    */
   add(until: number, ready: (epoch: Epoch) => void, failed: (reason: string) => void): void {
     const { loop, clock, readiness } = this.#parts;
     const now = readiness();
     if (now.kind === "ready") return ready(now.epoch);
     if (now.kind === "never") return failed(now.reason);
+    if (now.kind === "closed") return until === Infinity ? ready(now.epoch) : failed(now.reason);
     if (until === Infinity) {
       this.#waiters.add({ until, ready, failed, timer: undefined });
       return;

@@ -24,7 +24,7 @@ export interface Epoch {
 }
 
 /** That nothing has changed since. */
-function stillIn({ sessionKey, session, metaKey, meta }: Epoch): Compare[] {
+export function stillIn({ sessionKey, session, metaKey, meta }: Epoch): Compare[] {
   return [
     { kind: "changed-at", key: sessionKey, revision: session },
     { kind: "changed-at", key: metaKey, revision: meta },
@@ -60,18 +60,19 @@ export function obstaclesOf(
   return { exclusive: keys.exclusive(name), ...shared ? {} : { sharers: keys.sharers(name) } };
 }
 
-/** Takes a lock that nobody has. */
+/** Takes a lock that nobody has, nor this session a share of it, which would be written over. */
 export function acquire(epoch: Epoch, lock: ClusterLock, { exclusive, sharers }: Obstacles): Transaction {
+  const keys = lock.key === exclusive ? [exclusive] : [exclusive, lock.key];
   return {
     compare: [
       ...stillIn(epoch),
-      { kind: "changed-at", key: exclusive, revision: 0 },
+      ...keys.map((key) => ({ kind: "changed-at", key, revision: 0 } as const)),
       ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
     ],
     success: puts(lock),
     failure: [
       ...epochReads(epoch),
-      { op: "get", key: exclusive },
+      ...keys.map((key) => ({ op: "get", key } as const)),
       ...sharers === undefined ? [] : [{ op: "list", prefix: sharers, limit: 3 } as const],
     ],
   };

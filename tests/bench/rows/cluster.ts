@@ -24,6 +24,7 @@ export const clusterRow: Row = {
   async run(bench) {
     if (!existsSync(ETCD)) throw new Error(`${ETCD} is missing: apt-get install etcd-server`);
     await using etcd = await Etcd.start(3);
+    await etcd.openCluster("default", ["bench"]);
     const children: ChildProcess[] = [];
     try {
       return await bench.withOurs(

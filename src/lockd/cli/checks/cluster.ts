@@ -22,6 +22,14 @@ export const cluster: Check = {
             "See to the link and to etcd: docs/cluster.md",
           ),
         ];
+      case "closed":
+        return [
+          ...found,
+          problem(
+            `Nothing new is locked in cluster ${name}: ${reason}`,
+            "Guests that run go on; see docs/cluster.md",
+          ),
+        ];
       case "joining":
       case "unsure":
         return [

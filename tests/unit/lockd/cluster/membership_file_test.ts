@@ -20,6 +20,14 @@ Deno.test("a membership is found again in the same boot, and counts in no other"
   assert.equal((Deno.statSync(file.path).mode ?? 0) & 0o777, 0o600);
 });
 
+Deno.test("what etcd was is kept with it", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  const membership = { ...MEMBERSHIP, seen: { etcd: "7", session: 12, meta: 3, round: "r" } };
+  assert.equal(file.save(membership), undefined);
+  assert.deepEqual(file.load("b1"), membership);
+});
+
 for (
   const text of [
     "",
@@ -28,6 +36,7 @@ for (
     "null",
     '{"boot":"b1"}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
   ]
 ) {
   Deno.test(`'${text}' is no membership`, () => {

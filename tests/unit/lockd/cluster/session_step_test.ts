@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encodeMeta, type MetaRecord } from "../../../../src/lockd/cluster/records.ts";
 import { nextStep, type SessionFacts, type SessionKeys } from "../../../../src/lockd/cluster/session_step.ts";
 
 const FACTS: SessionFacts = {
@@ -7,8 +8,21 @@ const FACTS: SessionFacts = {
   session: "s1",
   nonces: undefined,
   keeps: false,
+  seen: undefined,
+  changed: undefined,
+  told: false,
 };
-const META = { key: "meta", value: '{"schema":1,"spaces":["lvm","scsi"]}', changedAt: 2 };
+const RECORD: MetaRecord = {
+  spaces: ["lvm", "scsi"],
+  phase: "open",
+  round: "r1",
+  expect: [],
+  without: [],
+  why: "",
+};
+const META = { key: "meta", value: encodeMeta(RECORD), changedAt: 2 };
+const BUMP = { kind: "bump", meta: RECORD, metaAt: 2 };
+const SEEN = { etcd: "7", session: 5, meta: 2, round: "r1" };
 const NOTHING: SessionKeys = { meta: undefined, host: undefined, session: undefined };
 const EXCHANGED = "etcd does not know this host any more: it was restored, emptied or exchanged";
 
@@ -25,13 +39,17 @@ const session = (nonce: string, changed: { host?: string; boot?: string } = {}) 
 
 Deno.test("the first host makes the cluster, and then its session", () => {
   assert.deepEqual(nextStep(NOTHING, FACTS), { kind: "found" });
-  assert.deepEqual(nextStep({ ...NOTHING, meta: META }, FACTS), { kind: "bump", meta: 2 });
+  assert.deepEqual(nextStep({ ...NOTHING, meta: META }, FACTS), BUMP);
 });
 
-Deno.test("a host that has locks, or was a member, does not begin anew in an empty etcd", () => {
+Deno.test("a host that has locks, or was a member, closes the cluster of an etcd that does not know it", () => {
   for (const facts of [{ ...FACTS, keeps: true }, { ...FACTS, nonces: new Set(["n"]) }]) {
-    assert.deepEqual(nextStep(NOTHING, facts), { kind: "lost", reason: EXCHANGED });
-    assert.deepEqual(nextStep({ ...NOTHING, meta: META }, facts), { kind: "lost", reason: EXCHANGED });
+    assert.deepEqual(nextStep(NOTHING, facts), { kind: "close", reason: EXCHANGED, meta: 0 });
+    assert.deepEqual(nextStep({ ...NOTHING, meta: META }, facts), {
+      kind: "close",
+      reason: EXCHANGED,
+      meta: 2,
+    });
   }
 });
 
@@ -44,10 +62,7 @@ Deno.test("a host with other lock directories is not admitted", () => {
 });
 
 Deno.test("a daemon goes on with the session of the one before, whatever that wrote last", () => {
-  assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("old") }, FACTS), {
-    kind: "bump",
-    meta: 2,
-  });
+  assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("old") }, FACTS), BUMP);
 });
 
 Deno.test("a host that has lost its note finds its session again within one boot", () => {
@@ -63,16 +78,13 @@ Deno.test("a host that is heard of under the same id from another boot keeps thi
     kind: "wait",
     reason:
       "another one that calls itself h1 ('kvm1') was heard of within 10 s: this host before it was started anew, " +
-      "or a host with the same id",
+      "or a host with the same id, as a copy of its disk has. If that goes on, give each a cluster_host_id of its own",
   });
 });
 
 Deno.test("a member that finds another one's number in its session is lost: its copy is running", () => {
   const facts = { ...FACTS, nonces: new Set(["n1", "n2"]) };
-  assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("n2") }, facts), {
-    kind: "bump",
-    meta: 2,
-  });
+  assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("n2") }, facts), BUMP);
   assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("n3") }, facts), {
     kind: "lost",
     reason: "somebody else writes this host's session: a copy of this host is running",
@@ -95,4 +107,43 @@ Deno.test("what is in etcd and cannot be read is an error that names its key", (
   assert.throws(() => nextStep({ ...NOTHING, meta: { ...META, value: "x" } }, FACTS), {
     message: "meta holds no record",
   });
+});
+
+Deno.test("what is older in etcd than this host has seen it was restored, whatever its revision is by now", () => {
+  const keys = { meta: META, host: host("s1"), session: session("n1") };
+  const facts = { ...FACTS, seen: SEEN };
+  assert.deepEqual(nextStep(keys, facts), BUMP);
+  assert.deepEqual(nextStep({ ...keys, session: { ...session("n1"), changedAt: 4 } }, facts), {
+    kind: "close",
+    reason:
+      "etcd has this host's session of revision 4, and this host has seen it at 5: it was restored from an earlier state",
+    meta: 2,
+  });
+  assert.deepEqual(nextStep(keys, { ...facts, seen: { ...SEEN, meta: 3 } }), {
+    kind: "close",
+    reason: "etcd has what all hosts agree upon of revision 2, and this host has seen it at 3: " +
+      "it was restored from an earlier state",
+    meta: 2,
+  });
+});
+
+Deno.test("a host that has told that etcd was restored goes on with what there is of its session", () => {
+  const facts = { ...FACTS, nonces: new Set(["n9"]), seen: SEEN, changed: "gone back", told: true };
+  const keys = { meta: META, host: host("s1"), session: { ...session("n1"), changedAt: 3 } };
+  assert.deepEqual(nextStep(keys, facts), BUMP);
+  assert.deepEqual(nextStep({ ...keys, session: undefined }, facts), BUMP);
+  assert.deepEqual(nextStep(keys, { ...facts, told: false }), {
+    kind: "close",
+    reason: "gone back",
+    meta: 2,
+  });
+});
+
+Deno.test("a host that was left out when etcd was recovered puts nothing back, until it is started anew", () => {
+  const meta = { ...META, value: encodeMeta({ ...RECORD, round: "r2", without: ["kvm1"] }) };
+  const keys = { meta, host: undefined, session: undefined };
+  for (const facts of [{ ...FACTS, keeps: true, seen: SEEN }, { ...FACTS, nonces: new Set(["n"]) }]) {
+    assert.equal(nextStep(keys, facts).kind, "lost");
+  }
+  assert.equal(nextStep(keys, FACTS).kind, "bump");
 });

@@ -81,3 +81,11 @@ Deno.test("when it will never be, everybody is told, and nobody after all has be
   stage.time.advance();
   assert.deepEqual(stage.told, ["a failed: lost"]);
 });
+
+Deno.test("in a closed cluster things are given back, and whoever would take something is told why not", () => {
+  const stage = new Stage();
+  stage.readiness = { kind: "closed", epoch: EPOCH, reason: "it is being recovered" };
+  stage.add("a", 5000);
+  stage.add("b", Infinity);
+  assert.deepEqual(stage.told, ["a failed: it is being recovered", "b ready 1"]);
+});
