@@ -74,6 +74,24 @@ export class HeldResources {
     for (const { owner } of holdings) this.owned.add(owner, resource);
   }
 
+  /**
+   * Puts one back that an earlier life had; its descriptor's ownership passes to the table.
+   *
+   * @throws Error when its lockspace is not there, or has one of that name already
+   */
+  restore(resource: Resource): void {
+    const { name, id } = resource;
+    const lockspace = this.#directories.get(resource.lockspace);
+    if (lockspace === undefined) {
+      throw new Error(`Restore resource ${name}: lockspace '${resource.lockspace}' does not exist`);
+    }
+    if (lockspace.resources.has(name)) {
+      throw new Error(`Restore resource ${name}: it appears twice in lockspace '${resource.lockspace}'`);
+    }
+    this.nextId = id + 1;
+    this.insert(lockspace, resource);
+  }
+
   /** Its last owner was taken off. */
   remove(resource: Resource): void {
     invariant(resource.holdings.length === 0, "A resource goes that still has an owner");

@@ -1,5 +1,6 @@
-import { Acquisitions } from "./acquisitions.ts";
 import { invariant } from "../../base/invariant.ts";
+import { Acquisitions } from "./acquisitions.ts";
+import { AskedReleases } from "./asked_releases.ts";
 import { DyingOwners } from "./dying_owners.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import { GrantTrail } from "./grant_trail.ts";
@@ -11,7 +12,7 @@ import type { LockState } from "./lock_record.ts";
 import { LockReleases } from "./lock_releases.ts";
 import type { AcquireOptions, LockTableParts } from "./lock_table_parts.ts";
 import type { Lockspace } from "./lockspace.ts";
-import { isHeldBy, type Owner, type OwnerKey, ownerKey } from "./owner.ts";
+import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
 import type { ParkedLocks } from "./parked_locks.ts";
 import { PausedGuests } from "./paused_guests.ts";
 import type { Done, HeldReport, Refusal } from "./refusal.ts";
@@ -29,7 +30,7 @@ export class LockTable {
   readonly #parts: LockTableParts;
   readonly #directories: LockDirectories;
   readonly #held: HeldResources;
-  readonly #releases: LockReleases;
+  readonly #askedReleases: AskedReleases;
   readonly #acquisitions: Acquisitions;
   readonly #paused: PausedGuests;
   readonly #kernel: KernelLocks;
@@ -44,16 +45,24 @@ export class LockTable {
     this.#held = new HeldResources(this.#directories, parts.guard);
     this.#paused = new PausedGuests(parts, this.#held.owned);
     this.#kernel = new KernelLocks(parts);
-    this.#releases = new LockReleases({
+    const releases = new LockReleases({
       parts,
       held: this.#held,
       kernel: this.#kernel,
       paused: this.#paused,
       waiting: this.#waiting,
     });
-    this.#dying = new DyingOwners({ held: this.#held, releases: this.#releases, settler: parts.settler });
+    this.#dying = new DyingOwners({ held: this.#held, releases, settler: parts.settler });
     const report = (resource: Resource) => this.#report(resource);
     this.#resourceFiles = new ResourceFiles({ directories: this.#directories, files: parts.files, report });
+    this.#askedReleases = new AskedReleases({
+      parts,
+      directories: this.#directories,
+      held: this.#held,
+      releases,
+      isDying: (key) => this.#dying.has(key),
+      report,
+    });
     this.#acquisitions = new Acquisitions({
       parts,
       directories: this.#directories,
@@ -168,27 +177,9 @@ export class LockTable {
     this.#acquisitions.acquire({ path, name, options, owner, trail }, done);
   }
 
-  /** RELEASE_RESOURCE: takes an owner off; the last one takes the lock along. */
+  /** RELEASE_RESOURCE: {@link AskedReleases.release}. */
   release(path: string, name: string, owner: Owner, done: Done): void {
-    const lockspace = this.#directories.get(path);
-    if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
-    const resource = lockspace.resources.get(name);
-    if (resource === undefined) return done({ kind: "not-held", resource: name });
-    this.#learn(owner);
-    const holding = resource.holdings.find((held) => isHeldBy(held.owner, owner));
-    if (holding === undefined) {
-      return done({ kind: "not-owner", resource: name, asker: owner, held: this.#report(resource) });
-    }
-    // Its lock guards the disk until the process, which may still be writing, is gone.
-    if (this.#dying.has(ownerKey(owner))) {
-      return done({ kind: "owner-dying", resource: name, pid: owner.pid });
-    }
-    const settling = this.#parts.settler.isSettling(resource, ownerKey(holding.owner));
-    if (settling) {
-      const reason = this.#parts.settler.reasonOf(resource) ?? "its process is gone";
-      return done({ kind: "settling", resource: name, reason });
-    }
-    this.#releases.takeOff(resource, holding, false, done);
+    this.#askedReleases.release(path, name, owner, done);
   }
 
   /**
@@ -241,19 +232,9 @@ export class LockTable {
     return this.#directories.restore(path);
   }
 
-  /** Puts a locked resource back; its descriptor's ownership passes to the table. */
+  /** Puts a locked resource back, with its descriptor: {@link HeldResources.restore}. */
   restoreResource(resource: Resource): void {
-    const lockspace = this.#directories.get(resource.lockspace);
-    if (lockspace === undefined) {
-      throw new Error(`Restore resource ${resource.name}: lockspace '${resource.lockspace}' does not exist`);
-    }
-    if (lockspace.resources.has(resource.name)) {
-      throw new Error(
-        `Restore resource ${resource.name}: it appears twice in lockspace '${resource.lockspace}'`,
-      );
-    }
-    this.#held.nextId = resource.id + 1;
-    this.#held.insert(lockspace, resource);
+    this.#held.restore(resource);
   }
 
   /**
@@ -300,10 +281,6 @@ export class LockTable {
 
   set nextId(id: number) {
     this.#held.nextId = id;
-  }
-
-  #learn(asker: Owner): void {
-    this.#held.owned.learn(asker, (resource) => this.#parts.observer.learnt(resource));
   }
 
   #report(resource: Resource): HeldReport {

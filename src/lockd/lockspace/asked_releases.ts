@@ -1,0 +1,51 @@
+import type { HeldResources } from "./held_resources.ts";
+import type { LockDirectories } from "./lock_directories.ts";
+import type { LockReleases } from "./lock_releases.ts";
+import type { LockTableParts } from "./lock_table_parts.ts";
+import { isHeldBy, type Owner, type OwnerKey, ownerKey } from "./owner.ts";
+import type { Done, HeldReport } from "./refusal.ts";
+import type { Resource } from "./resource.ts";
+
+/** What judging an ask for a release works with. */
+export interface AskedReleasesParts {
+  readonly parts: {
+    readonly observer: Pick<LockTableParts["observer"], "learnt">;
+    readonly settler: Pick<LockTableParts["settler"], "isSettling" | "reasonOf">;
+  };
+  readonly directories: Pick<LockDirectories, "get">;
+  readonly held: Pick<HeldResources, "owned">;
+  readonly releases: Pick<LockReleases, "takeOff">;
+  /** Whether an owner's process is being killed. */
+  readonly isDying: (key: OwnerKey) => boolean;
+  readonly report: (resource: Resource) => HeldReport;
+}
+
+/** Releases that owners ask for, which only they may have, and only while their lock guards nothing else. */
+export class AskedReleases {
+  readonly #with: AskedReleasesParts;
+
+  constructor(parts: AskedReleasesParts) {
+    this.#with = parts;
+  }
+
+  /** Takes an owner off; the last one takes the lock along. @param path of the lockspace */
+  release(path: string, name: string, owner: Owner, done: Done): void {
+    const { directories, held, releases, isDying, report, parts: { observer, settler } } = this.#with;
+    const lockspace = directories.get(path);
+    if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
+    const resource = lockspace.resources.get(name);
+    if (resource === undefined) return done({ kind: "not-held", resource: name });
+    held.owned.learn(owner, (changed) => observer.learnt(changed));
+    const holding = resource.holdings.find((each) => isHeldBy(each.owner, owner));
+    if (holding === undefined) {
+      return done({ kind: "not-owner", resource: name, asker: owner, held: report(resource) });
+    }
+    // Its lock guards the disk until the process, which may still be writing, is gone.
+    if (isDying(ownerKey(owner))) return done({ kind: "owner-dying", resource: name, pid: owner.pid });
+    if (settler.isSettling(resource, ownerKey(holding.owner))) {
+      const reason = settler.reasonOf(resource) ?? "its process is gone";
+      return done({ kind: "settling", resource: name, reason });
+    }
+    releases.takeOff(resource, holding, false, done);
+  }
+}

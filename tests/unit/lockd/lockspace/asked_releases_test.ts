@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { AskedReleases } from "../../../../src/lockd/lockspace/asked_releases.ts";
+import { Lockspace } from "../../../../src/lockd/lockspace/lockspace.ts";
+import { OwnedResources } from "../../../../src/lockd/lockspace/owned_resources.ts";
+import { type Owner, type OwnerKey, ownerKey, UNKNOWN_UUID } from "../../../../src/lockd/lockspace/owner.ts";
+import type { Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { fileHandle } from "../../../support/file_handle.ts";
+
+const WEB = { pid: 100, id: 1, name: "web", uuid: "11111111-2222-3333-4444-555555555555" };
+const MAIL = { pid: 200, id: 2, name: "mail", uuid: "66666666-7777-8888-9999-000000000000" };
+
+/** A disk that is locked, and releases of it that are asked for. */
+class Stage {
+  readonly told: string[] = [];
+  readonly lockspace = new Lockspace("");
+  dying: OwnerKey | undefined;
+  settling: OwnerKey | undefined;
+  readonly resource: Resource;
+  readonly #asked: AskedReleases;
+
+  constructor(owner: Owner) {
+    this.resource = {
+      id: 1,
+      lockspace: "",
+      name: "/disk",
+      path: "/disk",
+      shared: false,
+      autocreate: false,
+      holdings: [{ owner, since: 5 }],
+      state: { kind: "held" },
+      handle: fileHandle(50),
+    };
+    this.lockspace.resources.set("/disk", this.resource);
+    const owned = new OwnedResources();
+    owned.add(owner, this.resource);
+    this.#asked = new AskedReleases({
+      parts: {
+        observer: { learnt: ({ holdings }) => this.told.push(`learnt ${holdings[0]?.owner.name}`) },
+        settler: {
+          isSettling: (_, key) => key === this.settling,
+          reasonOf: () => this.settling === undefined ? undefined : "its writes are under way",
+        },
+      },
+      directories: { get: (path) => path === "" ? this.lockspace : undefined },
+      held: { owned },
+      releases: {
+        takeOff: ({ name }, holding, force, done) => {
+          this.told.push(`take ${holding.owner.name} off ${name}, ${force}`);
+          done(undefined);
+        },
+      },
+      isDying: (key) => key === this.dying,
+      report: ({ name, holdings }) => ({ name, holdings: [...holdings], dying: false }),
+    });
+  }
+
+  release(path: string, name: string, owner: Owner): Refusal | undefined {
+    const answers: (Refusal | undefined)[] = [];
+    this.#asked.release(path, name, owner, (refusal) => answers.push(refusal));
+    assert.equal(answers.length, 1);
+    return answers[0];
+  }
+}
+
+Deno.test("AskedReleases.release() takes the owner off that asks", () => {
+  const stage = new Stage(WEB);
+  assert.equal(stage.release("", "/disk", WEB), undefined);
+  assert.deepEqual(stage.told, ["take web off /disk, false"]);
+});
+
+Deno.test("AskedReleases.release() refuses what is not there, and who does not own it", () => {
+  const stage = new Stage(WEB);
+  assert.deepEqual(stage.release("/none", "/disk", WEB), { kind: "lockspace-missing", path: "/none" });
+  assert.deepEqual(stage.release("", "/other", WEB), { kind: "not-held", resource: "/other" });
+  assert.deepEqual(stage.release("", "/disk", MAIL), {
+    kind: "not-owner",
+    resource: "/disk",
+    asker: MAIL,
+    held: { name: "/disk", holdings: [{ owner: WEB, since: 5 }], dying: false },
+  });
+  assert.deepEqual(stage.told, []);
+});
+
+Deno.test("AskedReleases.release() leaves a lock that still guards against the owner's process or its writes", () => {
+  const stage = new Stage(WEB);
+  stage.dying = ownerKey(WEB);
+  assert.deepEqual(stage.release("", "/disk", WEB), { kind: "owner-dying", resource: "/disk", pid: 100 });
+  stage.dying = undefined;
+  stage.settling = ownerKey(WEB);
+  assert.deepEqual(stage.release("", "/disk", WEB), {
+    kind: "settling",
+    resource: "/disk",
+    reason: "its writes are under way",
+  });
+  assert.deepEqual(stage.told, []);
+});
+
+Deno.test("AskedReleases.release() learns from whoever asks who an owner is of whom only the pid was known", () => {
+  const stage = new Stage({ pid: 100, id: 0, name: "", uuid: UNKNOWN_UUID });
+  assert.equal(stage.release("", "/disk", WEB), undefined);
+  assert.deepEqual(stage.told, ["learnt web", "take web off /disk, false"]);
+});
