@@ -28,6 +28,8 @@ export interface StorageSys {
   /** pread(2), cheaper than that of Sys where it is called again and again. `position` below 2^31. */
   readAt(fd: number, into: Uint8Array, position: number): number;
   space(path: string): FileSystemSpace | number;
+  /** The number of the type of file system that a file is on (`f_type` of statfs(2)). */
+  fileSystem(fd: number): number;
   /** `mode` 0: allocates; others are FALLOC_FL_*. Bytes. */
   allocate(fd: number, mode: number, offset: number, length: number): number;
   /** -1 leaves user or group as it is. */
@@ -48,6 +50,8 @@ export interface StorageSys {
   attributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;
   syncData(fd: number): number;
+  /** Writes a piece of a file to its storage and waits for it, not for what the file system keeps about it. */
+  syncRange(fd: number, offset: number, length: number): number;
   /** An extended attribute's text without NULs at its end, or -errno. */
   extendedAttribute(fd: number, name: string): string | number;
   /** How many bytes an extended attribute has, or -errno. */
@@ -65,6 +69,7 @@ const SIGNATURES = {
   openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   getdents64: { parameters: ["i32", "buffer", "u32"], result: "i32", optional: true },
   pread: { name: "pread64", parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   fallocate: { name: "fallocate64", parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   fchown: { parameters: ["i32", "i32", "i32"], result: "i32" },
   symlink: { parameters: ["buffer", "buffer"], result: "i32" },
@@ -79,6 +84,7 @@ const SIGNATURES = {
   ioctlInt: { name: "ioctl", parameters: ["i32", "u64", "i32"], result: "i32" },
   ioctlBuffer: { name: "ioctl", parameters: ["i32", "u64", "buffer"], result: "i32" },
   fdatasync: { parameters: ["i32"], result: "i32" },
+  sync_file_range: { parameters: ["i32", "i64", "i64", "u32"], result: "i32" },
   fgetxattr: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i64" },
   fsetxattr: { parameters: ["i32", "buffer", "buffer", "usize", "i32"], result: "i32" },
   fremovexattr: { parameters: ["i32", "buffer"], result: "i32" },
@@ -95,6 +101,8 @@ const FICLONE = 0x4004_9409n;
 const FS_IOC_GETFLAGS = 0x8008_6601n;
 const FS_IOC_SETFLAGS = 0x4008_6602n;
 const ATTRIBUTE_SIZE = 4096;
+/** SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE and _WAIT_AFTER. */
+const WRITE_AND_WAIT = 7;
 
 /** The functions, bound when the first of them is called, with errno as a live view of this thread's. */
 function bind(): { c: Functions; errno: Int32Array } {
@@ -188,6 +196,12 @@ class LinuxStorage implements StorageSys {
     return { capacity: long(8) * long(16), free: long(8) * long(24) };
   }
 
+  fileSystem(fd: number): number {
+    const buffer = new Uint8Array(128);
+    const result = this.#call((c) => c.fstatfs(fd, buffer));
+    return result < 0 ? result : new DataView(buffer.buffer).getUint32(0, true);
+  }
+
   allocate(fd: number, mode: number, offset: number, length: number): number {
     return this.#call((c) => c.fallocate(fd, mode, BigInt(offset), BigInt(length)));
   }
@@ -244,6 +258,10 @@ class LinuxStorage implements StorageSys {
 
   syncData(fd: number): number {
     return this.#call((c) => c.fdatasync(fd));
+  }
+
+  syncRange(fd: number, offset: number, length: number): number {
+    return this.#call((c) => c.sync_file_range(fd, BigInt(offset), BigInt(length), WRITE_AND_WAIT));
   }
 
   extendedAttribute(fd: number, name: string): string | number {

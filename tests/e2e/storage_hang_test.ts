@@ -14,44 +14,22 @@ import { Place } from "../support/place.ts";
 import {
   beginDownload,
   beginUpload,
+  makePoolAt,
+  poolFlags,
   sendHole,
   sendPacket,
   SPARSE,
   volumeFlags,
   volumeNames,
 } from "../support/storage_calls.ts";
-import { type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
+import { impatientPlace, type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
 import { answerOf, remoteFrame } from "../support/storage_stage.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
 
 // The whole storage daemon, with a pool on a real FUSE filesystem that hangs. Needs root and /dev/fuse.
 
-/** Makes a pool and starts it. */
-function makePool(client: StorageClient, name: string, path: string): PoolRef {
-  const pool = readPool(client.call(PoolProcedure.DEFINE_XML, (writer) => {
-    writer.string(`<pool type='dir'><name>${name}</name><target><path>${path}</path></target></pool>`);
-    writer.u32(0);
-  }));
-  client.call(PoolProcedure.CREATE, (writer) => poolFlags(writer, pool));
-  return pool;
-}
-
-function poolFlags(writer: XdrWriter, pool: PoolRef): void {
-  writePool(writer, pool);
-  writer.u32(0);
-}
-
 const REFRESH = PoolProcedure.REFRESH;
-
-/** A place whose daemon takes storage for hung after so many seconds. */
-function placeWith(seconds: number): Place {
-  const place = Place.create();
-  const directory = `${place.env["XDG_CONFIG_HOME"]}/libvirt`;
-  Deno.mkdirSync(directory, { recursive: true });
-  Deno.writeTextFileSync(`${directory}/virtstoraged.conf`, `storage_timeout = ${seconds}\n`);
-  return place;
-}
 
 /** virStoragePoolState. */
 const RUNNING = 2;
@@ -63,15 +41,15 @@ function stateOf(client: StorageClient, pool: PoolRef): number {
 
 Deno.test("a pool whose storage hangs holds up nobody else, and its calls end", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(placeWith(2));
+  const place = stack.use(impatientPlace(2));
   const log = `${place.directory}/log`;
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   const daemon = stack.use(await StorageDaemon.start([], place, { LIBVIRT_LOG_OUTPUTS: `1:file:${log}` }));
   const client = stack.use(daemon.open());
   const others = Array.from({ length: 3 }, () => stack.use(daemon.open()));
-  const hung = makePool(client, "hung", mount.point);
+  const hung = makePoolAt(client, "hung", mount.point);
   Deno.mkdirSync(`${place.directory}/local`);
-  const local = makePool(client, "local", `${place.directory}/local`);
+  const local = makePoolAt(client, "local", `${place.directory}/local`);
   await mount.hang();
   try {
     client.raw.send(remoteFrame(REFRESH, 7, (writer) => poolFlags(writer, hung)));
@@ -105,11 +83,12 @@ Deno.test("a pool whose storage hangs holds up nobody else, and its calls end", 
   assert.doesNotMatch(await daemon.command("status"), /does not answer/);
 });
 
-const REFUSED = "68/18 Timed out during operation: the storage does not answer";
+const REFUSED =
+  /^68\/18 Timed out during operation: the storage of pool 'hung' \(\S+\/a\) does not answer, and (up|down)load of volume '.*' \(job \d\) is given up: see to it, then try again$/;
 
 /** How a stream is begun, and what comes of it while storage hangs. */
 const STREAMS: Readonly<
-  Record<string, { begin: (client: StorageClient, volume: VolumeRef) => void; end: string }>
+  Record<string, { begin: (client: StorageClient, volume: VolumeRef) => void; end: RegExp }>
 > = {
   "an upload that goes on": {
     begin: beginUpload,
@@ -138,7 +117,7 @@ const STREAMS: Readonly<
       sendPacket(client, "data");
       sendEnd(client, MessageStatus.ERROR);
     },
-    end: "the end",
+    end: /^the end$/,
   },
   "a download": { begin: beginDownload, end: REFUSED },
   "a sparse download": { begin: (client, volume) => beginDownload(client, volume, SPARSE), end: REFUSED },
@@ -159,13 +138,13 @@ function packets(): Uint8Array {
 
 Deno.test("streams of volumes whose storage hangs end with an error, and hold up nobody", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(placeWith(2));
+  const place = stack.use(impatientPlace(2));
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   const names = Object.keys(STREAMS);
   for (const name of names) Deno.writeFileSync(`${mount.backing}/${name}`, new Uint8Array(1 << 20));
   const daemon = stack.use(await StorageDaemon.start([], place));
   const other = stack.use(daemon.open());
-  const pool = makePool(other, "hung", mount.point);
+  const pool = makePoolAt(other, "hung", mount.point);
   const volume = (name: string) =>
     readVolume(other.call(VolumeProcedure.LOOKUP_BY_NAME, (writer) => {
       writePool(writer, pool);
@@ -192,7 +171,7 @@ Deno.test("streams of volumes whose storage hangs end with an error, and hold up
       const frame = client.raw.receive();
       assert.deepEqual([frame.header.type, frame.header.serial], [MessageType.STREAM, 77]);
       const answer = answerOf(frame);
-      assert.equal(typeof answer === "string" ? answer : "the end", STREAMS[name]?.end, name);
+      assert.match(typeof answer === "string" ? answer : "the end", STREAMS[name]?.end ?? /^$/, name);
     }
     assert.ok(sent < data.length);
   } finally {
@@ -216,8 +195,8 @@ Deno.test("a start does not wait for a pool whose storage hangs", async () => {
   {
     await using daemon = await StorageDaemon.start([], place);
     using client = daemon.open();
-    makePool(client, "hung", mount.point);
-    makePool(client, "local", `${place.directory}/local`);
+    makePoolAt(client, "hung", mount.point);
+    makePoolAt(client, "local", `${place.directory}/local`);
   }
   await mount.hang();
   try {
@@ -234,7 +213,7 @@ Deno.test("a start does not wait for a pool whose storage hangs", async () => {
 
 Deno.test("a pool that was up is up again when its storage answers, however late after the start", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(placeWith(2));
+  const place = stack.use(impatientPlace(2));
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   Deno.writeTextFileSync(`${mount.backing}/v`, "data");
   {

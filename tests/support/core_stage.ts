@@ -39,7 +39,6 @@ export class CoreStage implements Disposable {
       settings: () => ({
         answerLimit: 30_000,
         startLimit: 300_000,
-        silenceLimit: 3_600_000,
         failedRefresh: "keep",
       }),
       observer: (event) => this.events.push(event),

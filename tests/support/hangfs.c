@@ -6,6 +6,7 @@
  * Commands, one per line on standard input, each answered by the line "ok":
  *   hang all | hang unlink,flush   these operations wait from now on
  *   go                             all operations go on, also those that wait
+ *   slow 1048576                   so many bytes are written in a second at most; 0: as fast as can be
  * The line "hung NAME" says that an operation has begun to wait. "mounted" is the first line.
  * The end of standard input unmounts and ends. Locks are the kernel's own, unless "locks" is given: then the file
  * system keeps them itself, as some real ones do. It gives a process's locks up when that closes the file, which the
@@ -34,6 +35,8 @@ static const char *backing;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static char hanging[256];
+/* Bytes that are written in a second; 0: no limit. */
+static volatile unsigned long rate;
 
 static void say(const char *word, const char *rest)
 {
@@ -213,6 +216,8 @@ static int fs_write(const char *path, const char *bytes, size_t size, off_t offs
     ssize_t length;
     (void)path;
     gate("write");
+    if (rate)
+        usleep(size * 1000000UL / rate);
     length = pwrite(info->fh, bytes, size, offset);
     return length < 0 ? -errno : length;
 }
@@ -374,7 +379,10 @@ static void *control(void *mountpoint)
     char line[300];
     while (fgets(line, sizeof line, stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        set_hanging(strncmp(line, "hang ", 5) ? "" : line + 5);
+        if (!strncmp(line, "slow ", 5))
+            rate = strtoul(line + 5, NULL, 10);
+        else
+            set_hanging(strncmp(line, "hang ", 5) ? "" : line + 5);
         say("ok", "");
     }
     set_hanging("");

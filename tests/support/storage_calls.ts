@@ -19,10 +19,20 @@ import { answerOf, remoteFrame } from "./storage_stage.ts";
 export function makePool(daemon: StorageDaemon, client: StorageClient): PoolRef {
   const path = `${daemon.place.directory}/pool`;
   Deno.mkdirSync(path);
-  const pool = readPool(client.call(PoolProcedure.DEFINE_XML, (writer) => {
-    writer.string(`<pool type='dir'><name>p</name><target><path>${path}</path></target></pool>`);
+  return makePoolAt(client, "p", path);
+}
+
+/** Defines a pool in a directory. */
+export function definePool(client: StorageClient, name: string, path: string): PoolRef {
+  return readPool(client.call(PoolProcedure.DEFINE_XML, (writer) => {
+    writer.string(`<pool type='dir'><name>${name}</name><target><path>${path}</path></target></pool>`);
     writer.u32(0);
   }));
+}
+
+/** Makes a pool in a directory that is there, and starts it. */
+export function makePoolAt(client: StorageClient, name: string, path: string): PoolRef {
+  const pool = definePool(client, name, path);
   client.call(PoolProcedure.CREATE, (writer) => poolFlags(writer, pool));
   return pool;
 }

@@ -15,6 +15,15 @@ function commandLine(place: Place, args: readonly string[]): string[] {
   return place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, "virtstoraged", ...args]);
 }
 
+/** A place whose daemon takes storage for hung after so many seconds. */
+export function impatientPlace(seconds: number): Place {
+  const place = Place.create();
+  const directory = `${place.env["XDG_CONFIG_HOME"]}/libvirt`;
+  Deno.mkdirSync(directory, { recursive: true });
+  Deno.writeTextFileSync(`${directory}/virtstoraged.conf`, `storage_timeout = ${seconds}\n`);
+  return place;
+}
+
 /** The program, from the sources, in a place. */
 function program(
   place: Place,

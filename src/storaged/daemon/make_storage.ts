@@ -12,14 +12,11 @@ import type { PoolDirectories } from "../pools/pool_files.ts";
 import { storageCore } from "../pools/storage_core.ts";
 import type { MakeService } from "./storage_daemon.ts";
 
-/** A pool's start may take so many times as long as a question: it mounts, and reads every volume. */
-const START_FACTOR = 10;
-
 /**
- * A job may be silent for so many times as long: at its end the kernel may have much to write, and nothing
- * tells of that.
+ * So many times as long as a question a pool's start may take, which mounts and reads every volume; and so long
+ * may a job or a stream stand still: a file server takes a while to come up again.
  */
-const SILENCE_FACTOR = 120;
+const START_FACTOR = 10;
 
 /** What the storage core is made of here. */
 export interface StorageParts {
@@ -49,7 +46,6 @@ export function makeStorage({ context, loop, ledger, settings }: StorageParts): 
         return {
           answerLimit: storageTimeout * 1000,
           startLimit: storageTimeout * 1000 * START_FACTOR,
-          silenceLimit: storageTimeout * 1000 * SILENCE_FACTOR,
           failedRefresh: stopOnFailedRefresh ? "stop" : "keep",
         };
       },

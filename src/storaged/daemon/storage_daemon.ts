@@ -202,8 +202,7 @@ export class StorageDaemon {
     }
     this.#ending = "waiting";
     this.storageServer.stopAccepting();
-    const { jobs } = this.service;
-    for (const { id, kind, pool, volume } of jobs) {
+    for (const { id, kind, pool, volume } of this.#jobs) {
       this.log.notice(
         `Stopping when job ${id} is done (${kind} ${pool}${volume === undefined ? "" : `/${volume}`}): ` +
           `see 'virtstoraged jobs', which can cancel it; a second signal ends it now`,
@@ -212,8 +211,13 @@ export class StorageDaemon {
     this.#finish();
   }
 
+  /** Those that somebody waits for. */
+  get #jobs() {
+    return this.service.jobs.filter(({ givenUp }) => !givenUp);
+  }
+
   #idle(): boolean {
-    return this.clientCount === 0 && this.service.jobs.length === 0;
+    return this.clientCount === 0 && this.#jobs.length === 0;
   }
 
   /** A client has gone: what it has begun may go on, and nobody tells of its end. */
@@ -224,7 +228,7 @@ export class StorageDaemon {
   }
 
   #finish(): void {
-    const busy = this.service.jobs.length > 0 ||
+    const busy = this.#jobs.length > 0 ||
       [...this.adminServer.clients.values()].some((client) => client.running);
     if (!busy || this.#ending === "at-once") return this.#loop.stop();
     this.#loop.after(JOBS_MS, () => this.#finish());

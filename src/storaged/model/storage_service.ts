@@ -137,6 +137,8 @@ export interface JobStatus {
   readonly total: bigint | undefined;
   /** "hung": its storage has not answered within the time limit. */
   readonly state: "waiting" | "running" | "hung";
+  /** Whether its call has ended with an error, and its process, which is killed, has not. */
+  readonly givenUp: boolean;
 }
 
 /** Pools and volumes. Each call answers exactly once. Flags that are not known are refused. */

@@ -15,10 +15,11 @@ import { PoolList } from "./pool_list.ts";
 export interface CoreSettings {
   /** Milliseconds in which a question about a volume is answered, or its pool is taken to hang. */
   readonly answerLimit: number;
-  /** Milliseconds in which a pool is started, or its list read. */
+  /**
+   * Milliseconds in which a pool is started, or its list read; and without a sign of life, after which a job
+   * or a stream is given up.
+   */
   readonly startLimit: number;
-  /** Milliseconds without a sign of life after which a job is given up. */
-  readonly silenceLimit: number;
   /** What becomes of a pool whose list cannot be read again: "stop" is what libvirt's daemon does. */
   readonly failedRefresh: "keep" | "stop";
 }

@@ -11,9 +11,13 @@ export class Job {
   readonly kind: string;
   readonly pool: Pool;
   readonly volume: string | undefined;
+  /** Another pool that it reads from. */
+  readonly from: Pool | undefined;
   readonly caller: Caller;
   /** Unix milliseconds. */
   readonly since: number;
+  /** Whether its call has had its answer although its process has not gone yet. */
+  givenUp = false;
   /** Whether it ends when its caller's connection does. */
   readonly bound: boolean;
   /** Set when it has begun. */
@@ -24,11 +28,12 @@ export class Job {
   idle = () => false;
   #progress: readonly [number, number] | undefined;
 
-  constructor(fields: Pick<Job, "id" | "kind" | "pool" | "volume" | "caller" | "since" | "bound">) {
+  constructor(fields: Pick<Job, "id" | "kind" | "pool" | "volume" | "from" | "caller" | "since" | "bound">) {
     this.id = fields.id;
     this.kind = fields.kind;
     this.pool = fields.pool;
     this.volume = fields.volume;
+    this.from = fields.from;
     this.caller = fields.caller;
     this.since = fields.since;
     this.bound = fields.bound;
@@ -53,10 +58,12 @@ export class Job {
       done: done === undefined ? undefined : BigInt(Math.round(done)),
       total: total === undefined ? undefined : BigInt(Math.round(total)),
       state: this.#state(patience),
+      givenUp: this.givenUp,
     };
   }
 
   #state(patience: number): JobStatus["state"] {
+    if (this.givenUp) return "hung";
     const silentFor = this.work?.silentFor;
     if (silentFor === undefined) return "waiting";
     return silentFor > patience && !this.idle() ? "hung" : "running";
@@ -69,8 +76,9 @@ export class Job {
       : `${this.kind} of volume '${this.volume}' (job ${this.id})`;
   }
 
-  /** Ends it. @returns whether it has begun, and so can be */
+  /** Ends it. @returns whether it has begun, and so can be; what was given up is being ended already */
   cancel(reason: RpcFailure): boolean {
+    if (this.givenUp) return false;
     this.work?.cancel(reason);
     this.wake();
     return this.work !== undefined;
@@ -97,8 +105,10 @@ export class JobList {
     return this.#jobs.map((job) => job.status(this.#patience()));
   }
 
-  begin(fields: Pick<Job, "kind" | "pool" | "volume" | "caller"> & { readonly bound?: boolean }): Job {
-    const job = new Job({ bound: false, ...fields, id: this.#nextId++, since: this.#now() });
+  begin(
+    fields: Pick<Job, "kind" | "pool" | "volume" | "caller"> & Partial<Pick<Job, "from" | "bound">>,
+  ): Job {
+    const job = new Job({ bound: false, from: undefined, ...fields, id: this.#nextId++, since: this.#now() });
     this.#jobs.push(job);
     return job;
   }
@@ -109,7 +119,8 @@ export class JobList {
 
   /** @throws RpcFailure when a job is under way that needs the pool */
   refuseUnderJob(pool: Pool): void {
-    const job = this.#jobs.find((each) => each.pool === pool);
+    // One that was given up is dead, and the storage to be pulled away is what holds up its burial.
+    const job = this.#jobs.find((each) => (each.pool === pool || each.from === pool) && !each.givenUp);
     if (job === undefined) return;
     throw storageError("invalid", `storage pool '${pool.name}' is used by a job: ${job.text}`);
   }

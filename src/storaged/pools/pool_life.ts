@@ -21,7 +21,8 @@ import {
 import { applyListing, rowsFor } from "./refresh.ts";
 import { answered, attempt, attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
-import { jobOptions, listOptions, run, whenActive, whenSettled } from "./pool_work.ts";
+import { jobOptions } from "./job_work.ts";
+import { listOptions, run, whenActive, whenSettled } from "./pool_work.ts";
 import { validated } from "./validation.ts";
 
 /** The calls that make pools, start and stop them, and forget them. */

@@ -70,8 +70,10 @@ export interface WorkOptions {
   readonly batch?: (bytes: Uint8Array) => void;
   /** Called once when nothing is done any more: see `over` of what the workers take. */
   readonly over?: () => void;
-  /** Told of each sign of life with which it says how many bytes are done. */
-  readonly heard?: (done: number) => void;
+  /** Called behind {@link over} of a job that was given up. */
+  readonly late?: () => void;
+  /** Told of each sign of life with which it says how far it is. */
+  readonly heard?: () => void;
 }
 
 /**
@@ -90,46 +92,55 @@ export function askOptions(core: Core, pool: Pool): WorkOptions {
   return { pool, place: `pool ${pool.name}`, limit: core.parts.settings().answerLimit };
 }
 
-/** A job has a helper of its own, as long as it takes, and as long as something goes on. */
-export function jobOptions(core: Core, job: Job): WorkOptions {
-  return { pool: job.pool, place: `job ${job.id}`, job, silence: core.parts.settings().silenceLimit };
-}
-
-/** A stream may stand still because of its client: it knows itself whom it waits for. */
-export function streamOptions(job: Job): WorkOptions {
-  return { pool: job.pool, place: `job ${job.id}`, job };
-}
-
 /** Runs an operation, with one callback for each end. */
 export function run<A, R>(
   core: Core,
   operation: Operation<A, R>,
   args: A,
-  { pool, job, heard = () => {}, ...options }: WorkOptions,
+  { pool, job, heard = () => {}, over = () => {}, late = () => {}, ...options }: WorkOptions,
   done: (result: R) => void,
   failed: (failure: RpcFailure) => void,
 ): void {
+  let gone = false;
   const work = core.parts.workers.run({
     operation,
     args,
     ...options,
     ...job === undefined ? {} : { jobOf: job.pool.name },
+    ...pool === undefined ? {} : { hung: hungText(pool, job) },
+    over: () => {
+      gone = true;
+      over();
+      if (job === undefined) return;
+      core.jobs.end(job);
+      if (job.givenUp) late();
+    },
     progress: (done, total) => {
       job?.progress(done, total);
-      heard(done);
+      heard();
     },
     done: (result) => {
-      if (job !== undefined) core.jobs.end(job);
       if (pool !== undefined) pool.answers = true;
       done(result);
     },
     failed: (failure) => {
-      if (job !== undefined) core.jobs.end(job);
-      if (pool !== undefined && isTimeout(failure)) pool.answers = false;
+      if (job !== undefined) job.givenUp = !gone;
+      // Of two pools it is not known which of them does not answer.
+      if (pool !== undefined && job?.from === undefined && isTimeout(failure)) pool.answers = false;
       failed(failure);
     },
   });
   if (job !== undefined) job.work = work;
+}
+
+/** Which storage does not answer, what that holds up, and what to do. */
+function hungText(pool: Pool, job: Job | undefined): string {
+  const pools = job?.from === undefined ? [pool] : [pool, job.from];
+  const names = pools.map(({ name, definition: { target: { path } } }) => `pool '${name}' (${path})`);
+  const storage = `the storage of ${names.join(" or ")} does not answer`;
+  return job === undefined
+    ? `${storage}: see to it, then try again`
+    : `${storage}, and ${job.text} is given up: see to it, then try again`;
 }
 
 /** Runs an operation in a pool's directory. If that is not its storage any more, the pool is not up. */

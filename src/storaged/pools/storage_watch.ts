@@ -7,14 +7,6 @@ export interface WatchParts {
   readonly loop: EventLoop;
 }
 
-/** How long a stream waits for storage, in ms. */
-export interface StreamLimits {
-  /** For the next piece to be read or written. */
-  readonly piece: number;
-  /** For a volume to be closed behind the last one: its file system may have much to write then. */
-  readonly closing: number;
-}
-
 /**
  * Watches that storage goes on while a stream waits for it. Its timer is looked at only when it fires, so
  * that a stream may wait and go on as often as it likes.

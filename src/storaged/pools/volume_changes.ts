@@ -5,7 +5,8 @@ import { WIPE_ALGORITHMS } from "../volumes/change_volume.ts";
 import type { Core } from "./core.ts";
 import { checkFlags, RESIZE_ALLOCATE, RESIZE_DELTA, RESIZE_SHRINK } from "./flags.ts";
 import { attempting, done, refused } from "./outcome.ts";
-import { jobOptions, runInPlace } from "./pool_work.ts";
+import { jobOptions } from "./job_work.ts";
+import { runInPlace } from "./pool_work.ts";
 import { beginChange, type VolumeEntry } from "./volume_list.ts";
 import { whenFound } from "./volume_questions.ts";
 

@@ -1,4 +1,4 @@
-import { storageError, volumeExists } from "../model/storage_error.ts";
+import { isTimeout, storageError, volumeExists } from "../model/storage_error.ts";
 import type { Answer, Caller, PoolRef, StorageService, VolumeRef } from "../model/storage_service.ts";
 import type { VolumeDefinition, VolumeType } from "../model/volume_definition.ts";
 import { isReserved, reservedName } from "../volumes/new_file.ts";
@@ -7,7 +7,9 @@ import type { Core } from "./core.ts";
 import { checkFlags, PREALLOCATE_METADATA, REFLINK, VOLUME_VALIDATE } from "./flags.ts";
 import { attempting, done, refused } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
-import { jobOptions, runInPlace, whenActive } from "./pool_work.ts";
+import { jobOptions } from "./job_work.ts";
+import { runInPlace, whenActive } from "./pool_work.ts";
+import { refresh } from "./refresh.ts";
 import { validated } from "./validation.ts";
 import { refuseHalf } from "./volume_changes.ts";
 import { beginReading, type VolumeEntry } from "./volume_list.ts";
@@ -160,7 +162,8 @@ function make(
 ): void {
   const reserved = reservedName(core.parts.host);
   const entry = pool.volumes.add(volume, reserved);
-  const job = core.jobs.begin({ kind, pool, volume: volume.name, caller });
+  const from = original?.from === pool ? undefined : original?.from;
+  const job = core.jobs.begin({ kind, pool, volume: volume.name, from, caller });
   const over = original === undefined ? () => {} : beginReading(original.source);
   const args = {
     volume,
@@ -177,6 +180,10 @@ function make(
     done(answer, volumeRef(pool, made));
   }, (failure) => {
     pool.volumes.remove(entry);
+    // Which of the two pools it is that does not answer is known when both were asked.
+    if (from !== undefined && isTimeout(failure)) {
+      for (const each of [pool, from]) refresh(core, each, () => {});
+    }
     refused(answer, failure);
   });
 }

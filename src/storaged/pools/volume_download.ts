@@ -3,7 +3,7 @@ import { EAGAIN } from "../../os/errno.ts";
 import type { Download, DownloadPiece } from "../model/storage_service.ts";
 import { type FrameHead, FrameKind, HEAD_SIZE, readHead } from "../volumes/frames.ts";
 import { helperEnded } from "../work/work_message.ts";
-import type { StorageWatch, StreamLimits } from "./storage_watch.ts";
+import type { StorageWatch } from "./storage_watch.ts";
 import type { TransferSocket } from "./transfer_socket.ts";
 
 /** A volume as a helper sends it. */
@@ -11,7 +11,7 @@ export class VolumeDownload implements Download {
   ready = () => {};
   readonly #socket: TransferSocket;
   readonly #watch: StorageWatch;
-  readonly #limits: () => StreamLimits;
+  readonly #limit: () => number;
   readonly #head = new Uint8Array(HEAD_SIZE);
   #headLength = 0;
   /** Bytes of the frame that are still to come. */
@@ -28,10 +28,10 @@ export class VolumeDownload implements Download {
    * @param watch for this stream alone
    * @param closed called once when it is not needed any more
    */
-  constructor(socket: TransferSocket, watch: StorageWatch, limits: () => StreamLimits, closed: () => void) {
+  constructor(socket: TransferSocket, watch: StorageWatch, limit: () => number, closed: () => void) {
     this.#socket = socket;
     this.#watch = watch;
-    this.#limits = limits;
+    this.#limit = limit;
     this.#closed = closed;
   }
 
@@ -81,7 +81,7 @@ export class VolumeDownload implements Download {
   }
 
   #wait(): DownloadPiece {
-    this.#watch.begin(this.#limits().piece);
+    this.#watch.begin(this.#limit());
     this.#socket.when("readable", () => {
       this.#watch.pause();
       this.ready();
@@ -111,7 +111,7 @@ export class VolumeDownload implements Download {
   close(): void {
     this.#socket.close();
     // The helper sees that nobody reads any more, unless storage holds it up.
-    if (!this.#settled) this.#watch.begin(this.#limits().piece);
+    if (!this.#settled) this.#watch.begin(this.#limit());
     this.#free();
   }
 

@@ -10,12 +10,13 @@ import type {
 } from "../model/storage_service.ts";
 import type { Core } from "./core.ts";
 import type { Job } from "./job_list.ts";
+import { streamOptions } from "./job_work.ts";
 import { checkFlags, SPARSE } from "./flags.ts";
 import { attempting, done } from "./outcome.ts";
-import { runInPlace, streamOptions } from "./pool_work.ts";
+import { runInPlace } from "./pool_work.ts";
 import { refresh } from "./refresh.ts";
 import { fileSize } from "../volumes/file_size.ts";
-import { StorageWatch, type StreamLimits } from "./storage_watch.ts";
+import { StorageWatch } from "./storage_watch.ts";
 import { TransferSocket } from "./transfer_socket.ts";
 import { refuseHalf, refuseUsed } from "./volume_changes.ts";
 import { VolumeDownload } from "./volume_download.ts";
@@ -65,12 +66,6 @@ function watchOf(core: Core, job: Job): StorageWatch {
   return watch;
 }
 
-/** How long storage may take with a piece of a stream, and with its end. */
-function limitsOf(core: Core): StreamLimits {
-  const { startLimit, silenceLimit } = core.parts.settings();
-  return { piece: startLimit, closing: silenceLimit };
-}
-
 function seekText(path: string | undefined, offset: bigint): string {
   return `Unable to seek ${path} to ${offset}`;
 }
@@ -95,13 +90,18 @@ function upload(
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "upload", pool, volume: name, caller, bound: true });
     job.wake = () => socket.close();
-    const stream = new VolumeUpload(socket, watchOf(core, job), () => limitsOf(core), () => {
-      // What is in it now is known only to its file.
-      if (pool.state.kind === "active") refresh(core, pool, () => {});
-    });
+    const stream = new VolumeUpload(
+      socket,
+      watchOf(core, job),
+      () => core.parts.settings().startLimit,
+      () => {
+        // What is in it now is known only to its file.
+        if (pool.state.kind === "active") refresh(core, pool, () => {});
+      },
+    );
     const request = { name, ...bytes, sparse };
-    const heard = (written: number) => stream.heard(written);
-    const options = { ...streamOptions(job), descriptors: [far], heard, over: beginChange(entry) };
+    const heard = () => stream.heard();
+    const options = { ...streamOptions(core, job), descriptors: [far], heard, over: beginChange(entry) };
     runInPlace(
       core,
       pool,
@@ -133,9 +133,14 @@ function download(
     const job = core.jobs.begin({ kind: "download", pool, volume: name, caller, bound: true });
     job.wake = () => socket.close();
     const end = beginReading(entry);
-    const stream = new VolumeDownload(socket, watchOf(core, job), () => limitsOf(core), end);
+    const stream = new VolumeDownload(
+      socket,
+      watchOf(core, job),
+      () => core.parts.settings().startLimit,
+      end,
+    );
     const request = { name, ...bytes, sparse };
-    const options = { ...streamOptions(job), descriptors: [far] };
+    const options = { ...streamOptions(core, job), descriptors: [far] };
     runInPlace(
       core,
       pool,

@@ -4,7 +4,7 @@ import type { Answer, Upload } from "../model/storage_service.ts";
 import { FRAME_DATA, FrameKind, HEAD_SIZE, writeHead } from "../volumes/frames.ts";
 import { helperEnded } from "../work/work_message.ts";
 import { done, refused } from "./outcome.ts";
-import type { StorageWatch, StreamLimits } from "./storage_watch.ts";
+import type { StorageWatch } from "./storage_watch.ts";
 import type { TransferSocket } from "./transfer_socket.ts";
 
 /** A volume on its way to the helper that writes it. */
@@ -13,9 +13,7 @@ export class VolumeUpload implements Upload {
   failed = (_failure: RpcFailure) => {};
   readonly #socket: TransferSocket;
   readonly #watch: StorageWatch;
-  readonly #limits: () => StreamLimits;
-  /** Bytes that the client has given, holes among them. */
-  #given = 0;
+  readonly #limit: () => number;
   readonly #head = new Uint8Array(HEAD_SIZE);
   /** Bytes of the head that are still to be sent. */
   #headLeft = 0;
@@ -29,12 +27,13 @@ export class VolumeUpload implements Upload {
 
   /**
    * @param watch for this stream alone
+   * @param limit ms that storage may take without a sign of life
    * @param closed called once when it is over
    */
-  constructor(socket: TransferSocket, watch: StorageWatch, limits: () => StreamLimits, closed: () => void) {
+  constructor(socket: TransferSocket, watch: StorageWatch, limit: () => number, closed: () => void) {
     this.#socket = socket;
     this.#watch = watch;
-    this.#limits = limits;
+    this.#limit = limit;
     this.#closed = closed;
   }
 
@@ -53,7 +52,6 @@ export class VolumeUpload implements Upload {
         return taken;
       }
       taken += count;
-      this.#given += count;
       this.#promised -= count;
     }
     return taken;
@@ -63,7 +61,6 @@ export class VolumeUpload implements Upload {
     if (this.#result !== undefined) return false;
     if (this.#headLeft === 0) this.#begin(FrameKind.HOLE, Number(length));
     if (!this.#sendHead()) return false;
-    this.#given += Number(length);
     return true;
   }
 
@@ -95,7 +92,7 @@ export class VolumeUpload implements Upload {
   }
 
   #whenWritable(): void {
-    this.#watch.begin(this.#limits().piece);
+    this.#watch.begin(this.#limit());
     this.#socket.when("writable", () => {
       if (this.#answer !== undefined) return this.#sendEnd();
       this.#watch.pause();
@@ -103,17 +100,15 @@ export class VolumeUpload implements Upload {
     });
   }
 
-  /** The helper has written so many bytes. */
-  heard(done: number): void {
+  /** The helper has got further. */
+  heard(): void {
     this.#watch.heard();
-    // All that is left is to close the volume.
-    if (this.#answer !== undefined && done >= this.#given) this.#watch.begin(this.#limits().closing);
   }
 
   finish(answer: Answer<void>): void {
     this.#answer = answer;
     if (this.#result !== undefined) return this.#tell();
-    this.#watch.begin(this.#limits().piece);
+    this.#watch.begin(this.#limit());
     this.#begin(FrameKind.END, 0);
     this.#sendEnd();
   }
@@ -149,7 +144,7 @@ export class VolumeUpload implements Upload {
     this.ready = () => {};
     if (this.#result !== undefined) return freed();
     this.#freed = freed;
-    this.#watch.begin(this.#limits().piece);
+    this.#watch.begin(this.#limit());
     // The helper sees the end of the stream, and ends.
     this.#socket.close();
   }

@@ -11,7 +11,8 @@ import { fileSize } from "./file_size.ts";
 import { refuseForeignParts } from "./image_parts.ts";
 import { openFile, type OpenPlace } from "./place.ts";
 import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
-import { writeZeros } from "./raw_volume.ts";
+import { allocate as allocateBytes, writeZeros } from "./raw_volume.ts";
+import { writeBack } from "./sync_file.ts";
 import { markUpload, unmarkUpload } from "./upload_mark.ts";
 import { VolumeReader } from "./volume_reader.ts";
 
@@ -20,6 +21,7 @@ const PROGRAM_DIRECTORY = 3;
 /** QEMU has a lock on this byte of each image that it may write. */
 const QEMU_WRITES = 101;
 const BLOCK = 512;
+const SEEK_END = 2;
 
 /** Algorithms of virStorageVolWipeAlgorithm that scrub(1) knows, by libvirt's number. */
 const SCRUB_PATTERNS = [
@@ -120,7 +122,7 @@ export function resizeVolume(
   try {
     if (raw) {
       const size = fileSize(capacity, `Failed to truncate file '${shown}'`);
-      return resizeRaw(sys, storage, fd, shown, size, allocate);
+      return resizeRaw(context, storage, fd, shown, size, allocate);
     }
   } finally {
     sys.close(fd);
@@ -135,16 +137,20 @@ export function resizeVolume(
   programOutput(end, [tool, ...command.map((each) => each.replaceAll(path, shown))]);
 }
 
+/** FALLOC_FL_KEEP_SIZE: the size changes in one step, when all of it has its blocks. */
+const KEEP_SIZE = 1;
+
 function resizeRaw(
-  sys: Pick<FileSys, "ftruncate">,
+  context: WorkContext,
   storage: StorageSys,
   fd: number,
   shown: string,
   capacity: number,
   allocate: boolean,
 ): void {
+  const { sys } = context;
   if (allocate) {
-    const allocated = storage.allocate(fd, 0, 0, capacity);
+    const allocated = allocateBehind(context, storage, fd, capacity);
     if (allocated === -ENOSYS || allocated === -EOPNOTSUPP) {
       throw commonError("operation-unsupported", "preallocate is not supported on this platform");
     }
@@ -152,6 +158,25 @@ function resizeRaw(
   }
   const cut = sys.ftruncate(fd, capacity);
   if (cut < 0) throw failedCommonCall(`Failed to truncate file '${shown}'`, cut);
+}
+
+/** Blocks behind the end of a file that gets none of them in the end are given back. */
+function allocateBehind(
+  context: WorkContext,
+  storage: StorageSys,
+  fd: number,
+  capacity: number,
+): number {
+  const { sys } = context;
+  const size = storage.seek(fd, 0, SEEK_END);
+  if (size < 0) return size;
+  let allocated = -1;
+  try {
+    allocated = allocateBytes(sys, storage, fd, KEEP_SIZE, capacity, context);
+    return allocated;
+  } finally {
+    if (allocated < 0) sys.ftruncate(fd, size);
+  }
 }
 
 /** Overwrites a volume. `algorithm`: libvirt's number. @throws RpcFailure, WorkCancelled */
@@ -219,6 +244,7 @@ function writeOver(
     return;
   }
   writeZeros(sys, fd, shown, Number(allocation), context);
+  writeBack(sys, storage, fd, shown, context);
   succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
 }
 

@@ -1,18 +1,22 @@
 import { EINVAL, ENOSYS, ENXIO, EOPNOTSUPP, EXDEV } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
-import type { FileSys } from "../../os/sys.ts";
+import type { FileSys, Sys } from "../../os/sys.ts";
 import type { WorkContext } from "../work/operation.ts";
 import { failedCall, succeeded } from "./errors.ts";
+import { type StepLimits, Steps } from "./step.ts";
 
 const SEEK_SET = 0;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** Bytes that are copied before anybody is asked whether to go on. */
-const STEP = 16 << 20;
+const STEP: StepLimits = { least: 1 << 20, most: 16 << 20 };
 /** Bytes of the buffer where the kernel cannot copy by itself. */
 const BUFFER = 1 << 20;
 /** The kernel cannot copy between these two: it is done here. */
 const UNABLE = [-EXDEV, -EINVAL, -ENOSYS, -EOPNOTSUPP];
+
+/** What copying needs of the kernel. */
+type CopySys = Pick<FileSys, "pread" | "pwrite"> & Pick<Sys, "monotonic">;
 
 /** What is copied. Names are for messages. */
 export interface CopyRequest {
@@ -30,12 +34,13 @@ export interface CopyRequest {
  * @throws RpcFailure, WorkCancelled
  */
 export function copyData(
-  sys: Pick<FileSys, "pread" | "pwrite">,
+  sys: CopySys,
   storage: StorageSys,
   request: CopyRequest,
   context: Pick<WorkContext, "progress" | "checkpoint">,
 ): void {
   const { from, length } = request;
+  const steps = new Steps(sys, STEP);
   for (let at = 0; at < length;) {
     const begin = storage.seek(from, at, SEEK_DATA);
     // Nothing but a hole up to the end.
@@ -45,18 +50,24 @@ export function copyData(
     const hole = storage.seek(from, start, SEEK_HOLE);
     const end = Math.min(hole < 0 ? length : hole, length);
     if (start >= end) break;
-    copyExtent(sys, storage, request, start, end, context);
+    copyExtent(sys, storage, request, { start, end, steps }, context);
     at = end;
   }
   context.progress(length, length);
 }
 
+/** A piece without holes. */
+interface Extent {
+  readonly start: number;
+  readonly end: number;
+  readonly steps: Steps;
+}
+
 function copyExtent(
-  sys: Pick<FileSys, "pread" | "pwrite">,
+  sys: CopySys,
   storage: StorageSys,
   { from, fromPath, to, toPath, length }: CopyRequest,
-  start: number,
-  end: number,
+  { start, end, steps }: Extent,
   context: Pick<WorkContext, "progress" | "checkpoint">,
 ): void {
   succeeded(storage.seek(from, start, SEEK_SET), `failed reading from file '${fromPath}'`);
@@ -64,7 +75,8 @@ function copyExtent(
   let at = start;
   while (at < end) {
     context.checkpoint();
-    const count = storage.copyRange(from, to, Math.min(STEP, end - at));
+    const left = end - at;
+    const count = steps.take((bytes) => storage.copyRange(from, to, Math.min(bytes, left)));
     if (UNABLE.includes(count)) break;
     if (count < 0) throw failedCall(`failed writing to file '${toPath}'`, count);
     // It became shorter meanwhile.

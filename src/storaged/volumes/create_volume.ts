@@ -12,6 +12,7 @@ import { NewFile, targetExists } from "./new_file.ts";
 import { openFile, type OpenPlace, setAccess } from "./place.ts";
 import { createCommands, imageToolLimits } from "./qemu_img.ts";
 import { checkRaw, fillRaw } from "./raw_volume.ts";
+import { syncFile } from "./sync_file.ts";
 import { VolumeReader } from "./volume_reader.ts";
 
 /** Mode of a volume whose definition says none. */
@@ -192,7 +193,7 @@ function runImageTool(
     programOutput(told, [tool, ...command.map(named)]);
   }
   if (!file.same) throw storageError("internal", `'${shown}' was replaced while it was made`);
-  succeeded(sys.fsync(file.fd), `cannot sync data to file '${shown}'`);
+  syncFile(sys, storage, file.fd, shown, context);
   storage.syncData(place.fd);
 }
 

@@ -1,15 +1,19 @@
 import { ENOSYS, EOPNOTSUPP } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
-import type { FileSys } from "../../os/sys.ts";
+import type { FileSys, Sys } from "../../os/sys.ts";
 import { storageError } from "../model/storage_error.ts";
 import type { VolumeDefinition } from "../model/volume_definition.ts";
 import type { WorkContext } from "../work/operation.ts";
 import { copyData, writeAt } from "./copy.ts";
 import { failedCall, succeeded } from "./errors.ts";
 import { fileSize } from "./file_size.ts";
+import { type StepLimits, Steps } from "./step.ts";
+import { syncFile } from "./sync_file.ts";
 
 /** FS_NOCOW_FL of chattr(1). */
 const NO_COW = 0x0080_0000;
+/** Bytes that are allocated before a sign of life. */
+const ALLOCATED: StepLimits = { least: 2 ** 28, most: 2 ** 36 };
 /** Bytes of zeros that are written at once. */
 const ZEROS = 1 << 20;
 
@@ -46,12 +50,12 @@ export function checkRaw(volume: VolumeDefinition, preallocateMetadata: boolean)
  * @throws RpcFailure, WorkCancelled
  */
 export function fillRaw(
-  sys: Pick<FileSys, "ftruncate" | "fsync" | "pread" | "pwrite">,
+  sys: Pick<FileSys, "ftruncate" | "fsync" | "pread" | "pwrite"> & Pick<Sys, "monotonic">,
   storage: StorageSys,
   fd: number,
   shown: string,
   { volume, input, reflink }: RawRequest,
-  context: Pick<WorkContext, "progress" | "checkpoint">,
+  context: Pick<WorkContext, "progress" | "checkpoint" | "alive">,
 ): void {
   if (volume.noCow) setCopyOnWrite(storage, fd, shown, false);
   const capacity = fileSize(volume.capacity, `cannot extend file '${shown}'`);
@@ -60,7 +64,7 @@ export function fillRaw(
   const sparse = input !== undefined && volume.allocation < input.capacity;
   let zeros = allocation > 0 && !sparse;
   if (zeros) {
-    const allocated = storage.allocate(fd, 0, 0, allocation);
+    const allocated = allocate(sys, storage, fd, 0, allocation, context);
     zeros = allocated === -ENOSYS || allocated === -EOPNOTSUPP;
     if (!zeros) succeeded(allocated, `cannot allocate ${allocation} bytes in file '${shown}'`);
   }
@@ -74,7 +78,34 @@ export function fillRaw(
     const request = { from: input.fd, fromPath: input.path, to: fd, toPath: shown, length };
     copyData(sys, storage, request, context);
   }
-  succeeded(sys.fsync(fd), `cannot sync data to file '${shown}'`);
+  syncFile(sys, storage, fd, shown, context);
+}
+
+/**
+ * Allocates the beginning of a file, as fallocate(2) does in one call.
+ *
+ * @param mode of fallocate(2)
+ * @returns 0 or -errno
+ * @throws WorkCancelled
+ */
+export function allocate(
+  sys: Pick<Sys, "monotonic">,
+  storage: StorageSys,
+  fd: number,
+  mode: number,
+  length: number,
+  context: Pick<WorkContext, "alive" | "checkpoint">,
+): number {
+  const steps = new Steps(sys, ALLOCATED);
+  for (let at = 0; at < length;) {
+    context.checkpoint();
+    const piece = Math.min(steps.bytes, length - at);
+    const allocated = steps.take(() => storage.allocate(fd, mode, at, piece));
+    if (allocated < 0) return allocated;
+    context.alive();
+    at += piece;
+  }
+  return 0;
 }
 
 /** Fills the beginning of a file with zeros. @throws RpcFailure, WorkCancelled */

@@ -10,8 +10,11 @@ import { writeAt } from "./copy.ts";
 import { failedCommonCall, succeeded } from "./errors.ts";
 import { FRAME_DATA, FrameKind, HEAD_SIZE, readHead, writeHead } from "./frames.ts";
 import { openFile, type OpenPlace } from "./place.ts";
+import { writeBack } from "./sync_file.ts";
 import { markUpload, unmarkUpload } from "./upload_mark.ts";
 
+/** Types of file systems on which a file that is closed is written first: NFS, SMB (two of them), FUSE. */
+const WRITES_ON_CLOSE = [0x6969, 0xff534d42, 0xfe534d42, 0x65735546];
 const SEEK_SET = 0;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
@@ -149,9 +152,14 @@ export function receiveVolume(
     refuseGuests(sys, fd, name);
     const limit = length === 0 ? Infinity : offset + length;
     const end = writeFrames(context, storage, { fd, socket, shown, offset, limit });
+    const all = () => context.progress(end - offset, end - offset);
+    all();
+    // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk, which every reader sees;
+    // but where closing writes it, that is to be heard of.
+    if (WRITES_ON_CLOSE.includes(storage.fileSystem(fd))) {
+      writeBack(sys, storage, fd, shown, { ...context, alive: all });
+    }
     unmarkUpload(storage, fd, shown);
-    // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk: every reader sees it.
-    context.progress(end - offset, end - offset);
   } finally {
     sys.close(fd);
   }

@@ -6,6 +6,7 @@ import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { storageSystemError } from "../model/storage_error.ts";
 import { type Operation, WorkCancelled, type WorkContext } from "./operation.ts";
+import { programActivity } from "./program_activity.ts";
 import { runProgram } from "./program_run.ts";
 import {
   batchPiece,
@@ -20,7 +21,10 @@ import {
 
 /** At most so often is the daemon told how far something is, in ms. */
 const PROGRESS_MS = 200;
-/** So often is it told that a program is still waited for which has a time limit of its own, in ms. */
+/**
+ * So often is it told that a program is still waited for, in ms: one that has a time limit of its own, or that
+ * has done something since.
+ */
 const WAITING_MS = 500;
 
 /** An operation whose arguments only it itself knows. */
@@ -147,13 +151,23 @@ class Helper {
       run: (request) => {
         const between = request.purpose === "undo" ? orphaned : check;
         between();
-        const beat = request.limit === undefined ? () => {} : this.#beat(alive);
+        const beat = this.#beat(request.limit === undefined ? this.#whenActive(alive) : alive);
         try {
           return runProgram(this.#sys, this.#loop, { ...request, heard: alive }, between);
         } finally {
           beat();
         }
       },
+    };
+  }
+
+  /** Gives a sign of life when a program has got further since it was asked last. */
+  #whenActive(alive: () => void): () => void {
+    let before: string | undefined;
+    return () => {
+      const now = programActivity(this.#sys, this.#sys.pid());
+      if (before !== undefined && now !== before) alive();
+      before = now;
     };
   }
 

@@ -5,6 +5,7 @@ import { EAGAIN, ECONNRESET } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
+import { groupLives } from "./program_tree.ts";
 import {
   batchOf,
   encodePieces,
@@ -37,11 +38,13 @@ export interface HelperUser {
   received(message: FromHelper): void;
   /** A part of what the operation under way brings; the bytes may be kept. */
   batch(bytes: Uint8Array): void;
-  /** The process has gone, once. */
+  /** The process has gone, and every program that it has started; once. */
   ended(): void;
 }
 
 const STANDARD_ERROR = 2;
+/** So often is it looked whether a program of a helper that has gone is still there, in ms. */
+const REMAINS_MS = 200;
 
 /** A piece that waits to be sent, with what goes along. */
 interface Piece {
@@ -183,7 +186,14 @@ export class HelperProcess {
     ledger.close(this.#pidfd);
     sys.waitChild(this.pid, true, new Int32Array(1));
     this.close();
-    this.#user.ended();
+    this.#whenAlone();
+  }
+
+  /** A program that hangs in the kernel goes on there, killed as it is, and is in the helper's group. */
+  #whenAlone(): void {
+    const { sys, loop } = this.#parts;
+    if (!groupLives(sys, this.pid)) return this.#user.ended();
+    loop.after(REMAINS_MS, () => this.#whenAlone());
   }
 }
 

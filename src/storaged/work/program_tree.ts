@@ -1,5 +1,6 @@
+import { ESRCH } from "../../os/errno.ts";
 import { SIGKILL, SIGSTOP } from "../../os/constants.ts";
-import { readFileText } from "../../os/read_file.ts";
+import { readFileText, readSmallFile } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 
 /**
@@ -12,4 +13,43 @@ export function killTree(sys: Pick<Sys, "open" | "close" | "pread" | "kill">, pi
   const children = readFileText(sys, `/proc/${pid}/task/${pid}/children`) ?? "";
   for (const child of children.split(" ").filter((word) => word !== "")) killTree(sys, Number(child));
   sys.kill(pid, SIGKILL);
+}
+
+/**
+ * Whether a process of a group has still to end: one that hangs in the kernel does, however often it is killed.
+ * One that has ended and that nobody reaps does nothing any more.
+ */
+export function groupLives(
+  sys: Pick<Sys, "kill" | "listDirectory" | "open" | "read" | "close">,
+  group: number,
+): boolean {
+  if (sys.kill(-group, 0) === -ESRCH) return false;
+  const names = sys.listDirectory("/proc");
+  if (typeof names === "number") return true;
+  return names.some((name) => /^\d/.test(name) && runsIn(sys, name, group));
+}
+
+/** Whether a process is of a group, and a thread of it has still to end: the first one may have ended before. */
+function runsIn(
+  sys: Pick<Sys, "listDirectory" | "open" | "read" | "close">,
+  pid: string,
+  group: number,
+): boolean {
+  if (fieldsOf(sys, `/proc/${pid}`)?.group !== group) return false;
+  const threads = sys.listDirectory(`/proc/${pid}/task`);
+  if (typeof threads === "number") return false;
+  return threads.some((thread) => {
+    const state = fieldsOf(sys, `/proc/${pid}/task/${thread}`)?.state ?? "X";
+    return state !== "Z" && state !== "X";
+  });
+}
+
+function fieldsOf(
+  sys: Pick<Sys, "open" | "read" | "close">,
+  path: string,
+): { state: string | undefined; group: number } | undefined {
+  const text = readSmallFile(sys, `${path}/stat`);
+  if (text === undefined) return undefined;
+  const [state, , group] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state, group: Number(group) };
 }

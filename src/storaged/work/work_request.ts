@@ -16,8 +16,10 @@ export interface WorkRequest<A, R> {
   readonly descriptors?: readonly number[];
   /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
   readonly limit?: number;
-  /** Milliseconds without a sign of life after which it is given up; undefined: it may be silent for ever. */
+  /** Milliseconds without a sign of life after which it is given up, also none that the kernel counts; undefined: never. */
   readonly silence?: number;
+  /** What is said when it is given up, or its place is known to hang; undefined: nothing in particular. */
+  readonly hung?: string;
   readonly progress?: (done: number, total: number) => void;
   /** Gets the parts that the operation sends ahead of its result; the bytes may be kept. */
   readonly batch?: (bytes: Uint8Array) => void;

@@ -7,6 +7,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { storageError } from "../model/storage_error.ts";
 import { HELPER_BUFFER, type HelperParts, HelperProcess } from "./helper_process.ts";
 import { HelperPace } from "./helper_pace.ts";
+import { storageActivity } from "./program_activity.ts";
 import type { PlaceState, Work, WorkRequest } from "./work_request.ts";
 import { failureOf, type FromHelper, helperEnded } from "./work_message.ts";
 
@@ -18,6 +19,8 @@ const UNDO_MS = 30_000;
 const MOST_JOBS = 24;
 /** And so many with jobs of one pool, whose storage may hang. */
 const MOST_JOBS_OF_POOL = 16;
+/** So many times is a helper looked at, of which nothing is heard, until it is given up. */
+const LOOKS = 8;
 /** In what way an operation takes too long. */
 type Lateness = "not done" | "silent" | "not undone";
 /** A request without its types. */
@@ -30,6 +33,7 @@ interface Entry {
   readonly descriptors: readonly number[];
   readonly limit: number | undefined;
   readonly silence: number | undefined;
+  readonly hung: string;
   readonly progress: (done: number, total: number) => void;
   readonly batch: (bytes: Uint8Array) => void;
   readonly done: (result: unknown) => void;
@@ -54,6 +58,8 @@ interface Helper {
   ready: boolean;
   /** Until it has to be heard of, or to have undone what was cancelled. */
   patience: Timer | undefined;
+  /** What it had moved when it was looked at last. */
+  activity: string | undefined;
 }
 
 /**
@@ -91,6 +97,7 @@ export class Workers {
   run<A, R>(request: WorkRequest<A, R>): Work {
     invariant(!this.#closed, "The helpers have been let go");
     const { operation, args, place, jobOf, descriptors = [], limit, silence, done, failed } = request;
+    const { hung = "the storage does not answer" } = request;
     const { progress = () => {}, batch = () => {}, over = () => {} } = request;
     const entry: Entry = {
       id: this.#nextId++,
@@ -101,6 +108,7 @@ export class Workers {
       descriptors,
       limit,
       silence,
+      hung,
       progress,
       batch,
       done: (result) => {
@@ -175,7 +183,7 @@ export class Workers {
       const state = this.stateOf(entry.place);
       if (state === "busy") continue;
       if (state === "hung") {
-        this.#refuse(entry, this.#hung());
+        this.#refuse(entry, hungFailure(entry));
         continue;
       }
       if (!this.#mayBegin(entry)) continue;
@@ -221,6 +229,7 @@ export class Workers {
       ready: false,
       timer: undefined,
       patience: undefined,
+      activity: undefined,
     };
     this.#helpers.push(helper);
     return helper;
@@ -257,8 +266,22 @@ export class Workers {
     const { silence, cancelled } = entry;
     entry.heardAt = this.#parts.sys.monotonic();
     if (silence === undefined || cancelled !== undefined) return;
+    helper.activity = undefined;
+    this.#lookLater(helper, entry, silence);
+  }
+
+  /** Nothing is heard of it: what the kernel counts of it is looked at now and then. */
+  #lookLater(helper: Helper, entry: Entry, silence: number): void {
+    const rest = entry.heardAt + silence - this.#parts.sys.monotonic();
     helper.patience?.cancel();
-    helper.patience = this.#loop.after(silence, () => this.#late(helper, "silent", silence));
+    helper.patience = this.#loop.after(Math.max(0, Math.min(rest, silence / LOOKS)), () => {
+      const { sys } = this.#parts;
+      const activity = storageActivity(sys, helper.process.pid);
+      if (helper.activity !== undefined && activity !== helper.activity) entry.heardAt = sys.monotonic();
+      helper.activity = activity;
+      if (sys.monotonic() - entry.heardAt >= silence) return this.#late(helper, "silent", silence);
+      this.#lookLater(helper, entry, silence);
+    });
   }
 
   #batch(helper: Helper, bytes: Uint8Array): void {
@@ -322,7 +345,7 @@ export class Workers {
     entry.helper = undefined;
     helper.process.kill();
     this.#tellLate(entry, what, `within ${limit / 1000} s`);
-    entry.failed(entry.cancelled ?? this.#hung());
+    entry.failed(entry.cancelled ?? hungFailure(entry));
     this.#loop.defer(() => this.#schedule());
   }
 
@@ -338,10 +361,6 @@ export class Workers {
     }
   }
 
-  #hung(): RpcFailure {
-    return storageError("timed-out", "the storage does not answer");
-  }
-
   #ended(helper: Helper): void {
     helper.timer?.cancel();
     helper.patience?.cancel();
@@ -355,4 +374,8 @@ export class Workers {
     }
     this.#loop.defer(() => this.#schedule());
   }
+}
+
+function hungFailure({ hung }: Entry): RpcFailure {
+  return storageError("timed-out", hung);
 }

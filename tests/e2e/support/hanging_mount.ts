@@ -62,6 +62,11 @@ export class HangingMount implements AsyncDisposable {
     await this.#command(`hang ${operations.join(",") || "all"}`);
   }
 
+  /** From now on so many bytes are written in a second at most. */
+  async slow(bytes: number): Promise<void> {
+    await this.#command(`slow ${bytes}`);
+  }
+
   /** Lets everything go on. */
   async goOn(): Promise<void> {
     await this.#command("go");

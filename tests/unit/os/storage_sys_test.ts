@@ -53,6 +53,7 @@ Deno.test("StorageSys gives -errno for what fails", () => {
   assert.equal(storage.directoryEntries(NOBODY, new Uint8Array(64)), -EBADF);
   assert.equal(storage.readAt(NOBODY, new Uint8Array(1), 0), -EBADF);
   assert.equal(storage.space(absent), -ENOENT);
+  assert.equal(storage.fileSystem(NOBODY), -EBADF);
   assert.equal(storage.allocate(NOBODY, 0, 0, 1), -EBADF);
   assert.equal(storage.changeOwner(NOBODY, -1, -1), -EBADF);
   assert.equal(storage.makeLink("anywhere", file), -EEXIST);
@@ -63,6 +64,7 @@ Deno.test("StorageSys gives -errno for what fails", () => {
   assert.equal(storage.attributes(NOBODY), -EBADF);
   assert.equal(storage.setAttributes(NOBODY, 0), -EBADF);
   assert.equal(storage.syncData(NOBODY), -EBADF);
+  assert.equal(storage.syncRange(NOBODY, 0, 1), -EBADF);
   assert.equal(storage.extendedAttribute(NOBODY, "user.x"), -EBADF);
   assert.equal(storage.extendedAttributeSize(NOBODY, "user.x"), -EBADF);
   assert.equal(storage.setExtendedAttribute(NOBODY, "user.x"), -EBADF);
@@ -173,4 +175,15 @@ Deno.test("StorageSys tells how large a file system is", () => {
   const space = storage.space(scratch.path);
   assert.ok(typeof space !== "number");
   assert.ok(space.capacity > 0n && space.free >= 0n && space.free <= space.capacity);
+});
+
+Deno.test("StorageSys writes a piece of a file, and knows the type of its file system", () => {
+  using scratch = new Scratch();
+  using file = new Open(scratch.write("file", "0123456789"));
+  assert.equal(storage.syncRange(file.fd, 0, 4), 0);
+  // Behind the end there is nothing to write.
+  assert.equal(storage.syncRange(file.fd, 4096, 1 << 30), 0);
+  using proc = new Open("/proc/self/status", O_RDONLY);
+  const PROC = 0x9fa0;
+  assert.equal(storage.fileSystem(proc.fd), PROC);
 });

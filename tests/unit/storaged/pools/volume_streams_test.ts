@@ -12,8 +12,7 @@ import { MovedLoop } from "../../../support/moved_loop.ts";
 // How a stream to or from the helper of a volume ends, with the test in the helper's place.
 
 const PIECE = 1000;
-const CLOSING = 60_000;
-const LIMITS = () => ({ piece: PIECE, closing: CLOSING });
+const LIMIT = () => PIECE;
 const FAILURE = storageError("failed", "no way");
 
 /** A stream's two ends. */
@@ -31,14 +30,14 @@ class Stage extends MovedLoop {
   }
 
   upload(): VolumeUpload {
-    const upload = new VolumeUpload(this.socket, this.watch, LIMITS, () => this.told.push("closed"));
+    const upload = new VolumeUpload(this.socket, this.watch, LIMIT, () => this.told.push("closed"));
     upload.ready = () => this.told.push("ready");
     upload.failed = ({ message }: RpcFailure) => this.told.push(`failed: ${message}`);
     return upload;
   }
 
   download(): VolumeDownload {
-    const download = new VolumeDownload(this.socket, this.watch, LIMITS, () => this.told.push("closed"));
+    const download = new VolumeDownload(this.socket, this.watch, LIMIT, () => this.told.push("closed"));
     download.ready = () => this.told.push("ready");
     return download;
   }
@@ -97,7 +96,7 @@ Deno.test("an upload is done when the helper has everything, and is told closed 
   assert.deepEqual(stage.told, []);
   upload.ended(undefined);
   assert.deepEqual(stage.told, ["closed", "done"]);
-  stage.wait(2 * CLOSING);
+  stage.wait(2 * PIECE);
   assert.deepEqual(stage.told, ["closed", "done"]);
 });
 
@@ -129,9 +128,9 @@ Deno.test("an upload for whose storage it is waited is late; one whose client is
   assert.equal(upload.write(new Uint8Array(4)), 4);
   stage.wait(10 * PIECE);
   assert.deepEqual(stage.told, []);
-  const taken = stage.fill(upload);
+  stage.fill(upload);
   stage.wait(PIECE - 100);
-  upload.heard(taken / 2);
+  upload.heard();
   stage.wait(PIECE - 100);
   assert.deepEqual(stage.told, []);
   stage.wait(101);
@@ -149,20 +148,20 @@ Deno.test("an upload goes on when its helper does, and is not late behind that",
   assert.deepEqual(stage.told, ["ready"]);
 });
 
-Deno.test("an upload of which everything is written has longer to be closed", () => {
+Deno.test("an upload of which everything is written is late when it is not closed in time", () => {
   using stage = new Stage();
   const upload = stage.upload();
   upload.write(new Uint8Array(100));
   upload.hole(100n);
   stage.finish(upload);
   stage.wait(PIECE - 100);
-  upload.heard(100);
+  upload.heard();
   stage.wait(PIECE - 100);
-  upload.heard(200);
-  stage.wait(CLOSING - 100);
+  upload.heard();
+  stage.wait(PIECE - 100);
   assert.deepEqual(stage.told, []);
   stage.wait(101);
-  assert.deepEqual(stage.told, [`late after ${CLOSING}`]);
+  assert.deepEqual(stage.told, [`late after ${PIECE}`]);
 });
 
 Deno.test("an upload that is given up tells when the volume is free, and is late when storage holds it up", () => {

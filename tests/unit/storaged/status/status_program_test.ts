@@ -18,6 +18,7 @@ const JOB: JobStatus = {
   done: 5n,
   total: 10n,
   state: "running",
+  givenUp: false,
 };
 
 const CLIENT: ClientDocument = {

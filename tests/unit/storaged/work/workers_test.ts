@@ -416,3 +416,43 @@ Deno.test("jobs leave helpers to questions, and those of one pool to those of ot
   const question = begin("question");
   stage.until(() => question.running);
 });
+
+/** Runs a program that is given up after so many ms without a sign of life. */
+function patient(stage: Stage, script: string, silence: number): { outcome: unknown } {
+  const told: { outcome: unknown } = { outcome: undefined };
+  stage.workers.run({
+    operation: program,
+    args: ["sh", "-c", script],
+    place: "here",
+    silence,
+    hung: "it does not answer",
+    done: (result) => told.outcome = result,
+    failed: ({ code, message }) => told.outcome = `${code} ${message}`,
+  });
+  return told;
+}
+
+Deno.test("a program that reads, writes or computes is not given up, however long it says nothing", () => {
+  using stage = new Stage();
+  using scratch = new Scratch();
+  // Twelve pieces, each well within the limit, all of them far beyond it.
+  const file = scratch.file("f");
+  const slow = patient(
+    stage,
+    `for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo >>${file}; sleep 0.5; done`,
+    2500,
+  );
+  stage.until(() => slow.outcome !== undefined);
+  assert.deepEqual(slow.outcome, { kind: "exited", code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("a program that does nothing at all is given up, and everything that it has started ended", async () => {
+  using stage = new Stage();
+  using scratch = new Scratch();
+  const path = scratch.file("pid");
+  const stuck = patient(stage, `sleep 1000 & echo $! >${path}; wait`, 2500);
+  const pid = await processIn(stage, path);
+  stage.until(() => stuck.outcome !== undefined);
+  assert.equal(stuck.outcome, "68 Timed out during operation: it does not answer");
+  stage.until(() => hasEnded(pid));
+});
