@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { XdrReader, type XdrWriter } from "../../src/chassis/wire/xdr.ts";
+import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
+import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import type { PoolRef } from "../../src/storaged/model/storage_service.ts";
 import {
   PoolProcedure,

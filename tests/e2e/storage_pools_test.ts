@@ -155,7 +155,7 @@ Deno.test("storage that hangs stops its own pool only", async () => {
     await peer.virsh("vol-info", "b.img", "well");
     await peer.virsh("pool-refresh", "well");
     await peer.virsh("vol-create-as", "well", "c.img", "1M");
-    assert.match((await waiting).stderr, /the storage does not answer/);
+    assert.match((await waiting).stderr, /the storage of pool '\w+' \(\S+\) does not answer/);
     assert.deepEqual((await peer.virsh("pool-list", "--name")).trim().split(/\s+/).sort(), ["hung", "well"]);
   } finally {
     await mount.goOn();

@@ -156,9 +156,15 @@ await step(
     await virsh("pool-refresh", "local");
     await virsh("pool-list", "--all");
     console.log(`   others were served within ${((performance.now() - began) / 1000).toFixed(1)} s`);
-    assert.match(await hung, /Timed out during operation: the storage does not answer/);
+    assert.match(
+      await hung,
+      /Timed out during operation: the storage of pool 'nfs' \(\/mnt\/pool\) does not answer: see to it/,
+    );
     console.log(`   the question ended after ${((performance.now() - began) / 1000).toFixed(1)} s`);
-    assert.match(await refresh, /Timed out during operation: the storage does not answer/);
+    assert.match(
+      await refresh,
+      /Timed out during operation: the storage of pool 'nfs' \(\/mnt\/pool\) does not answer: see to it/,
+    );
     console.log(`   the refresh ended after ${((performance.now() - began) / 1000).toFixed(1)} s`);
     assert.match(
       Deno.readTextFileSync(LOG),
