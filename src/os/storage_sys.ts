@@ -50,7 +50,7 @@ export interface StorageSys {
   attributes(fd: number): number;
   setAttributes(fd: number, attributes: number): number;
   syncData(fd: number): number;
-  /** Writes a piece of a file to its storage and waits for it, not for what the file system keeps about it. */
+  /** Writes a piece of a file to its storage and waits, but not for what the file system keeps about it. */
   syncRange(fd: number, offset: number, length: number): number;
   /** An extended attribute's text without NULs at its end, or -errno. */
   extendedAttribute(fd: number, name: string): string | number;

@@ -13,8 +13,8 @@ import { storageCore } from "../pools/storage_core.ts";
 import type { MakeService } from "./storage_daemon.ts";
 
 /**
- * So many times as long as a question a pool's start may take, which mounts and reads every volume; and so long
- * may a job or a stream stand still: a file server takes a while to come up again.
+ * So many times as long as a question a pool's start may take, which mounts and reads every volume; and so
+ * long may a job or a stream stand still: a file server takes a while to come up again.
  */
 const START_FACTOR = 10;
 

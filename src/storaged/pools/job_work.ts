@@ -3,8 +3,8 @@ import type { Job } from "./job_list.ts";
 import type { WorkOptions } from "./pool_work.ts";
 import { refresh } from "./refresh.ts";
 
-// How jobs are done. One whose storage hangs is given up: its call ends, and what the kernel still does for it is
-// followed until that has ended too.
+// How jobs are done. One whose storage hangs is given up: its call ends, and what the kernel still does for
+// it is followed until that has ended too.
 
 /** A job has a helper of its own, as long as it takes, and as long as something goes on. */
 export function jobOptions(core: Core, job: Job): WorkOptions {

@@ -5,7 +5,7 @@ const QUICK_MS = 250;
 /** One that took longer is made smaller. */
 const SLOW_MS = 2000;
 
-/** How many bytes the next step of something long has: storage that is slow gets small ones, and tells of each. */
+/** Bytes of a step of something long: storage that is slow gets small ones, and tells of each. */
 export interface StepLimits {
   readonly least: number;
   readonly most: number;

@@ -154,8 +154,8 @@ export function receiveVolume(
     const end = writeFrames(context, storage, { fd, socket, shown, offset, limit });
     const all = () => context.progress(end - offset, end - offset);
     all();
-    // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk, which every reader sees;
-    // but where closing writes it, that is to be heard of.
+    // As libvirt's daemon, it leaves it to the kernel when the data goes to the disk, which every reader
+    // sees; but where closing writes it, that is to be heard of.
     if (WRITES_ON_CLOSE.includes(storage.fileSystem(fd))) {
       writeBack(sys, storage, fd, shown, { ...context, alive: all });
     }

@@ -22,8 +22,8 @@ import {
 /** At most so often is the daemon told how far something is, in ms. */
 const PROGRESS_MS = 200;
 /**
- * So often is it told that a program is still waited for, in ms: one that has a time limit of its own, or that
- * has done something since.
+ * So often is it told that a program is still waited for, in ms: one that has a time limit of its own, or
+ * that has done something since.
  */
 const WAITING_MS = 500;
 

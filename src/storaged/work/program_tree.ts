@@ -16,8 +16,8 @@ export function killTree(sys: Pick<Sys, "open" | "close" | "pread" | "kill">, pi
 }
 
 /**
- * Whether a process of a group has still to end: one that hangs in the kernel does, however often it is killed.
- * One that has ended and that nobody reaps does nothing any more.
+ * Whether a process of a group has still to end: one that hangs in the kernel does, however often it is
+ * killed. One that has ended and that nobody reaps does nothing any more.
  */
 export function groupLives(
   sys: Pick<Sys, "kill" | "listDirectory" | "open" | "read" | "close">,
@@ -29,7 +29,7 @@ export function groupLives(
   return names.some((name) => /^\d/.test(name) && runsIn(sys, name, group));
 }
 
-/** Whether a process is of a group, and a thread of it has still to end: the first one may have ended before. */
+/** Whether a process is of a group, and a thread of it has still to end: the first may have ended before. */
 function runsIn(
   sys: Pick<Sys, "listDirectory" | "open" | "read" | "close">,
   pid: string,

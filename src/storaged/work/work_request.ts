@@ -16,7 +16,7 @@ export interface WorkRequest<A, R> {
   readonly descriptors?: readonly number[];
   /** Milliseconds from its beginning after which it is given up; undefined: it takes as long as it does. */
   readonly limit?: number;
-  /** Milliseconds without a sign of life after which it is given up, also none that the kernel counts; undefined: never. */
+  /** Milliseconds without progress that it, or the kernel, tells of; undefined: it is never given up. */
   readonly silence?: number;
   /** What is said when it is given up, or its place is known to hang; undefined: nothing in particular. */
   readonly hung?: string;
