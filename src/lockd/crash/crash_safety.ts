@@ -1,7 +1,7 @@
 import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { counted } from "../../chassis/log/counted.ts";
-import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
+import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import type { DescriptorStore } from "../journal/descriptor_store.ts";
 import { DurableLog } from "../../chassis/journal/durable_log.ts";
 import { LockRecorder } from "../journal/lock_recorder.ts";
@@ -16,14 +16,8 @@ import type { Ending } from "../daemon/ending.ts";
 import type { CrashSafetyParts } from "./crash_safety_parts.ts";
 import { crashSections } from "./crash_sections.ts";
 import { EarlierStore } from "./earlier_store.ts";
-import { writeHandover } from "./journal_handover.ts";
-import {
-  journalSnapshot,
-  LISTENER_NAMES,
-  listenersToStore,
-  namedToStore,
-  objectsToStore,
-} from "./journal_snapshot.ts";
+import { handoverOf, writeHandover } from "./journal_handover.ts";
+import { journalSnapshot, listenersToStore, namedToStore, objectsToStore } from "./journal_snapshot.ts";
 import { LeftJournalError } from "./left_journal_error.ts";
 import { missesJournal } from "./missed_journal.ts";
 import { JOURNAL_PURPOSE, openJournal } from "./open_journal.ts";
@@ -228,7 +222,7 @@ export class CrashSafety {
 
   /** What must stay open over a re-exec. */
   get kept(): KeptDescriptor[] {
-    const tripwires = this.#store?.tripwires ?? [];
+    const tripwires = this.#store?.contents.tripwires ?? [];
     return [
       ...this.recorder === undefined ? [] : [{ purpose: JOURNAL_PURPOSE, fd: this.recorder.log.fd }],
       ...tripwires.map(({ name, fd }) => ({ purpose: name, fd })),
@@ -238,18 +232,7 @@ export class CrashSafety {
   /** What the next image needs to go on. */
   get handover(): JsonValue {
     this.recorder?.log.forgetRemoved();
-    const names = [...this.#store?.names ?? []];
-    return writeHandover({
-      store: this.#store?.kept === true ? "queues" : "none",
-      dropped: this.#store?.kept === false,
-      drops: this.#guard?.drops ?? 0,
-      tight: this.#store?.tight ?? false,
-      apart: names.filter((name) => parseSlot(name)?.kind === "lock"),
-      listeners: LISTENER_NAMES.filter((name) => names.includes(name)),
-      queues: this.#store?.queues ?? [],
-      missing: this.#store?.missing ?? [],
-      leftOver: this.#store?.leftOver ?? [],
-    });
+    return writeHandover(handoverOf(this.#store, this.#guard?.drops ?? 0));
   }
 
   /**

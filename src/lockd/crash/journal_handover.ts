@@ -1,6 +1,15 @@
 import { fieldsOf } from "../../base/fields.ts";
+import { parseSlot } from "../journal/descriptor_names.ts";
 import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
+import type { DescriptorStore } from "../journal/descriptor_store.ts";
+import type { StoreContents } from "../journal/store_contents.ts";
 import type { JsonValue } from "../restart/state.ts";
+import { LISTENER_NAMES } from "./journal_snapshot.ts";
+
+/** What a handover tells of the store. */
+type HandedStore = Pick<DescriptorStore, "kept" | "tight"> & {
+  readonly contents: Pick<StoreContents, "names" | "queues" | "missing" | "leftOver">;
+};
 
 const IN_QUEUES = "queues";
 
@@ -27,6 +36,28 @@ export interface JournalHandover {
   readonly missing: readonly string[];
   /** Names that are still in the store although they should not be. */
   readonly leftOver: readonly string[];
+}
+
+/**
+ * What there is to tell of a store.
+ *
+ * @param store undefined when there is none
+ * @param drops how often it was noticed that systemd has dropped something
+ */
+export function handoverOf(store: HandedStore | undefined, drops: number): JournalHandover {
+  const { names = [], queues = [], missing = [], leftOver = [] } = store?.contents ?? {};
+  const stored = [...names];
+  return {
+    store: store?.kept === true ? "queues" : "none",
+    dropped: store?.kept === false,
+    drops,
+    tight: store?.tight ?? false,
+    apart: stored.filter((name) => parseSlot(name)?.kind === "lock"),
+    listeners: LISTENER_NAMES.filter((name) => stored.includes(name)),
+    queues,
+    missing,
+    leftOver,
+  };
 }
 
 /** The handover as the restart document holds it. */

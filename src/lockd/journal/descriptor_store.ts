@@ -7,6 +7,8 @@ import { parseQueueName } from "./queue_names.ts";
 import { RefusedNames } from "./refused_names.ts";
 import { type StoreMessage, StoreOutbox } from "./store_outbox.ts";
 import type { StoreParts, StoreStatus } from "./store_parts.ts";
+import { StoreAdmission } from "./store_admission.ts";
+import { StoreContents } from "./store_contents.ts";
 import { StoredQueues } from "./stored_queues.ts";
 import { StoreRoom, TRIPWIRES } from "./store_room.ts";
 import { type HeldTripwire, isTripwire, Tripwires } from "./tripwires.ts";
@@ -31,8 +33,9 @@ export class DescriptorStore implements DescriptorKeeper {
   readonly #room: StoreRoom;
   readonly #refused: RefusedNames;
   readonly #queues: StoredQueues;
-  /** False from the moment when it was noticed that the manager has dropped something. */
-  #kept = true;
+  readonly #admission: StoreAdmission;
+  /** What it has, by name. */
+  readonly contents: StoreContents;
 
   constructor(parts: StoreParts) {
     const { loop, log, limit, dropped } = parts;
@@ -41,6 +44,7 @@ export class DescriptorStore implements DescriptorKeeper {
     this.#dropped = dropped;
     this.#room = new StoreRoom(log, limit);
     this.#refused = new RefusedNames(log);
+    this.#admission = new StoreAdmission(this.#room, this.#refused);
     this.#tripwires = new Tripwires(parts, (name) => {
       this.#room.forget(name);
       this.#trip();
@@ -48,7 +52,7 @@ export class DescriptorStore implements DescriptorKeeper {
     this.#edges = new EdgeTripwires({
       loop,
       tripwires: this.#tripwires,
-      mayPut: () => this.#kept && this.#room.limit >= TRIPWIRES,
+      mayPut: () => this.kept && this.#room.limit >= TRIPWIRES,
       put: (name) => {
         this.#room.keep(name);
         this.#submit([{ kind: "tripwire", name }]);
@@ -66,13 +70,23 @@ export class DescriptorStore implements DescriptorKeeper {
       ...parts,
       // The store does not outlive a boot, so its clock tells lives apart.
       life: Math.floor(parts.sys.monotonic()),
-      hasRoom: (name, descriptors) => this.#fullFor(name, descriptors) === undefined,
-      keep: (name, fds) => this.#keep(name, fds),
+      hasRoom: (name, descriptors) => this.#admission.fullFor(name, descriptors) === undefined,
+      keep: (name, fds) => {
+        this.#admission.keep(name);
+        return { kind: "store", name, fds };
+      },
       forget: (name) => void this.#room.forget(name),
       submit: (messages) => {
         this.#submit(messages);
         if (messages.some(({ kind }) => kind === "store")) this.#edges.sealLater();
       },
+    });
+    this.contents = new StoreContents({
+      room: this.#room,
+      refused: this.#refused,
+      outbox: this.#outbox,
+      queues: this.#queues,
+      tripwires: this.#tripwires,
     });
     for (const name of parts.stored) this.#room.keep(name);
   }
@@ -84,7 +98,7 @@ export class DescriptorStore implements DescriptorKeeper {
       limit: this.#room.limit,
       refused: this.#refused.size,
       queued: this.#outbox.length,
-      kept: this.#kept,
+      kept: this.kept,
     };
   }
 
@@ -110,22 +124,7 @@ export class DescriptorStore implements DescriptorKeeper {
 
   /** Whether the manager keeps what it was sent, as far as is known. */
   get kept(): boolean {
-    return this.#kept;
-  }
-
-  /** Names under which single descriptors are stored, or on their way. */
-  get names(): Iterable<string> {
-    return this.#room.names;
-  }
-
-  /** Tripwires that the next image of this process may go on with. */
-  get tripwires(): readonly HeldTripwire[] {
-    return this.#tripwires.held;
-  }
-
-  /** The queues, for the next image of this process. */
-  get queues(): readonly AdoptedQueue[] {
-    return this.#queues.handover;
+    return this.#admission.kept;
   }
 
   /** Goes on with queues of an earlier life: {@link StoredQueues.adopt}. */
@@ -139,16 +138,6 @@ export class DescriptorStore implements DescriptorKeeper {
   /** What was in adopted queues and was not asked to be stored since is to go. */
   adopted(): void {
     this.#queues.adopted();
-  }
-
-  /** Names that are not stored although they should be: refused, or still waiting. */
-  get missing(): string[] {
-    return [...this.#refused, ...this.#outbox.stores];
-  }
-
-  /** Names that are still stored although they should not be. */
-  get leftOver(): string[] {
-    return this.#outbox.removals;
   }
 
   /** Goes on with tripwires of an earlier life: {@link EdgeTripwires.adopt}. */
@@ -169,7 +158,6 @@ export class DescriptorStore implements DescriptorKeeper {
 
   /**
    * Finds out whether the manager takes anything, after {@link StoreParts.dropped}.
-   *
    * @param done told when that is known; to be followed by {@link resume} if so
    */
   probe(done: (taken: boolean) => void): void {
@@ -184,15 +172,12 @@ export class DescriptorStore implements DescriptorKeeper {
 
   /** What is stored from now on is kept again. @param limit how many descriptors the manager takes */
   resume(limit: number): void {
-    this.#kept = true;
-    // Whatever is wanted is stored anew; what that has no room for is refused again.
-    this.#refused.clear();
-    this.#room.relimit(limit);
+    this.#admission.resume(limit);
   }
 
   /** Nothing is kept from the beginning: {@link probe} finds out when something is. */
   suspend(): void {
-    this.#kept = false;
+    this.#admission.suspend();
   }
 
   /**
@@ -269,14 +254,14 @@ export class DescriptorStore implements DescriptorKeeper {
 
   /** The manager has dropped a tripwire, and perhaps everything. */
   #trip(): void {
-    if (!this.#kept || !this.#edges.guarded) return;
+    if (!this.kept || !this.#edges.guarded) return;
     const names = [...this.#queues.names, ...this.#room.names].filter((name) =>
       parseQueueName(name) === undefined && !isTripwire(name)
     );
     // What it has not dropped would be in the way of what is stored anew.
     const messages = this.#clear();
     this.#refused.add(names);
-    this.#kept = false;
+    this.#admission.suspend();
     this.#submit(messages);
     this.#dropped();
   }
@@ -287,31 +272,7 @@ export class DescriptorStore implements DescriptorKeeper {
   }
 
   #admit({ name, fd }: KeptObject): StoreMessage[] {
-    if (this.has(name)) return [];
-    const reason = this.#fullFor(name, 1);
-    if (reason !== undefined) {
-      this.#refuse(name, reason);
-      return [];
-    }
-    this.#refused.delete(name);
-    return [this.#keep(name, [fd])];
-  }
-
-  /** Why there is no room for so many descriptors under a name; undefined when there is. */
-  #fullFor(name: string, descriptors: number): string | undefined {
-    if (!this.#kept) return "systemd does not take it";
-    return this.#room.fullFor(name, descriptors);
-  }
-
-  #keep(name: string, fds: readonly number[]): StoreMessage {
-    this.#room.keep(name);
-    this.#room.warn();
-    return { kind: "store", name, fds };
-  }
-
-  #refuse(name: string, reason: string): void {
-    this.#room.forget(name);
-    this.#refused.refuse(name, reason, !this.#kept);
+    return this.has(name) || !this.#admission.admit(name) ? [] : [{ kind: "store", name, fds: [fd] }];
   }
 
   /** Of a queue, everything in it is not stored. */
@@ -319,7 +280,7 @@ export class DescriptorStore implements DescriptorKeeper {
     const queued = parseQueueName(name) !== undefined;
     const names = queued ? this.#queues.lose(name) : [name];
     this.#room.forget(name);
-    for (const each of names) this.#refuse(each, reason);
+    for (const each of names) this.#admission.refuse(each, reason);
   }
 
   /** A message was sent, or could not be. */

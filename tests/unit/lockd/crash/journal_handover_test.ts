@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readHandover, writeHandover } from "../../../../src/lockd/crash/journal_handover.ts";
+import { handoverOf, readHandover, writeHandover } from "../../../../src/lockd/crash/journal_handover.ts";
 
 const NOTHING = {
   store: "none",
@@ -41,4 +41,31 @@ Deno.test("readHandover() takes what is not there, or of another version, for no
     assert.deepEqual(readHandover(value), NOTHING);
   }
   assert.deepEqual(readHandover({ missing: ["A", 7] }).missing, ["A"]);
+});
+
+Deno.test("handoverOf() names the locks that lie apart from the queues, and the sockets that are kept", () => {
+  const contents = {
+    names: ["journal", "A", "queue-1-0", "virtlockd-admin.socket"],
+    queues: [{ name: "queue-1-0", taken: 0, names: ["E"] }],
+    missing: ["I"],
+    leftOver: ["M"],
+  };
+  assert.deepEqual(handoverOf({ contents, kept: true, tight: true }, 2), {
+    store: "queues",
+    dropped: false,
+    drops: 2,
+    tight: true,
+    apart: ["A"],
+    listeners: ["virtlockd-admin.socket"],
+    queues: [{ name: "queue-1-0", taken: 0, names: ["E"] }],
+    missing: ["I"],
+    leftOver: ["M"],
+  });
+});
+
+Deno.test("handoverOf() tells a store that nothing is kept in from one that is not there", () => {
+  const contents = { names: [], queues: [], missing: [], leftOver: [] };
+  const { store, dropped } = handoverOf({ contents, kept: false, tight: false }, 0);
+  assert.deepEqual([store, dropped], ["none", true]);
+  assert.deepEqual(handoverOf(undefined, 0), NOTHING);
 });

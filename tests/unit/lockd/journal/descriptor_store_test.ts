@@ -124,7 +124,7 @@ Deno.test("DescriptorStore.store() warns once at 90% and refuses what is over th
     "warning: The service manager keeps 9 descriptors and takes 10: raise FileDescriptorStoreMax= of the service, or further locks would not survive a crash",
     "error: A lock or connection is not kept by the service manager (lock-11), a crash would lose it: the store is full: it takes 10",
   ]);
-  assert.deepEqual(stage.store.missing, ["lock-11"]);
+  assert.deepEqual(stage.store.contents.missing, ["lock-11"]);
   assert.deepEqual(stage.store.status, {
     stored: 10,
     inQueues: 0,
@@ -134,7 +134,7 @@ Deno.test("DescriptorStore.store() warns once at 90% and refuses what is over th
     kept: true,
   });
   stage.store.remove("lock-11");
-  assert.deepEqual(stage.store.missing, []);
+  assert.deepEqual(stage.store.contents.missing, []);
 });
 
 Deno.test("DescriptorStore.store() is done, and says so, when the manager cannot be reached", () => {
@@ -192,7 +192,7 @@ Deno.test("DescriptorStore tells the next image what is not stored yet and what 
   stage.room = 0;
   stage.store.store([{ name: "new", fd: 1 }], () => {});
   stage.store.remove("old");
-  assert.deepEqual([stage.store.missing, stage.store.leftOver], [["new"], ["old"]]);
+  assert.deepEqual([stage.store.contents.missing, stage.store.contents.leftOver], [["new"], ["old"]]);
 });
 
 Deno.test("DescriptorStore keeps a queue in the store when what is left of it could not be stored anew", () => {
@@ -202,7 +202,7 @@ Deno.test("DescriptorStore keeps a queue in the store when what is left of it co
     stage.store.store([{ name: "A", fd: 0, queued }, { name: "B", fd: 0, queued }], () => {}),
     true,
   );
-  const [first = ""] = stage.store.queues.map(({ name }) => name);
+  const [first = ""] = stage.store.contents.queues.map(({ name }) => name);
   stage.sent.length = 0;
   stage.store.remove("A");
   stage.errno = 109;
@@ -274,7 +274,7 @@ for (const tripped of ["tripwire-0", "tripwire-1"]) {
     assert.equal(stage.drops, 1);
     const { stored, refused, kept } = stage.store.status;
     assert.deepEqual({ stored, refused, kept }, { stored: 0, refused: 2, kept: false });
-    assert.deepEqual(stage.store.missing, ["a", "b"]);
+    assert.deepEqual(stage.store.contents.missing, ["a", "b"]);
     // What is left of it would be in the way.
     const others = ["-tripwire-0", "-a", "-b", "-tripwire-1"].filter((name) => name !== `-${tripped}`);
     assert.deepEqual(names(stage), others);
@@ -323,7 +323,7 @@ Deno.test("DescriptorStore has room for tripwires always, and for others only be
   stage.store.seal();
   stage.store.seal();
   assert.deepEqual(names(stage), ["tripwire-0", "a", "b", "tripwire-1", "tripwire-2", "-tripwire-1"]);
-  assert.deepEqual(stage.store.missing, ["c"]);
+  assert.deepEqual(stage.store.contents.missing, ["c"]);
 });
 
 Deno.test("DescriptorStore.leave() is no drop, and puts no tripwire any more", () => {
@@ -357,7 +357,7 @@ Deno.test("DescriptorStore.resume() forgets what was refused and is not wanted a
   stage.drop("tripwire-0");
   stage.store.resume(10);
   stage.store.store([{ name: "a", fd: 5 }], () => {});
-  assert.deepEqual(stage.store.missing, []);
+  assert.deepEqual(stage.store.contents.missing, []);
 });
 
 Deno.test("DescriptorStore.purge() takes a name out that it does not know of", () => {
