@@ -17,6 +17,10 @@ export type Crippled =
   | "release-unseen"
   /** Locks go with the lease of a host that is not heard of. */
   | "lease-is-proof"
+  /** Nobody tells paused guests that their lock was somebody else's. */
+  | "no-marks"
+  /** A guest is resumed with a lock that is just being given to somebody else. */
+  | "return-from-leaving"
   /** Changes do not rely on what all agree upon: in a cluster that is being recovered locks are taken. */
   | "no-meta";
 
@@ -30,6 +34,8 @@ export interface Snapshot {
 export class PlayedEtcd {
   #keys = new Map<string, { value: string; changedAt: number; lease: string | undefined }>();
   readonly #leases = new Map<string, number>();
+  /** Every change that there was. */
+  readonly #changes: { readonly key: string; readonly revision: number }[] = [];
   readonly #crippled: Crippled;
   #revision = 1;
   #cluster = 1;
@@ -70,6 +76,16 @@ export class PlayedEtcd {
     return [...this.#keys.keys()].filter((key) => key.includes(part)).sort();
   }
 
+  /** Whether something below a prefix was changed at a revision or later. */
+  hasChanged(prefix: string, from: number): boolean {
+    for (let index = this.#changes.length - 1; index >= 0; index--) {
+      const change = this.#changes[index];
+      if (change === undefined || change.revision < from) return false;
+      if (change.key.startsWith(prefix)) return true;
+    }
+    return false;
+  }
+
   /** What etcd does with a question, at once. @param now milliseconds */
   apply(question: Question, now: number): Answer {
     this.#expire(now);
@@ -84,6 +100,8 @@ export class PlayedEtcd {
         if (known) this.#leases.set(question.lease, now + 10_000);
         return { kind: "lease", lease: question.lease, seconds: known ? 10 : 0 };
       }
+      case "await-change":
+        return { kind: "changed" };
       case "transaction":
         return { kind: "transaction", result: this.#transaction(question.transaction) };
     }
@@ -119,10 +137,13 @@ export class PlayedEtcd {
     switch (operation.op) {
       case "put": {
         const { key, value, lease } = operation;
+        if (this.#crippled === "no-marks" && key.includes("/paused/")) return nothing;
+        this.#changes.push({ key, revision: this.#revision });
         this.#keys.set(key, { value, changedAt: this.#revision, lease });
         return nothing;
       }
       case "delete":
+        this.#changes.push({ key: operation.key, revision: this.#revision });
         this.#keys.delete(operation.key);
         return nothing;
       case "get":
@@ -148,6 +169,7 @@ export class PlayedEtcd {
       this.#leases.delete(lease);
       for (const [key, entry] of this.#keys) {
         if (entry.lease !== lease) continue;
+        this.#changes.push({ key, revision: ++this.#revision });
         this.#keys.delete(key);
         if (this.#crippled === "lease-is-proof") this.#dropLocksOf(entry.value);
       }
@@ -157,7 +179,7 @@ export class PlayedEtcd {
   #dropLocksOf(host: string): void {
     const { session }: { session: string } = JSON.parse(host);
     for (const [key, { value }] of this.#keys) {
-      if (/\/(lock|share|own)\//.test(key) && value.includes(session)) this.#keys.delete(key);
+      if (/\/(lock|share|own|paused)\//.test(key) && value.includes(session)) this.#keys.delete(key);
     }
   }
 }

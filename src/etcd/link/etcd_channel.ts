@@ -5,11 +5,18 @@ import {
   credentials,
   Metadata,
   type ServiceError,
+  status,
 } from "@grpc/grpc-js";
-import { LEASE_GRANT_REQUEST, LEASE_KEEP_REQUEST, LEASE_RESPONSE } from "./etcd_messages.ts";
+import {
+  LEASE_GRANT_REQUEST,
+  LEASE_KEEP_REQUEST,
+  LEASE_RESPONSE,
+  WATCH_REQUEST,
+  WATCH_RESPONSE,
+} from "./etcd_messages.ts";
 import { failureOf } from "./failure.ts";
 import { decodeMessage, encodeMessage } from "./protobuf.ts";
-import { decodeTransactionResult, encodeTransaction } from "./transaction_codec.ts";
+import { behind, decodeTransactionResult, encodeTransaction } from "./transaction_codec.ts";
 import type { Answer, Question } from "../wire/link_messages.ts";
 
 /**
@@ -65,6 +72,8 @@ export class EtcdChannel {
         );
       case "keep-lease":
         return this.#keepLease(question.lease, limitMs, done);
+      case "await-change":
+        return this.#awaitChange(question.prefix, question.from, limitMs, done);
     }
   }
 
@@ -95,35 +104,74 @@ export class EtcdChannel {
 
   /** A lease is kept by one message of a stream, which ends behind the answer. */
   #keepLease(lease: string, limitMs: number, done: (answer: Answer) => void): void {
+    const request = encodeMessage(LEASE_KEEP_REQUEST, { id: lease });
+    this.#stream("/etcdserverpb.Lease/LeaseKeepAlive", request, limitMs, decodeLease, done);
+  }
+
+  /** A watch that is given up at the first change. Its first answer only says that it is there. */
+  #awaitChange(prefix: string, from: number, limitMs: number, done: (answer: Answer) => void): void {
+    const request = encodeMessage(WATCH_REQUEST, {
+      create: { key: prefix, rangeEnd: behind(prefix), startRevision: from },
+    });
+    const look = (bytes: Uint8Array): Answer | undefined => {
+      const { events, canceled } = decodeMessage(WATCH_RESPONSE, bytes);
+      const any = canceled === true || (Array.isArray(events) && events.length > 0);
+      return any ? { kind: "changed" } : undefined;
+    };
+    this.#stream("/etcdserverpb.Watch/Watch", request, limitMs, look, (answer) => {
+      // That nothing has changed within the limit is no trouble with this member.
+      done(answer.kind === "unknown" && answer.late === true ? { kind: "changed" } : answer);
+    });
+  }
+
+  /** Asks by one message of a stream, which ends behind the first message that is an answer. */
+  #stream(
+    method: string,
+    request: Uint8Array,
+    limitMs: number,
+    look: (bytes: Uint8Array) => Answer | undefined,
+    done: (answer: StreamAnswer) => void,
+  ): void {
     const stream = this.#client.makeBidiStreamRequest<Uint8Array, Uint8Array>(
-      "/etcdserverpb.Lease/LeaseKeepAlive",
+      method,
       asBuffer,
       asBytes,
       new Metadata(),
       within(limitMs),
     );
     let answered = false;
-    const once = (answer: Answer) => {
+    const once = (answer: StreamAnswer) => {
       if (answered) return;
       answered = true;
       done(answer);
     };
     stream.on("data", (bytes: Uint8Array) => {
-      once(read(decodeLease, bytes));
-      stream.end();
+      const answer = read(look, bytes);
+      if (answer === undefined) return;
+      once(answer);
+      stream.cancel();
     });
-    stream.on("error", (error: ServiceError) => once(failureOf(error, limitMs)));
+    stream.on("error", (error: ServiceError) => {
+      const late = error.code === status.DEADLINE_EXCEEDED ? { late: true } as const : {};
+      once({ ...failureOf(error, limitMs), ...late });
+    });
     stream.on("end", () => once(unknown("it has ended the call without an answer")));
-    stream.write(encodeMessage(LEASE_KEEP_REQUEST, { id: lease }));
+    stream.write(request);
   }
 }
+
+/** `late`: the time was over. */
+type StreamAnswer = Answer & { readonly late?: true };
 
 function within(limitMs: number): CallOptions {
   return { deadline: Date.now() + limitMs };
 }
 
 /** What the member says, as an answer. Of what cannot be read nothing is known: it may have been done. */
-function read(decode: (bytes: Uint8Array) => Answer, bytes: Uint8Array): Answer {
+function read<Found extends Answer | undefined>(
+  decode: (bytes: Uint8Array) => Found,
+  bytes: Uint8Array,
+): Found | Extract<Answer, { kind: "unknown" }> {
   try {
     return decode(bytes);
   } catch (error) {
@@ -136,7 +184,7 @@ function decodeLease(bytes: Uint8Array): Answer {
   return { kind: "lease", lease: String(id), seconds: Number(ttl) };
 }
 
-function unknown(reason: string): Answer {
+function unknown(reason: string): Extract<Answer, { kind: "unknown" }> {
   return { kind: "unknown", reason };
 }
 

@@ -1,7 +1,7 @@
 import type { Field, FieldType, Message } from "./protobuf.ts";
 
 // Facts of etcd's API: the fields that are used here, by their numbers. Source: the API reference of
-// etcd 3.4, services KV and Lease; the numbers are the same in every later version.
+// etcd 3.4, services KV, Lease and Watch; the numbers are the same in every later version.
 
 const one = (number: number, type: FieldType): Field => ({ number, type });
 const several = (number: number, type: FieldType): Field => ({ number, type, repeated: true });
@@ -65,5 +65,16 @@ export const LEASE_GRANT_REQUEST = { ttl: one(1, "integer") } satisfies Message;
 /** Lease.LeaseKeepAlive, what is asked. */
 export const LEASE_KEEP_REQUEST = { id: one(1, "id") } satisfies Message;
 
-/** What either is answered. An absent TTL of a lease that is kept says that there is no such lease. */
+/** Watch.Watch, what is asked: to create one watch. */
+export const WATCH_REQUEST = {
+  create: one(1, { key: one(1, "string"), rangeEnd: one(2, "string"), startRevision: one(3, "integer") }),
+} satisfies Message;
+
+/** Watch.Watch, what is answered. Of an event it is enough that there is one. */
+export const WATCH_RESPONSE = {
+  canceled: one(4, "bool"),
+  events: several(11, {}),
+} satisfies Message;
+
+/** What either call about a lease is answered. Without a TTL there is no such lease to be kept. */
 export const LEASE_RESPONSE = { id: one(2, "id"), ttl: one(3, "integer") } satisfies Message;

@@ -4,7 +4,7 @@ import type { Transaction, TransactionResult } from "./transaction.ts";
  * Version of these messages. Daemon and link are of one package, but an upgrade may have the old one of one
  * and the new one of the other for a moment.
  */
-export const LINK_PROTOCOL = 1;
+export const LINK_PROTOCOL = 2;
 
 /** How etcd is reached. */
 export interface Endpoints {
@@ -27,7 +27,12 @@ export type Question =
   | { readonly kind: "transaction"; readonly transaction: Transaction }
   /** A lease, for a key that shows that a host is heard of. It guards nothing. */
   | { readonly kind: "grant-lease"; readonly seconds: number }
-  | { readonly kind: "keep-lease"; readonly lease: string };
+  | { readonly kind: "keep-lease"; readonly lease: string }
+  /**
+   * Waits until a key that begins with `prefix` is changed, at revision `from` or later, or until the limit.
+   * The answer is a hint, no more: what is there has to be read.
+   */
+  | { readonly kind: "await-change"; readonly prefix: string; readonly from: number };
 
 /** What the link sends: one JSON text on each line. */
 export type FromLink =
@@ -41,6 +46,8 @@ export type Answer =
   | { readonly kind: "transaction"; readonly result: TransactionResult }
   /** The lease that was granted or kept; 0 seconds: there is no such lease any more. */
   | { readonly kind: "lease"; readonly lease: string; readonly seconds: number }
+  /** Something may have changed, or the time is over. */
+  | { readonly kind: "changed" }
   /** etcd has not done it, and will not. */
   | { readonly kind: "refused"; readonly reason: string }
   /** It may have been done, or may still be. */
@@ -95,6 +102,8 @@ function isAnswer(value: unknown): boolean {
       return isResult(value["result"]);
     case "lease":
       return typeof value["lease"] === "string" && typeof value["seconds"] === "number";
+    case "changed":
+      return true;
     case "refused":
     case "unknown":
       return typeof value["reason"] === "string";
