@@ -199,6 +199,14 @@ export class DurableLog<O> implements Durability {
     for (const resume of settling) resume();
   }
 
+  /** Calls `go` when all that was added until now is recorded, perhaps at once. */
+  whenRecorded(go: () => void): void {
+    this.flush();
+    const { store } = this.#parts;
+    if (store === undefined) go();
+    else store.store([], go);
+  }
+
   /** Tells the store now what it has to forget; else that is done at the end of the batch. */
   forgetRemoved(): void {
     const removals = this.#removals;
