@@ -14,6 +14,7 @@ cluster_endpoints = [ \"https://etcd1:2379\", \"https://etcd2:2379\" ]
 cluster_name = \"prod\"
 cluster_lockspaces = [ \"scsi=/var/lib/libvirt/lockd/scsi\" ]
 cluster_host_id = \"kvm7\"
+cluster_wait = 5
 cluster_ca_file = \"/etc/libvirt/virtlockd-cluster/ca.pem\"
 cluster_cert_file = \"/etc/libvirt/virtlockd-cluster/host.pem\"
 cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
@@ -38,6 +39,7 @@ cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
       { "cluster_lockspaces"
         { "1" = "scsi=/var/lib/libvirt/lockd/scsi" } }
       { "cluster_host_id" = "kvm7" }
+      { "cluster_wait" = "5" }
       { "cluster_ca_file" = "/etc/libvirt/virtlockd-cluster/ca.pem" }
       { "cluster_cert_file" = "/etc/libvirt/virtlockd-cluster/host.pem" }
       { "cluster_key_file" = "/etc/libvirt/virtlockd-cluster/host-key.pem" }

@@ -12,10 +12,18 @@ are killed, and looks whether two guests ever have one disk, and whether anythin
   --seconds T     how long (default 60)
   --seed S        the first seed; each history has the next (default: a new one, which is printed)
   --steps N       steps of a history (default 150)
-  --variant NAME  leaves a rule out, to see that it is noticed: no-epoch, release-unseen, lease-is-proof,
-                  no-meta`;
+  --variant NAME  leaves a rule out, to see that it is noticed: no-epoch, release-unseen,
+                  lease-is-proof, no-meta, no-marks, return-from-leaving`;
 
-const VARIANTS: readonly Crippled[] = ["none", "no-epoch", "release-unseen", "lease-is-proof", "no-meta"];
+const VARIANTS: readonly Crippled[] = [
+  "none",
+  "no-epoch",
+  "release-unseen",
+  "lease-is-proof",
+  "no-meta",
+  "no-marks",
+  "return-from-leaving",
+];
 
 const { values } = parseArgs({
   options: {

@@ -169,7 +169,7 @@ export class PlayedEtcd {
       this.#leases.delete(lease);
       for (const [key, entry] of this.#keys) {
         if (entry.lease !== lease) continue;
-        this.#changes.push({ key, revision: ++this.#revision });
+        this.#changes.push({ key, revision: this.#revision });
         this.#keys.delete(key);
         if (this.#crippled === "lease-is-proof") this.#dropLocksOf(entry.value);
       }

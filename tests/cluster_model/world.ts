@@ -7,6 +7,9 @@ import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
 import { ClusterNames } from "../../src/lockd/cluster/names.ts";
 import { decodeMeta, encodeMeta } from "../../src/lockd/cluster/records.ts";
 import { Orphans } from "../../src/lockd/cluster/orphans.ts";
+import { AskedLocks } from "../../src/lockd/cluster/asked_locks.ts";
+import { PausedMarks } from "../../src/lockd/cluster/paused_marks.ts";
+import { Wants } from "../../src/lockd/cluster/wants.ts";
 import { Reconciliation } from "../../src/lockd/cluster/reconciliation.ts";
 import { ClusterSession } from "../../src/lockd/cluster/session.ts";
 import { HELD } from "../../src/lockd/lockspace/lock_record.ts";
@@ -39,15 +42,24 @@ const SPACE = "/locks";
 /** So many turns of time settle everything once nothing is lost any more. */
 const SETTLE_TURNS = 400;
 /** Steps of a calm network: time, deliveries, guests that begin and end. */
-const CALM_STEPS = 13;
+const CALM_STEPS = 18;
 
 interface Guest {
   readonly pid: number;
+  /** Of its domain: those of one that migrates have the same. */
+  readonly uuid: string;
   readonly host: number;
   readonly disk: string;
   readonly shared: boolean;
-  /** "asking": not granted; "running": it writes; "ended": its lock is being released. */
-  state: "asking" | "running" | "ended";
+  /** Whether it comes from another host, and may turn out not to start. */
+  readonly incoming: boolean;
+  /**
+   * "asking": not granted; "running": it writes; "paused": it does not, and may go on; "resuming": it asks
+   * for its lock again; "ended": its lock is being released.
+   */
+  state: "asking" | "running" | "paused" | "resuming" | "ended";
+  /** Of one that is paused: "kept" until somebody asks for it, "leaving" while it is given up. */
+  lock: "kept" | "leaving" | "none";
 }
 
 interface Message {
@@ -59,6 +71,7 @@ interface Message {
 
 /** A daemon's life, from its start to its end. */
 interface Life {
+  readonly marks: PausedMarks;
   readonly loop: PlayedLoop;
   readonly session: ClusterSession;
   readonly files: ClusterLockFiles;
@@ -88,6 +101,10 @@ export class World {
   #noticing: Set<number> | undefined;
   /** Questions that have not reached etcd; they may still do so after their asker has given up. */
   #travelling: Message[] = [];
+  /** Questions that are answered when something is changed. */
+  #watching: Message[] = [];
+  /** Who wrote last to each disk: who goes on after a pause must find it as it was. */
+  readonly #writer = new Map<string, number>();
   #nextPid = 100;
   #nextNonce = 1;
   grants = 0;
@@ -138,7 +155,7 @@ export class World {
         const [index, message] = this.#pick();
         if (index === undefined || message === undefined) return;
         this.#travelling.splice(index, 1);
-        if (this.#noticing === undefined) this.#etcd.apply(message.question, this.#time.now);
+        if (this.#noticing === undefined) this.#apply(message.question);
         return;
       }
       case 8:
@@ -150,6 +167,14 @@ export class World {
       case 19:
       case 20:
         return this.#end(host);
+      case 21:
+      case 22:
+        return this.#pause(host);
+      case 23:
+      case 24:
+        return this.#resume(host);
+      case 25:
+        return this.#migrate(host);
       default: {
         const [index, message] = this.#pick();
         if (index === undefined || message === undefined) return this.#time.advance();
@@ -169,7 +194,11 @@ export class World {
     // Between a restore and the moment when somebody has said so nothing is promised: whoever comes first
     // has to be one who notices, and that is the first thing that is written.
     if (this.#noticing !== undefined && !(this.#noticing.has(host) && isNotice(question))) return;
-    const answer = this.#etcd.apply(question, this.#time.now);
+    if (question.kind === "await-change" && !this.#etcd.hasChanged(question.prefix, question.from)) {
+      this.#watching.push({ host, question, reply });
+      return;
+    }
+    const answer = this.#apply(question);
     const wrote = question.kind === "transaction" && writes(question).length > 0;
     if (wrote && answer.kind === "transaction" && answer.result.succeeded) this.#noticing = undefined;
     if (reply(answer) && answer.kind === "transaction") this.#told[host] = answer.result.revision;
@@ -221,20 +250,57 @@ export class World {
     }
   }
 
+  /** etcd does something, and whoever watches what has changed is answered some time. */
+  #apply(question: Question): Answer {
+    const answer = this.#etcd.apply(question, this.#time.now);
+    const { watching, told } = Object.groupBy(
+      this.#watching,
+      ({ question }) =>
+        question.kind === "await-change" && this.#etcd.hasChanged(question.prefix, question.from)
+          ? "told"
+          : "watching",
+    );
+    this.#watching = watching ?? [];
+    this.#travelling.push(...told ?? []);
+    return answer;
+  }
+
   /** A guest is started: its host's daemon is asked, unless it knows that the disk is in use on this host. */
   #begin(host: number): void {
     const disk = `disk${this.#chooser.choose(this.#play.disks, "disk")}`;
     const shared = this.#chooser.choose(4, "shared") === 0;
-    const life = this.#lives[host];
-    const known = this.#guests.some((guest) =>
-      guest.host === host && guest.disk === disk && !this.#unknown.has(guest.pid)
+    const uuid = `u${this.#nextPid}`;
+    this.#beginGuest({ host, disk, shared, uuid, incoming: false });
+  }
+
+  /** A guest that is paused is started on another host, where it may turn out not to run. */
+  #migrate(host: number): void {
+    const paused = this.#guests.filter((guest) =>
+      guest.host !== host && guest.state === "paused" &&
+      !this.#guests.some((other) => other !== guest && other.uuid === guest.uuid)
     );
-    if (life === undefined || known) return;
-    const guest: Guest = { pid: this.#nextPid++, host, disk, shared, state: "asking" };
+    const guest = this.#oneOf(paused);
+    if (guest === undefined) return;
+    const { disk, shared, uuid } = guest;
+    this.#beginGuest({ host, disk, shared, uuid, incoming: true });
+  }
+
+  #oneOf(guests: readonly Guest[]): Guest | undefined {
+    return guests.length === 0 ? undefined : guests[this.#chooser.choose(guests.length, "guest")];
+  }
+
+  #beginGuest(how: Pick<Guest, "host" | "disk" | "shared" | "uuid" | "incoming">): void {
+    const { host, disk } = how;
+    const life = this.#lives[host];
+    const known = this.#guests.filter((guest) =>
+      guest.host === host && guest.disk === disk && !this.#unknown.has(guest.pid) &&
+      (guest.state !== "paused" || guest.lock !== "none")
+    );
+    for (const guest of known) if (life !== undefined) this.#handOver(life, guest);
+    if (life === undefined || known.length > 0) return;
+    const guest: Guest = { ...how, pid: this.#nextPid++, state: "asking", lock: "none" };
     this.#guests.push(guest);
-    const path = `${SPACE}/${disk}`;
-    const owner = { pid: guest.pid, name: `g${guest.pid}`, uuid: `u${guest.pid}`, id: 1 };
-    life.files.lock({ path, shared, autocreate: true, followLinks: false, owner }, (outcome) => {
+    life.files.lock(this.#request(guest), (outcome) => {
       invariant(guest.state === "asking", "A guest was answered twice");
       if (outcome.kind !== "granted") {
         this.refusals++;
@@ -242,33 +308,122 @@ export class World {
         return;
       }
       this.grants++;
-      guest.state = "running";
-      this.#check();
+      // Another disk of it was refused: it is ended, and has never run.
+      if (guest.incoming && this.#chooser.choose(2, "starts") === 0) {
+        life.files.unused(pathOf(guest));
+        guest.state = "ended";
+        return this.#release(life, guest);
+      }
+      this.#run(guest);
     });
+  }
+
+  /** A guest writes from now on. */
+  #run(guest: Guest): void {
+    const resumed = guest.state !== "asking";
+    guest.state = "running";
+    if (!guest.shared) {
+      if (resumed && this.#writer.get(guest.disk) !== guest.pid) {
+        throw new Violation(
+          `guest ${guest.pid} of host ${guest.host} goes on over what guest ${
+            this.#writer.get(guest.disk)
+          } has written to ${guest.disk}`,
+        );
+      }
+      this.#writer.set(guest.disk, guest.pid);
+    }
+    this.#check();
+  }
+
+  #request(guest: Guest) {
+    const owner = ownerOf(guest);
+    const path = pathOf(guest);
+    return { path, shared: guest.shared, autocreate: true, followLinks: false, owner, resumed: () => true };
+  }
+
+  /** A guest is paused: libvirt releases its lock, which its daemon keeps where it may. */
+  #pause(host: number): void {
+    const guest = this.#oneOf(this.#of(host, "running"));
+    const life = this.#lives[host];
+    if (guest === undefined || life === undefined || this.#unknown.has(guest.pid)) return;
+    guest.state = "paused";
+    guest.lock = "kept";
+    if (!life.files.keeps(pathOf(guest))) this.#handOver(life, guest);
+  }
+
+  /** A paused guest is to go on. */
+  #resume(host: number): void {
+    const guest = this.#oneOf(this.#of(host, "paused"));
+    const life = this.#lives[host];
+    if (guest === undefined || life === undefined) return;
+    const unknown = this.#unknown.has(guest.pid);
+    const returns = this.#play.crippled === "return-from-leaving" && guest.lock === "leaving";
+    if ((guest.lock === "kept" && !unknown) || returns) {
+      if (life.files.withheld(pathOf(guest)) !== undefined) return;
+      guest.lock = "none";
+      return this.#run(guest);
+    }
+    const used = this.#guests.some((other) =>
+      other !== guest && other.host === host && other.disk === guest.disk && !this.#unknown.has(other.pid) &&
+      (other.state !== "paused" || other.lock !== "none")
+    );
+    if ((guest.lock === "leaving" && !unknown) || used) return;
+    guest.state = "resuming";
+    life.files.lock(this.#request(guest), (outcome) => {
+      guest.state = "paused";
+      if (outcome.kind !== "granted") return;
+      this.grants++;
+      this.#unknown.delete(guest.pid);
+      guest.lock = "none";
+      this.#run(guest);
+    });
+  }
+
+  /** Somebody else asks for the lock of a guest that is paused. */
+  #handOver(life: Life, guest: Guest): void {
+    if (guest.state !== "paused" || guest.lock !== "kept") return;
+    guest.lock = "leaving";
+    this.#leave(life, guest);
+  }
+
+  #leave({ files }: Life, guest: Guest): void {
+    const request = { ...this.#unlockRequest(guest), paused: ownerOf(guest) };
+    files.unlock(request, IDENTITY, () => {}, (failure) => {
+      invariant(failure === undefined, "A release failed");
+      guest.lock = "none";
+      if (guest.state === "ended") this.#guests.splice(this.#guests.indexOf(guest), 1);
+    });
+  }
+
+  #of(host: number, state: Guest["state"]): Guest[] {
+    return this.#guests.filter((guest) => guest.host === host && guest.state === state);
   }
 
   /** A guest ends, and its daemon gives the lock back. */
   #end(host: number): void {
-    const running = this.#guests.filter((guest) => guest.host === host && guest.state === "running");
-    if (running.length === 0) return;
-    const guest = running[this.#chooser.choose(running.length, "guest")];
-    invariant(guest !== undefined, "A guest was chosen that is not there");
+    const guest = this.#oneOf([...this.#of(host, "running"), ...this.#of(host, "paused")]);
+    if (guest !== undefined) this.#endGuest(guest);
+  }
+
+  #endGuest(guest: Guest): void {
+    const { host, state, lock } = guest;
     guest.state = "ended";
+    if (state === "paused" && lock === "none") {
+      this.#guests.splice(this.#guests.indexOf(guest), 1);
+      return;
+    }
     const life = this.#lives[host];
-    if (life !== undefined) this.#release(life, guest);
+    // What is being given up goes on, and takes the guest along.
+    if (life !== undefined && lock !== "leaving" && !this.#unknown.has(guest.pid)) this.#release(life, guest);
+  }
+
+  #unlockRequest(guest: Guest) {
+    const { shared } = guest;
+    return { path: pathOf(guest), fd: 1, lock: "ofd", shared, autocreate: true, force: true } as const;
   }
 
   #release({ files }: Life, guest: Guest): void {
-    const path = `${SPACE}/${guest.disk}`;
-    const request = {
-      path,
-      fd: 1,
-      lock: "ofd",
-      shared: guest.shared,
-      autocreate: true,
-      force: true,
-    } as const;
-    files.unlock(request, IDENTITY, () => {}, (failure) => {
+    files.unlock(this.#unlockRequest(guest), IDENTITY, () => {}, (failure) => {
       invariant(failure === undefined, "A release failed");
       this.#guests.splice(this.#guests.indexOf(guest), 1);
     });
@@ -282,6 +437,7 @@ export class World {
     const mine = this.#guests.filter((guest) => guest.host === host);
     for (const guest of mine) {
       if (guest.state === "asking") this.#guests.splice(this.#guests.indexOf(guest), 1);
+      if (guest.state === "resuming") guest.state = "paused";
     }
     // Mostly its state is recovered whole; sometimes nothing is known, and running guests go on all the same.
     // What it has told its host is all that the next one knows.
@@ -295,6 +451,11 @@ export class World {
     const next = this.#lives[host];
     if (next === undefined) return;
     for (const guest of mine) {
+      if (guest.lock === "leaving" && whole) {
+        this.#leave(next, guest);
+        continue;
+      }
+      // Of one that was paused and has no lock nothing is left to know.
       if (guest.state === "ended" && whole) this.#release(next, guest);
       // Nobody releases it any more: it is the next daemon's to find that its process is gone.
       if (guest.state === "ended" && !whole) this.#guests.splice(this.#guests.indexOf(guest), 1);
@@ -304,7 +465,8 @@ export class World {
   /** Guests of which a daemon knows nothing run on until they end by themselves. */
   #forgotten(host: number): void {
     for (const guest of this.#guests) {
-      if (guest.host === host && guest.state === "running") this.#unknown.add(guest.pid);
+      const { state } = guest;
+      if (guest.host === host && (state === "running" || state === "paused")) this.#unknown.add(guest.pid);
     }
   }
   readonly #unknown = new Set<number>();
@@ -359,6 +521,7 @@ export class World {
           locks,
           nonce,
           orphans,
+          marks,
           observer: {
             clusterUnknown: () => {},
           },
@@ -375,7 +538,18 @@ export class World {
         },
       },
     });
-    const locks = new ClusterLocks({ session, keys, nonce, loop, lives, host: `host${host}` });
+    const marks = new PausedMarks({ session, loop, lives });
+    const wants = new Wants({ session, keys, nonce, loop, clock, wait: () => 5000 });
+    const locks = new ClusterLocks({
+      session,
+      keys,
+      nonce,
+      loop,
+      lives,
+      host: `host${host}`,
+      wants,
+      marks,
+    });
     const orphans = new Orphans({ locks, loop, lives, settle: () => 0 });
     const files = new ClusterLockFiles({
       files: kernelFiles(),
@@ -386,25 +560,43 @@ export class World {
       now: clock,
       patience: () => 10_000,
       markOf,
+      recorded: (go) => go(),
+      askedFor: (path) => this.#askedFor(host, path),
+      lost: () => session.state.kind === "lost" ? session.state.reason : undefined,
       whenKnown: (ready) => session.whenKnown(ready),
     });
-    this.#lives[host] = { loop, session, files };
+    this.#lives[host] = { loop, session, files, marks };
     session.begin();
+    session.whenKnown(() => files.known());
+    new AskedLocks({ session, keys, files, loop }).begin();
+  }
+
+  /** What the lock table of a host says to another host that asks for a lock. */
+  #askedFor(host: number, path: string): boolean {
+    const life = this.#lives[host];
+    const guest = this.#guests.find((each) =>
+      each.host === host && pathOf(each) === path && !this.#unknown.has(each.pid) &&
+      (each.state === "running" || each.state === "ended" || each.lock !== "none")
+    );
+    if (life === undefined || guest === undefined) return false;
+    this.#handOver(life, guest);
+    return guest.state === "ended" || guest.lock === "leaving";
   }
 
   /** What the lock table of a host has, as far as its daemon knows. */
   #resources(host: number): Resource[] {
     return this.#guests.filter((guest) =>
-      guest.host === host && guest.state !== "asking" && !this.#unknown.has(guest.pid)
-    ).map(({ pid, disk, shared, state }) => ({
+      guest.host === host && !this.#unknown.has(guest.pid) &&
+      (guest.state === "running" || guest.state === "ended" || guest.lock !== "none")
+    ).map(({ pid, uuid, disk, shared, state, lock }) => ({
       id: pid,
       lockspace: SPACE,
       name: disk,
       path: `${SPACE}/${disk}`,
       shared,
       autocreate: true,
-      holdings: [{ owner: { pid, name: `g${pid}`, uuid: `u${pid}`, id: 1 }, since: 0 }],
-      state: state === "ended" ? { kind: "releasing" } : HELD,
+      holdings: [{ owner: { pid, name: `g${pid}`, uuid, id: 1 }, since: 0 }],
+      state: state === "ended" || lock === "leaving" ? { kind: "releasing" } : HELD,
       handle: { kind: "file", fd: 1, identity: IDENTITY, lock: "ofd" },
     }));
   }
@@ -427,25 +619,27 @@ export class World {
 
   /** Everybody ends, nothing is lost any more: nothing may stay behind. */
   #rest(): void {
-    for (let host = 0; host < this.#play.hosts; host++) {
-      for (const guest of this.#guests) {
-        if (guest.host !== host || guest.state !== "running") continue;
-        guest.state = "ended";
-        const life = this.#lives[host];
-        if (this.#unknown.has(guest.pid)) continue;
-        if (life !== undefined) this.#release(life, guest);
-      }
-    }
+    this.#endAll();
     this.#settle();
     for (const guest of [...this.#guests]) {
       if (this.#unknown.has(guest.pid)) this.#guests.splice(this.#guests.indexOf(guest), 1);
     }
     // Their daemons find by themselves that they are gone.
     this.#settle();
-    const left = [...this.#etcd.keys("/lock/"), ...this.#etcd.keys("/share/"), ...this.#etcd.keys("/own/")];
+    // That variant's world does not know any more who has what.
+    if (this.#play.crippled === "return-from-leaving") return;
+    const left = ["/lock/", "/share/", "/own/", "/paused/", "/want/"].flatMap((part) =>
+      this.#etcd.keys(part)
+    );
     if (left.length > 0) throw new Violation(`left in etcd: ${left.join(", ")}`);
     if (this.#guests.length > 0) {
       throw new Violation("a guest was never answered, or its lock never released");
+    }
+  }
+
+  #endAll(): void {
+    for (const guest of [...this.#guests]) {
+      if (guest.state === "running" || guest.state === "paused") this.#endGuest(guest);
     }
   }
 
@@ -457,12 +651,7 @@ export class World {
       }
       this.#operate();
       // A guest that was still being started may have got its lock meanwhile.
-      for (const guest of [...this.#guests]) {
-        if (guest.state !== "running") continue;
-        guest.state = "ended";
-        const life = this.#lives[guest.host];
-        if (life !== undefined && !this.#unknown.has(guest.pid)) this.#release(life, guest);
-      }
+      this.#endAll();
       this.#check();
       this.#time.advance();
     }
@@ -482,6 +671,14 @@ function writes({ transaction }: Extract<Question, { kind: "transaction" }>): st
   return [...transaction.success, ...transaction.failure].flatMap((each) =>
     each.op === "put" || each.op === "delete" ? [each.key] : []
   );
+}
+
+function pathOf({ disk }: Pick<Guest, "disk">): string {
+  return `${SPACE}/${disk}`;
+}
+
+function ownerOf({ pid, uuid }: Guest): Owner {
+  return { pid, name: `g${pid}`, uuid, id: 1 };
 }
 
 const IDENTITY = { devMajor: 0, devMinor: 0, inodeLow: 1, inodeHigh: 0 };

@@ -23,6 +23,8 @@ for (
     ["release-unseen", /^guests .* have disk/],
     ["lease-is-proof", /^guests .* have disk/],
     ["no-meta", /^guests .* have disk/],
+    ["no-marks", /^guest .* goes on over what guest .* has written/],
+    ["return-from-leaving", /^guests .* have disk/],
   ] as const
 ) {
   Deno.test(`the model notices when a rule is left out: ${crippled}`, () => {

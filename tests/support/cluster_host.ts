@@ -21,6 +21,8 @@ export interface HostOptions {
   readonly settings?: string;
   /** Command that runs the link as its last arguments, e.g. in another network namespace. */
   readonly launcher?: readonly string[];
+  /** Lock directory, which others may have too. */
+  readonly space?: string;
   /** Main module that is run instead of the link's own, e.g. with faults in it. */
   readonly link?: string;
   /** "new": nobody has opened the cluster, unless another host of the test has. */
@@ -60,12 +62,12 @@ export class ClusterHost implements AsyncDisposable {
   static async create(
     etcd: Etcd,
     name: string,
-    { settings = "storage_timeout = 3", launcher = [], link: module = LINK, cluster = "open" }: HostOptions =
-      {},
+    { settings = "storage_timeout = 3", launcher = [], link: module = LINK, cluster = "open", ...more }:
+      HostOptions = {},
   ): Promise<ClusterHost> {
     if (cluster === "open") await etcd.openCluster("test", ["scsi"]);
     const place = Place.createShared();
-    const space = place.makeDirectory("scsi");
+    const space = more.space ?? place.makeDirectory("scsi");
     Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
     place.writeConfig(
       `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]\n` +

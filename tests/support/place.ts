@@ -94,6 +94,11 @@ export class Place implements Disposable {
     Deno.writeTextFileSync(this.paths.config, `${text}${settle}`);
   }
 
+  /** Adds lines to the daemon's configuration file. */
+  appendConfig(text: string): void {
+    Deno.writeTextFileSync(this.paths.config, text, { append: true });
+  }
+
   /** Makes a directory in it; its path. */
   makeDirectory(name: string): string {
     const path = `${this.directory}/${name}`;

@@ -66,6 +66,7 @@ function broken(
       releasing: 0,
       unknown: 0,
     },
+    others: undefined,
     begin: () => observer.clusterLost(reason),
     close: () => {},
   };

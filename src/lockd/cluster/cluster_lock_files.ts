@@ -5,17 +5,24 @@ import type { LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
 import { NOBODY, type Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
-import type { ClusterLocks } from "./cluster_locks.ts";
+import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "./names.ts";
 import { holderOf } from "./records.ts";
-import type { ClusterLock } from "./transactions.ts";
+import { decodeHolder } from "./records.ts";
+import type { ChangedMark, ClusterLock } from "./transactions.ts";
+import type { OtherHosts } from "../lockspace/other_hosts.ts";
+
+/** The kernel's lock of a file is tried so often when no other host has it in etcd any more. */
+const TRIES = 20;
+/** Pause before that, in ms. */
+const AGAIN_MS = 50;
 
 /** What is needed to hold lock files for the cluster. */
 export interface ClusterLockFilesParts {
   /** The host's own locks: they come first, and go last. */
   readonly files: LockFiles;
   readonly names: ClusterNames;
-  readonly locks: Pick<ClusterLocks, "take" | "give">;
+  readonly locks: Pick<ClusterLocks, "take" | "clear" | "give" | "unuse" | "markOf">;
   readonly loop: Pick<EventLoop, "after">;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
@@ -25,6 +32,16 @@ export interface ClusterLockFilesParts {
   readonly patience: () => number;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
+  /** Calls `go` when all that was recorded until now is in the journal. */
+  readonly recorded: (go: () => void) => void;
+  /**
+   * A guest of another host asks for a lock of this one: see LockTable.askedFor().
+   *
+   * @returns whether it is on its way out
+   */
+  readonly askedFor: (path: string, uuid: string) => boolean;
+  /** Why this host is no member any more, for good; undefined when it is not so. */
+  readonly lost: () => string | undefined;
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
   readonly whenKnown: (ready: () => void) => void;
 }
@@ -34,10 +51,17 @@ export interface ClusterLockFilesParts {
  * the kernel's lock is taken first, then etcd's, and given back the other way round. All other files are
  * locked as ever.
  */
-export class ClusterLockFiles implements LockFiles {
+export class ClusterLockFiles implements LockFiles, OtherHosts {
   readonly #parts: ClusterLockFilesParts;
   /** What etcd has for this host, by the path of the lock file. */
   readonly #held = new Map<string, ClusterLock>();
+  /** Paths of the same by their keys. */
+  readonly #paths = new Map<string, string>();
+  /** By path, what paused guests were told when a lock was taken. */
+  readonly #changed = new Map<string, readonly ChangedMark[]>();
+  #known = false;
+  /** Keys of locks for which another host waits, because their guest is the domain that it starts. */
+  pending: ReadonlySet<string> = new Set();
 
   constructor(parts: ClusterLockFilesParts) {
     this.#parts = parts;
@@ -56,6 +80,44 @@ export class ClusterLockFiles implements LockFiles {
   /** etcd has it from before. */
   adopt(path: string, lock: ClusterLock): void {
     this.#held.set(path, lock);
+    this.#paths.set(lock.key, path);
+  }
+
+  /** It is known what etcd has of this host. */
+  known(): void {
+    this.#known = true;
+  }
+
+  keeps(path: string): boolean {
+    const { names, lost } = this.#parts;
+    if (names.of(path) === undefined || lost() !== undefined) return false;
+    const lock = this.#held.get(path);
+    return lock === undefined ? !this.#known : !this.pending.has(lock.key);
+  }
+
+  withheld(path: string): string | undefined {
+    const lost = this.#parts.lost();
+    if (lost !== undefined) return lost;
+    return this.#known && !this.#held.has(path) ? "the cluster does not grant it to this host" : undefined;
+  }
+
+  unused(path: string): void {
+    const lock = this.#held.get(path);
+    const changed = this.#changed.get(path);
+    this.#changed.delete(path);
+    if (lock !== undefined && changed !== undefined) this.#parts.locks.unuse(lock, changed);
+  }
+
+  /** Of which domain a lock is that etcd has for this host, by its key. */
+  uuidOf(key: string): string | undefined {
+    const lock = this.#held.get(this.#paths.get(key) ?? "");
+    return lock === undefined ? undefined : decodeHolder(lock).uuid;
+  }
+
+  /** A guest of another host asks for a lock, by its key. @returns whether it is on its way out */
+  asked(key: string, uuid: string): boolean {
+    const path = this.#paths.get(key);
+    return path !== undefined && this.#parts.askedFor(path, uuid);
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
@@ -66,10 +128,32 @@ export class ClusterLockFiles implements LockFiles {
     const bad = unsuitable(name);
     const action = `Unable to acquire lock on resource ${path}`;
     if (bad !== undefined) return done({ kind: "storage", action, reason: bad });
+    this.#lock(request, name, TRIES, done);
+  }
+
+  /** @param tries how often the kernel's lock is tried again that no other host has in etcd any more */
+  #lock(
+    request: LockRequest,
+    name: ClusterName,
+    tries: number,
+    done: (outcome: LockFilesOutcome) => void,
+  ): void {
+    const { files, locks, loop } = this.#parts;
     files.lock(request, (outcome) => {
-      if (outcome.kind !== "granted") return done(outcome);
-      this.#take(request, name, outcome, done);
+      if (outcome.kind === "granted") return this.#take(request, name, outcome, done);
+      if (outcome.kind !== "busy" || tries === 0) return done(outcome);
+      // In a directory that hosts share another one may have it, which gives up the kernel's lock last.
+      locks.clear(this.#wanted(request, name), (cleared) => {
+        if (cleared !== "free") return done(refusalOf(cleared, request.path));
+        loop.after(AGAIN_MS, () => this.#lock(request, name, tries - 1, done));
+      });
     });
+  }
+
+  #wanted({ shared, owner = NOBODY, resumed = () => true }: LockRequest, name: ClusterName): Wanted {
+    const { clock, now, patience, markOf } = this.#parts;
+    const holder = holderOf(owner, markOf(owner), now());
+    return { name, shared, holder, resumed, until: clock() + patience() };
   }
 
   unlock(
@@ -78,9 +162,10 @@ export class ClusterLockFiles implements LockFiles {
     slow: (failure: UnlockFailed) => void,
     done: (failure: UnlockFailed | undefined) => void,
   ): void {
-    const { files, names, locks, loop, patience, whenKnown } = this.#parts;
-    const { path } = request;
-    if (names.of(path) === undefined) return files.unlock(request, identity, slow, done);
+    const { files, names, locks, loop, patience, whenKnown, recorded, markOf, now } = this.#parts;
+    const { path, paused } = request;
+    const name = names.of(path);
+    if (name === undefined) return files.unlock(request, identity, slow, done);
     let told = false;
     const timer = loop.after(patience(), () => {
       told = true;
@@ -95,13 +180,23 @@ export class ClusterLockFiles implements LockFiles {
       const lock = this.#held.get(path);
       const kernel = () => {
         timer.cancel();
-        this.#held.delete(path);
+        this.#forget(path);
         files.unlock(request, identity, once, done);
       };
-      if (lock === undefined) kernel();
+      if (lock === undefined) return kernel();
+      const mark = paused === undefined
+        ? undefined
+        : locks.markOf(name, holderOf(paused, markOf(paused), now()));
       // Of a session that is lost etcd keeps it, which is the safe side: nobody else gets it there.
-      else locks.give(lock, kernel);
+      recorded(() => locks.give(lock, kernel, mark));
     });
+  }
+
+  #forget(path: string): void {
+    const lock = this.#held.get(path);
+    if (lock !== undefined) this.#paths.delete(lock.key);
+    this.#held.delete(path);
+    this.#changed.delete(path);
   }
 
   create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void {
@@ -122,21 +217,20 @@ export class ClusterLockFiles implements LockFiles {
 
   /** The kernel has given the lock to this host; now the cluster is asked. */
   #take(
-    { path, shared, autocreate, owner = NOBODY }: LockRequest,
+    request: LockRequest,
     name: ClusterName,
     granted: Extract<LockFilesOutcome, { kind: "granted" }>,
     done: (outcome: LockFilesOutcome) => void,
   ): void {
-    const { files, locks, clock, now, patience, markOf } = this.#parts;
-    const holder = holderOf(owner, markOf(owner), now());
-    locks.take({ name, shared, holder, until: clock() + patience() }, (taken) => {
+    const { files, locks } = this.#parts;
+    const { path, shared, autocreate } = request;
+    locks.take(this.#wanted(request, name), (taken) => {
       if (taken.kind === "taken") {
-        this.#held.set(path, taken.lock);
+        this.adopt(path, taken.lock);
+        if (taken.changed.length > 0) this.#changed.set(path, taken.changed);
         return done(granted);
       }
-      const refused: LockFilesOutcome = taken.kind === "held"
-        ? { kind: "elsewhere", by: taken.by }
-        : { kind: "storage", action: `Unable to acquire lock on resource ${path}`, reason: taken.reason };
+      const refused = refusalOf(taken, path);
       let told = false;
       const once = () => {
         if (!told) done(refused);
@@ -145,5 +239,18 @@ export class ClusterLockFiles implements LockFiles {
       const { fd, identity } = granted;
       files.unlock({ path, fd, lock: "ofd", shared, autocreate, force: true }, identity, once, once);
     });
+  }
+}
+
+function refusalOf(taken: Exclude<Taken, { kind: "taken" }>, path: string): LockFilesOutcome {
+  switch (taken.kind) {
+    case "held":
+      return { kind: "elsewhere", by: taken.by };
+    case "used": {
+      const { host, domain: name, uuid, pid, since } = taken.by;
+      return { kind: "used", use: { owner: { name, uuid, pid, id: 0 }, since, host } };
+    }
+    case "failed":
+      return { kind: "storage", action: `Unable to acquire lock on resource ${path}`, reason: taken.reason };
   }
 }

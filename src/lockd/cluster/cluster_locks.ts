@@ -5,6 +5,8 @@ import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
+import { goOver, type Met } from "./marks.ts";
+import type { PausedMarks } from "./paused_marks.ts";
 import {
   decodeHolder,
   decodeSession,
@@ -16,20 +18,32 @@ import {
 import type { ClusterSession } from "./session.ts";
 import {
   acquire,
+  type ChangedMark,
   type ClusterLock,
   type Epoch,
   EPOCH_READS,
   forget,
+  type Marks,
+  obstacles,
   obstaclesOf,
   read,
   release,
   replace,
+  restoreMark,
 } from "./transactions.ts";
+import type { Wants } from "./wants.ts";
 
 /** What came of an ask for a lock. */
 export type Taken =
-  | { readonly kind: "taken"; readonly lock: ClusterLock }
+  | {
+    readonly kind: "taken";
+    readonly lock: ClusterLock;
+    /** Marks of paused guests that say now that who has taken it may write. */
+    readonly changed: readonly ChangedMark[];
+  }
   | { readonly kind: "held"; readonly by: ForeignHolder }
+  /** Who asks was paused, and another one has had the lock meanwhile. */
+  | { readonly kind: "used"; readonly by: Extract<ForeignHolder, { kind: "host" }> }
   /** Nobody is known to hold it, but it could not be had. */
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -38,11 +52,26 @@ export interface Wanted {
   readonly name: ClusterName;
   readonly shared: boolean;
   readonly holder: HolderFacts;
+  /** Whether it is refused to a guest that was paused, when another one has had it meanwhile. */
+  readonly resumed: () => boolean;
   /** Until when an answer is waited for, by the monotonic clock. */
   readonly until: number;
 }
 
 type SessionLike = Pick<ClusterSession, "id" | "whenLive" | "ask" | "doubt" | "moved">;
+
+/** A lock that was tried to be had. */
+interface TriedLock extends ClusterLock {
+  readonly marks?: Marks | undefined;
+}
+
+/** A lock as etcd has it. */
+interface Found {
+  readonly entry: KeyValue;
+  readonly holder: LockHolder;
+}
+
+type Held = Extract<Taken, { kind: "held" }>;
 
 /** What the locks work with. */
 export interface ClusterLocksParts {
@@ -55,6 +84,8 @@ export interface ClusterLocksParts {
   readonly lives: (pid: number, start: number) => boolean;
   /** This host's name. */
   readonly host: string;
+  readonly wants: Pick<Wants, "ask">;
+  readonly marks: Pick<PausedMarks, "add" | "gone">;
 }
 
 /** Pause before a release that etcd has refused is tried again, in ms. */
@@ -100,14 +131,27 @@ export class ClusterLocks {
   }
 
   /**
+   * Who was granted a lock has not used it: what was said of that to paused guests is taken back. To be
+   * called while the lock is held.
+   */
+  unuse(lock: ClusterLock, changed: readonly ChangedMark[]): void {
+    for (const mark of changed) {
+      this.#next(lock.key, (end) => this.#unuse(mark, end));
+    }
+  }
+
+  /**
    * Gives a lock back, however long that takes.
    *
+   * @param mark what is put in its place, for a guest that is paused
    * @param done gets why etcd may keep it for ever: the session is lost; else undefined
    */
-  give(lock: ClusterLock, done: (failure: string | undefined) => void): void {
+  give(lock: ClusterLock, done: (failure: string | undefined) => void, mark?: ClusterLock): void {
     this.#releasing++;
     this.#next(lock.key, (end) => {
-      this.#give(lock, (failure) => {
+      this.#give(lock, mark, (failure) => {
+        // Perhaps it was put there although the answer was lost.
+        if (mark !== undefined) this.#parts.marks.add(mark);
         this.#releasing--;
         end();
         done(failure);
@@ -133,17 +177,42 @@ export class ClusterLocks {
     run();
   }
 
-  #take(wanted: Wanted, key: string, done: (taken: Taken) => void): void {
+  /** The mark of a guest that is paused while its lock is given back. */
+  markOf(name: ClusterName, holder: HolderFacts): ClusterLock {
+    const { session, keys, nonce } = this.#parts;
+    const key = keys.paused(name, session.id, holder.pid, holder.start);
+    const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
+    return { key, own: keys.own(session.id, key), value };
+  }
+
+  /**
+   * @param seen marks of paused guests that there are
+   * @param answered the lock that is in the way, of which its host has said that it is not given
+   */
+  #take(
+    wanted: Wanted,
+    key: string,
+    done: (taken: Taken) => void,
+    seen: readonly KeyValue[] = [],
+    answered?: string,
+  ): void {
     const { session, keys, nonce } = this.#parts;
     const failed = (reason: string) => done({ kind: "failed", reason });
     session.whenLive(wanted.until, (epoch) => {
       const { name, shared, holder } = wanted;
-      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
-      const lock = { key, own: keys.own(session.id, key), value };
-      session.ask(acquire(epoch, lock, obstaclesOf(keys, name, shared)), (answer) => {
+      const record = { session: session.id, attempt: nonce(), ...holder };
+      const met = this.#goOver(seen, record, wanted);
+      if (typeof met === "string") return failed(met);
+      if (met.kind === "used") {
+        const shared = false;
+        return this.#name(met.by, shared, (by) => done({ kind: "used", by }));
+      }
+      const { marks } = met;
+      const lock = { key, own: keys.own(session.id, key), value: encodeRecord(record), marks };
+      session.ask(acquire(epoch, lock, obstaclesOf(keys, name, shared), marks), (answer) => {
         this.#answered(answer, lock, wanted, done, (result) => {
           if (session.moved(epoch, result.results)) return this.#take(wanted, key, done);
-          this.#refused(epoch, lock, wanted, result, done);
+          this.#refused(epoch, lock, wanted, result, done, answered);
         });
       });
     }, failed);
@@ -152,18 +221,19 @@ export class ClusterLocks {
   /** @param otherwise called with a transaction that did not succeed */
   #answered(
     answer: Answer,
-    lock: ClusterLock,
+    lock: TriedLock,
     wanted: Wanted,
     done: (taken: Taken) => void,
     otherwise: (result: TransactionResult) => void,
   ): void {
     switch (answer.kind) {
       case "transaction":
-        if (answer.result.succeeded) return done({ kind: "taken", lock });
+        if (answer.result.succeeded) return this.#taken(lock, done);
         return otherwise(answer.result);
       case "refused":
         return done({ kind: "failed", reason: answer.reason });
       case "lease":
+      case "changed":
       case "unknown": {
         const reason = reasonOf(answer);
         this.#parts.session.doubt(reason);
@@ -172,12 +242,29 @@ export class ClusterLocks {
     }
   }
 
+  #taken({ marks, ...lock }: TriedLock, done: (taken: Taken) => void): void {
+    for (const { key } of marks?.dropped ?? []) this.#parts.marks.gone(key);
+    done({ kind: "taken", lock, changed: marks?.changed ?? [] });
+  }
+
+  #goOver(seen: readonly KeyValue[], taker: LockHolder, { resumed }: Wanted): Met | string {
+    const { session, keys } = this.#parts;
+    try {
+      return goOver(seen, taker, resumed, (mark) => keys.own(session.id, mark));
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      return error.message;
+    }
+  }
+
   /** Whether etcd has the lock is not known. As soon as it cannot come any more, it is looked up. */
-  #unknown(lock: ClusterLock, wanted: Wanted, reason: string, done: (taken: Taken) => void): void {
+  #unknown(lock: TriedLock, wanted: Wanted, reason: string, done: (taken: Taken) => void): void {
     const { session } = this.#parts;
     const giveUp = () => {
       // Behind the answer: whoever asks for it next has to wait until it has gone.
-      this.give(lock, () => {});
+      this.unuse(lock, lock.marks?.changed ?? []);
+      const paused = (lock.marks?.dropped.length ?? 0) > 0;
+      this.give(lock, () => {}, paused ? this.markOf(wanted.name, wanted.holder) : undefined);
       done({ kind: "failed", reason });
     };
     session.whenLive(wanted.until, () => {
@@ -187,7 +274,7 @@ export class ClusterLocks {
           return this.#unknown(lock, wanted, reason, done);
         }
         const [found] = foundIn(answer);
-        if (found?.value === lock.value) return done({ kind: "taken", lock });
+        if (found?.value === lock.value) return this.#taken(lock, done);
         this.#take(wanted, lock.key, done);
       });
     }, giveUp);
@@ -200,18 +287,28 @@ export class ClusterLocks {
     wanted: Wanted,
     { results }: TransactionResult,
     done: (taken: Taken) => void,
+    answered: string | undefined,
   ): void {
     const { session, keys } = this.#parts;
-    const found = results.slice(EPOCH_READS).flatMap((each) => each.found);
+    const [exclusive, sharers, paused] = results.slice(EPOCH_READS);
+    const found = [exclusive, sharers].flatMap((each) => each?.found ?? []);
     try {
       const holders = found.map((entry) => ({ entry, holder: decodeHolder(entry) }));
       const other = holders.find(({ holder }) => holder.session !== session.id);
       if (other !== undefined) {
-        return this.#name(other.holder, other.entry.key !== keys.exclusive(wanted.name), done);
+        if (other.entry.value === answered) return this.#held(other, wanted, done);
+        return this.#elsewhere(epoch, other, wanted, done, (entry) => {
+          this.#take(wanted, lock.key, done, [], entry.value);
+        });
       }
       const [own] = holders;
-      // Somebody had it a moment ago.
-      if (own === undefined) return this.#take(wanted, lock.key, done);
+      if (own === undefined) {
+        if (paused?.more === true) {
+          return done({ kind: "failed", reason: "too many guests are paused that have had it" });
+        }
+        // Somebody had it a moment ago, or there are marks to go over.
+        return this.#take(wanted, lock.key, done, paused?.found);
+      }
       const { domain, uuid, pid, start, since } = own.holder;
       const asker = wanted.holder;
       const same = asker.pid === pid && asker.start === start && asker.uuid === uuid;
@@ -228,6 +325,67 @@ export class ClusterLocks {
     }
   }
 
+  /**
+   * Has other hosts give a lock where they may, without taking it.
+   *
+   * @param done gets "free" when none of them has it now
+   */
+  clear(
+    wanted: Wanted,
+    done: (outcome: "free" | Exclude<Taken, { kind: "taken" }>) => void,
+    answered?: string,
+  ): void {
+    const { session, keys } = this.#parts;
+    const { name, shared, until } = wanted;
+    const failed = (reason: string) => done({ kind: "failed", reason });
+    session.whenLive(until, (epoch) => {
+      session.ask(obstacles(obstaclesOf(keys, name, shared)), (answer) => {
+        if (answer.kind !== "transaction") return failed(reasonOf(answer));
+        const other = this.#othersIn(answer);
+        if (typeof other === "string") return failed(other);
+        if (other === undefined) return done("free");
+        if (other.entry.value === answered) return this.#held(other, wanted, done);
+        this.#elsewhere(epoch, other, wanted, done, (entry) => this.clear(wanted, done, entry.value));
+      });
+    }, failed);
+  }
+
+  /** The first lock of another host; why that cannot be told. */
+  #othersIn(answer: Answer): Found | string | undefined {
+    try {
+      return foundIn(answer).map((entry) => ({ entry, holder: decodeHolder(entry) })).find(({ holder }) =>
+        holder.session !== this.#parts.session.id
+      );
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      return error.message;
+    }
+  }
+
+  #held({ entry, holder }: Found, { name }: Wanted, done: (taken: Held) => void): void {
+    const shared = entry.key !== this.#parts.keys.exclusive(name);
+    this.#name(holder, shared, (by) => done({ kind: "held", by }));
+  }
+
+  /** Another host has it, which may give it: its guest is paused, or just ending. */
+  #elsewhere(
+    epoch: Epoch,
+    { entry, holder }: Found,
+    { name, holder: asker }: Wanted,
+    done: (taken: Held) => void,
+    again: (entry: KeyValue) => void,
+  ): void {
+    const { keys, wants } = this.#parts;
+    const shared = entry.key !== keys.exclusive(name);
+    this.#name(holder, shared, (by) => {
+      if (by.silent) return done({ kind: "held", by });
+      wants.ask({ epoch, entry, of: holder.session, asker }, (outcome) => {
+        if (outcome === "silent") return done({ kind: "held", by });
+        again(entry);
+      });
+    });
+  }
+
   /** This host has it itself, in etcd alone, for the asker or for a process that is gone. */
   #leftover(
     epoch: Epoch,
@@ -239,7 +397,7 @@ export class ClusterLocks {
     const { session, keys } = this.#parts;
     const retry = () => this.#take(wanted, lock.key, done);
     if (key !== lock.key) {
-      return this.#give({ key, own: keys.own(session.id, key), value }, (failure) => {
+      return this.#give({ key, own: keys.own(session.id, key), value }, undefined, (failure) => {
         if (failure !== undefined) return done({ kind: "failed", reason: failure });
         retry();
       });
@@ -253,11 +411,15 @@ export class ClusterLocks {
   }
 
   /** Finds out whose a session is, and whether its host is heard of. */
-  #name(holder: LockHolder, shared: boolean, done: (taken: Taken) => void): void {
+  #name(
+    holder: Omit<LockHolder, "attempt">,
+    shared: boolean,
+    done: (by: Extract<ForeignHolder, { kind: "host" }>) => void,
+  ): void {
     const { session, keys } = this.#parts;
     const { domain, uuid, pid, since } = holder;
     const told = (host: string, silent: boolean) =>
-      done({ kind: "held", by: { kind: "host", host, silent, shared, domain, uuid, pid, since } });
+      done({ kind: "host", host, silent, shared, domain, uuid, pid, since });
     session.ask(read(keys.session(holder.session)), (answer) => {
       const [entry] = foundIn(answer);
       if (entry === undefined) return told("", false);
@@ -274,16 +436,19 @@ export class ClusterLocks {
     });
   }
 
-  #give(lock: ClusterLock, done: (failure: string | undefined) => void): void {
-    const { session } = this.#parts;
+  #give(
+    lock: ClusterLock,
+    mark: ClusterLock | undefined,
+    done: (failure: string | undefined) => void,
+  ): void {
+    const { session, keys } = this.#parts;
+    const again = () => this.#give(lock, mark, done);
     session.whenLive(Infinity, (epoch) => {
-      session.ask(release(epoch, lock), (answer) => {
-        if (answer.kind !== "transaction") {
-          return this.#giveLater(answer, lock, done);
-        }
+      session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark), (answer) => {
+        if (answer.kind !== "transaction") return this.#later(answer, again);
         const { succeeded, results } = answer.result;
         if (succeeded) return done(undefined);
-        if (session.moved(epoch, results)) return this.#give(lock, done);
+        if (session.moved(epoch, results)) return again();
         this.#gone(epoch, lock, done);
       });
     }, done);
@@ -294,22 +459,29 @@ export class ClusterLocks {
     const { session } = this.#parts;
     session.ask(forget(epoch, lock), (answer) => {
       if (answer.kind === "transaction") return done(undefined);
-      this.#giveLater(answer, lock, done);
+      this.#later(answer, () => this.#give(lock, undefined, done));
     });
   }
 
-  /** What became of a release is not known, or it was refused. */
-  #giveLater(
-    answer: Exclude<Answer, { kind: "transaction" }>,
-    lock: ClusterLock,
-    done: (failure: string | undefined) => void,
-  ): void {
+  #unuse(mark: ChangedMark, done: () => void): void {
+    const { session } = this.#parts;
+    session.whenLive(Infinity, (epoch) => {
+      session.ask(restoreMark(epoch, mark), (answer) => {
+        if (answer.kind !== "transaction") return this.#later(answer, () => this.#unuse(mark, done));
+        const { succeeded, results } = answer.result;
+        // What another one has written there since stays.
+        if (succeeded || !session.moved(epoch, results)) return done();
+        this.#unuse(mark, done);
+      });
+    }, done);
+  }
+
+  /** What became of a change is not known, or it was refused: it is done again. */
+  #later(answer: Exclude<Answer, { kind: "transaction" }>, again: () => void): void {
     const { session, loop } = this.#parts;
-    if (answer.kind !== "refused") {
-      session.doubt(reasonOf(answer));
-      return this.#give(lock, done);
-    }
-    loop.after(AGAIN_MS, () => this.#give(lock, done));
+    if (answer.kind === "refused") return void loop.after(AGAIN_MS, again);
+    session.doubt(reasonOf(answer));
+    again();
   }
 }
 

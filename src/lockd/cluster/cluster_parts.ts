@@ -3,6 +3,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
 import type { LockFiles } from "../lockspace/lock_files.ts";
+import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
@@ -24,6 +25,10 @@ export interface ClusterParts {
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
+  /** Calls `go` when all that was recorded until now is in the journal. */
+  readonly recorded: (go: () => void) => void;
+  /** See LockTable.askedFor(): of the lock of a file. */
+  readonly askedFor: (path: string, uuid: string) => boolean;
   /** Milliseconds. */
   readonly patience: () => number;
   /** How long the writes of a process may come after its end, in ms. */
@@ -37,6 +42,8 @@ export interface ClusterParts {
 export interface Cluster {
   /** The lock core's file operations. */
   readonly files: LockFiles;
+  /** Undefined for a host that cannot be a member. */
+  readonly others: OtherHosts | undefined;
   readonly status: ClusterStatus;
   /** Begins to join: from now on locks that are in the table are put into etcd. */
   begin(): void;

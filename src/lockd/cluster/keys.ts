@@ -85,6 +85,36 @@ export class ClusterKeys {
     return shared ? this.share(name, session) : this.exclusive(name);
   }
 
+  /** Below it are marks of guests that were paused when others got their lock. */
+  pausedBelow({ space, name }: ClusterName): string {
+    return `${this.#prefix}paused/${space}/${name}/`;
+  }
+
+  /** The mark of such a guest, by its process. */
+  paused(name: ClusterName, session: string, pid: number, start: number): string {
+    return `${this.pausedBelow(name)}${session}/${pid}.${start}`;
+  }
+
+  /** Whether a key is such a mark. */
+  isPaused(key: string): boolean {
+    return key.startsWith(`${this.#prefix}paused/`);
+  }
+
+  /** Below it are locks of a session that others ask it for. */
+  wants(session: string): string {
+    return `${this.#prefix}want/${session}/`;
+  }
+
+  /** That somebody asks a session for a lock. */
+  want(session: string, key: string): string {
+    return `${this.wants(session)}${key.slice(this.#prefix.length)}`;
+  }
+
+  /** The lock that is asked for. */
+  ofWant(session: string, want: string): string {
+    return `${this.#prefix}${want.slice(this.wants(session).length)}`;
+  }
+
   /** Below it is what a session has. */
   ownList(session: string): string {
     return `${this.#prefix}own/${session}/`;

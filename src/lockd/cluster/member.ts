@@ -1,4 +1,6 @@
 import { hostName } from "../../os/host_facts.ts";
+import type { OtherHosts } from "../lockspace/other_hosts.ts";
+import { AskedLocks } from "./asked_locks.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
@@ -9,9 +11,11 @@ import { LinkClient } from "./link_client.ts";
 import type { MembershipFile, Seen } from "./membership_file.ts";
 import { ClusterNames, type ClusterSpace } from "./names.ts";
 import { Orphans } from "./orphans.ts";
+import { PausedMarks } from "./paused_marks.ts";
 import { Reconciliation } from "./reconciliation.ts";
 import { mayLive } from "./process_lives.ts";
 import { ClusterSession } from "./session.ts";
+import { Wants } from "./wants.ts";
 
 /** What is known of the membership before it begins. */
 export interface MemberFacts {
@@ -36,6 +40,8 @@ export class Member implements Cluster {
   readonly #session: ClusterSession;
   readonly #locks: ClusterLocks;
   readonly #orphans: Orphans;
+  readonly #marks: PausedMarks;
+  readonly #asked: AskedLocks;
   readonly files: ClusterLockFiles;
   readonly #lives: (pid: number, start: number) => boolean;
   #begun = false;
@@ -59,6 +65,9 @@ export class Member implements Cluster {
       },
     });
     this.#session = this.#newSession(name);
+    const clock = () => sys.monotonic();
+    const wait = () => settings.clusterWait * 1000;
+    this.#marks = new PausedMarks({ session: this.#session, loop, lives: this.#lives });
     this.#locks = new ClusterLocks({
       session: this.#session,
       keys: this.#keys,
@@ -66,6 +75,8 @@ export class Member implements Cluster {
       loop,
       lives: this.#lives,
       host: name,
+      wants: new Wants({ session: this.#session, keys: this.#keys, nonce, loop, clock, wait }),
+      marks: this.#marks,
     });
     this.#orphans = new Orphans({ locks: this.#locks, loop, lives: this.#lives, settle: parts.settle });
     this.files = new ClusterLockFiles({
@@ -73,12 +84,16 @@ export class Member implements Cluster {
       names: this.#names,
       locks: this.#locks,
       loop,
-      clock: () => sys.monotonic(),
+      clock,
       now,
       patience,
       markOf,
+      recorded: parts.recorded,
+      askedFor: parts.askedFor,
+      lost: () => this.#session.state.kind === "lost" ? this.#session.state.reason : undefined,
       whenKnown: (ready) => this.#session.whenKnown(ready),
     });
+    this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
   }
 
   get status(): ClusterStatus {
@@ -97,9 +112,15 @@ export class Member implements Cluster {
     };
   }
 
+  get others(): OtherHosts {
+    return this.files;
+  }
+
   begin(): void {
     this.#begun = true;
     this.#session.begin();
+    this.#session.whenKnown(() => this.files.known());
+    this.#asked.begin();
   }
 
   close(): void {
@@ -147,6 +168,7 @@ export class Member implements Cluster {
       locks: this.#locks,
       nonce,
       orphans: this.#orphans,
+      marks: this.#marks,
       observer,
     });
   }

@@ -10,6 +10,7 @@ import type { ClusterKeys } from "./keys.ts";
 import type { ClusterNames } from "./names.ts";
 import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
 import type { Orphans } from "./orphans.ts";
+import type { PausedMarks } from "./paused_marks.ts";
 import type { ClusterSession } from "./session.ts";
 import {
   acquire,
@@ -40,6 +41,8 @@ export interface ReconciliationParts {
   readonly nonce: () => string;
   /** Gets what is kept for processes of which this daemon knows nothing. */
   readonly orphans: Pick<Orphans, "add">;
+  /** Gets the marks of paused guests. */
+  readonly marks: Pick<PausedMarks, "add">;
   readonly observer: ReconciliationObserver;
 }
 
@@ -154,10 +157,14 @@ export class Reconciliation {
    * whose state was recovered whole does not know what one before it may have lost.
    */
   *#unknown(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
-    const { lives, locks, orphans, observer } = this.#parts;
+    const { lives, locks, orphans, marks, keys, observer } = this.#parts;
     const session = this.#parts.session;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
+      if (keys.isPaused(key)) {
+        marks.add(lock);
+        continue;
+      }
       const holder = decodeHolder(entry);
       const busy = locks.busy(key);
       if (lives(holder.pid, holder.start)) {
@@ -171,7 +178,7 @@ export class Reconciliation {
         continue;
       }
       yield (done) =>
-        session.ask(release(epoch, lock), (answer) => {
+        session.ask(release(epoch, lock, keys.want(session.id, key)), (answer) => {
           if (answer.kind !== "transaction") return done(reasonOf(answer));
           if (answer.result.succeeded) return done(undefined);
           session.ask(forget(epoch, lock), (forgotten) => {

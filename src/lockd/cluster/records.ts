@@ -91,6 +91,12 @@ export interface LockHolder {
   readonly since: number;
 }
 
+/** A guest that was paused when its lock was given to somebody else. */
+export interface PausedRecord extends LockHolder {
+  /** Who had the lock last since then, and may have written to the disk. */
+  readonly used?: Omit<LockHolder, "attempt">;
+}
+
 /** The part of it that is known before a host asks etcd. */
 export type HolderFacts = Omit<LockHolder, "session" | "attempt">;
 
@@ -133,7 +139,9 @@ export function decodeMeta(entry: KeyValue): MetaRecord {
 }
 
 /** A record as etcd keeps it. */
-export function encodeRecord(record: SessionRecord | HostRecord | EntryRecord | LockHolder): string {
+export function encodeRecord(
+  record: SessionRecord | HostRecord | EntryRecord | LockHolder | PausedRecord,
+): string {
   return JSON.stringify(record);
 }
 
@@ -185,10 +193,25 @@ export function decodeEntry(entry: KeyValue): EntryRecord {
 }
 
 /** @throws RecordError when it is none */
-export function decodeHolder(entry: KeyValue): LockHolder {
+export function decodeHolder(entry: Pick<KeyValue, "key" | "value">): LockHolder {
+  return holderIn(entry.key, fieldsOf(entry));
+}
+
+/** @throws RecordError when it is none */
+export function decodePaused(entry: Pick<KeyValue, "key" | "value">): PausedRecord {
   const record = fieldsOf(entry);
-  const text = (field: string) => textOf(entry.key, record, field);
-  const number = (field: string) => numberOf(entry.key, record, field);
+  const { used } = record;
+  const holder = holderIn(entry.key, record);
+  if (used === undefined) return holder;
+  if (typeof used !== "object" || used === null) {
+    throw new RecordError(`${entry.key} does not say who used it`);
+  }
+  return { ...holder, used: holderIn(entry.key, { attempt: "", ...used }) };
+}
+
+function holderIn(key: string, record: Readonly<Record<string, unknown>>): LockHolder {
+  const text = (field: string) => textOf(key, record, field);
+  const number = (field: string) => numberOf(key, record, field);
   return {
     session: text("session"),
     attempt: text("attempt"),
@@ -200,7 +223,7 @@ export function decodeHolder(entry: KeyValue): LockHolder {
   };
 }
 
-function fieldsOf({ key, value }: KeyValue): Readonly<Record<string, unknown>> {
+function fieldsOf({ key, value }: Pick<KeyValue, "key" | "value">): Readonly<Record<string, unknown>> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(value);

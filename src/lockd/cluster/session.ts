@@ -164,6 +164,22 @@ export class ClusterSession {
     this.#waiters.drop();
   }
 
+  /** The lease of what tells that this host is heard of; undefined when it has none. */
+  get lease(): string | undefined {
+    return this.#lease;
+  }
+
+  /**
+   * Waits until something below a prefix is changed, at this revision or later, or the limit is over.
+   *
+   * @param done gets whether etcd has done so: else it could not be asked. What is there has to be read
+   */
+  awaitChange(prefix: string, from: number, limitMs: number, done: (hinted: boolean) => void): void {
+    this.#parts.etcd.ask({ kind: "await-change", prefix, from }, limitMs, (answer) => {
+      if (!this.#closed) done(answer.kind === "changed");
+    });
+  }
+
   /**
    * Waits until changes can be made: {@link SessionWaiters.add}. Whoever waits as long as it takes gives
    * something back, which may be done in a cluster that is closed too.

@@ -1,6 +1,6 @@
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
-import type { Compare, KeyOperation, Transaction } from "../../etcd/wire/transaction.ts";
+import type { Compare, KeyOperation, KeyValue, Transaction } from "../../etcd/wire/transaction.ts";
 
 /** A lock as a session has it in etcd. */
 export interface ClusterLock {
@@ -43,8 +43,29 @@ export const EPOCH_READS = 2;
 export interface Obstacles {
   readonly exclusive: string;
   /** Prefix; given where sharers are in the way too. */
-  readonly sharers?: string;
+  readonly sharers?: string | undefined;
+  /** Prefix of marks of paused guests; given where they have to be told that somebody has had the lock. */
+  readonly paused?: string;
 }
+
+/** A mark of a paused guest that is changed: another one has the lock now. */
+export interface ChangedMark {
+  readonly key: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** What a lock that is taken does with marks of paused guests. */
+export interface Marks {
+  /** Every one that there is. */
+  readonly seen: readonly KeyValue[];
+  readonly changed: readonly ChangedMark[];
+  /** The mark of whoever takes the lock, which is not needed any more. */
+  readonly dropped: readonly Pick<ClusterLock, "key" | "own">[];
+}
+
+/** So many paused guests of one lock are looked at: the operations of a transaction are limited. */
+const MOST_MARKS = 50;
 
 /** Reads keys as they are at one moment: one result for each. */
 export function read(...keys: readonly string[]): Transaction {
@@ -53,27 +74,59 @@ export function read(...keys: readonly string[]): Transaction {
 
 /** What stands in the way of a lock: of one that is to be shared, only who has it alone. */
 export function obstaclesOf(
-  keys: Pick<ClusterKeys, "exclusive" | "sharers">,
+  keys: Pick<ClusterKeys, "exclusive" | "sharers" | "pausedBelow">,
   name: ClusterName,
   shared: boolean,
 ): Obstacles {
-  return { exclusive: keys.exclusive(name), ...shared ? {} : { sharers: keys.sharers(name) } };
+  return {
+    exclusive: keys.exclusive(name),
+    ...shared ? {} : { sharers: keys.sharers(name), paused: keys.pausedBelow(name) },
+  };
 }
 
-/** Takes a lock that nobody has, nor this session a share of it, which would be written over. */
-export function acquire(epoch: Epoch, lock: ClusterLock, { exclusive, sharers }: Obstacles): Transaction {
+/** Reads what stands in the way of a lock, but for marks. */
+export function obstacles({ exclusive, sharers }: Obstacles): Transaction {
+  return { compare: [], success: obstacleReads([exclusive], sharers), failure: [] };
+}
+
+function obstacleReads(keys: readonly string[], sharers: string | undefined): KeyOperation[] {
+  const shares = sharers === undefined ? [] : [{ op: "list", prefix: sharers, limit: 3 } as const];
+  return [...keys.map((key) => ({ op: "get", key } as const)), ...shares];
+}
+
+/**
+ * Takes a lock that nobody has, nor this session a share of it, which would be written over.
+ *
+ * @param marks of paused guests that there are, as they were a moment ago; undefined: there is none
+ */
+export function acquire(
+  epoch: Epoch,
+  lock: ClusterLock,
+  { exclusive, sharers, paused }: Obstacles,
+  marks?: Marks,
+): Transaction {
   const keys = lock.key === exclusive ? [exclusive] : [exclusive, lock.key];
+  const unmarked = paused === undefined ? [] : [{ kind: "none-below", prefix: paused } as const];
   return {
     compare: [
       ...stillIn(epoch),
       ...keys.map((key) => ({ kind: "changed-at", key, revision: 0 } as const)),
       ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
+      // Whoever has the lock in between changes all of them.
+      ...marks?.seen.map(({ key, changedAt: revision }) =>
+        ({ kind: "changed-at", key, revision }) as const
+      ) ??
+        unmarked,
     ],
-    success: puts(lock),
+    success: [
+      ...puts(lock),
+      ...marks?.changed.map(({ key, after: value }) => ({ op: "put", key, value }) as const) ?? [],
+      ...marks?.dropped.flatMap(deletes) ?? [],
+    ],
     failure: [
       ...epochReads(epoch),
-      ...keys.map((key) => ({ op: "get", key } as const)),
-      ...sharers === undefined ? [] : [{ op: "list", prefix: sharers, limit: 3 } as const],
+      ...obstacleReads(keys, sharers),
+      ...paused === undefined ? [] : [{ op: "list", prefix: paused, limit: MOST_MARKS } as const],
     ],
   };
 }
@@ -87,11 +140,25 @@ export function replace(epoch: Epoch, lock: ClusterLock, revision: number): Tran
   };
 }
 
-/** Gives a lock back. */
-export function release(epoch: Epoch, { key, own, value }: ClusterLock): Transaction {
+/**
+ * Gives a lock back.
+ *
+ * @param want key of those who ask for it: they are told by its end
+ * @param mark put in its place, for a guest that is paused
+ */
+export function release(
+  epoch: Epoch,
+  { key, own, value }: ClusterLock,
+  want: string,
+  mark?: ClusterLock,
+): Transaction {
   return {
     compare: [...stillIn(epoch), { kind: "value", key, value }],
-    success: [{ op: "delete", key }, { op: "delete", key: own }],
+    success: [
+      ...deletes({ key, own }),
+      { op: "delete", key: want },
+      ...mark === undefined ? [] : puts(mark),
+    ],
     failure: [...epochReads(epoch), { op: "get", key }],
   };
 }
@@ -103,6 +170,24 @@ export function forget(epoch: Epoch, { key, own, value }: ClusterLock): Transact
     success: [{ op: "delete", key: own }],
     failure: [...epochReads(epoch), { op: "get", key }],
   };
+}
+
+/** Takes a mark away whose guest has ended. */
+export function unmark(epoch: Epoch, mark: Pick<ClusterLock, "key" | "own">): Transaction {
+  return { compare: stillIn(epoch), success: deletes(mark), failure: epochReads(epoch) };
+}
+
+/** Who has changed a mark did not use the lock after all. */
+export function restoreMark(epoch: Epoch, { key, before, after }: ChangedMark): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key, value: after }],
+    success: [{ op: "put", key, value: before }],
+    failure: epochReads(epoch),
+  };
+}
+
+function deletes({ key, own }: Pick<ClusterLock, "key" | "own">): KeyOperation[] {
+  return [{ op: "delete", key }, { op: "delete", key: own }];
 }
 
 function puts({ key, own, value }: ClusterLock): KeyOperation[] {

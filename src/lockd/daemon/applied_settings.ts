@@ -33,6 +33,7 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterCaFile: undefined,
     clusterCertFile: undefined,
     clusterKeyFile: undefined,
+    clusterWait: undefined,
     clusterMistake: undefined,
   };
 }

@@ -123,6 +123,7 @@ export class AwaitedLocks {
       case "storage":
         return outcome.reason;
       case "elsewhere":
+      case "used":
         return "another host holds it now";
       case "failed":
         return `${outcome.action}: ${strerror(outcome.errno)}`;

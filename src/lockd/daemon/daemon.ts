@@ -104,7 +104,13 @@ export class Daemon {
     this.settings = coreSettings(settings);
     this.metrics = new Metrics(Date.now());
     const observer = this.#observer(parts);
-    this.#core = new LockCore({ ...parts, clusterSettings: settings, settings: this.settings, observer });
+    this.#core = new LockCore({
+      ...parts,
+      clusterSettings: settings,
+      settings: this.settings,
+      observer,
+      recorded: (go) => recorder === undefined ? go() : recorder.log.whenRecorded(go),
+    });
     this.exchange = daemonExchange(sys, recorder);
     const shared = {
       sys,
@@ -260,6 +266,9 @@ export class Daemon {
       { gone: ({ key }) => this.#endConnections(key) },
       {
         granted: (_resource, { owner }) => this.sights.granted(ownerKey(owner)),
+        givenBack: ({ holdings: [holding] }) => {
+          if (holding !== undefined) this.sights.granted(ownerKey(holding.owner));
+        },
         dying: ({ key }) => this.sights.dying(key),
         settled: ({ key }) => this.sights.forget(key),
       },

@@ -26,6 +26,8 @@ export interface LockCoreParts {
   /** What the configuration says, always as it is now. */
   readonly settings: Readonly<CoreSettings>;
   readonly observer: DaemonObserver;
+  /** Calls `go` when all that was observed until now is in the journal. */
+  readonly recorded: (go: () => void) => void;
   /** How to start this program: its command line without the arguments of this daemon. */
   readonly program: HelperCommand;
   /** Socket of the process that starts storage helpers, from an earlier image. */
@@ -101,6 +103,8 @@ export class LockCore {
       files,
       resources: () => this.table.resources(),
       markOf: (owner) => this.watch.markOf(owner),
+      recorded: parts.recorded,
+      askedFor: (path, uuid) => this.table.askedFor(path, uuid),
       patience,
       settle: () => settings.settleTimeout * 1000,
       observer,
@@ -114,6 +118,7 @@ export class LockCore {
       loop,
       patience,
       files: this.cluster?.files ?? files,
+      others: this.cluster?.others,
       ledger,
       guard: this.guard,
       observer,

@@ -1,6 +1,6 @@
 import { plainPath } from "../../base/plain_path.ts";
 import type { ConfigEntry } from "../../chassis/config/config_file.ts";
-import { readText, wrongValue } from "../../chassis/config/setting_values.ts";
+import { readInteger, readText, wrongValue } from "../../chassis/config/setting_values.ts";
 import type { SettingReader } from "../../chassis/config/settings.ts";
 
 /** How every key of the cluster's begins. */
@@ -16,6 +16,8 @@ export interface ClusterSettings {
   readonly clusterLockspaces: ReadonlyMap<string, string>;
   /** Id of this host in the cluster; undefined: that of /etc/machine-id. */
   readonly clusterHostId: string | undefined;
+  /** How long a guest waits for other hosts that are about to give up its locks, in seconds. */
+  readonly clusterWait: number;
   readonly clusterCaFile: string | undefined;
   readonly clusterCertFile: string | undefined;
   readonly clusterKeyFile: string | undefined;
@@ -32,6 +34,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterName: "default",
   clusterLockspaces: new Map(),
   clusterHostId: undefined,
+  clusterWait: 5,
   clusterCaFile: undefined,
   clusterCertFile: undefined,
   clusterKeyFile: undefined,
@@ -48,6 +51,7 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_name", (entry) => ({ clusterName: readName(entry) ?? CLUSTER_DEFAULTS.clusterName })],
   ["cluster_lockspaces", (entry) => ({ clusterLockspaces: readSpaces(entry) })],
   ["cluster_host_id", (entry) => ({ clusterHostId: readName(entry) })],
+  ["cluster_wait", (entry) => ({ clusterWait: readInteger(entry, 0, 60) })],
   ["cluster_ca_file", (entry) => ({ clusterCaFile: readPath(entry) })],
   ["cluster_cert_file", (entry) => ({ clusterCertFile: readPath(entry) })],
   ["cluster_key_file", (entry) => ({ clusterKeyFile: readPath(entry) })],

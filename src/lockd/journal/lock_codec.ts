@@ -31,6 +31,9 @@ export interface ReadNames {
 const REGRANT: Readonly<Record<Regrant, number>> = {
   "half-failed": GrantFlag.HALF_FAILED,
   "while-paused": GrantFlag.WHILE_PAUSED,
+  // By the other bit a version that does not know this one gives it to its owner again, and to nobody else.
+  "parked": GrantFlag.PARKED | GrantFlag.HALF_FAILED,
+  "leaving": GrantFlag.LEAVING,
 };
 
 /**
@@ -88,6 +91,8 @@ export function decodeLock(
 }
 
 function regrantOf(flags: number): Regrant | undefined {
+  if ((flags & GrantFlag.PARKED) !== 0) return "parked";
+  if ((flags & GrantFlag.LEAVING) !== 0) return "leaving";
   if ((flags & GrantFlag.HALF_FAILED) !== 0) return "half-failed";
   return (flags & GrantFlag.WHILE_PAUSED) !== 0 ? "while-paused" : undefined;
 }

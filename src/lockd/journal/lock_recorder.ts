@@ -38,6 +38,9 @@ export type RecordedObserver =
     | "troubled"
     | "regranted"
     | "regrantable"
+    | "kept"
+    | "givenBack"
+    | "leaving"
   >
   & Pick<LockObserver, "parked" | "unparked">
   & Pick<ReaperObserver, "dying" | "gone" | "settled">
@@ -112,6 +115,9 @@ export class LockRecorder {
     learnt: (resource) => this.#anew(resource),
     regranted: (resource) => this.#anew(resource),
     regrantable: (resource) => this.#anew(resource),
+    kept: (resource) => this.#anew(resource),
+    givenBack: (resource) => this.#anew(resource),
+    leaving: (resource) => this.#anew(resource),
     parked: (parked) => this.log.add({ op: "parked", ...this.parkedRecord(parked) }),
     unparked: (parked) => this.log.add({ op: "unparked", ...this.parkedRecord(parked) }),
     troubled: (resource, failure) => {

@@ -44,8 +44,19 @@ export function codeName(code: number): CodeName | undefined {
   return NAMES.get(code);
 }
 
-/** Bits of the flags of a granted resource. */
-export const GrantFlag = { SHARED: 1, AUTOCREATE: 2, POSIX: 4, HALF_FAILED: 8, WHILE_PAUSED: 16 } as const;
+/**
+ * Bits of the flags of a granted resource. A version that does not know one of the last two takes the lock
+ * for a held one, which it gives to nobody else.
+ */
+export const GrantFlag = {
+  SHARED: 1,
+  AUTOCREATE: 2,
+  POSIX: 4,
+  HALF_FAILED: 8,
+  WHILE_PAUSED: 16,
+  PARKED: 32,
+  LEAVING: 64,
+} as const;
 
 /** The path that a resource nearly always has, and that is therefore not written. */
 export function usualPath(lockspace: string, name: string): string {

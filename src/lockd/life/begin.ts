@@ -73,6 +73,7 @@ export function begin(
     servers: daemon.servers,
     replaced: () => safety.listening(daemon),
   });
+  daemon.table.resumeHandOvers();
   daemon.cluster?.begin();
   daemon.start();
   unfinished.length = 0;

@@ -4,10 +4,11 @@ import type { GrantTrail } from "./grant_trail.ts";
 import type { HeldResources } from "./held_resources.ts";
 import type { LockDirectories } from "./lock_directories.ts";
 import type { LockFilesOutcome } from "./lock_files.ts";
+import type { LockReleases } from "./lock_releases.ts";
 import { HELD } from "./lock_record.ts";
 import type { AcquireOptions, LockTableParts } from "./lock_table_parts.ts";
 import type { Lockspace } from "./lockspace.ts";
-import { type Owner, type OwnerKey, ownerKey, ownerRecord } from "./owner.ts";
+import { isHeldBy, type Owner, type OwnerKey, ownerKey, ownerRecord } from "./owner.ts";
 import type { PausedGuests } from "./paused_guests.ts";
 import type { Done, HeldReport, Refusal } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
@@ -34,6 +35,7 @@ export interface AcquisitionsParts {
   /** Whether an owner's process is being killed. */
   readonly isDying: (key: OwnerKey) => boolean;
   readonly report: (resource: Resource) => HeldReport;
+  readonly releases: Pick<LockReleases, "handOver" | "replace">;
 }
 
 /** Locks resources for owners. It grants nothing that the kernel has not granted. */
@@ -113,8 +115,13 @@ export class Acquisitions {
   /** A resource that somebody has already. */
   #held(ask: LockAsk, resource: Resource, deadline: number | undefined, finish: Done, done: Done): void {
     const { options, owner, trail } = ask;
+    const parked = resource.regrant === "parked" && resource.state.kind === "held";
+    if (parked && resource.shared === options.shared && this.#isOwn(resource, owner)) {
+      return this.#resume(ask, resource, finish);
+    }
     if (resource.shared && options.shared && resource.state.kind === "held") {
       this.#addOwner(resource, owner);
+      if (parked) this.#with.releases.replace(resource);
       return finish(undefined);
     }
     if (!this.#with.paused.regrant(resource, options, owner, trail)) {
@@ -131,8 +138,8 @@ export class Acquisitions {
     done: (outcome: LockFilesOutcome) => void,
     again = true,
   ): void {
-    const { directories, parts: { files, now } } = this.#with;
-    const { name, options, owner } = ask;
+    const { directories, paused, parts: { files, now, staleResumeAllowed } } = this.#with;
+    const { name, options, owner, trail } = ask;
     const create = directories.makesFile(lockspace, options.autocreate);
     const isDisk = lockspace.path === "";
     const request = {
@@ -142,6 +149,7 @@ export class Acquisitions {
       followLinks: isDisk,
       record: () => ownerRecord(owner, now()),
       owner,
+      resumed: () => !staleResumeAllowed() && paused.mayResume(owner, trail),
     };
     files.lock(request, (outcome) => {
       const gone = outcome.kind === "failed" && outcome.errno === ENOENT && create && !isDisk;
@@ -159,7 +167,10 @@ export class Acquisitions {
     const refuse = () => {
       finish({ kind: "held", resource: ask.name, held: this.#with.report(resource) });
     };
-    if (!this.#isGoing(resource)) return refuse();
+    if (resource.regrant === "parked") this.#with.releases.handOver(resource);
+    // It may have gone at once.
+    if (resource.holdings.length === 0) return this.acquire(ask, done, deadline);
+    if (!this.isGoing(resource)) return refuse();
     const time = now();
     const until = deadline ?? time + patience();
     if (until <= time) return refuse();
@@ -167,7 +178,7 @@ export class Acquisitions {
   }
 
   /** Whether every owner of a resource is on its way out, or gone. */
-  #isGoing(resource: Resource): boolean {
+  isGoing(resource: Resource): boolean {
     const { isDying, parts: { settler, watch } } = this.#with;
     if (resource.state.kind !== "held") return resource.state.kind === "releasing";
     return resource.holdings.every(({ owner }) => {
@@ -187,6 +198,9 @@ export class Acquisitions {
       return finish({ kind: "system", action, errno });
     }
     if (outcome.kind === "storage") return finish(outcome);
+    if (outcome.kind === "used") {
+      return finish({ kind: "used-meanwhile", resource: name, owner: ask.owner, use: outcome.use });
+    }
     if (outcome.kind === "elsewhere") {
       return finish({ kind: "held-elsewhere", resource: name, by: outcome.by });
     }
@@ -202,6 +216,23 @@ export class Acquisitions {
     finish(undefined);
   }
 
+  #isOwn({ holdings: [holding] }: Resource, owner: Owner): boolean {
+    return holding !== undefined && isHeldBy(holding.owner, owner);
+  }
+
+  /** A guest is resumed whose lock was kept: nobody has had it meanwhile, and nobody has to be asked. */
+  #resume({ name, owner, trail }: LockAsk, resource: Resource, finish: Done): void {
+    const { paused, parts: { others, observer, now } } = this.#with;
+    const reason = others?.withheld(resource.path);
+    if (reason !== undefined) {
+      return finish({ kind: "storage", action: `Unable to acquire lock on resource ${name}`, reason });
+    }
+    resource.regrant = undefined;
+    observer.givenBack(resource);
+    trail.granted(resource, paused.granted(resource, owner, now()));
+    finish(undefined);
+  }
+
   /**
    * A lock that was made where none must be goes again.
    *
@@ -209,7 +240,7 @@ export class Acquisitions {
    */
   #giveBack(
     lockspace: Lockspace,
-    { name, options: { shared, autocreate } }: LockAsk,
+    { name, options: { shared, autocreate }, owner }: LockAsk,
     { fd, identity }: Extract<LockFilesOutcome, { kind: "granted" }>,
     done: () => void,
   ): void {
@@ -219,7 +250,9 @@ export class Acquisitions {
       if (!told) done();
       told = true;
     };
-    const request = { path, fd, lock: "ofd", shared, autocreate, force: true } as const;
+    // Who asks may be a guest that was paused, and still is.
+    const request = { path, fd, lock: "ofd", shared, autocreate, force: true, paused: owner } as const;
+    this.#with.parts.others?.unused(path);
     this.#with.parts.files.unlock(request, identity, once, once);
   }
 

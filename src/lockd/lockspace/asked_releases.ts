@@ -14,7 +14,7 @@ export interface AskedReleasesParts {
   };
   readonly directories: Pick<LockDirectories, "get">;
   readonly held: Pick<HeldResources, "owned">;
-  readonly releases: Pick<LockReleases, "takeOff">;
+  readonly releases: Pick<LockReleases, "release">;
   /** Whether an owner's process is being killed. */
   readonly isDying: (key: OwnerKey) => boolean;
   readonly report: (resource: Resource) => HeldReport;
@@ -35,6 +35,10 @@ export class AskedReleases {
     if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
     const resource = lockspace.resources.get(name);
     if (resource === undefined) return done({ kind: "not-held", resource: name });
+    // libvirt releases the first lock of a paused guest twice.
+    if (resource.regrant === "parked" || resource.regrant === "leaving") {
+      return done({ kind: "not-held", resource: name });
+    }
     held.owned.learn(owner, (changed) => observer.learnt(changed));
     const holding = resource.holdings.find((each) => isHeldBy(each.owner, owner));
     if (holding === undefined) {
@@ -46,6 +50,6 @@ export class AskedReleases {
       const reason = settler.reasonOf(resource) ?? "its process is gone";
       return done({ kind: "settling", resource: name, reason });
     }
-    releases.takeOff(resource, holding, false, done);
+    releases.release(resource, holding, done);
   }
 }

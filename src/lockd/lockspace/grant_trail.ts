@@ -35,6 +35,16 @@ export class GrantTrail {
     this.#used.push(...used);
   }
 
+  /** Whether a lock was granted over this connection, and not refused another since. */
+  has(resource: Resource): boolean {
+    return this.#granted.includes(resource);
+  }
+
+  /** What was granted since the last refusal. */
+  get held(): readonly Resource[] {
+    return this.#granted.filter(({ holdings }) => holdings.length > 0);
+  }
+
   /** Ids of what was granted, before the last refusal and since; what was released meanwhile is left out. */
   get ids(): { readonly refused: readonly number[]; readonly granted: readonly number[] } {
     const held = (resources: readonly Resource[]) =>

@@ -46,6 +46,8 @@ export interface LockRequest {
   readonly record?: () => string;
   /** Who asks, for whom a cluster has to be told. */
   readonly owner?: Owner;
+  /** Whether who asks is to be refused when its guest was paused, and another one could write meanwhile. */
+  readonly resumed?: () => boolean;
 }
 
 /** What became of a {@link LockRequest}. */
@@ -66,6 +68,8 @@ export interface UnlockRequest {
   readonly autocreate: boolean;
   /** The owner's process is gone: release even if the file cannot be unlinked. */
   readonly force: boolean;
+  /** The owner, where its process goes on: its guest is paused, or has let the disk go. */
+  readonly paused?: Owner;
 }
 
 /** What went wrong in a release. */

@@ -14,6 +14,7 @@ import { checkDirectory } from "./directory_check.ts";
 import type { DirectoryFailure, FileFailure } from "./file_failure.ts";
 import { type FileIdentity, identityOf, mayName } from "./file_identity.ts";
 import type { PosixGuard } from "./posix_guard.ts";
+import type { Use } from "./parked_locks.ts";
 import type { ForeignHolder } from "./refusal.ts";
 import {
   type CloseFile,
@@ -35,7 +36,9 @@ export type LockFilesOutcome =
   | LockOutcome
   | { kind: "storage"; action: string; reason: string }
   /** Somebody outside this host has it, by their own word. */
-  | { kind: "elsewhere"; by: ForeignHolder };
+  | { kind: "elsewhere"; by: ForeignHolder }
+  /** Who asks was paused, and another one could write meanwhile. */
+  | { kind: "used"; use: Use };
 
 /**
  * The file operations of the lock core. An implementation answers by calling `done` exactly once, at once for

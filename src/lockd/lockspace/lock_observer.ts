@@ -13,6 +13,12 @@ export interface LockObserver extends LockspaceObserver {
   released(resource: Resource, owner: Owner, last: boolean): void;
   /** An owner asked again for what it has, and was told that it has it. */
   regranted(resource: Resource): void;
+  /** A lock was released for a paused guest, and is kept until somebody else asks for it. */
+  kept(resource: Resource): void;
+  /** A lock that was kept is held again: by the guest that is resumed, or by one that shares it. */
+  givenBack(resource: Resource): void;
+  /** Somebody asks for a lock that was kept: from now on it is being released. */
+  leaving(resource: Resource): void;
   /** It may not know that it has it. */
   regrantable(resource: Resource): void;
   /** A lock was released for an owner whose process goes on, or its use by another became known. */

@@ -22,7 +22,10 @@ export interface LockRecord<O extends Owner = Owner> {
   /** Never empty; an owner may appear several times in a shared resource. */
   readonly holdings: readonly Holding<O>[];
   readonly state: LockState;
-  /** Why its owner may not know that it has it, and gets it again when it asks; absent nearly always. */
+  /**
+   * Why its owner may not know that it has it, or has released it, and what it is told when it asks; absent
+   * nearly always.
+   */
   readonly regrant?: Regrant | undefined;
 }
 
@@ -31,7 +34,16 @@ export type Regrant =
   /** It was granted over a connection, since closed, on which a later lock was refused. */
   | "half-failed"
   /** It was granted when all else that its owner had was released, as of a guest that is paused. */
-  | "while-paused";
+  | "while-paused"
+  /**
+   * It was released for a guest that is paused, and other hosts may lock the same: it is kept as if it was
+   * held until somebody else asks for it, and its owner gets it again at any time.
+   */
+  | "parked"
+  /**
+   * It was parked, and somebody else has asked for it: it is being released, which nothing takes back.
+   */
+  | "leaving";
 
 /** Where a lock is in its life. */
 export type LockState =

@@ -1,3 +1,4 @@
+import { invariant } from "../../base/invariant.ts";
 import { takeOut } from "../../base/lists.ts";
 import type { HeldResources } from "./held_resources.ts";
 import type { KernelLocks } from "./kernel_locks.ts";
@@ -9,9 +10,15 @@ import type { Done } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
 import type { WaitingAsks } from "./waiting_asks.ts";
 
+/** A guest that is paused has released all of its locks after this time, in ms. */
+const LET_GO_MS = 3000;
+
 /** What releasing works with. */
 export interface LockReleasesParts {
-  readonly parts: Pick<LockTableParts, "files" | "observer" | "guard" | "settler">;
+  readonly parts: Pick<
+    LockTableParts,
+    "files" | "observer" | "guard" | "settler" | "watch" | "others" | "loop"
+  >;
   readonly held: HeldResources;
   readonly kernel: KernelLocks;
   readonly paused: PausedGuests;
@@ -24,6 +31,46 @@ export class LockReleases {
 
   constructor(parts: LockReleasesParts) {
     this.#with = parts;
+  }
+
+  /**
+   * Takes an owner off that has asked for that. Where other hosts lock the same, a lock of a guest that is
+   * paused stays until somebody else asks for it: the guest can go on then whatever has become of the others.
+   */
+  release(resource: Resource, holding: Holding, done: Done): void {
+    const { paused, waiting, parts: { others, observer, loop } } = this.#with;
+    const kept = others?.keeps(resource.path) === true && resource.holdings.length === 1 &&
+      resource.state.kind === "held" && this.#lives(holding);
+    if (!kept) return this.takeOff(resource, holding, false, done);
+    resource.regrant = "parked";
+    if (!resource.shared) paused.released(resource, holding.owner);
+    observer.kept(resource);
+    done(undefined);
+    waiting.wake(resource);
+    loop.after(LET_GO_MS, () => this.#letGo(resource, holding));
+  }
+
+  /** Whose guest has other locks that it was not paused for has let the disk go: nobody keeps that for it. */
+  #letGo(resource: Resource, { owner }: Holding): void {
+    const { held } = this.#with;
+    if (!held.has(resource) || resource.regrant !== "parked") return;
+    const runs = held.owned.of(ownerKey(owner)).some(({ regrant, state }) =>
+      regrant === undefined && state.kind === "held"
+    );
+    if (runs) this.handOver(resource);
+  }
+
+  /** Somebody else asks for a lock that is kept: it is released, which nothing takes back. */
+  handOver(resource: Resource): void {
+    const [holding] = resource.holdings;
+    invariant(holding !== undefined, "A lock is handed over that nobody has");
+    resource.regrant = "leaving";
+    this.#with.parts.observer.leaving(resource);
+    this.takeOff(resource, holding, false, () => {}, false);
+  }
+
+  #lives({ owner }: Holding): boolean {
+    return this.#with.parts.watch.processOf(ownerKey(owner)) !== undefined;
   }
 
   /**
@@ -54,7 +101,8 @@ export class LockReleases {
     };
     const slow = waits ? answer : () => {};
     const { files, observer } = this.#with.parts;
-    const request = { path, fd, lock, shared, autocreate: unlinked, force };
+    const living = shared || !this.#lives(holding) ? {} : { paused: holding.owner };
+    const request = { path, fd, lock, shared, autocreate: unlinked, force, ...living };
     files.unlock(request, identity, slow, (failure) => {
       if (failure !== undefined) observer.troubled(resource, failure);
       if (failure !== undefined && !failure.released) {
@@ -64,6 +112,15 @@ export class LockReleases {
       this.#released(resource, holding, force);
       answer(undefined);
     });
+  }
+
+  /** A parked lock that others share too: whoever joins takes the place of its owner. */
+  replace(resource: Resource): void {
+    const [parked] = resource.holdings;
+    invariant(parked !== undefined && resource.holdings.length > 1, "A parked owner has nobody in its place");
+    resource.regrant = undefined;
+    this.#removeHolding(resource, parked);
+    this.#with.parts.observer.givenBack(resource);
   }
 
   /** The kernel lock has gone. */

@@ -4,6 +4,7 @@ import { AskedReleases } from "./asked_releases.ts";
 import { DyingOwners } from "./dying_owners.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import { GrantTrail } from "./grant_trail.ts";
+import { HandedOver } from "./handed_over.ts";
 import { HeldResources } from "./held_resources.ts";
 import { KernelLocks } from "./kernel_locks.ts";
 import { LockDirectories } from "./lock_directories.ts";
@@ -32,6 +33,7 @@ export class LockTable {
   readonly #held: HeldResources;
   readonly #askedReleases: AskedReleases;
   readonly #acquisitions: Acquisitions;
+  readonly #handedOver: HandedOver;
   readonly #paused: PausedGuests;
   readonly #kernel: KernelLocks;
   readonly #dying: DyingOwners;
@@ -71,7 +73,10 @@ export class LockTable {
       waiting: this.#waiting,
       isDying: (key) => this.#dying.has(key),
       report,
+      releases,
     });
+    const isGoing = (resource: Resource) => this.#acquisitions.isGoing(resource);
+    this.#handedOver = new HandedOver({ held: this.#held, releases, isGoing });
   }
 
   /** All lockspaces, the default one ("") first. */
@@ -180,6 +185,16 @@ export class LockTable {
   /** RELEASE_RESOURCE: {@link AskedReleases.release}. */
   release(path: string, name: string, owner: Owner, done: Done): void {
     this.#askedReleases.release(path, name, owner, done);
+  }
+
+  /** A guest of another host asks for a lock of this one: {@link HandedOver.askedFor}. */
+  askedFor(path: string, uuid: string): boolean {
+    return this.#handedOver.askedFor(path, uuid);
+  }
+
+  /** Goes on with what an earlier life was handing over: {@link HandedOver.resume}. */
+  resumeHandOvers(): void {
+    this.#handedOver.resume();
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
+import type { OtherHosts } from "./other_hosts.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { LockDirectoriesParts } from "./lock_directories.ts";
 import type { LockFiles } from "./lock_files.ts";
@@ -21,6 +22,8 @@ export type FindHolder = (
 /** What the lock table needs. */
 export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "allowed"> {
   files: LockFiles;
+  /** Undefined where no other host locks the same. */
+  others?: OtherHosts | undefined;
   ledger: DescriptorLedger;
   guard: PosixGuard;
   observer: LockObserver;

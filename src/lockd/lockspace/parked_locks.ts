@@ -31,6 +31,8 @@ export interface Use {
   readonly owner: Owner;
   /** Unix milliseconds of the grant. */
   readonly since: number;
+  /** Name of the host on which, where it is another one. */
+  readonly host?: string;
 }
 
 /**

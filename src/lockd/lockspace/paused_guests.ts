@@ -8,7 +8,10 @@ import { type ParkedLock, ParkedLocks, type Unparked } from "./parked_locks.ts";
 import type { Resource } from "./resource.ts";
 
 /** What paused guests need to be known by. */
-export type PausedGuestsParts = Pick<LockTableParts, "watch" | "opened" | "observer" | "staleResumeAllowed">;
+export type PausedGuestsParts = Pick<
+  LockTableParts,
+  "watch" | "opened" | "observer" | "staleResumeAllowed" | "others"
+>;
 
 /**
  * What libvirt's way with paused guests asks for: it releases all locks of a guest that is paused, asks for
@@ -35,6 +38,8 @@ export class PausedGuests {
 
   /** An owner was refused a lock: what it had got before was no use. */
   refused(trail: GrantTrail): void {
+    const { others } = this.#parts;
+    if (others !== undefined) { for (const { path } of trail.held) others.unused(path); }
     const unused = trail.refused();
     this.parked.unused(unused);
     for (const parked of unused) this.#parts.observer.parked(parked);
@@ -44,8 +49,7 @@ export class PausedGuests {
   isAttached(owner: Owner): boolean {
     const key = ownerKey(owner);
     const [parked] = this.parked.of(key);
-    return parked !== undefined &&
-      this.#owned.of(key).every(({ regrant }) => regrant === "while-paused");
+    return parked !== undefined && this.#owned.of(key).every(isOfPaused);
   }
 
   /**
@@ -77,6 +81,16 @@ export class PausedGuests {
     return paused || opened(process.pid, { ...resource, ...identityField(resource.handle) }) === "not-open";
   }
 
+  /**
+   * Whether an owner that asks for a lock may be a guest that is resumed: it has nothing but what it was
+   * granted over this connection, and what it has from the time when it was paused.
+   */
+  mayResume(owner: Owner, trail: GrantTrail): boolean {
+    return this.#owned.of(ownerKey(owner)).every((resource) =>
+      resource.regrant !== undefined || trail.has(resource)
+    );
+  }
+
   /** The parked lock of a guest that is resumed and must not be, because another one has used its disk. */
   stale(lockspace: Lockspace, name: string, options: AcquireOptions, owner: Owner): ParkedLock | undefined {
     const parked = this.parked.find(lockspace.path, name, owner);
@@ -102,4 +116,9 @@ export class PausedGuests {
     if (parked.use !== undefined && !attached) observer.resumeUnjudged(resource, parked);
     observer.unparked(parked);
   }
+}
+
+/** Whether its owner has a lock although its guest is paused. */
+function isOfPaused({ regrant }: Resource): boolean {
+  return regrant === "while-paused" || regrant === "parked" || regrant === "leaving";
 }

@@ -101,7 +101,9 @@ function conflictText(refusal: Conflict): string {
     case "not-held":
       return `Lockspace resource '${refusal.resource}' is not locked`;
     case "used-meanwhile":
-      return `Lockspace resource '${refusal.resource}' was in use by ${holdingText(refusal.use)} while ` +
+      return `Lockspace resource '${refusal.resource}' was in use by ${holdingText(refusal.use)}${
+        refusal.use.host === undefined ? "" : ` on ${placeText(refusal.use.host)}`
+      } while ` +
         `${
           ownerText(refusal.owner)
         } was paused, whose guest would overwrite it with what it remembers: destroy ` +
@@ -178,10 +180,15 @@ function foreignText(holder: ForeignHolder): string {
 function hostText(
   { host, silent, shared, domain, uuid, pid, since }: Extract<ForeignHolder, { kind: "host" }>,
 ): string {
-  const place = host === "" ? "another host of the cluster" : `host '${host}'`;
+  const place = placeText(host);
   const held = holdingText({ owner: { name: domain, uuid, pid, id: 0 }, since });
   const lost = silent
     ? ", which is not heard of any more: its locks stay until it is known that its guests have ended"
     : "";
   return shared ? `guests of ${place} that share it, at first ${held}${lost}` : `${held} on ${place}${lost}`;
+}
+
+/** @param host its name, "" when it is not known */
+function placeText(host: string): string {
+  return host === "" ? "another host of the cluster" : `host '${host}'`;
 }

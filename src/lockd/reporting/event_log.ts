@@ -118,11 +118,30 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
       ),
     regranted: (resource) =>
       log.info(() => {
-        const [holding] = resource.holdings;
-        return `Granted resource '${resource.name}' once more to its owner, who may not have known of it: ${
-          holding === undefined ? "nobody" : ownerText(holding.owner)
-        }`;
+        const owner = firstOwner(resource);
+        return `Granted resource '${resource.name}' once more to its owner, who may not have known of it: ${owner}`;
       }, { resource: resource.name, lockspace: resource.lockspace }),
+    kept: (resource) =>
+      log.info(
+        () =>
+          `Keeping resource '${resource.name}' for ${
+            firstOwner(resource)
+          }, whose guest is paused or has let it go`,
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
+    givenBack: (resource) =>
+      log.info(() => `Resource '${resource.name}' is held again by ${firstOwner(resource)}`, {
+        resource: resource.name,
+        lockspace: resource.lockspace,
+      }),
+    leaving: (resource) =>
+      log.info(
+        () =>
+          `Resource '${resource.name}', which was kept for ${
+            firstOwner(resource)
+          }, is released: somebody else asks for it`,
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
     resumeUnjudged: (resource, { owner, use }) =>
       log.warn(
         `${ownerText(owner)} got resource '${resource.name}' again, which ${
@@ -238,4 +257,8 @@ function fields(owner: Owner, resource: Resource): LogFields {
 
 function modeText({ shared, autocreate }: Resource): string {
   return `${shared ? "shared" : "exclusive"}${autocreate ? ", autocreated" : ""}`;
+}
+
+function firstOwner({ holdings: [holding] }: Resource): string {
+  return holding === undefined ? "nobody" : ownerText(holding.owner);
 }

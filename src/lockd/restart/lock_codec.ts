@@ -42,7 +42,12 @@ function ownJson({ record, handle }: HandedLock, owners: OwnerTable): string {
   const since = holdings.map((holding) => holding.since);
   return `{"id":${id},"lock":"${lock}","owners":[${indices.join(",")}],"since":[${since.join(",")}]${
     stateJson(state, handle)
-  }${regrant === undefined ? "" : `,"regrant":"${regrant}"`}}`;
+  }${regrant === undefined ? "" : regrantJson(regrant)}}`;
+}
+
+/** A version that knows no parked locks gives one to its owner again, and to nobody else. */
+function regrantJson(regrant: Regrant): string {
+  return regrant === "parked" ? ',"regrant":"half-failed","parked":true' : `,"regrant":"${regrant}"`;
 }
 
 /** Versions that do not know of lost locks take them for doubtful ones, which they may not give to others. */
@@ -112,9 +117,10 @@ function readLockState(own: JsonObject, doubt: string | undefined): LockState {
 
 function readRegrant(own: JsonObject): { regrant?: Regrant } {
   if (!own.has("regrant")) return {};
+  if (own.has("parked")) return { regrant: "parked" };
   const regrant = own.string("regrant");
   // What a later version knows more of is only that its owner is refused what it has.
-  return regrant === "half-failed" || regrant === "while-paused" ? { regrant } : {};
+  return regrant === "half-failed" || regrant === "while-paused" || regrant === "leaving" ? { regrant } : {};
 }
 
 function readPids(at: JsonObject): number[] {

@@ -45,6 +45,7 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
 /** What is most worth knowing of a lock's state. */
 function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): ShownState {
   if (resource.state.kind !== "held") return resource.state.kind;
+  if (resource.regrant === "parked") return "parked";
   if (settling(resource) !== undefined) return "settling";
   return resource.holdings.some(({ owner }) => dying(ownerKey(owner))) ? "holder being killed" : "held";
 }

@@ -156,6 +156,8 @@ export interface HolderEntry {
 export type ShownState =
   | LockState["kind"]
   | "holder being killed"
+  /** Its guest is paused, and gets it again, unless somebody else asks for it first. */
+  | "parked"
   /** The owner's process is gone, but its last writes may not have landed. */
   | "settling";
 

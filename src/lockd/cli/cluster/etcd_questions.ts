@@ -62,6 +62,7 @@ export class EtcdQuestions {
       case "refused":
         throw refused(answer);
       case "lease":
+      case "changed":
       case "unknown":
         return { kind: "unknown", reason: reasonOf(answer) };
     }

@@ -23,6 +23,7 @@ class Stage implements Disposable {
   readonly #loop = new EventLoop(kernel);
   readonly #ledger = new DescriptorLedger(kernel);
   readonly core = new LockCore({
+    recorded: (go) => go(),
     sys: kernel,
     loop: this.#loop,
     ledger: this.#ledger,

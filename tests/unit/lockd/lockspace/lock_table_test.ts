@@ -234,13 +234,14 @@ Deno.test("LockTable acquire() asks for the kernel lock and then knows the resou
   const it = new Table();
   const answers = it.acquire("/disk", ALPHA, { shared: true, autocreate: true });
   const [{ request } = assert.fail()] = it.files.locks;
-  assert.deepEqual({ ...request, record: request.record?.() }, {
+  assert.deepEqual({ ...request, record: request.record?.(), resumed: request.resumed?.() }, {
     path: "/disk",
     shared: true,
     autocreate: true,
     create: true,
     followLinks: true,
     owner: ALPHA,
+    resumed: true,
     record: `domain 'alpha' (uuid ${ALPHA.uuid}, pid 100) since 1970-01-01T00:00:05Z`,
   });
   assert.deepEqual(answers, []);

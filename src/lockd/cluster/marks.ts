@@ -1,0 +1,46 @@
+import type { KeyValue } from "../../etcd/wire/transaction.ts";
+import { decodePaused, encodeRecord, type LockHolder, type PausedRecord } from "./records.ts";
+import type { ChangedMark, Marks } from "./transactions.ts";
+
+/** What marks of paused guests mean for one that takes their lock. */
+export type Met =
+  /** @see Marks; undefined: there is none */
+  | { readonly kind: "marks"; readonly marks: Marks | undefined }
+  /** It is paused itself, and another one has had the lock meanwhile. */
+  | { readonly kind: "used"; readonly by: NonNullable<PausedRecord["used"]> };
+
+/**
+ * Goes over the marks of guests that were paused when others got their lock: each is told that somebody has
+ * it now. Guests are compared by host and process, not by domain: a guest that was moved, ran elsewhere and
+ * ended there must not go on where it came from.
+ *
+ * @param resumed whether one that is paused itself is to be refused when another one has had the lock
+ * @param ownOf the entry of a mark in the list of what this session has
+ * @throws RecordError when a mark is none
+ */
+export function goOver(
+  seen: readonly KeyValue[],
+  taker: LockHolder,
+  resumed: () => boolean,
+  ownOf: (mark: string) => string,
+): Met {
+  if (seen.length === 0) return { kind: "marks", marks: undefined };
+  const changed: ChangedMark[] = [];
+  const dropped: { key: string; own: string }[] = [];
+  const { attempt: _, ...used } = taker;
+  for (const entry of seen) {
+    const mark = decodePaused(entry);
+    if (!isSame(mark, taker)) {
+      changed.push({ key: entry.key, before: entry.value, after: encodeRecord({ ...mark, used }) });
+      continue;
+    }
+    if (mark.used !== undefined && resumed()) return { kind: "used", by: mark.used };
+    dropped.push({ key: entry.key, own: ownOf(entry.key) });
+  }
+  return { kind: "marks", marks: { seen, changed, dropped } };
+}
+
+/** Whether two are one process of one host since its start. */
+function isSame(one: LockHolder, other: LockHolder): boolean {
+  return one.session === other.session && one.pid === other.pid && one.start === other.start;
+}

@@ -1,0 +1,73 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import { reasonOf } from "./etcd.ts";
+import { decodeHolder } from "./records.ts";
+import type { ClusterSession } from "./session.ts";
+import { type ClusterLock, unmark } from "./transactions.ts";
+
+/** How often it is looked whether their processes live, in ms. */
+const LOOK_MS = 3000;
+/** Pause before a mark that etcd has refused to take away is tried again, in ms. */
+const AGAIN_MS = 1000;
+
+/** What marks need. */
+export interface PausedMarksParts {
+  readonly session: Pick<ClusterSession, "whenLive" | "ask" | "doubt" | "moved">;
+  readonly loop: Pick<EventLoop, "after">;
+  /** Whether a process lives; also where that cannot be told. */
+  readonly lives: (pid: number, start: number) => boolean;
+}
+
+/**
+ * Marks in etcd of guests of this host that were paused when others got their lock. Whoever takes the lock
+ * writes into them that it did, so that such a guest is not resumed over what the other has written. Each is
+ * there as long as its guest's process lives.
+ */
+export class PausedMarks {
+  readonly #parts: PausedMarksParts;
+  readonly #kept = new Map<string, ClusterLock>();
+
+  constructor(parts: PausedMarksParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /** One is in etcd, or may be. */
+  add(mark: ClusterLock): void {
+    if (this.#kept.size === 0) this.#parts.loop.after(LOOK_MS, () => this.#look());
+    this.#kept.set(mark.key, mark);
+  }
+
+  /** One has gone from etcd. */
+  gone(key: string): void {
+    this.#kept.delete(key);
+  }
+
+  #look(): void {
+    const { lives, loop } = this.#parts;
+    for (const [key, mark] of this.#kept) {
+      const { pid, start } = decodeHolder(mark);
+      if (lives(pid, start)) continue;
+      this.#kept.delete(key);
+      this.#remove(mark);
+    }
+    if (this.#kept.size > 0) loop.after(LOOK_MS, () => this.#look());
+  }
+
+  /** Of a session that is lost etcd keeps them, which is the safe side. */
+  #remove(mark: ClusterLock): void {
+    const { session, loop } = this.#parts;
+    session.whenLive(Infinity, (epoch) => {
+      session.ask(unmark(epoch, mark), (answer) => {
+        if (answer.kind === "refused") return void loop.after(AGAIN_MS, () => this.#remove(mark));
+        if (answer.kind !== "transaction") {
+          session.doubt(reasonOf(answer));
+          return this.#remove(mark);
+        }
+        if (!answer.result.succeeded && session.moved(epoch, answer.result.results)) this.#remove(mark);
+      });
+    }, () => {});
+  }
+}

@@ -1,0 +1,13 @@
+/** What the lock core has to know of other hosts that lock the same. */
+export interface OtherHosts {
+  /**
+   * Whether a lock is kept that was released for a guest whose process goes on: until somebody else asks.
+   *
+   * @param path of the lock file
+   */
+  keeps(path: string): boolean;
+  /** Why a lock that was kept must not be given to its guest again; undefined when it may. */
+  withheld(path: string): string | undefined;
+  /** What an owner was granted was no use: its guest was not started with it. */
+  unused(path: string): void;
+}
