@@ -1,6 +1,6 @@
 import { invariant } from "../../base/invariant.ts";
 import { takeOut } from "../../base/lists.ts";
-import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -8,42 +8,17 @@ import { storageError } from "../model/storage_error.ts";
 import { HELPER_BUFFER, type HelperParts, HelperProcess } from "./helper_process.ts";
 import { HelperPace } from "./helper_pace.ts";
 import { storageActivity } from "./program_activity.ts";
+import { type Lateness, latenessText, Patience } from "./patience.ts";
+import { type WorkEntry, workEntry } from "./work_entry.ts";
 import type { PlaceState, Work, WorkRequest } from "./work_request.ts";
 import { failureOf, type FromHelper, helperEnded } from "./work_message.ts";
 
-/** After so long without work a helper is let go, in ms. */
-const IDLE_MS = 60_000;
-/** Milliseconds in which a helper has to undo what was cancelled; one that storage holds up is killed. */
-const UNDO_MS = 30_000;
 /** Of all helpers as many may be with jobs, which take as long as they do: the others answer questions. */
 const MOST_JOBS = 24;
 /** And so many with jobs of one pool, whose storage may hang. */
 const MOST_JOBS_OF_POOL = 16;
-/** So many times is a helper looked at, of which nothing is heard, until it is given up. */
-const LOOKS = 8;
-/** In what way an operation takes too long. */
-type Lateness = "not done" | "silent" | "not undone";
-/** A request without its types. */
-interface Entry {
-  readonly id: number;
-  readonly name: string;
-  readonly args: unknown;
-  readonly place: string;
-  readonly jobOf: string | undefined;
-  readonly descriptors: readonly number[];
-  readonly limit: number | undefined;
-  readonly silence: number | undefined;
-  readonly hung: string;
-  readonly progress: (done: number, total: number) => void;
-  readonly batch: (bytes: Uint8Array) => void;
-  readonly done: (result: unknown) => void;
-  readonly failed: (failure: RpcFailure) => void;
-  readonly over: () => void;
-  cancelled: RpcFailure | undefined;
-  helper: Helper | undefined;
-  /** Monotonic ms. */
-  heardAt: number;
-}
+/** A request, with the helper that does it. */
+type Entry = WorkEntry<Helper>;
 
 /** A helper with what it does. */
 interface Helper {
@@ -53,13 +28,9 @@ interface Helper {
   hungAt: string | undefined;
   /** Tells of that operation that it is over. */
   over: (() => void) | undefined;
-  timer: Timer | undefined;
   /** Whether it has come up. */
   ready: boolean;
-  /** Until it has to be heard of, or to have undone what was cancelled. */
-  patience: Timer | undefined;
-  /** What it had moved when it was looked at last. */
-  activity: string | undefined;
+  readonly patience: Patience;
 }
 
 /**
@@ -96,32 +67,7 @@ export class Workers {
   /** Does an operation, as soon as its place is free. */
   run<A, R>(request: WorkRequest<A, R>): Work {
     invariant(!this.#closed, "The helpers have been let go");
-    const { operation, args, place, jobOf, descriptors = [], limit, silence, done, failed } = request;
-    const { hung = "the storage does not answer" } = request;
-    const { progress = () => {}, batch = () => {}, over = () => {} } = request;
-    const entry: Entry = {
-      id: this.#nextId++,
-      name: operation.name,
-      args,
-      place,
-      jobOf,
-      descriptors,
-      limit,
-      silence,
-      hung,
-      progress,
-      batch,
-      done: (result) => {
-        over();
-        done(result as R);
-      },
-      failed,
-      over,
-      cancelled: undefined,
-      helper: undefined,
-      heardAt: 0,
-    };
-    const { sys } = this.#parts;
+    const entry = workEntry<A, R, Helper>(this.#nextId++, request);
     this.#waiting.push(entry);
     this.#loop.defer(() => this.#schedule());
     return {
@@ -129,10 +75,10 @@ export class Workers {
         return entry.helper !== undefined;
       },
       get silentFor() {
-        return entry.helper === undefined ? undefined : sys.monotonic() - entry.heardAt;
+        return entry.helper?.patience.silentFor;
       },
       giveUp: (waited) => {
-        if (entry.helper !== undefined) this.#late(entry.helper, "silent", waited);
+        if (entry.helper !== undefined) this.#late(entry.helper, { kind: "silent", limit: waited });
       },
       cancel: (reason) => this.#cancel(entry, reason),
     };
@@ -142,9 +88,8 @@ export class Workers {
   close(): void {
     this.#closed = true;
     this.#pace.close();
-    for (const { process, timer, patience } of this.#helpers) {
-      timer?.cancel();
-      patience?.cancel();
+    for (const { process, patience } of this.#helpers) {
+      patience.end();
       process.close();
     }
     for (const entry of this.#waiting.splice(0)) this.#closeDescriptors(entry);
@@ -156,8 +101,7 @@ export class Workers {
     const { helper } = entry;
     if (helper !== undefined) {
       helper.process.send({ kind: "cancel", id: entry.id });
-      helper.patience?.cancel();
-      helper.patience = this.#loop.after(UNDO_MS, () => this.#late(helper, "not undone", UNDO_MS));
+      helper.patience.cancelled();
       return;
     }
     if (!this.#waiting.includes(entry)) return;
@@ -227,9 +171,14 @@ export class Workers {
       hungAt: undefined,
       over: undefined,
       ready: false,
-      timer: undefined,
-      patience: undefined,
-      activity: undefined,
+      patience: new Patience(this.#parts, {
+        late: (lateness) => this.#late(helper, lateness),
+        idle: () => {
+          takeOut(this.#helpers, helper);
+          helper.process.close();
+        },
+        activity: () => storageActivity(this.#parts.sys, helper.process.pid),
+      }),
     };
     this.#helpers.push(helper);
     return helper;
@@ -237,57 +186,23 @@ export class Workers {
 
   #begin(helper: Helper, entry: Entry): void {
     takeOut(this.#waiting, entry);
-    helper.timer?.cancel();
     helper.entry = entry;
     entry.helper = helper;
-    this.#time(helper, entry);
+    helper.patience.begin(entry);
     const { id, name: operation, args, descriptors } = entry;
     helper.process.send({ kind: "run", id, operation, args }, descriptors);
-  }
-
-  /** From now on it has its time. */
-  #time(helper: Helper, entry: Entry): void {
-    const { limit } = entry;
-    helper.timer?.cancel();
-    helper.timer = limit === undefined
-      ? undefined
-      : this.#loop.after(limit, () => this.#late(helper, "not done", limit));
-    this.#listen(helper, entry);
   }
 
   /** It has come up: what that took is none of its operation's time. */
   #cameUp(helper: Helper): void {
     helper.ready = true;
-    if (helper.entry !== undefined) this.#time(helper, helper.entry);
-  }
-
-  /** Waits for the next sign of life. */
-  #listen(helper: Helper, entry: Entry): void {
-    const { silence, cancelled } = entry;
-    entry.heardAt = this.#parts.sys.monotonic();
-    if (silence === undefined || cancelled !== undefined) return;
-    helper.activity = undefined;
-    this.#lookLater(helper, entry, silence);
-  }
-
-  /** Nothing is heard of it: what the kernel counts of it is looked at now and then. */
-  #lookLater(helper: Helper, entry: Entry, silence: number): void {
-    const rest = entry.heardAt + silence - this.#parts.sys.monotonic();
-    helper.patience?.cancel();
-    helper.patience = this.#loop.after(Math.max(0, Math.min(rest, silence / LOOKS)), () => {
-      const { sys } = this.#parts;
-      const activity = storageActivity(sys, helper.process.pid);
-      if (helper.activity !== undefined && activity !== helper.activity) entry.heardAt = sys.monotonic();
-      helper.activity = activity;
-      if (sys.monotonic() - entry.heardAt >= silence) return this.#late(helper, "silent", silence);
-      this.#lookLater(helper, entry, silence);
-    });
+    if (helper.entry !== undefined) helper.patience.begin(helper.entry);
   }
 
   #batch(helper: Helper, bytes: Uint8Array): void {
     const { entry } = helper;
     if (entry === undefined) return;
-    this.#listen(helper, entry);
+    helper.patience.heard();
     entry.batch(bytes);
   }
 
@@ -295,9 +210,9 @@ export class Workers {
     if (message.kind === "ready") return this.#cameUp(helper);
     const { entry } = helper;
     if (entry === undefined || message.id !== entry.id) return;
-    if (message.kind === "alive") return this.#listen(helper, entry);
+    if (message.kind === "alive") return helper.patience.heard();
     if (message.kind === "progress") {
-      this.#listen(helper, entry);
+      helper.patience.heard();
       return entry.progress(message.done, message.total);
     }
     this.#free(helper);
@@ -324,46 +239,27 @@ export class Workers {
     const { entry } = helper;
     if (entry !== undefined) entry.helper = undefined;
     helper.entry = undefined;
-    helper.patience?.cancel();
-    helper.timer?.cancel();
-    helper.timer = this.#loop.after(IDLE_MS, () => {
-      takeOut(this.#helpers, helper);
-      helper.process.close();
-    });
+    helper.patience.rest();
     this.#loop.defer(() => this.#schedule());
   }
 
   /** The operation takes too long: whoever waits is told so, and nobody else has to wait at this place. */
-  #late(helper: Helper, what: Lateness, limit: number): void {
+  #late(helper: Helper, lateness: Lateness): void {
     const { entry } = helper;
     if (entry === undefined) return;
-    helper.timer?.cancel();
-    helper.patience?.cancel();
+    helper.patience.end();
     helper.entry = undefined;
     helper.hungAt = entry.place;
     helper.over = entry.over;
     entry.helper = undefined;
     helper.process.kill();
-    this.#tellLate(entry, what, `within ${limit / 1000} s`);
+    this.#parts.log.error(`${entry.name} at ${entry.place} ${latenessText(lateness)}`);
     entry.failed(entry.cancelled ?? hungFailure(entry));
     this.#loop.defer(() => this.#schedule());
   }
 
-  #tellLate({ name, place }: Entry, what: Lateness, within: string): void {
-    const { log } = this.#parts;
-    switch (what) {
-      case "not undone":
-        return log.error(`${name} at ${place} was cancelled, and not undone ${within}`);
-      case "silent":
-        return log.error(`${name} at ${place} gave no sign of life ${within}`);
-      case "not done":
-        return log.error(`${name} at ${place} was not done ${within}`);
-    }
-  }
-
   #ended(helper: Helper): void {
-    helper.timer?.cancel();
-    helper.patience?.cancel();
+    helper.patience.end();
     if (this.#helpers.includes(helper)) takeOut(this.#helpers, helper);
     helper.over?.();
     const { entry } = helper;
