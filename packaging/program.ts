@@ -97,8 +97,7 @@ export function shellLine({ name, start, permissions }: Contents, runtime: strin
     `install the package again, or build the program on this host" >&2; [ -z "$INVOCATION_ID" ] || sleep 1; exit 1; }`,
     // The runtime does not start in a directory that was removed. PWD is empty or leads elsewhere then.
     `[ "$PWD" -ef . ] || cd /`,
-    // It does not start either with a flag that it does not know, whoever has set that.
-    "unset DENO_V8_FLAGS",
+    WITHOUT_RUNTIMES_VARIABLES,
     ...(start === "daemon" ? daemonSteps(name) : CONFINED_STEPS),
     `exec $b '${runtime}' run ${
       [...permissions, ...RUN_FLAGS].join(" ")
@@ -106,6 +105,13 @@ export function shellLine({ name, start, permissions }: Contents, runtime: strin
   ];
   return steps.join("; ");
 }
+
+/**
+ * Whoever sets a variable of the runtime's for something else on the host, or in the service's environment file, does
+ * not mean this program: there are some with which it does not start, hangs, or listens for a debugger.
+ */
+const WITHOUT_RUNTIMES_VARIABLES = "set -f; for v in $(export -p); do v=${v%%=*}; " +
+  "case $v in *[!A-Z0-9_]* | DENO_DIR) ;; DENO_?* | NODE_?* | OTEL_?*) unset $v;; esac; done; set +f";
 
 /** Signals, and the place for compiled code, of a daemon and its commands. */
 function daemonSteps(name: string): string[] {

@@ -40,6 +40,13 @@ export function processState(sys: ReadSys, pid: number): ProcessState | undefine
   return typeof state === "number" ? undefined : state;
 }
 
+/** The process that has started this one, or has taken it over since; undefined when it cannot be told. */
+export function parentOf(sys: ReadSys): number | undefined {
+  const text = readSmallFile(sys, "/proc/self/stat");
+  const [, parent] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+  return parent === undefined ? undefined : Number(parent);
+}
+
 /**
  * Where the stack of a process begins: another address for each program that it executes. 0 when it is gone
  * or may not be seen.

@@ -139,7 +139,14 @@ esac
         const parts = { sys: this.faults.sys, self: this.#self, options: options.options, env };
         return {
           kind: "stopped",
-          code: serve({ ...parts, cwd: this.directory, report, mistakes: [], atStake: () => false }),
+          code: serve({
+            ...parts,
+            cwd: this.directory,
+            report,
+            complaints: [],
+            mistakes: [],
+            atStake: () => false,
+          }),
         };
       } catch (error) {
         if (error instanceof Executed) {

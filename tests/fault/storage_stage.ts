@@ -74,7 +74,8 @@ export class StorageDaemonStage {
       const { sys } = this.faults;
       const report = new StartReport(sys, undefined);
       const env = environmentOf(this.#self.env);
-      const parts = { sys, self: this.#self, options: options.options, env, cwd: this.directory, report };
+      const start = { self: this.#self, options: options.options, env, cwd: this.directory };
+      const parts = { sys, ...start, report, complaints: [] };
       return { kind: "stopped", code: serve(parts) };
     } catch (error) {
       if (this.#served) return { kind: "died", error };

@@ -339,7 +339,6 @@ const NAMING: Readonly<Record<string, string>> = {
   "lockd/handover/restore.ts": "a server's key in libvirt's document",
   "lockd/handover/snapshot.ts": "a server's key in libvirt's document",
   "lockd/journal/recovery.ts": "advice: a command",
-  "lockd/life/run.ts": "advice: the files with the unit's arguments",
   "lockd/life/take_over.ts": "advice: a command",
   "lockd/programs/lock_failure.ts": "advice: the configuration file",
   "lockd/restart/check_state.ts": "a server's key in libvirt's document",

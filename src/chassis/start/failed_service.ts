@@ -1,7 +1,8 @@
 import { SIGINT, SIGTERM, SOCK_DGRAM } from "../../os/constants.ts";
 import type { Sys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
-import { refuseWaiting } from "./failed_start.ts";
+import { UsageError } from "../config/usage_error.ts";
+import { isLasting, refuseWaiting } from "./failed_start.ts";
 import { ExitCode, StartError } from "./start_error.ts";
 import { StartPause } from "./start_pause.ts";
 
@@ -21,12 +22,43 @@ export interface Service {
   readonly sockets: readonly number[];
 }
 
+/** What a start that failed would cost others, and where failures are counted. */
+export interface FailedStart {
+  /** The daemon's name. */
+  readonly daemon: string;
+  /** File in which failures are counted; undefined where it is not known. */
+  readonly counted: string | undefined;
+  /** Whether the service manager keeps something of an earlier daemon. */
+  readonly atStake: boolean;
+}
+
+/**
+ * Does for whoever waits what is to be done when a service could not start: sends them away where only an
+ * administrator can mend it and nothing is lost by that, and else keeps them waiting for the next try.
+ *
+ * @param failure why it could not start
+ * @returns what ends this process
+ */
+export function failService(
+  service: Service,
+  { daemon, counted, atStake }: FailedStart,
+  failure: unknown,
+): unknown {
+  if (!atStake && failure instanceof Error && isLasting(failure)) {
+    const where =
+      `; correct ${daemon.toUpperCase()}_ARGS in /etc/default/${daemon} or /etc/sysconfig/${daemon}`;
+    return refuseForGood(service, failure instanceof UsageError ? failure.message + where : failure.message);
+  }
+  startAgainLater(service, counted, atStake, failure);
+  return failure;
+}
+
 /**
  * A start that would fail again until somebody has mended what is wrong: whoever waits is sent away.
  *
  * @returns what ends this process: with a status after which the service manager does not try again
  */
-export function refuseForGood({ sys, notifySocket, sockets }: Service, reason: string): StartError {
+function refuseForGood({ sys, notifySocket, sockets }: Service, reason: string): StartError {
   tell(sys, notifySocket, `Cannot start until this is mended: ${reason}`);
   const refused = refuseWaiting(sys, sockets);
   const waiting = refused === 0 ? "" : ` (connections that waited and were closed: ${refused})`;
@@ -39,7 +71,7 @@ export function refuseForGood({ sys, notifySocket, sockets }: Service, reason: s
  * @param counted file in which failures are counted
  * @param atStake whether the service manager keeps something of an earlier daemon
  */
-export function startAgainLater(
+function startAgainLater(
   { sys, notifySocket }: Service,
   counted: string | undefined,
   atStake: boolean,

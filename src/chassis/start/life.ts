@@ -15,6 +15,8 @@ export interface LifeParts {
   /** Working directory of the process. */
   readonly cwd: string;
   readonly report: StartReport;
+  /** What was wrong with the environment, and was put right. */
+  readonly complaints: readonly string[];
 }
 
 /**

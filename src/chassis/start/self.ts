@@ -89,6 +89,18 @@ export function variable(env: readonly string[], name: string): string | undefin
   return env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
+/** An environment with variables that have new values. */
+export function withVariables(
+  env: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): readonly string[] {
+  const names = Object.keys(variables);
+  return [
+    ...env.filter((entry) => !names.some((name) => entry.startsWith(`${name}=`))),
+    ...names.map((name) => `${name}=${variables[name]}`),
+  ];
+}
+
 /** A NUL-separated list from /proc. */
 function readList(sys: FileSys, path: string): string[] {
   const text = decodeText(readWhole(sys, path));

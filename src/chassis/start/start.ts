@@ -64,6 +64,16 @@ export function startContext(
   }
 }
 
+/** This user's files; undefined when they cannot be told, which makes a start fail. */
+export function knownPaths(...context: Parameters<typeof startContext>): Paths | undefined {
+  try {
+    return startContext(...context).paths;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return undefined;
+  }
+}
+
 /**
  * Reads the configuration file. One that was not named need not exist.
  *

@@ -11,7 +11,7 @@ export interface Activation {
 }
 
 /** First descriptor of socket activation. */
-const LISTEN_FDS_START = 3;
+export const LISTEN_FDS_START = 3;
 
 /**
  * Reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. docs/behaviour.md, systemd.

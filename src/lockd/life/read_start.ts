@@ -41,7 +41,7 @@ export interface Beginning {
  * @throws StartError, UsageError
  */
 export function readStart(
-  { sys, options, env, cwd: directory, mistakes, atStake }: ServeParts,
+  { sys, options, env, cwd: directory, complaints: found, mistakes, atStake }: ServeParts,
 ): Beginning {
   const pid = sys.pid();
   const { paths } = startContext(VIRTLOCKD, sys, options, env, directory);
@@ -54,9 +54,8 @@ export function readStart(
   // Whoever holds locks must not exit because a file was edited meanwhile.
   const forgive = () => handed !== undefined || atStake();
   if (mistakes[0] !== undefined && !forgive()) throw new UsageError(mistakes[0]);
-  const complaints = mistakes.map((mistake) =>
-    `${mistake}; it is left out, correct the arguments of the service`
-  );
+  const left = mistakes.map((mistake) => `${mistake}; it is left out, correct the arguments of the service`);
+  const complaints = [...found, ...left];
   const complain = (message: string) => void complaints.push(message);
   const loaded = readConfiguration(context, forgive, complain);
   return { pid, stateFile, taken, handed, cwd, context, returned, forgive, complaints, loaded };

@@ -4,8 +4,7 @@ import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Paths } from "../../chassis/config/paths.ts";
 import { foregroundReason } from "../../chassis/start/background.ts";
-import { refuseForGood, startAgainLater } from "../../chassis/start/failed_service.ts";
-import { isLasting } from "../../chassis/start/failed_start.ts";
+import { failService } from "../../chassis/start/failed_service.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
 import {
   environmentOf,
@@ -14,8 +13,9 @@ import {
   variable,
   workingDirectory,
 } from "../../chassis/start/self.ts";
+import { toldImage } from "../../chassis/start/service_environment.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
-import { type Environment, startContext } from "../../chassis/start/start.ts";
+import { knownPaths } from "../../chassis/start/start.ts";
 import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
@@ -40,16 +40,19 @@ export function runDaemon(
   foundMistakes: readonly string[],
 ): number {
   const cwd = workingDirectory(sys);
-  const self = selfImage(sys, facts, cwd);
+  const image = selfImage(sys, facts, cwd);
+  const paths = knownPaths(VIRTLOCKD, sys, given, environmentOf(image.env), cwd);
+  const failed = { daemon: VIRTLOCKD.name, counted: paths?.startFailures };
+  const { self, complaints } = toldImage(sys, image, isHandover(sys, paths), { ...failed, atStake: true });
   const env = environmentOf(self.env);
   const sockets = readActivation((name) => env[name], sys.pid()).descriptors;
   const service = env["NOTIFY_SOCKET"] === undefined && sockets.length === 0
     ? undefined
     : { sys, notifySocket: env["NOTIFY_SOCKET"], sockets: sockets.map(({ fd }) => fd) };
-  const start = new Start(sys, given, env, cwd, sockets);
+  const start = new Start(sys, paths, sockets);
   const ready = variable(self.env, READY_VARIABLE);
   // A daemon that execs itself anew is in the background already, and must keep its pid.
-  const background = given.daemon && ready === undefined && !start.isHandover;
+  const background = given.daemon && ready === undefined && !isHandover(sys, paths);
   const reason = background ? foregroundReason(env, sys.pid(), sockets.length) : undefined;
   const mistakes = reason === undefined ? foundMistakes : [...foundMistakes, reason];
   const options = reason === undefined ? given : { ...given, daemon: false };
@@ -61,7 +64,8 @@ export function runDaemon(
   shieldSignals(sys, runningImage(sys, facts, self));
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
-    return serve({ sys, self, options, env, cwd, report, mistakes, atStake: () => start.atStake });
+    const atStake = () => start.atStake;
+    return serve({ sys, self, options, env, cwd, report, complaints, mistakes, atStake });
   } catch (error) {
     const failure = startFailure(error);
     if (failure instanceof StartError && report.awaited) {
@@ -69,45 +73,28 @@ export function runDaemon(
       return failure.code;
     }
     if (service === undefined) throw failure;
-    if (!start.wasAtStake && failure instanceof Error && isLasting(failure)) {
-      throw refuseForGood(service, failure instanceof UsageError ? wrongArguments(failure) : failure.message);
-    }
-    startAgainLater(service, start.paths?.startFailures, start.wasAtStake, failure);
-    throw failure;
+    throw failService(service, { ...failed, atStake: start.wasAtStake }, failure);
   }
 }
 
-function wrongArguments({ message }: UsageError): string {
-  return `${message}; correct VIRTLOCKD_ARGS in /etc/default/virtlockd or /etc/sysconfig/virtlockd`;
+/** Whether an earlier image of this very process hands its state over. */
+function isHandover(sys: Sys, paths: Paths | undefined): boolean {
+  return paths !== undefined && new StateFile(sys, lockPaths(paths).restartState).isFor(sys.pid());
 }
 
-/** What is known of a start before it begins. */
+/** What the start of a daemon would cost others if it failed. */
 class Start {
   readonly #sys: Sys;
-  /** This user's files; undefined when they cannot be told, which makes the start fail. */
-  readonly paths: Paths | undefined;
-  /** Those of them that only the lock daemon has. */
-  readonly #lockPaths: LockPaths | undefined;
+  readonly #paths: LockPaths | undefined;
   readonly #returned: readonly ReturnedDescriptor[];
   readonly #maybe: boolean;
   #atStake: boolean | undefined;
 
-  constructor(
-    sys: Sys,
-    options: DaemonOptions,
-    env: Environment,
-    cwd: string,
-    returned: readonly ReturnedDescriptor[],
-  ) {
+  constructor(sys: Sys, paths: Paths | undefined, returned: readonly ReturnedDescriptor[]) {
     this.#sys = sys;
     this.#returned = returned;
-    try {
-      this.paths = startContext(VIRTLOCKD, sys, options, env, cwd).paths;
-    } catch (error) {
-      if (!(error instanceof StartError)) throw error;
-    }
-    this.#lockPaths = this.paths === undefined ? undefined : lockPaths(this.paths);
-    this.#maybe = mayBeAtStake(sys, returned, this.#lockPaths);
+    this.#paths = paths === undefined ? undefined : lockPaths(paths);
+    this.#maybe = mayBeAtStake(sys, returned, this.#paths);
   }
 
   /**
@@ -115,18 +102,12 @@ class Start {
    * before anything that an earlier daemon has left is taken.
    */
   get atStake(): boolean {
-    this.#atStake ??= this.#maybe && locksAtStake(this.#sys, this.#returned, this.#lockPaths);
+    this.#atStake ??= this.#maybe && locksAtStake(this.#sys, this.#returned, this.#paths);
     return this.#atStake;
   }
 
   /** The same when it has failed. What was not found out by then cannot be any more, and counts as so. */
   get wasAtStake(): boolean {
     return this.#atStake ?? this.#maybe;
-  }
-
-  /** Whether an earlier image of this very process hands its state over. */
-  get isHandover(): boolean {
-    return this.#lockPaths !== undefined &&
-      new StateFile(this.#sys, this.#lockPaths.restartState).isFor(this.#sys.pid());
   }
 }

@@ -70,15 +70,3 @@ export function findServiceManager(
   if (typeof shown === "string") return { variables: found, doubt: shown };
   return { variables: { ...found, FDSTORE: String(shown.limit) } };
 }
-
-/** An environment with variables that have new values. */
-export function withVariables(
-  env: readonly string[],
-  variables: Readonly<Record<string, string>>,
-): readonly string[] {
-  const names = Object.keys(variables);
-  return [
-    ...env.filter((entry) => !names.some((name) => entry.startsWith(`${name}=`))),
-    ...names.map((name) => `${name}=${variables[name]}`),
-  ];
-}

@@ -1,5 +1,5 @@
 import { argumentsOf } from "../../chassis/config/options.ts";
-import type { SelfImage } from "../../chassis/start/self.ts";
+import { type SelfImage, withVariables } from "../../chassis/start/self.ts";
 import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { Watchdog } from "../../chassis/systemd/watchdog.ts";
 import { readSmallFile } from "../../os/read_file.ts";
@@ -15,7 +15,6 @@ import { isTerminal } from "../../os/runtime.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { LOCK_SETTINGS } from "../identity/settings.ts";
 import { silentMountOf } from "../storage/file_reach.ts";
-import { withVariables } from "./service_manager.ts";
 
 /** How this image ends in favour of another one. */
 export interface Succession {

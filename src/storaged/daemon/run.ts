@@ -1,5 +1,6 @@
 import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
+import { failService } from "../../chassis/start/failed_service.ts";
 import { foregroundReason } from "../../chassis/start/background.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
 import {
@@ -9,17 +10,20 @@ import {
   variable,
   workingDirectory,
 } from "../../chassis/start/self.ts";
+import { toldImage } from "../../chassis/start/service_environment.ts";
+import { knownPaths } from "../../chassis/start/start.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
+import { VIRTSTORAGED } from "../identity/identity.ts";
 import { serve } from "./serve.ts";
 
 /**
  * Runs the storage daemon, or starts it in the background.
  *
- * @param mistakes what is wrong with the command line; nothing is at stake that would make it go on
+ * @param found what is wrong with the command line; nothing is at stake that would make it go on
  * @returns exit code
  * @throws StartError, UsageError when it cannot start
  */
@@ -27,28 +31,40 @@ export function runDaemon(
   sys: Sys,
   facts: RuntimeFacts,
   options: DaemonOptions,
-  mistakes: readonly string[],
+  found: readonly string[],
 ): number {
-  if (mistakes[0] !== undefined) throw new UsageError(mistakes[0]);
   const cwd = workingDirectory(sys);
-  const self = selfImage(sys, facts, cwd);
+  const image = selfImage(sys, facts, cwd);
+  const paths = knownPaths(VIRTSTORAGED, sys, options, environmentOf(image.env), cwd);
+  const failed = { daemon: VIRTSTORAGED.name, counted: paths?.startFailures, atStake: false };
+  const { self, complaints } = toldImage(sys, image, false, failed);
+  const env = environmentOf(self.env);
+  const sockets = readActivation((name) => env[name], sys.pid()).descriptors;
+  const notifySocket = env["NOTIFY_SOCKET"];
   const ready = variable(self.env, READY_VARIABLE);
-  if (options.daemon && ready === undefined) {
-    const env = environmentOf(self.env);
-    const sockets = readActivation((name) => env[name], sys.pid()).descriptors.length;
-    const reason = foregroundReason(env, sys.pid(), sockets);
-    if (reason !== undefined) throw new UsageError(reason);
+  const background = options.daemon && ready === undefined;
+  const reason = background ? foregroundReason(env, sys.pid(), sockets.length) : undefined;
+  const [mistake] = reason === undefined ? found : [...found, reason];
+  const service = notifySocket === undefined && sockets.length === 0
+    ? undefined
+    : { sys, notifySocket, sockets: sockets.map(({ fd }) => fd) };
+  if (service === undefined && mistake !== undefined) throw new UsageError(mistake);
+  if (background && mistake === undefined) {
     launchInBackground(sys, self);
     return ExitCode.OK;
   }
   shieldSignals(sys, runningImage(sys, facts, self));
   const report = new StartReport(sys, ready === undefined ? undefined : Number(ready));
   try {
-    return serve({ sys, self, options, env: environmentOf(self.env), cwd, report });
+    if (mistake !== undefined) throw new UsageError(mistake);
+    return serve({ sys, self, options, env, cwd, report, complaints });
   } catch (error) {
     const failure = startFailure(error);
-    if (!(failure instanceof StartError) || !report.awaited) throw failure;
-    report.failed(failure);
-    return failure.code;
+    if (failure instanceof StartError && report.awaited) {
+      report.failed(failure);
+      return failure.code;
+    }
+    if (service === undefined) throw failure;
+    throw failService(service, failed, failure);
   }
 }

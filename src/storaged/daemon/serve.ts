@@ -12,6 +12,7 @@ import { watchSignals } from "../../chassis/start/signals.ts";
 import { type DaemonSocket, openSockets } from "../../chassis/start/open_sockets.ts";
 import type { NamedDescriptor } from "../../chassis/systemd/activation.ts";
 import { SocketWatch } from "../../chassis/start/socket_watch.ts";
+import { StartPause } from "../../chassis/start/start_pause.ts";
 import { makeDirectories, makeRunDirectory, refuseServed } from "../../chassis/start/sockets.ts";
 import {
   configureLog,
@@ -48,7 +49,7 @@ export function serve(parts: LifeParts): number {
 
 /** @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves */
 function live(parts: LifeParts, logs: LogSystem, unfinished: (() => void)[]): number {
-  const { sys, self, options, env, cwd, report } = parts;
+  const { sys, self, options, env, cwd, report, complaints } = parts;
   const pid = sys.pid();
   const context = startContext(VIRTSTORAGED, sys, options, env, cwd);
   const { settings, warnings } = readSettings(context, STORAGE_SETTINGS);
@@ -80,6 +81,7 @@ function live(parts: LifeParts, logs: LogSystem, unfinished: (() => void)[]): nu
   unfinished.push(() => daemon.service.close(), () => unlinkSockets(sys, daemon));
   const status = new ServiceStatus(sys, loop, notify, () => statusText(daemon));
   changed = () => status.changed();
+  for (const complaint of complaints) daemon.log.error(`Started in spite of this: ${complaint}`);
   for (const warning of [...warnings, ...rights.warnings]) daemon.log.warn(warning);
   openSockets(sys, VIRTSTORAGED, socketsOf(daemon, paths, rights, inherited), inherited, (open) => open());
   dropPermissions();
@@ -101,6 +103,7 @@ function live(parts: LifeParts, logs: LogSystem, unfinished: (() => void)[]): nu
   new SocketWatch({ sys, loop, ledger, log: daemon.log, servers, replaced: () => {} });
   daemon.start();
   unfinished.length = 0;
+  new StartPause(sys, context.paths.startFailures).succeeded();
   daemon.log.info(`${VIRTSTORAGED.name} ${VERSION} serves ${paths.readWrite}`);
   status.ready(pid);
   report.ready();

@@ -35,13 +35,41 @@ Deno.test("root's commands and services have one place for compiled code, others
   }
 });
 
-Deno.test("a flag for the engine that somebody has set does not keep a program from starting", async () => {
+Deno.test("what somebody has set for the runtime does not reach a program, in no shell", async () => {
   const directory = Deno.makeTempDirSync();
   try {
     const runtime = `${directory}/runtime`;
-    Deno.writeTextFileSync(runtime, '#!/bin/sh\necho "${DENO_V8_FLAGS-none}"\n', { mode: 0o755 });
-    const { stdout } = await runShell(runtime, { HOME: "/", DENO_V8_FLAGS: "--nonsense" });
-    assert.equal(stdout, "none\n");
+    Deno.writeTextFileSync(runtime, "#!/bin/sh\nenv | sort\n", { mode: 0o755 });
+    for (const shell of ["sh", "bash"]) {
+      const { code, stdout } = await new Deno.Command(shell, {
+        args: ["-c", shellLine(VIRTLOCKD, runtime), "/usr/sbin/virtlockd", "locks"],
+        clearEnv: true,
+        env: {
+          PATH: "/usr/bin:/bin",
+          HOME: "/",
+          DENO_DIR: "/elsewhere",
+          DENO_V8_FLAGS: "--nonsense",
+          DENO_PERMISSION_BROKER_PATH: "/absent",
+          DENO_TOKIO_EVENT_INTERVAL: "0",
+          NODE_OPTIONS: "--inspect --bogus",
+          NODE_CHANNEL_FD: "3",
+          OTEL_DENO: "true",
+          OTHER: "two words * NODE_X=1; DENO_$(id)=2\nDENO_Y=3 'quoted\"",
+        },
+      }).output();
+      assert.equal(code, 0);
+      const lines = new TextDecoder().decode(stdout).split("\n").filter((line) =>
+        !/^(_|PWD|SHLVL)=/.test(line)
+      );
+      assert.deepEqual(lines, [
+        "DENO_DIR=/elsewhere",
+        "DENO_Y=3 'quoted\"",
+        "HOME=/",
+        "OTHER=two words * NODE_X=1; DENO_$(id)=2",
+        "PATH=/usr/bin:/bin",
+        "",
+      ]);
+    }
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }

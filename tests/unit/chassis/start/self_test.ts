@@ -6,6 +6,7 @@ import {
   runningImage,
   selfImage,
   variable,
+  withVariables,
   workingDirectory,
 } from "../../../../src/chassis/start/self.ts";
 import { readWhole } from "../../../../src/os/read_file.ts";
@@ -147,4 +148,15 @@ Deno.test("readWhole() reads a file of any length and closes it", () => {
     /^SystemError: read .*: Input/,
   );
   assert.deepEqual(openHere(), before);
+});
+
+Deno.test("withVariables() replaces what is there", () => {
+  const env = ["A=1", "FDSTORE=0", "FDSTORES=2"];
+  assert.deepEqual(withVariables(env, { FDSTORE: "7", NOTIFY_SOCKET: "/n" }), [
+    "A=1",
+    "FDSTORES=2",
+    "FDSTORE=7",
+    "NOTIFY_SOCKET=/n",
+  ]);
+  assert.deepEqual(withVariables(env, {}), env);
 });

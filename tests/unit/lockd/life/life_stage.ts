@@ -69,6 +69,7 @@ export class LifeStage implements Disposable {
       env: user,
       cwd: "/",
       report: new StartReport(this.sys, undefined),
+      complaints: [],
       mistakes: [],
       atStake: () => false,
     };

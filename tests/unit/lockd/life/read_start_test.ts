@@ -35,6 +35,7 @@ function read(scratch: Scratch, config: string | undefined, mistakes: readonly s
     env,
     cwd: "/work",
     report,
+    complaints: ["NOTIFY_SOCKET is wrong"].slice(0, mistakes.length),
     mistakes,
     atStake: () => atStake,
   });
@@ -66,6 +67,7 @@ Deno.test("readStart() goes on with what is right when guests would lose their l
   const start = read(scratch, "max_clients = 0\nstorage_timeout = 5\n", ['Unknown option "--x"'], true);
   assert.deepEqual([start.loaded.settings.maxClients, start.loaded.settings.storageTimeout], [1024, 5]);
   assert.deepEqual(start.complaints, [
+    "NOTIFY_SOCKET is wrong",
     'Unknown option "--x"; it is left out, correct the arguments of the service',
     `${scratch.file("x.conf")}:1: expected an integer from 1 to 4294967295 for "max_clients", got 0`,
   ]);

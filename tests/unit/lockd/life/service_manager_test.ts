@@ -3,7 +3,6 @@ import {
   findServiceManager,
   type Predecessor,
   type ServiceManager,
-  withVariables,
 } from "../../../../src/lockd/life/service_manager.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
@@ -143,15 +142,4 @@ Deno.test("findServiceManager() says so when systemctl gives no number", () => {
     doubt: "systemctl ended with code 0: [not set]",
   });
   assert.deepEqual(doubt("kill -9 $$"), { variables: NOTIFY, doubt: "it was killed by signal 9" });
-});
-
-Deno.test("withVariables() replaces what is there", () => {
-  const env = ["A=1", "FDSTORE=0", "FDSTORES=2"];
-  assert.deepEqual(withVariables(env, { FDSTORE: "7", NOTIFY_SOCKET: "/n" }), [
-    "A=1",
-    "FDSTORES=2",
-    "FDSTORE=7",
-    "NOTIFY_SOCKET=/n",
-  ]);
-  assert.deepEqual(withVariables(env, {}), env);
 });
