@@ -107,8 +107,8 @@ export function shellLine({ name, start, permissions }: Contents, runtime: strin
 }
 
 /**
- * Whoever sets a variable of the runtime's for something else on the host, or in the service's environment file, does
- * not mean this program: there are some with which it does not start, hangs, or listens for a debugger.
+ * Whoever sets a variable of the runtime's for something else on the host, or in the service's environment
+ * file, does not mean this program: with some it does not start, hangs, or listens for a debugger.
  */
 const WITHOUT_RUNTIMES_VARIABLES = "set -f; for v in $(export -p); do v=${v%%=*}; " +
   "case $v in *[!A-Z0-9_]* | DENO_DIR) ;; DENO_?* | NODE_?* | OTEL_?*) unset $v;; esac; done; set +f";

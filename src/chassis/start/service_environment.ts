@@ -92,36 +92,47 @@ function trueActivation(
 ): ServiceEnvironment {
   const names = (variable(env, "LISTEN_FDNAMES") ?? "").split(":");
   const claimed = readActivation((name) => variable(env, name), sys.pid()).descriptors.length;
-  const next = LISTEN_FDS_START + claimed;
-  const fits = !isInherited(sys, next) &&
-    (claimed === 0 || names.length === claimed && isInherited(sys, next - 1));
+  const fits = (claimed === 0 || names.length === claimed) && mayBeAll(sys, claimed);
   if (fits || !isServiceProcess(sys, daemon)) return { env, complaints: [] };
+  const named = mayBeAll(sys, names.length);
   const inherited = inheritedDescriptors(sys);
-  const unnamed = names.length !== inherited.length;
-  if (unnamed && !inherited.every((fd) => sys.socketOption(fd, SO_ACCEPTCONN) === 1)) {
+  if (!named && !inherited.every((fd) => sys.socketOption(fd, SO_ACCEPTCONN) === 1)) {
     throw new StartError(
       ExitCode.INITIALISATION,
       `${
         said(env)
-      }, but systemd has handed over ${inherited.length} descriptors, and nothing else says what ` +
-        `they are. systemd keeps them. ${removal(daemon, "LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES")}`,
+      }, but systemd has handed over something else, and nobody knows what it is. systemd keeps it. ` +
+        removal(daemon, "LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES"),
     );
   }
+  const count = named ? names.length : inherited.length;
   return {
     env: withVariables(env, {
       LISTEN_PID: String(sys.pid()),
-      LISTEN_FDS: String(inherited.length),
+      LISTEN_FDS: String(count),
       // Listening sockets are known by their paths too.
-      ...(unnamed ? { LISTEN_FDNAMES: "" } : {}),
+      ...(named ? {} : { LISTEN_FDNAMES: "" }),
     }),
     complaints: [
-      `${said(env)}, but systemd has handed over ${inherited.length} descriptors, which are used. ` +
+      `${said(env)}, but systemd has handed over ${count} descriptors, which are used. ` +
       removal(daemon, "LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES"),
     ],
   };
 }
 
-/** Descriptors that whoever started this process has left open for it, from the first one of systemd's on. */
+/**
+ * Whether so many descriptors may be all that systemd has handed over. One that is no socket may follow them:
+ * a shell leaves the file of the program open behind ten or more (dash 0.5.12). What systemd stores beside
+ * its sockets is more than one, or none.
+ */
+function mayBeAll(sys: Pick<Sys, "fcntl" | "socketOption">, count: number): boolean {
+  const next = LISTEN_FDS_START + count;
+  if (count > 0 && !isInherited(sys, next - 1)) return false;
+  return !isInherited(sys, next) ||
+    !isInherited(sys, next + 1) && sys.socketOption(next, SO_ACCEPTCONN) !== 1;
+}
+
+/** Descriptors that whoever started this process has left open for it, from systemd's first one on. */
 function inheritedDescriptors(sys: Pick<Sys, "fcntl">): number[] {
   const found: number[] = [];
   for (let fd = LISTEN_FDS_START; isInherited(sys, fd); fd++) found.push(fd);
@@ -134,9 +145,13 @@ function isInherited({ fcntl }: Pick<Sys, "fcntl">, fd: number): boolean {
   return flags >= 0 && (flags & FD_CLOEXEC) === 0;
 }
 
+/** Characters of a variable that are shown: there may be tens of thousands of names. */
+const SHOWN = 100;
+
 /** What the environment says of descriptors. */
 function said(env: readonly string[]): string {
-  const set = env.filter((entry) => /^LISTEN_(PID|FDS|FDNAMES)=/.test(entry));
+  const set = env.filter((entry) => /^LISTEN_(PID|FDS|FDNAMES)=/.test(entry))
+    .map((entry) => entry.length > SHOWN ? `${entry.slice(0, SHOWN)}...` : entry);
   return set.length === 0 ? "The environment names no descriptors" : `The environment says ${set.join(", ")}`;
 }
 

@@ -73,6 +73,8 @@ const REMOVE =
 Deno.test("toldImage() leaves alone what systemd has said", () => {
   assert.deepEqual(told({ env: RIGHT, descriptors: THREE }), { env: RIGHT, complaints: [] });
   assert.deepEqual(told({ env: [SYSTEMD], descriptors: [] }), { env: [SYSTEMD], complaints: [] });
+  // dash has left the file of the program open behind them.
+  assert.deepEqual(told({ env: RIGHT, descriptors: [...THREE, "other"] }), { env: RIGHT, complaints: [] });
 });
 
 Deno.test("toldImage() tells systemd at its own socket whatever the service's environment file says", () => {
@@ -129,15 +131,30 @@ Deno.test("toldImage() does without the names of sockets, which are known by the
 });
 
 Deno.test("toldImage() starts no daemon that could not tell which of its descriptors are locks", () => {
+  const descriptors = [...THREE, "other", "other"] as const;
   for (const names of ["LISTEN_FDNAMES=a.socket:b.socket", "LISTEN_FDNAMES="]) {
-    const env = [SYSTEMD, `LISTEN_PID=${PID}`, "LISTEN_FDS=3", names];
-    assert.deepEqual(told({ env, descriptors: THREE }), {
-      error:
-        `The environment says LISTEN_PID=${PID}, LISTEN_FDS=3, ${names}, but systemd has handed over 3 ` +
-        `descriptors, and nothing else says what they are. systemd keeps them. ${REMOVE}`,
-      pauses: [800],
-    });
+    for (const count of [2, 5]) {
+      const env = [SYSTEMD, `LISTEN_PID=${PID}`, `LISTEN_FDS=${count}`, names];
+      assert.deepEqual(told({ env, descriptors }), {
+        error:
+          `The environment says LISTEN_PID=${PID}, LISTEN_FDS=${count}, ${names}, but systemd has handed over ` +
+          `something else, and nobody knows what it is. systemd keeps it. ${REMOVE}`,
+        pauses: [800],
+      });
+    }
   }
+});
+
+Deno.test("toldImage() does not fill the log with names", () => {
+  const names = `LISTEN_FDNAMES=${"n:".repeat(100)}`;
+  assert.deepEqual(told({ env: ["LISTEN_FDS=9", names], descriptors: [...THREE, "other", "other"] }), {
+    error:
+      `The environment says LISTEN_FDS=9, LISTEN_FDNAMES=${
+        "n:".repeat(42)
+      }n..., but systemd has handed over ` +
+      `something else, and nobody knows what it is. systemd keeps it. ${REMOVE}`,
+    pauses: [800],
+  });
 });
 
 Deno.test("toldImage() believes the environment of a process that systemd has not started as this service", () => {
