@@ -43,7 +43,7 @@ may_hand_back() {
     if [ -n "$pid" ] && is_libvirts "$pid"; then
         return 0
     fi
-    if ! tried=$("$2" --version 2>&1); then
+    if ! runs "$2"; then
         echo "deno-virtlockd: Not removed: $2 does not run on this host: $tried" >&2
         echo "deno-virtlockd: Only it can hand the locks of running guests over. Mend that, or install the package again." >&2
         echo "deno-virtlockd: When no guest runs on this host any more, and only then, run" >&2
@@ -95,10 +95,27 @@ read_units() {
     fi
 }
 
+# Whether program $1 runs on this host. What it says is in $tried, if that has an end: one that hangs, or prints for ever,
+# must not keep the package manager.
+runs() {
+    tried=$({ timeout --kill-after=5 20 "$1" --version 2>&1 || echo "(it ended with code $?)"; } 2>/dev/null | head -c 4000)
+    if [ "${#tried}" -ge 3900 ]; then
+        tried='it writes without end'
+        return 1
+    fi
+    case $tried in
+    *'(it ended with code 124)' | *'(it ended with code 137)') tried='it did not end within 20 s' ;;
+    *'(it ended with code '*) ;;
+    'virtlockd ('* | *'/virtlockd ('*) return 0 ;;
+    *) tried="it says '$tried'" ;;
+    esac
+    return 1
+}
+
 # Whether the installed program runs on this host. The daemon of libvirt's, process $1, executes whatever is there, and
 # a program that cannot run would lose every lock.
 runs_here() {
-    if tried=$("$INSTALLED" --version 2>&1); then
+    if runs "$INSTALLED"; then
         return 0
     fi
     echo "deno-virtlockd: $INSTALLED does not run on this host: $tried" >&2
