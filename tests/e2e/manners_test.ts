@@ -275,6 +275,24 @@ for (const release of releasesToTest()) {
     await machine.copyIn(await debianPackage(), "/root/package.deb");
     // The files alone, without the package's scripts, which would do it themselves.
     await machine.sh("mv /usr/sbin/virtlockd /usr/sbin/virtlockd.libvirt; dpkg-deb -x /root/package.deb /");
+    // libvirt's daemon looks at nothing before it executes what is in its place.
+    await machine.sh("cp -a /usr/sbin/virtlockd /root/elsewhere");
+    for (
+      const [program, reason] of [
+        ["exit 4", "does not run, it ended with code 4"],
+        ["echo hello", "is no virtlockd: --version says 'hello'"],
+      ] as const
+    ) {
+      await machine.sh(`printf '#!/bin/sh\\n${program}\\n' >/usr/sbin/virtlockd`);
+      const { code, stderr } = await machine.run(["/root/elsewhere", "reload"]);
+      assert.equal(code, 1);
+      assert.ok(
+        stderr.includes(`libvirt's own virtlockd (process ${daemon}) goes on: /usr/sbin/virtlockd ${reason}`),
+        stderr,
+      );
+      assert.equal(await service.pid(), daemon);
+    }
+    await machine.sh("cp -a /root/elsewhere /usr/sbin/virtlockd");
     assert.match(
       await machine.sh("virtlockd reload"),
       new RegExp(`^virtlockd \\S+ has taken over \\(process ${daemon}\\)\\n$`),

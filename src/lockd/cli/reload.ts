@@ -14,6 +14,7 @@ import { faultInConfiguration } from "./configuration_in_use.ts";
 import { adminSocket, CONNECT_OPTION, userPaths } from "../../chassis/cli/asking.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { readWhole } from "../../os/read_file.ts";
+import { faultOfSuccessor } from "./libvirts_successor.ts";
 import { readStatus } from "./status.ts";
 
 /**
@@ -96,6 +97,12 @@ export class Reload {
       throw failed(
         `Process ${before.status.pid} serves at ${this.#socket}, but ${pid} was to be reloaded: see 'virtlockd doctor'`,
       );
+    }
+    if (before.kind === "libvirt") {
+      const fault = faultOfSuccessor(sys, pid);
+      if (fault !== undefined) {
+        throw failed(`Nothing was signalled, libvirt's own virtlockd (process ${pid}) goes on: ${fault}`);
+      }
     }
     const image = stackStart(sys, pid);
     const signalled = sys.kill(pid, SIGUSR1);
