@@ -91,6 +91,8 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
       printf '${setting(CERTIFICATES)}' >/etc/libvirt/virtlockd.conf
       virtlockd reload
     `);
+    const opened = await machine.sh("virtlockd cluster open --expect kvm1");
+    assert.equal(opened, "The cluster is open.\n");
   });
 
   await t.step("it joins with a certificate and a key that are root's", async () => {

@@ -4,11 +4,11 @@ import { ClusterHost } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
+import { refusal } from "../support/lock_refusal.ts";
 import { kernel } from "../support/kernel.ts";
 import { processState } from "../../src/os/process_state.ts";
 import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
-import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 
 // Hosts of a cluster on one machine, each with a daemon, a lock directory and a link, and a real etcd.
 
@@ -24,16 +24,6 @@ async function locksOf(etcd: Etcd): Promise<string[]> {
     key.slice("/virtlockd/test/".length)
   );
   return keys.filter((key) => /^(lock|share)\//.test(key));
-}
-
-async function refusal(asked: Promise<unknown>): Promise<string> {
-  try {
-    await asked;
-  } catch (error) {
-    if (error instanceof RpcFailure) return error.message;
-    throw error;
-  }
-  throw new Error("The daemon has granted it");
 }
 
 Deno.test("a lock of the cluster's is had by one host at a time, and its holder is named to the others", async () => {

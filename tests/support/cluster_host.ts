@@ -36,14 +36,16 @@ export class ClusterHost implements AsyncDisposable {
   /** Lock directory that is held for the cluster, the host's own. */
   readonly space: string;
   readonly #link: TestProcess;
+  readonly #settings: string;
   #daemon: Daemon | undefined;
   #ownsPlace = true;
 
-  private constructor(place: Place, name: string, space: string, link: TestProcess) {
+  private constructor(place: Place, name: string, space: string, link: TestProcess, settings: string) {
     this.place = place;
     this.name = name;
     this.space = space;
     this.#link = link;
+    this.#settings = settings;
   }
 
   /** Makes a host and starts its daemon. */
@@ -69,10 +71,9 @@ export class ClusterHost implements AsyncDisposable {
     const place = Place.createShared();
     const space = more.space ?? place.makeDirectory("scsi");
     Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
-    place.writeConfig(
-      `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]\n` +
-        `cluster_name = "test"\ncluster_host_id = "${name}"\ncluster_lockspaces = ["scsi=${space}"]\n${settings}\n`,
-    );
+    const config = `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]\n` +
+      `cluster_name = "test"\ncluster_host_id = "${name}"\ncluster_lockspaces = ["scsi=${space}"]\n${settings}\n`;
+    place.writeConfig(config);
     const socket = `${place.paths.runDir}/virtlockd-cluster-sock`;
     const forwarded = ["DENO_DIR", "HOME", "PATH", "NO_COLOR"].flatMap((name) => ["-E", name]);
     const link = new TestProcess(
@@ -91,7 +92,7 @@ export class ClusterHost implements AsyncDisposable {
       place.env,
       place.directory,
     );
-    const host = new ClusterHost(place, name, space, link);
+    const host = new ClusterHost(place, name, space, link, config);
     await until("the link's socket to be there", () => exists(socket));
     return host;
   }
@@ -106,6 +107,18 @@ export class ClusterHost implements AsyncDisposable {
     this.#daemon = await Daemon.start({ ...options, place: this.place });
     await this.#daemon.log.match(/This host is a member of its cluster/);
     await this.#registerSpace(this.#daemon.socket);
+  }
+
+  /** Starts a daemon that knows nothing of the cluster. */
+  async startAlone(settings = "storage_timeout = 3\n"): Promise<void> {
+    this.place.writeConfig(settings);
+    this.#daemon = await Daemon.start({ place: this.place });
+    await this.#registerSpace(this.#daemon.socket);
+  }
+
+  /** Writes the settings of the cluster into the configuration. */
+  configure(): void {
+    this.place.writeConfig(this.#settings);
   }
 
   /**

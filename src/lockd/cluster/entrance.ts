@@ -34,6 +34,8 @@ export type Entered =
   | { readonly kind: "settled"; readonly reason: string }
   /** Another host may still give back what this one has: it is to be tried again. */
   | { readonly kind: "listed"; readonly reason: string }
+  /** Everybody has come. */
+  | { readonly kind: "opened" }
   | { readonly kind: "failed"; readonly reason: string };
 
 /**
@@ -124,7 +126,7 @@ export class Entrance {
           compare: [{ kind: "changed-at", key: keys.meta, revision: found.changedAt }],
           success: meta.phase === "open" ? [] : [{ op: "put", key: keys.meta, value: opened }],
           failure: [],
-        }, () => done({ kind: "settled", reason: closedText({ ...meta, phase: "open" }, "") }));
+        }, () => done({ kind: "opened" }));
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
         done({ kind: "failed", reason: error.message });

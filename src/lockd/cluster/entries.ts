@@ -60,6 +60,6 @@ export function closedText({ phase, why }: MetaRecord, awaited: string): string 
       return `the cluster is being recovered, ${awaited}: 'virtlockd cluster recover --expect HOST,...' names every ` +
         `host that uses its disks (${why})`;
     case "open":
-      return "the cluster has just been opened";
+      return "the cluster is open";
   }
 }

@@ -366,13 +366,14 @@ export class ClusterSession {
         this.#entered(
           { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt },
           meta,
+          now,
           again,
         );
       });
     });
   }
 
-  #entered(epoch: Epoch, meta: MetaRecord, again: (reason: string) => void): void {
+  #entered(epoch: Epoch, meta: MetaRecord, now: () => void, again: (reason: string) => void): void {
     const { reconcile, observer, keep } = this.#parts;
     // What etcd had before it was changed counts no more: the cluster is closed, and everybody knows.
     this.#changed = undefined;
@@ -398,9 +399,18 @@ export class ClusterSession {
       }
       this.#entrance.enter(epoch, meta, outcome, (entered) => {
         if (this.#state.kind === "lost" || this.#closed) return;
-        if (entered.kind === "failed") return again(entered.reason);
-        if (entered.kind === "settled") settled();
-        this.#close(epoch, entered);
+        switch (entered.kind) {
+          case "failed":
+            return again(entered.reason);
+          case "opened":
+            settled();
+            return now();
+          case "settled":
+            settled();
+            return this.#close(epoch, entered);
+          case "listed":
+            return this.#close(epoch, entered);
+        }
       });
     });
   }
@@ -418,7 +428,7 @@ export class ClusterSession {
     this.#waiters.wake();
   }
 
-  #close(epoch: Epoch, { kind, reason }: Exclude<Entered, { kind: "failed" }>): void {
+  #close(epoch: Epoch, { kind, reason }: Extract<Entered, { kind: "settled" | "listed" }>): void {
     this.#working = false;
     this.#state = { kind: "closed", epoch, entered: kind, reason };
     this.#trouble(reason);
@@ -457,7 +467,9 @@ export class ClusterSession {
     if (state.kind !== "closed") return;
     if (state.entered === "listed") return this.doubt("other hosts may have given back what this one has");
     this.#entrance.open((entered) => {
-      if (this.#state === state && entered.kind === "settled") this.#close(state.epoch, entered);
+      if (this.#state !== state) return;
+      if (entered.kind === "opened") this.doubt("the cluster has just been opened");
+      if (entered.kind === "settled") this.#close(state.epoch, entered);
     });
   }
 

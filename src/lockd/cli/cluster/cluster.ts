@@ -1,6 +1,8 @@
 import type { CommandGroup } from "../../../chassis/cli/command_group.ts";
 import { clusterHostsCommand } from "./hosts.ts";
 import { clusterLocksCommand } from "./locks.ts";
+import { clusterOpenCommand } from "./open.ts";
+import { clusterRecoverCommand } from "./recover.ts";
 import { clusterStatusCommand } from "./status.ts";
 
 /**
@@ -10,5 +12,11 @@ import { clusterStatusCommand } from "./status.ts";
 export const clusterCommands: CommandGroup = {
   name: "cluster",
   purpose: "Shows and changes what all hosts of the cluster have in common, in etcd.",
-  commands: [clusterStatusCommand, clusterHostsCommand, clusterLocksCommand],
+  commands: [
+    clusterStatusCommand,
+    clusterHostsCommand,
+    clusterLocksCommand,
+    clusterOpenCommand,
+    clusterRecoverCommand,
+  ],
 };

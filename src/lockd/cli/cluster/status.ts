@@ -2,7 +2,8 @@ import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
 import { pairs } from "../../../chassis/cli/table.ts";
 import { counted } from "../../../chassis/log/counted.ts";
-import { decodeMeta } from "../../cluster/records.ts";
+import { Entries } from "../../cluster/entries.ts";
+import { type ClusterPhase, decodeMeta } from "../../cluster/records.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
@@ -13,6 +14,12 @@ export interface ClusterOverview {
   readonly endpoints: readonly string[];
   /** Whether a host has ever joined. */
   readonly founded: boolean;
+  /** Whether new locks are had; absent where no host has ever joined. */
+  readonly phase?: ClusterPhase;
+  /** What a cluster waits for that is not open. */
+  readonly awaited?: string;
+  /** Why it has to be recovered. */
+  readonly why?: string;
   /** Names of the lock directories. */
   readonly spaces: readonly string[];
   /** How many sessions there are of each state. */
@@ -34,27 +41,37 @@ export const clusterStatusCommand: Command = {
 };
 
 function overviewOf({ settings, keys, questions }: OpenedCluster): ClusterOverview {
-  const [meta] = questions.get(keys.meta);
+  const [entry] = questions.get(keys.meta);
+  const meta = entry === undefined ? undefined : decodeMeta(entry);
+  const closed = meta === undefined || meta.phase === "open"
+    ? undefined
+    : new Entries(keys, questions.list(keys.entries), meta).awaited;
   const hosts = { live: 0, silent: 0, condemned: 0, fenced: 0 };
   for (const { state } of knownSessions(questions, keys)) hosts[state]++;
   return {
     name: settings.clusterName,
     endpoints: settings.clusterEndpoints,
     founded: meta !== undefined,
-    spaces: meta === undefined ? [] : decodeMeta(meta).spaces,
+    ...meta === undefined ? {} : { phase: meta.phase },
+    ...closed === undefined ? {} : { awaited: closed },
+    ...meta === undefined || meta.why === "" ? {} : { why: meta.why },
+    spaces: meta?.spaces ?? [],
     hosts,
     locks: questions.list(keys.exclusives).length + questions.list(keys.shares).length,
   };
 }
 
 /** The overview for people. */
-export function overviewText({ name, endpoints, founded, spaces, hosts, locks }: ClusterOverview): string {
+export function overviewText(overview: ClusterOverview): string {
+  const { name, endpoints, founded, spaces, hosts, locks, phase, awaited, why } = overview;
+  const state = [phase ?? "none", awaited, why].filter((text) => text !== undefined);
   const states = Object.entries(hosts).filter(([, count]) => count > 0).map(([state, count]) =>
     `${count} ${state}`
   );
   return pairs([
     ["cluster", name],
     ["etcd", endpoints.join(", ")],
+    ["state", state.join(", ")],
     ["lock directories", founded ? spaces.join(", ") || "none" : "none: no host has joined yet"],
     ["hosts", states.length === 0 ? "none" : states.join(", ")],
     ["locks", locks === 0 ? "none" : counted(locks, "lock")],

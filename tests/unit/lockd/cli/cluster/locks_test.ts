@@ -41,6 +41,8 @@ Deno.test("overviewText() counts hosts by their state", () => {
     name: "prod",
     endpoints: ["http://a", "http://b"],
     founded: true,
+    phase: "forming" as const,
+    awaited: "it waits for kvm2",
     spaces: ["scsi"],
     hosts,
     locks: 1,
@@ -49,6 +51,7 @@ Deno.test("overviewText() counts hosts by their state", () => {
     overviewText(overview),
     `cluster:           prod
 etcd:              http://a, http://b
+state:             forming, it waits for kvm2
 lock directories:  scsi
 hosts:             2 live, 1 fenced
 locks:             1 lock

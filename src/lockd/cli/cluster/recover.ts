@@ -1,0 +1,111 @@
+import type { Arguments } from "../../../chassis/cli/arguments.ts";
+import {
+  type Command,
+  type CommandContext,
+  CommandError,
+  CommandExit,
+} from "../../../chassis/cli/command.ts";
+import { UsageError } from "../../../chassis/config/usage_error.ts";
+import { hostName } from "../../../os/host_facts.ts";
+import { decodeSession, encodeRecord, type Fencing } from "../../cluster/records.ts";
+import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
+import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
+import { type KnownSession, knownSessions } from "./known_hosts.ts";
+import { withCluster } from "./opened_cluster.ts";
+
+/** `virtlockd cluster recover`: says which hosts a cluster has whose etcd has lost something. */
+export const clusterRecoverCommand: Command = {
+  name: "cluster recover",
+  purpose:
+    "Recovers a cluster whose etcd was restored, emptied or exchanged: each host that is named puts in again " +
+    "the locks that it has, and nothing new is locked before all have.",
+  options: [
+    ...EXPECT_OPTIONS,
+    {
+      name: "without",
+      value: "HOST,...",
+      summary: "hosts that are off and stay off until their guests are gone: their locks are given up",
+    },
+    { name: "yes", summary: "do not ask" },
+    ...CLUSTER_OPTIONS,
+  ],
+  run(context, args) {
+    const expect = hostsOf(args, "expect");
+    const without = hostsOf(args, "without");
+    const both = expect.find((host) => without.includes(host));
+    if (both !== undefined) throw new UsageError(`Host "${both}" cannot be expected and be left out`);
+    const wait = waitOf(args);
+    agree(context, args, without);
+    withCluster(context, args, (opened) => {
+      const { questions, keys } = opened;
+      const cluster = new ClosedCluster(opened);
+      const by = context.env["SUDO_USER"] ?? context.env["USER"] ?? "";
+      const fencing = { state: "fenced", by, from: hostName(context.sys), at: context.now() } as const;
+      cluster.change((meta) => {
+        switch (meta.phase) {
+          case "forming":
+            throw new CommandError(
+              CommandExit.PROBLEM,
+              "The cluster is new, and has nothing to recover: 'virtlockd cluster open --help'",
+            );
+          case "recovering":
+            return { ...meta, expect, without };
+          case "open":
+            return {
+              ...meta,
+              phase: "recovering",
+              round: crypto.randomUUID(),
+              expect,
+              without,
+              why: `asked for by ${by === "" ? "somebody" : by} on ${fencing.from}`,
+            };
+        }
+      }, () => fence(knownSessions(questions, keys), without, fencing, (id) => keys.session(id)));
+      cluster.awaitOpen(wait);
+    });
+    context.out.write("The cluster is open again.\n");
+    return CommandExit.OK;
+  },
+};
+
+/** That hosts are left out is said of all their sessions, with the same change. */
+function fence(
+  sessions: readonly KnownSession[],
+  without: readonly string[],
+  fencing: Fencing,
+  keyOf: (session: string) => string,
+) {
+  const left = sessions.filter(({ host, name, state }) =>
+    state !== "fenced" && (without.includes(host) || without.includes(name))
+  );
+  return {
+    compare: left.map(({ session, entry }) => ({
+      kind: "changed-at",
+      key: keyOf(session),
+      revision: entry.changedAt,
+    } as const)),
+    put: left.map(({ session, entry }) => ({
+      op: "put",
+      key: keyOf(session),
+      value: encodeRecord({ ...decodeSession(entry), fencing }),
+    } as const)),
+  };
+}
+
+/** That a host is off nobody here can know. @throws CommandError when it is not said */
+function agree({ confirm }: CommandContext, args: Arguments, without: readonly string[]): void {
+  if (without.length === 0 || args.has("yes")) return;
+  const question =
+    `Are ${
+      without.join(", ")
+    } off, and will stay off until none of their guests is left? If one of them runs, two ` +
+    'guests may write to one disk. Type "yes" if they are: ';
+  switch (confirm(question)) {
+    case "yes":
+      return;
+    case "no":
+      throw new CommandError(CommandExit.PROBLEM, "Nothing was changed");
+    case "nobody":
+      throw new CommandError(CommandExit.PROBLEM, 'Without a terminal to ask at, "--yes" is needed');
+  }
+}

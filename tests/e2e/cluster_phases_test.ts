@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { installMissing } from "./support/debian_packages.ts";
+import { ClusterHost } from "../support/cluster_host.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Etcd } from "../support/etcd.ts";
+import { Holder } from "../support/holder.ts";
+import { reExec } from "../support/re_exec.ts";
+import { refusal } from "../support/lock_refusal.ts";
+import { until } from "../support/until.ts";
+
+// A cluster that is made on hosts with running guests, and one whose etcd was restored or emptied, with a
+// real etcd.
+
+await installMissing(["etcd-server", "etcd-client", "systemd"]);
+
+/** ACQUIRE_RESOURCE's flag: the file is made on demand. */
+const AUTOCREATE = 2;
+
+/** Runs `virtlockd cluster ...` on a host. */
+function command(host: ClusterHost, ...args: string[]) {
+  return Daemon.run({ args: ["cluster", ...args], place: host.place });
+}
+
+/** Keys of locks, and the session of each. */
+async function locksOf(etcd: Etcd): Promise<string[]> {
+  const keys = [...(await etcd.keys("/virtlockd/test/lock/")).keys()];
+  return keys.map((key) => key.slice("/virtlockd/test/lock/scsi/".length));
+}
+
+Deno.test("a cluster is made on hosts with running guests: what both have is in doubt, and nothing new is locked before", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a", { cluster: "new" });
+  await using b = await ClusterHost.create(etcd, "b", { cluster: "new" });
+  await a.startAlone();
+  await b.startAlone();
+  await using onA = await Holder.start(a.daemon);
+  await using onB = await Holder.start(b.daemon);
+  await onA.acquire(a.space, "both", AUTOCREATE);
+  await onA.acquire(a.space, "first", AUTOCREATE);
+  await onB.acquire(b.space, "both", AUTOCREATE);
+  await onB.acquire(b.space, "second", AUTOCREATE);
+  a.configure();
+  await reExec(a.daemon);
+  await a.daemon.log.match(/the cluster is not open yet, nobody has said which hosts it has/);
+  await using next = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(next.acquire(a.space, "second", AUTOCREATE)),
+    /the cluster is not open yet, .*'virtlockd cluster open --expect HOST,\.\.\.' names every host that uses its disks/,
+  );
+  const early = await command(a, "open", "--expect", "a,b", "--wait", "1");
+  assert.deepEqual([early.code, early.stdout], [1, ""]);
+  assert.match(early.stderr, /The cluster is not open yet: it waits for b\. It opens by itself/);
+  b.configure();
+  await reExec(b.daemon);
+  await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
+  const opened = await command(b, "open", "--expect", "a,b");
+  assert.deepEqual([opened.code, opened.stdout, opened.stderr], [0, "The cluster is open.\n", ""]);
+  assert.deepEqual(await locksOf(etcd), ["both", "first", "second"]);
+  const answer = await until("host a to lock again", async () => {
+    const text = await refusal(next.acquire(a.space, "second", AUTOCREATE));
+    return text.includes("is not open yet") ? undefined : text;
+  });
+  assert.match(answer, new RegExp(`'second' is locked by domain '${onB.owner.name}'`));
+  await next.acquire(a.space, "third", AUTOCREATE);
+});
+
+Deno.test("an etcd that was restored is noticed: nothing is locked before every host has put in again what it has", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using onA = await Holder.start(a.daemon);
+  await using onB = await Holder.start(b.daemon);
+  await onA.acquire(a.space, "moved", AUTOCREATE);
+  await onA.acquire(a.space, "kept", AUTOCREATE);
+  const backup = await etcd.save();
+  await onA.kill();
+  await until("its locks to go", async () => (await locksOf(etcd)).length === 0);
+  await onB.acquire(b.space, "moved", AUTOCREATE);
+  await onB.acquire(b.space, "new", AUTOCREATE);
+  await etcd.restore(backup);
+  for (const host of [a, b]) await host.daemon.log.match(/the cluster is being recovered/);
+  await using next = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(next.acquire(a.space, "new", AUTOCREATE)),
+    /the cluster is being recovered, .*'virtlockd cluster recover --expect HOST,\.\.\.'.*\(etcd has gone back from revision/,
+  );
+  const recovered = await command(b, "recover", "--expect", "a,b");
+  assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
+    0,
+    "The cluster is open again.\n",
+    "",
+  ]);
+  assert.deepEqual(await locksOf(etcd), ["moved", "new"]);
+  const answer = await until("host a to lock again", async () => {
+    const text = await refusal(next.acquire(a.space, "new", AUTOCREATE));
+    return text.includes("being recovered") ? undefined : text;
+  });
+  assert.match(answer, new RegExp(`'new' is locked by domain '${onB.owner.name}'`));
+  assert.match(
+    await refusal(next.acquire(a.space, "moved", AUTOCREATE)),
+    new RegExp(`'moved' is locked by domain '${onB.owner.name}'`),
+  );
+});
+
+Deno.test("a host that is left out when an emptied etcd is recovered puts nothing back", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using onA = await Holder.start(a.daemon);
+  await using onB = await Holder.start(b.daemon);
+  await onA.acquire(a.space, "of-a", AUTOCREATE);
+  await onB.acquire(b.space, "of-b", AUTOCREATE);
+  b.signalLinks("SIGSTOP");
+  await etcd.control("del", "--prefix", "/virtlockd/");
+  await a.daemon.log.match(/the cluster is being recovered/);
+  const asked = await command(a, "recover", "--expect", "a", "--without", "b");
+  assert.deepEqual([asked.code, asked.stdout], [1, ""]);
+  const recovered = await command(a, "recover", "--expect", "a", "--without", "b", "--yes");
+  assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
+    0,
+    "The cluster is open again.\n",
+    "",
+  ]);
+  b.signalLinks("SIGCONT");
+  await b.daemon.log.match(/etcd was recovered without this host, which was said to be off/);
+  assert.deepEqual(await locksOf(etcd), ["of-a"]);
+  await using next = await Holder.start(b.daemon);
+  assert.match(
+    await refusal(next.acquire(b.space, "other", AUTOCREATE)),
+    /etcd was recovered without this host/,
+  );
+});

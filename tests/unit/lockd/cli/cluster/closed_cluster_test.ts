@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { ClosedCluster } from "../../../../../src/lockd/cli/cluster/closed_cluster.ts";
+import { decodeMeta, type MetaRecord } from "../../../../../src/lockd/cluster/records.ts";
+import { PlayedCluster } from "./played_cluster.ts";
+
+const META = { spaces: ["scsi"], phase: "forming", round: "r1", expect: [], without: [], why: "" } as const;
+
+function stage(meta: MetaRecord = META) {
+  const played = new PlayedCluster();
+  played.put(played.keys.meta, { schema: 1, ...meta });
+  const read = () => {
+    const value = played.etcd.get(played.keys.meta) ?? "";
+    return decodeMeta({ key: "meta", value, changedAt: 0 });
+  };
+  return { played, read, cluster: new ClosedCluster(played) };
+}
+
+Deno.test("what all hosts agree upon is changed as it is by then, when somebody else changes it too", () => {
+  const { played, read, cluster } = stage();
+  let others = 2;
+  played.before = (question) => {
+    if (question.kind !== "transaction" || question.transaction.compare.length === 0 || others-- <= 0) return;
+    played.put(played.keys.meta, { schema: 1, ...META, round: `by-another-${others}` });
+  };
+  cluster.change((meta) => ({ ...meta, expect: ["a"] }));
+  assert.deepEqual(read(), { ...META, round: "by-another-0", expect: ["a"] });
+});
+
+Deno.test("a change that is never made is told, and nothing is changed that is as it has to be", () => {
+  const { played, read, cluster } = stage();
+  cluster.change(() => undefined);
+  assert.deepEqual(read(), META);
+  played.before = (question) => {
+    if (question.kind !== "transaction" || question.transaction.compare.length === 0) return;
+    played.put(played.keys.meta, { schema: 1, ...META });
+  };
+  assert.throws(() => cluster.change((meta) => ({ ...meta, expect: ["a"] })), {
+    message: "Nothing is known to be changed: etcd was changed meanwhile, try again",
+  });
+});
+
+Deno.test("of a cluster that nobody has joined a command says what to do", () => {
+  assert.throws(() => new ClosedCluster(new PlayedCluster()).change(() => undefined), {
+    message:
+      "No host has joined this cluster yet: set it up in virtlockd.conf of one, and have it run 'virtlockd reload'",
+  });
+});
+
+Deno.test("a command waits until the cluster is open, and says then what that waits for", () => {
+  const { played, cluster } = stage({ ...META, expect: ["a", "b"] });
+  const entry = { session: "s", name: "a", round: "r1", state: "settled" };
+  played.put(played.keys.entry("id-a"), entry);
+  assert.throws(() => cluster.awaitOpen(3000), {
+    message:
+      "The cluster is not open yet: it waits for b. It opens by itself as soon as every host that was named has " +
+      "joined; 'virtlockd status' says on each why it has not",
+  });
+  assert.equal(played.now, 3000);
+  played.before = () => {
+    if (played.now === 5000) played.put(played.keys.meta, { schema: 1, ...META, phase: "open" });
+  };
+  cluster.awaitOpen(30_000);
+  assert.equal(played.now, 5000);
+});
