@@ -1,5 +1,6 @@
 import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
+import { NOT_NOW } from "../../os/not_now.ts";
 import { emptyHeader, MessageType, readHeader } from "../wire/frame.ts";
 import { frameTotal } from "../wire/frame_total.ts";
 import { isPing } from "../wire/keepalive.ts";
@@ -12,7 +13,6 @@ import { InputBuffer, joinedInput } from "./input_buffer.ts";
 import { Interest } from "./interest.ts";
 import type { Peer } from "./program.ts";
 import { READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
-import { NOT_NOW } from "./reply_writer.ts";
 import { RequestInService, type ServedClient } from "./request_in_service.ts";
 
 /**

@@ -1,13 +1,7 @@
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from "../../os/errno.ts";
+import { NOT_NOW } from "../../os/not_now.ts";
 import { finishFrame, FRAME_MIN, type Header, writeHeader } from "../wire/frame.ts";
 import { XdrWriter } from "../wire/xdr_writer.ts";
 import { type Exchange, OUTPUT_SIZE } from "./exchange.ts";
-
-/**
- * The kernel could not do it now, but the connection is none the worse: the socket stays ready, so the event
- * comes again. Ending it would end what relies on it.
- */
-export const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 
 /**
  * The bytes of a reply. Without a payload they are a view of the exchange's output, where no copy has to be

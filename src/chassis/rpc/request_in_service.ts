@@ -1,5 +1,6 @@
 import { invariant } from "../../base/invariant.ts";
 import { strerror } from "../../os/errno.ts";
+import { NOT_NOW } from "../../os/not_now.ts";
 import { type Header, MessageStatus, MessageType } from "../wire/frame.ts";
 import { writePong } from "../wire/keepalive.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
@@ -8,7 +9,7 @@ import type { DurableClient } from "./durability.ts";
 import { OUTSIDE_TURN, type ReplyBytes } from "./exchange.ts";
 import { type Answer, type Answerable, PendingReply } from "./pending_reply.ts";
 import type { Peer, Program } from "./program.ts";
-import { NOT_NOW, replyBytes, sendReply } from "./reply_writer.ts";
+import { replyBytes, sendReply } from "./reply_writer.ts";
 
 const NOTHING = new Uint8Array(0);
 

@@ -1,11 +1,8 @@
 import { SOCK_DGRAM } from "../../os/constants.ts";
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
+import { NOT_NOW } from "../../os/not_now.ts";
 import type { SocketSys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
-
-/** The kernel could not take a message now. */
-const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOBUFS, -ENOMEM];
 
 /**
  * The service manager's notify socket (sd_notify(3)).

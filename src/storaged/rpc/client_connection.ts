@@ -1,21 +1,20 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Peer } from "../../chassis/rpc/program.ts";
-import { type Header, MessageStatus, MessageType } from "../../chassis/wire/frame.ts";
+import { type Header, MessageType } from "../../chassis/wire/frame.ts";
 import { isPing, KEEPALIVE_PROGRAM } from "../../chassis/wire/keepalive.ts";
 import { XdrError } from "../../chassis/wire/xdr_error.ts";
 import { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
-import { EPOLLERR, EPOLLIN, EPOLLOUT } from "../../os/constants.ts";
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM, strerror } from "../../os/errno.ts";
-import type { SocketSys } from "../../os/sys.ts";
+import { EPOLLOUT } from "../../os/constants.ts";
+import { strerror } from "../../os/errno.ts";
 import { type CallParts, ClientCalls } from "./client_calls.ts";
 import { ClientInput } from "./client_input.ts";
 import type { ClientLink } from "./client_link.ts";
+import { ClientSocket, type ClientSocketParts } from "./client_socket.ts";
 import { ClientStreams } from "./client_streams.ts";
-import { frameOf, PING_FRAME, PONG_FRAME } from "./frames.ts";
-import type { Disposal, MessageUser } from "./message_input.ts";
-import { OutputQueue, type Sent } from "./output_queue.ts";
-import type { ReceiveBuffer } from "./receive_buffer.ts";
+import { messageFrame, PING_FRAME, PONG_FRAME } from "./frames.ts";
+import { type Disposal, DROP, type MessageUser, WAIT } from "./message_input.ts";
+import type { Sent } from "./output_queue.ts";
 
 /** Bytes that may wait for a client which does not read; with more, an event costs it the connection. */
 const MOST_UNREAD = 4 << 20;
@@ -24,15 +23,9 @@ const ENOUGH_UNREAD = 1 << 20;
 /** A client that is not authenticated is read in such pieces. */
 const ANONYMOUS_PIECE = 4096;
 
-const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
-const WAIT: Disposal = { kind: "wait" };
-const DROP: Disposal = { kind: "drop" };
-
 /** What all connections of a server share. */
-export interface ClientParts extends CallParts {
-  readonly sys: SocketSys;
+export interface ClientParts extends CallParts, ClientSocketParts {
   readonly loop: EventLoop;
-  readonly buffer: ReceiveBuffer;
   /** The connection has ended: its descriptor may be closed now. */
   readonly ended: (client: ClientConnection, reason: string) => void;
   /** It has proved that it may be served. */
@@ -60,13 +53,12 @@ export class ClientConnection implements ClientLink, MessageUser {
   readonly security: string;
   readonly #parts: ClientParts;
   readonly #input: ClientInput;
-  readonly #output: OutputQueue;
+  readonly #socket: ClientSocket;
   readonly #reader = new XdrReader();
   readonly #streams: ClientStreams;
   readonly #calls: ClientCalls;
   #readOnly: boolean;
   #authenticated = false;
-  #interest = 0;
   #closing = false;
   #closed = false;
   #heardAt: number;
@@ -88,11 +80,11 @@ export class ClientConnection implements ClientLink, MessageUser {
       security: this.security,
     } = peer);
     this.#readOnly = readOnly;
-    this.#input = new ClientInput(this, () => this.#sent(this.#output.push(PONG_FRAME, true)));
-    this.#output = new OutputQueue(parts.sys, fd);
+    this.#input = new ClientInput(this, () => this.#sent(this.#socket.send(PONG_FRAME, true)));
+    this.#socket = new ClientSocket(parts, fd, (events) => this.#onEvents(events));
     this.#heardAt = parts.clock();
     this.#streams = new ClientStreams({
-      send: (bytes, lasting) => this.#sent(this.#output.push(bytes, lasting)),
+      send: (bytes, lasting) => this.#sent(this.#socket.send(bytes, lasting)),
       pumpLater: () => parts.loop.defer(() => this.#pump()),
       resumeLater: () => parts.loop.defer(() => this.#resume()),
       clock: parts.clock,
@@ -150,9 +142,9 @@ export class ClientConnection implements ClientLink, MessageUser {
     return this.#streams.idle(clock);
   }
 
-  /** Whether it is not read from at the moment, so that its silence says nothing. */
+  /** Whether it is not read from now, so that its silence says nothing. */
   get unread(): boolean {
-    return (this.#interest & EPOLLIN) === 0;
+    return !this.#socket.reading;
   }
 
   restrict(): void {
@@ -176,29 +168,20 @@ export class ClientConnection implements ClientLink, MessageUser {
 
   /** Asks whether it is still there. */
   ping(): void {
-    this.#sent(this.#output.push(PING_FRAME, true));
+    this.#sent(this.#socket.send(PING_FRAME, true));
   }
 
   tell(program: number, procedure: number, encode: (writer: XdrWriter) => void): void {
     if (this.#closed) return;
-    if (this.#output.length > MOST_UNREAD) return this.end("it does not read what it is sent");
-    const header = {
-      program,
-      version: 1,
-      procedure,
-      type: MessageType.MESSAGE,
-      serial: 1,
-      status: MessageStatus.OK,
-    };
-    this.#sent(this.#output.push(frameOf(header, encode), true));
+    if (this.#socket.unsent > MOST_UNREAD) return this.end("it does not read what it is sent");
+    this.#sent(this.#socket.send(messageFrame(program, procedure, encode), true));
   }
 
   /** Ends the connection at once: nothing more is sent. Harmless when it has ended. */
   end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#interest !== 0) this.#parts.loop.remove(this.fd);
-    this.#interest = 0;
+    this.#socket.leave();
     this.#calls.abandon();
     this.#streams.abandon();
     this.#calls.disconnect();
@@ -207,9 +190,9 @@ export class ClientConnection implements ClientLink, MessageUser {
 
   #onEvents(events: number): void {
     if ((events & EPOLLOUT) !== 0) {
-      this.#sent(this.#output.flush());
+      this.#sent(this.#socket.flush());
       if (this.#closed) return;
-      if (this.#output.length === 0) {
+      if (this.#socket.unsent === 0) {
         if (this.#closing) return this.end("closed on request");
         this.#streams.read();
         this.#pump();
@@ -220,21 +203,16 @@ export class ClientConnection implements ClientLink, MessageUser {
   }
 
   #pump(): void {
-    this.#streams.pump(() => this.#closed || this.#output.length > 0);
+    this.#streams.pump(() => this.#closed || this.#socket.unsent > 0);
     this.#update();
   }
 
   #read(): void {
-    const { buffer, sys, clock } = this.#parts;
-    const most = this.#authenticated ? buffer.bytes.length : ANONYMOUS_PIECE;
-    const received = sys.receiveInto(this.fd, buffer.pointer, most);
-    if (received < 0) {
-      if (!NOT_NOW.includes(received)) this.end(`receive failed: ${strerror(-received)}`);
-      return;
-    }
-    if (received === 0) return this.end("end of stream");
-    this.#heardAt = clock();
-    this.#input.receive(buffer.bytes.subarray(0, received));
+    const received = this.#socket.receive(this.#authenticated ? undefined : ANONYMOUS_PIECE);
+    if (received === undefined) return;
+    if (typeof received === "string") return this.end(received);
+    this.#heardAt = this.#parts.clock();
+    this.#input.receive(received);
     this.#update();
   }
 
@@ -247,16 +225,9 @@ export class ClientConnection implements ClientLink, MessageUser {
 
   #update(): void {
     if (this.#closed) return;
-    const unsent = this.#output.length;
+    const unsent = this.#socket.unsent;
     const reading = !this.#closing && unsent < ENOUGH_UNREAD && this.#input.wanting;
-    const pumping = unsent === 0 && this.#streams.sending;
-    // While it is not read from, its end is waited for.
-    const wanted = (reading ? EPOLLIN : EPOLLERR) | (unsent > 0 || pumping ? EPOLLOUT : 0);
-    if (wanted === this.#interest) return;
-    const { loop } = this.#parts;
-    if (this.#interest === 0) loop.add(this.fd, wanted, (events) => this.#onEvents(events));
-    else loop.modify(this.fd, wanted);
-    this.#interest = wanted;
+    this.#socket.watch(reading, unsent > 0 || this.#streams.sending);
   }
 
   #sent(sent: Sent): void {
@@ -269,9 +240,8 @@ export class ClientConnection implements ClientLink, MessageUser {
     switch (header.type) {
       case MessageType.CALL:
       case MessageType.CALL_WITH_FDS: {
-        const full = this.#calls.full || this.#output.length >= ENOUGH_UNREAD;
-        if (full || this.#closing) return WAIT;
-        return { kind: "keep", limit: this.#calls.payloadLimit(header) };
+        const full = this.#calls.full || this.#socket.unsent >= ENOUGH_UNREAD;
+        return full || this.#closing ? WAIT : { kind: "keep", limit: this.#calls.payloadLimit(header) };
       }
       case MessageType.MESSAGE:
         return header.program === KEEPALIVE_PROGRAM ? { kind: "keep", limit: 0 } : DROP;
@@ -288,7 +258,7 @@ export class ClientConnection implements ClientLink, MessageUser {
     this.#reader.reset(bytes, start, end);
     switch (header.type) {
       case MessageType.MESSAGE:
-        if (isPing(header)) this.#sent(this.#output.push(PONG_FRAME, true));
+        if (isPing(header)) this.#sent(this.#socket.send(PONG_FRAME, true));
         return;
       case MessageType.STREAM:
         return this.#streams.end(header);
@@ -322,9 +292,9 @@ export class ClientConnection implements ClientLink, MessageUser {
 
   #reply(frame: Uint8Array, close: boolean): void {
     this.#closing ||= close;
-    this.#sent(this.#output.push(frame, true));
+    this.#sent(this.#socket.send(frame, true));
     if (this.#closed) return;
-    if (this.#closing && this.#output.length === 0) return this.end("closed on request");
+    if (this.#closing && this.#socket.unsent === 0) return this.end("closed on request");
     if (this.#input.holding) this.#parts.loop.defer(() => this.#resume());
   }
 }

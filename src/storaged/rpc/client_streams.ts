@@ -3,7 +3,7 @@ import { ErrorDomain, rpcError, type RpcFailure } from "../../chassis/wire/rpc_e
 import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import type { Download, Upload } from "../model/storage_service.ts";
 import { DownloadStream } from "./download_stream.ts";
-import type { Disposal } from "./message_input.ts";
+import { type Disposal, DROP, WAIT } from "./message_input.ts";
 import { type StreamHost, UploadStream } from "./upload_stream.ts";
 
 /** Streams at once on one connection. */
@@ -11,8 +11,6 @@ const MOST_STREAMS = 16;
 /** Bytes of a hole's description. */
 const HOLE_LIMIT = 64;
 
-const WAIT: Disposal = { kind: "wait" };
-const DROP: Disposal = { kind: "drop" };
 const STREAM: Disposal = { kind: "stream" };
 const END: Disposal = { kind: "keep", limit: 0 };
 const HOLE: Disposal = { kind: "keep", limit: HOLE_LIMIT };

@@ -28,6 +28,16 @@ export function frameOf(
   return writer.bytes;
 }
 
+/** A message that answers nothing. @throws XdrError, RangeError as {@link frameOf} */
+export function messageFrame(
+  program: number,
+  procedure: number,
+  encode: (writer: XdrWriter) => void,
+): Uint8Array {
+  const header = { program, version: 1, procedure, serial: 1, status: MessageStatus.OK };
+  return frameOf({ ...header, type: MessageType.MESSAGE }, encode);
+}
+
 /** Of a stream, which goes by program, procedure and serial of the call that began it. */
 function streamHeader(call: Readonly<Header>, status: number): Header {
   return { ...call, type: MessageType.STREAM, status };

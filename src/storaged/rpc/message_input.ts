@@ -19,6 +19,9 @@ export type Disposal =
   /** Not now: the message is to be given again. */
   | { readonly kind: "wait" };
 
+export const WAIT: Disposal = { kind: "wait" };
+export const DROP: Disposal = { kind: "drop" };
+
 /** Who takes messages. */
 export interface MessageUser {
   /** Whether it has ended: nothing more is given to it. */

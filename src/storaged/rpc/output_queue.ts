@@ -1,8 +1,5 @@
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from "../../os/errno.ts";
+import { NOT_NOW } from "../../os/not_now.ts";
 import type { SocketSys } from "../../os/sys.ts";
-
-/** What the kernel answers when it cannot take bytes now, and the connection is none the worse. */
-const NOT_NOW: readonly number[] = [-EAGAIN, -EINTR, -ENOMEM, -ENOBUFS];
 
 /** How sending went. */
 export type Sent =
