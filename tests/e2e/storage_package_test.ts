@@ -59,6 +59,46 @@ Deno.test("The storage daemon's package enables nothing beside libvirtd, serves 
     assert.match(await machine.sh(`${VIRSH} pool-list`), /^ p +active/m);
   });
 
+  await t.step(
+    "a start that cannot succeed is told to virsh at once, and is not tried for ever",
+    async () => {
+      const conf = "/etc/libvirt/virtstoraged.conf";
+      await machine.sh(`cp -a ${conf} /root/kept.conf`);
+      const wrong: readonly (readonly [string, string])[] = [
+        [
+          "echo 'VIRTSTORAGED_ARGS=\"--bogus\"' >/etc/default/virtstoraged",
+          'Unknown option "--bogus"; correct VIRTSTORAGED_ARGS',
+        ],
+        [
+          "echo 'VIRTSTORAGED_ARGS=\"jobs -d\"' >/etc/default/virtstoraged",
+          'Command "jobs" is not for a daemon',
+        ],
+        [`echo 'max_clients = "five"' >${conf}`, `${conf}:1: expected an integer from 1`],
+        [`echo 'log_outputs = "1:file:/nowhere/x"' >${conf}`, `${conf}:1: a log output cannot be opened`],
+      ];
+      for (const [break_, reason] of wrong) {
+        await machine.sh(`systemctl stop virtstoraged; systemctl reset-failed virtstoraged; ${break_}`);
+        const begun = performance.now();
+        assert.equal((await machine.run(["sh", "-c", `${VIRSH} pool-list`])).code, 1);
+        assert.ok(performance.now() - begun < 2000, `${reason}: ${performance.now() - begun} ms`);
+        await until(
+          "the unit to fail",
+          async () =>
+            (await machine.run(["systemctl", "is-failed", "virtstoraged"])).stdout.trim() === "failed",
+        );
+        const shown = "systemctl show --value --property=ExecMainStatus --property=NRestarts virtstoraged";
+        assert.equal(
+          (await machine.sh(shown)).replaceAll("\n", " ").trim().split(" ").sort().join(" "),
+          "0 78",
+        );
+        const status = ["systemctl", "status", "--no-pager", "-l", "virtstoraged"];
+        assert.ok((await machine.run(status)).stdout.includes(reason), reason);
+        await machine.sh(`rm -f /etc/default/virtstoraged; cp -a /root/kept.conf ${conf}`);
+      }
+      assert.match(await machine.sh(`${VIRSH} pool-list`), /^ p +active/m);
+    },
+  );
+
   await t.step("libvirtd takes the pool over, and says so to whoever asks this daemon", async () => {
     await machine.sh("systemctl stop virtstoraged; systemctl start libvirtd.socket libvirtd.service");
     const refused = await machine.run(["sh", "-c", `${VIRSH} pool-list`]);

@@ -11,10 +11,17 @@ export function serviceUnit(cgroup: string): string | undefined {
 
 /** Arguments of {@link SYSTEMCTL} that show how long a service may give no sign of life. */
 export function watchdogQuery(unit: string): string[] {
-  return ["show", "--value", "--property=WatchdogUSec", unit];
+  return ["show", "--property=WatchdogUSec", "--property=LoadState", unit];
 }
 
-/** Whether what that prints says that the service may be silent for ever. */
-export function isUnwatched(output: string): boolean {
-  return ["0", "infinity"].includes(output.trim());
+/**
+ * Why systemd may still wait for signs of life, by what that prints; undefined when the service may be silent
+ * for ever. systemd takes no messages for a masked unit, also not that the watchdog is off.
+ */
+export function watchReason(unit: string, output: string): string | undefined {
+  const value = /^WatchdogUSec=(.*)$/m.exec(output)?.[1];
+  if (value === "0" || value === "infinity") return undefined;
+  return /^LoadState=masked$/m.test(output)
+    ? `${unit} is masked, and systemd takes no messages for such a unit. Run 'systemctl unmask ${unit}', and try again`
+    : `systemctl says '${output.trim().replaceAll("\n", ", ")}'`;
 }

@@ -11,7 +11,7 @@ import type { InheritedLocks } from "../daemon/inherited_locks.ts";
 import { askProgram } from "../../chassis/children/asked_program.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
-import { isUnwatched, SYSTEMCTL, watchdogQuery } from "../../chassis/systemd/unit.ts";
+import { SYSTEMCTL, watchdogQuery, watchReason } from "../../chassis/systemd/unit.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
 import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "../restart/state_file.ts";
@@ -184,9 +184,9 @@ export class ReExec {
     const { watched } = this.#parts;
     if (watched === undefined) return then();
     this.#run(SYSTEMCTL, [SYSTEMCTL, ...watchdogQuery(watched)], (result) => {
-      if (result.kind === "ended" && result.code === 0 && isUnwatched(result.output)) return then();
-      const said = result.kind === "failed" ? result.reason : `systemctl says '${result.output.trim()}'`;
-      this.#stay(`systemd may kill libvirt's daemon, its watchdog is not known to be off: ${said}`);
+      const reason = result.kind === "failed" ? result.reason : watchReason(watched, result.output);
+      if (reason === undefined) return then();
+      this.#stay(`systemd may kill libvirt's daemon, its watchdog is not known to be off: ${reason}`);
     });
   }
 

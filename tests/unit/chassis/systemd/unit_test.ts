@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isUnwatched, serviceUnit, watchdogQuery } from "../../../../src/chassis/systemd/unit.ts";
+import { serviceUnit, watchdogQuery, watchReason } from "../../../../src/chassis/systemd/unit.ts";
 
 Deno.test("serviceUnit() finds the service in either hierarchy of control groups", () => {
   assert.equal(serviceUnit("0::/system.slice/virtlockd.service\n"), "virtlockd.service");
@@ -11,8 +11,21 @@ Deno.test("serviceUnit() finds the service in either hierarchy of control groups
   }
 });
 
-Deno.test("isUnwatched() understands what systemctl shows of a watchdog", () => {
-  assert.deepEqual(watchdogQuery("x.service"), ["show", "--value", "--property=WatchdogUSec", "x.service"]);
-  for (const off of ["0\n", "infinity\n"]) assert.equal(isUnwatched(off), true);
-  for (const on of ["20s\n", "", "1min 30s\n"]) assert.equal(isUnwatched(on), false);
+Deno.test("watchReason() understands what systemctl shows of a watchdog", () => {
+  const shows = ["show", "--property=WatchdogUSec", "--property=LoadState", "x.service"];
+  assert.deepEqual(watchdogQuery("x.service"), shows);
+  const reason = (output: string) => watchReason("x.service", output);
+  for (const off of ["0", "infinity"]) {
+    assert.equal(reason(`WatchdogUSec=${off}\nLoadState=loaded\n`), undefined);
+    assert.equal(reason(`WatchdogUSec=${off}\nLoadState=masked\n`), undefined);
+  }
+  assert.equal(
+    reason("WatchdogUSec=20s\nLoadState=loaded\n"),
+    "systemctl says 'WatchdogUSec=20s, LoadState=loaded'",
+  );
+  assert.equal(reason(""), "systemctl says ''");
+  assert.equal(
+    reason("WatchdogUSec=20s\nLoadState=masked\n"),
+    "x.service is masked, and systemd takes no messages for such a unit. Run 'systemctl unmask x.service', and try again",
+  );
 });
