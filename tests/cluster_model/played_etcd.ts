@@ -22,7 +22,11 @@ export type Crippled =
   /** A guest is resumed with a lock that is just being given to somebody else. */
   | "return-from-leaving"
   /** Changes do not rely on what all agree upon: in a cluster that is being recovered locks are taken. */
-  | "no-meta";
+  | "no-meta"
+  /** A host is fenced whatever it has done since it was condemned. */
+  | "fence-unseen"
+  /** A host that is condemned counts as fenced. */
+  | "condemned-is-fenced";
 
 /** etcd as it was at one moment. */
 export interface Snapshot {
@@ -108,7 +112,9 @@ export class PlayedEtcd {
   }
 
   #transaction({ compare, success, failure }: Transaction): TransactionResult {
-    const succeeded = compare.every((each) => this.#holds(each));
+    const fences = success.some((each) => each.op === "put" && each.value.includes('"state":"fenced"'));
+    const succeeded = (fences && this.#crippled === "fence-unseen") ||
+      compare.every((each) => this.#holds(each));
     const operations = succeeded ? success : failure;
     const writes = operations.some(({ op }) => op === "put" || op === "delete");
     if (writes) this.#revision++;
@@ -159,7 +165,11 @@ export class PlayedEtcd {
   #found(keys: readonly string[]): KeyValue[] {
     return keys.flatMap((key) => {
       const known = this.#keys.get(key);
-      return known === undefined ? [] : [{ key, value: known.value, changedAt: known.changedAt }];
+      if (known === undefined) return [];
+      const value = this.#crippled === "condemned-is-fenced"
+        ? known.value.replace('"state":"condemned"', '"state":"fenced"')
+        : known.value;
+      return [{ key, value, changedAt: known.changedAt }];
     });
   }
 

@@ -1,11 +1,15 @@
 import { invariant } from "../../src/base/invariant.ts";
 import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
+import type { KeyValue, Transaction, TransactionResult } from "../../src/etcd/wire/transaction.ts";
+import { Fencer } from "../../src/lockd/cli/cluster/fencer.ts";
 import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts";
 import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
+import { FencedLocks } from "../../src/lockd/cluster/fenced_locks.ts";
+import { say } from "../../src/lockd/cluster/fencing.ts";
 import { ClusterKeys } from "../../src/lockd/cluster/keys.ts";
 import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
 import { ClusterNames } from "../../src/lockd/cluster/names.ts";
-import { decodeMeta, encodeMeta } from "../../src/lockd/cluster/records.ts";
+import { decodeMeta, decodeSession, encodeMeta } from "../../src/lockd/cluster/records.ts";
 import { Orphans } from "../../src/lockd/cluster/orphans.ts";
 import { AskedLocks } from "../../src/lockd/cluster/asked_locks.ts";
 import { PausedMarks } from "../../src/lockd/cluster/paused_marks.ts";
@@ -60,6 +64,8 @@ interface Guest {
   state: "asking" | "running" | "paused" | "resuming" | "ended";
   /** Of one that is paused: "kept" until somebody asks for it, "leaving" while it is given up. */
   lock: "kept" | "leaving" | "none";
+  /** It cannot write: its host was cut off from the disks when somebody said so. */
+  cut: boolean;
 }
 
 interface Message {
@@ -84,6 +90,12 @@ export class World {
   readonly #etcd: PlayedEtcd;
   readonly #time = new PlayedTime();
   readonly #calm: boolean;
+  /** What people do in this history. What etcd has lost of a fence is an exception: see docs/cluster.md. */
+  readonly #kind: "restores" | "fences";
+  /** Hosts that are cut off from the disks, until their guests are gone. */
+  readonly #cut = new Set<number>();
+  /** Sessions as they were when they were condemned. */
+  readonly #condemned = new Map<number, KeyValue>();
   readonly #guests: Guest[] = [];
   readonly #lives: (Life | undefined)[] = [];
   /** Session that each host keeps in its run directory. */
@@ -115,6 +127,7 @@ export class World {
     this.#chooser = chooser;
     this.#etcd = new PlayedEtcd(play.crippled);
     this.#calm = chooser.choose(3, "calm") > 0;
+    this.#kind = chooser.choose(2, "kind") === 0 ? "restores" : "fences";
     if (chooser.choose(4, "formed") > 0) this.#etcd.put(META, encodeMeta({ ...NEW_META, phase: "open" }));
     for (let host = 0; host < play.hosts; host++) this.#start(host);
   }
@@ -131,7 +144,7 @@ export class World {
   #step(): void {
     const { hosts } = this.#play;
     const host = this.#chooser.choose(hosts, "host");
-    if (this.#chooser.choose(30, "event") === 0) return this.#event();
+    if (this.#chooser.choose(this.#kind === "fences" ? 10 : 30, "event") === 0) return this.#event(host);
     // A network that loses every third message hides what happens when most things go well.
     const calm = this.#calm && this.#chooser.choose(8, "calm") > 0;
     switch (calm ? 8 + this.#chooser.choose(CALM_STEPS, "what") : this.#chooser.choose(16, "what")) {
@@ -205,7 +218,9 @@ export class World {
   }
 
   /** Something that happens to etcd, or that a person does. */
-  #event(): void {
+  #event(host: number): void {
+    if (this.#kind === "fences" && this.#chooser.choose(4, "fence") > 0) return this.#fence(host);
+    if (this.#kind === "fences") return this.#operate();
     switch (this.#chooser.choose(4, "event")) {
       case 0:
         this.#backup = this.#etcd.save();
@@ -265,6 +280,90 @@ export class World {
     return answer;
   }
 
+  /**
+   * A person goes on with fencing a host: condemns it, then cuts it off from the disks and says so, then
+   * takes its locks away. The daemon may be well all the time.
+   */
+  #fence(host: number): void {
+    const kept = this.#kept[host];
+    const entry = kept === undefined ? undefined : this.#entry(KEYS.session(kept.session));
+    if (entry === undefined) return;
+    const record = decodeSession(entry);
+    const { host: id, name, boot, nonce, fencing } = record;
+    const travel = (state: "condemned" | "fenced", seen = entry) => {
+      const transaction = say(seen, { host: id, name, boot, nonce, fencing: { state, ...WORD } });
+      this.#travelling.push({
+        host: this.#play.hosts,
+        question: { kind: "transaction", transaction },
+        reply: () => false,
+      });
+    };
+    switch (fencing?.state) {
+      case undefined: {
+        // Somebody may go on with what was begun before the host has objected.
+        const seen = this.#condemned.get(host);
+        if (seen === undefined || this.#chooser.choose(2, "late") === 0) return travel("condemned");
+        this.#condemned.delete(host);
+        this.#cutOff(host);
+        return travel("fenced", seen);
+      }
+      case "condemned":
+        this.#condemned.set(host, entry);
+        this.#cutOff(host);
+        return travel("fenced");
+      case "fenced":
+        return this.#sweep(entry);
+    }
+  }
+
+  /** A host is cut off from the disks: its guests end, or run on and cannot write. */
+  #cutOff(host: number): void {
+    this.#cut.add(host);
+    const ends = this.#chooser.choose(2, "ends") === 0;
+    const there = this.#guests.filter((guest) => guest.host === host && STARTED.includes(guest.state));
+    for (const guest of there) {
+      guest.cut = true;
+      if (!ends || guest.state !== "running") continue;
+      guest.state = "ended";
+      const life = this.#lives[host];
+      if (this.#unknown.has(guest.pid)) this.#guests.splice(this.#guests.indexOf(guest), 1);
+      else if (life !== undefined) this.#release(life, guest);
+    }
+  }
+
+  /** Takes away what a fenced session has. */
+  #sweep(entry: KeyValue): void {
+    const session = entry.key.slice(KEYS.sessions.length);
+    this.#fencer.sweep(session, { key: entry.key, revision: entry.changedAt });
+  }
+
+  readonly #fencer = new Fencer({
+    questions: {
+      get: (...keys) => keys.map((key) => this.#entry(key)),
+      list: (prefix) => this.#list(prefix),
+      change: (transaction) => ({ kind: "done", result: this.#change(transaction) }),
+      pause: () => {},
+    },
+    keys: KEYS,
+    word: WORD,
+  });
+
+  #entry(key: string): KeyValue | undefined {
+    return this.#list(key).find((entry) => entry.key === key);
+  }
+
+  #list(prefix: string): KeyValue[] {
+    const list = { op: "list", prefix, limit: 1000 } as const;
+    const [page] = this.#change({ compare: [], success: [list], failure: [] }).results;
+    return [...page?.found ?? []];
+  }
+
+  #change(transaction: Transaction): TransactionResult {
+    const answer = this.#apply({ kind: "transaction", transaction });
+    invariant(answer.kind === "transaction", "etcd has answered another question");
+    return answer.result;
+  }
+
   /** A guest is started: its host's daemon is asked, unless it knows that the disk is in use on this host. */
   #begin(host: number): void {
     const disk = `disk${this.#chooser.choose(this.#play.disks, "disk")}`;
@@ -298,7 +397,7 @@ export class World {
     );
     for (const guest of known) if (life !== undefined) this.#handOver(life, guest);
     if (life === undefined || known.length > 0) return;
-    const guest: Guest = { ...how, pid: this.#nextPid++, state: "asking", lock: "none" };
+    const guest: Guest = { ...how, pid: this.#nextPid++, state: "asking", lock: "none", cut: false };
     this.#guests.push(guest);
     life.files.lock(this.#request(guest), (outcome) => {
       invariant(guest.state === "asking", "A guest was answered twice");
@@ -322,7 +421,8 @@ export class World {
   #run(guest: Guest): void {
     const resumed = guest.state !== "asking";
     guest.state = "running";
-    if (!guest.shared) {
+    if (!resumed) guest.cut = this.#cut.has(guest.host);
+    if (!guest.shared && !guest.cut) {
       if (resumed && this.#writer.get(guest.disk) !== guest.pid) {
         throw new Violation(
           `guest ${guest.pid} of host ${guest.host} goes on over what guest ${
@@ -509,6 +609,7 @@ export class World {
         return undefined;
       },
       holds: () => this.#resources(host).length > 0,
+      has: ({ id }) => this.#resources(host).some((resource) => resource.id === id),
       reconcile: (epoch, done) =>
         new Reconciliation({
           session,
@@ -522,6 +623,7 @@ export class World {
           nonce,
           orphans,
           marks,
+          fencedLocks,
           observer: {
             clusterUnknown: () => {},
           },
@@ -530,7 +632,10 @@ export class World {
         clusterJoined: () => {},
         clusterTroubled: () => {},
         clusterRecovered: () => {},
+        clusterCondemned: () => {},
+        clusterFenced: () => {},
         clusterDoubtful: (resource) => {
+          if (this.#guests.some(({ pid, cut }) => pid === resource.id && cut)) return;
           throw new Violation(`${resource.path} of host ${host} is not granted by the cluster`);
         },
         clusterLost: (reason) => {
@@ -540,6 +645,7 @@ export class World {
     });
     const marks = new PausedMarks({ session, loop, lives });
     const wants = new Wants({ session, keys, nonce, loop, clock, wait: () => 5000 });
+    const fencedLocks = new FencedLocks({ session, keys });
     const locks = new ClusterLocks({
       session,
       keys,
@@ -549,6 +655,7 @@ export class World {
       host: `host${host}`,
       wants,
       marks,
+      fencedLocks,
     });
     const orphans = new Orphans({ locks, loop, lives, settle: () => 0 });
     const files = new ClusterLockFiles({
@@ -562,7 +669,7 @@ export class World {
       markOf,
       recorded: (go) => go(),
       askedFor: (path) => this.#askedFor(host, path),
-      lost: () => session.state.kind === "lost" ? session.state.reason : undefined,
+      lost: () => session.withheld,
       whenKnown: (ready) => session.whenKnown(ready),
     });
     this.#lives[host] = { loop, session, files, marks };
@@ -603,10 +710,14 @@ export class World {
 
   /** No disk is written by two guests, unless all of them share it. */
   #check(): void {
+    for (const host of this.#cut) {
+      const gone = !this.#guests.some((guest) => guest.host === host && STARTED.includes(guest.state));
+      if (gone) this.#cut.delete(host);
+    }
     for (const guest of this.#guests) {
-      if (guest.state !== "running") continue;
+      if (guest.state !== "running" || guest.cut) continue;
       const other = this.#guests.find((each) =>
-        each !== guest && each.state === "running" && each.disk === guest.disk &&
+        each !== guest && each.state === "running" && !each.cut && each.disk === guest.disk &&
         !(each.shared && guest.shared)
       );
       if (other !== undefined) {
@@ -626,11 +737,14 @@ export class World {
     }
     // Their daemons find by themselves that they are gone.
     this.#settle();
+    const fenced = this.#list(KEYS.sessions).filter((entry) =>
+      decodeSession(entry).fencing?.state === "fenced"
+    );
+    for (const entry of fenced) this.#sweep(entry);
     // That variant's world does not know any more who has what.
     if (this.#play.crippled === "return-from-leaving") return;
-    const left = ["/lock/", "/share/", "/own/", "/paused/", "/want/"].flatMap((part) =>
-      this.#etcd.keys(part)
-    );
+    const left = ["/lock/", "/share/", "/own/", "/paused/", "/want/"].flatMap((part) => this.#etcd.keys(part))
+      .filter((key) => !isMarkOf(key, fenced));
     if (left.length > 0) throw new Violation(`left in etcd: ${left.join(", ")}`);
     if (this.#guests.length > 0) {
       throw new Violation("a guest was never answered, or its lock never released");
@@ -658,8 +772,19 @@ export class World {
   }
 }
 
-const META = new ClusterKeys("model").meta;
+const KEYS = new ClusterKeys("model");
+const META = KEYS.meta;
+/** States of guests that may write some time. */
+const STARTED: readonly Guest["state"][] = ["running", "paused", "resuming"];
+/** Who fences. */
+const WORD = { by: "ann", from: "desk", at: 1 };
 const NEW_META = { spaces: ["s"], phase: "open", round: "first", expect: [], without: [], why: "" } as const;
+
+/** Whether a key is a paused guest's mark of a session: of one that was fenced they stay, for good. */
+function isMarkOf(key: string, sessions: readonly KeyValue[]): boolean {
+  const ids = sessions.map((entry) => entry.key.slice(KEYS.sessions.length));
+  return key.includes("/paused/") && ids.some((id) => key.includes(`/${id}/`));
+}
 
 /** Whether it reads, or tells that etcd was restored. */
 function isNotice(question: Question): boolean {

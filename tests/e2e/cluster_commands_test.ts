@@ -103,7 +103,7 @@ Deno.test("what is wrong with a command line about a cluster is told in one line
   for (
     const [args, expected] of [
       [[], "Say what to do: status, hosts, locks"],
-      [["hosst"], 'Say what to do: status, hosts, locks, got "hosst"; '],
+      [["hosst"], "Say what to do: status, hosts, locks, "],
       [
         ["hosts", "--name", "x"],
         'Option "--name" needs "--endpoints"; see \'virtlockd cluster hosts --help\'',

@@ -120,6 +120,12 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     return path !== undefined && this.#parts.askedFor(path, uuid);
   }
 
+  /** etcd has it for another session. */
+  drop(path: string): void {
+    this.#paths.delete(this.#held.get(path)?.key ?? "");
+    this.#held.delete(path);
+  }
+
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
     const { files, names } = this.#parts;
     const { path } = request;

@@ -3,6 +3,7 @@ import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { reasonOf } from "./etcd.ts";
+import type { FencedLocks } from "./fenced_locks.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
 import { goOver, type Met } from "./marks.ts";
@@ -86,6 +87,8 @@ export interface ClusterLocksParts {
   readonly host: string;
   readonly wants: Pick<Wants, "ask">;
   readonly marks: Pick<PausedMarks, "add" | "gone">;
+  /** Frees locks of hosts that were fenced. */
+  readonly fencedLocks: Pick<FencedLocks, "free">;
 }
 
 /** Pause before a release that etcd has refused is tried again, in ms. */
@@ -123,7 +126,7 @@ export class ClusterLocks {
     const { keys, session } = this.#parts;
     const key = keys.lock(wanted.name, wanted.shared, session.id);
     this.#next(key, (end) => {
-      this.#take(wanted, key, (taken) => {
+      this.#take(wanted, (taken) => {
         end();
         done(taken);
       });
@@ -191,7 +194,6 @@ export class ClusterLocks {
    */
   #take(
     wanted: Wanted,
-    key: string,
     done: (taken: Taken) => void,
     seen: readonly KeyValue[] = [],
     answered?: string,
@@ -200,6 +202,8 @@ export class ClusterLocks {
     const failed = (reason: string) => done({ kind: "failed", reason });
     session.whenLive(wanted.until, (epoch) => {
       const { name, shared, holder } = wanted;
+      // Of the session that there is now: one that was fenced is over.
+      const key = keys.lock(name, shared, session.id);
       const record = { session: session.id, attempt: nonce(), ...holder };
       const met = this.#goOver(seen, record, wanted);
       if (typeof met === "string") return failed(met);
@@ -211,7 +215,7 @@ export class ClusterLocks {
       const lock = { key, own: keys.own(session.id, key), value: encodeRecord(record), marks };
       session.ask(acquire(epoch, lock, obstaclesOf(keys, name, shared), marks), (answer) => {
         this.#answered(answer, lock, wanted, done, (result) => {
-          if (session.moved(epoch, result.results)) return this.#take(wanted, key, done);
+          if (session.moved(epoch, result.results)) return this.#take(wanted, done);
           this.#refused(epoch, lock, wanted, result, done, answered);
         });
       });
@@ -228,8 +232,8 @@ export class ClusterLocks {
   ): void {
     switch (answer.kind) {
       case "transaction":
-        if (answer.result.succeeded) return this.#taken(lock, done);
-        return otherwise(answer.result);
+        if (!answer.result.succeeded) return otherwise(answer.result);
+        return this.#taken(lock, wanted, done);
       case "refused":
         return done({ kind: "failed", reason: answer.reason });
       case "lease":
@@ -242,15 +246,18 @@ export class ClusterLocks {
     }
   }
 
-  #taken({ marks, ...lock }: TriedLock, done: (taken: Taken) => void): void {
+  /** etcd has the lock. One of a session that has ended meanwhile, because it was fenced, is nobody's. */
+  #taken({ marks, ...lock }: TriedLock, wanted: Wanted, done: (taken: Taken) => void): void {
+    const { keys, session } = this.#parts;
     for (const { key } of marks?.dropped ?? []) this.#parts.marks.gone(key);
+    if (lock.own !== keys.own(session.id, lock.key)) return this.#take(wanted, done);
     done({ kind: "taken", lock, changed: marks?.changed ?? [] });
   }
 
   #goOver(seen: readonly KeyValue[], taker: LockHolder, { resumed }: Wanted): Met | string {
-    const { session, keys } = this.#parts;
+    const { keys } = this.#parts;
     try {
-      return goOver(seen, taker, resumed, (mark) => keys.own(session.id, mark));
+      return goOver(seen, taker, resumed, (session, mark) => keys.own(session, mark));
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       return error.message;
@@ -274,8 +281,8 @@ export class ClusterLocks {
           return this.#unknown(lock, wanted, reason, done);
         }
         const [found] = foundIn(answer);
-        if (found?.value === lock.value) return this.#taken(lock, done);
-        this.#take(wanted, lock.key, done);
+        if (found?.value === lock.value) return this.#taken(lock, wanted, done);
+        this.#take(wanted, done);
       });
     }, giveUp);
   }
@@ -298,7 +305,7 @@ export class ClusterLocks {
       if (other !== undefined) {
         if (other.entry.value === answered) return this.#held(other, wanted, done);
         return this.#elsewhere(epoch, other, wanted, done, (entry) => {
-          this.#take(wanted, lock.key, done, [], entry.value);
+          this.#take(wanted, done, [], entry.value);
         });
       }
       const [own] = holders;
@@ -307,7 +314,7 @@ export class ClusterLocks {
           return done({ kind: "failed", reason: "too many guests are paused that have had it" });
         }
         // Somebody had it a moment ago, or there are marks to go over.
-        return this.#take(wanted, lock.key, done, paused?.found);
+        return this.#take(wanted, done, paused?.found);
       }
       const { domain, uuid, pid, start, since } = own.holder;
       const asker = wanted.holder;
@@ -367,22 +374,34 @@ export class ClusterLocks {
     this.#name(holder, shared, (by) => done({ kind: "held", by }));
   }
 
-  /** Another host has it, which may give it: its guest is paused, or just ending. */
+  /**
+   * Another host has it, which may give it: its guest is paused, or just ending. One that was fenced has it
+   * no more.
+   */
   #elsewhere(
     epoch: Epoch,
     { entry, holder }: Found,
     { name, holder: asker }: Wanted,
-    done: (taken: Held) => void,
+    done: (refused: Exclude<Taken, { kind: "taken" }>) => void,
     again: (entry: KeyValue) => void,
   ): void {
-    const { keys, wants } = this.#parts;
+    const { keys, wants, fencedLocks } = this.#parts;
     const shared = entry.key !== keys.exclusive(name);
-    this.#name(holder, shared, (by) => {
-      if (by.silent) return done({ kind: "held", by });
-      wants.ask({ epoch, entry, of: holder.session, asker }, (outcome) => {
-        if (outcome === "silent") return done({ kind: "held", by });
-        again(entry);
-      });
+    fencedLocks.free(epoch, entry, (freed) => {
+      switch (freed.kind) {
+        case "again":
+          return again(entry);
+        case "failed":
+          return done(freed);
+        case "stays":
+          this.#name(holder, shared, (by) => {
+            if (by.silent) return done({ kind: "held", by });
+            wants.ask({ epoch, entry, of: holder.session, asker }, (outcome) => {
+              if (outcome === "silent") return done({ kind: "held", by });
+              again(entry);
+            });
+          });
+      }
     });
   }
 
@@ -395,7 +414,7 @@ export class ClusterLocks {
     done: (taken: Taken) => void,
   ): void {
     const { session, keys } = this.#parts;
-    const retry = () => this.#take(wanted, lock.key, done);
+    const retry = () => this.#take(wanted, done);
     if (key !== lock.key) {
       return this.#give({ key, own: keys.own(session.id, key), value }, undefined, (failure) => {
         if (failure !== undefined) return done({ kind: "failed", reason: failure });

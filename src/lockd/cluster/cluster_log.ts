@@ -12,6 +12,19 @@ export function clusterLog(log: Log): ClusterObserver {
         `The cluster cannot be used: ${reason}. Guests that run go on; locks of the cluster's are refused until then`,
       ),
     clusterRecovered: () => log.warn("The cluster can be used again"),
+    clusterCondemned: ({ by, from, at }) =>
+      log.warn(
+        `${by} on ${from} was about to fence this host at ${
+          new Date(at).toISOString()
+        }; it lives, and keeps its locks`,
+      ),
+    clusterFenced: ({ by, from, at }) =>
+      log.error(
+        `This host was fenced by ${by} on ${from} at ${
+          new Date(at).toISOString()
+        }: its locks of the cluster's may ` +
+          "be other hosts' by now. It takes again what nobody has; guests whose locks are doubtful must be shut down",
+      ),
     clusterLost: (reason) =>
       log.error(
         `This host is no member of its cluster any more, and nothing of the cluster's is locked: ${reason}. ` +

@@ -1,5 +1,6 @@
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import { decodePaused, encodeRecord, type LockHolder, type PausedRecord } from "./records.ts";
+import { isSameStart } from "./session_id.ts";
 import type { ChangedMark, Marks } from "./transactions.ts";
 
 /** What marks of paused guests mean for one that takes their lock. */
@@ -15,14 +16,14 @@ export type Met =
  * ended there must not go on where it came from.
  *
  * @param resumed whether one that is paused itself is to be refused when another one has had the lock
- * @param ownOf the entry of a mark in the list of what this session has
+ * @param ownOf the entry of a mark in the list of what a session has
  * @throws RecordError when a mark is none
  */
 export function goOver(
   seen: readonly KeyValue[],
   taker: LockHolder,
   resumed: () => boolean,
-  ownOf: (mark: string) => string,
+  ownOf: (session: string, mark: string) => string,
 ): Met {
   if (seen.length === 0) return { kind: "marks", marks: undefined };
   const changed: ChangedMark[] = [];
@@ -35,12 +36,12 @@ export function goOver(
       continue;
     }
     if (mark.used !== undefined && resumed()) return { kind: "used", by: mark.used };
-    dropped.push({ key: entry.key, own: ownOf(entry.key) });
+    dropped.push({ key: entry.key, own: ownOf(mark.session, entry.key) });
   }
   return { kind: "marks", marks: { seen, changed, dropped } };
 }
 
 /** Whether two are one process of one host since its start. */
 function isSame(one: LockHolder, other: LockHolder): boolean {
-  return one.session === other.session && one.pid === other.pid && one.start === other.start;
+  return isSameStart(one.session, other.session) && one.pid === other.pid && one.start === other.start;
 }

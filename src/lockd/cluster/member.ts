@@ -6,6 +6,7 @@ import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { endpointsOf } from "./endpoints.ts";
+import { FencedLocks } from "./fenced_locks.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile, Seen } from "./membership_file.ts";
@@ -38,6 +39,7 @@ export class Member implements Cluster {
   readonly #names: ClusterNames;
   readonly #link: LinkClient;
   readonly #session: ClusterSession;
+  readonly #fencedLocks: FencedLocks;
   readonly #locks: ClusterLocks;
   readonly #orphans: Orphans;
   readonly #marks: PausedMarks;
@@ -68,7 +70,9 @@ export class Member implements Cluster {
     const clock = () => sys.monotonic();
     const wait = () => settings.clusterWait * 1000;
     this.#marks = new PausedMarks({ session: this.#session, loop, lives: this.#lives });
+    this.#fencedLocks = new FencedLocks({ session: this.#session, keys: this.#keys });
     this.#locks = new ClusterLocks({
+      fencedLocks: this.#fencedLocks,
       session: this.#session,
       keys: this.#keys,
       nonce,
@@ -90,7 +94,7 @@ export class Member implements Cluster {
       markOf,
       recorded: parts.recorded,
       askedFor: parts.askedFor,
-      lost: () => this.#session.state.kind === "lost" ? this.#session.state.reason : undefined,
+      lost: () => this.#session.withheld,
       whenKnown: (ready) => this.#session.whenKnown(ready),
     });
     this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
@@ -150,6 +154,7 @@ export class Member implements Cluster {
           ...now === undefined ? {} : { seen: now },
         }),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
+      has: ({ id }) => [...resources()].some((resource) => resource.id === id),
       reconcile: (epoch, done) => this.#reconciliation().run(epoch, done),
       observer,
     });
@@ -158,6 +163,7 @@ export class Member implements Cluster {
   #reconciliation(): Reconciliation {
     const { resources, markOf, observer } = this.#parts;
     return new Reconciliation({
+      fencedLocks: this.#fencedLocks,
       session: this.#session,
       keys: this.#keys,
       names: this.#names,

@@ -6,8 +6,10 @@ import { reasonOf } from "./etcd.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { Conflict } from "./conflict.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
+import type { FencedLocks } from "./fenced_locks.ts";
 import type { ClusterKeys } from "./keys.ts";
-import type { ClusterNames } from "./names.ts";
+import { goOver } from "./marks.ts";
+import type { ClusterName, ClusterNames } from "./names.ts";
 import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
 import type { Orphans } from "./orphans.ts";
 import type { PausedMarks } from "./paused_marks.ts";
@@ -18,19 +20,24 @@ import {
   type Epoch,
   EPOCH_READS,
   forget,
+  type Obstacles,
   obstaclesOf,
+  putMark,
   release,
 } from "./transactions.ts";
 
 /** So many locks are read with one question. */
 const PAGE = 2000;
+const MOVED = "the session or the cluster was changed";
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
-  readonly session: Pick<ClusterSession, "id" | "ask">;
+  readonly session: Pick<ClusterSession, "id" | "ask" | "moved">;
   readonly keys: ClusterKeys;
   readonly names: ClusterNames;
-  readonly files: Pick<ClusterLockFiles, "of" | "adopt">;
+  readonly files: Pick<ClusterLockFiles, "of" | "adopt" | "drop">;
+  /** Frees what the host had until it was fenced, and others that were. */
+  readonly fencedLocks: Pick<FencedLocks, "free">;
   /** Every lock of this host. */
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
@@ -126,30 +133,93 @@ export class Reconciliation {
       // It was being given back, and etcd has done so.
       if (releasing) continue;
       const holder = holderOf(first.owner, markOf(first.owner), first.since);
-      // The release of what this daemon had there must find it: it goes by its value.
-      const value = files.of(resource.path)?.value ??
-        encodeRecord({ session: session.id, attempt: nonce(), ...holder });
-      const lock: ClusterLock = { key, own, value };
-      const obstacles = obstaclesOf(keys, name, resource.shared);
+      // The release of what this daemon had there must find it: it goes by its value. What it had in a
+      // session that was fenced is nobody's.
+      const had = files.of(resource.path);
+      const record = had !== undefined && decodeHolder(had).session === session.id
+        ? decodeHolder(had)
+        : { session: session.id, attempt: nonce(), ...holder };
+      const ours = { key, own, holder: record, obstacles: obstaclesOf(keys, name, resource.shared) };
       yield (done) =>
-        session.ask(acquire(epoch, lock, obstacles), (answer) => {
-          if (answer.kind !== "transaction") return done(reasonOf(answer));
-          const { succeeded, results } = answer.result;
-          if (succeeded) files.adopt(resource.path, lock);
-          // Of a guest that is gone the release was under way, and may have come to its end in etcd.
-          else if (lives(holder.pid, holder.start)) {
-            const [other] = results.slice(EPOCH_READS).flatMap(({ found }) => found);
-            if (other === undefined) return done("the session or the cluster was changed");
-            try {
-              conflicts.push({ resource, session: decodeHolder(other).session });
-            } catch (error) {
-              if (!(error instanceof RecordError)) throw error;
-              return done(error.message);
-            }
+        this.#put(epoch, ours, [], (outcome) => {
+          switch (outcome.kind) {
+            case "put":
+              files.adopt(resource.path, outcome.lock);
+              return done(undefined);
+            case "others":
+              // Of a guest that is gone the release was under way, and may have come to its end in etcd.
+              if (!lives(holder.pid, holder.start)) return done(undefined);
+              files.drop(resource.path);
+              conflicts.push({ resource, session: outcome.by.session });
+              return this.#mark(epoch, name, record, outcome.by, done);
+            case "failed":
+              return done(outcome.reason);
           }
-          done(undefined);
         });
     }
+  }
+
+  /**
+   * Puts a lock into etcd that this host has, where no other session has it that was not fenced.
+   *
+   * @param seen marks of paused guests that there are
+   */
+  #put(epoch: Epoch, ours: Ours, seen: readonly KeyValue[], done: (outcome: Put) => void): void {
+    const { session, keys, fencedLocks } = this.#parts;
+    const { key, own, holder, obstacles } = ours;
+    const failed = (reason: string) => done({ kind: "failed", reason });
+    const met = goOver(seen, holder, () => false, (of, mark) => keys.own(of, mark));
+    const marks = met.kind === "marks" ? met.marks : undefined;
+    const lock = { key, own, value: encodeRecord(holder) };
+    session.ask(acquire(epoch, lock, obstacles, marks), (answer) => {
+      if (answer.kind !== "transaction") return failed(reasonOf(answer));
+      const { succeeded, results } = answer.result;
+      if (succeeded) return done({ kind: "put", lock });
+      if (session.moved(epoch, results)) return failed(MOVED);
+      const found = results.slice(EPOCH_READS).flatMap((each) => each.found);
+      const [other] = found.filter((entry) => !keys.isPaused(entry.key));
+      try {
+        // Somebody had it a moment ago, or there are marks to go over.
+        if (other === undefined) return this.#put(epoch, ours, found, done);
+        const by = decodeHolder(other);
+        fencedLocks.free(epoch, other, (freed) => {
+          switch (freed.kind) {
+            case "again":
+              return this.#put(epoch, ours, [], done);
+            case "stays":
+              return done({ kind: "others", by });
+            case "failed":
+              return failed(freed.reason);
+          }
+        });
+      } catch (error) {
+        if (!(error instanceof RecordError)) throw error;
+        failed(error.message);
+      }
+    });
+  }
+
+  /** Others have the lock of a guest that lives: should it be paused, it is not to go on. */
+  #mark(
+    epoch: Epoch,
+    name: ClusterName,
+    { pid, start, ...holder }: LockHolder,
+    { attempt: _, ...used }: LockHolder,
+    done: (failure: string | undefined) => void,
+  ): void {
+    const { session, keys, marks } = this.#parts;
+    const key = keys.paused(name, session.id, pid, start);
+    const mark = {
+      key,
+      own: keys.own(session.id, key),
+      value: encodeRecord({ ...holder, pid, start, used }),
+    };
+    session.ask(putMark(epoch, mark), (answer) => {
+      if (answer.kind !== "transaction") return done(reasonOf(answer));
+      if (!answer.result.succeeded) return done(MOVED);
+      marks.add(mark);
+      done(undefined);
+    });
   }
 
   /**
@@ -182,12 +252,28 @@ export class Reconciliation {
           if (answer.kind !== "transaction") return done(reasonOf(answer));
           if (answer.result.succeeded) return done(undefined);
           session.ask(forget(epoch, lock), (forgotten) => {
-            done(forgotten.kind === "transaction" ? undefined : reasonOf(forgotten));
+            if (forgotten.kind !== "transaction") return done(reasonOf(forgotten));
+            const { succeeded, results } = forgotten.result;
+            done(!succeeded && session.moved(epoch, results) ? MOVED : undefined);
           });
         });
     }
   }
 }
+
+/** A lock that this host has. */
+interface Ours {
+  readonly key: string;
+  readonly own: string;
+  readonly holder: LockHolder;
+  readonly obstacles: Obstacles;
+}
+
+/** What came of putting it into etcd. */
+type Put =
+  | { readonly kind: "put"; readonly lock: ClusterLock }
+  | { readonly kind: "others"; readonly by: LockHolder }
+  | { readonly kind: "failed"; readonly reason: string };
 
 type Task = (done: (failure: string | undefined) => void) => void;
 

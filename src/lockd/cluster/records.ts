@@ -51,6 +51,8 @@ export interface SessionRecord {
   readonly nonce: string;
   /** Absent while nobody has said anything of the host. */
   readonly fencing?: Fencing;
+  /** How many locks its guests have of which others have got hold, as after it was fenced; absent: none. */
+  readonly lost?: number;
 }
 
 /**
@@ -156,6 +158,7 @@ export function decodeSession(entry: KeyValue): SessionRecord {
     boot: text("boot"),
     nonce: text("nonce"),
     ...fencing === undefined ? {} : { fencing: decodeFencing(entry.key, fencing) },
+    ...record["lost"] === undefined ? {} : { lost: numberOf(entry.key, record, "lost") },
   };
 }
 

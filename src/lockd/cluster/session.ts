@@ -1,15 +1,23 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
-import type { Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
+import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { closedText } from "./entries.ts";
 import { type Etcd, reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { type Entered, Entrance } from "./entrance.ts";
 import type { Seen } from "./membership_file.ts";
-import { encodeMeta, encodeRecord, type MetaRecord, RecordError } from "./records.ts";
+import {
+  decodeSession,
+  encodeMeta,
+  encodeRecord,
+  type Fencing,
+  type MetaRecord,
+  RecordError,
+} from "./records.ts";
 import type { Conflict } from "./conflict.ts";
 import { SameEtcd } from "./same_etcd.ts";
+import { followingSession } from "./session_id.ts";
 import { HEARD_SECONDS, type HostIdentity, nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
 import { type Epoch, read } from "./transactions.ts";
@@ -63,6 +71,8 @@ export interface SessionParts {
   readonly keep: (session: string, seen: Seen | undefined) => string | undefined;
   /** Whether this host holds locks of the cluster. */
   readonly holds: () => boolean;
+  /** Whether a lock is still there that this host had. */
+  readonly has: (resource: Resource) => boolean;
   /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
   readonly reconcile: (epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void) => void;
   readonly observer: SessionObserver;
@@ -75,6 +85,10 @@ export interface SessionObserver {
   clusterTroubled(reason: string): void;
   clusterLost(reason: string): void;
   clusterRecovered(): void;
+  /** Somebody was about to say that this host cannot write, and it objects. */
+  clusterCondemned(fencing: Fencing): void;
+  /** Somebody has said so for good. */
+  clusterFenced(fencing: Fencing): void;
   /** This host has a lock that the cluster does not grant it. */
   clusterDoubtful(resource: Resource, reason: string): void;
 }
@@ -98,6 +112,13 @@ export class ClusterSession {
   #reconciled = false;
   /** The round in which this life has put in what this host has: {@link MetaRecord.round}. */
   #round: string | undefined;
+  /** What other sessions had when this host put in what it has. */
+  #conflicts: readonly Conflict[] = [];
+  /** How many of them its guests had when the session was last written. */
+  #lost = 0;
+  /** Sessions that this host had until it was fenced, and who has done so last. */
+  readonly #fenced = new Set<string>();
+  #fencing: Fencing | undefined;
   #working = false;
   /** Why etcd is not what it was, as long as this host is no member again. */
   #changed: string | undefined;
@@ -139,6 +160,16 @@ export class ClusterSession {
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  /**
+   * Why a guest that is paused must not go on with a lock that etcd had for this host; undefined when
+   * nothing is known against it.
+   */
+  get withheld(): string | undefined {
+    if (this.#state.kind === "lost") return this.#state.reason;
+    if (this.#fencing === undefined || this.#reconciled) return undefined;
+    return `this host was fenced by ${this.#fencing.by}, and it is not known yet what other hosts have taken`;
   }
 
   /** Milliseconds since etcd has last answered. */
@@ -242,7 +273,7 @@ export class ClusterSession {
 
   /** Makes every change void that is on its way, and begins anew. The first time it joins. */
   #settle(): void {
-    const { keys, host, spaces, known, holds, etcd } = this.#parts;
+    const { keys, host, spaces, holds, etcd } = this.#parts;
     if (this.#working || this.#closed) return;
     if (this.#state.kind === "lost" || this.#epoch !== undefined) return;
     if (etcd.unreachable !== undefined) {
@@ -274,10 +305,11 @@ export class ClusterSession {
           spaces,
           session: this.#id,
           nonces: this.#member ? this.#tried : undefined,
-          keeps: known !== undefined && holds(),
+          keeps: (this.#seen?.session ?? 0) > 0 && holds(),
           seen: this.#seen,
           changed: this.#changed,
           told: this.#told,
+          fenced: this.#fenced,
         });
         switch (step.kind) {
           case "wait":
@@ -291,8 +323,11 @@ export class ClusterSession {
             return this.#agree(0, "forming", "", now, again);
           case "close":
             return this.#agree(step.meta, "recovering", step.reason, now, again);
+          case "fenced":
+            this.#begunAnew(step.fencing);
+            return now();
           case "bump":
-            return this.#bump(step, session?.changedAt ?? 0, now, again);
+            return this.#bump(step, session, now, again);
         }
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
@@ -322,26 +357,59 @@ export class ClusterSession {
     });
   }
 
+  /**
+   * This host was fenced, and lives. Nothing of that session can change anything any more. In another one it
+   * takes what nobody else has by now.
+   */
+  #begunAnew(fencing: Fencing): void {
+    this.#parts.observer.clusterFenced(fencing);
+    this.#fenced.add(this.#id);
+    this.#fencing = fencing;
+    this.#id = followingSession(this.#id);
+    this.#member = false;
+    this.#tried = new Set();
+    this.#reconciled = false;
+    this.#round = undefined;
+    this.#lease = undefined;
+    if (this.#seen !== undefined) this.#seen = { ...this.#seen, session: 0 };
+  }
+
+  /** How many locks its guests have that are another session's. */
+  get #lostNow(): number {
+    return this.#conflicts.filter(({ resource }) => this.#parts.has(resource)).length;
+  }
+
+  /** @param before the session as it is in etcd @throws RecordError when it is none */
   #bump(
     { meta, metaAt }: { readonly meta: MetaRecord; readonly metaAt: number },
-    before: number,
+    before: KeyValue | undefined,
     now: () => void,
     again: (reason: string) => void,
   ): void {
     const { keys, host, nonce, keep, etcd } = this.#parts;
     const unkept = keep(this.#id, this.#seen);
     if (unkept !== undefined) return again(unkept);
+    const known = before === undefined ? undefined : decodeSession(before);
+    // Before this life has looked what others have, what an earlier one has found counts.
+    const lost = this.#reconciled ? this.#lostNow : known?.lost ?? 0;
+    if (known?.fencing !== undefined) this.#parts.observer.clusterCondemned(known.fencing);
     etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
       if (this.#closed) return;
       if (granted.kind !== "lease") return again(reasonOf(granted));
       const mark = nonce();
       this.#tried.add(mark);
       const sessionKey = keys.session(this.#id);
-      const record = { host: host.id, name: host.name, boot: host.boot, nonce: mark };
+      const record = {
+        host: host.id,
+        name: host.name,
+        boot: host.boot,
+        nonce: mark,
+        ...lost === 0 ? {} : { lost },
+      };
       const shown = { session: this.#id, boot: host.boot, name: host.name };
       this.ask({
         compare: [
-          { kind: "changed-at", key: sessionKey, revision: before },
+          { kind: "changed-at", key: sessionKey, revision: before?.changedAt ?? 0 },
           { kind: "changed-at", key: keys.meta, revision: metaAt },
         ],
         success: [
@@ -361,6 +429,7 @@ export class ClusterSession {
           return now();
         }
         this.#member = true;
+        this.#lost = lost;
         this.#tried = new Set([mark]);
         this.#lease = granted.lease;
         this.#entered(
@@ -386,10 +455,14 @@ export class ClusterSession {
       if (this.#state.kind === "lost" || this.#closed) return;
       if (typeof outcome === "string") return again(outcome);
       const settled = () => {
+        const since = this.#fencing === undefined
+          ? ""
+          : `, which this one has lost when it was fenced by ${this.#fencing.by}`;
         for (const { resource } of outcome) {
-          observer.clusterDoubtful(resource, "another host of the cluster holds it");
+          observer.clusterDoubtful(resource, `another host of the cluster holds it${since}`);
         }
         this.#round = meta.round;
+        this.#conflicts = outcome;
       };
       if (!this.#reconciled) observer.clusterJoined(this.#id, this.#etcd.cluster);
       this.#reconciled = true;
@@ -457,7 +530,10 @@ export class ClusterSession {
       // A copy of this host, made of its memory, finds that its connection has gone. It must not go on in a
       // session that another one has too: whoever writes it anew is the only one that does.
       if (answer.kind !== "transaction") return this.doubt(reasonOf(answer));
-      if (!this.moved(epoch, answer.result.results)) this.#waitOpen();
+      if (this.moved(epoch, answer.result.results)) return;
+      // The session tells everybody how many guests run on disks that are not theirs any more.
+      if (this.#lost !== this.#lostNow) return this.doubt("guests have lost locks, or ended that had");
+      this.#waitOpen();
     });
   }
 

@@ -1,6 +1,6 @@
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import type { Seen } from "./membership_file.ts";
-import { decodeHost, decodeMeta, decodeSession, type MetaRecord } from "./records.ts";
+import { decodeHost, decodeMeta, decodeSession, type Fencing, type MetaRecord } from "./records.ts";
 
 /** How long a host that is not heard of counts as there, in seconds. */
 export const HEARD_SECONDS = 10;
@@ -38,6 +38,8 @@ export interface SessionFacts {
   readonly changed: string | undefined;
   /** Whether this host has told everybody that it is not what it was, and has not been a member since. */
   readonly told: boolean;
+  /** Sessions that it had until it was fenced. */
+  readonly fenced: ReadonlySet<string>;
 }
 
 /** What to do next to be a member. */
@@ -52,6 +54,8 @@ export type SessionStep =
   | { readonly kind: "found" }
   /** etcd has lost something, and nobody has said so yet. `meta` is the revision of what is there. */
   | { readonly kind: "close"; readonly reason: string; readonly meta: number }
+  /** Somebody has said for good that this host cannot write. It needs another session. */
+  | { readonly kind: "fenced"; readonly fencing: Fencing }
   /** The session is written anew. @see ClusterSession */
   | { readonly kind: "bump"; readonly meta: MetaRecord; readonly metaAt: number };
 
@@ -124,11 +128,11 @@ function leftOut(
 
 function ofAnotherSession(
   key: KeyValue | undefined,
-  { host, session, nonces }: SessionFacts,
+  { host, session, nonces, fenced }: SessionFacts,
 ): SessionStep | undefined {
   if (key === undefined) return undefined;
   const shown = decodeHost(key);
-  if (shown.session === session) return undefined;
+  if (shown.session === session || fenced.has(shown.session)) return undefined;
   if (shown.boot === host.boot && nonces === undefined) {
     return { kind: "other-session", session: shown.session };
   }
@@ -151,6 +155,7 @@ function ofOwnSession(
   if (record.host !== host.id || record.boot !== host.boot) {
     return { kind: "lost", reason: `session ${session} belongs to host ${record.host} ('${record.name}')` };
   }
+  if (record.fencing?.state === "fenced") return { kind: "fenced", fencing: record.fencing };
   // In an etcd that was restored it is what this host wrote before that was saved.
   if (nonces !== undefined && !nonces.has(record.nonce) && !told) {
     return {

@@ -32,7 +32,7 @@ export function stillIn({ sessionKey, session, metaKey, meta }: Epoch): Compare[
 }
 
 /** What tells, when a change was not made, whether the epoch is why. In this order before anything else. */
-function epochReads({ sessionKey, metaKey }: Epoch): KeyOperation[] {
+export function epochReads({ sessionKey, metaKey }: Epoch): KeyOperation[] {
   return [{ op: "get", key: sessionKey }, { op: "get", key: metaKey }];
 }
 
@@ -170,6 +170,11 @@ export function forget(epoch: Epoch, { key, own, value }: ClusterLock): Transact
     success: [{ op: "delete", key: own }],
     failure: [...epochReads(epoch), { op: "get", key }],
   };
+}
+
+/** Marks a guest whose lock others have got, so that it does not go on over what they have written. */
+export function putMark(epoch: Epoch, mark: ClusterLock): Transaction {
+  return { compare: stillIn(epoch), success: puts(mark), failure: epochReads(epoch) };
 }
 
 /** Takes a mark away whose guest has ended. */

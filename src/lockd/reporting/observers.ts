@@ -64,6 +64,8 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   clusterTroubled: true,
   clusterLost: true,
   clusterRecovered: true,
+  clusterCondemned: true,
+  clusterFenced: true,
   clusterDoubtful: true,
   clusterUnknown: true,
 };

@@ -1,4 +1,5 @@
 import type { CommandGroup } from "../../../chassis/cli/command_group.ts";
+import { clusterFenceCommand } from "./fence.ts";
 import { clusterHostsCommand } from "./hosts.ts";
 import { clusterLocksCommand } from "./locks.ts";
 import { clusterOpenCommand } from "./open.ts";
@@ -18,5 +19,6 @@ export const clusterCommands: CommandGroup = {
     clusterLocksCommand,
     clusterOpenCommand,
     clusterRecoverCommand,
+    clusterFenceCommand,
   ],
 };

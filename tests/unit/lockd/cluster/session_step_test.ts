@@ -11,6 +11,7 @@ const FACTS: SessionFacts = {
   seen: undefined,
   changed: undefined,
   told: false,
+  fenced: new Set(),
 };
 const RECORD: MetaRecord = {
   spaces: ["lvm", "scsi"],
@@ -31,7 +32,7 @@ const host = (session: string, boot = "b1") => ({
   value: JSON.stringify({ session, boot, name: "kvm1" }),
   changedAt: 4,
 });
-const session = (nonce: string, changed: { host?: string; boot?: string } = {}) => ({
+const session = (nonce: string, changed: { host?: string; boot?: string; fencing?: unknown } = {}) => ({
   key: "session/s1",
   value: JSON.stringify({ host: "h1", name: "kvm1", boot: "b1", nonce, ...changed }),
   changedAt: 5,
@@ -146,4 +147,22 @@ Deno.test("a host that was left out when etcd was recovered puts nothing back, u
     assert.equal(nextStep(keys, facts).kind, "lost");
   }
   assert.equal(nextStep(keys, FACTS).kind, "bump");
+});
+
+Deno.test("a host that is condemned writes its session anew, and one that is fenced needs another", () => {
+  const said = (state: string) => ({ fencing: { state, by: "ann", from: "desk", at: 7 } });
+  const facts = { ...FACTS, nonces: new Set(["n"]) };
+  const keys = { ...NOTHING, meta: META, host: host("s1") };
+  assert.deepEqual(nextStep({ ...keys, session: session("n", said("condemned")) }, facts), BUMP);
+  // Also when somebody else has written it, as a person has by hand.
+  assert.deepEqual(nextStep({ ...keys, session: session("", said("fenced")) }, facts), {
+    kind: "fenced",
+    ...said("fenced"),
+  });
+});
+
+Deno.test("what shows the session that a host had until it was fenced is no other host", () => {
+  const facts = { ...FACTS, session: "s2", fenced: new Set(["s1"]) };
+  assert.deepEqual(nextStep({ ...NOTHING, meta: META, host: host("s1") }, facts), BUMP);
+  assert.equal(nextStep({ ...NOTHING, meta: META, host: host("s3", "b2") }, facts).kind, "wait");
 });

@@ -55,4 +55,5 @@ interface HostParts {
   readonly session?: string;
   readonly heard?: boolean;
   readonly fencing?: unknown;
+  readonly lost?: number;
 }

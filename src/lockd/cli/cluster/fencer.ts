@@ -1,0 +1,137 @@
+import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
+import { type FencedSession, FREED_AT_ONCE, say, sweep, sweepEntry } from "../../cluster/fencing.ts";
+import type { ClusterKeys } from "../../cluster/keys.ts";
+import { decodeSession, type Fencing, type SessionRecord } from "../../cluster/records.ts";
+import { counted } from "../../../chassis/log/counted.ts";
+import type { ClusterLock } from "../../cluster/transactions.ts";
+import type { EtcdQuestions } from "./etcd_questions.ts";
+
+/**
+ * How long a host has time to object, in ms: it looks at its session every 3 s, and an answer of etcd may
+ * take it 4 s. One that is dead does not; one that cannot reach etcd does not either, which is why it takes
+ * somebody's word.
+ */
+const OBJECTION_MS = 10_000;
+const LOOK_MS = 500;
+
+/** Who fences. */
+export type Word = Omit<Fencing, "state">;
+
+/** What fencing works with. */
+export interface FencerParts {
+  readonly questions: Pick<EtcdQuestions, "get" | "list" | "change" | "pause">;
+  readonly keys: ClusterKeys;
+  readonly word: Word;
+}
+
+/**
+ * Ends a host's session by somebody's word. It is condemned first; a host that lives takes that back by
+ * writing its session anew, and nothing is final before it had time to. All is done by transactions that
+ * compare the session's revision.
+ */
+export class Fencer {
+  readonly #parts: FencerParts;
+
+  constructor(parts: FencerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Fences a session.
+   *
+   * @param entry the session as it was shown to whoever has given the word
+   * @param dead whether the host is not waited for: its word would not count
+   * @throws CommandError when it objects, or etcd does not answer
+   */
+  fence(entry: KeyValue, dead: boolean): FencedSession {
+    const record = decodeSession(entry);
+    if (record.fencing?.state === "fenced") return { key: entry.key, revision: entry.changedAt };
+    if (record.lost !== undefined && !dead) throw stillLost(record.name, record.lost);
+    const condemned = record.fencing?.state === "condemned" ? entry : this.#say(entry, record, "condemned");
+    if (!dead) this.#awaitObjection(condemned, record);
+    const fenced = this.#say(condemned, record, "fenced");
+    return { key: fenced.key, revision: fenced.changedAt };
+  }
+
+  /** Frees every lock that a fenced session has. @returns how many there were */
+  sweep(session: string, fenced: FencedSession): number {
+    const { questions, keys } = this.#parts;
+    const own = keys.ownList(session);
+    const locks = ["lock/", "share/"].flatMap((kind) => questions.list(`${own}${kind}`)).map((
+      entry,
+    ): ClusterLock => ({ key: keys.ofOwn(session, entry.key), own: entry.key, value: entry.value }));
+    let freed = 0;
+    for (let at = 0; at < locks.length; at += FREED_AT_ONCE) {
+      freed += this.#sweep(fenced, locks.slice(at, at + FREED_AT_ONCE));
+    }
+    return freed;
+  }
+
+  #sweep(fenced: FencedSession, locks: readonly ClusterLock[]): number {
+    const [first, ...others] = locks;
+    if (first === undefined) return 0;
+    if (this.#made(sweep(fenced, locks))) return locks.length;
+    if (others.length > 0) return locks.reduce((sum, lock) => sum + this.#sweep(fenced, [lock]), 0);
+    // Somebody has taken it meanwhile.
+    this.#made(sweepEntry(fenced, first));
+    return 0;
+  }
+
+  #made(transaction: Parameters<EtcdQuestions["change"]>[0]): boolean {
+    const changed = this.#parts.questions.change(transaction);
+    if (changed.kind === "done") return changed.result.succeeded;
+    throw new CommandError(
+      CommandExit.UNREACHABLE,
+      `etcd does not answer: ${changed.reason}. The host is fenced, and hosts that ask get its locks; ` +
+        "call this again to take away what is left of them",
+    );
+  }
+
+  /** Writes what is said of a session. @returns the session then */
+  #say(entry: KeyValue, record: SessionRecord, state: Fencing["state"]): KeyValue {
+    const { questions, word } = this.#parts;
+    const { host, name, boot, nonce } = record;
+    const changed = questions.change(say(entry, { host, name, boot, nonce, fencing: { state, ...word } }));
+    if (changed.kind === "done" && !changed.result.succeeded) throw this.#objected(record);
+    // Where the outcome is not known it is looked at; what comes still later compares in vain, or finds a
+    // host that takes it back.
+    const [now] = questions.get(entry.key);
+    const said = now === undefined ? undefined : decodeSession(now).fencing;
+    if (now !== undefined && said?.state === state && said.at === word.at && said.by === word.by) return now;
+    if (changed.kind === "done") throw this.#objected(record);
+    throw new CommandError(
+      CommandExit.UNREACHABLE,
+      `etcd does not answer: ${changed.reason}. Whether host '${record.name}' is ${state} is not known: ` +
+        "look with virtlockd cluster hosts, and call this again",
+    );
+  }
+
+  #awaitObjection(condemned: KeyValue, record: SessionRecord): void {
+    const { questions } = this.#parts;
+    for (let waited = 0; waited < OBJECTION_MS; waited += LOOK_MS) {
+      questions.pause(LOOK_MS);
+      const [now] = questions.get(condemned.key);
+      if (now?.changedAt !== condemned.changedAt) throw this.#objected(record);
+    }
+  }
+
+  #objected({ name }: SessionRecord): CommandError {
+    return new CommandError(
+      CommandExit.PROBLEM,
+      `Host '${name}' has not been fenced: it lives, for its session in etcd was written anew, which only ` +
+        "its daemon does. Its locks stay. End its guests, or cut it off from their disks and say --dead",
+    );
+  }
+}
+
+/** Its guests may be kept from writing by what was done to the host before, and by nothing else. */
+function stillLost(name: string, lost: number): CommandError {
+  return new CommandError(
+    CommandExit.PROBLEM,
+    `Host '${name}' has not been fenced: its guests have lost ${
+      counted(lost, "lock")
+    } when it was fenced before, ` +
+      "and were not gone yet when it was heard of last. Shut them down first, or say --dead if the host is off",
+  );
+}

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { installMissing } from "./support/debian_packages.ts";
+import { ClusterHost } from "../support/cluster_host.ts";
+import { Daemon } from "../support/daemon.ts";
+import { Etcd } from "../support/etcd.ts";
+import { Holder } from "../support/holder.ts";
+import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { until } from "../support/until.ts";
+
+// Hosts of a cluster that are fenced, with a real etcd.
+
+await installMissing(["etcd-server", "etcd-client", "systemd"]);
+
+const PAGE = "docs/cluster.md";
+/** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
+const SHARED = 1;
+const AUTOCREATE = 2;
+
+async function refusal(asked: Promise<unknown>): Promise<string> {
+  try {
+    await asked;
+  } catch (error) {
+    if (error instanceof RpcFailure) return error.message;
+    throw error;
+  }
+  throw new Error("The daemon has granted it");
+}
+
+/** Calls a command about the cluster on a host. */
+async function cluster(host: ClusterHost, ...args: string[]) {
+  return await Daemon.run({ args: ["cluster", ...args], place: host.place });
+}
+
+Deno.test("the locks of a host that is dead are another one's when somebody has fenced it, and not before", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using dead = await Holder.start(a.daemon);
+  await dead.acquire(a.space, "disk", AUTOCREATE);
+  await dead.acquire(a.space, "common", AUTOCREATE | SHARED);
+  const alive = await cluster(b, "fence", "a", "--yes");
+  assert.match(
+    alive.stderr,
+    /'.*' has not been fenced: it lives, for it was heard of in etcd within the last 10 s/,
+  );
+  assert.equal(alive.code, 1);
+  await a.daemon.kill();
+  a.killLinks();
+  await dead.kill();
+  await using next = await Holder.start(b.daemon);
+  await until(
+    "a not to be heard of",
+    async () => (await etcd.keys("/virtlockd/test/host/")).size === 1,
+    20_000,
+  );
+  assert.match(
+    await refusal(next.acquire(b.space, "disk", AUTOCREATE)),
+    /locked by domain .* on host '.*', which is not heard of/,
+  );
+  const unasked = await cluster(b, "fence", "a");
+  assert.match(unasked.stderr, /Nothing was fenced: without a terminal to ask at, "--yes" is needed/);
+  const fenced = await cluster(b, "fence", "a", "--yes", "--json");
+  assert.equal(fenced.stderr, "");
+  const [{ host, freed }]: [{ host: string; freed: number }] = JSON.parse(fenced.stdout);
+  assert.deepEqual([host, freed], ["a", 2]);
+  await next.acquire(b.space, "disk", AUTOCREATE);
+  await next.acquire(b.space, "common", AUTOCREATE);
+  const hosts = await cluster(b, "hosts", "--json");
+  const listed: { host: string; state: string; fencing?: { by: string } }[] = JSON.parse(hosts.stdout);
+  assert.deepEqual(
+    new Map(listed.map(({ host, state }) => [host, state])),
+    new Map([["a", "fenced"], ["b", "live"]]),
+  );
+  assert.notEqual(listed.find(({ host }) => host === "a")?.fencing?.by ?? "", "");
+});
+
+Deno.test("a host that objects is not fenced, and keeps its locks", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const [key = "", record = ""] = [...(await etcd.keys("/virtlockd/test/session/"))][0] ?? [];
+  // It looks dead when its lease has gone; its daemon lives.
+  await etcd.control("del", "/virtlockd/test/host/a");
+  const refused = await cluster(a, "fence", "a", "--yes");
+  assert.match(
+    refused.stderr,
+    /'.*' has not been fenced: it lives, for its session in etcd was written anew/,
+  );
+  assert.equal(refused.code, 1);
+  const now: { fencing?: unknown } = JSON.parse((await etcd.keys(key)).get(key) ?? "");
+  assert.equal(now.fencing, undefined);
+  assert.notEqual(JSON.stringify(now), record);
+  await a.daemon.log.match(/was about to fence this host .*; it lives, and keeps its locks/);
+  assert.deepEqual([...(await etcd.keys("/virtlockd/test/lock/")).keys()], [
+    "/virtlockd/test/lock/scsi/disk",
+  ]);
+});
+
+Deno.test("a host that was fenced and lives takes what nobody else has, and marks the rest", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using first = await Holder.start(a.daemon);
+  await first.acquire(a.space, "lost", AUTOCREATE);
+  await using second = await Holder.start(a.daemon);
+  await second.acquire(a.space, "free", AUTOCREATE);
+  a.daemon.signal("SIGSTOP");
+  const fenced = await cluster(b, "fence", "a", "--yes", "--dead");
+  assert.equal(fenced.code, 0, fenced.stderr);
+  await using rival = await Holder.start(b.daemon);
+  await rival.acquire(b.space, "lost", AUTOCREATE);
+  a.daemon.signal("SIGCONT");
+  await a.daemon.log.match(
+    /This host was fenced by .*: its locks of the cluster's may be other hosts' by now/,
+  );
+  await until("it to have told what it has lost", async () => {
+    const sessions = [...(await etcd.keys("/virtlockd/test/session/")).values()];
+    return sessions.some((session) => session.includes('"lost":1'));
+  }, 20_000);
+  const { stdout } = await a.daemon.command("locks", "--json");
+  const locks: { resource: string; state: string; reason?: string }[] = JSON.parse(stdout);
+  assert.deepEqual(locks.map(({ resource, state }) => [resource, state]), [["free", "held"], [
+    "lost",
+    "doubtful",
+  ]]);
+  assert.match(
+    locks[1]?.reason ?? "",
+    /another host of the cluster holds it, which this one has lost when it was fenced/,
+  );
+  assert.match(await refusal(rival.acquire(b.space, "free", AUTOCREATE)), new RegExp(`pid ${second.pid}\\)`));
+  // As long as that guest lives nobody's word ends the new session by the way.
+  a.daemon.signal("SIGSTOP");
+  await until(
+    "a not to be heard of",
+    async () => (await etcd.keys("/virtlockd/test/host/")).size === 1,
+    20_000,
+  );
+  const again = await cluster(b, "fence", "a", "--yes");
+  assert.match(again.stderr, /its guests have lost 1 lock when it was fenced before, and were not gone yet/);
+  a.daemon.signal("SIGCONT");
+  await first.kill();
+  await until("it to have told that the guest is gone", async () => {
+    const sessions = [...(await etcd.keys("/virtlockd/test/session/")).values()];
+    return !sessions.some((session) => session.includes('"lost"'));
+  }, 20_000);
+  assert.equal((await etcd.keys("/virtlockd/test/lock/")).size, 2);
+});
+
+Deno.test("a host is fenced by hand as the page about clusters has it", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await a.daemon.kill();
+  const [key = ""] = [...(await etcd.keys("/virtlockd/test/session/")).keys()];
+  const page = Deno.readTextFileSync(`${import.meta.dirname}/../../${PAGE}`);
+  const [, record = ""] = /put \/virtlockd\/prod\/session\/SID '(.*)'/.exec(page) ?? [];
+  await etcd.control("put", key, record);
+  await using b = await ClusterHost.start(etcd, "b");
+  await using next = await Holder.start(b.daemon);
+  await next.acquire(b.space, "disk", AUTOCREATE);
+  assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 1);
+});
