@@ -206,10 +206,15 @@ export class ReExec {
         `the lock on '${releasing.name}' is still being released, which only this daemon can end`,
       );
     }
+    if (unfinished !== undefined) {
+      return this.#stay(
+        `client ${unfinished.peer.clientId} has a request under way, which libvirt's daemon would lose`,
+      );
+    }
     this.#stay(
-      unfinished === undefined
+      daemon.reaper.dying.length > 0
         ? "a holder is still being killed, which libvirt's daemon would not go on with"
-        : `client ${unfinished.peer.clientId} has a request under way, which libvirt's daemon would lose`,
+        : "a guest has ended whose last writes may not have landed, and libvirt's daemon would free its locks",
     );
   }
 
