@@ -3,14 +3,15 @@ import { readFileText } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { PoolDefinition } from "../model/pool_definition.ts";
 import { storageError } from "../model/storage_error.ts";
-import { findProgram } from "../work/program_run.ts";
+import { findProgram, type ProgramRequest } from "../work/program_run.ts";
 import type { WorkContext } from "../work/operation.ts";
 import { failedCommonCall, programOutput } from "../volumes/errors.ts";
+import { mountActivity } from "./mount_activity.ts";
 import { directoryOf } from "./pool_directory.ts";
 
 /** Options of every mount: what a guest writes must be no device, no program, and nobody's rights. */
 const SAFE_OPTIONS = "nodev,nosuid,noexec";
-/** Milliseconds after which a program that mounts or unmounts is given up. */
+/** Milliseconds after which a program that mounts, or looks for exports, is given up. */
 const MOUNT_LIMIT = 120_000;
 
 /** What is mounted. @throws RpcFailure when the definition says it not exactly once */
@@ -76,9 +77,17 @@ export function mountPool(context: WorkContext, pool: PoolDefinition): void {
   runTool(context, "mount", mountArguments(pool));
 }
 
-/** Unmounts a pool. @throws RpcFailure, WorkCancelled */
+/**
+ * Unmounts a pool, however long its file system writes what it has still to write. Of a server that does not
+ * answer nothing is heard, and whoever waits for that ends this: nothing is forced, for what a guest or the
+ * kernel has still to write would be lost, although the server may come back.
+ *
+ * @throws RpcFailure, WorkCancelled
+ */
 export function unmountPool(context: WorkContext, pool: PoolDefinition, purpose?: "undo"): void {
-  runTool(context, "umount", [directoryOf(pool)], purpose);
+  const path = directoryOf(pool);
+  const activity = () => mountActivity(context.sys, path);
+  runTool(context, "umount", [path], purpose === undefined ? { activity } : { activity, purpose });
 }
 
 /** Runs a tool and takes its output. @throws RpcFailure, WorkCancelled */
@@ -86,13 +95,9 @@ export function runTool(
   context: WorkContext,
   name: string,
   args: readonly string[],
-  purpose?: "undo",
+  more: Omit<ProgramRequest, "argv"> = { limit: MOUNT_LIMIT },
 ): string {
   const path = findProgram(context.sys, name) ?? name;
-  const end = context.run({
-    argv: [path, ...args],
-    limit: MOUNT_LIMIT,
-    ...purpose === undefined ? {} : { purpose },
-  });
+  const end = context.run({ argv: [path, ...args], ...more });
   return programOutput(end, [path, ...args]);
 }

@@ -7,7 +7,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { storageSystemError } from "../model/storage_error.ts";
 import { type Operation, WorkCancelled, type WorkContext } from "./operation.ts";
 import { programActivity } from "./program_activity.ts";
-import { runProgram } from "./program_run.ts";
+import { type ProgramRequest, runProgram } from "./program_run.ts";
 import {
   batchPiece,
   encodePieces,
@@ -151,7 +151,7 @@ class Helper {
       run: (request) => {
         const between = request.purpose === "undo" ? orphaned : check;
         between();
-        const beat = this.#beat(request.limit === undefined ? this.#whenActive(alive) : alive);
+        const beat = this.#beat(request.limit === undefined ? this.#whenActive(request, alive) : alive);
         try {
           return runProgram(this.#sys, this.#loop, { ...request, heard: alive }, between);
         } finally {
@@ -162,10 +162,10 @@ class Helper {
   }
 
   /** Gives a sign of life when a program has got further since it was asked last. */
-  #whenActive(alive: () => void): () => void {
+  #whenActive({ activity = () => "" }: ProgramRequest, alive: () => void): () => void {
     let before: string | undefined;
     return () => {
-      const now = programActivity(this.#sys, this.#sys.pid());
+      const now = programActivity(this.#sys, this.#sys.pid()) + activity();
       if (before !== undefined && now !== before) alive();
       before = now;
     };

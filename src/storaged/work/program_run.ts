@@ -27,6 +27,8 @@ export interface ProgramRequest {
   readonly limits?: ProgramLimits;
   /** Told of what it writes to its standard output, as it comes. */
   readonly output?: (text: string) => void;
+  /** How far it is, beside what the kernel counts of it: two texts differ if it has got further. */
+  readonly activity?: () => string;
   /** Called when it has written anything. */
   readonly heard?: () => void;
 }
