@@ -82,7 +82,11 @@ Deno.test("qemu-img is called as in libvirt's tests", () => {
     const cloned = from !== "NULL";
     const rule = cloned ? "optional" : full ? "optional-with-backing" : "required";
     const input = cloned
-      ? { volume: volume(fromPool, from, "required"), secretFile: "/path/to/inputSecretFile" }
+      ? {
+        volume: volume(fromPool, from, "required"),
+        secretFile: "/path/to/inputSecretFile",
+        backingSaid: false,
+      }
       : undefined;
     const make = () =>
       createCommands({

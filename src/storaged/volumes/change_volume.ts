@@ -10,14 +10,15 @@ import { failedCommonCall, programOutput, succeeded } from "./errors.ts";
 import { fileSize } from "./file_size.ts";
 import { refuseForeignParts } from "./image_parts.ts";
 import { openFile, type OpenPlace } from "./place.ts";
+import { needsBacking, programFile } from "./program_file.ts";
 import { imageToolLimits, resizeCommand } from "./qemu_img.ts";
 import { allocate as allocateBytes, writeZeros } from "./raw_volume.ts";
 import { writeBack } from "./sync_file.ts";
 import { markUpload, unmarkUpload } from "./upload_mark.ts";
 import { VolumeReader } from "./volume_reader.ts";
 
-/** Number that the place's directory has in a program. */
-const PROGRAM_DIRECTORY = 3;
+/** Number of a volume's descriptor in a program. */
+const PROGRAM_FILE = 3;
 /** QEMU has a lock on this byte of each image that it may write. */
 const QEMU_WRITES = 101;
 const BLOCK = 512;
@@ -124,16 +125,30 @@ export function resizeVolume(
       const size = fileSize(capacity, `Failed to truncate file '${shown}'`);
       return resizeRaw(context, storage, fd, shown, size, allocate);
     }
+    resizeImage(context, storage, place, fd, { volume, capacity });
   } finally {
     sys.close(fd);
   }
-  refuseForeignParts(new VolumeReader(sys, storage).read(place, volume.name) ?? volume, "resized");
+}
+
+function resizeImage(
+  context: WorkContext,
+  storage: StorageSys,
+  place: OpenPlace,
+  fd: number,
+  { volume, capacity }: Pick<ResizeRequest, "volume" | "capacity">,
+): void {
+  const { sys } = context;
+  const shown = `${place.path}/${volume.name}`;
+  const found = new VolumeReader(sys, storage).readOpen(place, volume.name, fd) ?? volume;
+  refuseForeignParts(found, "resized");
   const tool = findProgram(sys, "qemu-img");
   if (tool === undefined) throw storageError("internal", "unable to find qemu-img");
-  const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;
-  const command = resizeCommand({ ...volume, path }, capacity, undefined);
+  const { path, descriptor } = programFile(place, fd, volume.name, PROGRAM_FILE);
+  const image = { ...volume, path, backing: found.backing };
+  const command = resizeCommand(image, capacity, undefined, needsBacking(place, found));
   const limits = imageToolLimits({ capacity });
-  const end = context.run({ argv: [tool, ...command], descriptors: [place.fd], limits });
+  const end = context.run({ argv: [tool, ...command], descriptors: [descriptor], limits });
   programOutput(end, [tool, ...command.map((each) => each.replaceAll(path, shown))]);
 }
 
@@ -200,23 +215,17 @@ export function wipeVolume(
     // What is half wiped is as little whole as what is half uploaded.
     markUpload(storage, opened, shown);
     if (pattern === "zero") writeOver(context, storage, opened, shown, volume);
-    else scrub(context, place, shown, volume, pattern);
+    else scrub(context, opened, shown, pattern);
     unmarkUpload(storage, opened, shown);
   } finally {
     sys.close(opened);
   }
 }
 
-function scrub(
-  context: WorkContext,
-  place: OpenPlace,
-  shown: string,
-  volume: VolumeDefinition,
-  pattern: string,
-): void {
-  const path = `/proc/self/fd/${PROGRAM_DIRECTORY}/${volume.name}`;
+function scrub(context: WorkContext, fd: number, shown: string, pattern: string): void {
+  const path = `/proc/self/fd/${PROGRAM_FILE}`;
   const command = ["-f", "-p", pattern];
-  const end = context.run({ argv: ["scrub", ...command, path], descriptors: [place.fd] });
+  const end = context.run({ argv: ["scrub", ...command, path], descriptors: [fd] });
   programOutput(end, [findProgram(context.sys, "scrub") ?? "scrub", ...command, shown]);
 }
 

@@ -1,4 +1,4 @@
-import { O_CLOEXEC, O_RDONLY } from "../../os/constants.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../os/constants.ts";
 import { ENOENT } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -10,6 +10,7 @@ import { failedCall, programOutput, succeeded } from "./errors.ts";
 import { refuseForeignParts } from "./image_parts.ts";
 import { NewFile, targetExists } from "./new_file.ts";
 import { openFile, type OpenPlace, setAccess } from "./place.ts";
+import { needsBacking, programFile } from "./program_file.ts";
 import { createCommands, imageToolLimits } from "./qemu_img.ts";
 import { checkRaw, fillRaw } from "./raw_volume.ts";
 import { syncFile } from "./sync_file.ts";
@@ -17,8 +18,8 @@ import { VolumeReader } from "./volume_reader.ts";
 
 /** Mode of a volume whose definition says none. */
 const VOLUME_MODE = 0o600;
-/** Number that a place's directory has in a program: its own, then that of the volume that it reads. */
-const PROGRAM_DIRECTORY = 3;
+/** Numbers of descriptors in a program: of what it makes, and of what it reads. */
+const PROGRAM_OUTPUT = 3;
 const PROGRAM_INPUT = 4;
 
 /** A volume that is to be made. */
@@ -78,7 +79,7 @@ function createDirectory(
     throw storageError("no-support", "backing storage not supported for directories volumes");
   }
   succeeded(sys.mkdir(place.base + volume.name, 0o700), `failed to create directory '${shown}'`);
-  const fd = sys.open(place.base + volume.name, O_RDONLY | O_CLOEXEC, 0);
+  const fd = sys.open(place.base + volume.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   try {
     succeeded(fd, `cannot open directory '${shown}'`);
     setAccess(sys, storage, fd, shown, accessOf(volume));
@@ -164,37 +165,69 @@ function runImageTool(
   if (tool === undefined) {
     throw storageError("internal", "creation of non-raw file images is not supported without qemu-img.");
   }
-  const target = `/proc/self/fd/${PROGRAM_DIRECTORY}/${reserved}`;
-  const source = `/proc/self/fd/${PROGRAM_INPUT}/${input?.name}`;
-  const commands = createCommands({
-    volume: { ...volume, path: target },
-    input: input === undefined ? undefined : { volume: { ...input, path: source }, secretFile: undefined },
-    secretFile: undefined,
-    preallocateMetadata,
-  });
-  if (input === undefined || from === undefined) checkBacking(sys, place, volume);
-  else {
-    // The program opens it by its name: a link that is not followed is refused before.
-    sys.close(openInput(sys, from, input.name));
-    refuseForeignParts(new VolumeReader(sys, storage).read(from, input.name) ?? input, "copied");
+  const target = programFile(place, file.fd, reserved, PROGRAM_OUTPUT);
+  if (input === undefined || from === undefined) {
+    checkBacking(sys, place, volume);
+    const request = { volume: { ...volume, path: target.path }, input: undefined, preallocateMetadata };
+    runCommands(context, volume, createCommands({ ...request, secretFile: undefined }), {
+      tool,
+      descriptors: [target.descriptor],
+      named: (text) => text.replaceAll(target.path, shown),
+    });
+  } else {
+    const fd = openInput(sys, from, input.name);
+    try {
+      const source = programFile(from, fd, input.name, PROGRAM_INPUT);
+      const found = new VolumeReader(sys, storage).readOpen(from, input.name, fd) ?? input;
+      refuseForeignParts(found, "copied");
+      const original = { ...input, path: source.path, backing: found.backing };
+      const commands = createCommands({
+        volume: { ...volume, path: target.path },
+        input: { volume: original, secretFile: undefined, backingSaid: needsBacking(from, found) },
+        secretFile: undefined,
+        preallocateMetadata,
+      });
+      runCommands(context, volume, commands, {
+        tool,
+        descriptors: [target.descriptor, source.descriptor],
+        named: (text) =>
+          text.replaceAll(source.path, `${from.path}/${input.name}`).replaceAll(target.path, shown),
+      });
+    } finally {
+      sys.close(fd);
+    }
   }
-  // What people see names the volumes, not how this process reaches them.
-  const named = (text: string) =>
-    text.replaceAll(target, shown).replaceAll(source, `${from?.path}/${input?.name}`);
+  if (!file.same) throw storageError("internal", `'${shown}' was replaced while it was made`);
+  syncFile(sys, storage, file.fd, shown, context);
+  storage.syncData(place.fd);
+}
+
+/** With what commands are run. */
+interface CommandRun {
+  readonly tool: string;
+  /** From 3 on. */
+  readonly descriptors: readonly number[];
+  /** What people see names the volumes, not how a program reaches them. */
+  readonly named: (text: string) => string;
+}
+
+function runCommands(
+  context: WorkContext,
+  volume: VolumeDefinition,
+  commands: readonly (readonly string[])[],
+  { tool, descriptors, named }: CommandRun,
+): void {
   for (const command of commands) {
     const [verb = "", ...rest] = command;
     const end = context.run({
       argv: [tool, verb, ...verb === "convert" ? ["-p"] : [], ...rest],
-      descriptors: from === undefined ? [place.fd] : [place.fd, from.fd],
+      descriptors,
       limits: imageToolLimits(volume),
       output: (text) => tellProgress(text, volume, context),
     });
     const told = end.kind === "exited" || end.kind === "killed" ? { ...end, stderr: named(end.stderr) } : end;
     programOutput(told, [tool, ...command.map(named)]);
   }
-  if (!file.same) throw storageError("internal", `'${shown}' was replaced while it was made`);
-  syncFile(sys, storage, file.fd, shown, context);
-  storage.syncData(place.fd);
 }
 
 /** qemu-img shows how far it is as `(12.50/100%)`. */
@@ -208,6 +241,11 @@ function tellProgress(text: string, { capacity }: VolumeDefinition, context: Wor
 /** @throws RpcFailure when what a new image is to stand on cannot be read */
 function checkBacking(sys: Sys, place: OpenPlace, { backing }: VolumeDefinition): void {
   if (backing === undefined) return;
+  if (place.links === "refused" && !backing.path.startsWith("/")) {
+    const detail =
+      `others may write into '${place.path}': the backing store ${backing.path} needs its whole path`;
+    throw storageError("unsupported", detail);
+  }
   const path = backing.path.startsWith("/") ? backing.path : place.base + backing.path;
   const readable = sys.access(path, 4);
   succeeded(readable, `inaccessible backing store volume ${backing.path}`);

@@ -10,6 +10,8 @@ export interface ImageInput {
   readonly volume: VolumeDefinition;
   /** File with its passphrase, when it is encrypted. */
   readonly secretFile: string | undefined;
+  /** Whether its backing store is said beside it. */
+  readonly backingSaid: boolean;
 }
 
 /** What is to be made. */
@@ -173,6 +175,24 @@ function pathOf({ path }: VolumeDefinition): string {
   return path;
 }
 
+/** How QEMU opens a file. */
+function fileNode(filename: string): object {
+  return { driver: filename.startsWith("/dev/") ? "host_device" : "file", filename };
+}
+
+/** The format of an image that is opened, which one whose backing store is said has in its path. */
+function openedFormat(volume: VolumeDefinition, backingSaid: boolean): string[] {
+  return backingSaid ? [] : ["-f", plainFormat(volume)];
+}
+
+function openedPath(volume: VolumeDefinition, backingSaid: boolean): string {
+  const path = pathOf(volume);
+  const { backing } = volume;
+  if (!backingSaid || backing === undefined) return path;
+  const said = { driver: backing.format ?? "raw", file: fileNode(backing.path) };
+  return `json:${JSON.stringify({ driver: plainFormat(volume), file: fileNode(path), backing: said })}`;
+}
+
 /**
  * The arguments of the runs of qemu-img that make an image: one, or two where something is encrypted and
  * copied.
@@ -187,12 +207,11 @@ export function createCommands(request: ImageRequest): string[][] {
   if (input !== undefined && !twice) {
     return [[
       "convert",
-      "-f",
-      plainFormat(input.volume),
+      ...openedFormat(input.volume, input.backingSaid),
       "-O",
       driver(volume),
       ...options(request, false),
-      pathOf(input.volume),
+      openedPath(input.volume, input.backingSaid),
       pathOf(volume),
     ]];
   }
@@ -243,6 +262,7 @@ export function resizeCommand(
   volume: VolumeDefinition,
   capacity: bigint,
   secretFile: string | undefined,
+  backingSaid = false,
 ): string[] {
   const { encryption } = volume;
   const old = encryption?.format === "qcow" || encryption?.format === "default";
@@ -253,7 +273,13 @@ export function resizeCommand(
   const shrink = rounded < volume.capacity ? ["--shrink"] : [];
   if (encryption === undefined) {
     // The format is said: what a guest has written at the beginning of a disk must not choose it.
-    return ["resize", ...shrink, "-f", plainFormat(volume), pathOf(volume), String(rounded)];
+    return [
+      "resize",
+      ...shrink,
+      ...openedFormat(volume, backingSaid),
+      openedPath(volume, backingSaid),
+      String(rounded),
+    ];
   }
   checkEncryption(plainFormat(volume), driver(volume), encryption);
   const prefix = volume.format === "qcow2" ? "encrypt." : "";

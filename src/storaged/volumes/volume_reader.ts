@@ -83,6 +83,16 @@ export class VolumeReader {
     return volumeOf(name, place.path, { facts: readFacts(this.#view, 0), image, label, interrupted });
   }
 
+  /** As {@link read}, of a file that is open: its name may be another one's by now. */
+  readOpen(place: OpenPlace, name: string, fd: number): VolumeDefinition | undefined {
+    const bytes = cString(name);
+    this.#readFacts(fd, place, bytes);
+    const seen = this.#seen(fd, place, bytes);
+    if (seen === undefined) return undefined;
+    const { image, label, interrupted } = seen;
+    return volumeOf(name, place.path, { facts: readFacts(this.#view, 0), image, label, interrupted });
+  }
+
   /**
    * As {@link read}, for many of them.
    *
