@@ -5,7 +5,7 @@ import { StoragePeer, type StorageServer } from "./support/storage_peer.ts";
 // The same commands of virsh against libvirt's own storage driver and against this daemon: what a client sees
 // is the same, but for what is listed here with its reason.
 
-const SCRIPTS = ["commands", "edge_cases"].map((name) =>
+const SCRIPTS = ["commands", "edge_cases", "options"].map((name) =>
   Deno.readTextFileSync(new URL(`storage_golden/${name}.sh`, import.meta.url).pathname)
 );
 
@@ -15,6 +15,10 @@ const NO_SECRETS = "volumes with secrets are a later stage";
 const IMAGE_VERSION =
   "libvirt 9 makes images of version 0.10 where none is named, libvirt 11 and this daemon 1.1";
 const FORMAT_SAID = "qemu-img is told the format";
+
+const OTHER_DAEMONS = "libvirt's own virtstoraged says the same: only libvirtd has all drivers in one";
+const REMOVED = "the original's text is that of its cleaning up";
+const LONG = "n".repeat(255);
 
 /** Commands whose output is another one, each with its reason. A number tells the second from the first. */
 const DIFFERENT: Readonly<Record<string, string>> = {
@@ -41,6 +45,15 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   "vol-resize f.vdi 8M al": FORMAT_SAID,
   "vol-resize adir 8M al": "qemu-img is not asked about a directory",
   "-r pool-capabilities": NO_BACKEND,
+  "net-list": OTHER_DAEMONS,
+  "iface-list": OTHER_DAEMONS,
+  "nodedev-list": OTHER_DAEMONS,
+  "nwfilter-list": OTHER_DAEMONS,
+  [`vol-create-as o ${LONG}n 1M --format qcow2`]: "the name is refused before qemu-img is run",
+  [`vol-clone ${LONG} ${LONG}n o`]: REMOVED,
+  "vol-create o DIR/tmp/w5.xml": IMAGE_VERSION,
+  "vol-resize sub 1M o": "qemu-img is not asked about a directory",
+  "vol-clone sub sub2 o": "the original's copy of a directory is an empty file",
   "vol-create one DIR/tmp/v5.xml --validate": "libvirt 9.0 refuses the flag that its client sends",
 };
 
@@ -54,7 +67,10 @@ function normalized(text: string, directory: string): string {
     .replace(/(<(?:capacity|allocation|available) unit='bytes'>)\d{9,}</g, "$1SIZE<")
     .replace(/\/dev\/loop\d+/g, "LOOP")
     // The client hears of a failure with its next data or at the end, whichever comes first.
-    .replace(/cannot (?:send data to|close) volume/g, "cannot upload to volume")
+    .replace(
+      /cannot (?:send data to|receive data from|close|upload to|download from) volume/g,
+      "cannot transfer volume",
+    )
     .replace(/\((?:\/usr)?\/s?bin\//g, "(")
     .replace(/\d+(?:\.\d+)? (?:GiB|TiB)(?: +|$)/gm, "SIZE ")
     .replace(/ -{20,}\n/g, "LINE\n");

@@ -59,6 +59,11 @@ export function documentError(detail: string): RpcFailure {
   return failure("xml", XML, detail);
 }
 
+/** As {@link documentError}, with nothing said before the detail. */
+export function plainDocumentError(detail: string): RpcFailure {
+  return failure("xml-detail", XML, detail);
+}
+
 /** The only one whose text has the detail in its middle. */
 export function volumeExists(name: string): RpcFailure {
   const detail = `'${name}'`;

@@ -2,7 +2,7 @@ import { RpcFailure } from "../../chassis/wire/rpc_error.ts";
 import { backendOf } from "../backends/backends.ts";
 import type { BuildMode } from "../backends/backend.ts";
 import type { PoolDefinition } from "../model/pool_definition.ts";
-import { documentError, storageError } from "../model/storage_error.ts";
+import { plainDocumentError, storageError } from "../model/storage_error.ts";
 import type { Answer, Caller, PoolRef, StorageService } from "../model/storage_service.ts";
 import type { Listing } from "../operations/listing.ts";
 import type { VolumeRows } from "../volumes/volume_rows.ts";
@@ -49,7 +49,7 @@ export function poolLife(core: Core): Pick<
 
 function readDefinition(xml: string): PoolDefinition {
   const definition = parsePool(xml);
-  if (definition.name.includes("\n")) throw documentError("invalid char in name: \n");
+  if (definition.name.includes("\n")) throw plainDocumentError("invalid char in name: \n");
   backendOf(definition.type);
   return definition;
 }

@@ -8,25 +8,24 @@ const RANGES: readonly (readonly [number, number])[] = [
   [111, 120],
   [123, 124],
   [126, 134],
-  [137, 147],
+  [137, 138],
   [152, 153],
   [156, 156],
   [175, 181],
   [220, 222],
-  [283, 287],
+  [283, 286],
   [291, 291],
   [297, 297],
   [301, 301],
   [313, 314],
   [341, 341],
   [374, 375],
-  [380, 381],
   [397, 401],
   [404, 410],
   [428, 437],
 ];
 
-/** Numbers of procedures that other daemons serve: networks, interfaces, devices, filters and secrets. */
+/** Numbers of procedures that other daemons serve: networks, interfaces, devices and filters. */
 export const OF_OTHER_DAEMONS: readonly number[] = RANGES.flatMap(([first, last]) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
 );

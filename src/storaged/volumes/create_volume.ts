@@ -1,5 +1,5 @@
 import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../os/constants.ts";
-import { ENOENT } from "../../os/errno.ts";
+import { ENAMETOOLONG, ENOENT } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
 import { storageError } from "../model/storage_error.ts";
@@ -51,6 +51,7 @@ export function createVolume(
   const { volume, input } = request;
   const shown = `${place.path}/${volume.name}`;
   const taken = storage.linkFacts(place.base + volume.name);
+  if (taken === -ENAMETOOLONG) throw failedCall(`Failed to create file '${shown}'`, taken);
   if (typeof taken !== "number") throw targetExists(shown);
   if (taken !== -ENOENT) throw failedCall(`cannot stat file '${shown}'`, taken);
   if (volume.encryption !== undefined || input?.encryption !== undefined) {
@@ -167,8 +168,9 @@ function runImageTool(
   }
   const target = programFile(place, file.fd, reserved, PROGRAM_OUTPUT);
   if (input === undefined || from === undefined) {
-    checkBacking(sys, place, volume);
-    const request = { volume: { ...volume, path: target.path }, input: undefined, preallocateMetadata };
+    const backingUnseen = checkBacking(sys, place, volume) === "unseen";
+    const made = { ...volume, path: target.path };
+    const request = { volume: made, input: undefined, preallocateMetadata, backingUnseen };
     runCommands(context, volume, createCommands({ ...request, secretFile: undefined }), {
       tool,
       descriptors: [target.descriptor],
@@ -238,15 +240,24 @@ function tellProgress(text: string, { capacity }: VolumeDefinition, context: Wor
   context.progress(Math.round(total * Number(shown[1]) / 100), total);
 }
 
-/** @throws RpcFailure when what a new image is to stand on cannot be read */
-function checkBacking(sys: Sys, place: OpenPlace, { backing }: VolumeDefinition): void {
-  if (backing === undefined) return;
-  if (place.links === "refused" && !backing.path.startsWith("/")) {
-    const detail =
-      `others may write into '${place.path}': the backing store ${backing.path} needs its whole path`;
+/**
+ * @returns whether qemu-img finds what a new image is to stand on, from where it makes the image
+ * @throws RpcFailure when that cannot be read
+ */
+function checkBacking(
+  sys: Sys,
+  place: OpenPlace,
+  { backing, capacity }: VolumeDefinition,
+): "seen" | "unseen" {
+  if (backing === undefined) return "seen";
+  const unseen = place.links === "refused" && !backing.path.startsWith("/");
+  if (unseen && capacity === 0n) {
+    const detail = `others may write into '${place.path}': with a backing store that has no whole path, ` +
+      `${backing.path}, the capacity must be said`;
     throw storageError("unsupported", detail);
   }
   const path = backing.path.startsWith("/") ? backing.path : place.base + backing.path;
   const readable = sys.access(path, 4);
   succeeded(readable, `inaccessible backing store volume ${backing.path}`);
+  return unseen ? "unseen" : "seen";
 }

@@ -22,6 +22,8 @@ export interface ImageRequest {
   /** File with the passphrase, when it is to be encrypted. */
   readonly secretFile: string | undefined;
   readonly preallocateMetadata: boolean;
+  /** Whether its backing store cannot be found from where it is made. */
+  readonly backingUnseen?: boolean;
 }
 
 function escaped(text: string): string {
@@ -201,7 +203,7 @@ function openedPath(volume: VolumeDefinition, backingSaid: boolean): string {
  */
 export function createCommands(request: ImageRequest): string[][] {
   check(request);
-  const { volume, input, secretFile } = request;
+  const { volume, input, secretFile, backingUnseen = false } = request;
   const twice = input !== undefined &&
     (volume.encryption !== undefined || input.volume.encryption !== undefined);
   if (input !== undefined && !twice) {
@@ -222,6 +224,7 @@ export function createCommands(request: ImageRequest): string[][] {
     "-f",
     driver(volume),
     ...backed ? ["-b", volume.backing?.path ?? ""] : [],
+    ...backed && backingUnseen && size > 0n ? ["-u"] : [],
     ...secretObject(volume, secretFile, "secret"),
     ...options(request, backed),
     pathOf(volume),

@@ -5,7 +5,6 @@ import {
   O_NONBLOCK,
   O_RDONLY,
   S_IFBLK,
-  S_IFCHR,
   S_IFDIR,
   S_IFMT,
   S_IFREG,
@@ -73,7 +72,8 @@ export class VolumeReader {
   /**
    * A file as a volume.
    *
-   * @returns undefined for what is no volume: sockets, FIFOs, dangling links, what may not be read
+   * @returns undefined for what is no volume: sockets, FIFOs, character devices, dangling links, and what may
+   *   not be read
    * @throws RpcFailure when it cannot be read
    */
   read(place: OpenPlace, name: string): VolumeDefinition | undefined {
@@ -127,8 +127,7 @@ export class VolumeReader {
         const image = this.#image(fd, place, name, undefined);
         return { facts: this.#facts, image, label, interrupted: isMarked(this.#storage, fd) };
       }
-      case S_IFBLK:
-      case S_IFCHR: {
+      case S_IFBLK: {
         const image = { ...this.#image(fd, place, name, undefined), end: this.#end(fd, place, name) };
         return { facts: this.#facts, image, label, interrupted: false };
       }
