@@ -610,6 +610,7 @@ export class World {
       },
       holds: () => this.#resources(host).length > 0,
       has: ({ id }) => this.#resources(host).some((resource) => resource.id === id),
+      left: () => {},
       reconcile: (epoch, done) =>
         new Reconciliation({
           session,

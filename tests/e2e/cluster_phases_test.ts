@@ -8,8 +8,8 @@ import { reExec } from "../support/re_exec.ts";
 import { refusal } from "../support/lock_refusal.ts";
 import { until } from "../support/until.ts";
 
-// A cluster that is made on hosts with running guests, and one whose etcd was restored or emptied, with a
-// real etcd.
+// A cluster that is made on hosts with running guests, one whose etcd was restored or emptied, and one that a
+// host leaves, with a real etcd.
 
 await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
@@ -129,4 +129,68 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
     await refusal(next.acquire(b.space, "other", AUTOCREATE)),
     /etcd was recovered without this host/,
   );
+});
+
+Deno.test("a host leaves when it has no lock of the cluster's, and is not local before its settings say so", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  // Its settings go first: it locks nothing new, and gives back what it has.
+  await using other = await Holder.start(a.daemon);
+  await other.acquire(a.space, "other", AUTOCREATE);
+  a.place.writeConfig("storage_timeout = 3\n");
+  await reExec(a.daemon);
+  await other.kill();
+  await until("its lock to go from etcd", async () => (await locksOf(etcd)).join() === "disk");
+  const refused = await command(b, "leave", "a");
+  assert.deepEqual([refused.code, refused.stdout], [1, ""]);
+  assert.match(
+    refused.stderr,
+    new RegExp(
+      `Host '.*' has not left: it has 1 lock of '${guest.owner.name}'\\. Shut these guests down or move them`,
+    ),
+  );
+  await using next = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(next.acquire(a.space, "new", AUTOCREATE)),
+    /virtlockd\.conf names no cluster_endpoints/,
+  );
+  await guest.kill();
+  await until("the last lock to go", async () => (await locksOf(etcd)).length === 0);
+  const left = await command(b, "leave", "a");
+  assert.deepEqual([left.code, left.stderr], [0, ""]);
+  assert.match(
+    left.stdout,
+    /^Host '.*' has left the cluster\. Take the cluster_ keys out of its virtlockd\.conf/,
+  );
+  await a.daemon.log.match(/This host is no member of its cluster any more.*it has left the cluster/);
+  assert.match(await refusal(next.acquire(a.space, "new", AUTOCREATE)), /this host cannot be a member/);
+  await reExec(a.daemon);
+  await next.acquire(a.space, "new", AUTOCREATE);
+  assert.deepEqual(await locksOf(etcd), []);
+  const hosts = await command(b, "hosts", "--json");
+  const listed: { host: string; state: string }[] = JSON.parse(hosts.stdout);
+  assert.deepEqual(listed.map(({ host, state }) => [host, state]), [["a", "left"], ["b", "live"]]);
+});
+
+Deno.test("a host that is made to leave with running guests gives their locks up, and they are in doubt", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const left = await command(b, "leave", "a", "--force");
+  assert.deepEqual([left.code, left.stderr], [0, ""]);
+  assert.match(left.stdout, /has left the cluster, and has given up 1 lock\./);
+  assert.deepEqual(await locksOf(etcd), []);
+  await a.daemon.log.match(
+    /'disk' .* is not granted by the cluster: this host has left the cluster, and has given it up/,
+  );
+  await using next = await Holder.start(b.daemon);
+  await next.acquire(b.space, "disk", AUTOCREATE);
+  // With the settings it comes back at its next start, and is told that another one has it by now.
+  await reExec(a.daemon);
+  await a.daemon.log.match(/'disk' .* is not granted by the cluster: another host of the cluster holds it/);
 });

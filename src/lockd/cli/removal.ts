@@ -72,6 +72,21 @@ export function isRemovable(
       return false;
     case "ours": {
       const { locks, clients, status } = answer;
+      const { cluster } = status.sections;
+      if (cluster !== undefined) {
+        say(
+          `Not removed: this host is in cluster ${cluster.name}, of which libvirt's virtlockd knows nothing: it would`,
+        );
+        say(
+          "lock disks that other hosts use. First shut down its guests with locks of the cluster, or move them. Then:",
+        );
+        say(
+          `virtlockd cluster leave ${
+            cluster.host === "" ? "HOST" : cluster.host
+          }; take the cluster_ keys out of virtlockd.conf; virtlockd reload.`,
+        );
+        return false;
+      }
       if (locks.length === 0) return true;
       const fault = faultOf(sys, program, status, trial);
       if (fault !== undefined) {

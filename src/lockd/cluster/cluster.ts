@@ -1,8 +1,10 @@
 import { bootId } from "../../os/host_facts.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
+import type { ClusterStatus } from "./cluster_status.ts";
+import { settingsOf } from "./endpoints.ts";
 import { Member } from "./member.ts";
-import { MembershipFile } from "./membership_file.ts";
+import { type Membership, MembershipFile } from "./membership_file.ts";
 import { ClusterNames, type ClusterSpace } from "./names.ts";
 import { refusingFiles } from "./refusing_files.ts";
 
@@ -27,24 +29,61 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   const file = new MembershipFile(sys, membershipFile);
   const before = file.load(boot);
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));
-  if (mistake !== undefined) return broken(parts, before?.spaces, mistake);
+  const still = (reason: string) =>
+    before === undefined ? undefined : switchedOff(parts, file, before, reason);
+  if (mistake !== undefined) return still(mistake) ?? broken(parts, before?.spaces, mistake);
   if (clusterEndpoints.length === 0) {
     if (before === undefined && spaces.length === 0) return undefined;
     const reason = before === undefined
       ? "cluster_lockspaces is set and cluster_endpoints is not"
       : `this host is a member of cluster ${before.cluster} since it was started, and virtlockd.conf names no ` +
-        `cluster_endpoints: set them again, or remove ${file.path} if no other host uses these disks`;
-    return broken(parts, before?.spaces ?? spaces, reason);
+        "cluster_endpoints: set them again, or have it leave with 'virtlockd cluster leave HOST' on another host";
+    return still(reason) ?? broken(parts, before?.spaces ?? spaces, reason);
   }
   if (before !== undefined && before.cluster !== clusterName) {
     const reason =
       `this host is a member of cluster ${before.cluster} since it was started, and cluster_name is ` +
       `${clusterName}`;
-    return broken(parts, [...before.spaces, ...spaces], reason);
+    return still(reason) ?? broken(parts, [...before.spaces, ...spaces], reason);
   }
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
   if (host === "") return broken(parts, spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
   return new Member(parts, { file, boot, host, spaces, known: before?.session, seen: before?.seen });
+}
+
+/**
+ * This host as a member that locks nothing new, because its configuration does not say any more that it is
+ * one: what it has is given back in etcd, and it can be made to leave. What has to be known for that the
+ * daemon before has kept.
+ *
+ * @returns undefined where that has not kept enough
+ */
+function switchedOff(
+  parts: ClusterParts,
+  file: MembershipFile,
+  before: Membership,
+  reason: string,
+): Cluster | undefined {
+  const settings = settingsOf(before);
+  if (settings?.clusterHostId === undefined) return undefined;
+  const { boot, spaces, session, seen } = before;
+  const facts = { file, boot, host: settings.clusterHostId, spaces, known: session, seen };
+  const member = new Member({ ...parts, settings }, facts);
+  const names = new ClusterNames(spaces);
+  const why = `this host cannot be a member of its cluster: ${reason}`;
+  return {
+    files: refusingFiles(member.files, names, why),
+    get status(): ClusterStatus {
+      const { status } = member;
+      return status.state === "lost" ? status : { ...status, state: "broken", reason };
+    },
+    others: member.others,
+    begin: () => {
+      parts.observer.clusterTroubled(reason);
+      member.begin();
+    },
+    close: () => member.close(),
+  };
 }
 
 function broken(

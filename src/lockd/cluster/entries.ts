@@ -63,3 +63,8 @@ export function closedText({ phase, why }: MetaRecord, awaited: string): string 
       return "the cluster is open";
   }
 }
+
+/** Why nothing is locked on a host that was made to leave, and what to do. */
+export const LEFT =
+  "it has left the cluster. Take the cluster_ keys out of virtlockd.conf, then virtlockd reload; with the keys it " +
+  "joins again";

@@ -5,7 +5,7 @@ import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
-import { endpointsOf } from "./endpoints.ts";
+import { endpointsOf, reachOf } from "./endpoints.ts";
 import { FencedLocks } from "./fenced_locks.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
@@ -152,7 +152,15 @@ export class Member implements Cluster {
           session,
           spaces,
           ...now === undefined ? {} : { seen: now },
+          reach: reachOf(settings, host),
         }),
+      left: () => {
+        file.remove();
+        for (const resource of resources()) {
+          if (this.#names.of(resource.path) === undefined) continue;
+          observer.clusterDoubtful(resource, "this host has left the cluster, and has given it up");
+        }
+      },
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
       reconcile: (epoch, done) => this.#reconciliation().run(epoch, done),

@@ -14,6 +14,18 @@ export interface Membership {
   readonly spaces: readonly ClusterSpace[];
   /** What etcd was when the session was last written; undefined: it has not been, or by an older version. */
   readonly seen?: Seen;
+  /** How etcd was reached, and as whom: for a daemon whose configuration does not say so any more. */
+  readonly reach?: Reach;
+}
+
+/** How etcd is reached. */
+export interface Reach {
+  /** Id of this host. */
+  readonly host: string;
+  readonly endpoints: readonly string[];
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
 }
 
 /** By what a host knows etcd again: of one that is behind it something is lost. */
@@ -52,6 +64,11 @@ export class MembershipFile {
     }
   }
 
+  /** The host is in no cluster any more. */
+  remove(): void {
+    this.#sys.unlink(this.path);
+  }
+
   /** Writes it, whole or not at all. @returns why it could not be written */
   save(membership: Membership): string | undefined {
     try {
@@ -66,8 +83,9 @@ export class MembershipFile {
 
 function isMembership(value: unknown): value is Membership {
   if (typeof value !== "object" || value === null) return false;
-  const { boot, cluster, session, spaces, seen }: Partial<Record<keyof Membership, unknown>> = value;
-  return (seen === undefined || isSeen(seen)) && typeof boot === "string" && typeof cluster === "string" &&
+  const { boot, cluster, session, spaces, seen, reach }: Partial<Record<keyof Membership, unknown>> = value;
+  return (seen === undefined || isSeen(seen)) && (reach === undefined || isReach(reach)) &&
+    typeof boot === "string" && typeof cluster === "string" &&
     typeof session === "string" &&
     Array.isArray(spaces) &&
     spaces.every((space: unknown) =>
@@ -81,4 +99,11 @@ function isSeen(value: unknown): value is Seen {
   const { etcd, session, meta, round }: Partial<Record<keyof Seen, unknown>> = value;
   return typeof etcd === "string" && typeof session === "number" && typeof meta === "number" &&
     typeof round === "string";
+}
+
+function isReach(value: unknown): value is Reach {
+  if (typeof value !== "object" || value === null) return false;
+  const { host, endpoints, ...files }: Partial<Record<keyof Reach, unknown>> = value;
+  return typeof host === "string" && Array.isArray(endpoints) &&
+    [...endpoints, ...Object.values(files)].every((text) => typeof text === "string");
 }

@@ -53,6 +53,8 @@ export interface SessionRecord {
   readonly fencing?: Fencing;
   /** How many locks its guests have of which others have got hold, as after it was fenced; absent: none. */
   readonly lost?: number;
+  /** That the host has left the cluster: this session is never written again. */
+  readonly left?: true;
 }
 
 /**
@@ -159,6 +161,7 @@ export function decodeSession(entry: KeyValue): SessionRecord {
     nonce: text("nonce"),
     ...fencing === undefined ? {} : { fencing: decodeFencing(entry.key, fencing) },
     ...record["lost"] === undefined ? {} : { lost: numberOf(entry.key, record, "lost") },
+    ...record["left"] === true ? { left: true } as const : {},
   };
 }
 

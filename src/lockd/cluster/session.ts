@@ -2,7 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import { closedText } from "./entries.ts";
+import { closedText, LEFT } from "./entries.ts";
 import { type Etcd, reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { type Entered, Entrance } from "./entrance.ts";
@@ -73,6 +73,8 @@ export interface SessionParts {
   readonly holds: () => boolean;
   /** Whether a lock is still there that this host had. */
   readonly has: (resource: Resource) => boolean;
+  /** Told that this host has left the cluster. */
+  readonly left: () => void;
   /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
   readonly reconcile: (epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void) => void;
   readonly observer: SessionObserver;
@@ -326,6 +328,8 @@ export class ClusterSession {
           case "fenced":
             this.#begunAnew(step.fencing);
             return now();
+          case "left":
+            return this.#left(now, lost);
           case "bump":
             return this.#bump(step, session, now, again);
         }
@@ -334,6 +338,17 @@ export class ClusterSession {
         return again(error.message);
       }
     });
+  }
+
+  /** The host was made to leave: its daemon does not come back by itself, but the next one does. */
+  #left(now: () => void, lost: (reason: string) => void): void {
+    if (this.#member) {
+      this.#parts.left();
+      return lost(LEFT);
+    }
+    this.#id = this.#parts.nonce();
+    if (this.#seen !== undefined) this.#seen = { ...this.#seen, session: 0 };
+    now();
   }
 
   /** Makes a cluster, or closes the one that there is, until all hosts have put in what they have. */

@@ -56,6 +56,8 @@ export type SessionStep =
   | { readonly kind: "close"; readonly reason: string; readonly meta: number }
   /** Somebody has said for good that this host cannot write. It needs another session. */
   | { readonly kind: "fenced"; readonly fencing: Fencing }
+  /** The host has left with this session. */
+  | { readonly kind: "left" }
   /** The session is written anew. @see ClusterSession */
   | { readonly kind: "bump"; readonly meta: MetaRecord; readonly metaAt: number };
 
@@ -152,6 +154,7 @@ function ofOwnSession(
 ): SessionStep | undefined {
   if (key === undefined) return undefined;
   const record = decodeSession(key);
+  if (record.left === true) return { kind: "left" };
   if (record.host !== host.id || record.boot !== host.boot) {
     return { kind: "lost", reason: `session ${session} belongs to host ${record.host} ('${record.name}')` };
   }

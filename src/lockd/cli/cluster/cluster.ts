@@ -1,6 +1,7 @@
 import type { CommandGroup } from "../../../chassis/cli/command_group.ts";
 import { clusterFenceCommand } from "./fence.ts";
 import { clusterHostsCommand } from "./hosts.ts";
+import { clusterLeaveCommand } from "./leave.ts";
 import { clusterLocksCommand } from "./locks.ts";
 import { clusterOpenCommand } from "./open.ts";
 import { clusterRecoverCommand } from "./recover.ts";
@@ -20,5 +21,6 @@ export const clusterCommands: CommandGroup = {
     clusterOpenCommand,
     clusterRecoverCommand,
     clusterFenceCommand,
+    clusterLeaveCommand,
   ],
 };

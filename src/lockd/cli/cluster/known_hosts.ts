@@ -10,7 +10,7 @@ export interface HostEntry {
   readonly name: string;
   readonly session: string;
   readonly boot: string;
-  readonly state: "live" | "silent" | Fencing["state"];
+  readonly state: "live" | "silent" | "left" | Fencing["state"];
   readonly fencing?: FencingEntry;
 }
 
@@ -34,9 +34,9 @@ export interface KnownSession extends HostEntry {
 export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: ClusterKeys): KnownSession[] {
   const heard = new Set(questions.list(keys.hosts).map((entry) => decodeHost(entry).session));
   return questions.list(keys.sessions).map((entry): KnownSession => {
-    const { host, name, boot, fencing } = decodeSession(entry);
+    const { host, name, boot, fencing, left } = decodeSession(entry);
     const session = entry.key.slice(keys.sessions.length);
-    const state = fencing?.state ?? (heard.has(session) ? "live" : "silent");
+    const state = fencing?.state ?? (left === true ? "left" : heard.has(session) ? "live" : "silent");
     const said = fencing === undefined
       ? {}
       : { fencing: { by: fencing.by, from: fencing.from, atMs: fencing.at } };
@@ -47,7 +47,7 @@ export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: Clus
   );
 }
 
-const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fenced"];
+const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fenced", "left"];
 
 /** What is shown of a session. */
 export function hostEntry({ entry: _, ...shown }: KnownSession): HostEntry {

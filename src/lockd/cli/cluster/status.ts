@@ -46,7 +46,7 @@ function overviewOf({ settings, keys, questions }: OpenedCluster): ClusterOvervi
   const closed = meta === undefined || meta.phase === "open"
     ? undefined
     : new Entries(keys, questions.list(keys.entries), meta).awaited;
-  const hosts = { live: 0, silent: 0, condemned: 0, fenced: 0 };
+  const hosts = { live: 0, silent: 0, condemned: 0, fenced: 0, left: 0 };
   for (const { state } of knownSessions(questions, keys)) hosts[state]++;
   return {
     name: settings.clusterName,

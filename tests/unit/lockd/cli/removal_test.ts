@@ -14,9 +14,9 @@ const STARTS: Trial = { kind: "starts" };
 function removable(
   locks: readonly LockEntry[],
   trial: Trial,
-  { program = PROGRAM, configurationFile = "/nowhere/x.conf" } = {},
+  { program = PROGRAM, configurationFile = "/nowhere/x.conf", sections = STATUS.sections } = {},
 ): { may: boolean; said: string } {
-  const documents = [undefined, { ...STATUS, configurationFile }, locks, []];
+  const documents = [undefined, { ...STATUS, configurationFile, sections }, locks, []];
   const daemon = new PlayedDaemon((procedure) => onlyPage(documents[procedure]));
   const lines: string[] = [];
   const say = (line: string) => void lines.push(line);
@@ -36,6 +36,28 @@ Deno.test("isRemovable() needs libvirt's daemon to start, but only while locks a
   const absent = removable([lock({ id: 1 })], STARTS, { program: "/nowhere/virtlockd" });
   assert.equal(absent.may, false);
   assert.match(absent.said, /: \/nowhere\/virtlockd is not there, its package is not installed\n/);
+});
+
+Deno.test("isRemovable() gives no host of a cluster back, with or without locks, and says what to do first", () => {
+  const cluster = {
+    name: "prod",
+    host: "kvm7",
+    session: "s",
+    state: "live",
+    locks: 0,
+    releasing: 0,
+    unknown: 0,
+  } as const;
+  const { may, said } = removable([], STARTS, { sections: { ...STATUS.sections, cluster } });
+  assert.equal(may, false);
+  assert.match(
+    said,
+    /^Not removed: this host is in cluster prod, of which libvirt's virtlockd knows nothing: /,
+  );
+  assert.match(
+    said,
+    /\nvirtlockd cluster leave kvm7; take the cluster_ keys out of virtlockd\.conf; virtlockd reload\.$/,
+  );
 });
 
 Deno.test("isRemovable() names guests whose end libvirt's daemon would not notice", () => {

@@ -20,12 +20,18 @@ Deno.test("a membership is found again in the same boot, and counts in no other"
   assert.equal((Deno.statSync(file.path).mode ?? 0) & 0o777, 0o600);
 });
 
-Deno.test("what etcd was is kept with it", () => {
+Deno.test("what etcd was, and how it was reached, is kept with it until the host leaves", () => {
   using scratch = new Scratch();
   const file = new MembershipFile(kernel, scratch.file("m"));
-  const membership = { ...MEMBERSHIP, seen: { etcd: "7", session: 12, meta: 3, round: "r" } };
+  const membership = {
+    ...MEMBERSHIP,
+    seen: { etcd: "7", session: 12, meta: 3, round: "r" },
+    reach: { host: "h1", endpoints: ["https://etcd1:2379"], caFile: "/ca.pem" },
+  };
   assert.equal(file.save(membership), undefined);
   assert.deepEqual(file.load("b1"), membership);
+  file.remove();
+  assert.equal(file.load("b1"), undefined);
 });
 
 for (
@@ -37,6 +43,7 @@ for (
     '{"boot":"b1"}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
   ]
 ) {
   Deno.test(`'${text}' is no membership`, () => {

@@ -140,6 +140,11 @@ Deno.test("a host that has told that etcd was restored goes on with what there i
   });
 });
 
+Deno.test("a session that was ended by a word is not written any more", () => {
+  const left = { ...session("n1"), value: session("n1").value.replace("}", ',"left":true}') };
+  assert.deepEqual(nextStep({ meta: META, host: undefined, session: left }, FACTS), { kind: "left" });
+});
+
 Deno.test("a host that was left out when etcd was recovered puts nothing back, until it is started anew", () => {
   const meta = { ...META, value: encodeMeta({ ...RECORD, round: "r2", without: ["kvm1"] }) };
   const keys = { meta, host: undefined, session: undefined };

@@ -36,7 +36,7 @@ scsi   common  shared     web     u     7    kvm-a  1970-01-01 00:00:01Z  live
 });
 
 Deno.test("overviewText() counts hosts by their state", () => {
-  const hosts = { live: 2, silent: 0, condemned: 0, fenced: 1 };
+  const hosts = { live: 2, silent: 0, condemned: 0, fenced: 1, left: 0 };
   const overview = {
     name: "prod",
     endpoints: ["http://a", "http://b"],

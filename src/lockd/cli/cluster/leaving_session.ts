@@ -1,0 +1,97 @@
+import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
+import type { ClusterKeys } from "../../cluster/keys.ts";
+import { decodeHolder, decodeSession, encodeRecord } from "../../cluster/records.ts";
+import type { EtcdQuestions } from "./etcd_questions.ts";
+
+/** Tries to end a session that its host writes anew meanwhile. */
+const TRIES = 5;
+
+/** A session that is ended by a command. */
+export class LeavingSession {
+  readonly #questions: Pick<EtcdQuestions, "get" | "list" | "change">;
+  readonly #keys: ClusterKeys;
+  readonly #id: string;
+
+  constructor(
+    { questions, keys }: {
+      readonly questions: Pick<EtcdQuestions, "get" | "list" | "change">;
+      readonly keys: ClusterKeys;
+    },
+    session: string,
+  ) {
+    this.#questions = questions;
+    this.#keys = keys;
+    this.#id = session;
+  }
+
+  /** The guests that its locks are for, one for each lock. @throws RecordError, CommandError */
+  guests(): string[] {
+    return this.#locks().map((entry) => {
+      const { domain, pid } = decodeHolder(entry);
+      return domain === "" ? `process ${pid}` : `'${domain}'`;
+    });
+  }
+
+  /**
+   * Ends it.
+   *
+   * @param locks "none": only when it has none; "given-up": others get what it has
+   * @throws CommandError when it is not ended; RecordError
+   */
+  end(locks: "none" | "given-up"): void {
+    const keys = this.#keys;
+    const key = keys.session(this.#id);
+    for (let left = TRIES; left > 0; left--) {
+      const [entry] = this.#questions.get(key);
+      if (entry === undefined) return;
+      const record = decodeSession(entry);
+      if (record.left !== true && !this.#ended(entry, locks)) continue;
+      if (locks === "given-up") { for (const lock of this.#locks()) this.#free(lock); }
+      return;
+    }
+    throw new CommandError(
+      CommandExit.PROBLEM,
+      "The host has not left: a guest of it has got a lock meanwhile, or its session changes all the time. Try again",
+    );
+  }
+
+  /** @returns whether that is known to be done */
+  #ended(entry: KeyValue, locks: "none" | "given-up"): boolean {
+    const keys = this.#keys;
+    const { host, name, boot, nonce } = decodeSession(entry);
+    const changed = this.#questions.change({
+      compare: [
+        { kind: "changed-at", key: entry.key, revision: entry.changedAt },
+        ...locks === "none" ? [{ kind: "none-below", prefix: keys.ownList(this.#id) } as const] : [],
+      ],
+      success: [
+        { op: "put", key: entry.key, value: encodeRecord({ host, name, boot, nonce, left: true }) },
+        { op: "delete", key: keys.host(host) },
+      ],
+      failure: [],
+    });
+    return changed.kind === "done" && changed.result.succeeded;
+  }
+
+  #locks(): KeyValue[] {
+    return this.#questions.list(this.#keys.ownList(this.#id));
+  }
+
+  /** The session has been ended: nobody but this changes what it has. */
+  #free({ key: own, value }: KeyValue): void {
+    const key = this.#keys.ofOwn(this.#id, own);
+    const both: Transaction = {
+      compare: [{ kind: "value", key, value }],
+      success: [{ op: "delete", key }, { op: "delete", key: own }],
+      // It is somebody else's, or gone: only the list names it.
+      failure: [{ op: "delete", key: own }],
+    };
+    const freed = this.#questions.change(both);
+    if (freed.kind === "done") return;
+    throw new CommandError(
+      CommandExit.UNREACHABLE,
+      `The host has left, and some of its locks are there still: ${freed.reason}. Say the same again`,
+    );
+  }
+}
