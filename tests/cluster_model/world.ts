@@ -603,6 +603,7 @@ export class World {
       spaces: names.spaces,
       nonce,
       known: this.#kept[host]?.session,
+      joinMs: 0,
       seen: this.#kept[host]?.seen,
       keep: (id, seen) => {
         this.#kept[host] = { session: id, seen };
@@ -667,6 +668,7 @@ export class World {
       clock,
       now: clock,
       patience: () => 10_000,
+      joining: () => 0,
       markOf,
       recorded: (go) => go(),
       askedFor: (path) => this.#askedFor(host, path),

@@ -4,6 +4,7 @@ import { ClusterHost } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
+import { LockClient, testOwner } from "../support/lock_client.ts";
 import { reExec } from "../support/re_exec.ts";
 import { refusal } from "../support/lock_refusal.ts";
 import { until } from "../support/until.ts";
@@ -193,4 +194,27 @@ Deno.test("a host that is made to leave with running guests gives their locks up
   // With the settings it comes back at its next start, and is told that another one has it by now.
   await reExec(a.daemon);
   await a.daemon.log.match(/'disk' .* is not granted by the cluster: another host of the cluster holds it/);
+});
+
+Deno.test("a guest that is started with its host waits until etcd, which is started too, has made it a member", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a");
+  await using b = await ClusterHost.create(etcd, "b");
+  etcd.stop();
+  await using daemonA = await Daemon.start({ place: a.place });
+  await using daemonB = await Daemon.start({ place: b.place });
+  for (const [daemon, { space }] of [[daemonA, a], [daemonB, b]] as const) {
+    await using libvirtd = await LockClient.connect(daemon.socket);
+    await libvirtd.register(testOwner(1));
+    await libvirtd.createLockspace(space);
+  }
+  await using onA = await Holder.start(daemonA);
+  await using onB = await Holder.start(daemonB);
+  const asked = [onA.acquire(a.space, "of-a", AUTOCREATE), onB.acquire(b.space, "of-b", AUTOCREATE)];
+  // Longer than etcd may be silent before new locks are refused at once.
+  await daemonA.log.match(/The cluster cannot be used/);
+  await daemonB.log.match(/The cluster cannot be used/);
+  etcd.resume();
+  await Promise.all(asked);
+  assert.deepEqual(await locksOf(etcd), ["of-a", "of-b"]);
 });

@@ -30,6 +30,8 @@ export interface ClusterLockFilesParts {
   readonly now: () => number;
   /** How long an answer of etcd is waited for, in ms. */
   readonly patience: () => number;
+  /** How long this host may take to join the first time, in ms: 0 when it has. */
+  readonly joining: () => number;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Calls `go` when all that was recorded until now is in the journal. */
@@ -157,9 +159,9 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
   }
 
   #wanted({ shared, owner = NOBODY, resumed = () => true }: LockRequest, name: ClusterName): Wanted {
-    const { clock, now, patience, markOf } = this.#parts;
+    const { clock, now, patience, joining, markOf } = this.#parts;
     const holder = holderOf(owner, markOf(owner), now());
-    return { name, shared, holder, resumed, until: clock() + patience() };
+    return { name, shared, holder, resumed, until: clock() + Math.max(patience(), joining()) };
   }
 
   unlock(

@@ -18,6 +18,12 @@ import { mayLive } from "./process_lives.ts";
 import { ClusterSession } from "./session.ts";
 import { Wants } from "./wants.ts";
 
+/**
+ * How long guests that are started with their host wait for it to join, in ms: the link waits for the
+ * network, and after a loss of power etcd is being started too. libvirt does not try again.
+ */
+const JOIN_MS = 60_000;
+
 /** What is known of the membership before it begins. */
 export interface MemberFacts {
   readonly file: MembershipFile;
@@ -91,6 +97,7 @@ export class Member implements Cluster {
       clock,
       now,
       patience,
+      joining: () => this.#session.joining,
       markOf,
       recorded: parts.recorded,
       askedFor: parts.askedFor,
@@ -144,6 +151,7 @@ export class Member implements Cluster {
       spaces: this.#names.spaces,
       nonce,
       known,
+      joinMs: known === undefined ? JOIN_MS : 0,
       seen,
       keep: (session, now) =>
         file.save({

@@ -61,6 +61,8 @@ export interface SessionParts {
   readonly nonce: () => string;
   /** Id of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
   readonly known: string | undefined;
+  /** How long whoever asks waits for this host to join the first time, in ms. */
+  readonly joinMs: number;
   /** What etcd was when that one wrote its session. */
   readonly seen: Seen | undefined;
   /**
@@ -121,6 +123,8 @@ export class ClusterSession {
   /** Sessions that this host had until it was fenced, and who has done so last. */
   readonly #fenced = new Set<string>();
   #fencing: Fencing | undefined;
+  /** By the monotonic clock. */
+  readonly #begun: number;
   #working = false;
   /** Why etcd is not what it was, as long as this host is no member again. */
   #changed: string | undefined;
@@ -139,6 +143,7 @@ export class ClusterSession {
     this.#id = parts.known ?? parts.nonce();
     const { clock, seen } = parts;
     this.#seen = seen;
+    this.#begun = clock();
     this.#etcd = seen === undefined
       ? new SameEtcd(clock)
       : new SameEtcd(clock, seen.etcd, Math.max(seen.session, seen.meta));
@@ -172,6 +177,11 @@ export class ClusterSession {
     if (this.#state.kind === "lost") return this.#state.reason;
     if (this.#fencing === undefined || this.#reconciled) return undefined;
     return `this host was fenced by ${this.#fencing.by}, and it is not known yet what other hosts have taken`;
+  }
+
+  /** Milliseconds that are left for joining the first time, in which waiting is not hopeless. */
+  get joining(): number {
+    return this.#reconciled ? 0 : Math.max(0, this.#begun + this.#parts.joinMs - this.#parts.clock());
   }
 
   /** Milliseconds since etcd has last answered. */
@@ -586,7 +596,7 @@ export class ClusterSession {
       if (state.kind === "live") return { kind: "ready", epoch: state.epoch };
       if (state.kind === "closed") return { kind: "closed", epoch: state.epoch, reason: state.reason };
     }
-    return { kind: "wait", hopeless: this.silence > AWAY_MS, reason: this.#why() };
+    return { kind: "wait", hopeless: this.silence > AWAY_MS && this.joining === 0, reason: this.#why() };
   }
 
   #why(): string {
