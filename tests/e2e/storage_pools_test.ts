@@ -186,11 +186,18 @@ Deno.test("a link that others may have put into a pool's directory leads nowhere
   await runOk(peer, [
     "sh",
     "-ec",
-    'chmod 711 "$1"; cd "$1"; mkdir -m 1777 pool; echo precious >victim; ln -s ../victim pool/l; echo own >pool/own',
+    'chmod 711 "$1"; cd "$1"; mkdir -m 1777 pool; echo precious >victim; ln -s ../victim pool/l; echo own >pool/own; ' +
+    "qemu-img create -q -f qcow2 image 1M; ln -s ../image pool/i; ln -s /dev/null pool/device",
     "sh",
     directory,
   ]);
   await peer.virsh("pool-create-as", "open", "dir", "--target", `${directory}/pool`);
+  const format = async (name: string) =>
+    (await peer.virsh("vol-dumpxml", name, "open", "--xpath", "//target/format")).trim();
+  // Not even what it is can be learned through a link; what is no file is not touched.
+  assert.equal(await format("i"), '<format type="raw"/>');
+  assert.doesNotMatch(await peer.virsh("vol-list", "open"), /device/);
+  await runOk(peer, ["sh", "-c", 'rm "$1"/pool/i "$1"/pool/device', "sh", directory]);
   const commands = [
     ["vol-wipe", "l", "open"],
     ["vol-wipe", "l", "open", "--algorithm", "nnsa"],
@@ -207,6 +214,24 @@ Deno.test("a link that others may have put into a pool's directory leads nowhere
   assert.equal(await Deno.readTextFile(`${directory}/victim`), "precious\n");
   await peer.virsh("vol-delete", "l", "open");
   assert.deepEqual(names(`${directory}/pool`), ["copy", "own"]);
+});
+
+Deno.test("a client of another host reaches it through virt-ssh-helper", async () => {
+  await using peer = await StoragePeer.start("ours");
+  const { directory } = peer;
+  // What ssh would run there.
+  await Deno.writeTextFile(`${directory}/ssh`, "#!/bin/sh\nexec virt-ssh-helper storage:///system\n", {
+    mode: 0o755,
+  });
+  const uri = `storage+ext://there/system?command=${directory}/ssh`;
+  const virsh = (...args: string[]) => runOk(peer, ["virsh", "-q", "-c", uri, ...args]);
+  await virsh("pool-create-as", "p", "dir", "--target", `${directory}/p`, "--build");
+  await virsh("vol-create-as", "p", "v", "1M");
+  await Deno.writeFile(`${directory}/data`, new Uint8Array(1 << 20).fill(7));
+  await virsh("vol-upload", "v", `${directory}/data`, "p");
+  await virsh("vol-download", "v", `${directory}/again`, "p");
+  assert.deepEqual(await Deno.readFile(`${directory}/again`), await Deno.readFile(`${directory}/data`));
+  assert.match(await runOk(peer, [OUR_STORAGE_DAEMON, "metrics"]), /procedure="StorageVolDownload"\} 1$/m);
 });
 
 Deno.test("an ordinary user's virsh finds the daemon of that user's session", async () => {

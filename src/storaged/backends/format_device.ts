@@ -7,6 +7,7 @@ import type { WorkContext } from "../work/operation.ts";
 import { findProgram } from "../work/program_run.ts";
 import { programOutput } from "../volumes/errors.ts";
 import type { BuildMode } from "./backend.ts";
+import { writerOf } from "./open_elsewhere.ts";
 
 /** What a probe of blkid(8) ends with when it has found nothing. */
 const NOTHING_FOUND = 2;
@@ -53,11 +54,19 @@ export function formatDevice(
   programOutput(context.run({ argv: [tool, ...args] }), [tool, ...args]);
 }
 
-/** A device that is mounted, or a part of something, is not formatted, not even when that is asked for. */
+/**
+ * A device that is mounted, a part of something, or a running guest's disk, is not formatted, not even when
+ * that is asked for.
+ */
 function refuseUsed({ sys }: WorkContext, device: string): void {
   const fd = sys.open(device, O_RDONLY | O_EXCL | O_CLOEXEC, 0);
   if (fd === -EBUSY) throw storageError("invalid", `device '${device}' is in use`);
-  if (fd >= 0) sys.close(fd);
+  if (fd < 0) return;
+  const path = sys.readlink(`/proc/self/fd/${fd}`);
+  sys.close(fd);
+  const writer = typeof path === "string" ? writerOf(sys, path) : undefined;
+  if (writer === undefined) return;
+  throw storageError("invalid", `device '${device}' is in use: process ${writer} has it open for writing`);
 }
 
 /** @throws RpcFailure when the device holds anything that is known, or that cannot be told */

@@ -3,6 +3,7 @@ import {
   O_NOCTTY,
   O_NOFOLLOW,
   O_NONBLOCK,
+  O_PATH,
   O_RDONLY,
   S_IFBLK,
   S_IFDIR,
@@ -57,6 +58,8 @@ export class VolumeReader {
   readonly #view = new DataView(this.#facts.buffer);
   /** Whether files have labels: without SELinux nobody gives them any. */
   readonly #labelled: boolean;
+  /** Whether what was opened last can only be seen, and not read. */
+  #unread = false;
   /** What headers said, as it is found, by their facts: those are the same object for the same bytes. */
   readonly #found = new WeakMap<ImageFacts, FoundImage>();
   /** What many overlays stand on is looked at once. */
@@ -86,6 +89,7 @@ export class VolumeReader {
   /** As {@link read}, of a file that is open: its name may be another one's by now. */
   readOpen(place: OpenPlace, name: string, fd: number): VolumeDefinition | undefined {
     const bytes = cString(name);
+    this.#unread = false;
     this.#readFacts(fd, place, bytes);
     const seen = this.#seen(fd, place, bytes);
     if (seen === undefined) return undefined;
@@ -99,7 +103,7 @@ export class VolumeReader {
    * @param name its bytes, and a NUL
    */
   look(place: OpenPlace, name: Uint8Array): SeenVolume | undefined {
-    const fd = this.#storage.openIn(place.fd, name, FLAGS);
+    const fd = this.#open(place, name);
     if (fd < 0) {
       if (PASSED_OVER.includes(fd)) return undefined;
       throw failedCall(`cannot open volume '${pathOf(place, name)}'`, fd);
@@ -112,6 +116,21 @@ export class VolumeReader {
     }
   }
 
+  /**
+   * Opens what is to be looked at. Where others may write, a link of theirs may lead to a device that does
+   * something when it is opened: what is behind it is not opened then, only seen.
+   *
+   * @returns a descriptor, the caller's, or -errno
+   */
+  #open(place: OpenPlace, name: Uint8Array): number {
+    this.#unread = false;
+    if (place.links === "followed") return this.#storage.openIn(place.fd, name, FLAGS);
+    const fd = this.#storage.openIn(place.fd, name, FLAGS | O_NOFOLLOW);
+    if (fd !== -ELOOP) return fd;
+    this.#unread = true;
+    return this.#storage.openIn(place.fd, name, O_PATH | O_CLOEXEC);
+  }
+
   #readFacts(fd: number, place: OpenPlace, name: Uint8Array): void {
     const result = this.#storage.rawFacts(fd, this.#facts);
     if (result < 0) throw failedCall(`cannot stat file '${pathOf(place, name)}'`, result);
@@ -119,6 +138,11 @@ export class VolumeReader {
 
   #seen(fd: number, place: OpenPlace, name: Uint8Array): SeenVolume | undefined {
     const kind = readMode(this.#view) & S_IFMT;
+    if (this.#unread && kind !== S_IFDIR) {
+      return kind === S_IFREG
+        ? { facts: this.#facts, image: UNREAD, label: undefined, interrupted: false }
+        : undefined;
+    }
     const label = this.#labelled ? labelOf(this.#storage, fd) : undefined;
     switch (kind) {
       case S_IFDIR:
@@ -205,7 +229,7 @@ export class VolumeReader {
   update(place: OpenPlace, volume: VolumeDefinition, file: string): VolumeDefinition {
     const name = cString(file);
     const path = `${place.path}/${volume.name}`;
-    const fd = this.#storage.openIn(place.fd, name, FLAGS);
+    const fd = this.#open(place, name);
     if (fd === -ENOENT) throw storageError("no-volume", `no storage vol with matching path '${path}'`);
     if (fd < 0) throw failedCall(`cannot open volume '${path}'`, fd);
     try {
@@ -215,7 +239,7 @@ export class VolumeReader {
       const timestamps = timestampsOf(facts);
       const kind = facts.mode & S_IFMT;
       if (kind === S_IFDIR) return { ...volume, ...sizesOf(facts, DIRECTORY), permissions, timestamps };
-      const image = this.#image(fd, place, name, volume.format);
+      const image = this.#unread ? UNREAD : this.#image(fd, place, name, volume.format);
       const end = kind === S_IFREG ? undefined : this.#end(fd, place, name);
       const { backing } = volume;
       return {
@@ -244,6 +268,9 @@ const DIRECTORY: FoundImage = {
   encryption: undefined,
   backing: undefined,
 };
+
+/** A file whose header is nobody's business. */
+const UNREAD: FoundImage = { ...DIRECTORY, type: "file", format: "raw" };
 
 const NOBODY_KNOWS: Permissions = {
   mode: undefined,

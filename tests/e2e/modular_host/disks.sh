@@ -85,3 +85,30 @@ run $S vol-list p
 for v in $($S vol-list p | awk '{print $1}'); do run $S vol-delete $v --pool p; done
 run $V pool-destroy p
 run $V pool-undefine p
+# A pool of a server. Containers have no NFS: what mounts it is a script here, the same for both daemons.
+cat > /usr/sbin/mount.nfs <<'X'
+#!/bin/sh
+exec mount -t tmpfs "$1" "$2"
+X
+chmod 755 /usr/sbin/mount.nfs
+mkdir -p /var/lib/netpool
+run $S pool-define-as n netfs --source-host localhost --source-path /export --source-format nfs --target /var/lib/netpool
+run $S pool-start n
+run $S vol-create-as n v.raw 8M --format raw
+run $S vol-create-as n v.qcow2 8M --format qcow2
+cat > /root/n.xml <<X
+<domain type='qemu'><name>n</name><memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+<disk type='volume' device='disk'><driver name='qemu' type='raw'/><source pool='n' volume='v.raw'/><target dev='vda' bus='virtio'/></disk>
+<disk type='volume' device='disk'><driver name='qemu' type='qcow2'/><source pool='n' volume='v.qcow2'/><target dev='vdb' bus='virtio'/></disk>
+</devices></domain>
+X
+run $V define /root/n.xml
+run $V start n
+run $V domblklist n
+run $V pool-list --all
+run $S pool-destroy n
+run $V destroy n
+run $V undefine n
+run $S pool-destroy n
+run $S pool-undefine n
