@@ -3,6 +3,7 @@ import { History } from "../nemesis/history.ts";
 import { LineProcess } from "../nemesis/line_process.ts";
 import { nemesis } from "../nemesis/nemesis.ts";
 import { type LateWrite, SharedDisks } from "../nemesis/shared_disks.ts";
+import { setAhead } from "../nemesis/faults/wall_clock.ts";
 import { VARIANTS } from "../nemesis/variants.ts";
 import { until } from "../support/until.ts";
 
@@ -88,5 +89,29 @@ for (
     if (!expected.violation) assert.equal(text, "");
     else assert.match(text, /arrived behind one of/);
     assert.notEqual(history.count("granted"), 0);
+  });
+}
+
+for (
+  const [program, args, read] of [
+    [
+      "python3",
+      ["-u", "-c", "import time\nwhile True:\n  print(time.time(), flush=True); time.sleep(.01)"],
+      1000,
+    ],
+    [Deno.execPath(), ["eval", "setInterval(() => console.log(Date.now()), 10)"], 1],
+  ] as const
+) {
+  Deno.test(`the wall clock of one process is set, ahead and back: ${program.split("/").at(-1)}`, async () => {
+    await using process = new LineProcess([program, ...args], Deno.env.toObject(), (line) => {
+      behind = Math.round((Number(line) * read - Date.now()) / 1000);
+      return true;
+    });
+    let behind = NaN;
+    for (const seconds of [3600, -86_400, 0]) {
+      await until("it to write", () => !Number.isNaN(behind));
+      setAhead(process.pid, seconds);
+      await until(`it to be ${seconds} s ahead`, () => behind === seconds);
+    }
   });
 }

@@ -1,6 +1,6 @@
 import type { Random } from "../support/random.ts";
 import type { Grants } from "./grants.ts";
-import { Guest, type GuestPlan } from "./guest.ts";
+import { type Acquired, Guest, type GuestPlan } from "./guest.ts";
 import type { History } from "./history.ts";
 import type { NemesisHost } from "./nemesis_host.ts";
 
@@ -10,6 +10,8 @@ const DOMAINS = 6;
 const LONGEST_LIFE_MS = 3000;
 const SHORT_LIFE_MS = 300;
 const LONGEST_PAUSE_MS = 400;
+/** Whoever waits longer for an answer feels that something is wrong. */
+const SLOW_MS = 1000;
 
 /** What lives are lived with. */
 export interface LivesParts {
@@ -94,8 +96,10 @@ export class Lives {
     const { grants, history, violation } = this.#parts;
     const { disks, mode } = guest.plan;
     for (const disk of disks) {
+      const asked = performance.now();
       const acquired = await guest.acquire(disk);
-      history.add(acquired.kind, { ...acquired, guest: guest.name, disk, mode });
+      history.add(kindOf(acquired), { ...acquired, guest: guest.name, disk, mode });
+      if (performance.now() - asked > SLOW_MS) history.add("slow", { guest: guest.name });
       if (acquired.kind !== "granted") return false;
       const other = guest.running ? grants.granted(disk, guest, mode) : undefined;
       if (other !== undefined) violation(`disk ${disk}: ${guest.name} was granted what ${other.name} has`);
@@ -157,4 +161,9 @@ export class Lives {
     await Promise.race([over.promise, this.#ending.promise]);
     clearTimeout(timer);
   }
+}
+
+/** Who is refused what another one has is refused by right; "unanswered": for any other reason. */
+function kindOf(acquired: Acquired): string {
+  return acquired.kind === "refused" && !/ is locked by /.test(acquired.text) ? "unanswered" : acquired.kind;
 }

@@ -41,9 +41,20 @@ async function main(): Promise<number> {
   console.log(`Seed ${seed}`);
   const begun = performance.now();
   const counted = () =>
-    ["granted", "refused", "lost", "guest lost", "released", "migration", "fault", "violation", "leak"]
+    [
+      "granted",
+      "refused",
+      "unanswered",
+      "lost",
+      "guest lost",
+      "released",
+      "migration",
+      "fault",
+      "violation",
+      "leak",
+    ]
       .map((kind) => `${history.count(kind)} ${kind}`).join(", ");
-  const { violations, leaks, blocks } = await nemesis({
+  const { violations, leaks, blocks, faults } = await nemesis({
     seconds: minutes * 60,
     seed,
     entry,
@@ -53,6 +64,7 @@ async function main(): Promise<number> {
       console.log(`${((performance.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${counted()}`),
   });
   console.log(`${counted()}; ${blocks} blocks written`);
+  for (const line of faults) console.log(line);
   for (const text of violations.slice(0, 10)) console.error(`Violation: ${text}`);
   for (const text of leaks) console.error(`Leak: ${text}`);
   if (violations.length + leaks.length > 0) {

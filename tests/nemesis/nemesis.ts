@@ -2,7 +2,9 @@ import { installMissing } from "../e2e/support/debian_packages.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Random } from "../support/random.ts";
 import { leftovers } from "./audit.ts";
-import { type Fault, MEMBERS, randomFault, type Scene } from "./faults.ts";
+import { type Fault, MEMBERS, type Scene } from "./faults/fault.ts";
+import { randomFault } from "./faults/random_fault.ts";
+import { FaultTally } from "./fault_tally.ts";
 import { Grants } from "./grants.ts";
 import type { History } from "./history.ts";
 import { DISKS, Lives } from "./lives.ts";
@@ -40,6 +42,8 @@ export interface NemesisResult {
   readonly leaks: readonly string[];
   /** Blocks that the witness saw. */
   readonly blocks: number;
+  /** A line for each kind of fault. */
+  readonly faults: readonly string[];
 }
 
 /**
@@ -71,6 +75,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   const random = new Random(seed);
   const scene: Scene = { etcd, network, hosts };
   const grants = new Grants();
+  const tally = new FaultTally(history);
   let guests = 0;
   let leaks: readonly string[] = [];
   for (let number = 0; performance.now() < end && violations.length === 0 && leaks.length === 0; number++) {
@@ -84,7 +89,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     const until = () => violations.length === 0 ? limit : 0;
     const busy = new Set<string>();
     try {
-      await Promise.all([first, second].map((each) => faults({ scene, history, busy, until }, each)));
+      await Promise.all([first, second].map((each) => faults({ scene, history, tally, busy, until }, each)));
     } finally {
       for (const each of lives) each.end();
       await lived;
@@ -98,12 +103,13 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
       await Deno.writeTextFile(`${directory}/${name}.log`, manager.log);
     }
   }
-  return { violations, leaks, blocks: await disks.blocks() };
+  return { violations, leaks, blocks: await disks.blocks(), faults: tally.lines };
 }
 
 interface Trouble {
   readonly scene: Scene;
   readonly history: History;
+  readonly tally: FaultTally;
   /** What has a fault now. */
   readonly busy: Set<string>;
   /** When the last one has to end, by performance.now(); that is at once when something was found. */
@@ -111,7 +117,7 @@ interface Trouble {
 }
 
 /** One fault after the other, with some time between them. */
-async function faults({ scene, history, busy, until }: Trouble, random: Random): Promise<void> {
+async function faults({ scene, history, tally, busy, until }: Trouble, random: Random): Promise<void> {
   const left = () => Math.max(0, until() - performance.now());
   while (left() > 0) {
     await after(Math.min(left(), random.below(LONGEST_CALM_MS)));
@@ -120,9 +126,11 @@ async function faults({ scene, history, busy, until }: Trouble, random: Random):
     const length = (fault.shortest ?? 0) + random.below(longest);
     history.add("fault", { name: fault.name, length });
     for (const target of fault.targets) busy.add(target);
+    const over = tally.begin(fault.kind);
     await fault.begin();
     await after(Math.min(left(), length));
     await fault.end();
+    over();
     for (const target of fault.targets) busy.delete(target);
     history.add("fault over", { name: fault.name });
   }

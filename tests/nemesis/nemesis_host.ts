@@ -48,7 +48,6 @@ export class NemesisHost implements AsyncDisposable {
     const cluster = await ClusterHost.create(etcd, name, {
       settings: `storage_timeout = 3\nsettle_timeout = ${SETTLE_SECONDS}`,
       launcher,
-      link: `${ENTRIES}link.ts`,
     });
     try {
       const manager = await cluster.startManaged(`${ENTRIES}${entry}`);

@@ -10,9 +10,9 @@ const LINK = new URL("../../src/etcd/link/run.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 /** The command that runs the link with etcd from the sources. */
-export function linkCommand(module = LINK): string[] {
+export function linkCommand(): string[] {
   const permissions = ["--allow-net", "--allow-read", "--allow-env"];
-  return [Deno.execPath(), "run", ...permissions, "--config", CONFIG, module];
+  return [Deno.execPath(), "run", ...permissions, "--config", CONFIG, LINK];
 }
 
 /** How a host of a cluster differs from others. */
@@ -23,8 +23,6 @@ export interface HostOptions {
   readonly launcher?: readonly string[];
   /** Lock directory, which others may have too. */
   readonly space?: string;
-  /** Main module that is run instead of the link's own, e.g. with faults in it. */
-  readonly link?: string;
   /** "new": nobody has opened the cluster, unless another host of the test has. */
   readonly cluster?: "open" | "new";
 }
@@ -64,8 +62,7 @@ export class ClusterHost implements AsyncDisposable {
   static async create(
     etcd: Etcd,
     name: string,
-    { settings = "storage_timeout = 3", launcher = [], link: module = LINK, cluster = "open", ...more }:
-      HostOptions = {},
+    { settings = "storage_timeout = 3", launcher = [], cluster = "open", ...more }: HostOptions = {},
   ): Promise<ClusterHost> {
     if (cluster === "open") await etcd.openCluster("test", ["scsi"]);
     const place = Place.createShared();
@@ -86,7 +83,7 @@ export class ClusterHost implements AsyncDisposable {
           ...forwarded,
           "-l",
           socket,
-          ...linkCommand(module),
+          ...linkCommand(),
         ]),
       ],
       place.env,
@@ -150,7 +147,12 @@ export class ClusterHost implements AsyncDisposable {
 
   /** Sends a signal to every link with etcd that runs now. */
   signalLinks(signal: Deno.Signal): void {
-    for (const pid of children(this.#link.pid)) Deno.kill(pid, signal);
+    for (const pid of this.linkPids) Deno.kill(pid, signal);
+  }
+
+  /** Processes of the links with etcd that run now. */
+  get linkPids(): readonly number[] {
+    return children(this.#link.pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

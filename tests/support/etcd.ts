@@ -3,6 +3,10 @@ import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
 const EXECUTABLE = "/usr/bin/etcd";
+/** Small, so that a test can fill it; in MiB. */
+const QUOTA_MIB = 32;
+const FILL_BYTES = 1 << 20;
+const FILLER = "/filler";
 
 /** Where a member of etcd runs. */
 export interface EtcdNode {
@@ -144,7 +148,7 @@ export class Etcd implements AsyncDisposable {
   async save(): Promise<string> {
     const path = `${this.#directory}/backup`;
     const [client = ""] = this.urls;
-    await this.#run("etcdctl", `--endpoints=${client}`, "snapshot", "save", path);
+    await this.#run(["etcdctl", `--endpoints=${client}`, "snapshot", "save", path]);
     return path;
   }
 
@@ -154,7 +158,7 @@ export class Etcd implements AsyncDisposable {
     const initial = initialCluster(this.#members);
     for (const [index, { data, peer }] of this.#members.entries()) {
       Deno.removeSync(data, { recursive: true });
-      await this.#run(
+      await this.#run([
         "etcdctl",
         "snapshot",
         "restore",
@@ -164,20 +168,71 @@ export class Etcd implements AsyncDisposable {
         `--initial-cluster=${initial}`,
         `--initial-cluster-token=${this.#directory}`,
         `--initial-advertise-peer-urls=${peer}`,
-      );
+      ]);
     }
     for (const index of this.#members.keys()) this.restart(index);
     for (const { client } of this.#members) await this.#healthy(client);
   }
 
-  /** Runs etcdctl. @returns what it says. @throws Error when it fails */
-  async control(...args: string[]): Promise<string> {
-    return await this.#run("etcdctl", `--endpoints=${this.urls.join(",")}`, ...args);
+  /** Number of the member that leads now; undefined: none does. */
+  async leader(): Promise<number | undefined> {
+    const text = await this.control("endpoint", "status", "-w", "json");
+    type MemberStatus = { Endpoint: string; Status: { leader: number; header: { member_id: number } } };
+    const members: MemberStatus[] = JSON.parse(text);
+    const found = members.find(({ Status: { leader, header } }) => leader === header.member_id);
+    const index = this.urls.indexOf(found?.Endpoint ?? "");
+    return index < 0 ? undefined : index;
   }
 
-  async #run(...command: string[]): Promise<string> {
-    const [program = "", ...rest] = [...this.#launcher, ...command];
-    const child = new Deno.Command(program, { args: rest, env: { ETCDCTL_API: "3" } });
+  /** Fills the database, until etcd takes nothing more. */
+  async fill(): Promise<void> {
+    for (let number = 0;; number++) {
+      try {
+        await this.#run(["etcdctl", ...this.#endpoints, "put", FILLER], "x".repeat(FILL_BYTES));
+      } catch (error) {
+        if (error instanceof Error && error.message.includes("database space exceeded")) return;
+        if (number > 4 * QUOTA_MIB) throw error;
+      }
+    }
+  }
+
+  /** Makes room again after {@link fill}, and takes the alarm back. @throws Error when it could not be done */
+  async makeRoom(): Promise<void> {
+    await this.control("del", FILLER);
+    const [status]: { Status: { header: { revision: number } } }[] = JSON.parse(
+      await this.control("endpoint", "status", "-w", "json"),
+    );
+    const { revision } = status?.Status.header ?? { revision: 0 };
+    try {
+      await this.control("compact", String(revision), "--physical");
+    } catch (error) {
+      // An earlier try has done it.
+      if (!(error instanceof Error) || !error.message.includes("has been compacted")) throw error;
+    }
+    await this.control("defrag");
+    await this.control("alarm", "disarm");
+  }
+
+  /** Runs etcdctl. @returns what it says. @throws Error when it fails */
+  async control(...args: string[]): Promise<string> {
+    return await this.#run(["etcdctl", ...this.#endpoints, ...args]);
+  }
+
+  get #endpoints(): readonly string[] {
+    return [`--endpoints=${this.urls.join(",")}`];
+  }
+
+  /** @param input a value that is too long for an argument */
+  async #run(command: readonly string[], input?: string): Promise<string> {
+    const [program = "", ...args] = [...this.#launcher, ...command];
+    const child = new Deno.Command(program, {
+      args,
+      env: { ETCDCTL_API: "3" },
+      stdin: input === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    if (input !== undefined) await new Blob([input]).stream().pipeTo(child.stdin);
     const { success, stdout, stderr } = await child.output();
     if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout);
@@ -220,6 +275,7 @@ function startMember(
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=${initial}`,
       `--initial-cluster-token=${directory}`,
+      `--quota-backend-bytes=${QUOTA_MIB << 20}`,
     ],
     { PATH: "/usr/bin:/bin", ...unsupported() },
     directory,

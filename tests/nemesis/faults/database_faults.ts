@@ -1,0 +1,102 @@
+import { decodeMeta, encodeMeta } from "../../../src/lockd/cluster/records.ts";
+import type { ClusterStatus } from "../../../src/lockd/cluster/cluster_status.ts";
+import type { Etcd } from "../../support/etcd.ts";
+import { until } from "../../support/until.ts";
+import type { NemesisHost } from "../nemesis_host.ts";
+import { type Fault, MEMBERS, type Scene } from "./fault.ts";
+
+// What happens to what etcd keeps.
+
+const META = "/virtlockd/test/meta";
+/** Whoever was cut off hears of etcd again within that. */
+const PATIENCE_MS = 60_000;
+/** What is answered later than that was asked later, in ms. */
+const ASKED_MS = 4000;
+/** More than hosts may have on their way: none must make up for what was lost before it notices. */
+const CHANGES = 60;
+
+/** etcd's quota is used up: it takes no lock, but gives back. */
+export function fullDatabase({ etcd }: Scene): Fault {
+  return {
+    kind: "database full",
+    name: "the database is full",
+    targets: MEMBERS,
+    begin: () => patiently("to fill the database", () => etcd.fill()),
+    end: () => patiently("to make room in the database", () => etcd.makeRoom()),
+  };
+}
+
+/**
+ * A backup is made, and later all members go back to it. Every host has seen something that is lost then: for
+ * what nobody has seen see docs/cluster.md. Then somebody names the hosts, as `virtlockd cluster recover`
+ * does.
+ */
+export function restoredDatabase({ etcd, hosts }: Scene): Fault {
+  let backup = "";
+  return {
+    kind: "database restored",
+    name: "the database is restored from a backup",
+    targets: [...MEMBERS, ...hosts.flatMap(({ name }) => [name, `${name}'s link`])],
+    begin: () =>
+      patiently("to make a backup", async () => {
+        backup = await etcd.save();
+      }),
+    end: async () => {
+      for (let change = 0; change < CHANGES; change++) {
+        await patiently("to change something", () => etcd.control("put", "/change", String(change)));
+      }
+      const changed = performance.now();
+      await until(
+        "every host to hear of it",
+        async () => (await Promise.all(hosts.map(statusOf))).every((status) => hasHeard(status, changed)),
+        PATIENCE_MS,
+      );
+      await etcd.restore(backup);
+      await until("a host to notice", async () => await phaseOf(etcd) === "recovering", PATIENCE_MS);
+      const meta = await metaOf(etcd);
+      const expect = hosts.map(({ name }) => name);
+      await patiently("to name the hosts", () => etcd.control("put", META, encodeMeta({ ...meta, expect })));
+      await until("the cluster to be open", async () => await phaseOf(etcd) === "open", PATIENCE_MS);
+    },
+  };
+}
+
+async function metaOf(etcd: Etcd): Promise<ReturnType<typeof decodeMeta>> {
+  const value = (await etcd.keys(META)).get(META) ?? "";
+  return decodeMeta({ key: META, value, changedAt: 0 });
+}
+
+async function phaseOf(etcd: Etcd): Promise<string> {
+  try {
+    return (await metaOf(etcd)).phase;
+  } catch (error) {
+    // It cannot be reached, or is changed right now.
+    if (error instanceof Error) return error.message;
+    throw error;
+  }
+}
+
+async function statusOf({ manager }: NemesisHost): Promise<ClusterStatus | undefined> {
+  const { code, stdout } = await manager.command("status", "--json");
+  if (code !== 0) return undefined;
+  const { sections: { cluster } }: { sections: { cluster: ClusterStatus } } = JSON.parse(stdout);
+  return cluster;
+}
+
+/** @param since by performance.now() */
+function hasHeard(status: ClusterStatus | undefined, since: number): boolean {
+  return status?.state === "live" && performance.now() - (status.silentMs ?? 0) > since + ASKED_MS;
+}
+
+/** Tries again: what is cut or stopped comes back. */
+async function patiently(what: string, task: () => Promise<unknown>): Promise<void> {
+  await until(what, async () => {
+    try {
+      await task();
+      return true;
+    } catch (error) {
+      if (error instanceof Error) return false;
+      throw error;
+    }
+  }, PATIENCE_MS);
+}

@@ -1,0 +1,41 @@
+import type { Etcd } from "../../support/etcd.ts";
+import type { Random } from "../../support/random.ts";
+import type { NemesisHost } from "../nemesis_host.ts";
+import type { Network } from "../network.ts";
+
+/** What a fault may be done to. */
+export interface Scene {
+  readonly etcd: Etcd;
+  readonly network: Network;
+  readonly hosts: readonly NemesisHost[];
+}
+
+/** Something that is wrong for a while. */
+export interface Fault {
+  /** Its kind, as it is counted. */
+  readonly kind: string;
+  /** What happens to what. */
+  readonly name: string;
+  /** What it is done to: of faults with a target in common only one is there at a time. */
+  readonly targets: readonly string[];
+  /** It lasts so long at least, in ms. */
+  readonly shortest?: number;
+  begin(): Promise<void> | void;
+  /** Undoes it. */
+  end(): Promise<void> | void;
+}
+
+/** Makes a fault of a kind. */
+export type Maker = (scene: Scene, random: Random) => Fault;
+
+/** Names of the members' places in the network. */
+export const MEMBERS = ["member0", "member1", "member2"] as const;
+
+/**
+ * An answer is waited for less long than that. What is held up so long comes as late as it can: when nobody
+ * waits for it any more.
+ */
+export const STALL_MS = 5500;
+
+/** For faults that are over at once. */
+export const nothing = () => {};
