@@ -1,0 +1,106 @@
+/**
+ * A change that is on its way to etcd. What etcd makes of it is told at once or never: an answer that takes its
+ * time changes nothing that others could see meanwhile.
+ */
+export interface Message {
+  readonly op: "acquire" | "release" | "bump";
+  /** The revision of the session that it compares. */
+  readonly epoch: number;
+  /** The number of the try in the lock's record. */
+  readonly attempt: number;
+  readonly shared: boolean;
+  /** Whether the daemon still waits for the answer. What nobody waits for may be done much later. */
+  readonly awaited: boolean;
+}
+
+/**
+ * A host, with what etcd has of it, as far as one disk is concerned. Revisions and numbers of tries stand for
+ * nothing but being equal or not.
+ */
+export interface HostState {
+  /** In etcd: the revision of the host's session, and whose record is at the disk's keys; 0: none of this host. */
+  readonly session: number;
+  readonly alone: number;
+  readonly share: number;
+  /** "off": without power, until somebody says so; then it is "fenced", and comes back with a new session. */
+  readonly daemon: "off" | "fenced" | "unsure" | "live";
+  /** The revision that the daemon relies on; 0 when on none. */
+  readonly epoch: number;
+  /** Whether this life of the daemon knows what etcd has of its host. */
+  readonly listed: boolean;
+  /** "landing": its process is gone, and its last writes are on their way. */
+  readonly guest: "none" | "asking" | "running" | "landing";
+  /** What the daemon knows of the lock. "due": it is to be given back. */
+  readonly lock: "none" | "acquiring" | "unknown" | "held" | "due";
+  readonly attempt: number;
+  /** Whether the daemon has found the lock in etcd, and knows no more of it. */
+  readonly found: boolean;
+  /** How the guest, or the daemon for it, has the lock or wants it. */
+  readonly shared: boolean;
+  readonly messages: readonly Message[];
+}
+
+/** A host whose daemon has just been started for the first time. */
+export const NEW_HOST: HostState = {
+  session: 1,
+  alone: 0,
+  share: 0,
+  daemon: "unsure",
+  epoch: 0,
+  listed: false,
+  guest: "none",
+  lock: "none",
+  attempt: 0,
+  found: false,
+  shared: false,
+  messages: [],
+};
+
+/** A number that neither etcd nor a message nor the daemon has. */
+export function unused(host: HostState, what: "epoch" | "attempt"): number {
+  return 1 + Math.max(...what === "epoch" ? epochs(host) : attempts(host));
+}
+
+/**
+ * The same host with the smallest numbers that are equal where its own are: what cannot be told apart by what
+ * may still happen is one state.
+ */
+export function normal(host: HostState): HostState {
+  const epochOf = ranks(epochs(host));
+  const attemptOf = ranks(attempts(host));
+  const messages = host.messages.map((message) => ({
+    ...message,
+    epoch: epochOf(message.epoch),
+    attempt: attemptOf(message.attempt),
+  }));
+  return {
+    ...host,
+    session: epochOf(host.session),
+    epoch: epochOf(host.epoch),
+    alone: attemptOf(host.alone),
+    share: attemptOf(host.share),
+    attempt: attemptOf(host.attempt),
+    found: host.found && host.lock === "held",
+    shared: host.shared && (host.lock !== "none" || host.guest !== "none"),
+    messages: messages.sort((one, other) => JSON.stringify(one) < JSON.stringify(other) ? -1 : 1),
+  };
+}
+
+function epochs({ session, epoch, messages }: HostState): number[] {
+  return [0, session, epoch, ...messages.map((message) => message.epoch)];
+}
+
+function attempts({ alone, share, attempt, messages }: HostState): number[] {
+  return [
+    0,
+    alone,
+    share,
+    attempt,
+    ...messages.map((message) => message.attempt),
+  ];
+}
+
+function ranks(numbers: readonly number[]): (number: number) => number {
+  const sorted = [...new Set(numbers)].sort((one, other) => one - other);
+  return (number) => sorted.indexOf(number);
+}
