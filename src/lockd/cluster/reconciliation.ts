@@ -19,11 +19,9 @@ import {
   type ClusterLock,
   type Epoch,
   EPOCH_READS,
-  forget,
   type Obstacles,
   obstaclesOf,
   putMark,
-  release,
 } from "./transactions.ts";
 
 /** So many locks are read with one question. */
@@ -77,7 +75,8 @@ export class Reconciliation {
       if (typeof listed === "string") return done(listed);
       const conflicts: Conflict[] = [];
       try {
-        const tasks = [...this.#held(epoch, listed, conflicts), ...this.#unknown(epoch, listed)];
+        const tasks = [...this.#held(epoch, listed, conflicts)];
+        this.#unknown(listed);
         sequence(tasks, (failure) => done(failure ?? conflicts));
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
@@ -223,12 +222,12 @@ export class Reconciliation {
   }
 
   /**
-   * What etcd has beside: for a process that is gone it goes, for one that lives it stays. Even a daemon
-   * whose state was recovered whole does not know what one before it may have lost.
+   * What etcd has beside: for a process that is gone it goes, as soon as its last writes have had their time,
+   * and for one that lives it stays. Even a daemon whose state was recovered whole does not know what one
+   * before it may have lost.
    */
-  *#unknown(epoch: Epoch, listed: Map<string, KeyValue>): Generator<Task> {
+  #unknown(listed: Map<string, KeyValue>): void {
     const { lives, locks, orphans, marks, keys, observer } = this.#parts;
-    const session = this.#parts.session;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
       if (keys.isPaused(key)) {
@@ -236,27 +235,12 @@ export class Reconciliation {
         continue;
       }
       const holder = decodeHolder(entry);
+      const lived = lives(holder.pid, holder.start);
+      // Where it is being taken or given back right now, the daemon knows of it.
       const busy = locks.busy(key);
-      if (lives(holder.pid, holder.start)) {
-        // Where it is being taken or given back right now, the daemon knows of it.
-        if (!busy) observer.clusterUnknown(key, holder);
-        orphans.add(lock, holder);
-        continue;
-      }
-      if (busy) {
-        locks.give(lock, () => {});
-        continue;
-      }
-      yield (done) =>
-        session.ask(release(epoch, lock, keys.want(session.id, key)), (answer) => {
-          if (answer.kind !== "transaction") return done(reasonOf(answer));
-          if (answer.result.succeeded) return done(undefined);
-          session.ask(forget(epoch, lock), (forgotten) => {
-            if (forgotten.kind !== "transaction") return done(reasonOf(forgotten));
-            const { succeeded, results } = forgotten.result;
-            done(!succeeded && session.moved(epoch, results) ? MOVED : undefined);
-          });
-        });
+      if (lived && !busy) observer.clusterUnknown(key, holder);
+      if (lived || !busy) orphans.add(lock, holder);
+      else locks.give(lock, () => {});
     }
   }
 }
