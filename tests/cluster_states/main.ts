@@ -1,6 +1,6 @@
 // `deno task model:cluster-states`: see docs/testing.md.
 import { parseArgs } from "node:util";
-import { type Rule, RULES } from "./protocol.ts";
+import { isRule, RULES } from "./protocol.ts";
 import { search } from "./search.ts";
 
 const USAGE = `Usage: deno task model:cluster-states [OPTION]...
@@ -20,10 +20,6 @@ const { values } = parseArgs({
     help: { type: "boolean", short: "h", default: false },
   },
 });
-
-function isRule(name: string): name is Rule {
-  return name in RULES;
-}
 
 function main(): number {
   const { without } = values;

@@ -20,6 +20,10 @@ export const RULES = {
 
 export type Rule = keyof typeof RULES;
 
+export function isRule(name: string): name is Rule {
+  return name in RULES;
+}
+
 /** What other hosts have in etcd, and how a step of this host changes that. */
 export interface Others {
   readonly alone: boolean;
