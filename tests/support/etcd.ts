@@ -196,7 +196,7 @@ export class Etcd implements AsyncDisposable {
     }
   }
 
-  /** Makes room again after {@link fill}, and takes the alarm back. @throws Error when it could not be done */
+  /** Undoes {@link fill}. @throws Error when it could not be done */
   async makeRoom(): Promise<void> {
     await this.control("del", FILLER);
     const [status]: { Status: { header: { revision: number } } }[] = JSON.parse(

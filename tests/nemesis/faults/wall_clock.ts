@@ -31,7 +31,7 @@ const GETTIMEOFDAY = [
   ...[0x48, 0x01, 0x0f], // add %rcx, (%rdi)
   0xc3, // ret
 ];
-/** Where things are behind the beginning of the room; the seconds aligned, so that they change in one step. */
+/** Where things are behind the beginning of the room; the seconds aligned, so that they change at once. */
 const SECONDS_AT = 24;
 const GETTIMEOFDAY_AT = 32;
 const ROOM = 64;
