@@ -1,6 +1,6 @@
 /**
- * A change that is on its way to etcd. What etcd makes of it is told at once or never: an answer that takes its
- * time changes nothing that others could see meanwhile.
+ * A change that is on its way to etcd. What etcd makes of it is told at once or never: an answer that takes
+ * its time changes nothing that others could see meanwhile.
  */
 export interface Message {
   readonly op: "acquire" | "release" | "bump";
@@ -18,7 +18,7 @@ export interface Message {
  * nothing but being equal or not.
  */
 export interface HostState {
-  /** In etcd: the revision of the host's session, and whose record is at the disk's keys; 0: none of this host. */
+  /** In etcd: the revision of the host's session, and its records at the disk's keys; 0: none. */
   readonly session: number;
   readonly alone: number;
   readonly share: number;
