@@ -1,6 +1,6 @@
 import type { History } from "./history.ts";
 
-/** Events of which each shows that something goes wrong: nobody is refused a lock that another one has by them. */
+/** Events that show that something goes wrong: to be refused what another one has is none of them. */
 const TROUBLES = ["unanswered", "slow", "lost", "guest lost", "release refused", "release lost"];
 
 interface Count {
