@@ -3,7 +3,7 @@ import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
 const EXECUTABLE = "/usr/bin/etcd";
-/** Small, so that a test can fill it; in MiB. */
+/** Of one that a test is to {@link Etcd.fill}, in MiB: small. */
 const QUOTA_MIB = 32;
 const FILL_BYTES = 1 << 20;
 const FILLER = "/filler";
@@ -23,6 +23,8 @@ interface Member {
   readonly data: string;
   /** Command that runs etcd where the member is. */
   readonly launcher: readonly string[];
+  /** What its database may have, in bytes; 0: as much as etcd thinks fit. */
+  readonly quota: number;
   process: TestProcess;
 }
 
@@ -48,12 +50,13 @@ export class Etcd implements AsyncDisposable {
       client: `http://localhost:${freePort()}`,
       peer: `http://127.0.0.1:${freePort()}`,
       launcher: [],
+      quota: 0,
     }));
     return await Etcd.#start(places, []);
   }
 
   /**
-   * Starts one with a member on each node, and waits until it answers.
+   * Starts one with a member on each node, and waits until it answers. Its database is small.
    *
    * @param launcher command that runs another one where all nodes can be reached
    */
@@ -62,6 +65,7 @@ export class Etcd implements AsyncDisposable {
       client: `http://${address}:2379`,
       peer: `http://${address}:2380`,
       launcher,
+      quota: QUOTA_MIB << 20,
     }));
     return await Etcd.#start(places, launcher);
   }
@@ -184,7 +188,7 @@ export class Etcd implements AsyncDisposable {
     return index < 0 ? undefined : index;
   }
 
-  /** Fills the database, until etcd takes nothing more. */
+  /** Fills the database of one that was started on nodes, until etcd takes nothing more. */
   async fill(): Promise<void> {
     for (let number = 0;; number++) {
       try {
@@ -257,7 +261,7 @@ export class Etcd implements AsyncDisposable {
 }
 
 function startMember(
-  { client, peer, data, launcher }: Omit<Member, "process">,
+  { client, peer, data, launcher, quota }: Omit<Member, "process">,
   index: number,
   initial: string,
   directory: string,
@@ -275,7 +279,7 @@ function startMember(
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=${initial}`,
       `--initial-cluster-token=${directory}`,
-      `--quota-backend-bytes=${QUOTA_MIB << 20}`,
+      `--quota-backend-bytes=${quota}`,
     ],
     { PATH: "/usr/bin:/bin", ...unsupported() },
     directory,
