@@ -1,5 +1,5 @@
 import { EIO, ENOENT, ESRCH } from "./errno.ts";
-import { readSmallFile, readStart } from "./read_file.ts";
+import { readFileText, readSmallFile, readStart } from "./read_file.ts";
 import type { FileSys } from "./sys.ts";
 
 const PF_EXITING = 0x4;
@@ -18,6 +18,20 @@ export interface ProcessState {
 type ReadSys = Pick<FileSys, "open" | "read" | "close">;
 
 /**
+ * The fields of a text of /proc/PID/stat from the third on, the state. The second one is the command, in
+ * parentheses, which may itself hold spaces and parentheses.
+ */
+export function statFields(text: string): string[] {
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Processes that the first thread of a process has started and that are still there. */
+export function childrenOf(sys: Pick<FileSys, "open" | "pread" | "close">, pid: number): number[] {
+  const text = readFileText(sys, `/proc/${pid}/task/${pid}/children`) ?? "";
+  return text.split(" ").filter((word) => word !== "").map(Number);
+}
+
+/**
  * Reads /proc/PID/stat (proc(5)).
  *
  * @returns -ESRCH when there is no such process; another -errno when that cannot be told
@@ -25,9 +39,7 @@ type ReadSys = Pick<FileSys, "open" | "read" | "close">;
 export function readProcess(sys: ReadSys, pid: number): ProcessState | number {
   const text = readStart(sys, `/proc/${pid}/stat`);
   if (typeof text === "number") return text === -ENOENT ? -ESRCH : text;
-  // The command, in parentheses, may itself hold spaces and parentheses: fields are counted from the last
-  // one.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(text);
   const [state, , , , , , flags] = fields;
   const exiting = state === "Z" || state === "X" || (Number(flags) & PF_EXITING) !== 0;
   const startTime = Number(fields[19]);
@@ -43,7 +55,7 @@ export function processState(sys: ReadSys, pid: number): ProcessState | undefine
 /** The process that has started this one, or has taken it over since; undefined when it cannot be told. */
 export function parentOf(sys: ReadSys): number | undefined {
   const text = readSmallFile(sys, "/proc/self/stat");
-  const [, parent] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+  const [, parent] = text === undefined ? [] : statFields(text);
   return parent === undefined ? undefined : Number(parent);
 }
 
@@ -52,8 +64,7 @@ export function parentOf(sys: ReadSys): number | undefined {
  * or may not be seen.
  */
 export function stackStart(sys: Pick<FileSys, "open" | "read" | "close">, pid: number): number {
-  const text = readSmallFile(sys, `/proc/${pid}/stat`) ?? "";
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(readSmallFile(sys, `/proc/${pid}/stat`) ?? "");
   return Number(fields[25] ?? 0);
 }
 

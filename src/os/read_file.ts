@@ -45,6 +45,16 @@ export function readWhole(
 }
 
 /**
+ * A list of /proc whose entries end with a NUL each: a command line or an environment.
+ *
+ * @throws SystemError
+ */
+export function readList(sys: ReadSys, path: string): string[] {
+  const text = decodeText(readWhole(sys, path));
+  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
+}
+
+/**
  * The whole text of an open file from its beginning on, however often: for files of /proc that change.
  *
  * @returns the text, or -errno

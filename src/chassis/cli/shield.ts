@@ -1,9 +1,8 @@
-import { readWhole } from "../../os/read_file.ts";
+import { readList } from "../../os/read_file.ts";
 import { SIGUSR1 } from "../../os/constants.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must } from "../../os/system_error.ts";
-import { decodeText } from "../../os/text.ts";
 
 /**
  * Makes sure that SIGUSR1 does not open the runtime's debugger port in this process, which may be root's: the
@@ -14,8 +13,11 @@ import { decodeText } from "../../os/text.ts";
  */
 export function shieldFromDebugger(sys: Sys, facts: RuntimeFacts): void {
   if (sys.signalsBlocked([SIGUSR1]) === 1) return;
-  const list = (path: string) => decodeText(readWhole(sys, path)).replace(/\0$/, "").split("\0");
   must(sys.blockSignals([SIGUSR1]), "pthread_sigmask", "command");
-  const failed = sys.execve(facts.runtimePath, list("/proc/self/cmdline"), list("/proc/self/environ"));
+  const failed = sys.execve(
+    facts.runtimePath,
+    readList(sys, "/proc/self/cmdline"),
+    readList(sys, "/proc/self/environ"),
+  );
   must(failed, "execve", facts.runtimePath);
 }

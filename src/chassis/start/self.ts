@@ -1,7 +1,6 @@
-import { readWhole } from "../../os/read_file.ts";
+import { readList } from "../../os/read_file.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { FileSys } from "../../os/sys.ts";
-import { decodeText } from "../../os/text.ts";
 
 /**
  * How to start this program again: the path as it is on disk then, the original arguments and environment.
@@ -99,12 +98,6 @@ export function withVariables(
     ...env.filter((entry) => !names.some((name) => entry.startsWith(`${name}=`))),
     ...names.map((name) => `${name}=${variables[name]}`),
   ];
-}
-
-/** A NUL-separated list from /proc. */
-function readList(sys: FileSys, path: string): string[] {
-  const text = decodeText(readWhole(sys, path));
-  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
 }
 
 /** A list of `NAME=value` as a lookup table. */

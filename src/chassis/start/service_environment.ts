@@ -1,9 +1,8 @@
 import { F_GETFD, FD_CLOEXEC, SO_ACCEPTCONN } from "../../os/constants.ts";
 import { parentOf } from "../../os/process_state.ts";
-import { readSmallFile } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { LISTEN_FDS_START, readActivation } from "../systemd/activation.ts";
-import { serviceUnit, SYSTEMD_NOTIFY } from "../systemd/unit.ts";
+import { ownService, SYSTEMD_NOTIFY } from "../systemd/unit.ts";
 import { type FailedStart, failService } from "./failed_service.ts";
 import { type SelfImage, variable, withVariables } from "./self.ts";
 import { ExitCode, StartError } from "./start_error.ts";
@@ -57,7 +56,7 @@ export function toldImage(sys: Sys, image: SelfImage, handover: boolean, failed:
  */
 function isServiceProcess(sys: EnvironmentSys, daemon: string): boolean {
   return parentOf(sys) === 1 &&
-    serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "") === `${daemon}.service`;
+    ownService(sys) === `${daemon}.service`;
 }
 
 /** Where messages to systemd go, although the environment of a service names another place. */

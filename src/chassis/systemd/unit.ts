@@ -1,12 +1,20 @@
+import { readSmallFile } from "../../os/read_file.ts";
+import type { FileSys } from "../../os/sys.ts";
+
 /** The program that asks the service manager. */
 export const SYSTEMCTL = "/usr/bin/systemctl";
 
 /** systemd's own notify socket; another address is another service manager's. */
 export const SYSTEMD_NOTIFY = "/run/systemd/notify";
 
-/** The service whose process this is. @param cgroup text of /proc/self/cgroup */
+/** The service whose process one is. @param cgroup text of its /proc/PID/cgroup */
 export function serviceUnit(cgroup: string): string | undefined {
   return /\/([^/\n]+\.service)$/m.exec(cgroup)?.[1];
+}
+
+/** The service whose process this is that asks. */
+export function ownService(sys: Pick<FileSys, "open" | "read" | "close">): string | undefined {
+  return serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
 }
 
 /** Arguments of {@link SYSTEMCTL} that show how long a service may give no sign of life. */

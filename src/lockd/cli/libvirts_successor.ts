@@ -1,9 +1,8 @@
 import { askProgramNow } from "../../chassis/children/asked_program.ts";
 import { startLoop } from "../../chassis/start/start.ts";
-import { readWhole } from "../../os/read_file.ts";
+import { readList } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { decodeText } from "../../os/text.ts";
 import { trySuccessor } from "./successor_trial.ts";
 
 /** Our own program may have to be loaded from a slow disk. */
@@ -50,7 +49,7 @@ function configurationIn(args: readonly string[]): string | undefined {
 /** A NUL-separated list of a process; empty when that has ended. */
 function listOf(sys: Sys, path: string): string[] {
   try {
-    return decodeText(readWhole(sys, path)).split("\0").filter((entry) => entry !== "");
+    return readList(sys, path).filter((entry) => entry !== "");
   } catch (error) {
     if (error instanceof SystemError) return [];
     throw error;

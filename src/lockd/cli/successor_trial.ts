@@ -1,9 +1,8 @@
 import { askProgramNow } from "../../chassis/children/asked_program.ts";
 import { startLoop } from "../../chassis/start/start.ts";
-import { readWhole } from "../../os/read_file.ts";
+import { readList } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { decodeText } from "../../os/text.ts";
 
 /** A daemon that starts ends by itself after a second without clients. */
 const LIMIT_MS = 20_000;
@@ -58,7 +57,7 @@ export function trySuccessor(
 function environment(sys: Sys, daemon: number): string[] {
   const PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
   try {
-    const entries = decodeText(readWhole(sys, `/proc/${daemon}/environ`)).split("\0");
+    const entries = readList(sys, `/proc/${daemon}/environ`);
     return [PATH, ...entries.filter((entry) => entry.startsWith("LIBVIRT_"))];
   } catch (error) {
     if (error instanceof SystemError) return [PATH];

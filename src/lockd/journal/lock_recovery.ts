@@ -1,3 +1,4 @@
+import { descriptorTarget } from "../../os/process_files.ts";
 import { F_RDLCK, F_UNLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { EAGAIN, strerror } from "../../os/errno.ts";
 import { LOCK_LENGTH, LOCK_START, openLockFile } from "../lockspace/lock_file.ts";
@@ -182,7 +183,7 @@ export class LockRecovery {
     const { sys, slots } = this.#parts;
     const id = this.#nextId++;
     slots.keep(slot, id);
-    const path = sys.readlink(`/proc/self/fd/${fd}`);
+    const path = descriptorTarget(sys, "self", fd);
     const name = typeof path === "string" ? path : `descriptor ${fd}`;
     const reason =
       "the journal is damaged and does not say whose it is; it is kept until the service is stopped";

@@ -1,4 +1,5 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import { descriptorPath } from "../../os/process_files.ts";
 import { O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
@@ -93,7 +94,7 @@ export class Tripwires {
    */
   reopen(name: string, end: number): boolean {
     const { sys } = this.#parts;
-    const fd = sys.open(`/proc/self/fd/${end}`, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    const fd = sys.open(descriptorPath("self", end), O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     sys.close(end);
     if (fd < 0) return false;
     this.adopt({ name, fd });

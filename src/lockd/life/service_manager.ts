@@ -1,10 +1,9 @@
 import { askProgramNow } from "../../chassis/children/asked_program.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { serviceUnit, SYSTEMCTL, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
+import { ownService, SYSTEMCTL, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { variable } from "../../chassis/start/self.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { readSmallFile } from "../../os/read_file.ts";
 import { storeQuery } from "../../chassis/systemd/shown_store.ts";
 import { readShownStore } from "../daemon/systemctl.ts";
 
@@ -61,7 +60,7 @@ export function findServiceManager(
   // Without a predecessor its absence says that there is no manager; another one than systemd cannot be
   // asked.
   if (notify === undefined ? predecessor === "none" : notify !== SYSTEMD_NOTIFY) return { variables: {} };
-  const unit = serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "");
+  const unit = ownService(sys);
   if (unit === undefined || sys.uid() !== 0 || sys.access(SYSTEMD_NOTIFY, 0) !== 0) return { variables: {} };
   const argv = [SYSTEMCTL, ...storeQuery(unit)];
   const result = askProgramNow({ sys, loop, ledger, env, limit: LIMIT_MS }, SYSTEMCTL, argv);

@@ -1,8 +1,7 @@
 import { argumentsOf } from "../../chassis/config/options.ts";
 import { type SelfImage, withVariables } from "../../chassis/start/self.ts";
-import { serviceUnit, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
+import { ownService, SYSTEMD_NOTIFY } from "../../chassis/systemd/unit.ts";
 import { Watchdog } from "../../chassis/systemd/watchdog.ts";
-import { readSmallFile } from "../../os/read_file.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { keep, PID_FILE, STORAGE_STARTER } from "../handover/kept_descriptors.ts";
 import { ReExec } from "../handover/re_exec.ts";
@@ -31,9 +30,7 @@ export function prepareSuccession(found: Found, built: Built): Succession {
   const { daemon, inherited, status } = built;
   const sound = () => safety.sound && allOurs(daemon);
   const watchdog = new Watchdog(prepared.loop, safety.manager, sound, "locks", log);
-  const unit = service.notifyAddress === SYSTEMD_NOTIFY
-    ? serviceUnit(readSmallFile(sys, "/proc/self/cgroup") ?? "")
-    : undefined;
+  const unit = service.notifyAddress === SYSTEMD_NOTIFY ? ownService(sys) : undefined;
   const reExec = new ReExec({
     daemon,
     // The next image has to know too what this one had to find out.

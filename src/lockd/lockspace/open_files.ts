@@ -1,6 +1,7 @@
 import { sha256 } from "@noble/hashes/sha2";
 import { descriptorInfo, inodeIn, isWritable } from "../../os/descriptor_info.ts";
 import { ENOENT } from "../../os/errno.ts";
+import { descriptorTarget, openDescriptors } from "../../os/process_files.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { type FileIdentity, inodeText } from "./file_identity.ts";
@@ -32,13 +33,13 @@ type OpenFilesSys = Pick<FileSys, "open" | "read" | "close" | "readlink" | "list
  */
 export function hasOpenForWriting(sys: OpenFilesSys, pid: number, sought: SoughtFile): Opened {
   const { lockspace, name, path, identity } = sought;
-  const descriptors = sys.listDirectory(`/proc/${pid}/fd`);
+  const descriptors = openDescriptors(sys, pid);
   if (typeof descriptors === "number") return "unknown";
   const inode = identity === undefined ? undefined : inodeText(identity);
   let certain = lockspace === "" && inode !== undefined && !path.startsWith("/dev/");
   for (const descriptor of descriptors) {
     const info = descriptorInfo(sys, pid, descriptor) ?? "";
-    const target = sys.readlink(`/proc/${pid}/fd/${descriptor}`);
+    const target = descriptorTarget(sys, pid, descriptor);
     // Closed meanwhile.
     if (target === -ENOENT) continue;
     const writable = isWritable(info);

@@ -1,7 +1,8 @@
 import { S_IFBLK, S_IFMT } from "../../os/constants.ts";
-import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import { descriptorInfo, isWritable } from "../../os/descriptor_info.ts";
+import { descriptorTarget, openDescriptors, programOf } from "../../os/process_files.ts";
 import { locksIn } from "../../os/shown_lock.ts";
+import { emptyStatus, type FileSys } from "../../os/sys.ts";
 
 /**
  * The byte on which QEMU holds a lock of its own in every image that it may write, until its last write is
@@ -42,14 +43,14 @@ const FIRST_FILE = 3;
  * @returns undefined when the process is gone or may not be looked at
  */
 export function lookAt(sys: LookSys, pid: number): Sight | undefined {
-  const program = sys.readlink(`/proc/${pid}/exe`);
+  const program = programOf(sys, pid);
   if (typeof program === "number") return undefined;
-  const descriptors = sys.listDirectory(`/proc/${pid}/fd`);
+  const descriptors = openDescriptors(sys, pid);
   if (typeof descriptors === "number") return undefined;
   const files: WrittenFile[] = [];
   for (const descriptor of descriptors) {
     if (Number(descriptor) < FIRST_FILE) continue;
-    const path = sys.readlink(`/proc/${pid}/fd/${descriptor}`);
+    const path = descriptorTarget(sys, pid, descriptor);
     // Sockets, pipes and the like have no path.
     if (typeof path === "number" || !path.startsWith("/")) continue;
     const info = descriptorInfo(sys, pid, descriptor);
@@ -60,7 +61,7 @@ export function lookAt(sys: LookSys, pid: number): Sight | undefined {
   }
   // A process that ends loses its program first, and then its files: what was seen was all of them only if it
   // still has the first.
-  if (typeof sys.readlink(`/proc/${pid}/exe`) === "number") return undefined;
+  if (typeof programOf(sys, pid) === "number") return undefined;
   const name = program.slice(program.lastIndexOf("/") + 1);
   return { qemu: name.startsWith("qemu"), files };
 }

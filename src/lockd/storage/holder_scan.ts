@@ -1,3 +1,4 @@
+import { descriptorPath } from "../../os/process_files.ts";
 import { parseMountinfo } from "../../os/mountinfo.ts";
 import { EACCES, EPERM } from "../../os/errno.ts";
 import { O_CLOEXEC, O_PATH } from "../../os/constants.ts";
@@ -218,7 +219,7 @@ function scan(sys: ScanSys, wanted: (info: string, path: string) => boolean, lim
     for (const descriptor of descriptors) {
       if (sys.monotonic() > deadline) return { pid: undefined, complete: false };
       const info = readSmallFile(sys, `${directory}/${descriptor}`);
-      if (info !== undefined && wanted(info, `/proc/${pid}/fd/${descriptor}`)) return { pid, complete };
+      if (info !== undefined && wanted(info, descriptorPath(pid, descriptor))) return { pid, complete };
     }
   }
   return { pid: undefined, complete };

@@ -1,3 +1,4 @@
+import { childrenOf, statFields } from "../../os/process_state.ts";
 import { readFileText } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 
@@ -15,17 +16,16 @@ const SYSTEM_TIME = 12;
  * To be asked by the process itself: a file of /proc may wait for a program that is just being executed.
  */
 export function programActivity(sys: ActivitySys, pid: number): string {
-  const children = readFileText(sys, `/proc/${pid}/task/${pid}/children`) ?? "";
-  return children.split(" ").filter((word) => word !== "").map((child) => {
+  return childrenOf(sys, pid).map((child) => {
     const moved = readFileText(sys, `/proc/${child}/io`) ?? "";
-    const own = `${child} ${processorTime(sys, Number(child))} ${moved}`;
-    return own + programActivity(sys, Number(child));
+    const own = `${child} ${processorTime(sys, child)} ${moved}`;
+    return own + programActivity(sys, child);
   }).join("");
 }
 
 function processorTime(sys: ActivitySys, pid: number): string {
   const text = readFileText(sys, `/proc/${pid}/stat`) ?? "";
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(text);
   return `${fields[USER_TIME]} ${fields[SYSTEM_TIME]}`;
 }
 

@@ -1,6 +1,7 @@
 import { ESRCH } from "../../os/errno.ts";
 import { SIGKILL, SIGSTOP } from "../../os/constants.ts";
-import { readFileText, readSmallFile } from "../../os/read_file.ts";
+import { childrenOf, statFields } from "../../os/process_state.ts";
+import { readSmallFile } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 
 /**
@@ -10,8 +11,7 @@ import type { Sys } from "../../os/sys.ts";
  */
 export function killTree(sys: Pick<Sys, "open" | "close" | "pread" | "kill">, pid: number): void {
   sys.kill(pid, SIGSTOP);
-  const children = readFileText(sys, `/proc/${pid}/task/${pid}/children`) ?? "";
-  for (const child of children.split(" ").filter((word) => word !== "")) killTree(sys, Number(child));
+  for (const child of childrenOf(sys, pid)) killTree(sys, child);
   sys.kill(pid, SIGKILL);
 }
 
@@ -50,6 +50,6 @@ function fieldsOf(
 ): { state: string | undefined; group: number } | undefined {
   const text = readSmallFile(sys, `${path}/stat`);
   if (text === undefined) return undefined;
-  const [state, , group] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state, , group] = statFields(text);
   return { state, group: Number(group) };
 }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { processCommand, processState } from "../../../src/os/process_state.ts";
-import { readSmallFile } from "../../../src/os/read_file.ts";
+import { childrenOf, processCommand, processState, statFields } from "../../../src/os/process_state.ts";
 import { kernel } from "../../support/kernel.ts";
 import { openHere } from "../../support/scratch.ts";
 
@@ -43,9 +42,21 @@ Deno.test("processCommand() is the command's name, empty for a process that is g
   assert.equal(processCommand(kernel, 0x7fffffff), "");
 });
 
-Deno.test("readSmallFile() gives nothing for a file that cannot be read, and closes it", () => {
-  let closed = 0;
-  const sys = { open: () => 5, read: () => -5, close: () => closed++ };
-  assert.equal(readSmallFile(sys, "/x"), undefined);
-  assert.equal(closed, 1);
+Deno.test("statFields() begins behind the command, whatever that is", () => {
+  assert.deepEqual(statFields("7 (a) b (c)) S 1 2\n").slice(0, 3), ["S", "1", "2\n"]);
+});
+
+Deno.test("childrenOf() knows the processes that one has started, and none of one that is not there", async () => {
+  const shell = new Deno.Command("sh", {
+    args: ["-c", "sleep 600 & echo $!; wait"],
+    stdout: "piped",
+  }).spawn();
+  const reader = shell.stdout.getReader();
+  const { value } = await reader.read();
+  const started = Number(new TextDecoder().decode(value));
+  assert.deepEqual(childrenOf(kernel, shell.pid), [started]);
+  Deno.kill(started, "SIGKILL");
+  await reader.cancel();
+  await shell.status;
+  assert.deepEqual(childrenOf(kernel, 0x7fffffff), []);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { O_NOFOLLOW, O_RDONLY } from "../../../src/os/constants.ts";
 import { EBADF, EFBIG, ELOOP, ENOENT } from "../../../src/os/errno.ts";
-import { readFileText, readSmallFile, readText, readWhole } from "../../../src/os/read_file.ts";
+import { readFileText, readList, readSmallFile, readText, readWhole } from "../../../src/os/read_file.ts";
 import { SystemError } from "../../../src/os/system_error.ts";
 import { kernel } from "../../support/kernel.ts";
 import { Scratch } from "../../support/scratch.ts";
@@ -63,4 +63,10 @@ Deno.test("readSmallFile() reads the first 4 KiB, each byte as a character", () 
   Deno.writeTextFileSync(scratch.file("long"), LONG);
   assert.equal(readSmallFile(kernel, scratch.file("bytes")), "a\xff\n");
   assert.equal(readSmallFile(kernel, scratch.file("long")), LONG.slice(0, 4096));
+});
+
+Deno.test("readList() reads entries that end with a NUL, empty ones too", () => {
+  using scratch = new Scratch();
+  assert.deepEqual(readList(kernel, scratch.write("some", "a\0\0b c\0")), ["a", "", "b c"]);
+  assert.deepEqual(readList(kernel, scratch.write("none", "")), []);
 });
