@@ -1,13 +1,12 @@
 import { OWNER_ONLY } from "../../chassis/config/socket_role.ts";
 import { openSockets } from "../../chassis/start/open_sockets.ts";
-import { dropPermissions } from "../../os/runtime.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import type { Found } from "./found.ts";
 import { unless } from "./unless.ts";
 
 /**
- * Listens, and gives up what is not needed from here on. Clients wait in the sockets until {@link begin}.
+ * Listens. Clients wait in the sockets until {@link begin}.
  *
  * @throws StartError when a socket cannot be made and nothing is lost if this daemon ends
  */
@@ -25,7 +24,6 @@ export function openToClients({ parts: { sys }, beginning }: Found, daemon: Daem
     (open) => unless(() => holds, open, (message) => void complaints.push(message)),
   );
   for (const complaint of complaints) daemon.log.error(`Started in spite of this: ${complaint}`);
-  dropPermissions();
 }
 
 /** Those of the service manager stay. */

@@ -1,6 +1,7 @@
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { liveLogging } from "../../chassis/start/life.ts";
 import { ExitCode } from "../../chassis/start/start_error.ts";
+import { dropPermissions } from "../../os/runtime.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { announce, begin, heedSignals } from "./begin.ts";
 import { build } from "./built.ts";
@@ -29,7 +30,7 @@ export function serve(parts: ServeParts): number {
  *    the host is touched before it is known what is at stake.
  * 2. build: the parts, with nothing in them.
  * 3. takeOver: the state of an earlier life is in them.
- * 4. openToClients: clients may come, and wait.
+ * 4. openToClients: clients may come, and wait. What the runtime may do and need not any more is given up.
  * 5. prepareSuccession, heedSignals: how it may end.
  * 6. begin: changes are recorded from here on, and only then is anybody served.
  * 7. announce: the service manager is told last.
@@ -44,6 +45,7 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): v
   unfinished.push(() => unlinkSockets(daemon));
   const taken = takeOver(found, built);
   openToClients(found, daemon);
+  dropPermissions();
   const succession = prepareSuccession(found, built);
   heedSignals(found, built, succession);
   begin(found, built, taken, succession, unfinished);
