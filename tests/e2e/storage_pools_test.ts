@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { host, runOk } from "./support/command.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
 import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
@@ -214,6 +215,32 @@ Deno.test("a link that others may have put into a pool's directory leads nowhere
   assert.equal(await Deno.readTextFile(`${directory}/victim`), "precious\n");
   await peer.virsh("vol-delete", "l", "open");
   assert.deepEqual(names(`${directory}/pool`), ["copy", "own"]);
+});
+
+Deno.test("a device that a process has open for writing is not formatted, whatever is asked for", async () => {
+  await using peer = await StoragePeer.start("ours");
+  const { directory } = peer;
+  await runOk(peer, ["truncate", "-s", "64M", `${directory}/disk`]);
+  const device = (await runOk(peer, ["losetup", "--find", "--show", `${directory}/disk`])).trim();
+  try {
+    const source = ["--source-dev", device, "--source-format", "ext4", "--target", `${directory}/f`];
+    await peer.virsh("pool-define-as", "f", "fs", ...source);
+    const held = `${directory}/held`;
+    const hold = 'exec 9<>"$1"; : >"$2"; while [ -e "$2" ]; do sleep 0.1; done';
+    const holder = peer.run(["sh", "-c", hold, "sh", device, held]);
+    await until("the device to be open", () => existsSync(held));
+    for (const how of ["--no-overwrite", "--overwrite"]) {
+      assert.match(
+        await peer.virshError("pool-build", "f", how),
+        /Requested operation is not valid: device '\S+' is in use: process \d+ has it open for writing$/m,
+      );
+    }
+    await Deno.remove(held);
+    await holder;
+    await peer.virsh("pool-build", "f", "--no-overwrite");
+  } finally {
+    await runOk(peer, ["losetup", "--detach", device]);
+  }
 });
 
 Deno.test("a client of another host reaches it through virt-ssh-helper", async () => {
