@@ -1,5 +1,6 @@
 import type { Row } from "./row.ts";
 import { clusterRow } from "./rows/cluster.ts";
+import { clusterManyRow } from "./rows/cluster_many.ts";
 import { echoRow } from "./rows/echo.ts";
 import { flatnessRow } from "./rows/flatness.ts";
 import { hostileRow } from "./rows/hostile.ts";
@@ -30,6 +31,7 @@ export const rows: readonly Row[] = [
   storeRow,
   hostileRow,
   clusterRow,
+  clusterManyRow,
   storageRow,
   storagePoolsRow,
 ];
