@@ -8,8 +8,8 @@ import type { DaemonUnderTest } from "../daemon_under_test.ts";
 import type { Figure, Line } from "../line.ts";
 import type { Row } from "../row.ts";
 
-const CLIENTS = 400;
-const LOCKS_EACH = 100;
+const CLIENTS = 40;
+const LOCKS_EACH = 1000;
 /** Descriptors of the daemon that are no locks: its own, and two for each client. */
 const OTHER_DESCRIPTORS = 200 + 2 * CLIENTS;
 /** An idle host takes so much of a CPU at most, with its link, in ms of each second: 0.5%. */
