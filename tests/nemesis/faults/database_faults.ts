@@ -3,13 +3,11 @@ import type { ClusterStatus } from "../../../src/lockd/cluster/cluster_status.ts
 import type { Etcd } from "../../support/etcd.ts";
 import { until } from "../../support/until.ts";
 import type { NemesisHost } from "../nemesis_host.ts";
-import { type Fault, MEMBERS, type Scene } from "./fault.ts";
+import { type Fault, MEMBERS, PATIENCE_MS, patiently, type Scene } from "./fault.ts";
 
 // What happens to what etcd keeps.
 
 const META = "/virtlockd/test/meta";
-/** Whoever was cut off hears of etcd again within that. */
-const PATIENCE_MS = 60_000;
 /** What is answered later than that was asked later, in ms. */
 const ASKED_MS = 4000;
 /** More than hosts may have on their way: none must make up for what was lost before it notices. */
@@ -86,17 +84,4 @@ async function statusOf({ manager }: NemesisHost): Promise<ClusterStatus | undef
 /** @param since by performance.now() */
 function hasHeard(status: ClusterStatus | undefined, since: number): boolean {
   return status?.state === "live" && performance.now() - (status.silentMs ?? 0) > since + ASKED_MS;
-}
-
-/** Tries again: what is cut or stopped comes back. */
-async function patiently(what: string, task: () => Promise<unknown>): Promise<void> {
-  await until(what, async () => {
-    try {
-      await task();
-      return true;
-    } catch (error) {
-      if (error instanceof Error) return false;
-      throw error;
-    }
-  }, PATIENCE_MS);
 }

@@ -1,5 +1,6 @@
 import type { Etcd } from "../../support/etcd.ts";
 import type { Random } from "../../support/random.ts";
+import { until } from "../../support/until.ts";
 import type { NemesisHost } from "../nemesis_host.ts";
 import type { Network } from "../network.ts";
 
@@ -39,3 +40,19 @@ export const STALL_MS = 5500;
 
 /** For faults that are over at once. */
 export const nothing = () => {};
+
+/** Whoever was cut off hears of etcd again within that. */
+export const PATIENCE_MS = 60_000;
+
+/** Tries again: what is cut or stopped comes back. */
+export async function patiently(what: string, task: () => Promise<unknown>): Promise<void> {
+  await until(what, async () => {
+    try {
+      await task();
+      return true;
+    } catch (error) {
+      if (error instanceof Error) return false;
+      throw error;
+    }
+  }, PATIENCE_MS);
+}

@@ -1,6 +1,6 @@
 import { host as machine } from "../../e2e/support/command.ts";
 import type { Random } from "../../support/random.ts";
-import { type Fault, MEMBERS, type Scene, STALL_MS } from "./fault.ts";
+import { type Fault, MEMBERS, patiently, type Scene, STALL_MS } from "./fault.ts";
 import { setAhead, stepOf } from "./wall_clock.ts";
 
 // What happens to members of etcd.
@@ -66,10 +66,11 @@ export function hungLeader({ etcd }: Scene): Fault {
     name: "the leader's disk hangs",
     targets: MEMBERS,
     shortest: HUNG_FLUSH_MS,
-    begin: async () => {
-      const leader = await etcd.leader();
-      if (leader !== undefined) flushes.begin(etcd.pids[leader], HUNG_FLUSH_MS);
-    },
+    begin: () =>
+      patiently("to find the leader", async () => {
+        const leader = await etcd.leader();
+        if (leader !== undefined) flushes.begin(etcd.pids[leader], HUNG_FLUSH_MS);
+      }),
     end: () => flushes.end(),
   };
 }
