@@ -2,9 +2,9 @@ import { invariant } from "../../base/invariant.ts";
 import type { PeerCredentials } from "../../os/sys.ts";
 import type { EventLoop } from "../event/event_loop.ts";
 import { counted } from "../log/counted.ts";
-import { Acceptor, type AcceptorParts, type Rejection } from "./acceptor.ts";
+import { type AcceptingParts, AcceptingServer } from "./accepting_server.ts";
+import type { Rejection } from "./acceptor.ts";
 import { clientKey } from "./client_key.ts";
-import type { ClientLimits } from "./client_limits.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts, ServedObserver } from "./connection_parts.ts";
 import { crashText } from "./dispatch.ts";
@@ -12,7 +12,6 @@ import type { Durability } from "./durability.ts";
 import type { Exchange } from "./exchange.ts";
 import { FrameCopies } from "./frame_copies.ts";
 import { InputBudget } from "./input_budget.ts";
-import type { Listener } from "./listener.ts";
 import { openPeerPidfd, readCredentials, readSecurity, SocketPeer } from "./peer.ts";
 import type { Program } from "./program.ts";
 
@@ -23,13 +22,12 @@ export interface ClientObserver {
 }
 
 /** What a server needs. */
-export interface ServerParts extends Omit<AcceptorParts, "crowd" | "rejection" | "admit"> {
+export interface ServerParts extends AcceptingParts {
   readonly loop: EventLoop;
   /** Place among the daemon's servers, from 0; with a client's id it names the client in the journal. */
   readonly ordinal: number;
   readonly exchange: Exchange;
   readonly programs: readonly Program[];
-  readonly limits: ClientLimits;
   /** Only peers with this uid are admitted. */
   readonly uid: number;
   readonly observer: ServedObserver & ClientObserver;
@@ -52,26 +50,16 @@ export interface InheritedClient {
 }
 
 /** Accepts clients on Unix sockets and serves programs to them. It knows nothing of what the programs do. */
-export class RpcServer {
+export class RpcServer extends AcceptingServer<Connection> {
   readonly #parts: ServerParts;
-  readonly #acceptor: Acceptor;
   /** The same object for every connection: there may be thousands. */
   readonly #shared: ConnectionParts;
-  readonly #clients = new Map<number, Connection>();
   readonly #peers = new WeakMap<Connection, SocketPeer>();
   readonly #adopted: Connection[] = [];
 
   constructor(parts: ServerParts) {
+    super(parts);
     this.#parts = parts;
-    this.#acceptor = new Acceptor({
-      ...parts,
-      crowd: () =>
-        this.#clients.size < parts.limits.maxClients
-          ? undefined
-          : () => counted(this.#clients.size, "client"),
-      rejection: (credentials) => this.#rejection(credentials),
-      admit: (fd, peer) => this.#admit(fd, peer),
-    });
     this.#shared = {
       ...parts,
       budget: new InputBudget(),
@@ -82,64 +70,24 @@ export class RpcServer {
     };
   }
 
-  /** Name in the admin protocol. */
-  get name(): string {
-    return this.#parts.name;
-  }
-
   /** See {@link ServerParts.ordinal}. */
   get ordinal(): number {
     return this.#parts.ordinal;
   }
 
-  /** Limits; change them with {@link setLimits}. */
-  get limits(): Readonly<ClientLimits> {
-    return this.#parts.limits;
-  }
-
-  get listeners(): readonly Listener[] {
-    return this.#acceptor.listeners;
-  }
-
-  /** Connections by client id, oldest first. */
-  get clients(): ReadonlyMap<number, Connection> {
-    return this.#clients;
-  }
-
   get nextClientId(): number {
-    return this.#acceptor.nextClientId;
+    return this.acceptor.nextClientId;
   }
 
   set nextClientId(id: number) {
-    this.#acceptor.nextClientId = id;
+    this.acceptor.nextClientId = id;
   }
 
-  /** Changes the limits; takes effect at once. */
-  setLimits(limits: Partial<ClientLimits>): void {
-    Object.assign(this.#parts.limits, limits);
-    this.#acceptor.reconsider();
-  }
-
-  /** See {@link Acceptor.listen}. */
-  listen(listener: Listener): void {
-    this.#acceptor.listen(listener);
-  }
-
-  /** See {@link Acceptor.listenInstead}. */
-  listenInstead(listener: Listener): void {
-    this.#acceptor.listenInstead(listener);
-  }
-
-  /** Begins, or begins again, to accept. */
-  startAccepting(): void {
-    if (!this.#acceptor.stopped) return;
+  /** Begins, or begins again, to accept; clients of an earlier image are served from here on. */
+  override startAccepting(): void {
+    if (!this.acceptor.stopped) return;
     for (const connection of this.#adopted.splice(0)) connection.start();
-    this.#acceptor.start();
-  }
-
-  /** Stops accepting; connections wait in the backlog. */
-  stopAccepting(): void {
-    this.#acceptor.stop();
+    super.startAccepting();
   }
 
   /**
@@ -167,7 +115,12 @@ export class RpcServer {
     return connection;
   }
 
-  #rejection({ pid, uid }: PeerCredentials): Rejection | undefined {
+  protected override crowd(): (() => string) | undefined {
+    if (this.connections.size < this.#parts.limits.maxClients) return undefined;
+    return () => counted(this.connections.size, "client");
+  }
+
+  protected override rejection({ pid, uid }: PeerCredentials): Rejection | undefined {
     const wanted = this.#parts.uid;
     if (uid === wanted) return undefined;
     return {
@@ -176,7 +129,7 @@ export class RpcServer {
     };
   }
 
-  #admit(fd: number, peer: SocketPeer): void {
+  protected override admit(fd: number, peer: SocketPeer): void {
     const connection = this.#register(fd, peer);
     this.#parts.observer.connected(this, connection);
     connection.start();
@@ -184,21 +137,21 @@ export class RpcServer {
 
   #register(fd: number, peer: SocketPeer): Connection {
     const connection = new Connection(this.#shared, fd, peer);
-    this.#clients.set(peer.clientId, connection);
+    this.connections.set(peer.clientId, connection);
     this.#peers.set(connection, peer);
     return connection;
   }
 
   #ended(clientId: number, reason: string): void {
     const { sys, ledger, observer } = this.#parts;
-    const connection = this.#clients.get(clientId);
+    const connection = this.connections.get(clientId);
     invariant(connection !== undefined, `Client ${clientId} of server ${this.name} ended twice`);
-    this.#clients.delete(clientId);
+    this.connections.delete(clientId);
     observer.disconnected(this, connection, reason);
     this.#peers.get(connection)?.release();
     // Explicit, because a copy of the socket may wait in the service manager's store.
     sys.shutdown(connection.fd);
     ledger.close(connection.fd);
-    this.#acceptor.reconsider(true);
+    this.acceptor.reconsider(true);
   }
 }

@@ -2,14 +2,15 @@ import { invariant } from "../../base/invariant.ts";
 import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import type { Log } from "../../chassis/log/log.ts";
-import { Acceptor, type Rejection } from "../../chassis/rpc/acceptor.ts";
+import { AcceptingServer } from "../../chassis/rpc/accepting_server.ts";
+import type { Rejection } from "../../chassis/rpc/acceptor.ts";
 import type { ClientLimits } from "../../chassis/rpc/client_limits.ts";
 import { crashText } from "../../chassis/rpc/dispatch.ts";
 import type { Listener } from "../../chassis/rpc/listener.ts";
 import type { SocketPeer } from "../../chassis/rpc/peer.ts";
 import { SO_SNDBUFFORCE } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
-import type { Sys } from "../../os/sys.ts";
+import type { PeerCredentials, Sys } from "../../os/sys.ts";
 import { ClientConnection, type ClientParts } from "./client_connection.ts";
 import type { ClientProgram } from "./client_link.ts";
 import { receiveBuffer } from "./receive_buffer.ts";
@@ -74,24 +75,17 @@ interface Watched {
 }
 
 /** Accepts the clients of the storage daemon, and ends those that are gone, silent or too many. */
-export class StorageServer {
+export class StorageServer extends AcceptingServer<ClientConnection> {
   readonly #parts: StorageServerParts;
   readonly #shared: ClientParts;
-  readonly #acceptor: Acceptor;
-  readonly #clients = new Map<number, ClientConnection>();
   readonly #watched = new Map<ClientConnection, Watched>();
   readonly #keptAlive = new Set<ClientConnection>();
   #look: Timer | undefined;
 
   /** @throws SystemError when there is no memory */
   constructor(parts: StorageServerParts) {
+    super(parts);
     this.#parts = parts;
-    this.#acceptor = new Acceptor({
-      ...parts,
-      crowd: () => this.#crowd(),
-      rejection: ({ uid }) => this.#rejection(uid),
-      admit: (fd, peer, { role }) => this.#admit(fd, peer, role === "read-only"),
-    });
     const { sys, loop, programs, policy, observer } = parts;
     this.#shared = {
       sys,
@@ -103,7 +97,7 @@ export class StorageServer {
       served: (program, procedure, code, milliseconds) =>
         observer.served(program, procedure, code, milliseconds),
       ended: (client, reason) => this.#ended(client, reason),
-      authenticated: () => this.#acceptor.reconsider(),
+      authenticated: () => this.acceptor.reconsider(),
       keptAlive: (client) => {
         this.#keptAlive.add(client);
         this.#lookLater();
@@ -112,27 +106,9 @@ export class StorageServer {
     };
   }
 
-  /** Name in the admin protocol. */
-  get name(): string {
-    return this.#parts.name;
-  }
-
-  get limits(): Readonly<ClientLimits> {
-    return this.#parts.limits;
-  }
-
   /** What can be changed while it runs. */
   get policy(): ClientPolicy {
     return this.#parts.policy;
-  }
-
-  get listeners(): readonly Listener[] {
-    return this.#acceptor.listeners;
-  }
-
-  /** Connections by client id, oldest first. */
-  get clients(): ReadonlyMap<number, ClientConnection> {
-    return this.#clients;
   }
 
   /** Clients that are not authenticated. */
@@ -140,37 +116,11 @@ export class StorageServer {
     return this.#anonymous();
   }
 
-  /** Changes the limits; takes effect at once. */
-  setLimits(limits: Partial<ClientLimits>): void {
-    Object.assign(this.#parts.limits, limits);
-    this.#acceptor.reconsider();
-  }
-
-  /** See {@link Acceptor.listen}. */
-  listen(listener: Listener): void {
-    this.#acceptor.listen(listener);
-  }
-
-  /** See {@link Acceptor.listenInstead}. */
-  listenInstead(listener: Listener): void {
-    this.#acceptor.listenInstead(listener);
-  }
-
-  /** Begins, or begins again, to accept. */
-  startAccepting(): void {
-    this.#acceptor.start();
-  }
-
-  /** Stops accepting; connections wait in the backlog. */
-  stopAccepting(): void {
-    this.#acceptor.stop();
-  }
-
-  #admit(fd: number, peer: SocketPeer, readOnly: boolean): void {
+  protected override admit(fd: number, peer: SocketPeer, { role }: Listener): void {
     const { sys, observer } = this.#parts;
     sys.setSocketOption(fd, SO_SNDBUFFORCE, SOCKET_BUFFER);
-    const client = new ClientConnection(this.#shared, fd, peer, readOnly);
-    this.#clients.set(peer.clientId, client);
+    const client = new ClientConnection(this.#shared, fd, peer, role === "read-only");
+    this.connections.set(peer.clientId, client);
     this.#watched.set(client, { peer, unanswered: 0, askedAt: 0 });
     observer.connected(client);
     client.start();
@@ -178,12 +128,12 @@ export class StorageServer {
   }
 
   /** Why a user's next client is not taken. */
-  #rejection(uid: number): Rejection | undefined {
+  protected override rejection({ uid }: PeerCredentials): Rejection | undefined {
     const { uid: own, othersServed } = this.#parts;
     if (uid === own || uid === 0) return undefined;
     const because = (reason: string) => ({ kind: `uid ${uid} ${reason}`, reason });
     if (!othersServed) return because(`it comes from uid ${uid}, and this daemon serves uid ${own}`);
-    const theirs = [...this.#clients.values()].filter((client) => client.uid === uid);
+    const theirs = [...this.connections.values()].filter((client) => client.uid === uid);
     if (theirs.length >= MOST_PER_USER) return because(`uid ${uid} has ${theirs.length} connections already`);
     const anonymous = theirs.filter(({ authenticated }) => !authenticated).length;
     return anonymous < MOST_ANONYMOUS_PER_USER
@@ -195,14 +145,14 @@ export class StorageServer {
     const { sys, ledger, observer } = this.#parts;
     const watched = this.#watched.get(client);
     invariant(watched !== undefined, `Client ${client.clientId} of server ${this.name} ended twice`);
-    this.#clients.delete(client.clientId);
+    this.connections.delete(client.clientId);
     this.#watched.delete(client);
     this.#keptAlive.delete(client);
     observer.disconnected(client, reason);
     watched.peer.release();
     sys.shutdown(client.fd);
     ledger.close(client.fd);
-    this.#acceptor.reconsider(true);
+    this.acceptor.reconsider(true);
   }
 
   #lookLater(): void {
@@ -245,15 +195,15 @@ export class StorageServer {
 
   #anonymous(): number {
     let count = 0;
-    for (const client of this.#clients.values()) if (!client.authenticated) count++;
+    for (const client of this.connections.values()) if (!client.authenticated) count++;
     return count;
   }
 
   /** Who is there, when there is no room for one more. */
-  #crowd(): (() => string) | undefined {
+  protected override crowd(): (() => string) | undefined {
     const { maxClients, maxAnonymousClients } = this.#parts.limits;
     const anonymous = this.#anonymous();
-    if (this.#clients.size < maxClients && anonymous < maxAnonymousClients) return undefined;
-    return () => `${counted(this.#clients.size, "client")}, ${anonymous} of them not authenticated`;
+    if (this.connections.size < maxClients && anonymous < maxAnonymousClients) return undefined;
+    return () => `${counted(this.connections.size, "client")}, ${anonymous} of them not authenticated`;
   }
 }
