@@ -79,6 +79,7 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
     file(`${DOC}/examples/openrc/virtlockd.initd`, "packaging/openrc/virtlockd.initd"),
     file(`${DOC}/examples/openrc/virtlockd.confd`, "packaging/openrc/virtlockd.confd"),
     file(`${DOC}/examples/virtlockd.conf`, "conf/virtlockd.conf"),
+    file(`${DOC}/examples/virtlockd-alerts.yml`, "conf/virtlockd-alerts.yml"),
     ...PAGES.map((page) => file(`${DOC}/${page}`, `docs/${page}`)),
     ...(linked ? linkedOnly() : []),
   ];

@@ -6,6 +6,7 @@ import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts"
 import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
 import { FencedLocks } from "../../src/lockd/cluster/fenced_locks.ts";
 import { say } from "../../src/lockd/cluster/fencing.ts";
+import { HolderNames } from "../../src/lockd/cluster/holder_names.ts";
 import { ClusterKeys } from "../../src/lockd/cluster/keys.ts";
 import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
 import { ClusterNames } from "../../src/lockd/cluster/names.ts";
@@ -127,7 +128,7 @@ export class World {
     this.#chooser = chooser;
     this.#etcd = new PlayedEtcd(play.crippled);
     this.#calm = chooser.choose(3, "calm") > 0;
-    this.#kind = chooser.choose(2, "kind") === 0 ? "restores" : "fences";
+    this.#kind = chooser.choose(3, "kind") > 0 ? "restores" : "fences";
     if (chooser.choose(4, "formed") > 0) this.#etcd.put(META, encodeMeta({ ...NEW_META, phase: "open" }));
     for (let host = 0; host < play.hosts; host++) this.#start(host);
   }
@@ -300,17 +301,16 @@ export class World {
     };
     switch (fencing?.state) {
       case undefined: {
-        // Somebody may go on with what was begun before the host has objected.
+        // What was said before the host has objected may come later than its objection.
         const seen = this.#condemned.get(host);
         if (seen === undefined || this.#chooser.choose(2, "late") === 0) return travel("condemned");
-        this.#condemned.delete(host);
-        this.#cutOff(host);
         return travel("fenced", seen);
       }
       case "condemned":
         this.#condemned.set(host, entry);
         this.#cutOff(host);
-        return travel("fenced");
+        if (this.#chooser.choose(2, "now") === 0) travel("fenced");
+        return;
       case "fenced":
         return this.#sweep(entry);
     }
@@ -649,6 +649,7 @@ export class World {
     const wants = new Wants({ session, keys, nonce, loop, clock, wait: () => 5000 });
     const fencedLocks = new FencedLocks({ session, keys });
     const locks = new ClusterLocks({
+      names: new HolderNames({ session, keys, now: clock }),
       session,
       keys,
       nonce,

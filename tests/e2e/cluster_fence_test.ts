@@ -55,7 +55,7 @@ Deno.test("the locks of a host that is dead are another one's when somebody has 
   );
   assert.match(
     await refusal(next.acquire(b.space, "disk", AUTOCREATE)),
-    /locked by domain .* on host '.*', which is not heard of/,
+    /locked by domain .* on host '(.*)', of which nothing is heard since \d{4}-.*Z or earlier: make sure that it is off and stays off, then free its locks with 'virtlockd cluster fence \1'/,
   );
   const unasked = await cluster(b, "fence", "a");
   assert.match(unasked.stderr, /Nothing was fenced: without a terminal to ask at, "--yes" is needed/);
@@ -161,4 +161,51 @@ Deno.test("a host is fenced by hand as the page about clusters has it", async ()
   await using next = await Holder.start(b.daemon);
   await next.acquire(b.space, "disk", AUTOCREATE);
   assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 1);
+});
+
+Deno.test("one lock of a host that is dead is freed by name or path, and a host that was fenced is removed", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  for (const name of ["one", "two", "three"]) await guest.acquire(a.space, name, AUTOCREATE);
+  const lives = await cluster(a, "release", "one", "--yes");
+  assert.match(
+    lives.stderr,
+    /Nothing was released: host '.*' lives, and has the lock for domain '.*'. End that guest/,
+  );
+  assert.equal(lives.code, 1);
+  await a.daemon.kill();
+  await etcd.control("del", "/virtlockd/test/host/a");
+  const byName = await cluster(a, "release", "one", "--yes", "--json");
+  assert.equal(byName.stderr, "");
+  const released: { name: string; pid: number } = JSON.parse(byName.stdout);
+  assert.deepEqual([released.name, released.pid], ["one", guest.pid]);
+  const byPath = await cluster(a, "release", `${a.space}/two`, "--yes");
+  assert.match(
+    byPath.stdout,
+    /^Released: scsi\/two, exclusive, of domain '.*' .* on host '.*' \(silent\)\n$/,
+  );
+  assert.match(
+    (await cluster(a, "release", "two", "--yes")).stderr,
+    /There is no lock on two in the cluster/,
+  );
+  assert.deepEqual([...(await etcd.keys("/virtlockd/test/lock/")).keys()], [
+    "/virtlockd/test/lock/scsi/three",
+  ]);
+  const standing = await cluster(a, "remove", "a");
+  assert.match(
+    standing.stderr,
+    /'.*' has not been removed: its session .* is silent. .*virtlockd cluster fence /,
+  );
+  assert.equal((await cluster(a, "fence", "a", "--yes", "--dead")).code, 0);
+  assert.equal((await cluster(a, "remove", "a")).code, 0);
+  assert.equal((await cluster(a, "hosts")).stdout, "No hosts.\n");
+  assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 0);
+  // It comes back all the same, and is a member like any other.
+  await a.startDaemon();
+  await until("its guest's locks to be there again", async () => {
+    return (await etcd.keys("/virtlockd/test/session/")).size === 2;
+  });
+  const hosts: { state: string }[] = JSON.parse((await cluster(a, "hosts", "--json")).stdout);
+  assert.deepEqual(hosts.map(({ state }) => state), ["live"]);
 });

@@ -4,18 +4,12 @@ import type { KeyValue, TransactionResult } from "../../etcd/wire/transaction.ts
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { reasonOf } from "./etcd.ts";
 import type { FencedLocks } from "./fenced_locks.ts";
+import type { HolderNames, NamedHolder } from "./holder_names.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
 import { goOver, type Met } from "./marks.ts";
 import type { PausedMarks } from "./paused_marks.ts";
-import {
-  decodeHolder,
-  decodeSession,
-  encodeRecord,
-  type HolderFacts,
-  type LockHolder,
-  RecordError,
-} from "./records.ts";
+import { decodeHolder, encodeRecord, type HolderFacts, type LockHolder, RecordError } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import {
   acquire,
@@ -44,7 +38,7 @@ export type Taken =
   }
   | { readonly kind: "held"; readonly by: ForeignHolder }
   /** Who asks was paused, and another one has had the lock meanwhile. */
-  | { readonly kind: "used"; readonly by: Extract<ForeignHolder, { kind: "host" }> }
+  | { readonly kind: "used"; readonly by: NamedHolder }
   /** Nobody is known to hold it, but it could not be had. */
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -85,6 +79,7 @@ export interface ClusterLocksParts {
   readonly lives: (pid: number, start: number) => boolean;
   /** This host's name. */
   readonly host: string;
+  readonly names: Pick<HolderNames, "name">;
   readonly wants: Pick<Wants, "ask">;
   readonly marks: Pick<PausedMarks, "add" | "gone">;
   /** Frees locks of hosts that were fenced. */
@@ -209,7 +204,7 @@ export class ClusterLocks {
       if (typeof met === "string") return failed(met);
       if (met.kind === "used") {
         const shared = false;
-        return this.#name(met.by, shared, (by) => done({ kind: "used", by }));
+        return this.#parts.names.name(met.by, shared, (by) => done({ kind: "used", by }));
       }
       const { marks } = met;
       const lock = { key, own: keys.own(session.id, key), value: encodeRecord(record), marks };
@@ -322,7 +317,7 @@ export class ClusterLocks {
       if (!same && this.#parts.lives(pid, start)) {
         const { host } = this.#parts;
         const shared = own.entry.key !== keys.exclusive(wanted.name);
-        const by = { kind: "host", host, silent: false, shared, domain, uuid, pid, since } as const;
+        const by = { kind: "host", host, shared, domain, uuid, pid, since } as const;
         return done({ kind: "held", by });
       }
       this.#leftover(epoch, lock, own.entry, wanted, done);
@@ -371,7 +366,7 @@ export class ClusterLocks {
 
   #held({ entry, holder }: Found, { name }: Wanted, done: (taken: Held) => void): void {
     const shared = entry.key !== this.#parts.keys.exclusive(name);
-    this.#name(holder, shared, (by) => done({ kind: "held", by }));
+    this.#parts.names.name(holder, shared, (by) => done({ kind: "held", by }));
   }
 
   /**
@@ -394,8 +389,8 @@ export class ClusterLocks {
         case "failed":
           return done(freed);
         case "stays":
-          this.#name(holder, shared, (by) => {
-            if (by.silent) return done({ kind: "held", by });
+          this.#parts.names.name(holder, shared, (by) => {
+            if (by.silentSince !== undefined) return done({ kind: "held", by });
             wants.ask({ epoch, entry, of: holder.session, asker }, (outcome) => {
               if (outcome === "silent") return done({ kind: "held", by });
               again(entry);
@@ -426,32 +421,6 @@ export class ClusterLocks {
         session.moved(epoch, results);
         retry();
       });
-    });
-  }
-
-  /** Finds out whose a session is, and whether its host is heard of. */
-  #name(
-    holder: Omit<LockHolder, "attempt">,
-    shared: boolean,
-    done: (by: Extract<ForeignHolder, { kind: "host" }>) => void,
-  ): void {
-    const { session, keys } = this.#parts;
-    const { domain, uuid, pid, since } = holder;
-    const told = (host: string, silent: boolean) =>
-      done({ kind: "host", host, silent, shared, domain, uuid, pid, since });
-    session.ask(read(keys.session(holder.session)), (answer) => {
-      const [entry] = foundIn(answer);
-      if (entry === undefined) return told("", false);
-      try {
-        const { host, name } = decodeSession(entry);
-        session.ask(read(keys.host(host)), (heard) => {
-          const silent = heard.kind === "transaction" && foundIn(heard).length === 0;
-          told(name, silent);
-        });
-      } catch (error) {
-        if (!(error instanceof RecordError)) throw error;
-        told("", false);
-      }
     });
   }
 

@@ -44,6 +44,28 @@ export function sweep(fenced: FencedSession, locks: readonly ClusterLock[]): Tra
   };
 }
 
+/**
+ * Frees one lock by somebody's word, if it is as it was read.
+ *
+ * @param want key of those who ask its host for it
+ */
+export function releaseByHand({ key, own, value }: ClusterLock, want: string): Transaction {
+  return {
+    compare: [{ kind: "value", key, value }],
+    success: [{ op: "delete", key }, { op: "delete", key: own }, { op: "delete", key: want }],
+    failure: [{ op: "get", key }],
+  };
+}
+
+/** Takes marks of paused guests away, and what else a fenced session has left. */
+export function forgetKeys(fenced: FencedSession, keys: readonly string[]): Transaction {
+  return {
+    compare: [stillFenced(fenced)],
+    success: keys.map((key) => ({ op: "delete", key } as const)),
+    failure: [{ op: "get", key: fenced.key }],
+  };
+}
+
 /** Takes an entry out of the list of a fenced session whose lock is somebody else's by now, or gone. */
 export function sweepEntry(fenced: FencedSession, { own, value }: ClusterLock): Transaction {
   return {

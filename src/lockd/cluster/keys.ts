@@ -19,6 +19,16 @@ export class ClusterKeys {
     return `${this.#prefix}host/`;
   }
 
+  /** Since when nothing is heard of a session's host; not there while it is. */
+  silence(session: string): string {
+    return `${this.silences}${session}`;
+  }
+
+  /** Below it are the sessions of which nothing is heard. */
+  get silences(): string {
+    return `${this.#prefix}silent/`;
+  }
+
   /** Below it are all sessions. */
   get sessions(): string {
     return `${this.#prefix}session/`;

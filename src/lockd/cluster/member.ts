@@ -7,6 +7,7 @@ import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { endpointsOf, reachOf } from "./endpoints.ts";
 import { FencedLocks } from "./fenced_locks.ts";
+import { HolderNames } from "./holder_names.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile, Seen } from "./membership_file.ts";
@@ -78,6 +79,7 @@ export class Member implements Cluster {
     this.#marks = new PausedMarks({ session: this.#session, loop, lives: this.#lives });
     this.#fencedLocks = new FencedLocks({ session: this.#session, keys: this.#keys });
     this.#locks = new ClusterLocks({
+      names: new HolderNames({ session: this.#session, keys: this.#keys, now }),
       fencedLocks: this.#fencedLocks,
       session: this.#session,
       keys: this.#keys,

@@ -55,6 +55,8 @@ export interface SessionRecord {
   readonly lost?: number;
   /** That the host has left the cluster: this session is never written again. */
   readonly left?: true;
+  /** The host was fenced, and nobody wants to see it any more. */
+  readonly removed?: true;
 }
 
 /**
@@ -77,6 +79,12 @@ export interface HostRecord {
   readonly session: string;
   readonly boot: string;
   readonly name: string;
+}
+
+/** That nothing is heard of a host. */
+export interface SilenceRecord {
+  /** When somebody has noticed that, Unix milliseconds. */
+  readonly since: number;
 }
 
 /** Who holds a lock. */
@@ -144,7 +152,7 @@ export function decodeMeta(entry: KeyValue): MetaRecord {
 
 /** A record as etcd keeps it. */
 export function encodeRecord(
-  record: SessionRecord | HostRecord | EntryRecord | LockHolder | PausedRecord,
+  record: SessionRecord | HostRecord | SilenceRecord | EntryRecord | LockHolder | PausedRecord,
 ): string {
   return JSON.stringify(record);
 }
@@ -160,6 +168,7 @@ export function decodeSession(entry: KeyValue): SessionRecord {
     boot: text("boot"),
     nonce: text("nonce"),
     ...fencing === undefined ? {} : { fencing: decodeFencing(entry.key, fencing) },
+    ...record["removed"] === true ? { removed: true } : {},
     ...record["lost"] === undefined ? {} : { lost: numberOf(entry.key, record, "lost") },
     ...record["left"] === true ? { left: true } as const : {},
   };
@@ -181,6 +190,11 @@ function decodeFencing(key: string, value: unknown): Fencing {
     from: textOf(key, record, "from"),
     at: numberOf(key, record, "at"),
   };
+}
+
+/** @throws RecordError when it is none */
+export function decodeSilence(entry: KeyValue): SilenceRecord {
+  return { since: numberOf(entry.key, fieldsOf(entry), "since") };
 }
 
 /** @throws RecordError when it is none */

@@ -440,6 +440,7 @@ export class ClusterSession {
         success: [
           { op: "put", key: sessionKey, value: encodeRecord(record) },
           { op: "put", key: keys.host(host.id), value: encodeRecord(shown), lease: granted.lease },
+          { op: "delete", key: keys.silence(this.#id) },
         ],
         failure: [],
       }, (answer) => {

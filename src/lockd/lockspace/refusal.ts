@@ -11,11 +11,12 @@ export type ForeignHolder =
    * The file system at this mount point: it keeps locks by itself, also those of processes that have ended.
    */
   | { kind: "file-system"; mount: string }
-  /** A host of the cluster: `host` is its name, "" when it is not known, `silent` that it is not heard of. */
+  /** A host of the cluster: `host` is its name, "" when it is not known. */
   | {
     kind: "host";
     host: string;
-    silent: boolean;
+    /** Since when it is known that nothing is heard of it, Unix milliseconds; absent: it is heard of. */
+    silentSince?: number;
     /** Its guests share the lock, and the one that is named was the first of them. */
     shared: boolean;
     domain: string;

@@ -178,13 +178,15 @@ function foreignText(holder: ForeignHolder): string {
 
 /** A guest of another host of the cluster, and what to do when nothing is heard of that. */
 function hostText(
-  { host, silent, shared, domain, uuid, pid, since }: Extract<ForeignHolder, { kind: "host" }>,
+  { host, silentSince, shared, domain, uuid, pid, since }: Extract<ForeignHolder, { kind: "host" }>,
 ): string {
   const place = placeText(host);
   const held = holdingText({ owner: { name: domain, uuid, pid, id: 0 }, since });
-  const lost = silent
-    ? ", which is not heard of any more: its locks stay until it is known that its guests have ended"
-    : "";
+  const lost = silentSince === undefined
+    ? ""
+    : `, of which nothing is heard since ${
+      new Date(silentSince).toISOString().slice(0, 19)
+    }Z or earlier: make sure that it is off and stays off, then free its locks with 'virtlockd cluster fence ${host}'`;
   return shared ? `guests of ${place} that share it, at first ${held}${lost}` : `${held} on ${place}${lost}`;
 }
 

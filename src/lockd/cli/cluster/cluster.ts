@@ -5,6 +5,8 @@ import { clusterLeaveCommand } from "./leave.ts";
 import { clusterLocksCommand } from "./locks.ts";
 import { clusterOpenCommand } from "./open.ts";
 import { clusterRecoverCommand } from "./recover.ts";
+import { clusterReleaseCommand } from "./release.ts";
+import { clusterRemoveCommand } from "./remove.ts";
 import { clusterStatusCommand } from "./status.ts";
 
 /**
@@ -22,5 +24,7 @@ export const clusterCommands: CommandGroup = {
     clusterRecoverCommand,
     clusterFenceCommand,
     clusterLeaveCommand,
+    clusterReleaseCommand,
+    clusterRemoveCommand,
   ],
 };

@@ -3,6 +3,7 @@ import type { ConfigEntry, ConfigValue } from "../../../chassis/config/config_fi
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import type { Arguments, OptionSpec } from "../../../chassis/cli/arguments.ts";
 import { type CommandContext, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import { absolute, workingDirectory } from "../../../chassis/start/self.ts";
 import { readSettings, startContext } from "../../../chassis/start/start.ts";
 import { StartError } from "../../../chassis/start/start_error.ts";
 import { LINK_SOCKET } from "../../cluster/cluster.ts";
@@ -70,7 +71,7 @@ export function chosenCluster(context: CommandContext, args: Arguments): ChosenC
 }
 
 function fromOptions(
-  sys: Pick<FileSys, "readlink">,
+  sys: Pick<FileSys, "readlink" | "access">,
   args: Arguments,
   given: readonly string[],
 ): ClusterSettings {
@@ -91,18 +92,13 @@ function fromOptions(
   }
 }
 
-function valueOf(sys: Pick<FileSys, "readlink">, option: string, text: string): ConfigValue {
+function valueOf(sys: Pick<FileSys, "readlink" | "access">, option: string, text: string): ConfigValue {
   if (option === "endpoints") {
     const items = text.split(",").filter((url) => url !== "");
     return { kind: "list", items: items.map((value) => ({ kind: "string", value })) };
   }
-  const path = option.endsWith("-file") && !text.startsWith("/");
-  return { kind: "string", value: path ? `${workingDirectory(sys)}/${text}` : text };
-}
-
-function workingDirectory(sys: Pick<FileSys, "readlink">): string {
-  const path = sys.readlink("/proc/self/cwd");
-  return typeof path === "string" ? path : "/";
+  const value = option.endsWith("-file") ? absolute(text, workingDirectory(sys)) : text;
+  return { kind: "string", value };
 }
 
 function fromFile(

@@ -79,15 +79,11 @@ const MEANING =
 
 /** The sessions that are to be fenced: those of which nobody shows that they live. */
 function targetsOf({ name, sessions }: ChosenHost, dead: boolean): readonly KnownSession[] {
-  if (dead) return sessions;
-  const silent = sessions.filter(({ state }) => state !== "live");
-  const [first] = silent;
-  if (
-    first !== undefined &&
-    (sessions.length === silent.length || silent.some(({ state }) => state !== "fenced"))
-  ) {
-    return silent;
-  }
+  // One that has left has nothing, and is never written again.
+  const there = sessions.filter(({ state }) => state !== "left");
+  if (dead) return there;
+  const silent = there.filter(({ state }) => state !== "live");
+  if (there.length === silent.length || silent.some(({ state }) => state !== "fenced")) return silent;
   throw new CommandError(
     CommandExit.PROBLEM,
     `Host '${name}' has not been fenced: it lives, for it was heard of in etcd within the last 10 s. Shut it down ` +

@@ -1,6 +1,13 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import { type FencedSession, FREED_AT_ONCE, say, sweep, sweepEntry } from "../../cluster/fencing.ts";
+import {
+  type FencedSession,
+  forgetKeys,
+  FREED_AT_ONCE,
+  say,
+  sweep,
+  sweepEntry,
+} from "../../cluster/fencing.ts";
 import type { ClusterKeys } from "../../cluster/keys.ts";
 import { decodeSession, type Fencing, type SessionRecord } from "../../cluster/records.ts";
 import { counted } from "../../../chassis/log/counted.ts";
@@ -66,6 +73,17 @@ export class Fencer {
       freed += this.#sweep(fenced, locks.slice(at, at + FREED_AT_ONCE));
     }
     return freed;
+  }
+
+  /** Takes away all that etcd has of a fenced session but the session itself. */
+  forget(session: string, fenced: FencedSession): void {
+    this.sweep(session, fenced);
+    const { questions, keys } = this.#parts;
+    const left = questions.list(keys.ownList(session)).flatMap(({ key }) => [keys.ofOwn(session, key), key]);
+    left.push(...questions.list(keys.wants(session)).map(({ key }) => key), keys.silence(session));
+    for (let at = 0; at < left.length; at += FREED_AT_ONCE) {
+      this.#made(forgetKeys(fenced, left.slice(at, at + FREED_AT_ONCE)));
+    }
   }
 
   #sweep(fenced: FencedSession, locks: readonly ClusterLock[]): number {

@@ -29,7 +29,9 @@ export function hostsText(hosts: readonly HostEntry[]): string {
   return table(HEADER, hosts.map((host) => [host.name, host.host, host.session, host.boot, stateText(host)]));
 }
 
-function stateText({ state, fencing }: HostEntry): string {
-  if (fencing === undefined) return state;
+function stateText({ state, fencing, silentSinceMs }: HostEntry): string {
+  if (fencing === undefined) {
+    return silentSinceMs === undefined ? state : `${state} since ${timeText(silentSinceMs)} or earlier`;
+  }
   return `${state} by ${fencing.by} on ${fencing.from}, ${timeText(fencing.atMs)}`;
 }

@@ -1,6 +1,6 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys.ts";
-import { decodeHost, decodeSession, type Fencing } from "../../cluster/records.ts";
+import { decodeHost, decodeSession, decodeSilence, type Fencing } from "../../cluster/records.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** A host's session as etcd has it: an entry of `cluster hosts --json`, see docs/json.md. */
@@ -11,6 +11,8 @@ export interface HostEntry {
   readonly session: string;
   readonly boot: string;
   readonly state: "live" | "silent" | "left" | Fencing["state"];
+  /** Since when somebody knows that nothing is heard of it; absent: nobody has asked for a lock of it. */
+  readonly silentSinceMs?: number;
   readonly fencing?: FencingEntry;
 }
 
@@ -27,20 +29,29 @@ export interface KnownSession extends HostEntry {
 }
 
 /**
- * Every session of the cluster, by the host's name; of one host the live ones come first.
+ * Every session of the cluster that was not removed, by the host's name; of one host the live ones come
+ * first.
  *
  * @throws CommandError; RecordError for what is no session
  */
 export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: ClusterKeys): KnownSession[] {
   const heard = new Set(questions.list(keys.hosts).map((entry) => decodeHost(entry).session));
-  return questions.list(keys.sessions).map((entry): KnownSession => {
-    const { host, name, boot, fencing, left } = decodeSession(entry);
+  const silent = new Map(
+    questions.list(keys.silences).map((
+      entry,
+    ) => [entry.key.slice(keys.silences.length), decodeSilence(entry).since]),
+  );
+  return questions.list(keys.sessions).flatMap((entry): KnownSession[] => {
+    const { host, name, boot, fencing, left, removed } = decodeSession(entry);
+    if (removed === true) return [];
     const session = entry.key.slice(keys.sessions.length);
     const state = fencing?.state ?? (left === true ? "left" : heard.has(session) ? "live" : "silent");
     const said = fencing === undefined
       ? {}
       : { fencing: { by: fencing.by, from: fencing.from, atMs: fencing.at } };
-    return { host, name, session, boot, state, ...said, entry };
+    const since = silent.get(session);
+    const silence = state === "live" || since === undefined ? {} : { silentSinceMs: since };
+    return [{ host, name, session, boot, state, ...silence, ...said, entry }];
   }).sort((a, b) =>
     compare(a.name, b.name) || compare(a.host, b.host) || ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
     compare(a.session, b.session)

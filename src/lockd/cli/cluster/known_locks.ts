@@ -1,3 +1,4 @@
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys.ts";
 import { decodeName } from "../../cluster/names.ts";
 import { decodeHolder } from "../../cluster/records.ts";
@@ -22,6 +23,16 @@ export interface ClusterLockEntry {
   readonly state: HostEntry["state"] | "unknown";
 }
 
+/** A lock with its key. */
+export interface KnownLock extends ClusterLockEntry {
+  readonly entry: KeyValue;
+}
+
+/** What is shown of a lock. */
+export function lockEntry({ entry: _, ...shown }: KnownLock): ClusterLockEntry {
+  return shown;
+}
+
 /**
  * Every lock of the cluster, by directory and name. What is shared has an entry for each host.
  *
@@ -31,10 +42,10 @@ export function knownLocks(
   questions: Pick<EtcdQuestions, "list">,
   keys: ClusterKeys,
   sessions: readonly HostEntry[],
-): ClusterLockEntry[] {
+): KnownLock[] {
   const hosts = new Map(sessions.map((host) => [host.session, host]));
   const entries = (prefix: string, mode: ClusterLockEntry["mode"]) =>
-    questions.list(prefix).map((entry): ClusterLockEntry => {
+    questions.list(prefix).map((entry): KnownLock => {
       const { space, name } = keys.nameOf(entry.key);
       const { session, domain, uuid, pid, since } = decodeHolder(entry);
       const host = hosts.get(session);
@@ -49,6 +60,7 @@ export function knownLocks(
         host: host?.name ?? "",
         session,
         state: host?.state ?? "unknown",
+        entry,
       };
     });
   return [...entries(keys.exclusives, "exclusive"), ...entries(keys.shares, "shared")].sort((a, b) =>

@@ -3,7 +3,7 @@ import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
 import { table, timeText } from "../../../chassis/cli/table.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { hostEntry, knownSessions } from "./known_hosts.ts";
-import { type ClusterLockEntry, knownLocks } from "./known_locks.ts";
+import { type ClusterLockEntry, knownLocks, lockEntry } from "./known_locks.ts";
 import { withCluster } from "./opened_cluster.ts";
 
 const HEADER = ["SPACE", "NAME", "MODE", "DOMAIN", "UUID", "PID", "HOST", "SINCE", "STATE"];
@@ -27,7 +27,7 @@ export const clusterLocksCommand: Command = {
       );
       return knownLocks(questions, keys, sessions).filter(({ session }) =>
         host === undefined || wanted.has(session)
-      );
+      ).map(lockEntry);
     });
     context.out.write(args.has("json") ? jsonText(locks) : clusterLocksText(locks));
     return CommandExit.OK;

@@ -206,6 +206,28 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     -1,
   ],
   [
+    {
+      kind: "held-elsewhere",
+      resource: "r",
+      by: {
+        kind: "host",
+        host: "kvm7",
+        silentSince: 1_795_266_578_207,
+        shared: false,
+        domain: "web",
+        uuid: "6ba7b810-9dad-41d1-80b4-00000000002a",
+        pid: 9,
+        since: 0,
+      },
+    },
+    87,
+    51,
+    `${LOCKED} by domain 'web' (uuid 6ba7b810-9dad-41d1-80b4-00000000002a, pid 9) on host 'kvm7', of which nothing ` +
+    "is heard since 2026-11-21T13:09:38Z or earlier: make sure that it is off and stays off, then free its locks " +
+    "with 'virtlockd cluster fence kvm7'",
+    -1,
+  ],
+  [
     { kind: "held-elsewhere", resource: "r", by: { kind: "other-host" } },
     87,
     51,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
-import { knownLocks } from "../../../../../src/lockd/cli/cluster/known_locks.ts";
+import { knownLocks, lockEntry } from "../../../../../src/lockd/cli/cluster/known_locks.ts";
 import { clusterLocksText } from "../../../../../src/lockd/cli/cluster/locks.ts";
 import { overviewText } from "../../../../../src/lockd/cli/cluster/status.ts";
 import { PlayedCluster } from "./played_cluster.ts";
@@ -17,7 +17,7 @@ Deno.test("knownLocks() lists the locks of all hosts, what is shared for each of
     cluster.questions,
     cluster.keys,
     knownSessions(cluster.questions, cluster.keys),
-  );
+  ).map(lockEntry);
   const common = { space: "scsi", domain: "web", uuid: "u", pid: 7, sinceMs: 1000 };
   assert.deepEqual(locks, [
     { ...common, name: "%FF", mode: "exclusive", host: "", session: "s-gone", state: "unknown" },

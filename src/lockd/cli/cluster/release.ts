@@ -1,0 +1,121 @@
+import type { Arguments } from "../../../chassis/cli/arguments.ts";
+import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
+import {
+  type Command,
+  type CommandContext,
+  CommandError,
+  CommandExit,
+} from "../../../chassis/cli/command.ts";
+import { timeText } from "../../../chassis/cli/table.ts";
+import { plainText } from "../../../chassis/log/plain_text.ts";
+import { absolute, workingDirectory } from "../../../chassis/start/self.ts";
+import { releaseByHand } from "../../cluster/fencing.ts";
+import { ClusterNames, decodeName } from "../../cluster/names.ts";
+import { agree } from "./agreed.ts";
+import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
+import { hostEntry, knownSessions } from "./known_hosts.ts";
+import { type ClusterLockEntry, type KnownLock, knownLocks, lockEntry } from "./known_locks.ts";
+import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
+
+/** `virtlockd cluster release`: the word that one guest cannot write any more. */
+export const clusterReleaseCommand: Command = {
+  name: "cluster release",
+  purpose:
+    "Frees one lock of a host of which nothing is heard, by the word that its guest cannot write to the disk " +
+    "any more. While the host lives it refuses: there it is 'virtlockd release' that frees it.",
+  operand: { name: "RESOURCE", summary: "name of the lock as `cluster locks` lists it, or path of its file" },
+  options: [
+    ...CLUSTER_OPTIONS,
+    JSON_OPTION,
+    { name: "space", value: "NAME", summary: "the cluster's lock directory, where the name is in several" },
+    { name: "host", value: "HOST", summary: "name, id or session of the host, where several share the lock" },
+    { name: "force", summary: "although the host lives" },
+    { name: "yes", summary: "do not ask" },
+  ],
+  run(context, args) {
+    const released = withCluster(context, args, (cluster) => release(context, args, cluster));
+    context.out.write(args.has("json") ? jsonText(released) : `Released: ${lockText(released)}`);
+    return CommandExit.OK;
+  },
+};
+
+function release(
+  context: CommandContext,
+  args: Arguments,
+  { settings, questions, keys }: OpenedCluster,
+): ClusterLockEntry {
+  const sessions = knownSessions(questions, keys);
+  const spaces = [...settings.clusterLockspaces].map(([name, directory]) => ({ name, directory }));
+  const path = absolute(args.operand, workingDirectory(context.sys));
+  const byPath = new ClusterNames(spaces).of(path);
+  const host = args.value("host");
+  const meant = (lock: KnownLock) => {
+    const named = byPath === undefined
+      ? lock.name === args.operand
+      : lock.space === byPath.space && lock.name === decodeName(byPath.name);
+    const session = sessions.find((each) => each.session === lock.session);
+    const names = [lock.session, session?.host, session?.name];
+    return named && lock.space === (args.value("space") ?? lock.space) &&
+      (host === undefined || names.includes(host));
+  };
+  const lock = theOne(knownLocks(questions, keys, sessions.map(hostEntry)).filter(meant), args.operand);
+  if (lock.state === "live" && !args.has("force")) {
+    throw new CommandError(
+      CommandExit.PROBLEM,
+      `Nothing was released: host '${lock.host}' lives, and has the lock for domain '${lock.domain}'. End that ` +
+        `guest, and the lock goes by itself; or free it there, with 'virtlockd release'`,
+    );
+  }
+  agree(
+    context,
+    args,
+    "Nothing was released",
+    `${
+      lockText(lockEntry(lock))
+    }To release it is your word that this guest cannot write to the disk any more. If it ` +
+      'can, two guests\nwill write to it and destroy it. Type "yes" to release the lock: ',
+  );
+  const { key, value } = lock.entry;
+  const own = keys.own(lock.session, key);
+  const changed = questions.change(releaseByHand({ key, own, value }, keys.want(lock.session, key)));
+  if (changed.kind === "unknown") {
+    throw new CommandError(
+      CommandExit.UNREACHABLE,
+      `etcd does not answer: ${changed.reason}. Whether the lock is free is not known; call this again`,
+    );
+  }
+  if (changed.result.succeeded) return lockEntry(lock);
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    "Nothing was released: meanwhile the lock was released or given to somebody else",
+  );
+}
+
+function theOne(found: readonly KnownLock[], operand: string): KnownLock {
+  const [lock, another] = found;
+  if (lock === undefined) {
+    throw new CommandError(
+      CommandExit.PROBLEM,
+      `There is no lock on ${operand} in the cluster; virtlockd cluster locks lists them`,
+    );
+  }
+  if (another === undefined) return lock;
+  const all = found.map(({ space, host, session }) => `${space} of ${host || session}`).join(", ");
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    `There are several locks on ${operand}, choose one with --space or --host: ${all}`,
+  );
+}
+
+function lockText(
+  { space, name, mode, domain, uuid, pid, host, session, sinceMs, state }: ClusterLockEntry,
+): string {
+  return `${
+    plainText(
+      `${space}/${name}, ${mode}, of domain '${domain}' (uuid ${uuid}, pid ${pid}) since ${
+        timeText(sinceMs)
+      } on host ` +
+        `'${host || session}' (${state})`,
+    )
+  }\n`;
+}
