@@ -611,6 +611,7 @@ export class World {
       },
       holds: () => this.#resources(host).length > 0,
       has: ({ id }) => this.#resources(host).some((resource) => resource.id === id),
+      givesBack: () => orphans.leaving > 0,
       left: () => {},
       reconcile: (epoch, done) =>
         new Reconciliation({

@@ -67,8 +67,11 @@ Deno.test("a cluster is made on hosts with running guests: what both have is in 
 
 Deno.test("an etcd that was restored is noticed: nothing is locked before every host has put in again what it has", async () => {
   await using etcd = await Etcd.start();
-  await using a = await ClusterHost.start(etcd, "a");
-  await using b = await ClusterHost.start(etcd, "b");
+  const settings = "storage_timeout = 3\nsettle_timeout = 1";
+  await using a = await ClusterHost.create(etcd, "a", { settings });
+  await using b = await ClusterHost.create(etcd, "b", { settings });
+  await a.startDaemon();
+  await b.startDaemon();
   await using onA = await Holder.start(a.daemon);
   await using onB = await Holder.start(b.daemon);
   await onA.acquire(a.space, "moved", AUTOCREATE);
@@ -92,6 +95,7 @@ Deno.test("an etcd that was restored is noticed: nothing is locked before every 
     "",
   ]);
   assert.deepEqual(await locksOf(etcd), ["moved", "new"]);
+  assert.doesNotMatch(b.daemon.log.text, /is not granted by the cluster/);
   const answer = await until("host a to lock again", async () => {
     const text = await refusal(next.acquire(a.space, "new", AUTOCREATE));
     return text.includes("being recovered") ? undefined : text;

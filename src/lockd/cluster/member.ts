@@ -164,6 +164,7 @@ export class Member implements Cluster {
           ...now === undefined ? {} : { seen: now },
           reach: reachOf(settings, host),
         }),
+      givesBack: () => this.#orphans.leaving > 0,
       left: () => {
         file.remove();
         for (const resource of resources()) {

@@ -25,8 +25,17 @@ export class Orphans {
   readonly #parts: OrphansParts;
   readonly #kept = new Map<string, { lock: ClusterLock; holder: LockHolder }>();
 
+  #settling = 0;
+
   constructor(parts: OrphansParts) {
     this.#parts = parts;
+  }
+
+  /** How many are on their way out: their processes are gone. */
+  get leaving(): number {
+    const { lives } = this.#parts;
+    return this.#settling +
+      [...this.#kept.values()].filter(({ holder }) => !lives(holder.pid, holder.start)).length;
   }
 
   get size(): number {
@@ -45,7 +54,8 @@ export class Orphans {
       if (lives(holder.pid, holder.start)) continue;
       this.#kept.delete(key);
       // Its owner may have got it again meanwhile: then it is another record, and nothing is given back.
-      loop.after(settle(), () => locks.give(lock, () => {}));
+      this.#settling++;
+      loop.after(settle(), () => locks.give(lock, () => void this.#settling--));
     }
     if (this.#kept.size > 0) loop.after(LOOK_MS, () => this.#look());
   }

@@ -75,6 +75,8 @@ export interface SessionParts {
   readonly holds: () => boolean;
   /** Whether a lock is still there that this host had. */
   readonly has: (resource: Resource) => boolean;
+  /** Whether etcd has locks of this host that are about to be given back. */
+  readonly givesBack: () => boolean;
   /** Told that this host has left the cluster. */
   readonly left: () => void;
   /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
@@ -495,6 +497,14 @@ export class ClusterSession {
       if (meta.phase === "open") {
         settled();
         return this.#go(epoch, meta);
+      }
+      // Another host that has one of these would take it for this one's.
+      if (this.#parts.givesBack()) {
+        const reason = closedText(
+          meta,
+          "this host gives back locks of guests whose last writes may still come",
+        );
+        return this.#close(epoch, { kind: "listed", reason });
       }
       this.#entrance.enter(epoch, meta, outcome, (entered) => {
         if (this.#state.kind === "lost" || this.#closed) return;

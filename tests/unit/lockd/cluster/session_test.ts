@@ -57,6 +57,7 @@ class Stage {
       },
       holds: () => true,
       has: () => false,
+      givesBack: () => false,
       left: () => tell("left"),
       reconcile: (_epoch, done) => done([]),
       observer: {
