@@ -392,7 +392,8 @@ export class World {
     const { host, disk } = how;
     const life = this.#lives[host];
     const known = this.#guests.filter((guest) =>
-      guest.host === host && guest.disk === disk && !this.#unknown.has(guest.pid) &&
+      guest.host === host && guest.disk === disk &&
+      (guest.state === "resuming" || !this.#unknown.has(guest.pid)) &&
       (guest.state !== "paused" || guest.lock !== "none")
     );
     for (const guest of known) if (life !== undefined) this.#handOver(life, guest);
@@ -613,13 +614,19 @@ export class World {
       has: ({ id }) => this.#resources(host).some((resource) => resource.id === id),
       givesBack: () => orphans.leaving > 0,
       left: () => {},
-      reconcile: (epoch, done) =>
+      reconcile: (epoch, done, restored) =>
         new Reconciliation({
           session,
           keys,
           names,
           files,
           resources: () => this.#resources(host),
+          partWith: (path) => void this.#askedFor(host, path),
+          paused: () =>
+            this.#of(host, "paused").filter(({ pid }) => !this.#unknown.has(pid)).map((guest) => ({
+              path: pathOf(guest),
+              owner: ownerOf(guest),
+            })),
           markOf,
           lives,
           locks,
@@ -630,7 +637,7 @@ export class World {
           observer: {
             clusterUnknown: () => {},
           },
-        }).run(epoch, done),
+        }).run(epoch, done, restored),
       observer: {
         clusterJoined: () => {},
         clusterTroubled: () => {},
@@ -638,7 +645,9 @@ export class World {
         clusterCondemned: () => {},
         clusterFenced: () => {},
         clusterDoubtful: (resource) => {
-          if (this.#guests.some(({ pid, cut }) => pid === resource.id && cut)) return;
+          // Of a guest that has begun to end meanwhile it does not matter any more.
+          const guest = this.#guests.find(({ pid }) => pid === resource.id);
+          if (guest === undefined || guest.state === "ended" || guest.lock === "leaving" || guest.cut) return;
           throw new Violation(`${resource.path} of host ${host} is not granted by the cluster`);
         },
         clusterLost: (reason) => {
@@ -674,6 +683,7 @@ export class World {
       markOf,
       recorded: (go) => go(),
       askedFor: (path) => this.#askedFor(host, path),
+      live: () => session.state.kind === "live",
       lost: () => session.withheld,
       whenKnown: (ready) => session.whenKnown(ready),
     });

@@ -102,6 +102,8 @@ function broken(
       state: "broken",
       reason,
       locks: 0,
+      parked: 0,
+      left: 0,
       releasing: 0,
       unknown: 0,
     },

@@ -7,8 +7,7 @@ import { NOBODY, type Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "./names.ts";
-import { holderOf } from "./records.ts";
-import { decodeHolder } from "./records.ts";
+import { decodeHolder, holderOf, RecordError } from "./records.ts";
 import type { ChangedMark, ClusterLock } from "./transactions.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
 
@@ -42,6 +41,8 @@ export interface ClusterLockFilesParts {
    * @returns whether it is on its way out
    */
   readonly askedFor: (path: string, uuid: string) => boolean;
+  /** Whether etcd can be asked now. */
+  readonly live: () => boolean;
   /** Why this host is no member any more, for good; undefined when it is not so. */
   readonly lost: () => string | undefined;
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
@@ -94,7 +95,13 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     const { names, lost } = this.#parts;
     if (names.of(path) === undefined || lost() !== undefined) return false;
     const lock = this.#held.get(path);
+    // What its guest had to do with others is over: it has run.
+    this.#changed.delete(path);
     return lock === undefined ? !this.#known : !this.pending.has(lock.key);
+  }
+
+  gives(): boolean {
+    return this.#parts.live();
   }
 
   withheld(path: string): string | undefined {
@@ -110,10 +117,15 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     if (lock !== undefined && changed !== undefined) this.#parts.locks.unuse(lock, changed);
   }
 
-  /** Of which domain a lock is that etcd has for this host, by its key. */
+  /** Of which domain a lock is that etcd has for this host, by its key; undefined when that is not known. */
   uuidOf(key: string): string | undefined {
     const lock = this.#held.get(this.#paths.get(key) ?? "");
-    return lock === undefined ? undefined : decodeHolder(lock).uuid;
+    try {
+      return lock === undefined ? undefined : decodeHolder(lock).uuid;
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      return undefined;
+    }
   }
 
   /** A guest of another host asks for a lock, by its key. @returns whether it is on its way out */

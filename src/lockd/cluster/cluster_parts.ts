@@ -8,6 +8,7 @@ import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
+import type { PausedGuest } from "./lost_marks.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 
 /** What a cluster is made of. */
@@ -25,6 +26,8 @@ export interface ClusterParts {
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
+  /** What libvirt has released for guests that are paused. */
+  readonly paused: () => Iterable<PausedGuest>;
   /** Calls `go` when all that was recorded until now is in the journal. */
   readonly recorded: (go: () => void) => void;
   /** See LockTable.askedFor(): of the lock of a file. */

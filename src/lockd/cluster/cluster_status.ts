@@ -11,6 +11,10 @@ export interface ClusterStatus {
   readonly silentMs?: number;
   /** Locks that etcd has for this host and this daemon. */
   readonly locks: number;
+  /** Of these, those that are kept for guests that are paused. */
+  readonly parked: number;
+  /** Locks that others got while their guest was paused. */
+  readonly left: number;
   /** Locks that are being given back. */
   readonly releasing: number;
   /** Locks that etcd has for processes of which this daemon knows nothing. */

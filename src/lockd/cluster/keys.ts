@@ -105,6 +105,13 @@ export class ClusterKeys {
     return `${this.pausedBelow(name)}${session}/${pid}.${start}`;
   }
 
+  /** The mark of such a guest for a lock, by the key of that. */
+  pausedOf(exclusive: string, session: string, pid: number, start: number): string {
+    const lock = `${this.#prefix}lock/`;
+    const name = exclusive.startsWith(lock) ? exclusive.slice(lock.length) : "";
+    return `${this.#prefix}paused/${name}/${session}/${pid}.${start}`;
+  }
+
   /** Whether a key is such a mark. */
   isPaused(key: string): boolean {
     return key.startsWith(`${this.#prefix}paused/`);

@@ -1,5 +1,6 @@
 import { hostName } from "../../os/host_facts.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
+import type { Resource } from "../lockspace/resource.ts";
 import { AskedLocks } from "./asked_locks.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
@@ -103,6 +104,7 @@ export class Member implements Cluster {
       markOf,
       recorded: parts.recorded,
       askedFor: parts.askedFor,
+      live: () => this.#session.state.kind === "live" && this.#link.unreachable === undefined,
       lost: () => this.#session.withheld,
       whenKnown: (ready) => this.#session.whenKnown(ready),
     });
@@ -120,6 +122,8 @@ export class Member implements Cluster {
       ...reason === undefined ? {} : { reason },
       silentMs: Math.round(silence),
       locks: this.files.count,
+      parked: [...this.#parts.resources()].filter((each) => this.#isParked(each)).length,
+      left: this.#marks.size,
       releasing: this.#locks.releasing,
       unknown: this.#orphans.size,
     };
@@ -127,6 +131,10 @@ export class Member implements Cluster {
 
   get others(): OtherHosts {
     return this.files;
+  }
+
+  #isParked({ regrant, path }: Resource): boolean {
+    return regrant === "parked" && this.#names.of(path) !== undefined;
   }
 
   begin(): void {
@@ -174,7 +182,7 @@ export class Member implements Cluster {
       },
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
-      reconcile: (epoch, done) => this.#reconciliation().run(epoch, done),
+      reconcile: (epoch, done, restored) => this.#reconciliation().run(epoch, done, restored),
       observer,
     });
   }
@@ -187,6 +195,8 @@ export class Member implements Cluster {
       keys: this.#keys,
       names: this.#names,
       files: this.files,
+      paused: this.#parts.paused,
+      partWith: (path) => void this.#parts.askedFor(path, ""),
       resources,
       markOf,
       lives: this.#lives,

@@ -8,6 +8,7 @@ import type { Conflict } from "./conflict.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
 import type { FencedLocks } from "./fenced_locks.ts";
 import type { ClusterKeys } from "./keys.ts";
+import { LostMarks, type PausedGuest } from "./lost_marks.ts";
 import { goOver } from "./marks.ts";
 import type { ClusterName, ClusterNames } from "./names.ts";
 import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
@@ -38,6 +39,10 @@ export interface ReconciliationParts {
   readonly fencedLocks: Pick<FencedLocks, "free">;
   /** Every lock of this host. */
   readonly resources: () => Iterable<Resource>;
+  /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
+  readonly paused: () => Iterable<PausedGuest>;
+  /** Releases a lock that was kept for a paused guest. */
+  readonly partWith: (path: string) => void;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Whether a process lives, of which a lock's record tells. */
@@ -69,14 +74,22 @@ export class Reconciliation {
     this.#parts = parts;
   }
 
-  /** @param done called once, with why it could not be done, or what others have */
-  run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void): void {
+  /**
+   * @param done called once, with why it could not be done, or what others have
+   * @param restored whether etcd has lost something: then nobody knows who had a paused guest's lock
+   */
+  run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void, restored: boolean): void {
     this.#list(undefined, new Map(), (listed) => {
       if (typeof listed === "string") return done(listed);
       const conflicts: Conflict[] = [];
       try {
-        const tasks = [...this.#held(epoch, listed, conflicts)];
-        this.#unknown(listed);
+        const lost = new LostMarks(this.#parts);
+        const parted = restored ? [] : lost.parted(listed);
+        const marks = lost.of(restored ? lost.leftBehind() : parted);
+        // Nobody is asked for them: they are not there.
+        for (const { path } of parted) this.#parts.partWith(path);
+        const tasks = [...this.#held(epoch, listed, conflicts), ...this.#marked(epoch, marks)];
+        this.#unknown(listed, marks);
         sequence(tasks, (failure) => done(failure ?? conflicts));
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
@@ -158,6 +171,11 @@ export class Reconciliation {
     }
   }
 
+  /** Paused guests that do not go on before a person has said so. */
+  *#marked(epoch: Epoch, lost: ReadonlyMap<string, ClusterLock>): Generator<Task> {
+    for (const mark of lost.values()) yield (done) => this.#putMark(epoch, mark, done);
+  }
+
   /**
    * Puts a lock into etcd that this host has, where no other session has it that was not fenced.
    *
@@ -206,13 +224,18 @@ export class Reconciliation {
     { attempt: _, ...used }: LockHolder,
     done: (failure: string | undefined) => void,
   ): void {
-    const { session, keys, marks } = this.#parts;
+    const { session, keys } = this.#parts;
     const key = keys.paused(name, session.id, pid, start);
     const mark = {
       key,
       own: keys.own(session.id, key),
       value: encodeRecord({ ...holder, pid, start, used }),
     };
+    this.#putMark(epoch, mark, done);
+  }
+
+  #putMark(epoch: Epoch, mark: ClusterLock, done: (failure: string | undefined) => void): void {
+    const { session, marks } = this.#parts;
     session.ask(putMark(epoch, mark), (answer) => {
       if (answer.kind !== "transaction") return done(reasonOf(answer));
       if (!answer.result.succeeded) return done(MOVED);
@@ -226,20 +249,23 @@ export class Reconciliation {
    * and for one that lives it stays. Even a daemon whose state was recovered whole does not know what one
    * before it may have lost.
    */
-  #unknown(listed: Map<string, KeyValue>): void {
-    const { lives, locks, orphans, marks, keys, observer } = this.#parts;
+  #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
+    const { session, lives, locks, orphans, marks, keys, observer } = this.#parts;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
       if (keys.isPaused(key)) {
-        marks.add(lock);
+        decodeHolder(lock);
+        if (!handedOver.has(key)) marks.add(lock);
         continue;
       }
       const holder = decodeHolder(entry);
       const lived = lives(holder.pid, holder.start);
       // Where it is being taken or given back right now, the daemon knows of it.
       const busy = locks.busy(key);
-      if (lived && !busy) observer.clusterUnknown(key, holder);
-      if (lived || !busy) orphans.add(lock, holder);
+      // A paused guest whose lock was handed over long ago does not hold it.
+      const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder.pid, holder.start));
+      if (lived && !busy && !left) observer.clusterUnknown(key, holder);
+      if (!left && (lived || !busy)) orphans.add(lock, holder);
       else locks.give(lock, () => {});
     }
   }

@@ -80,7 +80,11 @@ export interface SessionParts {
   /** Told that this host has left the cluster. */
   readonly left: () => void;
   /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
-  readonly reconcile: (epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void) => void;
+  readonly reconcile: (
+    epoch: Epoch,
+    done: (outcome: string | readonly Conflict[]) => void,
+    restored: boolean,
+  ) => void;
   readonly observer: SessionObserver;
 }
 
@@ -521,7 +525,7 @@ export class ClusterSession {
             return this.#close(epoch, entered);
         }
       });
-    });
+    }, meta.phase === "recovering");
   }
 
   /** What this host has is in etcd. */

@@ -103,6 +103,7 @@ export class LockCore {
       files,
       resources: () => this.table.resources(),
       markOf: (owner) => this.watch.markOf(owner),
+      paused: () => this.table.parked.all(),
       recorded: parts.recorded,
       askedFor: (path, uuid) => this.table.askedFor(path, uuid),
       patience,

@@ -167,7 +167,9 @@ export class Acquisitions {
     const refuse = () => {
       finish({ kind: "held", resource: ask.name, held: this.#with.report(resource) });
     };
-    if (resource.regrant === "parked") this.#with.releases.handOver(resource);
+    // What cannot be given up now stays its guest's, who may go on at any time.
+    const given = this.#with.parts.others?.gives() !== false;
+    if (resource.regrant === "parked" && given) this.#with.releases.handOver(resource);
     // It may have gone at once.
     if (resource.holdings.length === 0) return this.acquire(ask, done, deadline);
     if (!this.isGoing(resource)) return refuse();

@@ -6,6 +6,8 @@ export interface OtherHosts {
    * @param path of the lock file
    */
   keeps(path: string): boolean;
+  /** Whether a lock that is kept can be given up now: it would be neither its guest's nor anybody's else. */
+  gives(): boolean;
   /** Why a lock that was kept must not be given to its guest again; undefined when it may. */
   withheld(path: string): string | undefined;
   /** What an owner was granted was no use: its guest was not started with it. */

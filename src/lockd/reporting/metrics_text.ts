@@ -165,6 +165,8 @@ function writeCluster(
   const live = cluster.state === "live" && cluster.reason === undefined;
   gauge("cluster_member", "1 while locks of the cluster's can be had.", live ? 1 : 0);
   gauge("cluster_locks", "Locks that etcd has for this host.", cluster.locks);
+  gauge("cluster_locks_parked", "Locks that are kept for paused guests.", cluster.parked);
+  gauge("cluster_locks_left", "Locks that others got while their guest was paused.", cluster.left);
   gauge("cluster_locks_releasing", "Locks that are being given back to etcd.", cluster.releasing);
   gauge(
     "cluster_locks_unknown",

@@ -30,6 +30,8 @@ const EVERY_OPERATION: readonly Operation[] = [
   { op: "release", id: 4, pid: 8, last: true },
   grant(6, 7, { regrant: "half-failed" }),
   grant(7, 7, { regrant: "while-paused" }),
+  grant(8, 7, { regrant: "parked" }),
+  grant(9, 7, { regrant: "leaving" }),
   { op: "parked", lockspace: "", name: "/disk", path: "/disk", owner: owner(7) },
   { op: "parked", lockspace: "/leases", name: "r1", path: "/leases/r1", owner: owner(7), use: holding(8) },
   { op: "unparked", lockspace: "", name: "/disk", owner: owner(7) },

@@ -106,6 +106,24 @@ Deno.test("writeState() writes a lost lock so that a version that knows none tak
   ]);
 });
 
+Deno.test("writeState() writes a parked lock so that a version that knows none gives it to its owner again", () => {
+  const { extension, nextResourceId } = fullState();
+  assert.ok(extension !== undefined);
+  const resources = (["parked", "leaving"] as const).map((regrant, index): HandedLock => ({
+    record: { ...record(index + 1), regrant },
+    handle: { kind: "file", fd: 12 + index, lock: "ofd" },
+  }));
+  const state = { ...fullState(), lockspaces: [{ path: "", resources }], extension, nextResourceId };
+  assert.deepEqual(stateOf(writeState(state)).lockspaces, state.lockspaces);
+  const document: JsonValue = JSON.parse(textOf(state));
+  const own = [0, 1].map((index) => at(document, `defaultLockspace.resources[${index}].denoVirtlockd`));
+  const known = { lock: "ofd", owners: [0], since: [5] };
+  assert.deepEqual(own, [
+    { id: 1, ...known, regrant: "half-failed", parked: true },
+    { id: 2, ...known, regrant: "leaving" },
+  ]);
+});
+
 /** A lock of the default lockspace. */
 function record(id: number): LockRecord {
   return {

@@ -8,6 +8,8 @@ const MEMBER = {
   session: "s",
   state: "live",
   locks: 3,
+  parked: 0,
+  left: 0,
   releasing: 0,
   unknown: 0,
 } as const;

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { GrantTrail } from "../../../../src/lockd/lockspace/grant_trail.ts";
+import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import type { OtherHosts } from "../../../../src/lockd/lockspace/other_hosts.ts";
+import { type Owner, type OwnerKey, ownerKey } from "../../../../src/lockd/lockspace/owner.ts";
+import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
+import type { Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
+import { DescriptorLedger } from "../../../../src/os/ledger.ts";
+import { ANYWHERE } from "../../../support/anywhere.ts";
+import { DEAF } from "../../../support/deaf_observer.ts";
+import { MemoryLockFiles } from "../../../support/memory_lock_files.ts";
+import { NOTHING_WRITTEN } from "../../../support/nothing_written.ts";
+
+const WEB: Owner = { pid: 100, name: "web", uuid: "u-web", id: 1 };
+const DB: Owner = { pid: 200, name: "db", uuid: "u-db", id: 2 };
+const SHARED = { shared: true, autocreate: true };
+const ALONE = { shared: false, autocreate: true };
+
+/** A lock table of a host of a cluster, whose releases end when the test says so. */
+class Stage {
+  readonly told: string[] = [];
+  readonly alive = new Set<OwnerKey>([100, 200]);
+  readonly unused: string[] = [];
+  keeps = true;
+  gives = true;
+  withheld: string | undefined;
+  /** Answers of storage that are to come. */
+  readonly #later: (() => void)[] = [];
+  /** What is done when time has passed. */
+  readonly timers: (() => void)[] = [];
+  slow = false;
+  readonly #others: OtherHosts = {
+    keeps: () => this.keeps,
+    gives: () => this.gives,
+    withheld: () => this.withheld,
+    unused: (path) => this.unused.push(path),
+  };
+  readonly #ledger: DescriptorLedger = new DescriptorLedger({
+    close: (fd) => {
+      this.files.close(fd);
+      return 0;
+    },
+  });
+  readonly files: MemoryLockFiles = new MemoryLockFiles(this.#ledger, {
+    answer: (run) => this.slow ? this.#later.push(run) : run(),
+    fails: () => false,
+  });
+  readonly table = new LockTable({
+    ...ANYWHERE,
+    ...NOTHING_WRITTEN,
+    files: this.files,
+    others: this.#others,
+    ledger: this.#ledger,
+    guard: new PosixGuard(this.#ledger),
+    observer: {
+      ...DEAF,
+      kept: ({ name }) => this.told.push(`kept ${name}`),
+      givenBack: ({ name, holdings }) => this.told.push(`${name} given back to ${holdings[0]?.owner.name}`),
+      leaving: ({ name }) => this.told.push(`leaving ${name}`),
+      released: ({ name }, { name: owner }) => this.told.push(`released ${name} ${owner}`),
+    },
+    loop: {
+      after: (_milliseconds, task) => {
+        this.timers.push(task);
+        return { due: 0, cancel: () => {} };
+      },
+      defer: (task) => task(),
+    },
+    patience: () => 1000,
+    watch: {
+      begin: () => undefined,
+      hasEnded: () => false,
+      processOf: (key) => this.alive.has(key) ? { key, pid: Number(key), start: 1, pidfd: 9 } : undefined,
+    },
+    opened: () => "unknown",
+    staleResumeAllowed: () => false,
+    findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
+    now: () => 5000,
+  });
+
+  acquire(name: string, owner = WEB, options = ALONE, trail = new GrantTrail()): Refusal["kind"][] | "waits" {
+    const answers: (Refusal | undefined)[] = [];
+    this.table.acquire("", name, options, owner, (refusal) => answers.push(refusal), trail);
+    return answers.length === 0 ? "waits" : answers.flatMap((refusal) => refusal?.kind ?? []);
+  }
+
+  release(name: string, owner = WEB): Refusal["kind"][] {
+    const answers: (Refusal | undefined)[] = [];
+    this.table.release("", name, owner, (refusal) => answers.push(refusal));
+    assert.equal(answers.length, 1);
+    return answers.flatMap((refusal) => refusal?.kind ?? []);
+  }
+
+  /** Storage answers what it was asked. */
+  answer(): void {
+    for (const run of this.#later.splice(0)) run();
+  }
+
+  stateOf(name: string): string | undefined {
+    const resource = this.table.find("", name);
+    return resource && `${resource.state.kind} ${resource.regrant}`;
+  }
+}
+
+Deno.test("a lock that is released for a paused guest is kept, and its guest gets it again without anybody", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  assert.deepEqual(stage.release("/disk"), []);
+  assert.equal(stage.stateOf("/disk"), "held parked");
+  assert.deepEqual(stage.release("/disk"), ["not-held"]);
+  stage.slow = true;
+  assert.deepEqual(stage.acquire("/disk"), []);
+  assert.equal(stage.stateOf("/disk"), "held undefined");
+  assert.deepEqual(stage.told, ["kept /disk", "/disk given back to web"]);
+});
+
+Deno.test("a lock is released as ever where it is not to be kept, and for an owner without a process", () => {
+  const stage = new Stage();
+  stage.keeps = false;
+  stage.acquire("/disk");
+  stage.release("/disk");
+  stage.keeps = true;
+  stage.acquire("/other");
+  stage.alive.clear();
+  stage.release("/other");
+  assert.equal(stage.table.resourceCount, 0);
+});
+
+Deno.test("a parked lock is not given back when its host is told not to", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  stage.release("/disk");
+  stage.withheld = "this host was fenced";
+  assert.deepEqual(stage.acquire("/disk"), ["storage"]);
+  assert.equal(stage.stateOf("/disk"), "held parked");
+});
+
+Deno.test("a guest of the same host gets a parked lock when it has been released, and not before", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  stage.release("/disk");
+  stage.slow = true;
+  assert.equal(stage.acquire("/disk", DB), "waits");
+  assert.equal(stage.stateOf("/disk"), "releasing leaving");
+  // From now on nothing takes it back.
+  assert.equal(stage.acquire("/disk", WEB), "waits");
+  stage.answer();
+  stage.answer();
+  assert.equal(stage.table.find("", "/disk")?.holdings[0]?.owner.name, "db");
+});
+
+Deno.test("while etcd is away a parked lock stays its guest's, whoever of the same host asks", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  stage.release("/disk");
+  stage.gives = false;
+  assert.deepEqual(stage.acquire("/disk", DB), ["held"]);
+  assert.deepEqual(stage.acquire("/disk", WEB), []);
+});
+
+Deno.test("a guest of another host gets a parked lock, and of its own domain all of them", () => {
+  const stage = new Stage();
+  for (const disk of ["/one", "/two", "/three"]) stage.acquire(disk);
+  for (const disk of ["/one", "/two", "/three"]) stage.release(disk);
+  stage.slow = true;
+  assert.equal(stage.table.askedFor("/two", "u-other"), true);
+  assert.deepEqual(["/one", "/two", "/three"].map((disk) => stage.stateOf(disk)), [
+    "held parked",
+    "releasing leaving",
+    "held parked",
+  ]);
+  assert.equal(stage.table.askedFor("/one", "u-web"), true);
+  assert.equal(stage.stateOf("/three"), "releasing leaving");
+  stage.answer();
+  assert.equal(stage.table.resourceCount, 0);
+});
+
+Deno.test("a guest of another host does not get a lock of a guest that runs, nor one that is not there", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  assert.equal(stage.table.askedFor("/disk", "u-web"), false);
+  assert.equal(stage.table.askedFor("/none", "u-web"), false);
+  assert.equal(stage.stateOf("/disk"), "held undefined");
+});
+
+Deno.test("a disk that was detached from a guest that runs is given up after a while", () => {
+  const stage = new Stage();
+  stage.acquire("/one");
+  stage.acquire("/two");
+  stage.release("/two");
+  assert.equal(stage.stateOf("/two"), "held parked");
+  for (const run of stage.timers.splice(0)) run();
+  assert.equal(stage.stateOf("/two"), undefined);
+  stage.release("/one");
+  for (const run of stage.timers.splice(0)) run();
+  assert.equal(stage.stateOf("/one"), "held parked");
+});
+
+Deno.test("who joins a parked lock that guests share takes the place of the one that is paused", () => {
+  const stage = new Stage();
+  stage.acquire("/disk", WEB, SHARED);
+  stage.release("/disk", WEB);
+  assert.deepEqual(stage.acquire("/disk", DB, SHARED), []);
+  assert.equal(stage.stateOf("/disk"), "held undefined");
+  assert.deepEqual(stage.table.find("", "/disk")?.holdings.map(({ owner }) => owner.name), ["db"]);
+  assert.deepEqual(stage.acquire("/disk", WEB, SHARED), []);
+  stage.release("/disk", WEB);
+  stage.release("/disk", DB);
+  assert.equal(stage.stateOf("/disk"), "held parked");
+  assert.deepEqual(stage.acquire("/disk", DB, SHARED), []);
+});
+
+Deno.test("the next daemon goes on with what was being handed over", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  const resource = stage.table.find("", "/disk");
+  assert.ok(resource !== undefined);
+  resource.regrant = "leaving";
+  stage.table.resumeHandOvers();
+  assert.equal(stage.table.resourceCount, 0);
+  assert.deepEqual(stage.told, ["leaving /disk", "released /disk web"]);
+});
+
+Deno.test("the parked locks of a guest go with its process", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  stage.release("/disk");
+  stage.alive.delete(ownerKey(WEB));
+  stage.table.ended(ownerKey(WEB));
+  stage.table.releaseAll(ownerKey(WEB), () => {});
+  assert.equal(stage.table.resourceCount, 0);
+  assert.deepEqual(stage.told, ["kept /disk", "released /disk web"]);
+});
+
+Deno.test("what a guest was granted before it was refused another lock was no use", () => {
+  const stage = new Stage();
+  stage.acquire("/taken", DB);
+  const trail = new GrantTrail();
+  stage.acquire("/one", WEB, ALONE, trail);
+  assert.deepEqual(stage.acquire("/taken", WEB, ALONE, trail), ["held"]);
+  assert.deepEqual(stage.unused, ["/one"]);
+});
