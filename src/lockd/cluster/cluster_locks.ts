@@ -6,6 +6,8 @@ import { reasonOf } from "./etcd.ts";
 import type { FencedLocks } from "./fenced_locks.ts";
 import type { HolderNames, NamedHolder } from "./holder_names.ts";
 import type { ClusterKeys } from "./keys.ts";
+import { KeyQueues } from "./key_queues.ts";
+import { LockReturns } from "./lock_returns.ts";
 import type { ClusterName } from "./names.ts";
 import { goOver, type Met } from "./marks.ts";
 import type { PausedMarks } from "./paused_marks.ts";
@@ -17,14 +19,11 @@ import {
   type ClusterLock,
   type Epoch,
   EPOCH_READS,
-  forget,
   type Marks,
   obstacles,
   obstaclesOf,
   read,
-  release,
   replace,
-  restoreMark,
 } from "./transactions.ts";
 import type { Wants } from "./wants.ts";
 
@@ -86,9 +85,6 @@ export interface ClusterLocksParts {
   readonly fencedLocks: Pick<FencedLocks, "free">;
 }
 
-/** Pause before a release that etcd has refused is tried again, in ms. */
-const AGAIN_MS = 1000;
-
 /**
  * This host's locks in etcd. What it answers is certain: a lock is taken when etcd has said so, and one that
  * could not be had is not in etcd, or goes from there as soon as that is possible.
@@ -97,13 +93,14 @@ const AGAIN_MS = 1000;
  */
 export class ClusterLocks {
   readonly #parts: ClusterLocksParts;
-  /** What is still to be done to a key, the first of it under way. */
-  readonly #queues = new Map<string, (() => void)[]>();
+  readonly #returns: LockReturns;
+  readonly #queues = new KeyQueues();
   /** Releases that are under way or wait for etcd. */
   #releasing = 0;
 
   constructor(parts: ClusterLocksParts) {
     this.#parts = parts;
+    this.#returns = new LockReturns(parts);
   }
 
   /** How many locks are being given back. */
@@ -113,14 +110,14 @@ export class ClusterLocks {
 
   /** Whether something is being done to a key. */
   busy(key: string): boolean {
-    return this.#queues.has(key);
+    return this.#queues.busy(key);
   }
 
   /** Takes a lock. */
   take(wanted: Wanted, done: (taken: Taken) => void): void {
     const { keys, session } = this.#parts;
     const key = keys.lock(wanted.name, wanted.shared, session.id);
-    this.#next(key, (end) => {
+    this.#queues.add(key, (end) => {
       this.#take(wanted, (taken) => {
         end();
         done(taken);
@@ -134,7 +131,7 @@ export class ClusterLocks {
    */
   unuse(lock: ClusterLock, changed: readonly ChangedMark[]): void {
     for (const mark of changed) {
-      this.#next(lock.key, (end) => this.#unuse(mark, end));
+      this.#queues.add(lock.key, (end) => this.#returns.unuse(mark, end));
     }
   }
 
@@ -146,8 +143,8 @@ export class ClusterLocks {
    */
   give(lock: ClusterLock, done: (failure: string | undefined) => void, mark?: ClusterLock): void {
     this.#releasing++;
-    this.#next(lock.key, (end) => {
-      this.#give(lock, mark, (failure) => {
+    this.#queues.add(lock.key, (end) => {
+      this.#returns.give(lock, mark, (failure) => {
         // Perhaps it was put there although the answer was lost.
         if (mark !== undefined) this.#parts.marks.add(mark);
         this.#releasing--;
@@ -155,24 +152,6 @@ export class ClusterLocks {
         done(failure);
       });
     });
-  }
-
-  #next(key: string, task: (end: () => void) => void): void {
-    const queue = this.#queues.get(key);
-    const run = () =>
-      task(() => {
-        const tasks = this.#queues.get(key);
-        tasks?.shift();
-        const following = tasks?.[0];
-        if (following === undefined) this.#queues.delete(key);
-        else following();
-      });
-    if (queue !== undefined) {
-      queue.push(run);
-      return;
-    }
-    this.#queues.set(key, [run]);
-    run();
   }
 
   /** The mark of a guest that is paused while its lock is given back. */
@@ -411,7 +390,7 @@ export class ClusterLocks {
     const { session, keys } = this.#parts;
     const retry = () => this.#take(wanted, done);
     if (key !== lock.key) {
-      return this.#give({ key, own: keys.own(session.id, key), value }, undefined, (failure) => {
+      return this.#returns.give({ key, own: keys.own(session.id, key), value }, undefined, (failure) => {
         if (failure !== undefined) return done({ kind: "failed", reason: failure });
         retry();
       });
@@ -422,54 +401,6 @@ export class ClusterLocks {
         retry();
       });
     });
-  }
-
-  #give(
-    lock: ClusterLock,
-    mark: ClusterLock | undefined,
-    done: (failure: string | undefined) => void,
-  ): void {
-    const { session, keys } = this.#parts;
-    const again = () => this.#give(lock, mark, done);
-    session.whenLive(Infinity, (epoch) => {
-      session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark), (answer) => {
-        if (answer.kind !== "transaction") return this.#later(answer, again);
-        const { succeeded, results } = answer.result;
-        if (succeeded) return done(undefined);
-        if (session.moved(epoch, results)) return again();
-        this.#gone(epoch, lock, done);
-      });
-    }, done);
-  }
-
-  /** Nobody has it any more, or somebody else does: only the session's own list may name it still. */
-  #gone(epoch: Epoch, lock: ClusterLock, done: (failure: string | undefined) => void): void {
-    const { session } = this.#parts;
-    session.ask(forget(epoch, lock), (answer) => {
-      if (answer.kind === "transaction") return done(undefined);
-      this.#later(answer, () => this.#give(lock, undefined, done));
-    });
-  }
-
-  #unuse(mark: ChangedMark, done: () => void): void {
-    const { session } = this.#parts;
-    session.whenLive(Infinity, (epoch) => {
-      session.ask(restoreMark(epoch, mark), (answer) => {
-        if (answer.kind !== "transaction") return this.#later(answer, () => this.#unuse(mark, done));
-        const { succeeded, results } = answer.result;
-        // What another one has written there since stays.
-        if (succeeded || !session.moved(epoch, results)) return done();
-        this.#unuse(mark, done);
-      });
-    }, done);
-  }
-
-  /** What became of a change is not known, or it was refused: it is done again. */
-  #later(answer: Exclude<Answer, { kind: "transaction" }>, again: () => void): void {
-    const { session, loop } = this.#parts;
-    if (answer.kind === "refused") return void loop.after(AGAIN_MS, again);
-    session.doubt(reasonOf(answer));
-    again();
   }
 }
 

@@ -4,11 +4,9 @@ import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterNames } from "./names.ts";
+import { asUsed } from "./marks.ts";
 import { encodeRecord, holderOf } from "./records.ts";
 import type { ClusterLock } from "./transactions.ts";
-
-/** Stands for whoever may have had a lock, where nobody knows any more who it was. */
-const UNKNOWN_DOMAIN = "(not known any more)";
 
 /** A guest that was paused, and the path of a lock that it had. */
 export interface PausedGuest {
@@ -67,14 +65,13 @@ export class LostMarks {
   /** Marks that say that somebody had the lock, by their keys. */
   of(guests: readonly PausedGuest[]): Map<string, ClusterLock> {
     const { keys, names, markOf, nonce, session } = this.#parts;
-    const used = { session: session.id, domain: UNKNOWN_DOMAIN, uuid: "", pid: 0, start: 0, since: 0 };
     return new Map(guests.flatMap(({ path, owner }) => {
       const name = names.of(path);
       if (name === undefined) return [];
       const holder = holderOf(owner, markOf(owner), 0);
       const key = keys.paused(name, session.id, holder.pid, holder.start);
-      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder, used });
-      return [[key, { key, own: keys.own(session.id, key), value }]];
+      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
+      return [[key, asUsed({ key, own: keys.own(session.id, key), value })]];
     }));
   }
 }

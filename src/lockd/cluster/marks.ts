@@ -1,7 +1,17 @@
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import { decodePaused, encodeRecord, type LockHolder, type PausedRecord } from "./records.ts";
 import { isSameStart } from "./session_id.ts";
-import type { ChangedMark, Marks } from "./transactions.ts";
+import type { ChangedMark, ClusterLock, Marks } from "./transactions.ts";
+
+/** Stands for whoever may have had a lock, where nobody knows any more who it was. */
+const UNKNOWN_DOMAIN = "(not known any more)";
+
+/** A mark that says that somebody has had the lock, though nobody knows who. */
+export function asUsed({ key, own, value }: ClusterLock): ClusterLock {
+  const mark = decodePaused({ key, value });
+  const used = { session: mark.session, domain: UNKNOWN_DOMAIN, uuid: "", pid: 0, start: 0, since: 0 };
+  return { key, own, value: encodeRecord({ ...mark, used }) };
+}
 
 /** What marks of paused guests mean for one that takes their lock. */
 export type Met =

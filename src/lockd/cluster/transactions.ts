@@ -159,7 +159,11 @@ export function release(
       { op: "delete", key: want },
       ...mark === undefined ? [] : puts(mark),
     ],
-    failure: [...epochReads(epoch), { op: "get", key }],
+    failure: [
+      ...epochReads(epoch),
+      { op: "get", key },
+      ...mark === undefined ? [] : [{ op: "get", key: mark.key } as const],
+    ],
   };
 }
 

@@ -45,6 +45,8 @@ Deno.test("isRemovable() gives no host of a cluster back, with or without locks,
     session: "s",
     state: "live",
     locks: 0,
+    parked: 0,
+    left: 0,
     releasing: 0,
     unknown: 0,
   } as const;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { goOver } from "../../../../src/lockd/cluster/marks.ts";
+import { asUsed, goOver } from "../../../../src/lockd/cluster/marks.ts";
 
 const HERE = { session: "s1", attempt: "a1", domain: "web", uuid: "u", pid: 7, start: 9, since: 5 };
 const { attempt: _, ...USE } = HERE;
@@ -44,4 +44,11 @@ Deno.test("goOver() takes away the mark of a guest that goes on, and refuses one
 Deno.test("goOver() takes another process of the same number for another guest", () => {
   const earlier = mark("k", { ...HERE, start: 8, used: { ...USE, start: 1 } });
   assert.equal(met([earlier]).kind, "marks");
+});
+
+Deno.test("asUsed() says that somebody had the lock, whose guest does not go on then", () => {
+  const own = { ...HERE, attempt: "a0" };
+  const used = asUsed({ key: "k", own: "o", value: JSON.stringify(own) });
+  const outcome = met([{ ...used, changedAt: 3 }]);
+  assert.equal(outcome.kind === "used" ? outcome.by.domain : outcome.kind, "(not known any more)");
 });
