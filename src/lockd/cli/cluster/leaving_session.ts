@@ -82,7 +82,8 @@ export class LeavingSession {
   #free({ key: own, value }: KeyValue): void {
     const key = this.#keys.ofOwn(this.#id, own);
     const both: Transaction = {
-      compare: [{ kind: "value", key, value }],
+      // What is said in a mark of a paused guest is others' by now, and it is of use to this host only.
+      compare: this.#keys.isPaused(key) ? [] : [{ kind: "value", key, value }],
       success: [{ op: "delete", key }, { op: "delete", key: own }],
       // It is somebody else's, or gone: only the list names it.
       failure: [{ op: "delete", key: own }],
