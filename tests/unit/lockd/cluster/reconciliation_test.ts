@@ -32,6 +32,8 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
     files: { of: () => undefined, adopt: () => {}, drop: () => {} },
     resources: () => [],
+    paused: () => [],
+    partWith: () => assert.fail(),
     markOf: () => ({ pid: 0, start: 0 }),
     lives: (pid) => pid === 8,
     locks: { busy: () => false, give: () => assert.fail("a lock was given back") },
@@ -42,7 +44,7 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     observer: { clusterUnknown: (key) => void unknown.push(key) },
   });
   let outcome: unknown;
-  reconciliation.run(EPOCH, (what) => outcome = what);
+  reconciliation.run(EPOCH, (what) => outcome = what, false);
   assert.deepEqual(outcome, []);
   assert.equal(asked.length, 1);
   assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone", "/virtlockd/prod/lock/scsi/lives"]);
