@@ -184,6 +184,7 @@ export const ETXTBSY = 26;
 export const EROFS = 30;
 export const ENODEV = 19;
 export const ENXIO = 6;
+export const ENOMEDIUM = 123;
 export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
 export const ENODATA = 61;

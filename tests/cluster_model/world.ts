@@ -665,12 +665,18 @@ export class World {
       nonce,
       loop,
       lives,
+      orphans: () => orphans,
       host: `host${host}`,
       wants,
       marks,
       fencedLocks,
     });
-    const orphans = new Orphans({ locks, loop, lives, settle: () => 0 });
+    const orphans = new Orphans({
+      give: (lock, done) => locks.give(lock, () => done()),
+      loop,
+      lives,
+      lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
+    });
     const files = new ClusterLockFiles({
       files: kernelFiles(),
       names,

@@ -72,6 +72,33 @@ Deno.test("a lock is shared by hosts, and goes from etcd with its last sharer on
   assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
 });
 
+Deno.test("a lock whose last writes cannot be judged is never given up but by an administrator's word", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a", { settings: "storage_timeout = 3\nsettle_timeout = 0" });
+  await using guest = await Holder.start(a.daemon);
+  const disk = `${a.place.directory}/disk`;
+  await Deno.writeTextFile(disk, "data");
+  await guest.open(disk);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await guest.kill();
+  const stays = new RegExp(
+    `Resource 'disk' of domain '${guest.owner.name}' .* stays locked although its process is gone: it had ${disk} ` +
+      `open for writing; other hosts use the disk, so it stays until 'virtlockd release --force --guest ${guest.owner.name}'`,
+  );
+  await a.daemon.log.match(stays);
+  await using next = await Holder.start(a.daemon);
+  assert.match(await refusal(next.acquire(a.space, "disk", AUTOCREATE)), /release --force/);
+  assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
+  // Over a re-exec too, and its list says what to do.
+  await reExec(a.daemon);
+  const [shown] = JSON.parse((await a.daemon.command("locks", "--json")).stdout);
+  assert.equal(shown.state, "settling");
+  assert.match(shown.reason, /release --force/);
+  const { code } = await a.daemon.command("release", "disk", "--force", "--guest", guest.owner.name, "--yes");
+  assert.equal(code, 0);
+  await until("its lock to go", async () => (await locksOf(etcd)).length === 0);
+});
+
 Deno.test("while etcd is away guests keep their locks, new ones are refused, and none is left behind", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");

@@ -175,6 +175,7 @@ Deno.test("a lease is given up at the bound when nobody can tell what its holder
   const leases = host.place.makeDirectory("leases");
   await host.client.createLockspace(leases);
   await using holder = await Holder.start(host.daemon);
+  await holder.open(host.disk);
   await holder.acquire(leases, "lease", ACQUIRE_AUTOCREATE);
   await holder.kill();
   await host.daemon.log.match(

@@ -4,11 +4,6 @@ import type { ServiceManager } from "../support/service_manager.ts";
 import type { SharedDisks } from "./shared_disks.ts";
 
 const ENTRIES = new URL("./entries/", import.meta.url).pathname;
-/**
- * In a user namespace not all processes can be seen. So the daemon waits this long, in s, for the writes of a
- * guest that it has not seen write; a slow guest's last writes take 1.4 s.
- */
-const SETTLE_SECONDS = 5;
 
 /** Where a host is and what it runs. */
 export interface NemesisHostParts {
@@ -46,7 +41,7 @@ export class NemesisHost implements AsyncDisposable {
     const { etcd, number, launcher, entry } = parts;
     const name = `host${number}`;
     const cluster = await ClusterHost.create(etcd, name, {
-      settings: `storage_timeout = 3\nsettle_timeout = ${SETTLE_SECONDS}`,
+      settings: "storage_timeout = 3",
       launcher,
     });
     try {

@@ -47,10 +47,14 @@ export class ClusterHost implements AsyncDisposable {
   }
 
   /** Makes a host and starts its daemon. */
-  static async start(etcd: Etcd, name: string, options: ProgramOptions = {}): Promise<ClusterHost> {
-    const host = await ClusterHost.create(etcd, name);
+  static async start(
+    etcd: Etcd,
+    name: string,
+    options: HostOptions & { readonly daemon?: ProgramOptions } = {},
+  ): Promise<ClusterHost> {
+    const host = await ClusterHost.create(etcd, name, options);
     try {
-      await host.startDaemon(options);
+      await host.startDaemon(options.daemon);
       return host;
     } catch (error) {
       await host[Symbol.asyncDispose]();

@@ -72,6 +72,11 @@ export class Holder implements AsyncDisposable {
     );
   }
 
+  /** Has it open a file for writing, as a guest does with its disk. */
+  async open(path: string): Promise<void> {
+    await this.#puppet.call("open", path, O_RDWR, 0);
+  }
+
   /** From now on SIGTERM does nothing to it. */
   async ignoreTermination(): Promise<void> {
     await this.#puppet.call("ignoreSignals", [SIGTERM]);

@@ -108,6 +108,7 @@ function broken(
       unknown: 0,
     },
     others: undefined,
+    covers: (path) => names === undefined || names.of(path) !== undefined,
     begin: () => observer.clusterLost(reason),
     close: () => {},
   };

@@ -11,6 +11,7 @@ import { LockReturns } from "./lock_returns.ts";
 import type { ClusterName } from "./names.ts";
 import { goOver, type Met } from "./marks.ts";
 import type { PausedMarks } from "./paused_marks.ts";
+import type { Orphans } from "./orphans.ts";
 import { decodeHolder, encodeRecord, type HolderFacts, type LockHolder, RecordError } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import {
@@ -76,6 +77,8 @@ export interface ClusterLocksParts {
   readonly loop: Pick<EventLoop, "after">;
   /** Whether a process of this host lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
+  /** What is kept for processes of which the daemon knows nothing. A lock that is taken is none of it any more. */
+  readonly orphans: () => Pick<Orphans, "has" | "forget">;
   /** This host's name. */
   readonly host: string;
   readonly names: Pick<HolderNames, "name">;
@@ -119,6 +122,7 @@ export class ClusterLocks {
     const key = keys.lock(wanted.name, wanted.shared, session.id);
     this.#queues.add(key, (end) => {
       this.#take(wanted, (taken) => {
+        if (taken.kind === "taken") this.#parts.orphans().forget(key);
         end();
         done(taken);
       });
@@ -293,7 +297,7 @@ export class ClusterLocks {
       const { domain, uuid, pid, start, since } = own.holder;
       const asker = wanted.holder;
       const same = asker.pid === pid && asker.start === start && asker.uuid === uuid;
-      if (!same && this.#parts.lives(pid, start)) {
+      if (!same && (this.#parts.orphans().has(own.entry.key) || this.#parts.lives(pid, start))) {
         const { host } = this.#parts;
         const shared = own.entry.key !== keys.exclusive(wanted.name);
         const by = { kind: "host", host, shared, domain, uuid, pid, since } as const;

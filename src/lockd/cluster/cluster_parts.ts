@@ -7,6 +7,7 @@ import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
+import type { LastWrites } from "./orphans.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
 import type { PausedGuest } from "./lost_marks.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
@@ -34,8 +35,7 @@ export interface ClusterParts {
   readonly askedFor: (path: string, uuid: string) => boolean;
   /** Milliseconds. */
   readonly patience: () => number;
-  /** How long the writes of a process may come after its end, in ms. */
-  readonly settle: () => number;
+  readonly lastWrites: LastWrites;
   readonly observer: ClusterObserver;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -48,6 +48,8 @@ export interface Cluster {
   /** Undefined for a host that cannot be a member. */
   readonly others: OtherHosts | undefined;
   readonly status: ClusterStatus;
+  /** Whether a lock file counts for all hosts. */
+  covers(path: string): boolean;
   /** Begins to join: from now on locks that are in the table are put into etcd. */
   begin(): void;
   close(): void;

@@ -16,6 +16,7 @@ import { ClusterNames, type ClusterSpace } from "./names.ts";
 import { Orphans } from "./orphans.ts";
 import { PausedMarks } from "./paused_marks.ts";
 import { Reconciliation } from "./reconciliation.ts";
+import type { ClusterLock } from "./transactions.ts";
 import { mayLive } from "./process_lives.ts";
 import { ClusterSession } from "./session.ts";
 import { Wants } from "./wants.ts";
@@ -87,11 +88,13 @@ export class Member implements Cluster {
       nonce,
       loop,
       lives: this.#lives,
+      orphans: () => this.#orphans,
       host: name,
       wants: new Wants({ session: this.#session, keys: this.#keys, nonce, loop, clock, wait }),
       marks: this.#marks,
     });
-    this.#orphans = new Orphans({ locks: this.#locks, loop, lives: this.#lives, settle: parts.settle });
+    const give = (lock: ClusterLock, done: () => void) => this.#locks.give(lock, () => done());
+    this.#orphans = new Orphans({ give, loop, lives: this.#lives, lastWrites: parts.lastWrites });
     this.files = new ClusterLockFiles({
       files: parts.files,
       names: this.#names,
@@ -135,6 +138,10 @@ export class Member implements Cluster {
 
   #isParked({ regrant, path }: Resource): boolean {
     return regrant === "parked" && this.#names.of(path) !== undefined;
+  }
+
+  covers(path: string): boolean {
+    return this.#names.of(path) !== undefined;
   }
 
   begin(): void {

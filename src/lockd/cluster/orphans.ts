@@ -1,31 +1,49 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import type { ClusterLocks } from "./cluster_locks.ts";
+import type { Verdict } from "../lockspace/settler.ts";
+import type { Sight } from "../lockspace/written_files.ts";
 import type { LockHolder } from "./records.ts";
 import type { ClusterLock } from "./transactions.ts";
 
 /** How often it is looked whether their processes live, in ms. */
 const LOOK_MS = 3000;
+/** A process that was gone before anybody looked is taken for a QEMU: libvirt asks for no other locks. */
+const UNSEEN: Sight = { qemu: true, files: [] };
+
+/** What tells whether the last writes of a process have landed. */
+export interface LastWrites {
+  /** What a process has open for writing; undefined when it is gone or may not be looked at. */
+  readonly look: (pid: number) => Sight | undefined;
+  /** Judges by what was seen of a process that is gone. @param done called once */
+  readonly judge: (sight: Sight, done: (verdict: Verdict) => void) => void;
+}
 
 /** What orphans need. */
 export interface OrphansParts {
-  readonly locks: Pick<ClusterLocks, "give">;
+  /** Gives a lock back. @param done called when it has gone */
+  readonly give: (lock: ClusterLock, done: () => void) => void;
   readonly loop: Pick<EventLoop, "after">;
   /** Whether a process lives; also where that cannot be told. */
   readonly lives: (pid: number, start: number) => boolean;
-  /** How long the writes of a process may come after its end, in ms. */
-  readonly settle: () => number;
+  readonly lastWrites: LastWrites;
+}
+
+interface Orphan {
+  readonly lock: ClusterLock;
+  readonly holder: LockHolder;
+  /** What its process was last seen to have open; undefined when it was never looked at. */
+  sight: Sight | undefined;
 }
 
 /**
- * Locks that etcd has of this host, for processes that live, and of which the daemon knows nothing: it was
- * killed in the middle of granting them, or has lost its state once. Each is kept as long as its process
- * lives, for that may be writing.
+ * Locks that etcd has of this host, for processes of which the daemon knows nothing: it was killed in the
+ * middle of granting them, or has lost its state once. Each is kept as long as its process lives, for that
+ * may be writing, and then until its last writes have landed.
  */
 export class Orphans {
   readonly #parts: OrphansParts;
-  readonly #kept = new Map<string, { lock: ClusterLock; holder: LockHolder }>();
-
-  #settling = 0;
+  readonly #kept = new Map<string, Orphan>();
+  #looking = false;
+  #giving = 0;
 
   constructor(parts: OrphansParts) {
     this.#parts = parts;
@@ -34,29 +52,69 @@ export class Orphans {
   /** How many are on their way out: their processes are gone. */
   get leaving(): number {
     const { lives } = this.#parts;
-    return this.#settling +
-      [...this.#kept.values()].filter(({ holder }) => !lives(holder.pid, holder.start)).length;
+    const gone = [...this.#kept.values()].filter(({ holder }) => !lives(holder.pid, holder.start));
+    return this.#giving + gone.length;
   }
 
   get size(): number {
     return this.#kept.size;
   }
 
+  /** Whether the lock of a key is one. */
+  has(key: string): boolean {
+    return this.#kept.has(key);
+  }
+
   /** Keeps one. */
   add(lock: ClusterLock, holder: LockHolder): void {
-    if (this.#kept.size === 0) this.#parts.loop.after(LOOK_MS, () => this.#look());
-    this.#kept.set(lock.key, { lock, holder });
+    const { lives, lastWrites } = this.#parts;
+    const sight = lives(holder.pid, holder.start) ? lastWrites.look(holder.pid) : undefined;
+    this.#kept.set(lock.key, { lock, holder, sight });
+    this.#later(0);
+  }
+
+  /** The lock of a key has an owner again. */
+  forget(key: string): void {
+    this.#kept.delete(key);
+  }
+
+  #later(milliseconds: number): void {
+    if (this.#looking || this.#kept.size === 0) return;
+    this.#looking = true;
+    this.#parts.loop.after(milliseconds, () => {
+      this.#looking = false;
+      this.#look();
+      this.#later(LOOK_MS);
+    });
   }
 
   #look(): void {
-    const { lives, locks, loop, settle } = this.#parts;
-    for (const [key, { lock, holder }] of this.#kept) {
-      if (lives(holder.pid, holder.start)) continue;
+    const { lives, lastWrites } = this.#parts;
+    const ended = new Map<Sight, Orphan[]>();
+    for (const orphan of this.#kept.values()) {
+      const { pid, start } = orphan.holder;
+      if (lives(pid, start)) orphan.sight = lastWrites.look(pid) ?? orphan.sight;
+      else {
+        const sight = orphan.sight ?? UNSEEN;
+        ended.set(sight, [...ended.get(sight) ?? [], orphan]);
+      }
+    }
+    for (const [sight, orphans] of ended) {
+      lastWrites.judge(sight, ({ kind }) => {
+        // What cannot be told is asked again, and stays until an administrator gives it up.
+        if (kind === "over") this.#give(orphans);
+      });
+    }
+  }
+
+  #give(orphans: readonly Orphan[]): void {
+    for (const orphan of orphans) {
+      const { key } = orphan.lock;
+      if (this.#kept.get(key) !== orphan) continue;
       this.#kept.delete(key);
       // Its owner may have got it again meanwhile: then it is another record, and nothing is given back.
-      this.#settling++;
-      loop.after(settle(), () => locks.give(lock, () => void this.#settling--));
+      this.#giving++;
+      this.#parts.give(orphan.lock, () => void this.#giving--);
     }
-    if (this.#kept.size > 0) loop.after(LOOK_MS, () => this.#look());
   }
 }

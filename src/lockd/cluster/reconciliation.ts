@@ -245,9 +245,8 @@ export class Reconciliation {
   }
 
   /**
-   * What etcd has beside: for a process that is gone it goes, as soon as its last writes have had their time,
-   * and for one that lives it stays. Even a daemon whose state was recovered whole does not know what one
-   * before it may have lost.
+   * What etcd has beside is kept until its process is gone and has nothing under way. Even a daemon whose
+   * state was recovered whole does not know what one before it may have lost.
    */
   #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
     const { session, lives, locks, orphans, marks, keys, observer } = this.#parts;

@@ -265,7 +265,12 @@ export class Daemon {
       { clusterDoubtful: (resource, reason) => this.#doubt(resource, reason) },
       { gone: ({ key }) => this.#endConnections(key) },
       {
-        granted: (_resource, { owner }) => this.sights.granted(ownerKey(owner)),
+        granted: ({ path }, { owner }) => {
+          const key = ownerKey(owner);
+          // Where other hosts use the disk, its lock must not depend on whether there is time to look.
+          const soon = this.cluster?.covers(path) === true ? "at once" : "later";
+          this.sights.granted(key, soon, this.table.ownedBy(key).length === 1);
+        },
         givenBack: ({ holdings: [holding] }) => {
           if (holding !== undefined) this.sights.granted(ownerKey(holding.owner));
         },

@@ -15,6 +15,7 @@ import { Settler } from "../lockspace/settler.ts";
 import { Sights } from "../lockspace/sights.ts";
 import type { DaemonObserver } from "../reporting/observers.ts";
 import type { HelperCommand } from "../storage/helper_protocol.ts";
+import { lookAt } from "../lockspace/written_files.ts";
 import { Storage } from "../storage/storage.ts";
 import type { CoreSettings } from "./core_settings.ts";
 
@@ -91,7 +92,8 @@ export class LockCore {
       observer,
       after: (milliseconds, task) => loop.after(milliseconds, task),
       clock,
-      bound: () => settings.settleTimeout * 1000,
+      // What other hosts would get too is not given up before it is known that nothing is written any more.
+      bound: ({ path }) => this.cluster?.covers(path) === true ? Infinity : settings.settleTimeout * 1000,
     });
     this.cluster = clusterOf({
       sys,
@@ -107,7 +109,10 @@ export class LockCore {
       recorded: parts.recorded,
       askedFor: (path, uuid) => this.table.askedFor(path, uuid),
       patience,
-      settle: () => settings.settleTimeout * 1000,
+      lastWrites: {
+        look: (pid) => lookAt(sys, pid),
+        judge: (sight, done) => witness.judgeSeen(sight, done),
+      },
       observer,
       now,
     });

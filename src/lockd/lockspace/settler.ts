@@ -1,4 +1,4 @@
-import { type Holding, type OwnerKey, ownerKey } from "./owner.ts";
+import { guestName, type Holding, type OwnerKey, ownerKey } from "./owner.ts";
 import type { Resource } from "./resource.ts";
 
 /** What is known about the last writes of an owner whose process is gone. */
@@ -7,7 +7,7 @@ export type Verdict =
   | { readonly kind: "over" }
   /** Something of them is still under way: the lock stays until it is over. */
   | { readonly kind: "busy"; readonly reason: string }
-  /** It cannot be told: the lock stays for the time that the settings say. */
+  /** It cannot be told: the lock stays for the time that {@link SettlerParts.bound} says. */
   | {
     readonly kind: "unknown";
     readonly reason: string;
@@ -29,7 +29,10 @@ export interface Settling {
   readonly since: number;
   /** What the witness said last; undefined until it has answered once. */
   verdict: Verdict | undefined;
-  /** Milliseconds after which the lock goes in any case; undefined while a write is known to be under way. */
+  /**
+   * Milliseconds after which the lock goes in any case, Infinity when only an administrator lets it go;
+   * undefined while a write is known to be under way.
+   */
   left: number | undefined;
   /** The reason that the observer was told last. */
   told: string | undefined;
@@ -52,8 +55,8 @@ export interface SettlerParts {
   readonly after: (milliseconds: number, task: () => void) => unknown;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
-  /** How long a lock stays whose writes cannot be judged, in ms. */
-  readonly bound: () => number;
+  /** How long a lock stays whose writes cannot be judged, in ms; Infinity: until an administrator frees it. */
+  readonly bound: (resource: Resource) => number;
 }
 
 /** The witness is asked again after this time, in ms, and then after twice as long each time. */
@@ -95,8 +98,9 @@ export class Settler {
   reasonOf(resource: Resource): string | undefined {
     const [settling] = this.#settling.get(resource)?.values() ?? [];
     if (settling === undefined) return undefined;
-    const { verdict } = settling;
-    return verdict === undefined || verdict.kind === "over" ? LOOKING : verdict.reason;
+    const { verdict, left, holding } = settling;
+    if (verdict === undefined || verdict.kind === "over") return LOOKING;
+    return left === Infinity ? `${verdict.reason}; ${untilReleased(holding)}` : verdict.reason;
   }
 
   /**
@@ -152,7 +156,9 @@ export class Settler {
     const isFirst = settling.verdict === undefined;
     settling.verdict = verdict;
     if (verdict.kind === "over") return true;
-    settling.left = verdict.kind === "unknown" ? bound() - (clock() - settling.since) : undefined;
+    settling.left = verdict.kind === "unknown"
+      ? bound(settling.resource) - (clock() - settling.since)
+      : undefined;
     if (settling.left !== undefined && settling.left <= 0) {
       observer.gaveUp(settling);
       return true;
@@ -163,4 +169,10 @@ export class Settler {
     observer.settling(settling);
     return false;
   }
+}
+
+/** What an administrator can do where nothing else tells whether the last writes of a guest have landed. */
+export function untilReleased({ owner }: Holding): string {
+  return "other hosts use the disk, so it stays until 'virtlockd release --force --guest " +
+    `${guestName(owner)}' says that nothing of that guest is written any more`;
 }

@@ -1,4 +1,6 @@
 import type { Timer } from "../../chassis/event/event_loop.ts";
+import { ESRCH } from "../../os/errno.ts";
+import { readProcess } from "../../os/process_state.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { type OwnerKey } from "./owner.ts";
 import { lookAt, type Sight } from "./written_files.ts";
@@ -17,6 +19,9 @@ const TICK_MS = 1000;
 /** So many owners are looked at in one turn of the loop, after a start with many of them. */
 const MOST_LOOKS = 32;
 const NEXT_LOOKS_MS = 20;
+
+/** Of a process that could not use what it got. */
+const NOTHING: Sight = { qemu: false, files: [] };
 
 /** An owner that is looked at. */
 interface Seen {
@@ -64,8 +69,13 @@ export class Sights {
     return sight === undefined || !partial ? sight : { ...sight, partial };
   }
 
-  /** An owner has got a lock. */
-  granted(key: OwnerKey): void {
+  /**
+   * An owner has got a lock, and has not been told.
+   *
+   * @param soon "at once": before it is told; "later": when there is time
+   * @param only whether it has nothing else
+   */
+  granted(key: OwnerKey, soon: "at once" | "later" = "later", only = false): void {
     const { loop, clock, pidOf } = this.#parts;
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
@@ -75,13 +85,38 @@ export class Sights {
       return this.#wind();
     }
     const pid = pidOf(key);
-    if (pid === undefined) return;
+    if (pid === undefined) {
+      // It has ended before it could use what it has got.
+      if (only) {
+        this.#seen.set(key, {
+          pid: 0,
+          sight: NOTHING,
+          next: LOOK_AGAIN_MS.length,
+          due: Infinity,
+          partial: false,
+        });
+      }
+      return;
+    }
     const first: Seen = { pid, sight: undefined, next: -1, due: 0, partial: false };
     this.#seen.set(key, first);
-    loop.defer(() => {
-      this.#look(first);
-      if (guardedIn(first.sight) === 0) this.#lookSoon(key, first, first.sight, 0);
-    });
+    if (soon === "later") return loop.defer(() => this.#first(key, first));
+    this.#first(key, first);
+    if (only && first.sight === undefined && this.#isEnding(pid)) first.sight = NOTHING;
+  }
+
+  #first(key: OwnerKey, first: Seen): void {
+    this.#look(first);
+    if (guardedIn(first.sight) === 0) this.#lookSoon(key, first, first.sight, 0);
+  }
+
+  /** Whether a process does nothing of its own again: it is gone, or its last thread is on its way out. */
+  #isEnding(pid: number): boolean {
+    const { sys } = this.#parts;
+    const state = readProcess(sys, pid);
+    if (typeof state === "number") return state === -ESRCH;
+    const threads = sys.listDirectory(`/proc/${pid}/task`);
+    return state.exiting && typeof threads !== "number" && threads.length === 1;
   }
 
   /** What an earlier image of the daemon has seen of an owner that is gone by now. */

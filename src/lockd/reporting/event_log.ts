@@ -1,5 +1,6 @@
 import { type Owner, ownerText } from "../lockspace/owner.ts";
 import { reasonOf } from "../lockspace/lock_record.ts";
+import { untilReleased } from "../lockspace/settler.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
@@ -171,6 +172,8 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
       const reason = verdict === undefined || verdict.kind === "over" ? "" : `: ${verdict.reason}`;
       const end = left === undefined
         ? "it is released when that is over"
+        : left === Infinity
+        ? untilReleased(holding)
         : `it is released within ${Math.ceil(left / 1000)} s`;
       log.warn(
         `Resource '${resource.name}' of ${

@@ -1,5 +1,5 @@
 import { F_UNLCK, F_WRLCK, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../os/constants.ts";
-import { EACCES, ENOENT, EPERM, strerror } from "../../os/errno.ts";
+import { EACCES, ENOENT, ENOMEDIUM, ENXIO, EPERM, strerror } from "../../os/errno.ts";
 import type { EventSys, FileSys } from "../../os/sys.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
@@ -7,6 +7,7 @@ import { descriptorInfo } from "../../os/descriptor_info.ts";
 import { locksIn } from "../../os/shown_lock.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import { WRITE_GUARD } from "../lockspace/written_files.ts";
+import { isReachedByOthers } from "./block_device.ts";
 import { findLockKeeper, findOpener, findStrayLock, type Keeper } from "./holder_scan.ts";
 
 // What a helper process does to find out whether the last writes of an owner that is gone have landed. All of
@@ -45,6 +46,8 @@ export interface GuardQuestion {
    * gone.
    */
   readonly others?: string;
+  /** Set when the page cache must be brought to the medium of every block device that other hosts reach. */
+  readonly devices?: boolean;
 }
 
 /**
@@ -54,7 +57,7 @@ export interface GuardQuestion {
  */
 export function judgeGuards(
   sys: WitnessSys,
-  { names, sync, others }: GuardQuestion,
+  { names, sync, others, devices = false }: GuardQuestion,
   fd: number | undefined,
 ): Verdict {
   const own = fd === undefined
@@ -65,6 +68,10 @@ export function judgeGuards(
   if (others !== undefined) {
     const stray = findStrayLock(sys, WRITE_GUARD);
     if (stray !== "none") return strayVerdict(stray, others);
+  }
+  if (devices) {
+    const verdict = syncDevices(sys);
+    if (verdict.kind !== "over") return verdict;
   }
   if (fd === undefined) return OVER;
   const probe = { type: F_UNLCK, pid: 0 };
@@ -85,6 +92,30 @@ function strayVerdict(stray: "some" | "hidden", why: string): Verdict {
     case "hidden":
       return unknown(`${why}, and not all who write can be seen from here`);
   }
+}
+
+/** Brings to the medium what the page cache still has of any block device that other hosts may reach. */
+function syncDevices(sys: WitnessSys): Verdict {
+  const numbers = sys.listDirectory("/sys/dev/block");
+  if (typeof numbers === "number") return unknown(`its devices cannot be listed: ${strerror(-numbers)}`);
+  for (const each of numbers) {
+    const [major = 0, minor = 0] = each.split(":").map(Number);
+    if (!isReachedByOthers(sys, major, minor)) continue;
+    const place = sys.readlink(`/sys/dev/block/${each}`);
+    // It has been taken away meanwhile.
+    if (typeof place === "number") continue;
+    // A slash in a device's name is an exclamation mark there.
+    const node = `/dev/${place.slice(place.lastIndexOf("/") + 1).replaceAll("!", "/")}`;
+    const fd = sys.open(node, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    if (fd === -ENOENT || fd === -ENXIO || fd === -ENOMEDIUM) continue;
+    if (fd < 0) {
+      return unknown(`${node} cannot be opened to bring last writes to the medium: ${strerror(-fd)}`);
+    }
+    const result = sys.fsync(fd);
+    sys.close(fd);
+    if (result < 0) return synced(result);
+  }
+  return OVER;
 }
 
 /** Judges by who has the file open: to be asked when the kernel says that somebody has. */

@@ -8,7 +8,6 @@ import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import type { PosixGuard } from "../lockspace/posix_guard.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import type { Witness } from "../lockspace/settler.ts";
 import type { Sight } from "../lockspace/written_files.ts";
 import { EACCES, EAGAIN } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
@@ -65,7 +64,7 @@ export class Storage {
   /** Tells on which file systems directories lie. */
   readonly places: Places;
   /** Tells whether the last writes of owners that are gone have landed. */
-  readonly witness: Witness;
+  readonly witness: StorageWitness;
   /** Names who holds a file outside this daemon. */
   readonly findHolder: FindHolder;
   readonly #parts: StorageParts;

@@ -64,6 +64,11 @@ export class StorageWitness implements Witness {
     else this.#elsewhere(resource, sight, done);
   }
 
+  /** Judges by what was seen of a process that is gone and of which the lock table knows nothing. */
+  judgeSeen(sight: Sight, done: (verdict: Verdict) => void): void {
+    this.#elsewhere({ name: "", autocreate: true }, sight, done);
+  }
+
   /** The lock is on the image itself. */
   #image(resource: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
     const { sys, clientOf } = this.#parts;
@@ -76,7 +81,7 @@ export class StorageWitness implements Witness {
       const question = { names: [], sync: true };
       return remote.judge({ op: "judge-guards", question }, fd, (verdict) => {
         // Only of a QEMU the guard tells all.
-        if (verdict.kind === "over" && sight === undefined) this.#unseen(sight, done);
+        if (verdict.kind === "over" && sight === undefined) this.#unseen(sight, true, done);
         else done(verdict);
       });
     }
@@ -113,7 +118,7 @@ export class StorageWitness implements Witness {
    */
   #unheld(path: string, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
     // It died while no daemon watched.
-    if (sight === undefined) return this.#unseen(sight, done);
+    if (sight === undefined) return this.#unseen(sight, true, done);
     const guarded = guardsOf(sight.files);
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
@@ -154,7 +159,7 @@ export class StorageWitness implements Witness {
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);
     const others = own.length === 0 && isPartial(sight);
-    if (names.length === 0) return this.#unseen(sight, done);
+    if (names.length === 0) return this.#unseen(sight, true, done);
     const { sys } = this.#parts;
     const sync = isReachedByOthers(sys, status.rdevMajor, status.rdevMinor);
     this.#guards({ names, sync, ...others ? { others: YOUNG } : {} }, fd, done);
@@ -164,10 +169,14 @@ export class StorageWitness implements Witness {
    * The lock is on another file: a lease, or one that stands for an image by its name. Then all that the
    * owner writes counts.
    */
-  #elsewhere({ name }: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+  #elsewhere(
+    { name, autocreate }: Pick<Resource, "name" | "autocreate">,
+    sight: Sight | undefined,
+    done: (verdict: Verdict) => void,
+  ): void {
     if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
-    if (guarded.length === 0) return this.#unseen(sight, done);
+    if (guarded.length === 0) return this.#unseen(sight, autocreate, done);
     // A lock that is named after an image says of which one it is.
     const others = isPartial(sight) && guarded.every(({ path }) => sha256(encodeText(path)).toHex() !== name);
     const names = guarded.map(({ guard }) => guard);
@@ -180,12 +189,17 @@ export class StorageWitness implements Witness {
   /**
    * Nobody knows which images it wrote. But if a QEMU's write is under way for a process that is gone, it may
    * be its own.
+   *
+   * @param disk whether the lock is of a disk that QEMU opens on this host: of a lease it may be one that is
+   *   reached over the network, of whose writes no lock tells
    */
-  #unseen(sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+  #unseen(sight: Sight | undefined, disk: boolean, done: (verdict: Verdict) => void): void {
     const verdict = unseen(sight?.files);
     if (sight?.qemu === false) return done(verdict);
-    this.#guards({ names: [], sync: false, others: verdict.reason }, undefined, (said) => {
-      done(said.kind === "busy" ? said : verdict);
+    const all = disk && sight?.qemu === true;
+    this.#guards({ names: [], sync: false, others: verdict.reason, devices: all }, undefined, (said) => {
+      // No QEMU that is gone has a write under way, so this one has none.
+      done(all || said.kind === "busy" ? said : verdict);
     });
   }
 

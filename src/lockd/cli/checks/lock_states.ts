@@ -30,6 +30,15 @@ export const lockStates: Check = {
         )
       ),
     );
+    findings.push(
+      ...daemon.locks.filter(({ state }) => state === "settling").map((lock) =>
+        warning(
+          `The lock on ${lock.path} stays although its guest is gone: ${lock.reason}`,
+          "Wait, or look at the storage; when nothing of that guest is written any more for certain, free the lock: " +
+            "virtlockd release --force --guest NAME",
+        )
+      ),
+    );
     const inherited = daemon.locks.filter(({ kind }) => kind === "posix").length;
     if (inherited > 0) {
       findings.push(

@@ -12,6 +12,7 @@ const UNKNOWN: Verdict = { kind: "unknown", reason: "who knows" };
 class World {
   now = 0;
   asked = 0;
+  bound = 1000;
   readonly told: string[] = [];
   readonly #answers: (Verdict | "later")[];
   readonly #timers: { at: number; task: () => void }[] = [];
@@ -33,7 +34,7 @@ class World {
         settling: ({ verdict, left }) => {
           // Only what nobody knows ends by itself, within the bound.
           assert.equal(
-            left === undefined ? "busy" : left > 0 && left <= 1000,
+            left === undefined ? "busy" : left > 0 && left <= this.bound,
             verdict?.kind === "busy" ? "busy" : true,
           );
           this.told.push(`settling ${verdict?.kind}`);
@@ -45,7 +46,7 @@ class World {
         return { cancel: () => {} };
       },
       clock: () => this.now,
-      bound: () => 1000,
+      bound: () => this.bound,
     });
   }
 
@@ -166,4 +167,19 @@ Deno.test("Settler hears no late answer about a lock that is gone", () => {
   world.answer(BUSY);
   world.until(10_000);
   assert.deepEqual(world.told, ["over at 0"]);
+});
+
+Deno.test("Settler never gives up by itself what other hosts would get, and says what to do", () => {
+  const world = new World(UNKNOWN);
+  world.bound = Infinity;
+  world.settle();
+  world.until(30 * 24 * 3_600_000);
+  assert.deepEqual(world.told, ["settling unknown"]);
+  assert.equal(
+    world.settler.reasonOf(RESOURCE),
+    "who knows; other hosts use the disk, so it stays until 'virtlockd release --force --guest guest' says that " +
+      "nothing of that guest is written any more",
+  );
+  world.settler.abandon(RESOURCE, 7);
+  assert.equal(world.settler.size, 0);
 });

@@ -13,7 +13,11 @@ class World {
   /** Pids of those that have QEMU's own lock on their image. */
   readonly guarding = new Set<number>();
   readonly owners = new Set<OwnerKey>();
+  /** Of a process that has lost its program, but has not been seen to end. */
+  ending: OwnerKey | undefined;
   readonly looks: string[] = [];
+  /** What /proc/PID/stat says; undefined: there is no such process. */
+  stat: string | undefined;
   readonly #timers: { at: number; task: () => void }[] = [];
   readonly #deferred: (() => void)[] = [];
   readonly sights = new Sights({
@@ -23,12 +27,13 @@ class World {
         return path.endsWith("/exe") ? this.programs.get(pid) ?? -2 : "/images/a";
       },
       listDirectory: (path) => {
+        if (path.endsWith("/task")) return ["1"];
         const pid = Number(path.split("/")[2]);
         this.looks.push(`${pid} at ${this.now}`);
         return this.guarding.has(pid) ? ["3"] : [];
       },
-      open: () => 50,
-      read: (_fd, into) => new TextEncoder().encodeInto(GUARDING, into).written,
+      open: (path) => path.endsWith("/stat") ? this.stat === undefined ? -2 : 51 : 50,
+      read: (fd, into) => new TextEncoder().encodeInto(fd === 51 ? this.stat ?? "" : GUARDING, into).written,
       close: () => 0,
       lstat: () => -2,
     },
@@ -46,7 +51,7 @@ class World {
       defer: (task) => void this.#deferred.push(task),
     },
     clock: () => this.now,
-    pidOf: (key) => this.programs.has(Number(key)) ? Number(key) : undefined,
+    pidOf: (key) => this.programs.has(Number(key)) || key === this.ending ? Number(key) : undefined,
     owns: (key) => this.owners.has(key),
   });
 
@@ -221,4 +226,33 @@ Deno.test("Sights looks at a few owners in a turn when many are taken over", () 
   assert.equal(world.looks.length, 32);
   world.until(80);
   assert.equal(world.looks.length, 100);
+});
+
+const NOTHING = { qemu: false, files: [] };
+
+Deno.test("Sights looks at an owner before it is told of its lock where that must be known", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-system-x86_64");
+  world.guarding.add(7);
+  world.owners.add(7);
+  world.sights.granted(7, "at once", true);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+});
+
+Deno.test("Sights knows that an owner has written nothing that was gone when it got its only lock", () => {
+  const world = new World();
+  for (const pid of [7, 8, 9]) world.owners.add(pid);
+  world.sights.granted(7, "at once", true);
+  assert.deepEqual(world.sights.of(7), NOTHING);
+  // It has something else, of whose writes nobody knows.
+  world.sights.granted(8, "at once", false);
+  assert.equal(world.sights.of(8), undefined);
+  world.ending = 9;
+  world.stat = "9 (qemu) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0";
+  world.sights.granted(9, "at once", true);
+  assert.equal(world.sights.of(9), undefined);
+  world.sights.forget(9);
+  world.stat = world.stat.replace(") R", ") Z");
+  world.sights.granted(9, "at once", true);
+  assert.deepEqual(world.sights.of(9), NOTHING);
 });

@@ -100,6 +100,41 @@ Deno.test("judgeGuards() finds a guard that no process has, until it goes", () =
   assert.deepEqual(image.judge(), OVER);
 });
 
+Deno.test("judgeGuards() brings to the medium what is cached of every device that other hosts reach", () => {
+  const places: Record<string, string> = {
+    "8:0": "../../devices/platform/host3/session1/block/sda",
+    "8:1": "../../devices/platform/host3/session1/block/sda/sda1",
+    "7:0": "../../devices/virtual/block/loop0",
+    "104:0": "../../devices/pci0000:00/block/cciss!c0d0",
+  };
+  const calls: string[] = [];
+  let [fsync, open] = [0, 70];
+  const sys = sysWith({
+    listDirectory: (path) => path === "/sys/dev/block" ? Object.keys(places) : -2,
+    readlink: (path) => places[path.slice("/sys/dev/block/".length)] ?? -2,
+    open: (path, flags, mode) => {
+      if (!path.startsWith("/dev/")) return kernel.open(path, flags, mode);
+      calls.push(path);
+      return path === "/dev/sda1" ? -123 : open;
+    },
+    fsync: () => fsync,
+    close: (fd) => fd === 70 ? 0 : kernel.close(fd),
+  });
+  const judge = () => judgeGuards(sys, { names: [], sync: false, devices: true }, undefined);
+  assert.deepEqual(judge(), OVER);
+  assert.deepEqual(calls, ["/dev/sda", "/dev/sda1", "/dev/cciss/c0d0"]);
+  fsync = -5;
+  assert.deepEqual(judge(), {
+    kind: "unknown",
+    reason: "its last writes could not be brought to the medium: Input/output error",
+  });
+  open = -13;
+  assert.deepEqual(judge(), {
+    kind: "unknown",
+    reason: "/dev/sda cannot be opened to bring last writes to the medium: Permission denied",
+  });
+});
+
 Deno.test("judgeGuards() finds the guard of an image that nobody has named, and that no process has", () => {
   using image = new Image();
   const question = { names: [], sync: false, others: "it had just got this lock" };
