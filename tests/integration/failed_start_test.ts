@@ -189,3 +189,27 @@ Deno.test("with locks a service that is told to go into the background stays whe
   );
   assert.equal(await next.stop(), 0);
 });
+
+Deno.test("a start that fails when it has begun to record leaves no lock of a guest that is gone", async () => {
+  await using manager = await ServiceManager.start({
+    entry: new URL("../support/failing_once_main.ts", import.meta.url).pathname,
+  });
+  const { place } = manager;
+  const leases = place.makeDirectory("leases");
+  // Of a process that is connected itself its connection would tell.
+  const guest = new Deno.Command("/bin/sleep", { args: ["1000"] }).spawn();
+  {
+    await using client = await LockClient.connect(manager.socket);
+    await client.register(testOwner(guest.pid));
+    await client.createLockspace(leases);
+    await client.acquire(leases, "r", ACQUIRE_AUTOCREATE);
+  }
+  await manager.kill();
+  guest.kill();
+  await guest.status;
+  Deno.writeTextFileSync(`${place.directory}/fail-once`, "");
+  await manager.start();
+  assert.match(manager.log, /this start was to fail/);
+  await until("the lock to go", () => isFree(`${leases}/r`));
+  assert.deepEqual(JSON.parse((await manager.command("locks", "--json")).stdout), []);
+});

@@ -4,7 +4,8 @@ import { counted } from "../../chassis/log/counted.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
 import type { DescriptorStore } from "../journal/descriptor_store.ts";
 import { DurableLog } from "../../chassis/journal/durable_log.ts";
-import { LockRecorder } from "../journal/lock_recorder.ts";
+import { endedOperation, LockRecorder } from "../journal/lock_recorder.ts";
+import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { journalPath } from "../../chassis/journal/layout.ts";
 import { stampOfNow, writeStamp } from "../../chassis/journal/journal_stamp.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
@@ -102,17 +103,29 @@ export class CrashSafety {
    *
    * @param carried what the next life gets beside locks and clients
    * @param learn asks systemd what it keeps, if it is systemd
+   * @param known owners whose process is gone, as an earlier image of this process knew; they are freed
    */
-  begin(daemon: Daemon, carried: () => Carried, learn: StoreGuardParts["learn"]): void {
+  begin(
+    daemon: Daemon,
+    carried: () => Carried,
+    learn: StoreGuardParts["learn"],
+    known: readonly EndedOwner[] = [],
+  ): void {
     const { recorder } = this;
     if (recorder === undefined) {
+      for (const owner of known) daemon.reaper.free(owner);
       return this.#parts.log.error(`No journal, a crash would lose the locks: ${this.#trouble}`);
     }
     const { sys } = this.#parts;
     const { memory, log } = this.#opened ?? {};
     this.#carried = carried;
     this.#watch = daemon.watch;
-    const snapshot = () => journalSnapshot(daemon, recorder, carried());
+    let unfreed = [...this.#opened?.recovered?.gone ?? [], ...known];
+    // Of a process that is gone nothing else tells the next life, should this one end before it has freed all.
+    const snapshot = function* () {
+      yield* journalSnapshot(daemon, recorder, carried());
+      for (const owner of unfreed) yield endedOperation(owner);
+    };
     this.#guard = this.#guarded(daemon, recorder, learn);
     for (const name of this.#earlier.unwanted(this.#opened?.recovered)) this.#store?.remove(name);
     this.#store?.guard();
@@ -127,7 +140,9 @@ export class CrashSafety {
     else this.#guard?.look();
     this.#replaceStoredJournal(recorder.log.fd);
     this.#discardLeftFile();
-    for (const owner of this.#opened?.recovered?.gone ?? []) daemon.reaper.free(owner);
+    const gone = unfreed;
+    unfreed = [];
+    for (const owner of gone) daemon.reaper.free(owner);
     daemon.crashSections = () => crashSections({ log: recorder.log, store: this.#store, guard: this.#guard });
   }
 

@@ -73,6 +73,11 @@ function dyingHolder(
   slots: ReturnedSlots,
   judge: OwnerJudge,
 ): DyingHolder[] {
+  // See endedOperation(). By now another process may have its pid.
+  if (killed && since === 0) {
+    judge.isGone({ key, pid });
+    return [];
+  }
   const stored = slots.take("dying holder", index, () => true);
   if (stored !== undefined && index !== undefined) slots.keep({ kind: "dying holder", index }, pid);
   const pidfd = stored ?? judge.open(pid, startOf(key, state));

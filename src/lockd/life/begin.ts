@@ -12,7 +12,6 @@ import type { Daemon } from "../daemon/daemon.ts";
 import { learnStore } from "../daemon/systemctl.ts";
 import { ownerKey } from "../lockspace/owner.ts";
 import { LOCK_SETTINGS } from "../identity/settings.ts";
-import type { EndedOwnerState } from "../restart/state.ts";
 import type { Built } from "./built.ts";
 import type { Found } from "./found.ts";
 import type { Succession } from "./successor.ts";
@@ -57,14 +56,20 @@ export function begin(
   unfinished: (() => void)[],
 ): void {
   const { parts: { sys, self }, beginning: { handed }, prepared: { loop, ledger }, safety } = found;
+  const ended = handed?.extension?.ended ?? [];
+  for (const { key, pid, sight } of ended) if (sight !== undefined) daemon.sights.restore(key, pid, sight);
   if (handed === undefined) giveLeasesBack(daemon);
-  safety.begin(daemon, () => ({
-    limits: daemon.servers.map(({ limits }) => ({ ...limits })),
-    settings: changedLogging(),
-    statistics: daemon.metrics.snapshot(),
-  }), unit === undefined ? undefined : (done) => learnStore(daemon, self.env, unit, done));
-  for (const owner of dead) daemon.reaper.free(owner);
-  resumeOwners(daemon, handed?.extension?.ended ?? []);
+  safety.begin(
+    daemon,
+    () => ({
+      limits: daemon.servers.map(({ limits }) => ({ ...limits })),
+      settings: changedLogging(),
+      statistics: daemon.metrics.snapshot(),
+    }),
+    unit === undefined ? undefined : (done) => learnStore(daemon, self.env, unit, done),
+    [...dead, ...ended],
+  );
+  resumeOwners(daemon);
   new SocketWatch({
     sys,
     loop,
@@ -102,17 +107,13 @@ function giveLeasesBack({ sys, table }: Daemon): void {
   }
 }
 
-/** Goes on with owners of an earlier life: those that are gone, and what the others write. */
-function resumeOwners({ table, sights, reaper }: Daemon, ended: readonly EndedOwnerState[]): void {
+/** Goes on with what the owners of an earlier life write. */
+function resumeOwners({ table, sights }: Daemon): void {
   const now = Date.now();
   for (const key of table.owners) {
     const granted = table.ownedBy(key).flatMap(({ holdings }) => holdings).filter(({ owner }) =>
       ownerKey(owner) === key
     );
     sights.resume(key, Math.min(...granted.map(({ since }) => now - since)));
-  }
-  for (const { sight, ...owner } of ended) {
-    if (sight !== undefined) sights.restore(owner.key, owner.pid, sight);
-    reaper.free(owner);
   }
 }
