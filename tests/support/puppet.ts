@@ -5,6 +5,12 @@ import { TestProcess } from "./test_process.ts";
 
 const MAIN = new URL("./puppet_main.ts", import.meta.url).pathname;
 
+/**
+ * Where the runtime can have no caches. It would have them open for writing, and whoever writes files counts
+ * as a guest that writes disks.
+ */
+const NO_CACHE = "/dev/null/none";
+
 /** A process that makes system calls as it is told to. Disposing of it kills it. */
 export class Puppet implements AsyncDisposable {
   readonly process: TestProcess;
@@ -28,7 +34,8 @@ export class Puppet implements AsyncDisposable {
     launcher: readonly string[] = [],
   ): Puppet {
     const command = place.command([...launcher, Deno.execPath(), "run", "-A", MAIN]);
-    return new Puppet(place, new TestProcess(command, { ...place.env, ...env }, place.directory, "piped"));
+    const own = { ...place.env, DENO_DIR: NO_CACHE, ...env };
+    return new Puppet(place, new TestProcess(command, own, place.directory, "piped"));
   }
 
   get pid(): number {

@@ -1,27 +1,10 @@
 // A process that makes system calls as a test tells it to: the daemon's holder, a stranger with a lock, or
 // the process that a daemon takes over from. One call in a line of standard input, `[number, method,
 // ...arguments]`; one result in a line of output.
-import { O_RDWR } from "../../src/os/constants.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 
 const sys = linuxSys();
-closeCaches();
 const input = new Uint8Array(1 << 16);
-
-/**
- * The runtime has its caches open for writing, and whoever writes files counts as a guest that writes disks.
- * From now on it has nothing in their place.
- */
-function closeCaches(): void {
-  const cache = Deno.env.get("DENO_DIR");
-  for (const { name } of cache === undefined ? [] : [...Deno.readDirSync("/proc/self/fd")]) {
-    const path = sys.readlink(`/proc/self/fd/${name}`);
-    if (typeof path === "number" || !path.startsWith(`${cache}/`)) continue;
-    sys.close(Number(name));
-    // The lowest number that is free.
-    sys.open("/dev/null", O_RDWR, 0);
-  }
-}
 
 function value(argument: unknown): unknown {
   const encoded = typeof argument === "object" && argument !== null && "base64" in argument;
