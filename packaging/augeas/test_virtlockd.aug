@@ -13,6 +13,7 @@ lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
 cluster_endpoints = [ \"https://etcd1:2379\", \"https://etcd2:2379\" ]
 cluster_name = \"prod\"
 cluster_lockspaces = [ \"scsi=/var/lib/libvirt/lockd/scsi\" ]
+cluster_devices = 1
 cluster_host_id = \"kvm7\"
 cluster_wait = 5
 cluster_ca_file = \"/etc/libvirt/virtlockd-cluster/ca.pem\"
@@ -38,6 +39,7 @@ cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
       { "cluster_name" = "prod" }
       { "cluster_lockspaces"
         { "1" = "scsi=/var/lib/libvirt/lockd/scsi" } }
+      { "cluster_devices" = "1" }
       { "cluster_host_id" = "kvm7" }
       { "cluster_wait" = "5" }
       { "cluster_ca_file" = "/etc/libvirt/virtlockd-cluster/ca.pem" }

@@ -666,6 +666,7 @@ export class World {
       loop,
       lives,
       orphans: () => orphans,
+      held: (key) => files.holds(key),
       host: `host${host}`,
       wants,
       marks,
@@ -677,9 +678,11 @@ export class World {
       lives,
       lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
     });
-    const files = new ClusterLockFiles({
+    const files: ClusterLockFiles = new ClusterLockFiles({
       files: kernelFiles(),
       names,
+      devices: undefined,
+      mayHang: () => false,
       locks,
       loop,
       clock,

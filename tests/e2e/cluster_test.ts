@@ -8,6 +8,8 @@ import { refusal } from "../support/lock_refusal.ts";
 import { kernel } from "../support/kernel.ts";
 import { processState } from "../../src/os/process_state.ts";
 import { reExec } from "../support/re_exec.ts";
+import { host, runOk } from "./support/command.ts";
+import { Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 
 // Hosts of a cluster on one machine, each with a daemon, a lock directory and a link, and a real etcd.
@@ -208,5 +210,94 @@ Deno.test("a typo in a key of the cluster's fails the start", async () => {
   assert.match(
     stderr,
     /virtlockd.conf:5: expected a known key, such as "cluster_endpoints".*, got "cluster_endpoint"/,
+  );
+});
+
+/** What scsi_id, multipath and the kernel call one disk. */
+const WWID = "6001405abcdef0123456789abcdef012";
+
+/** A loop device and nodes of it. Disposing of it detaches the device. */
+class LoopDevice implements AsyncDisposable {
+  private constructor(readonly name: string, readonly numbers: string) {}
+
+  static async over(file: string): Promise<LoopDevice> {
+    await Deno.writeFile(file, new Uint8Array(1 << 20));
+    const name = (await runOk(host, ["losetup", "--find", "--show", file])).trim();
+    const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", name])).trim();
+    return new LoopDevice(name, numbers);
+  }
+
+  /** Another node of it. The kernel keeps locks of each apart, as it does with those of two hosts. */
+  async node(path: string): Promise<string> {
+    await runOk(host, ["mknod", path, "b", ...this.numbers.split(":")]);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await host.run(["losetup", "--detach", this.name]);
+  }
+}
+
+/** A host that locks devices for the cluster, and what its kernel tells of one. */
+async function hostWithDevices(etcd: Etcd, name: string, attributes: Record<string, string>) {
+  const settings = "storage_timeout = 3\ncluster_devices = 1";
+  const made = await ClusterHost.create(etcd, name, { settings, cluster: "new" });
+  for (const [path, text] of Object.entries(attributes)) {
+    const file = `${made.place.directory}/sysfs/${path}`;
+    Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+    Deno.writeTextFileSync(file, `${text}\n`);
+  }
+  try {
+    await made.startDaemon({ entry: new URL("../support/named_devices_main.ts", import.meta.url) });
+  } catch (error) {
+    await made[Symbol.asyncDispose]();
+    throw error;
+  }
+  return made;
+}
+
+Deno.test("a disk is one lock by each of its names on each host, and one without a name is its host's own", async () => {
+  await using etcd = await Etcd.start();
+  await etcd.openCluster("test", ["devices", "scsi"]);
+  using scratch = new Scratch();
+  await using disk = await LoopDevice.over(scratch.file("disk"));
+  await using other = await LoopDevice.over(scratch.file("other"));
+  await using a = await hostWithDevices(etcd, "a", { [`${disk.numbers}/device/wwid`]: `naa.${WWID}` });
+  await using b = await hostWithDevices(etcd, "b", { [`${disk.numbers}/dm/uuid`]: `mpath-3${WWID}` });
+  const path = await disk.node(`${a.place.directory}/sda`);
+  const second = await disk.node(`${a.place.directory}/sdb`);
+  const map = await disk.node(`${b.place.directory}/mapped`);
+  await using guest = await Holder.start(a.daemon);
+  await using rival = await Holder.start(b.daemon);
+  await using beside = await Holder.start(a.daemon);
+  await guest.acquire("", path);
+  assert.deepEqual(await locksOf(etcd), [`lock/scsi/3${WWID}`]);
+  const text = new RegExp(`is locked by domain '${guest.owner.name}' .* on host '`);
+  assert.match(await refusal(rival.acquire("", map)), text);
+  assert.match(await refusal(rival.acquire(b.space, `3${WWID}`, AUTOCREATE)), text);
+  // Another path to it on the same host, for another guest and for the same one.
+  assert.match(await refusal(beside.acquire("", second)), text);
+  assert.match(await refusal(guest.acquire("", second)), text);
+  // Its next image knows by its descriptor what it has.
+  await reExec(a.daemon);
+  await a.daemon.log.match(/member of its cluster[\s\S]*member of its cluster/);
+  assert.match(await refusal(rival.acquire("", map)), text);
+  // Nothing tells other hosts which one this is.
+  await beside.acquire("", await other.node(`${a.place.directory}/nameless`));
+  await rival.acquire("", await other.node(`${b.place.directory}/nameless`));
+  assert.deepEqual(await locksOf(etcd), [`lock/scsi/3${WWID}`]);
+  await guest.kill();
+  await until("its lock to go", async () => (await locksOf(etcd)).length === 0);
+  await rival.acquire("", map);
+  assert.deepEqual(await locksOf(etcd), [`lock/scsi/3${WWID}`]);
+});
+
+Deno.test("a host that does not lock devices for all is not admitted where others do", async () => {
+  await using etcd = await Etcd.start();
+  await etcd.openCluster("test", ["devices", "scsi"]);
+  await using a = await ClusterHost.create(etcd, "a", { cluster: "new" });
+  await using daemon = await Daemon.start({ place: a.place });
+  await daemon.log.match(
+    /the other hosts lock devices, scsi for the cluster, and this one scsi: make cluster_lockspaces/,
   );
 });

@@ -340,6 +340,7 @@ const NAMING: Readonly<Record<string, string>> = {
   "lockd/handover/snapshot.ts": "a server's key in libvirt's document",
   "lockd/journal/recovery.ts": "advice: a command",
   "lockd/life/take_over.ts": "advice: a command",
+  "lockd/lockspace/settler.ts": "advice: a command",
   "lockd/programs/lock_failure.ts": "advice: the configuration file",
   "lockd/restart/check_state.ts": "a server's key in libvirt's document",
   "lockd/restart/document_format.ts": "a server's key in libvirt's document",

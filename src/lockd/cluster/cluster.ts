@@ -1,5 +1,7 @@
 import { bootId } from "../../os/host_facts.ts";
 import { readSmallFile } from "../../os/read_file.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
+import { BlockDevices } from "./block_devices.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { settingsOf } from "./endpoints.ts";
@@ -22,8 +24,10 @@ const MACHINE_ID = "/etc/machine-id";
  */
 export function clusterOf(parts: ClusterParts): Cluster | undefined {
   const { sys, settings, membershipFile } = parts;
-  const { clusterMistake: mistake, clusterEndpoints, clusterName, clusterLockspaces } = settings;
-  const named = mistake !== undefined || clusterEndpoints.length > 0 || clusterLockspaces.size > 0;
+  const { clusterMistake: mistake, clusterEndpoints, clusterName, clusterLockspaces, clusterDevices } =
+    settings;
+  const named = mistake !== undefined || clusterEndpoints.length > 0 || clusterLockspaces.size > 0 ||
+    clusterDevices;
   if (!named && sys.access(membershipFile, 0) !== 0) return undefined;
   const boot = bootId(sys);
   const file = new MembershipFile(sys, membershipFile);
@@ -31,24 +35,35 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));
   const still = (reason: string) =>
     before === undefined ? undefined : switchedOff(parts, file, before, reason);
-  if (mistake !== undefined) return still(mistake) ?? broken(parts, before?.spaces, mistake);
+  const devices = clusterDevices || before?.devices === true;
+  const broken = (covered: readonly ClusterSpace[] | undefined, reason: string) =>
+    still(reason) ?? brokenCluster(parts, covered, devices, reason);
+  if (mistake !== undefined) return broken(before?.spaces, mistake);
   if (clusterEndpoints.length === 0) {
-    if (before === undefined && spaces.length === 0) return undefined;
+    if (before === undefined && spaces.length === 0 && !devices) return undefined;
     const reason = before === undefined
-      ? "cluster_lockspaces is set and cluster_endpoints is not"
+      ? "cluster_lockspaces or cluster_devices is set and cluster_endpoints is not"
       : `this host is a member of cluster ${before.cluster} since it was started, and virtlockd.conf names no ` +
         "cluster_endpoints: set them again, or have it leave with 'virtlockd cluster leave HOST' on another host";
-    return still(reason) ?? broken(parts, before?.spaces ?? spaces, reason);
+    return broken(before?.spaces ?? spaces, reason);
   }
   if (before !== undefined && before.cluster !== clusterName) {
     const reason =
       `this host is a member of cluster ${before.cluster} since it was started, and cluster_name is ` +
       `${clusterName}`;
-    return still(reason) ?? broken(parts, [...before.spaces, ...spaces], reason);
+    return broken([...before.spaces, ...spaces], reason);
   }
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
-  if (host === "") return broken(parts, spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
-  return new Member(parts, { file, boot, host, spaces, known: before?.session, seen: before?.seen });
+  if (host === "") return broken(spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
+  return new Member(parts, {
+    file,
+    boot,
+    host,
+    spaces,
+    devices: clusterDevices,
+    known: before?.session,
+    seen: before?.seen,
+  });
 }
 
 /**
@@ -66,18 +81,24 @@ function switchedOff(
 ): Cluster | undefined {
   const settings = settingsOf(before);
   if (settings?.clusterHostId === undefined) return undefined;
-  const { boot, spaces, session, seen } = before;
-  const facts = { file, boot, host: settings.clusterHostId, spaces, known: session, seen };
+  const { boot, spaces, devices = false, session, seen } = before;
+  const facts = { file, boot, host: settings.clusterHostId, spaces, devices, known: session, seen };
   const member = new Member({ ...parts, settings }, facts);
   const names = new ClusterNames(spaces);
   const why = `this host cannot be a member of its cluster: ${reason}`;
   return {
-    files: refusingFiles(member.files, names, why),
+    files: refusingFiles(
+      member.files,
+      (path) => names.of(path) !== undefined,
+      (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
+      why,
+    ),
     get status(): ClusterStatus {
       const { status } = member;
       return status.state === "lost" ? status : { ...status, state: "broken", reason };
     },
     others: member.others,
+    covers: (path) => member.covers(path),
     begin: () => {
       parts.observer.clusterTroubled(reason);
       member.begin();
@@ -86,15 +107,27 @@ function switchedOff(
   };
 }
 
-function broken(
-  { files, settings, observer }: ClusterParts,
+/** Whether a locked file is a device that other hosts have too. */
+function isDevice({ sys, mayHang }: ClusterParts, path: string, fd: number, identity: FileIdentity): boolean {
+  return !mayHang(path, identity) && new BlockDevices(sys).of(fd)?.kind === "shared";
+}
+
+function brokenCluster(
+  parts: ClusterParts,
   spaces: readonly ClusterSpace[] | undefined,
+  devices: boolean,
   reason: string,
 ): Cluster {
+  const { files, settings, observer } = parts;
   const names = spaces === undefined ? undefined : new ClusterNames(spaces);
   const why = `this host cannot be a member of its cluster: ${reason}`;
   return {
-    files: refusingFiles(files, names, why),
+    files: refusingFiles(
+      files,
+      (path) => names === undefined || names.of(path) !== undefined,
+      (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
+      why,
+    ),
     status: {
       name: settings.clusterName,
       host: "",

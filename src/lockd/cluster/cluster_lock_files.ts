@@ -5,6 +5,7 @@ import type { LockRequest, UnlockRequest } from "../lockspace/lock_file.ts";
 import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../lockspace/lock_files.ts";
 import { NOBODY, type Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
+import type { BlockDevices } from "./block_devices.ts";
 import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "./names.ts";
 import { decodeHolder, holderOf, RecordError } from "./records.ts";
@@ -21,6 +22,10 @@ export interface ClusterLockFilesParts {
   /** The host's own locks: they come first, and go last. */
   readonly files: LockFiles;
   readonly names: ClusterNames;
+  /** Undefined where block devices are this host's own matter. */
+  readonly devices: Pick<BlockDevices, "of"> | undefined;
+  /** Whether the storage of a file may hang: then it is no device. */
+  readonly mayHang: (path: string, identity: FileIdentity) => boolean;
   readonly locks: Pick<ClusterLocks, "take" | "clear" | "give" | "unuse" | "markOf">;
   readonly loop: Pick<EventLoop, "after">;
   /** Monotonic milliseconds. */
@@ -141,14 +146,44 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
-    const { files, names } = this.#parts;
+    const { names } = this.#parts;
     const { path } = request;
     const name = names.of(path);
-    if (name === undefined) return files.lock(request, done);
+    if (name === undefined) return this.#lockOther(request, done);
     const bad = unsuitable(name);
     const action = `Unable to acquire lock on resource ${path}`;
     if (bad !== undefined) return done({ kind: "storage", action, reason: bad });
     this.#lock(request, name, TRIES, done);
+  }
+
+  /** A file that is in none of the cluster's directories; it may be a device. */
+  #lockOther(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
+    const { files, names } = this.#parts;
+    files.lock(request, (outcome) => {
+      if (outcome.kind !== "granted") return done(outcome);
+      const { path } = request;
+      const name = this.learn(path, outcome.fd, outcome.identity);
+      if (name === undefined) return done(outcome);
+      this.#take(request, name, outcome, (taken) => {
+        if (taken.kind !== "granted") names.forget(path);
+        done(taken);
+      });
+    });
+  }
+
+  /** A locked file is a device that other hosts have too. @returns its name; undefined when it is not */
+  learn(path: string, fd: number, identity: FileIdentity): ClusterName | undefined {
+    const { names, devices, mayHang } = this.#parts;
+    if (devices === undefined || mayHang(path, identity)) return undefined;
+    const device = devices.of(fd);
+    if (device?.kind !== "shared") return undefined;
+    names.learn(path, device.name);
+    return device.name;
+  }
+
+  /** Whether a lock of this host's table has a key. */
+  holds(key: string): boolean {
+    return this.#paths.has(key);
   }
 
   /** @param tries how often the kernel's lock is tried again that no other host has in etcd any more */
@@ -217,6 +252,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     if (lock !== undefined) this.#paths.delete(lock.key);
     this.#held.delete(path);
     this.#changed.delete(path);
+    this.#parts.names.forget(path);
   }
 
   create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void {

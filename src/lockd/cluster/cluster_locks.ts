@@ -79,6 +79,8 @@ export interface ClusterLocksParts {
   readonly lives: (pid: number, start: number) => boolean;
   /** What is kept for processes of which the daemon knows nothing. A lock that is taken is none of it any more. */
   readonly orphans: () => Pick<Orphans, "has" | "forget">;
+  /** Whether the lock table has a lock of a key, perhaps by another name of the same device. */
+  readonly held: (key: string) => boolean;
   /** This host's name. */
   readonly host: string;
   readonly names: Pick<HolderNames, "name">;
@@ -297,9 +299,10 @@ export class ClusterLocks {
       const { domain, uuid, pid, start, since } = own.holder;
       const asker = wanted.holder;
       const same = asker.pid === pid && asker.start === start && asker.uuid === uuid;
-      if (!same && (this.#parts.orphans().has(own.entry.key) || this.#parts.lives(pid, start))) {
-        const { host } = this.#parts;
-        const shared = own.entry.key !== keys.exclusive(wanted.name);
+      const { host, held, orphans, lives } = this.#parts;
+      const { key } = own.entry;
+      if (held(key) || (!same && (orphans().has(key) || lives(pid, start)))) {
+        const shared = key !== keys.exclusive(wanted.name);
         const by = { kind: "host", host, shared, domain, uuid, pid, since } as const;
         return done({ kind: "held", by });
       }

@@ -2,6 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockFiles } from "../lockspace/lock_files.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Owner } from "../lockspace/owner.ts";
@@ -24,6 +25,8 @@ export interface ClusterParts {
   readonly linkSocket: string;
   /** This host's own locks. */
   readonly files: LockFiles;
+  /** Whether the storage of one of its files may hang. */
+  readonly mayHang: (path: string, identity: FileIdentity) => boolean;
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;

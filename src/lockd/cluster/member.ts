@@ -2,6 +2,7 @@ import { hostName } from "../../os/host_facts.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import { AskedLocks } from "./asked_locks.ts";
+import { BlockDevices } from "./block_devices.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
@@ -34,6 +35,8 @@ export interface MemberFacts {
   /** Id of this host in the cluster. */
   readonly host: string;
   readonly spaces: readonly ClusterSpace[];
+  /** Whether block devices are locked for all hosts too. */
+  readonly devices: boolean;
   /** Session of an earlier daemon of this boot. */
   readonly known: string | undefined;
   /** What etcd was when that one wrote its session. */
@@ -62,7 +65,7 @@ export class Member implements Cluster {
     this.#parts = parts;
     this.#facts = facts;
     this.#keys = new ClusterKeys(settings.clusterName);
-    this.#names = new ClusterNames(facts.spaces);
+    this.#names = new ClusterNames(facts.spaces, facts.devices);
     this.#lives = (pid, start) => mayLive(sys, pid, start);
     const name = hostName(sys) || facts.host;
     this.#link = new LinkClient({
@@ -89,6 +92,7 @@ export class Member implements Cluster {
       loop,
       lives: this.#lives,
       orphans: () => this.#orphans,
+      held: (key) => this.files.holds(key),
       host: name,
       wants: new Wants({ session: this.#session, keys: this.#keys, nonce, loop, clock, wait }),
       marks: this.#marks,
@@ -98,6 +102,8 @@ export class Member implements Cluster {
     this.files = new ClusterLockFiles({
       files: parts.files,
       names: this.#names,
+      devices: facts.devices ? new BlockDevices(sys) : undefined,
+      mayHang: parts.mayHang,
       locks: this.#locks,
       loop,
       clock,
@@ -146,6 +152,9 @@ export class Member implements Cluster {
 
   begin(): void {
     this.#begun = true;
+    for (const { lockspace, path, handle } of this.#parts.resources()) {
+      if (lockspace === "" && handle.kind === "file") this.files.learn(path, handle.fd, handle.identity);
+    }
     this.#session.begin();
     this.#session.whenKnown(() => this.files.known());
     this.#asked.begin();
@@ -158,7 +167,7 @@ export class Member implements Cluster {
 
   #newSession(name: string): ClusterSession {
     const { sys, loop, settings, resources, observer } = this.#parts;
-    const { file, boot, host, spaces, known, seen } = this.#facts;
+    const { file, boot, host, spaces, devices, known, seen } = this.#facts;
     return new ClusterSession({
       etcd: this.#link,
       loop,
@@ -176,6 +185,7 @@ export class Member implements Cluster {
           cluster: settings.clusterName,
           session,
           spaces,
+          ...devices ? { devices } : {},
           ...now === undefined ? {} : { seen: now },
           reach: reachOf(settings, host),
         }),

@@ -12,6 +12,8 @@ export interface Membership {
   readonly cluster: string;
   readonly session: string;
   readonly spaces: readonly ClusterSpace[];
+  /** Set when it locks block devices for the cluster. */
+  readonly devices?: boolean;
   /** What etcd was when the session was last written; undefined: it has not been, or by an older version. */
   readonly seen?: Seen;
   /** How etcd was reached, and as whom: for a daemon whose configuration does not say so any more. */
@@ -83,10 +85,11 @@ export class MembershipFile {
 
 function isMembership(value: unknown): value is Membership {
   if (typeof value !== "object" || value === null) return false;
-  const { boot, cluster, session, spaces, seen, reach }: Partial<Record<keyof Membership, unknown>> = value;
+  const { boot, cluster, session, spaces, devices, seen, reach }: Partial<Record<keyof Membership, unknown>> =
+    value;
   return (seen === undefined || isSeen(seen)) && (reach === undefined || isReach(reach)) &&
     typeof boot === "string" && typeof cluster === "string" &&
-    typeof session === "string" &&
+    typeof session === "string" && (devices === undefined || typeof devices === "boolean") &&
     Array.isArray(spaces) &&
     spaces.every((space: unknown) =>
       typeof space === "object" && space !== null && "name" in space && typeof space.name === "string" &&

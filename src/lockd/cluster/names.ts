@@ -16,18 +16,43 @@ export interface ClusterName {
   readonly name: string;
 }
 
+/**
+ * Space of devices that are neither SCSI's nor LVM's. Where hosts lock block devices for all they agree upon
+ * it as on the others.
+ */
+export const DEVICE_SPACE = "devices";
+
 /** Finds the cluster's names of lock files. */
 export class ClusterNames {
   readonly #spaces: ReadonlyMap<string, string>;
+  /** Names of locked devices by their path on this host. */
+  readonly #devices = new Map<string, ClusterName>();
+  /** What all hosts have to agree upon. */
   readonly spaces: readonly string[];
 
-  constructor(spaces: readonly ClusterSpace[]) {
+  /** @param devices whether block devices are locked for all hosts too */
+  constructor(spaces: readonly ClusterSpace[], devices = false) {
     this.#spaces = new Map(spaces.map(({ name, directory }) => [directory, name]));
-    this.spaces = spaces.map(({ name }) => name).sort();
+    this.spaces = [...spaces.map(({ name }) => name), ...devices ? [DEVICE_SPACE] : []].sort();
   }
 
-  /** The cluster's name of a lock file; undefined for one that is this host's own matter. */
+  /** A path is locked that is a device with this name, until it is forgotten. */
+  learn(path: string, name: ClusterName): void {
+    this.#devices.set(path, name);
+  }
+
+  /** The lock of a path has gone. */
+  forget(path: string): void {
+    this.#devices.delete(path);
+  }
+
+  /**
+   * The cluster's name of a lock file, or of a device that is locked; undefined for one that is this host's
+   * own matter.
+   */
   of(path: string): ClusterName | undefined {
+    const device = this.#devices.get(path);
+    if (device !== undefined) return device;
     const slash = path.lastIndexOf("/");
     const space = this.#spaces.get(path.slice(0, slash));
     return space === undefined ? undefined : { space, name: encodeName(path.slice(slash + 1)) };
@@ -46,7 +71,7 @@ export function unsuitable({ name }: ClusterName): string | undefined {
  * and `.` stand for themselves, any other byte is written as `%XX`. A byte that is no UTF-8 is a lone
  * surrogate here (src/os/text.ts), and is written by its number.
  */
-function encodeName(name: string): string {
+export function encodeName(name: string): string {
   let encoded = "";
   for (const character of name) {
     const code = character.codePointAt(0) ?? 0;

@@ -86,7 +86,7 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
         `the other hosts lock ${meta.spaces.join(", ")} for the cluster, and this one ${
           spaces.join(", ")
         }: ` +
-        "make cluster_lockspaces alike",
+        "make cluster_lockspaces and cluster_devices alike",
     };
   }
   return ofAnotherSession(keys.host, facts) ??

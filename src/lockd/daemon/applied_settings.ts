@@ -29,6 +29,7 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterEndpoints: undefined,
     clusterName: undefined,
     clusterLockspaces: undefined,
+    clusterDevices: undefined,
     clusterHostId: undefined,
     clusterCaFile: undefined,
     clusterCertFile: undefined,

@@ -85,6 +85,7 @@ export class LockCore {
       loop,
       clock,
       pidOf: (key) => this.watch.processOf(key)?.pid,
+      hasEnded: (key) => this.reaper.ended.some((owner) => owner.key === key),
       owns: (key) => this.table.owns(key),
     });
     this.settler = new Settler({
@@ -103,6 +104,7 @@ export class LockCore {
       membershipFile: parts.membershipFile,
       linkSocket: parts.linkSocket,
       files,
+      mayHang: (path, identity) => this.storage.mayHang(path, identity),
       resources: () => this.table.resources(),
       markOf: (owner) => this.watch.markOf(owner),
       paused: () => this.table.parked.all(),

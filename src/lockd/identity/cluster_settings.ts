@@ -14,6 +14,8 @@ export interface ClusterSettings {
   readonly clusterName: string;
   /** Lock directories that are held for all hosts: their path on this host, by the cluster's name for it. */
   readonly clusterLockspaces: ReadonlyMap<string, string>;
+  /** Whether block devices that are locked by their path are held for all hosts, by what the kernel calls them. */
+  readonly clusterDevices: boolean;
   /** Id of this host in the cluster; undefined: that of /etc/machine-id. */
   readonly clusterHostId: string | undefined;
   /** How long a guest waits for other hosts that are about to give up its locks, in seconds. */
@@ -33,6 +35,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterEndpoints: [],
   clusterName: "default",
   clusterLockspaces: new Map(),
+  clusterDevices: false,
   clusterHostId: undefined,
   clusterWait: 5,
   clusterCaFile: undefined,
@@ -45,11 +48,15 @@ const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,
 const ADDRESS = /^\[|^[0-9.]+$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
+/** What hosts call the devices of {@link ClusterSettings.clusterDevices} that have no directory of libvirt's. */
+const RESERVED = "devices";
+
 /** The readers of the cluster's keys. */
 export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSettings>])[] = [
   ["cluster_endpoints", (entry) => ({ clusterEndpoints: readEndpoints(entry) })],
   ["cluster_name", (entry) => ({ clusterName: readName(entry) ?? CLUSTER_DEFAULTS.clusterName })],
   ["cluster_lockspaces", (entry) => ({ clusterLockspaces: readSpaces(entry) })],
+  ["cluster_devices", (entry) => ({ clusterDevices: readInteger(entry, 0, 1) === 1 })],
   ["cluster_host_id", (entry) => ({ clusterHostId: readName(entry) })],
   ["cluster_wait", (entry) => ({ clusterWait: readInteger(entry, 0, 60) })],
   ["cluster_ca_file", (entry) => ({ clusterCaFile: readPath(entry) })],
@@ -96,6 +103,9 @@ function readSpaces(entry: ConfigEntry): Map<string, string> {
     const [, name, path] = item.kind === "string" ? /^([^=]+)=(\/.+)$/.exec(item.value) ?? [] : [];
     if (name === undefined || path === undefined || !NAME.test(name) || spaces.has(name)) {
       throw wrongValue(entry, 'strings "NAME=/DIRECTORY", each name once', item);
+    }
+    if (name === RESERVED) {
+      throw wrongValue(entry, `names other than "${RESERVED}", which stands for devices`, item);
     }
     spaces.set(name, plainPath(path));
   }

@@ -46,6 +46,8 @@ export interface SightsParts {
   readonly clock: () => number;
   /** Pid of an owner's process as the daemon sees it; undefined when it is not watched. */
   readonly pidOf: (key: OwnerKey) => number | undefined;
+  /** Whether an owner's process is known to have ended. */
+  readonly hasEnded: (key: OwnerKey) => boolean;
   /** Whether an owner has anything. */
   readonly owns: (key: OwnerKey) => boolean;
 }
@@ -76,7 +78,7 @@ export class Sights {
    * @param only whether it has nothing else
    */
   granted(key: OwnerKey, soon: "at once" | "later" = "later", only = false): void {
-    const { loop, clock, pidOf } = this.#parts;
+    const { loop, clock, pidOf, hasEnded } = this.#parts;
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
       seen.partial = true;
@@ -87,7 +89,7 @@ export class Sights {
     const pid = pidOf(key);
     if (pid === undefined) {
       // It has ended before it could use what it has got.
-      if (only) {
+      if (only && hasEnded(key)) {
         this.#seen.set(key, {
           pid: 0,
           sight: NOTHING,

@@ -155,6 +155,7 @@ export class StorageWitness implements Witness {
     sight: Sight | undefined,
     done: (verdict: Verdict) => void,
   ): void {
+    if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);

@@ -58,7 +58,7 @@ Deno.test("a host with other lock directories is not admitted", () => {
   assert.deepEqual(nextStep({ ...NOTHING, meta: META }, { ...FACTS, spaces: ["scsi"] }), {
     kind: "wait",
     reason:
-      "the other hosts lock lvm, scsi for the cluster, and this one scsi: make cluster_lockspaces alike",
+      "the other hosts lock lvm, scsi for the cluster, and this one scsi: make cluster_lockspaces and cluster_devices alike",
   });
 });
 

@@ -24,6 +24,7 @@ Deno.test("the cluster's settings with each of their keys", () => {
     cluster_endpoints = [ "https://etcd1:2379", "https://etcd2.example.org/", "http://127.0.0.1:2379", "http://[::1]:2379" ]
     cluster_name = "prod"
     cluster_lockspaces = [ "scsi=/var/lib/scsi/", "lvm=/var/lib/lvm" ]
+    cluster_devices = 1
     cluster_host_id = "kvm7"
     cluster_ca_file = "/etc/libvirt/virtlockd-cluster/ca.pem"
     cluster_cert_file = "/etc/libvirt/virtlockd-cluster/host.pem"
@@ -37,6 +38,7 @@ Deno.test("the cluster's settings with each of their keys", () => {
   ]);
   assert.equal(settings.clusterName, "prod");
   assert.deepEqual([...settings.clusterLockspaces], [["scsi", "/var/lib/scsi"], ["lvm", "/var/lib/lvm"]]);
+  assert.equal(settings.clusterDevices, true);
   assert.equal(settings.clusterHostId, "kvm7");
   assert.equal(settings.clusterCaFile, "/etc/libvirt/virtlockd-cluster/ca.pem");
   assert.equal(settings.clusterCertFile, "/etc/libvirt/virtlockd-cluster/host.pem");
@@ -80,4 +82,12 @@ Deno.test("an unknown key that begins with cluster is a mistake, which no start 
   assert.match(mistake(text), /expected a known key, such as "cluster_endpoints", got "cluster_endpoint"/);
   const { settings } = forgiveSettings(LOCK_SETTINGS, text, "virtlockd.conf");
   assert.match(settings.clusterMistake ?? "", /^virtlockd\.conf:1: expected a known key/);
+});
+
+Deno.test("no directory is called as the cluster's devices are", () => {
+  assert.match(
+    mistake('cluster_lockspaces = [ "devices=/var/lib/devices" ]'),
+    /expected names other than "devices", which stands for devices/,
+  );
+  assert.match(mistake("cluster_devices = 2"), /expected an integer from 0 to 1/);
 });

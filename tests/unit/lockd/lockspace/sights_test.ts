@@ -13,6 +13,7 @@ class World {
   /** Pids of those that have QEMU's own lock on their image. */
   readonly guarding = new Set<number>();
   readonly owners = new Set<OwnerKey>();
+  readonly ended = new Set<OwnerKey>();
   /** Of a process that has lost its program, but has not been seen to end. */
   ending: OwnerKey | undefined;
   readonly looks: string[] = [];
@@ -52,6 +53,7 @@ class World {
     },
     clock: () => this.now,
     pidOf: (key) => this.programs.has(Number(key)) || key === this.ending ? Number(key) : undefined,
+    hasEnded: (key) => this.ended.has(key),
     owns: (key) => this.owners.has(key),
   });
 
@@ -242,6 +244,10 @@ Deno.test("Sights looks at an owner before it is told of its lock where that mus
 Deno.test("Sights knows that an owner has written nothing that was gone when it got its only lock", () => {
   const world = new World();
   for (const pid of [7, 8, 9]) world.owners.add(pid);
+  // One that is not watched may live.
+  world.sights.granted(7, "at once", true);
+  assert.equal(world.sights.of(7), undefined);
+  world.ended.add(7);
   world.sights.granted(7, "at once", true);
   assert.deepEqual(world.sights.of(7), NOTHING);
   // It has something else, of whose writes nobody knows.

@@ -195,6 +195,8 @@ Deno.test("StorageWitness knows nothing of a device whose guest was not seen wit
   assert.deepEqual(world.ask(""), unknown("what it writes was not seen while it lived"));
   world.sight = { qemu: false, files: [{ path: "/dev/sda" }] };
   assert.deepEqual(world.ask(""), unknown("it had /dev/sda open for writing"));
+  world.sight = WRITER;
+  assert.deepEqual(world.ask(""), OVER);
   world.mode = S_IFCHR;
   assert.deepEqual(world.ask(""), OVER);
 });
