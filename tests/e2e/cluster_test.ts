@@ -301,3 +301,44 @@ Deno.test("a host that does not lock devices for all is not admitted where other
     /the other hosts lock devices, scsi for the cluster, and this one scsi: make cluster_lockspaces/,
   );
 });
+
+Deno.test("a key that somebody deletes by hand is there again soon, and one that is another's by then is alarmed", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await guest.acquire(a.space, "other", AUTOCREATE);
+  const before = await etcd.keys("/virtlockd/test/");
+  const [own = ""] = [...before.keys()].filter((key) => key.includes("/own/"));
+  const key = "/virtlockd/test/lock/scsi/disk";
+  for (const deleted of [[key], [own], [key, own]]) {
+    for (const each of deleted) await etcd.control("del", each);
+    await until("the keys to be there again", async () => {
+      const now = await etcd.keys("/virtlockd/test/");
+      return deleted.every((each) => now.get(each) === before.get(each));
+    });
+  }
+  await a.daemon.log.match(/Somebody has changed .*\/lock\/scsi\/disk in etcd by hand\. It is as it was/);
+  const record = JSON.parse(before.get(key) ?? "{}");
+  await etcd.control("put", key, JSON.stringify({ ...record, session: "another", attempt: "another" }));
+  await a.daemon.log.match(
+    /'disk' .*is not granted by the cluster: somebody has changed its key in etcd by hand/,
+  );
+  const locks: { resource: string; state: string }[] = JSON.parse(
+    (await a.daemon.command("locks", "--json")).stdout,
+  );
+  const states = locks.map(({ resource, state }) => `${resource} ${state}`).sort();
+  assert.deepEqual(states, ["disk doubtful", "other held"]);
+});
+
+Deno.test("a session that somebody deletes by hand closes the cluster", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const [session = ""] = (await etcd.keys("/virtlockd/test/session/")).keys();
+  await etcd.control("del", session);
+  await a.daemon.log.match(/etcd does not know this host any more/);
+  await using next = await Holder.start(a.daemon);
+  assert.match(await refusal(next.acquire(a.space, "other", AUTOCREATE)), /is being recovered/);
+});

@@ -80,6 +80,11 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     return this.#held.size;
   }
 
+  /** What etcd has for this host, by the path of the lock file. */
+  all(): IterableIterator<[string, ClusterLock]> {
+    return this.#held.entries();
+  }
+
   /** What etcd has for a lock file. */
   of(path: string): ClusterLock | undefined {
     return this.#held.get(path);

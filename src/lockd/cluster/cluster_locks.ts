@@ -160,6 +160,11 @@ export class ClusterLocks {
     });
   }
 
+  /** Does something to a key when all is done that was begun before; the task calls `end` when it is over. */
+  inTurn(key: string, task: (end: () => void) => void): void {
+    this.#queues.add(key, task);
+  }
+
   /** The mark of a guest that is paused while its lock is given back. */
   markOf(name: ClusterName, holder: HolderFacts): ClusterLock {
     const { session, keys, nonce } = this.#parts;

@@ -36,6 +36,10 @@ export function clusterLog(log: Log): ClusterObserver {
           "look at both, and shut one down",
         { resource: resource.name, lockspace: resource.lockspace },
       ),
+    clusterKeyRestored: (key) =>
+      log.error(
+        `Somebody has changed ${key} in etcd by hand. It is as it was; for a moment another host could have had the lock`,
+      ),
     clusterUnknown: (key, { domain, uuid, pid }) =>
       log.warn(
         `etcd has a lock of this host for domain '${domain}' (uuid ${uuid}, pid ${pid}), of which this daemon knows ` +

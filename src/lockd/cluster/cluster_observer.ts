@@ -1,5 +1,6 @@
+import type { KeyCheckObserver } from "./key_check.ts";
 import type { ReconciliationObserver } from "./reconciliation.ts";
 import type { SessionObserver } from "./session.ts";
 
 /** Told of what becomes of this host's membership in a cluster. */
-export interface ClusterObserver extends SessionObserver, ReconciliationObserver {}
+export interface ClusterObserver extends SessionObserver, ReconciliationObserver, KeyCheckObserver {}

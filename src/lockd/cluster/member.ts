@@ -10,6 +10,7 @@ import type { ClusterStatus } from "./cluster_status.ts";
 import { endpointsOf, reachOf } from "./endpoints.ts";
 import { FencedLocks } from "./fenced_locks.ts";
 import { HolderNames } from "./holder_names.ts";
+import { KeyCheck } from "./key_check.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile, Seen } from "./membership_file.ts";
@@ -56,6 +57,7 @@ export class Member implements Cluster {
   readonly #orphans: Orphans;
   readonly #marks: PausedMarks;
   readonly #asked: AskedLocks;
+  readonly #check: KeyCheck;
   readonly files: ClusterLockFiles;
   readonly #lives: (pid: number, start: number) => boolean;
   #begun = false;
@@ -118,6 +120,21 @@ export class Member implements Cluster {
       whenKnown: (ready) => this.#session.whenKnown(ready),
     });
     this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
+    this.#check = this.#newCheck();
+  }
+
+  #newCheck(): KeyCheck {
+    const { loop, resources, observer } = this.#parts;
+    return new KeyCheck({
+      session: this.#session,
+      keys: this.#keys,
+      names: this.#names,
+      files: this.files,
+      locks: this.#locks,
+      resources,
+      loop,
+      observer,
+    });
   }
 
   get status(): ClusterStatus {
@@ -158,6 +175,7 @@ export class Member implements Cluster {
     this.#session.begin();
     this.#session.whenKnown(() => this.files.known());
     this.#asked.begin();
+    this.#check.begin();
   }
 
   close(): void {

@@ -1,0 +1,145 @@
+import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { Resource } from "../lockspace/resource.ts";
+import type { Compare, KeyOperation, TransactionResult } from "../../etcd/wire/transaction.ts";
+import type { ClusterLockFiles } from "./cluster_lock_files.ts";
+import type { ClusterLocks } from "./cluster_locks.ts";
+import type { ClusterKeys } from "./keys.ts";
+import type { ClusterNames } from "./names.ts";
+import type { ClusterSession } from "./session.ts";
+import {
+  type ClusterLock,
+  type Epoch,
+  EPOCH_READS,
+  epochReads,
+  obstaclesOf,
+  stillIn,
+} from "./transactions.ts";
+
+/** How often some of the locks are looked at, in ms. */
+const LOOK_MS = 3000;
+/** So many with one question: etcd takes 128 comparisons, and each lock has two keys. */
+const AT_ONCE = 60;
+
+/** What the check works with. */
+export interface KeyCheckParts {
+  readonly session: Pick<ClusterSession, "state" | "ask" | "moved">;
+  readonly keys: ClusterKeys;
+  readonly names: Pick<ClusterNames, "of">;
+  readonly files: Pick<ClusterLockFiles, "all" | "of">;
+  readonly locks: Pick<ClusterLocks, "busy" | "inTurn">;
+  readonly resources: () => Iterable<Resource>;
+  readonly loop: Pick<EventLoop, "after">;
+  readonly observer: KeyCheckObserver;
+}
+
+/** Told of what somebody has done to this host's keys by hand. */
+export interface KeyCheckObserver {
+  /** A lock's key was gone from etcd, and is there again. */
+  clusterKeyRestored(key: string): void;
+  clusterDoubtful(resource: Resource, reason: string): void;
+}
+
+/**
+ * Looks now and then whether etcd still has what this host holds. Nothing but a hand takes it away. What is
+ * gone is put there again at once if nobody else has got it; else two hosts have one lock, and that is said.
+ */
+export class KeyCheck {
+  readonly #parts: KeyCheckParts;
+  /** Paths that are still to be looked at in this round. */
+  #left: string[] = [];
+  /** Records of locks that others have, which was said. */
+  readonly #told = new Set<string>();
+
+  constructor(parts: KeyCheckParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to look, for as long as the loop runs. */
+  begin(): void {
+    this.#parts.loop.after(LOOK_MS, () => {
+      this.begin();
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    const { session, files, locks } = this.#parts;
+    const { state } = session;
+    if (state.kind !== "live") return;
+    if (this.#left.length === 0) this.#left = [...files.all()].map(([path]) => path);
+    const checked = this.#left.splice(0, AT_ONCE).flatMap((path) => {
+      const lock = files.of(path);
+      const idle = lock !== undefined && !locks.busy(lock.key) && !this.#told.has(lock.value);
+      return idle ? [{ path, lock }] : [];
+    });
+    if (checked.length === 0) return;
+    const { epoch } = state;
+    session.ask({
+      compare: checked.flatMap(({ lock }) => isThere(lock)),
+      success: [],
+      failure: checked.flatMap(({ lock }): KeyOperation[] => [
+        { op: "get", key: lock.key },
+        { op: "get", key: lock.own },
+      ]),
+    }, (answer) => {
+      if (answer.kind !== "transaction" || answer.result.succeeded) return;
+      checked.forEach(({ path, lock }, index) => {
+        const [key, own] = answer.result.results.slice(2 * index).map(({ found }) => found[0]?.value);
+        if (key !== lock.value || own !== lock.value) this.#mend(epoch, path, lock);
+      });
+    });
+  }
+
+  /** Puts back what nobody else has got, unless it is being given back meanwhile. */
+  #mend(epoch: Epoch, path: string, lock: ClusterLock): void {
+    const { session, keys, names, files, locks, resources, observer } = this.#parts;
+    locks.inTurn(lock.key, (end) => {
+      const name = names.of(path);
+      if (files.of(path) !== lock || name === undefined) return end();
+      const shared = lock.key !== keys.exclusive(name);
+      const { exclusive, sharers } = obstaclesOf(keys, name, shared);
+      const put = { op: "put", key: lock.own, value: lock.value } as const;
+      const both: KeyOperation[] = [{ op: "put", key: lock.key, value: lock.value }, put];
+      const absent: Compare[] = [
+        { kind: "changed-at", key: lock.key, revision: 0 },
+        ...shared ? [{ kind: "changed-at", key: exclusive, revision: 0 } as const] : [],
+        ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
+      ];
+      const change = (
+        compare: Compare[],
+        success: KeyOperation[],
+        otherwise: (result: TransactionResult) => void,
+      ) =>
+        session.ask(
+          { compare: [...stillIn(epoch), ...compare], success, failure: epochReads(epoch) },
+          (answer) => {
+            // The next look finds it as it is by then.
+            if (answer.kind !== "transaction") return end();
+            if (!answer.result.succeeded) return otherwise(answer.result);
+            observer.clusterKeyRestored(lock.key);
+            end();
+          },
+        );
+      change(
+        [{ kind: "value", key: lock.key, value: lock.value }],
+        [put],
+        () =>
+          change(absent, both, ({ results }) => {
+            if (!session.moved(epoch, results.slice(0, EPOCH_READS))) {
+              this.#told.add(lock.value);
+              const reason =
+                "somebody has changed its key in etcd by hand, and it is not this host's any more";
+              for (const resource of resources()) {
+                if (resource.path === path) observer.clusterDoubtful(resource, reason);
+              }
+            }
+            end();
+          }),
+      );
+    });
+  }
+}
+
+function isThere({ key, own, value }: ClusterLock): Compare[] {
+  return [{ kind: "value", key, value }, { kind: "value", key: own, value }];
+}
