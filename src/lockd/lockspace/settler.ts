@@ -17,8 +17,16 @@ export type Verdict =
 
 /** Finds out whether the writes of an owner whose process is gone are over. */
 export interface Witness {
-  /** @param done called once, at once where that is cheap, else later; the resource is locked until then */
-  ask(resource: Resource, holding: Holding, done: (verdict: Verdict) => void): void;
+  /**
+   * @param done called once, at once where that is cheap, else later; the resource is locked until then
+   * @param unseen what an owner is taken for that nobody has seen while it lived; "anybody" when not given
+   */
+  ask(
+    resource: Resource,
+    holding: Holding,
+    done: (verdict: Verdict) => void,
+    unseen?: "anybody" | "QEMU",
+  ): void;
 }
 
 /** A lock whose owner's process is gone, and which waits for its last writes. */
@@ -133,12 +141,15 @@ export class Settler {
 
   #ask(settling: Settling, wait: number): void {
     if (settling.over === undefined) return;
-    const { witness, after } = this.#parts;
-    witness.ask(settling.resource, settling.holding, (verdict) => {
+    const { witness, after, bound } = this.#parts;
+    const { resource, holding } = settling;
+    // Where nothing but an administrator would end it: libvirt asks for no other program's locks.
+    const unseen = bound(resource) === Infinity ? "QEMU" : "anybody";
+    witness.ask(resource, holding, (verdict) => {
       if (settling.over === undefined) return;
       if (this.#decide(settling, verdict)) return this.#end(settling);
       after(wait, () => this.#ask(settling, Math.min(wait * 2, LONGEST_WAIT_MS)));
-    });
+    }, unseen);
   }
 
   #end(settling: Settling): void {

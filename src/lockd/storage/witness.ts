@@ -35,6 +35,7 @@ export interface WitnessParts {
 }
 
 const OVER: Verdict = { kind: "over" };
+const UNSEEN_QEMU: Sight = { qemu: true, files: [] };
 /** A helper that cannot be had is tried again after this time, in ms. */
 const HELPER_AGAIN_MS = 5000;
 /** Why not all that an owner wrote may have been seen. */
@@ -58,10 +59,16 @@ export class StorageWitness implements Witness {
     this.#parts = parts;
   }
 
-  ask(resource: Resource, holding: Holding, done: (verdict: Verdict) => void): void {
+  ask(
+    resource: Resource,
+    holding: Holding,
+    done: (verdict: Verdict) => void,
+    unseen: "anybody" | "QEMU" = "anybody",
+  ): void {
     const sight = this.#parts.sightOf(ownerKey(holding.owner));
-    if (resource.lockspace === "") this.#image(resource, sight, done);
-    else this.#elsewhere(resource, sight, done);
+    const taken = unseen === "QEMU" ? UNSEEN_QEMU : undefined;
+    if (resource.lockspace === "") this.#image(resource, sight, taken, done);
+    else this.#elsewhere(resource, sight ?? taken, done);
   }
 
   /** Judges by what was seen of a process that is gone and of which the lock table knows nothing. */
@@ -70,7 +77,12 @@ export class StorageWitness implements Witness {
   }
 
   /** The lock is on the image itself. */
-  #image(resource: Resource, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+  #image(
+    resource: Resource,
+    sight: Sight | undefined,
+    taken: Sight | undefined,
+    done: (verdict: Verdict) => void,
+  ): void {
     const { sys, clientOf } = this.#parts;
     const { path, handle } = resource;
     if (handle.kind === "none") return this.#unheld(path, sight, done);
@@ -107,7 +119,7 @@ export class StorageWitness implements Witness {
       case S_IFREG:
         return sight?.qemu === true ? done(OVER) : this.#leased(handle, resource.shared, done);
       case S_IFBLK:
-        return this.#device(path, fd, status, sight, done);
+        return this.#device(path, fd, status, sight ?? taken, done);
       default:
         return done(OVER);
     }

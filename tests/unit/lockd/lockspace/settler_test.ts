@@ -13,6 +13,7 @@ class World {
   now = 0;
   asked = 0;
   bound = 1000;
+  unseen: string | undefined;
   readonly told: string[] = [];
   readonly #answers: (Verdict | "later")[];
   readonly #timers: { at: number; task: () => void }[] = [];
@@ -23,8 +24,9 @@ class World {
     this.#answers = answers;
     this.settler = new Settler({
       witness: {
-        ask: (_resource, _holding, done) => {
+        ask: (_resource, _holding, done, unseen) => {
           this.asked++;
+          this.unseen = unseen;
           const answer = this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0];
           if (answer === "later" || answer === undefined) this.#later = done;
           else done(answer);
@@ -87,7 +89,7 @@ const RESOURCE: Resource = {
 Deno.test("Settler lets a lock go at once when the writes are over", () => {
   const world = new World(OVER);
   world.settle();
-  assert.deepEqual(world.told, ["over at 0"]);
+  assert.deepEqual([world.told, world.unseen], [["over at 0"], "anybody"]);
   assert.equal(world.asked, 1);
   assert.equal(world.settler.size, 0);
 });
@@ -174,7 +176,7 @@ Deno.test("Settler never gives up by itself what other hosts would get, and says
   world.bound = Infinity;
   world.settle();
   world.until(30 * 24 * 3_600_000);
-  assert.deepEqual(world.told, ["settling unknown"]);
+  assert.deepEqual([world.told, world.unseen], [["settling unknown"], "QEMU"]);
   assert.equal(
     world.settler.reasonOf(RESOURCE),
     "who knows; other hosts use the disk, so it stays until 'virtlockd release --force --guest guest' says that " +

@@ -69,11 +69,17 @@ class World {
     });
   }
 
-  ask(lockspace: string, shared = false, name = "res", autocreate = false): Verdict | undefined {
+  ask(
+    lockspace: string,
+    shared = false,
+    name = "res",
+    autocreate = false,
+    unseen: "anybody" | "QEMU" = "anybody",
+  ): Verdict | undefined {
     let verdict: Verdict | undefined;
     const locked = resource({ id: 1, lockspace, path: "/dev/sda", shared, name, autocreate });
     if (!this.held) locked.handle = { kind: "none", place: -1 };
-    this.#witness.ask(locked, holding(42), (said) => verdict = said);
+    this.#witness.ask(locked, holding(42), (said) => verdict = said, unseen);
     return verdict;
   }
 
@@ -215,6 +221,15 @@ Deno.test("StorageWitness lets a disk of a QEMU go that was seen with none when 
   world.verdicts.push(OVER, OVER);
   assert.deepEqual(world.ask("/locks", false, "res", true), OVER);
   assert.deepEqual(world.ask("/locks", false, "res", false), unknown("no disk of it was seen"));
+  // One that nobody has seen may be taken for a QEMU.
+  world.sight = undefined;
+  world.verdicts.push(OVER, OVER, OVER);
+  assert.deepEqual(world.ask("/locks", false, "res", true, "QEMU"), OVER);
+  assert.deepEqual(world.ask("", false, "res", false, "QEMU"), OVER);
+  assert.deepEqual(
+    world.ask("/locks", false, "res", true),
+    unknown("what it writes was not seen while it lived"),
+  );
 });
 
 Deno.test("StorageWitness leaves a file on the network to its helper", () => {
