@@ -1,5 +1,5 @@
-// The lock daemon's program, of which a start fails when a file says so: after it has begun to record, and before it
-// has freed what guests had that are gone.
+// The lock daemon's program, of which a start fails when a file says so: after it has begun to record, and
+// before it has freed what guests had that are gone.
 import { main } from "../../src/lockd/cli/main.ts";
 import { HolderReaper } from "../../src/lockd/lockspace/holder_reaper.ts";
 import { linuxSys } from "../../src/os/linux.ts";

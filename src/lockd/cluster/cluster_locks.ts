@@ -77,7 +77,7 @@ export interface ClusterLocksParts {
   readonly loop: Pick<EventLoop, "after">;
   /** Whether a process of this host lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
-  /** What is kept for processes of which the daemon knows nothing. A lock that is taken is none of it any more. */
+  /** What is kept for processes of which the daemon knows nothing: a lock that is taken is none of that. */
   readonly orphans: () => Pick<Orphans, "has" | "forget">;
   /** Whether the lock table has a lock of a key, perhaps by another name of the same device. */
   readonly held: (key: string) => boolean;

@@ -121,7 +121,7 @@ export class CrashSafety {
     this.#carried = carried;
     this.#watch = daemon.watch;
     let unfreed = [...this.#opened?.recovered?.gone ?? [], ...known];
-    // Of a process that is gone nothing else tells the next life, should this one end before it has freed all.
+    // Of a process that is gone nothing else tells the next life, should this one end before it frees all.
     const snapshot = function* () {
       yield* journalSnapshot(daemon, recorder, carried());
       for (const owner of unfreed) yield endedOperation(owner);

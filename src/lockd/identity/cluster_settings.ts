@@ -14,7 +14,7 @@ export interface ClusterSettings {
   readonly clusterName: string;
   /** Lock directories that are held for all hosts: their path on this host, by the cluster's name for it. */
   readonly clusterLockspaces: ReadonlyMap<string, string>;
-  /** Whether block devices that are locked by their path are held for all hosts, by what the kernel calls them. */
+  /** Whether block devices locked by their path are held for all hosts, by what the kernel calls them. */
   readonly clusterDevices: boolean;
   /** Id of this host in the cluster; undefined: that of /etc/machine-id. */
   readonly clusterHostId: string | undefined;
@@ -48,7 +48,7 @@ const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,
 const ADDRESS = /^\[|^[0-9.]+$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** What hosts call the devices of {@link ClusterSettings.clusterDevices} that have no directory of libvirt's. */
+/** Space of devices for which libvirt has no directory: {@link ClusterSettings.clusterDevices}. */
 const RESERVED = "devices";
 
 /** The readers of the cluster's keys. */

@@ -63,7 +63,7 @@ export interface SettlerParts {
   readonly after: (milliseconds: number, task: () => void) => unknown;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
-  /** How long a lock stays whose writes cannot be judged, in ms; Infinity: until an administrator frees it. */
+  /** How long a lock stays whose writes cannot be judged, in ms; Infinity: until it is freed by hand. */
   readonly bound: (resource: Resource) => number;
 }
 
