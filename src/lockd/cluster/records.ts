@@ -3,7 +3,7 @@ import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 
 /** Version of what is kept in etcd. */
-const SCHEMA = 1;
+const SCHEMA = 2;
 
 /**
  * Whether anything new may be locked in a cluster: while it is made of hosts on which guests run already, or

@@ -100,10 +100,10 @@ Deno.test("a session of another host or boot is nobody's to go on with", () => {
 });
 
 Deno.test("what is in etcd and cannot be read is an error that names its key", () => {
-  const meta = { ...META, value: '{"schema":2,"spaces":[]}' };
+  const meta = { ...META, value: '{"schema":3,"spaces":[]}' };
   assert.throws(() => nextStep({ ...NOTHING, meta }, FACTS), {
     name: "RecordError",
-    message: "meta has version 2, and this daemon knows 1",
+    message: "meta has version 3, and this daemon knows 2",
   });
   assert.throws(() => nextStep({ ...NOTHING, meta: { ...META, value: "x" } }, FACTS), {
     message: "meta holds no record",

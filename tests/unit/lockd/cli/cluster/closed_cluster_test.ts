@@ -7,7 +7,7 @@ const META = { spaces: ["scsi"], phase: "forming", round: "r1", expect: [], with
 
 function stage(meta: MetaRecord = META) {
   const played = new PlayedCluster();
-  played.put(played.keys.meta, { schema: 1, ...meta });
+  played.put(played.keys.meta, { schema: 2, ...meta });
   const read = () => {
     const value = played.etcd.get(played.keys.meta) ?? "";
     return decodeMeta({ key: "meta", value, changedAt: 0 });
@@ -20,7 +20,7 @@ Deno.test("what all hosts agree upon is changed as it is by then, when somebody 
   let others = 2;
   played.before = (question) => {
     if (question.kind !== "transaction" || question.transaction.compare.length === 0 || others-- <= 0) return;
-    played.put(played.keys.meta, { schema: 1, ...META, round: `by-another-${others}` });
+    played.put(played.keys.meta, { schema: 2, ...META, round: `by-another-${others}` });
   };
   cluster.change((meta) => ({ ...meta, expect: ["a"] }));
   assert.deepEqual(read(), { ...META, round: "by-another-0", expect: ["a"] });
@@ -32,7 +32,7 @@ Deno.test("a change that is never made is told, and nothing is changed that is a
   assert.deepEqual(read(), META);
   played.before = (question) => {
     if (question.kind !== "transaction" || question.transaction.compare.length === 0) return;
-    played.put(played.keys.meta, { schema: 1, ...META });
+    played.put(played.keys.meta, { schema: 2, ...META });
   };
   assert.throws(() => cluster.change((meta) => ({ ...meta, expect: ["a"] })), {
     message: "Nothing is known to be changed: etcd was changed meanwhile, try again",
@@ -57,7 +57,7 @@ Deno.test("a command waits until the cluster is open, and says then what that wa
   });
   assert.equal(played.now, 3000);
   played.before = () => {
-    if (played.now === 5000) played.put(played.keys.meta, { schema: 1, ...META, phase: "open" });
+    if (played.now === 5000) played.put(played.keys.meta, { schema: 2, ...META, phase: "open" });
   };
   cluster.awaitOpen(30_000);
   assert.equal(played.now, 5000);
