@@ -1,25 +1,17 @@
-import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
-import type { Resource } from "../lockspace/resource.ts";
 import { closedText, LEFT } from "./entries.ts";
-import { type Etcd, reasonOf } from "./etcd.ts";
-import type { ClusterKeys } from "./keys.ts";
+import { reasonOf } from "./etcd.ts";
 import { type Entered, Entrance } from "./entrance.ts";
 import type { Seen } from "./membership_file.ts";
-import {
-  decodeSession,
-  encodeMeta,
-  encodeRecord,
-  type Fencing,
-  type MetaRecord,
-  RecordError,
-} from "./records.ts";
+import { decodeSession, type Fencing, type MetaRecord, RecordError } from "./records.ts";
 import type { Conflict } from "./conflict.ts";
 import { SameEtcd } from "./same_etcd.ts";
 import { followingSession } from "./session_id.ts";
-import { HEARD_SECONDS, type HostIdentity, nextStep } from "./session_step.ts";
+import type { SessionParts, SessionState } from "./session_parts.ts";
+import { HEARD_SECONDS, nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
+import { agreement, bump } from "./session_writes.ts";
 import { type Epoch, read } from "./transactions.ts";
 
 /** Time limit of one question, in ms. */
@@ -30,78 +22,6 @@ const PROOF_MS = 3000;
 const RETRY_MS = 1000;
 /** etcd is away when it has not answered for so long, in ms: then nobody is kept waiting. */
 const AWAY_MS = 5000;
-
-/** Where a host's membership is. */
-export type SessionState =
-  /** Not a member yet; `reason` is why, where there is more to say than that it is being done. */
-  | { readonly kind: "joining"; readonly reason?: string }
-  | { readonly kind: "live"; readonly epoch: Epoch }
-  /** A member of a cluster that is being formed or recovered: locks are given back, and none is taken. */
-  | {
-    readonly kind: "closed";
-    readonly epoch: Epoch;
-    readonly entered: "listed" | "settled";
-    readonly reason: string;
-  }
-  /** What became of a change is not known; every change that may still be on its way is being made void. */
-  | { readonly kind: "unsure"; readonly reason: string }
-  /** Somebody else has changed this host's session, or etcd is not what it was. Nothing new is locked. */
-  | { readonly kind: "lost"; readonly reason: string };
-
-/** What a session works with. */
-export interface SessionParts {
-  readonly etcd: Etcd;
-  readonly loop: Pick<EventLoop, "after" | "defer">;
-  /** Monotonic milliseconds. */
-  readonly clock: () => number;
-  readonly keys: ClusterKeys;
-  readonly host: HostIdentity;
-  readonly spaces: readonly string[];
-  /** Another text each time. */
-  readonly nonce: () => string;
-  /** Id of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
-  readonly known: string | undefined;
-  /** How long whoever asks waits for this host to join the first time, in ms. */
-  readonly joinMs: number;
-  /** What etcd was when that one wrote its session. */
-  readonly seen: Seen | undefined;
-  /**
-   * Told which session it is, before it is written to etcd, and what etcd was then.
-   *
-   * @returns why it could not be kept
-   */
-  readonly keep: (session: string, seen: Seen | undefined) => string | undefined;
-  /** Whether this host holds locks of the cluster. */
-  readonly holds: () => boolean;
-  /** Whether a lock is still there that this host had. */
-  readonly has: (resource: Resource) => boolean;
-  /** Whether etcd has locks of this host that are about to be given back. */
-  readonly givesBack: () => boolean;
-  /** Told that this host has left the cluster. */
-  readonly left: () => void;
-  /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
-  readonly reconcile: (
-    epoch: Epoch,
-    done: (outcome: string | readonly Conflict[]) => void,
-    restored: boolean,
-  ) => void;
-  readonly observer: SessionObserver;
-}
-
-/** Told of changes. */
-export interface SessionObserver {
-  clusterJoined(session: string, cluster: string): void;
-  /** Told once for each reason. */
-  clusterTroubled(reason: string): void;
-  clusterLost(reason: string): void;
-  clusterRecovered(): void;
-  /** Somebody was about to say that this host cannot write, and it objects. */
-  clusterCondemned(fencing: Fencing): void;
-  /** Somebody has said so for good. */
-  clusterFenced(fencing: Fencing): void;
-  /** This host has a lock that the cluster does not grant it. */
-  clusterDoubtful(resource: Resource, reason: string): void;
-}
 
 /**
  * This host's membership in the cluster.
@@ -377,11 +297,7 @@ export class ClusterSession {
   ): void {
     const { keys, spaces, nonce } = this.#parts;
     const meta = { spaces, phase, round: nonce(), expect: [], without: [], why };
-    this.ask({
-      compare: [{ kind: "changed-at", key: keys.meta, revision: before }],
-      success: [{ op: "put", key: keys.meta, value: encodeMeta(meta) }],
-      failure: [],
-    }, (answer) => {
+    this.ask(agreement(keys, before, meta), (answer) => {
       if (answer.kind !== "transaction") return again(reasonOf(answer));
       if (answer.result.succeeded) this.#told = phase === "recovering";
       now();
@@ -430,26 +346,8 @@ export class ClusterSession {
       const mark = nonce();
       this.#tried.add(mark);
       const sessionKey = keys.session(this.#id);
-      const record = {
-        host: host.id,
-        name: host.name,
-        boot: host.boot,
-        nonce: mark,
-        ...lost === 0 ? {} : { lost },
-      };
-      const shown = { session: this.#id, boot: host.boot, name: host.name };
-      this.ask({
-        compare: [
-          { kind: "changed-at", key: sessionKey, revision: before?.changedAt ?? 0 },
-          { kind: "changed-at", key: keys.meta, revision: metaAt },
-        ],
-        success: [
-          { op: "put", key: sessionKey, value: encodeRecord(record) },
-          { op: "put", key: keys.host(host.id), value: encodeRecord(shown), lease: granted.lease },
-          { op: "delete", key: keys.silence(this.#id) },
-        ],
-        failure: [],
-      }, (answer) => {
+      const written = { session: this.#id, host, mark, lost, lease: granted.lease };
+      this.ask(bump(keys, { session: before?.changedAt ?? 0, meta: metaAt }, written), (answer) => {
         // The nonce stays among those that were tried: it may still come, or have come.
         if (answer.kind === "unknown") return again(answer.reason);
         if (answer.kind !== "transaction") {

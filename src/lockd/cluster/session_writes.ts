@@ -1,0 +1,53 @@
+import type { Transaction } from "../../etcd/wire/transaction.ts";
+import type { ClusterKeys } from "./keys.ts";
+import { encodeMeta, encodeRecord, type MetaRecord } from "./records.ts";
+import type { HostIdentity } from "./session_step.ts";
+
+/** Revisions at which a session and what all agree upon were last changed; 0: there is none. */
+export interface WrittenAt {
+  readonly session: number;
+  readonly meta: number;
+}
+
+/** What is written into a session anew. */
+export interface WrittenSession {
+  readonly session: string;
+  readonly host: HostIdentity;
+  /** Another text each time. */
+  readonly mark: string;
+  /** How many locks its guests have of which others have got hold. */
+  readonly lost: number;
+  /** Of what tells that the host is heard of. */
+  readonly lease: string;
+}
+
+/** Writes what all agree upon. @param before revision of what is there; 0: nothing is */
+export function agreement(keys: Pick<ClusterKeys, "meta">, before: number, meta: MetaRecord): Transaction {
+  return {
+    compare: [{ kind: "changed-at", key: keys.meta, revision: before }],
+    success: [{ op: "put", key: keys.meta, value: encodeMeta(meta) }],
+    failure: [],
+  };
+}
+
+/** Writes a session anew, which makes every change void that compares its revision. */
+export function bump(
+  keys: Pick<ClusterKeys, "meta" | "session" | "host" | "silence">,
+  before: WrittenAt,
+  { session, host: { id, name, boot }, mark, lost, lease }: WrittenSession,
+): Transaction {
+  const record = { host: id, name, boot, nonce: mark, ...lost === 0 ? {} : { lost } };
+  return {
+    compare: [
+      { kind: "changed-at", key: keys.session(session), revision: before.session },
+      { kind: "changed-at", key: keys.meta, revision: before.meta },
+    ],
+    success: [
+      { op: "put", key: keys.session(session), value: encodeRecord(record) },
+      { op: "put", key: keys.host(id), value: encodeRecord({ session, boot, name }), lease },
+      // It is heard of again.
+      { op: "delete", key: keys.silence(session) },
+    ],
+    failure: [],
+  };
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
+import { agreement, bump } from "../../../../src/lockd/cluster/session_writes.ts";
+
+const KEYS = new ClusterKeys("prod");
+const HOST = { id: "h7", name: "kvm7", boot: "b1" };
+
+Deno.test("a session that is written anew is heard of, and compares what it and the cluster were", () => {
+  const written = { session: "s1", host: HOST, mark: "n2", lost: 0, lease: "42" };
+  assert.deepEqual(bump(KEYS, { session: 5, meta: 3 }, written), {
+    compare: [
+      { kind: "changed-at", key: "/virtlockd/prod/session/s1", revision: 5 },
+      { kind: "changed-at", key: "/virtlockd/prod/meta", revision: 3 },
+    ],
+    success: [
+      {
+        op: "put",
+        key: "/virtlockd/prod/session/s1",
+        value: '{"host":"h7","name":"kvm7","boot":"b1","nonce":"n2"}',
+      },
+      {
+        op: "put",
+        key: "/virtlockd/prod/host/h7",
+        value: '{"session":"s1","boot":"b1","name":"kvm7"}',
+        lease: "42",
+      },
+      { op: "delete", key: "/virtlockd/prod/silent/s1" },
+    ],
+    failure: [],
+  });
+});
+
+Deno.test("a session tells of how many locks its guests have that are others'", () => {
+  const written = { session: "s1", host: HOST, mark: "n2", lost: 3, lease: "42" };
+  const [session] = bump(KEYS, { session: 5, meta: 3 }, written).success;
+  assert.deepEqual(session, {
+    op: "put",
+    key: "/virtlockd/prod/session/s1",
+    value: '{"host":"h7","name":"kvm7","boot":"b1","nonce":"n2","lost":3}',
+  });
+});
+
+Deno.test("what all agree upon is written only where it is what it was", () => {
+  const meta = { spaces: ["scsi"], phase: "forming", round: "r1", expect: [], without: [], why: "" } as const;
+  assert.deepEqual(agreement(KEYS, 0, meta), {
+    compare: [{ kind: "changed-at", key: "/virtlockd/prod/meta", revision: 0 }],
+    success: [
+      {
+        op: "put",
+        key: "/virtlockd/prod/meta",
+        value:
+          '{"schema":2,"spaces":["scsi"],"phase":"forming","round":"r1","expect":[],"without":[],"why":""}',
+      },
+    ],
+    failure: [],
+  });
+});
