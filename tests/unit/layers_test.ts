@@ -307,7 +307,7 @@ for (const { name, held } of PROGRAMS) {
   Deno.test(`the program ${name} holds no other packages than those of the list`, () => {
     const packages = [...held].flatMap((file) => {
       const text = readFileSync(join(SOURCE, file), "utf8");
-      return [...text.matchAll(/(?:from |import\()"([^."][^"]*)"/g)].map(([, path = ""]) => path);
+      return [...text.matchAll(/(?:from |import |import\()"([^."][^"]*)"/g)].map(([, path = ""]) => path);
     });
     const ours = new Set(packages.filter((path) => !path.startsWith("node:")));
     assert.deepEqual([...ours].sort(), PACKAGES[name]);
