@@ -53,6 +53,14 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
       `${clusterName}`;
     return broken([...before.spaces, ...spaces], reason);
   }
+  const dropped = before === undefined ? undefined : droppedFrom(before, spaces, clusterDevices);
+  if (dropped !== undefined) {
+    return broken(
+      [...before?.spaces ?? [], ...spaces],
+      `${dropped} is the cluster's since this host joined it, and virtlockd.conf does not say so any more: set it ` +
+        "again, or have the host leave first with 'virtlockd cluster leave HOST' on another host",
+    );
+  }
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
   if (host === "") return broken(spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
   return new Member(parts, {
@@ -64,6 +72,23 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
     known: before?.session,
     seen: before?.seen,
   });
+}
+
+/**
+ * What this host has locked for the cluster and would lock for itself alone from now on; undefined: nothing.
+ * Before it has joined nothing counts yet.
+ */
+function droppedFrom(
+  { seen, spaces: joined, devices }: Membership,
+  spaces: readonly ClusterSpace[],
+  clusterDevices: boolean,
+): string | undefined {
+  if (seen === undefined) return undefined;
+  if (devices === true && !clusterDevices) return "cluster_devices = 1";
+  const gone = joined.find(({ name, directory }) =>
+    !spaces.some((space) => space.name === name && space.directory === directory)
+  );
+  return gone === undefined ? undefined : `'${gone.name}=${gone.directory}' in cluster_lockspaces`;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { plainPath } from "../../base/plain_path.ts";
+
 /** Longest name of a resource in a cluster, encoded, in bytes: etcd's keys are kept small on purpose. */
 const LONGEST_NAME = 1000;
 
@@ -32,7 +34,7 @@ export class ClusterNames {
 
   /** @param devices whether block devices are locked for all hosts too */
   constructor(spaces: readonly ClusterSpace[], devices = false) {
-    this.#spaces = new Map(spaces.map(({ name, directory }) => [directory, name]));
+    this.#spaces = new Map(spaces.map(({ name, directory }) => [lexicalPath(directory), name]));
     this.spaces = [...spaces.map(({ name }) => name), ...devices ? [DEVICE_SPACE] : []].sort();
   }
 
@@ -47,16 +49,32 @@ export class ClusterNames {
   }
 
   /**
-   * The cluster's name of a lock file, or of a device that is locked; undefined for one that is this host's
-   * own matter.
+   * The cluster's name of a lock file, however its path is written, or of a device that is locked; undefined
+   * for one that is this host's own matter. What lies deeper in a directory has the way there in its name.
    */
   of(path: string): ClusterName | undefined {
     const device = this.#devices.get(path);
     if (device !== undefined) return device;
-    const slash = path.lastIndexOf("/");
-    const space = this.#spaces.get(path.slice(0, slash));
-    return space === undefined ? undefined : { space, name: encodeName(path.slice(slash + 1)) };
+    const plain = lexicalPath(path);
+    for (let slash = plain.lastIndexOf("/"); slash > 0; slash = plain.lastIndexOf("/", slash - 1)) {
+      const space = this.#spaces.get(plain.slice(0, slash));
+      if (space !== undefined) return { space, name: encodeName(plain.slice(slash + 1)) };
+    }
+    return undefined;
   }
+}
+
+/**
+ * An absolute path by its text alone. Where a directory before `..` is a symbolic link it may be another one:
+ * then a lock is held for all hosts that need not be, which is the safe side.
+ */
+function lexicalPath(path: string): string {
+  const names: string[] = [];
+  for (const name of plainPath(path).split("/")) {
+    if (name === "..") names.pop();
+    else names.push(name);
+  }
+  return names.join("/");
 }
 
 /** Why a resource cannot be locked for the cluster; undefined when it can. */

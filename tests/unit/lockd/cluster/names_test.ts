@@ -6,9 +6,29 @@ const NAMES = new ClusterNames([{ name: "scsi", directory: "/a/scsi" }, { name: 
 Deno.test("a lock file below a directory of the cluster's has a name in it, any other has none", () => {
   assert.deepEqual(NAMES.of("/a/scsi/360014"), { space: "scsi", name: "360014" });
   assert.deepEqual(NAMES.of("/b/x"), { space: "lvm", name: "x" });
-  assert.equal(NAMES.of("/a/scsi/sub/x"), undefined);
+  assert.deepEqual(NAMES.of("/a/scsi/sub/x"), { space: "scsi", name: "sub%2Fx" });
   assert.equal(NAMES.of("/a/x"), undefined);
+  assert.equal(NAMES.of("/a/scsi"), undefined);
+  assert.equal(NAMES.of("/a/scsi2/x"), undefined);
   assert.equal(NAMES.of("/dev/sda"), undefined);
+});
+
+Deno.test("a lock is the cluster's however its path is written, and has one name", () => {
+  for (
+    const path of [
+      "/a/scsi//x",
+      "/a/./scsi/x",
+      "/a/scsi/./x",
+      "//a/scsi/x",
+      "/a/b/../scsi/x",
+      "/a/scsi/y/../x",
+    ]
+  ) {
+    assert.deepEqual(NAMES.of(path), { space: "scsi", name: "x" }, path);
+  }
+  assert.equal(NAMES.of("/a/scsi/../x"), undefined);
+  const nested = new ClusterNames([{ name: "all", directory: "/l" }, { name: "lvm", directory: "/l/lvm" }]);
+  assert.deepEqual(nested.of("/l/lvm/x"), { space: "lvm", name: "x" });
 });
 
 Deno.test("names have no slash, no beginning of another one's key, and each byte its own encoding", () => {
