@@ -107,7 +107,8 @@ function syncDevices(sys: WitnessSys): Verdict {
     // A slash in a device's name is an exclamation mark there.
     const node = `/dev/${place.slice(place.lastIndexOf("/") + 1).replaceAll("!", "/")}`;
     const fd = sys.open(node, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
-    if (fd === -ENOENT || fd === -ENXIO || fd === -ENOMEDIUM) continue;
+    // EPERM is a container's: its guests may not open the device either.
+    if (fd === -ENOENT || fd === -ENXIO || fd === -ENOMEDIUM || fd === -EPERM) continue;
     if (fd < 0) {
       return unknown(`${node} cannot be opened to bring last writes to the medium: ${strerror(-fd)}`);
     }

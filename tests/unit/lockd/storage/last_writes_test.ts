@@ -106,6 +106,7 @@ Deno.test("judgeGuards() brings to the medium what is cached of every device tha
     "8:1": "../../devices/platform/host3/session1/block/sda/sda1",
     "7:0": "../../devices/virtual/block/loop0",
     "104:0": "../../devices/pci0000:00/block/cciss!c0d0",
+    "254:0": "../../devices/pci0000:00/virtio1/block/vda",
   };
   const calls: string[] = [];
   let [fsync, open] = [0, 70];
@@ -115,14 +116,14 @@ Deno.test("judgeGuards() brings to the medium what is cached of every device tha
     open: (path, flags, mode) => {
       if (!path.startsWith("/dev/")) return kernel.open(path, flags, mode);
       calls.push(path);
-      return path === "/dev/sda1" ? -123 : open;
+      return path === "/dev/sda1" ? -123 : path === "/dev/vda" ? -1 : open;
     },
     fsync: () => fsync,
     close: (fd) => fd === 70 ? 0 : kernel.close(fd),
   });
   const judge = () => judgeGuards(sys, { names: [], sync: false, devices: true }, undefined);
   assert.deepEqual(judge(), OVER);
-  assert.deepEqual(calls, ["/dev/sda", "/dev/sda1", "/dev/cciss/c0d0"]);
+  assert.deepEqual(calls, ["/dev/sda", "/dev/sda1", "/dev/cciss/c0d0", "/dev/vda"]);
   fsync = -5;
   assert.deepEqual(judge(), {
     kind: "unknown",
