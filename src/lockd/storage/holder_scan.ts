@@ -105,8 +105,11 @@ function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
   return { kind: complete ? "nobody" : "hidden" };
 }
 
+/** QEMU's locks begin here. */
+const FIRST_GUARD = 100;
+
 /**
- * Whether anybody has an open-file-description lock on byte `at` of any file that no process has open any
+ * Whether a QEMU has an open-file-description lock on byte `at` of any file that no process has open any
  * more: some process that is gone, for which the kernel is still doing something.
  *
  * @returns hidden when not all processes of this kernel can be looked at
@@ -121,7 +124,9 @@ export function findStrayLock(
     if (list === undefined) return "hidden";
     for (const line of list.split("\n")) {
       const lock = parseLock(line, at);
-      if (lock !== undefined && lock.pid < 0) left.add(lock.file);
+      // Locks of whole files, as databases have them, are no QEMU's.
+      const isWhole = parseLock(line, FIRST_GUARD - 1) !== undefined;
+      if (lock !== undefined && lock.pid < 0 && !isWhole) left.add(lock.file);
     }
   }
   if (left.size === 0) return "none";
