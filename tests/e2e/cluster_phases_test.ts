@@ -180,6 +180,32 @@ Deno.test("a host leaves when it has no lock of the cluster's, and is not local 
   assert.deepEqual(listed.map(({ host, state }) => [host, state]), [["a", "left"], ["b", "live"]]);
 });
 
+Deno.test("a directory of the cluster's stays that, however it is written and whatever the settings say later", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "./disk", AUTOCREATE);
+  assert.deepEqual(await locksOf(etcd), ["disk"]);
+  a.configure(a.place.makeDirectory("elsewhere"));
+  await reExec(a.daemon);
+  await using next = await Holder.start(a.daemon);
+  const said = await refusal(next.acquire(a.space, "new", AUTOCREATE));
+  assert.match(
+    said,
+    new RegExp(`'scsi=${a.space}' in cluster_lockspaces is the cluster's since this host joined it`),
+  );
+  assert.match(said, /virtlockd cluster leave HOST/);
+  assert.deepEqual(await locksOf(etcd), ["disk"]);
+  a.configure();
+  await reExec(a.daemon);
+  await a.daemon.log.match(/This host is a member of its cluster/);
+  await until("host a to lock again", async () => {
+    const answer = await next.acquire(a.space, "new", AUTOCREATE).then(() => true, () => false);
+    return answer;
+  });
+  assert.deepEqual(await locksOf(etcd), ["disk", "new"]);
+});
+
 Deno.test("a host that is made to leave with running guests gives their locks up, and they are in doubt", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");

@@ -117,9 +117,9 @@ export class ClusterHost implements AsyncDisposable {
     await this.#registerSpace(this.#daemon.socket);
   }
 
-  /** Writes the settings of the cluster into the configuration. */
-  configure(): void {
-    this.place.writeConfig(this.#settings);
+  /** Writes the settings of the cluster into the configuration. @param space a lock directory in its place */
+  configure(space: string = this.space): void {
+    this.place.writeConfig(this.#settings.replace(`scsi=${this.space}`, `scsi=${space}`));
   }
 
   /**
