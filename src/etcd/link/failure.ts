@@ -1,22 +1,29 @@
 import { status } from "@grpc/grpc-js";
 import type { Answer } from "../wire/link_messages.ts";
 
-/** Texts with which etcd says, under a code of other meanings too, that it has not done what was asked. */
-const NOT_DONE = [
-  "etcdserver: mvcc: database space exceeded",
-  "etcdserver: too many requests",
-  "etcdserver: request is too large",
-  "etcdserver: no space",
-];
+/**
+ * Texts with which etcd says, under a code of other meanings too, that it has not done what was asked: both
+ * are said before a request is put to the other members.
+ */
+const NOT_DONE = ["etcdserver: too many requests", "etcdserver: request is too large"];
 
-/** Codes that say that the call was not done, whatever their text. */
+/**
+ * What etcd says when its database is full. Before a request is put to the other members that means that it
+ * was not done. But a request that comes to that limit while it is carried out is done to its end, and gets
+ * the same text. Nothing of it comes later.
+ */
+const FULL = ["etcdserver: mvcc: database space exceeded", "etcdserver: no space"];
+
+/**
+ * Codes that say that the call was not done, whatever their text: etcd looks at all of that before it changes
+ * anything. UNIMPLEMENTED is none of them: grpc has it also for an answer that was lost.
+ */
 const REFUSALS: ReadonlySet<number> = new Set([
   status.INVALID_ARGUMENT,
   status.NOT_FOUND,
   status.PERMISSION_DENIED,
   status.UNAUTHENTICATED,
   status.FAILED_PRECONDITION,
-  status.UNIMPLEMENTED,
   status.OUT_OF_RANGE,
 ]);
 
@@ -29,7 +36,10 @@ const REFUSALS: ReadonlySet<number> = new Set([
 export function failureOf(
   { code, details }: { readonly code: number; readonly details: string },
   limitMs: number,
-): Extract<Answer, { kind: "refused" | "unknown" }> {
+): Extract<Answer, { kind: "refused" | "full" | "unknown" }> {
+  if (FULL.some((text) => details.startsWith(text))) {
+    return { kind: "full", reason: `etcd is full: ${details}` };
+  }
   if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
     return { kind: "refused", reason: details };
   }

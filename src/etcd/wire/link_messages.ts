@@ -4,7 +4,7 @@ import type { Transaction, TransactionResult } from "./transaction.ts";
  * Version of these messages. Daemon and link are of one package, but an upgrade may have the old one of one
  * and the new one of the other for a moment.
  */
-export const LINK_PROTOCOL = 2;
+export const LINK_PROTOCOL = 3;
 
 /** How etcd is reached. */
 export interface Endpoints {
@@ -50,6 +50,8 @@ export type Answer =
   | { readonly kind: "changed" }
   /** etcd has not done it, and will not. */
   | { readonly kind: "refused"; readonly reason: string }
+  /** etcd is full. It may have done it all the same; if it has not, it will not. */
+  | { readonly kind: "full"; readonly reason: string }
   /** It may have been done, or may still be. */
   | { readonly kind: "unknown"; readonly reason: string };
 
@@ -105,6 +107,7 @@ function isAnswer(value: unknown): boolean {
     case "changed":
       return true;
     case "refused":
+    case "full":
     case "unknown":
       return typeof value["reason"] === "string";
     default:

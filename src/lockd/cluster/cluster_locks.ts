@@ -221,6 +221,8 @@ export class ClusterLocks {
         return this.#taken(lock, wanted, done);
       case "refused":
         return done({ kind: "failed", reason: answer.reason });
+      case "full":
+        return this.#full(lock, wanted, answer.reason, done);
       case "lease":
       case "changed":
       case "unknown": {
@@ -247,6 +249,23 @@ export class ClusterLocks {
       if (!(error instanceof RecordError)) throw error;
       return error.message;
     }
+  }
+
+  /**
+   * etcd is full, and may have put the lock there all the same. Nothing of that comes any more: it can be
+   * looked up at once, without a bump, which a full etcd would not take.
+   */
+  #full(lock: TriedLock, wanted: Wanted, reason: string, done: (taken: Taken) => void): void {
+    const { session } = this.#parts;
+    session.ask(read(lock.key), (answer) => {
+      if (answer.kind !== "transaction") {
+        session.doubt(reasonOf(answer));
+        return this.#unknown(lock, wanted, reason, done);
+      }
+      const [found] = foundIn(answer);
+      if (found?.value === lock.value) return this.#taken(lock, wanted, done);
+      done({ kind: "failed", reason });
+    });
   }
 
   /** Whether etcd has the lock is not known. As soon as it cannot come any more, it is looked up. */

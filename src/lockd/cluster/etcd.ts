@@ -15,7 +15,7 @@ export interface Etcd {
 
 /** Why a question was not answered as it was meant. */
 export function reasonOf(answer: Answer): string {
-  return answer.kind === "refused" || answer.kind === "unknown"
+  return answer.kind === "refused" || answer.kind === "full" || answer.kind === "unknown"
     ? answer.reason
     : "etcd has answered another question";
 }

@@ -64,7 +64,8 @@ export class FencedLocks {
       return { kind: "again" };
     }
     const reason = reasonOf(answer);
-    if (answer.kind !== "refused") session.doubt(reason);
+    // Whoever tries again sees what a full etcd has done.
+    if (answer.kind !== "refused" && answer.kind !== "full") session.doubt(reason);
     return { kind: "failed", reason };
   }
 }

@@ -61,7 +61,9 @@ export class PausedMarks {
     const { session, loop } = this.#parts;
     session.whenLive(Infinity, (epoch) => {
       session.ask(unmark(epoch, mark), (answer) => {
-        if (answer.kind === "refused") return void loop.after(AGAIN_MS, () => this.#remove(mark));
+        if (answer.kind === "refused" || answer.kind === "full") {
+          return void loop.after(AGAIN_MS, () => this.#remove(mark));
+        }
         if (answer.kind !== "transaction") {
           session.doubt(reasonOf(answer));
           return this.#remove(mark);

@@ -348,11 +348,18 @@ export class ClusterSession {
       const sessionKey = keys.session(this.#id);
       const written = { session: this.#id, host, mark, lost, lease: granted.lease };
       this.ask(bump(keys, { session: before?.changedAt ?? 0, meta: metaAt }, written), (answer) => {
-        // The nonce stays among those that were tried: it may still come, or have come.
-        if (answer.kind === "unknown") return again(answer.reason);
-        if (answer.kind !== "transaction") {
-          this.#tried.delete(mark);
-          return again(reasonOf(answer));
+        switch (answer.kind) {
+          case "transaction":
+            break;
+          case "refused":
+            this.#tried.delete(mark);
+            return again(answer.reason);
+          case "lease":
+          case "changed":
+          case "full":
+          case "unknown":
+            // The nonce stays among those that were tried: it may still come, or have come.
+            return again(reasonOf(answer));
         }
         if (!answer.result.succeeded) {
           this.#tried.delete(mark);

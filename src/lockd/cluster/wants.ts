@@ -77,6 +77,8 @@ export class Wants {
           return succeeded ? this.#await({ key, value }, revision, begun + left, ended) : ended("answered");
         }
         case "refused":
+        case "full":
+          // If it was put all the same, it goes with its lease.
           return ended("silent");
         case "lease":
         case "changed":

@@ -63,6 +63,7 @@ export class EtcdQuestions {
         throw refused(answer);
       case "lease":
       case "changed":
+      case "full":
       case "unknown":
         return { kind: "unknown", reason: reasonOf(answer) };
     }

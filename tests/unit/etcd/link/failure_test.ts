@@ -7,9 +7,22 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
       kind: "refused",
       reason: "etcdserver: permission denied",
     }],
-    ["a full database", 8, "etcdserver: mvcc: database space exceeded", {
+    [
+      "a full database, which may have been the last write that it took,",
+      8,
+      "etcdserver: mvcc: database space exceeded",
+      {
+        kind: "full",
+        reason: "etcd is full: etcdserver: mvcc: database space exceeded",
+      },
+    ],
+    ["a member with too much to do", 8, "etcdserver: too many requests", {
       kind: "refused",
-      reason: "etcdserver: mvcc: database space exceeded",
+      reason: "etcdserver: too many requests",
+    }],
+    ["an answer that grpc has lost", 12, "No message received", {
+      kind: "unknown",
+      reason: "No message received",
     }],
     ["the same code for a connection that pings too often", 8, "Bandwidth exhausted: excess pings", {
       kind: "unknown",

@@ -17,6 +17,8 @@ class Stage {
   readonly told: string[] = [];
   /** Hosts whose questions are lost. */
   readonly cut = new Set<string>();
+  /** Whether etcd says that it is full, of what it has just written. */
+  full = false;
   #nonces = 0;
 
   constructor() {
@@ -39,7 +41,14 @@ class Stage {
         ask: (question: Question, limitMs, done) => {
           if (this.cut.has(name)) {
             loop.after(limitMs, () => done({ kind: "unknown", reason: "no answer" }));
-          } else loop.defer(() => done(this.etcd.apply(question, this.time.now)));
+          } else {
+            loop.defer(() => {
+              const answer = this.etcd.apply(question, this.time.now);
+              const writes = question.kind === "transaction" &&
+                question.transaction.success.some(({ op }) => op === "put");
+              done(this.full && writes ? { kind: "full", reason: "etcd is full" } : answer);
+            });
+          }
         },
       },
       loop,
@@ -104,6 +113,19 @@ Deno.test("a copy of a host's memory finds its connection gone: one of the two g
     "copy joined",
     "original lost: somebody else writes this host's session: a copy of this host is running",
   ]);
+});
+
+Deno.test("a session that a full etcd has written all the same is not taken for one of a copy of this host", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  stage.full = true;
+  session.doubt("why ever");
+  stage.pass(5);
+  assert.equal(session.state.kind, "unsure");
+  stage.full = false;
+  stage.pass(5);
+  assert.deepEqual([session.state.kind, stage.told], ["live", ["a joined"]]);
 });
 
 Deno.test("a look at the session that is not answered is a reason to write it anew", () => {

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../../src/etcd/wire/link_messages.ts";
+import type { Transaction } from "../../../../src/etcd/wire/transaction.ts";
+import { ClusterLocks, type Taken } from "../../../../src/lockd/cluster/cluster_locks.ts";
+import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
+import { PlayedEtcd } from "../../../cluster_model/played_etcd.ts";
+import { PlayedTime } from "../../../support/played_time.ts";
+
+const KEYS = new ClusterKeys("test");
+const NAME = { space: "scsi", name: "disk" };
+const FULL: Answer = { kind: "full", reason: "etcd is full" };
+
+/** Takes a lock. @param answer what becomes of a transaction: the answer, and whether etcd carries it out */
+function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
+  const etcd = new PlayedEtcd("none");
+  etcd.put("s", "session");
+  etcd.put("m", "meta");
+  const told: Taken[] = [];
+  const doubts: string[] = [];
+  const locks = new ClusterLocks({
+    session: {
+      id: "mine",
+      whenLive: (_until, ready) => ready({ sessionKey: "s", session: 2, metaKey: "m", meta: 3 }),
+      ask: (transaction, done) => done(answer(transaction, etcd)),
+      doubt: (reason) => void doubts.push(reason),
+      moved: () => assert.fail("nothing has moved"),
+    },
+    keys: KEYS,
+    nonce: () => "n",
+    loop: new PlayedTime().loop(),
+    lives: () => assert.fail(),
+    orphans: () => ({ has: () => assert.fail(), forget: () => {} }),
+    held: () => assert.fail(),
+    host: "h",
+    names: { name: () => assert.fail() },
+    wants: { ask: () => assert.fail() },
+    marks: { add: () => assert.fail(), gone: () => assert.fail() },
+    fencedLocks: { free: () => assert.fail() },
+  });
+  const holder = { domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
+  const wanted = { name: NAME, shared: false, holder, resumed: () => true, until: Infinity };
+  locks.take(wanted, (outcome) => void told.push(outcome));
+  return { told, doubts, inEtcd: etcd.keys("scsi") };
+}
+
+function writes({ success }: Transaction): boolean {
+  return success.some(({ op }) => op === "put");
+}
+
+function applied(transaction: Transaction, etcd: PlayedEtcd): Answer {
+  return etcd.apply({ kind: "transaction", transaction }, 0);
+}
+
+Deno.test("a lock that a full etcd has written all the same is taken: it says so when it is asked", () => {
+  const { told, doubts, inEtcd } = taken((transaction, etcd) => {
+    const answer = applied(transaction, etcd);
+    return writes(transaction) ? FULL : answer;
+  });
+  assert.deepEqual(told.map(({ kind }) => kind), ["taken"]);
+  assert.deepEqual(inEtcd, ["/virtlockd/test/lock/scsi/disk", "/virtlockd/test/own/mine/lock/scsi/disk"]);
+  assert.deepEqual(doubts, []);
+});
+
+Deno.test("a lock that a full etcd has not written is refused, and the session is left alone", () => {
+  const { told, doubts, inEtcd } = taken((transaction, etcd) =>
+    writes(transaction) ? FULL : applied(transaction, etcd)
+  );
+  assert.deepEqual(told, [{ kind: "failed", reason: "etcd is full" }]);
+  assert.deepEqual([inEtcd, doubts], [[], []]);
+});
+
+Deno.test("where a full etcd cannot be asked what it has done, that is found out after a bump", () => {
+  let reads = 0;
+  const { told, doubts } = taken((transaction, etcd) => {
+    const answer = applied(transaction, etcd);
+    if (writes(transaction)) return FULL;
+    return reads++ === 0 ? { kind: "unknown", reason: "no answer" } : answer;
+  });
+  assert.deepEqual([told.map(({ kind }) => kind), doubts], [["taken"], ["no answer"]]);
+});
