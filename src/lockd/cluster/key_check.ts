@@ -1,10 +1,14 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
+import type { Owner } from "../lockspace/owner.ts";
+import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Compare, KeyOperation, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
+import { reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
-import type { ClusterNames } from "./names.ts";
+import type { ClusterName, ClusterNames } from "./names.ts";
+import { holderOf } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import {
   type ClusterLock,
@@ -22,12 +26,16 @@ const AT_ONCE = 60;
 
 /** What the check works with. */
 export interface KeyCheckParts {
-  readonly session: Pick<ClusterSession, "state" | "ask" | "moved">;
+  readonly session: Pick<ClusterSession, "state" | "ask" | "doubt" | "moved">;
   readonly keys: ClusterKeys;
   readonly names: Pick<ClusterNames, "of">;
-  readonly files: Pick<ClusterLockFiles, "all" | "of">;
-  readonly locks: Pick<ClusterLocks, "busy" | "inTurn">;
+  readonly files: Pick<ClusterLockFiles, "all" | "of" | "drop">;
+  readonly locks: Pick<ClusterLocks, "busy" | "inTurn" | "give" | "markOf">;
   readonly resources: () => Iterable<Resource>;
+  /** Releases a lock that is kept for a paused guest. */
+  readonly partWith: (path: string) => void;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
   readonly loop: Pick<EventLoop, "after">;
   readonly observer: KeyCheckObserver;
 }
@@ -42,13 +50,12 @@ export interface KeyCheckObserver {
 /**
  * Looks now and then whether etcd still has what this host holds. Nothing but a hand takes it away. What is
  * gone is put there again at once if nobody else has got it; else two hosts have one lock, and that is said.
+ * A guest of this host that is paused, or will be, does not go on over what the other one has written.
  */
 export class KeyCheck {
   readonly #parts: KeyCheckParts;
   /** Paths that are still to be looked at in this round. */
   #left: string[] = [];
-  /** Records of locks that others have, which was said. */
-  readonly #told = new Set<string>();
 
   constructor(parts: KeyCheckParts) {
     this.#parts = parts;
@@ -69,8 +76,7 @@ export class KeyCheck {
     if (this.#left.length === 0) this.#left = [...files.all()].map(([path]) => path);
     const checked = this.#left.splice(0, AT_ONCE).flatMap((path) => {
       const lock = files.of(path);
-      const idle = lock !== undefined && !locks.busy(lock.key) && !this.#told.has(lock.value);
-      return idle ? [{ path, lock }] : [];
+      return lock !== undefined && !locks.busy(lock.key) ? [{ path, lock }] : [];
     });
     if (checked.length === 0) return;
     const { epoch } = state;
@@ -92,7 +98,7 @@ export class KeyCheck {
 
   /** Puts back what nobody else has got, unless it is being given back meanwhile. */
   #mend(epoch: Epoch, path: string, lock: ClusterLock): void {
-    const { session, keys, names, files, locks, resources, observer } = this.#parts;
+    const { session, keys, names, files, locks, observer } = this.#parts;
     locks.inTurn(lock.key, (end) => {
       const name = names.of(path);
       if (files.of(path) !== lock || name === undefined) return end();
@@ -113,8 +119,12 @@ export class KeyCheck {
         session.ask(
           { compare: [...stillIn(epoch), ...compare], success, failure: epochReads(epoch) },
           (answer) => {
-            // The next look finds it as it is by then.
-            if (answer.kind !== "transaction") return end();
+            if (answer.kind !== "transaction") {
+              // What may still come must not put a lock there that is given back meanwhile.
+              if (answer.kind !== "refused" && answer.kind !== "full") session.doubt(reasonOf(answer));
+              // The next look finds it as it is by then.
+              return end();
+            }
             if (!answer.result.succeeded) return otherwise(answer.result);
             observer.clusterKeyRestored(lock.key);
             end();
@@ -125,18 +135,30 @@ export class KeyCheck {
         [put],
         () =>
           change(absent, both, ({ results }) => {
-            if (!session.moved(epoch, results.slice(0, EPOCH_READS))) {
-              this.#told.add(lock.value);
-              const reason =
-                "somebody has changed its key in etcd by hand, and it is not this host's any more";
-              for (const resource of resources()) {
-                if (resource.path === path) observer.clusterDoubtful(resource, reason);
-              }
-            }
+            if (!session.moved(epoch, results.slice(0, EPOCH_READS))) this.#lost(path, name, lock);
             end();
           }),
       );
     });
+  }
+
+  /** Others have it. A guest that is paused loses it; one that runs does not get it again after a pause. */
+  #lost(path: string, name: ClusterName, lock: ClusterLock): void {
+    const { files, locks, resources, markOf, partWith, observer } = this.#parts;
+    const resource = [...resources()].find((each) => each.path === path);
+    const [holding] = resource?.holdings ?? [];
+    // What is on its way out is marked when it is given back.
+    if (resource === undefined || holding === undefined || resource.regrant === "leaving") return;
+    if (resource.regrant === "parked") return partWith(path);
+    const { owner, since } = holding;
+    const holder = holderOf(owner, markOf(owner), since);
+    files.drop(path);
+    // There is nothing to be given but the entry in the list of what this host has: the mark is what counts.
+    locks.give(lock, () => {}, locks.markOf(name, holder));
+    observer.clusterDoubtful(
+      resource,
+      "somebody has changed its key in etcd by hand, and it is not this host's any more",
+    );
   }
 }
 

@@ -60,6 +60,7 @@ export class Member implements Cluster {
   readonly #check: KeyCheck;
   readonly files: ClusterLockFiles;
   readonly #lives: (pid: number, start: number) => boolean;
+  readonly #partWith = (path: string): void => void this.#parts.askedFor(path, "");
   #begun = false;
 
   constructor(parts: ClusterParts, facts: MemberFacts) {
@@ -124,7 +125,7 @@ export class Member implements Cluster {
   }
 
   #newCheck(): KeyCheck {
-    const { loop, resources, observer } = this.#parts;
+    const { loop, resources, markOf, observer } = this.#parts;
     return new KeyCheck({
       session: this.#session,
       keys: this.#keys,
@@ -132,6 +133,8 @@ export class Member implements Cluster {
       files: this.files,
       locks: this.#locks,
       resources,
+      markOf,
+      partWith: this.#partWith,
       loop,
       observer,
     });
@@ -231,7 +234,7 @@ export class Member implements Cluster {
       names: this.#names,
       files: this.files,
       paused: this.#parts.paused,
-      partWith: (path) => void this.#parts.askedFor(path, ""),
+      partWith: this.#partWith,
       resources,
       markOf,
       lives: this.#lives,
