@@ -6,6 +6,9 @@ import type { Transaction, TransactionResult } from "./transaction.ts";
  */
 export const LINK_PROTOCOL = 3;
 
+/** Longest line, in bytes. A page of 2,000 locks has far less. */
+export const LONGEST_LINE = 16 * 1024 * 1024;
+
 /** How etcd is reached. */
 export interface Endpoints {
   /** URLs, `https://NAME:PORT` or, without TLS, `http://NAME:PORT`. */

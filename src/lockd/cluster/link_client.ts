@@ -1,4 +1,4 @@
-import { joined } from "../../base/joined.ts";
+import { LineReader } from "../../base/line_reader.ts";
 import type { EventLoop, Timer } from "../../chassis/event/event_loop.ts";
 import {
   type Answer,
@@ -6,6 +6,7 @@ import {
   encodeLine,
   type Endpoints,
   LINK_PROTOCOL,
+  LONGEST_LINE,
   type Question,
   type ToLink,
 } from "../../etcd/wire/link_messages.ts";
@@ -59,8 +60,7 @@ export class LinkClient implements Etcd {
   #nextId = 1;
   /** Bytes that the socket has not taken yet. */
   #unsent: Uint8Array[] = [];
-  /** Bytes of a line whose end has not come. */
-  #rest: Uint8Array[] = [];
+  readonly #lines = new LineReader(LONGEST_LINE);
 
   constructor(parts: LinkClientParts) {
     this.#parts = parts;
@@ -148,16 +148,12 @@ export class LinkClient implements Etcd {
   }
 
   #received(bytes: Uint8Array): void {
-    let begin = 0;
-    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, begin)) {
-      this.#rest.push(bytes.subarray(begin, end));
-      const line = joined(this.#rest);
-      this.#rest = [];
-      begin = end + 1;
+    const lines = this.#lines.read(bytes);
+    if (lines === undefined) return this.#ended("it has sent a line that is too long for a message");
+    for (const line of lines) {
       this.#message(line);
       if (this.#fd < 0) return;
     }
-    if (begin < bytes.length) this.#rest.push(bytes.subarray(begin));
   }
 
   #message(line: Uint8Array): void {
@@ -207,7 +203,7 @@ export class LinkClient implements Etcd {
     this.#fd = -1;
     this.#opened = false;
     this.#unsent = [];
-    this.#rest = [];
+    this.#lines.clear();
   }
 
   #send(message: ToLink): void {

@@ -1,4 +1,4 @@
-import { joined } from "../../../base/joined.ts";
+import { LineReader } from "../../../base/line_reader.ts";
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import {
   type Answer,
@@ -7,6 +7,7 @@ import {
   type Endpoints,
   type FromLink,
   LINK_PROTOCOL,
+  LONGEST_LINE,
   type Question,
 } from "../../../etcd/wire/link_messages.ts";
 import { S_IFMT, S_IFSOCK, SIGKILL, SOCK_STREAM } from "../../../os/constants.ts";
@@ -59,8 +60,7 @@ export class EtcdLink implements Disposable {
   readonly #child: number | undefined;
   readonly #buffer = new Uint8Array(READ_SIZE);
   #lines: string[] = [];
-  /** Bytes of a line whose end has not come. */
-  #rest: Uint8Array[] = [];
+  readonly #reader = new LineReader(LONGEST_LINE);
   #nextId = 1;
 
   private constructor(sys: LinkSys, path: string, fd: number, child: number | undefined) {
@@ -175,15 +175,13 @@ export class EtcdLink implements Disposable {
   }
 
   #received(bytes: Uint8Array): void {
-    let begin = 0;
-    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, begin)) {
-      this.#rest.push(bytes.subarray(begin, end));
-      const line = joined(this.#rest);
-      this.#rest = [];
-      begin = end + 1;
-      this.#lines.push(decodeText(line, 0, line.length));
+    const lines = this.#reader.read(bytes);
+    if (lines === undefined) {
+      throw unreachable(
+        `What answers at ${this.#path} is no link with etcd: a line is too long for a message`,
+      );
     }
-    if (begin < bytes.length) this.#rest.push(bytes.subarray(begin));
+    for (const line of lines) this.#lines.push(decodeText(line, 0, line.length));
   }
 
   #send(message: Parameters<typeof encodeLine>[0]): void {
