@@ -25,6 +25,7 @@ export interface PausedMarksParts {
 export class PausedMarks {
   readonly #parts: PausedMarksParts;
   readonly #kept = new Map<string, ClusterLock>();
+  #looking = false;
 
   constructor(parts: PausedMarksParts) {
     this.#parts = parts;
@@ -36,8 +37,8 @@ export class PausedMarks {
 
   /** One is in etcd, or may be. */
   add(mark: ClusterLock): void {
-    if (this.#kept.size === 0) this.#parts.loop.after(LOOK_MS, () => this.#look());
     this.#kept.set(mark.key, mark);
+    this.#later();
   }
 
   /** One has gone from etcd. */
@@ -45,15 +46,24 @@ export class PausedMarks {
     this.#kept.delete(key);
   }
 
+  #later(): void {
+    if (this.#looking || this.#kept.size === 0) return;
+    this.#looking = true;
+    this.#parts.loop.after(LOOK_MS, () => {
+      this.#looking = false;
+      this.#look();
+      this.#later();
+    });
+  }
+
   #look(): void {
-    const { lives, loop } = this.#parts;
+    const { lives } = this.#parts;
     for (const [key, mark] of this.#kept) {
       const { pid, start } = decodeHolder(mark);
       if (lives(pid, start)) continue;
       this.#kept.delete(key);
       this.#remove(mark);
     }
-    if (this.#kept.size > 0) loop.after(LOOK_MS, () => this.#look());
   }
 
   /** Of a session that is lost etcd keeps them, which is the safe side. */

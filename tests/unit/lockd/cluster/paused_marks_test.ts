@@ -52,3 +52,29 @@ Deno.test("a mark that has gone already is not taken away", () => {
   time.advance();
   assert.equal(marks.size, 0);
 });
+
+Deno.test("marks are looked at every 3 s, also when the last one has gone and another one has come", () => {
+  const time = new PlayedTime();
+  const looks: number[] = [];
+  const marks = new PausedMarks({
+    session: {
+      whenLive: () => assert.fail(),
+      ask: () => assert.fail(),
+      doubt: () => assert.fail(),
+      moved: () => assert.fail(),
+    },
+    loop: time.loop(),
+    lives: () => {
+      looks.push(time.now);
+      return true;
+    },
+  });
+  marks.add(MARK);
+  marks.gone("k");
+  marks.add(MARK);
+  marks.gone("k");
+  marks.add(MARK);
+  time.advance();
+  time.advance();
+  assert.deepEqual(looks, [3000, 6000]);
+});
