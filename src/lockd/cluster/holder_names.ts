@@ -64,22 +64,24 @@ export class HolderNames {
         if (known !== undefined && isSameStart(known.session, holder.session)) return told(record.name);
         const before = noted === undefined ? undefined : readable(() => decodeSilence(noted));
         if (before !== undefined) return told(record.name, before.since);
-        this.#note(holder.session, shown, (first) => told(record.name, first));
+        this.#note(holder.session, keys.host(record.host), shown, (first) => told(record.name, first));
       });
     });
   }
 
-  /** @param shown what tells of the host, as it was read */
-  #note(silent: string, shown: KeyValue | undefined, done: (since: number) => void): void {
+  /**
+   * @param host the key that tells of the host
+   * @param shown what was read there
+   */
+  #note(silent: string, host: string, shown: KeyValue | undefined, done: (since: number) => void): void {
     const { session, keys, now } = this.#parts;
     const since = now();
     const key = keys.silence(silent);
     session.ask({
       compare: [
         { kind: "changed-at", key, revision: 0 },
-        ...shown === undefined
-          ? []
-          : [{ kind: "changed-at", key: shown.key, revision: shown.changedAt } as const],
+        // A host that is heard of by now must not be called silent again.
+        { kind: "changed-at", key: host, revision: shown?.changedAt ?? 0 },
       ],
       success: [{ op: "put", key, value: encodeRecord({ since }) }],
       failure: [],

@@ -42,3 +42,21 @@ Deno.test("an earlier start of a host that is heard of is silent, and a later se
 Deno.test("of a session that is not there nothing is told but its guest", () => {
   assert.deepEqual(named(new PlayedCluster(), "s-x", 5000), { ...BY, host: "" });
 });
+
+Deno.test("a host that is heard of again while it is looked up is not called silent", () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a", { heard: false });
+  const names = new HolderNames({
+    keys: cluster.keys,
+    now: () => 5000,
+    session: {
+      ask: (transaction, done) => {
+        const notes = transaction.success.some(({ op }) => op === "put");
+        if (notes) cluster.host("a");
+        done(cluster.etcd.apply({ kind: "transaction", transaction }, 0));
+      },
+    },
+  });
+  names.name({ ...HOLDER, session: "s-a" }, false, () => {});
+  assert.equal(cluster.etcd.get(cluster.keys.silence("s-a")), undefined);
+});
