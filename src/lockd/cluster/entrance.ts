@@ -126,7 +126,11 @@ export class Entrance {
           compare: [{ kind: "changed-at", key: keys.meta, revision: found.changedAt }],
           success: meta.phase === "open" ? [] : [{ op: "put", key: keys.meta, value: opened }],
           failure: [],
-        }, () => done({ kind: "opened" }));
+        }, (written) => {
+          if (written.kind !== "transaction") return done({ kind: "failed", reason: reasonOf(written) });
+          // Otherwise somebody has changed it meanwhile: whoever goes on sees what it is by then.
+          done({ kind: "opened" });
+        });
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
         done({ kind: "failed", reason: error.message });

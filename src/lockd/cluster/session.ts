@@ -489,8 +489,15 @@ export class ClusterSession {
     if (state.entered === "listed") return this.doubt("other hosts may have given back what this one has");
     this.#entrance.open((entered) => {
       if (this.#state !== state) return;
-      if (entered.kind === "opened") this.doubt("the cluster has just been opened");
-      if (entered.kind === "settled") this.#close(state.epoch, entered);
+      switch (entered.kind) {
+        case "opened":
+          return this.doubt("the cluster has just been opened");
+        case "settled":
+        case "listed":
+          return this.#close(state.epoch, entered);
+        case "failed":
+          return this.#trouble(`it cannot be opened: ${entered.reason}`);
+      }
     });
   }
 

@@ -15,6 +15,7 @@ class Stage {
   readonly keys = new ClusterKeys("test");
   readonly time = new PlayedTime();
   readonly told: string[] = [];
+  readonly troubles: string[] = [];
   /** Hosts whose questions are lost. */
   readonly cut = new Set<string>();
   /** Whether etcd says that it is full, of what it has just written. */
@@ -71,7 +72,7 @@ class Stage {
       reconcile: (_epoch, done) => done([]),
       observer: {
         clusterJoined: () => tell("joined"),
-        clusterTroubled: () => {},
+        clusterTroubled: (reason) => void this.troubles.push(reason),
         clusterLost: (reason) => tell(`lost: ${reason}`),
         clusterRecovered: () => {},
         clusterCondemned: () => {},
@@ -181,4 +182,15 @@ Deno.test("a session that was ended is left by its daemon, and the next one begi
   stage.pass(15);
   assert.equal(next.state.kind, "live");
   assert.notEqual(next.id, session.id);
+});
+
+Deno.test("a host says why it cannot find out whether its cluster may be opened", () => {
+  const stage = new Stage();
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, phase: "forming", expect: ["a", "b"] }));
+  const session = stage.session("a");
+  stage.pass(2);
+  assert.equal(session.state.kind, "closed");
+  stage.etcd.put(stage.keys.entry("b"), "{");
+  stage.pass(4);
+  assert.match(stage.troubles.at(-1) ?? "", /^it cannot be opened: \/virtlockd\/test\/entry\/b /);
 });
