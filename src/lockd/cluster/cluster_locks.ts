@@ -25,6 +25,7 @@ import {
   obstaclesOf,
   read,
   replace,
+  TOO_MANY_MARKS,
 } from "./transactions.ts";
 import type { Wants } from "./wants.ts";
 
@@ -315,7 +316,7 @@ export class ClusterLocks {
       const [own] = holders;
       if (own === undefined) {
         if (paused?.more === true) {
-          return done({ kind: "failed", reason: "too many guests are paused that have had it" });
+          return done({ kind: "failed", reason: TOO_MANY_MARKS });
         }
         // Somebody had it a moment ago, or there are marks to go over.
         return this.#take(wanted, done, paused?.found);

@@ -23,6 +23,7 @@ import {
   type Obstacles,
   obstaclesOf,
   putMark,
+  TOO_MANY_MARKS,
 } from "./transactions.ts";
 
 /** So many locks are read with one question. */
@@ -197,7 +198,10 @@ export class Reconciliation {
       const [other] = found.filter((entry) => !keys.isPaused(entry.key));
       try {
         // Somebody had it a moment ago, or there are marks to go over.
-        if (other === undefined) return this.#put(epoch, ours, found, done);
+        if (other === undefined) {
+          if (results.some(({ more }) => more)) return failed(TOO_MANY_MARKS);
+          return this.#put(epoch, ours, found, done);
+        }
         const by = decodeHolder(other);
         fencedLocks.free(epoch, other, (freed) => {
           switch (freed.kind) {

@@ -66,6 +66,8 @@ export interface Marks {
 
 /** So many paused guests of one lock are looked at: the operations of a transaction are limited. */
 const MOST_MARKS = 50;
+/** Why a lock is not had of which there are more: those that were not read would not be told. */
+export const TOO_MANY_MARKS = "too many guests are paused that have had it";
 
 /** Reads keys as they are at one moment: one result for each. */
 export function read(...keys: readonly string[]): Transaction {

@@ -4,6 +4,8 @@ import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
 import { ClusterNames } from "../../../../src/lockd/cluster/names.ts";
 import { Reconciliation } from "../../../../src/lockd/cluster/reconciliation.ts";
 import { encodeRecord } from "../../../../src/lockd/cluster/records.ts";
+import { HELD } from "../../../../src/lockd/lockspace/lock_record.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 
 const KEYS = new ClusterKeys("prod");
 const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
@@ -49,4 +51,62 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
   assert.equal(asked.length, 1);
   assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone", "/virtlockd/prod/lock/scsi/lives"]);
   assert.deepEqual(unknown, ["/virtlockd/prod/lock/scsi/lives"]);
+});
+
+Deno.test("a lock that more guests have been paused with than can be told is not put into etcd", () => {
+  const none = { found: [], more: false };
+  const marks = {
+    found: [{ key: `${KEYS.pausedBelow({ space: "scsi", name: "disk" })}x`, value: "{}", changedAt: 4 }],
+    more: true,
+  };
+  const epoch = [
+    { found: [{ key: EPOCH.sessionKey, value: "", changedAt: 5 }], more: false },
+    { found: [{ key: EPOCH.metaKey, value: "", changedAt: 1 }], more: false },
+  ];
+  // The list of what the session has, and the lock that is not taken.
+  const answers = [[none], [...epoch, none, none, marks]];
+  const owner = { name: "d", uuid: "u", pid: 7, id: 1 };
+  const resource: Resource = {
+    id: 1,
+    lockspace: "/scsi",
+    name: "disk",
+    path: "/scsi/disk",
+    shared: false,
+    autocreate: true,
+    handle: {
+      kind: "file",
+      fd: 3,
+      identity: { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 },
+      lock: "ofd",
+    },
+    holdings: [{ owner, since: 5 }],
+    state: HELD,
+  };
+  const reconciliation = new Reconciliation({
+    session: {
+      id: "s",
+      moved: () => false,
+      ask: (_transaction, done) => {
+        const results = answers.shift() ?? assert.fail("it is tried again");
+        done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
+      },
+    },
+    keys: KEYS,
+    names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
+    files: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
+    resources: () => [resource],
+    paused: () => [],
+    partWith: () => assert.fail(),
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    locks: { busy: () => false, give: () => assert.fail() },
+    nonce: () => "n",
+    orphans: { add: () => assert.fail() },
+    marks: { add: () => assert.fail() },
+    fencedLocks: { free: () => assert.fail() },
+    observer: { clusterUnknown: () => assert.fail() },
+  });
+  let outcome: unknown;
+  reconciliation.run(EPOCH, (what) => outcome = what, false);
+  assert.equal(outcome, "too many guests are paused that have had it");
 });
