@@ -4,23 +4,17 @@ import type { Crippled } from "../cluster_model/played_etcd.ts";
 
 const STEPS = 150;
 
-/** What the first history that goes wrong says, of so many, beginning with one. */
+/** What the first history that goes wrong says, of so many. */
 function firstViolation(
   crippled: Crippled,
   seeds: number,
-  first = 1,
 ): { seed: number; violation: string } | undefined {
-  for (let seed = first; seed < first + seeds; seed++) {
+  for (let seed = 1; seed <= seeds; seed++) {
     const { violation } = playSeed({ hosts: 3, disks: 2, steps: STEPS, crippled }, seed);
     if (violation !== undefined) return { seed, violation };
   }
   return undefined;
 }
-
-// One in some thousands: etcd is restored, one host has noticed, and another one takes a lock.
-Deno.test("the model notices when a rule is left out: no-meta", () => {
-  assert.match(firstViolation("no-meta", 3000, 4500)?.violation ?? "nothing", /^guests .* have disk/);
-});
 
 Deno.test("of 1,000 histories of three hosts none has two guests with one disk, or leaves anything in etcd", () => {
   assert.equal(firstViolation("none", 1000), undefined);
