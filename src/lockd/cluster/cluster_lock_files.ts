@@ -127,6 +127,23 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     if (lock !== undefined && changed !== undefined) this.#parts.locks.unuse(lock, changed);
   }
 
+  gone(path: string, paused: Owner | undefined): void {
+    const { names, locks, recorded } = this.#parts;
+    const lock = this.#held.get(path);
+    const name = names.of(path);
+    // At once: whoever asks next has a lock of its own there, which waits in etcd until this one has gone.
+    this.#forget(path);
+    if (lock === undefined || name === undefined) return;
+    const mark = this.#markOf(name, paused);
+    recorded(() => locks.give(lock, () => {}, mark));
+  }
+
+  /** What is put in the place of a lock of a guest that is paused. */
+  #markOf(name: ClusterName, paused: Owner | undefined): ClusterLock | undefined {
+    const { locks, markOf, now } = this.#parts;
+    return paused === undefined ? undefined : locks.markOf(name, holderOf(paused, markOf(paused), now()));
+  }
+
   /** Of which domain a lock is that etcd has for this host, by its key; undefined when that is not known. */
   uuidOf(key: string): string | undefined {
     const lock = this.#held.get(this.#paths.get(key) ?? "");
@@ -222,7 +239,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     slow: (failure: UnlockFailed) => void,
     done: (failure: UnlockFailed | undefined) => void,
   ): void {
-    const { files, names, locks, loop, patience, whenKnown, recorded, markOf, now } = this.#parts;
+    const { files, names, locks, loop, patience, whenKnown, recorded } = this.#parts;
     const { path, paused } = request;
     const name = names.of(path);
     if (name === undefined) return files.unlock(request, identity, slow, done);
@@ -244,9 +261,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
         files.unlock(request, identity, once, done);
       };
       if (lock === undefined) return kernel();
-      const mark = paused === undefined
-        ? undefined
-        : locks.markOf(name, holderOf(paused, markOf(paused), now()));
+      const mark = this.#markOf(name, paused);
       // Of a session that is lost etcd keeps it, which is the safe side: nobody else gets it there.
       recorded(() => locks.give(lock, kernel, mark));
     });

@@ -84,10 +84,12 @@ export class LockReleases {
     }
     if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
     const { handle, path, shared, autocreate } = resource;
+    const paused = shared || !this.#lives(holding) ? undefined : holding.owner;
     if (handle.kind === "none") {
       // There is nothing to give up: whoever is taking it finds that it is not wanted any more.
       this.#with.kernel.closePlace(handle);
       this.#removeHolding(resource, holding);
+      this.#with.parts.others?.gone(path, paused);
       return done(undefined);
     }
     const { fd, lock, identity } = handle;
@@ -101,7 +103,7 @@ export class LockReleases {
     };
     const slow = waits ? answer : () => {};
     const { files, observer } = this.#with.parts;
-    const living = shared || !this.#lives(holding) ? {} : { paused: holding.owner };
+    const living = paused === undefined ? {} : { paused };
     const request = { path, fd, lock, shared, autocreate: unlinked, force, ...living };
     files.unlock(request, identity, slow, (failure) => {
       if (failure !== undefined) observer.troubled(resource, failure);

@@ -1,3 +1,5 @@
+import type { Owner } from "./owner.ts";
+
 /** What the lock core has to know of other hosts that lock the same. */
 export interface OtherHosts {
   /**
@@ -12,4 +14,10 @@ export interface OtherHosts {
   withheld(path: string): string | undefined;
   /** What an owner was granted was no use: its guest was not started with it. */
   unused(path: string): void;
+  /**
+   * A lock is over that had no file here any more: nobody on this host has it, or takes it again for who had it.
+   *
+   * @param paused who goes on without it, of a guest that is paused; undefined for a share, or without a process
+   */
+  gone(path: string, paused: Owner | undefined): void;
 }

@@ -34,6 +34,7 @@ class Stage {
     gives: () => this.gives,
     withheld: () => this.withheld,
     unused: (path) => this.unused.push(path),
+    gone: (path, paused) => this.told.push(`gone ${path} ${paused?.name}`),
   };
   readonly #ledger: DescriptorLedger = new DescriptorLedger({
     close: (fd) => {
@@ -240,3 +241,35 @@ Deno.test("what a guest was granted before it was refused another lock was no us
   assert.deepEqual(stage.acquire("/taken", WEB, ALONE, trail), ["held"]);
   assert.deepEqual(stage.unused, ["/one"]);
 });
+
+for (
+  const [what, shared, lives, told] of [
+    ["a guest that is paused", false, true, "gone /disk web"],
+    ["a guest that is gone", false, false, "gone /disk undefined"],
+    ["one that shared it", true, true, "gone /disk undefined"],
+  ] as const
+) {
+  Deno.test(`the cluster is told when a lock without a file is over: of ${what}`, () => {
+    const stage = new Stage();
+    stage.keeps = false;
+    if (!lives) stage.alive.clear();
+    stage.table.restoreResource({
+      id: 1,
+      lockspace: "",
+      name: "/disk",
+      path: "/disk",
+      handle: { kind: "none", place: -1 },
+      shared,
+      autocreate: false,
+      holdings: shared ? [{ owner: WEB, since: 1 }, { owner: DB, since: 2 }] : [{ owner: WEB, since: 1 }],
+      state: { kind: "awaited", reason: "why" },
+    });
+    if (shared) {
+      assert.deepEqual(stage.release("/disk", DB), []);
+      // The other one uses it still.
+      assert.deepEqual(stage.told.splice(0), ["released /disk db"]);
+    }
+    assert.deepEqual(stage.release("/disk"), []);
+    assert.deepEqual(stage.told, ["released /disk web", told]);
+  });
+}
