@@ -5,7 +5,7 @@ import { Fencer } from "../../src/lockd/cli/cluster/fencer.ts";
 import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts";
 import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
 import { FencedLocks } from "../../src/lockd/cluster/fenced_locks.ts";
-import { say } from "../../src/lockd/cluster/fencing.ts";
+import { releaseByHand, say } from "../../src/lockd/cluster/fencing.ts";
 import { HolderNames } from "../../src/lockd/cluster/holder_names.ts";
 import { ClusterKeys } from "../../src/lockd/cluster/keys.ts";
 import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
@@ -79,6 +79,7 @@ interface Message {
 /** A daemon's life, from its start to its end. */
 interface Life {
   readonly marks: PausedMarks;
+  readonly orphans: Orphans;
   readonly loop: PlayedLoop;
   readonly session: ClusterSession;
   readonly files: ClusterLockFiles;
@@ -636,6 +637,7 @@ export class World {
           fencedLocks,
           observer: {
             clusterUnknown: () => {},
+            clusterUnknownShare: () => {},
           },
         }).run(epoch, done, restored),
       observer: {
@@ -674,6 +676,7 @@ export class World {
     });
     const orphans = new Orphans({
       give: (lock, done) => locks.give(lock, () => done()),
+      whenGone: (lock, gone) => locks.whenGone(lock, gone),
       loop,
       lives,
       lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
@@ -696,7 +699,7 @@ export class World {
       lost: () => session.withheld,
       whenKnown: (ready) => session.whenKnown(ready),
     });
-    this.#lives[host] = { loop, session, files, marks };
+    this.#lives[host] = { loop, session, files, marks, orphans };
     session.begin();
     session.whenKnown(() => files.known());
     new AskedLocks({ session, keys, files, loop }).begin();
@@ -759,8 +762,12 @@ export class World {
     for (const guest of [...this.#guests]) {
       if (this.#unknown.has(guest.pid)) this.#guests.splice(this.#guests.indexOf(guest), 1);
     }
-    // Their daemons find by themselves that they are gone.
+    // Their daemons find by themselves that they are gone, but for shares: those a person frees.
     this.#settle();
+    for (const life of this.#lives) if (life !== undefined) this.#freeShares(life);
+    this.#settle();
+    const known = this.#lives.filter((life) => life !== undefined && life.orphans.size > 0);
+    if (known.length > 0) throw new Violation("a daemon keeps what is nobody's");
     const fenced = this.#list(KEYS.sessions).filter((entry) =>
       decodeSession(entry).fencing?.state === "fenced"
     );
@@ -772,6 +779,14 @@ export class World {
     if (left.length > 0) throw new Violation(`left in etcd: ${left.join(", ")}`);
     if (this.#guests.length > 0) {
       throw new Violation("a guest was never answered, or its lock never released");
+    }
+  }
+
+  /** A person frees the shares that a host has for guests of which its daemon knows nothing. */
+  #freeShares({ orphans, session }: Life): void {
+    for (const { key, value } of this.#list(KEYS.shares).filter(({ key }) => orphans.has(key))) {
+      const own = KEYS.own(session.id, key);
+      this.#change(releaseByHand({ key, own, value }, KEYS.want(session.id, key)));
     }
   }
 

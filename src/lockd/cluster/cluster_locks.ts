@@ -161,6 +161,18 @@ export class ClusterLocks {
     });
   }
 
+  /**
+   * Looks whether etcd still has a lock.
+   *
+   * @param gone called when etcd has said that it has it no more, or has another record in its place
+   */
+  whenGone({ key, value }: ClusterLock, gone: () => void): void {
+    const transaction = { compare: [{ kind: "value", key, value } as const], success: [], failure: [] };
+    this.#parts.session.ask(transaction, (answer) => {
+      if (answer.kind === "transaction" && !answer.result.succeeded) gone();
+    });
+  }
+
   /** Does something to a key when all is done that was begun before; the task calls `end` when it is over. */
   inTurn(key: string, task: (end: () => void) => void): void {
     this.#queues.add(key, task);
@@ -326,8 +338,10 @@ export class ClusterLocks {
       const same = asker.pid === pid && asker.start === start && asker.uuid === uuid;
       const { host, held, orphans, lives } = this.#parts;
       const { key } = own.entry;
-      if (held(key) || (!same && (orphans().has(key) || lives(pid, start)))) {
-        const shared = key !== keys.exclusive(wanted.name);
+      const shared = keys.isShare(key);
+      const orphan = orphans().has(key);
+      // Of a share that nobody knows others may be left when the asker releases it.
+      if (held(key) || (shared && orphan) || (!same && (orphan || lives(pid, start)))) {
         const by = { kind: "host", host, shared, domain, uuid, pid, since } as const;
         return done({ kind: "held", by });
       }

@@ -45,5 +45,11 @@ export function clusterLog(log: Log): ClusterObserver {
         `etcd has a lock of this host for domain '${domain}' (uuid ${uuid}, pid ${pid}), of which this daemon knows ` +
           `nothing: ${key} is kept until that process has ended`,
       ),
+    clusterUnknownShare: (key, { domain, uuid, pid }) =>
+      log.error(
+        `etcd has a shared lock of this host, first for domain '${domain}' (uuid ${uuid}, pid ${pid}), of which this ` +
+          `daemon knows nothing: ${key} stays, for other guests of this host may share the disk. When none of them ` +
+          "uses it any more, free it: 'cluster release NAME --force', with its name in 'cluster locks'",
+      ),
   };
 }

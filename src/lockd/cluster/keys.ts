@@ -44,6 +44,11 @@ export class ClusterKeys {
     return `${this.#prefix}share/`;
   }
 
+  /** Whether a key is a share of a lock. */
+  isShare(key: string): boolean {
+    return key.startsWith(this.shares);
+  }
+
   /** The name of the lock that a key of {@link exclusives} or {@link shares} stands for. */
   nameOf(key: string): ClusterName {
     const [, space = "", name = ""] = key.slice(this.#prefix.length).split("/");

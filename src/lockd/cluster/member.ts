@@ -101,7 +101,8 @@ export class Member implements Cluster {
       marks: this.#marks,
     });
     const give = (lock: ClusterLock, done: () => void) => this.#locks.give(lock, () => done());
-    this.#orphans = new Orphans({ give, loop, lives: this.#lives, lastWrites: parts.lastWrites });
+    const whenGone = (lock: ClusterLock, gone: () => void) => this.#locks.whenGone(lock, gone);
+    this.#orphans = new Orphans({ give, whenGone, loop, lives: this.#lives, lastWrites: parts.lastWrites });
     this.files = new ClusterLockFiles({
       files: parts.files,
       names: this.#names,

@@ -21,15 +21,24 @@ export interface LastWrites {
 export interface OrphansParts {
   /** Gives a lock back. @param done called when it has gone */
   readonly give: (lock: ClusterLock, done: () => void) => void;
+  /** Looks whether etcd still has a lock. @param gone called when it certainly has it no more */
+  readonly whenGone: (lock: ClusterLock, gone: () => void) => void;
   readonly loop: Pick<EventLoop, "after">;
   /** Whether a process lives; also where that cannot be told. */
   readonly lives: (pid: number, start: number) => boolean;
   readonly lastWrites: LastWrites;
 }
 
+/**
+ * Who may have a lock of which the daemon knows nothing: the process alone that its record names, or others
+ * of this host too, of which nothing tells.
+ */
+export type OrphanUse = "alone" | "shared";
+
 interface Orphan {
   readonly lock: ClusterLock;
   readonly holder: LockHolder;
+  readonly use: OrphanUse;
   /** What its process was last seen to have open; undefined when it was never looked at. */
   sight: Sight | undefined;
 }
@@ -37,7 +46,8 @@ interface Orphan {
 /**
  * Locks that etcd has of this host, for processes of which the daemon knows nothing: it was killed in the
  * middle of granting them, or has lost its state once. Each is kept as long as its process lives, for that
- * may be writing, and then until its last writes have landed.
+ * may be writing, and then until its last writes have landed. A share stays until a person has freed it: its
+ * record names the first process only that had it, and others of this host may write when that has ended.
  */
 export class Orphans {
   readonly #parts: OrphansParts;
@@ -52,7 +62,9 @@ export class Orphans {
   /** How many are on their way out: their processes are gone. */
   get leaving(): number {
     const { lives } = this.#parts;
-    const gone = [...this.#kept.values()].filter(({ holder }) => !lives(holder.pid, holder.start));
+    const gone = [...this.#kept.values()].filter(({ holder, use }) =>
+      use === "alone" && !lives(holder.pid, holder.start)
+    );
     return this.#giving + gone.length;
   }
 
@@ -66,10 +78,10 @@ export class Orphans {
   }
 
   /** Keeps one. */
-  add(lock: ClusterLock, holder: LockHolder): void {
+  add(lock: ClusterLock, holder: LockHolder, use: OrphanUse): void {
     const { lives, lastWrites } = this.#parts;
     const sight = lives(holder.pid, holder.start) ? lastWrites.look(holder.pid) : undefined;
-    this.#kept.set(lock.key, { lock, holder, sight });
+    this.#kept.set(lock.key, { lock, holder, use, sight });
     this.#later(0);
   }
 
@@ -89,10 +101,14 @@ export class Orphans {
   }
 
   #look(): void {
-    const { lives, lastWrites } = this.#parts;
+    const { lives, lastWrites, whenGone } = this.#parts;
     const ended = new Map<Sight, Orphan[]>();
-    for (const orphan of this.#kept.values()) {
+    for (const orphan of [...this.#kept.values()]) {
       const { pid, start } = orphan.holder;
+      if (orphan.use === "shared") {
+        whenGone(orphan.lock, () => this.#drop(orphan));
+        continue;
+      }
       if (lives(pid, start)) orphan.sight = lastWrites.look(pid) ?? orphan.sight;
       else {
         const sight = orphan.sight ?? UNSEEN;
@@ -105,6 +121,12 @@ export class Orphans {
         if (kind === "over") this.#give(orphans);
       });
     }
+  }
+
+  /** Somebody has freed it. */
+  #drop(orphan: Orphan): void {
+    const { key } = orphan.lock;
+    if (this.#kept.get(key) === orphan) this.#kept.delete(key);
   }
 
   #give(orphans: readonly Orphan[]): void {

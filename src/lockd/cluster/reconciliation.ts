@@ -61,6 +61,11 @@ export interface ReconciliationParts {
 export interface ReconciliationObserver {
   /** The cluster has a lock of this host's of which the daemon knows nothing, and whose process lives. */
   clusterUnknown(key: string, holder: LockHolder): void;
+  /**
+   * The cluster has a share of this host's of which the daemon knows nothing: who has it beside the process
+   * that its record names, or has had it since, nothing tells.
+   */
+  clusterUnknownShare(key: string, holder: LockHolder): void;
 }
 
 /**
@@ -121,7 +126,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
-    const { keys, names, files, locks, resources, markOf, nonce, lives } = this.#parts;
+    const { keys, names, files, locks, resources, markOf, nonce } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -161,7 +166,7 @@ export class Reconciliation {
               return done(undefined);
             case "others":
               // Of a guest that is gone the release was under way, and may have come to its end in etcd.
-              if (!lives(holder.pid, holder.start)) return done(undefined);
+              if (!this.#anyLives(resource)) return done(undefined);
               files.drop(resource.path);
               conflicts.push({ resource, session: outcome.by.session });
               return this.#mark(epoch, name, record, outcome.by, done);
@@ -170,6 +175,15 @@ export class Reconciliation {
           }
         });
     }
+  }
+
+  /** Whether an owner of a lock lives: of a share it may be another one than the first. */
+  #anyLives({ holdings }: Resource): boolean {
+    const { lives, markOf } = this.#parts;
+    return holdings.some(({ owner }) => {
+      const { pid, start } = markOf(owner);
+      return lives(pid, start);
+    });
   }
 
   /** Paused guests that do not go on before a person has said so. */
@@ -250,7 +264,8 @@ export class Reconciliation {
 
   /**
    * What etcd has beside is kept until its process is gone and has nothing under way. Even a daemon whose
-   * state was recovered whole does not know what one before it may have lost.
+   * state was recovered whole does not know what one before it may have lost. A share is kept until somebody
+   * frees it, for others of this host may have it when the process has gone that its record names.
    */
   #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
     const { session, lives, locks, orphans, marks, keys, observer } = this.#parts;
@@ -262,13 +277,19 @@ export class Reconciliation {
         continue;
       }
       const holder = decodeHolder(entry);
+      if (keys.isShare(key)) {
+        // What is being given back goes from etcd all the same, and what is taken has an owner then.
+        if (!locks.busy(key)) observer.clusterUnknownShare(key, holder);
+        orphans.add(lock, holder, "shared");
+        continue;
+      }
       const lived = lives(holder.pid, holder.start);
       // Where it is being taken or given back right now, the daemon knows of it.
       const busy = locks.busy(key);
       // A paused guest whose lock was handed over long ago does not hold it.
       const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder.pid, holder.start));
       if (lived && !busy && !left) observer.clusterUnknown(key, holder);
-      if (!left && (lived || !busy)) orphans.add(lock, holder);
+      if (!left && (lived || !busy)) orphans.add(lock, holder, "alone");
       else locks.give(lock, () => {});
     }
   }

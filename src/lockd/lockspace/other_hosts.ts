@@ -15,9 +15,10 @@ export interface OtherHosts {
   /** What an owner was granted was no use: its guest was not started with it. */
   unused(path: string): void;
   /**
-   * A lock is over that had no file here any more: nobody on this host has it, or takes it again for who had it.
+   * A lock is over that had no file here any more: nobody on this host has it, or takes it again for who had
+   * it.
    *
-   * @param paused who goes on without it, of a guest that is paused; undefined for a share, or without a process
+   * @param paused owner whose process goes on without it; undefined for a share, and when none does
    */
   gone(path: string, paused: Owner | undefined): void;
 }

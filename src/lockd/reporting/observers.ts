@@ -68,6 +68,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   clusterFenced: true,
   clusterDoubtful: true,
   clusterUnknown: true,
+  clusterUnknownShare: true,
   clusterKeyRestored: true,
 };
 

@@ -10,7 +10,8 @@ export const cluster: Check = {
     const found = unknown === 0 ? [] : [
       warning(
         `etcd has locks of this host for guests of which the daemon knows nothing: ${unknown}`,
-        "They go when those guests end; shut down and start again those that should be locked",
+        "They go when those guests end, but for shared ones: those stay until 'virtlockd cluster release NAME --force'. " +
+          "Shut down and start again guests that should be locked",
       ),
     ];
     switch (state) {

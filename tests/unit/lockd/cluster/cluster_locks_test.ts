@@ -3,6 +3,8 @@ import type { Answer } from "../../../../src/etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../../src/etcd/wire/transaction.ts";
 import { ClusterLocks, type Taken } from "../../../../src/lockd/cluster/cluster_locks.ts";
 import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
+import { encodeRecord } from "../../../../src/lockd/cluster/records.ts";
+import { EPOCH_READS } from "../../../../src/lockd/cluster/transactions.ts";
 import { PlayedEtcd } from "../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../support/played_time.ts";
 
@@ -78,3 +80,56 @@ Deno.test("where a full etcd cannot be asked what it has done, that is found out
   });
   assert.deepEqual([told.map(({ kind }) => kind), doubts], [["taken"], ["no answer"]]);
 });
+
+const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
+const HOLDER = { domain: "web", uuid: "u-web", pid: 7, start: 9, since: 0 };
+
+for (const shared of [true, false]) {
+  const how = shared ? "shared" : "alone";
+  Deno.test(`a share that nobody knows is not taken over, not even by who is named in it, who asks for it ${how}`, () => {
+    const key = KEYS.share(NAME, "s");
+    const value = encodeRecord({ session: "s", attempt: "a", ...HOLDER });
+    const empty = { found: [], more: false };
+    const there = { found: [{ key, value, changedAt: 3 }], more: false };
+    // The asker's own share, or those that are in the way of who wants it alone.
+    const results = [...Array.from({ length: EPOCH_READS }, () => empty), empty, there];
+    let asked = 0;
+    const locks = new ClusterLocks({
+      session: {
+        id: "s",
+        whenLive: (_until, go) => go(EPOCH),
+        moved: () => false,
+        doubt: () => assert.fail("etcd has answered"),
+        ask: (_transaction, done) => {
+          asked++;
+          assert.equal(asked, 1, "it is refused at once");
+          done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
+        },
+      },
+      keys: KEYS,
+      names: { name: () => assert.fail("it is this host's") },
+      nonce: () => "n",
+      loop: new PlayedTime().loop(),
+      lives: () => true,
+      orphans: () => ({ has: (each) => each === key, forget: () => assert.fail("it was not granted") }),
+      held: () => false,
+      host: "kvm1",
+      wants: { ask: () => assert.fail("no other host is asked") },
+      marks: { add: () => {}, gone: () => {} },
+      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    });
+    const taken: Taken[] = [];
+    const wanted = { name: NAME, shared, holder: HOLDER, resumed: () => true, until: Infinity };
+    locks.take(wanted, (each) => taken.push(each));
+    const by = {
+      kind: "host",
+      host: "kvm1",
+      shared: true,
+      domain: "web",
+      uuid: "u-web",
+      pid: 7,
+      since: 0,
+    } as const;
+    assert.deepEqual(taken, [{ kind: "held", by }]);
+  });
+}

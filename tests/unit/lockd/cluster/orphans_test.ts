@@ -17,8 +17,11 @@ class World {
   readonly judged: Sight[] = [];
   alive = true;
   verdict = UNKNOWN;
+  /** Whether etcd has the lock. */
+  there = true;
   readonly orphans = new Orphans({
     give: ({ key }) => void this.given.push(key),
+    whenGone: (_lock, gone) => this.there ? undefined : gone(),
     loop: this.time.loop(),
     lives: (pid, start) => this.alive && pid === 7 && start === 9,
     lastWrites: {
@@ -33,7 +36,7 @@ class World {
 
 Deno.test("a lock of nobody's is kept while its process lives, and until its last writes have landed", () => {
   const world = new World();
-  world.orphans.add(LOCK, HOLDER);
+  world.orphans.add(LOCK, HOLDER, "alone");
   for (let look = 0; look < 3; look++) world.time.advance();
   assert.deepEqual([world.given, world.judged, world.orphans.has("k")], [[], [], true]);
   world.alive = false;
@@ -49,17 +52,33 @@ Deno.test("a lock whose process is gone already is judged as that of a QEMU whic
   const world = new World();
   world.alive = false;
   world.verdict = OVER;
-  world.orphans.add(LOCK, HOLDER);
+  world.orphans.add(LOCK, HOLDER, "alone");
   world.time.advance();
   assert.deepEqual([world.given, world.judged], [["k"], [{ qemu: true, files: [] }]]);
 });
 
 Deno.test("a lock that has an owner again is nobody's no more", () => {
   const world = new World();
-  world.orphans.add(LOCK, HOLDER);
+  world.orphans.add(LOCK, HOLDER, "alone");
   world.orphans.forget("k");
   world.alive = false;
   world.verdict = OVER;
   world.time.advance();
   assert.deepEqual([world.given, world.orphans.has("k")], [[], false]);
+});
+
+Deno.test("a share stays when the process has ended that its record names: others of this host may have it", () => {
+  const world = new World();
+  world.verdict = OVER;
+  world.orphans.add(LOCK, HOLDER, "shared");
+  world.time.advance();
+  world.alive = false;
+  for (let look = 0; look < 1000; look++) world.time.advance();
+  assert.deepEqual([world.given, world.judged, world.orphans.has("k")], [[], [], true]);
+  // It does not keep this host out of a cluster that is closed: it may stay for long.
+  assert.equal(world.orphans.leaving, 0);
+  // A person has freed it.
+  world.there = false;
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size], [[], 0]);
 });

@@ -3,9 +3,11 @@ import type { Transaction } from "../../../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
 import { ClusterNames } from "../../../../src/lockd/cluster/names.ts";
 import { Reconciliation } from "../../../../src/lockd/cluster/reconciliation.ts";
+import { Orphans } from "../../../../src/lockd/cluster/orphans.ts";
 import { encodeRecord } from "../../../../src/lockd/cluster/records.ts";
 import { HELD } from "../../../../src/lockd/lockspace/lock_record.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
+import { PlayedTime } from "../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("prod");
 const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
@@ -40,16 +42,19 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     lives: (pid) => pid === 8,
     locks: { busy: () => false, give: () => assert.fail("a lock was given back") },
     nonce: () => "n",
-    orphans: { add: ({ key }) => void kept.push(key) },
+    orphans: { add: ({ key }, _holder, use) => void kept.push(`${key} ${use}`) },
     marks: { add: () => assert.fail("there is no mark") },
     fencedLocks: { free: () => assert.fail("nothing is in the way") },
-    observer: { clusterUnknown: (key) => void unknown.push(key) },
+    observer: {
+      clusterUnknown: (key) => void unknown.push(key),
+      clusterUnknownShare: () => assert.fail("nothing is shared"),
+    },
   });
   let outcome: unknown;
   reconciliation.run(EPOCH, (what) => outcome = what, false);
   assert.deepEqual(outcome, []);
   assert.equal(asked.length, 1);
-  assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone", "/virtlockd/prod/lock/scsi/lives"]);
+  assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone alone", "/virtlockd/prod/lock/scsi/lives alone"]);
   assert.deepEqual(unknown, ["/virtlockd/prod/lock/scsi/lives"]);
 });
 
@@ -104,9 +109,62 @@ Deno.test("a lock that more guests have been paused with than can be told is not
     orphans: { add: () => assert.fail() },
     marks: { add: () => assert.fail() },
     fencedLocks: { free: () => assert.fail() },
-    observer: { clusterUnknown: () => assert.fail() },
+    observer: { clusterUnknown: () => assert.fail(), clusterUnknownShare: () => assert.fail() },
   });
   let outcome: unknown;
   reconciliation.run(EPOCH, (what) => outcome = what, false);
   assert.equal(outcome, "too many guests are paused that have had it");
 });
+
+for (const busy of [false, true]) {
+  const how = busy ? "another guest asks for it already" : "nobody asks for it";
+  Deno.test(`two guests share a lock, the first one ends, the daemon loses its state: the share stays, ${how}`, () => {
+    // The record names the first one, and nothing names the second one, which goes on.
+    const [FIRST, SECOND] = [7, 8];
+    const time = new PlayedTime();
+    const share = KEYS.share({ space: "scsi", name: "disk" }, "s");
+    const own = KEYS.own("s", share);
+    const told: string[] = [];
+    const give = () => assert.fail("the share was given back, and another host gets the disk");
+    const lives = (pid: number) => pid === SECOND;
+    const orphans = new Orphans({
+      give,
+      whenGone: () => {},
+      loop: time.loop(),
+      lives,
+      lastWrites: { look: () => undefined, judge: (_sight, done) => done({ kind: "over" }) },
+    });
+    const found = [{ key: own, value: encodeRecord({ ...HOLDER, pid: FIRST }), changedAt: 2 }];
+    const reconciliation = new Reconciliation({
+      session: {
+        id: "s",
+        moved: () => assert.fail("nothing was changed"),
+        ask: (_transaction, done) => {
+          const results = [{ found, more: false }];
+          done({ kind: "transaction", result: { succeeded: true, results, cluster: "1", revision: 6 } });
+        },
+      },
+      keys: KEYS,
+      names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
+      files: { of: () => undefined, adopt: () => {}, drop: () => {} },
+      resources: () => [],
+      paused: () => [],
+      partWith: () => assert.fail(),
+      markOf: () => ({ pid: 0, start: 0 }),
+      lives,
+      locks: { busy: () => busy, give },
+      nonce: () => "n",
+      orphans,
+      marks: { add: () => assert.fail("there is no mark") },
+      fencedLocks: { free: () => assert.fail("nothing is in the way") },
+      observer: {
+        clusterUnknown: () => assert.fail("its end does not free the share"),
+        clusterUnknownShare: (key) => void told.push(key),
+      },
+    });
+    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), false);
+    for (let look = 0; look < 100; look++) time.advance();
+    assert.equal(orphans.has("/virtlockd/prod/share/scsi/disk/s"), true);
+    assert.deepEqual(told, busy ? [] : ["/virtlockd/prod/share/scsi/disk/s"]);
+  });
+}
