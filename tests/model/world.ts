@@ -1,4 +1,6 @@
 import { deepStrictEqual } from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
 import type { LockEntry } from "../../src/lockd/status/status_document.ts";
@@ -35,6 +37,8 @@ import { DISKS, LEASES, LOCKSPACES, LONE_HOLDER, OWNERS, type Step } from "./ste
 
 /** Owners' pids begin here: no process can have one (PID_MAX_LIMIT is 4194304). */
 const FIRST_PID = 1_900_000_000;
+/** In the place of the daemon. */
+const WRITTEN = "written-by-holders";
 const FOREIGN = ["/disks/foreign", "exclusive"] as const;
 const FOREIGN_SHARED = ["/disks/foreign-shared", "shared"] as const;
 const PROCEDURES = {
@@ -58,6 +62,8 @@ export class World implements AsyncDisposable {
   readonly #model: LockModel;
   readonly #clients = new Map<number, RawClient>();
   readonly #holders = new Map<number, Holder | Puppet>();
+  /** What every holder has open for writing, so that nobody can tell what its locks in a directory guard. */
+  readonly #written: string;
   /** Pids of holders, of those that have ended too. */
   readonly #holderPids = new Map<number, number>();
   readonly #foreign: number[] = [];
@@ -71,6 +77,7 @@ export class World implements AsyncDisposable {
 
   private constructor(daemon: Daemon, admin: AdminClient, settles: boolean) {
     this.#daemon = daemon;
+    this.#written = join(daemon.place.directory, WRITTEN);
     this.#admin = admin;
     this.#model = new LockModel(settles);
     this.#bystander = RawClient.connect(daemon.socket);
@@ -85,6 +92,7 @@ export class World implements AsyncDisposable {
   static async create(settles: boolean): Promise<World> {
     const place = Place.create(safeParent());
     if (settles) place.writeConfig("settle_timeout = 86400\nstorage_timeout = 300\n");
+    writeFileSync(join(place.directory, WRITTEN), "");
     const daemon = await Daemon.start({ args: ["-v"], place });
     return new World(daemon, await AdminClient.connect(daemon.adminSocket), settles);
   }
@@ -332,7 +340,8 @@ export class World implements AsyncDisposable {
     const holder = number === LONE_HOLDER
       ? Puppet.start(this.#daemon.place)
       : await Holder.start(this.#daemon);
-    if (holder instanceof Puppet) await holder.call("pid");
+    if (holder instanceof Puppet) await holder.call("open", this.#written, O_RDWR, 0);
+    else await holder.open(this.#written);
     this.#holders.set(number, holder);
     this.#holderPids.set(number, holder.pid);
     this.#model.transparent.add(holder.pid);
