@@ -22,6 +22,20 @@ Deno.test(`no comment is wider than ${WIDTH} columns`, () => {
   assert.deepEqual(wide, []);
 });
 
+/** Longest line of a manual's text, in bytes, of which mandoc does not complain. */
+const MANUAL_WIDTH = 80;
+
+Deno.test("no line of a manual's text is longer than its style allows", () => {
+  const long = readdirSync(join(ROOT, "man")).flatMap((page) =>
+    readFileSync(join(ROOT, "man", page), "utf8").split("\n").flatMap((line, index) =>
+      !line.startsWith(".") && new TextEncoder().encode(line).length > MANUAL_WIDTH
+        ? [`man/${page}:${index + 1}`]
+        : []
+    )
+  );
+  assert.deepEqual(long, []);
+});
+
 /** Longest function, in lines with its head and its braces. */
 const FUNCTION_LINES = 70;
 
