@@ -20,3 +20,8 @@ export function takeAt<T>(list: T[], place: number): T {
 export function takeOut<T>(list: T[], element: T): void {
   takeAt(list, list.indexOf(element));
 }
+
+/** Order of texts by their code units, for a sort: the same in every locale. */
+export function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

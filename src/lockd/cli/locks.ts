@@ -1,3 +1,4 @@
+import { compareTexts } from "../../base/lists.ts";
 import { Glob } from "../../chassis/log/glob.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { HolderEntry, LockEntry } from "../status/status_document.ts";
@@ -48,7 +49,7 @@ export const locksCommand: Command = {
 /** All locks, by lockspace and resource. */
 export function listLocks(daemon: AdminConnection): LockEntry[] {
   return daemon.list<LockEntry>(StatusProcedure.LIST_LOCKS).sort((a, b) =>
-    compare(a.lockspace, b.lockspace) || compare(a.resource, b.resource) || a.id - b.id
+    compareTexts(a.lockspace, b.lockspace) || compareTexts(a.resource, b.resource) || a.id - b.id
   );
 }
 
@@ -102,8 +103,4 @@ function rows(lock: ListedLock): string[][] {
   });
   if (moreHolders === 0) return listed;
   return [...listed, [...start, `(${moreHolders} more)`, "-", "-", "-", state]];
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,11 +1,12 @@
 import { timeText } from "../../chassis/cli/table.ts";
-import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
+import { type Command, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
 import type { HolderEntry, ReleaseDocument } from "../status/status_document.ts";
 import { RELEASE_FORCE } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
+import { agree, NEEDS_YES } from "../../chassis/cli/agreed.ts";
 import { connect } from "./ask.ts";
 import { diskNaming } from "./disk_naming.ts";
 import type { ListedLock } from "./shown/listed_lock.ts";
@@ -42,7 +43,8 @@ export const releaseCommand: Command = {
     const named = diskNaming(context);
     const look = () => find(named(listLocks(daemon)), args, isNamed);
     const lock = look();
-    if (agree(context, args, lock) === "asked" && !isSame(lock, look())) {
+    const agreed = agree(context, args, "Nothing was released", questionOf(lock), NEEDS_YES);
+    if (agreed === "asked" && !isSame(lock, look())) {
       throw new CommandError(
         CommandExit.PROBLEM,
         "Nothing was released: meanwhile the lock was released or given to somebody else",
@@ -107,20 +109,10 @@ function isSame(first: ListedLock, second: ListedLock): boolean {
   return first.id === second.id && owners(first).join() === owners(second).join();
 }
 
-/** @throws CommandError unless the administrator wants it */
-function agree({ confirm }: CommandContext, args: Arguments, lock: ListedLock): "told" | "asked" {
-  if (args.has("yes")) return "told";
-  const question = `${lockText(lock)}` +
+function questionOf(lock: ListedLock): string {
+  return `${lockText(lock)}` +
     "Another guest may have the disk as soon as it is free. If the guest that held it still runs, on whatever host,\n" +
     'both will write to it and destroy it. Type "yes" to release the lock: ';
-  switch (confirm(question)) {
-    case "yes":
-      return "asked";
-    case "no":
-      throw new CommandError(CommandExit.PROBLEM, "Nothing was released");
-    case "nobody":
-      throw new CommandError(CommandExit.PROBLEM, 'Without a terminal to ask at, "--yes" is needed');
-  }
 }
 
 function lockText({ path, disk, mode, holders }: ListedLock): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { InvariantError } from "../../../src/base/invariant.ts";
-import { takeAt, takeOut } from "../../../src/base/lists.ts";
+import { compareTexts, takeAt, takeOut } from "../../../src/base/lists.ts";
 
 Deno.test("takeAt() takes the element at a place out and returns it", () => {
   const list = ["a", "b", "c"];
@@ -26,4 +26,8 @@ Deno.test("takeOut() takes nothing and throws when the element is not there", ()
   const list = [1, 2];
   assert.throws(() => takeOut(list, 3), InvariantError);
   assert.deepEqual(list, [1, 2]);
+});
+
+Deno.test("compareTexts() puts texts in the order of their code units, whatever the language", () => {
+  assert.deepEqual(["b", "a", "ä", "B", "a"].sort(compareTexts), ["B", "a", "a", "b", "ä"]);
 });

@@ -14,7 +14,7 @@ import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { Fencer } from "./fencer.ts";
 import { type HostEntry, hostEntry, type KnownSession, knownSessions } from "./known_hosts.ts";
 import { type ClusterLockEntry, knownLocks } from "./known_locks.ts";
-import { agree } from "./agreed.ts";
+import { agree } from "../../../chassis/cli/agreed.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { wordOf } from "./word.ts";
 

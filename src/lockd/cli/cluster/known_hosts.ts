@@ -1,3 +1,4 @@
+import { compareTexts } from "../../../base/lists.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys.ts";
 import { decodeHost, decodeSession, decodeSilence, type Fencing } from "../../cluster/records.ts";
@@ -53,8 +54,9 @@ export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: Clus
     const silence = state === "live" || since === undefined ? {} : { silentSinceMs: since };
     return [{ host, name, session, boot, state, ...silence, ...said, entry }];
   }).sort((a, b) =>
-    compare(a.name, b.name) || compare(a.host, b.host) || ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
-    compare(a.session, b.session)
+    compareTexts(a.name, b.name) || compareTexts(a.host, b.host) ||
+    ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
+    compareTexts(a.session, b.session)
   );
 }
 
@@ -63,8 +65,4 @@ const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fe
 /** What is shown of a session. */
 export function hostEntry({ entry: _, ...shown }: KnownSession): HostEntry {
   return shown;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

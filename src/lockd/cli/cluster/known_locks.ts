@@ -1,3 +1,4 @@
+import { compareTexts } from "../../../base/lists.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys.ts";
 import { decodeName } from "../../cluster/names.ts";
@@ -64,10 +65,6 @@ export function knownLocks(
       };
     });
   return [...entries(keys.exclusives, "exclusive"), ...entries(keys.shares, "shared")].sort((a, b) =>
-    compare(a.space, b.space) || compare(a.name, b.name) || compare(a.host, b.host)
+    compareTexts(a.space, b.space) || compareTexts(a.name, b.name) || compareTexts(a.host, b.host)
   );
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

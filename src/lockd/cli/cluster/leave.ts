@@ -1,9 +1,10 @@
 import { counted } from "../../../chassis/log/counted.ts";
 import { plainText } from "../../../chassis/log/plain_text.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import { chosenHost } from "./chosen_host.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { LeavingSession } from "./leaving_session.ts";
-import { type KnownSession, knownSessions } from "./known_hosts.ts";
+import { knownSessions } from "./known_hosts.ts";
 import { withCluster } from "./opened_cluster.ts";
 
 /** `virtlockd cluster leave`: ends a host's membership. */
@@ -19,7 +20,8 @@ export const clusterLeaveCommand: Command = {
   ],
   run(context, args) {
     const left = withCluster(context, args, (opened) => {
-      const sessions = sessionsOf(knownSessions(opened.questions, opened.keys), args.operand);
+      const host = chosenHost(knownSessions(opened.questions, opened.keys), args.operand);
+      const sessions = host.sessions.filter(({ state }) => state !== "fenced" && state !== "left");
       const name = sessions[0]?.name ?? args.operand;
       let locks = 0;
       for (const { session } of sessions) {
@@ -50,24 +52,3 @@ export const clusterLeaveCommand: Command = {
     return CommandExit.OK;
   },
 };
-
-/** The sessions of one host that were not ended yet. @throws CommandError */
-function sessionsOf(all: readonly KnownSession[], meant: string): readonly KnownSession[] {
-  const bySession = all.filter(({ session }) => session === meant);
-  const found = bySession.length > 0
-    ? bySession
-    : all.filter(({ host, name }) => host === meant || name === meant);
-  const ids = [...new Set(found.map(({ host }) => host))];
-  if (ids.length > 1) {
-    throw new CommandError(
-      CommandExit.PROBLEM,
-      `Several hosts are called '${meant}', choose one by its id: ${ids.join(", ")}`,
-    );
-  }
-  const ended = found.filter(({ state }) => state !== "fenced" && state !== "left");
-  if (found.length > 0) return ended;
-  throw new CommandError(
-    CommandExit.PROBLEM,
-    `There is no host '${meant}' in the cluster; virtlockd cluster hosts lists them`,
-  );
-}

@@ -1,17 +1,12 @@
-import type { Arguments } from "../../../chassis/cli/arguments.ts";
-import {
-  type Command,
-  type CommandContext,
-  CommandError,
-  CommandExit,
-} from "../../../chassis/cli/command.ts";
+import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
-import { hostName } from "../../../os/host_facts.ts";
 import { decodeSession, encodeRecord, type Fencing } from "../../cluster/records.ts";
+import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type KnownSession, knownSessions } from "./known_hosts.ts";
 import { withCluster } from "./opened_cluster.ts";
+import { wordOf } from "./word.ts";
 
 /** `virtlockd cluster recover`: says which hosts a cluster has whose etcd has lost something. */
 export const clusterRecoverCommand: Command = {
@@ -35,12 +30,12 @@ export const clusterRecoverCommand: Command = {
     const both = expect.find((host) => without.includes(host));
     if (both !== undefined) throw new UsageError(`Host "${both}" cannot be expected and be left out`);
     const wait = waitOf(args);
-    agree(context, args, without);
+    // That a host is off nobody here can know.
+    if (without.length > 0) agree(context, args, "Nothing was changed", questionOf(without), NEEDS_YES);
     withCluster(context, args, (opened) => {
       const { questions, keys } = opened;
       const cluster = new ClosedCluster(opened);
-      const by = context.env["SUDO_USER"] ?? context.env["USER"] ?? "";
-      const fencing = { state: "fenced", by, from: hostName(context.sys), at: context.now() } as const;
+      const fencing = { state: "fenced", ...wordOf(context) } as const;
       cluster.change((meta) => {
         switch (meta.phase) {
           case "forming":
@@ -57,7 +52,7 @@ export const clusterRecoverCommand: Command = {
               round: crypto.randomUUID(),
               expect,
               without,
-              why: `asked for by ${by === "" ? "somebody" : by} on ${fencing.from}`,
+              why: `asked for by ${fencing.by} on ${fencing.from}`,
             };
         }
       }, () => fence(knownSessions(questions, keys), without, fencing, (id) => keys.session(id)));
@@ -92,20 +87,9 @@ function fence(
   };
 }
 
-/** That a host is off nobody here can know. @throws CommandError when it is not said */
-function agree({ confirm }: CommandContext, args: Arguments, without: readonly string[]): void {
-  if (without.length === 0 || args.has("yes")) return;
-  const question =
-    `Are ${
-      without.join(", ")
-    } off, and will stay off until none of their guests is left? If one of them runs, two ` +
+function questionOf(without: readonly string[]): string {
+  return `Are ${
+    without.join(", ")
+  } off, and will stay off until none of their guests is left? If one of them runs, two ` +
     'guests may write to one disk. Type "yes" if they are: ';
-  switch (confirm(question)) {
-    case "yes":
-      return;
-    case "no":
-      throw new CommandError(CommandExit.PROBLEM, "Nothing was changed");
-    case "nobody":
-      throw new CommandError(CommandExit.PROBLEM, 'Without a terminal to ask at, "--yes" is needed');
-  }
 }

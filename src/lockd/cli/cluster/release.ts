@@ -11,7 +11,7 @@ import { plainText } from "../../../chassis/log/plain_text.ts";
 import { absolute, workingDirectory } from "../../../chassis/start/self.ts";
 import { releaseByHand } from "../../cluster/fencing.ts";
 import { ClusterNames, decodeName } from "../../cluster/names.ts";
-import { agree } from "./agreed.ts";
+import { agree } from "../../../chassis/cli/agreed.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { hostEntry, knownSessions } from "./known_hosts.ts";
 import { type ClusterLockEntry, type KnownLock, knownLocks, lockEntry } from "./known_locks.ts";
