@@ -205,9 +205,9 @@ export class ClusterLocks {
       const record = { session: session.id, attempt: nonce(), ...holder };
       const met = this.#goOver(seen, record, wanted);
       if (typeof met === "string") return failed(met);
+      // Only who has it alone is kept in a mark.
       if (met.kind === "used") {
-        const shared = false;
-        return this.#parts.names.name(met.by, shared, (by) => done({ kind: "used", by }));
+        return this.#parts.names.name(met.by, false, (by) => done({ kind: "used", by }));
       }
       const { marks } = met;
       const lock = { key, own: keys.own(session.id, key), value: encodeRecord(record), marks };
@@ -269,16 +269,7 @@ export class ClusterLocks {
    * looked up at once, without a bump, which a full etcd would not take.
    */
   #full(lock: TriedLock, wanted: Wanted, reason: string, done: (taken: Taken) => void): void {
-    const { session } = this.#parts;
-    session.ask(read(lock.key), (answer) => {
-      if (answer.kind !== "transaction") {
-        session.doubt(reasonOf(answer));
-        return this.#unknown(lock, wanted, reason, done);
-      }
-      const [found] = foundIn(answer);
-      if (found?.value === lock.value) return this.#taken(lock, wanted, done);
-      done({ kind: "failed", reason });
-    });
+    this.#lookUp(lock, wanted, reason, done, () => done({ kind: "failed", reason }));
   }
 
   /** Whether etcd has the lock is not known. As soon as it cannot come any more, it is looked up. */
@@ -291,17 +282,36 @@ export class ClusterLocks {
       this.give(lock, () => {}, paused ? this.markOf(wanted.name, wanted.holder) : undefined);
       done({ kind: "failed", reason });
     };
-    session.whenLive(wanted.until, () => {
-      session.ask(read(lock.key), (answer) => {
-        if (answer.kind !== "transaction") {
-          session.doubt(reasonOf(answer));
-          return this.#unknown(lock, wanted, reason, done);
-        }
-        const [found] = foundIn(answer);
-        if (found?.value === lock.value) return this.#taken(lock, wanted, done);
-        this.#take(wanted, done);
-      });
-    }, giveUp);
+    session.whenLive(
+      wanted.until,
+      () => this.#lookUp(lock, wanted, reason, done, () => this.#take(wanted, done)),
+      giveUp,
+    );
+  }
+
+  /**
+   * Looks whether etcd has a lock that was tried to be had, and cannot come any more.
+   *
+   * @param reason why that is not known
+   * @param absent called when it is not there
+   */
+  #lookUp(
+    lock: TriedLock,
+    wanted: Wanted,
+    reason: string,
+    done: (taken: Taken) => void,
+    absent: () => void,
+  ): void {
+    const { session } = this.#parts;
+    session.ask(read(lock.key), (answer) => {
+      if (answer.kind !== "transaction") {
+        session.doubt(reasonOf(answer));
+        return this.#unknown(lock, wanted, reason, done);
+      }
+      const [found] = foundIn(answer);
+      if (found?.value === lock.value) return this.#taken(lock, wanted, done);
+      absent();
+    });
   }
 
   /** The lock is somebody's. */
