@@ -33,7 +33,7 @@ Deno.test("a cluster is shown to a member without its daemon, and to a machine t
   await first.acquire(a.space, "common", AUTOCREATE | SHARED);
   await second.acquire(b.space, "common", AUTOCREATE | SHARED);
   await a.daemon.kill();
-  const hosts = await Daemon.run({ args: ["cluster", "hosts", "--json"], place: a.place });
+  const hosts = await a.command("hosts", "--json");
   const listed: { host: string; session: string; state: string }[] = JSON.parse(hosts.stdout);
   assert.deepEqual(listed.map(({ host }) => host), ["a", "b"]);
   const [sessionA = "", sessionB = ""] = listed.map(({ session }) => session);
@@ -78,7 +78,7 @@ Deno.test("while etcd is away, or there is no cluster, a command says so and end
   await using a = await ClusterHost.create(etcd, "a");
   etcd.stop();
   const begun = performance.now();
-  const away = await Daemon.run({ args: ["cluster", "hosts"], place: a.place });
+  const away = await a.command("hosts");
   assert.match(away.stderr, /^virtlockd: error: etcd does not answer: .*\n$/);
   assert.equal(away.code, 2);
   assert.ok(performance.now() - begun < 20_000);

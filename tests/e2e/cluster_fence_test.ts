@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { installMissing } from "./support/debian_packages.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
-import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
-import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { refusal } from "../support/lock_refusal.ts";
 import { until } from "../support/until.ts";
 
 // Hosts of a cluster that are fenced, with a real etcd.
@@ -16,21 +15,6 @@ const PAGE = "docs/cluster.md";
 const SHARED = 1;
 const AUTOCREATE = 2;
 
-async function refusal(asked: Promise<unknown>): Promise<string> {
-  try {
-    await asked;
-  } catch (error) {
-    if (error instanceof RpcFailure) return error.message;
-    throw error;
-  }
-  throw new Error("The daemon has granted it");
-}
-
-/** Calls a command about the cluster on a host. */
-async function cluster(host: ClusterHost, ...args: string[]) {
-  return await Daemon.run({ args: ["cluster", ...args], place: host.place });
-}
-
 Deno.test("the locks of a host that is dead are another one's when somebody has fenced it, and not before", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
@@ -38,7 +22,7 @@ Deno.test("the locks of a host that is dead are another one's when somebody has 
   await using dead = await Holder.start(a.daemon);
   await dead.acquire(a.space, "disk", AUTOCREATE);
   await dead.acquire(a.space, "common", AUTOCREATE | SHARED);
-  const alive = await cluster(b, "fence", "a", "--yes");
+  const alive = await b.command("fence", "a", "--yes");
   assert.match(
     alive.stderr,
     /'.*' has not been fenced: it lives, for it was heard of in etcd within the last 10 s/,
@@ -57,15 +41,15 @@ Deno.test("the locks of a host that is dead are another one's when somebody has 
     await refusal(next.acquire(b.space, "disk", AUTOCREATE)),
     /locked by domain .* on host '(.*)', of which nothing is heard since \d{4}-.*Z or earlier: make sure that it is off and stays off, then free its locks with 'virtlockd cluster fence \1'/,
   );
-  const unasked = await cluster(b, "fence", "a");
+  const unasked = await b.command("fence", "a");
   assert.match(unasked.stderr, /Nothing was fenced: without a terminal to ask at, "--yes" is needed/);
-  const fenced = await cluster(b, "fence", "a", "--yes", "--json");
+  const fenced = await b.command("fence", "a", "--yes", "--json");
   assert.equal(fenced.stderr, "");
   const [{ host, freed }]: [{ host: string; freed: number }] = JSON.parse(fenced.stdout);
   assert.deepEqual([host, freed], ["a", 2]);
   await next.acquire(b.space, "disk", AUTOCREATE);
   await next.acquire(b.space, "common", AUTOCREATE);
-  const hosts = await cluster(b, "hosts", "--json");
+  const hosts = await b.command("hosts", "--json");
   const listed: { host: string; state: string; fencing?: { by: string } }[] = JSON.parse(hosts.stdout);
   assert.deepEqual(
     new Map(listed.map(({ host, state }) => [host, state])),
@@ -82,7 +66,7 @@ Deno.test("a host that objects is not fenced, and keeps its locks", async () => 
   const [key = "", record = ""] = [...(await etcd.keys("/virtlockd/test/session/"))][0] ?? [];
   // It looks dead when its lease has gone; its daemon lives.
   await etcd.control("del", "/virtlockd/test/host/a");
-  const refused = await cluster(a, "fence", "a", "--yes");
+  const refused = await a.command("fence", "a", "--yes");
   assert.match(
     refused.stderr,
     /'.*' has not been fenced: it lives, for its session in etcd was written anew/,
@@ -106,7 +90,7 @@ Deno.test("a host that was fenced and lives takes what nobody else has, and mark
   await using second = await Holder.start(a.daemon);
   await second.acquire(a.space, "free", AUTOCREATE);
   a.daemon.signal("SIGSTOP");
-  const fenced = await cluster(b, "fence", "a", "--yes", "--dead");
+  const fenced = await b.command("fence", "a", "--yes", "--dead");
   assert.equal(fenced.code, 0, fenced.stderr);
   await using rival = await Holder.start(b.daemon);
   await rival.acquire(b.space, "lost", AUTOCREATE);
@@ -136,7 +120,7 @@ Deno.test("a host that was fenced and lives takes what nobody else has, and mark
     async () => (await etcd.keys("/virtlockd/test/host/")).size === 1,
     20_000,
   );
-  const again = await cluster(b, "fence", "a", "--yes");
+  const again = await b.command("fence", "a", "--yes");
   assert.match(again.stderr, /its guests have lost 1 lock when it was fenced before, and were not gone yet/);
   a.daemon.signal("SIGCONT");
   await first.kill();
@@ -168,7 +152,7 @@ Deno.test("one lock of a host that is dead is freed by name or path, and a host 
   await using a = await ClusterHost.start(etcd, "a");
   await using guest = await Holder.start(a.daemon);
   for (const name of ["one", "two", "three"]) await guest.acquire(a.space, name, AUTOCREATE);
-  const lives = await cluster(a, "release", "one", "--yes");
+  const lives = await a.command("release", "one", "--yes");
   assert.match(
     lives.stderr,
     /Nothing was released: host '.*' lives, and has the lock for domain '.*'. End that guest/,
@@ -176,36 +160,36 @@ Deno.test("one lock of a host that is dead is freed by name or path, and a host 
   assert.equal(lives.code, 1);
   await a.daemon.kill();
   await etcd.control("del", "/virtlockd/test/host/a");
-  const byName = await cluster(a, "release", "one", "--yes", "--json");
+  const byName = await a.command("release", "one", "--yes", "--json");
   assert.equal(byName.stderr, "");
   const released: { name: string; pid: number } = JSON.parse(byName.stdout);
   assert.deepEqual([released.name, released.pid], ["one", guest.pid]);
-  const byPath = await cluster(a, "release", `${a.space}/two`, "--yes");
+  const byPath = await a.command("release", `${a.space}/two`, "--yes");
   assert.match(
     byPath.stdout,
     /^Released: scsi\/two, exclusive, of domain '.*' .* on host '.*' \(silent\)\n$/,
   );
   assert.match(
-    (await cluster(a, "release", "two", "--yes")).stderr,
+    (await a.command("release", "two", "--yes")).stderr,
     /There is no lock on two in the cluster/,
   );
   assert.deepEqual([...(await etcd.keys("/virtlockd/test/lock/")).keys()], [
     "/virtlockd/test/lock/scsi/three",
   ]);
-  const standing = await cluster(a, "remove", "a");
+  const standing = await a.command("remove", "a");
   assert.match(
     standing.stderr,
     /'.*' has not been removed: its session .* is silent. .*virtlockd cluster fence /,
   );
-  assert.equal((await cluster(a, "fence", "a", "--yes", "--dead")).code, 0);
-  assert.equal((await cluster(a, "remove", "a")).code, 0);
-  assert.equal((await cluster(a, "hosts")).stdout, "No hosts.\n");
+  assert.equal((await a.command("fence", "a", "--yes", "--dead")).code, 0);
+  assert.equal((await a.command("remove", "a")).code, 0);
+  assert.equal((await a.command("hosts")).stdout, "No hosts.\n");
   assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 0);
   // It comes back all the same, and is a member like any other.
   await a.startDaemon();
   await until("its guest's locks to be there again", async () => {
     return (await etcd.keys("/virtlockd/test/session/")).size === 2;
   });
-  const hosts: { state: string }[] = JSON.parse((await cluster(a, "hosts", "--json")).stdout);
+  const hosts: { state: string }[] = JSON.parse((await a.command("hosts", "--json")).stdout);
   assert.deepEqual(hosts.map(({ state }) => state), ["live"]);
 });

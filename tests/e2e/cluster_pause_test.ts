@@ -3,9 +3,9 @@ import { installMissing } from "./support/debian_packages.ts";
 import { ClusterGuest } from "../support/cluster_guest.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
+import { refusal, refusalOf } from "../support/lock_refusal.ts";
 import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
-import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
 
 // Guests of a cluster that are paused, resumed and moved, on real daemons with a real etcd.
 
@@ -19,21 +19,6 @@ async function keysOf(etcd: Etcd): Promise<string[]> {
     key.slice("/virtlockd/test/".length)
   );
   return keys.filter((key) => /^(lock|share|paused|own|want)\//.test(key));
-}
-
-/** Why something was refused; undefined when it was not. */
-async function refusalOf(asked: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await asked;
-    return undefined;
-  } catch (error) {
-    if (error instanceof RpcFailure) return error.message;
-    throw error;
-  }
-}
-
-async function refusal(asked: Promise<unknown>): Promise<string> {
-  return await refusalOf(asked) ?? assert.fail("The daemon has granted it");
 }
 
 Deno.test("a guest is suspended and resumed while etcd is away, also by a daemon that was executed anew", async () => {

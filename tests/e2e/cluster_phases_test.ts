@@ -17,11 +17,6 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
 
-/** Runs `virtlockd cluster ...` on a host. */
-function command(host: ClusterHost, ...args: string[]) {
-  return Daemon.run({ args: ["cluster", ...args], place: host.place });
-}
-
 /** Keys of locks, and the session of each. */
 async function locksOf(etcd: Etcd): Promise<string[]> {
   const keys = [...(await etcd.keys("/virtlockd/test/lock/")).keys()];
@@ -48,13 +43,13 @@ Deno.test("a cluster is made on hosts with running guests: what both have is in 
     await refusal(next.acquire(a.space, "second", AUTOCREATE)),
     /the cluster is not open yet, .*'virtlockd cluster open --expect HOST,\.\.\.' names every host that uses its disks/,
   );
-  const early = await command(a, "open", "--expect", "a,b", "--wait", "1");
+  const early = await a.command("open", "--expect", "a,b", "--wait", "1");
   assert.deepEqual([early.code, early.stdout], [1, ""]);
   assert.match(early.stderr, /The cluster is not open yet: it waits for b\. It opens by itself/);
   b.configure();
   await reExec(b.daemon);
   await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
-  const opened = await command(b, "open", "--expect", "a,b");
+  const opened = await b.command("open", "--expect", "a,b");
   assert.deepEqual([opened.code, opened.stdout, opened.stderr], [0, "The cluster is open.\n", ""]);
   assert.deepEqual(await locksOf(etcd), ["both", "first", "second"]);
   const answer = await until("host a to lock again", async () => {
@@ -88,7 +83,7 @@ Deno.test("an etcd that was restored is noticed: nothing is locked before every 
     await refusal(next.acquire(a.space, "new", AUTOCREATE)),
     /the cluster is being recovered, .*'virtlockd cluster recover --expect HOST,\.\.\.'.*\(etcd has gone back from revision/,
   );
-  const recovered = await command(b, "recover", "--expect", "a,b");
+  const recovered = await b.command("recover", "--expect", "a,b");
   assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
     0,
     "The cluster is open again.\n",
@@ -118,9 +113,9 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   b.signalLinks("SIGSTOP");
   await etcd.control("del", "--prefix", "/virtlockd/");
   await a.daemon.log.match(/the cluster is being recovered/);
-  const asked = await command(a, "recover", "--expect", "a", "--without", "b");
+  const asked = await a.command("recover", "--expect", "a", "--without", "b");
   assert.deepEqual([asked.code, asked.stdout], [1, ""]);
-  const recovered = await command(a, "recover", "--expect", "a", "--without", "b", "--yes");
+  const recovered = await a.command("recover", "--expect", "a", "--without", "b", "--yes");
   assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
     0,
     "The cluster is open again.\n",
@@ -149,7 +144,7 @@ Deno.test("a host leaves when it has no lock of the cluster's, and is not local 
   await reExec(a.daemon);
   await other.kill();
   await until("its lock to go from etcd", async () => (await locksOf(etcd)).join() === "disk");
-  const refused = await command(b, "leave", "a");
+  const refused = await b.command("leave", "a");
   assert.deepEqual([refused.code, refused.stdout], [1, ""]);
   assert.match(
     refused.stderr,
@@ -164,7 +159,7 @@ Deno.test("a host leaves when it has no lock of the cluster's, and is not local 
   );
   await guest.kill();
   await until("the last lock to go", async () => (await locksOf(etcd)).length === 0);
-  const left = await command(b, "leave", "a");
+  const left = await b.command("leave", "a");
   assert.deepEqual([left.code, left.stderr], [0, ""]);
   assert.match(
     left.stdout,
@@ -175,7 +170,7 @@ Deno.test("a host leaves when it has no lock of the cluster's, and is not local 
   await reExec(a.daemon);
   await next.acquire(a.space, "new", AUTOCREATE);
   assert.deepEqual(await locksOf(etcd), []);
-  const hosts = await command(b, "hosts", "--json");
+  const hosts = await b.command("hosts", "--json");
   const listed: { host: string; state: string }[] = JSON.parse(hosts.stdout);
   assert.deepEqual(listed.map(({ host, state }) => [host, state]), [["a", "left"], ["b", "live"]]);
 });
@@ -212,7 +207,7 @@ Deno.test("a host that is made to leave with running guests gives their locks up
   await using b = await ClusterHost.start(etcd, "b");
   await using guest = await Holder.start(a.daemon);
   await guest.acquire(a.space, "disk", AUTOCREATE);
-  const left = await command(b, "leave", "a", "--force");
+  const left = await b.command("leave", "a", "--force");
   assert.deepEqual([left.code, left.stderr], [0, ""]);
   assert.match(left.stdout, /has left the cluster, and has given up 1 lock\./);
   assert.deepEqual(await locksOf(etcd), []);

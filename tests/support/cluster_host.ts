@@ -144,6 +144,11 @@ export class ClusterHost implements AsyncDisposable {
     await libvirtd.createLockspace(this.space);
   }
 
+  /** Runs `virtlockd cluster ...` on this host, whether it has a daemon or not. */
+  async command(...args: string[]) {
+    return await Daemon.run({ args: ["cluster", ...args], place: this.place });
+  }
+
   /** Kills every link with etcd that runs now; the daemon gets another one. */
   killLinks(): void {
     this.signalLinks("SIGKILL");

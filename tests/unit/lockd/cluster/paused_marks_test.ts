@@ -7,6 +7,14 @@ const EPOCH = { sessionKey: "s", session: 1, metaKey: "m", meta: 2 };
 const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
 const MARK = { key: "k", own: "o", value: JSON.stringify(HOLDER) };
 
+/** Nothing is asked of etcd. */
+const UNASKED = {
+  whenLive: () => assert.fail(),
+  ask: () => assert.fail(),
+  doubt: () => assert.fail(),
+  moved: () => assert.fail(),
+};
+
 Deno.test("the mark of a paused guest goes with its process, however often etcd does not say so", () => {
   const time = new PlayedTime();
   const asked: Transaction[] = [];
@@ -38,12 +46,7 @@ Deno.test("the mark of a paused guest goes with its process, however often etcd 
 Deno.test("a mark that has gone already is not taken away", () => {
   const time = new PlayedTime();
   const marks = new PausedMarks({
-    session: {
-      whenLive: () => assert.fail(),
-      ask: () => assert.fail(),
-      doubt: () => assert.fail(),
-      moved: () => assert.fail(),
-    },
+    session: UNASKED,
     loop: time.loop(),
     lives: () => false,
   });
@@ -57,12 +60,7 @@ Deno.test("marks are looked at every 3 s, also when the last one has gone and an
   const time = new PlayedTime();
   const looks: number[] = [];
   const marks = new PausedMarks({
-    session: {
-      whenLive: () => assert.fail(),
-      ask: () => assert.fail(),
-      doubt: () => assert.fail(),
-      moved: () => assert.fail(),
-    },
+    session: UNASKED,
     loop: time.loop(),
     lives: () => {
       looks.push(time.now);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import type { Transaction } from "../../../../src/etcd/wire/transaction.ts";
+import type { Answer } from "../../../../src/etcd/wire/link_messages.ts";
+import type { KeyValue, Transaction } from "../../../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
 import { ClusterNames } from "../../../../src/lockd/cluster/names.ts";
-import { Reconciliation } from "../../../../src/lockd/cluster/reconciliation.ts";
+import { Reconciliation, type ReconciliationParts } from "../../../../src/lockd/cluster/reconciliation.ts";
 import { Orphans } from "../../../../src/lockd/cluster/orphans.ts";
 import { encodeRecord } from "../../../../src/lockd/cluster/records.ts";
 import { HELD } from "../../../../src/lockd/lockspace/lock_record.ts";
@@ -12,6 +13,24 @@ import { PlayedTime } from "../../../support/played_time.ts";
 const KEYS = new ClusterKeys("prod");
 const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
 const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", start: 9, since: 0 };
+
+/** A host that has no lock, and of which nothing is put into etcd. */
+const EMPTY_HOST = {
+  keys: KEYS,
+  names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
+  files: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
+  resources: () => [],
+  paused: () => [],
+  partWith: () => assert.fail(),
+  markOf: () => ({ pid: 0, start: 0 }),
+  nonce: () => "n",
+} satisfies Partial<ReconciliationParts>;
+
+/** What etcd answers to the question what it has of this host. */
+function listed(found: readonly KeyValue[]): Answer {
+  const results = [{ found, more: false }];
+  return { kind: "transaction", result: { succeeded: true, results, cluster: "1", revision: 6 } };
+}
 
 Deno.test("a lock of which nobody knows is kept beyond the end of its process: its last writes may be on their way", () => {
   const own = (name: string) => KEYS.own("s", KEYS.exclusive({ space: "scsi", name }));
@@ -28,20 +47,12 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
           { key: own("gone"), value: value(7), changedAt: 2 },
           { key: own("lives"), value: value(8), changedAt: 3 },
         ];
-        const results = [{ found, more: false }];
-        done({ kind: "transaction", result: { succeeded: true, results, cluster: "1", revision: 6 } });
+        done(listed(found));
       },
     },
-    keys: KEYS,
-    names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
-    files: { of: () => undefined, adopt: () => {}, drop: () => {} },
-    resources: () => [],
-    paused: () => [],
-    partWith: () => assert.fail(),
-    markOf: () => ({ pid: 0, start: 0 }),
+    ...EMPTY_HOST,
     lives: (pid) => pid === 8,
     locks: { busy: () => false, give: () => assert.fail("a lock was given back") },
-    nonce: () => "n",
     orphans: { add: ({ key }, _holder, use) => void kept.push(`${key} ${use}`) },
     marks: { add: () => assert.fail("there is no mark") },
     fencedLocks: { free: () => assert.fail("nothing is in the way") },
@@ -96,16 +107,11 @@ Deno.test("a lock that more guests have been paused with than can be told is not
         done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
       },
     },
-    keys: KEYS,
-    names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
-    files: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
+    ...EMPTY_HOST,
     resources: () => [resource],
-    paused: () => [],
-    partWith: () => assert.fail(),
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     locks: { busy: () => false, give: () => assert.fail() },
-    nonce: () => "n",
     orphans: { add: () => assert.fail() },
     marks: { add: () => assert.fail() },
     fencedLocks: { free: () => assert.fail() },
@@ -139,21 +145,11 @@ for (const busy of [false, true]) {
       session: {
         id: "s",
         moved: () => assert.fail("nothing was changed"),
-        ask: (_transaction, done) => {
-          const results = [{ found, more: false }];
-          done({ kind: "transaction", result: { succeeded: true, results, cluster: "1", revision: 6 } });
-        },
+        ask: (_transaction, done) => done(listed(found)),
       },
-      keys: KEYS,
-      names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
-      files: { of: () => undefined, adopt: () => {}, drop: () => {} },
-      resources: () => [],
-      paused: () => [],
-      partWith: () => assert.fail(),
-      markOf: () => ({ pid: 0, start: 0 }),
+      ...EMPTY_HOST,
       lives,
       locks: { busy: () => busy, give },
-      nonce: () => "n",
       orphans,
       marks: { add: () => assert.fail("there is no mark") },
       fencedLocks: { free: () => assert.fail("nothing is in the way") },
