@@ -269,7 +269,7 @@ export class Daemon {
           const key = ownerKey(owner);
           // Where other hosts use the disk, its lock must not depend on whether there is time to look.
           const soon = this.cluster?.covers(path) === true ? "at once" : "later";
-          this.sights.granted(key, soon, this.table.ownedBy(key).length === 1);
+          this.sights.granted(key, soon, this.table.ownedCount(key) === 1);
         },
         givenBack: ({ holdings: [holding] }) => {
           if (holding !== undefined) this.sights.granted(ownerKey(holding.owner));

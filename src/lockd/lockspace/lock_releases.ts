@@ -84,12 +84,14 @@ export class LockReleases {
     }
     if (resource.state.kind === "releasing") return done({ kind: "releasing", resource: resource.name });
     const { handle, path, shared, autocreate } = resource;
-    const paused = shared || !this.#lives(holding) ? undefined : holding.owner;
+    const { files, observer, others } = this.#with.parts;
+    // Nobody but other hosts has to know.
+    const paused = others === undefined || shared || !this.#lives(holding) ? undefined : holding.owner;
     if (handle.kind === "none") {
       // There is nothing to give up: whoever is taking it finds that it is not wanted any more.
       this.#with.kernel.closePlace(handle);
       this.#removeHolding(resource, holding);
-      this.#with.parts.others?.gone(path, paused);
+      others?.gone(path, paused);
       return done(undefined);
     }
     const { fd, lock, identity } = handle;
@@ -102,7 +104,6 @@ export class LockReleases {
       answered = true;
     };
     const slow = waits ? answer : () => {};
-    const { files, observer } = this.#with.parts;
     const living = paused === undefined ? {} : { paused };
     const request = { path, fd, lock, shared, autocreate: unlinked, force, ...living };
     files.unlock(request, identity, slow, (failure) => {

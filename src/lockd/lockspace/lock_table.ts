@@ -104,6 +104,11 @@ export class LockTable {
     return this.#held.owned.of(key);
   }
 
+  /** How many resources an owner has. */
+  ownedCount(key: OwnerKey): number {
+    return this.#held.owned.count(key);
+  }
+
   /** Whether an owner has anything. */
   owns(key: OwnerKey): boolean {
     return this.#held.owned.has(key);

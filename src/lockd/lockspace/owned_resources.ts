@@ -19,6 +19,11 @@ export class OwnedResources {
     return [...this.#byOwner.get(key) ?? []];
   }
 
+  /** How many resources an owner has. */
+  count(key: OwnerKey): number {
+    return this.#byOwner.get(key)?.size ?? 0;
+  }
+
   /** Whether an owner has anything. */
   has(key: OwnerKey): boolean {
     return this.#byOwner.has(key);
