@@ -3,7 +3,8 @@ import type { Sys } from "../../os/sys.ts";
 import { encodeText } from "../../os/text.ts";
 import { UsageError } from "../config/usage_error.ts";
 import { isLasting, refuseWaiting } from "./failed_start.ts";
-import { ExitCode, StartError } from "./start_error.ts";
+import type { StartReport } from "./launch.ts";
+import { ExitCode, StartError, startFailure } from "./start_error.ts";
 import { StartPause } from "./start_pause.ts";
 
 /**
@@ -30,6 +31,39 @@ export interface FailedStart {
   readonly counted: string | undefined;
   /** Whether the service manager keeps something of an earlier daemon. */
   readonly atStake: boolean;
+}
+
+/** The service that a process is by its environment; undefined where nobody has started one. */
+export function serviceOf(
+  sys: Sys,
+  env: Readonly<Record<string, string | undefined>>,
+  sockets: readonly { readonly fd: number }[],
+): Service | undefined {
+  const notifySocket = env["NOTIFY_SOCKET"];
+  return notifySocket === undefined && sockets.length === 0
+    ? undefined
+    : { sys, notifySocket, sockets: sockets.map(({ fd }) => fd) };
+}
+
+/**
+ * Ends a start that failed: who started the daemon in the background is told, and so is a service manager.
+ *
+ * @param failed what the failure costs others
+ * @returns exit code, when whoever waits has been told why
+ * @throws what ends this process else
+ */
+export function endStart(
+  error: unknown,
+  report: StartReport,
+  service: Service | undefined,
+  failed: FailedStart,
+): number {
+  const failure = startFailure(error);
+  if (failure instanceof StartError && report.awaited) {
+    report.failed(failure);
+    return failure.code;
+  }
+  throw service === undefined ? failure : failService(service, failed, failure);
 }
 
 /**

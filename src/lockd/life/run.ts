@@ -4,7 +4,7 @@ import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Paths } from "../../chassis/config/paths.ts";
 import { foregroundReason } from "../../chassis/start/background.ts";
-import { failService } from "../../chassis/start/failed_service.ts";
+import { endStart, serviceOf } from "../../chassis/start/failed_service.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
 import {
   environmentOf,
@@ -16,7 +16,7 @@ import {
 import { toldImage } from "../../chassis/start/service_environment.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
 import { knownPaths } from "../../chassis/start/start.ts";
-import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
+import { ExitCode } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
@@ -43,16 +43,15 @@ export function runDaemon(
   const image = selfImage(sys, facts, cwd);
   const paths = knownPaths(VIRTLOCKD, sys, given, environmentOf(image.env), cwd);
   const failed = { daemon: VIRTLOCKD.name, counted: paths?.startFailures };
-  const { self, complaints } = toldImage(sys, image, isHandover(sys, paths), { ...failed, atStake: true });
+  const handover = isHandover(sys, paths);
+  const { self, complaints } = toldImage(sys, image, handover, { ...failed, atStake: true });
   const env = environmentOf(self.env);
   const sockets = readActivation((name) => env[name], sys.pid()).descriptors;
-  const service = env["NOTIFY_SOCKET"] === undefined && sockets.length === 0
-    ? undefined
-    : { sys, notifySocket: env["NOTIFY_SOCKET"], sockets: sockets.map(({ fd }) => fd) };
+  const service = serviceOf(sys, env, sockets);
   const start = new Start(sys, paths, sockets);
   const ready = variable(self.env, READY_VARIABLE);
   // A daemon that execs itself anew is in the background already, and must keep its pid.
-  const background = given.daemon && ready === undefined && !isHandover(sys, paths);
+  const background = given.daemon && ready === undefined && !handover;
   const reason = background ? foregroundReason(env, sys.pid(), sockets.length) : undefined;
   const mistakes = reason === undefined ? foundMistakes : [...foundMistakes, reason];
   const options = reason === undefined ? given : { ...given, daemon: false };
@@ -67,13 +66,7 @@ export function runDaemon(
     const atStake = () => start.atStake;
     return serve({ sys, self, options, env, cwd, report, complaints, mistakes, atStake });
   } catch (error) {
-    const failure = startFailure(error);
-    if (failure instanceof StartError && report.awaited) {
-      report.failed(failure);
-      return failure.code;
-    }
-    if (service === undefined) throw failure;
-    throw failService(service, { ...failed, atStake: start.wasAtStake }, failure);
+    return endStart(error, report, service, { ...failed, atStake: start.wasAtStake });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { DaemonOptions } from "../../chassis/config/options.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
-import { failService } from "../../chassis/start/failed_service.ts";
+import { endStart, serviceOf } from "../../chassis/start/failed_service.ts";
 import { foregroundReason } from "../../chassis/start/background.ts";
 import { launchInBackground, READY_VARIABLE, StartReport } from "../../chassis/start/launch.ts";
 import {
@@ -13,7 +13,7 @@ import {
 import { toldImage } from "../../chassis/start/service_environment.ts";
 import { knownPaths } from "../../chassis/start/start.ts";
 import { shieldSignals } from "../../chassis/start/signal_shield.ts";
-import { ExitCode, StartError, startFailure } from "../../chassis/start/start_error.ts";
+import { ExitCode } from "../../chassis/start/start_error.ts";
 import { readActivation } from "../../chassis/systemd/activation.ts";
 import type { RuntimeFacts } from "../../os/runtime.ts";
 import type { Sys } from "../../os/sys.ts";
@@ -40,14 +40,11 @@ export function runDaemon(
   const { self, complaints } = toldImage(sys, image, false, failed);
   const env = environmentOf(self.env);
   const sockets = readActivation((name) => env[name], sys.pid()).descriptors;
-  const notifySocket = env["NOTIFY_SOCKET"];
   const ready = variable(self.env, READY_VARIABLE);
   const background = options.daemon && ready === undefined;
   const reason = background ? foregroundReason(env, sys.pid(), sockets.length) : undefined;
   const [mistake] = reason === undefined ? found : [...found, reason];
-  const service = notifySocket === undefined && sockets.length === 0
-    ? undefined
-    : { sys, notifySocket, sockets: sockets.map(({ fd }) => fd) };
+  const service = serviceOf(sys, env, sockets);
   if (service === undefined && mistake !== undefined) throw new UsageError(mistake);
   if (background && mistake === undefined) {
     launchInBackground(sys, self);
@@ -59,12 +56,6 @@ export function runDaemon(
     if (mistake !== undefined) throw new UsageError(mistake);
     return serve({ sys, self, options, env, cwd, report, complaints });
   } catch (error) {
-    const failure = startFailure(error);
-    if (failure instanceof StartError && report.awaited) {
-      report.failed(failure);
-      return failure.code;
-    }
-    if (service === undefined) throw failure;
-    throw failService(service, failed, failure);
+    return endStart(error, report, service, failed);
   }
 }
