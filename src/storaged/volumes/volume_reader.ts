@@ -80,10 +80,7 @@ export class VolumeReader {
    * @throws RpcFailure when it cannot be read
    */
   read(place: OpenPlace, name: string): VolumeDefinition | undefined {
-    const seen = this.look(place, cString(name));
-    if (seen === undefined) return undefined;
-    const { image, label, interrupted } = seen;
-    return volumeOf(name, place.path, { facts: readFacts(this.#view, 0), image, label, interrupted });
+    return this.#volume(place, name, this.look(place, cString(name)));
   }
 
   /** As {@link read}, of a file that is open: its name may be another one's by now. */
@@ -91,7 +88,11 @@ export class VolumeReader {
     const bytes = cString(name);
     this.#unread = false;
     this.#readFacts(fd, place, bytes);
-    const seen = this.#seen(fd, place, bytes);
+    return this.#volume(place, name, this.#seen(fd, place, bytes));
+  }
+
+  /** What was seen last, as a volume. */
+  #volume(place: OpenPlace, name: string, seen: SeenVolume | undefined): VolumeDefinition | undefined {
     if (seen === undefined) return undefined;
     const { image, label, interrupted } = seen;
     return volumeOf(name, place.path, { facts: readFacts(this.#view, 0), image, label, interrupted });

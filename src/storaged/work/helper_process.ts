@@ -5,7 +5,7 @@ import { EAGAIN, ECONNRESET } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
-import { groupLives } from "./program_tree.ts";
+import { livingOf } from "./program_tree.ts";
 import {
   batchOf,
   encodePieces,
@@ -190,10 +190,11 @@ export class HelperProcess {
   }
 
   /** A program that hangs in the kernel goes on there, killed as it is, and is in the helper's group. */
-  #whenAlone(): void {
+  #whenAlone(known?: string): void {
     const { sys, loop } = this.#parts;
-    if (!groupLives(sys, this.pid)) return this.#user.ended();
-    loop.after(REMAINS_MS, () => this.#whenAlone());
+    const living = livingOf(sys, this.pid, known);
+    if (living === undefined) return this.#user.ended();
+    loop.after(REMAINS_MS, () => this.#whenAlone(living));
   }
 }
 

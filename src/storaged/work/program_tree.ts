@@ -16,17 +16,22 @@ export function killTree(sys: Pick<Sys, "open" | "close" | "pread" | "kill">, pi
 }
 
 /**
- * Whether a process of a group has still to end: one that hangs in the kernel does, however often it is
+ * A process of a group that has still to end, undefined when there is none: one that hangs in the kernel does, however often it is
  * killed. One that has ended and that nobody reaps does nothing any more.
+ *
+ * @param known what was answered last: as long as that lives, no other process is looked at
+ * @returns its number in decimal digits; the group's where processes cannot be listed
  */
-export function groupLives(
+export function livingOf(
   sys: Pick<Sys, "kill" | "listDirectory" | "open" | "read" | "close">,
   group: number,
-): boolean {
-  if (sys.kill(-group, 0) === -ESRCH) return false;
+  known?: string,
+): string | undefined {
+  if (known !== undefined && runsIn(sys, known, group)) return known;
+  if (sys.kill(-group, 0) === -ESRCH) return undefined;
   const names = sys.listDirectory("/proc");
-  if (typeof names === "number") return true;
-  return names.some((name) => /^\d/.test(name) && runsIn(sys, name, group));
+  if (typeof names === "number") return String(group);
+  return names.find((name) => /^\d/.test(name) && runsIn(sys, name, group));
 }
 
 /** Whether a process is of a group, and a thread of it has still to end: the first may have ended before. */
