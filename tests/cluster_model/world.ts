@@ -575,7 +575,7 @@ export class World {
 
   #start(host: number): void {
     const loop = this.#time.loop();
-    const keys = new ClusterKeys("model");
+    const keys = KEYS;
     const names = new ClusterNames([{ name: "s", directory: SPACE }]);
     const nonce = () => `n${this.#nextNonce++}`;
     const clock = () => this.#time.now;

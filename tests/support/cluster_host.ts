@@ -3,6 +3,7 @@ import type { Etcd } from "./etcd.ts";
 import { LockClient, testOwner } from "./lock_client.ts";
 import { Place } from "./place.ts";
 import { ServiceManager } from "./service_manager.ts";
+import { childrenOf } from "./process_usage.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
@@ -161,7 +162,7 @@ export class ClusterHost implements AsyncDisposable {
 
   /** Processes of the links with etcd that run now. */
   get linkPids(): readonly number[] {
-    return children(this.#link.pid);
+    return childrenOf(this.#link.pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -179,9 +180,4 @@ function exists(path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-/** Processes that another one has started. */
-function children(pid: number): number[] {
-  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
 }

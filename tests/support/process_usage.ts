@@ -66,3 +66,8 @@ export function processMemory(pid: number): ProcessMemory {
   };
   return { resident: field("VmRSS"), anonymous: field("RssAnon"), own: field("RssAnon") + field("RssShmem") };
 }
+
+/** Processes that another one has started. */
+export function childrenOf(pid: number): number[] {
+  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
+}

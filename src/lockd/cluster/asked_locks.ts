@@ -2,7 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterKeys } from "./keys.ts";
-import { decodeHolder, RecordError } from "./records.ts";
+import { decodeHolder, readable } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 
 /** So many questions are looked at together. */
@@ -51,31 +51,20 @@ export class AskedLocks {
 
   #asked(questions: readonly KeyValue[]): void {
     const { session, keys, files } = this.#parts;
-    const asked = new Map<string, string>();
-    for (const { key, value } of questions) {
-      const lock = keys.ofWant(session.id, key);
-      const uuid = uuidIn({ key, value });
-      if (uuid !== undefined && files.uuidOf(lock) === uuid) asked.set(lock, uuid);
-    }
+    const open = questions.map((question) => ({
+      ...question,
+      lock: keys.ofWant(session.id, question.key),
+      uuid: readable(() => decodeHolder(question))?.uuid,
+    }));
+    const sameDomain = open.filter(({ lock, uuid }) => uuid !== undefined && files.uuidOf(lock) === uuid);
+    const pending = new Set(sameDomain.map(({ lock }) => lock));
     // Known before anything is released: what is parked from now on is not kept.
-    files.pending = new Set(asked.keys());
-    for (const { key, value } of questions) {
-      const lock = keys.ofWant(session.id, key);
-      const uuid = uuidIn({ key, value });
-      if (uuid !== undefined && (files.asked(lock, uuid) || asked.has(lock))) continue;
+    files.pending = pending;
+    for (const { key, value, lock, uuid } of open) {
+      if (uuid !== undefined && (files.asked(lock, uuid) || pending.has(lock))) continue;
       const compare = [{ kind: "value", key, value }] as const;
       // Where that fails the host that asks ends its question by itself.
       session.ask({ compare, success: [{ op: "delete", key }], failure: [] }, () => {});
     }
-  }
-}
-
-/** Of which domain a question is; undefined when it is none. */
-function uuidIn(entry: Pick<KeyValue, "key" | "value">): string | undefined {
-  try {
-    return decodeHolder(entry).uuid;
-  } catch (error) {
-    if (!(error instanceof RecordError)) throw error;
-    return undefined;
   }
 }

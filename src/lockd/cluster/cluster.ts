@@ -145,11 +145,12 @@ function brokenCluster(
 ): Cluster {
   const { files, settings, observer } = parts;
   const names = spaces === undefined ? undefined : new ClusterNames(spaces);
+  const covers = (path: string) => names === undefined || names.of(path) !== undefined;
   const why = `this host cannot be a member of its cluster: ${reason}`;
   return {
     files: refusingFiles(
       files,
-      (path) => names === undefined || names.of(path) !== undefined,
+      covers,
       (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
       why,
     ),
@@ -166,7 +167,7 @@ function brokenCluster(
       unknown: 0,
     },
     others: undefined,
-    covers: (path) => names === undefined || names.of(path) !== undefined,
+    covers,
     begin: () => observer.clusterLost(reason),
     close: () => {},
   };

@@ -8,7 +8,7 @@ import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { BlockDevices } from "./block_devices.ts";
 import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "./names.ts";
-import { decodeHolder, holderOf, RecordError } from "./records.ts";
+import { decodeHolder, holderOf, readable } from "./records.ts";
 import type { ChangedMark, ClusterLock } from "./transactions.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
 
@@ -147,12 +147,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
   /** Of which domain a lock is that etcd has for this host, by its key; undefined when that is not known. */
   uuidOf(key: string): string | undefined {
     const lock = this.#held.get(this.#paths.get(key) ?? "");
-    try {
-      return lock === undefined ? undefined : decodeHolder(lock).uuid;
-    } catch (error) {
-      if (!(error instanceof RecordError)) throw error;
-      return undefined;
-    }
+    return lock === undefined ? undefined : readable(() => decodeHolder(lock))?.uuid;
   }
 
   /** A guest of another host asks for a lock, by its key. @returns whether it is on its way out */

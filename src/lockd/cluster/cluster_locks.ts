@@ -330,7 +330,7 @@ export class ClusterLocks {
       const holders = found.map((entry) => ({ entry, holder: decodeHolder(entry) }));
       const other = holders.find(({ holder }) => holder.session !== session.id);
       if (other !== undefined) {
-        if (other.entry.value === answered) return this.#held(other, wanted, done);
+        if (other.entry.value === answered) return this.#held(other, done);
         return this.#elsewhere(epoch, other, wanted, done, (entry) => {
           this.#take(wanted, done, [], entry.value);
         });
@@ -381,7 +381,7 @@ export class ClusterLocks {
         const other = this.#othersIn(answer);
         if (typeof other === "string") return failed(other);
         if (other === undefined) return done("free");
-        if (other.entry.value === answered) return this.#held(other, wanted, done);
+        if (other.entry.value === answered) return this.#held(other, done);
         this.#elsewhere(epoch, other, wanted, done, (entry) => this.clear(wanted, done, entry.value));
       });
     }, failed);
@@ -399,9 +399,9 @@ export class ClusterLocks {
     }
   }
 
-  #held({ entry, holder }: Found, { name }: Wanted, done: (taken: Held) => void): void {
-    const shared = entry.key !== this.#parts.keys.exclusive(name);
-    this.#parts.names.name(holder, shared, (by) => done({ kind: "held", by }));
+  #held({ entry, holder }: Found, done: (taken: Held) => void): void {
+    const { keys, names } = this.#parts;
+    names.name(holder, keys.isShare(entry.key), (by) => done({ kind: "held", by }));
   }
 
   /**
@@ -411,12 +411,12 @@ export class ClusterLocks {
   #elsewhere(
     epoch: Epoch,
     { entry, holder }: Found,
-    { name, holder: asker }: Wanted,
+    { holder: asker }: Wanted,
     done: (refused: Exclude<Taken, { kind: "taken" }>) => void,
     again: (entry: KeyValue) => void,
   ): void {
     const { keys, wants, fencedLocks } = this.#parts;
-    const shared = entry.key !== keys.exclusive(name);
+    const shared = keys.isShare(entry.key);
     fencedLocks.free(epoch, entry, (freed) => {
       switch (freed.kind) {
         case "again":

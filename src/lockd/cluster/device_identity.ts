@@ -1,6 +1,7 @@
 import { readSmallFile } from "../../os/read_file.ts";
 import type { FileSys } from "../../os/sys.ts";
-import { type ClusterName, DEVICE_SPACE, encodeName } from "./names.ts";
+import { DEVICE_SPACE } from "../identity/cluster_settings.ts";
+import { type ClusterName, encodeName } from "./names.ts";
 
 /** Spaces of what libvirt calls by the same identities where it has lock directories for them. */
 const SCSI_SPACE = "scsi";

@@ -13,7 +13,7 @@ import {
   RecordError,
 } from "./records.ts";
 import type { HostIdentity } from "./session_step.ts";
-import { type Epoch, read, stillIn } from "./transactions.ts";
+import { type Epoch, MOVED, read, stillIn } from "./transactions.ts";
 
 /** More hosts than a cluster has. */
 const MOST_HOSTS = 1000;
@@ -102,7 +102,7 @@ export class Entrance {
     }, (answer) => {
       if (answer.kind !== "transaction") return done({ kind: "failed", reason: reasonOf(answer) });
       if (!answer.result.succeeded) {
-        return done({ kind: "failed", reason: "the session or the cluster was changed" });
+        return done({ kind: "failed", reason: MOVED });
       }
       if (waits !== undefined) return done({ kind: "listed", reason: waits });
       this.open(done);

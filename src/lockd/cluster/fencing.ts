@@ -1,6 +1,6 @@
 import type { Compare, KeyValue, Transaction } from "../../etcd/wire/transaction.ts";
 import { encodeRecord, type SessionRecord } from "./records.ts";
-import { type ClusterLock, type Epoch, epochReads, stillIn } from "./transactions.ts";
+import { type ClusterLock, deletes, type Epoch, epochReads, stillIn } from "./transactions.ts";
 
 /**
  * So many locks are freed at once: each takes two operations and a comparison, and etcd takes 128 of either
@@ -39,7 +39,7 @@ export function sweep(fenced: FencedSession, locks: readonly ClusterLock[]): Tra
       stillFenced(fenced),
       ...locks.map(({ key, value }) => ({ kind: "value", key, value } as const)),
     ],
-    success: locks.flatMap(({ key, own }) => [{ op: "delete", key }, { op: "delete", key: own }] as const),
+    success: locks.flatMap(deletes),
     failure: [{ op: "get", key: fenced.key }],
   };
 }
@@ -49,11 +49,11 @@ export function sweep(fenced: FencedSession, locks: readonly ClusterLock[]): Tra
  *
  * @param want key of those who ask its host for it
  */
-export function releaseByHand({ key, own, value }: ClusterLock, want: string): Transaction {
+export function releaseByHand(lock: ClusterLock, want: string): Transaction {
   return {
-    compare: [{ kind: "value", key, value }],
-    success: [{ op: "delete", key }, { op: "delete", key: own }, { op: "delete", key: want }],
-    failure: [{ op: "get", key }],
+    compare: [{ kind: "value", key: lock.key, value: lock.value }],
+    success: [...deletes(lock), { op: "delete", key: want }],
+    failure: [{ op: "get", key: lock.key }],
   };
 }
 
@@ -76,10 +76,10 @@ export function sweepEntry(fenced: FencedSession, { own, value }: ClusterLock): 
 }
 
 /** Frees a lock of a fenced session for a host that wants it, and whose own session has to stand. */
-export function freeFor(epoch: Epoch, fenced: FencedSession, { key, own, value }: ClusterLock): Transaction {
+export function freeFor(epoch: Epoch, fenced: FencedSession, lock: ClusterLock): Transaction {
   return {
-    compare: [...stillIn(epoch), stillFenced(fenced), { kind: "value", key, value }],
-    success: [{ op: "delete", key }, { op: "delete", key: own }],
+    compare: [...stillIn(epoch), stillFenced(fenced), { kind: "value", key: lock.key, value: lock.value }],
+    success: deletes(lock),
     failure: epochReads(epoch),
   };
 }

@@ -8,7 +8,7 @@ import {
   decodeSilence,
   encodeRecord,
   type LockHolder,
-  RecordError,
+  readable,
 } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import { isSameStart } from "./session_id.ts";
@@ -93,14 +93,4 @@ export class HolderNames {
 /** What was found by each read of an answer. */
 function firstOf(answer: Answer): readonly (KeyValue | undefined)[] {
   return answer.kind === "transaction" ? answer.result.results.map(({ found }) => found[0]) : [];
-}
-
-/** A record that cannot be read says nothing. */
-function readable<T>(decode: () => T): T | undefined {
-  try {
-    return decode();
-  } catch (error) {
-    if (!(error instanceof RecordError)) throw error;
-    return undefined;
-  }
 }

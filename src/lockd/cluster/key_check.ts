@@ -2,7 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import type { Compare, KeyOperation, TransactionResult } from "../../etcd/wire/transaction.ts";
+import type { Compare, KeyOperation, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
 import { reasonOf } from "./etcd.ts";
@@ -10,14 +10,7 @@ import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName, ClusterNames } from "./names.ts";
 import { holderOf } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
-import {
-  type ClusterLock,
-  type Epoch,
-  EPOCH_READS,
-  epochReads,
-  obstaclesOf,
-  stillIn,
-} from "./transactions.ts";
+import { acquire, type ClusterLock, type Epoch, epochReads, obstaclesOf, stillIn } from "./transactions.ts";
 
 /** How often some of the locks are looked at, in ms. */
 const LOOK_MS = 3000;
@@ -102,43 +95,25 @@ export class KeyCheck {
     locks.inTurn(lock.key, (end) => {
       const name = names.of(path);
       if (files.of(path) !== lock || name === undefined) return end();
-      const shared = lock.key !== keys.exclusive(name);
-      const { exclusive, sharers } = obstaclesOf(keys, name, shared);
-      const put = { op: "put", key: lock.own, value: lock.value } as const;
-      const both: KeyOperation[] = [{ op: "put", key: lock.key, value: lock.value }, put];
-      const absent: Compare[] = [
-        { kind: "changed-at", key: lock.key, revision: 0 },
-        ...shared ? [{ kind: "changed-at", key: exclusive, revision: 0 } as const] : [],
-        ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
-      ];
-      const change = (
-        compare: Compare[],
-        success: KeyOperation[],
-        otherwise: (result: TransactionResult) => void,
-      ) =>
-        session.ask(
-          { compare: [...stillIn(epoch), ...compare], success, failure: epochReads(epoch) },
-          (answer) => {
-            if (answer.kind !== "transaction") {
-              // What may still come must not put a lock there that is given back meanwhile.
-              if (answer.kind !== "refused" && answer.kind !== "full") session.doubt(reasonOf(answer));
-              // The next look finds it as it is by then.
-              return end();
-            }
-            if (!answer.result.succeeded) return otherwise(answer.result);
-            observer.clusterKeyRestored(lock.key);
-            end();
-          },
-        );
-      change(
-        [{ kind: "value", key: lock.key, value: lock.value }],
-        [put],
-        () =>
-          change(absent, both, ({ results }) => {
-            if (!session.moved(epoch, results.slice(0, EPOCH_READS))) this.#lost(path, name, lock);
-            end();
-          }),
-      );
+      const change = (transaction: Transaction, otherwise: (result: TransactionResult) => void) =>
+        session.ask(transaction, (answer) => {
+          if (answer.kind !== "transaction") {
+            // What may still come must not put a lock there that is given back meanwhile.
+            if (answer.kind !== "refused" && answer.kind !== "full") session.doubt(reasonOf(answer));
+            // The next look finds it as it is by then.
+            return end();
+          }
+          if (!answer.result.succeeded) return otherwise(answer.result);
+          observer.clusterKeyRestored(lock.key);
+          end();
+        });
+      // Whoever has the lock may go on whatever paused guests there are.
+      const { exclusive, sharers } = obstaclesOf(keys, name, keys.isShare(lock.key));
+      change(list(epoch, lock), () =>
+        change(acquire(epoch, lock, { exclusive, sharers }), ({ results }) => {
+          if (!session.moved(epoch, results)) this.#lost(path, name, lock);
+          end();
+        }));
     });
   }
 
@@ -164,4 +139,13 @@ export class KeyCheck {
 
 function isThere({ key, own, value }: ClusterLock): Compare[] {
   return [{ kind: "value", key, value }, { kind: "value", key: own, value }];
+}
+
+/** Puts a lock that is there into the list of what this host has. */
+function list(epoch: Epoch, { key, own, value }: ClusterLock): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key, value }],
+    success: [{ op: "put", key: own, value }],
+    failure: epochReads(epoch),
+  };
 }

@@ -93,14 +93,24 @@ export class LockReturns {
     });
   }
 
-  /**
-   * What became of a change is not known, or it was refused: it is done again. In an etcd that is full it may
-   * have been done, which the next try finds.
-   */
   #later(answer: Exclude<Answer, { kind: "transaction" }>, again: () => void): void {
-    const { session, loop } = this.#parts;
-    if (answer.kind === "refused" || answer.kind === "full") return void loop.after(AGAIN_MS, again);
-    session.doubt(reasonOf(answer));
-    again();
+    tryAgain(this.#parts, answer, again);
   }
+}
+
+/**
+ * What became of a change is not known, or it was refused: it is done again. In an etcd that is full it may
+ * have been done, which the next try finds.
+ */
+export function tryAgain(
+  { session, loop }: {
+    readonly session: Pick<ClusterSession, "doubt">;
+    readonly loop: Pick<EventLoop, "after">;
+  },
+  answer: Exclude<Answer, { kind: "transaction" }>,
+  again: () => void,
+): void {
+  if (answer.kind === "refused" || answer.kind === "full") return void loop.after(AGAIN_MS, again);
+  session.doubt(reasonOf(answer));
+  again();
 }

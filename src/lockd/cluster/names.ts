@@ -1,4 +1,5 @@
 import { plainPath } from "../../base/plain_path.ts";
+import { DEVICE_SPACE } from "../identity/cluster_settings.ts";
 
 /** Longest name of a resource in a cluster, encoded, in bytes: etcd's keys are kept small on purpose. */
 const LONGEST_NAME = 1000;
@@ -17,12 +18,6 @@ export interface ClusterName {
   /** Encoded: it has no slash, and no character that is not ASCII. */
   readonly name: string;
 }
-
-/**
- * Space of devices that are neither SCSI's nor LVM's. Where hosts lock block devices for all they agree upon
- * it as on the others.
- */
-export const DEVICE_SPACE = "devices";
 
 /** Finds the cluster's names of lock files. */
 export class ClusterNames {

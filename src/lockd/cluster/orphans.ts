@@ -1,13 +1,11 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Verdict } from "../lockspace/settler.ts";
-import type { Sight } from "../lockspace/written_files.ts";
+import { type Sight, UNSEEN_QEMU } from "../lockspace/written_files.ts";
 import type { LockHolder } from "./records.ts";
 import type { ClusterLock } from "./transactions.ts";
 
 /** How often it is looked whether their processes live, in ms. */
 const LOOK_MS = 3000;
-/** A process that was gone before anybody looked is taken for a QEMU: libvirt asks for no other locks. */
-const UNSEEN: Sight = { qemu: true, files: [] };
 
 /** What tells whether the last writes of a process have landed. */
 export interface LastWrites {
@@ -111,7 +109,7 @@ export class Orphans {
       }
       if (lives(pid, start)) orphan.sight = lastWrites.look(pid) ?? orphan.sight;
       else {
-        const sight = orphan.sight ?? UNSEEN;
+        const sight = orphan.sight ?? UNSEEN_QEMU;
         ended.set(sight, [...ended.get(sight) ?? [], orphan]);
       }
     }

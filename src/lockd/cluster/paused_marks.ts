@@ -1,13 +1,11 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
-import { reasonOf } from "./etcd.ts";
+import { tryAgain } from "./lock_returns.ts";
 import { decodeHolder } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import { type ClusterLock, unmark } from "./transactions.ts";
 
 /** How often it is looked whether their processes live, in ms. */
 const LOOK_MS = 3000;
-/** Pause before a mark that etcd has refused to take away is tried again, in ms. */
-const AGAIN_MS = 1000;
 
 /** What marks need. */
 export interface PausedMarksParts {
@@ -68,15 +66,11 @@ export class PausedMarks {
 
   /** Of a session that is lost etcd keeps them, which is the safe side. */
   #remove(mark: ClusterLock): void {
-    const { session, loop } = this.#parts;
+    const { session } = this.#parts;
     session.whenLive(Infinity, (epoch) => {
       session.ask(unmark(epoch, mark), (answer) => {
-        if (answer.kind === "refused" || answer.kind === "full") {
-          return void loop.after(AGAIN_MS, () => this.#remove(mark));
-        }
         if (answer.kind !== "transaction") {
-          session.doubt(reasonOf(answer));
-          return this.#remove(mark);
+          return tryAgain(this.#parts, answer, () => this.#remove(mark));
         }
         if (!answer.result.succeeded && session.moved(epoch, answer.result.results)) this.#remove(mark);
       });

@@ -20,6 +20,7 @@ import {
   type ClusterLock,
   type Epoch,
   EPOCH_READS,
+  MOVED,
   type Obstacles,
   obstaclesOf,
   putMark,
@@ -28,7 +29,6 @@ import {
 
 /** So many locks are read with one question. */
 const PAGE = 2000;
-const MOVED = "the session or the cluster was changed";
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -154,8 +154,9 @@ export class Reconciliation {
       // The release of what this daemon had there must find it: it goes by its value. What it had in a
       // session that was fenced is nobody's.
       const had = files.of(resource.path);
-      const record = had !== undefined && decodeHolder(had).session === session.id
-        ? decodeHolder(had)
+      const earlier = had === undefined ? undefined : decodeHolder(had);
+      const record = earlier?.session === session.id
+        ? earlier
         : { session: session.id, attempt: nonce(), ...holder };
       const ours = { key, own, holder: record, obstacles: obstaclesOf(keys, name, resource.shared) };
       yield (done) =>

@@ -127,6 +127,16 @@ export class RecordError extends Error {
   override readonly name = "RecordError";
 }
 
+/** What a record says; undefined for one that cannot be read, which says nothing. */
+export function readable<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    return undefined;
+  }
+}
+
 /** A record as etcd keeps it. */
 export function encodeMeta(meta: MetaRecord): string {
   return JSON.stringify({ schema: SCHEMA, ...meta });

@@ -12,7 +12,7 @@ import type { SessionParts, SessionState } from "./session_parts.ts";
 import { HEARD_SECONDS, nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
 import { agreement, bump } from "./session_writes.ts";
-import { type Epoch, read } from "./transactions.ts";
+import { type Epoch, MOVED, read } from "./transactions.ts";
 
 /** Time limit of one question, in ms. */
 const ASK_MS = 4000;
@@ -205,7 +205,7 @@ export class ClusterSession {
   moved(epoch: Epoch, results: TransactionResult["results"]): boolean {
     const [session, meta] = results.map(({ found }) => found[0]?.changedAt ?? 0);
     if (session === epoch.session && meta === epoch.meta) return false;
-    if (this.#epoch === epoch) this.doubt("the session or the cluster was changed");
+    if (this.#epoch === epoch) this.doubt(MOVED);
     return true;
   }
 

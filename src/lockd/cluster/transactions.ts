@@ -64,6 +64,9 @@ export interface Marks {
   readonly dropped: readonly Pick<ClusterLock, "key" | "own">[];
 }
 
+/** Why a change was not made whose epoch is over. */
+export const MOVED = "the session or the cluster was changed";
+
 /** So many paused guests of one lock are looked at: the operations of a transaction are limited. */
 const MOST_MARKS = 50;
 /** Why a lock is not had of which there are more: those that were not read would not be told. */
@@ -197,7 +200,8 @@ export function restoreMark(epoch: Epoch, { key, before, after }: ChangedMark): 
   };
 }
 
-function deletes({ key, own }: Pick<ClusterLock, "key" | "own">): KeyOperation[] {
+/** Takes a lock, or a mark, away, and its entry in the list of what its session has. */
+export function deletes({ key, own }: Pick<ClusterLock, "key" | "own">): KeyOperation[] {
   return [{ op: "delete", key }, { op: "delete", key: own }];
 }
 

@@ -48,8 +48,11 @@ const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,
 const ADDRESS = /^\[|^[0-9.]+$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** Space of devices for which libvirt has no directory: {@link ClusterSettings.clusterDevices}. */
-const RESERVED = "devices";
+/**
+ * Space of devices that are neither SCSI's nor LVM's, for which libvirt has no directory. Where hosts lock
+ * block devices for all ({@link ClusterSettings.clusterDevices}) they agree upon it as on the others.
+ */
+export const DEVICE_SPACE = "devices";
 
 /** The readers of the cluster's keys. */
 export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSettings>])[] = [
@@ -104,8 +107,8 @@ function readSpaces(entry: ConfigEntry): Map<string, string> {
     if (name === undefined || path === undefined || !NAME.test(name) || spaces.has(name)) {
       throw wrongValue(entry, 'strings "NAME=/DIRECTORY", each name once', item);
     }
-    if (name === RESERVED) {
-      throw wrongValue(entry, `names other than "${RESERVED}", which stands for devices`, item);
+    if (name === DEVICE_SPACE) {
+      throw wrongValue(entry, `names other than "${DEVICE_SPACE}", which stands for devices`, item);
     }
     spaces.set(name, plainPath(path));
   }

@@ -30,6 +30,9 @@ export interface Sight {
   readonly partial?: true;
 }
 
+/** Of a process that was gone before anybody looked: a QEMU, for libvirt asks for no other locks. */
+export const UNSEEN_QEMU: Sight = { qemu: true, files: [] };
+
 type LookSys = Pick<FileSys, "open" | "read" | "close" | "readlink" | "listDirectory" | "lstat">;
 
 /** Standard input, output and error are no disks. */

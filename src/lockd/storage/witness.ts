@@ -8,7 +8,7 @@ import { type Holding, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { FileHandle } from "../lockspace/lock_handle.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Verdict, Witness } from "../lockspace/settler.ts";
-import { type Sight, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
+import { type Sight, UNSEEN_QEMU, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
 import { isReachedByOthers } from "./block_device.ts";
 import { isLocked } from "./holder_scan.ts";
 import { type GuardQuestion, UNDER_WAY } from "./last_writes.ts";
@@ -35,7 +35,6 @@ export interface WitnessParts {
 }
 
 const OVER: Verdict = { kind: "over" };
-const UNSEEN_QEMU: Sight = { qemu: true, files: [] };
 /** A helper that cannot be had is tried again after this time, in ms. */
 const HELPER_AGAIN_MS = 5000;
 /** Why not all that an owner wrote may have been seen. */

@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import { Etcd } from "../../support/etcd.ts";
 import { LockClient, testOwner } from "../../support/lock_client.ts";
-import { processUsage } from "../../support/process_usage.ts";
+import { childrenOf, processUsage } from "../../support/process_usage.ts";
 import { joinCluster, untilMember } from "../cluster/join_cluster.ts";
 import type { DaemonUnderTest } from "../daemon_under_test.ts";
 import type { Figure, Line } from "../line.ts";
@@ -37,7 +37,7 @@ export const clusterManyRow: Row = {
       return await bench.withOurs(
         async (daemon) => {
           await untilMember(daemon.target);
-          const pids = () => [daemon.target.pid, ...links.flatMap(({ pid = 0 }) => children(pid))];
+          const pids = () => [daemon.target.pid, ...links.flatMap(({ pid = 0 }) => childrenOf(pid))];
           await using _first = await oneLock(daemon, "one");
           const one = await watch(pids());
           const each = Math.max(1, Math.min(bench.scaled(LOCKS_EACH), room(daemon.target.pid)));
@@ -63,10 +63,6 @@ function room(pid: number): number {
   const [, hard = "0"] = /^Max open files +\d+ +(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/limits`)) ??
     [];
   return Math.floor((Number(hard) - OTHER_DESCRIPTORS) / CLIENTS);
-}
-
-function children(pid: number): number[] {
-  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
 }
 
 /** CPU of a daemon and its link, in ms of each second. */
