@@ -16,8 +16,8 @@ export function killTree(sys: Pick<Sys, "open" | "close" | "pread" | "kill">, pi
 }
 
 /**
- * A process of a group that has still to end, undefined when there is none: one that hangs in the kernel does, however often it is
- * killed. One that has ended and that nobody reaps does nothing any more.
+ * A process of a group that has still to end, undefined when there is none: one that hangs in the kernel has,
+ * however often it is killed. One that has ended and that nobody reaps does nothing any more.
  *
  * @param known what was answered last: as long as that lives, no other process is looked at
  * @returns its number in decimal digits; the group's where processes cannot be listed
