@@ -5,7 +5,7 @@ import { installMissing } from "./support/debian_packages.ts";
 
 await installMissing(["prometheus"]);
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 for (
   const [name, args] of [

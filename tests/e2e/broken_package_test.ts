@@ -6,7 +6,7 @@ import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install } from "./support/packages.ts";
 
-const TREE = new URL("../../", import.meta.url).pathname;
+const TREE = new URL("../..", import.meta.url).pathname;
 
 /**
  * A package whose runtime is a program that ends with 1: as one of another machine or for another libc would.

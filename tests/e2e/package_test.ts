@@ -227,7 +227,7 @@ Deno.test("The RPM package's script moves a running host over and back", async (
 
 Deno.test("The augeas lens passes its tests and edits the sample configuration", async () => {
   await installMissing(["augeas-tools"]);
-  const tree = new URL("../../", import.meta.url).pathname;
+  const tree = new URL("../..", import.meta.url).pathname;
   const lenses = `${tree}packaging/augeas`;
   await runOk(host, ["augparse", "--include", lenses, `${lenses}/test_virtlockd.aug`]);
 

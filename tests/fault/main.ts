@@ -1,6 +1,6 @@
 // Runs the daemon in this process, in the current directory, and fails its calls one after the other. One
 // line of JSON for each path.
-import { isTripwire } from "../../src/lockd/journal/tripwires.ts";
+import { isTripwire } from "../../src/lockd/store/tripwires.ts";
 import { EAGAIN, ECONNREFUSED, ESRCH, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";

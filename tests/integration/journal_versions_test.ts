@@ -10,7 +10,7 @@ import { ServiceManager } from "../support/service_manager.ts";
 
 // An upgrade or a downgrade crashes in between: one version reads what another one has left.
 
-const TREE = new URL("../../", import.meta.url).pathname;
+const TREE = new URL("../..", import.meta.url).pathname;
 
 /** Changes a source file of a copy. */
 function patch(file: string, from: string, to: string): void {

@@ -18,7 +18,7 @@ import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { StorageDaemon } from "../support/storage_daemon.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 function read(path: string): string {
   return Deno.readTextFileSync(`${ROOT}${path}`);

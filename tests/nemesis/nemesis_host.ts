@@ -3,7 +3,7 @@ import type { Etcd } from "../support/etcd.ts";
 import type { ServiceManager } from "../support/service_manager.ts";
 import type { SharedDisks } from "./shared_disks.ts";
 
-const ENTRIES = new URL("./entries/", import.meta.url).pathname;
+const ENTRIES = new URL("./entries", import.meta.url).pathname;
 
 /** Where a host is and what it runs. */
 export interface NemesisHostParts {

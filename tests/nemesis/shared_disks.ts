@@ -2,7 +2,7 @@ import { host, runOk } from "../e2e/support/command.ts";
 import { installMissing } from "../e2e/support/debian_packages.ts";
 import { LineProcess } from "./line_process.ts";
 
-const PROGRAMS = new URL("./programs/", import.meta.url).pathname;
+const PROGRAMS = new URL("./programs", import.meta.url).pathname;
 const DISK_SIZE = 1 << 20;
 const THROTTLE = "/sys/fs/cgroup/blkio";
 /** A slow writer's last writes, 16 of 4 KiB on each disk, land 1.4 s after it was killed. */

@@ -8,7 +8,7 @@ import { installMissing } from "../e2e/support/debian_packages.ts";
 import { mirror } from "../e2e/support/root_filesystem.ts";
 import { exitProcess } from "../../src/os/runtime.ts";
 
-const TREE = new URL("../../", import.meta.url).pathname;
+const TREE = new URL("../..", import.meta.url).pathname;
 const MINUTE = 60_000;
 const PACKAGES = [
   "linux-image-amd64",

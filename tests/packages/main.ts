@@ -7,7 +7,7 @@ import { debianPackage } from "../e2e/support/packages.ts";
 import { type Release, SETUPS } from "../e2e/support/releases.ts";
 import { rootFilesystem } from "../e2e/support/root_filesystem.ts";
 
-const TREE = new URL("../../", import.meta.url).pathname;
+const TREE = new URL("../..", import.meta.url).pathname;
 const MINUTE = 60_000;
 
 // In an overlay of the release: the tools are fetched, then everything is built in a network namespace with

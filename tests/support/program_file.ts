@@ -1,6 +1,6 @@
 import { DAEMON_SIGNALS } from "../../src/chassis/start/signals.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 /**
  * Writes an executable file that is the program, as `deno task build` does where it cannot compile: a shell

@@ -2,7 +2,7 @@ import { NotifyQueue } from "../../chassis/systemd/notify_queue.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import { JOURNAL_NAME } from "../journal/descriptor_names.ts";
-import type { DescriptorStore } from "../journal/descriptor_store.ts";
+import type { DescriptorStore } from "../store/descriptor_store.ts";
 import { DurableLog } from "../../chassis/journal/durable_log.ts";
 import { endedOperation, LockRecorder } from "../journal/lock_recorder.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";

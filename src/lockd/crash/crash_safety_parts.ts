@@ -3,7 +3,7 @@ import type { Log } from "../../chassis/log/log.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
-import type { StoreSocket } from "../journal/store_outbox.ts";
+import type { StoreSocket } from "../store/store_outbox.ts";
 import type { Carried } from "../restart/recovered_state.ts";
 import type { RestartState } from "../restart/state.ts";
 

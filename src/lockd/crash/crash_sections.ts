@@ -1,6 +1,6 @@
 import type { DurableLog } from "../../chassis/journal/durable_log.ts";
 import type { Operation } from "../journal/operations.ts";
-import type { DescriptorStore } from "../journal/descriptor_store.ts";
+import type { DescriptorStore } from "../store/descriptor_store.ts";
 import type { Sections } from "../status/status_document.ts";
 import type { StoreGuard } from "./store_guard.ts";
 

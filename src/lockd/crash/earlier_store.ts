@@ -1,11 +1,11 @@
 import type { Log } from "../../chassis/log/log.ts";
 import { handedTripwires } from "../handover/kept_descriptors.ts";
 import { JOURNAL_NAME, slotName } from "../journal/descriptor_names.ts";
-import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
-import { parseQueueName } from "../journal/queue_names.ts";
+import type { AdoptedQueue } from "../store/descriptor_queue.ts";
+import { parseQueueName } from "../store/queue_names.ts";
 import { type ReadQueues, readQueues } from "../journal/read_queues.ts";
 import type { Recovered, ReturnedDescriptor, StoredObject } from "../journal/recovered.ts";
-import { type HeldTripwire, isTripwire } from "../journal/tripwires.ts";
+import { type HeldTripwire, isTripwire } from "../store/tripwires.ts";
 import type { RestartState } from "../restart/state.ts";
 import { type JournalHandover, readHandover } from "./journal_handover.ts";
 import { LISTENER_NAMES } from "./journal_snapshot.ts";

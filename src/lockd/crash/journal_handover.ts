@@ -1,8 +1,8 @@
 import { fieldsOf } from "../../base/fields.ts";
 import { parseSlot } from "../journal/descriptor_names.ts";
-import type { AdoptedQueue } from "../journal/descriptor_queue.ts";
-import type { DescriptorStore } from "../journal/descriptor_store.ts";
-import type { StoreContents } from "../journal/store_contents.ts";
+import type { AdoptedQueue } from "../store/descriptor_queue.ts";
+import type { DescriptorStore } from "../store/descriptor_store.ts";
+import type { StoreContents } from "../store/store_contents.ts";
 import type { JsonValue } from "../restart/state.ts";
 import { LISTENER_NAMES } from "./journal_snapshot.ts";
 

@@ -7,7 +7,7 @@ import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
 import { SharedMemory } from "../../chassis/journal/journal_memory.ts";
 import { isOfAnotherBoot, readStamp, stampOfNow } from "../../chassis/journal/journal_stamp.ts";
 import { journalPath } from "../../chassis/journal/layout.ts";
-import { parseQueueName } from "../journal/queue_names.ts";
+import { parseQueueName } from "../store/queue_names.ts";
 import type { ReturnedDescriptor } from "../journal/recovered.ts";
 
 /**

@@ -3,9 +3,9 @@ import type { Log } from "../../chassis/log/log.ts";
 import { F_SETFD, FD_CLOEXEC } from "../../os/constants.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import { DescriptorStore } from "../journal/descriptor_store.ts";
+import { DescriptorStore } from "../store/descriptor_store.ts";
 import type { StoredObject } from "../journal/recovered.ts";
-import type { StoreSocket } from "../journal/store_outbox.ts";
+import type { StoreSocket } from "../store/store_outbox.ts";
 import type { EarlierStore } from "./earlier_store.ts";
 
 /** What a store is opened from. */

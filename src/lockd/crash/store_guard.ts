@@ -2,7 +2,7 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { counted } from "../../chassis/log/counted.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { LearntStore } from "../daemon/systemctl.ts";
-import type { DescriptorStore } from "../journal/descriptor_store.ts";
+import type { DescriptorStore } from "../store/descriptor_store.ts";
 
 /** Before it is tried again to have everything kept, in ms; the last one for ever. */
 const PAUSES_MS = [1000, 5000, 15_000, 60_000] as const;

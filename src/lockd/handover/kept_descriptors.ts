@@ -1,4 +1,4 @@
-import { type HeldTripwire, isTripwire } from "../journal/tripwires.ts";
+import { type HeldTripwire, isTripwire } from "../store/tripwires.ts";
 import type { KeptDescriptor, RestartState } from "../restart/state.ts";
 
 /** Purpose under which the PID file's locked descriptor is handed over. */

@@ -3,8 +3,8 @@ import { EAGAIN } from "../../os/errno.ts";
 import type { FileSys, SocketSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
-import { type AdoptedQueue, namesIn } from "./descriptor_queue.ts";
-import { byAge, parseQueueName } from "./queue_names.ts";
+import { type AdoptedQueue, namesIn } from "../store/descriptor_queue.ts";
+import { byAge, parseQueueName } from "../store/queue_names.ts";
 import type { ReturnedDescriptor } from "./recovered.ts";
 
 /** What the service manager gave back, with the queues opened. */

@@ -1,7 +1,7 @@
 import { host, runOk } from "./command.ts";
 import type { Machine } from "./nspawn.ts";
 
-const TREE = new URL("../../../", import.meta.url).pathname;
+const TREE = new URL("../../..", import.meta.url).pathname;
 const OUTPUT = `${TREE}build/e2e`;
 /** Everything that a package is made from. */
 const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "packaging", "man", "conf", "docs"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const ROOT = new URL("../../..", import.meta.url).pathname;
 
 Deno.test("alert rules ask for metrics that there are", () => {
   const page = Deno.readTextFileSync(`${ROOT}docs/metrics.md`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { builtPrograms } from "../../../packaging/contents.ts";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const ROOT = new URL("../../..", import.meta.url).pathname;
 
 /** Lines of packaging/build_inputs.txt by package. */
 const INPUTS = new Map(

@@ -4,7 +4,7 @@ import { Staging } from "../../../packaging/staging.ts";
 import { host, runOk } from "../../e2e/support/command.ts";
 import { Scratch } from "../../support/scratch.ts";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const ROOT = new URL("../../..", import.meta.url).pathname;
 
 Deno.test("sources are copied without what was made of them, and without the place of the copy", () => {
   using tree = new Scratch();

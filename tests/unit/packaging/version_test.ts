@@ -4,7 +4,7 @@ import { debianChangelog, packageVersion, rpmChangelog } from "../../../packagin
 import { manifestVersion } from "../../../packaging/program_version.ts";
 import { specFile } from "../../../packaging/spec_file.ts";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const ROOT = new URL("../../..", import.meta.url).pathname;
 
 Deno.test("the version is that of deno.json in the program and in the packages", () => {
   const version = manifestVersion();

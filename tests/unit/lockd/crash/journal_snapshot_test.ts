@@ -6,7 +6,7 @@ import type { Peer } from "../../../../src/chassis/rpc/program.ts";
 import type { RpcServer } from "../../../../src/chassis/rpc/server.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { journalSnapshot, type RecordedClient } from "../../../../src/lockd/crash/journal_snapshot.ts";
-import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
+import { DescriptorStore } from "../../../../src/lockd/store/descriptor_store.ts";
 import { DurableLog } from "../../../../src/chassis/journal/durable_log.ts";
 import { LockRecorder } from "../../../../src/lockd/journal/lock_recorder.ts";
 import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";

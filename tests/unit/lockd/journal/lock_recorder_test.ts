@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
-import type { StoreSocket } from "../../../../src/lockd/journal/store_outbox.ts";
+import { DescriptorStore } from "../../../../src/lockd/store/descriptor_store.ts";
+import type { StoreSocket } from "../../../../src/lockd/store/store_outbox.ts";
 import { DurableLog } from "../../../../src/chassis/journal/durable_log.ts";
 import { LockRecorder } from "../../../../src/lockd/journal/lock_recorder.ts";
 import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";

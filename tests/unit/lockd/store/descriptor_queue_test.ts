@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DescriptorQueue, QUEUE_SIZE } from "../../../../src/lockd/journal/descriptor_queue.ts";
+import { DescriptorQueue, QUEUE_SIZE } from "../../../../src/lockd/store/descriptor_queue.ts";
 import { readQueues } from "../../../../src/lockd/journal/read_queues.ts";
 import { F_DUPFD_CLOEXEC, O_RDWR } from "../../../../src/os/constants.ts";
 import { EAGAIN } from "../../../../src/os/errno.ts";

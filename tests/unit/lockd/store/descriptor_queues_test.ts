@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DescriptorQueues } from "../../../../src/lockd/journal/descriptor_queues.ts";
+import { DescriptorQueues } from "../../../../src/lockd/store/descriptor_queues.ts";
 import { EMFILE } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { DescriptorStore } from "../../../../src/lockd/journal/descriptor_store.ts";
-import type { StoreSocket } from "../../../../src/lockd/journal/store_outbox.ts";
+import { DescriptorStore } from "../../../../src/lockd/store/descriptor_store.ts";
+import type { StoreSocket } from "../../../../src/lockd/store/store_outbox.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
-import { isTripwire } from "../../../../src/lockd/journal/tripwires.ts";
+import { isTripwire } from "../../../../src/lockd/store/tripwires.ts";
 import { F_DUPFD_CLOEXEC, SOCK_DGRAM } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { KeptLog } from "./kept_log.ts";
+import { KeptLog } from "../journal/kept_log.ts";
 
 /** A service manager that takes as many messages as it has room for, and a store that talks to it. */
 class Stage implements Disposable {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { EdgeTripwires } from "../../../../src/lockd/journal/edge_tripwires.ts";
-import { Tripwires } from "../../../../src/lockd/journal/tripwires.ts";
+import { EdgeTripwires } from "../../../../src/lockd/store/edge_tripwires.ts";
+import { Tripwires } from "../../../../src/lockd/store/tripwires.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";
 

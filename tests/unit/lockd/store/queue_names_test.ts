@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseSlot } from "../../../../src/lockd/journal/descriptor_names.ts";
-import { byAge, parseQueueName, queueName } from "../../../../src/lockd/journal/queue_names.ts";
+import { byAge, parseQueueName, queueName } from "../../../../src/lockd/store/queue_names.ts";
 
 Deno.test("parseQueueName() reads what queueName() writes, which is no slot", () => {
   assert.equal(queueName({ life: 123456, number: 7 }), "queue-123456-7");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { RefusedNames } from "../../../../src/lockd/journal/refused_names.ts";
-import { KeptLog } from "./kept_log.ts";
+import { RefusedNames } from "../../../../src/lockd/store/refused_names.ts";
+import { KeptLog } from "../journal/kept_log.ts";
 
 const TEXT = "is not kept by the service manager";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { RefusedNames } from "../../../../src/lockd/journal/refused_names.ts";
-import { StoreAdmission } from "../../../../src/lockd/journal/store_admission.ts";
-import { StoreRoom } from "../../../../src/lockd/journal/store_room.ts";
-import { KeptLog } from "./kept_log.ts";
+import { RefusedNames } from "../../../../src/lockd/store/refused_names.ts";
+import { StoreAdmission } from "../../../../src/lockd/store/store_admission.ts";
+import { StoreRoom } from "../../../../src/lockd/store/store_room.ts";
+import { KeptLog } from "../journal/kept_log.ts";
 
 /** A store that takes so many descriptors. */
 function stage(limit: number) {

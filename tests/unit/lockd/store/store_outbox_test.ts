@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { type StoreMessage, StoreOutbox } from "../../../../src/lockd/journal/store_outbox.ts";
-import { Tripwires } from "../../../../src/lockd/journal/tripwires.ts";
+import { type StoreMessage, StoreOutbox } from "../../../../src/lockd/store/store_outbox.ts";
+import { Tripwires } from "../../../../src/lockd/store/tripwires.ts";
 import { SOCK_DGRAM } from "../../../../src/os/constants.ts";
 import { ECONNREFUSED, EMFILE } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { KeptLog } from "./kept_log.ts";
+import { KeptLog } from "../journal/kept_log.ts";
 
 /** A manager that takes so many messages, or answers with an errno. */
 class Stage implements Disposable {

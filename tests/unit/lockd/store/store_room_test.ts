@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { StoreRoom } from "../../../../src/lockd/journal/store_room.ts";
-import { KeptLog } from "./kept_log.ts";
+import { StoreRoom } from "../../../../src/lockd/store/store_room.ts";
+import { KeptLog } from "../journal/kept_log.ts";
 
 /** Room for so many descriptors, with names that are kept already. */
 function roomFor(limit: number, ...names: string[]): { room: StoreRoom; log: KeptLog } {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { StoredQueues } from "../../../../src/lockd/journal/stored_queues.ts";
-import type { StoreMessage } from "../../../../src/lockd/journal/store_outbox.ts";
+import { StoredQueues } from "../../../../src/lockd/store/stored_queues.ts";
+import type { StoreMessage } from "../../../../src/lockd/store/store_outbox.ts";
 import { EMFILE } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { kernel } from "../../../support/kernel.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
-import { isTripwire, tripwireName, Tripwires } from "../../../../src/lockd/journal/tripwires.ts";
+import { isTripwire, tripwireName, Tripwires } from "../../../../src/lockd/store/tripwires.ts";
 import { F_DUPFD_CLOEXEC, F_GETFD, FD_CLOEXEC } from "../../../../src/os/constants.ts";
 import { EMFILE } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
