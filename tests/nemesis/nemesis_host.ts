@@ -45,7 +45,7 @@ export class NemesisHost implements AsyncDisposable {
       launcher,
     });
     try {
-      const manager = await cluster.startManaged(`${ENTRIES}${entry}`);
+      const manager = await cluster.startManaged(`${ENTRIES}/${entry}`);
       return new NemesisHost(parts, name, cluster, manager);
     } catch (error) {
       await cluster[Symbol.asyncDispose]();

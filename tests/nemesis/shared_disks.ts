@@ -60,8 +60,8 @@ export class SharedDisks implements AsyncDisposable {
     const flags = (await runOk(host, ["pkg-config", "--cflags", "--libs", "fuse3"])).trim().split(/\s+/);
     // Its name begins as QEMU's does: the daemon knows QEMU, and asks for its lock, by that.
     const writer = `${directory}/qemu-writer`;
-    await compile(`${PROGRAMS}writer.c`, writer);
-    await compile(`${PROGRAMS}lun.c`, `${directory}/lun`, flags);
+    await compile(`${PROGRAMS}/writer.c`, writer);
+    await compile(`${PROGRAMS}/lun.c`, `${directory}/lun`, flags);
     const point = `${directory}/luns`;
     await Deno.mkdir(point);
     const command = [`${directory}/lun`, point, String(disks), String(DISK_SIZE)];

@@ -39,6 +39,22 @@ export function isFree(path: string): boolean {
 
 /** Inode numbers of the locked files, as /proc/locks shows them, once for each lock. */
 export function lockedInodes(): number[] {
-  return [...Deno.readTextFileSync("/proc/locks").matchAll(/^\d+: \w+ +\w+ +\w+ +-?\d+ \w+:\w+:(\d+) /gm)]
+  return [...lockList().matchAll(/^\d+: \w+ +\w+ +\w+ +-?\d+ \w+:\w+:(\d+) /gm)]
     .map(([, inode]) => Number(inode));
+}
+
+/**
+ * All that /proc/locks shows, as it was at one moment.
+ *
+ * The kernel shows it a page at a time, and what others lock and unlock between two pages may hide a line or
+ * show it twice. So it is only believed when two readings in turn are the same.
+ */
+export function lockList(): string {
+  const read = () => Deno.readTextFileSync("/proc/locks");
+  for (let before = read(), tries = 0; tries < 10_000; tries++) {
+    const list = read();
+    if (list === before) return list;
+    before = list;
+  }
+  throw new Error("Cannot read /proc/locks: it never was the same twice");
 }

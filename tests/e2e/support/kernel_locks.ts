@@ -49,11 +49,18 @@ function minorOf(device: number): number {
   return (device & 0xff) | ((device >>> 12) & 0xfff00);
 }
 
+/**
+ * Shows /proc/locks as it was at one moment. The kernel shows it a page at a time, and what others lock and
+ * unlock between two pages may hide a line or show it twice: two readings in turn have to be the same.
+ */
+const LOCK_LIST =
+  'list=$(cat /proc/locks); until next=$(cat /proc/locks); [ "$next" = "$list" ]; do list=$next; done; echo "$list"';
+
 /** Locks on byte 0 of a file, where virtlockd puts its own (QEMU's are at 100 and after). */
 export async function byteZeroLocks(runner: Runner, path: string): Promise<KernelLock[]> {
   const [device, inode] = (await runOk(runner, ["stat", "-L", "-c", "%d %i", path])).trim().split(" ");
   const file = { device: Number(device), inode: Number(inode) };
-  const locks = parseLocks(await runOk(runner, ["cat", "/proc/locks"]), file);
+  const locks = parseLocks(await runOk(runner, ["sh", "-c", LOCK_LIST]), file);
   return locks.filter((lock) => lock.start === 0 && lock.end === 0);
 }
 

@@ -10,7 +10,7 @@ import {
 import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
 import { judgeGuards, judgeOpeners, syncFile } from "../../../../src/lockd/storage/last_writes.ts";
 import { emptyStatus } from "../../../../src/os/sys.ts";
-import { kernel } from "../../../support/kernel.ts";
+import { kernel, lockList } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 import { sysWith } from "../../../support/storage_fixture.ts";
 import { Unowned } from "../../../support/unowned.ts";
@@ -141,7 +141,7 @@ Deno.test("judgeGuards() finds the guard of an image that nobody has named, and 
   const question = { names: [], sync: false, others: "it had just got this lock" };
   /** A kernel that has the locks of this image only. */
   const hostOf = (namespace: string, parts: Partial<Sys> = {}): Sys => {
-    const own = Deno.readTextFileSync("/proc/locks").split("\n")
+    const own = lockList().split("\n")
       .filter((line) => line.includes(` ${procLockText(image.identity)} `));
     const locks = image.scratch.file("locks");
     Deno.writeTextFileSync(locks, own.map((line) => `${line}\n`).join(""));
