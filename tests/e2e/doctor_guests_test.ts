@@ -239,3 +239,18 @@ Deno.test(
     assert.deepEqual(await diagnosis(there, "guests"), []);
   },
 );
+
+Deno.test("doctor names what a guest of a cluster's host has that other hosts may use", async () => {
+  await using lab = await LibvirtLab.start(OUR_DAEMON);
+  await define(lab, await lab.createDisk("a.qcow2"));
+  await lab.virsh("start", "alpha");
+  await lab.virsh("snapshot-create-as", "alpha", "one", "--disk-only", "--no-metadata");
+  assert.deepEqual(await diagnosis(lab, "cluster disks"), []);
+  const endpoints = 'cluster_endpoints = [ "https://etcd1:2379" ]\n';
+  await Deno.writeTextFile(lab.outside("/etc/libvirt/virtlockd.conf"), endpoints);
+  assert.deepEqual(await diagnosis(lab, "cluster disks"), [
+    `warning: Guest 'alpha' has what other hosts may use at the same time: ${lab.directory}/a.one (a file, and ` +
+    `cluster_lockspaces does not name a file_lockspace_dir), ${lab.directory}/a.qcow2 (a backing file, which libvirt ` +
+    "never locks)",
+  ]);
+});

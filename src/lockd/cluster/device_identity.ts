@@ -4,8 +4,9 @@ import { DEVICE_SPACE } from "../identity/cluster_settings.ts";
 import { type ClusterName, encodeName } from "./names.ts";
 
 /** Spaces of what libvirt calls by the same identities where it has lock directories for them. */
-const SCSI_SPACE = "scsi";
-const LVM_SPACE = "lvm";
+export const SCSI_SPACE = "scsi";
+/** See {@link SCSI_SPACE}. */
+export const LVM_SPACE = "lvm";
 
 /** What a block device is to all hosts. */
 export type DeviceIdentity =

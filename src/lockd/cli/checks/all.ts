@@ -17,6 +17,7 @@ import { networkLocks } from "./network_locks.ts";
 import { neverLocked } from "./never_locked.ts";
 import { owners } from "./owners.ts";
 import { slowStorage } from "./slow_storage.ts";
+import { uncoveredDisks } from "./uncovered_disks.ts";
 import { units } from "./units.ts";
 import { unlockedGuests } from "./unlocked_guests.ts";
 
@@ -38,6 +39,7 @@ export const CHECKS: readonly Check[] = [
   networkLocks,
   slowStorage,
   cluster,
+  uncoveredDisks,
   limits,
   descriptorStore,
   units,

@@ -2,12 +2,18 @@ import { type Check, ok, warning } from "./check.ts";
 import { readDefinedGuests } from "../guests/defined_guests.ts";
 import { lockedPaths } from "../guests/domain.ts";
 import { readRunningGuests } from "../guests/running_guests.ts";
+import { readSettings } from "./configuration.ts";
 import { readLockdConfig } from "./libvirt_config.ts";
 
-/** Whether disks are locked by their name in /dev, which no other host sees. */
+/**
+ * Whether disks are locked by their name in /dev, which no other host sees. Of a host in a cluster the check
+ * of its disks tells.
+ */
 export const deviceLocks: Check = {
   name: "devices",
-  run({ host, daemon }) {
+  async run({ host, daemon }) {
+    const { clusterEndpoints } = await readSettings(host);
+    if (clusterEndpoints.length > 0) return [];
     const { directories } = readLockdConfig(host);
     if (directories.has("lvm_lockspace_dir") && directories.has("scsi_lockspace_dir")) {
       return [ok("Devices are locked by their LVM or SCSI identity, in lock directories")];

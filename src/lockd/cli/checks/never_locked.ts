@@ -1,20 +1,17 @@
-import { readDefinedGuests } from "../guests/defined_guests.ts";
+import { readGuestsOnce } from "../guests/known_guests.ts";
 import type { Domain } from "../guests/domain.ts";
-import { readRunningGuests } from "../guests/running_guests.ts";
 import { type Check, type Finding, warning } from "./check.ts";
+import { readSettings } from "./configuration.ts";
 
 /**
- * Whether guests have disks for which libvirt asks for no lock at all, and no lease that stands in for it.
+ * Whether guests have disks for which libvirt asks for no lock at all, and no lease that stands in for it. Of
+ * a host in a cluster the check of its disks tells.
  */
 export const neverLocked: Check = {
   name: "disks without locks",
-  run({ host }) {
-    // What runs may differ from what is defined, and counts.
-    const guests = new Map<string, Domain>();
-    for (const guest of [...readDefinedGuests(host), ...readRunningGuests(host).guests]) {
-      guests.set(guest.uuid, guest);
-    }
-    return [...guests.values()].flatMap(inspect);
+  async run({ host }) {
+    const { clusterEndpoints } = await readSettings(host);
+    return clusterEndpoints.length > 0 ? [] : readGuestsOnce(host).flatMap(inspect);
   },
 };
 

@@ -3,11 +3,13 @@ import {
   O_NOCTTY,
   O_NONBLOCK,
   O_RDONLY,
+  S_IFBLK,
   S_IFDIR,
   S_IFMT,
   SOCK_DGRAM,
 } from "../../../os/constants.ts";
 import { ECONNREFUSED, ENOENT, ENOTDIR } from "../../../os/errno.ts";
+import { type DeviceIdentity, deviceIdentity } from "../../cluster/device_identity.ts";
 import { adoptionText, checkDirectory } from "../../lockspace/directory_check.ts";
 import { identityOf, procLockText } from "../../lockspace/file_identity.ts";
 import { emptyStatus, type FileSys, type ProcessSys, type SocketSys } from "../../../os/sys.ts";
@@ -97,6 +99,19 @@ export class Host {
     const result = this.#sys.stat(this.#root + path, status);
     if (result === -ENOENT || result === -ENOTDIR) return "none";
     return result < 0 ? undefined : procLockText(identityOf(status));
+  }
+
+  /** What the block device at a path is to all hosts; undefined where there is none. */
+  device(path: string): DeviceIdentity | undefined {
+    const status = emptyStatus();
+    if (this.#isSilent(path) || this.#sys.stat(this.#root + path, status) < 0) return undefined;
+    if ((status.mode & S_IFMT) !== S_IFBLK) return undefined;
+    const sys = {
+      open: (name: string, flags: number, mode: number) => this.#sys.open(this.#root + name, flags, mode),
+      read: (fd: number, into: Uint8Array) => this.#sys.read(fd, into),
+      close: (fd: number) => this.#sys.close(fd),
+    };
+    return deviceIdentity(sys, status.rdevMajor, status.rdevMinor);
   }
 
   /** Why the daemon of this user would not take a directory that nobody has registered for locks. */

@@ -1,13 +1,18 @@
 import type { Check, DaemonView, Finding, Patient } from "../../../../../src/lockd/cli/checks/check.ts";
 import { Host } from "../../../../../src/lockd/cli/guests/host.ts";
+import { S_IFBLK } from "../../../../../src/os/constants.ts";
+import type { FileSys } from "../../../../../src/os/sys.ts";
 import { linuxSys } from "../../../../../src/os/linux.ts";
 import type { LockEntry, StatusDocument } from "../../../../../src/lockd/status/status_document.ts";
 import { STATUS } from "../cli_fixture.ts";
 
 /**
- * Files of a host by path: their content, or `{ link }`, or `"directory"` for a path that ends in a slash.
+ * Files of a host by path: their content, or `{ link }`, or a block device by its numbers, or `"directory"`
+ * for a path that ends in a slash.
  */
-export type Tree = Readonly<Record<string, string | { link: string }>>;
+export type Tree = Readonly<
+  Record<string, string | { link: string } | { device: readonly [number, number] }>
+>;
 
 /** Unix milliseconds of every examination here. */
 export const NOW = 1_795_266_578_207;
@@ -15,7 +20,8 @@ export const NOW = 1_795_266_578_207;
 /** A host made of these files. The caller disposes of it. */
 export class FakeHost implements Disposable {
   readonly root = Deno.makeTempDirSync({ prefix: "doctor-test-" });
-  readonly host: Host = new Host({ ...linuxSys(), uid: () => this.uid }, this.root, {
+  readonly #devices = new Map<string, readonly [number, number]>();
+  readonly host: Host = new Host({ ...linuxSys(), uid: () => this.uid, stat: this.#stat() }, this.root, {
     config: "/etc/libvirt",
     guests: "/run/libvirt/qemu",
     pools: ["/etc/libvirt/storage", "/run/libvirt/storage"],
@@ -32,8 +38,19 @@ export class FakeHost implements Disposable {
       Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
       if (path.endsWith("/")) continue;
       if (typeof content === "string") Deno.writeTextFileSync(full, content);
-      else Deno.symlinkSync(content.link, full);
+      else if ("link" in content) Deno.symlinkSync(content.link, full);
+      else this.#devices.set(full, content.device);
     }
+  }
+
+  #stat(): FileSys["stat"] {
+    const { stat } = linuxSys();
+    return (path, into) => {
+      const device = this.#devices.get(path);
+      if (device === undefined) return stat(path, into);
+      Object.assign(into, { mode: S_IFBLK, rdevMajor: device[0], rdevMinor: device[1] });
+      return 0;
+    };
   }
 
   [Symbol.dispose](): void {

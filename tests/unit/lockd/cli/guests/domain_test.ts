@@ -35,6 +35,7 @@ Deno.test("readDomain() finds the disks that the guest may write, and its leases
       { kind: "path", path: "/fat" },
     ],
     leases: [{ directory: "/leases/x", key: "k0" }, { directory: "/leases/x", key: "k1" }],
+    backing: [],
   });
 });
 
@@ -44,6 +45,22 @@ Deno.test("readDomain() takes the topmost image alone, not what it is based on o
   assert.deepEqual(read(domainXml("a", [diskXml("file='/img/top'", below)])).disks, [
     { kind: "path", path: "/img/top" },
   ]);
+});
+
+Deno.test("readDomain() knows what the disks are based on, down to the last image", () => {
+  const base =
+    "<backingStore type='network'><source protocol='rbd' name='pool/base'/><backingStore/></backingStore>";
+  const below = `<backingStore type='file'><source file='/img/middle'/>${base}</backingStore>`;
+  const xml = domainXml("a", [
+    diskXml("file='/img/top'", below),
+    diskXml("file='/img/read'", `<readonly/>${below}`),
+    diskXml("file='/img/once'", "<transient/>"),
+    diskXml(
+      "file='/img/run.TRANSIENT-a'",
+      "<transient/><backingStore type='block'><source dev='/dev/vg/run'/></backingStore>",
+    ),
+  ]);
+  assert.deepEqual(read(xml).backing, ["/img/middle", "rbd pool/base", "/img/once", "/dev/vg/run"]);
 });
 
 Deno.test("readDomain() knows the disks that libvirt never locks, and resolves volumes", () => {

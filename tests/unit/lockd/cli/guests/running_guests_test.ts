@@ -16,13 +16,14 @@ Deno.test("readRunningGuests() reads libvirt's live state of each guest whose QE
   });
   assert.deepEqual(readRunningGuests(fake.host), {
     guests: [
-      { pid: 30, name: "a", uuid: GUEST_UUID, disks: [], leases: [], lockable: true },
+      { pid: 30, name: "a", uuid: GUEST_UUID, disks: [], leases: [], backing: [], lockable: true },
       {
         pid: 200,
         name: "b",
         uuid: GUEST_UUID,
         disks: [{ kind: "path", path: "/img/b" }],
         leases: [],
+        backing: [],
         lockable: true,
       },
     ],
