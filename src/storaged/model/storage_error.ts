@@ -76,6 +76,12 @@ export function volumeExists(name: string): RpcFailure {
   );
 }
 
+/** What is in a volume is not what anybody wanted. */
+export function notWhole(name: string): RpcFailure {
+  const detail = `volume '${name}' is not whole: an upload to it, or its wiping, did not come to its end`;
+  return storageError("invalid", detail);
+}
+
 /**
  * A system call failed.
  *

@@ -1,5 +1,5 @@
 import { invalidArg } from "../../chassis/wire/rpc_error.ts";
-import { storageError } from "../model/storage_error.ts";
+import { notWhole, storageError } from "../model/storage_error.ts";
 import type { Answer, Caller, StorageService, VolumeRef } from "../model/storage_service.ts";
 import { WIPE_ALGORITHMS } from "../volumes/change_volume.ts";
 import type { Core } from "./core.ts";
@@ -8,7 +8,7 @@ import { attempting, done, refused } from "./outcome.ts";
 import { jobOptions } from "./job_work.ts";
 import { runInPlace } from "./pool_work.ts";
 import { beginChange, type VolumeEntry } from "./volume_list.ts";
-import { whenFound } from "./volume_questions.ts";
+import { whenFound, whenLookedAt } from "./volume_questions.ts";
 
 const STORAGE_DOMAIN = 18;
 
@@ -41,11 +41,7 @@ export function refuseUsed({ definition: { name }, use }: VolumeEntry): void {
 
 /** @throws RpcFailure when what is in a volume is not what anybody wanted */
 export function refuseHalf({ definition: { name, interrupted } }: VolumeEntry): void {
-  if (!interrupted) return;
-  throw storageError(
-    "invalid",
-    `volume '${name}' is not whole: an upload to it, or its wiping, did not come to its end`,
-  );
+  if (interrupted) throw notWhole(name);
 }
 
 function deleteVolume(
@@ -122,8 +118,8 @@ function resizeVolume(
 ): void {
   attempting(answer, () => {
     checkFlags(flags, RESIZE_ALLOCATE | RESIZE_DELTA | RESIZE_SHRINK, "storageVolResize");
-    whenFound(core, ref, answer, (pool, entry) => {
-      refuseUsed(entry);
+    // Somebody may have made it longer since it was looked at: what is in it then must not be cut off.
+    whenLookedAt(core, ref, answer, refuseUsed, (pool, entry) => {
       const { definition: volume } = entry;
       const capacity = newCapacity(entry, asked, flags);
       const allocate = (flags & RESIZE_ALLOCATE) !== 0;

@@ -107,10 +107,11 @@ function createVolumeFrom(
             const source = volumeIn(from, sourceRef.name);
             const definition = definitionOf(pool, xml, "optional");
             refuseCopy(pool, definition, source);
-            // Its size may have changed since it was looked at.
+            // Its size may have changed since it was looked at, and an upload may have come to its end.
             look(core, from, source, () =>
               attempting(answer, () => {
                 refuseCopy(pool, definition, source);
+                refuseHalf(source);
                 const sized = sizedAs(definition, source.definition);
                 make(core, caller, "clone", pool, placed(pool, sized), { from, source }, flags, answer);
               }), (failure) => refused(answer, failure));
@@ -119,7 +120,7 @@ function createVolumeFrom(
   });
 }
 
-/** @throws RpcFailure when the name is taken, or the source is not whole */
+/** @throws RpcFailure when the name is taken, or somebody changes the source */
 function refuseCopy(pool: Pool, { name }: VolumeDefinition, source: VolumeEntry): void {
   if (pool.volumes.find(name) !== undefined) {
     throw storageError("internal", `storage volume name '${name}' already in use.`);
@@ -131,7 +132,6 @@ function refuseCopy(pool: Pool, { name }: VolumeDefinition, source: VolumeEntry)
   if (use.kind === "changed") {
     throw storageError("invalid", `volume '${definition.name}' is still in use.`);
   }
-  refuseHalf(source);
 }
 
 /** A copy is never smaller than what it is a copy of. */

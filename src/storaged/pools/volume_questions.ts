@@ -167,6 +167,29 @@ function update<Value>(
   );
 }
 
+/**
+ * As {@link whenFound}, with a volume that has just been looked at: what is known of it may be old.
+ *
+ * @param refuse throws RpcFailure when it cannot be had; asked before and after
+ */
+export function whenLookedAt<Value>(
+  core: Core,
+  ref: VolumeRef,
+  answer: Answer<Value>,
+  refuse: (entry: VolumeEntry) => void,
+  go: (pool: Pool, entry: VolumeEntry) => void,
+): void {
+  whenFound(core, ref, answer, (pool, entry) => {
+    refuse(entry);
+    const again = () =>
+      whenFound(core, ref, answer, (pool, entry) => {
+        refuse(entry);
+        go(pool, entry);
+      });
+    look(core, pool, entry, again, (failure) => refused(answer, failure));
+  });
+}
+
 /** Looks at a volume again: sizes, access and times may have changed. One that is being made grows. */
 export function look(
   core: Core,

@@ -10,6 +10,7 @@ import type {
 } from "../model/storage_service.ts";
 import type { Core } from "./core.ts";
 import type { Job } from "./job_list.ts";
+import type { Pool } from "./pool.ts";
 import { streamOptions } from "./job_work.ts";
 import { checkFlags, SPARSE } from "./flags.ts";
 import { attempting, done } from "./outcome.ts";
@@ -20,8 +21,8 @@ import { StorageWatch } from "./storage_watch.ts";
 import { TransferSocket } from "./transfer_socket.ts";
 import { refuseHalf, refuseUsed } from "./volume_changes.ts";
 import { VolumeDownload } from "./volume_download.ts";
-import { beginChange, beginReading } from "./volume_list.ts";
-import { whenFound } from "./volume_questions.ts";
+import { beginChange, beginReading, type VolumeEntry } from "./volume_list.ts";
+import { whenFound, whenLookedAt } from "./volume_questions.ts";
 import { VolumeUpload } from "./volume_upload.ts";
 
 /** Which bytes of a volume are meant. */
@@ -123,10 +124,7 @@ function download(
   sparse: boolean,
   answer: Answer<Download>,
 ): void {
-  whenFound(core, ref, answer, (pool, entry) => {
-    // What is being written is not worth reading.
-    if (entry.use.kind !== "read") refuseUsed(entry);
-    refuseHalf(entry);
+  const begin = (pool: Pool, entry: VolumeEntry) => {
     const { name, path } = entry.definition;
     const bytes = { offset: fileSize(offset, seekText(path, offset)), length: lengthOf(length) };
     const { socket, far } = pair(core);
@@ -151,5 +149,19 @@ function download(
       (failure) => stream.fail(failure),
     );
     done(answer, stream);
+  };
+  whenFound(core, ref, answer, (pool, entry) => {
+    refuseWritten(entry);
+    if (!entry.definition.interrupted) return begin(pool, entry);
+    // The list may have been read in the middle of a change that has come to its end since.
+    whenLookedAt(core, ref, answer, refuseWritten, (pool, entry) => {
+      refuseHalf(entry);
+      begin(pool, entry);
+    });
   });
+}
+
+/** What is being written is not worth reading. @throws RpcFailure */
+function refuseWritten(entry: VolumeEntry): void {
+  if (entry.use.kind !== "read") refuseUsed(entry);
 }

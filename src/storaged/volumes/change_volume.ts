@@ -242,7 +242,8 @@ function writeOver(
   if (typeof facts === "number") {
     throw failedCommonCall(`Failed to stat storage volume with path '${shown}'`, facts);
   }
-  if ((facts.mode & S_IFMT) === S_IFREG && facts.blocks < Math.floor(facts.size / BLOCK)) {
+  const regular = (facts.mode & S_IFMT) === S_IFREG;
+  if (regular && facts.blocks < Math.floor(facts.size / BLOCK)) {
     const cut = (size: number) =>
       succeeded(
         sys.ftruncate(fd, size),
@@ -252,7 +253,9 @@ function writeOver(
     cut(facts.size);
     return;
   }
-  writeZeros(sys, fd, shown, Number(allocation), context);
+  // A guest may have made the file longer since the volume was looked at.
+  const length = regular ? Math.max(facts.size, facts.blocks * BLOCK) : Number(allocation);
+  writeZeros(sys, fd, shown, length, context);
   writeBack(sys, storage, fd, shown, context);
   succeeded(storage.syncData(fd), `cannot sync data to volume with path '${shown}'`);
 }

@@ -3,7 +3,7 @@ import { ECONNRESET, EISDIR, ENOSPC, ENXIO, EPIPE } from "../../os/errno.ts";
 import type { StorageSys } from "../../os/storage_sys.ts";
 import type { Sys } from "../../os/sys.ts";
 import { type RpcFailure, systemError } from "../../chassis/wire/rpc_error.ts";
-import { commonError } from "../model/storage_error.ts";
+import { commonError, notWhole } from "../model/storage_error.ts";
 import { WorkCancelled, type WorkContext } from "../work/operation.ts";
 import { openForReading, refuseGuests } from "./change_volume.ts";
 import { writeAt } from "./copy.ts";
@@ -11,7 +11,7 @@ import { failedCommonCall, succeeded } from "./errors.ts";
 import { FRAME_DATA, FrameKind, HEAD_SIZE, readHead, writeHead } from "./frames.ts";
 import { openFile, type OpenPlace } from "./place.ts";
 import { writeBack } from "./sync_file.ts";
-import { markUpload, unmarkUpload } from "./upload_mark.ts";
+import { isMarked, markUpload, unmarkUpload } from "./upload_mark.ts";
 
 /** Types of file systems on which a file that is closed is written first: NFS, SMB (two of them), FUSE. */
 const WRITES_ON_CLOSE = [0x6969, 0xff534d42, 0xfe534d42, 0x65735546];
@@ -46,6 +46,7 @@ export function sendVolume(
   const socket = socketOf(context);
   const fd = openForReading(sys, place, name);
   try {
+    if (isMarked(storage, fd)) throw notWhole(name);
     const facts = storage.descriptorFacts(fd);
     if (typeof facts !== "number" && (facts.mode & S_IFMT) === S_IFDIR) {
       throw failedCommonCall(`Unable to read ${shown}`, -EISDIR);
