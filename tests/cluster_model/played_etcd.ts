@@ -1,11 +1,13 @@
+import { invariant } from "../../src/base/invariant.ts";
 import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
-import type {
-  Compare,
-  KeyOperation,
-  KeyValue,
-  OperationResult,
-  Transaction,
-  TransactionResult,
+import {
+  type Compare,
+  type KeyOperation,
+  type KeyValue,
+  MOST_OPERATIONS,
+  type OperationResult,
+  type Transaction,
+  type TransactionResult,
 } from "../../src/etcd/wire/transaction.ts";
 
 /** What is left out of a transaction, to see whether that is noticed. */
@@ -112,6 +114,9 @@ export class PlayedEtcd {
   }
 
   #transaction({ compare, success, failure }: Transaction): TransactionResult {
+    for (const list of [compare, success, failure]) {
+      invariant(list.length <= MOST_OPERATIONS, `etcd refuses a transaction of ${list.length} operations`);
+    }
     const fences = success.some((each) => each.op === "put" && each.value.includes('"state":"fenced"'));
     const succeeded = (fences && this.#crippled === "fence-unseen") ||
       compare.every((each) => this.#holds(each));

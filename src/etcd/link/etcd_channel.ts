@@ -20,12 +20,23 @@ import { behind, decodeTransactionResult, encodeTransaction } from "./transactio
 import type { Answer, Question } from "../wire/link_messages.ts";
 
 /**
- * HTTP/2 pings: a server that is gone is noticed by them. etcd ends a connection that pings more often than
- * every 5 s.
+ * HTTP/2 pings, in ms: a server that is gone without a word is noticed by them, also by a watch on which
+ * nothing comes. etcd ends a connection that pings more often than every 5 s (its
+ * `--grpc-keepalive-min-time`), so this is the shortest with a second to spare for a late timer.
  */
 const PING_MS = 6000;
+/**
+ * How long a ping may be without an answer, in ms. A member answers at once, whatever its disk does; what is
+ * above that is for a busy network.
+ */
 const PING_ANSWER_MS = 2000;
+/**
+ * Longest pause before a member is connected again, in ms. The client's own are up to two minutes, in which a
+ * member that is back would not be used; whoever asks for a lock waits seconds.
+ */
 const RECONNECT_MS = 1000;
+/** The first such pause, in ms: a connection that etcd has closed is mostly back at once. */
+const FIRST_RECONNECT_MS = 100;
 /** A list of 2,000 locks has 600 KB; etcd's own limit of a request is 1.5 MB. */
 const LARGEST_ANSWER = 16 * 1024 * 1024;
 
@@ -40,7 +51,7 @@ export class EtcdChannel {
       "grpc.keepalive_time_ms": PING_MS,
       "grpc.keepalive_timeout_ms": PING_ANSWER_MS,
       "grpc.keepalive_permit_without_calls": 1,
-      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.initial_reconnect_backoff_ms": FIRST_RECONNECT_MS,
       "grpc.max_reconnect_backoff_ms": RECONNECT_MS,
       "grpc.max_receive_message_length": LARGEST_ANSWER,
       "grpc.service_config": "{}",

@@ -1,4 +1,10 @@
 /**
+ * So many comparisons, and so many operations of either list, a transaction may have: etcd refuses more, by
+ * its default of `--max-txn-ops`.
+ */
+export const MOST_OPERATIONS = 128;
+
+/**
  * What etcd is asked: one transaction, which compares and then does one list of operations or the other. A
  * transaction of reads alone is a linearizable read. Source: etcd's API, service KV, call Txn.
  */

@@ -5,11 +5,21 @@ import type { ClusterKeys } from "./keys.ts";
 import { decodeHolder, readable } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 
-/** So many questions are looked at together. */
+/**
+ * So many questions are looked at together: a page of 150 KB. What is behind is looked at as soon as one of
+ * these is answered, for that changes what is there.
+ */
 const PAGE = 500;
-/** How long etcd is asked for changes at once, in ms: behind that it is looked in any case. */
+/**
+ * How long etcd is asked for changes at once, in ms: behind that it is looked in any case, where a watch was
+ * lost unseen. The host that asks gives up after 5 s and is refused then, which a retry mends; a shorter time
+ * would have every idle host ask more often, for ever.
+ */
 const WATCH_MS = 10_000;
-/** Pause when etcd does not answer, in ms. */
+/**
+ * Pause when etcd does not answer, in ms: a watch that ends at once, as with a member that is just being
+ * stopped, must not be asked for in a circle.
+ */
 const AGAIN_MS = 500;
 
 /** What answering other hosts needs. */

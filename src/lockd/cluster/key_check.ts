@@ -2,7 +2,13 @@ import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import type { Compare, KeyOperation, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
+import {
+  type Compare,
+  type KeyOperation,
+  MOST_OPERATIONS,
+  type Transaction,
+  type TransactionResult,
+} from "../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
 import { reasonOf } from "./etcd.ts";
@@ -14,8 +20,8 @@ import { acquire, type ClusterLock, type Epoch, epochReads, obstaclesOf, stillIn
 
 /** How often some of the locks are looked at, in ms. */
 const LOOK_MS = 3000;
-/** So many with one question: etcd takes 128 comparisons, and each lock has two keys. */
-const AT_ONCE = 60;
+/** So many with one question: each lock has two keys that are compared. */
+const AT_ONCE = MOST_OPERATIONS / 2;
 
 /** What the check works with. */
 export interface KeyCheckParts {

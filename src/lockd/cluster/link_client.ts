@@ -18,12 +18,23 @@ import { SystemError } from "../../os/system_error.ts";
 import { decodeText, encodeText } from "../../os/text.ts";
 import type { Etcd } from "./etcd.ts";
 
-/** Pause before the link is connected again, in ms. */
+/**
+ * Pause before the link is connected again, in ms. Each try has systemd start a process, which takes about as
+ * long; whoever waits for a lock has seconds.
+ */
 const RECONNECT_MS = 500;
-/** The same when the link has said that it cannot work: each try costs the start of a process. */
+/**
+ * The same when the link has said that it cannot work, as without a certificate: that a person has to mend,
+ * and until then each try costs the start of a process.
+ */
 const UNUSABLE_MS = 3000;
-/** How much longer than the link itself the daemon waits for an answer, in ms. */
+/**
+ * How much longer than the link itself the daemon waits for an answer, in ms. The link answers in time by its
+ * own clock, so an answer that is later than that means a link that hangs; the margin is for a busy host,
+ * where either process may not run for some hundred milliseconds.
+ */
 const MARGIN_MS = 500;
+/** What is read at once: the answers to some hundred questions. A longer one is read in pieces. */
 const READ_SIZE = 64 * 1024;
 
 /** What a link's end in the daemon needs. */

@@ -1,5 +1,6 @@
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
+import { ASK_MS, AWAY_MS, HEARD_SECONDS, PROOF_MS } from "./cluster_times.ts";
 import { closedText, LEFT } from "./entries.ts";
 import { reasonOf } from "./etcd.ts";
 import { type Entered, Entrance } from "./entrance.ts";
@@ -9,19 +10,16 @@ import type { Conflict } from "./conflict.ts";
 import { SameEtcd } from "./same_etcd.ts";
 import { followingSession } from "./session_id.ts";
 import type { SessionParts, SessionState } from "./session_parts.ts";
-import { HEARD_SECONDS, nextStep } from "./session_step.ts";
+import { nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
 import { agreement, bump } from "./session_writes.ts";
 import { type Epoch, MOVED, read } from "./transactions.ts";
 
-/** Time limit of one question, in ms. */
-const ASK_MS = 4000;
-/** How often a host shows that it is there, and looks whether it is still a member, in ms. */
-const PROOF_MS = 3000;
-/** Pause before a failed try to join is repeated, in ms. */
+/**
+ * Pause before a failed try to join is repeated, in ms. What it waits for is mostly another host, or a
+ * person. A try is three questions, which is no load when all hosts wait for an etcd that is just starting.
+ */
 const RETRY_MS = 1000;
-/** etcd is away when it has not answered for so long, in ms: then nobody is kept waiting. */
-const AWAY_MS = 5000;
 
 /**
  * This host's membership in the cluster.

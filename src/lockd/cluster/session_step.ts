@@ -1,9 +1,7 @@
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
+import { HEARD_SECONDS } from "./cluster_times.ts";
 import type { Seen } from "./membership_file.ts";
 import { decodeHost, decodeMeta, decodeSession, type Fencing, type MetaRecord } from "./records.ts";
-
-/** How long a host that is not heard of counts as there, in seconds. */
-export const HEARD_SECONDS = 10;
 
 /** Who this host is. */
 export interface HostIdentity {

@@ -1,5 +1,6 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
+import { OBJECTION_MS } from "../../cluster/cluster_times.ts";
 import {
   type FencedSession,
   forgetKeys,
@@ -14,12 +15,7 @@ import { counted } from "../../../chassis/log/counted.ts";
 import type { ClusterLock } from "../../cluster/transactions.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
-/**
- * How long a host has time to object, in ms: it looks at its session every 3 s, and an answer of etcd may
- * take it 4 s. One that is dead does not; one that cannot reach etcd does not either, which is why it takes
- * somebody's word.
- */
-const OBJECTION_MS = 10_000;
+/** Pause between two looks at whether a host has objected, in ms: a person waits, and 20 reads are cheap. */
 const LOOK_MS = 500;
 
 /** Who fences. */

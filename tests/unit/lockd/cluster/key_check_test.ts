@@ -148,3 +148,18 @@ for (const kind of ["refused", "full"] as const) {
     assert.deepEqual(stage.told, []);
   });
 }
+
+Deno.test("of many locks as many are looked at with one question as etcd takes, and all of them in turn", () => {
+  const stage = new Stage();
+  const others = Array.from({ length: 150 }, (_, number) => {
+    const key = KEYS.exclusive({ space: "scsi", name: `disk${number}` });
+    return { path: `/scsi/disk${number}`, lock: { key, own: KEYS.own("mine", key), value: "ours" } };
+  });
+  for (const { path, lock } of others) {
+    stage.held.set(path, lock);
+    stage.etcd.put(lock.key, lock.value);
+  }
+  // None of them is in the list of what the host has, where a look puts it.
+  for (let look = 0; look < 3; look++) stage.time.advance();
+  assert.deepEqual(stage.told.toSorted(), others.map(({ lock }) => `restored ${lock.key}`).toSorted());
+});
