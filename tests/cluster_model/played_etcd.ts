@@ -108,6 +108,8 @@ export class PlayedEtcd {
       }
       case "await-change":
         return { kind: "changed" };
+      case "versions":
+        return { kind: "versions", members: [{ url: "http://played:2379", version: "3.5.16" }] };
       case "transaction":
         return { kind: "transaction", result: this.#transaction(question.transaction) };
     }

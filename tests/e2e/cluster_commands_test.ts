@@ -10,6 +10,9 @@ import { Place } from "../support/place.ts";
 
 await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
+/** What every command says of the etcd of Debian 12. */
+const ETCD = /http:\/\/localhost:\d+: version 3\.4\.23, UNSAFE: .* upgrade each member to 3\.4\.32, 3\.5\.14/;
+
 /** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
 const SHARED = 1;
 const AUTOCREATE = 2;
@@ -64,6 +67,7 @@ Deno.test("a cluster is shown to a member without its daemon, and to a machine t
   );
   const status = await Daemon.run({ args: ["cluster", "status", ...reached], place: elsewhere.place });
   assert.match(status.stdout, /^lock directories: +scsi$/m);
+  assert.match(status.stdout, ETCD);
   assert.match(status.stdout, /^locks: +3 locks$/m);
   const ofB = await Daemon.run({
     args: ["cluster", "locks", "--json", "--host", "b", ...reached],
@@ -71,6 +75,31 @@ Deno.test("a cluster is shown to a member without its daemon, and to a machine t
   });
   const shown: { session: string }[] = JSON.parse(ofB.stdout);
   assert.deepEqual(shown.map(({ session }) => session), [sessionB]);
+});
+
+Deno.test("a version of etcd with faults is called unsafe by the daemon, its status, its metrics and doctor", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await a.daemon.log.match(
+    /The cluster's etcd is not to be relied upon: http:.*: version 3\.4\.23, UNSAFE: /,
+  );
+  const connect = ["--connect", a.daemon.adminSocket];
+  const told = async (...args: string[]) =>
+    (await Daemon.run({ args: [...args, ...connect], place: a.place })).stdout;
+  assert.match(await told("status"), new RegExp(`^etcd: +${ETCD.source}`, "m"));
+  const { sections }: { sections: { cluster: { etcd: unknown } } } = JSON.parse(
+    await told("status", "--json"),
+  );
+  assert.deepEqual(sections.cluster.etcd, [{
+    url: etcd.urls[0],
+    version: "3.4.23",
+    unsafe: "its revisions may decrease, and a delete may be lost",
+  }]);
+  assert.match(await told("metrics"), /^virtlockd_cluster_etcd_unsafe_members 1$/m);
+  assert.match(
+    await told("doctor"),
+    new RegExp(`^PROBLEM  cluster: The etcd of cluster test .*${ETCD.source}`, "m"),
+  );
 });
 
 Deno.test("while etcd is away, or there is no cluster, a command says so and ends", async () => {

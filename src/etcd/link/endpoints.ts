@@ -1,7 +1,8 @@
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Endpoints } from "../wire/link_messages.ts";
-import { EtcdChannel, plainCredentials, tlsCredentials } from "./etcd_channel.ts";
-import { Members } from "./members.ts";
+import { type Certificates, EtcdChannel, plainCredentials, tlsCredentials } from "./etcd_channel.ts";
+import { askVersion } from "./member_version.ts";
+import { type Member, Members } from "./members.ts";
 
 /** Reads a file. @throws Error when it cannot */
 export type ReadFile = (path: string) => Uint8Array;
@@ -12,18 +13,30 @@ export type ReadFile = (path: string) => Uint8Array;
  * @throws Error when a certificate cannot be read or a URL is none
  */
 export function connect({ urls, caFile, certFile, keyFile }: Endpoints, read: ReadFile): Members {
-  let tls: ChannelCredentials | undefined;
-  const channels = urls.map((text) => {
+  let certificates: Certificates | undefined;
+  const members = urls.map((text) => {
     const url = new URL(text);
-    const address = `${url.hostname}:${url.port === "" ? "2379" : url.port}`;
-    if (url.protocol === "http:") return new EtcdChannel(address, plainCredentials());
+    if (url.protocol === "http:") return memberAt(text, plainCredentials());
     if (caFile === undefined || certFile === undefined || keyFile === undefined) {
       throw new Error(
         `Connect to ${text}: cluster_ca_file, cluster_cert_file and cluster_key_file are needed`,
       );
     }
-    tls ??= tlsCredentials(read(caFile), read(keyFile), read(certFile));
-    return new EtcdChannel(address, tls);
+    certificates ??= { ca: read(caFile), key: read(keyFile), cert: read(certFile) };
+    return memberAt(text, tlsCredentials(certificates), certificates);
   });
-  return new Members(channels);
+  return new Members(members);
+}
+
+function memberAt(text: string, channelCredentials: ChannelCredentials, certificates?: Certificates): Member {
+  const url = new URL(text);
+  const channel = new EtcdChannel(
+    `${url.hostname}:${url.port === "" ? "2379" : url.port}`,
+    channelCredentials,
+  );
+  return {
+    ask: (question, limitMs, done) => channel.ask(question, limitMs, done),
+    version: (limitMs, done) => void askVersion(text, certificates, limitMs).then(done),
+    close: () => channel.close(),
+  };
 }

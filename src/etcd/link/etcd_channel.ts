@@ -40,6 +40,9 @@ const FIRST_RECONNECT_MS = 100;
 /** A list of 2,000 locks has 600 KB; etcd's own limit of a request is 1.5 MB. */
 const LARGEST_ANSWER = 16 * 1024 * 1024;
 
+/** What one member is asked by gRPC. */
+export type MemberQuestion = Exclude<Question, { kind: "versions" }>;
+
 /** The connection with one member of etcd. No call is ever repeated by itself. */
 export class EtcdChannel {
   readonly #client: Client;
@@ -63,7 +66,7 @@ export class EtcdChannel {
    * @param limitMs how long an answer is waited for
    * @param done called once
    */
-  ask(question: Question, limitMs: number, done: (answer: Answer) => void): void {
+  ask(question: MemberQuestion, limitMs: number, done: (answer: Answer) => void): void {
     switch (question.kind) {
       case "transaction":
         return this.#call(
@@ -213,8 +216,15 @@ export function plainCredentials(): ChannelCredentials {
   return credentials.createInsecure();
 }
 
-/** Credentials of mutual TLS, of PEM texts. @throws Error when they are none */
-export function tlsCredentials(ca: Uint8Array, key: Uint8Array, cert: Uint8Array): ChannelCredentials {
+/** What mutual TLS needs, as PEM texts. */
+export interface Certificates {
+  readonly ca: Uint8Array;
+  readonly key: Uint8Array;
+  readonly cert: Uint8Array;
+}
+
+/** Credentials of mutual TLS. @throws Error when they are none */
+export function tlsCredentials({ ca, key, cert }: Certificates): ChannelCredentials {
   const [caBuffer, keyBuffer, certBuffer] = [ca, key, cert].map((bytes) => globalThis.Buffer.from(bytes));
   return credentials.createSsl(caBuffer, keyBuffer, certBuffer);
 }

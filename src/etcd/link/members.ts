@@ -1,14 +1,18 @@
-import type { Answer, Question } from "../wire/link_messages.ts";
+import type { Answer, MemberVersion, Question } from "../wire/link_messages.ts";
+import type { MemberQuestion } from "./etcd_channel.ts";
 
 /** One member of etcd, however it is reached. */
 export interface Member {
-  ask(question: Question, limitMs: number, done: (answer: Answer) => void): void;
+  ask(question: MemberQuestion, limitMs: number, done: (answer: Answer) => void): void;
+  /** Asks which version it is. @param done called once */
+  version(limitMs: number, done: (version: MemberVersion) => void): void;
   close(): void;
 }
 
 /**
  * The members of etcd. Each question goes to one of them, and to one only: whoever asks must know that it is
- * done at most once. When one has not answered, later questions go to the next one.
+ * done at most once. When one has not answered, later questions go to the next one. Only which version they
+ * are all are asked.
  */
 export class Members {
   readonly #members: readonly Member[];
@@ -20,6 +24,7 @@ export class Members {
   }
 
   ask(question: Question, limitMs: number, done: (answer: Answer) => void): void {
+    if (question.kind === "versions") return this.#versions(limitMs, done);
     const index = this.#current;
     const member = this.#members[index];
     if (member === undefined) return done({ kind: "refused", reason: "no member of etcd is configured" });
@@ -29,6 +34,18 @@ export class Members {
       }
       done(answer);
     });
+  }
+
+  #versions(limitMs: number, done: (answer: Answer) => void): void {
+    const versions: MemberVersion[] = [];
+    let awaited = this.#members.length;
+    this.#members.forEach((member, index) =>
+      member.version(limitMs, (version) => {
+        versions[index] = version;
+        awaited--;
+        if (awaited === 0) done({ kind: "versions", members: versions });
+      })
+    );
   }
 
   close(): void {

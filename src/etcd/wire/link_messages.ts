@@ -4,7 +4,7 @@ import type { Transaction, TransactionResult } from "./transaction.ts";
  * Version of these messages. Daemon and link are of one package, but an upgrade may have the old one of one
  * and the new one of the other for a moment.
  */
-export const LINK_PROTOCOL = 3;
+export const LINK_PROTOCOL = 4;
 
 /** Longest line, in bytes. A page of 2,000 locks has far less. */
 export const LONGEST_LINE = 16 * 1024 * 1024;
@@ -35,7 +35,9 @@ export type Question =
    * Waits until a key that begins with `prefix` is changed, at revision `from` or later, or until the limit.
    * The answer is a hint, no more: what is there has to be read.
    */
-  | { readonly kind: "await-change"; readonly prefix: string; readonly from: number };
+  | { readonly kind: "await-change"; readonly prefix: string; readonly from: number }
+  /** Which version each member is: all of them are asked, and nothing that is kept. */
+  | { readonly kind: "versions" };
 
 /** What the link sends: one JSON text on each line. */
 export type FromLink =
@@ -51,12 +53,18 @@ export type Answer =
   | { readonly kind: "lease"; readonly lease: string; readonly seconds: number }
   /** Something may have changed, or the time is over. */
   | { readonly kind: "changed" }
+  | { readonly kind: "versions"; readonly members: readonly MemberVersion[] }
   /** etcd has not done it, and will not. */
   | { readonly kind: "refused"; readonly reason: string }
   /** etcd is full. It may have done it all the same; if it has not, it will not. */
   | { readonly kind: "full"; readonly reason: string }
   /** It may have been done, or may still be. */
   | { readonly kind: "unknown"; readonly reason: string };
+
+/** Which version a member of etcd is, or why it has not said so. */
+export type MemberVersion =
+  | { readonly url: string; readonly version: string }
+  | { readonly url: string; readonly reason: string };
 
 /** A message as it is sent. */
 export function encodeLine(message: ToLink | FromLink): string {
@@ -109,6 +117,8 @@ function isAnswer(value: unknown): boolean {
       return typeof value["lease"] === "string" && typeof value["seconds"] === "number";
     case "changed":
       return true;
+    case "versions":
+      return Array.isArray(value["members"]) && value["members"].every(isMemberVersion);
     case "refused":
     case "full":
     case "unknown":
@@ -116,6 +126,11 @@ function isAnswer(value: unknown): boolean {
     default:
       return false;
   }
+}
+
+function isMemberVersion(value: unknown): boolean {
+  return isFields(value) && typeof value["url"] === "string" &&
+    (typeof value["version"] === "string" || typeof value["reason"] === "string");
 }
 
 function isResult(value: unknown): boolean {

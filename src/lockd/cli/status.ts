@@ -1,5 +1,6 @@
 import type { ServerStatus, StatusDocument } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
+import { membersText } from "../cluster/etcd_members.ts";
 import type { AdminConnection } from "./admin_connection.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
 import { connect } from "./ask.ts";
@@ -32,6 +33,8 @@ export function statusText(status: StatusDocument): string {
   const doubtful = locks.doubtful - lost;
   const { crashes = 0, restarts = 0, recoveredLocks = 0, lostLocks = 0, countingSinceMs } = status;
   const reExecuted = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
+  const { etcd, ...cluster } = status.sections.cluster ?? {};
+  const shownCluster = status.sections.cluster === undefined ? {} : { cluster };
   const odd = [
     ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
     ...locks.settling === 0 ? [] : [`${locks.settling} waiting for the last writes of a guest that is gone`],
@@ -63,8 +66,11 @@ export function statusText(status: StatusDocument): string {
     ["log level", String(logging.level)],
     ["log filters", logging.filters === "" ? "none" : logging.filters],
     ["log outputs", logging.outputs],
+    ...etcd === undefined ? [] : [["etcd", membersText(etcd)] as const],
     // A part that has nothing to say, as storage without a mount that may hang, is left out.
-    ...Object.entries(status.sections).filter(([, section]) => Object.keys(section).length > 0).map((
+    ...Object.entries({ ...status.sections, ...shownCluster }).filter(([, section]) =>
+      Object.keys(section).length > 0
+    ).map((
       [name, section],
     ) =>
       [name, Object.entries(section).map(([field, value]) => `${field} ${value ?? "-"}`).join(", ")] as const

@@ -238,6 +238,7 @@ export class ClusterLocks {
         return this.#full(lock, wanted, answer.reason, done);
       case "lease":
       case "changed":
+      case "versions":
       case "unknown": {
         const reason = reasonOf(answer);
         this.#parts.session.doubt(reason);

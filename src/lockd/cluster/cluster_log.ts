@@ -40,6 +40,7 @@ export function clusterLog(log: Log): ClusterObserver {
       log.error(
         `Somebody has changed ${key} in etcd by hand. It is as it was; for a moment another host could have had the lock`,
       ),
+    clusterUnsafe: (members) => log.error(`The cluster's etcd is not to be relied upon: ${members}`),
     clusterUnknown: (key, { domain, uuid, pid }) =>
       log.warn(
         `etcd has a lock of this host for domain '${domain}' (uuid ${uuid}, pid ${pid}), of which this daemon knows ` +

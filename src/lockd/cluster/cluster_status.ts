@@ -1,3 +1,5 @@
+import type { EtcdMember } from "./etcd_members.ts";
+
 /** How a host's membership in a cluster is doing: part of the status document, see docs/json.md. */
 export interface ClusterStatus {
   readonly name: string;
@@ -7,6 +9,8 @@ export interface ClusterStatus {
   readonly state: "joining" | "live" | "closed" | "unsure" | "lost" | "broken";
   /** What is in the way. */
   readonly reason?: string;
+  /** The members of etcd, with their versions; absent until they have been asked. */
+  readonly etcd?: readonly EtcdMember[];
   /** How long ago etcd has last answered. */
   readonly silentMs?: number;
   /** Locks that etcd has for this host and this daemon. */

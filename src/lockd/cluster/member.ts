@@ -8,6 +8,7 @@ import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { endpointsOf, reachOf } from "./endpoints.ts";
+import { EtcdVersions } from "./etcd_versions.ts";
 import { FencedLocks } from "./fenced_locks.ts";
 import { HolderNames } from "./holder_names.ts";
 import { KeyCheck } from "./key_check.ts";
@@ -51,6 +52,7 @@ export class Member implements Cluster {
   readonly #keys: ClusterKeys;
   readonly #names: ClusterNames;
   readonly #link: LinkClient;
+  readonly #versions: EtcdVersions;
   readonly #session: ClusterSession;
   readonly #fencedLocks: FencedLocks;
   readonly #locks: ClusterLocks;
@@ -78,9 +80,12 @@ export class Member implements Cluster {
       socket: parts.linkSocket,
       endpoints: endpointsOf(settings),
       opened: () => {
-        if (this.#begun) this.#session.reachable();
+        if (!this.#begun) return;
+        this.#session.reachable();
+        this.#versions.ask();
       },
     });
+    this.#versions = new EtcdVersions({ etcd: this.#link, loop, observer: parts.observer });
     this.#session = this.#newSession(name);
     const clock = () => sys.monotonic();
     const wait = () => settings.clusterWait * 1000;
@@ -150,6 +155,7 @@ export class Member implements Cluster {
       session: id,
       state: state.kind,
       ...reason === undefined ? {} : { reason },
+      ...this.#versions.members === undefined ? {} : { etcd: this.#versions.members },
       silentMs: Math.round(silence),
       locks: this.files.count,
       parked: [...this.#parts.resources()].filter((each) => this.#isParked(each)).length,
@@ -180,6 +186,8 @@ export class Member implements Cluster {
     this.#session.whenKnown(() => this.files.known());
     this.#asked.begin();
     this.#check.begin();
+    this.#versions.ask();
+    this.#versions.begin();
   }
 
   close(): void {

@@ -354,6 +354,7 @@ export class ClusterSession {
             return again(answer.reason);
           case "lease":
           case "changed":
+          case "versions":
           case "full":
           case "unknown":
             // The nonce stays among those that were tried: it may still come, or have come.

@@ -88,6 +88,7 @@ export class Wants {
           return ended("silent");
         case "lease":
         case "changed":
+        case "versions":
         case "unknown":
           // If it comes late it tells the other host nothing that it may not know.
           session.doubt(reasonOf(answer));

@@ -164,6 +164,13 @@ function writeCluster(
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   const live = cluster.state === "live" && cluster.reason === undefined;
   gauge("cluster_member", "1 while locks of the cluster's can be had.", live ? 1 : 0);
+  if (cluster.etcd !== undefined) {
+    gauge(
+      "cluster_etcd_unsafe_members",
+      "Members of etcd whose version has faults that may give one lock to two hosts.",
+      cluster.etcd.filter(({ unsafe }) => unsafe !== undefined).length,
+    );
+  }
   gauge("cluster_locks", "Locks that etcd has for this host.", cluster.locks);
   gauge("cluster_locks_parked", "Locks that are kept for paused guests.", cluster.parked);
   gauge("cluster_locks_left", "Locks that others got while their guest was paused.", cluster.left);

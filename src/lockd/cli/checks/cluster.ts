@@ -1,3 +1,4 @@
+import { membersText, SAFE_VERSIONS } from "../../cluster/etcd_members.ts";
 import { type Check, problem, warning } from "./check.ts";
 
 /** Whether the host is a member of its cluster. */
@@ -7,13 +8,21 @@ export const cluster: Check = {
     const section = daemon.kind === "answers" ? daemon.status.sections.cluster : undefined;
     if (section === undefined) return [];
     const { name, state, reason = "nothing tells why", unknown } = section;
-    const found = unknown === 0 ? [] : [
+    const unsafe = (section.etcd ?? []).filter((member) => member.unsafe !== undefined);
+    const faulty = unsafe.length === 0 ? [] : [
+      problem(
+        `The etcd of cluster ${name} is not to be relied upon: ${membersText(unsafe)}`,
+        `One after the other, ${SAFE_VERSIONS}: docs/cluster-etcd.md`,
+      ),
+    ];
+    const lost = unknown === 0 ? [] : [
       warning(
         `etcd has locks of this host for guests of which the daemon knows nothing: ${unknown}`,
         "They go when those guests end, but for shared ones: those stay until 'virtlockd cluster release NAME --force'. " +
           "Shut down and start again guests that should be locked",
       ),
     ];
+    const found = [...faulty, ...lost];
     switch (state) {
       case "live":
         return section.reason === undefined ? found : [

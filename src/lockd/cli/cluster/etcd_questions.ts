@@ -1,5 +1,5 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
-import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import type { Answer, MemberVersion } from "../../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../../cluster/etcd.ts";
 import { read } from "../../cluster/transactions.ts";
@@ -63,10 +63,18 @@ export class EtcdQuestions {
         throw refused(answer);
       case "lease":
       case "changed":
+      case "versions":
       case "full":
       case "unknown":
         return { kind: "unknown", reason: reasonOf(answer) };
     }
+  }
+
+  /** Which version each member of etcd is. @throws CommandError */
+  versions(): readonly MemberVersion[] {
+    const answer = this.#link.ask({ kind: "versions" }, ASK_MS);
+    if (answer.kind === "versions") return answer.members;
+    throw new CommandError(CommandExit.UNREACHABLE, `etcd does not tell its version: ${reasonOf(answer)}`);
   }
 
   #read(transaction: Transaction): TransactionResult {

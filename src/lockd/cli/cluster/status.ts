@@ -2,6 +2,7 @@ import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
 import { pairs } from "../../../chassis/cli/table.ts";
 import { counted } from "../../../chassis/log/counted.ts";
+import { type EtcdMember, etcdMembers, membersText } from "../../cluster/etcd_members.ts";
 import { Entries } from "../../cluster/entries.ts";
 import { type ClusterPhase, decodeMeta } from "../../cluster/records.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
@@ -12,6 +13,8 @@ import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 export interface ClusterOverview {
   readonly name: string;
   readonly endpoints: readonly string[];
+  /** The members at these, with their versions. */
+  readonly members: readonly EtcdMember[];
   /** Whether a host has ever joined. */
   readonly founded: boolean;
   /** Whether new locks are had; absent where no host has ever joined. */
@@ -51,6 +54,7 @@ function overviewOf({ settings, keys, questions }: OpenedCluster): ClusterOvervi
   return {
     name: settings.clusterName,
     endpoints: settings.clusterEndpoints,
+    members: etcdMembers(questions.versions()),
     founded: meta !== undefined,
     ...meta === undefined ? {} : { phase: meta.phase },
     ...closed === undefined ? {} : { awaited: closed },
@@ -63,14 +67,14 @@ function overviewOf({ settings, keys, questions }: OpenedCluster): ClusterOvervi
 
 /** The overview for people. */
 export function overviewText(overview: ClusterOverview): string {
-  const { name, endpoints, founded, spaces, hosts, locks, phase, awaited, why } = overview;
+  const { name, members, founded, spaces, hosts, locks, phase, awaited, why } = overview;
   const state = [phase ?? "none", awaited, why].filter((text) => text !== undefined);
   const states = Object.entries(hosts).filter(([, count]) => count > 0).map(([state, count]) =>
     `${count} ${state}`
   );
   return pairs([
     ["cluster", name],
-    ["etcd", endpoints.join(", ")],
+    ["etcd", membersText(members)],
     ["state", state.join(", ")],
     ["lock directories", founded ? spaces.join(", ") || "none" : "none: no host has joined yet"],
     ["hosts", states.length === 0 ? "none" : states.join(", ")],

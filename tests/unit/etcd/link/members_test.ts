@@ -1,13 +1,28 @@
 import assert from "node:assert/strict";
 import { type Member, Members } from "../../../../src/etcd/link/members.ts";
-import type { Answer, Question } from "../../../../src/etcd/wire/link_messages.ts";
+import type { Answer, MemberVersion, Question } from "../../../../src/etcd/wire/link_messages.ts";
 
-const QUESTION: Question = { kind: "grant-lease", seconds: 5 };
+const QUESTION = { kind: "grant-lease", seconds: 5 } as const satisfies Question;
 
 /** A member whose answers the test gives. */
 class Played implements Member {
   readonly waiting: ((answer: Answer) => void)[] = [];
   closed = false;
+  readonly #url: string;
+  versioned: ((version: MemberVersion) => void) | undefined;
+
+  constructor(url = "") {
+    this.#url = url;
+  }
+
+  version(_limitMs: number, done: (version: MemberVersion) => void): void {
+    this.versioned = done;
+  }
+
+  /** Says which version it is. */
+  says(version: string): void {
+    this.versioned?.({ url: this.#url, version });
+  }
 
   ask(_question: Question, _limitMs: number, done: (answer: Answer) => void): void {
     this.waiting.push(done);
@@ -49,4 +64,18 @@ Deno.test("questions that were put before a member was left do not leave the nex
   assert.deepEqual(played.map(({ waiting }) => waiting.length), [2, 1, 0]);
   members.close();
   assert.deepEqual(played.map(({ closed }) => closed), [true, true, true]);
+});
+
+Deno.test("which version they are all are asked, and told in their order", () => {
+  const played = [new Played("a"), new Played("b")] as const;
+  const members = new Members(played);
+  const answers: Answer[] = [];
+  members.ask({ kind: "versions" }, 1, (answer) => answers.push(answer));
+  played[1].says("3.5.16");
+  assert.deepEqual(answers, []);
+  played[0].says("3.4.23");
+  assert.deepEqual(answers, [
+    { kind: "versions", members: [{ url: "a", version: "3.4.23" }, { url: "b", version: "3.5.16" }] },
+  ]);
+  assert.deepEqual(played.map(({ waiting }) => waiting.length), [0, 0]);
 });

@@ -6,6 +6,8 @@ const MESSAGES: readonly FromLink[] = [
   { kind: "unusable", reason: "no key" },
   { kind: "answer", id: 3, answer: { kind: "lease", lease: "7", seconds: 0 } },
   { kind: "answer", id: 4, answer: { kind: "unknown", reason: "gone" } },
+  { kind: "answer", id: 7, answer: { kind: "versions", members: [{ url: "u", version: "3.5.16" }] } },
+  { kind: "answer", id: 8, answer: { kind: "versions", members: [{ url: "u", reason: "gone" }] } },
   { kind: "answer", id: 6, answer: { kind: "full", reason: "etcd is full" } },
   {
     kind: "answer",

@@ -44,6 +44,28 @@ Deno.test("statusText() shows what is out of the ordinary, and the parts that no
   ) assert.equal(text.split("\n").includes(line), true, line);
 });
 
+Deno.test("statusText() says which versions the members of etcd are", () => {
+  const cluster = {
+    name: "prod",
+    host: "h",
+    session: "s",
+    state: "live",
+    locks: 3,
+    parked: 0,
+    left: 0,
+    releasing: 0,
+    unknown: 0,
+    etcd: [{ url: "https://etcd1:2379", version: "3.4.23", unsafe: "it is old" }],
+  } as const;
+  const lines = statusText({ ...STATUS, sections: { storage: {}, cluster } }).split("\n");
+  assert.deepEqual(lines.slice(-3), [
+    "etcd:           https://etcd1:2379: version 3.4.23, UNSAFE: it is old, which may give one lock to two hosts; upgrade " +
+    "each member to 3.4.32, 3.5.14, 3.6 or later",
+    "cluster:        name prod, host h, session s, state live, locks 3, parked 0, left 0, releasing 0, unknown 0",
+    "",
+  ]);
+});
+
 Deno.test("status prints the daemon's document with --json", async () => {
   const told = context(daemonWith({}).sys);
   assert.equal(await statusCommand.run(told, given(statusCommand, "--json")), 0);

@@ -40,6 +40,14 @@ Deno.test("cluster says why locks of the cluster's cannot be had", async () => {
   ]);
 });
 
+Deno.test("cluster names versions of etcd that are not safe", async () => {
+  const etcd = [{ url: "a", version: "3.5.16" }, { url: "b", version: "3.4.23", unsafe: "it is old" }];
+  assert.deepEqual(await findings({ etcd }), [
+    "problem: The etcd of cluster prod is not to be relied upon: b: version 3.4.23, UNSAFE: it is old, which may give " +
+    "one lock to two hosts; upgrade each member to 3.4.32, 3.5.14, 3.6 or later",
+  ]);
+});
+
 Deno.test("cluster tells of locks for guests that the daemon does not know", async () => {
   assert.deepEqual(await findings({ unknown: 2 }), [
     "warning: etcd has locks of this host for guests of which the daemon knows nothing: 2",

@@ -40,6 +40,7 @@ Deno.test("overviewText() counts hosts by their state", () => {
   const overview = {
     name: "prod",
     endpoints: ["http://a", "http://b"],
+    members: [{ url: "http://a", version: "3.5.16" }, { url: "http://b", reason: "gone" }],
     founded: true,
     phase: "forming" as const,
     awaited: "it waits for kvm2",
@@ -50,7 +51,7 @@ Deno.test("overviewText() counts hosts by their state", () => {
   assert.equal(
     overviewText(overview),
     `cluster:           prod
-etcd:              http://a, http://b
+etcd:              http://a: version 3.5.16; http://b: version not known (gone)
 state:             forming, it waits for kvm2
 lock directories:  scsi
 hosts:             2 live, 1 fenced
