@@ -34,7 +34,11 @@ export interface StageOptions {
 }
 
 /** Lets everybody in without asking. */
-const OPEN: Authority = { methodFor: () => "none", ask: (_client, done) => done({ kind: "denied" }) };
+const OPEN: Authority = {
+  methodFor: () => "none",
+  trusts: () => false,
+  ask: (_client, done) => done({ kind: "denied" }),
+};
 
 /** A frame of the remote program. */
 export function remoteFrame(

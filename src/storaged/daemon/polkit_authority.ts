@@ -52,8 +52,12 @@ export class PolkitAuthority implements Authority {
     this.#parts = parts;
   }
 
-  methodFor({ uid, readOnly }: ClientLink): AuthMethod {
-    return uid === 0 || uid === this.#parts.uid ? "none" : this.#parts.method(readOnly);
+  methodFor(client: ClientLink): AuthMethod {
+    return this.trusts(client) ? "none" : this.#parts.method(client.readOnly);
+  }
+
+  trusts({ uid }: ClientLink): boolean {
+    return uid === 0 || uid === this.#parts.uid;
   }
 
   ask(client: ClientLink, done: (verdict: Verdict) => void): void {

@@ -27,6 +27,8 @@ export type Verdict =
 /** Finds out whether a client may be served. */
 export interface Authority {
   methodFor(client: ClientLink): AuthMethod;
+  /** Whether it is root or the daemon's own user, as libvirt's daemons are that speak for their clients. */
+  trusts(client: ClientLink): boolean;
   /** @param done called once, never before this function has returned */
   ask(client: ClientLink, done: (verdict: Verdict) => void): void;
 }

@@ -83,7 +83,7 @@ export function authProcedures({ authority }: Pick<ConnectParts, "authority">): 
 }
 
 /** Procedures of the connection itself. */
-export function connectProcedures({ privileged, version }: ConnectParts): StorageProcedures {
+export function connectProcedures({ authority, privileged, version }: ConnectParts): StorageProcedures {
   return [
     [ConnectProcedure.OPEN, {
       name: "ConnectOpen",
@@ -131,7 +131,11 @@ export function connectProcedures({ privileged, version }: ConnectParts): Storag
     opened(ConnectProcedure.SET_IDENTITY, "ConnectSetIdentity", (session, args, reply) => {
       const params = decodeParams(args, IDENTITY_PARAMS_MAX, REMOTE_STRING_MAX);
       const flags = args.u32();
-      if (session.client.readOnly) return reply.fail(readOnlyRefusal("virConnectSetIdentity"));
+      const { client } = session;
+      // virtproxyd and virtqemud come to the read-only socket too, for clients of their own that only look.
+      if (client.readOnly && !authority.trusts(client)) {
+        return reply.fail(readOnlyRefusal("virConnectSetIdentity"));
+      }
       if (flags !== 0) return reply.fail(unsupportedFlags(ErrorDomain.RPC, flags, "virConnectSetIdentity"));
       const identity = identityOf(params);
       if (identity instanceof RpcFailure) return reply.fail(identity);

@@ -92,4 +92,6 @@ Deno.test("root and the daemon's own user are not asked about", () => {
   assert.equal(authority.methodFor(client(false, -1, 1000)), "none");
   assert.equal(authority.methodFor(client(false, -1)), "polkit");
   assert.equal(authority.methodFor(client(true, -1)), "none");
+  const trusted = [0, 1000, 1001].map((uid) => authority.trusts(client(true, -1, uid)));
+  assert.deepEqual(trusted, [true, true, false]);
 });

@@ -45,7 +45,11 @@ function reader(answer: XdrReader | string): XdrReader {
 
 Deno.test("before it is authenticated a client may only ask how that is done", () => {
   using stage = new StorageStage({
-    authority: { methodFor: () => "polkit", ask: (_client, done) => done({ kind: "granted" }) },
+    authority: {
+      methodFor: () => "polkit",
+      trusts: () => false,
+      ask: (_client, done) => done({ kind: "granted" }),
+    },
   });
   const client = stage.connect();
   assert.equal(open(stage, client, undefined), "39/7 authentication required");
@@ -68,7 +72,11 @@ const VERDICTS: readonly [Exclude<Verdict, { kind: "granted" }>, string][] = [
 ];
 for (const [verdict, text] of VERDICTS) {
   Deno.test(`a client of which polkit says ${verdict.kind} stays outside`, () => {
-    const authority: Authority = { methodFor: () => "polkit", ask: (_client, done) => done(verdict) };
+    const authority: Authority = {
+      methodFor: () => "polkit",
+      trusts: () => false,
+      ask: (_client, done) => done(verdict),
+    };
     using stage = new StorageStage({ authority });
     const client = stage.connect();
     assert.equal(stage.call(client, ConnectProcedure.AUTH_POLKIT), text);
@@ -160,6 +168,30 @@ Deno.test("who came to the read-only socket, or opened so, may only look", () =>
       "29/18 operation forbidden: read only access prevents virConnectSetIdentity",
     );
     assert.equal(reader(stage.call(client, PoolProcedure.NUM_OF_POOLS)).i32(), 2);
+  }
+});
+
+Deno.test("a daemon of libvirt's may say for whom it speaks where its client only looks", () => {
+  using stage = new StorageStage({
+    authority: {
+      methodFor: () => "none",
+      trusts: () => true,
+      ask: (_client, done) => done({ kind: "denied" }),
+    },
+  });
+  const asked = stage.connect();
+  stage.call(asked, ConnectProcedure.AUTH_LIST);
+  reader(open(stage, asked, "storage:///system", 1));
+  for (const client of [stage.open(true), asked]) {
+    const answer = reader(stage.call(client, ConnectProcedure.SET_IDENTITY, (writer) => {
+      writer.u32(0);
+      writer.u32(0);
+    }));
+    assert.equal(answer.remaining, 0);
+    assert.equal(
+      stage.call(client, PoolProcedure.REFRESH, poolFlags),
+      "29/18 operation forbidden: read only access prevents virStoragePoolRefresh",
+    );
   }
 });
 

@@ -6,7 +6,11 @@ import { kernel } from "../../../support/kernel.ts";
 import { RawClient } from "../../../support/raw_client.ts";
 import { StorageStage } from "../../../support/storage_stage.ts";
 
-const ASKING: Authority = { methodFor: () => "polkit", ask: (_client, done) => done({ kind: "denied" }) };
+const ASKING: Authority = {
+  methodFor: () => "polkit",
+  trusts: () => false,
+  ask: (_client, done) => done({ kind: "denied" }),
+};
 const STRANGER = kernel.uid() + 1;
 
 Deno.test("at the limit of clients the next one waits until one leaves", () => {
