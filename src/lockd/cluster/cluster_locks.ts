@@ -7,7 +7,7 @@ import type { FencedLocks } from "./fenced_locks.ts";
 import type { HolderNames, NamedHolder } from "./holder_names.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { KeyQueues } from "./key_queues.ts";
-import { LockReturns } from "./lock_returns.ts";
+import { LockReturns, tryAgain } from "./lock_returns.ts";
 import type { ClusterName } from "./names.ts";
 import { goOver, type Met } from "./marks.ts";
 import type { PausedMarks } from "./paused_marks.ts";
@@ -59,6 +59,8 @@ type SessionLike = Pick<ClusterSession, "id" | "whenLive" | "ask" | "doubt" | "m
 /** A lock that was tried to be had. */
 interface TriedLock extends ClusterLock {
   readonly marks?: Marks | undefined;
+  /** It takes the place of what etcd had for the same process, which may be writing. */
+  readonly again?: true;
 }
 
 /** A lock as etcd has it. */
@@ -79,7 +81,7 @@ export interface ClusterLocksParts {
   /** Whether a process of this host lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
   /** What is kept for processes of which the daemon knows nothing: a lock that is taken is none of that. */
-  readonly orphans: () => Pick<Orphans, "has" | "forget">;
+  readonly orphans: () => Pick<Orphans, "has" | "forget" | "add">;
   /** Whether the lock table has a lock of a key, perhaps by another name of the same device. */
   readonly held: (key: string) => boolean;
   /** This host's name. */
@@ -248,8 +250,9 @@ export class ClusterLocks {
   }
 
   /** etcd has the lock. One of a session that has ended meanwhile, because it was fenced, is nobody's. */
-  #taken({ marks, ...lock }: TriedLock, wanted: Wanted, done: (taken: Taken) => void): void {
+  #taken({ marks, key, own, value }: TriedLock, wanted: Wanted, done: (taken: Taken) => void): void {
     const { keys, session } = this.#parts;
+    const lock = { key, own, value };
     for (const { key } of marks?.dropped ?? []) this.#parts.marks.gone(key);
     if (lock.own !== keys.own(session.id, lock.key)) return this.#take(wanted, done);
     done({ kind: "taken", lock, changed: marks?.changed ?? [] });
@@ -277,6 +280,10 @@ export class ClusterLocks {
   #unknown(lock: TriedLock, wanted: Wanted, reason: string, done: (taken: Taken) => void): void {
     const { session } = this.#parts;
     const giveUp = () => {
+      if (lock.again === true) {
+        this.#keep(lock);
+        return done({ kind: "failed", reason });
+      }
       // Behind the answer: whoever asks for it next has to wait until it has gone.
       this.unuse(lock, lock.marks?.changed ?? []);
       const paused = (lock.marks?.dropped.length ?? 0) > 0;
@@ -288,6 +295,26 @@ export class ClusterLocks {
       () => this.#lookUp(lock, wanted, reason, done, () => this.#take(wanted, done)),
       giveUp,
     );
+  }
+
+  /**
+   * What etcd had for a process of which the daemon knows nothing stays as long as that lives, though it was
+   * asked for in vain: a paused guest would have no mark. Whoever keeps it has to know which record it is.
+   */
+  #keep(lock: ClusterLock): void {
+    const { session, orphans, keys } = this.#parts;
+    this.#queues.add(lock.key, (end) => {
+      const look = () =>
+        session.whenLive(Infinity, () => {
+          session.ask(read(lock.key), (answer) => {
+            if (answer.kind !== "transaction") return tryAgain(this.#parts, answer, look);
+            const use = keys.isShare(lock.key) ? "shared" : "alone";
+            if (foundIn(answer)[0]?.value === lock.value) orphans().add(lock, decodeHolder(lock), use);
+            end();
+          });
+        }, end);
+      look();
+    });
   }
 
   /**
@@ -356,7 +383,9 @@ export class ClusterLocks {
         const by = { kind: "host", host, shared, domain, uuid, pid, since } as const;
         return done({ kind: "held", by });
       }
-      this.#leftover(epoch, lock, own.entry, wanted, done);
+      const { value } = lock;
+      const tried = { key: lock.key, own: lock.own, value, ...same ? { again: true } as const : {} };
+      this.#leftover(epoch, tried, own.entry, wanted, done);
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       done({ kind: "failed", reason: error.message });
@@ -439,7 +468,7 @@ export class ClusterLocks {
   /** This host has it itself, in etcd alone, for the asker or for a process that is gone. */
   #leftover(
     epoch: Epoch,
-    lock: ClusterLock,
+    lock: TriedLock,
     { key, value, changedAt }: KeyValue,
     wanted: Wanted,
     done: (taken: Taken) => void,

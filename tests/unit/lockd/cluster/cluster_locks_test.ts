@@ -31,7 +31,7 @@ function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
     nonce: () => "n",
     loop: new PlayedTime().loop(),
     lives: () => assert.fail(),
-    orphans: () => ({ has: () => assert.fail(), forget: () => {} }),
+    orphans: () => ({ has: () => assert.fail(), forget: () => {}, add: () => assert.fail() }),
     held: () => assert.fail(),
     host: "h",
     names: { name: () => assert.fail() },
@@ -111,7 +111,11 @@ for (const shared of [true, false]) {
       nonce: () => "n",
       loop: new PlayedTime().loop(),
       lives: () => true,
-      orphans: () => ({ has: (each) => each === key, forget: () => assert.fail("it was not granted") }),
+      orphans: () => ({
+        has: (each) => each === key,
+        forget: () => assert.fail("it was not granted"),
+        add: () => assert.fail("it is kept already"),
+      }),
       held: () => false,
       host: "kvm1",
       wants: { ask: () => assert.fail("no other host is asked") },
@@ -131,5 +135,64 @@ for (const shared of [true, false]) {
       since: 0,
     } as const;
     assert.deepEqual(taken, [{ kind: "held", by }]);
+  });
+}
+
+for (const came of [true, false]) {
+  const how = came ? "comes late" : "never comes";
+  Deno.test(`what etcd has for a paused guest stays when the guest asks again, and the answer ${how}`, () => {
+    const etcd = new PlayedEtcd("none");
+    etcd.put(EPOCH.sessionKey, "session");
+    etcd.put(EPOCH.metaKey, "meta");
+    const key = KEYS.exclusive(NAME);
+    const own = KEYS.own("s", key);
+    const before = encodeRecord({ session: "s", attempt: "before", ...HOLDER });
+    for (const each of [key, own]) etcd.put(each, before);
+    let replaced = false;
+    const kept: string[] = [];
+    const doubts: string[] = [];
+    const locks = new ClusterLocks({
+      session: {
+        id: "s",
+        // As long as the guest waits etcd does not answer any more.
+        whenLive: (until, ready, failed) => {
+          if (replaced && until !== Infinity) return failed("etcd does not answer");
+          ready({ ...EPOCH, session: 2, meta: 3 });
+        },
+        moved: () => false,
+        doubt: (reason) => void doubts.push(reason),
+        ask: (transaction, done) => {
+          const replaces = writes(transaction) && transaction.compare.length === 3;
+          replaced ||= replaces;
+          if (replaces && came) applied(transaction, etcd);
+          done(replaces ? { kind: "unknown", reason: "no answer" } : applied(transaction, etcd));
+        },
+      },
+      keys: KEYS,
+      names: { name: () => assert.fail("it is this host's") },
+      nonce: () => "again",
+      loop: new PlayedTime().loop(),
+      lives: () => true,
+      orphans: () => ({
+        has: (each) => each === key,
+        forget: () => assert.fail("it was not granted"),
+        add: (lock, { attempt }, use) => void kept.push(`${lock.key} ${attempt} ${use}`),
+      }),
+      held: () => false,
+      host: "kvm1",
+      wants: { ask: () => assert.fail("no other host is asked") },
+      marks: { add: () => assert.fail("there is no mark"), gone: () => {} },
+      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    });
+    const told: Taken[] = [];
+    locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 5 }, (taken) => {
+      told.push(taken);
+    });
+    assert.deepEqual(told, [{ kind: "failed", reason: "no answer" }]);
+    const now = came ? encodeRecord({ session: "s", attempt: "again", ...HOLDER }) : before;
+    assert.deepEqual([etcd.get(key), etcd.get(own)], [now, now]);
+    // Whoever keeps it has to know the record that is there, to give it back when the guest has ended.
+    assert.deepEqual([kept, doubts], [came ? [`${key} again alone`] : [], ["no answer"]]);
+    assert.equal(locks.releasing, 0);
   });
 }
