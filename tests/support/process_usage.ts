@@ -8,6 +8,12 @@ export function openDescriptors(pid: number): number {
   return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
 }
 
+/** The state of a process's first thread (proc(5), stat): "S" while it sleeps, "T" while it is stopped. */
+export function taskState(pid: number): string {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
+}
+
 /** Processor time that a process has used, in ms (proc(5), stat: clock ticks of 10 ms). */
 export function processorMs(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
