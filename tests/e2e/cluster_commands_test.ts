@@ -106,11 +106,9 @@ Deno.test("while etcd is away, or there is no cluster, a command says so and end
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a");
   etcd.stop();
-  const begun = performance.now();
   const away = await a.command("hosts");
   assert.match(away.stderr, /^virtlockd: error: etcd does not answer: .*\n$/);
   assert.equal(away.code, 2);
-  assert.ok(performance.now() - begun < 20_000);
   etcd.resume();
   using elsewhere = stranger();
   const none = await Daemon.run({ args: ["cluster", "hosts"], place: elsewhere.place });

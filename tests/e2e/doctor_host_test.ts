@@ -195,11 +195,10 @@ Deno.test("doctor does not hang with storage that hangs, and says which", async 
       /^warning: Locks on .* whose program decides$/,
     );
     await mount.hang();
-    const start = performance.now();
+    // A doctor that hangs is ended by its deadline, and the test fails.
     assert.deepEqual(await diagnosis(lab, "storage"), [
       `problem: The storage at ${mount.point} does not answer: guests with disks on it cannot start or stop`,
     ]);
-    assert.equal(performance.now() - start < 30_000, true);
     await mount.goOn();
     assert.deepEqual(await diagnosis(lab, "storage"), []);
   } finally {

@@ -22,20 +22,24 @@ for (const release of releasesToTest()) {
     const { libvirt, disk } = await defineGuests(machine);
     await machine.sh(`systemctl stop virtlockd.service; echo 'max_clients = "five"' >${CONFIG}`);
 
-    await t.step("virsh has its error within 2 s, and so has the next one", async () => {
-      for (let time = 0; time < 2; time++) {
-        const begun = performance.now();
-        await libvirt.virshError("start", "alpha");
-        assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
-      }
-    });
-
-    await t.step("the unit has failed, and says file, line and what was expected", async () => {
+    // The start that fails ends by itself and is not tried again, so that virsh has its error at once.
+    const untilRefused = async () => {
       await service.untilState("failed");
-      assert.deepEqual(await service.properties("ExecMainStatus", "NRestarts"), {
+      assert.deepEqual(await service.properties("Result", "ExecMainStatus", "NRestarts"), {
+        Result: "exit-code",
         ExecMainStatus: "78",
         NRestarts: "0",
       });
+    };
+
+    await t.step("virsh has its error from the start that fails, and so has the next one", async () => {
+      for (let time = 0; time < 2; time++) {
+        await libvirt.virshError("start", "alpha");
+        await untilRefused();
+      }
+    });
+
+    await t.step("the unit says file, line and what was expected", async () => {
       const { stdout } = await machine.run(["systemctl", "status", "--no-pager", "-l", "virtlockd.service"]);
       assert.match(
         stdout,
@@ -57,10 +61,8 @@ for (const release of releasesToTest()) {
         for (const [args, reason] of wrong) {
           await machine.sh(`: >${CONFIG}; echo 'VIRTLOCKD_ARGS="${args}"' >/etc/default/virtlockd`);
           await machine.sh("systemctl reset-failed virtlockd.service");
-          const begun = performance.now();
           await libvirt.virshError("start", "alpha");
-          assert.ok(performance.now() - begun < 2000, `${args}: ${performance.now() - begun} ms`);
-          await service.untilState("failed");
+          await untilRefused();
           const status = ["systemctl", "status", "--no-pager", "-l", "virtlockd.service"];
           const { stdout } = await machine.run(status);
           assert.ok(stdout.includes(`${reason}; correct VIRTLOCKD_ARGS in /etc/default/virtlockd`), stdout);

@@ -27,15 +27,16 @@ async function lockedClient(daemon: Daemon): Promise<{ client: LockClient; locks
 
 Deno.test("locks lists who holds what, for people and for programs", async () => {
   await using daemon = await Daemon.start();
+  const before = Date.now();
   const { client, lockspace } = await lockedClient(daemon);
   await using _client = client;
-  const before = Date.now();
+  const after = Date.now();
   const told = await daemon.command("locks", "--json");
   assert.equal(told.code, 0, told.stderr);
   const locks: LockEntry[] = JSON.parse(told.stdout);
   const { uuid, name, id, pid } = testOwner(NO_PROCESS);
   const since = locks[0]?.holders[0]?.since ?? 0;
-  assert.equal(since <= before && since > before - 60_000, true);
+  assert.equal(before <= since && since <= after, true);
   assert.deepEqual(locks[0], {
     id: 1,
     lockspace,
@@ -98,6 +99,7 @@ Deno.test("locks --watch shows each change, and ends when the daemon does", asyn
   await using daemon = await Daemon.start();
   const { client, lockspace } = await lockedClient(daemon);
   await using _client = client;
+  const before = Date.now();
   await using watching = daemon.startCommand("locks", "--watch", "--json");
   await using reading = daemon.startCommand("locks", "--watch", "--path", "*/[ac]");
   await Promise.all([watching.stdout.match(/"resource":"b".*\n/), reading.stdout.match(/\n/)]);
@@ -112,7 +114,7 @@ Deno.test("locks --watch shows each change, and ends when the daemon does", asyn
     ["+", "c", 1],
     ["-", "a", 1],
   ]);
-  assert.equal(lines.every(({ atMs }) => Math.abs(Date.now() - atMs) < 60_000), true);
+  assert.equal(lines.every(({ atMs }) => before <= atMs && atMs <= Date.now()), true);
   const { name, uuid } = testOwner(NO_PROCESS);
   const holder = `domain '${name}' (uuid ${uuid}, pid ${NO_PROCESS})`;
   assert.deepEqual(reading.stdout.text.replace(/^.{20} /gm, "").trimEnd().split("\n"), [
@@ -310,12 +312,9 @@ Deno.test("nobody hangs with a daemon that hangs", async () => {
   const { process, url } = await exporter(daemon);
   await using _process = process;
   daemon.signal("SIGSTOP");
-  const start = performance.now();
   const status = daemon.command("status");
   const texts = await Promise.all(Array.from({ length: 8 }, async () => await (await fetch(url)).text()));
   assert.equal(texts.every((text) => /^up 0$/m.test(text)), true);
-  // One wait of 3 s for all of them, not one for each.
-  assert.equal(performance.now() - start < 12_000, true);
   const { code, stderr } = await status;
   assert.equal(code, 2);
   assert.equal(stderr, `virtlockd: error: The daemon at ${daemon.adminSocket} did not answer within 5 s\n`);

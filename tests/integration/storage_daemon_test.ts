@@ -63,12 +63,19 @@ Deno.test("a socket whose path is deleted, or taken by something else, is made a
 });
 
 Deno.test("without a client it ends after its timeout, though a pool is active", async () => {
-  await using daemon = await StorageDaemon.start(["--timeout=1"]);
+  await using daemon = await StorageDaemon.start();
   {
     using client = daemon.open();
     makePool(daemon, client);
   }
+  daemon.process.kill("SIGTERM");
   assert.equal((await daemon.status).code, 0);
+  // Its pool stays active, and is that of the next one, to which nobody comes.
+  const active = `${daemon.run}/storage/run/p.xml`;
+  assert.ok(existsSync(active));
+  await using next = daemon.startCommand("--timeout=1");
+  assert.equal((await next.wait()).code, 0);
+  assert.ok(existsSync(active));
 });
 
 Deno.test("its commands tell of its clients, and serve its metrics", async () => {

@@ -85,8 +85,12 @@ function respond(metrics: () => string): RequestListener {
   };
 }
 
-/** Repeats a failure for a while instead of asking again. */
-function failingOnce(ask: () => string, { monotonic }: Pick<Sys, "monotonic">): () => string {
+/**
+ * Repeats a failure for a while instead of asking again.
+ *
+ * @returns asks, or throws what asking threw less than {@link FAILURE_LIFE} ago
+ */
+export function failingOnce(ask: () => string, { monotonic }: Pick<Sys, "monotonic">): () => string {
   let failure: { error: unknown; until: number } | undefined;
   return () => {
     if (failure !== undefined && monotonic() < failure.until) throw failure.error;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CommandError } from "../../../../src/chassis/cli/command.ts";
-import { exporterText } from "../../../../src/chassis/cli/exporter.ts";
+import { exporterText, failingOnce } from "../../../../src/chassis/cli/exporter.ts";
 
 const WIDGETD = { name: "widgetd" };
 
@@ -25,4 +25,27 @@ Deno.test("exporterText() does not hide a defect", () => {
     exporterText(WIDGETD, () => {
       throw new TypeError("defect");
     }), TypeError);
+});
+
+Deno.test("failingOnce() waits once for a daemon that does not answer, whoever asks meanwhile", () => {
+  let [now, asked] = [0, 0];
+  const ask = failingOnce(() => {
+    asked++;
+    now += 3000;
+    throw new CommandError(2, "no answer");
+  }, { monotonic: () => now });
+  for (let count = 0; count < 8; count++) assert.throws(ask, /no answer/);
+  assert.equal(asked, 1);
+  now += 499;
+  assert.throws(ask, /no answer/);
+  assert.equal(asked, 1);
+  now += 1;
+  assert.throws(ask, /no answer/);
+  assert.equal(asked, 2);
+});
+
+Deno.test("failingOnce() asks each time as long as there is an answer", () => {
+  let asked = 0;
+  const ask = failingOnce(() => `${++asked}`, { monotonic: () => 0 });
+  assert.deepEqual([ask(), ask(), ask()], ["1", "2", "3"]);
 });
