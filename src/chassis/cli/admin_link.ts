@@ -1,3 +1,4 @@
+import { parseJson, type Shape, ShapeError } from "../../base/shape.ts";
 import { SOCK_STREAM } from "../../os/constants.ts";
 import { EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPERM, strerror } from "../../os/errno.ts";
 import type { EventSys, FileSys, ProcessSys, SocketSys } from "../../os/sys.ts";
@@ -146,10 +147,21 @@ export class AdminLink implements Disposable {
       throw new RefusedError(CommandExit.PROBLEM, failure.message.replace(CLASS, ""));
     } catch (error) {
       if (!(error instanceof XdrError)) throw error;
-      throw new UnreachableError(
-        "odd",
-        `The daemon at ${this.#path} answered what cannot be read: ${error.message}`,
-      );
+      throw this.#odd(error);
+    }
+  }
+
+  /**
+   * What an answer is that came as JSON.
+   *
+   * @throws UnreachableError when it is of another shape
+   */
+  read<T>(json: string, shape: Shape<T>): T {
+    try {
+      return parseJson(json, shape);
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      throw this.#odd(error);
     }
   }
 
@@ -177,6 +189,13 @@ export class AdminLink implements Disposable {
       if (count <= 0) throw this.#ended();
       this.#length += count;
     }
+  }
+
+  #odd({ message }: Error): CommandError {
+    return new UnreachableError(
+      "odd",
+      `The daemon at ${this.#path} answered what cannot be read: ${message}`,
+    );
   }
 
   #silent(): CommandError {

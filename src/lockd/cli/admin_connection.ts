@@ -1,6 +1,9 @@
 import { AdminLink, type LinkSys, RefusedError, UnreachableError } from "../../chassis/cli/admin_link.ts";
+import { listOf, type Shape } from "../../base/shape.ts";
 import type { XdrWriter } from "../../chassis/wire/xdr_writer.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
+import { RELEASED } from "../status/document_shapes.ts";
+import type { ReleaseDocument } from "../status/status_document.ts";
 import {
   decodePage,
   encodePageArgs,
@@ -36,18 +39,17 @@ export class AdminConnection implements Disposable {
   }
 
   /** Asks for a document that comes as a whole. */
-  document(procedure: number): unknown {
-    return JSON.parse(this.#page(procedure, "").json);
+  document<T>(procedure: number, shape: Shape<T>): T {
+    return this.#link.read(this.#page(procedure, "").json, shape);
   }
 
-  /** Asks for a list, page by page. */
-  list<T>(procedure: number): T[] {
+  /** Asks for a list, page by page. @param shape of each entry */
+  list<T>(procedure: number, shape: Shape<T>): T[] {
     const entries: T[] = [];
     let cursor = "";
     do {
       const { json, next } = this.#page(procedure, cursor);
-      const page: T[] = JSON.parse(json);
-      for (const entry of page) entries.push(entry);
+      for (const entry of this.#link.read(json, listOf(shape))) entries.push(entry);
       cursor = next;
     } while (cursor !== "");
     return entries;
@@ -56,12 +58,11 @@ export class AdminConnection implements Disposable {
   /**
    * Has a lock released by order of this user.
    *
-   * @returns a ReleaseDocument
    * @throws RefusedError when the daemon will not
    */
-  release(args: ReleaseArgs): unknown {
+  release(args: ReleaseArgs): ReleaseDocument {
     const page = this.#ask(StatusProcedure.RELEASE, (writer) => encodeReleaseArgs(writer, args));
-    return JSON.parse(page.json);
+    return this.#link.read(page.json, RELEASED);
   }
 
   [Symbol.dispose](): void {

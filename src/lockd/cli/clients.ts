@@ -1,5 +1,6 @@
 import { processCommand } from "../../os/process_state.ts";
 import type { Sys } from "../../os/sys.ts";
+import { CLIENT } from "../status/document_shapes.ts";
 import type { ClientEntry } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
@@ -17,7 +18,7 @@ export const clientsCommand: Command = {
   options: [CONNECT_OPTION, JSON_OPTION],
   run(context, args) {
     using daemon = connect(context, args);
-    const clients = daemon.list<ClientEntry>(StatusProcedure.LIST_CLIENTS);
+    const clients = daemon.list(StatusProcedure.LIST_CLIENTS, CLIENT);
     context.out.write(args.has("json") ? jsonText(clients) : clientsText(clients, context.sys));
     return CommandExit.OK;
   },

@@ -1,6 +1,7 @@
 import { compareTexts } from "../../base/lists.ts";
 import { Glob } from "../../chassis/log/glob.ts";
 import type { Sys } from "../../os/sys.ts";
+import { LOCK } from "../status/document_shapes.ts";
 import type { HolderEntry, LockEntry } from "../status/status_document.ts";
 import { parseUuid } from "../../chassis/wire/uuid.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
@@ -48,7 +49,7 @@ export const locksCommand: Command = {
 
 /** All locks, by lockspace and resource. */
 export function listLocks(daemon: AdminConnection): LockEntry[] {
-  return daemon.list<LockEntry>(StatusProcedure.LIST_LOCKS).sort((a, b) =>
+  return daemon.list(StatusProcedure.LIST_LOCKS, LOCK).sort((a, b) =>
     compareTexts(a.lockspace, b.lockspace) || compareTexts(a.resource, b.resource) || a.id - b.id
   );
 }

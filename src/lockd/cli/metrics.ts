@@ -1,3 +1,4 @@
+import { text } from "../../base/shape.ts";
 import { exporterCommandOf } from "../../chassis/cli/exporter.ts";
 import { type AskMetrics, metricsCommandOf } from "../../chassis/cli/metrics.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
@@ -6,7 +7,7 @@ import { AdminConnection } from "./admin_connection.ts";
 
 const askMetrics: AskMetrics = ({ sys }, socket, timeout) => {
   using daemon = AdminConnection.connect(sys, socket, timeout);
-  return String(daemon.document(StatusProcedure.GET_METRICS));
+  return daemon.document(StatusProcedure.GET_METRICS, text);
 };
 
 /** `virtlockd metrics`: the metrics once. */

@@ -56,7 +56,7 @@ export const releaseCommand: Command = {
       resource: lock.resource,
       uuid: args.value("uuid") ?? onlyHolder(lock)?.uuid ?? "",
       guest: args.value("guest") ?? "",
-    }) as ReleaseDocument;
+    });
     context.out.write(args.has("json") ? jsonText(released) : releasedText(released));
     return CommandExit.OK;
   },

@@ -2,6 +2,7 @@ import { CommandError } from "../../chassis/cli/command.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
 import type { Sys } from "../../os/sys.ts";
+import { CLIENT } from "../status/document_shapes.ts";
 import type { ClientEntry, LockEntry, StatusDocument } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_link.ts";
@@ -150,7 +151,7 @@ function askOnce(sys: Sys, socket: string): Answer {
   try {
     using daemon = AdminConnection.connect(sys, socket);
     const status = readStatus(daemon);
-    const clients = daemon.list<ClientEntry>(StatusProcedure.LIST_CLIENTS);
+    const clients = daemon.list(StatusProcedure.LIST_CLIENTS, CLIENT);
     return { kind: "ours", status, locks: listLocks(daemon), clients };
   } catch (error) {
     if (error instanceof ForeignDaemonError) return { kind: "libvirt" };

@@ -1,3 +1,4 @@
+import { STATUS } from "../status/document_shapes.ts";
 import type { ServerStatus, StatusDocument } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { membersText } from "../cluster/etcd_members.ts";
@@ -23,7 +24,7 @@ export const statusCommand: Command = {
 
 /** Asks a daemon how it is doing. */
 export function readStatus(daemon: AdminConnection): StatusDocument {
-  return daemon.document(StatusProcedure.GET_STATUS) as StatusDocument;
+  return daemon.document(StatusProcedure.GET_STATUS, STATUS);
 }
 
 /** The status for people. */

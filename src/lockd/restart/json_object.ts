@@ -1,4 +1,5 @@
-import { inWords, RestartStateError } from "./restart_state_error.ts";
+import { inWords } from "../../base/in_words.ts";
+import { RestartStateError } from "./restart_state_error.ts";
 
 const MAX_DESCRIPTOR = 0x7fffffff;
 /** Highest pid, uid, count and id of 32 bits. */

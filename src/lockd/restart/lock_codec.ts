@@ -5,7 +5,7 @@ import { type Holding, type Owner, unknownOwner } from "../lockspace/owner.ts";
 import { FLAG_AUTOCREATE, FLAG_SHARED, OWN_KEY, ownField } from "./document_format.ts";
 import { type JsonObject, MAX_U32 } from "./json_object.ts";
 import type { OwnerTable } from "./owner_table.ts";
-import { inWords } from "./restart_state_error.ts";
+import { inWords } from "../../base/in_words.ts";
 
 const NOT_HELD = "the daemon before did not hold its lock";
 

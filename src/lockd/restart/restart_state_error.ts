@@ -1,6 +1,3 @@
-/** Longest string that an error shows of a document. */
-const SHOWN = 60;
-
 /**
  * A restart document is not what it has to be. The message names the field, what was wanted and what was
  * found.
@@ -21,13 +18,4 @@ export class RestartStateError extends Error {
     super(`${path === "" ? "restart state" : path}: expected ${wanted}, got ${found}`, options);
     this.path = path;
   }
-}
-
-/** A JSON value as an error shows it. */
-export function inWords(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
-  if (typeof value === "string" && value.length > SHOWN) return `${JSON.stringify(value.slice(0, SHOWN))}...`;
-  return JSON.stringify(value);
 }

@@ -1,3 +1,4 @@
+import type { Shape } from "../../base/shape.ts";
 import { AdminLink, type LinkSys } from "../../chassis/cli/admin_link.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { adminSocket } from "../../chassis/cli/asking.ts";
@@ -6,20 +7,21 @@ import { VIRTSTORAGED } from "../identity/identity.ts";
 import { DOCUMENT_MAX, encodeStatusArgs, STATUS_PROGRAM, STATUS_VERSION } from "../wire/status_protocol.ts";
 
 /** What is asked. */
-export interface Question {
+export interface Question<T> {
   readonly procedure: number;
-  /** The job that is meant; 0 where none is. */
-  readonly job: number;
+  /** Of the document that answers it. */
+  readonly shape: Shape<T>;
+  /** The job that is meant; absent where none is. */
+  readonly job?: number;
 }
 
 /**
  * Asks the daemon that was named, or this user's, for a document.
  *
- * @param job the job that is meant; 0 where none is
  * @throws UsageError, CommandError when there is no daemon, no permission, no answer or a refusal
  */
-export function ask(context: CommandContext, args: Arguments, procedure: number, job = 0): unknown {
-  return askAt(context.sys, adminSocket(VIRTSTORAGED, context, args), { procedure, job });
+export function ask<T>(context: CommandContext, args: Arguments, question: Question<T>): T {
+  return askAt(context.sys, adminSocket(VIRTSTORAGED, context, args), question);
 }
 
 /**
@@ -28,13 +30,17 @@ export function ask(context: CommandContext, args: Arguments, procedure: number,
  * @param timeout for the connection and for the answer, in ms
  * @throws CommandError as {@link ask}
  */
-export function askAt(sys: LinkSys, socket: string, { procedure, job }: Question, timeout?: number): unknown {
+export function askAt<T>(
+  sys: LinkSys,
+  socket: string,
+  { procedure, shape, job = 0 }: Question<T>,
+  timeout?: number,
+): T {
   using link = AdminLink.connect(sys, VIRTSTORAGED.name, socket, timeout);
-  return JSON.parse(
-    link.ask(
-      { program: STATUS_PROGRAM, version: STATUS_VERSION, procedure },
-      (writer) => encodeStatusArgs(writer, { flags: 0, job }),
-      (reader) => reader.string(DOCUMENT_MAX),
-    ),
+  const json = link.ask(
+    { program: STATUS_PROGRAM, version: STATUS_VERSION, procedure },
+    (writer) => encodeStatusArgs(writer, { flags: 0, job }),
+    (reader) => reader.string(DOCUMENT_MAX),
   );
+  return link.read(json, shape);
 }

@@ -2,6 +2,7 @@ import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 import type { Sys } from "../../os/sys.ts";
+import { CLIENTS } from "../status/document_shapes.ts";
 import type { ClientDocument } from "../status/documents.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { ask } from "./ask.ts";
@@ -12,7 +13,7 @@ export const clientsCommand: Command = {
   purpose: "Lists the clients of the pools: process, user, what they may do, and what is under way for them.",
   options: [CONNECT_OPTION, JSON_OPTION],
   run(context, args) {
-    const clients = ask(context, args, StatusProcedure.LIST_CLIENTS) as ClientDocument[];
+    const clients = ask(context, args, { procedure: StatusProcedure.LIST_CLIENTS, shape: CLIENTS });
     context.out.write(args.has("json") ? jsonText(clients) : clientsText(clients, context.sys));
     return CommandExit.OK;
   },

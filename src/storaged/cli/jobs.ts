@@ -2,6 +2,7 @@ import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { durationText, table } from "../../chassis/cli/table.ts";
 import { quote } from "../../chassis/config/quote.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
+import { CANCELLED, JOBS } from "../status/document_shapes.ts";
 import type { JobDocument } from "../status/documents.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
@@ -22,11 +23,12 @@ export const jobsCommand: Command = {
       if (!/^[1-9]\d{0,8}$/.test(cancelled)) {
         throw new UsageError(`Option --cancel needs the number of a job, got ${quote(cancelled)}`);
       }
-      ask(context, args, StatusProcedure.CANCEL_JOB, Number(cancelled));
+      const { CANCEL_JOB } = StatusProcedure;
+      ask(context, args, { procedure: CANCEL_JOB, shape: CANCELLED, job: Number(cancelled) });
       context.out.write(`Job ${cancelled} is being cancelled\n`);
       return CommandExit.OK;
     }
-    const jobs = ask(context, args, StatusProcedure.LIST_JOBS) as JobDocument[];
+    const jobs = ask(context, args, { procedure: StatusProcedure.LIST_JOBS, shape: JOBS });
     context.out.write(
       args.has("json") ? jsonText(jobs) : jobsText(jobs, context.now()),
     );

@@ -1,5 +1,6 @@
 import { type Command, CommandExit } from "../../chassis/cli/command.ts";
 import { durationText, pairs, timeText } from "../../chassis/cli/table.ts";
+import { STATUS } from "../status/document_shapes.ts";
 import type { StatusDocument } from "../status/documents.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
@@ -12,7 +13,7 @@ export const statusCommand: Command = {
     "Shows how the running daemon is doing: version, uptime, clients, pools, jobs and helper processes.",
   options: [CONNECT_OPTION, JSON_OPTION],
   run(context, args) {
-    const status = ask(context, args, StatusProcedure.GET_STATUS) as StatusDocument;
+    const status = ask(context, args, { procedure: StatusProcedure.GET_STATUS, shape: STATUS });
     const text = args.has("json") ? jsonText(status) : statusText(status, context.now());
     context.out.write(text);
     return CommandExit.OK;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { anything, number } from "../../../../src/base/shape.ts";
 import { ForeignDaemonError } from "../../../../src/chassis/cli/admin_link.ts";
 import { AdminConnection } from "../../../../src/lockd/cli/admin_connection.ts";
 import { CommandError } from "../../../../src/chassis/cli/command.ts";
@@ -30,7 +31,7 @@ function asking(
   play(daemon);
   const message = failure(() => {
     using connection = AdminConnection.connect(daemon.sys, "/run/sock", 2000);
-    connection.document(1);
+    connection.document(1, anything);
   });
   assert.equal(daemon.open, 0);
   return message;
@@ -39,8 +40,8 @@ function asking(
 Deno.test("AdminConnection document() gives what the daemon answers", () => {
   const daemon = new PlayedDaemon((procedure) => onlyPage({ procedure }));
   using connection = AdminConnection.connect(daemon.sys, "/run/sock");
-  assert.deepEqual(connection.document(1), { procedure: 1 });
-  assert.deepEqual(connection.document(4), { procedure: 4 });
+  assert.deepEqual(connection.document(1, anything), { procedure: 1 });
+  assert.deepEqual(connection.document(4, anything), { procedure: 4 });
   assert.deepEqual(daemon.connected, ["/run/sock"]);
 });
 
@@ -52,7 +53,7 @@ Deno.test("AdminConnection list() puts the pages together", () => {
   };
   const daemon = new PlayedDaemon((_procedure, cursor) => pages[cursor] ?? "end");
   using connection = AdminConnection.connect(daemon.sys, "/run/sock");
-  assert.deepEqual(connection.list<number>(2), [1, 2, 3]);
+  assert.deepEqual(connection.list(2, number), [1, 2, 3]);
 });
 
 Deno.test("AdminConnection puts an answer together that comes byte by byte, or is larger than its buffer", () => {
@@ -61,8 +62,8 @@ Deno.test("AdminConnection puts an answer together that comes byte by byte, or i
     const daemon = new PlayedDaemon(() => onlyPage(text));
     daemon.chunk = chunk;
     using connection = AdminConnection.connect(daemon.sys, "/run/sock");
-    assert.equal(connection.document(1), text);
-    assert.equal(connection.document(1), text);
+    assert.equal(connection.document(1, anything), text);
+    assert.equal(connection.document(1, anything), text);
   }
 });
 
@@ -86,7 +87,7 @@ Deno.test("AdminConnection connect() waits while the backlog is full, but not fo
   const daemon = new PlayedDaemon(() => onlyPage(5));
   daemon.connectResults.push(-EAGAIN, -EAGAIN, 0);
   using connection = AdminConnection.connect(daemon.sys, "/run/sock", 2000);
-  assert.equal(connection.document(1), 5);
+  assert.equal(connection.document(1, number), 5);
   assert.equal(daemon.waited, 40);
   const full = new PlayedDaemon(() => "silence");
   full.connectResults.push(...new Array<number>(1000).fill(-EAGAIN));
@@ -115,7 +116,7 @@ Deno.test("AdminConnection says when the daemon closes the connection, and why a
 Deno.test("AdminConnection tells libvirt's own daemon, which does not know the program", () => {
   const daemon = new PlayedDaemon(() => rpcError(7, "Cannot find program 1984719716 version 1"));
   using connection = AdminConnection.connect(daemon.sys, "/run/sock");
-  assert.throws(() => connection.document(1), (error) => {
+  assert.throws(() => connection.document(1, anything), (error) => {
     assert.equal(error instanceof ForeignDaemonError && error.code, 2);
     assert.match(String(error), /libvirt's own virtlockd/);
     return true;
@@ -138,4 +139,22 @@ Deno.test("AdminConnection does not trust what it reads", () => {
   short.set([0, 0, 0, 32]);
   short.set([255, 255, 255, 255], 28);
   assert.match(asking(() => short), /^2 The daemon at \/run\/sock answered what cannot be read: /);
+});
+
+Deno.test("AdminConnection says what is wrong with an answer that is none", () => {
+  const answers: Record<string, string> = {
+    "{": "expected JSON (",
+    "3": "expected an array, got 3",
+    '[{"id":1}]': "[0]: expected a number, got an object",
+  };
+  for (const [json, message] of Object.entries(answers)) {
+    const daemon = new PlayedDaemon(() => ({ json, next: "" }));
+    using connection = AdminConnection.connect(daemon.sys, "/run/sock");
+    assert.equal(
+      failure(() => connection.list(1, number)).startsWith(
+        `2 The daemon at /run/sock answered what cannot be read: ${message}`,
+      ),
+      true,
+    );
+  }
 });

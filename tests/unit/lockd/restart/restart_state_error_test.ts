@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { inWords, RestartStateError } from "../../../../src/lockd/restart/restart_state_error.ts";
+import { inWords } from "../../../../src/base/in_words.ts";
+import { RestartStateError } from "../../../../src/lockd/restart/restart_state_error.ts";
 
 for (
   const [value, words] of [
