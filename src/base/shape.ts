@@ -69,7 +69,7 @@ export function oneOf<T extends string>(words: NoInfer<Readonly<Record<T, unknow
 }
 
 /** Just this value. */
-export function only<T extends boolean>(wanted: T): Shape<T> {
+export function exactly<T extends boolean>(wanted: T): Shape<T> {
   return (value, place = "") => {
     if (value !== wanted) throw new ShapeError(place, String(wanted), value);
     return wanted;

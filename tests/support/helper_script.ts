@@ -4,8 +4,9 @@ import { EAGAIN, ECONNRESET, ENOMEM, EPIPE } from "../../src/os/errno.ts";
 import { linuxSys } from "../../src/os/linux.ts";
 import type { ReceivedMessage, SpawnOptions, Sys } from "../../src/os/sys.ts";
 import { must } from "../../src/os/system_error.ts";
+import { encodeText } from "../../src/os/text.ts";
+import { decodeFromHelper } from "../../src/lockd/storage/helper_decoding.ts";
 import {
-  decodeMessage,
   encodeMessage,
   type FromHelper,
   type StorageLockRequest,
@@ -23,6 +24,8 @@ type Step =
   | ToHelper
   /** A message with descriptors. */
   | { message: ToHelper; descriptors: readonly number[] }
+  /** What need be no message. */
+  | { bytes: string; descriptors: readonly number[] }
   /** Nothing has come when the helper looks without waiting. */
   | "nothing"
   /** The daemon went with a message unread. */
@@ -52,7 +55,7 @@ export class HelperScript {
       sendMessage: (fd, bytes, descriptors) => {
         if (fd !== HELPER_END && fd !== 3) return real.sendMessage(fd, bytes, descriptors);
         if (!this.reachable) return -EPIPE;
-        this.sent.push(decodeMessage<FromHelper>(bytes));
+        this.sent.push(decodeFromHelper(bytes));
         for (const fd of descriptors) {
           this.granted.push(must(real.fcntl(fd, F_DUPFD_CLOEXEC, 0), "dup", "lock"));
         }
@@ -92,8 +95,10 @@ export class HelperScript {
         step();
         continue;
       }
-      const { message, descriptors } = "message" in step ? step : { message: step, descriptors: [] };
-      const bytes = encodeMessage(message);
+      const bytes = "bytes" in step
+        ? encodeText(step.bytes)
+        : encodeMessage("message" in step ? step.message : step);
+      const descriptors = "descriptors" in step ? step.descriptors : [];
       into.set(bytes);
       return { length: bytes.length, descriptors: [...descriptors] };
     }

@@ -1,4 +1,5 @@
-import { encodeLine, type FromLink, LINK_PROTOCOL, type ToLink } from "../wire/link_messages.ts";
+import { decodeToLink } from "../wire/decode_to_link.ts";
+import { encodeLine, type FromLink, LINK_PROTOCOL } from "../wire/link_messages.ts";
 import type { Members } from "./members.ts";
 import type { Endpoints } from "../wire/link_messages.ts";
 
@@ -27,7 +28,10 @@ export class Link {
    * @returns whether to go on
    */
   received(line: string): boolean {
-    const message: ToLink = JSON.parse(line);
+    const message = decodeToLink(line);
+    if (message === undefined) {
+      return this.#unusable("the daemon sent what is no message: daemon and link are not of one version");
+    }
     switch (message.kind) {
       case "open":
         return this.#open(message.protocol, message.endpoints);

@@ -78,19 +78,25 @@ export function encodeLine(message: ToLink | FromLink): string {
  * @returns undefined for what is no message
  */
 export function decodeFromLink(line: string): FromLink | undefined {
-  let message: unknown;
+  const message = parseLine(line);
+  return isFromLink(message) ? message : undefined;
+}
+
+/** What a line is, of which nothing is known yet; undefined for what is no JSON. */
+export function parseLine(line: string): unknown {
   try {
-    message = JSON.parse(line);
+    return JSON.parse(line);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-  return isFromLink(message) ? message : undefined;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** The fields of an object that nobody has looked at. */
+export type Fields = Readonly<Record<string, unknown>>;
 
-function isFields(value: unknown): value is Fields {
+/** Whether a value has fields. */
+export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null;
 }
 

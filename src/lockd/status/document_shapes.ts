@@ -1,11 +1,11 @@
 import {
+  exactly,
   fields,
   flag,
   listOf,
   mapOf,
   number,
   oneOf,
-  only,
   optional,
   type Shape,
   text,
@@ -57,7 +57,7 @@ const CLUSTER: Shape<ClusterStatus> = fields({
 type StoreSection = NonNullable<Sections["store"]>;
 
 const STORED: Shape<Extract<StoreSection, { present: true }>> = fields({
-  present: only(true),
+  present: exactly(true),
   stored: number,
   limit: number,
   refused: number,
@@ -68,7 +68,7 @@ const STORED: Shape<Extract<StoreSection, { present: true }>> = fields({
 });
 
 const PRESENT: Shape<{ present: boolean }> = fields({ present: flag });
-const NOT_STORED: Shape<Extract<StoreSection, { present: false }>> = fields({ present: only(false) });
+const NOT_STORED: Shape<Extract<StoreSection, { present: false }>> = fields({ present: exactly(false) });
 
 const SECTIONS: Shape<Sections> = fields({
   storage: mapOf(text),

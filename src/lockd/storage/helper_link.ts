@@ -1,16 +1,12 @@
+import { ShapeError } from "../../base/shape.ts";
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import { EPOLLIN, SOCK_SEQPACKET } from "../../os/constants.ts";
 import { EAGAIN, ECONNRESET } from "../../os/errno.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { FileSys, SocketSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import {
-  decodeMessage,
-  encodeMessage,
-  type FromHelper,
-  MESSAGE_LIMIT,
-  type ToHelper,
-} from "./helper_protocol.ts";
+import { decodeFromHelper } from "./helper_decoding.ts";
+import { encodeMessage, type FromHelper, MESSAGE_LIMIT, type ToHelper } from "./helper_protocol.ts";
 
 /** What a link needs of the daemon. */
 export interface LinkParts {
@@ -119,9 +115,24 @@ export class HelperLink {
         return this.#end(new SystemError("Receive from", "storage helper", received).message);
       }
       if (received.length === 0) return this.#end(this.#reason);
-      const message = decodeMessage<FromHelper>(this.#buffer.subarray(0, received.length));
+      const message = this.#decoded(this.#buffer.subarray(0, received.length));
+      if (typeof message === "string") {
+        // Of a lock that came along the helper has a copy, and gives it up when this end is closed.
+        for (const fd of received.descriptors) this.#parts.sys.close(fd);
+        return this.#end(message);
+      }
       if (message.kind === "failed") this.#reason = message.reason;
       this.#user.received(message, received.descriptors);
+    }
+  }
+
+  /** A message, or why it is none. */
+  #decoded(bytes: Uint8Array): FromHelper | string {
+    try {
+      return decodeFromHelper(bytes);
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      return `its helper process sent what is no message: ${error.message}`;
     }
   }
 

@@ -1,10 +1,11 @@
+import { ShapeError } from "../../base/shape.ts";
 import { F_DUPFD_CLOEXEC, SIGCHLD } from "../../os/constants.ts";
 import { EAGAIN, ECONNRESET, EMFILE, strerror } from "../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { type FileIdentity, identityOf, mayName } from "../lockspace/file_identity.ts";
 import { lockFile, type UnlockFailure, unlockFile, type UnlockRequest } from "../lockspace/lock_file.ts";
+import { decodeToHelper } from "./helper_decoding.ts";
 import {
-  decodeMessage,
   encodeMessage,
   type FromHelper,
   MESSAGE_LIMIT,
@@ -91,9 +92,25 @@ export class StorageHelper {
         this.#stream = "ended";
         return;
       }
-      const message = decodeMessage<ToHelper>(this.#buffer.subarray(0, received.length));
-      this.#inbox.push({ message, descriptors: received.descriptors });
+      const { descriptors } = received;
+      const message = this.#decoded(this.#buffer.subarray(0, received.length));
+      if (message === undefined) {
+        for (const fd of descriptors) this.#sys.close(fd);
+        this.#stream = "broken";
+        return;
+      }
+      this.#inbox.push({ message, descriptors });
       if (wait) return;
+    }
+  }
+
+  /** A message; undefined when it is none: the daemon is of another version, and starts another helper. */
+  #decoded(bytes: Uint8Array): ToHelper | undefined {
+    try {
+      return decodeToHelper(bytes);
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      return undefined;
     }
   }
 

@@ -6,7 +6,7 @@ import type { Verdict } from "../lockspace/settler.ts";
 import type { GuardQuestion } from "./last_writes.ts";
 import type { UserIds } from "./mount_tree.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
-import { decodeText, encodeText } from "../../os/text.ts";
+import { encodeText } from "../../os/text.ts";
 
 // Between the daemon and its storage helpers: one JSON document per message of a SOCK_SEQPACKET socket pair,
 // descriptors beside it (SCM_RIGHTS). Both ends are this program, but perhaps of two versions, when a package
@@ -111,7 +111,7 @@ export type StorageResult =
   | { readonly kind: "judged"; readonly verdict: Verdict }
   /** The file may not be opened by whoever the helper is. */
   | { readonly kind: "denied"; readonly verdict: Verdict }
-  | { readonly kind: "owner"; readonly owner: FileOwner | undefined }
+  | { readonly kind: "owner"; readonly owner?: FileOwner }
   | { readonly kind: "ran"; readonly program: ProgramResult };
 
 /** From a helper to the daemon. */
@@ -125,11 +125,6 @@ export type FromHelper =
 export function encodeMessage(message: ToHelper | FromHelper): Uint8Array {
   // JSON escapes what is no Unicode in a path, so the text is plain.
   return encodeText(JSON.stringify(message));
-}
-
-/** A message from its bytes. Only for what this program itself has sent. */
-export function decodeMessage<Message extends ToHelper | FromHelper>(bytes: Uint8Array): Message {
-  return JSON.parse(decodeText(bytes)) as Message;
 }
 
 /** What is said when daemon and helper are not of one version. @param version the daemon's */

@@ -8,7 +8,7 @@ import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import { createFile, makeDirectory, removeFile } from "../lockspace/lock_files.ts";
 import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { findOwner } from "./file_owner.ts";
-import type { StorageResult, StorageTask } from "./helper_protocol.ts";
+import type { FileOwner, StorageResult, StorageTask } from "./helper_protocol.ts";
 import { findLocalHolder } from "./holder_scan.ts";
 import { judgeGuards, judgeOpeners, syncFile } from "./last_writes.ts";
 import { readRecord } from "./owner_record.ts";
@@ -53,7 +53,7 @@ export function runErrand(
     case "judge-openers":
       return answer({ kind: "judged", verdict: judgeOpeners(sys, errand.identity) });
     case "find-owner":
-      return answer({ kind: "owner", owner: findOwner(sys, errand.path) });
+      return answer(ownerResult(findOwner(sys, errand.path)));
     case "sync": {
       const { denied, verdict } = syncFile(sys, errand.path);
       return answer({ kind: denied ? "denied" : "judged", verdict });
@@ -100,4 +100,8 @@ function checked(failure: DirectoryFailure | undefined): StorageResult {
 
 function done(failure: FileFailure | undefined): StorageResult {
   return failure === undefined ? { kind: "done" } : { kind: "done", failure };
+}
+
+function ownerResult(owner: FileOwner | undefined): StorageResult {
+  return owner === undefined ? { kind: "owner" } : { kind: "owner", owner };
 }

@@ -46,3 +46,13 @@ Deno.test("a question before the endpoints ends it", () => {
   assert.equal(link.received(ASK), false);
   assert.match(sent[0] ?? "", /before the endpoints/);
 });
+
+Deno.test("what is no message ends it, and is put to nobody", () => {
+  const { link, sent } = played();
+  assert.equal(link.received(OPEN), true);
+  assert.equal(link.received(ASK.replace('"lease":"7"', '"lease":7')), false);
+  assert.equal(
+    sent.at(-1),
+    '{"kind":"unusable","reason":"the daemon sent what is no message: daemon and link are not of one version"}\n',
+  );
+});

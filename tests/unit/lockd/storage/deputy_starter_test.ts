@@ -5,7 +5,8 @@ import { linuxSys } from "../../../../src/os/linux.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { must, SystemError } from "../../../../src/os/system_error.ts";
 import { DeputyStarter } from "../../../../src/lockd/storage/deputy_starter.ts";
-import { decodeMessage, type ToHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
+import { decodeToHelper } from "../../../../src/lockd/storage/helper_decoding.ts";
+import { type ToHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
 import { plausible } from "../../../fault/errnos.ts";
 import { type Fault, FaultSys } from "../../../fault/fault_sys.ts";
 import { inDirectory, openDescriptors, Turning } from "../../../support/storage_fixture.ts";
@@ -20,7 +21,7 @@ function next(sys: Sys, fd: number): ToHelper {
   const bytes = new Uint8Array(65536);
   const received = sys.receiveMessage(fd, bytes, true);
   if (typeof received === "number") throw new SystemError("recvmsg", "test", received);
-  return decodeMessage<ToHelper>(bytes.subarray(0, received.length));
+  return decodeToHelper(bytes.subarray(0, received.length));
 }
 
 /** A starter beside a socket, and what it had started as children. */

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { EMFILE, ENOBUFS, EPERM } from "../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
-import { SystemError } from "../../../../src/os/system_error.ts";
+import { encodeText } from "../../../../src/os/text.ts";
+import { O_RDONLY } from "../../../../src/os/constants.ts";
+import { must, SystemError } from "../../../../src/os/system_error.ts";
 import { HelperLink } from "../../../../src/lockd/storage/helper_link.ts";
 import type { FromHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
 import { PlayedHelper } from "./played_helper.ts";
@@ -47,6 +49,19 @@ Deno.test("HelperLink takes what was sent before the helper ended, then says so 
     { kind: "result", id: 1, result: { kind: "done" } },
   ]);
   assert.deepEqual(pair.ended, ["its helper process has ended"]);
+});
+
+Deno.test("HelperLink ends with what is no message, and keeps nothing that came along", () => {
+  using pair = new Pair();
+  const fd = must(linuxSys().open("/dev/null", O_RDONLY, 0), "open", "/dev/null");
+  pair.helper.sendBytes(encodeText('{"kind":"result","id":1,"result":{"kind":"granted"}}'), [fd]);
+  linuxSys().close(fd);
+  pair.turning.until(() => pair.ended.length > 0 || undefined);
+  assert.deepEqual(pair.received, []);
+  assert.deepEqual(pair.ended, [
+    "its helper process sent what is no message: result.identity: expected an object, got nothing",
+  ]);
+  assert.deepEqual(pair.helper.read(), ["end"]);
 });
 
 Deno.test("HelperLink takes what was sent by a helper that ended with a message unread", () => {

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { F_DUPFD_CLOEXEC, F_RDLCK, F_WRLCK, O_RDWR, SOCK_SEQPACKET } from "../../../../src/os/constants.ts";
-import { EIO, ENOENT } from "../../../../src/os/errno.ts";
+import {
+  F_DUPFD_CLOEXEC,
+  F_GETFD,
+  F_RDLCK,
+  F_WRLCK,
+  O_RDWR,
+  SOCK_SEQPACKET,
+} from "../../../../src/os/constants.ts";
+import { EBADF, EIO, ENOENT } from "../../../../src/os/errno.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import type { ReceivedMessage } from "../../../../src/os/sys.ts";
 import { must } from "../../../../src/os/system_error.ts";
-import { decodeMessage, type FromHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
+import { decodeFromHelper } from "../../../../src/lockd/storage/helper_decoding.ts";
 import { StorageHelper } from "../../../../src/lockd/storage/helper_process.ts";
 import {
   HELPER_END,
@@ -45,6 +52,26 @@ Deno.test(
     assert.equal(isLocked(path), true);
     linuxSys().close(script.granted[0] as number);
     assert.equal(isLocked(path), false);
+  }),
+);
+
+Deno.test(
+  "a helper does nothing of what is no message, closes what came along, and releases nothing that may be taken",
+  inDirectory((directory) => {
+    const [path, other] = [`${directory}/a`, `${directory}/b`];
+    Deno.writeTextFileSync(other, "data");
+    const sys = linuxSys();
+    const fd = must(sys.open(other, O_RDWR, 0), "open", other);
+    const script = new HelperScript([
+      lockTask(5, path),
+      "nothing",
+      { bytes: `{"kind":"task","id":6,"task":{"op":"remove","file":"${other}"}}`, descriptors: [fd] },
+      lockTask(7, other),
+    ]);
+    const sent = script.run();
+    assert.deepEqual(sent.map((message) => message.kind === "result" ? message.id : message.kind), [5]);
+    assert.equal(sys.fcntl(fd, F_GETFD, 0), -EBADF);
+    assert.deepEqual([existsSync(path), existsSync(other)], [true, true]);
   }),
 );
 
@@ -283,7 +310,7 @@ Deno.test("a helper that cannot start another tells so at the other end of the s
     .run();
   const bytes = new Uint8Array(4096);
   const received = sys.receiveMessage(near, bytes, false) as ReceivedMessage;
-  assert.deepEqual(decodeMessage<FromHelper>(bytes.subarray(0, received.length)), {
+  assert.deepEqual(decodeFromHelper(bytes.subarray(0, received.length)), {
     kind: "failed",
     reason: "Start storage helper /usr/sbin/virtlockd: No such file or directory (ENOENT)",
   });

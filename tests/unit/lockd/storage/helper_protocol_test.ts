@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
+import { decodeToHelper } from "../../../../src/lockd/storage/helper_decoding.ts";
 import {
-  decodeMessage,
   encodeMessage,
   MESSAGE_LIMIT,
   type ToHelper,
 } from "../../../../src/lockd/storage/helper_protocol.ts";
 
-Deno.test("decodeMessage() gives back a path with bytes that are no UTF-8", () => {
+Deno.test("decodeToHelper() gives back a path with bytes that are no UTF-8", () => {
   const message: ToHelper = {
     kind: "task",
     id: 7,
     task: { op: "remove", path: "/mnt/a\udcff\udc80\n\u20ac\u{1f600}'\"" },
   };
-  assert.deepEqual(decodeMessage<ToHelper>(encodeMessage(message)), message);
+  assert.deepEqual(decodeToHelper(encodeMessage(message)), message);
 });
 
 Deno.test("encodeMessage() writes ASCII for a path with bytes that are no UTF-8", () => {

@@ -2,8 +2,8 @@ import { F_DUPFD_CLOEXEC } from "../../../../src/os/constants.ts";
 import { EAGAIN } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
+import { decodeToHelper } from "../../../../src/lockd/storage/helper_decoding.ts";
 import {
-  decodeMessage,
   encodeMessage,
   type FromHelper,
   type StorageResult,
@@ -75,7 +75,7 @@ export class PlayedHelper {
       if (typeof received === "number") throw new SystemError("recvmsg", "played helper", received);
       if (received.length === 0) return [...all, "end"];
       all.push({
-        message: decodeMessage<ToHelper>(bytes.subarray(0, received.length)),
+        message: decodeToHelper(bytes.subarray(0, received.length)),
         descriptors: received.descriptors,
       });
     }
@@ -94,7 +94,12 @@ export class PlayedHelper {
   }
 
   send(message: FromHelper, descriptors: readonly number[] = []): void {
-    const result = this.#sys.sendMessage(this.#fd, encodeMessage(message), descriptors);
+    this.sendBytes(encodeMessage(message), descriptors);
+  }
+
+  /** Sends what need be no message. */
+  sendBytes(bytes: Uint8Array, descriptors: readonly number[] = []): void {
+    const result = this.#sys.sendMessage(this.#fd, bytes, descriptors);
     if (result < 0) throw new SystemError("sendmsg", "played helper", result);
   }
 

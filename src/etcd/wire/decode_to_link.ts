@@ -1,0 +1,92 @@
+import { type Fields, isFields, parseLine, type ToLink } from "./link_messages.ts";
+
+/**
+ * Reads what the daemon has sent. Nothing is taken on trust: what is not whole must not be put to etcd.
+ *
+ * @returns undefined for what is no message
+ */
+export function decodeToLink(line: string): ToLink | undefined {
+  const message = parseLine(line);
+  return isToLink(message) ? message : undefined;
+}
+
+function isToLink(value: unknown): value is ToLink {
+  if (!isFields(value)) return false;
+  switch (value["kind"]) {
+    case "open":
+      return isNumber(value["protocol"]) && isEndpoints(value["endpoints"]);
+    case "ask":
+      return isNumber(value["id"]) && isNumber(value["limitMs"]) && isQuestion(value["question"]);
+    default:
+      return false;
+  }
+}
+
+function isEndpoints(value: unknown): boolean {
+  return isFields(value) && Array.isArray(value["urls"]) && value["urls"].every(isText) &&
+    ["caFile", "certFile", "keyFile"].every((name) => isAbsentOrText(value, name));
+}
+
+function isQuestion(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  switch (value["kind"]) {
+    case "transaction":
+      return isTransaction(value["transaction"]);
+    case "grant-lease":
+      return isNumber(value["seconds"]);
+    case "keep-lease":
+      return isText(value["lease"]);
+    case "await-change":
+      return isText(value["prefix"]) && isNumber(value["from"]);
+    default:
+      return false;
+  }
+}
+
+function isTransaction(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  const { compare, success, failure } = value;
+  return Array.isArray(compare) && compare.every(isCompare) && Array.isArray(success) &&
+    success.every(isOperation) && Array.isArray(failure) && failure.every(isOperation);
+}
+
+function isCompare(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  switch (value["kind"]) {
+    case "changed-at":
+      return isText(value["key"]) && isNumber(value["revision"]);
+    case "value":
+      return isText(value["key"]) && isText(value["value"]);
+    case "none-below":
+      return isText(value["prefix"]);
+    default:
+      return false;
+  }
+}
+
+function isOperation(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  switch (value["op"]) {
+    case "put":
+      return isText(value["key"]) && isText(value["value"]) && isAbsentOrText(value, "lease");
+    case "delete":
+    case "get":
+      return isText(value["key"]);
+    case "list":
+      return isText(value["prefix"]) && isAbsentOrText(value, "after") && isNumber(value["limit"]);
+    default:
+      return false;
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number";
+}
+
+function isAbsentOrText(value: Fields, name: string): boolean {
+  return value[name] === undefined || isText(value[name]);
+}
