@@ -1,4 +1,8 @@
-import { type Fields, isFields, parseLine, type ToLink } from "./link_messages.ts";
+import { type Fields, isFields, parseLine, type Question, type ToLink } from "./link_messages.ts";
+import type { Compare, KeyOperation } from "./transaction.ts";
+
+// Whether there is another kind of something is looked at in each `default`: one that was forgotten does not
+// compile.
 
 /**
  * Reads what the daemon has sent. Nothing is taken on trust: what is not whole must not be put to etcd.
@@ -12,12 +16,14 @@ export function decodeToLink(line: string): ToLink | undefined {
 
 function isToLink(value: unknown): value is ToLink {
   if (!isFields(value)) return false;
-  switch (value["kind"]) {
+  const kind = value["kind"] as ToLink["kind"];
+  switch (kind) {
     case "open":
       return isNumber(value["protocol"]) && isEndpoints(value["endpoints"]);
     case "ask":
       return isNumber(value["id"]) && isNumber(value["limitMs"]) && isQuestion(value["question"]);
     default:
+      kind satisfies never;
       return false;
   }
 }
@@ -29,7 +35,8 @@ function isEndpoints(value: unknown): boolean {
 
 function isQuestion(value: unknown): boolean {
   if (!isFields(value)) return false;
-  switch (value["kind"]) {
+  const kind = value["kind"] as Question["kind"];
+  switch (kind) {
     case "transaction":
       return isTransaction(value["transaction"]);
     case "grant-lease":
@@ -38,7 +45,10 @@ function isQuestion(value: unknown): boolean {
       return isText(value["lease"]);
     case "await-change":
       return isText(value["prefix"]) && isNumber(value["from"]);
+    case "versions":
+      return true;
     default:
+      kind satisfies never;
       return false;
   }
 }
@@ -52,7 +62,8 @@ function isTransaction(value: unknown): boolean {
 
 function isCompare(value: unknown): boolean {
   if (!isFields(value)) return false;
-  switch (value["kind"]) {
+  const kind = value["kind"] as Compare["kind"];
+  switch (kind) {
     case "changed-at":
       return isText(value["key"]) && isNumber(value["revision"]);
     case "value":
@@ -60,13 +71,15 @@ function isCompare(value: unknown): boolean {
     case "none-below":
       return isText(value["prefix"]);
     default:
+      kind satisfies never;
       return false;
   }
 }
 
 function isOperation(value: unknown): boolean {
   if (!isFields(value)) return false;
-  switch (value["op"]) {
+  const op = value["op"] as KeyOperation["op"];
+  switch (op) {
     case "put":
       return isText(value["key"]) && isText(value["value"]) && isAbsentOrText(value, "lease");
     case "delete":
@@ -75,6 +88,7 @@ function isOperation(value: unknown): boolean {
     case "list":
       return isText(value["prefix"]) && isAbsentOrText(value, "after") && isNumber(value["limit"]);
     default:
+      op satisfies never;
       return false;
   }
 }

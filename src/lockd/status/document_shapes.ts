@@ -11,6 +11,7 @@ import {
   text,
 } from "../../base/shape.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
+import type { EtcdMember } from "../cluster/etcd_members.ts";
 import type {
   ClientEntry,
   HolderEntry,
@@ -40,12 +41,20 @@ const STORAGE: Shape<StorageEntry> = fields({
 
 const SERVER: Shape<ServerStatus> = fields({ name: text, clients: number, clientsMax: number });
 
+const MEMBER: Shape<EtcdMember> = fields({
+  url: text,
+  version: optional(text),
+  reason: optional(text),
+  unsafe: optional(text),
+});
+
 const CLUSTER: Shape<ClusterStatus> = fields({
   name: text,
   host: text,
   session: text,
   state: oneOf({ joining: true, live: true, closed: true, unsure: true, lost: true, broken: true }),
   reason: optional(text),
+  etcd: optional(listOf(MEMBER)),
   silentMs: optional(number),
   locks: number,
   parked: number,

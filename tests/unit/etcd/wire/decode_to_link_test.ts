@@ -29,6 +29,7 @@ const QUESTIONS: readonly Question[] = [
   { kind: "grant-lease", seconds: 10 },
   { kind: "keep-lease", lease: "7" },
   { kind: "await-change", prefix: "a/", from: 4 },
+  { kind: "versions" },
 ];
 
 const MESSAGES: readonly ToLink[] = [
