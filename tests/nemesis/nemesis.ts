@@ -67,6 +67,11 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   await using etcd = await Etcd.startOn(MEMBERS.map((name) => network.node(name)), network.launcher);
   await using stack = new AsyncDisposableStack();
   const hosts: NemesisHost[] = [];
+  let clean = false;
+  stack.defer(async () => {
+    if (clean) return;
+    for (const { name, manager } of hosts) await Deno.writeTextFile(`${directory}/${name}.log`, manager.log);
+  });
   for (const [number, name] of names.entries()) {
     const { launcher } = network.node(name);
     hosts.push(stack.use(await NemesisHost.start({ etcd, disks, number, launcher, entry })));
@@ -98,11 +103,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     for (const text of leaks) history.add("leak", { text });
     options.round();
   }
-  if (violations.length > 0 || leaks.length > 0) {
-    for (const { name, manager } of hosts) {
-      await Deno.writeTextFile(`${directory}/${name}.log`, manager.log);
-    }
-  }
+  clean = violations.length === 0 && leaks.length === 0;
   return { violations, leaks, blocks: await disks.blocks(), faults: tally.lines };
 }
 

@@ -5,4 +5,5 @@ export const VARIANTS: Readonly<Record<string, string>> = {
   "release-anything": "release_anything.ts",
   lease: "lease.ts",
   "no-settling": "no_settling.ts",
+  "take-back": "take_back.ts",
 };

@@ -217,6 +217,11 @@ export class Etcd implements AsyncDisposable {
     await this.control("alarm", "disarm");
   }
 
+  /** Has `etcdctl txn` do what a text says. @returns what it says. @throws Error when it fails */
+  async transact(text: string): Promise<string> {
+    return await this.#run(["etcdctl", ...this.#endpoints, "txn"], text);
+  }
+
   /** Runs etcdctl. @returns what it says. @throws Error when it fails */
   async control(...args: string[]): Promise<string> {
     return await this.#run(["etcdctl", ...this.#endpoints, ...args]);

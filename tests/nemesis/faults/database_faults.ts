@@ -1,4 +1,4 @@
-import { decodeMeta, encodeMeta } from "../../../src/lockd/cluster/records.ts";
+import { decodeMeta, encodeMeta, type MetaRecord } from "../../../src/lockd/cluster/records.ts";
 import type { ClusterStatus } from "../../../src/lockd/cluster/cluster_status.ts";
 import type { Etcd } from "../../support/etcd.ts";
 import { until } from "../../support/until.ts";
@@ -51,25 +51,42 @@ export function restoredDatabase({ etcd, hosts }: Scene): Fault {
       );
       await etcd.restore(backup);
       await until("a host to notice", async () => await phaseOf(etcd) === "recovering", PATIENCE_MS);
-      const meta = await metaOf(etcd);
       const expect = hosts.map(({ name }) => name);
-      await patiently("to name the hosts", () => etcd.control("put", META, encodeMeta({ ...meta, expect })));
-      await until("the cluster to be open", async () => await phaseOf(etcd) === "open", PATIENCE_MS);
+      await until("the cluster to be open", () => isOpen(etcd, expect), PATIENCE_MS);
     },
   };
 }
 
-async function metaOf(etcd: Etcd): Promise<ReturnType<typeof decodeMeta>> {
-  const value = (await etcd.keys(META)).get(META) ?? "";
-  return decodeMeta({ key: META, value, changedAt: 0 });
+/** What all hosts agree upon, and when it was changed. */
+async function metaOf(etcd: Etcd): Promise<{ readonly meta: MetaRecord; readonly changedAt: number }> {
+  const { kvs: [found] = [] }: { kvs?: { value: string; mod_revision: number }[] } = JSON.parse(
+    await etcd.control("get", META, "-w", "json"),
+  );
+  const changedAt = found?.mod_revision ?? 0;
+  return { meta: decodeMeta({ key: META, value: atob(found?.value ?? ""), changedAt }), changedAt };
 }
 
 async function phaseOf(etcd: Etcd): Promise<string> {
   try {
-    return (await metaOf(etcd)).phase;
+    return (await metaOf(etcd)).meta.phase;
   } catch (error) {
     // It cannot be reached, or is changed right now.
     if (error instanceof Error) return error.message;
+    throw error;
+  }
+}
+
+/** Names the hosts, also once more when one of them that was cut off has closed the cluster again. */
+async function isOpen(etcd: Etcd, expect: readonly string[]): Promise<boolean> {
+  try {
+    const { meta, changedAt } = await metaOf(etcd);
+    if (meta.phase === "recovering" && meta.expect.length === 0) {
+      const value = JSON.stringify(encodeMeta({ ...meta, expect }));
+      await etcd.transact(`mod("${META}") = "${changedAt}"\n\nput ${META} ${value}\n\n\n`);
+    }
+    return meta.phase === "open";
+  } catch (error) {
+    if (error instanceof Error) return false;
     throw error;
   }
 }
