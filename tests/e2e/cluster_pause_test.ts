@@ -3,6 +3,7 @@ import { installMissing } from "./support/debian_packages.ts";
 import { ClusterGuest } from "../support/cluster_guest.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
+import { Holder } from "../support/holder.ts";
 import { refusal, refusalOf } from "../support/lock_refusal.ts";
 import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
@@ -11,6 +12,9 @@ import { until } from "../support/until.ts";
 
 await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
+/** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
+const SHARED = 1;
+const AUTOCREATE = 2;
 const DISKS = Array.from({ length: 10 }, (_, index) => `disk${index}`);
 
 /** Keys that etcd has of locks, paused guests and questions, below the cluster's prefix. */
@@ -114,6 +118,30 @@ Deno.test("a migration that fails on its target comes back, ten times", async ()
     assert.match(await refusal(target.acquire(...DISKS, "taken")), /'taken' is locked by domain 'domain2'/);
     // libvirt kills it, and resumes the source at once.
     await Promise.all([target[Symbol.asyncDispose](), source.acquire(...DISKS)]);
+  }
+});
+
+Deno.test("a target that was refused one of its locks gives the others back, unless it got something since", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using rival = new ClusterGuest(ClusterGuest.at(a), 2);
+  await rival.acquire("taken");
+  const disk = `${a.place.directory}/disk`;
+  await Deno.writeTextFile(disk, "data");
+  for (const since of [false, true]) {
+    await using target = await Holder.start(a.daemon);
+    // What it writes cannot be judged: no lock tells.
+    await target.open(disk);
+    await target.acquire(a.space, "lease", AUTOCREATE);
+    await target.acquire(a.space, "common", AUTOCREATE | SHARED);
+    assert.match(
+      await refusal(target.acquire(a.space, "taken", AUTOCREATE)),
+      /is locked by domain 'domain2'/,
+    );
+    if (since) await target.acquire(a.space, "more", AUTOCREATE);
+    await target.kill();
+    if (since) await a.daemon.log.match(/Resource 'lease' .* stays locked although its process is gone/);
+    else await until("only the rival's to be left", async () => (await keysOf(etcd)).length === 2);
   }
 });
 

@@ -120,7 +120,7 @@ export class Acquisitions {
       return this.#resume(ask, resource, finish);
     }
     if (resource.shared && options.shared && resource.state.kind === "held") {
-      this.#addOwner(resource, owner);
+      this.#addOwner(ask, resource);
       if (parked) this.#with.releases.replace(resource);
       return finish(undefined);
     }
@@ -229,6 +229,7 @@ export class Acquisitions {
     if (reason !== undefined) {
       return finish({ kind: "storage", action: `Unable to acquire lock on resource ${name}`, reason });
     }
+    paused.getting(owner, trail);
     resource.regrant = undefined;
     observer.givenBack(resource);
     trail.granted(resource, paused.granted(resource, owner, now()));
@@ -285,6 +286,7 @@ export class Acquisitions {
       holdings: [holding],
       state: HELD,
     };
+    paused.getting(owner, trail);
     if (paused.isAttached(owner)) resource.regrant = "while-paused";
     held.insert(lockspace, resource);
     observer.granted(resource, holding);
@@ -293,14 +295,16 @@ export class Acquisitions {
 
   #refused({ owner, trail }: LockAsk, refusal: Refusal): void {
     this.#with.parts.observer.refused(owner, refusal);
-    this.#with.paused.refused(trail);
+    this.#with.paused.refused(owner, trail);
   }
 
-  #addOwner(resource: Resource, owner: Owner): void {
-    const { held, parts: { now, observer } } = this.#with;
+  #addOwner({ owner, trail }: LockAsk, resource: Resource): void {
+    const { held, paused, parts: { now, observer } } = this.#with;
+    paused.getting(owner, trail);
     const holding = { owner, since: now() };
     resource.holdings.push(holding);
     held.owned.add(owner, resource);
     observer.granted(resource, holding);
+    trail.granted(resource);
   }
 }

@@ -16,6 +16,8 @@ export class GrantTrail {
   #used: ParkedLock[] = [];
   readonly #refused: Resource[] = [];
   readonly #taken: ParkedLock[] = [];
+  /** Whether its owner had nothing before the first of these grants, and was refused nothing since. */
+  first = false;
 
   /** Parked locks that their owner got again over this connection. */
   get taken(): readonly ParkedLock[] {
@@ -66,6 +68,7 @@ export class GrantTrail {
     this.#used = [];
     this.#refused.push(...this.#granted);
     this.#granted = [];
+    this.first = false;
     return used;
   }
 

@@ -139,6 +139,11 @@ export class LockTable {
     return this.#dying.has(key);
   }
 
+  /** Whether an owner's guest has not run with what it has: {@link PausedGuests.hasNotRun}. */
+  hasNotRun(owner: Owner): boolean {
+    return this.#paused.hasNotRun(owner);
+  }
+
   /** Why a lock stays although the process of an owner is gone; undefined when none is. */
   settling(resource: Resource): string | undefined {
     return this.#parts.settler.reasonOf(resource);

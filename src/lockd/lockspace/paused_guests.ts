@@ -3,7 +3,7 @@ import { identityField } from "./lock_handle.ts";
 import type { AcquireOptions, LockTableParts } from "./lock_table_parts.ts";
 import type { Lockspace } from "./lockspace.ts";
 import type { OwnedResources } from "./owned_resources.ts";
-import { isHeldBy, type Owner, ownerKey } from "./owner.ts";
+import { isHeldBy, type Owner, type OwnerKey, ownerKey } from "./owner.ts";
 import { type ParkedLock, ParkedLocks, type Unparked } from "./parked_locks.ts";
 import type { Resource } from "./resource.ts";
 
@@ -22,6 +22,8 @@ export class PausedGuests {
   readonly #owned: OwnedResources;
   /** What was released for owners whose process goes on. */
   readonly parked = new ParkedLocks();
+  /** Owners that were refused a lock right after their first ones, and got nothing since. */
+  readonly #unstarted = new Set<OwnerKey>();
 
   constructor(parts: PausedGuestsParts, owned: OwnedResources) {
     this.#parts = parts;
@@ -36,9 +38,34 @@ export class PausedGuests {
     return unparked;
   }
 
+  /** An owner is about to be granted a lock. */
+  getting(owner: Owner, trail: GrantTrail): void {
+    const key = ownerKey(owner);
+    if (this.#unstarted.size > 0) this.#unstarted.delete(key);
+    if (this.#owned.has(key)) return;
+    const [parked] = this.parked.of(key);
+    if (parked === undefined) trail.first = true;
+  }
+
+  /**
+   * Whether the guest of an owner has not run since that was given its first lock: it was refused another one,
+   * as the target of a migration that fails then. It has written nothing that these locks would guard.
+   */
+  hasNotRun(owner: Owner): boolean {
+    return this.#unstarted.has(ownerKey(owner));
+  }
+
+  #doesNotStart(owner: Owner, trail: GrantTrail): void {
+    const key = ownerKey(owner);
+    if (!trail.first || !this.#owned.of(key).every((resource) => trail.has(resource))) return;
+    for (const other of this.#unstarted) if (!this.#owned.has(other)) this.#unstarted.delete(other);
+    this.#unstarted.add(key);
+  }
+
   /** An owner was refused a lock: what it had got before was no use. */
-  refused(trail: GrantTrail): void {
+  refused(owner: Owner, trail: GrantTrail): void {
     const { others } = this.#parts;
+    this.#doesNotStart(owner, trail);
     if (others !== undefined) { for (const { path } of trail.held) others.unused(path); }
     const unused = trail.refused();
     this.parked.unused(unused);
@@ -64,6 +91,7 @@ export class PausedGuests {
     const own = holding !== undefined && isHeldBy(holding.owner, owner) && resource.state.kind === "held" &&
       !resource.shared && !options.shared;
     if (!own || !this.#mayNotKnow(resource, owner, trail)) return false;
+    this.getting(owner, trail);
     resource.regrant = undefined;
     this.#parts.observer.regranted(resource);
     return true;

@@ -65,6 +65,8 @@ export interface SettlerParts {
   readonly clock: () => number;
   /** How long a lock stays whose writes cannot be judged, in ms; Infinity: until it is freed by hand. */
   readonly bound: (resource: Resource) => number;
+  /** Whether the guest of an owner has not run with what that has. */
+  readonly hasNotRun: (holding: Holding) => boolean;
 }
 
 /** The witness is asked again after this time, in ms, and then after twice as long each time. */
@@ -163,10 +165,14 @@ export class Settler {
 
   /** @returns whether the lock may go */
   #decide(settling: Settling, verdict: Verdict): boolean {
-    const { observer, clock, bound } = this.#parts;
+    const { observer, clock, bound, hasNotRun } = this.#parts;
     const isFirst = settling.verdict === undefined;
     settling.verdict = verdict;
     if (verdict.kind === "over") return true;
+    // The target of a migration that was refused a lock: its source must not wait for a person.
+    if (verdict.kind === "unknown" && bound(settling.resource) === Infinity && hasNotRun(settling.holding)) {
+      return true;
+    }
     settling.left = verdict.kind === "unknown"
       ? bound(settling.resource) - (clock() - settling.since)
       : undefined;

@@ -14,6 +14,7 @@ class World {
   asked = 0;
   bound = 1000;
   unseen: string | undefined;
+  hasNotRun = false;
   readonly told: string[] = [];
   readonly #answers: (Verdict | "later")[];
   readonly #timers: { at: number; task: () => void }[] = [];
@@ -49,6 +50,7 @@ class World {
       },
       clock: () => this.now,
       bound: () => this.bound,
+      hasNotRun: () => this.hasNotRun,
     });
   }
 
@@ -184,4 +186,20 @@ Deno.test("Settler never gives up by itself what other hosts would get, and says
   );
   world.settler.abandon(RESOURCE, 7);
   assert.equal(world.settler.size, 0);
+});
+
+Deno.test("Settler lets go what other hosts would get of a guest that has not run, unless writes are under way", () => {
+  const world = new World(BUSY, BUSY, UNKNOWN);
+  [world.bound, world.hasNotRun] = [Infinity, true];
+  world.settle();
+  world.until(3_600_000);
+  assert.deepEqual(world.told, ["settling busy", "over at 12"]);
+});
+
+Deno.test("Settler waits for the bound where there is one, whether the guest has run or not", () => {
+  const world = new World(UNKNOWN);
+  world.hasNotRun = true;
+  world.settle();
+  world.until(1500);
+  assert.deepEqual(world.told, ["settling unknown", "gave up unknown", "over at 1002"]);
 });
