@@ -1,6 +1,7 @@
 import { installMissing } from "../e2e/support/debian_packages.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Random } from "../support/random.ts";
+import { Administrator } from "./administrator.ts";
 import { leftovers } from "./audit.ts";
 import { type Fault, MEMBERS, type Scene } from "./faults/fault.ts";
 import { randomFault } from "./faults/random_fault.ts";
@@ -67,18 +68,19 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   await using etcd = await Etcd.startOn(MEMBERS.map((name) => network.node(name)), network.launcher);
   await using stack = new AsyncDisposableStack();
   const hosts: NemesisHost[] = [];
+  for (const [number, name] of names.entries()) {
+    const { launcher } = network.node(name);
+    hosts.push(stack.use(await NemesisHost.start({ etcd, disks, number, launcher, entry })));
+  }
   let clean = false;
   stack.defer(async () => {
     if (clean) return;
     for (const { name, manager } of hosts) await Deno.writeTextFile(`${directory}/${name}.log`, manager.log);
   });
-  for (const [number, name] of names.entries()) {
-    const { launcher } = network.node(name);
-    hosts.push(stack.use(await NemesisHost.start({ etcd, disks, number, launcher, entry })));
-  }
   const end = performance.now() + options.seconds * 1000;
   const random = new Random(seed);
-  const scene: Scene = { etcd, network, hosts };
+  const administrator = new Administrator(etcd, hosts);
+  const scene: Scene = { etcd, network, hosts, administrator };
   const grants = new Grants();
   const tally = new FaultTally(history);
   let guests = 0;
@@ -99,7 +101,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
       for (const each of lives) each.end();
       await lived;
     }
-    leaks = await leftovers(etcd, hosts);
+    leaks = await leftovers(scene);
     for (const text of leaks) history.add("leak", { text });
     options.round();
   }

@@ -1,3 +1,4 @@
+import type { ClusterStatus } from "../../src/lockd/cluster/cluster_status.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import type { Etcd } from "../support/etcd.ts";
 import type { ServiceManager } from "../support/service_manager.ts";
@@ -56,6 +57,14 @@ export class NemesisHost implements AsyncDisposable {
   /** Path of the daemon's socket for libvirt. */
   get socket(): string {
     return this.manager.socket;
+  }
+
+  /** What the daemon says of itself in the cluster; undefined when it does not answer. */
+  async status(): Promise<ClusterStatus | undefined> {
+    const { code, stdout } = await this.manager.command("status", "--json");
+    if (code !== 0) return undefined;
+    const { sections: { cluster } }: { sections: { cluster: ClusterStatus } } = JSON.parse(stdout);
+    return cluster;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

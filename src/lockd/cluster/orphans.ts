@@ -115,8 +115,9 @@ export class Orphans {
     }
     for (const [sight, orphans] of ended) {
       lastWrites.judge(sight, ({ kind }) => {
+        if (kind === "over") return this.#give(orphans);
         // What cannot be told is asked again, and stays until an administrator gives it up.
-        if (kind === "over") this.#give(orphans);
+        for (const orphan of orphans) whenGone(orphan.lock, () => this.#drop(orphan));
       });
     }
   }

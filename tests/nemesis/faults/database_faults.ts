@@ -2,7 +2,6 @@ import { decodeMeta, encodeMeta, type MetaRecord } from "../../../src/lockd/clus
 import type { ClusterStatus } from "../../../src/lockd/cluster/cluster_status.ts";
 import type { Etcd } from "../../support/etcd.ts";
 import { until } from "../../support/until.ts";
-import type { NemesisHost } from "../nemesis_host.ts";
 import { type Fault, MEMBERS, PATIENCE_MS, patiently, type Scene } from "./fault.ts";
 
 // What happens to what etcd keeps.
@@ -12,6 +11,8 @@ const META = "/virtlockd/test/meta";
 const ASKED_MS = 4000;
 /** More than hosts may have on their way: none must make up for what was lost before it notices. */
 const CHANGES = 60;
+/** A closed cluster waits for locks that a person has to free, which takes a while. */
+const OPEN_MS = 180_000;
 
 /** etcd's quota is used up: it takes no lock, but gives back. */
 export function fullDatabase({ etcd }: Scene): Fault {
@@ -29,7 +30,7 @@ export function fullDatabase({ etcd }: Scene): Fault {
  * what nobody has seen see docs/cluster.md. Then somebody names the hosts, as `virtlockd cluster recover`
  * does.
  */
-export function restoredDatabase({ etcd, hosts }: Scene): Fault {
+export function restoredDatabase({ etcd, hosts, administrator }: Scene): Fault {
   let backup = "";
   return {
     kind: "database restored",
@@ -46,13 +47,19 @@ export function restoredDatabase({ etcd, hosts }: Scene): Fault {
       const changed = performance.now();
       await until(
         "every host to hear of it",
-        async () => (await Promise.all(hosts.map(statusOf))).every((status) => hasHeard(status, changed)),
+        async () =>
+          (await Promise.all(hosts.map((each) => each.status()))).every((status) =>
+            hasHeard(status, changed)
+          ),
         PATIENCE_MS,
       );
       await etcd.restore(backup);
       await until("a host to notice", async () => await phaseOf(etcd) === "recovering", PATIENCE_MS);
       const expect = hosts.map(({ name }) => name);
-      await until("the cluster to be open", () => isOpen(etcd, expect), PATIENCE_MS);
+      await until("the cluster to be open", async () => {
+        await administrator.free("some left");
+        return await isOpen(etcd, expect);
+      }, OPEN_MS);
     },
   };
 }
@@ -89,13 +96,6 @@ async function isOpen(etcd: Etcd, expect: readonly string[]): Promise<boolean> {
     if (error instanceof Error) return false;
     throw error;
   }
-}
-
-async function statusOf({ manager }: NemesisHost): Promise<ClusterStatus | undefined> {
-  const { code, stdout } = await manager.command("status", "--json");
-  if (code !== 0) return undefined;
-  const { sections: { cluster } }: { sections: { cluster: ClusterStatus } } = JSON.parse(stdout);
-  return cluster;
 }
 
 /** @param since by performance.now() */

@@ -48,6 +48,19 @@ Deno.test("a lock of nobody's is kept while its process lives, and until its las
   assert.deepEqual([world.given, world.orphans.size], [["k"], 0]);
 });
 
+Deno.test("a lock whose last writes cannot be judged is nobody's no more when a person has freed it", () => {
+  const world = new World();
+  world.orphans.add(LOCK, HOLDER, "alone");
+  world.there = false;
+  world.time.advance();
+  // Its process may be using it.
+  assert.deepEqual([world.orphans.size, world.orphans.leaving], [1, 0]);
+  world.alive = false;
+  assert.equal(world.orphans.leaving, 1);
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size, world.orphans.leaving], [[], 0, 0]);
+});
+
 Deno.test("a lock whose process is gone already is judged as that of a QEMU which nobody has seen", () => {
   const world = new World();
   world.alive = false;
