@@ -1,5 +1,5 @@
 // `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a
-// daemon of their own. `deno task test:e2e` does the same with the end-to-end tests, which wait for machines.
+// daemon of their own. `deno task test:e2e` has two of the end-to-end tests at a time, which wait for machines.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -7,8 +7,13 @@ import process from "node:process";
 
 const TESTS = import.meta.dirname ?? "tests";
 
+interface Ended {
+  readonly status: number;
+  readonly output: string;
+}
+
 /** One run of Deno's test runner. Its output is shown when it has ended, so that two do not mix. */
-function run(paths: readonly string[]): Promise<{ status: number; output: string }> {
+function run(paths: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, ["test", "-A", "--no-check", ...paths], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -32,23 +37,36 @@ function counted(output: string, word: string): number {
   return Number([...plain.matchAll(new RegExp(`(\\d+) ${word}`, "g"))].at(-1)?.[1] ?? 0);
 }
 
-/** Files of a folder in two halves, every other one in each. */
-function halvesOf(folder: string): [string[], string[]] {
-  const files = readdirSync(join(TESTS, folder)).filter((name) => name.endsWith("_test.ts")).sort()
+/** Two runs at a time: whichever has ended makes room for the next one. */
+async function sideBySide(runs: readonly (readonly string[])[]): Promise<Ended[]> {
+  const waiting = [...runs];
+  const results: Ended[] = [];
+  const side = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      results.push(await run(next));
+    }
+  };
+  await Promise.all([side(), side()]);
+  return results;
+}
+
+function filesOf(folder: string): string[] {
+  return readdirSync(join(TESTS, folder)).filter((name) => name.endsWith("_test.ts")).sort()
     .map((name) => join(TESTS, folder, name));
-  return [files.filter((_, index) => index % 2 === 0), files.filter((_, index) => index % 2 === 1)];
 }
 
-/** What runs side by side. */
+/** The runs that there are. */
 function runsOf(names: readonly string[]): string[][] {
-  if (names[0] === "e2e") return halvesOf("e2e");
+  // Some take minutes: halves would not end at the same time.
+  if (names[0] === "e2e") return filesOf("e2e").map((file) => [file]);
   if (names.length > 0) return [[...names]];
-  const [first, second] = halvesOf("integration");
-  return [first, [join(TESTS, "unit"), ...second]];
+  // Every other one.
+  const files = filesOf("integration");
+  const [first, second] = [0, 1].map((rest) => files.filter((_, index) => index % 2 === rest));
+  return [first ?? [], [join(TESTS, "unit"), ...second ?? []]];
 }
 
-const halves = runsOf(process.argv.slice(2));
-const results = await Promise.all(halves.map(run));
+const results = await sideBySide(runsOf(process.argv.slice(2)));
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
 const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;

@@ -138,9 +138,14 @@ Deno.test("a host is fenced by hand as the page about clusters has it", async ()
   await guest.acquire(a.space, "disk", AUTOCREATE);
   await a.daemon.kill();
   const [key = ""] = [...(await etcd.keys("/virtlockd/test/session/")).keys()];
+  const { kvs: [session] }: { kvs: [{ mod_revision: number }] } = JSON.parse(
+    await etcd.control("get", key, "-w", "json"),
+  );
   const page = Deno.readTextFileSync(`${import.meta.dirname}/../../${PAGE}`);
-  const [, record = ""] = /put \/virtlockd\/prod\/session\/SID '(.*)'/.exec(page) ?? [];
-  await etcd.control("put", key, record);
+  const [, text = ""] = /etcdctl txn <<'END'\n(.*?)^ {4}END$/ms.exec(page) ?? [];
+  const transaction = text.replaceAll(/^ {4}/gm, "").replaceAll("/virtlockd/prod/session/SID", key)
+    .replace("REVISION", String(session.mod_revision));
+  assert.match(await etcd.transact(transaction), /^SUCCESS\n/);
   await using b = await ClusterHost.start(etcd, "b");
   await using next = await Holder.start(b.daemon);
   await next.acquire(b.space, "disk", AUTOCREATE);

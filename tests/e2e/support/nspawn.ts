@@ -8,7 +8,7 @@ import { until } from "../../support/until.ts";
 // systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
 const SCRIPT = `
 set -e
-name=$1; directory=$2; root=$3; hierarchy=$4; guests=$5
+name=$1; directory=$2; root=$3; hierarchy=$4; guests=$5; upper=\${6:-$2/upper}
 nspawn=; groups=
 clean() {
   set +e
@@ -27,8 +27,8 @@ for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
   groups="$groups $tree/$name"
 done
 mount -t tmpfs -o mode=755 lab /run
-mkdir "$directory/upper" "$directory/work" "$directory/root"
-mount -t overlay -o "lowerdir=$root,upperdir=$directory/upper,workdir=$directory/work" overlay "$directory/root"
+mkdir -p "$upper" "$directory/work" "$directory/root"
+mount -t overlay -o "lowerdir=$root,upperdir=$upper,workdir=$directory/work" overlay "$directory/root"
 sh -c '
   for group in $2; do echo $$ >"$group/cgroup.procs"; done
   [ "$4" = detected ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
@@ -48,12 +48,19 @@ export interface BootOptions {
   hierarchy?: ReleaseSetup["hierarchy"];
   /** Directory of this host whose files lie over those of the release. */
   above?: string;
+  /**
+   * Directory of this host, below /var/tmp, that keeps what the machine writes: one that is booted with it
+   * again goes on where this one was switched off.
+   */
+  disk?: string;
+  /** Called with the pid of its init, before everything has started: for what it has to find then. */
+  begun?: (init: number) => Promise<void>;
 }
 
 /**
  * A Debian of its own with systemd as its init, libvirt and QEMU installed, and no network.
  *
- * It starts clean every time, and disposing of it leaves nothing behind. Root only.
+ * It starts clean every time unless it has a disk, and disposing of it leaves nothing else behind. Root only.
  */
 export class Machine implements Site, AsyncDisposable {
   readonly #keeper: Keeper;
@@ -83,9 +90,12 @@ export class Machine implements Site, AsyncDisposable {
       options.above === undefined ? root : `${options.above}:${root}`,
       options.hierarchy ?? SETUPS[release].hierarchy,
       options.guests ?? "",
+      options.disk ?? "",
     ]);
     try {
-      const machine = new Machine(keeper, await findInit(Number(keeper.said)), release);
+      const init = await findInit(Number(keeper.said));
+      await options.begun?.(init);
+      const machine = new Machine(keeper, init, release);
       await machine.#waitForUnits();
       return machine;
     } catch (error) {
