@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { until } from "../support/until.ts";
 import { ClusterHosts, clusterReleases, HOST_ADDRESSES } from "./support/cluster_hosts.ts";
+import type { Libvirt } from "./support/libvirt.ts";
 import { LostAnswer } from "./support/lost_answer.ts";
-import { ALPHA, BETA, defineRival, defineTenDisks, GAMMA, LOCKS } from "./support/ten_disk_guest.ts";
+import { ALPHA, BETA, defineRival, defineTenDisks, GAMMA, LEASE, LOCKS } from "./support/ten_disk_guest.ts";
 
 // What goes wrong with real guests of ten disks on two hosts of a cluster. On demand, as root, with
 // VIRTLOCKD_TEST_CLUSTER: some minutes.
@@ -27,29 +29,39 @@ const RAN_ON_TWO = /was in use by domain 'alpha' .* on host .* while domain 'alp
 /** What makes a migration to host two fail, and what undoes it. */
 interface Hindrance {
   readonly name: string;
-  begin(hosts: ClusterHosts, disk: string): Promise<void>;
+  begin(hosts: ClusterHosts, disks: readonly string[]): Promise<void>;
   end(hosts: ClusterHosts): Promise<void>;
 }
 
-const HINDRANCES: readonly Hindrance[] = [
-  {
-    name: "etcd cannot be reached there",
-    begin: async (hosts) => {
-      await hosts.machine(1).sh("systemctl stop virtlockd-cluster.socket 'virtlockd-cluster@*'");
-    },
-    end: async (hosts) => {
-      await hosts.machine(1).sh("systemctl start virtlockd-cluster.socket");
-      await hosts.untilLive(1);
-    },
+const UNREACHABLE: Hindrance = {
+  name: "etcd cannot be reached there",
+  begin: async (hosts) => {
+    await hosts.machine(1).sh("systemctl stop virtlockd-cluster.socket 'virtlockd-cluster@*'");
   },
-  {
-    name: "the sixth of ten disks is refused there",
-    begin: async (hosts, disk) => {
-      const name = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(disk)))
-        .toHex();
+  end: async (hosts) => {
+    await hosts.machine(1).sh("systemctl start virtlockd-cluster.socket");
+    await hosts.untilLive(1);
+  },
+};
+
+/** libvirt asks for leases first, and then for the disks in their order. */
+const HINDRANCES: readonly Hindrance[] = [
+  UNREACHABLE,
+  refusedThere("the first of its locks", (libvirt) => `${libvirt.leaseLockspace}/${LEASE}`),
+  refusedThere("one in the middle", (libvirt, disks) => `${libvirt.diskLockspace}/${sha256(disks[5] ?? "")}`),
+  refusedThere("the last one", (libvirt, disks) => `${libvirt.diskLockspace}/${sha256(disks.at(-1) ?? "")}`),
+];
+
+function refusedThere(
+  which: string,
+  fileOf: (libvirt: Libvirt, disks: readonly string[]) => string,
+): Hindrance {
+  return {
+    name: `${which} is refused there`,
+    begin: async (hosts, disks) => {
       const two = hosts.machine(1);
       await two.sh("cat >/run/stranger.py; rm -f /run/stranger.ready", { input: STRANGER });
-      const path = `${hosts.libvirt(1).diskLockspace}/${name}`;
+      const path = fileOf(hosts.libvirt(1), disks);
       await two.sh(`python3 /run/stranger.py ${path} & echo $! >/run/stranger`);
       await until(
         "the stranger's lock",
@@ -59,18 +71,13 @@ const HINDRANCES: readonly Hindrance[] = [
     end: async (hosts) => {
       await hosts.machine(1).sh("kill $(cat /run/stranger)");
     },
-  },
-  {
-    name: "there is no lock daemon there",
-    begin: async (hosts) => {
-      await hosts.machine(1).sh("systemctl stop virtlockd.socket virtlockd-admin.socket virtlockd.service");
-    },
-    end: async (hosts) => {
-      await hosts.machine(1).sh("systemctl start virtlockd.socket virtlockd-admin.socket virtlockd.service");
-      await hosts.untilLive(1);
-    },
-  },
-];
+  };
+}
+
+/** As libvirt calls the lock file of a disk. */
+function sha256(path: string): string {
+  return createHash("sha256").update(path).digest("hex");
+}
 
 /** Everything ends at once, etcd too, and is started again at one time. */
 async function losePower(hosts: ClusterHosts): Promise<void> {
@@ -99,7 +106,7 @@ if (RELEASES !== undefined) {
     for (const { name, begin, end } of HINDRANCES) {
       await t.step(`${ROUNDS} migrations in vain: ${name}`, async () => {
         for (let round = 0; round < ROUNDS; round++) {
-          await begin(hosts, disks[5] ?? "");
+          await begin(hosts, disks);
           const { code, stderr } = await hosts.migrate("alpha", 0);
           assert.equal(code, 1, stderr);
           await hosts.untilRuns(0, "alpha");

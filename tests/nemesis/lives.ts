@@ -10,6 +10,8 @@ const DOMAINS = 6;
 const LONGEST_LIFE_MS = 3000;
 const SHORT_LIFE_MS = 300;
 const LONGEST_PAUSE_MS = 400;
+/** A guest whose migration has failed goes on within this time. */
+const LONGEST_WAY_BACK_MS = 100;
 /** Whoever waits longer for an answer feels that something is wrong. */
 const SLOW_MS = 1000;
 
@@ -139,7 +141,9 @@ export class Lives {
     try {
       history.add("migration", { from: guest.name, to: arrived.name });
       await guest.stop();
-      if (!await this.#releaseAll(guest) || !await this.#acquireAll(arrived)) return;
+      if (!await this.#releaseAll(guest)) return;
+      if (this.#random.once(2)) return await this.#comeBack(guest, arrived);
+      if (!await this.#acquireAll(arrived)) return;
       grants.gone(guest);
       await guest.kill();
       await arrived.write();
@@ -147,6 +151,24 @@ export class Lives {
     } finally {
       grants.gone(arrived);
     }
+  }
+
+  /** Its migration fails, so the source is to go on, while the target is perhaps just being granted its locks. */
+  async #comeBack(source: Guest, target: Guest): Promise<void> {
+    const { grants, history, number } = this.#parts;
+    const arrive = async () => {
+      if (await this.#acquireAll(target)) return await target.write(number());
+      grants.gone(target);
+      await target.kill();
+    };
+    const goOn = async () => {
+      await this.#pause(this.#random.below(LONGEST_WAY_BACK_MS));
+      history.add("way back", { guest: source.name });
+      if (!await this.#acquireAll(source)) return;
+      await source.write(number());
+    };
+    await Promise.all([arrive(), goOn()]);
+    await this.#runOn();
   }
 
   /** A guest runs. Half of them do so for a moment only. */

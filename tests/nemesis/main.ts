@@ -49,6 +49,7 @@ async function main(): Promise<number> {
       "guest lost",
       "released",
       "migration",
+      "way back",
       "fault",
       "violation",
       "leak",
