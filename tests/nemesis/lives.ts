@@ -153,7 +153,7 @@ export class Lives {
     }
   }
 
-  /** Its migration fails, so the source is to go on, while the target is perhaps just being granted its locks. */
+  /** Its migration fails: the source is to go on while the target is perhaps being granted its locks. */
   async #comeBack(source: Guest, target: Guest): Promise<void> {
     const { grants, history, number } = this.#parts;
     const arrive = async () => {

@@ -48,8 +48,8 @@ export class PausedGuests {
   }
 
   /**
-   * Whether the guest of an owner has not run since that was given its first lock: it was refused another one,
-   * as the target of a migration that fails then. It has written nothing that these locks would guard.
+   * Whether the guest of an owner has not run since that was given its first lock: it was refused another
+   * one, as the target of a migration that fails then. It has written nothing that these locks would guard.
    */
   hasNotRun(owner: Owner): boolean {
     return this.#unstarted.has(ownerKey(owner));

@@ -6,7 +6,7 @@ const READY = "/run/lost_answer.ready";
 const LOST = "/run/lost_answer.lost";
 const PID = "/run/lost_answer.pid";
 /** Of libvirt's remote protocol, whose calls have a procedure in their bytes 12 to 16: the last step. */
-const FINISH = { domainMigrateFinish3: 217, domainMigrateFinish3Params: 307 };
+const FINISH = { domainMigrateFinish3: 217, domainMigrateFinish3Params: 306 };
 
 const SCRIPT = `
 import socket, struct, sys, threading, time

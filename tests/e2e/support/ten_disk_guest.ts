@@ -21,14 +21,16 @@ export const LOCKS = DISKS + 1;
 /**
  * Defines a guest of ten disks on a host.
  *
- * @param options `leased`: whether it has the lease too
  * @returns paths of its disks
  */
 export async function defineTenDisks(
   hosts: ClusterHosts,
   end: End,
   guest: GuestIdentity,
-  { leased }: { readonly leased: boolean },
+  { leased }: {
+    /** Whether it has the lease too. */
+    readonly leased: boolean;
+  },
 ): Promise<readonly string[]> {
   const libvirt = hosts.libvirt(end);
   const paths: string[] = [];
