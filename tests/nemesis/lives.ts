@@ -72,7 +72,7 @@ export class Lives {
       await guest.write();
       await this.#runOn();
       if (random.once(4)) return await this.#suspend(guest);
-      if (random.once(4) && target !== host && plan.mode === "alone") await this.#migrate(guest, target);
+      if (random.once(2) && target !== host && plan.mode === "alone") await this.#migrate(guest, target);
     } finally {
       this.#parts.grants.gone(guest);
       this.#parts.history.add("kill", { guest: guest.name });

@@ -8,7 +8,7 @@ import { HolderReaper } from "../lockspace/holder_reaper.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import { ManualRelease } from "../lockspace/manual_release.ts";
 import { hasOpenForWriting } from "../lockspace/open_files.ts";
-import { OwnerWatch } from "../lockspace/owner_watch.ts";
+import { endedMark, OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
 import { Settler } from "../lockspace/settler.ts";
@@ -107,7 +107,8 @@ export class LockCore {
       files,
       mayHang: (path, identity) => this.storage.mayHang(path, identity),
       resources: () => this.table.resources(),
-      markOf: (owner) => this.watch.markOf(owner),
+      markOf: (owner) =>
+        this.reaper.judge(owner).kind === "dead" ? endedMark(owner) : this.watch.markOf(owner),
       paused: () => this.table.parked.all(),
       recorded: parts.recorded,
       askedFor: (path, uuid) => this.table.askedFor(path, uuid),

@@ -27,6 +27,17 @@ export interface ProcessMark {
   readonly start: number;
 }
 
+/** When no process that owns anything was started: in the first tick of the kernel. */
+const NEVER = 1;
+
+/**
+ * The mark of an owner whose process is known to have ended: no process is taken for it, whoever has its pid
+ * by now.
+ */
+export function endedMark({ pid, hostPid }: Owner): ProcessMark {
+  return { pid: hostPid ?? pid, start: NEVER };
+}
+
 /** Linux gives no process a pid from here on (PID_MAX_LIMIT of linux/threads.h). */
 const NO_PID = 4_194_304;
 

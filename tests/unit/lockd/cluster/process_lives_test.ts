@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { mayLive } from "../../../../src/lockd/cluster/process_lives.ts";
+import { endedMark } from "../../../../src/lockd/lockspace/owner_watch.ts";
 import { EACCES, EMFILE, ENOMEM, ESRCH } from "../../../../src/os/errno.ts";
 import { processState } from "../../../../src/os/process_state.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -11,6 +12,13 @@ Deno.test("a process lives while the kernel knows it by its number and its start
   assert.equal(mayLive(kernel, Deno.pid, OWN_START), true);
   assert.equal(mayLive(kernel, Deno.pid, OWN_START + 1), false);
   assert.equal(mayLive(kernel, 4_194_304, 5), false);
+});
+
+Deno.test("an owner that is known to have ended is gone, whoever has its number", () => {
+  const owner = { pid: Deno.pid, name: "guest", uuid: "u", id: 1 };
+  const { pid, start } = endedMark(owner);
+  assert.equal(mayLive(kernel, pid, start), false);
+  assert.equal(endedMark({ ...owner, hostPid: 7 }).pid, 7);
 });
 
 Deno.test("a process of which nothing is known may live", () => {
