@@ -54,7 +54,7 @@ export function listPlace(
     if (volume !== undefined) rows.add(name, volume);
   }
   rows.finish();
-  return { ...describe(storage, place), removed: removeLeft(context.sys, place, reserved, host) };
+  return { ...describe(storage, place), removed: removeLeft(context.sys, storage, place, reserved, host) };
 }
 
 const DOT = 0x2e;
