@@ -1,64 +1,51 @@
-import { type HostState, NEW_HOST, normal } from "./host_state.ts";
-import { type Others, type Rule, steps } from "./protocol.ts";
-
-/** What a host's state means to others, and whether it is as it has to be. */
-export interface Meaning {
-  /** Whether etcd has a lock, or a share, of it. */
-  readonly alone: boolean;
-  readonly share: boolean;
-  /** What its guest does to the disk. */
-  readonly guest: "nothing" | "writes" | "reads";
-  /** Whether something is in etcd of which nobody knows any more. */
-  readonly left: boolean;
-}
+import type { HostModel } from "./host_model.ts";
 
 /** Something that may happen next. */
-export interface NumberedStep {
+export interface NumberedStep<Effect> {
   readonly name: string;
   readonly next: number;
-  readonly robs: boolean;
+  readonly others: readonly Effect[];
 }
 
-/** What others may have; the number of one is made of two bits. */
-const CONTEXTS: readonly Others[] = [false, true].flatMap((alone) =>
-  [false, true].map((share) => ({ alone, share }))
-);
-
 /** More states than a host has. */
-const LIMIT = 100_000;
+const LIMIT = 500_000;
 
 /**
  * Every state that one host can be in, whatever others have in etcd. States that nobody can ever tell apart,
  * by what they mean and by what may happen next, are one: so the states of several hosts stay few, and none
  * is left out.
  */
-export class HostStates {
+export class HostStates<Meaning, Effect extends string> {
   /** Number of the state in which a host begins. */
   readonly first: number;
+  /** How many states there are before those are put together that cannot be told apart. */
+  readonly explored: number;
+  readonly #context: (others: readonly Meaning[]) => number;
+  readonly #effects: readonly Effect[];
   readonly #meanings: Meaning[] = [];
-  readonly #steps: (readonly NumberedStep[])[][] = [];
-  readonly #robbed: number[] = [];
+  readonly #steps: (readonly NumberedStep<Effect>[])[][] = [];
+  /** For each effect. */
+  readonly #touched: (readonly number[])[] = [];
 
-  constructor(without: ReadonlySet<Rule>) {
-    const all = explore(without);
+  constructor(model: HostModel<object, Meaning, Effect>) {
+    this.#context = (others) => model.context(others);
+    this.#effects = model.effects;
+    const all = explore(model);
     const classes = classify(all);
     for (const [index, number] of classes.entries()) {
       const state = all[index];
       if (state === undefined || number < this.#meanings.length) continue;
       this.#meanings.push(state.meaning);
       this.#steps.push(state.steps.map((each) => {
-        const found = each.map(({ name, next, robs }) => ({ name, next: classes[next] ?? 0, robs }));
+        const found = each.map((step) => ({ ...step, next: classes[step.next] ?? 0 }));
         // Of several ways to one state one is enough.
-        return [...new Map(found.map((step) => [`${step.next} ${step.robs}`, step])).values()];
+        return [...new Map(found.map((step) => [`${step.next} ${step.others}`, step])).values()];
       }));
-      this.#robbed.push(classes[state.robbed] ?? 0);
+      this.#touched.push(state.touched.map((next) => classes[next] ?? 0));
     }
     this.first = classes[0] ?? 0;
     this.explored = all.length;
   }
-
-  /** How many states there are before those are put together that cannot be told apart. */
-  readonly explored: number;
 
   get size(): number {
     return this.#meanings.length;
@@ -71,33 +58,35 @@ export class HostStates {
   }
 
   /** @param others numbers of the other hosts' states */
-  steps(number: number, others: readonly number[]): readonly NumberedStep[] {
-    let context = 0;
-    for (const other of others) {
-      const { alone, share } = this.meaning(other);
-      context |= (alone ? 2 : 0) | (share ? 1 : 0);
-    }
+  steps(number: number, others: readonly number[]): readonly NumberedStep<Effect>[] {
+    const context = this.#context(others.map((other) => this.meaning(other)));
     return this.#steps[number]?.[context] ?? [];
   }
 
-  /** The same host when another one has deleted its lock. */
-  robbed(number: number): number {
-    return this.#robbed[number] ?? number;
+  /** The same host when another one has done something. */
+  touched(number: number, effects: readonly Effect[]): number {
+    return effects.reduce(
+      (state, effect) => this.#touched[state]?.[this.#effects.indexOf(effect)] ?? state,
+      number,
+    );
   }
 }
 
-interface Explored {
+interface Explored<Meaning, Effect> {
   readonly meaning: Meaning;
-  /** For each of {@link CONTEXTS}. */
-  readonly steps: readonly (readonly NumberedStep[])[];
-  readonly robbed: number;
+  /** For each context. */
+  readonly steps: readonly (readonly NumberedStep<Effect>[])[];
+  /** For each effect. */
+  readonly touched: readonly number[];
 }
 
-function explore(without: ReadonlySet<Rule>): Explored[] {
+function explore<Meaning, Effect extends string>(
+  model: HostModel<object, Meaning, Effect>,
+): Explored<Meaning, Effect>[] {
   const numbers = new Map<string, number>();
-  const states: HostState[] = [];
-  const numberOf = (host: HostState): number => {
-    const state = normal(host);
+  const states: object[] = [];
+  const numberOf = (host: object): number => {
+    const state = model.normal(host);
     const key = JSON.stringify(state);
     const known = numbers.get(key);
     if (known !== undefined) return known;
@@ -105,48 +94,37 @@ function explore(without: ReadonlySet<Rule>): Explored[] {
     numbers.set(key, number);
     return number;
   };
-  numberOf(NEW_HOST);
-  const found: Explored[] = [];
+  numberOf(model.first);
+  const contexts = Array.from({ length: model.contexts }, (_, context) => context);
+  const found: Explored<Meaning, Effect>[] = [];
   for (let index = 0; index < states.length; index++) {
     if (index > LIMIT) throw new Error(`A host has more than ${LIMIT} states`);
-    const state = states[index] ?? NEW_HOST;
+    const state = states[index] ?? model.first;
     found.push({
-      meaning: meaningOf(state),
-      steps: CONTEXTS.map((others) =>
-        steps(state, others, without).map(({ name, host, robs = false }) => ({
+      meaning: model.meaning(state),
+      steps: contexts.map((context) =>
+        model.steps(state, context).map(({ name, host, others = [] }) => ({
           name,
           next: numberOf(host),
-          robs,
+          others,
         }))
       ),
-      robbed: without.has("release-record") ? numberOf({ ...state, alone: 0 }) : index,
+      touched: model.effects.map((effect) => numberOf(model.touched(state, effect))),
     });
   }
   return found;
 }
 
-function meaningOf({ alone, share, guest, shared, daemon, listed, lock }: HostState): Meaning {
-  const busy = guest === "running" || guest === "landing";
-  const idle = daemon === "live" && listed && guest === "none" && lock === "none";
-  const over = idle || daemon === "fenced";
-  const reads = shared && guest === "running";
-  return {
-    alone: alone !== 0,
-    share: share !== 0,
-    guest: busy && !shared ? "writes" : reads ? "reads" : "nothing",
-    left: over && (alone !== 0 || share !== 0),
-  };
-}
-
 /** Splits states into classes until those of a class have the same meaning and the same classes next. */
-function classify(states: readonly Explored[]): number[] {
+function classify(states: readonly Explored<unknown, string>[]): number[] {
   let classes = numbered(states.map(({ meaning }) => JSON.stringify(meaning)));
   for (;;) {
     const next = numbered(states.map((state, index) => {
       const after = state.steps.map((each) =>
-        [...new Set(each.map(({ next, robs }) => `${classes[next]}${robs ? "r" : ""}`))].sort().join()
+        [...new Set(each.map(({ next, others }) => `${classes[next]}${others}`))].sort().join()
       );
-      return `${classes[index]} ${classes[state.robbed]} ${after.join(" ")}`;
+      const touched = state.touched.map((each) => classes[each]);
+      return `${classes[index]} ${touched} ${after.join(" ")}`;
     }));
     if (Math.max(...next) === Math.max(...classes)) return next;
     classes = next;

@@ -1,5 +1,5 @@
+import type { HostModel } from "./host_model.ts";
 import { HostStates } from "./host_states.ts";
-import type { Rule } from "./protocol.ts";
 
 /** What was found. */
 export interface SearchResult {
@@ -22,17 +22,41 @@ interface Reached {
 }
 
 /**
- * Looks at every state that some hosts can be in, the nearest first, until one is wrong: two guests have one
- * disk, or etcd has something of a host that has nothing to do any more. Hosts are alike, so a state counts
- * once, whichever of them is in which.
+ * Looks at every state that some hosts can be in, the nearest first, until one is wrong. Hosts are alike, so
+ * a state counts once, whichever of them is in which.
  */
-export function search(count: number, without: ReadonlySet<Rule>): SearchResult {
-  const hosts = new HostStates(without);
+export function search<Meaning, Effect extends string>(
+  count: number,
+  model: HostModel<object, Meaning, Effect>,
+): SearchResult {
+  const hosts = new HostStates(model);
   const first = Array<number>(count).fill(hosts.first);
   const reached: Reached[] = [{ hosts: first, before: -1, step: "" }];
-  const seen = new Set<number>();
+  const keyOf = keys(count, hosts.size);
+  const seen = new Set([keyOf(first)]);
+  const facts = { explored: hosts.explored, distinct: hosts.size };
+  for (let index = 0; index < reached.length; index++) {
+    const { hosts: now = [] } = reached[index] ?? {};
+    const wrong = model.wrong(now.map((number) => hosts.meaning(number)));
+    if (wrong !== undefined) return { ...facts, states: seen.size, wrong, way: wayTo(reached, index) };
+    for (let place = 0; place < count; place++) {
+      for (const { name, next, others } of hosts.steps(now[place] ?? 0, now.toSpliced(place, 1))) {
+        const after = others.length === 0 ? now.slice() : now.map((each) => hosts.touched(each, others));
+        after[place] = next;
+        const key = keyOf(after);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        reached.push({ hosts: after, before: index, step: `host ${place + 1}: ${name}` });
+      }
+    }
+  }
+  return { ...facts, states: seen.size, wrong: undefined, way: [] };
+}
+
+/** Gives the same number to the same states, whichever host is in which. */
+function keys(count: number, size: number): (all: readonly number[]) => number {
   const sorted = Array<number>(count).fill(0);
-  const key = (all: readonly number[]): number => {
+  return (all) => {
     for (let place = 0; place < count; place++) {
       const number = all[place] ?? 0;
       let at = place;
@@ -40,28 +64,9 @@ export function search(count: number, without: ReadonlySet<Rule>): SearchResult 
       sorted[at] = number;
     }
     let sum = 0;
-    for (const number of sorted) sum = sum * hosts.size + number;
+    for (const number of sorted) sum = sum * size + number;
     return sum;
   };
-  seen.add(key(first));
-  const facts = { explored: hosts.explored, distinct: hosts.size };
-  for (let index = 0; index < reached.length; index++) {
-    const { hosts: now = [] } = reached[index] ?? {};
-    const wrong = wrongIn(hosts, now);
-    if (wrong !== undefined) return { ...facts, states: seen.size, wrong, way: wayTo(reached, index) };
-    for (let place = 0; place < count; place++) {
-      const host = now[place] ?? 0;
-      for (const { name, next, robs } of hosts.steps(host, now.toSpliced(place, 1))) {
-        const after = robs ? now.map((each) => hosts.robbed(each)) : now.slice();
-        after[place] = next;
-        const number = key(after);
-        if (seen.has(number)) continue;
-        seen.add(number);
-        reached.push({ hosts: after, before: index, step: `host ${place + 1}: ${name}` });
-      }
-    }
-  }
-  return { ...facts, states: seen.size, wrong: undefined, way: [] };
 }
 
 function wayTo(reached: readonly Reached[], index: number): string[] {
@@ -72,16 +77,4 @@ function wayTo(reached: readonly Reached[], index: number): string[] {
     at = before;
   }
   return way;
-}
-
-/** What must not be. */
-function wrongIn(hosts: HostStates, all: readonly number[]): string | undefined {
-  const meanings = all.map((number) => hosts.meaning(number));
-  const writers = meanings.filter(({ guest }) => guest === "writes").length;
-  if (writers > 1) return "two guests write to one disk";
-  if (writers === 1 && meanings.some(({ guest }) => guest === "reads")) {
-    return "a guest writes to a disk that another one shares";
-  }
-  const left = meanings.findIndex((meaning) => meaning.left);
-  return left < 0 ? undefined : `something is left in etcd of host ${left + 1}`;
 }

@@ -1,4 +1,6 @@
-import { type HostState, type Message, NEW_HOST, unused } from "./host_state.ts";
+import type { HostModel, Step, Without } from "../host_model.ts";
+import { unused } from "../numbers.ts";
+import { attempts, epochs, type LockingHost, type Message, NEW_HOST, normal } from "./locking_host.ts";
 
 /** Rules of the protocol that can be left out, to see that it is noticed. */
 export const RULES = {
@@ -20,23 +22,16 @@ export const RULES = {
 
 export type Rule = keyof typeof RULES;
 
-export function isRule(name: string): name is Rule {
-  return name in RULES;
-}
-
-/** What other hosts have in etcd, and how a step of this host changes that. */
-export interface Others {
+/** What other hosts have in etcd. */
+interface Others {
   readonly alone: boolean;
   readonly share: boolean;
 }
 
-/** Something that may happen next to a host. */
-export interface Step {
-  readonly name: string;
-  readonly host: HostState;
-  /** Its release has deleted the lock of another one. */
-  readonly robs?: boolean;
-}
+/** What a release does that deletes whatever is there. */
+type Effect = "robs";
+
+type LockingStep = Step<LockingHost, Effect>;
 
 /** So many messages of a host may be on their way with nobody waiting for them. */
 const MOST_LATE = 2;
@@ -47,7 +42,7 @@ const MOST_LATE = 2;
  *
  * @param without rules that are left out
  */
-export function steps(host: HostState, others: Others, without: ReadonlySet<Rule>): Step[] {
+function steps(host: LockingHost, others: Others, without: Without<Rule>): LockingStep[] {
   return [
     ...ofMessages(host, others, without),
     ...ofGuest(host, without),
@@ -57,7 +52,7 @@ export function steps(host: HostState, others: Others, without: ReadonlySet<Rule
 }
 
 /** Without what nobody waits for and etcd can only refuse: revisions and numbers of tries never come back. */
-function withoutVain(host: HostState, without: ReadonlySet<Rule>): HostState {
+function withoutVain(host: LockingHost, without: Without<Rule>): LockingHost {
   const messages = host.messages.filter(({ op, epoch, awaited }) =>
     awaited || epoch === host.session || (op === "acquire" && without.has("acquire-epoch"))
   );
@@ -65,16 +60,21 @@ function withoutVain(host: HostState, without: ReadonlySet<Rule>): HostState {
 }
 
 /** etcd does what is on its way, and says so or not; or nobody waits any more. */
-function ofMessages(host: HostState, others: Others, without: ReadonlySet<Rule>): Step[] {
+function ofMessages(host: LockingHost, others: Others, without: Without<Rule>): LockingStep[] {
   const late = host.messages.filter(({ awaited }) => !awaited).length;
   return host.messages.flatMap((message, index) => {
     const rest = { ...host, messages: host.messages.filter((_, other) => other !== index) };
     const { op, awaited } = message;
-    const { after, outcome, robs = false } = applied(rest, message, others, without);
-    if (!awaited) return [{ name: `etcd does a late ${op}: ${outcome}`, host: after, robs }];
-    const found: Step[] = [
-      { name: `${op}: ${outcome}`, host: answered(after, message, outcome), robs },
-      { name: `${op}: ${outcome}, which nobody is told`, host: doubting(after, message, without), robs },
+    const { after, outcome, robs } = applied(rest, message, others, without);
+    const effects = { others: robs === true ? ["robs"] as const : [] };
+    if (!awaited) return [{ name: `etcd does a late ${op}: ${outcome}`, host: after, ...effects }];
+    const found: LockingStep[] = [
+      { name: `${op}: ${outcome}`, host: answered(after, message, outcome), ...effects },
+      {
+        name: `${op}: ${outcome}, which nobody is told`,
+        host: doubting(after, message, without),
+        ...effects,
+      },
     ];
     if (late < MOST_LATE) {
       const left = { ...rest, messages: [...rest.messages, { ...message, awaited: false }] };
@@ -87,18 +87,18 @@ function ofMessages(host: HostState, others: Others, without: ReadonlySet<Rule>)
 type Outcome = "done" | "refused" | "moved";
 
 interface Applied {
-  readonly after: HostState;
+  readonly after: LockingHost;
   readonly outcome: Outcome;
   readonly robs?: boolean;
 }
 
-function applied(host: HostState, message: Message, others: Others, without: ReadonlySet<Rule>): Applied {
+function applied(host: LockingHost, message: Message, others: Others, without: Without<Rule>): Applied {
   const { op, epoch, attempt, shared } = message;
   const moved = epoch !== host.session;
   switch (op) {
     case "bump": {
       if (moved) return { after: host, outcome: "moved" };
-      return { after: { ...host, session: unused(host, "epoch") }, outcome: "done" };
+      return { after: { ...host, session: unused(epochs(host)) }, outcome: "done" };
     }
     case "acquire": {
       if (moved && !without.has("acquire-epoch")) return { after: host, outcome: "moved" };
@@ -119,7 +119,7 @@ function applied(host: HostState, message: Message, others: Others, without: Rea
   }
 }
 
-function answered(host: HostState, { op }: Message, outcome: Outcome): HostState {
+function answered(host: LockingHost, { op }: Message, outcome: Outcome): LockingHost {
   switch (op) {
     case "bump":
       if (outcome !== "done") return host;
@@ -134,7 +134,7 @@ function answered(host: HostState, { op }: Message, outcome: Outcome): HostState
 }
 
 /** A daemon that has been started sees what etcd has of its host. */
-function listed(host: HostState): HostState {
+function listed(host: LockingHost): LockingHost {
   const known = { ...host, listed: true };
   const found = host.alone === 0 ? host.share : host.alone;
   if (host.lock !== "none") return found === host.attempt ? known : { ...known, lock: "none", attempt: 0 };
@@ -146,7 +146,7 @@ function listed(host: HostState): HostState {
 const UNSURE = { daemon: "unsure", epoch: 0 } as const;
 
 /** etcd has the lock. If its guest has given up meanwhile, it is given back. */
-function taken(host: HostState): HostState {
+function taken(host: LockingHost): LockingHost {
   switch (host.guest) {
     case "asking":
       return { ...host, guest: "running", lock: "held" };
@@ -158,25 +158,25 @@ function taken(host: HostState): HostState {
   }
 }
 
-function withoutAsker(host: HostState): HostState {
+function withoutAsker(host: LockingHost): LockingHost {
   return host.guest === "asking" ? { ...host, guest: "none" } : host;
 }
 
 /** No answer has come: what became of it is not known. */
-function doubting(host: HostState, { op }: Message, without: ReadonlySet<Rule>): HostState {
+function doubting(host: LockingHost, { op }: Message, without: Without<Rule>): LockingHost {
   const doubt = without.has("bump") && op !== "bump" ? host : { ...host, ...UNSURE };
   if (op !== "acquire") return doubt;
   if (without.has("look-up")) return { ...withoutAsker(doubt), lock: "none", attempt: 0 };
   return { ...doubt, lock: "unknown" };
 }
 
-function ofGuest(host: HostState, without: ReadonlySet<Rule>): Step[] {
+function ofGuest(host: LockingHost, without: Without<Rule>): LockingStep[] {
   const { guest, lock, daemon, epoch } = host;
   switch (guest) {
     case "none": {
       if (lock !== "none" || daemon !== "live" || !host.listed) return [];
       return [false, true].map((shared) => {
-        const attempt = unused(host, "attempt");
+        const attempt = unused(attempts(host));
         const asking = { ...host, guest: "asking", lock: "acquiring", attempt, shared } as const;
         const told = without.has("answer-last") ? { ...asking, guest: "running" } as const : asking;
         return {
@@ -194,7 +194,7 @@ function ofGuest(host: HostState, without: ReadonlySet<Rule>): Step[] {
   }
 }
 
-function ofDaemon(host: HostState, without: ReadonlySet<Rule>): Step[] {
+function ofDaemon(host: LockingHost, without: Without<Rule>): LockingStep[] {
   const { daemon, lock, guest, attempt, shared, epoch, session } = host;
   if (host.messages.some(({ awaited }) => awaited)) return [];
   switch (daemon) {
@@ -215,7 +215,7 @@ function ofDaemon(host: HostState, without: ReadonlySet<Rule>): Step[] {
     return [{ name: "it looks what is there", host: known }];
   }
   // Whatever it does for whatever reason, it may do so at any time.
-  const found: Step[] = [{ name: "it doubts", host: { ...host, ...UNSURE } }];
+  const found: LockingStep[] = [{ name: "it doubts", host: { ...host, ...UNSURE } }];
   if (lock === "unknown") {
     const there = (shared ? host.share : host.alone) === attempt;
     const after = there ? taken(host) : { ...withoutAsker(host), lock: "none", attempt: 0 } as const;
@@ -232,7 +232,7 @@ function ofDaemon(host: HostState, without: ReadonlySet<Rule>): Step[] {
 }
 
 /** Whether the daemon gives back what it has. */
-function mayGive({ guest, found }: HostState, without: ReadonlySet<Rule>): boolean {
+function mayGive({ guest, found }: LockingHost, without: Without<Rule>): boolean {
   switch (guest) {
     case "none":
       return true;
@@ -245,11 +245,11 @@ function mayGive({ guest, found }: HostState, without: ReadonlySet<Rule>): boole
 }
 
 /** The daemon is killed, or the host loses its power. */
-function ofHost(host: HostState, without: ReadonlySet<Rule>): Step[] {
+function ofHost(host: LockingHost, without: Without<Rule>): LockingStep[] {
   const messages = host.messages.map((message) => ({ ...message, awaited: false }));
   if (messages.length > MOST_LATE) return [];
   const { alone, share } = host;
-  const session = without.has("fence-session") ? host.session : unused(host, "epoch");
+  const session = without.has("fence-session") ? host.session : unused(epochs(host));
   // Its locks may be taken from now on: for others it is as if they had gone.
   const fenced = { session, alone: 0, share: 0 };
   switch (host.daemon) {
@@ -281,6 +281,57 @@ function ofHost(host: HostState, without: ReadonlySet<Rule>): Step[] {
   ];
 }
 
-function sent(host: HostState, message: Omit<Message, "awaited">): HostState {
+function sent(host: LockingHost, message: Omit<Message, "awaited">): LockingHost {
   return { ...host, messages: [...host.messages, { ...message, awaited: true }] };
+}
+
+/** What a host's state means to others, and whether it is as it has to be. */
+interface Meaning {
+  /** Whether etcd has a lock, or a share, of it. */
+  readonly alone: boolean;
+  readonly share: boolean;
+  /** What its guest does to the disk. */
+  readonly guest: "nothing" | "writes" | "reads";
+  /** Whether something is in etcd of which nobody knows any more. */
+  readonly left: boolean;
+}
+
+function meaning({ alone, share, guest, shared, daemon, listed, lock }: LockingHost): Meaning {
+  const busy = guest === "running" || guest === "landing";
+  const idle = daemon === "live" && listed && guest === "none" && lock === "none";
+  const over = idle || daemon === "fenced";
+  const reads = shared && guest === "running";
+  return {
+    alone: alone !== 0,
+    share: share !== 0,
+    guest: busy && !shared ? "writes" : reads ? "reads" : "nothing",
+    left: over && (alone !== 0 || share !== 0),
+  };
+}
+
+/** Two guests have one disk, or etcd has something of a host that has nothing to do any more. */
+function wrong(all: readonly Meaning[]): string | undefined {
+  const writers = all.filter(({ guest }) => guest === "writes").length;
+  if (writers > 1) return "two guests write to one disk";
+  if (writers === 1 && all.some(({ guest }) => guest === "reads")) {
+    return "a guest writes to a disk that another one shares";
+  }
+  const left = all.findIndex((each) => each.left);
+  return left < 0 ? undefined : `something is left in etcd of host ${left + 1}`;
+}
+
+/** Hosts that lock one disk, alone or to share it. @param without rules that are left out */
+export function locks(without: Without<Rule>): HostModel<LockingHost, Meaning, Effect> {
+  return {
+    first: NEW_HOST,
+    effects: ["robs"],
+    contexts: 4,
+    normal,
+    steps: (host, context) => steps(host, { alone: context >= 2, share: context % 2 === 1 }, without),
+    meaning,
+    context: (others) =>
+      (others.some(({ alone }) => alone) ? 2 : 0) + (others.some(({ share }) => share) ? 1 : 0),
+    touched: (host) => without.has("release-record") ? { ...host, alone: 0 } : host,
+    wrong,
+  };
 }

@@ -1,3 +1,5 @@
+import { ordered, ranks } from "../numbers.ts";
+
 /**
  * A change that is on its way to etcd. What etcd makes of it is told at once or never: an answer that takes
  * its time changes nothing that others could see meanwhile.
@@ -17,7 +19,7 @@ export interface Message {
  * A host, with what etcd has of it, as far as one disk is concerned. Revisions and numbers of tries stand for
  * nothing but being equal or not.
  */
-export interface HostState {
+export interface LockingHost {
   /** In etcd: the revision of the host's session, and its records at the disk's keys; 0: none. */
   readonly session: number;
   readonly alone: number;
@@ -41,7 +43,7 @@ export interface HostState {
 }
 
 /** A host whose daemon has just been started for the first time. */
-export const NEW_HOST: HostState = {
+export const NEW_HOST: LockingHost = {
   session: 1,
   alone: 0,
   share: 0,
@@ -56,16 +58,8 @@ export const NEW_HOST: HostState = {
   messages: [],
 };
 
-/** A number that neither etcd nor a message nor the daemon has. */
-export function unused(host: HostState, what: "epoch" | "attempt"): number {
-  return 1 + Math.max(...what === "epoch" ? epochs(host) : attempts(host));
-}
-
-/**
- * The same host with the smallest numbers that are equal where its own are: what cannot be told apart by what
- * may still happen is one state.
- */
-export function normal(host: HostState): HostState {
+/** The same host with the smallest numbers: what nothing that may still happen tells apart is one state. */
+export function normal(host: LockingHost): LockingHost {
   const epochOf = ranks(epochs(host));
   const attemptOf = ranks(attempts(host));
   const messages = host.messages.map((message) => ({
@@ -82,25 +76,21 @@ export function normal(host: HostState): HostState {
     attempt: attemptOf(host.attempt),
     found: host.found && host.lock === "held",
     shared: host.shared && (host.lock !== "none" || host.guest !== "none"),
-    messages: messages.sort((one, other) => JSON.stringify(one) < JSON.stringify(other) ? -1 : 1),
+    messages: ordered(messages),
   };
 }
 
-function epochs({ session, epoch, messages }: HostState): number[] {
-  return [0, session, epoch, ...messages.map((message) => message.epoch)];
+/** Every revision of a session that there is. */
+export function epochs({ session, epoch, messages }: LockingHost): number[] {
+  return [session, epoch, ...messages.map((message) => message.epoch)];
 }
 
-function attempts({ alone, share, attempt, messages }: HostState): number[] {
+/** Every number of a try that there is. */
+export function attempts({ alone, share, attempt, messages }: LockingHost): number[] {
   return [
-    0,
     alone,
     share,
     attempt,
     ...messages.map((message) => message.attempt),
   ];
-}
-
-function ranks(numbers: readonly number[]): (number: number) => number {
-  const sorted = [...new Set(numbers)].sort((one, other) => one - other);
-  return (number) => sorted.indexOf(number);
 }

@@ -1,0 +1,57 @@
+import type { HostModel } from "./host_model.ts";
+import { locks, RULES as LOCKS } from "./locks/protocol.ts";
+import { pauses } from "./paused/protocol.ts";
+import { KILLED_RULES, UNKILLED_RULES } from "./paused/rules.ts";
+import { search, type SearchResult } from "./search.ts";
+
+/** A model that can be looked at, with and without its rules. */
+export interface NamedModel {
+  readonly about: string;
+  /** How many hosts, unless somebody says so. */
+  readonly hosts: number;
+  /** What each of its rules says, by their names. */
+  readonly rules: Readonly<Record<string, string>>;
+  /** @param without names of rules that are left out @throws Error when there is no such rule */
+  search(hosts: number, without: readonly string[]): SearchResult;
+}
+
+function named<Rule extends string, State extends object, Meaning, Effect extends string>(
+  about: string,
+  hosts: number,
+  rules: Readonly<Record<Rule, string>>,
+  make: (without: ReadonlySet<Rule>) => HostModel<State, Meaning, Effect>,
+): NamedModel {
+  const isRule = (name: string): name is Rule => Object.hasOwn(rules, name);
+  return {
+    about,
+    hosts,
+    rules,
+    search: (count, without) => {
+      const known = without.filter(isRule);
+      if (known.length < without.length) throw new Error(`There is no rule ${without}`);
+      return search(count, make(new Set(known)));
+    },
+  };
+}
+
+/** All of them, by their names. */
+export const MODELS = {
+  locks: named(
+    "one disk, alone or to share it; hosts lose their power and are said to be down",
+    3,
+    LOCKS,
+    locks,
+  ),
+  paused: named(
+    "guests that are paused, moved, and not moved after all",
+    2,
+    UNKILLED_RULES,
+    (without) => pauses(without, false),
+  ),
+  "paused-killed": named(
+    "the same where daemons are killed",
+    2,
+    KILLED_RULES,
+    (without) => pauses(without, true),
+  ),
+};
