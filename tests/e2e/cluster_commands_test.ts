@@ -102,6 +102,32 @@ Deno.test("a version of etcd with faults is called unsafe by the daemon, its sta
   );
 });
 
+Deno.test("a copy of a host on the same kernel is not admitted, and the host keeps its locks", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await using copy = await ClusterHost.create(etcd, "a");
+  await using daemon = await Daemon.start({ place: copy.place });
+  await daemon.log.match(
+    /The cluster cannot be used: another one that calls itself a \('.*'\) was heard of within 10 s/,
+  );
+  const told = async ({ place }: { place: Place }, ...args: string[]) =>
+    (await Daemon.run({ args: [...args, "--connect", place.paths.adminSocket], place })).stdout;
+  const state = async (host: ClusterHost) => {
+    const { sections: { cluster } } = JSON.parse(await told(host, "status", "--json"));
+    return [cluster.state, cluster.locks];
+  };
+  assert.deepEqual([await state(a), await state(copy)], [["live", 1], ["joining", 0]]);
+  assert.match(
+    await told(copy, "doctor"),
+    /^PROBLEM  cluster: This host is not a member of cluster test yet: another one that calls itself a .* cluster_host_id/m,
+  );
+  await guest.acquire(a.space, "another", AUTOCREATE);
+  const hosts: { host: string; state: string }[] = JSON.parse((await a.command("hosts", "--json")).stdout);
+  assert.deepEqual(hosts.map(({ host, state }) => [host, state]), [["a", "live"]]);
+});
+
 Deno.test("while etcd is away, or there is no cluster, a command says so and ends", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a");

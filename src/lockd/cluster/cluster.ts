@@ -4,6 +4,8 @@ import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { BlockDevices } from "./block_devices.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
+import { daemonMark } from "./daemon_mark.ts";
+import type { DaemonMark } from "./records.ts";
 import { settingsOf } from "./endpoints.ts";
 import { Member } from "./member.ts";
 import { type Membership, MembershipFile } from "./membership_file.ts";
@@ -31,10 +33,11 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   if (!named && sys.access(membershipFile, 0) !== 0) return undefined;
   const boot = bootId(sys);
   const file = new MembershipFile(sys, membershipFile);
-  const before = file.load(boot);
+  const daemon = daemonMark(sys, membershipFile.slice(0, membershipFile.lastIndexOf("/")));
+  const before = file.load(boot, daemon.place);
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));
   const still = (reason: string) =>
-    before === undefined ? undefined : switchedOff(parts, file, before, reason);
+    before === undefined ? undefined : switchedOff(parts, file, daemon, before, reason);
   const devices = clusterDevices || before?.devices === true;
   const broken = (covered: readonly ClusterSpace[] | undefined, reason: string) =>
     still(reason) ?? brokenCluster(parts, covered, devices, reason);
@@ -66,6 +69,7 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   return new Member(parts, {
     file,
     boot,
+    daemon,
     host,
     spaces,
     devices: clusterDevices,
@@ -101,13 +105,14 @@ function droppedFrom(
 function switchedOff(
   parts: ClusterParts,
   file: MembershipFile,
+  daemon: DaemonMark,
   before: Membership,
   reason: string,
 ): Cluster | undefined {
   const settings = settingsOf(before);
   if (settings?.clusterHostId === undefined) return undefined;
   const { boot, spaces, devices = false, session, seen } = before;
-  const facts = { file, boot, host: settings.clusterHostId, spaces, devices, known: session, seen };
+  const facts = { file, boot, daemon, host: settings.clusterHostId, spaces, devices, known: session, seen };
   const member = new Member({ ...parts, settings }, facts);
   const names = new ClusterNames(spaces);
   const why = `this host cannot be a member of its cluster: ${reason}`;

@@ -25,7 +25,7 @@ export interface EntranceParts {
     ask(transaction: Transaction, done: (answer: Answer) => void): void;
   };
   readonly keys: ClusterKeys;
-  readonly host: HostIdentity;
+  readonly host: Pick<HostIdentity, "id" | "name">;
 }
 
 /** How far a host has come. */

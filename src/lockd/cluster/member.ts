@@ -7,6 +7,8 @@ import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
+import { isEarlier } from "./daemon_mark.ts";
+import type { DaemonMark } from "./records.ts";
 import { endpointsOf, reachOf } from "./endpoints.ts";
 import { EtcdVersions } from "./etcd_versions.ts";
 import { FencedLocks } from "./fenced_locks.ts";
@@ -34,6 +36,7 @@ const JOIN_MS = 60_000;
 export interface MemberFacts {
   readonly file: MembershipFile;
   readonly boot: string;
+  readonly daemon: DaemonMark;
   /** Id of this host in the cluster. */
   readonly host: string;
   readonly spaces: readonly ClusterSpace[];
@@ -197,13 +200,14 @@ export class Member implements Cluster {
 
   #newSession(name: string): ClusterSession {
     const { sys, loop, settings, resources, observer } = this.#parts;
-    const { file, boot, host, spaces, devices, known, seen } = this.#facts;
+    const { file, boot, daemon, host, spaces, devices, known, seen } = this.#facts;
     return new ClusterSession({
       etcd: this.#link,
       loop,
       clock: () => sys.monotonic(),
       keys: this.#keys,
-      host: { id: host, name, boot },
+      host: { id: host, name, boot, daemon },
+      isEarlier: (other) => isEarlier(sys, daemon, other),
       spaces: this.#names.spaces,
       nonce,
       known,
@@ -212,6 +216,7 @@ export class Member implements Cluster {
       keep: (session, now) =>
         file.save({
           boot,
+          place: daemon.place,
           cluster: settings.clusterName,
           session,
           spaces,

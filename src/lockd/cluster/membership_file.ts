@@ -9,6 +9,8 @@ import type { ClusterSpace } from "./names.ts";
 export interface Membership {
   /** The kernel's boot id: of an earlier one nothing counts. */
   readonly boot: string;
+  /** Of the host that has written it: of another one, whose copy this host is, nothing counts either. */
+  readonly place?: string;
   readonly cluster: string;
   readonly session: string;
   readonly spaces: readonly ClusterSpace[];
@@ -53,13 +55,14 @@ export class MembershipFile {
     this.path = path;
   }
 
-  /** What is written there; undefined: nothing of this boot. */
-  load(boot: string): Membership | undefined {
+  /** What is written there; undefined: nothing of this boot and place. */
+  load(boot: string, place: string): Membership | undefined {
     const text = readSmallFile(this.#sys, this.path);
     if (text === undefined) return undefined;
     try {
       const read: unknown = JSON.parse(text);
-      return isMembership(read) && read.boot === boot ? read : undefined;
+      if (!isMembership(read) || read.boot !== boot) return undefined;
+      return read.place === undefined || read.place === place ? read : undefined;
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       return undefined;
@@ -85,10 +88,12 @@ export class MembershipFile {
 
 function isMembership(value: unknown): value is Membership {
   if (typeof value !== "object" || value === null) return false;
-  const { boot, cluster, session, spaces, devices, seen, reach }: Partial<Record<keyof Membership, unknown>> =
-    value;
+  const { boot, place, cluster, session, spaces, devices, seen, reach }: Partial<
+    Record<keyof Membership, unknown>
+  > = value;
   return (seen === undefined || isSeen(seen)) && (reach === undefined || isReach(reach)) &&
-    typeof boot === "string" && typeof cluster === "string" &&
+    typeof boot === "string" && (place === undefined || typeof place === "string") &&
+    typeof cluster === "string" &&
     typeof session === "string" && (devices === undefined || typeof devices === "boolean") &&
     Array.isArray(spaces) &&
     spaces.every((space: unknown) =>

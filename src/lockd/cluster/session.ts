@@ -209,7 +209,7 @@ export class ClusterSession {
 
   /** Makes every change void that is on its way, and begins anew. The first time it joins. */
   #settle(): void {
-    const { keys, host, spaces, holds, etcd } = this.#parts;
+    const { keys, host, spaces, holds, etcd, isEarlier } = this.#parts;
     if (this.#working || this.#closed) return;
     if (this.#state.kind === "lost" || this.#epoch !== undefined) return;
     if (etcd.unreachable !== undefined) {
@@ -246,6 +246,7 @@ export class ClusterSession {
           changed: this.#changed,
           told: this.#told,
           fenced: this.#fenced,
+          isEarlier,
         });
         switch (step.kind) {
           case "wait":
@@ -265,7 +266,7 @@ export class ClusterSession {
           case "left":
             return this.#left(now, lost);
           case "bump":
-            return this.#bump(step, session, now, again);
+            return this.#bump(step, { session, heardAt: hostKey?.changedAt ?? 0 }, now, again);
         }
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
@@ -324,10 +325,14 @@ export class ClusterSession {
     return this.#conflicts.filter(({ resource }) => this.#parts.has(resource)).length;
   }
 
-  /** @param before the session as it is in etcd @throws RecordError when it is none */
+  /** @param before what is in etcd of this host @throws RecordError when its session is none */
   #bump(
     { meta, metaAt }: { readonly meta: MetaRecord; readonly metaAt: number },
-    before: KeyValue | undefined,
+    { session: before, heardAt }: {
+      readonly session: KeyValue | undefined;
+      /** Revision at which it was last told that it is heard of. */
+      readonly heardAt: number;
+    },
     now: () => void,
     again: (reason: string) => void,
   ): void {
@@ -345,36 +350,39 @@ export class ClusterSession {
       this.#tried.add(mark);
       const sessionKey = keys.session(this.#id);
       const written = { session: this.#id, host, mark, lost, lease: granted.lease };
-      this.ask(bump(keys, { session: before?.changedAt ?? 0, meta: metaAt }, written), (answer) => {
-        switch (answer.kind) {
-          case "transaction":
-            break;
-          case "refused":
+      this.ask(
+        bump(keys, { session: before?.changedAt ?? 0, meta: metaAt, host: heardAt }, written),
+        (answer) => {
+          switch (answer.kind) {
+            case "transaction":
+              break;
+            case "refused":
+              this.#tried.delete(mark);
+              return again(answer.reason);
+            case "lease":
+            case "changed":
+            case "versions":
+            case "full":
+            case "unknown":
+              // The nonce stays among those that were tried: it may still come, or have come.
+              return again(reasonOf(answer));
+          }
+          if (!answer.result.succeeded) {
             this.#tried.delete(mark);
-            return again(answer.reason);
-          case "lease":
-          case "changed":
-          case "versions":
-          case "full":
-          case "unknown":
-            // The nonce stays among those that were tried: it may still come, or have come.
-            return again(reasonOf(answer));
-        }
-        if (!answer.result.succeeded) {
-          this.#tried.delete(mark);
-          return now();
-        }
-        this.#member = true;
-        this.#lost = lost;
-        this.#tried = new Set([mark]);
-        this.#lease = granted.lease;
-        this.#entered(
-          { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt },
-          meta,
-          now,
-          again,
-        );
-      });
+            return now();
+          }
+          this.#member = true;
+          this.#lost = lost;
+          this.#tried = new Set([mark]);
+          this.#lease = granted.lease;
+          this.#entered(
+            { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt },
+            meta,
+            now,
+            again,
+          );
+        },
+      );
     });
   }
 

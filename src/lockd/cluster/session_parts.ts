@@ -4,7 +4,7 @@ import type { Conflict } from "./conflict.ts";
 import type { Etcd } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { Seen } from "./membership_file.ts";
-import type { Fencing } from "./records.ts";
+import type { DaemonMark, Fencing } from "./records.ts";
 import type { HostIdentity } from "./session_step.ts";
 import type { Epoch } from "./transactions.ts";
 
@@ -33,6 +33,8 @@ export interface SessionParts {
   readonly clock: () => number;
   readonly keys: ClusterKeys;
   readonly host: HostIdentity;
+  /** Whether a daemon of this very host has ended. */
+  readonly isEarlier: (daemon: DaemonMark) => boolean;
   readonly spaces: readonly string[];
   /** Another text each time. */
   readonly nonce: () => string;

@@ -1,7 +1,14 @@
 import type { KeyValue } from "../../etcd/wire/transaction.ts";
 import { HEARD_SECONDS } from "./cluster_times.ts";
 import type { Seen } from "./membership_file.ts";
-import { decodeHost, decodeMeta, decodeSession, type Fencing, type MetaRecord } from "./records.ts";
+import {
+  type DaemonMark,
+  decodeHost,
+  decodeMeta,
+  decodeSession,
+  type Fencing,
+  type MetaRecord,
+} from "./records.ts";
 
 /** Who this host is. */
 export interface HostIdentity {
@@ -10,6 +17,7 @@ export interface HostIdentity {
   readonly name: string;
   /** The kernel's boot id. */
   readonly boot: string;
+  readonly daemon: DaemonMark;
 }
 
 /** What etcd has of this host, read at one revision. */
@@ -38,6 +46,8 @@ export interface SessionFacts {
   readonly told: boolean;
   /** Sessions that it had until it was fenced. */
   readonly fenced: ReadonlySet<string>;
+  /** Whether a daemon of this very host has ended: see isEarlier() in daemon_mark.ts. */
+  readonly isEarlier: (daemon: DaemonMark) => boolean;
 }
 
 /** What to do next to be a member. */
@@ -128,12 +138,14 @@ function leftOut(
 
 function ofAnotherSession(
   key: KeyValue | undefined,
-  { host, session, nonces, fenced }: SessionFacts,
+  { host, session, nonces, fenced, isEarlier }: SessionFacts,
 ): SessionStep | undefined {
   if (key === undefined) return undefined;
   const shown = decodeHost(key);
   if (shown.session === session || fenced.has(shown.session)) return undefined;
-  if (shown.boot === host.boot && nonces === undefined) {
+  const { daemon } = shown;
+  // Not by the boot alone: containers share that, and copies of one have the same id.
+  if (shown.boot === host.boot && nonces === undefined && daemon !== undefined && isEarlier(daemon)) {
     return { kind: "other-session", session: shown.session };
   }
   return {

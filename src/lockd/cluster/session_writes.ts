@@ -3,10 +3,13 @@ import type { ClusterKeys } from "./keys.ts";
 import { encodeMeta, encodeRecord, type MetaRecord } from "./records.ts";
 import type { HostIdentity } from "./session_step.ts";
 
-/** Revisions at which a session and what all agree upon were last changed; 0: there is none. */
+/** Revisions at which a session, and what else it depends on, were last changed; 0: there is none. */
 export interface WrittenAt {
   readonly session: number;
+  /** What all agree upon. */
   readonly meta: number;
+  /** That the host is heard of: of two that call themselves alike one is too late. */
+  readonly host: number;
 }
 
 /** What is written into a session anew. */
@@ -34,17 +37,18 @@ export function agreement(keys: Pick<ClusterKeys, "meta">, before: number, meta:
 export function bump(
   keys: Pick<ClusterKeys, "meta" | "session" | "host" | "silence">,
   before: WrittenAt,
-  { session, host: { id, name, boot }, mark, lost, lease }: WrittenSession,
+  { session, host: { id, name, boot, daemon }, mark, lost, lease }: WrittenSession,
 ): Transaction {
   const record = { host: id, name, boot, nonce: mark, ...lost === 0 ? {} : { lost } };
   return {
     compare: [
       { kind: "changed-at", key: keys.session(session), revision: before.session },
       { kind: "changed-at", key: keys.meta, revision: before.meta },
+      { kind: "changed-at", key: keys.host(id), revision: before.host },
     ],
     success: [
       { op: "put", key: keys.session(session), value: encodeRecord(record) },
-      { op: "put", key: keys.host(id), value: encodeRecord({ session, boot, name }), lease },
+      { op: "put", key: keys.host(id), value: encodeRecord({ session, boot, name, daemon }), lease },
       // It is heard of again.
       { op: "delete", key: keys.silence(session) },
     ],

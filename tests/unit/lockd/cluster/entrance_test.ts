@@ -30,7 +30,7 @@ function opened(written: Answer | undefined) {
       },
     },
     keys: KEYS,
-    host: { id: "h", name: "h", boot: "b" },
+    host: { id: "h", name: "h" },
   });
   const told: Entered[] = [];
   entrance.open((entered) => told.push(entered));

@@ -13,11 +13,20 @@ const MEMBERSHIP = {
 Deno.test("a membership is found again in the same boot, and counts in no other", () => {
   using scratch = new Scratch();
   const file = new MembershipFile(kernel, scratch.file("m"));
-  assert.equal(file.load("b1"), undefined);
+  assert.equal(file.load("b1", "p"), undefined);
   assert.equal(file.save(MEMBERSHIP), undefined);
-  assert.deepEqual(file.load("b1"), MEMBERSHIP);
-  assert.equal(file.load("b2"), undefined);
+  assert.deepEqual(file.load("b1", "p"), MEMBERSHIP);
+  assert.equal(file.load("b2", "p"), undefined);
   assert.equal((Deno.statSync(file.path).mode ?? 0) & 0o777, 0o600);
+});
+
+Deno.test("a membership that was copied with its host counts on no other one, also on the same kernel", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  const membership = { ...MEMBERSHIP, place: "4026532200 0:40" };
+  assert.equal(file.save(membership), undefined);
+  assert.deepEqual(file.load("b1", "4026532200 0:40"), membership);
+  assert.equal(file.load("b1", "4026532300 0:41"), undefined);
 });
 
 Deno.test("what etcd was, and how it was reached, is kept with it until the host leaves", () => {
@@ -29,9 +38,9 @@ Deno.test("what etcd was, and how it was reached, is kept with it until the host
     reach: { host: "h1", endpoints: ["https://etcd1:2379"], caFile: "/ca.pem" },
   };
   assert.equal(file.save(membership), undefined);
-  assert.deepEqual(file.load("b1"), membership);
+  assert.deepEqual(file.load("b1", "p"), membership);
   file.remove();
-  assert.equal(file.load("b1"), undefined);
+  assert.equal(file.load("b1", "p"), undefined);
 });
 
 for (
@@ -42,13 +51,14 @@ for (
     "null",
     '{"boot":"b1"}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}',
+    '{"boot":"b1","place":7,"cluster":"c","session":"s","spaces":[]}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
   ]
 ) {
   Deno.test(`'${text}' is no membership`, () => {
     using scratch = new Scratch();
-    assert.equal(new MembershipFile(kernel, scratch.write("m", text)).load("b1"), undefined);
+    assert.equal(new MembershipFile(kernel, scratch.write("m", text)).load("b1", "p"), undefined);
   });
 }
 

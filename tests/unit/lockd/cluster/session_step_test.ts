@@ -3,7 +3,7 @@ import { encodeMeta, type MetaRecord } from "../../../../src/lockd/cluster/recor
 import { nextStep, type SessionFacts, type SessionKeys } from "../../../../src/lockd/cluster/session_step.ts";
 
 const FACTS: SessionFacts = {
-  host: { id: "h1", name: "kvm1", boot: "b1" },
+  host: { id: "h1", name: "kvm1", boot: "b1", daemon: { place: "p", pid: 9, start: 50 } },
   spaces: ["lvm", "scsi"],
   session: "s1",
   nonces: undefined,
@@ -12,6 +12,7 @@ const FACTS: SessionFacts = {
   changed: undefined,
   told: false,
   fenced: new Set(),
+  isEarlier: ({ pid }) => pid === 8,
 };
 const RECORD: MetaRecord = {
   spaces: ["lvm", "scsi"],
@@ -27,9 +28,9 @@ const SEEN = { etcd: "7", session: 5, meta: 2, round: "r1" };
 const NOTHING: SessionKeys = { meta: undefined, host: undefined, session: undefined };
 const EXCHANGED = "etcd does not know this host any more: it was restored, emptied or exchanged";
 
-const host = (session: string, boot = "b1") => ({
+const host = (session: string, boot = "b1", daemon: unknown = { place: "p", pid: 8, start: 40 }) => ({
   key: "host/h1",
-  value: JSON.stringify({ session, boot, name: "kvm1" }),
+  value: JSON.stringify({ session, boot, name: "kvm1", daemon }),
   changedAt: 4,
 });
 const session = (nonce: string, changed: { host?: string; boot?: string; fencing?: unknown } = {}) => ({
@@ -71,6 +72,13 @@ Deno.test("a host that has lost its note finds its session again within one boot
     kind: "other-session",
     session: "s0",
   });
+});
+
+Deno.test("a copy on the same kernel does not go on with the session of a host that is heard of", () => {
+  const running = host("s0", "b1", { place: "q", pid: 7, start: 40 });
+  for (const heard of [running, { ...running, value: '{"session":"s0","boot":"b1","name":"kvm1"}' }]) {
+    assert.equal(nextStep({ meta: META, host: heard, session: undefined }, FACTS).kind, "wait");
+  }
 });
 
 Deno.test("a host that is heard of under the same id from another boot keeps this one out", () => {

@@ -55,7 +55,8 @@ class Stage {
       loop,
       clock: () => this.time.now,
       keys: this.keys,
-      host: { id: host, name: host, boot: "b1" },
+      host: { id: host, name: host, boot: "b1", daemon: { place: name, pid: 1, start: 1 } },
+      isEarlier: ({ place }) => this.ended.has(place),
       spaces: ["scsi"],
       nonce: () => `n${++this.#nonces}`,
       known: known?.session,
@@ -84,6 +85,8 @@ class Stage {
     return session;
   }
 
+  /** Daemons that have ended, by their names. */
+  readonly ended = new Set<string>();
   readonly kept = new Map<string, { session: string; seen: Seen | undefined }>();
 
   /** Lets time pass. @param seconds how much, at least */
@@ -114,6 +117,41 @@ Deno.test("a copy of a host's memory finds its connection gone: one of the two g
     "copy joined",
     "original lost: somebody else writes this host's session: a copy of this host is running",
   ]);
+});
+
+Deno.test("a copy of a host on the same kernel waits, and the host that was there keeps its session", () => {
+  const stage = new Stage();
+  const original = stage.session("original", "h1");
+  stage.pass(2);
+  const copy = stage.session("copy", "h1");
+  stage.pass(30);
+  assert.deepEqual([original.state.kind, copy.state.kind], ["live", "joining"]);
+  assert.deepEqual(stage.told, ["original joined"]);
+  assert.match(stage.troubles.at(-1) ?? "", /^another one that calls itself h1 /);
+  // It is on its way out: its place is free when it is not heard of any more, and its session stays its own.
+  original.close();
+  stage.pass(15);
+  assert.equal(copy.state.kind, "live");
+  assert.notEqual(copy.id, original.id);
+});
+
+Deno.test("of two that call themselves alike and begin at once one waits", () => {
+  const stage = new Stage();
+  const both = [stage.session("one", "h1"), stage.session("other", "h1")];
+  stage.pass(30);
+  assert.deepEqual(both.map(({ state }) => state.kind).sort(), ["joining", "live"]);
+  assert.equal(stage.told.length, 1);
+});
+
+Deno.test("a daemon that has lost its note goes on with the session of the one before, at once", () => {
+  const stage = new Stage();
+  const before = stage.session("before", "h1");
+  stage.pass(2);
+  before.close();
+  stage.ended.add("before");
+  const next = stage.session("next", "h1");
+  stage.pass(2);
+  assert.deepEqual([next.state.kind, next.id], ["live", before.id]);
 });
 
 Deno.test("a session that a full etcd has written all the same is not taken for one of a copy of this host", () => {

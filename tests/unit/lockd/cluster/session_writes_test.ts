@@ -3,14 +3,20 @@ import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
 import { agreement, bump } from "../../../../src/lockd/cluster/session_writes.ts";
 
 const KEYS = new ClusterKeys("prod");
-const HOST = { id: "h7", name: "kvm7", boot: "b1" };
+const HOST = {
+  id: "h7",
+  name: "kvm7",
+  boot: "b1",
+  daemon: { place: "4026531836 0:25", pid: 77, start: 900 },
+};
 
 Deno.test("a session that is written anew is heard of, and compares what it and the cluster were", () => {
   const written = { session: "s1", host: HOST, mark: "n2", lost: 0, lease: "42" };
-  assert.deepEqual(bump(KEYS, { session: 5, meta: 3 }, written), {
+  assert.deepEqual(bump(KEYS, { session: 5, meta: 3, host: 4 }, written), {
     compare: [
       { kind: "changed-at", key: "/virtlockd/prod/session/s1", revision: 5 },
       { kind: "changed-at", key: "/virtlockd/prod/meta", revision: 3 },
+      { kind: "changed-at", key: "/virtlockd/prod/host/h7", revision: 4 },
     ],
     success: [
       {
@@ -21,7 +27,8 @@ Deno.test("a session that is written anew is heard of, and compares what it and 
       {
         op: "put",
         key: "/virtlockd/prod/host/h7",
-        value: '{"session":"s1","boot":"b1","name":"kvm7"}',
+        value:
+          '{"session":"s1","boot":"b1","name":"kvm7","daemon":{"place":"4026531836 0:25","pid":77,"start":900}}',
         lease: "42",
       },
       { op: "delete", key: "/virtlockd/prod/silent/s1" },
@@ -32,7 +39,7 @@ Deno.test("a session that is written anew is heard of, and compares what it and 
 
 Deno.test("a session tells of how many locks its guests have that are others'", () => {
   const written = { session: "s1", host: HOST, mark: "n2", lost: 3, lease: "42" };
-  const [session] = bump(KEYS, { session: 5, meta: 3 }, written).success;
+  const [session] = bump(KEYS, { session: 5, meta: 3, host: 4 }, written).success;
   assert.deepEqual(session, {
     op: "put",
     key: "/virtlockd/prod/session/s1",
