@@ -102,6 +102,26 @@ Deno.test("a version of etcd with faults is called unsafe by the daemon, its sta
   );
 });
 
+Deno.test("locks says which of them count for all hosts, and which for this one alone", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  const image = `${a.place.directory}/image`;
+  Deno.writeTextFileSync(image, "");
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await guest.acquire("", image);
+  const told = async (...args: string[]) =>
+    (await Daemon.run({ args: [...args, "--connect", a.daemon.adminSocket], place: a.place })).stdout;
+  const locks: { path: string; hosts: string }[] = JSON.parse(await told("locks", "--json"));
+  assert.deepEqual(locks.map(({ path, hosts }) => [path, hosts]), [[image, "local"], [
+    `${a.space}/disk`,
+    "cluster",
+  ]]);
+  assert.match(await told("locks"), /Z +local +held\n.*Z +cluster +held\n$/);
+  assert.match(await told("status"), /^cluster: .* locks 1, local 1, lost 0, /m);
+  assert.match(await told("metrics"), /^virtlockd_cluster_locks_local 1$/m);
+});
+
 Deno.test("a copy of a host on the same kernel is not admitted, and the host keeps its locks", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
@@ -121,7 +141,7 @@ Deno.test("a copy of a host on the same kernel is not admitted, and the host kee
   assert.deepEqual([await state(a), await state(copy)], [["live", 1], ["joining", 0]]);
   assert.match(
     await told(copy, "doctor"),
-    /^PROBLEM  cluster: This host is not a member of cluster test yet: another one that calls itself a .* cluster_host_id/m,
+    /^PROBLEM +cluster: This host is not a member of cluster test yet: another one that calls itself a .* cluster_host_id/m,
   );
   await guest.acquire(a.space, "another", AUTOCREATE);
   const hosts: { host: string; state: string }[] = JSON.parse((await a.command("hosts", "--json")).stdout);

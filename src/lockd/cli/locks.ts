@@ -17,7 +17,7 @@ import { namedDisk } from "./named_disk.ts";
 import { table, timeText } from "../../chassis/cli/table.ts";
 import { watch } from "../../chassis/cli/watch.ts";
 
-const HEADER = ["LOCKSPACE", "RESOURCE", "MODE", "DOMAIN", "UUID", "PID", "SINCE", "STATE"];
+const HEADER = ["LOCKSPACE", "RESOURCE", "MODE", "DOMAIN", "UUID", "PID", "SINCE"];
 
 /** `virtlockd locks`: who holds what. */
 export const locksCommand: Command = {
@@ -55,7 +55,8 @@ export function listLocks(daemon: AdminConnection): LockEntry[] {
 }
 
 /**
- * A table with a row for each holder of each lock; with the disks, where names do not say which they are.
+ * A table with a row for each holder of each lock; with the disks, where names do not say which they are, and
+ * on a host of a cluster with the hosts for which a lock counts.
  *
  * @param held how many locks there are, with those that were not asked for
  */
@@ -64,9 +65,20 @@ export function locksText(locks: readonly ListedLock[], held = locks.length): st
   if (locks.length === 0) {
     return `${held === 1 ? "The one lock is not" : `None of the ${held} locks is`} what was asked for.\n`;
   }
-  if (locks.every(({ disk }) => disk === undefined)) return table(HEADER, locks.flatMap(rows));
-  const withDisk = locks.flatMap((lock) => rows(lock).map((row) => [...row, lock.disk ?? "-"]));
-  return table([...HEADER, "DISK"], withDisk);
+  const ofCluster = locks.some(({ hosts }) => hosts !== undefined);
+  const withDisk = locks.some(({ disk }) => disk !== undefined);
+  const header = [...HEADER, ...ofCluster ? ["HOSTS"] : [], "STATE", ...withDisk ? ["DISK"] : []];
+  return table(
+    header,
+    locks.flatMap((lock) =>
+      rows(lock).map(({ start, state }) => [
+        ...start,
+        ...ofCluster ? [lock.hosts ?? "-"] : [],
+        state,
+        ...withDisk ? [lock.disk ?? "-"] : [],
+      ])
+    ),
+  );
 }
 
 /** Whether a lock was asked for. */
@@ -86,22 +98,24 @@ export async function lockFilter(sys: Sys, args: Arguments): Promise<(lock: List
     ([lock.path, lock.resource, lock.disk ?? ""].some((text) => glob.matches(text)) || isNamed(lock));
 }
 
-function rows(lock: ListedLock): string[][] {
+/** What a row says before the state, and the state. */
+interface Row {
+  readonly start: readonly string[];
+  readonly state: string;
+}
+
+function rows(lock: ListedLock): Row[] {
   const { lockspace, resource, mode, holders, moreHolders = 0 } = lock;
   const start = [lockspace === "" ? "-" : lockspace, resource, mode];
   const state = stateText(lock);
   const listed = holders.map((holder) => {
     const { domain, uuid, pid, since } = holder;
     const process = processText(holder);
-    return [
-      ...start,
-      domain === "" ? "-" : domain,
-      uuid,
-      String(pid),
-      timeText(since),
-      process === undefined ? state : `${state} (${process})`,
-    ];
+    return {
+      start: [...start, domain === "" ? "-" : domain, uuid, String(pid), timeText(since)],
+      state: process === undefined ? state : `${state} (${process})`,
+    };
   });
   if (moreHolders === 0) return listed;
-  return [...listed, [...start, `(${moreHolders} more)`, "-", "-", "-", state]];
+  return [...listed, { start: [...start, `(${moreHolders} more)`, "-", "-", "-"], state }];
 }

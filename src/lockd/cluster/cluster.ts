@@ -129,6 +129,7 @@ function switchedOff(
     },
     others: member.others,
     covers: (path) => member.covers(path),
+    reachOf: (path) => member.reachOf(path),
     begin: () => {
       parts.observer.clusterTroubled(reason);
       member.begin();
@@ -159,20 +160,25 @@ function brokenCluster(
       (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
       why,
     ),
-    status: {
-      name: settings.clusterName,
-      host: "",
-      session: "",
-      state: "broken",
-      reason,
-      locks: 0,
-      parked: 0,
-      left: 0,
-      releasing: 0,
-      unknown: 0,
+    get status(): ClusterStatus {
+      return {
+        name: settings.clusterName,
+        host: "",
+        session: "",
+        state: "broken",
+        reason,
+        locks: 0,
+        local: [...parts.resources()].filter(({ path }) => !covers(path)).length,
+        lost: 0,
+        parked: 0,
+        left: 0,
+        releasing: 0,
+        unknown: 0,
+      };
     },
     others: undefined,
     covers,
+    reachOf: (path) => covers(path) ? "pending" : "local",
     begin: () => observer.clusterLost(reason),
     close: () => {},
   };

@@ -13,6 +13,15 @@ import type { ClusterObserver } from "./cluster_observer.ts";
 import type { PausedGuest } from "./lost_marks.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 
+/** For which hosts a lock counts. */
+export type LockReach =
+  /** etcd has it for this host: no other one gets it. */
+  | "cluster"
+  /** It is one of the cluster's, and etcd does not have it for this host: others may get it. */
+  | "pending"
+  /** This host alone, whatever others do. */
+  | "local";
+
 /** What a cluster is made of. */
 export interface ClusterParts {
   readonly sys: Sys;
@@ -53,6 +62,8 @@ export interface Cluster {
   readonly status: ClusterStatus;
   /** Whether a lock file counts for all hosts. */
   covers(path: string): boolean;
+  /** For which hosts the lock of a file counts now. */
+  reachOf(path: string): LockReach;
   /** Begins to join: from now on locks that are in the table are put into etcd. */
   begin(): void;
   close(): void;

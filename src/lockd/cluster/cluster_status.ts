@@ -15,7 +15,11 @@ export interface ClusterStatus {
   readonly silentMs?: number;
   /** Locks that etcd has for this host and this daemon. */
   readonly locks: number;
-  /** Of these, those that are kept for guests that are paused. */
+  /** Locks that this host has beside, which no other host is told of. An older daemon does not tell. */
+  readonly local?: number;
+  /** Locks of this host's guests that others have. An older daemon does not tell. */
+  readonly lost?: number;
+  /** Of {@link locks}, those that are kept for guests that are paused. */
   readonly parked: number;
   /** Locks that others got while their guest was paused. */
   readonly left: number;

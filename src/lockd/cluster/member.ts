@@ -5,7 +5,7 @@ import { AskedLocks } from "./asked_locks.ts";
 import { BlockDevices } from "./block_devices.ts";
 import { ClusterLockFiles } from "./cluster_lock_files.ts";
 import { ClusterLocks } from "./cluster_locks.ts";
-import type { Cluster, ClusterParts } from "./cluster_parts.ts";
+import type { Cluster, ClusterParts, LockReach } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { isEarlier } from "./daemon_mark.ts";
 import type { DaemonMark } from "./records.ts";
@@ -151,6 +151,7 @@ export class Member implements Cluster {
 
   get status(): ClusterStatus {
     const { state, id, silence } = this.#session;
+    const locks = [...this.#parts.resources()];
     const reason = state.kind === "live" ? this.#link.unreachable : state.reason;
     return {
       name: this.#parts.settings.clusterName,
@@ -161,7 +162,9 @@ export class Member implements Cluster {
       ...this.#versions.members === undefined ? {} : { etcd: this.#versions.members },
       silentMs: Math.round(silence),
       locks: this.files.count,
-      parked: [...this.#parts.resources()].filter((each) => this.#isParked(each)).length,
+      local: locks.filter(({ path }) => !this.covers(path)).length,
+      lost: this.#session.lost,
+      parked: locks.filter((each) => this.#isParked(each)).length,
       left: this.#marks.size,
       releasing: this.#locks.releasing,
       unknown: this.#orphans.size,
@@ -178,6 +181,11 @@ export class Member implements Cluster {
 
   covers(path: string): boolean {
     return this.#names.of(path) !== undefined;
+  }
+
+  reachOf(path: string): LockReach {
+    if (this.files.of(path) !== undefined) return "cluster";
+    return this.covers(path) ? "pending" : "local";
   }
 
   begin(): void {

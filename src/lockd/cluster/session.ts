@@ -321,7 +321,7 @@ export class ClusterSession {
   }
 
   /** How many locks its guests have that are another session's. */
-  get #lostNow(): number {
+  get lost(): number {
     return this.#conflicts.filter(({ resource }) => this.#parts.has(resource)).length;
   }
 
@@ -341,7 +341,7 @@ export class ClusterSession {
     if (unkept !== undefined) return again(unkept);
     const known = before === undefined ? undefined : decodeSession(before);
     // Before this life has looked what others have, what an earlier one has found counts.
-    const lost = this.#reconciled ? this.#lostNow : known?.lost ?? 0;
+    const lost = this.#reconciled ? this.lost : known?.lost ?? 0;
     if (known?.fencing !== undefined) this.#parts.observer.clusterCondemned(known.fencing);
     etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
       if (this.#closed) return;
@@ -484,7 +484,7 @@ export class ClusterSession {
       if (answer.kind !== "transaction") return this.doubt(reasonOf(answer));
       if (this.moved(epoch, answer.result.results)) return;
       // The session tells everybody how many guests run on disks that are not theirs any more.
-      if (this.#lost !== this.#lostNow) return this.doubt("guests have lost locks, or ended that had");
+      if (this.#lost !== this.lost) return this.doubt("guests have lost locks, or ended that had");
       this.#waitOpen();
     });
   }

@@ -73,6 +73,7 @@ export function adminPrograms(
       table,
       reaper,
       manualRelease,
+      cluster,
       servers,
       status: () => introspection.status(),
       metrics: () => introspection.metrics(),

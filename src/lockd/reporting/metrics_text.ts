@@ -172,6 +172,8 @@ function writeCluster(
     );
   }
   gauge("cluster_locks", "Locks that etcd has for this host.", cluster.locks);
+  gauge("cluster_locks_local", "Locks of which no other host is told.", cluster.local ?? 0);
+  gauge("cluster_locks_lost", "Locks of this host's guests that other hosts have.", cluster.lost ?? 0);
   gauge("cluster_locks_parked", "Locks that are kept for paused guests.", cluster.parked);
   gauge("cluster_locks_left", "Locks that others got while their guest was paused.", cluster.left);
   gauge("cluster_locks_releasing", "Locks that are being given back to etcd.", cluster.releasing);

@@ -1,3 +1,4 @@
+import type { LockReach } from "../cluster/cluster_parts.ts";
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import { procLockText } from "../lockspace/file_identity.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
@@ -19,6 +20,8 @@ export interface LockFacts {
   readonly judge: (owner: Owner) => Judgement;
   /** Why a lock stays although an owner's process is gone; undefined where none is. */
   readonly settling: (resource: Resource) => string | undefined;
+  /** For which hosts the lock of a file counts; undefined on a host that is in no cluster. */
+  readonly reachOf: (path: string) => LockReach | undefined;
 }
 
 /** A lock as LIST_LOCKS shows it. */
@@ -26,6 +29,7 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
   const { listed, more } = holders(resource, facts.judge);
   const { id, lockspace, name, path, handle, shared, autocreate, state } = resource;
   const reason = reasonOf(state) ?? facts.settling(resource);
+  const hosts = facts.reachOf(path);
   return {
     id,
     lockspace,
@@ -36,6 +40,7 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
     autocreate,
     state: lockState(resource, facts),
     ...reason === undefined ? {} : { reason },
+    ...hosts === undefined ? {} : { hosts },
     kind: handle.kind === "file" ? handle.lock : "ofd",
     holders: listed,
     ...more > 0 ? { moreHolders: more } : {},
@@ -43,7 +48,10 @@ export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
 }
 
 /** What is most worth knowing of a lock's state. */
-function lockState(resource: Resource, { dying, settling }: Omit<LockFacts, "judge">): ShownState {
+function lockState(
+  resource: Resource,
+  { dying, settling }: Pick<LockFacts, "dying" | "settling">,
+): ShownState {
   if (resource.state.kind !== "held") return resource.state.kind;
   if (resource.regrant === "parked") return "parked";
   if (settling(resource) !== undefined) return "settling";

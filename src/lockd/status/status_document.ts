@@ -1,3 +1,4 @@
+import type { LockReach } from "../cluster/cluster_parts.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import type { LockState } from "../lockspace/lock_record.ts";
@@ -179,6 +180,8 @@ export interface LockEntry {
   readonly state: ShownState;
   /** Why it is doubtful, awaited, lost or settling. */
   readonly reason?: string;
+  /** For which hosts it counts; absent on a host that is in no cluster. */
+  readonly hosts?: LockReach;
   /** "posix": inherited from libvirt's daemon, will not survive a crash. */
   readonly kind: LockKind;
   readonly holders: readonly HolderEntry[];

@@ -1,3 +1,4 @@
+import type { Cluster } from "../cluster/cluster_parts.ts";
 import type { ManualRelease } from "../lockspace/manual_release.ts";
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
@@ -33,6 +34,8 @@ export interface StatusParts {
   readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy" | "settling">;
   readonly reaper: Pick<HolderReaper, "judge">;
   readonly manualRelease: Pick<ManualRelease, "release">;
+  /** Undefined on a host that is in none. */
+  readonly cluster: Pick<Cluster, "reachOf"> | undefined;
   /** In the order of the admin protocol. */
   servers(): readonly ListedServer[];
   status(): StatusDocument;
@@ -79,7 +82,7 @@ function whole(document: unknown): Page {
   return { json: JSON.stringify(document), next: "" };
 }
 
-function locksPage({ table, reaper }: StatusParts, { cursor, limit }: PageArgs): Page {
+function locksPage({ table, reaper, cluster }: StatusParts, { cursor, limit }: PageArgs): Page {
   const after = cursor === "" ? 0 : cursorNumber(cursor, cursor);
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
@@ -88,6 +91,7 @@ function locksPage({ table, reaper }: StatusParts, { cursor, limit }: PageArgs):
     dying: (key) => table.isDying(key),
     judge: (owner) => reaper.judge(owner),
     settling: (resource) => table.settling(resource),
+    reachOf: (path) => cluster?.reachOf(path),
   };
   let taken = 0;
   for (const resource of found.slice(0, most)) {

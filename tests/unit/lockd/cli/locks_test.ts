@@ -24,6 +24,18 @@ Deno.test("locksText() gives each lock a row", () => {
   );
 });
 
+Deno.test("locksText() says on a host of a cluster for which hosts each lock counts", () => {
+  const lines = locksText([
+    { ...lock({ id: 1, hosts: "cluster" }), disk: "/img/x" },
+    lock({ id: 2, hosts: "local" }),
+    lock({ id: 3, hosts: "pending", state: "doubtful", reason: "why" }),
+  ]).trimEnd().split("\n");
+  assert.match(lines[0] ?? "", /SINCE +HOSTS +STATE +DISK$/);
+  assert.match(lines[1] ?? "", /Z +cluster +held +\/img\/x$/);
+  assert.match(lines[2] ?? "", /Z +local +held +-$/);
+  assert.match(lines[3] ?? "", /Z +pending +doubtful: why +-$/);
+});
+
 Deno.test("locksText() gives each holder of a shared lock a row, and counts those that are left out", () => {
   const holder = { domain: "", uuid: UUID, id: 1, pid: 7, since: 0, times: 1 };
   const [, first, second, third] = locksText([

@@ -51,6 +51,8 @@ Deno.test("statusText() says which versions the members of etcd are", () => {
     session: "s",
     state: "live",
     locks: 3,
+    local: 1,
+    lost: 0,
     parked: 0,
     left: 0,
     releasing: 0,
@@ -61,7 +63,7 @@ Deno.test("statusText() says which versions the members of etcd are", () => {
   assert.deepEqual(lines.slice(-3), [
     "etcd:           https://etcd1:2379: version 3.4.23, UNSAFE: it is old, which may give one lock to two hosts; upgrade " +
     "each member to 3.4.32, 3.5.14, 3.6 or later",
-    "cluster:        name prod, host h, session s, state live, locks 3, parked 0, left 0, releasing 0, unknown 0",
+    "cluster:        name prod, host h, session s, state live, locks 3, local 1, lost 0, parked 0, left 0, releasing 0, unknown 0",
     "",
   ]);
 });

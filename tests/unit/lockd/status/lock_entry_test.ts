@@ -8,6 +8,7 @@ const NOTHING: LockFacts = {
   dying: () => false,
   settling: () => undefined,
   judge: () => ({ kind: "alive", pid: 42 }),
+  reachOf: () => undefined,
 };
 
 Deno.test("lockEntry() shows a lock with its holder", () => {
@@ -98,4 +99,10 @@ Deno.test("lockEntry() says why a lock stays whose owner is gone", () => {
   const entry = lockEntry(resource({ id: 1 }), { ...NOTHING, settling: () => "it writes" });
   assert.equal(entry.state, "settling");
   assert.equal(entry.reason, "it writes");
+});
+
+Deno.test("lockEntry() says on a host of a cluster for which hosts a lock counts", () => {
+  const reachOf = (path: string) => path === "/ls/r1" ? "cluster" : "local";
+  const hosts = [1, 2].map((id) => lockEntry(resource({ id }), { ...NOTHING, reachOf }).hosts);
+  assert.deepEqual(hosts, ["cluster", "local"]);
 });

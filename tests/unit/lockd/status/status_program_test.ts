@@ -29,6 +29,7 @@ function ask(parts: Partial<StatusParts>, procedure: number, args: Partial<PageA
     table: tableOf([]),
     manualRelease: { release: (_wish, done) => done({ kind: "not-locked" }) },
     reaper: { judge: ({ pid }) => ({ kind: "alive", pid }) },
+    cluster: undefined,
     servers: () => [],
     status: () => STATUS,
     metrics: () => 'metric{a="b"} 1\n',

@@ -8,6 +8,8 @@ const MEMBER = {
   session: "s",
   state: "live",
   locks: 3,
+  local: 1,
+  lost: 0,
   parked: 0,
   left: 0,
   releasing: 0,
