@@ -26,6 +26,9 @@ export class Pool {
   volumes = new VolumeList();
   /** Called when it is not changing any more. */
   readonly waiting: (() => void)[] = [];
+  /** Operations that are under way in its directory. */
+  #working = 0;
+  #whenQuiet: (() => void)[] = [];
 
   constructor(definition: PoolDefinition) {
     this.definition = definition;
@@ -97,6 +100,22 @@ export class Pool {
   use(bytes: bigint): void {
     const { capacity, allocation, available } = this.sizes;
     this.sizes = { capacity, allocation: allocation + bytes, available: available - bytes };
+  }
+
+  /** An operation in its directory begins. @returns what is to be called once when it has ended */
+  begin(): () => void {
+    this.#working++;
+    return () => {
+      this.#working--;
+      if (this.#working > 0) return;
+      for (const go of this.#whenQuiet.splice(0)) go();
+    };
+  }
+
+  /** Goes on when nothing is under way in its directory, which nobody could unmount under it. */
+  whenQuiet(go: () => void): void {
+    if (this.#working === 0) go();
+    else this.#whenQuiet.push(go);
   }
 
   #settle(state: PoolState): void {

@@ -213,7 +213,8 @@ function atRest(
   event: "CREATED" | "DELETED",
   answer: Answer<void>,
 ): readonly [done: () => void, failed: (failure: RpcFailure) => void] {
-  const rest = () => pool.restore({ kind: "inactive" });
+  // It may have been defined anew meanwhile.
+  const rest = () => pool.deactivate();
   return [() => {
     rest();
     core.tell(pool, event);
@@ -256,14 +257,16 @@ function destroyPool(core: Core, ref: PoolRef, answer: Answer<void>): void {
       const { state } = pool;
       pool.change("active");
       const options = listOptions(core, pool, "start");
-      run(core, core.operations.stopPool, pool.definition, options, () => {
-        core.stopped(pool);
-        core.tell(pool, "STOPPED");
-        done(answer, undefined);
-      }, (failure) => {
-        pool.restore(state);
-        refused(answer, failure);
-      });
+      const stop = () =>
+        run(core, core.operations.stopPool, pool.definition, options, () => {
+          core.stopped(pool);
+          core.tell(pool, "STOPPED");
+          done(answer, undefined);
+        }, (failure) => {
+          pool.restore(state);
+          refused(answer, failure);
+        });
+      pool.whenQuiet(stop);
     }));
 }
 

@@ -154,17 +154,22 @@ export function runInPlace<A extends { readonly place: Place }, R>(
   failed: (failure: RpcFailure) => void,
 ): void {
   const { place } = pool;
+  const ended = pool.begin();
   run(core, operation, { ...args, place } as A, options, (result) => {
+    ended();
     if (result.kind === "done") return done(result.value);
     const failure = failureOf(result.failure);
-    storageGone(core, pool, failure);
+    storageGone(core, pool, place, failure);
     failed(failure);
-  }, failed);
+  }, (failure) => {
+    ended();
+    failed(failure);
+  });
 }
 
-/** The storage of a pool is not there any more. */
-function storageGone(core: Core, pool: Pool, failure: RpcFailure): void {
-  if (pool.state.kind !== "active") return;
+/** The storage that a pool was asked in is not there any more; it may have been started anew since. */
+function storageGone(core: Core, pool: Pool, { identity }: Place, failure: RpcFailure): void {
+  if (pool.state.kind !== "active" || pool.state.identity !== identity) return;
   core.parts.log.error(`Storage pool '${pool.name}' is not active any more: ${failure.message}`);
   core.stopped(pool);
   core.tell(pool, "STOPPED");

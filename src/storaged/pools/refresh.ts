@@ -47,7 +47,10 @@ export function refresh(core: Core, pool: Pool, ended: (failure: RpcFailure | un
     ended(undefined);
   }, (failure) => {
     volumes.endRefresh(begun, undefined);
-    if (pool.state.kind === "active" && core.parts.settings().failedRefresh === "stop") {
+    if (
+      pool.state.kind === "active" && pool.volumes === volumes &&
+      core.parts.settings().failedRefresh === "stop"
+    ) {
       return stopUnread(core, pool, failure, ended);
     }
     ended(failure);
@@ -68,7 +71,7 @@ function stopUnread(
     core.tell(pool, "STOPPED");
     ended(failure);
   };
-  run(core, core.operations.stopPool, pool.definition, options, stopped, stopped);
+  pool.whenQuiet(() => run(core, core.operations.stopPool, pool.definition, options, stopped, stopped));
 }
 
 /** For the volumes that are about to be found in a pool. */

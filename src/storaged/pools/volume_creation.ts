@@ -110,6 +110,8 @@ function createVolumeFrom(
             // Its size may have changed since it was looked at, and an upload may have come to its end.
             look(core, from, source, () =>
               attempting(answer, () => {
+                refuseStopped(pool);
+                refuseStopped(from);
                 refuseCopy(pool, definition, source);
                 refuseHalf(source);
                 const sized = sizedAs(definition, source.definition);
@@ -118,6 +120,11 @@ function createVolumeFrom(
           })),
     );
   });
+}
+
+/** Nothing may be written where the storage of a pool was. @throws RpcFailure when it is not up any more */
+function refuseStopped({ name, state }: Pool): void {
+  if (state.kind !== "active") throw storageError("invalid", `storage pool '${name}' is not active`);
 }
 
 /** @throws RpcFailure when the name is taken, or somebody changes the source */
@@ -182,7 +189,7 @@ function make(
     pool.volumes.remove(entry);
     // Which of the two pools it is that does not answer is known when both were asked.
     if (from !== undefined && isTimeout(failure)) {
-      for (const each of [pool, from]) refresh(core, each, () => {});
+      for (const each of [pool, from]) if (each.state.kind === "active") refresh(core, each, () => {});
     }
     refused(answer, failure);
   });
