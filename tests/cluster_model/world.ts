@@ -672,6 +672,7 @@ export class World {
       keys,
       nonce,
       loop,
+      clock,
       lives,
       orphans: () => orphans,
       held: (key) => files.holds(key),

@@ -40,8 +40,9 @@ export class Administrator {
     if (performance.now() - this.#looked < LOOK_MS) return;
     this.#looked = performance.now();
     const known = new Set<string>();
-    for (const { name, manager } of this.#hosts) {
-      const { code, stdout } = await manager.command("locks", "--json");
+    for (const host of this.#hosts) {
+      const { name } = host;
+      const { code, stdout } = await host.command("locks", "--json");
       // Nothing is known of what it has.
       if (code !== 0) return;
       const locks: LockEntry[] = JSON.parse(stdout);
@@ -49,7 +50,7 @@ export class Administrator {
         known.add(`${name} ${resource}`);
         if (state !== "settling" || !this.#isOver(`${name} ${id}`, holders.map(({ pid }) => pid))) continue;
         for (const { domain, uuid } of holders) {
-          await manager.command("release", resource, "--uuid", uuid, "--force", "--guest", domain, "--yes");
+          await host.command("release", resource, "--uuid", uuid, "--force", "--guest", domain, "--yes");
         }
       }
     }
@@ -67,7 +68,7 @@ export class Administrator {
       const there = this.#hosts.find(({ name }) => name === host);
       // Of a lock that should not be there the daemon does not say so: that one has to be found.
       if (!unknown || there === undefined || ((await there.status())?.unknown ?? 0) === 0) continue;
-      await there.cluster.command("release", resource, "--host", session, "--force", "--yes");
+      await there.command("cluster", "release", resource, "--host", session, "--force", "--yes");
     }
   }
 

@@ -30,11 +30,12 @@ async function look(etcd: Etcd, hosts: readonly NemesisHost[]): Promise<readonly
   const held = [...keys].filter(([key]) => /^\/virtlockd\/test\/(lock|share|own)\//.test(key));
   if (held.length > 0) return held.map(([key, value]) => `etcd has ${key}: ${value}`);
   const left: string[] = [];
-  for (const { name, cluster, manager } of hosts) {
+  for (const host of hosts) {
+    const { name, cluster } = host;
     for (const { name: file } of Deno.readDirSync(cluster.space)) {
       if (!isFree(`${cluster.space}/${file}`)) left.push(`${name} has ${file} locked`);
     }
-    const { code, stdout, stderr } = await manager.command("locks", "--json");
+    const { code, stdout, stderr } = await host.command("locks", "--json");
     if (code !== 0) left.push(`${name}: ${stderr.trim()}`);
     const locks: LockEntry[] = code === 0 ? JSON.parse(stdout) : [];
     for (const { path, state } of locks) left.push(`${name} shows ${path} as ${state}`);

@@ -61,10 +61,22 @@ export class NemesisHost implements AsyncDisposable {
 
   /** What the daemon says of itself in the cluster; undefined when it does not answer. */
   async status(): Promise<ClusterStatus | undefined> {
-    const { code, stdout } = await this.manager.command("status", "--json");
-    if (code !== 0) return undefined;
-    const { sections: { cluster } }: { sections: { cluster: ClusterStatus } } = JSON.parse(stdout);
+    const said = await this.command("status", "--json");
+    if (said.code !== 0) return undefined;
+    const { sections: { cluster } }: { sections: { cluster: ClusterStatus } } = JSON.parse(said.stdout);
     return cluster;
+  }
+
+  /** Runs a command of the program; one that does not end in time, as on a busy machine, has failed. */
+  async command(
+    ...args: string[]
+  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+    try {
+      return await this.manager.command(...args);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return { code: -1, stdout: "", stderr: error.message };
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,6 +29,10 @@ import {
 } from "./transactions.ts";
 import type { Wants } from "./wants.ts";
 
+/** Who waits for what is done to a key looks so often whether that is of use still, in ms. */
+const LOOK_MS = 1000;
+const NOT_OVER = "what was begun with it before, as its release, has not come to its end";
+
 /** What came of an ask for a lock. */
 export type Taken =
   | {
@@ -78,6 +82,8 @@ export interface ClusterLocksParts {
   /** Another text each time. */
   readonly nonce: () => string;
   readonly loop: Pick<EventLoop, "after">;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
   /** Whether a process of this host lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
   /** What is kept for processes of which the daemon knows nothing: a lock that is taken is none of that. */
@@ -125,13 +131,39 @@ export class ClusterLocks {
   take(wanted: Wanted, done: (taken: Taken) => void): void {
     const { keys, session } = this.#parts;
     const key = keys.lock(wanted.name, wanted.shared, session.id);
+    let waits = true;
+    const tooLong = (reason: string) => {
+      waits = false;
+      done({ kind: "failed", reason });
+    };
+    if (this.#queues.busy(key)) this.#watchTurn(wanted.until, () => waits, tooLong);
     this.#queues.add(key, (end) => {
+      if (!waits) return end();
+      waits = false;
       this.#take(wanted, (taken) => {
         if (taken.kind === "taken") this.#parts.orphans().forget(key);
         end();
         done(taken);
       });
     });
+  }
+
+  /** What is done to a key before may go on for as long as etcd is away: nobody waits for that. */
+  #watchTurn(until: number, waits: () => boolean, tooLong: (reason: string) => void): void {
+    const { session, loop, clock } = this.#parts;
+    const look = () => {
+      if (!waits()) return;
+      const left = until - clock();
+      if (left <= 0) return tooLong(NOT_OVER);
+      session.whenLive(
+        until,
+        () => void loop.after(Math.min(left, LOOK_MS), look),
+        (reason) => {
+          if (waits()) tooLong(reason);
+        },
+      );
+    };
+    look();
   }
 
   /**

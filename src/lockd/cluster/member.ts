@@ -101,6 +101,7 @@ export class Member implements Cluster {
       keys: this.#keys,
       nonce,
       loop,
+      clock,
       lives: this.#lives,
       orphans: () => this.#orphans,
       held: (key) => this.files.holds(key),

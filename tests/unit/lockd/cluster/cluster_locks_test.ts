@@ -30,6 +30,7 @@ function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
     keys: KEYS,
     nonce: () => "n",
     loop: new PlayedTime().loop(),
+    clock: () => 0,
     lives: () => assert.fail(),
     orphans: () => ({ has: () => assert.fail(), forget: () => {}, add: () => assert.fail() }),
     held: () => assert.fail(),
@@ -110,6 +111,7 @@ for (const shared of [true, false]) {
       names: { name: () => assert.fail("it is this host's") },
       nonce: () => "n",
       loop: new PlayedTime().loop(),
+      clock: () => 0,
       lives: () => true,
       orphans: () => ({
         has: (each) => each === key,
@@ -172,6 +174,7 @@ for (const came of [true, false]) {
       names: { name: () => assert.fail("it is this host's") },
       nonce: () => "again",
       loop: new PlayedTime().loop(),
+      clock: () => 0,
       lives: () => true,
       orphans: () => ({
         has: (each) => each === key,
@@ -194,5 +197,50 @@ for (const came of [true, false]) {
     // Whoever keeps it has to know the record that is there, to give it back when the guest has ended.
     assert.deepEqual([kept, doubts], [came ? [`${key} again alone`] : [], ["no answer"]]);
     assert.equal(locks.releasing, 0);
+  });
+}
+
+for (const away of [true, false]) {
+  const how = away ? "while etcd is away" : "that takes long";
+  Deno.test(`whoever asks for a lock waits for its release ${how}, and not for ever`, () => {
+    const time = new PlayedTime();
+    const asked: (() => void)[] = [];
+    const locks = new ClusterLocks({
+      session: {
+        id: "s",
+        whenLive: (until, ready, failed) => {
+          if (!away || until === Infinity) return ready(EPOCH);
+          failed("etcd has not answered");
+        },
+        moved: () => false,
+        doubt: () => assert.fail("nothing is answered"),
+        ask: (_transaction, done) => void asked.push(() => done({ kind: "refused", reason: "no" })),
+      },
+      keys: KEYS,
+      names: { name: () => assert.fail("it is not looked at") },
+      nonce: () => "n",
+      loop: time.loop(),
+      clock: () => time.now,
+      lives: () => true,
+      orphans: () => ({ has: () => false, forget: () => assert.fail(), add: () => assert.fail() }),
+      held: () => false,
+      host: "kvm1",
+      wants: { ask: () => assert.fail("no other host is asked") },
+      marks: { add: () => {}, gone: () => {} },
+      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    });
+    const key = KEYS.exclusive(NAME);
+    locks.give({ key, own: KEYS.own("s", key), value: "v" }, () => assert.fail("it is not given back"));
+    const told: [number, Taken][] = [];
+    locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 4000 }, (taken) => {
+      told.push([time.now, taken]);
+    });
+    for (let step = 0; step < 10; step++) time.advance();
+    const reason = away
+      ? "etcd has not answered"
+      : "what was begun with it before, as its release, has not come to its end";
+    assert.deepEqual(told, [[away ? 0 : 4000, { kind: "failed", reason }]]);
+    // Only the release was ever put to etcd.
+    assert.equal(asked.length, 1);
   });
 }
