@@ -32,8 +32,6 @@ export interface PathsRequest {
   readonly uid: number;
   /** The environment: HOME and the XDG variables are read, for a session only. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Put before each of the host's paths; a session's have the XDG variables for that. */
-  readonly prefix?: string;
   /** Whether a file exists; chooses between the two configuration files that a session may have. */
   readonly exists: (path: string) => boolean;
 }
@@ -45,19 +43,18 @@ export interface PathsRequest {
  *   the one that is not an absolute path
  */
 export function defaultPaths({ name }: Pick<Identity, "name">, request: PathsRequest): Paths {
-  return request.uid === 0 ? hostPaths(name, request.prefix ?? "") : sessionPaths(name, request);
+  return request.uid === 0 ? hostPaths(name) : sessionPaths(name, request);
 }
 
-function hostPaths(name: string, prefix: string): Paths {
-  const run = `${prefix}${RUNSTATEDIR}`;
-  const runDir = `${run}/libvirt`;
+function hostPaths(name: string): Paths {
+  const runDir = `${RUNSTATEDIR}/libvirt`;
   return {
-    config: `${prefix}${SYSCONFDIR}/libvirt/${name}.conf`,
+    config: `${SYSCONFDIR}/libvirt/${name}.conf`,
     ...sockets(name, runDir),
-    pidFile: `${run}/${name}.pid`,
-    stateDir: run,
-    startFailures: `${run}/${name}-start-failures`,
-    logFile: `${prefix}${LOCALSTATEDIR}/log/libvirt/${name}.log`,
+    pidFile: `${RUNSTATEDIR}/${name}.pid`,
+    stateDir: RUNSTATEDIR,
+    startFailures: `${RUNSTATEDIR}/${name}-start-failures`,
+    logFile: `${LOCALSTATEDIR}/log/libvirt/${name}.log`,
   };
 }
 

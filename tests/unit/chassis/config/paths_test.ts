@@ -24,20 +24,6 @@ Deno.test("defaultPaths() gives root the host's files, whatever the environment 
   });
 });
 
-Deno.test("defaultPaths() puts the prefix before each of the host's files", () => {
-  assert.deepEqual(defaultPaths(VIRTLOCKD, { uid: 0, env: {}, prefix: "/tmp/t", exists: nothingExists }), {
-    config: "/tmp/t/etc/libvirt/virtlockd.conf",
-    socket: "/tmp/t/run/libvirt/virtlockd-sock",
-    readOnlySocket: "/tmp/t/run/libvirt/virtlockd-sock-ro",
-    adminSocket: "/tmp/t/run/libvirt/virtlockd-admin-sock",
-    pidFile: "/tmp/t/run/virtlockd.pid",
-    stateDir: "/tmp/t/run",
-    startFailures: "/tmp/t/run/virtlockd-start-failures",
-    logFile: "/tmp/t/var/log/libvirt/virtlockd.log",
-    runDir: "/tmp/t/run/libvirt",
-  });
-});
-
 Deno.test("defaultPaths() gives a session the directories of its XDG variables", () => {
   assert.deepEqual(session({ XDG_CONFIG_HOME: "/c", XDG_RUNTIME_DIR: "/r", XDG_CACHE_HOME: "/k" }), {
     config: "/c/libvirt/virtlockd.conf",
