@@ -49,7 +49,7 @@ export function lockedInodes(): number[] {
  * The kernel shows it a page at a time, and what others lock and unlock between two pages may hide a line or
  * show it twice. So it is only believed when two readings in turn are the same.
  */
-export function lockList(): string {
+function lockList(): string {
   const read = () => Deno.readTextFileSync("/proc/locks");
   for (let before = read(), tries = 0; tries < 10_000; tries++) {
     const list = read();

@@ -10,7 +10,7 @@ import {
 import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
 import { judgeGuards, judgeOpeners, syncFile } from "../../../../src/lockd/storage/last_writes.ts";
 import { emptyStatus } from "../../../../src/os/sys.ts";
-import { kernel, lockList } from "../../../support/kernel.ts";
+import { kernel } from "../../../support/kernel.ts";
 import { openHere, Scratch } from "../../../support/scratch.ts";
 import { sysWith } from "../../../support/storage_fixture.ts";
 import { Unowned } from "../../../support/unowned.ts";
@@ -139,10 +139,14 @@ Deno.test("judgeGuards() brings to the medium what is cached of every device tha
 Deno.test("judgeGuards() finds the guard of an image that nobody has named, and that no process has", () => {
   using image = new Image();
   const question = { names: [], sync: false, others: "it had just got this lock" };
+  const fd = image.guarded();
+  /** The lines of /proc/locks about this image. Of a descriptor the kernel shows them at once and whole. */
+  let own = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`).split("\n").flatMap((line) =>
+    line.startsWith("lock:\t") ? [line.slice("lock:\t".length)] : []
+  );
+  assert.equal(own.length, 1);
   /** A kernel that has the locks of this image only. */
   const hostOf = (namespace: string, parts: Partial<Sys> = {}): Sys => {
-    const own = lockList().split("\n")
-      .filter((line) => line.includes(` ${procLockText(image.identity)} `));
     const locks = image.scratch.file("locks");
     Deno.writeTextFileSync(locks, own.map((line) => `${line}\n`).join(""));
     return sysWith({
@@ -153,7 +157,6 @@ Deno.test("judgeGuards() finds the guard of an image that nobody has named, and 
   };
   const judge = (sys: Sys) => judgeGuards(sys, question, undefined);
   const initial = "4026531836";
-  const fd = image.guarded();
   assert.deepEqual(judge(hostOf(initial)), OVER);
   {
     using _writing = Unowned.take(fd);
@@ -168,6 +171,7 @@ Deno.test("judgeGuards() finds the guard of an image that nobody has named, and 
     assert.deepEqual(judge(hostOf("4026532000")), hidden);
     assert.deepEqual(judge(hostOf(initial, { listDirectory: blinkered().listDirectory })), hidden);
   }
+  own = [];
   assert.deepEqual(judge(hostOf(initial)), OVER);
 });
 
