@@ -12,29 +12,38 @@ export interface FileSystemSpace {
   readonly free: bigint;
 }
 
-/** Files as storage needs them. */
+/**
+ * Files as storage needs them. Sizes, lengths and positions are in bytes. A descriptor that is given stays
+ * the caller's.
+ */
 export interface StorageSys {
   /** Follows a symbolic link at the end of the path. */
   facts(path: string): FileFacts | number;
   /** Of a symbolic link, not of what it points to. */
   linkFacts(path: string): FileFacts | number;
+  /** Of an open file. */
   descriptorFacts(fd: number): FileFacts | number;
   /** As {@link descriptorFacts}, as the bytes that {@link readFacts} reads; `into` has {@link STATX_SIZE}. */
   rawFacts(fd: number, into: Uint8Array): number;
-  /** openat(2) of a file in a directory that is open. `name`: bytes that end with a NUL. */
+  /**
+   * openat(2) of a file in a directory that is open; the caller closes it. `name`: bytes that end with a NUL.
+   */
   openIn(directory: number, name: Uint8Array, flags: number): number;
   /** getdents64(2): bytes that were filled, 0 at the end of the directory. */
   directoryEntries(fd: number, into: Uint8Array): number;
   /** pread(2), cheaper than that of Sys where it is called again and again. `position` below 2^31. */
   readAt(fd: number, into: Uint8Array, position: number): number;
+  /** Of the file system that a path is on. statvfs(3). */
   space(path: string): FileSystemSpace | number;
   /** The number of the type of file system that a file is on (`f_type` of statfs(2)). */
   fileSystem(fd: number): number;
-  /** `mode` 0: allocates; others are FALLOC_FL_*. Bytes. */
+  /** fallocate(2). `mode` 0: allocates; others are FALLOC_FL_*. */
   allocate(fd: number, mode: number, offset: number, length: number): number;
-  /** -1 leaves user or group as it is. */
+  /** fchown(2); -1 leaves user or group as it is. */
   changeOwner(fd: number, uid: number, gid: number): number;
+  /** symlink(2). */
   makeLink(target: string, path: string): number;
+  /** rmdir(2). */
   removeDirectory(path: string): number;
   /** rename(2) that fails with EEXIST where there is something already. */
   renameNew(from: string, to: string): number;
@@ -48,7 +57,9 @@ export interface StorageSys {
   cloneFile(from: number, to: number): number;
   /** The flags of chattr(1) (FS_IOC_GETFLAGS). */
   attributes(fd: number): number;
+  /** The same flags, all of them (FS_IOC_SETFLAGS). */
   setAttributes(fd: number, attributes: number): number;
+  /** fdatasync(2). */
   syncData(fd: number): number;
   /** Writes a piece of a file to its storage and waits, but not for what the file system keeps about it. */
   syncRange(fd: number, offset: number, length: number): number;
@@ -58,6 +69,7 @@ export interface StorageSys {
   extendedAttributeSize(fd: number, name: string): number;
   /** Gives a file an extended attribute without a value. */
   setExtendedAttribute(fd: number, name: string): number;
+  /** Takes it away; -ENODATA where there is none. */
   removeExtendedAttribute(fd: number, name: string): number;
   /** sendfile(2) from the file offset: how many bytes were sent. */
   sendFile(to: number, from: number, length: number): number;
@@ -187,6 +199,7 @@ class LinuxStorage implements StorageSys {
     return this.#call((c) => c.pread(fd, bytes, bytes.length, BigInt(position)));
   }
 
+  /** Of the file system that a path is on. statvfs(3). */
   space(path: string): FileSystemSpace | number {
     const buffer = new Uint8Array(128);
     const result = this.#path(path, (c, bytes) => c.statvfs(bytes, buffer));
@@ -210,11 +223,13 @@ class LinuxStorage implements StorageSys {
     return this.#call((c) => c.fchown(fd, uid | 0, gid | 0));
   }
 
+  /** symlink(2). */
   makeLink(target: string, path: string): number {
     const bytes = cString(target) as Uint8Array<ArrayBuffer>;
     return this.#path(path, (c, place) => c.symlink(bytes, place));
   }
 
+  /** rmdir(2). */
   removeDirectory(path: string): number {
     return this.#path(path, (c, bytes) => c.rmdir(bytes));
   }
@@ -250,12 +265,14 @@ class LinuxStorage implements StorageSys {
     return result < 0 ? result : new DataView(buffer.buffer).getUint32(0, true);
   }
 
+  /** The same flags, all of them (FS_IOC_SETFLAGS). */
   setAttributes(fd: number, attributes: number): number {
     const buffer = new Uint8Array(8);
     new DataView(buffer.buffer).setUint32(0, attributes, true);
     return this.#call((c) => c.ioctlBuffer(fd, FS_IOC_SETFLAGS, buffer));
   }
 
+  /** fdatasync(2). */
   syncData(fd: number): number {
     return this.#call((c) => c.fdatasync(fd));
   }
@@ -286,6 +303,7 @@ class LinuxStorage implements StorageSys {
     return this.#path(name, (c, bytes) => c.fsetxattr(fd, bytes, this.#empty, 0n, 0));
   }
 
+  /** Takes it away; -ENODATA where there is none. */
   removeExtendedAttribute(fd: number, name: string): number {
     return this.#path(name, (c, bytes) => c.fremovexattr(fd, bytes));
   }

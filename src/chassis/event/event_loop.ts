@@ -93,7 +93,11 @@ export class EventLoop {
     this.#handlers[fd] = handler;
   }
 
-  /** Changes the events a watched descriptor waits for. 0 leaves only errors and hang-ups. */
+  /**
+   * Changes the events a watched descriptor waits for. 0 leaves only errors and hang-ups.
+   *
+   * @throws SystemError for a descriptor that is not watched, or was closed before it was {@link remove}d
+   */
   modify(fd: number, events: number): void {
     if (this.#unwatched.has(fd)) {
       this.#unwatched.set(fd, events);
@@ -102,7 +106,11 @@ export class EventLoop {
     must(this.#sys.epollControl(this.#epoll, MODIFY, fd, events), "epoll_ctl modify", `descriptor ${fd}`);
   }
 
-  /** Stops watching; harmless for a descriptor that is not watched. */
+  /**
+   * Stops watching; harmless for a descriptor that is not watched.
+   *
+   * @throws SystemError for one that was closed before
+   */
   remove(fd: number): void {
     if (this.#handlers[fd] === undefined) return;
     this.#handlers[fd] = undefined;

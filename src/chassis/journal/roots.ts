@@ -34,7 +34,11 @@ export function writeRoot(memory: JournalMemory, root: Root): void {
   memory.commitWord(at + CHECKSUM, checksum(memory.bytes, at));
 }
 
-/** The valid root with the highest generation; undefined when there is none. */
+/**
+ * The valid root with the highest generation; undefined when there is none.
+ *
+ * @param size of the journal, in bytes: a root whose snapshot does not end in it is not valid
+ */
 export function readRoot(bytes: Uint8Array, size: number): Root | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let best: Root | undefined;

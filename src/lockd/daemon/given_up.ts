@@ -43,7 +43,12 @@ export class GivenUp {
     this.#path = path;
   }
 
-  /** Writes the note, if there is anything to say. @throws SystemError when it cannot be written */
+  /**
+   * Writes the note, if there is anything to say.
+   *
+   * @param at Unix milliseconds
+   * @throws SystemError when it cannot be written
+   */
   save(table: Pick<LockTable, "resources">, at: number): void {
     const guests = new Map<string, NotedGuest>();
     let locks = 0;

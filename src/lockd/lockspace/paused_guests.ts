@@ -30,7 +30,11 @@ export class PausedGuests {
     this.#owned = owned;
   }
 
-  /** An owner has got a lock: it may be its own parked one, or a use of somebody else's. */
+  /**
+   * An owner has got a lock: it may be its own parked one, or a use of somebody else's.
+   *
+   * @param since Unix milliseconds
+   */
   granted(resource: Resource, owner: Owner, since: number): Unparked | undefined {
     const unparked = this.parked.granted(resource, owner, since);
     if (unparked?.taken !== undefined) this.#unparked(resource, unparked.taken, owner);

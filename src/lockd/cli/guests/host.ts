@@ -62,7 +62,7 @@ export class Host {
     return !this.#isSilent(path);
   }
 
-  /** A file's content. */
+  /** A file's content; undefined when it cannot be read, or its storage does not answer. */
   read(path: string): string | undefined {
     return this.#read(path, false);
   }
