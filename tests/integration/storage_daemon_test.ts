@@ -23,7 +23,7 @@ import {
   volumeNames,
 } from "../support/storage_calls.ts";
 import { StorageDaemon } from "../support/storage_daemon.ts";
-import { remoteFrame } from "../support/storage_stage.ts";
+import { answerOf, remoteFrame } from "../support/storage_stage.ts";
 import { until } from "../support/until.ts";
 
 Deno.test("a session's daemon serves its user, and leaves nothing behind when it is told to end", async () => {
@@ -211,5 +211,23 @@ Deno.test("a service manager that cannot be reached is no reason not to serve, a
   assert.match(
     Deno.readTextFileSync(log),
     /warning : .*connect NOTIFY_SOCKET \S+nobody-listens: .*\(ENOENT\); the service manager is told nothing$/m,
+  );
+});
+
+Deno.test("a stream too many is refused at once, though none of the others ends before that", async () => {
+  await using daemon = await StorageDaemon.start();
+  using client = daemon.open();
+  const pool = makePool(daemon, client);
+  const volumes = Array.from({ length: 17 }, (_, index) => makeVolume(client, pool, `v${index}`, 16));
+  const answers = volumes.map((volume, index) => {
+    client.raw.send(remoteFrame(VolumeProcedure.UPLOAD, 100 + index, (writer) => range(writer, volume)));
+    const answer = answerOf(client.raw.receive());
+    return typeof answer === "string" ? answer : "begun";
+  });
+  const refusal = "39/7 There are 16 streams on this connection already";
+  assert.deepEqual(answers, [...Array.from({ length: 16 }, () => "begun"), refusal]);
+  assert.equal(
+    (await daemon.command("jobs")).split("\n").filter((line) => line.includes("p/v16 ")).length,
+    0,
   );
 });

@@ -25,6 +25,8 @@ export interface TransferParts {
 
 /** The daemon's end of the stream socket to a helper that reads or writes a volume. */
 export class TransferSocket {
+  /** Called once when this end is closed. */
+  closed = () => {};
   readonly #parts: TransferParts;
   readonly #fd: number;
   #watched = false;
@@ -87,5 +89,6 @@ export class TransferSocket {
     this.#open = false;
     if (this.#watched) this.#parts.loop.remove(this.#fd);
     this.#parts.ledger.close(this.#fd);
+    this.closed();
   }
 }

@@ -67,6 +67,11 @@ function watchOf(core: Core, job: Job): StorageWatch {
   return watch;
 }
 
+/** Nobody has a use for a stream any more: one that still waits for a helper is not begun. */
+function withdraw(job: Job): void {
+  if (job.work?.running === false) job.cancel(storageError("aborted", `${job.text} was given up`));
+}
+
 function seekText(path: string | undefined, offset: bigint): string {
   return `Unable to seek ${path} to ${offset}`;
 }
@@ -91,6 +96,7 @@ function upload(
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "upload", pool, volume: name, caller, bound: true });
     job.wake = () => socket.close();
+    socket.closed = () => withdraw(job);
     const stream = new VolumeUpload(
       socket,
       watchOf(core, job),
@@ -130,6 +136,7 @@ function download(
     const { socket, far } = pair(core);
     const job = core.jobs.begin({ kind: "download", pool, volume: name, caller, bound: true });
     job.wake = () => socket.close();
+    socket.closed = () => withdraw(job);
     const end = beginReading(entry);
     const stream = new VolumeDownload(
       socket,
