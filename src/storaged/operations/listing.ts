@@ -49,7 +49,7 @@ export function listPlace(
       reserved.push(hidden);
       continue;
     }
-    if (hasControls(name)) continue;
+    if (entries.dataless || hasControls(name)) continue;
     const volume = reader.look(place, name);
     if (volume !== undefined) rows.add(name, volume);
   }

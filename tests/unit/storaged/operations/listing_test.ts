@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { storageSys } from "../../../../src/os/storage_sys.ts";
 import { listPlace } from "../../../../src/storaged/operations/listing.ts";
 import { atPlace, type OpenPlace } from "../../../../src/storaged/volumes/place.ts";
@@ -33,11 +34,11 @@ function inPlace<Result>(path: string, work: (place: OpenPlace) => Result): Resu
 }
 
 /** The list of a directory as the daemon gets it. */
-function list(path: string) {
+function list(path: string, storage = STORAGE) {
   const rows = new VolumeRows(path);
   const listing = inPlace(
     path,
-    (place) => listPlace(context((bytes) => rows.add(bytes.slice())), STORAGE, place, "host"),
+    (place) => listPlace(context((bytes) => rows.add(bytes.slice())), storage, place, "host"),
   );
   return { rows, listing };
 }
@@ -86,6 +87,27 @@ Deno.test("a list has what a directory has, and what each file is", () => {
       "two\nlines": ["file", "raw", 0n],
     },
   );
+});
+
+Deno.test("a list opens no FIFO and no socket, whose other end would notice", () => {
+  using scratch = new Scratch();
+  scratch.write("raw");
+  execFileSync("mkfifo", [scratch.file("fifo")]);
+  const socket = kernel.socket(SOCK_STREAM, true);
+  assert.equal(kernel.bind(socket, scratch.file("socket")), 0);
+  const opened: string[] = [];
+  const storage = new Proxy(STORAGE, {
+    get: (real, key) => {
+      const member: unknown = Reflect.get(real, key);
+      return typeof member !== "function" ? member : (...args: unknown[]): unknown => {
+        if (key === "openIn") opened.push(new TextDecoder().decode(args[1] as Uint8Array));
+        return member.apply(real, args);
+      };
+    },
+  });
+  assert.deepEqual([...list(scratch.path, storage).rows.names], ["raw"]);
+  assert.deepEqual(opened, ["raw\0"]);
+  kernel.close(socket);
 });
 
 Deno.test("the list and a look at one volume say the same", () => {
