@@ -576,7 +576,7 @@ export class World {
   #start(host: number): void {
     const loop = this.#time.loop();
     const keys = KEYS;
-    const names = new ClusterNames([{ name: "s", directory: SPACE }]);
+    const names = new ClusterNames([{ name: "s", directory: SPACE }], (path) => path);
     const nonce = () => `n${this.#nextNonce++}`;
     const clock = () => this.#time.now;
     const markOf = ({ pid }: Owner) => ({ pid, start: 1 });

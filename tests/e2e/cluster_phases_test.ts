@@ -201,6 +201,50 @@ Deno.test("a directory of the cluster's stays that, however it is written and wh
   assert.deepEqual(await locksOf(etcd), ["disk", "new"]);
 });
 
+Deno.test("a directory of the cluster's has the same locks by its other names on a host", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  const alias = `${a.place.directory}/alias`;
+  Deno.symlinkSync(a.space, alias);
+  await using manager = await a.startManaged();
+  await using libvirtd = await LockClient.connect(manager.socket);
+  await libvirtd.register(testOwner(1));
+  await libvirtd.createLockspace(alias);
+  const onA = { place: a.place, socket: manager.socket };
+  await using guest = await Holder.start(onA);
+  await guest.acquire(alias, "disk", AUTOCREATE);
+  assert.deepEqual(await locksOf(etcd), ["disk"]);
+  await using rival = await Holder.start(b.daemon);
+  const held = new RegExp(`pid ${guest.pid}\\)`);
+  assert.match(await refusal(rival.acquire(b.space, "disk", AUTOCREATE)), held);
+  // The next daemon has only the path.
+  await manager.crash();
+  await using late = await Holder.start(onA);
+  await late.acquire(alias, "late", AUTOCREATE);
+  assert.deepEqual(await locksOf(etcd), ["disk", "late"]);
+  assert.match(await refusal(rival.acquire(b.space, "disk", AUTOCREATE)), held);
+  await rival.acquire(b.space, "other", AUTOCREATE);
+  assert.match(await refusal(late.acquire(alias, "other", AUTOCREATE)), new RegExp(`pid ${rival.pid}\\)`));
+  await guest.kill();
+  await late.kill();
+  await until("their locks to go", async () => (await locksOf(etcd)).join() === "other");
+});
+
+Deno.test("a directory with two of the cluster's names makes the host no member", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  const alias = `${a.place.directory}/alias`;
+  Deno.symlinkSync(a.space, alias);
+  a.configure(`${a.space}", "lvm=${alias}`);
+  await reExec(a.daemon);
+  await using guest = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(guest.acquire(a.space, "disk", AUTOCREATE)),
+    /'scsi=.*' and 'lvm=.*alias' in cluster_lockspaces are one directory/,
+  );
+});
+
 Deno.test("a host that is made to leave with running guests gives their locks up, and they are in doubt", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");

@@ -9,7 +9,8 @@ const SILENCE_MS = 20_000;
 
 /** A mount; parts may be replaced. */
 export function mount(parts: Partial<Mount> = {}): Mount {
-  return { id: 40, parent: 27, device: 2, point: "/mnt", type: "nfs4", source: "server:/export", ...parts };
+  const where = { id: 40, parent: 27, device: 2, point: "/mnt", root: "/" };
+  return { ...where, type: "nfs4", source: "server:/export", ...parts };
 }
 
 /** The real kernel with some calls replaced. */

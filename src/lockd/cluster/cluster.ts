@@ -9,7 +9,7 @@ import type { DaemonMark } from "./records.ts";
 import { settingsOf } from "./endpoints.ts";
 import { Member } from "./member.ts";
 import { type Membership, MembershipFile } from "./membership_file.ts";
-import { ClusterNames, type ClusterSpace } from "./names.ts";
+import { ClusterNames, type ClusterSpace, twiceNamed } from "./names.ts";
 import { refusingFiles } from "./refusing_files.ts";
 
 /** Names of what a cluster has beside the daemon's sockets. */
@@ -64,6 +64,8 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
         "again, or have the host leave first with 'virtlockd cluster leave HOST' on another host",
     );
   }
+  const twice = twiceNamed(spaces, parts.locationOf);
+  if (twice !== undefined) return broken(spaces, twice);
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
   if (host === "") return broken(spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
   return new Member(parts, {
@@ -114,12 +116,12 @@ function switchedOff(
   const { boot, spaces, devices = false, session, seen } = before;
   const facts = { file, boot, daemon, host: settings.clusterHostId, spaces, devices, known: session, seen };
   const member = new Member({ ...parts, settings }, facts);
-  const names = new ClusterNames(spaces);
+  const names = new ClusterNames(spaces, parts.locationOf);
   const why = `this host cannot be a member of its cluster: ${reason}`;
   return {
     files: refusingFiles(
       member.files,
-      (path) => names.of(path) !== undefined,
+      (path) => names.find(path) !== undefined,
       (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
       why,
     ),
@@ -149,9 +151,9 @@ function brokenCluster(
   devices: boolean,
   reason: string,
 ): Cluster {
-  const { files, settings, observer } = parts;
-  const names = spaces === undefined ? undefined : new ClusterNames(spaces);
-  const covers = (path: string) => names === undefined || names.of(path) !== undefined;
+  const { files, settings, observer, locationOf } = parts;
+  const names = spaces === undefined ? undefined : new ClusterNames(spaces, locationOf);
+  const covers = (path: string) => names === undefined || names.find(path) !== undefined;
   const why = `this host cannot be a member of its cluster: ${reason}`;
   return {
     files: refusingFiles(

@@ -165,12 +165,16 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
     const { names } = this.#parts;
     const { path } = request;
-    const name = names.of(path);
+    const name = this.recognise(path);
     if (name === undefined) return this.#lockOther(request, done);
     const bad = unsuitable(name);
     const action = `Unable to acquire lock on resource ${path}`;
-    if (bad !== undefined) return done({ kind: "storage", action, reason: bad });
-    this.#lock(request, name, TRIES, done);
+    const answer = (outcome: LockFilesOutcome) => {
+      if (outcome.kind !== "granted") names.forget(path);
+      done(outcome);
+    };
+    if (bad !== undefined) return answer({ kind: "storage", action, reason: bad });
+    this.#lock(request, name, TRIES, answer);
   }
 
   /** A file that is in none of the cluster's directories; it may be a device. */
@@ -186,6 +190,20 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
         done(taken);
       });
     });
+  }
+
+  /**
+   * The cluster's name of a lock file, from now on known by this path too.
+   *
+   * @returns undefined when it is in none of the cluster's directories
+   */
+  recognise(path: string): ClusterName | undefined {
+    const { names } = this.#parts;
+    const known = names.of(path);
+    if (known !== undefined) return known;
+    const found = names.find(path);
+    if (found !== undefined) names.learn(path, found);
+    return found;
   }
 
   /** A locked file is a device that other hosts have too. @returns its name; undefined when it is not */

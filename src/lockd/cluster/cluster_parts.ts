@@ -11,6 +11,7 @@ import type { Resource } from "../lockspace/resource.ts";
 import type { LastWrites } from "./orphans.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
 import type { PausedGuest } from "./lost_marks.ts";
+import type { LocationOf } from "./names.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 
 /** For which hosts a lock counts. */
@@ -36,6 +37,8 @@ export interface ClusterParts {
   readonly files: LockFiles;
   /** Whether the storage of one of its files may hang. */
   readonly mayHang: (path: string, identity: FileIdentity) => boolean;
+  /** Which file or directory a path leads to, whatever it is called: without touching storage that may hang. */
+  readonly locationOf: LocationOf;
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;

@@ -73,7 +73,7 @@ export class Member implements Cluster {
     this.#parts = parts;
     this.#facts = facts;
     this.#keys = new ClusterKeys(settings.clusterName);
-    this.#names = new ClusterNames(facts.spaces, facts.devices);
+    this.#names = new ClusterNames(facts.spaces, parts.locationOf, facts.devices);
     this.#lives = (pid, start) => mayLive(sys, pid, start);
     const name = hostName(sys) || facts.host;
     this.#link = new LinkClient({
@@ -192,7 +192,9 @@ export class Member implements Cluster {
   begin(): void {
     this.#begun = true;
     for (const { lockspace, path, handle } of this.#parts.resources()) {
-      if (lockspace === "" && handle.kind === "file") this.files.learn(path, handle.fd, handle.identity);
+      const known = this.files.recognise(path) !== undefined;
+      if (known || lockspace !== "" || handle.kind !== "file") continue;
+      this.files.learn(path, handle.fd, handle.identity);
     }
     this.#session.begin();
     this.#session.whenKnown(() => this.files.known());

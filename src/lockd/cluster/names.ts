@@ -12,6 +12,9 @@ export interface ClusterSpace {
   readonly directory: string;
 }
 
+/** See locationOf() of src/lockd/storage/placement.ts. */
+export type LocationOf = (path: string) => string | undefined;
+
 /** A lock as the cluster knows it. */
 export interface ClusterName {
   readonly space: string;
@@ -22,25 +25,51 @@ export interface ClusterName {
 /** Finds the cluster's names of lock files. */
 export class ClusterNames {
   readonly #spaces: ReadonlyMap<string, string>;
-  /** Names of locked devices by their path on this host. */
-  readonly #devices = new Map<string, ClusterName>();
+  /** Names of locks by their path on this host where that does not tell them: of devices, and of aliases. */
+  readonly #learnt = new Map<string, ClusterName>();
+  readonly #locationOf: LocationOf;
   /** What all hosts have to agree upon. */
   readonly spaces: readonly string[];
 
-  /** @param devices whether block devices are locked for all hosts too */
-  constructor(spaces: readonly ClusterSpace[], devices = false) {
+  /**
+   * @param locationOf tells which file or directory a path leads to, whatever it is called
+   * @param devices whether block devices are locked for all hosts too
+   */
+  constructor(spaces: readonly ClusterSpace[], locationOf: LocationOf, devices = false) {
+    this.#locationOf = locationOf;
     this.#spaces = new Map(spaces.map(({ name, directory }) => [lexicalPath(directory), name]));
     this.spaces = [...spaces.map(({ name }) => name), ...devices ? [DEVICE_SPACE] : []].sort();
   }
 
-  /** A path is locked that is a device with this name, until it is forgotten. */
+  /** A path is locked that has this name, until it is forgotten. */
   learn(path: string, name: ClusterName): void {
-    this.#devices.set(path, name);
+    this.#learnt.set(path, name);
   }
 
   /** The lock of a path has gone. */
   forget(path: string): void {
-    this.#devices.delete(path);
+    this.#learnt.delete(path);
+  }
+
+  /**
+   * The cluster's name of a lock file by what its path leads to: the directory may have other names on this
+   * host, over symbolic links and bind mounts. Asks the kernel, so it is for a lock that is taken, not for
+   * every question; whoever locks such a path learns its name.
+   */
+  find(path: string): ClusterName | undefined {
+    const known = this.of(path);
+    if (known !== undefined || this.#spaces.size === 0) return known;
+    const location = this.#locationOf(path);
+    if (location === undefined) return undefined;
+    let found: ClusterName | undefined;
+    let longest = 0;
+    for (const [directory, space] of this.#spaces) {
+      const below = `${this.#locationOf(directory)}/`;
+      if (!location.startsWith(below) || below.length <= longest) continue;
+      longest = below.length;
+      found = { space, name: encodeName(location.slice(below.length)) };
+    }
+    return found;
   }
 
   /**
@@ -48,8 +77,8 @@ export class ClusterNames {
    * for one that is this host's own matter. What lies deeper in a directory has the way there in its name.
    */
   of(path: string): ClusterName | undefined {
-    const device = this.#devices.get(path);
-    if (device !== undefined) return device;
+    const learnt = this.#learnt.get(path);
+    if (learnt !== undefined) return learnt;
     const plain = lexicalPath(path);
     for (let slash = plain.lastIndexOf("/"); slash > 0; slash = plain.lastIndexOf("/", slash - 1)) {
       const space = this.#spaces.get(plain.slice(0, slash));
@@ -107,4 +136,23 @@ export function decodeName(encoded: string): string {
 
 function hexOf(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+}
+
+/**
+ * Two names of one directory: nobody could tell by which of them all hosts have a lock there.
+ *
+ * @returns what is wrong; undefined: nothing
+ */
+export function twiceNamed(spaces: readonly ClusterSpace[], locationOf: LocationOf): string | undefined {
+  const seen = new Map<string, ClusterSpace>();
+  for (const space of spaces) {
+    const location = locationOf(space.directory) ?? space.directory;
+    const other = seen.get(location);
+    if (other !== undefined) {
+      return `'${other.name}=${other.directory}' and '${space.name}=${space.directory}' in cluster_lockspaces are one ` +
+        "directory";
+    }
+    seen.set(location, space);
+  }
+  return undefined;
 }

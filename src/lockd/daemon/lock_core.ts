@@ -106,6 +106,7 @@ export class LockCore {
       linkSocket: parts.linkSocket,
       files,
       mayHang: (path, identity) => this.storage.mayHang(path, identity),
+      locationOf: (path) => this.storage.locationOf(path),
       resources: () => this.table.resources(),
       markOf: (owner) =>
         this.reaper.judge(owner).kind === "dead" ? endedMark(owner) : this.watch.markOf(owner),

@@ -104,13 +104,15 @@ function readSpaces(entry: ConfigEntry): Map<string, string> {
   const spaces = new Map<string, string>();
   for (const item of value.items) {
     const [, name, path] = item.kind === "string" ? /^([^=]+)=(\/.+)$/.exec(item.value) ?? [] : [];
-    if (name === undefined || path === undefined || !NAME.test(name) || spaces.has(name)) {
-      throw wrongValue(entry, 'strings "NAME=/DIRECTORY", each name once', item);
+    const directory = plainPath(path ?? "");
+    const known = spaces.has(name ?? "") || [...spaces.values()].includes(directory);
+    if (name === undefined || path === undefined || !NAME.test(name) || known) {
+      throw wrongValue(entry, 'strings "NAME=/DIRECTORY", each name and each directory once', item);
     }
     if (name === DEVICE_SPACE) {
       throw wrongValue(entry, `names other than "${DEVICE_SPACE}", which stands for devices`, item);
     }
-    spaces.set(name, plainPath(path));
+    spaces.set(name, directory);
   }
   return spaces;
 }

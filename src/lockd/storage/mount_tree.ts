@@ -11,6 +11,8 @@ export interface Mount {
   readonly device: number;
   /** Where it is mounted, as this process sees it. */
   readonly point: string;
+  /** Path in the filesystem that is seen there. */
+  readonly root: string;
   /** E.g. `nfs4` or `fuse.sshfs`. */
   readonly type: string;
   /** Server or device, e.g. `server:/export`. */
@@ -75,11 +77,13 @@ export function typeMayHang(type: string): boolean {
 
 /** The mounts in the text of /proc/PID/mountinfo. */
 export function parseMounts(text: string): Mount[] {
-  return parseMountinfo(text).map(({ id, parent, devMajor, devMinor, point, type, source, options }) => {
-    const onlyFor = typeKeepsLocks(type) ? mounterOf(options) : undefined;
-    const device = deviceKey(devMajor, devMinor);
-    return { id, parent, device, point, type, source, ...onlyFor === undefined ? {} : { onlyFor } };
-  });
+  return parseMountinfo(text).map(
+    ({ id, parent, devMajor, devMinor, root, point, type, source, options }) => {
+      const onlyFor = typeKeepsLocks(type) ? mounterOf(options) : undefined;
+      const device = deviceKey(devMajor, devMinor);
+      return { id, parent, device, point, root, type, source, ...onlyFor === undefined ? {} : { onlyFor } };
+    },
+  );
 }
 
 /** Who alone is served by a FUSE file system with these options. mount.fuse3(8), `allow_other`. */

@@ -24,6 +24,44 @@ export function placeOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: s
  * out without touching it. Undefined for a path that the kernel would refuse.
  */
 export function mountOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: string): Mount | undefined {
+  return wayTo(sys, tree, path)?.mount;
+}
+
+/**
+ * A name of a file or directory that does not depend on how its path is written, over which symbolic links
+ * the way goes, or where its filesystem is mounted: the device's number and the path in the filesystem. Two
+ * paths of one file have the same one, but for hard links. What is behind a mount that may hang is taken as
+ * it is written. Nothing need be there.
+ *
+ * @returns undefined for a path that the kernel would refuse
+ */
+export function locationOf(
+  sys: Pick<FileSys, "readlink">,
+  tree: MountTree,
+  path: string,
+): string | undefined {
+  const way = wayTo(sys, tree, path);
+  if (way === undefined) return undefined;
+  const { mount: { device, point, root }, entered, rest } = way;
+  const inside = `${root}/${entered.slice(point === "/" ? 0 : point.length)}/${rest.join("/")}`;
+  const names: string[] = [];
+  for (const name of inside.split("/")) {
+    if (name === "..") names.pop();
+    else if (name !== "" && name !== ".") names.push(name);
+  }
+  return `${device}:/${names.join("/")}`;
+}
+
+/** How far a path can be followed without touching a mount that may hang. */
+interface Way {
+  readonly mount: Mount;
+  /** Path of what was entered last, without symbolic links. */
+  readonly entered: string;
+  /** Names that were not looked at. */
+  readonly rest: readonly string[];
+}
+
+function wayTo(sys: Pick<FileSys, "readlink">, tree: MountTree, path: string): Way | undefined {
   if (path.length >= PATH_MAX) return undefined;
   const rest = components(path);
   if (!path.startsWith("/")) {
@@ -44,7 +82,7 @@ export function mountOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: s
     const next = `${here.path}/${name}`;
     const mount = tree.at(here.mount, next);
     if (mount !== undefined) {
-      if (tree.hangs(mount)) return mount;
+      if (tree.hangs(mount)) return { mount, entered: next, rest: rest.reverse() };
       trail.push({ path: next, mount: mount.id });
       continue;
     }
@@ -60,8 +98,9 @@ export function mountOf(sys: Pick<FileSys, "readlink">, tree: MountTree, path: s
       return undefined;
     }
   }
-  const last = trail[trail.length - 1] as { mount: number };
-  return tree.byId(last.mount);
+  const last = trail[trail.length - 1] as { path: string; mount: number };
+  const mount = tree.byId(last.mount);
+  return mount === undefined ? undefined : { mount, entered: last.path, rest: [] };
 }
 
 /** Last component first. */

@@ -20,7 +20,7 @@ import { MountTable } from "./mount_table.ts";
 import { deviceKey, type Mount, typeKeepsLocks } from "./mount_tree.ts";
 import { MountedPlaces } from "./mounted_places.ts";
 import { placeStatus } from "./place_status.ts";
-import { placeOf } from "./placement.ts";
+import { locationOf, placeOf } from "./placement.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { RoutedLockFiles } from "./routed_lock_files.ts";
 import { type LockTrouble, StorageClient } from "./storage_client.ts";
@@ -192,6 +192,11 @@ export class Storage {
   /** Whether a path is on a file system that may keep locks itself, until they are released explicitly. */
   keepsLocks(path: string): boolean {
     return typeKeepsLocks(placeOf(this.#parts.sys, this.#mounts.tree, path)?.type ?? "");
+  }
+
+  /** See locationOf() of placement.ts: two paths of one file have the same one. */
+  locationOf(path: string): string | undefined {
+    return locationOf(this.#parts.sys, this.#mounts.tree, path);
   }
 
   /** The places that had a helper, or have one. */

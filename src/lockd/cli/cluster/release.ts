@@ -47,7 +47,7 @@ function release(
   const sessions = knownSessions(questions, keys);
   const spaces = [...settings.clusterLockspaces].map(([name, directory]) => ({ name, directory }));
   const path = absolute(args.operand, workingDirectory(context.sys));
-  const byPath = new ClusterNames(spaces).of(path);
+  const byPath = new ClusterNames(spaces, (named) => named).of(path);
   const host = args.value("host");
   const meant = (lock: KnownLock) => {
     const named = byPath === undefined

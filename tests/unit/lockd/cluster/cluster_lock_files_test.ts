@@ -13,7 +13,7 @@ class Host {
   readonly told: string[] = [];
   readonly files = new ClusterLockFiles({
     files: NO_FILES,
-    names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
+    names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
     devices: undefined,
     mayHang: () => false,
     locks: {

@@ -57,7 +57,7 @@ class Stage {
         moved: () => false,
       },
       keys: KEYS,
-      names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
+      names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
       files: {
         all: () => this.held.entries(),
         of: (path) => this.held.get(path),

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { ClusterNames, unsuitable } from "../../../../src/lockd/cluster/names.ts";
+import { ClusterNames, twiceNamed, unsuitable } from "../../../../src/lockd/cluster/names.ts";
 
-const NAMES = new ClusterNames([{ name: "scsi", directory: "/a/scsi" }, { name: "lvm", directory: "/b" }]);
+const AS_WRITTEN = (path: string) => path;
+const NAMES = new ClusterNames(
+  [{ name: "scsi", directory: "/a/scsi" }, { name: "lvm", directory: "/b" }],
+  AS_WRITTEN,
+);
 
 Deno.test("a lock file below a directory of the cluster's has a name in it, any other has none", () => {
   assert.deepEqual(NAMES.of("/a/scsi/360014"), { space: "scsi", name: "360014" });
@@ -27,7 +31,10 @@ Deno.test("a lock is the cluster's however its path is written, and has one name
     assert.deepEqual(NAMES.of(path), { space: "scsi", name: "x" }, path);
   }
   assert.equal(NAMES.of("/a/scsi/../x"), undefined);
-  const nested = new ClusterNames([{ name: "all", directory: "/l" }, { name: "lvm", directory: "/l/lvm" }]);
+  const nested = new ClusterNames(
+    [{ name: "all", directory: "/l" }, { name: "lvm", directory: "/l/lvm" }],
+    AS_WRITTEN,
+  );
   assert.deepEqual(nested.of("/l/lvm/x"), { space: "lvm", name: "x" });
 });
 
@@ -49,4 +56,40 @@ Deno.test("a name that is too long is not put into etcd", () => {
 
 Deno.test("the names of the directories are sorted: hosts may list them in any order", () => {
   assert.deepEqual(NAMES.spaces, ["lvm", "scsi"]);
+});
+
+/** Where /link and /l lead to /a. */
+const LINKED = (path: string) => `1:${path.replace(/^\/(link|l)(?=\/|$)/, "/a")}`;
+
+Deno.test("a directory of the cluster's has the same locks by every other name that it has on a host", () => {
+  const names = new ClusterNames([{ name: "scsi", directory: "/l/scsi" }], LINKED);
+  for (const path of ["/l/scsi/x", "/a/scsi/x", "/link/scsi/x"]) {
+    assert.deepEqual(names.find(path), { space: "scsi", name: "x" }, path);
+  }
+  assert.equal(names.find("/a/lvm/x"), undefined);
+  assert.equal(names.find("/a/scsi2/x"), undefined);
+  assert.equal(names.find("/a/scsi"), undefined);
+  const nested = new ClusterNames(
+    [{ name: "lvm", directory: "/l/s/lvm" }, { name: "all", directory: "/l/s" }],
+    LINKED,
+  );
+  assert.deepEqual(nested.find("/link/s/lvm/x"), { space: "lvm", name: "x" });
+  assert.deepEqual(nested.find("/link/s/y/x"), { space: "all", name: "y%2Fx" });
+});
+
+Deno.test("a path that leads nowhere is no lock file of the cluster's", () => {
+  const nowhere = new ClusterNames([{ name: "scsi", directory: "/a" }], () => undefined);
+  assert.equal(nowhere.find("/undefined/x"), undefined);
+  assert.deepEqual(nowhere.find("/a/x"), { space: "scsi", name: "x" });
+});
+
+Deno.test("one directory with two names is found", () => {
+  const of = (...directories: string[]) =>
+    twiceNamed(directories.map((directory, index) => ({ name: `n${index}`, directory })), LINKED);
+  assert.equal(of("/a/scsi", "/b"), undefined);
+  assert.equal(of("/a", "/a/scsi"), undefined);
+  assert.equal(
+    of("/a/scsi", "/b", "/link/scsi"),
+    "'n0=/a/scsi' and 'n2=/link/scsi' in cluster_lockspaces are one directory",
+  );
 });

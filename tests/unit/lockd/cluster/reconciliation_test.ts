@@ -17,7 +17,7 @@ const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", start: 9, s
 /** A host that has no lock, and of which nothing is put into etcd. */
 const EMPTY_HOST = {
   keys: KEYS,
-  names: new ClusterNames([{ name: "scsi", directory: "/scsi" }]),
+  names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
   files: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
   resources: () => [],
   paused: () => [],

@@ -5,7 +5,7 @@ import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
 import { holding, resource, tableOf } from "../programs/lock_fixture.ts";
 
 function mountAt(point: string): Mount {
-  return { id: 1, parent: 0, device: 1, point, type: "nfs4", source: "server:/export" };
+  return { id: 1, parent: 0, device: 1, point, root: "/", type: "nfs4", source: "server:/export" };
 }
 
 function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {

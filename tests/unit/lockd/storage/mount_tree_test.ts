@@ -13,12 +13,13 @@ Deno.test("parseMounts() reads every field when there are no, one or several opt
     "42 27 0:59 / /mnt/images rw,nosuid shared:5 - nfs4 server:/export rw,vers=4.2\n" +
     "43 42 259:1048575 /sub /mnt/images/a rw master:1 propagate_from:2 unbindable - fuse.sshfs me@host: rw\n";
   assert.deepEqual(parseMounts(text), [
-    { id: 27, parent: 1, device: deviceKey(254, 0), point: "/", type: "ext4", source: "/dev/vda" },
+    { id: 27, parent: 1, device: deviceKey(254, 0), point: "/", root: "/", type: "ext4", source: "/dev/vda" },
     {
       id: 42,
       parent: 27,
       device: deviceKey(0, 59),
       point: "/mnt/images",
+      root: "/",
       type: "nfs4",
       source: "server:/export",
     },
@@ -27,6 +28,7 @@ Deno.test("parseMounts() reads every field when there are no, one or several opt
       parent: 42,
       device: deviceKey(259, 1048575),
       point: "/mnt/images/a",
+      root: "/sub",
       type: "fuse.sshfs",
       source: "me@host:",
     },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EINVAL, ENOENT, ENOTDIR } from "../../../../src/os/errno.ts";
 import { MountTree } from "../../../../src/lockd/storage/mount_tree.ts";
-import { placeOf } from "../../../../src/lockd/storage/placement.ts";
+import { locationOf, placeOf } from "../../../../src/lockd/storage/placement.ts";
 import { mount } from "../../../support/storage_fixture.ts";
 
 const ROOT = mount({ id: 1, parent: 0, device: 1, point: "/", type: "ext4" });
@@ -98,3 +98,33 @@ Deno.test("placeOf() leaves a path that is too long to the kernel", () => {
   assert.equal(place(`/net/${"x".repeat(4091)}`), undefined);
   assert.equal(place(`/net/${"x".repeat(4090)}`), "/net");
 });
+
+const BOUND = mount({ id: 5, parent: 1, device: 3, point: "/bound", root: "/lib/locks", type: "xfs" });
+const WITH_BIND = new MountTree([ROOT, NFS, VAR, SSH, BOUND]);
+
+const LOCATIONS: [path: string, location: string | undefined][] = [
+  ["/a/b", "1:/a/b"],
+  ["/", "1:/"],
+  ["//a/./b/../c/", "1:/a/c"],
+  ["/var/lib/locks/x", "3:/lib/locks/x"],
+  ["/bound/x", "3:/lib/locks/x"],
+  ["/bound", "3:/lib/locks"],
+  ["/link/locks/x", "3:/lib/locks/x"],
+  ["/link/locks/absent", "3:/lib/locks/absent"],
+  // Links on storage that may hang are not followed.
+  ["/net/link/../x", "2:/x"],
+  ["/to-net/x", "2:/locks/x"],
+  ["/file/x", undefined],
+];
+for (const [path, expected] of LOCATIONS) {
+  Deno.test(`locationOf() calls '${path}' ${expected}`, () => {
+    const links: Record<string, string> = { "/link": "/var/lib", "/to-net": "net/locks" };
+    const readlink = (name: string): string | number => {
+      assert.doesNotMatch(name, /^\/net(\/|$)/, "storage was touched");
+      if (name.endsWith("/absent")) return -ENOENT;
+      if (name.startsWith("/file/")) return -ENOTDIR;
+      return links[name] ?? -EINVAL;
+    };
+    assert.equal(locationOf({ readlink }, WITH_BIND, path), expected);
+  });
+}
