@@ -37,7 +37,7 @@ export interface ClusterParts {
   readonly files: LockFiles;
   /** Whether the storage of one of its files may hang. */
   readonly mayHang: (path: string, identity: FileIdentity) => boolean;
-  /** Which file or directory a path leads to, whatever it is called: without touching storage that may hang. */
+  /** Which file a path leads to, whatever it is called, without touching storage that may hang. */
   readonly locationOf: LocationOf;
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */

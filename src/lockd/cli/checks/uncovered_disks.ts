@@ -1,7 +1,10 @@
+import { EINVAL } from "../../../os/errno.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import { LVM_SPACE, SCSI_SPACE } from "../../cluster/device_identity.ts";
 import { ClusterNames } from "../../cluster/names.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
+import { MountTree, parseMounts } from "../../storage/mount_tree.ts";
+import { locationOf } from "../../storage/placement.ts";
 import type { Domain } from "../guests/domain.ts";
 import type { Host } from "../guests/host.ts";
 import { readGuestsOnce } from "../guests/known_guests.ts";
@@ -92,7 +95,12 @@ class Coverage {
   constructor(host: Host, { clusterLockspaces, clusterDevices }: ClusterSettings) {
     this.#host = host;
     this.#devices = clusterDevices;
-    this.#names = new ClusterNames([...clusterLockspaces].map(([name, directory]) => ({ name, directory })));
+    const tree = new MountTree(parseMounts(host.read("/proc/self/mountinfo") ?? ""));
+    const readlink = (path: string) => host.link(path) ?? -EINVAL;
+    this.#names = new ClusterNames(
+      [...clusterLockspaces].map(([name, directory]) => ({ name, directory })),
+      (path) => locationOf({ readlink }, tree, path),
+    );
     this.#directories = readLockdConfig(host).directories;
     this.#mounts = readMounts(host);
   }
@@ -119,7 +127,7 @@ class Coverage {
   }
 
   #isNamed(directory: string): boolean {
-    return this.#names.of(`${directory}/a`) !== undefined;
+    return this.#names.find(`${directory}/a`) !== undefined;
   }
 
   /** Whether other hosts see a lock in a directory: also where its file system passes locks on. */
