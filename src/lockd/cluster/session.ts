@@ -1,7 +1,7 @@
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import { ASK_MS, AWAY_MS, HEARD_SECONDS, PROOF_MS } from "./cluster_times.ts";
-import { closedText, LEFT } from "./entries.ts";
+import { closedText, GIVES_BACK, LEFT } from "./entries.ts";
 import { reasonOf } from "./etcd.ts";
 import { type Entered, Entrance } from "./entrance.ts";
 import type { Seen } from "./membership_file.ts";
@@ -418,7 +418,7 @@ export class ClusterSession {
       if (this.#parts.givesBack()) {
         const reason = closedText(
           meta,
-          "this host gives back locks of guests whose last writes may still come",
+          GIVES_BACK,
         );
         return this.#close(epoch, { kind: "listed", reason });
       }
