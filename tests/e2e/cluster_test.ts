@@ -202,6 +202,19 @@ Deno.test("a host whose settings of the cluster are gone or wrong locks nothing 
   assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
 });
 
+Deno.test("a host that cannot tell whether it is a member locks nothing that may be the cluster's", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  a.place.writeConfig("storage_timeout = 3\n");
+  Deno.writeTextFileSync(`${a.place.paths.runDir}/virtlockd-cluster.json`, "{");
+  await reExec(a.daemon);
+  await using guest = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(guest.acquire(a.space, "disk", AUTOCREATE)),
+    /it may be one, but what the last daemon has kept of that cannot be told: .*virtlockd-cluster.json is not understood/,
+  );
+});
+
 Deno.test("a typo in a key of the cluster's fails the start", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a", { settings: 'cluster_endpoint = ["http://x"]' });

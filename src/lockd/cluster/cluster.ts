@@ -1,4 +1,5 @@
 import { bootId } from "../../os/host_facts.ts";
+import { ENOENT } from "../../os/errno.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { BlockDevices } from "./block_devices.ts";
@@ -8,7 +9,7 @@ import { daemonMark } from "./daemon_mark.ts";
 import type { DaemonMark } from "./records.ts";
 import { settingsOf } from "./endpoints.ts";
 import { Member } from "./member.ts";
-import { type Membership, MembershipFile } from "./membership_file.ts";
+import { type Membership, MembershipError, MembershipFile } from "./membership_file.ts";
 import { ClusterNames, type ClusterSpace, twiceNamed } from "./names.ts";
 import { refusingFiles } from "./refusing_files.ts";
 
@@ -30,12 +31,15 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
     settings;
   const named = mistake !== undefined || clusterEndpoints.length > 0 || clusterLockspaces.size > 0 ||
     clusterDevices;
-  if (!named && sys.access(membershipFile, 0) !== 0) return undefined;
+  if (!named && sys.access(membershipFile, 0) === -ENOENT) return undefined;
   const boot = bootId(sys);
   const file = new MembershipFile(sys, membershipFile);
   const daemon = daemonMark(sys, membershipFile.slice(0, membershipFile.lastIndexOf("/")));
-  const before = file.load(boot, daemon.place);
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));
+  const before = loaded(file, boot, daemon.place);
+  if (typeof before === "string") {
+    return brokenCluster(parts, spaces.length === 0 ? undefined : spaces, true, before);
+  }
   const still = (reason: string) =>
     before === undefined ? undefined : switchedOff(parts, file, daemon, before, reason);
   const devices = clusterDevices || before?.devices === true;
@@ -78,6 +82,17 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
     known: before?.session,
     seen: before?.seen,
   });
+}
+
+/** What the last daemon has kept; why that cannot be told. */
+function loaded(file: MembershipFile, boot: string, place: string): Membership | string | undefined {
+  try {
+    return file.load(boot, place);
+  } catch (error) {
+    if (!(error instanceof MembershipError)) throw error;
+    return `it may be one, but what the last daemon has kept of that cannot be told: ${error.message}. When no guest ` +
+      `that runs here has a lock of the cluster's, remove ${file.path} and run 'virtlockd reload'`;
+  }
 }
 
 /**

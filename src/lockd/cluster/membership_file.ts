@@ -1,7 +1,8 @@
-import { readSmallFile } from "../../os/read_file.ts";
+import { ENOENT } from "../../os/errno.ts";
+import { readWhole } from "../../os/read_file.ts";
 import type { FileSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { encodeText } from "../../os/text.ts";
+import { decodeText, encodeText } from "../../os/text.ts";
 import { writeWhole } from "../../os/write_whole.ts";
 import type { ClusterSpace } from "./names.ts";
 
@@ -43,6 +44,11 @@ export interface Seen {
   readonly round: string;
 }
 
+/** It is not known whether the host is a member. */
+export class MembershipError extends Error {
+  override name = "MembershipError";
+}
+
 type MembershipSys = Pick<FileSys, "open" | "read" | "write" | "close" | "rename" | "unlink">;
 
 /** The file by which the next daemon knows that, whatever has become of its configuration. */
@@ -55,17 +61,33 @@ export class MembershipFile {
     this.path = path;
   }
 
-  /** What is written there; undefined: nothing of this boot and place. */
+  /**
+   * What is written there; undefined: nothing of this boot and place.
+   *
+   * @throws MembershipError when there is something that cannot be read, or is not understood: then the host
+   *   may be a member
+   */
   load(boot: string, place: string): Membership | undefined {
-    const text = readSmallFile(this.#sys, this.path);
-    if (text === undefined) return undefined;
+    const read = this.#read();
+    if (read === undefined) return undefined;
+    if (!isMembership(read)) {
+      const other = typeof read === "object" && read !== null && "boot" in read ? read.boot : undefined;
+      if (typeof other === "string" && other !== boot) return undefined;
+      throw new MembershipError(`${this.path} is not understood`);
+    }
+    if (read.boot !== boot) return undefined;
+    return read.place === undefined || read.place === place ? read : undefined;
+  }
+
+  /** @throws MembershipError */
+  #read(): unknown {
     try {
-      const read: unknown = JSON.parse(text);
-      if (!isMembership(read) || read.boot !== boot) return undefined;
-      return read.place === undefined || read.place === place ? read : undefined;
+      return JSON.parse(decodeText(readWhole(this.#sys, this.path)));
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      return undefined;
+      if (error instanceof SystemError && error.errno === ENOENT) return undefined;
+      if (error instanceof SystemError) throw new MembershipError(error.message);
+      if (error instanceof SyntaxError) throw new MembershipError(`${this.path} is not understood`);
+      throw error;
     }
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MembershipFile } from "../../../../src/lockd/cluster/membership_file.ts";
+import { MembershipError, MembershipFile } from "../../../../src/lockd/cluster/membership_file.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { Scratch } from "../../../support/scratch.ts";
 
@@ -56,11 +56,35 @@ for (
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
   ]
 ) {
-  Deno.test(`'${text}' is no membership`, () => {
+  Deno.test(`'${text}' may be a membership: nobody is told that there is none`, () => {
     using scratch = new Scratch();
-    assert.equal(new MembershipFile(kernel, scratch.write("m", text)).load("b1", "p"), undefined);
+    const file = new MembershipFile(kernel, scratch.write("m", text));
+    assert.throws(() => file.load("b1", "p"), new MembershipError(`${file.path} is not understood`));
   });
 }
+
+Deno.test("what another boot has left need not be understood", () => {
+  using scratch = new Scratch();
+  assert.equal(new MembershipFile(kernel, scratch.write("m", '{"boot":"b0"}')).load("b1", "p"), undefined);
+});
+
+Deno.test("a membership that cannot be read is none that is not there", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  Deno.mkdirSync(file.path);
+  assert.throws(() => file.load("b1", "p"), MembershipError);
+});
+
+Deno.test("a membership may be long, and its directories are called as they like", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  const spaces = Array.from({ length: 64 }, (_, index) => ({
+    name: `s${index}`,
+    directory: `/srv/Sperren für Plätze/${"x".repeat(200)}/${index}`,
+  }));
+  assert.equal(file.save({ ...MEMBERSHIP, spaces }), undefined);
+  assert.deepEqual(file.load("b1", "p"), { ...MEMBERSHIP, spaces });
+});
 
 Deno.test("why it could not be written is told, and the old one is there", () => {
   using scratch = new Scratch();
