@@ -160,8 +160,28 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
     },
   );
 
-  await t.step("installed again it serves at once", async () => {
+  await t.step("without it no virtlockd is started that knows no clusters, and the locks wait", async () => {
+    const held = async () => JSON.parse(await machine.sh("virtlockd status --json")).locks.exclusive;
+    const before = await held();
+    // libvirt's own does not: as an older version of ours it would go on and lock for this host alone.
+    const said = await machine.sh(`
+      mv /usr/sbin/virtlockd /usr/sbin/virtlockd.kept
+      cp /usr/sbin/virtlockd.libvirt /usr/sbin/virtlockd
+      kill -KILL $(systemctl show --property=MainPID --value virtlockd)
+      until journalctl --no-pager -o cat -u virtlockd | grep "of which this virtlockd knows nothing"; do sleep 0.2; done
+      mv /usr/sbin/virtlockd.kept /usr/sbin/virtlockd
+      systemctl reset-failed virtlockd.service virtlockd.socket; systemctl restart virtlockd.service`);
+    assert.match(
+      said,
+      /This host is in a cluster, of which this virtlockd knows nothing: install deno-virtlockd/,
+    );
+    assert.equal(await held(), before);
+  });
+
+  await t.step("installed again it serves at once, and after the next start of the host", async () => {
     await install(machine, await clusterPackage());
+    assert.equal((await machine.sh("systemctl is-enabled virtlockd-cluster.socket")).trim(), "enabled");
+    assert.equal((await machine.run(["ls", "/etc/systemd/system/virtlockd.service.d"])).code, 2);
     await until("the host to be a member again", () => isLive(machine));
     await libvirt.virsh("start", "gamma");
     assert.deepEqual(await locks(), ["alpha", "beta", "gamma"].map((name) => `${PREFIX}lock/leases/${name}`));

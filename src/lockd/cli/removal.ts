@@ -86,6 +86,9 @@ export function isRemovable(
             cluster.host === "" ? "HOST" : cluster.host
           }; take the cluster_ keys out of virtlockd.conf; virtlockd reload.`,
         );
+        say(
+          "If deno-virtlockd-cluster has just been removed with it, install that again before anything else.",
+        );
         return false;
       }
       if (locks.length === 0) return true;

@@ -60,7 +60,7 @@ Deno.test("isRemovable() gives no host of a cluster back, with or without locks,
   );
   assert.match(
     said,
-    /\nvirtlockd cluster leave kvm7; take the cluster_ keys out of virtlockd\.conf; virtlockd reload\.$/,
+    /\nvirtlockd cluster leave kvm7; take the cluster_ keys out of virtlockd\.conf; virtlockd reload\.\nIf deno-virtlockd-cluster has just been removed with it, install that again before anything else\.$/,
   );
 });
 
