@@ -34,8 +34,10 @@ export const clusterRemoveCommand: Command = {
   run(context, args) {
     const removed = withCluster(context, args, (cluster) => remove(context, args, cluster));
     const { name, host } = removed;
+    const [session = ""] = removed.sessions;
+    const what = args.operand === session ? `Session ${session} of host '${name}'` : `Host '${name}'`;
     context.out.write(
-      args.has("json") ? jsonText(removed) : `${plainText(`Host '${name}' (id ${host}) is removed.`)}\n`,
+      args.has("json") ? jsonText(removed) : `${plainText(`${what} (id ${host}) is removed.`)}\n`,
     );
     return CommandExit.OK;
   },
@@ -45,10 +47,15 @@ function remove(context: CommandContext, args: Arguments, { questions, keys }: O
   const { host, name, sessions } = chosenHost(knownSessions(questions, keys), args.operand);
   const standing = sessions.find(({ state }) => state !== "fenced" && state !== "left");
   if (standing !== undefined) {
+    const fenced = sessions.filter(({ state }) => state === "fenced").map(({ session }) => session);
+    const advice = fenced.length === 0
+      ? `Shut its guests down and the host off, then fence it: virtlockd cluster fence ${standing.session}`
+      : `What was fenced of it goes with: ${
+        fenced.map((session) => `virtlockd cluster remove ${session}`).join("; ")
+      }`;
     throw new CommandError(
       CommandExit.PROBLEM,
-      `Host '${name}' has not been removed: its session ${standing.session} is ${standing.state}. Shut its guests ` +
-        `down and the host off, then fence it: virtlockd cluster fence ${standing.session}`,
+      `Host '${name}' has not been removed: its session ${standing.session} is ${standing.state}. ${advice}`,
     );
   }
   const fencer = new Fencer({ questions, keys, word: wordOf(context) });
