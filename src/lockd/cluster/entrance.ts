@@ -44,6 +44,8 @@ export type Entered =
  */
 export class Entrance {
   readonly #parts: EntranceParts;
+  /** Hosts that had come when this one last looked, and in which round. */
+  #came: { readonly round: string; readonly hosts: ReadonlySet<string> } = { round: "", hosts: new Set() };
 
   constructor(parts: EntranceParts) {
     this.#parts = parts;
@@ -51,6 +53,10 @@ export class Entrance {
 
   /**
    * Says that this host has gone through what etcd has of it.
+   *
+   * What it could not put in is another host's only when that had come before this one tried: it may have
+   * given the lock back since, and come then. So such a lock is tried once more behind the look that finds
+   * that its holder has come.
    *
    * @param conflicts what it could not put in
    */
@@ -69,8 +75,10 @@ export class Entrance {
       const [listed, ...holders] = answer.result.results;
       try {
         const entries = new Entries(keys, listed?.found ?? [], meta);
+        const before = this.#came.round === meta.round ? this.#came.hosts : new Set();
+        this.#came = { round: meta.round, hosts: entries.hosts };
         const awaited = holders.flatMap(({ found }) => found).map(decodeSession).filter((holder) =>
-          entries.mayGiveBack(holder)
+          entries.mayGiveBack(holder) || (entries.hosts.has(holder.host) && !before.has(holder.host))
         );
         const reason = awaited.length === 0 ? undefined : closedText(
           meta,

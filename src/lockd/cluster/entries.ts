@@ -30,6 +30,11 @@ export class Entries {
     return !this.#entries.some((entry) => entry.host === host);
   }
 
+  /** Ids of the hosts that have looked at what etcd has of them. */
+  get hosts(): ReadonlySet<string> {
+    return new Set(this.#entries.map(({ host }) => host));
+  }
+
   /** What the cluster waits for; undefined: it may be opened. */
   get awaited(): string | undefined {
     const { expect } = this.#meta;
