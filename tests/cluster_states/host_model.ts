@@ -30,5 +30,7 @@ export interface HostModel<State, Meaning, Effect extends string> {
   wrong(all: readonly Meaning[]): string | undefined;
 }
 
-/** Where a model is made: with some of its rules left out, to see that it is noticed. */
-export type Without<Rule extends string> = ReadonlySet<Rule>;
+/** Rules of a model that are left out, to see that it is noticed. */
+export interface Without<Rule extends string> {
+  has(rule: Rule): boolean;
+}

@@ -2,6 +2,8 @@ import type { HostModel } from "./host_model.ts";
 import { locks, RULES as LOCKS } from "./locks/protocol.ts";
 import { pauses } from "./paused/protocol.ts";
 import { KILLED_RULES, UNKILLED_RULES } from "./paused/rules.ts";
+import { restores, RULES as RESTORES } from "./restored/protocol.ts";
+import { RULES as SHARES, shares } from "./sharers/protocol.ts";
 import { search, type SearchResult } from "./search.ts";
 
 /** A model that can be looked at, with and without its rules. */
@@ -54,4 +56,11 @@ export const MODELS = {
     KILLED_RULES,
     (without) => pauses(without, true),
   ),
+  sharers: named(
+    "two guests of a host that share one disk",
+    2,
+    SHARES,
+    shares,
+  ),
+  restored: named("an etcd that is saved and restored at any time", 2, RESTORES, restores),
 };

@@ -8,6 +8,8 @@ const STATES: Readonly<Record<keyof typeof MODELS, number>> = {
   "locks": 1_043_483,
   "paused": 168_549,
   "paused-killed": 485_819,
+  "sharers": 24_780,
+  "restored": 52_082,
 };
 
 for (const [name, model] of Object.entries(MODELS)) {
@@ -21,6 +23,8 @@ for (const [name, model] of Object.entries(MODELS)) {
 const WRITE = /^two guests write/;
 const LEFT = /^something is left in etcd/;
 const RESUMED = /^a guest goes on over what another one has written/;
+const SHARED = /^a guest writes to a disk that another one shares/;
+const DOUBTFUL = /^a guest's own lock is not granted/;
 const REFUSED = /^a guest does not go on, and may/;
 
 const ONE_PAUSED = {
@@ -55,6 +59,23 @@ const FOUND_WITHOUT: { readonly [Name in keyof typeof MODELS]: Readonly<Record<s
   },
   "paused": { ...ONE_PAUSED, "unused": REFUSED, "unused-first": REFUSED },
   "paused-killed": { ...ONE_PAUSED, "leaving-first": WRITE, "again-kept": RESUMED, "start-marks": LEFT },
+  "sharers": {
+    "share-last": SHARED,
+    "share-anew": SHARED,
+    "share-stays": SHARED,
+    "share-closed": SHARED,
+    "freed-unused": SHARED,
+  },
+  "restored": {
+    "meta": WRITE,
+    "closed": WRITE,
+    "open-all": WRITE,
+    "put": WRITE,
+    "give-back": DOUBTFUL,
+    "wait": DOUBTFUL,
+    "try-again": DOUBTFUL,
+    "recover-bump": LEFT,
+  },
 };
 
 for (const [name, model] of Object.entries(MODELS)) {

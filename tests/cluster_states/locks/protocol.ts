@@ -1,5 +1,6 @@
 import type { HostModel, Step, Without } from "../host_model.ts";
 import { unused } from "../numbers.ts";
+import { applied, type Others, type Outcome, sent } from "./etcd_changes.ts";
 import { attempts, epochs, type LockingHost, type Message, NEW_HOST, normal } from "./locking_host.ts";
 
 /** Rules of the protocol that can be left out, to see that it is noticed. */
@@ -21,12 +22,6 @@ export const RULES = {
 } as const;
 
 export type Rule = keyof typeof RULES;
-
-/** What other hosts have in etcd. */
-interface Others {
-  readonly alone: boolean;
-  readonly share: boolean;
-}
 
 /** What a release does that deletes whatever is there. */
 type Effect = "robs";
@@ -82,41 +77,6 @@ function ofMessages(host: LockingHost, others: Others, without: Without<Rule>): 
     }
     return found;
   });
-}
-
-type Outcome = "done" | "refused" | "moved";
-
-interface Applied {
-  readonly after: LockingHost;
-  readonly outcome: Outcome;
-  readonly robs?: boolean;
-}
-
-function applied(host: LockingHost, message: Message, others: Others, without: Without<Rule>): Applied {
-  const { op, epoch, attempt, shared } = message;
-  const moved = epoch !== host.session;
-  switch (op) {
-    case "bump": {
-      if (moved) return { after: host, outcome: "moved" };
-      return { after: { ...host, session: unused(epochs(host)) }, outcome: "done" };
-    }
-    case "acquire": {
-      if (moved && !without.has("acquire-epoch")) return { after: host, outcome: "moved" };
-      const mine = host.alone !== 0 || host.share !== 0;
-      const free = !mine && !others.alone && (shared || !others.share);
-      if (!free && !without.has("acquire-absent")) return { after: host, outcome: "refused" };
-      return { after: { ...host, ...shared ? { share: attempt } : { alone: attempt } }, outcome: "done" };
-    }
-    case "release": {
-      if (moved) return { after: host, outcome: "moved" };
-      const there = shared ? host.share : host.alone;
-      if (without.has("release-record") && !shared) {
-        return { after: { ...host, alone: 0 }, outcome: "done", robs: true };
-      }
-      if (there !== attempt) return { after: host, outcome: "refused" };
-      return { after: { ...host, ...shared ? { share: 0 } : { alone: 0 } }, outcome: "done" };
-    }
-  }
 }
 
 function answered(host: LockingHost, { op }: Message, outcome: Outcome): LockingHost {
@@ -279,10 +239,6 @@ function ofHost(host: LockingHost, without: Without<Rule>): LockingStep[] {
       }]
       : [],
   ];
-}
-
-function sent(host: LockingHost, message: Omit<Message, "awaited">): LockingHost {
-  return { ...host, messages: [...host.messages, { ...message, awaited: true }] };
 }
 
 /** What a host's state means to others, and whether it is as it has to be. */
