@@ -3,6 +3,7 @@ import { poolType } from "../model/pool_types.ts";
 import { storageError } from "../model/storage_error.ts";
 import type { StorageService } from "../model/storage_service.ts";
 import { formatCapabilities, formatPoolCapabilities } from "../xml/capabilities_xml.ts";
+import { parseSource } from "../xml/pool_source_xml.ts";
 import { Core, type CoreParts } from "./core.ts";
 import { checkFlags } from "./flags.ts";
 import { loadPools, reloadPools } from "./load.ts";
@@ -24,12 +25,16 @@ function generalCalls(core: Core): Pick<
   return {
     findPoolSources: (_caller, type, spec, flags, answer) =>
       attempting(answer, () => {
-        if (poolType(type) === undefined) throw storageError("internal", `unknown storage pool type ${type}`);
+        const kind = poolType(type);
+        if (kind === undefined) throw storageError("internal", `unknown storage pool type ${type}`);
         if (backendOf(type).findSources === undefined) {
           throw storageError("no-support", `pool type '${type}' does not support source discovery`);
         }
         checkFlags(flags, 0, "virStorageBackendFileSystemNetFindPoolSources");
-        const options = { place: `sources of ${type}`, limit: core.parts.settings().startLimit };
+        // A server that does not answer must not keep whoever asks another one.
+        const hosts = spec === undefined ? [] : parseSource(kind, spec).hosts.map(({ name }) => name);
+        const place = ["sources of", type, ...hosts].join(" ");
+        const options = { place, limit: core.parts.settings().startLimit };
         const args = spec === undefined ? { type } : { type, spec };
         run(core, core.operations.findSources, args, options, (xml) =>
           done(answer, xml), (failure) =>

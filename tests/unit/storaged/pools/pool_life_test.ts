@@ -102,6 +102,18 @@ Deno.test("a copy is not begun in a pool that is stopped while its original is l
   assert.deepEqual(stage.work.asked, []);
 });
 
+Deno.test("servers are asked for their exports one beside the other, and each by one at a time", () => {
+  using scratch = new Scratch();
+  using stage = new Stage(scratch);
+  for (const host of ["a", "b", "a"]) {
+    stage.call<string>((service, answer) =>
+      service.findPoolSources(CALLER, "netfs", `<source><host name='${host}'/></source>`, 0, answer)
+    );
+  }
+  const places = stage.work.asked.map(({ place }) => place);
+  assert.deepEqual(places, ["sources of netfs a", "sources of netfs b", "sources of netfs a"]);
+});
+
 Deno.test("what is defined while a pool is built is what it is then", () => {
   using scratch = new Scratch();
   using stage = new Stage(scratch);
