@@ -17,6 +17,9 @@ import { failureOf, type FromHelper, helperEnded } from "./work_message.ts";
 const MOST_JOBS = 24;
 /** And so many with jobs of one pool, whose storage may hang. */
 const MOST_JOBS_OF_POOL = 16;
+/** Milliseconds in which a helper has to come up. */
+const COME_UP_MS = 30_000;
+
 /** A request, with the helper that does it. */
 type Entry = WorkEntry<Helper>;
 
@@ -188,7 +191,8 @@ export class Workers {
     takeOut(this.#waiting, entry);
     helper.entry = entry;
     entry.helper = helper;
-    helper.patience.begin(entry);
+    // One that has yet to come up says nothing of the storage, however busy the host is.
+    helper.patience.begin(helper.ready ? entry : { limit: COME_UP_MS, silence: undefined });
     const { id, name: operation, args, descriptors } = entry;
     helper.process.send({ kind: "run", id, operation, args }, descriptors);
   }

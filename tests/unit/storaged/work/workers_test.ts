@@ -233,6 +233,22 @@ Deno.test("an operation that gives no sign of life is given up, one that does go
   assert.equal(outcomes[1], "lively operation aborted: as asked");
 });
 
+Deno.test("a helper that takes long to come up is no storage that hangs", () => {
+  using scratch = new Scratch();
+  const go = scratch.file("go");
+  const held = 'while [ ! -e "$0" ]; do sleep 0.05; done; exec "$@"';
+  const helper = [process.execPath, "run", "-A", "--no-check", MAIN];
+  using stage = new Stage(["/bin/sh", "-c", held, go, ...helper]);
+  const limit = 3000;
+  const asked = stage.do(echo, "all", "here", limit);
+  const over = kernel.monotonic() + limit + 200;
+  stage.until(() => kernel.monotonic() > over);
+  assert.equal(asked.outcome, undefined);
+  scratch.write("go");
+  stage.until(() => asked.outcome !== undefined);
+  assert.deepEqual(asked.outcome, { result: "all" });
+});
+
 Deno.test("a program with a time limit of its own is waited for, though it says nothing", () => {
   using stage = new Stage();
   const ready = stage.do(echo, 1);
