@@ -5,7 +5,7 @@ import type { Scene } from "./faults/fault.ts";
 import type { NemesisHost } from "./nemesis_host.ts";
 
 /** An etcd that has just found its quorum, releases that wait for it, and a person, need some seconds. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 const LOOK_MS = 500;
 
 /** What is left although all guests have gone. @returns nothing when all is well, after a while */

@@ -77,10 +77,9 @@ export class ManualRelease {
     if (resource === undefined) return done({ kind: "not-locked" });
     const all = this.#holders(resource);
     const { uuid, livingGuest } = wish;
-    const [holder, ...others] = all.filter(({ holding }) =>
-      (uuid ?? holding.owner.uuid) === holding.owner.uuid
-    );
-    if (holder === undefined || others.length > 0) return done({ kind: "choose", holders: all });
+    const meant = all.filter(({ holding }) => (uuid ?? holding.owner.uuid) === holding.owner.uuid);
+    const [holder] = meant;
+    if (holder === undefined || !isChosen(meant)) return done({ kind: "choose", holders: all });
     const { owner } = holder.holding;
     if (livingGuest !== undefined && livingGuest !== guestName(owner)) {
       return done({ kind: "other-guest", holder });
@@ -140,6 +139,16 @@ export class ManualRelease {
     }
     return [...once.values()].map((holding) => ({ holding, judgement: this.#reaper.judge(holding.owner) }));
   }
+}
+
+/**
+ * Whether it is clear who is meant. A guest that was started anew may share a lock with what it was before:
+ * when both have ended it does not matter who goes first.
+ */
+function isChosen(meant: readonly JudgedHolder[]): boolean {
+  const guests = new Set(meant.map(({ holding: { owner } }) => owner.uuid));
+  return meant.length === 1 ||
+    (guests.size === 1 && meant.every(({ judgement }) => judgement.kind === "dead"));
 }
 
 /** Under one key there may be a guest that has ended and another whose process got the same pid. */

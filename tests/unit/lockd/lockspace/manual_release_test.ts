@@ -153,3 +153,18 @@ Deno.test("ManualRelease frees nothing that was released while the storage was a
   assert.equal(world.ask()?.kind, "not-locked");
   assert.deepEqual(world.events, []);
 });
+
+Deno.test("ManualRelease frees what a guest shared with what it was before, one after the other, when both have ended", () => {
+  const shared = () => {
+    const world = new World();
+    world.locks.push(resource({ id: 3, name: "r4", shared: true, holdings: [holding(42), holding(43)] }));
+    return world;
+  };
+  const lives = shared();
+  lives.judgement = { kind: "alive", pid: 42 };
+  assert.equal(lives.ask({ resource: "r4", uuid: UUID, livingGuest: "guest" })?.kind, "choose");
+  const ended = shared();
+  ended.judgement = { kind: "dead" };
+  const outcome = ended.ask({ resource: "r4", uuid: UUID, livingGuest: "guest" });
+  assert.deepEqual(outcome?.kind === "released" && outcome.holder.holding.owner.pid, 42);
+});
