@@ -158,7 +158,7 @@ if (RELEASES !== undefined) {
       assert.match(await hosts.libvirt(1).virshError("start", "alpha"), /is locked by domain 'alpha'/);
       await hosts.untilSilent(0);
       assert.match(await hosts.libvirt(1).virshError("start", "alpha"), /virtlockd cluster fence/);
-      await hosts.machine(1).sh("virtlockd cluster fence one --yes");
+      await hosts.fence("one", 1);
       await hosts.libvirt(1).virsh("start", "alpha");
       await hosts.runsOn(1, "alpha", LOCKS);
       await hosts.powerOn(0);
@@ -193,7 +193,7 @@ if (RELEASES !== undefined) {
         await hosts.untilLive(end);
         assert.match(await hosts.libvirt(end).virshError("start", guest), /virtlockd cluster fence/);
       }
-      for (const host of ["one", "two"]) await hosts.machine(0).sh(`virtlockd cluster fence ${host} --yes`);
+      for (const host of ["one", "two"]) await hosts.fence(host, 0);
       for (const [end, guest, locks] of guests) {
         await hosts.libvirt(end).virsh("start", guest);
         await hosts.runsOn(end, guest, locks);

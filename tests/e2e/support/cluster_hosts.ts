@@ -24,6 +24,8 @@ const PREFIX = "/virtlockd/prod/";
 const GUESTS = "/var/lib/guests";
 /** How long a host may take to be a member, in ms. */
 const JOIN_MS = 60_000;
+/** Exit code of a command that etcd does not answer in time. */
+const UNREACHABLE = 2;
 
 /** Two hosts of releases that VIRTLOCKD_TEST_CLUSTER names, as `trixie,trixie`; undefined: it is not set. */
 export function clusterReleases(): Releases | undefined {
@@ -149,6 +151,15 @@ export class ClusterHosts implements AsyncDisposable {
       const { sections: { cluster } } = JSON.parse(await this.machine(end).sh("virtlockd status --json"));
       return cluster.state === "live" && cluster.reason === undefined;
     }, JOIN_MS);
+  }
+
+  /** Somebody says on a host that another one is dead, and again when the link with etcd was too slow. */
+  async fence(host: string, by: End): Promise<void> {
+    await until(`host ${host} to be fenced`, async () => {
+      const output = await this.machine(by).run(["virtlockd", "cluster", "fence", host, "--yes"]);
+      assert.ok([0, UNREACHABLE].includes(output.code), output.stderr);
+      return output.code === 0;
+    }, 120_000);
   }
 
   /** Waits until etcd has not heard of a host for as long as that counts. */
