@@ -129,5 +129,5 @@ async function isUpToDate(file: string): Promise<boolean> {
 export async function install(machine: Machine, file: string): Promise<void> {
   await machine.copyIn(file, "/root/package.deb");
   const options = "-q -y --no-install-recommends --allow-downgrades --reinstall";
-  await machine.sh(`apt-get install ${options} /root/package.deb`);
+  await machine.sh(`apt-get install ${options} /root/package.deb`, { deadline: 180_000 });
 }
