@@ -41,7 +41,7 @@ export const OTHER_UNITS = [
 /** The pages of docs/: what an operator needs refers to the others. */
 const PAGES = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
 
-/** For a unit that is not ours, when the link to ours is gone: in the linked layout nothing deletes it. */
+/** For a unit that is not ours or is masked. In the linked layout the script `divert` puts a link there. */
 const DROP_IN = "usr/lib/systemd/system/virtlockd.service.d/deno-virtlockd.conf";
 
 const OURS = "usr/share/deno-virtlockd";
@@ -70,7 +70,7 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
       file(`${linked ? OURS : "usr/lib/virtlockd/system"}/${unit}`, `packaging/systemd/${unit}`)
     ),
     ...OTHER_UNITS.map((unit) => file(`usr/lib/systemd/system/${unit}`, `packaging/systemd/${unit}`)),
-    ...(linked ? [] : [file(DROP_IN, "packaging/systemd/crash_safety.conf")]),
+    file(linked ? `${OURS}/crash_safety.conf` : DROP_IN, "packaging/systemd/crash_safety.conf"),
     file(`${linked ? OURS : "usr/share/augeas/lenses"}/virtlockd.aug`, "packaging/augeas/virtlockd.aug"),
     compressed(`${linked ? OURS : "usr/share/man/man8"}/virtlockd.8.gz`, "man/virtlockd.8"),
     compressed("usr/share/man/man5/virtlockd.conf.5.gz", "man/virtlockd.conf.5"),

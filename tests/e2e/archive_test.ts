@@ -77,6 +77,23 @@ for (const release of releasesToTest()) {
       assert.equal(await service.pid(), ours);
     });
 
+    await t.step("a unit that is masked costs no lock: systemd goes on hearing the daemon", async () => {
+      const watchdog = async () => (await service.properties("WatchdogUSec")).WatchdogUSec;
+      const ours = await service.pid();
+      await until("the watchdog", async () => (await watchdog()) === "20s");
+      await machine.sh("systemctl mask virtlockd.service");
+      if (release !== "bookworm") {
+        await until("the watchdog to be off", async () => (await watchdog()) === "0");
+      }
+      assert.deepEqual(await service.properties("NotifyAccess", "LoadState"), {
+        NotifyAccess: "main",
+        LoadState: "masked",
+      });
+      await machine.sh("systemctl unmask virtlockd.service");
+      await until("the watchdog", async () => (await watchdog()) === "20s");
+      assert.equal(await service.pid(), ours);
+    });
+
     await t.step("restore gives everything back", async () => {
       const ours = await service.pid();
       assert.equal(await machine.sh(`${DIVERT} restore 2>&1`), "");

@@ -7,6 +7,14 @@ const WATCHDOG_MS = 20_000;
 /** Between two signs of life, in ms: three may be late. */
 const SIGN_MS = 5000;
 
+/**
+ * systemd (254 and later) hears the process whatever becomes of its unit, once it has asked for that: of a unit
+ * that is masked it would take neither a sign of life nor that the watchdog is off, and kill the daemon. What the
+ * unit has already is not remembered, so something else is asked for first. Systemd 252 takes the setting from
+ * the package's drop-in, also when the unit is masked.
+ */
+const HEARD_ALWAYS = ["NOTIFYACCESS=exec", "NOTIFYACCESS=main"];
+
 type Phase =
   /** Not looked at yet: an earlier image may have armed it. */
   | "unknown"
@@ -88,6 +96,7 @@ export class Watchdog {
     } else if (this.#phase === "armed") {
       this.#manager?.tell(["WATCHDOG=1"]);
     } else {
+      for (const access of HEARD_ALWAYS) this.#manager?.tell([access]);
       this.#manager?.tell([`WATCHDOG_USEC=${WATCHDOG_MS * 1000}`, "WATCHDOG=1"]);
       this.#phase = "armed";
       this.#log.info(`The service manager starts the daemon again if it hangs for ${WATCHDOG_MS / 1000} s`);

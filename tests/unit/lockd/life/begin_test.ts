@@ -54,6 +54,8 @@ Deno.test("announce() arms the watchdog where nothing would be lost by a kill", 
   announce(stage.found, built, succession);
   assert.deepEqual(stage.since(), [
     "READY=1 STATUS=0 clients, 0 locks",
+    "NOTIFYACCESS=exec",
+    "NOTIFYACCESS=main",
     "WATCHDOG_USEC=20000000 WATCHDOG=1",
   ]);
 });
