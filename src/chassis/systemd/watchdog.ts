@@ -8,10 +8,10 @@ const WATCHDOG_MS = 20_000;
 const SIGN_MS = 5000;
 
 /**
- * systemd (254 and later) hears the process whatever becomes of its unit, once it has asked for that: of a unit
- * that is masked it would take neither a sign of life nor that the watchdog is off, and kill the daemon. What the
- * unit has already is not remembered, so something else is asked for first. Systemd 252 takes the setting from
- * the package's drop-in, also when the unit is masked.
+ * systemd (254 and later) hears the process whatever becomes of its unit, once it has asked for that: of a
+ * unit that is masked it would take neither a sign of life nor that the watchdog is off, and kill the daemon.
+ * What the unit has already is not remembered, so something else is asked for first. Systemd 252 takes the
+ * setting from the package's drop-in, also when the unit is masked.
  */
 const HEARD_ALWAYS = ["NOTIFYACCESS=exec", "NOTIFYACCESS=main"];
 
