@@ -48,6 +48,21 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
     await unharmed();
   });
 
+  await t.step(
+    "signals that would end it, of which systemd was not told, to it alone and to its service",
+    async () => {
+      const signals = ["--signal=TERM", "--kill-whom=main --signal=TERM", "--kill-whom=main --signal=INT"];
+      for (const signal of signals) {
+        await replaced(machine, service, `systemctl kill ${signal} virtlockd.service`);
+        await unharmed();
+      }
+      await until("the log", async () => {
+        const entries = await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd");
+        return entries.split("of the guest 'alpha', which systemd was not told to do").length === 4;
+      });
+    },
+  );
+
   await t.step("kill -9 after a reload and a reload after kill -9", async () => {
     await service.reload();
     await replaced(machine, service, KILL);

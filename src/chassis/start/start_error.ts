@@ -1,6 +1,6 @@
 import { SystemError } from "../../os/system_error.ts";
 
-/** Exit codes of a failed start. docs/behaviour.md, Command line. */
+/** Exit codes. docs/behaviour.md, Command line. */
 export const ExitCode = {
   OK: 0,
   USAGE: 1,
@@ -8,6 +8,8 @@ export const ExitCode = {
   INITIALISATION: 3,
   SOCKETS: 6,
   EXEC: 9,
+  /** To a service manager: the end of a daemon that is to be started again. EX_TEMPFAIL of sysexits.h. */
+  AGAIN: 75,
   /** To a service manager: starting again cannot help. EX_CONFIG of sysexits.h. */
   HOPELESS: 78,
 } as const;

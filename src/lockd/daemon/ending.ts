@@ -18,6 +18,8 @@ export type Ending =
   | "left"
   /** The service is started again, and has them then. */
   | "restarted"
+  /** Nobody has told systemd to end it: a signal by hand, or virt-admin. It has them if it is started again. */
+  | "unasked"
   /** There are copies, and nothing tells whether they are still wanted. */
   | "unsure";
 
@@ -37,13 +39,16 @@ export function learnEnding(
   if (copies() === "none") return "given-up";
   if (copies() === "dropped") return "left";
   if (unit === undefined) return "unsure";
-  const jobs = ask(daemon, env, ["list-jobs", "--plain", "--no-legend", unit]);
+  const list = () => ask(daemon, env, ["list-jobs", "--plain", "--no-legend", unit]);
+  // A signal that 'systemctl kill' sends to every process of the service may have reached systemctl too.
+  const jobs = list() ?? list();
   const types = jobs?.split("\n").map((line) => line.trim().split(/\s+/)).filter(([, name]) => name === unit)
     .map(([, , type]) => type);
   // What systemd has dropped before it asked for this end is noticed by now.
   if (copies() === "dropped") return "left";
   if (types?.includes("restart") === true) return "restarted";
-  if (types?.includes("stop") !== true) return "unsure";
+  if (types === undefined) return "unsure";
+  if (!types.includes("stop")) return "unasked";
   // Before 254 there is no such property, and a stop always drops them.
   const preserve = ask(daemon, env, ["show", "--value", "--property=FileDescriptorStorePreserve", unit]);
   return preserve === undefined || preserve.trim() === "yes" ? "unsure" : "given-up";
@@ -118,6 +123,11 @@ export function reportEnding({ table, log }: Daemon, ending: Ending, refused: nu
       }
       return log.notice(
         `Stopping for a restart with ${held}: systemd keeps them for the daemon that is started next`,
+      );
+    case "unasked":
+      return log.warn(
+        `Ending with ${held}, which systemd was not told to do: with an error, so that it starts the service again and ` +
+          "keeps them. 'systemctl stop virtlockd.service' stops the daemon and gives them up",
       );
     case "unsure":
       return log.warn(

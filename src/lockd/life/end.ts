@@ -1,3 +1,4 @@
+import { ExitCode } from "../../chassis/start/start_error.ts";
 import { learnEnding, reportEnding, unlockAll } from "../daemon/ending.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { type GivenUp, noteGivenUp } from "../daemon/given_up.ts";
@@ -8,13 +9,15 @@ import type { Succession } from "./successor.ts";
 /**
  * The end of a daemon that nobody takes over in this process: what it is ended for decides what becomes of
  * its locks.
+ *
+ * @returns exit code: a service that ends well is not started again, and systemd drops what it keeps for it
  */
 export function end(
   { parts: { self }, prepared: { loop, pidFile }, safety }: Found,
   daemon: Daemon,
   { reExec, unit }: Succession,
   note: GivenUp,
-): void {
+): number {
   reExec.abandon();
   // What is asked from now on waits in its socket: for the next daemon, or for the end of the connection.
   for (const server of daemon.servers) for (const { fd } of server.clients.values()) loop.remove(fd);
@@ -26,4 +29,5 @@ export function end(
   safety.finish(daemon, ending);
   if (!safety.outlives) unlinkSockets(daemon);
   pidFile?.remove();
+  return ending === "unasked" && daemon.table.resourceCount > 0 ? ExitCode.AGAIN : ExitCode.OK;
 }

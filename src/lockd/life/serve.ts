@@ -1,6 +1,5 @@
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { liveLogging } from "../../chassis/start/life.ts";
-import { ExitCode } from "../../chassis/start/start_error.ts";
 import { dropPermissions } from "../../os/runtime.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import { announce, begin, heedSignals } from "./begin.ts";
@@ -19,8 +18,7 @@ import { takeOver } from "./take_over.ts";
  * @throws StartError, SystemError, UsageError when it cannot start
  */
 export function serve(parts: ServeParts): number {
-  liveLogging(VIRTLOCKD, parts.sys, (logs, unfinished) => live(parts, logs, unfinished));
-  return ExitCode.OK;
+  return liveLogging(VIRTLOCKD, parts.sys, (logs, unfinished) => live(parts, logs, unfinished));
 }
 
 /**
@@ -37,8 +35,9 @@ export function serve(parts: ServeParts): number {
  * 8. run, until somebody ends it; end.
  *
  * @param unfinished gets what undoes the start as far as it has come; empty once the daemon serves
+ * @returns exit code
  */
-function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): void {
+function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): number {
   const found = find(parts, logs, unfinished);
   const built = build(found);
   const { daemon } = built;
@@ -51,5 +50,5 @@ function live(parts: ServeParts, logs: LogSystem, unfinished: (() => void)[]): v
   begin(found, built, taken, succession, unfinished);
   announce(found, built, succession);
   daemon.run();
-  end(found, daemon, succession, taken.note);
+  return end(found, daemon, succession, taken.note);
 }

@@ -4,6 +4,7 @@ import { type Ending, learnEnding } from "../../../../src/lockd/daemon/ending.ts
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { SpawnOptions, Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const UNIT = "virtlockd.service";
 
@@ -57,16 +58,30 @@ Deno.test("learnEnding() knows a stop and a restart by systemd's job", () => {
 Deno.test("learnEnding() is not sure when the copies may be wanted", () => {
   for (
     const script of [
-      systemd(""),
-      systemd("9 other-virtlockd.service stop running\\n"),
-      systemd("9 virtlockd.service start waiting\\n"),
-      systemd("9 virtlockd.service reload running\\n"),
       // Copies that outlive a stop.
       systemd("9 virtlockd.service stop running\\n", "yes"),
       "exit 1",
       'test "$1" != show && echo 9 virtlockd.service stop running',
     ]
   ) assert.equal(learn(script, UNIT).ending, "unsure", script);
+});
+
+Deno.test("learnEnding() knows an end that systemd was not told of", () => {
+  for (
+    const jobs of [
+      "",
+      "9 other-virtlockd.service stop running\\n",
+      "9 virtlockd.service start waiting\\n",
+      "9 virtlockd.service reload running\\n",
+    ]
+  ) assert.deepEqual(learn(systemd(jobs), UNIT), { ending: "unasked", asked: [LIST] });
+});
+
+Deno.test("learnEnding() asks once more when a signal to the whole service ended who asks", () => {
+  using scratch = new Scratch();
+  const once = scratch.file("asked");
+  const script = `[ -e ${once} ] || { : >${once}; kill -TERM $$; }; ${systemd("")}`;
+  assert.deepEqual(learn(script, UNIT), { ending: "unasked", asked: [LIST, LIST] });
 });
 
 Deno.test("learnEnding() asks nobody without copies, or without systemd", () => {
