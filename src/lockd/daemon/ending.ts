@@ -18,7 +18,7 @@ export type Ending =
   | "left"
   /** The service is started again, and has them then. */
   | "restarted"
-  /** Nobody has told systemd to end it: a signal by hand, or virt-admin. It has them if it is started again. */
+  /** Nobody has told systemd to end it: a signal by hand, or virt-admin. It is to be started again. */
   | "unasked"
   /** There are copies, and nothing tells whether they are still wanted. */
   | "unsure";
@@ -127,7 +127,7 @@ export function reportEnding({ table, log }: Daemon, ending: Ending, refused: nu
     case "unasked":
       return log.warn(
         `Ending with ${held}, which systemd was not told to do: with an error, so that it starts the service again and ` +
-          "keeps them. 'systemctl stop virtlockd.service' stops the daemon and gives them up",
+          "keeps them. 'systemctl stop' stops the daemon and gives them up",
       );
     case "unsure":
       return log.warn(
