@@ -1,3 +1,4 @@
+import { counted } from "../../../chassis/log/counted.ts";
 import { serviceUnit } from "../../../chassis/systemd/unit.ts";
 import type { StatusDocument } from "../../status/status_document.ts";
 import { type Check, type DaemonView, type Finding, ok, type Patient, problem, warning } from "./check.ts";
@@ -72,6 +73,16 @@ function room({ stored, limit, refused }: Store): Finding {
     return ok(`systemd keeps copies of ${stored} descriptors, at most ${limit}`);
   }
   const use = `${stored} of ${limit}`;
+  if (refused > 0 && stored + refused < limit) {
+    return warning(
+      `${
+        counted(refused, "descriptor")
+      } could not be given to systemd and would not survive a crash, though it has room, ` +
+        use,
+      "The reason is in: journalctl -u virtlockd -g 'is not kept'. 'Too many references' is a low LimitNOFILE= of " +
+        `virtlockd.service. Mend that, then: ${MEND}`,
+    );
+  }
   return warning(
     refused > 0
       ? `systemd's descriptor store is full, ${use}: ${refused} descriptors would not survive a crash`

@@ -28,8 +28,11 @@ Deno.test("descriptorStore warns when a crash would lose the locks, or soon woul
   assert.deepEqual(await found(descriptorStore, SYSTEMD, store(100, 90)), [
     "warning: systemd's descriptor store is nearly full, 90 of 100: further locks would not survive a crash",
   ]);
+  assert.deepEqual(await found(descriptorStore, SYSTEMD, store(100, 98, 3)), [
+    "warning: systemd's descriptor store is full, 98 of 100: 3 descriptors would not survive a crash",
+  ]);
   assert.deepEqual(await found(descriptorStore, SYSTEMD, store(100, 50, 3)), [
-    "warning: systemd's descriptor store is full, 50 of 100: 3 descriptors would not survive a crash",
+    "warning: 3 descriptors could not be given to systemd and would not survive a crash, though it has room, 50 of 100",
   ]);
   assert.deepEqual(await found(descriptorStore, SYSTEMD, store(100, 89)), [
     "ok: systemd keeps copies of 89 descriptors, at most 100",
