@@ -509,7 +509,9 @@ export class ClusterSession {
   }
 
   #trouble(reason: string): void {
-    if (this.#state.kind === "joining") this.#state = { kind: "joining", reason };
+    const { kind } = this.#state;
+    // What keeps it so by now, not what it began with.
+    if (kind === "joining" || kind === "unsure") this.#state = { kind, reason };
     if (this.#troubled === reason) return;
     this.#troubled = reason;
     this.#parts.observer.clusterTroubled(reason);

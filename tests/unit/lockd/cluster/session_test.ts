@@ -167,6 +167,16 @@ Deno.test("a session that a full etcd has written all the same is not taken for 
   assert.deepEqual([session.state.kind, stage.told], ["live", ["a joined"]]);
 });
 
+Deno.test("what keeps a session in doubt by now is said, not what it began with", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  session.doubt("the link has ended");
+  stage.full = true;
+  stage.pass(5);
+  assert.deepEqual(session.state, { kind: "unsure", reason: "etcd is full" });
+});
+
 Deno.test("a look at the session that is not answered is a reason to write it anew", () => {
   const stage = new Stage();
   const session = stage.session("a");
