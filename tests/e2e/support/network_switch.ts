@@ -1,9 +1,10 @@
 import { host, runOk } from "./command.ts";
 import { Keeper } from "./keeper.ts";
 
+// A bridge without an address of its own has that of a port, and another one when that port has gone.
 const SCRIPT = `
 exec unshare --net -- sh -c '
-  ip link add bridge type bridge
+  ip link add bridge address 02:00:00:00:00:01 type bridge
   ip link set bridge up
   ip link set lo up
   echo $$
