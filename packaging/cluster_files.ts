@@ -1,7 +1,12 @@
 import { file, type PackageFile } from "./files.ts";
 
-/** Units of the link with etcd. */
-export const CLUSTER_UNITS = ["virtlockd-cluster.socket", "virtlockd-cluster@.service"] as const;
+/** Units of the link with etcd, and of what fences other hosts. */
+export const CLUSTER_UNITS = [
+  "virtlockd-cluster.socket",
+  "virtlockd-cluster@.service",
+  "virtlockd-fence.socket",
+  "virtlockd-fence@.service",
+] as const;
 
 /** Where certificates and the private key are put. The package has it, closed and empty. */
 export const CERTIFICATES = "etc/libvirt/virtlockd-cluster";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { CERTIFICATES, clusterFiles } from "../../../packaging/cluster_files.ts";
 import { packageScript } from "../../../packaging/package_script.ts";
 import { ROOT } from "../../../packaging/tool.ts";
-import { LINK_SOCKET } from "../../../src/lockd/cluster/cluster.ts";
+import { FENCE_SOCKET, LINK_SOCKET } from "../../../src/lockd/cluster/cluster.ts";
+import { FENCE_COMMAND } from "../../../src/lockd/cluster/fence_messages.ts";
 
 function unit(name: string): string {
   return readFileSync(join(ROOT, "packaging/systemd", name), "utf8");
@@ -15,16 +16,34 @@ Deno.test("the link's package has program, units and manual, and no runtime of i
     "usr/sbin/virtlockd-cluster",
     "usr/lib/systemd/system/virtlockd-cluster.socket",
     "usr/lib/systemd/system/virtlockd-cluster@.service",
+    "usr/lib/systemd/system/virtlockd-fence.socket",
+    "usr/lib/systemd/system/virtlockd-fence@.service",
     "usr/share/man/man8/virtlockd-cluster.8.gz",
   ]);
 });
 
-Deno.test("the link's socket is where the daemon looks for it, and root's alone", () => {
-  const socket = unit("virtlockd-cluster.socket");
-  assert.match(socket, new RegExp(`^ListenStream=/run/libvirt/${LINK_SOCKET}$`, "m"));
-  assert.match(socket, /^SocketMode=0600$/m);
-  assert.match(socket, /^Accept=yes$/m);
-  assert.doesNotMatch(socket, /^Socket(User|Group)=/m);
+Deno.test("sockets are where the daemon looks for them, and root's alone", () => {
+  const sockets = [["virtlockd-cluster.socket", LINK_SOCKET], [
+    "virtlockd-fence.socket",
+    FENCE_SOCKET,
+  ]] as const;
+  for (const [name, path] of sockets) {
+    const socket = unit(name);
+    assert.match(socket, new RegExp(`^ListenStream=/run/libvirt/${path}$`, "m"));
+    assert.match(socket, /^SocketMode=0600$/m);
+    assert.match(socket, /^Accept=yes$/m);
+    assert.doesNotMatch(socket, /^Socket(User|Group)=/m);
+  }
+});
+
+Deno.test("what fences is a part of the daemon's program, and ends with all that it has started", () => {
+  const service = unit("virtlockd-fence@.service");
+  assert.match(
+    service,
+    new RegExp(`^ExecStart=/usr/bin/env --block-signal=USR1 /usr/sbin/virtlockd ${FENCE_COMMAND}$`, "m"),
+  );
+  assert.match(service, /^StandardInput=socket$/m);
+  assert.match(service, /^KillMode=control-group$/m);
 });
 
 Deno.test("certificates are loaded from the directory that the program is told of", () => {
