@@ -19,6 +19,9 @@ cluster_wait = 5
 cluster_ca_file = \"/etc/libvirt/virtlockd-cluster/ca.pem\"
 cluster_cert_file = \"/etc/libvirt/virtlockd-cluster/host.pem\"
 cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
+cluster_fence_command = \"/etc/libvirt/fence\"
+cluster_fence_timeout = 90
+cluster_fence_data = \"ipmi 10.0.0.7\"
 "
 
    test Virtlockd.lns get every_key =
@@ -45,6 +48,9 @@ cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
       { "cluster_ca_file" = "/etc/libvirt/virtlockd-cluster/ca.pem" }
       { "cluster_cert_file" = "/etc/libvirt/virtlockd-cluster/host.pem" }
       { "cluster_key_file" = "/etc/libvirt/virtlockd-cluster/host-key.pem" }
+      { "cluster_fence_command" = "/etc/libvirt/fence" }
+      { "cluster_fence_timeout" = "90" }
+      { "cluster_fence_data" = "ipmi 10.0.0.7" }
 
    (* Comments, on lines of their own and after a value. *)
    test Virtlockd.lns get "# Limits\n#\n\n  #max_clients = 1024\nlog_level = 2  # for now\n" =

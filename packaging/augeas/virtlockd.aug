@@ -44,7 +44,7 @@ module Virtlockd =
 
    let logging_entry = integer_entry "log_level" | string_entry /log_filters|log_outputs/
    let limit_entry   = integer_entry /max_clients|admin_max_clients/
-   let storage_entry = integer_entry /storage_timeout|settle_timeout|allow_stale_resume|cluster_wait|cluster_devices/
+   let storage_entry = integer_entry /storage_timeout|settle_timeout|allow_stale_resume|cluster_wait|cluster_devices|cluster_fence_timeout/
 
    (* A list of strings, which may go over several lines and end in a comma: a node for each, numbered from 1. *)
    let list_space = del /[ \t\r\n]*/ " "
@@ -59,9 +59,10 @@ module Virtlockd =
 
    let cluster_list  = list_entry /cluster_endpoints|cluster_lockspaces/
    let cluster_entry = string_entry /cluster_name|cluster_host_id|cluster_ca_file|cluster_cert_file|cluster_key_file/
+   let fence_entry   = string_entry /cluster_fence_command|cluster_fence_data/
 
    let lns = ( logging_entry | limit_entry | storage_entry | lockspace_entry | cluster_list | cluster_entry
-             | comment | empty )*
+             | fence_entry | comment | empty )*
 
    let filter = incl "/etc/libvirt/virtlockd.conf"
               . Util.stdexcl

@@ -680,6 +680,7 @@ export class World {
       wants,
       marks,
       fencedLocks,
+      silent: () => {},
     });
     const orphans = new Orphans({
       give: (lock, done) => locks.give(lock, () => done()),

@@ -1,4 +1,4 @@
-import { Daemon, type ProgramOptions } from "./daemon.ts";
+import { Daemon, programCommand, type ProgramOptions } from "./daemon.ts";
 import type { Etcd } from "./etcd.ts";
 import { LockClient, testOwner } from "./lock_client.ts";
 import { Place } from "./place.ts";
@@ -37,6 +37,7 @@ export class ClusterHost implements AsyncDisposable {
   readonly #link: TestProcess;
   readonly #settings: string;
   #daemon: Daemon | undefined;
+  #fencing: TestProcess | undefined;
   #ownsPlace = true;
 
   private constructor(place: Place, name: string, space: string, link: TestProcess, settings: string) {
@@ -77,23 +78,7 @@ export class ClusterHost implements AsyncDisposable {
       `cluster_name = "test"\ncluster_host_id = "${name}"\ncluster_lockspaces = ["scsi=${space}"]\n${settings}\n`;
     place.writeConfig(config);
     const socket = `${place.paths.runDir}/virtlockd-cluster-sock`;
-    const forwarded = ["DENO_DIR", "HOME", "PATH", "NO_COLOR"].flatMap((name) => ["-E", name]);
-    const link = new TestProcess(
-      [
-        ...launcher,
-        ...place.command([
-          "systemd-socket-activate",
-          "--accept",
-          "--inetd",
-          ...forwarded,
-          "-l",
-          socket,
-          ...linkCommand(),
-        ]),
-      ],
-      place.env,
-      place.directory,
-    );
+    const link = startedForEach(place, socket, linkCommand(), launcher);
     const host = new ClusterHost(place, name, space, link, config);
     await until("the link's socket to be there", () => exists(socket));
     return host;
@@ -116,6 +101,22 @@ export class ClusterHost implements AsyncDisposable {
     this.place.writeConfig(settings);
     this.#daemon = await Daemon.start({ place: this.place });
     await this.#registerSpace(this.#daemon.socket);
+  }
+
+  /** Where a process that fences is started for whoever connects. */
+  get fenceSocket(): string {
+    return `${this.place.paths.runDir}/virtlockd-fence-sock`;
+  }
+
+  /** From now on there is a process that fences for whoever connects. */
+  async startFencing(): Promise<void> {
+    this.#fencing = startedForEach(this.place, this.fenceSocket, programCommand("internal-fence"));
+    await until("the fencing's socket to be there", () => exists(this.fenceSocket));
+  }
+
+  /** Processes that fence just now. */
+  get fencingPids(): readonly number[] {
+    return this.#fencing === undefined ? [] : childrenOf(this.#fencing.pid);
   }
 
   /** Writes the settings of the cluster into the configuration. @param space a lock directory in its place */
@@ -167,6 +168,7 @@ export class ClusterHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#daemon?.[Symbol.asyncDispose]();
+    await this.#fencing?.kill();
     await this.#link.kill();
     if (this.#ownsPlace) this.place[Symbol.dispose]();
   }
@@ -180,4 +182,20 @@ function exists(path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+/** A socket that starts a process for everybody who connects, as the service manager does. */
+function startedForEach(
+  place: Place,
+  socket: string,
+  command: readonly string[],
+  launcher: readonly string[] = [],
+): TestProcess {
+  const forwarded = ["DENO_DIR", "HOME", "PATH", "NO_COLOR"].flatMap((name) => ["-E", name]);
+  const activation = ["systemd-socket-activate", "--accept", "--inetd", ...forwarded, "-l", socket];
+  return new TestProcess(
+    [...launcher, ...place.command([...activation, ...command])],
+    place.env,
+    place.directory,
+  );
 }

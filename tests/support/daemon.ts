@@ -153,6 +153,11 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
+/** The command that runs the program from the sources. */
+export function programCommand(...args: readonly string[]): string[] {
+  return [Deno.execPath(), "run", "-A", MAIN, ...args];
+}
+
 function start(
   place: Place,
   { args = [], env = {}, entry = MAIN, launcher = [], program }: ProgramOptions,

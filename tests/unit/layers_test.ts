@@ -352,6 +352,8 @@ const NAMING: Readonly<Record<string, string>> = {
   "lockd/restart/state.ts": "a server's key in libvirt's document",
   "lockd/restart/write_state.ts": "a server's key in libvirt's document",
   "lockd/storage/deputy_starter.ts": "a socket's name",
+  "lockd/cluster/fencing_log.ts": "advice: a command",
+  "lockd/cluster/fence_client.ts": "advice: units",
   "lockd/storage/helper_main.ts": "the name of a helper's thread",
   "lockd/storage/owner_record.ts": "what a lock file begins with that other hosts read",
   "storaged/daemon/storage_daemon.ts": "advice: a command",

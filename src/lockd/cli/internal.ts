@@ -3,6 +3,8 @@ import type { InternalCommand } from "../../chassis/cli/program.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
+import { FENCE_COMMAND } from "../cluster/fence_messages.ts";
+import { runFencing } from "./cluster/fence_process.ts";
 import { CHECK_CLUSTER_COMMAND, CHECK_COMMAND } from "../handover/re_exec.ts";
 import { userPaths } from "../../chassis/cli/asking.ts";
 import { HAND_BACK_COMMAND, handBack, isRemovable, REMOVABLE_COMMAND, type RemovalParts } from "./removal.ts";
@@ -17,6 +19,11 @@ export const INTERNAL_COMMANDS: ReadonlyMap<string, InternalCommand> = new Map([
   [CHECK_CLUSTER_COMMAND, (sys: Sys, args: readonly string[]) => checkStateFile(sys, args[0] ?? "")],
   [HELPER_COMMAND, runStorageHelper],
   [DEPUTY_COMMAND, (sys: Sys) => runDeputy(sys)],
+  [
+    FENCE_COMMAND,
+    (sys: Sys) =>
+      runFencing(sys, Object.entries(Deno.env.toObject()).map(([name, value]) => `${name}=${value}`)),
+  ],
   [
     REMOVABLE_COMMAND,
     (sys: Sys, args: readonly string[]) => isRemovable(removal(sys), args[0] ?? "") ? 0 : 1,

@@ -74,9 +74,17 @@ export function statusText(status: StatusDocument): string {
     ).map((
       [name, section],
     ) =>
-      [name, Object.entries(section).map(([field, value]) => `${field} ${value ?? "-"}`).join(", ")] as const
+      [name, Object.entries(section).map(([field, value]) => fieldText(field, value)).join(", ")] as const
     ),
   ]);
+}
+
+function fieldText(field: string, value: unknown): string {
+  // What has parts of its own is shown by other commands, and here by how many there are that matter.
+  if (typeof value === "object" && value !== null && "hosts" in value && Array.isArray(value.hosts)) {
+    return `${field} ${counted(value.hosts.length, "host")}`;
+  }
+  return `${field} ${value ?? "-"}`;
 }
 
 function clientsText({ name, clients, clientsMax }: ServerStatus): string {

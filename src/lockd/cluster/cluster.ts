@@ -15,6 +15,8 @@ import { refusingFiles } from "./refusing_files.ts";
 
 /** Names of what a cluster has beside the daemon's sockets. */
 export const LINK_SOCKET = "virtlockd-cluster-sock";
+/** See {@link ClusterParts.fenceSocket}. */
+export const FENCE_SOCKET = "virtlockd-fence-sock";
 /** See {@link ClusterParts.membershipFile}. */
 export const MEMBERSHIP_FILE = "virtlockd-cluster.json";
 
@@ -151,6 +153,8 @@ function switchedOff(
       parts.observer.clusterTroubled(reason);
       member.begin();
     },
+    refreshFencing: () => {},
+    retire: (done) => member.retire(done),
     close: () => member.close(),
   };
 }
@@ -197,6 +201,8 @@ function brokenCluster(
     covers,
     reachOf: (path) => covers(path) ? "pending" : "local",
     begin: () => observer.clusterLost(reason),
+    refreshFencing: () => {},
+    retire: (done) => done(),
     close: () => {},
   };
 }

@@ -5,10 +5,11 @@ import type { ForeignHolder } from "../lockspace/refusal.ts";
 import { reasonOf } from "./etcd.ts";
 import type { FencedLocks } from "./fenced_locks.ts";
 import type { HolderNames, NamedHolder } from "./holder_names.ts";
+import type { SilentHost } from "./host_fencing.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { KeyQueues } from "./key_queues.ts";
 import { LockReturns, tryAgain } from "./lock_returns.ts";
-import type { ClusterName } from "./names.ts";
+import { type ClusterName, decodeName } from "./names.ts";
 import { goOver, type Met } from "./marks.ts";
 import type { PausedMarks } from "./paused_marks.ts";
 import type { Orphans } from "./orphans.ts";
@@ -95,6 +96,8 @@ export interface ClusterLocksParts {
   readonly names: Pick<HolderNames, "name">;
   readonly wants: Pick<Wants, "ask">;
   readonly marks: Pick<PausedMarks, "add" | "gone">;
+  /** Told that somebody asks for a lock of a host that is not heard of. */
+  readonly silent: (host: SilentHost, reason: string) => void;
   /** Frees locks of hosts that were fenced. */
   readonly fencedLocks: Pick<FencedLocks, "free">;
 }
@@ -473,7 +476,7 @@ export class ClusterLocks {
   #elsewhere(
     epoch: Epoch,
     { entry, holder }: Found,
-    { holder: asker }: Wanted,
+    { holder: asker, name }: Wanted,
     done: (refused: Exclude<Taken, { kind: "taken" }>) => void,
     again: (entry: KeyValue) => void,
   ): void {
@@ -487,7 +490,13 @@ export class ClusterLocks {
           return done(freed);
         case "stays":
           this.#parts.names.name(holder, shared, (by) => {
-            if (by.silentSince !== undefined) return done({ kind: "held", by });
+            if (by.silentSince !== undefined) {
+              const lock = `${name.space}/${decodeName(name.name)}`;
+              const reason =
+                `domain '${asker.domain}' asks for the lock ${lock} of domain '${holder.domain}'`;
+              this.#parts.silent({ session: holder.session, name: by.host }, reason);
+              return done({ kind: "held", by });
+            }
             wants.ask({ epoch, entry, of: holder.session, asker }, (outcome) => {
               if (outcome === "silent") return done({ kind: "held", by });
               again(entry);

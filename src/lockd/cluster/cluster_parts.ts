@@ -33,6 +33,12 @@ export interface ClusterParts {
   readonly membershipFile: string;
   /** Where a link with etcd is started for whoever connects. */
   readonly linkSocket: string;
+  /** Where a process is started that fences a host, for whoever connects. */
+  readonly fenceSocket: string;
+  /** Program that fences hosts which are not heard of, as it is configured now; undefined: none does. */
+  readonly fenceCommand: () => string | undefined;
+  /** How long it may take, in ms. */
+  readonly fenceLimit: () => number;
   /** This host's own locks. */
   readonly files: LockFiles;
   /** Whether the storage of one of its files may hang. */
@@ -69,5 +75,9 @@ export interface Cluster {
   reachOf(path: string): LockReach;
   /** Begins to join: from now on locks that are in the table are put into etcd. */
   begin(): void;
+  /** The configuration was read again: the program that fences may be another one. */
+  refreshFencing(): void;
+  /** The daemon ends, and its guests may run on: all are told. @param done called once, perhaps at once */
+  retire(done: () => void): void;
   close(): void;
 }

@@ -1,4 +1,5 @@
 import type { EtcdMember } from "./etcd_members.ts";
+import type { FencingStatus } from "./host_fencing.ts";
 
 /** How a host's membership in a cluster is doing: part of the status document, see docs/json.md. */
 export interface ClusterStatus {
@@ -27,4 +28,6 @@ export interface ClusterStatus {
   readonly releasing: number;
   /** Locks that etcd has for processes of which this daemon knows nothing. */
   readonly unknown: number;
+  /** Hosts that are fenced by a program; absent where none is configured. */
+  readonly fencing?: FencingStatus;
 }

@@ -29,6 +29,11 @@ export class ClusterKeys {
     return `${this.#prefix}silent/`;
   }
 
+  /** That somebody has a session's host fenced just now. */
+  duty(session: string): string {
+    return `${this.#prefix}fencing/${session}`;
+  }
+
   /** Below it are all sessions. */
   get sessions(): string {
     return `${this.#prefix}session/`;

@@ -11,8 +11,10 @@ import { isEarlier } from "./daemon_mark.ts";
 import type { DaemonMark } from "./records.ts";
 import { endpointsOf, reachOf } from "./endpoints.ts";
 import { EtcdVersions } from "./etcd_versions.ts";
+import { wrongWithProgram } from "./fence_program.ts";
 import { FencedLocks } from "./fenced_locks.ts";
 import { HolderNames } from "./holder_names.ts";
+import { HostFencing } from "./host_fencing.ts";
 import { KeyCheck } from "./key_check.ts";
 import { ClusterKeys } from "./keys.ts";
 import { LinkClient } from "./link_client.ts";
@@ -63,6 +65,7 @@ export class Member implements Cluster {
   readonly #marks: PausedMarks;
   readonly #asked: AskedLocks;
   readonly #check: KeyCheck;
+  readonly #fencing: HostFencing;
   readonly files: ClusterLockFiles;
   readonly #lives: (pid: number, start: number) => boolean;
   readonly #partWith = (path: string): void => void this.#parts.askedFor(path, "");
@@ -91,12 +94,14 @@ export class Member implements Cluster {
     this.#versions = new EtcdVersions({ etcd: this.#link, loop, observer: parts.observer });
     this.#session = this.#newSession(name);
     const clock = () => sys.monotonic();
+    this.#fencing = this.#newFencing(name);
     const wait = () => settings.clusterWait * 1000;
     this.#marks = new PausedMarks({ session: this.#session, loop, lives: this.#lives });
     this.#fencedLocks = new FencedLocks({ session: this.#session, keys: this.#keys });
     this.#locks = new ClusterLocks({
       names: new HolderNames({ session: this.#session, keys: this.#keys, now }),
       fencedLocks: this.#fencedLocks,
+      silent: (host, reason) => this.#fencing.asked(host, reason),
       session: this.#session,
       keys: this.#keys,
       nonce,
@@ -134,6 +139,27 @@ export class Member implements Cluster {
     this.#check = this.#newCheck();
   }
 
+  #newFencing(name: string): HostFencing {
+    const { sys, loop, ledger, settings, linkSocket, fenceSocket, fenceCommand, fenceLimit, observer, now } =
+      this.#parts;
+    return new HostFencing({
+      sys,
+      loop,
+      ledger,
+      socket: fenceSocket,
+      command: fenceCommand,
+      limit: fenceLimit,
+      wrongWith: (program) => wrongWithProgram(sys, program),
+      cluster: settings.clusterName,
+      link: linkSocket,
+      endpoints: endpointsOf(settings),
+      from: name,
+      clock: () => sys.monotonic(),
+      now,
+      observer,
+    });
+  }
+
   #newCheck(): KeyCheck {
     const { loop, resources, markOf, observer } = this.#parts;
     return new KeyCheck({
@@ -154,6 +180,7 @@ export class Member implements Cluster {
     const { state, id, silence } = this.#session;
     const locks = [...this.#parts.resources()];
     const reason = state.kind === "live" ? this.#link.unreachable : state.reason;
+    const fencing = this.#fencing.status;
     return {
       name: this.#parts.settings.clusterName,
       host: this.#facts.host,
@@ -169,6 +196,7 @@ export class Member implements Cluster {
       left: this.#marks.size,
       releasing: this.#locks.releasing,
       unknown: this.#orphans.size,
+      ...fencing === undefined ? {} : { fencing },
     };
   }
 
@@ -202,9 +230,22 @@ export class Member implements Cluster {
     this.#check.begin();
     this.#versions.ask();
     this.#versions.begin();
+    this.#fencing.refresh();
+  }
+
+  refreshFencing(): void {
+    this.#fencing.refresh();
+  }
+
+  retire(done: () => void): void {
+    this.#fencing.close();
+    // Who has nothing is in nobody's way.
+    if (this.files.count === 0) done();
+    else this.#session.retire(done);
   }
 
   close(): void {
+    this.#fencing.close();
     this.#session.close();
     this.#link.close();
   }
@@ -217,7 +258,13 @@ export class Member implements Cluster {
       loop,
       clock: () => sys.monotonic(),
       keys: this.#keys,
-      host: { id: host, name, boot, daemon },
+      host: {
+        id: host,
+        name,
+        boot,
+        daemon,
+        ...settings.clusterFenceData === undefined ? {} : { data: settings.clusterFenceData },
+      },
       isEarlier: (other) => isEarlier(sys, daemon, other),
       spaces: this.#names.spaces,
       nonce,

@@ -57,6 +57,10 @@ export interface SessionRecord {
   readonly left?: true;
   /** The host was fenced, and nobody wants to see it any more. */
   readonly removed?: true;
+  /** Its daemon was stopped in order while guests had locks: they may run on. It is never fenced unasked. */
+  readonly quiet?: true;
+  /** What the program that fences has to know of the host: `cluster_fence_data`; absent: nothing. */
+  readonly data?: string;
 }
 
 /**
@@ -72,6 +76,16 @@ export interface Fencing {
   readonly from: string;
   /** Unix milliseconds. */
   readonly at: number;
+  /** The program whose success is the word; absent: a person has given it. */
+  readonly command?: string;
+}
+
+/** Who fences a host now, so that others need not: a key with a lease. It guards nothing. */
+export interface DutyRecord {
+  /** Name of the host that does it. */
+  readonly by: string;
+  /** Another text each time. */
+  readonly nonce: string;
 }
 
 /** A daemon's process, as those of its own place know it. */
@@ -176,7 +190,14 @@ export function decodeMeta(entry: KeyValue): MetaRecord {
 
 /** A record as etcd keeps it. */
 export function encodeRecord(
-  record: SessionRecord | HostRecord | SilenceRecord | EntryRecord | LockHolder | PausedRecord,
+  record:
+    | SessionRecord
+    | HostRecord
+    | SilenceRecord
+    | EntryRecord
+    | LockHolder
+    | PausedRecord
+    | DutyRecord,
 ): string {
   return JSON.stringify(record);
 }
@@ -195,6 +216,8 @@ export function decodeSession(entry: KeyValue): SessionRecord {
     ...record["removed"] === true ? { removed: true } : {},
     ...record["lost"] === undefined ? {} : { lost: numberOf(entry.key, record, "lost") },
     ...record["left"] === true ? { left: true } as const : {},
+    ...record["quiet"] === true ? { quiet: true } as const : {},
+    ...record["data"] === undefined ? {} : { data: text("data") },
   };
 }
 
@@ -213,7 +236,14 @@ function decodeFencing(key: string, value: unknown): Fencing {
     by: textOf(key, record, "by"),
     from: textOf(key, record, "from"),
     at: numberOf(key, record, "at"),
+    ..."command" in record ? { command: textOf(key, record, "command") } : {},
   };
+}
+
+/** @throws RecordError when it is none */
+export function decodeDuty(entry: KeyValue): DutyRecord {
+  const record = fieldsOf(entry);
+  return { by: textOf(entry.key, record, "by"), nonce: textOf(entry.key, record, "nonce") };
 }
 
 /** @throws RecordError when it is none */

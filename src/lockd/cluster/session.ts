@@ -12,7 +12,7 @@ import { followingSession } from "./session_id.ts";
 import type { SessionParts, SessionState } from "./session_parts.ts";
 import { nextStep } from "./session_step.ts";
 import { type Readiness, SessionWaiters } from "./session_waiters.ts";
-import { agreement, bump } from "./session_writes.ts";
+import { agreement, bump, quieten } from "./session_writes.ts";
 import { type Epoch, MOVED, read } from "./transactions.ts";
 
 /**
@@ -129,6 +129,20 @@ export class ClusterSession {
   close(): void {
     this.#closed = true;
     this.#waiters.drop();
+  }
+
+  /**
+   * Says to all that this host's daemon is stopped while guests have locks, and does nothing any more.
+   *
+   * @param done called when etcd has answered, or cannot be asked
+   */
+  retire(done: () => void): void {
+    const epoch = this.#epoch;
+    const { etcd, host, nonce } = this.#parts;
+    this.close();
+    if (epoch === undefined || etcd.unreachable !== undefined) return done();
+    const transaction = quieten(epoch, { host, mark: nonce(), lost: this.#lost });
+    etcd.ask({ kind: "transaction", transaction }, ASK_MS, () => done());
   }
 
   /** The lease of what tells that this host is heard of; undefined when it has none. */

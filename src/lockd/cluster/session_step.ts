@@ -18,6 +18,8 @@ export interface HostIdentity {
   /** The kernel's boot id. */
   readonly boot: string;
   readonly daemon: DaemonMark;
+  /** What a program has to know that fences it; undefined: nothing. */
+  readonly data?: string;
 }
 
 /** What etcd has of this host, read at one revision. */

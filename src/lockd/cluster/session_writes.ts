@@ -1,7 +1,8 @@
 import type { Transaction } from "../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "./keys.ts";
-import { encodeMeta, encodeRecord, type MetaRecord } from "./records.ts";
+import { encodeMeta, encodeRecord, type MetaRecord, type SessionRecord } from "./records.ts";
 import type { HostIdentity } from "./session_step.ts";
+import { type Epoch, stillIn } from "./transactions.ts";
 
 /** Revisions at which a session, and what else it depends on, were last changed; 0: there is none. */
 export interface WrittenAt {
@@ -37,9 +38,10 @@ export function agreement(keys: Pick<ClusterKeys, "meta">, before: number, meta:
 export function bump(
   keys: Pick<ClusterKeys, "meta" | "session" | "host" | "silence">,
   before: WrittenAt,
-  { session, host: { id, name, boot, daemon }, mark, lost, lease }: WrittenSession,
+  { session, host, mark, lost, lease }: WrittenSession,
 ): Transaction {
-  const record = { host: id, name, boot, nonce: mark, ...lost === 0 ? {} : { lost } };
+  const { id, name, boot, daemon } = host;
+  const record = recordOf(host, mark, lost);
   return {
     compare: [
       { kind: "changed-at", key: keys.session(session), revision: before.session },
@@ -53,5 +55,32 @@ export function bump(
       { op: "delete", key: keys.silence(session) },
     ],
     failure: [],
+  };
+}
+
+/**
+ * Says in a session that its daemon is stopped in order, and that its guests may run on: nobody has the host
+ * fenced then but by his own word.
+ */
+export function quieten(
+  epoch: Epoch,
+  { host, mark, lost }: Pick<WrittenSession, "host" | "mark" | "lost">,
+): Transaction {
+  const value = encodeRecord({ ...recordOf(host, mark, lost), quiet: true });
+  return {
+    compare: stillIn(epoch),
+    success: [{ op: "put", key: epoch.sessionKey, value }],
+    failure: [],
+  };
+}
+
+function recordOf({ id, name, boot, data }: HostIdentity, nonce: string, lost: number): SessionRecord {
+  return {
+    host: id,
+    name,
+    boot,
+    nonce,
+    ...lost === 0 ? {} : { lost },
+    ...data === undefined ? {} : { data },
   };
 }

@@ -25,6 +25,13 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     lockspaces: ({ lockspaces }) => {
       daemon.settings.lockDirectories = lockspaces;
     },
+    clusterFenceCommand: ({ clusterFenceCommand }) => {
+      daemon.settings.clusterFenceCommand = clusterFenceCommand;
+      daemon.cluster?.refreshFencing();
+    },
+    clusterFenceTimeout: ({ clusterFenceTimeout }) => {
+      daemon.settings.clusterFenceTimeout = clusterFenceTimeout;
+    },
     // A membership begins with the process: `virtlockd reload` takes the next settings.
     clusterEndpoints: undefined,
     clusterName: undefined,
@@ -35,6 +42,7 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterCertFile: undefined,
     clusterKeyFile: undefined,
     clusterWait: undefined,
+    clusterFenceData: undefined,
     clusterMistake: undefined,
   };
 }

@@ -13,10 +13,22 @@ export interface CoreSettings {
   settleTimeout: number;
   /** Directories in which lease files are made, with what has to be mounted there. */
   lockDirectories: Settings["lockspaces"];
+  /** Program that fences hosts of the cluster which are not heard of; undefined: none does. */
+  clusterFenceCommand: Settings["clusterFenceCommand"];
+  /** How long it may take, in seconds. */
+  clusterFenceTimeout: number;
 }
 
 /** Those of a configuration. */
 export function coreSettings(settings: Settings): CoreSettings {
   const { storageTimeout, allowStaleResume, settleTimeout, lockspaces: lockDirectories } = settings;
-  return { storageTimeout, allowStaleResume, settleTimeout, lockDirectories };
+  const { clusterFenceCommand, clusterFenceTimeout } = settings;
+  return {
+    storageTimeout,
+    allowStaleResume,
+    settleTimeout,
+    lockDirectories,
+    clusterFenceCommand,
+    clusterFenceTimeout,
+  };
 }

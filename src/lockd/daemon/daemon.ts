@@ -56,6 +56,8 @@ export interface DaemonParts {
   readonly deputySocket: string;
   /** Where a link with etcd is started, for a host that is in a cluster. */
   readonly linkSocket: string;
+  /** Where a process is started that fences a host of the cluster. */
+  readonly fenceSocket: string;
   /** Where it is kept which cluster this host is a member of. */
   readonly membershipFile: string;
   /** Told when the number of clients or locks may have changed. */

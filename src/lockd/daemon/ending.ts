@@ -10,6 +10,9 @@ import { type Asker, askSystemctl } from "./systemctl.ts";
 /** systemctl answers in 20 ms; the service may take much longer to stop. */
 const ASK_LIMIT_MS = 5000;
 
+/** etcd answers in some milliseconds, or is away. */
+const RETIRE_LIMIT_MS = 2000;
+
 /** What an orderly end of the daemon means for its locks. */
 export type Ending =
   /** They end with the process: nobody keeps copies of them, or those who do are about to drop them. */
@@ -60,6 +63,16 @@ function ask(daemon: Asker, env: readonly string[], args: readonly string[]): st
   askSystemctl(daemon, env, args, ASK_LIMIT_MS, (ended) => void (result = ended));
   while (result === undefined) daemon.loop.turn(-1);
   return result.kind === "ended" && result.code === 0 ? result.output : undefined;
+}
+
+/** Tells the other hosts of the cluster that guests may run on, without waiting long for it. */
+export function retire({ cluster, loop }: Pick<Daemon, "cluster" | "loop">): void {
+  if (cluster === undefined) return;
+  let told = false;
+  const timer = loop.after(RETIRE_LIMIT_MS, () => void (told = true));
+  cluster.retire(() => void (told = true));
+  while (!told) loop.turn(-1);
+  timer.cancel();
 }
 
 /**

@@ -41,6 +41,8 @@ export interface LockCoreParts {
   readonly linkSocket: string;
   /** Where it is kept which cluster this host is a member of. */
   readonly membershipFile: string;
+  /** Where a process is started that fences a host of the cluster. */
+  readonly fenceSocket: string;
 }
 
 /** The lock core with the storage under it: all that knows of locks, and of nobody who asks for them. */
@@ -104,6 +106,9 @@ export class LockCore {
       settings: parts.clusterSettings,
       membershipFile: parts.membershipFile,
       linkSocket: parts.linkSocket,
+      fenceSocket: parts.fenceSocket,
+      fenceCommand: () => settings.clusterFenceCommand,
+      fenceLimit: () => settings.clusterFenceTimeout * 1000,
       files,
       mayHang: (path, identity) => this.storage.mayHang(path, identity),
       locationOf: (path) => this.storage.locationOf(path),

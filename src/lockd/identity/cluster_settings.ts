@@ -23,6 +23,12 @@ export interface ClusterSettings {
   readonly clusterCaFile: string | undefined;
   readonly clusterCertFile: string | undefined;
   readonly clusterKeyFile: string | undefined;
+  /** Program that fences a host which is not heard of; undefined: only people do. */
+  readonly clusterFenceCommand: string | undefined;
+  /** How long it may take, in seconds. */
+  readonly clusterFenceTimeout: number;
+  /** What that program has to know of this host, on other hosts. */
+  readonly clusterFenceData: string | undefined;
   /**
    * Why the settings above cannot be relied upon, in a start that has to succeed whatever the file says:
    * nothing is locked then that may be the cluster's.
@@ -41,11 +47,16 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterCaFile: undefined,
   clusterCertFile: undefined,
   clusterKeyFile: undefined,
+  clusterFenceCommand: undefined,
+  clusterFenceTimeout: 60,
+  clusterFenceData: undefined,
   clusterMistake: undefined,
 };
 
 const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?\/?$/;
 const ADDRESS = /^\[|^[0-9.]+$/;
+/** One line, which a program can be given. */
+const DATA = /^[^\p{Cc}]{1,1000}$/u;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /**
@@ -65,6 +76,9 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_ca_file", (entry) => ({ clusterCaFile: readPath(entry) })],
   ["cluster_cert_file", (entry) => ({ clusterCertFile: readPath(entry) })],
   ["cluster_key_file", (entry) => ({ clusterKeyFile: readPath(entry) })],
+  ["cluster_fence_command", (entry) => ({ clusterFenceCommand: readPath(entry) })],
+  ["cluster_fence_timeout", (entry) => ({ clusterFenceTimeout: readInteger(entry, 1, 600) })],
+  ["cluster_fence_data", (entry) => ({ clusterFenceData: readData(entry) })],
 ];
 
 function readEndpoints(entry: ConfigEntry): string[] {
@@ -96,6 +110,12 @@ function readPath(entry: ConfigEntry): string | undefined {
   const text = readText(entry);
   if (text === undefined || text.startsWith("/")) return text;
   throw wrongValue(entry, "an absolute path");
+}
+
+function readData(entry: ConfigEntry): string | undefined {
+  const text = readText(entry);
+  if (text === undefined || DATA.test(text)) return text;
+  throw wrongValue(entry, "one line of at most 1000 characters");
 }
 
 function readSpaces(entry: ConfigEntry): Map<string, string> {

@@ -7,7 +7,7 @@ import { RegisteredLockspaces } from "../daemon/registered_lockspaces.ts";
 import { keptDescriptor, STORAGE_STARTER } from "../handover/kept_descriptors.ts";
 import { lockPaths } from "../identity/lock_paths.ts";
 import type { RestartState } from "../restart/state.ts";
-import { LINK_SOCKET, MEMBERSHIP_FILE } from "../cluster/cluster.ts";
+import { FENCE_SOCKET, LINK_SOCKET, MEMBERSHIP_FILE } from "../cluster/cluster.ts";
 import { DEPUTY_SOCKET } from "../storage/deputy_starter.ts";
 import type { Found } from "./found.ts";
 
@@ -48,6 +48,7 @@ export function build({ parts, logs, log, beginning, prepared, safety }: Found):
     storageStarter: keptDescriptor(state, STORAGE_STARTER),
     deputySocket: `${paths.runDir}/${DEPUTY_SOCKET}`,
     linkSocket: `${paths.runDir}/${LINK_SOCKET}`,
+    fenceSocket: `${paths.runDir}/${FENCE_SOCKET}`,
     membershipFile: `${paths.runDir}/${MEMBERSHIP_FILE}`,
     changed: () => changed(),
     lockspacePlaced: () => saveLockspaces(registered, daemon),

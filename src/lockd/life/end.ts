@@ -1,5 +1,5 @@
 import { ExitCode } from "../../chassis/start/start_error.ts";
-import { learnEnding, reportEnding, unlockAll } from "../daemon/ending.ts";
+import { learnEnding, reportEnding, retire, unlockAll } from "../daemon/ending.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { type GivenUp, noteGivenUp } from "../daemon/given_up.ts";
 import type { Found } from "./found.ts";
@@ -23,7 +23,10 @@ export function end(
   for (const server of daemon.servers) for (const { fd } of server.clients.values()) loop.remove(fd);
   safety.settle();
   const ending = learnEnding(daemon, self.env, unit, () => safety.copies);
-  if (ending !== "restarted") noteGivenUp(note, daemon, Date.now());
+  if (ending !== "restarted") {
+    retire(daemon);
+    noteGivenUp(note, daemon, Date.now());
+  }
   reportEnding(daemon, ending, safety.refused);
   if (ending === "given-up" || ending === "left") unlockAll(daemon);
   safety.finish(daemon, ending);

@@ -1,4 +1,5 @@
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
+import type { FencingStatus } from "../cluster/host_fencing.ts";
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
 import type { StatusDocument, StorageEntry } from "../status/status_document.ts";
 import type { LockTally } from "./lock_tally.ts";
@@ -186,6 +187,24 @@ function writeCluster(
     "cluster_silence_seconds",
     "Time since etcd has last answered.",
     (cluster.silentMs ?? 0) / 1000,
+  );
+  if (cluster.fencing !== undefined) writeFencing(text, cluster.fencing);
+}
+
+function writeFencing(text: PrometheusText, { fault, hosts, fenced, failures }: FencingStatus): void {
+  const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
+  gauge(
+    "cluster_fence_command_usable",
+    "1 while the program that fences hosts can be run.",
+    fault === undefined ? 1 : 0,
+  );
+  gauge("cluster_fence_hosts", "Hosts that are to be fenced by the program.", hosts.length);
+  text.single("cluster_fences_total", "counter", "Hosts that the program has fenced.", fenced);
+  text.single(
+    "cluster_fence_failures_total",
+    "counter",
+    "Tries to have a host fenced that have failed.",
+    failures,
   );
 }
 

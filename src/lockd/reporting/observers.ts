@@ -71,6 +71,12 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   clusterUnknownShare: true,
   clusterKeyRestored: true,
   clusterUnsafe: true,
+  fenceCommandUnusable: true,
+  fencingBegun: true,
+  fencingWaits: true,
+  fencingFailed: true,
+  fencingOver: true,
+  fencingDone: true,
 };
 
 /**

@@ -12,6 +12,7 @@ import {
 } from "../../base/shape.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
 import type { EtcdMember } from "../cluster/etcd_members.ts";
+import type { FencingHost, FencingStatus } from "../cluster/host_fencing.ts";
 import type {
   ClientEntry,
   HolderEntry,
@@ -48,6 +49,21 @@ const MEMBER: Shape<EtcdMember> = fields({
   unsafe: optional(text),
 });
 
+const FENCING: Shape<FencingStatus> = fields({
+  command: text,
+  fault: optional(text),
+  hosts: listOf(fields<FencingHost>({
+    host: text,
+    session: text,
+    state: oneOf({ waiting: true, failed: true, watching: true, condemned: true, running: true }),
+    sinceMs: number,
+    failures: number,
+    reason: optional(text),
+  })),
+  fenced: number,
+  failures: number,
+});
+
 const CLUSTER: Shape<ClusterStatus> = fields({
   name: text,
   host: text,
@@ -63,6 +79,7 @@ const CLUSTER: Shape<ClusterStatus> = fields({
   left: number,
   releasing: number,
   unknown: number,
+  fencing: optional(FENCING),
 });
 
 type StoreSection = NonNullable<Sections["store"]>;

@@ -1,5 +1,6 @@
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd_members.ts";
-import { type Check, problem, warning } from "./check.ts";
+import type { FencingHost, FencingStatus } from "../../cluster/host_fencing.ts";
+import { type Check, type Finding, problem, warning } from "./check.ts";
 
 /** Whether the host is a member of its cluster. */
 export const cluster: Check = {
@@ -22,7 +23,7 @@ export const cluster: Check = {
           "Shut down and start again guests that should be locked",
       ),
     ];
-    const found = [...faulty, ...lost];
+    const found = [...faulty, ...ofFencing(section.fencing), ...lost];
     switch (state) {
       case "live":
         return section.reason === undefined ? found : [
@@ -61,3 +62,31 @@ export const cluster: Check = {
     }
   },
 };
+
+/** What is wrong with fencing hosts by a program. */
+function ofFencing(fencing: FencingStatus | undefined): readonly Finding[] {
+  if (fencing === undefined) return [];
+  const { command, fault, hosts } = fencing;
+  return [
+    ...fault === undefined ? [] : [
+      problem(
+        `cluster_fence_command cannot be run: ${fault}`,
+        "Mend it and say 'virtlockd reload'. Until then only 'virtlockd cluster fence HOST' frees the locks of dead hosts",
+      ),
+    ],
+    ...hosts.flatMap((host) => ofHost(command, host)),
+  ];
+}
+
+function ofHost(command: string, { host, state, failures, reason }: FencingHost): readonly Finding[] {
+  if (reason === undefined) return [];
+  const advice =
+    `Make sure that it is off and stays off; then 'virtlockd cluster fence ${host}' frees its locks`;
+  if (state === "waiting") return [warning(`Host '${host}' is not fenced yet: ${reason}`, advice)];
+  return [
+    problem(
+      `Host '${host}' is not fenced, and its locks stay: ${reason}. That was try ${failures} of ${command}`,
+      advice,
+    ),
+  ];
+}

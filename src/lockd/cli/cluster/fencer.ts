@@ -48,12 +48,33 @@ export class Fencer {
    * @throws CommandError when it objects, or etcd does not answer
    */
   fence(entry: KeyValue, dead: boolean): FencedSession {
+    if (decodeSession(entry).fencing?.state === "fenced") {
+      return { key: entry.key, revision: entry.changedAt };
+    }
+    return this.finish(this.condemn(entry, dead));
+  }
+
+  /**
+   * Says that a session that is not fenced is about to be, and gives its host time to object.
+   *
+   * @returns the session as it was when that time was over
+   * @throws CommandError when it objects, or etcd does not answer
+   */
+  condemn(entry: KeyValue, dead: boolean): KeyValue {
     const record = decodeSession(entry);
-    if (record.fencing?.state === "fenced") return { key: entry.key, revision: entry.changedAt };
     if (record.lost !== undefined && !dead) throw stillLost(record.name, record.lost);
     const condemned = record.fencing?.state === "condemned" ? entry : this.#say(entry, record, "condemned");
     if (!dead) this.#awaitObjection(condemned, record);
-    const fenced = this.#say(condemned, record, "fenced");
+    return condemned;
+  }
+
+  /**
+   * Says of a session that was condemned that its host cannot write any more: if that host has not objected.
+   *
+   * @throws CommandError when it has, or etcd does not answer
+   */
+  finish(condemned: KeyValue): FencedSession {
+    const fenced = this.#say(condemned, decodeSession(condemned), "fenced");
     return { key: fenced.key, revision: fenced.changedAt };
   }
 
@@ -105,8 +126,9 @@ export class Fencer {
   /** Writes what is said of a session. @returns the session then */
   #say(entry: KeyValue, record: SessionRecord, state: Fencing["state"]): KeyValue {
     const { questions, word } = this.#parts;
-    const { host, name, boot, nonce } = record;
-    const changed = questions.change(say(entry, { host, name, boot, nonce, fencing: { state, ...word } }));
+    // What its guests have lost counts no more when there is nobody left who would tell that they are gone.
+    const { lost: _, ...kept } = record;
+    const changed = questions.change(say(entry, { ...kept, fencing: { state, ...word } }));
     if (changed.kind === "done" && !changed.result.succeeded) throw this.#objected(record);
     // Where the outcome is not known it is looked at; what comes still later compares in vain, or finds a
     // host that takes it back.

@@ -29,9 +29,13 @@ export function hostsText(hosts: readonly HostEntry[]): string {
   return table(HEADER, hosts.map((host) => [host.name, host.host, host.session, host.boot, stateText(host)]));
 }
 
-function stateText({ state, fencing, silentSinceMs }: HostEntry): string {
-  if (fencing === undefined) {
-    return silentSinceMs === undefined ? state : `${state} since ${timeText(silentSinceMs)} or earlier`;
+function stateText({ state, fencing, silentSinceMs, quiet }: HostEntry): string {
+  if (fencing !== undefined) {
+    const { by, from, atMs, command } = fencing;
+    return `${state} by ${by} on ${from}, ${timeText(atMs)}${
+      command === undefined ? "" : `, with ${command}`
+    }`;
   }
-  return `${state} by ${fencing.by} on ${fencing.from}, ${timeText(fencing.atMs)}`;
+  const since = silentSinceMs === undefined ? state : `${state} since ${timeText(silentSinceMs)} or earlier`;
+  return quiet === true ? `${since}, its daemon was stopped` : since;
 }

@@ -15,6 +15,8 @@ export interface HostEntry {
   /** Since when somebody knows that nothing is heard of it; absent: nobody has asked for a lock of it. */
   readonly silentSinceMs?: number;
   readonly fencing?: FencingEntry;
+  /** Its daemon was stopped in order while guests had locks: no program fences it. */
+  readonly quiet?: true;
 }
 
 /** Who has fenced a host. */
@@ -22,6 +24,8 @@ export interface FencingEntry {
   readonly by: string;
   readonly from: string;
   readonly atMs: number;
+  /** The program that has done it; absent: it is a person's word. */
+  readonly command?: string;
 }
 
 /** A session with its key. */
@@ -43,21 +47,24 @@ export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: Clus
     ) => [entry.key.slice(keys.silences.length), decodeSilence(entry).since]),
   );
   return questions.list(keys.sessions).flatMap((entry): KnownSession[] => {
-    const { host, name, boot, fencing, left, removed } = decodeSession(entry);
+    const { host, name, boot, fencing, left, removed, quiet } = decodeSession(entry);
     if (removed === true) return [];
     const session = entry.key.slice(keys.sessions.length);
     const state = fencing?.state ?? (left === true ? "left" : heard.has(session) ? "live" : "silent");
-    const said = fencing === undefined
-      ? {}
-      : { fencing: { by: fencing.by, from: fencing.from, atMs: fencing.at } };
+    const said = fencing === undefined ? {} : { fencing: fencingEntry(fencing) };
     const since = silent.get(session);
     const silence = state === "live" || since === undefined ? {} : { silentSinceMs: since };
-    return [{ host, name, session, boot, state, ...silence, ...said, entry }];
+    const stopped = state === "silent" && quiet === true ? { quiet } as const : {};
+    return [{ host, name, session, boot, state, ...silence, ...stopped, ...said, entry }];
   }).sort((a, b) =>
     compareTexts(a.name, b.name) || compareTexts(a.host, b.host) ||
     ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
     compareTexts(a.session, b.session)
   );
+}
+
+function fencingEntry({ by, from, at, command }: Fencing): FencingEntry {
+  return { by, from, atMs: at, ...command === undefined ? {} : { command } };
 }
 
 const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fenced", "left"];

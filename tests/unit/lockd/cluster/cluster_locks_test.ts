@@ -39,6 +39,7 @@ function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
     wants: { ask: () => assert.fail() },
     marks: { add: () => assert.fail(), gone: () => assert.fail() },
     fencedLocks: { free: () => assert.fail() },
+    silent: () => assert.fail(),
   });
   const holder = { domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
   const wanted = { name: NAME, shared: false, holder, resumed: () => true, until: Infinity };
@@ -123,6 +124,7 @@ for (const shared of [true, false]) {
       wants: { ask: () => assert.fail("no other host is asked") },
       marks: { add: () => {}, gone: () => {} },
       fencedLocks: { free: () => assert.fail("nobody was fenced") },
+      silent: () => assert.fail("every host is heard of"),
     });
     const taken: Taken[] = [];
     const wanted = { name: NAME, shared, holder: HOLDER, resumed: () => true, until: Infinity };
@@ -183,6 +185,7 @@ for (const came of [true, false]) {
       }),
       held: () => false,
       host: "kvm1",
+      silent: () => assert.fail("no other host has it"),
       wants: { ask: () => assert.fail("no other host is asked") },
       marks: { add: () => assert.fail("there is no mark"), gone: () => {} },
       fencedLocks: { free: () => assert.fail("nobody was fenced") },
@@ -225,6 +228,7 @@ for (const away of [true, false]) {
       orphans: () => ({ has: () => false, forget: () => assert.fail(), add: () => assert.fail() }),
       held: () => false,
       host: "kvm1",
+      silent: () => assert.fail("no other host has it"),
       wants: { ask: () => assert.fail("no other host is asked") },
       marks: { add: () => {}, gone: () => {} },
       fencedLocks: { free: () => assert.fail("nobody was fenced") },

@@ -242,3 +242,30 @@ Deno.test("a host says why it cannot find out whether its cluster may be opened"
   stage.pass(4);
   assert.match(stage.troubles.at(-1) ?? "", /^it cannot be opened: \/virtlockd\/test\/entry\/b /);
 });
+
+Deno.test("a daemon that is stopped in order says so in its session, and the next one takes that back", () => {
+  const stage = new Stage();
+  const first = stage.session("first", "h1");
+  stage.pass(2);
+  const record = (): unknown => JSON.parse(stage.etcd.get(stage.keys.session(first.id)) ?? "");
+  let told = 0;
+  first.retire(() => told++);
+  // Nothing that was under way before writes the session anew.
+  stage.pass(10);
+  assert.equal(told, 1);
+  assert.deepEqual(record(), { host: "h1", name: "h1", boot: "b1", nonce: "n3", quiet: true });
+  const next = stage.session("next", "h1", stage.kept.get("first"));
+  stage.pass(2);
+  assert.equal(next.id, first.id);
+  assert.equal(next.state.kind, "live");
+  assert.deepEqual(record(), { host: "h1", name: "h1", boot: "b1", nonce: "n4" });
+});
+
+Deno.test("a daemon that is stopped while it is no member, or etcd is away, does not wait for long", () => {
+  const stage = new Stage();
+  stage.cut.add("first");
+  const first = stage.session("first", "h1");
+  let told = 0;
+  first.retire(() => told++);
+  assert.equal(told, 1);
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
-import { agreement, bump } from "../../../../src/lockd/cluster/session_writes.ts";
+import { agreement, bump, quieten } from "../../../../src/lockd/cluster/session_writes.ts";
 
 const KEYS = new ClusterKeys("prod");
 const HOST = {
@@ -59,6 +59,23 @@ Deno.test("what all agree upon is written only where it is what it was", () => {
           '{"schema":2,"spaces":["scsi"],"phase":"forming","round":"r1","expect":[],"without":[],"why":""}',
       },
     ],
+    failure: [],
+  });
+});
+
+Deno.test("a session that is stopped keeps what the program has to know that fences, and compares its epoch", () => {
+  const epoch = { sessionKey: "/s", session: 7, metaKey: "/m", meta: 3 };
+  const host = { ...HOST, data: "ipmi 7" };
+  assert.deepEqual(quieten(epoch, { host, mark: "n2", lost: 1 }), {
+    compare: [
+      { kind: "changed-at", key: "/s", revision: 7 },
+      { kind: "changed-at", key: "/m", revision: 3 },
+    ],
+    success: [{
+      op: "put",
+      key: "/s",
+      value: '{"host":"h7","name":"kvm7","boot":"b1","nonce":"n2","lost":1,"data":"ipmi 7","quiet":true}',
+    }],
     failure: [],
   });
 });

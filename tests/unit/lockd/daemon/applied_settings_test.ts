@@ -5,8 +5,7 @@ import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
 
 Deno.test("appliedTo() changes what the lock core obeys from the next decision on, and the limits of both servers", () => {
   const daemon = daemonParts();
-  const { maxClients, adminMaxClients, storageTimeout, settleTimeout, allowStaleResume, lockspaces } =
-    appliedTo(daemon);
+  const applied = appliedTo(daemon);
   const settings = {
     ...LOCK_SETTINGS.defaults,
     maxClients: 7,
@@ -15,17 +14,17 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     settleTimeout: 12,
     allowStaleResume: true,
     lockspaces: new Map([["/leases", "nfs:/leases"]]),
+    clusterFenceCommand: "/etc/libvirt/fence",
+    clusterFenceTimeout: 90,
   };
-  for (
-    const apply of [maxClients, adminMaxClients, storageTimeout, settleTimeout, allowStaleResume, lockspaces]
-  ) {
-    apply?.(settings);
-  }
+  for (const apply of Object.values(applied)) apply?.(settings);
   assert.deepEqual(daemon.settings, {
     storageTimeout: 11,
     settleTimeout: 12,
     allowStaleResume: true,
     lockDirectories: new Map([["/leases", "nfs:/leases"]]),
+    clusterFenceCommand: "/etc/libvirt/fence",
+    clusterFenceTimeout: 90,
   });
   assert.deepEqual(daemon.servers.map(({ limits }) => limits.maxClients), [7, 3]);
   closeParts(daemon);

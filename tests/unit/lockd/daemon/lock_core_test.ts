@@ -19,6 +19,8 @@ class Stage implements Disposable {
     allowStaleResume: false,
     settleTimeout: 5,
     lockDirectories: new Map(),
+    clusterFenceCommand: undefined,
+    clusterFenceTimeout: 60,
   };
   readonly #loop = new EventLoop(kernel);
   readonly #ledger = new DescriptorLedger(kernel);
@@ -35,6 +37,7 @@ class Stage implements Disposable {
     clusterSettings: CLUSTER_DEFAULTS,
     linkSocket: "/nowhere/cluster",
     membershipFile: "/nowhere/cluster.json",
+    fenceSocket: "/nowhere/fence",
   });
 
   /** Asks for a disk. @returns why it is refused */

@@ -29,6 +29,9 @@ Deno.test("the cluster's settings with each of their keys", () => {
     cluster_ca_file = "/etc/libvirt/virtlockd-cluster/ca.pem"
     cluster_cert_file = "/etc/libvirt/virtlockd-cluster/host.pem"
     cluster_key_file = "/etc/libvirt/virtlockd-cluster/host-key.pem"
+    cluster_fence_command = "/etc/libvirt/fence"
+    cluster_fence_timeout = 90
+    cluster_fence_data = "ipmi 10.0.0.7 ä"
   `);
   assert.deepEqual(settings.clusterEndpoints, [
     "https://etcd1:2379",
@@ -43,6 +46,23 @@ Deno.test("the cluster's settings with each of their keys", () => {
   assert.equal(settings.clusterCaFile, "/etc/libvirt/virtlockd-cluster/ca.pem");
   assert.equal(settings.clusterCertFile, "/etc/libvirt/virtlockd-cluster/host.pem");
   assert.equal(settings.clusterKeyFile, "/etc/libvirt/virtlockd-cluster/host-key.pem");
+  assert.equal(settings.clusterFenceCommand, "/etc/libvirt/fence");
+  assert.equal(settings.clusterFenceTimeout, 90);
+  assert.equal(settings.clusterFenceData, "ipmi 10.0.0.7 ä");
+});
+
+Deno.test("what fences is an absolute path, has a time, and is told one line", () => {
+  assert.match(
+    mistake('cluster_fence_command = "fence"'),
+    /expected an absolute path for "cluster_fence_command"/,
+  );
+  assert.match(mistake("cluster_fence_timeout = 0"), /cluster_fence_timeout/);
+  assert.match(mistake("cluster_fence_timeout = 601"), /cluster_fence_timeout/);
+  assert.match(
+    mistake(`cluster_fence_data = "${"x".repeat(1001)}"`),
+    /expected one line of at most 1000 characters for "cluster_fence_data"/,
+  );
+  assert.match(mistake('cluster_fence_comand = "/fence"'), /cluster_fence_comand/);
 });
 
 Deno.test("what is no member of etcd is refused, and an address where TLS needs a name", () => {

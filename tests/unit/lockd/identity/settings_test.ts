@@ -28,6 +28,9 @@ Deno.test("the lock daemon's settings without a file", () => {
     clusterCaFile: undefined,
     clusterCertFile: undefined,
     clusterKeyFile: undefined,
+    clusterFenceCommand: undefined,
+    clusterFenceTimeout: 60,
+    clusterFenceData: undefined,
     clusterMistake: undefined,
   });
 });
@@ -64,6 +67,9 @@ Deno.test("LOCK_SETTINGS names every key of the file", () => {
     "cluster_ca_file",
     "cluster_cert_file",
     "cluster_key_file",
+    "cluster_fence_command",
+    "cluster_fence_timeout",
+    "cluster_fence_data",
   ]);
 });
 

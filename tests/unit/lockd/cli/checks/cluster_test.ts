@@ -55,3 +55,20 @@ Deno.test("cluster tells of locks for guests that the daemon does not know", asy
     "warning: etcd has locks of this host for guests of which the daemon knows nothing: 2",
   ]);
 });
+
+Deno.test("cluster tells of hosts that the program has not fenced, and of a program that cannot be run", async () => {
+  const host = { host: "kvm9", session: "s-9", sinceMs: 1, failures: 2 };
+  const fencing = (more: unknown) =>
+    findings({ fencing: { command: "/fence", hosts: [], fenced: 0, failures: 0, ...more as object } });
+  assert.deepEqual(await fencing({}), []);
+  assert.deepEqual(await fencing({ hosts: [{ ...host, state: "watching" }] }), []);
+  assert.deepEqual(await fencing({ fault: "it is not executable" }), [
+    "problem: cluster_fence_command cannot be run: it is not executable",
+  ]);
+  assert.deepEqual(await fencing({ hosts: [{ ...host, state: "failed", reason: "exit code 7" }] }), [
+    "problem: Host 'kvm9' is not fenced, and its locks stay: exit code 7. That was try 2 of /fence",
+  ]);
+  assert.deepEqual(await fencing({ hosts: [{ ...host, state: "waiting", reason: "too many" }] }), [
+    "warning: Host 'kvm9' is not fenced yet: too many",
+  ]);
+});
