@@ -1,3 +1,4 @@
+import { until } from "../../support/until.ts";
 import { host, runOk } from "./command.ts";
 import { Keeper } from "./keeper.ts";
 
@@ -36,6 +37,9 @@ export class NetworkSwitch implements AsyncDisposable {
 
   /** Gives a machine, by the pid of its init, an address in this network. */
   async plug(init: number, address: string): Promise<void> {
+    const own = await Deno.readLink("/proc/self/ns/net");
+    // Its init begins in the network of this host.
+    await until("the machine's network", async () => await Deno.readLink(`/proc/${init}/ns/net`) !== own);
     const port = `port${init}`;
     const peer = ["type", "veth", "peer", "name", port, "netns", this.#keeper.said];
     await runOk(host, ["ip", "link", "add", "lab", "netns", String(init), ...peer]);
