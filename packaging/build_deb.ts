@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { debianChangelog, packageVersion } from "./changelog.ts";
+import { debianChangelog, packageTime, packageVersion } from "./changelog.ts";
 import { file, type PackageFile, packageFiles, text } from "./files.ts";
 import { maintainer } from "./maintainer.ts";
 import { filled } from "./filled.ts";
@@ -31,8 +31,15 @@ export function buildDeb(request: PackageRequest): string {
   const architecture = runTool("dpkg", ["--print-architecture"]).trim();
   stageFiles(stage, controlFiles(stage, version, architecture));
   const deb = join(request.output, `deno-virtlockd_${version}_${architecture}.deb`);
-  runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb]);
+  packDeb(stage, deb);
   return deb;
+}
+
+/** Packs what is staged, control files too, into a package that is the same whenever it is made. @throws ToolError */
+export function packDeb(stage: string, deb: string): void {
+  runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb], {
+    env: { SOURCE_DATE_EPOCH: String(packageTime()) },
+  });
 }
 
 /** The control file, the checksums and the maintainer scripts of what is staged. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { packageTime } from "./changelog.ts";
 import { packageFiles } from "./files.ts";
 import { type PackageRequest, programFor } from "./package_request.ts";
 import { programVersion } from "./program_version.ts";
@@ -27,6 +28,7 @@ export function buildTar(request: PackageRequest): string {
     "--owner=root:0",
     "--group=root:0",
     "--sort=name",
+    `--mtime=@${packageTime()}`,
     "--directory",
     stage,
     "etc",

@@ -43,6 +43,15 @@ export function packageVersion(): string {
   return newestEntry(debianChangelog()).version;
 }
 
+/**
+ * What the packages give as the time of their files, so that two builds of the same sources are the same: the
+ * newest entry's, or that of SOURCE_DATE_EPOCH, in seconds since 1970.
+ */
+export function packageTime(): number {
+  const set = Deno.env.get("SOURCE_DATE_EPOCH");
+  return set === undefined ? Date.parse(newestEntry(debianChangelog()).date) / 1000 : Number(set);
+}
+
 /** The changelog as a spec file has it. */
 export function rpmChangelog(): string {
   return parseEntries(debianChangelog()).map(({ version, changes, date }) => {

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { packDeb } from "./build_deb.ts";
 import { debianChangelog, packageVersion } from "./changelog.ts";
 import { file, text } from "./files.ts";
 import { filled } from "./filled.ts";
@@ -62,7 +63,7 @@ export function buildSideDeb(
     })),
   ]);
   const deb = join(output, `${name}_${version}_${architecture}.deb`);
-  runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb]);
+  packDeb(stage, deb);
   return deb;
 }
 
