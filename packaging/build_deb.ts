@@ -35,7 +35,11 @@ export function buildDeb(request: PackageRequest): string {
   return deb;
 }
 
-/** Packs what is staged, control files too, into a package that is the same whenever it is made. @throws ToolError */
+/**
+ * Packs what is staged, control files too, into a package that is the same whenever it is made.
+ *
+ * @throws ToolError
+ */
 export function packDeb(stage: string, deb: string): void {
   runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb], {
     env: { SOURCE_DATE_EPOCH: String(packageTime()) },
