@@ -1,5 +1,7 @@
 import { Random } from "../support/random.ts";
-import { type Chooser, type Play, Violation, World } from "./world.ts";
+import type { Chooser } from "./chooser.ts";
+import { Violation } from "./guest.ts";
+import { type Play, World } from "./world.ts";
 
 /** A choice that was made: its number, of how many, and what for. */
 export interface Choice {

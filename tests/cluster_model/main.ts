@@ -13,8 +13,8 @@ are killed, and looks whether two guests ever have one disk, and whether anythin
   --seed S        the first seed; each history has the next (default: a new one, which is printed)
   --steps N       steps of a history (default 150)
   --variant NAME  leaves a rule out, to see that it is noticed: no-epoch, release-unseen,
-                  lease-is-proof, no-meta, no-marks, return-from-leaving, fence-unseen,
-                  condemned-is-fenced`;
+                  lease-is-proof, no-meta, no-marks, return-from-leaving, share-of-one,
+                  fence-unseen, condemned-is-fenced`;
 
 const VARIANTS: readonly Crippled[] = [
   "none",
@@ -24,6 +24,7 @@ const VARIANTS: readonly Crippled[] = [
   "no-meta",
   "no-marks",
   "return-from-leaving",
+  "share-of-one",
   "fence-unseen",
   "condemned-is-fenced",
 ];

@@ -25,6 +25,8 @@ export type Crippled =
   | "return-from-leaving"
   /** Changes do not rely on what all agree upon: in a cluster that is being recovered locks are taken. */
   | "no-meta"
+  /** A share is given back when the first of its host's guests ends that have it. */
+  | "share-of-one"
   /** A host is fenced whatever it has done since it was condemned. */
   | "fence-unseen"
   /** A host that is condemned counts as fenced. */

@@ -26,7 +26,8 @@ for (
     ["release-unseen", /^guests .* have disk/],
     ["lease-is-proof", /^guests .* have disk/],
     ["no-marks", /^guest .* goes on over what guest .* has written/],
-    ["return-from-leaving", /^guests .* have disk/],
+    ["return-from-leaving", /^guests .* have disk|^guest .* goes on over/],
+    ["share-of-one", /^guests .* have disk/],
     ["fence-unseen", /^guests .* have disk|is not granted/],
     ["condemned-is-fenced", /^guests .* have disk|is not granted/],
   ] as const

@@ -1,0 +1,190 @@
+import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
+import { AskedLocks } from "../../src/lockd/cluster/asked_locks.ts";
+import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts";
+import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
+import { FencedLocks } from "../../src/lockd/cluster/fenced_locks.ts";
+import { HolderNames } from "../../src/lockd/cluster/holder_names.ts";
+import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
+import { ClusterNames } from "../../src/lockd/cluster/names.ts";
+import { Orphans } from "../../src/lockd/cluster/orphans.ts";
+import { PausedMarks } from "../../src/lockd/cluster/paused_marks.ts";
+import { Reconciliation } from "../../src/lockd/cluster/reconciliation.ts";
+import { ClusterSession } from "../../src/lockd/cluster/session.ts";
+import { Wants } from "../../src/lockd/cluster/wants.ts";
+import type { LockFiles } from "../../src/lockd/lockspace/lock_files.ts";
+import type { Owner } from "../../src/lockd/lockspace/owner.ts";
+import type { PlayedLoop, PlayedTime } from "../support/played_time.ts";
+import { IDENTITY, SPACE, Violation } from "./guest.ts";
+import type { Guests } from "./guests.ts";
+import { KEYS, type Network } from "./network.ts";
+
+/** A daemon's life, from its start to its end. */
+export interface Life {
+  readonly orphans: Orphans;
+  readonly loop: PlayedLoop;
+  readonly session: ClusterSession;
+  readonly files: ClusterLockFiles;
+}
+
+/** What a host keeps in its run directory: its session, and what etcd was then. */
+export interface Kept {
+  readonly session: string;
+  readonly seen: Seen | undefined;
+}
+
+/** What a daemon is started with. */
+export interface LifeParts {
+  readonly time: PlayedTime;
+  readonly network: Pick<Network, "send">;
+  readonly guests: Pick<Guests, "lives" | "resources" | "pausedOf" | "askedFor" | "doubtful">;
+  /** By the hosts; written by their daemons. */
+  readonly kept: (Kept | undefined)[];
+  /** Another text each time. */
+  readonly nonce: () => string;
+}
+
+/** Starts a host's daemon: its own code, from the lock files down to the questions for etcd. */
+export function startDaemon(host: number, parts: LifeParts): Life {
+  const { time, network, guests, kept } = parts;
+  const loop = time.loop();
+  const keys = KEYS;
+  const names = new ClusterNames([{ name: "s", directory: SPACE }], (path) => path);
+  const nonce = () => `n${parts.nonce()}`;
+  const clock = () => time.now;
+  const markOf = ({ pid }: Owner) => ({ pid, start: 1 });
+  const lives = (pid: number) => guests.lives(pid);
+  const etcd = {
+    unreachable: undefined,
+    ask: (question: Question, limitMs: number, done: (answer: Answer) => void) => {
+      let answered = false;
+      const once = (answer: Answer) => {
+        if (answered || loop.ended) return false;
+        answered = true;
+        timer.cancel();
+        done(answer);
+        return true;
+      };
+      const timer = loop.after(limitMs, () => once({ kind: "unknown", reason: "no answer" }));
+      network.send({ host, question, reply: once });
+    },
+  };
+  const session: ClusterSession = new ClusterSession({
+    etcd,
+    loop,
+    clock,
+    keys,
+    host: {
+      id: `h${host}`,
+      name: `host${host}`,
+      boot: `boot${host}`,
+      daemon: { place: "p", pid: 1, start: 1 },
+    },
+    isEarlier: () => false,
+    spaces: names.spaces,
+    nonce,
+    known: kept[host]?.session,
+    joinMs: 0,
+    seen: kept[host]?.seen,
+    keep: (id, seen) => {
+      kept[host] = { session: id, seen };
+      return undefined;
+    },
+    holds: () => guests.resources(host).length > 0,
+    has: ({ id }) => guests.resources(host).some((resource) => resource.id === id),
+    givesBack: () => orphans.leaving > 0,
+    left: () => {},
+    reconcile: (epoch, done, restored) =>
+      new Reconciliation({
+        session,
+        keys,
+        names,
+        files,
+        resources: () => guests.resources(host),
+        partWith: (path) => void guests.askedFor(host, path),
+        paused: () => guests.pausedOf(host),
+        markOf,
+        lives,
+        locks,
+        nonce,
+        orphans,
+        marks,
+        fencedLocks,
+        observer: {
+          clusterUnknown: () => {},
+          clusterUnknownShare: () => {},
+        },
+      }).run(epoch, done, restored),
+    observer: {
+      clusterJoined: () => {},
+      clusterTroubled: () => {},
+      clusterRecovered: () => {},
+      clusterCondemned: () => {},
+      clusterFenced: () => {},
+      clusterDoubtful: (resource) => guests.doubtful(host, resource),
+      clusterLost: (reason) => {
+        throw new Violation(`host ${host} has lost its session: ${reason}`);
+      },
+    },
+  });
+  const marks = new PausedMarks({ session, loop, lives });
+  const wants = new Wants({ session, keys, nonce, loop, clock, wait: () => 5000 });
+  const fencedLocks = new FencedLocks({ session, keys });
+  const locks = new ClusterLocks({
+    names: new HolderNames({ session, keys, now: clock }),
+    session,
+    keys,
+    nonce,
+    loop,
+    clock,
+    lives,
+    orphans: () => orphans,
+    held: (key) => files.holds(key),
+    host: `host${host}`,
+    wants,
+    marks,
+    fencedLocks,
+    silent: () => {},
+  });
+  const orphans = new Orphans({
+    give: (lock, done) => locks.give(lock, () => done()),
+    whenGone: (lock, gone) => locks.whenGone(lock, gone),
+    loop,
+    lives,
+    lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
+  });
+  const files: ClusterLockFiles = new ClusterLockFiles({
+    files: kernelFiles(),
+    names,
+    devices: undefined,
+    mayHang: () => false,
+    locks,
+    loop,
+    clock,
+    now: clock,
+    patience: () => 10_000,
+    joining: () => 0,
+    markOf,
+    recorded: (go) => go(),
+    askedFor: (path) => guests.askedFor(host, path),
+    live: () => session.state.kind === "live",
+    lost: () => session.withheld,
+    whenKnown: (ready) => session.whenKnown(ready),
+  });
+  const life = { loop, session, files, orphans };
+  session.begin();
+  session.whenKnown(() => files.known());
+  new AskedLocks({ session, keys, files, loop }).begin();
+  return life;
+}
+
+/** A host's own locks, of which the world itself sees to it that no disk has two. */
+function kernelFiles(): LockFiles {
+  return {
+    lock: (_request, done) => done({ kind: "granted", fd: 1, identity: IDENTITY }),
+    unlock: (_request, _identity, _slow, done) => done(undefined),
+    create: (_path, _followLinks, done) => done(undefined),
+    remove: (_path, done) => done(undefined),
+    makeDirectory: (_path, done) => done(undefined),
+    checkDirectory: (_path, done) => done(undefined),
+  };
+}
