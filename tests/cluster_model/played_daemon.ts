@@ -3,6 +3,7 @@ import { AskedLocks } from "../../src/lockd/cluster/asked_locks.ts";
 import { ClusterLockFiles } from "../../src/lockd/cluster/cluster_lock_files.ts";
 import { ClusterLocks } from "../../src/lockd/cluster/cluster_locks.ts";
 import { FencedLocks } from "../../src/lockd/cluster/fenced_locks.ts";
+import { HeldLocks } from "../../src/lockd/cluster/held_locks.ts";
 import { HolderNames } from "../../src/lockd/cluster/holder_names.ts";
 import type { Seen } from "../../src/lockd/cluster/membership_file.ts";
 import { ClusterNames } from "../../src/lockd/cluster/names.ts";
@@ -108,10 +109,13 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         nonce,
         orphans,
         marks,
-        fencedLocks,
+        heldLocks: new HeldLocks({ session, keys, fencedLocks }),
         observer: {
           clusterUnknown: () => {},
           clusterUnknownShare: () => {},
+          clusterRegained: (resource) => {
+            throw new Violation(`${resource.path} was in doubt`);
+          },
         },
       }).run(epoch, done, restored),
     observer: {
@@ -166,6 +170,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     markOf,
     recorded: (go) => go(),
     askedFor: (path) => guests.askedFor(host, path),
+    isMarked: (key) => marks.has(key),
     live: () => session.state.kind === "live",
     lost: () => session.withheld,
     whenKnown: (ready) => session.whenKnown(ready),

@@ -60,6 +60,33 @@ Deno.test("a cluster is made on hosts with running guests: what both have is in 
   await next.acquire(a.space, "third", AUTOCREATE);
 });
 
+Deno.test("a lock that another host has is had again, and certain, when that host's guest has been shut down", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.create(etcd, "b");
+  await b.startAlone();
+  await using onA = await Holder.start(a.daemon);
+  await using onB = await Holder.start(b.daemon);
+  await onA.acquire(a.space, "both", AUTOCREATE);
+  await onB.acquire(b.space, "both", AUTOCREATE);
+  b.configure();
+  await reExec(b.daemon);
+  await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
+  const locks = async (): Promise<{ state: string; hosts: string }[]> => {
+    const args = ["locks", "--json", "--connect", b.daemon.adminSocket];
+    return JSON.parse((await Daemon.run({ args, place: b.place })).stdout);
+  };
+  assert.deepEqual((await locks()).map(({ state, hosts }) => [state, hosts]), [["doubtful", "pending"]]);
+  await onA.kill();
+  await b.daemon.log.match(/'both' .* is granted by the cluster again/);
+  assert.deepEqual((await locks()).map(({ state, hosts }) => [state, hosts]), [["held", "cluster"]]);
+  await using other = await Holder.start(a.daemon);
+  assert.match(
+    await refusal(other.acquire(a.space, "both", AUTOCREATE)),
+    new RegExp(`'both' is locked by domain '${onB.owner.name}'`),
+  );
+});
+
 Deno.test("an etcd that was restored is noticed: nothing is locked before every host has put in again what it has", async () => {
   await using etcd = await Etcd.start();
   const settings = "storage_timeout = 3\nsettle_timeout = 1";

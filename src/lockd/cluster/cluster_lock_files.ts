@@ -46,6 +46,8 @@ export interface ClusterLockFilesParts {
    * @returns whether it is on its way out
    */
   readonly askedFor: (path: string, uuid: string) => boolean;
+  /** Whether etcd has a mark of a paused guest. */
+  readonly isMarked: (key: string) => boolean;
   /** Whether etcd can be asked now. */
   readonly live: () => boolean;
   /** Why this host is no member any more, for good; undefined when it is not so. */
@@ -103,11 +105,20 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
 
   keeps(path: string): boolean {
     const { names, lost } = this.#parts;
-    if (names.of(path) === undefined || lost() !== undefined) return false;
+    const name = names.of(path);
+    if (name === undefined || lost() !== undefined) return false;
     const lock = this.#held.get(path);
     // What its guest had to do with others is over: it has run.
     this.#changed.delete(path);
-    return lock === undefined ? !this.#known : !this.pending.has(lock.key);
+    if (lock === undefined) return !this.#known;
+    return !this.pending.has(lock.key) && !this.#ranBeside(name, lock);
+  }
+
+  /** Whether a lock's guest has lost it for a while, in which another one may have written. */
+  #ranBeside(name: ClusterName, lock: ClusterLock): boolean {
+    const { locks, isMarked } = this.#parts;
+    const holder = readable(() => decodeHolder(lock));
+    return holder !== undefined && isMarked(locks.markOf(name, holder).key);
   }
 
   gives(): boolean {

@@ -41,6 +41,14 @@ export function clusterLog(log: Log): ClusterObserver {
       log.error(
         `Somebody has changed ${key} in etcd by hand. It is as it was; for a moment another host could have had the lock`,
       ),
+    clusterRegained: (resource) =>
+      log.warn(
+        `${
+          lockText(resource)
+        } is granted by the cluster again. Another guest may have written to the disk meanwhile: ` +
+          "check what is on it. Once it is paused, its guest is not resumed",
+        { resource: resource.name, lockspace: resource.lockspace },
+      ),
     clusterUnsafe: (members) => log.error(`The cluster's etcd is not to be relied upon: ${members}`),
     ...fencingLog(log),
     clusterUnknown: (key, { domain, uuid, pid }) =>

@@ -1,6 +1,7 @@
 import type { EtcdVersionsObserver } from "./etcd_versions.ts";
 import type { HostFencingObserver } from "./host_fencing.ts";
 import type { KeyCheckObserver } from "./key_check.ts";
+import type { LostLocksObserver } from "./lost_locks.ts";
 import type { ReconciliationObserver } from "./reconciliation.ts";
 import type { SessionObserver } from "./session_parts.ts";
 
@@ -10,5 +11,6 @@ export interface ClusterObserver
     SessionObserver,
     ReconciliationObserver,
     KeyCheckObserver,
+    LostLocksObserver,
     EtcdVersionsObserver,
     HostFencingObserver {}

@@ -11,6 +11,7 @@ import {
 } from "../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
+import { CHANGED_BY_HAND } from "./doubts.ts";
 import { reasonOf } from "./etcd.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName, ClusterNames } from "./names.ts";
@@ -136,10 +137,7 @@ export class KeyCheck {
     files.drop(path);
     // There is nothing to be given but the entry in the list of what this host has: the mark is what counts.
     locks.give(lock, () => {}, locks.markOf(name, holder));
-    observer.clusterDoubtful(
-      resource,
-      "somebody has changed its key in etcd by hand, and it is not this host's any more",
-    );
+    observer.clusterDoubtful(resource, CHANGED_BY_HAND);
   }
 }
 

@@ -10,13 +10,16 @@ import type { ClusterStatus } from "./cluster_status.ts";
 import { isEarlier } from "./daemon_mark.ts";
 import type { DaemonMark } from "./records.ts";
 import { endpointsOf, reachOf } from "./endpoints.ts";
+import { LEFT_BEHIND } from "./doubts.ts";
 import { EtcdVersions } from "./etcd_versions.ts";
 import { wrongWithProgram } from "./fence_program.ts";
 import { FencedLocks } from "./fenced_locks.ts";
 import { HolderNames } from "./holder_names.ts";
 import { HostFencing } from "./host_fencing.ts";
-import { KeyCheck } from "./key_check.ts";
+import { KeyCheck, type KeyCheckParts } from "./key_check.ts";
 import { ClusterKeys } from "./keys.ts";
+import { HeldLocks } from "./held_locks.ts";
+import { LostLocks, type LostLocksParts } from "./lost_locks.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile, Seen } from "./membership_file.ts";
 import { ClusterNames, type ClusterSpace } from "./names.ts";
@@ -66,13 +69,15 @@ export class Member implements Cluster {
   readonly #asked: AskedLocks;
   readonly #check: KeyCheck;
   readonly #fencing: HostFencing;
+  readonly #heldLocks: HeldLocks;
+  readonly #lostLocks: LostLocks;
   readonly files: ClusterLockFiles;
   readonly #lives: (pid: number, start: number) => boolean;
   readonly #partWith = (path: string): void => void this.#parts.askedFor(path, "");
   #begun = false;
 
   constructor(parts: ClusterParts, facts: MemberFacts) {
-    const { sys, loop, ledger, settings, now, markOf, patience } = parts;
+    const { sys, loop, ledger, settings, now } = parts;
     this.#parts = parts;
     this.#facts = facts;
     this.#keys = new ClusterKeys(settings.clusterName);
@@ -117,26 +122,38 @@ export class Member implements Cluster {
     const give = (lock: ClusterLock, done: () => void) => this.#locks.give(lock, () => done());
     const whenGone = (lock: ClusterLock, gone: () => void) => this.#locks.whenGone(lock, gone);
     this.#orphans = new Orphans({ give, whenGone, loop, lives: this.#lives, lastWrites: parts.lastWrites });
-    this.files = new ClusterLockFiles({
-      files: parts.files,
+    this.files = this.#newFiles();
+    this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
+    this.#check = new KeyCheck({ ...this.#watched(), partWith: this.#partWith });
+    this.#heldLocks = new HeldLocks({
+      session: this.#session,
+      keys: this.#keys,
+      fencedLocks: this.#fencedLocks,
+    });
+    this.#lostLocks = new LostLocks({ ...this.#watched(), heldLocks: this.#heldLocks, nonce });
+  }
+
+  #newFiles(): ClusterLockFiles {
+    const { sys, loop, now, markOf, patience } = this.#parts;
+    return new ClusterLockFiles({
+      files: this.#parts.files,
       names: this.#names,
-      devices: facts.devices ? new BlockDevices(sys) : undefined,
-      mayHang: parts.mayHang,
+      devices: this.#facts.devices ? new BlockDevices(sys) : undefined,
+      mayHang: this.#parts.mayHang,
       locks: this.#locks,
       loop,
-      clock,
+      clock: () => sys.monotonic(),
       now,
       patience,
       joining: () => this.#session.joining,
       markOf,
-      recorded: parts.recorded,
-      askedFor: parts.askedFor,
+      recorded: this.#parts.recorded,
+      askedFor: this.#parts.askedFor,
+      isMarked: (key) => this.#marks.has(key),
       live: () => this.#session.state.kind === "live" && this.#link.unreachable === undefined,
       lost: () => this.#session.withheld,
       whenKnown: (ready) => this.#session.whenKnown(ready),
     });
-    this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
-    this.#check = this.#newCheck();
   }
 
   #newFencing(name: string): HostFencing {
@@ -160,9 +177,10 @@ export class Member implements Cluster {
     });
   }
 
-  #newCheck(): KeyCheck {
+  /** What is needed to look now and then what etcd has. */
+  #watched(): Omit<KeyCheckParts, "partWith"> & Omit<LostLocksParts, "heldLocks" | "nonce"> {
     const { loop, resources, markOf, observer } = this.#parts;
-    return new KeyCheck({
+    return {
       session: this.#session,
       keys: this.#keys,
       names: this.#names,
@@ -170,10 +188,9 @@ export class Member implements Cluster {
       locks: this.#locks,
       resources,
       markOf,
-      partWith: this.#partWith,
       loop,
       observer,
-    });
+    };
   }
 
   get status(): ClusterStatus {
@@ -228,6 +245,7 @@ export class Member implements Cluster {
     this.#session.whenKnown(() => this.files.known());
     this.#asked.begin();
     this.#check.begin();
+    this.#lostLocks.begin();
     this.#versions.ask();
     this.#versions.begin();
     this.#fencing.refresh();
@@ -287,7 +305,7 @@ export class Member implements Cluster {
         file.remove();
         for (const resource of resources()) {
           if (this.#names.of(resource.path) === undefined) continue;
-          observer.clusterDoubtful(resource, "this host has left the cluster, and has given it up");
+          observer.clusterDoubtful(resource, LEFT_BEHIND);
         }
       },
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
@@ -300,7 +318,7 @@ export class Member implements Cluster {
   #reconciliation(): Reconciliation {
     const { resources, markOf, observer } = this.#parts;
     return new Reconciliation({
-      fencedLocks: this.#fencedLocks,
+      heldLocks: this.#heldLocks,
       session: this.#session,
       keys: this.#keys,
       names: this.#names,

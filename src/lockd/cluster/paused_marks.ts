@@ -33,6 +33,11 @@ export class PausedMarks {
     return this.#kept.size;
   }
 
+  /** Whether one is in etcd, or may be. */
+  has(key: string): boolean {
+    return this.#kept.has(key);
+  }
+
   /** One is in etcd, or may be. */
   add(mark: ClusterLock): void {
     this.#kept.set(mark.key, mark);

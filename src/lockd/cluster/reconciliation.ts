@@ -6,26 +6,16 @@ import { reasonOf } from "./etcd.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { Conflict } from "./conflict.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
-import type { FencedLocks } from "./fenced_locks.ts";
+import { isClustersDoubt } from "./doubts.ts";
+import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { LostMarks, type PausedGuest } from "./lost_marks.ts";
-import { goOver } from "./marks.ts";
 import type { ClusterName, ClusterNames } from "./names.ts";
 import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "./records.ts";
 import type { Orphans } from "./orphans.ts";
 import type { PausedMarks } from "./paused_marks.ts";
 import type { ClusterSession } from "./session.ts";
-import {
-  acquire,
-  type ClusterLock,
-  type Epoch,
-  EPOCH_READS,
-  MOVED,
-  type Obstacles,
-  obstaclesOf,
-  putMark,
-  TOO_MANY_MARKS,
-} from "./transactions.ts";
+import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark } from "./transactions.ts";
 
 /** So many locks are read with one question. */
 const PAGE = 2000;
@@ -36,8 +26,7 @@ export interface ReconciliationParts {
   readonly keys: ClusterKeys;
   readonly names: ClusterNames;
   readonly files: Pick<ClusterLockFiles, "of" | "adopt" | "drop">;
-  /** Frees what the host had until it was fenced, and others that were. */
-  readonly fencedLocks: Pick<FencedLocks, "free">;
+  readonly heldLocks: Pick<HeldLocks, "put">;
   /** Every lock of this host. */
   readonly resources: () => Iterable<Resource>;
   /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
@@ -66,6 +55,8 @@ export interface ReconciliationObserver {
    * that its record names, or has had it since, nothing tells.
    */
   clusterUnknownShare(key: string, holder: LockHolder): void;
+  /** etcd has a lock for this host that was in doubt because another one had it. */
+  clusterRegained(resource: Resource): void;
 }
 
 /**
@@ -126,7 +117,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
-    const { keys, names, files, locks, resources, markOf, nonce } = this.#parts;
+    const { keys, names, files, heldLocks, locks, resources, markOf, nonce } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -142,6 +133,7 @@ export class Reconciliation {
         const ours = files.of(resource.path);
         if (ours === undefined || ours.value === known.value || !releasing) {
           files.adopt(resource.path, there);
+          this.#certain(resource);
         } else {
           // etcd was restored to a state in which an earlier guest of this host had it.
           locks.give(there, () => {});
@@ -160,10 +152,11 @@ export class Reconciliation {
         : { session: session.id, attempt: nonce(), ...holder };
       const ours = { key, own, holder: record, obstacles: obstaclesOf(keys, name, resource.shared) };
       yield (done) =>
-        this.#put(epoch, ours, [], (outcome) => {
+        heldLocks.put(epoch, ours, (outcome) => {
           switch (outcome.kind) {
             case "put":
               files.adopt(resource.path, outcome.lock);
+              this.#certain(resource);
               return done(undefined);
             case "others":
               // Of a guest that is gone the release was under way, and may have come to its end in etcd.
@@ -178,6 +171,11 @@ export class Reconciliation {
     }
   }
 
+  /** etcd has a lock for this host: what was in doubt about that is not any more. */
+  #certain(resource: Resource): void {
+    if (isClustersDoubt(resource.state)) this.#parts.observer.clusterRegained(resource);
+  }
+
   /** Whether an owner of a lock lives: of a share it may be another one than the first. */
   #anyLives({ holdings }: Resource): boolean {
     const { lives, markOf } = this.#parts;
@@ -190,49 +188,6 @@ export class Reconciliation {
   /** Paused guests that do not go on before a person has said so. */
   *#marked(epoch: Epoch, lost: ReadonlyMap<string, ClusterLock>): Generator<Task> {
     for (const mark of lost.values()) yield (done) => this.#putMark(epoch, mark, done);
-  }
-
-  /**
-   * Puts a lock into etcd that this host has, where no other session has it that was not fenced.
-   *
-   * @param seen marks of paused guests that there are
-   */
-  #put(epoch: Epoch, ours: Ours, seen: readonly KeyValue[], done: (outcome: Put) => void): void {
-    const { session, keys, fencedLocks } = this.#parts;
-    const { key, own, holder, obstacles } = ours;
-    const failed = (reason: string) => done({ kind: "failed", reason });
-    const met = goOver(seen, holder, () => false, (of, mark) => keys.own(of, mark));
-    const marks = met.kind === "marks" ? met.marks : undefined;
-    const lock = { key, own, value: encodeRecord(holder) };
-    session.ask(acquire(epoch, lock, obstacles, marks), (answer) => {
-      if (answer.kind !== "transaction") return failed(reasonOf(answer));
-      const { succeeded, results } = answer.result;
-      if (succeeded) return done({ kind: "put", lock });
-      if (session.moved(epoch, results)) return failed(MOVED);
-      const found = results.slice(EPOCH_READS).flatMap((each) => each.found);
-      const [other] = found.filter((entry) => !keys.isPaused(entry.key));
-      try {
-        // Somebody had it a moment ago, or there are marks to go over.
-        if (other === undefined) {
-          if (results.some(({ more }) => more)) return failed(TOO_MANY_MARKS);
-          return this.#put(epoch, ours, found, done);
-        }
-        const by = decodeHolder(other);
-        fencedLocks.free(epoch, other, (freed) => {
-          switch (freed.kind) {
-            case "again":
-              return this.#put(epoch, ours, [], done);
-            case "stays":
-              return done({ kind: "others", by });
-            case "failed":
-              return failed(freed.reason);
-          }
-        });
-      } catch (error) {
-        if (!(error instanceof RecordError)) throw error;
-        failed(error.message);
-      }
-    });
   }
 
   /** Others have the lock of a guest that lives: should it be paused, it is not to go on. */
@@ -295,20 +250,6 @@ export class Reconciliation {
     }
   }
 }
-
-/** A lock that this host has. */
-interface Ours {
-  readonly key: string;
-  readonly own: string;
-  readonly holder: LockHolder;
-  readonly obstacles: Obstacles;
-}
-
-/** What came of putting it into etcd. */
-type Put =
-  | { readonly kind: "put"; readonly lock: ClusterLock }
-  | { readonly kind: "others"; readonly by: LockHolder }
-  | { readonly kind: "failed"; readonly reason: string };
 
 type Task = (done: (failure: string | undefined) => void) => void;
 

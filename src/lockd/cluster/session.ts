@@ -1,11 +1,13 @@
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import { ASK_MS, AWAY_MS, HEARD_SECONDS, PROOF_MS } from "./cluster_times.ts";
+import { HELD_BY_ANOTHER } from "./doubts.ts";
 import { closedText, GIVES_BACK, LEFT } from "./entries.ts";
 import { reasonOf } from "./etcd.ts";
 import { type Entered, Entrance } from "./entrance.ts";
 import type { Seen } from "./membership_file.ts";
 import { decodeSession, type Fencing, type MetaRecord, RecordError } from "./records.ts";
+import type { Resource } from "../lockspace/resource.ts";
 import type { Conflict } from "./conflict.ts";
 import { SameEtcd } from "./same_etcd.ts";
 import { followingSession } from "./session_id.ts";
@@ -334,6 +336,11 @@ export class ClusterSession {
     if (this.#seen !== undefined) this.#seen = { ...this.#seen, session: 0 };
   }
 
+  /** This host has a lock again that was another session's. */
+  regained(resource: Resource): void {
+    this.#conflicts = this.#conflicts.filter((conflict) => conflict.resource !== resource);
+  }
+
   /** How many locks its guests have that are another session's. */
   get lost(): number {
     return this.#conflicts.filter(({ resource }) => this.#parts.has(resource)).length;
@@ -417,7 +424,7 @@ export class ClusterSession {
           ? ""
           : `, which this one has lost when it was fenced by ${this.#fencing.by}`;
         for (const { resource } of outcome) {
-          observer.clusterDoubtful(resource, `another host of the cluster holds it${since}`);
+          observer.clusterDoubtful(resource, `${HELD_BY_ANOTHER}${since}`);
         }
         this.#round = meta.round;
         this.#conflicts = outcome;

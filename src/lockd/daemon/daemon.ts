@@ -18,6 +18,7 @@ import { type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
 import type { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import type { PosixGuard } from "../lockspace/posix_guard.ts";
+import { HELD } from "../lockspace/lock_record.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Settler } from "../lockspace/settler.ts";
 import type { Sights } from "../lockspace/sights.ts";
@@ -245,6 +246,12 @@ export class Daemon {
     }
   }
 
+  /** It grants it again. */
+  #certain(resource: Resource): void {
+    const { handle, state } = resource;
+    if (handle.kind === "file" && state.kind === "doubtful") this.table.recast(resource, handle.lock, HELD);
+  }
+
   /** A child of the owner's process may have its socket still; nobody may speak for the dead. */
   #endConnections(key: OwnerKey): void {
     for (const { clientId } of [...this.watch.connections(key)]) {
@@ -264,7 +271,10 @@ export class Daemon {
       storageLog(getLog("locking.storage", "src/lockd/storage/storage.ts")),
       this.metrics,
       clusterLog(getLog("locking.cluster", "src/lockd/cluster/cluster.ts")),
-      { clusterDoubtful: (resource, reason) => this.#doubt(resource, reason) },
+      {
+        clusterDoubtful: (resource, reason) => this.#doubt(resource, reason),
+        clusterRegained: (resource) => this.#certain(resource),
+      },
       { gone: ({ key }) => this.#endConnections(key) },
       {
         granted: ({ path }, { owner }) => {

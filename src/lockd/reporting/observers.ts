@@ -77,6 +77,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   fencingFailed: true,
   fencingOver: true,
   fencingDone: true,
+  clusterRegained: true,
 };
 
 /**

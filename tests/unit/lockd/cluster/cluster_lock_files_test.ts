@@ -11,6 +11,8 @@ const NOT_ASKED = () => assert.fail("no file is touched");
 /** Files of a host that has one lock in etcd. */
 class Host {
   readonly told: string[] = [];
+  /** Marks of paused guests that etcd has. */
+  readonly marked = new Set<string>();
   readonly files = new ClusterLockFiles({
     files: NO_FILES,
     names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
@@ -38,6 +40,7 @@ class Host {
       go();
     },
     askedFor: () => false,
+    isMarked: (key) => this.marked.has(key),
     live: () => true,
     lost: () => undefined,
     whenKnown: (ready) => ready(),
@@ -75,4 +78,14 @@ Deno.test("what etcd does not have for this host is not given back", () => {
   host.files.gone("/scsi/other", WEB);
   host.files.gone("/elsewhere", undefined);
   assert.deepEqual([host.told, host.files.count], [[], 1]);
+});
+
+Deno.test("a lock whose guest ran beside another one is not kept for it when it is paused", () => {
+  const host = new Host();
+  const holder = { session: "s", attempt: "a", domain: "web", uuid: "u-web", pid: 100, start: 9, since: 5 };
+  host.files.adopt("/scsi/disk", { key: "k", own: "o", value: JSON.stringify(holder) });
+  host.files.known();
+  assert.equal(host.files.keeps("/scsi/disk"), true);
+  host.marked.add("mark of web 100.9");
+  assert.equal(host.files.keeps("/scsi/disk"), false);
 });

@@ -4,6 +4,7 @@ import type { KeyValue, Transaction } from "../../../../src/etcd/wire/transactio
 import { ClusterKeys } from "../../../../src/lockd/cluster/keys.ts";
 import { ClusterNames } from "../../../../src/lockd/cluster/names.ts";
 import { Reconciliation, type ReconciliationParts } from "../../../../src/lockd/cluster/reconciliation.ts";
+import { HeldLocks } from "../../../../src/lockd/cluster/held_locks.ts";
 import { Orphans } from "../../../../src/lockd/cluster/orphans.ts";
 import { encodeRecord } from "../../../../src/lockd/cluster/records.ts";
 import { HELD } from "../../../../src/lockd/lockspace/lock_record.ts";
@@ -55,8 +56,9 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     locks: { busy: () => false, give: () => assert.fail("a lock was given back") },
     orphans: { add: ({ key }, _holder, use) => void kept.push(`${key} ${use}`) },
     marks: { add: () => assert.fail("there is no mark") },
-    fencedLocks: { free: () => assert.fail("nothing is in the way") },
+    heldLocks: { put: () => assert.fail("nothing is put there") },
     observer: {
+      clusterRegained: () => assert.fail(),
       clusterUnknown: (key) => void unknown.push(key),
       clusterUnknownShare: () => assert.fail("nothing is shared"),
     },
@@ -98,15 +100,16 @@ Deno.test("a lock that more guests have been paused with than can be told is not
     holdings: [{ owner, since: 5 }],
     state: HELD,
   };
-  const reconciliation = new Reconciliation({
-    session: {
-      id: "s",
-      moved: () => false,
-      ask: (_transaction, done) => {
-        const results = answers.shift() ?? assert.fail("it is tried again");
-        done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
-      },
+  const session: ReconciliationParts["session"] = {
+    id: "s",
+    moved: () => false,
+    ask: (_transaction, done) => {
+      const results = answers.shift() ?? assert.fail("it is tried again");
+      done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
     },
+  };
+  const reconciliation = new Reconciliation({
+    session,
     ...EMPTY_HOST,
     resources: () => [resource],
     markOf: () => ({ pid: 7, start: 9 }),
@@ -114,8 +117,12 @@ Deno.test("a lock that more guests have been paused with than can be told is not
     locks: { busy: () => false, give: () => assert.fail() },
     orphans: { add: () => assert.fail() },
     marks: { add: () => assert.fail() },
-    fencedLocks: { free: () => assert.fail() },
-    observer: { clusterUnknown: () => assert.fail(), clusterUnknownShare: () => assert.fail() },
+    heldLocks: new HeldLocks({ session, keys: KEYS, fencedLocks: { free: () => assert.fail() } }),
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+    },
   });
   let outcome: unknown;
   reconciliation.run(EPOCH, (what) => outcome = what, false);
@@ -152,8 +159,9 @@ for (const busy of [false, true]) {
       locks: { busy: () => busy, give },
       orphans,
       marks: { add: () => assert.fail("there is no mark") },
-      fencedLocks: { free: () => assert.fail("nothing is in the way") },
+      heldLocks: { put: () => assert.fail("nothing is put there") },
       observer: {
+        clusterRegained: () => assert.fail(),
         clusterUnknown: () => assert.fail("its end does not free the share"),
         clusterUnknownShare: (key) => void told.push(key),
       },
