@@ -9,6 +9,7 @@ admin_max_clients = 5000
 storage_timeout = 10
 settle_timeout = 30
 allow_stale_resume = 1
+stale_resume_guests = [ \"web1\" ]
 lockspaces = [ \"/srv/leases=nas:/export/leases\", \"/var/lib/leases\" ]
 cluster_endpoints = [ \"https://etcd1:2379\", \"https://etcd2:2379\" ]
 cluster_name = \"prod\"
@@ -33,6 +34,8 @@ cluster_fence_data = \"ipmi 10.0.0.7\"
       { "storage_timeout" = "10" }
       { "settle_timeout" = "30" }
       { "allow_stale_resume" = "1" }
+      { "stale_resume_guests"
+        { "1" = "web1" } }
       { "lockspaces"
         { "1" = "/srv/leases=nas:/export/leases" }
         { "2" = "/var/lib/leases" } }

@@ -2,8 +2,8 @@
 
    The tree is that of libvirt's lens of the same name, so that this one can take its place: one node for each key, with
    the bare value. What the daemon reads and libvirt's lens does not is understood as well: storage_timeout,
-   settle_timeout, allow_stale_resume, lockspaces, the cluster's keys, single and
-   triple quotes, semicolons, and comments after a value. *)
+   settle_timeout, allow_stale_resume, stale_resume_guests, lockspaces, the
+   cluster's keys, single and triple quotes, semicolons, and comments after a value. *)
 
 module Virtlockd =
    autoload xfm
@@ -55,7 +55,7 @@ module Virtlockd =
    let list_end   = del /([ \t\r\n]*,)?[ \t\r\n]*\]/ " ]"
    let list_entry (keys:regexp) =
         [ indent . key keys . value_sep . del "[" "[" . list_items? . list_end . ending ]
-   let lockspace_entry = list_entry "lockspaces"
+   let lockspace_entry = list_entry /lockspaces|stale_resume_guests/
 
    let cluster_list  = list_entry /cluster_endpoints|cluster_lockspaces/
    let cluster_entry = string_entry /cluster_name|cluster_host_id|cluster_ca_file|cluster_cert_file|cluster_key_file/

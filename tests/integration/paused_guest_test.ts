@@ -6,8 +6,9 @@ import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { Puppet } from "../support/puppet.ts";
-import { reExec } from "../support/re_exec.ts";
+import { countLines, reExec } from "../support/re_exec.ts";
 import { assertRefused } from "../support/refusal.ts";
+import { until } from "../support/until.ts";
 
 const EXCLUSIVE = { mode: "exclusive", pid: -1 };
 const BUSY = /^87\/51 .* is locked by domain/;
@@ -147,9 +148,13 @@ for (const [how, restart] of [["a re-exec", "re-exec"], ["a crash", "crash"]] as
           "paused, whose guest would overwrite it with what it remembers: destroy that and start it anew",
       );
       await assertRefused(guest.acquire(daemon, disk), used);
-      place.writeConfig("allow_stale_resume = 1\n");
+      place.writeConfig('stale_resume_guests = [ "somebody-else" ]\n');
       daemon.signal("SIGHUP");
       await daemon.log.match(/Configuration read again/);
+      await assertRefused(guest.acquire(daemon, disk), used);
+      place.writeConfig(`stale_resume_guests = [ "${guest.owner.name}" ]\n`);
+      daemon.signal("SIGHUP");
+      await until("the second reload", () => countLines(daemon, "Configuration read again") === 2);
       await guest.acquire(daemon, disk);
     } finally {
       await daemon.kill();

@@ -22,6 +22,9 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     allowStaleResume: ({ allowStaleResume }) => {
       daemon.settings.allowStaleResume = allowStaleResume;
     },
+    staleResumeGuests: ({ staleResumeGuests }) => {
+      daemon.settings.staleResumeGuests = staleResumeGuests;
+    },
     lockspaces: ({ lockspaces }) => {
       daemon.settings.lockDirectories = lockspaces;
     },

@@ -1,4 +1,6 @@
+import { parseUuid } from "../../chassis/wire/uuid.ts";
 import type { Settings } from "../identity/settings.ts";
+import type { Owner } from "../lockspace/owner.ts";
 
 /** What the configuration says of locks. It is changed at a reload, and holds from the next decision on. */
 export interface CoreSettings {
@@ -6,6 +8,8 @@ export interface CoreSettings {
   storageTimeout: number;
   /** Whether a paused guest may go on although another one has used its disk. */
   allowStaleResume: boolean;
+  /** Guests that may in any case, by their names or uuids. */
+  staleResumeGuests: readonly string[];
   /**
    * How long the lock of an owner that is gone stays when nothing tells whether its writes have landed, in
    * seconds.
@@ -21,14 +25,28 @@ export interface CoreSettings {
 
 /** Those of a configuration. */
 export function coreSettings(settings: Settings): CoreSettings {
-  const { storageTimeout, allowStaleResume, settleTimeout, lockspaces: lockDirectories } = settings;
+  const { storageTimeout, allowStaleResume, staleResumeGuests, settleTimeout, lockspaces: lockDirectories } =
+    settings;
   const { clusterFenceCommand, clusterFenceTimeout } = settings;
   return {
     storageTimeout,
     allowStaleResume,
+    staleResumeGuests,
     settleTimeout,
     lockDirectories,
     clusterFenceCommand,
     clusterFenceTimeout,
   };
+}
+
+/** Whether a paused guest may go on although another one has used its disk. */
+export function mayResumeStale(
+  { allowStaleResume, staleResumeGuests }: Pick<CoreSettings, "allowStaleResume" | "staleResumeGuests">,
+  { name, uuid }: Pick<Owner, "name" | "uuid">,
+): boolean {
+  if (allowStaleResume) return true;
+  const own = parseUuid(uuid)?.join();
+  return staleResumeGuests.some((guest) =>
+    guest === name || (own !== undefined && parseUuid(guest)?.join() === own)
+  );
 }

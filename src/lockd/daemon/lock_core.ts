@@ -17,7 +17,7 @@ import type { DaemonObserver } from "../reporting/observers.ts";
 import type { HelperCommand } from "../storage/helper_protocol.ts";
 import { lookAt } from "../lockspace/written_files.ts";
 import { Storage } from "../storage/storage.ts";
-import type { CoreSettings } from "./core_settings.ts";
+import { type CoreSettings, mayResumeStale } from "./core_settings.ts";
 
 /** What the lock core is built from. */
 export interface LockCoreParts {
@@ -129,7 +129,7 @@ export class LockCore {
     this.table = new LockTable({
       watch: this.watch,
       opened: (pid, sought) => hasOpenForWriting(sys, pid, sought),
-      staleResumeAllowed: () => settings.allowStaleResume,
+      staleResumeAllowed: (owner) => mayResumeStale(settings, owner),
       settler: this.settler,
       loop,
       patience,

@@ -16,6 +16,8 @@ export interface Settings extends CommonSettings, ClusterSettings {
   readonly storageTimeout: number;
   /** Whether a paused guest may be resumed although another one has used its disk meanwhile. */
   readonly allowStaleResume: boolean;
+  /** Guests that may be resumed so whatever the others may, by their names or uuids. */
+  readonly staleResumeGuests: readonly string[];
   /**
    * How long the lock of an owner that is gone stays when nobody can tell whether its last writes have
    * landed, in seconds.
@@ -39,6 +41,7 @@ export const LOCK_SETTINGS: SettingsSchema<Settings> = {
     storageTimeout: 10,
     settleTimeout: 30,
     allowStaleResume: false,
+    staleResumeGuests: [],
     lockspaces: new Map(),
     ...CLUSTER_DEFAULTS,
   },
@@ -47,11 +50,21 @@ export const LOCK_SETTINGS: SettingsSchema<Settings> = {
     ["storage_timeout", (entry) => ({ storageTimeout: readInteger(entry, 1, LONGEST_STORAGE_TIMEOUT) })],
     ["settle_timeout", (entry) => ({ settleTimeout: readInteger(entry, 0, LONGEST_SETTLE_TIMEOUT) })],
     ["allow_stale_resume", (entry) => ({ allowStaleResume: readInteger(entry, 0, 1) === 1 })],
+    ["stale_resume_guests", (entry) => ({ staleResumeGuests: readGuests(entry) })],
     ["lockspaces", (entry) => ({ lockspaces: readLockspaces(entry) })],
     ...CLUSTER_KEYS,
   ]),
   guarded: { prefix: CLUSTER_PREFIX, mistaken: (clusterMistake) => ({ clusterMistake }) },
 };
+
+function readGuests(entry: ConfigEntry): string[] {
+  const { value } = entry;
+  if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
+  return value.items.map((item) => {
+    if (item.kind === "string" && item.value.trim() !== "") return item.value;
+    throw wrongValue(entry, "names or UUIDs of guests", item);
+  });
+}
 
 /** A directory, and behind a `=` what has to be mounted there. */
 function readLockspaces(entry: ConfigEntry): Map<string, string | undefined> {

@@ -149,7 +149,7 @@ export class Acquisitions {
       followLinks: isDisk,
       record: () => ownerRecord(owner, now()),
       owner,
-      resumed: () => !staleResumeAllowed() && paused.mayResume(owner, trail),
+      resumed: () => !staleResumeAllowed(owner) && paused.mayResume(owner, trail),
     };
     files.lock(request, (outcome) => {
       const gone = outcome.kind === "failed" && outcome.errno === ENOENT && create && !isDisk;

@@ -6,6 +6,7 @@ import type { LockDirectoriesParts } from "./lock_directories.ts";
 import type { LockFiles } from "./lock_files.ts";
 import type { LockObserver } from "./lock_observer.ts";
 import type { Opened, SoughtFile } from "./open_files.ts";
+import type { Owner } from "./owner.ts";
 import type { OwnerWatch } from "./owner_watch.ts";
 import type { PosixGuard } from "./posix_guard.ts";
 import type { ForeignHolder } from "./refusal.ts";
@@ -32,7 +33,7 @@ export interface LockTableParts extends Pick<LockDirectoriesParts, "places" | "a
   /** Whether a process, as the daemon sees it, has a lock's disk open for writing. */
   opened: (pid: number, sought: SoughtFile) => Opened;
   /** Whether a paused guest may go on although another one has used its disk. */
-  staleResumeAllowed: () => boolean;
+  staleResumeAllowed: (owner: Owner) => boolean;
   /** Keeps the locks of owners whose process is gone until their last writes have landed. */
   settler: Pick<Settler, "settle" | "isSettling" | "isWaitedFor" | "reasonOf" | "abandon">;
   loop: Pick<EventLoop, "after" | "defer">;

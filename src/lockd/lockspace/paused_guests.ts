@@ -126,7 +126,8 @@ export class PausedGuests {
   /** The parked lock of a guest that is resumed and must not be, because another one has used its disk. */
   stale(lockspace: Lockspace, name: string, options: AcquireOptions, owner: Owner): ParkedLock | undefined {
     const parked = this.parked.find(lockspace.path, name, owner);
-    if (parked?.use === undefined || options.shared || this.#parts.staleResumeAllowed()) return undefined;
+    if (parked?.use === undefined || options.shared) return undefined;
+    if (this.#parts.staleResumeAllowed(owner)) return undefined;
     const process = this.#parts.watch.processOf(ownerKey(owner));
     if (process === undefined) return undefined;
     return this.#parts.opened(process.pid, parked) === "open" ? parked : undefined;

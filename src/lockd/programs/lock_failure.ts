@@ -107,7 +107,7 @@ function conflictText(refusal: Conflict): string {
         `${
           ownerText(refusal.owner)
         } was paused, whose guest would overwrite it with what it remembers: destroy ` +
-        "that and start it anew (allow_stale_resume in virtlockd.conf lets it go on)";
+        "that and start it anew (stale_resume_guests or allow_stale_resume in virtlockd.conf lets it go on)";
     case "releasing":
       return `Lockspace resource '${refusal.resource}' is locked until slow storage has released it`;
     case "owner-dying":

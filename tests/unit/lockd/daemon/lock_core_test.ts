@@ -17,6 +17,7 @@ class Stage implements Disposable {
   readonly settings: CoreSettings = {
     storageTimeout: 5,
     allowStaleResume: false,
+    staleResumeGuests: [],
     settleTimeout: 5,
     lockDirectories: new Map(),
     clusterFenceCommand: undefined,

@@ -18,6 +18,7 @@ Deno.test("the lock daemon's settings without a file", () => {
     storageTimeout: 10,
     settleTimeout: 30,
     allowStaleResume: false,
+    staleResumeGuests: [],
     lockspaces: new Map(),
     clusterEndpoints: [],
     clusterName: "default",
@@ -40,9 +41,11 @@ Deno.test("the lock daemon's settings with each of its own keys", () => {
     storage_timeout = 60
     settle_timeout = 5
     allow_stale_resume = 1
+    stale_resume_guests = [ "web1", "6ba7b810-9dad-41d1-80b4-00000000002a" ]
     lockspaces = [ "/srv/a=nas:/a", '/srv/b', ]
   `;
-  const { storageTimeout, settleTimeout, allowStaleResume, lockspaces } = load(text);
+  const { storageTimeout, settleTimeout, allowStaleResume, staleResumeGuests, lockspaces } = load(text);
+  assert.deepEqual(staleResumeGuests, ["web1", "6ba7b810-9dad-41d1-80b4-00000000002a"]);
   assert.deepEqual([storageTimeout, settleTimeout, allowStaleResume], [60, 5, true]);
   assert.deepEqual([...lockspaces], [["/srv/a", "nas:/a"], ["/srv/b", undefined]]);
 });
@@ -57,6 +60,7 @@ Deno.test("LOCK_SETTINGS names every key of the file", () => {
     "storage_timeout",
     "settle_timeout",
     "allow_stale_resume",
+    "stale_resume_guests",
     "lockspaces",
     "cluster_endpoints",
     "cluster_name",
@@ -110,4 +114,16 @@ Deno.test("the lock daemon's own keys have limits", () => {
       "allow_stale_resume = 2",
     ]
   ) assert.throws(() => load(wrong), /^ConfigError: virtlockd.conf:1: expected an integer from /, wrong);
+});
+
+Deno.test("guests that may be resumed are named in a list", () => {
+  for (
+    const wrong of [
+      'stale_resume_guests = "web1"',
+      'stale_resume_guests = [ "" ]',
+      "stale_resume_guests = [ 1 ]",
+    ]
+  ) {
+    assert.throws(() => load(wrong), { name: "ConfigError" }, wrong);
+  }
 });
