@@ -30,11 +30,6 @@ export function inDirectory(test: (directory: string) => void): () => void {
   };
 }
 
-/** How many descriptors this process has open. */
-export function openDescriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
-}
-
 /** An event loop that a test turns, with a ledger. Disposing of it closes the loop. */
 export class Turning implements Disposable {
   readonly sys: Sys;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { JournaldOutput, journalEntry } from "../../../../src/chassis/log/journald_output.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
-import { DatagramServer, entry, inDirectory, openDescriptors, sysWith } from "./log_fixture.ts";
+import { DatagramServer, entry, inDirectory, sysWith } from "./log_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 const EIO = 5;
 const ENOSPC = 28;
@@ -81,7 +82,7 @@ Deno.test(
     assert.deepEqual(content.subarray(0, length), journalEntry(large, "virtlockd"));
     real.close(memfd);
     output.close();
-    assert.equal(openDescriptors(), before);
+    assert.deepEqual(openedSince(before), []);
     server.stop();
   }),
 );
@@ -105,7 +106,7 @@ Deno.test(
       const output = new JournaldOutput(sysWith(parts), path, "virtlockd");
       assert.equal(output.send(large), result);
       output.close();
-      assert.equal(openDescriptors(), before);
+      assert.deepEqual(openedSince(before), []);
     }
     server.stop();
   }),
@@ -124,7 +125,7 @@ Deno.test(
     output.send(entry());
     assert.equal(real.fcntl(fd, F_GETFD, 0), 1);
     assert.equal(output.reopen(), 0);
-    assert.equal(openDescriptors(), before);
+    assert.deepEqual(openedSince(before), []);
     server.stop();
   }),
 );

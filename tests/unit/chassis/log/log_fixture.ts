@@ -43,11 +43,6 @@ export function inDirectory(test: (directory: string) => void): () => void {
   };
 }
 
-/** How many descriptors this process has open. */
-export function openDescriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
-}
-
 /** A datagram service as journald and syslogd are one, in a directory of the test. */
 export class DatagramServer {
   readonly #sys = linuxSys();

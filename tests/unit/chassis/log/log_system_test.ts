@@ -6,7 +6,8 @@ import { LogSystem } from "../../../../src/chassis/log/log_system.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
-import { DatagramServer, inDirectory, openDescriptors, sysWith, TIME } from "./log_fixture.ts";
+import { DatagramServer, inDirectory, sysWith, TIME } from "./log_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 const ENOSPC = 28;
 const PREFIX = "2026-11-21 02:55:58.250+0000: 99: ";
@@ -202,7 +203,7 @@ Deno.test(
     system.setOutputs("");
     assert.equal(system.outputsText(), `1:file:${directory}/a.log`);
     log.error("default");
-    assert.equal(openDescriptors(), descriptors);
+    assert.deepEqual(openedSince(descriptors), []);
     assert.deepEqual(lines(`${directory}/b`), ["error : locking.lock_daemon : to both"]);
     assert.deepEqual(lines(`${directory}/c`), ["error : locking.lock_daemon : to both"]);
     assert.deepEqual(lines(`${directory}/a.log`), ["error : locking.lock_daemon : default"]);
@@ -218,7 +219,7 @@ Deno.test(
     assert.throws(() => system.setOutputs(`4:file:${directory}/b 3:file:${directory}/none/c`), (error) => {
       return error instanceof SystemError && error.call === "open" && error.subject === `${directory}/none/c`;
     });
-    assert.equal(openDescriptors(), descriptors);
+    assert.deepEqual(openedSince(descriptors), []);
     log.warn("still here");
     assert.deepEqual(lines(`${directory}/a.log`), ["warning : locking.lock_daemon : still here"]);
   }),

@@ -3,7 +3,8 @@ import { openOutputs } from "../../../../src/chassis/log/open_outputs.ts";
 import { parseOutputs } from "../../../../src/chassis/log/outputs.ts";
 import { linuxSys } from "../../../../src/os/linux.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
-import { DatagramServer, entry, inDirectory, line, openDescriptors } from "./log_fixture.ts";
+import { DatagramServer, entry, inDirectory, line } from "./log_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 Deno.test(
   "openOutputs() opens each kind at the paths given",
@@ -34,6 +35,6 @@ Deno.test(
       () => openOutputs(environment, parseOutputs(`1:file:${directory}/a 1:file:${directory}/none/b`)),
       (error) => error instanceof SystemError && error.subject === `${directory}/none/b`,
     );
-    assert.equal(openDescriptors(), before);
+    assert.deepEqual(openedSince(before), []);
   }),
 );

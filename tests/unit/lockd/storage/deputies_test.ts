@@ -9,8 +9,9 @@ import { HelperLink } from "../../../../src/lockd/storage/helper_link.ts";
 import type { StorageResult } from "../../../../src/lockd/storage/helper_protocol.ts";
 import type { Mount, UserIds } from "../../../../src/lockd/storage/mount_tree.ts";
 import { StorageClient } from "../../../../src/lockd/storage/storage_client.ts";
-import { mount, openDescriptors, RecordedStorage, Turning } from "../../../support/storage_fixture.ts";
+import { mount, RecordedStorage, Turning } from "../../../support/storage_fixture.ts";
 import { PlayedHelpers } from "./played_helper.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 const PATH = "/mnt/a/x";
 const IMAGE: LockRequest = { path: PATH, shared: false, autocreate: false, followLinks: true };
@@ -99,7 +100,7 @@ class Stage implements Disposable {
     for (const client of [this.place, ...this.deputies.all]) client.close();
     for (const helpers of [this.root, this.others]) helpers.close();
     this.turning[Symbol.dispose]();
-    assert.equal(openDescriptors(), this.#before);
+    assert.deepEqual(openedSince(this.#before), []);
   }
 }
 

@@ -9,7 +9,8 @@ import { decodeToHelper } from "../../../../src/lockd/storage/helper_decoding.ts
 import { type ToHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
 import { plausible } from "../../../fault/errnos.ts";
 import { type Fault, FaultSys } from "../../../fault/fault_sys.ts";
-import { inDirectory, openDescriptors, Turning } from "../../../support/storage_fixture.ts";
+import { inDirectory, Turning } from "../../../support/storage_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 const SELF = { path: "/usr/sbin/virtlockd", argv: ["virtlockd"], env: ["A=b"] };
 const IDS = { uid: 7, gid: 8 };
@@ -60,7 +61,7 @@ Deno.test(
     assert.deepEqual(started, []);
     link.close();
     for (const fd of [deputy, listener]) sys.close(fd);
-    assert.equal(openDescriptors(), before);
+    assert.deepEqual(openedSince(before), []);
   }),
 );
 
@@ -76,7 +77,7 @@ Deno.test(
     assert.deepEqual(next(turning.sys, child.far), BECOME);
     link.close();
     turning.sys.close(child.far);
-    assert.equal(openDescriptors(), before);
+    assert.deepEqual(openedSince(before), []);
   }),
 );
 
@@ -127,7 +128,7 @@ for (const listening of [true, false]) {
             if (isFired && !goesOn) {
               assert.match(said, new RegExp(strerror(errno)), `${call} ${nth} ${errno}`);
             }
-            assert.equal(openDescriptors(), before, `${call} ${nth} ${errno}`);
+            assert.deepEqual(openedSince(before), [], `${call} ${nth} ${errno}`);
           }
         }
       }

@@ -8,7 +8,8 @@ import { must, SystemError } from "../../../../src/os/system_error.ts";
 import { HelperLink } from "../../../../src/lockd/storage/helper_link.ts";
 import type { FromHelper } from "../../../../src/lockd/storage/helper_protocol.ts";
 import { PlayedHelper } from "./played_helper.ts";
-import { openDescriptors, sysWith, Turning } from "../../../support/storage_fixture.ts";
+import { sysWith, Turning } from "../../../support/storage_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 /** A link with a helper that the test plays. */
 class Pair implements Disposable {
@@ -34,7 +35,7 @@ class Pair implements Disposable {
     this.helper.end();
     assert.equal(this.turning.ledger.size, 0);
     this.turning[Symbol.dispose]();
-    assert.equal(openDescriptors(), this.#before);
+    assert.deepEqual(openedSince(this.#before), []);
   }
 }
 
@@ -134,6 +135,6 @@ Deno.test("HelperLink.pair() leaves nothing open when the pair cannot be watched
   const before = openDescriptors();
   failing = true;
   assert.throws(() => HelperLink.pair(turning, { received: () => {}, ended: () => {} }), SystemError);
-  assert.equal(openDescriptors(), before);
+  assert.deepEqual(openedSince(before), []);
   assert.equal(turning.ledger.size, 0);
 });

@@ -7,14 +7,15 @@ import { runProgram } from "../../../../src/lockd/storage/program_run.ts";
 import type { ProgramResult } from "../../../../src/os/program_result.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { Scratch } from "../../../support/scratch.ts";
-import { openDescriptors, sysWith } from "../../../support/storage_fixture.ts";
+import { sysWith } from "../../../support/storage_fixture.ts";
 import { until } from "../../../support/until.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 /** Runs a line of shell, and checks that no descriptor is left. */
 function shell(line: string, limit = 20_000, sys: Sys = linuxSys()): ProgramResult {
   const before = openDescriptors();
   const result = runProgram(sys, { path: "/bin/sh", argv: ["sh", "-c", line], env: ["WORD=hello"] }, limit);
-  assert.equal(openDescriptors(), before);
+  assert.deepEqual(openedSince(before), []);
   return result;
 }
 

@@ -9,7 +9,8 @@ import type { LockFilesOutcome, UnlockFailed } from "../../../../src/lockd/locks
 import { StorageClient } from "../../../../src/lockd/storage/storage_client.ts";
 import type { Mount } from "../../../../src/lockd/storage/mount_tree.ts";
 import { PlayedHelpers } from "./played_helper.ts";
-import { mount, openDescriptors, RecordedStorage, Turning } from "../../../support/storage_fixture.ts";
+import { mount, RecordedStorage, Turning } from "../../../support/storage_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 export const IDENTITY: FileIdentity = { devMajor: 0, devMinor: 2, inodeLow: 7, inodeHigh: 0 };
 /** A time limit that a test waits for, in ms. */
@@ -106,7 +107,7 @@ export class Stage implements Disposable {
     this.client.close();
     this.helpers.close();
     this.turning[Symbol.dispose]();
-    assert.equal(openDescriptors(), this.#before, "descriptors are left open");
+    assert.deepEqual(openedSince(this.#before), [], "descriptors are left open");
     assert.equal(this.turning.ledger.size, 0);
   }
 }

@@ -9,13 +9,8 @@ import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { ForeignHolder } from "../../../../src/lockd/lockspace/refusal.ts";
 import { Storage } from "../../../../src/lockd/storage/storage.ts";
 import { PlayedHelper } from "./played_helper.ts";
-import {
-  inDirectory,
-  ListedMounts,
-  openDescriptors,
-  RecordedStorage,
-  Turning,
-} from "../../../support/storage_fixture.ts";
+import { inDirectory, ListedMounts, RecordedStorage, Turning } from "../../../support/storage_fixture.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 const IDENTITY = { devMajor: 0, devMinor: 99, inodeLow: 7, inodeHigh: 0 };
 /** The root directory is on device 9:9 here: that of the test's directory is another. */
@@ -91,7 +86,7 @@ class Stage implements Disposable {
       this.turning.ledger.close(fd);
     }
     this.turning[Symbol.dispose]();
-    assert.equal(openDescriptors(), this.#before);
+    assert.deepEqual(openedSince(this.#before), []);
   }
 }
 
