@@ -1,5 +1,5 @@
 // `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a
-// daemon of their own. `deno task test:e2e` runs two files of the end-to-end tests at a time, which wait for
+// daemon of their own. `deno task test:e2e` runs three files of the end-to-end tests at a time, which wait for
 // machines.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -38,8 +38,8 @@ function counted(output: string, word: string): number {
   return Number([...plain.matchAll(new RegExp(`(\\d+) ${word}`, "g"))].at(-1)?.[1] ?? 0);
 }
 
-/** Two runs at a time: whichever has ended makes room for the next one. */
-async function sideBySide(runs: readonly (readonly string[])[]): Promise<Ended[]> {
+/** So many runs at a time: whichever has ended makes room for the next one. */
+async function sideBySide(sides: number, runs: readonly (readonly string[])[]): Promise<Ended[]> {
   const waiting = [...runs];
   const results: Ended[] = [];
   const side = async () => {
@@ -47,7 +47,7 @@ async function sideBySide(runs: readonly (readonly string[])[]): Promise<Ended[]
       results.push(await run(next));
     }
   };
-  await Promise.all([side(), side()]);
+  await Promise.all(Array.from({ length: sides }, side));
   return results;
 }
 
@@ -67,7 +67,8 @@ function runsOf(names: readonly string[]): string[][] {
   return [first ?? [], [join(TESTS, "unit"), ...second ?? []]];
 }
 
-const results = await sideBySide(runsOf(process.argv.slice(2)));
+const names = process.argv.slice(2);
+const results = await sideBySide(names[0] === "e2e" ? 3 : 2, runsOf(names));
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
 const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;

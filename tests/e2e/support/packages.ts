@@ -83,8 +83,9 @@ async function packageFile(
 ): Promise<string> {
   const directory = `${OUTPUT}/${version ?? folder}`;
   await Deno.mkdir(directory, { recursive: true });
-  // Two test runs may come here at once; the lock goes with the file's descriptor.
-  using lock = await Deno.open(`${directory}/${kind}.lock`, { create: true, write: true });
+  // Several test runs may come here at once, and builds of one tree disturb each other; the lock goes with the
+  // file's descriptor.
+  using lock = await Deno.open(`${OUTPUT}/lock`, { create: true, write: true });
   await lock.lock(true);
   const ready = await find(directory, suffix);
   if (ready !== undefined && await isUpToDate(ready)) {
