@@ -1,6 +1,6 @@
 // `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a
-// daemon of their own. `deno task test:e2e` runs three files of the end-to-end tests at a time, which wait for
-// machines.
+// daemon of their own. `deno task test:e2e` runs three files of the end-to-end tests at a time, which wait
+// for machines.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

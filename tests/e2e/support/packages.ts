@@ -83,8 +83,8 @@ async function packageFile(
 ): Promise<string> {
   const directory = `${OUTPUT}/${version ?? folder}`;
   await Deno.mkdir(directory, { recursive: true });
-  // Several test runs may come here at once, and builds of one tree disturb each other; the lock goes with the
-  // file's descriptor.
+  // Several test runs may come here at once, and builds of one tree disturb each other; the lock goes with
+  // the file's descriptor.
   using lock = await Deno.open(`${OUTPUT}/lock`, { create: true, write: true });
   await lock.lock(true);
   const ready = await find(directory, suffix);

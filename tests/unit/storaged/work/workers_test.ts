@@ -70,7 +70,7 @@ class Stage implements Disposable {
 
   /** Serves until something holds. */
   until(condition: () => boolean): void {
-    const end = kernel.monotonic() + 20_000;
+    const end = kernel.monotonic() + 60_000;
     while (!condition()) {
       assert.ok(kernel.monotonic() < end, "it does not hold in time");
       this.loop.turn(100);
@@ -417,7 +417,7 @@ Deno.test("what takes long gets more helpers, up to their number", () => {
   using stage = new Stage();
   const ready = Array.from({ length: 4 }, (_, index) => stage.do(echo, index, `place ${index}`));
   stage.until(() => ready.every(({ outcome }) => outcome !== undefined));
-  const hung = Array.from({ length: 6 }, (_, index) => stage.do(hang, null, `bad ${index}`, 8_000));
+  const hung = Array.from({ length: 6 }, (_, index) => stage.do(hang, null, `bad ${index}`, 15_000));
   const well = stage.do(echo, 1, "good");
   stage.until(() => well.outcome !== undefined);
   assert.deepEqual(hung.map(({ outcome }) => outcome), hung.map(() => undefined));
@@ -469,7 +469,7 @@ Deno.test("a program that reads, writes or computes is not given up, however lon
   const slow = patient(
     stage,
     `for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo >>${file}; sleep 0.5; done`,
-    2500,
+    5000,
   );
   stage.until(() => slow.outcome !== undefined);
   assert.deepEqual(slow.outcome, { kind: "exited", code: 0, stdout: "", stderr: "" });
@@ -479,7 +479,7 @@ Deno.test("a program that does nothing at all is given up, and everything that i
   using stage = new Stage();
   using scratch = new Scratch();
   const path = scratch.file("pid");
-  const stuck = patient(stage, `sleep 1000 & echo $! >${path}; wait`, 2500);
+  const stuck = patient(stage, `sleep 1000 & echo $! >${path}; wait`, 5000);
   const pid = await processIn(stage, path);
   stage.until(() => stuck.outcome !== undefined);
   assert.equal(stuck.outcome, "68 Timed out during operation: it does not answer");
