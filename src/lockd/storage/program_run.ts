@@ -1,10 +1,6 @@
-import { askingManner, resultOf } from "../../chassis/children/asked_program.ts";
-import { awaitChild } from "../../chassis/children/awaited_child.ts";
-import { EventLoop } from "../../chassis/event/event_loop.ts";
-import { DescriptorLedger } from "../../os/ledger.ts";
+import { runAlone } from "../../chassis/children/lone_program.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import type { Sys } from "../../os/sys.ts";
-import { SystemError } from "../../os/system_error.ts";
 import type { HelperCommand } from "./helper_protocol.ts";
 
 /** Most bytes that are kept of a program's output. */
@@ -17,17 +13,5 @@ const MAX_OUTPUT = 8192;
  * @param limit milliseconds after which it is killed
  */
 export function runProgram(sys: Sys, command: HelperCommand, limit: number): ProgramResult {
-  let loop: EventLoop;
-  try {
-    loop = new EventLoop(sys);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    return { kind: "failed", reason: error.message };
-  }
-  const parts = { sys, loop, ledger: new DescriptorLedger(sys) };
-  try {
-    return resultOf(awaitChild(parts, command, askingManner(limit, MAX_OUTPUT)));
-  } finally {
-    loop.close();
-  }
+  return runAlone(sys, command, limit, MAX_OUTPUT);
 }
