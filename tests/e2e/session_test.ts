@@ -50,6 +50,9 @@ Deno.test("A session's libvirtd starts the daemon, which stays while it holds a 
       assert.equal(await isLockable(session, session.disk), false);
 
       await session.startLibvirtd(env);
+      // It waits for libvirtd to have found the guest again: until then a guest that is destroyed ends under
+      // it, and it says that there was none.
+      await session.virsh("qemu-monitor-command", "alpha", "--hmp", "info status");
       await session.virsh("destroy", "alpha");
       await until("the daemon's end", async () => !await session.daemonRuns());
       assert.equal(await isLockable(session, session.disk), true);
