@@ -57,7 +57,9 @@ Deno.test("The locks and clients of running guests outlive the daemon's process"
         await unharmed();
       }
       await until("the log", async () => {
-        const entries = await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd");
+        const entries = await machine.sh(
+          "journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd",
+        );
         return entries.split("of the guest 'alpha', which systemd was not told to do").length === 4;
       });
     },
@@ -178,7 +180,9 @@ Deno.test("Stopping the service gives its locks up, and the log names whose they
   assert.equal(await isLockable(machine, disk), true);
   // By its own name: the journal does not always know any more which unit a process that has ended was of.
   await until("the warning", async () => {
-    const entries = await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd");
+    const entries = await machine.sh(
+      "journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd",
+    );
     return entries.includes("Stopping with 2 locks held of the guest 'alpha': they are given up now");
   });
 });

@@ -99,7 +99,9 @@ class Site implements AsyncDisposable {
   /** What the daemons have logged. */
   async log(): Promise<string> {
     // By its own name: of a process that has ended the journal does not always know the unit.
-    return await this.machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd");
+    return await this.machine.sh(
+      "journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd",
+    );
   }
 
   async untilLogged(pattern: RegExp): Promise<void> {

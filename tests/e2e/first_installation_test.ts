@@ -67,7 +67,9 @@ class Site {
   async untilLogged(text: string): Promise<void> {
     await until(text, async () => {
       // By its own name: of a process that has ended the journal does not always know the unit.
-      return (await this.machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd")).includes(
+      return (await this.machine.sh(
+        "journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd",
+      )).includes(
         text,
       );
     });
@@ -181,7 +183,9 @@ for (const release of releasesToTest()) {
     await site.replaced(RESTART);
     assert.equal((await site.store()).present, true);
     assert.deepEqual(await site.kinds(), ["OFDLCK"]);
-    const log = await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd");
+    const log = await machine.sh(
+      "journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd",
+    );
     assert.match(
       log,
       /The lock on '[^']*' of domain 'alpha' .* ended with the daemon: it is taken again, but was free/,

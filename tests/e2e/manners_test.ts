@@ -267,7 +267,7 @@ for (const release of releasesToTest()) {
         assert.equal(await isLockable(machine, disk), true);
         await machine.sh("systemctl start virtlockd.service");
         assert.match(
-          await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd"),
+          await machine.sh("journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd"),
           /gave up 2 locks\. These guests still run without their locks, start them anew: 'alpha'/,
         );
       },
@@ -336,7 +336,7 @@ for (const release of releasesToTest()) {
     assert.equal(await service.pid(), daemon);
     assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
     assert.match(
-      await machine.sh("journalctl --no-pager --output=cat --identifier=virtlockd"),
+      await machine.sh("journalctl --sync; journalctl --no-pager --output=cat --identifier=virtlockd"),
       /goes on in the place of libvirt's own daemon\. Took over \d clients? and 2 locks of the guest 'alpha'/,
     );
     for (const prober of probers) assert.equal((await prober.stop()).grants, 0);

@@ -155,7 +155,7 @@ export class Machine implements Site, AsyncDisposable {
 
   /** What the journal has on a unit, without timestamps and host name. */
   journal(unit: string): Promise<string> {
-    return this.sh(`journalctl --no-pager --output=cat --unit='${unit}'`);
+    return this.sh(`journalctl --sync; journalctl --no-pager --output=cat --unit='${unit}'`);
   }
 
   /** Switches it off hard and removes its files. */
