@@ -2,6 +2,7 @@ import type { HostModel, Step, Without } from "../host_model.ts";
 import { unused } from "../numbers.ts";
 import { applied, type Others, type Outcome, sent } from "./etcd_changes.ts";
 import { attempts, epochs, type LockingHost, type Message, NEW_HOST, normal } from "./locking_host.ts";
+import { contextOf, DISK_CONTEXTS, type DiskUse, inContext, wrongUse } from "../shared_disk.ts";
 
 /** Rules of the protocol that can be left out, to see that it is noticed. */
 export const RULES = {
@@ -241,18 +242,7 @@ function ofHost(host: LockingHost, without: Without<Rule>): LockingStep[] {
   ];
 }
 
-/** What a host's state means to others, and whether it is as it has to be. */
-interface Meaning {
-  /** Whether etcd has a lock, or a share, of it. */
-  readonly alone: boolean;
-  readonly share: boolean;
-  /** What its guest does to the disk. */
-  readonly guest: "nothing" | "writes" | "reads";
-  /** Whether something is in etcd of which nobody knows any more. */
-  readonly left: boolean;
-}
-
-function meaning({ alone, share, guest, shared, daemon, listed, lock }: LockingHost): Meaning {
+function meaning({ alone, share, guest, shared, daemon, listed, lock }: LockingHost): DiskUse {
   const busy = guest === "running" || guest === "landing";
   const idle = daemon === "live" && listed && guest === "none" && lock === "none";
   const over = idle || daemon === "fenced";
@@ -260,34 +250,22 @@ function meaning({ alone, share, guest, shared, daemon, listed, lock }: LockingH
   return {
     alone: alone !== 0,
     share: share !== 0,
-    guest: busy && !shared ? "writes" : reads ? "reads" : "nothing",
+    guests: busy && !shared ? "write" : reads ? "read" : "nothing",
     left: over && (alone !== 0 || share !== 0),
   };
 }
 
-/** Two guests have one disk, or etcd has something of a host that has nothing to do any more. */
-function wrong(all: readonly Meaning[]): string | undefined {
-  const writers = all.filter(({ guest }) => guest === "writes").length;
-  if (writers > 1) return "two guests write to one disk";
-  if (writers === 1 && all.some(({ guest }) => guest === "reads")) {
-    return "a guest writes to a disk that another one shares";
-  }
-  const left = all.findIndex((each) => each.left);
-  return left < 0 ? undefined : `something is left in etcd of host ${left + 1}`;
-}
-
 /** Hosts that lock one disk, alone or to share it. @param without rules that are left out */
-export function locks(without: Without<Rule>): HostModel<LockingHost, Meaning, Effect> {
+export function locks(without: Without<Rule>): HostModel<LockingHost, DiskUse, Effect> {
   return {
     first: NEW_HOST,
     effects: ["robs"],
-    contexts: 4,
+    contexts: DISK_CONTEXTS,
     normal,
-    steps: (host, context) => steps(host, { alone: context >= 2, share: context % 2 === 1 }, without),
+    steps: (host, context) => steps(host, inContext(context), without),
     meaning,
-    context: (others) =>
-      (others.some(({ alone }) => alone) ? 2 : 0) + (others.some(({ share }) => share) ? 1 : 0),
+    context: contextOf,
     touched: (host) => without.has("release-record") ? { ...host, alone: 0 } : host,
-    wrong,
+    wrong: wrongUse,
   };
 }

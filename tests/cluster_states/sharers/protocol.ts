@@ -3,6 +3,7 @@ import { applied, type Others, type Outcome, sent } from "../locks/etcd_changes.
 import { attempts, type Message } from "../locks/locking_host.ts";
 import { unused } from "../numbers.ts";
 import { NEW_HOST, normal, type SharingHost } from "./sharing_host.ts";
+import { contextOf, DISK_CONTEXTS, type DiskUse, inContext, wrongUse } from "../shared_disk.ts";
 
 /** Rules of the protocol that can be left out, to see that it is noticed. */
 export const RULES = {
@@ -16,13 +17,6 @@ export const RULES = {
 type Rule = keyof typeof RULES;
 
 type SharingStep = Step<SharingHost, never>;
-
-interface Meaning {
-  readonly alone: boolean;
-  readonly share: boolean;
-  readonly guests: "none" | "write" | "read";
-  readonly left: boolean;
-}
 
 /** So many messages of a host may be on their way with nobody waiting for them. */
 const MOST_LATE = 2;
@@ -190,39 +184,28 @@ function ofKills(host: SharingHost): SharingStep[] {
 
 function meaning(
   { alone, share, shared, known, unknown, daemon, listed, lock, asking }: SharingHost,
-): Meaning {
+): DiskUse {
   const guests = known + unknown;
   const idle = daemon === "live" && listed && lock === "none" && guests === 0 && !asking;
   return {
     alone: alone !== 0,
     share: share !== 0,
-    guests: guests === 0 ? "none" : shared ? "read" : "write",
+    guests: guests === 0 ? "nothing" : shared ? "read" : "write",
     left: idle && (alone !== 0 || share !== 0),
   };
 }
 
-function wrong(all: readonly Meaning[]): string | undefined {
-  const writers = all.filter(({ guests }) => guests === "write").length;
-  if (writers > 1) return "two guests write to one disk";
-  if (writers === 1 && all.some(({ guests }) => guests === "read")) {
-    return "a guest writes to a disk that another one shares";
-  }
-  const left = all.findIndex((each) => each.left);
-  return left < 0 ? undefined : `something is left in etcd of host ${left + 1}`;
-}
-
 /** Hosts of which each has several guests that share one disk. @param without rules that are left out */
-export function shares(without: Without<Rule>): HostModel<SharingHost, Meaning, never> {
+export function shares(without: Without<Rule>): HostModel<SharingHost, DiskUse, never> {
   return {
     first: NEW_HOST,
     effects: [],
-    contexts: 4,
+    contexts: DISK_CONTEXTS,
     normal,
-    steps: (host, context) => steps(host, { alone: context >= 2, share: context % 2 === 1 }, without),
+    steps: (host, context) => steps(host, inContext(context), without),
     meaning,
-    context: (others) =>
-      (others.some(({ alone }) => alone) ? 2 : 0) + (others.some(({ share }) => share) ? 1 : 0),
+    context: contextOf,
     touched: (host) => host,
-    wrong,
+    wrong: wrongUse,
   };
 }
