@@ -18,10 +18,10 @@ import {
 } from "../../cluster/fence_messages.ts";
 import { wrongWithProgram } from "../../cluster/fence_program.ts";
 import { ClusterKeys } from "../../cluster/keys.ts";
-
 import { EtcdLink } from "./etcd_link.ts";
 import { EtcdQuestions } from "./etcd_questions.ts";
 import { FenceRun } from "./fence_run.ts";
+import { LastingLink } from "./lasting_link.ts";
 
 const NAME = "virtlockd-fence";
 /** The daemon's connection, as the service manager passes it. */
@@ -69,7 +69,11 @@ function fenced(
   tell: (news: FenceNews) => void,
 ): FenceEnd {
   try {
-    using link = EtcdLink.open(sys, { path: task.link, env }, task.endpoints);
+    using link = new LastingLink({
+      open: () => EtcdLink.open(sys, { path: task.link, env }, task.endpoints),
+      pause: (milliseconds) => void sys.pollReadable(-1, milliseconds),
+      clock: () => sys.monotonic(),
+    });
     return new FenceRun({
       task,
       questions: new EtcdQuestions(link),
@@ -105,7 +109,7 @@ function outside(env: readonly string[]): string[] {
 }
 
 /** @throws CommandError */
-function leaseOf(link: Pick<EtcdLink, "ask">, seconds: number): string {
+function leaseOf(link: Pick<LastingLink, "ask">, seconds: number): string {
   const answer = link.ask({ kind: "grant-lease", seconds }, LEASE_MS);
   if (answer.kind === "lease") return answer.lease;
   const reason = "reason" in answer ? answer.reason : answer.kind;
