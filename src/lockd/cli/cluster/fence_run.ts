@@ -80,12 +80,17 @@ export class FenceRun {
     tell("watching");
     const sight = this.#watch.watch(silenceMs);
     if (sight.kind === "over") return sight;
+    const { name, host } = sight.record;
+    const odd = [name, host].find((text) => !PLAIN_NAME.test(text));
+    if (odd !== undefined) {
+      return { kind: "failed", reason: `'${odd}' is no name of a host that a program can be given` };
+    }
     const crowd = this.#watch.crowd();
     if (crowd !== undefined) return { kind: "later", reason: crowd };
     const duty = this.#takeDuty(sight.entry);
     if (duty.kind === "theirs") return { kind: "later", reason: duty.reason };
     try {
-      return this.#fence(sight.entry);
+      return this.#fence(sight.entry, duty.value);
     } finally {
       this.#dropDuty(duty.value);
     }
@@ -112,10 +117,7 @@ export class FenceRun {
     if (changed.kind === "unknown") throw silentEtcd(changed.reason);
     if (changed.result.succeeded) return { kind: "ours", value };
     const [found] = changed.result.results[0]?.found ?? [];
-    const reason = found === undefined
-      ? "its session was changed a moment ago"
-      : `host '${decodeDuty(found).by}' is having it fenced`;
-    return { kind: "theirs", reason };
+    return { kind: "theirs", reason: theirs(found) };
   }
 
   #dropDuty(value: string): void {
@@ -133,7 +135,8 @@ export class FenceRun {
     }
   }
 
-  #fence(entry: KeyValue): FenceEnd {
+  /** @param duty what was written to keep others from it */
+  #fence(entry: KeyValue, duty: string): FenceEnd {
     const { task, questions, keys, pause, tell, now, wrongWith } = this.#parts;
     const word = { by: "virtlockd", from: task.from, at: now(), command: task.command };
     const asking = { get: questions.get.bind(questions), list: questions.list.bind(questions), pause };
@@ -148,6 +151,11 @@ export class FenceRun {
     // Right before the run: it must not hit a host that has come back.
     const sight = this.#watch.look();
     if (sight.kind === "over") return sight;
+    const crowd = this.#watch.crowd();
+    if (crowd !== undefined) return { kind: "later", reason: crowd };
+    // etcd may have taken so long that the lease has ended.
+    const [mine] = questions.get(keys.duty(task.session));
+    if (mine?.value !== duty) return { kind: "later", reason: theirs(mine) };
     if (sight.entry.changedAt !== condemned.changedAt) {
       return { kind: "over", reason: "its session was written anew: it lives" };
     }
@@ -164,8 +172,6 @@ export class FenceRun {
     const { task: { command, session, cluster, from, reason }, execute } = this.#parts;
     const record = decodeSession(condemned);
     const { name, host } = record;
-    const odd = [name, host].find((text) => !PLAIN_NAME.test(text));
-    if (odd !== undefined) return `'${odd}' is no name of a host that a program can be given`;
     const end = execute([command, name, host], {
       VIRTLOCKD_FENCE_NAME: name,
       VIRTLOCKD_FENCE_HOST: host,
@@ -226,6 +232,13 @@ function condemnedBy(fencer: Fencer, entry: KeyValue): KeyValue | string {
     if (!(error instanceof CommandError) || error.code !== CommandExit.PROBLEM) throw error;
     return error.message;
   }
+}
+
+/** Why it is not this process that fences. @param duty what is written of who does */
+function theirs(duty: KeyValue | undefined): string {
+  return duty === undefined
+    ? "its session was changed a moment ago, or etcd was slow"
+    : `host '${decodeDuty(duty).by}' is having it fenced`;
 }
 
 function dataOf({ data = "" }: SessionRecord): string {

@@ -218,12 +218,7 @@ Deno.test("some hosts are left to people", () => {
 
 Deno.test("so many silent hosts are more likely etcd's fault or the network's: none is fenced unasked", () => {
   const stage = new Stage();
-  stage.host("c", { heard: false });
-  stage.etcd.keys(stage.keys.host("c"));
-  stage.etcd.apply({
-    kind: "transaction",
-    transaction: { compare: [], success: [{ op: "delete", key: stage.keys.host("c") }], failure: [] },
-  }, 0);
+  stage.delete(stage.keys.host("c"));
   const ended = stage.run();
   assert.equal(ended.kind, "later");
   assert.match(
@@ -232,6 +227,27 @@ Deno.test("so many silent hosts are more likely etcd's fault or the network's: n
   );
   assert.deepEqual(stage.runs, []);
   assert.equal(stage.state, undefined);
+});
+
+Deno.test("right before the program runs it is looked again how many are silent, and whose turn it is", () => {
+  const changes: readonly (readonly [(stage: Stage) => void, RegExp])[] = [
+    [(stage) => stage.delete(stage.keys.host("c")), /2 of 3 hosts are silent at once/],
+    [(stage) => stage.delete(stage.keys.duty("s-a")), /etcd was slow/],
+    [
+      (stage) => stage.put(stage.keys.duty("s-a"), { by: "kvm-c", nonce: "x" }),
+      /host 'kvm-c' is having it fenced/,
+    ],
+  ];
+  for (const [change, reason] of changes) {
+    const stage = new Stage();
+    stage.paused = () => {
+      if (stage.now === 70_000) change(stage);
+    };
+    const ended = stage.run();
+    assert.match(ended.kind === "later" ? ended.reason : "", reason);
+    assert.deepEqual(stage.runs, []);
+    assert.equal(stage.state, "condemned");
+  }
 });
 
 Deno.test("a host that somebody else is having fenced is left to him", () => {
@@ -258,6 +274,7 @@ Deno.test("a name that a program might take for something else is not given to i
   const ended = stage.run();
   assert.match(ended.kind === "failed" ? ended.reason : "", /'--all' is no name of a host/);
   assert.deepEqual(stage.runs, []);
+  assert.equal(stage.state, undefined);
 });
 
 Deno.test("etcd that does not answer before the program runs is a failure, and after it is waited for", () => {

@@ -1,4 +1,5 @@
 import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { KeyOperation } from "../../../../../src/etcd/wire/transaction.ts";
 import { EtcdQuestions } from "../../../../../src/lockd/cli/cluster/etcd_questions.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
@@ -31,8 +32,16 @@ export class PlayedCluster {
 
   /** Writes a key. */
   put(key: string, value: unknown): void {
-    const put = { op: "put", key, value: JSON.stringify(value) } as const;
-    this.etcd.apply({ kind: "transaction", transaction: { compare: [], success: [put], failure: [] } }, 0);
+    this.#change({ op: "put", key, value: JSON.stringify(value) });
+  }
+
+  /** Deletes a key. */
+  delete(key: string): void {
+    this.#change({ op: "delete", key });
+  }
+
+  #change(change: KeyOperation): void {
+    this.etcd.apply({ kind: "transaction", transaction: { compare: [], success: [change], failure: [] } }, 0);
   }
 
   /** A host with a session, which is heard of or not. */
