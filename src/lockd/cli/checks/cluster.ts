@@ -1,11 +1,12 @@
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../../cluster/host_fencing.ts";
+import type { Host } from "../guests/host.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
 
 /** Whether the host is a member of its cluster. */
 export const cluster: Check = {
   name: "cluster",
-  run({ daemon }) {
+  run({ daemon, host }) {
     const section = daemon.kind === "answers" ? daemon.status.sections.cluster : undefined;
     if (section === undefined) return [];
     const { name, state, reason = "nothing tells why", unknown } = section;
@@ -23,7 +24,7 @@ export const cluster: Check = {
           "Shut down and start again guests that should be locked",
       ),
     ];
-    const found = [...faulty, ...ofFencing(section.fencing), ...lost];
+    const found = [...faulty, ...ofFencing(section.fencing, host), ...lost];
     switch (state) {
       case "live":
         return section.reason === undefined ? found : [
@@ -64,17 +65,27 @@ export const cluster: Check = {
 };
 
 /** What is wrong with fencing hosts by a program. */
-function ofFencing(fencing: FencingStatus | undefined): readonly Finding[] {
+function ofFencing(fencing: FencingStatus | undefined, host: Host): readonly Finding[] {
   if (fencing === undefined) return [];
-  const { command, fault, hosts } = fencing;
+  const { command, hosts } = fencing;
+  // The daemon has looked when it was configured.
+  const fault = host.unfitForFencing(command) ?? fencing.fault;
+  const { fenceSocket } = host.places;
+  const isListened = host.kind(fenceSocket) !== undefined && !host.isAbandoned(fenceSocket);
   return [
+    ...isListened ? [] : [
+      problem(
+        `cluster_fence_command is not run: nobody listens at ${fenceSocket}`,
+        "systemctl start virtlockd-fence.socket: it is in the package deno-virtlockd-cluster",
+      ),
+    ],
     ...fault === undefined ? [] : [
       problem(
         `cluster_fence_command cannot be run: ${fault}`,
         "Mend it and say 'virtlockd reload'. Until then only 'virtlockd cluster fence HOST' frees the locks of dead hosts",
       ),
     ],
-    ...hosts.flatMap((host) => ofHost(command, host)),
+    ...hosts.flatMap((each) => ofHost(command, each)),
   ];
 }
 

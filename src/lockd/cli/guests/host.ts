@@ -10,6 +10,7 @@ import {
 } from "../../../os/constants.ts";
 import { ECONNREFUSED, ENOENT, ENOTDIR } from "../../../os/errno.ts";
 import { type DeviceIdentity, deviceIdentity } from "../../cluster/device_identity.ts";
+import { wrongWithProgram } from "../../cluster/fence_program.ts";
 import { adoptionText, checkDirectory } from "../../lockspace/directory_check.ts";
 import { identityOf, procLockText } from "../../lockspace/file_identity.ts";
 import { emptyStatus, type FileSys, type ProcessSys, type SocketSys } from "../../../os/sys.ts";
@@ -117,15 +118,22 @@ export class Host {
   /** Why the daemon of this user would not take a directory that nobody has registered for locks. */
   unfitForLocks(path: string): string | undefined {
     if (this.#isSilent(path)) return undefined;
-    const failure = checkDirectory(
-      {
-        lstat: (name, into) => this.#sys.lstat(this.#root + name, into),
-        readlink: (name) => this.#sys.readlink(this.#root + name),
-        uid: () => this.#sys.uid(),
-      },
-      path,
-    );
+    const failure = checkDirectory(this.#below, path);
     return failure === undefined ? undefined : adoptionText(failure) ?? `${path} is not there`;
+  }
+
+  /** Why the program at a path cannot be relied upon to fence a host. */
+  unfitForFencing(path: string): string | undefined {
+    return this.#isSilent(path) ? undefined : wrongWithProgram(this.#below, path);
+  }
+
+  /** What is below the root. */
+  get #below(): Parameters<typeof checkDirectory>[0] {
+    return {
+      lstat: (name, into) => this.#sys.lstat(this.#root + name, into),
+      readlink: (name) => this.#sys.readlink(this.#root + name),
+      uid: () => this.#sys.uid(),
+    };
   }
 
   /** Whether this user can write there; for root only a read-only file system is in the way. */

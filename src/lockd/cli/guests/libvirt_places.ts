@@ -1,3 +1,4 @@
+import { FENCE_SOCKET } from "../../cluster/cluster.ts";
 import { VIRTLOCKD } from "../../identity/identity.ts";
 import { defaultPaths, type Paths } from "../../../chassis/config/paths.ts";
 
@@ -17,6 +18,8 @@ export interface LibvirtPlaces {
   readonly socket: string;
   /** Admin socket of virtlockd. */
   readonly adminSocket: string;
+  /** Where a process is started that fences a host of the cluster. */
+  readonly fenceSocket: string;
 }
 
 /**
@@ -42,5 +45,6 @@ export function libvirtPlaces(
     pidFile: paths.pidFile,
     socket: paths.socket,
     adminSocket: paths.adminSocket,
+    fenceSocket: `${paths.runDir}/${FENCE_SOCKET}`,
   };
 }

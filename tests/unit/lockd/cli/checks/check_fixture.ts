@@ -28,6 +28,7 @@ export class FakeHost implements Disposable {
     daemonConfig: "/etc/libvirt/virtlockd.conf",
     socket: "/run/libvirt/virtlockd-sock",
     adminSocket: "/run/libvirt/virtlockd-admin-sock",
+    fenceSocket: "/run/libvirt/virtlockd-fence-sock",
     pidFile: "/run/virtlockd.pid",
   });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { cluster } from "../../../../../src/lockd/cli/checks/cluster.ts";
-import { answering, found } from "./check_fixture.ts";
+import { answering, FakeHost, found, patientOf } from "./check_fixture.ts";
 
 const MEMBER = {
   name: "prod",
@@ -56,19 +56,46 @@ Deno.test("cluster tells of locks for guests that the daemon does not know", asy
   ]);
 });
 
-Deno.test("cluster tells of hosts that the program has not fenced, and of a program that cannot be run", async () => {
+/** Findings on a host that has a program which fences, and somebody at the socket where it is asked for. */
+async function fencingFindings(
+  more: object = {},
+  { mode = 0o755, listened = true }: { mode?: number; listened?: boolean } = {},
+): Promise<string[]> {
+  using fake = new FakeHost({ "/etc/libvirt/fence": "", "/run/libvirt/": "" }, Deno.uid() ?? 0);
+  Deno.chmodSync(`${fake.root}/etc/libvirt/fence`, mode);
+  using _ = listened
+    ? Deno.listen({ transport: "unix", path: fake.root + fake.host.places.fenceSocket })
+    : undefined;
+  const fencing = { command: "/etc/libvirt/fence", hosts: [], fenced: 0, failures: 0, ...more };
+  const sections = { storage: {}, cluster: { ...MEMBER, fencing } };
+  const found = await cluster.run(patientOf(fake.host, answering([], { sections })));
+  return found.map(({ level, found, advice = "" }) => `${level}: ${found} (${advice.slice(0, 32)})`);
+}
+
+Deno.test("cluster tells of hosts that the program has not fenced", async () => {
   const host = { host: "kvm9", session: "s-9", sinceMs: 1, failures: 2 };
-  const fencing = (more: unknown) =>
-    findings({ fencing: { command: "/fence", hosts: [], fenced: 0, failures: 0, ...more as object } });
-  assert.deepEqual(await fencing({}), []);
-  assert.deepEqual(await fencing({ hosts: [{ ...host, state: "watching" }] }), []);
-  assert.deepEqual(await fencing({ fault: "it is not executable" }), [
-    "problem: cluster_fence_command cannot be run: it is not executable",
+  assert.deepEqual(await fencingFindings(), []);
+  assert.deepEqual(await fencingFindings({ hosts: [{ ...host, state: "watching" }] }), []);
+  assert.deepEqual(await fencingFindings({ hosts: [{ ...host, state: "failed", reason: "exit code 7" }] }), [
+    "problem: Host 'kvm9' is not fenced, and its locks stay: exit code 7. That was try 2 of /etc/libvirt/fence " +
+    "(Make sure that it is off and sta)",
   ]);
-  assert.deepEqual(await fencing({ hosts: [{ ...host, state: "failed", reason: "exit code 7" }] }), [
-    "problem: Host 'kvm9' is not fenced, and its locks stay: exit code 7. That was try 2 of /fence",
+  assert.deepEqual(await fencingFindings({ hosts: [{ ...host, state: "waiting", reason: "too many" }] }), [
+    "warning: Host 'kvm9' is not fenced yet: too many (Make sure that it is off and sta)",
   ]);
-  assert.deepEqual(await fencing({ hosts: [{ ...host, state: "waiting", reason: "too many" }] }), [
-    "warning: Host 'kvm9' is not fenced yet: too many",
+});
+
+Deno.test("cluster tells of a program that cannot be run, before a host is dead", async () => {
+  assert.deepEqual(await fencingFindings({ fault: "it was not executable" }), [
+    "problem: cluster_fence_command cannot be run: it was not executable (Mend it and say 'virtlockd reloa)",
+  ]);
+  // What has become of it since the daemon has looked.
+  assert.deepEqual(await fencingFindings({}, { mode: 0o644 }), [
+    "problem: cluster_fence_command cannot be run: /etc/libvirt/fence is not executable: chmod 0755 /etc/libvirt/fence " +
+    "(Mend it and say 'virtlockd reloa)",
+  ]);
+  assert.deepEqual(await fencingFindings({}, { listened: false }), [
+    "problem: cluster_fence_command is not run: nobody listens at /run/libvirt/virtlockd-fence-sock " +
+    "(systemctl start virtlockd-fence.)",
   ]);
 });
