@@ -83,7 +83,7 @@ export class FenceClient {
     if (connected < 0) {
       sys.close(fd);
       const nobody = connected === -ENOENT || connected === -ECONNREFUSED;
-      const advice = nobody ? ": nobody listens there; systemctl enable --now virtlockd-fence.socket" : "";
+      const advice = nobody ? ": nobody listens there; systemctl start virtlockd-fence.socket" : "";
       return `${new SystemError("connect", socket, connected).message}${advice}`;
     }
     const bytes = encodeText(encodeFenceLine(task));

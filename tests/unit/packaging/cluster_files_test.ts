@@ -44,6 +44,17 @@ Deno.test("what fences is a part of the daemon's program, and ends with all that
   );
   assert.match(service, /^StandardInput=socket$/m);
   assert.match(service, /^KillMode=control-group$/m);
+  // Watching, the longest program, and ten minutes in which etcd is asked to take its word, take less.
+  assert.match(service, /^RuntimeMaxSec=1h$/m);
+});
+
+Deno.test("the socket of what fences comes with that of the link, and is not enabled by itself", () => {
+  assert.match(unit("virtlockd-cluster.socket"), /^Wants=virtlockd-fence\.socket$/m);
+  assert.doesNotMatch(unit("virtlockd-fence.socket"), /^\[Install\]$/m);
+  for (const name of ["postinst", "prerm", "postrm", "deno-virtlockd-cluster.spec"]) {
+    const script = packageScript(`cluster/${name}`);
+    assert.doesNotMatch(script, /(en|dis)able .*virtlockd-fence/, name);
+  }
 });
 
 Deno.test("certificates are loaded from the directory that the program is told of", () => {
