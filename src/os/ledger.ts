@@ -11,6 +11,9 @@ export class DescriptorLedger {
   /** By descriptor: numbers are small and dense, and a map would cost several times as much for each. */
   readonly #purposes: (string | undefined)[] = [];
   #size = 0;
+  #mark = 0;
+  #step = Infinity;
+  #changed = () => {};
 
   constructor(sys: Pick<FileSys, "close">) {
     this.#sys = sys;
@@ -19,6 +22,13 @@ export class DescriptorLedger {
   /** How many descriptors are owned. */
   get size(): number {
     return this.#size;
+  }
+
+  /** From now on `changed` is told each time that `step` more or fewer are owned than the last time. */
+  onChange(step: number, changed: () => void): void {
+    this.#mark = this.#size;
+    this.#step = step;
+    this.#changed = changed;
   }
 
   /** Owned descriptors with their purposes. */
@@ -48,6 +58,7 @@ export class DescriptorLedger {
     }
     this.#purposes[fd] = purpose;
     this.#size++;
+    if (this.#size - this.#mark >= this.#step) this.#tell();
     return fd;
   }
 
@@ -61,6 +72,12 @@ export class DescriptorLedger {
     if (!this.has(fd)) throw new Error(`Close descriptor ${fd}: it is not owned here`);
     this.#purposes[fd] = undefined;
     this.#size--;
+    if (this.#mark - this.#size >= this.#step) this.#tell();
     return this.#sys.close(fd);
+  }
+
+  #tell(): void {
+    this.#mark = this.#size;
+    this.#changed();
   }
 }

@@ -34,5 +34,8 @@ export function memorySys({ rare, errno }: Libc): MemorySys {
         pointer: (offset) => Deno.UnsafePointer.offset(result, offset),
       };
     },
+    trimHeap() {
+      rare.malloc_trim(0n);
+    },
   };
 }

@@ -251,6 +251,8 @@ export interface MemorySys {
    * process.
    */
   map(fd: number, length: number): Mapping | number;
+  /** Gives what this process has freed, and what lies in whole pages, back to the kernel: malloc_trim(3). */
+  trimHeap(): void;
 }
 
 /** Memory mapped by {@link MemorySys.map}. */

@@ -44,6 +44,7 @@ const SAFE: readonly (keyof Sys)[] = [
   "timerSet",
   "socketOption",
   "kill",
+  "trimHeap",
 ];
 
 /** What each call may fail with; one that is not here fails with EIO. The first is the most likely. */

@@ -20,6 +20,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { decodeText } from "../../os/text.ts";
 import { ExitCode, StartError, startFailure } from "./start_error.ts";
+import { returnSpareMemory } from "./spare_memory.ts";
 import { absolute } from "./self.ts";
 import { readWhole } from "../../os/read_file.ts";
 
@@ -209,6 +210,7 @@ export function startLoop(sys: Sys): { loop: EventLoop; ledger: DescriptorLedger
     const loop = new EventLoop(sys);
     const ledger = new DescriptorLedger(sys);
     for (const fd of loop.descriptors) ledger.own(fd, "event-loop");
+    returnSpareMemory(sys, loop, ledger);
     return { loop, ledger };
   } catch (error) {
     throw startFailure(error);

@@ -36,3 +36,20 @@ Deno.test("DescriptorLedger refuses a second owner", () => {
   it.own(5, "client");
   assert.throws(() => it.own(5, "lock"), /^Error: Own descriptor 5 as lock: it is already owned as client$/);
 });
+
+Deno.test("DescriptorLedger tells when so many more or fewer are owned", () => {
+  const { ledger: it } = ledger();
+  it.own(1, "client");
+  const told: number[] = [];
+  it.onChange(3, () => told.push(it.size));
+  for (const fd of [2, 3, 4, 5]) it.own(fd, "client");
+  assert.deepEqual(told, [4]);
+  // What comes and goes changes nothing.
+  for (let again = 0; again < 10; again++) {
+    it.own(9, "lock");
+    it.close(9);
+  }
+  assert.deepEqual(told, [4]);
+  for (const fd of [1, 2, 3, 4]) it.close(fd);
+  assert.deepEqual(told, [4, 1]);
+});

@@ -32,3 +32,15 @@ Deno.test("MemorySys gives -errno for what cannot be mapped", () => {
   assert.equal(kernel.map(1 << 20, 4096), -9);
   assert.equal(kernel.map(-1, 0), -22);
 });
+
+Deno.test("MemorySys gives freed memory back, and what is in use stays", () => {
+  const mapping = kernel.map(-1, 4096);
+  assert.ok(typeof mapping !== "number");
+  const bytes = new Uint8Array(1 << 20).fill(7);
+  mapping.bytes.fill(9);
+  kernel.trimHeap();
+  assert.deepEqual([bytes.every((byte) => byte === 7), mapping.bytes.every((byte) => byte === 9)], [
+    true,
+    true,
+  ]);
+});
