@@ -74,8 +74,8 @@ function stagesOf(names: readonly string[]): string[][][] {
  */
 function endToEnd(files: readonly string[]): string[][][] {
   const isMember = (file: string) =>
-    // It takes minutes, and what it waits for goes by what is said of a host: no guest is judged.
-    !file.endsWith("fence_command_test.ts") &&
+    // They take minutes, and what they wait for goes by what is said of a host: no guest is judged.
+    !/fence_(command|asked)_test\.ts$/.test(file) &&
     readFileSync(file, "utf8").includes("/support/cluster_host.ts");
   const stages = [files.filter(isMember), files.filter((file) => !isMember(file))];
   return stages.map((stage) => longestFirst(stage).map((file) => [file]));

@@ -6,6 +6,7 @@ const LOOK_EVERY = 5;
  *
  * @param what what is waited for, as an error names it
  * @param timeout in ms
+ * @param every pause between two looks, in ms: for those that cost something
  * @returns what the condition gave
  * @throws Error when it does not hold in time
  */
@@ -13,12 +14,13 @@ export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
   timeout = 10_000,
+  every = LOOK_EVERY,
 ): Promise<T> {
   const end = performance.now() + timeout;
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
     if (performance.now() > end) throw new Error(`Wait for ${what}: not within ${timeout} ms`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    await new Promise((resolve) => setTimeout(resolve, every));
   }
 }

@@ -5,20 +5,23 @@ export class FenceProgram implements Disposable {
   readonly #directory: string;
   readonly path: string;
 
-  /** @param script what it does after it has noted that it was called */
-  constructor(script: string) {
+  /**
+   * @param script what it does after it has noted that it was called
+   * @param interpreter of the script
+   */
+  constructor(script: string, interpreter = "/bin/sh") {
     const parent = safeParent();
     if (parent === undefined) throw new Error("There is no directory that nobody else may write");
     this.#directory = Deno.makeTempDirSync({ dir: parent, prefix: "virtlockd-fence-" });
     this.path = `${this.#directory}/fence`;
-    this.write(script);
+    this.write(script, interpreter);
   }
 
   /** It does something else from now on. */
-  write(script: string): void {
+  write(script: string, interpreter = "/bin/sh"): void {
     const note =
       `echo "$1 $2 $VIRTLOCKD_FENCE_DATA" >> ${this.#directory}/calls\nenv > ${this.#directory}/env\n`;
-    Deno.writeTextFileSync(this.path, `#!/bin/sh\n${note}${script}\n`);
+    Deno.writeTextFileSync(this.path, `#!${interpreter}\n${note}${script}\n`);
     Deno.chmodSync(this.path, 0o755);
   }
 
@@ -36,6 +39,11 @@ export class FenceProgram implements Disposable {
   /** Whether a file of its own is there, which its script makes: `$(dirname $0)/NAME`. */
   has(name: string): boolean {
     return this.#read(name) !== "";
+  }
+
+  /** Makes the file `go` in its directory, which its script may wait for. */
+  letGo(): void {
+    Deno.writeTextFileSync(`${this.#directory}/go`, "");
   }
 
   #read(name: string): string {
