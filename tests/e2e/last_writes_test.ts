@@ -89,6 +89,35 @@ for (const { what, block, namespaces = false, indirect = false } of SETUPS) {
   });
 }
 
+Deno.test("a guest that is started again at once gets its lock, though its new process has the image open by then", async () => {
+  await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks: true });
+  const path = await lab.createDisk("a.qcow2");
+  await lab.define({ ...ALPHA, disks: [{ path, format: "qcow2" }] });
+  const locks = async () => JSON.parse(await runOk(lab, [OUR_DAEMON, "locks", "--json"]));
+  // The first guest that ends has the process started that looks for last writes.
+  await lab.virsh("start", "alpha");
+  await lab.virsh("destroy", "alpha");
+  await until("the lock to go", async () => (await locks()).length === 0);
+  await lab.virsh("start", "alpha");
+  const before = await lab.guestPid("alpha");
+  const helpers = ["pgrep", "--ns", String(before), "--nslist", "mnt", "-f", "internal-storage"];
+  const pids = (await runOk(host, helpers)).trim().split("\n").map(Number);
+  for (const pid of pids) Deno.kill(pid, "SIGSTOP");
+  await lab.virsh("destroy", "alpha");
+  const start = lab.virsh("start", "alpha");
+  const lock = await until("the new process to wait for the lock", async () => {
+    const pid = await lab.guestPid("alpha").catch(() => before);
+    return pid !== before && await hasLocked(pid, path) && (await locks())[0];
+  });
+  assert.equal(lock.state, "settling");
+  const since = performance.now();
+  for (const pid of pids) Deno.kill(pid, "SIGCONT");
+  await start;
+  // Well before its patience is at an end, which is after 25 s.
+  assert.ok(performance.now() - since < 15_000);
+  assert.equal((await locks())[0].state, "held");
+});
+
 Deno.test("a guest that is killed right after a disk was attached keeps its lock until its write has landed", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON, { indirectDisks: true });
   await using slow = await SlowDevice.create(lab.directory, SPEED);
@@ -347,4 +376,15 @@ async function placeOf(runner: Runner, path: string): Promise<number> {
     return (Number(physical) + last - Number(first) + 1) * 4096 - 1;
   }
   throw new Error(`Find block ${last} of ${path}: filefrag shows none`);
+}
+
+/** Whether a QEMU has locked an image, as one does that may write it. */
+async function hasLocked(pid: number, path: string): Promise<boolean> {
+  const entries = await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`));
+  const paths = await Promise.all(
+    entries.map(({ name }) => Deno.readLink(`/proc/${pid}/fd/${name}`).catch(() => "")),
+  );
+  const entry = entries[paths.indexOf(path)];
+  if (entry === undefined) return false;
+  return (await Deno.readTextFile(`/proc/${pid}/fdinfo/${entry.name}`)).includes("lock:");
 }

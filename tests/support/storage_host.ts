@@ -45,6 +45,7 @@ export class StorageHost implements Disposable {
       inherited,
       deputySocket: "/nowhere/deputy-sock",
       sightOf: () => undefined,
+      guests: () => [],
     });
   }
 

@@ -76,6 +76,7 @@ const QUESTION: Shape<GuardQuestion> = fields({
   sync: flag,
   others: optional(text),
   devices: optional(flag),
+  guests: optional(listOf(number)),
 });
 
 const TASK: Shape<StorageTask> = byKind("op", {

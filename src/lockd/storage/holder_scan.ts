@@ -29,13 +29,21 @@ export type LocalHolder =
   | { readonly kind: "unknown" };
 
 /** To find who keeps a lock from going may take longer, in ms: nobody waits for it. */
-const KEEPER_LIMIT_MS = 10_000;
+export const KEEPER_LIMIT_MS = 10_000;
 
 /** How often the list of locks is read before a lock is believed to be absent. */
 const LOCK_LISTS = 5;
 
+/** A lock as /proc/locks names it. */
+interface ListedLock {
+  /** -1: of an open file description. */
+  readonly pid: number;
+  readonly file: string;
+}
+
 type LockListSys = Parameters<typeof readFileText>[0];
-type ScanSys =
+/** What a look at processes and their locks needs. */
+export type ScanSys =
   & Pick<FileSys, "open" | "close" | "read" | "pread" | "fstat" | "listDirectory">
   & Pick<EventSys, "monotonic">;
 
@@ -67,23 +75,6 @@ export type Keeper =
   | { readonly kind: "hidden" };
 
 /**
- * Finds the process that holds a lock on byte `at` of one of several files, by the kernel's names for them;
- * undefined when nobody has such a lock. A lock that no process has is one of a process that is gone, for
- * which the kernel is still doing something.
- */
-export function findLockKeeper(sys: ScanSys, names: ReadonlySet<string>, at: number): Keeper | undefined {
-  const found = locksOn(sys, names, at);
-  if (found === undefined) return { kind: "hidden" };
-  if (found.length === 0) return undefined;
-  const posix = found.find(({ pid }) => pid > 0);
-  if (posix !== undefined) return processHolder(sys, posix.pid);
-  return keeperOf(
-    sys,
-    scan(sys, (info) => locksIn(info, at).some(({ file }) => names.has(file)), KEEPER_LIMIT_MS),
-  );
-}
-
-/**
  * Finds a process that has a file open, other than the lock daemon and whoever keeps copies of its
  * descriptors. May block.
  */
@@ -100,7 +91,8 @@ export function findOpener(sys: ScanSys & Pick<FileSys, "stat">, identity: FileI
   return keeperOf(sys, found);
 }
 
-function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
+/** What a look at all processes says of who has a file. */
+export function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
   if (pid !== undefined) return processHolder(sys, pid);
   return { kind: complete ? "nobody" : "hidden" };
 }
@@ -151,22 +143,49 @@ export function isLocked(sys: LockListSys, names: ReadonlySet<string>, at: numbe
  * The kernel shows the list a page at a time, and what others lock and unlock between two pages may hide an
  * entry. So a lock is only believed to be absent when it is in none of several lists.
  */
-function locksOn(
+export function locksOn(
   sys: LockListSys,
   names: ReadonlySet<string>,
   at: number,
-): { pid: number; file: string }[] | undefined {
+): ListedLock[] | undefined {
   for (let reading = 0; reading < LOCK_LISTS; reading++) {
-    const found = readFileText(sys, "/proc/locks")?.split("\n").flatMap((line) => {
-      const lock = parseLock(line, at);
-      return lock !== undefined && names.has(lock.file) ? [lock] : [];
-    });
+    const found = listedLocks(sys, names, at);
     if (found === undefined || found.length > 0) return found;
   }
   return [];
 }
 
-function processHolder(sys: ScanSys, pid: number): Extract<LocalHolder, { kind: "process" }> {
+/** How many such locks each of these files has at most, for the same reason; undefined likewise. */
+export function countLocksOn(
+  sys: LockListSys,
+  names: ReadonlySet<string>,
+  at: number,
+): ReadonlyMap<string, number> | undefined {
+  const most = new Map<string, number>();
+  for (let reading = 0; reading < LOCK_LISTS; reading++) {
+    const found = listedLocks(sys, names, at);
+    if (found === undefined) return undefined;
+    for (const [file, locks] of Map.groupBy(found, ({ file }) => file)) {
+      most.set(file, Math.max(most.get(file) ?? 0, locks.length));
+    }
+  }
+  return most;
+}
+
+/** What one list has. */
+function listedLocks(
+  sys: LockListSys,
+  names: ReadonlySet<string>,
+  at: number,
+): ListedLock[] | undefined {
+  return readFileText(sys, "/proc/locks")?.split("\n").flatMap((line) => {
+    const lock = parseLock(line, at);
+    return lock !== undefined && names.has(lock.file) ? [lock] : [];
+  });
+}
+
+/** A process as the holder of a lock. */
+export function processHolder(sys: ScanSys, pid: number): Extract<LocalHolder, { kind: "process" }> {
   return { kind: "process", pid, command: processCommand(sys, pid) };
 }
 
@@ -194,7 +213,7 @@ function lockNames(sys: ScanSys, path: string, identity: FileIdentity): Readonly
 }
 
 /** What a look at all processes has found. */
-interface Scan {
+export interface Scan {
   readonly pid: number | undefined;
   /** Whether every process could be looked at, in time. */
   readonly complete: boolean;
@@ -207,7 +226,11 @@ interface Scan {
  * @param wanted tells by the fdinfo of a descriptor, and its path below /proc, whether it is the one that is
  * looked for
  */
-function scan(sys: ScanSys, wanted: (info: string, path: string) => boolean, limit: number): Scan {
+export function scan(
+  sys: ScanSys,
+  wanted: (info: string, path: string, pid: number) => boolean,
+  limit: number,
+): Scan {
   const deadline = sys.monotonic() + limit;
   const processes = sys.listDirectory("/proc");
   if (typeof processes === "number") return { pid: undefined, complete: false };
@@ -224,7 +247,9 @@ function scan(sys: ScanSys, wanted: (info: string, path: string) => boolean, lim
     for (const descriptor of descriptors) {
       if (sys.monotonic() > deadline) return { pid: undefined, complete: false };
       const info = readSmallFile(sys, `${directory}/${descriptor}`);
-      if (info !== undefined && wanted(info, descriptorPath(pid, descriptor))) return { pid, complete };
+      if (info !== undefined && wanted(info, descriptorPath(pid, descriptor), pid)) {
+        return { pid, complete };
+      }
     }
   }
   return { pid: undefined, complete };

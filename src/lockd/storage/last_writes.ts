@@ -8,7 +8,8 @@ import { locksIn } from "../../os/shown_lock.ts";
 import type { Verdict } from "../lockspace/settler.ts";
 import { WRITE_GUARD } from "../lockspace/written_files.ts";
 import { isReachedByOthers } from "./block_device.ts";
-import { findLockKeeper, findOpener, findStrayLock, type Keeper } from "./holder_scan.ts";
+import { findGuardKeeper } from "./guard_keeper.ts";
+import { findOpener, findStrayLock, type Keeper } from "./holder_scan.ts";
 
 // What a helper process does to find out whether the last writes of an owner that is gone have landed. All of
 // it may block.
@@ -48,6 +49,11 @@ export interface GuardQuestion {
   readonly others?: string;
   /** Set when the page cache must be brought to the medium of every block device that other hosts reach. */
   readonly devices?: boolean;
+  /**
+   * Processes of other guests, which have opened what they write themselves. A helper of an earlier version
+   * does not know that, and takes them for strangers.
+   */
+  readonly guests?: readonly number[];
 }
 
 /**
@@ -57,14 +63,14 @@ export interface GuardQuestion {
  */
 export function judgeGuards(
   sys: WitnessSys,
-  { names, sync, others, devices = false }: GuardQuestion,
+  { names, sync, others, devices = false, guests = [] }: GuardQuestion,
   fd: number | undefined,
 ): Verdict {
   const own = fd === undefined
     ? []
     : locksIn(descriptorInfo(sys, "self", fd) ?? "", LOCK_START).map(({ file }) => file);
-  const keeper = findLockKeeper(sys, new Set([...names, ...own]), WRITE_GUARD);
-  if (keeper !== undefined) return kept(keeper, "writes it too");
+  const keeper = findGuardKeeper(sys, new Set([...names, ...own]), new Set(guests));
+  if (keeper.kind !== "none" && keeper.kind !== "guests") return kept(keeper, "writes it too");
   if (others !== undefined) {
     const stray = findStrayLock(sys, WRITE_GUARD);
     if (stray !== "none") return strayVerdict(stray, others);
@@ -74,6 +80,7 @@ export function judgeGuards(
     if (verdict.kind !== "over") return verdict;
   }
   if (fd === undefined) return OVER;
+  if (keeper.kind === "guests") return sync ? synced(sys.fsync(fd)) : OVER;
   const probe = { type: F_UNLCK, pid: 0 };
   const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
   if (probed < 0) return unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`);

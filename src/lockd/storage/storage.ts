@@ -45,6 +45,8 @@ export interface StorageParts {
   readonly deputySocket: string;
   /** What was seen of an owner's process while it lived. */
   readonly sightOf: (key: OwnerKey) => Sight | undefined;
+  /** Processes of all owners that live, as the daemon sees them. */
+  readonly guests: () => readonly number[];
   /** Unix milliseconds. */
   readonly now: () => number;
   /** {@link Storage.handover} of an earlier image of this daemon. */
@@ -133,6 +135,7 @@ export class Storage {
       local: this.#local,
       clock: () => sys.monotonic(),
       sightOf: parts.sightOf,
+      guests: parts.guests,
     });
     this.findHolder = holderFinder(sys, (path, identity) => this.#ofFile(path, identity), this.#local);
   }

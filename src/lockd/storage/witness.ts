@@ -32,8 +32,12 @@ export interface WitnessParts {
   readonly clock: () => number;
   /** What was seen of an owner's process while it lived. */
   readonly sightOf: (key: OwnerKey) => Sight | undefined;
+  /** Processes of all owners that live, as the daemon sees them. */
+  readonly guests: () => readonly number[];
 }
 
+/** So many other guests are told a helper, for a message has its limit: what the others write is unknown. */
+const GUESTS = 4096;
 const OVER: Verdict = { kind: "over" };
 /** A helper that cannot be had is tried again after this time, in ms. */
 const HELPER_AGAIN_MS = 5000;
@@ -96,29 +100,31 @@ export class StorageWitness implements Witness {
         else done(verdict);
       });
     }
+    const status = emptyStatus();
+    const known = sys.fstat(fd, status);
+    if (known < 0) return done(unknown(`its file cannot be looked at: ${strerror(-known)}`));
     const probe = { type: F_UNLCK, pid: 0 };
     const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
     if (probed < 0) return done(unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`));
+    const type = status.mode & S_IFMT;
+    const device = () => this.#device(path, fd, status, sight ?? taken, done);
     if (probe.type !== F_UNLCK) {
       // Without an answer the next look at the lock itself tells whether it has gone; and when it has, there
       // is more to be asked of all but the image of a QEMU.
       const busy = (reason: string) => done({ kind: "busy", reason });
-      const task = { op: "judge-guards", question: { names: [], sync: false } } as const;
-      return this.#local(
-        task,
-        fd,
-        (verdict) => verdict.kind === "over" ? busy(UNDER_WAY) : done(verdict),
-        busy,
-      );
+      const question = this.#besideGuests({ names: [], sync: false });
+      return this.#local({ op: "judge-guards", question }, fd, (verdict) => {
+        if (verdict.kind !== "over") return done(verdict);
+        if (type === S_IFBLK) device();
+        else if (sight?.qemu === true) done(OVER);
+        else busy(UNDER_WAY);
+      }, busy);
     }
-    const status = emptyStatus();
-    const known = sys.fstat(fd, status);
-    if (known < 0) return done(unknown(`its file cannot be looked at: ${strerror(-known)}`));
-    switch (status.mode & S_IFMT) {
+    switch (type) {
       case S_IFREG:
         return sight?.qemu === true ? done(OVER) : this.#leased(handle, resource.shared, done);
       case S_IFBLK:
-        return this.#device(path, fd, status, sight ?? taken, done);
+        return device();
       default:
         return done(OVER);
     }
@@ -220,10 +226,14 @@ export class StorageWitness implements Witness {
    * its program was replaced by another one.
    */
   #guards(question: GuardQuestion, fd: number | undefined, done: (verdict: Verdict) => void): void {
-    this.#local({ op: "judge-guards", question }, fd, done, (reason) => {
+    this.#local({ op: "judge-guards", question: this.#besideGuests(question) }, fd, done, (reason) => {
       const held = isLocked(this.#parts.sys, new Set(question.names), WRITE_GUARD);
       done(held === false && !question.sync && question.others === undefined ? OVER : unknown(reason));
     });
+  }
+
+  #besideGuests(question: GuardQuestion): GuardQuestion {
+    return { ...question, guests: this.#parts.guests().slice(0, GUESTS) };
   }
 
   /** @param lost called when the helper cannot be had; it is not started anew for each look */

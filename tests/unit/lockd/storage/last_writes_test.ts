@@ -100,6 +100,48 @@ Deno.test("judgeGuards() finds a guard that no process has, until it goes", () =
   assert.deepEqual(image.judge(), OVER);
 });
 
+Deno.test("judgeGuards() takes the guard of a guest that was started anew for its own", () => {
+  using image = new Image();
+  const names = [procLockText(image.identity)];
+  const judge = (sys: Sys = kernel) => [
+    judgeGuards(sys, { names, sync: false, guests: [1, Deno.pid] }, undefined),
+    judgeGuards(sys, { names: [], sync: false, guests: [Deno.pid] }, image.fd),
+  ];
+  const fd = image.guarded();
+  assert.deepEqual(judge(), [OVER, OVER]);
+  {
+    using _writing = Unowned.take(image.guarded());
+    assert.deepEqual(judge(), [UNDER_WAY, UNDER_WAY]);
+  }
+  assert.deepEqual(judge(), [OVER, OVER]);
+  assert.deepEqual(judge(blinkered()), [HIDDEN, HIDDEN]);
+  kernel.close(fd);
+});
+
+Deno.test("judgeGuards() names a guest whose open file the process before may have had too", () => {
+  using image = new Image();
+  const names = [procLockText(image.identity)];
+  const commandLine = image.scratch.file("cmdline");
+  Deno.writeTextFileSync(commandLine, 'qemu\0-blockdev\0{"driver":"file","filename":"/dev/fdset/3"}\0');
+  const handed = sysWith({
+    open: (path, flags, mode) => kernel.open(path.endsWith("/cmdline") ? commandLine : path, flags, mode),
+  });
+  const judge = (sys: Sys) => judgeGuards(sys, { names, sync: false, guests: [Deno.pid] }, undefined);
+  const verdict = {
+    kind: "unknown",
+    reason: `process ${Deno.pid} (${COMMAND}) writes it too`,
+    opener: "seen",
+  };
+  const first = image.guarded();
+  assert.deepEqual(judge(handed), verdict);
+  // Two descriptors may be one open file, and hide that another one is left.
+  const second = image.guarded();
+  assert.deepEqual(judge(kernel), verdict);
+  kernel.close(first);
+  assert.deepEqual(judge(kernel), OVER);
+  kernel.close(second);
+});
+
 Deno.test("judgeGuards() brings to the medium what is cached of every device that other hosts reach", () => {
   const places: Record<string, string> = {
     "8:0": "../../devices/platform/host3/session1/block/sda",

@@ -67,6 +67,7 @@ class Stage implements Disposable {
       inherited: undefined,
       deputySocket: "/nowhere/deputy-sock",
       sightOf: () => undefined,
+      guests: () => [],
     });
   }
 

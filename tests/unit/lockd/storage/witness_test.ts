@@ -27,6 +27,7 @@ class World {
   probe = 0;
   fstat = 0;
   sight: Sight | undefined;
+  guests: number[] = [];
   remote = false;
   /** Whether the lock is held by an open file. */
   held = true;
@@ -66,6 +67,7 @@ class World {
       local: this.#client("local"),
       clock: () => this.now,
       sightOf: () => this.sight,
+      guests: () => this.guests,
     });
   }
 
@@ -94,7 +96,9 @@ class World {
       const what = task.op === "judge-guards"
         ? `${task.question.names.join(",")}${task.question.sync ? " and sync" : ""}${
           task.question.others === undefined ? "" : ` and others, for ${task.question.others}`
-        }${task.question.devices === true ? ", and all devices" : ""}`
+        }${task.question.devices === true ? ", and all devices" : ""}${
+          task.question.guests?.length ? ` beside ${task.question.guests.join(",")}` : ""
+        }`
         : "";
       this.calls.push(`${name} ${task.op} ${what}${fd === undefined ? "" : " with the file"}`.trim());
       const verdict = this.verdicts.shift() ?? assert.fail("no verdict");
@@ -127,10 +131,7 @@ Deno.test("StorageWitness has a helper look who has QEMU's lock on an image", ()
   assert.deepEqual(world.calls, ["probe 101", "local judge-guards  with the file"]);
 });
 
-const OWNERS: [string, Sight | undefined][] = [["a QEMU", QEMU], ["a writer", WRITER], [
-  "somebody unseen",
-  undefined,
-]];
+const OWNERS: [string, Sight | undefined][] = [["a writer", WRITER], ["somebody unseen", undefined]];
 
 for (const [whose, sight] of OWNERS) {
   Deno.test(`StorageWitness looks once more at the file of ${whose} when QEMU's lock went while a helper looked`, () => {
@@ -142,9 +143,30 @@ for (const [whose, sight] of OWNERS) {
     world.guarded = false;
     world.lease = -11;
     world.verdicts.push({ kind: "unknown", reason: "process 7 (other) has it open", opener: "seen" });
-    assert.equal(world.ask("")?.kind, sight === QEMU ? "over" : "unknown");
+    assert.equal(world.ask("")?.kind, "unknown");
   });
 }
+
+Deno.test("StorageWitness tells a helper of the other guests, whose locks on an image may be all that there are", () => {
+  const world = new World();
+  world.sight = QEMU;
+  world.guarded = true;
+  world.guests = [43, 44];
+  world.verdicts.push(OVER);
+  assert.deepEqual(world.ask(""), OVER);
+  world.mode = S_IFBLK;
+  world.sight = { qemu: true, files: [{ path: "/dev/sda", guard: "00:05:7" }] };
+  world.verdicts.push(OVER, OVER);
+  assert.deepEqual(world.ask(""), OVER);
+  const guests = "beside 43,44";
+  assert.deepEqual(world.calls, [
+    "probe 101",
+    `local judge-guards  ${guests} with the file`,
+    "probe 101",
+    `local judge-guards  ${guests} with the file`,
+    `local judge-guards 00:05:7 and sync ${guests} with the file`,
+  ]);
+});
 
 for (const sight of [undefined, WRITER]) {
   Deno.test(`StorageWitness asks for a lease on the file of ${sight === undefined ? "somebody unseen" : "a writer"}`, () => {
