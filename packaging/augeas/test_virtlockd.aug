@@ -23,6 +23,7 @@ cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
 cluster_fence_command = \"/etc/libvirt/fence\"
 cluster_fence_timeout = 90
 cluster_fence_data = \"ipmi 10.0.0.7\"
+cluster_on_lost = \"pause\"
 "
 
    test Virtlockd.lns get every_key =
@@ -54,6 +55,7 @@ cluster_fence_data = \"ipmi 10.0.0.7\"
       { "cluster_fence_command" = "/etc/libvirt/fence" }
       { "cluster_fence_timeout" = "90" }
       { "cluster_fence_data" = "ipmi 10.0.0.7" }
+      { "cluster_on_lost" = "pause" }
 
    (* Comments, on lines of their own and after a value. *)
    test Virtlockd.lns get "# Limits\n#\n\n  #max_clients = 1024\nlog_level = 2  # for now\n" =

@@ -59,7 +59,7 @@ module Virtlockd =
 
    let cluster_list  = list_entry /cluster_endpoints|cluster_lockspaces/
    let cluster_entry = string_entry /cluster_name|cluster_host_id|cluster_ca_file|cluster_cert_file|cluster_key_file/
-   let fence_entry   = string_entry /cluster_fence_command|cluster_fence_data/
+   let fence_entry   = string_entry /cluster_fence_command|cluster_fence_data|cluster_on_lost/
 
    let lns = ( logging_entry | limit_entry | storage_entry | lockspace_entry | cluster_list | cluster_entry
              | fence_entry | comment | empty )*

@@ -11,6 +11,8 @@ export interface ProcessState {
    * whose first thread has ended may run on.
    */
   readonly exiting: boolean;
+  /** Whether a signal has stopped it, until another one lets it go on. */
+  readonly stopped: boolean;
   /** Start time in clock ticks since boot: with the pid it names one process for ever. */
   readonly startTime: number;
 }
@@ -43,7 +45,7 @@ export function readProcess(sys: ReadSys, pid: number): ProcessState | number {
   const [state, , , , , , flags] = fields;
   const exiting = state === "Z" || state === "X" || (Number(flags) & PF_EXITING) !== 0;
   const startTime = Number(fields[19]);
-  return Number.isInteger(startTime) ? { exiting, startTime } : -EIO;
+  return Number.isInteger(startTime) ? { exiting, stopped: state === "T", startTime } : -EIO;
 }
 
 /** The same; undefined when there is no such process, or it cannot be told. */

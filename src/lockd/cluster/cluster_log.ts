@@ -2,6 +2,7 @@ import type { Log } from "../../chassis/log/log.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
 import { fencingLog } from "./fencing_log.ts";
+import { lostGuestsLog } from "./lost_guests_log.ts";
 
 /** Writes to the log what becomes of this host's membership in a cluster. */
 export function clusterLog(log: Log): ClusterObserver {
@@ -51,6 +52,7 @@ export function clusterLog(log: Log): ClusterObserver {
       ),
     clusterUnsafe: (members) => log.error(`The cluster's etcd is not to be relied upon: ${members}`),
     ...fencingLog(log),
+    ...lostGuestsLog(log),
     clusterUnknown: (key, { domain, uuid, pid }) =>
       log.warn(
         `etcd has a lock of this host for domain '${domain}' (uuid ${uuid}, pid ${pid}), of which this daemon knows ` +

@@ -1,6 +1,7 @@
 import type { EtcdVersionsObserver } from "./etcd_versions.ts";
 import type { HostFencingObserver } from "./host_fencing.ts";
 import type { KeyCheckObserver } from "./key_check.ts";
+import type { LostGuestsObserver } from "./lost_guests.ts";
 import type { LostLocksObserver } from "./lost_locks.ts";
 import type { ReconciliationObserver } from "./reconciliation.ts";
 import type { SessionObserver } from "./session_parts.ts";
@@ -12,5 +13,6 @@ export interface ClusterObserver
     ReconciliationObserver,
     KeyCheckObserver,
     LostLocksObserver,
+    LostGuestsObserver,
     EtcdVersionsObserver,
     HostFencingObserver {}

@@ -1,7 +1,7 @@
 import type { EventLoop } from "../../chassis/event/event_loop.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
-import type { ClusterSettings } from "../identity/cluster_settings.ts";
+import type { ClusterSettings, OnLost } from "../identity/cluster_settings.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockFiles } from "../lockspace/lock_files.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
@@ -10,6 +10,7 @@ import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { LastWrites } from "./orphans.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
+import type { ToldProcess } from "./lost_guests.ts";
 import type { PausedGuest } from "./lost_marks.ts";
 import type { LocationOf } from "./names.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
@@ -39,6 +40,8 @@ export interface ClusterParts {
   readonly fenceCommand: () => string | undefined;
   /** How long it may take, in ms. */
   readonly fenceLimit: () => number;
+  /** What is done with guests whose lock another host has got, as it is configured now. */
+  readonly onLost: () => OnLost;
   /** This host's own locks. */
   readonly files: LockFiles;
   /** Whether the storage of one of its files may hang. */
@@ -48,6 +51,7 @@ export interface ClusterParts {
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
+  readonly processOf: (owner: Owner) => ToldProcess;
   /** What libvirt has released for guests that are paused. */
   readonly paused: () => Iterable<PausedGuest>;
   /** Calls `go` when all that was recorded until now is in the journal. */

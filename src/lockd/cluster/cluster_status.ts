@@ -20,6 +20,8 @@ export interface ClusterStatus {
   readonly local?: number;
   /** Locks of this host's guests that others have. An older daemon does not tell. */
   readonly lost?: number;
+  /** Guests with locks in doubt that are stopped by a signal. An older daemon does not tell. */
+  readonly stopped?: number;
   /** Of {@link locks}, those that are kept for guests that are paused. */
   readonly parked: number;
   /** Locks that others got while their guest was paused. */

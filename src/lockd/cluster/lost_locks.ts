@@ -8,13 +8,14 @@ import { isClustersDoubt } from "./doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterNames } from "./names.ts";
+import type { LostGuests } from "./lost_guests.ts";
 import { decodeHolder, encodeRecord, holderOf, readable } from "./records.ts";
 import type { ClusterSession } from "./session.ts";
 import { type ClusterLock, type Epoch, obstaclesOf } from "./transactions.ts";
 
 /** How often it is looked whether a lock can be had again, in ms: a person has to act first. */
 const LOOK_MS = 10_000;
-/** So many at once: there are few, and nobody waits. */
+/** So many at once, each in turn: there are few, and nobody waits. */
 const AT_ONCE = 50;
 
 /** What having lost locks again works with. */
@@ -25,6 +26,8 @@ export interface LostLocksParts {
   readonly files: Pick<ClusterLockFiles, "of" | "adopt">;
   readonly heldLocks: Pick<HeldLocks, "put">;
   readonly locks: Pick<ClusterLocks, "busy" | "inTurn" | "give">;
+  /** Guests that run with them. */
+  readonly guests: Pick<LostGuests, "taken">;
   readonly resources: () => Iterable<Resource>;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
@@ -47,6 +50,8 @@ export class LostLocks {
   readonly #parts: LostLocksParts;
   /** What was put there perhaps, by the lock's key. */
   readonly #tried = new Map<string, ClusterLock>();
+  /** How many have had their turn in this round. */
+  #passed = 0;
 
   constructor(parts: LostLocksParts) {
     this.#parts = parts;
@@ -65,18 +70,19 @@ export class LostLocks {
     const { state } = session;
     if (state.kind !== "live") return;
     const { epoch } = state;
-    const lost = [...resources()].filter((resource) => this.#isLost(resource)).slice(0, AT_ONCE);
-    const asked = new Set<string>();
-    for (const resource of lost) {
-      const name = names.of(resource.path);
-      if (name === undefined) continue;
-      const key = keys.lock(name, resource.shared, session.id);
-      asked.add(key);
+    const lost = new Map([...resources()].flatMap((resource): [string, Resource][] => {
+      const name = this.#isLost(resource) ? names.of(resource.path) : undefined;
+      return name === undefined ? [] : [[keys.lock(name, resource.shared, session.id), resource]];
+    }));
+    const from = this.#passed < lost.size ? this.#passed : 0;
+    const turn = [...lost].slice(from, from + AT_ONCE);
+    this.#passed = from + turn.length;
+    for (const [key, resource] of turn) {
       if (!locks.busy(key)) locks.inTurn(key, (end) => this.#have(epoch, key, resource, end));
     }
     for (const [key, lock] of this.#tried) {
       // Its guest has ended meanwhile.
-      if (!asked.has(key)) this.#give(lock);
+      if (!lost.has(key)) this.#give(lock);
     }
   }
 
@@ -110,7 +116,10 @@ export class LostLocks {
           // What was tried has been done after all.
           if (outcome.by.session === session.id && outcome.by.attempt === holder.attempt) {
             this.#had(resource, lock);
-          } else this.#tried.delete(key);
+          } else {
+            this.#tried.delete(key);
+            if (this.#isThere(resource) && this.#isLost(resource)) this.#parts.guests.taken(resource);
+          }
           break;
         case "failed":
           if (!outcome.unknown) break;

@@ -19,6 +19,7 @@ import { HostFencing } from "./host_fencing.ts";
 import { KeyCheck, type KeyCheckParts } from "./key_check.ts";
 import { ClusterKeys } from "./keys.ts";
 import { HeldLocks } from "./held_locks.ts";
+import { LostGuests } from "./lost_guests.ts";
 import { LostLocks, type LostLocksParts } from "./lost_locks.ts";
 import { LinkClient } from "./link_client.ts";
 import type { MembershipFile, Seen } from "./membership_file.ts";
@@ -71,6 +72,7 @@ export class Member implements Cluster {
   readonly #fencing: HostFencing;
   readonly #heldLocks: HeldLocks;
   readonly #lostLocks: LostLocks;
+  readonly #lostGuests: LostGuests;
   readonly files: ClusterLockFiles;
   readonly #lives: (pid: number, start: number) => boolean;
   readonly #partWith = (path: string): void => void this.#parts.askedFor(path, "");
@@ -78,7 +80,8 @@ export class Member implements Cluster {
 
   constructor(parts: ClusterParts, facts: MemberFacts) {
     const { sys, loop, ledger, settings, now } = parts;
-    this.#parts = parts;
+    this.#lostGuests = new LostGuests(parts);
+    this.#parts = { ...parts, observer: this.#lostGuests.told(parts.observer) };
     this.#facts = facts;
     this.#keys = new ClusterKeys(settings.clusterName);
     this.#names = new ClusterNames(facts.spaces, parts.locationOf, facts.devices);
@@ -130,7 +133,12 @@ export class Member implements Cluster {
       keys: this.#keys,
       fencedLocks: this.#fencedLocks,
     });
-    this.#lostLocks = new LostLocks({ ...this.#watched(), heldLocks: this.#heldLocks, nonce });
+    this.#lostLocks = new LostLocks({
+      ...this.#watched(),
+      heldLocks: this.#heldLocks,
+      guests: this.#lostGuests,
+      nonce,
+    });
   }
 
   #newFiles(): ClusterLockFiles {
@@ -178,7 +186,7 @@ export class Member implements Cluster {
   }
 
   /** What is needed to look now and then what etcd has. */
-  #watched(): Omit<KeyCheckParts, "partWith"> & Omit<LostLocksParts, "heldLocks" | "nonce"> {
+  #watched(): Omit<KeyCheckParts, "partWith"> & Omit<LostLocksParts, "heldLocks" | "guests" | "nonce"> {
     const { loop, resources, markOf, observer } = this.#parts;
     return {
       session: this.#session,
@@ -209,6 +217,7 @@ export class Member implements Cluster {
       locks: this.files.count,
       local: locks.filter(({ path }) => !this.covers(path)).length,
       lost: this.#session.lost,
+      stopped: this.#lostGuests.stopped,
       parked: locks.filter((each) => this.#isParked(each)).length,
       left: this.#marks.size,
       releasing: this.#locks.releasing,

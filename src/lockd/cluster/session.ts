@@ -1,7 +1,7 @@
 import type { Answer } from "../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../etcd/wire/transaction.ts";
 import { ASK_MS, AWAY_MS, HEARD_SECONDS, PROOF_MS } from "./cluster_times.ts";
-import { HELD_BY_ANOTHER } from "./doubts.ts";
+import { HELD_BY_ANOTHER, lostWhenFenced } from "./doubts.ts";
 import { closedText, GIVES_BACK, LEFT } from "./entries.ts";
 import { reasonOf } from "./etcd.ts";
 import { type Entered, Entrance } from "./entrance.ts";
@@ -420,12 +420,8 @@ export class ClusterSession {
       if (this.#state.kind === "lost" || this.#closed) return;
       if (typeof outcome === "string") return again(outcome);
       const settled = () => {
-        const since = this.#fencing === undefined
-          ? ""
-          : `, which this one has lost when it was fenced by ${this.#fencing.by}`;
-        for (const { resource } of outcome) {
-          observer.clusterDoubtful(resource, `${HELD_BY_ANOTHER}${since}`);
-        }
+        const reason = this.#fencing === undefined ? HELD_BY_ANOTHER : lostWhenFenced(this.#fencing.by);
+        for (const { resource } of outcome) observer.clusterDoubtful(resource, reason);
         this.#round = meta.round;
         this.#conflicts = outcome;
       };

@@ -5,6 +5,7 @@ import type { Program } from "../../chassis/rpc/program.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
 import type { IdleTimer } from "../../chassis/start/idle_timer.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
+import { processState } from "../../os/process_state.ts";
 import type { Sys } from "../../os/sys.ts";
 import { Introspection } from "../reporting/introspection.ts";
 import type { Metrics } from "../reporting/metrics.ts";
@@ -72,6 +73,7 @@ export function adminPrograms(
     statusProgram({
       table,
       reaper,
+      stopped: (pid) => processState(sys, pid)?.stopped === true,
       manualRelease,
       cluster,
       servers,

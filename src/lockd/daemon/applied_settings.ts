@@ -35,6 +35,9 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterFenceTimeout: ({ clusterFenceTimeout }) => {
       daemon.settings.clusterFenceTimeout = clusterFenceTimeout;
     },
+    clusterOnLost: ({ clusterOnLost }) => {
+      daemon.settings.clusterOnLost = clusterOnLost;
+    },
     // A membership begins with the process: `virtlockd reload` takes the next settings.
     clusterEndpoints: undefined,
     clusterName: undefined,

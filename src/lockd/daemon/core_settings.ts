@@ -21,13 +21,15 @@ export interface CoreSettings {
   clusterFenceCommand: Settings["clusterFenceCommand"];
   /** How long it may take, in seconds. */
   clusterFenceTimeout: number;
+  /** What is done with guests whose lock another host has got. */
+  clusterOnLost: Settings["clusterOnLost"];
 }
 
 /** Those of a configuration. */
 export function coreSettings(settings: Settings): CoreSettings {
   const { storageTimeout, allowStaleResume, staleResumeGuests, settleTimeout, lockspaces: lockDirectories } =
     settings;
-  const { clusterFenceCommand, clusterFenceTimeout } = settings;
+  const { clusterFenceCommand, clusterFenceTimeout, clusterOnLost } = settings;
   return {
     storageTimeout,
     allowStaleResume,
@@ -36,6 +38,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     lockDirectories,
     clusterFenceCommand,
     clusterFenceTimeout,
+    clusterOnLost,
   };
 }
 

@@ -7,6 +7,7 @@ import type { ClusterSettings } from "../identity/cluster_settings.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
 import { ManualRelease } from "../lockspace/manual_release.ts";
+import { ownerKey } from "../lockspace/owner.ts";
 import { hasOpenForWriting } from "../lockspace/open_files.ts";
 import { endedMark, OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
@@ -110,12 +111,17 @@ export class LockCore {
       fenceSocket: parts.fenceSocket,
       fenceCommand: () => settings.clusterFenceCommand,
       fenceLimit: () => settings.clusterFenceTimeout * 1000,
+      onLost: () => settings.clusterOnLost,
       files,
       mayHang: (path, identity) => this.storage.mayHang(path, identity),
       locationOf: (path) => this.storage.locationOf(path),
       resources: () => this.table.resources(),
       markOf: (owner) =>
         this.reaper.judge(owner).kind === "dead" ? endedMark(owner) : this.watch.markOf(owner),
+      processOf: (owner) =>
+        this.reaper.judge(owner).kind === "dead"
+          ? "ended"
+          : this.watch.processOf(ownerKey(owner)) ?? "untold",
       paused: () => this.table.parked.all(),
       recorded: parts.recorded,
       askedFor: (path, uuid) => this.table.askedFor(path, uuid),

@@ -6,6 +6,14 @@ import type { SettingReader } from "../../chassis/config/settings.ts";
 /** How every key of the cluster's begins. */
 export const CLUSTER_PREFIX = "cluster";
 
+/** What is done with a guest that runs on when another host has got its lock. */
+export type OnLost =
+  /** It runs on, and everybody is told. */
+  | "report"
+  /** Its process is stopped by a signal, and writes nothing any more. */
+  | "pause"
+  | "kill";
+
 /** What the configuration file says of the cluster, as it says it. */
 export interface ClusterSettings {
   /** URLs of etcd's members; empty: this host is in no cluster. */
@@ -29,6 +37,7 @@ export interface ClusterSettings {
   readonly clusterFenceTimeout: number;
   /** What that program has to know of this host, on other hosts. */
   readonly clusterFenceData: string | undefined;
+  readonly clusterOnLost: OnLost;
   /**
    * Why the settings above cannot be relied upon, in a start that has to succeed whatever the file says:
    * nothing is locked then that may be the cluster's.
@@ -50,6 +59,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterFenceCommand: undefined,
   clusterFenceTimeout: 60,
   clusterFenceData: undefined,
+  clusterOnLost: "report",
   clusterMistake: undefined,
 };
 
@@ -79,6 +89,7 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_fence_command", (entry) => ({ clusterFenceCommand: readPath(entry) })],
   ["cluster_fence_timeout", (entry) => ({ clusterFenceTimeout: readInteger(entry, 1, 600) })],
   ["cluster_fence_data", (entry) => ({ clusterFenceData: readData(entry) })],
+  ["cluster_on_lost", (entry) => ({ clusterOnLost: readOnLost(entry) })],
 ];
 
 function readEndpoints(entry: ConfigEntry): string[] {
@@ -116,6 +127,12 @@ function readData(entry: ConfigEntry): string | undefined {
   const text = readText(entry);
   if (text === undefined || DATA.test(text)) return text;
   throw wrongValue(entry, "one line of at most 1000 characters");
+}
+
+function readOnLost(entry: ConfigEntry): OnLost {
+  const text = readText(entry) ?? CLUSTER_DEFAULTS.clusterOnLost;
+  if (text === "report" || text === "pause" || text === "kill") return text;
+  throw wrongValue(entry, '"report", "pause" or "kill"');
 }
 
 function readSpaces(entry: ConfigEntry): Map<string, string> {

@@ -1,5 +1,6 @@
 import { VERSION } from "../../chassis/config/build_config.ts";
 import type { DaemonObserver } from "./observers.ts";
+import type { LostGuest } from "../cluster/lost_guests.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import type { Calls } from "./calls.ts";
@@ -42,6 +43,10 @@ export interface Counts {
   storageHelperFailures: number;
   /** Locks of owners that are gone, given up without knowing whether their last writes have landed. */
   givenUp: number;
+  /** Guests whose lock another host has got: what was done with them. */
+  lostGuestsStopped: number;
+  lostGuestsKilled: number;
+  lostGuestsSpared: number;
   /** How often the daemon executed itself anew. */
   reExecs: number;
   /** How often asking it to was in vain. */
@@ -72,6 +77,9 @@ export class Metrics implements Partial<DaemonObserver> {
     storageHangs: 0,
     storageHelperFailures: 0,
     givenUp: 0,
+    lostGuestsStopped: 0,
+    lostGuestsKilled: 0,
+    lostGuestsSpared: 0,
     reExecs: 0,
     reExecFailures: 0,
     crashes: 0,
@@ -169,6 +177,19 @@ export class Metrics implements Partial<DaemonObserver> {
 
   signalFailed(): void {
     this.counts.holderSignalFailures++;
+  }
+
+  lostGuest({ kind }: LostGuest): void {
+    switch (kind) {
+      case "stopped":
+        this.counts.lostGuestsStopped++;
+        break;
+      case "killed":
+        this.counts.lostGuestsKilled++;
+        break;
+      case "spared":
+        this.counts.lostGuestsSpared++;
+    }
   }
 
   storageHung(): void {

@@ -94,7 +94,7 @@ function writeDaemon(text: PrometheusText, metrics: Metrics, status: StatusDocum
     "File descriptors that may be open.",
     status.descriptors.limit,
   );
-  writeSections(text, status);
+  writeSections(text, metrics, status);
   writeStorage(text, metrics, status);
 }
 
@@ -135,7 +135,7 @@ function writeStorage(text: PrometheusText, { counts }: Metrics, { storage = [] 
 }
 
 /** Of the parts that not every daemon has. */
-function writeSections(text: PrometheusText, { sections }: StatusDocument): void {
+function writeSections(text: PrometheusText, metrics: Metrics, { sections }: StatusDocument): void {
   const { store, journal, cluster } = sections;
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   if (store?.present === true) {
@@ -155,7 +155,10 @@ function writeSections(text: PrometheusText, { sections }: StatusDocument): void
     );
   }
   if (journal !== undefined) gauge("journal_bytes", "Size of the journal.", journal.bytes);
-  if (cluster !== undefined) writeCluster(text, cluster);
+  if (cluster !== undefined) {
+    writeCluster(text, cluster);
+    writeLostGuests(text, metrics, cluster);
+  }
 }
 
 function writeCluster(
@@ -189,6 +192,24 @@ function writeCluster(
     (cluster.silentMs ?? 0) / 1000,
   );
   if (cluster.fencing !== undefined) writeFencing(text, cluster.fencing);
+}
+
+/** Guests whose lock another host has got. */
+function writeLostGuests(text: PrometheusText, { counts }: Metrics, { stopped = 0 }: ClusterStatus): void {
+  text.single(
+    "cluster_guests_stopped",
+    "gauge",
+    "Guests with locks that other hosts have, which are stopped by a signal.",
+    stopped,
+  );
+  text.metric(
+    "cluster_lost_guests_total",
+    "counter",
+    "Guests that ran with a lock which another host had, by what was done with them.",
+  );
+  text.sample("cluster_lost_guests_total", { done: "stopped" }, counts.lostGuestsStopped);
+  text.sample("cluster_lost_guests_total", { done: "killed" }, counts.lostGuestsKilled);
+  text.sample("cluster_lost_guests_total", { done: "spared" }, counts.lostGuestsSpared);
 }
 
 function writeFencing(text: PrometheusText, { fault, hosts, fenced, failures }: FencingStatus): void {

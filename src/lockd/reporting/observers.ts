@@ -78,6 +78,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   fencingOver: true,
   fencingDone: true,
   clusterRegained: true,
+  lostGuest: true,
 };
 
 /**

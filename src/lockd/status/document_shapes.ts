@@ -75,6 +75,7 @@ const CLUSTER: Shape<ClusterStatus> = fields({
   locks: number,
   local: optional(number),
   lost: optional(number),
+  stopped: optional(number),
   parked: number,
   left: number,
   releasing: number,
@@ -155,7 +156,7 @@ const HOLDER: Shape<HolderEntry> = fields({
   sinceMs: optional(number),
   since: number,
   times: number,
-  process: optional(oneOf({ ended: true, unjudged: true })),
+  process: optional(oneOf({ ended: true, unjudged: true, stopped: true })),
 });
 
 /** An entry of LIST_LOCKS. */

@@ -1,3 +1,4 @@
+import { isClustersDoubt } from "../cluster/doubts.ts";
 import type { LockReach } from "../cluster/cluster_parts.ts";
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import { procLockText } from "../lockspace/file_identity.ts";
@@ -10,7 +11,12 @@ import type { HolderEntry, LockEntry, ShownState } from "./status_document.ts";
 const HOLDERS_CHARACTERS = 256 * 1024;
 
 /** What an entry says of the process of an owner. */
-const PROCESS = { alive: {}, dead: { process: "ended" }, unjudged: { process: "unjudged" } } as const;
+const PROCESS = {
+  alive: {},
+  dead: { process: "ended" },
+  unjudged: { process: "unjudged" },
+  stopped: { process: "stopped" },
+} as const;
 
 /** What else is known of locks and their owners. */
 export interface LockFacts {
@@ -18,6 +24,8 @@ export interface LockFacts {
   readonly dying: (key: OwnerKey) => boolean;
   /** Whether an owner's process lives. */
   readonly judge: (owner: Owner) => Judgement;
+  /** Whether a signal has stopped a process. */
+  readonly stopped: (pid: number) => boolean;
   /** Why a lock stays although an owner's process is gone; undefined where none is. */
   readonly settling: (resource: Resource) => string | undefined;
   /** For which hosts the lock of a file counts; undefined on a host that is in no cluster. */
@@ -26,7 +34,7 @@ export interface LockFacts {
 
 /** A lock as LIST_LOCKS shows it. */
 export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
-  const { listed, more } = holders(resource, facts.judge);
+  const { listed, more } = holders(resource, facts);
   const { id, lockspace, name, path, handle, shared, autocreate, state } = resource;
   const reason = reasonOf(state) ?? facts.settling(resource);
   const hosts = facts.reachOf(path);
@@ -61,7 +69,7 @@ function lockState(
 /** The holders, each once, as many as have room. */
 function holders(
   resource: Resource,
-  judge: (owner: Owner) => Judgement,
+  { judge, stopped }: Pick<LockFacts, "judge" | "stopped">,
 ): { listed: HolderEntry[]; more: number } {
   // A guest that has ended, and another one whose process got the same pid, are two.
   const byKey = new Map<string, { owner: Owner; since: number; times: number }>();
@@ -71,12 +79,16 @@ function holders(
     if (known === undefined) byKey.set(name, { owner, since, times: 1 });
     else known.times++;
   }
+  // Only there anybody stops a guest, and of 40,000 locks it costs too much to look.
+  const ofCluster = isClustersDoubt(resource.state);
   const listed: HolderEntry[] = [];
   let characters = 0;
   for (const { owner, since, times } of byKey.values()) {
     if (characters > HOLDERS_CHARACTERS) break;
     const { name, uuid, id, pid } = owner;
-    const process = PROCESS[judge(owner).kind];
+    const judged = judge(owner);
+    const isStopped = judged.kind === "alive" && ofCluster && stopped(judged.pid);
+    const process = PROCESS[isStopped ? "stopped" : judged.kind];
     listed.push({ domain: name, uuid, id, pid, sinceMs: since, since, times, ...process });
     characters += name.length + 100;
   }

@@ -148,9 +148,10 @@ export interface HolderEntry {
   readonly times: number;
   /**
    * Absent while its process lives. "ended": its locks are about to go. "unjudged": nothing tells whether it
-   * lives, and its locks stay until they are released.
+   * lives, and its locks stay until they are released. "stopped": a signal has stopped it, of a lock that the
+   * cluster does not grant.
    */
-  readonly process?: "ended" | "unjudged";
+  readonly process?: "ended" | "unjudged" | "stopped";
 }
 
 /** Where a lock is in its life, with what is most worth knowing of its owners. */

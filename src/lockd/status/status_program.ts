@@ -33,6 +33,8 @@ export interface ListedServer {
 export interface StatusParts {
   readonly table: Pick<LockTable, "lockspaces" | "isDying" | "ownedBy" | "settling">;
   readonly reaper: Pick<HolderReaper, "judge">;
+  /** Whether a signal has stopped a process. */
+  readonly stopped: LockFacts["stopped"];
   readonly manualRelease: Pick<ManualRelease, "release">;
   /** Undefined on a host that is in none. */
   readonly cluster: Pick<Cluster, "reachOf"> | undefined;
@@ -82,7 +84,7 @@ function whole(document: unknown): Page {
   return { json: JSON.stringify(document), next: "" };
 }
 
-function locksPage({ table, reaper, cluster }: StatusParts, { cursor, limit }: PageArgs): Page {
+function locksPage({ table, reaper, stopped, cluster }: StatusParts, { cursor, limit }: PageArgs): Page {
   const after = cursor === "" ? 0 : cursorNumber(cursor, cursor);
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
@@ -90,6 +92,7 @@ function locksPage({ table, reaper, cluster }: StatusParts, { cursor, limit }: P
   const facts: LockFacts = {
     dying: (key) => table.isDying(key),
     judge: (owner) => reaper.judge(owner),
+    stopped,
     settling: (resource) => table.settling(resource),
     reachOf: (path) => cluster?.reachOf(path),
   };

@@ -17,15 +17,24 @@ function stat(state: string, flags: number, command = "qemu"): string {
 }
 
 Deno.test("processState() reads state, flags and start time", () => {
-  assert.deepEqual(processState(withFile(stat("S", 0x400000)), 42), { exiting: false, startTime: 987654 });
-  assert.deepEqual(processState(withFile(stat("R", 0x40000c)), 42), { exiting: true, startTime: 987654 });
-  assert.deepEqual(processState(withFile(stat("Z", 0)), 42), { exiting: true, startTime: 987654 });
-  assert.deepEqual(processState(withFile(stat("X", 0)), 42), { exiting: true, startTime: 987654 });
+  const runs = { exiting: false, stopped: false, startTime: 987654 };
+  const ends = { ...runs, exiting: true };
+  assert.deepEqual(processState(withFile(stat("S", 0x400000)), 42), runs);
+  assert.deepEqual(processState(withFile(stat("R", 0x40000c)), 42), ends);
+  assert.deepEqual(processState(withFile(stat("Z", 0)), 42), ends);
+  assert.deepEqual(processState(withFile(stat("X", 0)), 42), ends);
+  assert.deepEqual(processState(withFile(stat("T", 0x400000)), 42), { ...runs, stopped: true });
+  // Somebody looks at it with a debugger.
+  assert.deepEqual(processState(withFile(stat("t", 0x400000)), 42), runs);
 });
 
 Deno.test("processState() is not fooled by a command with parentheses", () => {
   const tricky = stat("S", 0, "a) Z 1 (b");
-  assert.deepEqual(processState(withFile(tricky), 42), { exiting: false, startTime: 987654 });
+  assert.deepEqual(processState(withFile(tricky), 42), {
+    exiting: false,
+    stopped: false,
+    startTime: 987654,
+  });
 });
 
 Deno.test("processState() knows this process, and none that is not there", () => {

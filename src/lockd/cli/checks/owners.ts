@@ -1,7 +1,7 @@
 import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
 import { holderText } from "../shown/holder_text.ts";
-import { type Check, type Finding, lasting, warning } from "./check.ts";
+import { type Check, type Finding, lasting, problem, warning } from "./check.ts";
 
 /**
  * Whether the processes of those who hold locks are there: a lock of one that is gone keeps its disk from
@@ -13,7 +13,7 @@ export const owners: Check = {
     lasting(patient, ({ locks }) => [...byHolder(locks).values()].flatMap((held) => inspect(held))),
 };
 
-/** A holder with everything that it has. */
+/** A holder with everything that it has and that says the same of its process. */
 interface Held {
   readonly holder: HolderEntry;
   readonly locks: LockEntry[];
@@ -23,7 +23,7 @@ function byHolder(locks: readonly LockEntry[]): Map<string, Held> {
   const all = new Map<string, Held>();
   for (const lock of locks) {
     for (const holder of lock.holders) {
-      const key = `${holder.pid} ${holder.uuid}`;
+      const key = `${holder.pid} ${holder.uuid} ${holder.process}`;
       const known = all.get(key);
       if (known === undefined) all.set(key, { holder, locks: [lock] });
       else known.locks.push(lock);
@@ -39,6 +39,7 @@ function inspect({ holder, locks }: Held): Finding[] {
   const who = holderText(holder);
   const what = others.length === 0 ? first.path : `${first.path} and ${others.length} more`;
   const chosen = first.mode === "shared" ? ` --uuid ${uuid}` : "";
+  const name = shellQuoted(domain === "" ? String(pid) : domain);
   const free = `virtlockd release ${shellQuoted(first.path)}${chosen}`;
   switch (process) {
     case "unjudged":
@@ -48,13 +49,19 @@ function inspect({ holder, locks }: Held): Finding[] {
           `If no host runs it any more (virsh list --all), free what it holds: ${free}`,
         ),
       ];
+    case "stopped":
+      return [
+        problem(
+          `${who} is stopped by a signal, and another host has ${what}`,
+          `Destroy it and start it where it belongs: virsh destroy ${name}. It must not go on over what others have ` +
+            "written: nobody may send it SIGCONT",
+        ),
+      ];
     case "ended":
       return [
         warning(
           `The process of ${who} has ended, but it still holds ${what}: ${first.reason ?? first.state}`,
-          `It is released by itself; if that takes too long: ${free} --force --guest ${
-            shellQuoted(domain === "" ? String(pid) : domain)
-          }`,
+          `It is released by itself; if that takes too long: ${free} --force --guest ${name}`,
         ),
       ];
   }

@@ -13,6 +13,8 @@ export function processText({ process }: HolderEntry): string | undefined {
       return undefined;
     case "ended":
       return "its owner has ended";
+    case "stopped":
+      return "its guest is stopped";
     case "unjudged":
       return "whether its owner lives cannot be told";
   }

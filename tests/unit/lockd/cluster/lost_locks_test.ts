@@ -78,6 +78,7 @@ class Stage {
         inTurn: (_key, task) => task(() => {}),
         give: (lock) => void this.told.push(`give ${lock.value}`),
       },
+      guests: { taken: ({ name }) => void this.told.push(`taken ${name}`) },
       resources: () => this.resources,
       markOf: ({ pid }) => ({ pid, start: 9 }),
       nonce: () => `n${++this.#nonces}`,
@@ -96,14 +97,14 @@ class Stage {
 Deno.test("a lock that another host has had is had again when nobody has it any more", () => {
   const stage = new Stage();
   stage.time.advance();
-  assert.deepEqual([stage.told, stage.held.size], [[], 0]);
+  assert.deepEqual([stage.told, stage.held.size], [["taken disk"], 0]);
   stage.free();
   stage.time.advance();
-  assert.deepEqual(stage.told, ["session: disk", "regained disk"]);
+  assert.deepEqual(stage.told.slice(1), ["session: disk", "regained disk"]);
   assert.equal(stage.held.get(PATH)?.value, stage.etcd.get(KEY));
   assert.deepEqual(JSON.parse(stage.etcd.get(KEY) ?? ""), { ...OURS, attempt: "n2" });
   stage.time.advance();
-  assert.equal(stage.told.length, 2);
+  assert.equal(stage.told.length, 3);
 });
 
 Deno.test("the mark of its guest stays, and a guest of another host that is paused is told of it", () => {
@@ -156,4 +157,31 @@ Deno.test("a lock whose doubt is not the cluster's is left alone", () => {
   stage.free();
   stage.time.advance();
   assert.deepEqual([stage.told, stage.etcd.get(KEY)], [[], undefined]);
+});
+
+Deno.test("each of many lost locks has its turn, and a guest that has ended meanwhile is not dealt with", () => {
+  const stage = new Stage();
+  const [first] = stage.resources;
+  assert.ok(first !== undefined);
+  for (let id = 2; id <= 120; id++) {
+    const name = `disk${id}`;
+    stage.resources.push({ ...first, id, name, path: `/scsi/${name}` });
+    stage.etcd.put(KEYS.exclusive({ space: "scsi", name }), encodeRecord(THEIRS));
+  }
+  const looked = () => {
+    stage.told.length = 0;
+    stage.time.advance();
+    return [stage.told.length, stage.told[0]];
+  };
+  assert.deepEqual(looked(), [50, "taken disk"]);
+  assert.deepEqual(looked(), [50, "taken disk51"]);
+  assert.deepEqual(looked(), [20, "taken disk101"]);
+  assert.deepEqual(looked(), [50, "taken disk"]);
+  const ended = new Stage();
+  ended.answers.push((answer) => {
+    ended.resources.pop();
+    return answer;
+  });
+  ended.time.advance();
+  assert.deepEqual(ended.told, []);
 });

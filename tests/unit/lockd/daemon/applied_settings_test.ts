@@ -17,6 +17,7 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     lockspaces: new Map([["/leases", "nfs:/leases"]]),
     clusterFenceCommand: "/etc/libvirt/fence",
     clusterFenceTimeout: 90,
+    clusterOnLost: "kill" as const,
   };
   for (const apply of Object.values(applied)) apply?.(settings);
   assert.deepEqual(daemon.settings, {
@@ -27,6 +28,7 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     lockDirectories: new Map([["/leases", "nfs:/leases"]]),
     clusterFenceCommand: "/etc/libvirt/fence",
     clusterFenceTimeout: 90,
+    clusterOnLost: "kill",
   });
   assert.deepEqual(daemon.servers.map(({ limits }) => limits.maxClients), [7, 3]);
   closeParts(daemon);

@@ -22,6 +22,7 @@ class Stage implements Disposable {
     lockDirectories: new Map(),
     clusterFenceCommand: undefined,
     clusterFenceTimeout: 60,
+    clusterOnLost: "report",
   };
   readonly #loop = new EventLoop(kernel);
   readonly #ledger = new DescriptorLedger(kernel);

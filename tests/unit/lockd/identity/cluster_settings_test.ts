@@ -32,6 +32,7 @@ Deno.test("the cluster's settings with each of their keys", () => {
     cluster_fence_command = "/etc/libvirt/fence"
     cluster_fence_timeout = 90
     cluster_fence_data = "ipmi 10.0.0.7 ä"
+    cluster_on_lost = "kill"
   `);
   assert.deepEqual(settings.clusterEndpoints, [
     "https://etcd1:2379",
@@ -49,6 +50,21 @@ Deno.test("the cluster's settings with each of their keys", () => {
   assert.equal(settings.clusterFenceCommand, "/etc/libvirt/fence");
   assert.equal(settings.clusterFenceTimeout, 90);
   assert.equal(settings.clusterFenceData, "ipmi 10.0.0.7 ä");
+  assert.equal(settings.clusterOnLost, "kill");
+});
+
+Deno.test("what is done with guests that have lost their lock is one of three", () => {
+  for (const known of ["report", "pause", "kill"]) {
+    assert.equal(load(`cluster_on_lost = "${known}"`).clusterOnLost, known);
+  }
+  assert.equal(load('cluster_on_lost = ""').clusterOnLost, "report");
+  for (const wrong of ['"freeze"', '"Kill"', "1", '[ "kill" ]']) {
+    assert.match(mistake(`cluster_on_lost = ${wrong}`), /cluster_on_lost/);
+  }
+  assert.match(
+    mistake('cluster_on_lost = "off"'),
+    /expected "report", "pause" or "kill" for "cluster_on_lost"/,
+  );
 });
 
 Deno.test("what fences is an absolute path, has a time, and is told one line", () => {

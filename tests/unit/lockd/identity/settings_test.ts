@@ -32,6 +32,7 @@ Deno.test("the lock daemon's settings without a file", () => {
     clusterFenceCommand: undefined,
     clusterFenceTimeout: 60,
     clusterFenceData: undefined,
+    clusterOnLost: "report",
     clusterMistake: undefined,
   });
 });
@@ -74,6 +75,7 @@ Deno.test("LOCK_SETTINGS names every key of the file", () => {
     "cluster_fence_command",
     "cluster_fence_timeout",
     "cluster_fence_data",
+    "cluster_on_lost",
   ]);
 });
 

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { VERSION } from "../../../../src/chassis/config/build_config.ts";
+import { holding, resource } from "../programs/lock_fixture.ts";
 import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
+
+const GUEST = { owner: holding(42).owner, resource: resource({ id: 1 }) };
 
 function counted(): Metrics {
   const metrics = new Metrics(1000);
@@ -22,6 +25,8 @@ function counted(): Metrics {
   metrics.storageHung();
   metrics.storageHelperEnded();
   metrics.gaveUp();
+  for (const kind of ["stopped", "stopped", "killed"] as const) metrics.lostGuest({ kind, ...GUEST });
+  metrics.lostGuest({ kind: "spared", reason: "why", ...GUEST });
   metrics.reExecuted(4711);
   metrics.reExecFailed("it is no virtlockd");
   metrics.begun("crash", 5, 2);
@@ -69,6 +74,9 @@ Deno.test("Metrics counts what the daemon's parts report", () => {
     storageHangs: 2,
     storageHelperFailures: 1,
     givenUp: 1,
+    lostGuestsStopped: 2,
+    lostGuestsKilled: 1,
+    lostGuestsSpared: 1,
     reExecs: 1,
     reExecFailures: 1,
     crashes: 1,

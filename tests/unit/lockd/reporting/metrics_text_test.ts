@@ -3,7 +3,7 @@ import { tallyLocks } from "../../../../src/lockd/reporting/lock_tally.ts";
 import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
 import { metricsText } from "../../../../src/lockd/reporting/metrics_text.ts";
 import type { Sections, StatusDocument } from "../../../../src/lockd/status/status_document.ts";
-import { resource, tableOf } from "../programs/lock_fixture.ts";
+import { holding, resource, tableOf } from "../programs/lock_fixture.ts";
 
 const STATUS: StatusDocument = {
   version: "1.2.3",
@@ -89,6 +89,33 @@ Deno.test("metricsText() gives what it knows of the descriptor store and the jou
     "virtlockd_store_kept 0",
     "virtlockd_store_drops_total 2",
     "virtlockd_journal_bytes 4096",
+  ]);
+});
+
+Deno.test("metricsText() gives what became of guests whose lock another host has got, on a host of a cluster", () => {
+  const metrics = new Metrics(0);
+  const lost = { owner: holding(42).owner, resource: resource({ id: 1 }) };
+  metrics.lostGuest({ kind: "stopped", ...lost });
+  metrics.lostGuest({ kind: "spared", reason: "why", ...lost });
+  const cluster = {
+    name: "prod",
+    host: "kvm7",
+    session: "s",
+    state: "live",
+    locks: 3,
+    stopped: 2,
+    parked: 0,
+    left: 0,
+    releasing: 0,
+    unknown: 0,
+  } as const;
+  const status = { ...STATUS, sections: { storage: {}, cluster } };
+  const lines = samples(metricsText(metrics, status, tallyLocks(tableOf([]))));
+  assert.deepEqual(lines.filter((line) => line.includes("_guests")), [
+    "virtlockd_cluster_guests_stopped 2",
+    'virtlockd_cluster_lost_guests_total{done="stopped"} 1',
+    'virtlockd_cluster_lost_guests_total{done="killed"} 0',
+    'virtlockd_cluster_lost_guests_total{done="spared"} 1',
   ]);
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { HELD_BY_ANOTHER } from "../../../../src/lockd/cluster/doubts.ts";
 import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { lockEntry, type LockFacts } from "../../../../src/lockd/status/lock_entry.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
@@ -8,6 +9,7 @@ const NOTHING: LockFacts = {
   dying: () => false,
   settling: () => undefined,
   judge: () => ({ kind: "alive", pid: 42 }),
+  stopped: () => false,
   reachOf: () => undefined,
 };
 
@@ -59,6 +61,19 @@ Deno.test("lockEntry() says of an owner whose process has ended, or that nobody 
     [43, "ended"],
     [44, "unjudged"],
   ]);
+});
+
+Deno.test("lockEntry() says of a guest whose lock the cluster does not grant that it is stopped", () => {
+  const stopped: LockFacts = { ...NOTHING, stopped: (pid: number) => pid === 42 };
+  const shown = (reason: string, facts = stopped) =>
+    lockEntry(resource({ id: 1, state: { kind: "doubtful", reason } }), facts).holders[0]?.process;
+  assert.equal(shown(HELD_BY_ANOTHER), "stopped");
+  assert.equal(shown(HELD_BY_ANOTHER, NOTHING), undefined);
+  // Of no other lock it is looked.
+  assert.equal(shown("Unable to release lock"), undefined);
+  assert.equal(lockEntry(resource({ id: 1 }), stopped).holders[0]?.process, undefined);
+  const ended = { ...stopped, judge: () => ({ kind: "dead" }) as const };
+  assert.equal(shown(HELD_BY_ANOTHER, ended), "ended");
 });
 
 Deno.test("lockEntry() says when the holder is being killed", () => {

@@ -29,6 +29,7 @@ function ask(parts: Partial<StatusParts>, procedure: number, args: Partial<PageA
     table: tableOf([]),
     manualRelease: { release: (_wish, done) => done({ kind: "not-locked" }) },
     reaper: { judge: ({ pid }) => ({ kind: "alive", pid }) },
+    stopped: () => false,
     cluster: undefined,
     servers: () => [],
     status: () => STATUS,

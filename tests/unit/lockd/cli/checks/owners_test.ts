@@ -63,3 +63,11 @@ Deno.test("owners calls one without a name by its process", async () => {
     /^warning: Whether the guest of process 41 lives cannot be told; it holds \/ls\/r1 -> /,
   );
 });
+
+Deno.test("owners finds guests that are stopped because another host has a disk of theirs", async () => {
+  assert.deepEqual(await said(owned(1, undefined), owned(2, "stopped")), [
+    `problem: ${WHO} is stopped by a signal, and another host has /ls/r2 -> ` +
+    "Destroy it and start it where it belongs: virsh destroy web1. It must not go on over what others have written: " +
+    "nobody may send it SIGCONT",
+  ]);
+});
