@@ -1,6 +1,6 @@
 import { Fencer } from "../../src/lockd/cli/cluster/fencer.ts";
-import { releaseByHand, say } from "../../src/lockd/cluster/fencing.ts";
-import { decodeMeta, decodeSession, encodeMeta } from "../../src/lockd/cluster/records.ts";
+import { releaseByHand, say } from "../../src/lockd/cluster/keys/fencing.ts";
+import { decodeMeta, decodeSession, encodeMeta } from "../../src/lockd/cluster/keys/records.ts";
 import type { KeyValue } from "../../src/etcd/wire/transaction.ts";
 import type { Chooser } from "./chooser.ts";
 import type { Guests } from "./guests.ts";

@@ -3,7 +3,7 @@ import type { InternalCommand } from "../../chassis/cli/program.ts";
 import { readWhole } from "../../os/read_file.ts";
 import type { Sys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
-import { FENCE_COMMAND } from "../cluster/fence_messages.ts";
+import { FENCE_COMMAND } from "../cluster/fencing/fence_messages.ts";
 import { runFencing } from "./cluster/fence_process.ts";
 import { CHECK_CLUSTER_COMMAND, CHECK_COMMAND } from "../handover/re_exec.ts";
 import { userPaths } from "../../chassis/cli/asking.ts";

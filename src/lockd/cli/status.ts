@@ -1,7 +1,7 @@
 import { STATUS } from "../status/document_shapes.ts";
 import type { ServerStatus, StatusDocument } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
-import { membersText } from "../cluster/etcd_members.ts";
+import { membersText } from "../cluster/etcd/etcd_members.ts";
 import type { AdminConnection } from "./admin_connection.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
 import { connect } from "./ask.ts";

@@ -2,16 +2,16 @@ import { bootId } from "../../os/host_facts.ts";
 import { ENOENT } from "../../os/errno.ts";
 import { readSmallFile } from "../../os/read_file.ts";
 import type { FileIdentity } from "../lockspace/file_identity.ts";
-import { BlockDevices } from "./block_devices.ts";
+import { BlockDevices } from "./keys/block_devices.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
-import { daemonMark } from "./daemon_mark.ts";
-import type { DaemonMark } from "./records.ts";
-import { settingsOf } from "./endpoints.ts";
+import { daemonMark } from "./host/daemon_mark.ts";
+import type { DaemonMark } from "./keys/records.ts";
+import { settingsOf } from "./host/endpoints.ts";
 import { Member } from "./member.ts";
-import { type Membership, MembershipError, MembershipFile } from "./membership_file.ts";
-import { ClusterNames, type ClusterSpace, twiceNamed } from "./names.ts";
-import { refusingFiles } from "./refusing_files.ts";
+import { type Membership, MembershipError, MembershipFile } from "./host/membership_file.ts";
+import { ClusterNames, type ClusterSpace, twiceNamed } from "./keys/names.ts";
+import { refusingFiles } from "./locks/refusing_files.ts";
 
 /** Names of what a cluster has beside the daemon's sockets. */
 export const LINK_SOCKET = "virtlockd-cluster-sock";

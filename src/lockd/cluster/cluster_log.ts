@@ -1,8 +1,8 @@
 import type { Log } from "../../chassis/log/log.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
-import { fencingLog } from "./fencing_log.ts";
-import { lostGuestsLog } from "./lost_guests_log.ts";
+import { fencingLog } from "./fencing/fencing_log.ts";
+import { lostGuestsLog } from "./reconcile/lost_guests_log.ts";
 
 /** Writes to the log what becomes of this host's membership in a cluster. */
 export function clusterLog(log: Log): ClusterObserver {

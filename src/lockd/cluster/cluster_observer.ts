@@ -1,10 +1,10 @@
-import type { EtcdVersionsObserver } from "./etcd_versions.ts";
-import type { HostFencingObserver } from "./host_fencing.ts";
-import type { KeyCheckObserver } from "./key_check.ts";
-import type { LostGuestsObserver } from "./lost_guests.ts";
-import type { LostLocksObserver } from "./lost_locks.ts";
-import type { ReconciliationObserver } from "./reconciliation.ts";
-import type { SessionObserver } from "./session_parts.ts";
+import type { EtcdVersionsObserver } from "./etcd/etcd_versions.ts";
+import type { HostFencingObserver } from "./fencing/host_fencing.ts";
+import type { KeyCheckObserver } from "./reconcile/key_check.ts";
+import type { LostGuestsObserver } from "./reconcile/lost_guests.ts";
+import type { LostLocksObserver } from "./reconcile/lost_locks.ts";
+import type { ReconciliationObserver } from "./reconcile/reconciliation.ts";
+import type { SessionObserver } from "./session/session_parts.ts";
 
 /** Told of what becomes of this host's membership in a cluster. */
 export interface ClusterObserver

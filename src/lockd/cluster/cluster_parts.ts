@@ -8,11 +8,11 @@ import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import type { LastWrites } from "./orphans.ts";
+import type { LastWrites } from "./locks/orphans.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
-import type { ToldProcess } from "./lost_guests.ts";
-import type { PausedGuest } from "./lost_marks.ts";
-import type { LocationOf } from "./names.ts";
+import type { ToldProcess } from "./reconcile/lost_guests.ts";
+import type { PausedGuest } from "./reconcile/lost_marks.ts";
+import type { LocationOf } from "./keys/names.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 
 /** For which hosts a lock counts. */

@@ -1,5 +1,5 @@
-import type { EtcdMember } from "./etcd_members.ts";
-import type { FencingStatus } from "./host_fencing.ts";
+import type { EtcdMember } from "./etcd/etcd_members.ts";
+import type { FencingStatus } from "./fencing/host_fencing.ts";
 
 /** How a host's membership in a cluster is doing: part of the status document, see docs/json.md. */
 export interface ClusterStatus {

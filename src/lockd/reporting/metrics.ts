@@ -1,6 +1,6 @@
 import { VERSION } from "../../chassis/config/build_config.ts";
 import type { DaemonObserver } from "./observers.ts";
-import type { LostGuest } from "../cluster/lost_guests.ts";
+import type { LostGuest } from "../cluster/reconcile/lost_guests.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import type { Refusal } from "../lockspace/refusal.ts";
 import type { Calls } from "./calls.ts";

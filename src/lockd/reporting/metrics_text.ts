@@ -1,5 +1,5 @@
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
-import type { FencingStatus } from "../cluster/host_fencing.ts";
+import type { FencingStatus } from "../cluster/fencing/host_fencing.ts";
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
 import type { StatusDocument, StorageEntry } from "../status/status_document.ts";
 import type { LockTally } from "./lock_tally.ts";

@@ -11,8 +11,8 @@ import {
   text,
 } from "../../base/shape.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
-import type { EtcdMember } from "../cluster/etcd_members.ts";
-import type { FencingHost, FencingStatus } from "../cluster/host_fencing.ts";
+import type { EtcdMember } from "../cluster/etcd/etcd_members.ts";
+import type { FencingHost, FencingStatus } from "../cluster/fencing/host_fencing.ts";
 import type {
   ClientEntry,
   HolderEntry,

@@ -1,4 +1,4 @@
-import { isClustersDoubt } from "../cluster/doubts.ts";
+import { isClustersDoubt } from "../cluster/session/doubts.ts";
 import type { LockReach } from "../cluster/cluster_parts.ts";
 import type { Judgement } from "../lockspace/holder_reaper.ts";
 import { procLockText } from "../lockspace/file_identity.ts";

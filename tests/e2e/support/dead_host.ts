@@ -1,4 +1,4 @@
-import { decodeSession, type Fencing } from "../../../src/lockd/cluster/records.ts";
+import { decodeSession, type Fencing } from "../../../src/lockd/cluster/keys/records.ts";
 import { ClusterHost } from "../../support/cluster_host.ts";
 import { Etcd } from "../../support/etcd.ts";
 import { Holder } from "../../support/holder.ts";

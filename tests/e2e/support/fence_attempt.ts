@@ -6,7 +6,7 @@ import {
   FENCE_PROTOCOL,
   type FenceEnd,
   type FenceNews,
-} from "../../../src/lockd/cluster/fence_messages.ts";
+} from "../../../src/lockd/cluster/fencing/fence_messages.ts";
 
 /** A silence that a test can wait for, in ms: the daemon itself asks for one of 60 s. */
 const SILENCE_MS = 3000;

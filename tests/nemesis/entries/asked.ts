@@ -1,6 +1,6 @@
 import type { Answer, Question } from "../../../src/etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../src/etcd/wire/transaction.ts";
-import { LinkClient } from "../../../src/lockd/cluster/link_client.ts";
+import { LinkClient } from "../../../src/lockd/cluster/etcd/link_client.ts";
 
 /** Has every transaction of the daemon's changed on its way to etcd, and every answer seen. */
 export function changeTransactions(

@@ -5,7 +5,7 @@ import { CERTIFICATES, clusterFiles } from "../../../packaging/cluster_files.ts"
 import { packageScript } from "../../../packaging/package_script.ts";
 import { ROOT } from "../../../packaging/tool.ts";
 import { FENCE_SOCKET, LINK_SOCKET } from "../../../src/lockd/cluster/cluster.ts";
-import { FENCE_COMMAND } from "../../../src/lockd/cluster/fence_messages.ts";
+import { FENCE_COMMAND } from "../../../src/lockd/cluster/fencing/fence_messages.ts";
 
 function unit(name: string): string {
   return readFileSync(join(ROOT, "packaging/systemd", name), "utf8");

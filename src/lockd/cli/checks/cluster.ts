@@ -1,5 +1,5 @@
-import { membersText, SAFE_VERSIONS } from "../../cluster/etcd_members.ts";
-import type { FencingHost, FencingStatus } from "../../cluster/host_fencing.ts";
+import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
+import type { FencingHost, FencingStatus } from "../../cluster/fencing/host_fencing.ts";
 import type { Host } from "../guests/host.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
 

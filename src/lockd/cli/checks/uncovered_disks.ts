@@ -1,7 +1,7 @@
 import { EINVAL } from "../../../os/errno.ts";
 import { counted } from "../../../chassis/log/counted.ts";
-import { LVM_SPACE, SCSI_SPACE } from "../../cluster/device_identity.ts";
-import { ClusterNames } from "../../cluster/names.ts";
+import { LVM_SPACE, SCSI_SPACE } from "../../cluster/keys/device_identity.ts";
+import { ClusterNames } from "../../cluster/keys/names.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
 import { MountTree, parseMounts } from "../../storage/mount_tree.ts";
 import { locationOf } from "../../storage/placement.ts";

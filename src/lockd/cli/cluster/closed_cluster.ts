@@ -1,9 +1,9 @@
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import type { Arguments, OptionSpec } from "../../../chassis/cli/arguments.ts";
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
-import { Entries } from "../../cluster/entries.ts";
-import type { ClusterKeys } from "../../cluster/keys.ts";
-import { decodeMeta, encodeMeta, type MetaRecord } from "../../cluster/records.ts";
+import { Entries } from "../../cluster/session/entries.ts";
+import type { ClusterKeys } from "../../cluster/keys/keys.ts";
+import { decodeMeta, encodeMeta, type MetaRecord } from "../../cluster/keys/records.ts";
 import type { KeyOperation } from "../../../etcd/wire/transaction.ts";
 import type { Compare } from "../../../etcd/wire/transaction.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";

@@ -1,8 +1,8 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { Answer, MemberVersion } from "../../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
-import { reasonOf } from "../../cluster/etcd.ts";
-import { read } from "../../cluster/transactions.ts";
+import { reasonOf } from "../../cluster/etcd/etcd.ts";
+import { read } from "../../cluster/keys/transactions.ts";
 import type { EtcdLink } from "./etcd_link.ts";
 
 /** Time limit of one question, in ms. */

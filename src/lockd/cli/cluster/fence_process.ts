@@ -15,9 +15,9 @@ import {
   type FenceNews,
   type FenceTask,
   LONGEST_FENCE_LINE,
-} from "../../cluster/fence_messages.ts";
-import { wrongWithProgram } from "../../cluster/fence_program.ts";
-import { ClusterKeys } from "../../cluster/keys.ts";
+} from "../../cluster/fencing/fence_messages.ts";
+import { wrongWithProgram } from "../../cluster/fencing/fence_program.ts";
+import { ClusterKeys } from "../../cluster/keys/keys.ts";
 import { EtcdLink } from "./etcd_link.ts";
 import { EtcdQuestions } from "./etcd_questions.ts";
 import { FenceRun } from "./fence_run.ts";

@@ -1,15 +1,15 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import type { FenceEnd, FenceStage, FenceTask } from "../../cluster/fence_messages.ts";
-import type { FencedSession } from "../../cluster/fencing.ts";
-import type { ClusterKeys } from "../../cluster/keys.ts";
+import type { FenceEnd, FenceStage, FenceTask } from "../../cluster/fencing/fence_messages.ts";
+import type { FencedSession } from "../../cluster/keys/fencing.ts";
+import type { ClusterKeys } from "../../cluster/keys/keys.ts";
 import {
   decodeDuty,
   decodeSession,
   encodeRecord,
   RecordError,
   type SessionRecord,
-} from "../../cluster/records.ts";
+} from "../../cluster/keys/records.ts";
 import type { ProgramResult } from "../../../os/program_result.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import { Fencer } from "./fencer.ts";

@@ -1,6 +1,6 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import { OBJECTION_MS } from "../../cluster/cluster_times.ts";
+import { OBJECTION_MS } from "../../cluster/session/cluster_times.ts";
 import {
   type FencedSession,
   forgetKeys,
@@ -8,11 +8,11 @@ import {
   say,
   sweep,
   sweepEntry,
-} from "../../cluster/fencing.ts";
-import type { ClusterKeys } from "../../cluster/keys.ts";
-import { decodeSession, type Fencing, type SessionRecord } from "../../cluster/records.ts";
+} from "../../cluster/keys/fencing.ts";
+import type { ClusterKeys } from "../../cluster/keys/keys.ts";
+import { decodeSession, type Fencing, type SessionRecord } from "../../cluster/keys/records.ts";
 import { counted } from "../../../chassis/log/counted.ts";
-import type { ClusterLock } from "../../cluster/transactions.ts";
+import type { ClusterLock } from "../../cluster/keys/transactions.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** Pause between two looks at whether a host has objected, in ms: a person waits, and 20 reads are cheap. */

@@ -1,7 +1,7 @@
 import { compareTexts } from "../../../base/lists.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import type { ClusterKeys } from "../../cluster/keys.ts";
-import { decodeHost, decodeSession, decodeSilence, type Fencing } from "../../cluster/records.ts";
+import type { ClusterKeys } from "../../cluster/keys/keys.ts";
+import { decodeHost, decodeSession, decodeSilence, type Fencing } from "../../cluster/keys/records.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** A host's session as etcd has it: an entry of `cluster hosts --json`, see docs/json.md. */

@@ -1,8 +1,8 @@
 import { compareTexts } from "../../../base/lists.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import type { ClusterKeys } from "../../cluster/keys.ts";
-import { decodeName } from "../../cluster/names.ts";
-import { decodeHolder } from "../../cluster/records.ts";
+import type { ClusterKeys } from "../../cluster/keys/keys.ts";
+import { decodeName } from "../../cluster/keys/names.ts";
+import { decodeHolder } from "../../cluster/keys/records.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import type { HostEntry } from "./known_hosts.ts";
 

@@ -1,7 +1,7 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
-import type { ClusterKeys } from "../../cluster/keys.ts";
-import { decodeHolder, decodeSession, encodeRecord } from "../../cluster/records.ts";
+import type { ClusterKeys } from "../../cluster/keys/keys.ts";
+import { decodeHolder, decodeSession, encodeRecord } from "../../cluster/keys/records.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** Tries to end a session that its host writes anew meanwhile. */

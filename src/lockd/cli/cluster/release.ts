@@ -9,8 +9,8 @@ import {
 import { timeText } from "../../../chassis/cli/table.ts";
 import { plainText } from "../../../chassis/log/plain_text.ts";
 import { absolute, workingDirectory } from "../../../chassis/start/self.ts";
-import { releaseByHand } from "../../cluster/fencing.ts";
-import { ClusterNames, decodeName } from "../../cluster/names.ts";
+import { releaseByHand } from "../../cluster/keys/fencing.ts";
+import { ClusterNames, decodeName } from "../../cluster/keys/names.ts";
 import { agree } from "../../../chassis/cli/agreed.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { hostEntry, knownSessions } from "./known_hosts.ts";

@@ -7,8 +7,8 @@ import {
 } from "../../../chassis/cli/command.ts";
 import type { Arguments } from "../../../chassis/cli/arguments.ts";
 import { plainText } from "../../../chassis/log/plain_text.ts";
-import { say } from "../../cluster/fencing.ts";
-import { decodeSession } from "../../cluster/records.ts";
+import { say } from "../../cluster/keys/fencing.ts";
+import { decodeSession } from "../../cluster/keys/records.ts";
 import { chosenHost } from "./chosen_host.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { Fencer } from "./fencer.ts";

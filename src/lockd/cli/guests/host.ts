@@ -9,8 +9,8 @@ import {
   SOCK_DGRAM,
 } from "../../../os/constants.ts";
 import { ECONNREFUSED, ENOENT, ENOTDIR } from "../../../os/errno.ts";
-import { type DeviceIdentity, deviceIdentity } from "../../cluster/device_identity.ts";
-import { wrongWithProgram } from "../../cluster/fence_program.ts";
+import { type DeviceIdentity, deviceIdentity } from "../../cluster/keys/device_identity.ts";
+import { wrongWithProgram } from "../../cluster/fencing/fence_program.ts";
 import { adoptionText, checkDirectory } from "../../lockspace/directory_check.ts";
 import { identityOf, procLockText } from "../../lockspace/file_identity.ts";
 import { emptyStatus, type FileSys, type ProcessSys, type SocketSys } from "../../../os/sys.ts";

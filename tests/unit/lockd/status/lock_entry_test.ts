@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { HELD_BY_ANOTHER } from "../../../../src/lockd/cluster/doubts.ts";
+import { HELD_BY_ANOTHER } from "../../../../src/lockd/cluster/session/doubts.ts";
 import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { lockEntry, type LockFacts } from "../../../../src/lockd/status/lock_entry.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { CommandError } from "../../../../../src/chassis/cli/command.ts";
 import { FenceRun, type FenceRunParts } from "../../../../../src/lockd/cli/cluster/fence_run.ts";
 import { mostSilent } from "../../../../../src/lockd/cli/cluster/silent_watch.ts";
-import { decodeSession, encodeRecord } from "../../../../../src/lockd/cluster/records.ts";
-import { FENCE_PROTOCOL } from "../../../../../src/lockd/cluster/fence_messages.ts";
+import { decodeSession, encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { FENCE_PROTOCOL } from "../../../../../src/lockd/cluster/fencing/fence_messages.ts";
 import type { ProgramResult } from "../../../../../src/os/program_result.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 

@@ -1,7 +1,7 @@
 import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { KeyOperation } from "../../../../../src/etcd/wire/transaction.ts";
 import { EtcdQuestions } from "../../../../../src/lockd/cli/cluster/etcd_questions.ts";
-import { ClusterKeys } from "../../../../../src/lockd/cluster/keys.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 
 /** A cluster in a played etcd, and a command's questions to it. */

@@ -1,0 +1,21 @@
+import type { Answer, Question } from "../../../etcd/wire/link_messages.ts";
+
+/** etcd, however it is reached: the one way out of the cluster's rules. */
+export interface Etcd {
+  /**
+   * Asks once.
+   *
+   * @param limitMs after so many milliseconds without an answer the outcome is unknown
+   * @param done called once, after this function has returned
+   */
+  ask(question: Question, limitMs: number, done: (answer: Answer) => void): void;
+  /** Why nothing can be asked now; undefined when it can. */
+  readonly unreachable: string | undefined;
+}
+
+/** Why a question was not answered as it was meant. */
+export function reasonOf(answer: Answer): string {
+  return answer.kind === "refused" || answer.kind === "full" || answer.kind === "unknown"
+    ? answer.reason
+    : "etcd has answered another question";
+}

@@ -1,0 +1,29 @@
+import { counted } from "../../../chassis/log/counted.ts";
+import type { Log } from "../../../chassis/log/log.ts";
+import type { HostFencingObserver } from "./host_fencing.ts";
+
+/** Writes to the log what becomes of hosts that are to be fenced by a program. */
+export function fencingLog(log: Log): HostFencingObserver {
+  return {
+    fenceCommandUnusable: (reason) =>
+      log.error(
+        `The program that fences hosts cannot be run: ${reason}. Until that is mended hosts that are not heard of keep ` +
+          "their locks, but for 'virtlockd cluster fence HOST'",
+      ),
+    fencingBegun: (host, reason) =>
+      log.warn(
+        `Nothing is heard of host '${host}', and ${reason}: it is condemned, and fenced if it does not object`,
+      ),
+    fencingWaits: (host, reason) => log.warn(`Host '${host}' is not fenced yet: ${reason}`),
+    fencingFailed: (host, reason, pauseMs) =>
+      log.error(
+        `Host '${host}' is not fenced, and its locks stay: ${reason}. It is tried again in ${
+          pauseMs / 1000
+        } s. Make sure ` +
+          `that it is off and stays off, then 'virtlockd cluster fence ${host}' frees its locks`,
+      ),
+    fencingOver: (host, reason) => log.warn(`Host '${host}' is not fenced: ${reason}`),
+    fencingDone: (host, command, freed) =>
+      log.warn(`Host '${host}' is fenced: ${command} has said so. ${counted(freed, "lock")} of it freed`),
+  };
+}

@@ -1,0 +1,85 @@
+import type { Compare, KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
+import { encodeRecord, type SessionRecord } from "./records.ts";
+import { type ClusterLock, deletes, type Epoch, epochReads, stillIn } from "./transactions.ts";
+
+/**
+ * So many locks are freed at once: each takes two operations and a comparison, and etcd takes 128 of either
+ * in a transaction.
+ */
+export const FREED_AT_ONCE = 50;
+
+/**
+ * Says something of a host, if its session is still as it was read: a host that lives has written it anew by
+ * then. What was said in between counts, too.
+ */
+export function say({ key, changedAt: revision }: KeyValue, record: SessionRecord): Transaction {
+  return {
+    compare: [{ kind: "changed-at", key, revision }],
+    success: [{ op: "put", key, value: encodeRecord(record) }],
+    failure: [{ op: "get", key }],
+  };
+}
+
+/** A session of which it was said that its host cannot write any more. */
+export interface FencedSession {
+  readonly key: string;
+  /** Revision at which that was said. It is never changed again. */
+  readonly revision: number;
+}
+
+/** That the word still stands. */
+function stillFenced({ key, revision }: FencedSession): Compare {
+  return { kind: "changed-at", key, revision };
+}
+
+/** Frees locks of a fenced session, if all of them are as they were read. */
+export function sweep(fenced: FencedSession, locks: readonly ClusterLock[]): Transaction {
+  return {
+    compare: [
+      stillFenced(fenced),
+      ...locks.map(({ key, value }) => ({ kind: "value", key, value } as const)),
+    ],
+    success: locks.flatMap(deletes),
+    failure: [{ op: "get", key: fenced.key }],
+  };
+}
+
+/**
+ * Frees one lock by somebody's word, if it is as it was read.
+ *
+ * @param want key of those who ask its host for it
+ */
+export function releaseByHand(lock: ClusterLock, want: string): Transaction {
+  return {
+    compare: [{ kind: "value", key: lock.key, value: lock.value }],
+    success: [...deletes(lock), { op: "delete", key: want }],
+    failure: [{ op: "get", key: lock.key }],
+  };
+}
+
+/** Takes marks of paused guests away, and what else a fenced session has left. */
+export function forgetKeys(fenced: FencedSession, keys: readonly string[]): Transaction {
+  return {
+    compare: [stillFenced(fenced)],
+    success: keys.map((key) => ({ op: "delete", key } as const)),
+    failure: [{ op: "get", key: fenced.key }],
+  };
+}
+
+/** Takes an entry out of the list of a fenced session whose lock is somebody else's by now, or gone. */
+export function sweepEntry(fenced: FencedSession, { own, value }: ClusterLock): Transaction {
+  return {
+    compare: [stillFenced(fenced), { kind: "value", key: own, value }],
+    success: [{ op: "delete", key: own }],
+    failure: [{ op: "get", key: fenced.key }],
+  };
+}
+
+/** Frees a lock of a fenced session for a host that wants it, and whose own session has to stand. */
+export function freeFor(epoch: Epoch, fenced: FencedSession, lock: ClusterLock): Transaction {
+  return {
+    compare: [...stillIn(epoch), stillFenced(fenced), { kind: "value", key: lock.key, value: lock.value }],
+    success: deletes(lock),
+    failure: epochReads(epoch),
+  };
+}

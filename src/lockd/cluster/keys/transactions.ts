@@ -1,0 +1,210 @@
+import type { ClusterKeys } from "./keys.ts";
+import type { ClusterName } from "./names.ts";
+import type { Compare, KeyOperation, KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
+
+/** A lock as a session has it in etcd. */
+export interface ClusterLock {
+  /** Where others look. */
+  readonly key: string;
+  /** The same in the list of what the session has. */
+  readonly own: string;
+  /** The holder's record, in both. */
+  readonly value: string;
+}
+
+/**
+ * The state of the cluster that a change relies on: the revisions at which the host's session and what all
+ * agree upon were last changed. Whoever changes either makes every change that is still on its way void.
+ */
+export interface Epoch {
+  readonly sessionKey: string;
+  readonly session: number;
+  readonly metaKey: string;
+  readonly meta: number;
+}
+
+/** That nothing has changed since. */
+export function stillIn({ sessionKey, session, metaKey, meta }: Epoch): Compare[] {
+  return [
+    { kind: "changed-at", key: sessionKey, revision: session },
+    { kind: "changed-at", key: metaKey, revision: meta },
+  ];
+}
+
+/** What tells, when a change was not made, whether the epoch is why. In this order before anything else. */
+export function epochReads({ sessionKey, metaKey }: Epoch): KeyOperation[] {
+  return [{ op: "get", key: sessionKey }, { op: "get", key: metaKey }];
+}
+
+/** How many reads of a failed transaction are those of the epoch. */
+export const EPOCH_READS = 2;
+
+/** What stands in the way of a lock. */
+export interface Obstacles {
+  readonly exclusive: string;
+  /** Prefix; given where sharers are in the way too. */
+  readonly sharers?: string | undefined;
+  /** Prefix of marks of paused guests; given where they have to be told that somebody has had the lock. */
+  readonly paused?: string;
+}
+
+/** A mark of a paused guest that is changed: another one has the lock now. */
+export interface ChangedMark {
+  readonly key: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** What a lock that is taken does with marks of paused guests. */
+export interface Marks {
+  /** Every one that there is. */
+  readonly seen: readonly KeyValue[];
+  readonly changed: readonly ChangedMark[];
+  /** The mark of whoever takes the lock, which is not needed any more. */
+  readonly dropped: readonly Pick<ClusterLock, "key" | "own">[];
+}
+
+/** Why a change was not made whose epoch is over. */
+export const MOVED = "the session or the cluster was changed";
+
+/** So many paused guests of one lock are looked at: the operations of a transaction are limited. */
+const MOST_MARKS = 50;
+/** Why a lock is not had of which there are more: those that were not read would not be told. */
+export const TOO_MANY_MARKS = "too many guests are paused that have had it";
+
+/** Reads keys as they are at one moment: one result for each. */
+export function read(...keys: readonly string[]): Transaction {
+  return { compare: [], success: keys.map((key) => ({ op: "get", key })), failure: [] };
+}
+
+/** What stands in the way of a lock: of one that is to be shared, only who has it alone. */
+export function obstaclesOf(
+  keys: Pick<ClusterKeys, "exclusive" | "sharers" | "pausedBelow">,
+  name: ClusterName,
+  shared: boolean,
+): Obstacles {
+  return {
+    exclusive: keys.exclusive(name),
+    ...shared ? {} : { sharers: keys.sharers(name), paused: keys.pausedBelow(name) },
+  };
+}
+
+/** Reads what stands in the way of a lock, but for marks. */
+export function obstacles({ exclusive, sharers }: Obstacles): Transaction {
+  return { compare: [], success: obstacleReads([exclusive], sharers), failure: [] };
+}
+
+function obstacleReads(keys: readonly string[], sharers: string | undefined): KeyOperation[] {
+  const shares = sharers === undefined ? [] : [{ op: "list", prefix: sharers, limit: 3 } as const];
+  return [...keys.map((key) => ({ op: "get", key } as const)), ...shares];
+}
+
+/**
+ * Takes a lock that nobody has, nor this session a share of it, which would be written over.
+ *
+ * @param marks of paused guests that there are, as they were a moment ago; undefined: there is none
+ */
+export function acquire(
+  epoch: Epoch,
+  lock: ClusterLock,
+  { exclusive, sharers, paused }: Obstacles,
+  marks?: Marks,
+): Transaction {
+  const keys = lock.key === exclusive ? [exclusive] : [exclusive, lock.key];
+  const unmarked = paused === undefined ? [] : [{ kind: "none-below", prefix: paused } as const];
+  return {
+    compare: [
+      ...stillIn(epoch),
+      ...keys.map((key) => ({ kind: "changed-at", key, revision: 0 } as const)),
+      ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
+      // Whoever has the lock in between changes all of them.
+      ...marks?.seen.map(({ key, changedAt: revision }) =>
+        ({ kind: "changed-at", key, revision }) as const
+      ) ??
+        unmarked,
+    ],
+    success: [
+      ...puts(lock),
+      ...marks?.changed.map(({ key, after: value }) => ({ op: "put", key, value }) as const) ?? [],
+      ...marks?.dropped.flatMap(deletes) ?? [],
+    ],
+    failure: [
+      ...epochReads(epoch),
+      ...obstacleReads(keys, sharers),
+      ...paused === undefined ? [] : [{ op: "list", prefix: paused, limit: MOST_MARKS } as const],
+    ],
+  };
+}
+
+/** Puts a lock where the same session has one already, of which nobody here knows. */
+export function replace(epoch: Epoch, lock: ClusterLock, revision: number): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "changed-at", key: lock.key, revision }],
+    success: puts(lock),
+    failure: epochReads(epoch),
+  };
+}
+
+/**
+ * Gives a lock back.
+ *
+ * @param want key of those who ask for it: they are told by its end
+ * @param mark put in its place, for a guest that is paused
+ */
+export function release(
+  epoch: Epoch,
+  { key, own, value }: ClusterLock,
+  want: string,
+  mark?: ClusterLock,
+): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key, value }],
+    success: [
+      ...deletes({ key, own }),
+      { op: "delete", key: want },
+      ...mark === undefined ? [] : puts(mark),
+    ],
+    failure: [
+      ...epochReads(epoch),
+      { op: "get", key },
+      ...mark === undefined ? [] : [{ op: "get", key: mark.key } as const],
+    ],
+  };
+}
+
+/** Takes an entry out of a session's list whose lock has gone. */
+export function forget(epoch: Epoch, { key, own, value }: ClusterLock): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key: own, value }],
+    success: [{ op: "delete", key: own }],
+    failure: [...epochReads(epoch), { op: "get", key }],
+  };
+}
+
+/** Marks a guest whose lock others have got, so that it does not go on over what they have written. */
+export function putMark(epoch: Epoch, mark: ClusterLock): Transaction {
+  return { compare: stillIn(epoch), success: puts(mark), failure: epochReads(epoch) };
+}
+
+/** Takes a mark away whose guest has ended. */
+export function unmark(epoch: Epoch, mark: Pick<ClusterLock, "key" | "own">): Transaction {
+  return { compare: stillIn(epoch), success: deletes(mark), failure: epochReads(epoch) };
+}
+
+/** Who has changed a mark did not use the lock after all. */
+export function restoreMark(epoch: Epoch, { key, before, after }: ChangedMark): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key, value: after }],
+    success: [{ op: "put", key, value: before }],
+    failure: epochReads(epoch),
+  };
+}
+
+/** Takes a lock, or a mark, away, and its entry in the list of what its session has. */
+export function deletes({ key, own }: Pick<ClusterLock, "key" | "own">): KeyOperation[] {
+  return [{ op: "delete", key }, { op: "delete", key: own }];
+}
+
+function puts({ key, own, value }: ClusterLock): KeyOperation[] {
+  return [{ op: "put", key, value }, { op: "put", key: own, value }];
+}

@@ -1,0 +1,356 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { FileIdentity } from "../../lockspace/file_identity.ts";
+import type { DirectoryFailure, FileFailure } from "../../lockspace/file_failure.ts";
+import type { LockRequest, UnlockRequest } from "../../lockspace/lock_file.ts";
+import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../../lockspace/lock_files.ts";
+import { NOBODY, type Owner } from "../../lockspace/owner.ts";
+import type { ProcessMark } from "../../lockspace/owner_watch.ts";
+import type { BlockDevices } from "../keys/block_devices.ts";
+import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
+import { type ClusterName, type ClusterNames, unsuitable } from "../keys/names.ts";
+import { decodeHolder, holderOf, readable } from "../keys/records.ts";
+import type { ChangedMark, ClusterLock } from "../keys/transactions.ts";
+import type { OtherHosts } from "../../lockspace/other_hosts.ts";
+
+/** The kernel's lock of a file is tried so often when no other host has it in etcd any more. */
+const TRIES = 20;
+/** Pause before that, in ms. */
+const AGAIN_MS = 50;
+
+/** What is needed to hold lock files for the cluster. */
+export interface ClusterLockFilesParts {
+  /** The host's own locks: they come first, and go last. */
+  readonly files: LockFiles;
+  readonly names: ClusterNames;
+  /** Undefined where block devices are this host's own matter. */
+  readonly devices: Pick<BlockDevices, "of"> | undefined;
+  /** Whether the storage of a file may hang: then it is no device. */
+  readonly mayHang: (path: string, identity: FileIdentity) => boolean;
+  readonly locks: Pick<ClusterLocks, "take" | "clear" | "give" | "unuse" | "markOf">;
+  readonly loop: Pick<EventLoop, "after">;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** How long an answer of etcd is waited for, in ms. */
+  readonly patience: () => number;
+  /** How long this host may take to join the first time, in ms: 0 when it has. */
+  readonly joining: () => number;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
+  /** Calls `go` when all that was recorded until now is in the journal. */
+  readonly recorded: (go: () => void) => void;
+  /**
+   * A guest of another host asks for a lock of this one: see LockTable.askedFor().
+   *
+   * @returns whether it is on its way out
+   */
+  readonly askedFor: (path: string, uuid: string) => boolean;
+  /** Whether etcd has a mark of a paused guest. */
+  readonly isMarked: (key: string) => boolean;
+  /** Whether etcd can be asked now. */
+  readonly live: () => boolean;
+  /** Why this host is no member any more, for good; undefined when it is not so. */
+  readonly lost: () => string | undefined;
+  /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
+  readonly whenKnown: (ready: () => void) => void;
+}
+
+/**
+ * File operations of the lock core, of which those below the cluster's directories count for all its hosts:
+ * the kernel's lock is taken first, then etcd's, and given back the other way round. All other files are
+ * locked as ever.
+ */
+export class ClusterLockFiles implements LockFiles, OtherHosts {
+  readonly #parts: ClusterLockFilesParts;
+  /** What etcd has for this host, by the path of the lock file. */
+  readonly #held = new Map<string, ClusterLock>();
+  /** Paths of the same by their keys. */
+  readonly #paths = new Map<string, string>();
+  /** By path, what paused guests were told when a lock was taken. */
+  readonly #changed = new Map<string, readonly ChangedMark[]>();
+  #known = false;
+  /** Keys of locks for which another host waits, because their guest is the domain that it starts. */
+  pending: ReadonlySet<string> = new Set();
+
+  constructor(parts: ClusterLockFilesParts) {
+    this.#parts = parts;
+  }
+
+  /** How many locks etcd has for this host. */
+  get count(): number {
+    return this.#held.size;
+  }
+
+  /** What etcd has for this host, by the path of the lock file. */
+  all(): IterableIterator<[string, ClusterLock]> {
+    return this.#held.entries();
+  }
+
+  /** What etcd has for a lock file. */
+  of(path: string): ClusterLock | undefined {
+    return this.#held.get(path);
+  }
+
+  /** etcd has it from before. */
+  adopt(path: string, lock: ClusterLock): void {
+    this.#held.set(path, lock);
+    this.#paths.set(lock.key, path);
+  }
+
+  /** It is known what etcd has of this host. */
+  known(): void {
+    this.#known = true;
+  }
+
+  keeps(path: string): boolean {
+    const { names, lost } = this.#parts;
+    const name = names.of(path);
+    if (name === undefined || lost() !== undefined) return false;
+    const lock = this.#held.get(path);
+    // What its guest had to do with others is over: it has run.
+    this.#changed.delete(path);
+    if (lock === undefined) return !this.#known;
+    return !this.pending.has(lock.key) && !this.#ranBeside(name, lock);
+  }
+
+  /** Whether a lock's guest has lost it for a while, in which another one may have written. */
+  #ranBeside(name: ClusterName, lock: ClusterLock): boolean {
+    const { locks, isMarked } = this.#parts;
+    const holder = readable(() => decodeHolder(lock));
+    return holder !== undefined && isMarked(locks.markOf(name, holder).key);
+  }
+
+  gives(): boolean {
+    return this.#parts.live();
+  }
+
+  withheld(path: string): string | undefined {
+    const lost = this.#parts.lost();
+    if (lost !== undefined) return lost;
+    return this.#known && !this.#held.has(path) ? "the cluster does not grant it to this host" : undefined;
+  }
+
+  unused(path: string): void {
+    const lock = this.#held.get(path);
+    const changed = this.#changed.get(path);
+    this.#changed.delete(path);
+    if (lock !== undefined && changed !== undefined) this.#parts.locks.unuse(lock, changed);
+  }
+
+  gone(path: string, paused: Owner | undefined): void {
+    const { names, locks, recorded } = this.#parts;
+    const lock = this.#held.get(path);
+    const name = names.of(path);
+    // At once: whoever asks next has a lock of its own there, which waits in etcd until this one has gone.
+    this.#forget(path);
+    if (lock === undefined || name === undefined) return;
+    const mark = this.#markOf(name, paused);
+    recorded(() => locks.give(lock, () => {}, mark));
+  }
+
+  /** What is put in the place of a lock of a guest that is paused. */
+  #markOf(name: ClusterName, paused: Owner | undefined): ClusterLock | undefined {
+    const { locks, markOf, now } = this.#parts;
+    return paused === undefined ? undefined : locks.markOf(name, holderOf(paused, markOf(paused), now()));
+  }
+
+  /** Of which domain a lock is that etcd has for this host, by its key; undefined when that is not known. */
+  uuidOf(key: string): string | undefined {
+    const lock = this.#held.get(this.#paths.get(key) ?? "");
+    return lock === undefined ? undefined : readable(() => decodeHolder(lock))?.uuid;
+  }
+
+  /** A guest of another host asks for a lock, by its key. @returns whether it is on its way out */
+  asked(key: string, uuid: string): boolean {
+    const path = this.#paths.get(key);
+    return path !== undefined && this.#parts.askedFor(path, uuid);
+  }
+
+  /** etcd has it for another session. */
+  drop(path: string): void {
+    this.#paths.delete(this.#held.get(path)?.key ?? "");
+    this.#held.delete(path);
+  }
+
+  lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
+    const { names } = this.#parts;
+    const { path } = request;
+    const name = this.recognise(path);
+    if (name === undefined) return this.#lockOther(request, done);
+    const bad = unsuitable(name);
+    const action = `Unable to acquire lock on resource ${path}`;
+    const answer = (outcome: LockFilesOutcome) => {
+      if (outcome.kind !== "granted") names.forget(path);
+      done(outcome);
+    };
+    if (bad !== undefined) return answer({ kind: "storage", action, reason: bad });
+    this.#lock(request, name, TRIES, answer);
+  }
+
+  /** A file that is in none of the cluster's directories; it may be a device. */
+  #lockOther(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
+    const { files, names } = this.#parts;
+    files.lock(request, (outcome) => {
+      if (outcome.kind !== "granted") return done(outcome);
+      const { path } = request;
+      const name = this.learn(path, outcome.fd, outcome.identity);
+      if (name === undefined) return done(outcome);
+      this.#take(request, name, outcome, (taken) => {
+        if (taken.kind !== "granted") names.forget(path);
+        done(taken);
+      });
+    });
+  }
+
+  /**
+   * The cluster's name of a lock file, from now on known by this path too.
+   *
+   * @returns undefined when it is in none of the cluster's directories
+   */
+  recognise(path: string): ClusterName | undefined {
+    const { names } = this.#parts;
+    const known = names.of(path);
+    if (known !== undefined) return known;
+    const found = names.find(path);
+    if (found !== undefined) names.learn(path, found);
+    return found;
+  }
+
+  /** A locked file is a device that other hosts have too. @returns its name; undefined when it is not */
+  learn(path: string, fd: number, identity: FileIdentity): ClusterName | undefined {
+    const { names, devices, mayHang } = this.#parts;
+    if (devices === undefined || mayHang(path, identity)) return undefined;
+    const device = devices.of(fd);
+    if (device?.kind !== "shared") return undefined;
+    names.learn(path, device.name);
+    return device.name;
+  }
+
+  /** Whether a lock of this host's table has a key. */
+  holds(key: string): boolean {
+    return this.#paths.has(key);
+  }
+
+  /** @param tries how often the kernel's lock is tried again that no other host has in etcd any more */
+  #lock(
+    request: LockRequest,
+    name: ClusterName,
+    tries: number,
+    done: (outcome: LockFilesOutcome) => void,
+  ): void {
+    const { files, locks, loop } = this.#parts;
+    files.lock(request, (outcome) => {
+      if (outcome.kind === "granted") return this.#take(request, name, outcome, done);
+      if (outcome.kind !== "busy" || tries === 0) return done(outcome);
+      // In a directory that hosts share another one may have it, which gives up the kernel's lock last.
+      locks.clear(this.#wanted(request, name), (cleared) => {
+        if (cleared !== "free") return done(refusalOf(cleared, request.path));
+        loop.after(AGAIN_MS, () => this.#lock(request, name, tries - 1, done));
+      });
+    });
+  }
+
+  #wanted({ shared, owner = NOBODY, resumed = () => true }: LockRequest, name: ClusterName): Wanted {
+    const { clock, now, patience, joining, markOf } = this.#parts;
+    const holder = holderOf(owner, markOf(owner), now());
+    return { name, shared, holder, resumed, until: clock() + Math.max(patience(), joining()) };
+  }
+
+  unlock(
+    request: UnlockRequest,
+    identity: FileIdentity,
+    slow: (failure: UnlockFailed) => void,
+    done: (failure: UnlockFailed | undefined) => void,
+  ): void {
+    const { files, names, locks, loop, patience, whenKnown, recorded } = this.#parts;
+    const { path, paused } = request;
+    const name = names.of(path);
+    if (name === undefined) return files.unlock(request, identity, slow, done);
+    let told = false;
+    const timer = loop.after(patience(), () => {
+      told = true;
+      const action = `Unable to release lock on resource ${path}`;
+      slow({ kind: "storage", action, reason: "etcd does not answer; it goes on", released: false });
+    });
+    const once = (failure: UnlockFailed) => {
+      if (!told) slow(failure);
+      told = true;
+    };
+    whenKnown(() => {
+      const lock = this.#held.get(path);
+      const kernel = () => {
+        timer.cancel();
+        this.#forget(path);
+        files.unlock(request, identity, once, done);
+      };
+      if (lock === undefined) return kernel();
+      const mark = this.#markOf(name, paused);
+      // Of a session that is lost etcd keeps it, which is the safe side: nobody else gets it there.
+      recorded(() => locks.give(lock, kernel, mark));
+    });
+  }
+
+  #forget(path: string): void {
+    const lock = this.#held.get(path);
+    if (lock !== undefined) this.#paths.delete(lock.key);
+    this.#held.delete(path);
+    this.#changed.delete(path);
+    this.#parts.names.forget(path);
+  }
+
+  create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void {
+    this.#parts.files.create(path, followLinks, done);
+  }
+
+  remove(path: string, done: (failure: FileFailure | undefined) => void): void {
+    this.#parts.files.remove(path, done);
+  }
+
+  makeDirectory(path: string, done: (failure: FileFailure | undefined) => void): void {
+    this.#parts.files.makeDirectory(path, done);
+  }
+
+  checkDirectory(path: string, done: (failure: DirectoryFailure | undefined) => void): void {
+    this.#parts.files.checkDirectory(path, done);
+  }
+
+  /** The kernel has given the lock to this host; now the cluster is asked. */
+  #take(
+    request: LockRequest,
+    name: ClusterName,
+    granted: Extract<LockFilesOutcome, { kind: "granted" }>,
+    done: (outcome: LockFilesOutcome) => void,
+  ): void {
+    const { files, locks } = this.#parts;
+    const { path, shared, autocreate } = request;
+    locks.take(this.#wanted(request, name), (taken) => {
+      if (taken.kind === "taken") {
+        this.adopt(path, taken.lock);
+        if (taken.changed.length > 0) this.#changed.set(path, taken.changed);
+        return done(granted);
+      }
+      const refused = refusalOf(taken, path);
+      let told = false;
+      const once = () => {
+        if (!told) done(refused);
+        told = true;
+      };
+      const { fd, identity } = granted;
+      files.unlock({ path, fd, lock: "ofd", shared, autocreate, force: true }, identity, once, once);
+    });
+  }
+}
+
+function refusalOf(taken: Exclude<Taken, { kind: "taken" }>, path: string): LockFilesOutcome {
+  switch (taken.kind) {
+    case "held":
+      return { kind: "elsewhere", by: taken.by };
+    case "used": {
+      const { host, domain: name, uuid, pid, since } = taken.by;
+      return { kind: "used", use: { owner: { name, uuid, pid, id: 0 }, since, host } };
+    }
+    case "failed":
+      return { kind: "storage", action: `Unable to acquire lock on resource ${path}`, reason: taken.reason };
+  }
+}

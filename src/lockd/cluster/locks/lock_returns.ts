@@ -1,0 +1,116 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import { reasonOf } from "../etcd/etcd.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import { asUsed } from "../keys/marks.ts";
+import type { ClusterSession } from "../session/session.ts";
+import {
+  type ChangedMark,
+  type ClusterLock,
+  type Epoch,
+  forget,
+  putMark,
+  release,
+  restoreMark,
+} from "../keys/transactions.ts";
+
+/** Pause before a change that etcd has refused is tried again, in ms. */
+const AGAIN_MS = 1000;
+
+/** What giving back works with. */
+export interface LockReturnsParts {
+  readonly session: Pick<ClusterSession, "id" | "whenLive" | "ask" | "doubt" | "moved">;
+  readonly keys: ClusterKeys;
+  readonly loop: Pick<EventLoop, "after">;
+}
+
+/** Locks that are given back, and what was said of one that was not used: however long that takes. */
+export class LockReturns {
+  readonly #parts: LockReturnsParts;
+
+  constructor(parts: LockReturnsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Gives a lock back.
+   *
+   * @param mark what is put in its place, for a guest that is paused
+   * @param done gets why etcd may keep it for ever: the session is lost; else undefined
+   */
+  give(
+    lock: ClusterLock,
+    mark: ClusterLock | undefined,
+    done: (failure: string | undefined) => void,
+  ): void {
+    const { session, keys } = this.#parts;
+    const again = () => this.give(lock, mark, done);
+    session.whenLive(Infinity, (epoch) => {
+      session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark), (answer) => {
+        if (answer.kind !== "transaction") return this.#later(answer, again);
+        const { succeeded, results } = answer.result;
+        if (succeeded) return done(undefined);
+        if (session.moved(epoch, results)) return again();
+        // A release whose answer was lost has put the mark.
+        const unmarked = mark !== undefined && results.at(-1)?.found.length === 0;
+        if (unmarked) return this.#mark(epoch, mark, () => this.#gone(epoch, lock, done), again);
+        this.#gone(epoch, lock, done);
+      });
+    }, done);
+  }
+
+  /** A mark says nothing of its guest's lock any more: who has said so has not used that. */
+  unuse(mark: ChangedMark, done: () => void): void {
+    const { session } = this.#parts;
+    session.whenLive(Infinity, (epoch) => {
+      session.ask(restoreMark(epoch, mark), (answer) => {
+        if (answer.kind !== "transaction") return this.#later(answer, () => this.unuse(mark, done));
+        const { succeeded, results } = answer.result;
+        // What another one has written there since stays.
+        if (succeeded || !session.moved(epoch, results)) return done();
+        this.unuse(mark, done);
+      });
+    }, done);
+  }
+
+  /** Somebody else has taken the lock from a paused guest, as from a host that was fenced. */
+  #mark(epoch: Epoch, mark: ClusterLock, done: () => void, again: () => void): void {
+    const { session } = this.#parts;
+    session.ask(putMark(epoch, asUsed(mark)), (answer) => {
+      if (answer.kind !== "transaction") return this.#later(answer, again);
+      if (answer.result.succeeded) return done();
+      session.moved(epoch, answer.result.results);
+      again();
+    });
+  }
+
+  /** Nobody has it any more, or somebody else does: only the session's own list may name it still. */
+  #gone(epoch: Epoch, lock: ClusterLock, done: (failure: string | undefined) => void): void {
+    const { session } = this.#parts;
+    session.ask(forget(epoch, lock), (answer) => {
+      if (answer.kind === "transaction") return done(undefined);
+      this.#later(answer, () => this.give(lock, undefined, done));
+    });
+  }
+
+  #later(answer: Exclude<Answer, { kind: "transaction" }>, again: () => void): void {
+    tryAgain(this.#parts, answer, again);
+  }
+}
+
+/**
+ * What became of a change is not known, or it was refused: it is done again. In an etcd that is full it may
+ * have been done, which the next try finds.
+ */
+export function tryAgain(
+  { session, loop }: {
+    readonly session: Pick<ClusterSession, "doubt">;
+    readonly loop: Pick<EventLoop, "after">;
+  },
+  answer: Exclude<Answer, { kind: "transaction" }>,
+  again: () => void,
+): void {
+  if (answer.kind === "refused" || answer.kind === "full") return void loop.after(AGAIN_MS, again);
+  session.doubt(reasonOf(answer));
+  again();
+}

@@ -1,0 +1,141 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { Verdict } from "../../lockspace/settler.ts";
+import { type Sight, UNSEEN_QEMU } from "../../lockspace/written_files.ts";
+import type { LockHolder } from "../keys/records.ts";
+import type { ClusterLock } from "../keys/transactions.ts";
+
+/** How often it is looked whether their processes live, in ms. */
+const LOOK_MS = 3000;
+
+/** What tells whether the last writes of a process have landed. */
+export interface LastWrites {
+  /** What a process has open for writing; undefined when it is gone or may not be looked at. */
+  readonly look: (pid: number) => Sight | undefined;
+  /** Judges by what was seen of a process that is gone. @param done called once */
+  readonly judge: (sight: Sight, done: (verdict: Verdict) => void) => void;
+}
+
+/** What orphans need. */
+export interface OrphansParts {
+  /** Gives a lock back. @param done called when it has gone */
+  readonly give: (lock: ClusterLock, done: () => void) => void;
+  /** Looks whether etcd still has a lock. @param gone called when it certainly has it no more */
+  readonly whenGone: (lock: ClusterLock, gone: () => void) => void;
+  readonly loop: Pick<EventLoop, "after">;
+  /** Whether a process lives; also where that cannot be told. */
+  readonly lives: (pid: number, start: number) => boolean;
+  readonly lastWrites: LastWrites;
+}
+
+/**
+ * Who may have a lock of which the daemon knows nothing: the process alone that its record names, or others
+ * of this host too, of which nothing tells.
+ */
+export type OrphanUse = "alone" | "shared";
+
+interface Orphan {
+  readonly lock: ClusterLock;
+  readonly holder: LockHolder;
+  readonly use: OrphanUse;
+  /** What its process was last seen to have open; undefined when it was never looked at. */
+  sight: Sight | undefined;
+}
+
+/**
+ * Locks that etcd has of this host, for processes of which the daemon knows nothing: it was killed in the
+ * middle of granting them, or has lost its state once. Each is kept as long as its process lives, for that
+ * may be writing, and then until its last writes have landed. A share stays until a person has freed it: its
+ * record names the first process only that had it, and others of this host may write when that has ended.
+ */
+export class Orphans {
+  readonly #parts: OrphansParts;
+  readonly #kept = new Map<string, Orphan>();
+  #looking = false;
+  #giving = 0;
+
+  constructor(parts: OrphansParts) {
+    this.#parts = parts;
+  }
+
+  /** How many are on their way out: their processes are gone. */
+  get leaving(): number {
+    const { lives } = this.#parts;
+    const gone = [...this.#kept.values()].filter(({ holder, use }) =>
+      use === "alone" && !lives(holder.pid, holder.start)
+    );
+    return this.#giving + gone.length;
+  }
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /** Whether the lock of a key is one. */
+  has(key: string): boolean {
+    return this.#kept.has(key);
+  }
+
+  /** Keeps one. */
+  add(lock: ClusterLock, holder: LockHolder, use: OrphanUse): void {
+    const { lives, lastWrites } = this.#parts;
+    const sight = lives(holder.pid, holder.start) ? lastWrites.look(holder.pid) : undefined;
+    this.#kept.set(lock.key, { lock, holder, use, sight });
+    this.#later(0);
+  }
+
+  /** The lock of a key has an owner again. */
+  forget(key: string): void {
+    this.#kept.delete(key);
+  }
+
+  #later(milliseconds: number): void {
+    if (this.#looking || this.#kept.size === 0) return;
+    this.#looking = true;
+    this.#parts.loop.after(milliseconds, () => {
+      this.#looking = false;
+      this.#look();
+      this.#later(LOOK_MS);
+    });
+  }
+
+  #look(): void {
+    const { lives, lastWrites, whenGone } = this.#parts;
+    const ended = new Map<Sight, Orphan[]>();
+    for (const orphan of [...this.#kept.values()]) {
+      const { pid, start } = orphan.holder;
+      if (orphan.use === "shared") {
+        whenGone(orphan.lock, () => this.#drop(orphan));
+        continue;
+      }
+      if (lives(pid, start)) orphan.sight = lastWrites.look(pid) ?? orphan.sight;
+      else {
+        const sight = orphan.sight ?? UNSEEN_QEMU;
+        ended.set(sight, [...ended.get(sight) ?? [], orphan]);
+      }
+    }
+    for (const [sight, orphans] of ended) {
+      lastWrites.judge(sight, ({ kind }) => {
+        if (kind === "over") return this.#give(orphans);
+        // What cannot be told is asked again, and stays until an administrator gives it up.
+        for (const orphan of orphans) whenGone(orphan.lock, () => this.#drop(orphan));
+      });
+    }
+  }
+
+  /** Somebody has freed it. */
+  #drop(orphan: Orphan): void {
+    const { key } = orphan.lock;
+    if (this.#kept.get(key) === orphan) this.#kept.delete(key);
+  }
+
+  #give(orphans: readonly Orphan[]): void {
+    for (const orphan of orphans) {
+      const { key } = orphan.lock;
+      if (this.#kept.get(key) !== orphan) continue;
+      this.#kept.delete(key);
+      // Its owner may have got it again meanwhile: then it is another record, and nothing is given back.
+      this.#giving++;
+      this.#parts.give(orphan.lock, () => void this.#giving--);
+    }
+  }
+}

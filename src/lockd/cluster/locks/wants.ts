@@ -1,0 +1,143 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
+import { reasonOf } from "../etcd/etcd.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import { encodeRecord, type HolderFacts } from "../keys/records.ts";
+import type { ClusterSession } from "../session/session.ts";
+import { type Epoch, read, stillIn } from "../keys/transactions.ts";
+
+/**
+ * Whoever waits looks again after this time in any case, in ms: to be told of a change is a hint only, and
+ * a member that was cut off never tells. A guest waits 5 s in all: a lost hint costs a fifth of that.
+ */
+const LOOK_MS = 1000;
+/**
+ * Pause before the next look when etcd does not tell of changes, in ms. It is in the downtime of a migration,
+ * where a tenth of a second is hardly seen; at most 50 reads come of one guest's 5 s.
+ */
+const AGAIN_MS = 100;
+
+/** What asking other hosts needs. */
+export interface WantsParts {
+  readonly session: Pick<ClusterSession, "id" | "ask" | "doubt" | "lease" | "awaitChange">;
+  readonly keys: ClusterKeys;
+  readonly nonce: () => string;
+  readonly loop: Pick<EventLoop, "after">;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+  /** How long a guest waits for other hosts, in ms, whatever it asks for. */
+  readonly wait: () => number;
+}
+
+/** A lock of another host, and who asks for it. */
+export interface Want {
+  readonly epoch: Epoch;
+  /** As etcd has it. */
+  readonly entry: KeyValue;
+  /** Session of the other host. */
+  readonly of: string;
+  readonly asker: HolderFacts;
+}
+
+/**
+ * Asks other hosts for what they may give: locks of guests that are paused, or are just ending. The other
+ * host gives the lock back, or says that it does not, and either way takes the question away. A question has
+ * the lease of the host that asks: it stands for nothing, and must not stay.
+ */
+export class Wants {
+  readonly #parts: WantsParts;
+  /** How long guests have waited lately, by their process. */
+  readonly #waited = new Map<string, { spent: number; last: number }>();
+
+  constructor(parts: WantsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Asks.
+   *
+   * @param done called once: "answered" when it is worth while to look at the lock again, "silent" when there
+   *   was no answer in time
+   */
+  ask(want: Want, done: (outcome: "answered" | "silent") => void): void {
+    const { session, keys, nonce, clock } = this.#parts;
+    const { epoch, entry, of, asker } = want;
+    const begun = clock();
+    const left = this.#left(asker, begun);
+    const { lease } = session;
+    if (left <= 0 || lease === undefined) return done("silent");
+    const ended = (outcome: "answered" | "silent") => {
+      this.#spend(asker, begun);
+      done(outcome);
+    };
+    const key = keys.want(of, entry.key);
+    const value = encodeRecord({ session: session.id, attempt: nonce(), ...asker });
+    session.ask({
+      compare: [...stillIn(epoch), { kind: "changed-at", key: entry.key, revision: entry.changedAt }],
+      success: [{ op: "put", key, value, lease }],
+      failure: [],
+    }, (answer) => {
+      switch (answer.kind) {
+        case "transaction": {
+          const { succeeded, revision } = answer.result;
+          return succeeded ? this.#await({ key, value }, revision, begun + left, ended) : ended("answered");
+        }
+        case "refused":
+        case "full":
+          // If it was put all the same, it goes with its lease.
+          return ended("silent");
+        case "lease":
+        case "changed":
+        case "versions":
+        case "unknown":
+          // If it comes late it tells the other host nothing that it may not know.
+          session.doubt(reasonOf(answer));
+          return ended("answered");
+      }
+    });
+  }
+
+  #await(
+    want: { readonly key: string; readonly value: string },
+    revision: number,
+    until: number,
+    done: (outcome: "answered" | "silent") => void,
+  ): void {
+    const { session, loop, clock } = this.#parts;
+    const left = until - clock();
+    if (left <= 0) {
+      const { key, value } = want;
+      const compare = [{ kind: "value", key, value }] as const;
+      session.ask({ compare, success: [{ op: "delete", key }], failure: [] }, () => {});
+      return done("silent");
+    }
+    session.awaitChange(want.key, revision + 1, Math.min(left, LOOK_MS), (hinted) => {
+      const look = () =>
+        session.ask(read(want.key), (answer) => {
+          if (answer.kind !== "transaction") return this.#await(want, revision, until, done);
+          const { results: [found], revision: seen } = answer.result;
+          if (found?.found.length === 0) return done("answered");
+          this.#await(want, seen, until, done);
+        });
+      if (hinted) look();
+      else loop.after(AGAIN_MS, look);
+    });
+  }
+
+  #left(asker: HolderFacts, now: number): number {
+    const wait = this.#parts.wait();
+    for (const [guest, { last }] of this.#waited) if (now - last > wait) this.#waited.delete(guest);
+    return wait - (this.#waited.get(guestOf(asker))?.spent ?? 0);
+  }
+
+  #spend(asker: HolderFacts, begun: number): void {
+    const now = this.#parts.clock();
+    const guest = guestOf(asker);
+    const spent = (this.#waited.get(guest)?.spent ?? 0) + now - begun;
+    this.#waited.set(guest, { spent, last: now });
+  }
+}
+
+function guestOf({ uuid, pid, start }: HolderFacts): string {
+  return `${uuid} ${pid} ${start}`;
+}

@@ -1,0 +1,162 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { Owner } from "../../lockspace/owner.ts";
+import type { ProcessMark } from "../../lockspace/owner_watch.ts";
+import type { Resource } from "../../lockspace/resource.ts";
+import {
+  type Compare,
+  type KeyOperation,
+  MOST_OPERATIONS,
+  type Transaction,
+  type TransactionResult,
+} from "../../../etcd/wire/transaction.ts";
+import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
+import type { ClusterLocks } from "../locks/cluster_locks.ts";
+import { CHANGED_BY_HAND } from "../session/doubts.ts";
+import { reasonOf } from "../etcd/etcd.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import type { ClusterName, ClusterNames } from "../keys/names.ts";
+import { holderOf } from "../keys/records.ts";
+import type { ClusterSession } from "../session/session.ts";
+import {
+  acquire,
+  type ClusterLock,
+  type Epoch,
+  epochReads,
+  obstaclesOf,
+  stillIn,
+} from "../keys/transactions.ts";
+
+/** How often some of the locks are looked at, in ms. */
+const LOOK_MS = 3000;
+/** So many with one question: each lock has two keys that are compared. */
+const AT_ONCE = MOST_OPERATIONS / 2;
+
+/** What the check works with. */
+export interface KeyCheckParts {
+  readonly session: Pick<ClusterSession, "state" | "ask" | "doubt" | "moved">;
+  readonly keys: ClusterKeys;
+  readonly names: Pick<ClusterNames, "of">;
+  readonly files: Pick<ClusterLockFiles, "all" | "of" | "drop">;
+  readonly locks: Pick<ClusterLocks, "busy" | "inTurn" | "give" | "markOf">;
+  readonly resources: () => Iterable<Resource>;
+  /** Releases a lock that is kept for a paused guest. */
+  readonly partWith: (path: string) => void;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
+  readonly loop: Pick<EventLoop, "after">;
+  readonly observer: KeyCheckObserver;
+}
+
+/** Told of what somebody has done to this host's keys by hand. */
+export interface KeyCheckObserver {
+  /** A lock's key was gone from etcd, and is there again. */
+  clusterKeyRestored(key: string): void;
+  clusterDoubtful(resource: Resource, reason: string): void;
+}
+
+/**
+ * Looks now and then whether etcd still has what this host holds. Nothing but a hand takes it away. What is
+ * gone is put there again at once if nobody else has got it; else two hosts have one lock, and that is said.
+ * A guest of this host that is paused, or will be, does not go on over what the other one has written.
+ */
+export class KeyCheck {
+  readonly #parts: KeyCheckParts;
+  /** Paths that are still to be looked at in this round. */
+  #left: string[] = [];
+
+  constructor(parts: KeyCheckParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to look, for as long as the loop runs. */
+  begin(): void {
+    this.#parts.loop.after(LOOK_MS, () => {
+      this.begin();
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    const { session, files, locks } = this.#parts;
+    const { state } = session;
+    if (state.kind !== "live") return;
+    if (this.#left.length === 0) this.#left = [...files.all()].map(([path]) => path);
+    const checked = this.#left.splice(0, AT_ONCE).flatMap((path) => {
+      const lock = files.of(path);
+      return lock !== undefined && !locks.busy(lock.key) ? [{ path, lock }] : [];
+    });
+    if (checked.length === 0) return;
+    const { epoch } = state;
+    session.ask({
+      compare: checked.flatMap(({ lock }) => isThere(lock)),
+      success: [],
+      failure: checked.flatMap(({ lock }): KeyOperation[] => [
+        { op: "get", key: lock.key },
+        { op: "get", key: lock.own },
+      ]),
+    }, (answer) => {
+      if (answer.kind !== "transaction" || answer.result.succeeded) return;
+      checked.forEach(({ path, lock }, index) => {
+        const [key, own] = answer.result.results.slice(2 * index).map(({ found }) => found[0]?.value);
+        if (key !== lock.value || own !== lock.value) this.#mend(epoch, path, lock);
+      });
+    });
+  }
+
+  /** Puts back what nobody else has got, unless it is being given back meanwhile. */
+  #mend(epoch: Epoch, path: string, lock: ClusterLock): void {
+    const { session, keys, names, files, locks, observer } = this.#parts;
+    locks.inTurn(lock.key, (end) => {
+      const name = names.of(path);
+      if (files.of(path) !== lock || name === undefined) return end();
+      const change = (transaction: Transaction, otherwise: (result: TransactionResult) => void) =>
+        session.ask(transaction, (answer) => {
+          if (answer.kind !== "transaction") {
+            // What may still come must not put a lock there that is given back meanwhile.
+            if (answer.kind !== "refused" && answer.kind !== "full") session.doubt(reasonOf(answer));
+            // The next look finds it as it is by then.
+            return end();
+          }
+          if (!answer.result.succeeded) return otherwise(answer.result);
+          observer.clusterKeyRestored(lock.key);
+          end();
+        });
+      // Whoever has the lock may go on whatever paused guests there are.
+      const { exclusive, sharers } = obstaclesOf(keys, name, keys.isShare(lock.key));
+      change(list(epoch, lock), () =>
+        change(acquire(epoch, lock, { exclusive, sharers }), ({ results }) => {
+          if (!session.moved(epoch, results)) this.#lost(path, name, lock);
+          end();
+        }));
+    });
+  }
+
+  /** Others have it. A guest that is paused loses it; one that runs does not get it again after a pause. */
+  #lost(path: string, name: ClusterName, lock: ClusterLock): void {
+    const { files, locks, resources, markOf, partWith, observer } = this.#parts;
+    const resource = [...resources()].find((each) => each.path === path);
+    const [holding] = resource?.holdings ?? [];
+    // What is on its way out is marked when it is given back.
+    if (resource === undefined || holding === undefined || resource.regrant === "leaving") return;
+    if (resource.regrant === "parked") return partWith(path);
+    const { owner, since } = holding;
+    const holder = holderOf(owner, markOf(owner), since);
+    files.drop(path);
+    // There is nothing to be given but the entry in the list of what this host has: the mark is what counts.
+    locks.give(lock, () => {}, locks.markOf(name, holder));
+    observer.clusterDoubtful(resource, CHANGED_BY_HAND);
+  }
+}
+
+function isThere({ key, own, value }: ClusterLock): Compare[] {
+  return [{ kind: "value", key, value }, { kind: "value", key: own, value }];
+}
+
+/** Puts a lock that is there into the list of what this host has. */
+function list(epoch: Epoch, { key, own, value }: ClusterLock): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key, value }],
+    success: [{ op: "put", key: own, value }],
+    failure: epochReads(epoch),
+  };
+}

@@ -1,0 +1,77 @@
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
+import { isHeldBy, type Owner } from "../../lockspace/owner.ts";
+import type { ProcessMark } from "../../lockspace/owner_watch.ts";
+import type { Resource } from "../../lockspace/resource.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import type { ClusterNames } from "../keys/names.ts";
+import { asUsed } from "../keys/marks.ts";
+import { encodeRecord, holderOf } from "../keys/records.ts";
+import type { ClusterLock } from "../keys/transactions.ts";
+
+/** A guest that was paused, and the path of a lock that it had. */
+export interface PausedGuest {
+  readonly path: string;
+  readonly owner: Owner;
+}
+
+/** What finding lost marks needs. */
+export interface LostMarksParts {
+  readonly session: { readonly id: string };
+  readonly keys: ClusterKeys;
+  readonly names: ClusterNames;
+  readonly resources: () => Iterable<Resource>;
+  /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
+  readonly paused: () => Iterable<PausedGuest>;
+  readonly markOf: (owner: Owner) => ProcessMark;
+  readonly nonce: () => string;
+}
+
+/**
+ * Paused guests whose lock others may have had, of which nobody knows whether they had it: they are marked as
+ * if somebody had.
+ */
+export class LostMarks {
+  readonly #parts: LostMarksParts;
+
+  constructor(parts: LostMarksParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Guests whose lock was kept for them and is not in etcd, although that has lost nothing: somebody has
+   * taken it away there, as from a host that was fenced, and others may have had it.
+   *
+   * @param listed what etcd has of the session, by the key of the lock
+   */
+  parted(listed: ReadonlyMap<string, KeyValue>): PausedGuest[] {
+    const { keys, names, resources, session } = this.#parts;
+    return [...resources()].flatMap(({ path, shared, regrant, holdings: [holding] }) => {
+      const name = names.of(path);
+      if (regrant !== "parked" || shared || name === undefined || holding === undefined) return [];
+      const missing = !listed.has(keys.lock(name, shared, session.id));
+      return missing ? [{ path, owner: holding.owner }] : [];
+    });
+  }
+
+  /** Paused guests that have their lock no more: their marks are not to be relied upon in a restored etcd. */
+  leftBehind(): PausedGuest[] {
+    const { resources, paused } = this.#parts;
+    const held = [...resources()];
+    return [...paused()].filter(({ path, owner }) =>
+      !held.some((each) => each.path === path && each.holdings.some((one) => isHeldBy(one.owner, owner)))
+    );
+  }
+
+  /** Marks that say that somebody had the lock, by their keys. */
+  of(guests: readonly PausedGuest[]): Map<string, ClusterLock> {
+    const { keys, names, markOf, nonce, session } = this.#parts;
+    return new Map(guests.flatMap(({ path, owner }) => {
+      const name = names.of(path);
+      if (name === undefined) return [];
+      const holder = holderOf(owner, markOf(owner), 0);
+      const key = keys.paused(name, session.id, holder.pid, holder.start);
+      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
+      return [[key, asUsed({ key, own: keys.own(session.id, key), value })]];
+    }));
+  }
+}

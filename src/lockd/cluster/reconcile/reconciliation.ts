@@ -1,0 +1,275 @@
+import type { Owner } from "../../lockspace/owner.ts";
+import type { ProcessMark } from "../../lockspace/owner_watch.ts";
+import type { Resource } from "../../lockspace/resource.ts";
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
+import { reasonOf } from "../etcd/etcd.ts";
+import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
+import type { Conflict } from "../session/conflict.ts";
+import type { ClusterLocks } from "../locks/cluster_locks.ts";
+import { isClustersDoubt } from "../session/doubts.ts";
+import type { HeldLocks } from "./held_locks.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import { LostMarks, type PausedGuest } from "./lost_marks.ts";
+import type { ClusterName, ClusterNames } from "../keys/names.ts";
+import { decodeHolder, encodeRecord, holderOf, type LockHolder, RecordError } from "../keys/records.ts";
+import type { Orphans } from "../locks/orphans.ts";
+import type { PausedMarks } from "../locks/paused_marks.ts";
+import type { ClusterSession } from "../session/session.ts";
+import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark } from "../keys/transactions.ts";
+
+/** So many locks are read with one question. */
+const PAGE = 2000;
+
+/** What reconciliation works with. */
+export interface ReconciliationParts {
+  readonly session: Pick<ClusterSession, "id" | "ask" | "moved">;
+  readonly keys: ClusterKeys;
+  readonly names: ClusterNames;
+  readonly files: Pick<ClusterLockFiles, "of" | "adopt" | "drop">;
+  readonly heldLocks: Pick<HeldLocks, "put">;
+  /** Every lock of this host. */
+  readonly resources: () => Iterable<Resource>;
+  /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
+  readonly paused: () => Iterable<PausedGuest>;
+  /** Releases a lock that was kept for a paused guest. */
+  readonly partWith: (path: string) => void;
+  /** An owner's process as the daemon sees it. */
+  readonly markOf: (owner: Owner) => ProcessMark;
+  /** Whether a process lives, of which a lock's record tells. */
+  readonly lives: (pid: number, start: number) => boolean;
+  readonly locks: Pick<ClusterLocks, "busy" | "give">;
+  readonly nonce: () => string;
+  /** Gets what is kept for processes of which this daemon knows nothing. */
+  readonly orphans: Pick<Orphans, "add">;
+  /** Gets the marks of paused guests. */
+  readonly marks: Pick<PausedMarks, "add">;
+  readonly observer: ReconciliationObserver;
+}
+
+/** Told what does not agree. */
+export interface ReconciliationObserver {
+  /** The cluster has a lock of this host's of which the daemon knows nothing, and whose process lives. */
+  clusterUnknown(key: string, holder: LockHolder): void;
+  /**
+   * The cluster has a share of this host's of which the daemon knows nothing: who has it beside the process
+   * that its record names, or has had it since, nothing tells.
+   */
+  clusterUnknownShare(key: string, holder: LockHolder): void;
+  /** etcd has a lock for this host that was in doubt because another one had it. */
+  clusterRegained(resource: Resource): void;
+}
+
+/**
+ * Puts in order what etcd has of this host, right after a bump, when nothing of an earlier life can come any
+ * more, and before anybody else is served: locks that were never granted go, locks that are held are put
+ * there.
+ */
+export class Reconciliation {
+  readonly #parts: ReconciliationParts;
+
+  constructor(parts: ReconciliationParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param done called once, with why it could not be done, or what others have
+   * @param restored whether etcd has lost something: then nobody knows who had a paused guest's lock
+   */
+  run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void, restored: boolean): void {
+    this.#list(undefined, new Map(), (listed) => {
+      if (typeof listed === "string") return done(listed);
+      const conflicts: Conflict[] = [];
+      try {
+        const lost = new LostMarks(this.#parts);
+        const parted = restored ? [] : lost.parted(listed);
+        const marks = lost.of(restored ? lost.leftBehind() : parted);
+        // Nobody is asked for them: they are not there.
+        for (const { path } of parted) this.#parts.partWith(path);
+        const tasks = [...this.#held(epoch, listed, conflicts), ...this.#marked(epoch, marks)];
+        this.#unknown(listed, marks);
+        sequence(tasks, (failure) => done(failure ?? conflicts));
+      } catch (error) {
+        if (!(error instanceof RecordError)) throw error;
+        done(error.message);
+      }
+    });
+  }
+
+  /** What etcd has of this session, by the key of the lock. */
+  #list(
+    after: string | undefined,
+    found: Map<string, KeyValue>,
+    done: (found: Map<string, KeyValue> | string) => void,
+  ): void {
+    const { keys } = this.#parts;
+    const session = this.#parts.session;
+    const prefix = keys.ownList(session.id);
+    const list = { op: "list", prefix, limit: PAGE, ...after === undefined ? {} : { after } } as const;
+    session.ask({ compare: [], success: [list], failure: [] }, (answer) => {
+      if (answer.kind !== "transaction") return done(reasonOf(answer));
+      const [page] = answer.result.results;
+      for (const entry of page?.found ?? []) found.set(keys.ofOwn(session.id, entry.key), entry);
+      const last = page?.found.at(-1);
+      if (page?.more !== true || last === undefined) return done(found);
+      this.#list(last.key, found, done);
+    });
+  }
+
+  /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
+  *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
+    const { keys, names, files, heldLocks, locks, resources, markOf, nonce } = this.#parts;
+    const session = this.#parts.session;
+    for (const resource of [...resources()]) {
+      const name = names.of(resource.path);
+      const [first] = resource.holdings;
+      if (name === undefined || first === undefined) continue;
+      const key = keys.lock(name, resource.shared, session.id);
+      const own = keys.own(session.id, key);
+      const known = listed.get(key);
+      listed.delete(key);
+      const releasing = resource.state.kind === "releasing";
+      if (known !== undefined) {
+        const there = { key, own, value: known.value };
+        const ours = files.of(resource.path);
+        if (ours === undefined || ours.value === known.value || !releasing) {
+          files.adopt(resource.path, there);
+          this.#certain(resource);
+        } else {
+          // etcd was restored to a state in which an earlier guest of this host had it.
+          locks.give(there, () => {});
+        }
+        continue;
+      }
+      // It was being given back, and etcd has done so.
+      if (releasing) continue;
+      const holder = holderOf(first.owner, markOf(first.owner), first.since);
+      // The release of what this daemon had there must find it: it goes by its value. What it had in a
+      // session that was fenced is nobody's.
+      const had = files.of(resource.path);
+      const earlier = had === undefined ? undefined : decodeHolder(had);
+      const record = earlier?.session === session.id
+        ? earlier
+        : { session: session.id, attempt: nonce(), ...holder };
+      const ours = { key, own, holder: record, obstacles: obstaclesOf(keys, name, resource.shared) };
+      yield (done) =>
+        heldLocks.put(epoch, ours, (outcome) => {
+          switch (outcome.kind) {
+            case "put":
+              files.adopt(resource.path, outcome.lock);
+              this.#certain(resource);
+              return done(undefined);
+            case "others":
+              // Of a guest that is gone the release was under way, and may have come to its end in etcd.
+              if (!this.#anyLives(resource)) return done(undefined);
+              files.drop(resource.path);
+              conflicts.push({ resource, session: outcome.by.session });
+              return this.#mark(epoch, name, record, outcome.by, done);
+            case "failed":
+              return done(outcome.reason);
+          }
+        });
+    }
+  }
+
+  /** etcd has a lock for this host: what was in doubt about that is not any more. */
+  #certain(resource: Resource): void {
+    if (isClustersDoubt(resource.state)) this.#parts.observer.clusterRegained(resource);
+  }
+
+  /** Whether an owner of a lock lives: of a share it may be another one than the first. */
+  #anyLives({ holdings }: Resource): boolean {
+    const { lives, markOf } = this.#parts;
+    return holdings.some(({ owner }) => {
+      const { pid, start } = markOf(owner);
+      return lives(pid, start);
+    });
+  }
+
+  /** Paused guests that do not go on before a person has said so. */
+  *#marked(epoch: Epoch, lost: ReadonlyMap<string, ClusterLock>): Generator<Task> {
+    for (const mark of lost.values()) yield (done) => this.#putMark(epoch, mark, done);
+  }
+
+  /** Others have the lock of a guest that lives: should it be paused, it is not to go on. */
+  #mark(
+    epoch: Epoch,
+    name: ClusterName,
+    { pid, start, ...holder }: LockHolder,
+    { attempt: _, ...used }: LockHolder,
+    done: (failure: string | undefined) => void,
+  ): void {
+    const { session, keys } = this.#parts;
+    const key = keys.paused(name, session.id, pid, start);
+    const mark = {
+      key,
+      own: keys.own(session.id, key),
+      value: encodeRecord({ ...holder, pid, start, used }),
+    };
+    this.#putMark(epoch, mark, done);
+  }
+
+  #putMark(epoch: Epoch, mark: ClusterLock, done: (failure: string | undefined) => void): void {
+    const { session, marks } = this.#parts;
+    session.ask(putMark(epoch, mark), (answer) => {
+      if (answer.kind !== "transaction") return done(reasonOf(answer));
+      if (!answer.result.succeeded) return done(MOVED);
+      marks.add(mark);
+      done(undefined);
+    });
+  }
+
+  /**
+   * What etcd has beside is kept until its process is gone and has nothing under way. Even a daemon whose
+   * state was recovered whole does not know what one before it may have lost. A share is kept until somebody
+   * frees it, for others of this host may have it when the process has gone that its record names.
+   */
+  #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
+    const { session, lives, locks, orphans, marks, keys, observer } = this.#parts;
+    for (const [key, entry] of listed) {
+      const lock = { key, own: entry.key, value: entry.value };
+      if (keys.isPaused(key)) {
+        decodeHolder(lock);
+        if (!handedOver.has(key)) marks.add(lock);
+        continue;
+      }
+      const holder = decodeHolder(entry);
+      if (keys.isShare(key)) {
+        // What is being given back goes from etcd all the same, and what is taken has an owner then.
+        if (!locks.busy(key)) observer.clusterUnknownShare(key, holder);
+        orphans.add(lock, holder, "shared");
+        continue;
+      }
+      const lived = lives(holder.pid, holder.start);
+      // Where it is being taken or given back right now, the daemon knows of it.
+      const busy = locks.busy(key);
+      // A paused guest whose lock was handed over long ago does not hold it.
+      const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder.pid, holder.start));
+      if (lived && !busy && !left) observer.clusterUnknown(key, holder);
+      if (!left && (lived || !busy)) orphans.add(lock, holder, "alone");
+      else locks.give(lock, () => {});
+    }
+  }
+}
+
+type Task = (done: (failure: string | undefined) => void) => void;
+
+/** Does tasks, some at once; the first failure ends it. */
+function sequence(tasks: readonly Task[], done: (failure: string | undefined) => void): void {
+  const AT_ONCE = 64;
+  let next = 0;
+  let under = 0;
+  let failed: string | undefined;
+  const go = () => {
+    while (failed === undefined && under < AT_ONCE && next < tasks.length) {
+      const task = tasks[next++];
+      under++;
+      task?.((failure) => {
+        under--;
+        failed ??= failure;
+        go();
+      });
+    }
+    if (under === 0 && (failed !== undefined || next === tasks.length)) done(failed);
+  };
+  go();
+}

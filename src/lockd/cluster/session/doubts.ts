@@ -1,0 +1,33 @@
+import type { LockState } from "../../lockspace/lock_record.ts";
+
+// Why the cluster does not grant a lock that this host has. A lock's state has the reason as a text, also in
+// the next life of the daemon, which knows by it again that etcd can tell the truth.
+
+/** Another session has it in etcd. */
+export const HELD_BY_ANOTHER = "another host of the cluster holds it";
+/** The same, since this host was fenced, or in the time in which its daemon did not run. */
+const LOST = ", which this one has lost ";
+/** Somebody has taken the key away, and another session has it since. */
+export const CHANGED_BY_HAND =
+  "somebody has changed its key in etcd by hand, and it is not this host's any more";
+/** It was given up by the word that makes a host leave. */
+export const LEFT_BEHIND = "this host has left the cluster, and has given it up";
+
+/** Another session has it in etcd, which has got it when this host was fenced. @param by who has said so */
+export function lostWhenFenced(by: string): string {
+  return `${HELD_BY_ANOTHER}${LOST}when it was fenced by ${by}`;
+}
+
+/**
+ * Whether a reason says that another session has got the lock while this host had it. What two hosts have of
+ * which none has lost it, as when a cluster is opened, is nobody's fault that can be told.
+ */
+export function isLoss(reason: string): boolean {
+  return reason.startsWith(CHANGED_BY_HAND) || reason.startsWith(`${HELD_BY_ANOTHER}${LOST}`);
+}
+
+/** Whether a lock is in doubt because of what etcd has. */
+export function isClustersDoubt(state: LockState): boolean {
+  return state.kind === "doubtful" &&
+    [HELD_BY_ANOTHER, CHANGED_BY_HAND, LEFT_BEHIND].some((reason) => state.reason.startsWith(reason));
+}

@@ -1,0 +1,83 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { Resource } from "../../lockspace/resource.ts";
+import type { Conflict } from "./conflict.ts";
+import type { Etcd } from "../etcd/etcd.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import type { Seen } from "../host/membership_file.ts";
+import type { DaemonMark, Fencing } from "../keys/records.ts";
+import type { HostIdentity } from "./session_step.ts";
+import type { Epoch } from "../keys/transactions.ts";
+
+/** Where a host's membership is. */
+export type SessionState =
+  /** Not a member yet; `reason` is why, where there is more to say than that it is being done. */
+  | { readonly kind: "joining"; readonly reason?: string }
+  | { readonly kind: "live"; readonly epoch: Epoch }
+  /** A member of a cluster that is being formed or recovered: locks are given back, and none is taken. */
+  | {
+    readonly kind: "closed";
+    readonly epoch: Epoch;
+    readonly entered: "listed" | "settled";
+    readonly reason: string;
+  }
+  /** What became of a change is not known; every change that may still be on its way is being made void. */
+  | { readonly kind: "unsure"; readonly reason: string }
+  /** Somebody else has changed this host's session, or etcd is not what it was. Nothing new is locked. */
+  | { readonly kind: "lost"; readonly reason: string };
+
+/** What a session works with. */
+export interface SessionParts {
+  readonly etcd: Etcd;
+  readonly loop: Pick<EventLoop, "after" | "defer">;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+  readonly keys: ClusterKeys;
+  readonly host: HostIdentity;
+  /** Whether a daemon of this very host has ended. */
+  readonly isEarlier: (daemon: DaemonMark) => boolean;
+  readonly spaces: readonly string[];
+  /** Another text each time. */
+  readonly nonce: () => string;
+  /** Id of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
+  readonly known: string | undefined;
+  /** How long whoever asks waits for this host to join the first time, in ms. */
+  readonly joinMs: number;
+  /** What etcd was when that one wrote its session. */
+  readonly seen: Seen | undefined;
+  /**
+   * Told which session it is, before it is written to etcd, and what etcd was then.
+   *
+   * @returns why it could not be kept
+   */
+  readonly keep: (session: string, seen: Seen | undefined) => string | undefined;
+  /** Whether this host holds locks of the cluster. */
+  readonly holds: () => boolean;
+  /** Whether a lock is still there that this host had. */
+  readonly has: (resource: Resource) => boolean;
+  /** Whether etcd has locks of this host that are about to be given back. */
+  readonly givesBack: () => boolean;
+  /** Told that this host has left the cluster. */
+  readonly left: () => void;
+  /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
+  readonly reconcile: (
+    epoch: Epoch,
+    done: (outcome: string | readonly Conflict[]) => void,
+    restored: boolean,
+  ) => void;
+  readonly observer: SessionObserver;
+}
+
+/** Told of changes. */
+export interface SessionObserver {
+  clusterJoined(session: string, cluster: string): void;
+  /** Told once for each reason. */
+  clusterTroubled(reason: string): void;
+  clusterLost(reason: string): void;
+  clusterRecovered(): void;
+  /** Somebody was about to say that this host cannot write, and it objects. */
+  clusterCondemned(fencing: Fencing): void;
+  /** Somebody has said so for good. */
+  clusterFenced(fencing: Fencing): void;
+  /** This host has a lock that the cluster does not grant it. */
+  clusterDoubtful(resource: Resource, reason: string): void;
+}

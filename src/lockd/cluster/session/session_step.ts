@@ -1,0 +1,182 @@
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
+import { HEARD_SECONDS } from "./cluster_times.ts";
+import type { Seen } from "../host/membership_file.ts";
+import {
+  type DaemonMark,
+  decodeHost,
+  decodeMeta,
+  decodeSession,
+  type Fencing,
+  type MetaRecord,
+} from "../keys/records.ts";
+
+/** Who this host is. */
+export interface HostIdentity {
+  /** Unique in the cluster. */
+  readonly id: string;
+  readonly name: string;
+  /** The kernel's boot id. */
+  readonly boot: string;
+  readonly daemon: DaemonMark;
+  /** What a program has to know that fences it; undefined: nothing. */
+  readonly data?: string;
+}
+
+/** What etcd has of this host, read at one revision. */
+export interface SessionKeys {
+  readonly meta: KeyValue | undefined;
+  readonly host: KeyValue | undefined;
+  readonly session: KeyValue | undefined;
+}
+
+/** What this host knows of itself. */
+export interface SessionFacts {
+  readonly host: HostIdentity;
+  /** Names of the lock directories that it holds for the cluster, sorted. */
+  readonly spaces: readonly string[];
+  /** Id of its session. */
+  readonly session: string;
+  /** What this daemon has written into the session, or tried to; undefined: it has not joined yet. */
+  readonly nonces: ReadonlySet<string> | undefined;
+  /** Whether this host has locks from an earlier daemon that was a member. */
+  readonly keeps: boolean;
+  /** What etcd was when this host has last written its session. */
+  readonly seen: Seen | undefined;
+  /** Why it is known already that etcd is not what it was. */
+  readonly changed: string | undefined;
+  /** Whether this host has told everybody that it is not what it was, and has not been a member since. */
+  readonly told: boolean;
+  /** Sessions that it had until it was fenced. */
+  readonly fenced: ReadonlySet<string>;
+  /** Whether a daemon of this very host has ended: see isEarlier() in daemon_mark.ts. */
+  readonly isEarlier: (daemon: DaemonMark) => boolean;
+}
+
+/** What to do next to be a member. */
+export type SessionStep =
+  /** It cannot be one now. */
+  | { readonly kind: "wait"; readonly reason: string }
+  /** It must not be one before a person has looked. */
+  | { readonly kind: "lost"; readonly reason: string }
+  /** An earlier daemon of this boot has another session, of which the host has lost its note. */
+  | { readonly kind: "other-session"; readonly session: string }
+  /** There is no such cluster yet. */
+  | { readonly kind: "found" }
+  /** etcd has lost something, and nobody has said so yet. `meta` is the revision of what is there. */
+  | { readonly kind: "close"; readonly reason: string; readonly meta: number }
+  /** Somebody has said for good that this host cannot write. It needs another session. */
+  | { readonly kind: "fenced"; readonly fencing: Fencing }
+  /** The host has left with this session. */
+  | { readonly kind: "left" }
+  /** The session is written anew. @see ClusterSession */
+  | { readonly kind: "bump"; readonly meta: MetaRecord; readonly metaAt: number };
+
+const EXCHANGED = "etcd does not know this host any more: it was restored, emptied or exchanged";
+
+/**
+ * Judges what etcd has of this host.
+ *
+ * @throws RecordError when it is nothing that this daemon understands
+ */
+export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
+  const { spaces } = facts;
+  const behind = facts.told ? undefined : whatIsBehind(keys, facts);
+  if (keys.meta === undefined) {
+    return behind === undefined ? { kind: "found" } : { kind: "close", reason: behind, meta: 0 };
+  }
+  const meta = decodeMeta(keys.meta);
+  const out = leftOut(meta, facts);
+  if (out !== undefined) return out;
+  // Also when it is being recovered already: that may be what was saved, with what was put in until then.
+  if (behind !== undefined) return { kind: "close", reason: behind, meta: keys.meta.changedAt };
+  if (meta.spaces.join(" ") !== spaces.join(" ")) {
+    return {
+      kind: "wait",
+      reason:
+        `the other hosts lock ${meta.spaces.join(", ")} for the cluster, and this one ${
+          spaces.join(", ")
+        }: ` +
+        "make cluster_lockspaces and cluster_devices alike",
+    };
+  }
+  return ofAnotherSession(keys.host, facts) ??
+    ofOwnSession(keys.session, facts) ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+}
+
+/** What tells that etcd has lost something that this host has seen there. */
+function whatIsBehind(
+  { meta, session }: SessionKeys,
+  { nonces, keeps, seen, changed }: SessionFacts,
+): string | undefined {
+  const was = nonces !== undefined || keeps;
+  if (changed !== undefined) return changed;
+  if (was && (meta === undefined || session === undefined)) return EXCHANGED;
+  if (seen === undefined) return undefined;
+  const back = (what: string, from: number, to: number) =>
+    `etcd has ${what} of revision ${to}, and this host has seen it at ${from}: it was restored from an earlier state`;
+  if (meta !== undefined && meta.changedAt < seen.meta) {
+    return back("what all hosts agree upon", seen.meta, meta.changedAt);
+  }
+  if (session !== undefined && session.changedAt < seen.session) {
+    return back("this host's session", seen.session, session.changedAt);
+  }
+  return undefined;
+}
+
+/** A host that somebody has said to be off puts nothing back. */
+function leftOut(
+  { without, round }: MetaRecord,
+  { host, nonces, keeps, seen }: SessionFacts,
+): SessionStep | undefined {
+  if (!without.includes(host.id) && !without.includes(host.name)) return undefined;
+  if ((nonces === undefined && !keeps) || seen?.round === round) return undefined;
+  return {
+    kind: "lost",
+    reason:
+      "etcd was recovered without this host, which was said to be off: other hosts may use its disks. " +
+      "Shut down its guests that have locks of the cluster, and start it anew",
+  };
+}
+
+function ofAnotherSession(
+  key: KeyValue | undefined,
+  { host, session, nonces, fenced, isEarlier }: SessionFacts,
+): SessionStep | undefined {
+  if (key === undefined) return undefined;
+  const shown = decodeHost(key);
+  if (shown.session === session || fenced.has(shown.session)) return undefined;
+  const { daemon } = shown;
+  // Not by the boot alone: containers share that, and copies of one have the same id.
+  if (shown.boot === host.boot && nonces === undefined && daemon !== undefined && isEarlier(daemon)) {
+    return { kind: "other-session", session: shown.session };
+  }
+  return {
+    kind: "wait",
+    reason:
+      `another one that calls itself ${host.id} ('${shown.name}') was heard of within ${HEARD_SECONDS} s: ` +
+      "this host before it was started anew, or a host with the same id, as a copy of its disk has. " +
+      "If that goes on, give each a cluster_host_id of its own",
+  };
+}
+
+/** Undefined for a session that may be written. */
+function ofOwnSession(
+  key: KeyValue | undefined,
+  { host, session, nonces, told }: SessionFacts,
+): SessionStep | undefined {
+  if (key === undefined) return undefined;
+  const record = decodeSession(key);
+  if (record.left === true) return { kind: "left" };
+  if (record.host !== host.id || record.boot !== host.boot) {
+    return { kind: "lost", reason: `session ${session} belongs to host ${record.host} ('${record.name}')` };
+  }
+  if (record.fencing?.state === "fenced") return { kind: "fenced", fencing: record.fencing };
+  // In an etcd that was restored it is what this host wrote before that was saved.
+  if (nonces !== undefined && !nonces.has(record.nonce) && !told) {
+    return {
+      kind: "lost",
+      reason: "somebody else writes this host's session: a copy of this host is running",
+    };
+  }
+  return undefined;
+}

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { type Answer, encodeLine, type FromLink } from "../../../../../src/etcd/wire/link_messages.ts";
+import { LinkClient } from "../../../../../src/lockd/cluster/etcd/link_client.ts";
+import { EPOLLIN, EPOLLOUT } from "../../../../../src/os/constants.ts";
+import { EAGAIN } from "../../../../../src/os/errno.ts";
+import { DescriptorLedger } from "../../../../../src/os/ledger.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const FD = 9;
+const OPENED: FromLink = { kind: "opened", protocol: 4 };
+const QUESTION = { kind: "keep-lease", lease: "7" } as const;
+
+/** A link whose other end the test plays. */
+class Stage {
+  readonly #incoming: Uint8Array[] = [];
+  readonly sent: number[] = [];
+  /** How many bytes the socket takes; then it takes none before it is told to. */
+  room = Infinity;
+  watched = 0;
+  opened = 0;
+  readonly time = new PlayedTime();
+  readonly client: LinkClient;
+  #event: (events: number) => void = () => assert.fail("nothing is watched");
+
+  constructor() {
+    const sys = {
+      socket: () => FD,
+      connect: () => 0,
+      close: () => 0,
+      read: (_fd: number, into: Uint8Array) => {
+        const piece = this.#incoming.shift();
+        if (piece === undefined) return -EAGAIN;
+        into.set(piece.subarray(0, into.length));
+        if (piece.length > into.length) this.#incoming.unshift(piece.subarray(into.length));
+        return Math.min(piece.length, into.length);
+      },
+      send: (_fd: number, bytes: Uint8Array) => {
+        const taken = Math.min(bytes.length, this.room);
+        if (taken === 0) return -EAGAIN;
+        this.room -= taken;
+        for (const byte of bytes.subarray(0, taken)) this.sent.push(byte);
+        return taken;
+      },
+    };
+    const loop = this.time.loop();
+    this.client = new LinkClient({
+      sys,
+      loop: {
+        add: (_fd, events, handler) => {
+          this.watched = events;
+          this.#event = handler;
+        },
+        remove: () => void (this.watched = 0),
+        modify: (_fd, events) => void (this.watched = events),
+        after: (milliseconds, task) => loop.after(milliseconds, task),
+        defer: (task) => loop.defer(task),
+      },
+      ledger: new DescriptorLedger(sys),
+      socket: "/run/link",
+      endpoints: { urls: ["http://etcd:2379"] },
+      opened: () => void this.opened++,
+    });
+  }
+
+  /** The other end sends pieces. */
+  receive(...pieces: readonly Uint8Array[]): void {
+    this.#incoming.push(...pieces.filter(({ length }) => length > 0));
+    this.#event(EPOLLIN);
+  }
+
+  /** The socket takes so many bytes again. */
+  take(count: number): void {
+    this.room = count;
+    this.#event(EPOLLOUT);
+  }
+
+  get lines(): string[] {
+    return new TextDecoder().decode(new Uint8Array(this.sent)).split("\n");
+  }
+}
+
+function line(message: FromLink): Uint8Array {
+  return new TextEncoder().encode(encodeLine(message));
+}
+
+Deno.test("answers come to whoever has asked, wherever their lines are split", () => {
+  const first = { kind: "unknown", reason: "zwölf\n" } as const;
+  const second = { kind: "lease", lease: "7", seconds: 10 } as const;
+  const whole = new Uint8Array([
+    ...line({ kind: "answer", id: 2, answer: second }),
+    ...line({ kind: "answer", id: 1, answer: first }),
+  ]);
+  for (let at = 0; at <= whole.length; at++) {
+    const stage = new Stage();
+    stage.receive(line(OPENED));
+    const answers: [string, Answer][] = [];
+    stage.client.ask(QUESTION, 4000, (answer) => answers.push(["first", answer]));
+    stage.client.ask(QUESTION, 4000, (answer) => answers.push(["second", answer]));
+    stage.receive(whole.slice(0, at), whole.slice(at));
+    assert.deepEqual(answers, [["second", second], ["first", first]]);
+    stage.client.close();
+  }
+});
+
+Deno.test("what the socket does not take at once is sent in order, wherever it is split", () => {
+  const stage = new Stage();
+  stage.receive(line(OPENED));
+  stage.client.ask(QUESTION, 4000, () => {});
+  stage.client.ask(QUESTION, 4000, () => {});
+  const whole = stage.lines;
+  assert.equal(whole.length, 4);
+  for (let room = 1; room < 120; room++) {
+    const slow = new Stage();
+    slow.receive(line(OPENED));
+    slow.room = 0;
+    slow.client.ask(QUESTION, 4000, () => {});
+    slow.client.ask(QUESTION, 4000, () => {});
+    assert.equal(slow.watched, EPOLLIN | EPOLLOUT);
+    while (slow.watched !== EPOLLIN) slow.take(room);
+    assert.deepEqual(slow.lines, whole);
+  }
+});
+
+Deno.test("a link that sends a line without an end is ended, and what it was asked is not known", () => {
+  const stage = new Stage();
+  stage.receive(line(OPENED));
+  const answers: Answer[] = [];
+  stage.client.ask(QUESTION, 4000, (answer) => answers.push(answer));
+  const piece = new Uint8Array(1024 * 1024).fill(65);
+  stage.receive(...new Array<Uint8Array>(16).fill(piece));
+  assert.deepEqual(answers, []);
+  stage.receive(piece);
+  const reason = "it has sent a line that is too long for a message";
+  assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
+  assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+});

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { MembershipError, MembershipFile } from "../../../../../src/lockd/cluster/host/membership_file.ts";
+import { kernel } from "../../../../support/kernel.ts";
+import { Scratch } from "../../../../support/scratch.ts";
+
+const MEMBERSHIP = {
+  boot: "b1",
+  cluster: "prod",
+  session: "s1",
+  spaces: [{ name: "scsi", directory: "/locks" }],
+};
+
+Deno.test("a membership is found again in the same boot, and counts in no other", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  assert.equal(file.load("b1", "p"), undefined);
+  assert.equal(file.save(MEMBERSHIP), undefined);
+  assert.deepEqual(file.load("b1", "p"), MEMBERSHIP);
+  assert.equal(file.load("b2", "p"), undefined);
+  assert.equal((Deno.statSync(file.path).mode ?? 0) & 0o777, 0o600);
+});
+
+Deno.test("a membership that was copied with its host counts on no other one, also on the same kernel", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  const membership = { ...MEMBERSHIP, place: "4026532200 0:40" };
+  assert.equal(file.save(membership), undefined);
+  assert.deepEqual(file.load("b1", "4026532200 0:40"), membership);
+  assert.equal(file.load("b1", "4026532300 0:41"), undefined);
+});
+
+Deno.test("what etcd was, and how it was reached, is kept with it until the host leaves", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  const membership = {
+    ...MEMBERSHIP,
+    seen: { etcd: "7", session: 12, meta: 3, round: "r" },
+    reach: { host: "h1", endpoints: ["https://etcd1:2379"], caFile: "/ca.pem" },
+  };
+  assert.equal(file.save(membership), undefined);
+  assert.deepEqual(file.load("b1", "p"), membership);
+  file.remove();
+  assert.equal(file.load("b1", "p"), undefined);
+});
+
+for (
+  const text of [
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"boot":"b1"}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}',
+    '{"boot":"b1","place":7,"cluster":"c","session":"s","spaces":[]}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
+  ]
+) {
+  Deno.test(`'${text}' may be a membership: nobody is told that there is none`, () => {
+    using scratch = new Scratch();
+    const file = new MembershipFile(kernel, scratch.write("m", text));
+    assert.throws(() => file.load("b1", "p"), new MembershipError(`${file.path} is not understood`));
+  });
+}
+
+Deno.test("what another boot has left need not be understood", () => {
+  using scratch = new Scratch();
+  assert.equal(new MembershipFile(kernel, scratch.write("m", '{"boot":"b0"}')).load("b1", "p"), undefined);
+});
+
+Deno.test("a membership that cannot be read is none that is not there", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  Deno.mkdirSync(file.path);
+  assert.throws(() => file.load("b1", "p"), MembershipError);
+});
+
+Deno.test("a membership may be long, and its directories are called as they like", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  const spaces = Array.from({ length: 64 }, (_, index) => ({
+    name: `s${index}`,
+    directory: `/srv/Sperren für Plätze/${"x".repeat(200)}/${index}`,
+  }));
+  assert.equal(file.save({ ...MEMBERSHIP, spaces }), undefined);
+  assert.deepEqual(file.load("b1", "p"), { ...MEMBERSHIP, spaces });
+});
+
+Deno.test("why it could not be written is told, and the old one is there", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("none/m"));
+  assert.match(file.save(MEMBERSHIP) ?? "", /open .*none\/m\.new: No such file or directory/i);
+});

@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
+import { ClusterLocks, type Taken } from "../../../../../src/lockd/cluster/locks/cluster_locks.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { EPOCH_READS } from "../../../../../src/lockd/cluster/keys/transactions.ts";
+import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const KEYS = new ClusterKeys("test");
+const NAME = { space: "scsi", name: "disk" };
+const FULL: Answer = { kind: "full", reason: "etcd is full" };
+
+/** Takes a lock. @param answer what becomes of a transaction: the answer, and whether etcd carries it out */
+function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
+  const etcd = new PlayedEtcd("none");
+  etcd.put("s", "session");
+  etcd.put("m", "meta");
+  const told: Taken[] = [];
+  const doubts: string[] = [];
+  const locks = new ClusterLocks({
+    session: {
+      id: "mine",
+      whenLive: (_until, ready) => ready({ sessionKey: "s", session: 2, metaKey: "m", meta: 3 }),
+      ask: (transaction, done) => done(answer(transaction, etcd)),
+      doubt: (reason) => void doubts.push(reason),
+      moved: () => assert.fail("nothing has moved"),
+    },
+    keys: KEYS,
+    nonce: () => "n",
+    loop: new PlayedTime().loop(),
+    clock: () => 0,
+    lives: () => assert.fail(),
+    orphans: () => ({ has: () => assert.fail(), forget: () => {}, add: () => assert.fail() }),
+    held: () => assert.fail(),
+    host: "h",
+    names: { name: () => assert.fail() },
+    wants: { ask: () => assert.fail() },
+    marks: { add: () => assert.fail(), gone: () => assert.fail() },
+    fencedLocks: { free: () => assert.fail() },
+    silent: () => assert.fail(),
+  });
+  const holder = { domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
+  const wanted = { name: NAME, shared: false, holder, resumed: () => true, until: Infinity };
+  locks.take(wanted, (outcome) => void told.push(outcome));
+  return { told, doubts, inEtcd: etcd.keys("scsi") };
+}
+
+function writes({ success }: Transaction): boolean {
+  return success.some(({ op }) => op === "put");
+}
+
+function applied(transaction: Transaction, etcd: PlayedEtcd): Answer {
+  return etcd.apply({ kind: "transaction", transaction }, 0);
+}
+
+Deno.test("a lock that a full etcd has written all the same is taken: it says so when it is asked", () => {
+  const { told, doubts, inEtcd } = taken((transaction, etcd) => {
+    const answer = applied(transaction, etcd);
+    return writes(transaction) ? FULL : answer;
+  });
+  assert.deepEqual(told.map(({ kind }) => kind), ["taken"]);
+  assert.deepEqual(inEtcd, ["/virtlockd/test/lock/scsi/disk", "/virtlockd/test/own/mine/lock/scsi/disk"]);
+  assert.deepEqual(doubts, []);
+});
+
+Deno.test("a lock that a full etcd has not written is refused, and the session is left alone", () => {
+  const { told, doubts, inEtcd } = taken((transaction, etcd) =>
+    writes(transaction) ? FULL : applied(transaction, etcd)
+  );
+  assert.deepEqual(told, [{ kind: "failed", reason: "etcd is full" }]);
+  assert.deepEqual([inEtcd, doubts], [[], []]);
+});
+
+Deno.test("where a full etcd cannot be asked what it has done, that is found out after a bump", () => {
+  let reads = 0;
+  const { told, doubts } = taken((transaction, etcd) => {
+    const answer = applied(transaction, etcd);
+    if (writes(transaction)) return FULL;
+    return reads++ === 0 ? { kind: "unknown", reason: "no answer" } : answer;
+  });
+  assert.deepEqual([told.map(({ kind }) => kind), doubts], [["taken"], ["no answer"]]);
+});
+
+const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
+const HOLDER = { domain: "web", uuid: "u-web", pid: 7, start: 9, since: 0 };
+
+for (const shared of [true, false]) {
+  const how = shared ? "shared" : "alone";
+  Deno.test(`a share that nobody knows is not taken over, not even by who is named in it, who asks for it ${how}`, () => {
+    const key = KEYS.share(NAME, "s");
+    const value = encodeRecord({ session: "s", attempt: "a", ...HOLDER });
+    const empty = { found: [], more: false };
+    const there = { found: [{ key, value, changedAt: 3 }], more: false };
+    // The asker's own share, or those that are in the way of who wants it alone.
+    const results = [...Array.from({ length: EPOCH_READS }, () => empty), empty, there];
+    let asked = 0;
+    const locks = new ClusterLocks({
+      session: {
+        id: "s",
+        whenLive: (_until, go) => go(EPOCH),
+        moved: () => false,
+        doubt: () => assert.fail("etcd has answered"),
+        ask: (_transaction, done) => {
+          asked++;
+          assert.equal(asked, 1, "it is refused at once");
+          done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
+        },
+      },
+      keys: KEYS,
+      names: { name: () => assert.fail("it is this host's") },
+      nonce: () => "n",
+      loop: new PlayedTime().loop(),
+      clock: () => 0,
+      lives: () => true,
+      orphans: () => ({
+        has: (each) => each === key,
+        forget: () => assert.fail("it was not granted"),
+        add: () => assert.fail("it is kept already"),
+      }),
+      held: () => false,
+      host: "kvm1",
+      wants: { ask: () => assert.fail("no other host is asked") },
+      marks: { add: () => {}, gone: () => {} },
+      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+      silent: () => assert.fail("every host is heard of"),
+    });
+    const taken: Taken[] = [];
+    const wanted = { name: NAME, shared, holder: HOLDER, resumed: () => true, until: Infinity };
+    locks.take(wanted, (each) => taken.push(each));
+    const by = {
+      kind: "host",
+      host: "kvm1",
+      shared: true,
+      domain: "web",
+      uuid: "u-web",
+      pid: 7,
+      since: 0,
+    } as const;
+    assert.deepEqual(taken, [{ kind: "held", by }]);
+  });
+}
+
+for (const came of [true, false]) {
+  const how = came ? "comes late" : "never comes";
+  Deno.test(`what etcd has for a paused guest stays when the guest asks again, and the answer ${how}`, () => {
+    const etcd = new PlayedEtcd("none");
+    etcd.put(EPOCH.sessionKey, "session");
+    etcd.put(EPOCH.metaKey, "meta");
+    const key = KEYS.exclusive(NAME);
+    const own = KEYS.own("s", key);
+    const before = encodeRecord({ session: "s", attempt: "before", ...HOLDER });
+    for (const each of [key, own]) etcd.put(each, before);
+    let replaced = false;
+    const kept: string[] = [];
+    const doubts: string[] = [];
+    const locks = new ClusterLocks({
+      session: {
+        id: "s",
+        // As long as the guest waits etcd does not answer any more.
+        whenLive: (until, ready, failed) => {
+          if (replaced && until !== Infinity) return failed("etcd does not answer");
+          ready({ ...EPOCH, session: 2, meta: 3 });
+        },
+        moved: () => false,
+        doubt: (reason) => void doubts.push(reason),
+        ask: (transaction, done) => {
+          const replaces = writes(transaction) && transaction.compare.length === 3;
+          replaced ||= replaces;
+          if (replaces && came) applied(transaction, etcd);
+          done(replaces ? { kind: "unknown", reason: "no answer" } : applied(transaction, etcd));
+        },
+      },
+      keys: KEYS,
+      names: { name: () => assert.fail("it is this host's") },
+      nonce: () => "again",
+      loop: new PlayedTime().loop(),
+      clock: () => 0,
+      lives: () => true,
+      orphans: () => ({
+        has: (each) => each === key,
+        forget: () => assert.fail("it was not granted"),
+        add: (lock, { attempt }, use) => void kept.push(`${lock.key} ${attempt} ${use}`),
+      }),
+      held: () => false,
+      host: "kvm1",
+      silent: () => assert.fail("no other host has it"),
+      wants: { ask: () => assert.fail("no other host is asked") },
+      marks: { add: () => assert.fail("there is no mark"), gone: () => {} },
+      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    });
+    const told: Taken[] = [];
+    locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 5 }, (taken) => {
+      told.push(taken);
+    });
+    assert.deepEqual(told, [{ kind: "failed", reason: "no answer" }]);
+    const now = came ? encodeRecord({ session: "s", attempt: "again", ...HOLDER }) : before;
+    assert.deepEqual([etcd.get(key), etcd.get(own)], [now, now]);
+    // Whoever keeps it has to know the record that is there, to give it back when the guest has ended.
+    assert.deepEqual([kept, doubts], [came ? [`${key} again alone`] : [], ["no answer"]]);
+    assert.equal(locks.releasing, 0);
+  });
+}
+
+for (const away of [true, false]) {
+  const how = away ? "while etcd is away" : "that takes long";
+  Deno.test(`whoever asks for a lock waits for its release ${how}, and not for ever`, () => {
+    const time = new PlayedTime();
+    const asked: (() => void)[] = [];
+    const locks = new ClusterLocks({
+      session: {
+        id: "s",
+        whenLive: (until, ready, failed) => {
+          if (!away || until === Infinity) return ready(EPOCH);
+          failed("etcd has not answered");
+        },
+        moved: () => false,
+        doubt: () => assert.fail("nothing is answered"),
+        ask: (_transaction, done) => void asked.push(() => done({ kind: "refused", reason: "no" })),
+      },
+      keys: KEYS,
+      names: { name: () => assert.fail("it is not looked at") },
+      nonce: () => "n",
+      loop: time.loop(),
+      clock: () => time.now,
+      lives: () => true,
+      orphans: () => ({ has: () => false, forget: () => assert.fail(), add: () => assert.fail() }),
+      held: () => false,
+      host: "kvm1",
+      silent: () => assert.fail("no other host has it"),
+      wants: { ask: () => assert.fail("no other host is asked") },
+      marks: { add: () => {}, gone: () => {} },
+      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    });
+    const key = KEYS.exclusive(NAME);
+    locks.give({ key, own: KEYS.own("s", key), value: "v" }, () => assert.fail("it is not given back"));
+    const told: [number, Taken][] = [];
+    locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 4000 }, (taken) => {
+      told.push([time.now, taken]);
+    });
+    for (let step = 0; step < 10; step++) time.advance();
+    const reason = away
+      ? "etcd has not answered"
+      : "what was begun with it before, as its release, has not come to its end";
+    assert.deepEqual(told, [[away ? 0 : 4000, { kind: "failed", reason }]]);
+    // Only the release was ever put to etcd.
+    assert.equal(asked.length, 1);
+  });
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { KeyValue, Transaction } from "../../../../../src/etcd/wire/transaction.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { LockReturns } from "../../../../../src/lockd/cluster/locks/lock_returns.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const KEYS = new ClusterKeys("test");
+const EPOCH = { sessionKey: "s", session: 1, metaKey: "m", meta: 2 };
+const LOCK = { key: KEYS.exclusive({ space: "scsi", name: "disk" }), own: "own", value: "v" };
+const RECORD = { session: "mine", attempt: "a", domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
+const MARK = { key: "mark", own: "own mark", value: JSON.stringify(RECORD) };
+const DONE: Answer = answer(true);
+
+function answer(succeeded: boolean, ...found: readonly KeyValue[][]): Answer {
+  const results = found.map((each) => ({ found: each, more: false }));
+  return { kind: "transaction", result: { succeeded, results, cluster: "1", revision: 6 } };
+}
+
+/** Gives the lock back while etcd answers so. @returns what etcd was asked, and what was told */
+function given(mark: typeof MARK | undefined, ...answers: readonly Answer[]) {
+  const time = new PlayedTime();
+  const asked: Transaction[] = [];
+  const told: (string | undefined)[] = [];
+  const returns = new LockReturns({
+    session: {
+      id: "mine",
+      whenLive: (_until, ready) => ready(EPOCH),
+      ask: (transaction, done) => {
+        asked.push(transaction);
+        done(answers[asked.length - 1] ?? assert.fail("It asks too often"));
+      },
+      doubt: (reason) => told.push(`doubt ${reason}`),
+      moved: () => false,
+    },
+    keys: KEYS,
+    loop: time.loop(),
+  });
+  returns.give(LOCK, mark, (failure) => told.push(failure ?? "given"));
+  // As long as anything is to be done again.
+  for (let pause = 0; pause < 3; pause++) time.advance();
+  return { asked: asked.map(({ success }) => success), told };
+}
+
+const RELEASE = [
+  { op: "delete", key: LOCK.key },
+  { op: "delete", key: "own" },
+  { op: "delete", key: "/virtlockd/test/want/mine/lock/scsi/disk" },
+];
+
+Deno.test("a release takes lock, entry and question away together, and puts the mark of a paused guest", () => {
+  assert.deepEqual(given(undefined, DONE), { asked: [RELEASE], told: ["given"] });
+  const marked = [
+    { op: "put", key: "mark", value: MARK.value },
+    { op: "put", key: "own mark", value: MARK.value },
+  ];
+  assert.deepEqual(given(MARK, DONE), { asked: [[...RELEASE, ...marked]], told: ["given"] });
+});
+
+Deno.test("a release of which nothing is known is done again after a bump, one that was refused later", () => {
+  const { asked, told } = given(
+    undefined,
+    { kind: "unknown", reason: "no answer" },
+    { kind: "refused", reason: "permission denied" },
+    { kind: "full", reason: "etcd is full" },
+    DONE,
+  );
+  assert.deepEqual([asked.length, told], [4, ["doubt no answer", "given"]]);
+});
+
+Deno.test("of a lock that somebody else has taken only the entry goes", () => {
+  const { asked } = given(undefined, answer(false, [], [], []), DONE);
+  assert.deepEqual(asked.slice(1), [[{ op: "delete", key: "own" }]]);
+});
+
+Deno.test("a paused guest whose lock somebody else has taken is marked as if that had been used", () => {
+  const { asked } = given(MARK, answer(false, [], [], [], []), DONE, DONE);
+  const [put] = asked[1] ?? [];
+  assert.ok(put?.op === "put");
+  assert.deepEqual([put.key, JSON.parse(put.value).used.domain], ["mark", "(not known any more)"]);
+  assert.deepEqual(asked[2], [{ op: "delete", key: "own" }]);
+});
+
+Deno.test("the mark that a release has put whose answer was lost stays as it is", () => {
+  const there = { key: "mark", value: MARK.value, changedAt: 5 };
+  const { asked } = given(MARK, { kind: "unknown", reason: "x" }, answer(false, [], [], [], [there]), DONE);
+  assert.deepEqual(asked.slice(2), [[{ op: "delete", key: "own" }]]);
+});

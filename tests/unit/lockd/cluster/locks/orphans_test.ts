@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
+import type { Verdict } from "../../../../../src/lockd/lockspace/settler.ts";
+import type { Sight } from "../../../../../src/lockd/lockspace/written_files.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
+const LOCK = { key: "k", own: "o", value: "v" };
+const OVER: Verdict = { kind: "over" };
+const UNKNOWN: Verdict = { kind: "unknown", reason: "who knows" };
+const SEEN: Sight = { qemu: true, files: [{ path: "/dev/sda", guard: "08:00:1" }] };
+
+/** A host with one process. */
+class World {
+  readonly time = new PlayedTime();
+  readonly given: string[] = [];
+  readonly judged: Sight[] = [];
+  alive = true;
+  verdict = UNKNOWN;
+  /** Whether etcd has the lock. */
+  there = true;
+  readonly orphans = new Orphans({
+    give: ({ key }) => void this.given.push(key),
+    whenGone: (_lock, gone) => this.there ? undefined : gone(),
+    loop: this.time.loop(),
+    lives: (pid, start) => this.alive && pid === 7 && start === 9,
+    lastWrites: {
+      look: (pid) => pid === 7 ? SEEN : undefined,
+      judge: (sight, done) => {
+        this.judged.push(sight);
+        done(this.verdict);
+      },
+    },
+  });
+}
+
+Deno.test("a lock of nobody's is kept while its process lives, and until its last writes have landed", () => {
+  const world = new World();
+  world.orphans.add(LOCK, HOLDER, "alone");
+  for (let look = 0; look < 3; look++) world.time.advance();
+  assert.deepEqual([world.given, world.judged, world.orphans.has("k")], [[], [], true]);
+  world.alive = false;
+  for (let look = 0; look < 1000; look++) world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size], [[], 1]);
+  assert.deepEqual(world.judged[0], SEEN);
+  world.verdict = OVER;
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size], [["k"], 0]);
+});
+
+Deno.test("a lock whose last writes cannot be judged is nobody's no more when a person has freed it", () => {
+  const world = new World();
+  world.orphans.add(LOCK, HOLDER, "alone");
+  world.there = false;
+  world.time.advance();
+  // Its process may be using it.
+  assert.deepEqual([world.orphans.size, world.orphans.leaving], [1, 0]);
+  world.alive = false;
+  assert.equal(world.orphans.leaving, 1);
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size, world.orphans.leaving], [[], 0, 0]);
+});
+
+Deno.test("a lock whose process is gone already is judged as that of a QEMU which nobody has seen", () => {
+  const world = new World();
+  world.alive = false;
+  world.verdict = OVER;
+  world.orphans.add(LOCK, HOLDER, "alone");
+  world.time.advance();
+  assert.deepEqual([world.given, world.judged], [["k"], [{ qemu: true, files: [] }]]);
+});
+
+Deno.test("a lock that has an owner again is nobody's no more", () => {
+  const world = new World();
+  world.orphans.add(LOCK, HOLDER, "alone");
+  world.orphans.forget("k");
+  world.alive = false;
+  world.verdict = OVER;
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.has("k")], [[], false]);
+});
+
+Deno.test("a share stays when the process has ended that its record names: others of this host may have it", () => {
+  const world = new World();
+  world.verdict = OVER;
+  world.orphans.add(LOCK, HOLDER, "shared");
+  world.time.advance();
+  world.alive = false;
+  for (let look = 0; look < 1000; look++) world.time.advance();
+  assert.deepEqual([world.given, world.judged, world.orphans.has("k")], [[], [], true]);
+  // It does not keep this host out of a cluster that is closed: it may stay for long.
+  assert.equal(world.orphans.leaving, 0);
+  // A person has freed it.
+  world.there = false;
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size], [[], 0]);
+});

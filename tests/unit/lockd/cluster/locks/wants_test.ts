@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { Wants, type WantsParts } from "../../../../../src/lockd/cluster/locks/wants.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const KEYS = new ClusterKeys("test");
+const EPOCH = { sessionKey: "s", session: 1, metaKey: "m", meta: 2 };
+const ENTRY = { key: KEYS.exclusive({ space: "scsi", name: "disk" }), value: "record", changedAt: 5 };
+const ASKER = { domain: "web", uuid: "u", pid: 7, start: 9, since: 0 };
+const WANT = { epoch: EPOCH, entry: ENTRY, of: "other", asker: ASKER };
+
+class Stage {
+  readonly time = new PlayedTime();
+  readonly asked: Transaction[] = [];
+  readonly told: string[] = [];
+  /** Whether the question is in etcd still when it is looked at. */
+  there = true;
+  /** What the question itself is answered. */
+  first: Answer = done(true);
+  readonly #loop = this.time.loop();
+  readonly session: WantsParts["session"] & { lease: string | undefined } = {
+    id: "mine",
+    lease: "77",
+    ask: (transaction, done) => this.#ask(transaction, done),
+    doubt: (reason) => this.told.push(`doubt ${reason}`),
+    awaitChange: (_prefix, _from, limitMs, told) => void this.#loop.after(limitMs, () => told(true)),
+  };
+  readonly #wants = new Wants({
+    session: this.session,
+    keys: KEYS,
+    nonce: () => "n1",
+    loop: this.#loop,
+    clock: () => this.time.now,
+    wait: () => 5000,
+  });
+
+  ask(): void {
+    this.#wants.ask(WANT, (outcome) => this.told.push(`${outcome} at ${this.time.now}`));
+  }
+
+  #ask(transaction: Transaction, answered: (answer: Answer) => void): void {
+    this.asked.push(transaction);
+    const [first] = transaction.success;
+    if (first?.op === "put") return answered(this.first);
+    if (first?.op === "delete") return answered(done(true));
+    const found = this.there ? [{ key: "want", value: "v", changedAt: 6 }] : [];
+    answered({
+      kind: "transaction",
+      result: { succeeded: true, results: [{ found, more: false }], cluster: "1", revision: 6 },
+    });
+  }
+}
+
+function done(succeeded: boolean): Answer {
+  return { kind: "transaction", result: { succeeded, results: [], cluster: "1", revision: 6 } };
+}
+
+Deno.test("a question is put with a lease while the lock is as it was, and is answered when it has gone", () => {
+  const stage = new Stage();
+  stage.ask();
+  assert.deepEqual(stage.asked[0], {
+    compare: [
+      { kind: "changed-at", key: "s", revision: 1 },
+      { kind: "changed-at", key: "m", revision: 2 },
+      { kind: "changed-at", key: ENTRY.key, revision: 5 },
+    ],
+    success: [{
+      op: "put",
+      key: "/virtlockd/test/want/other/lock/scsi/disk",
+      value: JSON.stringify({ session: "mine", attempt: "n1", ...ASKER }),
+      lease: "77",
+    }],
+    failure: [],
+  });
+  stage.time.advance();
+  assert.deepEqual(stage.told, []);
+  stage.there = false;
+  stage.time.advance();
+  assert.deepEqual(stage.told, ["answered at 2000"]);
+});
+
+Deno.test("a guest waits for all of its locks together, and its question goes when the time is over", () => {
+  const stage = new Stage();
+  stage.ask();
+  for (let second = 0; second < 3; second++) stage.time.advance();
+  stage.there = false;
+  stage.time.advance();
+  stage.there = true;
+  stage.ask();
+  stage.time.advance();
+  assert.deepEqual(stage.told, ["answered at 4000", "silent at 5000"]);
+  assert.equal(stage.asked.at(-1)?.success[0]?.op, "delete");
+  stage.ask();
+  assert.deepEqual(stage.told.slice(2), ["silent at 5000"]);
+});
+
+Deno.test("a lock that has changed meanwhile is looked at again, and so is one of which nothing is known", () => {
+  const stage = new Stage();
+  stage.first = done(false);
+  stage.ask();
+  stage.first = { kind: "unknown", reason: "no answer" };
+  stage.ask();
+  assert.deepEqual(stage.told, ["answered at 0", "doubt no answer", "answered at 0"]);
+});
+
+Deno.test("a host that is not heard of itself asks nobody", () => {
+  const stage = new Stage();
+  stage.session.lease = undefined;
+  stage.ask();
+  assert.deepEqual([stage.told, stage.asked], [["silent at 0"], []]);
+});

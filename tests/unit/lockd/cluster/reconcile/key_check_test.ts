@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
+import { KeyCheck } from "../../../../../src/lockd/cluster/reconcile/key_check.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
+import type { HolderFacts } from "../../../../../src/lockd/cluster/keys/records.ts";
+import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
+import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
+import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
+import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const KEYS = new ClusterKeys("test");
+const PATH = "/scsi/disk";
+const KEY = KEYS.exclusive({ space: "scsi", name: "disk" });
+const LOCK = { key: KEY, own: KEYS.own("mine", KEY), value: "ours" };
+const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 3 };
+const IDENTITY = { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 };
+const OWNER = { name: "guest", uuid: "u", pid: 7, id: 1 };
+
+/** A host with one lock in etcd, at which a check looks. */
+class Stage {
+  readonly etcd = new PlayedEtcd("none");
+  readonly time = new PlayedTime();
+  readonly told: string[] = [];
+  readonly held = new Map<string, ClusterLock>([[PATH, LOCK]]);
+  /** What etcd has done, and what is answered; in this order, then etcd's own answers. */
+  readonly answers: ((answer: Answer) => Answer)[] = [];
+
+  constructor(regrant?: Resource["regrant"]) {
+    this.etcd.put("s", "session");
+    this.etcd.put("m", "meta");
+    this.etcd.put(LOCK.key, LOCK.value);
+    this.etcd.put(LOCK.own, LOCK.value);
+    const resource: Resource = {
+      id: 1,
+      lockspace: "/scsi",
+      name: "disk",
+      path: PATH,
+      shared: false,
+      autocreate: true,
+      handle: { kind: "file", fd: 3, identity: IDENTITY, lock: "ofd" },
+      holdings: [{ owner: OWNER, since: 5 }],
+      state: HELD,
+      regrant,
+    };
+    const ask = (transaction: Transaction, done: (answer: Answer) => void) => {
+      const answer = this.etcd.apply({ kind: "transaction", transaction }, 0);
+      done(this.answers.shift()?.(answer) ?? answer);
+    };
+    new KeyCheck({
+      session: {
+        state: { kind: "live", epoch: EPOCH },
+        ask,
+        doubt: (reason) => void this.told.push(`doubt: ${reason}`),
+        moved: () => false,
+      },
+      keys: KEYS,
+      names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
+      files: {
+        all: () => this.held.entries(),
+        of: (path) => this.held.get(path),
+        drop: (path) => void this.held.delete(path),
+      },
+      locks: {
+        busy: () => false,
+        inTurn: (_key, task) => task(() => {}),
+        give: (lock, _done, mark) => void this.told.push(`give ${lock.value}, mark ${mark?.key}`),
+        markOf: (name, { pid, start }: HolderFacts) => {
+          const key = KEYS.paused(name, "mine", pid, start);
+          return { key, own: KEYS.own("mine", key), value: "mark" };
+        },
+      },
+      resources: () => [resource],
+      partWith: (path) => void this.told.push(`part with ${path}`),
+      markOf: ({ pid }) => ({ pid, start: 9 }),
+      loop: this.time.loop(),
+      observer: {
+        clusterKeyRestored: (key) => void this.told.push(`restored ${key}`),
+        clusterDoubtful: ({ name }) => void this.told.push(`doubtful ${name}`),
+      },
+    }).begin();
+  }
+
+  /** Somebody takes the lock away by hand. @param another whether another host takes it */
+  remove(another: boolean): void {
+    const gone = [LOCK.key, LOCK.own].map((key) => ({ op: "delete", key }) as const);
+    const taken = another ? [{ op: "put", key: LOCK.key, value: "theirs" } as const] : [];
+    this.etcd.apply({
+      kind: "transaction",
+      transaction: { compare: [], success: [...gone, ...taken], failure: [] },
+    }, 0);
+  }
+}
+
+Deno.test("a key that somebody has taken away is put there again", () => {
+  const stage = new Stage();
+  stage.time.advance();
+  assert.deepEqual(stage.told, []);
+  stage.remove(false);
+  stage.time.advance();
+  assert.deepEqual(stage.told, [`restored ${KEY}`]);
+  assert.deepEqual([stage.etcd.get(LOCK.key), stage.etcd.get(LOCK.own)], ["ours", "ours"]);
+});
+
+Deno.test("a running guest's lock that another host has is this host's no more, and its guest is marked for when it is paused", () => {
+  const stage = new Stage();
+  stage.remove(true);
+  stage.time.advance();
+  stage.time.advance();
+  const mark = KEYS.paused({ space: "scsi", name: "disk" }, "mine", 7, 9);
+  assert.deepEqual(stage.told, [`give ours, mark ${mark}`, "doubtful disk"]);
+  assert.deepEqual([...stage.held.keys()], []);
+  assert.equal(stage.etcd.get(LOCK.key), "theirs");
+});
+
+Deno.test("a paused guest's lock that another host has is kept for it no longer", () => {
+  const stage = new Stage("parked");
+  stage.remove(true);
+  stage.time.advance();
+  assert.deepEqual(stage.told, [`part with ${PATH}`]);
+});
+
+Deno.test("a lock that is just being given up is left to that", () => {
+  const stage = new Stage("leaving");
+  stage.remove(true);
+  stage.time.advance();
+  assert.deepEqual([stage.told, stage.held.size], [[], 1]);
+});
+
+Deno.test("a key of which it is not known whether it was put there again is a reason to write the session anew", () => {
+  const stage = new Stage();
+  stage.remove(false);
+  const same = (answer: Answer) => answer;
+  stage.answers.push(same, same, () => ({ kind: "unknown", reason: "no answer" }));
+  stage.time.advance();
+  assert.deepEqual(stage.told, ["doubt: no answer"]);
+});
+
+for (const kind of ["refused", "full"] as const) {
+  Deno.test(`a key whose put is answered as ${kind} is looked at again, and the session is left alone`, () => {
+    const stage = new Stage();
+    stage.remove(false);
+    const same = (answer: Answer) => answer;
+    stage.answers.push(same, same, () => ({ kind, reason: "no" }));
+    stage.time.advance();
+    assert.deepEqual(stage.told, []);
+  });
+}
+
+Deno.test("of many locks as many are looked at with one question as etcd takes, and all of them in turn", () => {
+  const stage = new Stage();
+  const others = Array.from({ length: 150 }, (_, number) => {
+    const key = KEYS.exclusive({ space: "scsi", name: `disk${number}` });
+    return { path: `/scsi/disk${number}`, lock: { key, own: KEYS.own("mine", key), value: "ours" } };
+  });
+  for (const { path, lock } of others) {
+    stage.held.set(path, lock);
+    stage.etcd.put(lock.key, lock.value);
+  }
+  // None of them is in the list of what the host has, where a look puts it.
+  for (let look = 0; look < 3; look++) stage.time.advance();
+  assert.deepEqual(stage.told.toSorted(), others.map(({ lock }) => `restored ${lock.key}`).toSorted());
+});

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { KeyValue, Transaction } from "../../../../../src/etcd/wire/transaction.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
+import {
+  Reconciliation,
+  type ReconciliationParts,
+} from "../../../../../src/lockd/cluster/reconcile/reconciliation.ts";
+import { HeldLocks } from "../../../../../src/lockd/cluster/reconcile/held_locks.ts";
+import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
+import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const KEYS = new ClusterKeys("prod");
+const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
+const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", start: 9, since: 0 };
+
+/** A host that has no lock, and of which nothing is put into etcd. */
+const EMPTY_HOST = {
+  keys: KEYS,
+  names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
+  files: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
+  resources: () => [],
+  paused: () => [],
+  partWith: () => assert.fail(),
+  markOf: () => ({ pid: 0, start: 0 }),
+  nonce: () => "n",
+} satisfies Partial<ReconciliationParts>;
+
+/** What etcd answers to the question what it has of this host. */
+function listed(found: readonly KeyValue[]): Answer {
+  const results = [{ found, more: false }];
+  return { kind: "transaction", result: { succeeded: true, results, cluster: "1", revision: 6 } };
+}
+
+Deno.test("a lock of which nobody knows is kept beyond the end of its process: its last writes may be on their way", () => {
+  const own = (name: string) => KEYS.own("s", KEYS.exclusive({ space: "scsi", name }));
+  const value = (pid: number) => encodeRecord({ ...HOLDER, pid });
+  const asked: Transaction[] = [];
+  const [kept, unknown]: [string[], string[]] = [[], []];
+  const reconciliation = new Reconciliation({
+    session: {
+      id: "s",
+      moved: () => assert.fail("nothing was changed"),
+      ask: (transaction, done) => {
+        asked.push(transaction);
+        const found = [
+          { key: own("gone"), value: value(7), changedAt: 2 },
+          { key: own("lives"), value: value(8), changedAt: 3 },
+        ];
+        done(listed(found));
+      },
+    },
+    ...EMPTY_HOST,
+    lives: (pid) => pid === 8,
+    locks: { busy: () => false, give: () => assert.fail("a lock was given back") },
+    orphans: { add: ({ key }, _holder, use) => void kept.push(`${key} ${use}`) },
+    marks: { add: () => assert.fail("there is no mark") },
+    heldLocks: { put: () => assert.fail("nothing is put there") },
+    observer: {
+      clusterRegained: () => assert.fail(),
+      clusterUnknown: (key) => void unknown.push(key),
+      clusterUnknownShare: () => assert.fail("nothing is shared"),
+    },
+  });
+  let outcome: unknown;
+  reconciliation.run(EPOCH, (what) => outcome = what, false);
+  assert.deepEqual(outcome, []);
+  assert.equal(asked.length, 1);
+  assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone alone", "/virtlockd/prod/lock/scsi/lives alone"]);
+  assert.deepEqual(unknown, ["/virtlockd/prod/lock/scsi/lives"]);
+});
+
+Deno.test("a lock that more guests have been paused with than can be told is not put into etcd", () => {
+  const none = { found: [], more: false };
+  const marks = {
+    found: [{ key: `${KEYS.pausedBelow({ space: "scsi", name: "disk" })}x`, value: "{}", changedAt: 4 }],
+    more: true,
+  };
+  const epoch = [
+    { found: [{ key: EPOCH.sessionKey, value: "", changedAt: 5 }], more: false },
+    { found: [{ key: EPOCH.metaKey, value: "", changedAt: 1 }], more: false },
+  ];
+  // The list of what the session has, and the lock that is not taken.
+  const answers = [[none], [...epoch, none, none, marks]];
+  const owner = { name: "d", uuid: "u", pid: 7, id: 1 };
+  const resource: Resource = {
+    id: 1,
+    lockspace: "/scsi",
+    name: "disk",
+    path: "/scsi/disk",
+    shared: false,
+    autocreate: true,
+    handle: {
+      kind: "file",
+      fd: 3,
+      identity: { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 },
+      lock: "ofd",
+    },
+    holdings: [{ owner, since: 5 }],
+    state: HELD,
+  };
+  const session: ReconciliationParts["session"] = {
+    id: "s",
+    moved: () => false,
+    ask: (_transaction, done) => {
+      const results = answers.shift() ?? assert.fail("it is tried again");
+      done({ kind: "transaction", result: { succeeded: false, results, cluster: "1", revision: 6 } });
+    },
+  };
+  const reconciliation = new Reconciliation({
+    session,
+    ...EMPTY_HOST,
+    resources: () => [resource],
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    locks: { busy: () => false, give: () => assert.fail() },
+    orphans: { add: () => assert.fail() },
+    marks: { add: () => assert.fail() },
+    heldLocks: new HeldLocks({ session, keys: KEYS, fencedLocks: { free: () => assert.fail() } }),
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+    },
+  });
+  let outcome: unknown;
+  reconciliation.run(EPOCH, (what) => outcome = what, false);
+  assert.equal(outcome, "too many guests are paused that have had it");
+});
+
+for (const busy of [false, true]) {
+  const how = busy ? "another guest asks for it already" : "nobody asks for it";
+  Deno.test(`two guests share a lock, the first one ends, the daemon loses its state: the share stays, ${how}`, () => {
+    // The record names the first one, and nothing names the second one, which goes on.
+    const [FIRST, SECOND] = [7, 8];
+    const time = new PlayedTime();
+    const share = KEYS.share({ space: "scsi", name: "disk" }, "s");
+    const own = KEYS.own("s", share);
+    const told: string[] = [];
+    const give = () => assert.fail("the share was given back, and another host gets the disk");
+    const lives = (pid: number) => pid === SECOND;
+    const orphans = new Orphans({
+      give,
+      whenGone: () => {},
+      loop: time.loop(),
+      lives,
+      lastWrites: { look: () => undefined, judge: (_sight, done) => done({ kind: "over" }) },
+    });
+    const found = [{ key: own, value: encodeRecord({ ...HOLDER, pid: FIRST }), changedAt: 2 }];
+    const reconciliation = new Reconciliation({
+      session: {
+        id: "s",
+        moved: () => assert.fail("nothing was changed"),
+        ask: (_transaction, done) => done(listed(found)),
+      },
+      ...EMPTY_HOST,
+      lives,
+      locks: { busy: () => busy, give },
+      orphans,
+      marks: { add: () => assert.fail("there is no mark") },
+      heldLocks: { put: () => assert.fail("nothing is put there") },
+      observer: {
+        clusterRegained: () => assert.fail(),
+        clusterUnknown: () => assert.fail("its end does not free the share"),
+        clusterUnknownShare: (key) => void told.push(key),
+      },
+    });
+    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), false);
+    for (let look = 0; look < 100; look++) time.advance();
+    assert.equal(orphans.has("/virtlockd/prod/share/scsi/disk/s"), true);
+    assert.deepEqual(told, busy ? [] : ["/virtlockd/prod/share/scsi/disk/s"]);
+  });
+}

@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { Seen } from "../../../../../src/lockd/cluster/host/membership_file.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { ClusterSession } from "../../../../../src/lockd/cluster/session/session.ts";
+import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const META = { spaces: ["scsi"], phase: "open", round: "r1", expect: [], without: [], why: "" } as const;
+
+/** An etcd, and daemons that are members of a cluster there. */
+class Stage {
+  readonly etcd = new PlayedEtcd("none");
+  readonly keys = new ClusterKeys("test");
+  readonly time = new PlayedTime();
+  readonly told: string[] = [];
+  readonly troubles: string[] = [];
+  /** Hosts whose questions are lost. */
+  readonly cut = new Set<string>();
+  /** Whether etcd says that it is full, of what it has just written. */
+  full = false;
+  #nonces = 0;
+
+  constructor() {
+    this.etcd.put(this.keys.meta, encodeMeta(META));
+    this.#tick();
+  }
+
+  /** Time passes also when nobody waits for anything. */
+  #tick(): void {
+    this.time.after(1000, () => this.#tick());
+  }
+
+  /** A daemon on a host, perhaps one that goes on with an earlier one's session. */
+  session(name: string, host = name, known?: { session: string; seen: Seen | undefined }): ClusterSession {
+    const loop = this.time.loop();
+    const tell = (text: string) => void this.told.push(`${name} ${text}`);
+    const session = new ClusterSession({
+      etcd: {
+        unreachable: undefined,
+        ask: (question: Question, limitMs, done) => {
+          if (this.cut.has(name)) {
+            loop.after(limitMs, () => done({ kind: "unknown", reason: "no answer" }));
+          } else {
+            loop.defer(() => {
+              const answer = this.etcd.apply(question, this.time.now);
+              const writes = question.kind === "transaction" &&
+                question.transaction.success.some(({ op }) => op === "put");
+              done(this.full && writes ? { kind: "full", reason: "etcd is full" } : answer);
+            });
+          }
+        },
+      },
+      loop,
+      clock: () => this.time.now,
+      keys: this.keys,
+      host: { id: host, name: host, boot: "b1", daemon: { place: name, pid: 1, start: 1 } },
+      isEarlier: ({ place }) => this.ended.has(place),
+      spaces: ["scsi"],
+      nonce: () => `n${++this.#nonces}`,
+      known: known?.session,
+      joinMs: 0,
+      seen: known?.seen,
+      keep: (id, seen) => {
+        this.kept.set(name, { session: id, seen });
+        return undefined;
+      },
+      holds: () => true,
+      has: () => false,
+      givesBack: () => false,
+      left: () => tell("left"),
+      reconcile: (_epoch, done) => done([]),
+      observer: {
+        clusterJoined: () => tell("joined"),
+        clusterTroubled: (reason) => void this.troubles.push(reason),
+        clusterLost: (reason) => tell(`lost: ${reason}`),
+        clusterRecovered: () => {},
+        clusterCondemned: () => {},
+        clusterFenced: () => {},
+        clusterDoubtful: () => {},
+      },
+    });
+    session.begin();
+    return session;
+  }
+
+  /** Daemons that have ended, by their names. */
+  readonly ended = new Set<string>();
+  readonly kept = new Map<string, { session: string; seen: Seen | undefined }>();
+
+  /** Lets time pass. @param seconds how much, at least */
+  pass(seconds: number): void {
+    const until = this.time.now + seconds * 1000;
+    while (this.time.now < until) this.time.advance();
+  }
+
+  get phase(): string {
+    return decodeMeta({ key: "", value: this.etcd.get(this.keys.meta) ?? "", changedAt: 0 }).phase;
+  }
+}
+
+Deno.test("a copy of a host's memory finds its connection gone: one of the two goes on, and the other one is lost", () => {
+  const stage = new Stage();
+  const original = stage.session("original", "h1");
+  stage.pass(2);
+  assert.equal(original.state.kind, "live");
+  // What a restored image asks first is not answered.
+  stage.cut.add("copy");
+  const copy = stage.session("copy", "h1", stage.kept.get("original"));
+  stage.pass(5);
+  stage.cut.delete("copy");
+  stage.pass(10);
+  assert.deepEqual([original.state.kind, copy.state.kind], ["lost", "live"]);
+  assert.deepEqual(stage.told, [
+    "original joined",
+    "copy joined",
+    "original lost: somebody else writes this host's session: a copy of this host is running",
+  ]);
+});
+
+Deno.test("a copy of a host on the same kernel waits, and the host that was there keeps its session", () => {
+  const stage = new Stage();
+  const original = stage.session("original", "h1");
+  stage.pass(2);
+  const copy = stage.session("copy", "h1");
+  stage.pass(30);
+  assert.deepEqual([original.state.kind, copy.state.kind], ["live", "joining"]);
+  assert.deepEqual(stage.told, ["original joined"]);
+  assert.match(stage.troubles.at(-1) ?? "", /^another one that calls itself h1 /);
+  // It is on its way out: its place is free when it is not heard of any more, and its session stays its own.
+  original.close();
+  stage.pass(15);
+  assert.equal(copy.state.kind, "live");
+  assert.notEqual(copy.id, original.id);
+});
+
+Deno.test("of two that call themselves alike and begin at once one waits", () => {
+  const stage = new Stage();
+  const both = [stage.session("one", "h1"), stage.session("other", "h1")];
+  stage.pass(30);
+  assert.deepEqual(both.map(({ state }) => state.kind).sort(), ["joining", "live"]);
+  assert.equal(stage.told.length, 1);
+});
+
+Deno.test("a daemon that has lost its note goes on with the session of the one before, at once", () => {
+  const stage = new Stage();
+  const before = stage.session("before", "h1");
+  stage.pass(2);
+  before.close();
+  stage.ended.add("before");
+  const next = stage.session("next", "h1");
+  stage.pass(2);
+  assert.deepEqual([next.state.kind, next.id], ["live", before.id]);
+});
+
+Deno.test("a session that a full etcd has written all the same is not taken for one of a copy of this host", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  stage.full = true;
+  session.doubt("why ever");
+  stage.pass(5);
+  assert.equal(session.state.kind, "unsure");
+  stage.full = false;
+  stage.pass(5);
+  assert.deepEqual([session.state.kind, stage.told], ["live", ["a joined"]]);
+});
+
+Deno.test("what keeps a session in doubt by now is said, not what it began with", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  session.doubt("the link has ended");
+  stage.full = true;
+  stage.pass(5);
+  assert.deepEqual(session.state, { kind: "unsure", reason: "etcd is full" });
+});
+
+Deno.test("a look at the session that is not answered is a reason to write it anew", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  const before = stage.etcd.get(stage.keys.session(session.id));
+  stage.cut.add("a");
+  stage.pass(8);
+  assert.equal(session.state.kind, "unsure");
+  stage.cut.delete("a");
+  stage.pass(8);
+  assert.equal(session.state.kind, "live");
+  assert.notEqual(stage.etcd.get(stage.keys.session(session.id)), before);
+});
+
+Deno.test("the first host that notices a restored etcd closes the cluster for all, also right after its start", () => {
+  const stage = new Stage();
+  const a = stage.session("a");
+  stage.pass(2);
+  const backup = stage.etcd.save();
+  const b = stage.session("b");
+  stage.pass(4);
+  assert.deepEqual([a.state.kind, b.state.kind], ["live", "live"]);
+  b.close();
+  stage.etcd.restore(backup, false);
+  // Its revision is beyond what any host has seen, so it tells nothing.
+  for (let write = 0; write < 50; write++) stage.etcd.put("/other", String(write));
+  stage.pass(4);
+  assert.equal(stage.phase, "open");
+  const again = stage.session("b2", "b", stage.kept.get("b"));
+  stage.pass(8);
+  assert.deepEqual([stage.phase, a.state.kind, again.state.kind], ["recovering", "closed", "closed"]);
+  const meta = decodeMeta({ key: "", value: stage.etcd.get(stage.keys.meta) ?? "", changedAt: 0 });
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...meta, expect: ["a", "b"] }));
+  stage.pass(15);
+  assert.deepEqual([stage.phase, a.state.kind, again.state.kind], ["open", "live", "live"]);
+});
+
+Deno.test("a session that was ended is left by its daemon, and the next one begins another one", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  const key = stage.keys.session(session.id);
+  const record: object = JSON.parse(stage.etcd.get(key) ?? "{}");
+  stage.etcd.put(key, JSON.stringify({ ...record, left: true }));
+  stage.pass(8);
+  assert.equal(session.state.kind, "lost");
+  assert.deepEqual(stage.told.slice(0, 2), ["a joined", "a left"]);
+  session.close();
+  stage.pass(15);
+  const next = stage.session("next", "a", stage.kept.get("a"));
+  stage.pass(15);
+  assert.equal(next.state.kind, "live");
+  assert.notEqual(next.id, session.id);
+});
+
+Deno.test("a host says why it cannot find out whether its cluster may be opened", () => {
+  const stage = new Stage();
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, phase: "forming", expect: ["a", "b"] }));
+  const session = stage.session("a");
+  stage.pass(2);
+  assert.equal(session.state.kind, "closed");
+  stage.etcd.put(stage.keys.entry("b"), "{");
+  stage.pass(4);
+  assert.match(stage.troubles.at(-1) ?? "", /^it cannot be opened: \/virtlockd\/test\/entry\/b /);
+});
+
+Deno.test("a daemon that is stopped in order says so in its session, and the next one takes that back", () => {
+  const stage = new Stage();
+  const first = stage.session("first", "h1");
+  stage.pass(2);
+  const record = (): unknown => JSON.parse(stage.etcd.get(stage.keys.session(first.id)) ?? "");
+  let told = 0;
+  first.retire(() => told++);
+  // Nothing that was under way before writes the session anew.
+  stage.pass(10);
+  assert.equal(told, 1);
+  assert.deepEqual(record(), { host: "h1", name: "h1", boot: "b1", nonce: "n3", quiet: true });
+  const next = stage.session("next", "h1", stage.kept.get("first"));
+  stage.pass(2);
+  assert.equal(next.id, first.id);
+  assert.equal(next.state.kind, "live");
+  assert.deepEqual(record(), { host: "h1", name: "h1", boot: "b1", nonce: "n4" });
+});
+
+Deno.test("a daemon that is stopped while it is no member, or etcd is away, does not wait for long", () => {
+  const stage = new Stage();
+  stage.cut.add("first");
+  const first = stage.session("first", "h1");
+  let told = 0;
+  first.retire(() => told++);
+  assert.equal(told, 1);
+});
