@@ -46,6 +46,9 @@ class Stage implements Disposable {
         );
         // Not by Deno, which has a descriptor for each child and closes it at some later time.
         const pid = must(real.spawn({ ...options, path: "/bin/true", descriptors: [] }), "spawn", "true");
+        // Until it executes that it has copies of this process's descriptors, also of ends of sockets that
+        // are closed here.
+        while (!/\) Z /.test(Deno.readTextFileSync(`/proc/${pid}/stat`))) continue;
         this.spawned.push({ options, process: this.play(socket), pid });
         return pid;
       },
