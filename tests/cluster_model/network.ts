@@ -2,7 +2,7 @@ import { invariant } from "../../src/base/invariant.ts";
 import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
-import { decodeMeta, encodeMeta } from "../../src/lockd/cluster/keys/records.ts";
+import { decodeMeta, encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
 import type { PlayedTime } from "../support/played_time.ts";
 import type { Chooser } from "./chooser.ts";
 import type { PlayedEtcd, Snapshot } from "./played_etcd.ts";

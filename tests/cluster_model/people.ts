@@ -1,6 +1,7 @@
 import { Fencer } from "../../src/lockd/cli/cluster/fencer.ts";
 import { releaseByHand, say } from "../../src/lockd/cluster/keys/fencing.ts";
-import { decodeMeta, decodeSession, encodeMeta } from "../../src/lockd/cluster/keys/records.ts";
+import { decodeMeta, encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
+import { decodeSession } from "../../src/lockd/cluster/keys/session_record.ts";
 import type { KeyValue } from "../../src/etcd/wire/transaction.ts";
 import type { Chooser } from "./chooser.ts";
 import type { Guests } from "./guests.ts";

@@ -1,4 +1,4 @@
-import { encodeMeta } from "../../src/lockd/cluster/keys/records.ts";
+import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
 import type { KeyValue } from "../../src/etcd/wire/transaction.ts";
 import { PlayedTime } from "../support/played_time.ts";
 import type { Chooser } from "./chooser.ts";

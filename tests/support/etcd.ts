@@ -1,4 +1,4 @@
-import { encodeMeta } from "../../src/lockd/cluster/keys/records.ts";
+import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 

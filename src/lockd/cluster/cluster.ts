@@ -6,7 +6,7 @@ import { BlockDevices } from "./keys/block_devices.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { daemonMark } from "./host/daemon_mark.ts";
-import type { DaemonMark } from "./keys/records.ts";
+import type { DaemonMark } from "./keys/host_record.ts";
 import { settingsOf } from "./host/endpoints.ts";
 import { Member } from "./member.ts";
 import { type Membership, MembershipError, MembershipFile } from "./host/membership_file.ts";

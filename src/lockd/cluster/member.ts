@@ -8,7 +8,7 @@ import { ClusterLocks } from "./locks/cluster_locks.ts";
 import type { Cluster, ClusterParts, LockReach } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { isEarlier } from "./host/daemon_mark.ts";
-import type { DaemonMark } from "./keys/records.ts";
+import type { DaemonMark } from "./keys/host_record.ts";
 import { endpointsOf, reachOf } from "./host/endpoints.ts";
 import { LEFT_BEHIND } from "./session/doubts.ts";
 import { EtcdVersions } from "./etcd/etcd_versions.ts";

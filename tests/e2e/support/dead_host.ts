@@ -1,4 +1,5 @@
-import { decodeSession, type Fencing } from "../../../src/lockd/cluster/keys/records.ts";
+import type { Fencing } from "../../../src/lockd/cluster/keys/fencing_record.ts";
+import { decodeSession } from "../../../src/lockd/cluster/keys/session_record.ts";
 import { ClusterHost } from "../../support/cluster_host.ts";
 import { Etcd } from "../../support/etcd.ts";
 import { Holder } from "../../support/holder.ts";

@@ -1,4 +1,4 @@
-import { decodeMeta, encodeMeta, type MetaRecord } from "../../../src/lockd/cluster/keys/records.ts";
+import { decodeMeta, encodeMeta, type MetaRecord } from "../../../src/lockd/cluster/keys/meta_record.ts";
 import type { ClusterStatus } from "../../../src/lockd/cluster/cluster_status.ts";
 import type { Etcd } from "../../support/etcd.ts";
 import { until } from "../../support/until.ts";

@@ -3,7 +3,7 @@ import type { Arguments, OptionSpec } from "../../../chassis/cli/arguments.ts";
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { Entries } from "../../cluster/session/entries.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
-import { decodeMeta, encodeMeta, type MetaRecord } from "../../cluster/keys/records.ts";
+import { decodeMeta, encodeMeta, type MetaRecord } from "../../cluster/keys/meta_record.ts";
 import type { KeyOperation } from "../../../etcd/wire/transaction.ts";
 import type { Compare } from "../../../etcd/wire/transaction.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";

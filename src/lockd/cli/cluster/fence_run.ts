@@ -3,13 +3,10 @@ import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { FenceEnd, FenceStage, FenceTask } from "../../cluster/fencing/fence_messages.ts";
 import type { FencedSession } from "../../cluster/keys/fencing.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
-import {
-  decodeDuty,
-  decodeSession,
-  encodeRecord,
-  RecordError,
-  type SessionRecord,
-} from "../../cluster/keys/records.ts";
+import { decodeDuty } from "../../cluster/keys/fencing_record.ts";
+import { RecordError } from "../../cluster/keys/record_fields.ts";
+import { encodeRecord } from "../../cluster/keys/records.ts";
+import { decodeSession, type SessionRecord } from "../../cluster/keys/session_record.ts";
 import type { ProgramResult } from "../../../os/program_result.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import { Fencer } from "./fencer.ts";

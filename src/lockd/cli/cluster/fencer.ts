@@ -10,7 +10,8 @@ import {
   sweepEntry,
 } from "../../cluster/keys/fencing.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
-import { decodeSession, type Fencing, type SessionRecord } from "../../cluster/keys/records.ts";
+import type { Fencing } from "../../cluster/keys/fencing_record.ts";
+import { decodeSession, type SessionRecord } from "../../cluster/keys/session_record.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { ClusterLock } from "../../cluster/keys/transactions.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";

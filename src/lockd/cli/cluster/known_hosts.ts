@@ -1,7 +1,9 @@
 import { compareTexts } from "../../../base/lists.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
-import { decodeHost, decodeSession, decodeSilence, type Fencing } from "../../cluster/keys/records.ts";
+import type { Fencing } from "../../cluster/keys/fencing_record.ts";
+import { decodeHost, decodeSilence } from "../../cluster/keys/host_record.ts";
+import { decodeSession } from "../../cluster/keys/session_record.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** A host's session as etcd has it: an entry of `cluster hosts --json`, see docs/json.md. */

@@ -2,7 +2,7 @@ import { compareTexts } from "../../../base/lists.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
 import { decodeName } from "../../cluster/keys/names.ts";
-import { decodeHolder } from "../../cluster/keys/records.ts";
+import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import type { HostEntry } from "./known_hosts.ts";
 

@@ -1,7 +1,9 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
-import { decodeHolder, decodeSession, encodeRecord } from "../../cluster/keys/records.ts";
+import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
+import { encodeRecord } from "../../cluster/keys/records.ts";
+import { decodeSession } from "../../cluster/keys/session_record.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** Tries to end a session that its host writes anew meanwhile. */

@@ -2,7 +2,7 @@ import type { Arguments } from "../../../chassis/cli/arguments.ts";
 import { type CommandContext, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { endpointsOf } from "../../cluster/host/endpoints.ts";
 import { ClusterKeys } from "../../cluster/keys/keys.ts";
-import { RecordError } from "../../cluster/keys/records.ts";
+import { RecordError } from "../../cluster/keys/record_fields.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
 import { chosenCluster } from "./cluster_settings.ts";
 import { EtcdLink } from "./etcd_link.ts";

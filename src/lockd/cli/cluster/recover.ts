@@ -1,6 +1,8 @@
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
-import { decodeSession, encodeRecord, type Fencing } from "../../cluster/keys/records.ts";
+import type { Fencing } from "../../cluster/keys/fencing_record.ts";
+import { encodeRecord } from "../../cluster/keys/records.ts";
+import { decodeSession } from "../../cluster/keys/session_record.ts";
 import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";

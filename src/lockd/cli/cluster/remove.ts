@@ -8,7 +8,7 @@ import {
 import type { Arguments } from "../../../chassis/cli/arguments.ts";
 import { plainText } from "../../../chassis/log/plain_text.ts";
 import { say } from "../../cluster/keys/fencing.ts";
-import { decodeSession } from "../../cluster/keys/records.ts";
+import { decodeSession } from "../../cluster/keys/session_record.ts";
 import { chosenHost } from "./chosen_host.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { Fencer } from "./fencer.ts";

@@ -1,7 +1,8 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
-import { decodeHost, decodeSession, type SessionRecord } from "../../cluster/keys/records.ts";
+import { decodeHost } from "../../cluster/keys/host_record.ts";
+import { decodeSession, type SessionRecord } from "../../cluster/keys/session_record.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import { knownSessions } from "./known_hosts.ts";
 

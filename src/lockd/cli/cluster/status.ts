@@ -4,7 +4,7 @@ import { pairs } from "../../../chassis/cli/table.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import { type EtcdMember, etcdMembers, membersText } from "../../cluster/etcd/etcd_members.ts";
 import { Entries } from "../../cluster/session/entries.ts";
-import { type ClusterPhase, decodeMeta } from "../../cluster/keys/records.ts";
+import { type ClusterPhase, decodeMeta } from "../../cluster/keys/meta_record.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";

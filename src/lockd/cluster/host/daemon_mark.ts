@@ -2,7 +2,7 @@ import { namespaceOf } from "../../../os/pid_namespace.ts";
 import { readProcess } from "../../../os/process_state.ts";
 import { emptyStatus, type FileSys, type ProcessSys } from "../../../os/sys.ts";
 import { mayLive } from "./process_lives.ts";
-import type { DaemonMark } from "../keys/records.ts";
+import type { DaemonMark } from "../keys/host_record.ts";
 
 type MarkSys = Pick<FileSys, "open" | "read" | "close" | "readlink" | "stat"> & Pick<ProcessSys, "pid">;
 

@@ -1,5 +1,6 @@
 import type { Compare, KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
-import { encodeRecord, type SessionRecord } from "./records.ts";
+import { encodeRecord } from "./records.ts";
+import type { SessionRecord } from "./session_record.ts";
 import { type ClusterLock, deletes, type Epoch, epochReads, stillIn } from "./transactions.ts";
 
 /**

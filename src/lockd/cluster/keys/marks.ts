@@ -1,5 +1,6 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import { decodePaused, encodeRecord, type LockHolder, type PausedRecord } from "./records.ts";
+import { decodePaused, type LockHolder, type PausedRecord } from "./lock_holder.ts";
+import { encodeRecord } from "./records.ts";
 import { isSameStart } from "./session_id.ts";
 import type { ChangedMark, ClusterLock, Marks } from "./transactions.ts";
 

@@ -2,7 +2,8 @@ import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "./cluster_lock_files.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { decodeHolder, readable } from "../keys/records.ts";
+import { decodeHolder } from "../keys/lock_holder.ts";
+import { readable } from "../keys/record_fields.ts";
 import type { ClusterSession } from "../session/session.ts";
 
 /**

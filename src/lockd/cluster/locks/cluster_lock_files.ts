@@ -8,7 +8,8 @@ import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { BlockDevices } from "../keys/block_devices.ts";
 import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "../keys/names.ts";
-import { decodeHolder, holderOf, readable } from "../keys/records.ts";
+import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
+import { readable } from "../keys/record_fields.ts";
 import type { ChangedMark, ClusterLock } from "../keys/transactions.ts";
 import type { OtherHosts } from "../../lockspace/other_hosts.ts";
 

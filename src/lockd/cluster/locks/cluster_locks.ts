@@ -13,13 +13,9 @@ import { type ClusterName, decodeName } from "../keys/names.ts";
 import { goOver, type Met } from "../keys/marks.ts";
 import type { PausedMarks } from "./paused_marks.ts";
 import type { Orphans } from "./orphans.ts";
-import {
-  decodeHolder,
-  encodeRecord,
-  type HolderFacts,
-  type LockHolder,
-  RecordError,
-} from "../keys/records.ts";
+import { decodeHolder, type HolderFacts, type LockHolder } from "../keys/lock_holder.ts";
+import { RecordError } from "../keys/record_fields.ts";
+import { encodeRecord } from "../keys/records.ts";
 import type { ClusterSession } from "../session/session.ts";
 import {
   acquire,

@@ -3,7 +3,10 @@ import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import { freeFor } from "../keys/fencing.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { decodeHolder, decodeSession, type Fencing, RecordError } from "../keys/records.ts";
+import type { Fencing } from "../keys/fencing_record.ts";
+import { decodeHolder } from "../keys/lock_holder.ts";
+import { RecordError } from "../keys/record_fields.ts";
+import { decodeSession } from "../keys/session_record.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type Epoch, read } from "../keys/transactions.ts";
 

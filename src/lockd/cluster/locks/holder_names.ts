@@ -2,14 +2,11 @@ import type { Answer } from "../../../etcd/wire/link_messages.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ForeignHolder } from "../../lockspace/refusal.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import {
-  decodeHost,
-  decodeSession,
-  decodeSilence,
-  encodeRecord,
-  type LockHolder,
-  readable,
-} from "../keys/records.ts";
+import { decodeHost, decodeSilence } from "../keys/host_record.ts";
+import type { LockHolder } from "../keys/lock_holder.ts";
+import { readable } from "../keys/record_fields.ts";
+import { encodeRecord } from "../keys/records.ts";
+import { decodeSession } from "../keys/session_record.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { isSameStart } from "../keys/session_id.ts";
 import { read } from "../keys/transactions.ts";

@@ -1,7 +1,7 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Verdict } from "../../lockspace/settler.ts";
 import { type Sight, UNSEEN_QEMU } from "../../lockspace/written_files.ts";
-import type { LockHolder } from "../keys/records.ts";
+import type { LockHolder } from "../keys/lock_holder.ts";
 import type { ClusterLock } from "../keys/transactions.ts";
 
 /** How often it is looked whether their processes live, in ms. */

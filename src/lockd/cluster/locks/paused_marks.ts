@@ -1,6 +1,6 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import { tryAgain } from "./lock_returns.ts";
-import { decodeHolder } from "../keys/records.ts";
+import { decodeHolder } from "../keys/lock_holder.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type ClusterLock, unmark } from "../keys/transactions.ts";
 

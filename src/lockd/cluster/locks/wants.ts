@@ -2,7 +2,8 @@ import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { encodeRecord, type HolderFacts } from "../keys/records.ts";
+import type { HolderFacts } from "../keys/lock_holder.ts";
+import { encodeRecord } from "../keys/records.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type Epoch, read, stillIn } from "../keys/transactions.ts";
 

@@ -3,7 +3,9 @@ import { reasonOf } from "../etcd/etcd.ts";
 import type { FencedLocks } from "../locks/fenced_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { goOver } from "../keys/marks.ts";
-import { decodeHolder, decodePaused, encodeRecord, type LockHolder, RecordError } from "../keys/records.ts";
+import { decodeHolder, decodePaused, type LockHolder } from "../keys/lock_holder.ts";
+import { RecordError } from "../keys/record_fields.ts";
+import { encodeRecord } from "../keys/records.ts";
 import type { ClusterSession } from "../session/session.ts";
 import {
   acquire,

@@ -15,7 +15,7 @@ import { CHANGED_BY_HAND } from "../session/doubts.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
-import { holderOf } from "../keys/records.ts";
+import { holderOf } from "../keys/lock_holder.ts";
 import type { ClusterSession } from "../session/session.ts";
 import {
   acquire,

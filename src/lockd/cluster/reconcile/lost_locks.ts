@@ -9,7 +9,9 @@ import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { ClusterNames } from "../keys/names.ts";
 import type { LostGuests } from "./lost_guests.ts";
-import { decodeHolder, encodeRecord, holderOf, readable } from "../keys/records.ts";
+import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
+import { readable } from "../keys/record_fields.ts";
+import { encodeRecord } from "../keys/records.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type ClusterLock, type Epoch, obstaclesOf } from "../keys/transactions.ts";
 

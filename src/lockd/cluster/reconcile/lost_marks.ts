@@ -5,7 +5,8 @@ import type { Resource } from "../../lockspace/resource.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { ClusterNames } from "../keys/names.ts";
 import { asUsed } from "../keys/marks.ts";
-import { encodeRecord, holderOf } from "../keys/records.ts";
+import { holderOf } from "../keys/lock_holder.ts";
+import { encodeRecord } from "../keys/records.ts";
 import type { ClusterLock } from "../keys/transactions.ts";
 
 /** A guest that was paused, and the path of a lock that it had. */

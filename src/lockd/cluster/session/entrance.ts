@@ -4,14 +4,10 @@ import { reasonOf } from "../etcd/etcd.ts";
 import { closedText, Entries } from "./entries.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { Conflict } from "./conflict.ts";
-import {
-  decodeMeta,
-  decodeSession,
-  encodeMeta,
-  encodeRecord,
-  type MetaRecord,
-  RecordError,
-} from "../keys/records.ts";
+import { decodeMeta, encodeMeta, type MetaRecord } from "../keys/meta_record.ts";
+import { RecordError } from "../keys/record_fields.ts";
+import { encodeRecord } from "../keys/records.ts";
+import { decodeSession } from "../keys/session_record.ts";
 import type { HostIdentity } from "./session_step.ts";
 import { type Epoch, MOVED, read, stillIn } from "../keys/transactions.ts";
 

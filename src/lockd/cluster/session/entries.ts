@@ -1,6 +1,7 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { decodeEntry, type EntryRecord, type MetaRecord } from "../keys/records.ts";
+import { decodeEntry, type EntryRecord } from "../keys/entry_record.ts";
+import type { MetaRecord } from "../keys/meta_record.ts";
 
 /** A host that has put something into a cluster that is closed. */
 export interface Entry extends EntryRecord {

@@ -4,7 +4,8 @@ import type { Conflict } from "./conflict.ts";
 import type { Etcd } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { Seen } from "../host/membership_file.ts";
-import type { DaemonMark, Fencing } from "../keys/records.ts";
+import type { Fencing } from "../keys/fencing_record.ts";
+import type { DaemonMark } from "../keys/host_record.ts";
 import type { HostIdentity } from "./session_step.ts";
 import type { Epoch } from "../keys/transactions.ts";
 

@@ -1,14 +1,10 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { HEARD_SECONDS } from "./cluster_times.ts";
 import type { Seen } from "../host/membership_file.ts";
-import {
-  type DaemonMark,
-  decodeHost,
-  decodeMeta,
-  decodeSession,
-  type Fencing,
-  type MetaRecord,
-} from "../keys/records.ts";
+import type { Fencing } from "../keys/fencing_record.ts";
+import { type DaemonMark, decodeHost } from "../keys/host_record.ts";
+import { decodeMeta, type MetaRecord } from "../keys/meta_record.ts";
+import { decodeSession } from "../keys/session_record.ts";
 
 /** Who this host is. */
 export interface HostIdentity {

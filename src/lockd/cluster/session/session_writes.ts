@@ -1,6 +1,8 @@
 import type { Transaction } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { encodeMeta, encodeRecord, type MetaRecord, type SessionRecord } from "../keys/records.ts";
+import { encodeMeta, type MetaRecord } from "../keys/meta_record.ts";
+import { encodeRecord } from "../keys/records.ts";
+import type { SessionRecord } from "../keys/session_record.ts";
 import type { HostIdentity } from "./session_step.ts";
 import { type Epoch, stillIn } from "../keys/transactions.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ClosedCluster } from "../../../../../src/lockd/cli/cluster/closed_cluster.ts";
-import { decodeMeta, type MetaRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { decodeMeta, type MetaRecord } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 
 const META = { spaces: ["scsi"], phase: "forming", round: "r1", expect: [], without: [], why: "" } as const;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { CommandError } from "../../../../../src/chassis/cli/command.ts";
 import { Fencer } from "../../../../../src/lockd/cli/cluster/fencer.ts";
-import { decodeSession, encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { decodeSession } from "../../../../../src/lockd/cluster/keys/session_record.ts";
 import type { KeyValue } from "../../../../../src/etcd/wire/transaction.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 

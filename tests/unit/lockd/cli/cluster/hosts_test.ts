@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hostsText } from "../../../../../src/lockd/cli/cluster/hosts.ts";
 import { hostEntry, knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
-import { RecordError } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { RecordError } from "../../../../../src/lockd/cluster/keys/record_fields.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 
 Deno.test("knownSessions() lists sessions with how their hosts are, of one host the live one first", () => {

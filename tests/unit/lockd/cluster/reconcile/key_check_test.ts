@@ -4,7 +4,7 @@ import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
 import { KeyCheck } from "../../../../../src/lockd/cluster/reconcile/key_check.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
-import type { HolderFacts } from "../../../../../src/lockd/cluster/keys/records.ts";
+import type { HolderFacts } from "../../../../../src/lockd/cluster/keys/lock_holder.ts";
 import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";

@@ -7,7 +7,8 @@ import { HeldLocks } from "../../../../../src/lockd/cluster/reconcile/held_locks
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { LostLocks } from "../../../../../src/lockd/cluster/reconcile/lost_locks.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
-import { encodeRecord, type LockHolder } from "../../../../../src/lockd/cluster/keys/records.ts";
+import type { LockHolder } from "../../../../../src/lockd/cluster/keys/lock_holder.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";

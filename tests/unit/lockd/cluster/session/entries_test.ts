@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { closedText, Entries } from "../../../../../src/lockd/cluster/session/entries.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
-import {
-  encodeRecord,
-  type EntryRecord,
-  type MetaRecord,
-} from "../../../../../src/lockd/cluster/keys/records.ts";
+import type { EntryRecord } from "../../../../../src/lockd/cluster/keys/entry_record.ts";
+import type { MetaRecord } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 
 const KEYS = new ClusterKeys("c");
 const META: MetaRecord = {

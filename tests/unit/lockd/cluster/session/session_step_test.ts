@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeMeta, type MetaRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { encodeMeta, type MetaRecord } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import {
   nextStep,
   type SessionFacts,

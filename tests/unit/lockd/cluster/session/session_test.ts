@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { Seen } from "../../../../../src/lockd/cluster/host/membership_file.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
-import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { ClusterSession } from "../../../../../src/lockd/cluster/session/session.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
