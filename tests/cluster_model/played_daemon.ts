@@ -2,6 +2,7 @@ import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
 import { AskedLocks } from "../../src/lockd/cluster/locks/asked_locks.ts";
 import { ClusterLockFiles } from "../../src/lockd/cluster/locks/cluster_lock_files.ts";
 import { ClusterLocks } from "../../src/lockd/cluster/locks/cluster_locks.ts";
+import { LockTurns } from "../../src/lockd/cluster/locks/lock_turns.ts";
 import { FencedLocks } from "../../src/lockd/cluster/locks/fenced_locks.ts";
 import { HeldLocks } from "../../src/lockd/cluster/reconcile/held_locks.ts";
 import { HolderNames } from "../../src/lockd/cluster/locks/holder_names.ts";
@@ -105,7 +106,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         paused: () => guests.pausedOf(host),
         markOf,
         lives,
-        locks,
+        turns,
         nonce,
         orphans,
         marks,
@@ -133,7 +134,9 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   const marks = new PausedMarks({ session, loop, lives });
   const wants = new Wants({ session, keys, nonce, loop, clock, wait: () => 5000 });
   const fencedLocks = new FencedLocks({ session, keys });
+  const turns = new LockTurns({ session, keys, nonce, loop, marks });
   const locks = new ClusterLocks({
+    turns,
     names: new HolderNames({ session, keys, now: clock }),
     session,
     keys,
@@ -150,8 +153,8 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     silent: () => {},
   });
   const orphans = new Orphans({
-    give: (lock, done) => locks.give(lock, () => done()),
-    whenGone: (lock, gone) => locks.whenGone(lock, gone),
+    give: (lock, done) => turns.give(lock, () => done()),
+    whenGone: (lock, gone) => turns.whenGone(lock, gone),
     loop,
     lives,
     lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
@@ -162,6 +165,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     devices: undefined,
     mayHang: () => false,
     locks,
+    turns,
     loop,
     clock,
     now: clock,

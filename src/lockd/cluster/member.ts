@@ -5,6 +5,7 @@ import { AskedLocks } from "./locks/asked_locks.ts";
 import { BlockDevices } from "./keys/block_devices.ts";
 import { ClusterLockFiles } from "./locks/cluster_lock_files.ts";
 import { ClusterLocks } from "./locks/cluster_locks.ts";
+import { LockTurns } from "./locks/lock_turns.ts";
 import type { Cluster, ClusterParts, LockReach } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
 import { isEarlier } from "./host/daemon_mark.ts";
@@ -64,6 +65,7 @@ export class Member implements Cluster {
   readonly #versions: EtcdVersions;
   readonly #session: ClusterSession;
   readonly #fencedLocks: FencedLocks;
+  readonly #turns: LockTurns;
   readonly #locks: ClusterLocks;
   readonly #orphans: Orphans;
   readonly #marks: PausedMarks;
@@ -106,7 +108,15 @@ export class Member implements Cluster {
     const wait = () => settings.clusterWait * 1000;
     this.#marks = new PausedMarks({ session: this.#session, loop, lives: this.#lives });
     this.#fencedLocks = new FencedLocks({ session: this.#session, keys: this.#keys });
+    this.#turns = new LockTurns({
+      session: this.#session,
+      keys: this.#keys,
+      nonce,
+      loop,
+      marks: this.#marks,
+    });
     this.#locks = new ClusterLocks({
+      turns: this.#turns,
       names: new HolderNames({ session: this.#session, keys: this.#keys, now }),
       fencedLocks: this.#fencedLocks,
       silent: (host, reason) => this.#fencing.asked(host, reason),
@@ -122,8 +132,8 @@ export class Member implements Cluster {
       wants: new Wants({ session: this.#session, keys: this.#keys, nonce, loop, clock, wait }),
       marks: this.#marks,
     });
-    const give = (lock: ClusterLock, done: () => void) => this.#locks.give(lock, () => done());
-    const whenGone = (lock: ClusterLock, gone: () => void) => this.#locks.whenGone(lock, gone);
+    const give = (lock: ClusterLock, done: () => void) => this.#turns.give(lock, () => done());
+    const whenGone = (lock: ClusterLock, gone: () => void) => this.#turns.whenGone(lock, gone);
     this.#orphans = new Orphans({ give, whenGone, loop, lives: this.#lives, lastWrites: parts.lastWrites });
     this.files = this.#newFiles();
     this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
@@ -149,6 +159,7 @@ export class Member implements Cluster {
       devices: this.#facts.devices ? new BlockDevices(sys) : undefined,
       mayHang: this.#parts.mayHang,
       locks: this.#locks,
+      turns: this.#turns,
       loop,
       clock: () => sys.monotonic(),
       now,
@@ -193,7 +204,7 @@ export class Member implements Cluster {
       keys: this.#keys,
       names: this.#names,
       files: this.files,
-      locks: this.#locks,
+      turns: this.#turns,
       resources,
       markOf,
       loop,
@@ -220,7 +231,7 @@ export class Member implements Cluster {
       stopped: this.#lostGuests.stopped,
       parked: locks.filter((each) => this.#isParked(each)).length,
       left: this.#marks.size,
-      releasing: this.#locks.releasing,
+      releasing: this.#turns.releasing,
       unknown: this.#orphans.size,
       ...fencing === undefined ? {} : { fencing },
     };
@@ -337,7 +348,7 @@ export class Member implements Cluster {
       resources,
       markOf,
       lives: this.#lives,
-      locks: this.#locks,
+      turns: this.#turns,
       nonce,
       orphans: this.#orphans,
       marks: this.#marks,

@@ -1,4 +1,5 @@
 import type { Answer, Question } from "../../../etcd/wire/link_messages.ts";
+import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 
 /** etcd, however it is reached: the one way out of the cluster's rules. */
 export interface Etcd {
@@ -18,4 +19,9 @@ export function reasonOf(answer: Answer): string {
   return answer.kind === "refused" || answer.kind === "full" || answer.kind === "unknown"
     ? answer.reason
     : "etcd has answered another question";
+}
+
+/** What a transaction has read; nothing where the answer is that of none. */
+export function foundIn(answer: Answer): readonly KeyValue[] {
+  return answer.kind === "transaction" ? answer.result.results.flatMap(({ found }) => found) : [];
 }

@@ -6,7 +6,9 @@ import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../../lockspace/
 import { NOBODY, type Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { BlockDevices } from "../keys/block_devices.ts";
-import type { ClusterLocks, Taken, Wanted } from "./cluster_locks.ts";
+import type { ClusterLocks } from "./cluster_locks.ts";
+import type { LockTurns } from "./lock_turns.ts";
+import type { NotTaken, Wanted } from "./wanted_lock.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "../keys/names.ts";
 import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
 import { readable } from "../keys/record_fields.ts";
@@ -27,7 +29,8 @@ export interface ClusterLockFilesParts {
   readonly devices: Pick<BlockDevices, "of"> | undefined;
   /** Whether the storage of a file may hang: then it is no device. */
   readonly mayHang: (path: string, identity: FileIdentity) => boolean;
-  readonly locks: Pick<ClusterLocks, "take" | "clear" | "give" | "unuse" | "markOf">;
+  readonly locks: Pick<ClusterLocks, "take" | "clear">;
+  readonly turns: Pick<LockTurns, "give" | "unuse" | "markOf">;
   readonly loop: Pick<EventLoop, "after">;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
@@ -117,9 +120,9 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
 
   /** Whether a lock's guest has lost it for a while, in which another one may have written. */
   #ranBeside(name: ClusterName, lock: ClusterLock): boolean {
-    const { locks, isMarked } = this.#parts;
+    const { turns, isMarked } = this.#parts;
     const holder = readable(() => decodeHolder(lock));
-    return holder !== undefined && isMarked(locks.markOf(name, holder).key);
+    return holder !== undefined && isMarked(turns.markOf(name, holder).key);
   }
 
   gives(): boolean {
@@ -136,24 +139,24 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     const lock = this.#held.get(path);
     const changed = this.#changed.get(path);
     this.#changed.delete(path);
-    if (lock !== undefined && changed !== undefined) this.#parts.locks.unuse(lock, changed);
+    if (lock !== undefined && changed !== undefined) this.#parts.turns.unuse(lock, changed);
   }
 
   gone(path: string, paused: Owner | undefined): void {
-    const { names, locks, recorded } = this.#parts;
+    const { names, turns, recorded } = this.#parts;
     const lock = this.#held.get(path);
     const name = names.of(path);
     // At once: whoever asks next has a lock of its own there, which waits in etcd until this one has gone.
     this.#forget(path);
     if (lock === undefined || name === undefined) return;
     const mark = this.#markOf(name, paused);
-    recorded(() => locks.give(lock, () => {}, mark));
+    recorded(() => turns.give(lock, () => {}, mark));
   }
 
   /** What is put in the place of a lock of a guest that is paused. */
   #markOf(name: ClusterName, paused: Owner | undefined): ClusterLock | undefined {
-    const { locks, markOf, now } = this.#parts;
-    return paused === undefined ? undefined : locks.markOf(name, holderOf(paused, markOf(paused), now()));
+    const { turns, markOf, now } = this.#parts;
+    return paused === undefined ? undefined : turns.markOf(name, holderOf(paused, markOf(paused), now()));
   }
 
   /** Of which domain a lock is that etcd has for this host, by its key; undefined when that is not known. */
@@ -264,7 +267,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     slow: (failure: UnlockFailed) => void,
     done: (failure: UnlockFailed | undefined) => void,
   ): void {
-    const { files, names, locks, loop, patience, whenKnown, recorded } = this.#parts;
+    const { files, names, turns, loop, patience, whenKnown, recorded } = this.#parts;
     const { path, paused } = request;
     const name = names.of(path);
     if (name === undefined) return files.unlock(request, identity, slow, done);
@@ -288,7 +291,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
       if (lock === undefined) return kernel();
       const mark = this.#markOf(name, paused);
       // Of a session that is lost etcd keeps it, which is the safe side: nobody else gets it there.
-      recorded(() => locks.give(lock, kernel, mark));
+      recorded(() => turns.give(lock, kernel, mark));
     });
   }
 
@@ -343,7 +346,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
   }
 }
 
-function refusalOf(taken: Exclude<Taken, { kind: "taken" }>, path: string): LockFilesOutcome {
+function refusalOf(taken: NotTaken, path: string): LockFilesOutcome {
   switch (taken.kind) {
     case "held":
       return { kind: "elsewhere", by: taken.by };

@@ -10,7 +10,7 @@ import {
   type TransactionResult,
 } from "../../../etcd/wire/transaction.ts";
 import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
-import type { ClusterLocks } from "../locks/cluster_locks.ts";
+import type { LockTurns } from "../locks/lock_turns.ts";
 import { CHANGED_BY_HAND } from "../session/doubts.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -37,7 +37,7 @@ export interface KeyCheckParts {
   readonly keys: ClusterKeys;
   readonly names: Pick<ClusterNames, "of">;
   readonly files: Pick<ClusterLockFiles, "all" | "of" | "drop">;
-  readonly locks: Pick<ClusterLocks, "busy" | "inTurn" | "give" | "markOf">;
+  readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "markOf">;
   readonly resources: () => Iterable<Resource>;
   /** Releases a lock that is kept for a paused guest. */
   readonly partWith: (path: string) => void;
@@ -77,13 +77,13 @@ export class KeyCheck {
   }
 
   #look(): void {
-    const { session, files, locks } = this.#parts;
+    const { session, files, turns } = this.#parts;
     const { state } = session;
     if (state.kind !== "live") return;
     if (this.#left.length === 0) this.#left = [...files.all()].map(([path]) => path);
     const checked = this.#left.splice(0, AT_ONCE).flatMap((path) => {
       const lock = files.of(path);
-      return lock !== undefined && !locks.busy(lock.key) ? [{ path, lock }] : [];
+      return lock !== undefined && !turns.busy(lock.key) ? [{ path, lock }] : [];
     });
     if (checked.length === 0) return;
     const { epoch } = state;
@@ -105,8 +105,8 @@ export class KeyCheck {
 
   /** Puts back what nobody else has got, unless it is being given back meanwhile. */
   #mend(epoch: Epoch, path: string, lock: ClusterLock): void {
-    const { session, keys, names, files, locks, observer } = this.#parts;
-    locks.inTurn(lock.key, (end) => {
+    const { session, keys, names, files, turns, observer } = this.#parts;
+    turns.inTurn(lock.key, (end) => {
       const name = names.of(path);
       if (files.of(path) !== lock || name === undefined) return end();
       const change = (transaction: Transaction, otherwise: (result: TransactionResult) => void) =>
@@ -133,7 +133,7 @@ export class KeyCheck {
 
   /** Others have it. A guest that is paused loses it; one that runs does not get it again after a pause. */
   #lost(path: string, name: ClusterName, lock: ClusterLock): void {
-    const { files, locks, resources, markOf, partWith, observer } = this.#parts;
+    const { files, turns, resources, markOf, partWith, observer } = this.#parts;
     const resource = [...resources()].find((each) => each.path === path);
     const [holding] = resource?.holdings ?? [];
     // What is on its way out is marked when it is given back.
@@ -143,7 +143,7 @@ export class KeyCheck {
     const holder = holderOf(owner, markOf(owner), since);
     files.drop(path);
     // There is nothing to be given but the entry in the list of what this host has: the mark is what counts.
-    locks.give(lock, () => {}, locks.markOf(name, holder));
+    turns.give(lock, () => {}, turns.markOf(name, holder));
     observer.clusterDoubtful(resource, CHANGED_BY_HAND);
   }
 }

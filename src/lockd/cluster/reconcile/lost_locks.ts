@@ -3,7 +3,7 @@ import type { Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
-import type { ClusterLocks } from "../locks/cluster_locks.ts";
+import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -27,7 +27,7 @@ export interface LostLocksParts {
   readonly names: Pick<ClusterNames, "of">;
   readonly files: Pick<ClusterLockFiles, "of" | "adopt">;
   readonly heldLocks: Pick<HeldLocks, "put">;
-  readonly locks: Pick<ClusterLocks, "busy" | "inTurn" | "give">;
+  readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give">;
   /** Guests that run with them. */
   readonly guests: Pick<LostGuests, "taken">;
   readonly resources: () => Iterable<Resource>;
@@ -68,7 +68,7 @@ export class LostLocks {
   }
 
   #look(): void {
-    const { session, locks, keys, names, resources } = this.#parts;
+    const { session, turns, keys, names, resources } = this.#parts;
     const { state } = session;
     if (state.kind !== "live") return;
     const { epoch } = state;
@@ -80,7 +80,7 @@ export class LostLocks {
     const turn = [...lost].slice(from, from + AT_ONCE);
     this.#passed = from + turn.length;
     for (const [key, resource] of turn) {
-      if (!locks.busy(key)) locks.inTurn(key, (end) => this.#have(epoch, key, resource, end));
+      if (!turns.busy(key)) turns.inTurn(key, (end) => this.#have(epoch, key, resource, end));
     }
     for (const [key, lock] of this.#tried) {
       // Its guest has ended meanwhile.
@@ -149,6 +149,6 @@ export class LostLocks {
 
   #give(lock: ClusterLock): void {
     this.#tried.delete(lock.key);
-    this.#parts.locks.give(lock, () => {});
+    this.#parts.turns.give(lock, () => {});
   }
 }

@@ -5,7 +5,7 @@ import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
 import type { Conflict } from "../session/conflict.ts";
-import type { ClusterLocks } from "../locks/cluster_locks.ts";
+import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -39,7 +39,7 @@ export interface ReconciliationParts {
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Whether a process lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
-  readonly locks: Pick<ClusterLocks, "busy" | "give">;
+  readonly turns: Pick<LockTurns, "busy" | "give">;
   readonly nonce: () => string;
   /** Gets what is kept for processes of which this daemon knows nothing. */
   readonly orphans: Pick<Orphans, "add">;
@@ -119,7 +119,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
-    const { keys, names, files, heldLocks, locks, resources, markOf, nonce } = this.#parts;
+    const { keys, names, files, heldLocks, turns, resources, markOf, nonce } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -138,7 +138,7 @@ export class Reconciliation {
           this.#certain(resource);
         } else {
           // etcd was restored to a state in which an earlier guest of this host had it.
-          locks.give(there, () => {});
+          turns.give(there, () => {});
         }
         continue;
       }
@@ -226,7 +226,7 @@ export class Reconciliation {
    * frees it, for others of this host may have it when the process has gone that its record names.
    */
   #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
-    const { session, lives, locks, orphans, marks, keys, observer } = this.#parts;
+    const { session, lives, turns, orphans, marks, keys, observer } = this.#parts;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
       if (keys.isPaused(key)) {
@@ -237,18 +237,18 @@ export class Reconciliation {
       const holder = decodeHolder(entry);
       if (keys.isShare(key)) {
         // What is being given back goes from etcd all the same, and what is taken has an owner then.
-        if (!locks.busy(key)) observer.clusterUnknownShare(key, holder);
+        if (!turns.busy(key)) observer.clusterUnknownShare(key, holder);
         orphans.add(lock, holder, "shared");
         continue;
       }
       const lived = lives(holder.pid, holder.start);
       // Where it is being taken or given back right now, the daemon knows of it.
-      const busy = locks.busy(key);
+      const busy = turns.busy(key);
       // A paused guest whose lock was handed over long ago does not hold it.
       const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder.pid, holder.start));
       if (lived && !busy && !left) observer.clusterUnknown(key, holder);
       if (!left && (lived || !busy)) orphans.add(lock, holder, "alone");
-      else locks.give(lock, () => {});
+      else turns.give(lock, () => {});
     }
   }
 }

@@ -21,6 +21,8 @@ class Host {
     locks: {
       take: () => assert.fail("nothing is taken"),
       clear: () => assert.fail("nothing is cleared"),
+    },
+    turns: {
       unuse: () => assert.fail("nothing was used"),
       give: ({ key }, _done, mark) => void this.told.push(`give ${key}, mark ${mark?.key}`),
       markOf: (_name, { domain, pid, start }) => ({

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
-import { ClusterLocks, type Taken } from "../../../../../src/lockd/cluster/locks/cluster_locks.ts";
+import {
+  ClusterLocks,
+  type ClusterLocksParts,
+} from "../../../../../src/lockd/cluster/locks/cluster_locks.ts";
+import { LockTurns, type LockTurnsParts } from "../../../../../src/lockd/cluster/locks/lock_turns.ts";
+import type { Taken } from "../../../../../src/lockd/cluster/locks/wanted_lock.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { EPOCH_READS } from "../../../../../src/lockd/cluster/keys/transactions.ts";
@@ -12,6 +17,12 @@ const KEYS = new ClusterKeys("test");
 const NAME = { space: "scsi", name: "disk" };
 const FULL: Answer = { kind: "full", reason: "etcd is full" };
 
+/** Locks, and what is done to their keys in turn. */
+function locksOf(parts: Omit<ClusterLocksParts, "turns"> & Pick<LockTurnsParts, "session" | "marks">) {
+  const turns = new LockTurns(parts);
+  return { turns, locks: new ClusterLocks({ ...parts, turns }) };
+}
+
 /** Takes a lock. @param answer what becomes of a transaction: the answer, and whether etcd carries it out */
 function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
   const etcd = new PlayedEtcd("none");
@@ -19,7 +30,7 @@ function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
   etcd.put("m", "meta");
   const told: Taken[] = [];
   const doubts: string[] = [];
-  const locks = new ClusterLocks({
+  const { locks } = locksOf({
     session: {
       id: "mine",
       whenLive: (_until, ready) => ready({ sessionKey: "s", session: 2, metaKey: "m", meta: 3 }),
@@ -96,7 +107,7 @@ for (const shared of [true, false]) {
     // The asker's own share, or those that are in the way of who wants it alone.
     const results = [...Array.from({ length: EPOCH_READS }, () => empty), empty, there];
     let asked = 0;
-    const locks = new ClusterLocks({
+    const { locks } = locksOf({
       session: {
         id: "s",
         whenLive: (_until, go) => go(EPOCH),
@@ -155,7 +166,7 @@ for (const came of [true, false]) {
     let replaced = false;
     const kept: string[] = [];
     const doubts: string[] = [];
-    const locks = new ClusterLocks({
+    const { locks, turns } = locksOf({
       session: {
         id: "s",
         // As long as the guest waits etcd does not answer any more.
@@ -199,7 +210,7 @@ for (const came of [true, false]) {
     assert.deepEqual([etcd.get(key), etcd.get(own)], [now, now]);
     // Whoever keeps it has to know the record that is there, to give it back when the guest has ended.
     assert.deepEqual([kept, doubts], [came ? [`${key} again alone`] : [], ["no answer"]]);
-    assert.equal(locks.releasing, 0);
+    assert.equal(turns.releasing, 0);
   });
 }
 
@@ -208,7 +219,7 @@ for (const away of [true, false]) {
   Deno.test(`whoever asks for a lock waits for its release ${how}, and not for ever`, () => {
     const time = new PlayedTime();
     const asked: (() => void)[] = [];
-    const locks = new ClusterLocks({
+    const { locks, turns } = locksOf({
       session: {
         id: "s",
         whenLive: (until, ready, failed) => {
@@ -234,7 +245,7 @@ for (const away of [true, false]) {
       fencedLocks: { free: () => assert.fail("nobody was fenced") },
     });
     const key = KEYS.exclusive(NAME);
-    locks.give({ key, own: KEYS.own("s", key), value: "v" }, () => assert.fail("it is not given back"));
+    turns.give({ key, own: KEYS.own("s", key), value: "v" }, () => assert.fail("it is not given back"));
     const told: [number, Taken][] = [];
     locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 4000 }, (taken) => {
       told.push([time.now, taken]);

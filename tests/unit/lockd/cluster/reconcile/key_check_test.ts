@@ -63,7 +63,7 @@ class Stage {
         of: (path) => this.held.get(path),
         drop: (path) => void this.held.delete(path),
       },
-      locks: {
+      turns: {
         busy: () => false,
         inTurn: (_key, task) => task(() => {}),
         give: (lock, _done, mark) => void this.told.push(`give ${lock.value}, mark ${mark?.key}`),

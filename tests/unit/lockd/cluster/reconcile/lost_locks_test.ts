@@ -74,7 +74,7 @@ class Stage {
         keys: KEYS,
         fencedLocks: new FencedLocks({ session, keys: KEYS }),
       }),
-      locks: {
+      turns: {
         busy: () => false,
         inTurn: (_key, task) => task(() => {}),
         give: (lock) => void this.told.push(`give ${lock.value}`),

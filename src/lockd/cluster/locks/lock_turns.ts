@@ -1,0 +1,98 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import type { HolderFacts } from "../keys/lock_holder.ts";
+import type { ClusterName } from "../keys/names.ts";
+import { encodeRecord } from "../keys/records.ts";
+import type { ChangedMark, ClusterLock } from "../keys/transactions.ts";
+import type { ClusterSession } from "../session/session.ts";
+import { KeyQueues } from "./key_queues.ts";
+import { LockReturns } from "./lock_returns.ts";
+import type { PausedMarks } from "./paused_marks.ts";
+
+/** What the turns work with. */
+export interface LockTurnsParts {
+  readonly session: Pick<ClusterSession, "id" | "whenLive" | "ask" | "doubt" | "moved">;
+  readonly keys: ClusterKeys;
+  /** Another text each time. */
+  readonly nonce: () => string;
+  readonly loop: Pick<EventLoop, "after">;
+  readonly marks: Pick<PausedMarks, "add">;
+}
+
+/** What is done to one key of this host's, one after the other; most of it is giving locks back. */
+export class LockTurns {
+  readonly #parts: LockTurnsParts;
+  readonly #returns: LockReturns;
+  readonly #queues = new KeyQueues();
+  /** Releases that are under way or wait for etcd. */
+  #releasing = 0;
+
+  constructor(parts: LockTurnsParts) {
+    this.#parts = parts;
+    this.#returns = new LockReturns(parts);
+  }
+
+  /** How many locks are being given back. */
+  get releasing(): number {
+    return this.#releasing;
+  }
+
+  /** Whether something is being done to a key. */
+  busy(key: string): boolean {
+    return this.#queues.busy(key);
+  }
+
+  /** Does something to a key when all is done that was begun before; the task calls `end` when it is over. */
+  inTurn(key: string, task: (end: () => void) => void): void {
+    this.#queues.add(key, task);
+  }
+
+  /**
+   * Who was granted a lock has not used it: what was said of that to paused guests is taken back. To be
+   * called while the lock is held.
+   */
+  unuse(lock: ClusterLock, changed: readonly ChangedMark[]): void {
+    for (const mark of changed) {
+      this.#queues.add(lock.key, (end) => this.#returns.unuse(mark, end));
+    }
+  }
+
+  /**
+   * Gives a lock back, however long that takes.
+   *
+   * @param mark what is put in its place, for a guest that is paused
+   * @param done gets why etcd may keep it for ever: the session is lost; else undefined
+   */
+  give(lock: ClusterLock, done: (failure: string | undefined) => void, mark?: ClusterLock): void {
+    this.#releasing++;
+    this.#queues.add(lock.key, (end) => {
+      this.#returns.give(lock, mark, (failure) => {
+        // Perhaps it was put there although the answer was lost.
+        if (mark !== undefined) this.#parts.marks.add(mark);
+        this.#releasing--;
+        end();
+        done(failure);
+      });
+    });
+  }
+
+  /**
+   * Looks whether etcd still has a lock.
+   *
+   * @param gone called when etcd has said that it has it no more, or has another record in its place
+   */
+  whenGone({ key, value }: ClusterLock, gone: () => void): void {
+    const transaction = { compare: [{ kind: "value", key, value } as const], success: [], failure: [] };
+    this.#parts.session.ask(transaction, (answer) => {
+      if (answer.kind === "transaction" && !answer.result.succeeded) gone();
+    });
+  }
+
+  /** The mark of a guest that is paused while its lock is given back. */
+  markOf(name: ClusterName, holder: HolderFacts): ClusterLock {
+    const { session, keys, nonce } = this.#parts;
+    const key = keys.paused(name, session.id, holder.pid, holder.start);
+    const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
+    return { key, own: keys.own(session.id, key), value };
+  }
+}
