@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { installMissing } from "./support/debian_packages.ts";
 import { processState } from "../../src/os/process_state.ts";
+import { MEMBERSHIP_FILE } from "../../src/lockd/cluster/cluster.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
@@ -182,6 +183,28 @@ Deno.test("a key that was deleted by hand and is another host's since ends the g
   for (const ended of [guest, first, second]) assert.equal(await ended.endedBy(), "SIGKILL");
   assert.deepEqual([bystander.running, rival.running], [true, true]);
   await a.daemon.log.match(/somebody has changed its key in etcd by hand/);
+});
+
+Deno.test("a lock that was freed by hand while the daemon did not run, and is another host's since, ends its guest", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a", { settings: settings("kill") });
+  await using manager = await a.startManaged();
+  await using guest = await Holder.start({ place: a.place, socket: manager.socket });
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await until("it to be kept that its locks are in etcd", () => {
+    return Deno.readTextFileSync(`${a.place.paths.runDir}/${MEMBERSHIP_FILE}`).includes('"settled":true');
+  });
+  a.signalLinks("SIGSTOP");
+  for (const prefix of ["lock", "own"]) await etcd.control("del", "--prefix", `/virtlockd/test/${prefix}/`);
+  await using b = await ClusterHost.start(etcd, "b");
+  await using rival = await Holder.start(b.daemon);
+  await rival.acquire(b.space, "disk", AUTOCREATE);
+  assert.equal(guest.running, true);
+  await manager.crash();
+  a.signalLinks("SIGCONT");
+  assert.equal(await guest.endedBy(), "SIGKILL");
+  assert.match(manager.log, /which this one has lost while its daemon did not run/);
+  assert.equal(rival.running, true);
 });
 
 Deno.test("etcd that is away, or that has lost what it knew, ends no guest", async () => {

@@ -42,6 +42,8 @@ export interface Seen {
   readonly meta: number;
   /** The round in which this host has put its locks in: `round` of its record. */
   readonly round: string;
+  /** Set when all that the host had was in etcd, in that round. An older version does not tell. */
+  readonly settled?: boolean;
 }
 
 /** It is not known whether the host is a member. */
@@ -126,9 +128,9 @@ function isMembership(value: unknown): value is Membership {
 
 function isSeen(value: unknown): value is Seen {
   if (typeof value !== "object" || value === null) return false;
-  const { etcd, session, meta, round }: Partial<Record<keyof Seen, unknown>> = value;
+  const { etcd, session, meta, round, settled }: Partial<Record<keyof Seen, unknown>> = value;
   return typeof etcd === "string" && typeof session === "number" && typeof meta === "number" &&
-    typeof round === "string";
+    typeof round === "string" && (settled === undefined || typeof settled === "boolean");
 }
 
 function isReach(value: unknown): value is Reach {

@@ -7,6 +7,11 @@ export function followingSession(id: string): string {
   return `${first}.${Number(number) + 1}`;
 }
 
+/** Whether a session follows one that was fenced. */
+export function isFollowing(id: string): boolean {
+  return id.includes(".");
+}
+
 /** Whether two sessions are of one start of one host, so that a process has the same number in both. */
 export function isSameStart(one: string, other: string): boolean {
   return one.split(".")[0] === other.split(".")[0];

@@ -13,9 +13,16 @@ export const CHANGED_BY_HAND =
 /** It was given up by the word that makes a host leave. */
 export const LEFT_BEHIND = "this host has left the cluster, and has given it up";
 
-/** Another session has it in etcd, which has got it when this host was fenced. @param by who has said so */
+/** Somebody has taken the key away while nobody here could see it. */
+export const LOST_MEANWHILE = `${HELD_BY_ANOTHER}${LOST}while its daemon did not run`;
+
+/**
+ * Another session has it in etcd, which has got it when this host was fenced.
+ *
+ * @param by who has said so; "" when that is not known
+ */
 export function lostWhenFenced(by: string): string {
-  return `${HELD_BY_ANOTHER}${LOST}when it was fenced by ${by}`;
+  return `${HELD_BY_ANOTHER}${LOST}when it was fenced${by === "" ? "" : ` by ${by}`}`;
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import { ASK_MS, AWAY_MS, HEARD_SECONDS, PROOF_MS } from "./cluster_times.ts";
-import { HELD_BY_ANOTHER, lostWhenFenced } from "./doubts.ts";
 import { closedText, GIVES_BACK, LEFT } from "./entries.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import { type Entered, Entrance } from "./entrance.ts";
+import { Losses } from "./losses.ts";
 import type { Seen } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import type { MetaRecord } from "../keys/meta_record.ts";
@@ -52,6 +52,7 @@ export class ClusterSession {
   /** Sessions that this host had until it was fenced, and who has done so last. */
   readonly #fenced = new Set<string>();
   #fencing: Fencing | undefined;
+  readonly #losses: Losses;
   /** By the monotonic clock. */
   readonly #begun: number;
   #working = false;
@@ -70,8 +71,9 @@ export class ClusterSession {
   constructor(parts: SessionParts) {
     this.#parts = parts;
     this.#id = parts.known ?? parts.nonce();
-    const { clock, seen } = parts;
+    const { clock, known, seen } = parts;
     this.#seen = seen;
+    this.#losses = new Losses(known, seen);
     this.#begun = clock();
     this.#etcd = seen === undefined
       ? new SameEtcd(clock)
@@ -330,6 +332,7 @@ export class ClusterSession {
     this.#parts.observer.clusterFenced(fencing);
     this.#fenced.add(this.#id);
     this.#fencing = fencing;
+    this.#losses.fenced(fencing.by);
     this.#id = followingSession(this.#id);
     this.#member = false;
     this.#tried = new Set();
@@ -415,23 +418,24 @@ export class ClusterSession {
     // What etcd had before it was changed counts no more: the cluster is closed, and everybody knows.
     this.#changed = undefined;
     this.#told = false;
-    this.#seen = { etcd: this.#etcd.cluster, session: epoch.session, meta: epoch.meta, round: meta.round };
+    const { round } = meta;
+    this.#seen = {
+      etcd: this.#etcd.cluster,
+      session: epoch.session,
+      meta: epoch.meta,
+      round,
+      ...this.#losses.isSettled(round) ? { settled: true } : {},
+    };
     const unkept = keep(this.#id, this.#seen);
     if (unkept !== undefined) return again(unkept);
     if (this.#round === meta.round) return this.#go(epoch, meta);
     reconcile(epoch, (outcome) => {
       if (this.#state.kind === "lost" || this.#closed) return;
       if (typeof outcome === "string") return again(outcome);
-      const settled = () => {
-        const reason = this.#fencing === undefined ? HELD_BY_ANOTHER : lostWhenFenced(this.#fencing.by);
-        for (const { resource } of outcome) observer.clusterDoubtful(resource, reason);
-        this.#round = meta.round;
-        this.#conflicts = outcome;
-      };
       if (!this.#reconciled) observer.clusterJoined(this.#id, this.#etcd.cluster);
       this.#reconciled = true;
       if (meta.phase === "open") {
-        settled();
+        this.#settled(round, outcome);
         return this.#go(epoch, meta);
       }
       // Another host that has one of these would take it for this one's.
@@ -448,16 +452,38 @@ export class ClusterSession {
           case "failed":
             return again(entered.reason);
           case "opened":
-            settled();
+            this.#settled(round, outcome);
             return now();
           case "settled":
-            settled();
+            this.#settled(round, outcome);
             return this.#close(epoch, entered);
           case "listed":
             return this.#close(epoch, entered);
         }
       });
     }, meta.phase === "recovering");
+  }
+
+  /** It is known what other sessions have of what this host has. */
+  #settled(round: string, conflicts: readonly Conflict[]): void {
+    const reason = this.#losses.reasonIn(round);
+    for (const { resource } of conflicts) this.#parts.observer.clusterDoubtful(resource, reason);
+    this.#losses.settled(round);
+    this.#round = round;
+    this.#conflicts = conflicts;
+  }
+
+  /**
+   * Keeps that what this host has is in etcd. Not at once: what was in doubt by then has to be recorded
+   * before, or the next daemon would take it for lost since.
+   */
+  #keepSettled(): void {
+    const seen = this.#seen;
+    if (seen === undefined || seen.settled === true || !this.#losses.isSettled(seen.round)) return;
+    const settled = { ...seen, settled: true };
+    const unkept = this.#parts.keep(this.#id, settled);
+    if (unkept === undefined) this.#seen = settled;
+    else this.doubt(unkept);
   }
 
   /** What this host has is in etcd. */
@@ -505,6 +531,7 @@ export class ClusterSession {
       if (this.moved(epoch, answer.result.results)) return;
       // The session tells everybody how many guests run on disks that are not theirs any more.
       if (this.#lost !== this.lost) return this.doubt("guests have lost locks, or ended that had");
+      this.#keepSettled();
       this.#waitOpen();
     });
   }

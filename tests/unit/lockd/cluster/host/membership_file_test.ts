@@ -34,7 +34,7 @@ Deno.test("what etcd was, and how it was reached, is kept with it until the host
   const file = new MembershipFile(kernel, scratch.file("m"));
   const membership = {
     ...MEMBERSHIP,
-    seen: { etcd: "7", session: 12, meta: 3, round: "r" },
+    seen: { etcd: "7", session: 12, meta: 3, round: "r", settled: true },
     reach: { host: "h1", endpoints: ["https://etcd1:2379"], caFile: "/ca.pem" },
   };
   assert.equal(file.save(membership), undefined);
@@ -53,6 +53,7 @@ for (
     '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}',
     '{"boot":"b1","place":7,"cluster":"c","session":"s","spaces":[]}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7","session":1,"meta":1,"round":"r","settled":1}}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
   ]
 ) {

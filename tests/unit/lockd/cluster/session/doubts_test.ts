@@ -5,13 +5,24 @@ import {
   isClustersDoubt,
   isLoss,
   LEFT_BEHIND,
+  LOST_MEANWHILE,
   lostWhenFenced,
 } from "../../../../../src/lockd/cluster/session/doubts.ts";
 
+const REASONS = [
+  lostWhenFenced("ann"),
+  lostWhenFenced(""),
+  LOST_MEANWHILE,
+  CHANGED_BY_HAND,
+  HELD_BY_ANOTHER,
+  LEFT_BEHIND,
+  "why",
+];
+
 Deno.test("isLoss() tells what this host has lost from what two hosts have met with", () => {
   assert.deepEqual(
-    [lostWhenFenced("ann"), CHANGED_BY_HAND, HELD_BY_ANOTHER, LEFT_BEHIND, "why"].map(isLoss),
-    [true, true, false, false, false],
+    REASONS.map(isLoss),
+    [true, true, true, true, false, false, false],
   );
   assert.equal(
     lostWhenFenced("ann"),
@@ -22,8 +33,8 @@ Deno.test("isLoss() tells what this host has lost from what two hosts have met w
 Deno.test("isClustersDoubt() knows a doubt again that an earlier daemon had", () => {
   const doubtful = (reason: string) => isClustersDoubt({ kind: "doubtful", reason });
   assert.deepEqual(
-    [lostWhenFenced("ann"), CHANGED_BY_HAND, HELD_BY_ANOTHER, LEFT_BEHIND, "why"].map(doubtful),
-    [true, true, true, true, false],
+    REASONS.map(doubtful),
+    [true, true, true, true, true, true, false],
   );
   assert.equal(isClustersDoubt({ kind: "lost", reason: HELD_BY_ANOTHER }), false);
 });

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { holding, resource } from "../../programs/lock_fixture.ts";
 import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { Conflict } from "../../../../../src/lockd/cluster/session/conflict.ts";
 import type { Seen } from "../../../../../src/lockd/cluster/host/membership_file.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { decodeSession } from "../../../../../src/lockd/cluster/keys/session_record.ts";
 import { ClusterSession } from "../../../../../src/lockd/cluster/session/session.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
@@ -20,6 +24,8 @@ class Stage {
   readonly cut = new Set<string>();
   /** Whether etcd says that it is full, of what it has just written. */
   full = false;
+  /** What another session has of what each host has. */
+  conflicts: readonly Conflict[] = [];
   #nonces = 0;
 
   constructor() {
@@ -67,10 +73,10 @@ class Stage {
         return undefined;
       },
       holds: () => true,
-      has: () => false,
+      has: () => this.conflicts.length > 0,
       givesBack: () => false,
       left: () => tell("left"),
-      reconcile: (_epoch, done) => done([]),
+      reconcile: (_epoch, done) => done(this.conflicts),
       observer: {
         clusterJoined: () => tell("joined"),
         clusterTroubled: (reason) => void this.troubles.push(reason),
@@ -78,7 +84,7 @@ class Stage {
         clusterRecovered: () => {},
         clusterCondemned: () => {},
         clusterFenced: () => {},
-        clusterDoubtful: () => {},
+        clusterDoubtful: (_, reason) => tell(`doubtful: ${reason}`),
       },
     });
     session.begin();
@@ -268,4 +274,77 @@ Deno.test("a daemon that is stopped while it is no member, or etcd is away, does
   let told = 0;
   first.retire(() => told++);
   assert.equal(told, 1);
+});
+
+const BOTH: readonly Conflict[] = [{
+  resource: resource({ id: 1, holdings: [holding(42)] }),
+  session: "theirs",
+}];
+
+Deno.test("what others have when a host joins is nobody's loss, and what they have when it comes back is", () => {
+  const stage = new Stage();
+  stage.conflicts = BOTH;
+  const first = stage.session("a");
+  stage.pass(2);
+  // It is not kept before what was in doubt is recorded.
+  assert.equal(stage.kept.get("a")?.seen?.settled, undefined);
+  stage.pass(5);
+  assert.equal(stage.kept.get("a")?.seen?.settled, true);
+  first.close();
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(10);
+  next.close();
+  // The one after it has not come so far as to keep it itself.
+  const last = stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(2);
+  last.close();
+  const meanwhile =
+    "a doubtful: another host of the cluster holds it, which this one has lost while its daemon " +
+    "did not run";
+  assert.deepEqual(stage.told, [
+    "a joined",
+    "a doubtful: another host of the cluster holds it",
+    "a joined",
+    meanwhile,
+    "a joined",
+    meanwhile,
+  ]);
+});
+
+Deno.test("in an etcd that was restored nobody can tell which of two hosts has lost what both have", () => {
+  const stage = new Stage();
+  const host = stage.session("a");
+  stage.pass(10);
+  host.close();
+  stage.conflicts = BOTH;
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, round: "r2" }));
+  stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(2);
+  assert.deepEqual(stage.told.slice(1), ["a joined", "a doubtful: another host of the cluster holds it"]);
+});
+
+Deno.test("what others have when a host was fenced it has lost then, which the next daemon knows too", () => {
+  const stage = new Stage();
+  const host = stage.session("a");
+  stage.pass(10);
+  stage.conflicts = BOTH;
+  const key = stage.keys.session(host.id);
+  const record = decodeSession({ key, value: stage.etcd.get(key) ?? "", changedAt: 0 });
+  const fencing = { state: "fenced", by: "ann", from: "desk", at: 0 } as const;
+  stage.etcd.put(key, encodeRecord({ ...record, fencing }));
+  const before = stage.told.length;
+  while (stage.told.length < before + 2) stage.pass(1);
+  const lost = "a doubtful: another host of the cluster holds it, which this one has lost when it was fenced";
+  assert.deepEqual(stage.told.slice(1), ["a joined", `${lost} by ann`]);
+  assert.deepEqual([host.id, stage.kept.get("a")?.seen?.settled], ["n1.2", undefined]);
+  host.close();
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(2);
+  assert.deepEqual(stage.told.slice(3), ["a joined", lost]);
+  // What comes of a restored etcd later has nothing to do with that.
+  stage.pass(10);
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, round: "r2" }));
+  stage.pass(5);
+  assert.deepEqual(stage.told.slice(5), ["a doubtful: another host of the cluster holds it"]);
+  next.close();
 });

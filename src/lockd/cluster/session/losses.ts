@@ -1,0 +1,44 @@
+import { HELD_BY_ANOTHER, LOST_MEANWHILE, lostWhenFenced } from "./doubts.ts";
+import type { Seen } from "../host/membership_file.ts";
+import { isFollowing } from "../keys/session_id.ts";
+
+/**
+ * How it has come that other sessions have locks of this host, when it puts in what it has: whether it has
+ * lost them, or two hosts have met that had one each.
+ */
+export class Losses {
+  /** Round in which all that the session had was in etcd, perhaps put there by an earlier daemon. */
+  #settled: string | undefined;
+  /** Who has fenced this host, "" when that is not known, since its locks were last put in. */
+  #fenced: string | undefined;
+
+  /** @param session that of an earlier daemon, which has kept what it had seen; undefined: there was none */
+  constructor(session: string | undefined, seen: Seen | undefined) {
+    if (session === undefined) return;
+    if (seen?.settled === true && seen.session > 0) this.#settled = seen.round;
+    else if (isFollowing(session)) this.#fenced = "";
+  }
+
+  /** This host was fenced. */
+  fenced(by: string): void {
+    this.#fenced = by;
+    this.#settled = undefined;
+  }
+
+  /** What this host has is in etcd, and it is known what others have. */
+  settled(round: string): void {
+    this.#settled = round;
+    this.#fenced = undefined;
+  }
+
+  /** Whether that was so once in a round. */
+  isSettled(round: string): boolean {
+    return this.#settled === round;
+  }
+
+  /** Why a lock that another session has is in doubt. */
+  reasonIn(round: string): string {
+    if (this.#fenced !== undefined) return lostWhenFenced(this.#fenced);
+    return this.isSettled(round) ? LOST_MEANWHILE : HELD_BY_ANOTHER;
+  }
+}

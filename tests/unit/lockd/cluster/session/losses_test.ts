@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import {
+  HELD_BY_ANOTHER,
+  LOST_MEANWHILE,
+  lostWhenFenced,
+} from "../../../../../src/lockd/cluster/session/doubts.ts";
+import { Losses } from "../../../../../src/lockd/cluster/session/losses.ts";
+import type { Seen } from "../../../../../src/lockd/cluster/host/membership_file.ts";
+
+const SEEN: Seen = { etcd: "7", session: 12, meta: 3, round: "r1", settled: true };
+
+Deno.test("a host has lost what others have when all that it had was in etcd before, in the same round", () => {
+  const first = new Losses(undefined, undefined);
+  assert.deepEqual([first.reasonIn("r1"), first.isSettled("r1")], [HELD_BY_ANOTHER, false]);
+  first.settled("r1");
+  assert.deepEqual([first.isSettled("r1"), first.isSettled("r2")], [true, false]);
+  const next = new Losses("s", SEEN);
+  assert.deepEqual([next.reasonIn("r1"), next.reasonIn("r2")], [LOST_MEANWHILE, HELD_BY_ANOTHER]);
+  assert.equal(new Losses("s", { ...SEEN, settled: false }).reasonIn("r1"), HELD_BY_ANOTHER);
+  // Of a session that was begun anew and never written.
+  assert.equal(new Losses("s", { ...SEEN, session: 0 }).reasonIn("r1"), HELD_BY_ANOTHER);
+});
+
+Deno.test("a host that was fenced has lost what others have, until it has put in what is left, and in any round", () => {
+  const losses = new Losses("s", SEEN);
+  losses.fenced("ann");
+  assert.deepEqual([losses.reasonIn("r1"), losses.reasonIn("r2")], [
+    lostWhenFenced("ann"),
+    lostWhenFenced("ann"),
+  ]);
+  assert.equal(losses.isSettled("r1"), false);
+  losses.settled("r1");
+  assert.equal(losses.reasonIn("r2"), HELD_BY_ANOTHER);
+  assert.equal(new Losses("s.2", { ...SEEN, session: 0 }).reasonIn("r1"), lostWhenFenced(""));
+  assert.equal(new Losses("s.2", undefined).reasonIn("r1"), lostWhenFenced(""));
+  assert.equal(new Losses("s.2", SEEN).reasonIn("r1"), LOST_MEANWHILE);
+});
