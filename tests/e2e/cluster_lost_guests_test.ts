@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { until } from "../support/until.ts";
+import { ClusterHosts, clusterReleases } from "./support/cluster_hosts.ts";
+import { ALPHA, BETA, defineRival } from "./support/ten_disk_guest.ts";
+
+// A host of a cluster was fenced and lives, with real guests: cluster_on_lost. On demand, as root, with
+// VIRTLOCKD_TEST_CLUSTER: some minutes.
+
+const RELEASES = clusterReleases();
+/** How many locks each guest has: of its disk, and of the lease that both want. */
+const LOCKS = 2;
+
+/** A lock of alpha's, as `virtlockd locks --json` has it. */
+interface ShownLock {
+  readonly state: string;
+  readonly reason?: string;
+  readonly holders: readonly { readonly process?: string }[];
+}
+
+/** The lock of the lease on host one; undefined when it has none. */
+async function leaseOf(hosts: ClusterHosts): Promise<ShownLock | undefined> {
+  const text = await hosts.machine(0).sh("virtlockd locks --json --path '*/database'");
+  const [lock]: ShownLock[] = JSON.parse(text);
+  return lock;
+}
+
+/** States of the threads of alpha's process on host one, each once; "" when it has ended. */
+async function threadsOf(hosts: ClusterHosts, pid: number): Promise<string> {
+  const { stdout } = await hosts.machine(0).run(["sh", "-c", `cat /proc/${pid}/task/*/stat 2>/dev/null`]);
+  const states = stdout.split("\n").flatMap((line) => /^\d+ \(.*\) (.)/.exec(line)?.[1] ?? []);
+  return [...new Set(states)].sort().join("");
+}
+
+/**
+ * Starts alpha on host one, has that fenced while it cannot reach etcd, starts beta on host two, which wants
+ * the same lease, and waits until host one knows.
+ *
+ * @returns alpha's process, as host one sees it
+ */
+async function loseLease(hosts: ClusterHosts, onLost: string): Promise<number> {
+  const [one, two] = [hosts.machine(0), hosts.machine(1)];
+  await one.sh(`sed -i '/cluster_on_lost/d' /etc/libvirt/virtlockd.conf
+    echo 'cluster_on_lost = "${onLost}"' >>/etc/libvirt/virtlockd.conf
+    systemctl kill -s HUP --kill-who=main virtlockd`);
+  await hosts.untilLive(0);
+  await hosts.libvirt(0).virsh("start", "alpha");
+  const pid = await hosts.libvirt(0).guestPid("alpha");
+  await one.sh("systemctl stop virtlockd-cluster.socket 'virtlockd-cluster@*'");
+  await two.sh("virtlockd cluster fence one --yes --dead");
+  await hosts.libvirt(1).virsh("start", "beta");
+  await one.sh("systemctl start virtlockd-cluster.socket");
+  await until("host one to know what it has lost", async () => {
+    return (await leaseOf(hosts))?.state !== "held";
+  }, 60_000);
+  return pid;
+}
+
+/** beta ends, and nothing is left. */
+async function end(hosts: ClusterHosts): Promise<void> {
+  await hosts.runsOn(1, "beta", LOCKS);
+  await hosts.libvirt(1).virsh("destroy", "beta");
+  await until("all locks to be given back", async () => (await hosts.locks()).length === 0, 30_000);
+}
+
+if (RELEASES !== undefined) {
+  Deno.test(`A host was fenced and lives, with guests (${RELEASES.join(", ")})`, async (t) => {
+    await using hosts = await ClusterHosts.start(RELEASES);
+    const one = hosts.machine(0);
+    const libvirt = hosts.libvirt(0);
+    await defineRival(hosts, 0, ALPHA);
+    await defineRival(hosts, 1, BETA);
+
+    await t.step("report: the guest runs on, and is not resumed once it is paused", async () => {
+      const pid = await loseLease(hosts, "report");
+      assert.equal((await leaseOf(hosts))?.state, "doubtful");
+      assert.doesNotMatch(await threadsOf(hosts, pid), /T/);
+      await libvirt.virsh("suspend", "alpha");
+      assert.match(await libvirt.virshError("resume", "alpha"), /is locked by domain 'beta'/);
+      await libvirt.virsh("destroy", "alpha");
+      await end(hosts);
+    });
+
+    await t.step(
+      "pause: the guest stands still, whatever becomes of the daemon, and can be destroyed",
+      async () => {
+        const pid = await loseLease(hosts, "pause");
+        const stands = async () => {
+          const lock = await leaseOf(hosts);
+          assert.deepEqual([lock?.state, lock?.holders[0]?.process], ["doubtful", "stopped"]);
+          assert.equal(await threadsOf(hosts, pid), "T");
+        };
+        await until("it to stand still", async () => await threadsOf(hosts, pid) === "T");
+        await stands();
+        // libvirt is not told.
+        assert.equal(await hosts.state(0, "alpha"), "running");
+        assert.match(await one.sh("virtlockd doctor || true"), /domain 'alpha' .* is stopped by a signal/);
+        await one.sh("kill -9 $(systemctl show -P MainPID virtlockd)");
+        await hosts.untilLive(0);
+        await stands();
+        await one.sh("virtlockd reload");
+        await hosts.untilLive(0);
+        await stands();
+        await one.sh(`kill -CONT ${pid}`);
+        await until("it to be stopped again", async () => await threadsOf(hosts, pid) === "T", 30_000);
+        // The monitor of a QEMU that stands still does not answer, and others have nothing of it.
+        await one.sh("systemctl restart libvirtd");
+        await until("libvirtd to answer", async () => await libvirt.answers(), 30_000);
+        await stands();
+        await libvirt.virsh("destroy", "alpha");
+        assert.equal(await hosts.state(0, "alpha"), "shut off");
+        assert.equal(await threadsOf(hosts, pid), "");
+        assert.match(await libvirt.virshError("start", "alpha"), /is locked by domain 'beta'/);
+        await end(hosts);
+      },
+    );
+
+    await t.step("kill: the guest ends, as after a crash, and no other one", async () => {
+      const pid = await loseLease(hosts, "kill");
+      await until("it to end", async () => await threadsOf(hosts, pid) === "", 30_000);
+      await until("libvirt to know", async () => await hosts.state(0, "alpha") === "shut off", 30_000);
+      assert.equal((await libvirt.virsh("domstate", "--reason", "alpha")).trim(), "shut off (crashed)");
+      await end(hosts);
+      await libvirt.virsh("start", "alpha");
+      await hosts.runsOn(0, "alpha", LOCKS);
+    });
+  });
+}
