@@ -102,6 +102,12 @@ for (const onLost of ["report", "pause", "kill"]) {
         await rival.kill();
         await log.match(/'lost' .* is granted by the cluster again/);
         assert.equal(isStopped(guest), true);
+        assert.deepEqual(await locksOf(a, a.daemon.adminSocket), [["free", "held", undefined], [
+          "lost",
+          "held",
+          "stopped",
+        ]]);
+        assert.match(await metrics(), /^virtlockd_cluster_guests_stopped 1$/m);
         await using late = await Holder.start(b.daemon);
         assert.match(
           await refusal(late.acquire(b.space, "lost", AUTOCREATE)),

@@ -20,7 +20,10 @@ export interface ClusterStatus {
   readonly local?: number;
   /** Locks of this host's guests that others have. An older daemon does not tell. */
   readonly lost?: number;
-  /** Guests with locks in doubt that are stopped by a signal. An older daemon does not tell. */
+  /**
+   * Guests that stand still because a signal has stopped them: those with locks in doubt, and those that this
+   * daemon has stopped. An older one does not tell.
+   */
   readonly stopped?: number;
   /** Of {@link locks}, those that are kept for guests that are paused. */
   readonly parked: number;

@@ -199,7 +199,7 @@ function writeLostGuests(text: PrometheusText, { counts }: Metrics, { stopped = 
   text.single(
     "cluster_guests_stopped",
     "gauge",
-    "Guests with locks that other hosts have, which are stopped by a signal.",
+    "Guests that were stopped because other hosts had their locks, and stand still.",
     stopped,
   );
   text.metric(

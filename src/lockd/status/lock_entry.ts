@@ -34,10 +34,12 @@ export interface LockFacts {
 
 /** A lock as LIST_LOCKS shows it. */
 export function lockEntry(resource: Resource, facts: LockFacts): LockEntry {
-  const { listed, more } = holders(resource, facts);
   const { id, lockspace, name, path, handle, shared, autocreate, state } = resource;
   const reason = reasonOf(state) ?? facts.settling(resource);
   const hosts = facts.reachOf(path);
+  // Nowhere else the daemon stops a guest.
+  const ofCluster = hosts === "cluster" || hosts === "pending" || isClustersDoubt(state);
+  const { listed, more } = holders(resource, facts, ofCluster);
   return {
     id,
     lockspace,
@@ -70,6 +72,7 @@ function lockState(
 function holders(
   resource: Resource,
   { judge, stopped }: Pick<LockFacts, "judge" | "stopped">,
+  ofCluster: boolean,
 ): { listed: HolderEntry[]; more: number } {
   // A guest that has ended, and another one whose process got the same pid, are two.
   const byKey = new Map<string, { owner: Owner; since: number; times: number }>();
@@ -79,8 +82,6 @@ function holders(
     if (known === undefined) byKey.set(name, { owner, since, times: 1 });
     else known.times++;
   }
-  // Only there anybody stops a guest, and of 40,000 locks it costs too much to look.
-  const ofCluster = isClustersDoubt(resource.state);
   const listed: HolderEntry[] = [];
   let characters = 0;
   for (const { owner, since, times } of byKey.values()) {

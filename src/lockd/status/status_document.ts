@@ -148,8 +148,8 @@ export interface HolderEntry {
   readonly times: number;
   /**
    * Absent while its process lives. "ended": its locks are about to go. "unjudged": nothing tells whether it
-   * lives, and its locks stay until they are released. "stopped": a signal has stopped it, of a lock that the
-   * cluster does not grant.
+   * lives, and its locks stay until they are released. "stopped": a signal has stopped it, which is only
+   * told of locks that are the cluster's.
    */
   readonly process?: "ended" | "unjudged" | "stopped";
 }

@@ -89,10 +89,16 @@ function locksPage({ table, reaper, stopped, cluster }: StatusParts, { cursor, l
   const most = pageLimit(limit);
   const found = nextById(resources(table), ({ id }) => id, after, most + 1);
   const builder = new PageBuilder();
+  const known = new Map<number, boolean>();
   const facts: LockFacts = {
     dying: (key) => table.isDying(key),
     judge: (owner) => reaper.judge(owner),
-    stopped,
+    // Once for all locks of a guest.
+    stopped: (pid) => {
+      const answer = known.get(pid) ?? stopped(pid);
+      known.set(pid, answer);
+      return answer;
+    },
     settling: (resource) => table.settling(resource),
     reachOf: (path) => cluster?.reachOf(path),
   };

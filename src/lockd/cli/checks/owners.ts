@@ -49,14 +49,22 @@ function inspect({ holder, locks }: Held): Finding[] {
           `If no host runs it any more (virsh list --all), free what it holds: ${free}`,
         ),
       ];
-    case "stopped":
+    case "stopped": {
+      const lost = locks.find(({ state }) => state === "doubtful");
       return [
-        problem(
-          `${who} is stopped by a signal, and another host has ${what}`,
-          `Destroy it and start it where it belongs: virsh destroy ${name}. It must not go on over what others have ` +
-            "written: nobody may send it SIGCONT",
-        ),
+        lost === undefined
+          ? warning(
+            `${who} is stopped by a signal, and holds ${what}`,
+            `If it was stopped because another host had its disk (cluster_on_lost), destroy it: virsh destroy ${name}. ` +
+              `If you have stopped it yourself: kill -CONT ${pid}`,
+          )
+          : problem(
+            `${who} is stopped by a signal, and another host has ${lost.path}`,
+            `Destroy it and start it where it belongs: virsh destroy ${name}. It must not go on over what others have ` +
+              "written: nobody may send it SIGCONT",
+          ),
       ];
+    }
     case "ended":
       return [
         warning(

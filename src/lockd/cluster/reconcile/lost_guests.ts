@@ -52,6 +52,8 @@ type Dealt = "pause" | "kill" | "stopped" | "failed";
 export class LostGuests {
   readonly #parts: LostGuestsParts;
   readonly #dealt = new WeakMap<OwnerProcess | Owner, Dealt>();
+  /** Those that may stand still. */
+  readonly #stopped = new Set<OwnerProcess>();
 
   constructor(parts: LostGuestsParts) {
     this.#parts = parts;
@@ -73,17 +75,22 @@ export class LostGuests {
     if (!this.#isNobodysFault(resource)) this.#deal(resource);
   }
 
-  /** How many of the guests are stopped now that have locks which the cluster does not grant. */
+  /**
+   * How many guests stand still, of those with locks which the cluster does not grant, and of those that were
+   * stopped here: their locks may be had again.
+   */
   get stopped(): number {
-    const stopped = new Set<OwnerProcess>();
     for (const { state, holdings } of this.#parts.resources()) {
       if (!isClustersDoubt(state)) continue;
       for (const { owner } of holdings) {
         const process = this.#parts.processOf(owner);
-        if (typeof process === "object" && this.#isStopped(process)) stopped.add(process);
+        if (typeof process === "object") this.#stopped.add(process);
       }
     }
-    return stopped.size;
+    for (const process of this.#stopped) {
+      if (!this.#isStopped(process)) this.#stopped.delete(process);
+    }
+    return this.#stopped.size;
   }
 
   /** Two hosts had the lock when they met in the cluster: this one has not lost it. */
@@ -111,9 +118,12 @@ export class LostGuests {
     if (pid === 1 || pid === sys.pid()) {
       return this.#spare(process, owner, resource, `process ${pid} is no guest`);
     }
-    if (onLost === "pause" && this.#isStopped(process)) {
-      this.#dealt.set(process, "stopped");
-      return;
+    if (onLost === "pause") {
+      this.#stopped.add(process);
+      if (this.#isStopped(process)) {
+        this.#dealt.set(process, "stopped");
+        return;
+      }
     }
     const result = sys.pidfdSignal(pidfd, onLost === "pause" ? SIGSTOP : SIGKILL);
     // It has ended, and the watch is about to hear of it.

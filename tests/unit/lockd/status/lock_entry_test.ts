@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { HELD_BY_ANOTHER } from "../../../../src/lockd/cluster/session/doubts.ts";
+import type { LockReach } from "../../../../src/lockd/cluster/cluster_parts.ts";
 import type { OwnerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { lockEntry, type LockFacts } from "../../../../src/lockd/status/lock_entry.ts";
 import { holding, resource, UUID } from "../programs/lock_fixture.ts";
@@ -63,7 +64,7 @@ Deno.test("lockEntry() says of an owner whose process has ended, or that nobody 
   ]);
 });
 
-Deno.test("lockEntry() says of a guest whose lock the cluster does not grant that it is stopped", () => {
+Deno.test("lockEntry() says of a guest whose lock is the cluster's that it is stopped", () => {
   const stopped: LockFacts = { ...NOTHING, stopped: (pid: number) => pid === 42 };
   const shown = (reason: string, facts = stopped) =>
     lockEntry(resource({ id: 1, state: { kind: "doubtful", reason } }), facts).holders[0]?.process;
@@ -72,6 +73,13 @@ Deno.test("lockEntry() says of a guest whose lock the cluster does not grant tha
   // Of no other lock it is looked.
   assert.equal(shown("Unable to release lock"), undefined);
   assert.equal(lockEntry(resource({ id: 1 }), stopped).holders[0]?.process, undefined);
+  const reached = (hosts: LockReach) =>
+    lockEntry(resource({ id: 1 }), { ...stopped, reachOf: () => hosts }).holders[0]?.process;
+  assert.deepEqual((["cluster", "pending", "local"] as const).map(reached), [
+    "stopped",
+    "stopped",
+    undefined,
+  ]);
   const ended = { ...stopped, judge: () => ({ kind: "dead" }) as const };
   assert.equal(shown(HELD_BY_ANOTHER, ended), "ended");
 });

@@ -65,9 +65,15 @@ Deno.test("owners calls one without a name by its process", async () => {
 });
 
 Deno.test("owners finds guests that are stopped because another host has a disk of theirs", async () => {
-  assert.deepEqual(await said(owned(1, undefined), owned(2, "stopped")), [
+  assert.deepEqual(await said(owned(1, "stopped"), owned(2, "stopped", { state: "doubtful" })), [
     `problem: ${WHO} is stopped by a signal, and another host has /ls/r2 -> ` +
     "Destroy it and start it where it belongs: virsh destroy web1. It must not go on over what others have written: " +
     "nobody may send it SIGCONT",
+  ]);
+  // The other host's guest has ended, and this one has the lock again.
+  assert.deepEqual(await said(owned(1, "stopped"), owned(2, "stopped")), [
+    `warning: ${WHO} is stopped by a signal, and holds /ls/r1 and 1 more -> ` +
+    "If it was stopped because another host had its disk (cluster_on_lost), destroy it: virsh destroy web1. If you " +
+    "have stopped it yourself: kill -CONT 41",
   ]);
 });

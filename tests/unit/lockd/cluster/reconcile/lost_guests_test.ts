@@ -119,6 +119,13 @@ Deno.test("a guest that is stopped is not sent anything, and one that somebody h
   stage.guests.taken(resource);
   assert.deepEqual(stage.told, ["g7 stopped", "g7 stopped"]);
   assert.deepEqual([stage.sent.length, stage.guests.stopped], [2, 0]);
+  // Its lock is had again, and it stands still.
+  stage.guests.taken(resource);
+  stage.stopped.add(7);
+  stage.resources.pop();
+  assert.equal(stage.guests.stopped, 1);
+  stage.stopped.delete(7);
+  assert.equal(stage.guests.stopped, 0);
 });
 
 Deno.test("another process of the same number is not taken for a stopped guest", () => {
