@@ -36,7 +36,8 @@ for (;;) {
       );
       continue;
     }
-    if (must(sys.read(fd, input), "read", "client") === 0) {
+    // It has left, or was killed with something unread.
+    if (sys.read(fd, input) <= 0) {
       sys.close(fd);
       continue;
     }
