@@ -50,6 +50,12 @@ class MessageBuffer {
   readonly #controlAddress = Number(addressOf(this.control));
   readonly #short = new Uint8Array(SHORT_MESSAGE);
   readonly #shortAddress = Number(addressOf(this.#short));
+  readonly #scratch = Deno.UnsafePointer.of(this.#short);
+
+  /** Where a byte may be put that nobody looks at. */
+  get scratch(): Deno.PointerValue {
+    return this.#scratch;
+  }
 
   constructor() {
     this.#view.setBigUint64(16, addressOf(this.#vector), true);
@@ -235,6 +241,10 @@ export function socketSys({ c, rare, errno }: Libc): SocketSys {
     peekMessage: (fd, into) => receive(fd, into, MSG_PEEK | MSG_DONTWAIT),
     receiveInto(fd, memory, length) {
       const result = c.recv(fd, memory, length, MSG_DONTWAIT);
+      return plain(result, errno[0] as number);
+    },
+    peek(fd) {
+      const result = c.recv(fd, message.scratch, 1, MSG_PEEK | MSG_DONTWAIT);
       return plain(result, errno[0] as number);
     },
     sendFrom(fd, memory, length) {

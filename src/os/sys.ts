@@ -146,6 +146,11 @@ export interface SocketSys {
   peekMessage(fd: number, into: Uint8Array): ReceivedMessage | number;
   /** recv(2) of at most `length` bytes into native memory, MSG_DONTWAIT. */
   receiveInto(fd: number, memory: Deno.PointerValue, length: number): number;
+  /**
+   * Whether anything is to be read, which stays there (recv(2) with MSG_PEEK | MSG_DONTWAIT): 1 when it is, 0
+   * when the other end has left and nothing is, -EAGAIN when it may still come.
+   */
+  peek(fd: number): number;
   /** send(2) of `length` bytes of native memory, MSG_NOSIGNAL | MSG_DONTWAIT. */
   sendFrom(fd: number, memory: Deno.PointerValue, length: number): number;
   /**

@@ -87,6 +87,7 @@ const PLAUSIBLE: Partial<Record<keyof Sys, readonly number[]>> = {
   send: [ENOBUFS, EAGAIN, ECONNREFUSED],
   sendMessage: [ENOBUFS, EAGAIN, ECONNREFUSED],
   receiveMessage: [ENOMEM, EINTR],
+  peek: [ECONNRESET, ENOMEM, EINTR],
   receiveInto: [ECONNRESET, ENOMEM, EINTR],
   sendFrom: [EPIPE, ECONNRESET, ENOBUFS, EINTR],
   receivePrepared: [ECONNRESET, ENOMEM, EINTR],

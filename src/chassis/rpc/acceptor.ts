@@ -185,6 +185,8 @@ export class Acceptor {
       const credentials = readCredentials(sys, fd);
       const rejected = rejection(credentials);
       if (rejected !== undefined) return this.#turnAway(fd, rejected, (text) => log.warn(text));
+      // Who has left without a word by now costs a third of what a client costs that comes and leaves.
+      if (sys.peek(fd) === 0) return void sys.close(fd);
       const pidfd = openPeerPidfd(sys, fd, credentials.pid);
       peer = new SocketPeer(ledger, this.#nextClientId, credentials, readSecurity(sys, fd), now(), pidfd);
     } catch (error) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { F_GETFD, FD_CLOEXEC, SO_ACCEPTCONN, SOCK_DGRAM, SOCK_STREAM } from "../../../src/os/constants.ts";
+import { EAGAIN, EBADF } from "../../../src/os/errno.ts";
 import { kernel } from "../../support/kernel.ts";
 import { openHere, Scratch } from "../../support/scratch.ts";
 
@@ -91,4 +92,18 @@ Deno.test("SocketSys keeps the borders of datagrams", () => {
   });
   assert.deepEqual(lengths, [3, 5]);
   closeAll(near, far);
+});
+
+Deno.test("SocketSys.peek tells whether something came, may still come, or never will", () => {
+  const [one, other] = pair();
+  assert.equal(kernel.peek(one), -EAGAIN);
+  kernel.send(other, new Uint8Array([7, 8]));
+  // Nothing is taken out.
+  assert.deepEqual([kernel.peek(one), kernel.peek(one)], [1, 1]);
+  kernel.close(other);
+  const read = new Uint8Array(4);
+  assert.deepEqual([kernel.peek(one), kernel.read(one, read), [...read]], [1, 2, [7, 8, 0, 0]]);
+  assert.equal(kernel.peek(one), 0);
+  kernel.close(one);
+  assert.equal(kernel.peek(one), -EBADF);
 });

@@ -23,6 +23,8 @@ class Stage {
   room = Infinity;
   /** Uids that are turned away. */
   readonly strangers = new Set<number>();
+  /** Who has left by the time they are accepted. */
+  readonly left = new Set<number>();
   uid = 0;
   credentials = 0;
   readonly acceptor: Acceptor;
@@ -41,6 +43,7 @@ class Stage {
         Object.assign(into, { pid: 7, uid: this.uid, gid: 5 });
         return this.credentials;
       },
+      peek: (fd) => this.left.has(fd) ? 0 : -EAGAIN,
       peerSecurity: () => "",
       peerPidfd: () => this.#nextPidfd++,
     };
@@ -90,6 +93,26 @@ Deno.test("Acceptor accepts nobody before it begins, and one in each turn then",
   stage.watched.get(FIRST.fd)?.(1);
   assert.deepEqual(stage.admitted, ["30 1 7 /run/a", "31 2 7 /run/a"]);
   assert.equal(stage.acceptor.nextClientId, 3);
+});
+
+Deno.test("Acceptor makes no client of one that has left without a word", () => {
+  const stage = new Stage();
+  stage.acceptor.start();
+  stage.left.add(30);
+  stage.come(FIRST.fd, 30, 31);
+  assert.deepEqual([stage.closed, stage.admitted], [[30], ["31 1 7 /run/a"]]);
+});
+
+Deno.test("Acceptor tells of one that it turns away, though it has left", () => {
+  const stage = new Stage();
+  stage.acceptor.start();
+  stage.uid = 7;
+  stage.strangers.add(7);
+  stage.left.add(30);
+  stage.come(FIRST.fd, 30);
+  assert.deepEqual([stage.closed, stage.log.lines], [[30], [
+    "warning: Refused a connection to server test: user 7",
+  ]]);
 });
 
 Deno.test("Acceptor goes on with the ids of an earlier life, and never back", () => {
