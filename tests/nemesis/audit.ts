@@ -6,15 +6,20 @@ import type { NemesisHost } from "./nemesis_host.ts";
 
 /** An etcd that has just found its quorum, releases that wait for it, and a person, need some seconds. */
 const PATIENCE_MS = 300_000;
+/** When nothing changes any more for so long it stays as it is: whoever tries again does so more often. */
+const STILL_MS = 120_000;
 const LOOK_MS = 500;
 
 /** What is left although all guests have gone. @returns nothing when all is well, after a while */
 export async function leftovers({ etcd, hosts, administrator }: Scene): Promise<readonly string[]> {
   const end = performance.now() + PATIENCE_MS;
+  let seen = { text: "", since: -Infinity };
   for (;;) {
     await administrator.free("all gone");
     const left = await look(etcd, hosts);
-    if (left.length === 0 || performance.now() > end) return left;
+    const [text, now] = [left.join("\n"), performance.now()];
+    if (text !== seen.text) seen = { text, since: now };
+    if (left.length === 0 || now > end || now - seen.since > STILL_MS) return left;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }

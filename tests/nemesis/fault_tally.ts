@@ -31,7 +31,7 @@ export class FaultTally {
   /** A line for each kind. */
   get lines(): readonly string[] {
     return [...this.#counts].sort(([one], [other]) => one < other ? -1 : 1).map(([kind, { times, felt }]) =>
-      `  ${kind.padEnd(28)} ${String(times).padStart(4)} times, felt by a guest ${felt} times`
+      `  ${kind.padEnd(32)} ${String(times).padStart(4)} times, felt by a guest ${felt} times`
     );
   }
 

@@ -41,11 +41,11 @@ export class Guest implements AsyncDisposable {
   readonly name: string;
   readonly plan: GuestPlan;
   readonly owner: OwnerArgs;
-  readonly #host: NemesisHost;
+  readonly host: NemesisHost;
   readonly #process: LineProcess;
 
   private constructor(host: NemesisHost, plan: GuestPlan, process: LineProcess) {
-    this.#host = host;
+    this.host = host;
     this.#process = process;
     this.plan = plan;
     this.name = `guest ${plan.number} on ${host.name}`;
@@ -92,7 +92,7 @@ export class Guest implements AsyncDisposable {
   async acquire(disk: number): Promise<Acquired> {
     try {
       await this.#asLibvirt((client) =>
-        client.acquire(this.#host.cluster.space, lockName(disk), ACQUIRE_FLAGS[this.plan.mode])
+        client.acquire(this.host.cluster.space, lockName(disk), ACQUIRE_FLAGS[this.plan.mode])
       );
       return { kind: "granted" };
     } catch (error) {
@@ -103,7 +103,7 @@ export class Guest implements AsyncDisposable {
   /** Gives a disk's lock back, as libvirt does when it pauses the guest. @returns what the daemon said */
   async release(disk: number): Promise<Acquired> {
     try {
-      await this.#asLibvirt((client) => client.release(this.#host.cluster.space, lockName(disk)));
+      await this.#asLibvirt((client) => client.release(this.host.cluster.space, lockName(disk)));
       return { kind: "granted" };
     } catch (error) {
       return ofError(error);
@@ -130,7 +130,7 @@ export class Guest implements AsyncDisposable {
   }
 
   async #asLibvirt(task: (client: LockClient) => Promise<void>): Promise<void> {
-    const client = await LockClient.connect(this.#host.socket, PATIENCE_MS);
+    const client = await LockClient.connect(this.host.socket, PATIENCE_MS);
     try {
       await client.register(this.owner);
       await task(client);

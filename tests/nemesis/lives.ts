@@ -1,6 +1,8 @@
 import type { Random } from "../support/random.ts";
+import type { FaultTally } from "./fault_tally.ts";
 import type { Grants } from "./grants.ts";
 import { type Acquired, Guest, type GuestPlan } from "./guest.ts";
+import type { HeldUp } from "./held_up.ts";
 import type { History } from "./history.ts";
 import type { NemesisHost } from "./nemesis_host.ts";
 
@@ -9,9 +11,17 @@ export const DISKS = 4;
 const DOMAINS = 6;
 const LONGEST_LIFE_MS = 3000;
 const SHORT_LIFE_MS = 300;
+/** Some outlive the lease by which their host shows that it is there. */
+const OLD_AGE_MS = 25_000;
 const LONGEST_PAUSE_MS = 400;
 /** A guest whose migration has failed goes on within this time. */
 const LONGEST_WAY_BACK_MS = 100;
+/** The same while its lock is held up on its way to somebody else. */
+const LONGEST_HELD_WAY_BACK_MS = 1000;
+/** A change that is held up for less is late only; for more, nobody waits for it any more. */
+const LATE_MS = 3000;
+const FORGOTTEN_MS = 4500;
+const LONGEST_HELD_UP_MS = 8000;
 /** Whoever waits longer for an answer feels that something is wrong. */
 const SLOW_MS = 1000;
 
@@ -20,6 +30,7 @@ export interface LivesParts {
   readonly hosts: readonly NemesisHost[];
   readonly grants: Grants;
   readonly history: History;
+  readonly tally: FaultTally;
   /** Numbers for guests, each once. */
   readonly number: () => number;
   /** Told of what must not be. */
@@ -68,11 +79,14 @@ export class Lives {
     const plan = this.#plan();
     await using guest = await Guest.start(host, plan);
     try {
-      if (!await this.#acquireAll(guest)) return;
+      const acquire = () => this.#acquireAll(guest);
+      if (!await (random.once(20) ? this.#heldUp(host, "acquire", acquire) : acquire())) return;
       await guest.write();
       await this.#runOn();
       if (random.once(4)) return await this.#suspend(guest);
-      if (random.once(2) && target !== host && plan.mode === "alone") await this.#migrate(guest, target);
+      if (target === host || plan.mode === "shared") return;
+      if (random.once(2)) return await this.#migrate(guest, target);
+      if (random.once(2)) await this.#contest(guest, target);
     } finally {
       this.#parts.grants.gone(guest);
       this.#parts.history.add("kill", { guest: guest.name });
@@ -142,7 +156,7 @@ export class Lives {
       history.add("migration", { from: guest.name, to: arrived.name });
       await guest.stop();
       if (!await this.#releaseAll(guest)) return;
-      if (this.#random.once(2)) return await this.#comeBack(guest, arrived);
+      if (this.#random.once(2)) return await this.#goBack(guest, arrived);
       if (!await this.#acquireAll(arrived)) return;
       grants.gone(guest);
       await guest.kill();
@@ -153,27 +167,74 @@ export class Lives {
     }
   }
 
-  /** Its migration fails: the source is to go on while the target is perhaps being granted its locks. */
-  async #comeBack(source: Guest, target: Guest): Promise<void> {
+  /** It is paused, and while another domain is started with its disks elsewhere it is resumed. */
+  async #contest(guest: Guest, elsewhere: NemesisHost): Promise<void> {
+    const { grants, history, number } = this.#parts;
+    const domain = (guest.plan.domain + 1) % DOMAINS;
+    await using other = await Guest.start(elsewhere, { ...guest.plan, domain, number: number() });
+    try {
+      history.add("contest", { paused: guest.name, started: other.name });
+      await guest.stop();
+      if (await this.#releaseAll(guest)) await this.#goBack(guest, other);
+    } finally {
+      grants.gone(other);
+    }
+  }
+
+  /**
+   * One that has given its locks back gets them again while another one is perhaps being granted them: its
+   * migration fails, or it is resumed.
+   */
+  async #goBack(paused: Guest, other: Guest): Promise<void> {
+    if (this.#random.once(2)) return await this.#compete(paused, other, LONGEST_WAY_BACK_MS);
+    await this.#heldUp(
+      paused.host,
+      "release",
+      () => this.#compete(paused, other, LONGEST_HELD_WAY_BACK_MS),
+    );
+  }
+
+  /** @param longest the paused one goes back within this time, in ms */
+  async #compete(paused: Guest, other: Guest, longest: number): Promise<void> {
     const { grants, history, number } = this.#parts;
     const arrive = async () => {
-      if (await this.#acquireAll(target)) return await target.write(number());
-      grants.gone(target);
-      await target.kill();
+      if (await this.#acquireAll(other)) return await other.write(number());
+      grants.gone(other);
+      await other.kill();
     };
     const goOn = async () => {
-      await this.#pause(this.#random.below(LONGEST_WAY_BACK_MS));
-      history.add("way back", { guest: source.name });
-      if (!await this.#acquireAll(source)) return;
-      await source.write(number());
+      await this.#pause(this.#random.below(longest));
+      history.add("way back", { guest: paused.name });
+      if (!await this.#acquireAll(paused)) return;
+      await paused.write(number());
     };
     await Promise.all([arrive(), goOn()]);
     await this.#runOn();
   }
 
+  /** Does something while the next change of a kind is held up between a host and etcd. */
+  async #heldUp<T>(host: NemesisHost, change: HeldUp["change"], task: () => Promise<T>): Promise<T> {
+    const { history, tally } = this.#parts;
+    const random = this.#random;
+    const way = random.once(4) ? "back" : "there";
+    const ms = random.once(2)
+      ? random.below(LATE_MS)
+      : FORGOTTEN_MS + random.below(LONGEST_HELD_UP_MS - FORGOTTEN_MS);
+    history.add("held up", { host: host.name, change, way, ms });
+    host.holdUp({ change, way, ms });
+    const over = tally.begin(way === "there" ? `${change} held up` : `answer to ${change} late`);
+    try {
+      return await task();
+    } finally {
+      over();
+    }
+  }
+
   /** A guest runs. Half of them do so for a moment only. */
   async #runOn(): Promise<void> {
-    await this.#pause(this.#random.below(this.#random.once(2) ? LONGEST_LIFE_MS : SHORT_LIFE_MS));
+    const random = this.#random;
+    const longest = random.once(12) ? OLD_AGE_MS : random.once(2) ? LONGEST_LIFE_MS : SHORT_LIFE_MS;
+    await this.#pause(random.below(longest));
   }
 
   /** Waits, unless everything ends. */

@@ -88,8 +88,11 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   for (let number = 0; performance.now() < end && violations.length === 0 && leaks.length === 0; number++) {
     history.add("round", { number });
     const length = Math.min(ROUND_MS, end - performance.now());
-    const parts = { hosts, grants, history, number: () => ++guests, violation };
-    const lives = Array.from({ length: LIVES }, (_, index) => new Lives(parts, random.split(2 * index)));
+    const parts = { hosts, grants, history, tally, number: () => ++guests, violation };
+    const lives = Array.from(
+      { length: LIVES },
+      (_, index) => new Lives(parts, random.split(100 * number + 2 * index)),
+    );
     const lived = Promise.all(lives.map((each) => each.run()));
     const [first, second] = [random.split(100 * number + 1), random.split(100 * number + 3)];
     const limit = performance.now() + length;

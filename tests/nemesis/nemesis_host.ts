@@ -2,6 +2,7 @@ import type { ClusterStatus } from "../../src/lockd/cluster/cluster_status.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import type { Etcd } from "../support/etcd.ts";
 import type { ServiceManager } from "../support/service_manager.ts";
+import { type HeldUp, writeHeldUp } from "./held_up.ts";
 import type { SharedDisks } from "./shared_disks.ts";
 
 const ENTRIES = new URL("./entries", import.meta.url).pathname;
@@ -44,6 +45,7 @@ export class NemesisHost implements AsyncDisposable {
     const cluster = await ClusterHost.create(etcd, name, {
       settings: "storage_timeout = 3",
       launcher,
+      link: `${ENTRIES}/link.ts`,
     });
     try {
       const manager = await cluster.startManaged(`${ENTRIES}/${entry}`);
@@ -57,6 +59,11 @@ export class NemesisHost implements AsyncDisposable {
   /** Path of the daemon's socket for libvirt. */
   get socket(): string {
     return this.manager.socket;
+  }
+
+  /** The next change of this kind is held up on its way to etcd, or its answer on the way back. */
+  holdUp(heldUp: HeldUp): void {
+    writeHeldUp(this.cluster.place.directory, heldUp);
   }
 
   /** What the daemon says of itself in the cluster; undefined when it does not answer. */

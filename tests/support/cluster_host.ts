@@ -10,10 +10,15 @@ import { until } from "./until.ts";
 const LINK = new URL("../../src/etcd/link/run.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
-/** The command that runs the link with etcd from the sources. */
-export function linkCommand(): string[] {
-  const permissions = ["--allow-net", "--allow-read", "--allow-env"];
-  return [Deno.execPath(), "run", ...permissions, "--config", CONFIG, LINK];
+/**
+ * The command that runs the link with etcd from the sources.
+ *
+ * @param entry main module in its place, which may write files too
+ */
+export function linkCommand(entry?: string): string[] {
+  const writes = entry === undefined ? [] : ["--allow-write"];
+  const permissions = ["--allow-net", "--allow-read", "--allow-env", ...writes];
+  return [Deno.execPath(), "run", ...permissions, "--config", CONFIG, entry ?? LINK];
 }
 
 /** How a host of a cluster differs from others. */
@@ -22,6 +27,8 @@ export interface HostOptions {
   readonly settings?: string;
   /** Command that runs the link as its last arguments, e.g. in another network namespace. */
   readonly launcher?: readonly string[];
+  /** Main module that is run instead of the link's own. */
+  readonly link?: string;
   /** Lock directory, which others may have too. */
   readonly space?: string;
   /** "new": nobody has opened the cluster, unless another host of the test has. */
@@ -78,7 +85,7 @@ export class ClusterHost implements AsyncDisposable {
       `cluster_name = "test"\ncluster_host_id = "${name}"\ncluster_lockspaces = ["scsi=${space}"]\n${settings}\n`;
     place.writeConfig(config);
     const socket = `${place.paths.runDir}/virtlockd-cluster-sock`;
-    const link = startedForEach(place, socket, linkCommand(), launcher);
+    const link = startedForEach(place, socket, linkCommand(more.link), launcher);
     const host = new ClusterHost(place, name, space, link, config);
     await until("the link's socket to be there", () => exists(socket));
     return host;
@@ -158,7 +165,14 @@ export class ClusterHost implements AsyncDisposable {
 
   /** Sends a signal to every link with etcd that runs now. */
   signalLinks(signal: Deno.Signal): void {
-    for (const pid of this.linkPids) Deno.kill(pid, signal);
+    for (const pid of this.linkPids) {
+      try {
+        Deno.kill(pid, signal);
+      } catch (error) {
+        // It has ended meanwhile.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
   }
 
   /** Processes of the links with etcd that run now. */

@@ -18,8 +18,3 @@ export function changeTransactions(
     });
   };
 }
-
-/** Whether a transaction gives a lock back. */
-export function isRelease({ success }: Transaction): boolean {
-  return success.length > 0 && success.every(({ op }) => op === "delete");
-}

@@ -40,6 +40,9 @@ export const MEMBERS = ["member0", "member1", "member2"] as const;
  */
 export const STALL_MS = 5500;
 
+/** Longer than the lease lives by which a host shows that it is there. */
+export const FORGOTTEN_MS = 11_500;
+
 /** For faults that are over at once. */
 export const nothing = () => {};
 

@@ -1,5 +1,5 @@
 import type { Random } from "../../support/random.ts";
-import { type Fault, nothing, type Scene, STALL_MS } from "./fault.ts";
+import { type Fault, FORGOTTEN_MS, nothing, type Scene, STALL_MS } from "./fault.ts";
 import { setAhead, stepOf } from "./wall_clock.ts";
 
 // What happens to a host's daemon and its link.
@@ -40,6 +40,12 @@ export function stoppedDaemon({ hosts }: Scene, random: Random): Fault {
     begin: () => Deno.kill(manager.pid, "SIGSTOP"),
     end: () => Deno.kill(manager.pid, "SIGCONT"),
   };
+}
+
+/** Its guests go on, and nobody hears of their host. */
+export function forgottenDaemon(scene: Scene, random: Random): Fault {
+  const kind = "daemon stopped beyond its lease";
+  return { ...stoppedDaemon(scene, random), kind, shortest: FORGOTTEN_MS };
 }
 
 export function executedDaemon({ hosts }: Scene, random: Random): Fault {

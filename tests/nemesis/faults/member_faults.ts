@@ -46,6 +46,20 @@ export function stoppedMembers({ etcd }: Scene): Fault {
   };
 }
 
+export function killedMembers({ etcd }: Scene): Fault {
+  return {
+    kind: "all members killed",
+    name: "all members are killed",
+    targets: MEMBERS,
+    begin: async () => {
+      for (const index of MEMBERS.keys()) await etcd.kill(index);
+    },
+    end: () => {
+      for (const index of MEMBERS.keys()) etcd.restart(index);
+    },
+  };
+}
+
 export function slowMember({ etcd }: Scene, random: Random): Fault {
   const index = random.below(MEMBERS.length);
   const flushes = new SlowFlushes();

@@ -1,6 +1,6 @@
 import type { Random } from "../../support/random.ts";
 import type { Network } from "../network.ts";
-import { type Fault, MEMBERS, type Scene } from "./fault.ts";
+import { type Fault, FORGOTTEN_MS, MEMBERS, type Scene } from "./fault.ts";
 
 // What is cut between hosts and members, and between members.
 
@@ -8,6 +8,11 @@ export function lonelyHost({ network, hosts }: Scene, random: Random): Fault {
   const { name } = random.pick(hosts);
   const pairs = MEMBERS.flatMap((member) => [[member, name], [name, member]]);
   return cuts(network, "host cut off", `${name} is cut off`, pairs);
+}
+
+export function forgottenHost(scene: Scene, random: Random): Fault {
+  const kind = "host cut off beyond its lease";
+  return { ...lonelyHost(scene, random), kind, shortest: FORGOTTEN_MS };
 }
 
 /** In one direction only, with some of the members. */
@@ -36,6 +41,19 @@ export function halfDeafMember({ network }: Scene, random: Random): Fault {
   const other = random.pick(MEMBERS.filter((each) => each !== member));
   const name = `${member} does not hear ${other}`;
   return cuts(network, "member does not hear another", name, [[other, member]]);
+}
+
+/** Hosts and members are in two parts, of which one hears nothing of the other, or neither does. */
+export function split({ network, hosts }: Scene, random: Random): Fault {
+  const nodes = [...MEMBERS, ...hosts.map(({ name }) => name)];
+  const some = nodes.filter(() => random.once(2));
+  const others = nodes.filter((node) => !some.includes(node));
+  const deaf = some.flatMap((to) => others.map((from) => [from, to]));
+  if (random.once(3)) {
+    return cuts(network, "network split one way", `${some} do not hear ${others}`, deaf);
+  }
+  const both = [...deaf, ...deaf.map(([from = "", to = ""]) => [to, from])];
+  return cuts(network, "network split", `${some} and ${others} do not hear each other`, both);
 }
 
 function cuts(

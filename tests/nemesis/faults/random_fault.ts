@@ -3,6 +3,7 @@ import { fullDatabase, restoredDatabase } from "./database_faults.ts";
 import type { Fault, Maker, Scene } from "./fault.ts";
 import {
   executedDaemon,
+  forgottenDaemon,
   killedDaemon,
   killedLink,
   restartedDaemon,
@@ -14,13 +15,21 @@ import {
 import {
   hungLeader,
   killedMember,
+  killedMembers,
   slowMember,
   stalledMember,
   steppedMemberClock,
   stoppedMember,
   stoppedMembers,
 } from "./member_faults.ts";
-import { halfDeafHost, halfDeafMember, lonelyHost, lonelyMember } from "./network_faults.ts";
+import {
+  forgottenHost,
+  halfDeafHost,
+  halfDeafMember,
+  lonelyHost,
+  lonelyMember,
+  split,
+} from "./network_faults.ts";
 
 /** Faults, each as often as it is listed. */
 const MAKERS: readonly Maker[] = [
@@ -29,6 +38,7 @@ const MAKERS: readonly Maker[] = [
   stalledMember,
   killedMember,
   stoppedMembers,
+  killedMembers,
   slowMember,
   hungLeader,
   steppedMemberClock,
@@ -42,14 +52,18 @@ const MAKERS: readonly Maker[] = [
   killedDaemon,
   killedDaemon,
   stoppedDaemon,
+  forgottenDaemon,
   executedDaemon,
   restartedDaemon,
   steppedHostClock,
   lonelyHost,
   lonelyHost,
+  forgottenHost,
   halfDeafHost,
   lonelyMember,
   halfDeafMember,
+  split,
+  split,
 ];
 
 /** A fault by chance. */

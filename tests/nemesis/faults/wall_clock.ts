@@ -53,9 +53,15 @@ export function setAhead(pid: number, seconds: number): void {
     using memory = Deno.openSync(`/proc/${pid}/mem`, { read: true, write: true });
     set(memory, Deno.readTextFileSync(`/proc/${pid}/maps`), seconds);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
+    if (!isGone(error)) throw error;
   }
+}
+
+/** Whether what was tried with a process failed because it has ended, or is just ending. */
+function isGone(error: unknown): boolean {
+  if (error instanceof Deno.errors.NotFound) return true;
+  // ESRCH has no class of its own.
+  return error instanceof Error && error.message.startsWith("No such process");
 }
 
 function set(memory: Deno.FsFile, maps: string, seconds: number): void {
