@@ -48,7 +48,9 @@ export class Administrator {
       const locks: LockEntry[] = JSON.parse(stdout);
       for (const { state, resource, holders, id } of locks) {
         known.add(`${name} ${resource}`);
-        if (state !== "settling" || !this.#isOver(`${name} ${id}`, holders.map(({ pid }) => pid))) continue;
+        // Of a guest that ended while its daemon was killed nothing may tell that.
+        const stays = state === "settling" || holders.some(({ process }) => process === "unjudged");
+        if (!stays || !this.#isOver(`${name} ${id}`, holders.map(({ pid }) => pid))) continue;
         for (const { domain, uuid } of holders) {
           await host.command("release", resource, "--uuid", uuid, "--force", "--guest", domain, "--yes");
         }

@@ -5,7 +5,8 @@ import { KILL_SIZE, KILL_VARIABLE, Switch, When } from "./killing_sys.ts";
 
 const MAIN = new URL("./service_manager_main.ts", import.meta.url).pathname;
 const KILLING_MAIN = new URL("./killing_main.ts", import.meta.url).pathname;
-const TIMEOUT = 20_000;
+/** Of a busy machine a start of the daemon has taken more than 20 s. */
+const TIMEOUT = 60_000;
 
 /** What the stand-in is told at its start. */
 export interface ManagerSetup {

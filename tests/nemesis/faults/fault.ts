@@ -46,8 +46,8 @@ export const FORGOTTEN_MS = 11_500;
 /** For faults that are over at once. */
 export const nothing = () => {};
 
-/** Whoever was cut off hears of etcd again within that. */
-export const PATIENCE_MS = 60_000;
+/** Whoever was cut off hears of etcd again within that, also on a busy machine. */
+export const PATIENCE_MS = 180_000;
 
 /** Tries again: what is cut or stopped comes back. */
 export async function patiently(what: string, task: () => Promise<unknown>): Promise<void> {
