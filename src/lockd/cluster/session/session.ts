@@ -1,24 +1,20 @@
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
-import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
-import { ASK_MS, AWAY_MS, HEARD_SECONDS, PROOF_MS } from "./cluster_times.ts";
-import { closedText, GIVES_BACK, LEFT } from "./entries.ts";
-import { reasonOf } from "../etcd/etcd.ts";
-import { type Entered, Entrance } from "./entrance.ts";
-import { Losses } from "./losses.ts";
-import type { Seen } from "../host/membership_file.ts";
-import type { Fencing } from "../keys/fencing_record.ts";
-import type { MetaRecord } from "../keys/meta_record.ts";
-import { RecordError } from "../keys/record_fields.ts";
-import { decodeSession } from "../keys/session_record.ts";
+import type { Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import type { Resource } from "../../lockspace/resource.ts";
-import type { Conflict } from "./conflict.ts";
-import { SameEtcd } from "./same_etcd.ts";
-import { followingSession } from "../keys/session_id.ts";
+import type { MetaRecord } from "../keys/meta_record.ts";
+import { type Epoch, MOVED } from "../keys/transactions.ts";
+import { Admission } from "./admission.ts";
+import { ASK_MS, AWAY_MS } from "./cluster_times.ts";
+import { Entrance } from "./entrance.ts";
+import { Losses } from "./losses.ts";
+import { OwnSession } from "./own_session.ts";
+import { SessionEtcd } from "./session_etcd.ts";
+import { type Joined, SessionJoin } from "./session_join.ts";
 import type { SessionParts, SessionState } from "./session_parts.ts";
-import { nextStep } from "./session_step.ts";
-import { type Readiness, SessionWaiters } from "./session_waiters.ts";
-import { agreement, bump, quieten } from "./session_writes.ts";
-import { type Epoch, MOVED, read } from "../keys/transactions.ts";
+import { type ProvenSession, SessionProof } from "./session_proof.ts";
+import { SessionStanding } from "./session_standing.ts";
+import { SessionWaiters } from "./session_waiters.ts";
+import { quieten } from "./session_writes.ts";
 
 /**
  * Pause before a failed try to join is repeated, in ms. What it waits for is mostly another host, or a
@@ -33,71 +29,91 @@ const RETRY_MS = 1000;
  * session anew (the bump) makes every change void that may still be on its way, and may then ask what has
  * come of it. No lease and no clock is part of that. docs/cluster.md has the argument.
  */
-export class ClusterSession {
+export class ClusterSession implements ProvenSession {
   readonly #parts: SessionParts;
-  #id: string;
-  #state: SessionState = { kind: "joining" };
-  /** Whether this life of the daemon has joined. */
-  #member = false;
-  /** Nonces of which one is in etcd, if nobody else has written there since it joined. */
-  #tried = new Set<string>();
-  /** Whether it is known what this host has in etcd. */
-  #reconciled = false;
-  /** The round in which this life has put in what this host has: {@link MetaRecord.round}. */
-  #round: string | undefined;
-  /** What other sessions had when this host put in what it has. */
-  #conflicts: readonly Conflict[] = [];
-  /** How many of them its guests had when the session was last written. */
-  #lost = 0;
-  /** Sessions that this host had until it was fenced, and who has done so last. */
-  readonly #fenced = new Set<string>();
-  #fencing: Fencing | undefined;
-  readonly #losses: Losses;
+  readonly #own: OwnSession;
+  readonly #standing: SessionStanding;
   /** By the monotonic clock. */
   readonly #begun: number;
   #working = false;
-  /** Why etcd is not what it was, as long as this host is no member again. */
-  #changed: string | undefined;
-  /** Whether this host has told everybody that it is not. */
-  #told = false;
-  #seen: Seen | undefined;
+  readonly #join: SessionJoin;
+  readonly #losses: Losses;
+  readonly #admission: Admission;
+  readonly #proof: SessionProof;
   readonly #entrance: Entrance;
-  #lease: string | undefined;
-  readonly #etcd: SameEtcd;
+  readonly #etcd: SessionEtcd;
   readonly #waiters: SessionWaiters;
-  #troubled: string | undefined;
   #closed = false;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    this.#id = parts.known ?? parts.nonce();
-    const { clock, known, seen } = parts;
-    this.#seen = seen;
-    this.#losses = new Losses(known, seen);
+    const { clock, seen, etcd, loop, keys, host } = parts;
+    const own = new OwnSession(parts.known ?? parts.nonce(), seen);
+    this.#own = own;
+    this.#losses = new Losses(parts.known, seen);
     this.#begun = clock();
-    this.#etcd = seen === undefined
-      ? new SameEtcd(clock)
-      : new SameEtcd(clock, seen.etcd, Math.max(seen.session, seen.meta));
-    this.#entrance = new Entrance({ session: this, keys: parts.keys, host: parts.host });
-    this.#waiters = new SessionWaiters({
-      loop: parts.loop,
-      clock: parts.clock,
-      readiness: () => this.#readiness(),
+    this.#etcd = new SessionEtcd({
+      etcd,
+      clock,
+      seen,
+      closed: () => this.#closed,
+      another: (reason) => {
+        own.differs(reason);
+        this.doubt(reason);
+      },
+    });
+    this.#entrance = new Entrance({ session: this, keys, host });
+    this.#standing = new SessionStanding({
+      etcd,
+      observer: parts.observer,
+      changed: () => this.#waiters.wake(),
+    });
+    const readiness = () => this.#standing.readiness(this.silence, this.joining);
+    this.#waiters = new SessionWaiters({ loop, clock, readiness });
+    this.#admission = new Admission({
+      parts,
+      own,
+      losses: this.#losses,
+      entrance: this.#entrance,
+      cluster: () => this.#etcd.cluster,
+      over: () => this.state.kind === "lost" || this.#closed,
+    });
+    this.#join = new SessionJoin({
+      parts,
+      own,
+      ask: (transaction, done) => this.#etcd.ask(transaction, done),
+      closed: () => this.#closed,
+      lost: () => this.#admission.reconciled ? this.lost : undefined,
+      fenced: ({ by }) => {
+        this.#losses.fenced(by);
+        this.#admission.beginAnew();
+      },
+    });
+    this.#proof = new SessionProof({
+      etcd,
+      loop,
+      own,
+      session: this,
+      lost: () => this.lost,
+      proven: () => {
+        this.#keepSettled();
+        this.#waitOpen();
+      },
     });
   }
 
   /** Begins to join. */
   begin(): void {
     this.#settle();
-    this.#parts.loop.after(PROOF_MS, () => this.#prove());
+    this.#proof.begin();
   }
 
   get id(): string {
-    return this.#id;
+    return this.#own.id;
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.#standing.state;
   }
 
   /**
@@ -105,14 +121,17 @@ export class ClusterSession {
    * nothing is known against it.
    */
   get withheld(): string | undefined {
-    if (this.#state.kind === "lost") return this.#state.reason;
-    if (this.#fencing === undefined || this.#reconciled) return undefined;
-    return `this host was fenced by ${this.#fencing.by}, and it is not known yet what other hosts have taken`;
+    if (this.state.kind === "lost") return this.state.reason;
+    const { fencing } = this.#own;
+    if (fencing === undefined || this.#admission.reconciled) return undefined;
+    return `this host was fenced by ${fencing.by}, and it is not known yet what other hosts have taken`;
   }
 
   /** Milliseconds that are left for joining the first time, in which waiting is not hopeless. */
   get joining(): number {
-    return this.#reconciled ? 0 : Math.max(0, this.#begun + this.#parts.joinMs - this.#parts.clock());
+    return this.#admission.reconciled
+      ? 0
+      : Math.max(0, this.#begun + this.#parts.joinMs - this.#parts.clock());
   }
 
   /** Milliseconds since etcd has last answered. */
@@ -122,14 +141,19 @@ export class ClusterSession {
 
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
   whenKnown(ready: () => void): void {
-    if (this.#reconciled) ready();
+    if (this.#admission.reconciled) ready();
     else this.whenLive(Infinity, ready, ready);
   }
 
   /** The link works, from now on or again. */
   reachable(): void {
-    if (this.#epoch === undefined) this.#settle();
+    if (this.epoch === undefined) this.#settle();
     else this.#waiters.wake();
+  }
+
+  /** Whether nothing is done any more. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Nothing more is done or told. */
@@ -144,28 +168,22 @@ export class ClusterSession {
    * @param done called when etcd has answered, or cannot be asked
    */
   retire(done: () => void): void {
-    const epoch = this.#epoch;
+    const epoch = this.epoch;
     const { etcd, host, nonce } = this.#parts;
     this.close();
     if (epoch === undefined || etcd.unreachable !== undefined) return done();
-    const transaction = quieten(epoch, { host, mark: nonce(), lost: this.#lost });
+    const transaction = quieten(epoch, { host, mark: nonce(), lost: this.#own.lost });
     etcd.ask({ kind: "transaction", transaction }, ASK_MS, () => done());
   }
 
   /** The lease of what tells that this host is heard of; undefined when it has none. */
   get lease(): string | undefined {
-    return this.#lease;
+    return this.#own.lease;
   }
 
-  /**
-   * Waits until something below a prefix is changed, at this revision or later, or the limit is over.
-   *
-   * @param done gets whether etcd has done so: else it could not be asked. What is there has to be read
-   */
+  /** See {@link SessionEtcd.awaitChange}. */
   awaitChange(prefix: string, from: number, limitMs: number, done: (hinted: boolean) => void): void {
-    this.#parts.etcd.ask({ kind: "await-change", prefix, from }, limitMs, (answer) => {
-      if (!this.#closed) done(answer.kind === "changed");
-    });
+    this.#etcd.awaitChange(prefix, from, limitMs, done);
   }
 
   /**
@@ -176,44 +194,23 @@ export class ClusterSession {
     this.#waiters.add(until, ready, failed);
   }
 
-  /**
-   * Puts a transaction to etcd. The answer is looked at first: whether it is the etcd that it was.
-   *
-   * @param done gets an unknown outcome when this very answer tells that it is not
-   */
+  /** Puts a transaction to etcd: {@link SessionEtcd.ask}. */
   ask(transaction: Transaction, done: (answer: Answer) => void): void {
-    const asked = this.#etcd.moment;
-    this.#parts.etcd.ask({ kind: "transaction", transaction }, ASK_MS, (answer) => {
-      if (this.#closed) return;
-      if (answer.kind !== "transaction") return done(answer);
-      const which = this.#etcd.look(answer.result, asked);
-      switch (which.kind) {
-        case "same":
-          return done(answer);
-        case "another":
-          this.#changed = which.reason;
-          this.#told = false;
-          this.doubt(which.reason);
-          return done({ kind: "unknown", reason: which.reason });
-        case "earlier":
-          return done({ kind: "unknown", reason: "it was asked before etcd had changed" });
-      }
-    });
+    this.#etcd.ask(transaction, done);
   }
 
   /**
    * What became of a change of this session's is not known: nothing goes on before it cannot come any more.
    */
   doubt(reason: string): void {
-    if (this.#epoch === undefined) return;
-    this.#state = { kind: "unsure", reason };
+    if (this.epoch === undefined) return;
+    this.#standing.unsure(reason);
     this.#settle();
   }
 
   /** Undefined as long as nothing can be changed. */
-  get #epoch(): Epoch | undefined {
-    const state = this.#state;
-    return state.kind === "live" || state.kind === "closed" ? state.epoch : undefined;
+  get epoch(): Epoch | undefined {
+    return this.#standing.epoch;
   }
 
   /**
@@ -224,253 +221,78 @@ export class ClusterSession {
   moved(epoch: Epoch, results: TransactionResult["results"]): boolean {
     const [session, meta] = results.map(({ found }) => found[0]?.changedAt ?? 0);
     if (session === epoch.session && meta === epoch.meta) return false;
-    if (this.#epoch === epoch) this.doubt(MOVED);
+    if (this.epoch === epoch) this.doubt(MOVED);
     return true;
   }
 
   /** Makes every change void that is on its way, and begins anew. The first time it joins. */
   #settle(): void {
-    const { keys, host, spaces, holds, etcd, isEarlier } = this.#parts;
+    const { etcd } = this.#parts;
     if (this.#working || this.#closed) return;
-    if (this.#state.kind === "lost" || this.#epoch !== undefined) return;
+    if (this.state.kind === "lost" || this.epoch !== undefined) return;
     if (etcd.unreachable !== undefined) {
       // When it can be reached it is gone on with.
-      if (this.silence > AWAY_MS) this.#trouble(etcd.unreachable);
+      if (this.silence > AWAY_MS) this.#standing.trouble(etcd.unreachable);
       this.#parts.loop.after(RETRY_MS, () => this.#settle());
       return;
     }
     this.#working = true;
-    const again = (reason: string) => {
-      this.#working = false;
-      this.#trouble(reason);
-      this.#parts.loop.after(RETRY_MS, () => this.#settle());
-    };
-    const now = () => {
-      this.#working = false;
-      this.#settle();
-    };
-    const lost = (reason: string) => {
-      this.#working = false;
-      this.#lose(reason);
-    };
-    this.ask(read(keys.meta, keys.host(host.id), keys.session(this.#id)), (answer) => {
-      if (answer.kind !== "transaction") return again(reasonOf(answer));
-      const [meta, hostKey, session] = answer.result.results.map(({ found }) => found[0]);
-      try {
-        const step = nextStep({ meta, host: hostKey, session }, {
-          host,
-          spaces,
-          session: this.#id,
-          nonces: this.#member ? this.#tried : undefined,
-          keeps: (this.#seen?.session ?? 0) > 0 && holds(),
-          seen: this.#seen,
-          changed: this.#changed,
-          told: this.#told,
-          fenced: this.#fenced,
-          isEarlier,
-        });
-        switch (step.kind) {
-          case "wait":
-            return again(step.reason);
-          case "lost":
-            return lost(step.reason);
-          case "other-session":
-            this.#id = step.session;
-            return now();
-          case "found":
-            return this.#agree(0, "forming", "", now, again);
-          case "close":
-            return this.#agree(step.meta, "recovering", step.reason, now, again);
-          case "fenced":
-            this.#begunAnew(step.fencing);
-            return now();
-          case "left":
-            return this.#left(now, lost);
-          case "bump":
-            return this.#bump(step, { session, heardAt: hostKey?.changedAt ?? 0 }, now, again);
-        }
-      } catch (error) {
-        if (!(error instanceof RecordError)) throw error;
-        return again(error.message);
-      }
-    });
+    this.#join.step((joined) => this.#joined(joined));
   }
 
-  /** The host was made to leave: its daemon does not come back by itself, but the next one does. */
-  #left(now: () => void, lost: (reason: string) => void): void {
-    if (this.#member) {
-      this.#parts.left();
-      return lost(LEFT);
+  #joined(joined: Joined): void {
+    switch (joined.kind) {
+      case "again":
+        return this.#again(joined.reason);
+      case "now":
+        return this.#now();
+      case "lost":
+        this.#working = false;
+        return this.#standing.lose(joined.reason);
+      case "written":
+        return this.#written(joined.epoch, joined.meta);
     }
-    this.#id = this.#parts.nonce();
-    if (this.#seen !== undefined) this.#seen = { ...this.#seen, session: 0 };
-    now();
   }
 
-  /** Makes a cluster, or closes the one that there is, until all hosts have put in what they have. */
-  #agree(
-    before: number,
-    phase: "forming" | "recovering",
-    why: string,
-    now: () => void,
-    again: (reason: string) => void,
-  ): void {
-    const { keys, spaces, nonce } = this.#parts;
-    const meta = { spaces, phase, round: nonce(), expect: [], without: [], why };
-    this.ask(agreement(keys, before, meta), (answer) => {
-      if (answer.kind !== "transaction") return again(reasonOf(answer));
-      if (answer.result.succeeded) this.#told = phase === "recovering";
-      now();
-    });
+  #again(reason: string): void {
+    this.#working = false;
+    this.#standing.trouble(reason);
+    this.#parts.loop.after(RETRY_MS, () => this.#settle());
   }
 
-  /**
-   * This host was fenced, and lives. Nothing of that session can change anything any more. In another one it
-   * takes what nobody else has by now.
-   */
-  #begunAnew(fencing: Fencing): void {
-    this.#parts.observer.clusterFenced(fencing);
-    this.#fenced.add(this.#id);
-    this.#fencing = fencing;
-    this.#losses.fenced(fencing.by);
-    this.#id = followingSession(this.#id);
-    this.#member = false;
-    this.#tried = new Set();
-    this.#reconciled = false;
-    this.#round = undefined;
-    this.#lease = undefined;
-    if (this.#seen !== undefined) this.#seen = { ...this.#seen, session: 0 };
+  #now(): void {
+    this.#working = false;
+    this.#settle();
   }
 
-  /** This host has a lock again that was another session's. */
-  regained(resource: Resource): void {
-    this.#conflicts = this.#conflicts.filter((conflict) => conflict.resource !== resource);
-  }
-
-  /** How many locks its guests have that are another session's. */
-  get lost(): number {
-    return this.#conflicts.filter(({ resource }) => this.#parts.has(resource)).length;
-  }
-
-  /** @param before what is in etcd of this host @throws RecordError when its session is none */
-  #bump(
-    { meta, metaAt }: { readonly meta: MetaRecord; readonly metaAt: number },
-    { session: before, heardAt }: {
-      readonly session: KeyValue | undefined;
-      /** Revision at which it was last told that it is heard of. */
-      readonly heardAt: number;
-    },
-    now: () => void,
-    again: (reason: string) => void,
-  ): void {
-    const { keys, host, nonce, keep, etcd } = this.#parts;
-    const unkept = keep(this.#id, this.#seen);
-    if (unkept !== undefined) return again(unkept);
-    const known = before === undefined ? undefined : decodeSession(before);
-    // Before this life has looked what others have, what an earlier one has found counts.
-    const lost = this.#reconciled ? this.lost : known?.lost ?? 0;
-    if (known?.fencing !== undefined) this.#parts.observer.clusterCondemned(known.fencing);
-    etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
-      if (this.#closed) return;
-      if (granted.kind !== "lease") return again(reasonOf(granted));
-      const mark = nonce();
-      this.#tried.add(mark);
-      const sessionKey = keys.session(this.#id);
-      const written = { session: this.#id, host, mark, lost, lease: granted.lease };
-      this.ask(
-        bump(keys, { session: before?.changedAt ?? 0, meta: metaAt, host: heardAt }, written),
-        (answer) => {
-          switch (answer.kind) {
-            case "transaction":
-              break;
-            case "refused":
-              this.#tried.delete(mark);
-              return again(answer.reason);
-            case "lease":
-            case "changed":
-            case "versions":
-            case "full":
-            case "unknown":
-              // The nonce stays among those that were tried: it may still come, or have come.
-              return again(reasonOf(answer));
-          }
-          if (!answer.result.succeeded) {
-            this.#tried.delete(mark);
-            return now();
-          }
-          this.#member = true;
-          this.#lost = lost;
-          this.#tried = new Set([mark]);
-          this.#lease = granted.lease;
-          this.#entered(
-            { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt },
-            meta,
-            now,
-            again,
-          );
-        },
-      );
-    });
-  }
-
-  #entered(epoch: Epoch, meta: MetaRecord, now: () => void, again: (reason: string) => void): void {
-    const { reconcile, observer, keep } = this.#parts;
-    // What etcd had before it was changed counts no more: the cluster is closed, and everybody knows.
-    this.#changed = undefined;
-    this.#told = false;
+  /** What was on its way before is void: what this host has can be put in. */
+  #written(epoch: Epoch, meta: MetaRecord): void {
     const { round } = meta;
-    this.#seen = {
+    const seen = {
       etcd: this.#etcd.cluster,
       session: epoch.session,
       meta: epoch.meta,
       round,
       ...this.#losses.isSettled(round) ? { settled: true } : {},
     };
-    const unkept = keep(this.#id, this.#seen);
-    if (unkept !== undefined) return again(unkept);
-    if (this.#round === meta.round) return this.#go(epoch, meta);
-    reconcile(epoch, (outcome) => {
-      if (this.#state.kind === "lost" || this.#closed) return;
-      if (typeof outcome === "string") return again(outcome);
-      if (!this.#reconciled) observer.clusterJoined(this.#id, this.#etcd.cluster);
-      this.#reconciled = true;
-      if (meta.phase === "open") {
-        this.#settled(round, outcome);
-        return this.#go(epoch, meta);
+    this.#own.arrived(seen);
+    const unkept = this.#parts.keep(this.#own.id, seen);
+    if (unkept !== undefined) return this.#again(unkept);
+    this.#admission.admit(epoch, meta, (admitted) => {
+      switch (admitted.kind) {
+        case "again":
+          return this.#again(admitted.reason);
+        case "now":
+          return this.#now();
+        case "live":
+          this.#working = false;
+          return this.#standing.live(epoch);
+        case "settled":
+        case "listed":
+          this.#working = false;
+          return this.#standing.closed(epoch, admitted);
       }
-      // Another host that has one of these would take it for this one's.
-      if (this.#parts.givesBack()) {
-        const reason = closedText(
-          meta,
-          GIVES_BACK,
-        );
-        return this.#close(epoch, { kind: "listed", reason });
-      }
-      this.#entrance.enter(epoch, meta, outcome, (entered) => {
-        if (this.#state.kind === "lost" || this.#closed) return;
-        switch (entered.kind) {
-          case "failed":
-            return again(entered.reason);
-          case "opened":
-            this.#settled(round, outcome);
-            return now();
-          case "settled":
-            this.#settled(round, outcome);
-            return this.#close(epoch, entered);
-          case "listed":
-            return this.#close(epoch, entered);
-        }
-      });
-    }, meta.phase === "recovering");
-  }
-
-  /** It is known what other sessions have of what this host has. */
-  #settled(round: string, conflicts: readonly Conflict[]): void {
-    const reason = this.#losses.reasonIn(round);
-    for (const { resource } of conflicts) this.#parts.observer.clusterDoubtful(resource, reason);
-    this.#losses.settled(round);
-    this.#round = round;
-    this.#conflicts = conflicts;
+    });
   }
 
   /**
@@ -478,114 +300,40 @@ export class ClusterSession {
    * before, or the next daemon would take it for lost since.
    */
   #keepSettled(): void {
-    const seen = this.#seen;
+    const { seen } = this.#own;
     if (seen === undefined || seen.settled === true || !this.#losses.isSettled(seen.round)) return;
     const settled = { ...seen, settled: true };
-    const unkept = this.#parts.keep(this.#id, settled);
-    if (unkept === undefined) this.#seen = settled;
+    const unkept = this.#parts.keep(this.#own.id, settled);
+    if (unkept === undefined) this.#own.sees(settled);
     else this.doubt(unkept);
   }
 
-  /** What this host has is in etcd. */
-  #go(epoch: Epoch, meta: MetaRecord): void {
-    if (meta.phase !== "open") {
-      const reason = closedText(meta, "this host has put in what it has");
-      return this.#close(epoch, { kind: "settled", reason });
-    }
-    this.#working = false;
-    this.#state = { kind: "live", epoch };
-    if (this.#troubled !== undefined) this.#parts.observer.clusterRecovered();
-    this.#troubled = undefined;
-    this.#waiters.wake();
+  /** This host has a lock again that was another session's. */
+  regained(resource: Resource): void {
+    this.#admission.regained(resource);
   }
 
-  #close(epoch: Epoch, { kind, reason }: Extract<Entered, { kind: "settled" | "listed" }>): void {
-    this.#working = false;
-    this.#state = { kind: "closed", epoch, entered: kind, reason };
-    this.#trouble(reason);
-    this.#waiters.wake();
-  }
-
-  /** Shows that this host is there, and looks whether it is still a member. */
-  #prove(): void {
-    if (this.#closed) return;
-    this.#parts.loop.after(PROOF_MS, () => this.#prove());
-    const epoch = this.#epoch;
-    if (epoch === undefined) return;
-    const { etcd } = this.#parts;
-    const lease = this.#lease;
-    if (lease !== undefined) {
-      etcd.ask({ kind: "keep-lease", lease }, ASK_MS, (answer) => {
-        // Without a lease nothing is less safe; the next bump makes another one.
-        if (answer.kind === "lease" && answer.seconds === 0 && this.#lease === lease) {
-          this.#lease = undefined;
-          this.doubt("this host was not heard of for a while");
-        }
-      });
-    }
-    this.ask(read(epoch.sessionKey, epoch.metaKey), (answer) => {
-      if (this.#epoch !== epoch) return;
-      // A copy of this host, made of its memory, finds that its connection has gone. It must not go on in a
-      // session that another one has too: whoever writes it anew is the only one that does.
-      if (answer.kind !== "transaction") return this.doubt(reasonOf(answer));
-      if (this.moved(epoch, answer.result.results)) return;
-      // The session tells everybody how many guests run on disks that are not theirs any more.
-      if (this.#lost !== this.lost) return this.doubt("guests have lost locks, or ended that had");
-      this.#keepSettled();
-      this.#waitOpen();
-    });
+  /** How many locks its guests have that are another session's. */
+  get lost(): number {
+    return this.#admission.lost;
   }
 
   /** When the cluster is closed: perhaps it can be opened now. */
   #waitOpen(): void {
-    const state = this.#state;
+    const state = this.state;
     if (state.kind !== "closed") return;
     if (state.entered === "listed") return this.doubt("other hosts may have given back what this one has");
     this.#entrance.open((entered) => {
-      if (this.#state !== state) return;
+      if (this.state !== state) return;
       switch (entered.kind) {
         case "opened":
           return this.doubt("the cluster has just been opened");
         case "settled":
         case "listed":
-          return this.#close(state.epoch, entered);
+          return this.#standing.closed(state.epoch, entered);
         case "failed":
-          return this.#trouble(`it cannot be opened: ${entered.reason}`);
+          return this.#standing.trouble(`it cannot be opened: ${entered.reason}`);
       }
     });
-  }
-
-  #trouble(reason: string): void {
-    const { kind } = this.#state;
-    // What keeps it so by now, not what it began with.
-    if (kind === "joining" || kind === "unsure") this.#state = { kind, reason };
-    if (this.#troubled === reason) return;
-    this.#troubled = reason;
-    this.#parts.observer.clusterTroubled(reason);
-  }
-
-  #lose(reason: string): void {
-    if (this.#state.kind === "lost") return;
-    this.#state = { kind: "lost", reason };
-    this.#parts.observer.clusterLost(reason);
-    this.#waiters.wake();
-  }
-
-  #readiness(): Readiness {
-    const state = this.#state;
-    const { unreachable } = this.#parts.etcd;
-    if (state.kind === "lost") return { kind: "never", reason: state.reason };
-    if (unreachable === undefined) {
-      if (state.kind === "live") return { kind: "ready", epoch: state.epoch };
-      if (state.kind === "closed") return { kind: "closed", epoch: state.epoch, reason: state.reason };
-    }
-    return { kind: "wait", hopeless: this.silence > AWAY_MS && this.joining === 0, reason: this.#why() };
-  }
-
-  #why(): string {
-    const state = this.#state;
-    const told = this.#troubled ?? (state.kind === "unsure" ? state.reason : undefined);
-    const { unreachable } = this.#parts.etcd;
-    return unreachable ?? told ?? "etcd has not answered";
   }
 }

@@ -1,0 +1,148 @@
+import type { Seen } from "../host/membership_file.ts";
+import type { Fencing } from "../keys/fencing_record.ts";
+import { followingSession } from "../keys/session_id.ts";
+
+/** What this host knows of the session that is its own: what it has written there, and what it found then. */
+export class OwnSession {
+  #id: string;
+  /** Whether this life of the daemon has joined. */
+  #member = false;
+  /** Nonces of which one is in etcd, if nobody else has written there since it joined. */
+  #tried = new Set<string>();
+  readonly #fenced = new Set<string>();
+  #fencing: Fencing | undefined;
+  #lease: string | undefined;
+  #lost = 0;
+  #seen: Seen | undefined;
+  #changed: string | undefined;
+  #told = false;
+
+  /** @param seen what etcd was when an earlier life of the daemon wrote the session */
+  constructor(id: string, seen: Seen | undefined) {
+    this.#id = id;
+    this.#seen = seen;
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Whether this life of the daemon has joined with it. */
+  get member(): boolean {
+    return this.#member;
+  }
+
+  /** What this life has written there, or tried to; undefined: it has not joined yet. */
+  get nonces(): ReadonlySet<string> | undefined {
+    return this.#member ? this.#tried : undefined;
+  }
+
+  /** What etcd was when it was last written; undefined: it never was. */
+  get seen(): Seen | undefined {
+    return this.#seen;
+  }
+
+  /** Sessions that this host had until it was fenced. */
+  get fenced(): ReadonlySet<string> {
+    return this.#fenced;
+  }
+
+  /** Who has fenced this host last. */
+  get fencing(): Fencing | undefined {
+    return this.#fencing;
+  }
+
+  /** Of what tells that this host is heard of; undefined when there is none. */
+  get lease(): string | undefined {
+    return this.#lease;
+  }
+
+  /** How many locks its guests had that are others', when it was last written. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Why etcd is not what it was, as long as this host is no member again. */
+  get changed(): string | undefined {
+    return this.#changed;
+  }
+
+  /** Whether this host has told everybody that it is not. */
+  get told(): boolean {
+    return this.#told;
+  }
+
+  /** An earlier daemon of this boot has another one, of which the host has lost its note. */
+  goOnWith(id: string): void {
+    this.#id = id;
+  }
+
+  /** The host was made to leave with it, and begins another one. */
+  startAnew(id: string): void {
+    this.#id = id;
+    this.#unsee();
+  }
+
+  /** This host was fenced. Nothing of that session can change anything any more: another one follows it. */
+  follow(fencing: Fencing): void {
+    this.#fenced.add(this.#id);
+    this.#fencing = fencing;
+    this.#id = followingSession(this.#id);
+    this.#member = false;
+    this.#tried = new Set();
+    this.#lease = undefined;
+    this.#unsee();
+  }
+
+  #unsee(): void {
+    if (this.#seen !== undefined) this.#seen = { ...this.#seen, session: 0 };
+  }
+
+  /** It is about to be written: from now on this text may be there. */
+  tries(nonce: string): void {
+    this.#tried.add(nonce);
+  }
+
+  /** It certainly was not. */
+  notWritten(nonce: string): void {
+    this.#tried.delete(nonce);
+  }
+
+  /** It was, and nothing else that was tried can come any more. */
+  written(nonce: string, lease: string, lost: number): void {
+    this.#member = true;
+    this.#lost = lost;
+    this.#tried = new Set([nonce]);
+    this.#lease = lease;
+  }
+
+  /** What etcd was before counts no more: this host is in what there is now. */
+  arrived(seen: Seen): void {
+    this.#changed = undefined;
+    this.#told = false;
+    this.sees(seen);
+  }
+
+  /** What is noted of etcd, and of what this host has there. */
+  sees(seen: Seen): void {
+    this.#seen = seen;
+  }
+
+  /** etcd is not what it was. */
+  differs(reason: string): void {
+    this.#changed = reason;
+    this.#told = false;
+  }
+
+  /** Everybody knows that. */
+  wasTold(): void {
+    this.#told = true;
+  }
+
+  /** The lease has ended: this host was not heard of for a while. @returns whether it was this one's still */
+  unleased(lease: string): boolean {
+    if (this.#lease !== lease) return false;
+    this.#lease = undefined;
+    return true;
+  }
+}

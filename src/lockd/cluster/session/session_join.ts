@@ -1,0 +1,188 @@
+import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
+import { reasonOf } from "../etcd/etcd.ts";
+import type { Fencing } from "../keys/fencing_record.ts";
+import type { MetaRecord } from "../keys/meta_record.ts";
+import { RecordError } from "../keys/record_fields.ts";
+import { decodeSession } from "../keys/session_record.ts";
+import { type Epoch, read } from "../keys/transactions.ts";
+import { ASK_MS, HEARD_SECONDS } from "./cluster_times.ts";
+import { LEFT } from "./entries.ts";
+import type { OwnSession } from "./own_session.ts";
+import type { SessionParts } from "./session_parts.ts";
+import { nextStep } from "./session_step.ts";
+import { agreement, bump } from "./session_writes.ts";
+
+/** What came of one step. */
+export type Joined =
+  /** It is to be tried again after a while. */
+  | { readonly kind: "again"; readonly reason: string }
+  /** The next step can be made at once. */
+  | { readonly kind: "now" }
+  /** It must not be tried again before a person has looked. */
+  | { readonly kind: "lost"; readonly reason: string }
+  /** The session is written: whatever was on its way before is void. */
+  | { readonly kind: "written"; readonly epoch: Epoch; readonly meta: MetaRecord };
+
+/** What joining works with. */
+export interface SessionJoinParts {
+  readonly parts: SessionParts;
+  readonly own: OwnSession;
+  /** Puts a transaction to etcd; it does not answer when the session has been closed. */
+  readonly ask: (transaction: Transaction, done: (answer: Answer) => void) => void;
+  /** Whether the session has been closed. */
+  readonly closed: () => boolean;
+  /** How many locks of its guests are others'; undefined: that is not known in this life yet. */
+  readonly lost: () => number | undefined;
+  /** This host was fenced, and has begun another session. */
+  readonly fenced: (fencing: Fencing) => void;
+}
+
+/** The steps on the way to be a member: each looks what etcd has of this host, and does what that needs. */
+export class SessionJoin {
+  readonly #parts: SessionJoinParts;
+
+  constructor(parts: SessionJoinParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes one step. @param done called once, unless the session is closed */
+  step(done: (joined: Joined) => void): void {
+    const { own, ask } = this.#parts;
+    const { keys, host, spaces, holds, isEarlier, observer } = this.#parts.parts;
+    const again = (reason: string) => done({ kind: "again", reason });
+    ask(read(keys.meta, keys.host(host.id), keys.session(own.id)), (answer) => {
+      if (answer.kind !== "transaction") return again(reasonOf(answer));
+      const [meta, hostKey, session] = answer.result.results.map(({ found }) => found[0]);
+      try {
+        const step = nextStep({ meta, host: hostKey, session }, {
+          host,
+          spaces,
+          session: own.id,
+          nonces: own.nonces,
+          keeps: (own.seen?.session ?? 0) > 0 && holds(),
+          seen: own.seen,
+          changed: own.changed,
+          told: own.told,
+          fenced: own.fenced,
+          isEarlier,
+        });
+        switch (step.kind) {
+          case "wait":
+            return again(step.reason);
+          case "lost":
+            return done(step);
+          case "other-session":
+            own.goOnWith(step.session);
+            return done({ kind: "now" });
+          case "found":
+            return this.#agree(0, "forming", "", done);
+          case "close":
+            return this.#agree(step.meta, "recovering", step.reason, done);
+          case "fenced":
+            // In another session it takes what nobody else has by now.
+            observer.clusterFenced(step.fencing);
+            own.follow(step.fencing);
+            this.#parts.fenced(step.fencing);
+            return done({ kind: "now" });
+          case "left":
+            return this.#left(done);
+          case "bump":
+            return this.#bump(step, { session, heardAt: hostKey?.changedAt ?? 0 }, done);
+        }
+      } catch (error) {
+        if (!(error instanceof RecordError)) throw error;
+        return again(error.message);
+      }
+    });
+  }
+
+  /** The host was made to leave: its daemon does not come back by itself, but the next one does. */
+  #left(done: (joined: Joined) => void): void {
+    const { own, parts } = this.#parts;
+    if (own.member) {
+      parts.left();
+      return done({ kind: "lost", reason: LEFT });
+    }
+    own.startAnew(parts.nonce());
+    done({ kind: "now" });
+  }
+
+  /** Makes a cluster, or closes the one that there is, until all hosts have put in what they have. */
+  #agree(
+    before: number,
+    phase: "forming" | "recovering",
+    why: string,
+    done: (joined: Joined) => void,
+  ): void {
+    const { own, ask } = this.#parts;
+    const { keys, spaces, nonce } = this.#parts.parts;
+    const meta = { spaces, phase, round: nonce(), expect: [], without: [], why };
+    ask(agreement(keys, before, meta), (answer) => {
+      if (answer.kind !== "transaction") return done({ kind: "again", reason: reasonOf(answer) });
+      if (answer.result.succeeded && phase === "recovering") own.wasTold();
+      done({ kind: "now" });
+    });
+  }
+
+  /** @param before what is in etcd of this host @throws RecordError when its session is none */
+  #bump(
+    { meta, metaAt }: { readonly meta: MetaRecord; readonly metaAt: number },
+    { session: before, heardAt }: {
+      readonly session: KeyValue | undefined;
+      /** Revision at which it was last told that it is heard of. */
+      readonly heardAt: number;
+    },
+    done: (joined: Joined) => void,
+  ): void {
+    const { own, ask, closed } = this.#parts;
+    const { keys, host, nonce, keep, etcd, observer } = this.#parts.parts;
+    const again = (reason: string) => done({ kind: "again", reason });
+    const unkept = keep(own.id, own.seen);
+    if (unkept !== undefined) return again(unkept);
+    const known = before === undefined ? undefined : decodeSession(before);
+    // Before this life has looked what others have, what an earlier one has found counts.
+    const lost = this.#parts.lost() ?? known?.lost ?? 0;
+    if (known?.fencing !== undefined) observer.clusterCondemned(known.fencing);
+    etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
+      if (closed()) return;
+      if (granted.kind !== "lease") return again(reasonOf(granted));
+      const { lease } = granted;
+      const mark = nonce();
+      own.tries(mark);
+      const sessionKey = keys.session(own.id);
+      ask(
+        bump(keys, { session: before?.changedAt ?? 0, meta: metaAt, host: heardAt }, {
+          session: own.id,
+          host,
+          mark,
+          lost,
+          lease,
+        }),
+        (answer) => {
+          switch (answer.kind) {
+            case "transaction":
+              break;
+            case "refused":
+              own.notWritten(mark);
+              return again(answer.reason);
+            case "lease":
+            case "changed":
+            case "versions":
+            case "full":
+            case "unknown":
+              // The nonce stays among those that were tried: it may still come, or have come.
+              return again(reasonOf(answer));
+          }
+          if (!answer.result.succeeded) {
+            own.notWritten(mark);
+            return done({ kind: "now" });
+          }
+          own.written(mark, lease, lost);
+          const epoch = { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt };
+          done({ kind: "written", epoch, meta });
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,77 @@
+import type { EventLoop } from "../../../chassis/event/event_loop.ts";
+import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import type { Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
+import { type Etcd, reasonOf } from "../etcd/etcd.ts";
+import { type Epoch, read } from "../keys/transactions.ts";
+import { ASK_MS, PROOF_MS } from "./cluster_times.ts";
+import type { OwnSession } from "./own_session.ts";
+
+/** What the proof works with. */
+export interface SessionProofParts {
+  readonly etcd: Pick<Etcd, "ask">;
+  readonly loop: Pick<EventLoop, "after">;
+  readonly own: Pick<OwnSession, "lease" | "unleased" | "lost">;
+  readonly session: ProvenSession;
+  /** How many locks its guests have now that are another session's. */
+  readonly lost: () => number;
+  /** Told each time that this host is still a member. */
+  readonly proven: () => void;
+}
+
+/** The session that is proven. */
+export interface ProvenSession {
+  /** Undefined as long as nothing can be changed. */
+  readonly epoch: Epoch | undefined;
+  readonly closed: boolean;
+  ask(transaction: Transaction, done: (answer: Answer) => void): void;
+  moved(epoch: Epoch, results: TransactionResult["results"]): boolean;
+  doubt(reason: string): void;
+}
+
+/** Shows now and then that this host is there, and looks whether it is still a member. */
+export class SessionProof {
+  readonly #parts: SessionProofParts;
+
+  constructor(parts: SessionProofParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to, until the session is closed. */
+  begin(): void {
+    const { loop, session } = this.#parts;
+    loop.after(PROOF_MS, () => {
+      if (session.closed) return;
+      this.begin();
+      this.#prove();
+    });
+  }
+
+  #prove(): void {
+    const { session, own, lost, proven } = this.#parts;
+    const { epoch } = session;
+    if (epoch === undefined) return;
+    this.#keepLease();
+    session.ask(read(epoch.sessionKey, epoch.metaKey), (answer) => {
+      if (session.epoch !== epoch) return;
+      // A copy of this host, made of its memory, finds that its connection has gone. It must not go on in a
+      // session that another one has too: whoever writes it anew is the only one that does.
+      if (answer.kind !== "transaction") return session.doubt(reasonOf(answer));
+      if (session.moved(epoch, answer.result.results)) return;
+      // The session tells everybody how many guests run on disks that are not theirs any more.
+      if (own.lost !== lost()) return session.doubt("guests have lost locks, or ended that had");
+      proven();
+    });
+  }
+
+  #keepLease(): void {
+    const { etcd, own, session } = this.#parts;
+    const { lease } = own;
+    if (lease === undefined) return;
+    etcd.ask({ kind: "keep-lease", lease }, ASK_MS, (answer) => {
+      // Without a lease nothing is less safe; the next bump makes another one.
+      if (answer.kind === "lease" && answer.seconds === 0 && own.unleased(lease)) {
+        session.doubt("this host was not heard of for a while");
+      }
+    });
+  }
+}

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
+import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
+import type { MetaRecord } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
+import { Admission, type Admitted } from "../../../../../src/lockd/cluster/session/admission.ts";
+import type { Conflict } from "../../../../../src/lockd/cluster/session/conflict.ts";
+import type { Entered } from "../../../../../src/lockd/cluster/session/entrance.ts";
+import { Losses } from "../../../../../src/lockd/cluster/session/losses.ts";
+import { OwnSession } from "../../../../../src/lockd/cluster/session/own_session.ts";
+
+const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 1 };
+const OPEN: MetaRecord = { spaces: ["scsi"], phase: "open", round: "r1", expect: [], without: [], why: "" };
+const FORMING: MetaRecord = { ...OPEN, phase: "forming", expect: ["kvm2"] };
+const RESOURCE: Resource = {
+  id: 1,
+  lockspace: "/scsi",
+  name: "disk",
+  path: "/scsi/disk",
+  shared: false,
+  autocreate: true,
+  handle: {
+    kind: "file",
+    fd: 3,
+    identity: { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 },
+    lock: "ofd",
+  },
+  holdings: [],
+  state: HELD,
+};
+const CONFLICT: Conflict = { resource: RESOURCE, session: "t" };
+const HELD_BY_ANOTHER = "another host of the cluster holds it";
+
+class Stage {
+  readonly told: string[] = [];
+  readonly own = new OwnSession("s", undefined);
+  readonly losses = new Losses(undefined, undefined);
+  outcome: string | readonly Conflict[] = [];
+  entered: Entered = { kind: "opened" };
+  givesBack = false;
+  over = false;
+  has = true;
+  readonly admission = new Admission({
+    parts: {
+      reconcile: (_epoch, done, restored) => {
+        this.told.push(restored ? "puts in again" : "puts in");
+        done(this.outcome);
+      },
+      givesBack: () => this.givesBack,
+      has: () => this.has,
+      observer: {
+        clusterJoined: (session, cluster) => void this.told.push(`joined ${cluster} as ${session}`),
+        clusterDoubtful: (_resource, reason) => void this.told.push(`doubtful: ${reason}`),
+        clusterTroubled: () => assert.fail(),
+        clusterLost: () => assert.fail(),
+        clusterRecovered: () => assert.fail(),
+        clusterCondemned: () => assert.fail(),
+        clusterFenced: () => assert.fail(),
+      },
+    },
+    own: this.own,
+    losses: this.losses,
+    entrance: {
+      enter: (_epoch, _meta, _conflicts, done) => {
+        this.told.push("enters");
+        done(this.entered);
+      },
+    },
+    cluster: () => "e",
+    over: () => this.over,
+  });
+
+  admit(meta: MetaRecord): Admitted[] {
+    const admitted: Admitted[] = [];
+    this.admission.admit(EPOCH, meta, (each) => void admitted.push(each));
+    return admitted;
+  }
+}
+
+Deno.test("in an open cluster a host puts in what it has, once in each round", () => {
+  const stage = new Stage();
+  assert.equal(stage.admission.reconciled, false);
+  assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
+  assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
+  assert.equal(stage.admission.reconciled, true);
+  assert.deepEqual(stage.told, ["puts in", "joined e as s"]);
+  assert.deepEqual(stage.admit({ ...OPEN, round: "r2" }), [{ kind: "live" }]);
+  // It has joined once.
+  assert.deepEqual(stage.told.slice(2), ["puts in"]);
+});
+
+Deno.test("what could not be put in is tried again, and nothing is known of it by then", () => {
+  const stage = new Stage();
+  stage.outcome = "etcd is full";
+  assert.deepEqual(stage.admit(OPEN), [{ kind: "again", reason: "etcd is full" }]);
+  assert.equal(stage.admission.reconciled, false);
+  stage.outcome = [];
+  assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
+});
+
+Deno.test("locks that others have are in doubt, and count as long as guests have them", () => {
+  const stage = new Stage();
+  stage.outcome = [CONFLICT];
+  stage.admit(OPEN);
+  assert.deepEqual(stage.told.slice(2), [`doubtful: ${HELD_BY_ANOTHER}`]);
+  assert.equal(stage.admission.lost, 1);
+  stage.has = false;
+  assert.equal(stage.admission.lost, 0);
+  stage.has = true;
+  stage.admission.regained(RESOURCE);
+  assert.equal(stage.admission.lost, 0);
+});
+
+Deno.test("a host that was fenced puts all in anew, and says so with each lock that it has lost", () => {
+  const stage = new Stage();
+  stage.admit(OPEN);
+  stage.losses.fenced("root");
+  stage.admission.beginAnew();
+  assert.equal(stage.admission.reconciled, false);
+  stage.outcome = [CONFLICT];
+  assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
+  assert.equal(
+    stage.told.at(-1),
+    `doubtful: ${HELD_BY_ANOTHER}, which this one has lost when it was fenced by root`,
+  );
+});
+
+Deno.test("a closed cluster is entered, and what a host has counts as put in when it has settled", () => {
+  const opened = new Stage();
+  assert.deepEqual(opened.admit(FORMING), [{ kind: "now" }]);
+  assert.deepEqual(opened.told, ["puts in", "joined e as s", "enters"]);
+  const settled = new Stage();
+  settled.entered = { kind: "settled", reason: "waits for kvm2" };
+  assert.deepEqual(settled.admit(FORMING), [settled.entered]);
+  assert.equal(settled.admit(FORMING)[0]?.kind, "settled");
+  assert.deepEqual(settled.told, ["puts in", "joined e as s", "enters"]);
+  const listed = new Stage();
+  listed.entered = { kind: "listed", reason: "others may give back" };
+  assert.deepEqual(listed.admit(FORMING), [listed.entered]);
+  listed.admit(FORMING);
+  assert.deepEqual(listed.told, ["puts in", "joined e as s", "enters", "puts in", "enters"]);
+  const failed = new Stage();
+  failed.entered = { kind: "failed", reason: "no answer" };
+  assert.deepEqual(failed.admit(FORMING), [{ kind: "again", reason: "no answer" }]);
+});
+
+Deno.test("a host does not enter while it gives something back that another one may have", () => {
+  const stage = new Stage();
+  stage.givesBack = true;
+  assert.equal(stage.admit({ ...FORMING, phase: "recovering" })[0]?.kind, "listed");
+  assert.deepEqual(stage.told, ["puts in again", "joined e as s"]);
+});
+
+Deno.test("nothing goes on for a session that is over", () => {
+  const stage = new Stage();
+  stage.over = true;
+  assert.deepEqual(stage.admit(OPEN), []);
+  assert.deepEqual(stage.told, ["puts in"]);
+});

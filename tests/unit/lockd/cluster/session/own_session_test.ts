@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { OwnSession } from "../../../../../src/lockd/cluster/session/own_session.ts";
+
+const SEEN = { etcd: "e", session: 7, meta: 5, round: "r" };
+const FENCING = { state: "fenced", by: "root", from: "kvm2", at: 1 } as const;
+
+Deno.test("a session that is tried is this host's own only when it was written once", () => {
+  const own = new OwnSession("s", undefined);
+  own.tries("a");
+  assert.deepEqual([own.member, own.nonces], [false, undefined]);
+  own.written("a", "lease", 2);
+  assert.deepEqual([own.member, [...own.nonces ?? []], own.lease, own.lost], [true, ["a"], "lease", 2]);
+});
+
+Deno.test("all that may be there by now is known, until one is there for certain", () => {
+  const own = new OwnSession("s", undefined);
+  own.tries("a");
+  own.written("a", "l1", 0);
+  own.tries("b");
+  own.tries("c");
+  own.notWritten("c");
+  assert.deepEqual([...own.nonces ?? []], ["a", "b"]);
+  own.tries("d");
+  own.written("d", "l2", 0);
+  assert.deepEqual([...own.nonces ?? []], ["d"]);
+});
+
+Deno.test("a host that was fenced follows itself, and has written nothing there yet", () => {
+  const own = new OwnSession("s", SEEN);
+  own.tries("a");
+  own.written("a", "lease", 0);
+  own.follow(FENCING);
+  assert.notEqual(own.id, "s");
+  assert.deepEqual([...own.fenced], ["s"]);
+  assert.deepEqual(own.fencing, FENCING);
+  assert.deepEqual([own.member, own.nonces, own.lease], [false, undefined, undefined]);
+  assert.deepEqual(own.seen, { ...SEEN, session: 0 });
+});
+
+Deno.test("another session that is begun was never seen, one that is gone on with was", () => {
+  const anew = new OwnSession("s", SEEN);
+  anew.startAnew("t");
+  assert.deepEqual([anew.id, anew.seen], ["t", { ...SEEN, session: 0 }]);
+  const on = new OwnSession("s", SEEN);
+  on.goOnWith("t");
+  assert.deepEqual([on.id, on.seen], ["t", SEEN]);
+});
+
+Deno.test("that etcd is another one counts, and has to be told, until this host is in what there is", () => {
+  const own = new OwnSession("s", undefined);
+  own.differs("restored");
+  own.wasTold();
+  assert.deepEqual([own.changed, own.told], ["restored", true]);
+  own.differs("exchanged");
+  assert.deepEqual([own.changed, own.told], ["exchanged", false]);
+  own.arrived(SEEN);
+  assert.deepEqual([own.changed, own.told, own.seen], [undefined, false, SEEN]);
+});
+
+Deno.test("a lease ends once, and an older one says nothing of the one that there is", () => {
+  const own = new OwnSession("s", undefined);
+  own.written("a", "l2", 0);
+  assert.deepEqual([own.unleased("l1"), own.lease], [false, "l2"]);
+  assert.deepEqual([own.unleased("l2"), own.lease], [true, undefined]);
+  assert.equal(own.unleased("l2"), false);
+});

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import type { Answer, Question } from "../../../../../src/etcd/wire/link_messages.ts";
+import { PROOF_MS } from "../../../../../src/lockd/cluster/session/cluster_times.ts";
+import { OwnSession } from "../../../../../src/lockd/cluster/session/own_session.ts";
+import { type ProvenSession, SessionProof } from "../../../../../src/lockd/cluster/session/session_proof.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
+
+const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 1 };
+const THERE: Answer = {
+  kind: "transaction",
+  result: { succeeded: true, results: [], cluster: "e", revision: 3 },
+};
+
+function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
+  const time = new PlayedTime();
+  const told: string[] = [];
+  const state = { epoch: EPOCH as typeof EPOCH | undefined, closed: false, moved: false, lost: 0 };
+  const own = new OwnSession("i", undefined);
+  own.written("n", "lease", 0);
+  const session: ProvenSession = {
+    get epoch() {
+      return state.epoch;
+    },
+    get closed() {
+      return state.closed;
+    },
+    ask: (_transaction, done) => {
+      told.push(`asked at ${time.now}`);
+      done(answers.transaction ?? THERE);
+    },
+    moved: () => state.moved,
+    doubt: (reason) => void told.push(`doubt: ${reason}`),
+  };
+  new SessionProof({
+    etcd: {
+      ask: (question: Question, _limit, done) => {
+        if (question.kind === "keep-lease") told.push(`keeps ${question.lease}`);
+        done(answers.lease ?? { kind: "lease", lease: "lease", seconds: 15 });
+      },
+    },
+    loop: time.loop(),
+    own,
+    session,
+    lost: () => state.lost,
+    proven: () => void told.push("proven"),
+  }).begin();
+  return { time, told, state };
+}
+
+Deno.test("a host shows now and then that it is there, and looks whether it is a member", () => {
+  const { time, told } = stage();
+  time.advance();
+  time.advance();
+  assert.deepEqual(told, [
+    "keeps lease",
+    `asked at ${PROOF_MS}`,
+    "proven",
+    "keeps lease",
+    `asked at ${2 * PROOF_MS}`,
+    "proven",
+  ]);
+});
+
+Deno.test("what is no proof is a doubt: no answer, another epoch, another number of lost locks", () => {
+  const cut = stage({ transaction: { kind: "unknown", reason: "cut" } });
+  cut.time.advance();
+  assert.deepEqual(cut.told.slice(2), ["doubt: cut"]);
+  const moved = stage();
+  moved.state.moved = true;
+  moved.time.advance();
+  // The session has doubts itself when it finds that.
+  assert.deepEqual(moved.told.slice(2), []);
+  const lost = stage();
+  lost.state.lost = 1;
+  lost.time.advance();
+  assert.deepEqual(lost.told.slice(2), ["doubt: guests have lost locks, or ended that had"]);
+});
+
+Deno.test("a lease that has ended is a doubt once, and is not kept any longer", () => {
+  const { time, told } = stage({ lease: { kind: "lease", lease: "lease", seconds: 0 } });
+  time.advance();
+  time.advance();
+  assert.deepEqual(told.filter((each) => !each.startsWith("asked")), [
+    "keeps lease",
+    "doubt: this host was not heard of for a while",
+    "proven",
+    "proven",
+  ]);
+});
+
+Deno.test("nothing is asked while nothing can be changed, and nothing at all once it is closed", () => {
+  const { time, told, state } = stage();
+  state.epoch = undefined;
+  time.advance();
+  assert.deepEqual(told, []);
+  state.epoch = EPOCH;
+  state.closed = true;
+  time.advance();
+  assert.deepEqual(told, []);
+});
