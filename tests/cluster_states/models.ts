@@ -1,3 +1,4 @@
+import { fences, RULES as FENCES } from "./fenced/protocol.ts";
 import type { HostModel } from "./host_model.ts";
 import { locks, RULES as LOCKS } from "./locks/protocol.ts";
 import { pauses } from "./paused/protocol.ts";
@@ -61,6 +62,12 @@ export const MODELS = {
     2,
     SHARES,
     shares,
+  ),
+  fenced: named(
+    "hosts that programs fence, two at once, which fail, are killed, or lie",
+    2,
+    FENCES,
+    fences,
   ),
   restored: named("an etcd that is saved and restored at any time", 2, RESTORES, restores),
 };

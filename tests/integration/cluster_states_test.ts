@@ -9,6 +9,7 @@ const STATES: Readonly<Record<keyof typeof MODELS, number>> = {
   "paused": 168_549,
   "paused-killed": 485_819,
   "sharers": 24_780,
+  "fenced": 824_717,
   "restored": 52_082,
 };
 
@@ -25,6 +26,8 @@ const LEFT = /^something is left in etcd/;
 const RESUMED = /^a guest goes on over what another one has written/;
 const SHARED = /^a guest writes to a disk that another one shares/;
 const DOUBTFUL = /^a guest's own lock is not granted/;
+const HIT = /^a program is run against a host that has objected/;
+const OBJECTED = /^a host is fenced that has objected/;
 const REFUSED = /^a guest does not go on, and may/;
 
 const ONE_PAUSED = {
@@ -65,6 +68,15 @@ const FOUND_WITHOUT: { readonly [Name in keyof typeof MODELS]: Readonly<Record<s
     "share-stays": SHARED,
     "share-closed": SHARED,
     "freed-unused": SHARED,
+  },
+  "fenced": {
+    "as-condemned": OBJECTED,
+    "look-again": HIT,
+    "exit-code": WRITE,
+    "killed-word": WRITE,
+    "fenced-first": WRITE,
+    "word-truth": WRITE,
+    "new-start": WRITE,
   },
   "restored": {
     "meta": WRITE,
