@@ -80,6 +80,7 @@ export function packageFiles(layout: Layout, program: BuiltProgram): PackageFile
     file(`${DOC}/examples/openrc/virtlockd.confd`, "packaging/openrc/virtlockd.confd"),
     file(`${DOC}/examples/virtlockd.conf`, "conf/virtlockd.conf"),
     file(`${DOC}/examples/virtlockd-alerts.yml`, "conf/virtlockd-alerts.yml"),
+    { ...file(`${DOC}/examples/virtlockd-fence`, "conf/virtlockd-fence"), mode: 0o755 },
     ...PAGES.map((page) => file(`${DOC}/${page}`, `docs/${page}`)),
     ...(linked ? linkedOnly() : []),
   ];

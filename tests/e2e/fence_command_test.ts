@@ -244,7 +244,7 @@ async function isQuiet(): Promise<void> {
     500,
   );
   using program = new FenceProgram("exit 0");
-  using attempt = await FenceAttempt.begin(etcd, b, key.slice(key.lastIndexOf("/") + 1), program.path);
+  using attempt = await FenceAttempt.on(etcd, b, key.slice(key.lastIndexOf("/") + 1), program.path);
   assert.match(
     reasonOf(await attempt.ended),
     /^over: its daemon was stopped in order while guests had locks/,

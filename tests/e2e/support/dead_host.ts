@@ -22,12 +22,16 @@ export interface DeadHostOptions {
   readonly living?: readonly string[];
   /** "killed": its daemon and its link; "stopped": its daemon hangs, and may go on. */
   readonly end?: "killed" | "stopped";
+  /** What `a` says of itself to those who fence it. */
+  readonly data?: string;
 }
 
 /** A cluster in which nothing is heard of host `a`, which has a lock, and that lives on other hosts. */
 export class DeadHost implements AsyncDisposable {
   readonly etcd: Etcd;
   readonly a: ClusterHost;
+  /** Has the lock; goes with a host that is killed. */
+  readonly guest: Holder;
   /** Hosts that live, and on which others can be fenced. */
   readonly living: readonly ClusterHost[];
   /** Session of `a`. */
@@ -35,11 +39,12 @@ export class DeadHost implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
-    parts: Pick<DeadHost, "etcd" | "a" | "living" | "session">,
+    parts: Pick<DeadHost, "etcd" | "a" | "guest" | "living" | "session">,
     stack: AsyncDisposableStack,
   ) {
     this.etcd = parts.etcd;
     this.a = parts.a;
+    this.guest = parts.guest;
     this.living = parts.living;
     this.session = parts.session;
     this.#stack = stack;
@@ -47,13 +52,13 @@ export class DeadHost implements AsyncDisposable {
 
   /** Makes one, and waits until nothing is heard of the host. */
   static async make(options: DeadHostOptions = {}): Promise<DeadHost> {
-    const { living: names = ["b"], end = "killed" } = options;
+    const { living: names = ["b"], end = "killed", data = "ipmi 10.0.0.7" } = options;
     const settings = options.settings === undefined ? {} : { settings: options.settings };
     await using stack = new AsyncDisposableStack();
     const etcd = stack.use(await Etcd.start());
     const a = stack.use(
       await ClusterHost.start(etcd, "a", {
-        settings: 'storage_timeout = 3\ncluster_fence_data = "ipmi 10.0.0.7"\n',
+        settings: `storage_timeout = 3\ncluster_fence_data = "${data}"\n`,
       }),
     );
     const guest = stack.use(await Holder.start(a.daemon));
@@ -71,7 +76,7 @@ export class DeadHost implements AsyncDisposable {
       await a.daemon.kill();
       a.killLinks();
     }
-    const dead = new DeadHost({ etcd, a, living, session: key.slice(SESSIONS.length) }, stack.move());
+    const dead = new DeadHost({ etcd, a, guest, living, session: key.slice(SESSIONS.length) }, stack.move());
     await dead.untilSilent("a");
     return dead;
   }
@@ -97,7 +102,7 @@ export class DeadHost implements AsyncDisposable {
   /** Tries once to have it fenced. @param by the host on which that is done */
   attempt(program: FenceProgram | string, { by = this.b, limitMs = 20_000 } = {}): Promise<FenceAttempt> {
     const command = typeof program === "string" ? program : program.path;
-    return FenceAttempt.begin(this.etcd, by, this.session, command, limitMs);
+    return FenceAttempt.on(this.etcd, by, this.session, command, limitMs);
   }
 
   /** What is said of the session of `a`. */

@@ -6,10 +6,17 @@ import {
   FENCE_PROTOCOL,
   type FenceEnd,
   type FenceNews,
+  type FenceTask,
 } from "../../../src/lockd/cluster/fencing/fence_messages.ts";
 
 /** A silence that a test can wait for, in ms: the daemon itself asks for one of 60 s. */
 const SILENCE_MS = 3000;
+
+/** Where a process fences, and for which cluster. */
+export interface FencePlace extends Pick<FenceTask, "link" | "endpoints" | "cluster" | "from"> {
+  /** That starts the process. */
+  readonly socket: string;
+}
 
 /** One try to have a host fenced, by a process that a test has started in the daemon's place. */
 export class FenceAttempt implements Disposable {
@@ -23,21 +30,35 @@ export class FenceAttempt implements Disposable {
   }
 
   /** Begins one, on a host that is to have a session of another one fenced. */
-  static async begin(
+  static on(
     etcd: Etcd,
     host: ClusterHost,
     session: string,
     command: string,
-    limitMs = 20_000,
+    limitMs?: number,
   ): Promise<FenceAttempt> {
-    const connection = await Deno.connect({ transport: "unix", path: host.fenceSocket });
-    const task = {
-      protocol: FENCE_PROTOCOL,
-      cluster: "test",
+    const place = {
+      socket: host.fenceSocket,
       link: `${host.place.paths.runDir}/virtlockd-cluster-sock`,
       endpoints: { urls: etcd.urls },
-      session,
+      cluster: "test",
       from: host.name,
+    };
+    return FenceAttempt.begin(place, session, command, limitMs);
+  }
+
+  /** Begins one in a place. */
+  static async begin(
+    { socket, ...place }: FencePlace,
+    session: string,
+    command: string,
+    limitMs = 20_000,
+  ): Promise<FenceAttempt> {
+    const connection = await Deno.connect({ transport: "unix", path: socket });
+    const task = {
+      ...place,
+      protocol: FENCE_PROTOCOL,
+      session,
       reason: "a test asks for it",
       command,
       silenceMs: SILENCE_MS,
