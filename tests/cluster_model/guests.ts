@@ -107,7 +107,7 @@ export class Guests {
       this.grants++;
       // Another disk of it was refused: it is ended, and has never run.
       if (guest.incoming && this.#parts.chooser.choose(2, "starts") === 0) {
-        life.files.unused(pathOf(guest));
+        life.kept.unused(pathOf(guest));
         guest.state = "ended";
         return this.#release(life, guest);
       }
@@ -151,7 +151,7 @@ export class Guests {
     // Others have it in its place.
     if (this.#isShared(guest)) return;
     guest.lock = "kept";
-    if (!life.files.keeps(pathOf(guest))) this.#handOver(life, guest);
+    if (!life.kept.keeps(pathOf(guest))) this.#handOver(life, guest);
   }
 
   /** A paused guest is to go on. */
@@ -162,7 +162,7 @@ export class Guests {
     const unknown = this.#unknown.has(guest.pid);
     const returns = this.#parts.crippled === "return-from-leaving" && guest.lock === "leaving";
     if ((guest.lock === "kept" && !unknown) || returns) {
-      if (life.files.withheld(pathOf(guest)) !== undefined) return;
+      if (life.kept.withheld(pathOf(guest)) !== undefined) return;
       guest.lock = "none";
       return this.#run(guest);
     }

@@ -2,6 +2,8 @@ import type { Answer, Question } from "../../src/etcd/wire/link_messages.ts";
 import { AskedLocks } from "../../src/lockd/cluster/locks/asked_locks.ts";
 import { ClusterLockFiles } from "../../src/lockd/cluster/locks/cluster_lock_files.ts";
 import { ClusterLocks } from "../../src/lockd/cluster/locks/cluster_locks.ts";
+import { GrantedLocks } from "../../src/lockd/cluster/locks/granted_locks.ts";
+import { KeptLocks } from "../../src/lockd/cluster/locks/kept_locks.ts";
 import { LockTurns } from "../../src/lockd/cluster/locks/lock_turns.ts";
 import { FencedLocks } from "../../src/lockd/cluster/locks/fenced_locks.ts";
 import { HeldLocks } from "../../src/lockd/cluster/reconcile/held_locks.ts";
@@ -26,6 +28,7 @@ export interface Life {
   readonly loop: PlayedLoop;
   readonly session: ClusterSession;
   readonly files: ClusterLockFiles;
+  readonly kept: KeptLocks;
 }
 
 /** What a host keeps in its run directory: its session, and what etcd was then. */
@@ -100,7 +103,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         session,
         keys,
         names,
-        files,
+        granted,
         resources: () => guests.resources(host),
         partWith: (path) => void guests.askedFor(host, path),
         paused: () => guests.pausedOf(host),
@@ -145,7 +148,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     clock,
     lives,
     orphans: () => orphans,
-    held: (key) => files.holds(key),
+    held: (key) => granted.holds(key),
     host: `host${host}`,
     wants,
     marks,
@@ -159,13 +162,28 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     lives,
     lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
   });
-  const files: ClusterLockFiles = new ClusterLockFiles({
+  const granted = new GrantedLocks();
+  const keptLocks = new KeptLocks({
+    granted,
+    names,
+    turns,
+    markOf,
+    now: clock,
+    recorded: (go) => go(),
+    askedFor: (path) => guests.askedFor(host, path),
+    isMarked: (key) => marks.has(key),
+    live: () => session.state.kind === "live",
+    lost: () => session.withheld,
+  });
+  const files = new ClusterLockFiles({
     files: kernelFiles(),
     names,
     devices: undefined,
     mayHang: () => false,
     locks,
     turns,
+    granted,
+    kept: keptLocks,
     loop,
     clock,
     now: clock,
@@ -173,16 +191,12 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     joining: () => 0,
     markOf,
     recorded: (go) => go(),
-    askedFor: (path) => guests.askedFor(host, path),
-    isMarked: (key) => marks.has(key),
-    live: () => session.state.kind === "live",
-    lost: () => session.withheld,
     whenKnown: (ready) => session.whenKnown(ready),
   });
-  const life = { loop, session, files, orphans };
+  const life = { loop, session, files, kept: keptLocks, orphans };
   session.begin();
-  session.whenKnown(() => files.known());
-  new AskedLocks({ session, keys, files, loop }).begin();
+  session.whenKnown(() => keptLocks.known());
+  new AskedLocks({ session, keys, granted, kept: keptLocks, loop }).begin();
   return life;
 }
 

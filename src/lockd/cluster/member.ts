@@ -5,6 +5,8 @@ import { AskedLocks } from "./locks/asked_locks.ts";
 import { BlockDevices } from "./keys/block_devices.ts";
 import { ClusterLockFiles } from "./locks/cluster_lock_files.ts";
 import { ClusterLocks } from "./locks/cluster_locks.ts";
+import { GrantedLocks } from "./locks/granted_locks.ts";
+import { KeptLocks } from "./locks/kept_locks.ts";
 import { LockTurns } from "./locks/lock_turns.ts";
 import type { Cluster, ClusterParts, LockReach } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
@@ -76,6 +78,8 @@ export class Member implements Cluster {
   readonly #lostLocks: LostLocks;
   readonly #lostGuests: LostGuests;
   readonly files: ClusterLockFiles;
+  readonly #granted = new GrantedLocks();
+  readonly #kept: KeptLocks;
   readonly #lives: (pid: number, start: number) => boolean;
   readonly #partWith = (path: string): void => void this.#parts.askedFor(path, "");
   #begun = false;
@@ -127,7 +131,7 @@ export class Member implements Cluster {
       clock,
       lives: this.#lives,
       orphans: () => this.#orphans,
-      held: (key) => this.files.holds(key),
+      held: (key) => this.#granted.holds(key),
       host: name,
       wants: new Wants({ session: this.#session, keys: this.#keys, nonce, loop, clock, wait }),
       marks: this.#marks,
@@ -135,8 +139,15 @@ export class Member implements Cluster {
     const give = (lock: ClusterLock, done: () => void) => this.#turns.give(lock, () => done());
     const whenGone = (lock: ClusterLock, gone: () => void) => this.#turns.whenGone(lock, gone);
     this.#orphans = new Orphans({ give, whenGone, loop, lives: this.#lives, lastWrites: parts.lastWrites });
+    this.#kept = this.#newKept();
     this.files = this.#newFiles();
-    this.#asked = new AskedLocks({ session: this.#session, keys: this.#keys, files: this.files, loop });
+    this.#asked = new AskedLocks({
+      session: this.#session,
+      keys: this.#keys,
+      granted: this.#granted,
+      kept: this.#kept,
+      loop,
+    });
     this.#check = new KeyCheck({ ...this.#watched(), partWith: this.#partWith });
     this.#heldLocks = new HeldLocks({
       session: this.#session,
@@ -160,6 +171,8 @@ export class Member implements Cluster {
       mayHang: this.#parts.mayHang,
       locks: this.#locks,
       turns: this.#turns,
+      granted: this.#granted,
+      kept: this.#kept,
       loop,
       clock: () => sys.monotonic(),
       now,
@@ -167,11 +180,23 @@ export class Member implements Cluster {
       joining: () => this.#session.joining,
       markOf,
       recorded: this.#parts.recorded,
-      askedFor: this.#parts.askedFor,
+      whenKnown: (ready) => this.#session.whenKnown(ready),
+    });
+  }
+
+  #newKept(): KeptLocks {
+    const { markOf, now, recorded, askedFor } = this.#parts;
+    return new KeptLocks({
+      granted: this.#granted,
+      names: this.#names,
+      turns: this.#turns,
+      markOf,
+      now,
+      recorded,
+      askedFor,
       isMarked: (key) => this.#marks.has(key),
       live: () => this.#session.state.kind === "live" && this.#link.unreachable === undefined,
       lost: () => this.#session.withheld,
-      whenKnown: (ready) => this.#session.whenKnown(ready),
     });
   }
 
@@ -203,7 +228,7 @@ export class Member implements Cluster {
       session: this.#session,
       keys: this.#keys,
       names: this.#names,
-      files: this.files,
+      granted: this.#granted,
       turns: this.#turns,
       resources,
       markOf,
@@ -225,7 +250,7 @@ export class Member implements Cluster {
       ...reason === undefined ? {} : { reason },
       ...this.#versions.members === undefined ? {} : { etcd: this.#versions.members },
       silentMs: Math.round(silence),
-      locks: this.files.count,
+      locks: this.#granted.count,
       local: locks.filter(({ path }) => !this.covers(path)).length,
       lost: this.#session.lost,
       stopped: this.#lostGuests.stopped,
@@ -238,7 +263,7 @@ export class Member implements Cluster {
   }
 
   get others(): OtherHosts {
-    return this.files;
+    return this.#kept;
   }
 
   #isParked({ regrant, path }: Resource): boolean {
@@ -250,7 +275,7 @@ export class Member implements Cluster {
   }
 
   reachOf(path: string): LockReach {
-    if (this.files.of(path) !== undefined) return "cluster";
+    if (this.#granted.of(path) !== undefined) return "cluster";
     return this.covers(path) ? "pending" : "local";
   }
 
@@ -262,7 +287,7 @@ export class Member implements Cluster {
       this.files.learn(path, handle.fd, handle.identity);
     }
     this.#session.begin();
-    this.#session.whenKnown(() => this.files.known());
+    this.#session.whenKnown(() => this.#kept.known());
     this.#asked.begin();
     this.#check.begin();
     this.#lostLocks.begin();
@@ -278,7 +303,7 @@ export class Member implements Cluster {
   retire(done: () => void): void {
     this.#fencing.close();
     // Who has nothing is in nobody's way.
-    if (this.files.count === 0) done();
+    if (this.#granted.count === 0) done();
     else this.#session.retire(done);
   }
 
@@ -342,7 +367,7 @@ export class Member implements Cluster {
       session: this.#session,
       keys: this.#keys,
       names: this.#names,
-      files: this.files,
+      granted: this.#granted,
       paused: this.#parts.paused,
       partWith: this.#partWith,
       resources,

@@ -1,6 +1,7 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
-import type { ClusterLockFiles } from "./cluster_lock_files.ts";
+import type { GrantedLocks } from "./granted_locks.ts";
+import type { KeptLocks } from "./kept_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { decodeHolder } from "../keys/lock_holder.ts";
 import { readable } from "../keys/record_fields.ts";
@@ -27,7 +28,8 @@ const AGAIN_MS = 500;
 export interface AskedLocksParts {
   readonly session: Pick<ClusterSession, "id" | "whenLive" | "ask" | "awaitChange">;
   readonly keys: ClusterKeys;
-  readonly files: Pick<ClusterLockFiles, "asked" | "uuidOf" | "pending">;
+  readonly granted: Pick<GrantedLocks, "uuidOf">;
+  readonly kept: Pick<KeptLocks, "asked" | "pending">;
   readonly loop: Pick<EventLoop, "after">;
 }
 
@@ -61,18 +63,18 @@ export class AskedLocks {
   }
 
   #asked(questions: readonly KeyValue[]): void {
-    const { session, keys, files } = this.#parts;
+    const { session, keys, granted, kept } = this.#parts;
     const open = questions.map((question) => ({
       ...question,
       lock: keys.ofWant(session.id, question.key),
       uuid: readable(() => decodeHolder(question))?.uuid,
     }));
-    const sameDomain = open.filter(({ lock, uuid }) => uuid !== undefined && files.uuidOf(lock) === uuid);
+    const sameDomain = open.filter(({ lock, uuid }) => uuid !== undefined && granted.uuidOf(lock) === uuid);
     const pending = new Set(sameDomain.map(({ lock }) => lock));
     // Known before anything is released: what is parked from now on is not kept.
-    files.pending = pending;
+    kept.pending = pending;
     for (const { key, value, lock, uuid } of open) {
-      if (uuid !== undefined && (files.asked(lock, uuid) || pending.has(lock))) continue;
+      if (uuid !== undefined && (kept.asked(lock, uuid) || pending.has(lock))) continue;
       const compare = [{ kind: "value", key, value }] as const;
       // Where that fails the host that asks ends its question by itself.
       session.ask({ compare, success: [{ op: "delete", key }], failure: [] }, () => {});

@@ -7,13 +7,12 @@ import { NOBODY, type Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { BlockDevices } from "../keys/block_devices.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
+import type { GrantedLocks } from "./granted_locks.ts";
+import type { KeptLocks } from "./kept_locks.ts";
 import type { LockTurns } from "./lock_turns.ts";
 import type { NotTaken, Wanted } from "./wanted_lock.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "../keys/names.ts";
-import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
-import { readable } from "../keys/record_fields.ts";
-import type { ChangedMark, ClusterLock } from "../keys/transactions.ts";
-import type { OtherHosts } from "../../lockspace/other_hosts.ts";
+import { holderOf } from "../keys/lock_holder.ts";
 
 /** The kernel's lock of a file is tried so often when no other host has it in etcd any more. */
 const TRIES = 20;
@@ -30,7 +29,9 @@ export interface ClusterLockFilesParts {
   /** Whether the storage of a file may hang: then it is no device. */
   readonly mayHang: (path: string, identity: FileIdentity) => boolean;
   readonly locks: Pick<ClusterLocks, "take" | "clear">;
-  readonly turns: Pick<LockTurns, "give" | "unuse" | "markOf">;
+  readonly turns: Pick<LockTurns, "give">;
+  readonly granted: Pick<GrantedLocks, "of" | "took" | "forget">;
+  readonly kept: Pick<KeptLocks, "markFor">;
   readonly loop: Pick<EventLoop, "after">;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
@@ -44,18 +45,6 @@ export interface ClusterLockFilesParts {
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Calls `go` when all that was recorded until now is in the journal. */
   readonly recorded: (go: () => void) => void;
-  /**
-   * A guest of another host asks for a lock of this one: see LockTable.askedFor().
-   *
-   * @returns whether it is on its way out
-   */
-  readonly askedFor: (path: string, uuid: string) => boolean;
-  /** Whether etcd has a mark of a paused guest. */
-  readonly isMarked: (key: string) => boolean;
-  /** Whether etcd can be asked now. */
-  readonly live: () => boolean;
-  /** Why this host is no member any more, for good; undefined when it is not so. */
-  readonly lost: () => string | undefined;
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
   readonly whenKnown: (ready: () => void) => void;
 }
@@ -65,116 +54,11 @@ export interface ClusterLockFilesParts {
  * the kernel's lock is taken first, then etcd's, and given back the other way round. All other files are
  * locked as ever.
  */
-export class ClusterLockFiles implements LockFiles, OtherHosts {
+export class ClusterLockFiles implements LockFiles {
   readonly #parts: ClusterLockFilesParts;
-  /** What etcd has for this host, by the path of the lock file. */
-  readonly #held = new Map<string, ClusterLock>();
-  /** Paths of the same by their keys. */
-  readonly #paths = new Map<string, string>();
-  /** By path, what paused guests were told when a lock was taken. */
-  readonly #changed = new Map<string, readonly ChangedMark[]>();
-  #known = false;
-  /** Keys of locks for which another host waits, because their guest is the domain that it starts. */
-  pending: ReadonlySet<string> = new Set();
 
   constructor(parts: ClusterLockFilesParts) {
     this.#parts = parts;
-  }
-
-  /** How many locks etcd has for this host. */
-  get count(): number {
-    return this.#held.size;
-  }
-
-  /** What etcd has for this host, by the path of the lock file. */
-  all(): IterableIterator<[string, ClusterLock]> {
-    return this.#held.entries();
-  }
-
-  /** What etcd has for a lock file. */
-  of(path: string): ClusterLock | undefined {
-    return this.#held.get(path);
-  }
-
-  /** etcd has it from before. */
-  adopt(path: string, lock: ClusterLock): void {
-    this.#held.set(path, lock);
-    this.#paths.set(lock.key, path);
-  }
-
-  /** It is known what etcd has of this host. */
-  known(): void {
-    this.#known = true;
-  }
-
-  keeps(path: string): boolean {
-    const { names, lost } = this.#parts;
-    const name = names.of(path);
-    if (name === undefined || lost() !== undefined) return false;
-    const lock = this.#held.get(path);
-    // What its guest had to do with others is over: it has run.
-    this.#changed.delete(path);
-    if (lock === undefined) return !this.#known;
-    return !this.pending.has(lock.key) && !this.#ranBeside(name, lock);
-  }
-
-  /** Whether a lock's guest has lost it for a while, in which another one may have written. */
-  #ranBeside(name: ClusterName, lock: ClusterLock): boolean {
-    const { turns, isMarked } = this.#parts;
-    const holder = readable(() => decodeHolder(lock));
-    return holder !== undefined && isMarked(turns.markOf(name, holder).key);
-  }
-
-  gives(): boolean {
-    return this.#parts.live();
-  }
-
-  withheld(path: string): string | undefined {
-    const lost = this.#parts.lost();
-    if (lost !== undefined) return lost;
-    return this.#known && !this.#held.has(path) ? "the cluster does not grant it to this host" : undefined;
-  }
-
-  unused(path: string): void {
-    const lock = this.#held.get(path);
-    const changed = this.#changed.get(path);
-    this.#changed.delete(path);
-    if (lock !== undefined && changed !== undefined) this.#parts.turns.unuse(lock, changed);
-  }
-
-  gone(path: string, paused: Owner | undefined): void {
-    const { names, turns, recorded } = this.#parts;
-    const lock = this.#held.get(path);
-    const name = names.of(path);
-    // At once: whoever asks next has a lock of its own there, which waits in etcd until this one has gone.
-    this.#forget(path);
-    if (lock === undefined || name === undefined) return;
-    const mark = this.#markOf(name, paused);
-    recorded(() => turns.give(lock, () => {}, mark));
-  }
-
-  /** What is put in the place of a lock of a guest that is paused. */
-  #markOf(name: ClusterName, paused: Owner | undefined): ClusterLock | undefined {
-    const { turns, markOf, now } = this.#parts;
-    return paused === undefined ? undefined : turns.markOf(name, holderOf(paused, markOf(paused), now()));
-  }
-
-  /** Of which domain a lock is that etcd has for this host, by its key; undefined when that is not known. */
-  uuidOf(key: string): string | undefined {
-    const lock = this.#held.get(this.#paths.get(key) ?? "");
-    return lock === undefined ? undefined : readable(() => decodeHolder(lock))?.uuid;
-  }
-
-  /** A guest of another host asks for a lock, by its key. @returns whether it is on its way out */
-  asked(key: string, uuid: string): boolean {
-    const path = this.#paths.get(key);
-    return path !== undefined && this.#parts.askedFor(path, uuid);
-  }
-
-  /** etcd has it for another session. */
-  drop(path: string): void {
-    this.#paths.delete(this.#held.get(path)?.key ?? "");
-    this.#held.delete(path);
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
@@ -231,11 +115,6 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     return device.name;
   }
 
-  /** Whether a lock of this host's table has a key. */
-  holds(key: string): boolean {
-    return this.#paths.has(key);
-  }
-
   /** @param tries how often the kernel's lock is tried again that no other host has in etcd any more */
   #lock(
     request: LockRequest,
@@ -267,7 +146,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     slow: (failure: UnlockFailed) => void,
     done: (failure: UnlockFailed | undefined) => void,
   ): void {
-    const { files, names, turns, loop, patience, whenKnown, recorded } = this.#parts;
+    const { files, names, turns, granted, kept, loop, patience, whenKnown, recorded } = this.#parts;
     const { path, paused } = request;
     const name = names.of(path);
     if (name === undefined) return files.unlock(request, identity, slow, done);
@@ -282,25 +161,18 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
       told = true;
     };
     whenKnown(() => {
-      const lock = this.#held.get(path);
+      const lock = granted.of(path);
       const kernel = () => {
         timer.cancel();
-        this.#forget(path);
+        granted.forget(path);
+        names.forget(path);
         files.unlock(request, identity, once, done);
       };
       if (lock === undefined) return kernel();
-      const mark = this.#markOf(name, paused);
+      const mark = kept.markFor(name, paused);
       // Of a session that is lost etcd keeps it, which is the safe side: nobody else gets it there.
       recorded(() => turns.give(lock, kernel, mark));
     });
-  }
-
-  #forget(path: string): void {
-    const lock = this.#held.get(path);
-    if (lock !== undefined) this.#paths.delete(lock.key);
-    this.#held.delete(path);
-    this.#changed.delete(path);
-    this.#parts.names.forget(path);
   }
 
   create(path: string, followLinks: boolean, done: (failure: FileFailure | undefined) => void): void {
@@ -330,8 +202,7 @@ export class ClusterLockFiles implements LockFiles, OtherHosts {
     const { path, shared, autocreate } = request;
     locks.take(this.#wanted(request, name), (taken) => {
       if (taken.kind === "taken") {
-        this.adopt(path, taken.lock);
-        if (taken.changed.length > 0) this.#changed.set(path, taken.changed);
+        this.#parts.granted.took(path, taken.lock, taken.changed);
         return done(granted);
       }
       const refused = refusalOf(taken, path);

@@ -9,7 +9,7 @@ import {
   type Transaction,
   type TransactionResult,
 } from "../../../etcd/wire/transaction.ts";
-import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
+import type { GrantedLocks } from "../locks/granted_locks.ts";
 import type { LockTurns } from "../locks/lock_turns.ts";
 import { CHANGED_BY_HAND } from "../session/doubts.ts";
 import { reasonOf } from "../etcd/etcd.ts";
@@ -36,7 +36,7 @@ export interface KeyCheckParts {
   readonly session: Pick<ClusterSession, "state" | "ask" | "doubt" | "moved">;
   readonly keys: ClusterKeys;
   readonly names: Pick<ClusterNames, "of">;
-  readonly files: Pick<ClusterLockFiles, "all" | "of" | "drop">;
+  readonly granted: Pick<GrantedLocks, "all" | "of" | "drop">;
   readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "markOf">;
   readonly resources: () => Iterable<Resource>;
   /** Releases a lock that is kept for a paused guest. */
@@ -77,12 +77,12 @@ export class KeyCheck {
   }
 
   #look(): void {
-    const { session, files, turns } = this.#parts;
+    const { session, granted, turns } = this.#parts;
     const { state } = session;
     if (state.kind !== "live") return;
-    if (this.#left.length === 0) this.#left = [...files.all()].map(([path]) => path);
+    if (this.#left.length === 0) this.#left = [...granted.all()].map(([path]) => path);
     const checked = this.#left.splice(0, AT_ONCE).flatMap((path) => {
-      const lock = files.of(path);
+      const lock = granted.of(path);
       return lock !== undefined && !turns.busy(lock.key) ? [{ path, lock }] : [];
     });
     if (checked.length === 0) return;
@@ -105,10 +105,10 @@ export class KeyCheck {
 
   /** Puts back what nobody else has got, unless it is being given back meanwhile. */
   #mend(epoch: Epoch, path: string, lock: ClusterLock): void {
-    const { session, keys, names, files, turns, observer } = this.#parts;
+    const { session, keys, names, granted, turns, observer } = this.#parts;
     turns.inTurn(lock.key, (end) => {
       const name = names.of(path);
-      if (files.of(path) !== lock || name === undefined) return end();
+      if (granted.of(path) !== lock || name === undefined) return end();
       const change = (transaction: Transaction, otherwise: (result: TransactionResult) => void) =>
         session.ask(transaction, (answer) => {
           if (answer.kind !== "transaction") {
@@ -133,7 +133,7 @@ export class KeyCheck {
 
   /** Others have it. A guest that is paused loses it; one that runs does not get it again after a pause. */
   #lost(path: string, name: ClusterName, lock: ClusterLock): void {
-    const { files, turns, resources, markOf, partWith, observer } = this.#parts;
+    const { granted, turns, resources, markOf, partWith, observer } = this.#parts;
     const resource = [...resources()].find((each) => each.path === path);
     const [holding] = resource?.holdings ?? [];
     // What is on its way out is marked when it is given back.
@@ -141,7 +141,7 @@ export class KeyCheck {
     if (resource.regrant === "parked") return partWith(path);
     const { owner, since } = holding;
     const holder = holderOf(owner, markOf(owner), since);
-    files.drop(path);
+    granted.drop(path);
     // There is nothing to be given but the entry in the list of what this host has: the mark is what counts.
     turns.give(lock, () => {}, turns.markOf(name, holder));
     observer.clusterDoubtful(resource, CHANGED_BY_HAND);

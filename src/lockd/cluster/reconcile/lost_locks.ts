@@ -2,7 +2,7 @@ import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
-import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
+import type { GrantedLocks } from "../locks/granted_locks.ts";
 import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
@@ -25,7 +25,7 @@ export interface LostLocksParts {
   readonly session: Pick<ClusterSession, "id" | "state" | "doubt" | "regained">;
   readonly keys: ClusterKeys;
   readonly names: Pick<ClusterNames, "of">;
-  readonly files: Pick<ClusterLockFiles, "of" | "adopt">;
+  readonly granted: Pick<GrantedLocks, "of" | "adopt">;
   readonly heldLocks: Pick<HeldLocks, "put">;
   readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give">;
   /** Guests that run with them. */
@@ -92,7 +92,7 @@ export class LostLocks {
   #isLost(resource: Resource): boolean {
     const { path, state, regrant } = resource;
     return isClustersDoubt(state) && regrant !== "parked" && regrant !== "leaving" &&
-      this.#parts.files.of(path) === undefined;
+      this.#parts.granted.of(path) === undefined;
   }
 
   #have(epoch: Epoch, key: string, resource: Resource, end: () => void): void {
@@ -135,10 +135,10 @@ export class LostLocks {
 
   /** etcd has it. A guest that has ended meanwhile, or whose lock is being released, does not want it. */
   #had(resource: Resource, lock: ClusterLock): void {
-    const { session, files, observer } = this.#parts;
+    const { session, granted, observer } = this.#parts;
     this.#tried.delete(lock.key);
     if (!this.#isThere(resource) || !this.#isLost(resource)) return this.#give(lock);
-    files.adopt(resource.path, lock);
+    granted.adopt(resource.path, lock);
     session.regained(resource);
     observer.clusterRegained(resource);
   }

@@ -3,7 +3,7 @@ import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../etcd/etcd.ts";
-import type { ClusterLockFiles } from "../locks/cluster_lock_files.ts";
+import type { GrantedLocks } from "../locks/granted_locks.ts";
 import type { Conflict } from "../session/conflict.ts";
 import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
@@ -27,7 +27,7 @@ export interface ReconciliationParts {
   readonly session: Pick<ClusterSession, "id" | "ask" | "moved">;
   readonly keys: ClusterKeys;
   readonly names: ClusterNames;
-  readonly files: Pick<ClusterLockFiles, "of" | "adopt" | "drop">;
+  readonly granted: Pick<GrantedLocks, "of" | "adopt" | "drop">;
   readonly heldLocks: Pick<HeldLocks, "put">;
   /** Every lock of this host. */
   readonly resources: () => Iterable<Resource>;
@@ -119,7 +119,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
-    const { keys, names, files, heldLocks, turns, resources, markOf, nonce } = this.#parts;
+    const { keys, names, granted, heldLocks, turns, resources, markOf, nonce } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -132,9 +132,9 @@ export class Reconciliation {
       const releasing = resource.state.kind === "releasing";
       if (known !== undefined) {
         const there = { key, own, value: known.value };
-        const ours = files.of(resource.path);
+        const ours = granted.of(resource.path);
         if (ours === undefined || ours.value === known.value || !releasing) {
-          files.adopt(resource.path, there);
+          granted.adopt(resource.path, there);
           this.#certain(resource);
         } else {
           // etcd was restored to a state in which an earlier guest of this host had it.
@@ -147,7 +147,7 @@ export class Reconciliation {
       const holder = holderOf(first.owner, markOf(first.owner), first.since);
       // The release of what this daemon had there must find it: it goes by its value. What it had in a
       // session that was fenced is nobody's.
-      const had = files.of(resource.path);
+      const had = granted.of(resource.path);
       const earlier = had === undefined ? undefined : decodeHolder(had);
       const record = earlier?.session === session.id
         ? earlier
@@ -157,13 +157,13 @@ export class Reconciliation {
         heldLocks.put(epoch, ours, (outcome) => {
           switch (outcome.kind) {
             case "put":
-              files.adopt(resource.path, outcome.lock);
+              granted.adopt(resource.path, outcome.lock);
               this.#certain(resource);
               return done(undefined);
             case "others":
               // Of a guest that is gone the release was under way, and may have come to its end in etcd.
               if (!this.#anyLives(resource)) return done(undefined);
-              files.drop(resource.path);
+              granted.drop(resource.path);
               conflicts.push({ resource, session: outcome.by.session });
               return this.#mark(epoch, name, record, outcome.by, done);
             case "failed":

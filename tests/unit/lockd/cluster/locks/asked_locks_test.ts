@@ -21,11 +21,10 @@ function answered(questions: readonly KeyValue[]) {
   const time = new PlayedTime();
   const taken: string[] = [];
   const asked: string[] = [];
-  const files = {
+  const kept = {
     pending: new Set<string>() as ReadonlySet<string>,
-    uuidOf: (key: string) => key === lockKey("own") ? "u-own" : "u-other",
     asked: (key: string, uuid: string) => {
-      asked.push(`${key.split("/").at(-1)} for ${uuid}, pending ${files.pending.size}`);
+      asked.push(`${key.split("/").at(-1)} for ${uuid}, pending ${kept.pending.size}`);
       return key === lockKey("parked");
     },
   };
@@ -42,10 +41,11 @@ function answered(questions: readonly KeyValue[]) {
       awaitChange: () => {},
     },
     keys: KEYS,
-    files,
+    granted: { uuidOf: (key) => key === lockKey("own") ? "u-own" : "u-other" },
+    kept,
     loop: time.loop(),
   }).begin();
-  return { taken, asked, pending: [...files.pending] };
+  return { taken, asked, pending: [...kept.pending] };
 }
 
 Deno.test("a question about a lock that goes stays until it has gone, one about another is taken away", () => {

@@ -1,38 +1,76 @@
 import assert from "node:assert/strict";
-import { ClusterLockFiles } from "../../../../../src/lockd/cluster/locks/cluster_lock_files.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
-import type { LockFiles } from "../../../../../src/lockd/lockspace/lock_files.ts";
+import { ClusterLockFiles } from "../../../../../src/lockd/cluster/locks/cluster_lock_files.ts";
+import { GrantedLocks } from "../../../../../src/lockd/cluster/locks/granted_locks.ts";
+import type { NotTaken, Taken } from "../../../../../src/lockd/cluster/locks/wanted_lock.ts";
+import type { LockRequest } from "../../../../../src/lockd/lockspace/lock_file.ts";
+import type { LockFilesOutcome } from "../../../../../src/lockd/lockspace/lock_files.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const WEB = { pid: 100, name: "web", uuid: "u-web", id: 1 };
+const IDENTITY = { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 };
 const LOCK = { key: "k", own: "o", value: "v" };
-const NOT_ASKED = () => assert.fail("no file is touched");
+const GRANTED: LockFilesOutcome = { kind: "granted", fd: 7, identity: IDENTITY };
+const BY = {
+  kind: "host",
+  host: "kvm2",
+  shared: false,
+  domain: "db",
+  uuid: "u-db",
+  pid: 9,
+  since: 1,
+} as const;
 
-/** Files of a host that has one lock in etcd. */
+/** A host whose kernel and etcd answer as a test says. */
 class Host {
+  readonly time = new PlayedTime();
   readonly told: string[] = [];
-  /** Marks of paused guests that etcd has. */
-  readonly marked = new Set<string>();
+  readonly granted = new GrantedLocks();
+  kernel: LockFilesOutcome = GRANTED;
+  taken: Taken = { kind: "taken", lock: LOCK, changed: [] };
+  cleared: "free" | NotTaken = "free";
+  /** Whether etcd answers a release. */
+  answers = true;
   readonly files = new ClusterLockFiles({
-    files: NO_FILES,
+    files: {
+      lock: (_request, done) => {
+        this.told.push("kernel locks");
+        done(this.kernel);
+      },
+      unlock: (_request, _identity, _slow, done) => {
+        this.told.push("kernel unlocks");
+        done(undefined);
+      },
+      create: () => assert.fail(),
+      remove: () => assert.fail(),
+      makeDirectory: () => assert.fail(),
+      checkDirectory: () => assert.fail(),
+    },
     names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
     devices: undefined,
     mayHang: () => false,
     locks: {
-      take: () => assert.fail("nothing is taken"),
-      clear: () => assert.fail("nothing is cleared"),
+      take: ({ name, until }, done) => {
+        this.told.push(`etcd takes ${name.space}/${name.name} until ${until}`);
+        done(this.taken);
+      },
+      clear: (_wanted, done) => {
+        this.told.push("others are asked");
+        done(this.cleared);
+      },
     },
     turns: {
-      unuse: () => assert.fail("nothing was used"),
-      give: ({ key }, _done, mark) => void this.told.push(`give ${key}, mark ${mark?.key}`),
-      markOf: (_name, { domain, pid, start }) => ({
-        key: `mark of ${domain} ${pid}.${start}`,
-        own: "o",
-        value: "v",
-      }),
+      give: ({ key }, done, mark) => {
+        this.told.push(`etcd gives ${key}, mark ${mark?.key}`);
+        if (this.answers) done(undefined);
+      },
     },
-    loop: new PlayedTime().loop(),
-    clock: () => 0,
+    granted: this.granted,
+    kept: {
+      markFor: (_name, paused) => paused === undefined ? undefined : { key: "mark", own: "o", value: "v" },
+    },
+    loop: this.time.loop(),
+    clock: () => this.time.now,
     now: () => 5,
     patience: () => 1000,
     joining: () => 0,
@@ -41,53 +79,94 @@ class Host {
       this.told.push("recorded");
       go();
     },
-    askedFor: () => false,
-    isMarked: (key) => this.marked.has(key),
-    live: () => true,
-    lost: () => undefined,
     whenKnown: (ready) => ready(),
   });
 
-  constructor() {
-    this.files.adopt("/scsi/disk", LOCK);
+  lock(path: string): LockFilesOutcome[] {
+    const outcomes: LockFilesOutcome[] = [];
+    const request: LockRequest = { path, shared: false, autocreate: true, followLinks: false, owner: WEB };
+    this.files.lock(request, (outcome) => void outcomes.push(outcome));
+    return outcomes;
+  }
+
+  unlock(paused: boolean): { slow: string[]; done: boolean } {
+    const ended = { slow: [] as string[], done: false };
+    const request = {
+      path: "/scsi/disk",
+      fd: 7,
+      lock: "ofd",
+      shared: false,
+      autocreate: true,
+      force: true,
+    } as const;
+    this.files.unlock(
+      paused ? { ...request, paused: WEB } : request,
+      IDENTITY,
+      (failure) => void ended.slow.push("reason" in failure ? failure.reason : failure.kind),
+      () => void (ended.done = true),
+    );
+    return ended;
   }
 }
 
-const NO_FILES: LockFiles = {
-  lock: NOT_ASKED,
-  unlock: NOT_ASKED,
-  create: NOT_ASKED,
-  remove: NOT_ASKED,
-  makeDirectory: NOT_ASKED,
-  checkDirectory: NOT_ASKED,
-};
-
-Deno.test("a lock that is over without a file is given back in etcd, and is nothing that is put there again", () => {
+Deno.test("the kernel's lock comes first, then etcd's, and it is known which one that is", () => {
   const host = new Host();
-  host.files.gone("/scsi/disk", undefined);
-  assert.deepEqual(host.told, ["recorded", "give k, mark undefined"]);
-  assert.deepEqual([host.files.count, [...host.files.all()], host.files.holds("k")], [0, [], false]);
+  assert.deepEqual(host.lock("/scsi/disk"), [GRANTED]);
+  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/disk until 1000"]);
+  assert.equal(host.granted.of("/scsi/disk"), LOCK);
 });
 
-Deno.test("a guest that is paused leaves a mark where its lock was that had no file", () => {
+Deno.test("what etcd does not give the kernel's lock is given up for, and the refusal names who has it", () => {
   const host = new Host();
-  host.files.gone("/scsi/disk", WEB);
-  assert.deepEqual(host.told, ["recorded", "give k, mark mark of web 100.9"]);
+  host.taken = { kind: "held", by: BY };
+  assert.deepEqual(host.lock("/scsi/disk"), [{ kind: "elsewhere", by: BY }]);
+  assert.deepEqual(host.told.slice(2), ["kernel unlocks"]);
+  assert.equal(host.granted.count, 0);
+  host.taken = { kind: "failed", reason: "etcd does not answer" };
+  assert.deepEqual(host.lock("/scsi/disk"), [{
+    kind: "storage",
+    action: "Unable to acquire lock on resource /scsi/disk",
+    reason: "etcd does not answer",
+  }]);
 });
 
-Deno.test("what etcd does not have for this host is not given back", () => {
+Deno.test("a file that the kernel has locked for another host is tried again once nobody has it in etcd", () => {
   const host = new Host();
-  host.files.gone("/scsi/other", WEB);
-  host.files.gone("/elsewhere", undefined);
-  assert.deepEqual([host.told, host.files.count], [[], 1]);
+  host.kernel = { kind: "busy" } as LockFilesOutcome;
+  const outcomes = host.lock("/scsi/disk");
+  assert.deepEqual([outcomes, host.told], [[], ["kernel locks", "others are asked"]]);
+  host.kernel = GRANTED;
+  host.time.advance();
+  assert.deepEqual(outcomes, [GRANTED]);
+  const refused = new Host();
+  refused.kernel = { kind: "busy" } as LockFilesOutcome;
+  refused.cleared = { kind: "held", by: BY };
+  assert.deepEqual(refused.lock("/scsi/disk"), [{ kind: "elsewhere", by: BY }]);
 });
 
-Deno.test("a lock whose guest ran beside another one is not kept for it when it is paused", () => {
+Deno.test("a file elsewhere is this host's own matter", () => {
   const host = new Host();
-  const holder = { session: "s", attempt: "a", domain: "web", uuid: "u-web", pid: 100, start: 9, since: 5 };
-  host.files.adopt("/scsi/disk", { key: "k", own: "o", value: JSON.stringify(holder) });
-  host.files.known();
-  assert.equal(host.files.keeps("/scsi/disk"), true);
-  host.marked.add("mark of web 100.9");
-  assert.equal(host.files.keeps("/scsi/disk"), false);
+  assert.deepEqual(host.lock("/elsewhere/disk"), [GRANTED]);
+  assert.deepEqual(host.told, ["kernel locks"]);
+});
+
+Deno.test("etcd's lock is given back first, behind what was recorded, and the kernel's last", () => {
+  const host = new Host();
+  host.lock("/scsi/disk");
+  host.told.length = 0;
+  assert.deepEqual(host.unlock(true), { slow: [], done: true });
+  assert.deepEqual(host.told, ["recorded", "etcd gives k, mark mark", "kernel unlocks"]);
+  assert.equal(host.granted.count, 0);
+});
+
+Deno.test("a release that etcd does not answer goes on, and whoever waits is told so", () => {
+  const host = new Host();
+  host.lock("/scsi/disk");
+  host.answers = false;
+  const ended = host.unlock(false);
+  assert.deepEqual(ended, { slow: [], done: false });
+  host.time.advance();
+  assert.deepEqual(ended, { slow: ["etcd does not answer; it goes on"], done: false });
+  // Until etcd has it no more the kernel keeps it too.
+  assert.equal(host.told.includes("kernel unlocks"), false);
 });

@@ -58,7 +58,7 @@ class Stage {
       },
       keys: KEYS,
       names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
-      files: {
+      granted: {
         all: () => this.held.entries(),
         of: (path) => this.held.get(path),
         drop: (path) => void this.held.delete(path),

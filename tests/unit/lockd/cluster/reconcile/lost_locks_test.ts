@@ -65,7 +65,7 @@ class Stage {
       session,
       keys: KEYS,
       names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
-      files: {
+      granted: {
         of: (path) => this.held.get(path),
         adopt: (path, lock) => void this.held.set(path, lock),
       },

@@ -22,7 +22,7 @@ const HOLDER = { session: "s", attempt: "a", domain: "d", uuid: "u", start: 9, s
 const EMPTY_HOST = {
   keys: KEYS,
   names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
-  files: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
+  granted: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
   resources: () => [],
   paused: () => [],
   partWith: () => assert.fail(),
