@@ -1,0 +1,226 @@
+import type { OtherHosts } from "../lockspace/other_hosts.ts";
+import type { ClusterParts } from "./cluster_parts.ts";
+import type { Etcd } from "./etcd/etcd.ts";
+import type { SilentHost } from "./fencing/host_fencing.ts";
+import { mayLive } from "./host/process_lives.ts";
+import { BlockDevices } from "./keys/block_devices.ts";
+import type { ClusterKeys } from "./keys/keys.ts";
+import type { ClusterNames } from "./keys/names.ts";
+import { AskedLocks } from "./locks/asked_locks.ts";
+import { ClusterLockFiles } from "./locks/cluster_lock_files.ts";
+import { ClusterLocks } from "./locks/cluster_locks.ts";
+import { FencedLocks } from "./locks/fenced_locks.ts";
+import { GrantedLocks } from "./locks/granted_locks.ts";
+import { HolderNames } from "./locks/holder_names.ts";
+import { KeptLocks } from "./locks/kept_locks.ts";
+import { LockTurns } from "./locks/lock_turns.ts";
+import { Orphans } from "./locks/orphans.ts";
+import { PausedMarks } from "./locks/paused_marks.ts";
+import { Wants } from "./locks/wants.ts";
+import { HeldLocks } from "./reconcile/held_locks.ts";
+import { KeyCheck, type KeyCheckParts } from "./reconcile/key_check.ts";
+import type { LostGuests } from "./reconcile/lost_guests.ts";
+import { LostLocks, type LostLocksParts } from "./reconcile/lost_locks.ts";
+import { Reconciliation } from "./reconcile/reconciliation.ts";
+import type { ClusterSession } from "./session/session.ts";
+import type { SessionParts } from "./session/session_parts.ts";
+
+/** What a member locks with. */
+export interface MemberLocksParts {
+  readonly parts: ClusterParts;
+  readonly session: ClusterSession;
+  readonly link: Pick<Etcd, "unreachable">;
+  readonly keys: ClusterKeys;
+  readonly names: ClusterNames;
+  /** Whether block devices are locked for all hosts too. */
+  readonly devices: boolean;
+  /** This host's name. */
+  readonly host: string;
+  /** Another text each time. */
+  readonly nonce: () => string;
+  /** Guests whose lock another host has got. */
+  readonly lostGuests: LostGuests;
+  /** Told that somebody asks for a lock of a host that is not heard of. */
+  readonly silent: (host: SilentHost, reason: string) => void;
+}
+
+/** A member's locks, and all that looks after them. */
+export class MemberLocks {
+  readonly #parts: MemberLocksParts;
+  readonly #granted = new GrantedLocks();
+  readonly #lives: (pid: number, start: number) => boolean;
+  readonly #marks: PausedMarks;
+  readonly #fencedLocks: FencedLocks;
+  readonly #turns: LockTurns;
+  readonly #locks: ClusterLocks;
+  readonly #orphans: Orphans;
+  readonly #kept: KeptLocks;
+  readonly #heldLocks: HeldLocks;
+  /** The lock core's file operations. */
+  readonly files: ClusterLockFiles;
+  readonly #partWith = (path: string): void => void this.#parts.parts.askedFor(path, "");
+
+  constructor(memberParts: MemberLocksParts) {
+    this.#parts = memberParts;
+    const { parts, session, keys, nonce } = memberParts;
+    const { sys, loop, lastWrites } = parts;
+    this.#lives = (pid, start) => mayLive(sys, pid, start);
+    this.#marks = new PausedMarks({ session, loop, lives: this.#lives });
+    this.#fencedLocks = new FencedLocks({ session, keys });
+    this.#turns = new LockTurns({ session, keys, nonce, loop, marks: this.#marks });
+    this.#locks = this.#newLocks();
+    this.#orphans = new Orphans({
+      give: (lock, done) => this.#turns.give(lock, () => done()),
+      whenGone: (lock, gone) => this.#turns.whenGone(lock, gone),
+      loop,
+      lives: this.#lives,
+      lastWrites,
+    });
+    this.#kept = this.#newKept();
+    this.#heldLocks = new HeldLocks({ session, keys, fencedLocks: this.#fencedLocks });
+    this.files = this.#newFiles();
+  }
+
+  /** What etcd has for this host. */
+  get granted(): Pick<GrantedLocks, "of" | "count"> {
+    return this.#granted;
+  }
+
+  get others(): OtherHosts {
+    return this.#kept;
+  }
+
+  /** How many locks are being given back. */
+  get releasing(): number {
+    return this.#turns.releasing;
+  }
+
+  /** How many paused guests have left a mark where their lock was. */
+  get left(): number {
+    return this.#marks.size;
+  }
+
+  /** How many locks etcd has for processes of which the daemon knows nothing. */
+  get unknown(): number {
+    return this.#orphans.size;
+  }
+
+  /** Whether some of these are about to be given back. */
+  get givesBack(): boolean {
+    return this.#orphans.leaving > 0;
+  }
+
+  /** Begins to answer other hosts, and to look whether etcd still has what this one holds. */
+  begin(): void {
+    const { parts, session, keys, lostGuests, nonce } = this.#parts;
+    const { loop } = parts;
+    session.whenKnown(() => this.#kept.known());
+    new AskedLocks({ session, keys, granted: this.#granted, kept: this.#kept, loop }).begin();
+    new KeyCheck({ ...this.#watched(), partWith: this.#partWith }).begin();
+    new LostLocks({ ...this.#watched(), heldLocks: this.#heldLocks, guests: lostGuests, nonce }).begin();
+  }
+
+  /** Puts in order what etcd has of this session: {@link SessionParts.reconcile}. */
+  readonly reconcile: SessionParts["reconcile"] = (epoch, done, restored) => {
+    const { parts, session, keys, names, nonce } = this.#parts;
+    const { resources, paused, markOf, observer } = parts;
+    new Reconciliation({
+      heldLocks: this.#heldLocks,
+      session,
+      keys,
+      names,
+      granted: this.#granted,
+      paused,
+      partWith: this.#partWith,
+      resources,
+      markOf,
+      lives: this.#lives,
+      turns: this.#turns,
+      nonce,
+      orphans: this.#orphans,
+      marks: this.#marks,
+      observer,
+    }).run(epoch, done, restored);
+  };
+
+  #newLocks(): ClusterLocks {
+    const { parts, session, keys, host, nonce, silent } = this.#parts;
+    const { sys, loop, settings, now } = parts;
+    const clock = () => sys.monotonic();
+    const wait = () => settings.clusterWait * 1000;
+    return new ClusterLocks({
+      turns: this.#turns,
+      names: new HolderNames({ session, keys, now }),
+      fencedLocks: this.#fencedLocks,
+      silent,
+      session,
+      keys,
+      nonce,
+      loop,
+      clock,
+      lives: this.#lives,
+      orphans: () => this.#orphans,
+      held: (key) => this.#granted.holds(key),
+      host,
+      wants: new Wants({ session, keys, nonce, loop, clock, wait }),
+      marks: this.#marks,
+    });
+  }
+
+  #newFiles(): ClusterLockFiles {
+    const { parts, session, names, devices } = this.#parts;
+    const { sys, loop, now, markOf, patience, files, mayHang, recorded } = parts;
+    return new ClusterLockFiles({
+      files,
+      names,
+      devices: devices ? new BlockDevices(sys) : undefined,
+      mayHang,
+      locks: this.#locks,
+      turns: this.#turns,
+      granted: this.#granted,
+      kept: this.#kept,
+      loop,
+      clock: () => sys.monotonic(),
+      now,
+      patience,
+      joining: () => session.joining,
+      markOf,
+      recorded,
+      whenKnown: (ready) => session.whenKnown(ready),
+    });
+  }
+
+  #newKept(): KeptLocks {
+    const { parts, session, link, names } = this.#parts;
+    const { markOf, now, recorded, askedFor } = parts;
+    return new KeptLocks({
+      granted: this.#granted,
+      names,
+      turns: this.#turns,
+      markOf,
+      now,
+      recorded,
+      askedFor,
+      isMarked: (key) => this.#marks.has(key),
+      live: () => session.state.kind === "live" && link.unreachable === undefined,
+      lost: () => session.withheld,
+    });
+  }
+
+  /** What is needed to look now and then what etcd has. */
+  #watched(): Omit<KeyCheckParts, "partWith"> & Omit<LostLocksParts, "heldLocks" | "guests" | "nonce"> {
+    const { parts, session, keys, names } = this.#parts;
+    const { loop, resources, markOf, observer } = parts;
+    return {
+      session,
+      keys,
+      names,
+      granted: this.#granted,
+      turns: this.#turns,
+      resources,
+      markOf,
+      loop,
+      observer,
+    };
+  }
+}
