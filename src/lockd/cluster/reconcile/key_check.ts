@@ -4,7 +4,6 @@ import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import {
   type Compare,
-  type KeyOperation,
   MOST_OPERATIONS,
   type Transaction,
   type TransactionResult,
@@ -23,6 +22,7 @@ import {
   type Epoch,
   epochReads,
   obstaclesOf,
+  read,
   stillIn,
 } from "../keys/transactions.ts";
 
@@ -30,6 +30,12 @@ import {
 const LOOK_MS = 3000;
 /** So many with one question: each lock has two keys that are compared. */
 const AT_ONCE = MOST_OPERATIONS / 2;
+
+/** A lock that is looked at. */
+interface Checked {
+  readonly path: string;
+  readonly lock: ClusterLock;
+}
 
 /** What the check works with. */
 export interface KeyCheckParts {
@@ -81,21 +87,26 @@ export class KeyCheck {
     const { state } = session;
     if (state.kind !== "live") return;
     if (this.#left.length === 0) this.#left = [...granted.all()].map(([path]) => path);
-    const checked = this.#left.splice(0, AT_ONCE).flatMap((path) => {
+    const checked = this.#left.splice(0, AT_ONCE).flatMap((path): Checked[] => {
       const lock = granted.of(path);
       return lock !== undefined && !turns.busy(lock.key) ? [{ path, lock }] : [];
     });
     if (checked.length === 0) return;
     const { epoch } = state;
-    session.ask({
-      compare: checked.flatMap(({ lock }) => isThere(lock)),
-      success: [],
-      failure: checked.flatMap(({ lock }): KeyOperation[] => [
-        { op: "get", key: lock.key },
-        { op: "get", key: lock.own },
-      ]),
-    }, (answer) => {
-      if (answer.kind !== "transaction" || answer.result.succeeded) return;
+    // Only compared: what is there is read when it is not what it was, which hardly ever happens.
+    session.ask(
+      { compare: checked.flatMap(({ lock }) => isThere(lock)), success: [], failure: [] },
+      (answer) => {
+        if (answer.kind === "transaction" && !answer.result.succeeded) this.#read(epoch, checked);
+      },
+    );
+  }
+
+  /** Something of these is not what it was. */
+  #read(epoch: Epoch, checked: readonly Checked[]): void {
+    const keys = checked.flatMap(({ lock }) => [lock.key, lock.own]);
+    this.#parts.session.ask(read(...keys), (answer) => {
+      if (answer.kind !== "transaction") return;
       checked.forEach(({ path, lock }, index) => {
         const [key, own] = answer.result.results.slice(2 * index).map(({ found }) => found[0]?.value);
         if (key !== lock.value || own !== lock.value) this.#mend(epoch, path, lock);

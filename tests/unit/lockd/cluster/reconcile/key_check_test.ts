@@ -21,6 +21,7 @@ const OWNER = { name: "guest", uuid: "u", pid: 7, id: 1 };
 
 /** A host with one lock in etcd, at which a check looks. */
 class Stage {
+  readonly asked: Transaction[] = [];
   readonly etcd = new PlayedEtcd("none");
   readonly time = new PlayedTime();
   readonly told: string[] = [];
@@ -46,6 +47,7 @@ class Stage {
       regrant,
     };
     const ask = (transaction: Transaction, done: (answer: Answer) => void) => {
+      this.asked.push(transaction);
       const answer = this.etcd.apply({ kind: "transaction", transaction }, 0);
       done(this.answers.shift()?.(answer) ?? answer);
     };
@@ -104,6 +106,21 @@ Deno.test("a key that somebody has taken away is put there again", () => {
   assert.deepEqual([stage.etcd.get(LOCK.key), stage.etcd.get(LOCK.own)], ["ours", "ours"]);
 });
 
+Deno.test("a look reads nothing as long as all is there", () => {
+  const stage = new Stage();
+  stage.time.advance();
+  stage.time.advance();
+  const looked = {
+    compare: [
+      { kind: "value", key: LOCK.key, value: "ours" },
+      { kind: "value", key: LOCK.own, value: "ours" },
+    ],
+    success: [],
+    failure: [],
+  };
+  assert.deepEqual(stage.asked, [looked, looked]);
+});
+
 Deno.test("a running guest's lock that another host has is this host's no more, and its guest is marked for when it is paused", () => {
   const stage = new Stage();
   stage.remove(true);
@@ -133,7 +150,7 @@ Deno.test("a key of which it is not known whether it was put there again is a re
   const stage = new Stage();
   stage.remove(false);
   const same = (answer: Answer) => answer;
-  stage.answers.push(same, same, () => ({ kind: "unknown", reason: "no answer" }));
+  stage.answers.push(same, same, same, () => ({ kind: "unknown", reason: "no answer" }));
   stage.time.advance();
   assert.deepEqual(stage.told, ["doubt: no answer"]);
 });
@@ -143,7 +160,7 @@ for (const kind of ["refused", "full"] as const) {
     const stage = new Stage();
     stage.remove(false);
     const same = (answer: Answer) => answer;
-    stage.answers.push(same, same, () => ({ kind, reason: "no" }));
+    stage.answers.push(same, same, same, () => ({ kind, reason: "no" }));
     stage.time.advance();
     assert.deepEqual(stage.told, []);
   });
