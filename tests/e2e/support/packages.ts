@@ -70,6 +70,38 @@ export function clusterPackage(): Promise<string> {
   return packageFile("cluster-deb", ".deb", undefined, "cluster");
 }
 
+/**
+ * The same as it was before programs fenced hosts, without the units for that.
+ *
+ * @returns its file, of a version before all others
+ */
+export async function clusterPackageWithoutFencing(): Promise<string> {
+  const file = `${OUTPUT}/without_fencing.deb`;
+  const repack = [
+    "sh",
+    "-ec",
+    TAKE_FENCING_AWAY,
+    "sh",
+    await clusterPackage(),
+    `${OUTPUT}/without_fencing`,
+    file,
+  ];
+  await runOk(host, repack);
+  return file;
+}
+
+const TAKE_FENCING_AWAY = `
+package=$1; tree=$2; file=$3
+rm -rf "$tree"
+dpkg-deb --raw-extract "$package" "$tree"
+rm -f "$tree"/usr/lib/systemd/system/virtlockd-fence* "$tree/DEBIAN/md5sums"
+sed -i /virtlockd-fence/d "$tree/usr/lib/systemd/system/virtlockd-cluster.socket"
+sed -i 's/ virtlockd-fence.socket//' "$tree"/DEBIAN/*
+sed -i 's/^Version: .*/Version: 0.1.0-1/' "$tree/DEBIAN/control"
+dpkg-deb --root-owner-group -Znone --build "$tree" "$file"
+rm -rf "$tree"
+`;
+
 /** The storage daemon's RPM package, likewise. */
 export function storageRpm(version?: string): Promise<string> {
   return packageFile("storage-rpm", ".rpm", version, "storage");

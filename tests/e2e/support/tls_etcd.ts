@@ -84,6 +84,11 @@ export class TlsEtcd {
     return new TlsEtcd(machine);
   }
 
+  /** Writes a key, as root. */
+  async put(key: string, value: string): Promise<void> {
+    await this.#machine.sh(`${CONTROL} put ${key}`, { input: value });
+  }
+
   /** Names of the keys below a prefix, in their order. */
   async keys(prefix: string): Promise<string[]> {
     const text = await this.#machine.sh(`${CONTROL} get --prefix --keys-only ${prefix}`);
