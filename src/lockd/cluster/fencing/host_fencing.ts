@@ -10,6 +10,12 @@ const PAUSES_MS = [30_000, 60_000, 120_000, 300_000, 600_000];
 /** Pause where something else has to end first, and before an answer is asked for anew, in ms. */
 const LATER_MS = 60_000;
 
+/**
+ * For so long after somebody has asked it is tried, in ms: what nobody asks for any more is no reason to turn
+ * a host off, when etcd, the network or the program work again hours later.
+ */
+const WANTED_MS = 3_600_000;
+
 /** A host that is not heard of, and whose lock somebody asks for. */
 export interface SilentHost {
   readonly session: string;
@@ -82,7 +88,8 @@ interface Wanted {
   state: FencingHost["state"];
   failures: number;
   told: string | undefined;
-  /** When it is tried, by the monotonic clock. */
+  /** When somebody has asked last, and when it is tried, by the monotonic clock. */
+  asked: number;
   due: number;
 }
 
@@ -140,7 +147,12 @@ export class HostFencing {
   /** Somebody asks for a lock of a host that is not heard of. @param reason who asks for what */
   asked({ session, name }: SilentHost, reason: string): void {
     const { command, clock, now } = this.#parts;
-    if (command() === undefined || this.#wanted.has(session)) return;
+    if (command() === undefined) return;
+    const wanted = this.#wanted.get(session);
+    if (wanted !== undefined) {
+      wanted.asked = clock();
+      return;
+    }
     const settled = this.#settled.get(session);
     if (settled !== undefined && settled > clock()) return;
     this.#settled.delete(session);
@@ -151,6 +163,7 @@ export class HostFencing {
       state: "waiting",
       failures: 0,
       told: undefined,
+      asked: clock(),
       due: clock(),
     });
     this.#next();
@@ -177,7 +190,12 @@ export class HostFencing {
   }
 
   #begin(session: string, wanted: Wanted): void {
-    const { command, limit, cluster, link, endpoints, from, observer } = this.#parts;
+    const { command, limit, cluster, link, endpoints, from, observer, clock } = this.#parts;
+    if (clock() - wanted.asked > WANTED_MS) {
+      this.#wanted.delete(session);
+      observer.fencingOver(wanted.name, "nobody has asked for a lock of it for an hour");
+      return this.#next();
+    }
     const program = command();
     if (program === undefined) return this.close();
     const task = {

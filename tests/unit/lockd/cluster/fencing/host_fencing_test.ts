@@ -148,6 +148,27 @@ Deno.test("what fails is tried again, after pauses that grow to ten minutes", ()
   assert.deepEqual([shown?.state, shown?.failures, shown?.reason], ["failed", 7, "exit code 7"]);
 });
 
+Deno.test("what nobody has asked for in an hour is not tried again, until somebody asks", () => {
+  const stage = new Stage();
+  stage.fencing.asked(HOST, REASON);
+  let tries = 0;
+  const failOn = (until: number) => {
+    for (; stage.running > 0 && stage.time.now < until; tries++) {
+      stage.tell({ kind: "failed", reason: "exit code 7" });
+      while (stage.running === 0 && stage.fencing.status?.hosts.length === 1) stage.time.advance();
+    }
+  };
+  failOn(3_000_000);
+  stage.fencing.asked(HOST, REASON);
+  failOn(Infinity);
+  // An hour after it was asked for the second time.
+  assert.ok(stage.time.now > 6_600_000 && stage.time.now < 7_900_000, `${stage.time.now}`);
+  assert.equal(stage.told.at(-1), "over: kvm7: nobody has asked for a lock of it for an hour");
+  assert.deepEqual(stage.fencing.status?.hosts, []);
+  stage.fencing.asked(HOST, REASON);
+  assert.equal(stage.tasks.length, tries + 1);
+});
+
 Deno.test("whatever becomes of the process is no fence: it ends, hangs, or talks nonsense", () => {
   const reasons = [
     (stage: Stage) => stage.tell({ kind: "stage", stage: "running" }, "end"),
