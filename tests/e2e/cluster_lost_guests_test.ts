@@ -106,9 +106,10 @@ if (RELEASES !== undefined) {
         await one.sh("systemctl restart libvirtd");
         await until("libvirtd to answer", async () => await libvirt.answers(), 30_000);
         await stands();
-        await libvirt.virsh("destroy", "alpha");
+        // A libvirtd that was started anew says that it does not run, when it has ended it.
+        await libvirt.run(["virsh", "-c", "qemu:///system", "destroy", "alpha"]);
+        await until("it to be gone", async () => await threadsOf(hosts, pid) === "", 30_000);
         assert.equal(await hosts.state(0, "alpha"), "shut off");
-        assert.equal(await threadsOf(hosts, pid), "");
         assert.match(await libvirt.virshError("start", "alpha"), /is locked by domain 'beta'/);
         await end(hosts);
       },
