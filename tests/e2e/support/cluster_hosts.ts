@@ -106,6 +106,11 @@ export class ClusterHosts implements AsyncDisposable {
     this.#machines.set(end, machine);
   }
 
+  /** Cuts a host off from the network: all that runs on it goes on. */
+  async cutOff(end: End): Promise<void> {
+    await this.#parts.network.cut(this.machine(end).init);
+  }
+
   /** Takes its power from a host: everything on it ends at once. Harmless when it is off. */
   async powerOff(end: End): Promise<void> {
     const machine = this.#machines.get(end);

@@ -49,6 +49,11 @@ export class NetworkSwitch implements AsyncDisposable {
     for (const name of ["lab", "lo"]) await runOk(host, [...inside, "ip", "link", "set", name, "up"]);
   }
 
+  /** Cuts off a machine, by the pid of its init, until it is switched off and plugged in again. */
+  async cut(init: number): Promise<void> {
+    await runOk(host, [...this.launcher, "ip", "link", "set", `port${init}`, "down"]);
+  }
+
   /** Takes it down, when nothing runs in it any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#keeper[Symbol.asyncDispose]();
