@@ -17,6 +17,7 @@ cluster_lockspaces = [ \"scsi=/var/lib/libvirt/lockd/scsi\" ]
 cluster_devices = 1
 cluster_host_id = \"kvm7\"
 cluster_wait = 5
+cluster_start_wait = 300
 cluster_ca_file = \"/etc/libvirt/virtlockd-cluster/ca.pem\"
 cluster_cert_file = \"/etc/libvirt/virtlockd-cluster/host.pem\"
 cluster_key_file = \"/etc/libvirt/virtlockd-cluster/host-key.pem\"
@@ -49,6 +50,7 @@ cluster_on_lost = \"pause\"
       { "cluster_devices" = "1" }
       { "cluster_host_id" = "kvm7" }
       { "cluster_wait" = "5" }
+      { "cluster_start_wait" = "300" }
       { "cluster_ca_file" = "/etc/libvirt/virtlockd-cluster/ca.pem" }
       { "cluster_cert_file" = "/etc/libvirt/virtlockd-cluster/host.pem" }
       { "cluster_key_file" = "/etc/libvirt/virtlockd-cluster/host-key.pem" }

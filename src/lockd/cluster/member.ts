@@ -19,12 +19,6 @@ import type { MembershipFile, Seen } from "./host/membership_file.ts";
 import { ClusterNames, type ClusterSpace } from "./keys/names.ts";
 import { ClusterSession } from "./session/session.ts";
 
-/**
- * How long guests that are started with their host wait for it to join, in ms: the link waits for the
- * network, and after a loss of power etcd is being started too. libvirt does not try again.
- */
-const JOIN_MS = 60_000;
-
 /** What is known of the membership before it begins. */
 export interface MemberFacts {
   readonly file: MembershipFile;
@@ -209,7 +203,8 @@ export class Member implements Cluster {
       spaces: this.#names.spaces,
       nonce,
       known,
-      joinMs: known === undefined ? JOIN_MS : 0,
+      // After a loss of power etcd is being started too, and libvirt starts a guest with its host only once.
+      joinMs: known === undefined ? settings.clusterStartWait * 1000 : 0,
       seen,
       keep: (session, now) =>
         file.save({

@@ -48,6 +48,7 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterCertFile: undefined,
     clusterKeyFile: undefined,
     clusterWait: undefined,
+    clusterStartWait: undefined,
     clusterFenceData: undefined,
     clusterMistake: undefined,
   };

@@ -28,6 +28,8 @@ export interface ClusterSettings {
   readonly clusterHostId: string | undefined;
   /** How long a guest waits for other hosts that are about to give up its locks, in seconds. */
   readonly clusterWait: number;
+  /** How long guests that are started with their host wait until it is a member, in seconds. */
+  readonly clusterStartWait: number;
   readonly clusterCaFile: string | undefined;
   readonly clusterCertFile: string | undefined;
   readonly clusterKeyFile: string | undefined;
@@ -53,6 +55,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterDevices: false,
   clusterHostId: undefined,
   clusterWait: 5,
+  clusterStartWait: 60,
   clusterCaFile: undefined,
   clusterCertFile: undefined,
   clusterKeyFile: undefined,
@@ -83,6 +86,7 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_devices", (entry) => ({ clusterDevices: readInteger(entry, 0, 1) === 1 })],
   ["cluster_host_id", (entry) => ({ clusterHostId: readName(entry) })],
   ["cluster_wait", (entry) => ({ clusterWait: readInteger(entry, 0, 60) })],
+  ["cluster_start_wait", (entry) => ({ clusterStartWait: readInteger(entry, 0, 3600) })],
   ["cluster_ca_file", (entry) => ({ clusterCaFile: readPath(entry) })],
   ["cluster_cert_file", (entry) => ({ clusterCertFile: readPath(entry) })],
   ["cluster_key_file", (entry) => ({ clusterKeyFile: readPath(entry) })],

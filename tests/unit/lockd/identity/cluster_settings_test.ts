@@ -30,6 +30,8 @@ Deno.test("the cluster's settings with each of their keys", () => {
     cluster_cert_file = "/etc/libvirt/virtlockd-cluster/host.pem"
     cluster_key_file = "/etc/libvirt/virtlockd-cluster/host-key.pem"
     cluster_fence_command = "/etc/libvirt/fence"
+    cluster_wait = 7
+    cluster_start_wait = 300
     cluster_fence_timeout = 90
     cluster_fence_data = "ipmi 10.0.0.7 ä"
     cluster_on_lost = "kill"
@@ -44,6 +46,8 @@ Deno.test("the cluster's settings with each of their keys", () => {
   assert.deepEqual([...settings.clusterLockspaces], [["scsi", "/var/lib/scsi"], ["lvm", "/var/lib/lvm"]]);
   assert.equal(settings.clusterDevices, true);
   assert.equal(settings.clusterHostId, "kvm7");
+  assert.equal(settings.clusterWait, 7);
+  assert.equal(settings.clusterStartWait, 300);
   assert.equal(settings.clusterCaFile, "/etc/libvirt/virtlockd-cluster/ca.pem");
   assert.equal(settings.clusterCertFile, "/etc/libvirt/virtlockd-cluster/host.pem");
   assert.equal(settings.clusterKeyFile, "/etc/libvirt/virtlockd-cluster/host-key.pem");
@@ -65,6 +69,13 @@ Deno.test("what is done with guests that have lost their lock is one of three", 
     mistake('cluster_on_lost = "off"'),
     /expected "report", "pause" or "kill" for "cluster_on_lost"/,
   );
+});
+
+Deno.test("a host may wait up to an hour for etcd when it is started", () => {
+  assert.equal(load("").clusterStartWait, 60);
+  assert.equal(load("cluster_start_wait = 0").clusterStartWait, 0);
+  assert.equal(load("cluster_start_wait = 3600").clusterStartWait, 3600);
+  assert.match(mistake("cluster_start_wait = 3601"), /cluster_start_wait/);
 });
 
 Deno.test("what fences is an absolute path, has a time, and is told one line", () => {
