@@ -9,7 +9,7 @@ import { bridgeTraffic } from "../support/bridge_traffic.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { TestProcess } from "../support/test_process.ts";
 import { until } from "../support/until.ts";
-import { run, step } from "./steps.ts";
+import { run, step } from "../virtual_machine/steps.ts";
 
 const EXPORT = "/srv/export";
 const NFS = "/mnt/nfs";

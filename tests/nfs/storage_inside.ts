@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { until } from "../support/until.ts";
-import { command, run, step } from "./steps.ts";
+import { command, run, step } from "../virtual_machine/steps.ts";
 
 /** Open to root, and with root_squash. */
 const EXPORT = "/srv/export";

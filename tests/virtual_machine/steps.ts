@@ -1,4 +1,4 @@
-// What the two tests inside of the machine share: programs that are run, and steps that are told.
+// What tests inside of a machine share: programs that are run, and steps that are told.
 
 /** How a program ended, and what it said. */
 export interface Said {
