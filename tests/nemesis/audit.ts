@@ -6,22 +6,30 @@ import type { NemesisHost } from "./nemesis_host.ts";
 
 /** An etcd that has just found its quorum, releases that wait for it, and a person, need some seconds. */
 const PATIENCE_MS = 300_000;
-/** When nothing changes any more for so long it stays as it is: whoever tries again does so more often. */
-const STILL_MS = 120_000;
+/** What is left for so long although no host has anything to do with it stays: they look every 3 s. */
+const IDLE_MS = 60_000;
 const LOOK_MS = 500;
 
 /** What is left although all guests have gone. @returns nothing when all is well, after a while */
 export async function leftovers({ etcd, hosts, administrator }: Scene): Promise<readonly string[]> {
   const end = performance.now() + PATIENCE_MS;
-  let seen = { text: "", since: -Infinity };
+  let busy = performance.now();
   for (;;) {
     await administrator.free("all gone");
     const left = await look(etcd, hosts);
-    const [text, now] = [left.join("\n"), performance.now()];
-    if (text !== seen.text) seen = { text, since: now };
-    if (left.length === 0 || now > end || now - seen.since > STILL_MS) return left;
+    if (left.length === 0) return left;
+    if (!(await Promise.all(hosts.map(isIdle))).every(Boolean)) busy = performance.now();
+    if (performance.now() > end || performance.now() - busy > IDLE_MS) return left;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+}
+
+/** Whether a host is well, and says that it has nothing and gives nothing back. */
+async function isIdle(host: NemesisHost): Promise<boolean> {
+  const status = await host.status();
+  if (status === undefined || status.state !== "live") return false;
+  const { locks, releasing, unknown } = status;
+  return locks + releasing + unknown === 0;
 }
 
 async function look(etcd: Etcd, hosts: readonly NemesisHost[]): Promise<readonly string[]> {
