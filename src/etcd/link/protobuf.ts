@@ -30,6 +30,10 @@ const VARINT = 0;
 const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
+/** Largest tag; no length is larger either. */
+const MOST_SMALL = 0xffff_ffff;
+/** Bytes of a varint of 64 bits. */
+const LONGEST_VARINT = 10;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -40,51 +44,78 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  * @throws TypeError when a value does not suit its field
  */
 export function encodeMessage(message: Message, values: Values): Uint8Array {
-  const out: number[] = [];
+  const writer = new Writer();
   for (const [name, value] of Object.entries(values)) {
     const field = message[name];
     if (field === undefined) throw new TypeError(`Encode a message: it has no field ${name}`);
     if (value === undefined) continue;
     const each = field.repeated ? value : [value];
     if (!Array.isArray(each)) throw new TypeError(`Encode a message: ${name} is no list`);
-    for (const one of each) encodeField(out, name, field, one);
+    for (const one of each) writer.field(name, field, one);
   }
-  return Uint8Array.from(out);
+  return writer.written;
 }
 
-function encodeField(out: number[], name: string, { number, type }: Field, value: Value): void {
-  const wrong = () => new TypeError(`Encode a message: ${name} cannot be ${typeof value}`);
-  const tag = (wire: number) => varint(out, BigInt(number * 8 + wire));
-  const bytes = (content: Uint8Array) => {
-    tag(BYTES);
-    varint(out, BigInt(content.length));
-    for (const byte of content) out.push(byte);
-  };
-  switch (type) {
-    case "string":
-      if (typeof value !== "string") throw wrong();
-      return bytes(encoder.encode(value));
-    case "bool":
-      if (typeof value !== "boolean") throw wrong();
-      tag(VARINT);
-      return varint(out, value ? 1n : 0n);
-    case "integer":
-      if (typeof value !== "number" || !Number.isSafeInteger(value)) throw wrong();
-      tag(VARINT);
-      return varint(out, BigInt.asUintN(64, BigInt(value)));
-    case "id":
-      if (typeof value !== "string" || !/^-?[0-9]+$/.test(value)) throw wrong();
-      tag(VARINT);
-      return varint(out, BigInt.asUintN(64, BigInt(value)));
-    default:
-      if (typeof value !== "object" || Array.isArray(value)) throw wrong();
-      return bytes(encodeMessage(type, value as Values));
-  }
-}
+/** Bytes of a message so far, in a buffer that grows: an idle host's largest message has 40 KB. */
+class Writer {
+  #bytes = new Uint8Array(256);
+  #length = 0;
 
-function varint(out: number[], value: bigint): void {
-  for (; value >= 0x80n; value >>= 7n) out.push(Number(value & 0x7fn) | 0x80);
-  out.push(Number(value));
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  field(name: string, { number, type }: Field, value: Value): void {
+    const wrong = () => new TypeError(`Encode a message: ${name} cannot be ${typeof value}`);
+    switch (type) {
+      case "string":
+        if (typeof value !== "string") throw wrong();
+        return this.#content(number, encoder.encode(value));
+      case "bool":
+        if (typeof value !== "boolean") throw wrong();
+        return this.#number(number, value ? 1n : 0n);
+      case "integer":
+        if (typeof value !== "number" || !Number.isSafeInteger(value)) throw wrong();
+        return this.#number(number, BigInt(value));
+      case "id":
+        if (typeof value !== "string" || !/^-?[0-9]+$/.test(value)) throw wrong();
+        return this.#number(number, BigInt(value));
+      default:
+        if (typeof value !== "object" || Array.isArray(value)) throw wrong();
+        return this.#content(number, encodeMessage(type, value as Values));
+    }
+  }
+
+  #content(number: number, content: Uint8Array): void {
+    this.#small(number * 8 + BYTES);
+    this.#small(content.length);
+    this.#room(content.length);
+    this.#bytes.set(content, this.#length);
+    this.#length += content.length;
+  }
+
+  #number(number: number, value: bigint): void {
+    this.#small(number * 8 + VARINT);
+    this.#room(LONGEST_VARINT);
+    let left = BigInt.asUintN(64, value);
+    for (; left >= 0x80n; left >>= 7n) this.#bytes[this.#length++] = Number(left & 0x7fn) | 0x80;
+    this.#bytes[this.#length++] = Number(left);
+  }
+
+  /** A varint of 31 bits at most. */
+  #small(value: number): void {
+    this.#room(LONGEST_VARINT);
+    for (; value >= 0x80; value >>>= 7) this.#bytes[this.#length++] = value & 0x7f | 0x80;
+    this.#bytes[this.#length++] = value;
+  }
+
+  #room(more: number): void {
+    const least = this.#length + more;
+    if (least <= this.#bytes.length) return;
+    const bytes = new Uint8Array(Math.max(least, 2 * this.#bytes.length));
+    bytes.set(this.written);
+    this.#bytes = bytes;
+  }
 }
 
 /**
@@ -104,9 +135,9 @@ export function decodeMessage(message: Message, bytes: Uint8Array): Values {
   }
   const reader = new Reader(bytes);
   while (reader.more) {
-    const tag = reader.varint();
-    const [name, field] = byNumber.get(Number(tag >> 3n)) ?? [];
-    const wire = Number(tag & 7n);
+    const tag = reader.small();
+    const [name, field] = byNumber.get(Math.floor(tag / 8)) ?? [];
+    const wire = tag % 8;
     if (name === undefined || field === undefined) {
       reader.skip(wire);
       continue;
@@ -156,6 +187,18 @@ class Reader {
     throw new RangeError("Decode a message: a number has no end");
   }
 
+  /** A tag or a length: mostly of one byte. */
+  small(): number {
+    const byte = this.#bytes[this.#at];
+    if (byte !== undefined && byte < 0x80) {
+      this.#at++;
+      return byte;
+    }
+    const value = Number(this.varint());
+    if (value > MOST_SMALL) throw new RangeError(`Decode a message: ${value} is too large`);
+    return value;
+  }
+
   field({ type }: Field, wire: number): Value {
     if (wire !== (typeof type === "object" || type === "string" ? BYTES : VARINT)) {
       throw new RangeError(`Decode a message: a field has the wire type ${wire}`);
@@ -178,7 +221,7 @@ class Reader {
   }
 
   bytes(): Uint8Array {
-    const length = Number(this.varint());
+    const length = this.small();
     const end = this.#at + length;
     if (end > this.#bytes.length) throw new RangeError("Decode a message: it is cut off");
     const found = this.#bytes.subarray(this.#at, end);

@@ -29,6 +29,14 @@ Deno.test("what is written is read again", () => {
   assert.deepEqual(decodeMessage(OUTER, encodeMessage(OUTER, values)), values);
 });
 
+for (const length of [127, 128, 255, 256, 257, 16_383, 16_384, 70_000]) {
+  Deno.test(`a message that has texts of ${length} bytes is written whole`, () => {
+    const text = "x".repeat(length);
+    const values = { text, yes: true, count: length, id: "7", parts: [{ name: text }, { name: "last" }] };
+    assert.deepEqual(decodeMessage(OUTER, encodeMessage(OUTER, values)), values);
+  });
+}
+
 Deno.test("what is not there has the value that stands for nothing", () => {
   const nothing = { text: "", yes: false, count: 0, id: "0", parts: [] };
   assert.deepEqual(decodeMessage(OUTER, new Uint8Array(0)), nothing);
@@ -48,6 +56,8 @@ for (
     ["a text where a number belongs", "1a0161"],
     ["a number that JavaScript cannot hold", "18ffffffffffffff7f"],
     ["a group", "4b"],
+    ["a field whose number is too large", "88808080801001"],
+    ["a length that is too large", "0affffffffff0f61"],
   ] as const
 ) {
   Deno.test(`${what} is refused`, () => {
