@@ -33,6 +33,7 @@ const real = linuxSys();
 const simulated: Sys = {
   ...real,
   open: (path, flags, mode) => numberOf(path) ?? real.open(path, flags, mode),
+  fcntl: (fd, command, value) => fd >= FIRST ? 0 : real.fcntl(fd, command, value),
   close: (fd) => fd >= FIRST ? 0 : real.close(fd),
   unlink: (path) => numberOf(path) === undefined ? real.unlink(path) : 0,
   fstat: (fd, into) => fd >= FIRST ? fill(into, fd) : real.fstat(fd, into),
