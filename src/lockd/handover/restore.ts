@@ -27,6 +27,7 @@ import {
 } from "../lockspace/lock_record.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import { type Owner, ownerKey } from "../lockspace/owner.ts";
+import { restoredResource } from "../lockspace/resource.ts";
 import { GrantTrail } from "../lockspace/grant_trail.ts";
 import { LockSession, speakFor } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
@@ -100,18 +101,9 @@ function restoreLocks(daemon: Daemon, state: RestartState, known: (owner: Owner)
       const holdings = record.holdings.map(({ owner, since }) => ({ owner: known(owner), since }));
       const { id, lockspace, name, path: file, shared, autocreate, regrant } = record;
       // Field by field: copying objects of any kind takes several times as long, and there may be thousands.
-      table.restoreResource({
-        id,
-        lockspace,
-        name,
-        path: file,
-        shared,
-        autocreate,
-        holdings,
-        handle: restored.handle,
-        state: restored.state,
-        ...(regrant === undefined ? {} : { regrant }),
-      });
+      const { handle: held, state: now } = restored;
+      const parts = { id, lockspace, name, shared, autocreate, holdings, handle: held, state: now, regrant };
+      table.restoreResource(restoredResource(parts, file));
     }
   }
   table.nextId = state.nextResourceId;

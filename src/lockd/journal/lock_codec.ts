@@ -1,5 +1,6 @@
 import { HELD, type Regrant } from "../lockspace/lock_record.ts";
-import { Code, GrantFlag, usualPath } from "./operation_codes.ts";
+import { lockFilePath } from "../lockspace/resource.ts";
+import { Code, GrantFlag } from "./operation_codes.ts";
 import type { HoldingRecord, JournaledLock, OwnerRecord } from "./journaled_lock.ts";
 
 /** null where a field behind it is there. */
@@ -53,7 +54,7 @@ export function encodeLock({ record, lock, slot }: JournaledLock, names: Written
     owners += `${owners === "" ? "" : ","}${names.owner(owner)},${since}`;
   }
   const text = `[${Code.grant},${id},${place},${JSON.stringify(name)},${flags},[${owners}]`;
-  const unusual = path === usualPath(lockspace, name) ? undefined : path;
+  const unusual = path === lockFilePath(lockspace, name) ? undefined : path;
   if (unusual === undefined && state.kind !== "doubtful") {
     return slot === undefined ? `${text}]` : `${text},${slot}]`;
   }
@@ -78,7 +79,7 @@ export function decodeLock(
       id,
       lockspace,
       name,
-      path: unusual ?? usualPath(lockspace, name),
+      path: unusual ?? lockFilePath(lockspace, name),
       shared: (flags & GrantFlag.SHARED) !== 0,
       autocreate: (flags & GrantFlag.AUTOCREATE) !== 0,
       holdings,

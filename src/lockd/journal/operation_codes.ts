@@ -57,8 +57,3 @@ export const GrantFlag = {
   PARKED: 32,
   LEAVING: 64,
 } as const;
-
-/** The path that a resource nearly always has, and that is therefore not written. */
-export function usualPath(lockspace: string, name: string): string {
-  return lockspace === "" ? name : `${lockspace}/${name}`;
-}

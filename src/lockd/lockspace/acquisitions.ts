@@ -11,7 +11,7 @@ import type { Lockspace } from "./lockspace.ts";
 import { isHeldBy, type Owner, type OwnerKey, ownerKey, ownerRecord } from "./owner.ts";
 import type { PausedGuests } from "./paused_guests.ts";
 import type { Done, HeldReport, Refusal } from "./refusal.ts";
-import type { Resource } from "./resource.ts";
+import { KeptResource, type Resource } from "./resource.ts";
 import type { WaitingAsks } from "./waiting_asks.ts";
 
 /** An ask for a lock. */
@@ -269,11 +269,10 @@ export class Acquisitions {
     const { name, options, owner, trail } = ask;
     invariant(outcome.fd >= 0, "A lock was granted without a descriptor");
     const holding = { owner, since: now() };
-    const resource: Resource = {
+    const resource = new KeptResource({
       id: held.newId(),
       lockspace: lockspace.path,
       name,
-      path: lockspace.fileOf(name),
       handle: {
         kind: "file",
         fd: ledger.own(outcome.fd, "lock"),
@@ -285,7 +284,7 @@ export class Acquisitions {
       // Made with its one element: pushed into an empty array it would have room for sixteen more.
       holdings: [holding],
       state: HELD,
-    };
+    });
     paused.getting(owner, trail);
     if (paused.isAttached(owner)) resource.regrant = "while-paused";
     held.insert(lockspace, resource);

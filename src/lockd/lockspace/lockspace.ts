@@ -2,7 +2,7 @@ import type { Owner } from "./owner.ts";
 import { RecurringMap } from "../../base/recurring_map.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { Place } from "./places.ts";
-import type { Resource } from "./resource.ts";
+import { lockFilePath, type Resource } from "./resource.ts";
 
 /** A namespace of resources: a directory of lock files, or, with path "", the files themselves. */
 export class Lockspace {
@@ -29,7 +29,7 @@ export class Lockspace {
 
   /** The file of a resource name. */
   fileOf(name: string): string {
-    return this.path === "" ? name : `${this.path}/${name}`;
+    return lockFilePath(this.path, name);
   }
 
   /**

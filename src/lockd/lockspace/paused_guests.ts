@@ -110,7 +110,8 @@ export class PausedGuests {
     // A paused guest has its disks open still. What was detached it has not.
     const paused = resource.regrant === "while-paused" &&
       [...trail.taken, ...this.parked.of(key)].some((parked) => opened(process.pid, parked) === "open");
-    return paused || opened(process.pid, { ...resource, ...identityField(resource.handle) }) === "not-open";
+    const { lockspace, name, path, handle } = resource;
+    return paused || opened(process.pid, { lockspace, name, path, ...identityField(handle) }) === "not-open";
   }
 
   /**
