@@ -95,6 +95,9 @@ if (RELEASES !== undefined) {
         assert.equal(await hosts.state(0, "alpha"), "running");
         assert.match(await one.sh("virtlockd doctor || true"), /domain 'alpha' .* is stopped by a signal/);
         await one.sh("kill -9 $(systemctl show -P MainPID virtlockd)");
+        await until("the next daemon to answer", async () => {
+          return (await one.run(["virtlockd", "status"])).code === 0;
+        }, 60_000);
         await hosts.untilLive(0);
         await stands();
         await one.sh("virtlockd reload");
