@@ -194,9 +194,10 @@ function parseTimeout(token: OptionToken): number {
 }
 
 function unknownCommand(word: string, commands: Commands<string>): UsageError {
-  return new UsageError(
-    `Unknown command ${quote(word)}: the commands are ${Object.keys(commands).join(", ")}`,
-  );
+  const names = Object.keys(commands);
+  // A daemon need not have any.
+  if (names.length === 0) return strayArgument(word, commands);
+  return new UsageError(`Unknown command ${quote(word)}: the commands are ${names.join(", ")}`);
 }
 
 function strayArgument(word: string, commands: Commands<string>): UsageError {

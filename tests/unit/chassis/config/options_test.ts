@@ -168,6 +168,13 @@ Deno.test("parseCommandLine() throws one line that names what it cannot understa
   }
 });
 
+Deno.test("parseCommandLine() names no commands of a daemon that has none", () => {
+  assert.throws(() => parseCommandLine(["stray"], {}, tokensOf), {
+    name: "UsageError",
+    message: 'Unexpected argument "stray"',
+  });
+});
+
 Deno.test("forgiveOptions() takes what is right and has a sentence for each mistake", () => {
   const none = { daemon: false, verbose: false, config: undefined, timeout: undefined, pidFile: undefined };
   assert.deepEqual(forgiveOptions(["-v", "--timeout=30", "-f", "/c"], VIRTLOCKD.commands, tokensOf), {
