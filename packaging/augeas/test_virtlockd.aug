@@ -25,6 +25,7 @@ cluster_fence_command = \"/etc/libvirt/fence\"
 cluster_fence_timeout = 90
 cluster_fence_data = \"ipmi 10.0.0.7\"
 cluster_on_lost = \"pause\"
+cluster_trust_reboot = 2
 "
 
    test Virtlockd.lns get every_key =
@@ -58,6 +59,7 @@ cluster_on_lost = \"pause\"
       { "cluster_fence_timeout" = "90" }
       { "cluster_fence_data" = "ipmi 10.0.0.7" }
       { "cluster_on_lost" = "pause" }
+      { "cluster_trust_reboot" = "2" }
 
    (* Comments, on lines of their own and after a value. *)
    test Virtlockd.lns get "# Limits\n#\n\n  #max_clients = 1024\nlog_level = 2  # for now\n" =

@@ -29,6 +29,8 @@ export interface HostOptions {
   readonly launcher?: readonly string[];
   /** Main module that is run instead of the link's own. */
   readonly link?: string;
+  /** Command that runs everything of the host as its last arguments, e.g. on another kernel. */
+  readonly outer?: readonly string[];
   /** Lock directory, which others may have too. */
   readonly space?: string;
   /** "new": nobody has opened the cluster, unless another host of the test has. */
@@ -78,7 +80,7 @@ export class ClusterHost implements AsyncDisposable {
     { settings = "storage_timeout = 3", launcher = [], cluster = "open", ...more }: HostOptions = {},
   ): Promise<ClusterHost> {
     if (cluster === "open") await etcd.openCluster("test", ["scsi"]);
-    const place = Place.createShared();
+    const place = Place.createShared(more.outer);
     const space = more.space ?? place.makeDirectory("scsi");
     Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
     const config = `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]\n` +

@@ -64,14 +64,26 @@ export class Place implements Disposable {
   /**
    * Makes one whose processes may look into each other, as root's may: they are in one user namespace. Those
    * of others have one each.
+   *
+   * @param outer command that runs each of them as its last arguments, e.g. on another kernel
    */
-  static createShared(): Place {
+  static createShared(outer: readonly string[] = []): Place {
     const place = Place.create();
-    if (place.#launcher.length === 0) return place;
+    if (place.#launcher.length === 0) {
+      place.#launcher = outer;
+      return place;
+    }
     const [file = "", ...args] = place.command(["/bin/sleep", "infinity"]);
     const keeper = new Deno.Command(file, { args }).spawn();
     place.#keeper = keeper;
-    place.#launcher = ["nsenter", "--user", "--preserve-credentials", `--target=${keeper.pid}`, "--"];
+    place.#launcher = [
+      ...outer,
+      "nsenter",
+      "--user",
+      "--preserve-credentials",
+      `--target=${keeper.pid}`,
+      "--",
+    ];
     // Until the keeper is in its namespace, others would be in the test's.
     const own = Deno.readLinkSync("/proc/self/ns/user");
     while (Deno.readLinkSync(`/proc/${keeper.pid}/ns/user`) === own);

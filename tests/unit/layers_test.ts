@@ -354,6 +354,7 @@ const NAMING: Readonly<Record<string, string>> = {
   "lockd/storage/deputy_starter.ts": "a socket's name",
   "lockd/cluster/fencing/fencing_log.ts": "advice: a command",
   "lockd/cluster/fencing/fence_client.ts": "advice: units",
+  "lockd/cluster/reboot/reboot_trust.ts": "advice: a command",
   "lockd/storage/helper_main.ts": "the name of a helper's thread",
   "lockd/storage/owner_record.ts": "what a lock file begins with that other hosts read",
   "storaged/daemon/storage_daemon.ts": "advice: a command",

@@ -84,6 +84,9 @@ function fieldText(field: string, value: unknown): string {
   if (typeof value === "object" && value !== null && "hosts" in value && Array.isArray(value.hosts)) {
     return `${field} ${counted(value.hosts.length, "host")}`;
   }
+  if (typeof value === "object" && value !== null && "state" in value) {
+    return `${field} ${value.state}${"reason" in value ? ` (${value.reason})` : ""}`;
+  }
   return `${field} ${value ?? "-"}`;
 }
 

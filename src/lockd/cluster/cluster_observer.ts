@@ -1,3 +1,4 @@
+import type { EarlierStartsObserver } from "./reboot/earlier_starts.ts";
 import type { EtcdVersionsObserver } from "./etcd/etcd_versions.ts";
 import type { HostFencingObserver } from "./fencing/host_fencing.ts";
 import type { KeyCheckObserver } from "./reconcile/key_check.ts";
@@ -15,4 +16,5 @@ export interface ClusterObserver
     LostLocksObserver,
     LostGuestsObserver,
     EtcdVersionsObserver,
+    EarlierStartsObserver,
     HostFencingObserver {}

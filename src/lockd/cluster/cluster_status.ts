@@ -1,3 +1,4 @@
+import type { RebootStatus } from "./reboot/earlier_starts.ts";
 import type { EtcdMember } from "./etcd/etcd_members.ts";
 import type { FencingStatus } from "./fencing/host_fencing.ts";
 
@@ -35,4 +36,6 @@ export interface ClusterStatus {
   readonly unknown: number;
   /** Hosts that are fenced by a program; absent where none is configured. */
   readonly fencing?: FencingStatus;
+  /** Whether the host frees by itself what it had before its kernel was started again. An older one does not tell. */
+  readonly reboot?: RebootStatus;
 }

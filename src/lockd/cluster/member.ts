@@ -12,6 +12,11 @@ import { LEFT_BEHIND } from "./session/doubts.ts";
 import { EtcdVersions } from "./etcd/etcd_versions.ts";
 import { wrongWithProgram } from "./fencing/fence_program.ts";
 import { HostFencing } from "./fencing/host_fencing.ts";
+import { mayLive } from "./host/process_lives.ts";
+import { type Machine, machineOf } from "./host/machine.ts";
+import { EarlierStarts } from "./reboot/earlier_starts.ts";
+import { rebootTrust } from "./reboot/reboot_trust.ts";
+import { SessionSweep } from "./reboot/session_sweep.ts";
 import { ClusterKeys } from "./keys/keys.ts";
 import { LostGuests } from "./reconcile/lost_guests.ts";
 import { LinkClient } from "./etcd/link_client.ts";
@@ -46,6 +51,8 @@ export class Member implements Cluster {
   readonly #session: ClusterSession;
   readonly #locks: MemberLocks;
   readonly #fencing: HostFencing;
+  readonly #machine: Machine;
+  readonly #earlier: EarlierStarts;
   readonly #lostGuests: LostGuests;
   #begun = false;
 
@@ -70,7 +77,9 @@ export class Member implements Cluster {
       },
     });
     this.#versions = new EtcdVersions({ etcd: this.#link, loop, observer: parts.observer });
+    this.#machine = machineOf(sys);
     this.#session = this.#newSession(name);
+    this.#earlier = this.#newEarlierStarts(name);
     this.#fencing = this.#newFencing(name);
     this.#locks = new MemberLocks({
       parts: this.#parts,
@@ -133,6 +142,7 @@ export class Member implements Cluster {
       releasing: this.#locks.releasing,
       unknown: this.#locks.unknown,
       ...fencing === undefined ? {} : { fencing },
+      reboot: this.#earlier.status,
     };
   }
 
@@ -187,6 +197,7 @@ export class Member implements Cluster {
   #newSession(name: string): ClusterSession {
     const { sys, loop, settings, resources, observer } = this.#parts;
     const { file, boot, daemon, host, spaces, devices, known, seen } = this.#facts;
+    const { mark } = this.#machine;
     return new ClusterSession({
       etcd: this.#link,
       loop,
@@ -198,6 +209,7 @@ export class Member implements Cluster {
         boot,
         daemon,
         ...settings.clusterFenceData === undefined ? {} : { data: settings.clusterFenceData },
+        ..."missing" in mark ? {} : { machine: mark },
       },
       isEarlier: (other) => isEarlier(sys, daemon, other),
       spaces: this.#names.spaces,
@@ -227,7 +239,29 @@ export class Member implements Cluster {
       },
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
-      reconcile: (epoch, done, restored) => this.#locks.reconcile(epoch, done, restored),
+      reconcile: (epoch, done, restored) =>
+        this.#earlier.end(epoch, (failure) => {
+          if (failure === undefined) this.#locks.reconcile(epoch, done, restored);
+          else done(failure);
+        }),
+      observer,
+    });
+  }
+
+  #newEarlierStarts(name: string): EarlierStarts {
+    const { sys, loop, settings, now, observer } = this.#parts;
+    const { boot, host } = this.#facts;
+    const sweep = new SessionSweep({ session: this.#session, keys: this.#keys, loop });
+    return new EarlierStarts({
+      session: this.#session,
+      etcd: this.#link,
+      keys: this.#keys,
+      loop,
+      host: { id: host, name, boot },
+      trust: rebootTrust(settings.clusterTrustReboot, this.#machine),
+      lives: (pid, start) => mayLive(sys, pid, start),
+      sweep: (session, revision) => sweep.sweep(session, revision),
+      now,
       observer,
     });
   }

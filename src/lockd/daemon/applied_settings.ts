@@ -50,6 +50,7 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterWait: undefined,
     clusterStartWait: undefined,
     clusterFenceData: undefined,
+    clusterTrustReboot: undefined,
     clusterMistake: undefined,
   };
 }

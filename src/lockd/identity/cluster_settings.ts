@@ -13,6 +13,14 @@ export type OnLost =
   /** Its process is stopped by a signal, and writes nothing any more. */
   | "pause"
   | "kill";
+/** On which machines a host that was started again ends what its earlier start has left. */
+export type RebootPolicy =
+  /** 0 */
+  | "never"
+  /** 1: on bare metal. */
+  | "metal"
+  /** 2: in virtual machines too. */
+  | "virtual";
 
 /** What the configuration file says of the cluster, as it says it. */
 export interface ClusterSettings {
@@ -40,6 +48,8 @@ export interface ClusterSettings {
   /** What that program has to know of this host, on other hosts. */
   readonly clusterFenceData: string | undefined;
   readonly clusterOnLost: OnLost;
+  /** Where a host frees by itself, after its kernel was started again, what it had before. */
+  readonly clusterTrustReboot: RebootPolicy;
   /**
    * Why the settings above cannot be relied upon, in a start that has to succeed whatever the file says:
    * nothing is locked then that may be the cluster's.
@@ -63,6 +73,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterFenceTimeout: 60,
   clusterFenceData: undefined,
   clusterOnLost: "report",
+  clusterTrustReboot: "metal",
   clusterMistake: undefined,
 };
 
@@ -94,6 +105,7 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_fence_timeout", (entry) => ({ clusterFenceTimeout: readInteger(entry, 1, 600) })],
   ["cluster_fence_data", (entry) => ({ clusterFenceData: readData(entry) })],
   ["cluster_on_lost", (entry) => ({ clusterOnLost: readOnLost(entry) })],
+  ["cluster_trust_reboot", (entry) => ({ clusterTrustReboot: readReboots(entry) })],
 ];
 
 function readEndpoints(entry: ConfigEntry): string[] {
@@ -125,6 +137,11 @@ function readPath(entry: ConfigEntry): string | undefined {
   const text = readText(entry);
   if (text === undefined || text.startsWith("/")) return text;
   throw wrongValue(entry, "an absolute path");
+}
+
+function readReboots(entry: ConfigEntry): RebootPolicy {
+  const policies = ["never", "metal", "virtual"] as const;
+  return policies[readInteger(entry, 0, 2)] ?? CLUSTER_DEFAULTS.clusterTrustReboot;
 }
 
 function readData(entry: ConfigEntry): string | undefined {

@@ -1,3 +1,4 @@
+import type { RebootStatus } from "../cluster/reboot/earlier_starts.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
 import type { FencingStatus } from "../cluster/fencing/host_fencing.ts";
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
@@ -192,6 +193,27 @@ function writeCluster(
     (cluster.silentMs ?? 0) / 1000,
   );
   if (cluster.fencing !== undefined) writeFencing(text, cluster.fencing);
+  if (cluster.reboot !== undefined) writeReboot(text, cluster.reboot);
+}
+
+function writeReboot(text: PrometheusText, { state, fenced, kept }: RebootStatus): void {
+  const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
+  gauge(
+    "cluster_reboot_trusted",
+    "1 where the host frees by itself, after a reboot, what it had before.",
+    state === "trusted" ? 1 : 0,
+  );
+  text.single(
+    "cluster_reboot_fences_total",
+    "counter",
+    "Earlier starts of this host whose locks it has freed.",
+    fenced,
+  );
+  gauge(
+    "cluster_reboot_locks_kept",
+    "Locks of earlier starts of this host that stay, because it is not certain that their guests are gone.",
+    kept.reduce((sum, { locks }) => sum + locks, 0),
+  );
 }
 
 /** Guests whose lock another host has got. */

@@ -77,6 +77,8 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   fencingFailed: true,
   fencingOver: true,
   fencingDone: true,
+  earlierStartFenced: true,
+  earlierStartKept: true,
   clusterRegained: true,
   lostGuest: true,
 };

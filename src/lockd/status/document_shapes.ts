@@ -11,6 +11,7 @@ import {
   text,
 } from "../../base/shape.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
+import type { KeptStart, RebootStatus } from "../cluster/reboot/earlier_starts.ts";
 import type { EtcdMember } from "../cluster/etcd/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../cluster/fencing/host_fencing.ts";
 import type {
@@ -64,6 +65,13 @@ const FENCING: Shape<FencingStatus> = fields({
   failures: number,
 });
 
+const REBOOT: Shape<RebootStatus> = fields({
+  state: oneOf({ trusted: true, untrusted: true }),
+  reason: optional(text),
+  fenced: number,
+  kept: listOf(fields<KeptStart>({ session: text, boot: text, locks: number, reason: text })),
+});
+
 const CLUSTER: Shape<ClusterStatus> = fields({
   name: text,
   host: text,
@@ -81,6 +89,7 @@ const CLUSTER: Shape<ClusterStatus> = fields({
   releasing: number,
   unknown: number,
   fencing: optional(FENCING),
+  reboot: optional(REBOOT),
 });
 
 type StoreSection = NonNullable<Sections["store"]>;

@@ -1,3 +1,5 @@
+import { counted } from "../../../chassis/log/counted.ts";
+import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../../cluster/fencing/host_fencing.ts";
 import type { Host } from "../guests/host.ts";
@@ -24,7 +26,7 @@ export const cluster: Check = {
           "Shut down and start again guests that should be locked",
       ),
     ];
-    const found = [...faulty, ...ofFencing(section.fencing, host), ...lost];
+    const found = [...faulty, ...ofFencing(section.fencing, host), ...ofReboot(section.reboot), ...lost];
     switch (state) {
       case "live":
         return section.reason === undefined ? found : [
@@ -63,6 +65,18 @@ export const cluster: Check = {
     }
   },
 };
+
+/** What the host had before it was started again, and does not free by itself. */
+function ofReboot(reboot: RebootStatus | undefined): readonly Finding[] {
+  return reboot?.kept.map(({ session, boot, locks, reason }) =>
+    warning(
+      `An earlier start of this host (boot ${boot}) has ${
+        counted(locks, "lock")
+      } in etcd, which stay: ${reason}`,
+      `When its guests are certainly gone 'virtlockd cluster fence ${session}' frees them`,
+    )
+  ) ?? [];
+}
 
 /** What is wrong with fencing hosts by a program. */
 function ofFencing(fencing: FencingStatus | undefined, host: Host): readonly Finding[] {

@@ -26,8 +26,10 @@ export interface FencingEntry {
   readonly by: string;
   readonly from: string;
   readonly atMs: number;
-  /** The program that has done it; absent: it is a person's word. */
+  /** The program that has done it; absent: it is a person's word, or a reboot. */
   readonly command?: string;
+  /** The kernel's boot id of the next start of that very host, which has done it. */
+  readonly boot?: string;
 }
 
 /** A session with its key. */
@@ -65,8 +67,14 @@ export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: Clus
   );
 }
 
-function fencingEntry({ by, from, at, command }: Fencing): FencingEntry {
-  return { by, from, atMs: at, ...command === undefined ? {} : { command } };
+function fencingEntry({ by, from, at, command, boot }: Fencing): FencingEntry {
+  return {
+    by,
+    from,
+    atMs: at,
+    ...command === undefined ? {} : { command },
+    ...boot === undefined ? {} : { boot },
+  };
 }
 
 const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fenced", "left"];

@@ -1,9 +1,10 @@
 import { counted } from "../../../chassis/log/counted.ts";
 import type { Log } from "../../../chassis/log/log.ts";
+import type { EarlierStartsObserver } from "../reboot/earlier_starts.ts";
 import type { HostFencingObserver } from "./host_fencing.ts";
 
-/** Writes to the log what becomes of hosts that are to be fenced by a program. */
-export function fencingLog(log: Log): HostFencingObserver {
+/** Writes to the log what becomes of hosts that are fenced by a program, or by themselves after a reboot. */
+export function fencingLog(log: Log): HostFencingObserver & EarlierStartsObserver {
   return {
     fenceCommandUnusable: (reason) =>
       log.error(
@@ -25,5 +26,17 @@ export function fencingLog(log: Log): HostFencingObserver {
     fencingOver: (host, reason) => log.warn(`Host '${host}' is not fenced: ${reason}`),
     fencingDone: (host, command, freed) =>
       log.warn(`Host '${host}' is fenced: ${command} has said so. ${counted(freed, "lock")} of it freed`),
+    earlierStartFenced: (session, boot, locks) =>
+      log.warn(
+        `This host was started again, so the guests of its start before are gone: session ${session} (boot ${boot}) is ` +
+          `fenced by the host itself, and ${counted(locks, "lock")} of it free`,
+      ),
+    earlierStartKept: ({ session, boot, locks, reason }) =>
+      log.error(
+        `An earlier start of this host (boot ${boot}) has ${
+          counted(locks, "lock")
+        } in etcd, which stay, because it is not ` +
+          `certain that its guests are gone: ${reason}. When they are, 'virtlockd cluster fence ${session}' frees them`,
+      ),
   };
 }

@@ -21,6 +21,12 @@ export function say({ key, changedAt: revision }: KeyValue, record: SessionRecor
   };
 }
 
+/** The same by a host itself, of an earlier start of its own: its session has to stand. */
+export function sayOfOwn(epoch: Epoch, entry: KeyValue, record: SessionRecord): Transaction {
+  const { compare, success, failure } = say(entry, record);
+  return { compare: [...stillIn(epoch), ...compare], success, failure: [...epochReads(epoch), ...failure] };
+}
+
 /** A session of which it was said that its host cannot write any more. */
 export interface FencedSession {
   readonly key: string;

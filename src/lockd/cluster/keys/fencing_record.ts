@@ -14,8 +14,10 @@ export interface Fencing {
   readonly from: string;
   /** Unix milliseconds. */
   readonly at: number;
-  /** The program whose success is the word; absent: a person has given it. */
+  /** The program whose success is the word; absent: a person has given it, or a reboot. */
   readonly command?: string;
+  /** The kernel's boot id of the next start of that very host, which says so of this one. */
+  readonly boot?: string;
 }
 
 /** Who fences a host now, so that others need not: a key with a lease. It guards nothing. */
@@ -42,6 +44,7 @@ export function decodeFencing(key: string, value: unknown): Fencing {
     from: textOf(key, record, "from"),
     at: numberOf(key, record, "at"),
     ..."command" in record ? { command: textOf(key, record, "command") } : {},
+    ..."boot" in record ? { boot: textOf(key, record, "boot") } : {},
   };
 }
 

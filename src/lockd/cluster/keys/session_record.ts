@@ -1,6 +1,14 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { decodeFencing, type Fencing } from "./fencing_record.ts";
-import { fieldsOf, numberOf, textOf } from "./record_fields.ts";
+import { fieldsOf, numberOf, RecordError, textOf } from "./record_fields.ts";
+
+/** By what a machine is known again: see machineOf(). */
+export interface MachineMark {
+  /** Of the board, by the uuid of its firmware: equal in two hosts when that is none. */
+  readonly board: string;
+  /** Of the board, its serial numbers and what is installed on it. */
+  readonly whole: string;
+}
 
 /** A host's membership, from one start of its kernel to the next. It stays until it is ended by a word. */
 export interface SessionRecord {
@@ -24,6 +32,8 @@ export interface SessionRecord {
   readonly quiet?: true;
   /** What the program that fences has to know of the host: `cluster_fence_data`; absent: nothing. */
   readonly data?: string;
+  /** On which machine it is; absent where nothing tells that, and in one of an older version. */
+  readonly machine?: MachineMark;
 }
 
 /** @throws RecordError when it is none */
@@ -42,5 +52,12 @@ export function decodeSession(entry: KeyValue): SessionRecord {
     ...record["left"] === true ? { left: true } as const : {},
     ...record["quiet"] === true ? { quiet: true } as const : {},
     ...record["data"] === undefined ? {} : { data: text("data") },
+    ...record["machine"] === undefined ? {} : { machine: decodeMachine(entry.key, record["machine"]) },
   };
+}
+
+function decodeMachine(key: string, value: unknown): MachineMark {
+  if (typeof value !== "object" || value === null) throw new RecordError(`${key} has no mark of its machine`);
+  const record = { ...value };
+  return { board: textOf(key, record, "board"), whole: textOf(key, record, "whole") };
 }

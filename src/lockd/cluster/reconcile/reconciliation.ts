@@ -5,6 +5,7 @@ import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { GrantedLocks } from "../locks/granted_locks.ts";
 import type { Conflict } from "../session/conflict.ts";
+import { listAll } from "../session/list_all.ts";
 import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
@@ -18,9 +19,6 @@ import type { Orphans } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark } from "../keys/transactions.ts";
-
-/** So many locks are read with one question. */
-const PAGE = 2000;
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -78,7 +76,7 @@ export class Reconciliation {
    * @param restored whether etcd has lost something: then nobody knows who had a paused guest's lock
    */
   run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void, restored: boolean): void {
-    this.#list(undefined, new Map(), (listed) => {
+    this.#list((listed) => {
       if (typeof listed === "string") return done(listed);
       const conflicts: Conflict[] = [];
       try {
@@ -98,22 +96,12 @@ export class Reconciliation {
   }
 
   /** What etcd has of this session, by the key of the lock. */
-  #list(
-    after: string | undefined,
-    found: Map<string, KeyValue>,
-    done: (found: Map<string, KeyValue> | string) => void,
-  ): void {
-    const { keys } = this.#parts;
-    const session = this.#parts.session;
-    const prefix = keys.ownList(session.id);
-    const list = { op: "list", prefix, limit: PAGE, ...after === undefined ? {} : { after } } as const;
-    session.ask({ compare: [], success: [list], failure: [] }, (answer) => {
-      if (answer.kind !== "transaction") return done(reasonOf(answer));
-      const [page] = answer.result.results;
-      for (const entry of page?.found ?? []) found.set(keys.ofOwn(session.id, entry.key), entry);
-      const last = page?.found.at(-1);
-      if (page?.more !== true || last === undefined) return done(found);
-      this.#list(last.key, found, done);
+  #list(done: (found: Map<string, KeyValue> | string) => void): void {
+    const { keys, session } = this.#parts;
+    const { id } = session;
+    listAll(session, keys.ownList(id), (found) => {
+      if (typeof found === "string") return done(found);
+      done(new Map(found.map((entry) => [keys.ofOwn(id, entry.key), entry])));
     });
   }
 

@@ -116,6 +116,11 @@ export class OwnSession {
     this.#lease = lease;
   }
 
+  /** The same, of a host that is no member with it at this moment. */
+  objected(nonce: string): void {
+    this.#tried = new Set([nonce]);
+  }
+
   /** What etcd was before counts no more: this host is in what there is now. */
   arrived(seen: Seen): void {
     this.#changed = undefined;

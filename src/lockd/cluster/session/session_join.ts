@@ -10,8 +10,8 @@ import { ASK_MS, HEARD_SECONDS } from "./cluster_times.ts";
 import { LEFT } from "./entries.ts";
 import type { OwnSession } from "./own_session.ts";
 import type { SessionParts } from "./session_parts.ts";
-import { nextStep } from "./session_step.ts";
-import { agreement, bump } from "./session_writes.ts";
+import { nextStep, type SessionStep } from "./session_step.ts";
+import { agreement, bump, objectTo } from "./session_writes.ts";
 
 /** What came of one step. */
 export type Joined =
@@ -85,6 +85,8 @@ export class SessionJoin {
             own.follow(step.fencing);
             this.#parts.fenced(step.fencing);
             return done({ kind: "now" });
+          case "object":
+            return this.#object(step, done);
           case "left":
             return this.#left(done);
           case "bump":
@@ -94,6 +96,25 @@ export class SessionJoin {
         if (!(error instanceof RecordError)) throw error;
         return again(error.message);
       }
+    });
+  }
+
+  /** Another one has this host's place, and somebody is about to say that this one is dead. */
+  #object(
+    { session, fencing, reason }: Extract<SessionStep, { kind: "object" }>,
+    done: (joined: Joined) => void,
+  ): void {
+    const { own, ask } = this.#parts;
+    const { keys, host, nonce, observer } = this.#parts.parts;
+    const mark = nonce();
+    own.tries(mark);
+    const written = { host, mark, lost: this.#parts.lost() ?? 0 };
+    ask(objectTo(keys.session(own.id), session, written), (answer) => {
+      if (answer.kind === "transaction" && answer.result.succeeded) {
+        own.objected(mark);
+        observer.clusterCondemned(fencing);
+      } else if (answer.kind === "transaction" || answer.kind === "refused") own.notWritten(mark);
+      done({ kind: "again", reason });
     });
   }
 

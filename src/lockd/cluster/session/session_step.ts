@@ -4,7 +4,7 @@ import type { Seen } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import { type DaemonMark, decodeHost } from "../keys/host_record.ts";
 import { decodeMeta, type MetaRecord } from "../keys/meta_record.ts";
-import { decodeSession } from "../keys/session_record.ts";
+import { decodeSession, type MachineMark } from "../keys/session_record.ts";
 
 /** Who this host is. */
 export interface HostIdentity {
@@ -16,6 +16,8 @@ export interface HostIdentity {
   readonly daemon: DaemonMark;
   /** What a program has to know that fences it; undefined: nothing. */
   readonly data?: string;
+  /** By what the machine is known again that it is; undefined: nothing tells it from others. */
+  readonly machine?: MachineMark;
 }
 
 /** What etcd has of this host, read at one revision. */
@@ -62,6 +64,14 @@ export type SessionStep =
   | { readonly kind: "close"; readonly reason: string; readonly meta: number }
   /** Somebody has said for good that this host cannot write. It needs another session. */
   | { readonly kind: "fenced"; readonly fencing: Fencing }
+  /** It cannot be one now, and somebody is about to say for good that it cannot write: it objects all the same. */
+  | {
+    readonly kind: "object";
+    readonly reason: string;
+    readonly fencing: Fencing;
+    /** Revision of what is there. */
+    readonly session: number;
+  }
   /** The host has left with this session. */
   | { readonly kind: "left" }
   /** The session is written anew. @see ClusterSession */
@@ -95,8 +105,17 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
         "make cluster_lockspaces and cluster_devices alike",
     };
   }
-  return ofAnotherSession(keys.host, facts) ??
-    ofOwnSession(keys.session, facts) ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+  const waits = ofAnotherSession(keys.host, facts);
+  const own = ofOwnSession(keys.session, facts);
+  if (waits?.kind === "wait" && own === undefined) return objection(keys.session, waits.reason) ?? waits;
+  return waits ?? own ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+}
+
+/** Its place is another one's by now, as that of a copy of this host: but its session is its own. */
+function objection(key: KeyValue | undefined, reason: string): SessionStep | undefined {
+  if (key === undefined) return undefined;
+  const { fencing } = decodeSession(key);
+  return fencing === undefined ? undefined : { kind: "object", reason, fencing, session: key.changedAt };
 }
 
 /** What tells that etcd has lost something that this host has seen there. */

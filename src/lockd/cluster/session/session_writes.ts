@@ -76,7 +76,29 @@ export function quieten(
   };
 }
 
-function recordOf({ id, name, boot, data }: HostIdentity, nonce: string, lost: number): SessionRecord {
+/**
+ * Takes back what was said of a session that cannot be a member now, because another one has its host's
+ * place: it lives, and nobody may have its locks.
+ *
+ * @param before revision of what is there
+ */
+export function objectTo(
+  key: string,
+  before: number,
+  { host, mark, lost }: Pick<WrittenSession, "host" | "mark" | "lost">,
+): Transaction {
+  return {
+    compare: [{ kind: "changed-at", key, revision: before }],
+    success: [{ op: "put", key, value: encodeRecord(recordOf(host, mark, lost)) }],
+    failure: [],
+  };
+}
+
+function recordOf(
+  { id, name, boot, data, machine }: HostIdentity,
+  nonce: string,
+  lost: number,
+): SessionRecord {
   return {
     host: id,
     name,
@@ -84,5 +106,6 @@ function recordOf({ id, name, boot, data }: HostIdentity, nonce: string, lost: n
     nonce,
     ...lost === 0 ? {} : { lost },
     ...data === undefined ? {} : { data },
+    ...machine === undefined ? {} : { machine },
   };
 }

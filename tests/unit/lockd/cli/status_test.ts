@@ -58,12 +58,14 @@ Deno.test("statusText() says which versions the members of etcd are", () => {
     releasing: 0,
     unknown: 0,
     etcd: [{ url: "https://etcd1:2379", version: "3.4.23", unsafe: "it is old" }],
+    reboot: { state: "untrusted", reason: "this is a container", fenced: 0, kept: [] },
   } as const;
   const lines = statusText({ ...STATUS, sections: { storage: {}, cluster } }).split("\n");
   assert.deepEqual(lines.slice(-3), [
     "etcd:           https://etcd1:2379: version 3.4.23, UNSAFE: it is old, which may give one lock to two hosts; upgrade " +
     "each member to 3.4.32, 3.5.14, 3.6 or later",
-    "cluster:        name prod, host h, session s, state live, locks 3, local 1, lost 0, parked 0, left 0, releasing 0, unknown 0",
+    "cluster:        name prod, host h, session s, state live, locks 3, local 1, lost 0, parked 0, left 0, releasing 0, unknown 0, " +
+    "reboot untrusted (this is a container)",
     "",
   ]);
 });

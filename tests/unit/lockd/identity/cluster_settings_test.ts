@@ -35,6 +35,7 @@ Deno.test("the cluster's settings with each of their keys", () => {
     cluster_fence_timeout = 90
     cluster_fence_data = "ipmi 10.0.0.7 ä"
     cluster_on_lost = "kill"
+    cluster_trust_reboot = 2
   `);
   assert.deepEqual(settings.clusterEndpoints, [
     "https://etcd1:2379",
@@ -54,6 +55,7 @@ Deno.test("the cluster's settings with each of their keys", () => {
   assert.equal(settings.clusterFenceCommand, "/etc/libvirt/fence");
   assert.equal(settings.clusterFenceTimeout, 90);
   assert.equal(settings.clusterFenceData, "ipmi 10.0.0.7 ä");
+  assert.equal(settings.clusterTrustReboot, "virtual");
   assert.equal(settings.clusterOnLost, "kill");
 });
 
@@ -90,6 +92,14 @@ Deno.test("what fences is an absolute path, has a time, and is told one line", (
     /expected one line of at most 1000 characters for "cluster_fence_data"/,
   );
   assert.match(mistake('cluster_fence_comand = "/fence"'), /cluster_fence_comand/);
+});
+
+Deno.test("where reboots are trusted is one of three", () => {
+  assert.equal(load("cluster_trust_reboot = 0").clusterTrustReboot, "never");
+  assert.equal(load("cluster_trust_reboot = 1").clusterTrustReboot, "metal");
+  assert.match(mistake("cluster_trust_reboot = 3"), /cluster_trust_reboot/);
+  assert.match(mistake('cluster_trust_reboot = "yes"'), /cluster_trust_reboot/);
+  assert.match(mistake("cluster_trust_reboots = 1"), /cluster_trust_reboots/);
 });
 
 Deno.test("what is no member of etcd is refused, and an address where TLS needs a name", () => {

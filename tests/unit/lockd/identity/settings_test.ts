@@ -34,6 +34,7 @@ Deno.test("the lock daemon's settings without a file", () => {
     clusterFenceTimeout: 60,
     clusterFenceData: undefined,
     clusterOnLost: "report",
+    clusterTrustReboot: "metal",
     clusterMistake: undefined,
   });
 });
@@ -78,6 +79,7 @@ Deno.test("LOCK_SETTINGS names every key of the file", () => {
     "cluster_fence_timeout",
     "cluster_fence_data",
     "cluster_on_lost",
+    "cluster_trust_reboot",
   ]);
 });
 

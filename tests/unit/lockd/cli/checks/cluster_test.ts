@@ -56,6 +56,15 @@ Deno.test("cluster tells of locks for guests that the daemon does not know", asy
   ]);
 });
 
+Deno.test("cluster says what the host had before it was started again, and does not free by itself", async () => {
+  const kept = [{ session: "s0", boot: "b0", locks: 2, reason: "this is a container" }];
+  const reboot = { state: "untrusted", reason: "this is a container", fenced: 0, kept };
+  assert.deepEqual(await findings({ reboot }), [
+    "warning: An earlier start of this host (boot b0) has 2 locks in etcd, which stay: this is a container",
+  ]);
+  assert.deepEqual(await findings({ reboot: { ...reboot, kept: [] } }), []);
+});
+
 /** Findings on a host that has a program which fences, and somebody at the socket where it is asked for. */
 async function fencingFindings(
   more: object = {},
