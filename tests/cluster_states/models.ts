@@ -3,6 +3,7 @@ import type { HostModel } from "./host_model.ts";
 import { locks, RULES as LOCKS } from "./locks/protocol.ts";
 import { pauses } from "./paused/protocol.ts";
 import { KILLED_RULES, UNKILLED_RULES } from "./paused/rules.ts";
+import { reboots, RULES as REBOOTS } from "./rebooted/protocol.ts";
 import { restores, RULES as RESTORES } from "./restored/protocol.ts";
 import { RULES as SHARES, shares } from "./sharers/protocol.ts";
 import { search, type SearchResult } from "./search.ts";
@@ -68,6 +69,12 @@ export const MODELS = {
     2,
     FENCES,
     fences,
+  ),
+  rebooted: named(
+    "hosts that are started again, copied, or containers, and end what they had before",
+    3,
+    REBOOTS,
+    reboots,
   ),
   restored: named("an etcd that is saved and restored at any time", 2, RESTORES, restores),
 };

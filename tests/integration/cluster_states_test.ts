@@ -10,6 +10,7 @@ const STATES: Readonly<Record<keyof typeof MODELS, number>> = {
   "paused-killed": 485_819,
   "sharers": 24_780,
   "fenced": 824_717,
+  "rebooted": 46,
   "restored": 52_082,
 };
 
@@ -78,6 +79,7 @@ const FOUND_WITHOUT: { readonly [Name in keyof typeof MODELS]: Readonly<Record<s
     "word-truth": WRITE,
     "new-start": WRITE,
   },
+  "rebooted": { "end": LEFT, "boot": WRITE, "machine": WRITE, "container": WRITE },
   "restored": {
     "meta": WRITE,
     "closed": WRITE,
