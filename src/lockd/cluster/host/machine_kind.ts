@@ -1,6 +1,6 @@
 import { ENOENT } from "../../../os/errno.ts";
 import { isInitialNamespace } from "../../../os/pid_namespace.ts";
-import { readSmallFile } from "../../../os/read_file.ts";
+import { readSmallFile, readStart } from "../../../os/read_file.ts";
 import type { FileSys } from "../../../os/sys.ts";
 
 /** What a daemon runs on, as far as it matters for whether an end of its kernel ends all that it has begun. */
@@ -19,6 +19,7 @@ const CONTAINER_MARKS = [
   "/.dockerenv",
 ];
 
+const CPUS = "/proc/cpuinfo";
 const DMI = "/sys/class/dmi/id";
 const NAMES = ["sys_vendor", "product_name", "board_vendor", "bios_vendor"];
 /** How names begin that hypervisors give to their machines in the firmware's tables. */
@@ -49,8 +50,8 @@ const EXTENSION_BYTE = 0x13;
 const VIRTUAL_BIT = 0x10;
 
 /**
- * What this process runs on. What cannot be told whether it is a container counts as one; a hypervisor that
- * hides from all of this is taken for metal.
+ * What this process runs on. What cannot be told to be no container counts as one, and what cannot be told to
+ * be no virtual machine likewise; a hypervisor that hides from all of this is taken for metal.
  */
 export function machineKind(sys: KindSys): MachineKind {
   const container = containerMark(sys);
@@ -66,14 +67,22 @@ function containerMark(sys: KindSys): string | undefined {
 
 function hypervisorMark(sys: KindSys): string | undefined {
   // Of the first CPU, which is at the beginning of the file.
-  const cpu = readSmallFile(sys, "/proc/cpuinfo") ?? "";
+  const cpu = readSmallFile(sys, CPUS);
+  if (cpu === undefined) return `${CPUS} cannot be read`;
   if (/^flags\s*:.*\bhypervisor\b/m.test(cpu)) return "the CPU's flag 'hypervisor'";
   for (const file of ["/sys/hypervisor/type", "/proc/device-tree/hypervisor/compatible"]) {
     if (sys.access(file, 0) !== -ENOENT) return file;
   }
-  const table = readSmallFile(sys, FIRMWARE_TABLE) ?? "";
+  // Not every firmware has it.
+  const read = readStart(sys, FIRMWARE_TABLE);
+  if (typeof read === "number" && read !== -ENOENT) return `${FIRMWARE_TABLE} cannot be read`;
+  const table = typeof read === "number" ? "" : read;
   if (((table.charCodeAt(EXTENSION_BYTE) || 0) & VIRTUAL_BIT) !== 0) return "the firmware says so";
-  return NAMES.map((name) => readSmallFile(sys, `${DMI}/${name}`)?.trim() ?? "").find((name) =>
-    HYPERVISORS.some((hypervisor) => name.startsWith(hypervisor))
-  );
+  for (const name of NAMES) {
+    const read = readStart(sys, `${DMI}/${name}`);
+    if (typeof read === "number" && read !== -ENOENT) return `${DMI}/${name} cannot be read`;
+    const text = typeof read === "number" ? "" : read.trim();
+    if (HYPERVISORS.some((hypervisor) => text.startsWith(hypervisor))) return text;
+  }
+  return undefined;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { machineKind } from "../../../../../src/lockd/cluster/host/machine_kind.ts";
+import { EMFILE } from "../../../../../src/os/errno.ts";
 import { METAL, playedMachine } from "../../../../support/played_machine.ts";
 
 const PIDS = "pid:[4026531836]";
@@ -28,6 +29,24 @@ Deno.test("a container is told by its namespace of pids and by what its manager 
 Deno.test("what cannot be told to be no container counts as one", () => {
   const kind = machineKind({ ...playedMachine(), readlink: () => -13 });
   assert.deepEqual(kind, { kind: "container", by: "it has pids of its own" });
+});
+
+Deno.test("what cannot be told to be no virtual machine counts as one", () => {
+  for (
+    const path of [
+      "/proc/cpuinfo",
+      "/sys/firmware/dmi/entries/0-0/raw",
+      "/sys/class/dmi/id/sys_vendor",
+      "/sys/class/dmi/id/product_name",
+    ]
+  ) {
+    const sys = playedMachine();
+    const kind = machineKind({
+      ...sys,
+      open: (each, ...rest) => each === path ? -EMFILE : sys.open(each, ...rest),
+    });
+    assert.deepEqual(kind, { kind: "virtual", by: `${path} cannot be read` });
+  }
 });
 
 Deno.test("a virtual machine is told by the CPU, by its hypervisor's files and by the firmware's tables", () => {
