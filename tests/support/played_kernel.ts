@@ -3,8 +3,8 @@ import { METAL } from "./played_machine.ts";
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 /**
- * A root directory in which everything is as outside, but for what the kernel tells of the machine: /sys/class
- * and the firmware's tables are a machine's that is made up, and no mark of a container is there.
+ * A root directory in which everything is as outside, but for what the kernel tells of the machine:
+ * /sys/class and the firmware's tables are a machine's that is made up, and no mark of a container is there.
  */
 const SCRIPT = `
 set -e

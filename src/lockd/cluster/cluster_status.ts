@@ -36,6 +36,6 @@ export interface ClusterStatus {
   readonly unknown: number;
   /** Hosts that are fenced by a program; absent where none is configured. */
   readonly fencing?: FencingStatus;
-  /** Whether the host frees by itself what it had before its kernel was started again. An older one does not tell. */
+  /** Whether the host frees by itself what it had before a reboot. An older daemon does not tell. */
   readonly reboot?: RebootStatus;
 }

@@ -3,7 +3,7 @@ import { isInitialNamespace } from "../../../os/pid_namespace.ts";
 import { readSmallFile, readStart } from "../../../os/read_file.ts";
 import type { FileSys } from "../../../os/sys.ts";
 
-/** What a daemon runs on, as far as it matters for whether an end of its kernel ends all that it has begun. */
+/** What a daemon runs on: whether another start of its kernel is the end of all that it has begun. */
 export type MachineKind =
   | { readonly kind: "metal" }
   /** `by` is what tells so. */
@@ -44,7 +44,7 @@ const HYPERVISORS = [
   "Alibaba Cloud",
 ];
 
-/** The firmware's table of type 0, and in it the byte and bit that say "a virtual machine" (SMBIOS, 7.1.2.2). */
+/** The firmware's table of type 0, and its byte and bit that say "a virtual machine" (SMBIOS, 7.1.2.2). */
 const FIRMWARE_TABLE = "/sys/firmware/dmi/entries/0-0/raw";
 const EXTENSION_BYTE = 0x13;
 const VIRTUAL_BIT = 0x10;

@@ -14,7 +14,7 @@ import type { ClusterSession } from "../session/session.ts";
 import { type Epoch, EPOCH_READS, MOVED, read } from "../keys/transactions.ts";
 
 /** Who has fenced a session, when it is no person and no program. */
-export const BY_REBOOT = "the host itself after a reboot";
+const BY_REBOOT = "the host itself after a reboot";
 /** Pause between two looks at whether an earlier start is heard of, in ms. */
 const LOOK_MS = 1000;
 /** Pause before it is looked again what has become of locks that stay, in ms: a person frees them. */

@@ -64,7 +64,7 @@ export type SessionStep =
   | { readonly kind: "close"; readonly reason: string; readonly meta: number }
   /** Somebody has said for good that this host cannot write. It needs another session. */
   | { readonly kind: "fenced"; readonly fencing: Fencing }
-  /** It cannot be one now, and somebody is about to say for good that it cannot write: it objects all the same. */
+  /** It cannot be one now, and is about to be fenced: it objects all the same. */
   | {
     readonly kind: "object";
     readonly reason: string;
