@@ -5,12 +5,13 @@ import { decodeSession, type SessionRecord } from "../../../../../src/lockd/clus
 const PLAIN: SessionRecord = { host: "h", name: "n", boot: "b", nonce: "1" };
 const FULL: SessionRecord = {
   ...PLAIN,
-  fencing: { state: "fenced", by: "root", from: "m", at: 7, command: "/bin/fence" },
+  fencing: { state: "fenced", by: "root", from: "m", at: 7, command: "/bin/fence", boot: "b2" },
   lost: 2,
   left: true,
   removed: true,
   quiet: true,
   data: "port 3",
+  machine: { board: "x", whole: "y" },
 };
 
 function decoded(value: string): SessionRecord {
@@ -29,5 +30,9 @@ Deno.test("a session of which a part is something else is none, whatever part", 
   const withField = (field: string, value: unknown) => JSON.stringify({ ...PLAIN, [field]: value });
   assert.throws(() => decoded(withField("lost", "2")), { message: "k has no number as its lost" });
   assert.throws(() => decoded(withField("data", 3)), { message: "k has no text as its data" });
+  assert.throws(() => decoded(withField("machine", 7)), { message: "k has no mark of its machine" });
+  assert.throws(() => decoded(withField("machine", { board: "x" })), {
+    message: "k has no text as its whole",
+  });
   assert.throws(() => decoded(withField("fencing", null)), { message: "k has no record of its fencing" });
 });

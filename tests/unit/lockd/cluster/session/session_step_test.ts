@@ -183,3 +183,18 @@ Deno.test("what shows the session that a host had until it was fenced is no othe
   assert.deepEqual(nextStep({ ...NOTHING, meta: META, host: host("s1") }, facts), BUMP);
   assert.equal(nextStep({ ...NOTHING, meta: META, host: host("s3", "b2") }, facts).kind, "wait");
 });
+
+Deno.test("a host whose place another one has objects to being fenced, as long as its session is its own", () => {
+  const fencing = { state: "condemned", by: "ann", from: "desk", at: 1 } as const;
+  const copied = { meta: META, host: host("s2", "b2"), session: session("n", { fencing }) };
+  const member = { ...FACTS, nonces: new Set(["n"]) };
+  for (const facts of [FACTS, member]) {
+    const { reason: _, ...step } = { reason: "", ...nextStep(copied, facts) };
+    assert.deepEqual(step, { kind: "object", fencing, session: 5 });
+  }
+  // Nobody is about to fence it; a copy of its memory writes its session; it is too late.
+  assert.equal(nextStep({ ...copied, session: session("n") }, member).kind, "wait");
+  assert.equal(nextStep(copied, { ...FACTS, nonces: new Set(["other"]) }).kind, "wait");
+  const fenced = session("n", { fencing: { ...fencing, state: "fenced" } });
+  assert.equal(nextStep({ ...copied, session: fenced }, member).kind, "wait");
+});
