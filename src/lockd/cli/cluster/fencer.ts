@@ -130,13 +130,13 @@ export class Fencer {
     // What its guests have lost counts no more when there is nobody left who would tell that they are gone.
     const { lost: _, ...kept } = record;
     const changed = questions.change(say(entry, { ...kept, fencing: { state, ...word } }));
-    if (changed.kind === "done" && !changed.result.succeeded) throw this.#objected(record);
+    if (changed.kind === "done" && !changed.result.succeeded) throw this.#forestalled(entry, record);
     // Where the outcome is not known it is looked at; what comes still later compares in vain, or finds a
     // host that takes it back.
     const [now] = questions.get(entry.key);
     const said = now === undefined ? undefined : decodeSession(now).fencing;
     if (now !== undefined && said?.state === state && said.at === word.at && said.by === word.by) return now;
-    if (changed.kind === "done") throw this.#objected(record);
+    if (changed.kind === "done") throw this.#forestalled(entry, record);
     throw new CommandError(
       CommandExit.UNREACHABLE,
       `etcd does not answer: ${changed.reason}. Whether host '${record.name}' is ${state} is not known: ` +
@@ -149,11 +149,20 @@ export class Fencer {
     for (let waited = 0; waited < OBJECTION_MS; waited += LOOK_MS) {
       questions.pause(LOOK_MS);
       const [now] = questions.get(condemned.key);
-      if (now?.changedAt !== condemned.changedAt) throw this.#objected(record);
+      if (now?.changedAt !== condemned.changedAt) throw this.#forestalled(condemned, record);
     }
   }
 
-  #objected({ name }: SessionRecord): CommandError {
+  /** The session was written anew: by its daemon, or by somebody else who has fenced it. */
+  #forestalled({ key }: KeyValue, { name }: SessionRecord): CommandError {
+    const [now] = this.#parts.questions.get(key);
+    const fencing = now === undefined ? undefined : decodeSession(now).fencing;
+    if (fencing?.state === "fenced") {
+      return new CommandError(
+        CommandExit.PROBLEM,
+        `Host '${name}' has been fenced meanwhile, by ${fencing.by} on ${fencing.from}: its locks are free`,
+      );
+    }
     return new CommandError(
       CommandExit.PROBLEM,
       `Host '${name}' has not been fenced: it lives, for its session in etcd was written anew, which only ` +

@@ -66,6 +66,28 @@ Deno.test("Fencer does not fence a host that objects, at any moment", () => {
   }
 });
 
+Deno.test("Fencer says who has fenced a host meanwhile", () => {
+  for (const at of [0, 5]) {
+    const cluster = new Fenced();
+    let paused = 0;
+    cluster.questions.pause = () => {
+      if (paused++ !== at) return;
+      const fencing = {
+        state: "fenced",
+        by: "the host itself after a reboot",
+        from: "kvm-a",
+        at: 1,
+        boot: "b2",
+      } as const;
+      cluster.etcd.put(cluster.entry.key, encodeRecord({ ...decodeSession(cluster.entry), fencing }));
+    };
+    assert.throws(
+      () => cluster.fencer.fence(cluster.entry, false),
+      /'kvm-a' has been fenced meanwhile, by the host itself after a reboot on kvm-a: its locks are free$/,
+    );
+  }
+});
+
 Deno.test("Fencer does not fence a session that was written anew since it was shown", () => {
   const cluster = new Fenced();
   const shown = cluster.entry;
