@@ -113,6 +113,7 @@ if (RELEASES !== undefined) {
         await libvirt.run(["virsh", "-c", "qemu:///system", "destroy", "alpha"]);
         await until("it to be gone", async () => await threadsOf(hosts, pid) === "", 30_000);
         assert.equal(await hosts.state(0, "alpha"), "shut off");
+        await until("its lock to go", async () => await leaseOf(hosts) === undefined, 30_000);
         assert.match(await libvirt.virshError("start", "alpha"), /is locked by domain 'beta'/);
         await end(hosts);
       },
