@@ -18,6 +18,8 @@ import {
 
 /** How much longer a program's result may take than the program, in ms: its helper has to start. */
 const RUN_MARGIN_MS = 5000;
+/** Longest time that word of an owner's last writes is waited for, in ms: no client waits for it. */
+const LONGEST_JUDGING_MS = 60_000;
 const NONSENSE = "its helper process gave an answer to another question";
 
 /** A question about the last writes of an owner that is gone. */
@@ -35,8 +37,10 @@ export interface LockTrouble {
  * gets an answer within the time limit, whatever the storage does.
  */
 export class StorageClient implements LockFiles {
-  readonly #parts: Pick<StorageQueueParts, "starter" | "closeFile" | "observer">;
+  readonly #parts: Pick<StorageQueueParts, "starter" | "closeFile" | "observer" | "timeLimit">;
   readonly #queue: StorageQueue;
+  /** How long the next answer about last writes is waited for, in ms; undefined: as long as any other. */
+  #judging: number | undefined;
 
   /**
    * @param mount undefined for local files
@@ -203,7 +207,9 @@ export class StorageClient implements LockFiles {
   }
 
   /**
-   * Has the last writes of an owner that is gone judged.
+   * Has the last writes of an owner that is gone judged. An answer that comes too late counts for nothing,
+   * and the question is asked again: so each time that none has come it is waited for longer. Else a lock
+   * would stay for ever on a host, or with storage, that is always a little slower than the time limit.
    *
    * @param descriptor of a locked image; stays the caller's
    * @param lost called in the place of `done` when there is no answer
@@ -215,11 +221,16 @@ export class StorageClient implements LockFiles {
     // Storage that does not answer may still have a write of its own to do.
     lost: (reason: string) => void = (reason) => done({ kind: "busy", reason }),
   ): void {
+    const limit = this.#judging ?? this.#parts.timeLimit();
     this.#queue.submit({
       task,
       action: "Unable to tell whether the last writes of a guest have landed",
       ...descriptor === undefined ? {} : { descriptor },
-      lost,
+      limit,
+      lost: (reason) => {
+        this.#judging = Math.max(limit, Math.min(limit * 2, LONGEST_JUDGING_MS));
+        lost(reason);
+      },
       answered: (result) => result.kind === "judged" ? done(result.verdict) : lost(NONSENSE),
     });
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { EIO } from "../../../../src/os/errno.ts";
+import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
 import { mount } from "../../../support/storage_fixture.ts";
 import { Answer, SHORT, SILENT, Stage } from "./storage_client_fixture.ts";
 
@@ -149,4 +150,29 @@ Deno.test("StorageClient keeps a release that waits behind a hung task", () => {
   stage.turning.until(() => stage.client.status.waiting === 0 || undefined);
   stage.helper.answer(2, { kind: "released" });
   assert.deepEqual(stage.until(answer, 2), ["done", undefined]);
+});
+
+Deno.test("StorageClient waits longer each time for word of the last writes, so that slow word counts in the end", () => {
+  using stage = new Stage({ limit: SHORT, place: mount() });
+  const judge = () => {
+    const answer = new Answer<Verdict>();
+    stage.client.judge({ op: "judge-guards", question: { names: [], sync: true } }, undefined, answer.take);
+    return answer;
+  };
+  const reasons = [1, 2, 3].map((id) => {
+    const answer = judge();
+    if (id === 1) stage.helper.send({ kind: "ready", pid: 4711 });
+    const verdict = stage.until(answer);
+    stage.helper.answer(id, { kind: "judged", verdict: { kind: "over" } });
+    stage.turning.until(() => stage.client.status.state === "idle" || undefined);
+    return verdict.kind === "busy" && verdict.reason;
+  });
+  assert.deepEqual(reasons, [
+    "storage at /mnt did not answer within 0.03 s",
+    "storage at /mnt did not answer within 0.06 s",
+    "storage at /mnt did not answer within 0.12 s",
+  ]);
+  // Nobody else has to wait so long.
+  const lock = stage.until(stage.lock("/mnt/a"));
+  assert.equal(lock.kind === "storage" && lock.reason, "storage at /mnt did not answer within 0.03 s");
 });
