@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { until } from "../support/until.ts";
+import { ClusterSite, type Place, PLACES } from "./support/cluster_site.ts";
+import type { Release } from "./support/releases.ts";
+
+// Three hosts, each with a member of etcd on it, that lose their power together and are started together,
+// with real guests that start with them. On demand, as root, with VIRTLOCKD_TEST_SITE and a release of
+// Debian: it fetches packages, and takes some minutes.
+
+const RELEASE = Deno.env.get("VIRTLOCKD_TEST_SITE") as Release | undefined;
+/** How late everything is, in ms. */
+const LATE_MS = 20_000;
+const CERTIFICATES = "etc/libvirt/virtlockd-cluster";
+/** What makes libvirt start guests once more, though the host was not started anew. */
+const AUTOSTART_AGAIN = "rm -f /run/libvirt/qemu/autostarted; systemctl restart libvirtd.service";
+
+function guestOf(place: Place): string {
+  return `guest${place}`;
+}
+
+/** Guests of two disks each, one for each host, that start with their hosts. */
+async function defineGuests(site: ClusterSite): Promise<void> {
+  for (const place of PLACES) {
+    const libvirt = site.libvirt(place);
+    const name = guestOf(place);
+    const disks = [];
+    for (const number of [0, 1]) {
+      disks.push({ path: await libvirt.createDisk(`${name}-${number}.qcow2`), format: "qcow2" } as const);
+    }
+    await libvirt.define({ name, uuid: `${place}0000000-1111-4111-8111-111111111111`, disks });
+    await libvirt.virsh("autostart", name);
+    await libvirt.virsh("start", name);
+  }
+}
+
+/** Every guest runs on its own host, and has its locks there and nowhere else. */
+async function runOnce(site: ClusterSite): Promise<void> {
+  for (const place of PLACES) {
+    const machine = site.machine(place);
+    await until(`${guestOf(place)} to run`, async () => {
+      // While libvirt starts guests it answers nobody.
+      const { stdout } = await machine.run(["timeout", "5", "virsh", "list", "--name"]);
+      return stdout.trim() === guestOf(place);
+    }, 240_000);
+    assert.equal((await machine.sh("pgrep -c qemu-system")).trim(), "1");
+  }
+  const domains = PLACES.flatMap((place) => [guestOf(place), guestOf(place)]);
+  assert.deepEqual(await site.lockedDomains(), domains);
+}
+
+async function losePower(site: ClusterSite): Promise<void> {
+  await Promise.all(PLACES.map((place) => site.powerOff(place)));
+}
+
+async function untilNoLock(site: ClusterSite): Promise<void> {
+  await until("all locks to be given back", async () => (await site.lockedDomains()).length === 0, 180_000);
+}
+
+async function destroyGuests(site: ClusterSite): Promise<void> {
+  for (const place of PLACES) await site.libvirt(place).virsh("destroy", guestOf(place));
+  await untilNoLock(site);
+}
+
+function wait(milliseconds: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, milliseconds));
+}
+
+if (RELEASE !== undefined) {
+  Deno.test(`Three hosts with members of etcd lose their power and are started together (${RELEASE})`, async (t) => {
+    await using site = await ClusterSite.start(RELEASE);
+    await defineGuests(site);
+    await runOnce(site);
+
+    await t.step("with guests that did not run", async () => {
+      await destroyGuests(site);
+      await losePower(site);
+      await Promise.all(PLACES.map((place) => site.powerOn(place)));
+      await runOnce(site);
+    });
+
+    await t.step("with network, names and certificates that come late", async () => {
+      await destroyGuests(site);
+      const begun = Date.now();
+      const certificate = await site.certificateFrom(2, new Date(begun + 1.5 * LATE_MS));
+      await losePower(site);
+      await site.onDisk(1, "cat etc/hosts >hosts.late; rm etc/hosts");
+      await site.onDisk(
+        2,
+        `cat ${CERTIFICATES}/ca.pem >ca.late; rm ${CERTIFICATES}/ca.pem; cat >${CERTIFICATES}/kvm9.pem <<'END'\n${certificate}END`,
+      );
+      await Promise.all([site.powerOn(0, "late"), site.powerOn(1), site.powerOn(2)]);
+      // Not for a state to come: this is how long the operator's network is away.
+      await wait(LATE_MS - (Date.now() - begun));
+      await site.plug(0);
+      await site.machine(1).sh("cat /hosts.late >/etc/hosts");
+      await site.machine(2).sh(`cat /ca.late >/${CERTIFICATES}/ca.pem`);
+      await runOnce(site);
+    });
+
+    await t.step("with guests that ran: a person says that they are gone", async () => {
+      await losePower(site);
+      await Promise.all(PLACES.map((place) => site.powerOn(place)));
+      for (const place of PLACES) {
+        await site.untilLive(place);
+        assert.match(
+          await site.libvirt(place).virshError("start", guestOf(place)),
+          new RegExp(`is locked by domain '${guestOf(place)}'.*virtlockd cluster fence`),
+        );
+      }
+      await Promise.all(PLACES.map((place) => {
+        return site.machine(0).sh(`virtlockd cluster fence ${site.hostName(place)} --yes`);
+      }));
+      for (const place of PLACES) await site.machine(place).sh(AUTOSTART_AGAIN);
+      await runOnce(site);
+    });
+  });
+}
