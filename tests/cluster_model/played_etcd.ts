@@ -121,6 +121,7 @@ export class PlayedEtcd {
     for (const list of [compare, success, failure]) {
       invariant(list.length <= MOST_OPERATIONS, `etcd refuses a transaction of ${list.length} operations`);
     }
+    invariant(success.length + failure.length > 0, "Any member, also one that is behind, would answer alone");
     const fences = success.some((each) => each.op === "put" && each.value.includes('"state":"fenced"'));
     const succeeded = (fences && this.#crippled === "fence-unseen") ||
       compare.every((each) => this.#holds(each));

@@ -6,7 +6,8 @@ export const MOST_OPERATIONS = 128;
 
 /**
  * What etcd is asked: one transaction, which compares and then does one list of operations or the other. A
- * transaction of reads alone is a linearizable read. Source: etcd's API, service KV, call Txn.
+ * transaction of reads alone is a linearizable read. One without any operation is none: a single member
+ * answers it, which may be behind. Source: etcd's API, service KV, call Txn, and its server.
  */
 export interface Transaction {
   /** All have to hold for `success`. */

@@ -77,6 +77,14 @@ export function read(...keys: readonly string[]): Transaction {
   return { compare: [], success: keys.map((key) => ({ op: "get", key })), failure: [] };
 }
 
+/**
+ * Tells whether all of this holds. A key is read when it does not: of a transaction without any operation
+ * etcd has one member alone answer, which may be behind all others (`isTxnSerializable` in its server).
+ */
+export function whether(compare: readonly Compare[], key: string): Transaction {
+  return { compare, success: [], failure: [{ op: "get", key }] };
+}
+
 /** What stands in the way of a lock: of one that is to be shared, only who has it alone. */
 export function obstaclesOf(
   keys: Pick<ClusterKeys, "exclusive" | "sharers" | "pausedBelow">,

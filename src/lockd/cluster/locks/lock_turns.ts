@@ -3,7 +3,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import type { HolderFacts } from "../keys/lock_holder.ts";
 import type { ClusterName } from "../keys/names.ts";
 import { encodeRecord } from "../keys/records.ts";
-import type { ChangedMark, ClusterLock } from "../keys/transactions.ts";
+import { type ChangedMark, type ClusterLock, whether } from "../keys/transactions.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { KeyQueues } from "./key_queues.ts";
 import { LockReturns } from "./lock_returns.ts";
@@ -82,8 +82,7 @@ export class LockTurns {
    * @param gone called when etcd has said that it has it no more, or has another record in its place
    */
   whenGone({ key, value }: ClusterLock, gone: () => void): void {
-    const transaction = { compare: [{ kind: "value", key, value } as const], success: [], failure: [] };
-    this.#parts.session.ask(transaction, (answer) => {
+    this.#parts.session.ask(whether([{ kind: "value", key, value }], key), (answer) => {
       if (answer.kind === "transaction" && !answer.result.succeeded) gone();
     });
   }

@@ -209,7 +209,7 @@ export class EarlierStarts {
   }
 
   #wait(epoch: Epoch, starts: readonly Start[], waited: number, done: Done): void {
-    if (waited >= OBJECTION_MS) return this.#finish(epoch, starts, done);
+    if (starts.length === 0 || waited >= OBJECTION_MS) return this.#finish(epoch, starts, done);
     const { loop, session, keys } = this.#parts;
     loop.after(LOOK_MS, () => {
       if (waited % PROOF_MS === 0) this.#keepHeard();
@@ -309,6 +309,7 @@ export class EarlierStarts {
     loop.after(AGAIN_MS, () => {
       this.#looks = false;
       const kept = this.#kept;
+      if (kept.length === 0) return;
       session.ask(read(...kept.map((start) => keys.session(start.session))), (answer) => {
         // Otherwise it was looked at anew meanwhile.
         if (answer.kind === "transaction" && this.#kept === kept) {

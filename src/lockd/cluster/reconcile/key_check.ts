@@ -24,6 +24,7 @@ import {
   obstaclesOf,
   read,
   stillIn,
+  whether,
 } from "../keys/transactions.ts";
 
 /** How often some of the locks are looked at, in ms. */
@@ -91,11 +92,12 @@ export class KeyCheck {
       const lock = granted.of(path);
       return lock !== undefined && !turns.busy(lock.key) ? [{ path, lock }] : [];
     });
-    if (checked.length === 0) return;
+    const [first] = checked;
+    if (first === undefined) return;
     const { epoch } = state;
     // Only compared: what is there is read when it is not what it was, which hardly ever happens.
     session.ask(
-      { compare: checked.flatMap(({ lock }) => isThere(lock)), success: [], failure: [] },
+      whether(checked.flatMap(({ lock }) => isThere(lock)), first.lock.key),
       (answer) => {
         if (answer.kind === "transaction" && !answer.result.succeeded) this.#read(epoch, checked);
       },

@@ -123,12 +123,13 @@ export class Entrance {
       if (found === undefined) return done({ kind: "failed", reason: "etcd has been emptied" });
       try {
         const meta = decodeMeta(found);
-        const awaited = meta.phase === "open" ? undefined : new Entries(keys, entries, meta).awaited;
+        if (meta.phase === "open") return done({ kind: "opened" });
+        const awaited = new Entries(keys, entries, meta).awaited;
         if (awaited !== undefined) return done({ kind: "settled", reason: closedText(meta, awaited) });
         const opened = encodeMeta({ ...meta, phase: "open", expect: [], why: "" });
         session.ask({
           compare: [{ kind: "changed-at", key: keys.meta, revision: found.changedAt }],
-          success: meta.phase === "open" ? [] : [{ op: "put", key: keys.meta, value: opened }],
+          success: [{ op: "put", key: keys.meta, value: opened }],
           failure: [],
         }, (written) => {
           if (written.kind !== "transaction") return done({ kind: "failed", reason: reasonOf(written) });

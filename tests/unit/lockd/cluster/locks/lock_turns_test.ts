@@ -79,7 +79,11 @@ Deno.test("whenGone() tells of a lock that etcd has no more, and of nothing that
   const { asked, turns } = new Stage();
   let gone = 0;
   for (let times = 0; times < 3; times++) turns.whenGone(LOCK, () => gone++);
-  assert.deepEqual(asked[0]?.transaction.compare, [{ kind: "value", key: KEY, value: "v" }]);
+  assert.deepEqual(asked[0]?.transaction, {
+    compare: [{ kind: "value", key: KEY, value: "v" }],
+    success: [],
+    failure: [{ op: "get", key: KEY }],
+  });
   asked[0]?.answer(answered(true));
   asked[1]?.answer({ kind: "unknown", reason: "no answer" });
   assert.equal(gone, 0);

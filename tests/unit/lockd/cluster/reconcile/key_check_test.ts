@@ -116,7 +116,7 @@ Deno.test("a look reads nothing as long as all is there", () => {
       { kind: "value", key: LOCK.own, value: "ours" },
     ],
     success: [],
-    failure: [],
+    failure: [{ op: "get", key: LOCK.key }],
   };
   assert.deepEqual(stage.asked, [looked, looked]);
 });
