@@ -47,8 +47,11 @@ Deno.test("a socket whose path is deleted, or taken by something else, is made a
   await using daemon = await StorageDaemon.start();
   using client = daemon.open();
   for (const taken of [false, true]) {
-    Deno.removeSync(daemon.socket);
-    if (taken) Deno.writeTextFileSync(daemon.socket, "");
+    if (taken) {
+      // In one step: the daemon makes the socket anew as soon as it is gone.
+      Deno.writeTextFileSync(`${daemon.socket}.new`, "");
+      Deno.renameSync(`${daemon.socket}.new`, daemon.socket);
+    } else Deno.removeSync(daemon.socket);
     await until("the socket to be there again", () => {
       try {
         daemon.open()[Symbol.dispose]();

@@ -2,7 +2,7 @@
 // calls change meanwhile: nothing that could lose data is decided by what it remembers.
 
 import assert from "node:assert/strict";
-import { MessageType } from "../../src/chassis/wire/frame.ts";
+import { MessageStatus, MessageType } from "../../src/chassis/wire/frame.ts";
 import { O_RDWR } from "../../src/os/constants.ts";
 import { storageSys } from "../../src/os/storage_sys.ts";
 import type { PoolRef, VolumeRef } from "../../src/storaged/model/storage_service.ts";
@@ -133,7 +133,10 @@ Deno.test("a volume that a refresh saw in the middle of an upload is served when
   stage.refresh();
   stage.mark(false);
   beginDownload(stage.client, stage.volume);
-  assert.equal(stage.client.raw.receive().payload.length, 262_120);
+  // How much of it the first message has depends on what its reader had by then.
+  const { header, payload } = stage.client.raw.receive();
+  assert.deepEqual([header.type, header.status], [MessageType.STREAM, MessageStatus.CONTINUE]);
+  assert.ok(payload.length > 0);
 });
 
 Deno.test("a volume that is half is not sent, whatever the list has of it", async () => {
