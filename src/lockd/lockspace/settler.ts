@@ -37,6 +37,8 @@ export interface Settling {
   readonly since: number;
   /** What the witness said last; undefined until it has answered once. */
   verdict: Verdict | undefined;
+  /** Since when nobody can tell whether the writes are over, likewise: a write was under way until then. */
+  untold: number;
   /**
    * Milliseconds after which the lock goes in any case, Infinity when only an administrator lets it go;
    * undefined while a write is known to be under way.
@@ -119,11 +121,13 @@ export class Settler {
    * @param over called once, at once when nothing is under way: the lock may go
    */
   settle(resource: Resource, holding: Holding, over: () => void): void {
+    const since = this.#parts.clock();
     const settling: Settling = {
       resource,
       holding,
-      since: this.#parts.clock(),
+      since,
       verdict: undefined,
+      untold: since,
       left: undefined,
       told: undefined,
       over,
@@ -173,8 +177,9 @@ export class Settler {
     if (verdict.kind === "unknown" && bound(settling.resource) === Infinity && hasNotRun(settling.holding)) {
       return true;
     }
+    if (verdict.kind === "busy") settling.untold = clock();
     settling.left = verdict.kind === "unknown"
-      ? bound(settling.resource) - (clock() - settling.since)
+      ? bound(settling.resource) - (clock() - settling.untold)
       : undefined;
     if (settling.left !== undefined && settling.left <= 0) {
       observer.gaveUp(settling);

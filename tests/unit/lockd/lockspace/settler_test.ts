@@ -140,6 +140,15 @@ Deno.test("Settler does not give up at the bound what is known to be under way",
   assert.deepEqual(world.told, ["settling unknown", "settling busy", "over at 1752"]);
 });
 
+Deno.test("Settler gives nothing up for one look that nobody could tell by, after writes that were under way for long", () => {
+  const world = new World(...Array<Verdict>(12).fill(BUSY), UNKNOWN, BUSY, UNKNOWN);
+  world.settle();
+  world.until(3000);
+  assert.deepEqual(world.told, ["settling busy", "settling unknown", "settling busy", "settling unknown"]);
+  world.until(60_000);
+  assert.deepEqual(world.told.slice(4), ["gave up unknown", "over at 3002"]);
+});
+
 Deno.test("Settler waits for a witness that answers later", () => {
   const world = new World("later");
   world.settle();
