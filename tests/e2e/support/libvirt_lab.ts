@@ -72,10 +72,15 @@ export class LibvirtLab extends Libvirt implements AsyncDisposable {
     await this.#stop(await this.virtlockdPid(), "virtlockd");
   }
 
-  /** Starts libvirtd and waits until it answers. */
+  /**
+   * Starts libvirtd and waits until it answers, and has found the guests again that run: until then a guest
+   * that is destroyed ends under it, and it says that there was none.
+   */
   async startLibvirtd(): Promise<void> {
     await runOk(this, ["libvirtd", "-d"]);
     await until("libvirtd to answer", () => this.answers());
+    const guests = (await this.virsh("list", "--name")).split("\n").filter((name) => name !== "");
+    for (const guest of guests) await this.virsh("qemu-monitor-command", guest, "--hmp", "info status");
   }
 
   /** SIGTERM, and waits for its end; guests run on. */
