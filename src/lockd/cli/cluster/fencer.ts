@@ -13,7 +13,7 @@ import type { ClusterKeys } from "../../cluster/keys/keys.ts";
 import type { Fencing } from "../../cluster/keys/fencing_record.ts";
 import { decodeSession, type SessionRecord } from "../../cluster/keys/session_record.ts";
 import { counted } from "../../../chassis/log/counted.ts";
-import type { ClusterLock } from "../../cluster/keys/transactions.ts";
+import { type ClusterLock, listedLock } from "../../cluster/keys/transactions.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 
 /** Pause between two looks at whether a host has objected, in ms: a person waits, and 20 reads are cheap. */
@@ -83,9 +83,8 @@ export class Fencer {
   sweep(session: string, fenced: FencedSession): number {
     const { questions, keys } = this.#parts;
     const own = keys.ownList(session);
-    const locks = ["lock/", "share/"].flatMap((kind) => questions.list(`${own}${kind}`)).map((
-      entry,
-    ): ClusterLock => ({ key: keys.ofOwn(session, entry.key), own: entry.key, value: entry.value }));
+    const listed = ["lock/", "share/"].flatMap((kind) => questions.list(`${own}${kind}`));
+    const locks = listed.map((entry) => listedLock(keys, session, entry));
     let freed = 0;
     for (let at = 0; at < locks.length; at += FREED_AT_ONCE) {
       freed += this.#sweep(fenced, locks.slice(at, at + FREED_AT_ONCE));

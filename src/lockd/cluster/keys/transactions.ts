@@ -12,6 +12,15 @@ export interface ClusterLock {
   readonly value: string;
 }
 
+/** The lock, or mark of a paused guest, that an entry of the list of what a session has stands for. */
+export function listedLock(
+  keys: Pick<ClusterKeys, "ofOwn">,
+  session: string,
+  { key: own, value }: KeyValue,
+): ClusterLock {
+  return { key: keys.ofOwn(session, own), own, value };
+}
+
 /**
  * The state of the cluster that a change relies on: the revisions at which the host's session and what all
  * agree upon were last changed. Whoever changes either makes every change that is still on its way void.

@@ -1,10 +1,10 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
-import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
+import type { Transaction } from "../../../etcd/wire/transaction.ts";
 import { type FencedSession, forgetKeys, FREED_AT_ONCE, sweep, sweepEntry } from "../keys/fencing.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { listAll } from "../session/list_all.ts";
 import type { ClusterSession } from "../session/session.ts";
-import type { ClusterLock } from "../keys/transactions.ts";
+import { type ClusterLock, listedLock } from "../keys/transactions.ts";
 
 /** Pause before it is gone on with when etcd has not answered, in ms. */
 const AGAIN_MS = 5000;
@@ -40,48 +40,33 @@ export class SessionSweep {
     const again = () => void loop.after(AGAIN_MS, () => this.#begin(id, fenced));
     listAll(session, keys.ownList(id), (own) => {
       if (typeof own === "string") return again();
-      const isMark = ({ key }: KeyValue) => keys.isPaused(keys.ofOwn(id, key));
-      const locks = own.filter((entry) => !isMark(entry)).map((entry): ClusterLock => ({
-        key: keys.ofOwn(id, entry.key),
-        own: entry.key,
-        value: entry.value,
-      }));
-      const left = own.filter(isMark).flatMap(({ key }) => [keys.ofOwn(id, key), key]);
-      this.#free(fenced, locks, 0, again, () => this.#forget(fenced, [...left, keys.silence(id)], 0, again));
+      const all = own.map((entry) => listedLock(keys, id, entry));
+      const locks = all.filter(({ key }) => !keys.isPaused(key));
+      const left = all.flatMap(({ key, own }) => keys.isPaused(key) ? [key, own] : []);
+      this.#free(fenced, locks, FREED_AT_ONCE, again, () => {
+        this.#forget(fenced, [...left, keys.silence(id)], 0, again);
+      });
     });
   }
 
+  /** @param atOnce how many are freed with one transaction */
   #free(
     fenced: FencedSession,
     locks: readonly ClusterLock[],
-    at: number,
+    atOnce: number,
     again: () => void,
     done: () => void,
   ): void {
-    const next = locks.slice(at, at + FREED_AT_ONCE);
-    if (next.length === 0) return done();
+    const next = locks.slice(0, atOnce);
+    const [first, second] = next;
+    if (first === undefined) return done();
+    const others = () => this.#free(fenced, locks.slice(atOnce), atOnce, again, done);
     this.#ask(sweep(fenced, next), again, (made) => {
-      if (made) return this.#free(fenced, locks, at + next.length, again, done);
+      if (made) return others();
       // Somebody has taken one of them meanwhile.
-      this.#freeEach(fenced, next, 0, again, () => this.#free(fenced, locks, at + next.length, again, done));
+      if (second !== undefined) return this.#free(fenced, next, 1, again, others);
+      this.#ask(sweepEntry(fenced, first), again, others);
     });
-  }
-
-  #freeEach(
-    fenced: FencedSession,
-    locks: readonly ClusterLock[],
-    at: number,
-    again: () => void,
-    done: () => void,
-  ): void {
-    const lock = locks[at];
-    if (lock === undefined) return done();
-    const next = () => this.#freeEach(fenced, locks, at + 1, again, done);
-    this.#ask(
-      sweep(fenced, [lock]),
-      again,
-      (made) => made ? next() : this.#ask(sweepEntry(fenced, lock), again, next),
-    );
   }
 
   #forget(fenced: FencedSession, keys: readonly string[], at: number, again: () => void): void {
