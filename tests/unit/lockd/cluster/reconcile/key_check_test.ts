@@ -6,17 +6,16 @@ import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
 import type { HolderFacts } from "../../../../../src/lockd/cluster/keys/lock_holder.ts";
 import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
-import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
+import { resource } from "../../programs/lock_fixture.ts";
 
 const KEYS = new ClusterKeys("test");
 const PATH = "/scsi/disk";
 const KEY = KEYS.exclusive({ space: "scsi", name: "disk" });
 const LOCK = { key: KEY, own: KEYS.own("mine", KEY), value: "ours" };
 const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 3 };
-const IDENTITY = { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 };
 const OWNER = { name: "guest", uuid: "u", pid: 7, id: 1 };
 
 /** A host with one lock in etcd, at which a check looks. */
@@ -34,18 +33,8 @@ class Stage {
     this.etcd.put("m", "meta");
     this.etcd.put(LOCK.key, LOCK.value);
     this.etcd.put(LOCK.own, LOCK.value);
-    const resource: Resource = {
-      id: 1,
-      lockspace: "/scsi",
-      name: "disk",
-      path: PATH,
-      shared: false,
-      autocreate: true,
-      handle: { kind: "file", fd: 3, identity: IDENTITY, lock: "ofd" },
-      holdings: [{ owner: OWNER, since: 5 }],
-      state: HELD,
-      regrant,
-    };
+    const holdings = [{ owner: OWNER, since: 5 }];
+    const held = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings, regrant });
     const ask = (transaction: Transaction, done: (answer: Answer) => void) => {
       this.asked.push(transaction);
       const answer = this.etcd.apply({ kind: "transaction", transaction }, 0);
@@ -74,7 +63,7 @@ class Stage {
           return { key, own: KEYS.own("mine", key), value: "mark" };
         },
       },
-      resources: () => [resource],
+      resources: () => [held],
       partWith: (path) => void this.told.push(`part with ${path}`),
       markOf: ({ pid }) => ({ pid, start: 9 }),
       loop: this.time.loop(),

@@ -15,6 +15,7 @@ import type { Owner } from "../../../../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { SIGKILL, SIGSTOP } from "../../../../../src/os/constants.ts";
 import { EPERM, ESRCH } from "../../../../../src/os/errno.ts";
+import { resource } from "../../programs/lock_fixture.ts";
 
 const FENCED = lostWhenFenced("ann");
 const DAEMON = 50;
@@ -54,20 +55,16 @@ class Stage {
   lock(reason: string, ...pids: number[]): Resource {
     const owners = pids.map((pid): Owner => ({ pid, name: `g${pid}`, uuid: `u${pid}`, id: 1 }));
     for (const pid of pids) this.known.set(pid, { key: pid, pid, start: pid * 10, pidfd: pid + 100 });
-    const identity = { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 };
-    const resource: Resource = {
+    const lock = resource({
       id: this.resources.length + 1,
       lockspace: "/scsi",
       name: "disk",
-      path: "/scsi/disk",
       shared: pids.length > 1,
-      autocreate: true,
-      handle: { kind: "file", fd: 3, identity, lock: "ofd" },
       holdings: owners.map((owner) => ({ owner, since: 5 })),
       state: { kind: "doubtful", reason },
-    };
-    this.resources.push(resource);
-    return resource;
+    });
+    this.resources.push(lock);
+    return lock;
   }
 }
 

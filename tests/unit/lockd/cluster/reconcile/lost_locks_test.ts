@@ -13,13 +13,13 @@ import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transact
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
+import { resource } from "../../programs/lock_fixture.ts";
 
 const KEYS = new ClusterKeys("test");
 const NAME = { space: "scsi", name: "disk" };
 const PATH = "/scsi/disk";
 const KEY = KEYS.exclusive(NAME);
 const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 3 };
-const IDENTITY = { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 };
 const GUEST = { domain: "guest", uuid: "u", pid: 7, start: 9, since: 5 };
 const OURS: LockHolder = { session: "mine", attempt: "n1", ...GUEST };
 const THEIRS: LockHolder = { ...OURS, session: "theirs", attempt: "t", domain: "other", pid: 70 };
@@ -39,17 +39,9 @@ class Stage {
     this.etcd.put("s", "session");
     this.etcd.put("m", "meta");
     this.etcd.put(KEY, encodeRecord(THEIRS));
-    this.resources = [{
-      id: 1,
-      lockspace: "/scsi",
-      name: "disk",
-      path: PATH,
-      shared: false,
-      autocreate: true,
-      handle: { kind: "file", fd: 3, identity: IDENTITY, lock: "ofd" },
-      holdings: [{ owner: { name: "guest", uuid: "u", pid: 7, id: 1 }, since: 5 }],
-      state: { kind: "doubtful", reason },
-    }];
+    const holdings = [{ owner: { name: "guest", uuid: "u", pid: 7, id: 1 }, since: 5 }];
+    const state = { kind: "doubtful", reason } as const;
+    this.resources = [resource({ id: 1, lockspace: "/scsi", name: "disk", holdings, state })];
     const session = {
       id: "mine",
       state: { kind: "live", epoch: EPOCH } as const,

@@ -10,9 +10,8 @@ import {
 import { HeldLocks } from "../../../../../src/lockd/cluster/reconcile/held_locks.ts";
 import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
-import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
-import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
+import { resource } from "../../programs/lock_fixture.ts";
 
 const KEYS = new ClusterKeys("prod");
 const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
@@ -87,22 +86,7 @@ Deno.test("a lock that more guests have been paused with than can be told is not
   // The list of what the session has, and the lock that is not taken.
   const answers = [[none], [...epoch, none, none, marks]];
   const owner = { name: "d", uuid: "u", pid: 7, id: 1 };
-  const resource: Resource = {
-    id: 1,
-    lockspace: "/scsi",
-    name: "disk",
-    path: "/scsi/disk",
-    shared: false,
-    autocreate: true,
-    handle: {
-      kind: "file",
-      fd: 3,
-      identity: { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 },
-      lock: "ofd",
-    },
-    holdings: [{ owner, since: 5 }],
-    state: HELD,
-  };
+  const held = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings: [{ owner, since: 5 }] });
   const session: ReconciliationParts["session"] = {
     id: "s",
     moved: () => false,
@@ -114,7 +98,7 @@ Deno.test("a lock that more guests have been paused with than can be told is not
   const reconciliation = new Reconciliation({
     session,
     ...EMPTY_HOST,
-    resources: () => [resource],
+    resources: () => [held],
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     turns: { busy: () => false, give: () => assert.fail() },

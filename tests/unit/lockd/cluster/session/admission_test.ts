@@ -1,32 +1,16 @@
 import assert from "node:assert/strict";
-import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
-import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import type { MetaRecord } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { Admission, type Admitted } from "../../../../../src/lockd/cluster/session/admission.ts";
 import type { Conflict } from "../../../../../src/lockd/cluster/session/conflict.ts";
 import type { Entered } from "../../../../../src/lockd/cluster/session/entrance.ts";
 import { Losses } from "../../../../../src/lockd/cluster/session/losses.ts";
 import { OwnSession } from "../../../../../src/lockd/cluster/session/own_session.ts";
+import { resource } from "../../programs/lock_fixture.ts";
 
 const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 1 };
 const OPEN: MetaRecord = { spaces: ["scsi"], phase: "open", round: "r1", expect: [], without: [], why: "" };
 const FORMING: MetaRecord = { ...OPEN, phase: "forming", expect: ["kvm2"] };
-const RESOURCE: Resource = {
-  id: 1,
-  lockspace: "/scsi",
-  name: "disk",
-  path: "/scsi/disk",
-  shared: false,
-  autocreate: true,
-  handle: {
-    kind: "file",
-    fd: 3,
-    identity: { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 },
-    lock: "ofd",
-  },
-  holdings: [],
-  state: HELD,
-};
+const RESOURCE = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings: [] });
 const CONFLICT: Conflict = { resource: RESOURCE, session: "t" };
 const HELD_BY_ANOTHER = "another host of the cluster holds it";
 

@@ -4,9 +4,8 @@ import { type Entered, Entrance } from "../../../../../src/lockd/cluster/session
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
-import { HELD } from "../../../../../src/lockd/lockspace/lock_record.ts";
-import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
+import { resource } from "../../programs/lock_fixture.ts";
 
 const KEYS = new ClusterKeys("test");
 const META = {
@@ -18,22 +17,7 @@ const META = {
   why: "",
 } as const;
 
-const RESOURCE: Resource = {
-  id: 1,
-  lockspace: "/scsi",
-  name: "disk",
-  path: "/scsi/disk",
-  shared: false,
-  autocreate: true,
-  handle: {
-    kind: "file",
-    fd: 3,
-    identity: { devMajor: 8, devMinor: 1, inodeLow: 3, inodeHigh: 0 },
-    lock: "ofd",
-  },
-  holdings: [],
-  state: HELD,
-};
+const RESOURCE = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings: [] });
 
 /** Opens a cluster into which everybody has come. @param written answers the write in etcd's place */
 function opened(written: Answer | undefined) {
