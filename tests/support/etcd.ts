@@ -1,3 +1,4 @@
+import { existsSync, statfsSync } from "node:fs";
 import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
@@ -7,6 +8,18 @@ const EXECUTABLE = "/usr/bin/etcd";
 const QUOTA_MIB = 32;
 const FILL_BYTES = 1 << 20;
 const FILLER = "/filler";
+/** A file system in memory, where there is one. */
+const MEMORY = "/dev/shm";
+/** What three members write ahead and never come to, with room to spare. */
+const MEMORY_BYTES = 2 * 2 ** 30;
+/** How long members may take to start where other tests keep processors and disk busy, in ms. */
+const START_MS = 120_000;
+
+/**
+ * Where an etcd has its data. Each of its changes waits for its disk: beside a test that installed a whole
+ * distribution that took seconds, and members had no leader after 20 s.
+ */
+type Medium = "memory" | "disk";
 
 /** Where a member of etcd runs. */
 export interface EtcdNode {
@@ -44,19 +57,23 @@ export class Etcd implements AsyncDisposable {
     this.#launcher = launcher;
   }
 
-  /** Starts one of so many members, and waits until it answers. */
-  static async start(count = 1): Promise<Etcd> {
+  /**
+   * Starts one of so many members, and waits until it answers.
+   *
+   * @param medium where its data are: those of a measurement belong on a disk
+   */
+  static async start(count = 1, medium: Medium = "memory"): Promise<Etcd> {
     const places = Array.from({ length: count }, () => ({
       client: `http://localhost:${freePort()}`,
       peer: `http://127.0.0.1:${freePort()}`,
       launcher: [],
       quota: 0,
     }));
-    return await Etcd.#start(places, []);
+    return await Etcd.#start(places, [], makeDirectory(medium));
   }
 
   /**
-   * Starts one with a member on each node, and waits until it answers. Its database is small.
+   * Starts one with a member on each node, and waits until it answers. Its database is small, and on a disk.
    *
    * @param launcher command that runs another one where all nodes can be reached
    */
@@ -67,14 +84,14 @@ export class Etcd implements AsyncDisposable {
       launcher,
       quota: QUOTA_MIB << 20,
     }));
-    return await Etcd.#start(places, launcher);
+    return await Etcd.#start(places, launcher, makeDirectory("disk"));
   }
 
   static async #start(
     addresses: readonly Omit<Member, "data" | "process">[],
     launcher: readonly string[],
+    directory: string,
   ): Promise<Etcd> {
-    const directory = Deno.makeTempDirSync({ prefix: "virtlockd-etcd-" });
     const places = addresses.map((place, index) => ({ ...place, data: `${directory}/m${index}` }));
     const initial = initialCluster(places);
     const members = places.map((place, index) => ({
@@ -256,13 +273,26 @@ export class Etcd implements AsyncDisposable {
       "health",
     ];
     const command = new Deno.Command(program, { args, env: { ETCDCTL_API: "3" } });
-    await until(`etcd at ${url} to become healthy`, async () => (await command.output()).success, 20_000);
+    await until(`etcd at ${url} to become healthy`, async () => (await command.output()).success, START_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { process } of this.#members) await process.kill();
     Deno.removeSync(this.#directory, { recursive: true });
   }
+}
+
+/** Memory only where there is room in it. */
+function makeDirectory(medium: Medium): string {
+  const prefix = "virtlockd-etcd-";
+  if (medium === "disk" || !hasMemory()) return Deno.makeTempDirSync({ prefix });
+  return Deno.makeTempDirSync({ prefix, dir: MEMORY });
+}
+
+function hasMemory(): boolean {
+  if (!existsSync(MEMORY)) return false;
+  const { bavail, bsize } = statfsSync(MEMORY);
+  return bavail * bsize > MEMORY_BYTES;
 }
 
 function startMember(

@@ -22,7 +22,7 @@ export const clusterRow: Row = {
   summary: "acquire + release of a lock of a cluster's, beside bare transactions of etcd",
   async run(bench) {
     if (!existsSync(ETCD)) throw new Error(`${ETCD} is missing: apt-get install etcd-server`);
-    await using etcd = await Etcd.start(3);
+    await using etcd = await Etcd.start(3, "disk");
     await etcd.openCluster("default", ["bench"]);
     const children: ChildProcess[] = [];
     try {

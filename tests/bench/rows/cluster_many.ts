@@ -41,7 +41,7 @@ export const clusterManyRow: Row = {
     CLIENTS * LOCKS_EACH
   } (simulated), and its restart`,
   async run(bench) {
-    await using etcd = await Etcd.start(3);
+    await using etcd = await Etcd.start(3, "disk");
     await etcd.openCluster("default", ["bench"]);
     const links: ChildProcess[] = [];
     const program = buildSimulated(bench.ours.program);
