@@ -1,3 +1,4 @@
+import { CACHE } from "./cache.ts";
 import { host, runOk } from "./command.ts";
 
 /** libvirt's own daemons and clients, and QEMU: what the lab and a machine of the lab need. */
@@ -11,22 +12,31 @@ export const LIBVIRT_PACKAGES: readonly string[] = [
 ];
 
 /**
- * Installs the Debian packages that are missing on this host.
+ * Installs the Debian packages that are missing on this host. Files of tests run side by side: one of them
+ * installs at a time.
  *
  * @throws CommandError when apt-get cannot
  */
 export async function installMissing(names: readonly string[]): Promise<void> {
-  const missing: string[] = [];
-  for (const name of names) {
-    const query = await host.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", name]);
-    if (query.stdout !== "installed") {
-      missing.push(name);
-    }
-  }
-  if (missing.length === 0) {
-    return;
-  }
+  if ((await missing(names)).length === 0) return;
+  await Deno.mkdir(CACHE, { recursive: true });
+  // The lock goes with the file's descriptor.
+  using lock = await Deno.open(`${CACHE}/packages.lock`, { create: true, write: true });
+  await lock.lock(true);
+  // Another test may have installed them meanwhile.
+  const wanted = await missing(names);
+  if (wanted.length === 0) return;
   const options = { env: { DEBIAN_FRONTEND: "noninteractive" }, deadline: 600_000 };
   await runOk(host, ["apt-get", "update", "-q"], options);
-  await runOk(host, ["apt-get", "install", "-y", "-q", "--no-install-recommends", ...missing], options);
+  await runOk(host, ["apt-get", "install", "-y", "-q", "--no-install-recommends", ...wanted], options);
+}
+
+/** Those of them that this host does not have. */
+async function missing(names: readonly string[]): Promise<string[]> {
+  const absent: string[] = [];
+  for (const name of names) {
+    const query = await host.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", name]);
+    if (query.stdout !== "installed") absent.push(name);
+  }
+  return absent;
 }
