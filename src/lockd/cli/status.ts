@@ -1,6 +1,9 @@
 import { STATUS } from "../status/document_shapes.ts";
 import type { ServerStatus, StatusDocument } from "../status/status_document.ts";
 import { StatusProcedure } from "../wire/status_protocol.ts";
+import type { ClusterStatus } from "../cluster/cluster_status.ts";
+import type { FencingStatus } from "../cluster/fencing/host_fencing.ts";
+import type { RebootStatus } from "../cluster/reboot/earlier_starts.ts";
 import { membersText } from "../cluster/etcd/etcd_members.ts";
 import type { AdminConnection } from "./admin_connection.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
@@ -34,8 +37,7 @@ export function statusText(status: StatusDocument): string {
   const doubtful = locks.doubtful - lost;
   const { crashes = 0, restarts = 0, recoveredLocks = 0, lostLocks = 0, countingSinceMs } = status;
   const reExecuted = status.reExecs === 0 ? "" : `, re-executed ${times(status.reExecs)}`;
-  const { etcd, ...cluster } = status.sections.cluster ?? {};
-  const shownCluster = status.sections.cluster === undefined ? {} : { cluster };
+  const { cluster } = status.sections;
   const odd = [
     ...locks.dying === 0 ? [] : [`${counted(locks.dying, "holder")} being killed`],
     ...locks.settling === 0 ? [] : [`${locks.settling} waiting for the last writes of a guest that is gone`],
@@ -67,27 +69,41 @@ export function statusText(status: StatusDocument): string {
     ["log level", String(logging.level)],
     ["log filters", logging.filters === "" ? "none" : logging.filters],
     ["log outputs", logging.outputs],
-    ...etcd === undefined ? [] : [["etcd", membersText(etcd)] as const],
+    ...cluster?.etcd === undefined ? [] : [["etcd", membersText(cluster.etcd)] as const],
     // A part that has nothing to say, as storage without a mount that may hang, is left out.
-    ...Object.entries({ ...status.sections, ...shownCluster }).filter(([, section]) =>
-      Object.keys(section).length > 0
-    ).map((
-      [name, section],
-    ) =>
-      [name, Object.entries(section).map(([field, value]) => fieldText(field, value)).join(", ")] as const
+    ...Object.entries(status.sections).filter(([, section]) => Object.keys(section).length > 0).map(
+      ([name, section]) => {
+        const isCluster = name === "cluster" && cluster !== undefined;
+        const texts = isCluster ? clusterTexts(cluster) : fieldTexts(section);
+        return [name, texts.join(", ")] as const;
+      },
     ),
   ]);
 }
 
-function fieldText(field: string, value: unknown): string {
-  // What has parts of its own is shown by other commands, and here by how many there are that matter.
-  if (typeof value === "object" && value !== null && "hosts" in value && Array.isArray(value.hosts)) {
-    return `${field} ${counted(value.hosts.length, "host")}`;
-  }
-  if (typeof value === "object" && value !== null && "state" in value) {
-    return `${field} ${value.state}${"reason" in value ? ` (${value.reason})` : ""}`;
-  }
-  return `${field} ${value ?? "-"}`;
+function fieldTexts(section: object): readonly string[] {
+  return Object.entries(section).map(([field, value]) => `${field} ${value ?? "-"}`);
+}
+
+/** What has parts of its own `virtlockd doctor` shows, and this how many there are that matter. */
+function clusterTexts({ etcd: _, fencing, reboot, ...fields }: ClusterStatus): readonly string[] {
+  return [
+    ...fieldTexts(fields),
+    ...fencing === undefined ? [] : [`fencing ${fencingText(fencing)}`],
+    ...reboot === undefined ? [] : [`reboot ${rebootText(reboot)}`],
+  ];
+}
+
+function fencingText({ fault, hosts }: FencingStatus): string {
+  const failed = hosts.filter(({ state }) => state === "failed").length;
+  return counted(hosts.length, "host") + (failed === 0 ? "" : `, ${failed} in vain`) +
+    (fault === undefined ? "" : ` (${fault})`);
+}
+
+function rebootText({ state, reason, kept }: RebootStatus): string {
+  const locks = kept.reduce((sum, start) => sum + start.locks, 0);
+  return state + (reason === undefined ? "" : ` (${reason})`) +
+    (locks === 0 ? "" : `, ${counted(locks, "lock")} of before kept`);
 }
 
 function clientsText({ name, clients, clientsMax }: ServerStatus): string {

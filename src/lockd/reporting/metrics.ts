@@ -47,6 +47,11 @@ export interface Counts {
   lostGuestsStopped: number;
   lostGuestsKilled: number;
   lostGuestsSpared: number;
+  /** Hosts that a program has fenced, and tries to that have failed. */
+  fences: number;
+  fenceFailures: number;
+  /** Earlier starts of this host that it has fenced itself. */
+  rebootFences: number;
   /** How often the daemon executed itself anew. */
   reExecs: number;
   /** How often asking it to was in vain. */
@@ -80,6 +85,9 @@ export class Metrics implements Partial<DaemonObserver> {
     lostGuestsStopped: 0,
     lostGuestsKilled: 0,
     lostGuestsSpared: 0,
+    fences: 0,
+    fenceFailures: 0,
+    rebootFences: 0,
     reExecs: 0,
     reExecFailures: 0,
     crashes: 0,
@@ -190,6 +198,18 @@ export class Metrics implements Partial<DaemonObserver> {
       case "spared":
         this.counts.lostGuestsSpared++;
     }
+  }
+
+  fencingDone(): void {
+    this.counts.fences++;
+  }
+
+  fencingFailed(): void {
+    this.counts.fenceFailures++;
+  }
+
+  earlierStartFenced(): void {
+    this.counts.rebootFences++;
   }
 
   storageHung(): void {

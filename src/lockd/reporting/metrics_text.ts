@@ -4,7 +4,7 @@ import type { FencingStatus } from "../cluster/fencing/host_fencing.ts";
 import { ErrorCode } from "../../chassis/wire/rpc_error.ts";
 import type { StatusDocument, StorageEntry } from "../status/status_document.ts";
 import type { LockTally } from "./lock_tally.ts";
-import { BUCKET_BOUNDS, type Metrics } from "./metrics.ts";
+import { BUCKET_BOUNDS, type Counts, type Metrics } from "./metrics.ts";
 import type { Calls } from "./calls.ts";
 import { PrometheusText } from "../../chassis/metrics/prometheus_text.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
@@ -157,15 +157,12 @@ function writeSections(text: PrometheusText, metrics: Metrics, { sections }: Sta
   }
   if (journal !== undefined) gauge("journal_bytes", "Size of the journal.", journal.bytes);
   if (cluster !== undefined) {
-    writeCluster(text, cluster);
+    writeCluster(text, metrics, cluster);
     writeLostGuests(text, metrics, cluster);
   }
 }
 
-function writeCluster(
-  text: PrometheusText,
-  cluster: ClusterStatus,
-): void {
+function writeCluster(text: PrometheusText, { counts }: Metrics, cluster: ClusterStatus): void {
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   const live = cluster.state === "live" && cluster.reason === undefined;
   gauge("cluster_member", "1 while locks of the cluster's can be had.", live ? 1 : 0);
@@ -192,11 +189,11 @@ function writeCluster(
     "Time since etcd has last answered.",
     (cluster.silentMs ?? 0) / 1000,
   );
-  if (cluster.fencing !== undefined) writeFencing(text, cluster.fencing);
-  if (cluster.reboot !== undefined) writeReboot(text, cluster.reboot);
+  if (cluster.fencing !== undefined) writeFencing(text, counts, cluster.fencing);
+  if (cluster.reboot !== undefined) writeReboot(text, counts, cluster.reboot);
 }
 
-function writeReboot(text: PrometheusText, { state, fenced, kept }: RebootStatus): void {
+function writeReboot(text: PrometheusText, { rebootFences }: Counts, { state, kept }: RebootStatus): void {
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   gauge(
     "cluster_reboot_trusted",
@@ -207,7 +204,7 @@ function writeReboot(text: PrometheusText, { state, fenced, kept }: RebootStatus
     "cluster_reboot_fences_total",
     "counter",
     "Earlier starts of this host whose locks it has freed.",
-    fenced,
+    rebootFences,
   );
   gauge(
     "cluster_reboot_locks_kept",
@@ -234,7 +231,7 @@ function writeLostGuests(text: PrometheusText, { counts }: Metrics, { stopped = 
   text.sample("cluster_lost_guests_total", { done: "spared" }, counts.lostGuestsSpared);
 }
 
-function writeFencing(text: PrometheusText, { fault, hosts, fenced, failures }: FencingStatus): void {
+function writeFencing(text: PrometheusText, counts: Counts, { fault, hosts }: FencingStatus): void {
   const gauge = (name: string, help: string, value: number) => text.single(name, "gauge", help, value);
   gauge(
     "cluster_fence_command_usable",
@@ -242,12 +239,12 @@ function writeFencing(text: PrometheusText, { fault, hosts, fenced, failures }: 
     fault === undefined ? 1 : 0,
   );
   gauge("cluster_fence_hosts", "Hosts that are to be fenced by the program.", hosts.length);
-  text.single("cluster_fences_total", "counter", "Hosts that the program has fenced.", fenced);
+  text.single("cluster_fences_total", "counter", "Hosts that the program has fenced.", counts.fences);
   text.single(
     "cluster_fence_failures_total",
     "counter",
     "Tries to have a host fenced that have failed.",
-    failures,
+    counts.fenceFailures,
   );
 }
 

@@ -27,6 +27,9 @@ function counted(): Metrics {
   metrics.gaveUp();
   for (const kind of ["stopped", "stopped", "killed"] as const) metrics.lostGuest({ kind, ...GUEST });
   metrics.lostGuest({ kind: "spared", reason: "why", ...GUEST });
+  for (let count = 0; count < 3; count++) metrics.fencingDone();
+  for (let count = 0; count < 2; count++) metrics.fencingFailed();
+  metrics.earlierStartFenced();
   metrics.reExecuted(4711);
   metrics.reExecFailed("it is no virtlockd");
   metrics.begun("crash", 5, 2);
@@ -77,6 +80,9 @@ Deno.test("Metrics counts what the daemon's parts report", () => {
     lostGuestsStopped: 2,
     lostGuestsKilled: 1,
     lostGuestsSpared: 1,
+    fences: 3,
+    fenceFailures: 2,
+    rebootFences: 1,
     reExecs: 1,
     reExecFailures: 1,
     crashes: 1,

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import type { ClusterStatus } from "../../../../src/lockd/cluster/cluster_status.ts";
+import type { FencingStatus } from "../../../../src/lockd/cluster/fencing/host_fencing.ts";
+import type { RebootStatus } from "../../../../src/lockd/cluster/reboot/earlier_starts.ts";
 import { tallyLocks } from "../../../../src/lockd/reporting/lock_tally.ts";
 import { Metrics } from "../../../../src/lockd/reporting/metrics.ts";
 import { metricsText } from "../../../../src/lockd/reporting/metrics_text.ts";
@@ -22,6 +25,23 @@ const STATUS: StatusDocument = {
   logging: { level: 3, filters: "", outputs: "3:stderr" },
   sections: { storage: {} },
 };
+
+/** A host of a cluster, as a daemon tells of it that has neither a program to fence nor looks at reboots. */
+const CLUSTER: ClusterStatus = {
+  name: "prod",
+  host: "kvm7",
+  session: "s",
+  state: "live",
+  locks: 3,
+  parked: 0,
+  left: 0,
+  releasing: 0,
+  unknown: 0,
+};
+
+function clusterText(metrics: Metrics, cluster: ClusterStatus): string {
+  return metricsText(metrics, { ...STATUS, sections: { storage: {}, cluster } }, tallyLocks(tableOf([])));
+}
 
 /** Samples of a text: the lines that are no comments. */
 function samples(text: string): string[] {
@@ -97,26 +117,63 @@ Deno.test("metricsText() gives what became of guests whose lock another host has
   const lost = { owner: holding(42).owner, resource: resource({ id: 1 }) };
   metrics.lostGuest({ kind: "stopped", ...lost });
   metrics.lostGuest({ kind: "spared", reason: "why", ...lost });
-  const cluster = {
-    name: "prod",
-    host: "kvm7",
-    session: "s",
-    state: "live",
-    locks: 3,
-    stopped: 2,
-    parked: 0,
-    left: 0,
-    releasing: 0,
-    unknown: 0,
-  } as const;
-  const status = { ...STATUS, sections: { storage: {}, cluster } };
-  const lines = samples(metricsText(metrics, status, tallyLocks(tableOf([]))));
+  const cluster = { ...CLUSTER, stopped: 2 };
+  const lines = samples(clusterText(metrics, cluster));
   assert.deepEqual(lines.filter((line) => line.includes("_guests")), [
     "virtlockd_cluster_guests_stopped 2",
     'virtlockd_cluster_lost_guests_total{done="stopped"} 1',
     'virtlockd_cluster_lost_guests_total{done="killed"} 0',
     'virtlockd_cluster_lost_guests_total{done="spared"} 1',
   ]);
+});
+
+Deno.test("metricsText() gives what a host of a cluster makes of its earlier starts", () => {
+  const metrics = new Metrics(0);
+  metrics.earlierStartFenced();
+  const lines = (reboot: RebootStatus) =>
+    samples(clusterText(metrics, { ...CLUSTER, reboot })).filter((line) => line.includes("_reboot_"));
+  assert.deepEqual(lines({ state: "trusted", fenced: 1, kept: [] }), [
+    "virtlockd_cluster_reboot_trusted 1",
+    "virtlockd_cluster_reboot_fences_total 1",
+    "virtlockd_cluster_reboot_locks_kept 0",
+  ]);
+  const kept = [
+    { session: "s-1", boot: "b-1", locks: 2, reason: "it was on another machine" },
+    { session: "s-2", boot: "b-2", locks: 11, reason: "it was on another machine" },
+  ];
+  // This image of the daemon has fenced none: the counter is of all images.
+  assert.deepEqual(lines({ state: "untrusted", reason: "this is a container", fenced: 0, kept }), [
+    "virtlockd_cluster_reboot_trusted 0",
+    "virtlockd_cluster_reboot_fences_total 1",
+    "virtlockd_cluster_reboot_locks_kept 13",
+  ]);
+  assert.doesNotMatch(clusterText(metrics, CLUSTER), /_reboot_/);
+});
+
+Deno.test("metricsText() gives what has come of fencing hosts by a program, where there is one", () => {
+  const metrics = new Metrics(0);
+  metrics.fencingDone();
+  for (let count = 0; count < 4; count++) metrics.fencingFailed();
+  const host = {
+    host: "kvm9",
+    session: "s-9",
+    state: "failed",
+    sinceMs: 1,
+    failures: 4,
+    reason: "why",
+  } as const;
+  const lines = (more: Partial<FencingStatus>) => {
+    const fencing = { command: "/fence", hosts: [host], fenced: 0, failures: 0, ...more };
+    return samples(clusterText(metrics, { ...CLUSTER, fencing })).filter((line) => line.includes("_fence"));
+  };
+  assert.deepEqual(lines({}), [
+    "virtlockd_cluster_fence_command_usable 1",
+    "virtlockd_cluster_fence_hosts 1",
+    "virtlockd_cluster_fences_total 1",
+    "virtlockd_cluster_fence_failures_total 4",
+  ]);
+  assert.equal(lines({ fault: "it is not there" })[0], "virtlockd_cluster_fence_command_usable 0");
+  assert.doesNotMatch(clusterText(metrics, CLUSTER), /_fence/);
 });
 
 Deno.test("metricsText() gives requests by result, and their times as a cumulative histogram in seconds", () => {
