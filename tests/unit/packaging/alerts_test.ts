@@ -7,6 +7,6 @@ Deno.test("alert rules ask for metrics that there are", () => {
   const rules = Deno.readTextFileSync(`${ROOT}conf/virtlockd-alerts.yml`);
   const expressions = [...rules.matchAll(/^ +expr: (.*)$/gm)].map(([, text = ""]) => text);
   const names = expressions.flatMap((text) => text.match(/virtlockd_\w+/g) ?? []);
-  assert.equal(expressions.length, 11);
+  assert.equal(expressions.length, 14);
   for (const name of names) assert.match(page, new RegExp(`^\\| \`${name}\` `, "m"));
 });

@@ -70,6 +70,38 @@ Deno.test("statusText() says which versions the members of etcd are", () => {
   ]);
 });
 
+Deno.test("statusText() says what fencing was in vain, and what stays of starts before", () => {
+  const host = { host: "kvm9", session: "s-9", sinceMs: 1, failures: 0 };
+  const cluster = {
+    name: "prod",
+    host: "h",
+    session: "s",
+    state: "live",
+    locks: 3,
+    parked: 0,
+    left: 0,
+    releasing: 0,
+    unknown: 0,
+    fencing: {
+      command: "/fence",
+      fault: "/fence is not there",
+      hosts: [{ ...host, state: "watching" }, { ...host, state: "failed", failures: 2, reason: "why" }],
+      fenced: 0,
+      failures: 2,
+    },
+    reboot: {
+      state: "trusted",
+      fenced: 0,
+      kept: [{ session: "s-1", boot: "b", locks: 2, reason: "it was on another machine" }],
+    },
+  } as const;
+  const text = statusText({ ...STATUS, sections: { storage: {}, cluster } });
+  assert.match(
+    text,
+    /unknown 0, fencing 2 hosts, 1 in vain \(\/fence is not there\), reboot trusted, 2 locks of before kept$/m,
+  );
+});
+
 Deno.test("status prints the daemon's document with --json", async () => {
   const told = context(daemonWith({}).sys);
   assert.equal(await statusCommand.run(told, given(statusCommand, "--json")), 0);
