@@ -107,13 +107,15 @@ export class ClosedCluster {
    * Waits until the cluster is open.
    *
    * @param limitMs how long
+   * @param closedAnew called when nobody has said any more which hosts it has: one has closed it since
    * @throws CommandError with what it waits for
    */
-  awaitOpen(limitMs: number): void {
+  awaitOpen(limitMs: number, closedAnew: () => void = () => {}): void {
     for (let left = limitMs;; left -= LOOK_MS) {
       const [entry] = this.#questions.get(this.#keys.meta);
       const meta = entry === undefined ? undefined : decodeMeta(entry);
       if (meta?.phase === "open") return;
+      if (meta?.expect.length === 0) closedAnew();
       if (left <= 0) {
         const awaited = meta === undefined
           ? "etcd was emptied"

@@ -1,6 +1,7 @@
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import type { Fencing } from "../../cluster/keys/fencing_record.ts";
+import type { MetaRecord } from "../../cluster/keys/meta_record.ts";
 import { encodeRecord } from "../../cluster/keys/records.ts";
 import { decodeSession } from "../../cluster/keys/session_record.ts";
 import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
@@ -38,6 +39,8 @@ export const clusterRecoverCommand: Command = {
       const { questions, keys } = opened;
       const cluster = new ClosedCluster(opened);
       const fencing = { state: "fenced", ...wordOf(context) } as const;
+      const closed = (meta: MetaRecord): MetaRecord => ({ ...meta, expect, without });
+      const besides = () => fence(knownSessions(questions, keys), without, fencing, (id) => keys.session(id));
       cluster.change((meta) => {
         switch (meta.phase) {
           case "forming":
@@ -46,19 +49,18 @@ export const clusterRecoverCommand: Command = {
               "The cluster is new, and has nothing to recover: 'virtlockd cluster open --help'",
             );
           case "recovering":
-            return { ...meta, expect, without };
-          case "open":
-            return {
-              ...meta,
-              phase: "recovering",
-              round: crypto.randomUUID(),
-              expect,
-              without,
-              why: `asked for by ${fencing.by} on ${fencing.from}`,
-            };
+            return closed(meta);
+          case "open": {
+            const why = `asked for by ${fencing.by} on ${fencing.from}`;
+            return closed({ ...meta, phase: "recovering", round: crypto.randomUUID(), why });
+          }
         }
-      }, () => fence(knownSessions(questions, keys), without, fencing, (id) => keys.session(id)));
-      cluster.awaitOpen(wait);
+      }, besides);
+      // Each host that has seen more than there is now closes the cluster when it notices that, and each does
+      // so at its own time. Who has said which hosts there are need not look, and say it again for each.
+      cluster.awaitOpen(wait, () => {
+        cluster.change((meta) => meta.phase === "recovering" ? closed(meta) : undefined, besides);
+      });
     });
     context.out.write("The cluster is open again.\n");
     return CommandExit.OK;

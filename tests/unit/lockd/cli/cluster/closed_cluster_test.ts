@@ -62,3 +62,21 @@ Deno.test("a command waits until the cluster is open, and says then what that wa
   cluster.awaitOpen(30_000);
   assert.equal(played.now, 5000);
 });
+
+Deno.test("a command says again which hosts there are when one has closed the cluster since", () => {
+  const closed = { ...META, phase: "recovering", why: "etcd was restored" } as const;
+  const { played, read, cluster } = stage({ ...closed, expect: ["a", "b"] });
+  const others = [{ ...closed, round: "r2" }];
+  played.before = () => {
+    const other = played.now === 2000 ? others.pop() : undefined;
+    if (other !== undefined) played.put(played.keys.meta, { schema: 2, ...other });
+    if (played.now === 5000) played.put(played.keys.meta, { schema: 2, ...META, phase: "open" });
+  };
+  const said: MetaRecord[] = [];
+  cluster.awaitOpen(30_000, () => {
+    cluster.change((meta) => ({ ...meta, expect: ["a", "b"] }));
+    said.push(read());
+  });
+  assert.deepEqual(said, [{ ...closed, round: "r2", expect: ["a", "b"] }]);
+  assert.equal(played.now, 5000);
+});
