@@ -96,7 +96,7 @@ function ofFencing(fencing: FencingStatus | undefined, host: Host): readonly Fin
     ...fault === undefined ? [] : [
       problem(
         `cluster_fence_command cannot be run: ${fault}`,
-        "Mend it and say 'virtlockd reload'. Until then only 'virtlockd cluster fence HOST' frees the locks of dead hosts",
+        "Mend it and send SIGHUP. Until then only 'virtlockd cluster fence HOST' frees the locks of dead hosts",
       ),
     ],
     ...hosts.flatMap((each) => ofHost(command, each)),

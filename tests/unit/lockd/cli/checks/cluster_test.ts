@@ -96,12 +96,12 @@ Deno.test("cluster tells of hosts that the program has not fenced", async () => 
 
 Deno.test("cluster tells of a program that cannot be run, before a host is dead", async () => {
   assert.deepEqual(await fencingFindings({ fault: "it was not executable" }), [
-    "problem: cluster_fence_command cannot be run: it was not executable (Mend it and say 'virtlockd reloa)",
+    "problem: cluster_fence_command cannot be run: it was not executable (Mend it and send SIGHUP. Until t)",
   ]);
   // What has become of it since the daemon has looked.
   assert.deepEqual(await fencingFindings({}, { mode: 0o644 }), [
     "problem: cluster_fence_command cannot be run: /etc/libvirt/fence is not executable: chmod 0755 /etc/libvirt/fence " +
-    "(Mend it and say 'virtlockd reloa)",
+    "(Mend it and send SIGHUP. Until t)",
   ]);
   assert.deepEqual(await fencingFindings({}, { listened: false }), [
     "problem: cluster_fence_command is not run: nobody listens at /run/libvirt/virtlockd-fence-sock " +
