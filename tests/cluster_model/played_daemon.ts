@@ -98,6 +98,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     has: ({ id }) => guests.resources(host).some((resource) => resource.id === id),
     givesBack: () => orphans.leaving > 0,
     left: () => {},
+    gaveUp: () => {},
     reconcile: (epoch, done, restored) =>
       new Reconciliation({
         session,

@@ -23,6 +23,19 @@ async function locksOf(etcd: Etcd): Promise<string[]> {
   return keys.map((key) => key.slice("/virtlockd/test/lock/scsi/".length));
 }
 
+/** What a host shows of its locks: name, state, for whom they count, and the process of the first holder. */
+async function shownLocks({ place }: ClusterHost, socket: string): Promise<(string | undefined)[][]> {
+  const { stdout } = await Daemon.run({ args: ["locks", "--json", "--connect", socket], place });
+  const locks: { resource: string; state: string; hosts?: string; holders: { process?: string }[] }[] = JSON
+    .parse(stdout);
+  return locks.map(({ resource, state, hosts, holders: [holder] }) => [
+    resource,
+    state,
+    hosts,
+    holder?.process,
+  ]);
+}
+
 Deno.test("a cluster is made on hosts with running guests: what both have is in doubt, and nothing new is locked before", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a", { cluster: "new" });
@@ -129,14 +142,21 @@ Deno.test("an etcd that was restored is noticed: nothing is locked before every 
   );
 });
 
-Deno.test("a host that is left out when an emptied etcd is recovered puts nothing back", async () => {
+Deno.test("a host that is left out when an emptied etcd is recovered puts nothing back, and ends what others have", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
-  await using b = await ClusterHost.start(etcd, "b");
+  await using b = await ClusterHost.create(etcd, "b", {
+    settings: 'storage_timeout = 3\nsettle_timeout = 1\ncluster_on_lost = "kill"',
+  });
+  await using manager = await b.startManaged();
+  const { adminSocket } = b.place.paths;
+  const onThis = { place: b.place, socket: manager.socket };
   await using onA = await Holder.start(a.daemon);
-  await using onB = await Holder.start(b.daemon);
+  await using onB = await Holder.start(onThis);
+  await using spared = await Holder.start(onThis);
   await onA.acquire(a.space, "of-a", AUTOCREATE);
   await onB.acquire(b.space, "of-b", AUTOCREATE);
+  await spared.acquire(b.space, "free", AUTOCREATE);
   b.signalLinks("SIGSTOP");
   await etcd.control("del", "--prefix", "/virtlockd/");
   await a.daemon.log.match(/the cluster is being recovered/);
@@ -149,13 +169,34 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
     "",
   ]);
   b.signalLinks("SIGCONT");
-  await b.daemon.log.match(/etcd was recovered without this host, which was said to be off/);
+  await until("host b to know what was said of it", async () => {
+    const shown = await shownLocks(b, adminSocket);
+    return shown.length === 2 &&
+      shown.every(([, state, hosts]) => state === "doubtful" && hosts === "pending");
+  }, 30_000);
   assert.deepEqual(await locksOf(etcd), ["of-a"]);
-  await using next = await Holder.start(b.daemon);
+  await using next = await Holder.start(onThis);
   assert.match(
     await refusal(next.acquire(b.space, "other", AUTOCREATE)),
     /etcd was recovered without this host/,
   );
+  // It knows it in its next life too, and its guests run on until another host has their disk.
+  await manager.crash();
+  assert.deepEqual((await shownLocks(b, adminSocket)).map(([name, state]) => [name, state]), [
+    ["free", "doubtful"],
+    ["of-b", "doubtful"],
+  ]);
+  assert.deepEqual([onB.running, spared.running], [true, true]);
+  await using rival = await Holder.start(a.daemon);
+  await rival.acquire(a.space, "of-b", AUTOCREATE);
+  assert.equal(await onB.endedBy(), "SIGKILL");
+  assert.match(
+    manager.log,
+    /'of-b' .* another host of the cluster holds it, which this one has lost when it was/,
+  );
+  await until("its lock to go", async () => (await shownLocks(b, adminSocket)).length === 1);
+  assert.deepEqual([spared.running, rival.running], [true, true]);
+  assert.deepEqual(await locksOf(etcd), ["of-a", "of-b"]);
 });
 
 Deno.test("a host leaves when it has no lock of the cluster's, and is not local before its settings say so", async () => {
@@ -272,9 +313,11 @@ Deno.test("a directory with two of the cluster's names makes the host no member"
   );
 });
 
-Deno.test("a host that is made to leave with running guests gives their locks up, and they are in doubt", async () => {
+Deno.test("a host that is made to leave with running guests gives their locks up, and stops those whose disk another one gets", async () => {
   await using etcd = await Etcd.start();
-  await using a = await ClusterHost.start(etcd, "a");
+  await using a = await ClusterHost.start(etcd, "a", {
+    settings: 'storage_timeout = 3\ncluster_on_lost = "pause"',
+  });
   await using b = await ClusterHost.start(etcd, "b");
   await using guest = await Holder.start(a.daemon);
   await guest.acquire(a.space, "disk", AUTOCREATE);
@@ -285,8 +328,20 @@ Deno.test("a host that is made to leave with running guests gives their locks up
   await a.daemon.log.match(
     /'disk' .* is not granted by the cluster: this host has left the cluster, and has given it up/,
   );
+  const { adminSocket } = a.daemon;
+  assert.deepEqual(await shownLocks(a, adminSocket), [["disk", "doubtful", "pending", undefined]]);
+  const doctor = await a.daemon.command("doctor");
+  assert.match(
+    doctor.stdout,
+    new RegExp(`The lock on .*/disk of '${guest.owner.name}' is doubtful: this host has left the cluster`),
+  );
   await using next = await Holder.start(b.daemon);
   await next.acquire(b.space, "disk", AUTOCREATE);
+  await a.daemon.log.match(
+    /'disk' .* another host of the cluster holds it, which this one has lost when it was/,
+  );
+  assert.deepEqual(await shownLocks(a, adminSocket), [["disk", "doubtful", "pending", "stopped"]]);
+  assert.match((await a.daemon.command("metrics")).stdout, /^virtlockd_cluster_locks_lost 1$/m);
   // With the settings it comes back at its next start, and is told that another one has it by now.
   await reExec(a.daemon);
   await a.daemon.log.match(/'disk' .* is not granted by the cluster: another host of the cluster holds it/);

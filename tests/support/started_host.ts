@@ -92,6 +92,7 @@ export class StartedHosts {
       has: () => false,
       givesBack: () => false,
       left: () => {},
+      gaveUp: () => {},
       reconcile: (epoch, done) => earlier.end(epoch, (failure) => done(failure ?? [])),
       observer: {
         clusterJoined: () => told.push("joined"),

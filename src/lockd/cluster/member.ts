@@ -8,7 +8,6 @@ import { MemberLocks } from "./member_locks.ts";
 import { isEarlier } from "./host/daemon_mark.ts";
 import type { DaemonMark } from "./keys/host_record.ts";
 import { endpointsOf, reachOf } from "./host/endpoints.ts";
-import { LEFT_BEHIND } from "./session/doubts.ts";
 import { EtcdVersions } from "./etcd/etcd_versions.ts";
 import { wrongWithProgram } from "./fencing/fence_program.ts";
 import { HostFencing } from "./fencing/host_fencing.ts";
@@ -135,7 +134,7 @@ export class Member implements Cluster {
       silentMs: Math.round(silence),
       locks: this.#locks.granted.count,
       local: locks.filter(({ path }) => !this.covers(path)).length,
-      lost: this.#session.lost,
+      lost: state.kind === "lost" && state.givenUp !== undefined ? this.#locks.lost : this.#session.lost,
       stopped: this.#lostGuests.stopped,
       parked: locks.filter((each) => this.#isParked(each)).length,
       left: this.#locks.left,
@@ -230,13 +229,8 @@ export class Member implements Cluster {
           reach: reachOf(settings, host),
         }),
       givesBack: () => this.#locks.givesBack,
-      left: () => {
-        file.remove();
-        for (const resource of resources()) {
-          if (this.#names.of(resource.path) === undefined) continue;
-          observer.clusterDoubtful(resource, LEFT_BEHIND);
-        }
-      },
+      left: () => file.remove(),
+      gaveUp: (doubt) => this.#locks.gaveUp(doubt),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
       reconcile: (epoch, done, restored) =>

@@ -17,11 +17,13 @@ import { LockTurns } from "./locks/lock_turns.ts";
 import { Orphans } from "./locks/orphans.ts";
 import { PausedMarks } from "./locks/paused_marks.ts";
 import { Wants } from "./locks/wants.ts";
+import { GivenUpLocks } from "./reconcile/given_up_locks.ts";
 import { HeldLocks } from "./reconcile/held_locks.ts";
 import { KeyCheck, type KeyCheckParts } from "./reconcile/key_check.ts";
 import type { LostGuests } from "./reconcile/lost_guests.ts";
 import { LostLocks, type LostLocksParts } from "./reconcile/lost_locks.ts";
 import { Reconciliation } from "./reconcile/reconciliation.ts";
+import { isAnothers } from "./session/doubts.ts";
 import type { ClusterSession } from "./session/session.ts";
 import type { SessionParts } from "./session/session_parts.ts";
 
@@ -105,6 +107,13 @@ export class MemberLocks {
     return this.#orphans.size;
   }
 
+  /** How many locks others have got that were given up by somebody's word. */
+  get lost(): number {
+    return [...this.#parts.parts.resources()].filter(({ path, state }) =>
+      this.#parts.names.of(path) !== undefined && isAnothers(state)
+    ).length;
+  }
+
   /** Whether some of these are about to be given back. */
   get givesBack(): boolean {
     return this.#orphans.leaving > 0;
@@ -118,6 +127,17 @@ export class MemberLocks {
     new AskedLocks({ session, keys, granted: this.#granted, kept: this.#kept, loop }).begin();
     new KeyCheck({ ...this.#watched(), partWith: this.#partWith }).begin();
     new LostLocks({ ...this.#watched(), heldLocks: this.#heldLocks, guests: lostGuests, nonce }).begin();
+    new GivenUpLocks({ ...this.#watched(), guests: lostGuests }).begin();
+  }
+
+  /** See {@link SessionParts.gaveUp}. */
+  gaveUp(doubt: string): void {
+    const { parts: { resources, observer }, names } = this.#parts;
+    for (const resource of resources()) {
+      if (names.of(resource.path) === undefined) continue;
+      this.#granted.drop(resource.path);
+      observer.clusterDoubtful(resource, doubt);
+    }
   }
 
   /** Puts in order what etcd has of this session: {@link SessionParts.reconcile}. */

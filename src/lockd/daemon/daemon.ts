@@ -10,6 +10,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Cluster } from "../cluster/cluster_parts.ts";
 import { clusterLog } from "../cluster/cluster_log.ts";
+import { isGivenUp, isLoss } from "../cluster/session/doubts.ts";
 import type { Settings } from "../identity/settings.ts";
 import type { LockRecorder } from "../journal/lock_recorder.ts";
 import type { HolderReaper } from "../lockspace/holder_reaper.ts";
@@ -241,7 +242,8 @@ export class Daemon {
   /** The cluster does not grant a lock that this host has. */
   #doubt(resource: Resource, reason: string): void {
     const { handle, state } = resource;
-    if (handle.kind === "file" && state.kind === "held") {
+    // Of what was given up by a word it is known by now that another host has it.
+    if (handle.kind === "file" && (state.kind === "held" || (isGivenUp(state) && isLoss(reason)))) {
       this.table.recast(resource, handle.lock, { kind: "doubtful", reason });
     }
   }

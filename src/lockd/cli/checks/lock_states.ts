@@ -1,5 +1,9 @@
-import { counted } from "../../../chassis/log/counted.ts";
+import { counted, someOf } from "../../../chassis/log/counted.ts";
+import type { LockEntry } from "../../status/status_document.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
+
+/** Most guests of one lock that are named. */
+const NAMED_GUESTS = 5;
 
 /** Whether every lock is what it seems. */
 export const lockStates: Check = {
@@ -8,8 +12,10 @@ export const lockStates: Check = {
     if (daemon.kind !== "answers") return [];
     const findings: Finding[] = daemon.locks.filter(({ state }) => state === "doubtful").map((lock) =>
       problem(
-        `The lock on ${lock.path} is doubtful${lock.reason === undefined ? "" : `: ${lock.reason}`}`,
-        "Look which guest it belongs to (virtlockd locks, virsh list) and shut that down: the lock goes with its process",
+        `The lock on ${lock.path}${ofGuests(lock)} is doubtful${
+          lock.reason === undefined ? "" : `: ${lock.reason}`
+        }`,
+        "Look at that guest (virtlockd locks, virsh list) and shut it down: the lock goes with its process",
       )
     );
     findings.push(
@@ -51,3 +57,9 @@ export const lockStates: Check = {
     return findings;
   },
 };
+
+/** ` of 'a', 'b'`; nothing where no name is known. */
+function ofGuests({ holders }: LockEntry): string {
+  const names = new Set(holders.flatMap(({ domain }) => domain === "" ? [] : [domain]));
+  return names.size === 0 ? "" : ` of ${someOf([...names], NAMED_GUESTS)}`;
+}

@@ -13,6 +13,12 @@ export const CHANGED_BY_HAND =
 /** It was given up by the word that makes a host leave. */
 export const LEFT_BEHIND = "this host has left the cluster, and has given it up";
 
+/** It was given up by the word that this host is off. */
+export const LEFT_OUT =
+  "etcd was recovered without this host, which was said to be off: its locks were given up";
+/** Another session has got what was given up by either word. */
+export const LOST_WHEN_GIVEN_UP = `${HELD_BY_ANOTHER}${LOST}when it was made to leave, or said to be off`;
+
 /** Somebody has taken the key away while nobody here could see it. */
 export const LOST_MEANWHILE = `${HELD_BY_ANOTHER}${LOST}while its daemon did not run`;
 
@@ -35,6 +41,19 @@ export function isLoss(reason: string): boolean {
 
 /** Whether a lock is in doubt because of what etcd has. */
 export function isClustersDoubt(state: LockState): boolean {
-  return state.kind === "doubtful" &&
-    [HELD_BY_ANOTHER, CHANGED_BY_HAND, LEFT_BEHIND].some((reason) => state.reason.startsWith(reason));
+  return isAnothers(state) || isGivenUp(state);
+}
+
+/** Whether a lock is in doubt because another session has it. */
+export function isAnothers(state: LockState): boolean {
+  return beginsWith(state, [HELD_BY_ANOTHER, CHANGED_BY_HAND]);
+}
+
+/** Whether a lock is in doubt because it was given up by somebody's word, and nobody is known to have it. */
+export function isGivenUp(state: LockState): boolean {
+  return beginsWith(state, [LEFT_BEHIND, LEFT_OUT]);
+}
+
+function beginsWith(state: LockState, reasons: readonly string[]): boolean {
+  return state.kind === "doubtful" && reasons.some((reason) => state.reason.startsWith(reason));
 }

@@ -248,7 +248,8 @@ export class ClusterSession implements ProvenSession {
         return this.#now();
       case "lost":
         this.#working = false;
-        return this.#standing.lose(joined.reason);
+        if (joined.givenUp !== undefined) this.#parts.gaveUp(joined.givenUp.doubt);
+        return this.#standing.lose(joined.reason, joined.givenUp);
       case "written":
         return this.#written(joined.epoch, joined.meta);
     }

@@ -10,7 +10,7 @@ import { ASK_MS, HEARD_SECONDS } from "./cluster_times.ts";
 import { LEFT } from "./entries.ts";
 import type { OwnSession } from "./own_session.ts";
 import type { SessionParts } from "./session_parts.ts";
-import { nextStep, type SessionStep } from "./session_step.ts";
+import { type GivenUp, nextStep, type SessionStep } from "./session_step.ts";
 import { agreement, bump, objectTo } from "./session_writes.ts";
 
 /** What came of one step. */
@@ -20,7 +20,7 @@ export type Joined =
   /** The next step can be made at once. */
   | { readonly kind: "now" }
   /** It must not be tried again before a person has looked. */
-  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string; readonly givenUp?: GivenUp }
   /** The session is written: whatever was on its way before is void. */
   | { readonly kind: "written"; readonly epoch: Epoch; readonly meta: MetaRecord };
 
@@ -88,7 +88,7 @@ export class SessionJoin {
           case "object":
             return this.#object(step, done);
           case "left":
-            return this.#left(done);
+            return this.#left(step.givenUp, done);
           case "bump":
             return this.#bump(step, { session, heardAt: hostKey?.changedAt ?? 0 }, done);
         }
@@ -119,11 +119,11 @@ export class SessionJoin {
   }
 
   /** The host was made to leave: its daemon does not come back by itself, but the next one does. */
-  #left(done: (joined: Joined) => void): void {
+  #left(givenUp: GivenUp, done: (joined: Joined) => void): void {
     const { own, parts } = this.#parts;
     if (own.member) {
       parts.left();
-      return done({ kind: "lost", reason: LEFT });
+      return done({ kind: "lost", reason: LEFT, givenUp });
     }
     own.startAnew(parts.nonce());
     done({ kind: "now" });

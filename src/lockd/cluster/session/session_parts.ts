@@ -6,7 +6,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import type { Seen } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import type { DaemonMark } from "../keys/host_record.ts";
-import type { HostIdentity } from "./session_step.ts";
+import type { GivenUp, HostIdentity } from "./session_step.ts";
 import type { Epoch } from "../keys/transactions.ts";
 
 /** Where a host's membership is. */
@@ -23,8 +23,11 @@ export type SessionState =
   }
   /** What became of a change is not known; every change that may still be on its way is being made void. */
   | { readonly kind: "unsure"; readonly reason: string }
-  /** Somebody else has changed this host's session, or etcd is not what it was. Nothing new is locked. */
-  | { readonly kind: "lost"; readonly reason: string };
+  /**
+   * Somebody else has changed this host's session, or etcd is not what it was. Nothing new is locked.
+   * `givenUp` where what it had was given up by somebody's word.
+   */
+  | { readonly kind: "lost"; readonly reason: string; readonly givenUp?: GivenUp };
 
 /** What a session works with. */
 export interface SessionParts {
@@ -59,6 +62,12 @@ export interface SessionParts {
   readonly givesBack: () => boolean;
   /** Told that this host has left the cluster. */
   readonly left: () => void;
+  /**
+   * Told that this host has given up all that etcd has for it, by somebody's word.
+   *
+   * @param doubt why each of its locks is in doubt since
+   */
+  readonly gaveUp: (doubt: string) => void;
   /** Puts in order what etcd has of this session. `done` gets why it could not, or what others have. */
   readonly reconcile: (
     epoch: Epoch,

@@ -3,6 +3,7 @@ import type { Epoch } from "../keys/transactions.ts";
 import type { Admitted } from "./admission.ts";
 import { AWAY_MS } from "./cluster_times.ts";
 import type { SessionObserver, SessionState } from "./session_parts.ts";
+import type { GivenUp } from "./session_step.ts";
 import type { Readiness } from "./session_waiters.ts";
 
 /** What a standing is told of, and tells. */
@@ -63,10 +64,10 @@ export class SessionStanding {
     this.#parts.observer.clusterTroubled(reason);
   }
 
-  /** It is no member any more, for good. */
-  lose(reason: string): void {
+  /** It is no member any more, for good. @param givenUp the word by which that is so */
+  lose(reason: string, givenUp?: GivenUp): void {
     if (this.#state.kind === "lost") return;
-    this.#state = { kind: "lost", reason };
+    this.#state = { kind: "lost", reason, ...givenUp === undefined ? {} : { givenUp } };
     this.#parts.observer.clusterLost(reason);
     this.#parts.changed();
   }

@@ -5,6 +5,7 @@ import type { Fencing } from "../keys/fencing_record.ts";
 import { type DaemonMark, decodeHost } from "../keys/host_record.ts";
 import { decodeMeta, type MetaRecord } from "../keys/meta_record.ts";
 import { decodeSession, type MachineMark } from "../keys/session_record.ts";
+import { LEFT_BEHIND, LEFT_OUT } from "./doubts.ts";
 
 /** Who this host is. */
 export interface HostIdentity {
@@ -50,12 +51,20 @@ export interface SessionFacts {
   readonly isEarlier: (daemon: DaemonMark) => boolean;
 }
 
+/** A word by which a host has given up what it has, while its guests may run. */
+export interface GivenUp {
+  /** Why each of its locks is in doubt since. */
+  readonly doubt: string;
+  /** Revision at which that was said: who has got such a lock later has got it from this host. */
+  readonly at: number;
+}
+
 /** What to do next to be a member. */
 export type SessionStep =
   /** It cannot be one now. */
   | { readonly kind: "wait"; readonly reason: string }
   /** It must not be one before a person has looked. */
-  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string; readonly givenUp?: GivenUp }
   /** An earlier daemon of this boot has another session, of which the host has lost its note. */
   | { readonly kind: "other-session"; readonly session: string }
   /** There is no such cluster yet. */
@@ -73,7 +82,7 @@ export type SessionStep =
     readonly session: number;
   }
   /** The host has left with this session. */
-  | { readonly kind: "left" }
+  | { readonly kind: "left"; readonly givenUp: GivenUp }
   /** The session is written anew. @see ClusterSession */
   | { readonly kind: "bump"; readonly meta: MetaRecord; readonly metaAt: number };
 
@@ -91,7 +100,7 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
     return behind === undefined ? { kind: "found" } : { kind: "close", reason: behind, meta: 0 };
   }
   const meta = decodeMeta(keys.meta);
-  const out = leftOut(meta, facts);
+  const out = leftOut(meta, keys.meta.changedAt, facts);
   if (out !== undefined) return out;
   // Also when it is being recovered already: that may be what was saved, with what was put in until then.
   if (behind !== undefined) return { kind: "close", reason: behind, meta: keys.meta.changedAt };
@@ -141,6 +150,7 @@ function whatIsBehind(
 /** A host that somebody has said to be off puts nothing back. */
 function leftOut(
   { without, round }: MetaRecord,
+  at: number,
   { host, nonces, keeps, seen }: SessionFacts,
 ): SessionStep | undefined {
   if (!without.includes(host.id) && !without.includes(host.name)) return undefined;
@@ -150,6 +160,7 @@ function leftOut(
     reason:
       "etcd was recovered without this host, which was said to be off: other hosts may use its disks. " +
       "Shut down its guests that have locks of the cluster, and start it anew",
+    givenUp: { doubt: LEFT_OUT, at },
   };
 }
 
@@ -181,7 +192,7 @@ function ofOwnSession(
 ): SessionStep | undefined {
   if (key === undefined) return undefined;
   const record = decodeSession(key);
-  if (record.left === true) return { kind: "left" };
+  if (record.left === true) return { kind: "left", givenUp: { doubt: LEFT_BEHIND, at: key.changedAt } };
   if (record.host !== host.id || record.boot !== host.boot) {
     return { kind: "lost", reason: `session ${session} belongs to host ${record.host} ('${record.name}')` };
   }

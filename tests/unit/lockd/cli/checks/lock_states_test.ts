@@ -13,7 +13,7 @@ Deno.test("lockStates finds doubtful and inherited locks, and nothing else", asy
     lock({ id: 4, state: "holder being killed" }),
   ];
   assert.deepEqual(await found(lockStates, {}, answering(locks)), [
-    "problem: The lock on /ls/r2 is doubtful: why",
+    "problem: The lock on /ls/r2 of 'guest2' is doubtful: why",
     "problem: The lock on /ls/r7 is lost: somebody else holds it now",
     "warning: The lock on /ls/r8 stays although its guest is gone: it had /dev/sda open for writing",
     "warning: 1 lock of libvirt's daemon would not survive a crash",

@@ -2,10 +2,14 @@ import assert from "node:assert/strict";
 import {
   CHANGED_BY_HAND,
   HELD_BY_ANOTHER,
+  isAnothers,
   isClustersDoubt,
+  isGivenUp,
   isLoss,
   LEFT_BEHIND,
+  LEFT_OUT,
   LOST_MEANWHILE,
+  LOST_WHEN_GIVEN_UP,
   lostWhenFenced,
 } from "../../../../../src/lockd/cluster/session/doubts.ts";
 
@@ -14,15 +18,17 @@ const REASONS = [
   lostWhenFenced(""),
   LOST_MEANWHILE,
   CHANGED_BY_HAND,
+  LOST_WHEN_GIVEN_UP,
   HELD_BY_ANOTHER,
   LEFT_BEHIND,
+  LEFT_OUT,
   "why",
 ];
 
 Deno.test("isLoss() tells what this host has lost from what two hosts have met with", () => {
   assert.deepEqual(
     REASONS.map(isLoss),
-    [true, true, true, true, false, false, false],
+    [true, true, true, true, true, false, false, false, false],
   );
   assert.equal(
     lostWhenFenced("ann"),
@@ -31,10 +37,9 @@ Deno.test("isLoss() tells what this host has lost from what two hosts have met w
 });
 
 Deno.test("isClustersDoubt() knows a doubt again that an earlier daemon had", () => {
-  const doubtful = (reason: string) => isClustersDoubt({ kind: "doubtful", reason });
-  assert.deepEqual(
-    REASONS.map(doubtful),
-    [true, true, true, true, true, true, false],
-  );
+  const known = REASONS.map((reason) => ({ kind: "doubtful", reason } as const));
+  assert.deepEqual(known.map(isClustersDoubt), [true, true, true, true, true, true, true, true, false]);
+  assert.deepEqual(known.map(isAnothers), [true, true, true, true, true, true, false, false, false]);
+  assert.deepEqual(known.map(isGivenUp), [false, false, false, false, false, false, true, true, false]);
   assert.equal(isClustersDoubt({ kind: "lost", reason: HELD_BY_ANOTHER }), false);
 });

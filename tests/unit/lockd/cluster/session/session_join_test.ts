@@ -5,6 +5,7 @@ import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { decodeSession } from "../../../../../src/lockd/cluster/keys/session_record.ts";
+import { LEFT_BEHIND } from "../../../../../src/lockd/cluster/session/doubts.ts";
 import { OwnSession } from "../../../../../src/lockd/cluster/session/own_session.ts";
 import { type Joined, SessionJoin } from "../../../../../src/lockd/cluster/session/session_join.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
@@ -48,6 +49,7 @@ class Stage {
       has: () => false,
       givesBack: () => false,
       left: () => void this.told.push("left"),
+      gaveUp: () => assert.fail("the session tells that"),
       reconcile: () => assert.fail("nothing is put in"),
       observer: {
         clusterJoined: () => assert.fail(),
@@ -157,7 +159,10 @@ Deno.test("a host that was made to leave begins another session when it is start
   const running = new Stage();
   running.step();
   running.etcd.put(KEYS.session("s"), encodeRecord({ ...running.record, left: true }));
-  assert.equal(running.step().kind, "lost");
+  const at = running.etcd.revision;
+  const joined = running.step();
+  assert.ok(joined.kind === "lost");
+  assert.deepEqual(joined.givenUp, { doubt: LEFT_BEHIND, at });
   assert.equal(running.told.at(-1), "left");
 });
 

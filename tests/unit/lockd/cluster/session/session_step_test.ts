@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeMeta, type MetaRecord } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
+import { LEFT_BEHIND, LEFT_OUT } from "../../../../../src/lockd/cluster/session/doubts.ts";
 import {
   nextStep,
   type SessionFacts,
@@ -154,14 +155,19 @@ Deno.test("a host that has told that etcd was restored goes on with what there i
 
 Deno.test("a session that was ended by a word is not written any more", () => {
   const left = { ...session("n1"), value: session("n1").value.replace("}", ',"left":true}') };
-  assert.deepEqual(nextStep({ meta: META, host: undefined, session: left }, FACTS), { kind: "left" });
+  assert.deepEqual(nextStep({ meta: META, host: undefined, session: left }, FACTS), {
+    kind: "left",
+    givenUp: { doubt: LEFT_BEHIND, at: 5 },
+  });
 });
 
 Deno.test("a host that was left out when etcd was recovered puts nothing back, until it is started anew", () => {
   const meta = { ...META, value: encodeMeta({ ...RECORD, round: "r2", without: ["kvm1"] }) };
   const keys = { meta, host: undefined, session: undefined };
   for (const facts of [{ ...FACTS, keeps: true, seen: SEEN }, { ...FACTS, nonces: new Set(["n"]) }]) {
-    assert.equal(nextStep(keys, facts).kind, "lost");
+    const step = nextStep(keys, facts);
+    assert.ok(step.kind === "lost");
+    assert.deepEqual(step.givenUp, { doubt: LEFT_OUT, at: 2 });
   }
   assert.equal(nextStep(keys, FACTS).kind, "bump");
 });

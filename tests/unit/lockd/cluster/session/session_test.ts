@@ -7,6 +7,8 @@ import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { decodeSession } from "../../../../../src/lockd/cluster/keys/session_record.ts";
+import { LEFT_BEHIND, LEFT_OUT } from "../../../../../src/lockd/cluster/session/doubts.ts";
+import { LEFT } from "../../../../../src/lockd/cluster/session/entries.ts";
 import { ClusterSession } from "../../../../../src/lockd/cluster/session/session.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
@@ -76,6 +78,7 @@ class Stage {
       has: () => this.conflicts.length > 0,
       givesBack: () => false,
       left: () => tell("left"),
+      gaveUp: (doubt) => tell(`gave up: ${doubt}`),
       reconcile: (_epoch, done) => done(this.conflicts),
       observer: {
         clusterJoined: () => tell("joined"),
@@ -228,14 +231,35 @@ Deno.test("a session that was ended is left by its daemon, and the next one begi
   const record: object = JSON.parse(stage.etcd.get(key) ?? "{}");
   stage.etcd.put(key, JSON.stringify({ ...record, left: true }));
   stage.pass(8);
-  assert.equal(session.state.kind, "lost");
-  assert.deepEqual(stage.told.slice(0, 2), ["a joined", "a left"]);
+  assert.deepEqual(session.state, {
+    kind: "lost",
+    reason: LEFT,
+    givenUp: { doubt: LEFT_BEHIND, at: stage.etcd.revision },
+  });
+  assert.deepEqual(stage.told, ["a joined", "a left", `a gave up: ${LEFT_BEHIND}`, `a lost: ${LEFT}`]);
   session.close();
   stage.pass(15);
   const next = stage.session("next", "a", stage.kept.get("a"));
   stage.pass(15);
   assert.equal(next.state.kind, "live");
   assert.notEqual(next.id, session.id);
+});
+
+Deno.test("a host that was said to be off, and lives, has given up what it has, and so has its next daemon", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(5);
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, round: "r2", without: ["a"] }));
+  const givenUp = { doubt: LEFT_OUT, at: stage.etcd.revision };
+  stage.pass(5);
+  const lost = () => stage.told.filter((text) => /^a (gave up|lost): /.test(text)).length;
+  assert.ok(session.state.kind === "lost");
+  assert.deepEqual([session.state.givenUp, lost()], [givenUp, 2]);
+  session.close();
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(5);
+  assert.ok(next.state.kind === "lost");
+  assert.deepEqual([next.state.givenUp, lost()], [givenUp, 4]);
 });
 
 Deno.test("a host says why it cannot find out whether its cluster may be opened", () => {
