@@ -15,6 +15,12 @@ export type Verdict =
     readonly opener?: "seen";
   };
 
+/** What a witness says. */
+export type Testimony =
+  | Verdict
+  /** It cannot be told, for nobody has looked: who looks could not be had, and is not tried all the time. */
+  | (Extract<Verdict, { kind: "unknown" }> & { readonly untried: true });
+
 /** Finds out whether the writes of an owner whose process is gone are over. */
 export interface Witness {
   /**
@@ -24,7 +30,7 @@ export interface Witness {
   ask(
     resource: Resource,
     holding: Holding,
-    done: (verdict: Verdict) => void,
+    done: (verdict: Testimony) => void,
     unseen?: "anybody" | "QEMU",
   ): void;
 }
@@ -36,9 +42,12 @@ export interface Settling {
   /** Milliseconds of the monotonic clock. */
   readonly since: number;
   /** What the witness said last; undefined until it has answered once. */
-  verdict: Verdict | undefined;
-  /** Since when nobody can tell whether the writes are over, likewise: a write was under way until then. */
-  untold: number;
+  verdict: Testimony | undefined;
+  /**
+   * Since when nobody can tell whether the writes are over, likewise: the first of the last looks in a row by
+   * which nobody could. Undefined before any, and while a write is known to be under way.
+   */
+  untold: number | undefined;
   /**
    * Milliseconds after which the lock goes in any case, Infinity when only an administrator lets it go;
    * undefined while a write is known to be under way.
@@ -121,13 +130,12 @@ export class Settler {
    * @param over called once, at once when nothing is under way: the lock may go
    */
   settle(resource: Resource, holding: Holding, over: () => void): void {
-    const since = this.#parts.clock();
     const settling: Settling = {
       resource,
       holding,
-      since,
+      since: this.#parts.clock(),
       verdict: undefined,
-      untold: since,
+      untold: undefined,
       left: undefined,
       told: undefined,
       over,
@@ -168,7 +176,7 @@ export class Settler {
   }
 
   /** @returns whether the lock may go */
-  #decide(settling: Settling, verdict: Verdict): boolean {
+  #decide(settling: Settling, verdict: Testimony): boolean {
     const { observer, clock, bound, hasNotRun } = this.#parts;
     const isFirst = settling.verdict === undefined;
     settling.verdict = verdict;
@@ -177,13 +185,18 @@ export class Settler {
     if (verdict.kind === "unknown" && bound(settling.resource) === Infinity && hasNotRun(settling.holding)) {
       return true;
     }
-    if (verdict.kind === "busy") settling.untold = clock();
-    settling.left = verdict.kind === "unknown"
-      ? bound(settling.resource) - (clock() - settling.untold)
-      : undefined;
-    if (settling.left !== undefined && settling.left <= 0) {
-      observer.gaveUp(settling);
-      return true;
+    if (verdict.kind === "busy") settling.untold = settling.left = undefined;
+    else {
+      // From the first such look on, not from the end of the guest: one that took long, as on a host that is
+      // very busy, may be the first one, and the only one that has failed.
+      settling.untold ??= clock();
+      const left = bound(settling.resource) - (clock() - settling.untold);
+      if (left <= 0 && !("untried" in verdict)) {
+        settling.left = left;
+        observer.gaveUp(settling);
+        return true;
+      }
+      settling.left = Math.max(left, 0);
     }
     // Whoever only one look has seen may have had the file open for an instant: nobody needs to know.
     if (isFirst || settling.told === verdict.reason) return false;

@@ -7,7 +7,7 @@ import type { FileIdentity } from "../lockspace/file_identity.ts";
 import { type Holding, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
 import type { FileHandle } from "../lockspace/lock_handle.ts";
 import type { Resource } from "../lockspace/resource.ts";
-import type { Verdict, Witness } from "../lockspace/settler.ts";
+import type { Testimony, Verdict, Witness } from "../lockspace/settler.ts";
 import { type Sight, UNSEEN_QEMU, WRITE_GUARD, type WrittenFile } from "../lockspace/written_files.ts";
 import { isReachedByOthers } from "./block_device.ts";
 import { isLocked } from "./holder_scan.ts";
@@ -65,7 +65,7 @@ export class StorageWitness implements Witness {
   ask(
     resource: Resource,
     holding: Holding,
-    done: (verdict: Verdict) => void,
+    done: (verdict: Testimony) => void,
     unseen: "anybody" | "QEMU" = "anybody",
   ): void {
     const sight = this.#parts.sightOf(ownerKey(holding.owner));
@@ -75,7 +75,7 @@ export class StorageWitness implements Witness {
   }
 
   /** Judges by what was seen of a process that is gone and of which the lock table knows nothing. */
-  judgeSeen(sight: Sight, done: (verdict: Verdict) => void): void {
+  judgeSeen(sight: Sight, done: (verdict: Testimony) => void): void {
     this.#elsewhere({ name: "", autocreate: true }, sight, done);
   }
 
@@ -84,7 +84,7 @@ export class StorageWitness implements Witness {
     resource: Resource,
     sight: Sight | undefined,
     taken: Sight | undefined,
-    done: (verdict: Verdict) => void,
+    done: (verdict: Testimony) => void,
   ): void {
     const { sys, clientOf } = this.#parts;
     const { path, handle } = resource;
@@ -111,13 +111,13 @@ export class StorageWitness implements Witness {
     if (probe.type !== F_UNLCK) {
       // Without an answer the next look at the lock itself tells whether it has gone; and when it has, there
       // is more to be asked of all but the image of a QEMU.
-      const busy = (reason: string) => done({ kind: "busy", reason });
+      const busy = ({ reason }: { reason: string }) => done({ kind: "busy", reason });
       const question = this.#besideGuests({ names: [], sync: false });
       return this.#local({ op: "judge-guards", question }, fd, (verdict) => {
         if (verdict.kind !== "over") return done(verdict);
         if (type === S_IFBLK) device();
         else if (sight?.qemu === true) done(OVER);
-        else busy(UNDER_WAY);
+        else busy({ reason: UNDER_WAY });
       }, busy);
     }
     switch (type) {
@@ -133,7 +133,7 @@ export class StorageWitness implements Witness {
   /**
    * The lock is not held, and its file not open: nobody was granted it all the same while its owner lived.
    */
-  #unheld(path: string, sight: Sight | undefined, done: (verdict: Verdict) => void): void {
+  #unheld(path: string, sight: Sight | undefined, done: (verdict: Testimony) => void): void {
     // It died while no daemon watched.
     if (sight === undefined) return this.#unseen(sight, true, done);
     const guarded = guardsOf(sight.files);
@@ -144,7 +144,7 @@ export class StorageWitness implements Witness {
   }
 
   /** A regular file of a writer other than QEMU, or of one that was not seen. */
-  #leased({ fd, identity }: FileHandle, shared: boolean, done: (verdict: Verdict) => void): void {
+  #leased({ fd, identity }: FileHandle, shared: boolean, done: (verdict: Testimony) => void): void {
     const { sys } = this.#parts;
     const leased = sys.lease(fd, F_WRLCK);
     if (leased === 0) {
@@ -157,7 +157,7 @@ export class StorageWitness implements Witness {
     }
     // Others who share it have it open by right.
     if (shared) return done(unknown("others have it open too"));
-    const busy = (reason: string) => done({ kind: "busy", reason });
+    const busy = ({ reason }: { reason: string }) => done({ kind: "busy", reason });
     this.#local({ op: "judge-openers", identity }, undefined, done, busy);
   }
 
@@ -170,7 +170,7 @@ export class StorageWitness implements Witness {
     fd: number,
     status: FileStatus,
     sight: Sight | undefined,
-    done: (verdict: Verdict) => void,
+    done: (verdict: Testimony) => void,
   ): void {
     if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
@@ -190,7 +190,7 @@ export class StorageWitness implements Witness {
   #elsewhere(
     { name, autocreate }: Pick<Resource, "name" | "autocreate">,
     sight: Sight | undefined,
-    done: (verdict: Verdict) => void,
+    done: (verdict: Testimony) => void,
   ): void {
     if (sight?.qemu === false && sight.files.length === 0) return done(OVER);
     const guarded = guardsOf(sight?.files ?? []);
@@ -211,11 +211,12 @@ export class StorageWitness implements Witness {
    * @param disk whether the lock is of a disk that QEMU opens on this host: of a lease it may be one that is
    *   reached over the network, of whose writes no lock tells
    */
-  #unseen(sight: Sight | undefined, disk: boolean, done: (verdict: Verdict) => void): void {
+  #unseen(sight: Sight | undefined, disk: boolean, done: (verdict: Testimony) => void): void {
     const verdict = unseen(sight?.files);
     if (sight?.qemu === false) return done(verdict);
     const all = disk && sight?.qemu === true;
     this.#guards({ names: [], sync: false, others: verdict.reason, devices: all }, undefined, (said) => {
+      if ("untried" in said) return done(all ? said : { ...verdict, untried: true });
       // No QEMU that is gone has a write under way, so this one has none.
       done(all || said.kind === "busy" ? said : verdict);
     });
@@ -225,10 +226,10 @@ export class StorageWitness implements Witness {
    * Looks for QEMU's lock among all locks of the host: in a helper, or here when that cannot be had, because
    * its program was replaced by another one.
    */
-  #guards(question: GuardQuestion, fd: number | undefined, done: (verdict: Verdict) => void): void {
-    this.#local({ op: "judge-guards", question: this.#besideGuests(question) }, fd, done, (reason) => {
+  #guards(question: GuardQuestion, fd: number | undefined, done: (verdict: Testimony) => void): void {
+    this.#local({ op: "judge-guards", question: this.#besideGuests(question) }, fd, done, (lost) => {
       const held = isLocked(this.#parts.sys, new Set(question.names), WRITE_GUARD);
-      done(held === false && !question.sync && question.others === undefined ? OVER : unknown(reason));
+      done(held === false && !question.sync && question.others === undefined ? OVER : lost);
     });
   }
 
@@ -236,23 +237,26 @@ export class StorageWitness implements Witness {
     return { ...question, guests: this.#parts.guests().slice(0, GUESTS) };
   }
 
-  /** @param lost called when the helper cannot be had; it is not started anew for each look */
+  /**
+   * @param lost called with what is known then when the helper cannot be had; it is not started anew for each
+   *   look
+   */
   #local(
     task: JudgeTask,
     fd: number | undefined,
-    done: (verdict: Verdict) => void,
-    lost: (reason: string) => void,
+    done: (verdict: Testimony) => void,
+    lost: (verdict: Extract<Testimony, { kind: "unknown" }>) => void,
   ): void {
     const { local, clock } = this.#parts;
-    if (clock() < this.#helperAgain) return lost(NO_HELPER);
+    if (clock() < this.#helperAgain) return lost({ ...unknown(NO_HELPER), untried: true });
     local.judge(task, fd, done, () => {
       this.#helperAgain = clock() + HELPER_AGAIN_MS;
-      lost(NO_HELPER);
+      lost(unknown(NO_HELPER));
     });
   }
 
   /** Brings to the medium what other hosts may read there. */
-  #sync(paths: readonly string[], done: (verdict: Verdict) => void): void {
+  #sync(paths: readonly string[], done: (verdict: Testimony) => void): void {
     const [path, ...others] = paths;
     if (path === undefined) return done(OVER);
     const client = this.#reachedThrough(path);

@@ -37,7 +37,7 @@ class World {
         settling: ({ verdict, left }) => {
           // Only what nobody knows ends by itself, within the bound.
           assert.equal(
-            left === undefined ? "busy" : left > 0 && left <= this.bound,
+            left === undefined ? "busy" : left >= 0 && left <= this.bound,
             verdict?.kind === "busy" ? "busy" : true,
           );
           this.told.push(`settling ${verdict?.kind}`);
@@ -146,7 +146,45 @@ Deno.test("Settler gives nothing up for one look that nobody could tell by, afte
   world.until(3000);
   assert.deepEqual(world.told, ["settling busy", "settling unknown", "settling busy", "settling unknown"]);
   world.until(60_000);
-  assert.deepEqual(world.told.slice(4), ["gave up unknown", "over at 3002"]);
+  assert.deepEqual(world.told.slice(4), ["gave up unknown", "over at 3252"]);
+});
+
+Deno.test("Settler gives nothing up for a first look that took longer than the bound, and by which nobody could tell", () => {
+  const world = new World("later", BUSY, BUSY, UNKNOWN);
+  world.settle();
+  world.until(5000);
+  world.answer(UNKNOWN);
+  assert.deepEqual(world.told, []);
+  world.until(5011);
+  assert.deepEqual(world.told, ["settling busy"]);
+  world.until(60_000);
+  assert.deepEqual(world.told.slice(1), ["settling unknown", "gave up unknown", "over at 6252"]);
+});
+
+Deno.test("Settler gives nothing up for what nobody has looked at", () => {
+  const untried = { ...UNKNOWN, untried: true } as const;
+  // A look fails, and for 5 s none is made.
+  const world = new World(UNKNOWN, ...Array<Verdict>(25).fill(untried), BUSY, OVER);
+  world.settle();
+  world.until(60_000);
+  assert.deepEqual(world.told, ["settling unknown", "settling busy", "over at 5502"]);
+  const failing = new World(UNKNOWN, ...Array<Verdict>(25).fill(untried), UNKNOWN);
+  failing.settle();
+  failing.until(60_000);
+  assert.deepEqual(failing.told, ["settling unknown", "gave up unknown", "over at 5252"]);
+  const never = new World(untried);
+  never.settle();
+  never.until(60_000);
+  assert.equal(never.settler.size, 1);
+});
+
+Deno.test("Settler gives up at the first look by which nobody can tell where that is what was asked for", () => {
+  const world = new World("later");
+  world.bound = 0;
+  world.settle();
+  world.until(500);
+  world.answer(UNKNOWN);
+  assert.deepEqual(world.told, ["gave up unknown", "over at 500"]);
 });
 
 Deno.test("Settler waits for a witness that answers later", () => {

@@ -63,7 +63,7 @@ Deno.test("eventLog() says until when the lock of a guest stays that is gone", (
     resource: resource({ id: 1, name: "r" }),
     holding: holding(42),
     since: 0,
-    untold: 0,
+    untold: undefined,
     verdict,
     left,
     told: undefined,

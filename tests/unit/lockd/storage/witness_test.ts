@@ -360,6 +360,20 @@ Deno.test("StorageWitness asks for images that were opened after its last look, 
   );
 });
 
+Deno.test("StorageWitness says of an owner that was not seen, too, that nobody has looked", () => {
+  const world = new World();
+  const unseen = unknown("what it writes was not seen while it lived");
+  world.verdicts.push("lost");
+  assert.deepEqual(world.ask("/leases"), unseen);
+  world.now = 1;
+  assert.deepEqual(world.ask("/leases"), { ...unseen, untried: true });
+  world.sight = QEMU;
+  assert.deepEqual(
+    world.ask("/locks", false, "res", true),
+    { ...unknown("the helper process that looks for its last writes cannot be had"), untried: true },
+  );
+});
+
 Deno.test("StorageWitness waits for the writes to an image whose lock is lost or awaited", () => {
   const world = new World();
   world.held = false;
@@ -393,8 +407,9 @@ Deno.test("StorageWitness looks at the locks itself while its helper cannot be h
   world.locks = "1: OFDLCK ADVISORY  READ -1 08:01:5 100 101\n";
   world.verdicts.push("lost");
   assert.deepEqual(world.ask("/leases"), none);
+  // Until it is tried again nobody looks, and nothing is given up for that.
   world.now = 4999;
-  assert.deepEqual(world.ask("/leases"), none);
+  assert.deepEqual(world.ask("/leases"), { ...none, untried: true });
   world.locks = "1: OFDLCK ADVISORY  READ -1 08:01:6 100 101\n";
   assert.deepEqual(world.ask("/leases"), OVER);
   assert.equal(world.calls.length, 1);
