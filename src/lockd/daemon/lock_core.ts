@@ -79,7 +79,7 @@ export class LockCore {
       inherited: parts.storageStarter,
       deputySocket: parts.deputySocket,
       sightOf: (key) => this.sights.of(key),
-      guests: () => [...this.watch.processes].map(({ pid }) => pid),
+      guests: () => [...this.watch.guests],
     });
     const { files, findHolder, places, witness } = this.storage;
     this.watch = new OwnerWatch({ sys, loop, ledger });

@@ -182,7 +182,8 @@ export class Acquisitions {
   /** Whether every owner of a resource is on its way out, or gone. */
   isGoing(resource: Resource): boolean {
     const { isDying, parts: { settler, watch } } = this.#with;
-    if (resource.state.kind !== "held") return resource.state.kind === "releasing";
+    if (resource.state.kind === "releasing") return true;
+    // One that is in doubt, or lost, goes with its guest as well, and nobody gets it before it has.
     return resource.holdings.every(({ owner }) => {
       const key = ownerKey(owner);
       return isDying(key) || settler.isSettling(resource, key) || watch.hasEnded(key);

@@ -82,6 +82,19 @@ export class OwnerWatch {
     return this.#watched.values();
   }
 
+  /**
+   * Processes of guests that live, as the daemon sees them: those that are watched, and those that have
+   * registered themselves and have not asked for anything yet. Such a one may have its images open by then.
+   */
+  get guests(): ReadonlySet<number> {
+    const guests = new Set<number>();
+    for (const { pid } of this.#watched.values()) guests.add(pid);
+    for (const peers of this.#holders.values()) {
+      for (const { pid, pidfd } of peers) if (pidfd >= 0) guests.add(pid);
+    }
+    return guests;
+  }
+
   /** The process of an owner; undefined when it cannot be judged, or has ended. */
   processOf(key: OwnerKey): OwnerProcess | undefined {
     return this.#watched.get(key);

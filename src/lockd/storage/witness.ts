@@ -88,7 +88,7 @@ export class StorageWitness implements Witness {
   ): void {
     const { sys, clientOf } = this.#parts;
     const { path, handle } = resource;
-    if (handle.kind === "none") return this.#unheld(path, sight, done);
+    if (handle.kind === "none") return this.#unheld(path, sight, taken, done);
     const { fd, identity } = handle;
     const remote = clientOf(path, identity);
     if (remote !== undefined) {
@@ -96,33 +96,37 @@ export class StorageWitness implements Witness {
       const question = { names: [], sync: true };
       return remote.judge({ op: "judge-guards", question }, fd, (verdict) => {
         // Only of a QEMU the guard tells all.
-        if (verdict.kind === "over" && sight === undefined) this.#unseen(sight, true, done);
+        if (verdict.kind === "over" && sight === undefined) this.#unseen(taken, true, done);
         else done(verdict);
       });
     }
     const status = emptyStatus();
     const known = sys.fstat(fd, status);
     if (known < 0) return done(unknown(`its file cannot be looked at: ${strerror(-known)}`));
-    const probe = { type: F_UNLCK, pid: 0 };
-    const probed = sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
-    if (probed < 0) return done(unknown(`the lock of its writer cannot be asked for: ${strerror(-probed)}`));
+    const guarded = this.#isGuarded(fd);
+    if (typeof guarded === "number") {
+      return done(unknown(`the lock of its writer cannot be asked for: ${strerror(guarded)}`));
+    }
     const type = status.mode & S_IFMT;
+    const qemu = (sight ?? taken)?.qemu === true;
     const device = () => this.#device(path, fd, status, sight ?? taken, done);
-    if (probe.type !== F_UNLCK) {
+    if (guarded) {
       // Without an answer the next look at the lock itself tells whether it has gone; and when it has, there
       // is more to be asked of all but the image of a QEMU.
       const busy = ({ reason }: { reason: string }) => done({ kind: "busy", reason });
       const question = this.#besideGuests({ names: [], sync: false });
       return this.#local({ op: "judge-guards", question }, fd, (verdict) => {
         if (verdict.kind !== "over") return done(verdict);
-        if (type === S_IFBLK) device();
-        else if (sight?.qemu === true) done(OVER);
+        if (type === S_IFBLK) return device();
+        if (qemu) return done(OVER);
+        // Other guests have it, or it has gone while the helper looked: then the file is to be asked for.
+        if (this.#isGuarded(fd) === true) this.#leased(handle, resource.shared, done);
         else busy({ reason: UNDER_WAY });
       }, busy);
     }
     switch (type) {
       case S_IFREG:
-        return sight?.qemu === true ? done(OVER) : this.#leased(handle, resource.shared, done);
+        return qemu ? done(OVER) : this.#leased(handle, resource.shared, done);
       case S_IFBLK:
         return device();
       default:
@@ -130,12 +134,24 @@ export class StorageWitness implements Witness {
     }
   }
 
+  /** Whether anybody has QEMU's lock on an open file; an error number when that cannot be told. */
+  #isGuarded(fd: number): boolean | number {
+    const probe = { type: F_UNLCK, pid: 0 };
+    const probed = this.#parts.sys.ofdProbe(fd, F_WRLCK, WRITE_GUARD, 1, probe);
+    return probed < 0 ? -probed : probe.type !== F_UNLCK;
+  }
+
   /**
    * The lock is not held, and its file not open: nobody was granted it all the same while its owner lived.
    */
-  #unheld(path: string, sight: Sight | undefined, done: (verdict: Testimony) => void): void {
+  #unheld(
+    path: string,
+    sight: Sight | undefined,
+    taken: Sight | undefined,
+    done: (verdict: Testimony) => void,
+  ): void {
     // It died while no daemon watched.
-    if (sight === undefined) return this.#unseen(sight, true, done);
+    if (sight === undefined) return this.#unseen(taken, true, done);
     const guarded = guardsOf(sight.files);
     const own = guarded.filter((file) => file.path === path);
     const names = (own.length > 0 ? own : guarded).map(({ guard }) => guard);

@@ -125,6 +125,25 @@ Deno.test("OwnerWatch watches an owner of another namespace through its own conn
   kernel.close(pidfd);
 });
 
+Deno.test("OwnerWatch counts a process among the guests from when it has registered itself, before it asks for anything", () => {
+  using world = new World();
+  const [pid, other] = [world.child(), world.child()];
+  const pidfd = must(kernel.pidfdOpen(pid), "pidfd_open", "child");
+  const connection = peer({ pid, pidfd });
+  world.watch.connected(owner(pid), connection);
+  assert.deepEqual([...world.watch.guests], [pid]);
+  assert.deepEqual([...world.watch.processes], []);
+  assert.equal(world.watch.begin(owner(pid)), undefined);
+  assert.equal(world.watch.begin(owner(other)), undefined);
+  assert.deepEqual([...world.watch.guests], [pid, other]);
+  world.watch.disconnected(owner(pid), connection);
+  assert.deepEqual([...world.watch.guests], [pid, other]);
+  // It was gone when its connection was accepted.
+  world.watch.connected(owner(4_194_303), peer({ pid: 4_194_303, pidfd: -1 }));
+  assert.deepEqual([...world.watch.guests], [pid, other]);
+  kernel.close(pidfd);
+});
+
 Deno.test("OwnerWatch says why a process cannot be watched that may be there", () => {
   using world = new World();
   world.refusal = -24;

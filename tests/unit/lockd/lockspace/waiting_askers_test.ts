@@ -61,6 +61,31 @@ Deno.test("LockTable has who asks wait for an owner that is being killed, or has
   }
 });
 
+Deno.test("LockTable has who asks wait for a lock in doubt whose owner is gone, and not for one whose owner lives", () => {
+  const it = new Table();
+  it.patience = 10_000;
+  const resource = it.hold("/disk", 5);
+  it.table.recast(resource, "ofd", { kind: "doubtful", reason: "another host has it" });
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+  it.writes = true;
+  it.table.releaseAll(100, () => {});
+  const waiting = it.acquire("/disk", BETA);
+  assert.deepEqual(waiting, []);
+  it.landed();
+  it.files.answerUnlock();
+  it.files.grant(5);
+  assert.deepEqual(waiting, [undefined]);
+});
+
+Deno.test("LockTable does not have who asks wait for a lock in doubt that could not be released", () => {
+  const it = new Table();
+  it.patience = 10_000;
+  it.hold("/disk", 5);
+  it.table.releaseAll(100, () => {});
+  it.files.answerUnlock({ kind: "system", action: "Unlink /disk", errno: 5, released: false });
+  assert.equal(it.acquire("/disk", BETA)[0]?.kind, "held");
+});
+
 Deno.test("LockTable has who asks by another name of the file wait as well", () => {
   const it = new Table();
   it.patience = 10_000;
