@@ -1,5 +1,7 @@
-import { readSmallFile } from "../../../os/read_file.ts";
+import { EINVAL, ENOENT, ENOTDIR, ENXIO } from "../../../os/errno.ts";
+import { readStart } from "../../../os/read_file.ts";
 import type { FileSys } from "../../../os/sys.ts";
+import { SystemError } from "../../../os/system_error.ts";
 import { DEVICE_SPACE } from "../../identity/cluster_settings.ts";
 import { type ClusterName, encodeName } from "./names.ts";
 
@@ -13,7 +15,9 @@ export type DeviceIdentity =
   /** Any host that reaches it calls it so. */
   | { readonly kind: "shared"; readonly name: ClusterName }
   /** Nothing tells other hosts which one it is. */
-  | { readonly kind: "local"; readonly reason: string };
+  | { readonly kind: "local"; readonly reason: string }
+  /** It may have such a name: the kernel could not be asked just now. */
+  | { readonly kind: "untold"; readonly reason: string };
 
 /** Device mapper's name of a logical volume: those of its group and its own, 32 characters each. */
 const LVM =
@@ -21,6 +25,12 @@ const LVM =
 /** A map over several paths, or a partition of one (kpartx(8)). */
 const MULTIPATH = /^(?:part(\d+)-)?mpath-(.+)$/;
 const NVME = /^(?:eui|uuid|nvme)\./;
+
+/**
+ * What the kernel says where a device has no such attribute: the file is not there, or the disk has told
+ * nothing that could be in it (`scsi_vpd_lun_id` in the kernel's scsi_lib.c). All else is no answer.
+ */
+const ABSENT: ReadonlySet<number> = new Set([ENOENT, ENOTDIR, EINVAL, ENXIO]);
 
 type DeviceSys = Pick<FileSys, "open" | "read" | "close">;
 
@@ -30,7 +40,16 @@ type DeviceSys = Pick<FileSys, "open" | "read" | "close">;
  * libvirt in its `scsi_lockspace_dir` and `lvm_lockspace_dir`. A partition is its disk's, with its number.
  */
 export function deviceIdentity(sys: DeviceSys, major: number, minor: number): DeviceIdentity {
-  const device = `/sys/dev/block/${major}:${minor}`;
+  try {
+    return identityOf(sys, `/sys/dev/block/${major}:${minor}`);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { kind: "untold", reason: error.message };
+  }
+}
+
+/** @param device its directory in sysfs @throws SystemError */
+function identityOf(sys: DeviceSys, device: string): DeviceIdentity {
   const partition = attribute(sys, `${device}/partition`);
   const disk = partition === undefined ? device : `${device}/..`;
   const mapped = attribute(sys, `${disk}/dm/uuid`);
@@ -80,8 +99,13 @@ function shared(space: string, name: string, partition: string | undefined): Dev
   };
 }
 
-/** Undefined when the device has none, or an empty one. */
+/** Undefined when the device has none, or an empty one. @throws SystemError when that is not known */
 function attribute(sys: DeviceSys, path: string): string | undefined {
-  const text = readSmallFile(sys, path)?.trim();
+  const read = readStart(sys, path);
+  if (typeof read === "number") {
+    if (ABSENT.has(-read)) return undefined;
+    throw new SystemError("read", path, read);
+  }
+  const text = read.trim();
   return text === "" ? undefined : text;
 }

@@ -6,6 +6,7 @@ import type { LockFiles, LockFilesOutcome, UnlockFailed } from "../../lockspace/
 import { NOBODY, type Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { BlockDevices } from "../keys/block_devices.ts";
+import type { DeviceIdentity } from "../keys/device_identity.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
 import type { GrantedLocks } from "./granted_locks.ts";
 import type { KeptLocks } from "./kept_locks.ts";
@@ -82,8 +83,14 @@ export class ClusterLockFiles implements LockFiles {
     files.lock(request, (outcome) => {
       if (outcome.kind !== "granted") return done(outcome);
       const { path } = request;
-      const name = this.learn(path, outcome.fd, outcome.identity);
-      if (name === undefined) return done(outcome);
+      const device = this.learn(path, outcome.fd, outcome.identity);
+      if (device?.kind === "untold") {
+        const reason = `whether other hosts have this device too cannot be told: ${device.reason}`;
+        const action = `Unable to acquire lock on resource ${path}`;
+        return this.#undo(request, outcome, { kind: "storage", action, reason }, done);
+      }
+      if (device?.kind !== "shared") return done(outcome);
+      const { name } = device;
       this.#take(request, name, outcome, (taken) => {
         if (taken.kind !== "granted") names.forget(path);
         done(taken);
@@ -105,14 +112,17 @@ export class ClusterLockFiles implements LockFiles {
     return found;
   }
 
-  /** A locked file is a device that other hosts have too. @returns its name; undefined when it is not */
-  learn(path: string, fd: number, identity: FileIdentity): ClusterName | undefined {
+  /**
+   * What a locked file is to all hosts. A device that others have too is from now on known by this path.
+   *
+   * @returns undefined when it is none
+   */
+  learn(path: string, fd: number, identity: FileIdentity): DeviceIdentity | undefined {
     const { names, devices, mayHang } = this.#parts;
     if (devices === undefined || mayHang(path, identity)) return undefined;
     const device = devices.of(fd);
-    if (device?.kind !== "shared") return undefined;
-    names.learn(path, device.name);
-    return device.name;
+    if (device?.kind === "shared") names.learn(path, device.name);
+    return device;
   }
 
   /** @param tries how often the kernel's lock is tried again that no other host has in etcd any more */
@@ -198,22 +208,31 @@ export class ClusterLockFiles implements LockFiles {
     granted: Extract<LockFilesOutcome, { kind: "granted" }>,
     done: (outcome: LockFilesOutcome) => void,
   ): void {
-    const { files, locks } = this.#parts;
-    const { path, shared, autocreate } = request;
+    const { locks } = this.#parts;
+    const { path } = request;
     locks.take(this.#wanted(request, name), (taken) => {
       if (taken.kind === "taken") {
         this.#parts.granted.took(path, taken.lock, taken.changed);
         return done(granted);
       }
-      const refused = refusalOf(taken, path);
-      let told = false;
-      const once = () => {
-        if (!told) done(refused);
-        told = true;
-      };
-      const { fd, identity } = granted;
-      files.unlock({ path, fd, lock: "ofd", shared, autocreate, force: true }, identity, once, once);
+      this.#undo(request, granted, refusalOf(taken, path), done);
     });
+  }
+
+  /** The kernel's lock is given up again, for it is refused all the same. */
+  #undo(
+    { path, shared, autocreate }: LockRequest,
+    { fd, identity }: Extract<LockFilesOutcome, { kind: "granted" }>,
+    refused: LockFilesOutcome,
+    done: (outcome: LockFilesOutcome) => void,
+  ): void {
+    let told = false;
+    const once = () => {
+      if (!told) done(refused);
+      told = true;
+    };
+    const request = { path, fd, lock: "ofd", shared, autocreate, force: true } as const;
+    this.#parts.files.unlock(request, identity, once, once);
   }
 }
 

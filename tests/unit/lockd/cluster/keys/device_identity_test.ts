@@ -90,6 +90,30 @@ Deno.test("a device of which the kernel tells nothing is this host's own, whatev
   assert.equal(identity({ "8:0/dm/uuid": "CRYPT-LUKS2-0123-disk" }).kind, "local");
 });
 
+Deno.test("a device of which the kernel cannot tell anything now may be one that other hosts have", () => {
+  const known: Readonly<Record<string, string>> = { "8:1/partition": "1", "8:1/../device/wwid": NAA };
+  const asked = ["8:1/partition", "8:1/../dm/uuid", "8:1/../wwid", "8:1/../device/wwid"];
+  for (const failing of asked) {
+    for (const errno of [5, 12, 13, 19, 24]) {
+      const there = sysfs(known);
+      const sys = {
+        ...there,
+        open: (path: string) => path.endsWith(`/${failing}`) ? -errno : there.open(path),
+      };
+      const found = deviceIdentity(sys, 8, 1);
+      assert.equal(found.kind, "untold", `${failing} ${errno}`);
+      assert.match("reason" in found ? found.reason : "", new RegExp(`/sys/dev/block/${failing}`));
+    }
+    // A disk that has told the kernel nothing: there is such a file, and nothing in it.
+    for (const errno of [6, 22]) {
+      const there = sysfs({});
+      const sys = { ...there, open: (path: string) => path.endsWith(`/${failing}`) ? 99 : there.open(path) };
+      const read = (fd: number, into: Uint8Array) => fd === 99 ? -errno : there.read(fd, into);
+      assert.equal(deviceIdentity({ ...sys, read }, 8, 1).kind, "local", `${failing} ${errno}`);
+    }
+  }
+});
+
 Deno.test("what is open is looked at, and not its path; what is no device is none", () => {
   let mode = S_IFBLK;
   let result = 0;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { DeviceIdentity } from "../../../../../src/lockd/cluster/keys/device_identity.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
 import { ClusterLockFiles } from "../../../../../src/lockd/cluster/locks/cluster_lock_files.ts";
 import { GrantedLocks } from "../../../../../src/lockd/cluster/locks/granted_locks.ts";
@@ -31,6 +32,8 @@ class Host {
   cleared: "free" | NotTaken = "free";
   /** Whether etcd answers a release. */
   answers = true;
+  device: DeviceIdentity | undefined;
+  readonly names = new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path);
   readonly files = new ClusterLockFiles({
     files: {
       lock: (_request, done) => {
@@ -46,8 +49,8 @@ class Host {
       makeDirectory: () => assert.fail(),
       checkDirectory: () => assert.fail(),
     },
-    names: new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path),
-    devices: undefined,
+    names: this.names,
+    devices: { of: () => this.device },
     mayHang: () => false,
     locks: {
       take: ({ name, until }, done) => {
@@ -148,6 +151,25 @@ Deno.test("a file elsewhere is this host's own matter", () => {
   const host = new Host();
   assert.deepEqual(host.lock("/elsewhere/disk"), [GRANTED]);
   assert.deepEqual(host.told, ["kernel locks"]);
+});
+
+Deno.test("a device is the cluster's by its name, and one whose name cannot be told now is not locked", () => {
+  const host = new Host();
+  host.device = { kind: "shared", name: { space: "scsi", name: "3600" } };
+  assert.deepEqual(host.lock("/dev/sda"), [GRANTED]);
+  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/3600 until 1000"]);
+  const local = new Host();
+  local.device = { kind: "local", reason: "no name" };
+  assert.deepEqual(local.lock("/dev/sda"), [GRANTED]);
+  assert.deepEqual(local.told, ["kernel locks"]);
+  const untold = new Host();
+  untold.device = { kind: "untold", reason: "too many open files" };
+  assert.deepEqual(untold.lock("/dev/sda"), [{
+    kind: "storage",
+    action: "Unable to acquire lock on resource /dev/sda",
+    reason: "whether other hosts have this device too cannot be told: too many open files",
+  }]);
+  assert.deepEqual(untold.told, ["kernel locks", "kernel unlocks"]);
 });
 
 Deno.test("etcd's lock is given back first, behind what was recorded, and the kernel's last", () => {
