@@ -63,14 +63,14 @@ export class ClusterLockFiles implements LockFiles {
   }
 
   lock(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
-    const { names } = this.#parts;
+    const { names, granted } = this.#parts;
     const { path } = request;
     const name = this.recognise(path);
     if (name === undefined) return this.#lockOther(request, done);
     const bad = unsuitable(name);
     const action = `Unable to acquire lock on resource ${path}`;
     const answer = (outcome: LockFilesOutcome) => {
-      if (outcome.kind !== "granted") names.forget(path);
+      if (outcome.kind !== "granted" && granted.of(path) === undefined) names.forget(path);
       done(outcome);
     };
     if (bad !== undefined) return answer({ kind: "storage", action, reason: bad });

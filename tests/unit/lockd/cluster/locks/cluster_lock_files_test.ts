@@ -172,6 +172,16 @@ Deno.test("a device is the cluster's by its name, and one whose name cannot be t
   assert.deepEqual(untold.told, ["kernel locks", "kernel unlocks"]);
 });
 
+Deno.test("a path that is refused keeps its name as long as a lock is held by it", () => {
+  const host = new Host();
+  const path = "/alias/disk";
+  host.names.learn(path, { space: "scsi", name: "disk" });
+  host.lock(path);
+  host.taken = { kind: "held", by: BY };
+  assert.equal(host.lock(path)[0]?.kind, "elsewhere");
+  assert.deepEqual(host.names.of(path), { space: "scsi", name: "disk" });
+});
+
 Deno.test("etcd's lock is given back first, behind what was recorded, and the kernel's last", () => {
   const host = new Host();
   host.lock("/scsi/disk");
