@@ -269,6 +269,30 @@ Deno.test("a directory of the cluster's stays that, however it is written and wh
   assert.deepEqual(await locksOf(etcd), ["disk", "new"]);
 });
 
+Deno.test("a directory that the settings name besides is not locked for one host alone where they cannot be used", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  const besides = a.place.makeDirectory("besides");
+  const endpoints = `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]`;
+  const both = `cluster_lockspaces = ["scsi=${a.space}", "lvm=${besides}"]`;
+  const unusable: Readonly<Record<string, RegExp>> = {
+    [`${endpoints}\ncluster_name = "other"\n${both}`]: /and cluster_name is other/,
+    [`${endpoints}\ncluster_name = "test"\ncluster_lockspaces = ["lvm=${besides}"]`]:
+      /'scsi=.*' in cluster_lockspaces is the cluster's since this host joined it/,
+    [`cluster_name = "test"\n${both}`]: /virtlockd\.conf names no cluster_endpoints/,
+  };
+  await using libvirtd = await LockClient.connect(a.daemon.socket);
+  await libvirtd.register(testOwner(1));
+  await libvirtd.createLockspace(besides);
+  for (const [settings, reason] of Object.entries(unusable)) {
+    a.place.writeConfig(`storage_timeout = 3\n${settings}\n`);
+    await reExec(a.daemon);
+    await using guest = await Holder.start(a.daemon);
+    assert.match(await refusal(guest.acquire(besides, "disk", AUTOCREATE)), reason);
+    assert.match(await refusal(guest.acquire(a.space, "disk", AUTOCREATE)), reason);
+  }
+});
+
 Deno.test("a directory of the cluster's has the same locks by its other names on a host", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a");

@@ -1,7 +1,7 @@
-import { bootId } from "../../os/host_facts.ts";
+import { BOOT_ID, bootId } from "../../os/host_facts.ts";
 import { ENOENT } from "../../os/errno.ts";
 import { readSmallFile } from "../../os/read_file.ts";
-import type { FileIdentity } from "../lockspace/file_identity.ts";
+import type { LockFiles } from "../lockspace/lock_files.ts";
 import { BlockDevices } from "./keys/block_devices.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
@@ -22,6 +22,16 @@ export const MEMBERSHIP_FILE = "virtlockd-cluster.json";
 
 const MACHINE_ID = "/etc/machine-id";
 
+/** What may be the cluster's, on a host that cannot be a member: it is not locked for this host alone. */
+interface Theirs {
+  /** undefined: any file. */
+  readonly spaces: readonly ClusterSpace[] | undefined;
+  readonly devices: boolean;
+}
+
+/** Nobody knows what is the cluster's. */
+const ALL: Theirs = { spaces: undefined, devices: true };
+
 /**
  * This host in a cluster, as the configuration or the last daemon says.
  *
@@ -38,42 +48,51 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   const file = new MembershipFile(sys, membershipFile);
   const daemon = daemonMark(sys, membershipFile.slice(0, membershipFile.lastIndexOf("/")));
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));
-  const before = loaded(file, boot, daemon.place);
-  if (typeof before === "string") {
-    return brokenCluster(parts, spaces.length === 0 ? undefined : spaces, true, before);
+  const before = boot === ""
+    ? `the kernel does not tell its boot's id (${BOOT_ID})`
+    : loaded(file, boot, daemon.place);
+  // Nobody knows which directories that has named.
+  if (typeof before === "string") return brokenCluster(parts, ALL, before);
+  // What the host has joined with, and what the configuration names besides.
+  const both: Theirs = {
+    spaces: [...before?.spaces ?? [], ...spaces],
+    devices: clusterDevices || before?.devices === true,
+  };
+  const broken = (reason: string, theirs = both) => {
+    const off = before === undefined
+      ? undefined
+      : switchedOff(parts, { file, daemon, before, theirs }, reason);
+    return off ?? brokenCluster(parts, theirs, reason);
+  };
+  if (mistake !== undefined) {
+    // The mistake may be in what names the directories, or the devices.
+    return broken(mistake, before === undefined || spaces.length === 0 ? ALL : { ...both, devices: true });
   }
-  const still = (reason: string) =>
-    before === undefined ? undefined : switchedOff(parts, file, daemon, before, reason);
-  const devices = clusterDevices || before?.devices === true;
-  const broken = (covered: readonly ClusterSpace[] | undefined, reason: string) =>
-    still(reason) ?? brokenCluster(parts, covered, devices, reason);
-  if (mistake !== undefined) return broken(before?.spaces, mistake);
   if (clusterEndpoints.length === 0) {
-    if (before === undefined && spaces.length === 0 && !devices) return undefined;
+    if (before === undefined && spaces.length === 0 && !clusterDevices) return undefined;
     const reason = before === undefined
       ? "cluster_lockspaces or cluster_devices is set and cluster_endpoints is not"
       : `this host is a member of cluster ${before.cluster} since it was started, and virtlockd.conf names no ` +
         "cluster_endpoints: set them again, or have it leave with 'virtlockd cluster leave HOST' on another host";
-    return broken(before?.spaces ?? spaces, reason);
+    return broken(reason);
   }
   if (before !== undefined && before.cluster !== clusterName) {
     const reason =
       `this host is a member of cluster ${before.cluster} since it was started, and cluster_name is ` +
       `${clusterName}`;
-    return broken([...before.spaces, ...spaces], reason);
+    return broken(reason);
   }
   const dropped = before === undefined ? undefined : droppedFrom(before, spaces, clusterDevices);
   if (dropped !== undefined) {
     return broken(
-      [...before?.spaces ?? [], ...spaces],
       `${dropped} is the cluster's since this host joined it, and virtlockd.conf does not say so any more: set it ` +
         "again, or have the host leave first with 'virtlockd cluster leave HOST' on another host",
     );
   }
   const twice = twiceNamed(spaces, parts.locationOf);
-  if (twice !== undefined) return broken(spaces, twice);
+  if (twice !== undefined) return broken(twice);
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
-  if (host === "") return broken(spaces, `${MACHINE_ID} has no id: set cluster_host_id`);
+  if (host === "") return broken(`${MACHINE_ID} has no id: set cluster_host_id`);
   return new Member(parts, {
     file,
     boot,
@@ -123,25 +142,29 @@ function droppedFrom(
  */
 function switchedOff(
   parts: ClusterParts,
-  file: MembershipFile,
-  daemon: DaemonMark,
-  before: Membership,
+  { file, daemon, before, theirs }: {
+    readonly file: MembershipFile;
+    readonly daemon: DaemonMark;
+    readonly before: Membership;
+    readonly theirs: Theirs;
+  },
   reason: string,
 ): Cluster | undefined {
   const settings = settingsOf(before);
   if (settings?.clusterHostId === undefined) return undefined;
   const { boot, spaces, devices = false, session, seen } = before;
-  const facts = { file, boot, daemon, host: settings.clusterHostId, spaces, devices, known: session, seen };
-  const member = new Member({ ...parts, settings }, facts);
-  const names = new ClusterNames(spaces, parts.locationOf);
-  const why = `this host cannot be a member of its cluster: ${reason}`;
+  const member = new Member({ ...parts, settings }, {
+    file,
+    boot,
+    daemon,
+    host: settings.clusterHostId,
+    spaces,
+    devices,
+    known: session,
+    seen,
+  });
   return {
-    files: refusingFiles(
-      member.files,
-      (path) => names.find(path) !== undefined,
-      (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
-      why,
-    ),
+    files: refusing(parts, member.files, theirs, reason),
     get status(): ClusterStatus {
       const { status } = member;
       return status.state === "lost" ? status : { ...status, state: "broken", reason };
@@ -159,28 +182,31 @@ function switchedOff(
   };
 }
 
-/** Whether a locked file is a device that other hosts have too. */
-function isDevice({ sys, mayHang }: ClusterParts, path: string, fd: number, identity: FileIdentity): boolean {
-  return !mayHang(path, identity) && new BlockDevices(sys).of(fd)?.kind === "shared";
+/** Whether a file is below one of the directories. */
+function isBelow({ locationOf }: ClusterParts, { spaces }: Theirs): (path: string) => boolean {
+  const names = spaces === undefined ? undefined : new ClusterNames(spaces, locationOf);
+  return (path) => names === undefined || names.find(path) !== undefined;
 }
 
-function brokenCluster(
-  parts: ClusterParts,
-  spaces: readonly ClusterSpace[] | undefined,
-  devices: boolean,
-  reason: string,
-): Cluster {
-  const { files, settings, observer, locationOf } = parts;
-  const names = spaces === undefined ? undefined : new ClusterNames(spaces, locationOf);
-  const covers = (path: string) => names === undefined || names.find(path) !== undefined;
-  const why = `this host cannot be a member of its cluster: ${reason}`;
+/** File operations that lock nothing of what may be the cluster's. */
+function refusing(parts: ClusterParts, files: LockFiles, theirs: Theirs, reason: string): LockFiles {
+  const { sys, mayHang } = parts;
+  const devices = new BlockDevices(sys);
+  // One of which the kernel cannot tell it now may be a device that other hosts have too.
+  const isDevice = (fd: number) => (devices.of(fd)?.kind ?? "local") !== "local";
+  return refusingFiles(
+    files,
+    isBelow(parts, theirs),
+    (path, { fd, identity }) => theirs.devices && !mayHang(path, identity) && isDevice(fd),
+    `this host cannot be a member of its cluster: ${reason}`,
+  );
+}
+
+function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Cluster {
+  const { files, settings, observer } = parts;
+  const covers = isBelow(parts, theirs);
   return {
-    files: refusingFiles(
-      files,
-      covers,
-      (path, { fd, identity }) => devices && isDevice(parts, path, fd, identity),
-      why,
-    ),
+    files: refusing(parts, files, theirs, reason),
     get status(): ClusterStatus {
       return {
         name: settings.clusterName,
