@@ -293,6 +293,28 @@ Deno.test("a directory that the settings name besides is not locked for one host
   }
 });
 
+Deno.test("a host that was made to leave while its daemon did not run does not come back without its settings", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  a.place.writeConfig("storage_timeout = 3\n");
+  await a.daemon.kill();
+  const left = await b.command("leave", "a");
+  assert.deepEqual([left.code, left.stderr], [0, ""]);
+  await using daemon = await Daemon.start({ place: a.place });
+  await daemon.log.match(/This host is no member of its cluster any more.*it has left the cluster/);
+  await using libvirtd = await LockClient.connect(daemon.socket);
+  await libvirtd.register(testOwner(1));
+  await libvirtd.createLockspace(a.space);
+  await using guest = await Holder.start(daemon);
+  assert.match(await refusal(guest.acquire(a.space, "disk", AUTOCREATE)), /this host cannot be a member/);
+  await reExec(daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const hosts: { host: string; state: string }[] = JSON.parse((await b.command("hosts", "--json")).stdout);
+  assert.deepEqual(hosts.map(({ host, state }) => [host, state]), [["a", "left"], ["b", "live"]]);
+  assert.deepEqual(await locksOf(etcd), []);
+});
+
 Deno.test("a directory of the cluster's has the same locks by its other names on a host", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a");

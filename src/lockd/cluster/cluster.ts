@@ -162,6 +162,7 @@ function switchedOff(
     devices,
     known: session,
     seen,
+    parting: true,
   });
   return {
     files: refusing(parts, member.files, theirs, reason),

@@ -37,6 +37,8 @@ export interface MemberFacts {
   readonly known: string | undefined;
   /** What etcd was when that one wrote its session. */
   readonly seen: Seen | undefined;
+  /** Set where the configuration does not say any more that it is a member. */
+  readonly parting?: boolean;
 }
 
 /** This host as a member of a cluster, or on the way to be one. */
@@ -195,7 +197,7 @@ export class Member implements Cluster {
 
   #newSession(name: string): ClusterSession {
     const { sys, loop, settings, resources, observer } = this.#parts;
-    const { file, boot, daemon, host, spaces, devices, known, seen } = this.#facts;
+    const { file, boot, daemon, host, spaces, devices, known, seen, parting = false } = this.#facts;
     const { mark } = this.#machine;
     return new ClusterSession({
       etcd: this.#link,
@@ -229,6 +231,7 @@ export class Member implements Cluster {
           reach: reachOf(settings, host),
         }),
       givesBack: () => this.#locks.givesBack,
+      parting,
       left: () => file.remove(),
       gaveUp: (doubt) => this.#locks.gaveUp(doubt),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),

@@ -118,10 +118,13 @@ export class SessionJoin {
     });
   }
 
-  /** The host was made to leave: its daemon does not come back by itself, but the next one does. */
+  /**
+   * The host was made to leave: its daemon does not come back by itself, but the next one does, as long as
+   * its configuration has it be a member.
+   */
   #left(givenUp: GivenUp, done: (joined: Joined) => void): void {
     const { own, parts } = this.#parts;
-    if (own.member) {
+    if (own.member || parts.parting === true) {
       parts.left();
       return done({ kind: "lost", reason: LEFT, givenUp });
     }

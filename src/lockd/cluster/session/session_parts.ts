@@ -60,6 +60,11 @@ export interface SessionParts {
   readonly has: (resource: Resource) => boolean;
   /** Whether etcd has locks of this host that are about to be given back. */
   readonly givesBack: () => boolean;
+  /**
+   * Set where the host does not come back when it was made to leave, also while its daemon did not run: its
+   * configuration names no cluster any more.
+   */
+  readonly parting?: boolean;
   /** Told that this host has left the cluster. */
   readonly left: () => void;
   /**
