@@ -138,7 +138,8 @@ export class Guests {
     const resumed = guest.state !== "asking";
     guest.state = "running";
     if (!resumed) guest.cut = this.#cut.has(guest.host);
-    if (!guest.shared && !guest.cut) this.#disks.writes(guest, resumed);
+    // Those that share a disk expect others to write.
+    if (!guest.cut) this.#disks.writes(guest, resumed && !guest.shared);
     this.check();
   }
 

@@ -81,6 +81,25 @@ Deno.test("the lock of a paused guest goes to a guest of another host that asks,
   await until("nothing to be left", async () => (await keysOf(etcd)).length === 0);
 });
 
+Deno.test("a paused guest that had its disk alone is not resumed when others have shared it meanwhile", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using guest = new ClusterGuest(ClusterGuest.at(a), 1);
+  await guest.acquire("disk0");
+  await guest.release("disk0");
+  {
+    await using sharer = await Holder.start(b.daemon);
+    await sharer.acquire(b.space, "disk0", SHARED | AUTOCREATE);
+    assert.match(await refusal(guest.acquire("disk0")), new RegExp(`pid ${sharer.pid}\\)`));
+  }
+  await until("the share to go", async () => !(await keysOf(etcd)).some((key) => key.startsWith("share/")));
+  assert.match(
+    await refusal(guest.acquire("disk0")),
+    /was in use by domain '.*' .* on host '.*' while domain 'domain1' .* was paused/,
+  );
+});
+
 Deno.test("a guest with ten disks moves, and a lost last step of that does not let it run twice", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");

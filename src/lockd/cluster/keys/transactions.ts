@@ -94,7 +94,7 @@ export function whether(compare: readonly Compare[], key: string): Transaction {
   return { compare, success: [], failure: [{ op: "get", key }] };
 }
 
-/** What stands in the way of a lock: of one that is to be shared, only who has it alone. */
+/** What stands in the way of a lock: of one that is to be shared, not who shares it. */
 export function obstaclesOf(
   keys: Pick<ClusterKeys, "exclusive" | "sharers" | "pausedBelow">,
   name: ClusterName,
@@ -102,7 +102,9 @@ export function obstaclesOf(
 ): Obstacles {
   return {
     exclusive: keys.exclusive(name),
-    ...shared ? {} : { sharers: keys.sharers(name), paused: keys.pausedBelow(name) },
+    // Whoever was paused with it alone has to be told of sharers too: they write as well.
+    paused: keys.pausedBelow(name),
+    ...shared ? {} : { sharers: keys.sharers(name) },
   };
 }
 

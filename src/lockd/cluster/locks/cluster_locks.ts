@@ -132,7 +132,7 @@ export class ClusterLocks {
       const record = { session: session.id, attempt: nonce(), ...holder };
       const met = this.#goOver(seen, record, wanted);
       if (typeof met === "string") return failed(met);
-      // Only who has it alone is kept in a mark.
+      // Whether who had it has shared it a mark does not tell.
       if (met.kind === "used") {
         return this.#parts.names.name(met.by, false, (by) => done({ kind: "used", by }));
       }
@@ -194,7 +194,8 @@ export class ClusterLocks {
     const lock = { key, own, value };
     for (const { key } of marks?.dropped ?? []) this.#parts.marks.gone(key);
     if (lock.own !== keys.own(session.id, lock.key)) return this.#take(wanted, done);
-    done({ kind: "taken", lock, changed: marks?.changed ?? [] });
+    // That a share was not used cannot be told: others of this host may have joined it, without asking etcd.
+    done({ kind: "taken", lock, changed: wanted.shared ? [] : marks?.changed ?? [] });
   }
 
   #goOver(seen: readonly KeyValue[], taker: LockHolder, { resumed }: Wanted): Met | string {

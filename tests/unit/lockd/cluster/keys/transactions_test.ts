@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { MOST_OPERATIONS } from "../../../../../src/etcd/wire/transaction.ts";
 import { FREED_AT_ONCE, sweep } from "../../../../../src/lockd/cluster/keys/fencing.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import {
   acquire,
   forget,
+  obstaclesOf,
   release,
   replace,
   restoreMark,
@@ -41,6 +43,24 @@ Deno.test("a lock is taken only where nobody has it, shares it, or was paused wi
     { kind: "none-below", prefix: "/share/x/" },
     { kind: "none-below", prefix: "/paused/x/" },
   ]);
+});
+
+Deno.test("whoever is to share a lock tells those that were paused with it alone, as whoever has it alone does", () => {
+  const keys = new ClusterKeys("prod");
+  const name = { space: "scsi", name: "disk" };
+  const share = { ...LOCK, key: keys.share(name, "s") };
+  const { compare, failure } = acquire(EPOCH, share, obstaclesOf(keys, name, true));
+  assert.deepEqual(compare.slice(2), [
+    { kind: "changed-at", key: "/virtlockd/prod/lock/scsi/disk", revision: 0 },
+    { kind: "changed-at", key: "/virtlockd/prod/share/scsi/disk/s", revision: 0 },
+    { kind: "none-below", prefix: "/virtlockd/prod/paused/scsi/disk/" },
+  ]);
+  assert.equal(failure.at(-1)?.op, "list");
+  const seen = [{ key: "/virtlockd/prod/paused/scsi/disk/t/7.9", value: "mark", changedAt: 4 }];
+  const changed = seen.map(({ key, value }) => ({ key, before: value, after: "used" }));
+  const told = acquire(EPOCH, share, obstaclesOf(keys, name, true), { seen, changed, dropped: [] });
+  assert.deepEqual(told.compare.at(-1), { kind: "changed-at", key: seen[0]?.key, revision: 4 });
+  assert.deepEqual(told.success.at(-1), { op: "put", key: seen[0]?.key, value: "used" });
 });
 
 /** The longest list of a transaction. */
