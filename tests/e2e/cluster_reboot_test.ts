@@ -3,6 +3,7 @@ import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
 import { refusal } from "../support/lock_refusal.ts";
+import { reExec } from "../support/re_exec.ts";
 import { PlayedKernel } from "../support/played_kernel.ts";
 import { until } from "../support/until.ts";
 import { installMissing } from "./support/debian_packages.ts";
@@ -133,6 +134,96 @@ const DISTRUSTED: Readonly<Record<string, Distrusted>> = {
     because: /^it was on another machine, which may run still/,
   },
 };
+
+Deno.test("what a host had before it was started again stays while a process of then may live", async () => {
+  await using kernel = await PlayedKernel.create();
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a", { outer: kernel.enter });
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await a.daemon.kill();
+  a.killLinks();
+  await etcd.control("del", "/virtlockd/test/host/a");
+  // It passes for another start of the kernel; its guest runs on, and writes.
+  kernel.reboot();
+  await a.startDaemon();
+  await using next = await Holder.start(a.daemon);
+  assert.match(await refusal(next.acquire(a.space, "disk", AUTOCREATE)), new RegExp(`pid ${guest.pid}\\)`));
+  const [kept] = (await reboot(a)).kept;
+  assert.match(
+    kept?.reason ?? "",
+    new RegExp(`^a process of it, ${guest.pid} of domain '${guest.owner.name}', may run here`),
+  );
+  // When it has ended the next start of the daemon finds nothing against it.
+  await guest.kill();
+  await reExec(a.daemon);
+  await until("the lock to be free", async () => {
+    return await next.acquire(a.space, "disk", AUTOCREATE).then(() => true, () => false);
+  }, 60_000);
+});
+
+Deno.test("a firmware's uuid that another host has too tells nothing, until that host is removed", async () => {
+  await using kernel = await PlayedKernel.create();
+  // The same uuid on another board, as where a vendor gives one to all.
+  await using another = await PlayedKernel.create();
+  another.firmware("board_serial", "B-78\n");
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a", { outer: kernel.enter });
+  await using b = await ClusterHost.start(etcd, "b", { outer: another.enter });
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await losePower(a, guest, etcd);
+  kernel.reboot();
+  await a.startDaemon();
+  await using next = await Holder.start(a.daemon);
+  assert.match(await refusal(next.acquire(a.space, "disk", AUTOCREATE)), /is locked by domain/);
+  const [kept] = (await reboot(a)).kept;
+  assert.match(
+    kept?.reason ?? "",
+    /^host '.*' \(id b\) has the same uuid in its firmware, .*'virtlockd cluster remove b'/,
+  );
+  await b.daemon.kill();
+  await etcd.control("del", "/virtlockd/test/host/b");
+  assert.equal((await a.command("fence", "b", "--yes", "--dead")).code, 0);
+  assert.equal((await a.command("remove", "b")).code, 0);
+  await reExec(a.daemon);
+  await until("the lock to be free", async () => {
+    return await next.acquire(a.space, "disk", AUTOCREATE).then(() => true, () => false);
+  }, 60_000);
+});
+
+Deno.test("an original that goes on while a copy of it is started objects, and its guest keeps the disk", async () => {
+  await using kernel = await PlayedKernel.create();
+  // Nothing tells the two machines apart: one that was restored from the other's image.
+  await using copied = await PlayedKernel.create();
+  await using etcd = await Etcd.start();
+  await using original = await ClusterHost.start(etcd, "a", { outer: kernel.enter });
+  await using guest = await Holder.start(original.daemon);
+  await guest.acquire(original.space, "disk", AUTOCREATE);
+  const [session = ""] = [...(await etcd.keys("/virtlockd/test/session/")).keys()];
+  // Nobody hears of it; its guest writes.
+  original.daemon.signal("SIGSTOP");
+  await etcd.control("del", "/virtlockd/test/host/a");
+  await using copy = await ClusterHost.create(etcd, "a", { outer: copied.enter });
+  const started = copy.startDaemon();
+  await until("the copy to condemn it", async () => {
+    return ((await etcd.keys(session)).get(session) ?? "").includes('"condemned"');
+  }, 30_000);
+  original.daemon.signal("SIGCONT");
+  await original.daemon.log.match(/was about to fence this host .*; it lives, and keeps its locks/);
+  await started;
+  const record = (await etcd.keys(session)).get(session) ?? "";
+  assert.doesNotMatch(record, /fencing/);
+  await using next = await Holder.start(copy.daemon);
+  assert.match(
+    await refusal(next.acquire(copy.space, "disk", AUTOCREATE)),
+    new RegExp(`is locked by domain '${guest.owner.name}'.*pid ${guest.pid}\\)`),
+  );
+  assert.match(
+    (await reboot(copy)).kept[0]?.reason ?? "",
+    /^its session was written anew when it was condemned: it lives, and this host is a copy of it/,
+  );
+});
 
 for (const [name, { files, settings = "", change, because }] of Object.entries(DISTRUSTED)) {
   Deno.test(`what a host had before it was started again stays when ${name}`, async () => {
