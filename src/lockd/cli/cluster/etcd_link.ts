@@ -10,6 +10,7 @@ import {
   LONGEST_LINE,
   type Question,
 } from "../../../etcd/wire/link_messages.ts";
+import { suits } from "../../../etcd/wire/suits.ts";
 import { S_IFMT, S_IFSOCK, SIGKILL, SOCK_STREAM } from "../../../os/constants.ts";
 import { EACCES, EAGAIN, EPERM } from "../../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../../os/sys.ts";
@@ -111,7 +112,11 @@ export class EtcdLink implements Disposable {
     for (;;) {
       const message = this.#message(until);
       // An answer that comes behind its time was taken for unknown.
-      if (message.kind === "answer" && message.id === id) return message.answer;
+      if (message.kind !== "answer" || message.id !== id) continue;
+      if (suits(question, message.answer)) return message.answer;
+      throw unreachable(
+        `The link with etcd at ${this.#path} has answered another question than it was asked`,
+      );
     }
   }
 

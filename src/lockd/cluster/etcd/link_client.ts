@@ -10,6 +10,7 @@ import {
   type Question,
   type ToLink,
 } from "../../../etcd/wire/link_messages.ts";
+import { suits } from "../../../etcd/wire/suits.ts";
 import { EPOLLIN, EPOLLOUT, SOCK_STREAM } from "../../../os/constants.ts";
 import { EAGAIN, ECONNREFUSED, ENOENT } from "../../../os/errno.ts";
 import type { DescriptorLedger } from "../../../os/ledger.ts";
@@ -50,6 +51,7 @@ export interface LinkClientParts {
 }
 
 interface Asked {
+  readonly question: Question;
   readonly done: (answer: Answer) => void;
   readonly timer: Timer;
 }
@@ -94,7 +96,7 @@ export class LinkClient implements Etcd {
       // It gives an answer by itself in time, whatever etcd does: it hangs.
       this.#ended("it has not answered in time");
     });
-    this.#asked.set(id, { done, timer });
+    this.#asked.set(id, { question, done, timer });
     this.#send({ kind: "ask", id, limitMs, question });
   }
 
@@ -181,8 +183,14 @@ export class LinkClient implements Etcd {
       case "unusable":
         this.#told = message.reason;
         return;
-      case "answer":
-        return this.#answered(message.id, message.answer);
+      case "answer": {
+        const { id, answer } = message;
+        const asked = this.#asked.get(id);
+        if (asked !== undefined && !suits(asked.question, answer)) {
+          return this.#ended("it has answered another question than it was asked");
+        }
+        return this.#answered(id, answer);
+      }
     }
   }
 

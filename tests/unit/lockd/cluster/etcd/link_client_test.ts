@@ -121,6 +121,19 @@ Deno.test("what the socket does not take at once is sent in order, wherever it i
   }
 });
 
+Deno.test("a link that answers another question is ended, and a key that it leaves out is not one that is not there", () => {
+  const stage = new Stage();
+  stage.receive(line(OPENED));
+  const answers: Answer[] = [];
+  const transaction = { compare: [], success: [{ op: "get", key: "/meta" }], failure: [] } as const;
+  stage.client.ask({ kind: "transaction", transaction }, 4000, (answer) => answers.push(answer));
+  const result = { succeeded: true, results: [], cluster: "1", revision: 7 };
+  stage.receive(line({ kind: "answer", id: 1, answer: { kind: "transaction", result } }));
+  const reason = "it has answered another question than it was asked";
+  assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
+  assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+});
+
 Deno.test("a link that sends a line without an end is ended, and what it was asked is not known", () => {
   const stage = new Stage();
   stage.receive(line(OPENED));
