@@ -1,4 +1,16 @@
-import type { ClusterName } from "./names.ts";
+import { type ClusterName, encodeName } from "./names.ts";
+
+/** A guest that a mark is of: by its process, and where nothing tells which one that is by its domain. */
+export interface MarkedGuest {
+  readonly pid: number;
+  /** When the process started, in clock ticks since boot; 0 when nothing tells the process (Xen). */
+  readonly start: number;
+  readonly uuid: string;
+}
+
+function guestPart({ pid, start, uuid }: MarkedGuest): string {
+  return start === 0 ? `${pid}.0.${encodeName(uuid)}` : `${pid}.${start}`;
+}
 
 /** Keys of one cluster. None is the beginning of another one's, but for those that are listed. */
 export class ClusterKeys {
@@ -111,15 +123,15 @@ export class ClusterKeys {
   }
 
   /** The mark of such a guest, by its process. */
-  paused(name: ClusterName, session: string, pid: number, start: number): string {
-    return `${this.pausedBelow(name)}${session}/${pid}.${start}`;
+  paused(name: ClusterName, session: string, guest: MarkedGuest): string {
+    return `${this.pausedBelow(name)}${session}/${guestPart(guest)}`;
   }
 
   /** The mark of such a guest for a lock, by the key of that. */
-  pausedOf(exclusive: string, session: string, pid: number, start: number): string {
+  pausedOf(exclusive: string, session: string, guest: MarkedGuest): string {
     const lock = `${this.#prefix}lock/`;
     const name = exclusive.startsWith(lock) ? exclusive.slice(lock.length) : "";
-    return `${this.#prefix}paused/${name}/${session}/${pid}.${start}`;
+    return `${this.#prefix}paused/${name}/${session}/${guestPart(guest)}`;
   }
 
   /** Whether a key is such a mark. */

@@ -52,7 +52,8 @@ export function goOver(
   return { kind: "marks", marks: { seen, changed, dropped } };
 }
 
-/** Whether two are one process of one host since its start. */
+/** Whether two are one process of one host since its start; where nothing tells the process, one domain. */
 function isSame(one: LockHolder, other: LockHolder): boolean {
-  return isSameStart(one.session, other.session) && one.pid === other.pid && one.start === other.start;
+  return isSameStart(one.session, other.session) && one.pid === other.pid && one.start === other.start &&
+    (one.start !== 0 || one.uuid === other.uuid);
 }

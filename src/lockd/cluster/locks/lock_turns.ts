@@ -90,7 +90,7 @@ export class LockTurns {
   /** The mark of a guest that is paused while its lock is given back. */
   markOf(name: ClusterName, holder: HolderFacts): ClusterLock {
     const { session, keys, nonce } = this.#parts;
-    const key = keys.paused(name, session.id, holder.pid, holder.start);
+    const key = keys.paused(name, session.id, holder);
     const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
     return { key, own: keys.own(session.id, key), value };
   }

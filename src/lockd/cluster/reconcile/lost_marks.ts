@@ -54,7 +54,7 @@ export class LostMarks {
     });
   }
 
-  /** Paused guests that have their lock no more: their marks are not to be relied upon in a restored etcd. */
+  /** Paused guests that have their lock no more: of their marks some may have been lost or taken away. */
   leftBehind(): PausedGuest[] {
     const { resources, paused } = this.#parts;
     const held = [...resources()];
@@ -70,7 +70,7 @@ export class LostMarks {
       const name = names.of(path);
       if (name === undefined) return [];
       const holder = holderOf(owner, markOf(owner), 0);
-      const key = keys.paused(name, session.id, holder.pid, holder.start);
+      const key = keys.paused(name, session.id, holder);
       const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
       return [[key, asUsed({ key, own: keys.own(session.id, key), value })]];
     }));

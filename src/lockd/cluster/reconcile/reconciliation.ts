@@ -184,18 +184,14 @@ export class Reconciliation {
   #mark(
     epoch: Epoch,
     name: ClusterName,
-    { pid, start, ...holder }: LockHolder,
+    holder: LockHolder,
     { attempt: _, ...used }: LockHolder,
     done: (failure: string | undefined) => void,
   ): void {
     const { session, keys } = this.#parts;
-    const key = keys.paused(name, session.id, pid, start);
-    const mark = {
-      key,
-      own: keys.own(session.id, key),
-      value: encodeRecord({ ...holder, pid, start, used }),
-    };
-    this.#putMark(epoch, mark, done);
+    const key = keys.paused(name, session.id, holder);
+    const own = keys.own(session.id, key);
+    this.#putMark(epoch, { key, own, value: encodeRecord({ ...holder, used }) }, done);
   }
 
   #putMark(epoch: Epoch, mark: ClusterLock, done: (failure: string | undefined) => void): void {
@@ -233,7 +229,7 @@ export class Reconciliation {
       // Where it is being taken or given back right now, the daemon knows of it.
       const busy = turns.busy(key);
       // A paused guest whose lock was handed over long ago does not hold it.
-      const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder.pid, holder.start));
+      const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder));
       if (lived && !busy && !left) observer.clusterUnknown(key, holder);
       if (!left && (lived || !busy)) orphans.add(lock, holder, "alone");
       else turns.give(lock, () => {});

@@ -46,6 +46,16 @@ Deno.test("goOver() takes another process of the same number for another guest",
   assert.equal(met([earlier]).kind, "marks");
 });
 
+Deno.test("goOver() takes two domains for two guests where nothing tells the process, as with Xen", () => {
+  const xen = { ...HERE, pid: 0, start: 0 };
+  const marks = (uuid: string) =>
+    goOver([mark("k", { ...xen, uuid, used: USE })], xen, () => true, (_, key) => `own ${key}`);
+  assert.equal(marks("u").kind, "used");
+  const other = marks("another");
+  assert.deepEqual(other.kind === "marks" ? other.marks?.changed.map(({ key }) => key) : [], ["k"]);
+  assert.deepEqual(other.kind === "marks" ? other.marks?.dropped : undefined, []);
+});
+
 Deno.test("asUsed() says that somebody had the lock, whose guest does not go on then", () => {
   const own = { ...HERE, attempt: "a0" };
   const used = asUsed({ key: "k", own: "o", value: JSON.stringify(own) });

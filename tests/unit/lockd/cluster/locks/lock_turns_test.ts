@@ -62,7 +62,7 @@ Deno.test("a paused guest's mark takes the place of its lock, and is known from 
   const { asked, turns, marks } = new Stage();
   const holder = { domain: "web", uuid: "u", pid: 7, start: 9, since: 1 };
   const mark = turns.markOf(NAME, holder);
-  assert.equal(mark.key, KEYS.paused(NAME, "s", 7, 9));
+  assert.equal(mark.key, KEYS.paused(NAME, "s", { pid: 7, start: 9, uuid: "u" }));
   assert.equal(mark.own, KEYS.own("s", mark.key));
   assert.deepEqual(JSON.parse(mark.value), { session: "s", attempt: "n", ...holder });
   turns.give(LOCK, () => {}, mark);

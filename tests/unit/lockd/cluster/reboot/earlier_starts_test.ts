@@ -53,7 +53,7 @@ Deno.test("all starts before are ended, and marks of guests that were paused go 
   const hosts = new StartedHosts();
   const first = hosts.crashed({ boot: "b1" }, "one");
   const { id } = first.session;
-  const mark = hosts.keys.paused({ space: "scsi", name: "two" }, id, 12, 5);
+  const mark = hosts.keys.paused({ space: "scsi", name: "two" }, id, { pid: 12, start: 5, uuid: "u" });
   const value = encodeRecord({
     session: id,
     attempt: "a",

@@ -19,7 +19,11 @@ class Stage {
   constructor(locks: number) {
     this.locks = Array.from({ length: locks }, (_, index) => `disk${index}`)
       .map((name) => KEYS.exclusive({ space: "scsi", name }));
-    const mark = KEYS.pausedOf(KEYS.exclusive({ space: "scsi", name: "paused" }), "old", 7, 70);
+    const mark = KEYS.pausedOf(KEYS.exclusive({ space: "scsi", name: "paused" }), "old", {
+      pid: 7,
+      start: 70,
+      uuid: "u",
+    });
     this.etcd.put(KEYS.session("old"), "fenced");
     this.#fenced = this.etcd.revision;
     for (const key of [...this.locks, mark]) {

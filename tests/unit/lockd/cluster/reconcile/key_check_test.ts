@@ -58,8 +58,8 @@ class Stage {
         busy: () => false,
         inTurn: (_key, task) => task(() => {}),
         give: (lock, _done, mark) => void this.told.push(`give ${lock.value}, mark ${mark?.key}`),
-        markOf: (name, { pid, start }: HolderFacts) => {
-          const key = KEYS.paused(name, "mine", pid, start);
+        markOf: (name, holder: HolderFacts) => {
+          const key = KEYS.paused(name, "mine", holder);
           return { key, own: KEYS.own("mine", key), value: "mark" };
         },
       },
@@ -115,7 +115,7 @@ Deno.test("a running guest's lock that another host has is this host's no more, 
   stage.remove(true);
   stage.time.advance();
   stage.time.advance();
-  const mark = KEYS.paused({ space: "scsi", name: "disk" }, "mine", 7, 9);
+  const mark = KEYS.paused({ space: "scsi", name: "disk" }, "mine", { pid: 7, start: 9, uuid: "u" });
   assert.deepEqual(stage.told, [`give ours, mark ${mark}`, "doubtful disk"]);
   assert.deepEqual([...stage.held.keys()], []);
   assert.equal(stage.etcd.get(LOCK.key), "theirs");

@@ -102,8 +102,8 @@ Deno.test("a lock that another host has had is had again when nobody has it any 
 
 Deno.test("the mark of its guest stays, and a guest of another host that is paused is told of it", () => {
   const stage = new Stage();
-  const own = KEYS.paused(NAME, "mine", 7, 9);
-  const other = KEYS.paused(NAME, "theirs", 70, 9);
+  const own = KEYS.paused(NAME, "mine", { pid: 7, start: 9, uuid: "u" });
+  const other = KEYS.paused(NAME, "theirs", { pid: 70, start: 9, uuid: "u" });
   const { attempt: _, ...used } = THEIRS;
   const mark = encodeRecord({ ...OURS, used });
   stage.etcd.put(own, mark);
