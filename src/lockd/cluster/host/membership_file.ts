@@ -78,7 +78,10 @@ export class MembershipFile {
       throw new MembershipError(`${this.path} is not understood`);
     }
     if (read.boot !== boot) return undefined;
-    return read.place === undefined || read.place === place ? read : undefined;
+    if (read.place === undefined || read.place === place) return read;
+    // Only what is known to be another one's counts for nothing.
+    if (place === "") throw new MembershipError("nothing tells this host from a copy of it just now");
+    return undefined;
   }
 
   /** @throws MembershipError */

@@ -27,6 +27,8 @@ Deno.test("a membership that was copied with its host counts on no other one, al
   assert.equal(file.save(membership), undefined);
   assert.deepEqual(file.load("b1", "4026532200 0:40"), membership);
   assert.equal(file.load("b1", "4026532300 0:41"), undefined);
+  // Whether this is that host cannot be told.
+  assert.throws(() => file.load("b1", ""), MembershipError);
 });
 
 Deno.test("what etcd was, and how it was reached, is kept with it until the host leaves", () => {
