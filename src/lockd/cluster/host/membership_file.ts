@@ -44,6 +44,11 @@ export interface Seen {
   readonly round: string;
   /** Set when all that the host had was in etcd, in that round. An older version does not tell. */
   readonly settled?: boolean;
+  /**
+   * Who has fenced the host, as long as it has not put in since what it has; "" when that is not known. An
+   * older version does not tell.
+   */
+  readonly fenced?: string;
 }
 
 /** It is not known whether the host is a member. */
@@ -131,9 +136,10 @@ function isMembership(value: unknown): value is Membership {
 
 function isSeen(value: unknown): value is Seen {
   if (typeof value !== "object" || value === null) return false;
-  const { etcd, session, meta, round, settled }: Partial<Record<keyof Seen, unknown>> = value;
+  const { etcd, session, meta, round, settled, fenced }: Partial<Record<keyof Seen, unknown>> = value;
   return typeof etcd === "string" && typeof session === "number" && typeof meta === "number" &&
-    typeof round === "string" && (settled === undefined || typeof settled === "boolean");
+    typeof round === "string" && (settled === undefined || typeof settled === "boolean") &&
+    (fenced === undefined || typeof fenced === "string");
 }
 
 function isReach(value: unknown): value is Reach {

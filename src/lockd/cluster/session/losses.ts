@@ -9,14 +9,20 @@ import { isFollowing } from "../keys/session_id.ts";
 export class Losses {
   /** Round in which all that the session had was in etcd, perhaps put there by an earlier daemon. */
   #settled: string | undefined;
-  /** Who has fenced this host, "" when that is not known, since its locks were last put in. */
   #fenced: string | undefined;
 
   /** @param session that of an earlier daemon, which has kept what it had seen; undefined: there was none */
   constructor(session: string | undefined, seen: Seen | undefined) {
     if (session === undefined) return;
     if (seen?.settled === true && seen.session > 0) this.#settled = seen.round;
-    else if (isFollowing(session)) this.#fenced = "";
+    else if (seen?.fenced !== undefined) this.#fenced = seen.fenced;
+    // It was noted before it was written for the first time.
+    else if (isFollowing(session) && (seen?.session ?? 0) === 0) this.#fenced = "";
+  }
+
+  /** Who has fenced this host, "" when that is not known, since its locks were last put in. */
+  get fencedBy(): string | undefined {
+    return this.#fenced;
   }
 
   /** This host was fenced. */

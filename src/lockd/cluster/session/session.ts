@@ -270,12 +270,14 @@ export class ClusterSession implements ProvenSession {
   #written(epoch: Epoch, meta: MetaRecord): void {
     const { round } = meta;
     const seen = {
+    const { fencedBy } = this.#losses;
       etcd: this.#etcd.cluster,
       session: epoch.session,
       meta: epoch.meta,
       round,
       ...this.#losses.isSettled(round) ? { settled: true } : {},
     };
+      ...fencedBy === undefined ? {} : { fenced: fencedBy },
     this.#own.arrived(seen);
     const unkept = this.#parts.keep(this.#own.id, seen);
     if (unkept !== undefined) return this.#again(unkept);
@@ -303,7 +305,8 @@ export class ClusterSession implements ProvenSession {
   #keepSettled(): void {
     const { seen } = this.#own;
     if (seen === undefined || seen.settled === true || !this.#losses.isSettled(seen.round)) return;
-    const settled = { ...seen, settled: true };
+    const { fenced: _, ...kept } = seen;
+    const settled = { ...kept, settled: true };
     const unkept = this.#parts.keep(this.#own.id, settled);
     if (unkept === undefined) this.#own.sees(settled);
     else this.doubt(unkept);

@@ -56,6 +56,7 @@ for (
     '{"boot":"b1","place":7,"cluster":"c","session":"s","spaces":[]}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7","session":1,"meta":1,"round":"r","settled":1}}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7","session":1,"meta":1,"round":"r","fenced":1}}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
   ]
 ) {

@@ -35,3 +35,13 @@ Deno.test("a host that was fenced has lost what others have, until it has put in
   assert.equal(new Losses("s.2", undefined).reasonIn("r1"), lostWhenFenced(""));
   assert.equal(new Losses("s.2", SEEN).reasonIn("r1"), LOST_MEANWHILE);
 });
+
+Deno.test("a host that was fenced once has lost nothing when its daemon is killed while etcd is recovered", () => {
+  const { settled: _, ...recovering } = { ...SEEN, round: "r2" };
+  assert.equal(new Losses("s.2", recovering).reasonIn("r2"), HELD_BY_ANOTHER);
+  // Killed before it has put in what it has, since it was fenced.
+  const losses = new Losses("s.2", { ...recovering, fenced: "ann" });
+  assert.deepEqual([losses.fencedBy, losses.reasonIn("r2")], ["ann", lostWhenFenced("ann")]);
+  losses.settled("r2");
+  assert.equal(losses.fencedBy, undefined);
+});

@@ -364,7 +364,7 @@ Deno.test("what others have when a host was fenced it has lost then, which the n
   host.close();
   const next = stage.session("a", "a", stage.kept.get("a"));
   stage.pass(2);
-  assert.deepEqual(stage.told.slice(3), ["a joined", lost]);
+  assert.deepEqual(stage.told.slice(3), ["a joined", `${lost} by ann`]);
   // What comes of a restored etcd later has nothing to do with that.
   stage.pass(10);
   stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, round: "r2" }));
