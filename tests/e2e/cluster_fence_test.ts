@@ -64,9 +64,15 @@ Deno.test("a host that objects is not fenced, and keeps its locks", async () => 
   await using guest = await Holder.start(a.daemon);
   await guest.acquire(a.space, "disk", AUTOCREATE);
   const [key = "", record = ""] = [...(await etcd.keys("/virtlockd/test/session/"))][0] ?? [];
-  // It looks dead when its lease has gone; its daemon lives.
+  // It looks dead when its lease has gone; its daemon lives, and goes on.
+  a.daemon.signal("SIGSTOP");
   await etcd.control("del", "/virtlockd/test/host/a");
-  const refused = await a.command("fence", "a", "--yes");
+  const fencing = a.command("fence", "a", "--yes");
+  await until("it to be condemned", async () => {
+    return ((await etcd.keys(key)).get(key) ?? "").includes('"condemned"');
+  });
+  a.daemon.signal("SIGCONT");
+  const refused = await fencing;
   assert.match(
     refused.stderr,
     /'.*' has not been fenced: it lives, for its session in etcd was written anew/,
@@ -79,6 +85,17 @@ Deno.test("a host that objects is not fenced, and keeps its locks", async () => 
   assert.deepEqual([...(await etcd.keys("/virtlockd/test/lock/")).keys()], [
     "/virtlockd/test/lock/scsi/disk",
   ]);
+});
+
+Deno.test("a host whose key somebody deletes by hand is heard of again in seconds", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  const key = "/virtlockd/test/host/a";
+  const before = await etcd.keys(key);
+  await etcd.control("del", key);
+  await until("it to be there again", async () => (await etcd.keys(key)).size === 1);
+  assert.deepEqual(await etcd.keys(key), before);
+  await a.daemon.log.match(/The cluster can be used again/);
 });
 
 Deno.test("a host that was fenced and lives takes what nobody else has, and marks the rest", async () => {

@@ -1,6 +1,7 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
+import { decodeHost } from "../../cluster/keys/host_record.ts";
 import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
 import { encodeRecord } from "../../cluster/keys/records.ts";
 import { decodeSession } from "../../cluster/keys/session_record.ts";
@@ -62,6 +63,10 @@ export class LeavingSession {
   #ended(entry: KeyValue, locks: "none" | "given-up"): boolean {
     const keys = this.#keys;
     const { host, name, boot, nonce } = decodeSession(entry);
+    const place = keys.host(host);
+    const [heard] = this.#questions.get(place);
+    // Another start of the host may be heard of, which stays a member.
+    const isOwn = heard !== undefined && decodeHost(heard).session === this.#id;
     const changed = this.#questions.change({
       compare: [
         { kind: "changed-at", key: entry.key, revision: entry.changedAt },
@@ -69,7 +74,7 @@ export class LeavingSession {
       ],
       success: [
         { op: "put", key: entry.key, value: encodeRecord({ host, name, boot, nonce, left: true }) },
-        { op: "delete", key: keys.host(host) },
+        ...isOwn ? [{ op: "delete", key: place } as const] : [],
       ],
       failure: [],
     });

@@ -92,6 +92,7 @@ export class ClusterSession implements ProvenSession {
     this.#proof = new SessionProof({
       etcd,
       loop,
+      place: keys.host(host.id),
       own,
       session: this,
       lost: () => this.lost,
@@ -269,15 +270,15 @@ export class ClusterSession implements ProvenSession {
   /** What was on its way before is void: what this host has can be put in. */
   #written(epoch: Epoch, meta: MetaRecord): void {
     const { round } = meta;
-    const seen = {
     const { fencedBy } = this.#losses;
+    const seen = {
       etcd: this.#etcd.cluster,
       session: epoch.session,
       meta: epoch.meta,
       round,
       ...this.#losses.isSettled(round) ? { settled: true } : {},
-    };
       ...fencedBy === undefined ? {} : { fenced: fencedBy },
+    };
     this.#own.arrived(seen);
     const unkept = this.#parts.keep(this.#own.id, seen);
     if (unkept !== undefined) return this.#again(unkept);

@@ -1,15 +1,21 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
-import type { Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
+import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import { type Etcd, reasonOf } from "../etcd/etcd.ts";
+import { decodeHost } from "../keys/host_record.ts";
+import { readable } from "../keys/record_fields.ts";
 import { type Epoch, read } from "../keys/transactions.ts";
 import { ASK_MS, PROOF_MS } from "./cluster_times.ts";
 import type { OwnSession } from "./own_session.ts";
+
+const UNHEARD = "this host was not heard of for a while";
 
 /** What the proof works with. */
 export interface SessionProofParts {
   readonly etcd: Pick<Etcd, "ask">;
   readonly loop: Pick<EventLoop, "after">;
+  /** Key that tells that this host is heard of. */
+  readonly place: string;
   readonly own: Pick<OwnSession, "lease" | "unleased" | "lost">;
   readonly session: ProvenSession;
   /** How many locks its guests have now that are another session's. */
@@ -20,6 +26,7 @@ export interface SessionProofParts {
 
 /** The session that is proven. */
 export interface ProvenSession {
+  readonly id: string;
   /** Undefined as long as nothing can be changed. */
   readonly epoch: Epoch | undefined;
   readonly closed: boolean;
@@ -47,20 +54,29 @@ export class SessionProof {
   }
 
   #prove(): void {
-    const { session, own, lost, proven } = this.#parts;
+    const { session, place, own, lost, proven } = this.#parts;
     const { epoch } = session;
     if (epoch === undefined) return;
     this.#keepLease();
-    session.ask(read(epoch.sessionKey, epoch.metaKey), (answer) => {
+    session.ask(read(epoch.sessionKey, epoch.metaKey, place), (answer) => {
       if (session.epoch !== epoch) return;
       // A copy of this host, made of its memory, finds that its connection has gone. It must not go on in a
       // session that another one has too: whoever writes it anew is the only one that does.
       if (answer.kind !== "transaction") return session.doubt(reasonOf(answer));
       if (session.moved(epoch, answer.result.results)) return;
+      // Nobody but a hand takes that away before its lease has ended: others would call this host silent.
+      if (!this.#isShown(answer.result.results[2]?.found[0])) return session.doubt(UNHEARD);
       // The session tells everybody how many guests run on disks that are not theirs any more.
       if (own.lost !== lost()) return session.doubt("guests have lost locks, or ended that had");
       proven();
     });
+  }
+
+  /** Whether what tells that a host is heard of tells of this session. What cannot be read says nothing. */
+  #isShown(shown: KeyValue | undefined): boolean {
+    if (shown === undefined) return false;
+    const host = readable(() => decodeHost(shown));
+    return host === undefined || host.session === this.#parts.session.id;
   }
 
   #keepLease(): void {
@@ -70,7 +86,7 @@ export class SessionProof {
     etcd.ask({ kind: "keep-lease", lease }, ASK_MS, (answer) => {
       // Without a lease nothing is less safe; the next bump makes another one.
       if (answer.kind === "lease" && answer.seconds === 0 && own.unleased(lease)) {
-        session.doubt("this host was not heard of for a while");
+        session.doubt(UNHEARD);
       }
     });
   }

@@ -17,6 +17,15 @@ Deno.test("a session without locks is ended, and its host is not heard of from t
   assert.deepEqual([isLeft(cluster), cluster.etcd.get(cluster.keys.host("a"))], [true, undefined]);
 });
 
+Deno.test("an earlier start that is ended leaves the host heard of that runs now", () => {
+  const { cluster, leaving } = stage();
+  const place = cluster.keys.host("a");
+  const shown = { session: "s-later", boot: "b2", name: "a" };
+  cluster.put(place, shown);
+  leaving.end("none");
+  assert.deepEqual([isLeft(cluster), cluster.etcd.get(place)], [true, JSON.stringify(shown)]);
+});
+
 Deno.test("a session that gets a lock in that very moment is not ended", () => {
   const { cluster, leaving } = stage();
   cluster.before = (question) => {

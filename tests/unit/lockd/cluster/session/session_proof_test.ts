@@ -6,10 +6,22 @@ import { type ProvenSession, SessionProof } from "../../../../../src/lockd/clust
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 1 };
-const THERE: Answer = {
-  kind: "transaction",
-  result: { succeeded: true, results: [], cluster: "e", revision: 3 },
-};
+
+/** What etcd has of the host. @param shown what tells that it is heard of */
+function there(...shown: readonly string[]): Answer {
+  const found = (values: readonly string[]) => ({
+    found: values.map((value) => ({ key: "k", value, changedAt: 1 })),
+    more: false,
+  });
+  const results = [found(["session"]), found(["meta"]), found(shown)];
+  return { kind: "transaction", result: { succeeded: true, results, cluster: "e", revision: 3 } };
+}
+
+function heardOf(session: string): string {
+  return JSON.stringify({ session, boot: "b", name: "n" });
+}
+
+const THERE = there(heardOf("i"));
 
 function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
   const time = new PlayedTime();
@@ -18,6 +30,7 @@ function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
   const own = new OwnSession("i", undefined);
   own.written("n", "lease", 0);
   const session: ProvenSession = {
+    id: "i",
     get epoch() {
       return state.epoch;
     },
@@ -39,6 +52,7 @@ function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
       },
     },
     loop: time.loop(),
+    place: "h",
     own,
     session,
     lost: () => state.lost,
@@ -97,4 +111,15 @@ Deno.test("nothing is asked while nothing can be changed, and nothing at all onc
   state.closed = true;
   time.advance();
   assert.deepEqual(told, []);
+});
+
+Deno.test("a host of which etcd does not say that it is heard of says so again", () => {
+  for (const shown of [[], [heardOf("another")]]) {
+    const { time, told } = stage({ transaction: there(...shown) });
+    time.advance();
+    assert.equal(told.at(-1), "doubt: this host was not heard of for a while");
+  }
+  const unread = stage({ transaction: there("{") });
+  unread.time.advance();
+  assert.equal(unread.told.at(-1), "proven");
 });
