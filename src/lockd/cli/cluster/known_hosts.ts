@@ -35,6 +35,8 @@ export interface FencingEntry {
 /** A session with its key. */
 export interface KnownSession extends HostEntry {
   readonly entry: KeyValue;
+  /** Whether its host was heard of a moment ago, whatever was said of it. */
+  readonly heard: boolean;
 }
 
 /**
@@ -59,7 +61,18 @@ export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: Clus
     const since = silent.get(session);
     const silence = state === "live" || since === undefined ? {} : { silentSinceMs: since };
     const stopped = state === "silent" && quiet === true ? { quiet } as const : {};
-    return [{ host, name, session, boot, state, ...silence, ...stopped, ...said, entry }];
+    return [{
+      host,
+      name,
+      session,
+      boot,
+      state,
+      ...silence,
+      ...stopped,
+      ...said,
+      entry,
+      heard: heard.has(session),
+    }];
   }).sort((a, b) =>
     compareTexts(a.name, b.name) || compareTexts(a.host, b.host) ||
     ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
@@ -80,6 +93,6 @@ function fencingEntry({ by, from, at, command, boot }: Fencing): FencingEntry {
 const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fenced", "left"];
 
 /** What is shown of a session. */
-export function hostEntry({ entry: _, ...shown }: KnownSession): HostEntry {
+export function hostEntry({ entry: _entry, heard: _heard, ...shown }: KnownSession): HostEntry {
   return shown;
 }

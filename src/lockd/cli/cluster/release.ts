@@ -59,7 +59,9 @@ function release(
       (host === undefined || names.includes(host));
   };
   const lock = theOne(knownLocks(questions, keys, sessions.map(hostEntry)).filter(meant), args.operand);
-  if (lock.state === "live" && !args.has("force")) {
+  // One that was condemned may live, and is about to object.
+  const lives = sessions.some(({ session, heard }) => session === lock.session && heard);
+  if (lives && lock.state !== "fenced" && !args.has("force")) {
     throw new CommandError(
       CommandExit.PROBLEM,
       `Nothing was released: host '${lock.host}' lives, and has the lock for domain '${lock.domain}'. End that ` +
