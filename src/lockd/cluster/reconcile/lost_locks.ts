@@ -120,7 +120,10 @@ export class LostLocks {
             this.#had(resource, lock);
           } else {
             this.#tried.delete(key);
-            if (this.#isThere(resource) && this.#isLost(resource)) this.#parts.guests.taken(resource);
+            const others = outcome.by.session !== session.id;
+            if (others && this.#isThere(resource) && this.#isLost(resource)) {
+              this.#parts.guests.taken(resource);
+            }
           }
           break;
         case "failed":

@@ -150,6 +150,12 @@ export class Reconciliation {
               return done(undefined);
             case "others":
               // Of a guest that is gone the release was under way, and may have come to its end in etcd.
+              // Somebody has taken it out of the list by hand, which is noticed when it is looked at next.
+              if (isSameGuest(outcome.by, record)) {
+                granted.adopt(resource.path, { key, own, value: encodeRecord(outcome.by) });
+                this.#certain(resource);
+                return done(undefined);
+              }
               if (!this.#anyLives(resource)) return done(undefined);
               granted.drop(resource.path);
               conflicts.push({ resource, session: outcome.by.session });
@@ -238,6 +244,12 @@ export class Reconciliation {
 }
 
 type Task = (done: (failure: string | undefined) => void) => void;
+/** Whether two records are of one guest, of one session. */
+function isSameGuest(one: LockHolder, other: LockHolder): boolean {
+  return one.session === other.session && one.uuid === other.uuid && one.pid === other.pid &&
+    one.start === other.start;
+}
+
 
 /** Does tasks, some at once; the first failure ends it. */
 function sequence(tasks: readonly Task[], done: (failure: string | undefined) => void): void {

@@ -116,6 +116,74 @@ Deno.test("a lock that more guests have been paused with than can be told is not
   assert.equal(outcome, "too many guests are paused that have had it");
 });
 
+const OWNER = { name: "d", uuid: "u", pid: 7, id: 1 };
+const NAME = { space: "scsi", name: "disk" };
+
+Deno.test("a lock that somebody has taken out of the list by hand is this host's all the same", () => {
+  const key = KEYS.exclusive(NAME);
+  const value = encodeRecord({ ...HOLDER, pid: 7 });
+  const held = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings: [{ owner: OWNER, since: 0 }] });
+  const adopted: unknown[] = [];
+  const reconciliation = new Reconciliation({
+    session: { id: "s", moved: () => assert.fail(), ask: (_transaction, done) => done(listed([])) },
+    ...EMPTY_HOST,
+    granted: { of: () => undefined, adopt: (...lock) => void adopted.push(lock), drop: () => assert.fail() },
+    resources: () => [held],
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    turns: { busy: () => false, give: () => assert.fail() },
+    orphans: { add: () => assert.fail() },
+    marks: { add: () => assert.fail("its guest may be resumed") },
+    heldLocks: { put: (_epoch, _held, done) => done({ kind: "others", by: { ...HOLDER, pid: 7 } }) },
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+    },
+  });
+  let outcome: unknown;
+  reconciliation.run(EPOCH, (what) => outcome = what, "known");
+  assert.deepEqual(outcome, []);
+  assert.deepEqual(adopted, [["/scsi/disk", { key, own: KEYS.own("s", key), value }]]);
+});
+
+for (const past of ["known", "missed", "lost"] as const) {
+  Deno.test(`a paused guest whose lock others had got is marked unless etcd can tell of all: ${past}`, () => {
+    const marked: string[] = [];
+    const reconciliation = new Reconciliation({
+      session: {
+        id: "s",
+        moved: () => assert.fail(),
+        ask: (transaction, done) => {
+          for (const each of transaction.success) {
+            if (each.op === "put") marked.push(`${each.key} ${each.value}`);
+          }
+          done(listed([]));
+        },
+      },
+      ...EMPTY_HOST,
+      paused: () => [{ path: "/scsi/disk", owner: OWNER }],
+      markOf: () => ({ pid: 7, start: 9 }),
+      lives: () => true,
+      turns: { busy: () => false, give: () => assert.fail() },
+      orphans: { add: () => assert.fail() },
+      marks: { add: () => {} },
+      heldLocks: { put: () => assert.fail("nothing is put there") },
+      observer: {
+        clusterUnknown: () => assert.fail(),
+        clusterUnknownShare: () => assert.fail(),
+        clusterRegained: () => assert.fail(),
+      },
+    });
+    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
+    const [mark = ""] = marked;
+    assert.equal(marked.length, past === "known" ? 0 : 2);
+    if (past !== "known") {
+      assert.match(mark, /^\/virtlockd\/prod\/paused\/scsi\/disk\/s\/7\.9 .*"used":.*not known any more/);
+    }
+  });
+}
+
 for (const busy of [false, true]) {
   const how = busy ? "another guest asks for it already" : "nobody asks for it";
   Deno.test(`two guests share a lock, the first one ends, the daemon loses its state: the share stays, ${how}`, () => {
