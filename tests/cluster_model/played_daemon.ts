@@ -99,7 +99,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     givesBack: () => orphans.leaving > 0,
     left: () => {},
     gaveUp: () => {},
-    reconcile: (epoch, done, restored) =>
+    reconcile: (epoch, done, past) =>
       new Reconciliation({
         session,
         keys,
@@ -122,7 +122,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
             throw new Violation(`${resource.path} was in doubt`);
           },
         },
-      }).run(epoch, done, restored),
+      }).run(epoch, done, past),
     observer: {
       clusterJoined: () => {},
       clusterTroubled: () => {},

@@ -236,9 +236,9 @@ export class Member implements Cluster {
       gaveUp: (doubt) => this.#locks.gaveUp(doubt),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
-      reconcile: (epoch, done, restored) =>
+      reconcile: (epoch, done, past) =>
         this.#earlier.end(epoch, (failure) => {
-          if (failure === undefined) this.#locks.reconcile(epoch, done, restored);
+          if (failure === undefined) this.#locks.reconcile(epoch, done, past);
           else done(failure);
         }),
       observer,

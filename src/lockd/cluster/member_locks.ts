@@ -141,7 +141,7 @@ export class MemberLocks {
   }
 
   /** Puts in order what etcd has of this session: {@link SessionParts.reconcile}. */
-  readonly reconcile: SessionParts["reconcile"] = (epoch, done, restored) => {
+  readonly reconcile: SessionParts["reconcile"] = (epoch, done, past) => {
     const { parts, session, keys, names, nonce } = this.#parts;
     const { resources, paused, markOf, observer } = parts;
     new Reconciliation({
@@ -160,7 +160,7 @@ export class MemberLocks {
       orphans: this.#orphans,
       marks: this.#marks,
       observer,
-    }).run(epoch, done, restored);
+    }).run(epoch, done, past);
   };
 
   #newLocks(): ClusterLocks {

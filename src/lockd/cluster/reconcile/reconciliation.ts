@@ -5,6 +5,7 @@ import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { GrantedLocks } from "../locks/granted_locks.ts";
 import type { Conflict } from "../session/conflict.ts";
+import type { Past } from "../session/past.ts";
 import { listAll } from "../session/list_all.ts";
 import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
@@ -73,16 +74,16 @@ export class Reconciliation {
 
   /**
    * @param done called once, with why it could not be done, or what others have
-   * @param restored whether etcd has lost something: then nobody knows who had a paused guest's lock
+   * @param past what etcd can tell: where that is not all nobody knows who had a paused guest's lock
    */
-  run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void, restored: boolean): void {
+  run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void, past: Past): void {
     this.#list((listed) => {
       if (typeof listed === "string") return done(listed);
       const conflicts: Conflict[] = [];
       try {
         const lost = new LostMarks(this.#parts);
-        const parted = restored ? [] : lost.parted(listed);
-        const marks = lost.of(restored ? lost.leftBehind() : parted);
+        const parted = past === "lost" ? [] : lost.parted(listed);
+        const marks = lost.of([...parted, ...past === "known" ? [] : lost.leftBehind()]);
         // Nobody is asked for them: they are not there.
         for (const { path } of parted) this.#parts.partWith(path);
         const tasks = [...this.#held(epoch, listed, conflicts), ...this.#marked(epoch, marks)];
@@ -149,13 +150,13 @@ export class Reconciliation {
               this.#certain(resource);
               return done(undefined);
             case "others":
-              // Of a guest that is gone the release was under way, and may have come to its end in etcd.
               // Somebody has taken it out of the list by hand, which is noticed when it is looked at next.
               if (isSameGuest(outcome.by, record)) {
                 granted.adopt(resource.path, { key, own, value: encodeRecord(outcome.by) });
                 this.#certain(resource);
                 return done(undefined);
               }
+              // Of a guest that is gone the release was under way, and may have come to its end in etcd.
               if (!this.#anyLives(resource)) return done(undefined);
               granted.drop(resource.path);
               conflicts.push({ resource, session: outcome.by.session });
@@ -243,13 +244,13 @@ export class Reconciliation {
   }
 }
 
-type Task = (done: (failure: string | undefined) => void) => void;
 /** Whether two records are of one guest, of one session. */
 function isSameGuest(one: LockHolder, other: LockHolder): boolean {
   return one.session === other.session && one.uuid === other.uuid && one.pid === other.pid &&
     one.start === other.start;
 }
 
+type Task = (done: (failure: string | undefined) => void) => void;
 
 /** Does tasks, some at once; the first failure ends it. */
 function sequence(tasks: readonly Task[], done: (failure: string | undefined) => void): void {

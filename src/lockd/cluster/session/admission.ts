@@ -23,7 +23,7 @@ export type Admitted =
 export interface AdmissionParts {
   readonly parts: Pick<SessionParts, "reconcile" | "givesBack" | "has" | "observer">;
   readonly own: Pick<OwnSession, "id">;
-  readonly losses: Pick<Losses, "reasonIn" | "settled">;
+  readonly losses: Pick<Losses, "reasonIn" | "settled" | "hasMissed">;
   readonly entrance: Pick<Entrance, "enter">;
   /** Which etcd it is. */
   readonly cluster: () => string;
@@ -70,7 +70,7 @@ export class Admission {
 
   /** Puts in what this host has. @param done called once, unless the session is over */
   admit(epoch: Epoch, meta: MetaRecord, done: (admitted: Admitted) => void): void {
-    const { own, entrance, cluster, over } = this.#parts;
+    const { own, entrance, cluster, over, losses } = this.#parts;
     const { reconcile, givesBack, observer } = this.#parts.parts;
     if (this.#round === meta.round) return done(settledIn(meta));
     reconcile(epoch, (outcome) => {
@@ -99,7 +99,7 @@ export class Admission {
             return done(entered);
         }
       });
-    }, meta.phase === "recovering");
+    }, meta.phase === "recovering" ? "lost" : losses.hasMissed(meta.round) ? "missed" : "known");
   }
 
   /** It is known what other sessions have of what this host has. */

@@ -10,9 +10,12 @@ export class Losses {
   /** Round in which all that the session had was in etcd, perhaps put there by an earlier daemon. */
   #settled: string | undefined;
   #fenced: string | undefined;
+  /** Whether it was a member before, also by an earlier daemon. */
+  #member: boolean;
 
   /** @param session that of an earlier daemon, which has kept what it had seen; undefined: there was none */
   constructor(session: string | undefined, seen: Seen | undefined) {
+    this.#member = session !== undefined && seen !== undefined;
     if (session === undefined) return;
     if (seen?.settled === true && seen.session > 0) this.#settled = seen.round;
     else if (seen?.fenced !== undefined) this.#fenced = seen.fenced;
@@ -35,6 +38,12 @@ export class Losses {
   settled(round: string): void {
     this.#settled = round;
     this.#fenced = undefined;
+    this.#member = true;
+  }
+
+  /** Whether a member has been away in between: it was fenced, or etcd was recovered without it. */
+  hasMissed(round: string): boolean {
+    return this.#member && !this.isSettled(round);
   }
 
   /** Whether that was so once in a round. */

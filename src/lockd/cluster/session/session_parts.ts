@@ -8,6 +8,7 @@ import type { Fencing } from "../keys/fencing_record.ts";
 import type { DaemonMark } from "../keys/host_record.ts";
 import type { GivenUp, HostIdentity } from "./session_step.ts";
 import type { Epoch } from "../keys/transactions.ts";
+import type { Past } from "./past.ts";
 
 /** Where a host's membership is. */
 export type SessionState =
@@ -77,7 +78,7 @@ export interface SessionParts {
   readonly reconcile: (
     epoch: Epoch,
     done: (outcome: string | readonly Conflict[]) => void,
-    restored: boolean,
+    past: Past,
   ) => void;
   readonly observer: SessionObserver;
 }

@@ -66,7 +66,7 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     },
   });
   let outcome: unknown;
-  reconciliation.run(EPOCH, (what) => outcome = what, false);
+  reconciliation.run(EPOCH, (what) => outcome = what, "known");
   assert.deepEqual(outcome, []);
   assert.equal(asked.length, 1);
   assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone alone", "/virtlockd/prod/lock/scsi/lives alone"]);
@@ -112,7 +112,7 @@ Deno.test("a lock that more guests have been paused with than can be told is not
     },
   });
   let outcome: unknown;
-  reconciliation.run(EPOCH, (what) => outcome = what, false);
+  reconciliation.run(EPOCH, (what) => outcome = what, "known");
   assert.equal(outcome, "too many guests are paused that have had it");
 });
 
@@ -221,7 +221,7 @@ for (const busy of [false, true]) {
         clusterUnknownShare: (key) => void told.push(key),
       },
     });
-    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), false);
+    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), "known");
     for (let look = 0; look < 100; look++) time.advance();
     assert.equal(orphans.has("/virtlockd/prod/share/scsi/disk/s"), true);
     assert.deepEqual(told, busy ? [] : ["/virtlockd/prod/share/scsi/disk/s"]);
