@@ -172,6 +172,31 @@ Deno.test("a daemon that is killed at any moment leaves no lock of a guest's fre
   assert.equal((await etcd.keys("/virtlockd/test/own/")).size, 1);
 });
 
+Deno.test("a lease whose guest has ended while etcd is away goes when that is back, though the daemon was killed meanwhile", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a", { settings: "storage_timeout = 3" });
+  await using manager = await a.startManaged();
+  Deno.writeTextFileSync(`${a.space}/lease`, "");
+  await using guest = await Holder.start({ place: a.place, socket: manager.socket });
+  await guest.acquire(a.space, "lease");
+  const { adminSocket } = a.place.paths;
+  const states = async () => {
+    const args = ["locks", "--json", "--connect", adminSocket];
+    const { stdout } = await Daemon.run({ args, place: a.place });
+    const locks: { state: string }[] = JSON.parse(stdout);
+    return locks.map(({ state }) => state).join();
+  };
+  etcd.stop();
+  await guest.kill();
+  await until("its lease to be given back", async () => await states() === "releasing", 30_000);
+  await manager.crash();
+  // What its guest wrote this daemon has not seen.
+  assert.equal(await states(), "releasing");
+  etcd.resume();
+  await until("the lease to go", async () => (await locksOf(etcd)).length === 0, 60_000);
+  await until("its lock to go", async () => await states() === "", 30_000);
+});
+
 Deno.test("a guest in a container is known in etcd by the process that its host sees", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");

@@ -17,7 +17,10 @@ export interface LockObserver extends LockspaceObserver {
   kept(resource: Resource): void;
   /** A lock that was kept is held again: by the guest that is resumed, or by one that shares it. */
   givenBack(resource: Resource): void;
-  /** Somebody asks for a lock that was kept: from now on it is being released. */
+  /**
+   * From now on a lock is being released, which nothing takes back: somebody asks for one that was kept, or
+   * its owner is gone and writes no more.
+   */
   leaving(resource: Resource): void;
   /** It may not know that it has it. */
   regrantable(resource: Resource): void;

@@ -41,7 +41,8 @@ export type Regrant =
    */
   | "parked"
   /**
-   * It was parked, and somebody else has asked for it: it is being released, which nothing takes back.
+   * It was parked, and somebody else has asked for it, or its owner is gone and writes no more: it is being
+   * released for other hosts too, which nothing takes back.
    */
   | "leaving";
 

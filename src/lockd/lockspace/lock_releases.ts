@@ -66,7 +66,7 @@ export class LockReleases {
     invariant(holding !== undefined, "A lock is handed over that nobody has");
     resource.regrant = "leaving";
     this.#with.parts.observer.leaving(resource);
-    this.takeOff(resource, holding, false, () => {}, false);
+    this.takeOff(resource, holding, !this.#lives(holding), () => {}, false);
   }
 
   #lives({ owner }: Holding): boolean {
@@ -97,6 +97,7 @@ export class LockReleases {
     const { fd, lock, identity } = handle;
     // The file of a lost one may be locked by somebody else, who relies on its name.
     const unlinked = autocreate && !isMissing(resource.state);
+    if (force && others !== undefined) this.#isJudged(resource);
     resource.state = { kind: "releasing" };
     let answered = false;
     const answer: Done = (refusal) => {
@@ -115,6 +116,17 @@ export class LockReleases {
       this.#released(resource, holding, force);
       answer(undefined);
     });
+  }
+
+  /**
+   * The last writes of an owner that is gone have landed. Other hosts are told as soon as they can be, which
+   * may be long after: a daemon that comes in between has not seen what the owner wrote, and could not judge
+   * it once more.
+   */
+  #isJudged(resource: Resource): void {
+    if (resource.regrant === "leaving" || resource.state.kind !== "held") return;
+    resource.regrant = "leaving";
+    this.#with.parts.observer.leaving(resource);
   }
 
   /** A parked lock that others share too: whoever joins takes the place of its owner. */

@@ -138,9 +138,9 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
     leaving: (resource) =>
       log.info(
         () =>
-          `Resource '${resource.name}', which was kept for ${
+          `Resource '${resource.name}' of ${
             firstOwner(resource)
-          }, is released: somebody else asks for it`,
+          } is being released: somebody else asks for it, or its guest is gone`,
         { resource: resource.name, lockspace: resource.lockspace },
       ),
     resumeUnjudged: (resource, { owner, use }) =>

@@ -54,6 +54,15 @@ Deno.test("LockTable keeps a lock in doubt that could not be released, and tries
   assert.equal(it.table.resourceCount, 0);
 });
 
+Deno.test("LockTable notes nothing more of the lock of an owner that is gone where no other host has to be told", () => {
+  const it = new Table();
+  const resource = it.hold("/disk", 5);
+  it.table.releaseAll(100, () => {});
+  assert.deepEqual([resource.state.kind, resource.regrant], ["releasing", undefined]);
+  it.files.answerUnlock();
+  assert.equal(it.table.resourceCount, 0);
+});
+
 Deno.test("LockTable reports litter of a release that worked", () => {
   const it = new Table();
   it.hold("/disk", 5);
