@@ -46,6 +46,8 @@ export class EventLoop {
   readonly #epoll: number;
   readonly #timerFd: number;
   readonly #handlers: (EventHandler | undefined)[] = [];
+  /** Descriptors whose events come behind the others of their batch. */
+  readonly #late = new Set<number>();
   /** Events wanted of descriptors that the kernel could not watch yet. */
   readonly #unwatched = new Map<number, number>();
   readonly #timers = new Set<Timer & { run: () => void }>();
@@ -79,9 +81,11 @@ export class EventLoop {
    * When the kernel has no room for it (ENOSPC, ENOMEM), that is logged and tried again until it has: the
    * events only come later.
    *
+   * @param when `late`: its events are dispatched behind all others of the same batch, and behind what those
+   *   have deferred
    * @throws SystemError for a descriptor that cannot be watched (EPERM for a regular file)
    */
-  add(fd: number, events: number, handler: EventHandler): void {
+  add(fd: number, events: number, handler: EventHandler, when: "in order" | "late" = "in order"): void {
     try {
       this.#watch(fd, events);
     } catch (error) {
@@ -91,6 +95,7 @@ export class EventLoop {
       this.#watchLater(fd, events);
     }
     this.#handlers[fd] = handler;
+    if (when === "late") this.#late.add(fd);
   }
 
   /**
@@ -114,9 +119,10 @@ export class EventLoop {
   remove(fd: number): void {
     if (this.#handlers[fd] === undefined) return;
     this.#handlers[fd] = undefined;
+    this.#late.delete(fd);
     if (this.#unwatched.delete(fd)) return;
     // The number may be given to a new descriptor before the rest of this batch is dispatched.
-    for (let index = this.#current + 1; index < this.#batch; index++) {
+    for (let index = 0; index < this.#batch; index++) {
       if (this.#fds[index] === fd) this.#events[index] = 0;
     }
     must(this.#sys.epollControl(this.#epoll, DELETE, fd, 0), "epoll_ctl delete", `descriptor ${fd}`);
@@ -167,18 +173,12 @@ export class EventLoop {
       ? this.#wait(0)
       : this.#idle(timeout);
     this.#batch = count;
-    for (let index = 0; index < count; index++) {
-      this.#current = index;
-      const events = this.#events[index] as number;
-      if (events === 0) continue;
-      this.#handlers[this.#fds[index] as number]?.(events);
+    if (this.#dispatch(false)) {
+      this.#runDeferred();
+      this.#dispatch(true);
     }
     this.#batch = 0;
-    if (this.#deferred.length > 0) {
-      const tasks = this.#deferred;
-      this.#deferred = [];
-      for (const task of tasks) task();
-    }
+    this.#runDeferred();
     return count;
   }
 
@@ -186,6 +186,31 @@ export class EventLoop {
   close(): void {
     this.#sys.close(this.#timerFd);
     this.#sys.close(this.#epoll);
+  }
+
+  /**
+   * Dispatches the events of the batch that are late, or those that are not.
+   *
+   * @returns whether there are others
+   */
+  #dispatch(late: boolean): boolean {
+    let left = false;
+    for (let index = 0; index < this.#batch; index++) {
+      this.#current = index;
+      const events = this.#events[index] as number;
+      if (events === 0) continue;
+      const fd = this.#fds[index] as number;
+      if (this.#late.has(fd) === late) this.#handlers[fd]?.(events);
+      else left = true;
+    }
+    return left;
+  }
+
+  #runDeferred(): void {
+    if (this.#deferred.length === 0) return;
+    const tasks = this.#deferred;
+    this.#deferred = [];
+    for (const task of tasks) task();
   }
 
   #watch(fd: number, events: number): void {

@@ -151,7 +151,8 @@ export class Acceptor {
   }
 
   #acceptFrom(listener: Listener): void {
-    this.#parts.loop.add(listener.fd, EPOLLIN, () => void this.#accept(listener));
+    // Who is connected is served first: what an accept takes is not time that a client waits for its reply.
+    this.#parts.loop.add(listener.fd, EPOLLIN, () => void this.#accept(listener), "late");
   }
 
   /** One in a turn, so that a storm of connections does not keep the connected ones waiting. */

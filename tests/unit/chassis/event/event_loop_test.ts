@@ -168,6 +168,44 @@ Deno.test("EventLoop defer() runs a task after the batch and before the loop sle
   assert.deepEqual(fake.waits, [0]);
 });
 
+Deno.test("EventLoop dispatches what is late behind the rest of its batch and what that has deferred", () => {
+  const fake = new FakeKernel();
+  const loop = new EventLoop(fake.sys);
+  const seen: string[] = [];
+  loop.add(10, EPOLLIN, () => {
+    seen.push("late");
+    loop.defer(() => seen.push("deferred by late"));
+  }, "late");
+  loop.add(11, EPOLLIN, () => {
+    seen.push("first");
+    loop.defer(() => seen.push("deferred by first"));
+  });
+  loop.add(12, EPOLLIN, () => seen.push("second"));
+  fake.batches.push([[10, 1], [11, 1], [12, 1]], [[10, 1]]);
+  assert.equal(loop.turn(-1), 3);
+  const all = ["first", "second", "deferred by first", "late", "deferred by late"];
+  assert.deepEqual(seen, all);
+  loop.turn(-1);
+  assert.deepEqual(seen, [...all, "late", "deferred by late"]);
+});
+
+Deno.test("EventLoop drops a late event whose descriptor was removed before, also when its number is used again", () => {
+  const fake = new FakeKernel();
+  const loop = new EventLoop(fake.sys);
+  const seen: string[] = [];
+  loop.add(10, EPOLLIN, () => seen.push("late 10"), "late");
+  loop.add(11, EPOLLIN, () => {
+    loop.remove(10);
+    loop.add(10, EPOLLIN, () => seen.push("new 10"));
+  });
+  fake.batches.push([[10, 1], [11, 1]], [[12, 1], [10, 1]]);
+  loop.turn(-1);
+  assert.equal(seen.length, 0);
+  loop.add(12, EPOLLIN, () => seen.push("12"));
+  loop.turn(-1);
+  assert.deepEqual(seen, ["12", "new 10"]);
+});
+
 Deno.test("EventLoop after() runs timers in due time, each once, and arms for the earliest", () => {
   const fake = new FakeKernel();
   const loop = new EventLoop(fake.sys);

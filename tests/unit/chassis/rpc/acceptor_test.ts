@@ -19,6 +19,8 @@ class Stage {
   readonly log = new KeptLog();
   readonly timers: { readonly milliseconds: number; readonly task: () => void; cancelled: boolean }[] = [];
   readonly watched = new Map<number, (events: number) => void>();
+  /** Listening sockets that wait for all others in each turn of the loop. */
+  readonly late: number[] = [];
   /** How many clients there may be. */
   room = Infinity;
   /** Uids that are turned away. */
@@ -51,8 +53,9 @@ class Stage {
       name: "test",
       sys,
       loop: {
-        add: (fd: number, _events: number, handler: (events: number) => void) => {
+        add: (fd, _events, handler, when) => {
           this.watched.set(fd, handler);
+          if (when === "late") this.late.push(fd);
         },
         remove: (fd: number) => void this.watched.delete(fd),
         after: (milliseconds: number, task: () => void) => {
@@ -93,6 +96,13 @@ Deno.test("Acceptor accepts nobody before it begins, and one in each turn then",
   stage.watched.get(FIRST.fd)?.(1);
   assert.deepEqual(stage.admitted, ["30 1 7 /run/a", "31 2 7 /run/a"]);
   assert.equal(stage.acceptor.nextClientId, 3);
+});
+
+Deno.test("Acceptor lets who is connected be served before it accepts, on each of its sockets", () => {
+  const stage = new Stage();
+  stage.acceptor.listen(SECOND);
+  stage.acceptor.start();
+  assert.deepEqual(stage.late, [500, 501]);
 });
 
 Deno.test("Acceptor makes no client of one that has left without a word", () => {
