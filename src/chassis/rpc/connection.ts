@@ -12,7 +12,7 @@ import type { BudgetedClient } from "./input_budget.ts";
 import { InputBuffer, joinedInput } from "./input_buffer.ts";
 import { Interest } from "./interest.ts";
 import type { Peer } from "./program.ts";
-import { READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
+import { nextReadSize, READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
 import { RequestInService, type ServedClient } from "./request_in_service.ts";
 
 /**
@@ -37,6 +37,7 @@ export class Connection implements BudgetedClient, ServedClient {
   readonly #interest: Interest;
   readonly #header = emptyHeader();
   #input: InputBuffer | undefined;
+  #readSize = READ_SIZE;
   #endOfInput = false;
   #closed = false;
 
@@ -138,11 +139,8 @@ export class Connection implements BudgetedClient, ServedClient {
   #read(): void {
     const input = this.#input;
     const { exchange } = this.#parts;
-    const received = exchange.receive(
-      this.fd,
-      input === undefined || this.busy ? READ_SIZE : wantedBytes(input),
-      this.key,
-    );
+    const asked = input === undefined ? this.#readSize : this.busy ? READ_SIZE : wantedBytes(input);
+    const received = exchange.receive(this.fd, asked, this.key);
     if (received < 0) {
       if (!NOT_NOW.includes(received)) this.end(`receive failed: ${strerror(-received)}`);
       return;
@@ -160,6 +158,7 @@ export class Connection implements BudgetedClient, ServedClient {
       this.#inputChanged({ bytes: chunk.subarray(0, kept), dropped: received - kept });
       return this.#resume(true);
     }
+    this.#readSize = nextReadSize(frameTotal(exchange.input, 0, received), received, asked);
     const used = this.#serve(exchange.input, received, 0);
     if (this.#closed) return;
     if (used < received) {

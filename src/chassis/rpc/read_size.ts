@@ -4,8 +4,8 @@ import type { InputBuffer } from "./input_buffer.ts";
 import type { Program } from "./program.ts";
 
 /**
- * Bytes taken from a socket at once: enough for a request with a hash as its name. A client that pipelines
- * thousands of requests gets two or three of them served in its turn, and the others are not kept waiting.
+ * Bytes taken from a socket at once: enough for a request with a hash as its name. Of a client that pipelines
+ * thousands of requests see {@link nextReadSize}.
  */
 export const READ_SIZE = 160;
 /** The same of a message that is longer: for as long as copying it takes, the others wait. */
@@ -31,4 +31,18 @@ export function worthKeeping(input: InputBuffer, programs: readonly Program[], h
   readHeader(input.bytes, 0, header);
   const program = programs.find((candidate) => candidate.number === header.program);
   return FRAME_MIN + 4 + (program?.maxPayload ?? 0);
+}
+
+/**
+ * How many bytes to read of a client next time that nothing of it is kept. Who has sent more than one message
+ * gets one of them served in its turn from then on, so that the others are not kept waiting; who waits for
+ * each reply has all of its next message read at once.
+ *
+ * @param first length of the message with which what was received now begins, 0 when that is not all there
+ * @param received bytes
+ * @param asked bytes that were asked for
+ */
+export function nextReadSize(first: number, received: number, asked: number): number {
+  if (first === received) return received < asked ? READ_SIZE : asked;
+  return first > 0 ? Math.min(first, READ_SIZE) : asked;
 }

@@ -28,6 +28,35 @@ both("serves two calls that are cut at any byte", (started) => {
   }
 });
 
+both("serves one call in a turn of a client that sends several at once", (started) => {
+  using stage = started();
+  const calls = Array.from({ length: 12 }, (_, index) => call(Procedure.ECHO, index + 1));
+  assert.equal(kernel.send(stage.far, Uint8Array.from(calls.flatMap((each) => [...each]))), 12 * 32);
+  const served: number[] = [];
+  while (stage.loop.turn(0) > 0) {
+    served.push(stage.events().filter((event) => event.startsWith("echo")).length);
+  }
+  // The first time nothing is known of the client yet.
+  assert.deepEqual(served, [5, 1, 1, 1, 1, 1, 1, 1]);
+  assert.equal(stage.serials().length, 12);
+});
+
+both("reads a longer call at once again when its client has stopped to send several", (started) => {
+  using stage = started();
+  stage.send(call(Procedure.ECHO, 1), call(Procedure.ECHO, 2), call(Procedure.ECHO, 3));
+  stage.events();
+  const header = { program: PROGRAM, version: 1, procedure: 1, type: MessageType.CALL, serial: 4, status: 0 };
+  const long = encodeFrame(header, new Uint8Array(100));
+  const turns = () => {
+    assert.equal(kernel.send(stage.far, long), long.length);
+    let count = 0;
+    while (stage.loop.turn(0) > 0) count++;
+    return count;
+  };
+  // What was read for short ones, then the rest; from then on all of it.
+  assert.deepEqual([turns(), turns(), turns()], [2, 1, 1]);
+});
+
 both("tells what it served", (started) => {
   using stage = started();
   stage.send(call(Procedure.ECHO, 1), call(Procedure.REFUSE, 2), call(99, 3));
