@@ -120,7 +120,7 @@ export class LogFile<O> {
   static passOver<O>(memory: JournalMemory, format: LogFormat<O>): LogFile<O> | string {
     const root = rootOf(memory);
     if (typeof root === "string") return root;
-    const { end } = readRecords(memory.bytes, memory.size, root.base, root.generation, () => {});
+    const { end } = readRecords(memory.bytes, memory.size, root.base, root.generation, undefined);
     return new LogFile(memory, format, root, end, format.encoder());
   }
 

@@ -101,14 +101,14 @@ function commit(memory: JournalMemory, at: number, length: number, generation: n
  * Reads records until the first that is none.
  *
  * @param size bytes that may be read
- * @param take gets each payload; may throw SyntaxError
+ * @param take gets each payload; may throw SyntaxError. Without it only their checksums are looked at
  */
 export function readRecords(
   bytes: Uint8Array,
   size: number,
   base: number,
   generation: number,
-  take: (text: string, bytes: Uint8Array) => void,
+  take: ((text: string, bytes: Uint8Array) => void) | undefined,
 ): LogContents {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -126,7 +126,7 @@ export function readRecords(
     try {
       const start = at + RECORD_HEADER + TEXT_LENGTH;
       const split = start + view.getUint32(at + RECORD_HEADER, true);
-      take(
+      take?.(
         decoder.decode(bytes.subarray(start, split)),
         bytes.subarray(split, at + RECORD_HEADER + length),
       );

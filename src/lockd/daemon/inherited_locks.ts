@@ -58,7 +58,11 @@ export class InheritedLocks {
    */
   convert(): void {
     const { table, storage } = this.#parts;
-    const inherited = [...filesOf(table)].filter(({ handle }) => handle.lock === "posix");
+    const inherited: HeldFile[] = [];
+    for (const resource of table.resources()) {
+      const { handle } = resource;
+      if (handle.kind === "file" && handle.lock === "posix") inherited.push({ resource, handle });
+    }
     if (inherited.length === 0) return;
     const names = this.#namesOfFiles();
     let converted = 0;

@@ -1,4 +1,4 @@
-import { F_GETFD, SO_ACCEPTCONN } from "../../os/constants.ts";
+import { F_SETFD, FD_CLOEXEC, SO_ACCEPTCONN } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { FileSys, SocketSys } from "../../os/sys.ts";
 import { handedDescriptor } from "../lockspace/lock_record.ts";
@@ -9,14 +9,16 @@ import type { RestartState, ServerState } from "../restart/state.ts";
 type CheckSys = Pick<FileSys, "fcntl"> & Pick<SocketSys, "socketOption">;
 
 /**
- * Checks that this process has the descriptors of a state, and that sockets are sockets. Changes nothing.
+ * Checks that this process has the descriptors of a state, and that sockets are sockets. From then on each is
+ * closed when another program is executed: that is the cheapest question whether it is open, and there are
+ * tens of thousands.
  *
  * @throws RestartStateError naming the first field whose descriptor is not what it has to be
  */
 export function checkDescriptors(sys: CheckSys, state: RestartState): void {
   const open = (field: string, fd: number) => {
     // Of a file of another user's FUSE file system its status would be refused.
-    const result = sys.fcntl(fd, F_GETFD, 0);
+    const result = sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (result < 0) throw new RestartStateError(field, "an open descriptor", `${fd}: ${strerror(-result)}`);
   };
   const socket = (field: string, fd: number, listening: boolean) => {

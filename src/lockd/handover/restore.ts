@@ -1,16 +1,7 @@
 import { invariant } from "../../base/invariant.ts";
 import { OWNER_ONLY } from "../../chassis/config/socket_role.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
-import {
-  F_RDLCK,
-  F_SETFD,
-  F_SETFL,
-  F_UNLCK,
-  F_WRLCK,
-  FD_CLOEXEC,
-  O_NONBLOCK,
-  O_RDWR,
-} from "../../os/constants.ts";
+import { F_RDLCK, F_SETFL, F_UNLCK, F_WRLCK, O_NONBLOCK, O_RDWR } from "../../os/constants.ts";
 import { emptyStatus, type Sys } from "../../os/sys.ts";
 import { ESRCH, strerror } from "../../os/errno.ts";
 import { identityOf } from "../lockspace/file_identity.ts";
@@ -26,13 +17,13 @@ import {
   reasonOf,
 } from "../lockspace/lock_record.ts";
 import { lockText } from "../lockspace/lock_text.ts";
-import { type Owner, ownerKey } from "../lockspace/owner.ts";
-import { restoredResource } from "../lockspace/resource.ts";
+import { type Owner, type OwnerKey, ownerKey } from "../lockspace/owner.ts";
+import { type Resource, restoredResource } from "../lockspace/resource.ts";
 import { GrantTrail } from "../lockspace/grant_trail.ts";
 import { LockSession, speakFor } from "../programs/lock_program.ts";
 import { LOCK_PROGRAM } from "../wire/lock_protocol.ts";
 import type { RpcServer } from "../../chassis/rpc/server.ts";
-import { descriptorsOf, type RestartState, type ServerState } from "../restart/state.ts";
+import type { RestartState, ServerState } from "../restart/state.ts";
 import { checkDescriptors } from "./check_descriptors.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 
@@ -46,7 +37,6 @@ import type { Daemon } from "../daemon/daemon.ts";
  */
 export function restore(daemon: Daemon, state: RestartState): void {
   checkDescriptors(daemon.sys, state);
-  for (const fd of descriptorsOf(state)) daemon.sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
   const { virtlockd, admin } = state.servers;
   const connected = restoreServer(daemon, daemon.lockServer, virtlockd);
   if (admin !== undefined) restoreServer(daemon, daemon.adminServer, admin);
@@ -65,7 +55,8 @@ export function restore(daemon: Daemon, state: RestartState): void {
 
 /** Needs the locks, which are restored behind the connections. */
 function restoreTrails({ table, lockServer }: Daemon, { clients }: ServerState): void {
-  const resources = new Map([...table.resources()].map((resource) => [resource.id, resource]));
+  const resources = new Map<number, Resource>();
+  for (const resource of table.resources()) resources.set(resource.id, resource);
   const found = (ids: readonly number[] = []) => ids.flatMap((id) => resources.get(id) ?? []);
   for (const { id, extension } of clients) {
     if (extension?.refused === undefined && extension?.granted === undefined) continue;
@@ -78,10 +69,14 @@ function restoreTrails({ table, lockServer }: Daemon, { clients }: ServerState):
 
 /** Owners with a connection of their own have a process for sure, also where nothing was recorded of it. */
 function watchConnected({ table, watch, log }: Daemon): void {
+  const judged = new Set<OwnerKey>();
   for (const resource of table.resources()) {
     for (const { owner } of resource.holdings) {
-      if ([...watch.connections(ownerKey(owner))].length === 0) continue;
-      const failure = watch.begin(owner);
+      const key = ownerKey(owner);
+      if (judged.has(key)) continue;
+      const [connection] = watch.connections(key);
+      const failure = connection === undefined ? undefined : watch.begin(owner);
+      if (failure === undefined) judged.add(key);
       // Of one that has ended the locks go by themselves.
       if (failure !== undefined && failure.errno !== ESRCH) {
         log.error(

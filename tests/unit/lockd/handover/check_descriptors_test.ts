@@ -18,6 +18,18 @@ Deno.test("checkDescriptors() accepts a state whose descriptors are what they ha
   checkDescriptors(sys(state), state);
 });
 
+Deno.test("checkDescriptors() has every descriptor of a state closed when another program is executed", () => {
+  const state = fullState();
+  const closed: number[] = [];
+  const fcntl = (fd: number, command: number, value: number) => {
+    assert.deepEqual([command, value], [2, 1]);
+    closed.push(fd);
+    return 0;
+  };
+  checkDescriptors({ ...sys(state), fcntl }, state);
+  assert.deepEqual(closed.toSorted((a, b) => a - b), descriptorsOf(state).toSorted((a, b) => a - b));
+});
+
 Deno.test("checkDescriptors() names the field of every descriptor that is not open", () => {
   const state = fullState();
   const fields = descriptorsOf(state).map((fd) => {
