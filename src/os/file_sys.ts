@@ -28,6 +28,9 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
   const pathBytes = new Uint8Array(PATH_MAX * 3 + 4);
   const secondPath = new Uint8Array(PATH_MAX * 3 + 4);
   const emptyPath = new Uint8Array(1);
+  // Most of what is asked is no link, three to six times for each lock: to make a buffer each time took as
+  // long as the call.
+  const linkTarget = new Uint8Array(PATH_MAX);
   const statx = new Uint8Array(STATX_SIZE);
   const statxView = new DataView(statx.buffer);
   const flock = new Uint8Array(FLOCK_SIZE);
@@ -126,9 +129,8 @@ export function fileSys({ c, rare, errno }: Libc): FileSys {
     chdir: (path) => path1(path, (p) => rare.chdir(p as Uint8Array<ArrayBuffer>)),
     access: (path, mode) => path1(path, (p) => rare.access(p as Uint8Array<ArrayBuffer>, mode)),
     readlink(path) {
-      const target = new Uint8Array(PATH_MAX);
-      const length = path1(path, (p) => c.readlink(p as Uint8Array<ArrayBuffer>, target, PATH_MAX));
-      return length < 0 ? length : decodeText(target, 0, length);
+      const length = path1(path, (p) => c.readlink(p as Uint8Array<ArrayBuffer>, linkTarget, PATH_MAX));
+      return length < 0 ? length : decodeText(linkTarget, 0, length);
     },
     listDirectory(path) {
       const getdents = rare.getdents64;
