@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
-import { ClusterSite, type Place, PLACES } from "./support/cluster_site.ts";
+import { ClusterSite, PLACES } from "./support/cluster_site.ts";
 import type { Release } from "./support/releases.ts";
+import { guestOf, startGuests } from "./support/site_guests.ts";
 
 // Three hosts, each with a member of etcd on it, that lose their power together and are started together,
 // with real guests that start with them. On demand, as root, with VIRTLOCKD_TEST_SITE and a release of
@@ -13,25 +14,6 @@ const LATE_MS = 20_000;
 const CERTIFICATES = "etc/libvirt/virtlockd-cluster";
 /** What makes libvirt start guests once more, though the host was not started anew. */
 const AUTOSTART_AGAIN = "rm -f /run/libvirt/qemu/autostarted; systemctl restart libvirtd.service";
-
-function guestOf(place: Place): string {
-  return `guest${place}`;
-}
-
-/** Guests of two disks each, one for each host, that start with their hosts. */
-async function defineGuests(site: ClusterSite): Promise<void> {
-  for (const place of PLACES) {
-    const libvirt = site.libvirt(place);
-    const name = guestOf(place);
-    const disks = [];
-    for (const number of [0, 1]) {
-      disks.push({ path: await libvirt.createDisk(`${name}-${number}.qcow2`), format: "qcow2" } as const);
-    }
-    await libvirt.define({ name, uuid: `${place}0000000-1111-4111-8111-111111111111`, disks });
-    await libvirt.virsh("autostart", name);
-    await libvirt.virsh("start", name);
-  }
-}
 
 /** Every guest runs on its own host, and has its locks there and nowhere else. */
 async function runOnce(site: ClusterSite): Promise<void> {
@@ -68,7 +50,7 @@ function wait(milliseconds: number): Promise<void> {
 if (RELEASE !== undefined) {
   Deno.test(`Three hosts with members of etcd lose their power and are started together (${RELEASE})`, async (t) => {
     await using site = await ClusterSite.start(RELEASE);
-    await defineGuests(site);
+    await startGuests(site);
     await runOnce(site);
 
     await t.step("with guests that did not run", async () => {
