@@ -27,7 +27,7 @@ export function certificateReader(
       return read(loaded ? `${credentials}/${CREDENTIAL}_${name}` : path);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const reason = loaded ? `${credentials} has no copy of it (${error.message})` : error.message;
+      const reason = loaded ? `${credentials} has no copy of it (${error.message})` : reasonOf(error);
       const advice = loaded || certificates === undefined
         ? ""
         : `; put it into ${certificates}, whose files are loaded for the link with etcd`;
@@ -40,4 +40,11 @@ export function certificateReader(
 function nameIn(directory: string, path: string): string | undefined {
   const [, parent, name] = /^(.*?)\/+([^/]+)$/.exec(path) ?? [];
   return parent === directory && name !== ".." && name !== "." ? name : undefined;
+}
+
+/** Why a file cannot be read. What the runtime itself forbids it tells as advice to a programmer. */
+function reasonOf(error: Error): string {
+  return error.name === "NotCapable"
+    ? "the link with etcd reads no file below /dev, /proc or /sys, so put it elsewhere"
+    : error.message;
 }

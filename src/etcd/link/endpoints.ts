@@ -1,7 +1,9 @@
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Endpoints } from "../wire/link_messages.ts";
-import { type Certificates, EtcdChannel, plainCredentials, tlsCredentials } from "./etcd_channel.ts";
+import { certificateDoubts, type TlsFile, type TlsFiles } from "./certificate_doubts.ts";
+import { EtcdChannel, plainCredentials, tlsCredentials } from "./etcd_channel.ts";
 import { askVersion } from "./member_version.ts";
+import { memberAddress } from "./member_address.ts";
 import { type Member, Members } from "./members.ts";
 
 /** Reads a file. @throws Error when it cannot */
@@ -13,26 +15,27 @@ export type ReadFile = (path: string) => Uint8Array;
  * @throws Error when a certificate cannot be read or a URL is none
  */
 export function connect({ urls, caFile, certFile, keyFile }: Endpoints, read: ReadFile): Members {
-  let certificates: Certificates | undefined;
+  let certificates: TlsFiles | undefined;
+  const file = (path: string): TlsFile => ({ path, bytes: read(path) });
   const members = urls.map((text) => {
-    const url = new URL(text);
-    if (url.protocol === "http:") return memberAt(text, plainCredentials());
+    if (text.startsWith("http:")) return memberAt(text, plainCredentials());
     if (caFile === undefined || certFile === undefined || keyFile === undefined) {
       throw new Error(
         `Connect to ${text}: cluster_ca_file, cluster_cert_file and cluster_key_file are needed`,
       );
     }
-    certificates ??= { ca: read(caFile), key: read(keyFile), cert: read(certFile) };
+    certificates ??= { ca: file(caFile), key: file(keyFile), cert: file(certFile) };
     return memberAt(text, tlsCredentials(certificates), certificates);
   });
   return new Members(members);
 }
 
-function memberAt(text: string, channelCredentials: ChannelCredentials, certificates?: Certificates): Member {
-  const url = new URL(text);
+function memberAt(text: string, channelCredentials: ChannelCredentials, certificates?: TlsFiles): Member {
+  const { host, port } = memberAddress(text);
   const channel = new EtcdChannel(
-    `${url.hostname}:${url.port === "" ? "2379" : url.port}`,
+    `${host}:${port}`,
     channelCredentials,
+    () => certificates === undefined ? Promise.resolve([]) : certificateDoubts(certificates, Date.now()),
   );
   return {
     ask: (question, limitMs, done) => channel.ask(question, limitMs, done),

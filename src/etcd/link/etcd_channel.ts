@@ -7,6 +7,7 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
+import type { TlsFiles } from "./certificate_doubts.ts";
 import {
   LEASE_GRANT_REQUEST,
   LEASE_KEEP_REQUEST,
@@ -46,9 +47,18 @@ export type MemberQuestion = Exclude<Question, { kind: "versions" }>;
 /** The connection with one member of etcd. No call is ever repeated by itself. */
 export class EtcdChannel {
   readonly #client: Client;
+  readonly #doubts: () => Promise<readonly string[]>;
 
-  /** @param address `NAME:PORT` */
-  constructor(address: string, channelCredentials: ChannelCredentials) {
+  /**
+   * @param address `NAME:PORT`
+   * @param doubts asked when no connection comes about: what on this side may be the reason. It never fails
+   */
+  constructor(
+    address: string,
+    channelCredentials: ChannelCredentials,
+    doubts: () => Promise<readonly string[]>,
+  ) {
+    this.#doubts = doubts;
     this.#client = new Client(address, channelCredentials, {
       "grpc.enable_retries": 0,
       "grpc.keepalive_time_ms": PING_MS,
@@ -110,7 +120,7 @@ export class EtcdChannel {
       new Metadata(),
       within(limitMs),
       (error, bytes) => {
-        if (error !== null) return done(failureOf(error, limitMs));
+        if (error !== null) return this.#failed(error, limitMs, done);
         done(bytes === undefined ? unknown("it has sent an answer without content") : read(decode, bytes));
       },
     );
@@ -167,10 +177,17 @@ export class EtcdChannel {
     });
     stream.on("error", (error: ServiceError) => {
       const late = error.code === status.DEADLINE_EXCEEDED ? { late: true } as const : {};
-      once({ ...failureOf(error, limitMs), ...late });
+      if (answered) return;
+      answered = true;
+      this.#failed(error, limitMs, (answer) => done({ ...answer, ...late }));
     });
     stream.on("end", () => once(unknown("it has ended the call without an answer")));
     stream.write(request);
+  }
+
+  #failed(error: ServiceError, limitMs: number, done: (answer: Answer) => void): void {
+    if (error.code !== status.UNAVAILABLE) return done(failureOf(error, limitMs));
+    void this.#doubts().then((doubts) => done(failureOf(error, limitMs, doubts)));
   }
 }
 
@@ -216,15 +233,8 @@ export function plainCredentials(): ChannelCredentials {
   return credentials.createInsecure();
 }
 
-/** What mutual TLS needs, as PEM texts. */
-export interface Certificates {
-  readonly ca: Uint8Array;
-  readonly key: Uint8Array;
-  readonly cert: Uint8Array;
-}
-
 /** Credentials of mutual TLS. @throws Error when they are none */
-export function tlsCredentials({ ca, key, cert }: Certificates): ChannelCredentials {
-  const [caBuffer, keyBuffer, certBuffer] = [ca, key, cert].map((bytes) => globalThis.Buffer.from(bytes));
+export function tlsCredentials({ ca, key, cert }: TlsFiles): ChannelCredentials {
+  const [caBuffer, keyBuffer, certBuffer] = [ca, key, cert].map(({ bytes }) => globalThis.Buffer.from(bytes));
   return credentials.createSsl(caBuffer, keyBuffer, certBuffer);
 }

@@ -27,15 +27,21 @@ const REFUSALS: ReadonlySet<number> = new Set([
   status.OUT_OF_RANGE,
 ]);
 
+/** How grpc-js wraps what a connection has ended with: with the time in it no two reasons would be alike. */
+const WRAPPED =
+  /^No connection established\. Last error: (.*?)(?: \(\d{4}-\d\d-\d\dT[0-9:.]+Z\))?\. Resolution note: ?(.*)$/s;
+
 /**
  * What a failed call says, in words that an operator understands. Whatever does not say that it was not done
  * may have been.
  *
  * @param limitMs how long an answer was waited for
+ * @param doubts what on this side may be the reason that no connection has come about
  */
 export function failureOf(
   { code, details }: { readonly code: number; readonly details: string },
   limitMs: number,
+  doubts: readonly string[] = [],
 ): Extract<Answer, { kind: "refused" | "full" | "unknown" }> {
   if (FULL.some((text) => details.startsWith(text))) {
     return { kind: "full", reason: `etcd is full: ${details}` };
@@ -47,7 +53,17 @@ export function failureOf(
     return { kind: "unknown", reason: `etcd has not answered within ${limitMs / 1000} s` };
   }
   if (code === status.UNAVAILABLE && !details.startsWith("etcdserver: ")) {
-    return { kind: "unknown", reason: `etcd cannot be reached: ${details}` };
+    return {
+      kind: "unknown",
+      reason: ["etcd cannot be reached: " + plainDetails(details), ...doubts].join("; "),
+    };
   }
   return { kind: "unknown", reason: details };
+}
+
+/** What a connection has ended with, without what the library says around it. */
+function plainDetails(details: string): string {
+  const [, last = details, note = ""] = WRAPPED.exec(details) ?? [];
+  const plain = last.replace(/^(?:[A-Za-z]*Error(?: \[\w+\])?: )+/, "");
+  return note === "" ? plain : `${plain} (${note})`;
 }

@@ -1,5 +1,6 @@
 import type { MemberVersion } from "../wire/link_messages.ts";
-import type { Certificates } from "./etcd_channel.ts";
+import type { TlsFiles } from "./certificate_doubts.ts";
+import { memberAddress } from "./member_address.ts";
 
 /** What a member says of its version is short. */
 const LONGEST = 4096;
@@ -13,7 +14,7 @@ const LONGEST = 4096;
  */
 export async function askVersion(
   url: string,
-  certificates: Certificates | undefined,
+  certificates: TlsFiles | undefined,
   limitMs: number,
 ): Promise<MemberVersion> {
   try {
@@ -26,11 +27,11 @@ export async function askVersion(
 /** The body of the answer. @throws Error when there is none */
 async function fetched(
   text: string,
-  certificates: Certificates | undefined,
+  certificates: TlsFiles | undefined,
   limitMs: number,
 ): Promise<string> {
   const url = new URL("/version", text);
-  if (url.port === "") url.port = "2379";
+  url.port = memberAddress(text).port;
   // Loaded when it is asked for the first time, and that is not what a guest waits for.
   const { request } = certificates === undefined ? await import("node:http") : await import("node:https");
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -55,8 +56,8 @@ async function fetched(
   }
 }
 
-function texts({ ca, key, cert }: Certificates) {
-  const [caText, keyText, certText] = [ca, key, cert].map((bytes) => new TextDecoder().decode(bytes));
+function texts({ ca, key, cert }: TlsFiles) {
+  const [caText, keyText, certText] = [ca, key, cert].map(({ bytes }) => new TextDecoder().decode(bytes));
   return { ca: caText, key: keyText, cert: certText };
 }
 

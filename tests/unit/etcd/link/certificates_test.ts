@@ -42,3 +42,15 @@ Deno.test("a certificate that cannot be read is named as the configuration has i
       "certificates_key.pem)",
   });
 });
+
+Deno.test("of a file that the runtime does not give away it is said where it must not be", () => {
+  const read = certificateReader(() => {
+    const forbidden = new Error('Requires all access to "/dev/fd/63", run again with the --allow-all flag');
+    forbidden.name = "NotCapable";
+    throw forbidden;
+  }, { certificates: undefined, credentials: undefined });
+  assert.throws(() => read("/dev/fd/63"), {
+    message:
+      "Read /dev/fd/63: the link with etcd reads no file below /dev, /proc or /sys, so put it elsewhere",
+  });
+});

@@ -36,6 +36,26 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
       kind: "unknown",
       reason: "etcd cannot be reached: No connection established",
     }],
+    [
+      "a connection that TLS has ended",
+      14,
+      "No connection established. Last error: received fatal alert: BadCertificate (2026-11-29T08:06:31.025Z). " +
+      "Resolution note: ",
+      { kind: "unknown", reason: "etcd cannot be reached: received fatal alert: BadCertificate" },
+    ],
+    [
+      "a member whose certificate has another name",
+      14,
+      "No connection established. Last error: Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match. " +
+      "Resolution note: ",
+      { kind: "unknown", reason: "etcd cannot be reached: Hostname/IP does not match" },
+    ],
+    [
+      "a member whose name has a note",
+      14,
+      "No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: stale",
+      { kind: "unknown", reason: "etcd cannot be reached: connect ECONNREFUSED 127.0.0.1:1 (stale)" },
+    ],
     ["a member that has timed out with the others", 14, "etcdserver: request timed out", {
       kind: "unknown",
       reason: "etcdserver: request timed out",
@@ -47,3 +67,16 @@ for (const [what, code, details, answer] of CASES) {
   Deno.test(`${what} is told as ${answer.kind}`, () =>
     assert.deepEqual(failureOf({ code, details }, 4000), answer));
 }
+
+Deno.test("what may be wrong on this side is said where no connection has come about, and not elsewhere", () => {
+  const doubts = ["a.pem was valid until 2026", "b.pem is not the key of a.pem"];
+  assert.deepEqual(failureOf({ code: 14, details: "write EPIPE" }, 4000, doubts), {
+    kind: "unknown",
+    reason: "etcd cannot be reached: write EPIPE; a.pem was valid until 2026; b.pem is not the key of a.pem",
+  });
+  for (
+    const [code, details] of [[7, "etcdserver: permission denied"], [14, "etcdserver: no leader"]] as const
+  ) {
+    assert.equal(failureOf({ code, details }, 4000, doubts).reason, details);
+  }
+});
