@@ -1,6 +1,6 @@
 import { ConfigError } from "./config_error.ts";
 import { type ConfigEntry, scanConfigFile } from "./config_file.ts";
-import { nearest } from "./edit_distance.ts";
+import { editDistance, nearest } from "./edit_distance.ts";
 import { quote } from "./quote.ts";
 import { readInteger, readText, wrongValue } from "./setting_values.ts";
 
@@ -35,7 +35,7 @@ export interface SettingsSchema<S extends CommonSettings> {
   readonly keys: SettingKeys<S>;
   /** Keys of which none may be passed over: an unknown one is a mistake like a wrong value. */
   readonly guarded?: {
-    /** How they begin. */
+    /** How they begin, in small letters. One that begins nearly so is taken for one of them. */
     readonly prefix: string;
     /** What the settings are where a mistake with one of them has to be lived with. */
     readonly mistaken: (mistake: string) => Partial<S>;
@@ -110,6 +110,16 @@ export function forgiveSettings<S extends CommonSettings>(
   return { ...collected, settings: { ...collected.settings, ...guarded.mistaken(error.message) }, errors };
 }
 
+/** As many letters may be wrong in the beginning of a key that is taken for a guarded one. */
+const SLIP = 1;
+
+/** Whether a key begins with a prefix, or with what was meant to be that. */
+function isMeant(prefix: string, key: string): boolean {
+  const written = key.toLowerCase();
+  if (written.startsWith(prefix)) return true;
+  return [-1, 0, 1].some((more) => editDistance(written.slice(0, prefix.length + more), prefix) <= SLIP);
+}
+
 function collectSettings<S extends CommonSettings>(
   { defaults, keys, guarded }: SettingsSchema<S>,
   entries: readonly ConfigEntry[],
@@ -122,12 +132,12 @@ function collectSettings<S extends CommonSettings>(
     const read = keys.get(entry.key);
     const mistaken = (error: ConfigError) => {
       errors.push(error);
-      if (guarded === undefined || !entry.key.startsWith(guarded.prefix)) return;
+      if (guarded === undefined || !isMeant(guarded.prefix, entry.key)) return;
       settings = { ...settings, ...guarded.mistaken(error.message) };
     };
     if (read === undefined) {
-      const known = nearest(entry.key, [...keys.keys()]);
-      if (guarded !== undefined && entry.key.startsWith(guarded.prefix)) {
+      const known = nearest(entry.key.toLowerCase(), [...keys.keys()]);
+      if (guarded !== undefined && isMeant(guarded.prefix, entry.key)) {
         mistaken(new ConfigError(entry.place, `a known key, such as "${known}"`, quote(entry.key)));
         continue;
       }

@@ -77,7 +77,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterMistake: undefined,
 };
 
-const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?\/?$/;
+const ENDPOINT = /^(https?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\/?$/;
 const ADDRESS = /^\[|^[0-9.]+$/;
 /** One line, which a program can be given. */
 const DATA = /^[^\p{Cc}]{1,1000}$/u;
@@ -111,11 +111,20 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
 function readEndpoints(entry: ConfigEntry): string[] {
   const { value } = entry;
   if (value.kind !== "list") throw wrongValue(entry, "a list of strings");
+  const seen = new Set<string>();
   return value.items.map((item) => {
-    const [, scheme, host = ""] = item.kind === "string" ? ENDPOINT.exec(item.value) ?? [] : [];
+    const [, scheme, host = "", port = "2379"] = item.kind === "string"
+      ? ENDPOINT.exec(item.value) ?? []
+      : [];
     if (item.kind !== "string" || scheme === undefined) {
       throw wrongValue(entry, 'URLs of etcd, "https://NAME:PORT"', item);
     }
+    if (Number(port) < 1 || Number(port) > 65535) {
+      throw wrongValue(entry, "URLs with ports from 1 to 65535", item);
+    }
+    const member = `${host.toLowerCase()}:${Number(port)}`;
+    if (seen.has(member)) throw wrongValue(entry, "each member of etcd once", item);
+    seen.add(member);
     if (scheme === "https" && ADDRESS.test(host)) {
       throw wrongValue(
         entry,

@@ -107,10 +107,7 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
   if (meta.spaces.join(" ") !== spaces.join(" ")) {
     return {
       kind: "wait",
-      reason:
-        `the other hosts lock ${meta.spaces.join(", ")} for the cluster, and this one ${
-          spaces.join(", ")
-        }: ` +
+      reason: `the other hosts lock ${named(meta.spaces)} for the cluster, and this one ${named(spaces)}: ` +
         "make cluster_lockspaces and cluster_devices alike",
     };
   }
@@ -118,6 +115,10 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
   const own = ofOwnSession(keys.session, facts);
   if (waits?.kind === "wait" && own === undefined) return objection(keys.session, waits.reason) ?? waits;
   return waits ?? own ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+}
+
+function named(spaces: readonly string[]): string {
+  return spaces.length === 0 ? "nothing" : spaces.join(", ");
 }
 
 /** Its place is another one's by now, as that of a copy of this host: but its session is its own. */

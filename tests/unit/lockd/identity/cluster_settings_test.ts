@@ -141,6 +141,36 @@ Deno.test("an unknown key that begins with cluster is a mistake, which no start 
   assert.match(settings.clusterMistake ?? "", /^virtlockd\.conf:1: expected a known key/);
 });
 
+Deno.test("a slip in the beginning of such a key is a mistake too, and no other key is taken for one", () => {
+  for (const key of ["Cluster_name", "CLUSTER_NAME", "cluser_lockspaces", "custer_name", "clusster_name"]) {
+    assert.match(
+      mistake(`${key} = "prod"`),
+      /^virtlockd\.conf:1: expected a known key, such as "cluster_/,
+      key,
+    );
+    const { settings } = forgiveSettings(LOCK_SETTINGS, `${key} = "prod"`, "virtlockd.conf");
+    assert.match(settings.clusterMistake ?? "", /^virtlockd\.conf:1: expected a known key/, key);
+  }
+  for (const key of ["clients", "custom_name", "closer", "auto_disk_leases", "lockspace"]) {
+    assert.equal(load(`${key} = 1`).clusterMistake, undefined, key);
+  }
+});
+
+Deno.test("each member of etcd is named once, with a port that there is", () => {
+  for (const wrong of ["https://etcd1:99999", "https://etcd1:0", "http://etcd1:65536"]) {
+    assert.match(
+      mistake(`cluster_endpoints = [ "${wrong}" ]`),
+      /expected URLs with ports from 1 to 65535 for /,
+    );
+  }
+  for (const again of ["https://etcd1", "http://etcd1:2379", "https://ETCD1:2379/"]) {
+    assert.match(
+      mistake(`cluster_endpoints = [ "https://etcd1:2379", "${again}" ]`),
+      /expected each member of etcd once for "cluster_endpoints", got the string /,
+    );
+  }
+});
+
 Deno.test("no directory is called as the cluster's devices are", () => {
   assert.match(
     mistake('cluster_lockspaces = [ "devices=/var/lib/devices" ]'),

@@ -68,6 +68,14 @@ Deno.test("a host with other lock directories is not admitted", () => {
   });
 });
 
+Deno.test("a host that locks nothing for the cluster is told so", () => {
+  assert.deepEqual(nextStep({ ...NOTHING, meta: META }, { ...FACTS, spaces: [] }), {
+    kind: "wait",
+    reason:
+      "the other hosts lock lvm, scsi for the cluster, and this one nothing: make cluster_lockspaces and cluster_devices alike",
+  });
+});
+
 Deno.test("a daemon goes on with the session of the one before, whatever that wrote last", () => {
   assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("old") }, FACTS), BUMP);
 });
