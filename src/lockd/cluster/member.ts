@@ -124,7 +124,8 @@ export class Member implements Cluster {
   get status(): ClusterStatus {
     const { state, id, silence } = this.#session;
     const locks = [...this.#parts.resources()];
-    const reason = state.kind === "live" ? this.#link.unreachable : state.reason;
+    const told = state.kind === "live" ? undefined : state.reason;
+    const reason = told ?? this.#link.unreachable;
     const fencing = this.#fencing.status;
     return {
       name: this.#parts.settings.clusterName,
