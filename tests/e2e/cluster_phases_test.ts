@@ -64,6 +64,14 @@ Deno.test("a cluster is made on hosts with running guests: what both have is in 
   await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
   const opened = await b.command("open", "--expect", "a,b");
   assert.deepEqual([opened.code, opened.stdout, opened.stderr], [0, "The cluster is open.\n", ""]);
+  const again = await b.command("open", "--json", "--expect", "a,b");
+  assert.deepEqual([again.code, JSON.parse(again.stdout)], [0, { name: "test", expect: ["a", "b"] }]);
+  const more = await b.command("open", "--expect", "a,b,c");
+  assert.deepEqual([more.code, more.stdout], [1, ""]);
+  assert.match(
+    more.stderr,
+    /The cluster is open, but no member is called c: virtlockd cluster hosts lists them/,
+  );
   assert.deepEqual(await locksOf(etcd), ["both", "first", "second"]);
   const answer = await until("host a to lock again", async () => {
     const text = await refusal(next.acquire(a.space, "second", AUTOCREATE));
@@ -162,10 +170,10 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   await a.daemon.log.match(/the cluster is being recovered/);
   const asked = await a.command("recover", "--expect", "a", "--without", "b");
   assert.deepEqual([asked.code, asked.stdout], [1, ""]);
-  const recovered = await a.command("recover", "--expect", "a", "--without", "b", "--yes");
-  assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
+  const recovered = await a.command("recover", "--json", "--expect", "a", "--without", "b", "--yes");
+  assert.deepEqual([recovered.code, JSON.parse(recovered.stdout), recovered.stderr], [
     0,
-    "The cluster is open again.\n",
+    { name: "test", expect: ["a"], without: ["b"] },
     "",
   ]);
   b.signalLinks("SIGCONT");
@@ -367,9 +375,22 @@ Deno.test("a host that is made to leave with running guests gives their locks up
   await using b = await ClusterHost.start(etcd, "b");
   await using guest = await Holder.start(a.daemon);
   await guest.acquire(a.space, "disk", AUTOCREATE);
-  const left = await b.command("leave", "a", "--force");
-  assert.deepEqual([left.code, left.stderr], [0, ""]);
-  assert.match(left.stdout, /has left the cluster, and has given up 1 lock\./);
+  const hosts = await b.command("hosts", "--json");
+  const listed: { host: string; name: string; session: string }[] = JSON.parse(hosts.stdout);
+  const [{ name, session } = { name: "", session: "" }] = listed.filter(({ host }) => host === "a");
+  const left = await b.command("leave", "a", "--json", "--force");
+  assert.deepEqual([left.code, JSON.parse(left.stdout), left.stderr], [
+    0,
+    { host: "a", name, sessions: [session], givenUp: 1 },
+    "",
+  ]);
+  const again = await b.command("leave", "a", "--json");
+  assert.deepEqual([again.code, JSON.parse(again.stdout)], [0, {
+    host: "a",
+    name,
+    sessions: [],
+    givenUp: 0,
+  }]);
   assert.deepEqual(await locksOf(etcd), []);
   await a.daemon.log.match(
     /'disk' .* is not granted by the cluster: this host has left the cluster, and has given it up/,

@@ -1,3 +1,4 @@
+import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import { plainText } from "../../../chassis/log/plain_text.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
@@ -6,6 +7,16 @@ import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { LeavingSession } from "./leaving_session.ts";
 import { knownSessions } from "./known_hosts.ts";
 import { withCluster } from "./opened_cluster.ts";
+
+/** A host that has left: what `cluster leave --json` prints, see docs/json.md. */
+export interface LeftHost {
+  readonly host: string;
+  readonly name: string;
+  /** Those that have ended now. */
+  readonly sessions: readonly string[];
+  /** Locks that were given up, though their guests may run. */
+  readonly givenUp: number;
+}
 
 /** `virtlockd cluster leave`: ends a host's membership. */
 export const clusterLeaveCommand: Command = {
@@ -17,13 +28,14 @@ export const clusterLeaveCommand: Command = {
   options: [
     { name: "force", summary: "although guests with locks run: other hosts get these locks" },
     ...CLUSTER_OPTIONS,
+    JSON_OPTION,
   ],
   run(context, args) {
-    const left = withCluster(context, args, (opened) => {
+    const left = withCluster(context, args, (opened): LeftHost => {
       const host = chosenHost(knownSessions(opened.questions, opened.keys), args.operand);
       const sessions = host.sessions.filter(({ state }) => state !== "fenced" && state !== "left");
-      const name = sessions[0]?.name ?? args.operand;
-      let locks = 0;
+      const { name } = host;
+      let givenUp = 0;
       for (const { session } of sessions) {
         const leaving = new LeavingSession(opened, session);
         const guests = leaving.guests();
@@ -38,13 +50,13 @@ export const clusterLeaveCommand: Command = {
           );
         }
         leaving.end(args.has("force") ? "given-up" : "none");
-        locks += guests.length;
+        givenUp += guests.length;
       }
-      return { name, locks };
+      return { host: host.host, name, sessions: sessions.map(({ session }) => session), givenUp };
     });
-    const given = left.locks === 0 ? "" : `, and has given up ${counted(left.locks, "lock")}`;
+    const given = left.givenUp === 0 ? "" : `, and has given up ${counted(left.givenUp, "lock")}`;
     context.out.write(
-      plainText(
+      args.has("json") ? jsonText(left) : plainText(
         `Host '${left.name}' has left the cluster${given}. Take the cluster_ keys out of its virtlockd.conf, then ` +
           "virtlockd reload",
       ) + "\n",

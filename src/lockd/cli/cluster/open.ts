@@ -1,7 +1,17 @@
+import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import { plainText } from "../../../chassis/log/plain_text.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
-import { withCluster } from "./opened_cluster.ts";
+import { knownSessions } from "./known_hosts.ts";
+import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
+
+/** A cluster that is open: what `cluster open --json` prints, see docs/json.md. */
+export interface OpenCluster {
+  readonly name: string;
+  /** The hosts that were named. */
+  readonly expect: readonly string[];
+}
 
 /** `virtlockd cluster open`: says which hosts a new cluster has. */
 export const clusterOpenCommand: Command = {
@@ -9,25 +19,51 @@ export const clusterOpenCommand: Command = {
   purpose:
     "Says which hosts a new cluster has, and waits until it is open: each of them joins and puts in the locks " +
     "that it has already, and nothing new is locked before.",
-  options: [...EXPECT_OPTIONS, ...CLUSTER_OPTIONS],
+  options: [...EXPECT_OPTIONS, ...CLUSTER_OPTIONS, JSON_OPTION],
   run(context, args) {
     const expect = hostsOf(args, "expect");
     const wait = waitOf(args);
-    withCluster(context, args, (opened) => {
-      const cluster = new ClosedCluster(opened);
-      cluster.awaitHost(wait);
-      cluster.change((meta) => {
-        if (meta.phase === "recovering") {
-          throw new CommandError(
-            CommandExit.PROBLEM,
-            `The cluster is no new one, it has to be recovered (${meta.why}): 'virtlockd cluster recover --help'`,
-          );
-        }
-        return meta.phase === "open" ? undefined : { ...meta, expect };
-      });
-      cluster.awaitOpen(wait);
+    const opened = withCluster(context, args, (cluster): OpenCluster => {
+      open(cluster, expect, wait);
+      return { name: cluster.settings.clusterName, expect };
     });
-    context.out.write("The cluster is open.\n");
+    context.out.write(args.has("json") ? jsonText(opened) : "The cluster is open.\n");
     return CommandExit.OK;
   },
 };
+
+function open(opened: OpenedCluster, expect: readonly string[], wait: number): void {
+  const cluster = new ClosedCluster(opened);
+  cluster.awaitHost(wait);
+  cluster.change((meta) => {
+    if (meta.phase === "recovering") {
+      throw new CommandError(
+        CommandExit.PROBLEM,
+        `The cluster is no new one, it has to be recovered (${meta.why}): 'virtlockd cluster recover --help'`,
+      );
+    }
+    return meta.phase === "open" ? undefined : { ...meta, expect };
+  });
+  cluster.awaitOpen(wait);
+  strangersIn(opened, expect);
+}
+
+/**
+ * One that was open before waited for nobody: a host that is named then may not be a member.
+ *
+ * @throws CommandError when one is not
+ */
+function strangersIn({ questions, keys }: OpenedCluster, expect: readonly string[]): void {
+  const members = knownSessions(questions, keys).filter(({ state }) => state !== "left");
+  const strangers = expect.filter((named) =>
+    !members.some(({ host, name }) => host === named || name === named)
+  );
+  if (strangers.length === 0) return;
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    plainText(
+      `The cluster is open, but no member is called ${strangers.join(", ")}: virtlockd cluster hosts lists ` +
+        "them. Start no guest elsewhere on a disk that such a host uses, before 'virtlockd status' says live on it",
+    ),
+  );
+}

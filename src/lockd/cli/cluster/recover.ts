@@ -1,3 +1,4 @@
+import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import type { Fencing } from "../../cluster/keys/fencing_record.ts";
@@ -10,6 +11,15 @@ import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type KnownSession, knownSessions } from "./known_hosts.ts";
 import { withCluster } from "./opened_cluster.ts";
 import { wordOf } from "./word.ts";
+
+/** A cluster that was recovered: what `cluster recover --json` prints, see docs/json.md. */
+export interface RecoveredCluster {
+  readonly name: string;
+  /** The hosts that have put in what they have. */
+  readonly expect: readonly string[];
+  /** The hosts whose locks were given up. */
+  readonly without: readonly string[];
+}
 
 /** `virtlockd cluster recover`: says which hosts a cluster has whose etcd has lost something. */
 export const clusterRecoverCommand: Command = {
@@ -26,6 +36,7 @@ export const clusterRecoverCommand: Command = {
     },
     { name: "yes", summary: "do not ask" },
     ...CLUSTER_OPTIONS,
+    JSON_OPTION,
   ],
   run(context, args) {
     const expect = hostsOf(args, "expect");
@@ -35,7 +46,7 @@ export const clusterRecoverCommand: Command = {
     const wait = waitOf(args);
     // That a host is off nobody here can know.
     if (without.length > 0) agree(context, args, "Nothing was changed", questionOf(without), NEEDS_YES);
-    withCluster(context, args, (opened) => {
+    const recovered = withCluster(context, args, (opened): RecoveredCluster => {
       const { questions, keys } = opened;
       const cluster = new ClosedCluster(opened);
       const fencing = { state: "fenced", ...wordOf(context) } as const;
@@ -61,8 +72,9 @@ export const clusterRecoverCommand: Command = {
       cluster.awaitOpen(wait, () => {
         cluster.change((meta) => meta.phase === "recovering" ? closed(meta) : undefined, besides);
       });
+      return { name: opened.settings.clusterName, expect, without };
     });
-    context.out.write("The cluster is open again.\n");
+    context.out.write(args.has("json") ? jsonText(recovered) : "The cluster is open again.\n");
     return CommandExit.OK;
   },
 };
