@@ -195,6 +195,10 @@ Deno.test("one lock of a host that is dead is freed by name or path, and a host 
     (await a.command("release", "two", "--yes")).stderr,
     /There is no lock on two in the cluster/,
   );
+  assert.match(
+    (await a.command("release", "two", "--host", "nobody", "--yes")).stderr,
+    /There is no lock on two of host 'nobody' in the cluster/,
+  );
   assert.deepEqual([...(await etcd.keys("/virtlockd/test/lock/")).keys()], [
     "/virtlockd/test/lock/scsi/three",
   ]);

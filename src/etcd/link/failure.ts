@@ -27,6 +27,10 @@ const REFUSALS: ReadonlySet<number> = new Set([
   status.OUT_OF_RANGE,
 ]);
 
+/** What a person looks at who has no right. */
+const NO_RIGHT =
+  "the common name of the certificate is no user of etcd, or that user's roles do not allow it";
+
 /** How grpc-js wraps what a connection has ended with: with the time in it no two reasons would be alike. */
 const WRAPPED =
   /^No connection established\. Last error: (.*?)(?: \(\d{4}-\d\d-\d\dT[0-9:.]+Z\))?\. Resolution note: ?(.*)$/s;
@@ -46,6 +50,7 @@ export function failureOf(
   if (FULL.some((text) => details.startsWith(text))) {
     return { kind: "full", reason: `etcd is full: ${details}` };
   }
+  if (code === status.PERMISSION_DENIED) return { kind: "refused", reason: `${details} (${NO_RIGHT})` };
   if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
     return { kind: "refused", reason: details };
   }

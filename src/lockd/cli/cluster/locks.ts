@@ -1,8 +1,8 @@
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
-import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
+import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { table, timeText } from "../../../chassis/cli/table.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
-import { hostEntry, knownSessions } from "./known_hosts.ts";
+import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
 import { type ClusterLockEntry, knownLocks, lockEntry } from "./known_locks.ts";
 import { withCluster } from "./opened_cluster.ts";
 
@@ -21,18 +21,36 @@ export const clusterLocksCommand: Command = {
     const host = args.value("host");
     const locks = withCluster(context, args, ({ questions, keys }) => {
       const sessions = knownSessions(questions, keys).map(hostEntry);
-      const wanted = new Set(
-        sessions.filter((each) => [each.name, each.host, each.session].some((text) => text === host))
-          .map(({ session }) => session),
-      );
-      return knownLocks(questions, keys, sessions).filter(({ session }) =>
-        host === undefined || wanted.has(session)
-      ).map(lockEntry);
+      const locks = knownLocks(questions, keys, sessions).map(lockEntry);
+      return host === undefined ? locks : locksOf(locks, sessions, host);
     });
     context.out.write(args.has("json") ? jsonText(locks) : clusterLocksText(locks));
     return CommandExit.OK;
   },
 };
+
+/**
+ * The locks of one host.
+ *
+ * @param meant its name, its id or one of its sessions, also one that is not there any more
+ * @throws CommandError when there is none: of a name that is mistyped nobody may read that it has no locks
+ */
+export function locksOf(
+  locks: readonly ClusterLockEntry[],
+  sessions: readonly HostEntry[],
+  meant: string,
+): readonly ClusterLockEntry[] {
+  const wanted = new Set(
+    sessions.filter(({ name, host, session }) => [name, host, session].includes(meant))
+      .map(({ session }) => session),
+  );
+  const found = locks.filter(({ session }) => session === meant || wanted.has(session));
+  if (found.length > 0 || wanted.size > 0) return found;
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    `There is no host '${meant}' in the cluster; virtlockd cluster hosts lists them`,
+  );
+}
 
 /** A table with a row for each lock, and for each host that shares one. */
 export function clusterLocksText(locks: readonly ClusterLockEntry[]): string {

@@ -58,7 +58,7 @@ function release(
     return named && lock.space === (args.value("space") ?? lock.space) &&
       (host === undefined || names.includes(host));
   };
-  const lock = theOne(knownLocks(questions, keys, sessions.map(hostEntry)).filter(meant), args.operand);
+  const lock = theOne(knownLocks(questions, keys, sessions.map(hostEntry)).filter(meant), whatIsMeant(args));
   // One that was condemned may live, and is about to object.
   const lives = sessions.some(({ session, heard }) => session === lock.session && heard);
   if (lives && lock.state !== "fenced" && !args.has("force")) {
@@ -93,19 +93,29 @@ function release(
   );
 }
 
-function theOne(found: readonly KnownLock[], operand: string): KnownLock {
+/** What was asked for, in words. */
+function whatIsMeant(args: Arguments): string {
+  const space = args.value("space");
+  const host = args.value("host");
+  return `${args.operand}${space === undefined ? "" : ` in space '${space}'`}${
+    host === undefined ? "" : ` of host '${host}'`
+  }`;
+}
+
+/** @param meant what was asked for, in words */
+function theOne(found: readonly KnownLock[], meant: string): KnownLock {
   const [lock, another] = found;
   if (lock === undefined) {
     throw new CommandError(
       CommandExit.PROBLEM,
-      `There is no lock on ${operand} in the cluster; virtlockd cluster locks lists them`,
+      `There is no lock on ${meant} in the cluster; virtlockd cluster locks lists them`,
     );
   }
   if (another === undefined) return lock;
   const all = found.map(({ space, host, session }) => `${space} of ${host || session}`).join(", ");
   throw new CommandError(
     CommandExit.PROBLEM,
-    `There are several locks on ${operand}, choose one with --space or --host: ${all}`,
+    `There are several locks on ${meant}, choose one with --space or --host: ${all}`,
   );
 }
 

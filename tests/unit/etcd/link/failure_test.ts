@@ -5,7 +5,9 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
   [
     ["a user without the right", 7, "etcdserver: permission denied", {
       kind: "refused",
-      reason: "etcdserver: permission denied",
+      reason:
+        "etcdserver: permission denied (the common name of the certificate is no user of etcd, or that " +
+        "user's roles do not allow it)",
     }],
     [
       "a full database, which may have been the last write that it took,",
@@ -75,7 +77,7 @@ Deno.test("what may be wrong on this side is said where no connection has come a
     reason: "etcd cannot be reached: write EPIPE; a.pem was valid until 2026; b.pem is not the key of a.pem",
   });
   for (
-    const [code, details] of [[7, "etcdserver: permission denied"], [14, "etcdserver: no leader"]] as const
+    const [code, details] of [[3, "etcdserver: key is not provided"], [14, "etcdserver: no leader"]] as const
   ) {
     assert.equal(failureOf({ code, details }, 4000, doubts).reason, details);
   }

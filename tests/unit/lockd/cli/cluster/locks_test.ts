@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
 import { knownLocks, lockEntry } from "../../../../../src/lockd/cli/cluster/known_locks.ts";
-import { clusterLocksText } from "../../../../../src/lockd/cli/cluster/locks.ts";
+import { clusterLocksText, locksOf } from "../../../../../src/lockd/cli/cluster/locks.ts";
 import { overviewText } from "../../../../../src/lockd/cli/cluster/status.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 
@@ -62,4 +62,28 @@ locks:             1 lock
     overviewText({ ...overview, founded: false, hosts: { ...hosts, live: 0, fenced: 0 }, locks: 0 }),
     /none: no host has joined yet\nhosts: +none\nlocks: +none\n$/,
   );
+});
+
+Deno.test("locks of one host are those of its name, id or session, and a host that is not there is an error", () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a");
+  cluster.host("b");
+  cluster.lock("s-a", "one");
+  cluster.lock("s-gone", "two");
+  const sessions = knownSessions(cluster.questions, cluster.keys);
+  const locks = knownLocks(cluster.questions, cluster.keys, sessions).map(lockEntry);
+  for (
+    const [meant, names] of [
+      ["kvm-a", ["one"]],
+      ["a", ["one"]],
+      ["s-a", ["one"]],
+      ["kvm-b", []],
+      ["s-gone", ["two"]],
+    ] as const
+  ) {
+    assert.deepEqual(locksOf(locks, sessions, meant).map(({ name }) => name), names, meant);
+  }
+  assert.throws(() => locksOf(locks, sessions, "kvm-c"), {
+    message: "There is no host 'kvm-c' in the cluster; virtlockd cluster hosts lists them",
+  });
 });
