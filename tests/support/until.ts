@@ -1,12 +1,15 @@
 /** Pause between two looks at a condition that nothing announces, in ms. */
 const LOOK_EVERY = 5;
+/** A look that starts a process takes the processor from what it waits for: the pause is so many times as long. */
+const REST = 2;
+const LONGEST_REST = 500;
 
 /**
  * Waits until a condition that nothing announces gives a value other than undefined or false.
  *
  * @param what what is waited for, as an error names it
  * @param timeout in ms
- * @param every pause between two looks, in ms: for those that cost something
+ * @param every pause between two looks, in ms, at least
  * @returns what the condition gave
  * @throws Error when it does not hold in time
  */
@@ -18,9 +21,12 @@ export async function until<T>(
 ): Promise<T> {
   const end = performance.now() + timeout;
   for (;;) {
+    const begun = performance.now();
     const value = await condition();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > end) throw new Error(`Wait for ${what}: not within ${timeout} ms`);
-    await new Promise((resolve) => setTimeout(resolve, every));
+    const now = performance.now();
+    if (now > end) throw new Error(`Wait for ${what}: not within ${timeout} ms`);
+    const pause = Math.max(every, Math.min(REST * (now - begun), LONGEST_REST));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
