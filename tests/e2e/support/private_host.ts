@@ -14,16 +14,17 @@ set -e
 scratch=$1; cache=$2; shift 2
 clean() {
   set +e
-  own=$(readlink /proc/self/ns/mnt)
+  # As a pattern, in which brackets mean something.
+  own=$(readlink /proc/self/ns/mnt | tr '[]' '??')
   found=yes
   while [ $found = yes ]; do
     found=no
-    for process in /proc/[0-9]*; do
-      pid=\${process#/proc/}
+    for place in $(find /proc/[0-9]*/ns/mnt -maxdepth 0 -lname "$own" 2>/dev/null); do
+      pid=\${place#/proc/}
+      pid=\${pid%%/*}
       [ "$pid" = $$ ] && continue
-      [ "$(readlink "$process/ns/mnt" 2>/dev/null)" = "$own" ] || continue
-      kill -KILL "$pid" 2>/dev/null
-      found=yes
+      # find itself is listed too, and gone.
+      kill -KILL "$pid" 2>/dev/null && found=yes
     done
     [ $found = yes ] && sleep 0.02
   done
