@@ -41,9 +41,13 @@ export function buildDeb(request: PackageRequest): string {
  * @throws ToolError
  */
 export function packDeb(stage: string, deb: string): void {
-  runTool("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", stage, deb], {
-    env: { SOURCE_DATE_EPOCH: String(packageTime()) },
-  });
+  const env = {
+    // What dpkg-deb's variables say comes first: somebody may have no need for a small package.
+    DPKG_DEB_COMPRESSOR_TYPE: Deno.env.get("DPKG_DEB_COMPRESSOR_TYPE") ?? "xz",
+    DPKG_DEB_COMPRESSOR_LEVEL: Deno.env.get("DPKG_DEB_COMPRESSOR_LEVEL") ?? "1",
+    SOURCE_DATE_EPOCH: String(packageTime()),
+  };
+  runTool("dpkg-deb", ["--root-owner-group", "--build", stage, deb], { env });
 }
 
 /** The control file, the checksums and the maintainer scripts of what is staged. */

@@ -126,7 +126,9 @@ async function packageFile(
   if (ready !== undefined) {
     await Deno.remove(ready);
   }
-  const env: Record<string, string> = version === undefined ? {} : { VIRTLOCKD_VERSION: version };
+  // Tests install it dozens of times, and unpacking would take most of that.
+  const env: Record<string, string> = { DPKG_DEB_COMPRESSOR_TYPE: "none" };
+  if (version !== undefined) env["VIRTLOCKD_VERSION"] = version;
   const builder = [
     Deno.execPath(),
     "run",
