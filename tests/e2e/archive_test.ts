@@ -19,7 +19,7 @@ const PLACES = `find /usr/sbin/virtlockd* /usr/lib/systemd/system/virtlockd* /us
   /usr/share/augeas/lenses/virtlockd* ! -name 'virtlockd-exporter*' ! -name 'virtlockd-deputy*' \\
   -printf '%p %i %l\\n' 2>/dev/null | sort`;
 
-for (const release of releasesToTest()) {
+for (const release of releasesToTest("newest")) {
   Deno.test(`${release}: the archive moves a running host over and back by hand, and no lock is dropped`, async (t) => {
     const file = await archive();
     await using machine = await Machine.boot(release);

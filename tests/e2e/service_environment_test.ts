@@ -28,7 +28,7 @@ const BORNE: readonly (readonly [string, RegExp | undefined])[] = [
   ["DENO_PERMISSION_BROKER_PATH=/absent\nDENO_TOKIO_EVENT_INTERVAL=0\nNODE_CHANNEL_FD=3", undefined],
 ];
 
-for (const release of releasesToTest()) {
+for (const release of releasesToTest("oldest")) {
   Deno.test(`nothing in the service's environment file costs a lock: ${release}`, async () => {
     await using machine = await Machine.boot(release);
     const service = new LockService(machine);
