@@ -4,35 +4,38 @@ import type { Crippled } from "../cluster_model/played_etcd.ts";
 
 const STEPS = 150;
 
-/** What the first history that goes wrong says, of so many. */
+/** What the first history that goes wrong says, of those from a seed on. */
 function firstViolation(
   crippled: Crippled,
+  first: number,
   seeds: number,
 ): { seed: number; violation: string } | undefined {
-  for (let seed = 1; seed <= seeds; seed++) {
+  for (let seed = first; seed < first + seeds; seed++) {
     const { violation } = playSeed({ hosts: 3, disks: 2, steps: STEPS, crippled }, seed);
     if (violation !== undefined) return { seed, violation };
   }
   return undefined;
 }
 
-Deno.test("of 1,000 histories of three hosts none has two guests with one disk, or leaves anything in etcd", () => {
-  assert.equal(firstViolation("none", 1000), undefined);
+// More of them, with other seeds, are played by `deno task model:cluster`.
+Deno.test("of 400 histories of three hosts none has two guests with one disk, or leaves anything in etcd", () => {
+  assert.equal(firstViolation("none", 1, 400), undefined);
 });
 
 for (
-  const [crippled, expected] of [
-    ["no-epoch", /./],
-    ["release-unseen", /^guests .* have disk/],
-    ["lease-is-proof", /^guests .* have disk/],
-    ["no-marks", /^guest .* goes on over what guest .* has written/],
-    ["return-from-leaving", /^guests .* have disk|^guest .* goes on over/],
-    ["share-of-one", /^guests .* have disk/],
-    ["fence-unseen", /^guests .* have disk|is not granted/],
-    ["condemned-is-fenced", /^guests .* have disk|is not granted/],
+  // With the seed of a history that shows it. After a change of what is played others do, and are looked for.
+  const [crippled, seed, expected] of [
+    ["no-epoch", 49, /./],
+    ["release-unseen", 124, /^guests .* have disk/],
+    ["lease-is-proof", 684, /^guests .* have disk/],
+    ["no-marks", 130, /^guest .* goes on over what guest .* has written/],
+    ["return-from-leaving", 427, /^guests .* have disk|^guest .* goes on over/],
+    ["share-of-one", 324, /^guests .* have disk/],
+    ["fence-unseen", 53, /^guests .* have disk|is not granted/],
+    ["condemned-is-fenced", 68, /^guests .* have disk|is not granted/],
   ] as const
 ) {
   Deno.test(`the model notices when a rule is left out: ${crippled}`, () => {
-    assert.match(firstViolation(crippled, 3000)?.violation ?? "nothing", expected);
+    assert.match(firstViolation(crippled, seed, 3000)?.violation ?? "nothing", expected);
   });
 }
