@@ -1,12 +1,18 @@
-// `deno task test`: unit and integration tests in two processes side by side, because most tests wait for a
-// daemon of their own. `deno task test:e2e` runs three files of the end-to-end tests at a time, which wait
-// for machines.
-import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+// `deno task test`: unit and integration tests. `deno task test:e2e`: the end-to-end tests, a file each. Of
+// either, several processes go on side by side.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { BUNDLED_VARIABLE, bundledName } from "./support/programs.ts";
 
 const TESTS = import.meta.dirname ?? "tests";
+const ROOT = join(TESTS, "..");
+
+/** So many runs of Deno's test runner go on at a time: more than there are processors, because tests wait too. */
+const SIDES = 3;
+/** Of the integration tests. */
+const SHARES = 12;
 
 interface Ended {
   readonly status: number;
@@ -60,10 +66,13 @@ function filesOf(folder: string): string[] {
 function stagesOf(names: readonly string[]): string[][][] {
   if (names[0] === "e2e") return endToEnd(filesOf("e2e"));
   if (names.length > 0) return [[[...names]]];
-  // Every other one.
+  // Whichever has ended takes the next share; the unit tests, which are the longest, come first.
   const files = filesOf("integration");
-  const [first, second] = [0, 1].map((rest) => files.filter((_, index) => index % 2 === rest));
-  return [[first ?? [], [join(TESTS, "unit"), ...second ?? []]]];
+  const shares = Array.from(
+    { length: SHARES },
+    (_, share) => files.filter((_, index) => index % SHARES === share),
+  );
+  return [[[join(TESTS, "unit")], ...shares]];
 }
 
 /**
@@ -89,9 +98,31 @@ function longestFirst(files: readonly string[]): string[] {
   return files.toSorted((a, b) => length(b) - length(a));
 }
 
+/** Puts each program that tests start into one file, for the tests that begin afterwards. */
+function bundlePrograms(): void {
+  const output = join(ROOT, "build/tests");
+  rmSync(output, { recursive: true, force: true });
+  mkdirSync(output, { recursive: true });
+  const support = join(TESTS, "support");
+  const programs = readdirSync(support).filter((name) => name.endsWith("_main.ts")).map((name) =>
+    join(support, name)
+  );
+  for (const source of [...programs, join(ROOT, "src/etcd/link/run.ts")]) {
+    execFileSync(process.execPath, [
+      "bundle",
+      "--quiet",
+      "--output",
+      join(output, bundledName(source)),
+      source,
+    ]);
+  }
+  process.env[BUNDLED_VARIABLE] = output;
+}
+
 const names = process.argv.slice(2);
+if (names.length === 0 || names[0] === "e2e") bundlePrograms();
 const results: Ended[] = [];
-for (const stage of stagesOf(names)) results.push(...await sideBySide(names[0] === "e2e" ? 3 : 2, stage));
+for (const stage of stagesOf(names)) results.push(...await sideBySide(SIDES, stage));
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
 const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;

@@ -17,11 +17,12 @@ import { type Fault, FaultSys } from "./fault_sys.ts";
 import { PlayedSignals } from "./played_signals.ts";
 import { sparing } from "./spared.ts";
 import { Store } from "./store.ts";
+import { testProgram } from "../support/programs.ts";
 
 /** Turns of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 50;
 const tokensOf = await tokenizerFor(["--all"]);
-const MAIN = new URL("../support/virtlockd_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("../support/virtlockd_main.ts", import.meta.url));
 /** Timers of the daemon run so many times as fast. */
 const HASTE = 20;
 

@@ -6,6 +6,7 @@ import { Holder } from "../support/holder.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import type { TestProcess } from "../support/test_process.ts";
+import { testProgram } from "../support/programs.ts";
 
 const AUTOCREATE = 2;
 const SHARED = 1;
@@ -135,7 +136,7 @@ Deno.test("a command whose output nobody reads ends quietly", async () => {
   const { client, lockspace } = await lockedClient(daemon);
   await using _client = client;
   for (let index = 0; index < 600; index++) await client.acquire(lockspace, `r${index}`, AUTOCREATE);
-  const program = new URL("../support/virtlockd_main.ts", import.meta.url).pathname;
+  const program = testProgram(new URL("../support/virtlockd_main.ts", import.meta.url));
   for (const command of ["locks --json", "locks --watch"]) {
     // 600 locks are more than a pipe holds, so the writer notices.
     const pipeline = `"$0" run -A "$1" ${command} | head -c 1 >/dev/null; echo "\${PIPESTATUS[@]}"`;

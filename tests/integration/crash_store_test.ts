@@ -9,6 +9,7 @@ import { AdminClient } from "../support/admin_client.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { lockCall, RawClient } from "../support/raw_client.ts";
 import { ServiceManager } from "../support/service_manager.ts";
+import { testProgram } from "../support/programs.ts";
 
 /** More than the kernel queues for a service manager that is behind. */
 const MANY = 30;
@@ -18,7 +19,7 @@ const MANY = 30;
  */
 const MOST_LOCKS = Deno.uid() === 0 ? 18_000 : 8_000;
 /** The program, with as many lock files as one likes. */
-const SIMULATED_MAIN = new URL("../support/simulated_locks_main.ts", import.meta.url).pathname;
+const SIMULATED_MAIN = testProgram(new URL("../support/simulated_locks_main.ts", import.meta.url));
 /** Calls under way at once. */
 const BATCH = 100;
 

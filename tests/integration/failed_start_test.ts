@@ -10,6 +10,7 @@ import { Place } from "../support/place.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { ServiceManager } from "../support/service_manager.ts";
 import { until } from "../support/until.ts";
+import { testProgram } from "../support/programs.ts";
 
 const NAMES = { LISTEN_FDNAMES: "virtlockd.socket:virtlockd-admin.socket" };
 const HOPELESS = 78;
@@ -192,7 +193,7 @@ Deno.test("with locks a service that is told to go into the background stays whe
 
 Deno.test("a start that fails when it has begun to record leaves no lock of a guest that is gone", async () => {
   await using manager = await ServiceManager.start({
-    entry: new URL("../support/failing_once_main.ts", import.meta.url).pathname,
+    entry: testProgram(new URL("../support/failing_once_main.ts", import.meta.url)),
   });
   const { place } = manager;
   const leases = place.makeDirectory("leases");

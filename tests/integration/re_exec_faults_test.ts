@@ -7,8 +7,9 @@ import { openDescriptors } from "../support/process_usage.ts";
 import { replaceProgram, writeProgram } from "../support/program_file.ts";
 import { reExec, refusedReExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
+import { testProgram } from "../support/programs.ts";
 
-const FAULTY = new URL("../support/fault_main.ts", import.meta.url);
+const FAULTY = testProgram(new URL("../support/fault_main.ts", import.meta.url));
 const OWNER = testOwner(5_000_001, "alpha");
 const VERSION_LINE = "virtlockd (deno-virtlockd) 9.9.9";
 

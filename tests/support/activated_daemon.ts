@@ -3,8 +3,9 @@ import { must } from "../../src/os/system_error.ts";
 import { kernel } from "./kernel.ts";
 import type { Place } from "./place.ts";
 import { until } from "./until.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./virtlockd_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
 
 /**
  * A daemon that gets its listening sockets from the test, as systemd hands them over. Disposing of it kills

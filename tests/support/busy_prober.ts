@@ -2,8 +2,9 @@ import { O_CLOEXEC, O_CREAT, O_RDWR } from "../../src/os/constants.ts";
 import { must } from "../../src/os/system_error.ts";
 import { kernel } from "./kernel.ts";
 import { until } from "./until.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./busy_prober_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./busy_prober_main.ts", import.meta.url));
 const COUNTS_SIZE = 8;
 
 /** A process that asks for a write lock on byte 0 of a file as often as it can. Disposing of it kills it. */

@@ -4,10 +4,11 @@ import { LockClient, testOwner } from "./lock_client.ts";
 import { Place } from "./place.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { childrenOf } from "./process_usage.ts";
+import { testProgram } from "./programs.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
-const LINK = new URL("../../src/etcd/link/run.ts", import.meta.url).pathname;
+const LINK = testProgram(new URL("../../src/etcd/link/run.ts", import.meta.url));
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 /**

@@ -1,7 +1,8 @@
 import { Place } from "./place.ts";
 import { type Capture, type Ended, TestProcess } from "./test_process.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./virtlockd_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
 const START_TIMEOUT = 20_000;
 const LOOK_EVERY = 5;
 

@@ -1,7 +1,8 @@
 import type { ProgramOptions } from "./daemon.ts";
 import type { Place } from "./place.ts";
+import { testProgram } from "./programs.ts";
 
-const ENTRY = new URL("./journal_main.ts", import.meta.url).pathname;
+const ENTRY = testProgram(new URL("./journal_main.ts", import.meta.url));
 
 /**
  * How to start a daemon that logs where nobody told it to, on a host whose journal, if any, is at {@link

@@ -4,8 +4,9 @@ import type { OwnerArgs } from "../../src/lockd/wire/lock_protocol.ts";
 import { Daemon } from "./daemon.ts";
 import type { Place } from "./place.ts";
 import { Puppet } from "./puppet.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./virtlockd_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
 
 /** A resource that libvirt's daemon writes. */
 export interface WrittenResource {

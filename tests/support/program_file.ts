@@ -1,6 +1,8 @@
 import { DAEMON_SIGNALS } from "../../src/chassis/start/signals.ts";
+import { testProgram } from "./programs.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
 
 /**
  * Writes an executable file that is the program, as `deno task build` does where it cannot compile: a shell
@@ -11,7 +13,7 @@ export function writeProgram(path: string): void {
   const runtime = `'${Deno.execPath()}' run -A --config '${ROOT}deno.json' --ext=js`;
   const blocked = `env --block-signal=${DAEMON_SIGNALS}`;
   const text =
-    `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${ROOT}tests/support/virtlockd_main.ts";\n`;
+    `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${MAIN}";\n`;
   replaceProgram(path, text);
 }
 

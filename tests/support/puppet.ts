@@ -2,8 +2,9 @@ import type { Sys } from "../../src/os/sys.ts";
 import { must } from "../../src/os/system_error.ts";
 import type { Place } from "./place.ts";
 import { TestProcess } from "./test_process.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./puppet_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./puppet_main.ts", import.meta.url));
 
 /**
  * Where the runtime can have no caches. It would have them open for writing, and whoever writes files counts

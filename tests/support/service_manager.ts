@@ -2,9 +2,10 @@ import { Daemon, type Output } from "./daemon.ts";
 import { Place } from "./place.ts";
 import { kernel } from "./kernel.ts";
 import { KILL_SIZE, KILL_VARIABLE, Switch, When } from "./killing_sys.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./service_manager_main.ts", import.meta.url).pathname;
-const KILLING_MAIN = new URL("./killing_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./service_manager_main.ts", import.meta.url));
+const KILLING_MAIN = testProgram(new URL("./killing_main.ts", import.meta.url));
 /** Of a busy machine a start of the daemon has taken more than 20 s. */
 const TIMEOUT = 60_000;
 

@@ -1,6 +1,7 @@
 import { TestProcess } from "./test_process.ts";
+import { testProgram } from "./programs.ts";
 
-const MAIN = new URL("./storage_exec_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("./storage_exec_main.ts", import.meta.url));
 
 /**
  * Starts a process that holds a lock on storage, and execs itself when it is sent a line:

@@ -4,8 +4,9 @@ import type { LockFilesOutcome, UnlockFailed } from "../../src/lockd/lockspace/l
 import type { Sys } from "../../src/os/sys.ts";
 import { Storage } from "../../src/lockd/storage/storage.ts";
 import { RecordedStorage, Turning } from "./storage_fixture.ts";
+import { testProgram } from "./programs.ts";
 
-const HELPER = new URL("./storage_helper_main.ts", import.meta.url).pathname;
+const HELPER = testProgram(new URL("./storage_helper_main.ts", import.meta.url));
 
 /** A lock that was granted. */
 export type Granted = Extract<LockFilesOutcome, { kind: "granted" }>;

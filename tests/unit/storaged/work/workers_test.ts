@@ -23,8 +23,9 @@ import {
   undone,
   writeInto,
 } from "../../../support/storage_work.ts";
+import { testProgram } from "../../../support/programs.ts";
 
-const MAIN = new URL("../../../support/storage_work_main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("../../../support/storage_work_main.ts", import.meta.url));
 
 /** Real helper processes with the operations of tests. */
 class Stage implements Disposable {

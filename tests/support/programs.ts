@@ -1,0 +1,25 @@
+// The programs that tests start: files of tests/support and tests/fault that end in _main.ts.
+import { basename } from "node:path";
+import process from "node:process";
+
+/**
+ * The directory with these programs, each in one file: `deno task test` makes it before it runs whole suites.
+ * Such a file starts in half the time of its sources, of which there are hundreds, and tests start thousands.
+ */
+export const BUNDLED_VARIABLE = "VIRTLOCKD_TEST_PROGRAMS";
+
+/**
+ * What to run for a program: its one file, or its sources where a single test is run.
+ *
+ * @param source of a program, such as `new URL("./puppet_main.ts", import.meta.url)`
+ * @returns a path
+ */
+export function testProgram(source: URL): string {
+  const bundled = process.env[BUNDLED_VARIABLE];
+  return bundled === undefined ? source.pathname : `${bundled}/${bundledName(source.pathname)}`;
+}
+
+/** Of a program's one file. With another ending the program would execute the file, without the runtime. */
+export function bundledName(source: string): string {
+  return basename(source);
+}
