@@ -9,7 +9,7 @@ import { BUNDLED_VARIABLE, bundledName } from "./support/programs.ts";
 const TESTS = import.meta.dirname ?? "tests";
 const ROOT = join(TESTS, "..");
 
-/** So many runs of Deno's test runner go on at a time: more than there are processors, because tests wait too. */
+/** So many runs of Deno's test runner go on at a time: more than there are CPUs, because tests wait too. */
 const SIDES = 3;
 /** Of the integration tests. */
 const SHARES = 12;

@@ -1,6 +1,6 @@
 /** Pause between two looks at a condition that nothing announces, in ms. */
 const LOOK_EVERY = 5;
-/** A look that starts a process takes the processor from what it waits for: the pause is so many times as long. */
+/** A look that starts a process takes the CPU from what it waits for: the pause is so many times as long. */
 const REST = 2;
 const LONGEST_REST = 500;
 
