@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
-import { ClusterSite, type Place } from "./support/cluster_site.ts";
+import { ClusterSite } from "./support/cluster_site.ts";
 import type { Release } from "./support/releases.ts";
 import { defineGuest, guestOf, startGuests } from "./support/site_guests.ts";
+import type { Place } from "./support/site_names.ts";
 
 // One of three hosts, each with a member of etcd on it, loses its power while its guest runs, and with it a
 // member of etcd. Somebody starts that guest on another host, whose cluster_fence_command fails, hangs, and

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
-import { ClusterSite, PLACES } from "./support/cluster_site.ts";
+import { ClusterSite } from "./support/cluster_site.ts";
 import type { Release } from "./support/releases.ts";
 import { guestOf, startGuests } from "./support/site_guests.ts";
+import { PLACES } from "./support/site_names.ts";
 
 // Three hosts, each with a member of etcd on it, that lose their power together and are started together,
 // with real guests that start with them. On demand, as root, with VIRTLOCKD_TEST_SITE and a release of
@@ -63,7 +64,7 @@ if (RELEASE !== undefined) {
     await t.step("with network, names and certificates that come late", async () => {
       await destroyGuests(site);
       const begun = Date.now();
-      const certificate = await site.certificateFrom(2, new Date(begun + 1.5 * LATE_MS));
+      const certificate = await site.certificates.validFrom("kvm9", new Date(begun + 1.5 * LATE_MS));
       await losePower(site);
       await site.onDisk(1, "cat etc/hosts >hosts.late; rm etc/hosts");
       await site.onDisk(

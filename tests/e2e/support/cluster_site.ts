@@ -7,39 +7,23 @@ import { Machine } from "./nspawn.ts";
 import { clusterPackage, debianPackage, install } from "./packages.ts";
 import { textsOf, textWith } from "./page.ts";
 import type { Release } from "./releases.ts";
+import { SiteCertificates } from "./site_certificates.ts";
+import { CLUSTER_PAGE, ETCD_PAGE, NAMES, ofHost, ofMember, type Place, PLACES } from "./site_names.ts";
 
-const ETCD_PAGE = "cluster-etcd.md";
-const CLUSTER_PAGE = "cluster.md";
 const GUESTS = "/var/lib/guests";
 /** Where an administrator keeps certificates, on each machine. */
 const KEEPER = "/root/virtlockd";
 const DIRECTORIES = "/var/lib/libvirt/lockd";
+/** Where guests of tests, which have files for disks, are locked. */
+export const LOCK_DIRECTORY = `${DIRECTORIES}/files`;
+/** Address of a machine that is none of the three. */
+const STRANGER = "192.0.2.20";
+const HOSTS = NAMES.map(({ member, host, address }) => `${address} ${member} ${host}`).join("\n");
 /** How long a host may take to be a member, in ms. */
 const JOIN_MS = 90_000;
 
 /** Exit code of a command that etcd does not answer in time. */
 const UNREACHABLE = 2;
-
-/** One of the three machines. */
-export type Place = 0 | 1 | 2;
-/** All of them. */
-export const PLACES = [0, 1, 2] as const;
-
-/** `openssl x509` of Debian 12 knows no other beginning than now. */
-const SIGN_FROM = `
-: >index.txt
-printf '[ca]\\ndefault_ca=a\\n[a]\\ndatabase=index.txt\\nnew_certs_dir=.\\ndefault_md=sha256\\nrand_serial=yes\\npolicy=p\\n' >ca.cnf
-printf 'unique_subject=no\\n[p]\\ncommonName=supplied\\n' >>ca.cnf
-openssl ca -batch -notext -config ca.cnf -cert ca.pem -keyfile ca-key.pem -days 30 -startdate "$2" \\
-  -extfile "$1.ext" -in "$1.csr" -out "$1-later.pem"
-`;
-
-/** Names and address of the member of etcd and the host that a machine is, as the pages have them. */
-const NAMES = [
-  { member: "etcd1", host: "kvm7", address: "192.0.2.11" },
-  { member: "etcd2", host: "kvm8", address: "192.0.2.12" },
-  { member: "etcd3", host: "kvm9", address: "192.0.2.13" },
-] as const;
 
 /**
  * Three machines, each with a member of etcd and a host of the cluster on it, set up from nothing by what
@@ -50,6 +34,8 @@ export class ClusterSite implements AsyncDisposable {
   readonly release: Release;
   readonly #network: NetworkSwitch;
   readonly #directory: string;
+  /** Where an administrator makes them. */
+  readonly certificates: SiteCertificates;
   readonly #machines = new Map<Place, Machine>();
   readonly #stack = new AsyncDisposableStack();
 
@@ -57,6 +43,7 @@ export class ClusterSite implements AsyncDisposable {
     this.release = release;
     this.#network = network;
     this.#directory = directory;
+    this.certificates = new SiteCertificates(`${directory}/certificates`);
   }
 
   /** Boots all, and follows the pages until the cluster is open. */
@@ -73,13 +60,15 @@ export class ClusterSite implements AsyncDisposable {
     });
     await Promise.all(PLACES.map((place) => site.powerOn(place)));
     for (const place of PLACES) await site.#name(place);
-    await site.#certificates();
-    await Promise.all(PLACES.map((place) => site.#installEtcd(place)));
+    await site.certificates.authority();
+    await site.certificates.sign();
+    for (const place of PLACES) await site.certificates.bring(site.machine(place), place, KEEPER);
+    await Promise.all(PLACES.map((place) => site.installEtcd(place)));
     await Promise.all(PLACES.map((place) => site.machine(place).sh("systemctl enable --quiet --now etcd")));
     await site.untilHealthy(3);
     await site.#users();
     await Promise.all(PLACES.map((place) => site.#join(place)));
-    await site.#open();
+    await site.say(await textWith(CLUSTER_PAGE, "Set it up", "cluster open"));
     for (const place of PLACES) await site.untilLive(place);
     site.#stack.use(stack.move());
     return site;
@@ -141,6 +130,43 @@ export class ClusterSite implements AsyncDisposable {
     return await this.machine(place).sh(`cd ${KEEPER}\n${login}\n${script}`, { deadline: 120_000 });
   }
 
+  /** Where an administrator has what the pages name without a directory, on each machine. */
+  get keeper(): string {
+    return KEEPER;
+  }
+
+  /** Runs what a page says on a machine, where certificates and the like are. @returns its standard output */
+  async follow(script: string, place: Place): Promise<string> {
+    const quiet = script.replace("apt-get install", "DEBIAN_FRONTEND=noninteractive apt-get install -q -y");
+    return await this.machine(place).online(`cd ${KEEPER}\n${quiet}`, { deadline: 180_000 });
+  }
+
+  /** Has the hosts run what a page says of the whole cluster, until etcd answers it. */
+  async say(command: string, place: Place = 0): Promise<void> {
+    await until(`"${command.trim()}" to be done`, async () => {
+      const output = await this.machine(place).run(["sh", "-ec", command], { deadline: 120_000 });
+      assert.ok([0, UNREACHABLE].includes(output.code), output.stderr);
+      return output.code === 0;
+    }, 180_000);
+  }
+
+  /**
+   * Boots a machine that is no member of anything and has the packages, and what somebody needs who may only
+   * look at the cluster.
+   */
+  async stranger(): Promise<Machine> {
+    const machine = this.#stack.use(
+      await Machine.boot(this.release, {
+        begun: (init) => this.#network.plug(init, STRANGER),
+      }),
+    );
+    await machine.sh(`echo '${HOSTS}' >>/etc/hosts; mkdir -p ${KEEPER}`);
+    await install(machine, await debianPackage());
+    await install(machine, await clusterPackage());
+    for (const name of ["ca", "viewer", "viewer-key"]) await this.certificates.copy(machine, name, KEEPER);
+    return machine;
+  }
+
   /** Waits until so many members of etcd say that they are well. */
   async untilHealthy(count: number): Promise<void> {
     await until(`${count} members of etcd to be well`, async () => {
@@ -149,10 +175,23 @@ export class ClusterSite implements AsyncDisposable {
     }, 60_000);
   }
 
-  /** Every key below a prefix, with its value. */
+  /** Every session of a host that is known, as `cluster hosts` lists it. */
+  async hosts(place: Place = 0): Promise<readonly { name: string; session: string; state: string }[]> {
+    const listed = JSON.parse(await this.machine(place).sh("virtlockd cluster hosts --json"));
+    return listed.map(({ name, session, state }: { name: string; session: string; state: string }) => {
+      return { name, session, state };
+    });
+  }
+
+  /** Every key below a prefix, with its value, by the first member that answers. */
   async keys(prefix: string): Promise<ReadonlyMap<string, string>> {
     const { kvs = [] }: { kvs?: { key: string; value: string }[] } = JSON.parse(
-      await this.asRoot(`etcdctl get --prefix -w json ${prefix}`),
+      await this.asRoot(`
+        for member in etcd1 etcd2 etcd3; do
+          ETCDCTL_ENDPOINTS=https://$member:2379 etcdctl get --prefix -w json ${prefix} && exit 0
+        done
+        exit 1
+      `),
     );
     return new Map(kvs.map(({ key, value }) => [atob(key), atob(value)]));
   }
@@ -161,20 +200,6 @@ export class ClusterSite implements AsyncDisposable {
   async lockedDomains(): Promise<readonly string[]> {
     const found = await this.keys("/virtlockd/prod/lock/");
     return [...found.values()].map((value) => (JSON.parse(value) as { domain: string }).domain).sort();
-  }
-
-  /**
-   * Makes the certificate of a host anew, as one that is valid from a time on only, in the place where the
-   * first ones were made.
-   *
-   * @returns its text
-   */
-  async certificateFrom(place: Place, time: Date): Promise<string> {
-    const directory = `${this.#directory}/certificates`;
-    const { host: name } = NAMES[place];
-    const start = time.toISOString().replace(/\.\d+|[-:T]/g, "");
-    await runOk(host, ["sh", "-ec", `cd ${directory}; ${SIGN_FROM}`, "sh", name, start]);
-    return await Deno.readTextFile(`${directory}/${name}-later.pem`);
   }
 
   /** Waits until a host is a member and has nothing to complain of. */
@@ -193,31 +218,13 @@ export class ClusterSite implements AsyncDisposable {
 
   /** A machine has a name, an id of its own, and knows the others. */
   async #name(place: Place): Promise<void> {
-    const lines = NAMES.map(({ member, host, address }) => `${address} ${member} ${host}`).join("\n");
     await this.machine(place).sh(`
-      echo '${lines}' >>/etc/hosts
+      echo '${HOSTS}' >>/etc/hosts
       echo ${NAMES[place].host} >/etc/hostname
       hostname ${NAMES[place].host}
       rm -f /etc/machine-id; systemd-machine-id-setup
       mkdir -p ${KEEPER}
     `);
-  }
-
-  /** Makes the certificates, and brings each machine what it needs. */
-  async #certificates(): Promise<void> {
-    await this.#sign("openssl req -x509");
-    await this.#sign("new() {");
-    await this.#bring();
-  }
-
-  /** Runs what the page has on certificates and begins so. */
-  async #sign(beginning: string): Promise<void> {
-    const [script = ""] = (await textsOf(ETCD_PAGE, "Certificates")).join("\n").split(/\n\n/).filter(
-      (text) => {
-        return text.startsWith(beginning);
-      },
-    );
-    await runOk(host, ["sh", "-ec", `cd ${this.#directory}/certificates\n${script}`]);
   }
 
   /** Puts certificates of a machine's member and host where they are used. */
@@ -226,67 +233,37 @@ export class ClusterSite implements AsyncDisposable {
     const [certificates = ""] = (await textsOf(CLUSTER_PAGE, "Set it up")).filter((text) => {
       return text.startsWith("install ");
     });
-    const script = `${ofMember(key, place)}\n${certificates.replaceAll("kvm7", NAMES[place].host)}`;
+    const script = `${ofMember(key, place)}\n${ofHost(certificates, place)}`;
     await this.machine(place).sh(`cd ${KEEPER}\n${script}`);
   }
 
-  async #bring(): Promise<void> {
-    const directory = `${this.#directory}/certificates`;
-    for (const place of PLACES) {
-      const { member, host: name } = NAMES[place];
-      const names = ["ca", ...[member, name, "root", "viewer"].flatMap((each) => [each, `${each}-key`])];
-      for (const each of names) {
-        await this.machine(place).copyIn(`${directory}/${each}.pem`, `${KEEPER}/${each}.pem`);
-      }
-    }
-  }
-
-  async #installEtcd(place: Place): Promise<void> {
+  /** Sets a member of etcd up, empty, by what the page says. It is not started. */
+  async installEtcd(place: Place): Promise<void> {
     const machine = this.machine(place);
     const [packages = "", key = "", settings = "", unit = ""] = await textsOf(ETCD_PAGE, "The members");
-    const script = packages.replace(
-      "apt-get install",
-      "DEBIAN_FRONTEND=noninteractive apt-get install -q -y",
-    );
-    await machine.online(`cd ${KEEPER}\n${script}`, { deadline: 180_000 });
+    await this.follow(packages, place);
     await machine.sh(`cd ${KEEPER}\n${ofMember(key, place)}`);
     await machine.sh("cat >>/etc/default/etcd", { input: ofMember(settings, place) });
     await machine.sh(unit);
   }
 
-  /** Opens the cluster, and again when the link with etcd was too slow. */
-  async #open(): Promise<void> {
-    const command = await textWith(CLUSTER_PAGE, "Set it up", "cluster open");
-    await until("the cluster to be opened", async () => {
-      const output = await this.machine(0).run(["sh", "-ec", command], { deadline: 120_000 });
-      assert.ok([0, UNREACHABLE].includes(output.code), output.stderr);
-      return output.code === 0;
-    }, 180_000);
-  }
-
   /** Users and roles of etcd, as the page has them. */
   async #users(): Promise<void> {
-    const text = await textWith(ETCD_PAGE, "Users and roles", "auth enable");
-    await this.machine(0).sh(`cd ${KEEPER}\n${text}`);
+    await this.machine(0).sh(`cd ${KEEPER}\n${await textWith(ETCD_PAGE, "Users and roles", "auth enable")}`);
+    await this.asRoot(await textWith(ETCD_PAGE, "Users and roles", "role add viewer"));
   }
 
   /** Makes a machine a host of the cluster. */
   async #join(place: Place): Promise<void> {
     const machine = this.machine(place);
-    const name = NAMES[place].host;
     await this.libvirt(place).configure();
     await install(machine, await debianPackage());
     await install(machine, await clusterPackage());
     await this.#place(place);
-    const settings = (await textWith(CLUSTER_PAGE, "Set it up", "cluster_endpoints")).replaceAll(
-      "kvm7",
-      name,
-    );
+    const settings = ofHost(await textWith(CLUSTER_PAGE, "Set it up", "cluster_endpoints"), place);
     const directories = await textWith(CLUSTER_PAGE, "Set it up", "scsi_lockspace_dir");
-    // Guests of tests have files for disks.
-    const files = `${DIRECTORIES}/files`;
     await machine.sh(`mkdir -p ${DIRECTORIES}; cat >>/etc/libvirt/virtlockd.conf`, {
-      input: settings.replace(/(cluster_lockspaces = \[ )/, `$1"files=${files}", `),
+      input: settings.replace(/(cluster_lockspaces = \[ )/, `$1"files=${LOCK_DIRECTORY}", `),
     });
     await machine.sh(
       `
@@ -295,16 +272,7 @@ export class ClusterSite implements AsyncDisposable {
       systemctl restart libvirtd.service
       systemctl start virtlockd; virtlockd reload
     `,
-      { input: `${directories}file_lockspace_dir = "${files}"\n` },
+      { input: `${directories}file_lockspace_dir = "${LOCK_DIRECTORY}"\n` },
     );
   }
-}
-
-/** What the page has of the first member, for another one. */
-function ofMember(text: string, place: Place): string {
-  const { member, address } = NAMES[place];
-  return text.split("\n").map((line) => {
-    if (line.startsWith("ETCD_INITIAL_CLUSTER=")) return line;
-    return line.replaceAll("etcd1", member).replaceAll("192.0.2.11", address);
-  }).join("\n");
 }

@@ -1,5 +1,6 @@
-import { type ClusterSite, type Place, PLACES } from "./cluster_site.ts";
+import type { ClusterSite } from "./cluster_site.ts";
 import type { Guest } from "./guest.ts";
+import { type Place, PLACES } from "./site_names.ts";
 
 /** The guest that starts with a host. */
 export function guestOf(place: Place): string {
