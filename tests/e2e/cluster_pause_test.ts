@@ -93,7 +93,8 @@ Deno.test("a paused guest that had its disk alone is not resumed when others hav
     await sharer.acquire(b.space, "disk0", SHARED | AUTOCREATE);
     assert.match(await refusal(guest.acquire("disk0")), new RegExp(`pid ${sharer.pid}\\)`));
   }
-  await until("the share to go", async () => !(await keysOf(etcd)).some((key) => key.startsWith("share/")));
+  const isShared = async () => (await keysOf(etcd)).some((key) => key.startsWith("share/"));
+  await until("the share to go", async () => !await isShared(), 60_000);
   assert.match(
     await refusal(guest.acquire("disk0")),
     /was in use by domain '.*' .* on host '.*' while domain 'domain1' .* was paused/,
