@@ -90,7 +90,7 @@ Deno.test("a host that objects is not fenced, and keeps its locks", async () => 
 Deno.test("a host whose key somebody deletes by hand is heard of again in seconds", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
-  const key = "/virtlockd/test/host/a";
+  const key = `/virtlockd/test/host/${a.name}`;
   const before = await etcd.keys(key);
   await etcd.control("del", key);
   await until("it to be there again", async () => (await etcd.keys(key)).size === 1);
