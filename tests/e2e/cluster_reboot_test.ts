@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
-import { refusal } from "../support/lock_refusal.ts";
 import { reExec } from "../support/re_exec.ts";
+import { refusal } from "../support/lock_refusal.ts";
 import { PlayedKernel } from "../support/played_kernel.ts";
 import { until } from "../support/until.ts";
 import { installMissing } from "./support/debian_packages.ts";
@@ -87,6 +87,30 @@ Deno.test("a host that was stopped in order with guests is trusted when it was s
   await etcd.control("del", "/virtlockd/test/host/a");
   kernel.reboot();
   await a.startDaemon();
+  await using next = await Holder.start(a.daemon);
+  await next.acquire(a.space, "disk", AUTOCREATE);
+});
+
+Deno.test("what a host keeps of a start before it frees at a reload that lets it, and goes on counting", async () => {
+  await using kernel = await PlayedKernel.create({ "/proc/cpuinfo": "flags\t\t: fpu hypervisor\n" });
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a", { outer: kernel.enter });
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  await losePower(a, guest, etcd);
+  kernel.reboot();
+  await a.startDaemon();
+  const metric = async (name: string) =>
+    new RegExp(`^virtlockd_cluster_reboot_${name} (.*)$`, "m").exec(
+      (await a.daemon.command("metrics")).stdout,
+    )?.[1];
+  assert.deepEqual([await metric("trusted"), await metric("locks_kept")], ["0", "1"]);
+  a.place.appendConfig("cluster_trust_reboot = 2\n");
+  await reExec(a.daemon);
+  await a.daemon.log.match(/the guests of its start before are gone: session .* 1 lock of it free/);
+  await until("nothing to be kept", async () => await metric("locks_kept") === "0");
+  await reExec(a.daemon);
+  assert.deepEqual([await metric("trusted"), await metric("fences_total")], ["1", "1"]);
   await using next = await Holder.start(a.daemon);
   await next.acquire(a.space, "disk", AUTOCREATE);
 });
