@@ -182,8 +182,17 @@ export class Acquisitions {
   /** Whether every owner of a resource is on its way out, or gone. */
   isGoing(resource: Resource): boolean {
     const { isDying, parts: { settler, watch } } = this.#with;
-    if (resource.state.kind === "releasing") return true;
-    // One that is in doubt, or lost, goes with its guest as well, and nobody gets it before it has.
+    switch (resource.state.kind) {
+      case "releasing":
+        return true;
+      case "held":
+      // One in doubt goes with its guest as well.
+      case "doubtful":
+        break;
+      default:
+        // What is lost, or waits for its storage, may stay for as long as that hangs.
+        return false;
+    }
     return resource.holdings.every(({ owner }) => {
       const key = ownerKey(owner);
       return isDying(key) || settler.isSettling(resource, key) || watch.hasEnded(key);
