@@ -29,7 +29,7 @@ for (
     ["release-unseen", 124, /^guests .* have disk/],
     ["lease-is-proof", 684, /^guests .* have disk/],
     ["no-marks", 130, /^guest .* goes on over what guest .* has written/],
-    ["return-from-leaving", 427, /^guests .* have disk|^guest .* goes on over/],
+    ["return-from-leaving", 2320, /^guests .* have disk|^guest .* goes on over/],
     ["share-of-one", 324, /^guests .* have disk/],
     ["fence-unseen", 53, /^guests .* have disk|is not granted/],
     ["condemned-is-fenced", 68, /^guests .* have disk|is not granted/],
