@@ -209,7 +209,7 @@ Deno.test("an end does not wait longer than its time limit for a filesystem that
 
 Deno.test("without a store a hung filesystem keeps no daemon from starting, and its locks are taken as soon as it answers", async () => {
   using place = Place.create();
-  place.writeConfig("storage_timeout = 1\n");
+  place.writeConfig("storage_timeout = 3\n");
   await using mount = await HangingMount.mount(place.directory, "a");
   const local = place.makeDirectory("local");
   await using stack = new AsyncDisposableStack();
@@ -230,10 +230,10 @@ Deno.test("without a store a hung filesystem keeps no daemon from starting, and 
   await client.register(testOwner(5_000_001));
   assert.match(await outcome(client.acquire(mount.point, "h")), /'h' is locked by domain 'guest-/);
   await next.log.match(
-    /error : .*'h' of domain 'guest-\d+' .* could not be taken again yet: .* did not answer within 1 s; its guest runs/,
+    /error : .*'h' of domain 'guest-\d+' .* could not be taken again yet: .* did not answer within 3 s; its guest runs/,
   );
   const { stdout } = await next.command("locks", "--json");
-  assert.match(stdout, /"state": "awaited",\s*"reason": "storage at .* did not answer within 1 s"/);
+  assert.match(stdout, /"state": "awaited",\s*"reason": "storage at .* did not answer within 3 s"/);
 
   await mount.goOn();
   await until("the lock to be taken", () => lockOn(`${mount.point}/h`).mode === "exclusive", 20_000);
