@@ -1,4 +1,4 @@
-// The programs that tests start: files of tests/support and tests/fault that end in _main.ts.
+// The programs that tests start most: files beside this one that end in _main.ts, and the link with etcd.
 import { basename } from "node:path";
 import process from "node:process";
 

@@ -126,7 +126,7 @@ async function packageFile(
   if (ready !== undefined) {
     await Deno.remove(ready);
   }
-  // Tests install it dozens of times, and unpacking would take most of that.
+  // Tests install it dozens of times, and each time the runtime in it would be unpacked.
   const env: Record<string, string> = { DPKG_DEB_COMPRESSOR_TYPE: "none" };
   if (version !== undefined) env["VIRTLOCKD_VERSION"] = version;
   const builder = [
