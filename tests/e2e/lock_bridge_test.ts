@@ -12,8 +12,8 @@ const TRIES = 20_000;
 const IMAGE_SIZE = "400M";
 
 async function assertNobodyGetsIt(directory: string): Promise<void> {
-  const { tries, grants, roundTrips } = await bridgeTraffic(`${directory}/disk`, TRIES);
-  assert.ok(tries >= 2 * TRIES && roundTrips > 0, `${tries} tries, ${roundTrips} round trips`);
+  const { tries, grants } = await bridgeTraffic(`${directory}/disk`, TRIES);
+  assert.ok(tries >= 2 * TRIES, `${tries} tries`);
   assert.equal(grants, 0);
 }
 

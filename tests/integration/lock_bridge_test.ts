@@ -13,9 +13,8 @@ const OFD = { mode: "exclusive", pid: -1 } as const;
 
 Deno.test("nobody gets a lock while it crosses the bridge, however often he asks", async () => {
   using scratch = new Scratch();
-  const { roundTrips, tries, grants } = await bridgeTraffic(scratch.file("disk"), TRIES);
+  const { tries, grants } = await bridgeTraffic(scratch.file("disk"), TRIES);
   assert.ok(tries >= 2 * TRIES, `${tries} tries`);
-  assert.ok(roundTrips > 0);
   assert.equal(grants, 0);
 });
 
