@@ -245,7 +245,7 @@ await step(
     const bridge = image("bridge", OTHER, 0o666);
     const { tries, grants, roundTrips } = await bridgeTraffic(bridge, TRIES, "/mnt/other/bridge");
     console.log(`${tries} tries, ${roundTrips} round trips, ${grants} grants`);
-    assert.ok(tries >= 2 * TRIES && roundTrips > 0);
+    assert.ok(tries >= 2 * TRIES);
     assert.equal(grants, 0);
   },
 );

@@ -22,6 +22,28 @@ Deno.test(`no comment is wider than ${WIDTH} columns`, () => {
   assert.deepEqual(wide, []);
 });
 
+/** What the project has at its top, beside what .gitignore names. */
+const TOP = [
+  ...[
+    ".ci",
+    ".deno-version",
+    ".git",
+    ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "README.md",
+  ],
+  ...["conf", "deno.json", "deno.lock", "docs", "main.ts", "man", "packaging", "src", "tests"],
+];
+
+Deno.test("nothing lies at the project's top that does not belong there", () => {
+  const made = readFileSync(join(ROOT, ".gitignore"), "utf8").split("\n").filter((line) => line !== "");
+  const isMade = (name: string) =>
+    made.some((line) => line.startsWith("*") ? name.endsWith(line.slice(1)) : line.split("/")[1] === name);
+  assert.deepEqual(readdirSync(ROOT).filter((name) => !TOP.includes(name) && !isMade(name)), []);
+});
+
 /** Longest line of a manual's text, in bytes, of which mandoc does not complain. */
 const MANUAL_WIDTH = 80;
 
