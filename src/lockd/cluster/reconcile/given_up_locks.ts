@@ -1,3 +1,4 @@
+import { Rounds } from "../../../base/rounds.ts";
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { KeyOperation, KeyValue, OperationResult } from "../../../etcd/wire/transaction.ts";
 import type { Resource } from "../../lockspace/resource.ts";
@@ -48,8 +49,7 @@ export class GivenUpLocks {
   readonly #parts: GivenUpLocksParts;
   /** Those of which it was told in this life that another host has them. */
   readonly #told = new WeakSet<Resource>();
-  /** How many have had their turn in this round. */
-  #passed = 0;
+  readonly #rounds = new Rounds(AT_ONCE);
 
   constructor(parts: GivenUpLocksParts) {
     this.#parts = parts;
@@ -68,10 +68,7 @@ export class GivenUpLocks {
     const { state } = session;
     if (state.kind !== "lost" || state.givenUp === undefined) return;
     const { at } = state.givenUp;
-    const all = [...this.#all()];
-    const from = this.#passed < all.length ? this.#passed : 0;
-    const turn = all.slice(from, from + AT_ONCE);
-    this.#passed = from + turn.length;
+    const turn = this.#rounds.next([...this.#all()]);
     if (turn.length === 0) return;
     const success: KeyOperation[] = [{ op: "get", key: keys.meta }];
     const looked = turn.flatMap((resource): Looked[] => {

@@ -1,3 +1,4 @@
+import { Rounds } from "../../../base/rounds.ts";
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
@@ -52,8 +53,7 @@ export class LostLocks {
   readonly #parts: LostLocksParts;
   /** What was put there perhaps, by the lock's key. */
   readonly #tried = new Map<string, ClusterLock>();
-  /** How many have had their turn in this round. */
-  #passed = 0;
+  readonly #rounds = new Rounds(AT_ONCE);
 
   constructor(parts: LostLocksParts) {
     this.#parts = parts;
@@ -76,10 +76,7 @@ export class LostLocks {
       const name = this.#isLost(resource) ? names.of(resource.path) : undefined;
       return name === undefined ? [] : [[keys.lock(name, resource.shared, session.id), resource]];
     }));
-    const from = this.#passed < lost.size ? this.#passed : 0;
-    const turn = [...lost].slice(from, from + AT_ONCE);
-    this.#passed = from + turn.length;
-    for (const [key, resource] of turn) {
+    for (const [key, resource] of this.#rounds.next([...lost])) {
       if (!turns.busy(key)) turns.inTurn(key, (end) => this.#have(epoch, key, resource, end));
     }
     for (const [key, lock] of this.#tried) {
