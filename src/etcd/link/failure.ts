@@ -27,6 +27,9 @@ const REFUSALS: ReadonlySet<number> = new Set([
   status.OUT_OF_RANGE,
 ]);
 
+/** What a person does when it is. */
+const MAKE_ROOM = "docs/cluster-etcd.md says how to make room";
+
 /** What a person looks at who has no right. */
 const NO_RIGHT =
   "the common name of the certificate is no user of etcd, or that user's roles do not allow it";
@@ -48,7 +51,7 @@ export function failureOf(
   doubts: readonly string[] = [],
 ): Extract<Answer, { kind: "refused" | "full" | "unknown" }> {
   if (FULL.some((text) => details.startsWith(text))) {
-    return { kind: "full", reason: `etcd is full: ${details}` };
+    return { kind: "full", reason: `etcd is full: ${details} (${MAKE_ROOM})` };
   }
   if (code === status.PERMISSION_DENIED) return { kind: "refused", reason: `${details} (${NO_RIGHT})` };
   if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {

@@ -56,7 +56,7 @@ export type Answer =
   | { readonly kind: "versions"; readonly members: readonly MemberVersion[] }
   /** etcd has not done it, and will not. */
   | { readonly kind: "refused"; readonly reason: string }
-  /** etcd is full. It may have done it all the same; if it has not, it will not. */
+  /** etcd is full, for what writes. It may have done it all the same; if it has not, it will not. */
   | { readonly kind: "full"; readonly reason: string }
   /** It may have been done, or may still be. */
   | { readonly kind: "unknown"; readonly reason: string };

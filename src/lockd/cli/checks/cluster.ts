@@ -50,7 +50,8 @@ export const cluster: Check = {
           ...found,
           problem(
             `This host is not a member of cluster ${name} yet: ${reason}`,
-            "Locks of the cluster's are refused until it is; guests that run go on",
+            "Locks of the cluster's are refused until it is, and none is given back in etcd; guests that run go on, and " +
+              "may be shut down",
           ),
         ];
       case "lost":

@@ -52,7 +52,7 @@ export class EtcdQuestions {
   /**
    * Changes something, once.
    *
-   * @throws CommandError when etcd refuses, or nothing can be asked
+   * @throws CommandError when etcd refuses or is full, or nothing can be asked
    */
   change(transaction: Transaction): Changed {
     const answer = this.#link.ask({ kind: "transaction", transaction }, ASK_MS);
@@ -61,10 +61,15 @@ export class EtcdQuestions {
         return { kind: "done", result: answer.result };
       case "refused":
         throw refused(answer);
+      case "full":
+        // Perhaps it was the last thing that etcd has written: whoever says it again finds that.
+        throw new CommandError(
+          CommandExit.UNREACHABLE,
+          `${answer.reason}. Say the same again when there is room`,
+        );
       case "lease":
       case "changed":
       case "versions":
-      case "full":
       case "unknown":
         return { kind: "unknown", reason: reasonOf(answer) };
     }

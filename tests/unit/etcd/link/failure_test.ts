@@ -15,7 +15,8 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
       "etcdserver: mvcc: database space exceeded",
       {
         kind: "full",
-        reason: "etcd is full: etcdserver: mvcc: database space exceeded",
+        reason:
+          "etcd is full: etcdserver: mvcc: database space exceeded (docs/cluster-etcd.md says how to make room)",
       },
     ],
     ["a member with too much to do", 8, "etcdserver: too many requests", {

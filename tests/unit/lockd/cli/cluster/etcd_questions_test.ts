@@ -51,6 +51,14 @@ Deno.test("what changes something is asked once, whatever comes of it", () => {
   assert.equal(once.asked(), 1);
 });
 
+Deno.test("what a full etcd does not take is told, and is to be said again", () => {
+  const full = { kind: "full", reason: "etcd is full" } as const;
+  assert.throws(
+    () => answered(full).questions.change(CHANGE),
+    new CommandError(2, "etcd is full. Say the same again when there is room"),
+  );
+});
+
 Deno.test("what etcd refuses is told as it says it", () => {
   const denied = { kind: "refused", reason: "etcdserver: permission denied" } as const;
   for (const ask of [(q: EtcdQuestions) => q.get("k"), (q: EtcdQuestions) => q.change(CHANGE)]) {

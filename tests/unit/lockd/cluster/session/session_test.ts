@@ -186,6 +186,22 @@ Deno.test("what keeps a session in doubt by now is said, not what it began with"
   assert.deepEqual(session.state, { kind: "unsure", reason: "etcd is full" });
 });
 
+Deno.test("what a host gives back waits while a full etcd does not take its session, and goes on when there is room", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(2);
+  stage.full = true;
+  session.doubt("the link has ended");
+  const given: string[] = [];
+  session.whenLive(Infinity, () => given.push("given back"), (reason) => given.push(reason));
+  session.whenLive(stage.time.now + 3000, () => given.push("taken"), (reason) => given.push(reason));
+  stage.pass(60);
+  assert.deepEqual(given, ["etcd is full"]);
+  stage.full = false;
+  stage.pass(2);
+  assert.deepEqual(given, ["etcd is full", "given back"]);
+});
+
 Deno.test("a look at the session that is not answered is a reason to write it anew", () => {
   const stage = new Stage();
   const session = stage.session("a");
