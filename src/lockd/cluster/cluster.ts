@@ -5,6 +5,7 @@ import type { LockFiles } from "../lockspace/lock_files.ts";
 import { BlockDevices } from "./keys/block_devices.ts";
 import type { Cluster, ClusterParts } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
+import type { FencingWishes } from "./fencing/fencing_wishes.ts";
 import { daemonMark } from "./host/daemon_mark.ts";
 import type { DaemonMark } from "./keys/host_record.ts";
 import { settingsOf } from "./host/endpoints.ts";
@@ -164,6 +165,7 @@ function switchedOff(
     seen,
     parting: true,
   });
+  let wishes: FencingWishes | undefined;
   return {
     files: refusing(parts, member.files, theirs, reason),
     get status(): ClusterStatus {
@@ -173,6 +175,10 @@ function switchedOff(
     others: member.others,
     covers: (path) => member.covers(path),
     reachOf: (path) => member.reachOf(path),
+    get fencingWishes() {
+      return wishes;
+    },
+    resumeFencing: (before) => void (wishes = before),
     begin: () => {
       parts.observer.clusterTroubled(reason);
       member.begin();
@@ -206,6 +212,7 @@ function refusing(parts: ClusterParts, files: LockFiles, theirs: Theirs, reason:
 function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Cluster {
   const { files, settings, observer } = parts;
   const covers = isBelow(parts, theirs);
+  let wishes: FencingWishes | undefined;
   return {
     files: refusing(parts, files, theirs, reason),
     get status(): ClusterStatus {
@@ -227,6 +234,11 @@ function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Clu
     others: undefined,
     covers,
     reachOf: (path) => covers(path) ? "pending" : "local",
+    get fencingWishes() {
+      return wishes;
+    },
+    // Whoever mends the configuration does not ask once more.
+    resumeFencing: (before) => void (wishes = before),
     begin: () => observer.clusterLost(reason),
     refreshFencing: () => {},
     retire: (done) => done(),

@@ -10,6 +10,7 @@ import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { LastWrites } from "./locks/orphans.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
+import type { FencingWishes } from "./fencing/fencing_wishes.ts";
 import type { ToldProcess } from "./reconcile/lost_guests.ts";
 import type { PausedGuest } from "./reconcile/lost_marks.ts";
 import type { LocationOf } from "./keys/names.ts";
@@ -77,6 +78,10 @@ export interface Cluster {
   covers(path: string): boolean;
   /** For which hosts the lock of a file counts now. */
   reachOf(path: string): LockReach;
+  /** What the next image is to go on with of hosts that are to be fenced; undefined: nothing. */
+  readonly fencingWishes: FencingWishes | undefined;
+  /** Takes over what an earlier image was asked for. Called before {@link begin}. */
+  resumeFencing(wishes: FencingWishes): void;
   /** Begins to join: from now on locks that are in the table are put into etcd. */
   begin(): void;
   /** The configuration was read again: the program that fences may be another one. */

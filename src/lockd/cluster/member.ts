@@ -10,6 +10,7 @@ import type { DaemonMark } from "./keys/host_record.ts";
 import { endpointsOf, reachOf } from "./host/endpoints.ts";
 import { EtcdVersions } from "./etcd/etcd_versions.ts";
 import { wrongWithProgram } from "./fencing/fence_program.ts";
+import type { FencingWishes } from "./fencing/fencing_wishes.ts";
 import { HostFencing } from "./fencing/host_fencing.ts";
 import { mayLive } from "./host/process_lives.ts";
 import { type Machine, machineOf } from "./host/machine.ts";
@@ -150,6 +151,14 @@ export class Member implements Cluster {
 
   get others(): OtherHosts {
     return this.#locks.others;
+  }
+
+  get fencingWishes(): FencingWishes | undefined {
+    return this.#fencing.wishes;
+  }
+
+  resumeFencing(wishes: FencingWishes): void {
+    this.#fencing.resume(wishes);
   }
 
   #isParked({ regrant, path }: Resource): boolean {

@@ -79,6 +79,8 @@ export function begin(
     replaced: () => safety.listening(daemon),
   });
   daemon.table.resumeHandOvers();
+  const wishes = handed?.extension?.fencing;
+  if (wishes !== undefined) daemon.cluster?.resumeFencing(wishes);
   daemon.cluster?.begin();
   daemon.start();
   unfinished.length = 0;

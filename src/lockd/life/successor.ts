@@ -82,6 +82,7 @@ function extensionOf(
     watched: watchedProcesses(daemon),
     released: [...daemon.table.parked.all()],
     ...endedOwners(daemon),
+    ...hostsToFence(daemon),
     parked: daemon.guard.parked.map(({ fd }) => fd),
     kept: [
       ...keep(PID_FILE, prepared.pidFile?.fd),
@@ -103,6 +104,12 @@ function endedOwners({ reaper, sights }: Daemon): Pick<DaemonExtension, "ended">
     return sight === undefined ? owner : { ...owner, sight };
   });
   return ended.length === 0 ? {} : { ended };
+}
+
+/** Hosts whose locks somebody has asked for. */
+function hostsToFence({ cluster }: Daemon): Pick<DaemonExtension, "fencing"> {
+  const fencing = cluster?.fencingWishes;
+  return fencing === undefined ? {} : { fencing };
 }
 
 /** Those of holders that are being ended are handed over with them. */

@@ -1,3 +1,4 @@
+import type { FencingWish } from "../cluster/fencing/fencing_wishes.ts";
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { Owner, OwnerKey } from "../lockspace/owner.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";
@@ -27,6 +28,7 @@ export function readExtension(at: JsonObject): OwnPart {
       ...(at.has("watched") ? { watched: at.objects("watched", readProcess) } : {}),
       ...(at.has("released") ? { released: at.objects("released", readParked) } : {}),
       ...(at.has("ended") ? { ended: at.objects("ended", readEnded) } : {}),
+      ...(at.has("fencing") ? { fencing: readFencing(at.object("fencing")) } : {}),
       parked: at.descriptors("parked"),
       kept: at.objects("kept", (kept) => ({
         purpose: kept.string("purpose"),
@@ -104,6 +106,21 @@ function readDying(at: JsonObject): DyingHolder {
     pidfd: at.descriptor("pidfd"),
     since: at.integer("since", "Unix milliseconds"),
     killed: at.boolean("killed"),
+  };
+}
+
+function readFencing(at: JsonObject): NonNullable<DaemonExtension["fencing"]> {
+  return { cluster: at.string("cluster", "a cluster's name"), hosts: at.objects("hosts", readWish) };
+}
+
+function readWish(at: JsonObject): FencingWish {
+  return {
+    session: at.string("session", "a session's id"),
+    name: at.string("name", "a host's name"),
+    since: at.integer("since", "Unix milliseconds"),
+    reason: at.string("reason"),
+    failures: at.integer("failures", "a count"),
+    asked: at.integer("asked", "monotonic milliseconds"),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { FencingWishes } from "../cluster/fencing/fencing_wishes.ts";
 import type { Sight } from "../lockspace/written_files.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import { handedDescriptor, type HandedLock } from "../lockspace/lock_record.ts";
@@ -99,6 +100,8 @@ export interface DaemonExtension {
   readonly released?: readonly ParkedLock[];
   /** Owners whose process is gone, and whose locks wait for their last writes. Absent when there is none. */
   readonly ended?: readonly EndedOwnerState[];
+  /** Hosts of the cluster that are to be fenced. Absent when there is none. */
+  readonly fencing?: FencingWishes;
   /** Descriptors that must stay open because a close would drop a POSIX lock on their file. */
   readonly parked: readonly number[];
   /** Other descriptors that live on, e.g. the journal's. */

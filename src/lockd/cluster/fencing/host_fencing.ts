@@ -2,6 +2,7 @@ import type { EventLoop, Timer } from "../../../chassis/event/event_loop.ts";
 import type { Endpoints } from "../../../etcd/wire/link_messages.ts";
 import { FenceClient, type FenceClientParts } from "./fence_client.ts";
 import { FENCE_PROTOCOL, type FenceEnd, type FenceStage } from "./fence_messages.ts";
+import type { FencingWishes } from "./fencing_wishes.ts";
 
 /** How long nothing may have been heard of a host that is fenced, in ms: by the reads of whoever does it. */
 const SILENCE_MS = 60_000;
@@ -131,6 +132,29 @@ export class HostFencing {
       fenced: this.#fenced,
       failures: this.#failures,
     };
+  }
+
+  /** What the next image of the daemon goes on with; undefined: nobody is to be fenced. */
+  get wishes(): FencingWishes | undefined {
+    if (this.#wanted.size === 0) return undefined;
+    const hosts = [...this.#wanted].map(([session, { name, since, reason, failures, asked }]) => ({
+      session,
+      name,
+      since,
+      reason,
+      failures,
+      asked: Math.floor(asked),
+    }));
+    return { cluster: this.#parts.cluster, hosts };
+  }
+
+  /** Takes over what an earlier image was asked for: {@link refresh} begins with it. */
+  resume({ cluster, hosts }: FencingWishes): void {
+    // Sessions of another cluster are nobody's here.
+    if (cluster !== this.#parts.cluster) return;
+    for (const { session, ...wish } of hosts) {
+      this.#wanted.set(session, { ...wish, state: "waiting", told: undefined, due: wish.asked });
+    }
   }
 
   /** The configuration was read: the program may be another one, or none. */

@@ -298,6 +298,10 @@ export function fullState(): RestartState {
           use: { owner: { ...second, pid: 13 }, since: 6 },
         },
       ],
+      fencing: {
+        cluster: "prod",
+        hosts: [{ session: "s1", name: "kvm7", since: 7, reason: "web asks", failures: 2, asked: 9 }],
+      },
       parked: [32, 33],
       kept: [{ purpose: "journal", fd: 34 }],
       settings: { logOutputs: "1:stderr", logFilters: "1:rpc", timeout: 30 },

@@ -1,6 +1,7 @@
+import assert from "node:assert/strict";
 import type { JsonValue } from "../../../../src/lockd/restart/state.ts";
 import { writeState } from "../../../../src/lockd/restart/write_state.ts";
-import { fullState, testRefusals } from "./documents.ts";
+import { edited, fullState, stateOf, testRefusals } from "./documents.ts";
 
 const OWN = "denoVirtlockd";
 const OWN_DOCUMENT: JsonValue = JSON.parse(new TextDecoder().decode(writeState(fullState())));
@@ -24,8 +25,26 @@ testRefusals(OWN_DOCUMENT, [
     30,
     `${OWN}.kept[0].fd: expected a descriptor of its own, got 30, which is named before`,
   ],
+  [`${OWN}.fencing.cluster`, 5, `${OWN}.fencing.cluster: expected a cluster's name, got 5`],
+  [
+    `${OWN}.fencing.hosts[0].session`,
+    null,
+    `${OWN}.fencing.hosts[0].session: expected a session's id, got null`,
+  ],
+  [
+    `${OWN}.fencing.hosts[0].asked`,
+    0.5,
+    `${OWN}.fencing.hosts[0].asked: expected monotonic milliseconds, got 0.5`,
+  ],
   [`${OWN}.settings`, undefined, `${OWN}.settings: expected an object, got nothing`],
   [`${OWN}.settings.timeout`, -1, `${OWN}.settings.timeout: expected seconds, got -1`],
   [`${OWN}.cwd`, null, `${OWN}.cwd: expected a path, got null`],
   [`${OWN}.statistics`, undefined, `${OWN}.statistics: expected a value, got nothing`],
 ]);
+
+Deno.test("a document of a version that tells of no hosts to be fenced is read, and one of a version that tells more", () => {
+  const { extension, ...state } = fullState();
+  const { fencing: _, ...rest } = extension ?? {};
+  assert.deepEqual(stateOf(edited(OWN_DOCUMENT, `${OWN}.fencing`, undefined)), { ...state, extension: rest });
+  assert.deepEqual(stateOf(edited(OWN_DOCUMENT, `${OWN}.later`, { hosts: [null] })), fullState());
+});

@@ -49,7 +49,8 @@ Deno.test("writeState() writes our part behind libvirt's", () => {
       '"released":[{"lockspace":"","name":"/disk","path":"/disk",' +
       '"owner":{"pid":12,"name":"gast ü\\udcff","uuid":"7b8e5e42-b875-61e9-b981-91ad8fa46979","id":7},' +
       '"use":{"owner":{"pid":13,"name":"gast ü\\udcff","uuid":"7b8e5e42-b875-61e9-b981-91ad8fa46979","id":7},' +
-      '"since":6}}],"parked":[32,33],' +
+      '"since":6}}],"fencing":{"cluster":"prod","hosts":[{"session":"s1","name":"kvm7","since":7,' +
+      '"reason":"web asks","failures":2,"asked":9}]},"parked":[32,33],' +
       '"kept":[{"purpose":"journal","fd":34}],"settings":{"logOutputs":"1:stderr","logFilters":"1:rpc",' +
       '"timeout":30},"cwd":"/root","statistics":{"requests":[1,2],"started":1.5},"journal":null,' +
       '"notify":{"status":"serving"}}}\n',

@@ -229,6 +229,52 @@ Deno.test("what has to wait is told once for each reason, and what is over is no
   assert.equal(stage.tasks.length, 4);
 });
 
+Deno.test("the next image has those fenced whose locks somebody has asked an earlier one for, and counts on", () => {
+  const before = new Stage();
+  assert.equal(before.fencing.wishes, undefined);
+  before.time.now = 10_000.5;
+  before.fencing.asked(HOST, REASON);
+  before.fencing.asked({ session: "s-b", name: "kvm9" }, REASON);
+  before.tell({ kind: "failed", reason: "exit code 7" });
+  before.tell({ kind: "over", reason: "it is heard of again" });
+  const { wishes } = before.fencing;
+  assert.deepEqual(wishes, {
+    cluster: "prod",
+    hosts: [{ ...HOST, since: 11_000.5, reason: REASON, failures: 1, asked: 10_000 }],
+  });
+  const next = new Stage();
+  next.time.now = 12_000;
+  next.fencing.resume(wishes);
+  assert.deepEqual(next.tasks, []);
+  next.fencing.refresh();
+  assert.deepEqual(next.tasks.map(({ session, reason }) => [session, reason]), [["s-a", REASON]]);
+  next.tell({ kind: "failed", reason: "exit code 7" });
+  assert.equal(next.told[0], "failed: kvm7: exit code 7: 60000");
+  assert.equal(next.fencing.status?.hosts[0]?.failures, 2);
+});
+
+Deno.test("what an earlier image was asked for ends an hour after that too, with the program and with the cluster", () => {
+  const wishes = (asked: number, cluster = "prod") => ({
+    cluster,
+    hosts: [{ ...HOST, since: 1000, reason: REASON, failures: 0, asked }],
+  });
+  const late = new Stage();
+  late.time.now = 5_000_000;
+  late.fencing.resume(wishes(1_000_000));
+  late.fencing.refresh();
+  assert.deepEqual(late.told, ["over: kvm7: nobody has asked for a lock of it for an hour"]);
+  const elsewhere = new Stage();
+  elsewhere.fencing.resume(wishes(0, "other"));
+  elsewhere.fencing.refresh();
+  const without = new Stage();
+  without.command = undefined;
+  without.fencing.resume(wishes(0));
+  without.fencing.refresh();
+  for (const { fencing, tasks } of [late, elsewhere, without]) {
+    assert.deepEqual([fencing.wishes, tasks], [undefined, []]);
+  }
+});
+
 Deno.test("a program that was configured anew is looked at, and tried at once", () => {
   const stage = new Stage();
   stage.fencing.asked(HOST, REASON);
