@@ -3,6 +3,7 @@ import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../../cluster/fencing/host_fencing.ts";
 import type { Host } from "../guests/host.ts";
+import { standingOf } from "../shown/standing.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
 
 /** Whether the host is a member of its cluster. */
@@ -11,7 +12,7 @@ export const cluster: Check = {
   run({ daemon, host }) {
     const section = daemon.kind === "answers" ? daemon.status.sections.cluster : undefined;
     if (section === undefined) return [];
-    const { name, state, reason = "nothing tells why", unknown } = section;
+    const { name, unknown } = section;
     const unsafe = (section.etcd ?? []).filter((member) => member.unsafe !== undefined);
     const faulty = unsafe.length === 0 ? [] : [
       problem(
@@ -27,43 +28,8 @@ export const cluster: Check = {
       ),
     ];
     const found = [...faulty, ...ofFencing(section.fencing, host), ...ofReboot(section.reboot), ...lost];
-    switch (state) {
-      case "live":
-        return section.reason === undefined ? found : [
-          ...found,
-          problem(
-            `Cluster ${name} does not answer: ${reason}`,
-            "See to the link and to etcd: docs/cluster.md",
-          ),
-        ];
-      case "closed":
-        return [
-          ...found,
-          problem(
-            `Nothing new is locked in cluster ${name}: ${reason}`,
-            "Guests that run go on; see docs/cluster.md",
-          ),
-        ];
-      case "joining":
-      case "unsure":
-        return [
-          ...found,
-          problem(
-            `This host is not a member of cluster ${name} yet: ${reason}`,
-            "Locks of the cluster's are refused until it is, and none is given back in etcd; guests that run go on, and " +
-              "may be shut down",
-          ),
-        ];
-      case "lost":
-      case "broken":
-        return [
-          ...found,
-          problem(
-            `This host is no member of cluster ${name}: ${reason}`,
-            "Nothing of the cluster's is locked until that is mended: docs/cluster.md",
-          ),
-        ];
-    }
+    const standing = standingOf(section);
+    return standing === undefined ? found : [...found, problem(standing.found, standing.advice)];
   },
 };
 

@@ -74,8 +74,3 @@ export function closedText({ phase, why }: MetaRecord, awaited: string): string 
 export const GIVES_BACK =
   "this host gives back locks of guests that are gone, whose last writes may still come ('virtlockd cluster locks' " +
   "shows them; 'virtlockd cluster release NAME --host HOST --force' frees one of which it is certain)";
-
-/** Why nothing is locked on a host that was made to leave, and what to do. */
-export const LEFT =
-  "it has left the cluster. Take the cluster_ keys out of virtlockd.conf, then virtlockd reload; with the keys it " +
-  "joins again";

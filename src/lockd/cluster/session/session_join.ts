@@ -7,7 +7,7 @@ import { RecordError } from "../keys/record_fields.ts";
 import { decodeSession } from "../keys/session_record.ts";
 import { type Epoch, read } from "../keys/transactions.ts";
 import { ASK_MS, HEARD_SECONDS } from "./cluster_times.ts";
-import { LEFT } from "./entries.ts";
+import { LEFT } from "./lost_reasons.ts";
 import type { OwnSession } from "./own_session.ts";
 import type { SessionParts } from "./session_parts.ts";
 import { type GivenUp, nextStep, type SessionStep } from "./session_step.ts";

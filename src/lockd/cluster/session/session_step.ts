@@ -6,6 +6,7 @@ import { type DaemonMark, decodeHost } from "../keys/host_record.ts";
 import { decodeMeta, type MetaRecord } from "../keys/meta_record.ts";
 import { decodeSession, type MachineMark } from "../keys/session_record.ts";
 import { LEFT_BEHIND, LEFT_OUT } from "./doubts.ts";
+import { COPIED, SAID_TO_BE_OFF } from "./lost_reasons.ts";
 
 /** Who this host is. */
 export interface HostIdentity {
@@ -158,9 +159,7 @@ function leftOut(
   if ((nonces === undefined && !keeps) || seen?.round === round) return undefined;
   return {
     kind: "lost",
-    reason:
-      "etcd was recovered without this host, which was said to be off: other hosts may use its disks. " +
-      "Shut down its guests that have locks of the cluster, and start it anew",
+    reason: SAID_TO_BE_OFF,
     givenUp: { doubt: LEFT_OUT, at },
   };
 }
@@ -200,10 +199,7 @@ function ofOwnSession(
   if (record.fencing?.state === "fenced") return { kind: "fenced", fencing: record.fencing };
   // In an etcd that was restored it is what this host wrote before that was saved.
   if (nonces !== undefined && !nonces.has(record.nonce) && !told) {
-    return {
-      kind: "lost",
-      reason: "somebody else writes this host's session: a copy of this host is running",
-    };
+    return { kind: "lost", reason: COPIED };
   }
   return undefined;
 }

@@ -29,19 +29,6 @@ Deno.test("cluster has nothing to say of a host in none, and of a member that is
   assert.deepEqual(await findings({}), []);
 });
 
-Deno.test("cluster says why locks of the cluster's cannot be had", async () => {
-  assert.deepEqual(await findings({ reason: "no link" }), ["problem: Cluster prod does not answer: no link"]);
-  assert.deepEqual(await findings({ state: "joining", reason: "x" }), [
-    "problem: This host is not a member of cluster prod yet: x",
-  ]);
-  assert.deepEqual(await findings({ state: "lost", reason: "y" }), [
-    "problem: This host is no member of cluster prod: y",
-  ]);
-  assert.deepEqual(await findings({ state: "broken" }), [
-    "problem: This host is no member of cluster prod: nothing tells why",
-  ]);
-});
-
 Deno.test("cluster names versions of etcd that are not safe", async () => {
   const etcd = [{ url: "a", version: "3.5.16" }, { url: "b", version: "3.4.23", unsafe: "it is old" }];
   assert.deepEqual(await findings({ etcd }), [

@@ -8,7 +8,7 @@ import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/me
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { decodeSession } from "../../../../../src/lockd/cluster/keys/session_record.ts";
 import { LEFT_BEHIND, LEFT_OUT } from "../../../../../src/lockd/cluster/session/doubts.ts";
-import { LEFT } from "../../../../../src/lockd/cluster/session/entries.ts";
+import { LEFT } from "../../../../../src/lockd/cluster/session/lost_reasons.ts";
 import { ClusterSession } from "../../../../../src/lockd/cluster/session/session.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";

@@ -1,0 +1,69 @@
+import type { ClusterStatus } from "../../cluster/cluster_status.ts";
+import { COPIED, LEFT, SAID_TO_BE_OFF } from "../../cluster/session/lost_reasons.ts";
+
+/** What is wrong with a host's membership in its cluster, in one sentence, and what to do about it. */
+export interface Standing {
+  readonly found: string;
+  readonly advice: string;
+}
+
+/** How a host stands in its cluster, for people; undefined for a member that is well. */
+export function standingOf(
+  { name, state, reason }: Pick<ClusterStatus, "name" | "state" | "reason">,
+): Standing | undefined {
+  const why = reason ?? "nothing tells why";
+  switch (state) {
+    case "live":
+      return reason === undefined ? undefined : {
+        found: `Cluster ${name} does not answer: ${reason}`,
+        advice: "See to the link and to etcd: docs/cluster.md",
+      };
+    case "closed":
+      return {
+        found: `Nothing new is locked in cluster ${name}: ${why}`,
+        advice:
+          "Guests that run go on. 'virtlockd cluster join' prints that command with the hosts that are " +
+          "known so far",
+      };
+    case "joining":
+      return {
+        found: `This host is not a member of cluster ${name} yet: ${reason ?? "it has just begun to join"}`,
+        advice:
+          "Locks of the cluster's are refused until it is, and none is given back in etcd; guests that run go " +
+          "on, and may be shut down. It tries again every second; what is changed in virtlockd.conf counts " +
+          "after 'virtlockd reload'",
+      };
+    case "unsure":
+      return {
+        found:
+          `This host is not certain what cluster ${name} has of it, and locks nothing new there until it is: ${why}`,
+        advice:
+          "Guests that run go on, and may be shut down; their locks are given back in etcd later. It goes on by " +
+          "itself when etcd answers and has room. If it stays so, see to the link and to etcd: docs/cluster.md",
+      };
+    case "lost":
+      return { found: `This host is no member of cluster ${name}: ${why}`, advice: afterLoss(reason) };
+    case "broken":
+      return {
+        found: `This host is no member of cluster ${name}: ${why}`,
+        advice: "Nothing of the cluster's is locked until that is mended: docs/cluster.md. Then 'virtlockd " +
+          "cluster join'",
+      };
+  }
+}
+
+/** Where nobody but a person has the host come back, what that person does. */
+function afterLoss(reason: string | undefined): string {
+  switch (reason) {
+    case LEFT:
+      return "Nothing of the cluster's is locked here. To come back: 'virtlockd cluster join' on this host. To " +
+        "stay out: take the cluster_ keys out of virtlockd.conf, then 'virtlockd reload'";
+    case SAID_TO_BE_OFF:
+      return "Nothing of the cluster's is locked here. When those guests are gone: 'virtlockd cluster join'";
+    case COPIED:
+      return "Nothing of the cluster's is locked here. End the other one, with its guests, and only then say " +
+        "'virtlockd reload' here; if this one is the copy, end this one";
+    default:
+      return "Nothing of the cluster's is locked here until that is mended: docs/cluster.md. Then 'virtlockd reload'";
+  }
+}
