@@ -6,7 +6,7 @@ import type { Sys } from "../../os/sys.ts";
 import { runDaemon } from "../life/run.ts";
 import { type CommandName, VIRTLOCKD } from "../identity/identity.ts";
 import { clientsCommand } from "./clients.ts";
-import { clusterCommands } from "./cluster/cluster.ts";
+import { clusterCommands } from "./cluster_commands.ts";
 import { doctorCommand } from "./doctor.ts";
 import { INTERNAL_COMMANDS } from "./internal.ts";
 import { locksCommand } from "./locks.ts";

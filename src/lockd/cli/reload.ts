@@ -48,18 +48,36 @@ export const reloadCommand: Command = {
   ],
   run(context, args) {
     const pid = daemonPid(context, args);
-    const socket = adminSocket(VIRTLOCKD, context, args);
-    const fault = faultBefore(context, socket);
-    if (fault !== undefined) {
-      throw failed(`Nothing was reloaded, virtlockd goes on with its old settings: ${fault}`);
-    }
-    context.out.write(`${new Reload(context.sys, socket, pid).run()}\n`);
+    context.out.write(`${reloadDaemon(context, adminSocket(VIRTLOCKD, context, args), pid)}\n`);
     return CommandExit.OK;
   },
 };
 
+/**
+ * Has a daemon execute the program that is in its place now, unless its configuration is wrong.
+ *
+ * @param socket its admin socket
+ * @param pid its process
+ * @returns what has come of it
+ * @throws CommandError with why it was in vain
+ */
+export function reloadDaemon(
+  context: Pick<CommandContext, "sys" | "env">,
+  socket: string,
+  pid: number,
+): string {
+  const fault = faultBefore(context, socket);
+  if (fault !== undefined) {
+    throw failed(`Nothing was reloaded, virtlockd goes on with its old settings: ${fault}`);
+  }
+  return new Reload(context.sys, socket, pid).run();
+}
+
 /** What is wrong with the configuration of the daemon that runs: its next image would leave that out. */
-function faultBefore({ sys, env }: CommandContext, socket: string): string | undefined {
+function faultBefore(
+  { sys, env }: Pick<CommandContext, "sys" | "env">,
+  socket: string,
+): string | undefined {
   try {
     using daemon = AdminConnection.connect(sys, socket);
     return faultInConfiguration(sys, env, readStatus(daemon));

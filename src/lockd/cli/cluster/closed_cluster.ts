@@ -72,7 +72,7 @@ export class ClosedCluster {
       if (entry === undefined) {
         throw new CommandError(
           CommandExit.PROBLEM,
-          "No host has joined this cluster yet: set it up in virtlockd.conf of one, and have it run 'virtlockd reload'",
+          "No host has joined this cluster yet: set it up in virtlockd.conf of each, and say 'virtlockd cluster join' there",
         );
       }
       const meta = changed(decodeMeta(entry));

@@ -58,16 +58,25 @@ export function chosenCluster(context: CommandContext, args: Arguments): ChosenC
     if (!given.includes("endpoints")) throw new UsageError(`Option "--${first}" needs "--endpoints"`);
     return { settings: fromOptions(sys, args, given), link: args.value("link") ?? LINK_PROGRAM };
   }
-  const { settings, runDir, path } = fromFile(context, file);
-  if (settings.clusterEndpoints.length === 0) {
+  const own = configuredCluster(context, file);
+  const { settings, path } = own;
+  if (!isNamed(own)) {
     throw new CommandError(
       CommandExit.PROBLEM,
       `${path} names no cluster: set cluster_endpoints there, or name one with --config or --endpoints`,
     );
   }
-  const socket = `${runDir}/${LINK_SOCKET}`;
-  const own = file === undefined && sys.access(socket, 0) === 0;
-  return { settings, link: args.value("link") ?? (own ? socket : LINK_PROGRAM) };
+  return { settings, link: args.value("link") ?? (file === undefined ? own.link : LINK_PROGRAM) };
+}
+
+/** The cluster of a configuration file, which may name none. */
+export interface ConfiguredCluster extends ChosenCluster {
+  readonly path: string;
+}
+
+/** Whether the configuration names a cluster. */
+export function isNamed({ settings }: ConfiguredCluster): boolean {
+  return settings.clusterEndpoints.length > 0;
 }
 
 function fromOptions(
@@ -101,16 +110,24 @@ function valueOf(sys: Pick<FileSys, "readlink" | "access">, option: string, text
   return { kind: "string", value };
 }
 
-function fromFile(
-  { sys, env }: CommandContext,
+/**
+ * What a configuration file says of a cluster, which is reached by this host's own link where there is one.
+ *
+ * @param file undefined: that of this user's daemon, which need not be there
+ * @throws CommandError
+ */
+export function configuredCluster(
+  { sys, env }: Pick<CommandContext, "sys" | "env">,
   file: string | undefined,
-): { settings: ClusterSettings; runDir: string; path: string } {
+): ConfiguredCluster {
   const options = { daemon: false, verbose: false, config: file, timeout: undefined, pidFile: undefined };
   const places = Object.entries(env).filter(([name]) => !name.startsWith("LIBVIRT_"));
   try {
     const context = startContext(VIRTLOCKD, sys, options, Object.fromEntries(places), workingDirectory(sys));
     const { settings } = readSettings(context, LOCK_SETTINGS);
-    return { settings, runDir: context.paths.runDir, path: context.paths.config };
+    const socket = `${context.paths.runDir}/${LINK_SOCKET}`;
+    const link = sys.access(socket, 0) === 0 ? socket : LINK_PROGRAM;
+    return { settings, link, path: context.paths.config };
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     throw new CommandError(CommandExit.PROBLEM, error.message, { cause: error });

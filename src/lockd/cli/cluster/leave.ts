@@ -23,7 +23,8 @@ export const clusterLeaveCommand: Command = {
   name: "cluster leave",
   purpose:
     "Ends the membership of a host that has no locks of the cluster any more. Then take the cluster_ keys out of " +
-    "its virtlockd.conf and have it run 'virtlockd reload'; with the keys it joins again at its next start.",
+    "its virtlockd.conf and have it run 'virtlockd reload'. With the keys 'virtlockd cluster join' on it, or its next " +
+    "start, has it join again.",
   operand: { name: "HOST", summary: "name or id of the host, or its session" },
   options: [
     { name: "force", summary: "although guests with locks run: other hosts get these locks" },

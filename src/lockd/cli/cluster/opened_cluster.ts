@@ -4,7 +4,7 @@ import { endpointsOf } from "../../cluster/host/endpoints.ts";
 import { ClusterKeys } from "../../cluster/keys/keys.ts";
 import { RecordError } from "../../cluster/keys/record_fields.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
-import { chosenCluster } from "./cluster_settings.ts";
+import { type ChosenCluster, chosenCluster } from "./cluster_settings.ts";
 import { EtcdLink } from "./etcd_link.ts";
 import { EtcdQuestions } from "./etcd_questions.ts";
 
@@ -26,7 +26,15 @@ export function withCluster<T>(
   args: Arguments,
   use: (cluster: OpenedCluster) => T,
 ): T {
-  const { settings, link: path } = chosenCluster(context, args);
+  return withChosen(context, chosenCluster(context, args), use);
+}
+
+/** The same of a cluster that is known. @throws CommandError */
+export function withChosen<T>(
+  context: Pick<CommandContext, "sys" | "env">,
+  { settings, link: path }: ChosenCluster,
+  use: (cluster: OpenedCluster) => T,
+): T {
   const env = Object.entries(context.env).map(([name, value]) => `${name}=${value ?? ""}`);
   using link = EtcdLink.open(context.sys, { path, env }, endpointsOf(settings));
   const keys = new ClusterKeys(settings.clusterName);

@@ -42,7 +42,7 @@ Deno.test("a change that is never made is told, and nothing is changed that is a
 Deno.test("of a cluster that nobody has joined a command says what to do", () => {
   assert.throws(() => new ClosedCluster(new PlayedCluster()).change(() => undefined), {
     message:
-      "No host has joined this cluster yet: set it up in virtlockd.conf of one, and have it run 'virtlockd reload'",
+      "No host has joined this cluster yet: set it up in virtlockd.conf of each, and say 'virtlockd cluster join' there",
   });
 });
 

@@ -63,6 +63,8 @@ export class PlayedCluster {
 interface HostParts {
   readonly session?: string;
   readonly heard?: boolean;
+  readonly name?: string;
+  readonly left?: true;
   readonly fencing?: unknown;
   readonly lost?: number;
 }

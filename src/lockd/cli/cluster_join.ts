@@ -1,0 +1,196 @@
+import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_link.ts";
+import { adminSocket, CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
+import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
+import { plainText } from "../../chassis/log/plain_text.ts";
+import type { ClusterStatus } from "../cluster/cluster_status.ts";
+import { LEFT, SAID_TO_BE_OFF } from "../cluster/session/lost_reasons.ts";
+import { VIRTLOCKD } from "../identity/identity.ts";
+import type { StatusDocument } from "../status/status_document.ts";
+import { AdminConnection } from "./admin_connection.ts";
+import { faultInConfiguration } from "./configuration_in_use.ts";
+import { reloadDaemon } from "./reload.ts";
+import { type Standing, standingOf } from "./shown/standing.ts";
+import { readStatus } from "./status.ts";
+import { waitOf } from "./cluster/closed_cluster.ts";
+import { type ConfiguredCluster, configuredCluster, isNamed } from "./cluster/cluster_settings.ts";
+import { openingAdvice } from "./cluster/opening.ts";
+import { withChosen } from "./cluster/opened_cluster.ts";
+
+/**
+ * How long a host that is on its way in is waited for when nobody says otherwise, in ms: one that was started
+ * anew waits 10 s for what etcd still has of it.
+ */
+const WAIT_MS = 15_000;
+/** Between two looks, in ms. */
+const LOOK_MS = 300;
+
+/** How a host stands that was to join: what `cluster join --json` prints, see docs/json.md. */
+export interface JoiningHost {
+  /** As the daemon says it. "none": it is in no cluster; "unreachable": no daemon can be asked. */
+  readonly state: ClusterStatus["state"] | "none" | "unreachable";
+  readonly cluster?: string;
+  /** Its id. */
+  readonly host?: string;
+  readonly session?: string;
+  /** What is so, in one sentence. */
+  readonly found: string;
+  /** What to do about it; absent for a member that is well. */
+  readonly advice?: string;
+}
+
+/** `virtlockd cluster join`: has this host's daemon join, and says what is in the way. */
+export const clusterJoinCommand: Command = {
+  name: "cluster join",
+  purpose:
+    "Has this host join the cluster that its configuration names, and says what is in the way. A daemon " +
+    "that joins by itself is waited for; one that has left, or does not know its cluster yet, is reloaded.",
+  options: [
+    CONNECT_OPTION,
+    JSON_OPTION,
+    {
+      name: "wait",
+      value: "SECONDS",
+      summary: `how long to wait (default ${WAIT_MS / 1000}; a closed cluster is waited for only with this)`,
+    },
+  ],
+  run(context, args) {
+    const wait = args.has("wait")
+      ? { limitMs: waitOf(args), closed: true }
+      : { limitMs: WAIT_MS, closed: false };
+    const host = join(context, adminSocket(VIRTLOCKD, context, args), wait);
+    const { found, advice } = host;
+    const lines = advice === undefined ? [`${found}.`] : [found, `-> ${advice}`];
+    context.out.write(
+      args.has("json") ? jsonText(host) : lines.map((line) => `${plainText(line)}\n`).join(""),
+    );
+    return advice === undefined ? CommandExit.OK : CommandExit.PROBLEM;
+  },
+};
+
+/** How long a host is waited for. */
+interface Wait {
+  readonly limitMs: number;
+  /** Also while its cluster is closed, which a person opens. */
+  readonly closed: boolean;
+}
+
+/** @param socket the daemon's admin socket */
+function join(context: CommandContext, socket: string, wait: Wait): JoiningHost {
+  try {
+    const before = awaited(context, socket, wait);
+    const { cluster } = before.sections;
+    if (!isReloadNeeded(cluster)) return standingHost(context, before);
+    const wrong = wrongSettings(context, before);
+    if (wrong !== undefined) return { ...named(cluster), ...wrong };
+    reloadDaemon(context, socket, before.pid);
+    return standingHost(context, awaited(context, socket, wait));
+  } catch (error) {
+    if (error instanceof ForeignDaemonError) {
+      return { state: "unreachable", found: error.message, advice: HAND_OVER };
+    }
+    if (error instanceof UnreachableError) {
+      return { state: "unreachable", found: error.message, advice: howToReach(error) };
+    }
+    throw error;
+  }
+}
+
+const JOIN_AGAIN = "then 'virtlockd cluster join'";
+const HAND_OVER =
+  `Only a daemon of this program joins a cluster: install it, say 'virtlockd reload', ${JOIN_AGAIN}`;
+
+function statusAt({ sys }: CommandContext, socket: string): StatusDocument {
+  using daemon = AdminConnection.connect(sys, socket);
+  return readStatus(daemon);
+}
+
+/** Whether a daemon does not come to join by itself, and would if it read its configuration once more. */
+function isReloadNeeded(cluster: ClusterStatus | undefined): boolean {
+  if (cluster?.state !== "lost") return cluster === undefined || cluster.state === "broken";
+  // One of which a copy runs is left alone: each of the two would take the session away from the other.
+  return cluster.reason === LEFT || cluster.reason === SAID_TO_BE_OFF;
+}
+
+/** Why a reload would not have the host join; undefined when nothing speaks against it. */
+function wrongSettings(context: CommandContext, status: StatusDocument): Standing | undefined {
+  const fault = faultInConfiguration(context.sys, context.env, status);
+  if (fault !== undefined) return { found: fault, advice: `Mend that, ${JOIN_AGAIN}` };
+  const configured = configurationOf(context, status);
+  if (isNamed(configured)) return undefined;
+  const { path } = configured;
+  return {
+    found: `This host is in no cluster: ${path} names none`,
+    advice: `Set cluster_endpoints, cluster_name, cluster_lockspaces (or cluster_devices) and, for https, ` +
+      `cluster_ca_file, cluster_cert_file and cluster_key_file in ${path}, ${JOIN_AGAIN}: docs/cluster.md`,
+  };
+}
+
+/** What the file of the daemon says now. The default file need not be there. @throws CommandError */
+function configurationOf(context: CommandContext, { configurationFile }: StatusDocument): ConfiguredCluster {
+  const isThere = configurationFile !== undefined && context.sys.access(configurationFile, 0) === 0;
+  return configuredCluster(context, isThere ? configurationFile : undefined);
+}
+
+function awaited(context: CommandContext, socket: string, { limitMs, closed }: Wait): StatusDocument {
+  const { sys } = context;
+  const end = sys.monotonic() + limitMs;
+  for (;;) {
+    const status = statusAt(context, socket);
+    const { state, reason } = status.sections.cluster ?? {};
+    const changes = state === "joining" || state === "unsure" || (state === "live" && reason !== undefined) ||
+      (state === "closed" && closed);
+    if (!changes || sys.monotonic() >= end) return status;
+    sys.pollReadable(-1, LOOK_MS);
+  }
+}
+
+function standingHost(context: CommandContext, status: StatusDocument): JoiningHost {
+  const { cluster } = status.sections;
+  if (cluster === undefined) {
+    return {
+      state: "none",
+      found: "This host is in no cluster",
+      advice: "Its settings were changed: say this again",
+    };
+  }
+  const standing = standingOf(cluster);
+  if (standing === undefined) {
+    return {
+      ...named(cluster),
+      found: `This host is a member of cluster ${cluster.name} (session ${cluster.session})`,
+    };
+  }
+  const opening = cluster.state === "closed" ? openingOf(context, status) : undefined;
+  return { ...named(cluster), ...standing, ...opening === undefined ? {} : { advice: opening } };
+}
+
+function named(cluster: ClusterStatus | undefined): Omit<JoiningHost, "found" | "advice"> {
+  if (cluster === undefined) return { state: "none" };
+  const { state, name, host, session } = cluster;
+  return { state, cluster: name, host, session };
+}
+
+/** How the cluster is opened; undefined where etcd cannot tell more than the daemon has. */
+function openingOf(context: CommandContext, status: StatusDocument): string | undefined {
+  try {
+    return withChosen(context, configurationOf(context, status), openingAdvice);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return `On one host, with every host that uses the cluster's disks: virtlockd cluster open --expect HOST,... ` +
+      `or, where it has to be recovered, virtlockd cluster recover --expect HOST,... (${error.message})`;
+  }
+}
+
+function howToReach({ obstacle }: UnreachableError): string {
+  switch (obstacle) {
+    case "absent":
+      return `Only the daemon of a host joins: on the host that is to, set the cluster_ keys in virtlockd.conf ` +
+        `(docs/cluster.md), systemctl start virtlockd.socket virtlockd-admin.socket, ${JOIN_AGAIN}; 'virtlockd doctor' says why none runs`;
+    case "denied":
+      return "Say it as root, or as the user whose daemon it is";
+    case "silent":
+    case "closed":
+    case "odd":
+      return `'virtlockd doctor' says what to do about it; ${JOIN_AGAIN}`;
+  }
+}

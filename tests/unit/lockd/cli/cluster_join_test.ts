@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { clusterJoinCommand } from "../../../../src/lockd/cli/cluster_join.ts";
+import { rpcError } from "../../../../src/chassis/wire/rpc_error.ts";
+import type { ClusterStatus } from "../../../../src/lockd/cluster/cluster_status.ts";
+import { context, given, onlyPage, PlayedDaemon, STATUS } from "./cli_fixture.ts";
+
+const MEMBER = {
+  name: "prod",
+  host: "h1",
+  session: "s1",
+  state: "live",
+  locks: 0,
+  lost: 0,
+  parked: 0,
+  left: 0,
+  releasing: 0,
+  unknown: 0,
+} as const;
+
+/** A host whose daemon has a configuration file of this content, and says these things of itself in turn. */
+async function joined(
+  { config = "", told, refused }: {
+    config?: string;
+    told: readonly (Partial<ClusterStatus> | undefined)[];
+    refused?: number;
+  },
+  ...args: string[]
+) {
+  const configurationFile = Deno.makeTempFileSync({ prefix: "join-test-" });
+  try {
+    Deno.writeTextFileSync(configurationFile, config);
+    let asked = 0;
+    const daemon = new PlayedDaemon(() => {
+      const section = told[Math.min(asked++, told.length - 1)];
+      const cluster = section === undefined ? {} : { cluster: { ...MEMBER, ...section } };
+      return onlyPage({ ...STATUS, configurationFile, sections: { storage: {}, ...cluster } });
+    });
+    if (refused !== undefined) daemon.connectResults.push(refused);
+    const at = context(daemon.sys);
+    const code = await clusterJoinCommand.run(at, given(clusterJoinCommand, ...args));
+    return { code, text: at.out.text.replaceAll(configurationFile, "FILE"), waited: daemon.waited };
+  } finally {
+    Deno.removeSync(configurationFile);
+  }
+}
+
+Deno.test("join says that a host is a member, as often as it is said", async () => {
+  const member = { code: 0, text: "This host is a member of cluster prod (session s1).\n", waited: 0 };
+  assert.deepEqual(await joined({ told: [{}] }), member);
+  const { text } = await joined({ told: [{}] }, "--json");
+  assert.deepEqual(JSON.parse(text), {
+    state: "live",
+    cluster: "prod",
+    host: "h1",
+    session: "s1",
+    found: "This host is a member of cluster prod (session s1)",
+  });
+});
+
+Deno.test("join waits for a host that is on its way in, and says what is in the way when that takes too long", async () => {
+  const way = { state: "joining", reason: "etcd cannot be reached" } as const;
+  assert.deepEqual(await joined({ told: [way, { state: "unsure", reason: "x" }, {}] }), {
+    code: 0,
+    text: "This host is a member of cluster prod (session s1).\n",
+    waited: 600,
+  });
+  const { code, text, waited } = await joined({ told: [way] }, "--wait", "3");
+  assert.deepEqual([code, waited], [1, 3000]);
+  assert.match(
+    text,
+    /^This host is not a member of cluster prod yet: etcd cannot be reached\n-> Locks of the cluster's are/,
+  );
+  assert.equal((await joined({ told: [way] })).waited, 15_000);
+});
+
+Deno.test("join does not touch a host of which a copy runs", async () => {
+  const reason = "somebody else writes this host's session: a copy of this host is running";
+  assert.deepEqual(await joined({ config: "nonsense", told: [{ state: "lost", reason }] }), {
+    code: 1,
+    text: `This host is no member of cluster prod: ${reason}\n` +
+      "-> Nothing of the cluster's is locked here. End the other one, with its guests, and only then say " +
+      "'virtlockd reload' here; if this one is the copy, end this one\n",
+    waited: 0,
+  });
+});
+
+Deno.test("join says which keys are missing where a host is in no cluster", async () => {
+  const keys =
+    "-> Set cluster_endpoints, cluster_name, cluster_lockspaces (or cluster_devices) and, for https, " +
+    "cluster_ca_file, cluster_cert_file and cluster_key_file in FILE, then 'virtlockd cluster join': docs/cluster.md\n";
+  const none = { code: 1, text: `This host is in no cluster: FILE names none\n${keys}`, waited: 0 };
+  assert.deepEqual(await joined({ told: [undefined] }), none);
+  // One that has left, and has its keys taken out, would be no member of any when it is reloaded.
+  const left =
+    "it has left the cluster. Take the cluster_ keys out of virtlockd.conf, then virtlockd reload; with the " +
+    "keys 'virtlockd cluster join' brings it back";
+  assert.deepEqual(await joined({ told: [{ state: "lost", reason: left }] }), none);
+  const { text } = await joined({ told: [undefined] }, "--json");
+  assert.equal(JSON.parse(text).state, "none");
+});
+
+Deno.test("join says what is wrong with the settings before anything is reloaded", async () => {
+  const { code, text } = await joined({ config: "cluster_endpoints = 5\n", told: [undefined] });
+  assert.equal(code, 1);
+  assert.match(
+    text,
+    /^FILE:1: expected a list of strings for "cluster_endpoints", got 5\n-> Mend that, then 'virtlockd cluster join'\n$/,
+  );
+});
+
+Deno.test("join says where to say it, and what to start, where no daemon can be asked", async () => {
+  const absent = await joined({ told: [undefined], refused: -2 });
+  assert.equal(absent.code, 1);
+  assert.match(
+    absent.text,
+    /^No daemon is running: nobody listens at \S+\n-> Only the daemon of a host joins: on the host that is to, set the cluster_ keys in virtlockd\.conf \(docs\/cluster\.md\), systemctl start virtlockd\.socket virtlockd-admin\.socket, then 'virtlockd cluster join'; 'virtlockd doctor' says why none runs\n$/,
+  );
+  const denied = await joined({ told: [undefined], refused: -13 }, "--json");
+  assert.deepEqual(
+    [denied.code, JSON.parse(denied.text).state, JSON.parse(denied.text).advice],
+    [1, "unreachable", "Say it as root, or as the user whose daemon it is"],
+  );
+  const foreign = new PlayedDaemon(() => rpcError(7, "Cannot find program 1 version 1"));
+  const at = context(foreign.sys);
+  assert.equal(await clusterJoinCommand.run(at, given(clusterJoinCommand)), 1);
+  assert.match(
+    at.out.text,
+    /libvirt's own virtlockd, .*\n-> Only a daemon of this program joins a cluster: install it/,
+  );
+});
