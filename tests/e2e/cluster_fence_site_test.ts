@@ -70,7 +70,10 @@ async function failsFor(site: ClusterSite, tries: number, reason: string): Promi
   );
   const machine = site.machine(ASKS);
   assert.match(await machine.sh("virtlockd status"), /fencing 1 host, 1 in vain/);
-  assert.match(told, /Make sure that it is off and stays off; then 'virtlockd cluster fence kvm9'/);
+  assert.match(
+    told,
+    /Make sure that it is off and stays off; then free its locks: virtlockd cluster fence kvm9/,
+  );
   assert.match(
     await machine.sh("virtlockd metrics"),
     new RegExp(`^virtlockd_cluster_fence_failures_total ${tries}$`, "m"),

@@ -204,7 +204,7 @@ Deno.test("a firmware's uuid that another host has too tells nothing, until that
   const [kept] = (await reboot(a)).kept;
   assert.match(
     kept?.reason ?? "",
-    /^host '.*' \(id b\) has the same uuid in its firmware, .*'virtlockd cluster remove b'/,
+    /^host '.*' \(id b\) has the same uuid in its firmware, .*virtlockd cluster remove b/,
   );
   await b.daemon.kill();
   await etcd.control("del", "/virtlockd/test/host/b");
@@ -269,7 +269,7 @@ for (const [name, { files, settings = "", change, because }] of Object.entries(D
     const { kept } = await reboot(a);
     assert.equal(kept.length, 1);
     assert.match(kept[0]?.reason ?? "", because);
-    const advice = /When they are, 'virtlockd cluster fence (\S+)' frees them/;
+    const advice = /When they are, free them: virtlockd cluster fence (\S+)/;
     const { groups: _, 1: session = "" } = await a.daemon.log.match(advice) ?? {};
     const fenced = await a.command("fence", session, "--yes", "--dead");
     assert.equal(fenced.code, 0, fenced.stderr);

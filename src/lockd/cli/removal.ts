@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../base/shell_quoted.ts";
 import { CommandError } from "../../chassis/cli/command.ts";
 import { counted, someOf } from "../../chassis/log/counted.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
@@ -81,10 +82,9 @@ export function isRemovable(
         say(
           "lock disks that other hosts use. First shut down its guests with locks of the cluster, or move them. Then:",
         );
+        const host = cluster.host === "" ? "HOST" : shellQuoted(cluster.host);
         say(
-          `virtlockd cluster leave ${
-            cluster.host === "" ? "HOST" : cluster.host
-          }; take the cluster_ keys out of virtlockd.conf; virtlockd reload.`,
+          `virtlockd cluster leave ${host}; take the cluster_ keys out of virtlockd.conf; virtlockd reload.`,
         );
         say(
           "If deno-virtlockd-cluster has just been removed with it, install that again before anything else.",

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../base/shell_quoted.ts";
 import { guestName, type Holding, type OwnerKey, ownerKey } from "./owner.ts";
 import type { Resource } from "./resource.ts";
 
@@ -121,7 +122,7 @@ export class Settler {
     if (settling === undefined) return undefined;
     const { verdict, left, holding } = settling;
     if (verdict === undefined || verdict.kind === "over") return LOOKING;
-    return left === Infinity ? `${verdict.reason}; ${untilReleased(holding)}` : verdict.reason;
+    return left === Infinity ? `${verdict.reason}; ${untilReleased(resource, holding)}` : verdict.reason;
   }
 
   /**
@@ -207,7 +208,7 @@ export class Settler {
 }
 
 /** What an administrator can do where nothing else tells whether the last writes of a guest have landed. */
-export function untilReleased({ owner }: Holding): string {
-  return "other hosts use the disk, so it stays until 'virtlockd release --force --guest " +
-    `${guestName(owner)}' says that nothing of that guest is written any more`;
+export function untilReleased({ path }: Pick<Resource, "path">, { owner }: Holding): string {
+  return "other hosts use the disk, so it stays until somebody says that nothing of that guest is written any more: " +
+    `virtlockd release ${shellQuoted(path)} --force --guest ${shellQuoted(guestName(owner))}`;
 }

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../base/shell_quoted.ts";
 import { strerror } from "../../os/errno.ts";
 import { type Holding, type Owner, ownerKey, ownerText } from "../lockspace/owner.ts";
 import type { ForeignHolder, HeldReport, Refusal } from "../lockspace/refusal.ts";
@@ -186,7 +187,9 @@ function hostText(
     ? ""
     : `, of which nothing is heard since ${
       new Date(silentSince).toISOString().slice(0, 19)
-    }Z or earlier: make sure that it is off and stays off, then free its locks with 'virtlockd cluster fence ${host}'`;
+    }Z or earlier: make sure that it is off and stays off, then free its locks: virtlockd cluster fence ${
+      host === "" ? "HOST" : shellQuoted(host)
+    }`;
   return shared ? `guests of ${place} that share it, at first ${held}${lost}` : `${held} on ${place}${lost}`;
 }
 

@@ -173,7 +173,7 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
       const end = left === undefined
         ? "it is released when that is over"
         : left === Infinity
-        ? untilReleased(holding)
+        ? untilReleased(resource, holding)
         : `it is released within ${Math.ceil(left / 1000)} s`;
       log.warn(
         `Resource '${resource.name}' of ${

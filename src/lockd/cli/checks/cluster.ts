@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
@@ -40,7 +41,7 @@ function ofReboot(reboot: RebootStatus | undefined): readonly Finding[] {
       `An earlier start of this host (boot ${boot}) has ${
         counted(locks, "lock")
       } in etcd, which stay: ${reason}`,
-      `When its guests are certainly gone 'virtlockd cluster fence ${session}' frees them`,
+      `When its guests are certainly gone, free them: virtlockd cluster fence ${shellQuoted(session)}`,
     )
   ) ?? [];
 }
@@ -72,8 +73,9 @@ function ofFencing(fencing: FencingStatus | undefined, host: Host): readonly Fin
 
 function ofHost(command: string, { host, state, failures, reason }: FencingHost): readonly Finding[] {
   if (reason === undefined) return [];
-  const advice =
-    `Make sure that it is off and stays off; then 'virtlockd cluster fence ${host}' frees its locks`;
+  const advice = `Make sure that it is off and stays off; then free its locks: virtlockd cluster fence ${
+    shellQuoted(host)
+  }`;
   if (state === "waiting") return [warning(`Host '${host}' is not fenced yet: ${reason}`, advice)];
   return [
     problem(

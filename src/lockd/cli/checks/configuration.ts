@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { type CommandName, VIRTLOCKD } from "../../identity/identity.ts";
 import { ConfigError } from "../../../chassis/config/config_error.ts";
 import { type ConfigEntry, parseConfigFile, placeOfKey } from "../../../chassis/config/config_file.ts";
@@ -116,7 +117,10 @@ function unreadable(host: Host, path: string, isNamed: boolean, mend: string): F
   if (kind !== undefined) {
     return [
       host.isRoots
-        ? problem(`${path} cannot be read, not even by root`, `The reason is in: cat ${path}. ${mend}`)
+        ? problem(
+          `${path} cannot be read, not even by root`,
+          `The reason is in: cat ${shellQuoted(path)}. ${mend}`,
+        )
         : warning(
           `${path} cannot be read by this user`,
           "Run this as the user whose daemon it is: for the host's that is root",

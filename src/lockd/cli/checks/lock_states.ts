@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { counted, someOf } from "../../../chassis/log/counted.ts";
 import type { LockEntry } from "../../status/status_document.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
@@ -41,7 +42,7 @@ export const lockStates: Check = {
         warning(
           `The lock on ${lock.path} stays although its guest is gone: ${lock.reason}`,
           "Wait, or look at the storage; when nothing of that guest is written any more for certain, free the lock: " +
-            "virtlockd release --force --guest NAME",
+            `virtlockd release ${shellQuoted(lock.path)} --force --guest ${guestOf(lock)}`,
         )
       ),
     );
@@ -62,4 +63,10 @@ export const lockStates: Check = {
 function ofGuests({ holders }: LockEntry): string {
   const names = new Set(holders.flatMap(({ domain }) => domain === "" ? [] : [domain]));
   return names.size === 0 ? "" : ` of ${someOf([...names], NAMED_GUESTS)}`;
+}
+
+/** The guest of a lock, as one word of a command line: the first one where several share it. */
+function guestOf({ holders: [holder] }: LockEntry): string {
+  if (holder === undefined) return "NAME";
+  return shellQuoted(holder.domain === "" ? String(holder.pid) : holder.domain);
 }

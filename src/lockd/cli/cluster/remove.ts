@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import {
   type Command,
@@ -49,9 +50,11 @@ function remove(context: CommandContext, args: Arguments, { questions, keys }: O
   if (standing !== undefined) {
     const fenced = sessions.filter(({ state }) => state === "fenced").map(({ session }) => session);
     const advice = fenced.length === 0
-      ? `Shut its guests down and the host off, then fence it: virtlockd cluster fence ${standing.session}`
+      ? `Shut its guests down and the host off, then fence it: virtlockd cluster fence ${
+        shellQuoted(standing.session)
+      }`
       : `What was fenced of it goes with: ${
-        fenced.map((session) => `virtlockd cluster remove ${session}`).join("; ")
+        fenced.map((session) => `virtlockd cluster remove ${shellQuoted(session)}`).join("; ")
       }`;
     throw new CommandError(
       CommandExit.PROBLEM,

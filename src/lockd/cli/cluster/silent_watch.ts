@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
@@ -55,14 +56,14 @@ export class SilentWatch {
     if (record.left === true) return over("it has left the cluster");
     if (heard !== undefined) {
       return decodeHost(heard).session === session ? over("it is heard of again") : over(
-        `another start of host '${name}' is heard of, which would be hit: free what the earlier one had with ` +
-          `'virtlockd cluster fence ${session}'`,
+        `another start of host '${name}' is heard of, which would be hit: free what the earlier one had: ` +
+          `virtlockd cluster fence ${shellQuoted(session)}`,
       );
     }
     if (record.quiet === true) {
       return over(
         "its daemon was stopped in order while guests had locks, so they may run: start it again, or shut the host " +
-          `down and say 'virtlockd cluster fence ${session}'`,
+          `down and say: virtlockd cluster fence ${shellQuoted(session)}`,
       );
     }
     if (lost !== undefined) {
@@ -70,7 +71,9 @@ export class SilentWatch {
         `its guests had lost ${
           counted(lost, "lock")
         } when it was fenced before, and it is not known that they ` +
-          `are gone: make sure that it is off, and say 'virtlockd cluster fence ${session} --dead'`,
+          `are gone: make sure that it is off, and say: virtlockd cluster fence ${
+            shellQuoted(session)
+          } --dead`,
       );
     }
     return { kind: "silent", entry, record };

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { S_IFMT, S_IFREG } from "../../../os/constants.ts";
 import { emptyStatus, type FileSys, type ProcessSys } from "../../../os/sys.ts";
 import { SystemError } from "../../../os/system_error.ts";
@@ -23,11 +24,11 @@ export function wrongWithProgram(
   if ((mode & S_IFMT) !== S_IFREG) {
     return `${path} is no regular file: name the program itself, and no link to it`;
   }
-  if ((mode & EXECUTABLE) === 0) return `${path} is not executable: chmod 0755 ${path}`;
+  if ((mode & EXECUTABLE) === 0) return `${path} is not executable: chmod 0755 ${shellQuoted(path)}`;
   const own = sys.uid();
-  if (uid !== 0 && uid !== own) return `${path} belongs to uid ${uid}: chown root ${path}`;
+  if (uid !== 0 && uid !== own) return `${path} belongs to uid ${uid}: chown root ${shellQuoted(path)}`;
   if ((mode & OTHERS_WRITE) !== 0) {
-    return `others than its owner may write ${path}: chmod go-w ${path}`;
+    return `others than its owner may write ${path}: chmod go-w ${shellQuoted(path)}`;
   }
   const directory = path.slice(0, path.lastIndexOf("/")) || "/";
   const unfit = checkDirectory(sys, directory);

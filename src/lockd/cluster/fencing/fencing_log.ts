@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { Log } from "../../../chassis/log/log.ts";
 import type { EarlierStartsObserver } from "../reboot/earlier_starts.ts";
@@ -21,7 +22,7 @@ export function fencingLog(log: Log): HostFencingObserver & EarlierStartsObserve
         `Host '${host}' is not fenced, and its locks stay: ${reason}. It is tried again in ${
           pauseMs / 1000
         } s. Make sure ` +
-          `that it is off and stays off, then 'virtlockd cluster fence ${host}' frees its locks`,
+          `that it is off and stays off, then free its locks: virtlockd cluster fence ${shellQuoted(host)}`,
       ),
     fencingOver: (host, reason) => log.warn(`Host '${host}' is not fenced: ${reason}`),
     fencingDone: (host, command, freed) =>
@@ -36,7 +37,8 @@ export function fencingLog(log: Log): HostFencingObserver & EarlierStartsObserve
         `An earlier start of this host (boot ${boot}) has ${
           counted(locks, "lock")
         } in etcd, which stay, because it is not ` +
-          `certain that its guests are gone: ${reason}. When they are, 'virtlockd cluster fence ${session}' frees them`,
+          `certain that its guests are gone: ${reason}. When they are, free them: ` +
+          `virtlockd cluster fence ${shellQuoted(session)}`,
       ),
   };
 }

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { RebootPolicy } from "../../identity/cluster_settings.ts";
 import type { Machine } from "../host/machine.ts";
 import type { MachineMark, SessionRecord } from "../keys/session_record.ts";
@@ -71,8 +72,8 @@ export function distrustOf(session: SessionRecord, facts: RebootFacts): string |
   if (sessions.includes(undefined)) return "the session of some host in etcd cannot be read";
   const twin = sessions.find((other) => other !== undefined && isTwin(session, other));
   if (twin === undefined) return undefined;
-  return `host '${twin.name}' (id ${twin.host}) has the same uuid in its firmware, which therefore tells nothing: of a ` +
-    `host that is no more 'virtlockd cluster remove ${twin.host}' takes away what is known`;
+  return `host '${twin.name}' (id ${twin.host}) has the same uuid in its firmware, which therefore tells nothing. If ` +
+    `that host is no more, take away what is known of it: virtlockd cluster remove ${shellQuoted(twin.host)}`;
 }
 
 /** Whether another host that is still a member has the same firmware's uuid. */

@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { Log } from "../../../chassis/log/log.ts";
 import { guestName, ownerText } from "../../lockspace/owner.ts";
 import type { LostGuestsObserver } from "./lost_guests.ts";
@@ -9,12 +10,12 @@ export function lostGuestsLog(log: Log): LostGuestsObserver {
       const { owner, resource } = guest;
       const fields = { resource: resource.name, lockspace: resource.lockspace, ...owner };
       const who = `The guest of ${ownerText(owner)}`;
-      const name = guestName(owner);
+      const name = shellQuoted(guestName(owner));
       switch (guest.kind) {
         case "stopped":
           return log.error(
             `${who} was stopped by a signal, for another host of the cluster has the lock on '${resource.name}'. ` +
-              `It must not go on over what the other guest has written: destroy it ('virsh destroy ${name}')`,
+              `It must not go on over what the other guest has written. Destroy it: virsh destroy ${name}`,
             fields,
           );
         case "killed":
@@ -25,7 +26,7 @@ export function lostGuestsLog(log: Log): LostGuestsObserver {
         case "spared":
           return log.error(
             `${who} could not be ended, although another host of the cluster has the lock on '${resource.name}': ` +
-              `${guest.reason}. Two guests may write to one disk: destroy it ('virsh destroy ${name}')`,
+              `${guest.reason}. Two guests may write to one disk. Destroy it: virsh destroy ${name}`,
             fields,
           );
       }

@@ -228,8 +228,8 @@ Deno.test("Settler never gives up by itself what other hosts would get, and says
   assert.deepEqual([world.told, world.unseen], [["settling unknown"], "QEMU"]);
   assert.equal(
     world.settler.reasonOf(RESOURCE),
-    "who knows; other hosts use the disk, so it stays until 'virtlockd release --force --guest guest' says that " +
-      "nothing of that guest is written any more",
+    "who knows; other hosts use the disk, so it stays until somebody says that nothing of that guest is written any " +
+      `more: virtlockd release ${RESOURCE.path} --force --guest guest`,
   );
   world.settler.abandon(RESOURCE, 7);
   assert.equal(world.settler.size, 0);

@@ -223,10 +223,36 @@ const FAILURES: readonly (readonly [Refusal, number, number, string, number])[] 
     87,
     51,
     `${LOCKED} by domain 'web' (uuid 6ba7b810-9dad-41d1-80b4-00000000002a, pid 9) on host 'kvm7', of which nothing ` +
-    "is heard since 2026-11-21T13:09:38Z or earlier: make sure that it is off and stays off, then free its locks " +
-    "with 'virtlockd cluster fence kvm7'",
+    "is heard since 2026-11-21T13:09:38Z or earlier: make sure that it is off and stays off, then free its " +
+    "locks: virtlockd cluster fence kvm7",
     -1,
   ],
+  ...[["rack 1's host", "on host 'rack 1's host'", "'rack 1'\\''s host'"], [
+    "",
+    "on another host of the cluster",
+    "HOST",
+  ]].map(([host = "", place, word]): [Refusal, number, number, string, number] => [
+    {
+      kind: "held-elsewhere",
+      resource: "r",
+      by: {
+        kind: "host",
+        host,
+        silentSince: 1_795_266_578_207,
+        shared: false,
+        domain: "web",
+        uuid: "6ba7b810-9dad-41d1-80b4-00000000002a",
+        pid: 9,
+        since: 0,
+      },
+    },
+    87,
+    51,
+    `${LOCKED} by domain 'web' (uuid 6ba7b810-9dad-41d1-80b4-00000000002a, pid 9) ${place}, of which nothing ` +
+    "is heard since 2026-11-21T13:09:38Z or earlier: make sure that it is off and stays off, then free its " +
+    `locks: virtlockd cluster fence ${word}`,
+    -1,
+  ]),
   [
     { kind: "held-elsewhere", resource: "r", by: { kind: "other-host" } },
     87,

@@ -81,6 +81,25 @@ Deno.test("cluster tells of hosts that the program has not fenced", async () => 
   ]);
 });
 
+Deno.test("cluster tells how a host is fenced by hand, whatever it is called", async () => {
+  const host = {
+    host: "rack 1's host",
+    session: "s-9",
+    sinceMs: 1,
+    failures: 2,
+    state: "failed" as const,
+    reason: "x",
+  };
+  const fencing = { command: "/etc/libvirt/fence", hosts: [host], fenced: 0, failures: 0 };
+  const sections = { storage: {}, cluster: { ...MEMBER, fencing } };
+  using fake = new FakeHost({ "/etc/libvirt/fence": "" });
+  const found = await cluster.run(patientOf(fake.host, answering([], { sections })));
+  assert.equal(
+    found.at(-1)?.advice,
+    "Make sure that it is off and stays off; then free its locks: virtlockd cluster fence 'rack 1'\\''s host'",
+  );
+});
+
 Deno.test("cluster tells of a program that cannot be run, before a host is dead", async () => {
   assert.deepEqual(await fencingFindings({ fault: "it was not executable" }), [
     "problem: cluster_fence_command cannot be run: it was not executable (Mend it and send SIGHUP. Until t)",

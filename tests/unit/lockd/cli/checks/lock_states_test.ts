@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { lockStates } from "../../../../../src/lockd/cli/checks/lock_states.ts";
 import { lock } from "../cli_fixture.ts";
-import { answering, found } from "./check_fixture.ts";
+import { answering, findings, found } from "./check_fixture.ts";
 
 Deno.test("lockStates finds doubtful and inherited locks, and nothing else", async () => {
   const locks = [
@@ -20,4 +20,22 @@ Deno.test("lockStates finds doubtful and inherited locks, and nothing else", asy
   ]);
   assert.deepEqual(await found(lockStates, {}, answering([lock({ id: 1 })])), []);
   assert.deepEqual(await found(lockStates, {}), []);
+});
+
+Deno.test("lockStates tells the command that frees a lock with the file and the guest as they are typed", async () => {
+  const [holder] = lock({ id: 9 }).holders;
+  assert.ok(holder !== undefined);
+  const settling = (holders: readonly (typeof holder)[]) =>
+    lock({ id: 9, state: "settling", reason: "x", path: "/images/web 1.lock", holders });
+  const advice = async (domain: string | undefined) => {
+    const held = settling(domain === undefined ? [] : [{ ...holder, domain }]);
+    const [finding] = await findings(lockStates, {}, answering([held]));
+    return finding?.advice;
+  };
+  const free = (guest: string) =>
+    "Wait, or look at the storage; when nothing of that guest is written any more for certain, free the lock: " +
+    `virtlockd release '/images/web 1.lock' --force --guest ${guest}`;
+  assert.equal(await advice("rack 1's guest"), free("'rack 1'\\''s guest'"));
+  assert.equal(await advice(""), free("49"));
+  assert.equal(await advice(undefined), free("NAME"));
 });

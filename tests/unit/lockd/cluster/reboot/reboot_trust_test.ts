@@ -82,8 +82,8 @@ Deno.test("a firmware's uuid that another host has too tells nothing, until that
   const twin = { ...OTHER, machine: { board: "b", whole: "x" } };
   assert.equal(
     distrustOf(OLD, { ...FACTS, sessions: [OTHER, OLD, { ...twin, left: true }, twin] }),
-    "host 'kvm8' (id i) has the same uuid in its firmware, which therefore tells nothing: of a host that is no more " +
-      "'virtlockd cluster remove i' takes away what is known",
+    "host 'kvm8' (id i) has the same uuid in its firmware, which therefore tells nothing. If that host is no more, " +
+      "take away what is known of it: virtlockd cluster remove i",
   );
   assert.equal(distrustOf(OLD, { ...FACTS, sessions: [OLD, { ...twin, left: true }] }), undefined);
   assert.equal(distrustOf(OLD, { ...FACTS, sessions: [OLD, { ...twin, removed: true }] }), undefined);
