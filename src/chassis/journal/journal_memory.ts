@@ -9,7 +9,7 @@ export interface JournalMemory {
   readonly size: number;
   /** The bytes; valid until the next {@link reserve}. */
   readonly bytes: Uint8Array;
-  /** Makes bytes up to `end` usable. @throws SystemError when there is no room */
+  /** Makes bytes up to `end` usable. @throws SystemError when there is no room; then nothing was taken */
   reserve(end: number): void;
   /** Gives memory beyond `end` back. */
   shrink(end: number): void;
@@ -29,8 +29,10 @@ export interface JournalMemory {
   writeNumber(at: number, value: number): void;
 }
 
-/** The memory is grown by so many bytes at a time. */
+/** The memory is grown by so many bytes at a time, where there is room for them. */
 const STEP = 256 * 1024;
+/** Where there is not, it is grown by whole ones of these. */
+const PAGE = 4096;
 /** Address space that is mapped at first. */
 const FIRST_MAPPING = 16 * 1024 * 1024;
 
@@ -82,20 +84,7 @@ export class SharedMemory implements JournalMemory {
   }
 
   reserve(end: number): void {
-    if (end <= this.#size) return;
-    const wanted = Math.ceil(end / STEP) * STEP;
-    const zeros = new Uint8Array(STEP);
-    while (this.#size < wanted) {
-      const length = Math.min(STEP, wanted - this.#size);
-      const written = must(
-        this.#sys.pwrite(this.fd, zeros.subarray(0, length), this.#size),
-        "pwrite",
-        "journal",
-      );
-      // Nothing written and no error: there is no sense in going on.
-      if (written === 0) throw new SystemError("pwrite", "journal", EINVAL);
-      this.#size += written;
-    }
+    if (end > this.#size) this.#grow(end);
     this.#remap();
   }
 
@@ -136,6 +125,32 @@ export class SharedMemory implements JournalMemory {
   writeNumber(at: number, value: number): void {
     mustLieAt(at, 8);
     this.#numbers[at / 8] = value;
+  }
+
+  /** Takes no more than what is needed from a file system that is nearly full: others live on it too. */
+  #grow(end: number): void {
+    const [wanted, least] = [STEP, PAGE].map((unit) => Math.ceil(end / unit) * unit) as [number, number];
+    const failed = this.#extend(wanted);
+    if (failed === undefined) return;
+    const refused = least < wanted ? this.#extend(least) : failed;
+    if (refused !== undefined) throw refused;
+  }
+
+  /** Writes the file on to a new end: all the way, or what was written is given back. */
+  #extend(wanted: number): SystemError | undefined {
+    const zeros = new Uint8Array(Math.min(STEP, wanted - this.#size));
+    for (let at = this.#size; at < wanted;) {
+      const written = this.#sys.pwrite(this.fd, zeros.subarray(0, wanted - at), at);
+      if (written <= 0) {
+        // Where that fails too the file is longer than it is known to be, by zeros.
+        this.#sys.ftruncate(this.fd, this.#size);
+        // Nothing written and no error: there is no sense in going on.
+        return new SystemError("pwrite", "journal", written === 0 ? EINVAL : written);
+      }
+      at += written;
+    }
+    this.#size = wanted;
+    return undefined;
   }
 
   /** More address space when the file has outgrown it. The old mapping stays: it shows the same pages. */

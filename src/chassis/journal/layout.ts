@@ -44,3 +44,8 @@ export const OLDEST_READER = 3;
 export function journalPath(directory: string): string {
   return `${directory}/journal`;
 }
+
+/** The same as long as it is being made. */
+export function draftPath(directory: string): string {
+  return `${directory}/journal.new`;
+}

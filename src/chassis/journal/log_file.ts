@@ -168,6 +168,15 @@ export class LogFile<O> {
    * @throws SystemError when there is no memory; the old log stays, but only a rewrite may follow
    */
   rewrite(operations: Iterable<O>): void {
+    try {
+      this.#writeAnew(operations);
+    } finally {
+      // Also when it has failed: of a file system that is full nothing is kept that is of no use.
+      this.#memory.shrink(this.#end + ROOM);
+    }
+  }
+
+  #writeAnew(operations: Iterable<O>): void {
     const memory = this.#memory;
     this.#encoder.restart();
     this.#inFlight.restart();
@@ -181,7 +190,6 @@ export class LogFile<O> {
       this.#use({ generation, base: LOG_START, snapshot: moved - LOG_START }, moved);
     }
     memory.commitWord(BEHIND_OFFSET, 0);
-    memory.shrink(this.#end + ROOM);
   }
 
   /** Follows what is recorded. */

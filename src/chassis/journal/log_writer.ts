@@ -75,6 +75,8 @@ export class LogWriter<O> {
   begin(recording: Recording<O>): void {
     this.#life = { kind: "recording", recording };
     this.rewrite();
+    // Perhaps nothing is recorded for a long time now.
+    if (this.trouble !== undefined) this.#compactLater();
   }
 
   /** Empties the log and records nothing more, until it begins again. Harmless before it has begun. */

@@ -90,11 +90,13 @@ export class PidFile {
   /** Writes the pid, without a newline as libvirt does. @throws StartError */
   write(pid: number): void {
     const text = encodeText(String(pid));
-    const emptied = this.#sys.ftruncate(this.#fd, 0);
-    const written = emptied < 0 ? emptied : this.#sys.pwrite(this.#fd, text, 0);
+    // Over what a daemon before this one has left: where /run is full, room that was given up for it is not
+    // had again.
+    const written = this.#sys.pwrite(this.#fd, text, 0);
+    const cut = written < 0 ? written : this.#sys.ftruncate(this.#fd, text.length);
     this.#sys.fchmod(this.#fd, MODE);
-    if (written < 0) {
-      const error = new SystemError("Write PID file", this.path, written);
+    if (cut < 0) {
+      const error = new SystemError("Write PID file", this.path, cut);
       throw new StartError(ExitCode.USAGE, error.message, { cause: error });
     }
     if (written !== text.length) {

@@ -1,13 +1,18 @@
 import { JournalFile } from "../../chassis/journal/journal_file.ts";
+import { SharedMemory } from "../../chassis/journal/journal_memory.ts";
+import type { LogFile } from "../../chassis/journal/log_file.ts";
 import { F_SETFD, FD_CLOEXEC } from "../../os/constants.ts";
+import type { Sys } from "../../os/sys.ts";
 import { must, SystemError } from "../../os/system_error.ts";
+import { createLog } from "../journal/lock_format.ts";
+import type { Operation } from "../journal/operations.ts";
 import { missesJournal } from "./missed_journal.ts";
 import type { JournalSources } from "./opened_journal.ts";
 
-/** Where a journal is, empty or not. */
-export interface Placed {
-  /** Owned by the file, or else by the ledger. */
-  readonly fd: number;
+/** A new journal, with nothing in it. */
+export interface MadeJournal {
+  readonly memory: SharedMemory;
+  readonly log: LogFile<Operation>;
   /** Undefined when it is memory without a name, which only the service manager keeps. */
   readonly file: JournalFile | undefined;
 }
@@ -21,13 +26,43 @@ export class JournalPlace {
   }
 
   /**
-   * Its file, which is made if need be; memory where there can be none and the service manager keeps that.
+   * Its file, if there is one; `barred` where it cannot be used, which is said, and the service manager keeps
+   * memory instead.
    *
-   * @throws SystemError when there is neither, or when nobody must serve without what is in the file
+   * @throws SystemError where nothing would keep that, or when nobody must serve without what is in the file
    */
-  own(): Placed {
-    const file = this.#sources.keeper ? this.#fileIfAny() : this.#file();
-    return file === undefined ? { fd: this.#memory(), file } : { fd: file.fd, file };
+  found(): JournalFile | "barred" | undefined {
+    const { sys, ledger, journalDir } = this.#sources;
+    try {
+      return JournalFile.open(sys, ledger, journalDir);
+    } catch (error) {
+      this.#doWithout(error);
+      return "barred";
+    }
+  }
+
+  /**
+   * A new one: in its file, where there is none; in memory where there can be none, which is said, and the
+   * service manager keeps that.
+   *
+   * @throws SystemError when there is neither
+   */
+  make(): MadeJournal {
+    const { sys, ledger, journalDir } = this.#sources;
+    try {
+      const { file, filled } = JournalFile.make(sys, ledger, journalDir, (fd) => begun(sys, fd));
+      return { ...filled, file };
+    } catch (error) {
+      this.#doWithout(error);
+      return this.memory();
+    }
+  }
+
+  /** A new one in memory alone. @throws SystemError when there is none */
+  memory(): MadeJournal {
+    const { sys, ledger } = this.#sources;
+    const fd = ledger.own(must(sys.memfd("virtlockd-journal"), "memfd_create", "journal"), "journal");
+    return { ...begun(sys, fd), file: undefined };
   }
 
   /**
@@ -47,7 +82,7 @@ export class JournalPlace {
   left(): JournalFile | undefined {
     const { sys, ledger, journalDir, log } = this.#sources;
     try {
-      return JournalFile.open(sys, ledger, journalDir, false);
+      return JournalFile.open(sys, ledger, journalDir);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       log.error(`A journal of an earlier daemon is left alone: ${error.message}`);
@@ -55,28 +90,18 @@ export class JournalPlace {
     }
   }
 
-  #file(): JournalFile {
-    const { sys, ledger, journalDir } = this.#sources;
-    const file = JournalFile.open(sys, ledger, journalDir, true);
-    if (file === undefined) throw new Error("Open journal: it was to be made, and was not");
-    return file;
+  /** Says that there is no file, where the store keeps memory. @throws the error where there has to be one */
+  #doWithout(error: unknown): void {
+    const { keeper, log } = this.#sources;
+    if (!(error instanceof SystemError) || !keeper || missesJournal(this.#sources, error)) throw error;
+    log.warn(
+      `The journal is in memory alone, and would be lost if systemd dropped its copy: ${error.message}`,
+    );
   }
+}
 
-  /** The same, for who can do without: in memory alone the store keeps it. */
-  #fileIfAny(): JournalFile | undefined {
-    try {
-      return this.#file();
-    } catch (error) {
-      if (!(error instanceof SystemError) || missesJournal(this.#sources, error)) throw error;
-      this.#sources.log.warn(
-        `The journal is in memory alone, and would be lost if systemd dropped its copy: ${error.message}`,
-      );
-      return undefined;
-    }
-  }
-
-  #memory(): number {
-    const { sys, ledger } = this.#sources;
-    return ledger.own(must(sys.memfd("virtlockd-journal"), "memfd_create", "journal"), "journal");
-  }
+/** The beginning of a journal in an empty file. @throws SystemError when there is no room for it */
+function begun(sys: Sys, fd: number): Omit<MadeJournal, "file"> {
+  const memory = new SharedMemory(sys, fd);
+  return { memory, log: createLog(memory) };
 }

@@ -3,7 +3,8 @@ import type { SharedMemory } from "../../chassis/journal/journal_memory.ts";
 import { type JournalStamp, readStamp } from "../../chassis/journal/journal_stamp.ts";
 import { EXCHANGE_OFFSET } from "../../chassis/journal/layout.ts";
 import { readExchange } from "../../chassis/rpc/counted_exchange.ts";
-import type { FoundLog } from "../journal/lock_format.ts";
+import { isUnfinished } from "../../chassis/journal/unfinished.ts";
+import { type FoundLog, readLog } from "../journal/lock_format.ts";
 import type { Recovered, ReturnedDescriptor } from "../journal/recovered.ts";
 import { recover } from "../journal/recovery.ts";
 import { readMounts } from "../storage/mount_table.ts";
@@ -24,6 +25,23 @@ export class JournalReader {
 
   constructor(sources: Pick<JournalSources, "sys" | "log">) {
     this.#sources = sources;
+  }
+
+  /**
+   * Reads a journal. Why it cannot be read is said.
+   *
+   * @param what names it, to begin a sentence with
+   * @returns undefined when nothing can have been recorded in it, or it cannot be read
+   */
+  read(memory: SharedMemory, what: string): FoundLog | undefined {
+    const { log } = this.#sources;
+    if (memory.size === 0) return undefined;
+    const read = readLog(memory);
+    if (typeof read !== "string") return read;
+    if (isUnfinished(memory)) {
+      log.info(`${what} is the beginning of one that was never finished: nothing was recorded in it`);
+    } else log.error(`${what} cannot be read: ${read}`);
+    return undefined;
   }
 
   /** What is in a journal besides its log. That it is damaged is said. */

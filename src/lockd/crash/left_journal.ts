@@ -10,7 +10,6 @@ import { ESRCH } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { OwnerRecord } from "../journal/journaled_lock.ts";
 import { joinRecovered, leaveOut } from "../journal/joined_recovery.ts";
-import { readLog } from "../journal/lock_format.ts";
 import { readProcess } from "../../os/process_state.ts";
 import { readCarried } from "../restart/recovered_state.ts";
 import type { Contents, JournalReader } from "./journal_reader.ts";
@@ -55,21 +54,17 @@ export function withLeftJournal(
 
 /** What is in it; undefined when that is nothing, or cannot be read, which is said. */
 function contentsOf({ sys, log, reader }: LeftSources, file: JournalFile): Contents | undefined {
-  const unreadable = (reason: string) =>
-    log.error(`The journal ${file.path} that an earlier daemon has left cannot be read: ${reason}`);
+  const what = `The journal ${file.path} that an earlier daemon has left`;
   let memory: SharedMemory;
   try {
     memory = new SharedMemory(sys, file.fd);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    unreadable(error.message);
+    log.error(`${what} cannot be read: ${error.message}`);
     return undefined;
   }
-  if (memory.size === 0) return undefined;
-  const read = readLog(memory);
-  if (typeof read !== "string") return reader.contents(memory, read);
-  unreadable(read);
-  return undefined;
+  const read = reader.read(memory, what);
+  return read === undefined ? undefined : reader.contents(memory, read);
 }
 
 /** Whether the journal in the store has something to say, and was in use later. */

@@ -1,6 +1,6 @@
 import { journalPath } from "../../chassis/journal/layout.ts";
 import { S_IFMT, S_IFREG } from "../../os/constants.ts";
-import { EAGAIN, ENOENT, ENOTDIR } from "../../os/errno.ts";
+import { EAGAIN, EEXIST, ENOENT, ENOTDIR } from "../../os/errno.ts";
 import { emptyStatus, type FileSys } from "../../os/sys.ts";
 import type { SystemError } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
@@ -13,14 +13,14 @@ export interface MissedSources extends Pick<JournalSources, "handed" | "returned
 
 /**
  * Whether the daemon must not go on without the journal that it could not open: it may say which guests run,
- * and nothing else does. Another daemon's, which that has locked, is none of its business.
+ * and nothing else does. Another daemon's, which that has locked or just made, is none of its business.
  */
 export function missesJournal(
   { sys, handed, returned, journalDir }: MissedSources,
   { errno }: SystemError,
 ): boolean {
   const stored = returned.some(({ name }) => name === JOURNAL_NAME || parseSlot(name) !== undefined);
-  if (handed !== undefined || stored || errno === EAGAIN) return false;
+  if (handed !== undefined || stored || errno === EAGAIN || errno === EEXIST) return false;
   const status = emptyStatus();
   const looked = sys.lstat(journalPath(journalDir), status);
   if (looked < 0) return looked !== -ENOENT && looked !== -ENOTDIR;

@@ -2,16 +2,15 @@ import type { JournalFile } from "../../chassis/journal/journal_file.ts";
 import { SharedMemory } from "../../chassis/journal/journal_memory.ts";
 import { isOfAnotherBoot, readStamp, stampOfNow } from "../../chassis/journal/journal_stamp.ts";
 import { LogFile } from "../../chassis/journal/log_file.ts";
-import { must } from "../../os/system_error.ts";
 import { JOURNAL_NAME, parseSlot } from "../journal/descriptor_names.ts";
 import { JournalState } from "../journal/journal_state.ts";
-import { createLog, passOverLog, readLog } from "../journal/lock_format.ts";
+import { passOverLog, readLog } from "../journal/lock_format.ts";
 import { recordedSlots } from "../journal/recorded_slots.ts";
 import { keptDescriptor } from "../handover/kept_descriptors.ts";
 import { readCarried } from "../restart/recovered_state.ts";
 import type { RestartState } from "../restart/state.ts";
 import { readHandover } from "./journal_handover.ts";
-import { JournalPlace, type Placed } from "./journal_place.ts";
+import { JournalPlace, type MadeJournal } from "./journal_place.ts";
 import { JournalReader } from "./journal_reader.ts";
 import { withLeftJournal } from "./left_journal.ts";
 import { GOING_ON, type JournalSources, type OpenedJournal } from "./opened_journal.ts";
@@ -53,32 +52,41 @@ class Opening {
     const stored = readHandover(handed.extension?.journal).store !== "none";
     const kept = keptDescriptor(handed, JOURNAL_PURPOSE);
     const file = kept === undefined ? undefined : this.#place.named(kept);
+    const replaces = stored && keeper;
     if (kept !== undefined && file !== undefined) {
       const memory = new SharedMemory(sys, kept);
       // Only the slots of the store are nowhere but in the journal.
-      const read = stored && keeper ? readLog(memory) : passOverLog(memory);
-      if (typeof read === "string") return this.#fresh({ fd: kept, file });
+      const read = replaces ? readLog(memory) : passOverLog(memory);
+      if (typeof read === "string") return { ...this.#instead(file), replaces };
       if (read instanceof LogFile) return { ...GOING_ON, memory, log: read, file, slots: [] };
       return { ...GOING_ON, memory, log: read.log, file, slots: recordedSlots(read.state) };
     }
     // What another daemon may have left in that place counts no more.
-    const opened = this.#fresh(this.#place.own());
+    const found = this.#place.found();
+    const opened = found === "barred" ? this.#fresh(this.#place.memory()) : this.#instead(found);
     if (kept === undefined) return opened;
     // An earlier version's, or its file was removed.
     const read = readLog(new SharedMemory(sys, ledger.own(kept, "journal")));
     ledger.close(kept);
-    const slots = stored && keeper && typeof read !== "string" ? recordedSlots(read.state) : [];
-    return { ...opened, slots, replaces: stored && keeper };
+    const slots = replaces && typeof read !== "string" ? recordedSlots(read.state) : [];
+    return { ...opened, slots, replaces };
   }
 
   /** The journal that came back from the store. */
   #stored(fd: number): OpenedJournal {
     const { sys, ledger } = this.#sources;
     const file = this.#place.named(fd);
-    if (file === undefined) ledger.own(fd, "journal");
-    const memory = new SharedMemory(sys, fd);
-    const opened = this.#recovered(memory, file) ?? this.#fresh({ fd, file });
-    const left = file === undefined ? this.#place.left() : undefined;
+    if (file !== undefined) {
+      return this.#recovered(new SharedMemory(sys, fd), file) ?? { ...this.#instead(file), replaces: true };
+    }
+    ledger.own(fd, "journal");
+    let opened = this.#recovered(new SharedMemory(sys, fd), undefined);
+    if (opened === undefined) {
+      ledger.close(fd);
+      // The place of the file may be taken by what another daemon has left.
+      opened = { ...this.#fresh(this.#place.memory()), replaces: true };
+    }
+    const left = this.#place.left();
     return left === undefined
       ? opened
       : withLeftJournal({ ...this.#sources, reader: this.#reader }, opened, left);
@@ -89,44 +97,49 @@ class Opening {
    * it.
    */
   #inFile(): OpenedJournal {
+    const found = this.#place.found();
+    if (found === "barred") return this.#fresh(this.#place.memory());
+    return (found === undefined ? undefined : this.#said(found)) ?? this.#instead(found);
+  }
+
+  /** @returns undefined when the file says nothing that counts */
+  #said(file: JournalFile): OpenedJournal | undefined {
     const { sys, log } = this.#sources;
-    const place = this.#place.own();
-    const { fd, file } = place;
-    if (file === undefined) return this.#fresh(place);
-    const memory = new SharedMemory(sys, fd);
-    if (memory.size === 0) return this.#fresh(place);
-    if (isOfAnotherBoot(readStamp(memory), stampOfNow(sys))) {
-      log.info(`The journal ${file.path} is of an earlier boot of this host: it is void`);
-      return this.#fresh(place);
+    const memory = new SharedMemory(sys, file.fd);
+    if (memory.size === 0 || !isOfAnotherBoot(readStamp(memory), stampOfNow(sys))) {
+      return this.#recovered(memory, file);
     }
-    return this.#recovered(memory, file) ?? this.#fresh(place);
+    log.info(`The journal ${file.path} is of an earlier boot of this host: it is void`);
+    return undefined;
   }
 
   /** @returns undefined when there is nothing that can be read */
   #recovered(memory: SharedMemory, file: JournalFile | undefined): OpenedJournal | undefined {
-    if (memory.size === 0) return undefined;
-    const read = readLog(memory);
-    if (typeof read === "string") {
-      this.#sources.log.error(`The journal that an earlier daemon has left cannot be read: ${read}`);
-      return undefined;
-    }
+    const read = this.#reader.read(memory, "The journal that an earlier daemon has left");
+    if (read === undefined) return undefined;
     const contents = this.#reader.contents(memory, read);
     const recovered = this.#reader.recover(contents, this.#sources.returned);
     const carried = readCarried(contents.state.carried);
     return { ...GOING_ON, memory, log: read.log, file, recovered, carried, slots: recovered.slots };
   }
 
+  /**
+   * A new journal in the place of a file that counts no more. That goes first: its room may be the last that
+   * there is.
+   */
+  #instead(file: JournalFile | undefined): OpenedJournal {
+    file?.discard();
+    return this.#fresh(this.#place.make());
+  }
+
   /** An empty journal. What the service manager has kept without one cannot be explained, and is kept on. */
-  #fresh({ fd, file }: Placed): OpenedJournal {
-    const { sys, returned, handed } = this.#sources;
-    must(sys.ftruncate(fd, 0), "ftruncate", "journal");
-    const memory = new SharedMemory(sys, fd);
-    const log = createLog(memory);
+  #fresh(made: MadeJournal): OpenedJournal {
+    const { returned, handed } = this.#sources;
     const unexplained = handed === undefined && returned.some(({ name }) => parseSlot(name) !== undefined);
     const state = new JournalState();
     const lost = { state, bytes: state.bytes, damage: "there is none" };
     const recovered = unexplained ? this.#reader.recover(lost, returned) : undefined;
     const slots = recovered?.slots ?? [];
-    return { ...GOING_ON, memory, log, file, recovered, slots };
+    return { ...GOING_ON, ...made, recovered, slots };
   }
 }

@@ -155,3 +155,15 @@ Deno.test("LogWriter takes no other failure than the kernel's for a lack of memo
   };
   assert.throws(() => stage.writer.commit(["a"]), /not foreseen/);
 });
+
+Deno.test("LogWriter tries again by itself when there was no memory at its very beginning", () => {
+  const stage = new Stage();
+  stage.errno = ENOSPC;
+  stage.begin();
+  assert.equal(stage.writer.trouble, "pwrite journal: No space left on device (ENOSPC)");
+  assert.deepEqual(stage.timers.map(({ milliseconds }) => milliseconds), [1000]);
+  stage.errno = 0;
+  stage.timers[0]?.task();
+  assert.deepEqual([stage.writer.trouble, stage.told], [undefined, ["fall behind", "rewrite all"]]);
+  assert.equal(stage.timers.length, 1);
+});

@@ -125,3 +125,17 @@ Deno.test("PidFile write() tells of a disk that is full", () => {
     /^StartError: Write PID file .*: it took 2 bytes$/,
   );
 });
+
+Deno.test("PidFile acquire() needs no more room than the PID file of a dead daemon has", () => {
+  using scratch = new Scratch();
+  const path = scratch.write("pid", "1234567");
+  // A file system in which each byte that is given up is somebody else's at once.
+  const sys: FileSys = {
+    ...kernel,
+    pwrite: (fd, bytes, at) =>
+      at + bytes.length > Deno.statSync(path).size ? -28 : kernel.pwrite(fd, bytes, at),
+  };
+  const file = acquire(path, sys);
+  assert.equal(Deno.readTextFileSync(path), "4711");
+  file.remove();
+});

@@ -11,7 +11,7 @@ import { readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import { NOTHING_CARRIED } from "../../../../src/lockd/restart/recovered_state.ts";
 import { SOCK_DGRAM } from "../../../../src/os/constants.ts";
-import { EACCES, EMFILE } from "../../../../src/os/errno.ts";
+import { EACCES, EMFILE, ENOSPC } from "../../../../src/os/errno.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { daemonParts } from "../../../support/daemon_parts.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -273,4 +273,39 @@ Deno.test("CrashSafety.listening() has the listening sockets of now stored in th
   stage.since();
   safety.listening(daemon);
   assert.deepEqual(stage.since(), []);
+});
+
+/** A file system that takes so many bytes of a file with a name. */
+function roomFor(bytes: number): Partial<Sys> {
+  return {
+    pwrite: (fd, text, at) => {
+      if (Deno.readLinkSync(`/proc/self/fd/${fd}`).startsWith("/memfd:")) return kernel.pwrite(fd, text, at);
+      return at >= bytes ? -ENOSPC : kernel.pwrite(fd, text.subarray(0, bytes - at), at);
+    },
+  };
+}
+
+Deno.test("CrashSafety in a full /run begins without a journal, leaves nothing of one, and says so", () => {
+  for (const bytes of [0, 4096, 65_536, 139_264]) {
+    using stage = new Stage(roomFor(bytes));
+    const safety = stage.open();
+    assert.equal(safety.recorder, undefined);
+    stage.begin(safety);
+    assert.deepEqual(stage.log.lines, [
+      "error: No journal, a crash would lose the locks: pwrite journal: No space left on device (ENOSPC)",
+    ]);
+    assert.deepEqual([...Deno.readDirSync(stage.scratch.path)], []);
+  }
+});
+
+Deno.test("CrashSafety in a full /run has its journal in memory where systemd keeps that", () => {
+  using stage = new Stage(roomFor(4096));
+  const safety = stage.open({ FDSTORE: "100" });
+  stage.begin(safety);
+  assert.deepEqual(stage.since(), ["tripwire-0", "journal", "tripwire-1"]);
+  assert.equal(safety.sound, true);
+  assert.deepEqual(stage.log.lines, [
+    "warning: The journal is in memory alone, and would be lost if systemd dropped its copy: pwrite journal: No space left on device (ENOSPC)",
+  ]);
+  assert.deepEqual([...Deno.readDirSync(stage.scratch.path)], []);
 });

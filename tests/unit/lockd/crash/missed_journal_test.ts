@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type MissedSources, missesJournal } from "../../../../src/lockd/crash/missed_journal.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import { S_IFDIR, S_IFREG } from "../../../../src/os/constants.ts";
-import { EACCES, EAGAIN, EIO, ENOENT, ENOTDIR } from "../../../../src/os/errno.ts";
+import { EACCES, EAGAIN, EEXIST, EIO, ENOENT, ENOTDIR } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 
 /** Whether the journal is missed that could not be opened, by what is seen in its place. */
@@ -38,7 +38,7 @@ Deno.test("missesJournal() is so where it cannot be seen whether there is a file
 
 Deno.test("missesJournal() is not so where another daemon uses it, or the store has one", () => {
   const file = { mode: S_IFREG | 0o600, size: 4096 };
-  assert.equal(missed(file, {}, EAGAIN), false);
+  assert.deepEqual([missed(file, {}, EAGAIN), missed(file, {}, EEXIST)], [false, false]);
   assert.equal(missed(file, { returned: [{ name: "journal", fd: 5 }] }), false);
   const lock = slotName({ kind: "lock", index: 3 });
   assert.equal(missed(file, { returned: [{ name: lock, fd: 5 }] }), false);

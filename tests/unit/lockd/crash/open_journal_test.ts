@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { missesJournal } from "../../../../src/lockd/crash/missed_journal.ts";
 import { openJournal } from "../../../../src/lockd/crash/open_journal.ts";
 import type { OpenedJournal } from "../../../../src/lockd/crash/opened_journal.ts";
+import { readLog } from "../../../../src/lockd/journal/lock_format.ts";
+import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
-import { EMFILE } from "../../../../src/os/errno.ts";
+import { EMFILE, ENOSPC } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
+import { FailingCalls } from "../../../support/failing_calls.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { grant, owner } from "../journal/journal_fixture.ts";
 import { handedState, JournalStage, OTHER_BOOT } from "./journal_stage.ts";
@@ -184,6 +189,104 @@ Deno.test("openJournal() believes no file when libvirt's daemon has handed over,
   stage.file([grantOf(stage, 3)]);
   const opened = openJournal(stage.sources({ handed: handedState([], null) }));
   assert.deepEqual([said(opened), stage.log.lines], [NOTHING_SAID, []]);
+});
+
+Deno.test("openJournal() takes the place of a beginning that was never finished, and says so", () => {
+  for (const size of [1, 4096, 135168]) {
+    using stage = new JournalStage();
+    Deno.writeFileSync(stage.scratch.file("journal"), new Uint8Array(size));
+    const opened = openJournal(stage.sources());
+    assert.deepEqual([said(opened), opened.file?.path], [NOTHING_SAID, stage.scratch.file("journal")]);
+    assert.deepEqual(stage.log.lines, [
+      "info: The journal that an earlier daemon has left is the beginning of one that was never finished: nothing was recorded in it",
+    ]);
+  }
+});
+
+Deno.test("openJournal() has the store take the journal that takes the place of one that cannot be read", () => {
+  using stage = new JournalStage();
+  const [nonsense, named] = [stage.sys.memfd("journal"), stage.scratch.write("journal", "nonsense")];
+  kernel.pwrite(nonsense, new TextEncoder().encode("nonsense"), 0);
+  const memory = openJournal(stage.sources({ keeper: true, returned: [{ name: "journal", fd: nonsense }] }));
+  assert.deepEqual([memory.replaces, memory.file, stage.closed.includes(nonsense)], [true, undefined, true]);
+  const fd = stage.sys.open(named, O_RDWR, 0);
+  const file = openJournal(stage.sources({ keeper: true, returned: [{ name: "journal", fd }] }));
+  assert.deepEqual([file.replaces, file.file?.path], [true, named]);
+  assert.equal(Deno.statSync(named).size > 0, true);
+});
+
+/** Calls with which a journal is opened. */
+const CALLS = [
+  "mkdir",
+  "open",
+  "ofdLock",
+  "lstat",
+  "fstat",
+  "ftruncate",
+  "pwrite",
+  "map",
+  "rename",
+  "memfd",
+] as const;
+
+/** Opens a journal with each of its calls failing once, in turn. */
+function withEachFault(
+  prepare: (stage: JournalStage) => void,
+  keeper: boolean,
+  check: (stage: JournalStage, outcome: OpenedJournal | SystemError, what: string) => void,
+): string[] {
+  const failed = new Set<string>();
+  for (const call of CALLS) {
+    for (let nth = 1;; nth++) {
+      using stage = new JournalStage();
+      prepare(stage);
+      const calls = new FailingCalls({ call, nth, errno: ENOSPC });
+      const sources = stage.sources({ keeper, sys: calls.around(stage.sys) });
+      let outcome: OpenedJournal | SystemError;
+      try {
+        outcome = openJournal(sources);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        outcome = error;
+      }
+      if (!calls.fired) break;
+      failed.add(call);
+      check(stage, outcome, `${call} ${nth}`);
+    }
+  }
+  return [...failed];
+}
+
+Deno.test("openJournal() leaves a whole journal or none where a call fails, and the next start begins", () => {
+  for (const keeper of [false, true]) {
+    const failed = withEachFault(() => {}, keeper, (stage, outcome, what) => {
+      const there = existsSync(stage.scratch.file("journal"));
+      if (outcome instanceof SystemError) {
+        assert.equal(there, false, what);
+        assert.equal(missesJournal(stage.sources(), outcome), false, what);
+      } else assert.equal(there, outcome.file !== undefined, what);
+    });
+    assert.deepEqual(["mkdir", "pwrite", "rename"].filter((call) => !failed.includes(call)), []);
+  }
+});
+
+Deno.test("openJournal() passes over no journal that says something, whatever call fails", () => {
+  const prepare = (stage: JournalStage) => {
+    stage.processes.set(7, owner(7).start);
+    stage.file([grantOf(stage, 3)]);
+  };
+  for (const keeper of [false, true]) {
+    const failed = withEachFault(prepare, keeper, (stage, outcome, what) => {
+      if (outcome instanceof SystemError) {
+        assert.equal(missesJournal(stage.sources({ keeper }), outcome), true, what);
+      } else assert.equal(locks(outcome)?.length, 1, what);
+      const left = readLog(
+        new SharedMemory(kernel, stage.sys.open(stage.scratch.file("journal"), O_RDWR, 0)),
+      );
+      assert.deepEqual(typeof left === "string" ? left : [...left.state.locks.keys()], [3], what);
+    });
+    assert.deepEqual(["open", "ofdLock", "map"].filter((call) => !failed.includes(call)), []);
+  }
 });
 
 Deno.test("openJournal() fails where there is no memory", () => {
