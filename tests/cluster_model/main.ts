@@ -12,6 +12,7 @@ are killed, and looks whether two guests ever have one disk, and whether anythin
   --seconds T     how long (default 60)
   --seed S        the first seed; each history has the next (default: a new one, which is printed)
   --steps N       steps of a history (default 150)
+  --reopens       people close the cluster and open it again, as for other directories
   --variant NAME  leaves a rule out, to see that it is noticed: no-epoch, release-unseen,
                   lease-is-proof, no-meta, no-marks, return-from-leaving, share-of-one,
                   fence-unseen, condemned-is-fenced`;
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "60" },
     seed: { type: "string", default: String(Random.freshSeed()) },
     steps: { type: "string", default: "150" },
+    reopens: { type: "boolean", default: false },
     variant: { type: "string", default: "none" },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -49,7 +51,7 @@ function main(): number {
   const begun = performance.now();
   let [histories, grants, refusals] = [0, 0, 0];
   for (let seed = first; performance.now() - begun < seconds * 1000; seed++) {
-    const history = playSeed({ hosts: 3, disks: 2, steps, crippled }, seed);
+    const history = playSeed({ hosts: 3, disks: 2, steps, crippled, reopens: values.reopens }, seed);
     histories++;
     grants += history.grants;
     refusals += history.refusals;

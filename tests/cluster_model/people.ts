@@ -30,6 +30,7 @@ export class People {
   /** Sessions as they were when they were condemned. */
   readonly #condemned = new Map<number, KeyValue>();
   readonly #fencer: Fencer;
+  #reopened = 0;
 
   constructor(parts: PeopleParts) {
     this.#parts = parts;
@@ -56,6 +57,15 @@ export class People {
     if (!this.#parts.network.unsaid && meta.expect.length === 0) {
       this.#parts.etcd.put(META, encodeMeta({ ...meta, expect }));
     }
+  }
+
+  /** A person closes a cluster that is open, as for other directories; else see {@link operate}. */
+  reopen(): void {
+    const value = this.#parts.etcd.get(META);
+    const meta = value === undefined ? undefined : decodeMeta({ key: META, value, changedAt: 0 });
+    if (meta?.phase !== "open") return this.operate();
+    const round = `reopened ${++this.#reopened}`;
+    this.#parts.etcd.put(META, encodeMeta({ ...meta, phase: "forming", round, expect: [], without: [] }));
   }
 
   /**

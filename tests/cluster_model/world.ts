@@ -15,6 +15,8 @@ export interface Play {
   readonly disks: number;
   readonly steps: number;
   readonly crippled: Crippled;
+  /** Whether people close a cluster that is open, and open it again. */
+  readonly reopens?: boolean;
 }
 
 /** So many turns of time settle everything once nothing is lost any more. */
@@ -118,15 +120,20 @@ export class World {
   /** Something that happens to etcd, or that a person does. */
   #event(host: number): void {
     if (this.#kind === "fences" && this.#chooser.choose(4, "fence") > 0) return this.#people.fence(host);
-    if (this.#kind === "fences") return this.#people.operate();
+    if (this.#kind === "fences") return this.#operate();
     switch (this.#chooser.choose(4, "event")) {
       case 0:
         return this.#network.save();
       case 1:
         return this.#restore();
       default:
-        return this.#people.operate();
+        return this.#operate();
     }
+  }
+
+  #operate(): void {
+    if (this.#play.reopens === true) this.#people.reopen();
+    else this.#people.operate();
   }
 
   /** etcd is restored from a backup. */

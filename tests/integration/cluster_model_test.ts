@@ -22,6 +22,16 @@ Deno.test("of 400 histories of three hosts none has two guests with one disk, or
   assert.equal(firstViolation("none", 1, 400), undefined);
 });
 
+Deno.test("nor of 100 in which people close the cluster and open it again", () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const { violation } = playSeed(
+      { hosts: 3, disks: 2, steps: STEPS, crippled: "none", reopens: true },
+      seed,
+    );
+    assert.equal(violation, undefined, `seed ${seed}`);
+  }
+});
+
 for (
   // With the seed of a history that shows it. After a change of what is played others do, and are looked for.
   const [crippled, seed, expected] of [

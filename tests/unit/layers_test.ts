@@ -329,6 +329,7 @@ const NAMING: Readonly<Record<string, string>> = {
   "etcd/link/command_line.ts": "the name of the link's program",
   "lockd/cluster/cluster.ts": "names of a socket and of a file",
   "lockd/cluster/session/entries.ts": "the commands that open a cluster",
+  "lockd/cluster/session/session_step.ts": "advice: a command",
   "lockd/cluster/session/lost_reasons.ts": "advice: commands",
   "lockd/cluster/keys/keys.ts": "what the keys in etcd begin with",
   "lockd/cluster/etcd/link_client.ts": "advice: a package and a unit",

@@ -3,8 +3,10 @@ import { type Command, CommandError, CommandExit } from "../../../chassis/cli/co
 import { plainText } from "../../../chassis/log/plain_text.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
+import { takeDirectories } from "./directories.ts";
 import { knownSessions } from "./known_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
+import { wordOf } from "./word.ts";
 
 /** A cluster that is open: what `cluster open --json` prints, see docs/json.md. */
 export interface OpenCluster {
@@ -17,14 +19,25 @@ export interface OpenCluster {
 export const clusterOpenCommand: Command = {
   name: "cluster open",
   purpose:
-    "Says which hosts a new cluster has, and waits until it is open: each of them joins and puts in the locks " +
-    "that it has already, and nothing new is locked before.",
-  options: [...EXPECT_OPTIONS, ...CLUSTER_OPTIONS, JSON_OPTION],
+    "Says which hosts a new cluster has, or one with other directories, and waits until it is open: each of them " +
+    "joins and puts in the locks that it has already, and nothing new is locked before.",
+  options: [
+    ...EXPECT_OPTIONS,
+    {
+      name: "directories",
+      summary: "from now on all lock in the directories that virtlockd.conf names here",
+    },
+    ...CLUSTER_OPTIONS,
+    JSON_OPTION,
+  ],
   run(context, args) {
     const expect = hostsOf(args, "expect");
     const wait = waitOf(args);
     const opened = withCluster(context, args, (cluster): OpenCluster => {
-      open(cluster, expect, wait);
+      const closed = new ClosedCluster(cluster);
+      closed.awaitHost(wait);
+      if (args.has("directories")) takeDirectories(cluster, closed, expect, wordOf(context));
+      open(cluster, closed, expect, wait);
       return { name: cluster.settings.clusterName, expect };
     });
     context.out.write(args.has("json") ? jsonText(opened) : "The cluster is open.\n");
@@ -32,9 +45,12 @@ export const clusterOpenCommand: Command = {
   },
 };
 
-function open(opened: OpenedCluster, expect: readonly string[], wait: number): void {
-  const cluster = new ClosedCluster(opened);
-  cluster.awaitHost(wait);
+function open(
+  opened: OpenedCluster,
+  cluster: ClosedCluster,
+  expect: readonly string[],
+  wait: number,
+): void {
   cluster.change((meta) => {
     if (meta.phase === "recovering") {
       throw new CommandError(

@@ -21,7 +21,7 @@ export interface MetaRecord {
   readonly expect: readonly string[];
   /** Those that somebody has said to be off, when etcd was recovered: they put nothing back. */
   readonly without: readonly string[];
-  /** Why it has to be recovered; "" when it has not. */
+  /** Why it has to be recovered, or was closed for its directories; "" otherwise. */
   readonly why: string;
 }
 

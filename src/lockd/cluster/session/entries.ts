@@ -59,9 +59,12 @@ export class Entries {
 /** Why nothing new is locked in a cluster that is not open, and what to do. */
 export function closedText({ phase, why }: MetaRecord, awaited: string): string {
   switch (phase) {
-    case "forming":
-      return `the cluster is not open yet, ${awaited}: 'virtlockd cluster open --expect HOST,...' names every host ` +
+    case "forming": {
+      const text =
+        `the cluster is not open yet, ${awaited}: 'virtlockd cluster open --expect HOST,...' names every host ` +
         "that uses its disks";
+      return why === "" ? text : `${text} (${why})`;
+    }
     case "recovering":
       return `the cluster is being recovered, ${awaited}: 'virtlockd cluster recover --expect HOST,...' names every ` +
         `host that uses its disks (${why})`;

@@ -105,28 +105,37 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
   if (out !== undefined) return out;
   // Also when it is being recovered already: that may be what was saved, with what was put in until then.
   if (behind !== undefined) return { kind: "close", reason: behind, meta: keys.meta.changedAt };
-  if (meta.spaces.join(" ") !== spaces.join(" ")) {
-    return {
-      kind: "wait",
-      reason: `the other hosts lock ${named(meta.spaces)} for the cluster, and this one ${named(spaces)}: ` +
-        "make cluster_lockspaces and cluster_devices alike",
-    };
-  }
-  const waits = ofAnotherSession(keys.host, facts);
+  const another = ofAnotherSession(keys.host, facts);
+  if (another?.kind === "other-session") return another;
   const own = ofOwnSession(keys.session, facts);
-  if (waits?.kind === "wait" && own === undefined) return objection(keys.session, waits.reason) ?? waits;
-  return waits ?? own ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+  // Whatever was said of its session it has to know, also while it is not admitted.
+  if (meta.spaces.join(" ") !== spaces.join(" ")) {
+    return own ?? notAdmitted(keys, differing(meta.spaces, spaces));
+  }
+  if (another !== undefined) return own === undefined ? notAdmitted(keys, another.reason) : another;
+  return own ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+}
+
+/** What the operator has to know of a host that locks other things than all others. */
+function differing(agreed: readonly string[], spaces: readonly string[]): string {
+  return `the other hosts lock ${named(agreed)} for the cluster, and this one ${named(spaces)}: ` +
+    "make cluster_lockspaces and cluster_devices alike. When they are what all hosts are to have, 'virtlockd cluster " +
+    "open --expect HOST,... --directories' on this one has it so: docs/cluster-etcd.md";
 }
 
 function named(spaces: readonly string[]): string {
   return spaces.length === 0 ? "nothing" : spaces.join(", ");
 }
 
-/** Its place is another one's by now, as that of a copy of this host: but its session is its own. */
-function objection(key: KeyValue | undefined, reason: string): SessionStep | undefined {
-  if (key === undefined) return undefined;
-  const { fencing } = decodeSession(key);
-  return fencing === undefined ? undefined : { kind: "object", reason, fencing, session: key.changedAt };
+/**
+ * It cannot be a member now, as one that has other directories, or whose place is another one's. But it
+ * lives, and its session is its own: nobody may have its locks.
+ */
+function notAdmitted({ session }: SessionKeys, reason: string): SessionStep {
+  const fencing = session === undefined ? undefined : decodeSession(session).fencing;
+  return session === undefined || fencing === undefined
+    ? { kind: "wait", reason }
+    : { kind: "object", reason, fencing, session: session.changedAt };
 }
 
 /** What tells that etcd has lost something that this host has seen there. */
@@ -167,7 +176,7 @@ function leftOut(
 function ofAnotherSession(
   key: KeyValue | undefined,
   { host, session, nonces, fenced, isEarlier }: SessionFacts,
-): SessionStep | undefined {
+): Extract<SessionStep, { kind: "wait" | "other-session" }> | undefined {
   if (key === undefined) return undefined;
   const shown = decodeHost(key);
   if (shown.session === session || fenced.has(shown.session)) return undefined;

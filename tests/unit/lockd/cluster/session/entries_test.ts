@@ -57,6 +57,10 @@ Deno.test("whoever is refused is told what the cluster waits for, and what to do
     "the cluster is not open yet, it waits for kvm1: 'virtlockd cluster open --expect HOST,...' names every host that " +
       "uses its disks",
   );
+  assert.match(
+    closedText({ ...META, why: "ann has changed its directories" }, "it waits for kvm1"),
+    / \(ann has changed /,
+  );
   assert.equal(
     closedText({ ...META, phase: "recovering", why: "etcd has gone back" }, "it waits for kvm1"),
     "the cluster is being recovered, it waits for kvm1: 'virtlockd cluster recover --expect HOST,...' names every " +

@@ -64,16 +64,35 @@ Deno.test("a host with other lock directories is not admitted", () => {
   assert.deepEqual(nextStep({ ...NOTHING, meta: META }, { ...FACTS, spaces: ["scsi"] }), {
     kind: "wait",
     reason:
-      "the other hosts lock lvm, scsi for the cluster, and this one scsi: make cluster_lockspaces and cluster_devices alike",
+      "the other hosts lock lvm, scsi for the cluster, and this one scsi: make cluster_lockspaces and cluster_devices " +
+      "alike. When they are what all hosts are to have, 'virtlockd cluster open --expect HOST,... --directories' on " +
+      "this one has it so: docs/cluster-etcd.md",
   });
 });
 
 Deno.test("a host that locks nothing for the cluster is told so", () => {
-  assert.deepEqual(nextStep({ ...NOTHING, meta: META }, { ...FACTS, spaces: [] }), {
-    kind: "wait",
-    reason:
-      "the other hosts lock lvm, scsi for the cluster, and this one nothing: make cluster_lockspaces and cluster_devices alike",
-  });
+  const step = nextStep({ ...NOTHING, meta: META }, { ...FACTS, spaces: [] });
+  assert.ok(step.kind === "wait");
+  assert.match(step.reason, /^the other hosts lock lvm, scsi for the cluster, and this one nothing: make /);
+});
+
+Deno.test("a host with other lock directories objects to being fenced, and knows what else was said of its session", () => {
+  const condemned = { state: "condemned", by: "ann", from: "desk", at: 1 } as const;
+  const fenced = { ...condemned, state: "fenced" } as const;
+  const facts = { ...FACTS, spaces: ["leases", "lvm", "scsi"], nonces: new Set(["n"]) };
+  const kinds = [
+    session("n"),
+    session("n", { fencing: condemned }),
+    session("n", { fencing: fenced }),
+    session("another"),
+    { ...session("n"), value: session("n").value.replace("{", '{"left":true,') },
+  ].map((own) => nextStep({ meta: META, host: host("s1"), session: own }, facts).kind);
+  assert.deepEqual(kinds, ["wait", "object", "fenced", "lost", "left"]);
+  // One that has lost its note finds its session, and then the same.
+  assert.deepEqual(
+    nextStep({ meta: META, host: host("s0"), session: undefined }, { ...facts, nonces: undefined }),
+    { kind: "other-session", session: "s0" },
+  );
 });
 
 Deno.test("a daemon goes on with the session of the one before, whatever that wrote last", () => {

@@ -41,7 +41,12 @@ class Stage {
   }
 
   /** A daemon on a host, perhaps one that goes on with an earlier one's session. */
-  session(name: string, host = name, known?: { session: string; seen: Seen | undefined }): ClusterSession {
+  session(
+    name: string,
+    host = name,
+    known?: { session: string; seen: Seen | undefined },
+    spaces: readonly string[] = META.spaces,
+  ): ClusterSession {
     const loop = this.time.loop();
     const tell = (text: string) => void this.told.push(`${name} ${text}`);
     const session = new ClusterSession({
@@ -65,7 +70,7 @@ class Stage {
       keys: this.keys,
       host: { id: host, name: host, boot: "b1", daemon: { place: name, pid: 1, start: 1 } },
       isEarlier: ({ place }) => this.ended.has(place),
-      spaces: ["scsi"],
+      spaces,
       nonce: () => `n${++this.#nonces}`,
       known: known?.session,
       joinMs: 0,
@@ -237,6 +242,37 @@ Deno.test("the first host that notices a restored etcd closes the cluster for al
   stage.etcd.put(stage.keys.meta, encodeMeta({ ...meta, expect: ["a", "b"] }));
   stage.pass(15);
   assert.deepEqual([stage.phase, a.state.kind, again.state.kind], ["open", "live", "live"]);
+});
+
+Deno.test("directories of a cluster are changed when each host has come with them, and one that has not objects to being fenced", () => {
+  const stage = new Stage();
+  const spaces = ["leases", "scsi"];
+  const changed = { ...META, spaces, phase: "forming", round: "r2", why: "so ann" } as const;
+  const [a, b] = [stage.session("a"), stage.session("b")];
+  stage.pass(5);
+  // One comes with other directories than the others: it is not admitted, and these go on.
+  a.close();
+  const next = stage.session("a2", "a", stage.kept.get("a"), spaces);
+  stage.pass(5);
+  assert.deepEqual([next.state.kind, b.state.kind], ["joining", "live"]);
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...changed, expect: ["a", "b"] }));
+  stage.pass(15);
+  assert.deepEqual([next.state.kind, b.state.kind, stage.phase], ["closed", "unsure", "forming"]);
+  assert.match(
+    b.state.kind === "unsure" ? b.state.reason : "",
+    /^the other hosts lock leases, scsi for .* this one scsi: /,
+  );
+  const key = stage.keys.session(b.id);
+  const said = () => decodeSession({ key, value: stage.etcd.get(key) ?? "", changedAt: 0 });
+  const fencing = { state: "condemned", by: "ann", from: "desk", at: 0 } as const;
+  stage.etcd.put(key, encodeRecord({ ...said(), fencing }));
+  stage.pass(3);
+  assert.equal(said().fencing, undefined);
+  b.close();
+  const other = stage.session("b2", "b", stage.kept.get("b"), spaces);
+  stage.pass(10);
+  assert.deepEqual([next.state.kind, other.state.kind, stage.phase], ["live", "live", "open"]);
+  assert.deepEqual([next.id, other.id], [a.id, b.id]);
 });
 
 Deno.test("a session that was ended is left by its daemon, and the next one begins another one", () => {
