@@ -129,9 +129,15 @@ export class ClusterHost implements AsyncDisposable {
     return this.#fencing === undefined ? [] : childrenOf(this.#fencing.pid);
   }
 
-  /** Writes the settings of the cluster into the configuration. @param space a lock directory in its place */
-  configure(space: string = this.space): void {
-    this.place.writeConfig(this.#settings.replace(`scsi=${this.space}`, `scsi=${space}`));
+  /**
+   * Writes the settings of the cluster into the configuration.
+   *
+   * @param space a lock directory in its place
+   * @param besides more directories, by their names
+   */
+  configure(space: string = this.space, besides: Readonly<Record<string, string>> = {}): void {
+    const named = Object.entries({ scsi: space, ...besides }).map(([name, path]) => `"${name}=${path}"`);
+    this.place.writeConfig(this.#settings.replace(`"scsi=${this.space}"`, named.join(", ")));
   }
 
   /**

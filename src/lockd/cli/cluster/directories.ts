@@ -54,7 +54,7 @@ export function takeDirectories(
     }),
   );
   // From now on none comes with other directories: whoever has come in between is seen.
-  if (closed) confirmAllNamed(opened, expect);
+  if (closed) confirmAllNamed(opened, expect, ". The cluster is closed by now, and stays so until then");
 }
 
 /** What all hosts would have to agree upon. */
@@ -63,22 +63,37 @@ function spacesOf({ clusterLockspaces, clusterDevices }: ClusterSettings): reado
   return new ClusterNames(spaces, () => undefined, clusterDevices).spaces;
 }
 
-/** A host that is not waited for might go on locking for itself alone. @throws CommandError */
+/**
+ * A host that is not waited for might go on locking for itself alone.
+ *
+ * @param besides what else is to be said
+ * @throws CommandError
+ */
 function confirmAllNamed(
   { questions, keys }: Pick<OpenedCluster, "questions" | "keys">,
   expect: readonly string[],
+  besides = "",
 ): void {
-  const unnamed = knownSessions(questions, keys).filter(({ host, name, state }) =>
-    state !== "left" && state !== "fenced" && !expect.includes(host) && !expect.includes(name)
+  const members = knownSessions(questions, keys).filter(({ state }) =>
+    state !== "left" && state !== "fenced"
+  );
+  // By a name that two have one would be waited for, and the other one not.
+  const isOne = (named: string) =>
+    new Set(
+      members.filter(({ name }) => name === named)
+        .map(({ host }) => host),
+    ).size === 1;
+  const unnamed = members.filter(({ host, name }) =>
+    !expect.includes(host) && !(expect.includes(name) && isOne(name))
   );
   if (unnamed.length === 0) return;
   throw new CommandError(
     CommandExit.PROBLEM,
     plainText(
       `${
-        listed([...new Set(unnamed.map(({ name }) => name))])
-      }: of the cluster, and not named. Name every host with ` +
-        "--expect. One that is off for good is fenced, or made to leave, before",
+        listed([...new Set(unnamed.map(({ name, host }) => `${name} (id ${host})`))])
+      }: of the cluster, and not named. ` +
+        `Name every host with --expect. One that is off for good is fenced, or made to leave, before${besides}`,
     ),
   );
 }

@@ -67,10 +67,21 @@ Deno.test("every host of the cluster has to be named that is not fenced and has 
   const cluster = stage(["leases", "scsi", "lvm"]);
   assert.throws(() => cluster.take("a"), {
     message:
-      "kvm-b: of the cluster, and not named. Name every host with --expect. One that is off for good is fenced, " +
+      "kvm-b (id b): of the cluster, and not named. Name every host with --expect. One that is off for good is fenced, " +
       "or made to leave, before",
   });
   assert.deepEqual(cluster.meta, META);
+});
+
+Deno.test("of two hosts of one name each is named by its id", () => {
+  const cluster = stage(["leases", "scsi", "lvm"]);
+  cluster.played.host("c", { name: "kvm-b" });
+  assert.throws(() => cluster.take("a", "kvm-b"), {
+    message: /^kvm-b \(id b\), kvm-b \(id c\): of the cluster/,
+  });
+  assert.throws(() => cluster.take("a", "b"), { message: /^kvm-b \(id c\): of the cluster/ });
+  cluster.take("a", "b", "c");
+  assert.equal(cluster.meta.phase, "forming");
 });
 
 Deno.test("a host that has come at that very moment has to be named too: the cluster stays closed until then", () => {
@@ -81,7 +92,10 @@ Deno.test("a host that has come at that very moment has to be named too: the clu
     coming = false;
     cluster.played.host("c");
   };
-  assert.throws(() => cluster.take("a", "b"), { message: /^kvm-c: of the cluster, and not named/ });
+  assert.throws(() => cluster.take("a", "b"), {
+    message:
+      /^kvm-c \(id c\): of the cluster, and not named.* The cluster is closed by now, and stays so until then$/,
+  });
   const { phase, expect } = cluster.meta;
   assert.deepEqual([phase, expect], ["forming", []]);
 });
