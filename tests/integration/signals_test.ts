@@ -110,6 +110,35 @@ Deno.test("SIGHUP reads the configuration again: limits, logging and warnings", 
   assert.match(text, /info : locking\.lock_daemon : Configuration read again/);
 });
 
+Deno.test("SIGHUP says once, by itself, what only a reload takes over, and nothing after that reload", async () => {
+  using place = Place.create();
+  await using daemon = await Daemon.start(logsByItself(place));
+  const log = `${place.directory}/own.log`;
+  const hang = async () => {
+    const before = countText(log, "Configuration read again");
+    daemon.signal("SIGHUP");
+    await until("reading", () => countText(log, "Configuration read again") > before);
+  };
+  const configure = (text: string) =>
+    place.writeConfig(`log_level = 2\nlog_outputs = "2:file:${log}"\n${text}`);
+  const said = "Changed in the configuration, and not taken over by SIGHUP";
+  configure("max_clients = 9\nstorage_timeout = 3\n");
+  await hang();
+  assert.equal(countText(log, said), 0);
+  configure("cluster_wait = 6\ncluster_trust_reboot = 0\nmax_clients = 9\n");
+  await hang();
+  await hang();
+  assert.equal(countText(log, said), 1);
+  assert.match(
+    Deno.readTextFileSync(log),
+    /warning : .*SIGHUP: cluster_wait, cluster_trust_reboot\. 'virtlockd reload' takes it over, and drops no lock/,
+  );
+  const { code, stdout } = await daemon.command("reload", "--pid", String(daemon.pid));
+  assert.deepEqual([code, stdout.length > 0], [0, true]);
+  await hang();
+  assert.equal(countText(log, said), 1);
+});
+
 Deno.test("SIGHUP with a broken configuration changes nothing, and says why", async () => {
   using place = Place.create();
   place.writeConfig("max_clients = 1\n");
@@ -166,3 +195,13 @@ Deno.test("a storm of SIGHUP loses no request", async () => {
   }
   assert.equal(await daemon.stop(), 0);
 });
+
+/** How often a text is in a file, which need not be there. */
+function countText(path: string, text: string): number {
+  try {
+    return Deno.readTextFileSync(path).split(text).length - 1;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

@@ -217,6 +217,38 @@ Deno.test("a service manager that cannot be reached is no reason not to serve, a
   );
 });
 
+Deno.test("SIGHUP says once which keys wait for a restart, and takes the others over", async () => {
+  using place = Place.create();
+  const log = `${place.directory}/log`;
+  const configure = (text: string) => {
+    Deno.mkdirSync(`${place.env["XDG_CONFIG_HOME"]}/libvirt`, { recursive: true });
+    Deno.writeTextFileSync(`${place.env["XDG_CONFIG_HOME"]}/libvirt/virtstoraged.conf`, text);
+  };
+  await using daemon = await StorageDaemon.start([], place, {
+    LIBVIRT_LOG_OUTPUTS: `1:file:${log}`,
+    LIBVIRT_DEBUG: "2",
+  });
+  const lines = (text: string) =>
+    Deno.readTextFileSync(log).split("\n").filter((line) => line.includes(text));
+  const hang = async () => {
+    const before = lines("Configuration read again").length;
+    daemon.process.kill("SIGHUP");
+    await until("reading", () => lines("Configuration read again").length > before);
+  };
+  const said = "Changed in the configuration, and not taken over by SIGHUP";
+  configure("storage_timeout = 7\nmax_clients = 9\n");
+  await hang();
+  assert.deepEqual(lines(said), []);
+  configure('unix_sock_group = "daemon"\nunix_sock_rw_perms = "0700"\nstorage_timeout = 8\n');
+  await hang();
+  await hang();
+  assert.equal(lines(said).length, 1);
+  assert.match(
+    lines(said)[0] ?? "",
+    /warning : .*SIGHUP: unix_sock_group, unix_sock_rw_perms\. 'systemctl restart virtstoraged' takes it over; jobs/,
+  );
+});
+
 Deno.test("a stream too many is refused at once, though none of the others ends before that", async () => {
   await using daemon = await StorageDaemon.start();
   using client = daemon.open();

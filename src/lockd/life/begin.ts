@@ -3,9 +3,10 @@ import { watchSignals } from "../../chassis/start/signals.ts";
 import { SocketWatch } from "../../chassis/start/socket_watch.ts";
 import { readConfiguration } from "../../chassis/start/start.ts";
 import { StartPause } from "../../chassis/start/start_pause.ts";
+import { WaitingSettings } from "../../chassis/start/waiting_settings.ts";
 import { F_UNLCK } from "../../os/constants.ts";
 import { isTerminal } from "../../os/runtime.ts";
-import { appliedTo } from "../daemon/applied_settings.ts";
+import { appliedTo, TAKEN_BY_RELOAD } from "../daemon/applied_settings.ts";
 import { AwaitedLocks } from "../daemon/awaited_locks.ts";
 import { reloadWhenReadable } from "../daemon/reload_when_readable.ts";
 import type { Daemon } from "../daemon/daemon.ts";
@@ -19,16 +20,17 @@ import type { TakenOver } from "./take_over.ts";
 
 /** Heeds signals, which come from the event loop and so not before it runs. @throws SystemError */
 export function heedSignals(
-  { parts: { sys }, logs, beginning: { pid, context }, prepared: { loop, ledger }, safety }: Found,
+  { parts: { sys }, logs, beginning: { pid, context, loaded }, prepared: { loop, ledger }, safety }: Found,
   { daemon, status }: Built,
   { reExec }: Succession,
 ): void {
+  const waiting = new WaitingSettings(loaded.settings, TAKEN_BY_RELOAD);
   watchSignals(sys, loop, ledger, {
     reExec: () => reExec.request(),
     reload: () => {
       status.reloading();
       const read = () => readConfiguration(context, LOCK_SETTINGS, isTerminal("stdin"));
-      const takeOver = () => reload(logs, daemon.log, read, appliedTo(daemon));
+      const takeOver = () => reload(logs, daemon.log, read, appliedTo(daemon), waiting);
       reloadWhenReadable(daemon, context.paths.config, takeOver, () => {
         status.ready(pid);
         safety.look();

@@ -7,7 +7,8 @@ import { getLog } from "../../chassis/log/log.ts";
 import type { LogSystem } from "../../chassis/log/log_system.ts";
 import { type LifeParts, liveLogging } from "../../chassis/start/life.ts";
 import { PidFile } from "../../chassis/start/pid_file.ts";
-import { type Applied, reload } from "../../chassis/start/reload.ts";
+import { reload } from "../../chassis/start/reload.ts";
+import { type Applied, WaitingSettings } from "../../chassis/start/waiting_settings.ts";
 import { watchSignals } from "../../chassis/start/signals.ts";
 import { type DaemonSocket, openSockets } from "../../chassis/start/open_sockets.ts";
 import type { NamedDescriptor } from "../../chassis/systemd/activation.ts";
@@ -65,6 +66,7 @@ function live(parts: LifeParts, logs: LogSystem, unfinished: (() => void)[]): nu
   const notify = connectNotify(sys, loop, ledger, env["NOTIFY_SOCKET"]);
   let changed = () => {};
   let current = settings;
+  const waiting = new WaitingSettings(settings, TAKEN_BY_RESTART);
   const daemon = new StorageDaemon({
     sys,
     loop,
@@ -90,7 +92,7 @@ function live(parts: LifeParts, logs: LogSystem, unfinished: (() => void)[]): nu
     reload: () => {
       status.reloading();
       const read = () => readConfiguration(context, STORAGE_SETTINGS, isTerminal("stdin"));
-      reload(logs, daemon.log, read, appliedTo(daemon, (taken) => void (current = taken)));
+      reload(logs, daemon.log, read, appliedTo(daemon, (taken) => void (current = taken)), waiting);
       daemon.service.reload();
       status.ready(pid);
     },
@@ -198,17 +200,20 @@ function unlinkSockets(sys: Sys, { storageServer, adminServer }: StorageDaemon):
   }
 }
 
-/** What is taken over of a configuration that is read again; what is undefined waits for the next start. */
+/** How what waits comes into use. */
+const TAKEN_BY_RESTART =
+  `'systemctl restart ${VIRTSTORAGED.name}' takes it over; jobs are waited for, and clients connect again`;
+
+/** What is taken over of a configuration that is read again, and what waits for the next start. */
 function appliedTo(
   { storageServer, adminServer }: StorageDaemon,
   take: (settings: Settings) => void,
 ): Applied<Settings> {
   const policy = (settings: Settings) => void Object.assign(storageServer.policy, policyOf(settings));
   return {
-    // Decided together with the environment and the command line.
-    logLevel: undefined,
-    logFilters: undefined,
-    logOutputs: undefined,
+    logLevel: "logging",
+    logFilters: "logging",
+    logOutputs: "logging",
     maxClients: ({ maxClients }) => storageServer.setLimits({ maxClients }),
     maxAnonymousClients: ({ maxAnonymousClients }) => storageServer.setLimits({ maxAnonymousClients }),
     adminMaxClients: ({ adminMaxClients: maxClients }) =>
@@ -217,13 +222,13 @@ function appliedTo(
     keepaliveInterval: policy,
     keepaliveCount: policy,
     streamIdleTimeout: policy,
-    socketGroup: undefined,
-    socketDirectory: undefined,
-    readOnlyPermissions: undefined,
-    permissions: undefined,
-    adminPermissions: undefined,
-    authReadOnly: undefined,
-    auth: undefined,
+    socketGroup: { waits: "unix_sock_group" },
+    socketDirectory: { waits: "unix_sock_dir" },
+    readOnlyPermissions: { waits: "unix_sock_ro_perms" },
+    permissions: { waits: "unix_sock_rw_perms" },
+    adminPermissions: { waits: "unix_sock_admin_perms" },
+    authReadOnly: { waits: "auth_unix_ro" },
+    auth: { waits: "auth_unix_rw" },
     storageTimeout: take,
     stopOnFailedRefresh: take,
   };

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { COMMON_DEFAULTS, type CommonSettings } from "../../../../src/chassis/config/settings.ts";
 import { LogConfigError } from "../../../../src/chassis/log/log_config_error.ts";
-import { type Applied, reload } from "../../../../src/chassis/start/reload.ts";
+import { reload } from "../../../../src/chassis/start/reload.ts";
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
+import { type Applied, WaitingSettings } from "../../../../src/chassis/start/waiting_settings.ts";
 import { EACCES } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 
@@ -31,27 +32,28 @@ function play(failure?: Error, configureFails?: Error): string[] {
     reopen: () => void done.push("reopened"),
   };
   const applied: Applied<CommonSettings> = {
-    logLevel: undefined,
-    logFilters: undefined,
-    logOutputs: undefined,
+    logLevel: "logging",
+    logFilters: "logging",
+    logOutputs: "logging",
     maxClients: ({ maxClients }) => void done.push(`max ${maxClients}`),
-    adminMaxClients: ({ adminMaxClients }) => void done.push(`admin ${adminMaxClients}`),
+    adminMaxClients: { waits: "admin_max_clients" },
   };
   const read = () => {
     if (failure !== undefined) throw failure;
     return { loaded: { settings: SETTINGS, warnings: ["odd"] }, logging: LOGGING };
   };
-  reload(logs, log, read, applied);
+  const waiting = new WaitingSettings({ ...SETTINGS, adminMaxClients: 1 }, "A restart takes it over");
+  reload(logs, log, read, applied, waiting);
   return done;
 }
 
-Deno.test("reload() sets logging up first, then applies each setting", () => {
+Deno.test("reload() sets logging up first, then applies each setting, and says what waits", () => {
   assert.deepEqual(play(), [
     "level 1",
     "reopened",
     "warn: odd",
     "max 7",
-    "admin 5000",
+    "warn: Changed in the configuration, and not taken over by SIGHUP: admin_max_clients. A restart takes it over",
     "info: Configuration read again",
   ]);
 });

@@ -19,7 +19,7 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     clusterFenceTimeout: 90,
     clusterOnLost: "kill" as const,
   };
-  for (const apply of Object.values(applied)) apply?.(settings);
+  for (const effect of Object.values(applied)) if (typeof effect === "function") effect(settings);
   assert.deepEqual(daemon.settings, {
     storageTimeout: 11,
     settleTimeout: 12,
@@ -31,5 +31,19 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     clusterOnLost: "kill",
   });
   assert.deepEqual(daemon.servers.map(({ limits }) => limits.maxClients), [7, 3]);
+  closeParts(daemon);
+});
+
+Deno.test("appliedTo() names what waits by its key", () => {
+  const daemon = daemonParts();
+  const waiting = Object.entries(appliedTo(daemon)).flatMap(([setting, effect]) =>
+    typeof effect === "object" ? [[setting, effect.waits] as const] : []
+  );
+  const { length } = waiting.filter(([setting, key]) => {
+    const words = setting.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    return LOCK_SETTINGS.keys.has(key) && key === words;
+  });
+  // What was wrong with a key is none.
+  assert.deepEqual([length, waiting.length], [12, 13]);
   closeParts(daemon);
 });
