@@ -12,7 +12,6 @@ import {
   sameFile,
 } from "../lockspace/file_identity.ts";
 import { LOCK_START } from "../lockspace/lock_file.ts";
-import { isInitialNamespace } from "../../os/pid_namespace.ts";
 import { processCommand } from "../../os/process_state.ts";
 import { readFileText, readSmallFile } from "../../os/read_file.ts";
 import { locksIn, parseLock } from "../../os/shown_lock.ts";
@@ -32,7 +31,7 @@ export type LocalHolder =
 export const KEEPER_LIMIT_MS = 10_000;
 
 /** How often the list of locks is read before a lock is believed to be absent. */
-const LOCK_LISTS = 5;
+export const LOCK_LISTS = 5;
 
 /** A lock as /proc/locks names it. */
 interface ListedLock {
@@ -95,39 +94,6 @@ export function findOpener(sys: ScanSys & Pick<FileSys, "stat">, identity: FileI
 export function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
   if (pid !== undefined) return processHolder(sys, pid);
   return { kind: complete ? "nobody" : "hidden" };
-}
-
-/** QEMU's locks begin here. */
-const FIRST_GUARD = 100;
-
-/**
- * Whether a QEMU has an open-file-description lock on byte `at` of any file that no process has open any
- * more: some process that is gone, for which the kernel is still doing something.
- *
- * @returns hidden when not all processes of this kernel can be looked at
- */
-export function findStrayLock(
-  sys: ScanSys & Pick<FileSys, "readlink">,
-  at: number,
-): "none" | "some" | "hidden" {
-  const left = new Set<string>();
-  for (let reading = 0; reading < LOCK_LISTS; reading++) {
-    const list = readFileText(sys, "/proc/locks");
-    if (list === undefined) return "hidden";
-    for (const line of list.split("\n")) {
-      const lock = parseLock(line, at);
-      // Locks of whole files, as databases have them, are no QEMU's.
-      const isWhole = parseLock(line, FIRST_GUARD - 1) !== undefined;
-      if (lock !== undefined && lock.pid < 0 && !isWhole) left.add(lock.file);
-    }
-  }
-  if (left.size === 0) return "none";
-  const { complete } = scan(sys, (info) => {
-    for (const { file } of locksIn(info, at)) left.delete(file);
-    return left.size === 0;
-  }, KEEPER_LIMIT_MS);
-  if (left.size === 0) return "none";
-  return complete && isInitialNamespace(sys) ? "some" : "hidden";
 }
 
 /** Whether anybody has a lock on byte `at` of one of these files; undefined when that cannot be read. */

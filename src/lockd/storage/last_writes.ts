@@ -9,7 +9,8 @@ import type { Verdict } from "../lockspace/settler.ts";
 import { WRITE_GUARD } from "../lockspace/written_files.ts";
 import { isReachedByOthers } from "./block_device.ts";
 import { findGuardKeeper } from "./guard_keeper.ts";
-import { findOpener, findStrayLock, type Keeper } from "./holder_scan.ts";
+import { findOpener, type Keeper } from "./holder_scan.ts";
+import { findStrayGuard } from "./stray_guard.ts";
 
 // What a helper process does to find out whether the last writes of an owner that is gone have landed. All of
 // it may block.
@@ -72,7 +73,7 @@ export function judgeGuards(
   const keeper = findGuardKeeper(sys, new Set([...names, ...own]), new Set(guests));
   if (keeper.kind !== "none" && keeper.kind !== "guests") return kept(keeper, "writes it too");
   if (others !== undefined) {
-    const stray = findStrayLock(sys, WRITE_GUARD);
+    const stray = findStrayGuard(sys);
     if (stray !== "none") return strayVerdict(stray, others);
   }
   if (devices) {

@@ -178,43 +178,110 @@ Deno.test("judgeGuards() brings to the medium what is cached of every device tha
   });
 });
 
+/** The initial pid namespace, as the kernel calls it. */
+const INITIAL = "4026531836";
+const YOUNG = "it had just got this lock";
+
+/** The line of /proc/locks about a descriptor. Of a descriptor the kernel shows it at once and whole. */
+function lineOf(fd: number): string {
+  const [line, ...others] = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`).split("\n").flatMap((each) =>
+    each.startsWith("lock:\t") ? [each.slice("lock:\t".length)] : []
+  );
+  assert.deepEqual([typeof line, others], ["string", []]);
+  return line ?? "";
+}
+
+/** A kernel that has these locks only. */
+function kernelWith(image: Image, lines: readonly string[], parts: Partial<Sys> = {}): Sys {
+  const locks = image.scratch.file("locks");
+  Deno.writeTextFileSync(locks, lines.map((line) => `${line}\n`).join(""));
+  return sysWith({
+    open: (path, flags, mode) => kernel.open(path === "/proc/locks" ? locks : path, flags, mode),
+    readlink: (path) => path === "/proc/self/ns/pid" ? `pid:[${INITIAL}]` : kernel.readlink(path),
+    ...parts,
+  });
+}
+
+/** Judges one of which no image is known. */
+function judgeUnnamed(sys: Sys): Verdict {
+  return judgeGuards(sys, { names: [], sync: false, others: YOUNG }, undefined);
+}
+
+const STRAY: Verdict = {
+  kind: "busy",
+  reason: `${YOUNG}, and last writes of a guest that has ended are still under way`,
+};
+const UNSEEN: Verdict = { kind: "unknown", reason: `${YOUNG}, and not all who write can be seen from here` };
+
 Deno.test("judgeGuards() finds the guard of an image that nobody has named, and that no process has", () => {
   using image = new Image();
-  const question = { names: [], sync: false, others: "it had just got this lock" };
   const fd = image.guarded();
-  /** The lines of /proc/locks about this image. Of a descriptor the kernel shows them at once and whole. */
-  let own = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`).split("\n").flatMap((line) =>
-    line.startsWith("lock:\t") ? [line.slice("lock:\t".length)] : []
-  );
-  assert.equal(own.length, 1);
-  /** A kernel that has the locks of this image only. */
-  const hostOf = (namespace: string, parts: Partial<Sys> = {}): Sys => {
-    const locks = image.scratch.file("locks");
-    Deno.writeTextFileSync(locks, own.map((line) => `${line}\n`).join(""));
-    return sysWith({
-      open: (path, flags, mode) => kernel.open(path === "/proc/locks" ? locks : path, flags, mode),
-      readlink: (path) => path === "/proc/self/ns/pid" ? `pid:[${namespace}]` : kernel.readlink(path),
-      ...parts,
-    });
-  };
-  const judge = (sys: Sys) => judgeGuards(sys, question, undefined);
-  const initial = "4026531836";
-  assert.deepEqual(judge(hostOf(initial)), OVER);
+  const own = [lineOf(fd)];
+  assert.deepEqual(judgeUnnamed(kernelWith(image, own)), OVER);
   {
     using _writing = Unowned.take(fd);
-    assert.deepEqual(judge(hostOf(initial)), {
-      kind: "busy",
-      reason: "it had just got this lock, and last writes of a guest that has ended are still under way",
-    });
-    const hidden = {
-      kind: "unknown",
-      reason: "it had just got this lock, and not all who write can be seen from here",
-    };
-    assert.deepEqual(judge(hostOf("4026532000")), hidden);
-    assert.deepEqual(judge(hostOf(initial, { listDirectory: blinkered().listDirectory })), hidden);
+    assert.deepEqual(judgeUnnamed(kernelWith(image, own)), STRAY);
+    const readlink: Sys["readlink"] = (path) =>
+      path === "/proc/self/ns/pid" ? "pid:[4026532000]" : kernel.readlink(path);
+    assert.deepEqual(judgeUnnamed(kernelWith(image, own, { readlink })), UNSEEN);
+    const { listDirectory } = blinkered();
+    assert.deepEqual(judgeUnnamed(kernelWith(image, own, { listDirectory })), UNSEEN);
   }
-  own = [];
-  assert.deepEqual(judge(hostOf(initial)), OVER);
+  assert.deepEqual(judgeUnnamed(kernelWith(image, [])), OVER);
+});
+
+Deno.test("judgeGuards() finds it beside the guard of a process that has opened the image since", () => {
+  using image = new Image();
+  const gone = image.guarded();
+  const line = lineOf(gone);
+  {
+    using _writing = Unowned.take(gone);
+    const since = image.guarded();
+    assert.deepEqual(judgeUnnamed(kernelWith(image, [line, line])), STRAY);
+    kernel.close(since);
+  }
+  const since = image.guarded();
+  assert.deepEqual(judgeUnnamed(kernelWith(image, [line])), OVER);
+  kernel.close(since);
+});
+
+Deno.test("judgeGuards() does not count what a process has given up while it looked", () => {
+  using image = new Image();
+  const gone = image.guarded();
+  const line = lineOf(gone);
+  using _writing = Unowned.take(gone);
+  let since: number | undefined = image.guarded();
+  let lists = 0;
+  const sys = kernelWith(image, [line]);
+  const open: Sys["open"] = (path, flags, mode) => {
+    // The last lists are those that are counted.
+    if (path === "/proc/locks" && ++lists === 6 && since !== undefined) since = void kernel.close(since);
+    return sys.open(path, flags, mode);
+  };
+  assert.deepEqual(judgeUnnamed({ ...sys, open }), STRAY);
+  assert.equal(since, undefined);
+});
+
+Deno.test("judgeGuards() cannot tell by the number where a process may have one open file twice, or another one's", () => {
+  using image = new Image();
+  const [first, second] = [image.guarded(), image.guarded()];
+  const line = lineOf(first);
+  assert.deepEqual(judgeUnnamed(kernelWith(image, [line, line])), UNSEEN);
+  kernel.close(second);
+  assert.deepEqual(judgeUnnamed(kernelWith(image, [line])), OVER);
+  const commandLine = image.scratch.file("cmdline");
+  const sys = kernelWith(image, [line]);
+  const judgeWith = (argument: string) => {
+    Deno.writeTextFileSync(commandLine, `qemu\0${argument}\0`);
+    const open: Sys["open"] = (path, flags, mode) =>
+      sys.open(path.endsWith("/cmdline") ? commandLine : path, flags, mode);
+    return judgeUnnamed({ ...sys, open });
+  };
+  assert.deepEqual(judgeWith('-blockdev\0{"driver":"file","filename":"/dev/fdset/3"}'), UNSEEN);
+  assert.deepEqual(judgeWith("-drive\0file=/dev/fdset/3,if=virtio"), UNSEEN);
+  // The log of a console is no disk.
+  assert.deepEqual(judgeWith("-chardev\0pty,id=charserial0,logfile=/dev/fdset/0,logappend=on"), OVER);
+  kernel.close(first);
 });
 
 Deno.test("judgeGuards() does not believe in what it cannot see", () => {
