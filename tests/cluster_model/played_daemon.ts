@@ -118,6 +118,9 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         observer: {
           clusterUnknown: () => {},
           clusterUnknownShare: () => {},
+          clusterKeyUnreadable: (wrong) => {
+            throw new Violation(wrong);
+          },
           clusterRegained: (resource) => {
             throw new Violation(`${resource.path} was in doubt`);
           },

@@ -239,6 +239,11 @@ export class Etcd implements AsyncDisposable {
     return await this.#run(["etcdctl", ...this.#endpoints, "txn"], text);
   }
 
+  /** Writes a key by hand, whatever bytes that are. @throws Error when it fails */
+  async putBytes(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#run(["etcdctl", ...this.#endpoints, "put", key], bytes);
+  }
+
   /** Runs etcdctl. @returns what it says. @throws Error when it fails */
   async control(...args: string[]): Promise<string> {
     return await this.#run(["etcdctl", ...this.#endpoints, ...args]);
@@ -249,7 +254,7 @@ export class Etcd implements AsyncDisposable {
   }
 
   /** @param input a value that is too long for an argument */
-  async #run(command: readonly string[], input?: string): Promise<string> {
+  async #run(command: readonly string[], input?: string | Uint8Array<ArrayBuffer>): Promise<string> {
     const [program = "", ...args] = [...this.#launcher, ...command];
     const child = new Deno.Command(program, {
       args,

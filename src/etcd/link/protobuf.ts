@@ -36,7 +36,10 @@ const MOST_SMALL = 0xffff_ffff;
 const LONGEST_VARINT = 10;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** A byte of a text that is no UTF-8: its number above this, which no UTF-8 stands for. */
+const ODD_BYTE = 0xdc00;
+const ODD = /[\udc80-\udcff]/u;
 
 /**
  * Writes a message.
@@ -70,7 +73,7 @@ class Writer {
     switch (type) {
       case "string":
         if (typeof value !== "string") throw wrong();
-        return this.#content(number, encoder.encode(value));
+        return this.#content(number, encodeText(value));
       case "bool":
         if (typeof value !== "boolean") throw wrong();
         return this.#number(number, value ? 1n : 0n);
@@ -122,7 +125,7 @@ class Writer {
  * Reads a message. What is not there has the value that stands for nothing: "", false, 0, [], and undefined
  * for a message.
  *
- * @throws RangeError when it is cut off or malformed, TypeError when a text is no UTF-8
+ * @throws RangeError when it is cut off or malformed
  */
 export function decodeMessage(message: Message, bytes: Uint8Array): Values {
   const values: Record<string, Value> = {};
@@ -205,7 +208,7 @@ class Reader {
     }
     switch (type) {
       case "string":
-        return decoder.decode(this.bytes());
+        return decodeText(this.bytes());
       case "bool":
         return this.varint() !== 0n;
       case "integer": {
@@ -248,4 +251,29 @@ class Reader {
     }
     if (this.#at > this.#bytes.length) throw new RangeError("Decode a message: it is cut off");
   }
+}
+
+/**
+ * Bytes that are UTF-8 decode as usual. Of others each above 0x7f becomes a lone surrogate, U+DC80..U+DCFF:
+ * somebody may write anything into etcd by hand, and an answer with that in it is an answer. Nothing of it is
+ * lost, so that it is compared and deleted as what it is.
+ */
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return Array.from(bytes, (byte) => String.fromCharCode(byte < 0x80 ? byte : ODD_BYTE + byte)).join("");
+  }
+}
+
+/** The reverse of {@link decodeText}. */
+function encodeText(text: string): Uint8Array {
+  if (!ODD.test(text)) return encoder.encode(text);
+  const bytes = Array.from(
+    text,
+    (character) =>
+      ODD.test(character) ? [character.charCodeAt(0) - ODD_BYTE] : [...encoder.encode(character)],
+  );
+  return Uint8Array.from(bytes.flat());
 }

@@ -58,7 +58,7 @@ export function behind(prefix: string): string {
 /**
  * etcd's answer.
  *
- * @throws RangeError, TypeError when it is malformed
+ * @throws RangeError when it is malformed
  */
 export function decodeTransactionResult(bytes: Uint8Array): TransactionResult {
   const { header, succeeded, responses } = decodeMessage(TXN_RESPONSE, bytes);

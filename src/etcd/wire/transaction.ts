@@ -38,7 +38,10 @@ export type KeyOperation =
   /** At most `limit` keys that begin with `prefix`, in their order, those behind `after`. */
   | { readonly op: "list"; readonly prefix: string; readonly after?: string; readonly limit: number };
 
-/** A key as it is. */
+/**
+ * A key as it is. Where key or value is no UTF-8, as what somebody has written by hand, the bytes above 0x7f
+ * are lone surrogates in it: such a text is not well-formed, and written again it is the same bytes.
+ */
 export interface KeyValue {
   readonly key: string;
   readonly value: string;

@@ -42,6 +42,10 @@ export function clusterLog(log: Log): ClusterObserver {
       log.error(
         `Somebody has changed ${key} in etcd by hand. It is as it was; for a moment another host could have had the lock`,
       ),
+    clusterKeyUnreadable: (wrong) =>
+      log.error(
+        `Somebody has written a key of this host's in etcd by hand, and nobody gets a lock by it: ${wrong}`,
+      ),
     clusterRegained: (resource) =>
       log.warn(
         `${

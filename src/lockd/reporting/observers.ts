@@ -70,6 +70,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   clusterUnknown: true,
   clusterUnknownShare: true,
   clusterKeyRestored: true,
+  clusterKeyUnreadable: true,
   clusterUnsafe: true,
   fenceCommandUnusable: true,
   fencingBegun: true,

@@ -4,6 +4,7 @@ import { table, timeText } from "../../../chassis/cli/table.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
 import { withCluster } from "./opened_cluster.ts";
+import { UnreadableKeys } from "./unreadable_keys.ts";
 
 const HEADER = ["HOST", "ID", "SESSION", "BOOT", "STATE"];
 
@@ -13,12 +14,14 @@ export const clusterHostsCommand: Command = {
   purpose: "Lists the hosts of the cluster: id, session, boot, and whether they are heard of.",
   options: [...CLUSTER_OPTIONS, JSON_OPTION],
   run(context, args) {
+    const unreadable = new UnreadableKeys();
     const hosts = withCluster(
       context,
       args,
-      ({ questions, keys }) => knownSessions(questions, keys).map(hostEntry),
+      ({ questions, keys }) => knownSessions(questions, keys, unreadable.read).map(hostEntry),
     );
     context.out.write(args.has("json") ? jsonText(hosts) : hostsText(hosts));
+    unreadable.tell();
     return CommandExit.OK;
   },
 };

@@ -5,6 +5,7 @@ import type { Fencing } from "../../cluster/keys/fencing_record.ts";
 import { decodeHost, decodeSilence } from "../../cluster/keys/host_record.ts";
 import { decodeSession } from "../../cluster/keys/session_record.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
+import { type Reading, strictly } from "./unreadable_keys.ts";
 
 /** A host's session as etcd has it: an entry of `cluster hosts --json`, see docs/json.md. */
 export interface HostEntry {
@@ -43,20 +44,33 @@ export interface KnownSession extends HostEntry {
  * Every session of the cluster that was not removed, by the host's name; of one host the live ones come
  * first.
  *
+ * @param read how each is read: by default what cannot be is an error
  * @throws CommandError; RecordError for what is no session
  */
-export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: ClusterKeys): KnownSession[] {
-  const heard = new Set(questions.list(keys.hosts).map((entry) => decodeHost(entry).session));
+export function knownSessions(
+  questions: Pick<EtcdQuestions, "list">,
+  keys: ClusterKeys,
+  read: Reading = strictly,
+): KnownSession[] {
+  const shown = questions.list(keys.hosts).map((entry) => ({
+    host: entry.key.slice(keys.hosts.length),
+    session: read(() => decodeHost(entry))?.session,
+  }));
+  const heard = new Set(shown.map(({ session }) => session));
+  // Of which session it is cannot be told: nobody may read of either that it is silent.
+  const unclear = new Set(shown.filter(({ session }) => session === undefined).map(({ host }) => host));
   const silent = new Map(
-    questions.list(keys.silences).map((
-      entry,
-    ) => [entry.key.slice(keys.silences.length), decodeSilence(entry).since]),
+    questions.list(keys.silences).map((entry) =>
+      [entry.key.slice(keys.silences.length), read(() => decodeSilence(entry))?.since] as const
+    ),
   );
   return questions.list(keys.sessions).flatMap((entry): KnownSession[] => {
-    const { host, name, boot, fencing, left, removed, quiet } = decodeSession(entry);
-    if (removed === true) return [];
+    const record = read(() => decodeSession(entry));
+    if (record === undefined || record.removed === true) return [];
+    const { host, name, boot, fencing, left, quiet } = record;
     const session = entry.key.slice(keys.sessions.length);
-    const state = fencing?.state ?? (left === true ? "left" : heard.has(session) ? "live" : "silent");
+    const isHeard = heard.has(session) || unclear.has(host);
+    const state = fencing?.state ?? (left === true ? "left" : isHeard ? "live" : "silent");
     const said = fencing === undefined ? {} : { fencing: fencingEntry(fencing) };
     const since = silent.get(session);
     const silence = state === "live" || since === undefined ? {} : { silentSinceMs: since };
@@ -71,7 +85,7 @@ export function knownSessions(questions: Pick<EtcdQuestions, "list">, keys: Clus
       ...stopped,
       ...said,
       entry,
-      heard: heard.has(session),
+      heard: isHeard,
     }];
   }).sort((a, b) =>
     compareTexts(a.name, b.name) || compareTexts(a.host, b.host) ||

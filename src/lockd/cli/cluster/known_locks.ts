@@ -5,6 +5,7 @@ import { decodeName } from "../../cluster/keys/names.ts";
 import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import type { HostEntry } from "./known_hosts.ts";
+import { type Reading, strictly } from "./unreadable_keys.ts";
 
 /** A lock as etcd has it: an entry of `cluster locks --json`, see docs/json.md. */
 export interface ClusterLockEntry {
@@ -37,20 +38,24 @@ export function lockEntry({ entry: _, ...shown }: KnownLock): ClusterLockEntry {
 /**
  * Every lock of the cluster, by directory and name. What is shared has an entry for each host.
  *
+ * @param read how each is read: by default what cannot be is an error
  * @throws CommandError; RecordError for what is no lock
  */
 export function knownLocks(
   questions: Pick<EtcdQuestions, "list">,
   keys: ClusterKeys,
   sessions: readonly HostEntry[],
+  read: Reading = strictly,
 ): KnownLock[] {
   const hosts = new Map(sessions.map((host) => [host.session, host]));
   const entries = (prefix: string, mode: ClusterLockEntry["mode"]) =>
-    questions.list(prefix).map((entry): KnownLock => {
+    questions.list(prefix).flatMap((entry): KnownLock[] => {
       const { space, name } = keys.nameOf(entry.key);
-      const { session, domain, uuid, pid, since } = decodeHolder(entry);
+      const holder = read(() => decodeHolder(entry));
+      if (holder === undefined) return [];
+      const { session, domain, uuid, pid, since } = holder;
       const host = hosts.get(session);
-      return {
+      return [{
         space,
         name: decodeName(name),
         mode,
@@ -62,7 +67,7 @@ export function knownLocks(
         session,
         state: host?.state ?? "unknown",
         entry,
-      };
+      }];
     });
   return [...entries(keys.exclusives, "exclusive"), ...entries(keys.shares, "shared")].sort((a, b) =>
     compareTexts(a.space, b.space) || compareTexts(a.name, b.name) || compareTexts(a.host, b.host)

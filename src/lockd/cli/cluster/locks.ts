@@ -5,6 +5,7 @@ import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
 import { type ClusterLockEntry, knownLocks, lockEntry } from "./known_locks.ts";
 import { withCluster } from "./opened_cluster.ts";
+import { UnreadableKeys } from "./unreadable_keys.ts";
 
 const HEADER = ["SPACE", "NAME", "MODE", "DOMAIN", "UUID", "PID", "HOST", "SINCE", "STATE"];
 
@@ -19,12 +20,14 @@ export const clusterLocksCommand: Command = {
   ],
   run(context, args) {
     const host = args.value("host");
+    const unreadable = new UnreadableKeys();
     const locks = withCluster(context, args, ({ questions, keys }) => {
-      const sessions = knownSessions(questions, keys).map(hostEntry);
-      const locks = knownLocks(questions, keys, sessions).map(lockEntry);
-      return host === undefined ? locks : locksOf(locks, sessions, host);
+      const sessions = knownSessions(questions, keys, unreadable.read).map(hostEntry);
+      const locks = knownLocks(questions, keys, sessions, unreadable.read).map(lockEntry);
+      return host === undefined ? locks : locksOf(locks, sessions, host, () => unreadable.tell());
     });
     context.out.write(args.has("json") ? jsonText(locks) : clusterLocksText(locks));
+    unreadable.tell();
     return CommandExit.OK;
   },
 };
@@ -33,12 +36,14 @@ export const clusterLocksCommand: Command = {
  * The locks of one host.
  *
  * @param meant its name, its id or one of its sessions, also one that is not there any more
+ * @param unknown called when there is none: it may be among what could not be read
  * @throws CommandError when there is none: of a name that is mistyped nobody may read that it has no locks
  */
 export function locksOf(
   locks: readonly ClusterLockEntry[],
   sessions: readonly HostEntry[],
   meant: string,
+  unknown: () => void = () => {},
 ): readonly ClusterLockEntry[] {
   const wanted = new Set(
     sessions.filter(({ name, host, session }) => [name, host, session].includes(meant))
@@ -46,6 +51,7 @@ export function locksOf(
   );
   const found = locks.filter(({ session }) => session === meant || wanted.has(session));
   if (found.length > 0 || wanted.size > 0) return found;
+  unknown();
   throw new CommandError(
     CommandExit.PROBLEM,
     `There is no host '${meant}' in the cluster; virtlockd cluster hosts lists them`,

@@ -8,6 +8,9 @@ import { type ClusterPhase, decodeMeta } from "../../cluster/keys/meta_record.ts
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
+import { type Reading, UnreadableKeys } from "./unreadable_keys.ts";
+import type { EtcdQuestions } from "./etcd_questions.ts";
+import type { ClusterSettings } from "../../identity/cluster_settings.ts";
 
 /** How a cluster is: what `cluster status --json` prints, see docs/json.md. */
 export interface ClusterOverview {
@@ -17,7 +20,7 @@ export interface ClusterOverview {
   readonly members: readonly EtcdMember[];
   /** Whether a host has ever joined. */
   readonly founded: boolean;
-  /** Whether new locks are had; absent where no host has ever joined. */
+  /** Whether new locks are had; absent where no host has ever joined, or that cannot be read. */
   readonly phase?: ClusterPhase;
   /** What a cluster waits for that is not open. */
   readonly awaited?: string;
@@ -37,25 +40,34 @@ export const clusterStatusCommand: Command = {
   purpose: "Shows how the cluster is: its lock directories, hosts and locks. It asks etcd, not the daemon.",
   options: [...CLUSTER_OPTIONS, JSON_OPTION],
   run(context, args) {
-    const overview = withCluster(context, args, overviewOf);
+    const unreadable = new UnreadableKeys();
+    const overview = withCluster(context, args, (cluster) => overviewOf(cluster, unreadable.read));
     context.out.write(args.has("json") ? jsonText(overview) : overviewText(overview));
+    unreadable.tell();
     return CommandExit.OK;
   },
 };
 
-function overviewOf({ settings, keys, questions }: OpenedCluster): ClusterOverview {
+/** @param read how each record is read */
+export function overviewOf(
+  { settings, keys, questions }: Pick<OpenedCluster, "keys"> & {
+    readonly settings: Pick<ClusterSettings, "clusterName" | "clusterEndpoints">;
+    readonly questions: Pick<EtcdQuestions, "get" | "list" | "versions">;
+  },
+  read: Reading,
+): ClusterOverview {
   const [entry] = questions.get(keys.meta);
-  const meta = entry === undefined ? undefined : decodeMeta(entry);
+  const meta = entry === undefined ? undefined : read(() => decodeMeta(entry));
   const closed = meta === undefined || meta.phase === "open"
     ? undefined
-    : new Entries(keys, questions.list(keys.entries), meta).awaited;
+    : read(() => new Entries(keys, questions.list(keys.entries), meta).awaited);
   const hosts = { live: 0, silent: 0, condemned: 0, fenced: 0, left: 0 };
-  for (const { state } of knownSessions(questions, keys)) hosts[state]++;
+  for (const { state } of knownSessions(questions, keys, read)) hosts[state]++;
   return {
     name: settings.clusterName,
     endpoints: settings.clusterEndpoints,
     members: etcdMembers(questions.versions()),
-    founded: meta !== undefined,
+    founded: entry !== undefined,
     ...meta === undefined ? {} : { phase: meta.phase },
     ...closed === undefined ? {} : { awaited: closed },
     ...meta === undefined || meta.why === "" ? {} : { why: meta.why },
@@ -68,7 +80,8 @@ function overviewOf({ settings, keys, questions }: OpenedCluster): ClusterOvervi
 /** The overview for people. */
 export function overviewText(overview: ClusterOverview): string {
   const { name, members, founded, spaces, hosts, locks, phase, awaited, why } = overview;
-  const state = [phase ?? "none", awaited, why].filter((text) => text !== undefined);
+  const unphased = founded ? "not known" : "none";
+  const state = [phase ?? unphased, awaited, why].filter((text) => text !== undefined);
   const states = Object.entries(hosts).filter(([, count]) => count > 0).map(([state, count]) =>
     `${count} ${state}`
   );
@@ -76,7 +89,12 @@ export function overviewText(overview: ClusterOverview): string {
     ["cluster", name],
     ["etcd", membersText(members)],
     ["state", state.join(", ")],
-    ["lock directories", founded ? spaces.join(", ") || "none" : "none: no host has joined yet"],
+    [
+      "lock directories",
+      founded
+        ? spaces.join(", ") || (phase === undefined ? unphased : "none")
+        : "none: no host has joined yet",
+    ],
     ["hosts", states.length === 0 ? "none" : states.join(", ")],
     ["locks", locks === 0 ? "none" : counted(locks, "lock")],
   ]);

@@ -1,8 +1,17 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 
-/** Something in etcd is not as it has to be. */
+/** Something in etcd is not as it has to be. The message names its key. */
 export class RecordError extends Error {
+  /** What a person does about it. */
+  static readonly ADVICE = "docs/cluster-etcd.md says what to do with such a key";
   override readonly name = "RecordError";
+  /** The key, and what is wrong with it. */
+  readonly wrong: string;
+
+  constructor(wrong: string, options?: { cause: unknown }) {
+    super(`${wrong} (${RecordError.ADVICE})`, options);
+    this.wrong = wrong;
+  }
 }
 
 /** What a record says; undefined for one that cannot be read, which says nothing. */
@@ -15,7 +24,19 @@ export function readable<T>(decode: () => T): T | undefined {
   }
 }
 
+/** What a record says, or what is wrong with its key. */
+export function readOrWhy<T extends object>(decode: () => T): T | string {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    return error.message;
+  }
+}
+
 export function fieldsOf({ key, value }: Pick<KeyValue, "key" | "value">): Readonly<Record<string, unknown>> {
+  // It could be JSON all the same, and a name in it something else than is shown.
+  if (!value.isWellFormed()) throw new RecordError(`${key} holds bytes that are no text`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(value);

@@ -57,8 +57,11 @@ export class HolderNames {
         if (heard.kind !== "transaction") return told(record.name);
         const [shown] = firstOf(heard);
         const known = shown === undefined ? undefined : readable(() => decodeHost(shown));
-        // Another start of the host is heard of, and not this one.
-        if (known !== undefined && isSameStart(known.session, holder.session)) return told(record.name);
+        // Otherwise another start of the host is heard of, and not this one. What cannot be read shows no
+        // silence.
+        if (shown !== undefined && (known === undefined || isSameStart(known.session, holder.session))) {
+          return told(record.name);
+        }
         const before = noted === undefined ? undefined : readable(() => decodeSilence(noted));
         if (before !== undefined) return told(record.name, before.since);
         this.#note(holder.session, keys.host(record.host), shown, (first) => told(record.name, first));

@@ -8,7 +8,7 @@ import { listAll } from "../session/list_all.ts";
 import { distrustOf, isOfEarlierStart, type RebootTrust } from "./reboot_trust.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import { decodeHolder } from "../keys/lock_holder.ts";
-import { readable } from "../keys/record_fields.ts";
+import { readable, readOrWhy } from "../keys/record_fields.ts";
 import { decodeSession, type SessionRecord } from "../keys/session_record.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type Epoch, EPOCH_READS, MOVED, read } from "../keys/transactions.ts";
@@ -110,10 +110,10 @@ export class EarlierStarts {
     const { session, keys } = this.#parts;
     listAll(session, keys.sessions, (found) => {
       if (typeof found === "string") return done(found);
-      const entries = found.map((entry) => ({ entry, record: readable(() => decodeSession(entry)) }));
+      const entries = found.map((entry) => ({ entry, record: readOrWhy(() => decodeSession(entry)) }));
       const all = entries.map(({ record }) => record);
       const earlier = entries.flatMap(({ entry, record }) => {
-        if (record === undefined || !isOfEarlierStart(record, this.#own)) return [];
+        if (typeof record === "string" || !isOfEarlierStart(record, this.#own)) return [];
         return [{ session: entry.key.slice(keys.sessions.length), entry, record }];
       });
       const [trusted, kept]: [Start[], KeptStart[]] = [[], []];
@@ -142,7 +142,7 @@ export class EarlierStarts {
   /** Whether a session may be fenced. `done` gets why that cannot be told. */
   #judge(
     start: Omit<Start, "locks">,
-    sessions: readonly (SessionRecord | undefined)[],
+    sessions: readonly (SessionRecord | string)[],
     done: (
       judged: string | { kind: "nothing" } | { kind: "trusted"; start: Start } | {
         kind: "kept";
@@ -175,8 +175,8 @@ export class EarlierStarts {
     }
     const checked = new Set<string>();
     for (const entry of own) {
-      const holder = readable(() => decodeHolder(entry));
-      if (holder === undefined) return `${entry.key} cannot be read`;
+      const holder = readOrWhy(() => decodeHolder(entry));
+      if (typeof holder === "string") return holder;
       const { pid, start, domain } = holder;
       const process = `${pid} ${start}`;
       if (checked.has(process)) continue;

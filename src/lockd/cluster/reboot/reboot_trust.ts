@@ -33,8 +33,8 @@ export interface RebootFacts {
   readonly host: string;
   /** The kernel's boot id; "": it is not known. */
   readonly boot: string;
-  /** Every session of the cluster; undefined for one that cannot be read. */
-  readonly sessions: readonly (SessionRecord | undefined)[];
+  /** Every session of the cluster; of one that cannot be read what is wrong with it. */
+  readonly sessions: readonly (SessionRecord | string)[];
 }
 
 /** Whether a session is of this host before its kernel was started anew, and still counts. */
@@ -69,8 +69,9 @@ export function distrustOf(session: SessionRecord, facts: RebootFacts): string |
   if (machine.board !== trust.mark.board || machine.whole !== trust.mark.whole) {
     return "it was on another machine, which may run still, or this one's board, serial numbers or /etc/machine-id have changed";
   }
-  if (sessions.includes(undefined)) return "the session of some host in etcd cannot be read";
-  const twin = sessions.find((other) => other !== undefined && isTwin(session, other));
+  const wrong = sessions.find((other) => typeof other === "string");
+  if (wrong !== undefined) return `the session of some host in etcd cannot be read: ${wrong}`;
+  const twin = sessions.filter((other) => typeof other !== "string").find((other) => isTwin(session, other));
   if (twin === undefined) return undefined;
   return `host '${twin.name}' (id ${twin.host}) has the same uuid in its firmware, which therefore tells nothing. If ` +
     `that host is no more, take away what is known of it: virtlockd cluster remove ${shellQuoted(twin.host)}`;

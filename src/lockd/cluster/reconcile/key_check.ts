@@ -14,12 +14,14 @@ import { CHANGED_BY_HAND } from "../session/doubts.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
-import { holderOf } from "../keys/lock_holder.ts";
+import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
+import { readOrWhy } from "../keys/record_fields.ts";
 import type { ClusterSession } from "../session/session.ts";
 import {
   acquire,
   type ClusterLock,
   type Epoch,
+  EPOCH_READS,
   epochReads,
   obstaclesOf,
   read,
@@ -58,6 +60,8 @@ export interface KeyCheckParts {
 export interface KeyCheckObserver {
   /** A lock's key was gone from etcd, and is there again. */
   clusterKeyRestored(key: string): void;
+  /** A key of this host's cannot be read: nobody gets a lock by it. Told once. @param wrong which, and why */
+  clusterKeyUnreadable(wrong: string): void;
   clusterDoubtful(resource: Resource, reason: string): void;
 }
 
@@ -70,6 +74,8 @@ export class KeyCheck {
   readonly #parts: KeyCheckParts;
   /** Paths that are still to be looked at in this round. */
   #left: string[] = [];
+  /** What was told of keys that cannot be read, by the path of their lock. */
+  readonly #wrong = new Map<string, string>();
 
   constructor(parts: KeyCheckParts) {
     this.#parts = parts;
@@ -131,6 +137,7 @@ export class KeyCheck {
             return end();
           }
           if (!answer.result.succeeded) return otherwise(answer.result);
+          this.#wrong.delete(path);
           observer.clusterKeyRestored(lock.key);
           end();
         });
@@ -138,10 +145,22 @@ export class KeyCheck {
       const { exclusive, sharers } = obstaclesOf(keys, name, keys.isShare(lock.key));
       change(list(epoch, lock), () =>
         change(acquire(epoch, lock, { exclusive, sharers }), ({ results }) => {
-          if (!session.moved(epoch, results)) this.#lost(path, name, lock);
+          if (!session.moved(epoch, results)) this.#changed(path, name, lock, results);
           end();
         }));
     });
+  }
+
+  /** Somebody has written something else there: another host's lock, or what is none, and then nobody's. */
+  #changed(path: string, name: ClusterName, lock: ClusterLock, results: TransactionResult["results"]): void {
+    const found = results.slice(EPOCH_READS).flatMap((each) => each.found);
+    const holders = found.map((entry) => readOrWhy(() => decodeHolder(entry)));
+    const [wrong] = holders;
+    if (typeof wrong !== "string" || holders.some((holder) => typeof holder !== "string")) {
+      return this.#lost(path, name, lock);
+    }
+    if (this.#wrong.get(path) !== wrong) this.#parts.observer.clusterKeyUnreadable(wrong);
+    this.#wrong.set(path, wrong);
   }
 
   /** Others have it. A guest that is paused loses it; one that runs does not get it again after a pause. */

@@ -14,7 +14,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import { LostMarks, type PausedGuest } from "./lost_marks.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { decodeHolder, holderOf, type LockHolder } from "../keys/lock_holder.ts";
-import { RecordError } from "../keys/record_fields.ts";
+import { readable, readOrWhy, RecordError } from "../keys/record_fields.ts";
 import { encodeRecord } from "../keys/records.ts";
 import type { Orphans } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
@@ -58,6 +58,8 @@ export interface ReconciliationObserver {
   clusterUnknownShare(key: string, holder: LockHolder): void;
   /** etcd has a lock for this host that was in doubt because another one had it. */
   clusterRegained(resource: Resource): void;
+  /** A key of this host's cannot be read: it stays, and grants nothing. @param wrong which, and why */
+  clusterKeyUnreadable(wrong: string): void;
 }
 
 /**
@@ -116,9 +118,9 @@ export class Reconciliation {
       if (name === undefined || first === undefined) continue;
       const key = keys.lock(name, resource.shared, session.id);
       const own = keys.own(session.id, key);
-      const known = listed.get(key);
-      listed.delete(key);
       const releasing = resource.state.kind === "releasing";
+      const known = this.#known(listed.get(key), releasing);
+      listed.delete(key);
       if (known !== undefined) {
         const there = { key, own, value: known.value };
         const ours = granted.of(resource.path);
@@ -166,6 +168,15 @@ export class Reconciliation {
           }
         });
     }
+  }
+
+  /**
+   * An entry in the list of what this session has. Of one that cannot be read the lock's own key tells
+   * whether the session has it; what is being given back goes as it is.
+   */
+  #known(entry: KeyValue | undefined, releasing: boolean): KeyValue | undefined {
+    if (entry === undefined || releasing) return entry;
+    return readable(() => decodeHolder(entry)) === undefined ? undefined : entry;
   }
 
   /** etcd has a lock for this host: what was in doubt about that is not any more. */
@@ -220,12 +231,15 @@ export class Reconciliation {
     const { session, lives, turns, orphans, marks, keys, observer } = this.#parts;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
+      const holder = readOrWhy(() => decodeHolder(entry));
+      if (typeof holder === "string") {
+        observer.clusterKeyUnreadable(holder);
+        continue;
+      }
       if (keys.isPaused(key)) {
-        decodeHolder(lock);
         if (!handedOver.has(key)) marks.add(lock);
         continue;
       }
-      const holder = decodeHolder(entry);
       if (keys.isShare(key)) {
         // What is being given back goes from etcd all the same, and what is taken has an owner then.
         if (!turns.busy(key)) observer.clusterUnknownShare(key, holder);

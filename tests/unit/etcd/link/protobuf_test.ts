@@ -29,6 +29,19 @@ Deno.test("what is written is read again", () => {
   assert.deepEqual(decodeMessage(OUTER, encodeMessage(OUTER, values)), values);
 });
 
+Deno.test("a text that is no UTF-8 is read, is no other text, and is written as the same bytes", () => {
+  const read = (hex: string) => decodeMessage(OUTER, Uint8Array.fromHex(hex))["text"];
+  for (const hex of ["0a01ff", "0a0461ff62c3", "0a03c3a9ff", "0a02c080", "0a03eda080", "0a04efbbbf61"]) {
+    const text = read(hex);
+    assert.equal(encodeMessage(OUTER, { text }).toHex(), hex);
+  }
+  assert.equal(read("0a0461ff62c3"), "a\udcffb\udcc3");
+  assert.equal(read("0a03efbfbd"), "\ufffd");
+  // Read with a byte that is none beside it the é is two bytes, and written after a text it is one again.
+  assert.equal(read("0a03c3a9ff"), "\udcc3\udca9\udcff");
+  assert.equal(encodeMessage(OUTER, { text: "é\udcff" }).toHex(), "0a03c3a9ff");
+});
+
 for (const length of [127, 128, 255, 256, 257, 16_383, 16_384, 70_000]) {
   Deno.test(`a message that has texts of ${length} bytes is written whole`, () => {
     const text = "x".repeat(length);

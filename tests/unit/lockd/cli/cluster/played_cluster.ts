@@ -35,6 +35,11 @@ export class PlayedCluster {
     this.#change({ op: "put", key, value: JSON.stringify(value) });
   }
 
+  /** Writes a key by hand, whatever that is. */
+  spoil(key: string, value: string): void {
+    this.#change({ op: "put", key, value });
+  }
+
   /** Deletes a key. */
   delete(key: string): void {
     this.#change({ op: "delete", key });

@@ -7,6 +7,7 @@ Deno.test("what a host has put in is read as it was written, and in no state tha
   const value = encodeRecord(record);
   assert.deepEqual(decodeEntry({ key: "k", value, changedAt: 1 }), record);
   assert.throws(() => decodeEntry({ key: "k", value: value.replace("listed", "done"), changedAt: 1 }), {
-    message: "k has 'done' as its state, which is not known",
+    message:
+      "k has 'done' as its state, which is not known (docs/cluster-etcd.md says what to do with such a key)",
   });
 });

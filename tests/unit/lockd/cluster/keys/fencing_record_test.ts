@@ -6,11 +6,14 @@ Deno.test("a word of fencing in a state that is not known passes for nothing", (
   const word = { state: "condemned", by: "root", from: "m", at: 7 };
   assert.deepEqual(decodeFencing("k", word), word);
   assert.throws(() => decodeFencing("k", { ...word, state: "spared" }), {
-    message: "k is spared, which this program does not know",
+    message:
+      "k is spared, which this program does not know (docs/cluster-etcd.md says what to do with such a key)",
   });
-  assert.throws(() => decodeFencing("k", "fenced"), { message: "k has no record of its fencing" });
+  assert.throws(() => decodeFencing("k", "fenced"), {
+    message: "k has no record of its fencing (docs/cluster-etcd.md says what to do with such a key)",
+  });
   assert.throws(() => decodeFencing("k", { ...word, command: 7 }), {
-    message: "k has no text as its command",
+    message: "k has no text as its command (docs/cluster-etcd.md says what to do with such a key)",
   });
 });
 

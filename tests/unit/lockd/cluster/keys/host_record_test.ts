@@ -8,7 +8,7 @@ Deno.test("that a host is heard of is read as it was written, also by a version 
   assert.deepEqual(decodeHost({ key: "k", value: encodeRecord(old), changedAt: 1 }), old);
   assert.deepEqual(decodeHost({ key: "k", value: encodeRecord(record), changedAt: 1 }), record);
   assert.throws(() => decodeHost({ key: "k", value: JSON.stringify({ ...old, daemon: 7 }), changedAt: 1 }), {
-    message: "k has no mark of its daemon",
+    message: "k has no mark of its daemon (docs/cluster-etcd.md says what to do with such a key)",
   });
 });
 
@@ -17,6 +17,6 @@ Deno.test("that a host is silent is said with the moment when that was noticed",
     since: 7,
   });
   assert.throws(() => decodeSilence({ key: "k", value: "{}", changedAt: 1 }), {
-    message: "k has no number as its since",
+    message: "k has no number as its since (docs/cluster-etcd.md says what to do with such a key)",
   });
 });

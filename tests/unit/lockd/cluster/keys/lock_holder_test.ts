@@ -16,12 +16,12 @@ Deno.test("a holder is read as it was written, and nothing else passes for one",
   assert.deepEqual(decodeHolder({ key: "k", value }), HOLDER);
   for (const field of ["session", "attempt", "domain", "uuid"]) {
     assert.throws(() => decodeHolder({ key: "k", value: JSON.stringify({ ...HOLDER, [field]: 7 }) }), {
-      message: `k has no text as its ${field}`,
+      message: `k has no text as its ${field} (docs/cluster-etcd.md says what to do with such a key)`,
     });
   }
   for (const field of ["pid", "start", "since"]) {
     assert.throws(() => decodeHolder({ key: "k", value: JSON.stringify({ ...HOLDER, [field]: "7" }) }), {
-      message: `k has no number as its ${field}`,
+      message: `k has no number as its ${field} (docs/cluster-etcd.md says what to do with such a key)`,
     });
   }
 });
@@ -34,6 +34,6 @@ Deno.test("a mark of a paused guest says who has had its lock since, if anybody 
     used: { ...used, attempt: "" },
   });
   assert.throws(() => decodePaused({ key: "k", value: JSON.stringify({ ...HOLDER, used: null }) }), {
-    message: "k does not say who used it",
+    message: "k does not say who used it (docs/cluster-etcd.md says what to do with such a key)",
   });
 });

@@ -13,7 +13,9 @@ Deno.test("what is no object is no record, and the error names the key", () => {
   for (const value of ["", "{", "null", "7", '"text"']) {
     assert.throws(
       () => fieldsOf({ key: "k", value }),
-      (error) => error instanceof RecordError && error.message === "k holds no record",
+      (error) =>
+        error instanceof RecordError &&
+        error.message === "k holds no record (docs/cluster-etcd.md says what to do with such a key)",
       value,
     );
   }
@@ -23,17 +25,27 @@ Deno.test("what is no object is no record, and the error names the key", () => {
 Deno.test("a field of another type is told of with its key and name", () => {
   const record = { text: "t", number: 7, texts: ["a", "b"], mixed: ["a", 1] };
   assert.equal(textOf("k", record, "text"), "t");
-  assert.throws(() => textOf("k", record, "number"), { message: "k has no text as its number" });
-  assert.throws(() => textOf("k", record, "absent"), { message: "k has no text as its absent" });
+  assert.throws(() => textOf("k", record, "number"), {
+    message: "k has no text as its number (docs/cluster-etcd.md says what to do with such a key)",
+  });
+  assert.throws(() => textOf("k", record, "absent"), {
+    message: "k has no text as its absent (docs/cluster-etcd.md says what to do with such a key)",
+  });
   assert.equal(numberOf("k", record, "number"), 7);
-  assert.throws(() => numberOf("k", record, "text"), { message: "k has no number as its text" });
+  assert.throws(() => numberOf("k", record, "text"), {
+    message: "k has no number as its text (docs/cluster-etcd.md says what to do with such a key)",
+  });
   assert.deepEqual(textsOf("k", record, "texts"), ["a", "b"]);
   for (const field of ["mixed", "text", "absent"]) {
-    assert.throws(() => textsOf("k", record, field), { message: `k has no list of texts as its ${field}` });
+    assert.throws(() => textsOf("k", record, field), {
+      message:
+        `k has no list of texts as its ${field} (docs/cluster-etcd.md says what to do with such a key)`,
+    });
   }
   assert.equal(oneOf("k", record, "text", ["s", "t"]), "t");
   assert.throws(() => oneOf("k", record, "text", ["s"]), {
-    message: "k has 't' as its text, which is not known",
+    message:
+      "k has 't' as its text, which is not known (docs/cluster-etcd.md says what to do with such a key)",
   });
 });
 

@@ -25,14 +25,22 @@ Deno.test("a session is read as it was written, with what is said of its host an
 
 Deno.test("a session of which a part is something else is none, whatever part", () => {
   assert.throws(() => decoded('{"host":"h","name":"n","boot":"b"}'), {
-    message: "k has no text as its nonce",
+    message: "k has no text as its nonce (docs/cluster-etcd.md says what to do with such a key)",
   });
   const withField = (field: string, value: unknown) => JSON.stringify({ ...PLAIN, [field]: value });
-  assert.throws(() => decoded(withField("lost", "2")), { message: "k has no number as its lost" });
-  assert.throws(() => decoded(withField("data", 3)), { message: "k has no text as its data" });
-  assert.throws(() => decoded(withField("machine", 7)), { message: "k has no mark of its machine" });
-  assert.throws(() => decoded(withField("machine", { board: "x" })), {
-    message: "k has no text as its whole",
+  assert.throws(() => decoded(withField("lost", "2")), {
+    message: "k has no number as its lost (docs/cluster-etcd.md says what to do with such a key)",
   });
-  assert.throws(() => decoded(withField("fencing", null)), { message: "k has no record of its fencing" });
+  assert.throws(() => decoded(withField("data", 3)), {
+    message: "k has no text as its data (docs/cluster-etcd.md says what to do with such a key)",
+  });
+  assert.throws(() => decoded(withField("machine", 7)), {
+    message: "k has no mark of its machine (docs/cluster-etcd.md says what to do with such a key)",
+  });
+  assert.throws(() => decoded(withField("machine", { board: "x" })), {
+    message: "k has no text as its whole (docs/cluster-etcd.md says what to do with such a key)",
+  });
+  assert.throws(() => decoded(withField("fencing", null)), {
+    message: "k has no record of its fencing (docs/cluster-etcd.md says what to do with such a key)",
+  });
 });

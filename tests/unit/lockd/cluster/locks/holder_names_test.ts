@@ -60,3 +60,11 @@ Deno.test("a host that is heard of again while it is looked up is not called sil
   names.name({ ...HOLDER, session: "s-a" }, false, () => {});
   assert.equal(cluster.etcd.get(cluster.keys.silence("s-a")), undefined);
 });
+
+Deno.test("a host is not called silent by what cannot be read", () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a");
+  cluster.spoil(cluster.keys.host("a"), "\udcff");
+  assert.deepEqual(named(cluster, "s-a", 5000), { ...BY, host: "kvm-a" });
+  assert.equal(cluster.etcd.get(cluster.keys.silence("s-a")), undefined);
+});

@@ -115,6 +115,8 @@ Deno.test("a lock of a host that was fenced is looked at again once it is free",
 });
 
 Deno.test("what cannot be read or is not answered is a failure, and never a free lock", () => {
-  assert.deepEqual(cleared([exclusive("{")]).outcomes, [`${KEYS.exclusive(NAME)} holds no record`]);
+  assert.deepEqual(cleared([exclusive("{")]).outcomes, [
+    `${KEYS.exclusive(NAME)} holds no record (docs/cluster-etcd.md says what to do with such a key)`,
+  ]);
   assert.deepEqual(cleared([{ kind: "unknown", reason: "cut" }]).outcomes, ["cut"]);
 });

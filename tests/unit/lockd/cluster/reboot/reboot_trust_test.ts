@@ -88,8 +88,8 @@ Deno.test("a firmware's uuid that another host has too tells nothing, until that
   assert.equal(distrustOf(OLD, { ...FACTS, sessions: [OLD, { ...twin, left: true }] }), undefined);
   assert.equal(distrustOf(OLD, { ...FACTS, sessions: [OLD, { ...twin, removed: true }] }), undefined);
   assert.equal(
-    distrustOf(OLD, { ...FACTS, sessions: [OLD, undefined] }),
-    "the session of some host in etcd cannot be read",
+    distrustOf(OLD, { ...FACTS, sessions: [OLD, "/virtlockd/prod/session/s holds no record"] }),
+    "the session of some host in etcd cannot be read: /virtlockd/prod/session/s holds no record",
   );
 });
 

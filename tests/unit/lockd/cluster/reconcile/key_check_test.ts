@@ -5,6 +5,7 @@ import { KeyCheck } from "../../../../../src/lockd/cluster/reconcile/key_check.t
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
 import type { HolderFacts } from "../../../../../src/lockd/cluster/keys/lock_holder.ts";
+import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
@@ -16,6 +17,16 @@ const PATH = "/scsi/disk";
 const KEY = KEYS.exclusive({ space: "scsi", name: "disk" });
 const LOCK = { key: KEY, own: KEYS.own("mine", KEY), value: "ours" };
 const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 3 };
+/** A lock of another host. */
+const THEIRS = encodeRecord({
+  session: "theirs",
+  attempt: "a",
+  domain: "d",
+  uuid: "u",
+  pid: 1,
+  start: 2,
+  since: 3,
+});
 const OWNER = { name: "guest", uuid: "u", pid: 7, id: 1 };
 
 /** A host with one lock in etcd, at which a check looks. */
@@ -69,15 +80,16 @@ class Stage {
       loop: this.time.loop(),
       observer: {
         clusterKeyRestored: (key) => void this.told.push(`restored ${key}`),
+        clusterKeyUnreadable: (wrong) => void this.told.push(`unreadable ${wrong}`),
         clusterDoubtful: ({ name }) => void this.told.push(`doubtful ${name}`),
       },
     }).begin();
   }
 
-  /** Somebody takes the lock away by hand. @param another whether another host takes it */
-  remove(another: boolean): void {
+  /** Somebody takes the lock away by hand. @param another what is there then */
+  remove(another?: string): void {
     const gone = [LOCK.key, LOCK.own].map((key) => ({ op: "delete", key }) as const);
-    const taken = another ? [{ op: "put", key: LOCK.key, value: "theirs" } as const] : [];
+    const taken = another === undefined ? [] : [{ op: "put", key: LOCK.key, value: another } as const];
     this.etcd.apply({
       kind: "transaction",
       transaction: { compare: [], success: [...gone, ...taken], failure: [] },
@@ -89,7 +101,7 @@ Deno.test("a key that somebody has taken away is put there again", () => {
   const stage = new Stage();
   stage.time.advance();
   assert.deepEqual(stage.told, []);
-  stage.remove(false);
+  stage.remove();
   stage.time.advance();
   assert.deepEqual(stage.told, [`restored ${KEY}`]);
   assert.deepEqual([stage.etcd.get(LOCK.key), stage.etcd.get(LOCK.own)], ["ours", "ours"]);
@@ -112,32 +124,50 @@ Deno.test("a look reads nothing as long as all is there", () => {
 
 Deno.test("a running guest's lock that another host has is this host's no more, and its guest is marked for when it is paused", () => {
   const stage = new Stage();
-  stage.remove(true);
+  stage.remove(THEIRS);
   stage.time.advance();
   stage.time.advance();
   const mark = KEYS.paused({ space: "scsi", name: "disk" }, "mine", { pid: 7, start: 9, uuid: "u" });
   assert.deepEqual(stage.told, [`give ours, mark ${mark}`, "doubtful disk"]);
   assert.deepEqual([...stage.held.keys()], []);
-  assert.equal(stage.etcd.get(LOCK.key), "theirs");
+  assert.equal(stage.etcd.get(LOCK.key), THEIRS);
+});
+
+Deno.test("a lock in whose place somebody has written what is none stays this host's, and is told once", () => {
+  for (const regrant of [undefined, "parked"] as const) {
+    const stage = new Stage(regrant);
+    stage.remove("\udcff");
+    stage.time.advance();
+    stage.time.advance();
+    const wrong =
+      `${KEY} holds bytes that are no text (docs/cluster-etcd.md says what to do with such a key)`;
+    assert.deepEqual(stage.told, [`unreadable ${wrong}`]);
+    assert.deepEqual([...stage.held.keys()], [PATH]);
+    // A person has deleted it.
+    stage.remove();
+    stage.time.advance();
+    assert.deepEqual(stage.told, [`unreadable ${wrong}`, `restored ${KEY}`]);
+    assert.equal(stage.etcd.get(LOCK.key), "ours");
+  }
 });
 
 Deno.test("a paused guest's lock that another host has is kept for it no longer", () => {
   const stage = new Stage("parked");
-  stage.remove(true);
+  stage.remove(THEIRS);
   stage.time.advance();
   assert.deepEqual(stage.told, [`part with ${PATH}`]);
 });
 
 Deno.test("a lock that is just being given up is left to that", () => {
   const stage = new Stage("leaving");
-  stage.remove(true);
+  stage.remove(THEIRS);
   stage.time.advance();
   assert.deepEqual([stage.told, stage.held.size], [[], 1]);
 });
 
 Deno.test("a key of which it is not known whether it was put there again is a reason to write the session anew", () => {
   const stage = new Stage();
-  stage.remove(false);
+  stage.remove();
   const same = (answer: Answer) => answer;
   stage.answers.push(same, same, same, () => ({ kind: "unknown", reason: "no answer" }));
   stage.time.advance();
@@ -147,7 +177,7 @@ Deno.test("a key of which it is not known whether it was put there again is a re
 for (const kind of ["refused", "full"] as const) {
   Deno.test(`a key whose put is answered as ${kind} is looked at again, and the session is left alone`, () => {
     const stage = new Stage();
-    stage.remove(false);
+    stage.remove();
     const same = (answer: Answer) => answer;
     stage.answers.push(same, same, same, () => ({ kind, reason: "no" }));
     stage.time.advance();

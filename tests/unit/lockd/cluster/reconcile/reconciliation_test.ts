@@ -61,6 +61,7 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     heldLocks: { put: () => assert.fail("nothing is put there") },
     observer: {
       clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
       clusterUnknown: (key) => void unknown.push(key),
       clusterUnknownShare: () => assert.fail("nothing is shared"),
     },
@@ -109,6 +110,7 @@ Deno.test("a lock that more guests have been paused with than can be told is not
       clusterUnknown: () => assert.fail(),
       clusterUnknownShare: () => assert.fail(),
       clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
     },
   });
   let outcome: unknown;
@@ -119,32 +121,86 @@ Deno.test("a lock that more guests have been paused with than can be told is not
 const OWNER = { name: "d", uuid: "u", pid: 7, id: 1 };
 const NAME = { space: "scsi", name: "disk" };
 
-Deno.test("a lock that somebody has taken out of the list by hand is this host's all the same", () => {
-  const key = KEYS.exclusive(NAME);
-  const value = encodeRecord({ ...HOLDER, pid: 7 });
-  const held = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings: [{ owner: OWNER, since: 0 }] });
-  const adopted: unknown[] = [];
+const KEY = KEYS.exclusive(NAME);
+const SPOILT = { key: KEYS.own("s", KEY), value: "\udcff", changedAt: 2 };
+
+for (const [how, list] of [["taken out of", []], ["spoilt in", [SPOILT]]] as const) {
+  Deno.test(`a lock that somebody has ${how} the list by hand is this host's all the same`, () => {
+    const key = KEY;
+    const value = encodeRecord({ ...HOLDER, pid: 7 });
+    const held = resource({
+      id: 1,
+      lockspace: "/scsi",
+      name: "disk",
+      holdings: [{ owner: OWNER, since: 0 }],
+    });
+    const adopted: unknown[] = [];
+    const reconciliation = new Reconciliation({
+      session: { id: "s", moved: () => assert.fail(), ask: (_transaction, done) => done(listed(list)) },
+      ...EMPTY_HOST,
+      granted: {
+        of: () => undefined,
+        adopt: (...lock) => void adopted.push(lock),
+        drop: () => assert.fail(),
+      },
+      resources: () => [held],
+      markOf: () => ({ pid: 7, start: 9 }),
+      lives: () => true,
+      turns: { busy: () => false, give: () => assert.fail() },
+      orphans: { add: () => assert.fail() },
+      marks: { add: () => assert.fail("its guest may be resumed") },
+      heldLocks: { put: (_epoch, _held, done) => done({ kind: "others", by: { ...HOLDER, pid: 7 } }) },
+      observer: {
+        clusterUnknown: () => assert.fail(),
+        clusterUnknownShare: () => assert.fail(),
+        clusterRegained: () => assert.fail(),
+        clusterKeyUnreadable: () => assert.fail(),
+      },
+    });
+    let outcome: unknown;
+    reconciliation.run(EPOCH, (what) => outcome = what, "known");
+    assert.deepEqual(outcome, []);
+    assert.deepEqual(adopted, [["/scsi/disk", { key, own: KEYS.own("s", key), value }]]);
+  });
+}
+
+Deno.test("a key that cannot be read stays, is told, and keeps no host from joining", () => {
+  const own = (name: string) => KEYS.own("s", KEYS.exclusive({ space: "scsi", name }));
+  const mark = KEYS.own("s", KEYS.paused(NAME, "s", { pid: 7, start: 9, uuid: "u" }));
+  const [kept, wrong]: [string[], string[]] = [[], []];
   const reconciliation = new Reconciliation({
-    session: { id: "s", moved: () => assert.fail(), ask: (_transaction, done) => done(listed([])) },
+    session: {
+      id: "s",
+      moved: () => assert.fail("nothing was changed"),
+      ask: (_transaction, done) =>
+        done(listed([
+          { key: own("spoilt"), value: "\udcff", changedAt: 2 },
+          { key: mark, value: "{}", changedAt: 2 },
+          { key: own("whole"), value: encodeRecord({ ...HOLDER, pid: 8 }), changedAt: 3 },
+        ])),
+    },
     ...EMPTY_HOST,
-    granted: { of: () => undefined, adopt: (...lock) => void adopted.push(lock), drop: () => assert.fail() },
-    resources: () => [held],
-    markOf: () => ({ pid: 7, start: 9 }),
-    lives: () => true,
-    turns: { busy: () => false, give: () => assert.fail() },
-    orphans: { add: () => assert.fail() },
-    marks: { add: () => assert.fail("its guest may be resumed") },
-    heldLocks: { put: (_epoch, _held, done) => done({ kind: "others", by: { ...HOLDER, pid: 7 } }) },
+    lives: () => false,
+    turns: { busy: () => false, give: () => assert.fail("a lock was given back") },
+    orphans: { add: ({ key }) => void kept.push(key) },
+    marks: { add: () => assert.fail("it is no mark") },
+    heldLocks: { put: () => assert.fail("nothing is put there") },
     observer: {
+      clusterRegained: () => assert.fail(),
       clusterUnknown: () => assert.fail(),
       clusterUnknownShare: () => assert.fail(),
-      clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: (what) => void wrong.push(what),
     },
   });
   let outcome: unknown;
   reconciliation.run(EPOCH, (what) => outcome = what, "known");
   assert.deepEqual(outcome, []);
-  assert.deepEqual(adopted, [["/scsi/disk", { key, own: KEYS.own("s", key), value }]]);
+  assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/whole"]);
+  const advice = " (docs/cluster-etcd.md says what to do with such a key)";
+  assert.deepEqual(wrong, [
+    `${own("spoilt")} holds bytes that are no text${advice}`,
+    `${mark} has no text as its session${advice}`,
+  ]);
 });
 
 for (const past of ["known", "missed", "lost"] as const) {
@@ -173,6 +229,7 @@ for (const past of ["known", "missed", "lost"] as const) {
         clusterUnknown: () => assert.fail(),
         clusterUnknownShare: () => assert.fail(),
         clusterRegained: () => assert.fail(),
+        clusterKeyUnreadable: () => assert.fail(),
       },
     });
     reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
@@ -217,6 +274,7 @@ for (const busy of [false, true]) {
       heldLocks: { put: () => assert.fail("nothing is put there") },
       observer: {
         clusterRegained: () => assert.fail(),
+        clusterKeyUnreadable: () => assert.fail(),
         clusterUnknown: () => assert.fail("its end does not free the share"),
         clusterUnknownShare: (key) => void told.push(key),
       },

@@ -185,5 +185,8 @@ Deno.test("a host that finds another etcd closes the cluster, and has told so wh
 Deno.test("what cannot be read in etcd is tried again, and said", () => {
   const stage = new Stage();
   stage.etcd.put(KEYS.session("s"), "{");
-  assert.deepEqual(stage.step(), { kind: "again", reason: `${KEYS.session("s")} holds no record` });
+  assert.deepEqual(stage.step(), {
+    kind: "again",
+    reason: `${KEYS.session("s")} holds no record (docs/cluster-etcd.md says what to do with such a key)`,
+  });
 });

@@ -143,10 +143,11 @@ Deno.test("what is in etcd and cannot be read is an error that names its key", (
   const meta = { ...META, value: '{"schema":3,"spaces":[]}' };
   assert.throws(() => nextStep({ ...NOTHING, meta }, FACTS), {
     name: "RecordError",
-    message: "meta has version 3, and this daemon knows 2",
+    message:
+      "meta has version 3, and this daemon knows 2 (docs/cluster-etcd.md says what to do with such a key)",
   });
   assert.throws(() => nextStep({ ...NOTHING, meta: { ...META, value: "x" } }, FACTS), {
-    message: "meta holds no record",
+    message: "meta holds no record (docs/cluster-etcd.md says what to do with such a key)",
   });
 });
 
