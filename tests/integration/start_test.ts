@@ -102,7 +102,7 @@ Deno.test("a daemon that is stopped with locks warns how many and for whom", asy
   assert.equal(await daemon.stop(), 0);
   assert.equal(
     daemon.log.text.match(
-      /warning : .*Stopping with 2 locks held of the guests 'alpha', 'beta': they are given up now, and nothing/,
+      /warning : .*Stopping with 2 locks held of the guests 'alpha', 'beta': they are given up now, and nothing protects these disks until the next daemon, which/,
     )?.length,
     1,
   );

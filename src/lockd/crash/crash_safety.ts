@@ -211,6 +211,11 @@ export class CrashSafety {
     return this.#store.kept ? "kept" : "dropped";
   }
 
+  /** Whether the locks that are held at the end are in a file, by which the next daemon takes them again. */
+  get leavesFile(): boolean {
+    return !this.outlives && this.#opened?.file !== undefined;
+  }
+
   /** How many descriptors the store has no room for. */
   get refused(): number {
     return this.#store?.status.refused ?? 0;

@@ -62,13 +62,19 @@ export function announceBeginning(
   else log.notice(line);
 }
 
-function announceAfterStop(log: Pick<Log, "notice" | "warn">, { at, locks, running }: GivenUpLocks): void {
+function announceAfterStop(
+  log: Pick<Log, "notice" | "warn">,
+  { at, locks, kept, running }: GivenUpLocks,
+): void {
   const when = new Date(at).toISOString().slice(0, 19);
-  const begins = `virtlockd ${VERSION} begins. The last daemon was stopped at ${when}Z and gave up ` +
-    counted(locks, "lock");
-  if (running.length === 0) return log.notice(`${begins}, whose guests have ended since`);
+  const stopped = `virtlockd ${VERSION} begins. The last daemon was stopped at ${when}Z`;
+  const cluster = `etcd has kept ${counted(kept, "lock")} for this host`;
+  if (locks === 0) return log.notice(`${stopped}; ${cluster}`);
+  const begins = `${stopped} and gave up ${counted(locks, "lock")}`;
+  const rest = kept === 0 ? "" : `; ${cluster}`;
+  if (running.length === 0) return log.notice(`${begins}, whose guests have ended since${rest}`);
   const names = someOf(running.map(({ name, pid }) => name === "" ? `process ${pid}` : name), NAMED_GUESTS);
-  log.warn(`${begins}. These guests still run without their locks, start them anew: ${names}`);
+  log.warn(`${begins}${rest}. These guests still run without their locks, start them anew: ${names}`);
 }
 
 /** ` of the guests 'a', 'b'`, in the order of their locks; nothing without any. */

@@ -1,9 +1,7 @@
-import { counted } from "../../chassis/log/counted.ts";
 import { F_UNLCK } from "../../os/constants.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
 import { LOCK_LENGTH, LOCK_START } from "../lockspace/lock_file.ts";
 import { isMissing } from "../lockspace/lock_record.ts";
-import { ofGuests } from "./beginning.ts";
 import type { Daemon } from "./daemon.ts";
 import { type Asker, askSystemctl } from "./systemctl.ts";
 
@@ -104,47 +102,4 @@ export function unlockAll(daemon: Daemon): void {
     });
   }
   while (left > 0) loop.turn(-1);
-}
-
-/**
- * Whoever stops a lock daemon should know which guests run on without protection, and whoever restarts it
- * that they do not.
- *
- * @param refused how many descriptors the store could not take
- */
-export function reportEnding({ table, log }: Daemon, ending: Ending, refused: number): void {
-  if (table.resourceCount === 0) return;
-  const held = `${counted(table.resourceCount, "lock")} held${ofGuests(table.resources())}`;
-  switch (ending) {
-    case "given-up":
-      return log.warn(
-        `Stopping with ${held}: they are given up now, and nothing protects these disks until their guests are started anew`,
-      );
-    case "left":
-      return log.error(
-        `Stopping with ${held}, of which systemd keeps no copies: nothing protects these disks until the next daemon, ` +
-          "which takes the locks again that nobody else has got by then",
-      );
-    case "restarted":
-      if (refused > 0) {
-        return log.error(
-          `Stopping for a restart with ${held}: systemd keeps them for the daemon that is started next, except for what ` +
-            `its store had no room for (${
-              counted(refused, "descriptor")
-            }): of that, locks are free until then`,
-        );
-      }
-      return log.notice(
-        `Stopping for a restart with ${held}: systemd keeps them for the daemon that is started next`,
-      );
-    case "unasked":
-      return log.warn(
-        `Ending with ${held}, which systemd was not told to do: with an error, so that it starts the service again and ` +
-          "keeps them. 'systemctl stop' stops the daemon and gives them up",
-      );
-    case "unsure":
-      return log.warn(
-        `Stopping with ${held}: systemd keeps them if it starts the service again, and drops them if it was told to stop it`,
-      );
-  }
 }

@@ -5,6 +5,7 @@ import { decodeText, encodeText } from "../../os/text.ts";
 import type { LockTable } from "../lockspace/lock_table.ts";
 import { processState } from "../../os/process_state.ts";
 import { StateFile } from "../restart/state_file.ts";
+import { staysInCluster } from "./stays_in_cluster.ts";
 
 /** Longer notes are not read: ten thousand guests fit. */
 const MAX_SIZE = 4 * 1024 * 1024;
@@ -20,6 +21,8 @@ export interface GivenUpLocks {
   /** Unix milliseconds of the stop. */
   readonly at: number;
   readonly locks: number;
+  /** Locks beside these that etcd has kept for this host. */
+  readonly kept: number;
   /** Those that still run, and do so without their locks. */
   readonly running: readonly UnlockedGuest[];
 }
@@ -47,12 +50,17 @@ export class GivenUp {
    * Writes the note, if there is anything to say.
    *
    * @param at Unix milliseconds
+   * @param stays whether the lock of a file is not given up, because etcd keeps it
    * @throws SystemError when it cannot be written
    */
-  save(table: Pick<LockTable, "resources">, at: number): void {
+  save(table: Pick<LockTable, "resources">, at: number, stays: (path: string) => boolean): void {
     const guests = new Map<string, NotedGuest>();
-    let locks = 0;
-    for (const { holdings } of table.resources()) {
+    let [locks, kept] = [0, 0];
+    for (const { path, holdings } of table.resources()) {
+      if (stays(path)) {
+        kept++;
+        continue;
+      }
       locks++;
       for (const { owner: { name, uuid, pid: named, namespace, hostPid } } of holdings) {
         // Of another pid namespace's process only the daemon's own number for it says anything here.
@@ -62,8 +70,8 @@ export class GivenUp {
         guests.set(`${uuid} ${pid}`, { name, pid, start: processState(this.#sys, pid)?.startTime ?? 0 });
       }
     }
-    if (locks === 0) return;
-    const text = JSON.stringify({ at, locks, guests: [...guests.values()] });
+    if (locks + kept === 0) return;
+    const text = JSON.stringify({ at, locks, kept, guests: [...guests.values()] });
     new StateFile(this.#sys, this.#path).saveAs(this.#path, encodeText(`${text}\n`));
   }
 
@@ -74,12 +82,12 @@ export class GivenUp {
     this.#sys.unlink(this.#path);
     const note = parse(text);
     if (note === undefined) return undefined;
-    const { at, locks, guests } = note;
+    const { at, locks, kept, guests } = note;
     const running = guests.filter(({ pid, start }) => {
       const state = pid === 0 ? undefined : processState(this.#sys, pid);
       return state !== undefined && !state.exiting && state.startTime === start;
     });
-    return { at, locks, running: running.map(({ name, pid }) => ({ name, pid })) };
+    return { at, locks, kept, running: running.map(({ name, pid }) => ({ name, pid })) };
   }
 
   #read(): string | undefined {
@@ -100,18 +108,21 @@ export class GivenUp {
 /** Notes what is given up; a daemon that ends is not kept by a note that cannot be written. */
 export function noteGivenUp(
   note: Pick<GivenUp, "save">,
-  daemon: { readonly table: Pick<LockTable, "resources">; readonly log: { warn(message: string): void } },
+  daemon: Parameters<typeof staysInCluster>[0] & {
+    readonly table: Pick<LockTable, "resources">;
+    readonly log: { warn(message: string): void };
+  },
   at: number,
 ): void {
   try {
-    note.save(daemon.table, at);
+    note.save(daemon.table, at, (path) => staysInCluster(daemon, path));
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     daemon.log.warn(`The next daemon will not know which guests run without their locks: ${error.message}`);
   }
 }
 
-function parse(text: string): { at: number; locks: number; guests: NotedGuest[] } | undefined {
+function parse(text: string): Omit<GivenUpLocks, "running"> & { guests: NotedGuest[] } | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -123,7 +134,9 @@ function parse(text: string): { at: number; locks: number; guests: NotedGuest[] 
   if (!("at" in value && "locks" in value && "guests" in value)) return undefined;
   const { at, locks, guests } = value;
   if (typeof at !== "number" || typeof locks !== "number" || !Array.isArray(guests)) return undefined;
-  return { at, locks, guests: guests.flatMap((guest) => isNoted(guest) ? [guest] : []) };
+  // An earlier version's note knows of no cluster.
+  const kept = "kept" in value && typeof value.kept === "number" ? value.kept : 0;
+  return { at, locks, kept, guests: guests.flatMap((guest) => isNoted(guest) ? [guest] : []) };
 }
 
 function isNoted(guest: unknown): guest is NotedGuest {

@@ -1,7 +1,8 @@
 import { ExitCode } from "../../chassis/start/start_error.ts";
-import { learnEnding, reportEnding, retire, unlockAll } from "../daemon/ending.ts";
+import { learnEnding, retire, unlockAll } from "../daemon/ending.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { type GivenUp, noteGivenUp } from "../daemon/given_up.ts";
+import { reportEnding } from "../daemon/reported_ending.ts";
 import type { Found } from "./found.ts";
 import { unlinkSockets } from "./open_to_clients.ts";
 import type { Succession } from "./successor.ts";
@@ -27,7 +28,7 @@ export function end(
     retire(daemon);
     noteGivenUp(note, daemon, Date.now());
   }
-  reportEnding(daemon, ending, safety.refused);
+  reportEnding(daemon, { ending, refused: safety.refused, takenAgain: safety.leavesFile });
   if (ending === "given-up" || ending === "left") unlockAll(daemon);
   safety.finish(daemon, ending);
   if (!safety.outlives) unlinkSockets(daemon);

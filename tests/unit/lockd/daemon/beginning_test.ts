@@ -78,7 +78,7 @@ Deno.test("ofGuests() names each guest once, one without a name by its process, 
 Deno.test("announceBeginning() names the guests that run without locks since the daemon was stopped", () => {
   const stopped = (...running: { name: string; pid: number }[]): Past => ({
     kind: "stopped",
-    given: { at: 1_795_266_578_207, locks: 2, running },
+    given: { at: 1_795_266_578_207, locks: 2, kept: 0, running },
   });
   const begins =
     `virtlockd ${VERSION} begins. The last daemon was stopped at 2026-11-21T13:09:38Z and gave up 2 locks`;
@@ -87,4 +87,22 @@ Deno.test("announceBeginning() names the guests that run without locks since the
     `warning: ${begins}. These guests still run without their locks, start them anew: 'web', 'process 8'`,
   );
   assert.equal(beginning(stopped(), [], 0).line, `notice: ${begins}, whose guests have ended since`);
+});
+
+Deno.test("announceBeginning() tells what etcd has kept since the daemon was stopped apart from what was given up", () => {
+  const stopped = (locks: number, ...running: { name: string; pid: number }[]): Past => ({
+    kind: "stopped",
+    given: { at: 1_795_266_578_207, locks, kept: 1, running },
+  });
+  const begins = `virtlockd ${VERSION} begins. The last daemon was stopped at 2026-11-21T13:09:38Z`;
+  const kept = "etcd has kept 1 lock for this host";
+  assert.equal(beginning(stopped(0), [], 0).line, `notice: ${begins}; ${kept}`);
+  assert.equal(
+    beginning(stopped(2), [], 0).line,
+    `notice: ${begins} and gave up 2 locks, whose guests have ended since; ${kept}`,
+  );
+  assert.equal(
+    beginning(stopped(2, { name: "web", pid: 7 }), [], 0).line,
+    `warning: ${begins} and gave up 2 locks; ${kept}. These guests still run without their locks, start them anew: 'web'`,
+  );
 });

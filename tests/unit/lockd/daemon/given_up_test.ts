@@ -23,8 +23,9 @@ Deno.test("GivenUp tells the next daemon which guests still run without their lo
       resource({ id: 3, holdings: [holding(0, "xen")] }),
     ),
     1234,
+    () => false,
   );
-  assert.deepEqual(note.take(), { at: 1234, locks: 3, running: [{ name: "web", pid: Deno.pid }] });
+  assert.deepEqual(note.take(), { at: 1234, locks: 3, kept: 0, running: [{ name: "web", pid: Deno.pid }] });
   assert.equal(note.take(), undefined);
   assert.deepEqual(openHere(), before);
 });
@@ -34,7 +35,7 @@ Deno.test("GivenUp does not take another process with the pid for the guest", ()
   const note = new GivenUp(kernel, scratch.file("note"));
   const guest = { name: "web", pid: Deno.pid, start: 1 };
   scratch.write("note", JSON.stringify({ at: 1, locks: 1, guests: [guest, { name: 7 }, null] }));
-  assert.deepEqual(note.take(), { at: 1, locks: 1, running: [] });
+  assert.deepEqual(note.take(), { at: 1, locks: 1, kept: 0, running: [] });
 });
 
 Deno.test("GivenUp takes no process of this host for a guest whose pid is one of another namespace", () => {
@@ -51,14 +52,15 @@ Deno.test("GivenUp takes no process of this host for a guest whose pid is one of
       resource({ id: 2, holdings: [inside("seen", 1, Deno.pid)] }),
     ),
     1,
+    () => false,
   );
-  assert.deepEqual(note.take(), { at: 1, locks: 2, running: [{ name: "seen", pid: Deno.pid }] });
+  assert.deepEqual(note.take(), { at: 1, locks: 2, kept: 0, running: [{ name: "seen", pid: Deno.pid }] });
 });
 
 Deno.test("GivenUp leaves no note without locks, and reads none that is not its own", () => {
   using scratch = new Scratch();
   const note = new GivenUp(kernel, scratch.file("note"));
-  note.save(table(), 1);
+  note.save(table(), 1, () => false);
   assert.equal(note.take(), undefined);
   for (const text of ["", "{", "7", "{}", '{"at":"x","locks":1,"guests":[]}']) {
     scratch.write("note", text);
@@ -73,7 +75,7 @@ Deno.test("noteGivenUp() says when the note cannot be written", () => {
   const log = new KeptLog();
   noteGivenUp(
     new GivenUp(kernel, scratch.file("absent/note")),
-    { table: table(resource({ id: 1 })), log },
+    { table: table(resource({ id: 1 })), log, cluster: undefined },
     1,
   );
   assert.equal(log.lines.length, 1);
@@ -81,4 +83,44 @@ Deno.test("noteGivenUp() says when the note cannot be written", () => {
     log.lines[0] ?? "",
     /^warning: The next daemon will not know which guests run .*: No such file/,
   );
+});
+
+Deno.test("noteGivenUp() tells what etcd has kept apart from what was given up", () => {
+  using scratch = new Scratch();
+  const log = new KeptLog();
+  const note = new GivenUp(kernel, scratch.file("note"));
+  const mine = holding(Deno.pid, "web");
+  const locks = [
+    resource({ id: 1, path: "/cluster/a", holdings: [mine] }),
+    resource({ id: 2, path: "/cluster/b", holdings: [mine] }),
+  ];
+  const cluster = {
+    reachOf: (path: string) => path.startsWith("/cluster/") ? "cluster" as const : "pending" as const,
+  };
+  noteGivenUp(note, { table: table(...locks), log, cluster }, 5);
+  assert.deepEqual(note.take(), { at: 5, locks: 0, kept: 2, running: [] });
+  const other = resource({ id: 3, path: "/pending/c", holdings: [mine] });
+  noteGivenUp(note, { table: table(...locks, other), log, cluster }, 6);
+  assert.deepEqual(note.take(), { at: 6, locks: 1, kept: 2, running: [{ name: "web", pid: Deno.pid }] });
+  assert.deepEqual(log.lines, []);
+});
+
+Deno.test("noteGivenUp() tells what etcd has kept apart from what was given up", () => {
+  using scratch = new Scratch();
+  const log = new KeptLog();
+  const note = new GivenUp(kernel, scratch.file("note"));
+  const mine = holding(Deno.pid, "web");
+  const locks = [
+    resource({ id: 1, path: "/cluster/a", holdings: [mine] }),
+    resource({ id: 2, path: "/cluster/b", holdings: [mine] }),
+  ];
+  const cluster = {
+    reachOf: (path: string) => path.startsWith("/cluster/") ? "cluster" as const : "pending" as const,
+  };
+  noteGivenUp(note, { table: table(...locks), log, cluster }, 5);
+  assert.deepEqual(note.take(), { at: 5, locks: 0, kept: 2, running: [] });
+  const other = resource({ id: 3, path: "/pending/c", holdings: [mine] });
+  noteGivenUp(note, { table: table(...locks, other), log, cluster }, 6);
+  assert.deepEqual(note.take(), { at: 6, locks: 1, kept: 2, running: [{ name: "web", pid: Deno.pid }] });
+  assert.deepEqual(log.lines, []);
 });

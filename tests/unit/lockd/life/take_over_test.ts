@@ -96,7 +96,7 @@ Deno.test("takeOver() tells what a daemon that was stopped has given up, once", 
   const built = stage.build();
   stage.lock(built);
   const { note } = takeOver(stage.found, built);
-  note.save(built.daemon.table, 1_700_000_000_000);
+  note.save(built.daemon.table, 1_700_000_000_000, () => false);
   Deno.statSync(path);
   takeOver(stage.found, stage.build());
   const told = stage.logged.filter((line) => line.includes("The last daemon was stopped at"));
