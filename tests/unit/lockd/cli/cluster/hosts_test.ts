@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { hostsText } from "../../../../../src/lockd/cli/cluster/hosts.ts";
 import { hostEntry, knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
+import { overviewOf, overviewText } from "../../../../../src/lockd/cli/cluster/status.ts";
+import { strictly } from "../../../../../src/lockd/cli/cluster/unreadable_keys.ts";
 import { RecordError } from "../../../../../src/lockd/cluster/keys/record_fields.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 
@@ -50,4 +52,30 @@ Deno.test("knownSessions() reads any number of sessions", () => {
 
 Deno.test("hostsText() says that there are none", () => {
   assert.equal(hostsText([]), "No hosts.\n");
+});
+
+Deno.test("hosts and status call a session the same, for each state that it can have", () => {
+  const word = { by: "ann", from: "desk", at: 1_795_266_578_207 };
+  const said = "by ann on desk, 2026-11-21 13:09:38Z";
+  for (
+    const [parts, shown, counted] of [
+      [{}, "live", "1 live"],
+      [{ heard: false }, "silent", "1 silent"],
+      [{ heard: false, quiet: true }, "silent, its daemon was stopped", "1 silent"],
+      // It lives, and is about to object: what was said of it counts for whoever looks.
+      [{ fencing: { state: "condemned", ...word } }, `condemned ${said}`, "1 condemned"],
+      [{ heard: false, fencing: { state: "fenced", ...word } }, `fenced ${said}`, "1 fenced"],
+      [{ heard: false, left: true }, "left", "1 left"],
+      [{ heard: false, left: true, removed: true }, undefined, "none"],
+    ] as const
+  ) {
+    const cluster = new PlayedCluster();
+    cluster.host("a", parts);
+    const { questions, keys } = cluster;
+    const rows = hostsText(knownSessions(questions, keys).map(hostEntry)).trimEnd().split("\n").slice(1);
+    assert.deepEqual(rows.map((row) => row.split(/ {2,}/).at(-1)), shown === undefined ? [] : [shown]);
+    const settings = { clusterName: "test", clusterEndpoints: [] };
+    const text = overviewText(overviewOf({ settings, keys, questions }, strictly));
+    assert.match(text, new RegExp(`^hosts: +${counted}$`, "m"));
+  }
 });

@@ -70,6 +70,8 @@ interface HostParts {
   readonly heard?: boolean;
   readonly name?: string;
   readonly left?: true;
+  readonly quiet?: true;
+  readonly removed?: true;
   readonly fencing?: unknown;
   readonly lost?: number;
 }
