@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { TXN_REQUEST } from "../../../../src/etcd/link/etcd_messages.ts";
 import { decodeMessage } from "../../../../src/etcd/link/protobuf.ts";
+import { decodeToLink } from "../../../../src/etcd/wire/decode_to_link.ts";
+import { decodeFromLink, encodeLine } from "../../../../src/etcd/wire/link_messages.ts";
+import { decodeHolder } from "../../../../src/lockd/cluster/keys/lock_holder.ts";
 import {
   behind,
   decodeTransactionResult,
@@ -69,4 +72,37 @@ Deno.test("the end of a list is the first key behind its prefix", () => {
   assert.equal(behind("/a/"), "/a0");
   assert.throws(() => behind(""), RangeError);
   assert.throws(() => behind("ü"), RangeError);
+});
+
+Deno.test("what is no text goes through the link as what it is: it is compared, deleted and listed behind as that", () => {
+  // Header; succeeded; one range with the key ff, changed at 3, whose value is 22 ff 22.
+  const bytes = Uint8Array.fromHex(
+    "0a04" + "0801" + "1805" + "1001" + "1a0e" + "0a0c" + "120a" + "0a01ff" + "1803" + "2a0322ff22",
+  );
+  const answer = { kind: "transaction", result: decodeTransactionResult(bytes) } as const;
+  const line = encodeLine({ kind: "answer", id: 1, answer });
+  const message = decodeFromLink(new TextDecoder().decode(new TextEncoder().encode(line)));
+  assert.deepEqual(message, { kind: "answer", id: 1, answer });
+  const [{ found: [entry] } = { found: [] }] = answer.result.results;
+  const { key, value } = entry ?? assert.fail("nothing was found");
+  assert.throws(() => decodeHolder({ key: "k", value }), /^RecordError: k holds bytes that are no text \(/);
+  const asked = encodeLine({
+    kind: "ask",
+    id: 2,
+    limitMs: 1,
+    question: {
+      kind: "transaction",
+      transaction: {
+        compare: [{ kind: "value", key, value }],
+        success: [{ op: "delete", key }],
+        failure: [{ op: "list", prefix: "p/", after: `p/${key}`, limit: 5 }],
+      },
+    },
+  });
+  const read = decodeToLink(new TextDecoder().decode(new TextEncoder().encode(asked)));
+  assert.ok(read?.kind === "ask" && read.question.kind === "transaction");
+  const written = encodeTransaction(read.question.transaction).toHex();
+  for (const part of ["1a01ff" + "3a0322ff22", "0a01ff", "0a04702fff00"]) {
+    assert.ok(written.includes(part), written);
+  }
 });
