@@ -72,7 +72,7 @@ Deno.test("a key that somebody has spoilt is named, grants nothing, and stands i
   await onB.acquire(b.space, "spoilt", AUTOCREATE);
 });
 
-Deno.test("a host whose list of its own locks somebody has spoilt joins, with what it has, and gives that back", async () => {
+Deno.test("a host whose list of its own locks somebody has spoilt joins all the same, and leaves that alone", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
   await using guest = await Holder.start(a.daemon);

@@ -90,13 +90,16 @@ Deno.test("a lock whose last writes cannot be judged is never given up but by an
   );
   await a.daemon.log.match(stays);
   await using next = await Holder.start(a.daemon);
-  assert.match(await refusal(next.acquire(a.space, "disk", AUTOCREATE)), /release --force/);
+  assert.match(
+    await refusal(next.acquire(a.space, "disk", AUTOCREATE)),
+    /virtlockd release \S+ --force --guest /,
+  );
   assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
   // Over a re-exec too, and its list says what to do.
   await reExec(a.daemon);
   const [shown] = JSON.parse((await a.daemon.command("locks", "--json")).stdout);
   assert.equal(shown.state, "settling");
-  assert.match(shown.reason, /release --force/);
+  assert.match(shown.reason, /virtlockd release \S+ --force --guest /);
   const { code } = await a.daemon.command("release", "disk", "--force", "--guest", guest.owner.name, "--yes");
   assert.equal(code, 0);
   await until("its lock to go", async () => (await locksOf(etcd)).length === 0);
