@@ -118,8 +118,11 @@ function wrongSettings(context: CommandContext, status: StatusDocument): Standin
   const configured = configurationOf(context, status);
   if (isNamed(configured)) return undefined;
   const { path } = configured;
+  const { cluster } = status.sections;
+  // One that was a member is told what has become of that.
+  const was = cluster === undefined ? undefined : standingOf(cluster);
   return {
-    found: `This host is in no cluster: ${path} names none`,
+    found: was?.found ?? `This host is in no cluster: ${path} names none`,
     advice: `Set cluster_endpoints, cluster_name, cluster_lockspaces (or cluster_devices) and, for https, ` +
       `cluster_ca_file, cluster_cert_file and cluster_key_file in ${path}, ${JOIN_AGAIN}: docs/cluster.md`,
   };

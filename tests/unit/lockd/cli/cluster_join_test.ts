@@ -88,13 +88,27 @@ Deno.test("join says which keys are missing where a host is in no cluster", asyn
   const keys =
     "-> Set cluster_endpoints, cluster_name, cluster_lockspaces (or cluster_devices) and, for https, " +
     "cluster_ca_file, cluster_cert_file and cluster_key_file in FILE, then 'virtlockd cluster join': docs/cluster.md\n";
-  const none = { code: 1, text: `This host is in no cluster: FILE names none\n${keys}`, waited: 0 };
-  assert.deepEqual(await joined({ told: [undefined] }), none);
+  assert.deepEqual(await joined({ told: [undefined] }), {
+    code: 1,
+    text: `This host is in no cluster: FILE names none\n${keys}`,
+    waited: 0,
+  });
   // One that has left, and has its keys taken out, would be no member of any when it is reloaded.
   const left =
     "it has left the cluster. Take the cluster_ keys out of virtlockd.conf, then virtlockd reload; with the " +
     "keys 'virtlockd cluster join' brings it back";
-  assert.deepEqual(await joined({ told: [{ state: "lost", reason: left }] }), none);
+  for (
+    const [state, reason] of [
+      ["lost", left],
+      ["broken", "it is a member since it was started, and virtlockd.conf names no cluster_endpoints"],
+    ] as const
+  ) {
+    assert.deepEqual(await joined({ told: [{ state, reason }] }), {
+      code: 1,
+      text: `This host is no member of cluster prod: ${reason}\n${keys}`,
+      waited: 0,
+    });
+  }
   const { text } = await joined({ told: [undefined] }, "--json");
   assert.equal(JSON.parse(text).state, "none");
 });
