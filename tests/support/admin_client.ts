@@ -41,6 +41,7 @@ import { decodeParams, type TypedParam } from "../../src/chassis/wire/typed_para
 import type { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { RpcClient } from "./rpc_client.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 const nothing = () => undefined;
 
@@ -49,7 +50,7 @@ const nothing = () => undefined;
  */
 export class AdminClient extends RpcClient {
   /** Connects to the daemon's admin socket. Give it back with `await using` or close(). */
-  static override async connect(path: string, timeout = 10_000): Promise<AdminClient> {
+  static override async connect(path: string, timeout = PATIENCE_MS): Promise<AdminClient> {
     return new AdminClient(path, await RpcClient.open(path, timeout), timeout);
   }
 

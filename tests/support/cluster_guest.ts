@@ -34,14 +34,14 @@ export class ClusterGuest implements AsyncDisposable {
 
   /** Starts or resumes it: asks for its disks in turn, over a connection of its own. @throws RpcFailure */
   async acquire(...disks: readonly string[]): Promise<void> {
-    await using libvirtd = await LockClient.connect(this.#host.socket, 20_000);
+    await using libvirtd = await LockClient.connect(this.#host.socket);
     await libvirtd.register(this.owner);
     for (const disk of disks) await libvirtd.acquire(this.#host.space, disk, AUTOCREATE);
   }
 
   /** Pauses it, or takes disks away. @throws RpcFailure */
   async release(...disks: readonly string[]): Promise<void> {
-    await using libvirtd = await LockClient.connect(this.#host.socket, 20_000);
+    await using libvirtd = await LockClient.connect(this.#host.socket);
     await libvirtd.register(this.owner);
     for (const disk of disks) await libvirtd.release(this.#host.space, disk);
   }

@@ -1,9 +1,9 @@
 import { Place } from "./place.ts";
 import { type Capture, type Ended, TestProcess } from "./test_process.ts";
 import { testProgram } from "./programs.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
-const START_TIMEOUT = 20_000;
 const LOOK_EVERY = 5;
 
 /** How to start a program. */
@@ -140,12 +140,12 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #untilListening(): Promise<void> {
-    const end = performance.now() + START_TIMEOUT;
+    const end = performance.now() + PATIENCE_MS;
     // Connecting would show as a client; the kernel's table of sockets can be read without being seen.
     while (!isListening(this.socket) || !isListening(this.adminSocket)) {
       const late = performance.now() > end;
       if (!this.running || late) {
-        const why = late ? `it did not listen within ${START_TIMEOUT} ms` : "it ended";
+        const why = late ? `it did not listen within ${PATIENCE_MS} ms` : "it ended";
         await this.kill();
         throw new Error(`Start daemon: ${why}; its log:\n${this.log.text}`);
       }
@@ -170,7 +170,7 @@ function start(
 }
 
 /** Whether a Unix socket listens at a path (proc_net_unix: the flag of a socket that accepts). */
-function isListening(path: string): boolean {
+export function isListening(path: string): boolean {
   const table = Deno.readTextFileSync("/proc/net/unix").split("\n");
   return table.some((line) => line.endsWith(` ${path}`) && line.split(" ")[3] === "00010000");
 }

@@ -8,6 +8,7 @@ import {
 } from "./lock_codec.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { RpcClient } from "./rpc_client.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 /**
  * An owner for tests.
@@ -23,7 +24,7 @@ export function testOwner(pid: number, name = `guest-${pid}`): OwnerArgs {
 /** A client of the lock program. Its methods throw RpcFailure when the daemon refuses. */
 export class LockClient extends RpcClient {
   /** Connects to the daemon's socket. Give it back with `await using` or close(). */
-  static override async connect(path: string, timeout = 10_000): Promise<LockClient> {
+  static override async connect(path: string, timeout = PATIENCE_MS): Promise<LockClient> {
     return new LockClient(path, await RpcClient.open(path, timeout), timeout);
   }
 

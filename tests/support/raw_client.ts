@@ -7,8 +7,7 @@ import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";
 import { kernel } from "./kernel.ts";
-
-const TIMEOUT = 10_000;
+import { PATIENCE_MS } from "./until.ts";
 
 /**
  * A client that makes one system call for each of its calls: what was sent is in the daemon's socket when
@@ -51,8 +50,8 @@ export class RawClient implements Disposable {
     for (;;) {
       const frame = this.#frames.shift();
       if (frame !== undefined) return frame;
-      const count = this.#read(TIMEOUT);
-      if (count === undefined) throw new Error(`Receive: nothing within ${TIMEOUT} ms`);
+      const count = this.#read(PATIENCE_MS);
+      if (count === undefined) throw new Error(`Receive: nothing within ${PATIENCE_MS} ms`);
       if (count <= 0) throw new Error(`Receive: the connection has ended (${count})`);
     }
   }
@@ -61,7 +60,7 @@ export class RawClient implements Disposable {
    * Waits for the daemon to close. @throws Error when it sends something instead, or does not close in time
    */
   untilClosed(): void {
-    const count = this.#read(TIMEOUT);
+    const count = this.#read(PATIENCE_MS);
     if (count === undefined || count > 0) throw new Error(`Wait for the end: received ${count ?? "nothing"}`);
   }
 
@@ -107,7 +106,11 @@ export class RawClient implements Disposable {
   }
 
   #read(timeout: number): number | undefined {
-    if (kernel.pollReadable(this.fd, timeout) <= 0) return undefined;
+    // A signal may end one wait.
+    const end = kernel.monotonic() + timeout;
+    while (kernel.pollReadable(this.fd, Math.max(0, Math.ceil(end - kernel.monotonic()))) <= 0) {
+      if (kernel.monotonic() >= end) return undefined;
+    }
     const received = kernel.receiveMessage(this.fd, this.#chunk, false);
     const count = typeof received === "number" ? received : received.length;
     if (count > 0) this.#frames.push(...this.#splitter.push(this.#chunk.subarray(0, count)));

@@ -4,8 +4,6 @@ import type { AdminClient } from "./admin_client.ts";
 import type { Daemon } from "./daemon.ts";
 import { until } from "./until.ts";
 
-const TIMEOUT = 20_000;
-
 /** How often a daemon's log has a line. Re-execs are logged with `-v` only. */
 export function countLines(daemon: Daemon, text: string): number {
   return daemon.log.text.split(text).length - 1;
@@ -23,7 +21,7 @@ export async function reExec(daemon: Daemon, meanwhile: () => void = () => {}): 
     meanwhile();
     if (!daemon.running) throw new Error(`The daemon has ended:\n${daemon.log.text}`);
     return countLines(daemon, "Took over ") > before;
-  }, TIMEOUT);
+  });
 }
 
 /** How often a daemon has re-exec'd itself, as it counts itself. */
@@ -40,7 +38,7 @@ export async function reExecCount(admin: AdminClient): Promise<number> {
 export async function refusedReExec(daemon: Daemon): Promise<string> {
   const before = countLines(daemon, "given up");
   daemon.signal("SIGUSR1");
-  await until("the daemon to stay", () => countLines(daemon, "given up") > before, TIMEOUT);
+  await until("the daemon to stay", () => countLines(daemon, "given up") > before);
   const line = daemon.log.text.split("\n").findLast((text) => text.includes("given up")) ?? "";
   return line.slice(line.indexOf("as before: ") + "as before: ".length);
 }

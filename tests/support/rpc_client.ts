@@ -5,9 +5,7 @@ import { decodeRpcFailure, type RpcFailure } from "../../src/chassis/wire/rpc_er
 import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { type Frame, FrameSplitter } from "./frame_splitter.ts";
-
-/** How long a client waits for anything, in milliseconds, unless told otherwise. */
-const DEFAULT_TIMEOUT = 10_000;
+import { PATIENCE_MS } from "./until.ts";
 
 /** The answer to a call. */
 export type CallResult =
@@ -91,7 +89,7 @@ export class RpcClient {
   }
 
   /** A client of any program. */
-  static async connect(path: string, timeout: number = DEFAULT_TIMEOUT): Promise<RpcClient> {
+  static async connect(path: string, timeout: number = PATIENCE_MS): Promise<RpcClient> {
     return new RpcClient(path, await RpcClient.open(path, timeout), timeout);
   }
 

@@ -3,11 +3,10 @@ import { Place } from "./place.ts";
 import { kernel } from "./kernel.ts";
 import { KILL_SIZE, KILL_VARIABLE, Switch, When } from "./killing_sys.ts";
 import { testProgram } from "./programs.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 const MAIN = testProgram(new URL("./service_manager_main.ts", import.meta.url));
 const KILLING_MAIN = testProgram(new URL("./killing_main.ts", import.meta.url));
-/** Of a busy machine a start of the daemon has taken more than 20 s. */
-const TIMEOUT = 60_000;
 
 /** What the stand-in is told at its start. */
 export interface ManagerSetup {
@@ -272,8 +271,9 @@ export class ServiceManager implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const look = () => condition() && resolve();
     const timer = setTimeout(
-      () => reject(new Error(`Wait for ${what}: not within ${TIMEOUT} ms; log:\n${this.log.slice(-4000)}`)),
-      TIMEOUT,
+      () =>
+        reject(new Error(`Wait for ${what}: not within ${PATIENCE_MS} ms; log:\n${this.log.slice(-4000)}`)),
+      PATIENCE_MS,
     );
     this.#watchers.add(look);
     look();

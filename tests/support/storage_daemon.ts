@@ -85,7 +85,7 @@ export class StorageDaemon implements AsyncDisposable {
       } catch {
         return false;
       }
-    }, 30_000);
+    });
     return daemon;
   }
 

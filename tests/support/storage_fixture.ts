@@ -4,8 +4,7 @@ import { linuxSys } from "../../src/os/linux.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import type { Mount } from "../../src/lockd/storage/mount_tree.ts";
 import type { StorageObserver } from "../../src/lockd/storage/storage_observer.ts";
-
-const SILENCE_MS = 20_000;
+import { PATIENCE_MS } from "./until.ts";
 
 /** A mount; parts may be replaced. */
 export function mount(parts: Partial<Mount> = {}): Mount {
@@ -44,12 +43,12 @@ export class Turning implements Disposable {
 
   /** Turns the loop until `ready` answers with something; not for ever. */
   until<T>(ready: () => T | undefined): T {
-    const end = this.sys.monotonic() + SILENCE_MS;
+    const end = this.sys.monotonic() + PATIENCE_MS;
     for (;;) {
       const value = ready();
       if (value !== undefined) return value;
-      this.loop.turn(SILENCE_MS);
-      if (this.sys.monotonic() > end) throw new Error(`Turn event loop: no answer in ${SILENCE_MS} ms`);
+      this.loop.turn(PATIENCE_MS);
+      if (this.sys.monotonic() > end) throw new Error(`Turn event loop: no answer in ${PATIENCE_MS} ms`);
     }
   }
 

@@ -5,6 +5,7 @@ import type { Sys } from "../../src/os/sys.ts";
 import { Storage } from "../../src/lockd/storage/storage.ts";
 import { RecordedStorage, Turning } from "./storage_fixture.ts";
 import { testProgram } from "./programs.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 const HELPER = testProgram(new URL("./storage_helper_main.ts", import.meta.url));
 
@@ -29,7 +30,7 @@ export class StorageHost implements Disposable {
   readonly storage: Storage;
   readonly observer = new RecordedStorage();
   /** Time limit of the next ask, in ms. */
-  limit = 20_000;
+  limit = PATIENCE_MS;
 
   constructor(sys: Sys, inherited?: number) {
     this.turning = new Turning(sys);

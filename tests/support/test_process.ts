@@ -1,6 +1,7 @@
+import { PATIENCE_MS } from "./until.ts";
+
 /** Text kept of each of a process's outputs, in characters; older text is dropped. */
 const KEPT = 1 << 20;
-const DEFAULT_TIMEOUT = 20_000;
 
 /** How a process ended. */
 export interface Ended {
@@ -30,7 +31,7 @@ export class Capture {
    *
    * @throws Error with the text when the output is closed or the time, in ms, is up before
    */
-  async match(pattern: RegExp, timeout = DEFAULT_TIMEOUT): Promise<RegExpExecArray> {
+  async match(pattern: RegExp, timeout = PATIENCE_MS): Promise<RegExpExecArray> {
     const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>();
     const look = () => {
       const found = pattern.exec(this.#text);
@@ -128,7 +129,7 @@ export class TestProcess implements AsyncDisposable {
    *
    * @throws Error with its standard error when it has not ended after so many ms; it is killed then
    */
-  async wait(timeout = DEFAULT_TIMEOUT): Promise<Ended> {
+  async wait(timeout = PATIENCE_MS): Promise<Ended> {
     const late = Promise.withResolvers<undefined>();
     const timer = setTimeout(() => late.resolve(undefined), timeout);
     try {

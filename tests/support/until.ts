@@ -1,3 +1,9 @@
+/**
+ * How long a test waits for something that has to come, in ms. It says that a test will not end, and nothing about
+ * speed: on a busy machine single processes have stood still for many seconds.
+ */
+export const PATIENCE_MS = 60_000;
+
 /** Pause between two looks at a condition that nothing announces, in ms. */
 const LOOK_EVERY = 5;
 /** A look that starts a process takes the CPU from what it waits for: the pause is so many times as long. */
@@ -16,7 +22,7 @@ const LONGEST_REST = 500;
 export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  timeout = 10_000,
+  timeout = PATIENCE_MS,
   every = LOOK_EVERY,
 ): Promise<T> {
   const end = performance.now() + timeout;

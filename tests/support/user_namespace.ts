@@ -1,10 +1,10 @@
+import { PATIENCE_MS } from "./until.ts";
+
 /**
  * A user namespace in which root is an ordinary user, for all processes of this test process: they may look
  * at each other there, as those of one user may. Entered with nsenter; it ends with this process.
  */
 let keeper: Deno.ChildProcess | undefined;
-
-const SET_UP_MS = 20_000;
 
 /**
  * The command line that runs a command as user and group `user` of the namespace; it stays the same process.
@@ -23,9 +23,9 @@ function start(user: number): Deno.ChildProcess {
     stderr: "inherit",
   }).spawn();
   child.unref();
-  const end = performance.now() + SET_UP_MS;
+  const end = performance.now() + PATIENCE_MS;
   while (!isMapped(child.pid, user)) {
-    if (performance.now() > end) throw new Error(`Make a user namespace: not within ${SET_UP_MS} ms`);
+    if (performance.now() > end) throw new Error(`Make a user namespace: not within ${PATIENCE_MS} ms`);
   }
   return child;
 }
