@@ -21,7 +21,7 @@ async function brokenPackage(directory: string): Promise<string> {
     "--runtime",
     "/bin/false",
   ];
-  return (await runOk(host, [...builder, "--output", directory], { deadline: 180_000 })).trim();
+  return (await runOk(host, [...builder, "--output", directory], { deadline: 600_000 })).trim();
 }
 
 Deno.test("a package whose program does not run here fails to install, and costs no lock", async () => {

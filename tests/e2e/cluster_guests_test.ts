@@ -92,7 +92,7 @@ async function losePower(hosts: ClusterHosts): Promise<void> {
 }
 
 async function untilNoLock(hosts: ClusterHosts): Promise<void> {
-  await until("all locks to be given back", async () => (await hosts.locks()).length === 0, 30_000);
+  await until("all locks to be given back", async () => (await hosts.locks()).length === 0);
 }
 
 if (RELEASES !== undefined) {
@@ -142,7 +142,7 @@ if (RELEASES !== undefined) {
       const end = performance.now() + OUTAGE * 1000;
       await until("it to be noticed", async () => {
         return /etcd|answer/.test(await hosts.libvirt(1).virshError("start", "beta"));
-      }, 30_000);
+      });
       while (performance.now() < end) {
         for (const command of ["suspend", "resume"]) await hosts.libvirt(0).virsh(command, "alpha");
         assert.equal((await hosts.migrate("alpha", 0)).code, 1);

@@ -51,7 +51,7 @@ async function loseLease(hosts: ClusterHosts, onLost: string): Promise<number> {
   await one.sh("systemctl start virtlockd-cluster.socket");
   await until("host one to know what it has lost", async () => {
     return (await leaseOf(hosts))?.state !== "held";
-  }, 60_000);
+  });
   return pid;
 }
 
@@ -59,7 +59,7 @@ async function loseLease(hosts: ClusterHosts, onLost: string): Promise<number> {
 async function end(hosts: ClusterHosts): Promise<void> {
   await hosts.runsOn(1, "beta", LOCKS);
   await hosts.libvirt(1).virsh("destroy", "beta");
-  await until("all locks to be given back", async () => (await hosts.locks()).length === 0, 30_000);
+  await until("all locks to be given back", async () => (await hosts.locks()).length === 0);
 }
 
 if (RELEASES !== undefined) {
@@ -97,23 +97,23 @@ if (RELEASES !== undefined) {
         await one.sh("kill -9 $(systemctl show -P MainPID virtlockd)");
         await until("the next daemon to answer", async () => {
           return (await one.run(["virtlockd", "status"])).code === 0;
-        }, 60_000);
+        });
         await hosts.untilLive(0);
         await stands();
         await one.sh("virtlockd reload");
         await hosts.untilLive(0);
         await stands();
         await one.sh(`kill -CONT ${pid}`);
-        await until("it to be stopped again", async () => await threadsOf(hosts, pid) === "T", 30_000);
+        await until("it to be stopped again", async () => await threadsOf(hosts, pid) === "T");
         // The monitor of a QEMU that stands still does not answer, and others have nothing of it.
         await one.sh("systemctl restart libvirtd");
-        await until("libvirtd to answer", async () => await libvirt.answers(), 30_000);
+        await until("libvirtd to answer", async () => await libvirt.answers());
         await stands();
         // A libvirtd that was started anew says that it does not run, when it has ended it.
         await libvirt.run(["virsh", "-c", "qemu:///system", "destroy", "alpha"]);
-        await until("it to be gone", async () => await threadsOf(hosts, pid) === "", 30_000);
+        await until("it to be gone", async () => await threadsOf(hosts, pid) === "");
         assert.equal(await hosts.state(0, "alpha"), "shut off");
-        await until("its lock to go", async () => await leaseOf(hosts) === undefined, 30_000);
+        await until("its lock to go", async () => await leaseOf(hosts) === undefined);
         assert.match(await libvirt.virshError("start", "alpha"), /is locked by domain 'beta'/);
         await end(hosts);
       },
@@ -121,8 +121,8 @@ if (RELEASES !== undefined) {
 
     await t.step("kill: the guest ends, as after a crash, and no other one", async () => {
       const pid = await loseLease(hosts, "kill");
-      await until("it to end", async () => await threadsOf(hosts, pid) === "", 30_000);
-      await until("libvirt to know", async () => await hosts.state(0, "alpha") === "shut off", 30_000);
+      await until("it to end", async () => await threadsOf(hosts, pid) === "");
+      await until("libvirt to know", async () => await hosts.state(0, "alpha") === "shut off");
       assert.equal((await libvirt.virsh("domstate", "--reason", "alpha")).trim(), "shut off (crashed)");
       await end(hosts);
       await libvirt.virsh("start", "alpha");

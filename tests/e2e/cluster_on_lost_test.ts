@@ -97,7 +97,7 @@ for (const onLost of ["report", "pause", "kill"]) {
         });
         // Somebody lets it go on.
         Deno.kill(guest.pid, "SIGCONT");
-        await until("it to be stopped again", () => isStopped(guest), 20_000);
+        await until("it to be stopped again", () => isStopped(guest));
         // The other one ends: this host has the lock again, and the guest stays as it is.
         await rival.kill();
         await log.match(/'lost' .* is granted by the cluster again/);
@@ -152,13 +152,13 @@ Deno.test("what was stopped stays so over a crash and a re-exec, is shown, and i
     );
   configure("pause");
   Deno.kill(manager.pid, "SIGHUP");
-  await until("the guest to be stopped", () => isStopped(guest), 20_000);
+  await until("the guest to be stopped", () => isStopped(guest));
   await manager.crash();
   assert.deepEqual(await shown(), [["lost", "doubtful", "stopped"]]);
   assert.equal(isStopped(guest), true);
   // In the time in which no daemon runs somebody lets it go on.
   Deno.kill(guest.pid, "SIGCONT");
-  await until("the next daemon to stop it", () => isStopped(guest), 20_000);
+  await until("the next daemon to stop it", () => isStopped(guest));
   await manager.reExec();
   assert.deepEqual(await shown(), [["lost", "doubtful", "stopped"]]);
   configure("kill");

@@ -181,7 +181,7 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
     const shown = await shownLocks(b, adminSocket);
     return shown.length === 2 &&
       shown.every(([, state, hosts]) => state === "doubtful" && hosts === "pending");
-  }, 30_000);
+  });
   assert.deepEqual(await locksOf(etcd), ["of-a"]);
   await using next = await Holder.start(onThis);
   assert.match(

@@ -183,7 +183,7 @@ Deno.test("what a host had before it was started again stays while a process of 
   await reExec(a.daemon);
   await until("the lock to be free", async () => {
     return await next.acquire(a.space, "disk", AUTOCREATE).then(() => true, () => false);
-  }, 60_000);
+  });
 });
 
 Deno.test("a firmware's uuid that another host has too tells nothing, until that host is removed", async () => {
@@ -213,7 +213,7 @@ Deno.test("a firmware's uuid that another host has too tells nothing, until that
   await reExec(a.daemon);
   await until("the lock to be free", async () => {
     return await next.acquire(a.space, "disk", AUTOCREATE).then(() => true, () => false);
-  }, 60_000);
+  });
 });
 
 Deno.test("an original that goes on while a copy of it is started objects, and keeps its locks", async () => {
@@ -233,7 +233,7 @@ Deno.test("an original that goes on while a copy of it is started objects, and k
   const started = copy.startDaemon();
   await until("the copy to condemn it", async () => {
     return ((await etcd.keys(session)).get(session) ?? "").includes('"condemned"');
-  }, 30_000);
+  });
   original.daemon.signal("SIGCONT");
   await original.daemon.log.match(/was about to fence this host .*; it lives, and keeps its locks/);
   await started;

@@ -192,13 +192,13 @@ Deno.test("a lease whose guest has ended while etcd is away goes when that is ba
   };
   etcd.stop();
   await guest.kill();
-  await until("its lease to be given back", async () => await states() === "releasing", 30_000);
+  await until("its lease to be given back", async () => await states() === "releasing");
   await manager.crash();
   // What its guest wrote this daemon has not seen.
   assert.equal(await states(), "releasing");
   etcd.resume();
-  await until("the lease to go", async () => (await locksOf(etcd)).length === 0, 60_000);
-  await until("its lock to go", async () => await states() === "", 30_000);
+  await until("the lease to go", async () => (await locksOf(etcd)).length === 0);
+  await until("its lock to go", async () => await states() === "");
 });
 
 Deno.test("a guest in a container is known in etcd by the process that its host sees", async () => {

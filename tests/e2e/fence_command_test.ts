@@ -241,7 +241,7 @@ async function isQuiet(): Promise<void> {
   await until(
     "a not to be heard of",
     async () => (await etcd.keys("/virtlockd/test/host/")).size === 1,
-    30_000,
+    PATIENCE,
     500,
   );
   using program = new FenceProgram("exit 0");

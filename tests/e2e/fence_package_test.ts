@@ -118,7 +118,7 @@ cluster_fence_command = "${PROGRAM}"
     await until("the host to be a member", async () => {
       const { sections: { cluster } } = JSON.parse(await this.machine.sh("virtlockd status --json"));
       return cluster.state === "live" && cluster.reason === undefined;
-    }, 30_000);
+    });
   }
 
   /**

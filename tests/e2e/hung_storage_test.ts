@@ -236,7 +236,7 @@ Deno.test("without a store a hung filesystem keeps no daemon from starting, and 
   assert.match(stdout, /"state": "awaited",\s*"reason": "storage at .* did not answer within 3 s"/);
 
   await mount.goOn();
-  await until("the lock to be taken", () => lockOn(`${mount.point}/h`).mode === "exclusive", 20_000);
+  await until("the lock to be taken", () => lockOn(`${mount.point}/h`).mode === "exclusive");
   await owned.kill();
   await until("the file to go", () => !existsSync(`${mount.point}/h`));
 });

@@ -171,7 +171,7 @@ Deno.test("A guest is migrated between two hosts and back, and so are its locks;
     const gone = async (machine: Machine) => {
       // One that ends before the daemon has seen its disks keeps the lease until settle_timeout, 30 s.
       for (const path of [disk, lease]) {
-        await until(`${path} to be free`, () => isLockable(machine, path), 60_000);
+        await until(`${path} to be free`, () => isLockable(machine, path));
       }
       assert.deepEqual([await locks(one), await locks(two)], [[], []]);
     };

@@ -130,7 +130,7 @@ function check(backing: string, names: readonly string[], left: Case["left"]): v
 /** Calls a procedure, and waits longer for it than a job may stand still. @returns the refusal as text */
 async function refusalOf(client: StorageClient, [procedure, encode]: Call): Promise<string> {
   client.raw.send(remoteFrame(procedure, SERIAL, encode));
-  await until("the end of the call", () => !client.raw.quiet, 60_000);
+  await until("the end of the call", () => !client.raw.quiet);
   return String(answerOf(client.raw.receive()));
 }
 
@@ -160,7 +160,7 @@ Deno.test("each job whose storage hangs ends with an error, and is followed unti
         await mount.untilHung(each.hangs);
         // Nobody else waits.
         client.call(PoolProcedure.REFRESH, (writer) => poolFlags(writer, local));
-        await until("the end of the call", () => !asker.raw.quiet, 60_000);
+        await until("the end of the call", () => !asker.raw.quiet);
         const said = `the storage of pool '${pool.name}' (${mount.point}) does not answer, and `;
         const answer = String(answerOf(asker.raw.receive()));
         assert.ok(answer.startsWith(`68/18 Timed out during operation: ${said}`), answer);
@@ -179,7 +179,7 @@ Deno.test("each job whose storage hangs ends with an error, and is followed unti
   } finally {
     for (const { mount } of stages) await mount.goOn();
   }
-  await until("the processes to have gone", async () => (await daemon.command("jobs")) === NO_JOB, 60_000);
+  await until("the processes to have gone", async () => (await daemon.command("jobs")) === NO_JOB);
   for (const { name, each, mount, pool, call: [procedure, encode] } of stages) {
     await test.step(`${name}: afterwards`, async () => {
       await until(

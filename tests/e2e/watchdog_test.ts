@@ -36,7 +36,7 @@ for (const release of releasesToTest().slice(-1)) {
     await t.step("a daemon that hangs is killed and started again with every lock", async () => {
       const hung = await service.pid();
       await machine.sh(`kill -STOP ${hung}`);
-      await until("another daemon", async () => ![0, hung].includes(await service.pid()), 2 * INTERVAL_MS);
+      await until("another daemon", async () => ![0, hung].includes(await service.pid()));
       await service.untilState("active");
       assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
     });

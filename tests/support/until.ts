@@ -1,6 +1,6 @@
 /**
- * How long a test waits for something that has to come, in ms. It says that a test will not end, and nothing about
- * speed: on a busy machine single processes have stood still for many seconds.
+ * How long a test waits for something that has to come, in ms. It says that a test will not end, and nothing
+ * about speed: on a busy machine single processes have stood still for many seconds.
  */
 export const PATIENCE_MS = 60_000;
 

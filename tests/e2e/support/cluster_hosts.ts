@@ -141,7 +141,7 @@ export class ClusterHosts implements AsyncDisposable {
 
   /** Waits until a guest runs on a host. */
   async untilRuns(end: End, guest: string): Promise<void> {
-    await until(`${guest} to run`, async () => await this.state(end, guest) === "running", 60_000);
+    await until(`${guest} to run`, async () => await this.state(end, guest) === "running");
   }
 
   /** Every lock that is in etcd. */
@@ -172,7 +172,7 @@ export class ClusterHosts implements AsyncDisposable {
     const key = `${PREFIX}host/${IDS[end]}`;
     await until(`host ${IDS[end]} not to be heard of`, async () => {
       return (await this.etcd.keys(key)).size === 0;
-    }, 30_000);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

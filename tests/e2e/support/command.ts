@@ -1,13 +1,18 @@
 // Commands of the host, with a deadline each, so that a hung daemon fails its test instead of stopping the
 // run.
 
+/**
+ * A command that takes so long, in ms, hangs. apt-get on a busy disk takes a minute and more.
+ */
+const DEADLINE_MS = 300_000;
+
 /** How to run a command. */
 export interface RunOptions {
   /** Text for its standard input; without it, /dev/null. */
   input?: string;
   /** Added to the environment. */
   env?: Record<string, string>;
-  /** Killed after so many milliseconds; 60,000 when absent. */
+  /** Killed after so many milliseconds; {@link DEADLINE_MS} when absent. */
   deadline?: number;
 }
 
@@ -55,7 +60,7 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<O
     const command = new Deno.Command("timeout", {
       args: [
         "--signal=KILL",
-        `${(options.deadline ?? 60_000) / 1000}`,
+        `${(options.deadline ?? DEADLINE_MS) / 1000}`,
         "sh",
         "-c",
         'out=$1; shift; exec "$@" >"$out/out" 2>"$out/err"',

@@ -93,7 +93,7 @@ class Clients implements AsyncDisposable {
   async get(name: string): Promise<RpcClient> {
     let client = this.#clients.get(name);
     if (client === undefined) {
-      client = await RpcClient.connect(this.#path(name), 5_000);
+      client = await RpcClient.connect(this.#path(name));
       this.#clients.set(name, client);
     }
     return client;

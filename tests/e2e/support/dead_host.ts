@@ -3,7 +3,7 @@ import { decodeSession } from "../../../src/lockd/cluster/keys/session_record.ts
 import { ClusterHost } from "../../support/cluster_host.ts";
 import { Etcd } from "../../support/etcd.ts";
 import { Holder } from "../../support/holder.ts";
-import { until } from "../../support/until.ts";
+import { PATIENCE_MS, until } from "../../support/until.ts";
 import { FenceAttempt } from "./fence_attempt.ts";
 import type { FenceProgram } from "./fence_program.ts";
 
@@ -94,7 +94,7 @@ export class DeadHost implements AsyncDisposable {
     await until(
       `${host} not to be heard of`,
       async () => !(await this.etcd.keys(key)).has(key),
-      30_000,
+      PATIENCE_MS,
       LOOK_EVERY,
     );
   }

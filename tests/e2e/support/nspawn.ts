@@ -40,6 +40,9 @@ echo "$nspawn"
 cat >/dev/null
 `;
 
+/** How long a machine may take to boot where others keep processors and disk busy, in ms. */
+const BOOT_MS = 180_000;
+
 /** What else there is to a machine. */
 export interface BootOptions {
   /** Directory of this host that is its /var/lib/guests: storage that several machines share. */
@@ -110,7 +113,7 @@ export class Machine implements Site, AsyncDisposable {
       const { stdout } = await this.run(["systemctl", "is-system-running"]);
       const state = stdout.trim();
       return (state === "running" || state === "degraded") && state;
-    }, 60_000);
+    }, BOOT_MS);
     if (state === "degraded") {
       throw new Error(`Boot a machine: units failed\n${await this.sh("systemctl --failed --no-pager")}`);
     }

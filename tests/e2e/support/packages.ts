@@ -138,7 +138,7 @@ async function packageFile(
     "--output",
     directory,
   ];
-  await runOk(host, builder, { env, deadline: 180_000 });
+  await runOk(host, builder, { env, deadline: 600_000 });
   const built = await find(directory, suffix);
   if (built === undefined) {
     throw new Error(`Build a package: packaging/package.ts ${kind} left no ${suffix} file in ${directory}`);
@@ -164,5 +164,5 @@ async function isUpToDate(file: string): Promise<boolean> {
 export async function install(machine: Machine, file: string): Promise<void> {
   await machine.copyIn(file, "/root/package.deb");
   const options = "-q -y --no-install-recommends --allow-downgrades --reinstall";
-  await machine.sh(`apt-get install ${options} /root/package.deb`, { deadline: 180_000 });
+  await machine.sh(`apt-get install ${options} /root/package.deb`);
 }

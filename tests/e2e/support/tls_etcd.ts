@@ -71,7 +71,7 @@ export class TlsEtcd {
     `);
     await until("etcd to answer", async () => {
       return (await machine.run(["sh", "-c", `${CONTROL} endpoint health`])).code === 0;
-    }, 20_000);
+    });
     await machine.sh(`
       ${CONTROL} user add root --no-password
       ${CONTROL} user grant-role root root
