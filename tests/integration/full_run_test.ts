@@ -110,6 +110,37 @@ runTest("the next daemon in a full /run takes again what the journal says", asyn
   }
 });
 
+runTest(
+  "a journal that finds no more room is said, and every lock outlives kill -9 all the same",
+  async () => {
+    using run = new SmallRun(SIZE);
+    const { place } = run;
+    // Long names make a long journal.
+    const deep = `${place.directory}/${Array(14).fill("d".repeat(200)).join("/")}`;
+    Deno.mkdirSync(deep, { recursive: true });
+    const disks = Array.from({ length: 150 }, (_, index) => `${deep}/${index}`);
+    for (const disk of disks) Deno.writeTextFileSync(disk, "");
+    const held = () => disks.filter((disk) => lockOn(disk).mode === "exclusive").length;
+    await using manager = await ServiceManager.start({ place });
+    await using holder = await Holder.start(manager);
+    run.fill(0);
+    for (const disk of disks) await holder.acquire("", disk);
+    assert.match(
+      manager.log,
+      /error : .*The journal cannot be written, a crash would lose what happens now: pwrite journal: No space left/,
+    );
+    assert.equal(held(), 150);
+    await manager.crash();
+    assert.equal(held(), 150);
+    // Nothing happens meanwhile but that there is room.
+    run.empty();
+    await until("the journal", () => manager.log.includes("The journal works again"));
+    await manager.crash();
+    assert.equal(held(), 150);
+    assert.ok(holder.running);
+  },
+);
+
 runTest("a live upgrade in a full /run is refused, and the daemon goes on with every lock", async () => {
   using run = new SmallRun(SIZE);
   const { place } = run;

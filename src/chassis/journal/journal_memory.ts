@@ -89,7 +89,7 @@ export class SharedMemory implements JournalMemory {
   }
 
   shrink(end: number): void {
-    const wanted = Math.ceil(end / STEP) * STEP;
+    const wanted = Math.ceil(end / PAGE) * PAGE;
     if (wanted >= this.#size) return;
     // Failing to give memory back harms nobody.
     if (this.#sys.ftruncate(this.fd, wanted) === 0) this.#size = wanted;

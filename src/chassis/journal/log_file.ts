@@ -168,12 +168,16 @@ export class LogFile<O> {
    * @throws SystemError when there is no memory; the old log stays, but only a rewrite may follow
    */
   rewrite(operations: Iterable<O>): void {
+    const memory = this.#memory;
+    const before = memory.size;
     try {
       this.#writeAnew(operations);
-    } finally {
-      // Also when it has failed: of a file system that is full nothing is kept that is of no use.
-      this.#memory.shrink(this.#end + ROOM);
+    } catch (error) {
+      // Of a file system that is full nothing is kept that is of no use.
+      memory.shrink(before);
+      throw error;
     }
+    memory.shrink(this.#end + ROOM);
   }
 
   #writeAnew(operations: Iterable<O>): void {

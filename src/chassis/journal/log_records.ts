@@ -1,4 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
+import { SystemError } from "../../os/system_error.ts";
 import { crc32 } from "./crc32.ts";
 import type { JournalMemory } from "./journal_memory.ts";
 import type { Payload } from "./log_format.ts";
@@ -8,6 +9,8 @@ const RECORD_HEADER = 8;
 /** The payload's first word: bytes of its text. */
 const TEXT_LENGTH = 4;
 const ALIGNMENT = 8;
+/** Bytes of UTF-8 that a code unit takes at most. */
+const MOST_BYTES = 3;
 
 /** How the records of a log end. */
 export type LogEnd =
@@ -44,9 +47,9 @@ export function appendRecord(
 ): number {
   invariant(at % ALIGNMENT === 0, "A record is to be appended between two places for records");
   const payload = at + RECORD_HEADER;
-  let most = TEXT_LENGTH + text.length * 3;
-  for (const piece of bytes) most += piece.length;
-  memory.reserve(behind(at, most) + RECORD_HEADER);
+  let rest = TEXT_LENGTH;
+  for (const piece of bytes) rest += piece.length;
+  reserveFor(memory, at, text, rest);
   // What lies here may be a record of an older log.
   memory.writeWord(at, 0);
   const textLength = memory.writeText(payload + TEXT_LENGTH, text);
@@ -58,6 +61,22 @@ export function appendRecord(
   }
   commit(memory, at, end - payload, generation);
   return behind(at, end - payload);
+}
+
+/**
+ * Makes room for a record: as much as its text may take at most, for to count that costs as much as to write
+ * it; where there is not so much, what it does take.
+ *
+ * @param rest bytes of its payload beside the text
+ * @throws SystemError when there is no memory
+ */
+function reserveFor(memory: JournalMemory, at: number, text: string, rest: number): void {
+  try {
+    memory.reserve(behind(at, text.length * MOST_BYTES + rest) + RECORD_HEADER);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    memory.reserve(behind(at, new TextEncoder().encode(text).length + rest) + RECORD_HEADER);
+  }
 }
 
 /**

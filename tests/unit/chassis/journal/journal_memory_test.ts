@@ -129,7 +129,7 @@ Deno.test("a journal is made whole or not at all, however much room there is", (
 Deno.test("a log that is written anew is the old one or the new one, however much room there is", () => {
   const outcomes: string[] = [];
   for (let more = 0; more <= 20; more++) {
-    using place = new SmallPlace(LOG_START + 10 * PAGE);
+    using place = new SmallPlace(LOG_START + 3 * PAGE);
     const log = place.create();
     log.append([pages(2, 1)]);
     const before = place.size;
@@ -154,4 +154,20 @@ Deno.test("a log that is written anew is the old one or the new one, however muc
   }
   assert.deepEqual(new Set(outcomes), new Set(["old", "new"]));
   assert.equal(outcomes.lastIndexOf("old") < outcomes.indexOf("new"), true);
+});
+
+Deno.test("a record takes what is left when its text is no longer than that, and nothing when it is", () => {
+  // A text of 5 pages, and what is written around it.
+  for (const [free, fits] of [[6, true], [5, false]] as const) {
+    using place = new SmallPlace(LOG_START + PAGE);
+    const log = place.create();
+    place.room = LOG_START + free * PAGE;
+    if (fits) {
+      log.append([pages(5, 1)]);
+      assert.equal(place.values(), "x1");
+    } else {
+      assert.throws(() => log.append([pages(5, 1)]), isFull);
+      assert.deepEqual([place.values(), place.size], ["", LOG_START + PAGE]);
+    }
+  }
 });
