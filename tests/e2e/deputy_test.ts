@@ -127,7 +127,7 @@ Deno.test(
   "root's daemon takes such a lock again after a crash without a store, and keeps it over SIGUSR1",
   inDirectory(async (directory) => {
     await using mount = await HangingMount.mount(directory, "a", "kernel", NOBODY);
-    await using lab = await LibvirtLab.create();
+    await using lab = await LibvirtLab.create({}, mount.point);
     const path = image(mount, "x");
     const first = await lab.startVirtlockd(OUR_DAEMON);
     await using client = await LockClient.connect(lab.outside(SOCKET));

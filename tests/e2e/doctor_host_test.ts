@@ -181,8 +181,7 @@ Deno.test("doctor does not hang with storage that hangs, and says which", async 
   const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-lab-" });
   try {
     await using mount = await HangingMount.mount(directory, "remote");
-    // It is mounted before the lab is made, so that it is seen there.
-    await using lab = await LibvirtLab.create();
+    await using lab = await LibvirtLab.create({}, mount.point);
     const conf = lab.outside("/etc/libvirt/qemu-lockd.conf");
     await Deno.writeTextFile(conf, `file_lockspace_dir = "${mount.point}/locks"\n`);
     await lab.startVirtlockd(OUR_DAEMON);

@@ -141,7 +141,7 @@ Deno.test("storage that hangs stops its own pool only", async () => {
   // Made first, because the private host sees what was mounted before it.
   using scratch = new Scratch();
   await using mount = await HangingMount.mount(scratch.path, "fuse");
-  await using peer = await StoragePeer.create("ours");
+  await using peer = await StoragePeer.create("ours", mount.point);
   await Deno.mkdir(peer.outside("/etc/libvirt"), { recursive: true });
   await Deno.writeTextFile(peer.outside("/etc/libvirt/virtstoraged.conf"), "storage_timeout = 2\n");
   await peer.serve("ours");

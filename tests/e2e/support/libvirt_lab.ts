@@ -25,11 +25,12 @@ export class LibvirtLab extends Libvirt implements AsyncDisposable {
   /**
    * Installs what is missing and writes libvirt's configuration; no daemon runs yet.
    *
+   * @param storage mount point of a FUSE file system of the test's, which the host has too
    * @throws Error when the private host cannot be made or apt-get fails
    */
-  static async create(options: LockOptions = {}): Promise<LibvirtLab> {
+  static async create(options: LockOptions = {}, storage?: string): Promise<LibvirtLab> {
     await installMissing([...LIBVIRT_PACKAGES, "python3-minimal"]);
-    const lab = new LibvirtLab(await PrivateHost.create());
+    const lab = new LibvirtLab(await PrivateHost.create(storage));
     try {
       await lab.configure(options);
       return lab;

@@ -11,7 +11,7 @@ const DIRECTORIES = ["/run", "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvi
 // from the host's.
 const SCRIPT = `
 set -e
-scratch=$1; cache=$2; shift 2
+scratch=$1; cache=$2; kept=$3; shift 3
 clean() {
   set +e
   # As a pattern, in which brackets mean something.
@@ -32,8 +32,8 @@ clean() {
 }
 trap clean EXIT
 # Storage of tests beside this one, which may hang, is none of this host's.
-grep -o ' /tmp/virtlockd-test-[^ ]* ' /proc/self/mountinfo | while read -r place; do
-  umount --lazy --no-canonicalize "$place" 2>/dev/null || :
+sed -nE 's!^([^ ]+ ){4}(/tmp/[^ ]+|/var/tmp/[^ ]+) .* - fuse.*!\\2!p' /proc/self/mountinfo | while read -r place; do
+  [ "$place" = "$kept" ] || umount --lazy --no-canonicalize "$place" 2>/dev/null || :
 done
 mkdir -p "$cache" /var/cache/libvirt
 mount --bind "$cache" /var/cache/libvirt
@@ -60,15 +60,17 @@ export class PrivateHost implements Site, AsyncDisposable {
   /**
    * Needs root.
    *
+   * @param storage mount point of a FUSE file system of the test's, which the host has too. It has none of
+   *   those that tests mount in directories for temporary files otherwise
    * @throws Error when the namespace or a file system in it cannot be made
    */
-  static async create(): Promise<PrivateHost> {
+  static async create(storage = ""): Promise<PrivateHost> {
     // Always as long: what virsh draws is as wide as its paths, and is compared.
     const directory = `/var/tmp/virtlockd-lab-${crypto.getRandomValues(new Uint8Array(8)).toHex()}`;
     await Deno.mkdir(directory, { mode: 0o700 });
     return new PrivateHost(
       directory,
-      await Keeper.start(SCRIPT, [directory, `${CACHE}/libvirt`, ...DIRECTORIES]),
+      await Keeper.start(SCRIPT, [directory, `${CACHE}/libvirt`, storage, ...DIRECTORIES]),
     );
   }
 

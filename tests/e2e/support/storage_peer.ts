@@ -36,10 +36,14 @@ export class StoragePeer implements Site, AsyncDisposable {
     return this.#host.directory;
   }
 
-  /** A host on which nobody serves yet. */
-  static async create(server: StorageServer): Promise<StoragePeer> {
+  /**
+   * A host on which nobody serves yet.
+   *
+   * @param storage mount point of a FUSE file system of the test's, which the host has too
+   */
+  static async create(server: StorageServer, storage?: string): Promise<StoragePeer> {
     await installMissing(PACKAGES);
-    const peer = new StoragePeer(server, await PrivateHost.create());
+    const peer = new StoragePeer(server, await PrivateHost.create(storage));
     try {
       await runOk(peer, ["mkdir", "-p", "/run/libvirt"]);
       return peer;
