@@ -1,5 +1,6 @@
 import { existsSync, statfsSync } from "node:fs";
 import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
+import { HeldPort } from "./held_port.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
@@ -41,6 +42,14 @@ interface Member {
   process: TestProcess;
 }
 
+/** What an etcd is made of, and goes with. */
+interface EtcdParts {
+  readonly members: readonly Member[];
+  readonly directory: string;
+  readonly launcher: readonly string[];
+  readonly ports: readonly HeldPort[];
+}
+
 /**
  * An etcd of a test's own, on addresses that nobody else uses: of loopback, or of nodes that the test has.
  * Disposing of it kills it.
@@ -50,11 +59,13 @@ export class Etcd implements AsyncDisposable {
   readonly #directory: string;
   /** Command that runs another one where all members can be reached. */
   readonly #launcher: readonly string[];
+  readonly #ports: readonly HeldPort[];
 
-  private constructor(members: readonly Member[], directory: string, launcher: readonly string[]) {
-    this.#members = members;
-    this.#directory = directory;
-    this.#launcher = launcher;
+  private constructor(parts: EtcdParts) {
+    this.#members = parts.members;
+    this.#directory = parts.directory;
+    this.#launcher = parts.launcher;
+    this.#ports = parts.ports;
   }
 
   /**
@@ -63,13 +74,19 @@ export class Etcd implements AsyncDisposable {
    * @param medium where its data are: those of a measurement belong on a disk
    */
   static async start(count = 1, medium: Medium = "memory"): Promise<Etcd> {
-    const places = Array.from({ length: count }, () => ({
-      client: `http://localhost:${freePort()}`,
-      peer: `http://127.0.0.1:${freePort()}`,
+    const ports: HeldPort[] = [];
+    const port = () => {
+      const held = HeldPort.take();
+      ports.push(held);
+      return held.number;
+    };
+    const addresses = Array.from({ length: count }, () => ({
+      client: `http://localhost:${port()}`,
+      peer: `http://127.0.0.1:${port()}`,
       launcher: [],
       quota: 0,
     }));
-    return await Etcd.#start(places, [], makeDirectory(medium));
+    return await Etcd.#start(addresses, { directory: makeDirectory(medium), launcher: [], ports });
   }
 
   /**
@@ -78,27 +95,27 @@ export class Etcd implements AsyncDisposable {
    * @param launcher command that runs another one where all nodes can be reached
    */
   static async startOn(nodes: readonly EtcdNode[], launcher: readonly string[]): Promise<Etcd> {
-    const places = nodes.map(({ address, launcher }) => ({
+    const addresses = nodes.map(({ address, launcher }) => ({
       client: `http://${address}:2379`,
       peer: `http://${address}:2380`,
       launcher,
       quota: QUOTA_MIB << 20,
     }));
-    return await Etcd.#start(places, launcher, makeDirectory("disk"));
+    return await Etcd.#start(addresses, { directory: makeDirectory("disk"), launcher, ports: [] });
   }
 
   static async #start(
     addresses: readonly Omit<Member, "data" | "process">[],
-    launcher: readonly string[],
-    directory: string,
+    parts: Omit<EtcdParts, "members">,
   ): Promise<Etcd> {
+    const { directory } = parts;
     const places = addresses.map((place, index) => ({ ...place, data: `${directory}/m${index}` }));
     const initial = initialCluster(places);
     const members = places.map((place, index) => ({
       ...place,
       process: startMember(place, index, initial, directory),
     }));
-    const etcd = new Etcd(members, directory, launcher);
+    const etcd = new Etcd({ ...parts, members });
     try {
       for (const { client } of members) await etcd.#healthy(client);
       return etcd;
@@ -283,6 +300,7 @@ export class Etcd implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { process } of this.#members) await process.kill();
+    for (const port of this.#ports) port[Symbol.dispose]();
     Deno.removeSync(this.#directory, { recursive: true });
   }
 }
@@ -332,10 +350,4 @@ function initialCluster(members: readonly Pick<Member, "peer">[]): string {
 
 function unsupported(): Record<string, string> {
   return Deno.build.arch === "aarch64" ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {};
-}
-
-/** A port of loopback that nobody listens on. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

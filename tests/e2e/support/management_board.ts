@@ -1,3 +1,4 @@
+import { HeldPort } from "../../support/held_port.ts";
 import { TestProcess } from "../../support/test_process.ts";
 import { until } from "../../support/until.ts";
 
@@ -37,9 +38,11 @@ export class ManagementBoard implements AsyncDisposable {
   readonly port: number;
   readonly #directory: string;
   readonly #process: TestProcess;
+  readonly #held: HeldPort;
 
-  private constructor(port: number, directory: string, process: TestProcess) {
-    this.port = port;
+  private constructor(held: HeldPort, directory: string, process: TestProcess) {
+    this.port = held.number;
+    this.#held = held;
     this.#directory = directory;
     this.#process = process;
   }
@@ -47,7 +50,8 @@ export class ManagementBoard implements AsyncDisposable {
   /** Starts one, and waits until it listens. Its host is on. */
   static async start(): Promise<ManagementBoard> {
     const directory = Deno.makeTempDirSync({ prefix: "virtlockd-board-" });
-    const port = freePort();
+    const held = freePort();
+    const port = held.number;
     const write = (name: string, text: string) => Deno.writeTextFileSync(`${directory}/${name}`, text);
     write("lan.conf", configuration(directory, port));
     write("board.emu", SIMULATION);
@@ -56,7 +60,7 @@ export class ManagementBoard implements AsyncDisposable {
     Deno.mkdirSync(`${directory}/state`);
     const command = ["ipmi_sim", "-n", "-c", "lan.conf", "-f", "board.emu", "-s", "state"];
     const process = new TestProcess(command, { PATH: "/usr/bin:/bin" }, directory);
-    const board = new ManagementBoard(port, directory, process);
+    const board = new ManagementBoard(held, directory, process);
     await until("the board to listen", () => listens(port));
     return board;
   }
@@ -68,6 +72,7 @@ export class ManagementBoard implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.kill();
+    this.#held[Symbol.dispose]();
     Deno.removeSync(this.#directory, { recursive: true });
   }
 }
@@ -78,11 +83,11 @@ function listens(port: number): boolean {
   return Deno.readTextFileSync("/proc/net/udp").includes(` 0100007F:${hex} `);
 }
 
-/** A port of loopback that nobody has. */
-function freePort(): number {
+/** A port of loopback that nobody has, of UDP neither. */
+function freePort(): HeldPort {
   for (;;) {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    if (!listens(port)) return port;
+    const held = HeldPort.take();
+    if (!listens(held.number)) return held;
+    held[Symbol.dispose]();
   }
 }
