@@ -79,11 +79,11 @@ function join(context: CommandContext, socket: string, wait: Wait): JoiningHost 
   try {
     const before = awaited(context, socket, wait);
     const { cluster } = before.sections;
-    if (!isReloadNeeded(cluster)) return standingHost(context, before);
+    if (!isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
     const wrong = wrongSettings(context, before);
     if (wrong !== undefined) return { ...named(cluster), ...wrong };
     reloadDaemon(context, socket, before.pid);
-    return standingHost(context, awaited(context, socket, wait));
+    return settledHost(context, socket, awaited(context, socket, wait), wait);
   } catch (error) {
     if (error instanceof ForeignDaemonError) {
       return { state: "unreachable", found: error.message, advice: HAND_OVER };
@@ -147,8 +147,22 @@ function awaited(context: CommandContext, socket: string, { limitMs, closed }: W
   }
 }
 
-function standingHost(context: CommandContext, status: StatusDocument): JoiningHost {
-  const { cluster } = status.sections;
+/** How a host stands that is waited for no more; one whose cluster has just been opened is. */
+function settledHost(
+  context: CommandContext,
+  socket: string,
+  status: StatusDocument,
+  wait: Wait,
+): JoiningHost {
+  if (status.sections.cluster?.state !== "closed") return standingHost(status, undefined);
+  const opening = openingOf(context, status);
+  if (opening !== undefined || wait.closed) return standingHost(status, opening);
+  // The daemon hears in seconds what etcd says already.
+  return standingHost(awaited(context, socket, { ...wait, closed: true }), undefined);
+}
+
+/** @param opening how its cluster is opened, where that is known */
+function standingHost({ sections: { cluster } }: StatusDocument, opening: string | undefined): JoiningHost {
   if (cluster === undefined) {
     return {
       state: "none",
@@ -163,7 +177,6 @@ function standingHost(context: CommandContext, status: StatusDocument): JoiningH
       found: `This host is a member of cluster ${cluster.name} (session ${cluster.session})`,
     };
   }
-  const opening = cluster.state === "closed" ? openingOf(context, status) : undefined;
   return { ...named(cluster), ...standing, ...opening === undefined ? {} : { advice: opening } };
 }
 
@@ -173,7 +186,7 @@ function named(cluster: ClusterStatus | undefined): Omit<JoiningHost, "found" | 
   return { state, cluster: name, host, session };
 }
 
-/** How the cluster is opened; undefined where etcd cannot tell more than the daemon has. */
+/** How the cluster is opened; undefined where it is open. */
 function openingOf(context: CommandContext, status: StatusDocument): string | undefined {
   try {
     return withChosen(context, configurationOf(context, status), openingAdvice);
