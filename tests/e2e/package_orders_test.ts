@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 
 const UNITS = ["virtlockd.service", "virtlockd.socket", "virtlockd-admin.socket"];
 
-for (const release of releasesToTest("newest")) {
+for (const release of releasesToTest("oldest")) {
   Deno.test(`On ${release} our package is upgraded from a version that diverted units, and downgraded to it`, async () => {
     await using machine = await Machine.boot(release);
     const service = new LockService(machine);
