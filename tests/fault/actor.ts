@@ -5,9 +5,6 @@ import { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { testOwner } from "../support/lock_client.ts";
 import { type Outcome, type Part, ScriptedClient } from "./scripted_client.ts";
 
-/** How long an answer may take, in turns of an idle daemon. */
-const PATIENCE = 400;
-
 /** A client in a script. */
 export class Actor {
   readonly #client: ScriptedClient;
@@ -15,7 +12,7 @@ export class Actor {
 
   /** Connects to a socket. The daemon has not accepted yet. @throws SystemError */
   constructor(path: string) {
-    this.#client = new ScriptedClient(path, PATIENCE);
+    this.#client = new ScriptedClient(path);
   }
 
   /** Sends a request and waits for what becomes of it. */

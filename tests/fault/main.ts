@@ -10,16 +10,11 @@ import { Guest } from "./guest.ts";
 import { paths } from "./paths.ts";
 import { ConnectionLost, type Path, Play } from "./play.ts";
 import { describe, everyFault, type PathResult, tellResults } from "./results.ts";
+import { MINUTE_OF_TURNS } from "./scripted_client.ts";
 import { type End, type Script, Stage } from "./stage.ts";
 
 /** Of a call that a path makes over and over, the first so many are failed. */
 const MOST_OF_A_CALL = 10;
-
-/**
- * How often it is looked, every 5 ms, whether what a path has begun has come to its end: a program that the
- * daemon asks something takes its time on a busy machine.
- */
-const LONGEST_WAIT = 2000;
 
 const STORE_OPTION = "--store";
 const stage = new Stage(Deno.args.includes(STORE_OPTION));
@@ -61,13 +56,13 @@ function* perform(path: Path, fault: Fault | undefined): Generator<number, Play,
   const kept = () => (stage.store?.names ?? []).filter((name) => !stored.includes(name) && !isTripwire(name));
   // A manager that refuses messages is not told what to forget.
   for (let turn = 0; kept().length > 0 && fault?.errno !== ECONNREFUSED; turn++) {
-    if (turn > LONGEST_WAIT) throw new Error(`Left over in the store are ${kept().join(", ")}`);
+    if (turn > MINUTE_OF_TURNS) throw new Error(`Left over in the store are ${kept().join(", ")}`);
     yield 5;
   }
   const left = () =>
     [...opened()].flatMap(([call, count]) => Math.max(0, count - (before.get(call) ?? 0)) || []);
   for (let turn = 0; left().length > 0; turn++) {
-    if (turn > LONGEST_WAIT) {
+    if (turn > MINUTE_OF_TURNS) {
       throw new Error(`Left over are ${[...opened()].join(" ")}, before ${[...before].join(" ")}`);
     }
     yield 5;

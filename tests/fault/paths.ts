@@ -4,7 +4,7 @@ import { encodeCreateLockspace, encodeNew } from "../support/lock_codec.ts";
 import { encodePageArgs, STATUS_PROGRAM, StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import { Guest } from "./guest.ts";
 import { Actor } from "./actor.ts";
-import type { Outcome, Part } from "./scripted_client.ts";
+import { MINUTE_OF_TURNS, type Outcome, type Part } from "./scripted_client.ts";
 import type { Path, Play } from "./play.ts";
 
 const { CREATE_RESOURCE, DELETE_RESOURCE, ACQUIRE_RESOURCE, RELEASE_RESOURCE } = LockProcedure;
@@ -274,6 +274,6 @@ function* reExecuted(play: Play): Part<Outcome> {
   const [log, before] = [stage.logLength, stage.executions];
   stage.signal(SIGUSR1);
   const over = () => stage.executions > before || /given up/.test(stage.logSince(log));
-  for (let turn = 0; turn < 400 && !over(); turn++) yield 5;
+  for (let turn = 0; turn < MINUTE_OF_TURNS && !over(); turn++) yield 5;
   return over() ? DONE : { kind: "silent" };
 }

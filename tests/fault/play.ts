@@ -2,14 +2,12 @@ import { kernel, lockOn } from "../support/kernel.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { EACCES, EAGAIN, ECONNRESET, EPIPE, strerror } from "../../src/os/errno.ts";
 import { Actor } from "./actor.ts";
-import { type Outcome, type Part, TURN } from "./scripted_client.ts";
+import { MINUTE_OF_TURNS, type Outcome, type Part, TURN } from "./scripted_client.ts";
 import type { Fault } from "./fault_sys.ts";
 import type { Stage } from "./stage.ts";
 
 /** Pids that no process can have (PID_MAX_LIMIT is 4194304). */
 const FIRST_PID = 1_800_000_000;
-/** Turns after which everything that was begun must have come to its end. */
-const SETTLE_TURNS = 200;
 
 /** One way through the daemon: what is done under a fault, with what is needed before and undone after. */
 export interface Path {
@@ -118,7 +116,7 @@ export class Play {
   /** Waits for something that nobody is told of. @throws Error when it does not come */
   *until(what: string, condition: () => boolean): Part<void> {
     for (let turn = 0; !condition(); turn++) {
-      if (turn > SETTLE_TURNS) throw new Error(`Wait for ${what}: in vain`);
+      if (turn > MINUTE_OF_TURNS) throw new Error(`Wait for ${what}: in vain`);
       yield TURN;
     }
   }

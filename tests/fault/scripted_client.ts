@@ -10,6 +10,12 @@ import { kernel } from "../support/kernel.ts";
 /** Milliseconds that an idle daemon waits for an event before the script goes on. */
 export const TURN = 5;
 
+/**
+ * So many turns of an idle daemon are a minute: what has not come by then does not come. A program that the
+ * daemon has started takes its time on a busy machine.
+ */
+export const MINUTE_OF_TURNS = 60_000 / TURN;
+
 /** What became of a request. */
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array }
@@ -26,7 +32,6 @@ const chunk = new Uint8Array(65536);
 /** The connection of a client in a script. */
 export class ScriptedClient {
   readonly #fd: number;
-  readonly #patience: number;
   readonly #splitter = new FrameSplitter();
   readonly #frames: ReturnType<FrameSplitter["push"]> = [];
   #open = true;
@@ -34,11 +39,9 @@ export class ScriptedClient {
   /**
    * Connects to a socket. The daemon has not accepted yet.
    *
-   * @param patience how long an answer may take, in turns of an idle daemon of {@link TURN} ms
    * @throws SystemError
    */
-  constructor(path: string, patience: number) {
-    this.#patience = patience;
+  constructor(path: string) {
     this.#fd = must(kernel.socket(SOCK_STREAM, false), "socket", path);
     must(kernel.connect(this.#fd, path), "connect", path);
   }
@@ -49,7 +52,7 @@ export class ScriptedClient {
 
   /** Waits for what becomes of the request with this serial number. */
   *answer(serial: number): Part<Outcome> {
-    for (let turn = 0; turn < this.#patience; turn++) {
+    for (let turn = 0; turn < MINUTE_OF_TURNS; turn++) {
       const frame = this.#frames.shift();
       if (frame !== undefined) {
         const { header, payload } = frame;

@@ -8,6 +8,7 @@ import { environmentOf, type SelfImage } from "../../src/chassis/start/self.ts";
 import { serve } from "../../src/lockd/life/serve.ts";
 import { StartError } from "../../src/chassis/start/start_error.ts";
 import { F_GETFD, F_UNLCK, FD_CLOEXEC, SIGTERM } from "../../src/os/constants.ts";
+import { processState } from "../../src/os/process_state.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { SystemError } from "../../src/os/system_error.ts";
 import { FakeProcesses } from "../fuzz/fake_processes.ts";
@@ -19,11 +20,11 @@ import { sparing } from "./spared.ts";
 import { Store } from "./store.ts";
 import { testProgram } from "../support/programs.ts";
 
-/** Turns of an idle daemon after the end of the script within which it must have stopped. */
-const STOP_TURNS = 50;
+/** Turns of 100 ms of an idle daemon after the end of the script within which it must have stopped. */
+const STOP_TURNS = 600;
 const tokensOf = await tokenizerFor(["--all"]);
 const MAIN = testProgram(new URL("../support/virtlockd_main.ts", import.meta.url));
-/** Timers of the daemon run so many times as fast. */
+/** Timers of the daemon run so many times as fast, but while a program runs that it waits for. */
 const HASTE = 20;
 
 /**
@@ -69,6 +70,11 @@ export class Stage {
   #served = false;
   #idle = 0;
   #killed = false;
+  /** Programs that the daemon has started, and that have not ended as far as is known. */
+  readonly #programs = new Set<number>();
+  /** When the clock was looked at last, and what it said. */
+  #looked = kernel.monotonic();
+  #time = this.#looked * HASTE;
   /** Fails in the image that is executed next, from its first call on. */
   faultOfNextImage: Fault | undefined;
 
@@ -207,7 +213,12 @@ esac
         return kernel.close(fd);
       },
       ...this.#signals.overrides(),
-      monotonic: () => kernel.monotonic() * HASTE,
+      spawn: (options) => {
+        const pid = kernel.spawn(options);
+        if (pid > 0) this.#programs.add(pid);
+        return pid;
+      },
+      monotonic: () => this.#now(),
       timerSet: (fd, milliseconds) => kernel.timerSet(fd, milliseconds / HASTE),
       epollWait: (epoll, fds, events, timeout) => this.#wait(epoll, fds, events, timeout),
       execve: () => {
@@ -216,6 +227,17 @@ esac
       },
       setThreadName: () => 0,
     };
+  }
+
+  /** A program takes the time that it takes on this machine, and its limit is to be as far as it is. */
+  #now(): number {
+    const now = kernel.monotonic();
+    for (const pid of this.#programs) {
+      if (processState(kernel, pid)?.exiting !== false) this.#programs.delete(pid);
+    }
+    this.#time += (now - this.#looked) * (this.#programs.size > 0 ? 1 : HASTE);
+    this.#looked = now;
+    return this.#time;
   }
 
   /** The script's turn comes when there is nothing to do. */

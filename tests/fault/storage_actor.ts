@@ -4,8 +4,6 @@ import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import { remoteFrame } from "../support/storage_stage.ts";
 import { type Outcome, type Part, ScriptedClient } from "./scripted_client.ts";
 
-/** How long an answer may take, in turns of an idle daemon: a helper may have to start. */
-const PATIENCE = 2000;
 const NOTHING = () => {};
 
 /** A client of the storage daemon in a script. */
@@ -15,7 +13,7 @@ export class StorageActor {
 
   /** Connects to a socket. The daemon has not accepted yet. @throws SystemError */
   constructor(path: string) {
-    this.#client = new ScriptedClient(path, PATIENCE);
+    this.#client = new ScriptedClient(path);
   }
 
   /** Calls a procedure, and waits for what becomes of it. */

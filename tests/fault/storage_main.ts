@@ -3,7 +3,7 @@
 import { EAGAIN, strerror } from "../../src/os/errno.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { PoolProcedure } from "../../src/storaged/wire/remote_protocol.ts";
-import type { Outcome, Part } from "./scripted_client.ts";
+import { MINUTE_OF_TURNS, type Outcome, type Part } from "./scripted_client.ts";
 import type { Fault } from "./fault_sys.ts";
 import { describe, everyFault, type PathResult, tellResults } from "./results.ts";
 import type { Script } from "./stage.ts";
@@ -13,8 +13,6 @@ import { StorageDaemonStage, type StorageEnd } from "./storage_stage.ts";
 
 /** Of a call that a path makes over and over, the first so many are failed. */
 const MOST_OF_A_CALL = 4;
-/** Turns in which everything that was opened has to be closed. */
-const SETTLE_TURNS = 400;
 /** Helpers come and go as they are needed. */
 const OF_HELPERS: readonly (keyof Sys)[] = ["socketPair", "pidfdOpen"];
 
@@ -71,7 +69,7 @@ function* perform(path: StoragePath, fault: Fault | undefined): Part<Performance
   next.close();
   const left = () => [...opened()].filter(([call, count]) => count > (before.get(call) ?? 0));
   for (let turn = 0; left().length > 0; turn++) {
-    if (turn > SETTLE_TURNS) throw new Error(`Left open are ${left().join(" ")}`);
+    if (turn > MINUTE_OF_TURNS) throw new Error(`Left open are ${left().join(" ")}`);
     yield 5;
   }
   return performance;

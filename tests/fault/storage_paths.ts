@@ -7,7 +7,7 @@ import {
   writePool,
   writeVolume,
 } from "../../src/storaged/wire/remote_protocol.ts";
-import type { Outcome, Part } from "./scripted_client.ts";
+import { MINUTE_OF_TURNS, type Outcome, type Part } from "./scripted_client.ts";
 import { StorageActor } from "./storage_actor.ts";
 import type { StorageDaemonStage } from "./storage_stage.ts";
 
@@ -106,9 +106,6 @@ function* filled(actor: StorageActor, directory: string): Part<void> {
   yield* must("create", create(actor));
 }
 
-/** Turns in which a job has to end whose client has gone. */
-const JOB_TURNS = 1000;
-
 /** Takes away whatever a path has left; refusals are because it is not there, or a job has not ended yet. */
 export function* tidy(actor: StorageActor): Part<void> {
   for (const each of [stop, undefine]) {
@@ -118,7 +115,7 @@ export function* tidy(actor: StorageActor): Part<void> {
         throw new Error(`Tidying up: ${outcome.kind}`);
       }
       if (outcome.kind === "ok" || !/is used by a job/.test(outcome.message)) break;
-      if (turn > JOB_TURNS) throw new Error(`A job does not end: ${outcome.message}`);
+      if (turn > MINUTE_OF_TURNS) throw new Error(`A job does not end: ${outcome.message}`);
       yield 5;
     }
   }

@@ -14,8 +14,8 @@ import { PlayedSignals } from "./played_signals.ts";
 import { sparing } from "./spared.ts";
 import type { End, Script } from "./stage.ts";
 
-/** Turns of an idle daemon after the end of the script within which it must have stopped. */
-const STOP_TURNS = 50;
+/** Turns of 100 ms of an idle daemon after the end of the script within which it must have stopped. */
+const STOP_TURNS = 600;
 const tokensOf = await tokenizerFor(["--all"]);
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
