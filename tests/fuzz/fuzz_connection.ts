@@ -3,10 +3,9 @@ import { EAGAIN, ECONNRESET, EINTR, EPIPE } from "../../src/os/errno.ts";
 import { must } from "../../src/os/system_error.ts";
 import { kernel } from "../support/kernel.ts";
 import { Answers } from "./answers.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 import { type Judge, type Offered, Shadow } from "./shadow.ts";
 
-/** How long an answer may take, in ms. */
-const PATIENCE = 5_000;
 const chunk = new Uint8Array(1 << 16);
 
 /** A client that sends what it likes and checks every answer. */
@@ -51,7 +50,7 @@ export class FuzzConnection {
    * @throws Error when an answer is wrong or missing
    */
   send(bytes: Uint8Array): void {
-    const deadline = performance.now() + PATIENCE;
+    const deadline = performance.now() + PATIENCE_MS;
     for (let at = 0; at < bytes.length && !this.#ended;) {
       const sent = kernel.send(this.#fd, bytes.subarray(at));
       if (sent >= 0) {
@@ -59,7 +58,7 @@ export class FuzzConnection {
       } else if (sent === -EAGAIN) {
         if (kernel.pollReadable(this.#fd, 10) > 0) this.#read();
         if (performance.now() > deadline) {
-          throw new Error(`Send: the daemon takes nothing for ${PATIENCE} ms`);
+          throw new Error(`Send: the daemon takes nothing for ${PATIENCE_MS} ms`);
         }
       } else if (sent === -EPIPE || sent === -ECONNRESET) {
         this.#end();
@@ -72,8 +71,8 @@ export class FuzzConnection {
   /** Takes all answers that are due. @throws Error when one is wrong or missing */
   drain(): void {
     while (!this.#ended && (this.#answers.due > 0 || this.#shadow.closed)) {
-      const ready = kernel.pollReadable(this.#fd, PATIENCE);
-      if (ready === 0) throw new Error(`Wait for ${this.#answers.text}: nothing for ${PATIENCE} ms`);
+      const ready = kernel.pollReadable(this.#fd, PATIENCE_MS);
+      if (ready === 0) throw new Error(`Wait for ${this.#answers.text}: nothing for ${PATIENCE_MS} ms`);
       if (must(ready === -EINTR ? 0 : ready, "poll", "client") > 0) this.#read();
     }
   }

@@ -7,13 +7,13 @@ import {
   type RegisterArgs,
   type ResourceArgs,
 } from "../../src/lockd/wire/lock_protocol.ts";
-import type { StatusDocument } from "../../src/lockd/status/status_document.ts";
-import { StatusProcedure } from "../../src/lockd/wire/status_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon, type ProgramOptions } from "../support/daemon.ts";
 import { kernel, lockOn } from "../support/kernel.ts";
 import { openDescriptors } from "../support/process_usage.ts";
 import { Random } from "../support/random.ts";
+import { reExecCount } from "../support/re_exec.ts";
+import { until } from "../support/until.ts";
 import { processMemory } from "../support/process_usage.ts";
 import { growths } from "../soak/samples.ts";
 import { Bystander } from "./bystander.ts";
@@ -82,14 +82,17 @@ export class LiveFuzz implements AsyncDisposable {
     const begun = performance.now();
     const descriptors = openDescriptors(this.#daemon.pid);
     const memory: { own: number; images: number }[] = [];
-    let [sent, succeeded] = [0, 0];
+    let [sent, succeeded, asked] = [0, 0, false];
     for (let round = 0; sent < messages && performance.now() - begun < seconds * 1000; round++) {
       const random = new Random(seed).split(round);
       const pieces: Piece[] = [];
       try {
         // Whatever is half said or half answered must be gone on with by the next image.
         const reExec = round === 1 || random.once(RE_EXEC_ONCE);
-        if (reExec && !oneImage) this.#daemon.signal("SIGUSR1");
+        if (reExec && !oneImage) {
+          this.#daemon.signal("SIGUSR1");
+          asked = true;
+        }
         if (random.once(RELOAD_ONCE)) this.#daemon.signal("SIGHUP");
         const result = this.#round(random, pieces);
         sent += result.sent;
@@ -100,15 +103,18 @@ export class LiveFuzz implements AsyncDisposable {
         throw new FuzzFailure(`Live fuzz, seed ${seed}, round ${round}`, { target: "live", pieces }, error);
       }
     }
-    const left = openDescriptors(this.#daemon.pid) - descriptors;
-    const locks = this.#locks();
-    if (left > locks) throw new Error(`Live fuzz: ${left} more descriptors are open, for ${locks} locks`);
+    const reExecs = await this.#reExecs(asked);
+    let locks = 0;
+    await until("no more descriptors to be open than there are locks", () => {
+      locks = this.#locks();
+      return openDescriptors(this.#daemon.pid) - descriptors <= locks;
+    });
     const growth = oneImage ? growths(memory)[0] : undefined;
     if (growth !== undefined && growth.to - growth.from > MOST_GROWTH) {
       throw new Error(`Live fuzz: memory grew from ${growth.from} to ${growth.to} MiB, with ${locks} locks`);
     }
     const took = (performance.now() - begun) / 1000;
-    return { messages: sent, succeeded, seconds: took, reExecs: await this.#reExecs(), growth };
+    return { messages: sent, succeeded, seconds: took, reExecs, growth };
   }
 
   /** Sends recorded input again. @throws Error when an answer is wrong */
@@ -179,12 +185,21 @@ export class LiveFuzz implements AsyncDisposable {
     if (lockOn(this.#own).mode !== "exclusive") throw new Error("The fuzzer's own lock is gone");
   }
 
-  /** How often the daemon has executed itself anew, by its own count. */
-  async #reExecs(): Promise<number> {
+  /**
+   * How often the daemon has executed itself anew, by its own count. It was served all the time while it asked
+   * its new program: all rounds may be over before.
+   *
+   * @param asked whether it has to have done so
+   */
+  async #reExecs(asked: boolean): Promise<number> {
     await using admin = await AdminClient.connect(this.#daemon.adminSocket);
-    const { json } = await admin.page(StatusProcedure.GET_STATUS);
-    const status: StatusDocument = JSON.parse(json);
-    return status.reExecs;
+    let count = 0;
+    await until("a re-exec", async () => {
+      await this.#checkDaemon();
+      count = await reExecCount(admin);
+      return !asked || count > 0;
+    });
+    return count;
   }
 
   /** Locks of the daemon, as the kernel knows them: its PID file's is among them from the beginning. */
