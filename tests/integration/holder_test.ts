@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
-import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED } from "../../src/lockd/wire/lock_protocol.ts";
+import type { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { ACQUIRE_AUTOCREATE, ACQUIRE_SHARED, LockProcedure } from "../../src/lockd/wire/lock_protocol.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
+import { heldUp } from "../support/held_up.ts";
 import { Holder } from "../support/holder.ts";
 import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
-import { assertRefused, outcome } from "../support/refusal.ts";
+import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
+import { isAlive } from "../support/process_usage.ts";
+import { RawClient } from "../support/raw_client.ts";
+import { outcome } from "../support/refusal.ts";
 import { until } from "../support/until.ts";
 
 function makeDisk(daemon: Daemon, name = "disk"): string {
@@ -33,8 +38,8 @@ async function outlive(daemon: Daemon, disk: string, other: LockClient): Promise
   for (; served < 50; served++) {
     await other.createLockspace("");
     const lock = lockOn(disk);
-    // Looked at after the lock: what was seen then was so while it lived.
-    if (!holder.running) break;
+    // Asked after the lock, and of the kernel: what was seen then was so while it lived.
+    if (!isAlive(holder.pid)) break;
     assert.deepEqual(lock, { mode: "exclusive", pid: -1 });
   }
   // Who asks now waits for its end.
@@ -61,15 +66,31 @@ Deno.test("a holder that outlives its connection is killed before its locks are 
   assert.ok(served > 0, "nobody was served until the holder was gone");
 });
 
+/** When a daemon has said that it has sent a signal, in ms; undefined when it has not. */
+function sentAt(daemon: Daemon, signal: string): number | undefined {
+  const [, time] = new RegExp(`^(\\S+ \\S+): .*Sent ${signal}`, "m").exec(daemon.log.text) ?? [];
+  return time === undefined ? undefined : Date.parse(time.replace(" ", "T").replace("+0000", "Z"));
+}
+
+/** A holder that ends at SIGTERM is sent nothing else, unless it stands still for all the time that it has. */
+async function assertEndedByTermination(daemon: Daemon, holder: Holder): Promise<void> {
+  const signal = await holder.endedBy();
+  await daemon.log.match(/Sent SIGTERM/);
+  if (signal === "SIGTERM") return assert.equal(sentAt(daemon, "SIGKILL"), undefined);
+  assert.equal(signal, "SIGKILL");
+  await daemon.log.match(/Sent SIGKILL/);
+  const took = (sentAt(daemon, "SIGKILL") ?? 0) - (sentAt(daemon, "SIGTERM") ?? 0);
+  assert.ok(took >= 1590, `it took ${took} ms`);
+}
+
 Deno.test("a holder that ends at SIGTERM is not sent SIGKILL", async () => {
   await using daemon = await Daemon.start();
   const disk = makeDisk(daemon);
   await using holder = await Holder.start(daemon);
   await holder.acquire("", disk);
   await holder.disconnect();
-  assert.equal(await holder.endedBy(), "SIGTERM");
+  await assertEndedByTermination(daemon, holder);
   await until("the lock to be freed", () => isFree(disk));
-  assert.doesNotMatch(daemon.log.text, /SIGKILL/);
 });
 
 Deno.test("a holder that is killed by others loses its locks and is not signalled", async () => {
@@ -127,15 +148,32 @@ Deno.test("nobody can release or take locks for a holder that is being killed", 
   await using holder = await Holder.start(daemon);
   await holder.acquire("", disk);
   await holder.ignoreTermination();
-  await holder.disconnect();
-  await daemon.log.match(/Sent SIGTERM/);
-  await using libvirtd = await LockClient.connect(daemon.socket);
-  await libvirtd.register(holder.owner);
-  const dying = new RegExp(`^87/51 .* its owner, process ${holder.pid}, is being killed`);
-  await assertRefused(libvirtd.release("", disk), dying);
-  await assertRefused(libvirtd.acquire("", second), dying);
-  assert.deepEqual(lockOn(disk), { mode: "exclusive", pid: -1 });
-  await holder.endedBy();
+  using libvirtd = RawClient.connect(daemon.socket);
+  libvirtd.roundTrip();
+  const { REGISTER, RELEASE_RESOURCE, ACQUIRE_RESOURCE } = LockProcedure;
+  const answers: (() => RpcFailure | undefined)[] = [];
+  await heldUp(daemon, async () => {
+    await holder.disconnected();
+    const { owner } = holder;
+    answers.push(libvirtd.ask(REGISTER, (writer) => encodeRegister(writer, { owner, flags: 0 })));
+    for (const [procedure, name] of [[RELEASE_RESOURCE, disk], [ACQUIRE_RESOURCE, second]] as const) {
+      answers.push(libvirtd.ask(procedure, (writer) => encodeResource(writer, { path: "", name, flags: 0 })));
+    }
+  });
+  const [registered, ...refusals] = answers.map((answer) => answer());
+  assert.equal(registered, undefined);
+  const lock = lockOn(disk);
+  // Asked after the lock: what was seen then was so while it lived.
+  if (isAlive(holder.pid)) assert.deepEqual(lock, { mode: "exclusive", pid: -1 });
+  assert.equal(refusals.length, 2);
+  for (const refusal of refusals) {
+    assert.deepEqual([refusal?.code, refusal?.domain], [87, 51]);
+    assert.match(
+      refusal?.message ?? "",
+      new RegExp(` its owner, process ${holder.pid}, is being killed`),
+    );
+  }
+  assert.equal(await holder.endedBy(), "SIGKILL");
   await until("the lock to be freed", () => isFree(disk));
 });
 
@@ -148,7 +186,7 @@ Deno.test("a holder whose connection the administrator closes is killed", async 
   const { items: [client] } = await admin.listClients("virtlockd");
   assert.ok(client !== undefined);
   await admin.clientClose(client);
-  assert.equal(await holder.endedBy(), "SIGTERM");
+  await assertEndedByTermination(daemon, holder);
   await daemon.log.match(
     new RegExp(
       `warning : .*An administrator closed the connection of domain '.*' \\(uuid .*, pid ${holder.pid}\\): ` +

@@ -101,6 +101,11 @@ export class Holder implements AsyncDisposable {
     await this.#puppet.tell("close", this.#fd);
   }
 
+  /** The same, and waits for it: while the daemon is held up. */
+  async disconnected(): Promise<void> {
+    await this.#puppet.call("close", this.#fd);
+  }
+
   /** SIGKILL, as `kill -9` on a guest. */
   async kill(): Promise<void> {
     await this.#puppet.process.kill();

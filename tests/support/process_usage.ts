@@ -14,6 +14,23 @@ export function taskState(pid: number): string {
   return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
 }
 
+/** A file of /proc about a process; undefined when that is gone, or goes while it is read. */
+export function processFile(pid: number, name: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/${name}`);
+  } catch (error) {
+    // ESRCH has no name here.
+    if (error instanceof Deno.errors.NotFound || /os error 3\b/.test(String(error))) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a process runs: one that has ended and that nobody has waited for does not. */
+export function isAlive(pid: number): boolean {
+  const status = processFile(pid, "status");
+  return status !== undefined && !/^State:\s+[ZX]/m.test(status);
+}
+
 /** Processor time that a process has used, in ms (proc(5), stat: clock ticks of 10 ms). */
 export function processorMs(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
