@@ -3,7 +3,10 @@ import { DescriptorLedger } from "../../src/os/ledger.ts";
 import type { Sys } from "../../src/os/sys.ts";
 import { kernel } from "./kernel.ts";
 
-/** An event loop over the real kernel with a clock that the test moves. */
+/** What a look at the clock takes, in ms: a loop that polls for some time has to see it pass. */
+const LOOK_MS = 0.001;
+
+/** An event loop over the real kernel with a clock that only the test moves: this machine may stand still. */
 export class MovedLoop implements Disposable {
   readonly sys: Sys;
   readonly loop: EventLoop;
@@ -12,7 +15,8 @@ export class MovedLoop implements Disposable {
 
   /** @param replaced calls of the kernel that the test replaces */
   constructor(replaced: Partial<Sys> = {}) {
-    this.sys = { ...kernel, ...replaced, monotonic: () => kernel.monotonic() + this.#ahead };
+    let now = kernel.monotonic();
+    this.sys = { ...kernel, ...replaced, monotonic: () => (now += LOOK_MS) + this.#ahead };
     this.loop = new EventLoop(this.sys);
   }
 

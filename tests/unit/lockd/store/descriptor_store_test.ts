@@ -256,7 +256,7 @@ Deno.test("DescriptorStore stores a tripwire before everything else and one behi
   assert.deepEqual(names(stage), ["tripwire-0", "a", "tripwire-1"]);
   // Behind the last one again, which goes afterwards.
   stage.store.store([{ name: "b", fd: 6 }], () => {});
-  stage.loop.turn(3000);
+  stage.time.wait(3000);
   assert.deepEqual(names(stage), ["b", "tripwire-2", "-tripwire-1"]);
   stage.drop("tripwire-1");
   assert.equal(stage.drops, 0);
@@ -297,13 +297,15 @@ Deno.test("DescriptorStore.probe() finds out whether the manager takes anything,
   probe();
   assert.deepEqual(names(stage), ["tripwire-0", "BARRIER=1"]);
   stage.drop("tripwire-0");
-  while (taken.length < 1) stage.loop.turn(1000);
+  stage.time.turn();
+  stage.time.wait(50);
   assert.deepEqual(taken, [false]);
   assert.equal(stage.drops, 1);
 
   probe();
   assert.deepEqual(names(stage), ["tripwire-0", "BARRIER=1"]);
-  while (taken.length < 2) stage.loop.turn(1000);
+  stage.time.turn();
+  stage.time.wait(50);
   assert.deepEqual(taken, [false, true]);
   stage.store.resume(7);
   stage.store.guard();
@@ -333,7 +335,7 @@ Deno.test("DescriptorStore.leave() is no drop, and puts no tripwire any more", (
   stage.store.leave(() => {});
   assert.deepEqual(names(stage), ["-tripwire-0", "-a", "-tripwire-1", "BARRIER=1"]);
   for (const name of [...stage.ends.keys()]) stage.drop(name);
-  stage.loop.turn(2500);
+  stage.time.wait(2500);
   assert.deepEqual([stage.drops, names(stage)], [0, []]);
 });
 

@@ -6,6 +6,7 @@ import { getLog } from "../../../../src/chassis/log/log.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { storageError } from "../../../../src/storaged/model/storage_error.ts";
 import type { Operation } from "../../../../src/storaged/work/operation.ts";
+import type { Work } from "../../../../src/storaged/work/work_request.ts";
 import { Workers } from "../../../../src/storaged/work/workers.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
@@ -29,6 +30,7 @@ const MAIN = testProgram(new URL("../../../support/storage_work_main.ts", import
 
 /** Real helper processes with the operations of tests. */
 class Stage implements Disposable {
+  #passed = 0;
   #now = () => kernel.monotonic();
   readonly #sys: Sys = { ...kernel, monotonic: () => this.#now() };
   readonly loop = new EventLoop(this.#sys);
@@ -62,11 +64,27 @@ class Stage implements Disposable {
     return told;
   }
 
-  /** From now on the daemon's time stands still: whatever is asked for takes none. */
+  /** From now on the daemon's time stands still, but for {@link pass}: whatever is asked for takes none. */
   stopTime(): void {
     let now = kernel.monotonic();
     // A loop that polls for some time has to see it pass.
-    this.#now = () => now += 0.001;
+    this.#now = () => (now += 0.001) + this.#passed;
+  }
+
+  /** Lets so many ms of the daemon's time go by, after what has come by now. */
+  pass(milliseconds: number): void {
+    while (this.loop.turn(0) > 0);
+    // Set before the clock goes on, so that the kernel's timer fires now.
+    this.loop.after(0, () => {});
+    this.#passed += milliseconds;
+    kernel.pollReadable(this.loop.descriptors[1] as number, 1000);
+    while (this.loop.turn(0) > 0);
+  }
+
+  /** The same as soon as something was heard of an operation since the last time. */
+  passWhenHeard(work: Work, milliseconds: number): void {
+    this.until(() => (work.silentFor ?? Infinity) < milliseconds);
+    this.pass(milliseconds);
   }
 
   /** Serves until something holds. */
@@ -236,9 +254,13 @@ Deno.test("an operation that gives no sign of life is given up, one that does go
   // Two helpers that are there already: what they take to start is no silence.
   const ready = [stage.do(echo, 1, "one"), stage.do(echo, 2, "other")];
   stage.until(() => ready.every(({ outcome }) => outcome !== undefined));
+  stage.stopTime();
   const lively = begin(endless, { witness: scratch.file("witness") }, "lively", 3_000);
   begin(hang, null, "silent", 3_000);
-  stage.until(() => outcomes.length > 0);
+  for (let second = 0; outcomes.length === 0; second++) {
+    assert.ok(second < 60, "none of them is given up");
+    stage.passWhenHeard(lively, 1000);
+  }
   assert.deepEqual(outcomes, ["silent Timed out during operation: the storage does not answer"]);
   lively.cancel(storageError("aborted", "as asked"));
   stage.until(() => outcomes.length > 1);
@@ -252,9 +274,9 @@ Deno.test("a helper that takes long to come up is no storage that hangs", () => 
   const helper = [process.execPath, "run", "-A", "--no-check", MAIN];
   using stage = new Stage(["/bin/sh", "-c", held, go, ...helper]);
   const limit = 3000;
+  stage.stopTime();
   const asked = stage.do(echo, "all", "here", limit);
-  const over = kernel.monotonic() + limit + 200;
-  stage.until(() => kernel.monotonic() > over);
+  stage.pass(limit + 200);
   assert.equal(asked.outcome, undefined);
   scratch.write("go");
   stage.until(() => asked.outcome !== undefined);
@@ -263,17 +285,24 @@ Deno.test("a helper that takes long to come up is no storage that hangs", () => 
 
 Deno.test("a program with a time limit of its own is waited for, though it says nothing", () => {
   using stage = new Stage();
+  using scratch = new Scratch();
+  const [begun, go] = [scratch.file("begun"), scratch.file("go")];
   const ready = stage.do(echo, 1);
   stage.until(() => ready.outcome !== undefined);
+  stage.stopTime();
   let outcome: unknown;
-  stage.workers.run({
+  const work = stage.workers.run({
     operation: limited,
-    args: { argv: ["sleep", "4"], limit: 60_000 },
+    args: { argv: ["sh", "-c", `: >${begun}; while [ ! -e ${go} ]; do sleep 0.05; done`], limit: 60_000 },
     place: "here",
     silence: 2000,
     done: (result) => outcome = result,
     failed: ({ message }) => outcome = message,
   });
+  stage.until(() => existsSync(begun));
+  for (let second = 0; second < 4; second++) stage.passWhenHeard(work, 1000);
+  assert.equal(outcome, undefined);
+  scratch.write("go");
   stage.until(() => outcome !== undefined);
   assert.deepEqual(outcome, { kind: "exited", code: 0, stdout: "", stderr: "" });
 });
@@ -418,11 +447,18 @@ Deno.test("what takes long gets more helpers, up to their number", () => {
   using stage = new Stage();
   const ready = Array.from({ length: 4 }, (_, index) => stage.do(echo, index, `place ${index}`));
   stage.until(() => ready.every(({ outcome }) => outcome !== undefined));
+  stage.stopTime();
   const hung = Array.from({ length: 6 }, (_, index) => stage.do(hang, null, `bad ${index}`, 15_000));
   const well = stage.do(echo, 1, "good");
+  // In this time it would be seen to three more, however long those take to come up.
+  for (let looks = 0; looks < 10; looks++) stage.pass(300);
   stage.until(() => well.outcome !== undefined);
+  assert.deepEqual(well.outcome, { result: 1 });
   assert.deepEqual(hung.map(({ outcome }) => outcome), hung.map(() => undefined));
-  stage.until(() => hung.every(({ outcome }) => outcome !== undefined));
+  stage.until(() => {
+    stage.pass(1000);
+    return hung.every(({ outcome }) => outcome !== undefined);
+  });
 });
 
 Deno.test("jobs leave helpers to questions, and those of one pool to those of others", () => {
@@ -448,9 +484,9 @@ Deno.test("jobs leave helpers to questions, and those of one pool to those of ot
 });
 
 /** Runs a program that is given up after so many ms without a sign of life. */
-function patient(stage: Stage, script: string, silence: number): { outcome: unknown } {
+function patient(stage: Stage, script: string, silence: number): { outcome: unknown; work: Work } {
   const told: { outcome: unknown } = { outcome: undefined };
-  stage.workers.run({
+  const work = stage.workers.run({
     operation: program,
     args: ["sh", "-c", script],
     place: "here",
@@ -459,19 +495,20 @@ function patient(stage: Stage, script: string, silence: number): { outcome: unkn
     done: (result) => told.outcome = result,
     failed: ({ code, message }) => told.outcome = `${code} ${message}`,
   });
-  return told;
+  return Object.assign(told, { work });
 }
 
 Deno.test("a program that reads, writes or computes is not given up, however long it says nothing", () => {
   using stage = new Stage();
   using scratch = new Scratch();
-  // Twelve pieces, each well within the limit, all of them far beyond it.
-  const file = scratch.file("f");
-  const slow = patient(
-    stage,
-    `for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo >>${file}; sleep 0.5; done`,
-    5000,
-  );
+  const [file, go] = [scratch.file("f"), scratch.file("go")];
+  stage.stopTime();
+  const slow = patient(stage, `while [ ! -e ${go} ]; do echo >>${file}; sleep 0.1; done`, 5000);
+  stage.until(() => existsSync(file));
+  // Each piece is well within the limit, all of them are far beyond it.
+  for (let pieces = 0; pieces < 4; pieces++) stage.passWhenHeard(slow.work, 2000);
+  assert.equal(slow.outcome, undefined);
+  scratch.write("go");
   stage.until(() => slow.outcome !== undefined);
   assert.deepEqual(slow.outcome, { kind: "exited", code: 0, stdout: "", stderr: "" });
 });
@@ -480,9 +517,13 @@ Deno.test("a program that does nothing at all is given up, and everything that i
   using stage = new Stage();
   using scratch = new Scratch();
   const path = scratch.file("pid");
+  stage.stopTime();
   const stuck = patient(stage, `sleep 1000 & echo $! >${path}; wait`, 5000);
   const pid = await processIn(stage, path);
-  stage.until(() => stuck.outcome !== undefined);
+  stage.until(() => {
+    stage.pass(1000);
+    return stuck.outcome !== undefined;
+  });
   assert.equal(stuck.outcome, "68 Timed out during operation: it does not answer");
   stage.until(() => hasEnded(pid));
 });
