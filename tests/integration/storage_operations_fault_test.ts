@@ -33,7 +33,8 @@ import { parsePool } from "../../src/storaged/xml/pool_xml.ts";
 import { parseVolume } from "../../src/storaged/xml/volume_xml.ts";
 import { type FailingCall, FailingCalls } from "../support/failing_calls.ts";
 import { kernel } from "../support/kernel.ts";
-import { openHere, Scratch } from "../support/scratch.ts";
+import { openDescriptors, openedSince } from "../support/open_descriptors.ts";
+import { Scratch } from "../support/scratch.ts";
 
 /** Of a call that is made over and over, the first so many are failed. */
 const MOST_OF_A_CALL = 6;
@@ -347,11 +348,11 @@ function faultsOf({ prepare }: Case): FailingCall[] {
 function check({ prepare, refused = () => {}, done = () => {} }: Case, fault: FailingCall): void {
   using stage = new Stage();
   const work = prepare(stage);
-  const before = openHere();
+  const before = openDescriptors();
   const calls = new FailingCalls(fault);
   const result = outcome(() => work(calls));
   assert.equal(calls.fired, true);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
   if (result === "refused") refused(stage, fault);
   else done(stage);
 }

@@ -12,7 +12,8 @@ import {
 } from "../../../src/os/constants.ts";
 import { emptyStatus } from "../../../src/os/sys.ts";
 import { kernel } from "../../support/kernel.ts";
-import { openHere, Scratch } from "../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../support/open_descriptors.ts";
+import { Scratch } from "../../support/scratch.ts";
 
 Deno.test("FileSys gives -errno for what fails", () => {
   using scratch = new Scratch();
@@ -87,7 +88,7 @@ Deno.test("FileSys stat() tells type, mode, size and identity", () => {
 
 Deno.test("FileSys reads, writes, truncates and lists", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const path = scratch.file("file");
   const fd = kernel.open(path, O_RDWR | O_CREAT, 0o600);
   assert.equal(kernel.write(fd, new TextEncoder().encode("hello world")), 11);
@@ -107,7 +108,7 @@ Deno.test("FileSys reads, writes, truncates and lists", () => {
   assert.ok(names.includes("entry-499") && !names.includes("."));
   Deno.symlinkSync("target", scratch.file("link"));
   assert.equal(kernel.readlink(scratch.file("link")), "target");
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("FileSys ofdLock() conflicts between two opens, and ofdProbe() sees it", () => {

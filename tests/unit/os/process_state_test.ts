@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { childrenOf, processCommand, processState, statFields } from "../../../src/os/process_state.ts";
 import { kernel } from "../../support/kernel.ts";
-import { openHere } from "../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../support/open_descriptors.ts";
 
 /** A kernel with one file, whatever its path. */
 function withFile(text: string) {
@@ -38,12 +38,12 @@ Deno.test("processState() is not fooled by a command with parentheses", () => {
 });
 
 Deno.test("processState() knows this process, and none that is not there", () => {
-  const before = openHere();
+  const before = openDescriptors();
   const state = processState(kernel, Deno.pid);
   assert.equal(state?.exiting, false);
   assert.ok((state?.startTime ?? 0) > 0);
   assert.equal(processState(kernel, 0x7fffffff), undefined);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("processCommand() is the command's name, empty for a process that is gone", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { O_CLOEXEC } from "../../../src/os/constants.ts";
 import type { SpawnOptions } from "../../../src/os/sys.ts";
 import { kernel } from "../../support/kernel.ts";
-import { openHere } from "../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../support/open_descriptors.ts";
 
 const SIGTERM = 15;
 const SIGUSR1 = 10;
@@ -34,12 +34,12 @@ function run(script: string, options: Partial<SpawnOptions> = {}): { status: num
 }
 
 Deno.test("ProcessSys spawn() gives the child its arguments and environment", () => {
-  const before = openHere();
+  const before = openDescriptors();
   assert.deepEqual(run('echo "$0 $GREETING $HOME."; exit 3'), {
     status: 3 << 8,
     output: "sh hello world .\n",
   });
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("ProcessSys spawn() gives the child no descriptor that is close-on-exec", () => {
@@ -49,7 +49,7 @@ Deno.test("ProcessSys spawn() gives the child no descriptor that is close-on-exe
 });
 
 Deno.test("ProcessSys spawn() places descriptors whatever their numbers are", () => {
-  const before = openHere();
+  const before = openDescriptors();
   const [one, two] = [kernel.open("/dev/null", 2, 0), kernel.open("/dev/zero", 2, 0)];
   // Number 3 becomes 4 and 4 becomes 3, if they are those: no copy may overwrite one that is still to be
   // made.
@@ -57,7 +57,7 @@ Deno.test("ProcessSys spawn() places descriptors whatever their numbers are", ()
   const script = "[ $(readlink /proc/self/fd/3) = /dev/zero ] && [ $(readlink /proc/self/fd/4) = /dev/null ]";
   assert.equal(run(script, { descriptors: [nothing, nothing, nothing, two, one] }).status, 0);
   for (const fd of [one, two, nothing]) kernel.close(fd);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("ProcessSys spawn() sets the signal mask, and every disposition to its default", () => {
@@ -81,12 +81,12 @@ Deno.test("ProcessSys spawn() starts a session when asked", () => {
 });
 
 Deno.test("ProcessSys spawn() gives -errno for what cannot be started", () => {
-  const before = openHere();
+  const before = openDescriptors();
   const options = { argv: ["x"], env: [], descriptors: [0, 1, 2], blockedSignals: [], newSession: false };
   assert.equal(kernel.spawn({ ...options, path: "/nowhere" }), -2);
   assert.equal(kernel.spawn({ ...options, path: "/etc/passwd" }), -13);
   assert.equal(kernel.spawn({ ...options, path: "/bin/sh", descriptors: [1 << 20] }), -9);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("ProcessSys pidfds signal a process and tell of its end", () => {

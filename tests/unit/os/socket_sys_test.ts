@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { F_GETFD, FD_CLOEXEC, SO_ACCEPTCONN, SOCK_DGRAM, SOCK_STREAM } from "../../../src/os/constants.ts";
 import { EAGAIN, EBADF } from "../../../src/os/errno.ts";
 import { kernel } from "../../support/kernel.ts";
-import { openHere, Scratch } from "../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../support/open_descriptors.ts";
+import { Scratch } from "../../support/scratch.ts";
 
 function pair(type = SOCK_STREAM): [number, number] {
   const made = kernel.socketPair(type);
@@ -46,7 +47,7 @@ Deno.test("SocketSys refuses an address that does not fit", () => {
 });
 
 Deno.test("SocketSys passes descriptors, at most as many as the kernel takes", () => {
-  const before = openHere();
+  const before = openDescriptors();
   const [near, far] = pair();
   const sent = Array.from({ length: 253 }, () => kernel.eventfd());
   assert.equal(kernel.sendMessage(near, new Uint8Array([1, 2]), sent), 2);
@@ -59,7 +60,7 @@ Deno.test("SocketSys passes descriptors, at most as many as the kernel takes", (
   assert.ok(received.descriptors.every((fd) => kernel.fcntl(fd, F_GETFD, 0) === FD_CLOEXEC));
   assert.equal(kernel.receiveMessage(far, bytes, false), -11);
   closeAll(...sent, ...received.descriptors, near, far);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("SocketSys send() does not wait, and tells of a peer that is gone", () => {

@@ -6,7 +6,7 @@ import { ECHILD } from "../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 const MANNER: ChildManner = { limit: 20_000, most: 1000, outputs: "apart", kill: "group" };
 const shell = (script: string) => ({
@@ -21,14 +21,14 @@ function run(
   manner: Partial<ChildManner> = {},
   { sys = kernel, between = () => {} }: { sys?: Sys; between?: () => void } = {},
 ): ChildEnd {
-  const before = openHere().length;
+  const before = openDescriptors();
   const loop = new EventLoop(sys);
   const ledger = new DescriptorLedger(sys);
   try {
     return awaitChild({ sys, loop, ledger }, shell(script), { ...MANNER, ...manner }, between);
   } finally {
     loop.close();
-    assert.deepEqual([ledger.size, openHere().length], [0, before]);
+    assert.deepEqual([ledger.size, openedSince(before)], [0, []]);
   }
 }
 

@@ -8,7 +8,8 @@ import { SystemError } from "../../../../src/os/system_error.ts";
 import { encodeText } from "../../../../src/os/text.ts";
 import { FailingCalls } from "../../../support/failing_calls.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const MODE = 0o7777;
 
@@ -41,10 +42,10 @@ Deno.test("JournalFile make() makes a file that only its owner can read, and loc
   assert.equal((Deno.statSync(file.path).mode ?? 0) & MODE, 0o600);
   assert.equal((Deno.statSync(directory).mode ?? 0) & MODE, 0o700);
   assert.deepEqual([namesIn(directory), Deno.readTextFileSync(file.path)], [["journal"], "whole"]);
-  const before = openHere();
+  const before = openDescriptors();
   assert.throws(() => JournalFile.open(kernel, ledger, directory), failsWith("lock", EAGAIN));
   assert.throws(() => JournalFile.make(kernel, ledger, directory, () => {}), failsWith("make", EEXIST));
-  assert.deepEqual([openHere(), namesIn(directory)], [before, ["journal"]]);
+  assert.deepEqual([openedSince(before), namesIn(directory)], [[], ["journal"]]);
   ledger.close(file.fd);
 });
 
@@ -60,10 +61,10 @@ Deno.test("JournalFile make() leaves no journal where it fails, whichever call i
   for (const [call, nth, said] of faults) {
     using scratch = new Scratch();
     const calls = new FailingCalls({ call, nth, errno: ENOSPC });
-    const before = openHere();
+    const before = openDescriptors();
     const ledger = new DescriptorLedger(kernel);
     assert.throws(() => make(ledger, scratch.path, calls.around(kernel)), failsWith(said, ENOSPC));
-    assert.deepEqual([call, openHere(), ledger.size], [call, before, 0]);
+    assert.deepEqual([call, openedSince(before), ledger.size], [call, [], 0]);
     assert.equal(namesIn(scratch.path).includes("journal"), false, call);
   }
 });
@@ -81,7 +82,7 @@ Deno.test("JournalFile make() tries again where it cannot be told which file it 
 
 Deno.test("JournalFile make() leaves nothing of a file for which there is no room", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const full = () => {
     throw new SystemError("pwrite", "journal", ENOSPC);
   };
@@ -89,7 +90,7 @@ Deno.test("JournalFile make() leaves nothing of a file for which there is no roo
     () => JournalFile.make(kernel, new DescriptorLedger(kernel), scratch.path, full),
     failsWith("pwrite", ENOSPC),
   );
-  assert.deepEqual([namesIn(scratch.path), openHere()], [[], before]);
+  assert.deepEqual([namesIn(scratch.path), openedSince(before)], [[], []]);
 });
 
 Deno.test("JournalFile make() begins anew what a kill has left half made", () => {

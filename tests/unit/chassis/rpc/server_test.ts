@@ -10,7 +10,8 @@ import { asProgram } from "../../../../src/chassis/rpc/program.ts";
 import { encodeFrame } from "../../../../src/chassis/wire/frame.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { recordedLog } from "../../../support/recorded_log.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const CALL = encodeFrame(
   { program: 7, version: 1, procedure: 1, type: 0, serial: 5, status: 0 },
@@ -28,7 +29,7 @@ class Stage implements Disposable {
   readonly ledger: DescriptorLedger;
   readonly server: RpcServer;
   readonly #scratch = new Scratch();
-  readonly #before = openHere();
+  readonly #before = openDescriptors();
   readonly #clients: number[] = [];
   #ahead = 0;
 
@@ -128,7 +129,7 @@ class Stage implements Disposable {
     assert.deepEqual([...this.ledger.entries()], []);
     this.loop.close();
     this.#scratch[Symbol.dispose]();
-    assert.deepEqual(openHere(), this.#before);
+    assert.deepEqual(openedSince(this.#before), []);
   }
 }
 

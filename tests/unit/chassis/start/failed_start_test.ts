@@ -8,7 +8,8 @@ import { SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { EACCES, EMFILE, ENOENT, ENOSPC } from "../../../../src/os/errno.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 function caused(cause: unknown): StartError {
   return new StartError(ExitCode.USAGE, "x", { cause });
@@ -47,10 +48,10 @@ Deno.test("refuseWaiting() closes the connections that wait, and touches nothing
     return client;
   });
   const file = kernel.open(scratch.write("file", "text"), 0, 0);
-  const before = openHere();
+  const before = openDescriptors();
   assert.equal(refuseWaiting(kernel, [file, listener]), 3);
   assert.equal(refuseWaiting(kernel, [file, listener]), 0);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
   // Each has been told: the end of the stream.
   for (const client of clients) assert.equal(kernel.read(client, new Uint8Array(1)), 0);
   for (const fd of [file, listener, ...clients]) kernel.close(fd);

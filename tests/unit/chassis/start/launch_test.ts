@@ -5,7 +5,8 @@ import { StartError } from "../../../../src/chassis/start/start_error.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { EINTR } from "../../../../src/os/errno.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 /** An image that runs a shell script. */
 function script(text: string): SelfImage {
@@ -15,12 +16,12 @@ function script(text: string): SelfImage {
 
 /** What a start that fails throws, as `code message`. */
 function failure(image: SelfImage, sys: Sys = kernel): string {
-  const before = openHere();
+  const before = openDescriptors();
   try {
     launchInBackground(sys, image);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    if (sys === kernel) assert.deepEqual(openHere(), before);
+    if (sys === kernel) assert.deepEqual(openedSince(before), []);
     return `${error.code} ${error.message}`;
   }
   return "";

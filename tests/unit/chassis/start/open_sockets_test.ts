@@ -9,7 +9,8 @@ import {
 } from "../../../../src/chassis/start/open_sockets.ts";
 import { F_GETFD, F_GETFL, F_SETFD, O_NONBLOCK, SOCK_STREAM } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 /** A daemon with all kinds of sockets. */
 const DAEMON = { name: "virtad", sockets: ["read-write", "read-only", "admin"] } as const;
@@ -32,7 +33,7 @@ class Server {
 
 Deno.test("openSockets() makes each socket that is not there, with its own access", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const [main, admin] = [new Server(), new Server()];
   const socket = (role: SocketRole, mode: number, server: Server): DaemonSocket => ({
     role,
@@ -56,7 +57,7 @@ Deno.test("openSockets() makes each socket that is not there, with its own acces
   openSockets(kernel, DAEMON, sockets, [], (open) => open());
   assert.deepEqual([main.listeners.length, admin.listeners.length], [2, 1]);
   for (const { fd } of [...main.listeners, ...admin.listeners]) kernel.close(fd);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("openSockets() takes the service manager's sockets, and makes only the others", () => {

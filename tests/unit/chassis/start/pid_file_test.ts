@@ -6,7 +6,8 @@ import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { FileSys } from "../../../../src/os/sys.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 function acquire(path: string, sys: FileSys = kernel): PidFile {
   return PidFile.acquire(sys, new DescriptorLedger(kernel), path, 4711, VIRTLOCKD);
@@ -14,14 +15,14 @@ function acquire(path: string, sys: FileSys = kernel): PidFile {
 
 /** That it is refused with code 1 and this message, and that nothing is left open. */
 function assertRefused(path: string, message: string, sys?: FileSys): void {
-  const before = openHere();
+  const before = openDescriptors();
   assert.throws(() => acquire(path, sys), (error) => {
     assert.ok(error instanceof StartError);
     assert.equal(error.message, message);
     assert.equal(error.code, 1);
     return true;
   });
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 }
 
 Deno.test("PidFile acquire() makes the file, locks it and writes the pid without a newline", () => {

@@ -13,7 +13,8 @@ import { readWhole } from "../../../../src/os/read_file.ts";
 import type { RuntimeFacts } from "../../../../src/os/runtime.ts";
 import type { FileSys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const FACTS: RuntimeFacts = {
   chosen: [],
@@ -133,7 +134,7 @@ Deno.test("variable() and environmentOf() split at the first equals sign", () =>
 
 Deno.test("readWhole() reads a file of any length and closes it", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   for (const length of [0, 1, 65_535, 65_536, 200_000]) {
     const bytes = new Uint8Array(length).fill(7);
     Deno.writeFileSync(scratch.file("file"), bytes);
@@ -147,7 +148,7 @@ Deno.test("readWhole() reads a file of any length and closes it", () => {
     () => readWhole({ ...kernel, read: () => -5 }, scratch.file("file")),
     /^SystemError: read .*: Input/,
   );
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("withVariables() replaces what is there", () => {

@@ -8,7 +8,8 @@ import { listenOn } from "../../../../src/chassis/start/sockets.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 function own(path: string) {
   return { role: "read-write", path, access: OWNER_ONLY } as const;
@@ -19,7 +20,7 @@ class Stage implements Disposable {
   readonly events: string[] = [];
   readonly path: string;
   readonly directory: string;
-  readonly #before = openHere();
+  readonly #before = openDescriptors();
   readonly #scratch = new Scratch();
   readonly #loop = new EventLoop(kernel);
   readonly #ledger = new DescriptorLedger(kernel);
@@ -73,7 +74,7 @@ class Stage implements Disposable {
     }
     this.#loop.close();
     this.#scratch[Symbol.dispose]();
-    assert.deepEqual(openHere(), this.#before);
+    assert.deepEqual(openedSince(this.#before), []);
   }
 }
 

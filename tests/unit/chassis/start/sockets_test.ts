@@ -3,7 +3,8 @@ import { listenOn, makeRunDirectory, refuseServed } from "../../../../src/chassi
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 function refused(code: number, message: RegExp) {
   return (error: unknown) => {
@@ -95,7 +96,7 @@ Deno.test("listenOn() gives the socket its mode and its group before anybody can
 Deno.test("listenOn() refuses a group that is not there, or that may not be given", () => {
   using scratch = new Scratch();
   const path = scratch.file("socket");
-  const before = openHere();
+  const before = openDescriptors();
   const access = { mode: 0o770, group: "nobody-has-this-group" };
   const wanted = /^Find the group nobody-has-this-group of the socket .*: No such file or directory/;
   assert.throws(() => listenOn(kernel, { ...own(path), access }), refused(6, wanted));
@@ -103,7 +104,7 @@ Deno.test("listenOn() refuses a group that is not there, or that may not be give
     () => listenOn({ ...kernel, lchown: () => -1 }, { ...own(path), access: { mode: 0o770, group: "0" } }),
     refused(6, /^Change the group of the socket .*: Operation not permitted/),
   );
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("listenOn() throws with the code of the sockets", () => {

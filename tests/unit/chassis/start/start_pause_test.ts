@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { StartPause } from "../../../../src/chassis/start/start_pause.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 /** A pause whose clock the test sets, in ms. */
 function pauseAt(scratch: Scratch, now: () => number): StartPause {
@@ -10,13 +11,13 @@ function pauseAt(scratch: Scratch, now: () => number): StartPause {
 
 Deno.test("StartPause grows with each failure, up to the longest", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const pause = pauseAt(scratch, () => 5000.5);
   const pauses = Array.from({ length: 6 }, () => pause.failed(1000));
   assert.deepEqual(pauses, [100, 200, 400, 800, 1000, 1000]);
   // With locks at stake it is never longer, however often it failed before.
   assert.equal(pause.failed(800), 800);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("StartPause begins anew after a success, and when the last failure is long ago", () => {

@@ -12,7 +12,8 @@ import {
 import { StartError } from "../../../../src/chassis/start/start_error.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const OPTIONS: DaemonOptions = {
   daemon: false,
@@ -121,11 +122,11 @@ Deno.test("loggingFor() refuses a wrong level, filter or output in one line", ()
 });
 
 Deno.test("startLoop() records the loop's descriptors, and throws with the code of initialisation", () => {
-  const before = openHere();
+  const before = openDescriptors();
   const { loop, ledger } = startLoop(kernel);
   assert.deepEqual([...ledger.entries()], loop.descriptors.map((fd) => [fd, "event-loop"]));
   loop.close();
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
   assert.throws(
     () => startLoop({ ...kernel, epollCreate: () => -24 }),
     (error) => error instanceof StartError && error.code === 3 && /Too many open files/.test(error.message),

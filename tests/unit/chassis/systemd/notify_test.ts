@@ -3,7 +3,8 @@ import { SOCK_DGRAM } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { NotifySocket } from "../../../../src/chassis/systemd/notify.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 /**
  * Connects to an address at which somebody listens. @returns the socket, the listener, and how to close both
@@ -69,11 +70,11 @@ Deno.test("NotifySocket send() says when the manager is behind, and when it has 
 
 Deno.test("NotifySocket connect() gives nothing without an address, and the reason when it fails", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const ledger = new DescriptorLedger(kernel);
   assert.equal(NotifySocket.connect(kernel, ledger, undefined), undefined);
   assert.equal(NotifySocket.connect(kernel, ledger, ""), undefined);
   assert.deepEqual(NotifySocket.connect(kernel, ledger, scratch.file("absent")), { errno: 2 });
   assert.deepEqual(NotifySocket.connect({ ...kernel, socket: () => -24 }, ledger, "/x"), { errno: 24 });
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });

@@ -6,7 +6,8 @@ import { createLog } from "../../../../src/lockd/journal/lock_format.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import { F_WRLCK, O_CREAT, O_RDWR } from "../../../../src/os/constants.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const OWNER = { pid: 7, name: "g", uuid: "6ba7b810-9dad-41d1-80b4-00000000002a", id: 1, start: 9 };
 const GRANT: Operation = {
@@ -37,7 +38,7 @@ function writeJournal(scratch: Scratch, operations: readonly Operation[]): numbe
 
 Deno.test("locksAtStake() believes the journal of the store", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   for (const [operations, atStake] of [[[], false], [[GRANT], true]] as const) {
     const fd = writeJournal(scratch, operations);
     const returned = [{ name: "journal", fd }, { name: "queue-1-1", fd: -1 }];
@@ -45,7 +46,7 @@ Deno.test("locksAtStake() believes the journal of the store", () => {
     kernel.close(fd);
     Deno.removeSync(scratch.file("journal"));
   }
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("locksAtStake() takes what may be a lock for one where the store has no journal to read", () => {
@@ -71,7 +72,7 @@ Deno.test("locksAtStake() sees a state on its way to this process", () => {
 
 Deno.test("locksAtStake() sees a lock in a journal's file, unless a daemon uses it", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   kernel.close(writeJournal(scratch, []));
   assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
   Deno.removeSync(scratch.file("journal"));
@@ -82,7 +83,7 @@ Deno.test("locksAtStake() sees a lock in a journal's file, unless a daemon uses 
   kernel.close(fd);
   scratch.write("journal", "no journal at all");
   assert.equal(locksAtStake(kernel, [], paths(scratch)), false);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("mayBeAtStake() looks at names only", () => {

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 /** A process that has never been. */
 const OWNER = { pid: 5_000_001, name: "web", uuid: "6ba7b810-9dad-41d1-80b4-00c04fd430c8", id: 3 };
 
 Deno.test("Daemon has its two servers in the order of the admin protocol, with the programs of each", () => {
-  const before = openHere();
+  const before = openDescriptors();
   const daemon = daemonParts();
   assert.deepEqual(daemon.servers.map(({ name, ordinal }) => [name, ordinal]), [["virtlockd", 0], [
     "admin",
@@ -15,7 +16,7 @@ Deno.test("Daemon has its two servers in the order of the admin protocol, with t
   ]]);
   assert.deepEqual([daemon.clientCount, daemon.table.resourceCount, daemon.crashSections()], [0, 0, {}]);
   closeParts(daemon);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("Daemon tells the observers in their order: what changed is told with the lock held already", () => {

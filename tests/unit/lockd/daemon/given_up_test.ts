@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { GivenUp, noteGivenUp } from "../../../../src/lockd/daemon/given_up.ts";
 import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 import { KeptLog } from "../journal/kept_log.ts";
 import { holding, resource } from "../programs/lock_fixture.ts";
 
@@ -12,7 +13,7 @@ function table(...resources: Resource[]) {
 
 Deno.test("GivenUp tells the next daemon which guests still run without their locks, once", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const note = new GivenUp(kernel, scratch.file("note"));
   // This process lives, the other two do not.
   const mine = holding(Deno.pid, "web");
@@ -27,7 +28,7 @@ Deno.test("GivenUp tells the next daemon which guests still run without their lo
   );
   assert.deepEqual(note.take(), { at: 1234, locks: 3, kept: 0, running: [{ name: "web", pid: Deno.pid }] });
   assert.equal(note.take(), undefined);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("GivenUp does not take another process with the pid for the guest", () => {

@@ -3,7 +3,8 @@ import { RegisteredLockspaces } from "../../../../src/lockd/daemon/registered_lo
 import { Lockspace } from "../../../../src/lockd/lockspace/lockspace.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const NFS = { source: "nas:/locks", type: "nfs4", point: "/locks", device: 50 };
 const BOOT = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
@@ -14,7 +15,7 @@ function lockspace(path: string, parts: Partial<Lockspace> = {}): Lockspace {
 
 Deno.test("RegisteredLockspaces gives back what was registered, with its place", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const file = scratch.file("list");
   const list = new RegisteredLockspaces(kernel, file);
   assert.equal(list.load(), undefined);
@@ -32,7 +33,7 @@ Deno.test("RegisteredLockspaces gives back what was registered, with its place",
   list.save([]);
   assert.deepEqual(list.load(), []);
   assert.deepEqual([...Deno.readDirSync(scratch.path)].map(({ name }) => name), ["list"]);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("RegisteredLockspaces knows nothing of an earlier boot", () => {
@@ -68,7 +69,7 @@ for (const call of ["open", "write", "rename"] as const) {
     const sys = { ...kernel };
     const list = new RegisteredLockspaces(sys, file);
     list.save([lockspace("/a")]);
-    const before = openHere();
+    const before = openDescriptors();
     sys[call] = () => -28;
     assert.throws(
       () => list.save([lockspace("/b")]),
@@ -77,6 +78,6 @@ for (const call of ["open", "write", "rename"] as const) {
     sys[call] = kernel[call] as () => number;
     assert.deepEqual(list.load(), [{ path: "/a", place: undefined }]);
     assert.deepEqual([...Deno.readDirSync(scratch.path)].map(({ name }) => name), ["list"]);
-    assert.deepEqual(openHere(), before);
+    assert.deepEqual(openedSince(before), []);
   });
 }

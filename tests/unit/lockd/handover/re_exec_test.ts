@@ -8,7 +8,8 @@ import { EACCES } from "../../../../src/os/errno.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const EXTENSION: DaemonExtension = {
   dying: [],
@@ -112,14 +113,14 @@ const STRANGERS: readonly [what: string, script: string, why: string][] = [
 ];
 for (const [what, script, why] of STRANGERS) {
   Deno.test(`ReExec executes no program ${what}, and says why`, () => {
-    const before = openHere();
+    const before = openDescriptors();
     {
       using stage = new Stage(script);
       assert.equal(stage.inVain(), why);
       assert.deepEqual(stage.told, ["stayed"]);
       assert.deepEqual([existsSync(stage.state), existsSync(`${stage.state}.check`)], [false, false]);
     }
-    assert.deepEqual(openHere(), before);
+    assert.deepEqual(openedSince(before), []);
   });
 }
 

@@ -6,7 +6,8 @@ import type { RestartState } from "../../../../src/lockd/restart/state.ts";
 import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
 import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const OWNER = { pid: 5_000_001, name: "web", uuid: "6ba7b810-9dad-41d1-80b4-00c04fd430c8", id: 3 };
 
@@ -42,7 +43,7 @@ function stateOf(resources: HandedLock[]): RestartState {
 
 Deno.test("restore() puts limits, ids and locks into the parts, and snapshot() takes them out again", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const path = scratch.write("disk");
   const fd = kernel.open(path, O_RDWR, 0);
   assert.equal(kernel.ofdLock(fd, F_WRLCK, 0, 1), 0);
@@ -59,7 +60,7 @@ Deno.test("restore() puts limits, ids and locks into the parts, and snapshot() t
   assert.deepEqual(lockOn(path), { mode: "exclusive", pid: -1 });
   assert.equal([...daemon.ledger.entries()].find(([owned]) => owned === fd)?.[1], "lock");
   closeParts(daemon);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("restore() takes a lock again that its descriptor turns out not to have", () => {

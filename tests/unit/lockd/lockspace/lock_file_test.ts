@@ -10,7 +10,8 @@ import {
 import { F_RDLCK, F_UNLCK, F_WRLCK, O_CREAT, O_RDWR } from "../../../../src/os/constants.ts";
 import { emptyStatus, type FileStatus, type FileSys } from "../../../../src/os/sys.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const EXCLUSIVE = { shared: false, autocreate: false, followLinks: true };
 
@@ -54,7 +55,7 @@ Deno.test("lockFile() tells of a held file which one it is and what kind of lock
   using scratch = new Scratch();
   const path = scratch.write("file");
   Deno.linkSync(path, scratch.file("alias"));
-  const before = openHere();
+  const before = openDescriptors();
   const fd = granted(lock(path));
   assert.deepEqual(lock(scratch.file("alias")), { kind: "busy", identity: identity(path), pid: -1 });
   assert.deepEqual(lock(path, { shared: true }), { kind: "busy", identity: identity(path), pid: -1 });
@@ -64,7 +65,7 @@ Deno.test("lockFile() tells of a held file which one it is and what kind of lock
   // It closes a descriptor of the file, which ends the POSIX lock.
   assert.deepEqual(lock(path), { kind: "busy", identity: identity(path), pid: Deno.pid });
   kernel.close(posix);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("lockFile() makes a file with mode 0600 when it is asked to", () => {
@@ -98,7 +99,7 @@ Deno.test("lockFile() follows a symbolic link where it may, and else tells what 
 Deno.test("lockFile() reports what failed and leaves nothing open", () => {
   using scratch = new Scratch();
   const path = scratch.write("file");
-  const before = openHere();
+  const before = openDescriptors();
   const cases: [Partial<Record<keyof FileSys, number>>, string, number][] = [
     [{ open: 24 }, `Unable to open/create resource ${path}`, 24],
     [{ fstat: 5 }, `Unable to check status of resource ${path}`, 5],
@@ -108,7 +109,7 @@ Deno.test("lockFile() reports what failed and leaves nothing open", () => {
   for (const [calls, action, errno] of cases) {
     const outcome = lock(path, { autocreate: true }, failing(calls));
     assert.deepEqual(outcome, { kind: "failed", action, errno });
-    assert.deepEqual(openHere(), before);
+    assert.deepEqual(openedSince(before), []);
     assert.deepEqual(lockOn(path), { mode: "none", pid: 0 });
   }
 });
@@ -140,14 +141,14 @@ Deno.test("lockFile() tries again when the file was unlinked before it was locke
       return kernel.ofdLock(fd, type, start, length);
     },
   };
-  const before = openHere();
+  const before = openDescriptors();
   const outcome = lock(path, { autocreate: true }, sys);
   const fd = granted(outcome);
   assert.equal(replaced, 3);
   assert.deepEqual(outcome, { kind: "granted", fd, identity: identity(path) });
   assert.deepEqual(lockOn(path), { mode: "exclusive", pid: -1 });
   kernel.close(fd);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("lockFile() gives up on a file that keeps being replaced", () => {
@@ -162,11 +163,11 @@ Deno.test("lockFile() gives up on a file that keeps being replaced", () => {
       return kernel.stat(other, into);
     },
   };
-  const before = openHere();
+  const before = openDescriptors();
   const action = `Unable to acquire lock, because its file keeps being replaced, on resource ${path}`;
   assert.deepEqual(lock(path, { autocreate: true }, sys), { kind: "failed", action, errno: 11 });
   assert.equal(tries, 100);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 /** The kernel, which opens nothing for writing. `opened`: how often it was asked to open. */

@@ -14,7 +14,8 @@ import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { emptyStatus, type Sys } from "../../../../src/os/sys.ts";
 import { kernel, lockOn } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const EXCLUSIVE = { shared: false, autocreate: false, followLinks: true };
 
@@ -61,13 +62,13 @@ function failing(name: keyof Sys, errno: number): Sys {
 Deno.test("LocalLockFiles lock() and unlock() take and give up a lock", () => {
   using scratch = new Scratch();
   const path = scratch.write("file");
-  const before = openHere();
+  const before = openDescriptors();
   const it = new Files();
   const lock = it.granted(path);
   assert.equal(lockOn(path).mode, "exclusive");
   assert.equal(it.unlock(path, lock), undefined);
   assert.equal(lockOn(path).mode, "none");
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("LocalLockFiles unlock() keeps the descriptor when the lock stays", () => {
@@ -136,7 +137,7 @@ Deno.test("LocalLockFiles shares a POSIX lock's file without losing the lock", (
 
 Deno.test("createFile() makes a file, leaves one that is there, and opens nothing for good", () => {
   using scratch = new Scratch();
-  const before = openHere();
+  const before = openDescriptors();
   const close = (fd: number) => kernel.close(fd);
   const path = scratch.file("new");
   assert.equal(createFile(kernel, path, true, close), undefined);
@@ -157,7 +158,7 @@ Deno.test("createFile() makes a file, leaves one that is there, and opens nothin
     action: `Unable to check status of resource ${path}`,
     errno: 5,
   });
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("removeFile() unlinks a file; one that is not there is fine", () => {

@@ -4,7 +4,8 @@ import { StateFile } from "../../../../src/lockd/restart/state_file.ts";
 import { SystemError } from "../../../../src/os/system_error.ts";
 import type { FileSys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const SERVER =
   '{"min_workers":0,"max_workers":0,"priority_workers":0,"max_clients":1024,"keepaliveInterval":4294967295,' +
@@ -48,7 +49,7 @@ Deno.test("StateFile saveAs() follows no link that was planted", () => {
 Deno.test("StateFile saveAs() leaves nothing behind when it fails, and the old file as it was", () => {
   using scratch = new Scratch();
   const path = scratch.write("state", "old");
-  const before = openHere();
+  const before = openDescriptors();
   for (const [name, errno] of [["open", 13], ["write", 28], ["rename", 5]] as const) {
     const file = new StateFile({ ...kernel, [name]: () => -errno }, path);
     assert.throws(
@@ -58,7 +59,7 @@ Deno.test("StateFile saveAs() leaves nothing behind when it fails, and the old f
     assert.deepEqual(names(scratch), ["state"]);
     assert.equal(Deno.readTextFileSync(path), "old");
   }
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("StateFile follows no link to a state of this very process, and takes the link away", () => {

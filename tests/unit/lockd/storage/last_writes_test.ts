@@ -11,7 +11,8 @@ import type { Verdict } from "../../../../src/lockd/lockspace/settler.ts";
 import { judgeGuards, judgeOpeners, syncFile } from "../../../../src/lockd/storage/last_writes.ts";
 import { emptyStatus } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 import { sysWith } from "../../../support/storage_fixture.ts";
 import { Unowned } from "../../../support/unowned.ts";
 
@@ -65,13 +66,13 @@ function blinkered(): Sys {
 
 Deno.test("judgeGuards() finds that nobody has a guard any more", () => {
   using image = new Image();
-  const before = openHere();
+  const before = openDescriptors();
   assert.deepEqual(image.judge(), OVER);
   assert.deepEqual(
     judgeGuards(kernel, { names: [procLockText(image.identity)], sync: false }, undefined),
     OVER,
   );
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });
 
 Deno.test("judgeGuards() names a living process that has the guard", () => {
@@ -337,7 +338,7 @@ Deno.test("judgeOpeners() names who has a file open, but not the daemon nor who 
 Deno.test("syncFile() brings a file to the medium, and has nothing to do for one that is not there", () => {
   using scratch = new Scratch();
   const path = scratch.write("file");
-  const before = openHere();
+  const before = openDescriptors();
   assert.deepEqual(syncFile(kernel, path), { verdict: OVER, denied: false });
   assert.deepEqual(syncFile(kernel, scratch.file("absent")), { verdict: OVER, denied: false });
   const closed = (why: string) => `${path} cannot be opened to bring its last writes to the medium: ${why}`;
@@ -356,5 +357,5 @@ Deno.test("syncFile() brings a file to the medium, and has nothing to do for one
     },
     denied: false,
   });
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });

@@ -4,7 +4,8 @@ import { identityOfOpen } from "../../../../src/lockd/storage/open_identity.ts";
 import { EACCES } from "../../../../src/os/errno.ts";
 import { emptyStatus } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 import { sysWith } from "../../../support/storage_fixture.ts";
 
 const CLOSED = { fstat: () => -EACCES };
@@ -14,10 +15,10 @@ Deno.test("identityOfOpen() is what the status says, and what /proc says where t
   const fd = kernel.open(scratch.write("file"), 0, 0);
   const status = emptyStatus();
   kernel.fstat(fd, status);
-  const before = openHere();
+  const before = openDescriptors();
   assert.deepEqual(identityOfOpen(kernel, fd), identityOf(status));
   assert.deepEqual(identityOfOpen(sysWith(CLOSED), fd), identityOf(status));
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
   kernel.close(fd);
 });
 

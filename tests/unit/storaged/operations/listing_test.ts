@@ -8,7 +8,8 @@ import { VolumeReader } from "../../../../src/storaged/volumes/volume_reader.ts"
 import { VolumeRows } from "../../../../src/storaged/volumes/volume_rows.ts";
 import type { WorkContext } from "../../../../src/storaged/work/operation.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere, Scratch } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { Scratch } from "../../../support/scratch.ts";
 
 const STORAGE = storageSys();
 
@@ -169,7 +170,7 @@ Deno.test("a name that is not UTF-8 is listed, and its volume found by it", () =
 Deno.test("a list leaves no descriptor open", () => {
   using scratch = new Scratch();
   for (let index = 0; index < 20; index++) scratch.write(`v${index}`, "x");
-  const before = openHere();
+  const before = openDescriptors();
   assert.equal(list(scratch.path).rows.size, 20);
-  assert.deepEqual(openHere(), before);
+  assert.deepEqual(openedSince(before), []);
 });

@@ -7,17 +7,17 @@ import {
   runProgram,
 } from "../../../../src/storaged/work/program_run.ts";
 import { kernel } from "../../../support/kernel.ts";
-import { openHere } from "../../../support/scratch.ts";
+import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
 /** Runs a program, and makes sure that it leaves no descriptor behind. */
 function run(request: ProgramRequest, between = () => {}): ProgramEnd {
-  const before = openHere().length;
+  const before = openDescriptors();
   const loop = new EventLoop(kernel);
   try {
     return runProgram(kernel, loop, request, between);
   } finally {
     loop.close();
-    assert.equal(openHere().length, before);
+    assert.deepEqual(openedSince(before), []);
   }
 }
 
