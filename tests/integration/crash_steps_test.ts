@@ -14,6 +14,7 @@ import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";
 import { When } from "../support/killing_sys.ts";
 import { testOwner } from "../support/lock_client.ts";
+import { isAlive } from "../support/process_usage.ts";
 import { lockCall, RawClient } from "../support/raw_client.ts";
 import { ServiceManager } from "../support/service_manager.ts";
 import { until } from "../support/until.ts";
@@ -116,17 +117,14 @@ function assertInOrder(...clients: RawClient[]): void {
 
 /** What the store has beside the two clients of a stage, the sockets and the journal. */
 async function assertExtraStored({ manager }: Stage, count: number): Promise<void> {
-  let extra: string[] = [];
   // What is to be forgotten goes some milliseconds behind a reply.
-  for (let look = 0; look < 1000; look++) {
-    const stored = await manager.stored();
-    extra = stored.map(parseSlot).flatMap((slot) => {
-      if (slot === undefined || slot.kind === "lock client" && slot.index < 2) return [];
-      return [`${slot.kind} ${slot.index}`];
+  await until(`${count} more to be stored`, async () => {
+    const slots = (await manager.stored()).map(parseSlot);
+    const extra = slots.filter((slot) => {
+      return slot !== undefined && !(slot.kind === "lock client" && slot.index < 2);
     });
-    if (extra.length === count) return;
-  }
-  assert.fail(`${count} wanted, stored are ${extra.join(", ")}`);
+    return extra.length === count;
+  });
 }
 
 Deno.test("an acquire that the daemon is killed in is granted once and held", async () => {
@@ -384,18 +382,6 @@ Deno.test("a re-exec that is killed anywhere keeps locks and clients", async () 
     assert.ok(kills >= 4, `killed ${kills} times`);
   });
 });
-
-/** Whether a process runs: one that has ended and is not waited for does not. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || !(error instanceof Error)) return false;
-    // The process went while its file was being read.
-    if (/os error 3/.test(error.message)) return false;
-    throw error;
-  }
-}
 
 function concat(pieces: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { F_WRLCK, O_RDWR } from "../../src/os/constants.ts";
 import type { ForeignHolder } from "../../src/lockd/lockspace/refusal.ts";
 import { linuxSys } from "../../src/os/linux.ts";
+import { processFile } from "../support/process_usage.ts";
 import { ListedMounts } from "../support/storage_fixture.ts";
 import { said, startStorageExec } from "../support/storage_exec.ts";
 import { StorageHost } from "../support/storage_host.ts";
@@ -195,14 +196,8 @@ function isThere(pid: number): boolean {
 function helpersOf(pid: number): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((child) => {
     if (!Number.isInteger(child)) return false;
-    try {
-      const stat = Deno.readTextFileSync(`/proc/${child}/stat`);
-      const [name, fields] = [stat.slice(0, stat.lastIndexOf(")")), stat.slice(stat.lastIndexOf(")") + 2)];
-      return name.endsWith("(virtlockd-io") && Number(fields.split(" ")[1]) === pid;
-    } catch (error) {
-      // It has ended meanwhile.
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
+    const stat = processFile(child, "stat") ?? "";
+    const [name, fields] = [stat.slice(0, stat.lastIndexOf(")")), stat.slice(stat.lastIndexOf(")") + 2)];
+    return name.endsWith("(virtlockd-io") && Number(fields.split(" ")[1]) === pid;
   });
 }
