@@ -112,7 +112,7 @@ Deno.test("a start that may succeed later is tried again after a pause that grow
   using daemon = new ActivatedDaemon(place, [`${place.directory}/third`], {
     LISTEN_FDNAMES: "virtlockd.socket",
   });
-  await until("it to serve", () => kernel.access(place.paths.pidFile, 0) === 0);
+  served(`${place.directory}/third`);
   assert.equal(await daemon.stop(), 0);
   assert.ok(kernel.access(place.paths.startFailures, 0) < 0);
 });

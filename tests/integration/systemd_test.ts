@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { ActivatedDaemon } from "../support/activated_daemon.ts";
 import { AdminClient } from "../support/admin_client.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, isListening } from "../support/daemon.ts";
 import { kernel } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { NotifyListener } from "../support/notify_listener.ts";
@@ -57,7 +57,7 @@ Deno.test("sockets that are meant for another process are left alone", async () 
   using daemon = new ActivatedDaemon(place, [one, two], NAMES, "1");
   await until(
     "the daemon's own sockets",
-    () => existsSync(place.paths.socket) && existsSync(place.paths.adminSocket),
+    () => isListening(place.paths.socket) && isListening(place.paths.adminSocket),
   );
   await assertServed(place.paths.socket, place.paths.adminSocket);
   assert.equal(await daemon.stop(), 0);
