@@ -16,6 +16,8 @@ import { until } from "../support/until.ts";
 // process has. tests/e2e/last_writes_test.ts has real ones.
 
 const OTHER = testOwner(5_000_002, "other");
+/** Nothing is given up, however slow this machine is. */
+const PATIENT = "settle_timeout = 3600\nstorage_timeout = 3600\n";
 
 /** A daemon with a holder of a disk. */
 class Host implements AsyncDisposable {
@@ -28,7 +30,7 @@ class Host implements AsyncDisposable {
     readonly stack: AsyncDisposableStack,
   ) {}
 
-  static async start(config = "settle_timeout = 30\n", flags = 0): Promise<Host> {
+  static async start(config = PATIENT, flags = 0): Promise<Host> {
     const stack = new AsyncDisposableStack();
     const place = stack.use(Place.create());
     place.writeConfig(config);
@@ -92,7 +94,7 @@ for (const how of ["guarded", "open"] as const) {
 }
 
 Deno.test("who asks for a lock whose holder's writes do not end is refused after storage_timeout, and told why", async () => {
-  await using host = await Host.start("storage_timeout = 1\nsettle_timeout = 600\n");
+  await using host = await Host.start("storage_timeout = 1\nsettle_timeout = 3600\n");
   using _writing = host.writing("guarded");
   await host.holder.kill();
   await host.daemon.log.match(/stays locked although its process is gone/);
@@ -124,7 +126,7 @@ Deno.test("a living holder's release frees its lock at once, whatever is under w
 });
 
 Deno.test("a lock whose holder has nothing under way goes with it, and leaves no lease on the file", async () => {
-  await using host = await Host.start("settle_timeout = 600\n");
+  await using host = await Host.start();
   await host.holder.kill();
   await until("the lock to go", () => isFree(host.disk));
   await host.client.acquire("", host.disk);
@@ -132,7 +134,7 @@ Deno.test("a lock whose holder has nothing under way goes with it, and leaves no
 });
 
 Deno.test("a lock that stays for the last writes of a holder outlives a re-exec", async () => {
-  await using host = await Host.start("settle_timeout = 600\n");
+  await using host = await Host.start();
   {
     using _writing = host.writing("guarded");
     await host.holder.kill();
@@ -146,7 +148,7 @@ Deno.test("a lock that stays for the last writes of a holder outlives a re-exec"
 });
 
 Deno.test("a holder that died while no daemon watched keeps its lock until its writes are over", async () => {
-  await using host = await Host.start("settle_timeout = 600\n");
+  await using host = await Host.start();
   {
     using _writing = host.writing("guarded");
     await host.daemon.kill();
@@ -160,7 +162,7 @@ Deno.test("a holder that died while no daemon watched keeps its lock until its w
 });
 
 Deno.test("two holders share a disk: one that is gone does not keep others from sharing it", async () => {
-  await using host = await Host.start("settle_timeout = 600\n", ACQUIRE_SHARED);
+  await using host = await Host.start(PATIENT, ACQUIRE_SHARED);
   await using second = await Holder.start(host.daemon);
   await second.acquire("", host.disk, ACQUIRE_SHARED);
   using _writing = host.writing("guarded");
