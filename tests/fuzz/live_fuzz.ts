@@ -186,8 +186,8 @@ export class LiveFuzz implements AsyncDisposable {
   }
 
   /**
-   * How often the daemon has executed itself anew, by its own count. It was served all the time while it asked
-   * its new program: all rounds may be over before.
+   * How often the daemon has executed itself anew, by its own count. It serves while it asks its new program:
+   * all rounds may be over before.
    *
    * @param asked whether it has to have done so
    */

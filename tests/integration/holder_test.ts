@@ -72,7 +72,7 @@ function sentAt(daemon: Daemon, signal: string): number | undefined {
   return time === undefined ? undefined : Date.parse(time.replace(" ", "T").replace("+0000", "Z"));
 }
 
-/** A holder that ends at SIGTERM is sent nothing else, unless it stands still for all the time that it has. */
+/** A holder that ends at SIGTERM is sent nothing else, unless it stands still for the time that it has. */
 async function assertEndedByTermination(daemon: Daemon, holder: Holder): Promise<void> {
   const signal = await holder.endedBy();
   await daemon.log.match(/Sent SIGTERM/);
