@@ -9,6 +9,7 @@ import type { LockFilesOutcome, UnlockFailed } from "../../../../src/lockd/locks
 import { StorageClient } from "../../../../src/lockd/storage/storage_client.ts";
 import type { Mount } from "../../../../src/lockd/storage/mount_tree.ts";
 import { PlayedHelpers } from "./played_helper.ts";
+import { idleTime } from "../../../support/idle_time.ts";
 import { mount, RecordedStorage, Turning } from "../../../support/storage_fixture.ts";
 import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
 
@@ -28,7 +29,7 @@ export class Stage implements Disposable {
   mute = false;
   readonly #real = linuxSys();
   readonly turning = new Turning({
-    ...this.#real,
+    ...idleTime(this.#real),
     sendMessage: (fd, bytes, descriptors) =>
       this.mute ? -ENOBUFS : this.#real.sendMessage(fd, bytes, descriptors),
   });
