@@ -5,6 +5,7 @@ import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { SpawnOptions, Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { Scratch } from "../../../support/scratch.ts";
+import { standingTime } from "../../../support/standing_time.ts";
 
 const UNIT = "virtlockd.service";
 
@@ -16,7 +17,7 @@ function learn(
 ) {
   const asked: string[] = [];
   const sys: Sys = {
-    ...kernel,
+    ...standingTime(kernel),
     spawn: (options: SpawnOptions) => {
       asked.push(options.argv.slice(1).join(" "));
       return kernel.spawn({

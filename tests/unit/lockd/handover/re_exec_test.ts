@@ -9,7 +9,9 @@ import type { Sys } from "../../../../src/os/sys.ts";
 import { closeParts, daemonParts } from "../../../support/daemon_parts.ts";
 import { kernel } from "../../../support/kernel.ts";
 import { openDescriptors, openedSince } from "../../../support/open_descriptors.ts";
+import { PATIENCE_MS } from "../../../support/until.ts";
 import { Scratch } from "../../../support/scratch.ts";
+import { standingTime } from "../../../support/standing_time.ts";
 
 const EXTENSION: DaemonExtension = {
   dying: [],
@@ -44,7 +46,7 @@ class Stage implements Disposable {
       return -EACCES;
     };
     this.daemon = daemonParts({
-      ...kernel,
+      ...standingTime(kernel),
       execve,
       // The test's own signals are left alone.
       ignoreSignals: () => 0,
@@ -79,7 +81,7 @@ class Stage implements Disposable {
   /** Asks for it, and waits until it was in vain. @returns why */
   inVain(): string | undefined {
     this.reExec.request();
-    const end = kernel.monotonic() + 20_000;
+    const end = kernel.monotonic() + PATIENCE_MS;
     while (!this.#ended && kernel.monotonic() < end) this.daemon.loop.turn(1000);
     return this.daemon.metrics.lastReExecFailure;
   }

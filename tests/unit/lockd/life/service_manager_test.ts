@@ -8,6 +8,7 @@ import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import type { SpawnOptions, Sys } from "../../../../src/os/sys.ts";
 import { kernel } from "../../../support/kernel.ts";
+import { standingTime } from "../../../support/standing_time.ts";
 
 /** What systemctl shows of a store of so many descriptors that has two. */
 function shown(limit: number): string {
@@ -35,7 +36,7 @@ function find(
   Deno.writeTextFileSync(file, cgroup);
   const asked: (readonly string[])[] = [];
   const sys: Sys = {
-    ...kernel,
+    ...standingTime(kernel),
     uid: () => uid,
     access: (path) => path === "/run/systemd/notify" ? 0 : kernel.access(path, 0),
     open: (path, flags, mode) => kernel.open(path === "/proc/self/cgroup" ? file : path, flags, mode),
