@@ -268,7 +268,7 @@ Deno.test("the server serves a call with descriptors, whether they come or not",
   assert.equal(words(client), REPLY);
   client.send(CALL);
   assert.equal(words(client), REPLY);
-  await until("the descriptors to be dropped", () => openDescriptors(daemon.pid) === openBefore);
+  await until("the descriptors to be dropped", () => openDescriptors(daemon.pid) <= openBefore);
 });
 
 Deno.test("the server closes at a call with more descriptors than 32, or without their number", async () => {

@@ -206,7 +206,7 @@ Deno.test("descriptors come back when clients leave", async () => {
     using client = RawClient.connect(daemon.socket);
     client.send(CALL.subarray(0, round % CALL.length));
   }
-  await until("them to come back", () => openDescriptors(daemon.pid) === before);
+  await until("them to come back", () => openDescriptors(daemon.pid) <= before);
 });
 
 Deno.test({
