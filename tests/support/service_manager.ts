@@ -39,6 +39,8 @@ export class ServiceManager implements AsyncDisposable {
   #lists = 0;
   #ends = 0;
   #watchers = new Set<() => void>();
+  /** Settled when it has told everything. */
+  readonly #told: Promise<void>;
 
   private constructor(place: Place, limit: number, args: readonly string[], entry: string) {
     this.place = place;
@@ -73,7 +75,7 @@ export class ServiceManager implements AsyncDisposable {
       stderr: "inherit",
     }).spawn();
     this.#commands = this.#child.stdin.getWriter();
-    this.#read();
+    this.#told = this.#read();
   }
 
   /**
@@ -231,7 +233,7 @@ export class ServiceManager implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#commands.close().catch(() => {});
-    await this.#child.status;
+    await Promise.all([this.#child.status, this.#told]);
     this.place[Symbol.dispose]();
   }
 
