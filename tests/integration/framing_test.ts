@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FRAME_MAX } from "../../src/chassis/wire/frame.ts";
 import { Daemon } from "../support/daemon.ts";
 import { kernel } from "../support/kernel.ts";
-import { openDescriptors, residentKiB } from "../support/process_usage.ts";
+import { openDescriptors, ownKiB } from "../support/process_usage.ts";
 import { until } from "../support/until.ts";
 import { RawClient } from "../support/raw_client.ts";
 
@@ -134,7 +134,7 @@ Deno.test("the server reads a message of the greatest length and keeps little of
   await using daemon = await Daemon.start();
   using other = RawClient.connect(daemon.socket);
   other.roundTrip();
-  const before = residentKiB(daemon.pid);
+  const before = ownKiB(daemon.pid);
   using client = RawClient.connect(daemon.socket);
   const start = CALL.slice();
   new DataView(start.buffer).setUint32(0, FRAME_MAX);
@@ -147,7 +147,7 @@ Deno.test("the server reads a message of the greatest length and keeps little of
   }
   // Trailing bytes are accepted.
   assert.equal(words(client), REPLY);
-  const grown = residentKiB(daemon.pid) - before;
+  const grown = ownKiB(daemon.pid) - before;
   assert.ok(grown < 64 * 1024, `grew by ${grown} KiB`);
 });
 

@@ -12,7 +12,7 @@ import { ErrorCode } from "../../src/chassis/wire/rpc_error.ts";
 import { Bystander } from "../fuzz/bystander.ts";
 import { Daemon } from "../support/daemon.ts";
 import { testOwner } from "../support/lock_client.ts";
-import { openDescriptors, residentKiB, taskState } from "../support/process_usage.ts";
+import { openDescriptors, ownKiB, taskState } from "../support/process_usage.ts";
 import { lockCall, RawClient } from "../support/raw_client.ts";
 import { until } from "../support/until.ts";
 
@@ -40,9 +40,9 @@ class Target implements AsyncDisposable {
     return new Target(await Daemon.start({ env: { LIBVIRT_LOG_OUTPUTS: "4:stderr" } }));
   }
 
-  /** Resident memory, in MiB. */
+  /** Its own memory, in MiB. */
   get memory(): number {
-    return residentKiB(this.daemon.pid) / 1024;
+    return ownKiB(this.daemon.pid) / 1024;
   }
 
   get descriptors(): number {
@@ -57,7 +57,7 @@ class Target implements AsyncDisposable {
   /** What the daemon has grown by. */
   grown(most: number): void {
     const grown = this.memory - this.#memory;
-    ok(grown < most, `resident memory grew by ${grown.toFixed(1)} MiB, wanted less than ${most}`);
+    ok(grown < most, `memory grew by ${grown.toFixed(1)} MiB, wanted less than ${most}`);
   }
 
   /** Waits until it has closed what it had opened. */

@@ -4,7 +4,7 @@ import { Daemon } from "../support/daemon.ts";
 import { isFree } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
-import { openDescriptors, processorMs, residentKiB, taskState } from "../support/process_usage.ts";
+import { openDescriptors, ownKiB, processorMs, taskState } from "../support/process_usage.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { assertRefused } from "../support/refusal.ts";
 import { TestProcess } from "../support/test_process.ts";
@@ -80,7 +80,7 @@ Deno.test("a client that does not read its replies costs no memory and keeps nob
   const many = new Uint8Array(CALL.length * 1000);
   for (let index = 0; index < 1000; index++) many.set(CALL, index * CALL.length);
   other.roundTrip();
-  const before = residentKiB(daemon.pid);
+  const before = ownKiB(daemon.pid);
   let sent = 0;
   // Full when nothing is taken although the daemon has had its turns.
   for (let refused = 0; refused < 3;) {
@@ -91,7 +91,7 @@ Deno.test("a client that does not read its replies costs no memory and keeps nob
     other.roundTrip();
   }
   assert.ok(sent < 16 * 1024 * 1024, `the daemon took ${sent} bytes`);
-  assert.ok(residentKiB(daemon.pid) - before < 8 * 1024);
+  assert.ok(ownKiB(daemon.pid) - before < 8 * 1024);
   const whole = Math.floor(sent / CALL.length);
   for (let received = 0; received < whole; received++) client.receive();
   client.send(CALL.subarray(sent % CALL.length));
@@ -103,7 +103,7 @@ Deno.test("half messages of many clients cost no more memory than they may need"
   await using daemon = await Daemon.start();
   using other = RawClient.connect(daemon.socket);
   other.roundTrip();
-  const before = residentKiB(daemon.pid);
+  const before = ownKiB(daemon.pid);
   const clients: RawClient[] = [];
   try {
     // 160 MB are sent, of which no request can need more than 131 kB for each client.
@@ -118,7 +118,7 @@ Deno.test("half messages of many clients cost no more memory than they may need"
         other.roundTrip();
       }
     }
-    const grown = residentKiB(daemon.pid) - before;
+    const grown = ownKiB(daemon.pid) - before;
     assert.ok(grown < 80 * 1024, `grew by ${grown} KiB for 20 clients`);
   } finally {
     for (const client of clients) client.close();

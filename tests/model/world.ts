@@ -355,7 +355,7 @@ export class World implements AsyncDisposable {
     const owned = this.#model.owns(holder.pid);
     if (how === "drop" && holder instanceof Holder) {
       const left = holder.disconnect();
-      // It may be ended before it has answered, and by SIGKILL if it stands still for all the time that it has.
+      // It may be ended before it has answered, and by SIGKILL if it stands still for the time that it has.
       if (owned) {
         const signal = await holder.endedBy();
         deepStrictEqual(["SIGTERM", "SIGKILL"].includes(signal ?? ""), true, `It ended by ${signal}`);

@@ -1,6 +1,6 @@
-/** Resident memory of a process, in KiB (proc(5), status). */
-export function residentKiB(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]);
+/** Memory of a process that is its own, in KiB: {@link ProcessMemory}. */
+export function ownKiB(pid: number): number {
+  return processMemory(pid).own * 1024;
 }
 
 /** How many descriptors a process has open. */
