@@ -119,6 +119,38 @@ Deno.test("requests that wait for the store when the daemon is killed get their 
   assertAllGranted(clients, leases);
 });
 
+Deno.test("what waits behind a request in service is served once and in order, whenever the daemon is killed", async () => {
+  let struck = true;
+  for (let step = 5; struck; step = Math.ceil(step * 1.7)) {
+    await using manager = await ServiceManager.start();
+    using stack = new DisposableStack();
+    const leases = `${manager.place.directory}/leases`;
+    using bystander = RawClient.connect(manager.socket);
+    bystander.roundTrip();
+    const clients = await askWhilePaused(manager, leases, stack);
+    const last = clients.pop() ?? assert.fail("no client");
+    const behind = Array.from({ length: 10 }, (_, index) => 8 + index);
+    for (const serial of behind) last.send(acquireCall(leases, `b${serial}`, serial));
+    bystander.roundTrip();
+    bystander.roundTrip();
+    assert.ok(last.quiet);
+    manager.arm(step);
+    await manager.resume();
+    const replies = [7, ...behind].map(() => last.receive().header);
+    assert.deepEqual(
+      replies.map(({ serial, status }) => [serial, status]),
+      [7, ...behind].map((each) => [each, 0]),
+    );
+    for (const serial of behind) assert.equal(lockOn(`${leases}/b${serial}`).mode, "exclusive");
+    assertAllGranted(clients, leases);
+    last.roundTrip();
+    assert.ok(last.quiet);
+    struck = manager.struck;
+    manager.disarm();
+    assert.ok(struck || step > 200, `it was not killed at its ${step}. system call`);
+  }
+});
+
 Deno.test("a lock that is released while it waits for the store is free, and the others are kept", async () => {
   await using manager = await ServiceManager.start();
   using stack = new DisposableStack();

@@ -12,14 +12,14 @@ import type { BudgetedClient } from "./input_budget.ts";
 import { InputBuffer, joinedInput } from "./input_buffer.ts";
 import { Interest } from "./interest.ts";
 import type { Peer } from "./program.ts";
-import { nextReadSize, READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
+import { beginsWhole, nextReadSize, READ_SIZE, wantedBytes, worthKeeping } from "./read_size.ts";
 import { RequestInService, type ServedClient } from "./request_in_service.ts";
 
 /**
  * Bytes kept of what a client sends behind a request that is still in service; beyond, it waits in the
- * kernel.
+ * kernel. They are recorded anew with each request that is served of them, so they are few.
  */
-const READ_AHEAD = 65536;
+const READ_AHEAD = 4096;
 
 /**
  * One client: its bytes in, and its requests one after the other, in their order. docs/protocol.md, Framing.
@@ -39,6 +39,8 @@ export class Connection implements BudgetedClient, ServedClient {
   #input: InputBuffer | undefined;
   #readSize = READ_SIZE;
   #endOfInput = false;
+  /** Whether it goes on, in the next turn, with whole messages that wait in the input buffer. */
+  #goesOn = false;
   #closed = false;
 
   /**
@@ -75,9 +77,12 @@ export class Connection implements BudgetedClient, ServedClient {
     return this.#request.busy;
   }
 
-  /** Whether a request is being worked on: it has not been answered, or what it did is not durable. */
+  /**
+   * Whether a request is being worked on, or is about to be: it has not been answered, or what it did is not
+   * durable.
+   */
   get running(): boolean {
-    return this.#request.running;
+    return this.#request.running || this.#goesOn;
   }
 
   /** Whether it has ended. */
@@ -172,8 +177,8 @@ export class Connection implements BudgetedClient, ServedClient {
   }
 
   /**
-   * Serves what waits in the input buffer, as far as it goes. @param recorded whether the buffer as it is now
-   * is durable
+   * Serves one message of those that wait in the input buffer, if it is whole; the others have their turns,
+   * with everybody else's in between. @param recorded whether the buffer as it is now is durable
    */
   #resume(recorded = false): void {
     if (this.#closed) return;
@@ -182,22 +187,32 @@ export class Connection implements BudgetedClient, ServedClient {
       let used = 0;
       if (!this.busy) {
         this.#parts.exchange.serveStored(this.key);
-        used = this.#serve(input.bytes, input.length, input.dropped);
+        used = this.#serve(input.bytes, input.length, input.dropped, 1);
         if (this.#closed) return;
         if (used > 0) input.consume(used);
       }
       if (!recorded || used > 0) this.#inputChanged();
       if (this.busy && this.#answerPings()) this.#inputChanged();
       if (input.empty) this.#input = undefined;
+      else if (!this.busy && used > 0 && beginsWhole(input)) this.#goOn();
     }
     this.#settleInput();
+  }
+
+  #goOn(): void {
+    if (this.#goesOn || this.#closed) return;
+    this.#goesOn = true;
+    this.#parts.loop.defer(() => {
+      this.#goesOn = false;
+      this.#resume(true);
+    });
   }
 
   /** After the input was looked at: end if there is nothing to come, else wait for the right events. */
   #settleInput(): void {
     if (this.#closed) return;
     // Requests that came before the end of input are served; half a message is not.
-    if (this.#endOfInput && !this.busy) return this.end("end of stream");
+    if (this.#endOfInput && !this.busy && !this.#goesOn) return this.end("end of stream");
     this.update();
   }
 
@@ -214,7 +229,7 @@ export class Connection implements BudgetedClient, ServedClient {
     const room = this.#parts.budget.grant(this, this.#input?.length ?? 0) || this.busy;
     const { writing } = this.#request;
     const full = this.busy && this.#input !== undefined && this.#input.length >= READ_AHEAD;
-    const reading = !this.#endOfInput && !writing && !full;
+    const reading = !this.#endOfInput && !writing && !full && !this.#goesOn;
     // Without room its end is waited for: the little that comes before that is read all the same.
     this.#interest.set((reading ? room ? EPOLLIN : EPOLLERR : 0) | (writing ? EPOLLOUT : 0));
   }
@@ -227,11 +242,12 @@ export class Connection implements BudgetedClient, ServedClient {
    * Serves messages from the start of `bytes` until one is incomplete or in service.
    *
    * @param dropped bytes of the first message that were not kept
+   * @param most so many messages
    * @returns how many bytes were used up
    */
-  #serve(bytes: Uint8Array, length: number, dropped: number): number {
+  #serve(bytes: Uint8Array, length: number, dropped: number, most = Infinity): number {
     let at = 0;
-    while (at < length && !this.#closed && !this.busy) {
+    for (let count = 0; count < most && at < length && !this.#closed && !this.busy; count++) {
       const missing = at === 0 ? dropped : 0;
       const total = frameTotal(bytes, at, length - at);
       if (total < 0) {

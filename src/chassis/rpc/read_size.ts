@@ -21,6 +21,12 @@ export function wantedBytes(input: InputBuffer): number {
   return total === 0 ? Math.max(1, FRAME_MIN + 4 - have) : READ_SIZE;
 }
 
+/** Whether a buffer begins with a message that is all there, or with what can be none. */
+export function beginsWhole(input: InputBuffer): boolean {
+  const total = frameTotal(input.bytes, 0, input.length);
+  return total < 0 || total > 0 && total <= input.length + input.dropped;
+}
+
 /**
  * How much of the first message in a buffer is worth keeping: as much as its program can need.
  *

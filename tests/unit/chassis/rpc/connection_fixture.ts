@@ -201,7 +201,8 @@ const EXCHANGES: Readonly<Record<string, () => Exchange>> = {
   plain: () => new PlainExchange(kernel, mapped(PLAIN_EXCHANGE_SIZE)),
 };
 
-function mapped(size: number): Mapping {
+/** Memory of a test's own. */
+export function mapped(size: number): Mapping {
   const memory = kernel.map(-1, size);
   assert.ok(typeof memory !== "number");
   return memory;
