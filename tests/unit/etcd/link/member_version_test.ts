@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { askVersion } from "../../../../src/etcd/link/member_version.ts";
+import { PATIENCE_MS } from "../../../support/until.ts";
 
 /** A member that answers so over HTTP. */
 function member(answer: (path: string) => Response | Promise<Response>) {
@@ -16,7 +17,7 @@ Deno.test("a member is asked for its version by HTTP", async () => {
       ? Response.json({ etcdserver: "3.4.23", etcdcluster: "3.4.0" })
       : new Response("", { status: 404 })
   );
-  assert.deepEqual(await askVersion(etcd.url, undefined, 5000), { url: etcd.url, version: "3.4.23" });
+  assert.deepEqual(await askVersion(etcd.url, undefined, PATIENCE_MS), { url: etcd.url, version: "3.4.23" });
 });
 
 for (
@@ -29,7 +30,7 @@ for (
 ) {
   Deno.test(`of a member that answers with ${name} it is said why its version is not known`, async () => {
     await using etcd = member(() => new Response(body));
-    const version = await askVersion(etcd.url, undefined, 5000);
+    const version = await askVersion(etcd.url, undefined, PATIENCE_MS);
     assert.match("reason" in version ? version.reason : "", reason);
   });
 }
@@ -39,6 +40,7 @@ Deno.test("of a member that is not there, or says nothing, it is said why its ve
   const url = `http://127.0.0.1:${listener.addr.port}`;
   assert.deepEqual(await askVersion(url, undefined, 50), { url, reason: "no answer within 50 ms" });
   listener.close();
-  const gone = await askVersion(url, undefined, 5000);
+  // Nobody has it, and no other test gets it.
+  const gone = await askVersion("http://127.0.0.1:1", undefined, PATIENCE_MS);
   assert.match("reason" in gone ? gone.reason : "", /ECONNREFUSED|refused/);
 });
