@@ -191,7 +191,10 @@ function runTakeOver(): PathResult {
     stage.faultOfNextImage = fault;
     const before = stage.executions;
     stage.signal(10);
-    while (stage.executions === before) yield 5;
+    for (let turn = 0; stage.executions === before; turn++) {
+      if (turn > MINUTE_OF_TURNS) throw new Error(`It is not executed; the log: ${play.logged}`);
+      yield 5;
+    }
     ({ counts, fired } = stage.faults.disarm());
     play.expect("kept", "exclusive", "After the exec");
     yield* play.must(client.resource(LockProcedure.RELEASE_RESOURCE, play.lockspace, "kept"), "RELEASE");

@@ -219,7 +219,10 @@ Deno.test("50 clients under load get one right reply to every request over 20 re
   const clients = Promise.allSettled(Array.from({ length: 50 }, (_, index) => work(index)));
   for (let round = 1; round <= 20; round++) {
     daemon.signal("SIGUSR1");
-    while (await reExecCount(admin) < round) assert.ok(daemon.running);
+    await until(`${round} re-execs`, async () => {
+      assert.ok(daemon.running);
+      return await reExecCount(admin) >= round;
+    });
     const before = requests;
     await until("the clients to go on", () => requests > before);
   }

@@ -3,7 +3,7 @@ import { Place } from "./place.ts";
 import { TestProcess } from "./test_process.ts";
 
 /** It makes hundreds of starts and re-execs one after the other. */
-const TIMEOUT = 600_000;
+const TIMEOUT = 300_000;
 
 /** A line of the process that runs a daemon under faults. */
 export interface FaultResult {
