@@ -1,10 +1,13 @@
 import { host, runOk } from "./command.ts";
 
 const THROTTLE = "/sys/fs/cgroup/blkio";
+/** So slowly, in bytes per second, that nothing lands while a test goes on; the kernel takes 0 for no limit. */
+const HELD = 1;
+const UNLIMITED = 0;
 
 /**
- * A loop device on which the processes of one cgroup write slowly: what they have given to the kernel lands
- * seconds later, also when they are gone. Needs root and the blkio controller of cgroup v1.
+ * A loop device on which what the processes of one cgroup write does not land before the test lets it, also
+ * when they are gone. Needs root and the blkio controller of cgroup v1.
  */
 export class SlowDevice implements AsyncDisposable {
   /** E.g. `/dev/loop7`. */
@@ -25,21 +28,20 @@ export class SlowDevice implements AsyncDisposable {
   }
 
   /**
-   * Makes one.
+   * Makes one, on which nothing lands yet.
    *
    * @param directory where its file is made; the caller removes it
-   * @param bytesPerSecond of the cgroup's processes
    */
-  static async create(directory: string, bytesPerSecond: number): Promise<SlowDevice> {
+  static async create(directory: string): Promise<SlowDevice> {
     const backing = `${directory}/slow.img`;
     await runOk(host, ["truncate", "-s", "64M", backing]);
     const path = (await runOk(host, ["losetup", "--find", "--show", backing])).trim();
     const group = `${THROTTLE}/virtlockd-${path.slice("/dev/".length)}`;
     const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", path])).trim();
     const device = new SlowDevice(path, backing, group, numbers);
+    await Deno.mkdir(group, { recursive: true });
     try {
-      await Deno.mkdir(group, { recursive: true });
-      await Deno.writeTextFile(`${group}/blkio.throttle.write_bps_device`, `${numbers} ${bytesPerSecond}`);
+      await device.hold();
       device.#before = await device.given();
       return device;
     } catch (error) {
@@ -48,7 +50,26 @@ export class SlowDevice implements AsyncDisposable {
     }
   }
 
-  /** From now on a process writes slowly, with all its threads. */
+  /** From now on nothing lands of what slow processes have given to the device. */
+  async hold(): Promise<void> {
+    await this.#limit(HELD);
+  }
+
+  /**
+   * Lets it land.
+   *
+   * @param bytesPerSecond how fast, from now on; at once when not given
+   */
+  async letGo(bytesPerSecond = UNLIMITED): Promise<void> {
+    await this.#limit(bytesPerSecond);
+  }
+
+  async #limit(bytesPerSecond: number): Promise<void> {
+    const file = `${this.#group}/blkio.throttle.write_bps_device`;
+    await Deno.writeTextFile(file, `${this.#numbers} ${bytesPerSecond}`);
+  }
+
+  /** From now on a process is a slow one, with all its threads. */
   async slowDown(pid: number): Promise<void> {
     await Deno.writeTextFile(`${this.#group}/cgroup.procs`, String(pid));
   }
@@ -72,6 +93,7 @@ export class SlowDevice implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.letGo();
     // A guest's mount namespace may have it a moment longer: it goes when it is closed.
     await host.run(["losetup", "--detach", this.path]);
     await host.run(["sh", "-c", `rmdir ${this.#group} 2>/dev/null`]);
