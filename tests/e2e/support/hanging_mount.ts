@@ -72,6 +72,14 @@ export class HangingMount implements AsyncDisposable {
     await this.#command("go");
   }
 
+  /**
+   * Lets everything go on when it is disposed of: before a daemon that is started behind this is, which cannot
+   * even be killed while it has files there.
+   */
+  ending(): AsyncDisposable {
+    return { [Symbol.asyncDispose]: () => this.goOn() };
+  }
+
   /** Waits until an operation has begun to hang, `count` times in all. */
   async untilHung(operation: string, count = 1): Promise<void> {
     await this.#process.stdout.match(new RegExp(`(^hung ${operation}$[^]*?){${count}}`, "m"));
