@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Libvirt } from "./support/libvirt.ts";
+import { membershipOf, statusOf, untilMember } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { clusterPackage, debianPackage, install } from "./support/packages.ts";
 import { TlsEtcd } from "./support/tls_etcd.ts";
@@ -22,17 +23,6 @@ async function linkPid(machine: Machine): Promise<number> {
     const pid = Number(await machine.sh(`systemctl show --value --property=MainPID '${unit}'`));
     return pid > 0 && pid;
   });
-}
-
-/** How the host's membership is doing. */
-async function membership(machine: Machine): Promise<{ state: string; reason?: string }> {
-  const { sections: { cluster } } = JSON.parse(await machine.sh("virtlockd status --json"));
-  return cluster;
-}
-
-async function isLive(machine: Machine): Promise<boolean> {
-  const { state, reason } = await membership(machine);
-  return state === "live" && reason === undefined;
 }
 
 async function defineGuests(machine: Machine): Promise<Libvirt> {
@@ -79,7 +69,7 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
     await machine.sh(`printf '${setting("/root/etcd")}' >/etc/libvirt/virtlockd.conf
       systemctl start virtlockd; virtlockd reload`);
     const reason = await until("the daemon to say why it is no member", async () => {
-      const { reason = "" } = await membership(machine);
+      const { reason = "" } = await membershipOf(machine);
       return reason.includes("Read ") && reason;
     });
     assert.match(
@@ -96,7 +86,7 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
   });
 
   await t.step("it joins with a certificate and a key that are root's", async () => {
-    await until("the host to be a member", () => isLive(machine));
+    await untilMember(machine);
     assert.match(await machine.journal("virtlockd.service"), /This host is a member of its cluster/);
     const pid = await linkPid(machine);
     const status = await machine.sh(`cat /proc/${pid}/status`);
@@ -136,7 +126,7 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
     await machine.sh(`kill -KILL ${pid}`);
     await libvirt.virsh("start", "beta");
     assert.notEqual(await linkPid(machine), pid);
-    await until("the host to be a member again", () => isLive(machine));
+    await untilMember(machine);
     assert.deepEqual(await locks(), [`${PREFIX}lock/leases/alpha`, `${PREFIX}lock/leases/beta`]);
   });
 
@@ -144,7 +134,7 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
     const pid = await linkPid(machine);
     await install(machine, await clusterPackage());
     await until("another link", async () => await linkPid(machine) !== pid);
-    await until("the host to be a member again", () => isLive(machine));
+    await untilMember(machine);
     assert.deepEqual(await locks(), [`${PREFIX}lock/leases/alpha`, `${PREFIX}lock/leases/beta`]);
   });
 
@@ -169,7 +159,7 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
   );
 
   await t.step("without it no virtlockd is started that knows no clusters, and the locks wait", async () => {
-    const held = async () => JSON.parse(await machine.sh("virtlockd status --json")).locks.exclusive;
+    const held = async () => (await statusOf<{ locks: { exclusive: number } }>(machine)).locks.exclusive;
     const before = await held();
     // libvirt's own does not: as an older version of ours it would go on and lock for this host alone.
     const said = await machine.sh(`
@@ -190,7 +180,7 @@ Deno.test("A host joins a cluster with the link's package, survives the link's e
     await install(machine, await clusterPackage());
     assert.equal((await machine.sh("systemctl is-enabled virtlockd-cluster.socket")).trim(), "enabled");
     assert.equal((await machine.run(["ls", "/etc/systemd/system/virtlockd.service.d"])).code, 2);
-    await until("the host to be a member again", () => isLive(machine));
+    await untilMember(machine);
     await libvirt.virsh("start", "gamma");
     assert.deepEqual(await locks(), ["alpha", "beta", "gamma"].map((name) => `${PREFIX}lock/leases/${name}`));
   });

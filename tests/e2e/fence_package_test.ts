@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { FenceEnd } from "../../src/lockd/cluster/fencing/fence_messages.ts";
 import { FenceAttempt } from "./support/fence_attempt.ts";
 import { Libvirt } from "./support/libvirt.ts";
+import { untilMember } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { clusterPackage, clusterPackageWithoutFencing, debianPackage, install } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
@@ -115,10 +116,7 @@ cluster_fence_command = "${PROGRAM}"
   }
 
   async untilLive(): Promise<void> {
-    await until("the host to be a member", async () => {
-      const { sections: { cluster } } = JSON.parse(await this.machine.sh("virtlockd status --json"));
-      return cluster.state === "live" && cluster.reason === undefined;
-    });
+    await untilMember(this.machine);
   }
 
   /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
 import { byteZeroLocks } from "./support/kernel_locks.ts";
 import { LockProber } from "./support/lock_prober.ts";
-import { LockService } from "./support/lock_service.ts";
+import { LockService, statusOf } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install } from "./support/packages.ts";
 import { type Release, releasesToTest } from "./support/releases.ts";
@@ -14,6 +14,13 @@ import { until } from "../support/until.ts";
 const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
 const RESTART = "systemctl restart virtlockd.service";
 const DROP_IN = "/etc/systemd/system/virtlockd.service.d";
+
+/** What the tests look at in the section of the store in the daemon's status. */
+interface StoreSection {
+  readonly present: boolean;
+  readonly refused?: number;
+  readonly kept?: boolean;
+}
 
 /** A machine with our daemon or libvirt's, and a guest that runs. */
 class Site {
@@ -59,8 +66,8 @@ class Site {
   }
 
   /** The section of the store in the daemon's status. */
-  async store(): Promise<{ present: boolean; refused?: number; kept?: boolean }> {
-    return JSON.parse(await this.machine.sh("virtlockd status --json")).sections.store;
+  async store(): Promise<StoreSection> {
+    return (await statusOf<{ sections: { store: StoreSection } }>(this.machine)).sections.store;
   }
 
   /** Waits for a line of the daemon's. */

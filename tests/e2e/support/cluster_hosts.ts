@@ -4,6 +4,7 @@ import { until } from "../../support/until.ts";
 import type { Output } from "./command.ts";
 import { installMissing } from "./debian_packages.ts";
 import { Libvirt } from "./libvirt.ts";
+import { untilMember } from "./lock_service.ts";
 import { NetworkSwitch } from "./network_switch.ts";
 import { Machine } from "./nspawn.ts";
 import { clusterPackage, debianPackage, install } from "./packages.ts";
@@ -22,8 +23,6 @@ export const HOST_ADDRESSES = ["10.77.0.1", "10.77.0.2"] as const;
 const MEMBERS = ["10.77.0.11", "10.77.0.12", "10.77.0.13"] as const;
 const PREFIX = "/virtlockd/prod/";
 const GUESTS = "/var/lib/guests";
-/** How long a host may take to be a member, in ms. */
-const JOIN_MS = 60_000;
 /** Exit code of a command that etcd does not answer in time. */
 const UNREACHABLE = 2;
 
@@ -152,10 +151,7 @@ export class ClusterHosts implements AsyncDisposable {
 
   /** Waits until a host is a member and has nothing to complain of. */
   async untilLive(end: End): Promise<void> {
-    await until(`host ${IDS[end]} to be a member`, async () => {
-      const { sections: { cluster } } = JSON.parse(await this.machine(end).sh("virtlockd status --json"));
-      return cluster.state === "live" && cluster.reason === undefined;
-    }, JOIN_MS);
+    await untilMember(this.machine(end));
   }
 
   /** Somebody says on a host that another one is dead, and again when the link with etcd was too slow. */
