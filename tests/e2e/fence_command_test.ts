@@ -56,21 +56,25 @@ async function succeeds(): Promise<void> {
   assert.equal(hosts.find(({ host }) => host === "a")?.fencing?.command, program.path);
 }
 
-/** Ends of a program that are no word. */
-const VAIN_ENDS: readonly (readonly [string, RegExp])[] = [
-  ["echo no route to the machine >&2; exit 7", /fence ended with exit code 7: no route to the machine$/],
-  ["kill -SEGV $$", /fence: it was killed by signal 11$/],
+/** Ends of a program that are no word, and how long it may run, in ms. */
+const VAIN_ENDS: readonly (readonly [script: string, reason: RegExp, limitMs: number])[] = [
+  [
+    "echo no route to the machine >&2; exit 7",
+    /fence ended with exit code 7: no route to the machine$/,
+    PATIENCE,
+  ],
+  ["kill -SEGV $$", /fence: it was killed by signal 11$/, PATIENCE],
   // Its children are killed with it, and do not keep anybody waiting.
-  ["trap '' TERM; sleep 1000 & exec yes", /it wrote 1048576 bytes and more$/],
-  ["trap '' TERM; sleep 1000 & sleep 1000", /it did not end within 2 s$/],
+  ["trap '' TERM; sleep 1000 & exec yes", /it wrote 1048576 bytes and more$/, PATIENCE],
+  ["trap '' TERM; sleep 1000 & sleep 1000", /it did not end within 2 s$/, 2000],
 ];
 
 /** A program that fails has fenced nobody. The next one may, also one that leaves something running. */
 async function fails(ends: typeof VAIN_ENDS): Promise<void> {
   await using dead = await DeadHost.make();
-  for (const [script, reason] of ends) {
+  for (const [script, reason, limitMs] of ends) {
     using program = new FenceProgram(script);
-    using attempt = await dead.attempt(program, { limitMs: 2000 });
+    using attempt = await dead.attempt(program, { limitMs });
     const end = await attempt.ended;
     assert.equal(end?.kind, "failed", script);
     assert.match(reasonOf(end), reason);
@@ -116,7 +120,8 @@ async function livesAfterAll(): Promise<void> {
     await dead.untilSilent("a");
   };
   {
-    using attempt = await dead.attempt(program);
+    // Until it is heard of.
+    using attempt = await dead.attempt(program, { silenceMs: PATIENCE });
     await until("it to be watched", () => attempt.stages.includes("watching"), PATIENCE);
     daemon.signal("SIGCONT");
     assert.deepEqual(await attempt.ended, { kind: "over", reason: "it is heard of again" });
@@ -135,7 +140,7 @@ async function livesAfterAll(): Promise<void> {
   }
   await again();
   {
-    using attempt = await dead.attempt(program, { limitMs: 60_000 });
+    using attempt = await dead.attempt(program);
     await until("the program to run", () => program.has("begun"), PATIENCE);
     daemon.signal("SIGCONT");
     await dead.untilFencing(undefined, PATIENCE);
@@ -170,8 +175,8 @@ async function passesOn(): Promise<void> {
   await using dead = await DeadHost.make({ living: ["b", "c"] });
   const [b, c] = dead.living;
   using program = new FenceProgram(HELD);
-  // Its turn is as long as the program may run, which on a busy machine takes a second to begin.
-  using attempt = await dead.attempt(program, { by: b, limitMs: 5000 });
+  // Its turn is as long as the program may run, and that has to be killed before.
+  using attempt = await dead.attempt(program, { by: b, limitMs: 10_000 });
   await until("the program to run", () => program.has("begun"), PATIENCE);
   for (const pid of dead.b.fencingPids) Deno.kill(pid, "SIGKILL");
   assert.equal(await attempt.ended, undefined);
@@ -213,7 +218,7 @@ async function losesItsDaemon(): Promise<void> {
 async function losesEtcd(): Promise<void> {
   await using dead = await DeadHost.make();
   using program = new FenceProgram(HELD);
-  using attempt = await dead.attempt(program, { limitMs: 60_000 });
+  using attempt = await dead.attempt(program);
   await until("the program to run", () => program.has("begun"), PATIENCE);
   dead.b.killLinks();
   dead.etcd.stop();

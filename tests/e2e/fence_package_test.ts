@@ -165,7 +165,7 @@ cluster_fence_command = "${PROGRAM}"
       from: "kvm1",
     };
     for (;;) {
-      using attempt = await FenceAttempt.begin(place, session, PROGRAM, PATIENCE);
+      using attempt = await FenceAttempt.begin(place, session, PROGRAM, { limitMs: PATIENCE });
       let ended = false;
       attempt.ended.then(() => ended = true);
       if (meanwhile !== undefined) {

@@ -4,7 +4,7 @@ import { ClusterHost } from "../../support/cluster_host.ts";
 import { Etcd } from "../../support/etcd.ts";
 import { Holder } from "../../support/holder.ts";
 import { PATIENCE_MS, until } from "../../support/until.ts";
-import { FenceAttempt } from "./fence_attempt.ts";
+import { FenceAttempt, type FenceTimes } from "./fence_attempt.ts";
 import type { FenceProgram } from "./fence_program.ts";
 
 /** Autocreate, as libvirt asks for it. */
@@ -100,9 +100,12 @@ export class DeadHost implements AsyncDisposable {
   }
 
   /** Tries once to have it fenced. @param by the host on which that is done */
-  attempt(program: FenceProgram | string, { by = this.b, limitMs = 20_000 } = {}): Promise<FenceAttempt> {
+  attempt(
+    program: FenceProgram | string,
+    { by = this.b, ...times }: FenceTimes & { readonly by?: ClusterHost | undefined } = {},
+  ): Promise<FenceAttempt> {
     const command = typeof program === "string" ? program : program.path;
-    return FenceAttempt.on(this.etcd, by, this.session, command, limitMs);
+    return FenceAttempt.on(this.etcd, by, this.session, command, times);
   }
 
   /** What is said of the session of `a`. */

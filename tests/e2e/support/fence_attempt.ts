@@ -9,8 +9,14 @@ import {
   type FenceTask,
 } from "../../../src/lockd/cluster/fencing/fence_messages.ts";
 
-/** A silence that a test can wait for, in ms: the daemon itself asks for one of 60 s. */
-const SILENCE_MS = 3000;
+/**
+ * Times of a try, in ms. The silence is one that a test can wait for: the daemon itself asks for one of 60 s.
+ * The limit, of the program's run, is one that a test never comes near by itself.
+ */
+const TIMES = { silenceMs: 3000, limitMs: 60_000 };
+
+/** What of its times differs. */
+export type FenceTimes = Partial<Pick<FenceTask, "silenceMs" | "limitMs">>;
 
 /** Where a process fences, and for which cluster. */
 export interface FencePlace extends Pick<FenceTask, "link" | "endpoints" | "cluster" | "from"> {
@@ -35,7 +41,7 @@ export class FenceAttempt implements Disposable {
     host: ClusterHost,
     session: string,
     command: string,
-    limitMs?: number,
+    times?: FenceTimes,
   ): Promise<FenceAttempt> {
     const place = {
       socket: host.fenceSocket,
@@ -44,7 +50,7 @@ export class FenceAttempt implements Disposable {
       cluster: "test",
       from: host.name,
     };
-    return FenceAttempt.begin(place, session, command, limitMs);
+    return FenceAttempt.begin(place, session, command, times);
   }
 
   /** Begins one in a place. */
@@ -52,7 +58,7 @@ export class FenceAttempt implements Disposable {
     { socket, ...place }: FencePlace,
     session: string,
     command: string,
-    limitMs = 20_000,
+    times: FenceTimes = {},
   ): Promise<FenceAttempt> {
     const connection = await Deno.connect({ transport: "unix", path: socket });
     const task = {
@@ -61,8 +67,8 @@ export class FenceAttempt implements Disposable {
       session,
       reason: "a test asks for it",
       command,
-      silenceMs: SILENCE_MS,
-      limitMs,
+      ...TIMES,
+      ...times,
     };
     await connection.write(new TextEncoder().encode(encodeFenceLine(task)));
     return new FenceAttempt(connection);
