@@ -11,7 +11,7 @@ const ROUNDS = Number(Deno.env.get("VIRTLOCKD_TEST_MIGRATIONS") ?? 2);
 const MIGRATED = { code: 0, stdout: "", stderr: "" };
 
 Deno.test(`A guest of ten disks is migrated between two hosts of a cluster (${RELEASES.join(", ")})`, async (t) => {
-  await using hosts = await ClusterHosts.start(RELEASES);
+  await using hosts = await ClusterHosts.start(RELEASES, "storage_timeout = 60\\ncluster_wait = 60\\n");
   await defineTenDisks(hosts, 0, ALPHA, { leased: true });
   await defineRival(hosts, 1, BETA);
 

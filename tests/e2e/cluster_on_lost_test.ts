@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { installMissing } from "./support/debian_packages.ts";
 import { processState } from "../../src/os/process_state.ts";
 import { MEMBERSHIP_FILE } from "../../src/lockd/cluster/cluster.ts";
-import { ClusterHost } from "../support/cluster_host.ts";
+import { ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
@@ -18,7 +18,7 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 const AUTOCREATE = 2;
 
 function settings(onLost: string): string {
-  return `storage_timeout = 3\nsettle_timeout = 1\ncluster_on_lost = "${onLost}"`;
+  return `${PATIENT}\nsettle_timeout = 1\ncluster_on_lost = "${onLost}"`;
 }
 
 function isStopped({ pid }: Holder): boolean {
@@ -202,14 +202,14 @@ Deno.test("a lock that was freed by hand while the daemon did not run, and is an
   await until("it to be kept that its locks are in etcd", () => {
     return Deno.readTextFileSync(`${a.place.paths.runDir}/${MEMBERSHIP_FILE}`).includes('"settled":true');
   });
-  a.signalLinks("SIGSTOP");
+  // From now on it does not run any more.
+  Deno.kill(manager.pid, "SIGSTOP");
   for (const prefix of ["lock", "own"]) await etcd.control("del", "--prefix", `/virtlockd/test/${prefix}/`);
   await using b = await ClusterHost.start(etcd, "b");
   await using rival = await Holder.start(b.daemon);
   await rival.acquire(b.space, "disk", AUTOCREATE);
   assert.equal(guest.running, true);
   await manager.crash();
-  a.signalLinks("SIGCONT");
   assert.equal(await guest.endedBy(), "SIGKILL");
   assert.match(manager.log, /which this one has lost while its daemon did not run/);
   assert.equal(rival.running, true);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { installMissing } from "./support/debian_packages.ts";
 import { ClusterGuest } from "../support/cluster_guest.ts";
-import { ClusterHost } from "../support/cluster_host.ts";
+import { ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
 import { LockClient } from "../support/lock_client.ts";
@@ -104,7 +104,8 @@ Deno.test("a paused guest that had its disk alone is not resumed when others hav
 
 Deno.test("a guest with ten disks moves, and a lost last step of that does not let it run twice", async () => {
   await using etcd = await Etcd.start();
-  await using a = await ClusterHost.start(etcd, "a");
+  // It is refused when it has waited for its own domain elsewhere.
+  await using a = await ClusterHost.start(etcd, "a", { settings: "storage_timeout = 30\ncluster_wait = 5" });
   await using b = await ClusterHost.start(etcd, "b");
   await using source = new ClusterGuest(ClusterGuest.at(a), 1);
   await source.acquire(...DISKS);
@@ -169,13 +170,14 @@ Deno.test("a target that was refused one of its locks gives the others back, unl
 Deno.test("one domain that is started on two hosts is refused after the time that hosts wait for each other", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
-  await using b = await ClusterHost.create(etcd, "b", { settings: "cluster_wait = 1" });
-  await b.startDaemon();
+  await using b = await ClusterHost.start(etcd, "b", { settings: "cluster_wait = 1" });
   await using first = new ClusterGuest(ClusterGuest.at(a), 1);
   await first.acquire("disk0");
   await using second = new ClusterGuest(ClusterGuest.at(b), 1);
   assert.match(await refusal(second.acquire("disk0")), /is locked by domain 'domain1' .* on host/);
   // One that waits for it gets it when it is free.
+  b.place.writeConfig(Deno.readTextFileSync(b.place.paths.config).replace("cluster_wait = 1", PATIENT));
+  await reExec(b.daemon);
   await using third = new ClusterGuest(ClusterGuest.at(b), 1);
   const asked = third.acquire("disk0");
   await first[Symbol.asyncDispose]();

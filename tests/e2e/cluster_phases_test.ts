@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { installMissing } from "./support/debian_packages.ts";
-import { ClusterHost } from "../support/cluster_host.ts";
+import { ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
@@ -111,7 +111,7 @@ Deno.test("a lock that another host has is had again, and certain, when that hos
 
 Deno.test("an etcd that was restored is noticed: nothing is locked before every host has put in again what it has", async () => {
   await using etcd = await Etcd.start();
-  const settings = "storage_timeout = 3\nsettle_timeout = 1";
+  const settings = `${PATIENT}\nsettle_timeout = 1`;
   await using a = await ClusterHost.create(etcd, "a", { settings });
   await using b = await ClusterHost.create(etcd, "b", { settings });
   await a.startDaemon();
@@ -155,7 +155,7 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
   await using b = await ClusterHost.create(etcd, "b", {
-    settings: 'storage_timeout = 3\nsettle_timeout = 1\ncluster_on_lost = "kill"',
+    settings: `${PATIENT}\nsettle_timeout = 1\ncluster_on_lost = "kill"`,
   });
   await using manager = await b.startManaged();
   const { adminSocket } = b.place.paths;
@@ -166,7 +166,7 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   await onA.acquire(a.space, "of-a", AUTOCREATE);
   await onB.acquire(b.space, "of-b", AUTOCREATE);
   await spared.acquire(b.space, "free", AUTOCREATE);
-  b.signalLinks("SIGSTOP");
+  Deno.kill(manager.pid, "SIGSTOP");
   await etcd.control("del", "--prefix", "/virtlockd/");
   await a.daemon.log.match(/the cluster is being recovered/);
   const asked = await a.command("recover", "--expect", "a", "--without", "b");
@@ -177,7 +177,7 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
     { name: "test", expect: ["a"], without: ["b"] },
     "",
   ]);
-  b.signalLinks("SIGCONT");
+  Deno.kill(manager.pid, "SIGCONT");
   await until("host b to know what was said of it", async () => {
     const shown = await shownLocks(b, adminSocket);
     return shown.length === 2 &&
@@ -371,7 +371,7 @@ Deno.test("a directory with two of the cluster's names makes the host no member"
 Deno.test("a host that is made to leave with running guests gives their locks up, and stops those whose disk another one gets", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a", {
-    settings: 'storage_timeout = 3\ncluster_on_lost = "pause"',
+    settings: `${PATIENT}\ncluster_on_lost = "pause"`,
   });
   await using b = await ClusterHost.start(etcd, "b");
   await using guest = await Holder.start(a.daemon);

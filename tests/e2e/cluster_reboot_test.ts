@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ClusterHost } from "../support/cluster_host.ts";
+import { ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
 import { reExec } from "../support/re_exec.ts";
@@ -256,7 +256,7 @@ for (const [name, { files, settings = "", change, because }] of Object.entries(D
     await using etcd = await Etcd.start();
     await using a = await ClusterHost.start(etcd, "a", {
       outer: kernel.enter,
-      settings: `storage_timeout = 3\n${settings}`,
+      settings: `${PATIENT}\n${settings}`,
     });
     await using guest = await Holder.start(a.daemon);
     await guest.acquire(a.space, "disk", AUTOCREATE);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { installMissing } from "./support/debian_packages.ts";
-import { ClusterHost } from "../support/cluster_host.ts";
+import { ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
-import { refusal } from "../support/lock_refusal.ts";
+import { refusal, refusalOf, untilGranted } from "../support/lock_refusal.ts";
 import { kernel } from "../support/kernel.ts";
 import { processState } from "../../src/os/process_state.ts";
 import { reExec } from "../support/re_exec.ts";
@@ -116,7 +116,7 @@ Deno.test("while etcd is away guests keep their locks, new ones are refused, and
   assert.match(text, /Unable to acquire lock on resource .*\/other: /);
   assert.deepEqual(Deno.readDirSync(a.space).map(({ name }) => name).toArray(), ["disk"]);
   etcd.resume();
-  await next.acquire(a.space, "third", AUTOCREATE);
+  await untilGranted(() => next.acquire(a.space, "third", AUTOCREATE));
   await until("what was on its way to be undone", async () => {
     return (await locksOf(etcd)).join(" ") === "lock/scsi/disk lock/scsi/third";
   });
@@ -127,9 +127,10 @@ Deno.test("a link that is killed again and again loses no lock and leaves none",
   await using a = await ClusterHost.start(etcd, "a");
   for (let round = 0; round < 10; round++) {
     await using guest = await Holder.start(a.daemon);
-    const asked = guest.acquire(a.space, "disk", AUTOCREATE);
+    const acquire = () => guest.acquire(a.space, "disk", AUTOCREATE);
+    const asked = refusalOf(acquire());
     a.killLinks();
-    await asked;
+    if (await asked !== undefined) await untilGranted(acquire);
     assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
   }
   await until("the last lock to go", async () => (await locksOf(etcd)).length === 0);
@@ -160,8 +161,10 @@ Deno.test("a daemon that is killed at any moment leaves no lock of a guest's fre
   await using rival = await Holder.start(b.daemon);
   for (let round = 0; round < 5; round++) {
     await using passing = await Holder.start(onA);
-    const asked = passing.acquire(a.space, `passing${round}`, AUTOCREATE);
-    await Promise.all([manager.crash(), asked]);
+    const acquire = () => passing.acquire(a.space, `passing${round}`, AUTOCREATE);
+    const asked = refusalOf(acquire());
+    await manager.crash();
+    if (await asked !== undefined) await untilGranted(acquire);
     assert.match(
       await refusal(rival.acquire(b.space, "disk", AUTOCREATE)),
       new RegExp(`pid ${guest.pid}\\)`),
@@ -282,7 +285,7 @@ class LoopDevice implements AsyncDisposable {
 
 /** A host that locks devices for the cluster, and what its kernel tells of one. */
 async function hostWithDevices(etcd: Etcd, name: string, attributes: Record<string, string>) {
-  const settings = "storage_timeout = 3\ncluster_devices = 1";
+  const settings = `${PATIENT}\ncluster_devices = 1`;
   const made = await ClusterHost.create(etcd, name, { settings, cluster: "new" });
   for (const [path, text] of Object.entries(attributes)) {
     const file = `${made.place.directory}/sysfs/${path}`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ClusterHost } from "../support/cluster_host.ts";
+import { type ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Holder } from "../support/holder.ts";
 import { refusal, refusalOf } from "../support/lock_refusal.ts";
 import { until } from "../support/until.ts";
@@ -20,7 +20,7 @@ const PATIENCE = 150_000;
 const AGAIN = 200;
 
 function settings({ path }: FenceProgram): string {
-  return `storage_timeout = 3\ncluster_fence_command = "${path}"\ncluster_fence_timeout = 60\n`;
+  return `${PATIENT}\ncluster_fence_command = "${path}"\ncluster_fence_timeout = 60\n`;
 }
 
 interface ShownFencing {

@@ -10,6 +10,11 @@ import { until } from "./until.ts";
 
 const LINK = testProgram(new URL("../../src/etcd/link/run.ts", import.meta.url));
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+/**
+ * Settings with which a host waits for whatever is under way: for its link, which has to be started again, and
+ * for other hosts, which are to give a lock.
+ */
+export const PATIENT = "storage_timeout = 30\ncluster_wait = 60";
 
 /**
  * The command that runs the link with etcd from the sources.
@@ -78,7 +83,7 @@ export class ClusterHost implements AsyncDisposable {
   static async create(
     etcd: Etcd,
     name: string,
-    { settings = "storage_timeout = 3", launcher = [], cluster = "open", ...more }: HostOptions = {},
+    { settings = PATIENT, launcher = [], cluster = "open", ...more }: HostOptions = {},
   ): Promise<ClusterHost> {
     if (cluster === "open") await etcd.openCluster("test", ["scsi"]);
     const place = Place.createShared(more.outer);

@@ -1,4 +1,5 @@
 import { RpcFailure } from "../../src/chassis/wire/rpc_error.ts";
+import { until } from "./until.ts";
 
 /** The text with which the daemon refuses a request; undefined when it does not. */
 export async function refusalOf(asked: Promise<unknown>): Promise<string | undefined> {
@@ -9,6 +10,14 @@ export async function refusalOf(asked: Promise<unknown>): Promise<string | undef
     if (error instanceof RpcFailure) return error.message;
     throw error;
   }
+}
+
+/**
+ * Asks for something until it is granted. A host that etcd does not answer, or whose link is just being
+ * started, refuses it.
+ */
+export async function untilGranted(ask: () => Promise<unknown>): Promise<void> {
+  await until("a request to be granted", async () => await refusalOf(ask()) === undefined);
 }
 
 /** The text with which the daemon refuses a request. @throws Error when it does not */

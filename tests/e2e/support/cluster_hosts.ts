@@ -41,6 +41,7 @@ interface ClusterHostsParts {
   readonly network: NetworkSwitch;
   /** Of guests' disks, and of those of the machines. */
   readonly directory: string;
+  readonly settings: string;
 }
 
 /**
@@ -57,8 +58,12 @@ export class ClusterHosts implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /** Boots both, and waits until they are members. */
-  static async start(releases: Releases): Promise<ClusterHosts> {
+  /**
+   * Boots both, and waits until they are members.
+   *
+   * @param settings more of them, for printf(1)
+   */
+  static async start(releases: Releases, settings = ""): Promise<ClusterHosts> {
     await installMissing(["etcd-server", "etcd-client"]);
     await using stack = new AsyncDisposableStack();
     const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-shared-" });
@@ -68,7 +73,7 @@ export class ClusterHosts implements AsyncDisposable {
     const { launcher } = network;
     const etcd = stack.use(await Etcd.startOn(MEMBERS.map((address) => ({ address, launcher })), launcher));
     await etcd.openCluster("prod", ["disks", "leases"]);
-    const hosts = new ClusterHosts({ releases, etcd, network, directory });
+    const hosts = new ClusterHosts({ releases, etcd, network, directory, settings });
     stack.defer(async () => {
       for (const end of ENDS) await hosts.powerOff(end);
     });
@@ -199,7 +204,8 @@ export class ClusterHosts implements AsyncDisposable {
     await install(machine, await debianPackage());
     await install(machine, await clusterPackage());
     const endpoints = this.etcd.urls.map((url) => `"${url}"`).join(", ");
-    const settings = `settle_timeout = 1\\ncluster_endpoints = [ ${endpoints} ]\\ncluster_name = "prod"\\n` +
+    const settings =
+      `${this.#parts.settings}settle_timeout = 1\\ncluster_endpoints = [ ${endpoints} ]\\ncluster_name = "prod"\\n` +
       `cluster_host_id = "${IDS[end]}"\\n` +
       `cluster_lockspaces = [ "disks=${spaces[0]}", "leases=${spaces[1]}" ]\\n`;
     await machine.sh(`printf '${settings}' >/etc/libvirt/virtlockd.conf

@@ -1,6 +1,6 @@
 import type { Fencing } from "../../../src/lockd/cluster/keys/fencing_record.ts";
 import { decodeSession } from "../../../src/lockd/cluster/keys/session_record.ts";
-import { ClusterHost } from "../../support/cluster_host.ts";
+import { ClusterHost, PATIENT } from "../../support/cluster_host.ts";
 import { Etcd } from "../../support/etcd.ts";
 import { Holder } from "../../support/holder.ts";
 import { PATIENCE_MS, until } from "../../support/until.ts";
@@ -58,7 +58,7 @@ export class DeadHost implements AsyncDisposable {
     const etcd = stack.use(await Etcd.start());
     const a = stack.use(
       await ClusterHost.start(etcd, "a", {
-        settings: `storage_timeout = 3\ncluster_fence_data = "${data}"\n`,
+        settings: `${PATIENT}\ncluster_fence_data = "${data}"\n`,
       }),
     );
     const guest = stack.use(await Holder.start(a.daemon));
