@@ -22,7 +22,13 @@ import {
   volumeFlags,
   volumeNames,
 } from "../support/storage_calls.ts";
-import { impatientPlace, type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
+import {
+  AMPLE,
+  placeWithLimit,
+  type StorageClient,
+  StorageDaemon,
+  writeLimit,
+} from "../support/storage_daemon.ts";
 import { answerOf, remoteFrame } from "../support/storage_stage.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
@@ -41,7 +47,7 @@ function stateOf(client: StorageClient, pool: PoolRef): number {
 
 Deno.test("a pool whose storage hangs holds up nobody else, and its calls end", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(impatientPlace(2));
+  const place = stack.use(placeWithLimit(AMPLE));
   const log = `${place.directory}/log`;
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   const daemon = stack.use(await StorageDaemon.start([], place, { LIBVIRT_LOG_OUTPUTS: `1:file:${log}` }));
@@ -52,6 +58,7 @@ Deno.test("a pool whose storage hangs holds up nobody else, and its calls end", 
   const local = makePoolAt(client, "local", `${place.directory}/local`);
   await mount.hang();
   try {
+    // However long that takes, nobody gives it up.
     client.raw.send(remoteFrame(REFRESH, 7, (writer) => poolFlags(writer, hung)));
     for (const other of others) {
       assert.equal(other.call(PoolProcedure.NUM_OF_POOLS).i32(), 2);
@@ -61,6 +68,12 @@ Deno.test("a pool whose storage hangs holds up nobody else, and its calls end", 
     }
     // All of them were answered while this one waits.
     assert.equal(client.raw.quiet, true);
+    await mount.goOn();
+    assert.ok(answerOf(client.raw.receive()) instanceof XdrReader);
+
+    daemon.limit(2);
+    await mount.hang();
+    client.raw.send(remoteFrame(REFRESH, 8, (writer) => poolFlags(writer, hung)));
     await until("the refresh to end", () => !client.raw.quiet);
     assert.match(String(answerOf(client.raw.receive())), /^68\/18 Timed out during operation: /);
     // Not ten times as late, as for a list that takes its time.
@@ -138,7 +151,7 @@ function packets(): Uint8Array {
 
 Deno.test("streams of volumes whose storage hangs end with an error, and hold up nobody", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(impatientPlace(2));
+  const place = stack.use(placeWithLimit(AMPLE));
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   const names = Object.keys(STREAMS);
   for (const name of names) Deno.writeFileSync(`${mount.backing}/${name}`, new Uint8Array(1 << 20));
@@ -151,6 +164,7 @@ Deno.test("streams of volumes whose storage hangs end with an error, and hold up
       writer.string(name);
     }));
   const clients = new Map(names.map((name) => [name, stack.use(daemon.open())]));
+  daemon.limit(2);
   await mount.hang();
   try {
     for (const [name, client] of clients) STREAMS[name]?.begin(client, volume(name));
@@ -213,7 +227,7 @@ Deno.test("a start does not wait for a pool whose storage hangs", async () => {
 
 Deno.test("a pool that was up is up again when its storage answers, however late after the start", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(impatientPlace(2));
+  const place = stack.use(placeWithLimit(AMPLE));
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   Deno.writeTextFileSync(`${mount.backing}/v`, "data");
   {
@@ -228,6 +242,7 @@ Deno.test("a pool that was up is up again when its storage answers, however late
   }
   const log = `${place.directory}/log`;
   await mount.hang();
+  writeLimit(place, 2);
   let daemon: StorageDaemon;
   try {
     daemon = stack.use(await StorageDaemon.start([], place, { LIBVIRT_LOG_OUTPUTS: `1:file:${log}` }));

@@ -11,7 +11,7 @@ import {
   writeVolume,
 } from "../../src/storaged/wire/remote_protocol.ts";
 import { definePool, makePoolAt, poolFlags, volumeFlags, volumeNames } from "../support/storage_calls.ts";
-import { impatientPlace, type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
+import { AMPLE, placeWithLimit, type StorageClient, StorageDaemon } from "../support/storage_daemon.ts";
 import { answerOf, remoteFrame } from "../support/storage_stage.ts";
 import { until } from "../support/until.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
@@ -138,8 +138,7 @@ const NO_JOB = "No job is under way\n";
 
 Deno.test("each job whose storage hangs ends with an error, and is followed until it has gone", async (test) => {
   await using stack = new AsyncDisposableStack();
-  // A job may stand still for ten seconds.
-  const place = stack.use(impatientPlace(1));
+  const place = stack.use(placeWithLimit(AMPLE));
   const daemon = stack.use(await StorageDaemon.start([], place));
   const client = stack.use(daemon.open());
   Deno.mkdirSync(`${place.directory}/local`);
@@ -151,13 +150,16 @@ Deno.test("each job whose storage hangs ends with an error, and is followed unti
     await mount.hang(each.hangs);
     stages.push({ name, each, mount, pool, call, asker: stack.use(daemon.open()) });
   }
+  // A job may stand still for ten seconds.
+  daemon.limit(1);
   try {
     for (const { asker, call: [procedure, encode] } of stages) {
       asker.raw.send(remoteFrame(procedure, SERIAL, encode));
     }
-    for (const { name, asker, each, mount, pool, call } of stages) {
+    for (const { each, mount } of stages) await mount.untilHung(each.hangs);
+    daemon.limit(AMPLE);
+    for (const { name, asker, mount, pool, call } of stages) {
       await test.step(name, async () => {
-        await mount.untilHung(each.hangs);
         // Nobody else waits.
         client.call(PoolProcedure.REFRESH, (writer) => poolFlags(writer, local));
         await until("the end of the call", () => !asker.raw.quiet);
@@ -197,11 +199,12 @@ Deno.test("each job whose storage hangs ends with an error, and is followed unti
 
 Deno.test("a pool whose building hangs ends with an error, and is built when its storage is back", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(impatientPlace(1));
+  const place = stack.use(placeWithLimit(AMPLE));
   const mount = stack.use(await HangingMount.mount(place.directory, "a"));
   const daemon = stack.use(await StorageDaemon.start([], place));
   const client = stack.use(daemon.open());
   const pool = definePool(client, "deep", `${mount.point}/deep`);
+  daemon.limit(1);
   await mount.hang("mkdir");
   try {
     assert.match(
@@ -213,16 +216,18 @@ Deno.test("a pool whose building hangs ends with an error, and is built when its
     await mount.goOn();
   }
   await until("its process to have gone", async () => (await daemon.command("jobs")) === NO_JOB);
+  daemon.limit(AMPLE);
   client.call(PoolProcedure.BUILD, (writer) => poolFlags(writer, pool));
   client.call(PoolProcedure.CREATE, (writer) => poolFlags(writer, pool));
 });
 
 Deno.test("a daemon that is asked to end does not wait for a job that was given up", async () => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(impatientPlace(1));
+  const place = stack.use(placeWithLimit(AMPLE));
   const daemon = stack.use(await StorageDaemon.start([], place));
   const client = stack.use(daemon.open());
   const { mount, pool } = await hangingPool(stack, client, place.directory, "a");
+  daemon.limit(1);
   await mount.hang("unlink");
   try {
     assert.match(await refusalOf(client, remove(client, pool)), /^68\/18 /);
@@ -242,7 +247,7 @@ const SLOW: Readonly<Record<string, (client: StorageClient, pool: PoolRef) => Ca
 
 Deno.test("a slow job is never cut, however long it takes", async (test) => {
   await using stack = new AsyncDisposableStack();
-  const place = stack.use(impatientPlace(1));
+  const place = stack.use(placeWithLimit(AMPLE));
   const daemon = stack.use(await StorageDaemon.start([], place));
   const client = stack.use(daemon.open());
   const stages = [];
@@ -251,12 +256,14 @@ Deno.test("a slow job is never cut, however long it takes", async (test) => {
     Deno.writeFileSync(`${mount.backing}/v`, new Uint8Array(12 * SIZE).fill(0x76));
     client.call(PoolProcedure.REFRESH, (writer) => poolFlags(writer, pool));
     await mount.slow(SIZE);
-    const asker = stack.use(daemon.open());
-    const [procedure, encode] = call(client, pool);
-    asker.raw.send(remoteFrame(procedure, SERIAL, encode));
-    stages.push({ name, asker, begun: Date.now() });
+    stages.push({ name, asker: stack.use(daemon.open()), call: call(client, pool) });
   }
-  for (const { name, asker, begun } of stages) {
+  daemon.limit(1);
+  const begun = Date.now();
+  for (const { asker, call: [procedure, encode] } of stages) {
+    asker.raw.send(remoteFrame(procedure, SERIAL, encode));
+  }
+  for (const { name, asker } of stages) {
     await test.step(name, async () => {
       await until("its end", () => !asker.raw.quiet, 200_000);
       const answer = answerOf(asker.raw.receive());

@@ -15,13 +15,21 @@ function commandLine(place: Place, args: readonly string[]): string[] {
   return place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, "virtstoraged", ...args]);
 }
 
+/** Seconds after which storage is not taken for hung on the busiest of hosts. */
+export const AMPLE = 60;
+
 /** A place whose daemon takes storage for hung after so many seconds. */
-export function impatientPlace(seconds: number): Place {
+export function placeWithLimit(seconds: number): Place {
   const place = Place.create();
-  const directory = `${place.env["XDG_CONFIG_HOME"]}/libvirt`;
-  Deno.mkdirSync(directory, { recursive: true });
-  Deno.writeTextFileSync(`${directory}/virtstoraged.conf`, `storage_timeout = ${seconds}\n`);
+  Deno.mkdirSync(`${place.env["XDG_CONFIG_HOME"]}/libvirt`, { recursive: true });
+  writeLimit(place, seconds);
   return place;
+}
+
+/** What the next daemon of such a place begins with. */
+export function writeLimit(place: Place, seconds: number): void {
+  const file = `${place.env["XDG_CONFIG_HOME"]}/libvirt/virtstoraged.conf`;
+  Deno.writeTextFileSync(file, `storage_timeout = ${seconds}\n`);
 }
 
 /** The program, from the sources, in a place. */
@@ -98,6 +106,17 @@ export class StorageDaemon implements AsyncDisposable {
       writer.u32(0);
     });
     return client;
+  }
+
+  /**
+   * From now on storage is taken for hung after so many seconds, in a {@link placeWithLimit}. Of what is under
+   * way nothing changes.
+   */
+  limit(seconds: number): void {
+    writeLimit(this.place, seconds);
+    this.process.kill("SIGHUP");
+    // The signal came before two round trips: it has been dealt with behind them.
+    this.open()[Symbol.dispose]();
   }
 
   /** Runs a command that asks this daemon, which must succeed. @returns what it wrote */
