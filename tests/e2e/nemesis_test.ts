@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 // blkio controller.
 
 const SEED = 20261128;
-/** Blocks that a slow writer has got through, after which those behind them are many. */
+/** Blocks of a writer that may be on their way at once. */
 const BACKLOG = 16;
 
 /** A directory that processes of other users reach, removed afterwards. */
@@ -44,9 +44,14 @@ Deno.test("the witness sees a write of a killed process that lands when another 
   await first.ask("write 1");
   // It writes faster than the device takes it: by then as much is on its way as it has at once.
   await until("its first blocks to arrive", async () => await disks.blocks() >= BACKLOG);
+  await disks.hold();
   await using second = await writer(disks, disks.device(1, 0));
   await first.kill();
+  const before = await disks.blocks();
   await second.ask("write 2");
+  // More than the first one had on their way.
+  await until("the other's blocks to arrive", async () => await disks.blocks() > before + BACKLOG);
+  await disks.letGo();
   await until("a late write", () => late.length > 0);
   assert.deepEqual({ ...late[0], write: 0 }, { disk: 0, older: 1, newer: 2, write: 0 });
 });

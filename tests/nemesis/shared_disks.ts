@@ -7,6 +7,9 @@ const DISK_SIZE = 1 << 20;
 const THROTTLE = "/sys/fs/cgroup/blkio";
 /** A slow writer's last writes, 16 of 4 KiB on each disk, land 1.4 s after it was killed. */
 const SLOW_BYTES_PER_SECOND = 48 * 1024;
+/** Nothing arrives while a test goes on; the kernel takes 0 for no limit. */
+const HELD = 1;
+const UNLIMITED = 0;
 
 /** A write that arrived behind one of a newer holder. */
 export interface LateWrite {
@@ -30,6 +33,8 @@ export class SharedDisks implements AsyncDisposable {
   /** Devices of each host, by the number of the disk. */
   readonly #devices: readonly (readonly string[])[];
   readonly #group: string;
+  /** `major:minor` of each device. */
+  readonly #numbers: string[] = [];
 
   private constructor(
     writer: string,
@@ -89,10 +94,10 @@ export class SharedDisks implements AsyncDisposable {
           const device = await runOk(host, ["losetup", "--find", "--show", `${point}/disk${disk}`]);
           own.push(device.trim());
           const numbers = (await runOk(host, ["lsblk", "-dno", "MAJ:MIN", device.trim()])).trim();
-          const limit = `${numbers} ${SLOW_BYTES_PER_SECOND}`;
-          await Deno.writeTextFile(`${group}/blkio.throttle.write_bps_device`, limit);
+          shared.#numbers.push(numbers);
         }
       }
+      await shared.#limit(SLOW_BYTES_PER_SECOND);
       return shared;
     } catch (error) {
       await shared[Symbol.asyncDispose]();
@@ -112,12 +117,32 @@ export class SharedDisks implements AsyncDisposable {
     await Deno.writeTextFile(`${this.#group}/cgroup.procs`, String(pid));
   }
 
+  /** From now on nothing arrives of what slow processes have given to the kernel. */
+  async hold(): Promise<void> {
+    await this.#limit(HELD);
+  }
+
+  /** It arrives, all at once. */
+  async letGo(): Promise<void> {
+    await this.#limit(UNLIMITED);
+  }
+
+  async #limit(bytesPerSecond: number): Promise<void> {
+    for (const numbers of this.#numbers) {
+      await Deno.writeTextFile(
+        `${this.#group}/blkio.throttle.write_bps_device`,
+        `${numbers} ${bytesPerSecond}`,
+      );
+    }
+  }
+
   /** How many blocks have arrived whose writer is known. */
   async blocks(): Promise<number> {
     return Number((await this.#process.ask("count")).slice("blocks ".length));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.letGo();
     for (const device of this.#devices.flat()) await host.run(["losetup", "--detach", device]);
     await this.#process.kill();
     const mounted = (await Deno.readTextFile("/proc/self/mountinfo")).includes(` ${this.#point} `);
