@@ -18,16 +18,12 @@ const HOST_UUIDS = ["0a000000-0000-4000-8000-000000000001", "0a000000-0000-4000-
 const ALPHA_UUID = "11111111-2222-3333-4444-555555555555";
 const BETA = { name: "beta", uuid: "66666666-7777-8888-9999-aaaaaaaaaaaa" };
 
-/** Asks for the lock on byte 0 of a file until it gets it, and keeps it for as long as it lives. */
+/** Waits for the lock on byte 0 of a file, and keeps it for as long as it lives. */
 const STRANGER = `
-import fcntl, os, sys, time
+import fcntl, sys, time
 file = open(sys.argv[1], "r+b")
-while True:
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
-        break
-    except BlockingIOError:
-        pass
+open(sys.argv[1] + ".waits", "w").close()
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)
 open(sys.argv[1] + ".taken", "w").close()
 time.sleep(600)
 `;
@@ -119,6 +115,10 @@ Deno.test("A guest is migrated between two hosts and back, and so are its locks;
       "a stranger takes the lock on the way: the guest stands still until that has gone",
       async () => {
         await two.sh(`exec python3 -c '${STRANGER}' '${lease}' & echo $! >/run/stranger`);
+        await until(
+          "the stranger to wait",
+          async () => (await two.run(["test", "-e", `${lease}.waits`])).code === 0,
+        );
         const { code, stderr } = await migrate(here, 1);
         assert.equal(code, 1);
         assert.match(stderr, /'database' is locked/);
