@@ -25,6 +25,18 @@ async function defineBoth(lab: LibvirtLab, leases: Parameters<LibvirtLab["define
   }
 }
 
+/**
+ * Ends alpha, and waits until its lock has gone: while its last writes are looked for, the lock file is open,
+ * and whoever opens the disk is waited for too.
+ */
+async function endAlpha(lab: LibvirtLab): Promise<void> {
+  await lab.virsh("destroy", "alpha");
+  await until(
+    "the lock to go",
+    async () => (await runOk(lab, [OUR_DAEMON, "locks", "--json"])).trim() === "[]",
+  );
+}
+
 Deno.test("a lease in a directory that nobody has registered locks two guests against each other", async () => {
   await using lab = await LibvirtLab.start(OUR_DAEMON);
   await runOk(lab, ["mkdir", "-p", `${PLACE}/own`]);
@@ -66,12 +78,7 @@ Deno.test("a directory that was adopted is refused when others may write it late
   await runOk(lab, ["touch", `${PLACE}/own/database`]);
   await defineBoth(lab, [lease("own")]);
   await lab.virsh("start", "alpha");
-  await lab.virsh("destroy", "alpha");
-  // While its last writes are looked for, whoever opens the disk is waited for too.
-  await until(
-    "the lock to go",
-    async () => (await runOk(lab, [OUR_DAEMON, "locks", "--json"])).trim() === "[]",
-  );
+  await endAlpha(lab);
   await runOk(lab, ["chmod", "0777", PLACE]);
   assert.match(
     await lab.virshError("start", "alpha"),
@@ -136,7 +143,7 @@ Deno.test("a lock directory whose file system is not mounted is refused, and the
   await lab.startLibvirtd();
   await defineBoth(lab);
   await lab.virsh("start", "alpha");
-  await lab.virsh("destroy", "alpha");
+  await endAlpha(lab);
   await runOk(lab, ["umount", lab.diskLockspace]);
   const refusal = new RegExp(
     `Lock directory ${lab.diskLockspace} belongs on nas:/locks \\(tmpfs\\), mounted at ${lab.diskLockspace}, ` +
@@ -164,7 +171,7 @@ Deno.test("a lock directory that was deleted is made again, for a guest and for 
   await runOk(lab, ["rmdir", lab.diskLockspace]);
   await lab.virsh("start", "alpha");
   assert.equal([...Deno.readDirSync(lab.outside(lab.diskLockspace))].length, 1);
-  await lab.virsh("destroy", "alpha");
+  await endAlpha(lab);
   await runOk(lab, ["rm", "-r", lab.diskLockspace]);
   await lab.stopLibvirtd();
   await lab.startLibvirtd();
