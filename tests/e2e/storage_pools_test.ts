@@ -65,13 +65,15 @@ Deno.test("while libvirt's daemon serves the pools, connections are refused with
 });
 
 Deno.test("a copy that a crash of the daemon ends is no volume, goes on nowhere, and is cleaned up", async () => {
-  await using peer = await StoragePeer.start("ours");
-  const path = `${peer.directory}/one`;
-  await peer.virsh("pool-define-as", ...POOL, path);
-  await peer.virsh("pool-build", "one");
+  using scratch = new Scratch();
+  await using mount = await HangingMount.mount(scratch.path, "fuse");
+  await using peer = await StoragePeer.create("ours", mount.point);
+  await peer.serve("ours");
+  await Deno.writeFile(`${mount.backing}/big.img`, new Uint8Array(100 << 20).fill(120));
+  await peer.virsh("pool-define-as", ...POOL, mount.point);
   await peer.virsh("pool-start", "one");
-  await runOk(peer, ["sh", "-c", 'head -c 3000M /dev/zero | tr "\\0" x >"$1/big.img"', "sh", path]);
-  await peer.virsh("pool-refresh", "one");
+  // It takes longer than anything here.
+  await mount.slow(1 << 20);
   const clone = peer.run([
     "virsh",
     "-q",
@@ -84,7 +86,7 @@ Deno.test("a copy that a crash of the daemon ends is no volume, goes on nowhere,
   ]);
   await until(
     "the copy to have begun",
-    () => names(path).some((name) => name.startsWith(".virtstoraged-new-")),
+    () => names(mount.backing).some((name) => name.startsWith(".virtstoraged-new-")),
   );
   const pid = Number(await Deno.readTextFile(peer.outside("/run/virtstoraged.pid")));
   Deno.kill(pid, "SIGKILL");
@@ -93,7 +95,7 @@ Deno.test("a copy that a crash of the daemon ends is no volume, goes on nowhere,
   assert.equal(await peer.virsh("vol-list", "one").then((text) => text.includes("copy.img")), false);
   await until("what is left to be gone", async () => {
     await peer.virsh("pool-refresh", "one");
-    return names(path).join() === "big.img";
+    return names(mount.backing).join() === "big.img";
   });
 });
 
@@ -138,7 +140,6 @@ Deno.test("a volume whose upload a crash has ended is neither downloaded nor cop
 });
 
 Deno.test("storage that hangs stops its own pool only", async () => {
-  // Made first, because the private host sees what was mounted before it.
   using scratch = new Scratch();
   await using mount = await HangingMount.mount(scratch.path, "fuse");
   await using peer = await StoragePeer.create("ours", mount.point);
@@ -276,6 +277,8 @@ Deno.test("an ordinary user's virsh finds the daemon of that user's session", as
     assert.equal((await virsh("vol-list", "one")).trim().replace(/\s+/g, " "), `a.img ${place}/one/a.img`);
     assert.deepEqual(names(`${place}/one`), ["a.img"]);
   } finally {
-    await runOk(host, ["sh", "-c", `kill $(cat ${place}/run/libvirt/virtstoraged.pid)`]);
+    // It removes files of its own at its end.
+    const end = "pid=$(cat $1); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done";
+    await runOk(host, ["sh", "-c", end, "sh", `${place}/run/libvirt/virtstoraged.pid`]);
   }
 });
