@@ -183,7 +183,7 @@ for (const release of releasesToTest()) {
     await install(machine, await debianPackage());
     // Our own unit's variable promises more than systemd keeps: that is an alarm, and tried again.
     await site.replaced(KILL);
-    assert.equal((await site.store()).kept, false);
+    await until("the daemon to know", async () => (await site.store()).kept === false);
     assert.deepEqual(await site.kinds(), ["OFDLCK"]);
 
     await site.limitStore(undefined);
