@@ -11,8 +11,8 @@ import { until } from "./until.ts";
 const LINK = testProgram(new URL("../../src/etcd/link/run.ts", import.meta.url));
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 /**
- * Settings with which a host waits for whatever is under way: for its link, which has to be started again, and
- * for other hosts, which are to give a lock.
+ * Settings with which a host waits for whatever is under way: for its link, which has to be started again,
+ * and for other hosts, which are to give a lock.
  */
 export const PATIENT = "storage_timeout = 30\ncluster_wait = 60";
 

@@ -109,8 +109,8 @@ export class StorageDaemon implements AsyncDisposable {
   }
 
   /**
-   * From now on storage is taken for hung after so many seconds, in a {@link placeWithLimit}. Of what is under
-   * way nothing changes.
+   * From now on storage is taken for hung after so many seconds, in a {@link placeWithLimit}. Of what is
+   * under way nothing changes.
    */
   limit(seconds: number): void {
     writeLimit(this.place, seconds);

@@ -1,7 +1,7 @@
 import { host, runOk } from "./command.ts";
 
 const THROTTLE = "/sys/fs/cgroup/blkio";
-/** So slowly, in bytes per second, that nothing lands while a test goes on; the kernel takes 0 for no limit. */
+/** In bytes per second: nothing lands while a test goes on. The kernel takes 0 for no limit. */
 const HELD = 1;
 const UNLIMITED = 0;
 
