@@ -73,8 +73,8 @@ export class HangingMount implements AsyncDisposable {
   }
 
   /**
-   * Lets everything go on when it is disposed of: before a daemon that is started behind this is, which cannot
-   * even be killed while it has files there.
+   * Lets everything go on when it is disposed of. To be had behind the daemon, which is disposed of after it
+   * then: while files are open there it cannot even be killed.
    */
   ending(): AsyncDisposable {
     return { [Symbol.asyncDispose]: () => this.goOn() };
