@@ -85,7 +85,7 @@ function endToEnd(files: readonly string[]): string[][][] {
   const isMember = (file: string) =>
     // They take minutes, and what they wait for goes by what is said of a host: no guest is judged.
     !/fence_(command|asked)_test\.ts$/.test(file) &&
-    readFileSync(file, "utf8").includes("/support/cluster_host.ts");
+    /\/support\/(cluster|played)_host\.ts/.test(readFileSync(file, "utf8"));
   const stages = [files.filter(isMember), files.filter((file) => !isMember(file))];
   return stages.map((stage) => longestFirst(stage).map((file) => [file]));
 }

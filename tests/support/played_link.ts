@@ -1,0 +1,110 @@
+import { decodeToLink } from "../../src/etcd/wire/decode_to_link.ts";
+import {
+  type Answer,
+  encodeLine,
+  type FromLink,
+  LINK_PROTOCOL,
+  type Question,
+} from "../../src/etcd/wire/link_messages.ts";
+import type { PlayedEtcd } from "../cluster_model/played_etcd.ts";
+
+/** How often it is looked whether something has changed that is awaited, in ms. */
+const LOOK_MS = 20;
+/** How it is told that the daemon, or the test, has ended a connection. */
+const ENDS = [
+  Deno.errors.BadResource,
+  Deno.errors.BrokenPipe,
+  Deno.errors.ConnectionReset,
+  Deno.errors.Interrupted,
+];
+const FULL =
+  "etcd is full: etcdserver: mvcc: database space exceeded (docs/cluster-etcd.md says how to make room)";
+
+/** The links of a host with an etcd that is played in the test's process. Disposing of it ends them. */
+export class PlayedLinks implements Disposable {
+  readonly #etcd: PlayedEtcd;
+  readonly #listener: Deno.UnixListener;
+  readonly #connections = new Set<Deno.UnixConn>();
+  /** Whether etcd takes nothing that might write, as Debian's does whose quota is used up. */
+  full = false;
+  /** Whether nothing that is asked is answered, or done. */
+  silent = false;
+
+  /** @param path the socket that starts a link for whoever connects */
+  constructor(etcd: PlayedEtcd, path: string) {
+    this.#etcd = etcd;
+    this.#listener = Deno.listen({ transport: "unix", path });
+    void this.#accept();
+  }
+
+  async #accept(): Promise<void> {
+    for await (const connection of this.#listener) void this.#serve(connection);
+  }
+
+  async #serve(connection: Deno.UnixConn): Promise<void> {
+    this.#connections.add(connection);
+    const decoder = new TextDecoder();
+    const bytes = new Uint8Array(65_536);
+    let text = "";
+    try {
+      for (;;) {
+        const length = await connection.read(bytes);
+        if (length === null) return;
+        const lines = (text + decoder.decode(bytes.subarray(0, length), { stream: true })).split("\n");
+        text = lines.pop() ?? "";
+        for (const line of lines) await this.#message(connection, line);
+      }
+    } catch (error) {
+      if (!ENDS.some((end) => error instanceof end)) throw error;
+    } finally {
+      if (this.#connections.delete(connection)) connection.close();
+    }
+  }
+
+  async #message(connection: Deno.UnixConn, line: string): Promise<void> {
+    const message = decodeToLink(line);
+    if (message === undefined) throw new Error(`A link was sent what is no message: ${line}`);
+    if (message.kind === "open") {
+      return await send(connection, { kind: "opened", protocol: LINK_PROTOCOL });
+    }
+    const { id, question, limitMs } = message;
+    if (question.kind === "await-change") {
+      const end = performance.now() + limitMs;
+      const timer = setInterval(() => {
+        if (!this.#connections.has(connection)) return clearInterval(timer);
+        if (performance.now() < end && !this.#etcd.hasChanged(question.prefix, question.from)) return;
+        clearInterval(timer);
+        void send(connection, { kind: "answer", id, answer: { kind: "changed" } });
+      }, LOOK_MS);
+      return;
+    }
+    const answer = this.#answer(question);
+    if (answer !== undefined) await send(connection, { kind: "answer", id, answer });
+  }
+
+  #answer(question: Question): Answer | undefined {
+    if (this.silent) return undefined;
+    const writes = question.kind === "grant-lease" ||
+      (question.kind === "transaction" &&
+        [...question.transaction.success, ...question.transaction.failure].some(({ op }) => op === "put"));
+    return this.full && writes
+      ? { kind: "full", reason: FULL }
+      : this.#etcd.apply(question, performance.now());
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+    const connections = [...this.#connections];
+    this.#connections.clear();
+    for (const connection of connections) connection.close();
+  }
+}
+
+async function send(connection: Deno.UnixConn, message: FromLink): Promise<void> {
+  const bytes = new TextEncoder().encode(encodeLine(message));
+  try {
+    for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+  } catch (error) {
+    if (!ENDS.some((end) => error instanceof end)) throw error;
+  }
+}
