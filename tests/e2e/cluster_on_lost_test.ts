@@ -16,6 +16,8 @@ import { until } from "../support/until.ts";
 await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 const AUTOCREATE = 2;
+/** So long a command waits for the hosts of a cluster that is recovered, however busy this machine. */
+const LONG = ["--wait", "300"];
 
 function settings(onLost: string): string {
   return `${PATIENT}\nsettle_timeout = 1\ncluster_on_lost = "${onLost}"`;
@@ -226,7 +228,7 @@ Deno.test("etcd that is away, or that has lost what it knew, ends no guest", asy
   await a.daemon.log.match(/The cluster can be used again/);
   await etcd.control("del", "--prefix", "/virtlockd/test/session/");
   await a.daemon.log.match(/the cluster is being recovered/);
-  const recovered = await a.command("recover", "--expect", "a");
+  const recovered = await a.command("recover", "--expect", "a", ...LONG);
   assert.equal(recovered.code, 0, recovered.stderr);
   assert.deepEqual(await locksOf(a, a.daemon.adminSocket), [["disk", "held", undefined]]);
   assert.equal(guest.running, true);

@@ -17,6 +17,8 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
+/** So long a command waits for the hosts of a cluster that is closed, however busy this machine. */
+const LONG = ["--wait", "300"];
 
 /** Keys of locks, and the session of each. */
 async function locksOf(etcd: Etcd): Promise<string[]> {
@@ -63,7 +65,7 @@ Deno.test("a cluster is made on hosts with running guests: what both have is in 
   b.configure();
   await reExec(b.daemon);
   await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
-  const opened = await b.command("open", "--expect", "a,b");
+  const opened = await b.command("open", "--expect", "a,b", ...LONG);
   assert.deepEqual([opened.code, opened.stdout, opened.stderr], [0, "The cluster is open.\n", ""]);
   const again = await b.command("open", "--json", "--expect", "a,b");
   assert.deepEqual([again.code, JSON.parse(again.stdout)], [0, { name: "test", expect: ["a", "b"] }]);
@@ -111,7 +113,7 @@ Deno.test("a lock that another host has is had again, and certain, when that hos
 
 Deno.test("an etcd that was restored is noticed: nothing is locked before every host has put in again what it has", async () => {
   await using etcd = await Etcd.start();
-  const settings = `${PATIENT}\nsettle_timeout = 1`;
+  const settings = "storage_timeout = 3\nsettle_timeout = 1";
   await using a = await ClusterHost.create(etcd, "a", { settings });
   await using b = await ClusterHost.create(etcd, "b", { settings });
   await a.startDaemon();
@@ -132,7 +134,7 @@ Deno.test("an etcd that was restored is noticed: nothing is locked before every 
     await refusal(next.acquire(a.space, "new", AUTOCREATE)),
     /the cluster is being recovered, .*'virtlockd cluster recover --expect HOST,\.\.\.'.*\(etcd has gone back from revision/,
   );
-  const recovered = await b.command("recover", "--expect", "a,b");
+  const recovered = await b.command("recover", "--expect", "a,b", ...LONG);
   assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
     0,
     "The cluster is open again.\n",
@@ -171,7 +173,7 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   await a.daemon.log.match(/the cluster is being recovered/);
   const asked = await a.command("recover", "--expect", "a", "--without", "b");
   assert.deepEqual([asked.code, asked.stdout], [1, ""]);
-  const recovered = await a.command("recover", "--json", "--expect", "a", "--without", "b", "--yes");
+  const recovered = await a.command("recover", "--json", "--expect", "a", "--without", "b", "--yes", ...LONG);
   assert.deepEqual([recovered.code, JSON.parse(recovered.stdout), recovered.stderr], [
     0,
     { name: "test", expect: ["a"], without: ["b"] },

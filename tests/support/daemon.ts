@@ -5,6 +5,8 @@ import { PATIENCE_MS } from "./until.ts";
 
 const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
 const LOOK_EVERY = 5;
+/** How long a command may take, in ms: some wait for other hosts, as long as they are told to. */
+const COMMAND_MS = 600_000;
 
 /** How to start a program. */
 export interface ProgramOptions {
@@ -71,7 +73,7 @@ export class Daemon implements AsyncDisposable {
     const place = options.place ?? own;
     if (place === undefined) throw new Error("Run program: no place");
     await using process = start(place, options);
-    const ended = await process.wait();
+    const ended = await process.wait(COMMAND_MS);
     return { ...ended, stdout: process.stdout.text, stderr: process.stderr.text };
   }
 
