@@ -26,6 +26,8 @@ const MOST_RESTART = 5;
  * requests have left.
  */
 const SETTLE = 30_000;
+/** How long the code of a link that was just started is still compiled, at the pace of an idle host, in ms. */
+const COMPILED = 120_000;
 /** Five times as long as a host's proofs are apart, in ms. */
 const WATCH = 15_000;
 const PATIENCE_MS = 60_000;
@@ -55,13 +57,14 @@ export const clusterManyRow: Row = {
       const { pid } = daemon.target;
       const pids = () => [pid, ...links.flatMap(({ pid: link = 0 }) => childrenOf(link))];
       await using _first = await oneLock(daemon, "one");
-      const one = await watch(pids(), etcd.urls);
+      const begun = await watch(pids(), etcd.urls, SETTLE);
+      const one = await watch(pids(), etcd.urls, COMPILED);
       const clients = bench.scaled(CLIENTS);
       const held = await bench.hold(daemon, clients, LOCKS_EACH);
-      const many = await watch(pids(), etcd.urls);
+      const many = await watch(pids(), etcd.urls, SETTLE);
       const restart = await restarted(daemon);
       await held.release();
-      return lines(clients * LOCKS_EACH, one, many, restart);
+      return lines(clients * LOCKS_EACH, { begun, one, many }, restart);
     } finally {
       await daemon?.stop();
       for (const link of links) link.kill("SIGKILL");
@@ -78,10 +81,21 @@ interface Idle {
   readonly messages: Figure;
 }
 
-/** Watches a daemon and its link while nobody asks it for anything. */
-async function watch(pids: readonly number[], urls: readonly string[]): Promise<Idle> {
+/** What was watched: with one lock in the first minute and later, and with many. */
+interface Watched {
+  readonly begun: Idle;
+  readonly one: Idle;
+  readonly many: Idle;
+}
+
+/**
+ * Watches a daemon and its link while nobody asks it for anything.
+ *
+ * @param settle what is waited before, in ms
+ */
+async function watch(pids: readonly number[], urls: readonly string[], settle: number): Promise<Idle> {
   const used = () => pids.reduce((sum, pid) => sum + processUsage(pid).cpu, 0);
-  await setTimeout(SETTLE);
+  await setTimeout(settle);
   const [cpu, messages] = [used(), await received(urls)];
   await setTimeout(WATCH);
   const seconds = WATCH / 1000;
@@ -123,11 +137,16 @@ async function oneLock({ target }: Pick<DaemonUnderTest, "target">, name: string
   return client;
 }
 
-function lines(count: number, one: Idle, many: Idle, restart: Figure): Line[] {
+function lines(count: number, { begun, one, many }: Watched, restart: Figure): Line[] {
   const row = "cluster-many";
   const idle = { row, unit: "ms CPU / s", better: "less", theirs: undefined } as const;
   const note = "lock files are simulated: they cost no descriptor";
   return [
+    {
+      ...idle,
+      title: "cluster: idle host with its link, 1 lock, first minute",
+      ours: begun.cpu,
+    },
     {
       ...idle,
       title: "cluster: idle host with its link, 1 lock",
