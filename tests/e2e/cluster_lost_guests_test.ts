@@ -3,8 +3,8 @@ import { until } from "../support/until.ts";
 import { ClusterHosts, clusterReleases } from "./support/cluster_hosts.ts";
 import { ALPHA, BETA, defineRival } from "./support/ten_disk_guest.ts";
 
-// A host of a cluster was fenced and lives, with real guests: cluster_on_lost. On demand, as root, with
-// VIRTLOCKD_TEST_CLUSTER: some minutes.
+// A host of a cluster was fenced, or made to leave, and lives, with real guests: cluster_on_lost. On demand, as
+// root, with VIRTLOCKD_TEST_CLUSTER: some minutes.
 
 const RELEASES = clusterReleases();
 /** How many locks each guest has: of its disk, and of the lease that both want. */
@@ -31,6 +31,14 @@ async function threadsOf(hosts: ClusterHosts, pid: number): Promise<string> {
   return [...new Set(states)].sort().join("");
 }
 
+/** Sets what host one does with such guests. */
+async function configure(hosts: ClusterHosts, onLost: string): Promise<void> {
+  await hosts.machine(0).sh(`sed -i '/cluster_on_lost/d' /etc/libvirt/virtlockd.conf
+    echo 'cluster_on_lost = "${onLost}"' >>/etc/libvirt/virtlockd.conf
+    systemctl kill -s HUP --kill-who=main virtlockd`);
+  await hosts.untilLive(0);
+}
+
 /**
  * Starts alpha on host one, has that fenced while it cannot reach etcd, starts beta on host two, which wants
  * the same lease, and waits until host one knows.
@@ -39,10 +47,7 @@ async function threadsOf(hosts: ClusterHosts, pid: number): Promise<string> {
  */
 async function loseLease(hosts: ClusterHosts, onLost: string): Promise<number> {
   const [one, two] = [hosts.machine(0), hosts.machine(1)];
-  await one.sh(`sed -i '/cluster_on_lost/d' /etc/libvirt/virtlockd.conf
-    echo 'cluster_on_lost = "${onLost}"' >>/etc/libvirt/virtlockd.conf
-    systemctl kill -s HUP --kill-who=main virtlockd`);
-  await hosts.untilLive(0);
+  await configure(hosts, onLost);
   await hosts.libvirt(0).virsh("start", "alpha");
   const pid = await hosts.libvirt(0).guestPid("alpha");
   await one.sh("systemctl stop virtlockd-cluster.socket 'virtlockd-cluster@*'");
@@ -65,7 +70,7 @@ async function end(hosts: ClusterHosts): Promise<void> {
 if (RELEASES !== undefined) {
   Deno.test(`A host was fenced and lives, with guests (${RELEASES.join(", ")})`, async (t) => {
     await using hosts = await ClusterHosts.start(RELEASES);
-    const one = hosts.machine(0);
+    const [one, two] = [hosts.machine(0), hosts.machine(1)];
     const libvirt = hosts.libvirt(0);
     await defineRival(hosts, 0, ALPHA);
     await defineRival(hosts, 1, BETA);
@@ -128,5 +133,37 @@ if (RELEASES !== undefined) {
       await libvirt.virsh("start", "alpha");
       await hosts.runsOn(0, "alpha", LOCKS);
     });
+
+    await t.step(
+      "a host that is made to leave: its guest runs on until another host has its lock",
+      async () => {
+        await configure(hosts, "pause");
+        const pid = await libvirt.guestPid("alpha");
+        const leave = ["virtlockd", "cluster", "leave", "one"];
+        const refused = await two.run(leave);
+        assert.equal(refused.code, 1);
+        assert.match(refused.stderr, /Host 'one' has not left: it has 2 locks of alpha/);
+        await hosts.runsOn(0, "alpha", LOCKS);
+        await two.sh([...leave, "--force"].join(" "));
+        await until("host one to know", async () => (await leaseOf(hosts))?.state === "doubtful");
+        assert.deepEqual(await hosts.locks(), []);
+        assert.match(await one.sh("virtlockd doctor || true"), /PROBLEM.*alpha/s);
+        assert.equal(await hosts.state(0, "alpha"), "running");
+        assert.doesNotMatch(await threadsOf(hosts, pid), /T/);
+        await hosts.libvirt(1).virsh("start", "beta");
+        await until("alpha to stand still", async () => await threadsOf(hosts, pid) === "T");
+        assert.equal((await leaseOf(hosts))?.holders[0]?.process, "stopped");
+        await libvirt.virsh("destroy", "alpha");
+        await until("its lock to go", async () => await leaseOf(hosts) === undefined);
+        // It locks nothing of the cluster's before it joins again.
+        assert.match(await libvirt.virshError("start", "alpha"), /has left the cluster/);
+        await one.sh("virtlockd reload");
+        await hosts.untilLive(0);
+        assert.match(await libvirt.virshError("start", "alpha"), /is locked by domain 'beta'/);
+        await end(hosts);
+        await libvirt.virsh("start", "alpha");
+        await hosts.runsOn(0, "alpha", LOCKS);
+      },
+    );
   });
 }
