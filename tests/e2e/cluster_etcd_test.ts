@@ -7,7 +7,7 @@ import { backup } from "./site_operations/backup.ts";
 import { newAuthority, newCertificates } from "./site_operations/certificates.ts";
 import { deadHost } from "./site_operations/dead_host.ts";
 import { laggingMember } from "./site_operations/lagging.ts";
-import { newVersion, replacement } from "./site_operations/members.ts";
+import { newVersion, nextMinorVersion, replacement } from "./site_operations/members.ts";
 import type { Scene } from "./site_operations/scene.ts";
 import { shutOut } from "./site_operations/shut_out.ts";
 import { fullDatabase } from "./site_operations/space.ts";
@@ -31,6 +31,8 @@ const OPERATIONS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   "somebody looks from elsewhere": viewer,
   "new certificates": newCertificates,
   "a new version of etcd": newVersion,
+  // What Debian 12 has is 3.4.
+  ...RELEASE === "bookworm" ? { "the next minor version of etcd": nextMinorVersion } : {},
 };
 
 if (RELEASE !== undefined) {
