@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Holder } from "../support/holder.ts";
 import { refusal, refusalOf } from "../support/lock_refusal.ts";
+import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
 import { DeadHost } from "./support/dead_host.ts";
 import { installMissing } from "./support/debian_packages.ts";
@@ -123,6 +124,24 @@ async function outlivesItsDaemon(): Promise<void> {
   assert.equal((await dead.fencing())?.from, Deno.hostname());
 }
 
+/** A daemon that is executed anew, also with a slip in its settings, forgets nobody who has asked. */
+async function outlivesReloads(): Promise<void> {
+  using program = new FenceProgram("exit 0");
+  await using dead = await DeadHost.make({ settings: settings(program) });
+  const { b } = dead;
+  await using next = await Holder.start(b.daemon);
+  await asks(b, next);
+  b.place.writeConfig("storage_timeout = 3\n");
+  await reExec(b.daemon);
+  b.configure();
+  await reExec(b.daemon);
+  const state = async () => (await shownFencing(b)).hosts[0]?.state;
+  await until("it to begin anew", async () => await state() === "watching", PATIENCE, AGAIN);
+  await b.daemon.log.match(/Host '.*' is fenced: .*fence has said so\. 1 lock of it freed/, PATIENCE);
+  assert.equal(program.calls.length, 1);
+  await next.acquire(b.space, "disk", AUTOCREATE);
+}
+
 /** Of three hosts two are silent: none is fenced unasked, and a person's word overrides that. */
 async function isStorm(): Promise<void> {
   using program = new FenceProgram("exit 0");
@@ -146,8 +165,9 @@ async function isStorm(): Promise<void> {
 const SCENARIOS: readonly Scenario[] = [
   { name: "of two that ask one does it, once", run: isDoneOnce },
   { name: "a daemon is killed while the program runs", run: outlivesItsDaemon },
+  { name: "a daemon is executed anew", run: outlivesReloads },
   { name: "a program that fails is told of", run: isTold },
   { name: "too many hosts are silent", run: isStorm },
 ];
 
-testSideBySide("who asks for the lock of a host that is not heard of has it fenced", 4, SCENARIOS);
+testSideBySide("who asks for the lock of a host that is not heard of has it fenced", 5, SCENARIOS);

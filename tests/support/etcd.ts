@@ -72,8 +72,13 @@ export class Etcd implements AsyncDisposable {
    * Starts one of so many members, and waits until it answers.
    *
    * @param medium where its data are: those of a measurement belong on a disk
+   * @param database "small": it can be filled
    */
-  static async start(count = 1, medium: Medium = "memory"): Promise<Etcd> {
+  static async start(
+    count = 1,
+    medium: Medium = "memory",
+    database: "large" | "small" = "large",
+  ): Promise<Etcd> {
     const ports: HeldPort[] = [];
     const port = () => {
       const held = HeldPort.take();
@@ -84,7 +89,7 @@ export class Etcd implements AsyncDisposable {
       client: `http://localhost:${port()}`,
       peer: `http://127.0.0.1:${port()}`,
       launcher: [],
-      quota: 0,
+      quota: database === "small" ? QUOTA_MIB << 20 : 0,
     }));
     return await Etcd.#start(addresses, { directory: makeDirectory(medium), launcher: [], ports });
   }
@@ -222,7 +227,7 @@ export class Etcd implements AsyncDisposable {
     return index < 0 ? undefined : index;
   }
 
-  /** Fills the database of one that was started on nodes, until etcd takes nothing more. */
+  /** Fills the database of one that is small, until etcd takes nothing more. */
   async fill(): Promise<void> {
     for (let number = 0;; number++) {
       try {
