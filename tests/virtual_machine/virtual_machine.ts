@@ -1,9 +1,8 @@
 // A virtual machine with Debian's kernel, in which a test runs where this host's kernel has not what it
 // takes. Nothing of this host is used but its CPU (emulation, no KVM).
-import { CACHE } from "../e2e/support/cache.ts";
 import { host, runOk } from "../e2e/support/command.ts";
 import { installMissing } from "../e2e/support/debian_packages.ts";
-import { mirror } from "../e2e/support/root_filesystem.ts";
+import { debianDisk } from "./debian_disk.ts";
 
 const TREE = new URL("../..", import.meta.url).pathname;
 const MINUTE = 60_000;
@@ -41,7 +40,7 @@ export async function passesInside({ name, packages, script, hardware }: InsideT
   await installMissing(["mmdebstrap", "qemu-system-x86", "e2fsprogs"]);
   const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-machine-" });
   try {
-    const root = await rootFilesystem(name, packages, directory);
+    const root = await debianDisk(name, packages, directory);
     await Deno.mkdir(`${directory}/tree`);
     await runOk(host, ["deno", "task", "--cwd", TREE, "build"], { deadline: MINUTE });
     const names = ["src", "tests", "deno.json", "deno.lock", "node_modules", "virtlockd", "virtstoraged"];
@@ -85,42 +84,4 @@ async function boot(root: string, tree: string, hardware: readonly string[]): Pr
   await machine.status;
   clearTimeout(late);
   return text;
-}
-
-/**
- * A Debian as an image, its kernel and its initial file system beside it, made once.
- *
- * @returns its path without the suffix
- */
-async function rootFilesystem(
-  name: string,
-  packages: readonly string[],
-  directory: string,
-): Promise<string> {
-  const root = `${CACHE}/${name}-${packages.length}`;
-  await Deno.mkdir(CACHE, { recursive: true });
-  if ((await host.run(["test", "-e", `${root}.ext4`])).code === 0) return root;
-  const files = `${directory}/root`;
-  // The program finds its runtime where it was built, and the test's own first process is on the other disk.
-  const hook = (script: string) => `--customize-hook=${script}`;
-  await runOk(host, [
-    "mmdebstrap",
-    "--quiet",
-    "--mode=root",
-    "--variant=minbase",
-    '--aptopt=APT::Install-Recommends "false"',
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-    `--include=${packages.join()}`,
-    hook(
-      `printf '#!/bin/sh\\nmkdir -p /tree; mount -t devtmpfs dev /dev 2>/dev/null; mount -o ro /dev/vdb /tree && cp /tree/init /tmp/init && umount /tree && exec sh /tmp/init\\n' >"$1/usr/local/sbin/test-init"; chmod 755 "$1/usr/local/sbin/test-init"`,
-    ),
-    hook(`mkdir -p "$1$(dirname ${Deno.execPath()})"; ln -s /tree/deno "$1${Deno.execPath()}"`),
-    hook(`cp "$1"/boot/vmlinuz-* ${root}.vmlinuz; cp "$1"/boot/initrd.img-* ${root}.initrd`),
-    "bookworm",
-    files,
-    await mirror(),
-  ], { deadline: 15 * MINUTE });
-  await runOk(host, ["mkfs.ext4", "-q", "-d", files, `${root}.unfinished`, "2G"], { deadline: 5 * MINUTE });
-  await Deno.rename(`${root}.unfinished`, `${root}.ext4`);
-  return root;
 }
