@@ -3,8 +3,8 @@ import { until } from "../support/until.ts";
 import { ClusterHosts, clusterReleases } from "./support/cluster_hosts.ts";
 import { ALPHA, BETA, defineRival } from "./support/ten_disk_guest.ts";
 
-// A host of a cluster was fenced, or made to leave, and lives, with real guests: cluster_on_lost. On demand, as
-// root, with VIRTLOCKD_TEST_CLUSTER: some minutes.
+// A host of a cluster was fenced, or made to leave, and lives, with real guests: cluster_on_lost. On demand,
+// as root, with VIRTLOCKD_TEST_CLUSTER: some minutes.
 
 const RELEASES = clusterReleases();
 /** How many locks each guest has: of its disk, and of the lease that both want. */

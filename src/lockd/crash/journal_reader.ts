@@ -30,17 +30,20 @@ export class JournalReader {
   /**
    * Reads a journal. Why it cannot be read is said.
    *
-   * @param what names it, to begin a sentence with
+   * @param path of its file; undefined: it came from elsewhere
    * @returns undefined when nothing can have been recorded in it, or it cannot be read
    */
-  read(memory: SharedMemory, what: string): FoundLog | undefined {
+  read(memory: SharedMemory, path?: string): FoundLog | undefined {
     const { log } = this.#sources;
+    const what = path === undefined ? "The journal" : `The journal ${path}`;
     if (memory.size === 0) return undefined;
     const read = readLog(memory);
     if (typeof read !== "string") return read;
     if (isUnfinished(memory)) {
-      log.info(`${what} is the beginning of one that was never finished: nothing was recorded in it`);
-    } else log.error(`${what} cannot be read: ${read}`);
+      log.info(
+        `${what} that an earlier daemon has left is the beginning of one that was never finished: nothing was recorded in it`,
+      );
+    } else log.error(`${what} that an earlier daemon has left cannot be read: ${read}`);
     return undefined;
   }
 

@@ -54,16 +54,15 @@ export function withLeftJournal(
 
 /** What is in it; undefined when that is nothing, or cannot be read, which is said. */
 function contentsOf({ sys, log, reader }: LeftSources, file: JournalFile): Contents | undefined {
-  const what = `The journal ${file.path} that an earlier daemon has left`;
   let memory: SharedMemory;
   try {
     memory = new SharedMemory(sys, file.fd);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    log.error(`${what} cannot be read: ${error.message}`);
+    log.error(`The journal ${file.path} that an earlier daemon has left cannot be read: ${error.message}`);
     return undefined;
   }
-  const read = reader.read(memory, what);
+  const read = reader.read(memory, file.path);
   return read === undefined ? undefined : reader.contents(memory, read);
 }
 

@@ -115,7 +115,7 @@ class Opening {
 
   /** @returns undefined when there is nothing that can be read */
   #recovered(memory: SharedMemory, file: JournalFile | undefined): OpenedJournal | undefined {
-    const read = this.#reader.read(memory, "The journal that an earlier daemon has left");
+    const read = this.#reader.read(memory);
     if (read === undefined) return undefined;
     const contents = this.#reader.contents(memory, read);
     const recovered = this.#reader.recover(contents, this.#sources.returned);

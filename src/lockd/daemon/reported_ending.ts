@@ -46,12 +46,15 @@ export function reportEnding(daemon: Ended, { ending, refused, takenAgain }: End
       );
     }
     case "left": {
-      const begin = `Stopping with ${held}, of which systemd keeps no copies`;
-      if (bare.length === 0) return log.error(`${begin}${cluster}`);
+      if (bare.length === 0) {
+        return log.error(`Stopping with ${held}, of which systemd keeps no copies${cluster}`);
+      }
       const what = kept.length === 0
         ? "these disks"
         : `the disks of ${counted(bare.length, "lock")}${ofGuests(bare)}`;
-      return log.error(`${begin}: nothing protects ${what} ${NEXT_DAEMON}${cluster}`);
+      return log.error(
+        `Stopping with ${held}, of which systemd keeps no copies: nothing protects ${what} ${NEXT_DAEMON}${cluster}`,
+      );
     }
     case "restarted":
       if (refused > 0) {

@@ -26,7 +26,7 @@ const MOST_RESTART = 5;
  * requests have left.
  */
 const SETTLE = 30_000;
-/** How long the code of a link that was just started is still compiled, at the pace of an idle host, in ms. */
+/** How long the code of a link that was just started is still compiled, where its host is idle, in ms. */
 const COMPILED = 120_000;
 /** Five times as long as a host's proofs are apart, in ms. */
 const WATCH = 15_000;
