@@ -18,6 +18,9 @@ const AUTOCREATE = 2;
 /** Longer than anything here may take, in ms. */
 const PATIENCE = 60_000;
 
+/** Who is not admitted is waited for as long. */
+const SETTINGS = "storage_timeout = 8";
+
 /** Names of the locks that etcd has. */
 async function locksOf(etcd: Etcd): Promise<string> {
   const keys = [...(await etcd.keys("/virtlockd/test/lock/")).keys()];
@@ -41,8 +44,8 @@ async function stateOf({ daemon }: ClusterHost): Promise<string> {
 
 Deno.test("a lock directory is added while guests run: no host locks there for all before each has put in what it has", async () => {
   await using etcd = await Etcd.start();
-  await using a = await ClusterHost.start(etcd, "a");
-  await using b = await ClusterHost.start(etcd, "b");
+  await using a = await ClusterHost.start(etcd, "a", { settings: SETTINGS });
+  await using b = await ClusterHost.start(etcd, "b", { settings: SETTINGS });
   const leases = { a: await anotherSpace(a), b: await anotherSpace(b) };
   await using onA = await Holder.start(a.daemon);
   await using onB = await Holder.start(b.daemon);
@@ -118,6 +121,8 @@ Deno.test("a lock directory is taken out when nobody has any lock and each host 
   await until("its lock to go", async () => await locksOf(etcd) === "", PATIENCE);
   const left = await a.command("leave", "a");
   assert.equal(left.code, 0, left.stderr);
+  // A reload before it has heard of that would find it out, and need another one.
+  await a.daemon.log.match(/This host is no member of its cluster any more/);
   await reExec(a.daemon);
   await a.daemon.log.match(/the other hosts lock leases, scsi for the cluster, and this one scsi/);
   const opened = await a.command("open", "--expect", "a", "--directories");

@@ -17,7 +17,8 @@ const AUTOCREATE = 2;
 Deno.test("a daemon that is stopped says which locks etcd keeps, and no other host gets them until their guest ends", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
-  await using b = await ClusterHost.start(etcd, "b");
+  // Nobody of the stopped host would give it a lock that it waited for.
+  await using b = await ClusterHost.start(etcd, "b", { settings: "storage_timeout = 30\ncluster_wait = 1" });
   const local = `${a.place.directory}/local`;
   Deno.writeTextFileSync(local, "");
   await using guest = await Holder.start(a.daemon);
