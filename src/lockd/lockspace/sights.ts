@@ -33,6 +33,8 @@ interface Seen {
   due: number;
   /** Whether it has got something since it was seen last: libvirt asks for a disk before QEMU opens it. */
   partial: boolean;
+  /** How often it has got something. */
+  grants: number;
 }
 
 /** What the sights need. */
@@ -81,6 +83,7 @@ export class Sights {
     const { loop, clock, pidOf, hasEnded } = this.#parts;
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
+      seen.grants++;
       seen.partial = true;
       seen.next = 0;
       seen.due = clock() + (LOOK_AGAIN_MS[0] as number);
@@ -96,11 +99,12 @@ export class Sights {
           next: LOOK_AGAIN_MS.length,
           due: Infinity,
           partial: false,
+          grants: 1,
         });
       }
       return;
     }
-    const first: Seen = { pid, sight: undefined, next: -1, due: 0, partial: false };
+    const first: Seen = { pid, sight: undefined, next: -1, due: 0, partial: false, grants: 1 };
     this.#seen.set(key, first);
     if (soon === "later") return loop.defer(() => this.#first(key, first));
     this.#first(key, first);
@@ -124,7 +128,7 @@ export class Sights {
   /** What an earlier image of the daemon has seen of an owner that is gone by now. */
   restore(key: OwnerKey, pid: number, sight: Sight): void {
     const { partial = false } = sight;
-    this.#seen.set(key, { pid, sight, next: LOOK_AGAIN_MS.length, due: Infinity, partial });
+    this.#seen.set(key, { pid, sight, next: LOOK_AGAIN_MS.length, due: Infinity, partial, grants: 1 });
   }
 
   /**
@@ -137,7 +141,14 @@ export class Sights {
     if (pid === undefined || this.#seen.has(key)) return;
     // It may not have opened yet what it got right before the last life ended. Clocks may be set back.
     const partial = age < (LOOK_AGAIN_MS[0] as number);
-    this.#seen.set(key, { pid, sight: undefined, next: -1, due: this.#parts.clock(), partial });
+    this.#seen.set(key, {
+      pid,
+      sight: undefined,
+      next: -1,
+      due: this.#parts.clock(),
+      partial,
+      grants: 1,
+    });
     this.#wind(NEXT_LOOKS_MS);
   }
 
@@ -174,8 +185,12 @@ export class Sights {
     const wait = LOOK_SOON_MS[looks];
     if (wait === undefined || before?.qemu !== true) return;
     const { sys, loop, owns } = this.#parts;
+    const { grants } = seen;
     loop.after(wait, () => {
       if (this.#seen.get(key) !== seen || !owns(key)) return;
+      // It has got another disk since it is active, as by hot-plug, and opens that later: the look after a while
+      // tells.
+      if (guardedIn(before) > 0 && seen.grants !== grants) return;
       const sight = lookAt(sys, seen.pid);
       const guarded = guardedIn(sight);
       if (guarded > 0 && guarded === guardedIn(before)) {

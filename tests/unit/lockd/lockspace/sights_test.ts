@@ -180,6 +180,21 @@ Deno.test("Sights has seen all of a QEMU that activates its disks late, though i
   assert.deepEqual(world.sights.of(7), GUARDED);
 });
 
+Deno.test("Sights may miss what a QEMU gets by hot-plug between the looks for its first disks", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.grant(7);
+  world.turn();
+  world.guarding.add(7);
+  world.until(60);
+  // Both looks see its first disk; libvirt asks for another one's lock, which QEMU opens later.
+  world.grant(7);
+  world.until(110);
+  assert.deepEqual(world.sights.of(7), { qemu: true, files: [], partial: true });
+  world.until(2000);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+});
+
 Deno.test("Sights knows nothing of an owner whose process is not watched", () => {
   const world = new World();
   world.grant(9);
