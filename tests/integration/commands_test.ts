@@ -112,8 +112,8 @@ Deno.test("the list of locks shows a holder that is being killed", async () => {
     };
   };
   assert.equal(listed()()?.state, "held");
-  // The holder has 1.6 s: the daemon is asked again and again around the moment in which it sees the end of the
-  // connection.
+  // The holder has 1.6 s: the daemon is asked again and again around the moment in which it sees the end of
+  // the connection.
   let state = "held";
   await heldUp(daemon, () => holder.disconnected());
   while (state === "held") state = listed()()?.state ?? "gone";

@@ -188,8 +188,8 @@ export class Sights {
     const { grants } = seen;
     loop.after(wait, () => {
       if (this.#seen.get(key) !== seen || !owns(key)) return;
-      // It has got another disk since it is active, as by hot-plug, and opens that later: the look after a while
-      // tells.
+      // It has got another disk since it is active, as by hot-plug, and opens that later: the look after a
+      // while tells.
       if (guardedIn(before) > 0 && seen.grants !== grants) return;
       const sight = lookAt(sys, seen.pid);
       const guarded = guardedIn(sight);
