@@ -11,8 +11,6 @@ const ROOT = join(TESTS, "..");
 
 /** So many runs of Deno's test runner go on at a time: more than there are CPUs, because tests wait too. */
 const SIDES = 3;
-/** The same of end-to-end tests, of which several wait for minutes. */
-const END_TO_END_SIDES = 4;
 /** Of the integration tests. */
 const SHARES = 12;
 
@@ -124,8 +122,7 @@ function bundlePrograms(): void {
 const names = process.argv.slice(2);
 if (names.length === 0 || names[0] === "e2e") bundlePrograms();
 const results: Ended[] = [];
-const sides = names[0] === "e2e" ? END_TO_END_SIDES : SIDES;
-for (const stage of stagesOf(names)) results.push(...await sideBySide(sides, stage));
+for (const stage of stagesOf(names)) results.push(...await sideBySide(SIDES, stage));
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
 const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;
