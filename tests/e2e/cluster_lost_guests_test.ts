@@ -142,7 +142,7 @@ if (RELEASES !== undefined) {
         const leave = ["virtlockd", "cluster", "leave", "one"];
         const refused = await two.run(leave);
         assert.equal(refused.code, 1);
-        assert.match(refused.stderr, /Host 'one' has not left: it has 2 locks of alpha/);
+        assert.match(refused.stderr, /has not left: it has \d locks of 'alpha'/);
         await hosts.runsOn(0, "alpha", LOCKS);
         await two.sh([...leave, "--force"].join(" "));
         await until("host one to know", async () => (await leaseOf(hosts))?.state === "doubtful");
