@@ -105,23 +105,3 @@ Deno.test("noteGivenUp() tells what etcd has kept apart from what was given up",
   assert.deepEqual(note.take(), { at: 6, locks: 1, kept: 2, running: [{ name: "web", pid: Deno.pid }] });
   assert.deepEqual(log.lines, []);
 });
-
-Deno.test("noteGivenUp() tells what etcd has kept apart from what was given up", () => {
-  using scratch = new Scratch();
-  const log = new KeptLog();
-  const note = new GivenUp(kernel, scratch.file("note"));
-  const mine = holding(Deno.pid, "web");
-  const locks = [
-    resource({ id: 1, path: "/cluster/a", holdings: [mine] }),
-    resource({ id: 2, path: "/cluster/b", holdings: [mine] }),
-  ];
-  const cluster = {
-    reachOf: (path: string) => path.startsWith("/cluster/") ? "cluster" as const : "pending" as const,
-  };
-  noteGivenUp(note, { table: table(...locks), log, cluster }, 5);
-  assert.deepEqual(note.take(), { at: 5, locks: 0, kept: 2, running: [] });
-  const other = resource({ id: 3, path: "/pending/c", holdings: [mine] });
-  noteGivenUp(note, { table: table(...locks, other), log, cluster }, 6);
-  assert.deepEqual(note.take(), { at: 6, locks: 1, kept: 2, running: [{ name: "web", pid: Deno.pid }] });
-  assert.deepEqual(log.lines, []);
-});
