@@ -22,6 +22,15 @@ Deno.test(`no comment is wider than ${WIDTH} columns`, () => {
   assert.deepEqual(wide, []);
 });
 
+Deno.test("no file has two tests of one name", () => {
+  const twice = FILES.filter((path) => path.endsWith("_test.ts")).flatMap((path) => {
+    const names = [...readFileSync(join(ROOT, path), "utf8").matchAll(/^Deno\.test\(\s*("[^"]+")/gm)]
+      .map(([, name]) => `${path} ${name}`);
+    return names.filter((name, index) => names.indexOf(name) !== index);
+  });
+  assert.deepEqual(twice, []);
+});
+
 /** What the project has at its top, beside what .gitignore names. */
 const TOP = [
   ...[

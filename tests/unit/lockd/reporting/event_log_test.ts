@@ -149,19 +149,6 @@ Deno.test("eventLog() logs refusals and what happens to holders at warning", () 
   );
 });
 
-Deno.test("eventLog() says which guest runs unprotected because its lock is lost, and that it has it again", () => {
-  const lost = resource({ id: 1, name: "r", state: { kind: "lost", reason: "somebody else holds it now" } });
-  assert.equal(
-    line((log) => log.lost?.(lost, "ended with the last daemon and could not be taken again yet")),
-    `error: The lock on 'r' of ${WHO} ended with the last daemon and could not be taken again yet: ` +
-      "somebody else holds it now; its guest runs unprotected",
-  );
-  assert.equal(
-    line((log) => log.regained?.({ ...lost, state: { kind: "held" } })),
-    `warning: The lock on 'r' of ${WHO} ended with the last daemon: it is taken again, but was free for a while`,
-  );
-});
-
 Deno.test("eventLog() gives journald the domain, uuid and resources of a killed holder", () => {
   const [record] = records((log) => log.signalled?.(42, "SIGKILL", OWNED.slice(0, 2)));
   const { domain, uuid, ownerPid, resource: names, lockspace } = record?.properties ?? {};
