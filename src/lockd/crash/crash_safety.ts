@@ -136,7 +136,7 @@ export class CrashSafety {
     if (memory !== undefined) writeStamp(memory, stampOfNow(sys));
     this.#store?.adopted();
     this.#store?.seal();
-    if (storeLimit(this.#parts.env) === 0) this.#guard?.begin();
+    if (storeLimit(this.#parts.env, this.#parts.doubt) === 0) this.#guard?.begin();
     else this.#guard?.look();
     this.#replaceStoredJournal(recorder.log.fd);
     this.#discardLeftFile();
@@ -230,7 +230,8 @@ export class CrashSafety {
 
   /** What the next image has to know of the service manager and this one had to find out. */
   get variables(): Readonly<Record<string, string>> {
-    const limit = this.#guard?.limit;
+    const { env, doubt } = this.#parts;
+    const limit = this.#guard?.limit ?? (doubt === undefined ? undefined : storeLimit(env, doubt));
     return limit === undefined ? {} : { FDSTORE: String(limit) };
   }
 
@@ -287,7 +288,7 @@ export class CrashSafety {
   }
 
   #openStore(): DescriptorStore | undefined {
-    const { notify, env, loop, sys, ledger, log } = this.#parts;
+    const { notify, env, doubt, loop, sys, ledger, log } = this.#parts;
     if (notify === undefined || !this.#keeper) return undefined;
     return openStore({
       socket: notify,
@@ -295,7 +296,7 @@ export class CrashSafety {
       sys,
       ledger,
       log,
-      limit: storeLimit(env),
+      limit: storeLimit(env, doubt),
       earlier: this.#earlier,
       slots: this.#opened?.slots ?? [],
       dropped: () => this.#guard?.dropped(),

@@ -3,16 +3,17 @@ import { counted } from "../../chassis/log/counted.ts";
 import type { Log } from "../../chassis/log/log.ts";
 import type { LearntStore } from "../daemon/systemctl.ts";
 import type { DescriptorStore } from "../store/descriptor_store.ts";
+import { ASSUMED_LIMIT } from "./store_limit.ts";
 
 /** Before it is tried again to have everything kept, in ms; the last one for ever. */
 const PAUSES_MS = [1000, 5000, 15_000, 60_000] as const;
 
-/** How many descriptors our unit has systemd keep, where nobody has said. */
-const ASSUMED_LIMIT = 65_536;
-
 /** What a guard works with. */
 export interface StoreGuardParts {
-  readonly store: Pick<DescriptorStore, "kept" | "status" | "probe" | "resume" | "settled" | "distrust">;
+  readonly store: Pick<
+    DescriptorStore,
+    "kept" | "status" | "probe" | "resume" | "relimit" | "settled" | "distrust" | "least" | "noteLeast"
+  >;
   readonly loop: Pick<EventLoop, "after">;
   readonly log: Log;
   /** Asks systemd; never calls `done` before it returns. Undefined where the manager is another one. */
@@ -47,6 +48,8 @@ export class StoreGuard {
   #reason: string | undefined;
   /** The limit that systemd was asked for; undefined when it was not, or has not answered. */
   #learnt: number | undefined;
+  /** Whether what systemd has is being compared, and whether that is to be done once more. */
+  #looking: "no" | "once" | "again" = "no";
 
   constructor(parts: StoreGuardParts) {
     this.#parts = parts;
@@ -105,14 +108,28 @@ export class StoreGuard {
     const { store, learn } = this.#parts;
     if (this.#phase.kind === "waiting") return this.#try();
     if (this.#phase.kind !== "kept" || learn === undefined) return;
-    store.settled(() => {
-      const { stored } = store.status;
-      learn((learnt) => {
-        // What came or went meanwhile cannot be compared.
-        const still = this.#phase.kind === "kept" && store.status.stored === stored;
-        if (still && learnt.kind === "known" && learnt.kept < stored) store.distrust();
-      });
-    });
+    if (this.#looking !== "no") {
+      this.#looking = "again";
+      return;
+    }
+    this.#looking = "once";
+    store.noteLeast();
+    store.settled(() => learn((learnt) => this.#compare(learnt)));
+  }
+
+  /**
+   * systemd does what it is told in order. So at whatever moment since it counted, it had no fewer than there
+   * ever were meanwhile: clients that come and go are no reason to believe that it has dropped something.
+   */
+  #compare(learnt: LearntStore): void {
+    const again = this.#looking === "again";
+    this.#looking = "no";
+    if (this.#phase.kind !== "kept" || learnt.kind !== "known") return;
+    const { store } = this.#parts;
+    if (learnt.kept < store.least) return store.distrust();
+    this.#learnt = learnt.limit;
+    if (learnt.limit !== store.status.limit) store.relimit(learnt.limit);
+    if (again) this.look();
   }
 
   /** Another program takes over, and wants no copies. */

@@ -41,9 +41,9 @@ export function linkService(
   const predecessor = handed === undefined ? "none" : stored ? "stored" : "unstored";
   const manager = findServiceManager({ sys, loop, ledger, env: self, predecessor });
   if (manager.doubt !== undefined) {
-    log.error(
-      `Could not learn how many descriptors systemd keeps for this service, and a crash may lose all locks: ` +
-        `${manager.doubt}. It is asked again`,
+    log.warn(
+      `Could not learn how many descriptors systemd keeps for this service: ${manager.doubt}. ` +
+        `It is sent all of them, and the log says so if it does not keep them`,
     );
   }
   const serviceEnv = { ...env, ...manager.variables };

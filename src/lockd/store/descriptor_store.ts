@@ -175,6 +175,21 @@ export class DescriptorStore implements DescriptorKeeper {
     this.#admission.resume(limit);
   }
 
+  /** The manager takes another number of descriptors than it was believed to. */
+  relimit(limit: number): void {
+    this.#room.relimit(limit);
+  }
+
+  /** The fewest descriptors that the manager was to keep since {@link noteLeast}. */
+  get least(): number {
+    return this.#room.least;
+  }
+
+  /** Notes from now on how few descriptors the manager is to keep. */
+  noteLeast(): void {
+    this.#room.noteLeast();
+  }
+
   /** Nothing is kept from the beginning: {@link probe} finds out when something is. */
   suspend(): void {
     this.#admission.suspend();

@@ -24,6 +24,7 @@ export class StoreRoom {
   readonly #names = new RecurringMap<string, true>();
   #nameBytes = 0;
   #descriptors = 0;
+  #least = 0;
   #tripwires = 0;
   /** Whether there has to be room for tripwires always. */
   #reserved = false;
@@ -43,6 +44,16 @@ export class StoreRoom {
   /** How many descriptors it has, or is about to get: a queue is two. */
   get used(): number {
     return this.#descriptors;
+  }
+
+  /** The fewest that these were since {@link noteLeast}. */
+  get least(): number {
+    return this.#least;
+  }
+
+  /** Notes from now on how few they are. */
+  noteLeast(): void {
+    this.#least = this.#descriptors;
   }
 
   /** Names under which it keeps something, or is about to. */
@@ -87,6 +98,7 @@ export class StoreRoom {
     this.#names.clear();
     this.#nameBytes = 0;
     this.#descriptors = 0;
+    this.#least = 0;
     this.#tripwires = 0;
   }
 
@@ -121,6 +133,7 @@ export class StoreRoom {
   #count(name: string, times: 1 | -1): void {
     const descriptors = parseQueueName(name) === undefined ? 1 : 2;
     this.#descriptors += times * descriptors;
+    this.#least = Math.min(this.#least, this.#descriptors);
     this.#nameBytes += times * descriptors * (name.length + 1);
     if (isTripwire(name)) this.#tripwires += times;
   }

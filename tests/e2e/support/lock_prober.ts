@@ -35,6 +35,8 @@ with open(answer + ".unfinished", "w") as file:
 os.rename(answer + ".unfinished", answer)
 `;
 
+const SAID = "journalctl --sync; journalctl --no-pager --utc --output=short-precise --identifier=virtlockd";
+
 /** What a prober saw. */
 export interface Probes {
   tries: number;
@@ -88,10 +90,13 @@ export class LockProber {
   /**
    * Ends it, when it has tried so often; it must never have got a lock.
    *
-   * @throws Error that tells when which lock was free
+   * @throws Error that tells when which lock was free, and what the daemons have logged
    */
   async neverGranted(atLeast = 1): Promise<void> {
     const { tries, grants, when } = await this.stop(atLeast);
-    if (grants > 0) throw new Error(`${grants} of ${tries} probes got a lock:\n${when.join("\n")}`);
+    if (grants === 0) return;
+    // What the daemons have said then; without a journal there is none.
+    const { stdout } = await this.#runner.run(["sh", "-c", SAID]);
+    throw new Error(`${grants} of ${tries} probes got a lock:\n${when.join("\n")}\n${stdout}`);
   }
 }

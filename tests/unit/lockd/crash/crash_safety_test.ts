@@ -106,6 +106,16 @@ Deno.test("CrashSafety without a service manager has a file, and nothing of it o
   assert.deepEqual([safety.variables, stage.log.lines], [{}, []]);
 });
 
+Deno.test("CrashSafety has everything kept at once by a systemd that has not answered", () => {
+  using stage = new Stage();
+  const safety = stage.open({}, { doubt: "it did not end within 1 s" });
+  const daemon = stage.begin(safety);
+  assert.deepEqual(stage.since(), ["tripwire-0", "journal", "tripwire-1"]);
+  assert.deepEqual([safety.outlives, safety.refused, daemon.crashSections().store?.present], [true, 0, true]);
+  // The next image is not to ask and to wait again.
+  assert.deepEqual([safety.variables, stage.log.lines], [{ FDSTORE: "65536" }, []]);
+});
+
 Deno.test("CrashSafety tells a service manager that keeps nothing what there is to tell", () => {
   using stage = new Stage();
   const safety = stage.open({});

@@ -14,6 +14,8 @@ class Stage {
   shows: LearntStore = { kind: "known", limit: 100, kept: 0 };
   kept = true;
   stored = 5;
+  /** What the store was asked to note is told as it is now; `fewest` where there were fewer in between. */
+  fewest: number | undefined;
   limit = 50;
   readonly guard: StoreGuard;
 
@@ -52,6 +54,14 @@ class Stage {
         this.limit = limit;
         this.done.push(`resumed with ${limit}`);
       },
+      relimit: (limit) => {
+        this.limit = limit;
+        this.done.push(`takes ${limit}`);
+      },
+      get least() {
+        return stage.fewest ?? stage.stored;
+      },
+      noteLeast: () => void this.done.push("noted"),
       settled: (done) => void this.next.push(done),
       distrust: () => this.drop(),
     };
@@ -157,14 +167,8 @@ Deno.test("StoreGuard.look() compares with what systemd has, and tries at once w
   assert.equal(stage.guard.drops, 0);
   stage.shows = { kind: "known", limit: 50, kept: 4 };
   stage.guard.look();
-  stage.steps(1);
-  // A client came in between.
-  stage.stored = 6;
-  stage.steps(1);
-  assert.equal(stage.guard.drops, 0);
-  stage.guard.look();
   stage.steps(2);
-  assert.equal(stage.guard.drops, 1);
+  assert.deepEqual([stage.guard.drops, stage.done], [1, ["noted", "noted"]]);
 
   const waiting = new Stage();
   waiting.shows = { kind: "known", limit: 0, kept: 0 };
@@ -172,6 +176,27 @@ Deno.test("StoreGuard.look() compares with what systemd has, and tries at once w
   waiting.steps(1);
   waiting.guard.look();
   assert.equal(waiting.guard.busy, true);
+});
+
+Deno.test("StoreGuard.look() takes clients that came and went for nothing that systemd has dropped", () => {
+  const stage = new Stage();
+  // One had gone when systemd counted, and another has come since.
+  stage.shows = { kind: "known", limit: 50, kept: 4 };
+  stage.fewest = 4;
+  stage.guard.look();
+  stage.steps(2);
+  assert.deepEqual([stage.guard.drops, stage.kept, stage.log.lines], [0, true, []]);
+});
+
+Deno.test("StoreGuard.look() compares once more when it is asked to meanwhile, and goes by systemd's limit", () => {
+  const stage = new Stage();
+  stage.shows = { kind: "known", limit: 70, kept: 5 };
+  stage.guard.look();
+  stage.steps(1);
+  stage.guard.look();
+  stage.steps(3);
+  assert.deepEqual([stage.next.length, stage.done], [0, ["noted", "takes 70", "noted"]]);
+  assert.equal(stage.guard.limit, 70);
 });
 
 Deno.test("StoreGuard rests while another program takes over, and goes on if that did not", () => {

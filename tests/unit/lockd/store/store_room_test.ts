@@ -17,6 +17,20 @@ Deno.test("StoreRoom counts a queue as two descriptors, and each name once", () 
   assert.deepEqual([room.used, room.has("lock-1")], [0, false]);
 });
 
+Deno.test("StoreRoom.least is the fewest since it was noted, not what came back since", () => {
+  const { room } = roomFor(10, "lock-1", "queue-7-0");
+  room.noteLeast();
+  room.keep("lock-2");
+  assert.equal(room.least, 3);
+  room.forget("queue-7-0");
+  room.keep("queue-7-1");
+  assert.deepEqual([room.used, room.least], [4, 2]);
+  room.noteLeast();
+  assert.equal(room.least, 4);
+  room.clear();
+  assert.equal(room.least, 0);
+});
+
 Deno.test("StoreRoom.fullFor() has no room over the limit of the manager", () => {
   const { room } = roomFor(3, "lock-1", "lock-2");
   assert.equal(room.fullFor("lock-3", 1), undefined);
