@@ -2,9 +2,9 @@ import { type Runner, runOk } from "./command.ts";
 import { until } from "../../support/until.ts";
 
 // Speaks libvirt's protocol by itself (docs/protocol.md), as libvirt would for a guest whose disks these are.
-// A lock that it gets it gives back at once.
+// A lock that it gets it gives back at once. Debian 12's smallest Python has no JSON.
 const ASKER = `
-import hashlib, json, os, socket, struct, sys, time
+import hashlib, os, socket, struct, sys, time
 answer, space, paths = sys.argv[1], sys.argv[2], sys.argv[3:]
 LOCK, KEEPALIVE = 0x0EA7BEEF, 0x6B656570
 connection = socket.socket(socket.AF_UNIX)
@@ -57,7 +57,11 @@ while not os.path.exists(answer + ".stop"):
             otherwise[said] = otherwise.get(said, 0) + 1
         time.sleep(0.1)
 with open(answer + ".unfinished", "w") as file:
-    json.dump({"refused": refused, "granted": granted, "otherwise": otherwise}, file)
+    print("refused", refused, file=file)
+    for each in granted:
+        print("granted", each, file=file)
+    for said, count in otherwise.items():
+        print("otherwise", count, said.replace("\\n", " "), file=file)
 os.rename(answer + ".unfinished", answer)
 `;
 
@@ -106,11 +110,26 @@ export class LockAsker implements AsyncDisposable {
       const { code, stdout } = await this.#runner.run(["cat", this.#answer]);
       return code === 0 && stdout;
     }, 60_000);
-    return JSON.parse(said) as Told;
+    return toldBy(said);
   }
 
   /** Has it end by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#runner.run(["touch", `${this.#answer}.stop`]);
   }
+}
+
+function toldBy(said: string): Told {
+  let refused = 0;
+  const granted: string[] = [];
+  const otherwise: Record<string, number> = {};
+  for (const line of said.trimEnd().split("\n")) {
+    const [, kind = "", rest = ""] = /^(\w+) (.*)$/.exec(line) ?? [];
+    const [, count = "", text = ""] = /^(\d+) (.*)$/.exec(rest) ?? [];
+    if (kind === "refused") refused = Number(rest);
+    else if (kind === "granted") granted.push(rest);
+    else if (kind === "otherwise") otherwise[text] = Number(count);
+    else throw new Error(`Ask for locks: the asker said "${line}"`);
+  }
+  return { refused, granted, otherwise };
 }
