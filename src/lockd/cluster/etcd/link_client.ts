@@ -30,12 +30,19 @@ const RECONNECT_MS = 500;
  */
 const UNUSABLE_MS = 3000;
 /**
+ * How long a link may take until it can be asked, in ms: a process is started, on a host where everything
+ * else may be started too. One that takes longer hangs, and the next one may not.
+ */
+const START_MS = 30_000;
+/**
  * How much longer than the link itself the daemon waits for an answer, in ms. The link answers in time by its
  * own clock, so an answer that is later than that means a link that hangs; the margin is for a busy host,
  * where either process may not run for some hundred milliseconds.
  */
 const MARGIN_MS = 500;
-/** What is read at once: the answers to some hundred questions. A longer one is read in pieces. */
+/**
+ * What is read in one turn of the loop: the answers to some hundred questions. A longer one comes in pieces.
+ */
 const READ_SIZE = 64 * 1024;
 
 /** What a link's end in the daemon needs. */
@@ -67,6 +74,8 @@ export class LinkClient implements Etcd {
   #fd = -1;
   #opened = false;
   #closed = false;
+  /** Ends a link that cannot be asked in time. */
+  #starting: Timer | undefined;
   #reason: string | undefined = "it is just being connected";
   /** Why the link that is connected cannot work, by its own word. */
   #told: string | undefined;
@@ -130,6 +139,10 @@ export class LinkClient implements Etcd {
     }
     this.#fd = this.#parts.ledger.own(fd, "cluster");
     this.#told = undefined;
+    this.#starting = this.#parts.loop.after(START_MS, () => {
+      const log = "journalctl --unit='virtlockd-cluster@*' says how far it has come";
+      this.#ended(`its process was not ready within ${START_MS / 1000} s: ${log}`);
+    });
     this.#send({ kind: "open", protocol: LINK_PROTOCOL, endpoints: this.#parts.endpoints });
   }
 
@@ -145,19 +158,18 @@ export class LinkClient implements Etcd {
     if ((events & ~EPOLLOUT) !== 0) this.#readable();
   }
 
+  /** Reads once: of more the loop tells anew, when everybody else has had a turn. */
   #readable(): void {
-    while (this.#fd >= 0) {
-      const length = this.#parts.sys.read(this.#fd, this.#buffer);
-      if (length === -EAGAIN) return;
-      if (length < 0) return this.#ended(new SystemError("read", "link with etcd", length).message);
-      if (length === 0) {
-        const log = this.#opened
-          ? ""
-          : " before it was ready: journalctl --unit='virtlockd-cluster@*' says why";
-        return this.#ended(`its process has ended${log}`);
-      }
-      this.#received(this.#buffer.slice(0, length));
+    const length = this.#parts.sys.read(this.#fd, this.#buffer);
+    if (length === -EAGAIN) return;
+    if (length < 0) return this.#ended(new SystemError("read", "link with etcd", length).message);
+    if (length === 0) {
+      const log = this.#opened
+        ? ""
+        : " before it was ready: journalctl --unit='virtlockd-cluster@*' says why";
+      return this.#ended(`its process has ended${log}`);
     }
+    this.#received(this.#buffer.slice(0, length));
   }
 
   #received(bytes: Uint8Array): void {
@@ -174,9 +186,11 @@ export class LinkClient implements Etcd {
     if (message === undefined) return this.#ended("it has sent a line that is no message");
     switch (message.kind) {
       case "opened":
+        if (this.#opened) return this.#ended("it has said twice that it is ready");
         if (message.protocol !== LINK_PROTOCOL) {
           return this.#ended(`it speaks version ${message.protocol}, and the daemon ${LINK_PROTOCOL}`);
         }
+        this.#starting?.cancel();
         this.#opened = true;
         this.#reason = undefined;
         return this.#parts.opened();
@@ -186,18 +200,17 @@ export class LinkClient implements Etcd {
       case "answer": {
         const { id, answer } = message;
         const asked = this.#asked.get(id);
-        if (asked !== undefined && !suits(asked.question, answer)) {
+        // None comes behind its time: a link that is late is ended, and the next one knows nothing of it.
+        if (asked === undefined) return this.#ended("it has answered what it was not asked");
+        if (!suits(asked.question, answer)) {
           return this.#ended("it has answered another question than it was asked");
         }
-        return this.#answered(id, answer);
+        return this.#answered(id, asked, answer);
       }
     }
   }
 
-  #answered(id: number, answer: Answer): void {
-    const asked = this.#asked.get(id);
-    // It comes behind its time, and was taken for unknown.
-    if (asked === undefined) return;
+  #answered(id: number, asked: Asked, answer: Answer): void {
     this.#asked.delete(id);
     asked.timer.cancel();
     asked.done(answer);
@@ -208,13 +221,15 @@ export class LinkClient implements Etcd {
     const reason = this.#told ?? how;
     this.#disconnect();
     this.#later(reason, this.#told === undefined ? RECONNECT_MS : UNUSABLE_MS);
-    const asked = [...this.#asked.keys()];
-    for (const id of asked) {
-      this.#answered(id, { kind: "unknown", reason: `the link with etcd has ended: ${reason}` });
+    for (const [id, asked] of [...this.#asked]) {
+      // Whoever was told just now may have closed it.
+      if (this.#closed) return;
+      this.#answered(id, asked, { kind: "unknown", reason: `the link with etcd has ended: ${reason}` });
     }
   }
 
   #disconnect(): void {
+    this.#starting?.cancel();
     if (this.#fd >= 0) {
       this.#parts.loop.remove(this.#fd);
       this.#parts.ledger.close(this.#fd);

@@ -104,19 +104,18 @@ export class FenceClient {
     return undefined;
   }
 
+  /** Reads once: of more the loop tells anew, when everybody else has had a turn. */
   #readable(): void {
-    while (this.#fd >= 0) {
-      const length = this.#parts.sys.read(this.#fd, this.#buffer);
-      if (length === -EAGAIN) return;
-      if (length <= 0) {
-        return this.#end({
-          kind: "failed",
-          reason:
-            "the process that fences has ended before it was done: journalctl --unit='virtlockd-fence@*' says why",
-        });
-      }
-      this.#received(this.#buffer.slice(0, length));
+    const length = this.#parts.sys.read(this.#fd, this.#buffer);
+    if (length === -EAGAIN) return;
+    if (length <= 0) {
+      return this.#end({
+        kind: "failed",
+        reason:
+          "the process that fences has ended before it was done: journalctl --unit='virtlockd-fence@*' says why",
+      });
     }
+    this.#received(this.#buffer.slice(0, length));
   }
 
   #received(bytes: Uint8Array): void {

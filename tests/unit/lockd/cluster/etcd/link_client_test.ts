@@ -18,6 +18,10 @@ class Stage {
   room = Infinity;
   watched = 0;
   opened = 0;
+  /** Sent again and again, behind everything else. */
+  endless: Uint8Array | undefined;
+  /** How often something was read. */
+  reads = 0;
   readonly time = new PlayedTime();
   readonly client: LinkClient;
   #event: (events: number) => void = () => assert.fail("nothing is watched");
@@ -28,7 +32,9 @@ class Stage {
       connect: () => 0,
       close: () => 0,
       read: (_fd: number, into: Uint8Array) => {
-        const piece = this.#incoming.shift();
+        this.reads++;
+        if (this.endless !== undefined && this.reads > 100) throw new Error("it reads for ever");
+        const piece = this.#incoming.shift() ?? this.endless;
         if (piece === undefined) return -EAGAIN;
         into.set(piece.subarray(0, into.length));
         if (piece.length > into.length) this.#incoming.unshift(piece.subarray(into.length));
@@ -65,6 +71,11 @@ class Stage {
   /** The other end sends pieces. */
   receive(...pieces: readonly Uint8Array[]): void {
     this.#incoming.push(...pieces.filter(({ length }) => length > 0));
+    while (this.watched !== 0 && this.#incoming.length > 0) this.turn();
+  }
+
+  /** A turn of the loop, which tells that something can be read. */
+  turn(): void {
     this.#event(EPOLLIN);
   }
 
@@ -146,4 +157,51 @@ Deno.test("a link that sends a line without an end is ended, and what it was ask
   const reason = "it has sent a line that is too long for a message";
   assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
   assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+});
+
+Deno.test("a link that does not say that it is ready is ended, and another one is started", () => {
+  const stage = new Stage();
+  stage.time.advance();
+  assert.deepEqual([stage.time.now, stage.watched], [30_000, 0]);
+  assert.equal(
+    stage.client.unreachable,
+    "its process was not ready within 30 s: journalctl --unit='virtlockd-cluster@*' says how far it has come",
+  );
+  stage.time.advance();
+  assert.deepEqual([stage.time.now, stage.watched], [30_500, EPOLLIN]);
+  stage.receive(line(OPENED));
+  assert.deepEqual([stage.client.unreachable, stage.opened], [undefined, 1]);
+  // One that was ready in time is not ended for that.
+  stage.time.after(60_000, () => {});
+  stage.time.advance();
+  assert.deepEqual([stage.time.now, stage.watched], [90_500, EPOLLIN]);
+});
+
+Deno.test("a link that sends without an end is read once in a turn of the loop", () => {
+  const stage = new Stage();
+  const flood = line({ kind: "unusable", reason: "x" });
+  stage.endless = new Uint8Array(65_536 - 65_536 % flood.length).map((_, at) =>
+    flood[at % flood.length] ?? 0
+  );
+  stage.turn();
+  assert.equal(stage.reads, 1);
+  stage.turn();
+  assert.equal(stage.reads, 2);
+});
+
+Deno.test("a link that answers what it was not asked, or is ready twice, is ended", () => {
+  for (
+    const [message, reason] of [
+      [{ kind: "answer", id: 7, answer: { kind: "changed" } }, "it has answered what it was not asked"],
+      [OPENED, "it has said twice that it is ready"],
+    ] as const
+  ) {
+    const stage = new Stage();
+    stage.receive(line(OPENED));
+    const answers: Answer[] = [];
+    stage.client.ask(QUESTION, 4000, (answer) => answers.push(answer));
+    stage.receive(line(message));
+    assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
+    assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+  }
 });
