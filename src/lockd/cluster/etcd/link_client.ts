@@ -76,7 +76,8 @@ export class LinkClient implements Etcd {
   #closed = false;
   /** Ends a link that cannot be asked in time. */
   #starting: Timer | undefined;
-  #reason: string | undefined = "it is just being connected";
+  /** Why it does not work, or did not the last time. */
+  #reason = "it is just being connected";
   /** Why the link that is connected cannot work, by its own word. */
   #told: string | undefined;
   #nextId = 1;
@@ -90,15 +91,15 @@ export class LinkClient implements Etcd {
   }
 
   get unreachable(): string | undefined {
-    return this.#opened ? undefined : this.#reason;
+    return this.#opened ? undefined : `the link with etcd does not work: ${this.#reason}`;
   }
 
   ask(question: Question, limitMs: number, done: (answer: Answer) => void): void {
     const { loop } = this.#parts;
-    if (!this.#opened) {
-      const reason = `the link with etcd does not work: ${this.#reason}`;
+    const { unreachable } = this;
+    if (unreachable !== undefined) {
       // Nothing of it was sent.
-      return loop.defer(() => done({ kind: "refused", reason }));
+      return loop.defer(() => done({ kind: "refused", reason: unreachable }));
     }
     const id = this.#nextId++;
     const timer = loop.after(limitMs + MARGIN_MS, () => {
@@ -192,7 +193,6 @@ export class LinkClient implements Etcd {
         }
         this.#starting?.cancel();
         this.#opened = true;
-        this.#reason = undefined;
         return this.#parts.opened();
       case "unusable":
         this.#told = message.reason;

@@ -142,7 +142,10 @@ Deno.test("a link that answers another question is ended, and a key that it leav
   stage.receive(line({ kind: "answer", id: 1, answer: { kind: "transaction", result } }));
   const reason = "it has answered another question than it was asked";
   assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
-  assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+  assert.deepEqual([stage.client.unreachable, stage.watched], [
+    `the link with etcd does not work: ${reason}`,
+    0,
+  ]);
 });
 
 Deno.test("a link that sends a line without an end is ended, and what it was asked is not known", () => {
@@ -156,7 +159,10 @@ Deno.test("a link that sends a line without an end is ended, and what it was ask
   stage.receive(piece);
   const reason = "it has sent a line that is too long for a message";
   assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
-  assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+  assert.deepEqual([stage.client.unreachable, stage.watched], [
+    `the link with etcd does not work: ${reason}`,
+    0,
+  ]);
 });
 
 Deno.test("a link that does not say that it is ready is ended, and another one is started", () => {
@@ -165,7 +171,8 @@ Deno.test("a link that does not say that it is ready is ended, and another one i
   assert.deepEqual([stage.time.now, stage.watched], [30_000, 0]);
   assert.equal(
     stage.client.unreachable,
-    "its process was not ready within 30 s: journalctl --unit='virtlockd-cluster@*' says how far it has come",
+    "the link with etcd does not work: its process was not ready within 30 s: " +
+      "journalctl --unit='virtlockd-cluster@*' says how far it has come",
   );
   stage.time.advance();
   assert.deepEqual([stage.time.now, stage.watched], [30_500, EPOLLIN]);
@@ -202,6 +209,9 @@ Deno.test("a link that answers what it was not asked, or is ready twice, is ende
     stage.client.ask(QUESTION, 4000, (answer) => answers.push(answer));
     stage.receive(line(message));
     assert.deepEqual(answers, [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }]);
-    assert.deepEqual([stage.client.unreachable, stage.watched], [reason, 0]);
+    assert.deepEqual([stage.client.unreachable, stage.watched], [
+      `the link with etcd does not work: ${reason}`,
+      0,
+    ]);
   }
 });
