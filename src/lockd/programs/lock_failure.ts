@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../base/shell_quoted.ts";
+import { shellOperand } from "../../base/shell_quoted.ts";
 import { strerror } from "../../os/errno.ts";
 import { type Holding, type Owner, ownerKey, ownerText } from "../lockspace/owner.ts";
 import type { ForeignHolder, HeldReport, Refusal } from "../lockspace/refusal.ts";
@@ -188,7 +188,7 @@ function hostText(
     : `, of which nothing is heard since ${
       new Date(silentSince).toISOString().slice(0, 19)
     }Z or earlier: make sure that it is off and stays off, then free its locks: virtlockd cluster fence ${
-      host === "" ? "HOST" : shellQuoted(host)
+      host === "" ? "HOST" : shellOperand(host)
     }`;
   return shared ? `guests of ${place} that share it, at first ${held}${lost}` : `${held} on ${place}${lost}`;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { shellQuoted } from "../../../src/base/shell_quoted.ts";
+import { shellOperand, shellQuoted } from "../../../src/base/shell_quoted.ts";
 
 Deno.test("shellQuoted() leaves plain words alone, and a shell reads every other as it was", async () => {
   assert.equal(shellQuoted("/var/lib/libvirt/images/web-1_a.qcow2"), "/var/lib/libvirt/images/web-1_a.qcow2");
@@ -7,5 +7,18 @@ Deno.test("shellQuoted() leaves plain words alone, and a shell reads every other
     const { stdout } = await new Deno.Command("sh", { args: ["-c", `printf %s ${shellQuoted(text)}`] })
       .output();
     assert.equal(new TextDecoder().decode(stdout), text);
+  }
+});
+
+Deno.test("shellOperand() keeps a word from being taken for an option", async () => {
+  assert.deepEqual([shellOperand("web"), shellOperand("it's"), shellOperand("a-b")], [
+    "web",
+    "'it'\\''s'",
+    "a-b",
+  ]);
+  for (const text of ["-x", "--force", "- $(id)"]) {
+    const { code, stdout } = await new Deno.Command("sh", { args: ["-c", `basename ${shellOperand(text)}`] })
+      .output();
+    assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, `${text}\n`]);
   }
 });

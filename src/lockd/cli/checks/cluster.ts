@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { shellOperand, shellQuoted } from "../../../base/shell_quoted.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
@@ -74,7 +74,7 @@ function ofFencing(fencing: FencingStatus | undefined, host: Host): readonly Fin
 function ofHost(command: string, { host, state, failures, reason }: FencingHost): readonly Finding[] {
   if (reason === undefined) return [];
   const advice = `Make sure that it is off and stays off; then free its locks: virtlockd cluster fence ${
-    shellQuoted(host)
+    shellOperand(host)
   }`;
   if (state === "waiting") return [warning(`Host '${host}' is not fenced yet: ${reason}`, advice)];
   return [

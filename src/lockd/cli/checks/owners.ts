@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { shellOperand, shellQuoted } from "../../../base/shell_quoted.ts";
 import type { HolderEntry, LockEntry } from "../../status/status_document.ts";
 import { holderText } from "../shown/holder_text.ts";
 import { type Check, type Finding, lasting, problem, warning } from "./check.ts";
@@ -40,6 +40,7 @@ function inspect({ holder, locks }: Held): Finding[] {
   const what = others.length === 0 ? first.path : `${first.path} and ${others.length} more`;
   const chosen = first.mode === "shared" ? ` --uuid ${uuid}` : "";
   const name = shellQuoted(domain === "" ? String(pid) : domain);
+  const guest = shellOperand(domain === "" ? String(pid) : domain);
   const free = `virtlockd release ${shellQuoted(first.path)}${chosen}`;
   switch (process) {
     case "unjudged":
@@ -55,12 +56,12 @@ function inspect({ holder, locks }: Held): Finding[] {
         lost === undefined
           ? warning(
             `${who} is stopped by a signal, and holds ${what}`,
-            `If it was stopped because another host had its disk (cluster_on_lost), destroy it: virsh destroy ${name}. ` +
+            `If it was stopped because another host had its disk (cluster_on_lost), destroy it: virsh destroy ${guest}. ` +
               `If you have stopped it yourself: kill -CONT ${pid}`,
           )
           : problem(
             `${who} is stopped by a signal, and another host has ${lost.path}`,
-            `Destroy it and start it where it belongs: virsh destroy ${name}. It must not go on over what others have ` +
+            `Destroy it and start it where it belongs: virsh destroy ${guest}. It must not go on over what others have ` +
               "written: nobody may send it SIGCONT",
           ),
       ];

@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { shellOperand } from "../../../base/shell_quoted.ts";
 import type { LockEntry } from "../../status/status_document.ts";
 import { diskLockName } from "../guests/disk_name.ts";
 import { lockedPaths } from "../guests/domain.ts";
@@ -51,7 +51,7 @@ function inspect(
       problem(
         `${who} runs without any lock`,
         `With lock_manager set and libvirtd restarted since, these take them, as a restart of the guest does: ` +
-          `virsh suspend ${shellQuoted(guest.name)}; virsh resume ${shellQuoted(guest.name)}`,
+          `virsh suspend ${shellOperand(guest.name)}; virsh resume ${shellOperand(guest.name)}`,
       ),
     ];
   }

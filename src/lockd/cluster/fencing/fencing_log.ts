@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { shellOperand, shellQuoted } from "../../../base/shell_quoted.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { Log } from "../../../chassis/log/log.ts";
 import type { EarlierStartsObserver } from "../reboot/earlier_starts.ts";
@@ -22,7 +22,7 @@ export function fencingLog(log: Log): HostFencingObserver & EarlierStartsObserve
         `Host '${host}' is not fenced, and its locks stay: ${reason}. It is tried again in ${
           pauseMs / 1000
         } s. Make sure ` +
-          `that it is off and stays off, then free its locks: virtlockd cluster fence ${shellQuoted(host)}`,
+          `that it is off and stays off, then free its locks: virtlockd cluster fence ${shellOperand(host)}`,
       ),
     fencingOver: (host, reason) => log.warn(`Host '${host}' is not fenced: ${reason}`),
     fencingDone: (host, command, freed) =>

@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { shellOperand } from "../../../base/shell_quoted.ts";
 import type { Log } from "../../../chassis/log/log.ts";
 import { guestName, ownerText } from "../../lockspace/owner.ts";
 import type { LostGuestsObserver } from "./lost_guests.ts";
@@ -10,7 +10,7 @@ export function lostGuestsLog(log: Log): LostGuestsObserver {
       const { owner, resource } = guest;
       const fields = { resource: resource.name, lockspace: resource.lockspace, ...owner };
       const who = `The guest of ${ownerText(owner)}`;
-      const name = shellQuoted(guestName(owner));
+      const name = shellOperand(guestName(owner));
       switch (guest.kind) {
         case "stopped":
           return log.error(
