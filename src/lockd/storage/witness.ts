@@ -92,7 +92,7 @@ export class StorageWitness implements Witness {
     const { fd, identity } = handle;
     const remote = clientOf(path, identity);
     if (remote !== undefined) {
-      if (sight?.qemu === false) return done(sight.files.length === 0 ? OVER : unseen(sight.files));
+      if (sight?.qemu === false) return done(sight.files.length === 0 ? OVER : unseen(sight));
       const question = { names: [], sync: true };
       return remote.judge({ op: "judge-guards", question }, fd, (verdict) => {
         // Only of a QEMU the guard tells all.
@@ -228,7 +228,7 @@ export class StorageWitness implements Witness {
    *   reached over the network, of whose writes no lock tells
    */
   #unseen(sight: Sight | undefined, disk: boolean, done: (verdict: Testimony) => void): void {
-    const verdict = unseen(sight?.files);
+    const verdict = unseen(sight);
     if (sight?.qemu === false) return done(verdict);
     const all = disk && sight?.qemu === true;
     this.#guards({ names: [], sync: false, others: verdict.reason, devices: all }, undefined, (said) => {
@@ -302,10 +302,12 @@ function guardsOf(files: readonly WrittenFile[]): { path: string; guard: string 
   return files.flatMap(({ path, guard }) => guard === undefined ? [] : [{ path, guard }]);
 }
 
-function unseen(files: readonly WrittenFile[] | undefined): Verdict & { kind: "unknown" } {
-  if (files === undefined) return unknown("what it writes was not seen while it lived");
-  const [first] = files;
-  return unknown(first === undefined ? "no disk of it was seen" : `it had ${first.path} open for writing`);
+function unseen(sight: Sight | undefined): Verdict & { kind: "unknown" } {
+  if (sight === undefined) return unknown("what it writes was not seen while it lived");
+  const { qemu, files } = sight;
+  // A QEMU has the file of its own pid open for as long as it lives, which says nothing of its disks.
+  const disk = files.find(({ path }) => !qemu || !path.endsWith(".pid"));
+  return unknown(disk === undefined ? "no disk of it was seen" : `it had ${disk.path} open for writing`);
 }
 
 function unknown(reason: string): Verdict & { kind: "unknown" } {

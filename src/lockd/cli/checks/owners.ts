@@ -66,12 +66,15 @@ function inspect({ holder, locks }: Held): Finding[] {
           ),
       ];
     }
-    case "ended":
-      return [
+    case "ended": {
+      // Of these the check of the locks' states says what is known, and what to do.
+      const waiting = locks.filter(({ state }) => state === "settling").length;
+      return waiting === locks.length ? [] : [
         warning(
           `The process of ${who} has ended, but it still holds ${what}: ${first.reason ?? first.state}`,
           `It is released by itself; if that takes too long: ${free} --force --guest ${name}`,
         ),
       ];
+    }
   }
 }

@@ -342,6 +342,13 @@ Deno.test("StorageWitness lets a lease go whose owner writes nothing, and knows 
   assert.deepEqual(world.ask("/leases"), unknown("what it writes was not seen while it lived"));
   world.sight = QEMU;
   assert.deepEqual(world.ask("/leases"), unknown("no disk of it was seen"));
+  // Every QEMU that libvirt starts has this file open: whoever reads the reason looks for a disk.
+  const pid = { path: "/run/libvirt/qemu/web.pid" };
+  world.sight = { qemu: true, files: [pid] };
+  world.verdicts.push(OVER, OVER);
+  assert.deepEqual(world.ask("/leases"), unknown("no disk of it was seen"));
+  world.sight = { qemu: true, files: [pid, { path: "/images/a" }] };
+  assert.deepEqual(world.ask("/leases"), unknown("it had /images/a open for writing"));
   world.sight = { qemu: false, files: [{ path: "/images/a" }] };
   assert.deepEqual(world.ask("/leases"), unknown("it had /images/a open for writing"));
 });

@@ -41,6 +41,13 @@ Deno.test("owners finds those of whom nobody can tell, and says how to free what
   );
 });
 
+Deno.test("owners says nothing of a lock that waits for last writes: it does not always go by itself", async () => {
+  assert.deepEqual(
+    await said(owned(1, "ended", { state: "settling", reason: "no disk of it was seen" })),
+    [],
+  );
+});
+
 Deno.test("owners finds those who have ended while their lock stays", async () => {
   assert.deepEqual(await said(owned(1, "ended", { reason: "a write is under way" })), [
     `warning: The process of ${WHO} has ended, but it still holds /ls/r1: a write is under way -> ` +
