@@ -24,12 +24,12 @@ export interface RemovedHost {
   readonly sessions: readonly string[];
 }
 
-/** `virtlockd cluster remove`: takes a host that was fenced out of all lists. */
+/** `virtlockd cluster remove`: takes a host that was fenced or has left out of all lists. */
 export const clusterRemoveCommand: Command = {
   name: "cluster remove",
   purpose:
-    "Takes a host that was fenced, and all that etcd has of it, out of the cluster's lists, for good. One that " +
-    "was not fenced is refused.",
+    "Takes a host that was fenced or has left, and all that etcd has of it, out of the cluster's lists, for good. " +
+    "Any other one is refused.",
   operand: { name: "HOST", summary: "name or id of the host, or one of its sessions" },
   options: [...CLUSTER_OPTIONS, JSON_OPTION],
   run(context, args) {
@@ -48,13 +48,13 @@ function remove(context: CommandContext, args: Arguments, { questions, keys }: O
   const { host, name, sessions } = chosenHost(knownSessions(questions, keys), args.operand);
   const standing = sessions.find(({ state }) => state !== "fenced" && state !== "left");
   if (standing !== undefined) {
-    const fenced = sessions.filter(({ state }) => state === "fenced").map(({ session }) => session);
-    const advice = fenced.length === 0
-      ? `Shut its guests down and the host off, then fence it: virtlockd cluster fence ${
+    const over = sessions.filter(({ state }) => state === "fenced" || state === "left");
+    const advice = over.length === 0
+      ? `Shut its guests down, then have it leave: virtlockd cluster leave ${
         shellQuoted(standing.session)
-      }`
-      : `What was fenced of it goes with: ${
-        fenced.map((session) => `virtlockd cluster remove ${shellQuoted(session)}`).join("; ")
+      }; or, when it is off, fence it: virtlockd cluster fence ${shellQuoted(standing.session)}`
+      : `What is over of it goes with: ${
+        over.map(({ session }) => `virtlockd cluster remove ${shellQuoted(session)}`).join("; ")
       }`;
     throw new CommandError(
       CommandExit.PROBLEM,
