@@ -3,7 +3,7 @@ import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
 import { table, timeText } from "../../../chassis/cli/table.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
-import { withCluster } from "./opened_cluster.ts";
+import { nobodyIn, withCluster } from "./opened_cluster.ts";
 import { UnreadableKeys } from "./unreadable_keys.ts";
 
 const HEADER = ["HOST", "ID", "SESSION", "BOOT", "STATE"];
@@ -15,20 +15,19 @@ export const clusterHostsCommand: Command = {
   options: [...CLUSTER_OPTIONS, JSON_OPTION],
   run(context, args) {
     const unreadable = new UnreadableKeys();
-    const hosts = withCluster(
-      context,
-      args,
-      ({ questions, keys }) => knownSessions(questions, keys, unreadable.read).map(hostEntry),
-    );
-    context.out.write(args.has("json") ? jsonText(hosts) : hostsText(hosts));
+    const { hosts, none } = withCluster(context, args, (cluster) => {
+      const hosts = knownSessions(cluster.questions, cluster.keys, unreadable.read).map(hostEntry);
+      return { hosts, none: hosts.length === 0 ? nobodyIn(cluster) : "" };
+    });
+    context.out.write(args.has("json") ? jsonText(hosts) : hostsText(hosts, none));
     unreadable.tell();
     return CommandExit.OK;
   },
 };
 
-/** A table with a row for each session. */
-export function hostsText(hosts: readonly HostEntry[]): string {
-  if (hosts.length === 0) return "No hosts.\n";
+/** A table with a row for each session. @param none what is said besides where there is none */
+export function hostsText(hosts: readonly HostEntry[], none = ""): string {
+  if (hosts.length === 0) return `No hosts${none}.\n`;
   return table(HEADER, hosts.map((host) => [host.name, host.host, host.session, host.boot, stateText(host)]));
 }
 

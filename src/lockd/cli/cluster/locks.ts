@@ -4,7 +4,7 @@ import { table, timeText } from "../../../chassis/cli/table.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
 import { type ClusterLockEntry, knownLocks, lockEntry } from "./known_locks.ts";
-import { withCluster } from "./opened_cluster.ts";
+import { nobodyIn, withCluster } from "./opened_cluster.ts";
 import { UnreadableKeys } from "./unreadable_keys.ts";
 
 const HEADER = ["SPACE", "NAME", "MODE", "DOMAIN", "UUID", "PID", "HOST", "SINCE", "STATE"];
@@ -21,12 +21,14 @@ export const clusterLocksCommand: Command = {
   run(context, args) {
     const host = args.value("host");
     const unreadable = new UnreadableKeys();
-    const locks = withCluster(context, args, ({ questions, keys }) => {
+    const { locks, none } = withCluster(context, args, (cluster) => {
+      const { questions, keys } = cluster;
       const sessions = knownSessions(questions, keys, unreadable.read).map(hostEntry);
-      const locks = knownLocks(questions, keys, sessions, unreadable.read).map(lockEntry);
-      return host === undefined ? locks : locksOf(locks, sessions, host, () => unreadable.tell());
+      const all = knownLocks(questions, keys, sessions, unreadable.read).map(lockEntry);
+      const locks = host === undefined ? all : locksOf(all, sessions, host, () => unreadable.tell());
+      return { locks, none: locks.length === 0 ? nobodyIn(cluster) : "" };
     });
-    context.out.write(args.has("json") ? jsonText(locks) : clusterLocksText(locks));
+    context.out.write(args.has("json") ? jsonText(locks) : clusterLocksText(locks, none));
     unreadable.tell();
     return CommandExit.OK;
   },
@@ -58,9 +60,13 @@ export function locksOf(
   );
 }
 
-/** A table with a row for each lock, and for each host that shares one. */
-export function clusterLocksText(locks: readonly ClusterLockEntry[]): string {
-  if (locks.length === 0) return "No locks.\n";
+/**
+ * A table with a row for each lock, and for each host that shares one.
+ *
+ * @param none what is said besides where there is none
+ */
+export function clusterLocksText(locks: readonly ClusterLockEntry[], none = ""): string {
+  if (locks.length === 0) return `No locks${none}.\n`;
   return table(
     HEADER,
     locks.map(({ space, name, mode, domain, uuid, pid, host, sinceMs, state }) => [

@@ -51,3 +51,16 @@ export function withChosen<T>(
     );
   }
 }
+
+/**
+ * What is said besides of a list that is empty, where there is no such cluster: its name may be mistyped, and
+ * nobody may read then that nothing is locked. Empty where there is one.
+ */
+export function nobodyIn(
+  { settings, questions, keys }: Pick<OpenedCluster, "questions" | "keys"> & {
+    readonly settings: Pick<ClusterSettings, "clusterName">;
+  },
+): string {
+  const isThere = questions.get(keys.meta)[0] !== undefined;
+  return isThere ? "" : `: no host has joined a cluster '${settings.clusterName}' in this etcd`;
+}
