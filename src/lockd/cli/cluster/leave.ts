@@ -4,7 +4,7 @@ import { plainText } from "../../../chassis/log/plain_text.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { chosenHost } from "./chosen_host.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
-import { LeavingSession } from "./leaving_session.ts";
+import { LeavingSession, type SessionGuests } from "./leaving_session.ts";
 import { knownSessions } from "./known_hosts.ts";
 import { withCluster } from "./opened_cluster.ts";
 
@@ -16,6 +16,10 @@ export interface LeftHost {
   readonly sessions: readonly string[];
   /** Locks that were given up, though their guests may run. */
   readonly givenUp: number;
+  /** The guests that had them, by their names. */
+  readonly guests: readonly string[];
+  /** Guests that are paused there, and whose disks others have had since. */
+  readonly overtaken: readonly string[];
 }
 
 /** `virtlockd cluster leave`: ends a host's membership. */
@@ -33,35 +37,71 @@ export const clusterLeaveCommand: Command = {
   ],
   run(context, args) {
     const left = withCluster(context, args, (opened): LeftHost => {
-      const host = chosenHost(knownSessions(opened.questions, opened.keys), args.operand);
-      const sessions = host.sessions.filter(({ state }) => state !== "fenced" && state !== "left");
-      const { name } = host;
-      let givenUp = 0;
-      for (const { session } of sessions) {
+      const { host, name, sessions: all } = chosenHost(
+        knownSessions(opened.questions, opened.keys),
+        args.operand,
+      );
+      const sessions = all.filter(({ state }) => state !== "fenced" && state !== "left")
+        .map(({ session }) => session);
+      const given: SessionGuests[] = [];
+      for (const session of sessions) {
         const leaving = new LeavingSession(opened, session);
         const guests = leaving.guests();
-        if (guests.length > 0 && !args.has("force")) {
-          throw new CommandError(
-            CommandExit.PROBLEM,
-            plainText(
-              `Host '${name}' has not left: it has ${counted(guests.length, "lock")} of ${
-                [...new Set(guests)].join(", ")
-              }. Shut these guests down or move them, or give their locks up with --force`,
-            ),
-          );
-        }
+        if (!args.has("force")) confirmNone(name, guests);
         leaving.end(args.has("force") ? "given-up" : "none");
-        givenUp += guests.length;
+        given.push(guests);
       }
-      return { host: host.host, name, sessions: sessions.map(({ session }) => session), givenUp };
+      const running = given.flatMap((guests) => guests.running);
+      const overtaken = given.flatMap((guests) => guests.overtaken);
+      const givenUp = running.length;
+      return { host, name, sessions, givenUp, guests: distinct(running), overtaken: distinct(overtaken) };
     });
-    const given = left.givenUp === 0 ? "" : `, and has given up ${counted(left.givenUp, "lock")}`;
-    context.out.write(
-      args.has("json") ? jsonText(left) : plainText(
-        `Host '${left.name}' has left the cluster${given}. Take the cluster_ keys out of its virtlockd.conf, then ` +
-          "virtlockd reload",
-      ) + "\n",
-    );
+    context.out.write(args.has("json") ? jsonText(left) : `${plainText(leftText(left))}\n`);
     return CommandExit.OK;
   },
 };
+
+/** @throws CommandError when a host cannot leave as it is */
+function confirmNone(host: string, { running, overtaken }: SessionGuests): void {
+  if (running.length === 0 && overtaken.length === 0) return;
+  const locks = running.length === 0
+    ? []
+    : [`it has ${counted(running.length, "lock")} of ${quoted(running)}`];
+  const marks = overtaken.length === 0 ? [] : [`others have had disks of ${quoted(overtaken)}, paused there`];
+  const advice = [
+    ...running.length === 0 ? [] : ["Shut guests with locks down or move them"],
+    ...overtaken.length === 0
+      ? []
+      : ["Destroy paused ones there: resumed after that they would overwrite what others have written"],
+  ];
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    plainText(
+      `Host '${host}' has not left: ${[...locks, ...marks].join(", and ")}. ${
+        advice.join(". ")
+      }. Or have it leave all the same, and give all of that up, with --force`,
+    ),
+  );
+}
+
+function leftText({ name, givenUp, guests, overtaken }: LeftHost): string {
+  return [
+    `Host '${name}' has left the cluster` +
+    (givenUp === 0 ? "" : `, and has given up ${counted(givenUp, "lock")} of ${quoted(guests)}`),
+    ...givenUp === 0 ? [] : ["Other hosts may have these disks now: shut those guests down"],
+    ...overtaken.length === 0 ? [] : [
+      `Destroy ${
+        overtaken.join(", ")
+      }, paused there: others have had its disks, and nothing keeps it from being resumed`,
+    ],
+    "Take the cluster_ keys out of its virtlockd.conf, then 'virtlockd reload' there",
+  ].join(". ");
+}
+
+function quoted(names: readonly string[]): string {
+  return distinct(names).map((name) => `'${name}'`).join(", ");
+}
+
+function distinct(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}

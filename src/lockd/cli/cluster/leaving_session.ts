@@ -10,6 +10,14 @@ import type { EtcdQuestions } from "./etcd_questions.ts";
 /** Tries to end a session that its host writes anew meanwhile. */
 const TRIES = 5;
 
+/** Guests of a session, each once for every lock, by their names. */
+export interface SessionGuests {
+  /** Those that have locks. */
+  readonly running: readonly string[];
+  /** Those that are paused, and whose locks others have got since: marks keep them from being resumed. */
+  readonly overtaken: readonly string[];
+}
+
 /** A session that is ended by a command. */
 export class LeavingSession {
   readonly #questions: Pick<EtcdQuestions, "get" | "list" | "change">;
@@ -28,12 +36,16 @@ export class LeavingSession {
     this.#id = session;
   }
 
-  /** The guests that its locks are for, one for each lock. @throws RecordError, CommandError */
-  guests(): string[] {
-    return this.#locks().map((entry) => {
+  /** The guests that it has something for. @throws RecordError, CommandError */
+  guests(): SessionGuests {
+    const running: string[] = [];
+    const overtaken: string[] = [];
+    for (const entry of this.#entries()) {
       const { domain, pid } = decodeHolder(entry);
-      return domain === "" ? `process ${pid}` : `'${domain}'`;
-    });
+      const isMark = this.#keys.isPaused(this.#keys.ofOwn(this.#id, entry.key));
+      (isMark ? overtaken : running).push(domain === "" ? `process ${pid}` : domain);
+    }
+    return { running, overtaken };
   }
 
   /**
@@ -50,7 +62,7 @@ export class LeavingSession {
       if (entry === undefined) return;
       const record = decodeSession(entry);
       if (record.left !== true && !this.#ended(entry, locks)) continue;
-      if (locks === "given-up") { for (const lock of this.#locks()) this.#free(lock); }
+      if (locks === "given-up") { for (const entry of this.#entries()) this.#free(entry); }
       return;
     }
     throw new CommandError(
@@ -81,7 +93,7 @@ export class LeavingSession {
     return changed.kind === "done" && changed.result.succeeded;
   }
 
-  #locks(): KeyValue[] {
+  #entries(): KeyValue[] {
     return this.#questions.list(this.#keys.ownList(this.#id));
   }
 

@@ -12,7 +12,7 @@ const isLeft = (cluster: PlayedCluster) =>
 
 Deno.test("a session without locks is ended, and its host is not heard of from then on", () => {
   const { cluster, leaving } = stage();
-  assert.deepEqual(leaving.guests(), []);
+  assert.deepEqual(leaving.guests(), { running: [], overtaken: [] });
   leaving.end("none");
   assert.deepEqual([isLeft(cluster), cluster.etcd.get(cluster.keys.host("a"))], [true, undefined]);
 });
@@ -37,7 +37,7 @@ Deno.test("a session that gets a lock in that very moment is not ended", () => {
     message: /^The host has not left: a guest of it has got a lock/,
   });
   assert.equal(isLeft(cluster), false);
-  assert.deepEqual(leaving.guests(), ["'web'"]);
+  assert.deepEqual(leaving.guests(), { running: ["web"], overtaken: [] });
 });
 
 Deno.test("locks that are given up go, but for those that another session has by now", () => {
@@ -50,4 +50,21 @@ Deno.test("locks that are given up go, but for those that another session has by
   leaving.end("given-up");
   assert.deepEqual([isLeft(cluster), cluster.etcd.keys("/own/")], [true, []]);
   assert.deepEqual([...cluster.etcd.keys("/lock/"), ...cluster.etcd.keys("/share/")], [taken]);
+});
+
+Deno.test("the mark of a paused guest is told apart from locks, keeps its host from leaving, and goes with it", () => {
+  const { cluster, leaving } = stage();
+  const mark = cluster.keys.paused({ space: "scsi", name: "disk" }, "s-a", { uuid: "v", pid: 8, start: 2 });
+  const holder = { session: "s-a", attempt: "", domain: "db", uuid: "v", pid: 8, start: 2, since: 1000 };
+  cluster.put(mark, holder);
+  cluster.put(cluster.keys.own("s-a", mark), holder);
+  cluster.lock("s-a", "other");
+  assert.deepEqual(leaving.guests(), { running: ["web"], overtaken: ["db"] });
+  assert.throws(() => leaving.end("none"), { message: /^The host has not left/ });
+  leaving.end("given-up");
+  assert.deepEqual([isLeft(cluster), cluster.etcd.keys("/own/"), cluster.etcd.keys("/paused/")], [
+    true,
+    [],
+    [],
+  ]);
 });
