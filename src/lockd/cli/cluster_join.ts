@@ -12,6 +12,7 @@ import { reloadDaemon } from "./reload.ts";
 import { type Standing, standingOf } from "./shown/standing.ts";
 import { readStatus } from "./status.ts";
 import { waitOf } from "./cluster/closed_cluster.ts";
+import { isIdle, keysNotInUse, settingsInUse } from "../identity/cluster_settings_in_use.ts";
 import { type ConfiguredCluster, configuredCluster, isNamed } from "./cluster/cluster_settings.ts";
 import { openingAdvice } from "./cluster/opening.ts";
 import { withChosen } from "./cluster/opened_cluster.ts";
@@ -36,6 +37,8 @@ export interface JoiningHost {
   readonly found: string;
   /** What to do about it; absent for a member that is well. */
   readonly advice?: string;
+  /** Keys of the configuration that a member's daemon has not taken over; absent where there are none. */
+  readonly waiting?: readonly string[];
 }
 
 /** `virtlockd cluster join`: has this host's daemon join, and says what is in the way. */
@@ -58,8 +61,11 @@ export const clusterJoinCommand: Command = {
       ? { limitMs: waitOf(args), closed: true }
       : { limitMs: WAIT_MS, closed: false };
     const host = join(context, adminSocket(VIRTLOCKD, context, args), wait);
-    const { found, advice } = host;
-    const lines = advice === undefined ? [`${found}.`] : [found, `-> ${advice}`];
+    const { found, advice, waiting } = host;
+    const lines = [
+      ...advice === undefined ? [`${found}.`] : [found, `-> ${advice}`],
+      ...waiting === undefined ? [] : [waitingText(waiting)],
+    ];
     context.out.write(
       args.has("json") ? jsonText(host) : lines.map((line) => `${plainText(line)}\n`).join(""),
     );
@@ -77,9 +83,11 @@ interface Wait {
 /** @param socket the daemon's admin socket */
 function join(context: CommandContext, socket: string, wait: Wait): JoiningHost {
   try {
-    const before = awaited(context, socket, wait);
+    const first = statusAt(context, socket);
+    const fileFirst = isFileFirst(context, first);
+    const before = fileFirst ? first : awaited(context, socket, wait, first);
     const { cluster } = before.sections;
-    if (!isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
+    if (!fileFirst && !isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
     const wrong = wrongSettings(context, before);
     if (wrong !== undefined) return { ...named(cluster), ...wrong };
     reloadDaemon(context, socket, before.pid);
@@ -111,13 +119,37 @@ function isReloadNeeded(cluster: ClusterStatus | undefined): boolean {
   return cluster.reason === LEFT || cluster.reason === SAID_TO_BE_OFF;
 }
 
+/**
+ * Whether the file of a daemon that is no member yet, or whose cluster is closed, has to be seen to first: it
+ * says something else by now, or nothing that can be used. A member is left alone: with other directories it
+ * would be none any more.
+ */
+function isFileFirst(context: CommandContext, status: StatusDocument): boolean {
+  const { cluster } = status.sections;
+  if (cluster?.state !== "joining" && cluster?.state !== "closed") return false;
+  return cluster.settings !== undefined &&
+    (wrongSettings(context, status) !== undefined || waitingKeys(context, status).length > 0);
+}
+
+/** Keys of the cluster's that a daemon has not taken over. @throws CommandError */
+function waitingKeys(context: CommandContext, status: StatusDocument): readonly string[] {
+  const inUse = status.sections.cluster?.settings;
+  return inUse === undefined ? [] : keysNotInUse(inUse, configurationOf(context, status).settings);
+}
+
+function waitingText(keys: readonly string[]): string {
+  return `-> Changed in virtlockd.conf, and not taken over: ${keys.join(", ")}. 'virtlockd reload' does`;
+}
+
 /** Why a reload would not have the host join; undefined when nothing speaks against it. */
 function wrongSettings(context: CommandContext, status: StatusDocument): Standing | undefined {
   const fault = faultInConfiguration(context.sys, context.env, status);
   if (fault !== undefined) return { found: fault, advice: `Mend that, ${JOIN_AGAIN}` };
   const configured = configurationOf(context, status);
-  if (isNamed(configured)) return undefined;
   const { path } = configured;
+  if (isNamed(configured)) {
+    return isIdle(settingsInUse(configured.settings)) ? nothingLocked(path) : undefined;
+  }
   const { cluster } = status.sections;
   // One that was a member is told what has become of that.
   const was = cluster === undefined ? undefined : standingOf(cluster);
@@ -128,17 +160,31 @@ function wrongSettings(context: CommandContext, status: StatusDocument): Standin
   };
 }
 
+function nothingLocked(path: string): Standing {
+  return {
+    found:
+      `Nothing would be locked for all hosts: ${path} sets neither cluster_lockspaces nor cluster_devices`,
+    advice: `Set what the other hosts have, ${JOIN_AGAIN}: docs/cluster.md`,
+  };
+}
+
 /** What the file of the daemon says now. The default file need not be there. @throws CommandError */
 function configurationOf(context: CommandContext, { configurationFile }: StatusDocument): ConfiguredCluster {
   const isThere = configurationFile !== undefined && context.sys.access(configurationFile, 0) === 0;
   return configuredCluster(context, isThere ? configurationFile : undefined);
 }
 
-function awaited(context: CommandContext, socket: string, { limitMs, closed }: Wait): StatusDocument {
+/** @param first what it has said a moment ago */
+function awaited(
+  context: CommandContext,
+  socket: string,
+  { limitMs, closed }: Wait,
+  first?: StatusDocument,
+): StatusDocument {
   const { sys } = context;
   const end = sys.monotonic() + limitMs;
-  for (;;) {
-    const status = statusAt(context, socket);
+  for (let status = first;; status = undefined) {
+    status ??= statusAt(context, socket);
     const { state, reason } = status.sections.cluster ?? {};
     const changes = state === "joining" || state === "unsure" || (state === "live" && reason !== undefined) ||
       (state === "closed" && closed);
@@ -154,11 +200,21 @@ function settledHost(
   status: StatusDocument,
   wait: Wait,
 ): JoiningHost {
-  if (status.sections.cluster?.state !== "closed") return standingHost(status, undefined);
+  if (status.sections.cluster?.state !== "closed") return memberHost(context, status);
   const opening = openingOf(context, status);
   if (opening !== undefined || wait.closed) return standingHost(status, opening);
   // The daemon hears in seconds what etcd says already.
-  return standingHost(awaited(context, socket, { ...wait, closed: true }), undefined);
+  return memberHost(context, awaited(context, socket, { ...wait, closed: true }));
+}
+
+/** How a host stands; of a member also what of its settings is to be seen to. */
+function memberHost(context: CommandContext, status: StatusDocument): JoiningHost {
+  const host = standingHost(status, undefined);
+  const { cluster } = status.sections;
+  const isWrong = faultInConfiguration(context.sys, context.env, status) !== undefined;
+  if (cluster?.state !== "live" || isWrong) return host;
+  const waiting = waitingKeys(context, status);
+  return waiting.length === 0 ? host : { ...host, waiting };
 }
 
 /** @param opening how its cluster is opened, where that is known */
@@ -200,8 +256,8 @@ function openingOf(context: CommandContext, status: StatusDocument): string | un
 function howToReach({ obstacle }: UnreachableError): string {
   switch (obstacle) {
     case "absent":
-      return `Only the daemon of a host joins: on the host that is to, set the cluster_ keys in virtlockd.conf ` +
-        `(docs/cluster.md), systemctl start virtlockd.socket virtlockd-admin.socket, ${JOIN_AGAIN}; 'virtlockd doctor' says why none runs`;
+      return `Only the daemon of a host joins, and root has to ask it: on the host that is to, as root, set the ` +
+        `cluster_ keys in virtlockd.conf (docs/cluster.md), systemctl start virtlockd.socket virtlockd-admin.socket, ${JOIN_AGAIN}; 'virtlockd doctor' says why none runs`;
     case "denied":
       return "Say it as root, or as the user whose daemon it is";
     case "silent":

@@ -86,7 +86,9 @@ function fieldTexts(section: object): readonly string[] {
 }
 
 /** What has parts of its own `virtlockd doctor` shows, and this how many there are that matter. */
-function clusterTexts({ etcd: _, fencing, reboot, ...fields }: ClusterStatus): readonly string[] {
+function clusterTexts(
+  { etcd: _, settings: __, fencing, reboot, ...fields }: ClusterStatus,
+): readonly string[] {
   return [
     ...fieldTexts(fields),
     ...fencing === undefined ? [] : [`fencing ${fencingText(fencing)}`],

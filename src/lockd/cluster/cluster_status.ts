@@ -1,3 +1,4 @@
+import type { SettingsInUse } from "../identity/cluster_settings_in_use.ts";
 import type { RebootStatus } from "./reboot/earlier_starts.ts";
 import type { EtcdMember } from "./etcd/etcd_members.ts";
 import type { FencingStatus } from "./fencing/host_fencing.ts";
@@ -38,4 +39,6 @@ export interface ClusterStatus {
   readonly fencing?: FencingStatus;
   /** Whether the host frees by itself what it had before a reboot. An older daemon does not tell. */
   readonly reboot?: RebootStatus;
+  /** The settings that it has until a reload. An older daemon does not tell. */
+  readonly settings?: SettingsInUse;
 }

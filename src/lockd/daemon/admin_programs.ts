@@ -7,6 +7,8 @@ import type { IdleTimer } from "../../chassis/start/idle_timer.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import { processState } from "../../os/process_state.ts";
 import type { Sys } from "../../os/sys.ts";
+import type { ClusterSettings } from "../identity/cluster_settings.ts";
+import { settingsInUse } from "../identity/cluster_settings_in_use.ts";
 import { Introspection } from "../reporting/introspection.ts";
 import type { Metrics } from "../reporting/metrics.ts";
 import type { Sections } from "../status/status_document.ts";
@@ -28,6 +30,8 @@ export interface AdminParts {
   readonly idleTimer: () => IdleTimer;
   /** How crash safety is; nothing before it has begun. */
   readonly crashSections: () => Omit<Sections, "storage">;
+  /** What the configuration says of the cluster, as long as this process lives. */
+  readonly clusterSettings: ClusterSettings;
   /** Ends the daemon. */
   readonly shutdown: () => void;
 }
@@ -53,7 +57,9 @@ export function adminPrograms(
     sections: () => ({
       storage: storageSection(storage),
       ...parts.crashSections(),
-      ...cluster === undefined ? {} : { cluster: cluster.status },
+      ...cluster === undefined
+        ? {}
+        : { cluster: { ...cluster.status, settings: settingsInUse(parts.clusterSettings) } },
     }),
     now: () => Date.now(),
   });

@@ -1,4 +1,5 @@
 import type { Applied } from "../../chassis/start/waiting_settings.ts";
+import { UNTIL_RELOAD } from "../identity/cluster_settings_in_use.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import type { Settings } from "../identity/settings.ts";
 import type { Daemon } from "./daemon.ts";
@@ -42,18 +43,18 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
       daemon.settings.clusterOnLost = clusterOnLost;
     },
     // A membership begins with the process: `virtlockd reload` takes the next settings.
-    clusterEndpoints: { waits: "cluster_endpoints" },
-    clusterName: { waits: "cluster_name" },
-    clusterLockspaces: { waits: "cluster_lockspaces" },
-    clusterDevices: { waits: "cluster_devices" },
-    clusterHostId: { waits: "cluster_host_id" },
-    clusterCaFile: { waits: "cluster_ca_file" },
-    clusterCertFile: { waits: "cluster_cert_file" },
-    clusterKeyFile: { waits: "cluster_key_file" },
-    clusterWait: { waits: "cluster_wait" },
-    clusterStartWait: { waits: "cluster_start_wait" },
-    clusterFenceData: { waits: "cluster_fence_data" },
-    clusterTrustReboot: { waits: "cluster_trust_reboot" },
+    clusterEndpoints: { waits: UNTIL_RELOAD.clusterEndpoints },
+    clusterName: { waits: UNTIL_RELOAD.clusterName },
+    clusterLockspaces: { waits: UNTIL_RELOAD.clusterLockspaces },
+    clusterDevices: { waits: UNTIL_RELOAD.clusterDevices },
+    clusterHostId: { waits: UNTIL_RELOAD.clusterHostId },
+    clusterCaFile: { waits: UNTIL_RELOAD.clusterCaFile },
+    clusterCertFile: { waits: UNTIL_RELOAD.clusterCertFile },
+    clusterKeyFile: { waits: UNTIL_RELOAD.clusterKeyFile },
+    clusterWait: { waits: UNTIL_RELOAD.clusterWait },
+    clusterStartWait: { waits: UNTIL_RELOAD.clusterStartWait },
+    clusterFenceData: { waits: UNTIL_RELOAD.clusterFenceData },
+    clusterTrustReboot: { waits: UNTIL_RELOAD.clusterTrustReboot },
     clusterMistake: { waits: "what was wrong with a key of the cluster's" },
   };
 }

@@ -150,6 +150,7 @@ export class Daemon {
         servers: () => this.servers,
         idleTimer: () => this.idleTimer,
         crashSections: () => this.crashSections(),
+        clusterSettings: settings,
         shutdown: () => this.shutdown(),
       }),
       limits: { maxClients: settings.adminMaxClients, maxAnonymousClients: settings.adminMaxClients },

@@ -90,6 +90,7 @@ const CLUSTER: Shape<ClusterStatus> = fields({
   unknown: number,
   fencing: optional(FENCING),
   reboot: optional(REBOOT),
+  settings: optional(mapOf(text)),
 });
 
 type StoreSection = NonNullable<Sections["store"]>;

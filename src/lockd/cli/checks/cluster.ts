@@ -1,8 +1,15 @@
 import { shellOperand, shellQuoted } from "../../../base/shell_quoted.ts";
+import { ConfigError } from "../../../chassis/config/config_error.ts";
+import { parseConfigFile } from "../../../chassis/config/config_file.ts";
+import { loadSettings } from "../../../chassis/config/settings.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../../cluster/fencing/host_fencing.ts";
+import type { ClusterSettings } from "../../identity/cluster_settings.ts";
+import { keysNotInUse } from "../../identity/cluster_settings_in_use.ts";
+import { LOCK_SETTINGS } from "../../identity/settings.ts";
+import type { StatusDocument } from "../../status/status_document.ts";
 import type { Host } from "../guests/host.ts";
 import { standingOf } from "../shown/standing.ts";
 import { type Check, type Finding, problem, warning } from "./check.ts";
@@ -12,8 +19,18 @@ export const cluster: Check = {
   name: "cluster",
   run({ daemon, host }) {
     const section = daemon.kind === "answers" ? daemon.status.sections.cluster : undefined;
-    if (section === undefined) return [];
-    const { name, unknown } = section;
+    const configured = daemon.kind === "answers" ? configuredIn(host, daemon.status) : undefined;
+    if (section === undefined) return configured === undefined ? [] : notJoined(configured);
+    const { name, unknown, settings } = section;
+    const waiting = configured === undefined || settings === undefined
+      ? []
+      : keysNotInUse(settings, configured);
+    const outdated = waiting.length === 0 ? [] : [
+      warning(
+        `virtlockd.conf has changed, and the daemon has not taken over: ${waiting.join(", ")}`,
+        "'virtlockd reload' takes it over, and drops no lock and no client",
+      ),
+    ];
     const unsafe = (section.etcd ?? []).filter((member) => member.unsafe !== undefined);
     const faulty = unsafe.length === 0 ? [] : [
       problem(
@@ -28,11 +45,43 @@ export const cluster: Check = {
           "Shut down and start again guests that should be locked",
       ),
     ];
-    const found = [...faulty, ...ofFencing(section.fencing, host), ...ofReboot(section.reboot), ...lost];
+    const found = [
+      ...faulty,
+      ...ofFencing(section.fencing, host),
+      ...ofReboot(section.reboot),
+      ...lost,
+      ...outdated,
+    ];
     const standing = standingOf(section);
     return standing === undefined ? found : [...found, problem(standing.found, standing.advice)];
   },
 };
+
+/** What the daemon's file says now; undefined where that cannot be read, which another check says. */
+function configuredIn(
+  host: Host,
+  { configurationFile = host.places.daemonConfig }: Pick<StatusDocument, "configurationFile">,
+): ClusterSettings | undefined {
+  const text = host.read(configurationFile);
+  try {
+    return text === undefined
+      ? undefined
+      : loadSettings(LOCK_SETTINGS, parseConfigFile(text, configurationFile)).settings;
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+/** Of a daemon in no cluster. */
+function notJoined({ clusterEndpoints, clusterName }: ClusterSettings): readonly Finding[] {
+  return clusterEndpoints.length === 0 ? [] : [
+    problem(
+      `virtlockd.conf names cluster ${clusterName}, and the daemon has not taken that over: it locks for this host only`,
+      "'virtlockd cluster join' does, and says what is in the way",
+    ),
+  ];
+}
 
 /** What the host had before it was started again, and does not free by itself. */
 function ofReboot(reboot: RebootStatus | undefined): readonly Finding[] {

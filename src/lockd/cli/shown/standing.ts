@@ -1,4 +1,5 @@
 import type { ClusterStatus } from "../../cluster/cluster_status.ts";
+import { isIdle } from "../../identity/cluster_settings_in_use.ts";
 import { COPIED, LEFT, SAID_TO_BE_OFF } from "../../cluster/session/lost_reasons.ts";
 
 /** What is wrong with a host's membership in its cluster, in one sentence, and what to do about it. */
@@ -9,12 +10,13 @@ export interface Standing {
 
 /** How a host stands in its cluster, for people; undefined for a member that is well. */
 export function standingOf(
-  { name, state, reason }: Pick<ClusterStatus, "name" | "state" | "reason">,
+  { name, state, reason, settings }: Pick<ClusterStatus, "name" | "state" | "reason" | "settings">,
 ): Standing | undefined {
   const why = reason ?? "nothing tells why";
   switch (state) {
     case "live":
-      return reason === undefined ? undefined : {
+      if (reason === undefined) return isIdle(settings) ? idle(name) : undefined;
+      return {
         found: `Cluster ${name} does not answer: ${reason}`,
         advice: "See to the link and to etcd: docs/cluster.md",
       };
@@ -50,6 +52,18 @@ export function standingOf(
           "cluster join'",
       };
   }
+}
+
+/** Of a member that locks nothing for other hosts, which is never meant. */
+function idle(name: string): Standing {
+  return {
+    found:
+      `This host is a member of cluster ${name}, and locks nothing for other hosts: virtlockd.conf sets ` +
+      "neither cluster_lockspaces nor cluster_devices",
+    advice:
+      "Set them on every host, and 'virtlockd reload' there; then, on one of them, 'virtlockd cluster open " +
+      "--expect HOST,... --directories': docs/cluster-etcd.md",
+  };
 }
 
 /** Where nobody but a person has the host come back, what that person does. */

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { clusterJoinCommand } from "../../../../src/lockd/cli/cluster_join.ts";
 import { rpcError } from "../../../../src/chassis/wire/rpc_error.ts";
 import type { ClusterStatus } from "../../../../src/lockd/cluster/cluster_status.ts";
+import { CLUSTER_DEFAULTS } from "../../../../src/lockd/identity/cluster_settings.ts";
+import { settingsInUse } from "../../../../src/lockd/identity/cluster_settings_in_use.ts";
 import { context, given, onlyPage, PlayedDaemon, STATUS } from "./cli_fixture.ts";
 
 const MEMBER = {
@@ -127,7 +129,7 @@ Deno.test("join says where to say it, and what to start, where no daemon can be 
   assert.equal(absent.code, 1);
   assert.match(
     absent.text,
-    /^No daemon is running: nobody listens at \S+\n-> Only the daemon of a host joins: on the host that is to, set the cluster_ keys in virtlockd\.conf \(docs\/cluster\.md\), systemctl start virtlockd\.socket virtlockd-admin\.socket, then 'virtlockd cluster join'; 'virtlockd doctor' says why none runs\n$/,
+    /^No daemon is running: nobody listens at \S+\n-> Only the daemon of a host joins, and root has to ask it: on the host that is to, as root, set the cluster_ keys in virtlockd\.conf \(docs\/cluster\.md\), systemctl start virtlockd\.socket virtlockd-admin\.socket, then 'virtlockd cluster join'; 'virtlockd doctor' says why none runs\n$/,
   );
   const denied = await joined({ told: [undefined], refused: -13 }, "--json");
   assert.deepEqual(
@@ -140,5 +142,68 @@ Deno.test("join says where to say it, and what to start, where no daemon can be 
   assert.match(
     at.out.text,
     /libvirt's own virtlockd, .*\n-> Only a daemon of this program joins a cluster: install it/,
+  );
+});
+
+/** What a daemon has taken over of {@link CONFIG}. */
+const SETTINGS = settingsInUse({
+  ...CLUSTER_DEFAULTS,
+  clusterName: "prod",
+  clusterEndpoints: ["http://localhost:1"],
+  clusterLockspaces: new Map([["scsi", "/scsi"]]),
+});
+const CONFIG =
+  'cluster_name = "prod"\ncluster_endpoints = [ "http://localhost:1" ]\ncluster_lockspaces = [ "scsi=/scsi" ]\n';
+
+Deno.test("join says which keys a member's daemon has not taken over, and leaves the member alone", async () => {
+  const config = CONFIG.replace("scsi=/scsi", "lvm=/lvm");
+  const told = [{ settings: SETTINGS }];
+  const { code, text } = await joined({ config, told });
+  assert.deepEqual([code, text], [
+    0,
+    "This host is a member of cluster prod (session s1).\n" +
+    "-> Changed in virtlockd.conf, and not taken over: cluster_lockspaces. 'virtlockd reload' does\n",
+  ]);
+  assert.deepEqual(JSON.parse((await joined({ config, told }, "--json")).text).waiting, [
+    "cluster_lockspaces",
+  ]);
+  assert.doesNotMatch((await joined({ config: CONFIG, told })).text, /not taken over/);
+});
+
+Deno.test("join of a host whose cluster is closed tells first what is wrong with its settings", async () => {
+  const told = [{
+    state: "closed",
+    reason: "nobody has said which hosts it has",
+    settings: SETTINGS,
+  }] as const;
+  const wrong = await joined({ config: `${CONFIG}cluster_weit = 1\n`, told });
+  assert.equal(wrong.code, 1);
+  assert.match(
+    wrong.text,
+    /^FILE:4: expected a known key, such as "cluster_wait", got "cluster_weit"\n-> Mend/,
+  );
+  const idle = await joined({ config: CONFIG.replace(/cluster_lockspaces.*/, ""), told });
+  assert.deepEqual([idle.code, idle.text], [
+    1,
+    "Nothing would be locked for all hosts: FILE sets neither cluster_lockspaces nor cluster_devices\n" +
+    "-> Set what the other hosts have, then 'virtlockd cluster join': docs/cluster.md\n",
+  ]);
+  const none = await joined({ config: "", told });
+  assert.match(none.text, /-> Set cluster_endpoints, cluster_name, /);
+});
+
+Deno.test("join founds no cluster that locks nothing", async () => {
+  const { code, text } = await joined({
+    config: CONFIG.replace(/cluster_lockspaces.*/, ""),
+    told: [undefined],
+  });
+  assert.equal(code, 1);
+  assert.match(text, /^Nothing would be locked for all hosts: /);
+  const idle = settingsInUse({ ...CLUSTER_DEFAULTS, clusterEndpoints: ["http://localhost:1"] });
+  const member = await joined({ told: [{ settings: idle }] });
+  assert.equal(member.code, 1);
+  assert.match(
+    member.text,
+    /^This host is a member of cluster prod, and locks nothing for other hosts: .*\n-> .*'virtlockd cluster open --expect HOST,\.\.\. --directories'/,
   );
 });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { cluster } from "../../../../../src/lockd/cli/checks/cluster.ts";
+import { CLUSTER_DEFAULTS } from "../../../../../src/lockd/identity/cluster_settings.ts";
+import { settingsInUse } from "../../../../../src/lockd/identity/cluster_settings_in_use.ts";
 import { answering, FakeHost, found, patientOf } from "./check_fixture.ts";
 
 const MEMBER = {
@@ -34,6 +36,39 @@ Deno.test("cluster names versions of etcd that are not safe", async () => {
   assert.deepEqual(await findings({ etcd }), [
     "problem: The etcd of cluster prod is not to be relied upon: b: version 3.4.23, UNSAFE: it is old, which may give " +
     "one lock to two hosts; upgrade each member to 3.4.32, 3.5.14, 3.6 or later",
+  ]);
+});
+
+/** What is found where the daemon's file has this content. */
+function withFile(text: string, section?: object): Promise<string[]> {
+  const sections = { storage: {}, ...section === undefined ? {} : { cluster: { ...MEMBER, ...section } } };
+  return found(cluster, { "/etc/libvirt/virtlockd.conf": text }, answering([], { sections }));
+}
+
+Deno.test("cluster finds a configuration that the daemon has not taken over", async () => {
+  const names = 'cluster_endpoints = [ "http://a:1" ]\n';
+  assert.deepEqual(await withFile(names), [
+    "problem: virtlockd.conf names cluster default, and the daemon has not taken that over: it locks for this host only",
+  ]);
+  const settings = settingsInUse({
+    ...CLUSTER_DEFAULTS,
+    clusterEndpoints: ["http://a:1"],
+    clusterLockspaces: new Map([["scsi", "/scsi"]]),
+  });
+  const same = `${names}cluster_lockspaces = [ "scsi=/scsi" ]\n`;
+  assert.deepEqual(await withFile(same, { settings }), []);
+  assert.deepEqual(await withFile(names, { settings }), [
+    "warning: virtlockd.conf has changed, and the daemon has not taken over: cluster_lockspaces",
+  ]);
+  // What is wrong with the file another check says, and an older daemon does not tell what it has.
+  assert.deepEqual(await withFile("cluster_wait = no", { settings }), []);
+  assert.deepEqual(await withFile(names, {}), []);
+});
+
+Deno.test("cluster finds a member that locks nothing for other hosts", async () => {
+  assert.deepEqual(await findings({ settings: settingsInUse(CLUSTER_DEFAULTS) }), [
+    "problem: This host is a member of cluster prod, and locks nothing for other hosts: virtlockd.conf sets neither " +
+    "cluster_lockspaces nor cluster_devices",
   ]);
 });
 
