@@ -10,6 +10,8 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
+/** How long a daemon does not hear of what was done in etcd, in ms: it bears 4 s without an answer. */
+const UNHEARD_MS = 2000;
 
 Deno.test("join takes a host's settings, and prints the command that opens the cluster, with the hosts that have come", async () => {
   await using etcd = await Etcd.start();
@@ -17,7 +19,10 @@ Deno.test("join takes a host's settings, and prints the command that opens the c
   await using b = await ClusterHost.create(etcd, "b", { cluster: "new" });
   const nobody = await a.command("join");
   assert.deepEqual([nobody.code, nobody.stderr], [1, ""]);
-  assert.match(nobody.stdout, /^No daemon is running: .*\n-> Only the daemon of a host joins: /);
+  assert.match(
+    nobody.stdout,
+    /^No daemon is running: .*\n-> Only the daemon of a host joins, and root has to ask it: /,
+  );
   await a.startAlone();
   await b.startAlone();
   const none = await a.command("join");
@@ -67,4 +72,75 @@ Deno.test("join is the one step back for a host that has left", async () => {
   await guest.acquire(a.space, "disk", AUTOCREATE);
   const locks: { name: string; host: string }[] = JSON.parse((await b.command("locks", "--json")).stdout);
   assert.deepEqual(locks.map(({ name }) => name), ["disk"]);
+});
+
+Deno.test("a host that was made to leave a moment ago is no member to join: it waits until the daemon has heard", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  const [before] = JSON.parse((await a.command("hosts", "--json")).stdout) as { session: string }[];
+  // What the daemon asks stays without an answer; commands have links of their own.
+  a.signalLinks("SIGSTOP");
+  const left = await a.command("leave", "a");
+  assert.deepEqual([left.code, left.stderr], [0, ""]);
+  const joining = a.command("join", "--json");
+  // One that asks nobody but the daemon has ended by then.
+  await Promise.race([joining, new Promise((passed) => setTimeout(passed, UNHEARD_MS))]);
+  a.signalLinks("SIGCONT");
+  const back = await joining;
+  assert.deepEqual([back.code, back.stderr], [0, ""]);
+  const { session } = JSON.parse(back.stdout);
+  assert.notEqual(session, before?.session);
+  const hosts: { session: string; state: string }[] = JSON.parse((await a.command("hosts", "--json")).stdout);
+  assert.deepEqual(hosts.map(({ session, state }) => [session, state]), [[session, "live"], [
+    before?.session,
+    "left",
+  ]]);
+});
+
+Deno.test("leave names the guests whose locks it gives up, and what is over of a host is removed", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const { name } = guest.owner;
+  const refused = await a.command("leave", "a");
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    new RegExp(`has not left: it has 1 lock of '${name}'\\. Shut guests with locks down `),
+  );
+  const [before] = JSON.parse((await a.command("hosts", "--json")).stdout) as { session: string }[];
+  const left = await a.command("leave", "a", "--force");
+  assert.equal(left.code, 0);
+  assert.match(
+    left.stdout,
+    new RegExp(
+      `, and has given up 1 lock of '${name}'\\. Other hosts may have these disks now: shut those guests down\\. `,
+    ),
+  );
+  assert.equal((await a.command("join")).code, 0);
+  const standing = await a.command("remove", "a");
+  assert.equal(standing.code, 1);
+  const [, line = ""] = /What is over of it goes with: virtlockd cluster (.*)\n/.exec(standing.stderr) ??
+    assert.fail(standing.stderr);
+  assert.equal(line, `remove ${before?.session}`);
+  assert.equal((await a.command(...line.split(" "))).code, 0);
+  const hosts: { state: string }[] = JSON.parse((await a.command("hosts", "--json")).stdout);
+  assert.deepEqual(hosts.map(({ state }) => state), ["live"]);
+});
+
+Deno.test("a cluster whose name is mistyped is not taken for one without locks", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  assert.equal((await a.command("locks")).stdout, "No locks.\n");
+  await using elsewhere = await ClusterHost.create(etcd, "b", { cluster: "new" });
+  const { config } = elsewhere.place.paths;
+  Deno.writeTextFileSync(config, Deno.readTextFileSync(config).replace('"test"', '"tset"'));
+  for (const what of ["locks", "hosts"]) {
+    const told = await elsewhere.command(what);
+    assert.deepEqual([told.code, told.stdout], [
+      0,
+      `No ${what}: no host has joined a cluster 'tset' in this etcd.\n`,
+    ]);
+  }
 });

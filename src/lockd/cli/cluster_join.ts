@@ -12,6 +12,7 @@ import { reloadDaemon } from "./reload.ts";
 import { type Standing, standingOf } from "./shown/standing.ts";
 import { readStatus } from "./status.ts";
 import { waitOf } from "./cluster/closed_cluster.ts";
+import { decodeSession } from "../cluster/keys/session_record.ts";
 import { isIdle, keysNotInUse, settingsInUse } from "../identity/cluster_settings_in_use.ts";
 import { type ConfiguredCluster, configuredCluster, isNamed } from "./cluster/cluster_settings.ts";
 import { openingAdvice } from "./cluster/opening.ts";
@@ -85,7 +86,7 @@ function join(context: CommandContext, socket: string, wait: Wait): JoiningHost 
   try {
     const first = statusAt(context, socket);
     const fileFirst = isFileFirst(context, first);
-    const before = fileFirst ? first : awaited(context, socket, wait, first);
+    const before = fileFirst ? first : heardOf(context, socket, first, wait);
     const { cluster } = before.sections;
     if (!fileFirst && !isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
     const wrong = wrongSettings(context, before);
@@ -172,6 +173,42 @@ function nothingLocked(path: string): Standing {
 function configurationOf(context: CommandContext, { configurationFile }: StatusDocument): ConfiguredCluster {
   const isThere = configurationFile !== undefined && context.sys.access(configurationFile, 0) === 0;
   return configuredCluster(context, isThere ? configurationFile : undefined);
+}
+
+/** Waits for a host that is on its way in, and also until one that was made to leave has heard of it. */
+function heardOf(
+  context: CommandContext,
+  socket: string,
+  first: StatusDocument,
+  wait: Wait,
+): StatusDocument {
+  const { sys } = context;
+  const end = sys.monotonic() + wait.limitMs;
+  const status = awaited(context, socket, wait, first);
+  const { state, session } = status.sections.cluster ?? {};
+  if (state !== "live" || session === undefined || !hasLeft(context, status, session)) return status;
+  for (;;) {
+    const now = statusAt(context, socket);
+    const { cluster } = now.sections;
+    if (cluster?.state !== "live" || cluster.session !== session || sys.monotonic() >= end) return now;
+    sys.pollReadable(-1, LOOK_MS);
+  }
+}
+
+/** Whether etcd says that a host has left which does not know it yet. */
+function hasLeft(context: CommandContext, status: StatusDocument, session: string): boolean {
+  const configured = configurationOf(context, status);
+  if (!isNamed(configured)) return false;
+  try {
+    return withChosen(context, configured, ({ questions, keys }) => {
+      const [entry] = questions.get(keys.session(session));
+      return entry !== undefined && decodeSession(entry).left === true;
+    });
+  } catch (error) {
+    // The daemon reaches etcd, says it: where this command does not, its word stands.
+    if (error instanceof CommandError) return false;
+    throw error;
+  }
 }
 
 /** @param first what it has said a moment ago */
