@@ -35,6 +35,13 @@ Deno.test("a key that somebody has spoilt is named, grants nothing, and stands i
     await refusal(onB.acquire(b.space, "spoilt", AUTOCREATE)),
     /\/virtlockd\/test\/lock\/scsi\/spoilt holds bytes that are no text \(docs\/cluster-etcd\.md says what to do/,
   );
+  // A time that no date can name: whoever showed it ended.
+  const times = { session: "s", attempt: "a", domain: "d", uuid: "u", pid: 1, start: 1, since: 9e15 };
+  await etcd.putBytes(`${LOCKS}/never`, new TextEncoder().encode(JSON.stringify(times)));
+  assert.match(
+    await refusal(onB.acquire(b.space, "never", AUTOCREATE)),
+    /\/virtlockd\/test\/lock\/scsi\/never has 9000000000000000 as its since, which cannot be/,
+  );
   await onB.acquire(b.space, "other", AUTOCREATE);
   assert.equal(await stateOf(b), "live");
   for (

@@ -1,5 +1,8 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 
+/** The greatest of a record's numbers that can mean something: the last millisecond that a date can name. */
+const GREATEST = 8.64e15;
+
 /** Something in etcd is not as it has to be. The message names its key. */
 export class RecordError extends Error {
   /** What a person does about it. */
@@ -73,8 +76,12 @@ export function oneOf<T extends string>(
   return found;
 }
 
+/** A time, a process or a count: none is less than 0, or in pieces, and every time can be shown. */
 export function numberOf(key: string, record: Readonly<Record<string, unknown>>, field: string): number {
   const value = record[field];
   if (typeof value !== "number") throw new RecordError(`${key} has no number as its ${field}`);
+  if (!Number.isInteger(value) || value < 0 || value > GREATEST) {
+    throw new RecordError(`${key} has ${value} as its ${field}, which cannot be`);
+  }
   return value;
 }

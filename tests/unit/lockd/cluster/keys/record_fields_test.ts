@@ -49,6 +49,23 @@ Deno.test("a field of another type is told of with its key and name", () => {
   });
 });
 
+Deno.test("a number that is no time, process or count is told of: a time that no date can name would end whoever shows it", () => {
+  for (const value of [0, 1, 1795960877376, 8.64e15]) {
+    assert.equal(numberOf("k", { since: value }, "since"), value);
+  }
+  for (
+    const [text, shown] of [["-1", "-1"], ["1.5", "1.5"], ["8640000000000001", "8640000000000001"], [
+      "1e400",
+      "Infinity",
+    ]] as const
+  ) {
+    assert.throws(() => numberOf("k", fieldsOf({ key: "k", value: `{"since":${text}}` }), "since"), {
+      message:
+        `k has ${shown} as its since, which cannot be (docs/cluster-etcd.md says what to do with such a key)`,
+    });
+  }
+});
+
 Deno.test("readable() takes a record that cannot be read for one that says nothing, and no other error", () => {
   assert.equal(readable(() => 7), 7);
   assert.equal(readable(() => fieldsOf({ key: "k", value: "" })), undefined);
