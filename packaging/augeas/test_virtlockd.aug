@@ -25,6 +25,7 @@ cluster_fence_command = \"/etc/libvirt/fence\"
 cluster_fence_timeout = 90
 cluster_fence_data = \"ipmi 10.0.0.7\"
 cluster_on_lost = \"pause\"
+cluster_trust_network_disks = 1
 cluster_trust_reboot = 2
 "
 
@@ -59,6 +60,7 @@ cluster_trust_reboot = 2
       { "cluster_fence_timeout" = "90" }
       { "cluster_fence_data" = "ipmi 10.0.0.7" }
       { "cluster_on_lost" = "pause" }
+      { "cluster_trust_network_disks" = "1" }
       { "cluster_trust_reboot" = "2" }
 
    (* Comments, on lines of their own and after a value. *)

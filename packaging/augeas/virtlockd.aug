@@ -44,7 +44,7 @@ module Virtlockd =
 
    let logging_entry = integer_entry "log_level" | string_entry /log_filters|log_outputs/
    let limit_entry   = integer_entry /max_clients|admin_max_clients/
-   let storage_entry = integer_entry /storage_timeout|settle_timeout|allow_stale_resume|cluster_wait|cluster_start_wait|cluster_devices|cluster_fence_timeout|cluster_trust_reboot/
+   let storage_entry = integer_entry /storage_timeout|settle_timeout|allow_stale_resume|cluster_wait|cluster_start_wait|cluster_devices|cluster_fence_timeout|cluster_trust_network_disks|cluster_trust_reboot/
 
    (* A list of strings, which may go over several lines and end in a comma: a node for each, numbered from 1. *)
    let list_space = del /[ \t\r\n]*/ " "

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
 import { ClusterHosts, clusterReleases } from "./support/cluster_hosts.ts";
-import { ALPHA, BETA, defineRival } from "./support/ten_disk_guest.ts";
+import { ALPHA, BETA, defineRival, GAMMA } from "./support/ten_disk_guest.ts";
 
 // A host of a cluster was fenced, or made to leave, and lives, with real guests: cluster_on_lost. On demand,
 // as root, with VIRTLOCKD_TEST_CLUSTER: some minutes.
@@ -17,9 +17,9 @@ interface ShownLock {
   readonly holders: readonly { readonly process?: string }[];
 }
 
-/** The lock of the lease on host one; undefined when it has none. */
-async function leaseOf(hosts: ClusterHosts): Promise<ShownLock | undefined> {
-  const text = await hosts.machine(0).sh("virtlockd locks --json --path '*/database'");
+/** The lock of a lease on host one; undefined when it has none. */
+async function leaseOf(hosts: ClusterHosts, name = "database"): Promise<ShownLock | undefined> {
+  const text = await hosts.machine(0).sh(`virtlockd locks --json --path '*/${name}'`);
   const [lock]: ShownLock[] = JSON.parse(text);
   return lock;
 }
@@ -162,6 +162,27 @@ if (RELEASES !== undefined) {
         assert.match(await libvirt.virshError("start", "alpha"), /is locked by domain 'beta'/);
         await end(hosts);
         await libvirt.virsh("start", "alpha");
+        await hosts.runsOn(0, "alpha", LOCKS);
+      },
+    );
+
+    await t.step(
+      "a guest without a disk here: its lease waits for a person, or goes where somebody has said so",
+      async () => {
+        await libvirt.define({ ...GAMMA, leases: [await libvirt.createLease("network")] });
+        await libvirt.virsh("start", "gamma");
+        assert.equal((await leaseOf(hosts, "network"))?.state, "held");
+        await libvirt.virsh("destroy", "gamma");
+        await until("it to be known why its lock stays", async () => {
+          const lock = await leaseOf(hosts, "network");
+          return lock?.state === "settling" && /no disk of it was seen; .*release/.test(lock.reason ?? "");
+        });
+        await one.sh(`echo 'cluster_trust_network_disks = 1' >>/etc/libvirt/virtlockd.conf
+          systemctl kill -s HUP --kill-who=main virtlockd`);
+        await until("it to go", async () => await leaseOf(hosts, "network") === undefined);
+        await libvirt.virsh("start", "gamma");
+        await libvirt.virsh("destroy", "gamma");
+        await until("it to go by itself", async () => await leaseOf(hosts, "network") === undefined);
         await hosts.runsOn(0, "alpha", LOCKS);
       },
     );

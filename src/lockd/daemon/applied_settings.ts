@@ -42,6 +42,9 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterOnLost: ({ clusterOnLost }) => {
       daemon.settings.clusterOnLost = clusterOnLost;
     },
+    clusterTrustNetworkDisks: ({ clusterTrustNetworkDisks }) => {
+      daemon.settings.clusterTrustNetworkDisks = clusterTrustNetworkDisks;
+    },
     // A membership begins with the process: `virtlockd reload` takes the next settings.
     clusterEndpoints: { waits: UNTIL_RELOAD.clusterEndpoints },
     clusterName: { waits: UNTIL_RELOAD.clusterName },

@@ -23,13 +23,15 @@ export interface CoreSettings {
   clusterFenceTimeout: number;
   /** What is done with guests whose lock another host has got. */
   clusterOnLost: Settings["clusterOnLost"];
+  /** Whether what a guest has written over the network counts as written when its process is gone. */
+  clusterTrustNetworkDisks: boolean;
 }
 
 /** Those of a configuration. */
 export function coreSettings(settings: Settings): CoreSettings {
   const { storageTimeout, allowStaleResume, staleResumeGuests, settleTimeout, lockspaces: lockDirectories } =
     settings;
-  const { clusterFenceCommand, clusterFenceTimeout, clusterOnLost } = settings;
+  const { clusterFenceCommand, clusterFenceTimeout, clusterOnLost, clusterTrustNetworkDisks } = settings;
   return {
     storageTimeout,
     allowStaleResume,
@@ -39,6 +41,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     clusterFenceCommand,
     clusterFenceTimeout,
     clusterOnLost,
+    clusterTrustNetworkDisks,
   };
 }
 

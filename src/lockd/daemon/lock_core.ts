@@ -100,6 +100,7 @@ export class LockCore {
       // What other hosts would get too is not given up before it is known that nothing is written any more.
       bound: ({ path }) => this.cluster?.covers(path) === true ? Infinity : settings.settleTimeout * 1000,
       hasNotRun: ({ owner }) => this.table.hasNotRun(owner),
+      trustsNetworkDisks: () => settings.clusterTrustNetworkDisks,
     });
     this.cluster = clusterOf({
       sys,

@@ -48,6 +48,11 @@ export interface ClusterSettings {
   /** What that program has to know of this host, on other hosts. */
   readonly clusterFenceData: string | undefined;
   readonly clusterOnLost: OnLost;
+  /**
+   * Whether what a guest has written over the network counts as written when its process is gone: of a guest
+   * without any disk that this host could look at.
+   */
+  readonly clusterTrustNetworkDisks: boolean;
   /** Where a host frees by itself, after its kernel was started again, what it had before. */
   readonly clusterTrustReboot: RebootPolicy;
   /**
@@ -73,6 +78,7 @@ export const CLUSTER_DEFAULTS: ClusterSettings = {
   clusterFenceTimeout: 60,
   clusterFenceData: undefined,
   clusterOnLost: "report",
+  clusterTrustNetworkDisks: false,
   clusterTrustReboot: "metal",
   clusterMistake: undefined,
 };
@@ -105,6 +111,7 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_fence_timeout", (entry) => ({ clusterFenceTimeout: readInteger(entry, 1, 600) })],
   ["cluster_fence_data", (entry) => ({ clusterFenceData: readData(entry) })],
   ["cluster_on_lost", (entry) => ({ clusterOnLost: readOnLost(entry) })],
+  ["cluster_trust_network_disks", (entry) => ({ clusterTrustNetworkDisks: readInteger(entry, 0, 1) === 1 })],
   ["cluster_trust_reboot", (entry) => ({ clusterTrustReboot: readReboots(entry) })],
 ];
 

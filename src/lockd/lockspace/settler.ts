@@ -20,7 +20,12 @@ export type Verdict =
 export type Testimony =
   | Verdict
   /** It cannot be told, for nobody has looked: who looks could not be had, and is not tried all the time. */
-  | (Extract<Verdict, { kind: "unknown" }> & { readonly untried: true });
+  | (Extract<Verdict, { kind: "unknown" }> & { readonly untried: true })
+  /**
+   * The process was seen while it lived, it was a QEMU without any disk on this host, and no QEMU that is
+   * gone has a write under way here: if it has written, then over the network, which cannot be told.
+   */
+  | (Extract<Verdict, { kind: "unknown" }> & { readonly disks: "none" });
 
 /** Finds out whether the writes of an owner whose process is gone are over. */
 export interface Witness {
@@ -79,6 +84,8 @@ export interface SettlerParts {
   readonly bound: (resource: Resource) => number;
   /** Whether the guest of an owner has not run with what that has. */
   readonly hasNotRun: (holding: Holding) => boolean;
+  /** Whether what a guest has written over the network counts as written when its process is gone. */
+  readonly trustsNetworkDisks: () => boolean;
 }
 
 /** The witness is asked again after this time, in ms, and then after twice as long each time. */
@@ -178,13 +185,14 @@ export class Settler {
 
   /** @returns whether the lock may go */
   #decide(settling: Settling, verdict: Testimony): boolean {
-    const { observer, clock, bound, hasNotRun } = this.#parts;
+    const { observer, clock, bound, hasNotRun, trustsNetworkDisks } = this.#parts;
     const isFirst = settling.verdict === undefined;
     settling.verdict = verdict;
     if (verdict.kind === "over") return true;
-    // The target of a migration that was refused a lock: its source must not wait for a person.
-    if (verdict.kind === "unknown" && bound(settling.resource) === Infinity && hasNotRun(settling.holding)) {
-      return true;
+    if (verdict.kind === "unknown" && bound(settling.resource) === Infinity) {
+      // The target of a migration that was refused a lock: its source must not wait for a person.
+      if (hasNotRun(settling.holding)) return true;
+      if ("disks" in verdict && trustsNetworkDisks()) return true;
     }
     if (verdict.kind === "busy") settling.untold = settling.left = undefined;
     else {

@@ -234,7 +234,9 @@ export class StorageWitness implements Witness {
     this.#guards({ names: [], sync: false, others: verdict.reason, devices: all }, undefined, (said) => {
       if ("untried" in said) return done(all ? said : { ...verdict, untried: true });
       // No QEMU that is gone has a write under way, so this one has none.
-      done(all || said.kind === "busy" ? said : verdict);
+      if (all || said.kind === "busy") return done(said);
+      const none = said.kind === "over" && sight !== undefined && isWithoutDisk(sight);
+      done(none ? { ...verdict, disks: "none" } : verdict);
     });
   }
 
@@ -304,10 +306,18 @@ function guardsOf(files: readonly WrittenFile[]): { path: string; guard: string 
 
 function unseen(sight: Sight | undefined): Verdict & { kind: "unknown" } {
   if (sight === undefined) return unknown("what it writes was not seen while it lived");
-  const { qemu, files } = sight;
-  // A QEMU has the file of its own pid open for as long as it lives, which says nothing of its disks.
-  const disk = files.find(({ path }) => !qemu || !path.endsWith(".pid"));
+  const disk = diskOf(sight);
   return unknown(disk === undefined ? "no disk of it was seen" : `it had ${disk.path} open for writing`);
+}
+
+/** A QEMU has the file of its own pid open for as long as it lives, which says nothing of its disks. */
+function diskOf({ qemu, files }: Sight): WrittenFile | undefined {
+  return files.find(({ path }) => !qemu || !path.endsWith(".pid"));
+}
+
+/** Whether a QEMU was looked at for long enough, and has no disk on this host. */
+function isWithoutDisk(sight: Sight): boolean {
+  return sight.qemu && sight !== UNSEEN_QEMU && !isPartial(sight) && diskOf(sight) === undefined;
 }
 
 function unknown(reason: string): Verdict & { kind: "unknown" } {

@@ -18,6 +18,7 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     clusterFenceCommand: "/etc/libvirt/fence",
     clusterFenceTimeout: 90,
     clusterOnLost: "kill" as const,
+    clusterTrustNetworkDisks: true,
   };
   for (const effect of Object.values(applied)) if (typeof effect === "function") effect(settings);
   assert.deepEqual(daemon.settings, {
@@ -29,6 +30,7 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     clusterFenceCommand: "/etc/libvirt/fence",
     clusterFenceTimeout: 90,
     clusterOnLost: "kill",
+    clusterTrustNetworkDisks: true,
   });
   assert.deepEqual(daemon.servers.map(({ limits }) => limits.maxClients), [7, 3]);
   closeParts(daemon);

@@ -23,6 +23,7 @@ class Stage implements Disposable {
     clusterFenceCommand: undefined,
     clusterFenceTimeout: 60,
     clusterOnLost: "report",
+    clusterTrustNetworkDisks: false,
   };
   readonly #loop = new EventLoop(kernel);
   readonly #ledger = new DescriptorLedger(kernel);

@@ -34,6 +34,7 @@ Deno.test("the lock daemon's settings without a file", () => {
     clusterFenceTimeout: 60,
     clusterFenceData: undefined,
     clusterOnLost: "report",
+    clusterTrustNetworkDisks: false,
     clusterTrustReboot: "metal",
     clusterMistake: undefined,
   });
@@ -79,6 +80,7 @@ Deno.test("LOCK_SETTINGS names every key of the file", () => {
     "cluster_fence_timeout",
     "cluster_fence_data",
     "cluster_on_lost",
+    "cluster_trust_network_disks",
     "cluster_trust_reboot",
   ]);
 });

@@ -15,6 +15,7 @@ class World {
   bound = 1000;
   unseen: string | undefined;
   hasNotRun = false;
+  trustsNetworkDisks = false;
   readonly told: string[] = [];
   readonly #answers: (Verdict | "later")[];
   readonly #timers: { at: number; task: () => void }[] = [];
@@ -51,6 +52,7 @@ class World {
       clock: () => this.now,
       bound: () => this.bound,
       hasNotRun: () => this.hasNotRun,
+      trustsNetworkDisks: () => this.trustsNetworkDisks,
     });
   }
 
@@ -241,6 +243,22 @@ Deno.test("Settler lets go what other hosts would get of a guest that has not ru
   world.settle();
   world.until(3_600_000);
   assert.deepEqual(world.told, ["settling busy", "over at 12"]);
+});
+
+Deno.test("Settler lets go what a guest without disks here has had, where somebody has said that this will do", () => {
+  const nowhere = { kind: "unknown", reason: "no disk of it was seen", disks: "none" } as const;
+  for (const [trusts, told] of [[true, ["over at 0"]], [false, ["settling unknown"]]] as const) {
+    const world = new World(nowhere);
+    [world.bound, world.trustsNetworkDisks] = [Infinity, trusts];
+    world.settle();
+    world.until(3_600_000);
+    assert.deepEqual(world.told, told);
+  }
+  const world = new World(UNKNOWN);
+  [world.bound, world.trustsNetworkDisks] = [Infinity, true];
+  world.settle();
+  world.until(3_600_000);
+  assert.deepEqual(world.told, ["settling unknown"]);
 });
 
 Deno.test("Settler waits for the bound where there is one, whether the guest has run or not", () => {

@@ -82,6 +82,7 @@ class Host {
       clock: () => this.#clock(),
       bound: () => SETTLE_MS,
       hasNotRun: () => false,
+      trustsNetworkDisks: () => false,
     });
     const disk = resource({ id: 1, lockspace: "", name: "/dev/loop7" });
     settler.settle(disk, holding(42), () => void this.told.push("free"));
