@@ -109,6 +109,7 @@ export class PlayedEtcd {
         return { kind: "lease", lease: question.lease, seconds: known ? 10 : 0 };
       }
       case "await-change":
+      case "await-delete":
         return { kind: "changed" };
       case "versions":
         return { kind: "versions", members: [{ url: "http://played:2379", version: "3.5.16" }] };
@@ -168,6 +169,10 @@ export class PlayedEtcd {
         const { prefix, after = "", limit } = operation;
         const keys = [...this.#keys.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
         return { found: this.#found(keys.slice(0, limit)), more: keys.length > limit };
+      }
+      case "count": {
+        const count = [...this.#keys.keys()].filter((key) => key.startsWith(operation.prefix)).length;
+        return count === 0 ? nothing : { ...nothing, count };
       }
     }
   }

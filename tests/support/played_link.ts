@@ -68,6 +68,8 @@ export class PlayedLinks implements Disposable {
       return await send(connection, { kind: "opened", protocol: LINK_PROTOCOL });
     }
     const { id, question, limitMs } = message;
+    // Nobody deletes keys by hand here.
+    if (question.kind === "await-delete") return;
     if (question.kind === "await-change") {
       const end = performance.now() + limitMs;
       const timer = setInterval(() => {

@@ -18,7 +18,8 @@ import {
 import { failureOf } from "./failure.ts";
 import { decodeMessage, encodeMessage } from "./protobuf.ts";
 import { behind, decodeTransactionResult, encodeTransaction } from "./transaction_codec.ts";
-import type { Answer, Question } from "../wire/link_messages.ts";
+import type { Answer, KeyRange, Question } from "../wire/link_messages.ts";
+import { decodeDeletes, encodeDeletes } from "./watched_deletes.ts";
 
 /**
  * HTTP/2 pings, in ms: a server that is gone without a word is noticed by them, also by a watch on which
@@ -98,6 +99,8 @@ export class EtcdChannel {
         return this.#keepLease(question.lease, limitMs, done);
       case "await-change":
         return this.#awaitChange(question.prefix, question.from, limitMs, done);
+      case "await-delete":
+        return this.#awaitDelete(question.range, question.from, limitMs, done);
     }
   }
 
@@ -142,6 +145,20 @@ export class EtcdChannel {
       const any = canceled === true || (Array.isArray(events) && events.length > 0);
       return any ? { kind: "changed" } : undefined;
     };
+    this.#watch(request, limitMs, look, done);
+  }
+
+  /** A watch that is given up at the first keys that are deleted. */
+  #awaitDelete(range: KeyRange, from: number, limitMs: number, done: (answer: Answer) => void): void {
+    this.#watch(encodeDeletes(range, from), limitMs, decodeDeletes, done);
+  }
+
+  #watch(
+    request: Uint8Array,
+    limitMs: number,
+    look: (bytes: Uint8Array) => Answer | undefined,
+    done: (answer: Answer) => void,
+  ): void {
     this.#stream("/etcdserverpb.Watch/Watch", request, limitMs, look, (answer) => {
       // That nothing has changed within the limit is no trouble with this member.
       done(answer.kind === "unknown" && answer.late === true ? { kind: "changed" } : answer);

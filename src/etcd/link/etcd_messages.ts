@@ -18,6 +18,7 @@ const RANGE_REQUEST = {
   key: one(1, "string"),
   rangeEnd: one(2, "string"),
   limit: one(3, "integer"),
+  countOnly: one(9, "bool"),
 } satisfies Message;
 
 const PUT_REQUEST = { key: one(1, "string"), value: one(2, "string"), lease: one(3, "id") } satisfies Message;
@@ -43,7 +44,11 @@ const REQUEST_OP = {
   deleteRange: one(3, DELETE_REQUEST),
 } satisfies Message;
 
-const RANGE_RESPONSE = { kvs: several(2, KEY_VALUE), more: one(3, "bool") } satisfies Message;
+const RANGE_RESPONSE = {
+  kvs: several(2, KEY_VALUE),
+  more: one(3, "bool"),
+  count: one(4, "integer"),
+} satisfies Message;
 
 /** KV.Txn, what is asked. */
 export const TXN_REQUEST = {
@@ -67,13 +72,24 @@ export const LEASE_KEEP_REQUEST = { id: one(1, "id") } satisfies Message;
 
 /** Watch.Watch, what is asked: to create one watch. */
 export const WATCH_REQUEST = {
-  create: one(1, { key: one(1, "string"), rangeEnd: one(2, "string"), startRevision: one(3, "integer") }),
+  create: one(1, {
+    key: one(1, "string"),
+    rangeEnd: one(2, "string"),
+    startRevision: one(3, "integer"),
+    // A list of numbers, packed: one byte each.
+    filters: one(5, "string"),
+  }),
 } satisfies Message;
 
-/** Watch.Watch, what is answered. Of an event it is enough that there is one. */
+/** The filters of a watch that is not told of keys that are written: NOPUT alone, which is 0. */
+export const ONLY_DELETES = "\0";
+
+/** Watch.Watch, what is answered. */
 export const WATCH_RESPONSE = {
   canceled: one(4, "bool"),
-  events: several(11, {}),
+  /** The first revision that is known still, where the watch was to begin before. */
+  forgotten: one(5, "integer"),
+  events: several(11, { kv: one(2, KEY_VALUE) }),
 } satisfies Message;
 
 /** What either call about a lease is answered. Without a TTL there is no such lease to be kept. */

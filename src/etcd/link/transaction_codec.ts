@@ -41,6 +41,8 @@ function operation(operation: KeyOperation): Values {
       const key = after === undefined ? prefix : `${after}\0`;
       return { range: { key, rangeEnd: behind(prefix), limit } };
     }
+    case "count":
+      return { range: { key: operation.prefix, rangeEnd: behind(operation.prefix), countOnly: true } };
   }
 }
 
@@ -76,24 +78,27 @@ export function decodeTransactionResult(bytes: Uint8Array): TransactionResult {
 
 function operationResult(range: Values[string]): OperationResult {
   if (range === undefined) return { found: [], more: false };
-  const { kvs, more } = message(range);
+  const { kvs, more, count } = message(range);
   const found = list(kvs).map(message).map(({ key, value, modRevision }) => {
     if (typeof key !== "string" || typeof value !== "string" || typeof modRevision !== "number") {
       throw new RangeError("Decode an answer of etcd: a key is not whole");
     }
     return { key, value, changedAt: modRevision };
   });
-  return { found, more: more === true };
+  const isCounted = found.length === 0 && typeof count === "number" && count > 0;
+  return { found, more: more === true, ...isCounted ? { count } : {} };
 }
 
-function message(value: Values[string]): Values {
+/** A part of an answer. @throws RangeError when it is not there */
+export function message(value: Values[string]): Values {
   if (typeof value !== "object" || isList(value)) {
     throw new RangeError("Decode an answer of etcd: a part of it is missing");
   }
   return value;
 }
 
-function list(value: Values[string]): readonly Values[string][] {
+/** A list of an answer. @throws RangeError when it is none */
+export function list(value: Values[string]): readonly Values[string][] {
   if (!isList(value)) throw new RangeError("Decode an answer of etcd: a list is missing");
   return value;
 }

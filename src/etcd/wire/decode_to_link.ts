@@ -45,12 +45,18 @@ function isQuestion(value: unknown): boolean {
       return isText(value["lease"]);
     case "await-change":
       return isText(value["prefix"]) && isNumber(value["from"]);
+    case "await-delete":
+      return isRange(value["range"]) && isNumber(value["from"]);
     case "versions":
       return true;
     default:
       kind satisfies never;
       return false;
   }
+}
+
+function isRange(value: unknown): boolean {
+  return isFields(value) && isText(value["first"]) && isText(value["behind"]);
 }
 
 function isTransaction(value: unknown): boolean {
@@ -87,6 +93,8 @@ function isOperation(value: unknown): boolean {
       return isText(value["key"]);
     case "list":
       return isText(value["prefix"]) && isAbsentOrText(value, "after") && isNumber(value["limit"]);
+    case "count":
+      return isText(value["prefix"]);
     default:
       op satisfies never;
       return false;

@@ -4,7 +4,7 @@ import type { Transaction, TransactionResult } from "./transaction.ts";
  * Version of these messages. Daemon and link are of one package, but an upgrade may have the old one of one
  * and the new one of the other for a moment.
  */
-export const LINK_PROTOCOL = 4;
+export const LINK_PROTOCOL = 5;
 
 /** Longest line, in bytes. A page of 2,000 locks has far less. */
 export const LONGEST_LINE = 16 * 1024 * 1024;
@@ -36,8 +36,17 @@ export type Question =
    * The answer is a hint, no more: what is there has to be read.
    */
   | { readonly kind: "await-change"; readonly prefix: string; readonly from: number }
+  /** Waits until one of these keys is deleted, at revision `from` or later, or for the limit: a hint too. */
+  | { readonly kind: "await-delete"; readonly range: KeyRange; readonly from: number }
   /** Which version each member is: all of them are asked, and nothing that is kept. */
   | { readonly kind: "versions" };
+
+/** Keys from one on, in etcd's order, that of bytes. */
+export interface KeyRange {
+  readonly first: string;
+  /** The first key that is none of them. */
+  readonly behind: string;
+}
 
 /** What the link sends: one JSON text on each line. */
 export type FromLink =
@@ -53,6 +62,16 @@ export type Answer =
   | { readonly kind: "lease"; readonly lease: string; readonly seconds: number }
   /** Something may have changed, or the time is over. */
   | { readonly kind: "changed" }
+  /**
+   * Keys that were deleted until a revision. Each may be there again. `all`: there were no others; else etcd
+   * does not know any more which.
+   */
+  | {
+    readonly kind: "deleted";
+    readonly keys: readonly string[];
+    readonly all: boolean;
+    readonly until: number;
+  }
   | { readonly kind: "versions"; readonly members: readonly MemberVersion[] }
   /** etcd has not done it, and will not. */
   | { readonly kind: "refused"; readonly reason: string }
@@ -123,6 +142,9 @@ function isAnswer(value: unknown): boolean {
       return typeof value["lease"] === "string" && typeof value["seconds"] === "number";
     case "changed":
       return true;
+    case "deleted":
+      return typeof value["until"] === "number" && typeof value["all"] === "boolean" &&
+        isTexts(value["keys"]);
     case "versions":
       return Array.isArray(value["members"]) && value["members"].every(isMemberVersion);
     case "refused":
@@ -132,6 +154,10 @@ function isAnswer(value: unknown): boolean {
     default:
       return false;
   }
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function isMemberVersion(value: unknown): boolean {
@@ -148,8 +174,9 @@ function isResult(value: unknown): boolean {
 
 function isOperationResult(value: unknown): boolean {
   if (!isFields(value)) return false;
-  const { found, more } = value;
-  return typeof more === "boolean" && Array.isArray(found) && found.every(isKeyValue);
+  const { found, more, count } = value;
+  return (count === undefined || typeof count === "number") && typeof more === "boolean" &&
+    Array.isArray(found) && found.every(isKeyValue);
 }
 
 function isKeyValue(entry: unknown): boolean {

@@ -19,7 +19,9 @@ export function suits(question: Question, answer: Answer): boolean {
     case "lease":
       return question.kind === "grant-lease" || question.kind === "keep-lease";
     case "changed":
-      return question.kind === "await-change";
+      return question.kind === "await-change" || question.kind === "await-delete";
+    case "deleted":
+      return question.kind === "await-delete";
     case "versions":
       return question.kind === "versions";
   }

@@ -36,7 +36,9 @@ export type KeyOperation =
   | { readonly op: "delete"; readonly key: string }
   | { readonly op: "get"; readonly key: string }
   /** At most `limit` keys that begin with `prefix`, in their order, those behind `after`. */
-  | { readonly op: "list"; readonly prefix: string; readonly after?: string; readonly limit: number };
+  | { readonly op: "list"; readonly prefix: string; readonly after?: string; readonly limit: number }
+  /** How many keys begin with `prefix`: etcd reads none of their values, and goes over all of them. */
+  | { readonly op: "count"; readonly prefix: string };
 
 /**
  * A key as it is. Where key or value is no UTF-8, as what somebody has written by hand, the bytes above 0x7f
@@ -54,6 +56,8 @@ export interface OperationResult {
   readonly found: readonly KeyValue[];
   /** Whether there are more keys behind the last one of a list. */
   readonly more: boolean;
+  /** How many keys there are, where they were counted. */
+  readonly count?: number;
 }
 
 /** etcd's answer to a transaction. */

@@ -20,6 +20,7 @@ import { Wants } from "./locks/wants.ts";
 import { GivenUpLocks } from "./reconcile/given_up_locks.ts";
 import { HeldLocks } from "./reconcile/held_locks.ts";
 import { KeyCheck, type KeyCheckParts } from "./reconcile/key_check.ts";
+import { KeyWatch } from "./reconcile/key_watch.ts";
 import type { LostGuests } from "./reconcile/lost_guests.ts";
 import { LostLocks, type LostLocksParts } from "./reconcile/lost_locks.ts";
 import { Reconciliation } from "./reconcile/reconciliation.ts";
@@ -125,7 +126,18 @@ export class MemberLocks {
     const { loop } = parts;
     session.whenKnown(() => this.#kept.known());
     new AskedLocks({ session, keys, granted: this.#granted, kept: this.#kept, loop }).begin();
-    new KeyCheck({ ...this.#watched(), partWith: this.#partWith }).begin();
+    const check = new KeyCheck({ ...this.#watched(), partWith: this.#partWith });
+    check.begin();
+    new KeyWatch({
+      session,
+      keys,
+      check,
+      granted: this.#granted,
+      orphans: this.#orphans,
+      marks: this.#marks,
+      turns: this.#turns,
+      loop,
+    }).begin();
     new LostLocks({ ...this.#watched(), heldLocks: this.#heldLocks, guests: lostGuests, nonce }).begin();
     new GivenUpLocks({ ...this.#watched(), guests: lostGuests }).begin();
   }

@@ -69,6 +69,7 @@ export class EtcdQuestions {
         );
       case "lease":
       case "changed":
+      case "deleted":
       case "versions":
       case "unknown":
         return { kind: "unknown", reason: reasonOf(answer) };

@@ -1,3 +1,4 @@
+import type { KeyRange } from "../../../etcd/wire/link_messages.ts";
 import { type ClusterName, encodeName } from "./names.ts";
 
 /** A guest that a mark is of: by its process, and where nothing tells which one that is by its domain. */
@@ -152,6 +153,17 @@ export class ClusterKeys {
   /** The lock that is asked for. */
   ofWant(session: string, want: string): string {
     return `${this.#prefix}${want.slice(this.wants(session).length)}`;
+  }
+
+  /** All that tells who has a lock, and some besides. */
+  get holdings(): KeyRange {
+    return { first: this.exclusives, behind: `${this.#prefix}share0` };
+  }
+
+  /** The lock that a key tells of which was deleted; undefined: none of a session's. */
+  lockOf(session: string, deleted: string): string | undefined {
+    if (deleted.startsWith(this.ownList(session))) return this.ofOwn(session, deleted);
+    return deleted.startsWith(this.exclusives) || this.isShare(deleted) ? deleted : undefined;
   }
 
   /** Below it is what a session has. */

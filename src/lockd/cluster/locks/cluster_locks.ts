@@ -179,6 +179,7 @@ export class ClusterLocks {
       }
       case "lease":
       case "changed":
+      case "deleted":
       case "versions":
       case "unknown": {
         const reason = reasonOf(answer);

@@ -2,6 +2,13 @@
 export class KeyQueues {
   /** What is still to be done to a key, the first of it under way. */
   readonly #queues = new Map<string, (() => void)[]>();
+  /** How many things were begun with any key. */
+  #begun = 0;
+
+  /** undefined while something is being done; another number each time when something was done since. */
+  get rest(): number | undefined {
+    return this.#queues.size === 0 ? this.#begun : undefined;
+  }
 
   /** Whether something is being done to a key. */
   busy(key: string): boolean {
@@ -10,6 +17,7 @@ export class KeyQueues {
 
   /** @param task is begun when nothing else is done to the key, and calls `end` when it is over */
   add(key: string, task: (end: () => void) => void): void {
+    this.#begun++;
     const queue = this.#queues.get(key);
     const run = () =>
       task(() => {

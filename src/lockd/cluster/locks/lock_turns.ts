@@ -42,6 +42,11 @@ export class LockTurns {
     return this.#queues.busy(key);
   }
 
+  /** See {@link KeyQueues.rest}. */
+  get rest(): number | undefined {
+    return this.#queues.rest;
+  }
+
   /** Does something to a key when all is done that was begun before; the task calls `end` when it is over. */
   inTurn(key: string, task: (end: () => void) => void): void {
     this.#queues.add(key, task);

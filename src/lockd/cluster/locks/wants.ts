@@ -89,6 +89,7 @@ export class Wants {
           return ended("silent");
         case "lease":
         case "changed":
+        case "deleted":
         case "versions":
         case "unknown":
           // If it comes late it tells the other host nothing that it may not know.

@@ -45,7 +45,7 @@ export interface KeyCheckParts {
   readonly session: Pick<ClusterSession, "state" | "ask" | "doubt" | "moved">;
   readonly keys: ClusterKeys;
   readonly names: Pick<ClusterNames, "of">;
-  readonly granted: Pick<GrantedLocks, "all" | "of" | "drop">;
+  readonly granted: Pick<GrantedLocks, "all" | "of" | "pathOf" | "drop">;
   readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "markOf">;
   readonly resources: () => Iterable<Resource>;
   /** Releases a lock that is kept for a paused guest. */
@@ -66,14 +66,21 @@ export interface KeyCheckObserver {
 }
 
 /**
- * Looks now and then whether etcd still has what this host holds. Nothing but a hand takes it away. What is
+ * Looks whether etcd still has what this host holds. Nothing but a hand takes it away. What is
  * gone is put there again at once if nobody else has got it; else two hosts have one lock, and that is said.
  * A guest of this host that is paused, or will be, does not go on over what the other one has written.
+ *
+ * Some locks are looked at now and then, all of them in turn. Where something tells that a key has gone (see
+ * KeyWatch) those that may be meant are looked at before: a few of them with one question, and the next ones
+ * when it is answered, so that the session's proofs and the guests wait for none.
  */
 export class KeyCheck {
   readonly #parts: KeyCheckParts;
   /** Paths that are still to be looked at in this round. */
   #left: string[] = [];
+  /** Paths that are looked at before. */
+  #sooner = new Set<string>();
+  #hurrying = false;
   /** What was told of keys that cannot be read, by the path of their lock. */
   readonly #wrong = new Map<string, string>();
 
@@ -89,23 +96,64 @@ export class KeyCheck {
     });
   }
 
+  /** Keys of locks are said to have gone: it is looked whether they have. */
+  suspect(keys: readonly string[]): void {
+    const { granted } = this.#parts;
+    for (const key of keys) {
+      const path = granted.pathOf(key);
+      if (path !== undefined) this.#sooner.add(path);
+    }
+    this.#hurry();
+  }
+
+  /** Keys have gone, and nothing tells which. */
+  suspectAll(): void {
+    for (const [path] of this.#parts.granted.all()) this.#sooner.add(path);
+    this.#hurry();
+  }
+
   #look(): void {
+    const { session, granted } = this.#parts;
+    if (session.state.kind !== "live") return;
+    this.#hurry();
+    if (this.#left.length === 0) this.#left = [...granted.all()].map(([path]) => path);
+    this.#compare(this.#left.splice(0, AT_ONCE), () => {});
+  }
+
+  /** What is looked at sooner, one question after the other. */
+  #hurry(): void {
+    const { session } = this.#parts;
+    if (this.#hurrying || this.#sooner.size === 0 || session.state.kind !== "live") return;
+    this.#hurrying = true;
+    const paths = [...this.#sooner.values().take(AT_ONCE)];
+    for (const path of paths) this.#sooner.delete(path);
+    this.#compare(paths, (answered) => {
+      this.#hurrying = false;
+      if (answered) return this.#hurry();
+      // The next look goes on with them.
+      for (const path of paths) this.#sooner.add(path);
+    });
+  }
+
+  /** Looks whether these are there. @param done gets whether etcd has answered */
+  #compare(paths: readonly string[], done: (answered: boolean) => void): void {
     const { session, granted, turns } = this.#parts;
     const { state } = session;
-    if (state.kind !== "live") return;
-    if (this.#left.length === 0) this.#left = [...granted.all()].map(([path]) => path);
-    const checked = this.#left.splice(0, AT_ONCE).flatMap((path): Checked[] => {
+    if (state.kind !== "live") return done(false);
+    const checked = paths.flatMap((path): Checked[] => {
       const lock = granted.of(path);
       return lock !== undefined && !turns.busy(lock.key) ? [{ path, lock }] : [];
     });
     const [first] = checked;
-    if (first === undefined) return;
+    if (first === undefined) return done(true);
     const { epoch } = state;
     // Only compared: what is there is read when it is not what it was, which hardly ever happens.
     session.ask(
       whether(checked.flatMap(({ lock }) => isThere(lock)), first.lock.key),
       (answer) => {
-        if (answer.kind === "transaction" && !answer.result.succeeded) this.#read(epoch, checked);
+        const gone = answer.kind === "transaction" && !answer.result.succeeded;
+        if (gone) this.#read(epoch, checked);
+        done(answer.kind === "transaction");
       },
     );
   }

@@ -1,4 +1,4 @@
-import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import type { Answer, KeyRange } from "../../../etcd/wire/link_messages.ts";
 import type { Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { MetaRecord } from "../keys/meta_record.ts";
@@ -8,7 +8,7 @@ import { ASK_MS, AWAY_MS } from "./cluster_times.ts";
 import { Entrance } from "./entrance.ts";
 import { Losses } from "./losses.ts";
 import { OwnSession } from "./own_session.ts";
-import { SessionEtcd } from "./session_etcd.ts";
+import { SessionEtcd, type Watched } from "./session_etcd.ts";
 import { type Joined, SessionJoin } from "./session_join.ts";
 import type { SessionParts, SessionState } from "./session_parts.ts";
 import { type ProvenSession, SessionProof } from "./session_proof.ts";
@@ -185,6 +185,11 @@ export class ClusterSession implements ProvenSession {
   /** See {@link SessionEtcd.awaitChange}. */
   awaitChange(prefix: string, from: number, limitMs: number, done: (hinted: boolean) => void): void {
     this.#etcd.awaitChange(prefix, from, limitMs, done);
+  }
+
+  /** See {@link SessionEtcd.awaitDelete}. */
+  awaitDelete(range: KeyRange, from: number, limitMs: number, done: (watched: Watched) => void): void {
+    this.#etcd.awaitDelete(range, from, limitMs, done);
   }
 
   /**

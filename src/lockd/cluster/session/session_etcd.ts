@@ -1,4 +1,4 @@
-import type { Answer } from "../../../etcd/wire/link_messages.ts";
+import type { Answer, KeyRange } from "../../../etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../etcd/wire/transaction.ts";
 import type { Etcd } from "../etcd/etcd.ts";
 import type { Seen } from "../host/membership_file.ts";
@@ -17,6 +17,14 @@ export interface SessionEtcdParts {
   /** Told that etcd is not what it was, before whoever has asked. */
   readonly another: (reason: string) => void;
 }
+
+/** What came of waiting until keys are deleted. */
+export type Watched =
+  | Extract<Answer, { readonly kind: "deleted" }>
+  /** The limit is over. */
+  | Extract<Answer, { readonly kind: "changed" }>
+  /** etcd could not be asked. */
+  | { readonly kind: "failed" };
 
 /** etcd as a session asks it: each answer is looked at first, whether it is from the etcd that it was. */
 export class SessionEtcd {
@@ -74,6 +82,21 @@ export class SessionEtcd {
     const { etcd, closed } = this.#parts;
     etcd.ask({ kind: "await-change", prefix, from }, limitMs, (answer) => {
       if (!closed()) done(answer.kind === "changed");
+    });
+  }
+
+  /** Waits until some of these keys are deleted, at this revision or later, or the limit is over. */
+  awaitDelete(range: KeyRange, from: number, limitMs: number, done: (watched: Watched) => void): void {
+    const { etcd, closed } = this.#parts;
+    etcd.ask({ kind: "await-delete", range, from }, limitMs, (answer) => {
+      if (closed()) return;
+      switch (answer.kind) {
+        case "deleted":
+        case "changed":
+          return done(answer);
+        default:
+          return done({ kind: "failed" });
+      }
     });
   }
 }

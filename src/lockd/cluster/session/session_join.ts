@@ -192,6 +192,7 @@ export class SessionJoin {
               return again(answer.reason);
             case "lease":
             case "changed":
+            case "deleted":
             case "versions":
             case "full":
             case "unknown":

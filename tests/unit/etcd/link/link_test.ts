@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Link } from "../../../../src/etcd/link/link.ts";
 import type { Answer } from "../../../../src/etcd/wire/link_messages.ts";
 
-const OPEN = '{"kind":"open","protocol":4,"endpoints":{"urls":["http://etcd:2379"]}}';
+const OPEN = '{"kind":"open","protocol":5,"endpoints":{"urls":["http://etcd:2379"]}}';
 const ASK = '{"kind":"ask","id":4,"limitMs":50,"question":{"kind":"keep-lease","lease":"7"}}';
 
 function played(fails?: string): { link: Link; sent: string[]; answer: (answer: Answer) => void } {
@@ -24,7 +24,7 @@ Deno.test("a link answers each question by its number", () => {
   assert.equal(link.received(ASK), true);
   answer({ kind: "lease", lease: "7", seconds: 0 });
   assert.deepEqual(sent, [
-    '{"kind":"opened","protocol":4}\n',
+    '{"kind":"opened","protocol":5}\n',
     '{"kind":"answer","id":4,"answer":{"kind":"lease","lease":"7","seconds":0}}\n',
   ]);
 });
@@ -37,8 +37,8 @@ Deno.test("a link that cannot work says why, and ends", () => {
 
 Deno.test("a daemon of another version gets no answer but that", () => {
   const { link, sent } = played();
-  assert.equal(link.received(OPEN.replace('"protocol":4', '"protocol":9')), false);
-  assert.deepEqual(sent, ['{"kind":"unusable","reason":"the daemon speaks version 9, and the link 4"}\n']);
+  assert.equal(link.received(OPEN.replace('"protocol":5', '"protocol":9')), false);
+  assert.deepEqual(sent, ['{"kind":"unusable","reason":"the daemon speaks version 9, and the link 5"}\n']);
 });
 
 Deno.test("a question before the endpoints ends it", () => {

@@ -18,7 +18,10 @@ Deno.test("each comparison and operation is what etcd reads", () => {
       { kind: "none-below", prefix: "s/" },
     ],
     success: [{ op: "put", key: "k", value: "1", lease: "9" }, { op: "delete", key: "d" }],
-    failure: [{ op: "get", key: "g" }, { op: "list", prefix: "p/", after: "p/a", limit: 5 }],
+    failure: [{ op: "get", key: "g" }, { op: "list", prefix: "p/", after: "p/a", limit: 5 }, {
+      op: "count",
+      prefix: "c/",
+    }],
   });
   const { compare, success, failure } = decodeMessage(TXN_REQUEST, bytes);
   const nothing = {
@@ -41,8 +44,9 @@ Deno.test("each comparison and operation is what etcd reads", () => {
     { ...none, deleteRange: { key: "d" } },
   ]);
   assert.deepEqual(failure, [
-    { ...none, range: { key: "g", rangeEnd: "", limit: 0 } },
-    { ...none, range: { key: "p/a\0", rangeEnd: "p0", limit: 5 } },
+    { ...none, range: { key: "g", rangeEnd: "", limit: 0, countOnly: false } },
+    { ...none, range: { key: "p/a\0", rangeEnd: "p0", limit: 5, countOnly: false } },
+    { ...none, range: { key: "c/", rangeEnd: "c0", limit: 0, countOnly: true } },
   ]);
 });
 
@@ -62,6 +66,12 @@ Deno.test("etcd's answer is read with its numbers", () => {
     cluster: "9223372036854775809",
     revision: 5,
   });
+});
+
+Deno.test("a count is read where keys were only counted", () => {
+  // Header: cluster id 1, revision 5. Succeeded. A range without a key, of 40,000.
+  const bytes = Uint8Array.fromHex("0a04" + "0801" + "1805" + "1001" + "1a06" + "0a04" + "20c0b802");
+  assert.deepEqual(decodeTransactionResult(bytes).results, [{ found: [], more: false, count: 40_000 }]);
 });
 
 Deno.test("an answer without a header is none", () => {

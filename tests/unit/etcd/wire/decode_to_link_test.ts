@@ -22,6 +22,7 @@ const QUESTIONS: readonly Question[] = [
         { op: "get", key: "a" },
         { op: "list", prefix: "a/", limit: 10 },
         { op: "list", prefix: "a/", after: "a/b", limit: 10 },
+        { op: "count", prefix: "a/" },
       ],
     },
   },
@@ -29,6 +30,7 @@ const QUESTIONS: readonly Question[] = [
   { kind: "grant-lease", seconds: 10 },
   { kind: "keep-lease", lease: "7" },
   { kind: "await-change", prefix: "a/", from: 4 },
+  { kind: "await-delete", range: { first: "a/", behind: "c" }, from: 4 },
   { kind: "versions" },
 ];
 

@@ -8,6 +8,7 @@ const MESSAGES: readonly FromLink[] = [
   { kind: "answer", id: 4, answer: { kind: "unknown", reason: "gone" } },
   { kind: "answer", id: 7, answer: { kind: "versions", members: [{ url: "u", version: "3.5.16" }] } },
   { kind: "answer", id: 8, answer: { kind: "versions", members: [{ url: "u", reason: "gone" }] } },
+  { kind: "answer", id: 9, answer: { kind: "deleted", keys: ["k"], all: true, until: 5 } },
   { kind: "answer", id: 6, answer: { kind: "full", reason: "etcd is full" } },
   {
     kind: "answer",

@@ -7,6 +7,7 @@ const QUESTIONS: readonly Question[] = [
   { kind: "grant-lease", seconds: 10 },
   { kind: "keep-lease", lease: "7" },
   { kind: "await-change", prefix: "/a", from: 1 },
+  { kind: "await-delete", range: { first: "/a", behind: "/b" }, from: 1 },
   { kind: "versions" },
 ];
 
@@ -22,7 +23,8 @@ function suited(answer: Answer): string[] {
 Deno.test("an answer is one to questions of its kind, and no answer to any", () => {
   assert.deepEqual(suited(result(true, 1)), ["transaction"]);
   assert.deepEqual(suited({ kind: "lease", lease: "7", seconds: 3 }), ["grant-lease", "keep-lease"]);
-  assert.deepEqual(suited({ kind: "changed" }), ["await-change"]);
+  assert.deepEqual(suited({ kind: "changed" }), ["await-change", "await-delete"]);
+  assert.deepEqual(suited({ kind: "deleted", keys: [], all: true, until: 3 }), ["await-delete"]);
   assert.deepEqual(suited({ kind: "versions", members: [] }), ["versions"]);
   for (const kind of ["refused", "full", "unknown"] as const) {
     assert.equal(suited({ kind, reason: "r" }).length, QUESTIONS.length);

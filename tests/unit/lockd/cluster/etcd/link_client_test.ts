@@ -7,7 +7,7 @@ import { DescriptorLedger } from "../../../../../src/os/ledger.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const FD = 9;
-const OPENED: FromLink = { kind: "opened", protocol: 4 };
+const OPENED: FromLink = { kind: "opened", protocol: 5 };
 const QUESTION = { kind: "keep-lease", lease: "7" } as const;
 
 /** A link whose other end the test plays. */

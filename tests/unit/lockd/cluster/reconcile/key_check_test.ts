@@ -63,6 +63,7 @@ class Stage {
       granted: {
         all: () => this.held.entries(),
         of: (path) => this.held.get(path),
+        pathOf: (key) => [...this.held].find(([, lock]) => lock.key === key)?.[0],
         drop: (path) => void this.held.delete(path),
       },
       turns: {
