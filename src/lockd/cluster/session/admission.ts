@@ -2,6 +2,7 @@ import type { MetaRecord } from "../keys/meta_record.ts";
 import type { Epoch } from "../keys/transactions.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { Conflict } from "./conflict.ts";
+import { isAnothers } from "./doubts.ts";
 import type { Entered, Entrance } from "./entrance.ts";
 import { closedText, GIVES_BACK } from "./entries.ts";
 import type { Losses } from "./losses.ts";
@@ -106,7 +107,12 @@ export class Admission {
   #settle({ round }: MetaRecord, conflicts: readonly Conflict[]): void {
     const { losses, parts } = this.#parts;
     const reason = losses.reasonIn(round);
-    for (const { resource } of conflicts) parts.observer.clusterDoubtful(resource, reason);
+    for (const { resource } of conflicts) {
+      const { state } = resource;
+      // It was another session's before: this host has lost nothing since.
+      const known = state.kind === "doubtful" && isAnothers(state);
+      parts.observer.clusterDoubtful(resource, known ? state.reason : reason);
+    }
     losses.settled(round);
     this.#round = round;
     this.#conflicts = conflicts;

@@ -109,6 +109,18 @@ Deno.test("a host that was fenced puts all in anew, and says so with each lock t
   ]);
 });
 
+Deno.test("what another host had already when an earlier daemon joined is not said to be lost", () => {
+  const stage = new Stage();
+  const known = { ...RESOURCE, state: { kind: "doubtful", reason: HELD_BY_ANOTHER } } as const;
+  stage.losses.settled("r1");
+  stage.outcome = [{ resource: known, session: "t" }, CONFLICT];
+  stage.admit(OPEN);
+  assert.deepEqual(stage.told.slice(2), [
+    `doubtful: ${HELD_BY_ANOTHER}`,
+    `doubtful: ${HELD_BY_ANOTHER}, which this one has lost while its daemon did not run`,
+  ]);
+});
+
 Deno.test("a closed cluster is entered, and what a host has counts as put in when it has settled", () => {
   const opened = new Stage();
   assert.deepEqual(opened.admit(FORMING), [{ kind: "now" }]);
