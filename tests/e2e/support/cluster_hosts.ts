@@ -62,8 +62,13 @@ export class ClusterHosts implements AsyncDisposable {
    * Boots both, and waits until they are members.
    *
    * @param settings more of them, for printf(1)
+   * @param members those that are; the others have libvirt's daemon, with the settings for ours
    */
-  static async start(releases: Releases, settings = ""): Promise<ClusterHosts> {
+  static async start(
+    releases: Releases,
+    settings = "",
+    members: readonly End[] = ENDS,
+  ): Promise<ClusterHosts> {
     await installMissing(["etcd-server", "etcd-client"]);
     await using stack = new AsyncDisposableStack();
     const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "virtlockd-shared-" });
@@ -79,7 +84,8 @@ export class ClusterHosts implements AsyncDisposable {
     });
     for (const end of ENDS) {
       await hosts.powerOn(end);
-      await hosts.#join(end);
+      await hosts.#prepare(end);
+      if (members.includes(end)) await hosts.#join(end);
     }
     hosts.#stack.use(stack.move());
     return hosts;
@@ -180,8 +186,13 @@ export class ClusterHosts implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
-  /** Makes a machine a host of the cluster, with lock directories of its own. */
-  async #join(end: End): Promise<void> {
+  /** Installs our packages on a machine: whoever is its lock daemon hands over to ours. */
+  async installOurs(end: End): Promise<void> {
+    await install(this.machine(end), await debianPackage(), await clusterPackage());
+  }
+
+  /** Gives a machine lock directories of its own, and settings. */
+  async #prepare(end: End): Promise<void> {
     const machine = this.machine(end);
     const libvirt = this.libvirt(end);
     await libvirt.configure({ indirectDisks: true });
@@ -196,20 +207,25 @@ export class ClusterHosts implements AsyncDisposable {
       `);
     }
     await machine.sh(`
+      echo ${IDS[end]} >/etc/hostname
+      hostname ${IDS[end]}
       printf 'auth_tcp = "none"\\nhost_uuid = "${UUIDS[end]}"\\n' >>/etc/libvirt/libvirtd.conf
       systemctl stop libvirtd.service
       systemctl enable --quiet libvirtd.service libvirtd-tcp.socket
       systemctl start libvirtd-tcp.socket libvirtd.service
     `);
-    await install(machine, await debianPackage());
-    await install(machine, await clusterPackage());
     const endpoints = this.etcd.urls.map((url) => `"${url}"`).join(", ");
     const settings =
       `${this.#parts.settings}settle_timeout = 1\\ncluster_endpoints = [ ${endpoints} ]\\ncluster_name = "prod"\\n` +
       `cluster_host_id = "${IDS[end]}"\\n` +
       `cluster_lockspaces = [ "disks=${spaces[0]}", "leases=${spaces[1]}" ]\\n`;
-    await machine.sh(`printf '${settings}' >/etc/libvirt/virtlockd.conf
-      systemctl start virtlockd; virtlockd reload`);
+    await machine.sh(`printf '${settings}' >/etc/libvirt/virtlockd.conf`);
+  }
+
+  /** Makes a machine a host of the cluster. */
+  async #join(end: End): Promise<void> {
+    await this.installOurs(end);
+    await this.machine(end).sh("systemctl start virtlockd; virtlockd reload");
     await this.untilLive(end);
   }
 }

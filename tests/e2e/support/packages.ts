@@ -158,11 +158,12 @@ async function isUpToDate(file: string): Promise<boolean> {
 }
 
 /**
- * Installs a Debian package in a machine, also once more, or in the place of any other version. The machine
- * has no network: only what is in it, or was, can be depended on.
+ * Installs Debian packages in a machine, all at once, also once more, or in the place of any other version.
+ * The machine has no network: only what is in it, or was, can be depended on.
  */
-export async function install(machine: Machine, file: string): Promise<void> {
-  await machine.copyIn(file, "/root/package.deb");
+export async function install(machine: Machine, ...files: readonly [string, ...string[]]): Promise<void> {
+  const inside = files.map((_, index) => `/root/package${index}.deb`);
+  for (const [index, file] of files.entries()) await machine.copyIn(file, `/root/package${index}.deb`);
   const options = "-q -y --no-install-recommends --allow-downgrades --reinstall";
-  await machine.sh(`apt-get install ${options} /root/package.deb`);
+  await machine.sh(`apt-get install ${options} ${inside.join(" ")}`);
 }
