@@ -41,6 +41,8 @@ export class StartedHosts {
   readonly etcd = new PlayedEtcd("none");
   readonly keys = new ClusterKeys("test");
   readonly time = new PlayedTime();
+  /** Called before etcd is asked anything. */
+  before: (question: Question) => void = () => {};
   #nonces = 0;
 
   constructor() {
@@ -65,7 +67,12 @@ export class StartedHosts {
       ask: (question: Question, limitMs: number, done: Parameters<ClusterSession["ask"]>[1]) => {
         if (started.cut) {
           loop.after(limitMs, () => done({ kind: "unknown", reason: "no answer" }));
-        } else loop.defer(() => done(this.etcd.apply(question, this.time.now)));
+          return;
+        }
+        loop.defer(() => {
+          this.before(question);
+          done(this.etcd.apply(question, this.time.now));
+        });
       },
     };
     const host = {

@@ -27,6 +27,29 @@ export function sayOfOwn(epoch: Epoch, entry: KeyValue, record: SessionRecord): 
   return { compare: [...stillIn(epoch), ...compare], success, failure: [...epochReads(epoch), ...failure] };
 }
 
+/**
+ * Takes away the session of an earlier start of a host's own that has nothing in etcd, if it is as it was
+ * read: whatever is still on its way in it compares a session that is no more.
+ *
+ * @param besides what else there is of it
+ */
+export function dropOfOwn(
+  epoch: Epoch,
+  { key, changedAt: revision }: KeyValue,
+  ownList: string,
+  besides: string,
+): Transaction {
+  return {
+    compare: [
+      ...stillIn(epoch),
+      { kind: "changed-at", key, revision },
+      { kind: "none-below", prefix: ownList },
+    ],
+    success: [{ op: "delete", key }, { op: "delete", key: besides }],
+    failure: epochReads(epoch),
+  };
+}
+
 /** A session of which it was said that its host cannot write any more. */
 export interface FencedSession {
   readonly key: string;

@@ -2,7 +2,7 @@ import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { ASK_MS, OBJECTION_MS, PROOF_MS } from "../session/cluster_times.ts";
 import { type Etcd, reasonOf } from "../etcd/etcd.ts";
-import { sayOfOwn } from "../keys/fencing.ts";
+import { dropOfOwn, sayOfOwn } from "../keys/fencing.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { listAll } from "../session/list_all.ts";
 import { distrustOf, isOfEarlierStart, type RebootTrust } from "./reboot_trust.ts";
@@ -52,7 +52,7 @@ export interface EarlierStartsObserver {
 export interface EarlierStartsParts {
   readonly session: Pick<ClusterSession, "ask" | "lease">;
   readonly etcd: Pick<Etcd, "ask">;
-  readonly keys: Pick<ClusterKeys, "sessions" | "session" | "ownList">;
+  readonly keys: Pick<ClusterKeys, "sessions" | "session" | "ownList" | "silence">;
   readonly loop: Pick<EventLoop, "after">;
   readonly host: { readonly id: string; readonly name: string; readonly boot: string };
   readonly trust: RebootTrust;
@@ -125,6 +125,13 @@ export class EarlierStarts {
         }
         this.#judge(start, all, (judged) => {
           if (typeof judged === "string") return done(judged);
+          if (judged.kind === "empty") {
+            return this.#drop(
+              epoch,
+              start,
+              (failure) => failure === undefined ? each(index + 1) : done(failure),
+            );
+          }
           if (judged.kind === "trusted") trusted.push(judged.start);
           if (judged.kind === "kept") kept.push(judged.start);
           each(index + 1);
@@ -144,7 +151,7 @@ export class EarlierStarts {
     start: Omit<Start, "locks">,
     sessions: readonly (SessionRecord | string)[],
     done: (
-      judged: string | { kind: "nothing" } | { kind: "trusted"; start: Start } | {
+      judged: string | { kind: "nothing" | "empty" } | { kind: "trusted"; start: Start } | {
         kind: "kept";
         start: KeptStart;
       },
@@ -154,17 +161,33 @@ export class EarlierStarts {
     const { fencing, boot } = start.record;
     listAll(session, keys.ownList(start.session), (found) => {
       if (typeof found === "string") return done(found);
-      if (found.length === 0) return done({ kind: "nothing" });
+      const facts = { ...this.#own, trust, sessions };
+      if (found.length === 0) {
+        // What somebody has said of it stays, with who has.
+        const goes = fencing === undefined && distrustOf(start.record, facts) === undefined;
+        return done({ kind: goes ? "empty" : "nothing" });
+      }
       if (fencing?.state === "fenced") {
         // Another daemon of a start of this host has begun to take it away.
         if (fencing.boot !== undefined) sweep(start.session, start.entry.changedAt);
         return done({ kind: "nothing" });
       }
-      const facts = { ...this.#own, trust, sessions };
       const reason = distrustOf(start.record, facts) ?? this.#seen(start.session, found);
       const locks = found.length;
       if (reason === undefined) return done({ kind: "trusted", start: { ...start, locks } });
       done({ kind: "kept", start: { session: start.session, boot, locks, reason } });
+    });
+  }
+
+  /**
+   * Takes away the record of a start that has nothing: each start would leave one for ever. It need not be
+   * condemned, for nobody gets anything by it. One that is not as it was read stays for the next start.
+   */
+  #drop(epoch: Epoch, start: Omit<Start, "locks">, done: Done): void {
+    const { session, keys } = this.#parts;
+    const { session: id, entry } = start;
+    session.ask(dropOfOwn(epoch, entry, keys.ownList(id), keys.silence(id)), (answer) => {
+      done(answer.kind === "transaction" ? undefined : reasonOf(answer));
     });
   }
 

@@ -26,13 +26,61 @@ Deno.test("a host that was started again frees what it had before, before it is 
   assert.deepEqual(after.earlier.status, { state: "trusted", fenced: 1, kept: [] });
 });
 
-Deno.test("a start that has left nothing is not fenced, and nobody waits for it", () => {
+Deno.test("a start that has left nothing is taken off the list, is not fenced, and nobody waits for it", () => {
   const hosts = new StartedHosts();
   const before = hosts.crashed({ boot: "b1" });
+  hosts.etcd.put(hosts.keys.silence(before.session.id), '{"since":1}');
+  const other = hosts.start({ boot: "b9", host: "h2", machine: { board: "c", whole: "x" } });
   const after = hosts.start({ boot: "b2" });
   hosts.pass(14);
   assert.deepEqual([after.session.state.kind, after.told], ["live", ["joined"]]);
-  assert.equal(hosts.record(before.session.id).fencing, undefined);
+  const { session } = hosts.keys;
+  assert.deepEqual(
+    hosts.etcd.keys("/session/"),
+    [after, other].map((host) => session.call(hosts.keys, host.session.id)).toSorted(),
+  );
+  assert.deepEqual(hosts.etcd.keys("/silent/"), []);
+});
+
+Deno.test("a start that has left nothing stays on the list where it may be another machine's, or somebody has spoken of it", () => {
+  const untrusted = { kind: "untrusted", reason: "this is a container" } as const;
+  for (const more of [{ trust: untrusted }, { machine: { board: "b", whole: "another" } }]) {
+    const hosts = new StartedHosts();
+    const before = hosts.crashed({ boot: "b1" });
+    const after = hosts.start({ boot: "b2", ...more });
+    hosts.pass(14);
+    assert.equal(after.session.state.kind, "live");
+    assert.equal(hosts.record(before.session.id).boot, "b1");
+  }
+  for (const state of ["condemned", "fenced"] as const) {
+    const hosts = new StartedHosts();
+    const before = hosts.crashed({ boot: "b1" });
+    const fencing = { state, by: "ann", from: "desk", at: 1 };
+    const key = hosts.keys.session(before.session.id);
+    hosts.etcd.put(key, encodeRecord({ ...hosts.record(before.session.id), fencing }));
+    hosts.start({ boot: "b2" });
+    hosts.pass(14);
+    assert.equal(hosts.record(before.session.id).fencing?.state, state);
+  }
+});
+
+Deno.test("a start that gets something, or is written, at the very moment in which it is taken off the list stays", () => {
+  for (const change of ["lock", "session"] as const) {
+    const hosts = new StartedHosts();
+    const before = hosts.crashed({ boot: "b1" });
+    const key = hosts.keys.session(before.session.id);
+    const after = hosts.start({ boot: "b2" });
+    hosts.before = (question) => {
+      if (question.kind !== "transaction") return;
+      if (!question.transaction.success.some((each) => each.op === "delete" && each.key === key)) return;
+      hosts.before = () => {};
+      if (change === "lock") hosts.lock(before, "one");
+      else hosts.etcd.put(key, encodeRecord({ ...hosts.record(before.session.id), nonce: "anew" }));
+    };
+    hosts.pass(14);
+    assert.equal(hosts.record(before.session.id).boot, "b1");
+    assert.deepEqual([after.session.state.kind, hosts.locks.length], ["live", change === "lock" ? 1 : 0]);
+  }
 });
 
 Deno.test("a host that was stopped in order with guests, and then started again, frees what they had", () => {
