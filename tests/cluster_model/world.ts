@@ -1,5 +1,4 @@
 import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
-import type { KeyValue } from "../../src/etcd/wire/transaction.ts";
 import { PlayedTime } from "../support/played_time.ts";
 import type { Chooser } from "./chooser.ts";
 import { Violation } from "./guest.ts";
@@ -186,12 +185,12 @@ export class World {
     this.#settle();
     const known = this.#lives.filter((life) => life !== undefined && life.orphans.size > 0);
     if (known.length > 0) throw new Violation("a daemon keeps what is nobody's");
-    const { fenced } = this.#people;
-    for (const entry of fenced) this.#people.sweep(entry);
+    for (const entry of this.#people.fenced) this.#people.sweep(entry);
     // That variant's world does not know any more who has what.
     if (this.#play.crippled === "return-from-leaving") return;
-    const left = ["/lock/", "/share/", "/own/", "/paused/", "/want/"].flatMap((part) => this.#etcd.keys(part))
-      .filter((key) => !isMarkOf(key, fenced));
+    const left = ["/lock/", "/share/", "/own/", "/paused/", "/want/"].flatMap((part) =>
+      this.#etcd.keys(part)
+    );
     if (left.length > 0) throw new Violation(`left in etcd: ${left.join(", ")}`);
     if (this.#guests.count > 0) throw new Violation("a guest was never answered, or its lock never released");
   }
@@ -206,10 +205,4 @@ export class World {
       this.#time.advance();
     }
   }
-}
-
-/** Whether a key is a paused guest's mark of a session: of one that was fenced they stay, for good. */
-function isMarkOf(key: string, sessions: readonly KeyValue[]): boolean {
-  const ids = sessions.map((entry) => entry.key.slice(KEYS.sessions.length));
-  return key.includes("/paused/") && ids.some((id) => key.includes(`/${id}/`));
 }

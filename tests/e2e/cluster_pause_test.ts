@@ -102,6 +102,33 @@ Deno.test("a paused guest that had its disk alone is not resumed when others hav
   );
 });
 
+Deno.test("a paused guest of a host that was fenced and lives is not resumed over what others may have written", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using guest = new ClusterGuest(ClusterGuest.at(a), 1);
+  await guest.acquire("disk0");
+  await guest.release("disk0");
+  {
+    await using other = new ClusterGuest(ClusterGuest.at(b), 2);
+    await other.acquire("disk0");
+  }
+  await until("the other's lock to go", async () => !(await keysOf(etcd)).includes("lock/scsi/disk0"));
+  a.daemon.signal("SIGSTOP");
+  const fenced = await b.command("fence", "a", "--yes", "--dead");
+  assert.equal(fenced.code, 0, fenced.stderr);
+  // Its mark has gone with its locks.
+  assert.deepEqual(await keysOf(etcd), []);
+  a.daemon.signal("SIGCONT");
+  await a.daemon.log.match(
+    /This host was fenced by .*: its locks of the cluster's may be other hosts' by now/,
+  );
+  assert.match(
+    await refusal(guest.acquire("disk0")),
+    /'disk0' was in use by domain '.*' .* while domain 'domain1' .* was paused/,
+  );
+});
+
 Deno.test("a guest with ten disks moves, and a lost last step of that does not let it run twice", async () => {
   await using etcd = await Etcd.start();
   // It is refused when it has waited for its own domain elsewhere.

@@ -156,3 +156,21 @@ Deno.test("Fencer takes nothing away from a session whose record is another one 
   assert.equal(cluster.fencer.sweep("s-a", fenced), 0);
   assert.equal(cluster.etcd.keys(cluster.keys.exclusives).length, 1);
 });
+
+Deno.test("Fencer takes away the marks of a fenced session's paused guests, and tells locks only", () => {
+  const cluster = new Fenced();
+  cluster.host("b");
+  cluster.lock("s-a", "disk");
+  for (let pid = 1; pid <= 60; pid++) cluster.mark("s-a", `paused${pid}`, pid);
+  cluster.mark("s-b", "paused1", 7);
+  const { keys, etcd, fencer } = cluster;
+  // Before the word is final nothing is taken away.
+  const shown = { key: cluster.entry.key, revision: cluster.entry.changedAt };
+  const fenced = fencer.fence(cluster.entry, true);
+  assert.equal(fencer.sweep("s-a", shown), 0);
+  assert.equal(etcd.keys("/paused/").length, 2 * 61);
+  assert.equal(fencer.sweep("s-a", fenced), 1);
+  assert.deepEqual(etcd.keys(keys.ownList("s-a")), []);
+  const theirs = keys.paused({ space: "scsi", name: "paused1" }, "s-b", { pid: 7, start: 1, uuid: "u" });
+  assert.deepEqual(etcd.keys("/paused/"), [keys.own("s-b", theirs), theirs].toSorted());
+});

@@ -63,6 +63,15 @@ export class PlayedCluster {
     this.put(key, holder);
     this.put(this.keys.own(session, key), holder);
   }
+
+  /** The mark of a paused guest of a session whose lock another one has got. */
+  mark(session: string, name: string, pid: number): void {
+    const guest = { pid, start: 1, uuid: "u" };
+    const key = this.keys.paused({ space: "scsi", name }, session, guest);
+    const holder = { session, attempt: `m-${name}`, domain: "web", since: 1000, ...guest };
+    this.put(key, holder);
+    this.put(this.keys.own(session, key), holder);
+  }
 }
 
 interface HostParts {
