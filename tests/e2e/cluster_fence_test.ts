@@ -128,6 +128,8 @@ Deno.test("a host that was fenced and lives takes what nobody else has, and mark
     /another host of the cluster holds it, which this one has lost when it was fenced/,
   );
   assert.match(await refusal(rival.acquire(b.space, "free", AUTOCREATE)), new RegExp(`pid ${second.pid}\\)`));
+  const lives = await b.command("fence", "a", "--yes");
+  assert.match(lives.stderr, /it lives, for it was heard of .* What it had before was fenced already/);
   // As long as that guest lives nobody's word ends the new session by the way.
   a.daemon.signal("SIGSTOP");
   await until(

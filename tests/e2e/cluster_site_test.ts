@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
 import { ClusterSite } from "./support/cluster_site.ts";
 import type { Release } from "./support/releases.ts";
+import { textWith } from "./support/page.ts";
 import { guestOf, startGuests } from "./support/site_guests.ts";
-import { PLACES } from "./support/site_names.ts";
+import { CLUSTER_PAGE, PLACES } from "./support/site_names.ts";
 
 // Three hosts, each with a member of etcd on it, that lose their power together and are started together,
 // with real guests that start with them. On demand, as root, with VIRTLOCKD_TEST_SITE and a release of
@@ -13,8 +14,8 @@ const RELEASE = Deno.env.get("VIRTLOCKD_TEST_SITE") as Release | undefined;
 /** How late everything is, in ms. */
 const LATE_MS = 20_000;
 const CERTIFICATES = "etc/libvirt/virtlockd-cluster";
-/** What makes libvirt start guests once more, though the host was not started anew. */
-const AUTOSTART_AGAIN = "rm -f /run/libvirt/qemu/autostarted; systemctl restart libvirtd.service";
+/** Where docs/cluster.md says what people do then. */
+const HEADING = "After a loss of power";
 
 /** Every guest runs on its own host, and has its locks there and nowhere else. */
 async function runOnce(site: ClusterSite): Promise<void> {
@@ -90,16 +91,16 @@ if (RELEASE !== undefined) {
           new RegExp(`is locked by domain '${guestOf(place)}'.*virtlockd cluster fence`),
         );
       }
-      for (const place of PLACES) {
-        // Members that have just been started may answer late, and a person tries once more.
-        const words = ["virtlockd", "cluster", "fence", site.hostName(place), "--yes"];
-        await until(`${site.hostName(place)} to be fenced`, async () => {
-          const { code, stderr } = await site.machine(0).run(words);
-          assert.ok(code === 0 || /etcd does not answer/.test(stderr), stderr);
-          return code === 0;
-        });
-      }
-      for (const place of PLACES) await site.machine(place).sh(AUTOSTART_AGAIN);
+      const fence = await textWith(CLUSTER_PAGE, HEADING, "cluster fence");
+      await until("all hosts before to be fenced", async () => {
+        const { stderr } = await site.machine(0).run(["sh", "-c", fence], { deadline: 180_000 });
+        const said = stderr.split("\n").filter((line) => line !== "");
+        // Members that have just been started may answer late, and a person says it once more.
+        for (const line of said) assert.match(line, /etcd does not answer|was fenced already/);
+        return !said.some((line) => line.includes("etcd does not answer"));
+      }, 600_000);
+      const again = await textWith(CLUSTER_PAGE, HEADING, "autostarted");
+      for (const place of PLACES) await site.machine(place).sh(again);
       await runOnce(site);
     });
   });

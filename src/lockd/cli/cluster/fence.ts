@@ -84,10 +84,12 @@ function targetsOf({ name, sessions }: ChosenHost, dead: boolean): readonly Know
   if (dead) return there;
   const silent = there.filter(({ state }) => state !== "live");
   if (there.length === silent.length || silent.some(({ state }) => state !== "fenced")) return silent;
+  // As when the command is said again, behind a loss of power.
+  const before = silent.length === 0 ? "" : ". What it had before was fenced already";
   throw new CommandError(
     CommandExit.PROBLEM,
     `Host '${name}' has not been fenced: it lives, for it was heard of in etcd within the last 10 s. Shut it down ` +
-      "or cut it off from the disks first; if that is done, and only its daemon still reaches etcd, say --dead",
+      `or cut it off from the disks first; if that is done, and only its daemon still reaches etcd, say --dead${before}`,
   );
 }
 
