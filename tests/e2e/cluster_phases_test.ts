@@ -84,6 +84,26 @@ Deno.test("a cluster is made on hosts with running guests: what both have is in 
   await next.acquire(a.space, "third", AUTOCREATE);
 });
 
+Deno.test("a new cluster is not opened without a host that has joined it and that nobody has named", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.create(etcd, "a", { cluster: "new" });
+  await using b = await ClusterHost.create(etcd, "b", { cluster: "new" });
+  for (const host of [a, b]) {
+    await host.startAlone();
+    host.configure();
+    await reExec(host.daemon);
+    await host.daemon.log.match(/the cluster is not open yet, nobody has said which hosts it has/);
+  }
+  const unnamed = await a.command("open", "--expect", "a", ...LONG);
+  assert.match(
+    unnamed.stderr,
+    /\(id b\): of the cluster, and not named\. Name every host with --expect\. One that is off/,
+  );
+  assert.deepEqual([unnamed.code, unnamed.stdout], [1, ""]);
+  const opened = await a.command("open", "--expect", "a,b", ...LONG);
+  assert.deepEqual([opened.code, opened.stdout, opened.stderr], [0, "The cluster is open.\n", ""]);
+});
+
 Deno.test("a lock that another host has is had again, and certain, when that host's guest has been shut down", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
@@ -171,9 +191,15 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   Deno.kill(manager.pid, "SIGSTOP");
   await etcd.control("del", "--prefix", "/virtlockd/");
   await a.daemon.log.match(/the cluster is being recovered/);
-  const asked = await a.command("recover", "--expect", "a", "--without", "b");
+  // etcd has lost it: nobody but who says so knows that there is such a host.
+  const lost = await a.command("recover", "--expect", "a", "--without", "b", "--yes");
+  assert.match(lost.stderr, /etcd knows no host that is called b: .* etcd has lost that host, say --dead/);
+  assert.deepEqual([lost.code, lost.stdout], [1, ""]);
+  const without = ["--expect", "a", "--without", "b", "--dead"];
+  const asked = await a.command("recover", ...without);
+  assert.match(asked.stderr, /Without a terminal to ask at, "--yes" is needed/);
   assert.deepEqual([asked.code, asked.stdout], [1, ""]);
-  const recovered = await a.command("recover", "--json", "--expect", "a", "--without", "b", "--yes", ...LONG);
+  const recovered = await a.command("recover", "--json", ...without, "--yes", ...LONG);
   assert.deepEqual([recovered.code, JSON.parse(recovered.stdout), recovered.stderr], [
     0,
     { name: "test", expect: ["a"], without: ["b"] },
@@ -208,6 +234,57 @@ Deno.test("a host that is left out when an emptied etcd is recovered puts nothin
   await until("its lock to go", async () => (await shownLocks(b, adminSocket)).length === 1);
   assert.deepEqual([spared.running, rival.running], [true, true]);
   assert.deepEqual(await locksOf(etcd), ["of-a", "of-b"]);
+});
+
+Deno.test("a cluster is not recovered without a host that lives, nor without one that nobody has named", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using onB = await Holder.start(b.daemon);
+  await onB.acquire(b.space, "of-b", AUTOCREATE);
+  const refused = async (...words: readonly string[]) => {
+    const { code, stdout, stderr } = await a.command("recover", ...words, "--yes", ...LONG);
+    assert.deepEqual([code, stdout], [1, ""]);
+    return stderr;
+  };
+  const states = async () => {
+    const hosts: { host: string; state: string }[] = JSON.parse((await a.command("hosts", "--json")).stdout);
+    return new Map(hosts.map(({ host, state }) => [host, state]));
+  };
+  const without = ["--expect", "a", "--without", "b"];
+  assert.match(await refused(...without), /without host '.*': it lives, for it was heard of in etcd/);
+  assert.match(await refused("--expect", "a"), /\(id b\): of the cluster, and not named\. Name every host/);
+  assert.match(
+    await refused("--expect", "a,b", "--without", "kvm9"),
+    /etcd knows no host that is called kvm9/,
+  );
+  assert.deepEqual(await states(), new Map([["a", "live"], ["b", "live"]]));
+  // It looks dead when its lease has gone; its daemon lives, and objects.
+  b.daemon.signal("SIGSTOP");
+  await etcd.control("del", "/virtlockd/test/host/b");
+  const said = refused(...without);
+  await until("it to be condemned", async () => (await states()).get("b") === "condemned");
+  b.daemon.signal("SIGCONT");
+  assert.match(await said, /it lives, for its session in etcd was written anew/);
+  const meta = (await etcd.keys("/virtlockd/test/meta")).get("/virtlockd/test/meta") ?? "";
+  const { phase }: { phase: string } = JSON.parse(meta);
+  assert.deepEqual([phase, await locksOf(etcd)], ["open", ["of-b"]]);
+  await onB.kill();
+  await until("its lock to go", async () => (await locksOf(etcd)).length === 0);
+  await using last = await Holder.start(b.daemon);
+  await last.acquire(b.space, "last", AUTOCREATE);
+  await b.daemon.kill();
+  b.killLinks();
+  await last.kill();
+  await until("b not to be heard of", async () => (await etcd.keys("/virtlockd/test/host/")).size === 1);
+  const recovered = await a.command("recover", ...without, "--yes", ...LONG);
+  assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
+    0,
+    "The cluster is open again.\n",
+    "",
+  ]);
+  assert.deepEqual(await states(), new Map([["a", "live"], ["b", "fenced"]]));
+  assert.deepEqual(await locksOf(etcd), []);
 });
 
 Deno.test("a host leaves when it has no lock of the cluster's, and is not local before its settings say so", async () => {

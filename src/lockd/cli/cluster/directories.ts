@@ -1,9 +1,8 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
-import { plainText } from "../../../chassis/log/plain_text.ts";
 import { ClusterNames } from "../../cluster/keys/names.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
 import type { ClosedCluster } from "./closed_cluster.ts";
-import { knownSessions } from "./known_hosts.ts";
+import { confirmAllNamed, NAME_EVERY_HOST } from "./named_hosts.ts";
 import type { OpenedCluster } from "./opened_cluster.ts";
 import type { Word } from "./fencer.ts";
 
@@ -29,7 +28,8 @@ export function takeDirectories(
       "There are no cluster_lockspaces in virtlockd.conf here: say this on a host of the cluster",
     );
   }
-  confirmAllNamed(opened, expect);
+  // A host that is not waited for might go on locking for itself alone.
+  confirmAllNamed(opened, expect, NAME_EVERY_HOST);
   let closed = false;
   let emptied = false;
   cluster.change(
@@ -54,48 +54,19 @@ export function takeDirectories(
     }),
   );
   // From now on none comes with other directories: whoever has come in between is seen.
-  if (closed) confirmAllNamed(opened, expect, ". The cluster is closed by now, and stays so until then");
+  if (closed) {
+    confirmAllNamed(
+      opened,
+      expect,
+      `${NAME_EVERY_HOST}. The cluster is closed by now, and stays so until then`,
+    );
+  }
 }
 
 /** What all hosts would have to agree upon. */
 function spacesOf({ clusterLockspaces, clusterDevices }: ClusterSettings): readonly string[] {
   const spaces = [...clusterLockspaces].map(([name, directory]) => ({ name, directory }));
   return new ClusterNames(spaces, () => undefined, clusterDevices).spaces;
-}
-
-/**
- * A host that is not waited for might go on locking for itself alone.
- *
- * @param besides what else is to be said
- * @throws CommandError
- */
-function confirmAllNamed(
-  { questions, keys }: Pick<OpenedCluster, "questions" | "keys">,
-  expect: readonly string[],
-  besides = "",
-): void {
-  const members = knownSessions(questions, keys).filter(({ state }) =>
-    state !== "left" && state !== "fenced"
-  );
-  // By a name that two have one would be waited for, and the other one not.
-  const isOne = (named: string) =>
-    new Set(
-      members.filter(({ name }) => name === named)
-        .map(({ host }) => host),
-    ).size === 1;
-  const unnamed = members.filter(({ host, name }) =>
-    !expect.includes(host) && !(expect.includes(name) && isOne(name))
-  );
-  if (unnamed.length === 0) return;
-  throw new CommandError(
-    CommandExit.PROBLEM,
-    plainText(
-      `${
-        listed([...new Set(unnamed.map(({ name, host }) => `${name} (id ${host})`))])
-      }: of the cluster, and not named. ` +
-        `Name every host with --expect. One that is off for good is fenced, or made to leave, before${besides}`,
-    ),
-  );
 }
 
 /** @throws CommandError when somebody has a lock */

@@ -64,9 +64,28 @@ export class Fencer {
   condemn(entry: KeyValue, dead: boolean): KeyValue {
     const record = decodeSession(entry);
     if (record.lost !== undefined && !dead) throw stillLost(record.name, record.lost);
-    const condemned = record.fencing?.state === "condemned" ? entry : this.#say(entry, record, "condemned");
-    if (!dead) this.#awaitObjection(condemned, record);
+    const condemned = this.#condemned(entry);
+    if (!dead) this.#awaitObjection([condemned]);
     return condemned;
+  }
+
+  /**
+   * The same of several at once, whose hosts have to be silent.
+   *
+   * @throws CommandError when one of them objects, or etcd does not answer
+   */
+  condemnAll(entries: readonly KeyValue[]): readonly KeyValue[] {
+    for (const { name, lost } of entries.map(decodeSession)) {
+      if (lost !== undefined) throw stillLost(name, lost);
+    }
+    const condemned = entries.map((entry) => this.#condemned(entry));
+    if (condemned.length > 0) this.#awaitObjection(condemned);
+    return condemned;
+  }
+
+  #condemned(entry: KeyValue): KeyValue {
+    const record = decodeSession(entry);
+    return record.fencing?.state === "condemned" ? entry : this.#say(entry, record, "condemned");
   }
 
   /**
@@ -95,6 +114,7 @@ export class Fencer {
     for (let at = 0; at < locks.length; at += FREED_AT_ONCE) {
       freed += this.#sweep(fenced, locks.slice(at, at + FREED_AT_ONCE));
     }
+    this.#forget(fenced, all.filter(({ key }) => keys.isPaused(key)).flatMap(({ key, own }) => [key, own]));
     return freed;
   }
 
@@ -118,7 +138,6 @@ export class Fencer {
     if (first === undefined) return 0;
     if (this.#made(sweep(fenced, locks))) return locks.length;
     if (others.length > 0) return locks.reduce((sum, lock) => sum + this.#sweep(fenced, [lock]), 0);
-    this.#forget(fenced, all.filter(({ key }) => keys.isPaused(key)).flatMap(({ key, own }) => [key, own]));
     // Somebody has taken it meanwhile.
     this.#made(sweepEntry(fenced, first));
     return 0;
@@ -154,12 +173,14 @@ export class Fencer {
     );
   }
 
-  #awaitObjection(condemned: KeyValue, record: SessionRecord): void {
+  #awaitObjection(condemned: readonly KeyValue[]): void {
     const { questions } = this.#parts;
     for (let waited = 0; waited < OBJECTION_MS; waited += LOOK_MS) {
       questions.pause(LOOK_MS);
-      const [now] = questions.get(condemned.key);
-      if (now?.changedAt !== condemned.changedAt) throw this.#forestalled(condemned, record);
+      for (const entry of condemned) {
+        const [now] = questions.get(entry.key);
+        if (now?.changedAt !== entry.changedAt) throw this.#forestalled(entry, decodeSession(entry));
+      }
     }
   }
 

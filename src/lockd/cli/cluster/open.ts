@@ -5,6 +5,7 @@ import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { takeDirectories } from "./directories.ts";
 import { knownSessions } from "./known_hosts.ts";
+import { confirmAllNamed, NAME_EVERY_HOST, OPENED_WITHOUT } from "./named_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { wordOf } from "./word.ts";
 
@@ -51,16 +52,22 @@ function open(
   expect: readonly string[],
   wait: number,
 ): void {
+  let forming = false;
   cluster.change((meta) => {
+    forming = meta.phase === "forming";
     if (meta.phase === "recovering") {
       throw new CommandError(
         CommandExit.PROBLEM,
         `The cluster is no new one, it has to be recovered (${meta.why}): 'virtlockd cluster recover --help'`,
       );
     }
-    return meta.phase === "open" ? undefined : { ...meta, expect };
+    if (!forming) return undefined;
+    confirmAllNamed(opened, expect, NAME_EVERY_HOST);
+    return { ...meta, expect };
   });
   cluster.awaitOpen(wait);
+  // One may have come at that very moment. What was open before, others may have joined since.
+  if (forming) confirmAllNamed(opened, expect, OPENED_WITHOUT);
   strangersIn(opened, expect);
 }
 

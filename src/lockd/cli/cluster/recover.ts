@@ -1,15 +1,13 @@
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
-import type { Fencing } from "../../cluster/keys/fencing_record.ts";
 import type { MetaRecord } from "../../cluster/keys/meta_record.ts";
-import { encodeRecord } from "../../cluster/keys/records.ts";
-import { decodeSession } from "../../cluster/keys/session_record.ts";
 import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
-import { type KnownSession, knownSessions } from "./known_hosts.ts";
-import { withCluster } from "./opened_cluster.ts";
+import { LeftOutHosts } from "./left_out_hosts.ts";
+import { confirmAllNamed, OPENED_WITHOUT } from "./named_hosts.ts";
+import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { wordOf } from "./word.ts";
 
 /** A cluster that was recovered: what `cluster recover --json` prints, see docs/json.md. */
@@ -34,6 +32,10 @@ export const clusterRecoverCommand: Command = {
       value: "HOST,...",
       summary: "hosts that are off and stay off until their guests are gone: their locks are given up",
     },
+    {
+      name: "dead",
+      summary: "hosts of --without are dead: although one shows that it lives, or etcd does not know it",
+    },
     { name: "yes", summary: "do not ask" },
     ...CLUSTER_OPTIONS,
     JSON_OPTION,
@@ -43,35 +45,28 @@ export const clusterRecoverCommand: Command = {
     const without = hostsOf(args, "without");
     const both = expect.find((host) => without.includes(host));
     if (both !== undefined) throw new UsageError(`Host "${both}" cannot be expected and be left out`);
+    const dead = args.has("dead");
+    if (dead && without.length === 0) throw new UsageError('Option "--dead" needs "--without"');
     const wait = waitOf(args);
-    // That a host is off nobody here can know.
-    if (without.length > 0) agree(context, args, "Nothing was changed", questionOf(without), NEEDS_YES);
     const recovered = withCluster(context, args, (opened): RecoveredCluster => {
-      const { questions, keys } = opened;
+      const word = wordOf(context);
+      const out = new LeftOutHosts({ ...opened, expect, without, dead, word });
       const cluster = new ClosedCluster(opened);
-      const fencing = { state: "fenced", ...wordOf(context) } as const;
-      const closed = (meta: MetaRecord): MetaRecord => ({ ...meta, expect, without });
-      const besides = () => fence(knownSessions(questions, keys), without, fencing, (id) => keys.session(id));
       cluster.change((meta) => {
-        switch (meta.phase) {
-          case "forming":
-            throw new CommandError(
-              CommandExit.PROBLEM,
-              "The cluster is new, and has nothing to recover: 'virtlockd cluster open --help'",
-            );
-          case "recovering":
-            return closed(meta);
-          case "open": {
-            const why = `asked for by ${fencing.by} on ${fencing.from}`;
-            return closed({ ...meta, phase: "recovering", round: crypto.randomUUID(), why });
-          }
-        }
-      }, besides);
-      // Each host that has seen more than there is now closes the cluster when it notices that, and each does
-      // so at its own time. Who has said which hosts there are need not look, and say it again for each.
-      cluster.awaitOpen(wait, () => {
-        cluster.change((meta) => meta.phase === "recovering" ? closed(meta) : undefined, besides);
+        confirmNotNew(meta);
+        return undefined;
       });
+      confirmAllNamed(opened, [...expect, ...without], NAME_OR_LEAVE_OUT);
+      out.confirm();
+      // That a host is off nobody here can know.
+      if (without.length > 0) agree(context, args, "Nothing was changed", questionOf(without), NEEDS_YES);
+      out.condemn();
+      recover(
+        opened,
+        cluster,
+        { expect, without, wait, why: `asked for by ${word.by} on ${word.from}` },
+        out,
+      );
       return { name: opened.settings.clusterName, expect, without };
     });
     context.out.write(args.has("json") ? jsonText(recovered) : "The cluster is open again.\n");
@@ -79,28 +74,50 @@ export const clusterRecoverCommand: Command = {
   },
 };
 
-/** That hosts are left out is said of all their sessions, with the same change. */
-function fence(
-  sessions: readonly KnownSession[],
-  without: readonly string[],
-  fencing: Fencing,
-  keyOf: (session: string) => string,
-) {
-  const left = sessions.filter(({ host, name, state }) =>
-    state !== "fenced" && (without.includes(host) || without.includes(name))
-  );
-  return {
-    compare: left.map(({ session, entry }) => ({
-      kind: "changed-at",
-      key: keyOf(session),
-      revision: entry.changedAt,
-    } as const)),
-    put: left.map(({ session, entry }) => ({
-      op: "put",
-      key: keyOf(session),
-      value: encodeRecord({ ...decodeSession(entry), fencing }),
-    } as const)),
+const NAME_OR_LEAVE_OUT =
+  "Name every host: with --expect, or with --without one that is off and stays off until none of its guests is " +
+  "left. One that is no more is fenced, or made to leave, before";
+
+/** Says which hosts there are, and waits for them. */
+function recover(
+  opened: OpenedCluster,
+  cluster: ClosedCluster,
+  { expect, without, wait, why }: {
+    readonly expect: readonly string[];
+    readonly without: readonly string[];
+    readonly wait: number;
+    readonly why: string;
+  },
+  out: LeftOutHosts,
+): void {
+  const named = [...expect, ...without];
+  const closed = (meta: MetaRecord): MetaRecord => {
+    // What etcd had lost may have come back by now.
+    confirmAllNamed(opened, named, NAME_OR_LEAVE_OUT);
+    return { ...meta, expect, without };
   };
+  cluster.change((meta) => {
+    confirmNotNew(meta);
+    return closed(
+      meta.phase === "recovering" ? meta : { ...meta, phase: "recovering", round: crypto.randomUUID(), why },
+    );
+  }, () => out.fenced());
+  out.sweep();
+  // Each host that has seen more than there is now closes the cluster when it notices that, and each does
+  // so at its own time. Who has said which hosts there are need not look, and say it again for each.
+  cluster.awaitOpen(wait, () => {
+    cluster.change((meta) => meta.phase === "recovering" ? closed(meta) : undefined, () => out.fenced());
+  });
+  confirmAllNamed(opened, named, OPENED_WITHOUT);
+}
+
+/** @throws CommandError for a cluster that has nothing to recover */
+function confirmNotNew({ phase }: MetaRecord): void {
+  if (phase !== "forming") return;
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    "The cluster is new, and has nothing to recover: 'virtlockd cluster open --help'",
+  );
 }
 
 function questionOf(without: readonly string[]): string {
