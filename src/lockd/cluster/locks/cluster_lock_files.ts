@@ -15,10 +15,12 @@ import type { NotTaken, Wanted } from "./wanted_lock.ts";
 import { type ClusterName, type ClusterNames, unsuitable } from "../keys/names.ts";
 import { holderOf } from "../keys/lock_holder.ts";
 
-/** The kernel's lock of a file is tried so often when no other host has it in etcd any more. */
-const TRIES = 20;
-/** Pause before that, in ms. */
+/**
+ * First and longest pause before the kernel's lock of a file is tried again that no other host has in etcd
+ * any more, in ms. Mostly its host gives it up a moment later; over a slow NFS that takes seconds.
+ */
 const AGAIN_MS = 50;
+const LONGEST_AGAIN_MS = 500;
 
 /** What is needed to hold lock files for the cluster. */
 export interface ClusterLockFilesParts {
@@ -50,6 +52,14 @@ export interface ClusterLockFilesParts {
   readonly whenKnown: (ready: () => void) => void;
 }
 
+/** How a lock of the kernel's is waited for that another host is about to give up. */
+interface KernelWait {
+  /** By the monotonic clock. */
+  readonly until: number;
+  /** Before the next try, in ms. */
+  readonly pause: number;
+}
+
 /**
  * File operations of the lock core, of which those below the cluster's directories count for all its hosts:
  * the kernel's lock is taken first, then etcd's, and given back the other way round. All other files are
@@ -74,7 +84,7 @@ export class ClusterLockFiles implements LockFiles {
       done(outcome);
     };
     if (bad !== undefined) return answer({ kind: "storage", action, reason: bad });
-    this.#lock(request, name, TRIES, answer);
+    this.#lock(request, name, undefined, answer);
   }
 
   /** A file that is in none of the cluster's directories; it may be a device. */
@@ -125,21 +135,23 @@ export class ClusterLockFiles implements LockFiles {
     return device;
   }
 
-  /** @param tries how often the kernel's lock is tried again that no other host has in etcd any more */
+  /** @param waits set when no other host has it in etcd any more, and the kernel's lock is still tried */
   #lock(
     request: LockRequest,
     name: ClusterName,
-    tries: number,
+    waits: KernelWait | undefined,
     done: (outcome: LockFilesOutcome) => void,
   ): void {
-    const { files, locks, loop } = this.#parts;
+    const { files, locks, loop, clock, patience } = this.#parts;
     files.lock(request, (outcome) => {
       if (outcome.kind === "granted") return this.#take(request, name, outcome, done);
-      if (outcome.kind !== "busy" || tries === 0) return done(outcome);
+      if (outcome.kind !== "busy" || (waits !== undefined && clock() >= waits.until)) return done(outcome);
       // In a directory that hosts share another one may have it, which gives up the kernel's lock last.
       locks.clear(this.#wanted(request, name), (cleared) => {
         if (cleared !== "free") return done(refusalOf(cleared, request.path));
-        loop.after(AGAIN_MS, () => this.#lock(request, name, tries - 1, done));
+        const { until, pause } = waits ?? { until: clock() + patience(), pause: AGAIN_MS };
+        const next = { until, pause: Math.min(2 * pause, LONGEST_AGAIN_MS) };
+        loop.after(pause, () => this.#lock(request, name, next, done));
       });
     });
   }

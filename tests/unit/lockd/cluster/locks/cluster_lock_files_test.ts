@@ -147,6 +147,28 @@ Deno.test("a file that the kernel has locked for another host is tried again onc
   assert.deepEqual(refused.lock("/scsi/disk"), [{ kind: "elsewhere", by: BY }]);
 });
 
+Deno.test("a host may take as long to unlock a file, over a slow NFS, as an answer of storage is waited for", () => {
+  const slow = new Host();
+  slow.kernel = { kind: "busy" } as LockFilesOutcome;
+  const outcomes = slow.lock("/scsi/disk");
+  while (slow.time.now < 700) slow.time.advance();
+  assert.deepEqual(outcomes, []);
+  slow.kernel = GRANTED;
+  while (outcomes.length === 0) slow.time.advance();
+  assert.deepEqual(outcomes, [GRANTED]);
+});
+
+Deno.test("a file that stays locked is refused after that time, and was not tried without a pause", () => {
+  const host = new Host();
+  host.kernel = { kind: "busy" } as LockFilesOutcome;
+  const outcomes = host.lock("/scsi/disk");
+  while (outcomes.length === 0) host.time.advance();
+  assert.deepEqual(outcomes, [{ kind: "busy" }]);
+  // After 0, 50, 150, 350, 750 and 1250 ms.
+  assert.equal(host.time.now, 1250);
+  assert.equal(host.told.filter((each) => each === "kernel locks").length, 6);
+});
+
 Deno.test("a file elsewhere is this host's own matter", () => {
   const host = new Host();
   assert.deepEqual(host.lock("/elsewhere/disk"), [GRANTED]);
