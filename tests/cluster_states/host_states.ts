@@ -20,7 +20,10 @@ export class HostStates<Meaning, Effect extends string> {
   readonly first: number;
   /** How many states there are before those are put together that cannot be told apart. */
   readonly explored: number;
+  /** How many different things others can have in etcd. */
+  readonly contexts: number;
   readonly #context: (others: readonly Meaning[]) => number;
+  readonly #wrong: (all: readonly Meaning[]) => string | undefined;
   readonly #effects: readonly Effect[];
   readonly #meanings: Meaning[] = [];
   readonly #steps: (readonly NumberedStep<Effect>[])[][] = [];
@@ -29,6 +32,8 @@ export class HostStates<Meaning, Effect extends string> {
 
   constructor(model: HostModel<object, Meaning, Effect>) {
     this.#context = (others) => model.context(others);
+    this.#wrong = (all) => model.wrong(all);
+    this.contexts = model.contexts;
     this.#effects = model.effects;
     const all = explore(model);
     const classes = classify(all);
@@ -57,10 +62,19 @@ export class HostStates<Meaning, Effect extends string> {
     return found;
   }
 
-  /** @param others numbers of the other hosts' states */
-  steps(number: number, others: readonly number[]): readonly NumberedStep<Effect>[] {
-    const context = this.#context(others.map((other) => this.meaning(other)));
+  /** @param context number of what others have: see {@link context} */
+  steps(number: number, context: number): readonly NumberedStep<Effect>[] {
     return this.#steps[number]?.[context] ?? [];
+  }
+
+  /** The number of what others have. @param others numbers of their states */
+  context(others: readonly number[]): number {
+    return this.#context(others.map((other) => this.meaning(other)));
+  }
+
+  /** What must not be; undefined: all is well. @param all numbers of the hosts' states */
+  wrong(all: readonly number[]): string | undefined {
+    return this.#wrong(all.map((each) => this.meaning(each)));
   }
 
   /** The same host when another one has done something. */

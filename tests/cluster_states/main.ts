@@ -1,6 +1,7 @@
 // `deno task model:cluster-states`: see docs/testing.md.
 import { parseArgs } from "node:util";
 import { MODELS, type NamedModel } from "./models.ts";
+import type { SearchResult } from "./search.ts";
 
 const USAGE = `Usage: deno task model:cluster-states [OPTION]...
 
@@ -56,7 +57,7 @@ function main(): number {
 /** @returns whether it is as it has to be: something goes wrong where a rule is left out, and only then */
 function told(name: string, model: NamedModel, hosts: number, left: readonly string[]): boolean {
   const begun = performance.now();
-  const { explored, distinct, states, wrong, way } = model.search(hosts, left);
+  const { explored, distinct, states, wrong, way } = looked(model, hosts, left);
   const took = ((performance.now() - begun) / 1000).toFixed(1);
   const what = left.length === 0 ? name : `${name} without ${left.join()}`;
   console.log(
@@ -65,6 +66,15 @@ function told(name: string, model: NamedModel, hosts: number, left: readonly str
   );
   for (const line of way) console.log(`  ${line}`);
   return (wrong === undefined) === (left.length === 0);
+}
+
+function looked(model: NamedModel, hosts: number, left: readonly string[]): SearchResult {
+  if (left.length === 0) {
+    const all = model.sweep(hosts, []);
+    if (all.wrong === undefined) return { ...all, way: [] };
+  }
+  // The shortest way to what is wrong takes a search of its own.
+  return model.search(hosts, left);
 }
 
 if (values.help) console.log(USAGE);

@@ -7,6 +7,7 @@ import { reboots, RULES as REBOOTS } from "./rebooted/protocol.ts";
 import { restores, RULES as RESTORES } from "./restored/protocol.ts";
 import { RULES as SHARES, shares } from "./sharers/protocol.ts";
 import { search, type SearchResult } from "./search.ts";
+import { sweep, type SweepResult } from "./sweep.ts";
 
 /** A model that can be looked at, with and without its rules. */
 export interface NamedModel {
@@ -15,7 +16,9 @@ export interface NamedModel {
   readonly hosts: number;
   /** What each of its rules says, by their names. */
   readonly rules: Readonly<Record<string, string>>;
-  /** @param without names of rules that are left out @throws Error when there is no such rule */
+  /** Looks at all states. @param without names of rules left out @throws Error when there is no such rule */
+  sweep(hosts: number, without: readonly string[]): SweepResult;
+  /** Looks for the shortest way to one that is wrong. */
   search(hosts: number, without: readonly string[]): SearchResult;
 }
 
@@ -26,15 +29,17 @@ function named<Rule extends string, State extends object, Meaning, Effect extend
   make: (without: ReadonlySet<Rule>) => HostModel<State, Meaning, Effect>,
 ): NamedModel {
   const isRule = (name: string): name is Rule => Object.hasOwn(rules, name);
+  const made = (without: readonly string[]) => {
+    const known = without.filter(isRule);
+    if (known.length < without.length) throw new Error(`There is no rule ${without}`);
+    return make(new Set(known));
+  };
   return {
     about,
     hosts,
     rules,
-    search: (count, without) => {
-      const known = without.filter(isRule);
-      if (known.length < without.length) throw new Error(`There is no rule ${without}`);
-      return search(count, make(new Set(known)));
-    },
+    sweep: (count, without) => sweep(count, made(without)),
+    search: (count, without) => search(count, made(without)),
   };
 }
 

@@ -1,5 +1,9 @@
 import type { HostModel } from "./host_model.ts";
 import { HostStates } from "./host_states.ts";
+import { JointSteps } from "./joint_steps.ts";
+import { orderInto } from "./numbers.ts";
+import { ReachedStates } from "./reached_states.ts";
+import { SeenStates } from "./seen_states.ts";
 
 /** What was found. */
 export interface SearchResult {
@@ -14,12 +18,8 @@ export interface SearchResult {
   readonly way: readonly string[];
 }
 
-interface Reached {
-  /** Numbers of the hosts' states, by the hosts. */
-  readonly hosts: readonly number[];
-  readonly before: number;
-  readonly step: string;
-}
+/** Of hosts of any model. */
+type Steps = Pick<JointSteps<unknown, string>, "range" | "take" | "name">;
 
 /**
  * Looks at every state that some hosts can be in, the nearest first, until one is wrong. Hosts are alike, so
@@ -30,51 +30,51 @@ export function search<Meaning, Effect extends string>(
   model: HostModel<object, Meaning, Effect>,
 ): SearchResult {
   const hosts = new HostStates(model);
-  const first = Array<number>(count).fill(hosts.first);
-  const reached: Reached[] = [{ hosts: first, before: -1, step: "" }];
-  const keyOf = keys(count, hosts.size);
-  const seen = new Set([keyOf(first)]);
+  const steps = new JointSteps(count, hosts);
+  const seen = new SeenStates(count, hosts.size);
+  const reached = new ReachedStates(count, hosts.size);
+  const now = new Int32Array(count).fill(hosts.first);
+  const [after, ordered] = [new Int32Array(count), new Int32Array(count)];
   const facts = { explored: hosts.explored, distinct: hosts.size };
+  seen.add(now);
+  reached.push(now, 0);
   for (let index = 0; index < reached.length; index++) {
-    const { hosts: now = [] } = reached[index] ?? {};
-    const wrong = model.wrong(now.map((number) => hosts.meaning(number)));
-    if (wrong !== undefined) return { ...facts, states: seen.size, wrong, way: wayTo(reached, index) };
+    reached.read(index, now);
+    const wrong = steps.wrong(now);
+    if (wrong !== undefined) {
+      return { ...facts, states: seen.size, wrong, way: wayTo(reached, index, steps, count) };
+    }
     for (let place = 0; place < count; place++) {
-      for (const { name, next, others } of hosts.steps(now[place] ?? 0, now.toSpliced(place, 1))) {
-        const after = others.length === 0 ? now.slice() : now.map((each) => hosts.touched(each, others));
-        after[place] = next;
-        const key = keyOf(after);
-        if (seen.has(key)) continue;
-        seen.add(key);
-        reached.push({ hosts: after, before: index, step: `host ${place + 1}: ${name}` });
+      const [first, end] = steps.range(now, place);
+      for (let step = first; step < end; step++) {
+        steps.take(now, place, step, after);
+        orderInto(after, ordered);
+        if (seen.add(ordered)) reached.push(after, index);
       }
     }
   }
   return { ...facts, states: seen.size, wrong: undefined, way: [] };
 }
 
-/** Gives the same number to the same states, whichever host is in which. */
-function keys(count: number, size: number): (all: readonly number[]) => number {
-  const sorted = Array<number>(count).fill(0);
-  return (all) => {
-    for (let place = 0; place < count; place++) {
-      const number = all[place] ?? 0;
-      let at = place;
-      for (; at > 0 && (sorted[at - 1] ?? 0) > number; at--) sorted[at] = sorted[at - 1] ?? 0;
-      sorted[at] = number;
-    }
-    let sum = 0;
-    for (const number of sorted) sum = sum * size + number;
-    return sum;
-  };
-}
-
-function wayTo(reached: readonly Reached[], index: number): string[] {
+function wayTo(reached: ReachedStates, index: number, steps: Steps, count: number): string[] {
   const way: string[] = [];
-  for (let at = index; at > 0;) {
-    const { step = "", before = 0 } = reached[at] ?? {};
-    way.unshift(step);
-    at = before;
+  const [from, to, after] = [new Int32Array(count), new Int32Array(count), new Int32Array(count)];
+  for (let at = index; at > 0; at = reached.before(at)) {
+    reached.read(reached.before(at), from);
+    reached.read(at, to);
+    way.unshift(stepBetween(from, to, steps, after));
   }
   return way;
+}
+
+/** The first step from one state to another one, as it was found. */
+function stepBetween(from: Int32Array, to: Int32Array, steps: Steps, after: Int32Array): string {
+  for (let place = 0; place < from.length; place++) {
+    const [first, end] = steps.range(from, place);
+    for (let step = first; step < end; step++) {
+      steps.take(from, place, step, after);
+      if (after.every((state, other) => state === to[other])) return steps.name(from, place, step);
+    }
+  }
+  throw new Error(`No step leads from ${from} to ${to}`);
 }

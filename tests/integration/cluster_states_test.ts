@@ -16,9 +16,17 @@ const STATES: Readonly<Record<keyof typeof MODELS, number>> = {
 
 for (const [name, model] of Object.entries(MODELS)) {
   Deno.test(`no state of ${model.hosts} hosts is wrong (${name}): ${model.about}`, () => {
+    const { wrong, states } = model.sweep(model.hosts, []);
+    assert.equal(wrong, undefined, "deno task model:cluster-states shows the way");
+    assert.ok(Object.entries(STATES).some(([each, count]) => each === name && count === states), `${states}`);
+  });
+}
+
+for (const [name, model] of [["locks", MODELS.locks], ["paused", MODELS.paused]] as const) {
+  Deno.test(`looked at one by one there are as many states (${name})`, () => {
     const { wrong, way, states } = model.search(model.hosts, []);
     assert.equal(wrong, undefined, way.join("\n"));
-    assert.ok(Object.entries(STATES).some(([each, count]) => each === name && count === states), `${states}`);
+    assert.equal(states, STATES[name]);
   });
 }
 
@@ -91,6 +99,12 @@ const FOUND_WITHOUT: { readonly [Name in keyof typeof MODELS]: Readonly<Record<s
     "recover-bump": LEFT,
   },
 };
+
+for (const rule of Object.keys(MODELS.locks.rules)) {
+  Deno.test(`it is noticed where all states are looked at, too (locks without ${rule})`, () => {
+    assert.notEqual(MODELS.locks.sweep(2, [rule]).wrong, undefined);
+  });
+}
 
 for (const [name, model] of Object.entries(MODELS)) {
   const found = Object.entries(FOUND_WITHOUT).find(([each]) => each === name)?.[1] ?? {};
