@@ -102,7 +102,8 @@ export const CLUSTER_KEYS: readonly (readonly [string, SettingReader<ClusterSett
   ["cluster_lockspaces", (entry) => ({ clusterLockspaces: readSpaces(entry) })],
   ["cluster_devices", (entry) => ({ clusterDevices: readInteger(entry, 0, 1) === 1 })],
   ["cluster_host_id", (entry) => ({ clusterHostId: readName(entry) })],
-  ["cluster_wait", (entry) => ({ clusterWait: readInteger(entry, 0, 60) })],
+  // With 0 no guest could ever be moved: its target has to ask the source, and to wait for what that answers.
+  ["cluster_wait", (entry) => ({ clusterWait: readInteger(entry, 1, 60) })],
   ["cluster_start_wait", (entry) => ({ clusterStartWait: readInteger(entry, 0, 3600) })],
   ["cluster_ca_file", (entry) => ({ clusterCaFile: readPath(entry) })],
   ["cluster_cert_file", (entry) => ({ clusterCertFile: readPath(entry) })],

@@ -80,6 +80,18 @@ Deno.test("a host may wait up to an hour for etcd when it is started", () => {
   assert.match(mistake("cluster_start_wait = 3601"), /cluster_start_wait/);
 });
 
+Deno.test("a guest waits for other hosts for a second at least: no guest could be moved else", () => {
+  assert.equal(load("").clusterWait, 5);
+  assert.equal(load("cluster_wait = 1").clusterWait, 1);
+  assert.equal(load("cluster_wait = 60").clusterWait, 60);
+  for (const wrong of [0, 61]) {
+    assert.match(
+      mistake(`cluster_wait = ${wrong}`),
+      new RegExp(`expected an integer from 1 to 60 for "cluster_wait", got ${wrong}`),
+    );
+  }
+});
+
 Deno.test("what fences is an absolute path, has a time, and is told one line", () => {
   assert.match(
     mistake('cluster_fence_command = "fence"'),
