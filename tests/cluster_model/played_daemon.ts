@@ -88,7 +88,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     spaces: names.spaces,
     nonce,
     known: kept[host]?.session,
-    joinMs: 0,
+    joinMs: () => 0,
     seen: kept[host]?.seen,
     keep: (id, seen) => {
       kept[host] = { session: id, seen };

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
+import { decodeSession } from "../../src/lockd/cluster/keys/session_record.ts";
 import { Holder } from "../support/holder.ts";
 import { refusal } from "../support/lock_refusal.ts";
 import { locksOf, openedCluster, PlayedHost } from "../support/played_host.ts";
@@ -64,4 +66,25 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
   assert.match(await refusal(nextB.acquire(b.spaces.leases, "third", AUTOCREATE)), /on host '/);
   const again = await b.command("open", "--expect", "a,b", "--directories");
   assert.deepEqual([again.code, again.stdout, again.stderr], [0, "The cluster is open.\n", ""]);
+});
+
+Deno.test("SIGHUP has a host tell all what has to be known to fence it, and it is a member as before", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.start(etcd, "a");
+  await using holder = await Holder.start(a.daemon);
+  const told = () => {
+    const [key = "", ...others] = etcd.keys(new ClusterKeys("test").sessions);
+    assert.equal(others.length, 0);
+    return decodeSession({ key, value: etcd.get(key) ?? "", changedAt: 1 }).data;
+  };
+  assert.equal(told(), undefined);
+  a.configure({ scsi: a.spaces.scsi }, 'cluster_fence_data = "ip=10.0.0.7"\n');
+  a.daemon.signal("SIGHUP");
+  await until("all to be told", () => told() === "ip=10.0.0.7", PATIENCE);
+  a.configure({ scsi: a.spaces.scsi });
+  a.daemon.signal("SIGHUP");
+  await until("it to be taken back", () => told() === undefined, PATIENCE);
+  await until("the host to be a member", async () => (await a.shown()).state === "live", PATIENCE);
+  await holder.acquire(a.spaces.scsi, "disk", AUTOCREATE);
+  assert.equal(locksOf(etcd), "scsi/disk");
 });

@@ -122,16 +122,16 @@ Deno.test("SIGHUP says once, by itself, what only a reload takes over, and nothi
   const configure = (text: string) =>
     place.writeConfig(`log_level = 2\nlog_outputs = "2:file:${log}"\n${text}`);
   const said = "Changed in the configuration, and not taken over by SIGHUP";
-  configure("max_clients = 9\nstorage_timeout = 3\n");
+  configure(`max_clients = 9\nstorage_timeout = 3\ncluster_wait = 6\ncluster_fence_data = "x"\n`);
   await hang();
   assert.equal(countText(log, said), 0);
-  configure("cluster_wait = 6\ncluster_trust_reboot = 0\nmax_clients = 9\n");
+  configure('cluster_host_id = "h"\ncluster_trust_reboot = 0\nmax_clients = 9\n');
   await hang();
   await hang();
   assert.equal(countText(log, said), 1);
   assert.match(
     Deno.readTextFileSync(log),
-    /warning : .*SIGHUP: cluster_wait, cluster_trust_reboot\. 'virtlockd reload' takes it over, and drops no lock/,
+    /warning : .*SIGHUP: cluster_host_id, cluster_trust_reboot\. 'virtlockd reload' takes it over, and drops no lock/,
   );
   const { code, stdout } = await daemon.command("reload", "--pid", String(daemon.pid));
   assert.deepEqual([code, stdout.length > 0], [0, true]);

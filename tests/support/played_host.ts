@@ -69,11 +69,12 @@ export class PlayedHost implements AsyncDisposable {
     return this.#daemon;
   }
 
-  configure(spaces: Spaces): void {
+  /** @param settings more lines of its configuration, which may set again what is set for all */
+  configure(spaces: Spaces, settings = ""): void {
     const named = Object.entries(spaces).map(([name, path]) => `"${name}=${path}"`).join(", ");
     this.place.writeConfig(
       `storage_timeout = 3\ncluster_endpoints = ["http://played:2379"]\ncluster_name = "test"\n` +
-        `cluster_host_id = "${this.#name}"\ncluster_lockspaces = [${named}]\n`,
+        `cluster_host_id = "${this.#name}"\ncluster_lockspaces = [${named}]\n${settings}`,
     );
   }
 

@@ -92,7 +92,7 @@ export class StartedHosts {
       spaces: ["scsi"],
       nonce: () => `n${++this.#nonces}`,
       known: undefined,
-      joinMs: 60_000,
+      joinMs: () => 60_000,
       seen: undefined,
       keep: () => undefined,
       holds: () => false,

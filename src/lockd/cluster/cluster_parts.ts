@@ -37,6 +37,12 @@ export interface ClusterParts {
   readonly linkSocket: string;
   /** Where a process is started that fences a host, for whoever connects. */
   readonly fenceSocket: string;
+  /** How long a guest waits for other hosts, in ms, as it is configured now. */
+  readonly wait: () => number;
+  /** How long guests that start with their host wait until it is a member, in ms, as it is configured now. */
+  readonly startWait: () => number;
+  /** What a program has to know of this host that fences it, as it is configured now; undefined: nothing. */
+  readonly fenceData: () => string | undefined;
   /** Program that fences hosts which are not heard of, as it is configured now; undefined: none does. */
   readonly fenceCommand: () => string | undefined;
   /** How long it may take, in ms. */

@@ -206,7 +206,7 @@ export class Member implements Cluster {
   }
 
   #newSession(name: string): ClusterSession {
-    const { sys, loop, settings, resources, observer } = this.#parts;
+    const { sys, loop, settings, startWait, fenceData, resources, observer } = this.#parts;
     const { file, boot, daemon, host, spaces, devices, known, seen, parting = false } = this.#facts;
     const { mark } = this.#machine;
     return new ClusterSession({
@@ -219,7 +219,7 @@ export class Member implements Cluster {
         name,
         boot,
         daemon,
-        ...settings.clusterFenceData === undefined ? {} : { data: settings.clusterFenceData },
+        data: fenceData,
         ..."missing" in mark ? {} : { machine: mark },
       },
       isEarlier: (other) => isEarlier(sys, daemon, other),
@@ -227,7 +227,7 @@ export class Member implements Cluster {
       nonce,
       known,
       // After a loss of power etcd is being started too, and libvirt starts a guest with its host only once.
-      joinMs: known === undefined ? settings.clusterStartWait * 1000 : 0,
+      joinMs: () => known === undefined ? startWait() : 0,
       seen,
       keep: (session, now) =>
         file.save({

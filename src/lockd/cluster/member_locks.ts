@@ -177,9 +177,8 @@ export class MemberLocks {
 
   #newLocks(): ClusterLocks {
     const { parts, session, keys, host, nonce, silent } = this.#parts;
-    const { sys, loop, settings, now } = parts;
+    const { sys, loop, wait, now } = parts;
     const clock = () => sys.monotonic();
-    const wait = () => settings.clusterWait * 1000;
     return new ClusterLocks({
       turns: this.#turns,
       names: new HolderNames({ session, keys, now }),

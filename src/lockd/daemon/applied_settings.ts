@@ -32,6 +32,16 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     lockspaces: ({ lockspaces }) => {
       daemon.settings.lockDirectories = lockspaces;
     },
+    clusterWait: ({ clusterWait }) => {
+      daemon.settings.clusterWait = clusterWait;
+    },
+    clusterStartWait: ({ clusterStartWait }) => {
+      daemon.settings.clusterStartWait = clusterStartWait;
+    },
+    // The session is written anew with it at its next proof.
+    clusterFenceData: ({ clusterFenceData }) => {
+      daemon.settings.clusterFenceData = clusterFenceData;
+    },
     clusterFenceCommand: ({ clusterFenceCommand }) => {
       daemon.settings.clusterFenceCommand = clusterFenceCommand;
       daemon.cluster?.refreshFencing();
@@ -54,9 +64,6 @@ export function appliedTo(daemon: Daemon): Applied<Settings> {
     clusterCaFile: { waits: UNTIL_RELOAD.clusterCaFile },
     clusterCertFile: { waits: UNTIL_RELOAD.clusterCertFile },
     clusterKeyFile: { waits: UNTIL_RELOAD.clusterKeyFile },
-    clusterWait: { waits: UNTIL_RELOAD.clusterWait },
-    clusterStartWait: { waits: UNTIL_RELOAD.clusterStartWait },
-    clusterFenceData: { waits: UNTIL_RELOAD.clusterFenceData },
     clusterTrustReboot: { waits: UNTIL_RELOAD.clusterTrustReboot },
     clusterMistake: { waits: "what was wrong with a key of the cluster's" },
   };

@@ -17,6 +17,12 @@ export interface CoreSettings {
   settleTimeout: number;
   /** Directories in which lease files are made, with what has to be mounted there. */
   lockDirectories: Settings["lockspaces"];
+  /** How long a guest waits for other hosts that are about to give up its locks, in seconds. */
+  clusterWait: number;
+  /** How long guests that are started with their host wait until it is a member, in seconds. */
+  clusterStartWait: number;
+  /** What a program has to know of this host that fences it; undefined: nothing. */
+  clusterFenceData: Settings["clusterFenceData"];
   /** Program that fences hosts of the cluster which are not heard of; undefined: none does. */
   clusterFenceCommand: Settings["clusterFenceCommand"];
   /** How long it may take, in seconds. */
@@ -31,6 +37,7 @@ export interface CoreSettings {
 export function coreSettings(settings: Settings): CoreSettings {
   const { storageTimeout, allowStaleResume, staleResumeGuests, settleTimeout, lockspaces: lockDirectories } =
     settings;
+  const { clusterWait, clusterStartWait, clusterFenceData } = settings;
   const { clusterFenceCommand, clusterFenceTimeout, clusterOnLost, clusterTrustNetworkDisks } = settings;
   return {
     storageTimeout,
@@ -38,6 +45,9 @@ export function coreSettings(settings: Settings): CoreSettings {
     staleResumeGuests,
     settleTimeout,
     lockDirectories,
+    clusterWait,
+    clusterStartWait,
+    clusterFenceData,
     clusterFenceCommand,
     clusterFenceTimeout,
     clusterOnLost,

@@ -14,9 +14,6 @@ export const UNTIL_RELOAD = {
   clusterCaFile: "cluster_ca_file",
   clusterCertFile: "cluster_cert_file",
   clusterKeyFile: "cluster_key_file",
-  clusterWait: "cluster_wait",
-  clusterStartWait: "cluster_start_wait",
-  clusterFenceData: "cluster_fence_data",
   clusterTrustReboot: "cluster_trust_reboot",
 } as const satisfies Partial<Record<keyof ClusterSettings, string>>;
 

@@ -13,6 +13,7 @@ export class OwnSession {
   #fencing: Fencing | undefined;
   #lease: string | undefined;
   #lost = 0;
+  #data: string | undefined;
   #seen: Seen | undefined;
   #changed: string | undefined;
   #told = false;
@@ -62,6 +63,11 @@ export class OwnSession {
     return this.#lost;
   }
 
+  /** What a program has to know that fences this host, as it was last written; undefined: nothing. */
+  get data(): string | undefined {
+    return this.#data;
+  }
+
   /** Why etcd is not what it was, as long as this host is no member again. */
   get changed(): string | undefined {
     return this.#changed;
@@ -109,9 +115,10 @@ export class OwnSession {
   }
 
   /** It was, and nothing else that was tried can come any more. */
-  written(nonce: string, lease: string, lost: number): void {
+  written(nonce: string, lease: string, lost: number, data?: string): void {
     this.#member = true;
     this.#lost = lost;
+    this.#data = data;
     this.#tried = new Set([nonce]);
     this.#lease = lease;
   }

@@ -96,6 +96,7 @@ export class ClusterSession implements ProvenSession {
       own,
       session: this,
       lost: () => this.lost,
+      data: () => host.data?.(),
       proven: () => {
         this.#keepSettled();
         this.#waitOpen();
@@ -132,7 +133,7 @@ export class ClusterSession implements ProvenSession {
   get joining(): number {
     return this.#admission.reconciled
       ? 0
-      : Math.max(0, this.#begun + this.#parts.joinMs - this.#parts.clock());
+      : Math.max(0, this.#begun + this.#parts.joinMs() - this.#parts.clock());
   }
 
   /** Milliseconds since etcd has last answered. */

@@ -174,6 +174,8 @@ export class SessionJoin {
       const { lease } = granted;
       const mark = nonce();
       own.tries(mark);
+      // As it is in what is written now: it may be configured anew before the answer comes.
+      const data = host.data?.();
       const sessionKey = keys.session(own.id);
       ask(
         bump(keys, { session: before?.changedAt ?? 0, meta: metaAt, host: heardAt }, {
@@ -203,7 +205,7 @@ export class SessionJoin {
             own.notWritten(mark);
             return done({ kind: "now" });
           }
-          own.written(mark, lease, lost);
+          own.written(mark, lease, lost, data);
           const epoch = { sessionKey, session: answer.result.revision, metaKey: keys.meta, meta: metaAt };
           done({ kind: "written", epoch, meta });
         },

@@ -45,8 +45,8 @@ export interface SessionParts {
   readonly nonce: () => string;
   /** Id of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
   readonly known: string | undefined;
-  /** How long whoever asks waits for this host to join the first time, in ms. */
-  readonly joinMs: number;
+  /** How long whoever asks waits for this host to join the first time, in ms, as it is configured now. */
+  readonly joinMs: () => number;
   /** What etcd was when that one wrote its session. */
   readonly seen: Seen | undefined;
   /**

@@ -16,10 +16,12 @@ export interface SessionProofParts {
   readonly loop: Pick<EventLoop, "after">;
   /** Key that tells that this host is heard of. */
   readonly place: string;
-  readonly own: Pick<OwnSession, "lease" | "unleased" | "lost">;
+  readonly own: Pick<OwnSession, "lease" | "unleased" | "lost" | "data">;
   readonly session: ProvenSession;
   /** How many locks its guests have now that are another session's. */
   readonly lost: () => number;
+  /** What a program has to know that fences this host, as it is configured now; undefined: nothing. */
+  readonly data: () => string | undefined;
   /** Told each time that this host is still a member. */
   readonly proven: () => void;
 }
@@ -54,7 +56,7 @@ export class SessionProof {
   }
 
   #prove(): void {
-    const { session, place, own, lost, proven } = this.#parts;
+    const { session, place, own, lost, data, proven } = this.#parts;
     const { epoch } = session;
     if (epoch === undefined) return;
     this.#keepLease();
@@ -68,6 +70,7 @@ export class SessionProof {
       if (!this.#isShown(answer.result.results[2]?.found[0])) return session.doubt(UNHEARD);
       // The session tells everybody how many guests run on disks that are not theirs any more.
       if (own.lost !== lost()) return session.doubt("guests have lost locks, or ended that had");
+      if (own.data !== data()) return session.doubt("cluster_fence_data was changed");
       proven();
     });
   }

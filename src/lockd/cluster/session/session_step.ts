@@ -16,8 +16,8 @@ export interface HostIdentity {
   /** The kernel's boot id. */
   readonly boot: string;
   readonly daemon: DaemonMark;
-  /** What a program has to know that fences it; undefined: nothing. */
-  readonly data?: string;
+  /** What a program has to know that fences it, as it is configured now; undefined: nothing. */
+  readonly data?: () => string | undefined;
   /** By what the machine is known again that it is; undefined: nothing tells it from others. */
   readonly machine?: MachineMark;
 }

@@ -95,10 +95,11 @@ export function objectTo(
 }
 
 function recordOf(
-  { id, name, boot, data, machine }: HostIdentity,
+  { id, name, boot, data: dataOf, machine }: HostIdentity,
   nonce: string,
   lost: number,
 ): SessionRecord {
+  const data = dataOf?.();
   return {
     host: id,
     name,

@@ -15,6 +15,9 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     allowStaleResume: true,
     staleResumeGuests: ["web1"],
     lockspaces: new Map([["/leases", "nfs:/leases"]]),
+    clusterWait: 13,
+    clusterStartWait: 14,
+    clusterFenceData: "ip=10.0.0.7",
     clusterFenceCommand: "/etc/libvirt/fence",
     clusterFenceTimeout: 90,
     clusterOnLost: "kill" as const,
@@ -27,6 +30,9 @@ Deno.test("appliedTo() changes what the lock core obeys from the next decision o
     allowStaleResume: true,
     staleResumeGuests: ["web1"],
     lockDirectories: new Map([["/leases", "nfs:/leases"]]),
+    clusterWait: 13,
+    clusterStartWait: 14,
+    clusterFenceData: "ip=10.0.0.7",
     clusterFenceCommand: "/etc/libvirt/fence",
     clusterFenceTimeout: 90,
     clusterOnLost: "kill",
@@ -46,6 +52,6 @@ Deno.test("appliedTo() names what waits by its key", () => {
     return LOCK_SETTINGS.keys.has(key) && key === words;
   });
   // What was wrong with a key is none.
-  assert.deepEqual([length, waiting.length], [12, 13]);
+  assert.deepEqual([length, waiting.length], [9, 10]);
   closeParts(daemon);
 });

@@ -13,15 +13,21 @@ const SETTINGS = {
 };
 
 Deno.test("settingsInUse() tells by its key what a daemon has until a reload, and nothing that SIGHUP takes", () => {
-  assert.deepEqual(settingsInUse({ ...SETTINGS, clusterOnLost: "kill", clusterFenceCommand: "/x" }), {
-    cluster_endpoints: '["http://a:2379"]',
-    cluster_name: '"default"',
-    cluster_lockspaces: '{"lvm":"/lvm","scsi":"/scsi"}',
-    cluster_devices: "false",
-    cluster_wait: "5",
-    cluster_start_wait: "60",
-    cluster_trust_reboot: '"metal"',
-  });
+  assert.deepEqual(
+    settingsInUse({
+      ...SETTINGS,
+      clusterOnLost: "kill",
+      clusterFenceCommand: "/x",
+      clusterFenceData: "ip=10.0.0.7",
+    }),
+    {
+      cluster_endpoints: '["http://a:2379"]',
+      cluster_name: '"default"',
+      cluster_lockspaces: '{"lvm":"/lvm","scsi":"/scsi"}',
+      cluster_devices: "false",
+      cluster_trust_reboot: '"metal"',
+    },
+  );
 });
 
 Deno.test("keysNotInUse() names what the file has otherwise, but not directories in another order", () => {

@@ -8,7 +8,8 @@ Deno.test("a session that is tried is this host's own only when it was written o
   const own = new OwnSession("s", undefined);
   own.tries("a");
   assert.deepEqual([own.member, own.nonces], [false, undefined]);
-  own.written("a", "lease", 2);
+  own.written("a", "lease", 2, "ip=10.0.0.7");
+  assert.equal(own.data, "ip=10.0.0.7");
   assert.deepEqual([own.member, [...own.nonces ?? []], own.lease, own.lost], [true, ["a"], "lease", 2]);
 });
 

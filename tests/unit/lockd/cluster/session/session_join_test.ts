@@ -39,7 +39,7 @@ class Stage {
       spaces: ["scsi"],
       nonce: () => `n${this.#nonces++}`,
       known: undefined,
-      joinMs: 0,
+      joinMs: () => 0,
       seen: undefined,
       keep: (session) => {
         this.told.push(`keeps ${session}`);

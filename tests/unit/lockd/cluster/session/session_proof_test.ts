@@ -26,9 +26,15 @@ const THERE = there(heardOf("i"));
 function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
   const time = new PlayedTime();
   const told: string[] = [];
-  const state = { epoch: EPOCH as typeof EPOCH | undefined, closed: false, moved: false, lost: 0 };
+  const state = {
+    epoch: EPOCH as typeof EPOCH | undefined,
+    closed: false,
+    moved: false,
+    lost: 0,
+    data: "old",
+  };
   const own = new OwnSession("i", undefined);
-  own.written("n", "lease", 0);
+  own.written("n", "lease", 0, "old");
   const session: ProvenSession = {
     id: "i",
     get epoch() {
@@ -56,6 +62,7 @@ function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
     own,
     session,
     lost: () => state.lost,
+    data: () => state.data,
     proven: () => void told.push("proven"),
   }).begin();
   return { time, told, state };
@@ -75,7 +82,7 @@ Deno.test("a host shows now and then that it is there, and looks whether it is a
   ]);
 });
 
-Deno.test("what is no proof is a doubt: no answer, another epoch, another number of lost locks", () => {
+Deno.test("what is no proof is a doubt: no answer, another epoch, another number of lost locks, other data", () => {
   const cut = stage({ transaction: { kind: "unknown", reason: "cut" } });
   cut.time.advance();
   assert.deepEqual(cut.told.slice(2), ["doubt: cut"]);
@@ -88,6 +95,10 @@ Deno.test("what is no proof is a doubt: no answer, another epoch, another number
   lost.state.lost = 1;
   lost.time.advance();
   assert.deepEqual(lost.told.slice(2), ["doubt: guests have lost locks, or ended that had"]);
+  const data = stage();
+  data.state.data = "new";
+  data.time.advance();
+  assert.deepEqual(data.told.slice(2), ["doubt: cluster_fence_data was changed"]);
 });
 
 Deno.test("a lease that has ended is a doubt once, and is not kept any longer", () => {

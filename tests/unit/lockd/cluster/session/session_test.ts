@@ -73,7 +73,7 @@ class Stage {
       spaces,
       nonce: () => `n${++this.#nonces}`,
       known: known?.session,
-      joinMs: 0,
+      joinMs: () => 0,
       seen: known?.seen,
       keep: (id, seen) => {
         this.kept.set(name, { session: id, seen });

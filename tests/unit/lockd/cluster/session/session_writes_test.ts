@@ -65,7 +65,7 @@ Deno.test("what all agree upon is written only where it is what it was", () => {
 
 Deno.test("a session that is stopped keeps what the program has to know that fences, and compares its epoch", () => {
   const epoch = { sessionKey: "/s", session: 7, metaKey: "/m", meta: 3 };
-  const host = { ...HOST, data: "ipmi 7" };
+  const host = { ...HOST, data: () => "ipmi 7" };
   assert.deepEqual(quieten(epoch, { host, mark: "n2", lost: 1 }), {
     compare: [
       { kind: "changed-at", key: "/s", revision: 7 },
