@@ -4,8 +4,8 @@ import { ClusterHosts, clusterReleases } from "./support/cluster_hosts.ts";
 import { ALPHA, BETA, defineRival, GAMMA } from "./support/ten_disk_guest.ts";
 
 // A host of a cluster was fenced, or made to leave, and lives, with real guests: cluster_on_lost. On demand,
-// as root, with VIRTLOCKD_TEST_CLUSTER: some minutes. For the last step no other QEMU may run on the machine: in
-// its container a host cannot tell whether that one writes for a guest that has ended.
+// as root, with VIRTLOCKD_TEST_CLUSTER: some minutes. For the last step no other QEMU may run on the machine:
+// in its container a host cannot tell whether that one writes for a guest that has ended.
 
 const RELEASES = clusterReleases();
 /** How many locks each guest has: of its disk, and of the lease that both want. */
