@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
 import { decodeSession } from "../../src/lockd/cluster/keys/session_record.ts";
+import type { PlayedEtcd } from "../cluster_model/played_etcd.ts";
 import { Holder } from "../support/holder.ts";
 import { refusal } from "../support/lock_refusal.ts";
 import { locksOf, openedCluster, PlayedHost } from "../support/played_host.ts";
@@ -86,5 +87,60 @@ Deno.test("SIGHUP has a host tell all what has to be known to fence it, and it i
   await until("it to be taken back", () => told() === undefined, PATIENCE);
   await until("the host to be a member", async () => (await a.shown()).state === "live", PATIENCE);
   await holder.acquire(a.spaces.scsi, "disk", AUTOCREATE);
+  assert.equal(locksOf(etcd), "scsi/disk");
+});
+
+/** A host that waits so many seconds for etcd, with two guests. */
+async function impatient(etcd: PlayedEtcd, seconds: number) {
+  await using stack = new AsyncDisposableStack();
+  const chosen = ({ scsi }: PlayedHost["spaces"]) => ({ scsi });
+  const host = stack.use(await PlayedHost.start(etcd, "a", chosen, `storage_timeout = ${seconds}\n`));
+  const guests = [
+    stack.use(await Holder.start(host.daemon)),
+    stack.use(await Holder.start(host.daemon)),
+  ] as const;
+  const kept = stack.move();
+  /** Has a guest ask for the disk. @returns the refusal, and whether it came before a question's own limit */
+  const ask = async (guest: Holder) => {
+    const begun = performance.now();
+    const text = await refusal(guest.acquire(host.spaces.scsi, "disk", AUTOCREATE));
+    return [text, performance.now() - begun < 4000];
+  };
+  return { host, guests, ask, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+Deno.test("with storage_timeout = 1 a lock that etcd grants too late is refused in time, and given back", async () => {
+  const etcd = openedCluster("scsi");
+  await using stage = await impatient(etcd, 1);
+  const { host, guests: [first, second], ask } = stage;
+  host.links.late = true;
+  const refused = "internal error: Unable to acquire lock on resource " + `${host.spaces.scsi}/disk: `;
+  assert.deepEqual(await ask(first), [`${refused}etcd has not answered within storage_timeout`, true]);
+  assert.deepEqual(await ask(second), [
+    `${refused}what was begun with it before, as its release, has not come to its end`,
+    true,
+  ]);
+  await until("etcd to have it", () => locksOf(etcd) === "scsi/disk", PATIENCE);
+  host.links.late = false;
+  await until("it to be given back", () => locksOf(etcd) === "", PATIENCE);
+  // A short limit is the guest's: the link has its own, and is not taken for one that hangs.
+  assert.equal(host.links.started, 1);
+  await until("the host to be a member", async () => (await host.shown()).state === "live", PATIENCE);
+  await second.acquire(host.spaces.scsi, "disk", AUTOCREATE);
+  assert.equal((await host.shown()).locks, "disk held");
+});
+
+Deno.test("with storage_timeout = 2 a lock is refused in time by a host whose link hangs", async () => {
+  const etcd = openedCluster("scsi");
+  await using stage = await impatient(etcd, 2);
+  const { host, guests: [first, second], ask } = stage;
+  host.links.silent = true;
+  const text = "internal error: Unable to acquire lock on resource " +
+    `${host.spaces.scsi}/disk: etcd has not answered within storage_timeout`;
+  assert.deepEqual(await ask(first), [text, true]);
+  host.links.silent = false;
+  await until("another link", () => host.links.started === 2, PATIENCE);
+  await until("the host to be a member", async () => (await host.shown()).state === "live", PATIENCE);
+  await second.acquire(host.spaces.scsi, "disk", AUTOCREATE);
   assert.equal(locksOf(etcd), "scsi/disk");
 });

@@ -52,9 +52,10 @@ export class PlayedHost implements AsyncDisposable {
     etcd: PlayedEtcd,
     name: string,
     chosen: (spaces: PlayedHost["spaces"]) => Spaces = ({ scsi }) => ({ scsi }),
+    settings?: string,
   ): Promise<PlayedHost> {
     const host = new PlayedHost(etcd, name);
-    host.configure(chosen(host.spaces));
+    host.configure(chosen(host.spaces), settings);
     const daemon = host.#stack.use(await Daemon.start({ place: host.place }));
     host.#daemon = daemon;
     await daemon.log.match(/This host is a member of its cluster/);
@@ -69,11 +70,11 @@ export class PlayedHost implements AsyncDisposable {
     return this.#daemon;
   }
 
-  /** @param settings more lines of its configuration, which may set again what is set for all */
-  configure(spaces: Spaces, settings = ""): void {
+  /** @param settings more lines of its configuration */
+  configure(spaces: Spaces, settings = "storage_timeout = 3\n"): void {
     const named = Object.entries(spaces).map(([name, path]) => `"${name}=${path}"`).join(", ");
     this.place.writeConfig(
-      `storage_timeout = 3\ncluster_endpoints = ["http://played:2379"]\ncluster_name = "test"\n` +
+      `cluster_endpoints = ["http://played:2379"]\ncluster_name = "test"\n` +
         `cluster_host_id = "${this.#name}"\ncluster_lockspaces = [${named}]\n${settings}`,
     );
   }

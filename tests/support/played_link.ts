@@ -27,6 +27,13 @@ export class PlayedLinks implements Disposable {
   readonly #connections = new Set<Deno.UnixConn>();
   /** Whether etcd takes nothing that might write, as Debian's does whose quota is used up. */
   full = false;
+  /**
+   * Whether etcd is late: what is asked is done, and when its time is over the link says that it has not been
+   * answered.
+   */
+  late = false;
+  /** How many were started. */
+  started = 0;
   /** Whether nothing that is asked is answered, or done. */
   silent = false;
 
@@ -43,6 +50,7 @@ export class PlayedLinks implements Disposable {
 
   async #serve(connection: Deno.UnixConn): Promise<void> {
     this.#connections.add(connection);
+    this.started++;
     const decoder = new TextDecoder();
     const bytes = new Uint8Array(65_536);
     let text = "";
@@ -78,6 +86,14 @@ export class PlayedLinks implements Disposable {
         clearInterval(timer);
         void send(connection, { kind: "answer", id, answer: { kind: "changed" } });
       }, LOOK_MS);
+      return;
+    }
+    if (this.late) {
+      setTimeout(() => {
+        this.#answer(question);
+        const reason = `etcd has not answered within ${limitMs / 1000} s`;
+        void send(connection, { kind: "answer", id, answer: { kind: "unknown", reason } });
+      }, limitMs);
       return;
     }
     const answer = this.#answer(question);

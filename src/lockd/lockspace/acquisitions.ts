@@ -3,6 +3,7 @@ import { ENOENT, ESRCH } from "../../os/errno.ts";
 import type { GrantTrail } from "./grant_trail.ts";
 import type { HeldResources } from "./held_resources.ts";
 import type { LockDirectories } from "./lock_directories.ts";
+import type { LockRequest } from "./lock_file.ts";
 import type { LockFilesOutcome } from "./lock_files.ts";
 import type { LockReleases } from "./lock_releases.ts";
 import { HELD } from "./lock_record.ts";
@@ -104,7 +105,8 @@ export class Acquisitions {
     const asker = lockspace.pending.get(name);
     if (asker !== undefined) return finish({ kind: "pending", resource: name, owner: asker.name });
     lockspace.pending.set(name, owner);
-    this.#lock(lockspace, ask, (outcome) => {
+    const within = deadline === undefined ? {} : { within: Math.max(0, deadline - parts.now()) };
+    this.#lock(lockspace, ask, within, (outcome) => {
       invariant(lockspace.pending.delete(name), "A lock was answered for which nobody waits");
       const ours = outcome.kind === "busy" ? this.#with.held.findByFile(outcome.identity) : undefined;
       if (ours === undefined) return this.#answered(lockspace, ask, outcome, finish);
@@ -135,6 +137,7 @@ export class Acquisitions {
   #lock(
     lockspace: Lockspace,
     ask: LockAsk,
+    within: Pick<LockRequest, "within">,
     done: (outcome: LockFilesOutcome) => void,
     again = true,
   ): void {
@@ -145,6 +148,7 @@ export class Acquisitions {
     const request = {
       path: lockspace.fileOf(name),
       ...options,
+      ...within,
       create,
       followLinks: isDisk,
       record: () => ownerRecord(owner, now()),
@@ -156,7 +160,7 @@ export class Acquisitions {
       if (!gone || !again) return done(outcome);
       files.makeDirectory(lockspace.path, (failure) => {
         if (failure !== undefined) return done(outcome);
-        this.#lock(lockspace, ask, done, false);
+        this.#lock(lockspace, ask, within, done, false);
       });
     });
   }

@@ -44,6 +44,8 @@ export interface LockRequest {
   readonly followLinks: boolean;
   /** Says who asks, on one line: network storage keeps it in an autocreated file, for other hosts to read. */
   readonly record?: () => string;
+  /** In how many milliseconds who asks wants an answer; absent: nobody has waited yet. */
+  readonly within?: number;
   /** Who asks, for whom a cluster has to be told. */
   readonly owner?: Owner;
   /** Whether who asks is to be refused when its guest was paused, and another one could write meanwhile. */

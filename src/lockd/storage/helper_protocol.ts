@@ -34,7 +34,7 @@ export interface HelperCommand {
 }
 
 /** A {@link LockRequest} on its way to a helper. */
-export interface StorageLockRequest extends Omit<LockRequest, "record"> {
+export interface StorageLockRequest extends Omit<LockRequest, "record" | "within"> {
   /** Who asks, to be written into an autocreated file of a lockspace directory that is locked exclusively. */
   readonly record?: string;
 }

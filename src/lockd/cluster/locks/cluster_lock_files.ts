@@ -7,6 +7,7 @@ import { NOBODY, type Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { BlockDevices } from "../keys/block_devices.ts";
 import type { DeviceIdentity } from "../keys/device_identity.ts";
+import { AskLimit } from "./ask_limit.ts";
 import type { ClusterLocks } from "./cluster_locks.ts";
 import type { GrantedLocks } from "./granted_locks.ts";
 import type { KeptLocks } from "./kept_locks.ts";
@@ -40,7 +41,7 @@ export interface ClusterLockFilesParts {
   readonly clock: () => number;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** How long an answer of etcd is waited for, in ms. */
+  /** How long who asks for a lock, or gives it back, waits for etcd, in ms. */
   readonly patience: () => number;
   /** How long this host may take to join the first time, in ms: 0 when it has. */
   readonly joining: () => number;
@@ -84,12 +85,13 @@ export class ClusterLockFiles implements LockFiles {
       done(outcome);
     };
     if (bad !== undefined) return answer({ kind: "storage", action, reason: bad });
-    this.#lock(request, name, undefined, answer);
+    this.#lock(request, name, this.#limitOf(request), undefined, answer);
   }
 
   /** A file that is in none of the cluster's directories; it may be a device. */
   #lockOther(request: LockRequest, done: (outcome: LockFilesOutcome) => void): void {
     const { files, names } = this.#parts;
+    const limit = this.#limitOf(request);
     files.lock(request, (outcome) => {
       if (outcome.kind !== "granted") return done(outcome);
       const { path } = request;
@@ -101,7 +103,7 @@ export class ClusterLockFiles implements LockFiles {
       }
       if (device?.kind !== "shared") return done(outcome);
       const { name } = device;
-      this.#take(request, name, outcome, (taken) => {
+      this.#take(request, this.#wanted(request, name, limit), outcome, (taken) => {
         if (taken.kind !== "granted") names.forget(path);
         done(taken);
       });
@@ -139,27 +141,43 @@ export class ClusterLockFiles implements LockFiles {
   #lock(
     request: LockRequest,
     name: ClusterName,
+    limit: AskLimit,
     waits: KernelWait | undefined,
     done: (outcome: LockFilesOutcome) => void,
   ): void {
     const { files, locks, loop, clock, patience } = this.#parts;
     files.lock(request, (outcome) => {
-      if (outcome.kind === "granted") return this.#take(request, name, outcome, done);
+      const wanted = this.#wanted(request, name, limit);
+      if (outcome.kind === "granted") return this.#take(request, wanted, outcome, done);
       if (outcome.kind !== "busy" || (waits !== undefined && clock() >= waits.until)) return done(outcome);
       // In a directory that hosts share another one may have it, which gives up the kernel's lock last.
-      locks.clear(this.#wanted(request, name), (cleared) => {
+      locks.clear(wanted, (cleared) => {
         if (cleared !== "free") return done(refusalOf(cleared, request.path));
         const { until, pause } = waits ?? { until: clock() + patience(), pause: AGAIN_MS };
         const next = { until, pause: Math.min(2 * pause, LONGEST_AGAIN_MS) };
-        loop.after(pause, () => this.#lock(request, name, next, done));
+        // Another host is waited for, and not etcd, which has just answered.
+        limit.stop();
+        loop.after(pause, () => {
+          limit.run();
+          this.#lock(request, name, limit, next, done);
+        });
       });
     });
   }
 
-  #wanted({ shared, owner = NOBODY, resumed = () => true }: LockRequest, name: ClusterName): Wanted {
-    const { clock, now, patience, joining, markOf } = this.#parts;
-    const holder = holderOf(owner, markOf(owner), now());
-    return { name, shared, holder, resumed, until: clock() + Math.max(patience(), joining()) };
+  /** From when it is asked for: the kernel's lock may be on storage that is slow. */
+  #limitOf({ within = Infinity }: LockRequest): AskLimit {
+    const { loop, clock, patience, joining } = this.#parts;
+    return new AskLimit({ loop, clock }, Math.max(Math.min(patience(), within), joining()));
+  }
+
+  #wanted(
+    { shared, owner = NOBODY, resumed = () => true }: LockRequest,
+    name: ClusterName,
+    limit: AskLimit,
+  ): Wanted {
+    const { now, markOf } = this.#parts;
+    return { name, shared, holder: holderOf(owner, markOf(owner), now()), resumed, limit };
   }
 
   unlock(
@@ -216,13 +234,13 @@ export class ClusterLockFiles implements LockFiles {
   /** The kernel has given the lock to this host; now the cluster is asked. */
   #take(
     request: LockRequest,
-    name: ClusterName,
+    wanted: Wanted,
     granted: Extract<LockFilesOutcome, { kind: "granted" }>,
     done: (outcome: LockFilesOutcome) => void,
   ): void {
     const { locks } = this.#parts;
     const { path } = request;
-    locks.take(this.#wanted(request, name), (taken) => {
+    locks.take(wanted, (taken) => {
       if (taken.kind === "taken") {
         this.#parts.granted.took(path, taken.lock, taken.changed);
         return done(granted);

@@ -17,6 +17,7 @@ import {
   TOO_MANY_MARKS,
 } from "../keys/transactions.ts";
 import type { ClusterSession } from "../session/session.ts";
+import { Asker } from "./asker.ts";
 import type { HolderNames } from "./holder_names.ts";
 import { LockReturns } from "./lock_returns.ts";
 import type { LockTurns } from "./lock_turns.ts";
@@ -28,6 +29,13 @@ import type { NotTaken, Taken, TriedLock, Wanted } from "./wanted_lock.ts";
 
 /** Who waits for what is done to a key looks so often whether that is of use still, in ms. */
 const LOOK_MS = 1000;
+/**
+ * With less time than this a lock is not asked for any more, in ms: most likely it would be granted behind
+ * the refusal, and be given back. A write takes some milliseconds, and some tens of them on a slow disk.
+ */
+const LEAST_MS = 100;
+const TOO_LITTLE = "nothing of storage_timeout is left to ask etcd";
+const LATE = "etcd has not answered within storage_timeout";
 const NOT_OVER = "what was begun with it before, as its release, has not come to its end";
 
 /** What taking locks works with. */
@@ -71,44 +79,38 @@ export class ClusterLocks {
 
   /** Has other hosts give a lock where they may: {@link OtherHolders.clear}. */
   clear(wanted: Wanted, done: (outcome: "free" | NotTaken) => void): void {
-    this.#others.clear(wanted, done);
+    const { session } = this.#parts;
+    const asker = new Asker({ session, limit: wanted.limit, late: () => LATE, done });
+    this.#others.clear(wanted, (outcome) => asker.answer(outcome));
   }
 
   /** Takes a lock. */
   take(wanted: Wanted, done: (taken: Taken) => void): void {
     const { keys, session, turns, orphans } = this.#parts;
     const key = keys.lock(wanted.name, wanted.shared, session.id);
-    let waits = true;
-    const tooLong = (reason: string) => {
-      waits = false;
-      done({ kind: "failed", reason });
-    };
-    if (turns.busy(key)) this.#watchTurn(wanted.until, () => waits, tooLong);
+    let begun = false;
+    const { limit } = wanted;
+    const asker = new Asker<Taken>({ session, limit, late: () => begun ? LATE : NOT_OVER, done });
+    if (turns.busy(key)) this.#watchTurn(wanted, asker, () => !begun);
     turns.inTurn(key, (end) => {
-      if (!waits) return end();
-      waits = false;
+      if (!asker.waits) return end();
+      begun = true;
       this.#take(wanted, (taken) => {
         if (taken.kind === "taken") orphans().forget(key);
         end();
-        done(taken);
+        asker.answer(taken);
       });
     });
   }
 
   /** What is done to a key before may go on for as long as etcd is away: nobody waits for that. */
-  #watchTurn(until: number, waits: () => boolean, tooLong: (reason: string) => void): void {
-    const { session, loop, clock } = this.#parts;
+  #watchTurn({ limit }: Wanted, asker: Asker<Taken>, waits: () => boolean): void {
+    const { session, loop } = this.#parts;
     const look = () => {
-      if (!waits()) return;
-      const left = until - clock();
-      if (left <= 0) return tooLong(NOT_OVER);
-      session.whenLive(
-        until,
-        () => void loop.after(Math.min(left, LOOK_MS), look),
-        (reason) => {
-          if (waits()) tooLong(reason);
-        },
-      );
+      if (!asker.waits || !waits()) return;
+      session.whenLive(limit.until, () => void loop.after(LOOK_MS, look), (reason) => {
+        if (waits()) asker.answer({ kind: "failed", reason });
+      });
     };
     look();
   }
@@ -125,7 +127,9 @@ export class ClusterLocks {
   ): void {
     const { session, keys, nonce } = this.#parts;
     const failed = (reason: string) => done({ kind: "failed", reason });
-    session.whenLive(wanted.until, (epoch) => {
+    const { limit } = wanted;
+    session.whenLive(limit.until, (epoch) => {
+      if (limit.left < LEAST_MS) return failed(TOO_LITTLE);
       const { name, shared, holder } = wanted;
       // Of the session that there is now: one that was fenced is over.
       const key = keys.lock(name, shared, session.id);
@@ -190,11 +194,16 @@ export class ClusterLocks {
   }
 
   /** etcd has the lock. One of a session that has ended meanwhile, because it was fenced, is nobody's. */
-  #taken({ marks, key, own, value }: TriedLock, wanted: Wanted, done: (taken: Taken) => void): void {
+  #taken(tried: TriedLock, wanted: Wanted, done: (taken: Taken) => void): void {
+    const { marks, key, own, value } = tried;
     const { keys, session } = this.#parts;
     const lock = { key, own, value };
     for (const { key } of marks?.dropped ?? []) this.#parts.marks.gone(key);
     if (lock.own !== keys.own(session.id, lock.key)) return this.#take(wanted, done);
+    if (wanted.limit.over) {
+      this.#tried.giveUp(tried, wanted);
+      return done({ kind: "failed", reason: LATE });
+    }
     // That a share was not used cannot be told: others of this host may have joined it, without asking etcd.
     done({ kind: "taken", lock, changed: wanted.shared ? [] : marks?.changed ?? [] });
   }

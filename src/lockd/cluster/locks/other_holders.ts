@@ -47,9 +47,9 @@ export class OtherHolders {
   /** @param answered the lock that is in the way, of which its host has said that it is not given */
   #clear(wanted: Wanted, done: (outcome: "free" | NotTaken) => void, answered: string | undefined): void {
     const { session, keys } = this.#parts;
-    const { name, shared, until } = wanted;
+    const { name, shared, limit } = wanted;
     const failed = (reason: string) => done({ kind: "failed", reason });
-    session.whenLive(until, (epoch) => {
+    session.whenLive(limit.until, (epoch) => {
       session.ask(obstacles(obstaclesOf(keys, name, shared)), (answer) => {
         if (answer.kind !== "transaction") return failed(reasonOf(answer));
         const other = this.#othersIn(answer);
@@ -87,7 +87,7 @@ export class OtherHolders {
   ask(
     epoch: Epoch,
     { entry, holder }: FoundLock,
-    { holder: asker, name }: Wanted,
+    { holder: asker, name, limit }: Wanted,
     done: (refused: NotTaken) => void,
     again: (entry: KeyValue) => void,
   ): void {
@@ -108,7 +108,9 @@ export class OtherHolders {
               this.#parts.silent({ session: holder.session, name: by.host }, reason);
               return done({ kind: "held", by });
             }
-            wants.ask({ epoch, entry, of: holder.session, asker }, (outcome) => {
+            // What a paused guest has is not taken from it for nobody.
+            if (limit.over) return done({ kind: "held", by });
+            wants.ask({ epoch, entry, of: holder.session, asker, limit }, (outcome) => {
               if (outcome === "silent") return done({ kind: "held", by });
               again(entry);
             });

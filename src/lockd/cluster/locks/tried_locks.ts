@@ -45,24 +45,26 @@ export class TriedLocks {
 
   /** As soon as a lock cannot come any more, it is looked up. */
   settle(tried: Tried, done: (came: Came) => void): void {
-    const { session, turns } = this.#parts;
+    const { session } = this.#parts;
     const { lock, wanted, reason } = tried;
-    const giveUp = () => {
-      if (lock.again === true) {
-        this.#keep(lock);
-        return done({ kind: "failed", reason });
-      }
-      // Behind the answer: whoever asks for it next has to wait until it has gone.
-      turns.unuse(lock, lock.marks?.changed ?? []);
-      const paused = (lock.marks?.dropped.length ?? 0) > 0;
-      turns.give(lock, () => {}, paused ? turns.markOf(wanted.name, wanted.holder) : undefined);
-      done({ kind: "failed", reason });
-    };
     session.whenLive(
-      wanted.until,
+      wanted.limit.until,
       () => this.lookUp(tried, done, () => done({ kind: "absent" })),
-      giveUp,
+      () => {
+        this.giveUp(lock, wanted);
+        done({ kind: "failed", reason });
+      },
     );
+  }
+
+  /** Nobody waits any more for a lock that etcd has, or may have: it goes, or is kept for its process. */
+  giveUp(lock: TriedLock, wanted: Wanted): void {
+    const { turns } = this.#parts;
+    if (lock.again === true) return this.#keep(lock);
+    // Behind the answer: whoever asks for it next has to wait until it has gone.
+    turns.unuse(lock, lock.marks?.changed ?? []);
+    const paused = (lock.marks?.dropped.length ?? 0) > 0;
+    turns.give(lock, () => {}, paused ? turns.markOf(wanted.name, wanted.holder) : undefined);
   }
 
   /**

@@ -3,6 +3,7 @@ import type { ForeignHolder } from "../../lockspace/refusal.ts";
 import type { HolderFacts, LockHolder } from "../keys/lock_holder.ts";
 import type { ClusterName } from "../keys/names.ts";
 import type { ChangedMark, ClusterLock, Marks } from "../keys/transactions.ts";
+import type { AskLimit } from "./ask_limit.ts";
 import type { NamedHolder } from "./holder_names.ts";
 
 /** What is asked for. */
@@ -12,8 +13,8 @@ export interface Wanted {
   readonly holder: HolderFacts;
   /** Whether it is refused to a guest that was paused, when another one has had it meanwhile. */
   readonly resumed: () => boolean;
-  /** Until when an answer is waited for, by the monotonic clock. */
-  readonly until: number;
+  /** How long who asks waits for etcd. */
+  readonly limit: AskLimit;
 }
 
 /** What came of an ask for a lock. */

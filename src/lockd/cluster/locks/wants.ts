@@ -4,6 +4,7 @@ import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { HolderFacts } from "../keys/lock_holder.ts";
 import { encodeRecord } from "../keys/records.ts";
+import type { AskLimit } from "./ask_limit.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type Epoch, read, stillIn } from "../keys/transactions.ts";
 
@@ -38,6 +39,19 @@ export interface Want {
   /** Session of the other host. */
   readonly of: string;
   readonly asker: HolderFacts;
+  /** How long who asks waits for etcd. */
+  readonly limit: AskLimit;
+}
+
+/** A question that was put, and waits for its answer. */
+interface Waiting {
+  readonly key: string;
+  readonly value: string;
+  /** Until when the other host is waited for, by the monotonic clock. */
+  readonly until: number;
+  readonly limit: AskLimit;
+  /** How long etcd is waited for, in ms, each time that it has answered. */
+  readonly patience: number;
 }
 
 /**
@@ -62,7 +76,7 @@ export class Wants {
    */
   ask(want: Want, done: (outcome: "answered" | "silent") => void): void {
     const { session, keys, nonce, clock } = this.#parts;
-    const { epoch, entry, of, asker } = want;
+    const { epoch, entry, of, asker, limit } = want;
     const begun = clock();
     const left = this.#left(asker, begun);
     const { lease } = session;
@@ -81,7 +95,12 @@ export class Wants {
       switch (answer.kind) {
         case "transaction": {
           const { succeeded, revision } = answer.result;
-          return succeeded ? this.#await({ key, value }, revision, begun + left, ended) : ended("answered");
+          if (!succeeded) return ended("answered");
+          return this.#await(
+            { key, value, until: begun + left, limit, patience: limit.left },
+            revision,
+            ended,
+          );
         }
         case "refused":
         case "full":
@@ -99,28 +118,33 @@ export class Wants {
     });
   }
 
+  /** @param answers whether etcd has answered the last question: then only the other host is waited for */
   #await(
-    want: { readonly key: string; readonly value: string },
+    want: Waiting,
     revision: number,
-    until: number,
     done: (outcome: "answered" | "silent") => void,
+    answers = true,
   ): void {
     const { session, loop, clock } = this.#parts;
+    const { key, value, until, limit, patience } = want;
     const left = until - clock();
-    if (left <= 0) {
-      const { key, value } = want;
+    if (left <= 0 || limit.over) {
       const compare = [{ kind: "value", key, value }] as const;
       session.ask({ compare, success: [{ op: "delete", key }], failure: [] }, () => {});
       return done("silent");
     }
-    session.awaitChange(want.key, revision + 1, Math.min(left, LOOK_MS), (hinted) => {
-      const look = () =>
-        session.ask(read(want.key), (answer) => {
-          if (answer.kind !== "transaction") return this.#await(want, revision, until, done);
+    if (answers) limit.stop();
+    session.awaitChange(key, revision + 1, Math.min(left, LOOK_MS), (hinted) => {
+      const look = () => {
+        limit.run();
+        session.ask(read(key), (answer) => {
+          if (answer.kind !== "transaction") return this.#await(want, revision, done, false);
+          limit.run(patience);
           const { results: [found], revision: seen } = answer.result;
           if (found?.found.length === 0) return done("answered");
-          this.#await(want, seen, until, done);
+          this.#await(want, seen, done);
         });
+      };
       if (hinted) look();
       else loop.after(AGAIN_MS, look);
     });

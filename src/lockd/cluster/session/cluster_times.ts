@@ -13,7 +13,7 @@ export const PROOF_MS = 3000;
 /**
  * Time limit of one question, in ms. etcd elects a new leader within some 2 s and answers then; a question
  * that is given up costs a bump. It is below {@link AWAY_MS}, so that one slow answer is not an etcd that is
- * away.
+ * away. Who asks for a lock may wait less: see AskLimit.
  */
 export const ASK_MS = 4000;
 

@@ -28,6 +28,8 @@ class Host {
   readonly told: string[] = [];
   readonly granted = new GrantedLocks();
   kernel: LockFilesOutcome = GRANTED;
+  /** How long the kernel takes, in ms. */
+  slowness = 0;
   taken: Taken = { kind: "taken", lock: LOCK, changed: [] };
   cleared: "free" | NotTaken = "free";
   /** Whether etcd answers a release. */
@@ -38,7 +40,8 @@ class Host {
     files: {
       lock: (_request, done) => {
         this.told.push("kernel locks");
-        done(this.kernel);
+        if (this.slowness === 0) return done(this.kernel);
+        this.time.after(this.slowness, () => done(this.kernel));
       },
       unlock: (_request, _identity, _slow, done) => {
         this.told.push("kernel unlocks");
@@ -53,8 +56,8 @@ class Host {
     devices: { of: () => this.device },
     mayHang: () => false,
     locks: {
-      take: ({ name, until }, done) => {
-        this.told.push(`etcd takes ${name.space}/${name.name} until ${until}`);
+      take: ({ name, limit }, done) => {
+        this.told.push(`etcd takes ${name.space}/${name.name} within ${limit.left}`);
         done(this.taken);
       },
       clear: (_wanted, done) => {
@@ -85,9 +88,17 @@ class Host {
     whenKnown: (ready) => ready(),
   });
 
-  lock(path: string): LockFilesOutcome[] {
+  /** @param within how long who asks may wait still, in ms */
+  lock(path: string, within = Infinity): LockFilesOutcome[] {
     const outcomes: LockFilesOutcome[] = [];
-    const request: LockRequest = { path, shared: false, autocreate: true, followLinks: false, owner: WEB };
+    const request: LockRequest = {
+      path,
+      shared: false,
+      autocreate: true,
+      followLinks: false,
+      owner: WEB,
+      within,
+    };
     this.files.lock(request, (outcome) => void outcomes.push(outcome));
     return outcomes;
   }
@@ -115,7 +126,7 @@ class Host {
 Deno.test("the kernel's lock comes first, then etcd's, and it is known which one that is", () => {
   const host = new Host();
   assert.deepEqual(host.lock("/scsi/disk"), [GRANTED]);
-  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/disk until 1000"]);
+  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/disk within 1000"]);
   assert.equal(host.granted.of("/scsi/disk"), LOCK);
 });
 
@@ -179,7 +190,7 @@ Deno.test("a device is the cluster's by its name, and one whose name cannot be t
   const host = new Host();
   host.device = { kind: "shared", name: { space: "scsi", name: "3600" } };
   assert.deepEqual(host.lock("/dev/sda"), [GRANTED]);
-  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/3600 until 1000"]);
+  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/3600 within 1000"]);
   const local = new Host();
   local.device = { kind: "local", reason: "no name" };
   assert.deepEqual(local.lock("/dev/sda"), [GRANTED]);
@@ -223,4 +234,24 @@ Deno.test("a release that etcd does not answer goes on, and whoever waits is tol
   assert.deepEqual(ended, { slow: ["etcd does not answer; it goes on"], done: false });
   // Until etcd has it no more the kernel keeps it too.
   assert.equal(host.told.includes("kernel unlocks"), false);
+});
+
+Deno.test("who asks waits for etcd as long as is left behind all that he has waited for", () => {
+  const host = new Host();
+  // Its storage has taken a while.
+  host.slowness = 300;
+  assert.deepEqual(host.lock("/scsi/disk"), []);
+  host.time.advance();
+  assert.deepEqual(host.told, ["kernel locks", "etcd takes scsi/disk within 700"]);
+  const waited = new Host();
+  waited.lock("/scsi/disk", 400);
+  assert.deepEqual(waited.told, ["kernel locks", "etcd takes scsi/disk within 400"]);
+  // Waiting for the host that gives up the kernel's lock is not waiting for etcd.
+  const slow = new Host();
+  slow.kernel = { kind: "busy", identity: IDENTITY, pid: 0 };
+  const outcomes = slow.lock("/scsi/disk", 400);
+  while (slow.time.now < 700) slow.time.advance();
+  slow.kernel = GRANTED;
+  while (outcomes.length === 0) slow.time.advance();
+  assert.equal(slow.told.at(-1), "etcd takes scsi/disk within 400");
 });

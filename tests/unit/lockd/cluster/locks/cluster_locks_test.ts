@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
+import { AskLimit } from "../../../../../src/lockd/cluster/locks/ask_limit.ts";
 import {
   ClusterLocks,
   type ClusterLocksParts,
@@ -16,6 +17,11 @@ import { PlayedTime } from "../../../../support/played_time.ts";
 const KEYS = new ClusterKeys("test");
 const NAME = { space: "scsi", name: "disk" };
 const FULL: Answer = { kind: "full", reason: "etcd is full" };
+
+/** How long who asks waits for etcd. */
+function limitIn(time: PlayedTime, milliseconds = 5000): AskLimit {
+  return new AskLimit({ loop: time.loop(), clock: () => time.now }, milliseconds);
+}
 
 /** Locks, and what is done to their keys in turn. */
 function locksOf(parts: Omit<ClusterLocksParts, "turns"> & Pick<LockTurnsParts, "session" | "marks">) {
@@ -53,7 +59,7 @@ function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
     silent: () => assert.fail(),
   });
   const holder = { domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
-  const wanted = { name: NAME, shared: false, holder, resumed: () => true, until: Infinity };
+  const wanted = { name: NAME, shared: false, holder, resumed: () => true, limit: limitIn(new PlayedTime()) };
   locks.take(wanted, (outcome) => void told.push(outcome));
   return { told, doubts, inEtcd: etcd.keys("scsi") };
 }
@@ -138,7 +144,13 @@ for (const shared of [true, false]) {
       silent: () => assert.fail("every host is heard of"),
     });
     const taken: Taken[] = [];
-    const wanted = { name: NAME, shared, holder: HOLDER, resumed: () => true, until: Infinity };
+    const wanted = {
+      name: NAME,
+      shared,
+      holder: HOLDER,
+      resumed: () => true,
+      limit: limitIn(new PlayedTime()),
+    };
     locks.take(wanted, (each) => taken.push(each));
     const by = {
       kind: "host",
@@ -202,7 +214,13 @@ for (const came of [true, false]) {
       fencedLocks: { free: () => assert.fail("nobody was fenced") },
     });
     const told: Taken[] = [];
-    locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 5 }, (taken) => {
+    locks.take({
+      name: NAME,
+      shared: false,
+      holder: HOLDER,
+      resumed: () => true,
+      limit: limitIn(new PlayedTime()),
+    }, (taken) => {
       told.push(taken);
     });
     assert.deepEqual(told, [{ kind: "failed", reason: "no answer" }]);
@@ -247,9 +265,12 @@ for (const away of [true, false]) {
     const key = KEYS.exclusive(NAME);
     turns.give({ key, own: KEYS.own("s", key), value: "v" }, () => assert.fail("it is not given back"));
     const told: [number, Taken][] = [];
-    locks.take({ name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 4000 }, (taken) => {
-      told.push([time.now, taken]);
-    });
+    locks.take(
+      { name: NAME, shared: false, holder: HOLDER, resumed: () => true, limit: limitIn(time, 4000) },
+      (taken) => {
+        told.push([time.now, taken]);
+      },
+    );
     for (let step = 0; step < 10; step++) time.advance();
     const reason = away
       ? "etcd has not answered"
@@ -259,3 +280,104 @@ for (const away of [true, false]) {
     assert.equal(asked.length, 1);
   });
 }
+
+/** A host whose first try to get a lock etcd answers when the test says so. */
+function slowEtcd(before?: string) {
+  const time = new PlayedTime();
+  const etcd = new PlayedEtcd("none");
+  etcd.put(EPOCH.sessionKey, "session");
+  etcd.put(EPOCH.metaKey, "meta");
+  const key = KEYS.exclusive(NAME);
+  if (before !== undefined) { for (const each of [key, KEYS.own("s", key)]) etcd.put(each, before); }
+  const told: [number, Taken][] = [];
+  const kept: string[] = [];
+  const doubts: string[] = [];
+  const state = { asked: 0, answer: undefined as ((answer?: Answer) => void) | undefined };
+  const { locks, turns } = locksOf({
+    session: {
+      id: "s",
+      whenLive: (_until, ready) => ready({ ...EPOCH, session: 2, meta: 3 }),
+      moved: () => false,
+      doubt: (reason) => void doubts.push(reason),
+      ask: (transaction, done) => {
+        state.asked++;
+        const tries = before === undefined
+          ? transaction.compare.length > 2
+          : transaction.compare.length === 3;
+        if (!tries || !writes(transaction) || state.answer !== undefined) {
+          return done(applied(transaction, etcd));
+        }
+        state.answer = (answer) => {
+          // With another answer it was lost, and what was asked is done.
+          const done_ = applied(transaction, etcd);
+          done(answer ?? done_);
+        };
+      },
+    },
+    keys: KEYS,
+    names: { name: () => assert.fail("it is this host's") },
+    nonce: () => "late",
+    loop: time.loop(),
+    clock: () => time.now,
+    lives: () => true,
+    orphans: () => ({
+      has: () => before !== undefined,
+      forget: () => assert.fail("it was not granted"),
+      add: (lock, { attempt }, use) => void kept.push(`${lock.key} ${attempt} ${use}`),
+    }),
+    held: () => false,
+    host: "kvm1",
+    silent: () => assert.fail("no other host has it"),
+    wants: { ask: () => assert.fail("no other host is asked") },
+    marks: { add: () => assert.fail("there is no mark"), gone: () => {} },
+    fencedLocks: { free: () => assert.fail("nobody was fenced") },
+  });
+  const take = (milliseconds: number) =>
+    locks.take(
+      { name: NAME, shared: false, holder: HOLDER, resumed: () => true, limit: limitIn(time, milliseconds) },
+      (taken) => void told.push([time.now, taken]),
+    );
+  return { time, told, kept, doubts, state, turns, take, etcd, key };
+}
+
+const TOO_LATE: Taken = { kind: "failed", reason: "etcd has not answered within storage_timeout" };
+
+for (const lost of [false, true]) {
+  const how = lost ? "whose answer is lost" : "that etcd grants later";
+  Deno.test(`who asks is refused when the time is over, and a lock ${how} is given back`, () => {
+    const { time, told, doubts, state, turns, take, etcd } = slowEtcd();
+    take(1000);
+    time.advance();
+    assert.deepEqual(told, [[1000, TOO_LATE]]);
+    // Whoever asks for it meanwhile has to wait for what becomes of it.
+    take(1000);
+    time.advance();
+    const reason = "what was begun with it before, as its release, has not come to its end";
+    while (told.length < 2) time.advance();
+    assert.deepEqual(told[1], [2000, { kind: "failed", reason }]);
+    assert.deepEqual([state.asked, etcd.keys("scsi")], [1, []]);
+    state.answer?.(lost ? { kind: "unknown", reason: "no answer" } : undefined);
+    assert.deepEqual([told.length, doubts, etcd.keys("scsi")], [2, lost ? ["no answer"] : [], []]);
+    assert.equal(turns.releasing, 0);
+    // It was there: two questions at least were put for it.
+    assert.ok(state.asked >= 2);
+  });
+}
+
+Deno.test("a lock that takes the place of a living process's, too late, is kept for that process", () => {
+  const before = encodeRecord({ session: "s", attempt: "before", ...HOLDER });
+  const { time, told, kept, state, take, etcd, key } = slowEtcd(before);
+  take(1000);
+  time.advance();
+  assert.deepEqual([told, kept], [[[1000, TOO_LATE]], []]);
+  state.answer?.();
+  assert.deepEqual([told.length, kept], [1, [`${key} late alone`]]);
+  assert.equal(etcd.get(key), encodeRecord({ session: "s", attempt: "late", ...HOLDER }));
+});
+
+Deno.test("what cannot be answered in time is not asked for", () => {
+  const { told, state, take } = slowEtcd();
+  take(99);
+  assert.deepEqual(told, [[0, { kind: "failed", reason: "nothing of storage_timeout is left to ask etcd" }]]);
+  assert.equal(state.asked, 0);
+});

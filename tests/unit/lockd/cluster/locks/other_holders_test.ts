@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { AskLimit } from "../../../../../src/lockd/cluster/locks/ask_limit.ts";
 import {
   OtherHolders,
   type OtherHoldersParts,
 } from "../../../../../src/lockd/cluster/locks/other_holders.ts";
+import { PlayedTime } from "../../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("test");
 const NAME = { space: "scsi", name: "disk" };
@@ -15,7 +17,7 @@ const WANTED = {
   shared: false,
   holder: { ...HOLDER, domain: "db" },
   resumed: () => true,
-  until: 5,
+  limit: new AskLimit({ loop: new PlayedTime().loop(), clock: () => 0 }, 5000),
 };
 const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
 const OWN = encodeRecord({ session: "s", attempt: "a", ...HOLDER });
@@ -30,7 +32,12 @@ function exclusive(...values: readonly string[]): Answer {
 }
 
 /** Asks for a lock to be cleared. @param answers of etcd, one after the other */
-function cleared(answers: readonly Answer[], parts: Partial<OtherHoldersParts> = {}, silentSince?: number) {
+function cleared(
+  answers: readonly Answer[],
+  parts: Partial<OtherHoldersParts> = {},
+  silentSince?: number,
+  limit = WANTED.limit,
+) {
   const left = [...answers];
   const told: string[] = [];
   const others = new OtherHolders({
@@ -61,7 +68,7 @@ function cleared(answers: readonly Answer[], parts: Partial<OtherHoldersParts> =
     ...parts,
   });
   const outcomes: string[] = [];
-  others.clear(WANTED, (outcome) => {
+  others.clear({ ...WANTED, limit }, (outcome) => {
     if (outcome === "free") return void outcomes.push("free");
     outcomes.push(
       outcome.kind === "failed"
@@ -119,4 +126,15 @@ Deno.test("what cannot be read or is not answered is a failure, and never a free
     `${KEYS.exclusive(NAME)} holds no record (docs/cluster-etcd.md says what to do with such a key)`,
   ]);
   assert.deepEqual(cleared([{ kind: "unknown", reason: "cut" }]).outcomes, ["cut"]);
+});
+
+Deno.test("for somebody who has been refused no other host is asked", () => {
+  const time = new PlayedTime();
+  const limit = new AskLimit({ loop: time.loop(), clock: () => time.now }, 1000);
+  limit.whenOver(() => {});
+  time.advance();
+  assert.deepEqual(cleared([exclusive(THEIRS)], {}, undefined, limit), {
+    outcomes: ["held by host of t"],
+    told: [],
+  });
 });

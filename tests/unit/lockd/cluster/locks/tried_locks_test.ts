@@ -2,18 +2,25 @@ import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
+import { AskLimit } from "../../../../../src/lockd/cluster/locks/ask_limit.ts";
 import { type Came, TriedLocks } from "../../../../../src/lockd/cluster/locks/tried_locks.ts";
 import type { TriedLock } from "../../../../../src/lockd/cluster/locks/wanted_lock.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("test");
+/** Five seconds, of which none passes. */
+function limit(): AskLimit {
+  const time = new PlayedTime();
+  return new AskLimit({ loop: time.loop(), clock: () => time.now }, 5000);
+}
+
 const NAME = { space: "scsi", name: "disk" };
 const HOLDER = { domain: "web", uuid: "u", pid: 7, start: 9, since: 0 };
 const EPOCH = { sessionKey: KEYS.session("s"), session: 5, metaKey: KEYS.meta, meta: 1 };
 const KEY = KEYS.exclusive(NAME);
 const VALUE = encodeRecord({ session: "s", attempt: "a", ...HOLDER });
 const LOCK: TriedLock = { key: KEY, own: KEYS.own("s", KEY), value: VALUE };
-const WANTED = { name: NAME, shared: false, holder: HOLDER, resumed: () => true, until: 5 };
+const WANTED = { name: NAME, shared: false, holder: HOLDER, resumed: () => true, limit: limit() };
 
 function has(value: string | undefined): Answer {
   const found = value === undefined ? [] : [{ key: KEY, value, changedAt: 3 }];

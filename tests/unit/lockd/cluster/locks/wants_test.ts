@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { AskLimit } from "../../../../../src/lockd/cluster/locks/ask_limit.ts";
 import { Wants, type WantsParts } from "../../../../../src/lockd/cluster/locks/wants.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
@@ -10,6 +11,8 @@ const EPOCH = { sessionKey: "s", session: 1, metaKey: "m", meta: 2 };
 const ENTRY = { key: KEYS.exclusive({ space: "scsi", name: "disk" }), value: "record", changedAt: 5 };
 const ASKER = { domain: "web", uuid: "u", pid: 7, start: 9, since: 0 };
 const WANT = { epoch: EPOCH, entry: ENTRY, of: "other", asker: ASKER };
+/** Nothing is answered. */
+const CUT: Answer = { kind: "unknown", reason: "cut" };
 
 class Stage {
   readonly time = new PlayedTime();
@@ -17,6 +20,8 @@ class Stage {
   readonly told: string[] = [];
   /** Whether the question is in etcd still when it is looked at. */
   there = true;
+  /** What comes of a look whether it is; undefined: nothing so far. */
+  look: ((answered: (answer: Answer) => void) => void) | undefined;
   /** What the question itself is answered. */
   first: Answer = done(true);
   readonly #loop = this.time.loop();
@@ -36,8 +41,9 @@ class Stage {
     wait: () => 5000,
   });
 
-  ask(): void {
-    this.#wants.ask(WANT, (outcome) => this.told.push(`${outcome} at ${this.time.now}`));
+  /** @param limit how long who asks waits for etcd, in ms */
+  ask(limit = new AskLimit({ loop: this.#loop, clock: () => this.time.now }, 60_000)): void {
+    this.#wants.ask({ ...WANT, limit }, (outcome) => this.told.push(`${outcome} at ${this.time.now}`));
   }
 
   #ask(transaction: Transaction, answered: (answer: Answer) => void): void {
@@ -45,6 +51,7 @@ class Stage {
     const [first] = transaction.success;
     if (first?.op === "put") return answered(this.first);
     if (first?.op === "delete") return answered(done(true));
+    if (this.look !== undefined) return this.look(answered);
     const found = this.there ? [{ key: "want", value: "v", changedAt: 6 }] : [];
     answered({
       kind: "transaction",
@@ -110,4 +117,41 @@ Deno.test("a host that is not heard of itself asks nobody", () => {
   stage.session.lease = undefined;
   stage.ask();
   assert.deepEqual([stage.told, stage.asked], [["silent at 0"], []]);
+});
+
+Deno.test("waiting for another host is not waiting for etcd, which answers", () => {
+  const stage = new Stage();
+  const limit = new AskLimit({ loop: stage.time.loop(), clock: () => stage.time.now }, 900);
+  limit.whenOver(() => stage.told.push("too late"));
+  stage.ask(limit);
+  for (let second = 0; second < 5; second++) stage.time.advance();
+  assert.deepEqual([stage.told, limit.left], [["silent at 5000"], 900]);
+  stage.time.advance();
+  assert.deepEqual([stage.told.at(-1), stage.time.now], ["too late", 5900]);
+});
+
+Deno.test("who waits for another host waits no longer than he may when etcd does not answer any more", () => {
+  const stage = new Stage();
+  const limit = new AskLimit({ loop: stage.time.loop(), clock: () => stage.time.now }, 900);
+  limit.whenOver(() => stage.told.push(`too late at ${stage.time.now}`));
+  // A second for the first look, which is answered behind the time.
+  let answer: (answer: Answer) => void = () => assert.fail("it was not looked");
+  stage.look = (answered) => void (answer = answered);
+  stage.ask(limit);
+  stage.time.advance();
+  stage.time.advance();
+  assert.deepEqual(stage.told, ["too late at 1900"]);
+  // The question goes from etcd as soon as that answers: nobody waits for the lock any more.
+  answer(CUT);
+  assert.deepEqual(stage.told.slice(1), ["silent at 1900"]);
+  assert.equal(stage.asked.at(-1)?.success[0]?.op, "delete");
+  // Where no look is answered no time is added by the next one.
+  const cut = new Stage();
+  const short = new AskLimit({ loop: cut.time.loop(), clock: () => cut.time.now }, 2500);
+  short.whenOver(() => cut.told.push(`too late at ${cut.time.now}`));
+  cut.look = (answered) => void cut.time.after(400, () => answered(CUT));
+  cut.ask(short);
+  while (cut.told.length === 0) cut.time.advance();
+  // A second until the first look, and all that is left behind that.
+  assert.deepEqual(cut.told, ["too late at 3500"]);
 });
