@@ -13,6 +13,7 @@ are killed, and looks whether two guests ever have one disk, and whether anythin
   --seed S        the first seed; each history has the next (default: a new one, which is printed)
   --steps N       steps of a history (default 150)
   --reopens       people close the cluster and open it again, as for other directories
+  --impatient     guests wait a second for etcd, and what comes of it later goes on behind the refusal
   --variant NAME  leaves a rule out, to see that it is noticed: no-epoch, release-unseen,
                   lease-is-proof, no-meta, no-marks, return-from-leaving, share-of-one,
                   fence-unseen, condemned-is-fenced`;
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Random.freshSeed()) },
     steps: { type: "string", default: "150" },
     reopens: { type: "boolean", default: false },
+    impatient: { type: "boolean", default: false },
     variant: { type: "string", default: "none" },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -48,10 +50,11 @@ function main(): number {
     console.error(`model:cluster: there is no variant ${values.variant}`);
     return 2;
   }
+  const { reopens, impatient } = values;
   const begun = performance.now();
   let [histories, grants, refusals] = [0, 0, 0];
   for (let seed = first; performance.now() - begun < seconds * 1000; seed++) {
-    const history = playSeed({ hosts: 3, disks: 2, steps, crippled, reopens: values.reopens }, seed);
+    const history = playSeed({ hosts: 3, disks: 2, steps, crippled, reopens, impatient }, seed);
     histories++;
     grants += history.grants;
     refusals += history.refusals;

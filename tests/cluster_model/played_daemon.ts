@@ -46,6 +46,8 @@ export interface LifeParts {
   readonly kept: (Kept | undefined)[];
   /** Another text each time. */
   readonly nonce: () => string;
+  /** How long a guest waits for etcd, in ms. */
+  readonly patience: number;
 }
 
 /** Starts a host's daemon: its own code, from the lock files down to the questions for etcd. */
@@ -191,7 +193,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     loop,
     clock,
     now: clock,
-    patience: () => 10_000,
+    patience: () => parts.patience,
     joining: () => 0,
     markOf,
     recorded: (go) => go(),

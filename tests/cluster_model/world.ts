@@ -16,6 +16,8 @@ export interface Play {
   readonly crippled: Crippled;
   /** Whether people close a cluster that is open, and open it again. */
   readonly reopens?: boolean;
+  /** Whether guests wait a second for etcd, and not as long as until what they asked for is known. */
+  readonly impatient?: boolean;
 }
 
 /** So many turns of time settle everything once nothing is lost any more. */
@@ -149,6 +151,7 @@ export class World {
       guests: this.#guests,
       kept: this.#kept,
       nonce,
+      patience: this.#play.impatient === true ? 1000 : 10_000,
     });
   }
 

@@ -32,6 +32,16 @@ Deno.test("nor of 100 in which people close the cluster and open it again", () =
   }
 });
 
+Deno.test("nor of 100 in which guests are refused before it is known what comes of what they asked for", () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const { violation } = playSeed(
+      { hosts: 3, disks: 2, steps: STEPS, crippled: "none", impatient: true },
+      seed,
+    );
+    assert.equal(violation, undefined, `seed ${seed}`);
+  }
+});
+
 for (
   // With the seed of a history that shows it. After a change of what is played others do, and are looked for.
   const [crippled, seed, expected] of [
