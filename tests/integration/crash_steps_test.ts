@@ -9,10 +9,10 @@ import {
 import { encodeRegister, encodeResource } from "../support/lock_codec.ts";
 import { O_NONBLOCK, O_RDWR } from "../../src/os/constants.ts";
 import { MessageStatus } from "../../src/chassis/wire/frame.ts";
+import { type Killed, killedAtEveryCall } from "../support/every_step.ts";
 import { Holder } from "../support/holder.ts";
 import { parseSlot } from "../../src/lockd/journal/descriptor_names.ts";
 import { isFree, kernel, lockOn } from "../support/kernel.ts";
-import { When } from "../support/killing_sys.ts";
 import { testOwner } from "../support/lock_client.ts";
 import { isAlive } from "../support/process_usage.ts";
 import { lockCall, RawClient } from "../support/raw_client.ts";
@@ -21,9 +21,6 @@ import { until } from "../support/until.ts";
 
 const ALPHA = testOwner(5_000_001, "alpha");
 const BETA = testOwner(5_000_002, "beta");
-/** Whether no step is left out: minutes instead of seconds. */
-const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
-
 /** What the tests work with. */
 interface Stage {
   readonly manager: ServiceManager;
@@ -44,44 +41,10 @@ async function withStage(run: (stage: Stage) => Promise<void>): Promise<void> {
   await run({ manager, alpha, beta, leases });
 }
 
-/** Something that the daemon is killed in. */
-interface Action {
-  /** What it needs, and is not killed in. */
-  readonly before?: () => void | Promise<void>;
-  /** What it is killed in. */
-  readonly act: () => void | Promise<void>;
-  /** Every so many system calls, unless the run is thorough. */
-  readonly stride: number;
-  /** Looks at what has come of it and puts everything back. */
-  readonly after: () => void | Promise<void>;
-}
-
-/**
- * Does something again and again, with the daemon killed at another of its system calls each time, until it
- * is not killed any more.
- *
- * @returns how often it was killed
- */
-async function killedAtEveryStep(stage: Stage, { before, act, after, stride }: Action): Promise<number> {
-  const { manager } = stage;
-  let kills = 0;
-  for (const when of [When.BEFORE, When.AFTER]) {
-    for (let step = 1;; step += THOROUGH ? 1 : stride) {
-      await before?.();
-      const readies = manager.readies;
-      manager.arm(step, when);
-      await act();
-      // Whatever the daemon does after its last reply is done when somebody else has got one.
-      stage.beta.roundTrip();
-      const { struck } = manager;
-      manager.disarm();
-      if (struck) await manager.ready(readies + 1);
-      await after();
-      if (!struck) break;
-      kills++;
-    }
-  }
-  return kills;
+/** Kills the daemon of a stage. @returns how often */
+async function killedAtEveryStep({ manager, beta }: Stage, action: Killed): Promise<number> {
+  // Whatever the daemon does after its last reply is done when somebody else has got one.
+  return await killedAtEveryCall(manager, action, () => beta.roundTrip());
 }
 
 function register(client: RawClient, owner: OwnerArgs): void {
