@@ -6,8 +6,12 @@ import { Daemon } from "./daemon.ts";
 import { LockClient, testOwner } from "./lock_client.ts";
 import { Place } from "./place.ts";
 import { PlayedLinks } from "./played_link.ts";
+import { ServiceManager } from "./service_manager.ts";
+import { until } from "./until.ts";
 
 const KEYS = new ClusterKeys("test");
+const PREFIX = "/virtlockd/test/";
+const MEMBER = /This host is a member of its cluster/;
 
 /** Lock directories by their names in the cluster. */
 type Spaces = Readonly<Record<string, string>>;
@@ -28,6 +32,21 @@ export function locksOf(etcd: PlayedEtcd): string {
     .map((key) => key.slice(KEYS.exclusives.length)).join();
 }
 
+/** Keys of locks, of the lists of who has them and of paused guests, below the cluster's prefix. */
+export function keysOf(etcd: PlayedEtcd): string[] {
+  return etcd.keys("").map((key) => key.slice(PREFIX.length)).filter((key) =>
+    /^(lock|share|own|paused)\//.test(key)
+  );
+}
+
+/** Process of the guest that has a lock of directory `scsi` in etcd alone; undefined: nobody has it. */
+export function holderOf(etcd: PlayedEtcd, disk: string): number | undefined {
+  const value = etcd.get(KEYS.exclusive({ space: "scsi", name: disk }));
+  if (value === undefined) return undefined;
+  const { pid }: { pid: number } = JSON.parse(value);
+  return pid;
+}
+
 /** A host of the cluster whose etcd is played: daemon, links and lock directories. */
 export class PlayedHost implements AsyncDisposable {
   readonly #name: string;
@@ -36,14 +55,14 @@ export class PlayedHost implements AsyncDisposable {
   readonly links: PlayedLinks;
   readonly spaces: { readonly scsi: string; readonly leases: string };
   #daemon: Daemon | undefined;
+  #manager: ServiceManager | undefined;
 
-  private constructor(etcd: PlayedEtcd, name: string) {
+  private constructor(etcd: PlayedEtcd, name: string, place: Place) {
     this.#name = name;
-    this.place = this.#stack.use(Place.createShared());
+    this.place = place;
     const { runDir } = this.place.paths;
     Deno.mkdirSync(runDir, { recursive: true, mode: 0o700 });
     this.links = this.#stack.use(new PlayedLinks(etcd, `${runDir}/virtlockd-cluster-sock`));
-    const { place } = this;
     this.spaces = { scsi: place.makeDirectory("scsi"), leases: place.makeDirectory("leases") };
   }
 
@@ -54,15 +73,48 @@ export class PlayedHost implements AsyncDisposable {
     chosen: (spaces: PlayedHost["spaces"]) => Spaces = ({ scsi }) => ({ scsi }),
     settings?: string,
   ): Promise<PlayedHost> {
-    const host = new PlayedHost(etcd, name);
+    const place = Place.createShared();
+    const host = new PlayedHost(etcd, name, place);
+    host.#stack.use(place);
     host.configure(chosen(host.spaces), settings);
-    const daemon = host.#stack.use(await Daemon.start({ place: host.place }));
+    const daemon = host.#stack.use(await Daemon.start({ place }));
     host.#daemon = daemon;
-    await daemon.log.match(/This host is a member of its cluster/);
-    await using libvirtd = await LockClient.connect(daemon.socket);
-    await libvirtd.register(testOwner(1));
-    for (const space of Object.values(host.spaces)) await libvirtd.createLockspace(space);
+    await daemon.log.match(MEMBER);
+    await host.#createLockspaces(daemon.socket);
     return host;
+  }
+
+  /**
+   * Starts one whose daemon is below the stand-in for the service manager, and can be killed at any of its
+   * system calls.
+   *
+   * @param settings as in {@link configure}
+   */
+  static async startManaged(etcd: PlayedEtcd, name: string, settings?: string): Promise<PlayedHost> {
+    const host = new PlayedHost(etcd, name, Place.createShared());
+    host.configure({ scsi: host.spaces.scsi }, settings);
+    const manager = host.#stack.use(await ServiceManager.start({ place: host.place }));
+    host.#manager = manager;
+    await until("the host to be a member", () => MEMBER.test(manager.log));
+    await host.#createLockspaces(manager.socket);
+    return host;
+  }
+
+  async #createLockspaces(socket: string): Promise<void> {
+    await using libvirtd = await LockClient.connect(socket);
+    await libvirtd.register(testOwner(1));
+    for (const space of Object.values(this.spaces)) await libvirtd.createLockspace(space);
+  }
+
+  /** The service manager of one that is {@link startManaged}. */
+  get manager(): ServiceManager {
+    assert.ok(this.#manager !== undefined);
+    return this.#manager;
+  }
+
+  /** Path of the socket for libvirt. */
+  get socket(): string {
+    return this.place.paths.socket;
   }
 
   get daemon(): Daemon {

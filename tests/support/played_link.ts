@@ -8,6 +8,14 @@ import {
 } from "../../src/etcd/wire/link_messages.ts";
 import type { PlayedEtcd } from "../cluster_model/played_etcd.ts";
 
+/**
+ * Where a link is killed with a question: it has not gone to etcd, and never will; it is on its way, and gets
+ * there later; etcd has done it, and nobody has been told; it was answered.
+ */
+export type Cut = "unasked" | "late" | "unanswered" | "answered";
+
+/** How long a question is on its way to etcd where they are slow, in ms. */
+const WAY_MS = 20;
 /** How often it is looked whether something has changed that is awaited, in ms. */
 const LOOK_MS = 20;
 /** How it is told that the daemon, or the test, has ended a connection. */
@@ -36,12 +44,33 @@ export class PlayedLinks implements Disposable {
   started = 0;
   /** Whether nothing that is asked is answered, or done. */
   silent = false;
+  /** Whether questions take a moment to etcd: one whose daemon ends meanwhile is {@link deliverLate} then. */
+  slow = false;
+  readonly #underWay: Question[] = [];
+  #cut: { left: number; readonly where: Cut } | undefined;
 
   /** @param path the socket that starts a link for whoever connects */
   constructor(etcd: PlayedEtcd, path: string) {
     this.#etcd = etcd;
     this.#listener = Deno.listen({ transport: "unix", path });
     void this.#accept();
+  }
+
+  /** From now on, the link is killed with the question of this number, from 1. */
+  cutAt(question: number, where: Cut): void {
+    this.#cut = { left: question, where };
+  }
+
+  /** Takes that back. @returns whether it was killed */
+  uncut(): boolean {
+    const struck = this.#cut?.left === 0;
+    this.#cut = undefined;
+    return struck;
+  }
+
+  /** What was on its way to etcd when its connection ended gets there. */
+  deliverLate(): void {
+    for (const question of this.#underWay.splice(0)) this.#etcd.apply(question, performance.now());
   }
 
   async #accept(): Promise<void> {
@@ -60,13 +89,27 @@ export class PlayedLinks implements Disposable {
         if (length === null) return;
         const lines = (text + decoder.decode(bytes.subarray(0, length), { stream: true })).split("\n");
         text = lines.pop() ?? "";
-        for (const line of lines) await this.#message(connection, line);
+        for (const line of lines) {
+          const done = this.#message(connection, line);
+          // Whoever waits for it would not see that the daemon ends meanwhile.
+          if (!this.slow) await done;
+        }
       }
     } catch (error) {
       if (!ENDS.some((end) => error instanceof end)) throw error;
     } finally {
-      if (this.#connections.delete(connection)) connection.close();
+      this.#kill(connection);
     }
+  }
+
+  #kill(connection: Deno.UnixConn): void {
+    if (this.#connections.delete(connection)) connection.close();
+  }
+
+  /** Where the link is killed with the question that has just come; undefined: it is not. */
+  #cutNow(): Cut | undefined {
+    const cut = this.#cut;
+    return cut !== undefined && cut.left > 0 && --cut.left === 0 ? cut.where : undefined;
   }
 
   async #message(connection: Deno.UnixConn, line: string): Promise<void> {
@@ -76,9 +119,21 @@ export class PlayedLinks implements Disposable {
       return await send(connection, { kind: "opened", protocol: LINK_PROTOCOL });
     }
     const { id, question, limitMs } = message;
+    const cut = this.#cutNow();
+    if (cut === "unasked" || cut === "late") this.#kill(connection);
+    if (cut === "unasked") return;
+    if (this.slow) await new Promise((resolve) => setTimeout(resolve, WAY_MS));
+    if (!this.#connections.has(connection)) {
+      this.#underWay.push(question);
+      return;
+    }
     // Nobody deletes keys by hand here.
-    if (question.kind === "await-delete") return;
+    if (question.kind === "await-delete") {
+      if (cut !== undefined) this.#kill(connection);
+      return;
+    }
     if (question.kind === "await-change") {
+      if (cut !== undefined) return this.#kill(connection);
       const end = performance.now() + limitMs;
       const timer = setInterval(() => {
         if (!this.#connections.has(connection)) return clearInterval(timer);
@@ -97,7 +152,9 @@ export class PlayedLinks implements Disposable {
       return;
     }
     const answer = this.#answer(question);
+    if (cut === "unanswered") return this.#kill(connection);
     if (answer !== undefined) await send(connection, { kind: "answer", id, answer });
+    if (cut === "answered") this.#kill(connection);
   }
 
   #answer(question: Question): Answer | undefined {
