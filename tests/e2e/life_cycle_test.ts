@@ -165,3 +165,62 @@ Deno.test("snapshot, commit, copy, save and restore, and restarts of both daemon
   await lab.virsh("destroy", "alpha");
   await until("the lock to go", async () => !await held(copy));
 });
+
+Deno.test("a backup's scratch file is locked beside the disk, also while the guest is paused", async () => {
+  const { lab, disk } = await startAlpha();
+  await using _lab = lab;
+  const held = async (path: string) => !await isLockable(lab, path);
+  const scratch = `${lab.directory}/scratch.qcow2`;
+  const xml = `${lab.directory}/backup.xml`;
+  await Deno.writeTextFile(
+    xml,
+    `<domainbackup mode='pull'><server transport='unix' socket='${lab.directory}/nbd'/><disks>
+    <disk name='vda' type='file'><scratch file='${scratch}'/></disk></disks></domainbackup>`,
+  );
+  // The second time tells that the first one has given its lock back.
+  for (let times = 0; times < 2; times++) {
+    await lab.virsh("backup-begin", "alpha", xml);
+    assert.deepEqual([await held(disk), await held(scratch)], [true, true]);
+    await lab.virsh("suspend", "alpha");
+    assert.deepEqual([await held(disk), await held(scratch)], [false, true]);
+    await lab.virsh("resume", "alpha");
+    await lab.virsh("domjobabort", "alpha");
+    assert.equal(await held(disk), true);
+  }
+});
+
+Deno.test("a commit that keeps its overlay leaves the base locked, until a person frees it for the next one", async () => {
+  const { lab, disk } = await startAlpha();
+  await using _lab = lab;
+  const held = async (path: string) => !await isLockable(lab, path);
+  const overlay = `${lab.directory}/a.snap`;
+  const snapshot = ["snapshot-create-as", "alpha", "snap", "--disk-only", "--no-metadata", "--atomic"];
+  await lab.virsh(...snapshot, "--diskspec", `vda,file=${overlay}`);
+  const commit = ["blockcommit", "alpha", "vda", "--active", "--wait"];
+  await lab.virsh(...commit, "--keep-overlay");
+  assert.deepEqual([await held(disk), await held(overlay)], [true, true]);
+  assert.match(await lab.virshError(...commit, "--pivot"), /a\.qcow2' is locked by domain 'alpha'/);
+  await runOk(lab, [OUR_DAEMON, "release", disk, "--force", "--yes", "--guest", "alpha"]);
+  await lab.virsh(...commit, "--pivot");
+  await until("the overlay's lock to go", async () => await held(disk) && !await held(overlay));
+});
+
+Deno.test("a revert to a snapshot with memory has written to the disk when its lock is refused", async () => {
+  const { lab, disk } = await startAlpha();
+  await using _lab = lab;
+  await lab.virsh("snapshot-create-as", "alpha", "early");
+  await lab.virsh("destroy", "alpha");
+  await until("the disk to be free", () => isLockable(lab, disk));
+  // The guest that could not go on has its image open.
+  const read = (pattern: number) => {
+    return runOk(lab, ["qemu-io", "-U", "-r", "-f", "qcow2", "-c", `read -P ${pattern} 0 64k`, disk]);
+  };
+  await runOk(lab, ["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 64k", disk]);
+  assert.doesNotMatch(await read(7), /failed/);
+  await using process = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  await using other = await connect(lab);
+  await other.register({ ...testOwner(process.pid), ...BETA });
+  await other.acquire("", disk);
+  assert.match(await lab.virshError("snapshot-revert", "alpha", "early"), /is locked by domain 'beta'/);
+  assert.doesNotMatch(await read(0), /failed/);
+});
