@@ -100,6 +100,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     has: ({ id }) => guests.resources(host).some((resource) => resource.id === id),
     givesBack: () => orphans.leaving > 0,
     left: () => {},
+    marksGone: () => {},
     gaveUp: () => {},
     reconcile: (epoch, done, past) =>
       new Reconciliation({

@@ -261,3 +261,41 @@ Deno.test("in a lock directory that hosts share a guest moves and comes back all
   await using target = new ClusterGuest(ClusterGuest.at(b), 1);
   await target.acquire(...DISKS);
 });
+
+for (const heard of ["heard of it", "not heard of it"] as const) {
+  Deno.test(`a paused guest is not resumed over what others have written when its host was made to leave, has ${heard}, and joins again`, async () => {
+    await using etcd = await Etcd.start();
+    await using a = await ClusterHost.start(etcd, "a");
+    await using b = await ClusterHost.start(etcd, "b");
+    await using guest = new ClusterGuest(ClusterGuest.at(a), 1);
+    await guest.acquire("disk0");
+    await guest.release("disk0");
+    {
+      await using other = new ClusterGuest(ClusterGuest.at(b), 2);
+      await other.acquire("disk0");
+    }
+    await until("the other's lock to go", async () => !(await keysOf(etcd)).includes("lock/scsi/disk0"));
+    // From then on nothing but what it has heard of tells that anything is missing.
+    const membership = `${a.place.paths.runDir}/virtlockd-cluster.json`;
+    await until("all that it has to be in etcd for certain", () => {
+      return Deno.readTextFileSync(membership).includes('"settled":true');
+    });
+    // What the daemon asks stays without an answer until the next one asks.
+    if (heard === "not heard of it") a.signalLinks("SIGSTOP");
+    const left = await b.command("leave", "a", "--force", "--json");
+    assert.deepEqual([left.code, JSON.parse(left.stdout).overtaken], [0, ["domain1"]]);
+    if (heard === "heard of it") await a.daemon.log.match(/This host is no member of its cluster any more/);
+    await reExec(a.daemon);
+    a.killLinks();
+    const joined = await a.command("join");
+    assert.equal(joined.code, 0, joined.stdout);
+    const resumed = /was in use by domain '\(not known any more\)' .* while domain 'domain1' .* was paused/;
+    assert.match(await refusal(guest.acquire("disk0")), resumed);
+    // Kept like any other use: the next image knows it too.
+    await reExec(a.daemon);
+    assert.match(await refusal(guest.acquire("disk0")), resumed);
+    a.place.appendConfig('stale_resume_guests = [ "domain1" ]\n');
+    await reExec(a.daemon);
+    await guest.acquire("disk0");
+  });
+}

@@ -99,6 +99,7 @@ export class StartedHosts {
       has: () => false,
       givesBack: () => false,
       left: () => {},
+      marksGone: () => {},
       gaveUp: () => {},
       reconcile: (epoch, done) => earlier.end(epoch, (failure) => done(failure ?? [])),
       observer: {

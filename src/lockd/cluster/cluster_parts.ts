@@ -61,6 +61,8 @@ export interface ClusterParts {
   readonly processOf: (owner: Owner) => ToldProcess;
   /** What libvirt has released for guests that are paused. */
   readonly paused: () => Iterable<PausedGuest>;
+  /** Has one of them not resumed any more: somebody may have had its lock, and nobody will know who. */
+  readonly overtaken: (guest: PausedGuest) => void;
   /** Calls `go` when all that was recorded until now is in the journal. */
   readonly recorded: (go: () => void) => void;
   /** See LockTable.askedFor(): of the lock of a file. */

@@ -243,6 +243,7 @@ export class Member implements Cluster {
       givesBack: () => this.#locks.givesBack,
       parting,
       left: () => file.remove(),
+      marksGone: () => this.#locks.marksGone(),
       gaveUp: (doubt) => this.#locks.gaveUp(doubt),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),

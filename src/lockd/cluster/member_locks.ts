@@ -23,6 +23,7 @@ import { KeyCheck, type KeyCheckParts } from "./reconcile/key_check.ts";
 import { KeyWatch } from "./reconcile/key_watch.ts";
 import type { LostGuests } from "./reconcile/lost_guests.ts";
 import { LostLocks, type LostLocksParts } from "./reconcile/lost_locks.ts";
+import { leftBehind } from "./reconcile/lost_marks.ts";
 import { Reconciliation } from "./reconcile/reconciliation.ts";
 import { isAnothers } from "./session/doubts.ts";
 import type { ClusterSession } from "./session/session.ts";
@@ -149,6 +150,14 @@ export class MemberLocks {
       if (names.of(resource.path) === undefined) continue;
       this.#granted.drop(resource.path);
       observer.clusterDoubtful(resource, doubt);
+    }
+  }
+
+  /** See {@link SessionParts.marksGone}. */
+  marksGone(): void {
+    const { parts: { resources, paused, overtaken }, names } = this.#parts;
+    for (const guest of leftBehind(resources(), paused())) {
+      if (names.of(guest.path) !== undefined) overtaken(guest);
     }
   }
 

@@ -127,6 +127,9 @@ export class LockCore {
           ? "ended"
           : this.watch.processOf(ownerKey(owner)) ?? "untold",
       paused: () => this.table.parked.all(),
+      overtaken: ({ path, owner }) => {
+        for (const parked of this.table.parked.overtaken(path, owner)) observer.parked(parked);
+      },
       recorded: parts.recorded,
       askedFor: (path, uuid) => this.table.askedFor(path, uuid),
       patience,

@@ -16,6 +16,11 @@ export interface ParkedLock {
   use: Use | undefined;
 }
 
+/** Whether an owner stands for one that is not known any more. */
+export function isNobodyKnown({ pid, uuid }: Owner): boolean {
+  return pid === NOBODY_KNOWN.pid && uuid === NOBODY_KNOWN.uuid;
+}
+
 /** What a grant meant for parked locks. */
 export interface Unparked {
   /** The new owner's own one, which it has again. */
@@ -34,6 +39,10 @@ export interface Use {
   /** Name of the host on which, where it is another one. */
   readonly host?: string;
 }
+
+const NIL = "00000000-0000-0000-0000-000000000000";
+/** Stands for who has had a lock where that is not known any more. */
+const NOBODY_KNOWN: Owner = { pid: 0, name: "(not known any more)", uuid: NIL, id: 0 };
 
 /**
  * Remembers what libvirt has released for guests whose process goes on, until that ends or gets the lock
@@ -98,6 +107,19 @@ export class ParkedLocks {
   /** Whoever used them did not come to write: its guest was not started. */
   unused(used: readonly ParkedLock[]): void {
     for (const parked of used) parked.use = undefined;
+  }
+
+  /**
+   * Somebody may have had an owner's parked lock, of whom nobody will know who it was.
+   *
+   * @returns what that has changed
+   */
+  overtaken(path: string, owner: Owner): readonly ParkedLock[] {
+    const unused = [...this.of(ownerKey(owner))].filter((parked) =>
+      parked.path === path && parked.use === undefined
+    );
+    for (const parked of unused) parked.use = { owner: NOBODY_KNOWN, since: 0 };
+    return unused;
   }
 
   /** An owner's process has ended: it resumes nothing. */

@@ -72,7 +72,7 @@ function confirmNone(host: string, { running, overtaken }: SessionGuests): void 
     ...running.length === 0 ? [] : ["Shut guests with locks down or move them"],
     ...overtaken.length === 0
       ? []
-      : ["Destroy paused ones there: resumed after that they would overwrite what others have written"],
+      : ["Destroy paused ones there: a host that has left may resume them over what others have written"],
   ];
   throw new CommandError(
     CommandExit.PROBLEM,
@@ -92,7 +92,7 @@ function leftText({ name, givenUp, guests, overtaken }: LeftHost): string {
     ...overtaken.length === 0 ? [] : [
       `Destroy ${
         overtaken.join(", ")
-      }, paused there: others have had its disks, and nothing keeps it from being resumed`,
+      }, paused there: others have had its disks, and it would overwrite what they have written`,
     ],
     "Take the cluster_ keys out of its virtlockd.conf, then 'virtlockd reload' there",
   ].join(". ");

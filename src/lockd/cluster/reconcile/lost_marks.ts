@@ -1,5 +1,6 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { isHeldBy, type Owner } from "../../lockspace/owner.ts";
+import { isNobodyKnown } from "../../lockspace/parked_locks.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -13,6 +14,8 @@ import type { ClusterLock } from "../keys/transactions.ts";
 export interface PausedGuest {
   readonly path: string;
   readonly owner: Owner;
+  /** Who has had it since, as far as this host knows. */
+  readonly use?: { readonly owner: Owner } | undefined;
 }
 
 /** What finding lost marks needs. */
@@ -56,11 +59,12 @@ export class LostMarks {
 
   /** Paused guests that have their lock no more: of their marks some may have been lost or taken away. */
   leftBehind(): PausedGuest[] {
-    const { resources, paused } = this.#parts;
-    const held = [...resources()];
-    return [...paused()].filter(({ path, owner }) =>
-      !held.some((each) => each.path === path && each.holdings.some((one) => isHeldBy(one.owner, owner)))
-    );
+    return leftBehind(this.#parts.resources(), this.#parts.paused());
+  }
+
+  /** Those of them whose marks went when this host was made to leave. */
+  overtaken(): PausedGuest[] {
+    return this.leftBehind().filter(({ use }) => use !== undefined && isNobodyKnown(use.owner));
   }
 
   /** Marks that say that somebody had the lock, by their keys. */
@@ -75,4 +79,12 @@ export class LostMarks {
       return [[key, asUsed({ key, own: keys.own(session.id, key), value })]];
     }));
   }
+}
+
+/** Those of the paused guests that have not what was released for them: others have got it since. */
+export function leftBehind(resources: Iterable<Resource>, paused: Iterable<PausedGuest>): PausedGuest[] {
+  const held = [...resources];
+  return [...paused].filter(({ path, owner }) =>
+    !held.some((each) => each.path === path && each.holdings.some((one) => isHeldBy(one.owner, owner)))
+  );
 }

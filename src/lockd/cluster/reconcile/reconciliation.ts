@@ -85,7 +85,7 @@ export class Reconciliation {
       try {
         const lost = new LostMarks(this.#parts);
         const parted = past === "lost" ? [] : lost.parted(listed);
-        const marks = lost.of([...parted, ...past === "known" ? [] : lost.leftBehind()]);
+        const marks = lost.of([...parted, ...past === "known" ? lost.overtaken() : lost.leftBehind()]);
         // Nobody is asked for them: they are not there.
         for (const { path } of parted) this.#parts.partWith(path);
         const tasks = [...this.#held(epoch, listed, conflicts), ...this.#marked(epoch, marks)];

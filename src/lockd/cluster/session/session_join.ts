@@ -124,6 +124,7 @@ export class SessionJoin {
    */
   #left(givenUp: GivenUp, done: (joined: Joined) => void): void {
     const { own, parts } = this.#parts;
+    parts.marksGone();
     if (own.member || parts.parting === true) {
       parts.left();
       return done({ kind: "lost", reason: LEFT, givenUp });

@@ -69,6 +69,11 @@ export interface SessionParts {
   /** Told that this host has left the cluster. */
   readonly left: () => void;
   /**
+   * Told before that, and before another session is begun: etcd does not tell any more who has had the locks
+   * of paused guests.
+   */
+  readonly marksGone: () => void;
+  /**
    * Told that this host has given up all that etcd has for it, by somebody's word.
    *
    * @param doubt why each of its locks is in doubt since

@@ -140,3 +140,17 @@ Deno.test("LockTable lets the same domain, sharers and a guest that ended use a 
   assert.deepEqual(ended.events.slice(-1), ["unparked /disk alpha"]);
   assert.deepEqual([...ended.table.parked.all()], []);
 });
+
+Deno.test("LockTable refuses to resume a guest whose disk somebody may have used, of whom nothing is known", () => {
+  const it = new Table();
+  it.live(ALPHA, "/disk");
+  it.hold("/disk", 5);
+  it.releaseNow("/disk");
+  assert.deepEqual(it.table.parked.overtaken("/other", ALPHA), []);
+  assert.equal(it.table.parked.overtaken("/disk", ALPHA).length, 1);
+  const [refusal] = it.acquire("/disk");
+  assert.ok(refusal?.kind === "used-meanwhile");
+  assert.deepEqual([refusal.use.owner.name, refusal.use.since], ["(not known any more)", 0]);
+  // Who is known to have used it stays known.
+  assert.deepEqual(it.table.parked.overtaken("/disk", ALPHA), []);
+});

@@ -203,8 +203,18 @@ Deno.test("a key that cannot be read stays, is told, and keeps no host from join
   ]);
 });
 
-for (const past of ["known", "missed", "lost"] as const) {
-  Deno.test(`a paused guest whose lock others had got is marked unless etcd can tell of all: ${past}`, () => {
+/** As it stands in the place of an owner that is not known any more. */
+const NOBODY = { pid: 0, name: "", uuid: "00000000-0000-0000-0000-000000000000", id: 0 };
+
+for (
+  const [past, use] of [["known", undefined], ["known", OWNER], ["known", NOBODY], ["missed", undefined], [
+    "lost",
+    undefined,
+  ]] as const
+) {
+  const had = use === undefined ? "" : use === NOBODY ? ", its mark went" : ", a guest of this host had it";
+  Deno.test(`a paused guest whose lock others had got is marked unless etcd can tell of all: ${past}${had}`, () => {
+    const isMarked = past !== "known" || use === NOBODY;
     const marked: string[] = [];
     const reconciliation = new Reconciliation({
       session: {
@@ -218,7 +228,7 @@ for (const past of ["known", "missed", "lost"] as const) {
         },
       },
       ...EMPTY_HOST,
-      paused: () => [{ path: "/scsi/disk", owner: OWNER }],
+      paused: () => [{ path: "/scsi/disk", owner: OWNER, use: use && { owner: use } }],
       markOf: () => ({ pid: 7, start: 9 }),
       lives: () => true,
       turns: { busy: () => false, give: () => assert.fail() },
@@ -234,8 +244,8 @@ for (const past of ["known", "missed", "lost"] as const) {
     });
     reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
     const [mark = ""] = marked;
-    assert.equal(marked.length, past === "known" ? 0 : 2);
-    if (past !== "known") {
+    assert.equal(marked.length, isMarked ? 2 : 0);
+    if (isMarked) {
       assert.match(mark, /^\/virtlockd\/prod\/paused\/scsi\/disk\/s\/7\.9 .*"used":.*not known any more/);
     }
   });

@@ -83,6 +83,7 @@ class Stage {
       has: () => this.conflicts.length > 0,
       givesBack: () => false,
       left: () => tell("left"),
+      marksGone: () => {},
       gaveUp: (doubt) => tell(`gave up: ${doubt}`),
       reconcile: (_epoch, done) => done(this.conflicts),
       observer: {
