@@ -1,6 +1,7 @@
 import { isFree } from "../support/kernel.ts";
 import type { Etcd } from "../support/etcd.ts";
 import type { LockEntry } from "../../src/lockd/status/status_document.ts";
+import type { Administrator } from "./administrator.ts";
 import type { Scene } from "./faults/fault.ts";
 import type { NemesisHost } from "./nemesis_host.ts";
 
@@ -10,12 +11,20 @@ const PATIENCE_MS = 300_000;
 const IDLE_MS = 60_000;
 const LOOK_MS = 500;
 
-/** What is left although all guests have gone. @returns nothing when all is well, after a while */
-export async function leftovers({ etcd, hosts, administrator }: Scene): Promise<readonly string[]> {
+/**
+ * What is left although all guests have gone. But for shares nobody frees anything by hand: what a person
+ * alone could free is left too.
+ *
+ * @returns nothing when all is well, after a while
+ */
+export async function leftovers(
+  { etcd, hosts }: Scene,
+  administrator: Administrator,
+): Promise<readonly string[]> {
   const end = performance.now() + PATIENCE_MS;
   let busy = performance.now();
   for (;;) {
-    await administrator.free("all gone");
+    await administrator.freeShares();
     const left = await look(etcd, hosts);
     if (left.length === 0) return left;
     if (!(await Promise.all(hosts.map(isIdle))).every(Boolean)) busy = performance.now();

@@ -53,6 +53,7 @@ async function main(): Promise<number> {
       "way back",
       "held up",
       "fault",
+      "share freed by hand",
       "violation",
       "leak",
     ]

@@ -1,3 +1,4 @@
+import { isInitialNamespace } from "../../src/os/pid_namespace.ts";
 import { installMissing } from "../e2e/support/debian_packages.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Random } from "../support/random.ts";
@@ -53,6 +54,9 @@ export interface NemesisResult {
  */
 export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   const { history, directory, seed, entry } = options;
+  if (!isInitialNamespace({ readlink: (path) => Deno.readLinkSync(path) })) {
+    throw new Error("Daemons see all who write nowhere but in the machine's own pid namespace");
+  }
   await installMissing(PACKAGES);
   const names = Array.from({ length: HOSTS }, (_, number) => `host${number}`);
   const violations: string[] = [];
@@ -79,8 +83,8 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   });
   const end = performance.now() + options.seconds * 1000;
   const random = new Random(seed);
-  const administrator = new Administrator(etcd, hosts);
-  const scene: Scene = { etcd, network, hosts, administrator };
+  const administrator = new Administrator(etcd, hosts, history);
+  const scene: Scene = { etcd, network, hosts };
   const grants = new Grants();
   const tally = new FaultTally(history);
   let guests = 0;
@@ -104,7 +108,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
       for (const each of lives) each.end();
       await lived;
     }
-    leaks = await leftovers(scene);
+    leaks = await leftovers(scene, administrator);
     for (const text of leaks) history.add("leak", { text });
     options.round();
   }

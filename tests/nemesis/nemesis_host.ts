@@ -1,6 +1,7 @@
 import type { ClusterStatus } from "../../src/lockd/cluster/cluster_status.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import type { Etcd } from "../support/etcd.ts";
+import { Place } from "../support/place.ts";
 import type { ServiceManager } from "../support/service_manager.ts";
 import { type HeldUp, writeHeldUp } from "./held_up.ts";
 import type { SharedDisks } from "./shared_disks.ts";
@@ -45,6 +46,7 @@ export class NemesisHost implements AsyncDisposable {
     const cluster = await ClusterHost.create(etcd, name, {
       settings: "storage_timeout = 3",
       launcher,
+      place: Place.createForRoot(),
       link: `${ENTRIES}/link.ts`,
     });
     try {

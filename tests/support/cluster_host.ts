@@ -37,6 +37,8 @@ export interface HostOptions {
   readonly link?: string;
   /** Command that runs everything of the host as its last arguments, e.g. on another kernel. */
   readonly outer?: readonly string[];
+  /** Where everything of the host is, instead of a place that is made for it; it goes with the host. */
+  readonly place?: Place;
   /** Lock directory, which others may have too. */
   readonly space?: string;
   /** "new": nobody has opened the cluster, unless another host of the test has. */
@@ -86,7 +88,7 @@ export class ClusterHost implements AsyncDisposable {
     { settings = PATIENT, launcher = [], cluster = "open", ...more }: HostOptions = {},
   ): Promise<ClusterHost> {
     if (cluster === "open") await etcd.openCluster("test", ["scsi"]);
-    const place = Place.createShared(more.outer);
+    const place = more.place ?? Place.createShared(more.outer);
     const space = more.space ?? place.makeDirectory("scsi");
     Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
     const config = `cluster_endpoints = [${etcd.urls.map((url) => `"${url}"`).join(", ")}]\n` +

@@ -1,6 +1,7 @@
 import { VIRTLOCKD } from "../../src/lockd/identity/identity.ts";
 import { defaultPaths, type Paths } from "../../src/chassis/config/paths.ts";
 import { type LockPaths, lockPaths } from "../../src/lockd/identity/lock_paths.ts";
+import { PATIENCE_MS } from "./until.ts";
 import { inUserNamespace } from "./user_namespace.ts";
 
 /**
@@ -87,6 +88,30 @@ export class Place implements Disposable {
     // Until the keeper is in its namespace, others would be in the test's.
     const own = Deno.readLinkSync("/proc/self/ns/user");
     while (Deno.readLinkSync(`/proc/${keeper.pid}/ns/user`) === own);
+    return place;
+  }
+
+  /**
+   * Makes one whose processes are root's, in no user namespace: they see all processes of the machine, as a
+   * host's daemon does. Their /run and /etc/libvirt are directories of this place. Needs root.
+   */
+  static createForRoot(): Place {
+    const place = Place.create();
+    Deno.mkdirSync("/etc/libvirt", { recursive: true });
+    const script =
+      'mount --bind "$0/run" /run && mount --bind "$0/config/libvirt" /etc/libvirt && exec sleep inf';
+    const keeper = new Deno.Command("unshare", {
+      // What others unmount meanwhile goes here too.
+      args: ["--mount", "--propagation=slave", "--", "sh", "-c", script, place.directory],
+    }).spawn();
+    place.#keeper = keeper;
+    place.#launcher = ["nsenter", `--mount=/proc/${keeper.pid}/ns/mnt`, "--"];
+    const end = performance.now() + PATIENCE_MS;
+    while (readIfThere(`/proc/${keeper.pid}/comm`)?.trim() !== "sleep") {
+      if (performance.now() < end) continue;
+      place[Symbol.dispose]();
+      throw new Error(`Make mounts of one's own: not within ${PATIENCE_MS} ms`);
+    }
     return place;
   }
 

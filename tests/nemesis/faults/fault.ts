@@ -1,7 +1,6 @@
 import type { Etcd } from "../../support/etcd.ts";
 import type { Random } from "../../support/random.ts";
 import { until } from "../../support/until.ts";
-import type { Administrator } from "../administrator.ts";
 import type { NemesisHost } from "../nemesis_host.ts";
 import type { Network } from "../network.ts";
 
@@ -10,7 +9,6 @@ export interface Scene {
   readonly etcd: Etcd;
   readonly network: Network;
   readonly hosts: readonly NemesisHost[];
-  readonly administrator: Administrator;
 }
 
 /** Something that is wrong for a while. */
