@@ -305,7 +305,7 @@ Deno.test("a host leaves when it has no lock of the cluster's, and is not local 
   assert.match(
     refused.stderr,
     new RegExp(
-      `Host '.*' has not left: it has 1 lock of '${guest.owner.name}'\\. Shut these guests down or move them`,
+      `Host '.*' has not left: it has 1 lock of '${guest.owner.name}'\\. Shut guests with locks down or move them`,
     ),
   );
   await using next = await Holder.start(a.daemon);
@@ -461,7 +461,7 @@ Deno.test("a host that is made to leave with running guests gives their locks up
   const left = await b.command("leave", "a", "--json", "--force");
   assert.deepEqual([left.code, JSON.parse(left.stdout), left.stderr], [
     0,
-    { host: "a", name, sessions: [session], givenUp: 1 },
+    { host: "a", name, sessions: [session], givenUp: 1, guests: [guest.owner.name], overtaken: [] },
     "",
   ]);
   const again = await b.command("leave", "a", "--json");
@@ -470,6 +470,8 @@ Deno.test("a host that is made to leave with running guests gives their locks up
     name,
     sessions: [],
     givenUp: 0,
+    guests: [],
+    overtaken: [],
   }]);
   assert.deepEqual(await locksOf(etcd), []);
   await a.daemon.log.match(
