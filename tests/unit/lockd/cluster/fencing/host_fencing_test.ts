@@ -87,7 +87,10 @@ class Stage {
     for (const each of news) {
       this.#incoming.push(each === "end" ? each : new TextEncoder().encode(`${JSON.stringify(each)}\n`));
     }
-    for (const handler of [...this.#handlers.values()]) handler(EPOLLIN);
+    // The loop tells it anew as long as something can be read.
+    while (this.#incoming.length > 0 && this.#handlers.size > 0) {
+      for (const handler of [...this.#handlers.values()]) handler(EPOLLIN);
+    }
   }
 }
 
