@@ -38,6 +38,12 @@ Deno.test("a lock directory is taken out when nobody has any lock and each host 
   const left = await a.command("leave", "a");
   assert.equal(left.code, 0, left.stderr);
   await until("it to notice", async () => (await a.shown()).state === "lost", PATIENCE);
+  const nothing = await a.command("fence", "a", "--yes");
+  assert.deepEqual(
+    [nothing.code, nothing.stdout],
+    [0, "Host 'a' has left the cluster, and has no lock there: nothing is to be fenced.\n"],
+    nothing.stderr,
+  );
   await reExec(a.daemon);
   await a.daemon.log.match(/the other hosts lock leases, scsi for the cluster, and this one scsi/);
   const opened = await a.command("open", "--expect", "a", "--directories");
@@ -45,6 +51,23 @@ Deno.test("a lock directory is taken out when nobody has any lock and each host 
   await until("it to be a member", async () => (await a.shown()).state === "live", PATIENCE);
   await next.acquire(a.spaces.scsi, "other", AUTOCREATE);
   assert.equal(locksOf(etcd), "scsi/other");
+});
+
+Deno.test("a lock that is released by force while its host lives comes back, and the command says so", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.spaces.scsi, "disk", AUTOCREATE);
+  const released = await a.command("release", "disk", "--force", "--yes");
+  assert.match(
+    released.stdout,
+    /^Released: scsi\/disk, .* \(live\)\nIts host lives: if its daemon still has the lock, and no other host by then, it puts it back before long\.\n.*'virtlockd release'\.\n$/,
+  );
+  assert.deepEqual([released.code, released.stderr], [0, ""]);
+  await until("the lock to be back", () => locksOf(etcd) === "scsi/disk", PATIENCE);
+  await a.daemon.log.match(
+    /Somebody has changed \/virtlockd\/test\/lock\/scsi\/disk in etcd by hand\. It is as it was/,
+  );
 });
 
 Deno.test("while etcd is full guests end, a host that is in no doubt gives locks back, and one that is waits for room", async () => {

@@ -45,7 +45,8 @@ export const clusterFenceCommand: Command = {
   ],
   run(context, args) {
     const fenced = withCluster(context, args, (cluster) => fence(context, args, cluster));
-    context.out.write(args.has("json") ? jsonText(fenced) : fenced.map(fencedText).join(""));
+    const text = fenced.length === 0 ? nothingText(args.operand) : fenced.map(fencedText).join("");
+    context.out.write(args.has("json") ? jsonText(fenced) : text);
     return CommandExit.OK;
   },
 };
@@ -104,6 +105,13 @@ function sessionText(session: HostEntry, locks: readonly ClusterLockEntry[]): st
     plainText(
       `Host '${name}' (id ${host}, boot ${boot}), ${state}${said}: ${counted(its.length, "lock")}${named}`,
     )
+  }\n`;
+}
+
+/** Of a host all of whose sessions have left. */
+function nothingText(host: string): string {
+  return `${
+    plainText(`Host '${host}' has left the cluster, and has no lock there: nothing is to be fenced.`)
   }\n`;
 }
 

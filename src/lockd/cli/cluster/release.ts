@@ -34,10 +34,15 @@ export const clusterReleaseCommand: Command = {
   ],
   run(context, args) {
     const released = withCluster(context, args, (cluster) => release(context, args, cluster));
-    context.out.write(args.has("json") ? jsonText(released) : `Released: ${lockText(released)}`);
+    const back = released.state === "live" ? COMES_BACK : "";
+    context.out.write(args.has("json") ? jsonText(released) : `Released: ${lockText(released)}${back}`);
     return CommandExit.OK;
   },
 };
+
+const COMES_BACK =
+  "Its host lives: if its daemon still has the lock, and no other host by then, it puts it back " +
+  "before long.\nFor good it is freed there, with 'virtlockd release'.\n";
 
 function release(
   context: CommandContext,
