@@ -11,7 +11,7 @@ const ADVISED =
 /** What is put into such a command and is one word already, by file, each with why. */
 const PLAIN: Readonly<Record<string, readonly string[]>> = {
   // They are quoted where they are made, or the number of a process.
-  "lockd/cli/checks/owners.ts": ["chosen", "name", "free", "pid"],
+  "lockd/cli/checks/owners.ts": ["chosen", "name", "guest", "free", "pid"],
   "lockd/cli/checks/lock_states.ts": ["guestOf(lock)"],
   "lockd/cluster/reconcile/lost_guests_log.ts": ["name"],
   "lockd/cli/removal.ts": ["host"],
@@ -42,7 +42,7 @@ Deno.test("what a message puts into a command that it advises is quoted for the 
   for (const file of files) {
     for (const [command] of flowing(join(SOURCE, file)).matchAll(ADVISED)) {
       for (const [, word = ""] of command.matchAll(/\$\{([^}]*)/g)) {
-        if (/^(?:host === "" \? "HOST" : )?shellQuoted\(/.test(word)) quoted++;
+        if (/^(?:host === "" \? "HOST" : )?shell(?:Quoted|Operand)\(/.test(word)) quoted++;
         else if (!PLAIN[file]?.includes(word)) unquoted.push(`${file}: ${word} in '${command}'`);
       }
     }
