@@ -1,3 +1,4 @@
+import { FewAtOnce } from "../../../base/few_at_once.ts";
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
 import { reasonOf } from "../etcd/etcd.ts";
@@ -16,6 +17,12 @@ import {
 
 /** Pause before a change that etcd has refused is tried again, in ms. */
 const AGAIN_MS = 1000;
+/**
+ * So many locks are given back at once. After an outage there may be thousands, and what etcd has not done
+ * within the time of a question is not known: then all that is under way is void, and has to be done again.
+ * As few as these are done in that time by an etcd of some twenty changes in a second.
+ */
+const AT_ONCE = 64;
 
 /** What giving back works with. */
 export interface LockReturnsParts {
@@ -27,6 +34,7 @@ export interface LockReturnsParts {
 /** Locks that are given back, and what was said of one that was not used: however long that takes. */
 export class LockReturns {
   readonly #parts: LockReturnsParts;
+  readonly #few = new FewAtOnce(AT_ONCE);
 
   constructor(parts: LockReturnsParts) {
     this.#parts = parts;
@@ -44,19 +52,35 @@ export class LockReturns {
     done: (failure: string | undefined) => void,
   ): void {
     const { session, keys } = this.#parts;
-    const again = () => this.give(lock, mark, done);
-    session.whenLive(Infinity, (epoch) => {
-      session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark), (answer) => {
-        if (answer.kind !== "transaction") return this.#later(answer, again);
-        const { succeeded, results } = answer.result;
-        if (succeeded) return done(undefined);
-        if (session.moved(epoch, results)) return again();
-        // A release whose answer was lost has put the mark.
-        const unmarked = mark !== undefined && results.at(-1)?.found.length === 0;
-        if (unmarked) return this.#mark(epoch, mark, () => this.#gone(epoch, lock, done), again);
-        this.#gone(epoch, lock, done);
-      });
-    }, done);
+    this.#few.run((over) => {
+      const ended = (failure: string | undefined) => {
+        over();
+        done(failure);
+      };
+      // Behind the others: what keeps this one need not keep them.
+      const again = () => {
+        over();
+        this.give(lock, mark, done);
+      };
+      const laterWith = (mark: ClusterLock | undefined): Later => (answer) => {
+        over();
+        tryAgain(this.#parts, answer, () => this.give(lock, mark, done));
+      };
+      const later = laterWith(mark);
+      session.whenLive(Infinity, (epoch) => {
+        session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark), (answer) => {
+          if (answer.kind !== "transaction") return later(answer);
+          const { succeeded, results } = answer.result;
+          if (succeeded) return ended(undefined);
+          if (session.moved(epoch, results)) return again();
+          const gone = () => this.#gone(epoch, lock, ended, laterWith(undefined));
+          // A release whose answer was lost has put the mark.
+          const unmarked = mark !== undefined && results.at(-1)?.found.length === 0;
+          if (unmarked) return this.#mark(epoch, mark, gone, again, later);
+          gone();
+        });
+      }, ended);
+    });
   }
 
   /** A mark says nothing of its guest's lock any more: who has said so has not used that. */
@@ -64,7 +88,9 @@ export class LockReturns {
     const { session } = this.#parts;
     session.whenLive(Infinity, (epoch) => {
       session.ask(restoreMark(epoch, mark), (answer) => {
-        if (answer.kind !== "transaction") return this.#later(answer, () => this.unuse(mark, done));
+        if (answer.kind !== "transaction") {
+          return tryAgain(this.#parts, answer, () => this.unuse(mark, done));
+        }
         const { succeeded, results } = answer.result;
         // What another one has written there since stays.
         if (succeeded || !session.moved(epoch, results)) return done();
@@ -74,10 +100,10 @@ export class LockReturns {
   }
 
   /** Somebody else has taken the lock from a paused guest, as from a host that was fenced. */
-  #mark(epoch: Epoch, mark: ClusterLock, done: () => void, again: () => void): void {
+  #mark(epoch: Epoch, mark: ClusterLock, done: () => void, again: () => void, later: Later): void {
     const { session } = this.#parts;
     session.ask(putMark(epoch, asUsed(mark)), (answer) => {
-      if (answer.kind !== "transaction") return this.#later(answer, again);
+      if (answer.kind !== "transaction") return later(answer);
       if (answer.result.succeeded) return done();
       session.moved(epoch, answer.result.results);
       again();
@@ -85,18 +111,19 @@ export class LockReturns {
   }
 
   /** Nobody has it any more, or somebody else does: only the session's own list may name it still. */
-  #gone(epoch: Epoch, lock: ClusterLock, done: (failure: string | undefined) => void): void {
+  #gone(epoch: Epoch, lock: ClusterLock, ended: (failure: undefined) => void, later: Later): void {
     const { session } = this.#parts;
     session.ask(forget(epoch, lock), (answer) => {
-      if (answer.kind === "transaction") return done(undefined);
-      this.#later(answer, () => this.give(lock, undefined, done));
+      if (answer.kind === "transaction") return ended(undefined);
+      later(answer);
     });
   }
-
-  #later(answer: Exclude<Answer, { kind: "transaction" }>, again: () => void): void {
-    tryAgain(this.#parts, answer, again);
-  }
 }
+
+/** What was asked is not done, or it is not known whether it is. */
+type Unanswered = Exclude<Answer, { kind: "transaction" }>;
+/** Has all of it done again. */
+type Later = (answer: Unanswered) => void;
 
 /**
  * What became of a change is not known, or it was refused: it is done again. In an etcd that is full it may
@@ -107,7 +134,7 @@ export function tryAgain(
     readonly session: Pick<ClusterSession, "doubt">;
     readonly loop: Pick<EventLoop, "after">;
   },
-  answer: Exclude<Answer, { kind: "transaction" }>,
+  answer: Unanswered,
   again: () => void,
 ): void {
   if (answer.kind === "refused" || answer.kind === "full") return void loop.after(AGAIN_MS, again);

@@ -86,3 +86,33 @@ Deno.test("the mark that a release has put whose answer was lost stays as it is"
   const { asked } = given(MARK, { kind: "unknown", reason: "x" }, answer(false, [], [], [], [there]), DONE);
   assert.deepEqual(asked.slice(2), [[{ op: "delete", key: "own" }]]);
 });
+
+Deno.test("of thousands of releases 64 are under way at once, and one that is refused keeps no other one", () => {
+  const time = new PlayedTime();
+  const asked: ((answer: Answer) => void)[] = [];
+  let given = 0;
+  const returns = new LockReturns({
+    session: {
+      id: "mine",
+      whenLive: (_until, ready) => ready(EPOCH),
+      ask: (_transaction, done) => void asked.push(done),
+      doubt: () => {},
+      moved: () => false,
+    },
+    keys: KEYS,
+    loop: time.loop(),
+  });
+  for (let number = 0; number < 3000; number++) returns.give(LOCK, undefined, () => given++);
+  assert.deepEqual([asked.length, given], [64, 0]);
+  asked[0]?.(DONE);
+  assert.deepEqual([asked.length, given], [65, 1]);
+  // For a second it waits, and others go on.
+  asked[1]?.({ kind: "refused", reason: "permission denied" });
+  assert.equal(asked.length, 66);
+  for (let next = 2; next < asked.length; next++) asked[next]?.(DONE);
+  assert.deepEqual([asked.length, given], [3000, 2999]);
+  time.advance();
+  assert.equal(asked.length, 3001);
+  asked[3000]?.(DONE);
+  assert.equal(given, 3000);
+});
