@@ -1,6 +1,7 @@
 import type { Row } from "./row.ts";
 import { clusterRow } from "./rows/cluster.ts";
 import { clusterManyRow } from "./rows/cluster_many.ts";
+import { clusterReturnRow } from "./rows/cluster_return.ts";
 import { echoRow } from "./rows/echo.ts";
 import { flatnessRow } from "./rows/flatness.ts";
 import { hostileRow } from "./rows/hostile.ts";
@@ -32,6 +33,7 @@ export const rows: readonly Row[] = [
   hostileRow,
   clusterRow,
   clusterManyRow,
+  clusterReturnRow,
   storageRow,
   storagePoolsRow,
 ];
