@@ -26,6 +26,17 @@ async function keysOf(etcd: Etcd): Promise<string[]> {
   return keys.filter((key) => /^(lock|share|paused|own|want)\//.test(key));
 }
 
+/** A guest is paused, and one of another host's has had its disk since. */
+async function overtake(etcd: Etcd, guest: ClusterGuest, elsewhere: ClusterHost): Promise<void> {
+  await guest.acquire("disk0");
+  await guest.release("disk0");
+  {
+    await using other = new ClusterGuest(ClusterGuest.at(elsewhere), 2);
+    await other.acquire("disk0");
+  }
+  await until("the other's lock to go", async () => !(await keysOf(etcd)).includes("lock/scsi/disk0"));
+}
+
 Deno.test("a guest is suspended and resumed while etcd is away, also by a daemon that was executed anew", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
@@ -107,13 +118,7 @@ Deno.test("a paused guest of a host that was fenced and lives is not resumed ove
   await using a = await ClusterHost.start(etcd, "a");
   await using b = await ClusterHost.start(etcd, "b");
   await using guest = new ClusterGuest(ClusterGuest.at(a), 1);
-  await guest.acquire("disk0");
-  await guest.release("disk0");
-  {
-    await using other = new ClusterGuest(ClusterGuest.at(b), 2);
-    await other.acquire("disk0");
-  }
-  await until("the other's lock to go", async () => !(await keysOf(etcd)).includes("lock/scsi/disk0"));
+  await overtake(etcd, guest, b);
   a.daemon.signal("SIGSTOP");
   const fenced = await b.command("fence", "a", "--yes", "--dead");
   assert.equal(fenced.code, 0, fenced.stderr);
@@ -268,13 +273,7 @@ for (const heard of ["heard of it", "not heard of it"] as const) {
     await using a = await ClusterHost.start(etcd, "a");
     await using b = await ClusterHost.start(etcd, "b");
     await using guest = new ClusterGuest(ClusterGuest.at(a), 1);
-    await guest.acquire("disk0");
-    await guest.release("disk0");
-    {
-      await using other = new ClusterGuest(ClusterGuest.at(b), 2);
-      await other.acquire("disk0");
-    }
-    await until("the other's lock to go", async () => !(await keysOf(etcd)).includes("lock/scsi/disk0"));
+    await overtake(etcd, guest, b);
     // From then on nothing but what it has heard of tells that anything is missing.
     const membership = `${a.place.paths.runDir}/virtlockd-cluster.json`;
     await until("all that it has to be in etcd for certain", () => {
