@@ -119,7 +119,9 @@ export class People {
   /** A person frees the shares that a host has for guests of which its daemon knows nothing. */
   freeShares({ orphans, session }: Life): void {
     for (
-      const { key, value } of this.#parts.network.list(KEYS.shares).filter(({ key }) => orphans.has(key))
+      const { key, value } of this.#parts.network.list(KEYS.shares).filter(({ key }) =>
+        orphans.useOf(key) === "shared"
+      )
     ) {
       const own = KEYS.own(session.id, key);
       this.#parts.network.change(releaseByHand({ key, own, value }, KEYS.want(session.id, key)));

@@ -9,6 +9,7 @@ import { FencedLocks } from "../../src/lockd/cluster/locks/fenced_locks.ts";
 import { HeldLocks } from "../../src/lockd/cluster/reconcile/held_locks.ts";
 import { HolderNames } from "../../src/lockd/cluster/locks/holder_names.ts";
 import type { Seen } from "../../src/lockd/cluster/host/membership_file.ts";
+import { Lineage } from "../../src/lockd/cluster/keys/lineage.ts";
 import { ClusterNames } from "../../src/lockd/cluster/keys/names.ts";
 import { Orphans } from "../../src/lockd/cluster/locks/orphans.ts";
 import { PausedMarks } from "../../src/lockd/cluster/locks/paused_marks.ts";
@@ -46,6 +47,8 @@ export interface LifeParts {
   readonly kept: (Kept | undefined)[];
   /** Another text each time. */
   readonly nonce: () => string;
+  /** See src/lockd/cluster/keys/lineage.ts. */
+  readonly lineage: string;
   /** How long a guest waits for etcd, in ms. */
   readonly patience: number;
 }
@@ -57,6 +60,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   const keys = KEYS;
   const names = new ClusterNames([{ name: "s", directory: SPACE }], (path) => path);
   const nonce = () => `n${parts.nonce()}`;
+  const lineage = new Lineage(parts.lineage, nonce);
   const clock = () => time.now;
   const markOf = ({ pid }: Owner) => ({ pid, start: 1 });
   const lives = (pid: number) => guests.lives(pid);
@@ -114,7 +118,8 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         markOf,
         lives,
         turns,
-        nonce,
+        nonce: lineage.attempt,
+        lineage,
         orphans,
         marks,
         heldLocks: new HeldLocks({ session, keys, fencedLocks }),
@@ -150,7 +155,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     names: new HolderNames({ session, keys, now: clock }),
     session,
     keys,
-    nonce,
+    lineage,
     loop,
     clock,
     lives,
@@ -164,6 +169,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   });
   const orphans = new Orphans({
     give: (lock, done) => turns.give(lock, () => done()),
+    busy: (key) => turns.busy(key),
     whenGone: (lock, gone) => turns.whenGone(lock, gone),
     loop,
     lives,

@@ -39,6 +39,8 @@ export class World {
   readonly #network: Network;
   readonly #guests: Guests;
   readonly #people: People;
+  /** By the hosts. */
+  readonly #lineages: (string | undefined)[] = [];
   #nextNonce = 1;
 
   constructor(play: Play, chooser: Chooser) {
@@ -151,6 +153,7 @@ export class World {
       guests: this.#guests,
       kept: this.#kept,
       nonce,
+      lineage: `lineage${this.#lineages[host] ??= this.#nonce()}`,
       patience: this.#play.impatient === true ? 1000 : 10_000,
     });
   }
@@ -171,7 +174,10 @@ export class World {
     // Mostly its state is recovered whole; sometimes nothing is known, and running guests go on all the same.
     // Not where etcd has lost something too: see docs/cluster.md.
     const whole = this.#chooser.choose(4, "whole") > 0 || this.#network.lost;
-    if (!whole) this.#guests.forgotten(host);
+    if (!whole) {
+      this.#guests.forgotten(host);
+      this.#lineages[host] = undefined;
+    }
     this.#start(host);
     const next = this.#lives[host];
     if (next !== undefined) this.#guests.daemonStarted(next, mine, whole);

@@ -27,6 +27,7 @@ export function daemonParts(sys: Sys = kernel, given: Partial<DaemonParts> = {})
     deputySocket: "/nowhere/deputy",
     linkSocket: "/nowhere/cluster",
     membershipFile: "/nowhere/cluster.json",
+    lineage: "lineage",
     fenceSocket: "/nowhere/fence",
     changed: () => {},
     lockspacePlaced: () => {},

@@ -33,6 +33,8 @@ export interface ClusterParts {
   readonly settings: ClusterSettings;
   /** Where it is kept which cluster this host is a member of. */
   readonly membershipFile: string;
+  /** Id of the daemons of which this one is: see keys/lineage.ts. */
+  readonly lineage: string;
   /** Where a link with etcd is started for whoever connects. */
   readonly linkSocket: string;
   /** Where a process is started that fences a host, for whoever connects. */

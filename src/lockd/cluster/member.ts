@@ -21,6 +21,7 @@ import { ClusterKeys } from "./keys/keys.ts";
 import { LostGuests } from "./reconcile/lost_guests.ts";
 import { LinkClient } from "./etcd/link_client.ts";
 import type { MembershipFile, Seen } from "./host/membership_file.ts";
+import { Lineage } from "./keys/lineage.ts";
 import { ClusterNames, type ClusterSpace } from "./keys/names.ts";
 import { ClusterSession } from "./session/session.ts";
 
@@ -91,7 +92,7 @@ export class Member implements Cluster {
       names: this.#names,
       devices: facts.devices,
       host: name,
-      nonce,
+      lineage: new Lineage(parts.lineage),
       lostGuests: this.#lostGuests,
       silent: (host, reason) => this.#fencing.asked(host, reason),
     });

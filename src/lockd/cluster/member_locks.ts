@@ -5,6 +5,7 @@ import type { SilentHost } from "./fencing/host_fencing.ts";
 import { mayLive } from "./host/process_lives.ts";
 import { BlockDevices } from "./keys/block_devices.ts";
 import type { ClusterKeys } from "./keys/keys.ts";
+import type { Lineage } from "./keys/lineage.ts";
 import type { ClusterNames } from "./keys/names.ts";
 import { AskedLocks } from "./locks/asked_locks.ts";
 import { ClusterLockFiles } from "./locks/cluster_lock_files.ts";
@@ -40,8 +41,8 @@ export interface MemberLocksParts {
   readonly devices: boolean;
   /** This host's name. */
   readonly host: string;
-  /** Another text each time. */
-  readonly nonce: () => string;
+  /** The daemons of which this one is. */
+  readonly lineage: Lineage;
   /** Guests whose lock another host has got. */
   readonly lostGuests: LostGuests;
   /** Told that somebody asks for a lock of a host that is not heard of. */
@@ -66,15 +67,16 @@ export class MemberLocks {
 
   constructor(memberParts: MemberLocksParts) {
     this.#parts = memberParts;
-    const { parts, session, keys, nonce } = memberParts;
+    const { parts, session, keys, lineage } = memberParts;
     const { sys, loop, lastWrites } = parts;
     this.#lives = (pid, start) => mayLive(sys, pid, start);
     this.#marks = new PausedMarks({ session, loop, lives: this.#lives });
     this.#fencedLocks = new FencedLocks({ session, keys });
-    this.#turns = new LockTurns({ session, keys, nonce, loop, marks: this.#marks });
+    this.#turns = new LockTurns({ session, keys, nonce: lineage.attempt, loop, marks: this.#marks });
     this.#locks = this.#newLocks();
     this.#orphans = new Orphans({
       give: (lock, done) => this.#turns.give(lock, () => done()),
+      busy: (key) => this.#turns.busy(key),
       whenGone: (lock, gone) => this.#turns.whenGone(lock, gone),
       loop,
       lives: this.#lives,
@@ -123,7 +125,7 @@ export class MemberLocks {
 
   /** Begins to answer other hosts, and to look whether etcd still has what this one holds. */
   begin(): void {
-    const { parts, session, keys, lostGuests, nonce } = this.#parts;
+    const { parts, session, keys, lostGuests, lineage } = this.#parts;
     const { loop } = parts;
     session.whenKnown(() => this.#kept.known());
     new AskedLocks({ session, keys, granted: this.#granted, kept: this.#kept, loop }).begin();
@@ -139,7 +141,13 @@ export class MemberLocks {
       turns: this.#turns,
       loop,
     }).begin();
-    new LostLocks({ ...this.#watched(), heldLocks: this.#heldLocks, guests: lostGuests, nonce }).begin();
+    new LostLocks({
+      ...this.#watched(),
+      heldLocks: this.#heldLocks,
+      guests: lostGuests,
+      nonce: lineage.attempt,
+    })
+      .begin();
     new GivenUpLocks({ ...this.#watched(), guests: lostGuests }).begin();
   }
 
@@ -163,7 +171,7 @@ export class MemberLocks {
 
   /** Puts in order what etcd has of this session: {@link SessionParts.reconcile}. */
   readonly reconcile: SessionParts["reconcile"] = (epoch, done, past) => {
-    const { parts, session, keys, names, nonce } = this.#parts;
+    const { parts, session, keys, names, lineage } = this.#parts;
     const { resources, paused, markOf, observer } = parts;
     new Reconciliation({
       heldLocks: this.#heldLocks,
@@ -177,7 +185,8 @@ export class MemberLocks {
       markOf,
       lives: this.#lives,
       turns: this.#turns,
-      nonce,
+      nonce: lineage.attempt,
+      lineage,
       orphans: this.#orphans,
       marks: this.#marks,
       observer,
@@ -185,7 +194,7 @@ export class MemberLocks {
   };
 
   #newLocks(): ClusterLocks {
-    const { parts, session, keys, host, nonce, silent } = this.#parts;
+    const { parts, session, keys, host, lineage, silent } = this.#parts;
     const { sys, loop, wait, now } = parts;
     const clock = () => sys.monotonic();
     return new ClusterLocks({
@@ -195,14 +204,14 @@ export class MemberLocks {
       silent,
       session,
       keys,
-      nonce,
+      lineage,
       loop,
       clock,
       lives: this.#lives,
       orphans: () => this.#orphans,
       held: (key) => this.#granted.holds(key),
       host,
-      wants: new Wants({ session, keys, nonce, loop, clock, wait }),
+      wants: new Wants({ session, keys, nonce: lineage.attempt, loop, clock, wait }),
       marks: this.#marks,
     });
   }

@@ -280,11 +280,13 @@ export class CrashSafety {
    */
   finish(daemon: Daemon, ending: Ending): void {
     const { file } = this.#opened ?? {};
-    const { statistics } = this.#carried();
-    this.#carried = () => ({ ...NOTHING_CARRIED, statistics });
+    const { statistics, lineage } = this.#carried();
+    // Nothing is left by which the next daemon would know locks that are given up.
+    const known = lineage === undefined || ending === "given-up" ? {} : { lineage };
+    this.#carried = () => ({ ...NOTHING_CARRIED, statistics, ...known });
     const over = this.outlives ? ending === "given-up" : daemon.table.resourceCount === 0;
     if (file !== undefined && over) file.remove();
-    else this.recorder?.log.finish({ op: "carried", state: { limits: [], settings: {}, statistics } });
+    else this.recorder?.log.finish({ op: "carried", state: this.#carried() });
   }
 
   #openStore(): DescriptorStore | undefined {

@@ -11,7 +11,7 @@ import { SystemError } from "../../os/system_error.ts";
 import type { OwnerRecord } from "../journal/journaled_lock.ts";
 import { joinRecovered, leaveOut } from "../journal/joined_recovery.ts";
 import { readProcess } from "../../os/process_state.ts";
-import { readCarried } from "../restart/recovered_state.ts";
+import { readCarried, withoutLineage } from "../restart/recovered_state.ts";
 import type { Contents, JournalReader } from "./journal_reader.ts";
 import type { JournalSources, OpenedJournal } from "./opened_journal.ts";
 
@@ -33,7 +33,8 @@ export function withLeftJournal(
 ): OpenedJournal {
   const withFile = { ...opened, left: file };
   const contents = contentsOf({ sys, log, reader }, file);
-  if (contents === undefined) return withFile;
+  // Two daemons have gone on, of which neither knew the other one's locks.
+  if (contents === undefined) return { ...withFile, carried: withoutLineage(opened.carried) };
   const isVoid = isOfAnotherBoot(contents.stamp, stampOfNow(sys))
     ? "is of an earlier boot of this host"
     : isOlder(contents.stamp, opened)
@@ -49,7 +50,7 @@ export function withLeftJournal(
   const second = reader.recover(contents, []);
   const recovered = opened.recovered === undefined ? second : joinRecovered(opened.recovered, second);
   const carried = opened.recovered === undefined ? readCarried(state.carried) : opened.carried;
-  return { ...withFile, recovered, carried };
+  return { ...withFile, recovered, carried: withoutLineage(carried) };
 }
 
 /** What is in it; undefined when that is nothing, or cannot be read, which is said. */

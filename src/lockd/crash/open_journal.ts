@@ -7,7 +7,7 @@ import { JournalState } from "../journal/journal_state.ts";
 import { passOverLog, readLog } from "../journal/lock_format.ts";
 import { recordedSlots } from "../journal/recorded_slots.ts";
 import { keptDescriptor } from "../handover/kept_descriptors.ts";
-import { readCarried } from "../restart/recovered_state.ts";
+import { readCarried, withoutLineage } from "../restart/recovered_state.ts";
 import type { RestartState } from "../restart/state.ts";
 import { readHandover } from "./journal_handover.ts";
 import { JournalPlace, type MadeJournal } from "./journal_place.ts";
@@ -119,7 +119,8 @@ class Opening {
     if (read === undefined) return undefined;
     const contents = this.#reader.contents(memory, read);
     const recovered = this.#reader.recover(contents, this.#sources.returned);
-    const carried = readCarried(contents.state.carried);
+    const said = readCarried(contents.state.carried);
+    const carried = contents.damage === undefined ? said : withoutLineage(said);
     return { ...GOING_ON, memory, log: read.log, file, recovered, carried, slots: recovered.slots };
   }
 

@@ -62,6 +62,8 @@ export interface DaemonParts {
   readonly fenceSocket: string;
   /** Where it is kept which cluster this host is a member of. */
   readonly membershipFile: string;
+  /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. */
+  readonly lineage: string;
   /** Told when the number of clients or locks may have changed. */
   readonly changed: () => void;
   /** Told when a lockspace was registered, or is on another file system than before. */
@@ -84,6 +86,8 @@ export class Daemon {
   readonly loop: EventLoop;
   readonly ledger: DescriptorLedger;
   readonly logs: LogSystem;
+  /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. */
+  readonly lineage: string;
   /** What the configuration says of locks. */
   readonly settings: CoreSettings;
   /** The lock core, whose parts are at hand here too. */
@@ -105,6 +109,7 @@ export class Daemon {
     this.loop = loop;
     this.ledger = ledger;
     this.logs = parts.logs;
+    this.lineage = parts.lineage;
     this.settings = coreSettings(settings);
     this.metrics = new Metrics(Date.now());
     const observer = this.#observer(parts);

@@ -42,6 +42,8 @@ export interface LockCoreParts {
   readonly linkSocket: string;
   /** Where it is kept which cluster this host is a member of. */
   readonly membershipFile: string;
+  /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. */
+  readonly lineage: string;
   /** Where a process is started that fences a host of the cluster. */
   readonly fenceSocket: string;
 }
@@ -108,6 +110,7 @@ export class LockCore {
       ledger,
       settings: parts.clusterSettings,
       membershipFile: parts.membershipFile,
+      lineage: parts.lineage,
       linkSocket: parts.linkSocket,
       fenceSocket: parts.fenceSocket,
       wait: () => settings.clusterWait * 1000,

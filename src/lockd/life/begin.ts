@@ -67,6 +67,7 @@ export function begin(
       limits: daemon.servers.map(({ limits }) => ({ ...limits })),
       settings: changedLogging(),
       statistics: daemon.metrics.snapshot(),
+      lineage: daemon.lineage,
     }),
     unit === undefined ? undefined : (done) => learnStore(daemon, self.env, unit, done),
     [...dead, ...ended],

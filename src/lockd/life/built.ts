@@ -8,6 +8,7 @@ import { keptDescriptor, STORAGE_STARTER } from "../handover/kept_descriptors.ts
 import { lockPaths } from "../identity/lock_paths.ts";
 import type { RestartState } from "../restart/state.ts";
 import { FENCE_SOCKET, LINK_SOCKET, MEMBERSHIP_FILE } from "../cluster/cluster.ts";
+import { newLineage } from "../cluster/keys/lineage.ts";
 import { DEPUTY_SOCKET } from "../storage/deputy_starter.ts";
 import type { Found } from "./found.ts";
 
@@ -49,6 +50,7 @@ export function build({ parts, logs, log, beginning, prepared, safety }: Found):
     deputySocket: `${paths.runDir}/${DEPUTY_SOCKET}`,
     linkSocket: `${paths.runDir}/${LINK_SOCKET}`,
     fenceSocket: `${paths.runDir}/${FENCE_SOCKET}`,
+    lineage: state?.extension?.lineage ?? newLineage(),
     membershipFile: `${paths.runDir}/${MEMBERSHIP_FILE}`,
     changed: () => changed(),
     lockspacePlaced: () => saveLockspaces(registered, daemon),

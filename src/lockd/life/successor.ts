@@ -92,6 +92,7 @@ function extensionOf(
     settings: { ...changedLogging(), timeout: daemon.idleTimer.seconds },
     cwd: beginning.cwd,
     statistics: daemon.metrics.snapshot(),
+    lineage: daemon.lineage,
     journal: safety.handover,
     notify: null,
   };

@@ -37,6 +37,7 @@ export function readExtension(at: JsonObject): OwnPart {
       settings: readSettings(at.object("settings")),
       cwd: at.string("cwd", "a path"),
       statistics: readJson(at, "statistics"),
+      ...(at.has("lineage") ? { lineage: at.string("lineage", "a lineage's id") } : {}),
       journal: readJson(at, "journal"),
       notify: readJson(at, "notify"),
     },

@@ -17,6 +17,8 @@ export interface Carried {
   readonly limits: readonly { readonly maxClients: number; readonly maxAnonymousClients: number }[];
   readonly settings: RuntimeSettings;
   readonly statistics: DaemonExtension["statistics"];
+  /** Absent where it is not certain that all is known that was granted. */
+  readonly lineage?: string;
 }
 
 /** Nothing but what the configuration says. */
@@ -27,12 +29,18 @@ export const NOTHING_CARRIED: Carried = { limits: [], settings: {}, statistics: 
  * is left out, and the configuration decides.
  */
 export function readCarried(value: unknown): Carried {
-  const { limits, settings, statistics } = fieldsOf(value);
+  const { limits, settings, statistics, lineage } = fieldsOf(value);
   return {
     limits: Array.isArray(limits) && limits.every(isLimits) ? limits.map(justLimits) : [],
     settings: readSettings(settings),
     statistics: statistics ?? null,
+    ...(typeof lineage === "string" ? { lineage } : {}),
   };
+}
+
+/** The same for a daemon that may not know all that was granted. */
+export function withoutLineage({ lineage: _, ...carried }: Carried): Carried {
+  return carried;
 }
 
 type Limits = Carried["limits"][number];
@@ -82,6 +90,7 @@ export function recoveredState(
       settings: carried.settings,
       cwd: facts.cwd,
       statistics: carried.statistics,
+      ...(carried.lineage === undefined ? {} : { lineage: carried.lineage }),
       journal: null,
       notify: null,
     },

@@ -111,6 +111,8 @@ export interface DaemonExtension {
   readonly cwd: string;
   /** Counters of the metrics; their meaning is the metrics' own. */
   readonly statistics: unknown;
+  /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. Absent in an older version's. */
+  readonly lineage?: string;
   /** What the journal and the descriptor store need to go on. */
   readonly journal: JsonValue;
   /** Always null: images of the first release insist on it. */

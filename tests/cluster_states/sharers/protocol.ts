@@ -9,7 +9,9 @@ import { contextOf, DISK_CONTEXTS, type DiskUse, inContext, wrongUse } from "../
 export const RULES = {
   "share-last": "a share is given back when the last guest of its host has ended that has it",
   "share-anew": "who wants to share a disk whose share is on its way out waits, and takes another one",
-  "share-stays": "a share that is found stays when the guest has ended that its record names",
+  "share-stays":
+    "a share that is found, and that others may have, stays when the guest has ended that it names",
+  "share-strange": "others may have a share that was taken by a daemon whose knowledge was lost since",
   "share-closed": "a share that is found takes no more guests",
   "freed-unused": "a person frees a share only when no guest of its host uses the disk",
 } as const;
@@ -31,7 +33,7 @@ function steps(host: SharingHost, others: Others, without: Without<Rule>): Shari
     ...ofGuests(host, without),
     ...ofDaemon(host, without),
     ...ofPerson(host, without),
-    ...ofKills(host),
+    ...ofKills(host, without),
   ];
   return found.map((step) => ({ ...step, host: withoutVain(step.host) }));
 }
@@ -142,7 +144,7 @@ function ofDaemon(host: SharingHost, without: Without<Rule>): SharingStep[] {
     case "held":
       if (!host.found) break;
       if (!there) add("it notices that the share was freed", NO_LOCK);
-      if (!first && (!shared || without.has("share-stays"))) {
+      if (!first && (!host.open || without.has("share-stays"))) {
         add("it notices that the guest has ended that the record names", { lock: "due" });
       }
   }
@@ -155,29 +157,38 @@ function looked(host: SharingHost): SharingHost {
   const there = host.alone === 0 ? host.share : host.alone;
   if (host.lock !== "none") return there === host.attempt ? known : { ...known, ...NO_LOCK };
   if (there === 0) return known;
-  return { ...known, lock: "held", attempt: there, found: true, shared: host.alone === 0 };
+  const shared = host.alone === 0;
+  return {
+    ...known,
+    lock: "held",
+    attempt: there,
+    found: true,
+    shared,
+    open: shared && there <= host.strange,
+  };
 }
 
 /** A share of which nobody knows who has it is freed by a person's word. */
 function ofPerson(host: SharingHost, without: Without<Rule>): SharingStep[] {
-  const { lock, found, shared, known, unknown, share } = host;
+  const { lock, open, known, unknown, share } = host;
   const used = known + unknown > 0 && !without.has("freed-unused");
-  if (lock !== "held" || !found || !shared || used || share === 0) return [];
+  if (lock !== "held" || !open || used || share === 0) return [];
   return [{ name: "a person frees the share", host: { ...host, share: 0 } }];
 }
 
 /** The daemon is killed, and starts: with what is in its journal, or without. */
-function ofKills(host: SharingHost): SharingStep[] {
+function ofKills(host: SharingHost, without: Without<Rule>): SharingStep[] {
   const messages = host.messages.map((message) => ({ ...message, awaited: false }));
   if (messages.length > MOST_LATE) return [];
   const started = { ...host, ...UNSURE, asking: false, listed: false, messages };
   const granted = (host.lock === "held" || host.lock === "due") && !host.found;
   const unknown = host.known + host.unknown;
+  const strange = without.has("share-strange") ? host.strange : Math.max(...attempts(host));
   return [
     { name: "the daemon is killed, and starts", host: { ...started, ...granted ? {} : NO_LOCK } },
     {
       name: "the daemon is killed with all that it knew",
-      host: { ...started, ...NO_LOCK, known: 0, unknown },
+      host: { ...started, ...NO_LOCK, known: 0, unknown, strange },
     },
   ];
 }

@@ -1,4 +1,5 @@
-import { type Asking, NEW_HOST as NEW_LOCKING_HOST, renumbered } from "../locks/locking_host.ts";
+import { type Asking, attempts, NEW_HOST as NEW_LOCKING_HOST, renumbered } from "../locks/locking_host.ts";
+import { ranks } from "../numbers.ts";
 
 /** A host with up to two guests that share one disk, or one that has it alone. */
 export interface SharingHost extends Asking {
@@ -9,6 +10,10 @@ export interface SharingHost extends Asking {
   readonly lock: "none" | "acquiring" | "unknown" | "held" | "due";
   /** Whether the daemon has found the lock in etcd, and does not know who has it. */
   readonly found: boolean;
+  /** Whether others may have the found share than the guest that its record names. */
+  readonly open: boolean;
+  /** Tries with numbers up to this one are of a daemon whose knowledge of what it had granted was lost. */
+  readonly strange: number;
   /** How the guests, or the daemon for them, have the lock or want it. */
   readonly shared: boolean;
   /** Whether a guest waits for the lock, which no other one of this host has. */
@@ -34,6 +39,8 @@ export const NEW_HOST: SharingHost = {
   listed: false,
   lock: "none",
   found: false,
+  open: false,
+  strange: 0,
   shared: false,
   asking: false,
   known: 0,
@@ -44,9 +51,13 @@ export const NEW_HOST: SharingHost = {
 /** The same host, written in one way only. */
 export function normal(host: SharingHost): SharingHost {
   const guests = host.known + host.unknown;
+  const found = host.found && host.lock === "held";
+  const tries = attempts(host);
   return {
     ...renumbered(host),
-    found: host.found && host.lock === "held",
+    strange: ranks(tries)(Math.max(0, ...tries.filter((each) => each <= host.strange))),
+    found,
+    open: host.open && found,
     shared: host.shared && (host.lock !== "none" || guests > 0),
     first: host.first && guests > 0,
   };

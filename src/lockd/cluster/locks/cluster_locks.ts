@@ -4,6 +4,7 @@ import type { KeyValue, TransactionResult } from "../../../etcd/wire/transaction
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { decodeHolder, type LockHolder } from "../keys/lock_holder.ts";
+import type { Lineage } from "../keys/lineage.ts";
 import { goOver, type Met } from "../keys/marks.ts";
 import { RecordError } from "../keys/record_fields.ts";
 import { encodeRecord } from "../keys/records.ts";
@@ -42,15 +43,15 @@ const NOT_OVER = "what was begun with it before, as its release, has not come to
 export interface ClusterLocksParts extends OtherHoldersParts {
   readonly session: Pick<ClusterSession, "id" | "whenLive" | "ask" | "doubt" | "moved">;
   readonly keys: ClusterKeys;
-  /** Another text each time. */
-  readonly nonce: () => string;
+  /** The daemons of which this one is. */
+  readonly lineage: Pick<Lineage, "attempt" | "wrote">;
   readonly loop: Pick<EventLoop, "after">;
   /** Monotonic milliseconds. */
   readonly clock: () => number;
   /** Whether a process of this host lives, of which a lock's record tells. */
   readonly lives: (pid: number, start: number) => boolean;
   /** What is kept for processes of which the daemon knows nothing: a lock that is taken is none of that. */
-  readonly orphans: () => Pick<Orphans, "has" | "forget" | "add">;
+  readonly orphans: () => Pick<Orphans, "useOf" | "forget" | "add">;
   /** Whether the lock table has a lock of a key, perhaps by another name of the same device. */
   readonly held: (key: string) => boolean;
   /** This host's name. */
@@ -125,7 +126,7 @@ export class ClusterLocks {
     seen: readonly KeyValue[] = [],
     answered?: string,
   ): void {
-    const { session, keys, nonce } = this.#parts;
+    const { session, keys, lineage } = this.#parts;
     const failed = (reason: string) => done({ kind: "failed", reason });
     const { limit } = wanted;
     session.whenLive(limit.until, (epoch) => {
@@ -133,7 +134,7 @@ export class ClusterLocks {
       const { name, shared, holder } = wanted;
       // Of the session that there is now: one that was fenced is over.
       const key = keys.lock(name, shared, session.id);
-      const record = { session: session.id, attempt: nonce(), ...holder };
+      const record = { session: session.id, attempt: lineage.attempt(), ...holder };
       const met = this.#goOver(seen, record, wanted);
       if (typeof met === "string") return failed(met);
       // Whether who had it has shared it a mark does not tell.
@@ -253,9 +254,9 @@ export class ClusterLocks {
       const { host, held, orphans, lives } = this.#parts;
       const { key } = own.entry;
       const shared = keys.isShare(key);
-      const orphan = orphans().has(key);
+      const use = orphans().useOf(key);
       // Of a share that nobody knows others may be left when the asker releases it.
-      if (held(key) || (shared && orphan) || (!same && (orphan || lives(pid, start)))) {
+      if (held(key) || use === "shared" || (!same && (use === "alone" || lives(pid, start)))) {
         const by = { kind: "host", host, shared, domain, uuid, pid, since } as const;
         return done({ kind: "held", by });
       }

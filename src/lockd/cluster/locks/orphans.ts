@@ -1,6 +1,8 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Verdict } from "../../lockspace/settler.ts";
 import { type Sight, UNSEEN_QEMU } from "../../lockspace/written_files.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
+import type { Lineage } from "../keys/lineage.ts";
 import type { LockHolder } from "../keys/lock_holder.ts";
 import type { ClusterLock } from "../keys/transactions.ts";
 
@@ -19,6 +21,8 @@ export interface LastWrites {
 export interface OrphansParts {
   /** Gives a lock back. @param done called when it has gone */
   readonly give: (lock: ClusterLock, done: () => void) => void;
+  /** Whether a lock is being taken or given back right now. */
+  readonly busy: (key: string) => boolean;
   /** Looks whether etcd still has a lock. @param gone called when it certainly has it no more */
   readonly whenGone: (lock: ClusterLock, gone: () => void) => void;
   readonly loop: Pick<EventLoop, "after">;
@@ -33,6 +37,21 @@ export interface OrphansParts {
  */
 export type OrphanUse = "alone" | "shared";
 
+/**
+ * Who may have a lock of which the daemon knows nothing. A share that a daemon of its own lineage has taken
+ * was granted to nobody: others of this host get a share only when it was, and then the daemon knew of them.
+ */
+export function orphanUse(
+  { keys, lineage }: {
+    readonly keys: Pick<ClusterKeys, "isShare">;
+    readonly lineage: Pick<Lineage, "wrote">;
+  },
+  key: string,
+  holder: LockHolder,
+): OrphanUse {
+  return keys.isShare(key) && !lineage.wrote(holder) ? "shared" : "alone";
+}
+
 interface Orphan {
   readonly lock: ClusterLock;
   readonly holder: LockHolder;
@@ -44,8 +63,9 @@ interface Orphan {
 /**
  * Locks that etcd has of this host, for processes of which the daemon knows nothing: it was killed in the
  * middle of granting them, or has lost its state once. Each is kept as long as its process lives, for that
- * may be writing, and then until its last writes have landed. A share stays until a person has freed it: its
- * record names the first process only that had it, and others of this host may write when that has ended.
+ * may be writing, and then until its last writes have landed. A share that others of this host may have
+ * stays until a person has freed it: its record names the first process only that had it, and others may
+ * write when that has ended.
  */
 export class Orphans {
   readonly #parts: OrphansParts;
@@ -70,9 +90,9 @@ export class Orphans {
     return this.#kept.size;
   }
 
-  /** Whether the lock of a key is one. */
-  has(key: string): boolean {
-    return this.#kept.has(key);
+  /** Who may have the lock of a key, where it is one of these. */
+  useOf(key: string): OrphanUse | undefined {
+    return this.#kept.get(key)?.use;
   }
 
   /** Keeps one. */
@@ -131,7 +151,8 @@ export class Orphans {
   #give(orphans: readonly Orphan[]): void {
     for (const orphan of orphans) {
       const { key } = orphan.lock;
-      if (this.#kept.get(key) !== orphan) continue;
+      // What is under way may find that it has got this very record: then it is somebody's.
+      if (this.#kept.get(key) !== orphan || this.#parts.busy(key)) continue;
       this.#kept.delete(key);
       // Its owner may have got it again meanwhile: then it is another record, and nothing is given back.
       this.#giving++;

@@ -1,12 +1,13 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import { foundIn, reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
+import type { Lineage } from "../keys/lineage.ts";
 import { decodeHolder } from "../keys/lock_holder.ts";
 import { type ClusterLock, read } from "../keys/transactions.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { tryAgain } from "./lock_returns.ts";
 import type { LockTurns } from "./lock_turns.ts";
-import type { Orphans } from "./orphans.ts";
+import { type Orphans, orphanUse } from "./orphans.ts";
 import type { TriedLock, Wanted } from "./wanted_lock.ts";
 
 /** A try to get a lock, of which it is not known what came of it. */
@@ -29,6 +30,7 @@ export type Came =
 export interface TriedLocksParts {
   readonly session: Pick<ClusterSession, "whenLive" | "ask" | "doubt">;
   readonly keys: Pick<ClusterKeys, "isShare">;
+  readonly lineage: Pick<Lineage, "wrote">;
   readonly loop: Pick<EventLoop, "after">;
   readonly turns: Pick<LockTurns, "inTurn" | "give" | "unuse" | "markOf">;
   /** What is kept for processes of which the daemon knows nothing. */
@@ -92,14 +94,15 @@ export class TriedLocks {
    * asked for in vain: a paused guest would have no mark. Whoever keeps it has to know which record it is.
    */
   #keep(lock: ClusterLock): void {
-    const { session, orphans, keys, turns } = this.#parts;
+    const { session, orphans, keys, lineage, turns } = this.#parts;
     turns.inTurn(lock.key, (end) => {
       const look = () =>
         session.whenLive(Infinity, () => {
           session.ask(read(lock.key), (answer) => {
             if (answer.kind !== "transaction") return tryAgain(this.#parts, answer, look);
-            const use = keys.isShare(lock.key) ? "shared" : "alone";
-            if (foundIn(answer)[0]?.value === lock.value) orphans().add(lock, decodeHolder(lock), use);
+            const holder = decodeHolder(lock);
+            const use = orphanUse({ keys, lineage }, lock.key, holder);
+            if (foundIn(answer)[0]?.value === lock.value) orphans().add(lock, holder, use);
             end();
           });
         }, end);

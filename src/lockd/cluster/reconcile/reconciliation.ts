@@ -12,14 +12,15 @@ import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { LostMarks, type PausedGuest } from "./lost_marks.ts";
+import type { Lineage } from "../keys/lineage.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { decodeHolder, holderOf, type LockHolder } from "../keys/lock_holder.ts";
 import { readable, readOrWhy, RecordError } from "../keys/record_fields.ts";
 import { encodeRecord } from "../keys/records.ts";
-import type { Orphans } from "../locks/orphans.ts";
+import { type Orphans, orphanUse } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
 import type { ClusterSession } from "../session/session.ts";
-import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark } from "../keys/transactions.ts";
+import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark, replace } from "../keys/transactions.ts";
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -40,6 +41,8 @@ export interface ReconciliationParts {
   readonly lives: (pid: number, start: number) => boolean;
   readonly turns: Pick<LockTurns, "busy" | "give">;
   readonly nonce: () => string;
+  /** The daemons of which this one is. */
+  readonly lineage: Pick<Lineage, "wrote">;
   /** Gets what is kept for processes of which this daemon knows nothing. */
   readonly orphans: Pick<Orphans, "add">;
   /** Gets the marks of paused guests. */
@@ -52,8 +55,8 @@ export interface ReconciliationObserver {
   /** The cluster has a lock of this host's of which the daemon knows nothing, and whose process lives. */
   clusterUnknown(key: string, holder: LockHolder): void;
   /**
-   * The cluster has a share of this host's of which the daemon knows nothing: who has it beside the process
-   * that its record names, or has had it since, nothing tells.
+   * The cluster has a share of this host's of which neither the daemon knows anything nor knew those that it
+   * goes on for: who has it beside the process that its record names, or has had it since, nothing tells.
    */
   clusterUnknownShare(key: string, holder: LockHolder): void;
   /** etcd has a lock for this host that was in doubt because another one had it. */
@@ -127,6 +130,9 @@ export class Reconciliation {
         if (ours === undefined || ours.value === known.value || !releasing) {
           granted.adopt(resource.path, there);
           this.#certain(resource);
+          if (resource.shared && !releasing) {
+            yield (done) => this.#avow(epoch, resource, { ...there, revision: known.changedAt }, done);
+          }
         } else {
           // etcd was restored to a state in which an earlier guest of this host had it.
           turns.give(there, () => {});
@@ -168,6 +174,30 @@ export class Reconciliation {
           }
         });
     }
+  }
+
+  /**
+   * A share that another daemon has taken, which may have known other guests that have it, is one of this
+   * daemon's from now on: should that one ever go on, it does not take it for one that nobody has.
+   */
+  #avow(
+    epoch: Epoch,
+    { path }: Resource,
+    { revision, ...there }: ClusterLock & { readonly revision: number },
+    done: (failure: string | undefined) => void,
+  ): void {
+    const { session, granted, lineage, nonce } = this.#parts;
+    const holder = decodeHolder(there);
+    if (lineage.wrote(holder)) return done(undefined);
+    const lock = { ...there, value: encodeRecord({ ...holder, attempt: nonce() }) };
+    session.ask(replace(epoch, lock, revision), (answer) => {
+      if (answer.kind !== "transaction") return done(reasonOf(answer));
+      const { succeeded, results } = answer.result;
+      if (!succeeded && session.moved(epoch, results)) return done(MOVED);
+      // Where a person has changed it by hand, it stays what it is.
+      if (succeeded) granted.adopt(path, lock);
+      done(undefined);
+    });
   }
 
   /**
@@ -224,11 +254,12 @@ export class Reconciliation {
 
   /**
    * What etcd has beside is kept until its process is gone and has nothing under way. Even a daemon whose
-   * state was recovered whole does not know what one before it may have lost. A share is kept until somebody
-   * frees it, for others of this host may have it when the process has gone that its record names.
+   * state was recovered whole does not know what one before it may have lost. A share that such a one has
+   * taken is kept until somebody frees it, for others of this host may have it when the process has gone that
+   * its record names.
    */
   #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
-    const { session, lives, turns, orphans, marks, keys, observer } = this.#parts;
+    const { session, lives, turns, orphans, marks, keys, lineage, observer } = this.#parts;
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
       const holder = readOrWhy(() => decodeHolder(entry));
@@ -240,19 +271,19 @@ export class Reconciliation {
         if (!handedOver.has(key)) marks.add(lock);
         continue;
       }
-      if (keys.isShare(key)) {
-        // What is being given back goes from etcd all the same, and what is taken has an owner then.
-        if (!turns.busy(key)) observer.clusterUnknownShare(key, holder);
+      // Where it is being taken or given back right now, the daemon knows of it.
+      const busy = turns.busy(key);
+      if (orphanUse({ keys, lineage }, key, holder) === "shared") {
+        if (!busy) observer.clusterUnknownShare(key, holder);
         orphans.add(lock, holder, "shared");
         continue;
       }
       const lived = lives(holder.pid, holder.start);
-      // Where it is being taken or given back right now, the daemon knows of it.
-      const busy = turns.busy(key);
       // A paused guest whose lock was handed over long ago does not hold it.
       const left = !busy && handedOver.has(keys.pausedOf(key, session.id, holder));
       if (lived && !busy && !left) observer.clusterUnknown(key, holder);
-      if (!left && (lived || !busy)) orphans.add(lock, holder, "alone");
+      // Should a share be got by what is under way, others may join it before it is given back behind that.
+      if (keys.isShare(key) || (!left && (lived || !busy))) orphans.add(lock, holder, "alone");
       else turns.give(lock, () => {});
     }
   }

@@ -93,3 +93,20 @@ Deno.test("withLeftJournal() says nothing of a file in which nothing is", () => 
   stage.scratch.write("journal");
   assert.deepEqual([disks(joined(stage, [grantOf(stage, 1)])), stage.log.lines], [["disk1"], []]);
 });
+
+Deno.test("withLeftJournal() carries no lineage on where two daemons went on, neither of which knew all", () => {
+  const carried = (lineage: string): Operation => {
+    return { op: "carried", state: { limits: [], settings: {}, statistics: null, lineage } };
+  };
+  const stored = [carried("store's")];
+  const lineageOf = (leave: (stage: JournalStage) => void) => {
+    using stage = new JournalStage();
+    leave(stage);
+    return joined(stage, stored).carried.lineage;
+  };
+  assert.equal(lineageOf((stage) => stage.file([carried("file's")], 2000)), undefined);
+  assert.equal(lineageOf((stage) => stage.scratch.write("journal", "nonsense")), undefined);
+  // What that one knew is known.
+  assert.equal(lineageOf((stage) => stage.file([carried("file's")], 999)), "store's");
+  assert.equal(lineageOf((stage) => stage.file([carried("file's")], 2000, OTHER_BOOT)), "store's");
+});

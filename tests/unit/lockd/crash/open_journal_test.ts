@@ -6,6 +6,7 @@ import type { OpenedJournal } from "../../../../src/lockd/crash/opened_journal.t
 import { readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
 import { slotName } from "../../../../src/lockd/journal/descriptor_names.ts";
+import type { ReturnedDescriptor } from "../../../../src/lockd/journal/recovered.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
 import { F_WRLCK, O_RDWR } from "../../../../src/os/constants.ts";
 import { EMFILE, ENOSPC } from "../../../../src/os/errno.ts";
@@ -29,6 +30,11 @@ function grantOf(stage: JournalStage, id: number, slot?: number): Operation {
   if (granted.op !== "grant") return granted;
   const { slot: _, ...rest } = granted;
   return slot === undefined ? rest : { ...rest, slot };
+}
+
+/** A journal that came back from the store. */
+function journalOf(stage: JournalStage, ...operations: readonly Operation[]): ReturnedDescriptor {
+  return { name: "journal", fd: stage.memory(operations) };
 }
 
 /** Ids of recovered locks with how they are. */
@@ -77,6 +83,23 @@ Deno.test("openJournal() takes again what the journal in the file says, and what
   assert.deepEqual(opened.carried.limits, [{ maxClients: 7, maxAnonymousClients: 7 }]);
   assert.deepEqual(opened.recovered?.watched.map(({ key, start }) => [key, start]), [[7, 1007]]);
   assert.deepEqual([opened.slots, stage.log.lines], [[], []]);
+});
+
+Deno.test("openJournal() carries a lineage on from a journal that says all, and from no other", () => {
+  using stage = new JournalStage();
+  const carried: Operation = {
+    op: "carried",
+    state: { limits: [], settings: {}, statistics: null, lineage: "l1" },
+  };
+  const whole = openJournal(stage.sources({ keeper: true, returned: [journalOf(stage, carried)] }));
+  assert.deepEqual([whole.carried.lineage, stage.log.lines], ["l1", []]);
+  const behind = journalOf(stage, carried);
+  const found = readLog(new SharedMemory(kernel, behind.fd));
+  if (typeof found === "string") assert.fail(found);
+  found.log.fallBehind();
+  const damaged = openJournal(stage.sources({ keeper: true, returned: [behind] }));
+  assert.equal(damaged.carried.lineage, undefined);
+  assert.match(stage.log.lines.join("\n"), /^error: The journal is damaged: /);
 });
 
 Deno.test("openJournal() knows owners whose process has ended, or is another one by now", () => {

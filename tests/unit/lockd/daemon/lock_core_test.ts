@@ -43,6 +43,7 @@ class Stage implements Disposable {
     clusterSettings: CLUSTER_DEFAULTS,
     linkSocket: "/nowhere/cluster",
     membershipFile: "/nowhere/cluster.json",
+    lineage: "lineage",
     fenceSocket: "/nowhere/fence",
   });
 

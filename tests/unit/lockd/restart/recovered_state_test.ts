@@ -94,7 +94,9 @@ Deno.test("readCarried() takes what this program writes, and nothing else", () =
     settings,
     statistics: { locks: 1 },
   });
-  for (const value of [undefined, null, 7, "x", [], {}, { limits: [], settings: {} }]) {
+  const known = { limits: [], settings: {}, statistics: null, lineage: "l1" };
+  assert.deepEqual(readCarried(known), known);
+  for (const value of [undefined, null, 7, "x", [], {}, { limits: [], settings: {}, lineage: 7 }]) {
     assert.deepEqual(readCarried(value), { limits: [], settings: {}, statistics: null });
   }
   assert.deepEqual(readCarried({ limits: [{ maxClients: "7" }], settings: null }).limits, []);
@@ -117,7 +119,9 @@ Deno.test("recoveredState() takes limits and settings that were carried, else th
     settings: { timeout: 9 },
     statistics: { a: 1 },
   };
-  const { servers, extension } = recoveredState(NOTHING, carried, FACTS);
+  const { servers, extension } = recoveredState(NOTHING, { ...carried, lineage: "l1" }, FACTS);
+  assert.equal(extension?.lineage, "l1");
+  assert.equal(recoveredState(NOTHING, carried, FACTS).extension?.lineage, undefined);
   assert.deepEqual([servers.virtlockd.maxClients, servers.admin?.maxClients], [7, 5]);
   assert.deepEqual([extension?.settings, extension?.statistics], [{ timeout: 9 }, { a: 1 }]);
   assert.equal(recoveredState(NOTHING, NOTHING_CARRIED, FACTS).servers.virtlockd.maxClients, 1024);

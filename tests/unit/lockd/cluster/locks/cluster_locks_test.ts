@@ -25,7 +25,7 @@ function limitIn(time: PlayedTime, milliseconds = 5000): AskLimit {
 
 /** Locks, and what is done to their keys in turn. */
 function locksOf(parts: Omit<ClusterLocksParts, "turns"> & Pick<LockTurnsParts, "session" | "marks">) {
-  const turns = new LockTurns(parts);
+  const turns = new LockTurns({ ...parts, nonce: parts.lineage.attempt });
   return { turns, locks: new ClusterLocks({ ...parts, turns }) };
 }
 
@@ -45,11 +45,11 @@ function taken(answer: (transaction: Transaction, etcd: PlayedEtcd) => Answer) {
       moved: () => assert.fail("nothing has moved"),
     },
     keys: KEYS,
-    nonce: () => "n",
+    lineage: { attempt: () => "n", wrote: () => true },
     loop: new PlayedTime().loop(),
     clock: () => 0,
     lives: () => assert.fail(),
-    orphans: () => ({ has: () => assert.fail(), forget: () => {}, add: () => assert.fail() }),
+    orphans: () => ({ useOf: () => assert.fail(), forget: () => {}, add: () => assert.fail() }),
     held: () => assert.fail(),
     host: "h",
     names: { name: () => assert.fail() },
@@ -127,12 +127,12 @@ for (const shared of [true, false]) {
       },
       keys: KEYS,
       names: { name: () => assert.fail("it is this host's") },
-      nonce: () => "n",
+      lineage: { attempt: () => "n", wrote: () => true },
       loop: new PlayedTime().loop(),
       clock: () => 0,
       lives: () => true,
       orphans: () => ({
-        has: (each) => each === key,
+        useOf: (each) => each === key ? "shared" : undefined,
         forget: () => assert.fail("it was not granted"),
         add: () => assert.fail("it is kept already"),
       }),
@@ -197,12 +197,12 @@ for (const came of [true, false]) {
       },
       keys: KEYS,
       names: { name: () => assert.fail("it is this host's") },
-      nonce: () => "again",
+      lineage: { attempt: () => "again", wrote: () => true },
       loop: new PlayedTime().loop(),
       clock: () => 0,
       lives: () => true,
       orphans: () => ({
-        has: (each) => each === key,
+        useOf: (each) => each === key ? "alone" : undefined,
         forget: () => assert.fail("it was not granted"),
         add: (lock, { attempt }, use) => void kept.push(`${lock.key} ${attempt} ${use}`),
       }),
@@ -250,11 +250,11 @@ for (const away of [true, false]) {
       },
       keys: KEYS,
       names: { name: () => assert.fail("it is not looked at") },
-      nonce: () => "n",
+      lineage: { attempt: () => "n", wrote: () => true },
       loop: time.loop(),
       clock: () => time.now,
       lives: () => true,
-      orphans: () => ({ has: () => false, forget: () => assert.fail(), add: () => assert.fail() }),
+      orphans: () => ({ useOf: () => undefined, forget: () => assert.fail(), add: () => assert.fail() }),
       held: () => false,
       host: "kvm1",
       silent: () => assert.fail("no other host has it"),
@@ -316,12 +316,12 @@ function slowEtcd(before?: string) {
     },
     keys: KEYS,
     names: { name: () => assert.fail("it is this host's") },
-    nonce: () => "late",
+    lineage: { attempt: () => "late", wrote: () => true },
     loop: time.loop(),
     clock: () => time.now,
     lives: () => true,
     orphans: () => ({
-      has: () => before !== undefined,
+      useOf: () => before === undefined ? undefined : "alone",
       forget: () => assert.fail("it was not granted"),
       add: (lock, { attempt }, use) => void kept.push(`${lock.key} ${attempt} ${use}`),
     }),

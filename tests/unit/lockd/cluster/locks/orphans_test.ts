@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
+import { Orphans, orphanUse } from "../../../../../src/lockd/cluster/locks/orphans.ts";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { Lineage } from "../../../../../src/lockd/cluster/keys/lineage.ts";
 import type { Verdict } from "../../../../../src/lockd/lockspace/settler.ts";
 import type { Sight } from "../../../../../src/lockd/lockspace/written_files.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
@@ -19,8 +21,10 @@ class World {
   verdict = UNKNOWN;
   /** Whether etcd has the lock. */
   there = true;
+  busy = false;
   readonly orphans = new Orphans({
     give: ({ key }) => void this.given.push(key),
+    busy: () => this.busy,
     whenGone: (_lock, gone) => this.there ? undefined : gone(),
     loop: this.time.loop(),
     lives: (pid, start) => this.alive && pid === 7 && start === 9,
@@ -38,7 +42,7 @@ Deno.test("a lock of nobody's is kept while its process lives, and until its las
   const world = new World();
   world.orphans.add(LOCK, HOLDER, "alone");
   for (let look = 0; look < 3; look++) world.time.advance();
-  assert.deepEqual([world.given, world.judged, world.orphans.has("k")], [[], [], true]);
+  assert.deepEqual([world.given, world.judged, world.orphans.useOf("k")], [[], [], "alone"]);
   world.alive = false;
   for (let look = 0; look < 1000; look++) world.time.advance();
   assert.deepEqual([world.given, world.orphans.size], [[], 1]);
@@ -70,6 +74,19 @@ Deno.test("a lock whose process is gone already is judged as that of a QEMU whic
   assert.deepEqual([world.given, world.judged], [["k"], [{ qemu: true, files: [] }]]);
 });
 
+Deno.test("a lock stays while it is being taken, for who takes it may find that it is theirs", () => {
+  const world = new World();
+  world.alive = false;
+  world.verdict = OVER;
+  world.busy = true;
+  world.orphans.add(LOCK, HOLDER, "alone");
+  for (let look = 0; look < 10; look++) world.time.advance();
+  assert.deepEqual([world.given, world.orphans.useOf("k")], [[], "alone"]);
+  world.busy = false;
+  world.time.advance();
+  assert.deepEqual([world.given, world.orphans.size], [["k"], 0]);
+});
+
 Deno.test("a lock that has an owner again is nobody's no more", () => {
   const world = new World();
   world.orphans.add(LOCK, HOLDER, "alone");
@@ -77,7 +94,7 @@ Deno.test("a lock that has an owner again is nobody's no more", () => {
   world.alive = false;
   world.verdict = OVER;
   world.time.advance();
-  assert.deepEqual([world.given, world.orphans.has("k")], [[], false]);
+  assert.deepEqual([world.given, world.orphans.useOf("k")], [[], undefined]);
 });
 
 Deno.test("a share stays when the process has ended that its record names: others of this host may have it", () => {
@@ -87,11 +104,24 @@ Deno.test("a share stays when the process has ended that its record names: other
   world.time.advance();
   world.alive = false;
   for (let look = 0; look < 1000; look++) world.time.advance();
-  assert.deepEqual([world.given, world.judged, world.orphans.has("k")], [[], [], true]);
+  assert.deepEqual([world.given, world.judged, world.orphans.useOf("k")], [[], [], "shared"]);
   // It does not keep this host out of a cluster that is closed: it may stay for long.
   assert.equal(world.orphans.leaving, 0);
   // A person has freed it.
   world.there = false;
   world.time.advance();
   assert.deepEqual([world.given, world.orphans.size], [[], 0]);
+});
+
+Deno.test("a share is nobody's but its process's where this daemon's lineage has taken it, and else perhaps others'", () => {
+  const keys = new ClusterKeys("prod");
+  const name = { space: "scsi", name: "disk" };
+  const [lineage, other] = [new Lineage("one"), new Lineage("one1")];
+  const use = (key: string, attempt: string) => orphanUse({ keys, lineage }, key, { ...HOLDER, attempt });
+  const [alone, share] = [keys.exclusive(name), keys.share(name, "s")];
+  assert.equal(use(alone, other.attempt()), "alone");
+  assert.equal(use(share, lineage.attempt()), "alone");
+  assert.equal(use(share, other.attempt()), "shared");
+  // As an earlier version has written it.
+  assert.equal(use(share, "f4d1b2a8-1f52-4c55-a5a4-8e6f3f1ab001"), "shared");
 });

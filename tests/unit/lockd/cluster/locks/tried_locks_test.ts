@@ -45,6 +45,7 @@ function settled(lock: TriedLock, answers: readonly Answer[], live = Infinity) {
       doubt: (reason) => void told.push(`doubt: ${reason}`),
     },
     keys: KEYS,
+    lineage: { wrote: ({ attempt }) => attempt === "a" },
     loop: new PlayedTime().loop(),
     turns: {
       inTurn: (key, task) => task(() => void told.push(`end ${key}`)),
@@ -94,6 +95,10 @@ Deno.test("what took the place of a living process's lock is kept for it, if it 
   const again = { ...LOCK, again: true } as const;
   assert.deepEqual(settled(again, [has(VALUE)], 0).told, [`keep ${KEY} a alone`, `end ${KEY}`]);
   assert.deepEqual(settled(again, [has("before")], 0).told, [`end ${KEY}`]);
+  // A share of this daemon's own lineage is nobody else's.
+  const key = KEYS.share(NAME, "s");
+  const share = { ...again, key, own: KEYS.own("s", key) };
+  assert.deepEqual(settled(share, [has(VALUE)], 0).told, [`keep ${key} a alone`, `end ${key}`]);
 });
 
 Deno.test("lookUp() looks once, and says that a lock is absent apart from everything else", () => {
@@ -105,6 +110,7 @@ Deno.test("lookUp() looks once, and says that a lock is absent apart from everyt
       doubt: () => assert.fail("it is answered"),
     },
     keys: KEYS,
+    lineage: { wrote: ({ attempt }) => attempt === "a" },
     loop: new PlayedTime().loop(),
     turns: {
       inTurn: () => assert.fail(),

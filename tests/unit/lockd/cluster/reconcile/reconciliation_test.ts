@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction } from "../../../../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { Lineage } from "../../../../../src/lockd/cluster/keys/lineage.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
 import {
   Reconciliation,
@@ -26,7 +27,8 @@ const EMPTY_HOST = {
   paused: () => [],
   partWith: () => assert.fail(),
   markOf: () => ({ pid: 0, start: 0 }),
-  nonce: () => "n",
+  nonce: () => "own.n",
+  lineage: new Lineage("own"),
 } satisfies Partial<ReconciliationParts>;
 
 /** What etcd answers to the question what it has of this host. */
@@ -251,47 +253,126 @@ for (
   });
 }
 
+/**
+ * What becomes of a share whose record names a process that has ended, and of which the daemon knows nothing.
+ *
+ * @param attempt of the record
+ */
+function endedSharer(attempt: string, busy: boolean) {
+  // The record names the first of two who share it, and nothing names the second one, which goes on.
+  const [FIRST, SECOND] = [7, 8];
+  const time = new PlayedTime();
+  const share = KEYS.share({ space: "scsi", name: "disk" }, "s");
+  const [told, given]: [string[], string[]] = [[], []];
+  const lives = (pid: number) => pid === SECOND;
+  const orphans = new Orphans({
+    give: ({ key }) => void given.push(key),
+    busy: () => busy,
+    whenGone: () => {},
+    loop: time.loop(),
+    lives,
+    lastWrites: { look: () => undefined, judge: (_sight, done) => done({ kind: "over" }) },
+  });
+  const value = encodeRecord({ ...HOLDER, attempt, pid: FIRST });
+  const reconciliation = new Reconciliation({
+    session: {
+      id: "s",
+      moved: () => assert.fail("nothing was changed"),
+      ask: (_transaction, done) => done(listed([{ key: KEYS.own("s", share), value, changedAt: 2 }])),
+    },
+    ...EMPTY_HOST,
+    lives,
+    turns: { busy: () => busy, give: () => assert.fail("it is given back behind what is under way") },
+    orphans,
+    marks: { add: () => assert.fail("there is no mark") },
+    heldLocks: { put: () => assert.fail("nothing is put there") },
+    observer: {
+      clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
+      clusterUnknown: () => assert.fail("its process has ended"),
+      clusterUnknownShare: (key) => void told.push(key),
+    },
+  });
+  reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), "known");
+  for (let look = 0; look < 100; look++) time.advance();
+  return { told, given, use: orphans.useOf(share), share };
+}
+
 for (const busy of [false, true]) {
   const how = busy ? "another guest asks for it already" : "nobody asks for it";
   Deno.test(`two guests share a lock, the first one ends, the daemon loses its state: the share stays, ${how}`, () => {
-    // The record names the first one, and nothing names the second one, which goes on.
-    const [FIRST, SECOND] = [7, 8];
-    const time = new PlayedTime();
-    const share = KEYS.share({ space: "scsi", name: "disk" }, "s");
+    const { told, given, use, share } = endedSharer("lost.a", busy);
+    assert.deepEqual([given, use, told], [[], "shared", busy ? [] : [share]]);
+  });
+}
+
+Deno.test("a share that the daemon before was killed in taking goes with its process: it was nobody else's", () => {
+  const { told, given, use, share } = endedSharer("own.a", false);
+  assert.deepEqual([given, use, told], [[share], undefined, []]);
+});
+
+Deno.test("a share that is just being taken stays, though its process has ended: others of its host may have joined", () => {
+  const { given, use } = endedSharer("own.a", true);
+  assert.deepEqual([given, use], [[], "alone"]);
+});
+
+for (const [whose, attempt] of [["another daemon's", "other.a"], ["its own", "own.a"]] as const) {
+  Deno.test(`a share that guests of this host have is the daemon's own from now on where it was ${whose}`, () => {
+    const share = KEYS.share(NAME, "s");
     const own = KEYS.own("s", share);
-    const told: string[] = [];
-    const give = () => assert.fail("the share was given back, and another host gets the disk");
-    const lives = (pid: number) => pid === SECOND;
-    const orphans = new Orphans({
-      give,
-      whenGone: () => {},
-      loop: time.loop(),
-      lives,
-      lastWrites: { look: () => undefined, judge: (_sight, done) => done({ kind: "over" }) },
+    const value = encodeRecord({
+      session: "s",
+      attempt,
+      domain: "d",
+      uuid: "u",
+      pid: 7,
+      start: 9,
+      since: 0,
     });
-    const found = [{ key: own, value: encodeRecord({ ...HOLDER, pid: FIRST }), changedAt: 2 }];
+    const held = resource({
+      id: 1,
+      lockspace: "/scsi",
+      name: "disk",
+      shared: true,
+      holdings: [{ owner: OWNER, since: 0 }],
+    });
+    const adopted: unknown[] = [];
+    const written: unknown[] = [];
     const reconciliation = new Reconciliation({
       session: {
         id: "s",
-        moved: () => assert.fail("nothing was changed"),
-        ask: (_transaction, done) => done(listed(found)),
+        moved: () => assert.fail(),
+        ask: (transaction, done) => {
+          const puts = transaction.success.filter(({ op }) => op === "put");
+          written.push(...puts);
+          done(listed(puts.length > 0 ? [] : [{ key: own, value, changedAt: 2 }]));
+        },
       },
       ...EMPTY_HOST,
-      lives,
-      turns: { busy: () => busy, give },
-      orphans,
-      marks: { add: () => assert.fail("there is no mark") },
-      heldLocks: { put: () => assert.fail("nothing is put there") },
+      granted: {
+        of: () => undefined,
+        adopt: (...lock) => void adopted.push(lock),
+        drop: () => assert.fail(),
+      },
+      resources: () => [held],
+      markOf: () => ({ pid: 7, start: 9 }),
+      lives: () => true,
+      turns: { busy: () => false, give: () => assert.fail() },
+      orphans: { add: () => assert.fail() },
+      marks: { add: () => assert.fail("its guest may be resumed") },
+      heldLocks: { put: () => assert.fail("it is there") },
       observer: {
+        clusterUnknown: () => assert.fail(),
+        clusterUnknownShare: () => assert.fail(),
         clusterRegained: () => assert.fail(),
         clusterKeyUnreadable: () => assert.fail(),
-        clusterUnknown: () => assert.fail("its end does not free the share"),
-        clusterUnknownShare: (key) => void told.push(key),
       },
     });
     reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), "known");
-    for (let look = 0; look < 100; look++) time.advance();
-    assert.equal(orphans.has("/virtlockd/prod/share/scsi/disk/s"), true);
-    assert.deepEqual(told, busy ? [] : ["/virtlockd/prod/share/scsi/disk/s"]);
+    const avowed = value.replace("other.a", "own.n");
+    const found = ["/scsi/disk", { key: share, own, value }];
+    if (whose === "its own") return assert.deepEqual([adopted, written], [[found], []]);
+    assert.deepEqual(adopted, [found, ["/scsi/disk", { key: share, own, value: avowed }]]);
+    assert.deepEqual(written, [share, own].map((key) => ({ op: "put", key, value: avowed })));
   });
 }
