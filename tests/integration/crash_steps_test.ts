@@ -44,7 +44,8 @@ async function withStage(run: (stage: Stage) => Promise<void>): Promise<void> {
 /** Kills the daemon of a stage. @returns how often */
 async function killedAtEveryStep({ manager, beta }: Stage, action: Killed): Promise<number> {
   // Whatever the daemon does after its last reply is done when somebody else has got one.
-  return await killedAtEveryCall(manager, action, () => beta.roundTrip());
+  const [before, after] = await killedAtEveryCall(manager, action, () => beta.roundTrip());
+  return before + after;
 }
 
 function register(client: RawClient, owner: OwnerArgs): void {
@@ -95,7 +96,7 @@ Deno.test("an acquire that the daemon is killed in is granted once and held", as
     const { alpha, beta, leases } = stage;
     let granted = "";
     const kills = await killedAtEveryStep(stage, {
-      stride: 2,
+      steps: { stride: 2 },
       act: () => {
         granted = acquire(alpha, leases, "r", ACQUIRE_AUTOCREATE);
       },
@@ -119,7 +120,7 @@ Deno.test("a release that the daemon is killed in is done once", async () => {
     const { alpha, beta, leases } = stage;
     let released = "";
     const kills = await killedAtEveryStep(stage, {
-      stride: 2,
+      steps: { stride: 2 },
       before: () => assert.equal(acquire(alpha, leases, "r", ACQUIRE_AUTOCREATE), "granted"),
       act: () => {
         released = release(alpha, leases, "r");
@@ -141,7 +142,7 @@ Deno.test("owners of a shared lock are added and taken off once, whenever the da
     const flags = ACQUIRE_SHARED | ACQUIRE_AUTOCREATE;
     const answers: string[] = [];
     const kills = await killedAtEveryStep(stage, {
-      stride: 3,
+      steps: { stride: 3 },
       before: () => assert.equal(acquire(alpha, leases, "s", flags), "granted"),
       act: () => {
         answers.splice(0, 9, acquire(beta, leases, "s", flags), acquire(beta, leases, "s", flags));
@@ -189,7 +190,7 @@ Deno.test("pipelined requests, cut anywhere, get one reply each and in order, wh
     let cut = 0;
     const replies: number[][] = [];
     const kills = await killedAtEveryStep(stage, {
-      stride: 5,
+      steps: { stride: 5 },
       act: () => {
         cut = (cut + 97) % bytes.length;
         alpha.send(bytes.subarray(0, cut));
@@ -220,7 +221,7 @@ Deno.test("a guest start gets its lock and its replies, whenever the daemon is k
     let lost = 0;
     let granted = "";
     const kills = await killedAtEveryStep(stage, {
-      stride: 5,
+      steps: { stride: 5 },
       act: () => {
         // The window that docs/crash-safety.md names: accepted, but not stored. Nothing was answered on such
         // a connection.
@@ -262,7 +263,7 @@ Deno.test("no lease stays on the disk of an owner that is gone, whenever the dae
     let guest: Deno.ChildProcess | undefined;
     const kills = await killedAtEveryStep(stage, {
       // Among them are those before and after each of the two calls for a lease.
-      stride: 1,
+      steps: { stride: 1 },
       before: () => {
         guest = new Deno.Command("sleep", { args: ["600"] }).spawn();
         register(alpha, testOwner(guest.pid, "gone"));
@@ -292,7 +293,7 @@ for (const how of ["is killed", "loses its connection"] as const) {
       let holder = await Holder.start(manager);
       try {
         const kills = await killedAtEveryStep(stage, {
-          stride: 5,
+          steps: { stride: 5 },
           before: async () => {
             if (!holder.running) holder = await Holder.start(manager);
             await holder.acquire(leases, "h", ACQUIRE_AUTOCREATE);
@@ -330,7 +331,7 @@ Deno.test("a re-exec that is killed anywhere keeps locks and clients", async () 
     assert.equal(acquire(alpha, leases, "x", ACQUIRE_AUTOCREATE), "granted");
     assert.equal(acquire(beta, leases, "y", ACQUIRE_AUTOCREATE | ACQUIRE_SHARED), "granted");
     const kills = await killedAtEveryStep(stage, {
-      stride: 31,
+      steps: { stride: 31 },
       act: () => manager.reExec(),
       after: async () => {
         assert.equal(lockOn(`${leases}/x`).mode, "exclusive");

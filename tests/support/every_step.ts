@@ -10,10 +10,11 @@ export interface Killed {
   readonly before?: () => void | Promise<void>;
   /** What it is killed in. */
   readonly act: () => void | Promise<void>;
-  /** Every so many steps, unless the run is thorough. */
-  readonly stride: number;
-  /** The first step of a sample. */
-  readonly first?: number;
+  /**
+   * Which steps, unless the run is thorough: every so many from the first one on; or so many, evenly over
+   * those that it takes when it is not killed, where that differs from time to time.
+   */
+  readonly steps: { readonly stride: number } | { readonly samples: number };
   /** Looks at what has come of it and puts everything back. */
   readonly after: () => void | Promise<void>;
 }
@@ -23,42 +24,54 @@ export interface Killed {
  * is not killed any more.
  *
  * @param settled waits for what the daemon does after its last reply
- * @returns how often it was killed
+ * @returns how often it was killed: before a call, and after one
  */
 export async function killedAtEveryCall(
   manager: ServiceManager,
-  { before, act, after, ...steps }: Killed,
+  { before, act, after, steps }: Killed,
   settled: () => void | Promise<void>,
-): Promise<number> {
-  let kills = 0;
-  for (const when of [When.BEFORE, When.AFTER]) {
-    kills += await atEachStep(steps, async (step) => {
-      await before?.();
-      const readies = manager.readies;
-      manager.arm(step, when);
-      await act();
-      await settled();
-      const { struck } = manager;
-      manager.disarm();
-      if (struck) await manager.ready(readies + 1);
-      await after();
-      return struck;
-    });
+): Promise<readonly [number, number]> {
+  const run = async (step: number, when: number) => {
+    await before?.();
+    const readies = manager.readies;
+    manager.arm(step, when);
+    await act();
+    await settled();
+    const { struck } = manager;
+    const made = manager.disarm();
+    if (struck) await manager.ready(readies + 1);
+    await after();
+    return { struck, made };
+  };
+  if (THOROUGH || "stride" in steps) {
+    const stride = "stride" in steps ? steps.stride : 1;
+    const each = (when: number) => atEachStep(stride, async (step) => (await run(step, when)).struck);
+    return [await each(When.BEFORE), await each(When.AFTER)];
   }
-  return kills;
+  const { made } = await run(NEVER, When.BEFORE);
+  const each = async (when: number) => {
+    let kills = 0;
+    for (let sample = 0; sample < steps.samples; sample++) {
+      const step = 1 + Math.floor(made * (sample + 0.5) / (steps.samples + 0.5));
+      if ((await run(step, when)).struck) kills++;
+    }
+    return kills;
+  };
+  return [await each(When.BEFORE), await each(When.AFTER)];
 }
+
+/** More calls than anything makes. */
+const NEVER = 0x7fffffff;
 
 /**
  * Does something with each step in turn, until it tells that nothing was killed any more.
  *
+ * @param stride every so many steps, unless the run is thorough
  * @returns how often something was killed
  */
-export async function atEachStep(
-  { stride, first = 1 }: Pick<Killed, "stride" | "first">,
-  run: (step: number) => Promise<boolean>,
-): Promise<number> {
+export async function atEachStep(stride: number, run: (step: number) => Promise<boolean>): Promise<number> {
   let kills = 0;
-  for (let step = THOROUGH ? 1 : first;; step += THOROUGH ? 1 : stride) {
+  for (let step = 1;; step += THOROUGH ? 1 : stride) {
     if (!await run(step)) {
       if (THOROUGH) console.log(`Killed ${kills} times`);
       return kills;
