@@ -9,8 +9,8 @@ import type { Daemon } from "../../../../src/lockd/daemon/daemon.ts";
 import { restore } from "../../../../src/lockd/handover/restore.ts";
 import { readLog } from "../../../../src/lockd/journal/lock_format.ts";
 import type { Operation } from "../../../../src/lockd/journal/operations.ts";
-import { NOTHING_CARRIED } from "../../../../src/lockd/restart/recovered_state.ts";
-import { SOCK_DGRAM } from "../../../../src/os/constants.ts";
+import { NOTHING_CARRIED, readCarried } from "../../../../src/lockd/restart/recovered_state.ts";
+import { O_RDWR, SOCK_DGRAM } from "../../../../src/os/constants.ts";
 import { EACCES, EMFILE, ENOSPC } from "../../../../src/os/errno.ts";
 import type { Sys } from "../../../../src/os/sys.ts";
 import { daemonParts } from "../../../support/daemon_parts.ts";
@@ -60,7 +60,7 @@ class Stage extends JournalStage {
     const { loop, ledger } = this;
     const daemon = this.daemon = daemonParts(this.sys, { loop, ledger, recorder: safety.recorder });
     if (safety.recovered !== undefined) restore(daemon, safety.recovered);
-    safety.begin(daemon, () => ({ ...NOTHING_CARRIED, limits: LIMITS }), undefined);
+    safety.begin(daemon, () => ({ ...NOTHING_CARRIED, limits: LIMITS, lineage: "l1" }), undefined);
     return daemon;
   }
 
@@ -259,6 +259,20 @@ Deno.test("CrashSafety.finish() with a store removes the file only where its cop
     const safety = stage.open({ FDSTORE: "100" });
     safety.finish(stage.begin(safety), ending);
     assert.equal(existsSync(stage.scratch.file("journal")), left);
+  }
+});
+
+Deno.test("CrashSafety.finish() carries the lineage on, unless the locks are given up", () => {
+  for (const [ending, lineage] of [["restarted", "l1"], ["given-up", undefined]] as const) {
+    using stage = new Stage();
+    stage.processes.set(7, owner(7).start);
+    stage.file([grantOf(stage)]);
+    const safety = stage.open();
+    safety.finish(stage.begin(safety), ending);
+    const fd = stage.sys.open(stage.scratch.file("journal"), O_RDWR, 0);
+    const found = readLog(new SharedMemory(kernel, fd));
+    if (typeof found === "string") assert.fail(found);
+    assert.deepEqual([found.state.locks.size, readCarried(found.state.carried).lineage], [1, lineage]);
   }
 });
 
