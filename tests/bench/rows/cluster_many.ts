@@ -1,16 +1,11 @@
-import type { ChildProcess } from "node:child_process";
-import { rmSync } from "node:fs";
-import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { Etcd } from "../../support/etcd.ts";
 import { LockClient, testOwner } from "../../support/lock_client.ts";
 import { until } from "../../support/until.ts";
 import { childrenOf, processUsage } from "../../support/process_usage.ts";
-import { joinCluster, untilMember } from "../cluster/join_cluster.ts";
-import { DaemonUnderTest } from "../daemon_under_test.ts";
+import { withSimulatedMember } from "../cluster/simulated_member.ts";
+import type { DaemonUnderTest } from "../daemon_under_test.ts";
 import type { Figure, Line } from "../line.ts";
 import type { Row } from "../row.ts";
-import { buildSimulated } from "../simulated/build.ts";
 
 /** As many as the simulation has for each client, and 40,000 in all: more than descriptors are allowed. */
 const LOCKS_EACH = 10;
@@ -42,18 +37,8 @@ export const clusterManyRow: Row = {
   summary: `an idle host of a cluster with one lock and with ${
     CLIENTS * LOCKS_EACH
   } (simulated), and its restart`,
-  async run(bench) {
-    await using etcd = await Etcd.start(3, "disk");
-    await etcd.openCluster("default", ["bench"]);
-    const links: ChildProcess[] = [];
-    const program = buildSimulated(bench.ours.program);
-    let daemon: DaemonUnderTest | undefined;
-    try {
-      daemon = await DaemonUnderTest.start(bench.sys, { ...bench.ours, program }, (place) => {
-        links.push(joinCluster(place, etcd.urls));
-        return {};
-      });
-      await untilMember(daemon.target);
+  run: (bench) =>
+    withSimulatedMember(bench, async ({ etcd, daemon, links }) => {
       const { pid } = daemon.target;
       const pids = () => [pid, ...links.flatMap(({ pid: link = 0 }) => childrenOf(link))];
       await using _first = await oneLock(daemon, "one");
@@ -65,12 +50,7 @@ export const clusterManyRow: Row = {
       const restart = await restarted(daemon);
       await held.release();
       return lines(clients * LOCKS_EACH, { begun, one, many }, restart);
-    } finally {
-      await daemon?.stop();
-      for (const link of links) link.kill("SIGKILL");
-      rmSync(dirname(program), { recursive: true });
-    }
-  },
+    }),
 };
 
 /** What an idle host costs. */

@@ -1,15 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { spawn } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
-import { Etcd } from "../../support/etcd.ts";
+import type { Etcd } from "../../support/etcd.ts";
 import { LockClient, testOwner } from "../../support/lock_client.ts";
 import { until } from "../../support/until.ts";
-import { joinCluster, untilMember } from "../cluster/join_cluster.ts";
-import { DaemonUnderTest } from "../daemon_under_test.ts";
+import { withSimulatedMember } from "../cluster/simulated_member.ts";
+import type { DaemonUnderTest } from "../daemon_under_test.ts";
 import type { Line } from "../line.ts";
 import type { Row } from "../row.ts";
-import { buildSimulated } from "../simulated/build.ts";
 
 /** Tens of locks of a guest that ends while etcd is away: the simulation has ten of each number. */
 const FEW = 100;
@@ -36,27 +33,12 @@ export const clusterReturnRow: Row = {
   summary: `etcd comes back: ${FEW * LOCKS_EACH} and ${
     MANY * LOCKS_EACH
   } locks (simulated) were released meanwhile`,
-  async run(bench) {
-    await using etcd = await Etcd.start(3, "disk");
-    await etcd.openCluster("default", ["bench"]);
-    const links: ChildProcess[] = [];
-    const program = buildSimulated(bench.ours.program);
-    let daemon: DaemonUnderTest | undefined;
-    try {
-      daemon = await DaemonUnderTest.start(bench.sys, { ...bench.ours, program }, (place) => {
-        links.push(joinCluster(place, etcd.urls));
-        return {};
-      });
-      await untilMember(daemon.target);
+  run: (bench) =>
+    withSimulatedMember(bench, async ({ etcd, daemon }) => {
       const few = await putRight(etcd, daemon, FEW);
       const clients = bench.scaled(MANY);
       return lines(few, clients * LOCKS_EACH, await putRight(etcd, daemon, clients));
-    } finally {
-      await daemon?.stop();
-      for (const link of links) link.kill("SIGKILL");
-      rmSync(dirname(program), { recursive: true });
-    }
-  },
+    }),
 };
 
 /** Seconds from the first answer of an etcd that was away until all locks have gone that guests had. */
