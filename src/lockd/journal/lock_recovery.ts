@@ -73,8 +73,9 @@ export class LockRecovery {
   }
 
   /** A lock that is recorded. */
-  recorded({ record, lock, slot }: JournaledLock): void {
+  recorded({ record: said, lock, slot }: JournaledLock): void {
     const { slots, sys } = this.#parts;
+    const record = this.#withUnknown(said);
     this.#nextId = Math.max(this.#nextId, record.id + 1);
     const wanted = this.#judgeAll(record);
     const fd = slots.take("lock", slot, (each) => this.#prove(record, each) === 0);
@@ -198,6 +199,18 @@ export class LockRecovery {
       holdings: [{ owner: UNKNOWN_OWNER, since: 0 }],
       state: { kind: "doubtful", reason },
     }, fd);
+  }
+
+  /** Of a damaged journal nobody knows whether others have joined who share a lock. */
+  #withUnknown(record: LockRecord<OwnerRecord>): LockRecord<OwnerRecord> {
+    if (!this.#parts.damaged || !record.shared) return record;
+    this.#find(
+      "error",
+      `${
+        lockText(record)
+      }: the journal is damaged and does not say who else shares it; it is kept for them until somebody releases it`,
+    );
+    return { ...record, holdings: [...record.holdings, { owner: UNKNOWN_OWNER, since: 0 }] };
   }
 
   /** Looks for the owners' processes. @returns whether any may live */

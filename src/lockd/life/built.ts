@@ -50,7 +50,8 @@ export function build({ parts, logs, log, beginning, prepared, safety }: Found):
     deputySocket: `${paths.runDir}/${DEPUTY_SOCKET}`,
     linkSocket: `${paths.runDir}/${LINK_SOCKET}`,
     fenceSocket: `${paths.runDir}/${FENCE_SOCKET}`,
-    lineage: state?.extension?.lineage ?? newLineage(),
+    // Without a journal the next daemon may go on with one that does not know what this one grants.
+    lineage: safety.recorder === undefined ? newLineage() : state?.extension?.lineage ?? newLineage(),
     membershipFile: `${paths.runDir}/${MEMBERSHIP_FILE}`,
     changed: () => changed(),
     lockspacePlaced: () => saveLockspaces(registered, daemon),

@@ -164,6 +164,15 @@ export function replace(epoch: Epoch, lock: ClusterLock, revision: number): Tran
   };
 }
 
+/** Writes the record of a lock anew that the same session has. @param before its record until now */
+export function rewrite(epoch: Epoch, lock: ClusterLock, before: string): Transaction {
+  return {
+    compare: [...stillIn(epoch), { kind: "value", key: lock.key, value: before }],
+    success: puts(lock),
+    failure: epochReads(epoch),
+  };
+}
+
 /**
  * Gives a lock back.
  *

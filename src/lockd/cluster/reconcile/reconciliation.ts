@@ -20,7 +20,7 @@ import { encodeRecord } from "../keys/records.ts";
 import { type Orphans, orphanUse } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
 import type { ClusterSession } from "../session/session.ts";
-import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark, replace } from "../keys/transactions.ts";
+import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark, rewrite } from "../keys/transactions.ts";
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -131,7 +131,7 @@ export class Reconciliation {
           granted.adopt(resource.path, there);
           this.#certain(resource);
           if (resource.shared && !releasing) {
-            yield (done) => this.#avow(epoch, resource, { ...there, revision: known.changedAt }, done);
+            yield (done) => this.#avow(epoch, resource, there, done);
           }
         } else {
           // etcd was restored to a state in which an earlier guest of this host had it.
@@ -182,20 +182,24 @@ export class Reconciliation {
    */
   #avow(
     epoch: Epoch,
-    { path }: Resource,
-    { revision, ...there }: ClusterLock & { readonly revision: number },
+    resource: Resource,
+    there: ClusterLock,
     done: (failure: string | undefined) => void,
   ): void {
-    const { session, granted, lineage, nonce } = this.#parts;
+    const { session, granted, lineage, turns, nonce } = this.#parts;
+    const { path } = resource;
     const holder = decodeHolder(there);
     if (lineage.wrote(holder)) return done(undefined);
     const lock = { ...there, value: encodeRecord({ ...holder, attempt: nonce() }) };
-    session.ask(replace(epoch, lock, revision), (answer) => {
+    session.ask(rewrite(epoch, lock, there.value), (answer) => {
       if (answer.kind !== "transaction") return done(reasonOf(answer));
       const { succeeded, results } = answer.result;
       if (!succeeded && session.moved(epoch, results)) return done(MOVED);
-      // Where a person has changed it by hand, it stays what it is.
-      if (succeeded) granted.adopt(path, lock);
+      const held = granted.of(path)?.value === there.value && resource.state.kind !== "releasing";
+      // Where it was changed by hand, it stays what it is.
+      if (succeeded && held) granted.adopt(path, lock);
+      // Its last guest has ended meanwhile: what gives it back goes by the record of before.
+      else if (succeeded) turns.give(lock, () => {});
       done(undefined);
     });
   }
@@ -252,14 +256,22 @@ export class Reconciliation {
     });
   }
 
+  /** Whether guests share what has no name in the cluster now, and may have had one. */
+  #hasNamelessShare(): boolean {
+    const { names, resources } = this.#parts;
+    return [...resources()].some(({ shared, path }) => shared && names.of(path) === undefined);
+  }
+
   /**
    * What etcd has beside is kept until its process is gone and has nothing under way. Even a daemon whose
    * state was recovered whole does not know what one before it may have lost. A share that such a one has
    * taken is kept until somebody frees it, for others of this host may have it when the process has gone that
-   * its record names.
+   * its record names. So is any as long as this host has a share of which it cannot be told what it is called
+   * in the cluster, for it may be that.
    */
   #unknown(listed: Map<string, KeyValue>, handedOver: ReadonlyMap<string, ClusterLock>): void {
     const { session, lives, turns, orphans, marks, keys, lineage, observer } = this.#parts;
+    const nameless = this.#hasNamelessShare();
     for (const [key, entry] of listed) {
       const lock = { key, own: entry.key, value: entry.value };
       const holder = readOrWhy(() => decodeHolder(entry));
@@ -273,9 +285,10 @@ export class Reconciliation {
       }
       // Where it is being taken or given back right now, the daemon knows of it.
       const busy = turns.busy(key);
-      if (orphanUse({ keys, lineage }, key, holder) === "shared") {
+      const use = nameless && keys.isShare(key) ? "shared" : orphanUse({ keys, lineage }, key, holder);
+      if (use === "shared") {
         if (!busy) observer.clusterUnknownShare(key, holder);
-        orphans.add(lock, holder, "shared");
+        orphans.add(lock, holder, use);
         continue;
       }
       const lived = lives(holder.pid, holder.start);

@@ -168,6 +168,33 @@ Deno.test("recover() keeps such a lock when the journal is damaged, and says so"
   assert.deepEqual(world.done, []);
 });
 
+for (const damaged of [true, false]) {
+  const what = damaged
+    ? "keeps it for guests that a damaged journal may not name"
+    : "has the guests it names";
+  Deno.test(`recover() of a lock that is shared ${what}`, () => {
+    const world = new World();
+    // The process that is recorded has ended.
+    const recovered = world.recover([grant(1, 8, { shared: true }), grant(2, 8)], {
+      descriptors: [{ fd: 11, name: name("lock", 1) }, { fd: 12, name: name("lock", 2) }],
+      damaged,
+    });
+    assert.deepEqual(
+      recovered.locks.map(({ record: { holdings } }) => holdings.map(({ owner }) => owner.name)),
+      [damaged ? ["guest-8", "unknown"] : ["guest-8"], ["guest-8"]],
+    );
+    assert.deepEqual(
+      messages(recovered).filter((text) => text.startsWith("error")),
+      damaged
+        ? [
+          "error: The lock on 'r1' of domain 'guest-8' (uuid 6ba7b810-9dad-41d1-80b4-000000000001, pid 8): " +
+          "the journal is damaged and does not say who else shares it; it is kept for them until somebody releases it",
+        ]
+        : [],
+    );
+  });
+}
+
 Deno.test("recover() closes the second descriptor of a name", () => {
   const world = new World();
   world.recover([grant(1)], {

@@ -10,8 +10,10 @@ import {
 } from "../../../../../src/lockd/cluster/reconcile/reconciliation.ts";
 import { HeldLocks } from "../../../../../src/lockd/cluster/reconcile/held_locks.ts";
 import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
+import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
+import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { resource } from "../../programs/lock_fixture.ts";
 
 const KEYS = new ClusterKeys("prod");
@@ -257,8 +259,9 @@ for (
  * What becomes of a share whose record names a process that has ended, and of which the daemon knows nothing.
  *
  * @param attempt of the record
+ * @param held what this host has
  */
-function endedSharer(attempt: string, busy: boolean) {
+function endedSharer(attempt: string, busy: boolean, held: readonly Resource[] = []) {
   // The record names the first of two who share it, and nothing names the second one, which goes on.
   const [FIRST, SECOND] = [7, 8];
   const time = new PlayedTime();
@@ -281,6 +284,7 @@ function endedSharer(attempt: string, busy: boolean) {
       ask: (_transaction, done) => done(listed([{ key: KEYS.own("s", share), value, changedAt: 2 }])),
     },
     ...EMPTY_HOST,
+    resources: () => held,
     lives,
     turns: { busy: () => busy, give: () => assert.fail("it is given back behind what is under way") },
     orphans,
@@ -316,63 +320,87 @@ Deno.test("a share that is just being taken stays, though its process has ended:
   assert.deepEqual([given, use], [[], "alone"]);
 });
 
-for (const [whose, attempt] of [["another daemon's", "other.a"], ["its own", "own.a"]] as const) {
-  Deno.test(`a share that guests of this host have is the daemon's own from now on where it was ${whose}`, () => {
-    const share = KEYS.share(NAME, "s");
-    const own = KEYS.own("s", share);
-    const value = encodeRecord({
-      session: "s",
-      attempt,
-      domain: "d",
-      uuid: "u",
-      pid: 7,
-      start: 9,
-      since: 0,
-    });
-    const held = resource({
-      id: 1,
-      lockspace: "/scsi",
-      name: "disk",
-      shared: true,
-      holdings: [{ owner: OWNER, since: 0 }],
-    });
-    const adopted: unknown[] = [];
-    const written: unknown[] = [];
-    const reconciliation = new Reconciliation({
-      session: {
-        id: "s",
-        moved: () => assert.fail(),
-        ask: (transaction, done) => {
-          const puts = transaction.success.filter(({ op }) => op === "put");
-          written.push(...puts);
-          done(listed(puts.length > 0 ? [] : [{ key: own, value, changedAt: 2 }]));
-        },
+Deno.test("a share stays while this host has one of which it cannot be told what it is called: it may be that", () => {
+  const holdings = [{ owner: OWNER, since: 0 }];
+  const nameless = (shared: boolean) =>
+    resource({ id: 1, lockspace: "", name: "/dev/sda", shared, holdings });
+  const { told, given, use, share } = endedSharer("own.a", false, [nameless(true)]);
+  assert.deepEqual([given, use, told], [[], "shared", [share]]);
+  // What a guest has for itself is no share.
+  assert.deepEqual(endedSharer("own.a", false, [nameless(false)]).given, [share]);
+});
+
+/**
+ * What becomes of a share in etcd that guests of this host have.
+ *
+ * @param attempt of its record
+ * @param meanwhile what happens while etcd is asked
+ */
+function avowed(attempt: string, meanwhile: (held: Resource, granted: Map<string, ClusterLock>) => void) {
+  const key = KEYS.share(NAME, "s");
+  const own = KEYS.own("s", key);
+  const holder = { session: "s", attempt, domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
+  const value = encodeRecord(holder);
+  const holdings = [{ owner: OWNER, since: 0 }];
+  const held = resource({ id: 1, lockspace: "/scsi", name: "disk", shared: true, holdings });
+  const granted = new Map<string, ClusterLock>();
+  const given: string[] = [];
+  const written: unknown[] = [];
+  const reconciliation = new Reconciliation({
+    session: {
+      id: "s",
+      moved: () => assert.fail(),
+      ask: (transaction, done) => {
+        const puts = transaction.success.filter(({ op }) => op === "put");
+        if (puts.length === 0) return done(listed([{ key: own, value, changedAt: 2 }]));
+        written.push(transaction.compare.at(-1), ...puts);
+        meanwhile(held, granted);
+        done(listed([]));
       },
-      ...EMPTY_HOST,
-      granted: {
-        of: () => undefined,
-        adopt: (...lock) => void adopted.push(lock),
-        drop: () => assert.fail(),
-      },
-      resources: () => [held],
-      markOf: () => ({ pid: 7, start: 9 }),
-      lives: () => true,
-      turns: { busy: () => false, give: () => assert.fail() },
-      orphans: { add: () => assert.fail() },
-      marks: { add: () => assert.fail("its guest may be resumed") },
-      heldLocks: { put: () => assert.fail("it is there") },
-      observer: {
-        clusterUnknown: () => assert.fail(),
-        clusterUnknownShare: () => assert.fail(),
-        clusterRegained: () => assert.fail(),
-        clusterKeyUnreadable: () => assert.fail(),
-      },
-    });
-    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), "known");
-    const avowed = value.replace("other.a", "own.n");
-    const found = ["/scsi/disk", { key: share, own, value }];
-    if (whose === "its own") return assert.deepEqual([adopted, written], [[found], []]);
-    assert.deepEqual(adopted, [found, ["/scsi/disk", { key: share, own, value: avowed }]]);
-    assert.deepEqual(written, [share, own].map((key) => ({ op: "put", key, value: avowed })));
+    },
+    ...EMPTY_HOST,
+    granted: {
+      of: (path) => granted.get(path),
+      adopt: (path, lock) => void granted.set(path, lock),
+      drop: () => assert.fail(),
+    },
+    resources: () => [held],
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    turns: { busy: () => false, give: (lock) => void given.push(lock.value) },
+    orphans: { add: () => assert.fail() },
+    marks: { add: () => assert.fail("its guest may be resumed") },
+    heldLocks: { put: () => assert.fail("it is there") },
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
+    },
   });
+  reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), "known");
+  const anew = encodeRecord({ ...holder, attempt: "own.n" });
+  return { key, own, value, anew, granted: granted.get("/scsi/disk")?.value, given, written };
 }
+
+Deno.test("a share that guests have is this daemon's own from now on, where another one has taken it", () => {
+  const { key, own, value, anew, granted, given, written } = avowed("other.a", () => {});
+  assert.deepEqual([granted, given], [anew, []]);
+  const puts = [key, own].map((each) => ({ op: "put", key: each, value: anew }));
+  assert.deepEqual(written, [{ kind: "value", key, value }, ...puts]);
+  const before = avowed("own.a", () => assert.fail("nothing is written"));
+  assert.deepEqual([before.granted, before.written], [before.value, []]);
+});
+
+Deno.test("a share whose last guest ends while it is made this daemon's own is given back as it is then", () => {
+  for (
+    const end of [
+      (held: Resource) => held.state = { kind: "releasing" },
+      (_held: Resource, granted: Map<string, ClusterLock>) => granted.clear(),
+    ]
+  ) {
+    const { anew, granted, given } = avowed("other.a", end);
+    assert.deepEqual(given, [anew]);
+    assert.notEqual(granted, anew);
+  }
+});
