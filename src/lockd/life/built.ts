@@ -6,9 +6,9 @@ import { saveLockspaces } from "../daemon/kept_lockspaces.ts";
 import { RegisteredLockspaces } from "../daemon/registered_lockspaces.ts";
 import { keptDescriptor, STORAGE_STARTER } from "../handover/kept_descriptors.ts";
 import { lockPaths } from "../identity/lock_paths.ts";
+import { newLineage } from "../restart/new_lineage.ts";
 import type { RestartState } from "../restart/state.ts";
 import { FENCE_SOCKET, LINK_SOCKET, MEMBERSHIP_FILE } from "../cluster/cluster.ts";
-import { newLineage } from "../cluster/keys/lineage.ts";
 import { DEPUTY_SOCKET } from "../storage/deputy_starter.ts";
 import type { Found } from "./found.ts";
 

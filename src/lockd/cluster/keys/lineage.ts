@@ -28,8 +28,3 @@ export class Lineage {
     return attempt.startsWith(this.#prefix);
   }
 }
-
-/** An id that no other lineage has: 15 random hexadecimal digits and one that is fixed. */
-export function newLineage(): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-}
