@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
-import type { PlayedEtcd } from "../cluster_model/played_etcd.ts";
-import { atEachStep, type Killed, killedAtEveryCall, THOROUGH } from "../support/every_step.ts";
+import {
+  assertHeld,
+  assertNothingLeft,
+  fileOf,
+  killedAtEveryStep,
+  untilOn,
+  withStage,
+} from "../support/cluster_crash_stage.ts";
+import { atEachStep, type Killed, THOROUGH } from "../support/every_step.ts";
 import { isFree, lockOn } from "../support/kernel.ts";
 import { PlayedGuest } from "../support/played_guest.ts";
-import { holderOf, keysOf, openedCluster, PlayedHost } from "../support/played_host.ts";
+import { holderOf, keysOf } from "../support/played_host.ts";
 import type { Cut } from "../support/played_link.ts";
 import { until } from "../support/until.ts";
 
@@ -12,75 +19,7 @@ import { until } from "../support/until.ts";
 
 /** ACQUIRE_RESOURCE's flag. */
 const SHARED = 1;
-/** Hosts that wait for each other while one of them has no daemon. */
-const PATIENT = "storage_timeout = 30\ncluster_wait = 60\n";
-/** Whether a question to etcd gets there at once, or may be later than the next daemon's first ones. */
-const WAYS = THOROUGH ? ["at once", "late"] as const : ["late"] as const;
 const CUTS: readonly Cut[] = THOROUGH ? ["unasked", "late", "unanswered", "answered"] : ["unanswered"];
-/** CI has seconds for these: the same domain takes the same steps as another one, but for who is asked. */
-const TAKERS = THOROUGH ? ["another domain", "the same domain"] as const : ["another domain"] as const;
-
-/** What the tests work with. */
-interface Stage {
-  readonly etcd: PlayedEtcd;
-  /** The host whose daemon is killed. */
-  readonly a: PlayedHost;
-  readonly b: PlayedHost;
-  /** A guest of host a that holds nothing. */
-  readonly beside: PlayedGuest;
-}
-
-async function withStage(run: (stage: Stage) => Promise<void>): Promise<void> {
-  const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a", PATIENT);
-  await using b = await PlayedHost.startManaged(etcd, "b", PATIENT);
-  await using beside = await PlayedGuest.start(a);
-  await run({ etcd, a, b, beside });
-}
-
-/** Kills the daemon of host a, and looks that it was killed before a call, and after one. */
-async function killedAtEveryStep({ a, beside }: Stage, action: Killed): Promise<void> {
-  for (const way of WAYS) {
-    a.links.slow = way === "late";
-    const kills = await killedAtEveryCall(a.manager, action, () => beside.roundTrip());
-    assert.ok(kills.every((each) => each > 0), `killed ${kills.join(" and ")} times`);
-  }
-}
-
-/** Waits, and says what the daemon of host a has said when it was in vain. */
-async function untilOn({ a, etcd }: Stage, what: string, condition: () => boolean): Promise<void> {
-  try {
-    await until(what, condition);
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new Error(`${text}; etcd has ${keysOf(etcd).join()}; log:\n${a.manager.log.slice(-4000)}`);
-  }
-}
-
-/** The lock file of a disk on a host. */
-function fileOf({ spaces }: PlayedHost, disk: string): string {
-  return `${spaces.scsi}/${disk}`;
-}
-
-/** That a guest has a disk, in the kernel and in etcd, and no other host's gets it. */
-async function assertHeld({ etcd, a }: Stage, disk: string, guest: PlayedGuest, rival: PlayedGuest) {
-  assert.equal(lockOn(fileOf(a, disk)).mode, "exclusive");
-  assert.equal(holderOf(etcd, disk), guest.pid);
-  assert.match(
-    await rival.acquire(disk),
-    new RegExp(`is locked by domain '${guest.owner.name}' .* on host '`),
-  );
-}
-
-/** That nobody has anything, neither now nor when what the killed daemon had sent has arrived at etcd. */
-async function assertNothingLeft(stage: Stage, ...disks: readonly string[]): Promise<void> {
-  const { etcd, a, b } = stage;
-  const nothing = () =>
-    keysOf(etcd).length === 0 && disks.every((disk) => isFree(fileOf(a, disk)) && isFree(fileOf(b, disk)));
-  await untilOn(stage, "nothing to be left", nothing);
-  a.links.deliverLate();
-  assert.deepEqual(keysOf(etcd), []);
-}
 
 Deno.test("a lock that a daemon is killed in acquiring is granted once, and had by one host", async () => {
   await withStage(async (stage) => {
@@ -133,7 +72,7 @@ Deno.test("of two hosts that ask for one lock one gets it, whenever the daemon o
   });
 });
 
-for (const whose of TAKERS) {
+for (const whose of ["another domain", "the same domain"]) {
   Deno.test(`locks of a paused guest that go to ${whose} on another host are had by one guest, whenever the daemon is killed`, async () => {
     await withStage(async (stage) => {
       const { etcd, a, b } = stage;
