@@ -1,7 +1,11 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { fieldsOf, oneOf, RecordError, textOf, textsOf } from "./record_fields.ts";
 
-/** Version of what is kept in etcd. */
+/**
+ * Version of what is kept in etcd. Another one shuts out each host that does not know it until all are
+ * upgraded (docs/cluster-etcd.md, "A new version of virtlockd"). It is not needed for a field that older
+ * versions may overlook, and leave out when they write a record anew.
+ */
 const SCHEMA = 2;
 
 /**
