@@ -4,6 +4,7 @@ import type { Seen } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import { type DaemonMark, decodeHost } from "../keys/host_record.ts";
 import { decodeMeta, type MetaRecord } from "../keys/meta_record.ts";
+import { readOrWhy } from "../keys/record_fields.ts";
 import { decodeSession, type MachineMark } from "../keys/session_record.ts";
 import { LEFT_BEHIND, LEFT_OUT } from "./doubts.ts";
 import { COPIED, SAID_TO_BE_OFF } from "./lost_reasons.ts";
@@ -90,9 +91,10 @@ export type SessionStep =
 const EXCHANGED = "etcd does not know this host any more: it was restored, emptied or exchanged";
 
 /**
- * Judges what etcd has of this host.
+ * Judges what etcd has of this host. One that cannot read what all agree upon, as of another version, is not
+ * admitted, but it lives.
  *
- * @throws RecordError when it is nothing that this daemon understands
+ * @throws RecordError when what etcd has of this host is nothing that this daemon understands
  */
 export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
   const { spaces } = facts;
@@ -100,20 +102,32 @@ export function nextStep(keys: SessionKeys, facts: SessionFacts): SessionStep {
   if (keys.meta === undefined) {
     return behind === undefined ? { kind: "found" } : { kind: "close", reason: behind, meta: 0 };
   }
-  const meta = decodeMeta(keys.meta);
-  const out = leftOut(meta, keys.meta.changedAt, facts);
-  if (out !== undefined) return out;
-  // Also when it is being recovered already: that may be what was saved, with what was put in until then.
-  if (behind !== undefined) return { kind: "close", reason: behind, meta: keys.meta.changedAt };
+  const { changedAt: metaAt } = keys.meta;
+  const meta = agreedIn(keys.meta);
+  if (typeof meta === "string") {
+    // It may be of a newer version, and is not written over.
+    if (behind !== undefined) return { kind: "wait", reason: meta };
+  } else {
+    const out = leftOut(meta, metaAt, facts);
+    if (out !== undefined) return out;
+    // Also when it is being recovered already: that may be what was saved, with what was put in until then.
+    if (behind !== undefined) return { kind: "close", reason: behind, meta: metaAt };
+  }
   const another = ofAnotherSession(keys.host, facts);
   if (another?.kind === "other-session") return another;
   const own = ofOwnSession(keys.session, facts);
   // Whatever was said of its session it has to know, also while it is not admitted.
+  if (typeof meta === "string") return own ?? notAdmitted(keys, meta);
   if (meta.spaces.join(" ") !== spaces.join(" ")) {
     return own ?? notAdmitted(keys, differing(meta.spaces, spaces));
   }
   if (another !== undefined) return own === undefined ? notAdmitted(keys, another.reason) : another;
-  return own ?? { kind: "bump", meta, metaAt: keys.meta.changedAt };
+  return own ?? { kind: "bump", meta, metaAt };
+}
+
+/** What all hosts agree upon, or why this daemon cannot read it: one of another version has written it. */
+function agreedIn(entry: KeyValue): MetaRecord | string {
+  return readOrWhy(() => decodeMeta(entry));
 }
 
 /** What the operator has to know of a host that locks other things than all others. */
@@ -128,8 +142,8 @@ function named(spaces: readonly string[]): string {
 }
 
 /**
- * It cannot be a member now, as one that has other directories, or whose place is another one's. But it
- * lives, and its session is its own: nobody may have its locks.
+ * It cannot be a member now, as one that has other directories, is of another version, or whose place is
+ * another one's. But it lives, and its session is its own: nobody may have its locks.
  */
 function notAdmitted({ session }: SessionKeys, reason: string): SessionStep {
   const fencing = session === undefined ? undefined : decodeSession(session).fencing;

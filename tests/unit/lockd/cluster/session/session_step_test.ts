@@ -139,15 +139,31 @@ Deno.test("a session of another host or boot is nobody's to go on with", () => {
   }
 });
 
-Deno.test("what is in etcd and cannot be read is an error that names its key", () => {
+Deno.test("a host that cannot read what all agree upon says so, writes nothing over it, and objects to being fenced", () => {
+  const reason =
+    "meta has version 3, and this daemon knows 2 (docs/cluster-etcd.md says what to do with such a key)";
   const meta = { ...META, value: '{"schema":3,"spaces":[]}' };
-  assert.throws(() => nextStep({ ...NOTHING, meta }, FACTS), {
-    name: "RecordError",
-    message:
-      "meta has version 3, and this daemon knows 2 (docs/cluster-etcd.md says what to do with such a key)",
+  const member = { ...FACTS, nonces: new Set(["n"]) };
+  const wait = { kind: "wait", reason };
+  assert.deepEqual(nextStep({ ...NOTHING, meta }, FACTS), wait);
+  // Nor where it would close the cluster, were it of its own version.
+  assert.deepEqual(nextStep({ ...NOTHING, meta }, member), wait);
+  assert.deepEqual(nextStep({ ...NOTHING, meta: { ...META, value: "x" } }, FACTS), {
+    kind: "wait",
+    reason: "meta holds no record (docs/cluster-etcd.md says what to do with such a key)",
   });
-  assert.throws(() => nextStep({ ...NOTHING, meta: { ...META, value: "x" } }, FACTS), {
-    message: "meta holds no record (docs/cluster-etcd.md says what to do with such a key)",
+  const fencing = { state: "condemned", by: "ann", from: "desk", at: 1 } as const;
+  const own = (said?: object) => ({ meta, host: host("s1"), session: session("n", { fencing: said }) });
+  assert.deepEqual(nextStep(own(), member), wait);
+  assert.deepEqual(nextStep(own(fencing), member), { kind: "object", reason, fencing, session: 5 });
+  assert.equal(nextStep(own({ ...fencing, state: "fenced" }), member).kind, "fenced");
+});
+
+Deno.test("what etcd has of this host and cannot be read is an error that names its key", () => {
+  const spoilt = { ...session("n"), value: "x" };
+  assert.throws(() => nextStep({ meta: META, host: undefined, session: spoilt }, FACTS), {
+    name: "RecordError",
+    message: "session/s1 holds no record (docs/cluster-etcd.md says what to do with such a key)",
   });
 });
 
