@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { installMissing } from "./support/debian_packages.ts";
-import { ClusterHost, linkCommand } from "../support/cluster_host.ts";
+import { ClusterHost } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
-import { Place } from "../support/place.ts";
+import type { Place } from "../support/place.ts";
+import { Stranger } from "../support/stranger.ts";
 
 // `virtlockd cluster ...` on hosts of a cluster and elsewhere, with a real etcd.
 
@@ -16,15 +17,6 @@ const ETCD = /http:\/\/localhost:\d+: version 3\.4\.23, UNSAFE: .* upgrade each 
 /** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
 const SHARED = 1;
 const AUTOCREATE = 2;
-
-/** A machine that is no member, with the link's program. */
-function stranger(): { place: Place; link: string } & Disposable {
-  const place = Place.create();
-  const link = `${place.directory}/link`;
-  const words = linkCommand().map((word) => `'${word}'`).join(" ");
-  Deno.writeTextFileSync(link, `#!/bin/sh\nexec ${words}\n`, { mode: 0o755 });
-  return { place, link, [Symbol.dispose]: () => place[Symbol.dispose]() };
-}
 
 Deno.test("a cluster is shown to a member without its daemon, and to a machine that is no member", async () => {
   await using etcd = await Etcd.start();
@@ -40,12 +32,8 @@ Deno.test("a cluster is shown to a member without its daemon, and to a machine t
   const listed: { host: string; session: string; state: string }[] = JSON.parse(hosts.stdout);
   assert.deepEqual(listed.map(({ host }) => host), ["a", "b"]);
   const [sessionA = "", sessionB = ""] = listed.map(({ session }) => session);
-  using elsewhere = stranger();
-  const reached = ["--endpoints", etcd.urls.join(), "--name", "test", "--link", elsewhere.link];
-  const seen = await Daemon.run({
-    args: ["cluster", "locks", "--json", ...reached],
-    place: elsewhere.place,
-  });
+  using elsewhere = Stranger.create();
+  const seen = await elsewhere.command(etcd, "locks", "--json");
   assert.equal(seen.stderr, "");
   const locks: { space: string; name: string; mode: string; pid: number; session: string }[] = JSON.parse(
     seen.stdout,
@@ -65,14 +53,11 @@ Deno.test("a cluster is shown to a member without its daemon, and to a machine t
       { space: "scsi", name: "disk 1", mode: "exclusive", pid: first.pid, session: sessionA },
     ]),
   );
-  const status = await Daemon.run({ args: ["cluster", "status", ...reached], place: elsewhere.place });
+  const status = await elsewhere.command(etcd, "status");
   assert.match(status.stdout, /^lock directories: +scsi$/m);
   assert.match(status.stdout, ETCD);
   assert.match(status.stdout, /^locks: +3 locks$/m);
-  const ofB = await Daemon.run({
-    args: ["cluster", "locks", "--json", "--host", "b", ...reached],
-    place: elsewhere.place,
-  });
+  const ofB = await elsewhere.command(etcd, "locks", "--json", "--host", "b");
   const shown: { session: string }[] = JSON.parse(ofB.stdout);
   assert.deepEqual(shown.map(({ session }) => session), [sessionB]);
 });
@@ -156,14 +141,12 @@ Deno.test("while etcd is away, or there is no cluster, a command says so and end
   assert.match(away.stderr, /^virtlockd: error: etcd does not answer: .*\n$/);
   assert.equal(away.code, 2);
   etcd.resume();
-  using elsewhere = stranger();
-  const none = await Daemon.run({ args: ["cluster", "hosts"], place: elsewhere.place });
+  using elsewhere = Stranger.create();
+  const none = await elsewhere.run("hosts");
   assert.match(none.stderr, /virtlockd.conf names no cluster: set cluster_endpoints there, or name one with/);
   assert.equal(none.code, 1);
-  const missing = await Daemon.run({
-    args: ["cluster", "hosts", "--endpoints", "http://localhost:1", "--link", "/nowhere/link"],
-    place: elsewhere.place,
-  });
+  const unlinked = ["--endpoints", "http://localhost:1", "--link", "/nowhere/link"];
+  const missing = await elsewhere.run("hosts", ...unlinked);
   assert.match(
     missing.stderr,
     /stat \/nowhere\/link: No such file or directory \(ENOENT\): the link with etcd is in the package/,
@@ -172,7 +155,7 @@ Deno.test("while etcd is away, or there is no cluster, a command says so and end
 });
 
 Deno.test("what is wrong with a command line about a cluster is told in one line", async () => {
-  using elsewhere = stranger();
+  using elsewhere = Stranger.create();
   for (
     const [args, expected] of [
       [[], "Say what to do: status, hosts, locks"],
@@ -188,7 +171,7 @@ Deno.test("what is wrong with a command line about a cluster is told in one line
       [["hosts", "--endpoints", "etcd1"], '--endpoints: expected URLs of etcd, "https://NAME:PORT"'],
     ] as const
   ) {
-    const { stderr, code } = await Daemon.run({ args: ["cluster", ...args], place: elsewhere.place });
+    const { stderr, code } = await elsewhere.run(...args);
     assert.ok(stderr.startsWith(`virtlockd: error: ${expected}`), stderr);
     assert.equal(code, 1);
   }
