@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ConfigError } from "../../../../src/chassis/config/config_error.ts";
 import { parseConfigFile } from "../../../../src/chassis/config/config_file.ts";
 import { forgiveSettings, loadSettings } from "../../../../src/chassis/config/settings.ts";
+import { CLUSTER_KEYS } from "../../../../src/lockd/identity/cluster_settings.ts";
 import { LOCK_SETTINGS } from "../../../../src/lockd/identity/settings.ts";
 
 function load(text: string) {
@@ -20,7 +21,7 @@ function mistake(text: string): string {
 }
 
 Deno.test("the cluster's settings with each of their keys", () => {
-  const settings = load(`
+  const text = `
     cluster_endpoints = [ "https://etcd1:2379", "https://etcd2.example.org/", "http://127.0.0.1:2379", "http://[::1]:2379" ]
     cluster_name = "prod"
     cluster_lockspaces = [ "scsi=/var/lib/scsi/", "lvm=/var/lib/lvm" ]
@@ -35,8 +36,12 @@ Deno.test("the cluster's settings with each of their keys", () => {
     cluster_fence_timeout = 90
     cluster_fence_data = "ipmi 10.0.0.7 ä"
     cluster_on_lost = "kill"
+    cluster_trust_network_disks = 1
     cluster_trust_reboot = 2
-  `);
+  `;
+  const named = [...text.matchAll(/^ *(\w+) =/gm)].map(([, key]) => key);
+  assert.deepEqual(named.sort(), CLUSTER_KEYS.map(([key]) => key).sort());
+  const settings = load(text);
   assert.deepEqual(settings.clusterEndpoints, [
     "https://etcd1:2379",
     "https://etcd2.example.org/",
@@ -57,6 +62,15 @@ Deno.test("the cluster's settings with each of their keys", () => {
   assert.equal(settings.clusterFenceData, "ipmi 10.0.0.7 ä");
   assert.equal(settings.clusterTrustReboot, "virtual");
   assert.equal(settings.clusterOnLost, "kill");
+  assert.equal(settings.clusterTrustNetworkDisks, true);
+});
+
+Deno.test("the storage is trusted with disks on the network, or it is not", () => {
+  assert.equal(load("").clusterTrustNetworkDisks, false);
+  assert.equal(load("cluster_trust_network_disks = 0").clusterTrustNetworkDisks, false);
+  for (const wrong of ["2", "-1", '"yes"', "[ 1 ]"]) {
+    assert.match(mistake(`cluster_trust_network_disks = ${wrong}`), /cluster_trust_network_disks/);
+  }
 });
 
 Deno.test("what is done with guests that have lost their lock is one of three", () => {
