@@ -14,6 +14,8 @@ const CLIENTS = 4000;
 const MOST_IDLE = 5;
 /** Messages of an idle host to etcd, more than with one lock, in each second at most. */
 const MOST_MORE = 0.2;
+/** What a lock takes in etcd's database at most, in bytes: as docs/cluster-etcd.md has it, with room. */
+const MOST_BYTES = 1024;
 /** From its restart until a host locks again, in s. */
 const MOST_RESTART = 5;
 /**
@@ -31,7 +33,12 @@ const LIMIT_MS = 30_000;
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
 
-/** What a host of a cluster costs that has many locks, and nothing to do. */
+/**
+ * What a host of a cluster costs that has many locks, and nothing to do.
+ *
+ * The restart is one by SIGUSR1. A daemon that is killed would have nothing left: its lock files are numbers
+ * that only its own memory knows, and no service manager can keep them for the next one.
+ */
 export const clusterManyRow: Row = {
   name: "cluster-many",
   summary: `an idle host of a cluster with one lock and with ${
@@ -45,11 +52,13 @@ export const clusterManyRow: Row = {
       const begun = await watch(pids(), etcd.urls, SETTLE);
       const one = await watch(pids(), etcd.urls, COMPILED);
       const clients = bench.scaled(CLIENTS);
+      const empty = await databaseOf(etcd.urls);
       const held = await bench.hold(daemon, clients, LOCKS_EACH);
       const many = await watch(pids(), etcd.urls, SETTLE);
+      const full = await databaseOf(etcd.urls);
       const restart = await restarted(daemon);
       await held.release();
-      return lines(clients * LOCKS_EACH, { begun, one, many }, restart);
+      return lines(clients * LOCKS_EACH, { begun, one, many, empty, full }, restart);
     }),
 };
 
@@ -66,6 +75,16 @@ interface Watched {
   readonly begun: Idle;
   readonly one: Idle;
   readonly many: Idle;
+  /** etcd's database, before these and with them. */
+  readonly empty: Database;
+  readonly full: Database;
+}
+
+/** How large the database of a member is, in bytes. */
+interface Database {
+  readonly size: number;
+  /** What is left of it without what is free. */
+  readonly used: number;
 }
 
 /**
@@ -87,11 +106,25 @@ async function watch(pids: readonly number[], urls: readonly string[], settle: n
 
 /** How many messages all members of an etcd have got by now. */
 async function received(urls: readonly string[]): Promise<number> {
-  const texts = await Promise.all(urls.map(async (url) => await (await fetch(`${url}/metrics`)).text()));
+  const texts = await Promise.all(urls.map(metricsOf));
   const counters = texts.flatMap((
     text,
   ) => [...text.matchAll(/^grpc_server_msg_received_total\{.*\} (\S+)$/gm)]);
   return counters.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** The largest database of all members of an etcd. */
+async function databaseOf(urls: readonly string[]): Promise<Database> {
+  const texts = await Promise.all(urls.map(metricsOf));
+  const largest = (name: string) => {
+    const gauge = new RegExp(`^etcd_mvcc_db_total_size_${name} (\\S+)$`, "m");
+    return Math.max(...texts.map((text) => Number(gauge.exec(text)?.[1])));
+  };
+  return { size: largest("in_bytes"), used: largest("in_use_in_bytes") };
+}
+
+async function metricsOf(url: string): Promise<string> {
+  return await (await fetch(`${url}/metrics`)).text();
 }
 
 /** From SIGUSR1 until a new guest has its lock, in s. */
@@ -117,10 +150,11 @@ async function oneLock({ target }: Pick<DaemonUnderTest, "target">, name: string
   return client;
 }
 
-function lines(count: number, { begun, one, many }: Watched, restart: Figure): Line[] {
+function lines(count: number, { begun, one, many, empty, full }: Watched, restart: Figure): Line[] {
   const row = "cluster-many";
   const idle = { row, unit: "ms CPU / s", better: "less", theirs: undefined } as const;
   const note = "lock files are simulated: they cost no descriptor";
+  const used = Math.round((full.used - empty.used) / count);
   return [
     {
       ...idle,
@@ -145,6 +179,15 @@ function lines(count: number, { begun, one, many }: Watched, restart: Figure): L
       unit: "per s",
       ours: { ...many.messages, note: `${one.messages.value.toFixed(2)} with 1 lock` },
       goal: { kind: "most", value: Math.round((one.messages.value + MOST_MORE) * 100) / 100 },
+    },
+    {
+      row,
+      title: `cluster: a lock in etcd's database, of ${count}`,
+      unit: "bytes",
+      better: "less",
+      ours: { value: (full.size - empty.size) / count, note: `${used} of them in use` },
+      theirs: undefined,
+      goal: { kind: "most", value: MOST_BYTES },
     },
     {
       row,
