@@ -136,7 +136,8 @@ Deno.test("A host with libvirt's daemon and a running guest is taken over into a
     );
     assert.equal(revisions("beta").length, 2);
     assert.ok(Math.max(...revisions("alpha")) < Math.min(...revisions("beta")), JSON.stringify([...locks]));
-    assert.equal((await membershipOf(machine)).state, "live");
+    // Its looks at etcd may be late on a busy machine, and it is in doubt for a moment.
+    await hosts.untilLive(TWO);
   });
 
   await t.step("the other host is refused it, with the guest and its host", async () => {
