@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import type { FenceEnd } from "../../src/lockd/cluster/fencing/fence_messages.ts";
 import { FenceAttempt } from "./support/fence_attempt.ts";
 import { Libvirt } from "./support/libvirt.ts";
-import { untilMember } from "./support/lock_service.ts";
+import { LockProber } from "./support/lock_prober.ts";
+import { LockService, untilMember } from "./support/lock_service.ts";
+import { certificate, makeLoneMember, PREFIX } from "./support/lone_member.ts";
 import { Machine } from "./support/nspawn.ts";
 import { clusterPackage, clusterPackageWithoutFencing, debianPackage, install } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
-import { TlsEtcd } from "./support/tls_etcd.ts";
+import type { TlsEtcd } from "./support/tls_etcd.ts";
 import { until } from "../support/until.ts";
 
 // The unit in which a program fences other hosts, under systemd: what the program may do there and what not,
 // and packages that come and go while it runs. The other host is played: it has keys in etcd. Needs root.
 
-const PREFIX = "/virtlockd/prod/";
 const PROGRAM = "/etc/libvirt/fence/fence";
 const NOTES = "/var/lib/fence";
-const CERTIFICATES = "/root/etcd";
 const PATIENCE = 150_000;
 
 /** Tries what a program may want, and notes what it may. */
@@ -80,37 +80,12 @@ class Stage implements AsyncDisposable {
   static async boot(release: Parameters<typeof Machine.boot>[0]): Promise<Stage> {
     await using stack = new AsyncDisposableStack();
     const machine = stack.use(await Machine.boot(release));
-    await install(machine, await debianPackage());
-    await install(machine, await clusterPackage());
-    const etcd = await TlsEtcd.start(machine, "kvm1", PREFIX);
-    const libvirt = new Libvirt(machine, "/var/lib/guests");
-    await libvirt.configure();
-    const file = (name: string) => `"/etc/libvirt/virtlockd-cluster/${name}.pem"`;
-    const settings = `settle_timeout = 1
-cluster_endpoints = [ "${etcd.url}" ]
-cluster_name = "prod"
-cluster_host_id = "kvm1"
-cluster_lockspaces = [ "leases=${libvirt.leaseLockspace}" ]
-cluster_ca_file = ${file("ca")}
-cluster_cert_file = ${file("kvm1")}
-cluster_key_file = ${file("kvm1-key")}
-cluster_fence_command = "${PROGRAM}"
-`;
-    await machine.sh("cat >/etc/libvirt/virtlockd.conf", { input: settings });
-    await machine.sh(`
-      for name in ca kvm1 kvm1-key; do install -m 0600 ${CERTIFICATES}/$name.pem /etc/libvirt/virtlockd-cluster/; done
-      mkdir -p ${NOTES} $(dirname ${PROGRAM})
-    `);
-    const stage = new Stage(machine, etcd, libvirt);
-    await machine.sh(`cat >${PROGRAM}; chmod 0755 ${PROGRAM}`, {
+    await machine.sh(`mkdir -p ${NOTES} $(dirname ${PROGRAM}); cat >${PROGRAM}; chmod 0755 ${PROGRAM}`, {
       input: `#!/bin/sh\nexec sh ${NOTES}/$VIRTLOCKD_FENCE_SESSION "$@"\n`,
     });
-    await machine.sh(`
-      systemctl restart libvirtd.service
-      systemctl start virtlockd; virtlockd reload
-      virtlockd cluster open --expect kvm1
-    `);
-    await stage.untilLive();
+    const libvirt = new Libvirt(machine, "/var/lib/guests");
+    const etcd = await makeLoneMember(machine, libvirt, `cluster_fence_command = "${PROGRAM}"\n`);
+    const stage = new Stage(machine, etcd, libvirt);
     stack.move();
     return stage;
   }
@@ -151,7 +126,6 @@ cluster_fence_command = "${PROGRAM}"
    * @param meanwhile called while the program runs, when it has made the file `begun`
    */
   async fence(session: string, meanwhile?: () => Promise<void>): Promise<FenceEnd | undefined> {
-    const certificate = (name: string) => `/etc/libvirt/virtlockd-cluster/${name}.pem`;
     const place = {
       socket: this.machine.outside("/run/libvirt/virtlockd-fence-sock"),
       link: "/run/libvirt/virtlockd-cluster-sock",
@@ -260,7 +234,18 @@ for (const release of RELEASES) {
       );
     });
 
-    await t.step("an upgrade while it runs does not cost its word", async () => {
+    await t.step("an upgrade while it runs costs neither its word nor the guest's lock", async () => {
+      const service = new LockService(machine);
+      const lock = `${PREFIX}lock/leases/alpha`;
+      const before = await stage.etcd.entry(lock);
+      const guest = await libvirt.guestPid("alpha");
+      assert.match(before.value, new RegExp(`"domain":"alpha".*"pid":${guest},`));
+      const { pid, reExecs } = await service.status();
+      const prober = await LockProber.start(
+        machine,
+        `${libvirt.directory}/alpha.qcow2`,
+        `${libvirt.leaseLockspace}/alpha`,
+      );
       const end = await stage.fence(await stage.silentHost("gamma", HELD), async () => {
         await install(machine, await debianPackage());
         await install(machine, await clusterPackage());
@@ -268,6 +253,10 @@ for (const release of RELEASES) {
       });
       assert.deepEqual(end, { kind: "fenced", freed: 1 });
       await stage.untilLive();
+      const after = await service.status();
+      assert.deepEqual([after.pid, after.reExecs], [pid, reExecs + 1]);
+      assert.deepEqual(await stage.etcd.entry(lock), before);
+      await prober.neverGranted(1000);
     });
 
     await t.step("a version without the unit is put in its place, and upgraded again", async () => {

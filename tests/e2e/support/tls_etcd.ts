@@ -22,6 +22,18 @@ const CONTROL =
   "ETCDCTL_API=3 etcdctl --endpoints=https://etcd1:2379 --cacert=/root/etcd/ca.pem --cert=/root/etcd/root.pem " +
   "--key=/root/etcd/root-key.pem";
 
+/** What etcdctl prints as JSON, as far as it is looked at. */
+interface EtcdAnswer {
+  readonly kvs?: readonly { readonly value: string; readonly create_revision: number }[];
+}
+
+/** What a key has. */
+export interface EtcdEntry {
+  readonly value: string;
+  /** Revision in which it was made: as long as that is the same, the key was there all the time. */
+  readonly created: number;
+}
+
 /** An etcd of one member in a machine, which only those with a certificate may use, each by its role. */
 export class TlsEtcd {
   readonly url = `https://${MEMBER}:2379`;
@@ -87,6 +99,14 @@ export class TlsEtcd {
   /** Writes a key, as root. */
   async put(key: string, value: string): Promise<void> {
     await this.#machine.sh(`${CONTROL} put ${key}`, { input: value });
+  }
+
+  /** A key that is there. */
+  async entry(key: string): Promise<EtcdEntry> {
+    const said = JSON.parse(await this.#machine.sh(`${CONTROL} get ${key} -w json`)) as EtcdAnswer;
+    const [found, ...others] = said.kvs ?? [];
+    if (found === undefined || others.length > 0) throw new Error(`Read ${key}: it is not there`);
+    return { value: atob(found.value), created: found.create_revision };
   }
 
   /** Names of the keys below a prefix, in their order. */
