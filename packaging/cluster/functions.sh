@@ -1,7 +1,9 @@
 # shellcheck shell=sh
-# Shared by the scripts of the link's packages: build_cluster.ts puts this in place of their #CLUSTER# line.
+# Shared by the scripts of the link's packages and of the lock daemon's: the builds put this in place of their
+# #CLUSTER# line.
 
-# A file of the lock daemon's unit that is left behind where the link goes and the host is in a cluster.
+# A file of the lock daemon's unit that is left behind where the host is in a cluster and the link goes, or a lock
+# daemon comes that knows no clusters.
 GUARD=/etc/systemd/system/virtlockd.service.d/deno-virtlockd-cluster.conf
 
 # Whether this host is in a cluster, as far as its files tell.
@@ -17,13 +19,25 @@ put_guard() {
     is_member || return 0
     mkdir -p "${GUARD%/*}" || return 0
     cat >"$GUARD" <<'END'
-# Left by deno-virtlockd-cluster when it was removed: this host was in a cluster. As long as it is, no virtlockd is
-# started that knows nothing of clusters, for that would lock disks that other hosts use. This file goes when
-# deno-virtlockd-cluster is installed again, and may be deleted when the host has left its cluster.
+# Left when deno-virtlockd-cluster was removed, or an older deno-virtlockd was installed: this host was in a cluster. As
+# long as it is, no virtlockd is started that knows nothing of clusters, for that would lock disks that other hosts use.
+# This file goes when both packages are installed again, and may be deleted when the host has left its cluster.
 [Service]
 ExecStartPre=/bin/sh -c 'if ! test -e /run/libvirt/virtlockd-cluster.json && ! grep -qs "^[[:space:]]*cluster_endpoints[[:space:]]*=" /etc/libvirt/virtlockd.conf; then exit 0; fi; if /usr/sbin/virtlockd --help | grep -q "^  cluster "; then exit 0; fi; echo "This host is in a cluster, of which this virtlockd knows nothing: install deno-virtlockd and deno-virtlockd-cluster of the version that was here, or have the host leave first (cluster.md)" >&2; exit 1'
 END
     systemctl --quiet daemon-reload || true
+}
+
+# dpkg puts an older version of the lock daemon in place without asking, and leaves the link where it is.
+guard_against_older() {
+    is_member || return 0
+    if timeout --kill-after=5 20 /usr/sbin/virtlockd --help 2>/dev/null | grep -q '^  cluster '; then
+        return 0
+    fi
+    put_guard
+    echo "deno-virtlockd: This host is in a cluster, of which the version that is installed now knows nothing." >&2
+    echo "deno-virtlockd: The daemon that runs goes on, and systemd starts no other one, until the version that was here is" >&2
+    echo "deno-virtlockd: installed again. To leave the cluster, see 'Leave a cluster' in its cluster.md" >&2
 }
 
 # The link is there, or the host is in no cluster any more.

@@ -8,6 +8,10 @@ const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "packaging", "man",
 
 /** A version after that of deno.json, for upgrades. */
 export const NEXT_VERSION = "99.0.0";
+/** One before it, for downgrades. */
+export const EARLIER_VERSION = "0.9.0";
+/** One before that, for what an earlier commit was. */
+const COMMIT_VERSION = "0.8.0";
 
 /**
  * Our Debian package of the sources as they are. One that an earlier test has built is used again while it is
@@ -66,9 +70,38 @@ export function storagePackage(): Promise<string> {
 }
 
 /** The Debian package of the link with etcd, likewise. */
-export function clusterPackage(): Promise<string> {
-  return packageFile("cluster-deb", ".deb", undefined, "cluster");
+export function clusterPackage(version?: string): Promise<string> {
+  return packageFile("cluster-deb", ".deb", version, "cluster");
 }
+
+/**
+ * The Debian package of the lock daemon as it was in an earlier commit, with a version before all others but
+ * {@link packageWithDivertedUnits}. It is built anew each time.
+ *
+ * @returns its file
+ * @throws CommandError when the history does not have the commit, or it cannot be built
+ */
+export async function packageOfCommit(commit: string): Promise<string> {
+  const directory = `${OUTPUT}/commit`;
+  await runOk(host, ["sh", "-ec", BUILD_COMMIT, "sh", TREE, commit, directory, Deno.execPath()], {
+    env: { DPKG_DEB_COMPRESSOR_TYPE: "none", VIRTLOCKD_VERSION: COMMIT_VERSION },
+    deadline: 600_000,
+  });
+  const built = await find(directory, ".deb");
+  if (built === undefined) throw new Error(`Build a package of ${commit}: there is none in ${directory}`);
+  return built;
+}
+
+const BUILD_COMMIT = `
+tree=$1; commit=$2; directory=$3; deno=$4
+rm -rf "$directory"
+mkdir -p "$directory/tree"
+git -C "$tree" archive "$commit" >"$directory/tree.tar"
+tar -x -C "$directory/tree" -f "$directory/tree.tar"
+cd "$directory/tree"
+"$deno" run -A packaging/package.ts deb --output "$directory"
+rm -rf "$directory/tree" "$directory/tree.tar"
+`;
 
 /**
  * The same as it was before programs fenced hosts, without the units for that.
@@ -113,7 +146,7 @@ async function packageFile(
   version?: string,
   folder = "current",
 ): Promise<string> {
-  const directory = `${OUTPUT}/${version ?? folder}`;
+  const directory = `${OUTPUT}/${version === undefined ? folder : `${folder}-${version}`}`;
   await Deno.mkdir(directory, { recursive: true });
   // Several test runs may come here at once, and builds of one tree disturb each other; the lock goes with
   // the file's descriptor.

@@ -74,3 +74,11 @@ Deno.test("the scripts of the link's packages are complete", () => {
     assert.match(packageScript(`cluster/${name}`), /This host is in a cluster\./);
   }
 });
+
+Deno.test("the lock daemon's scripts know what is to be done for the link's package", () => {
+  for (const name of ["postinst", "postrm"]) {
+    const script = packageScript(`deb/${name}`);
+    assert.doesNotMatch(script, /^#[A-Z_]+#$/m, name);
+    assert.match(script, /^drop_guard\(\) \{$/m, name);
+  }
+});
