@@ -63,6 +63,11 @@ export class PlayedGuest implements AsyncDisposable {
     await this.#libvirtd.createLockspace(this.#space);
   }
 
+  /** libvirtd is gone, and the guest's process is not. */
+  async disconnect(): Promise<void> {
+    await this.#libvirtd[Symbol.asyncDispose]();
+  }
+
   /** SIGKILL. */
   async kill(): Promise<void> {
     await this.#process.kill();

@@ -44,6 +44,8 @@ export class PlayedLinks implements Disposable {
   started = 0;
   /** Whether nothing that is asked is answered, or done. */
   silent = false;
+  /** Whether what etcd has just done is told to nobody. */
+  unheard: () => boolean = () => false;
   /** Whether questions take a moment to etcd: one whose daemon ends meanwhile is {@link deliverLate} then. */
   slow = false;
   readonly #underWay: Question[] = [];
@@ -153,6 +155,7 @@ export class PlayedLinks implements Disposable {
     }
     const answer = this.#answer(question);
     if (cut === "unanswered") return this.#kill(connection);
+    if (this.unheard()) return;
     if (answer !== undefined) await send(connection, { kind: "answer", id, answer });
     if (cut === "answered") this.#kill(connection);
   }
