@@ -67,6 +67,12 @@ export class PlayedEtcd {
     this.#keys.set(key, { value, changedAt: ++this.#revision, lease: undefined });
   }
 
+  /** Deletes a key, as somebody does with a command. */
+  delete(key: string): void {
+    this.#keys.delete(key);
+    this.#revision++;
+  }
+
   /** What a backup has. */
   save(): Snapshot {
     return { keys: new Map(this.#keys), revision: this.#revision };
