@@ -4,6 +4,7 @@ import { installMissing } from "./support/debian_packages.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
+import { untilGranted } from "../support/lock_refusal.ts";
 import { Stranger } from "../support/stranger.ts";
 
 // What changes a cluster, said with --json on a machine that is no member, and what etcd has afterwards.
@@ -87,7 +88,8 @@ Deno.test("a machine that is no member opens a cluster, recovers it, and has its
   const { phase, round } = await recordIn(etcd, "meta");
   assert.equal(phase, "open");
   await using guest = await Holder.start(a.daemon);
-  await guest.acquire(a.space, "disk", AUTOCREATE);
+  // The host hears in a moment what etcd says already.
+  await untilGranted(() => guest.acquire(a.space, "disk", AUTOCREATE));
   assert.deepEqual(await printed(elsewhere, etcd, "status"), {
     ...common,
     founded: true,
