@@ -11,6 +11,7 @@ import { manyGuestsRow, simulatedLocksRow } from "./rows/many_guests.ts";
 import { reExecRows } from "./rows/re_exec.ts";
 import { releaseRow } from "./rows/release.ts";
 import { busyRows, speedRows } from "./rows/speed.ts";
+import { slicesRow } from "./rows/slices.ts";
 import { startupRow } from "./rows/startup.ts";
 import { storageRow } from "./rows/storage.ts";
 import { storagePoolsRow } from "./rows/storage_pools.ts";
@@ -22,6 +23,7 @@ export const rows: readonly Row[] = [
   ...speedRows,
   releaseRow,
   ...busyRows,
+  slicesRow,
   ...idleConnectionsRows,
   flatnessRow,
   manyGuestsRow,

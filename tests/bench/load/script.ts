@@ -31,7 +31,12 @@ export class StartNames {
 export const START_OWNER = 1_000_000;
 
 /** The script of client number `index`. */
-export function makeScript(task: LoadTask, target: Target, index: number, names: StartNames): Script {
+export function makeScript(
+  task: Pick<LoadTask, "operation">,
+  target: Target,
+  index: number,
+  names: StartNames,
+): Script {
   const { lockspace } = target;
   if (task.operation === "start") {
     const register = registerFrame(START_OWNER);
