@@ -74,6 +74,11 @@ export function clusterPackage(version?: string): Promise<string> {
   return packageFile("cluster-deb", ".deb", version, "cluster");
 }
 
+/** The RPM package of the link with etcd, likewise. */
+export function clusterRpm(): Promise<string> {
+  return packageFile("cluster-rpm", ".rpm", undefined, "cluster");
+}
+
 /**
  * The Debian package of the lock daemon as it was in an earlier commit, with a version before all others but
  * {@link packageWithDivertedUnits}. It is built anew each time.
