@@ -1,9 +1,11 @@
 // `deno task test`: unit and integration tests. `deno task test:e2e`: the end-to-end tests, a file each. Of
 // either, several processes go on side by side.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { BUNDLED_VARIABLE, bundledName } from "./support/programs.ts";
 
 const TESTS = import.meta.dirname ?? "tests";
@@ -13,6 +15,8 @@ const ROOT = join(TESTS, "..");
 const SIDES = 3;
 /** Of the integration tests. */
 const SHARES = 12;
+/** Of the unit tests. */
+const UNIT_SHARES = 8;
 
 interface Ended {
   readonly status: number;
@@ -63,16 +67,34 @@ function filesOf(folder: string): string[] {
 }
 
 /** The runs that there are: those of a stage begin when all of the stage before have ended. */
-function stagesOf(names: readonly string[]): string[][][] {
+function stagesOf(names: readonly string[], directory: string): string[][][] {
   if (names[0] === "e2e") return endToEnd(filesOf("e2e"));
   if (names.length > 0) return [[[...names]]];
-  // Whichever has ended takes the next share; the unit tests, which are the longest, come first.
-  const files = filesOf("integration");
-  const shares = Array.from(
-    { length: SHARES },
-    (_, share) => files.filter((_, index) => index % SHARES === share),
-  );
-  return [[[join(TESTS, "unit")], ...shares]];
+  // Whichever has ended takes the next share.
+  return [[...unitShares(directory), ...shared(filesOf("integration"), SHARES)]];
+}
+
+function shared(files: readonly string[], shares: number): string[][] {
+  return Array.from({ length: shares }, (_, share) => files.filter((_, index) => index % shares === share));
+}
+
+/**
+ * The unit tests, in files that import some tens of them each. The runner starts an engine for every file
+ * that it is given, and loads all modules there anew: for hundreds of small files that takes minutes more
+ * than the tests themselves.
+ *
+ * @param directory where these files are written
+ */
+function unitShares(directory: string): string[][] {
+  const unit = join(TESTS, "unit");
+  const files = readdirSync(unit, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith("_test.ts")
+  ).sort();
+  return shared(files, UNIT_SHARES).map((share, index) => {
+    const file = join(directory, `unit_${index}_test.ts`);
+    writeFileSync(file, share.map((name) => `import "${pathToFileURL(join(unit, name))}";\n`).join(""));
+    return [file];
+  });
 }
 
 /**
@@ -122,7 +144,9 @@ function bundlePrograms(): void {
 const names = process.argv.slice(2);
 if (names.length === 0 || names[0] === "e2e") bundlePrograms();
 const results: Ended[] = [];
-for (const stage of stagesOf(names)) results.push(...await sideBySide(SIDES, stage));
+const directory = mkdtempSync(join(tmpdir(), "virtlockd-run-"));
+for (const stage of stagesOf(names, directory)) results.push(...await sideBySide(SIDES, stage));
+rmSync(directory, { recursive: true });
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
 const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;
