@@ -10,6 +10,8 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
+/** Of a join that has to succeed: on a busy machine the usual 15 s may be over before. */
+const PATIENT = ["--wait", "60"] as const;
 /** How long a daemon does not hear of what was done in etcd, in ms: it bears 4 s without an answer. */
 const UNHEARD_MS = 2000;
 
@@ -44,7 +46,7 @@ Deno.test("join takes a host's settings, and prints the command that opens the c
   const opened = await b.command(...line.split(" "));
   assert.deepEqual([opened.code, opened.stdout], [0, "The cluster is open.\n"]);
   for (const host of [a, b]) {
-    const member = await host.command("join", "--json");
+    const member = await host.command("join", "--json", ...PATIENT);
     assert.deepEqual([member.code, member.stderr], [0, ""]);
     const { state, cluster, host: id, advice } = JSON.parse(member.stdout);
     assert.deepEqual([state, cluster, id, advice], ["live", "test", host.name, undefined]);
@@ -60,7 +62,7 @@ Deno.test("join is the one step back for a host that has left", async () => {
   await a.daemon.log.match(
     /This host is no member of its cluster any more.*'virtlockd cluster join' brings it back/,
   );
-  const back = await a.command("join");
+  const back = await a.command("join", ...PATIENT);
   assert.deepEqual([back.code, back.stderr], [0, ""]);
   assert.match(back.stdout, /^This host is a member of cluster test \(session [^)]+\)\.\n$/);
   const hosts: { host: string; state: string }[] = JSON.parse((await b.command("hosts", "--json")).stdout);
@@ -82,7 +84,7 @@ Deno.test("a host that was made to leave a moment ago is no member to join: it w
   a.signalLinks("SIGSTOP");
   const left = await a.command("leave", "a");
   assert.deepEqual([left.code, left.stderr], [0, ""]);
-  const joining = a.command("join", "--json");
+  const joining = a.command("join", "--json", ...PATIENT);
   // One that asks nobody but the daemon has ended by then.
   await Promise.race([joining, new Promise((passed) => setTimeout(passed, UNHEARD_MS))]);
   a.signalLinks("SIGCONT");
@@ -118,7 +120,7 @@ Deno.test("leave names the guests whose locks it gives up, and what is over of a
       `, and has given up 1 lock of '${name}'\\. Other hosts may have these disks now: shut those guests down\\. `,
     ),
   );
-  assert.equal((await a.command("join")).code, 0);
+  assert.equal((await a.command("join", ...PATIENT)).code, 0);
   const standing = await a.command("remove", "a");
   assert.equal(standing.code, 1);
   const [, line = ""] = /What is over of it goes with: virtlockd cluster (.*)\n/.exec(standing.stderr) ??

@@ -286,7 +286,7 @@ for (const heard of ["heard of it", "not heard of it"] as const) {
     if (heard === "heard of it") await a.daemon.log.match(/This host is no member of its cluster any more/);
     await reExec(a.daemon);
     a.killLinks();
-    const joined = await a.command("join");
+    const joined = await a.command("join", "--wait", "60");
     assert.equal(joined.code, 0, joined.stdout);
     const resumed = /was in use by domain '\(not known any more\)' .* while domain 'domain1' .* was paused/;
     assert.match(await refusal(guest.acquire("disk0")), resumed);
