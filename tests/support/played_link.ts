@@ -70,6 +70,11 @@ export class PlayedLinks implements Disposable {
     return struck;
   }
 
+  /** Kills every link that runs now; the daemon gets another one. */
+  kill(): void {
+    for (const connection of [...this.#connections]) this.#kill(connection);
+  }
+
   /** What was on its way to etcd when its connection ended gets there. */
   deliverLate(): void {
     for (const question of this.#underWay.splice(0)) this.#etcd.apply(question, performance.now());

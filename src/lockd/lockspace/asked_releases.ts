@@ -5,16 +5,19 @@ import type { LockTableParts } from "./lock_table_parts.ts";
 import { isHeldBy, type Owner, type OwnerKey, ownerKey } from "./owner.ts";
 import type { Done, HeldReport } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
+import type { WaitingAsks } from "./waiting_asks.ts";
 
 /** What judging an ask for a release works with. */
 export interface AskedReleasesParts {
   readonly parts: {
     readonly observer: Pick<LockTableParts["observer"], "learnt">;
     readonly settler: Pick<LockTableParts["settler"], "isSettling" | "reasonOf">;
+    readonly patience: LockTableParts["patience"];
   };
   readonly directories: Pick<LockDirectories, "get">;
   readonly held: Pick<HeldResources, "owned">;
   readonly releases: Pick<LockReleases, "release">;
+  readonly waiting: Pick<WaitingAsks, "add">;
   /** Whether an owner's process is being killed. */
   readonly isDying: (key: OwnerKey) => boolean;
   readonly report: (resource: Resource) => HeldReport;
@@ -36,8 +39,10 @@ export class AskedReleases {
     const resource = lockspace.resources.get(name);
     if (resource === undefined) return done({ kind: "not-held", resource: name });
     // libvirt releases the first lock of a paused guest twice.
-    if (resource.regrant === "parked" || resource.regrant === "leaving") {
-      return done({ kind: "not-held", resource: name });
+    if (resource.regrant === "parked") return done({ kind: "not-held", resource: name });
+    // What could not be released is tried again.
+    if (resource.regrant === "leaving" && resource.state.kind !== "doubtful") {
+      return this.#awaitEnd(resource, owner, done);
     }
     held.owned.learn(owner, (changed) => observer.learnt(changed));
     const holding = resource.holdings.find((each) => isHeldBy(each.owner, owner));
@@ -51,5 +56,15 @@ export class AskedReleases {
       return done({ kind: "settling", resource: name, reason });
     }
     releases.release(resource, holding, done);
+  }
+
+  /** A lock is being released already: as when a daemon was killed in it, and is asked once more by that. */
+  #awaitEnd(resource: Resource, owner: Owner, done: Done): void {
+    const { waiting, parts: { patience } } = this.#with;
+    const { name } = resource;
+    const own = resource.holdings.some((each) => isHeldBy(each.owner, owner));
+    if (!own || resource.state.kind !== "releasing") return done({ kind: "not-held", resource: name });
+    const late = () => done({ kind: "releasing", resource: name });
+    waiting.add(resource, patience(), () => done(undefined), late);
   }
 }

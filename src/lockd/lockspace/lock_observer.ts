@@ -18,8 +18,8 @@ export interface LockObserver extends LockspaceObserver {
   /** A lock that was kept is held again: by the guest that is resumed, or by one that shares it. */
   givenBack(resource: Resource): void;
   /**
-   * From now on a lock is being released, which nothing takes back: somebody asks for one that was kept, or
-   * its owner is gone and writes no more.
+   * From now on a lock is being released for other hosts too, which nothing takes back: somebody asks for one
+   * that was kept, its owner has released one that is not to be kept, or is gone and writes no more.
    */
   leaving(resource: Resource): void;
   /** It may not know that it has it. */

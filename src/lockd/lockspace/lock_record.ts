@@ -41,8 +41,8 @@ export type Regrant =
    */
   | "parked"
   /**
-   * It was parked, and somebody else has asked for it, or its owner is gone and writes no more: it is being
-   * released for other hosts too, which nothing takes back.
+   * It was parked, and somebody else has asked for it; or it was released and not to be parked; or its owner
+   * is gone and writes no more. It is being released for other hosts too, which nothing takes back.
    */
   | "leaving";
 

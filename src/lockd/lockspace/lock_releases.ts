@@ -41,7 +41,10 @@ export class LockReleases {
     const { paused, waiting, parts: { others, observer, loop } } = this.#with;
     const kept = others?.keeps(resource.path) === true && resource.holdings.length === 1 &&
       resource.state.kind === "held" && this.#lives(holding);
-    if (!kept) return this.takeOff(resource, holding, false, done);
+    if (!kept) {
+      if (others?.covers(resource.path) === true && resource.holdings.length === 1) this.#goes(resource);
+      return this.takeOff(resource, holding, false, done);
+    }
     resource.regrant = "parked";
     if (!resource.shared) paused.released(resource, holding.owner);
     observer.kept(resource);
@@ -97,7 +100,7 @@ export class LockReleases {
     const { fd, lock, identity } = handle;
     // The file of a lost one may be locked by somebody else, who relies on its name.
     const unlinked = autocreate && !isMissing(resource.state);
-    if (force && others !== undefined) this.#isJudged(resource);
+    if (force && others !== undefined) this.#goes(resource);
     resource.state = { kind: "releasing" };
     let answered = false;
     const answer: Done = (refusal) => {
@@ -119,11 +122,12 @@ export class LockReleases {
   }
 
   /**
-   * The last writes of an owner that is gone have landed. Other hosts are told as soon as they can be, which
-   * may be long after: a daemon that comes in between has not seen what the owner wrote, and could not judge
-   * it once more.
+   * A lock is being released, by an owner that is paused, or by one that is gone and whose last writes have
+   * landed. Other hosts are told as soon as they can be, and may have it from then on. A daemon that comes in
+   * between does not know whether they were told: it must not keep the lock for the owner, nor judge once
+   * more what it has not seen the owner write.
    */
-  #isJudged(resource: Resource): void {
+  #goes(resource: Resource): void {
     if (resource.regrant === "leaving" || resource.state.kind !== "held") return;
     resource.regrant = "leaving";
     this.#with.parts.observer.leaving(resource);

@@ -62,6 +62,7 @@ export class LockTable {
       directories: this.#directories,
       held: this.#held,
       releases,
+      waiting: this.#waiting,
       isDying: (key) => this.#dying.has(key),
       report,
     });

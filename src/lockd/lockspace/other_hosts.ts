@@ -2,6 +2,8 @@ import type { Owner } from "./owner.ts";
 
 /** What the lock core has to know of other hosts that lock the same. */
 export interface OtherHosts {
+  /** Whether other hosts lock the same file too. @param path of the lock file */
+  covers(path: string): boolean;
   /**
    * Whether a lock is kept that was released for a guest whose process goes on: until somebody else asks.
    *

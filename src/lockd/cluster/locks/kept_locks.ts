@@ -49,6 +49,10 @@ export class KeptLocks implements OtherHosts {
     this.#known = true;
   }
 
+  covers(path: string): boolean {
+    return this.#parts.names.of(path) !== undefined;
+  }
+
   keeps(path: string): boolean {
     const { granted, names, lost } = this.#parts;
     const name = names.of(path);

@@ -13,6 +13,8 @@ const MAIL = { pid: 200, id: 2, name: "mail", uuid: "66666666-7777-8888-9999-000
 /** A disk that is locked, and releases of it that are asked for. */
 class Stage {
   readonly told: string[] = [];
+  /** Who waits for a change of the disk. */
+  readonly waiting: { readonly again: () => void; readonly late: () => void }[] = [];
   readonly lockspace = new Lockspace("");
   dying: OwnerKey | undefined;
   settling: OwnerKey | undefined;
@@ -41,6 +43,7 @@ class Stage {
           isSettling: (_, key) => key === this.settling,
           reasonOf: () => this.settling === undefined ? undefined : "its writes are under way",
         },
+        patience: () => 3000,
       },
       directories: { get: (path) => path === "" ? this.lockspace : undefined },
       held: { owned },
@@ -50,16 +53,28 @@ class Stage {
           done(undefined);
         },
       },
+      waiting: {
+        add: (_, milliseconds, again, late) => {
+          this.told.push(`wait ${milliseconds} ms`);
+          this.waiting.push({ again, late });
+        },
+      },
       isDying: (key) => key === this.dying,
       report: ({ name, holdings }) => ({ name, holdings: [...holdings], dying: false }),
     });
   }
 
   release(path: string, name: string, owner: Owner): Refusal | undefined {
-    const answers: (Refusal | undefined)[] = [];
-    this.#asked.release(path, name, owner, (refusal) => answers.push(refusal));
+    const answers = this.releasing(path, name, owner);
     assert.equal(answers.length, 1);
     return answers[0];
+  }
+
+  /** @returns what is answered, now or later */
+  releasing(path: string, name: string, owner: Owner): (Refusal | undefined)[] {
+    const answers: (Refusal | undefined)[] = [];
+    this.#asked.release(path, name, owner, (refusal) => answers.push(refusal));
+    return answers;
   }
 }
 
@@ -109,4 +124,25 @@ Deno.test("AskedReleases.release() says of a lock that is kept for a paused gues
   stage.resource.regrant = "leaving";
   assert.deepEqual(stage.release("", "/disk", WEB), { kind: "not-held", resource: "/disk" });
   assert.deepEqual(stage.told, []);
+});
+
+Deno.test("AskedReleases.release() of a lock that is being released is answered by the end of that", () => {
+  const stage = new Stage(WEB);
+  stage.resource.regrant = "leaving";
+  stage.resource.state = { kind: "releasing" };
+  assert.deepEqual(stage.release("", "/disk", MAIL), { kind: "not-held", resource: "/disk" });
+  const [inTime, late] = [stage.releasing("", "/disk", WEB), stage.releasing("", "/disk", WEB)];
+  assert.deepEqual([inTime, late, stage.told], [[], [], ["wait 3000 ms", "wait 3000 ms"]]);
+  stage.waiting[0]?.again();
+  assert.deepEqual(inTime, [undefined]);
+  stage.waiting[1]?.late();
+  assert.deepEqual(late, [{ kind: "releasing", resource: "/disk" }]);
+});
+
+Deno.test("AskedReleases.release() tries again what could not be released", () => {
+  const stage = new Stage(WEB);
+  stage.resource.regrant = "leaving";
+  stage.resource.state = { kind: "doubtful", reason: "Unable to unlink resource /disk" };
+  assert.equal(stage.release("", "/disk", WEB), undefined);
+  assert.deepEqual(stage.told, ["take web off /disk"]);
 });

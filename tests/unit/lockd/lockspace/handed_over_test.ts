@@ -21,6 +21,7 @@ class Stage {
   readonly told: string[] = [];
   readonly alive = new Set<OwnerKey>([100, 200]);
   readonly unused: string[] = [];
+  covers = true;
   keeps = true;
   gives = true;
   withheld: string | undefined;
@@ -30,6 +31,7 @@ class Stage {
   readonly timers: (() => void)[] = [];
   slow = false;
   readonly #others: OtherHosts = {
+    covers: () => this.covers,
     keeps: () => this.keeps,
     gives: () => this.gives,
     withheld: () => this.withheld,
@@ -86,10 +88,16 @@ class Stage {
   }
 
   release(name: string, owner = WEB): Refusal["kind"][] {
-    const answers: (Refusal | undefined)[] = [];
-    this.table.release("", name, owner, (refusal) => answers.push(refusal));
+    const answers = this.releasing(name, owner);
     assert.equal(answers.length, 1);
     return answers.flatMap((refusal) => refusal?.kind ?? []);
+  }
+
+  /** Asks for a release. @returns what is answered, now or later */
+  releasing(name: string, owner = WEB): (Refusal | undefined)[] {
+    const answers: (Refusal | undefined)[] = [];
+    this.table.release("", name, owner, (refusal) => answers.push(refusal));
+    return answers;
   }
 
   /** Storage answers what it was asked. */
@@ -125,6 +133,45 @@ Deno.test("a lock is released as ever where it is not to be kept, and for an own
   stage.alive.clear();
   stage.release("/other");
   assert.equal(stage.table.resourceCount, 0);
+});
+
+Deno.test("a lock that is not to be kept is on its way out before other hosts can be told of that", () => {
+  const stage = new Stage();
+  stage.keeps = false;
+  stage.acquire("/disk");
+  stage.slow = true;
+  const answers = stage.releasing("/disk");
+  assert.deepEqual([stage.stateOf("/disk"), stage.told], ["releasing leaving", ["leaving /disk"]]);
+  assert.equal(stage.acquire("/disk"), "waits");
+  stage.answer();
+  stage.answer();
+  assert.deepEqual([answers, stage.told], [[undefined], ["leaving /disk", "released /disk web"]]);
+  assert.equal(stage.table.find("", "/disk")?.state.kind, "held");
+});
+
+Deno.test("a release in which the daemon was killed goes on, its guest is told of its end, and has nothing meanwhile", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  const resource = stage.table.find("", "/disk");
+  assert.ok(resource !== undefined);
+  // The journal has it so. That it could be kept now must not count: etcd may have given it to another host.
+  resource.regrant = "leaving";
+  stage.slow = true;
+  stage.table.resumeHandOvers();
+  const answers = stage.releasing("/disk");
+  assert.equal(stage.acquire("/disk"), "waits");
+  assert.deepEqual([stage.stateOf("/disk"), answers], ["releasing leaving", []]);
+  stage.answer();
+  assert.deepEqual([answers, stage.told], [[undefined], ["leaving /disk", "released /disk web"]]);
+});
+
+Deno.test("nothing more is noted of a release of which no other host has to be told", () => {
+  const stage = new Stage();
+  stage.keeps = false;
+  stage.covers = false;
+  stage.acquire("/disk");
+  stage.release("/disk");
+  assert.deepEqual(stage.told, ["released /disk web"]);
 });
 
 Deno.test("a parked lock is not given back when its host is told not to", () => {

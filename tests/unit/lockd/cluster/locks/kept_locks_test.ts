@@ -91,6 +91,7 @@ Deno.test("a lock that another host waits for, or that this one has no more, is 
   assert.equal(host.kept.keeps("/scsi/disk"), false);
   assert.equal(host.kept.keeps("/scsi/other"), false);
   assert.equal(host.kept.keeps("/elsewhere"), false);
+  assert.deepEqual([host.kept.covers("/scsi/disk"), host.kept.covers("/elsewhere")], [true, false]);
   host.kept.pending = new Set();
   host.lost = "a copy of this host is running";
   assert.equal(host.kept.keeps("/scsi/disk"), false);

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
+import { encodeRecord } from "../../src/lockd/cluster/keys/records.ts";
+import { PlayedGuest } from "../support/played_guest.ts";
+import { holderOf, openedCluster, PlayedHost } from "../support/played_host.ts";
+import { until } from "../support/until.ts";
+
+const KEYS = new ClusterKeys("test");
+const DISK = KEYS.exclusive({ space: "scsi", name: "disk" });
+const OTHER = KEYS.exclusive({ space: "scsi", name: "other" });
+const SESSION = "session-of-b";
+const ELSEWHERE = { session: SESSION, attempt: "only", domain: "elsewhere", pid: 1, start: 1, since: 1 };
+
+Deno.test("a guest does not go on with a lock that etcd has given away when the daemon is killed in releasing it", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.startManaged(etcd, "a");
+  await using guest = await PlayedGuest.start(a);
+  await using beside = await PlayedGuest.start(a);
+  assert.equal(await guest.acquire("disk"), "granted");
+  const { session }: { readonly session: string } = JSON.parse(etcd.get(DISK) ?? "");
+  // Another host is to start the same domain, so that the lock is not kept when the guest is paused. The
+  // daemon has heard of that when it has answered what was asked in the same moment.
+  const value = encodeRecord({ ...ELSEWHERE, uuid: guest.owner.uuid });
+  const success = [DISK, OTHER].map((key) => ({ op: "put", key: KEYS.want(session, key), value }) as const);
+  const transaction = { compare: [], success, failure: [] };
+  etcd.apply({ kind: "transaction", transaction }, performance.now());
+  await until("both to be heard of", () => etcd.get(KEYS.want(session, OTHER)) === undefined);
+  assert.notEqual(etcd.get(KEYS.want(session, DISK)), undefined);
+  a.links.unheard = () => holderOf(etcd, "disk") === undefined;
+  const released = guest.release("disk");
+  await until("etcd to have done it", () => holderOf(etcd, "disk") === undefined);
+  etcd.put(KEYS.session(SESSION), encodeRecord({ host: "b", name: "b", boot: "boot", nonce: "last" }));
+  etcd.put(DISK, encodeRecord({ ...ELSEWHERE, uuid: crypto.randomUUID() }));
+  a.links.silent = true;
+  await a.manager.crash();
+  const resumed = guest.acquire("disk");
+  await beside.roundTrip();
+  // As long as etcd does not answer nobody knows that it has done it.
+  a.links.silent = false;
+  a.links.unheard = () => false;
+  a.links.kill();
+  assert.equal(await released, "released");
+  assert.match(await resumed, /is locked by domain 'elsewhere' .* on host 'b'/);
+  assert.equal(holderOf(etcd, "disk"), ELSEWHERE.pid);
+});
