@@ -26,7 +26,7 @@ export interface LostLocksParts {
   readonly session: Pick<ClusterSession, "id" | "state" | "doubt" | "regained">;
   readonly keys: ClusterKeys;
   readonly names: Pick<ClusterNames, "of">;
-  readonly granted: Pick<GrantedLocks, "of" | "adopt">;
+  readonly granted: Pick<GrantedLocks, "of" | "adopt" | "holds">;
   readonly heldLocks: Pick<HeldLocks, "put">;
   readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give">;
   /** Guests that run with them. */
@@ -80,8 +80,11 @@ export class LostLocks {
       if (!turns.busy(key)) turns.inTurn(key, (end) => this.#have(epoch, key, resource, end));
     }
     for (const [key, lock] of this.#tried) {
+      if (lost.has(key)) continue;
+      // Its guest has it by now, where etcd was found to have it when this host put in what it has.
+      if (this.#parts.granted.holds(key)) this.#tried.delete(key);
       // Its guest has ended meanwhile.
-      if (!lost.has(key)) this.#give(lock);
+      else this.#give(lock);
     }
   }
 

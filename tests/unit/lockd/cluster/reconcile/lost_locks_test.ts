@@ -60,6 +60,7 @@ class Stage {
       granted: {
         of: (path) => this.held.get(path),
         adopt: (path, lock) => void this.held.set(path, lock),
+        holds: (key) => [...this.held.values()].some((lock) => lock.key === key),
       },
       heldLocks: new HeldLocks({
         session,
@@ -143,6 +144,19 @@ Deno.test("what was put there for a guest that has ended meanwhile is given back
   silent.resources.pop();
   silent.time.advance();
   assert.deepEqual(silent.told, ["doubt: no answer", `give ${value}`]);
+});
+
+Deno.test("what was put there without an answer, and was found by whoever looked first, stays", () => {
+  const stage = new Stage();
+  stage.free();
+  stage.answers.push(() => ({ kind: "unknown", reason: "no answer" }));
+  stage.time.advance();
+  const value = encodeRecord(OURS);
+  assert.equal(stage.etcd.get(KEY), value);
+  // As the reconciliation does in a cluster that was recovered meanwhile.
+  stage.held.set(PATH, { key: KEY, own: KEYS.own("mine", KEY), value });
+  stage.time.advance();
+  assert.deepEqual(stage.told, ["doubt: no answer"]);
 });
 
 Deno.test("a lock whose doubt is not the cluster's is left alone", () => {
