@@ -75,8 +75,9 @@ export class LockTurns {
         // Perhaps it was put there although the answer was lost.
         if (mark !== undefined) this.#parts.marks.add(mark);
         this.#releasing--;
-        end();
+        // Before the next turn begins: it has to know that nobody has the lock any more.
         done(failure);
+        end();
       });
     });
   }

@@ -75,6 +75,18 @@ Deno.test("a paused guest's mark takes the place of its lock, and is known from 
   assert.deepEqual(marks, [mark.key]);
 });
 
+Deno.test("whoever comes after a release finds that it is known to be over", () => {
+  const { asked, turns } = new Stage();
+  const told: string[] = [];
+  turns.give(LOCK, () => void told.push("given back"));
+  turns.inTurn(KEY, (end) => {
+    told.push("next");
+    end();
+  });
+  asked[0]?.answer(answered(true));
+  assert.deepEqual(told, ["given back", "next"]);
+});
+
 Deno.test("whenGone() tells of a lock that etcd has no more, and of nothing that is not known", () => {
   const { asked, turns } = new Stage();
   let gone = 0;
