@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../src/lockd/cluster/keys/records.ts";
 import { PlayedGuest } from "../support/played_guest.ts";
-import { holderOf, openedCluster, PlayedHost } from "../support/played_host.ts";
+import { holderOf, keysOf, openedCluster, PlayedHost } from "../support/played_host.ts";
 import { until } from "../support/until.ts";
 
 const KEYS = new ClusterKeys("test");
 const DISK = KEYS.exclusive({ space: "scsi", name: "disk" });
 const OTHER = KEYS.exclusive({ space: "scsi", name: "other" });
 const SESSION = "session-of-b";
+/** ACQUIRE_RESOURCE's flag. */
+const SHARED = 1;
 const ELSEWHERE = { session: SESSION, attempt: "only", domain: "elsewhere", pid: 1, start: 1, since: 1 };
 
 Deno.test("a guest does not go on with a lock that etcd has given away when the daemon is killed in releasing it", async () => {
@@ -42,4 +44,36 @@ Deno.test("a guest does not go on with a lock that etcd has given away when the 
   assert.equal(await released, "released");
   assert.match(await resumed, /is locked by domain 'elsewhere' .* on host 'b'/);
   assert.equal(holderOf(etcd, "disk"), ELSEWHERE.pid);
+});
+
+Deno.test("nor does one that shares it, when the daemon is executed anew in releasing it", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 1\n");
+  await using b = await PlayedHost.startManaged(etcd, "b");
+  await using guest = await PlayedGuest.start(a);
+  await using beside = await PlayedGuest.start(a);
+  await using target = await PlayedGuest.start(b, guest.owner);
+  const released = () => !keysOf(etcd).some((key) => key.startsWith("share/"));
+  assert.equal(await guest.acquire("disk", SHARED), "granted");
+  let looked = 0;
+  a.links.unheard = () => {
+    if (etcd.keys("").some((key) => key.includes("/want/"))) looked++;
+    return released();
+  };
+  const granted = target.acquire("disk");
+  await until("the host to look who asks", () => looked > 1);
+  await beside.roundTrip();
+  const asked = guest.release("disk");
+  await until("etcd to have done it", released);
+  a.links.silent = true;
+  await a.manager.reExec();
+  assert.match(await asked, /etcd does not answer|until slow storage has released it/);
+  assert.equal(await granted, "granted");
+  assert.match(await guest.acquire("disk", SHARED), /is locked/);
+  a.links.silent = false;
+  a.links.unheard = () => false;
+  a.links.kill();
+  const refused = new RegExp(`is locked by domain '.*' .*pid ${target.pid}\\).* on host '`);
+  await until("who has it to be known", async () => refused.test(await guest.acquire("disk", SHARED)));
+  assert.equal(holderOf(etcd, "disk"), target.pid);
 });
