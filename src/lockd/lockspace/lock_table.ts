@@ -214,6 +214,8 @@ export class LockTable {
   abandon(trail: GrantTrail): void {
     for (const resource of trail.end()) {
       if (resource.holdings.length === 0 || resource.shared) continue;
+      // Its owner has released it since, and other hosts may have it.
+      if (resource.regrant === "parked" || resource.regrant === "leaving") continue;
       resource.regrant = "half-failed";
       this.#parts.observer.regrantable(resource);
     }

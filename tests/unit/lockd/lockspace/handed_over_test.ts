@@ -165,6 +165,20 @@ Deno.test("a release in which the daemon was killed goes on, its guest is told o
   assert.deepEqual([answers, stage.told], [[undefined], ["leaving /disk", "released /disk web"]]);
 });
 
+Deno.test("the end of a connection that was refused a lock does not take back that others were released since", () => {
+  const stage = new Stage();
+  stage.acquire("/taken", DB);
+  const trail = new GrantTrail();
+  for (const disk of ["/one", "/two"]) stage.acquire(disk, WEB, ALONE, trail);
+  assert.deepEqual(stage.acquire("/taken", WEB, ALONE, trail), ["held"]);
+  for (const disk of ["/one", "/two"]) assert.deepEqual(stage.release(disk), []);
+  stage.slow = true;
+  assert.equal(stage.table.askedFor("/two", "u-other"), true);
+  stage.table.abandon(trail);
+  assert.deepEqual(["/one", "/two"].map((disk) => stage.stateOf(disk)), ["held parked", "releasing leaving"]);
+  assert.equal(stage.acquire("/two"), "waits");
+});
+
 Deno.test("nothing more is noted of a release of which no other host has to be told", () => {
   const stage = new Stage();
   stage.keeps = false;
