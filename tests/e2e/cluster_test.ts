@@ -7,6 +7,7 @@ import { Holder } from "../support/holder.ts";
 import { refusal, refusalOf, untilGranted } from "../support/lock_refusal.ts";
 import { kernel } from "../support/kernel.ts";
 import { processState } from "../../src/os/process_state.ts";
+import { testProgram } from "../support/programs.ts";
 import { reExec } from "../support/re_exec.ts";
 import { host, runOk } from "./support/command.ts";
 import { Scratch } from "../support/scratch.ts";
@@ -15,6 +16,8 @@ import { until } from "../support/until.ts";
 // Hosts of a cluster on one machine, each with a daemon, a lock directory and a link, and a real etcd.
 
 await installMissing(["etcd-server", "etcd-client", "systemd"]);
+
+const NAMED_DEVICES = testProgram(new URL("../support/named_devices_main.ts", import.meta.url));
 
 /** ACQUIRE_RESOURCE's flags: shared, and the file is made on demand. */
 const SHARED = 1;
@@ -293,7 +296,7 @@ async function hostWithDevices(etcd: Etcd, name: string, attributes: Record<stri
     Deno.writeTextFileSync(file, `${text}\n`);
   }
   try {
-    await made.startDaemon({ entry: new URL("../support/named_devices_main.ts", import.meta.url) });
+    await made.startDaemon({ entry: NAMED_DEVICES });
   } catch (error) {
     await made[Symbol.asyncDispose]();
     throw error;

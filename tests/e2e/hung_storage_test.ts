@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { ACQUIRE_AUTOCREATE } from "../../src/lockd/wire/lock_protocol.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, programCommand } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
@@ -66,8 +66,6 @@ class Host implements AsyncDisposable {
     await this.stack.disposeAsync();
   }
 }
-
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** Whether a child of a process has been told to give a file. */
 function waitsForItsFile(pid: number, path: string): boolean {
@@ -366,7 +364,7 @@ Deno.test("a start, a reload and a stop do not wait for a configuration whose st
   assert.match(stderr, new RegExp(`virtlockd: error: ${silent}`));
   // A stop is heard while it waits.
   const process = new TestProcess(
-    empty.command([Deno.execPath(), "run", "-A", MAIN, "virtlockd", ...args]),
+    empty.command(programCommand(...args)),
     { ...empty.env },
     empty.directory,
   );

@@ -9,6 +9,7 @@ import { SystemError } from "../../src/os/system_error.ts";
 import { serve } from "../../src/storaged/daemon/serve.ts";
 import { VIRTSTORAGED } from "../../src/storaged/identity/identity.ts";
 import { kernel } from "../support/kernel.ts";
+import { testProgram } from "../support/programs.ts";
 import { FaultSys } from "./fault_sys.ts";
 import { PlayedSignals } from "./played_signals.ts";
 import { sparing } from "./spared.ts";
@@ -17,7 +18,7 @@ import type { End, Script } from "./stage.ts";
 /** Turns of 100 ms of an idle daemon after the end of the script within which it must have stopped. */
 const STOP_TURNS = 600;
 const tokensOf = await tokenizerFor(["--all"]);
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("../../main.ts", import.meta.url));
 
 /** How a storage daemon's life ended. No script kills it. */
 export type StorageEnd = Exclude<End, { readonly kind: "killed" }>;

@@ -2,11 +2,15 @@ import type { ClusterStatus } from "../../src/lockd/cluster/cluster_status.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import type { Etcd } from "../support/etcd.ts";
 import { Place } from "../support/place.ts";
+import { testProgram } from "../support/programs.ts";
 import type { ServiceManager } from "../support/service_manager.ts";
 import { type HeldUp, writeHeldUp } from "./held_up.ts";
 import type { SharedDisks } from "./shared_disks.ts";
 
-const ENTRIES = new URL("./entries", import.meta.url).pathname;
+/** A main module below entries/. */
+function entryProgram(name: string): string {
+  return testProgram(new URL(`./entries/${name}`, import.meta.url));
+}
 
 /** Where a host is and what it runs. */
 export interface NemesisHostParts {
@@ -47,10 +51,10 @@ export class NemesisHost implements AsyncDisposable {
       settings: "storage_timeout = 3",
       launcher,
       place: Place.createForRoot(),
-      link: `${ENTRIES}/link.ts`,
+      link: entryProgram("link.ts"),
     });
     try {
-      const manager = await cluster.startManaged(`${ENTRIES}/${entry}`);
+      const manager = await cluster.startManaged(entryProgram(entry));
       return new NemesisHost(parts, name, cluster, manager);
     } catch (error) {
       await cluster[Symbol.asyncDispose]();

@@ -1,12 +1,16 @@
-// The programs that tests start most: files beside this one that end in _main.ts, and the link with etcd.
-import { basename } from "node:path";
+// The programs that tests start most: files beside this one that end in _main.ts, daemons of the nemesis, the
+// family's program and the link with etcd.
+import { relative } from "node:path";
 import process from "node:process";
 
 /**
  * The directory with these programs, each in one file: `deno task test` makes it before it runs whole suites.
- * Such a file takes two thirds of the CPU that its hundreds of sources take to start; tests start thousands.
+ * Such a file takes less than half of the CPU that its hundreds of sources take to start; tests start
+ * thousands.
  */
 export const BUNDLED_VARIABLE = "VIRTLOCKD_TEST_PROGRAMS";
+
+const TREE = new URL("../..", import.meta.url).pathname;
 
 /**
  * What to run for a program: its one file, or its sources where a single test is run.
@@ -19,7 +23,7 @@ export function testProgram(source: URL): string {
   return bundled === undefined ? source.pathname : `${bundled}/${bundledName(source.pathname)}`;
 }
 
-/** Of a program's one file. With another ending the program would execute the file, without the runtime. */
+/** Of a program's main module where it is in one file: the path that it has in the source tree. */
 export function bundledName(source: string): string {
-  return basename(source);
+  return relative(TREE, source);
 }

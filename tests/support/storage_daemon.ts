@@ -3,14 +3,15 @@ import { XdrReader } from "../../src/chassis/wire/xdr_reader.ts";
 import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import { Place } from "./place.ts";
+import { testProgram } from "./programs.ts";
 import { RawClient } from "./raw_client.ts";
 import { answerOf, remoteFrame } from "./storage_stage.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = testProgram(new URL("../../main.ts", import.meta.url));
 
-/** The command line that runs the program from the sources in a place. */
+/** The command line that runs the program in a place. */
 function commandLine(place: Place, args: readonly string[]): string[] {
   return place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, "virtstoraged", ...args]);
 }
@@ -32,7 +33,7 @@ export function writeLimit(place: Place, seconds: number): void {
   Deno.writeTextFileSync(file, `storage_timeout = ${seconds}\n`);
 }
 
-/** The program, from the sources, in a place. */
+/** The program, in a place. */
 function program(
   place: Place,
   args: readonly string[],
@@ -50,7 +51,7 @@ function program(
   });
 }
 
-/** A storage daemon of a session, in a place of its own, from the sources. */
+/** A storage daemon of a session, in a place of its own. */
 export class StorageDaemon implements AsyncDisposable {
   readonly place: Place;
   readonly process: Deno.ChildProcess;
