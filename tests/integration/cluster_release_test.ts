@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../src/lockd/cluster/keys/records.ts";
+import { LockClient } from "../support/lock_client.ts";
 import { PlayedGuest } from "../support/played_guest.ts";
 import { holderOf, keysOf, openedCluster, PlayedHost } from "../support/played_host.ts";
 import { until } from "../support/until.ts";
@@ -76,4 +77,33 @@ Deno.test("nor does one that shares it, when the daemon is executed anew in rele
   const refused = new RegExp(`is locked by domain '.*' .*pid ${target.pid}\\).* on host '`);
   await until("who has it to be known", async () => refused.test(await guest.acquire("disk", SHARED)));
   assert.equal(holderOf(etcd, "disk"), target.pid);
+});
+
+Deno.test("what was being handed over when the daemon was killed goes in etcd too, by each name of its directory", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.startManaged(etcd, "a");
+  await using guest = await PlayedGuest.start(a);
+  const link = `${a.spaces.scsi}-by-another-name`;
+  Deno.symlinkSync(a.spaces.scsi, link);
+  await using libvirtd = await LockClient.connect(a.socket);
+  await libvirtd.register(guest.owner);
+  await libvirtd.createLockspace(link);
+  await libvirtd.acquire(link, "disk", 2);
+  await libvirtd.release(link, "disk");
+  assert.equal(holderOf(etcd, "disk"), guest.pid);
+  // A guest of the same host asks for it; the release does not get to etcd.
+  a.links.silent = true;
+  await using other = await PlayedGuest.start(a);
+  await using others = await LockClient.connect(a.socket);
+  await others.register(other.owner);
+  const asked = others.acquire(link, "disk", 2);
+  await guest.roundTrip();
+  const { stdout } = await a.manager.command("locks", "--json");
+  const locks: { resource: string; state: string }[] = JSON.parse(stdout);
+  assert.deepEqual(locks.map(({ resource, state }) => `${resource} ${state}`), ["disk releasing"]);
+  await a.manager.crash();
+  a.links.silent = false;
+  a.links.kill();
+  await asked;
+  assert.equal(holderOf(etcd, "disk"), other.pid);
 });

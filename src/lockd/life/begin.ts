@@ -81,10 +81,11 @@ export function begin(
     servers: daemon.servers,
     replaced: () => safety.listening(daemon),
   });
-  daemon.table.resumeHandOvers();
   const wishes = handed?.extension?.fencing;
   if (wishes !== undefined) daemon.cluster?.resumeFencing(wishes);
   daemon.cluster?.begin();
+  // Not before it is known which of these other hosts lock too, by whatever name.
+  daemon.table.resumeHandOvers();
   daemon.start();
   unfinished.length = 0;
 }
