@@ -81,7 +81,7 @@ Deno.test("nor does one that shares it, when the daemon is executed anew in rele
 
 Deno.test("what was being handed over when the daemon was killed goes in etcd too, by each name of its directory", async () => {
   const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a");
+  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 60\n");
   await using guest = await PlayedGuest.start(a);
   const link = `${a.spaces.scsi}-by-another-name`;
   Deno.symlinkSync(a.spaces.scsi, link);
