@@ -16,7 +16,7 @@ const ELSEWHERE = { session: SESSION, attempt: "only", domain: "elsewhere", pid:
 
 Deno.test("a guest does not go on with a lock that etcd has given away when the daemon is killed in releasing it", async () => {
   const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a");
+  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 60\n");
   await using guest = await PlayedGuest.start(a);
   await using beside = await PlayedGuest.start(a);
   assert.equal(await guest.acquire("disk"), "granted");

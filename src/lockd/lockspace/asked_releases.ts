@@ -3,6 +3,7 @@ import type { LockDirectories } from "./lock_directories.ts";
 import type { LockReleases } from "./lock_releases.ts";
 import type { LockTableParts } from "./lock_table_parts.ts";
 import { isHeldBy, type Owner, type OwnerKey, ownerKey } from "./owner.ts";
+import type { PausedGuests } from "./paused_guests.ts";
 import type { Done, HeldReport } from "./refusal.ts";
 import type { Resource } from "./resource.ts";
 import type { WaitingAsks } from "./waiting_asks.ts";
@@ -16,6 +17,8 @@ export interface AskedReleasesParts {
   };
   readonly directories: Pick<LockDirectories, "get">;
   readonly held: Pick<HeldResources, "owned">;
+  /** Knows what was kept for its owner, who was told that it is released, before it was handed over. */
+  readonly paused: Pick<PausedGuests, "parked">;
   readonly releases: Pick<LockReleases, "release">;
   readonly waiting: Pick<WaitingAsks, "add">;
   /** Whether an owner's process is being killed. */
@@ -33,13 +36,16 @@ export class AskedReleases {
 
   /** Takes an owner off; the last one takes the lock along. @param path of the lockspace */
   release(path: string, name: string, owner: Owner, done: Done): void {
-    const { directories, held, releases, isDying, report, parts: { observer, settler } } = this.#with;
+    const { directories, held, paused, releases, isDying, report, parts } = this.#with;
+    const { observer, settler } = parts;
     const lockspace = directories.get(path);
     if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
     const resource = lockspace.resources.get(name);
     if (resource === undefined) return done({ kind: "not-held", resource: name });
     // libvirt releases the first lock of a paused guest twice.
-    if (resource.regrant === "parked") return done({ kind: "not-held", resource: name });
+    const kept = resource.regrant === "parked" ||
+      (resource.regrant === "leaving" && paused.parked.find(path, name, owner) !== undefined);
+    if (kept) return done({ kind: "not-held", resource: name });
     // What could not be released is tried again.
     if (resource.regrant === "leaving" && resource.state.kind !== "doubtful") {
       return this.#awaitEnd(resource, owner, done);

@@ -61,6 +61,7 @@ export class LockTable {
       parts,
       directories: this.#directories,
       held: this.#held,
+      paused: this.#paused,
       releases,
       waiting: this.#waiting,
       isDying: (key) => this.#dying.has(key),
