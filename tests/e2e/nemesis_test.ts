@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { accountOf, type AccountParts } from "../nemesis/account.ts";
 import { History } from "../nemesis/history.ts";
 import { LineProcess } from "../nemesis/line_process.ts";
 import { nemesis } from "../nemesis/nemesis.ts";
@@ -13,6 +14,8 @@ import { until } from "../support/until.ts";
 const SEED = 20261128;
 /** Blocks of a writer that may be on their way at once. */
 const BACKLOG = 16;
+/** What is found behind the first few of the same kind says nothing more. */
+const MOST_FOUND = 5;
 
 /** A directory that processes of other users reach, removed afterwards. */
 class OpenDirectory implements Disposable {
@@ -25,6 +28,18 @@ class OpenDirectory implements Disposable {
   [Symbol.dispose](): void {
     Deno.removeSync(this.path, { recursive: true });
   }
+}
+
+/** What a run has left in its directory. */
+function files(directory: string): Pick<AccountParts, "history" | "logs"> {
+  const names = [...Deno.readDirSync(directory)].map(({ name }) => name).filter((name) =>
+    name.endsWith(".log")
+  );
+  const text = (name: string) => Deno.readTextFileSync(`${directory}/${name}`);
+  return {
+    history: text("history"),
+    logs: new Map(names.toSorted().map((name) => [name.slice(0, -".log".length), text(name)])),
+  };
 }
 
 async function writer(disks: SharedDisks, device: string): Promise<LineProcess> {
@@ -91,7 +106,12 @@ for (
       directory: directory.path,
       round: () => {},
     });
-    const text = [...violations, ...leaks].join("\n");
+    const found = [...violations, ...leaks];
+    if (!expected.violation && found.length > 0) {
+      // All that is left of a run on another machine.
+      for (const line of accountOf({ ...files(directory.path), found })) console.error(line);
+    }
+    const text = found.slice(0, MOST_FOUND).join("\n");
     if (!expected.violation) assert.equal(text, "");
     else assert.match(text, /arrived behind one of/);
     assert.notEqual(history.count("granted"), 0);

@@ -81,7 +81,7 @@ export class Lives {
     try {
       const acquire = () => this.#acquireAll(guest);
       if (!await (random.once(20) ? this.#heldUp(host, "acquire", acquire) : acquire())) return;
-      await guest.write();
+      await this.#write(guest);
       await this.#runOn();
       if (random.once(4)) return await this.#suspend(guest);
       if (target === host || plan.mode === "shared") return;
@@ -132,8 +132,14 @@ export class Lives {
     await this.#pause(this.#random.below(LONGEST_PAUSE_MS));
     history.add("resume", { guest: guest.name });
     if (!await this.#acquireAll(guest)) return;
-    await guest.write(number());
+    await this.#write(guest, number());
     await this.#runOn();
+  }
+
+  /** @param as the number by which the witness knows what it writes from now on */
+  async #write(guest: Guest, as: number = guest.plan.number): Promise<void> {
+    this.#parts.history.add("writes", { guest: guest.name, as });
+    await guest.write(as);
   }
 
   async #releaseAll(guest: Guest): Promise<boolean> {
@@ -160,7 +166,7 @@ export class Lives {
       if (!await this.#acquireAll(arrived)) return;
       grants.gone(guest);
       await guest.kill();
-      await arrived.write();
+      await this.#write(arrived);
       await this.#runOn();
     } finally {
       grants.gone(arrived);
@@ -198,7 +204,7 @@ export class Lives {
   async #compete(paused: Guest, other: Guest, longest: number): Promise<void> {
     const { grants, history, number } = this.#parts;
     const arrive = async () => {
-      if (await this.#acquireAll(other)) return await other.write(number());
+      if (await this.#acquireAll(other)) return await this.#write(other, number());
       grants.gone(other);
       await other.kill();
     };
@@ -206,7 +212,7 @@ export class Lives {
       await this.#pause(this.#random.below(longest));
       history.add("way back", { guest: paused.name });
       if (!await this.#acquireAll(paused)) return;
-      await paused.write(number());
+      await this.#write(paused, number());
     };
     await Promise.all([arrive(), goOn()]);
     await this.#runOn();

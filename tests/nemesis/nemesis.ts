@@ -2,6 +2,7 @@ import { isInitialNamespace } from "../../src/os/pid_namespace.ts";
 import { installMissing } from "../e2e/support/debian_packages.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Random } from "../support/random.ts";
+import { NOTICED } from "./account.ts";
 import { Administrator } from "./administrator.ts";
 import { leftovers } from "./audit.ts";
 import { type Fault, MEMBERS, type Scene } from "./faults/fault.ts";
@@ -32,7 +33,7 @@ export interface NemesisOptions {
   /** File below entries/, of the daemon's program. */
   readonly entry: string;
   readonly history: History;
-  /** Of the caller's, who removes it: for the daemons' logs, when something was found. */
+  /** Of the caller's, who removes it: for the daemons' logs, `HOST.log`, when something was found. */
   readonly directory: string;
   /** Told at the end of each round. */
   readonly round: () => void;
@@ -59,8 +60,16 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   }
   await installMissing(PACKAGES);
   const names = Array.from({ length: HOSTS }, (_, number) => `host${number}`);
+  const hosts: NemesisHost[] = [];
   const violations: string[] = [];
+  /** How long each daemon's log was when the first one was noticed. */
+  const logged = new Map<string, number>();
   const violation = (text: string) => {
+    if (violations.length === 0) {
+      for (const { name, manager } of hosts) {
+        logged.set(name, manager.log.length);
+      }
+    }
     violations.push(text);
     history.add("violation", { text });
   };
@@ -71,7 +80,6 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   await using network = await Network.create([...MEMBERS, ...names]);
   await using etcd = await Etcd.startOn(MEMBERS.map((name) => network.node(name)), network.launcher);
   await using stack = new AsyncDisposableStack();
-  const hosts: NemesisHost[] = [];
   for (const [number, name] of names.entries()) {
     const { launcher } = network.node(name);
     hosts.push(stack.use(await NemesisHost.start({ etcd, disks, number, launcher, entry })));
@@ -79,7 +87,12 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   let clean = false;
   stack.defer(async () => {
     if (clean) return;
-    for (const { name, manager } of hosts) await Deno.writeTextFile(`${directory}/${name}.log`, manager.log);
+    for (const { name, manager } of hosts) {
+      const { log } = manager;
+      const at = logged.get(name);
+      const text = at === undefined ? log : `${log.slice(0, at)}${NOTICED}\n${log.slice(at)}`;
+      await Deno.writeTextFile(`${directory}/${name}.log`, text);
+    }
   });
   const end = performance.now() + options.seconds * 1000;
   const random = new Random(seed);
@@ -108,7 +121,8 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
       for (const each of lives) each.end();
       await lived;
     }
-    leaks = await leftovers(scene, administrator);
+    // What comes of locks that two have had is of no interest, and would fill the logs.
+    if (violations.length === 0) leaks = await leftovers(scene, administrator);
     for (const text of leaks) history.add("leak", { text });
     options.round();
   }
