@@ -1,6 +1,7 @@
 import { Place } from "./place.ts";
 import { type Capture, type Ended, TestProcess } from "./test_process.ts";
 import { testProgram } from "./programs.ts";
+import { shielded } from "./shielded.ts";
 import { PATIENCE_MS } from "./until.ts";
 
 const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
@@ -51,7 +52,7 @@ export class Daemon implements AsyncDisposable {
    */
   static async start(options: ProgramOptions = {}): Promise<Daemon> {
     const place = options.place ?? Place.create();
-    const process = start(place, options);
+    const process = start(place, options, "daemon");
     const daemon = new Daemon(place, process, options.place === undefined);
     try {
       await daemon.#untilListening();
@@ -72,7 +73,7 @@ export class Daemon implements AsyncDisposable {
     using own = options.place === undefined ? Place.create() : undefined;
     const place = options.place ?? own;
     if (place === undefined) throw new Error("Run program: no place");
-    await using process = start(place, options);
+    await using process = start(place, options, "command");
     const ended = await process.wait(COMMAND_MS);
     return { ...ended, stdout: process.stdout.text, stderr: process.stderr.text };
   }
@@ -133,7 +134,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts one of the program's commands that goes on until it is stopped. The caller disposes of it. */
   startCommand(...args: string[]): TestProcess {
-    return start(this.place, { args });
+    return start(this.place, { args }, "command");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,9 +165,11 @@ export function programCommand(...args: readonly string[]): string[] {
 function start(
   place: Place,
   { args = [], env = {}, entry = MAIN, launcher = [], program }: ProgramOptions,
+  kind: "daemon" | "command",
 ): TestProcess {
   const file = entry instanceof URL ? entry.pathname : entry;
-  const executable = program === undefined ? [Deno.execPath(), "run", "-A", file] : [program];
+  const runtime = [Deno.execPath(), "run", "-A", file];
+  const executable = program !== undefined ? [program] : kind === "daemon" ? shielded(runtime) : runtime;
   const command = place.command([...launcher, ...executable, ...args]);
   return new TestProcess(command, { ...place.env, ...env }, place.directory);
 }

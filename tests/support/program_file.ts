@@ -1,5 +1,5 @@
-import { DAEMON_SIGNALS } from "../../src/chassis/start/signals.ts";
 import { testProgram } from "./programs.ts";
+import { shielded } from "./shielded.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
@@ -11,9 +11,8 @@ const MAIN = testProgram(new URL("./virtlockd_main.ts", import.meta.url));
  */
 export function writeProgram(path: string): void {
   const runtime = `'${Deno.execPath()}' run -A --config '${ROOT}deno.json' --ext=js`;
-  const blocked = `env --block-signal=${DAEMON_SIGNALS}`;
-  const text =
-    `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${blocked} ${runtime} "$0" "$@"\nimport "${MAIN}";\n`;
+  const command = shielded([runtime, '"$0"', '"$@"']).join(" ");
+  const text = `#!/bin/sh\n":" //; trap '' USR1 HUP; exec ${command}\nimport "${MAIN}";\n`;
   replaceProgram(path, text);
 }
 

@@ -20,6 +20,7 @@ import { linuxSys } from "../../src/os/linux.ts";
 import { must } from "../../src/os/system_error.ts";
 import { decodeText, encodeText } from "../../src/os/text.ts";
 import type { ManagerEvent, ManagerSetup } from "./service_manager.ts";
+import { shielded } from "./shielded.ts";
 
 const setup: ManagerSetup = JSON.parse(Deno.args[0] ?? "{}");
 const sys = linuxSys();
@@ -57,7 +58,7 @@ function start(): void {
   pid = must(
     sys.spawn({
       path: "/bin/sh",
-      argv: ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", ...setup.command],
+      argv: ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", ...shielded(setup.command)],
       env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
       descriptors: [nothing, log, log, ...kept.map(({ fd }) => fd)],
       blockedSignals: [],

@@ -4,6 +4,7 @@ import type { XdrWriter } from "../../src/chassis/wire/xdr_writer.ts";
 import { ConnectProcedure } from "../../src/storaged/wire/remote_protocol.ts";
 import { Place } from "./place.ts";
 import { testProgram } from "./programs.ts";
+import { shielded } from "./shielded.ts";
 import { RawClient } from "./raw_client.ts";
 import { answerOf, remoteFrame } from "./storage_stage.ts";
 import { TestProcess } from "./test_process.ts";
@@ -13,7 +14,11 @@ const MAIN = testProgram(new URL("../../main.ts", import.meta.url));
 
 /** The command line that runs the program in a place. */
 function commandLine(place: Place, args: readonly string[]): string[] {
-  return place.command([Deno.execPath(), "run", "-A", "--no-check", MAIN, "virtstoraged", ...args]);
+  return place.command(runtimeLine(args));
+}
+
+function runtimeLine(args: readonly string[]): string[] {
+  return [Deno.execPath(), "run", "-A", "--no-check", MAIN, "virtstoraged", ...args];
 }
 
 /** Seconds after which storage is not taken for hung on the busiest of hosts. */
@@ -33,14 +38,14 @@ export function writeLimit(place: Place, seconds: number): void {
   Deno.writeTextFileSync(file, `storage_timeout = ${seconds}\n`);
 }
 
-/** The program, in a place. */
+/** The program, in a place. @param line runs it there */
 function program(
   place: Place,
-  args: readonly string[],
+  line: readonly string[],
   stdout: "null" | "piped",
   env: Readonly<Record<string, string>> = {},
 ): Deno.Command {
-  const [file = "", ...rest] = commandLine(place, args);
+  const [file = "", ...rest] = line;
   return new Deno.Command(file, {
     args: rest,
     env: { ...place.env, ...env },
@@ -85,7 +90,7 @@ export class StorageDaemon implements AsyncDisposable {
     env: Readonly<Record<string, string>> = {},
   ): Promise<StorageDaemon> {
     const there = place ?? Place.create();
-    const process = program(there, args, "null", env).spawn();
+    const process = program(there, there.command(shielded(runtimeLine(args))), "null", env).spawn();
     const daemon = new StorageDaemon(there, process, place === undefined);
     await until("the storage daemon", () => {
       try {
@@ -122,7 +127,7 @@ export class StorageDaemon implements AsyncDisposable {
 
   /** Runs a command that asks this daemon, which must succeed. @returns what it wrote */
   async command(...args: readonly string[]): Promise<string> {
-    const { code, stdout } = await program(this.place, args, "piped").output();
+    const { code, stdout } = await program(this.place, commandLine(this.place, args), "piped").output();
     assert.equal(code, 0);
     return new TextDecoder().decode(stdout);
   }
