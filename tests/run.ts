@@ -2,7 +2,7 @@
 // either, several processes go on side by side.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -68,12 +68,20 @@ function filesOf(folder: string): string[] {
     .map((name) => join(TESTS, folder, name));
 }
 
+/** Runs that go on side by side. */
+interface Stage {
+  /** Whichever side has ended one takes the next one. */
+  readonly runs: readonly (readonly string[])[];
+  /** Go on beside these, one after the other: they mostly wait, and would keep a side from the processors. */
+  readonly waiting: readonly (readonly string[])[];
+}
+
 /** The runs that there are: those of a stage begin when all of the stage before have ended. */
-function stagesOf(names: readonly string[], directory: string): string[][][] {
+function stagesOf(names: readonly string[]): Stage[] {
   if (names[0] === "e2e") return endToEnd(filesOf("e2e"));
-  if (names.length > 0) return [[[...names]]];
-  // Whichever has ended takes the next share.
-  return [[...unitShares(directory), ...shared(filesOf("integration"), SHARES)]];
+  if (names.length > 0) return [{ runs: [names], waiting: [] }];
+  // Those of unit tests are short: no side is left alone for long at the end.
+  return [{ runs: [...shared(filesOf("integration"), SHARES), ...unitShares()], waiting: [] }];
 }
 
 function shared(files: readonly string[], shares: number): string[][] {
@@ -84,10 +92,9 @@ function shared(files: readonly string[], shares: number): string[][] {
  * The unit tests, in files that import some tens of them each. The runner starts an engine for every file
  * that it is given, and loads all modules there anew: for hundreds of small files that takes minutes more
  * than the tests themselves.
- *
- * @param directory where these files are written
  */
-function unitShares(directory: string): string[][] {
+function unitShares(): string[][] {
+  const directory = temporaryDirectory();
   const unit = join(TESTS, "unit");
   const files = readdirSync(unit, { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith("_test.ts")
@@ -99,26 +106,48 @@ function unitShares(directory: string): string[][] {
   });
 }
 
+/** A directory that goes with this process, also when somebody ends it. */
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "virtlockd-run-"));
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
+  }
+  return directory;
+}
+
+/**
+ * End-to-end tests that need hardly any processor for minutes. In the first stage, for what they wait for
+ * goes by what is said of a host: no guest is judged, and it does not matter which others there are.
+ */
+const WAITING_FIRST = ["fence_command_test.ts", "fence_asked_test.ts"];
+/** The same, with guests. */
+const WAITING = ["nemesis_test.ts", "watchdog_test.ts"];
+
 /**
  * A file each: some take minutes, and shares would not end at the same time.
  *
  * Daemons that are members of a cluster in a user namespace come first: they cannot see whose the locks of
  * QEMUs elsewhere on this machine are, and keep the locks of guests that have ended as long as there are any.
  */
-function endToEnd(files: readonly string[]): string[][][] {
-  const isMember = (file: string) =>
-    // They take minutes, and what they wait for goes by what is said of a host: no guest is judged.
-    !/fence_(command|asked)_test\.ts$/.test(file) &&
-    /\/support\/(cluster|played)_host\.ts/.test(readFileSync(file, "utf8"));
-  const stages = [files.filter(isMember), files.filter((file) => !isMember(file))];
-  return stages.map((stage) => longestFirst(stage).map((file) => [file]));
+function endToEnd(files: readonly string[]): Stage[] {
+  const named = (names: readonly string[]) => files.filter((file) => names.includes(basename(file)));
+  const waits = [...WAITING_FIRST, ...WAITING];
+  const others = files.filter((file) => !waits.includes(basename(file)));
+  const isMember = (file: string) => /\/support\/(cluster|played)_host\.ts/.test(readFileSync(file, "utf8"));
+  const each = (chosen: readonly string[]) => chosen.map((file) => [file]);
+  return [
+    { runs: each(longestFirst(others.filter(isMember))), waiting: each(named(WAITING_FIRST)) },
+    {
+      runs: each(longestFirst(others.filter((file) => !isMember(file)))),
+      waiting: each(named(WAITING)),
+    },
+  ];
 }
 
 /** By the length of their texts, which is a guess: so that no long one is left alone at the end. */
 function longestFirst(files: readonly string[]): string[] {
-  // A short text that mostly waits for a watchdog, for two minutes.
-  const length = (file: string) =>
-    file.endsWith("/watchdog_test.ts") ? Infinity : readFileSync(file, "utf8").length;
+  const length = (file: string) => readFileSync(file, "utf8").length;
   return files.toSorted((a, b) => length(b) - length(a));
 }
 
@@ -153,9 +182,9 @@ function bundlePrograms(): void {
 const names = process.argv.slice(2);
 if (names.length === 0 || names[0] === "e2e") bundlePrograms();
 const results: Ended[] = [];
-const directory = mkdtempSync(join(tmpdir(), "virtlockd-run-"));
-for (const stage of stagesOf(names, directory)) results.push(...await sideBySide(SIDES, stage));
-rmSync(directory, { recursive: true });
+for (const { runs, waiting } of stagesOf(names)) {
+  results.push(...(await Promise.all([sideBySide(SIDES, runs), sideBySide(1, waiting)])).flat());
+}
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
 const ending = `${sum("passed")} passed | ${sum("failed")} failed | ${sum("ignored")} ignored`;
