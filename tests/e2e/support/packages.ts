@@ -165,7 +165,7 @@ async function packageFile(
     await Deno.remove(ready);
   }
   // Tests install it dozens of times, and each time the runtime in it would be unpacked.
-  const env: Record<string, string> = { DPKG_DEB_COMPRESSOR_TYPE: "none" };
+  const env: Record<string, string> = { DPKG_DEB_COMPRESSOR_TYPE: "none", XZ_OPT: "-0" };
   if (version !== undefined) env["VIRTLOCKD_VERSION"] = version;
   const builder = [
     Deno.execPath(),
