@@ -10,6 +10,7 @@ import { HeldLocks } from "../../src/lockd/cluster/reconcile/held_locks.ts";
 import { HolderNames } from "../../src/lockd/cluster/locks/holder_names.ts";
 import type { Seen } from "../../src/lockd/cluster/host/membership_file.ts";
 import { Lineage } from "../../src/lockd/cluster/keys/lineage.ts";
+import { UngrantedTries, type UngrantedTry } from "../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { ClusterNames } from "../../src/lockd/cluster/keys/names.ts";
 import { Orphans } from "../../src/lockd/cluster/locks/orphans.ts";
 import { PausedMarks } from "../../src/lockd/cluster/locks/paused_marks.ts";
@@ -49,6 +50,10 @@ export interface LifeParts {
   readonly nonce: () => string;
   /** See src/lockd/cluster/keys/lineage.ts. */
   readonly lineage: string;
+  /** What the journal has of tries that were granted to nobody. */
+  readonly tries: readonly UngrantedTry[];
+  /** Writes that anew. */
+  readonly record: (tries: readonly UngrantedTry[]) => void;
   /** How long a guest waits for etcd, in ms. */
   readonly patience: number;
 }
@@ -61,6 +66,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   const names = new ClusterNames([{ name: "s", directory: SPACE }], (path) => path);
   const nonce = () => `n${parts.nonce()}`;
   const lineage = new Lineage(parts.lineage, nonce);
+  const tries: UngrantedTries = new UngrantedTries(parts.tries, () => parts.record(tries.all));
   const clock = () => time.now;
   const markOf = ({ pid }: Owner) => ({ pid, start: 1 });
   const lives = (pid: number) => guests.lives(pid);
@@ -122,6 +128,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         lineage,
         orphans,
         marks,
+        tries,
         heldLocks: new HeldLocks({ session, keys, fencedLocks }),
         observer: {
           clusterUnknown: () => {},
@@ -149,7 +156,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   const marks = new PausedMarks({ session, loop, lives });
   const wants = new Wants({ session, keys, nonce, loop, clock, wait: () => 5000 });
   const fencedLocks = new FencedLocks({ session, keys });
-  const turns = new LockTurns({ session, keys, nonce, loop, marks });
+  const turns = new LockTurns({ session, keys, nonce, loop, marks, tries });
   const locks = new ClusterLocks({
     turns,
     names: new HolderNames({ session, keys, now: clock }),
@@ -164,6 +171,8 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     host: `host${host}`,
     wants,
     marks,
+    tries,
+    recorded: (go) => go(),
     fencedLocks,
     silent: () => {},
   });
@@ -175,7 +184,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     lives,
     lastWrites: { look: () => undefined, judge: (_, done) => done({ kind: "over" }) },
   });
-  const granted = new GrantedLocks();
+  const granted = new GrantedLocks(tries);
   const keptLocks = new KeptLocks({
     granted,
     names,

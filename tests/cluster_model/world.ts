@@ -5,6 +5,7 @@ import { Violation } from "./guest.ts";
 import { Guests } from "./guests.ts";
 import { KEYS, Network, NEW_META } from "./network.ts";
 import { People } from "./people.ts";
+import type { UngrantedTry } from "../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { type Kept, type Life, startDaemon } from "./played_daemon.ts";
 import { type Crippled, PlayedEtcd } from "./played_etcd.ts";
 
@@ -41,6 +42,8 @@ export class World {
   readonly #people: People;
   /** By the hosts. */
   readonly #lineages: (string | undefined)[] = [];
+  /** What is in the journals of hosts of tries that were granted to nobody. */
+  readonly #tries: (readonly UngrantedTry[])[] = [];
   #nextNonce = 1;
 
   constructor(play: Play, chooser: Chooser) {
@@ -154,6 +157,8 @@ export class World {
       kept: this.#kept,
       nonce,
       lineage: `lineage${this.#lineages[host] ??= this.#nonce()}`,
+      tries: this.#tries[host] ?? [],
+      record: (tries) => void (this.#tries[host] = tries),
       patience: this.#play.impatient === true ? 1000 : 10_000,
     });
   }
@@ -177,6 +182,7 @@ export class World {
     if (!whole) {
       this.#guests.forgotten(host);
       this.#lineages[host] = undefined;
+      this.#tries[host] = [];
     }
     this.#start(host);
     const next = this.#lives[host];

@@ -2,7 +2,7 @@ import { fences, RULES as FENCES } from "./fenced/protocol.ts";
 import type { HostModel } from "./host_model.ts";
 import { locks, RULES as LOCKS } from "./locks/protocol.ts";
 import { pauses } from "./paused/protocol.ts";
-import { KILLED_RULES, UNKILLED_RULES } from "./paused/rules.ts";
+import { KILLED_RULES, TAKING_RULES, UNKILLED_RULES } from "./paused/rules.ts";
 import { reboots, RULES as REBOOTS } from "./rebooted/protocol.ts";
 import { restores, RULES as RESTORES } from "./restored/protocol.ts";
 import { RULES as SHARES, shares } from "./sharers/protocol.ts";
@@ -55,13 +55,19 @@ export const MODELS = {
     "guests that are paused, moved, and not moved after all",
     2,
     UNKILLED_RULES,
-    (without) => pauses(without, false),
+    (without) => pauses(without, "none"),
+  ),
+  "paused-taking": named(
+    "the same where daemons are killed that have granted nothing that has not run",
+    2,
+    TAKING_RULES,
+    (without) => pauses(without, "never what was granted and has not run"),
   ),
   "paused-killed": named(
     "the same where daemons are killed",
     2,
     KILLED_RULES,
-    (without) => pauses(without, true),
+    (without) => pauses(without, "any"),
   ),
   sharers: named(
     "two guests of a host that share one disk",

@@ -28,6 +28,8 @@ export function daemonParts(sys: Sys = kernel, given: Partial<DaemonParts> = {})
     linkSocket: "/nowhere/cluster",
     membershipFile: "/nowhere/cluster.json",
     lineage: "lineage",
+    tries: [],
+    triesChanged: () => {},
     fenceSocket: "/nowhere/fence",
     changed: () => {},
     lockspacePlaced: () => {},

@@ -178,6 +178,9 @@ function switchedOff(
     get fencingWishes() {
       return wishes;
     },
+    get tries() {
+      return member.tries;
+    },
     resumeFencing: (before) => void (wishes = before),
     begin: () => {
       parts.observer.clusterTroubled(reason);
@@ -237,6 +240,7 @@ function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Clu
     get fencingWishes() {
       return wishes;
     },
+    tries: parts.tries,
     // Whoever mends the configuration does not ask once more.
     resumeFencing: (before) => void (wishes = before),
     begin: () => observer.clusterLost(reason),

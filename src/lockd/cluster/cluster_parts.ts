@@ -9,6 +9,7 @@ import type { Owner } from "../lockspace/owner.ts";
 import type { ProcessMark } from "../lockspace/owner_watch.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { LastWrites } from "./locks/orphans.ts";
+import type { UngrantedTry } from "./locks/ungranted_tries.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
 import type { FencingWishes } from "./fencing/fencing_wishes.ts";
 import type { ToldProcess } from "./reconcile/lost_guests.ts";
@@ -35,6 +36,10 @@ export interface ClusterParts {
   readonly membershipFile: string;
   /** Id of the daemons of which this one is: see keys/lineage.ts. */
   readonly lineage: string;
+  /** Their tries to get locks that were granted to nobody. */
+  readonly tries: readonly UngrantedTry[];
+  /** Called when {@link Cluster.tries} are others, which is to be in the journal before what comes next. */
+  readonly triesChanged: () => void;
   /** Where a link with etcd is started for whoever connects. */
   readonly linkSocket: string;
   /** Where a process is started that fences a host, for whoever connects. */
@@ -90,6 +95,8 @@ export interface Cluster {
   reachOf(path: string): LockReach;
   /** What the next image is to go on with of hosts that are to be fenced; undefined: nothing. */
   readonly fencingWishes: FencingWishes | undefined;
+  /** What the next daemon is to go on with of locks that were granted to nobody. */
+  readonly tries: readonly UngrantedTry[];
   /** Takes over what an earlier image was asked for. Called before {@link begin}. */
   resumeFencing(wishes: FencingWishes): void;
   /** Begins to join: from now on locks that are in the table are put into etcd. */

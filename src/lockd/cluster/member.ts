@@ -4,6 +4,7 @@ import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Resource } from "../lockspace/resource.ts";
 import type { Cluster, ClusterParts, LockReach } from "./cluster_parts.ts";
 import type { ClusterStatus } from "./cluster_status.ts";
+import type { UngrantedTry } from "./locks/ungranted_tries.ts";
 import { MemberLocks } from "./member_locks.ts";
 import { isEarlier } from "./host/daemon_mark.ts";
 import type { DaemonMark } from "./keys/host_record.ts";
@@ -100,6 +101,10 @@ export class Member implements Cluster {
 
   get files(): LockFiles {
     return this.#locks.files;
+  }
+
+  get tries(): readonly UngrantedTry[] {
+    return this.#locks.tries;
   }
 
   #newFencing(name: string): HostFencing {

@@ -17,6 +17,7 @@ import { KeptLocks } from "./locks/kept_locks.ts";
 import { LockTurns } from "./locks/lock_turns.ts";
 import { Orphans } from "./locks/orphans.ts";
 import { PausedMarks } from "./locks/paused_marks.ts";
+import { UngrantedTries, type UngrantedTry } from "./locks/ungranted_tries.ts";
 import { Wants } from "./locks/wants.ts";
 import { GivenUpLocks } from "./reconcile/given_up_locks.ts";
 import { HeldLocks } from "./reconcile/held_locks.ts";
@@ -52,7 +53,8 @@ export interface MemberLocksParts {
 /** A member's locks, and all that looks after them. */
 export class MemberLocks {
   readonly #parts: MemberLocksParts;
-  readonly #granted = new GrantedLocks();
+  readonly #tries: UngrantedTries;
+  readonly #granted: GrantedLocks;
   readonly #lives: (pid: number, start: number) => boolean;
   readonly #marks: PausedMarks;
   readonly #fencedLocks: FencedLocks;
@@ -69,10 +71,13 @@ export class MemberLocks {
     this.#parts = memberParts;
     const { parts, session, keys, lineage } = memberParts;
     const { sys, loop, lastWrites } = parts;
+    const tries = this.#tries = new UngrantedTries(parts.tries, parts.triesChanged);
+    this.#granted = new GrantedLocks(tries);
     this.#lives = (pid, start) => mayLive(sys, pid, start);
     this.#marks = new PausedMarks({ session, loop, lives: this.#lives });
     this.#fencedLocks = new FencedLocks({ session, keys });
-    this.#turns = new LockTurns({ session, keys, nonce: lineage.attempt, loop, marks: this.#marks });
+    const nonce = lineage.attempt;
+    this.#turns = new LockTurns({ session, keys, nonce, loop, marks: this.#marks, tries });
     this.#locks = this.#newLocks();
     this.#orphans = new Orphans({
       give: (lock, done) => this.#turns.give(lock, () => done()),
@@ -90,6 +95,11 @@ export class MemberLocks {
   /** What etcd has for this host. */
   get granted(): Pick<GrantedLocks, "of" | "count"> {
     return this.#granted;
+  }
+
+  /** What the next daemon is to go on with of locks that were granted to nobody. */
+  get tries(): readonly UngrantedTry[] {
+    return this.#tries.all;
   }
 
   get others(): OtherHosts {
@@ -189,13 +199,14 @@ export class MemberLocks {
       lineage,
       orphans: this.#orphans,
       marks: this.#marks,
+      tries: this.#tries,
       observer,
     }).run(epoch, done, past);
   };
 
   #newLocks(): ClusterLocks {
     const { parts, session, keys, host, lineage, silent } = this.#parts;
-    const { sys, loop, wait, now } = parts;
+    const { sys, loop, wait, now, recorded } = parts;
     const clock = () => sys.monotonic();
     return new ClusterLocks({
       turns: this.#turns,
@@ -213,6 +224,8 @@ export class MemberLocks {
       host,
       wants: new Wants({ session, keys, nonce: lineage.attempt, loop, clock, wait }),
       marks: this.#marks,
+      tries: this.#tries,
+      recorded,
     });
   }
 

@@ -9,7 +9,7 @@ import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { journalPath } from "../../chassis/journal/layout.ts";
 import { stampOfNow, writeStamp } from "../../chassis/journal/journal_stamp.ts";
 import type { OwnerWatch } from "../lockspace/owner_watch.ts";
-import { type Carried, NOTHING_CARRIED, recoveredState } from "../restart/recovered_state.ts";
+import { type Carried, NOTHING_CARRIED, recoveredState, withoutLineage } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { ofGuests, type Past } from "../daemon/beginning.ts";
 import type { Daemon } from "../daemon/daemon.ts";
@@ -168,6 +168,11 @@ export class CrashSafety {
     });
   }
 
+  /** What the next life gets beside locks and clients has changed: recorded before what is recorded next. */
+  carriedChanged(): void {
+    this.recorder?.log.add({ op: "carried", state: this.#carried() });
+  }
+
   /** The configuration was read again: time to look whether systemd keeps everything. */
   look(): void {
     this.#guard?.look();
@@ -280,10 +285,11 @@ export class CrashSafety {
    */
   finish(daemon: Daemon, ending: Ending): void {
     const { file } = this.#opened ?? {};
-    const { statistics, lineage } = this.#carried();
+    const { statistics, lineage, tries } = this.#carried();
+    const carried = { ...NOTHING_CARRIED, statistics, ...lineage && { lineage }, ...tries && { tries } };
     // Nothing is left by which the next daemon would know locks that are given up.
-    const known = lineage === undefined || ending === "given-up" ? {} : { lineage };
-    this.#carried = () => ({ ...NOTHING_CARRIED, statistics, ...known });
+    const known = ending === "given-up" ? withoutLineage(carried) : carried;
+    this.#carried = () => known;
     const over = this.outlives ? ending === "given-up" : daemon.table.resourceCount === 0;
     if (file !== undefined && over) file.remove();
     else this.recorder?.log.finish({ op: "carried", state: this.#carried() });

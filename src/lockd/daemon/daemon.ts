@@ -9,6 +9,7 @@ import { IdleTimer } from "../../chassis/start/idle_timer.ts";
 import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import type { Cluster } from "../cluster/cluster_parts.ts";
+import type { UngrantedTry } from "../cluster/locks/ungranted_tries.ts";
 import { clusterLog } from "../cluster/cluster_log.ts";
 import { isGivenUp, isLoss } from "../cluster/session/doubts.ts";
 import type { Settings } from "../identity/settings.ts";
@@ -64,6 +65,10 @@ export interface DaemonParts {
   readonly membershipFile: string;
   /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. */
   readonly lineage: string;
+  /** Tries of these daemons to get locks of the cluster's that were granted to nobody. */
+  readonly tries: readonly UngrantedTry[];
+  /** Told when these have changed. */
+  readonly triesChanged: () => void;
   /** Told when the number of clients or locks may have changed. */
   readonly changed: () => void;
   /** Told when a lockspace was registered, or is on another file system than before. */

@@ -3,6 +3,7 @@ import type { DescriptorLedger } from "../../os/ledger.ts";
 import type { Sys } from "../../os/sys.ts";
 import { clusterOf } from "../cluster/cluster.ts";
 import type { Cluster } from "../cluster/cluster_parts.ts";
+import type { UngrantedTry } from "../cluster/locks/ungranted_tries.ts";
 import type { ClusterSettings } from "../identity/cluster_settings.ts";
 import { HolderReaper } from "../lockspace/holder_reaper.ts";
 import { LockTable } from "../lockspace/lock_table.ts";
@@ -44,6 +45,10 @@ export interface LockCoreParts {
   readonly membershipFile: string;
   /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. */
   readonly lineage: string;
+  /** Tries to get locks of the cluster's that were granted to nobody. */
+  readonly tries: readonly UngrantedTry[];
+  /** Told when these have changed. */
+  readonly triesChanged: () => void;
   /** Where a process is started that fences a host of the cluster. */
   readonly fenceSocket: string;
 }
@@ -111,6 +116,8 @@ export class LockCore {
       settings: parts.clusterSettings,
       membershipFile: parts.membershipFile,
       lineage: parts.lineage,
+      tries: parts.tries,
+      triesChanged: parts.triesChanged,
       linkSocket: parts.linkSocket,
       fenceSocket: parts.fenceSocket,
       wait: () => settings.clusterWait * 1000,

@@ -15,7 +15,7 @@ import { ownerKey } from "../lockspace/owner.ts";
 import { LOCK_SETTINGS } from "../identity/settings.ts";
 import type { Built } from "./built.ts";
 import type { Found } from "./found.ts";
-import type { Succession } from "./successor.ts";
+import { type Succession, triesOf } from "./successor.ts";
 import type { TakenOver } from "./take_over.ts";
 
 /** Heeds signals, which come from the event loop and so not before it runs. @throws SystemError */
@@ -68,6 +68,7 @@ export function begin(
       settings: changedLogging(),
       statistics: daemon.metrics.snapshot(),
       lineage: daemon.lineage,
+      ...triesOf(daemon),
     }),
     unit === undefined ? undefined : (done) => learnStore(daemon, self.env, unit, done),
     [...dead, ...ended],

@@ -35,6 +35,9 @@ export function build({ parts, logs, log, beginning, prepared, safety }: Found):
   // The status is told of by the daemon, which may have something to tell while it is being made.
   let changed = () => {};
   const registered = new RegisteredLockspaces(sys, lockPaths(paths).lockspaces);
+  const { recorder } = safety;
+  // Without a journal the next daemon may go on with one that does not know what this one grants.
+  const { lineage, tries } = recorder === undefined ? {} : state?.extension ?? {};
   const daemon = new Daemon({
     sys,
     loop,
@@ -44,14 +47,15 @@ export function build({ parts, logs, log, beginning, prepared, safety }: Found):
     settings: loaded.settings,
     configurationFile: paths.config,
     idleTimeout: state?.extension?.settings.timeout ?? options.timeout ?? 0,
-    recorder: safety.recorder,
+    recorder,
     program: { path: self.path, argv: self.base, env: self.env },
     storageStarter: keptDescriptor(state, STORAGE_STARTER),
     deputySocket: `${paths.runDir}/${DEPUTY_SOCKET}`,
     linkSocket: `${paths.runDir}/${LINK_SOCKET}`,
     fenceSocket: `${paths.runDir}/${FENCE_SOCKET}`,
-    // Without a journal the next daemon may go on with one that does not know what this one grants.
-    lineage: safety.recorder === undefined ? newLineage() : state?.extension?.lineage ?? newLineage(),
+    lineage: lineage ?? newLineage(),
+    tries: lineage === undefined ? [] : tries ?? [],
+    triesChanged: () => safety.carriedChanged(),
     membershipFile: `${paths.runDir}/${MEMBERSHIP_FILE}`,
     changed: () => changed(),
     lockspacePlaced: () => saveLockspaces(registered, daemon),

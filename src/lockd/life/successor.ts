@@ -93,6 +93,7 @@ function extensionOf(
     cwd: beginning.cwd,
     statistics: daemon.metrics.snapshot(),
     lineage: daemon.lineage,
+    ...triesOf(daemon),
     journal: safety.handover,
     notify: null,
   };
@@ -105,6 +106,12 @@ function endedOwners({ reaper, sights }: Daemon): Pick<DaemonExtension, "ended">
     return sight === undefined ? owner : { ...owner, sight };
   });
   return ended.length === 0 ? {} : { ended };
+}
+
+/** Tries to get locks that were granted to nobody. */
+export function triesOf({ cluster }: Pick<Daemon, "cluster">): Pick<DaemonExtension, "tries"> {
+  const tries = cluster?.tries ?? [];
+  return tries.length === 0 ? {} : { tries };
 }
 
 /** Hosts whose locks somebody has asked for. */

@@ -1,4 +1,5 @@
 import type { FencingWish } from "../cluster/fencing/fencing_wishes.ts";
+import type { UngrantedTry } from "../cluster/locks/ungranted_tries.ts";
 import type { DyingHolder } from "../lockspace/holder_reaper.ts";
 import type { Owner, OwnerKey } from "../lockspace/owner.ts";
 import type { ParkedLock } from "../lockspace/parked_locks.ts";
@@ -38,6 +39,7 @@ export function readExtension(at: JsonObject): OwnPart {
       cwd: at.string("cwd", "a path"),
       statistics: readJson(at, "statistics"),
       ...(at.has("lineage") ? { lineage: at.string("lineage", "a lineage's id") } : {}),
+      ...(at.has("tries") ? { tries: at.objects("tries", readTry) } : {}),
       journal: readJson(at, "journal"),
       notify: readJson(at, "notify"),
     },
@@ -107,6 +109,17 @@ function readDying(at: JsonObject): DyingHolder {
     pidfd: at.descriptor("pidfd"),
     since: at.integer("since", "Unix milliseconds"),
     killed: at.boolean("killed"),
+  };
+}
+
+function readTry(at: JsonObject): UngrantedTry {
+  return {
+    value: at.string("value"),
+    changed: at.objects("changed", (mark) => ({
+      key: mark.string("key"),
+      before: mark.string("before"),
+      after: mark.string("after"),
+    })),
   };
 }
 

@@ -1,5 +1,6 @@
 import { fieldsOf } from "../../base/fields.ts";
 import { idOf, ordinalOf } from "../../chassis/rpc/client_key.ts";
+import type { UngrantedTry } from "../cluster/locks/ungranted_tries.ts";
 import type { Recovered, RecoveredClient } from "../journal/recovered.ts";
 import type { HandedLock } from "../lockspace/lock_record.ts";
 import type {
@@ -19,6 +20,8 @@ export interface Carried {
   readonly statistics: DaemonExtension["statistics"];
   /** Absent where it is not certain that all is known that was granted. */
   readonly lineage?: string;
+  /** Absent where there is none, or no lineage. */
+  readonly tries?: readonly UngrantedTry[];
 }
 
 /** Nothing but what the configuration says. */
@@ -29,18 +32,33 @@ export const NOTHING_CARRIED: Carried = { limits: [], settings: {}, statistics: 
  * is left out, and the configuration decides.
  */
 export function readCarried(value: unknown): Carried {
-  const { limits, settings, statistics, lineage } = fieldsOf(value);
+  const { limits, settings, statistics, lineage, tries } = fieldsOf(value);
   return {
     limits: Array.isArray(limits) && limits.every(isLimits) ? limits.map(justLimits) : [],
     settings: readSettings(settings),
     statistics: statistics ?? null,
-    ...(typeof lineage === "string" ? { lineage } : {}),
+    ...(typeof lineage === "string" ? { lineage, ...readTries(tries) } : {}),
   };
 }
 
 /** The same for a daemon that may not know all that was granted. */
-export function withoutLineage({ lineage: _, ...carried }: Carried): Carried {
+export function withoutLineage({ lineage: _, tries: __, ...carried }: Carried): Carried {
   return carried;
+}
+
+/** What is not as this version writes it is no proof of anything. */
+function readTries(value: unknown): Pick<Carried, "tries"> {
+  return Array.isArray(value) && value.length > 0 && value.every(isTry) ? { tries: value } : {};
+}
+
+function isTry(value: unknown): value is UngrantedTry {
+  const { value: record, changed } = fieldsOf(value);
+  return typeof record === "string" && Array.isArray(changed) && changed.every(isChangedMark);
+}
+
+function isChangedMark(value: unknown): boolean {
+  const { key, before, after } = fieldsOf(value);
+  return [key, before, after].every((each) => typeof each === "string");
 }
 
 type Limits = Carried["limits"][number];
@@ -91,6 +109,7 @@ export function recoveredState(
       cwd: facts.cwd,
       statistics: carried.statistics,
       ...(carried.lineage === undefined ? {} : { lineage: carried.lineage }),
+      ...(carried.tries === undefined ? {} : { tries: carried.tries }),
       journal: null,
       notify: null,
     },

@@ -1,4 +1,5 @@
 import type { FencingWishes } from "../cluster/fencing/fencing_wishes.ts";
+import type { UngrantedTry } from "../cluster/locks/ungranted_tries.ts";
 import type { Sight } from "../lockspace/written_files.ts";
 import type { DyingHolder, EndedOwner } from "../lockspace/holder_reaper.ts";
 import { handedDescriptor, type HandedLock } from "../lockspace/lock_record.ts";
@@ -113,6 +114,8 @@ export interface DaemonExtension {
   readonly statistics: unknown;
   /** Of which daemons this one is: see src/lockd/cluster/keys/lineage.ts. Absent in an older version's. */
   readonly lineage?: string;
+  /** Of these daemons. Absent when there is none. */
+  readonly tries?: readonly UngrantedTry[];
   /** What the journal and the descriptor store need to go on. */
   readonly journal: JsonValue;
   /** Always null: images of the first release insist on it. */

@@ -7,6 +7,8 @@ export interface Message {
   readonly attempt: number;
   /** Of an acquire: whether it is for a guest that was paused. Of a release: whether it puts a mark. */
   readonly paused: boolean;
+  /** Of a release: whether nobody was granted the lock, so that what marks say of it is taken back. */
+  readonly takesBack: boolean;
   readonly awaited: boolean;
 }
 
@@ -42,6 +44,8 @@ export interface PausingHost {
    * it already, though the daemon knows nothing of it.
    */
   readonly tried: "first" | "return" | "again";
+  /** In the journal: tries of which nobody was told that they came to anything. */
+  readonly ungranted: readonly number[];
   /** Whether marks say of this host's guest that it has the lock, and it has not run yet. */
   readonly told: boolean;
   /** Whether the daemon knows that there is a mark. */
@@ -73,6 +77,7 @@ export const NEW_HOST: PausingHost = {
   attempt: 0,
   found: false,
   tried: "first",
+  ungranted: [],
   told: false,
   minds: false,
   left: false,
@@ -92,6 +97,9 @@ export function normal(host: PausingHost): PausingHost {
     attempt: attemptOf(message.attempt),
   }));
   const { lock, guest, left, mark } = host;
+  // Of any other try nothing can be in etcd any more.
+  const mayBeThere = new Set([host.alone, host.attempt, ...host.messages.map(({ attempt }) => attempt)]);
+  const ungranted = host.ungranted.filter((each) => mayBeThere.has(each)).map(attemptOf);
   return {
     ...host,
     session: epochOf(host.session),
@@ -101,6 +109,7 @@ export function normal(host: PausingHost): PausingHost {
     over: host.over && mark !== "none",
     found: host.found && (lock === "held" || lock === "due"),
     tried: lock === "acquiring" || lock === "unknown" ? host.tried : "first",
+    ungranted: [...new Set(ungranted)].sort((one, other) => one - other),
     told: host.told && lock !== "none",
     stale: host.stale && (guest === "paused" || guest === "returning" || guest === "granted"),
     leftStale: host.leftStale && left,
@@ -114,6 +123,6 @@ export function epochs({ session, epoch, messages }: PausingHost): number[] {
 }
 
 /** Every number of a try that there is. */
-export function attempts({ alone, attempt, messages }: PausingHost): number[] {
-  return [alone, attempt, ...messages.map((message) => message.attempt)];
+export function attempts({ alone, attempt, ungranted, messages }: PausingHost): number[] {
+  return [alone, attempt, ...ungranted, ...messages.map((message) => message.attempt)];
 }

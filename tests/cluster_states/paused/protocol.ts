@@ -46,9 +46,9 @@ const UNSURE = { daemon: "unsure", epoch: 0 } as const;
  */
 class Protocol {
   readonly #without: Without<Rule>;
-  readonly #kills: boolean;
+  readonly #kills: Kills;
 
-  constructor(without: Without<Rule>, kills: boolean) {
+  constructor(without: Without<Rule>, kills: Kills) {
     this.#without = without;
     this.#kills = kills;
   }
@@ -59,7 +59,7 @@ class Protocol {
       ...this.#ofGuest(host),
       ...this.#ofLeftGuest(host),
       ...this.#ofDaemon(host),
-      ...this.#kills ? ofKills(host, this.#without) : [],
+      ...ofKills(host, this.#kills, this.#without),
     ];
     return found.map((step) => ({ ...step, host: this.#written(step.host) }));
   }
@@ -94,7 +94,7 @@ class Protocol {
   }
 
   #applied(host: PausingHost, message: Message, otherHas: boolean): Applied[] {
-    const { op, epoch, attempt, paused } = message;
+    const { op, epoch, attempt, paused, takesBack } = message;
     if (epoch !== host.session) return [{ after: host, outcome: "moved" }];
     const done = (change: Partial<PausingHost>, ...others: Effect[]): Applied => ({
       after: { ...host, ...change },
@@ -120,7 +120,12 @@ class Protocol {
       case "release": {
         if (host.alone === attempt) {
           const puts = paused && !this.#without.has("mark") && !this.#without.has("mark-at-once");
-          return [done({ alone: 0, ...puts ? { mark: "clean", over: isOver(host) } : {} })];
+          const marked = puts
+            ? { mark: "clean", over: isOver(host) } as const
+            : takesBack
+            ? { mark: cleanAgain(host.mark) }
+            : {};
+          return [takesBack ? done({ alone: 0, ...marked }, "untells") : done({ alone: 0, ...marked })];
         }
         const unmarked = paused && host.mark === "none" && !this.#without.has("mark");
         return [{ after: host, outcome: unmarked ? "unmarked" : "refused" }];
@@ -143,7 +148,7 @@ class Protocol {
     switch (op) {
       case "acquire": {
         if (outcome === "done") return taken(host, this.#without);
-        const may = outcome === "used" && host.guest === "returning" && !host.stale && !this.#kills;
+        const may = outcome === "used" && host.guest === "returning" && !host.stale && this.#kills !== "any";
         return { ...withoutAsker(known), ...NO_LOCK, told: false, ...may ? { wrong: REFUSED } : {} };
       }
       case "replace":
@@ -152,7 +157,7 @@ class Protocol {
       case "release":
         if (outcome === "moved") return known;
         if (outcome === "unmarked" || (paused && this.#without.has("mark-at-once"))) {
-          return sent(host, { op: "put-mark", epoch: host.epoch, attempt: 0, paused });
+          return sent(host, { op: "put-mark", epoch: host.epoch, attempt: 0, paused, takesBack: false });
         }
         return released(host, paused);
       case "unuse":
@@ -175,8 +180,17 @@ class Protocol {
     const serves = daemon === "live" && listed;
     switch (guest) {
       case "none":
-        return lock === "none" && serves
-          ? [{ name: "a guest asks", host: asks(host, "asking", "acquire") }]
+        if (!serves) return [];
+        if (lock === "none") {
+          return [{ name: "a guest asks", host: asks(host, "asking", "acquire", this.#without) }];
+        }
+        // It was refused, or got no answer, and others of its host are refused what it may have.
+        return lock === "held" && host.found && awaits(host) === undefined &&
+            host.ungranted.includes(host.alone)
+          ? [{
+            name: "a guest asks once more for what etcd has for it",
+            host: asks(host, "asking", "replace", this.#without),
+          }]
           : [];
       case "asking":
         return [{ name: "the guest is told that there is no answer", host: { ...host, guest: "none" } }];
@@ -212,7 +226,7 @@ class Protocol {
         if (lock === "held" && host.found && serves && awaits(host) === undefined) {
           steps.push({
             name: "the guest asks for what etcd has for it",
-            host: asks(host, "returning", "replace"),
+            host: asks(host, "returning", "replace", this.#without),
           });
         }
         return steps;
@@ -227,7 +241,8 @@ class Protocol {
     ];
     const serves = host.daemon === "live" && host.listed && awaits(host) === undefined;
     if (host.guest === "none" && host.lock === "none" && serves) {
-      const back = asks({ ...host, stale: host.leftStale, left: false }, "returning", "acquire");
+      const returning = { ...host, stale: host.leftStale, left: false };
+      const back = asks(returning, "returning", "acquire", this.#without);
       steps.push({ name: "the guest that was left behind asks again", host: back });
     }
     return steps;
@@ -236,8 +251,8 @@ class Protocol {
   #ofDaemon(host: PausingHost): PausingStep[] {
     const { daemon, lock, guest, attempt, epoch, session, alone } = host;
     if (awaits(host) !== undefined) return [];
-    const send = (name: string, op: Message["op"], at = epoch, paused = false) => [
-      { name, host: sent(host, { op, epoch: at, attempt: op === "bump" ? 0 : attempt, paused }) },
+    const send = (name: string, op: Message["op"], at = epoch, paused = false, takesBack = false) => [
+      { name, host: sent(host, { op, epoch: at, attempt: op === "bump" ? 0 : attempt, paused, takesBack }) },
     ];
     if (daemon === "unsure") return send("it writes its session anew", "bump", session);
     if (!host.listed) return [{ name: "it looks what is there", host: this.#looked(host) }];
@@ -252,10 +267,12 @@ class Protocol {
       steps.push({ name: `it looks up the lock, which is ${there ? "" : "not "}there`, host: after });
     }
     if (lock === "due" || lock === "leaving") {
-      const takesBack = host.told && !this.#without.has("unused");
-      if (takesBack) steps.push(...send("it takes back what marks say", "unuse"));
-      if (!takesBack || this.#without.has("unused-first")) {
-        steps.push(...send("it gives the lock back", "release", epoch, lock === "leaving"));
+      const ungranted = host.ungranted.includes(attempt);
+      const atOnce = ungranted && !this.#without.has("unused-at-once");
+      const first = (host.told || ungranted) && !atOnce && !this.#without.has("unused");
+      if (first) steps.push(...send("it takes back what marks say", "unuse"));
+      if (!first || this.#without.has("unused-first")) {
+        steps.push(...send("it gives the lock back", "release", epoch, lock === "leaving", atOnce));
       }
     }
     if (lock === "held" && host.found && guest === "none") {
@@ -298,8 +315,12 @@ interface Applied {
 
 const REFUSED = "a guest does not go on, and may";
 
+/** When daemons are killed. */
+type Kills = "none" | "any" | "never what was granted and has not run";
+
 /** The daemon is killed, and starts: with what is in its journal, or without. */
-function ofKills(host: PausingHost, without: Without<Rule>): PausingStep[] {
+function ofKills(host: PausingHost, kills: Kills, without: Without<Rule>): PausingStep[] {
+  if (kills === "none") return [];
   const messages = host.messages.map((message) => ({ ...message, awaited: false }));
   if (messages.length > MOST_LATE) return [];
   const { lock } = host;
@@ -319,9 +340,17 @@ function ofKills(host: PausingHost, without: Without<Rule>): PausingStep[] {
   const granted = (lock === "held" || lock === "due" || lock === "leaving") && !host.found && own === host;
   const forgets = lock === "leaving" && guest === "paused" && without.has("leaving-first");
   const whole = granted ? { lock: forgets ? "held" : lock } as const : NO_LOCK;
+  const next = { name: "the daemon is killed, and starts", host: { ...started, ...whole } };
+  if (kills !== "any") {
+    // What a guest was granted that has not run is told of by nobody.
+    if (host.guest === "granted" || (host.told && !host.ungranted.includes(host.attempt))) return [];
+    return [without.has("ungranted-kept") ? { ...next, host: { ...next.host, ungranted: [] } } : next];
+  }
+  // What a journal that is behind says of the lock that is there.
+  const ungranted = without.has("granted-lost") ? [host.alone] : [];
   return [
-    { name: "the daemon is killed, and starts", host: { ...started, ...whole } },
-    { name: "the daemon is killed with all that it knew", host: { ...started, ...NO_LOCK } },
+    next,
+    { name: "the daemon is killed with all that it knew", host: { ...started, ...NO_LOCK, ungranted } },
   ];
 }
 
@@ -348,12 +377,12 @@ function wrong(all: readonly Meaning[]): string | undefined {
 /**
  * Hosts whose guests are paused.
  *
- * @param kills whether daemons are killed. Where one is, a mark may say of a guest that it has the lock which
- *   never ran, and a guest is refused that may go on: that is looked at where none is
+ * @param kills when daemons are killed. Where one is that has granted a lock, a mark may say of a guest that
+ *   it has the lock which never ran, and a guest is refused that may go on: that is looked at where none is
  */
 export function pauses(
   without: Without<Rule>,
-  kills: boolean,
+  kills: Kills,
 ): HostModel<PausingHost, Meaning, Effect> {
   const protocol = new Protocol(without, kills);
   return {

@@ -18,12 +18,21 @@ export const UNKILLED_RULES = {
   "unused-first": "it does so before it gives the lock back",
 } as const;
 
+/** The same, where daemons are killed that have granted nothing that has not run. */
+export const TAKING_RULES = {
+  "ungranted-kept": "the next daemon knows of what was never granted to anybody, and takes that back",
+} as const;
+
 /** The same, where daemons are killed. */
 export const KILLED_RULES = {
   ...RULES,
+  "granted-ends": "a lock that is granted is none any more that was never granted",
+  "granted-heirs": "what takes the place of a lock was never granted only where that was not",
+  "granted-lost": "a daemon that may not know all that was granted knows of nothing that it was never",
+  "unused-at-once": "what marks say of a lock that was never granted goes with that, in one transaction",
   "leaving-first": "that a lock is on its way out is in the journal before etcd hears of it",
   "again-kept": "what etcd had for a guest stays when its asking again is given up",
   "start-marks": "a daemon that starts looks up the marks of its host",
 } as const;
 
-export type Rule = keyof typeof UNKILLED_RULES | keyof typeof KILLED_RULES;
+export type Rule = keyof typeof UNKILLED_RULES | keyof typeof TAKING_RULES | keyof typeof KILLED_RULES;

@@ -31,7 +31,8 @@ export function isOver({ guest, left }: PausingHost): boolean {
 /** etcd has the lock. If its guest has given up meanwhile, it is given back. */
 export function taken(host: PausingHost, without: Without<Rule>): PausingHost {
   if (host.guest === "asking" || host.guest === "returning") {
-    return { ...host, guest: "granted", lock: "held", found: false };
+    const ungranted = without.has("granted-ends") ? host.ungranted : [];
+    return { ...host, guest: "granted", lock: "held", found: false, ungranted };
   }
   if (host.tried === "again" && !without.has("again-kept")) return found(host);
   return {
@@ -48,7 +49,8 @@ export function found(host: PausingHost): PausingHost {
 }
 
 export function released(host: PausingHost, paused: boolean): PausingHost {
-  const known = { ...host, minds: host.minds || paused };
+  const ungranted = host.ungranted.filter((each) => each !== host.attempt);
+  const known = { ...host, ungranted, minds: host.minds || paused };
   // Its guest has taken it back meanwhile, which it must not.
   return host.lock === "held" ? known : withoutPaused({ ...known, ...NO_LOCK });
 }
@@ -86,11 +88,25 @@ export function asks(
   host: PausingHost,
   guest: "asking" | "returning",
   op: "acquire" | "replace",
+  without: Without<Rule>,
 ): PausingHost {
   const attempt = unused(attempts(host));
   const tried = guest === "asking" ? "first" : op === "acquire" ? "return" : "again";
-  const asking = { ...host, guest, lock: "acquiring", attempt, tried, found: false } as const;
-  return sent(asking, { op, epoch: host.epoch, attempt, paused: tried === "return" });
+  // What takes the place of another one has told nobody anything itself.
+  const heir = host.ungranted.includes(host.alone) || without.has("granted-heirs");
+  const ungranted = op === "acquire" || heir ? [...host.ungranted, attempt] : host.ungranted;
+  const told = op === "acquire" ? host.told : heir;
+  const asking = {
+    ...host,
+    guest,
+    lock: "acquiring",
+    attempt,
+    tried,
+    found: false,
+    ungranted,
+    told,
+  } as const;
+  return sent(asking, { op, epoch: host.epoch, attempt, paused: tried === "return", takesBack: false });
 }
 
 export function awaits({ messages }: PausingHost): Message | undefined {

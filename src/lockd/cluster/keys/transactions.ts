@@ -178,24 +178,33 @@ export function rewrite(epoch: Epoch, lock: ClusterLock, before: string): Transa
  *
  * @param want key of those who ask for it: they are told by its end
  * @param mark put in its place, for a guest that is paused
+ * @param unused what paused guests were told of it, though nobody was granted it: taken back as long as the
+ *   lock is there, for whoever has it next relies on that they are told
  */
 export function release(
   epoch: Epoch,
   { key, own, value }: ClusterLock,
   want: string,
   mark?: ClusterLock,
+  unused: readonly ChangedMark[] = [],
 ): Transaction {
   return {
-    compare: [...stillIn(epoch), { kind: "value", key, value }],
+    compare: [
+      ...stillIn(epoch),
+      { kind: "value", key, value },
+      ...unused.map(({ key, after }) => ({ kind: "value", key, value: after }) as const),
+    ],
     success: [
       ...deletes({ key, own }),
       { op: "delete", key: want },
       ...mark === undefined ? [] : puts(mark),
+      ...unused.map(({ key, before }) => ({ op: "put", key, value: before }) as const),
     ],
     failure: [
       ...epochReads(epoch),
       { op: "get", key },
       ...mark === undefined ? [] : [{ op: "get", key: mark.key } as const],
+      ...unused.map(({ key }) => ({ op: "get", key }) as const),
     ],
   };
 }

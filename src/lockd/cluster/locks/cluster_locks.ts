@@ -26,6 +26,7 @@ import type { Orphans } from "./orphans.ts";
 import { OtherHolders, type OtherHoldersParts } from "./other_holders.ts";
 import type { PausedMarks } from "./paused_marks.ts";
 import { type Came, TriedLocks } from "./tried_locks.ts";
+import type { UngrantedTries } from "./ungranted_tries.ts";
 import type { NotTaken, Taken, TriedLock, Wanted } from "./wanted_lock.ts";
 
 /** Who waits for what is done to a key looks so often whether that is of use still, in ms. */
@@ -57,8 +58,11 @@ export interface ClusterLocksParts extends OtherHoldersParts {
   /** This host's name. */
   readonly host: string;
   readonly names: Pick<HolderNames, "name">;
-  readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "unuse" | "markOf">;
+  readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "markOf">;
   readonly marks: Pick<PausedMarks, "gone">;
+  readonly tries: Pick<UngrantedTries, "changedBy" | "put" | "end">;
+  /** Calls `go` when all that was recorded until now is in the journal. */
+  readonly recorded: (go: () => void) => void;
 }
 
 /**
@@ -143,13 +147,24 @@ export class ClusterLocks {
       }
       const { marks } = met;
       const lock = { key, own: keys.own(session.id, key), value: encodeRecord(record), marks };
-      session.ask(acquire(epoch, lock, obstaclesOf(keys, name, shared), marks), (answer) => {
-        this.#answered(answer, lock, wanted, done, (result) => {
-          if (session.moved(epoch, result.results)) return this.#take(wanted, done);
-          this.#refused(epoch, lock, wanted, result, done, answered);
+      this.#begun(lock, () => {
+        session.ask(acquire(epoch, lock, obstaclesOf(keys, name, shared), marks), (answer) => {
+          this.#answered(answer, lock, wanted, done, (result) => {
+            if (session.moved(epoch, result.results)) return this.#take(wanted, done);
+            this.#refused(epoch, lock, wanted, result, done, answered);
+          });
         });
       });
     }, failed);
+  }
+
+  /** A try that tells paused guests of it is in the journal before etcd hears of it. */
+  #begun({ value, marks }: TriedLock, go: () => void): void {
+    const { tries, recorded } = this.#parts;
+    const changed = marks?.changed ?? [];
+    if (changed.length === 0) return go();
+    tries.put({ value, changed });
+    recorded(go);
   }
 
   /** @param otherwise called with a transaction that did not succeed */
@@ -160,11 +175,14 @@ export class ClusterLocks {
     done: (taken: Taken) => void,
     otherwise: (result: TransactionResult) => void,
   ): void {
+    const { tries } = this.#parts;
+    const absent = () => tries.end(lock.value);
     const came = (outcome: Came) => {
       switch (outcome.kind) {
         case "had":
           return this.#taken(lock, wanted, done);
         case "absent":
+          absent();
           return this.#take(wanted, done);
         case "failed":
           return done(outcome);
@@ -172,15 +190,20 @@ export class ClusterLocks {
     };
     switch (answer.kind) {
       case "transaction":
-        if (!answer.result.succeeded) return otherwise(answer.result);
-        return this.#taken(lock, wanted, done);
+        if (answer.result.succeeded) return this.#taken(lock, wanted, done);
+        absent();
+        return otherwise(answer.result);
       case "refused":
+        absent();
         return done({ kind: "failed", reason: answer.reason });
       case "full": {
         const { reason } = answer;
         // It may have put the lock there all the same. Nothing of that comes any more: it can be looked up at
         // once, without a bump, which a full etcd would not take.
-        return this.#tried.lookUp({ lock, wanted, reason }, came, () => done({ kind: "failed", reason }));
+        return this.#tried.lookUp({ lock, wanted, reason }, came, () => {
+          absent();
+          done({ kind: "failed", reason });
+        });
       }
       case "lease":
       case "changed":
@@ -200,7 +223,10 @@ export class ClusterLocks {
     const { keys, session } = this.#parts;
     const lock = { key, own, value };
     for (const { key } of marks?.dropped ?? []) this.#parts.marks.gone(key);
-    if (lock.own !== keys.own(session.id, lock.key)) return this.#take(wanted, done);
+    if (lock.own !== keys.own(session.id, lock.key)) {
+      this.#parts.tries.end(value);
+      return this.#take(wanted, done);
+    }
     if (wanted.limit.over) {
       this.#tried.giveUp(tried, wanted);
       return done({ kind: "failed", reason: LATE });
@@ -277,7 +303,7 @@ export class ClusterLocks {
     wanted: Wanted,
     done: (taken: Taken) => void,
   ): void {
-    const { session, keys } = this.#parts;
+    const { session, keys, tries } = this.#parts;
     const retry = () => this.#take(wanted, done);
     if (key !== lock.key) {
       return this.#returns.give({ key, own: keys.own(session.id, key), value }, undefined, (failure) => {
@@ -285,10 +311,19 @@ export class ClusterLocks {
         retry();
       });
     }
-    session.ask(replace(epoch, lock, changedAt), (answer) => {
-      this.#answered(answer, lock, wanted, done, ({ results }) => {
-        session.moved(epoch, results);
-        retry();
+    // What the one before has told paused guests, which nobody was granted, is this one's now.
+    const changed = tries.changedBy(value);
+    const heir = { ...lock, ...changed.length === 0 ? {} : { marks: { seen: [], changed, dropped: [] } } };
+    const answered = (taken: Taken) => {
+      if (taken.kind === "taken") tries.end(value);
+      done(taken);
+    };
+    this.#begun(heir, () => {
+      session.ask(replace(epoch, heir, changedAt), (answer) => {
+        this.#answered(answer, heir, wanted, answered, ({ results }) => {
+          session.moved(epoch, results);
+          retry();
+        });
       });
     });
   }

@@ -1,6 +1,7 @@
 import { decodeHolder } from "../keys/lock_holder.ts";
 import { readable } from "../keys/record_fields.ts";
 import type { ChangedMark, ClusterLock } from "../keys/transactions.ts";
+import type { UngrantedTries } from "./ungranted_tries.ts";
 
 /** What etcd has for this host, by the path of the lock file. */
 export class GrantedLocks {
@@ -9,6 +10,12 @@ export class GrantedLocks {
   readonly #paths = new Map<string, string>();
   /** By path, what paused guests were told when a lock was taken. */
   readonly #changed = new Map<string, readonly ChangedMark[]>();
+  readonly #tries: Pick<UngrantedTries, "end">;
+
+  /** @param tries learns of each lock that somebody has: that is none of these any more */
+  constructor(tries: Pick<UngrantedTries, "end">) {
+    this.#tries = tries;
+  }
 
   /** How many locks it is. */
   get count(): number {
@@ -42,6 +49,7 @@ export class GrantedLocks {
 
   /** etcd has a lock from before. */
   adopt(path: string, lock: ClusterLock): void {
+    this.#tries.end(lock.value);
     this.#held.set(path, lock);
     this.#paths.set(lock.key, path);
   }

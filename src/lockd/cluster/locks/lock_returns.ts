@@ -5,10 +5,12 @@ import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import { asUsed } from "../keys/marks.ts";
 import type { ClusterSession } from "../session/session.ts";
+import type { UngrantedTries } from "./ungranted_tries.ts";
 import {
   type ChangedMark,
   type ClusterLock,
   type Epoch,
+  EPOCH_READS,
   forget,
   putMark,
   release,
@@ -29,6 +31,7 @@ export interface LockReturnsParts {
   readonly session: Pick<ClusterSession, "id" | "whenLive" | "ask" | "doubt" | "moved">;
   readonly keys: ClusterKeys;
   readonly loop: Pick<EventLoop, "after">;
+  readonly tries: Pick<UngrantedTries, "changedBy" | "put" | "end">;
 }
 
 /** Locks that are given back, and what was said of one that was not used: however long that takes. */
@@ -41,7 +44,7 @@ export class LockReturns {
   }
 
   /**
-   * Gives a lock back.
+   * Gives a lock back, and with it what paused guests were told of one that nobody was granted.
    *
    * @param mark what is put in its place, for a guest that is paused
    * @param done gets why etcd may keep it for ever: the session is lost; else undefined
@@ -51,9 +54,10 @@ export class LockReturns {
     mark: ClusterLock | undefined,
     done: (failure: string | undefined) => void,
   ): void {
-    const { session, keys } = this.#parts;
+    const { session, keys, tries } = this.#parts;
     this.#few.run((over) => {
       const ended = (failure: string | undefined) => {
+        if (failure === undefined) tries.end(lock.value);
         over();
         done(failure);
       };
@@ -68,14 +72,25 @@ export class LockReturns {
       };
       const later = laterWith(mark);
       session.whenLive(Infinity, (epoch) => {
-        session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark), (answer) => {
+        const unused = tries.changedBy(lock.value);
+        session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark, unused), (answer) => {
           if (answer.kind !== "transaction") return later(answer);
           const { succeeded, results } = answer.result;
           if (succeeded) return ended(undefined);
           if (session.moved(epoch, results)) return again();
+          const [there, ...marks] = results.slice(EPOCH_READS).map(({ found: [entry] }) => entry);
+          if (there?.value === lock.value) {
+            // Marks have gone, or say something else by now, which stays.
+            const told = marks.slice(mark === undefined ? 0 : 1);
+            tries.put({
+              value: lock.value,
+              changed: unused.filter(({ after }, place) => told[place]?.value === after),
+            });
+            return again();
+          }
           const gone = () => this.#gone(epoch, lock, ended, laterWith(undefined));
           // A release whose answer was lost has put the mark.
-          const unmarked = mark !== undefined && results.at(-1)?.found.length === 0;
+          const unmarked = mark !== undefined && marks[0] === undefined;
           if (unmarked) return this.#mark(epoch, mark, gone, again, later);
           gone();
         });

@@ -6,7 +6,7 @@ import { encodeRecord } from "../keys/records.ts";
 import { type ChangedMark, type ClusterLock, whether } from "../keys/transactions.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { KeyQueues } from "./key_queues.ts";
-import { LockReturns } from "./lock_returns.ts";
+import { LockReturns, type LockReturnsParts } from "./lock_returns.ts";
 import type { PausedMarks } from "./paused_marks.ts";
 
 /** What the turns work with. */
@@ -17,6 +17,7 @@ export interface LockTurnsParts {
   readonly nonce: () => string;
   readonly loop: Pick<EventLoop, "after">;
   readonly marks: Pick<PausedMarks, "add">;
+  readonly tries: LockReturnsParts["tries"];
 }
 
 /** What is done to one key of this host's, one after the other; most of it is giving locks back. */
@@ -63,7 +64,7 @@ export class LockTurns {
   }
 
   /**
-   * Gives a lock back, however long that takes.
+   * Gives a lock back, however long that takes: {@link LockReturns.give}.
    *
    * @param mark what is put in its place, for a guest that is paused
    * @param done gets why etcd may keep it for ever: the session is lost; else undefined

@@ -8,6 +8,7 @@ import type { ClusterSession } from "../session/session.ts";
 import { tryAgain } from "./lock_returns.ts";
 import type { LockTurns } from "./lock_turns.ts";
 import { type Orphans, orphanUse } from "./orphans.ts";
+import type { UngrantedTries } from "./ungranted_tries.ts";
 import type { TriedLock, Wanted } from "./wanted_lock.ts";
 
 /** A try to get a lock, of which it is not known what came of it. */
@@ -32,9 +33,10 @@ export interface TriedLocksParts {
   readonly keys: Pick<ClusterKeys, "isShare">;
   readonly lineage: Pick<Lineage, "wrote">;
   readonly loop: Pick<EventLoop, "after">;
-  readonly turns: Pick<LockTurns, "inTurn" | "give" | "unuse" | "markOf">;
+  readonly turns: Pick<LockTurns, "inTurn" | "give" | "markOf">;
   /** What is kept for processes of which the daemon knows nothing. */
   readonly orphans: () => Pick<Orphans, "add">;
+  readonly tries: Pick<UngrantedTries, "end">;
 }
 
 /** Finds out what has come of tries to get locks whose outcome is not known. */
@@ -64,7 +66,6 @@ export class TriedLocks {
     const { turns } = this.#parts;
     if (lock.again === true) return this.#keep(lock);
     // Behind the answer: whoever asks for it next has to wait until it has gone.
-    turns.unuse(lock, lock.marks?.changed ?? []);
     const paused = (lock.marks?.dropped.length ?? 0) > 0;
     turns.give(lock, () => {}, paused ? turns.markOf(wanted.name, wanted.holder) : undefined);
   }
@@ -94,7 +95,7 @@ export class TriedLocks {
    * asked for in vain: a paused guest would have no mark. Whoever keeps it has to know which record it is.
    */
   #keep(lock: ClusterLock): void {
-    const { session, orphans, keys, lineage, turns } = this.#parts;
+    const { session, orphans, keys, lineage, turns, tries } = this.#parts;
     turns.inTurn(lock.key, (end) => {
       const look = () =>
         session.whenLive(Infinity, () => {
@@ -103,6 +104,7 @@ export class TriedLocks {
             const holder = decodeHolder(lock);
             const use = orphanUse({ keys, lineage }, lock.key, holder);
             if (foundIn(answer)[0]?.value === lock.value) orphans().add(lock, holder, use);
+            else tries.end(lock.value);
             end();
           });
         }, end);

@@ -19,6 +19,7 @@ import { readable, readOrWhy, RecordError } from "../keys/record_fields.ts";
 import { encodeRecord } from "../keys/records.ts";
 import { type Orphans, orphanUse } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
+import type { UngrantedTries } from "../locks/ungranted_tries.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark, rewrite } from "../keys/transactions.ts";
 
@@ -47,6 +48,7 @@ export interface ReconciliationParts {
   readonly orphans: Pick<Orphans, "add">;
   /** Gets the marks of paused guests. */
   readonly marks: Pick<PausedMarks, "add">;
+  readonly tries: Pick<UngrantedTries, "found">;
   readonly observer: ReconciliationObserver;
 }
 
@@ -84,6 +86,9 @@ export class Reconciliation {
   run(epoch: Epoch, done: (outcome: string | readonly Conflict[]) => void, past: Past): void {
     this.#list((listed) => {
       if (typeof listed === "string") return done(listed);
+      // What etcd says of a time that it has lost proves nothing.
+      const there = past === "known" ? [...listed.values()] : [];
+      this.#parts.tries.found(new Set(there.map(({ value }) => value)));
       const conflicts: Conflict[] = [];
       try {
         const lost = new LostMarks(this.#parts);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { UngrantedTry } from "../../../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { existsSync } from "node:fs";
 import { SharedMemory } from "../../../../src/chassis/journal/journal_memory.ts";
 import { EventLoop } from "../../../../src/chassis/event/event_loop.ts";
@@ -55,12 +56,16 @@ class Stage extends JournalStage {
     });
   }
 
+  /** What the daemon has of tries that were granted to nobody. */
+  tries: UngrantedTry[] = [];
+
   /** Begins with what was recovered in a daemon's parts. */
   begin(safety: CrashSafety): Daemon {
     const { loop, ledger } = this;
     const daemon = this.daemon = daemonParts(this.sys, { loop, ledger, recorder: safety.recorder });
     if (safety.recovered !== undefined) restore(daemon, safety.recovered);
-    safety.begin(daemon, () => ({ ...NOTHING_CARRIED, limits: LIMITS, lineage: "l1" }), undefined);
+    const carried = () => ({ ...NOTHING_CARRIED, limits: LIMITS, lineage: "l1", tries: this.tries });
+    safety.begin(daemon, carried, undefined);
     return daemon;
   }
 
@@ -274,6 +279,29 @@ Deno.test("CrashSafety.finish() carries the lineage on, unless the locks are giv
     if (typeof found === "string") assert.fail(found);
     assert.deepEqual([found.state.locks.size, readCarried(found.state.carried).lineage], [1, lineage]);
   }
+});
+
+Deno.test("CrashSafety.carriedChanged() has a change in the journal before what is recorded next, also over an end", () => {
+  using stage = new Stage();
+  stage.file([grantOf(stage)]);
+  stage.processes.set(7, owner(7).start);
+  const safety = stage.open();
+  const daemon = stage.begin(safety);
+  const triesNow = () => {
+    const fd = stage.sys.open(stage.scratch.file("journal"), O_RDWR, 0);
+    const found = readLog(new SharedMemory(kernel, fd));
+    kernel.close(fd);
+    if (typeof found === "string") assert.fail(found);
+    return readCarried(found.state.carried).tries?.map(({ value }) => value);
+  };
+  assert.equal(triesNow(), undefined);
+  stage.tries = [{ value: "v", changed: [{ key: "m", before: "b", after: "a" }] }];
+  safety.carriedChanged();
+  let recorded = false;
+  safety.recorder?.log.whenRecorded(() => recorded = true);
+  assert.deepEqual([recorded, triesNow()], [true, ["v"]]);
+  safety.finish(daemon, "restarted");
+  assert.deepEqual(triesNow(), ["v"]);
 });
 
 Deno.test("CrashSafety.leave() takes everything out of the store, and stay() stores it again", () => {

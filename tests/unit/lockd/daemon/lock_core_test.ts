@@ -44,6 +44,8 @@ class Stage implements Disposable {
     linkSocket: "/nowhere/cluster",
     membershipFile: "/nowhere/cluster.json",
     lineage: "lineage",
+    tries: [],
+    triesChanged: () => {},
     fenceSocket: "/nowhere/fence",
   });
 

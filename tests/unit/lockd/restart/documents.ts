@@ -307,6 +307,7 @@ export function fullState(): RestartState {
       settings: { logOutputs: "1:stderr", logFilters: "1:rpc", timeout: 30 },
       cwd: "/root",
       statistics: { requests: [1, 2], started: 1.5 },
+      tries: [{ value: "v", changed: [{ key: "m", before: "b", after: "a" }] }],
       journal: null,
       notify: { status: "serving" },
     },

@@ -39,6 +39,7 @@ testRefusals(OWN_DOCUMENT, [
   [`${OWN}.settings`, undefined, `${OWN}.settings: expected an object, got nothing`],
   [`${OWN}.settings.timeout`, -1, `${OWN}.settings.timeout: expected seconds, got -1`],
   [`${OWN}.cwd`, null, `${OWN}.cwd: expected a path, got null`],
+  [`${OWN}.tries[0].value`, 5, `${OWN}.tries[0].value: expected a string, got 5`],
   [`${OWN}.statistics`, undefined, `${OWN}.statistics: expected a value, got nothing`],
 ]);
 

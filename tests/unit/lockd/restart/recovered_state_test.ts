@@ -4,6 +4,7 @@ import {
   NOTHING_CARRIED,
   readCarried,
   recoveredState,
+  withoutLineage,
 } from "../../../../src/lockd/restart/recovered_state.ts";
 import { journaled } from "../journal/journal_fixture.ts";
 
@@ -111,6 +112,21 @@ Deno.test("readCarried() takes what this program writes, and nothing else", () =
     settings: {},
     statistics: null,
   });
+});
+
+Deno.test("tries that were granted to nobody are proof only with a lineage, and as they were written", () => {
+  const tries = [{ value: "v", changed: [{ key: "m", before: "b", after: "a" }] }];
+  const whole = { ...NOTHING_CARRIED, lineage: "l1", tries };
+  assert.deepEqual(readCarried(whole), whole);
+  assert.equal(readCarried({ tries }).tries, undefined);
+  assert.deepEqual(withoutLineage(whole), NOTHING_CARRIED);
+  for (
+    const wrong of [[], 7, [null], [{ value: "v" }], [{ value: "v", changed: [{ key: "m", before: "b" }] }]]
+  ) {
+    assert.equal(readCarried({ lineage: "l1", tries: wrong }).tries, undefined);
+  }
+  assert.deepEqual(recoveredState(NOTHING, whole, FACTS).extension?.tries, tries);
+  assert.equal(recoveredState(NOTHING, NOTHING_CARRIED, FACTS).extension?.tries, undefined);
 });
 
 Deno.test("recoveredState() takes limits and settings that were carried, else those of the configuration", () => {

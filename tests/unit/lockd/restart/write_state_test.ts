@@ -52,7 +52,8 @@ Deno.test("writeState() writes our part behind libvirt's", () => {
       '"since":6}}],"fencing":{"cluster":"prod","hosts":[{"session":"s1","name":"kvm7","since":7,' +
       '"reason":"web asks","failures":2,"asked":9}]},"parked":[32,33],' +
       '"kept":[{"purpose":"journal","fd":34}],"settings":{"logOutputs":"1:stderr","logFilters":"1:rpc",' +
-      '"timeout":30},"cwd":"/root","statistics":{"requests":[1,2],"started":1.5},"journal":null,' +
+      '"timeout":30},"cwd":"/root","statistics":{"requests":[1,2],"started":1.5},' +
+      '"tries":[{"value":"v","changed":[{"key":"m","before":"b","after":"a"}]}],"journal":null,' +
       '"notify":{"status":"serving"}}}\n',
   );
 });

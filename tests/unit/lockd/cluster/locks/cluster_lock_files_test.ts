@@ -26,7 +26,7 @@ const BY = {
 class Host {
   readonly time = new PlayedTime();
   readonly told: string[] = [];
-  readonly granted = new GrantedLocks();
+  readonly granted = new GrantedLocks({ end: () => {} });
   kernel: LockFilesOutcome = GRANTED;
   /** How long the kernel takes, in ms. */
   slowness = 0;

@@ -7,6 +7,7 @@ import {
   type ClusterLocksParts,
 } from "../../../../../src/lockd/cluster/locks/cluster_locks.ts";
 import { LockTurns, type LockTurnsParts } from "../../../../../src/lockd/cluster/locks/lock_turns.ts";
+import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
 import type { Taken } from "../../../../../src/lockd/cluster/locks/wanted_lock.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
@@ -24,9 +25,16 @@ function limitIn(time: PlayedTime, milliseconds = 5000): AskLimit {
 }
 
 /** Locks, and what is done to their keys in turn. */
-function locksOf(parts: Omit<ClusterLocksParts, "turns"> & Pick<LockTurnsParts, "session" | "marks">) {
-  const turns = new LockTurns({ ...parts, nonce: parts.lineage.attempt });
-  return { turns, locks: new ClusterLocks({ ...parts, turns }) };
+function locksOf(
+  parts:
+    & Omit<ClusterLocksParts, "turns" | "tries" | "recorded">
+    & Pick<LockTurnsParts, "session" | "marks">
+    & Partial<Pick<ClusterLocksParts, "recorded">>,
+  tries = new UngrantedTries([], () => {}),
+) {
+  const all = { recorded: (go: () => void) => go(), ...parts, tries };
+  const turns = new LockTurns({ ...all, nonce: parts.lineage.attempt });
+  return { turns, locks: new ClusterLocks({ ...all, turns }) };
 }
 
 /** Takes a lock. @param answer what becomes of a transaction: the answer, and whether etcd carries it out */
@@ -380,4 +388,123 @@ Deno.test("what cannot be answered in time is not asked for", () => {
   take(99);
   assert.deepEqual(told, [[0, { kind: "failed", reason: "nothing of storage_timeout is left to ask etcd" }]]);
   assert.equal(state.asked, 0);
+});
+
+/**
+ * A host whose daemon takes a lock that a guest of another host was paused with.
+ *
+ * @param tries what its journal has of tries that were granted to nobody
+ * @param there what etcd has for this host already
+ */
+function taker(tries: UngrantedTries, there?: string) {
+  const etcd = new PlayedEtcd("none");
+  etcd.put(EPOCH.sessionKey, "session");
+  etcd.put(EPOCH.metaKey, "meta");
+  const key = KEYS.exclusive(NAME);
+  if (there !== undefined) { for (const each of [key, KEYS.own("s", key)]) etcd.put(each, there); }
+  const mark = KEYS.paused(NAME, "source", { pid: 3, start: 4, uuid: "u-web" });
+  const paused = {
+    session: "source",
+    attempt: "m",
+    domain: "web",
+    uuid: "u-web",
+    pid: 3,
+    start: 4,
+    since: 0,
+  };
+  etcd.put(mark, encodeRecord(paused));
+  let attempt = 0;
+  const steps: string[] = [];
+  const { locks, turns } = locksOf({
+    session: {
+      id: "s",
+      whenLive: (_until, ready) => ready({ ...EPOCH, session: 2, meta: 3 }),
+      moved: () => false,
+      doubt: () => assert.fail("everything is answered"),
+      ask: (transaction, done) => {
+        if (writes(transaction)) steps.push("etcd is asked");
+        done(applied(transaction, etcd));
+      },
+    },
+    keys: KEYS,
+    names: { name: () => assert.fail("nobody is named") },
+    lineage: { attempt: () => `n${++attempt}`, wrote: () => true },
+    loop: new PlayedTime().loop(),
+    clock: () => 0,
+    lives: () => true,
+    orphans: () => ({ useOf: () => "alone", forget: () => {}, add: () => assert.fail("it is granted") }),
+    held: () => false,
+    host: "kvm1",
+    silent: () => assert.fail("no other host has it"),
+    wants: { ask: () => assert.fail("no other host is asked") },
+    marks: { add: () => {}, gone: () => {} },
+    fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    recorded: (go) => {
+      steps.push(`the journal has ${tries.all.length}`);
+      go();
+    },
+  }, tries);
+  const taken: Taken[] = [];
+  locks.take(
+    { name: NAME, shared: false, holder: HOLDER, resumed: () => true, limit: limitIn(new PlayedTime()) },
+    (each) => taken.push(each),
+  );
+  const lock = { key, own: KEYS.own("s", key), value: etcd.get(key) ?? "" };
+  const used = () => JSON.parse(etcd.get(mark) ?? "{}").used?.pid;
+  const give = () => turns.give(lock, () => {});
+  return { etcd, mark, paused: encodeRecord(paused), steps, taken, lock, used, give };
+}
+
+Deno.test("a try that tells paused guests is in the journal before etcd is asked, and until it is granted", () => {
+  const tries = new UngrantedTries([], () => {});
+  const { mark, paused, steps, taken, lock, used } = taker(tries);
+  assert.deepEqual([taken.map(({ kind }) => kind), used()], [["taken"], 7]);
+  // The first question finds the mark; nobody is told by that.
+  assert.deepEqual(steps, ["etcd is asked", "the journal has 1", "etcd is asked"]);
+  const told = { ...JSON.parse(paused), used: { session: "s", ...HOLDER } };
+  const changed = [{ key: mark, before: paused, after: JSON.stringify(told) }];
+  assert.deepEqual(tries.all, [{ value: lock.value, changed }]);
+});
+
+Deno.test("what nobody was granted is given back by the next daemon with what it has told, and else it stays told", () => {
+  for (const granted of [false, true]) {
+    const tries = new UngrantedTries([], () => {});
+    const { etcd, mark, paused, lock, used, give } = taker(tries);
+    // Whoever has granted it has said so first.
+    if (granted) tries.end(lock.value);
+    give();
+    assert.deepEqual(etcd.keys("/lock/"), []);
+    if (granted) assert.equal(used(), 7);
+    else assert.equal(etcd.get(mark), paused);
+    assert.deepEqual(tries.all, []);
+  }
+});
+
+Deno.test("what takes the place of a lock that may have been granted was not granted to nobody", () => {
+  const there = encodeRecord({ session: "s", attempt: "before", ...HOLDER });
+  const tries = new UngrantedTries([], () => {});
+  const { etcd, mark, taken, lock, give } = taker(tries, there);
+  assert.deepEqual(taken, [{ kind: "taken", lock, changed: [] }]);
+  assert.notEqual(lock.value, there);
+  const told = "as the lock before has told it";
+  etcd.put(mark, told);
+  give();
+  assert.deepEqual([tries.all, etcd.get(mark), etcd.keys("/lock/")], [[], told, []]);
+});
+
+Deno.test("what takes the place of a lock that nobody was granted takes back what that has told, when it is not granted either", () => {
+  const there = encodeRecord({ session: "s", attempt: "before", ...HOLDER });
+  const changed = [{
+    key: KEYS.paused(NAME, "source", { pid: 3, start: 4, uuid: "u-web" }),
+    before: "before",
+    after: "after",
+  }];
+  const tries = new UngrantedTries([{ value: there, changed }], () => {});
+  const { etcd, mark, taken, steps, lock, give } = taker(tries, there);
+  assert.deepEqual(taken, [{ kind: "taken", lock, changed }]);
+  assert.deepEqual(steps, ["etcd is asked", "the journal has 2", "etcd is asked"]);
+  assert.deepEqual(tries.all, [{ value: lock.value, changed }]);
+  etcd.put(mark, "after");
+  give();
+  assert.deepEqual([tries.all, etcd.get(mark), etcd.keys("/lock/")], [[], "before", []]);
 });

@@ -11,7 +11,7 @@ class Host {
   readonly told: string[] = [];
   /** Marks of paused guests that etcd has. */
   readonly marked = new Set<string>();
-  readonly granted = new GrantedLocks();
+  readonly granted = new GrantedLocks({ end: () => {} });
   lost: string | undefined;
   readonly kept = new KeptLocks({
     granted: this.granted,

@@ -3,6 +3,8 @@ import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction } from "../../../../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { LockReturns } from "../../../../../src/lockd/cluster/locks/lock_returns.ts";
+import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
+import type { ChangedMark } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("test");
@@ -19,6 +21,16 @@ function answer(succeeded: boolean, ...found: readonly KeyValue[][]): Answer {
 
 /** Gives the lock back while etcd answers so. @returns what etcd was asked, and what was told */
 function given(mark: typeof MARK | undefined, ...answers: readonly Answer[]) {
+  return givenUp([], mark, ...answers);
+}
+
+/** The same, where the lock was granted to nobody. @param changed what paused guests were told of it */
+function givenUp(
+  changed: readonly ChangedMark[],
+  mark: typeof MARK | undefined,
+  ...answers: readonly Answer[]
+) {
+  const tries = new UngrantedTries([{ value: LOCK.value, changed }], () => {});
   const time = new PlayedTime();
   const asked: Transaction[] = [];
   const told: (string | undefined)[] = [];
@@ -35,11 +47,12 @@ function given(mark: typeof MARK | undefined, ...answers: readonly Answer[]) {
     },
     keys: KEYS,
     loop: time.loop(),
+    tries,
   });
   returns.give(LOCK, mark, (failure) => told.push(failure ?? "given"));
   // As long as anything is to be done again.
   for (let pause = 0; pause < 3; pause++) time.advance();
-  return { asked: asked.map(({ success }) => success), told };
+  return { asked: asked.map(({ success }) => success), told, compared: asked.map(({ compare }) => compare) };
 }
 
 const RELEASE = [
@@ -49,12 +62,14 @@ const RELEASE = [
 ];
 
 Deno.test("a release takes lock, entry and question away together, and puts the mark of a paused guest", () => {
-  assert.deepEqual(given(undefined, DONE), { asked: [RELEASE], told: ["given"] });
+  const { compared, ...first } = given(undefined, DONE);
+  assert.deepEqual(first, { asked: [RELEASE], told: ["given"] });
+  assert.deepEqual(compared[0]?.slice(2), [{ kind: "value", key: LOCK.key, value: "v" }]);
   const marked = [
     { op: "put", key: "mark", value: MARK.value },
     { op: "put", key: "own mark", value: MARK.value },
   ];
-  assert.deepEqual(given(MARK, DONE), { asked: [[...RELEASE, ...marked]], told: ["given"] });
+  assert.deepEqual(given(MARK, DONE).asked, [[...RELEASE, ...marked]]);
 });
 
 Deno.test("a release of which nothing is known is done again after a bump, one that was refused later", () => {
@@ -87,6 +102,62 @@ Deno.test("the mark that a release has put whose answer was lost stays as it is"
   assert.deepEqual(asked.slice(2), [[{ op: "delete", key: "own" }]]);
 });
 
+const TOLD = [{ key: "m1", before: "b1", after: "a1" }, { key: "m2", before: "b2", after: "a2" }];
+
+/** What etcd has where a release was refused. */
+function refused(lock: string, ...marks: readonly (string | undefined)[]): Answer {
+  const entry = (key: string, value: string) => [{ key, value, changedAt: 5 }];
+  const found = marks.map((value, place) => value === undefined ? [] : entry(`m${place + 1}`, value));
+  return answer(false, [], [], entry(LOCK.key, lock), ...found);
+}
+
+Deno.test("with a lock that nobody was granted goes what paused guests were told of it, all at once", () => {
+  const { asked, told, compared } = givenUp(TOLD, undefined, { kind: "unknown", reason: "cut" }, DONE);
+  const both = [
+    ...RELEASE,
+    { op: "put", key: "m1", value: "b1" },
+    { op: "put", key: "m2", value: "b2" },
+  ];
+  assert.deepEqual(asked, [both, both]);
+  assert.deepEqual(told, ["doubt cut", "given"]);
+  assert.deepEqual(compared[0]?.slice(2), [
+    { kind: "value", key: LOCK.key, value: "v" },
+    { kind: "value", key: "m1", value: "a1" },
+    { kind: "value", key: "m2", value: "a2" },
+  ]);
+});
+
+Deno.test("a mark that has gone, or that another one has changed since, stays as it is", () => {
+  const restored = [...RELEASE, { op: "put", key: "m2", value: "b2" }];
+  assert.deepEqual(givenUp(TOLD, undefined, refused("v", "another's", "a2"), DONE).asked.slice(1), [
+    restored,
+  ]);
+  assert.deepEqual(givenUp(TOLD, undefined, refused("v", undefined, "a2"), DONE).asked.slice(1), [restored]);
+  assert.deepEqual(givenUp(TOLD, undefined, refused("v", undefined, "x"), DONE).asked.slice(1), [RELEASE]);
+});
+
+Deno.test("marks stay when the lock is another one's by now, also of the same process", () => {
+  const { asked, told } = givenUp(TOLD, undefined, refused("granted since", "a1", "a2"), DONE);
+  assert.deepEqual(asked.slice(1), [[{ op: "delete", key: "own" }]]);
+  assert.deepEqual(told, ["given"]);
+});
+
+Deno.test("a paused guest that gives up its return gets its mark, and others what they were told before", () => {
+  const { asked } = givenUp(TOLD, MARK, DONE);
+  assert.deepEqual(
+    asked[0]?.map((each) => each.op === "put" ? `${each.key} ${each.value.slice(0, 2)}` : each.op),
+    [
+      "delete",
+      "delete",
+      "delete",
+      'mark {"',
+      'own mark {"',
+      "m1 b1",
+      "m2 b2",
+    ],
+  );
+});
+
 Deno.test("of thousands of releases 64 are under way at once, and one that is refused keeps no other one", () => {
   const time = new PlayedTime();
   const asked: ((answer: Answer) => void)[] = [];
@@ -101,6 +172,7 @@ Deno.test("of thousands of releases 64 are under way at once, and one that is re
     },
     keys: KEYS,
     loop: time.loop(),
+    tries: new UngrantedTries([], () => {}),
   });
   for (let number = 0; number < 3000; number++) returns.give(LOCK, undefined, () => given++);
   assert.deepEqual([asked.length, given], [64, 0]);

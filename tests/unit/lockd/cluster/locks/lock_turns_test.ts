@@ -3,6 +3,7 @@ import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { LockTurns } from "../../../../../src/lockd/cluster/locks/lock_turns.ts";
+import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("test");
@@ -35,6 +36,7 @@ class Stage {
     nonce: () => "n",
     loop: new PlayedTime().loop(),
     marks: { add: ({ key }) => void this.marks.push(key) },
+    tries: new UngrantedTries([], () => {}),
   });
 }
 

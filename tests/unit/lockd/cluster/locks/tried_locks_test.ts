@@ -50,10 +50,10 @@ function settled(lock: TriedLock, answers: readonly Answer[], live = Infinity) {
     turns: {
       inTurn: (key, task) => task(() => void told.push(`end ${key}`)),
       give: ({ key }, _done, mark) => void told.push(`give ${key}, mark ${mark?.key}`),
-      unuse: (_lock, changed) => void told.push(`unuse ${changed.length}`),
       markOf: () => ({ key: "mark", own: "o", value: "v" }),
     },
     orphans: () => ({ add: ({ key }, { attempt }, use) => void told.push(`keep ${key} ${attempt} ${use}`) }),
+    tries: { end: () => void told.push("it is not there") },
   });
   tried.settle({ lock, wanted: WANTED, reason: "no answer" }, (each) => void came.push(each));
   assert.equal(left.length, 0);
@@ -77,7 +77,7 @@ Deno.test("whoever does not wait any longer has nothing: what etcd may have is g
   const failed = [{ kind: "failed", reason: "no answer" }];
   assert.deepEqual(settled(LOCK, [], 0), {
     came: failed,
-    told: ["unuse 0", `give ${KEY}, mark undefined`],
+    told: [`give ${KEY}, mark undefined`],
   });
   // A guest that was paused gets the mark again that it had.
   const marks = {
@@ -87,14 +87,14 @@ Deno.test("whoever does not wait any longer has nothing: what etcd may have is g
   };
   assert.deepEqual(settled({ ...LOCK, marks }, [], 0), {
     came: failed,
-    told: ["unuse 1", `give ${KEY}, mark mark`],
+    told: [`give ${KEY}, mark mark`],
   });
 });
 
 Deno.test("what took the place of a living process's lock is kept for it, if it came", () => {
   const again = { ...LOCK, again: true } as const;
   assert.deepEqual(settled(again, [has(VALUE)], 0).told, [`keep ${KEY} a alone`, `end ${KEY}`]);
-  assert.deepEqual(settled(again, [has("before")], 0).told, [`end ${KEY}`]);
+  assert.deepEqual(settled(again, [has("before")], 0).told, ["it is not there", `end ${KEY}`]);
   // A share of this daemon's own lineage is nobody else's.
   const key = KEYS.share(NAME, "s");
   const share = { ...again, key, own: KEYS.own("s", key) };
@@ -115,10 +115,10 @@ Deno.test("lookUp() looks once, and says that a lock is absent apart from everyt
     turns: {
       inTurn: () => assert.fail(),
       give: () => assert.fail(),
-      unuse: () => assert.fail(),
       markOf: () => assert.fail(),
     },
     orphans: () => assert.fail(),
+    tries: { end: () => assert.fail() },
   });
   tried.lookUp({ lock: LOCK, wanted: WANTED, reason: "full" }, () => assert.fail(), () => absent++);
   assert.equal(absent, 1);

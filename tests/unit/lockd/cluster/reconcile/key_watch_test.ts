@@ -25,7 +25,7 @@ function keyOf(number: number): string {
 class Stage {
   readonly etcd = new PlayedEtcd("none");
   readonly time = new PlayedTime();
-  readonly granted = new GrantedLocks();
+  readonly granted = new GrantedLocks({ end: () => {} });
   readonly queues = new KeyQueues();
   readonly told: string[] = [];
   /** How many questions compared keys. */

@@ -9,6 +9,7 @@ import {
   type ReconciliationParts,
 } from "../../../../../src/lockd/cluster/reconcile/reconciliation.ts";
 import { HeldLocks } from "../../../../../src/lockd/cluster/reconcile/held_locks.ts";
+import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
 import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
@@ -31,6 +32,7 @@ const EMPTY_HOST = {
   markOf: () => ({ pid: 0, start: 0 }),
   nonce: () => "own.n",
   lineage: new Lineage("own"),
+  tries: { found: () => {} },
 } satisfies Partial<ReconciliationParts>;
 
 /** What etcd answers to the question what it has of this host. */
@@ -77,6 +79,38 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
   assert.deepEqual(kept, ["/virtlockd/prod/lock/scsi/gone alone", "/virtlockd/prod/lock/scsi/lives alone"]);
   assert.deepEqual(unknown, ["/virtlockd/prod/lock/scsi/lives"]);
 });
+
+for (const past of ["known", "missed", "lost"] as const) {
+  Deno.test(`what etcd has tells which tries of an earlier daemon came to something (its past: ${past})`, () => {
+    const value = encodeRecord({ ...HOLDER, pid: 7 });
+    const tries = new UngrantedTries(
+      [value, "never came"].map((value) => ({ value, changed: [{ key: "m", before: "b", after: "a" }] })),
+      () => {},
+    );
+    const reconciliation = new Reconciliation({
+      session: {
+        id: "s",
+        moved: () => assert.fail("nothing was changed"),
+        ask: (_transaction, done) => done(listed([{ key: KEYS.own("s", KEY), value, changedAt: 2 }])),
+      },
+      ...EMPTY_HOST,
+      lives: () => false,
+      turns: { busy: () => false, give: () => assert.fail("a lock was given back") },
+      orphans: { add: () => {} },
+      marks: { add: () => assert.fail("there is no mark") },
+      tries,
+      heldLocks: { put: () => assert.fail("nothing is put there") },
+      observer: {
+        clusterRegained: () => assert.fail(),
+        clusterKeyUnreadable: () => assert.fail(),
+        clusterUnknown: () => assert.fail("its process has ended"),
+        clusterUnknownShare: () => assert.fail("nothing is shared"),
+      },
+    });
+    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
+    assert.deepEqual(tries.all.map((each) => each.value), past === "known" ? [value] : []);
+  });
+}
 
 Deno.test("a lock that more guests have been paused with than can be told is not put into etcd", () => {
   const none = { found: [], more: false };
