@@ -116,12 +116,7 @@ function temporaryDirectory(): string {
   return directory;
 }
 
-/**
- * End-to-end tests that need hardly any processor for minutes. In the first stage, for what they wait for
- * goes by what is said of a host: no guest is judged, and it does not matter which others there are.
- */
-const WAITING_FIRST = ["fence_command_test.ts", "fence_asked_test.ts"];
-/** The same, with guests. */
+/** End-to-end tests that wait for minutes, beside others that keep the processors busy. */
 const WAITING = ["nemesis_test.ts", "watchdog_test.ts"];
 
 /**
@@ -131,16 +126,17 @@ const WAITING = ["nemesis_test.ts", "watchdog_test.ts"];
  * QEMUs elsewhere on this machine are, and keep the locks of guests that have ended as long as there are any.
  */
 function endToEnd(files: readonly string[]): Stage[] {
-  const named = (names: readonly string[]) => files.filter((file) => names.includes(basename(file)));
-  const waits = [...WAITING_FIRST, ...WAITING];
-  const others = files.filter((file) => !waits.includes(basename(file)));
-  const isMember = (file: string) => /\/support\/(cluster|played)_host\.ts/.test(readFileSync(file, "utf8"));
-  const each = (chosen: readonly string[]) => chosen.map((file) => [file]);
+  const waits = (file: string) => WAITING.includes(basename(file));
+  const isMember = (file: string) =>
+    // They take minutes, and what they wait for goes by what is said of a host: no guest is judged.
+    !/fence_(command|asked)_test\.ts$/.test(file) &&
+    /\/support\/(cluster|played)_host\.ts/.test(readFileSync(file, "utf8"));
+  const each = (chosen: readonly string[]) => longestFirst(chosen).map((file) => [file]);
   return [
-    { runs: each(longestFirst(others.filter(isMember))), waiting: each(named(WAITING_FIRST)) },
+    { runs: each(files.filter(isMember)), waiting: [] },
     {
-      runs: each(longestFirst(others.filter((file) => !isMember(file)))),
-      waiting: each(named(WAITING)),
+      runs: each(files.filter((file) => !isMember(file) && !waits(file))),
+      waiting: each(files.filter(waits)),
     },
   ];
 }
