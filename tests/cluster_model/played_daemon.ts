@@ -188,7 +188,9 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   const keptLocks = new KeptLocks({
     granted,
     names,
+    keys,
     turns,
+    tries,
     markOf,
     now: clock,
     recorded: (go) => go(),

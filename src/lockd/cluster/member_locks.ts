@@ -253,12 +253,14 @@ export class MemberLocks {
   }
 
   #newKept(): KeptLocks {
-    const { parts, session, link, names } = this.#parts;
+    const { parts, session, link, names, keys } = this.#parts;
     const { markOf, now, recorded, askedFor } = parts;
     return new KeptLocks({
       granted: this.#granted,
       names,
+      keys,
       turns: this.#turns,
+      tries: this.#tries,
       markOf,
       now,
       recorded,

@@ -126,10 +126,18 @@ export class Acquisitions {
       if (parked) this.#with.releases.replace(resource);
       return finish(undefined);
     }
-    if (!this.#with.paused.regrant(resource, options, owner, trail)) {
+    if (!this.#with.paused.mayRegrant(resource, options, owner, trail)) {
       return this.#await(ask, resource, deadline, finish, done);
     }
-    trail.granted(resource);
+    this.#regrant(ask, resource, finish);
+  }
+
+  /** An owner gets what it has: its guest may use it from now on, though it did not the first time. */
+  #regrant({ name, owner, trail }: LockAsk, resource: Resource, finish: Done): void {
+    const { paused, parts: { others, now } } = this.#with;
+    const reason = others?.regrants(resource.path);
+    if (reason !== undefined) return finish(notGranted(name, reason));
+    trail.granted(resource, paused.regrant(resource, owner, trail, now()));
     finish(undefined);
   }
 
@@ -239,10 +247,8 @@ export class Acquisitions {
   /** A guest is resumed whose lock was kept: nobody has had it meanwhile, and nobody has to be asked. */
   #resume({ name, owner, trail }: LockAsk, resource: Resource, finish: Done): void {
     const { paused, parts: { others, observer, now } } = this.#with;
-    const reason = others?.withheld(resource.path);
-    if (reason !== undefined) {
-      return finish({ kind: "storage", action: `Unable to acquire lock on resource ${name}`, reason });
-    }
+    const reason = others?.withheld(resource.path) ?? others?.regrants(resource.path);
+    if (reason !== undefined) return finish(notGranted(name, reason));
     paused.getting(owner, trail);
     resource.regrant = undefined;
     observer.givenBack(resource);
@@ -320,4 +326,8 @@ export class Acquisitions {
     observer.granted(resource, holding);
     trail.granted(resource);
   }
+}
+
+function notGranted(name: string, reason: string): Refusal {
+  return { kind: "storage", action: `Unable to acquire lock on resource ${name}`, reason };
 }

@@ -17,6 +17,12 @@ export interface OtherHosts {
   /** What an owner was granted was no use: its guest was not started with it. */
   unused(path: string): void;
   /**
+   * An owner that has a lock still is about to be granted it again, as a guest whose start has failed before.
+   *
+   * @returns why it must not be; undefined when it may
+   */
+  regrants(path: string): string | undefined;
+  /**
    * A lock is over that had no file here any more: nobody on this host has it, or takes it again for who had
    * it.
    *

@@ -84,21 +84,28 @@ export class PausedGuests {
   }
 
   /**
-   * An owner that asks for what it has itself gets it, as one holding, if libvirt may not know that it has
-   * it: else it would be refused for ever. Otherwise it is refused, because libvirt would take that for the
-   * grant of a second use and release it.
-   *
-   * @returns whether it was granted
+   * Whether an owner that asks for what it has itself gets it, as one holding: if libvirt may not know that
+   * it has it, or it would be refused for ever. Otherwise it is refused, because libvirt would take that for
+   * the grant of a second use and release it.
    */
-  regrant(resource: Resource, options: AcquireOptions, owner: Owner, trail: GrantTrail): boolean {
+  mayRegrant(resource: Resource, options: AcquireOptions, owner: Owner, trail: GrantTrail): boolean {
     const [holding] = resource.holdings;
     const own = holding !== undefined && isHeldBy(holding.owner, owner) && resource.state.kind === "held" &&
       !resource.shared && !options.shared;
-    if (!own || !this.#mayNotKnow(resource, owner, trail)) return false;
+    return own && this.#mayNotKnow(resource, owner, trail);
+  }
+
+  /**
+   * It gets it. Its guest uses the lock from now on, also where it was refused another one after the first
+   * grant, and so had not used it.
+   *
+   * @param since Unix milliseconds
+   */
+  regrant(resource: Resource, owner: Owner, trail: GrantTrail, since: number): Unparked | undefined {
     this.getting(owner, trail);
     resource.regrant = undefined;
     this.#parts.observer.regranted(resource);
-    return true;
+    return this.granted(resource, owner, since);
   }
 
   #mayNotKnow(resource: Resource, owner: Owner, trail: GrantTrail): boolean {

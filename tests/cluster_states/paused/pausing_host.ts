@@ -32,8 +32,11 @@ export interface PausingHost {
   readonly epoch: number;
   /** Whether this life of the daemon knows what etcd has of its host. */
   readonly listed: boolean;
-  /** "granted": it has its lock, and is about to run; "returning": it was paused, and asks for it again. */
-  readonly guest: "none" | "asking" | "granted" | "running" | "paused" | "returning";
+  /**
+   * "granted": it has its lock, and is about to run; "refused": so it was, and was then refused another one;
+   * "returning": it was paused, and asks for it again.
+   */
+  readonly guest: "none" | "asking" | "granted" | "refused" | "running" | "paused" | "returning";
   /** What the daemon knows of the lock. "leaving": it is to be given back, and a mark to be put. */
   readonly lock: "none" | "acquiring" | "unknown" | "held" | "due" | "leaving";
   readonly attempt: number;

@@ -8,8 +8,10 @@ import {
   cleanAgain,
   ended,
   found,
+  grantedAgain,
   isOver,
   NO_LOCK,
+  refused,
   released,
   running,
   sent,
@@ -199,8 +201,17 @@ class Protocol {
       case "granted":
         return [
           { name: "the guest runs", host: running(host), others: ["runs"] },
-          { name: "the guest ends, and has not run", host: ended(host) },
+          { name: "the guest is refused another lock", host: refused(host, this.#without) },
         ];
+      case "refused": {
+        const again = {
+          name: "the guest is granted its lock again",
+          host: grantedAgain(host, this.#without),
+        };
+        const end = { name: "the guest ends, and has not run", host: ended(host) };
+        // Which try it was is known when it was looked what is there.
+        return listed || host.ungranted.length === 0 ? [again, end] : [end];
+      }
       case "running": {
         const paused = { ...host, guest: "paused", stale: false } as const;
         return [
@@ -269,11 +280,10 @@ class Protocol {
     if (lock === "due" || lock === "leaving") {
       const ungranted = host.ungranted.includes(attempt);
       const atOnce = ungranted && !this.#without.has("unused-at-once");
-      const first = (host.told || ungranted) && !atOnce && !this.#without.has("unused");
-      if (first) steps.push(...send("it takes back what marks say", "unuse"));
-      if (!first || this.#without.has("unused-first")) {
-        steps.push(...send("it gives the lock back", "release", epoch, lock === "leaving", atOnce));
-      }
+      // It says so no more once that has been taken back; of what an earlier daemon has tried nobody knows.
+      if (ungranted && !atOnce && (host.told || host.found)) {
+        steps.push(...send("it takes back what marks say", "unuse"));
+      } else steps.push(...send("it gives the lock back", "release", epoch, lock === "leaving", atOnce));
     }
     if (lock === "held" && host.found && guest === "none") {
       steps.push({ name: "it notices that its guest has ended", host: { ...host, lock: "due" } });

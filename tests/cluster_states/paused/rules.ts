@@ -15,7 +15,7 @@ const RULES = {
 export const UNKILLED_RULES = {
   ...RULES,
   "unused": "who was granted a lock and has not run takes that back from the marks",
-  "unused-first": "it does so before it gives the lock back",
+  "granted-again": "a lock that was no use and is granted again counts",
 } as const;
 
 /** The same, where daemons are killed that have granted nothing that has not run. */

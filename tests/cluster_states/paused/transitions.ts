@@ -84,6 +84,18 @@ export function ended(host: PausingHost): PausingHost {
   return { ...host, guest: "none", lock: lock === "held" && !found ? "due" : lock, over: !host.left };
 }
 
+/** A guest that was granted its lock is refused another one: it has not run, and may not be told to. */
+export function refused(host: PausingHost, without: Without<Rule>): PausingHost {
+  const told = host.told && !without.has("unused");
+  return { ...host, guest: "refused", ungranted: told ? [...host.ungranted, host.attempt] : host.ungranted };
+}
+
+/** A guest that was refused another lock has all of them now, this one by its daemon's word alone. */
+export function grantedAgain(host: PausingHost, without: Without<Rule>): PausingHost {
+  const ungranted = without.has("granted-again") ? host.ungranted : [];
+  return { ...host, guest: "granted", told: host.ungranted.includes(host.attempt), ungranted };
+}
+
 export function asks(
   host: PausingHost,
   guest: "asking" | "returning",

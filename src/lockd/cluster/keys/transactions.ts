@@ -228,15 +228,6 @@ export function unmark(epoch: Epoch, mark: Pick<ClusterLock, "key" | "own">): Tr
   return { compare: stillIn(epoch), success: deletes(mark), failure: epochReads(epoch) };
 }
 
-/** Who has changed a mark did not use the lock after all. */
-export function restoreMark(epoch: Epoch, { key, before, after }: ChangedMark): Transaction {
-  return {
-    compare: [...stillIn(epoch), { kind: "value", key, value: after }],
-    success: [{ op: "put", key, value: before }],
-    failure: epochReads(epoch),
-  };
-}
-
 /** Takes a lock, or a mark, away, and its entry in the list of what its session has. */
 export function deletes({ key, own }: Pick<ClusterLock, "key" | "own">): KeyOperation[] {
   return [{ op: "delete", key }, { op: "delete", key: own }];

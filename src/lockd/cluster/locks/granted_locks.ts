@@ -12,7 +12,7 @@ export class GrantedLocks {
   readonly #changed = new Map<string, readonly ChangedMark[]>();
   readonly #tries: Pick<UngrantedTries, "end">;
 
-  /** @param tries learns of each lock that somebody has: that is none of these any more */
+  /** @param tries learns of each lock that is granted: that is none of these any more */
   constructor(tries: Pick<UngrantedTries, "end">) {
     this.#tries = tries;
   }
@@ -47,16 +47,20 @@ export class GrantedLocks {
     return lock === undefined ? undefined : readable(() => decodeHolder(lock))?.uuid;
   }
 
-  /** etcd has a lock from before. */
+  /** etcd has a lock from before. That its guest has not used it, as far as that is known, stays so. */
   adopt(path: string, lock: ClusterLock): void {
-    this.#tries.end(lock.value);
     this.#held.set(path, lock);
     this.#paths.set(lock.key, path);
   }
 
-  /** A lock was taken. @param changed what paused guests were told then */
+  /**
+   * A lock was taken, or is granted again to a guest that had not used it.
+   *
+   * @param changed what paused guests were told then
+   */
   took(path: string, lock: ClusterLock, changed: readonly ChangedMark[]): void {
     this.adopt(path, lock);
+    this.#tries.end(lock.value);
     if (changed.length > 0) this.#changed.set(path, changed);
   }
 

@@ -1,18 +1,25 @@
 import type { OtherHosts } from "../../lockspace/other_hosts.ts";
 import type { Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
+import type { ClusterKeys } from "../keys/keys.ts";
 import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { readable } from "../keys/record_fields.ts";
 import type { ClusterLock } from "../keys/transactions.ts";
 import type { GrantedLocks } from "./granted_locks.ts";
 import type { LockTurns } from "./lock_turns.ts";
+import type { UngrantedTries } from "./ungranted_tries.ts";
+
+/** Why a lock is not granted again yet of which paused guests may have been told. */
+const NOT_KNOWN = "it is not known yet what etcd has of this host";
 
 /** What keeping locks for paused guests works with. */
 export interface KeptLocksParts {
   readonly granted: GrantedLocks;
   readonly names: Pick<ClusterNames, "of" | "forget">;
-  readonly turns: Pick<LockTurns, "give" | "unuse" | "markOf">;
+  readonly turns: Pick<LockTurns, "give" | "markOf">;
+  readonly tries: Pick<UngrantedTries, "changedBy" | "put" | "anyOf">;
+  readonly keys: Pick<ClusterKeys, "pausedBelow">;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Unix milliseconds. */
@@ -54,10 +61,12 @@ export class KeptLocks implements OtherHosts {
   }
 
   keeps(path: string): boolean {
-    const { granted, names, lost } = this.#parts;
+    const { granted, names, tries, lost } = this.#parts;
     const name = names.of(path);
     if (name === undefined || lost() !== undefined) return false;
     const lock = granted.of(path);
+    // It has not run, and would run without anybody being told.
+    if (lock !== undefined && tries.changedBy(lock.value).length > 0) return false;
     // What its guest had to do with others is over: it has run.
     granted.used(path);
     if (lock === undefined) return !this.#known;
@@ -85,10 +94,22 @@ export class KeptLocks implements OtherHosts {
   }
 
   unused(path: string): void {
-    const { granted, turns } = this.#parts;
+    const { granted, tries } = this.#parts;
     const lock = granted.of(path);
     const changed = granted.used(path);
-    if (lock !== undefined) turns.unuse(lock, changed);
+    // Who was told hears no other thing before the lock is given back: it may be used all the same.
+    if (lock !== undefined && changed.length > 0) tries.put({ value: lock.value, changed });
+  }
+
+  regrants(path: string): string | undefined {
+    const { granted, names, keys, tries } = this.#parts;
+    const name = names.of(path);
+    if (name === undefined) return undefined;
+    const lock = granted.of(path);
+    // Which record its lock has, and so what counts from now on, is known when etcd was asked.
+    if (lock === undefined) return tries.anyOf(keys.pausedBelow(name)) ? NOT_KNOWN : undefined;
+    granted.took(path, lock, tries.changedBy(lock.value));
+    return undefined;
   }
 
   gone(path: string, paused: Owner | undefined): void {

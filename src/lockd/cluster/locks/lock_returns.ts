@@ -6,16 +6,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import { asUsed } from "../keys/marks.ts";
 import type { ClusterSession } from "../session/session.ts";
 import type { UngrantedTries } from "./ungranted_tries.ts";
-import {
-  type ChangedMark,
-  type ClusterLock,
-  type Epoch,
-  EPOCH_READS,
-  forget,
-  putMark,
-  release,
-  restoreMark,
-} from "../keys/transactions.ts";
+import { type ClusterLock, type Epoch, EPOCH_READS, forget, putMark, release } from "../keys/transactions.ts";
 
 /** Pause before a change that etcd has refused is tried again, in ms. */
 const AGAIN_MS = 1000;
@@ -34,7 +25,7 @@ export interface LockReturnsParts {
   readonly tries: Pick<UngrantedTries, "changedBy" | "put" | "end">;
 }
 
-/** Locks that are given back, and what was said of one that was not used: however long that takes. */
+/** Locks that are given back: however long that takes. */
 export class LockReturns {
   readonly #parts: LockReturnsParts;
   readonly #few = new FewAtOnce(AT_ONCE);
@@ -96,22 +87,6 @@ export class LockReturns {
         });
       }, ended);
     });
-  }
-
-  /** A mark says nothing of its guest's lock any more: who has said so has not used that. */
-  unuse(mark: ChangedMark, done: () => void): void {
-    const { session } = this.#parts;
-    session.whenLive(Infinity, (epoch) => {
-      session.ask(restoreMark(epoch, mark), (answer) => {
-        if (answer.kind !== "transaction") {
-          return tryAgain(this.#parts, answer, () => this.unuse(mark, done));
-        }
-        const { succeeded, results } = answer.result;
-        // What another one has written there since stays.
-        if (succeeded || !session.moved(epoch, results)) return done();
-        this.unuse(mark, done);
-      });
-    }, done);
   }
 
   /** Somebody else has taken the lock from a paused guest, as from a host that was fenced. */

@@ -3,7 +3,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import type { HolderFacts } from "../keys/lock_holder.ts";
 import type { ClusterName } from "../keys/names.ts";
 import { encodeRecord } from "../keys/records.ts";
-import { type ChangedMark, type ClusterLock, whether } from "../keys/transactions.ts";
+import { type ClusterLock, whether } from "../keys/transactions.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { KeyQueues } from "./key_queues.ts";
 import { LockReturns, type LockReturnsParts } from "./lock_returns.ts";
@@ -51,16 +51,6 @@ export class LockTurns {
   /** Does something to a key when all is done that was begun before; the task calls `end` when it is over. */
   inTurn(key: string, task: (end: () => void) => void): void {
     this.#queues.add(key, task);
-  }
-
-  /**
-   * Who was granted a lock has not used it: what was said of that to paused guests is taken back. To be
-   * called while the lock is held.
-   */
-  unuse(lock: ClusterLock, changed: readonly ChangedMark[]): void {
-    for (const mark of changed) {
-      this.#queues.add(lock.key, (end) => this.#returns.unuse(mark, end));
-    }
   }
 
   /**

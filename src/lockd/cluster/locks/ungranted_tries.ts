@@ -2,7 +2,7 @@ import type { ChangedMark } from "../keys/transactions.ts";
 
 /**
  * A try to get a lock that has told paused guests of it, or is about to, and of which nobody was told that it
- * came to anything: who it was for has not run with that lock.
+ * came to anything, or whose guest was refused another lock: it has not run with that lock.
  */
 export interface UngrantedTry {
   /** The lock's record, which no other try has. */
@@ -36,6 +36,11 @@ export class UngrantedTries {
   /** What paused guests were told by a try, by the lock's record; nothing when it may have been granted. */
   changedBy(value: string): readonly ChangedMark[] {
     return this.#changed.get(value) ?? [];
+  }
+
+  /** Whether one of them has told paused guests of a lock. @param prefix of the marks of these */
+  anyOf(prefix: string): boolean {
+    return this.#changed.values().some((changed) => changed.some(({ key }) => key.startsWith(prefix)));
   }
 
   /** One is about to begin, or less is to be taken back of it than it has told. */

@@ -21,6 +21,8 @@ class Stage {
   readonly told: string[] = [];
   readonly alive = new Set<OwnerKey>([100, 200]);
   readonly unused: string[] = [];
+  readonly regranted: string[] = [];
+  unknown: string | undefined;
   covers = true;
   keeps = true;
   gives = true;
@@ -36,6 +38,10 @@ class Stage {
     gives: () => this.gives,
     withheld: () => this.withheld,
     unused: (path) => this.unused.push(path),
+    regrants: (path) => {
+      this.regranted.push(path);
+      return this.unknown;
+    },
     gone: (path, paused) => this.told.push(`gone ${path} ${paused?.name}`),
   };
   readonly #ledger: DescriptorLedger = new DescriptorLedger({

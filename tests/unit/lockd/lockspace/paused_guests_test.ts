@@ -154,3 +154,22 @@ Deno.test("LockTable refuses to resume a guest whose disk somebody may have used
   // Who is known to have used it stays known.
   assert.deepEqual(it.table.parked.overtaken("/disk", ALPHA), []);
 });
+
+Deno.test("LockTable counts a lock as used that its owner gets after all, though it was refused another one before", () => {
+  for (const again of [false, true]) {
+    const it = new Table();
+    it.live(BETA, "/disk");
+    it.hold("/disk", 5, BETA);
+    it.releaseNow("/disk", BETA);
+    it.hold("/second", 6, BETA);
+    const trail = new GrantTrail();
+    it.acquireOver(trail, "/disk");
+    it.files.grant(5);
+    assert.equal(it.acquireOver(trail, "/second")[0]?.kind, "held");
+    it.table.abandon(trail);
+    if (again) assert.deepEqual(it.acquire("/disk"), [undefined]);
+    it.releaseNow("/disk");
+    const resumed = it.acquire("/disk", BETA);
+    assert.equal(resumed[0]?.kind, again ? "used-meanwhile" : undefined);
+  }
+});

@@ -8,7 +8,6 @@ import {
   obstaclesOf,
   release,
   replace,
-  restoreMark,
   unmark,
 } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 
@@ -22,7 +21,6 @@ Deno.test("every change relies on this host's session and on what all agree upon
     release: release(EPOCH, LOCK, "/want/x"),
     forget: forget(EPOCH, LOCK),
     unmark: unmark(EPOCH, LOCK),
-    restoreMark: restoreMark(EPOCH, { key: "/paused/x", before: "a", after: "b" }),
   };
   for (const [name, { compare }] of Object.entries(changes)) {
     assert.deepEqual(compare.slice(0, 2), [

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
 import { GrantedLocks } from "../../../../../src/lockd/cluster/locks/granted_locks.ts";
 import { KeptLocks } from "../../../../../src/lockd/cluster/locks/kept_locks.ts";
+import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
 
 const WEB = { pid: 100, name: "web", uuid: "u-web", id: 1 };
 const LOCK = { key: "k", own: "o", value: "v" };
@@ -11,13 +13,15 @@ class Host {
   readonly told: string[] = [];
   /** Marks of paused guests that etcd has. */
   readonly marked = new Set<string>();
-  readonly granted = new GrantedLocks({ end: () => {} });
+  readonly tries = new UngrantedTries([], () => {});
+  readonly granted = new GrantedLocks(this.tries);
   lost: string | undefined;
   readonly kept = new KeptLocks({
     granted: this.granted,
+    tries: this.tries,
     names: names(),
+    keys: new ClusterKeys("test"),
     turns: {
-      unuse: (_lock, changed) => void this.told.push(`unuse ${changed.map(({ key }) => key)}`),
       give: ({ key }, _done, mark) => void this.told.push(`give ${key}, mark ${mark?.key}`),
       markOf: (_name, { domain, pid, start }) => ({
         key: `mark of ${domain} ${pid}.${start}`,
@@ -47,7 +51,7 @@ class Host {
 
 function names(): ClusterNames {
   const all = new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path);
-  for (const path of ["/scsi/disk", "/scsi/other"]) {
+  for (const path of ["/scsi/disk", "/scsi/other", "/scsi/third"]) {
     const name = all.find(path);
     if (name !== undefined) all.learn(path, name);
   }
@@ -108,16 +112,54 @@ Deno.test("a lock is kept before it is known what etcd has, and withheld when th
   assert.equal(host.kept.withheld("/scsi/disk"), "a copy of this host is running");
 });
 
-Deno.test("what paused guests were told is taken back when the lock was not used, and stays when its guest ran", () => {
+const CHANGED = [{ key: "m", before: "b", after: "a" }];
+
+Deno.test("what paused guests were told of a lock that was no use is to be taken back with it, unless it is granted again", () => {
   const host = new Host();
-  const changed = [{ key: "m", before: "b", after: "a" }];
-  host.granted.took("/scsi/disk", LOCK, changed);
+  host.granted.took("/scsi/disk", LOCK, CHANGED);
   host.kept.unused("/scsi/disk");
-  assert.deepEqual(host.told, ["unuse m"]);
-  host.granted.took("/scsi/disk", LOCK, changed);
-  host.kept.keeps("/scsi/disk");
+  assert.deepEqual(host.tries.all, [{ value: "v", changed: CHANGED }]);
+  // Reconciling finds what is known.
+  host.granted.adopt("/scsi/disk", LOCK);
+  assert.deepEqual(host.tries.changedBy("v"), CHANGED);
+  assert.equal(host.kept.regrants("/scsi/disk"), undefined);
+  assert.deepEqual(host.tries.all, []);
   host.kept.unused("/scsi/disk");
-  assert.deepEqual(host.told, ["unuse m", "unuse "]);
+  assert.deepEqual(host.tries.all, [{ value: "v", changed: CHANGED }]);
+  assert.equal(host.kept.regrants("/scsi/other"), undefined);
+  assert.equal(host.kept.regrants("/elsewhere/disk"), undefined);
+  assert.equal(host.tries.all.length, 1);
+});
+
+Deno.test("a lock that was no use is not granted again before it is known which one that was", () => {
+  const host = new Host();
+  const guest = { pid: 1, start: 1, uuid: "u" };
+  const key = new ClusterKeys("test").paused({ space: "scsi", name: "other" }, "s", guest);
+  const changed = [{ key, before: "b", after: "a" }];
+  host.tries.put({ value: "w", changed });
+  assert.equal(host.kept.regrants("/scsi/third"), undefined);
+  assert.equal(host.kept.regrants("/scsi/other"), "it is not known yet what etcd has of this host");
+  host.granted.adopt("/scsi/other", { key: "k2", own: "o2", value: "w" });
+  assert.deepEqual(host.tries.all, [{ value: "w", changed }]);
+  assert.equal(host.kept.regrants("/scsi/other"), undefined);
+  assert.deepEqual(host.tries.all, []);
+});
+
+Deno.test("a lock that was no use is not kept for its guest, which would run without anybody being told", () => {
+  const host = new Host();
+  host.granted.took("/scsi/disk", LOCK, CHANGED);
+  host.kept.unused("/scsi/disk");
+  assert.equal(host.kept.keeps("/scsi/disk"), false);
+  host.kept.gone("/scsi/disk", WEB);
+  assert.deepEqual(host.tries.changedBy("v"), CHANGED);
+});
+
+Deno.test("of a lock whose guest has run nothing is taken back", () => {
+  const host = new Host();
+  host.granted.took("/scsi/disk", LOCK, CHANGED);
+  assert.equal(host.kept.keeps("/scsi/disk"), true);
+  host.kept.unused("/scsi/disk");
+  assert.deepEqual(host.tries.all, []);
 });
 
 Deno.test("what another host asks for is asked of the lock core by the path of its file", () => {

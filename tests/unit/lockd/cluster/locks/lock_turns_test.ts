@@ -104,12 +104,3 @@ Deno.test("whenGone() tells of a lock that etcd has no more, and of nothing that
   asked[2]?.answer(answered(false));
   assert.equal(gone, 1);
 });
-
-Deno.test("what was said of a lock that was not used is taken back in turn", () => {
-  const { asked, turns } = new Stage();
-  turns.unuse(LOCK, [{ key: "m1", before: "b", after: "a" }, { key: "m2", before: "b", after: "a" }]);
-  assert.equal(asked.length, 1);
-  assert.deepEqual(asked[0]?.transaction.success, [{ op: "put", key: "m1", value: "b" }]);
-  asked[0]?.answer(answered(true));
-  assert.deepEqual(asked[1]?.transaction.success, [{ op: "put", key: "m2", value: "b" }]);
-});
