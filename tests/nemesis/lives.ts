@@ -33,6 +33,8 @@ export interface LivesParts {
   readonly tally: FaultTally;
   /** Numbers for guests, each once. */
   readonly number: () => number;
+  /** Kills a host's daemon, unless something else is being done to that. */
+  readonly kill: (host: NemesisHost) => Promise<void>;
   /** Told of what must not be. */
   readonly violation: (text: string) => void;
 }
@@ -160,6 +162,7 @@ export class Lives {
     await using arrived = await Guest.start(target, { ...guest.plan, number: number() });
     try {
       history.add("migration", { from: guest.name, to: arrived.name });
+      if (this.#random.once(3)) return await this.#overlap(guest, arrived);
       await guest.stop();
       if (!await this.#releaseAll(guest)) return;
       if (this.#random.once(2)) return await this.#goBack(guest, arrived);
@@ -171,6 +174,24 @@ export class Lives {
     } finally {
       grants.gone(arrived);
     }
+  }
+
+  /** The other end asks before this one is paused: nothing is kept for this one then. It goes on perhaps. */
+  async #overlap(guest: Guest, arrived: Guest): Promise<void> {
+    const { grants } = this.#parts;
+    const random = this.#random;
+    const arrive = async () => {
+      if (await this.#acquireAll(arrived)) return await this.#write(arrived);
+      grants.gone(arrived);
+      await arrived.kill();
+    };
+    const pause = async () => {
+      await this.#pause(random.below(LONGEST_PAUSE_MS));
+      await guest.stop();
+      if (await this.#releaseAll(guest) && random.once(2)) await this.#resume(guest, LONGEST_WAY_BACK_MS);
+    };
+    await this.#heldUp(guest.host, "release", () => Promise.all([arrive(), pause()]));
+    await this.#runOn();
   }
 
   /** It is paused, and while another domain is started with its disks elsewhere it is resumed. */
@@ -202,23 +223,29 @@ export class Lives {
 
   /** @param longest the paused one goes back within this time, in ms */
   async #compete(paused: Guest, other: Guest, longest: number): Promise<void> {
-    const { grants, history, number } = this.#parts;
+    const { grants, number } = this.#parts;
     const arrive = async () => {
       if (await this.#acquireAll(other)) return await this.#write(other, number());
       grants.gone(other);
       await other.kill();
     };
-    const goOn = async () => {
-      await this.#pause(this.#random.below(longest));
-      history.add("way back", { guest: paused.name });
-      if (!await this.#acquireAll(paused)) return;
-      await this.#write(paused, number());
-    };
-    await Promise.all([arrive(), goOn()]);
+    await Promise.all([arrive(), this.#resume(paused, longest)]);
     await this.#runOn();
   }
 
-  /** Does something while the next change of a kind is held up between a host and etcd. */
+  /** A guest that is paused goes on, as another writer. @param longest within this time, in ms */
+  async #resume(paused: Guest, longest: number): Promise<void> {
+    const { history, number } = this.#parts;
+    await this.#pause(this.#random.below(longest));
+    history.add("way back", { guest: paused.name });
+    if (!await this.#acquireAll(paused)) return;
+    await this.#write(paused, number());
+  }
+
+  /**
+   * Does something while the next change of a kind is held up between a host and etcd. Of some the daemon is
+   * killed while it waits for that.
+   */
   async #heldUp<T>(host: NemesisHost, change: HeldUp["change"], task: () => Promise<T>): Promise<T> {
     const { history, tally } = this.#parts;
     const random = this.#random;
@@ -229,11 +256,27 @@ export class Lives {
     history.add("held up", { host: host.name, change, way, ms });
     host.holdUp({ change, way, ms });
     const over = tally.begin(way === "there" ? `${change} held up` : `answer to ${change} late`);
+    const doing = task();
+    const killed = random.once(3) ? this.#killedIn(host, doing) : undefined;
     try {
-      return await task();
+      return await doing;
     } finally {
       over();
+      await killed;
     }
+  }
+
+  /** The daemon is killed when the change that is held up was asked for, if that is before all is done. */
+  async #killedIn(host: NemesisHost, doing: Promise<unknown>): Promise<void> {
+    const { kill, tally } = this.#parts;
+    let done = false;
+    const end = () => void (done = true);
+    doing.then(end, end);
+    while (!done && host.holdsUp) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (done) return;
+    const over = tally.begin("daemon killed in a change");
+    await kill(host);
+    over();
   }
 
   /** A guest runs. Half of them do so for a moment only. */

@@ -105,7 +105,14 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   for (let number = 0; performance.now() < end && violations.length === 0 && leaks.length === 0; number++) {
     history.add("round", { number });
     const length = Math.min(ROUND_MS, end - performance.now());
-    const parts = { hosts, grants, history, tally, number: () => ++guests, violation };
+    const busy = new Set<string>();
+    const kill = async (host: NemesisHost) => {
+      if (busy.has(host.name)) return;
+      busy.add(host.name);
+      await host.manager.crash();
+      busy.delete(host.name);
+    };
+    const parts = { hosts, grants, history, tally, number: () => ++guests, kill, violation };
     const lives = Array.from(
       { length: LIVES },
       (_, index) => new Lives(parts, random.split(100 * number + 2 * index)),
@@ -114,7 +121,6 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     const [first, second] = [random.split(100 * number + 1), random.split(100 * number + 3)];
     const limit = performance.now() + length;
     const until = () => violations.length === 0 ? limit : 0;
-    const busy = new Set<string>();
     try {
       await Promise.all([first, second].map((each) => faults({ scene, history, tally, busy, until }, each)));
     } finally {

@@ -4,7 +4,7 @@ import type { Etcd } from "../support/etcd.ts";
 import { Place } from "../support/place.ts";
 import { testProgram } from "../support/programs.ts";
 import type { ServiceManager } from "../support/service_manager.ts";
-import { type HeldUp, writeHeldUp } from "./held_up.ts";
+import { type HeldUp, readHeldUp, writeHeldUp } from "./held_up.ts";
 import type { SharedDisks } from "./shared_disks.ts";
 
 /** A main module below entries/. */
@@ -70,6 +70,11 @@ export class NemesisHost implements AsyncDisposable {
   /** The next change of this kind is held up on its way to etcd, or its answer on the way back. */
   holdUp(heldUp: HeldUp): void {
     writeHeldUp(this.cluster.place.directory, heldUp);
+  }
+
+  /** Whether a change is to be held up that was not asked for yet. */
+  get holdsUp(): boolean {
+    return readHeldUp(this.cluster.place.directory) !== undefined;
   }
 
   /** What the daemon says of itself in the cluster; undefined when it does not answer. */
