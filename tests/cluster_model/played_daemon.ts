@@ -195,6 +195,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     now: clock,
     recorded: (go) => go(),
     askedFor: (path) => guests.askedFor(host, path),
+    whenKnown: (ready) => session.whenLive(clock() + parts.patience, () => ready(undefined), ready),
     isMarked: (key) => marks.has(key),
     live: () => session.state.kind === "live",
     lost: () => session.withheld,

@@ -201,7 +201,7 @@ export class Member implements Cluster {
   retire(done: () => void): void {
     this.#fencing.close();
     // Who has nothing is in nobody's way.
-    if (this.#locks.granted.count === 0) done();
+    if (this.#locks.granted.count + this.#locks.unknown === 0) done();
     else this.#session.retire(done);
   }
 

@@ -254,7 +254,7 @@ export class MemberLocks {
 
   #newKept(): KeptLocks {
     const { parts, session, link, names, keys } = this.#parts;
-    const { markOf, now, recorded, askedFor } = parts;
+    const { sys, markOf, now, recorded, askedFor, patience } = parts;
     return new KeptLocks({
       granted: this.#granted,
       names,
@@ -265,6 +265,7 @@ export class MemberLocks {
       now,
       recorded,
       askedFor,
+      whenKnown: (ready) => session.whenLive(sys.monotonic() + patience(), () => ready(undefined), ready),
       isMarked: (key) => this.#marks.has(key),
       live: () => session.state.kind === "live" && link.unreachable === undefined,
       lost: () => session.withheld,

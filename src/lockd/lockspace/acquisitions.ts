@@ -122,14 +122,29 @@ export class Acquisitions {
       return this.#resume(ask, resource, finish);
     }
     if (resource.shared && options.shared && resource.state.kind === "held") {
-      this.#addOwner(ask, resource);
-      if (parked) this.#with.releases.replace(resource);
-      return finish(undefined);
+      return this.#join(ask, resource, deadline, finish, done);
     }
     if (!this.#with.paused.mayRegrant(resource, options, owner, trail)) {
       return this.#await(ask, resource, deadline, finish, done);
     }
     this.#regrant(ask, resource, finish);
+  }
+
+  /** Somebody shares a lock with those that have it, where the other hosts grant that to this one. */
+  #join(ask: LockAsk, resource: Resource, deadline: number | undefined, finish: Done, done: Done): void {
+    const { releases, parts: { others } } = this.#with;
+    let waited = false;
+    const joined = (reason: string | undefined) => {
+      if (reason !== undefined) return finish(notGranted(ask.name, reason));
+      // Meanwhile it may have gone.
+      if (waited) return this.acquire(ask, done, deadline);
+      this.#addOwner(ask, resource);
+      if (resource.regrant === "parked") releases.replace(resource);
+      finish(undefined);
+    };
+    if (others === undefined) return joined(undefined);
+    others.joins(resource.path, joined);
+    waited = true;
   }
 
   /** An owner gets what it has: its guest may use it from now on, though it did not the first time. */

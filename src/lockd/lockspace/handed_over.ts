@@ -41,10 +41,14 @@ export class HandedOver {
   }
 
   /** Goes on with what an earlier life was handing over when it ended. */
-  resume(): void {
-    const { held, releases } = this.#parts;
-    for (const resource of [...held.all()]) {
-      if (resource.regrant === "leaving" && resource.state.kind === "held") releases.handOver(resource);
+  resumeAll(): void {
+    for (const resource of [...this.#parts.held.all()]) this.resume(resource);
+  }
+
+  /** The same, of one lock: where its storage has not answered before, that is as soon as it is had again. */
+  resume(resource: Resource): void {
+    if (resource.regrant === "leaving" && resource.state.kind === "held") {
+      this.#parts.releases.handOver(resource);
     }
   }
 }

@@ -204,9 +204,9 @@ export class LockTable {
     return this.#handedOver.askedFor(path, uuid);
   }
 
-  /** Goes on with what an earlier life was handing over: {@link HandedOver.resume}. */
+  /** Goes on with what an earlier life was handing over: {@link HandedOver.resumeAll}. */
   resumeHandOvers(): void {
-    this.#handedOver.resume();
+    this.#handedOver.resumeAll();
   }
 
   /**
@@ -274,6 +274,7 @@ export class LockTable {
   seize(resource: Resource, fd: number, identity: FileIdentity): void {
     this.#mustHave(resource);
     this.#kernel.seize(resource, fd, identity);
+    this.#handedOver.resume(resource);
   }
 
   /** A lock is not held although its owner was told so: {@link KernelLocks.lose}. */

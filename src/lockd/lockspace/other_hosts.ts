@@ -17,6 +17,12 @@ export interface OtherHosts {
   /** What an owner was granted was no use: its guest was not started with it. */
   unused(path: string): void;
   /**
+   * Another guest of this host is about to share a lock with those that have it.
+   *
+   * @param done called once, perhaps at once: with why it must not, or undefined when it may
+   */
+  joins(path: string, done: (reason: string | undefined) => void): void;
+  /**
    * An owner that has a lock still is about to be granted it again, as a guest whose start has failed before.
    *
    * @returns why it must not be; undefined when it may

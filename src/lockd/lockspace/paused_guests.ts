@@ -127,7 +127,7 @@ export class PausedGuests {
    */
   mayResume(owner: Owner, trail: GrantTrail): boolean {
     return this.#owned.of(ownerKey(owner)).every((resource) =>
-      resource.regrant !== undefined || trail.has(resource)
+      resource.regrant !== undefined || resource.state.kind === "releasing" || trail.has(resource)
     );
   }
 

@@ -177,7 +177,8 @@ export function rewrite(epoch: Epoch, lock: ClusterLock, before: string): Transa
  * Gives a lock back.
  *
  * @param want key of those who ask for it: they are told by its end
- * @param mark put in its place, for a guest that is paused
+ * @param mark put in its place, for a guest that is paused; one that is there is not written over: it may say
+ *   that somebody else has had the lock
  * @param unused what paused guests were told of it, though nobody was granted it: taken back as long as the
  *   lock is there, for whoever has it next relies on that they are told
  */
@@ -192,6 +193,7 @@ export function release(
     compare: [
       ...stillIn(epoch),
       { kind: "value", key, value },
+      ...mark === undefined ? [] : [{ kind: "changed-at", key: mark.key, revision: 0 } as const],
       ...unused.map(({ key, after }) => ({ kind: "value", key, value: after }) as const),
     ],
     success: [

@@ -10,6 +10,7 @@ import type { GrantedLocks } from "./granted_locks.ts";
 import type { LockTurns } from "./lock_turns.ts";
 import type { UngrantedTries } from "./ungranted_tries.ts";
 
+const NOT_GRANTED = "the cluster does not grant it to this host";
 /** Why a lock is not granted again yet of which paused guests may have been told. */
 const NOT_KNOWN = "it is not known yet what etcd has of this host";
 
@@ -32,6 +33,11 @@ export interface KeptLocksParts {
    * @returns whether it is on its way out
    */
   readonly askedFor: (path: string, uuid: string) => boolean;
+  /**
+   * Calls `ready` when it is known what etcd has of this host: with why somebody who waits for that is not
+   * kept waiting any longer, or undefined.
+   */
+  readonly whenKnown: (ready: (reason: string | undefined) => void) => void;
   /** Whether etcd has a mark of a paused guest. */
   readonly isMarked: (key: string) => boolean;
   /** Whether etcd can be asked now. */
@@ -88,9 +94,7 @@ export class KeptLocks implements OtherHosts {
     const { granted, lost } = this.#parts;
     const reason = lost();
     if (reason !== undefined) return reason;
-    return this.#known && granted.of(path) === undefined
-      ? "the cluster does not grant it to this host"
-      : undefined;
+    return this.#known && granted.of(path) === undefined ? NOT_GRANTED : undefined;
   }
 
   unused(path: string): void {
@@ -101,10 +105,24 @@ export class KeptLocks implements OtherHosts {
     if (lock !== undefined && changed.length > 0) tries.put({ value: lock.value, changed });
   }
 
+  joins(path: string, done: (reason: string | undefined) => void): void {
+    const { granted, names, whenKnown } = this.#parts;
+    if (names.of(path) === undefined) return done(undefined);
+    const reason = this.withheld(path);
+    if (reason !== undefined || granted.of(path) !== undefined) return done(reason);
+    // What is taken over, or was found in a journal, is not in etcd yet, or no more.
+    whenKnown((unknown) => {
+      if (unknown !== undefined) return done(unknown);
+      done(this.withheld(path) ?? (granted.of(path) === undefined ? NOT_GRANTED : undefined));
+    });
+  }
+
   regrants(path: string): string | undefined {
     const { granted, names, keys, tries } = this.#parts;
     const name = names.of(path);
     if (name === undefined) return undefined;
+    const reason = this.withheld(path);
+    if (reason !== undefined) return reason;
     const lock = granted.of(path);
     // Which record its lock has, and so what counts from now on, is known when etcd was asked.
     if (lock === undefined) return tries.anyOf(keys.pausedBelow(name)) ? NOT_KNOWN : undefined;

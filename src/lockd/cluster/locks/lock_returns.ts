@@ -71,6 +71,11 @@ export class LockReturns {
           if (session.moved(epoch, results)) return again();
           const [there, ...marks] = results.slice(EPOCH_READS).map(({ found: [entry] }) => entry);
           if (there?.value === lock.value) {
+            // Its guest has run beside another one: what its mark says of that stays.
+            if (mark !== undefined && marks[0] !== undefined) {
+              over();
+              return this.give(lock, undefined, done);
+            }
             // Marks have gone, or say something else by now, which stays.
             const told = marks.slice(mark === undefined ? 0 : 1);
             tries.put({

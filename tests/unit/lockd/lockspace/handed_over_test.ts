@@ -23,6 +23,8 @@ class Stage {
   readonly unused: string[] = [];
   readonly regranted: string[] = [];
   unknown: string | undefined;
+  /** Set where whoever shares a lock has to wait. */
+  joining: ((reason: string | undefined) => void)[] | undefined;
   covers = true;
   keeps = true;
   gives = true;
@@ -38,6 +40,7 @@ class Stage {
     gives: () => this.gives,
     withheld: () => this.withheld,
     unused: (path) => this.unused.push(path),
+    joins: (_path, done) => this.joining === undefined ? done(this.unknown) : this.joining.push(done),
     regrants: (path) => {
       this.regranted.push(path);
       return this.unknown;
@@ -192,6 +195,40 @@ Deno.test("nothing more is noted of a release of which no other host has to be t
   stage.acquire("/disk");
   stage.release("/disk");
   assert.deepEqual(stage.told, ["released /disk web"]);
+});
+
+Deno.test("whoever shares a lock waits until the host knows that it has it, and may be refused", () => {
+  const stage = new Stage();
+  stage.acquire("/disk", WEB, SHARED);
+  stage.unknown = "it is not in etcd";
+  assert.deepEqual(stage.acquire("/disk", DB, SHARED), ["storage"]);
+  stage.unknown = undefined;
+  stage.joining = [];
+  const answers: (Refusal | undefined)[] = [];
+  stage.table.acquire("", "/disk", SHARED, DB, (refusal) => answers.push(refusal));
+  const [waits] = stage.joining;
+  stage.joining = undefined;
+  assert.deepEqual([answers, stage.table.ownedCount(200)], [[], 0]);
+  waits?.(undefined);
+  assert.deepEqual([answers, stage.table.ownedCount(200)], [[undefined], 1]);
+});
+
+Deno.test("a lock that was leaving when an earlier daemon ended, and is had again later, goes then", () => {
+  const stage = new Stage();
+  stage.acquire("/disk");
+  const resource = stage.table.find("", "/disk");
+  assert.ok(resource !== undefined);
+  resource.regrant = "leaving";
+  resource.handle = { kind: "none", place: -1 };
+  resource.state = { kind: "awaited", reason: "its storage has not answered" };
+  stage.table.resumeHandOvers();
+  assert.equal(stage.table.resourceCount, 1);
+  const request = { path: "/had", shared: false, create: true, followLinks: true } as const;
+  stage.files.lock({ ...request, autocreate: true, record: () => "" }, (outcome) => {
+    assert.ok(outcome.kind === "granted");
+    stage.table.seize(resource, outcome.fd, outcome.identity);
+  });
+  assert.equal(stage.table.resourceCount, 0);
 });
 
 Deno.test("a parked lock is not given back when its host is told not to", () => {

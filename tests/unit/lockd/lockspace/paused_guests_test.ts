@@ -173,3 +173,16 @@ Deno.test("LockTable counts a lock as used that its owner gets after all, though
     assert.equal(resumed[0]?.kind, again ? "used-meanwhile" : undefined);
   }
 });
+
+Deno.test("LockTable takes a guest for one that is resumed though the release of another lock takes its time", () => {
+  const it = new Table();
+  it.hold("/slow", 6);
+  assert.deepEqual(it.release("/slow"), []);
+  it.acquire("/disk");
+  assert.equal(it.files.locks[0]?.request.resumed?.(), true);
+  // One that has another disk runs, and has this one attached.
+  const running = new Table();
+  running.hold("/other", 6);
+  running.acquire("/disk");
+  assert.equal(running.files.locks[0]?.request.resumed?.(), false);
+});

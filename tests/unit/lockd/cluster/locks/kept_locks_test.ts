@@ -16,7 +16,10 @@ class Host {
   readonly tries = new UngrantedTries([], () => {});
   readonly granted = new GrantedLocks(this.tries);
   lost: string | undefined;
+  /** Those who wait until it is known what etcd has. */
+  readonly waiting: ((reason: string | undefined) => void)[] = [];
   readonly kept = new KeptLocks({
+    whenKnown: (ready) => void this.waiting.push(ready),
     granted: this.granted,
     tries: this.tries,
     names: names(),
@@ -160,6 +163,30 @@ Deno.test("of a lock whose guest has run nothing is taken back", () => {
   assert.equal(host.kept.keeps("/scsi/disk"), true);
   host.kept.unused("/scsi/disk");
   assert.deepEqual(host.tries.all, []);
+});
+
+Deno.test("a share is joined where etcd has it for this host, and not before that is known", () => {
+  const host = new Host();
+  const answers: (string | undefined)[] = [];
+  const joins = (path: string) => host.kept.joins(path, (reason) => void answers.push(reason));
+  for (const path of ["/scsi/disk", "/elsewhere", "/scsi/other", "/scsi/third"]) joins(path);
+  assert.deepEqual([answers.splice(0), host.waiting.length], [[undefined, undefined], 2]);
+  host.granted.adopt("/scsi/other", { key: "k2", own: "o2", value: "w" });
+  host.kept.known();
+  for (const ready of host.waiting.splice(0)) ready(undefined);
+  assert.deepEqual(answers.splice(0), [undefined, "the cluster does not grant it to this host"]);
+  joins("/scsi/third");
+  host.lost = "a copy of this host is running";
+  joins("/scsi/disk");
+  assert.deepEqual(answers, ["the cluster does not grant it to this host", "a copy of this host is running"]);
+});
+
+Deno.test("who wants to share a lock does not wait for etcd for ever", () => {
+  const host = new Host();
+  const answers: (string | undefined)[] = [];
+  host.kept.joins("/scsi/other", (reason) => void answers.push(reason));
+  for (const ready of host.waiting) ready("etcd does not answer");
+  assert.deepEqual(answers, ["etcd does not answer"]);
 });
 
 Deno.test("what another host asks for is asked of the lock core by the path of its file", () => {

@@ -102,6 +102,15 @@ Deno.test("the mark that a release has put whose answer was lost stays as it is"
   assert.deepEqual(asked.slice(2), [[{ op: "delete", key: "own" }]]);
 });
 
+Deno.test("a mark that says that somebody else has had the lock is not written over when its guest is paused", () => {
+  const value = JSON.stringify({ ...RECORD, used: { ...RECORD, domain: "other" } });
+  const there = [{ key: "mark", value, changedAt: 5 }];
+  const held = [{ key: LOCK.key, value: LOCK.value, changedAt: 4 }];
+  const { asked, told, compared } = given(MARK, answer(false, [], [], held, there), DONE);
+  assert.deepEqual([asked[1], told], [RELEASE, ["given"]]);
+  assert.deepEqual(compared[0]?.slice(3), [{ kind: "changed-at", key: "mark", revision: 0 }]);
+});
+
 const TOLD = [{ key: "m1", before: "b1", after: "a1" }, { key: "m2", before: "b2", after: "a2" }];
 
 /** What etcd has where a release was refused. */
