@@ -178,19 +178,13 @@ export class Lives {
 
   /** The other end asks before this one is paused: nothing is kept for this one then. It goes on perhaps. */
   async #overlap(guest: Guest, arrived: Guest): Promise<void> {
-    const { grants } = this.#parts;
     const random = this.#random;
-    const arrive = async () => {
-      if (await this.#acquireAll(arrived)) return await this.#write(arrived);
-      grants.gone(arrived);
-      await arrived.kill();
-    };
     const pause = async () => {
       await this.#pause(random.below(LONGEST_PAUSE_MS));
       await guest.stop();
       if (await this.#releaseAll(guest) && random.once(2)) await this.#resume(guest, LONGEST_WAY_BACK_MS);
     };
-    await this.#heldUp(guest.host, "release", () => Promise.all([arrive(), pause()]));
+    await this.#heldUp(guest.host, "release", () => Promise.all([this.#arrive(arrived), pause()]));
     await this.#runOn();
   }
 
@@ -223,14 +217,15 @@ export class Lives {
 
   /** @param longest the paused one goes back within this time, in ms */
   async #compete(paused: Guest, other: Guest, longest: number): Promise<void> {
-    const { grants, number } = this.#parts;
-    const arrive = async () => {
-      if (await this.#acquireAll(other)) return await this.#write(other, number());
-      grants.gone(other);
-      await other.kill();
-    };
-    await Promise.all([arrive(), this.#resume(paused, longest)]);
+    await Promise.all([this.#arrive(other, this.#parts.number), this.#resume(paused, longest)]);
     await this.#runOn();
+  }
+
+  /** A guest runs if it gets its disks, else it ends. @param as by what the witness knows it then */
+  async #arrive(guest: Guest, as: () => number = () => guest.plan.number): Promise<void> {
+    if (await this.#acquireAll(guest)) return await this.#write(guest, as());
+    this.#parts.grants.gone(guest);
+    await guest.kill();
   }
 
   /** A guest that is paused goes on, as another writer. @param longest within this time, in ms */

@@ -41,10 +41,7 @@ export class LockReleases {
     const { paused, waiting, parts: { others, observer, loop } } = this.#with;
     const kept = others?.keeps(resource.path) === true && resource.holdings.length === 1 &&
       resource.state.kind === "held" && this.#lives(holding);
-    if (!kept) {
-      if (others?.covers(resource.path) === true && resource.holdings.length === 1) this.#goes(resource);
-      return this.takeOff(resource, holding, false, done);
-    }
+    if (!kept) return this.takeOff(resource, holding, false, done);
     resource.regrant = "parked";
     if (!resource.shared) paused.released(resource, holding.owner);
     observer.kept(resource);
@@ -100,7 +97,7 @@ export class LockReleases {
     const { fd, lock, identity } = handle;
     // The file of a lost one may be locked by somebody else, who relies on its name.
     const unlinked = autocreate && !isMissing(resource.state);
-    if (force && others !== undefined) this.#goes(resource);
+    if (force ? others !== undefined : others?.covers(path) === true) this.#goes(resource);
     resource.state = { kind: "releasing" };
     let answered = false;
     const answer: Done = (refusal) => {

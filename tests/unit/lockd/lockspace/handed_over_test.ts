@@ -5,6 +5,7 @@ import type { OtherHosts } from "../../../../src/lockd/lockspace/other_hosts.ts"
 import { type Owner, type OwnerKey, ownerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
 import type { Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
+import type { Resource } from "../../../../src/lockd/lockspace/resource.ts";
 import { DescriptorLedger } from "../../../../src/os/ledger.ts";
 import { ANYWHERE } from "../../../support/anywhere.ts";
 import { DEAF } from "../../../support/deaf_observer.ts";
@@ -114,6 +115,14 @@ class Stage {
     for (const run of this.#later.splice(0)) run();
   }
 
+  /** A lock that is acquired. */
+  held(name: string): Resource {
+    this.acquire(name);
+    const resource = this.table.find("", name);
+    assert.ok(resource !== undefined);
+    return resource;
+  }
+
   stateOf(name: string): string | undefined {
     const resource = this.table.find("", name);
     return resource && `${resource.state.kind} ${resource.regrant}`;
@@ -160,9 +169,7 @@ Deno.test("a lock that is not to be kept is on its way out before other hosts ca
 
 Deno.test("a release in which the daemon was killed goes on, its guest is told of its end, and has nothing meanwhile", () => {
   const stage = new Stage();
-  stage.acquire("/disk");
-  const resource = stage.table.find("", "/disk");
-  assert.ok(resource !== undefined);
+  const resource = stage.held("/disk");
   // The journal has it so. That it could be kept now must not count: etcd may have given it to another host.
   resource.regrant = "leaving";
   stage.slow = true;
@@ -215,9 +222,7 @@ Deno.test("whoever shares a lock waits until the host knows that it has it, and 
 
 Deno.test("a lock that was leaving when an earlier daemon ended, and is had again later, goes then", () => {
   const stage = new Stage();
-  stage.acquire("/disk");
-  const resource = stage.table.find("", "/disk");
-  assert.ok(resource !== undefined);
+  const resource = stage.held("/disk");
   resource.regrant = "leaving";
   resource.handle = { kind: "none", place: -1 };
   resource.state = { kind: "awaited", reason: "its storage has not answered" };
@@ -317,9 +322,7 @@ Deno.test("who joins a parked lock that guests share takes the place of the one 
 
 Deno.test("the next daemon goes on with what was being handed over", () => {
   const stage = new Stage();
-  stage.acquire("/disk");
-  const resource = stage.table.find("", "/disk");
-  assert.ok(resource !== undefined);
+  const resource = stage.held("/disk");
   resource.regrant = "leaving";
   stage.table.resumeHandOvers();
   assert.equal(stage.table.resourceCount, 0);

@@ -16,6 +16,15 @@ import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("test");
+/** No other host has to do with the lock, nor anybody else of this one. */
+const ALONE = {
+  held: () => false,
+  host: "kvm1",
+  silent: () => assert.fail("no other host has it"),
+  wants: { ask: () => assert.fail("no other host is asked") },
+  marks: { add: () => {}, gone: () => {} },
+  fencedLocks: { free: () => assert.fail("nobody was fenced") },
+};
 const NAME = { space: "scsi", name: "disk" };
 const FULL: Answer = { kind: "full", reason: "etcd is full" };
 
@@ -263,12 +272,7 @@ for (const away of [true, false]) {
       clock: () => time.now,
       lives: () => true,
       orphans: () => ({ useOf: () => undefined, forget: () => assert.fail(), add: () => assert.fail() }),
-      held: () => false,
-      host: "kvm1",
-      silent: () => assert.fail("no other host has it"),
-      wants: { ask: () => assert.fail("no other host is asked") },
-      marks: { add: () => {}, gone: () => {} },
-      fencedLocks: { free: () => assert.fail("nobody was fenced") },
+      ...ALONE,
     });
     const key = KEYS.exclusive(NAME);
     turns.give({ key, own: KEYS.own("s", key), value: "v" }, () => assert.fail("it is not given back"));
@@ -433,12 +437,7 @@ function taker(tries: UngrantedTries, there?: string) {
     clock: () => 0,
     lives: () => true,
     orphans: () => ({ useOf: () => "alone", forget: () => {}, add: () => assert.fail("it is granted") }),
-    held: () => false,
-    host: "kvm1",
-    silent: () => assert.fail("no other host has it"),
-    wants: { ask: () => assert.fail("no other host is asked") },
-    marks: { add: () => {}, gone: () => {} },
-    fencedLocks: { free: () => assert.fail("nobody was fenced") },
+    ...ALONE,
     recorded: (go) => {
       steps.push(`the journal has ${tries.all.length}`);
       go();
