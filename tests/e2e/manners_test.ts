@@ -168,15 +168,17 @@ for (const release of releasesToTest()) {
 
     if (release === releasesToTest()[0]) {
       await t.step("a daemon that cannot be asked is not removed with its locks", async () => {
-        // However long the removal takes, systemd does not replace the daemon meanwhile.
-        await machine.sh(`: >${CONFIG}; systemctl service-watchdogs no
-          systemctl kill --kill-whom=main --signal=STOP virtlockd.service`);
+        // However long the removal takes, systemd does not replace the daemon meanwhile. What 'systemctl
+        // service-watchdogs' is told holds until units are read anew, which the removal has systemd do.
+        await machine.sh(`: >${CONFIG}; export NOTIFY_SOCKET=/run/systemd/notify
+          systemd-notify --pid=${await service.pid()} WATCHDOG_USEC=0`);
+        await until("the watchdog to be off", async () => (await watchdog(service)) === "0");
+        await machine.sh("systemctl kill --kill-whom=main --signal=STOP virtlockd.service");
         assert.match(
           await refusedRemoval(),
           /deno-virtlockd: Not removed: The daemon at \S+ did not answer within 5 s/,
         );
         await machine.sh("systemctl kill --kill-whom=main --signal=CONT virtlockd.service");
-        await machine.sh("systemctl service-watchdogs yes");
         // Whose runtime is gone is started again and again, with its locks in the store.
         await machine.sh(
           "mv /usr/lib/virtlockd/deno /root/; systemctl kill --kill-whom=main --signal=KILL virtlockd.service",
