@@ -8,7 +8,7 @@ import { LockTurns } from "../../src/lockd/cluster/locks/lock_turns.ts";
 import { FencedLocks } from "../../src/lockd/cluster/locks/fenced_locks.ts";
 import { HeldLocks } from "../../src/lockd/cluster/reconcile/held_locks.ts";
 import { HolderNames } from "../../src/lockd/cluster/locks/holder_names.ts";
-import type { Seen } from "../../src/lockd/cluster/host/membership_file.ts";
+import type { SessionNote } from "../../src/lockd/cluster/host/membership_file.ts";
 import { Lineage } from "../../src/lockd/cluster/keys/lineage.ts";
 import { UngrantedTries, type UngrantedTry } from "../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { ClusterNames } from "../../src/lockd/cluster/keys/names.ts";
@@ -33,11 +33,8 @@ export interface Life {
   readonly kept: KeptLocks;
 }
 
-/** What a host keeps in its run directory: its session, and what etcd was then. */
-export interface Kept {
-  readonly session: string;
-  readonly seen: Seen | undefined;
-}
+/** What a host keeps in its run directory. */
+export type Kept = SessionNote;
 
 /** What a daemon is started with. */
 export interface LifeParts {
@@ -99,11 +96,10 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     isEarlier: () => false,
     spaces: names.spaces,
     nonce,
-    known: kept[host]?.session,
+    note: kept[host],
     joinMs: () => 0,
-    seen: kept[host]?.seen,
-    keep: (id, seen) => {
-      kept[host] = { session: id, seen };
+    keep: (note) => {
+      kept[host] = note;
       return undefined;
     },
     holds: () => guests.resources(host).length > 0,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
 import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
+import { reExec } from "../support/re_exec.ts";
 import { Holder } from "../support/holder.ts";
 import { installMissing } from "./support/debian_packages.ts";
 
@@ -10,6 +12,10 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
+const COPIED =
+  "This host is no member of cluster test: somebody else writes this host's session: a copy of this host " +
+  "is running\n-> Nothing of the cluster's is locked here, nor by the next daemon. If this one is the copy, end it. " +
+  "Else end the other one, with its guests, and only then: 'virtlockd cluster join --copy-ended'\n";
 /** Of a join that has to succeed: on a busy machine the usual 15 s may be over before. */
 const PATIENT = ["--wait", "60"] as const;
 /** How long a daemon does not hear of what was done in etcd, in ms: it bears 4 s without an answer. */
@@ -97,6 +103,39 @@ Deno.test("a host that was made to leave a moment ago is no member to join: it w
     before?.session,
     "left",
   ]]);
+});
+
+Deno.test("a host whose session its copy has taken stays out when it is reloaded, until a person says that the copy is ended", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const keys = new ClusterKeys("test");
+  const [{ session } = assert.fail()] = JSON.parse((await a.command("hosts", "--json")).stdout) as {
+    session: string;
+  }[];
+  const record = (await etcd.keys()).get(keys.session(session)) ?? "";
+  await etcd.putBytes(
+    keys.session(session),
+    new TextEncoder().encode(JSON.stringify({ ...JSON.parse(record), nonce: "of the copy" })),
+  );
+  await a.daemon.log.match(/somebody else writes this host's session: a copy of this host is running/);
+  const lost = await a.command("join");
+  assert.deepEqual([lost.code, lost.stdout], [1, COPIED]);
+  await reExec(a.daemon);
+  const again = await a.command("join");
+  assert.deepEqual([again.code, again.stdout], [1, COPIED]);
+  await assert.rejects(
+    guest.acquire(a.space, "other", AUTOCREATE),
+    /is no member of cluster test|a copy of this host/,
+  );
+  const [, line = ""] = /'virtlockd cluster (join .*)'/.exec(COPIED) ?? [];
+  const back = await a.command(...line.split(" "), ...PATIENT);
+  assert.deepEqual([back.code, back.stderr], [0, ""]);
+  assert.equal(back.stdout, `This host is a member of cluster test (session ${session}).\n`);
+  await guest.acquire(a.space, "other", AUTOCREATE);
+  const locks: { name: string }[] = JSON.parse((await a.command("locks", "--json")).stdout);
+  assert.deepEqual(locks.map(({ name }) => name), ["disk", "other"]);
 });
 
 Deno.test("leave names the guests whose locks it gives up, and what is over of a host is removed", async () => {

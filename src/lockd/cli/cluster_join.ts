@@ -2,8 +2,10 @@ import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_li
 import { adminSocket, CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
+import { MEMBERSHIP_FILE } from "../cluster/cluster.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
-import { LEFT, SAID_TO_BE_OFF } from "../cluster/session/lost_reasons.ts";
+import { MembershipError, MembershipFile } from "../cluster/host/membership_file.ts";
+import { COPIED, LEFT, SAID_TO_BE_OFF } from "../cluster/session/lost_reasons.ts";
 import { VIRTLOCKD } from "../identity/identity.ts";
 import type { StatusDocument } from "../status/status_document.ts";
 import { AdminConnection } from "./admin_connection.ts";
@@ -42,6 +44,9 @@ export interface JoiningHost {
   readonly waiting?: readonly string[];
 }
 
+/** By it a person says that the other one is ended that writes this host's session, with its guests. */
+const COPY_ENDED = "copy-ended";
+
 /** `virtlockd cluster join`: has this host's daemon join, and says what is in the way. */
 export const clusterJoinCommand: Command = {
   name: "cluster join",
@@ -56,12 +61,16 @@ export const clusterJoinCommand: Command = {
       value: "SECONDS",
       summary: `how long to wait (default ${WAIT_MS / 1000}; a closed cluster is waited for only with this)`,
     },
+    {
+      name: COPY_ENDED,
+      summary: "the other one that writes this host's session is ended, with its guests: go on with it here",
+    },
   ],
   run(context, args) {
     const wait = args.has("wait")
       ? { limitMs: waitOf(args), closed: true }
       : { limitMs: WAIT_MS, closed: false };
-    const host = join(context, adminSocket(VIRTLOCKD, context, args), wait);
+    const host = join(context, adminSocket(VIRTLOCKD, context, args), wait, args.has(COPY_ENDED));
     const { found, advice, waiting } = host;
     const lines = [
       ...advice === undefined ? [`${found}.`] : [found, `-> ${advice}`],
@@ -81,16 +90,21 @@ interface Wait {
   readonly closed: boolean;
 }
 
-/** @param socket the daemon's admin socket */
-function join(context: CommandContext, socket: string, wait: Wait): JoiningHost {
+/**
+ * @param socket the daemon's admin socket
+ * @param copyEnded what a person says of the other one, where there was one
+ */
+function join(context: CommandContext, socket: string, wait: Wait, copyEnded: boolean): JoiningHost {
   try {
     const first = statusAt(context, socket);
     const fileFirst = isFileFirst(context, first);
     const before = fileFirst ? first : heardOf(context, socket, first, wait);
     const { cluster } = before.sections;
-    if (!fileFirst && !isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
+    const goesOn = copyEnded && cluster?.state === "lost" && cluster.reason === COPIED;
+    if (!fileFirst && !goesOn && !isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
     const wrong = wrongSettings(context, before);
     if (wrong !== undefined) return { ...named(cluster), ...wrong };
+    if (goesOn) forgetNonces(context, socket);
     reloadDaemon(context, socket, before.pid);
     return settledHost(context, socket, awaited(context, socket, wait), wait);
   } catch (error) {
@@ -100,6 +114,24 @@ function join(context: CommandContext, socket: string, wait: Wait): JoiningHost 
     if (error instanceof UnreachableError) {
       return { state: "unreachable", found: error.message, advice: howToReach(error) };
     }
+    throw error;
+  }
+}
+
+/** @throws CommandError */
+function forgetNonces({ sys }: CommandContext, socket: string): void {
+  const file = new MembershipFile(sys, `${socket.slice(0, socket.lastIndexOf("/"))}/${MEMBERSHIP_FILE}`);
+  const unkept = forgotten(file);
+  if (unkept !== undefined) {
+    throw new CommandError(CommandExit.PROBLEM, `Have this host go on with its session: ${unkept}`);
+  }
+}
+
+function forgotten(file: MembershipFile): string | undefined {
+  try {
+    return file.forgetNonces();
+  } catch (error) {
+    if (error instanceof MembershipError) return error.message;
     throw error;
   }
 }
@@ -116,7 +148,7 @@ function statusAt({ sys }: CommandContext, socket: string): StatusDocument {
 /** Whether a daemon does not come to join by itself, and would if it read its configuration once more. */
 function isReloadNeeded(cluster: ClusterStatus | undefined): boolean {
   if (cluster?.state !== "lost") return cluster === undefined || cluster.state === "broken";
-  // One of which a copy runs is left alone: each of the two would take the session away from the other.
+  // One of which a copy runs would be lost again: a person has to end the copy first, and to say so.
   return cluster.reason === LEFT || cluster.reason === SAID_TO_BE_OFF;
 }
 

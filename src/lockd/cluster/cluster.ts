@@ -10,7 +10,12 @@ import { daemonMark } from "./host/daemon_mark.ts";
 import type { DaemonMark } from "./keys/host_record.ts";
 import { settingsOf } from "./host/endpoints.ts";
 import { Member } from "./member.ts";
-import { type Membership, MembershipError, MembershipFile } from "./host/membership_file.ts";
+import {
+  type Membership,
+  MembershipError,
+  MembershipFile,
+  type SessionNote,
+} from "./host/membership_file.ts";
 import { ClusterNames, type ClusterSpace, twiceNamed } from "./keys/names.ts";
 import { refusingFiles } from "./locks/refusing_files.ts";
 
@@ -101,8 +106,7 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
     host,
     spaces,
     devices: clusterDevices,
-    known: before?.session,
-    seen: before?.seen,
+    note: before === undefined ? undefined : noteOf(before),
   });
 }
 
@@ -115,6 +119,14 @@ function loaded(file: MembershipFile, boot: string, place: string): Membership |
     return `it may be one, but what the last daemon has kept of that cannot be told: ${error.message}. When no guest ` +
       `that runs here has a lock of the cluster's, remove ${file.path} and run 'virtlockd reload'`;
   }
+}
+
+function noteOf({ session, seen, nonces }: Membership): SessionNote {
+  return {
+    session,
+    ...seen === undefined ? {} : { seen },
+    ...nonces === undefined ? {} : { nonces },
+  };
 }
 
 /**
@@ -153,7 +165,7 @@ function switchedOff(
 ): Cluster | undefined {
   const settings = settingsOf(before);
   if (settings?.clusterHostId === undefined) return undefined;
-  const { boot, spaces, devices = false, session, seen } = before;
+  const { boot, spaces, devices = false } = before;
   const member = new Member({ ...parts, settings }, {
     file,
     boot,
@@ -161,8 +173,7 @@ function switchedOff(
     host: settings.clusterHostId,
     spaces,
     devices,
-    known: session,
-    seen,
+    note: noteOf(before),
     parting: true,
   });
   let wishes: FencingWishes | undefined;

@@ -21,7 +21,7 @@ import { SessionSweep } from "./reboot/session_sweep.ts";
 import { ClusterKeys } from "./keys/keys.ts";
 import { LostGuests } from "./reconcile/lost_guests.ts";
 import { LinkClient } from "./etcd/link_client.ts";
-import type { MembershipFile, Seen } from "./host/membership_file.ts";
+import type { MembershipFile, SessionNote } from "./host/membership_file.ts";
 import { Lineage } from "./keys/lineage.ts";
 import { ClusterNames, type ClusterSpace } from "./keys/names.ts";
 import { ClusterSession } from "./session/session.ts";
@@ -36,10 +36,8 @@ export interface MemberFacts {
   readonly spaces: readonly ClusterSpace[];
   /** Whether block devices are locked for all hosts too. */
   readonly devices: boolean;
-  /** Session of an earlier daemon of this boot. */
-  readonly known: string | undefined;
-  /** What etcd was when that one wrote its session. */
-  readonly seen: Seen | undefined;
+  /** Of an earlier daemon of this boot. */
+  readonly note: SessionNote | undefined;
   /** Set where the configuration does not say any more that it is a member. */
   readonly parting?: boolean;
 }
@@ -213,7 +211,7 @@ export class Member implements Cluster {
 
   #newSession(name: string): ClusterSession {
     const { sys, loop, settings, startWait, fenceData, resources, observer } = this.#parts;
-    const { file, boot, daemon, host, spaces, devices, known, seen, parting = false } = this.#facts;
+    const { file, boot, daemon, host, spaces, devices, note, parting = false } = this.#facts;
     const { mark } = this.#machine;
     return new ClusterSession({
       etcd: this.#link,
@@ -230,20 +228,19 @@ export class Member implements Cluster {
       },
       isEarlier: (other) => isEarlier(sys, daemon, other),
       spaces: this.#names.spaces,
-      nonce,
-      known,
+      // Whoever goes on from a copy of this memory may draw the same numbers, but hardly at the same moment.
+      nonce: () => `${crypto.randomUUID()}-${Math.round(sys.monotonic() * 1000)}`,
+      note,
       // After a loss of power etcd is being started too, and libvirt starts a guest with its host only once.
-      joinMs: () => known === undefined ? startWait() : 0,
-      seen,
-      keep: (session, now) =>
+      joinMs: () => note === undefined ? startWait() : 0,
+      keep: (written) =>
         file.save({
           boot,
           place: daemon.place,
           cluster: settings.clusterName,
-          session,
           spaces,
           ...devices ? { devices } : {},
-          ...now === undefined ? {} : { seen: now },
+          ...written,
           reach: reachOf(settings, host),
         }),
       givesBack: () => this.#locks.givesBack,
@@ -279,8 +276,4 @@ export class Member implements Cluster {
       observer,
     });
   }
-}
-
-function nonce(): string {
-  return crypto.randomUUID();
 }

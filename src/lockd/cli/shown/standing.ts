@@ -75,8 +75,8 @@ function afterLoss(reason: string | undefined): string {
     case SAID_TO_BE_OFF:
       return "Nothing of the cluster's is locked here. When those guests are gone: 'virtlockd cluster join'";
     case COPIED:
-      return "Nothing of the cluster's is locked here. End the other one, with its guests, and only then say " +
-        "'virtlockd reload' here; if this one is the copy, end this one";
+      return "Nothing of the cluster's is locked here, nor by the next daemon. If this one is the copy, end it. Else " +
+        "end the other one, with its guests, and only then: 'virtlockd cluster join --copy-ended'";
     default:
       return "Nothing of the cluster's is locked here until that is mended: docs/cluster.md. Then 'virtlockd reload'";
   }

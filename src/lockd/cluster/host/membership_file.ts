@@ -19,9 +19,17 @@ export interface Membership {
   readonly devices?: boolean;
   /** What etcd was when the session was last written; undefined: it has not been, or by an older version. */
   readonly seen?: Seen;
+  /**
+   * What this host has written into that session, or tried to: whoever finds anything else there is a copy,
+   * or has one. An older version does not tell.
+   */
+  readonly nonces?: readonly string[];
   /** How etcd was reached, and as whom: for a daemon whose configuration does not say so any more. */
   readonly reach?: Reach;
 }
+
+/** What a host notes of its session before it writes it. */
+export type SessionNote = Pick<Membership, "session" | "seen" | "nonces">;
 
 /** How etcd is reached. */
 export interface Reach {
@@ -101,6 +109,20 @@ export class MembershipFile {
     }
   }
 
+  /**
+   * Has the next daemon go on with the session, whoever has written it last: a person says that nobody else
+   * does any more.
+   *
+   * @returns why that could not be written
+   * @throws MembershipError when there is nothing that is understood
+   */
+  forgetNonces(): string | undefined {
+    const read = this.#read();
+    if (!isMembership(read)) throw new MembershipError(`${this.path} is not understood, or not there`);
+    const { nonces: _, ...kept } = read;
+    return this.save(kept);
+  }
+
   /** The host is in no cluster any more. */
   remove(): void {
     this.#sys.unlink(this.path);
@@ -120,10 +142,11 @@ export class MembershipFile {
 
 function isMembership(value: unknown): value is Membership {
   if (typeof value !== "object" || value === null) return false;
-  const { boot, place, cluster, session, spaces, devices, seen, reach }: Partial<
+  const { boot, place, cluster, session, spaces, devices, seen, nonces, reach }: Partial<
     Record<keyof Membership, unknown>
   > = value;
   return (seen === undefined || isSeen(seen)) && (reach === undefined || isReach(reach)) &&
+    (nonces === undefined || isTexts(nonces)) &&
     typeof boot === "string" && (place === undefined || typeof place === "string") &&
     typeof cluster === "string" &&
     typeof session === "string" && (devices === undefined || typeof devices === "boolean") &&
@@ -146,5 +169,9 @@ function isReach(value: unknown): value is Reach {
   if (typeof value !== "object" || value === null) return false;
   const { host, endpoints, ...files }: Partial<Record<keyof Reach, unknown>> = value;
   return typeof host === "string" && Array.isArray(endpoints) &&
-    [...endpoints, ...Object.values(files)].every((text) => typeof text === "string");
+    isTexts([...endpoints, ...Object.values(files)]);
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
 }

@@ -1,5 +1,5 @@
 import { HELD_BY_ANOTHER, LOST_MEANWHILE, lostWhenFenced } from "./doubts.ts";
-import type { Seen } from "../host/membership_file.ts";
+import type { SessionNote } from "../host/membership_file.ts";
 import { isFollowing } from "../keys/session_id.ts";
 
 /**
@@ -11,12 +11,13 @@ export class Losses {
   #settled: string | undefined;
   #fenced: string | undefined;
   /** Whether it was a member before, also by an earlier daemon. */
-  #member: boolean;
+  #member = false;
 
-  /** @param session that of an earlier daemon, which has kept what it had seen; undefined: there was none */
-  constructor(session: string | undefined, seen: Seen | undefined) {
-    this.#member = session !== undefined && seen !== undefined;
-    if (session === undefined) return;
+  /** @param note of an earlier daemon; undefined: there was none */
+  constructor(note: SessionNote | undefined) {
+    if (note === undefined) return;
+    const { session, seen } = note;
+    this.#member = seen !== undefined;
     if (seen?.settled === true && seen.session > 0) this.#settled = seen.round;
     else if (seen?.fenced !== undefined) this.#fenced = seen.fenced;
     // It was noted before it was written for the first time.

@@ -1,4 +1,4 @@
-import type { Seen } from "../host/membership_file.ts";
+import type { Seen, SessionNote } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import { followingSession } from "../keys/session_id.ts";
 
@@ -7,8 +7,10 @@ export class OwnSession {
   #id: string;
   /** Whether this life of the daemon has joined. */
   #member = false;
-  /** Nonces of which one is in etcd, if nobody else has written there since it joined. */
-  #tried = new Set<string>();
+  /** Nonces of which one is in etcd, if nobody else has written there. */
+  #tried: Set<string>;
+  /** Whether these are all, those of earlier lives too. */
+  #knowsTried: boolean;
   readonly #fenced = new Set<string>();
   #fencing: Fencing | undefined;
   #lease: string | undefined;
@@ -18,10 +20,12 @@ export class OwnSession {
   #changed: string | undefined;
   #told = false;
 
-  /** @param seen what etcd was when an earlier life of the daemon wrote the session */
-  constructor(id: string, seen: Seen | undefined) {
-    this.#id = id;
+  /** @param note of an earlier life of the daemon, or of a session that nobody has written yet */
+  constructor({ session, seen, nonces }: SessionNote) {
+    this.#id = session;
     this.#seen = seen;
+    this.#tried = new Set(nonces);
+    this.#knowsTried = nonces !== undefined;
   }
 
   get id(): string {
@@ -33,9 +37,18 @@ export class OwnSession {
     return this.#member;
   }
 
-  /** What this life has written there, or tried to; undefined: it has not joined yet. */
-  get nonces(): ReadonlySet<string> | undefined {
-    return this.#member ? this.#tried : undefined;
+  /** What this host has written there, or tried to, in any life of its daemon; undefined: nobody knows. */
+  get tried(): ReadonlySet<string> | undefined {
+    return this.#knowsTried ? this.#tried : undefined;
+  }
+
+  /** What the next life of the daemon has to know. */
+  get note(): SessionNote {
+    return {
+      session: this.#id,
+      ...this.#seen === undefined ? {} : { seen: this.#seen },
+      ...this.#knowsTried ? { nonces: [...this.#tried] } : {},
+    };
   }
 
   /** What etcd was when it was last written; undefined: it never was. */
@@ -81,11 +94,14 @@ export class OwnSession {
   /** An earlier daemon of this boot has another one, of which the host has lost its note. */
   goOnWith(id: string): void {
     this.#id = id;
+    this.#tried = new Set();
+    this.#knowsTried = false;
   }
 
   /** The host was made to leave with it, and begins another one. */
   startAnew(id: string): void {
     this.#id = id;
+    this.#hasWrittenNothing();
     this.#unsee();
   }
 
@@ -95,9 +111,14 @@ export class OwnSession {
     this.#fencing = fencing;
     this.#id = followingSession(this.#id);
     this.#member = false;
-    this.#tried = new Set();
+    this.#hasWrittenNothing();
     this.#lease = undefined;
     this.#unsee();
+  }
+
+  #hasWrittenNothing(): void {
+    this.#tried = new Set();
+    this.#knowsTried = true;
   }
 
   #unsee(): void {
@@ -119,13 +140,18 @@ export class OwnSession {
     this.#member = true;
     this.#lost = lost;
     this.#data = data;
-    this.#tried = new Set([nonce]);
+    this.#isThere(nonce);
     this.#lease = lease;
   }
 
   /** The same, of a host that is no member with it at this moment. */
   objected(nonce: string): void {
+    this.#isThere(nonce);
+  }
+
+  #isThere(nonce: string): void {
     this.#tried = new Set([nonce]);
+    this.#knowsTried = true;
   }
 
   /** What etcd was before counts no more: this host is in what there is now. */

@@ -47,15 +47,15 @@ export class ClusterSession implements ProvenSession {
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    const { clock, seen, etcd, loop, keys, host } = parts;
-    const own = new OwnSession(parts.known ?? parts.nonce(), seen);
+    const { clock, note, etcd, loop, keys, host } = parts;
+    const own = new OwnSession(note ?? { session: parts.nonce(), nonces: [] });
     this.#own = own;
-    this.#losses = new Losses(parts.known, seen);
+    this.#losses = new Losses(note);
     this.#begun = clock();
     this.#etcd = new SessionEtcd({
       etcd,
       clock,
-      seen,
+      seen: note?.seen,
       closed: () => this.#closed,
       another: (reason) => {
         own.differs(reason);
@@ -171,10 +171,14 @@ export class ClusterSession implements ProvenSession {
    */
   retire(done: () => void): void {
     const epoch = this.epoch;
-    const { etcd, host, nonce } = this.#parts;
+    const { etcd, host, nonce, keep } = this.#parts;
     this.close();
     if (epoch === undefined || etcd.unreachable !== undefined) return done();
-    const transaction = quieten(epoch, { host, mark: nonce(), lost: this.#own.lost });
+    const mark = nonce();
+    this.#own.tries(mark);
+    // What is not noted the next daemon would take for a copy's.
+    if (keep(this.#own.note) !== undefined) return done();
+    const transaction = quieten(epoch, { host, mark, lost: this.#own.lost });
     etcd.ask({ kind: "transaction", transaction }, ASK_MS, () => done());
   }
 
@@ -286,7 +290,7 @@ export class ClusterSession implements ProvenSession {
       ...fencedBy === undefined ? {} : { fenced: fencedBy },
     };
     this.#own.arrived(seen);
-    const unkept = this.#parts.keep(this.#own.id, seen);
+    const unkept = this.#parts.keep(this.#own.note);
     if (unkept !== undefined) return this.#again(unkept);
     this.#admission.admit(epoch, meta, (admitted) => {
       switch (admitted.kind) {
@@ -314,7 +318,7 @@ export class ClusterSession implements ProvenSession {
     if (seen === undefined || seen.settled === true || !this.#losses.isSettled(seen.round)) return;
     const { fenced: _, ...kept } = seen;
     const settled = { ...kept, settled: true };
-    const unkept = this.#parts.keep(this.#own.id, settled);
+    const unkept = this.#parts.keep({ ...this.#own.note, seen: settled });
     if (unkept === undefined) this.#own.sees(settled);
     else this.doubt(unkept);
   }

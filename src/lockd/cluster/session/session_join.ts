@@ -59,7 +59,8 @@ export class SessionJoin {
           host,
           spaces,
           session: own.id,
-          nonces: own.nonces,
+          member: own.member,
+          tried: own.tried,
           keeps: (own.seen?.session ?? 0) > 0 && holds(),
           seen: own.seen,
           changed: own.changed,
@@ -105,9 +106,14 @@ export class SessionJoin {
     done: (joined: Joined) => void,
   ): void {
     const { own, ask } = this.#parts;
-    const { keys, host, nonce, observer } = this.#parts.parts;
+    const { keys, host, nonce, keep, observer } = this.#parts.parts;
     const mark = nonce();
     own.tries(mark);
+    const unkept = keep(own.note);
+    if (unkept !== undefined) {
+      own.notWritten(mark);
+      return done({ kind: "again", reason: unkept });
+    }
     const written = { host, mark, lost: this.#parts.lost() ?? 0 };
     ask(objectTo(keys.session(own.id), session, written), (answer) => {
       if (answer.kind === "transaction" && answer.result.succeeded) {
@@ -163,18 +169,22 @@ export class SessionJoin {
     const { own, ask, closed } = this.#parts;
     const { keys, host, nonce, keep, etcd, observer } = this.#parts.parts;
     const again = (reason: string) => done({ kind: "again", reason });
-    const unkept = keep(own.id, own.seen);
-    if (unkept !== undefined) return again(unkept);
+    const mark = nonce();
+    const unwritten = (reason: string) => {
+      own.notWritten(mark);
+      again(reason);
+    };
+    own.tries(mark);
+    const unkept = keep(own.note);
+    if (unkept !== undefined) return unwritten(unkept);
     const known = before === undefined ? undefined : decodeSession(before);
     // Before this life has looked what others have, what an earlier one has found counts.
     const lost = this.#parts.lost() ?? known?.lost ?? 0;
     if (known?.fencing !== undefined) observer.clusterCondemned(known.fencing);
     etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
       if (closed()) return;
-      if (granted.kind !== "lease") return again(reasonOf(granted));
+      if (granted.kind !== "lease") return unwritten(reasonOf(granted));
       const { lease } = granted;
-      const mark = nonce();
-      own.tries(mark);
       // As it is in what is written now: it may be configured anew before the answer comes.
       const data = host.data?.();
       const sessionKey = keys.session(own.id);
@@ -191,8 +201,7 @@ export class SessionJoin {
             case "transaction":
               break;
             case "refused":
-              own.notWritten(mark);
-              return again(answer.reason);
+              return unwritten(answer.reason);
             case "lease":
             case "changed":
             case "deleted":

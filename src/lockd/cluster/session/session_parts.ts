@@ -3,7 +3,7 @@ import type { Resource } from "../../lockspace/resource.ts";
 import type { Conflict } from "./conflict.ts";
 import type { Etcd } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import type { Seen } from "../host/membership_file.ts";
+import type { SessionNote } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import type { DaemonMark } from "../keys/host_record.ts";
 import type { GivenUp, HostIdentity } from "./session_step.ts";
@@ -43,18 +43,16 @@ export interface SessionParts {
   readonly spaces: readonly string[];
   /** Another text each time. */
   readonly nonce: () => string;
-  /** Id of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
-  readonly known: string | undefined;
+  /** Of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
+  readonly note: SessionNote | undefined;
   /** How long whoever asks waits for this host to join the first time, in ms, as it is configured now. */
   readonly joinMs: () => number;
-  /** What etcd was when that one wrote its session. */
-  readonly seen: Seen | undefined;
   /**
-   * Told which session it is, before it is written to etcd, and what etcd was then.
+   * Told what the next life of the daemon has to know, before anything is written to etcd.
    *
    * @returns why it could not be kept
    */
-  readonly keep: (session: string, seen: Seen | undefined) => string | undefined;
+  readonly keep: (note: SessionNote) => string | undefined;
   /** Whether this host holds locks of the cluster. */
   readonly holds: () => boolean;
   /** Whether a lock is still there that this host had. */

@@ -7,6 +7,7 @@ import { decodeMeta, type MetaRecord } from "../keys/meta_record.ts";
 import { readOrWhy } from "../keys/record_fields.ts";
 import { decodeSession, type MachineMark } from "../keys/session_record.ts";
 import { LEFT_BEHIND, LEFT_OUT } from "./doubts.ts";
+import { followingSession } from "../keys/session_id.ts";
 import { COPIED, SAID_TO_BE_OFF } from "./lost_reasons.ts";
 
 /** Who this host is. */
@@ -37,8 +38,10 @@ export interface SessionFacts {
   readonly spaces: readonly string[];
   /** Id of its session. */
   readonly session: string;
-  /** What this daemon has written into the session, or tried to; undefined: it has not joined yet. */
-  readonly nonces: ReadonlySet<string> | undefined;
+  /** Whether this life of the daemon has joined with it. */
+  readonly member: boolean;
+  /** What this host has written into the session, or tried to, in any life; undefined: nobody knows. */
+  readonly tried: ReadonlySet<string> | undefined;
   /** Whether this host has locks from an earlier daemon that was a member. */
   readonly keeps: boolean;
   /** What etcd was when this host has last written its session. */
@@ -155,9 +158,9 @@ function notAdmitted({ session }: SessionKeys, reason: string): SessionStep {
 /** What tells that etcd has lost something that this host has seen there. */
 function whatIsBehind(
   { meta, session }: SessionKeys,
-  { nonces, keeps, seen, changed }: SessionFacts,
+  { member, keeps, seen, changed }: SessionFacts,
 ): string | undefined {
-  const was = nonces !== undefined || keeps;
+  const was = member || keeps;
   if (changed !== undefined) return changed;
   if (was && (meta === undefined || session === undefined)) return EXCHANGED;
   if (seen === undefined) return undefined;
@@ -176,10 +179,10 @@ function whatIsBehind(
 function leftOut(
   { without, round }: MetaRecord,
   at: number,
-  { host, nonces, keeps, seen }: SessionFacts,
+  { host, member, keeps, seen }: SessionFacts,
 ): SessionStep | undefined {
   if (!without.includes(host.id) && !without.includes(host.name)) return undefined;
-  if ((nonces === undefined && !keeps) || seen?.round === round) return undefined;
+  if ((!member && !keeps) || seen?.round === round) return undefined;
   return {
     kind: "lost",
     reason: SAID_TO_BE_OFF,
@@ -189,14 +192,18 @@ function leftOut(
 
 function ofAnotherSession(
   key: KeyValue | undefined,
-  { host, session, nonces, fenced, isEarlier }: SessionFacts,
+  { host, session, member, tried, fenced, isEarlier }: SessionFacts,
 ): Extract<SessionStep, { kind: "wait" | "other-session" }> | undefined {
   if (key === undefined) return undefined;
   const shown = decodeHost(key);
   if (shown.session === session || fenced.has(shown.session)) return undefined;
+  // The same, of an earlier life of the daemon.
+  if (followingSession(shown.session) === session) return undefined;
   const { daemon } = shown;
+  // What it has written itself it has noted: then another session is that of a copy made of its memory.
+  const lacksNote = !member && (tried === undefined || tried.size === 0);
   // Not by the boot alone: containers share that, and copies of one have the same id.
-  if (shown.boot === host.boot && nonces === undefined && daemon !== undefined && isEarlier(daemon)) {
+  if (shown.boot === host.boot && lacksNote && daemon !== undefined && isEarlier(daemon)) {
     return { kind: "other-session", session: shown.session };
   }
   return {
@@ -211,7 +218,7 @@ function ofAnotherSession(
 /** Undefined for a session that may be written. */
 function ofOwnSession(
   key: KeyValue | undefined,
-  { host, session, nonces, told }: SessionFacts,
+  { host, session, tried, told }: SessionFacts,
 ): SessionStep | undefined {
   if (key === undefined) return undefined;
   const record = decodeSession(key);
@@ -221,7 +228,7 @@ function ofOwnSession(
   }
   if (record.fencing?.state === "fenced") return { kind: "fenced", fencing: record.fencing };
   // In an etcd that was restored it is what this host wrote before that was saved.
-  if (nonces !== undefined && !nonces.has(record.nonce) && !told) {
+  if (tried !== undefined && !tried.has(record.nonce) && !told) {
     return { kind: "lost", reason: COPIED };
   }
   return undefined;

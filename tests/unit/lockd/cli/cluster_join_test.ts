@@ -80,8 +80,8 @@ Deno.test("join does not touch a host of which a copy runs", async () => {
   assert.deepEqual(await joined({ config: "nonsense", told: [{ state: "lost", reason }] }), {
     code: 1,
     text: `This host is no member of cluster prod: ${reason}\n` +
-      "-> Nothing of the cluster's is locked here. End the other one, with its guests, and only then say " +
-      "'virtlockd reload' here; if this one is the copy, end this one\n",
+      "-> Nothing of the cluster's is locked here, nor by the next daemon. If this one is the copy, end it. Else " +
+      "end the other one, with its guests, and only then: 'virtlockd cluster join --copy-ended'\n",
     waited: 0,
   });
 });

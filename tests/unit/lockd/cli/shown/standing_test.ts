@@ -73,8 +73,8 @@ const TOLD = [
     "lost",
     COPIED,
     "This host is no member of cluster prod: somebody else writes this host's session: a copy of this host is running",
-    "Nothing of the cluster's is locked here. End the other one, with its guests, and only then say 'virtlockd reload' " +
-    "here; if this one is the copy, end this one",
+    "Nothing of the cluster's is locked here, nor by the next daemon. If this one is the copy, end it. Else end the " +
+    "other one, with its guests, and only then: 'virtlockd cluster join --copy-ended'",
   ],
   [
     "lost",

@@ -37,12 +37,25 @@ Deno.test("what etcd was, and how it was reached, is kept with it until the host
   const membership = {
     ...MEMBERSHIP,
     seen: { etcd: "7", session: 12, meta: 3, round: "r", settled: true },
+    nonces: ["n1", "n2"],
     reach: { host: "h1", endpoints: ["https://etcd1:2379"], caFile: "/ca.pem" },
   };
   assert.equal(file.save(membership), undefined);
   assert.deepEqual(file.load("b1", "p"), membership);
   file.remove();
   assert.equal(file.load("b1", "p"), undefined);
+});
+
+Deno.test("what a host has written into its session can be forgotten, and nothing else with it", () => {
+  using scratch = new Scratch();
+  const file = new MembershipFile(kernel, scratch.file("m"));
+  assert.throws(
+    () => file.forgetNonces(),
+    new MembershipError(`${file.path} is not understood, or not there`),
+  );
+  file.save({ ...MEMBERSHIP, nonces: ["n1"] });
+  assert.equal(file.forgetNonces(), undefined);
+  assert.deepEqual(file.load("b1", "p"), MEMBERSHIP);
 });
 
 for (
@@ -57,6 +70,8 @@ for (
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7"}}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7","session":1,"meta":1,"round":"r","settled":1}}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"seen":{"etcd":"7","session":1,"meta":1,"round":"r","fenced":1}}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"nonces":"n1"}',
+    '{"boot":"b1","cluster":"c","session":"s","spaces":[],"nonces":[1]}',
     '{"boot":"b1","cluster":"c","session":"s","spaces":[],"reach":{"host":"h","endpoints":[7]}}',
   ]
 ) {

@@ -16,8 +16,8 @@ const HELD_BY_ANOTHER = "another host of the cluster holds it";
 
 class Stage {
   readonly told: string[] = [];
-  readonly own = new OwnSession("s", undefined);
-  readonly losses = new Losses(undefined, undefined);
+  readonly own = new OwnSession({ session: "s" });
+  readonly losses = new Losses(undefined);
   outcome: string | readonly Conflict[] = [];
   entered: Entered = { kind: "opened" };
   givesBack = false;

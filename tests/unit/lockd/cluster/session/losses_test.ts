@@ -10,19 +10,22 @@ import type { Seen } from "../../../../../src/lockd/cluster/host/membership_file
 const SEEN: Seen = { etcd: "7", session: 12, meta: 3, round: "r1", settled: true };
 
 Deno.test("a host has lost what others have when all that it had was in etcd before, in the same round", () => {
-  const first = new Losses(undefined, undefined);
+  const first = new Losses(undefined);
   assert.deepEqual([first.reasonIn("r1"), first.isSettled("r1")], [HELD_BY_ANOTHER, false]);
   first.settled("r1");
   assert.deepEqual([first.isSettled("r1"), first.isSettled("r2")], [true, false]);
-  const next = new Losses("s", SEEN);
+  const next = new Losses({ session: "s", seen: SEEN });
   assert.deepEqual([next.reasonIn("r1"), next.reasonIn("r2")], [LOST_MEANWHILE, HELD_BY_ANOTHER]);
-  assert.equal(new Losses("s", { ...SEEN, settled: false }).reasonIn("r1"), HELD_BY_ANOTHER);
+  assert.equal(
+    new Losses({ session: "s", seen: { ...SEEN, settled: false } }).reasonIn("r1"),
+    HELD_BY_ANOTHER,
+  );
   // Of a session that was begun anew and never written.
-  assert.equal(new Losses("s", { ...SEEN, session: 0 }).reasonIn("r1"), HELD_BY_ANOTHER);
+  assert.equal(new Losses({ session: "s", seen: { ...SEEN, session: 0 } }).reasonIn("r1"), HELD_BY_ANOTHER);
 });
 
 Deno.test("a host that was fenced has lost what others have, until it has put in what is left, and in any round", () => {
-  const losses = new Losses("s", SEEN);
+  const losses = new Losses({ session: "s", seen: SEEN });
   losses.fenced("ann");
   assert.deepEqual([losses.reasonIn("r1"), losses.reasonIn("r2")], [
     lostWhenFenced("ann"),
@@ -31,16 +34,19 @@ Deno.test("a host that was fenced has lost what others have, until it has put in
   assert.equal(losses.isSettled("r1"), false);
   losses.settled("r1");
   assert.equal(losses.reasonIn("r2"), HELD_BY_ANOTHER);
-  assert.equal(new Losses("s.2", { ...SEEN, session: 0 }).reasonIn("r1"), lostWhenFenced(""));
-  assert.equal(new Losses("s.2", undefined).reasonIn("r1"), lostWhenFenced(""));
-  assert.equal(new Losses("s.2", SEEN).reasonIn("r1"), LOST_MEANWHILE);
+  assert.equal(
+    new Losses({ session: "s.2", seen: { ...SEEN, session: 0 } }).reasonIn("r1"),
+    lostWhenFenced(""),
+  );
+  assert.equal(new Losses({ session: "s.2" }).reasonIn("r1"), lostWhenFenced(""));
+  assert.equal(new Losses({ session: "s.2", seen: SEEN }).reasonIn("r1"), LOST_MEANWHILE);
 });
 
 Deno.test("a host that was fenced once has lost nothing when its daemon is killed while etcd is recovered", () => {
   const { settled: _, ...recovering } = { ...SEEN, round: "r2" };
-  assert.equal(new Losses("s.2", recovering).reasonIn("r2"), HELD_BY_ANOTHER);
+  assert.equal(new Losses({ session: "s.2", seen: recovering }).reasonIn("r2"), HELD_BY_ANOTHER);
   // Killed before it has put in what it has, since it was fenced.
-  const losses = new Losses("s.2", { ...recovering, fenced: "ann" });
+  const losses = new Losses({ session: "s.2", seen: { ...recovering, fenced: "ann" } });
   assert.deepEqual([losses.fencedBy, losses.reasonIn("r2")], ["ann", lostWhenFenced("ann")]);
   losses.settled("r2");
   assert.equal(losses.fencedBy, undefined);

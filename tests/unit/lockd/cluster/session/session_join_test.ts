@@ -17,7 +17,7 @@ const RECORD = { host: "h", name: "n", boot: "b", nonce: "other" };
 
 class Stage {
   readonly etcd = new PlayedEtcd("none");
-  readonly own = new OwnSession("s", undefined);
+  readonly own = new OwnSession({ session: "s" });
   readonly told: string[] = [];
   /** What is answered in etcd's place to a change. */
   answer: ((transaction: Transaction) => Answer) | undefined;
@@ -38,10 +38,9 @@ class Stage {
       isEarlier: () => false,
       spaces: ["scsi"],
       nonce: () => `n${this.#nonces++}`,
-      known: undefined,
+      note: undefined,
       joinMs: () => 0,
-      seen: undefined,
-      keep: (session) => {
+      keep: ({ session }) => {
         this.told.push(`keeps ${session}`);
         return this.unkept;
       },
@@ -96,7 +95,7 @@ Deno.test("a session is written behind its note on this host, and its nonce is k
   assert.equal(joined.kind, "written");
   assert.deepEqual(stage.told, ["keeps s"]);
   assert.deepEqual(stage.record, { host: "h", name: "n", boot: "b", nonce: "n0" });
-  assert.deepEqual([stage.own.member, [...stage.own.nonces ?? []]], [true, ["n0"]]);
+  assert.deepEqual([stage.own.member, [...stage.own.tried ?? []]], [true, ["n0"]]);
   assert.ok(joined.kind === "written");
   assert.equal(joined.epoch.session, stage.etcd.revision);
   assert.deepEqual(joined.meta, META);
@@ -118,7 +117,7 @@ Deno.test("a nonce that may still come is this host's own, one that was refused 
   assert.deepEqual(stage.step(), { kind: "again", reason: "full" });
   stage.answer = () => ({ kind: "refused", reason: "no" });
   assert.deepEqual(stage.step(), { kind: "again", reason: "no" });
-  assert.deepEqual([...stage.own.nonces ?? []], ["n0", "n1", "n2"]);
+  assert.deepEqual([...stage.own.tried ?? []], ["n0", "n1", "n2"]);
 });
 
 Deno.test("a session that somebody has changed meanwhile is looked at again at once", () => {

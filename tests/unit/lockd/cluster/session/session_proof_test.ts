@@ -33,7 +33,7 @@ function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
     lost: 0,
     data: "old",
   };
-  const own = new OwnSession("i", undefined);
+  const own = new OwnSession({ session: "i" });
   own.written("n", "lease", 0, "old");
   const session: ProvenSession = {
     id: "i",

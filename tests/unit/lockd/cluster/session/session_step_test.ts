@@ -11,7 +11,8 @@ const FACTS: SessionFacts = {
   host: { id: "h1", name: "kvm1", boot: "b1", daemon: { place: "p", pid: 9, start: 50 } },
   spaces: ["lvm", "scsi"],
   session: "s1",
-  nonces: undefined,
+  member: false,
+  tried: undefined,
   keeps: false,
   seen: undefined,
   changed: undefined,
@@ -50,7 +51,7 @@ Deno.test("the first host makes the cluster, and then its session", () => {
 });
 
 Deno.test("a host that has locks, or was a member, closes the cluster of an etcd that does not know it", () => {
-  for (const facts of [{ ...FACTS, keeps: true }, { ...FACTS, nonces: new Set(["n"]) }]) {
+  for (const facts of [{ ...FACTS, keeps: true }, { ...FACTS, member: true, tried: new Set(["n"]) }]) {
     assert.deepEqual(nextStep(NOTHING, facts), { kind: "close", reason: EXCHANGED, meta: 0 });
     assert.deepEqual(nextStep({ ...NOTHING, meta: META }, facts), {
       kind: "close",
@@ -79,7 +80,7 @@ Deno.test("a host that locks nothing for the cluster is told so", () => {
 Deno.test("a host with other lock directories objects to being fenced, and knows what else was said of its session", () => {
   const condemned = { state: "condemned", by: "ann", from: "desk", at: 1 } as const;
   const fenced = { ...condemned, state: "fenced" } as const;
-  const facts = { ...FACTS, spaces: ["leases", "lvm", "scsi"], nonces: new Set(["n"]) };
+  const facts = { ...FACTS, spaces: ["leases", "lvm", "scsi"], member: true, tried: new Set(["n"]) };
   const kinds = [
     session("n"),
     session("n", { fencing: condemned }),
@@ -90,7 +91,11 @@ Deno.test("a host with other lock directories objects to being fenced, and knows
   assert.deepEqual(kinds, ["wait", "object", "fenced", "lost", "left"]);
   // One that has lost its note finds its session, and then the same.
   assert.deepEqual(
-    nextStep({ meta: META, host: host("s0"), session: undefined }, { ...facts, nonces: undefined }),
+    nextStep({ meta: META, host: host("s0"), session: undefined }, {
+      ...facts,
+      member: false,
+      tried: undefined,
+    }),
     { kind: "other-session", session: "s0" },
   );
 });
@@ -124,12 +129,26 @@ Deno.test("a host that is heard of under the same id from another boot keeps thi
 });
 
 Deno.test("a member that finds another one's number in its session is lost: its copy is running", () => {
-  const facts = { ...FACTS, nonces: new Set(["n1", "n2"]) };
+  const facts = { ...FACTS, member: true, tried: new Set(["n1", "n2"]) };
   assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("n2") }, facts), BUMP);
   assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("n3") }, facts), {
     kind: "lost",
     reason: "somebody else writes this host's session: a copy of this host is running",
   });
+});
+
+Deno.test("what an earlier life of the daemon has noted counts too: its copy's session is not gone on with", () => {
+  const facts = { ...FACTS, tried: new Set(["n1"]) };
+  const another = host("s0", "b1");
+  assert.deepEqual(nextStep({ meta: META, host: host("s1"), session: session("n1") }, facts), BUMP);
+  assert.equal(nextStep({ meta: META, host: host("s1"), session: session("n2") }, facts).kind, "lost");
+  assert.equal(nextStep({ meta: META, host: another, session: undefined }, facts).kind, "wait");
+  // What it has noted only, and not tried to write, says nothing of another session.
+  const noted = { ...FACTS, tried: new Set<string>() };
+  assert.equal(nextStep({ meta: META, host: another, session: undefined }, noted).kind, "other-session");
+  // It was fenced with that one, and has noted the one that follows.
+  const follows = { ...facts, session: "s0.2" };
+  assert.deepEqual(nextStep({ meta: META, host: another, session: undefined }, follows), BUMP);
 });
 
 Deno.test("a session of another host or boot is nobody's to go on with", () => {
@@ -143,7 +162,7 @@ Deno.test("a host that cannot read what all agree upon says so, writes nothing o
   const reason =
     "meta has version 3, and this daemon knows 2 (docs/cluster-etcd.md says what to do with such a key)";
   const meta = { ...META, value: '{"schema":3,"spaces":[]}' };
-  const member = { ...FACTS, nonces: new Set(["n"]) };
+  const member = { ...FACTS, member: true, tried: new Set(["n"]) };
   const wait = { kind: "wait", reason };
   assert.deepEqual(nextStep({ ...NOTHING, meta }, FACTS), wait);
   // Nor where it would close the cluster, were it of its own version.
@@ -186,7 +205,14 @@ Deno.test("what is older in etcd than this host has seen it was restored, whatev
 });
 
 Deno.test("a host that has told that etcd was restored goes on with what there is of its session", () => {
-  const facts = { ...FACTS, nonces: new Set(["n9"]), seen: SEEN, changed: "gone back", told: true };
+  const facts = {
+    ...FACTS,
+    member: true,
+    tried: new Set(["n9"]),
+    seen: SEEN,
+    changed: "gone back",
+    told: true,
+  };
   const keys = { meta: META, host: host("s1"), session: { ...session("n1"), changedAt: 3 } };
   assert.deepEqual(nextStep(keys, facts), BUMP);
   assert.deepEqual(nextStep({ ...keys, session: undefined }, facts), BUMP);
@@ -208,7 +234,9 @@ Deno.test("a session that was ended by a word is not written any more", () => {
 Deno.test("a host that was left out when etcd was recovered puts nothing back, until it is started anew", () => {
   const meta = { ...META, value: encodeMeta({ ...RECORD, round: "r2", without: ["kvm1"] }) };
   const keys = { meta, host: undefined, session: undefined };
-  for (const facts of [{ ...FACTS, keeps: true, seen: SEEN }, { ...FACTS, nonces: new Set(["n"]) }]) {
+  for (
+    const facts of [{ ...FACTS, keeps: true, seen: SEEN }, { ...FACTS, member: true, tried: new Set(["n"]) }]
+  ) {
     const step = nextStep(keys, facts);
     assert.ok(step.kind === "lost");
     assert.deepEqual(step.givenUp, { doubt: LEFT_OUT, at: 2 });
@@ -218,7 +246,7 @@ Deno.test("a host that was left out when etcd was recovered puts nothing back, u
 
 Deno.test("a host that is condemned writes its session anew, and one that is fenced needs another", () => {
   const said = (state: string) => ({ fencing: { state, by: "ann", from: "desk", at: 7 } });
-  const facts = { ...FACTS, nonces: new Set(["n"]) };
+  const facts = { ...FACTS, member: true, tried: new Set(["n"]) };
   const keys = { ...NOTHING, meta: META, host: host("s1") };
   assert.deepEqual(nextStep({ ...keys, session: session("n", said("condemned")) }, facts), BUMP);
   // Also when somebody else has written it, as a person has by hand.
@@ -237,14 +265,14 @@ Deno.test("what shows the session that a host had until it was fenced is no othe
 Deno.test("a host whose place another one has objects to being fenced, as long as its session is its own", () => {
   const fencing = { state: "condemned", by: "ann", from: "desk", at: 1 } as const;
   const copied = { meta: META, host: host("s2", "b2"), session: session("n", { fencing }) };
-  const member = { ...FACTS, nonces: new Set(["n"]) };
+  const member = { ...FACTS, member: true, tried: new Set(["n"]) };
   for (const facts of [FACTS, member]) {
     const { reason: _, ...step } = { reason: "", ...nextStep(copied, facts) };
     assert.deepEqual(step, { kind: "object", fencing, session: 5 });
   }
   // Nobody is about to fence it; a copy of its memory writes its session; it is too late.
   assert.equal(nextStep({ ...copied, session: session("n") }, member).kind, "wait");
-  assert.equal(nextStep(copied, { ...FACTS, nonces: new Set(["other"]) }).kind, "wait");
+  assert.equal(nextStep(copied, { ...FACTS, member: true, tried: new Set(["other"]) }).kind, "wait");
   const fenced = session("n", { fencing: { ...fencing, state: "fenced" } });
   assert.equal(nextStep({ ...copied, session: fenced }, member).kind, "wait");
 });

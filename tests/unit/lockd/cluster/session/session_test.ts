@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { holding, resource } from "../../programs/lock_fixture.ts";
 import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { Conflict } from "../../../../../src/lockd/cluster/session/conflict.ts";
-import type { Seen } from "../../../../../src/lockd/cluster/host/membership_file.ts";
+import type { SessionNote } from "../../../../../src/lockd/cluster/host/membership_file.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { decodeMeta, encodeMeta } from "../../../../../src/lockd/cluster/keys/meta_record.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
@@ -44,7 +44,7 @@ class Stage {
   session(
     name: string,
     host = name,
-    known?: { session: string; seen: Seen | undefined },
+    note?: SessionNote,
     spaces: readonly string[] = META.spaces,
   ): ClusterSession {
     const loop = this.time.loop();
@@ -72,11 +72,10 @@ class Stage {
       isEarlier: ({ place }) => this.ended.has(place),
       spaces,
       nonce: () => `n${++this.#nonces}`,
-      known: known?.session,
+      note,
       joinMs: () => 0,
-      seen: known?.seen,
-      keep: (id, seen) => {
-        this.kept.set(name, { session: id, seen });
+      keep: (written) => {
+        this.kept.set(name, written);
         return undefined;
       },
       holds: () => true,
@@ -102,7 +101,7 @@ class Stage {
 
   /** Daemons that have ended, by their names. */
   readonly ended = new Set<string>();
-  readonly kept = new Map<string, { session: string; seen: Seen | undefined }>();
+  readonly kept = new Map<string, SessionNote>();
 
   /** Lets time pass. @param seconds how much, at least */
   pass(seconds: number): void {
@@ -132,6 +131,32 @@ Deno.test("a copy of a host's memory finds its connection gone: one of the two g
     "copy joined",
     "original lost: somebody else writes this host's session: a copy of this host is running",
   ]);
+});
+
+Deno.test("a host that is lost to its copy stays so when its daemon is started anew, and none goes on with a session that follows", () => {
+  const stage = new Stage();
+  const original = stage.session("original", "h1");
+  stage.pass(2);
+  const before = stage.kept.get("original");
+  const copy = stage.session("copy", "h1", before);
+  stage.pass(20);
+  assert.deepEqual([original.state.kind, copy.state.kind], ["lost", "live"]);
+  for (const each of ["original", "copy"]) stage.ended.add(each);
+  original.close();
+  const restarted = stage.session("restarted", "h1", stage.kept.get("original"));
+  stage.pass(20);
+  assert.deepEqual([restarted.state.kind, copy.state.kind], ["lost", "live"]);
+  const first = copy.id;
+  const key = stage.keys.session(first);
+  const fencing = { state: "fenced", by: "ann", from: "desk", at: 0 } as const;
+  const record = decodeSession({ key, value: stage.etcd.get(key) ?? "", changedAt: 0 });
+  stage.etcd.put(key, encodeRecord({ ...record, fencing }));
+  // The first one that asks goes on in the session that follows. The other one finds that somebody does.
+  const late = stage.session("late", "h1", before);
+  stage.pass(20);
+  assert.deepEqual([late.state.kind, late.id], ["live", `${first}.2`]);
+  assert.deepEqual([copy.state.kind, copy.id], ["unsure", first]);
+  assert.match(stage.troubles.at(-1) ?? "", /^another one that calls itself h1 \('h1'\) was heard of/);
 });
 
 Deno.test("a copy of a host on the same kernel waits, and the host that was there keeps its session", () => {
