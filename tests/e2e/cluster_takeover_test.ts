@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { meanwhile } from "../support/meanwhile.ts";
 import { until } from "../support/until.ts";
 import { ClusterHosts, type End } from "./support/cluster_hosts.ts";
 import { LockAsker } from "./support/lock_asker.ts";
@@ -123,7 +124,7 @@ Deno.test("A host with libvirt's daemon and a running guest is taken over into a
   });
 
   await t.step("what the guest has is in etcd before anything else of the host is", async () => {
-    const started = two.virsh("start", "beta");
+    const started = meanwhile(two.virsh("start", "beta"));
     hosts.etcd.resume();
     await started;
     const locks = await records(hosts);

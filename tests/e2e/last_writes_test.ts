@@ -8,7 +8,8 @@ import { installMissing } from "./support/debian_packages.ts";
 import type { GuestDisk } from "./support/guest.ts";
 import type { LockOptions } from "./support/libvirt.ts";
 import { LibvirtLab, OUR_DAEMON, REFERENCE_DAEMON } from "./support/libvirt_lab.ts";
-import { SlowDevice } from "./support/slow_device.ts";
+import { SlowDevice, SURE_TO_LAND } from "./support/slow_device.ts";
+import { meanwhile } from "../support/meanwhile.ts";
 import { until } from "../support/until.ts";
 
 // Guests and other writers that are killed while the kernel still writes for them, on a device on which that
@@ -18,10 +19,10 @@ import { until } from "../support/until.ts";
 const ALPHA = { name: "alpha", uuid: "11111111-2222-3333-4444-555555555555" };
 const BETA = { name: "beta", uuid: "66666666-7777-8888-9999-000000000000" };
 /** Bytes of one write, and what they are. */
-const WRITE = 4 << 20;
+const WRITE = SURE_TO_LAND;
 const BYTE = 0x5a;
 /** In bytes per second: one write takes some seconds, in which others may happen. */
-const SPEED = 1_400_000;
+const SPEED = 175_000;
 /** What has not landed by then never does: nothing holds it up any more. */
 const LATE_MS = 20_000;
 const SOURCE = new URL("../support/slow_writer.c", import.meta.url).pathname;
@@ -72,7 +73,7 @@ for (const { what, block, namespaces = false, indirect = false } of SETUPS) {
       await runOk(lab, ["mkdir", directory]);
       await runOk(lab, ["mount", slow.path, directory]);
       // Written once, so that the write of the test is one to the device and not to the journal first.
-      await runOk(lab, ["dd", "if=/dev/zero", `of=${path}`, "bs=1M", "count=8", "conv=fsync", "status=none"]);
+      await runOk(lab, ["dd", "if=/dev/zero", `of=${path}`, "bs=1M", "count=1", "conv=fsync", "status=none"]);
     }
     const image = disk(block ? { path, type: "block" } : { path });
     for (const guest of [ALPHA, BETA]) await lab.define({ ...guest, disks: [image] });
@@ -98,7 +99,7 @@ for (const { what, block, namespaces = false, indirect = false } of SETUPS) {
     // With a node of its own for the device the next QEMU does not see that the last one still writes: it is
     // started at once, waits for its lock, and is not refused. Another QEMU would refuse the disk itself.
     if (block && namespaces) {
-      const start = lab.virsh("start", "beta");
+      const start = meanwhile(lab.virsh("start", "beta"));
       await until("beta's process", () => lab.guestPid("beta").catch(() => undefined));
       assert.equal(isFree(lab.outside(lock)), false);
       await slow.letGo();
@@ -131,7 +132,7 @@ Deno.test("a guest that is started again at once gets its lock, though its new p
   const pids = (await runOk(host, helpers)).trim().split("\n").map(Number);
   for (const pid of pids) Deno.kill(pid, "SIGSTOP");
   await lab.virsh("destroy", "alpha");
-  const start = lab.virsh("start", "alpha");
+  const start = meanwhile(lab.virsh("start", "alpha"));
   const lock = await until("the new process to wait for the lock", async () => {
     const pid = await lab.guestPid("alpha").catch(() => before);
     return pid !== before && await hasLocked(pid, path) && (await locks())[0];
@@ -241,7 +242,7 @@ Deno.test("a writer other than QEMU that is killed keeps its lock until its writ
   await runOk(host, ["mount", slow.path, mount]);
   try {
     const path = `${mount}/image`;
-    await runOk(host, ["dd", "if=/dev/zero", `of=${path}`, "bs=1M", "count=8", "conv=fsync", "status=none"]);
+    await runOk(host, ["dd", "if=/dev/zero", `of=${path}`, "bs=1M", "count=1", "conv=fsync", "status=none"]);
     const last = await placeOf(host, path);
     const program = `${directory}/slow_writer`;
     await runOk(host, ["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, SOURCE]);
@@ -275,7 +276,7 @@ Deno.test("whatever libvirt does to a guest while it writes, its locks are those
   await runOk(lab, ["mkdir", directory]);
   await runOk(lab, ["mount", slow.path, directory]);
   const [image, overlay, copy] = [`${directory}/image`, `${directory}/overlay`, `${directory}/copy`];
-  await runOk(lab, ["dd", "if=/dev/zero", `of=${image}`, "bs=1M", "count=8", "conv=fsync", "status=none"]);
+  await runOk(lab, ["dd", "if=/dev/zero", `of=${image}`, "bs=1M", "count=1", "conv=fsync", "status=none"]);
   await lab.define({ ...ALPHA, disks: [disk({ path: image })] });
   await lab.virsh("start", "alpha");
   /** Begins a write, which the device has been given when this returns. */
@@ -300,7 +301,7 @@ Deno.test("whatever libvirt does to a guest while it writes, its locks are those
     "suspend gives the lock up before the write has landed, as libvirt's protocol has it",
     async () => {
       await busy();
-      const suspended = lab.virsh("suspend", "alpha");
+      const suspended = meanwhile(lab.virsh("suspend", "alpha"));
       await locks();
       await suspended;
       await lab.virsh("resume", "alpha");
@@ -409,13 +410,16 @@ async function placeOf(runner: Runner, path: string): Promise<number> {
   throw new Error(`Find block ${last} of ${path}: filefrag shows none`);
 }
 
-/** Whether a QEMU has locked an image, as one does that may write it. */
+/**
+ * Whether a QEMU has locked an image, as one does that may write it. One that is just being started may not
+ * be there yet, and closes files again.
+ */
 async function hasLocked(pid: number, path: string): Promise<boolean> {
-  const entries = await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`));
+  const entries = await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`)).catch(() => []);
   const paths = await Promise.all(
     entries.map(({ name }) => Deno.readLink(`/proc/${pid}/fd/${name}`).catch(() => "")),
   );
   const entry = entries[paths.indexOf(path)];
   if (entry === undefined) return false;
-  return (await Deno.readTextFile(`/proc/${pid}/fdinfo/${entry.name}`)).includes("lock:");
+  return (await Deno.readTextFile(`/proc/${pid}/fdinfo/${entry.name}`).catch(() => "")).includes("lock:");
 }

@@ -4,6 +4,16 @@ const THROTTLE = "/sys/fs/cgroup/blkio";
 /** In bytes per second: nothing lands while a test goes on. The kernel takes 0 for no limit. */
 const HELD = 1;
 const UNLIMITED = 0;
+const PAGE = 4096;
+
+/**
+ * Most bytes of a write that is sure to land once the device was given it: it is one request, however it lies
+ * in memory. io_uring gives a device what it writes in a way that must not wait (REQ_NOWAIT). What is larger
+ * has to be split then, to which it comes only when it is let go: the kernel gives that up, for io_uring to
+ * try it another way, which it does not for a process that is gone. Whether it gives the device so much at
+ * once, as of 4 MiB, goes by how they lie in memory.
+ */
+export const SURE_TO_LAND: number = 128 * PAGE;
 
 /**
  * A loop device on which what the processes of one cgroup write does not land before the test lets it, also
@@ -41,6 +51,8 @@ export class SlowDevice implements AsyncDisposable {
     const device = new SlowDevice(path, backing, group, numbers);
     await Deno.mkdir(group, { recursive: true });
     try {
+      const pages = Number(await Deno.readTextFile(`/sys/dev/block/${numbers}/queue/max_segments`));
+      if (pages * PAGE < SURE_TO_LAND) throw new Error(`Make ${path} slow: it takes ${pages} pages at once`);
       await device.hold();
       device.#before = await device.given();
       return device;
@@ -76,7 +88,7 @@ export class SlowDevice implements AsyncDisposable {
 
   /**
    * How many bytes its slow processes have given to the device since it was made, landed or not. What was
-   * given to it lands; what was not may be given up with the process.
+   * given to it lands, if it was at most {@link SURE_TO_LAND}; what was not may be given up with the process.
    */
   async given(): Promise<number> {
     const served = await Deno.readTextFile(`${this.#group}/blkio.throttle.io_service_bytes`);
