@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { runOk } from "./support/command.ts";
+import { pidIn } from "./support/pid_file.ts";
 import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
 import { until } from "../support/until.ts";
 
@@ -54,7 +55,7 @@ async function beginCreating(peer: StoragePeer, hold: "before" | "after", ...mor
 
 /** Kills the daemon, and waits until nothing is left that it had started. */
 async function killDaemon(peer: StoragePeer): Promise<void> {
-  Deno.kill(Number(await Deno.readTextFile(peer.outside("/run/virtstoraged.pid"))), "SIGKILL");
+  Deno.kill(await pidIn(peer.outside("/run/virtstoraged.pid")), "SIGKILL");
   const own = await runOk(peer, ["readlink", "/proc/self/ns/mnt"]);
   await until("its processes to end", async () => {
     const left = await runOk(peer, [

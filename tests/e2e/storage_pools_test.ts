@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { host, runOk } from "./support/command.ts";
 import { HangingMount } from "./support/hanging_mount.ts";
+import { pidIn } from "./support/pid_file.ts";
 import { OUR_STORAGE_DAEMON, StoragePeer } from "./support/storage_peer.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
@@ -88,7 +89,7 @@ Deno.test("a copy that a crash of the daemon ends is no volume, goes on nowhere,
     "the copy to have begun",
     () => names(mount.backing).some((name) => name.startsWith(".virtstoraged-new-")),
   );
-  const pid = Number(await Deno.readTextFile(peer.outside("/run/virtstoraged.pid")));
+  const pid = await pidIn(peer.outside("/run/virtstoraged.pid"));
   Deno.kill(pid, "SIGKILL");
   assert.notEqual((await clone).code, 0);
   await peer.serve("ours");
@@ -125,7 +126,7 @@ Deno.test("a volume whose upload a crash has ended is neither downloaded nor cop
     ]);
     return stdout.includes("user.virtstoraged.upload");
   });
-  Deno.kill(Number(await Deno.readTextFile(peer.outside("/run/virtstoraged.pid"))), "SIGKILL");
+  Deno.kill(await pidIn(peer.outside("/run/virtstoraged.pid")), "SIGKILL");
   source.close();
   assert.notEqual((await upload).code, 0);
   await peer.serve("ours");

@@ -1,5 +1,6 @@
 import { CommandError, type Output, runOk, type RunOptions, type Site } from "./command.ts";
 import { type Guest, guestXml } from "./guest.ts";
+import { pidIn } from "./pid_file.ts";
 
 const QEMU_CONF = `
 lock_manager = "lockd"
@@ -120,9 +121,9 @@ export class Libvirt implements Site {
     await runOk(this, virshArgs("define", "/dev/stdin"), { input: guestXml(guest) });
   }
 
-  /** Pid of a running guest's QEMU. */
+  /** Pid of a running guest's QEMU. @throws Error when there is none yet */
   async guestPid(name: string): Promise<number> {
-    return Number(await Deno.readTextFile(this.outside(`/run/libvirt/qemu/${name}.pid`)));
+    return await pidIn(this.outside(`/run/libvirt/qemu/${name}.pid`));
   }
 }
 

@@ -1,6 +1,7 @@
 import { runOk } from "./command.ts";
 import { installMissing, LIBVIRT_PACKAGES } from "./debian_packages.ts";
 import { Libvirt, type LockOptions } from "./libvirt.ts";
+import { pidIn } from "./pid_file.ts";
 import { PrivateHost } from "./private_host.ts";
 import { until } from "../../support/until.ts";
 
@@ -65,7 +66,7 @@ export class LibvirtLab extends Libvirt implements AsyncDisposable {
 
   /** What the PID file of the lab's virtlockd holds. */
   async virtlockdPid(): Promise<number> {
-    return Number(await Deno.readTextFile(this.outside(VIRTLOCKD_PID_FILE)));
+    return await pidIn(this.outside(VIRTLOCKD_PID_FILE));
   }
 
   /** SIGTERM, and waits for its end. */
@@ -86,7 +87,7 @@ export class LibvirtLab extends Libvirt implements AsyncDisposable {
 
   /** SIGTERM, and waits for its end; guests run on. */
   async stopLibvirtd(): Promise<void> {
-    await this.#stop(Number(await Deno.readTextFile(this.outside(LIBVIRTD_PID_FILE))), "libvirtd");
+    await this.#stop(await pidIn(this.outside(LIBVIRTD_PID_FILE)), "libvirtd");
   }
 
   async #stop(pid: number, name: string): Promise<void> {
