@@ -96,6 +96,7 @@ export class LockCore {
       loop,
       clock,
       pidOf: (key) => this.watch.processOf(key)?.pid,
+      lives: (key) => this.watch.processOf(key) !== undefined && !this.watch.hasEnded(key),
       hasEnded: (key) => this.reaper.ended.some((owner) => owner.key === key),
       owns: (key) => this.table.owns(key),
     });

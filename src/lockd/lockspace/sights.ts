@@ -23,6 +23,12 @@ const NEXT_LOOKS_MS = 20;
 /** Of a process that could not use what it got. */
 const NOTHING: Sight = { qemu: false, files: [] };
 
+/**
+ * What a look has seen: nothing of a process that was gone or on its way out, and nothing that counts of one
+ * that has ended before the look did, for another process may have its pid by then.
+ */
+type Look = Sight | "gone" | "ended";
+
 /** An owner that is looked at. */
 interface Seen {
   readonly pid: number;
@@ -33,6 +39,11 @@ interface Seen {
   due: number;
   /** Whether it has got something since it was seen last: libvirt asks for a disk before QEMU opens it. */
   partial: boolean;
+  /**
+   * Of how many files it has QEMU's own lock when it has opened all that it got by hot-plug; undefined when
+   * it got nothing like that.
+   */
+  expected: number | undefined;
   /** How often it has got something. */
   grants: number;
 }
@@ -48,6 +59,8 @@ export interface SightsParts {
   readonly clock: () => number;
   /** Pid of an owner's process as the daemon sees it; undefined when it is not watched. */
   readonly pidOf: (key: OwnerKey) => number | undefined;
+  /** Whether the kernel says that an owner's process is still there: its pid is no other one's then. */
+  readonly lives: (key: OwnerKey) => boolean;
   /** Whether an owner's process is known to have ended. */
   readonly hasEnded: (key: OwnerKey) => boolean;
   /** Whether an owner has anything. */
@@ -83,6 +96,8 @@ export class Sights {
     const { loop, clock, pidOf, hasEnded } = this.#parts;
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
+      // At its start a QEMU has all of its disks open by then; one that has run for a while opens one more.
+      if (seen.next > 0) seen.expected = (seen.expected ?? guardedIn(seen.sight)) + 1;
       seen.grants++;
       seen.partial = true;
       seen.next = 0;
@@ -99,21 +114,30 @@ export class Sights {
           next: LOOK_AGAIN_MS.length,
           due: Infinity,
           partial: false,
+          expected: undefined,
           grants: 1,
         });
       }
       return;
     }
-    const first: Seen = { pid, sight: undefined, next: -1, due: 0, partial: false, grants: 1 };
+    const first: Seen = {
+      pid,
+      sight: undefined,
+      next: -1,
+      due: 0,
+      partial: false,
+      expected: undefined,
+      grants: 1,
+    };
     this.#seen.set(key, first);
     if (soon === "later") return loop.defer(() => this.#first(key, first));
-    this.#first(key, first);
-    if (only && first.sight === undefined && this.#isEnding(pid)) first.sight = NOTHING;
+    if (this.#first(key, first) === "gone" && only && this.#isEnding(pid)) first.sight = NOTHING;
   }
 
-  #first(key: OwnerKey, first: Seen): void {
-    this.#look(first);
+  #first(key: OwnerKey, first: Seen): Look {
+    const look = this.#look(key, first);
     if (guardedIn(first.sight) === 0) this.#lookSoon(key, first, first.sight, 0);
+    return look;
   }
 
   /** Whether a process does nothing of its own again: it is gone, or its last thread is on its way out. */
@@ -128,7 +152,8 @@ export class Sights {
   /** What an earlier image of the daemon has seen of an owner that is gone by now. */
   restore(key: OwnerKey, pid: number, sight: Sight): void {
     const { partial = false } = sight;
-    this.#seen.set(key, { pid, sight, next: LOOK_AGAIN_MS.length, due: Infinity, partial, grants: 1 });
+    const next = LOOK_AGAIN_MS.length;
+    this.#seen.set(key, { pid, sight, next, due: Infinity, partial, expected: undefined, grants: 1 });
   }
 
   /**
@@ -147,6 +172,7 @@ export class Sights {
       next: -1,
       due: this.#parts.clock(),
       partial,
+      expected: undefined,
       grants: 1,
     });
     this.#wind(NEXT_LOOKS_MS);
@@ -155,7 +181,7 @@ export class Sights {
   /** An owner's process is about to end: the last chance to look. */
   dying(key: OwnerKey): void {
     const seen = this.#seen.get(key);
-    if (seen !== undefined) this.#look(seen);
+    if (seen !== undefined) this.#look(key, seen);
   }
 
   /** Nothing is left of an owner. */
@@ -163,18 +189,39 @@ export class Sights {
     this.#seen.delete(key);
   }
 
-  #look(seen: Seen): void {
-    const { sys, clock } = this.#parts;
-    // Of a process that is on its way out less is seen than before.
-    const sight = lookAt(sys, seen.pid);
-    if (sight !== undefined) {
-      // At the look after a while it has opened what it was granted.
-      if (seen.next >= 0) seen.partial = false;
-      seen.sight = sight;
+  #look(key: OwnerKey, seen: Seen): Look {
+    const { clock } = this.#parts;
+    const now = clock();
+    const look = this.#lookAt(key, seen);
+    if (typeof look === "object") {
+      // After a while it has opened what it was granted. One that is ended early may just be opening it.
+      if (seen.next >= 0 && now >= seen.due && this.#isOpen(seen, look)) {
+        seen.partial = false;
+        seen.expected = undefined;
+      }
+      seen.sight = look;
     }
     seen.next++;
-    seen.due = clock() + (LOOK_AGAIN_MS[seen.next] ?? Infinity);
+    seen.due = now + (LOOK_AGAIN_MS[seen.next] ?? Infinity);
     this.#wind();
+    return look;
+  }
+
+  #lookAt(key: OwnerKey, { pid }: Seen): Look {
+    const { sys, lives } = this.#parts;
+    // Of a process that is on its way out less is seen than before.
+    const sight = lookAt(sys, pid);
+    if (sight === undefined) return "gone";
+    // When it had ended by then another one may have its pid, who writes nothing of it.
+    return lives(key) ? sight : "ended";
+  }
+
+  /**
+   * Whether a process has opened all that it got. On a busy host the second until the first look after a
+   * hot-plug may be too short for that: until the look after it more files have to be there.
+   */
+  #isOpen({ expected, next }: Seen, sight: Sight): boolean {
+    return expected === undefined || next > 0 || guardedIn(sight) >= expected;
   }
 
   /**
@@ -184,14 +231,15 @@ export class Sights {
   #lookSoon(key: OwnerKey, seen: Seen, before: Sight | undefined, looks: number): void {
     const wait = LOOK_SOON_MS[looks];
     if (wait === undefined || before?.qemu !== true) return;
-    const { sys, loop, owns } = this.#parts;
+    const { loop, owns } = this.#parts;
     const { grants } = seen;
     loop.after(wait, () => {
       if (this.#seen.get(key) !== seen || !owns(key)) return;
       // It has got another disk since it is active, as by hot-plug, and opens that later: the look after a
       // while tells.
       if (guardedIn(before) > 0 && seen.grants !== grants) return;
-      const sight = lookAt(sys, seen.pid);
+      const look = this.#lookAt(key, seen);
+      const sight = typeof look === "object" ? look : undefined;
       const guarded = guardedIn(sight);
       if (guarded > 0 && guarded === guardedIn(before)) {
         seen.sight = sight;
@@ -213,7 +261,7 @@ export class Sights {
       if (!owns(key)) this.#seen.delete(key);
       else if (seen.due > now) {
         if (seen.due !== Infinity) this.#wind();
-      } else if (looks++ < MOST_LOOKS) this.#look(seen);
+      } else if (looks++ < MOST_LOOKS) this.#look(key, seen);
     }
     if (looks <= MOST_LOOKS) return;
     this.#unwind();

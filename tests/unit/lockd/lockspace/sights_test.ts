@@ -4,6 +4,7 @@ import { Sights } from "../../../../src/lockd/lockspace/sights.ts";
 
 const GUARDING = "flags:\t0100002\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:00:7 100 101\n";
 const GUARDED = { qemu: true, files: [{ path: "/images/a", guard: "fe:00:7" }] };
+const BOTH = { qemu: true, files: [...GUARDED.files, { path: "/images/b", guard: "fe:00:7" }] };
 
 /** Processes that are looked at, and a clock. */
 class World {
@@ -12,6 +13,10 @@ class World {
   readonly programs = new Map<number, string>();
   /** Pids of those that have QEMU's own lock on their image. */
   readonly guarding = new Set<number>();
+  /** Pids of those that have it on one more. */
+  readonly attached = new Set<number>();
+  /** Whose process the kernel says to have ended. */
+  readonly dead = new Set<OwnerKey>();
   readonly owners = new Set<OwnerKey>();
   readonly ended = new Set<OwnerKey>();
   /** Of a process that has lost its program, but has not been seen to end. */
@@ -25,13 +30,14 @@ class World {
     sys: {
       readlink: (path) => {
         const pid = Number(path.split("/")[2]);
-        return path.endsWith("/exe") ? this.programs.get(pid) ?? -2 : "/images/a";
+        if (path.endsWith("/exe")) return this.programs.get(pid) ?? -2;
+        return path.endsWith("/4") ? "/images/b" : "/images/a";
       },
       listDirectory: (path) => {
         if (path.endsWith("/task")) return ["1"];
         const pid = Number(path.split("/")[2]);
         this.looks.push(`${pid} at ${this.now}`);
-        return this.guarding.has(pid) ? ["3"] : [];
+        return [...this.guarding.has(pid) ? ["3"] : [], ...this.attached.has(pid) ? ["4"] : []];
       },
       open: (path) => path.endsWith("/stat") ? this.stat === undefined ? -2 : 51 : 50,
       read: (fd, into) => new TextEncoder().encodeInto(fd === 51 ? this.stat ?? "" : GUARDING, into).written,
@@ -53,6 +59,7 @@ class World {
     },
     clock: () => this.now,
     pidOf: (key) => this.programs.has(Number(key)) || key === this.ending ? Number(key) : undefined,
+    lives: (key) => !this.dead.has(key),
     hasEnded: (key) => this.ended.has(key),
     owns: (key) => this.owners.has(key),
   });
@@ -140,12 +147,72 @@ Deno.test("Sights knows that what it has seen may not be all, until it has looke
   // A disk is attached, which QEMU opens when libvirt has its lock.
   world.grant(7);
   assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
+  world.attached.add(7);
   world.until(7000);
-  assert.deepEqual(world.sights.of(7), GUARDED);
+  assert.deepEqual(world.sights.of(7), BOTH);
   world.grant(7);
   world.programs.delete(7);
   world.until(9000);
+  assert.deepEqual(world.sights.of(7), { ...BOTH, partial: true });
+});
+
+Deno.test("Sights waits on a busy host for the image that a QEMU opens after a hot-plug", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.guarding.add(7);
+  world.grant(7);
+  world.turn();
+  world.until(5000);
+  world.grant(7);
+  world.until(8000);
+  assert.deepEqual(world.looked(), ["7 at 0", "7 at 1000", "7 at 6000"]);
   assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
+  world.attached.add(7);
+  world.until(20_000);
+  assert.deepEqual(world.sights.of(7), BOTH);
+  // What it got is a lease, for which it opens nothing.
+  world.grant(7);
+  world.until(30_999);
+  assert.deepEqual(world.sights.of(7), { ...BOTH, partial: true });
+  world.until(31_000);
+  assert.deepEqual(world.sights.of(7), BOTH);
+});
+
+Deno.test("Sights knows that a process which is ended right after a grant may still open what it got", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.guarding.add(7);
+  world.grant(7);
+  world.turn();
+  world.until(500);
+  world.grant(7);
+  world.sights.dying(7);
+  assert.deepEqual(world.sights.of(7), { ...GUARDED, partial: true });
+});
+
+Deno.test("Sights takes no other process that has an owner's pid by now for the owner's", () => {
+  const world = new World();
+  for (const pid of [7, 8, 9]) {
+    world.programs.set(pid, "/usr/bin/qemu-kvm");
+    world.owners.add(pid);
+  }
+  world.guarding.add(7);
+  world.grant(7);
+  world.grant(8);
+  world.turn();
+  world.guarding.delete(7);
+  for (const pid of [7, 8, 9]) {
+    world.dead.add(pid);
+    world.programs.set(pid, "/usr/bin/sleep");
+  }
+  world.until(1000);
+  world.sights.dying(7);
+  assert.deepEqual(world.sights.of(7), GUARDED);
+  assert.deepEqual(world.sights.of(8), { qemu: true, files: [] });
+  // It was there when it was looked at first, so it may have written.
+  world.stat = "9 (sleep) Z 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0";
+  world.sights.granted(9, "at once", true);
+  assert.equal(world.sights.of(9), undefined);
 });
 
 Deno.test("Sights of an earlier life are all only when a while has passed, or when that life knew it", () => {
