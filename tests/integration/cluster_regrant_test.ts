@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
+import { encodeRecord } from "../../src/lockd/cluster/keys/records.ts";
+import { decodeSession } from "../../src/lockd/cluster/keys/session_record.ts";
 import { PlayedGuest } from "../support/played_guest.ts";
-import { openedCluster, PlayedHost } from "../support/played_host.ts";
+import { holderOf, keysOf, openedCluster, PlayedHost } from "../support/played_host.ts";
 import { isFree } from "../support/kernel.ts";
 import { LockClient } from "../support/lock_client.ts";
 import { refusalOf } from "../support/lock_refusal.ts";
@@ -40,3 +43,49 @@ for (const starts of [false, true]) {
     else assert.equal(answer, "granted");
   });
 }
+
+Deno.test("a paused guest that got one of its disks only does not go on with it when its host was fenced and lives", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.start(etcd, "a");
+  await using paused = await PlayedGuest.start(a);
+  await using beside = await PlayedGuest.start(a);
+  for (const disk of ["first", "second"]) assert.equal(await paused.acquire(disk), "granted");
+  for (const disk of ["first", "second"]) assert.equal(await paused.release(disk), "released");
+  assert.equal(await beside.acquire("second"), "granted");
+  const clients = async () => (await a.daemon.command("clients")).stdout.trim().split("\n").length;
+  let before: number;
+  {
+    await using resuming = await LockClient.connect(a.socket);
+    await resuming.register(paused.owner);
+    const ask = (disk: string) => refusalOf(resuming.acquire(a.spaces.scsi, disk, AUTOCREATE));
+    assert.equal(await ask("first"), undefined);
+    assert.match(await ask("second") ?? "", /is locked by domain/);
+    before = await clients();
+  }
+  await until("the end of that connection to be known", async () => await clients() < before);
+  const keys = new ClusterKeys("test");
+  const lock = keys.exclusive({ space: "scsi", name: "first" });
+  const { session }: { session: string } = JSON.parse(etcd.get(lock) ?? "");
+  const key = keys.session(session);
+  const record = decodeSession({ key, value: etcd.get(key) ?? "", changedAt: 0 });
+  const value = encodeRecord({ ...record, fencing: { state: "fenced", by: "ann", from: "desk", at: 1 } });
+  // Another host has had the disk, and has given it back.
+  const transaction = {
+    compare: [],
+    success: [
+      { op: "put", key, value } as const,
+      ...[lock, keys.own(session, lock)].map((gone) => ({ op: "delete", key: gone } as const)),
+    ],
+    failure: [],
+  };
+  etcd.apply({ kind: "transaction", transaction }, performance.now());
+  await until(
+    "its guest to be marked",
+    () => keysOf(etcd).some((each) => each.startsWith("paused/scsi/first/")),
+  );
+  assert.match(
+    await paused.acquire("first"),
+    /was in use by domain '\(not known any more\)' .* while domain '.*' .* was paused/,
+  );
+  assert.equal(holderOf(etcd, "first"), undefined);
+});

@@ -72,6 +72,8 @@ export interface ClusterParts {
   readonly overtaken: (guest: PausedGuest) => void;
   /** Calls `go` when all that was recorded until now is in the journal. */
   readonly recorded: (go: () => void) => void;
+  /** See LockTable.partWith(): of the lock of a file. */
+  readonly partWith: (path: string) => void;
   /** See LockTable.askedFor(): of the lock of a file. */
   readonly askedFor: (path: string, uuid: string) => boolean;
   /** Milliseconds. */

@@ -65,7 +65,6 @@ export class MemberLocks {
   readonly #heldLocks: HeldLocks;
   /** The lock core's file operations. */
   readonly files: ClusterLockFiles;
-  readonly #partWith = (path: string): void => void this.#parts.parts.askedFor(path, "");
 
   constructor(memberParts: MemberLocksParts) {
     this.#parts = memberParts;
@@ -139,7 +138,7 @@ export class MemberLocks {
     const { loop } = parts;
     session.whenKnown(() => this.#kept.known());
     new AskedLocks({ session, keys, granted: this.#granted, kept: this.#kept, loop }).begin();
-    const check = new KeyCheck({ ...this.#watched(), partWith: this.#partWith });
+    const check = new KeyCheck({ ...this.#watched(), partWith: parts.partWith });
     check.begin();
     new KeyWatch({
       session,
@@ -190,7 +189,7 @@ export class MemberLocks {
       names,
       granted: this.#granted,
       paused,
-      partWith: this.#partWith,
+      partWith: parts.partWith,
       resources,
       markOf,
       lives: this.#lives,

@@ -142,6 +142,7 @@ export class LockCore {
         for (const parked of this.table.parked.overtaken(path, owner)) observer.parked(parked);
       },
       recorded: parts.recorded,
+      partWith: (path) => this.table.partWith(path),
       askedFor: (path, uuid) => this.table.askedFor(path, uuid),
       patience,
       lastWrites: {

@@ -1,4 +1,5 @@
 import type { HeldResources } from "./held_resources.ts";
+import { isAskedForAgain } from "./lock_record.ts";
 import type { LockReleases } from "./lock_releases.ts";
 import { ownerKey } from "./owner.ts";
 import type { Resource } from "./resource.ts";
@@ -28,8 +29,7 @@ export class HandedOver {
    */
   askedFor(path: string, uuid: string): boolean {
     const { held, releases, isGoing } = this.#parts;
-    const slash = path.lastIndexOf("/");
-    const resource = held.find(path.slice(0, slash), path.slice(slash + 1)) ?? held.find("", path);
+    const resource = this.#at(path);
     if (resource === undefined) return false;
     const [holding] = resource.holdings;
     if (resource.regrant === "parked" && holding !== undefined) {
@@ -38,6 +38,23 @@ export class HandedOver {
       for (const each of [resource, ...same]) if (each.regrant === "parked") releases.handOver(each);
     }
     return isGoing(resource);
+  }
+
+  /**
+   * Somebody may have had a lock that this host has: what no guest has gone on with is released, so that none
+   * goes on with it unasked.
+   *
+   * @param path of the lock file
+   */
+  partWith(path: string): void {
+    const resource = this.#at(path);
+    if (resource !== undefined && isAskedForAgain(resource.regrant)) this.#parts.releases.handOver(resource);
+  }
+
+  #at(path: string): Resource | undefined {
+    const { held } = this.#parts;
+    const slash = path.lastIndexOf("/");
+    return held.find(path.slice(0, slash), path.slice(slash + 1)) ?? held.find("", path);
   }
 
   /** Goes on with what an earlier life was handing over when it ended. */

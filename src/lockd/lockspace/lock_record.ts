@@ -46,6 +46,14 @@ export type Regrant =
    */
   | "leaving";
 
+/**
+ * Whether an owner's guest has not gone on with a lock since it was paused, and asks for it again before it
+ * does, or has not been started with it at all.
+ */
+export function isAskedForAgain(regrant: Regrant | undefined): boolean {
+  return regrant === "parked" || regrant === "half-failed" || regrant === "while-paused";
+}
+
 /** Where a lock is in its life. */
 export type LockState =
   | { readonly kind: "held" }

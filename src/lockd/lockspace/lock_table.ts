@@ -199,6 +199,11 @@ export class LockTable {
     this.#askedReleases.release(path, name, owner, done);
   }
 
+  /** Somebody may have had a lock of this host: {@link HandedOver.partWith}. */
+  partWith(path: string): void {
+    this.#handedOver.partWith(path);
+  }
+
   /** A guest of another host asks for a lock of this one: {@link HandedOver.askedFor}. */
   askedFor(path: string, uuid: string): boolean {
     return this.#handedOver.askedFor(path, uuid);

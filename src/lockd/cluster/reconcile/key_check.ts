@@ -1,5 +1,6 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Owner } from "../../lockspace/owner.ts";
+import { isAskedForAgain } from "../../lockspace/lock_record.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import {
@@ -48,7 +49,7 @@ export interface KeyCheckParts {
   readonly granted: Pick<GrantedLocks, "all" | "of" | "pathOf" | "drop">;
   readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "markOf">;
   readonly resources: () => Iterable<Resource>;
-  /** Releases a lock that is kept for a paused guest. */
+  /** Releases a lock with which no guest has gone on since it was paused. */
   readonly partWith: (path: string) => void;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
@@ -218,7 +219,7 @@ export class KeyCheck {
     const [holding] = resource?.holdings ?? [];
     // What is on its way out is marked when it is given back.
     if (resource === undefined || holding === undefined || resource.regrant === "leaving") return;
-    if (resource.regrant === "parked") return partWith(path);
+    if (isAskedForAgain(resource.regrant)) return partWith(path);
     const { owner, since } = holding;
     const holder = holderOf(owner, markOf(owner), since);
     granted.drop(path);

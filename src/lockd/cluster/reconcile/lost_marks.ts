@@ -1,6 +1,7 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { isHeldBy, type Owner } from "../../lockspace/owner.ts";
 import { isNobodyKnown } from "../../lockspace/parked_locks.ts";
+import { isAskedForAgain } from "../../lockspace/lock_record.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -42,8 +43,9 @@ export class LostMarks {
   }
 
   /**
-   * Guests whose lock was kept for them and is not in etcd, although that has lost nothing: somebody has
-   * taken it away there, as from a host that was fenced, and others may have had it.
+   * Guests whose lock was kept for them, or that have not gone on with it, and that is not in etcd, although
+   * that has lost nothing: somebody has taken it away there, as from a host that was fenced, and others may
+   * have had it.
    *
    * @param listed what etcd has of the session, by the key of the lock
    */
@@ -51,7 +53,7 @@ export class LostMarks {
     const { keys, names, resources, session } = this.#parts;
     return [...resources()].flatMap(({ path, shared, regrant, holdings: [holding] }) => {
       const name = names.of(path);
-      if (regrant !== "parked" || shared || name === undefined || holding === undefined) return [];
+      if (!isAskedForAgain(regrant) || shared || name === undefined || holding === undefined) return [];
       const missing = !listed.has(keys.lock(name, shared, session.id));
       return missing ? [{ path, owner: holding.owner }] : [];
     });

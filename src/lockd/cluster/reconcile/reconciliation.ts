@@ -34,7 +34,7 @@ export interface ReconciliationParts {
   readonly resources: () => Iterable<Resource>;
   /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
   readonly paused: () => Iterable<PausedGuest>;
-  /** Releases a lock that was kept for a paused guest. */
+  /** Releases a lock with which no guest has gone on since it was paused. */
   readonly partWith: (path: string) => void;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;

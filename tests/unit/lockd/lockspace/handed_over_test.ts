@@ -293,6 +293,23 @@ Deno.test("a guest of another host does not get a lock of a guest that runs, nor
   assert.equal(stage.stateOf("/disk"), "held undefined");
 });
 
+Deno.test("what somebody may have had is released where no guest has gone on with it, and stays of one that runs", () => {
+  const stage = new Stage();
+  stage.acquire("/taken", DB);
+  const trail = new GrantTrail();
+  stage.acquire("/half", WEB, ALONE, trail);
+  assert.deepEqual(stage.acquire("/taken", WEB, ALONE, trail), ["held"]);
+  stage.table.abandon(trail);
+  stage.acquire("/parked");
+  stage.release("/parked");
+  for (const disk of ["/half", "/parked", "/taken", "/none"]) stage.table.partWith(disk);
+  assert.deepEqual(["/half", "/parked", "/taken"].map((disk) => stage.stateOf(disk)), [
+    undefined,
+    undefined,
+    "held undefined",
+  ]);
+});
+
 Deno.test("a disk that was detached from a guest that runs is given up after a while", () => {
   const stage = new Stage();
   stage.acquire("/one");

@@ -153,10 +153,12 @@ Deno.test("a lock in whose place somebody has written what is none stays this ho
 });
 
 Deno.test("a paused guest's lock that another host has is kept for it no longer", () => {
-  const stage = new Stage("parked");
-  stage.remove(THEIRS);
-  stage.time.advance();
-  assert.deepEqual(stage.told, [`part with ${PATH}`]);
+  for (const regrant of ["parked", "half-failed", "while-paused"] as const) {
+    const stage = new Stage(regrant);
+    stage.remove(THEIRS);
+    stage.time.advance();
+    assert.deepEqual(stage.told, [`part with ${PATH}`]);
+  }
 });
 
 Deno.test("a lock that is just being given up is left to that", () => {
