@@ -13,6 +13,7 @@ export interface AskedReleasesParts {
   readonly parts: {
     readonly observer: Pick<LockTableParts["observer"], "learnt">;
     readonly settler: Pick<LockTableParts["settler"], "isSettling" | "reasonOf">;
+    readonly watch: Pick<LockTableParts["watch"], "hasEnded">;
     readonly patience: LockTableParts["patience"];
   };
   readonly directories: Pick<LockDirectories, "get">;
@@ -37,7 +38,7 @@ export class AskedReleases {
   /** Takes an owner off; the last one takes the lock along. @param path of the lockspace */
   release(path: string, name: string, owner: Owner, done: Done): void {
     const { directories, held, paused, releases, isDying, report, parts } = this.#with;
-    const { observer, settler } = parts;
+    const { observer, settler, watch } = parts;
     const lockspace = directories.get(path);
     if (lockspace === undefined) return done({ kind: "lockspace-missing", path });
     const resource = lockspace.resources.get(name);
@@ -57,7 +58,9 @@ export class AskedReleases {
     }
     // Its lock guards the disk until the process, which may still be writing, is gone.
     if (isDying(ownerKey(owner))) return done({ kind: "owner-dying", resource: name, pid: owner.pid });
-    if (settler.isSettling(resource, ownerKey(holding.owner))) {
+    const key = ownerKey(holding.owner);
+    // Nobody was told of its end yet, as on a busy host: then the lock goes when its last writes have landed.
+    if (settler.isSettling(resource, key) || watch.hasEnded(key)) {
       const reason = settler.reasonOf(resource) ?? "its process is gone";
       return done({ kind: "settling", resource: name, reason });
     }

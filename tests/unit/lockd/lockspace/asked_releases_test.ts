@@ -20,6 +20,7 @@ class Stage {
   readonly parked = new ParkedLocks();
   dying: OwnerKey | undefined;
   settling: OwnerKey | undefined;
+  ended: OwnerKey | undefined;
   readonly resource: Resource;
   readonly #asked: AskedReleases;
 
@@ -45,6 +46,7 @@ class Stage {
           isSettling: (_, key) => key === this.settling,
           reasonOf: () => this.settling === undefined ? undefined : "its writes are under way",
         },
+        watch: { hasEnded: (key) => key === this.ended },
         patience: () => 3000,
       },
       directories: { get: (path) => path === "" ? this.lockspace : undefined },
@@ -110,6 +112,14 @@ Deno.test("AskedReleases.release() leaves a lock that still guards against the o
     kind: "settling",
     resource: "/disk",
     reason: "its writes are under way",
+  });
+  // The daemon was not told of that yet.
+  stage.settling = undefined;
+  stage.ended = ownerKey(WEB);
+  assert.deepEqual(stage.release("", "/disk", WEB), {
+    kind: "settling",
+    resource: "/disk",
+    reason: "its process is gone",
   });
   assert.deepEqual(stage.told, []);
 });
