@@ -45,7 +45,7 @@ export function findGuardKeeper(
     theirs.push(...files.map(({ file }) => ({ pid, info: path.replace("/fd/", "/fdinfo/"), file })));
     return false;
   }, KEEPER_LIMIT_MS);
-  if (seen.pid !== undefined || !seen.complete || theirs.length === 0) return keeperOf(sys, seen);
+  if (seen.pid !== undefined || seen.left !== undefined || theirs.length === 0) return keeperOf(sys, seen);
   const surplus = surplusOf(sys, names, WRITE_GUARD, theirs);
   switch (surplus.kind) {
     case "none":

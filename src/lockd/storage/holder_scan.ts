@@ -70,8 +70,10 @@ export type Keeper =
   | { readonly kind: "process"; readonly pid: number; readonly command: string }
   /** No process has it. */
   | { readonly kind: "nobody" }
-  /** Not all processes could be looked at. */
-  | { readonly kind: "hidden" };
+  /** Not all processes may be looked at. */
+  | { readonly kind: "hidden" }
+  /** Not all processes could be looked at in time. */
+  | { readonly kind: "late" };
 
 /**
  * Finds a process that has a file open, other than the lock daemon and whoever keeps copies of its
@@ -91,9 +93,9 @@ export function findOpener(sys: ScanSys & Pick<FileSys, "stat">, identity: FileI
 }
 
 /** What a look at all processes says of who has a file. */
-export function keeperOf(sys: ScanSys, { pid, complete }: Scan): Keeper {
+export function keeperOf(sys: ScanSys, { pid, left }: Scan): Keeper {
   if (pid !== undefined) return processHolder(sys, pid);
-  return { kind: complete ? "nobody" : "hidden" };
+  return { kind: left ?? "nobody" };
 }
 
 /** Whether anybody has a lock on byte `at` of one of these files; undefined when that cannot be read. */
@@ -181,8 +183,8 @@ function lockNames(sys: ScanSys, path: string, identity: FileIdentity): Readonly
 /** What a look at all processes has found. */
 export interface Scan {
   readonly pid: number | undefined;
-  /** Whether every process could be looked at, in time. */
-  readonly complete: boolean;
+  /** Why processes are left that were not looked at; undefined when none are. */
+  readonly left: "hidden" | "late" | undefined;
 }
 
 /**
@@ -199,24 +201,24 @@ export function scan(
 ): Scan {
   const deadline = sys.monotonic() + limit;
   const processes = sys.listDirectory("/proc");
-  if (typeof processes === "number") return { pid: undefined, complete: false };
+  if (typeof processes === "number") return { pid: undefined, left: "hidden" };
   const pids = processes.map(Number).filter(Number.isInteger).sort((a, b) => b - a);
-  let complete = true;
+  let left: "hidden" | undefined;
   for (const pid of pids) {
     const directory = `/proc/${pid}/fdinfo`;
     const descriptors = sys.listDirectory(directory);
     if (typeof descriptors === "number") {
       // It has ended, or is another user's. The first process only keeps copies of others' descriptors.
-      if (pid !== 1 && (descriptors === -EACCES || descriptors === -EPERM)) complete = false;
+      if (pid !== 1 && (descriptors === -EACCES || descriptors === -EPERM)) left = "hidden";
       continue;
     }
     for (const descriptor of descriptors) {
-      if (sys.monotonic() > deadline) return { pid: undefined, complete: false };
+      if (sys.monotonic() > deadline) return { pid: undefined, left: "late" };
       const info = readSmallFile(sys, `${directory}/${descriptor}`);
       if (info !== undefined && wanted(info, descriptorPath(pid, descriptor), pid)) {
-        return { pid, complete };
+        return { pid, left };
       }
     }
   }
-  return { pid: undefined, complete };
+  return { pid: undefined, left };
 }

@@ -34,6 +34,8 @@ type WitnessSys =
 const OVER: Verdict = { kind: "over" };
 /** A reason, as `locks` and the log show it. */
 export const UNDER_WAY = "its last writes have not landed yet";
+/** So is this: on a host that is too busy for the look nothing tells that they have. */
+const LATE = "its last writes may not have landed yet, and not all processes could be looked at in time";
 
 /**
  * How the writes of a QEMU are judged: by the lock of its own that it has on every image which it may write.
@@ -90,13 +92,15 @@ export function judgeGuards(
   return sync ? synced(sys.fsync(fd)) : OVER;
 }
 
-function strayVerdict(stray: "some" | "hidden", why: string): Verdict {
+function strayVerdict(stray: "some" | "hidden" | "late", why: string): Verdict {
   switch (stray) {
     case "some":
       return {
         kind: "busy",
         reason: `${why}, and last writes of a guest that has ended are still under way`,
       };
+    case "late":
+      return { kind: "busy", reason: `${why}, and not all who write could be looked at in time` };
     case "hidden":
       return unknown(`${why}, and not all who write can be seen from here`);
   }
@@ -162,6 +166,8 @@ function kept(keeper: Keeper, does: string): Verdict {
       return { ...unknown(`process ${keeper.pid} (${keeper.command}) ${does}`), opener: "seen" };
     case "hidden":
       return { ...unknown("somebody has it open who cannot be seen from here"), opener: "seen" };
+    case "late":
+      return { kind: "busy", reason: LATE };
   }
 }
 

@@ -13,14 +13,17 @@ const FIRST_GUARD = 100;
  * Whether a QEMU that is gone still has its own lock on any file: the kernel is doing something for it. Also
  * of a file that another process has open by now.
  *
- * @returns hidden when that cannot be told, as where not all processes of this kernel can be looked at
+ * @returns hidden when that cannot be told, as where not all processes of this kernel may be looked at; late
+ *   when they could not be in time
  */
-export function findStrayGuard(sys: ScanSys & Pick<FileSys, "readlink">): "none" | "some" | "hidden" {
+export function findStrayGuard(
+  sys: ScanSys & Pick<FileSys, "readlink">,
+): "none" | "some" | "hidden" | "late" {
   const files = guardedFiles(sys);
   if (files === undefined) return "hidden";
   if (files.size === 0) return "none";
   const living: LivingGuard[] = [];
-  const { complete } = scan(sys, (info, path, pid) => {
+  const { left } = scan(sys, (info, path, pid) => {
     for (const { file } of locksIn(info, WRITE_GUARD)) {
       if (files.has(file)) living.push({ pid, info: path.replace("/fd/", "/fdinfo/"), file });
     }
@@ -30,7 +33,7 @@ export function findStrayGuard(sys: ScanSys & Pick<FileSys, "readlink">): "none"
     case "none":
       return "none";
     case "some":
-      return complete && isInitialNamespace(sys) ? "some" : "hidden";
+      return left ?? (isInitialNamespace(sys) ? "some" : "hidden");
     case "unclear":
     case "hidden":
       return "hidden";

@@ -101,6 +101,33 @@ Deno.test("judgeGuards() finds a guard that no process has, until it goes", () =
   assert.deepEqual(image.judge(), OVER);
 });
 
+/** A kernel of a host on which every look at a process takes seconds. */
+function busyHost(): Partial<Sys> {
+  let now = 0;
+  return { monotonic: () => now += 6000 };
+}
+
+const LATE: Verdict = {
+  kind: "busy",
+  reason: "its last writes may not have landed yet, and not all processes could be looked at in time",
+};
+
+Deno.test("judging keeps a lock however long, when not all processes could be looked at in time", () => {
+  using image = new Image();
+  const fd = image.guarded();
+  const names = [procLockText(image.identity)];
+  const sys = sysWith(busyHost());
+  assert.deepEqual(judgeGuards(sys, { names, sync: false }, undefined), LATE);
+  assert.deepEqual(judgeGuards(sys, { names, sync: false, guests: [Deno.pid] }, undefined), LATE);
+  assert.deepEqual(judgeOpeners(sys, image.identity), LATE);
+  assert.deepEqual(judgeUnnamed(kernelWith(image, [lineOf(fd)], busyHost())), {
+    kind: "busy",
+    reason: "it had just got this lock, and not all who write could be looked at in time",
+  });
+  kernel.close(fd);
+  assert.deepEqual(judgeGuards(sys, { names, sync: false }, undefined), OVER);
+});
+
 Deno.test("judgeGuards() takes the guard of a guest that was started anew for its own", () => {
   using image = new Image();
   const names = [procLockText(image.identity)];
