@@ -2,7 +2,10 @@ import { CommandError, type Output, runOk, type RunOptions, type Site } from "./
 import { type Guest, guestXml } from "./guest.ts";
 import { pidIn } from "./pid_file.ts";
 
+// libvirt asks QEMU for each of hundreds of features of a guest's CPU, by a command each, and most of the
+// time that a start takes goes into that. Without this capability two commands tell it all.
 const QEMU_CONF = `
+capability_filters = ["cpu-unavailable-features"]
 lock_manager = "lockd"
 user = "root"
 group = "root"

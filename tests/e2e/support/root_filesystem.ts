@@ -15,6 +15,21 @@ const COMMON = [
   "bash-completion",
 ];
 
+/**
+ * Leaves in apt's lists what it has packages of. It would read sixty thousand others at each call, and put
+ * them into a cache of its own at the first call in every machine.
+ */
+const SHORTEN_LISTS = `
+set -e
+cd "$1"
+ls var/cache/apt/archives | sed -n 's/_.*deb$//p' >names
+for list in var/lib/apt/lists/*_Packages; do
+  awk 'NR == FNR { wanted[$1]; next } $2 in wanted' names RS= ORS='\\n\\n' "$list" >short
+  cat short >"$list"
+done
+rm names short
+`;
+
 /** Without the downloaded packages and lists a machine, which has no network, could install nothing again. */
 const BUILDER = [
   "mmdebstrap",
@@ -29,6 +44,7 @@ const BUILDER = [
   '--aptopt=Acquire::Check-Valid-Until "false"',
   // It would wait for minutes for guests without an operating system to shut down.
   '--customize-hook=systemctl --quiet --root="$1" mask libvirt-guests.service',
+  `--customize-hook=${SHORTEN_LISTS}`,
 ];
 
 /**
