@@ -164,8 +164,9 @@ export class Sights {
   resume(key: OwnerKey, age: number): void {
     const pid = this.#parts.pidOf(key);
     if (pid === undefined || this.#seen.has(key)) return;
-    // It may not have opened yet what it got right before the last life ended. Clocks may be set back.
-    const partial = age < (LOOK_AGAIN_MS[0] as number);
+    // It may not have opened yet what it got right before the last life ended, as on a busy host. Clocks may
+    // be set back.
+    const partial = age < (LOOK_AGAIN_MS[1] as number);
     this.#seen.set(key, {
       pid,
       sight: undefined,

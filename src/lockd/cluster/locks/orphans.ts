@@ -97,10 +97,19 @@ export class Orphans {
 
   /** Keeps one. */
   add(lock: ClusterLock, holder: LockHolder, use: OrphanUse): void {
-    const { lives, lastWrites } = this.#parts;
-    const sight = lives(holder.pid, holder.start) ? lastWrites.look(holder.pid) : undefined;
-    this.#kept.set(lock.key, { lock, holder, use, sight });
+    const look = this.#lookAt(holder);
+    this.#kept.set(lock.key, { lock, holder, use, sight: look === "ended" ? undefined : look });
     this.#later(0);
+  }
+
+  /**
+   * What a process has open; undefined when it is on its way out. Whether it lives is asked behind the look:
+   * else another process may have got its pid in between.
+   */
+  #lookAt({ pid, start }: LockHolder): Sight | "ended" | undefined {
+    const { lives, lastWrites } = this.#parts;
+    const sight = lastWrites.look(pid);
+    return lives(pid, start) ? sight : "ended";
   }
 
   /** The lock of a key has an owner again. */
@@ -119,15 +128,15 @@ export class Orphans {
   }
 
   #look(): void {
-    const { lives, lastWrites, whenGone } = this.#parts;
+    const { lastWrites, whenGone } = this.#parts;
     const ended = new Map<Sight, Orphan[]>();
     for (const orphan of [...this.#kept.values()]) {
-      const { pid, start } = orphan.holder;
       if (orphan.use === "shared") {
         whenGone(orphan.lock, () => this.#drop(orphan));
         continue;
       }
-      if (lives(pid, start)) orphan.sight = lastWrites.look(pid) ?? orphan.sight;
+      const look = this.#lookAt(orphan.holder);
+      if (look !== "ended") orphan.sight = look ?? orphan.sight;
       else {
         const sight = orphan.sight ?? UNSEEN_QEMU;
         ended.set(sight, [...ended.get(sight) ?? [], orphan]);

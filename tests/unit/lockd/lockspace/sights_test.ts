@@ -222,8 +222,8 @@ Deno.test("Sights of an earlier life are all only when a while has passed, or wh
   world.owners.add(6).add(7).add(8).add(9);
   world.programs.set(6, "/usr/bin/qemu-kvm");
   world.guarding.add(6);
-  world.sights.resume(6, 1000);
-  world.sights.resume(7, 999);
+  world.sights.resume(6, 10_000);
+  world.sights.resume(7, 9_999);
   world.sights.restore(8, 8, GUARDED);
   world.sights.restore(9, 9, { ...GUARDED, partial: true });
   world.until(20);

@@ -17,6 +17,9 @@ class World {
   readonly time = new PlayedTime();
   readonly given: string[] = [];
   readonly judged: Sight[] = [];
+  /** What happens before a process is looked at. */
+  before = () => {};
+  seen = SEEN;
   alive = true;
   verdict = UNKNOWN;
   /** Whether etcd has the lock. */
@@ -29,7 +32,10 @@ class World {
     loop: this.time.loop(),
     lives: (pid, start) => this.alive && pid === 7 && start === 9,
     lastWrites: {
-      look: (pid) => pid === 7 ? SEEN : undefined,
+      look: (pid) => {
+        this.before();
+        return pid === 7 ? this.seen : undefined;
+      },
       judge: (sight, done) => {
         this.judged.push(sight);
         done(this.verdict);
@@ -72,6 +78,27 @@ Deno.test("a lock whose process is gone already is judged as that of a QEMU whic
   world.orphans.add(LOCK, HOLDER, "alone");
   world.time.advance();
   assert.deepEqual([world.given, world.judged], [["k"], [{ qemu: true, files: [] }]]);
+});
+
+Deno.test("a process that gets the pid of one which has just ended is not taken for it", () => {
+  const world = new World();
+  world.orphans.add(LOCK, HOLDER, "alone");
+  world.before = () => {
+    world.alive = false;
+    world.seen = { qemu: false, files: [] };
+  };
+  world.time.advance();
+  world.time.advance();
+  assert.deepEqual(world.judged, [SEEN, SEEN]);
+  // Nor when it ends at the first look.
+  const other = new World();
+  other.before = () => {
+    other.alive = false;
+    other.seen = { qemu: false, files: [] };
+  };
+  other.orphans.add(LOCK, HOLDER, "alone");
+  other.time.advance();
+  assert.deepEqual(other.judged, [{ qemu: true, files: [] }]);
 });
 
 Deno.test("a lock stays while it is being taken, for who takes it may find that it is theirs", () => {
