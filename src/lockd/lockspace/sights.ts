@@ -97,7 +97,9 @@ export class Sights {
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
       // At its start a QEMU has all of its disks open by then; one that has run for a while opens one more.
-      if (seen.next > 0) seen.expected = (seen.expected ?? guardedIn(seen.sight)) + 1;
+      if (seen.next > 0 || seen.expected !== undefined) {
+        seen.expected = (seen.expected ?? guardedIn(seen.sight)) + 1;
+      }
       seen.grants++;
       seen.partial = true;
       seen.next = 0;

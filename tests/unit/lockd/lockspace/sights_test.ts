@@ -178,6 +178,21 @@ Deno.test("Sights waits on a busy host for the image that a QEMU opens after a h
   assert.deepEqual(world.sights.of(7), BOTH);
 });
 
+Deno.test("Sights waits for as many images as a QEMU gets by hot-plug at once", () => {
+  const world = new World();
+  world.programs.set(7, "/usr/bin/qemu-kvm");
+  world.guarding.add(7);
+  world.grant(7);
+  world.turn();
+  world.until(5000);
+  world.grant(7);
+  world.grant(7);
+  world.attached.add(7);
+  world.until(6000);
+  assert.deepEqual(world.looked(), ["7 at 0", "7 at 1000", "7 at 6000"]);
+  assert.deepEqual(world.sights.of(7), { ...BOTH, partial: true });
+});
+
 Deno.test("Sights knows that a process which is ended right after a grant may still open what it got", () => {
   const world = new World();
   world.programs.set(7, "/usr/bin/qemu-kvm");
