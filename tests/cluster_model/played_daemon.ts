@@ -115,7 +115,9 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         names,
         granted,
         resources: () => guests.resources(host),
-        partWith: (path) => void guests.askedFor(host, path),
+        partWith: (path) =>
+          guests.resources(host).some((each) => each.path === path && each.regrant === "parked") &&
+          guests.askedFor(host, path),
         paused: () => guests.pausedOf(host),
         markOf,
         lives,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../src/lockd/cluster/keys/records.ts";
 import { decodeSession } from "../../src/lockd/cluster/keys/session_record.ts";
+import type { PlayedEtcd } from "../cluster_model/played_etcd.ts";
 import { PlayedGuest } from "../support/played_guest.ts";
 import { holderOf, keysOf, openedCluster, PlayedHost } from "../support/played_host.ts";
 import { isFree } from "../support/kernel.ts";
@@ -11,6 +12,8 @@ import { until } from "../support/until.ts";
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
+const KEYS = new ClusterKeys("test");
+const FIRST = KEYS.exclusive({ space: "scsi", name: "first" });
 
 for (const starts of [false, true]) {
   Deno.test(`a paused guest ${starts ? "does not go on" : "goes on"} whose disk had one that was refused another disk and ${starts ? "started after all" : "never started"}`, async () => {
@@ -63,22 +66,8 @@ Deno.test("a paused guest that got one of its disks only does not go on with it 
     before = await clients();
   }
   await until("the end of that connection to be known", async () => await clients() < before);
-  const keys = new ClusterKeys("test");
-  const lock = keys.exclusive({ space: "scsi", name: "first" });
-  const { session }: { session: string } = JSON.parse(etcd.get(lock) ?? "");
-  const key = keys.session(session);
-  const record = decodeSession({ key, value: etcd.get(key) ?? "", changedAt: 0 });
-  const value = encodeRecord({ ...record, fencing: { state: "fenced", by: "ann", from: "desk", at: 1 } });
   // Another host has had the disk, and has given it back.
-  const transaction = {
-    compare: [],
-    success: [
-      { op: "put", key, value } as const,
-      ...[lock, keys.own(session, lock)].map((gone) => ({ op: "delete", key: gone } as const)),
-    ],
-    failure: [],
-  };
-  etcd.apply({ kind: "transaction", transaction }, performance.now());
+  fence(etcd, "first", "gone");
   await until(
     "its guest to be marked",
     () => keysOf(etcd).some((each) => each.startsWith("paused/scsi/first/")),
@@ -89,3 +78,44 @@ Deno.test("a paused guest that got one of its disks only does not go on with it 
   );
   assert.equal(holderOf(etcd, "first"), undefined);
 });
+
+Deno.test("a guest that went on where it came from keeps its lock when its host was fenced and lives", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.start(etcd, "a");
+  await using b = await PlayedHost.start(etcd, "b");
+  await using guest = await PlayedGuest.start(a);
+  await using other = await PlayedGuest.start(b);
+  await using target = await PlayedGuest.start(b, guest.owner);
+  assert.equal(await other.acquire("second"), "granted");
+  assert.equal(await guest.acquire("first"), "granted");
+  assert.equal(await guest.release("first"), "released");
+  assert.equal(await target.acquire("first"), "granted");
+  assert.match(await target.acquire("second"), /is locked by domain/);
+  await target.kill();
+  await until("the source to go on", async () => await guest.acquire("first") === "granted");
+  const before = etcd.get(FIRST);
+  fence(etcd, "first");
+  await until("its lock to be had in the next session", () => ![before, undefined].includes(etcd.get(FIRST)));
+  assert.equal(holderOf(etcd, "first"), guest.pid);
+  assert.equal((await a.shown()).locks, "first held");
+  assert.equal(isFree(`${a.spaces.scsi}/first`), false);
+});
+
+/**
+ * Somebody says that the host cannot write that has a disk.
+ *
+ * @param lock set when another host has taken the lock and given it back
+ */
+function fence(etcd: PlayedEtcd, disk: string, lock?: "gone"): void {
+  const held = KEYS.exclusive({ space: "scsi", name: disk });
+  const { session }: { session: string } = JSON.parse(etcd.get(held) ?? "");
+  const key = KEYS.session(session);
+  const record = decodeSession({ key, value: etcd.get(key) ?? "", changedAt: 0 });
+  const value = encodeRecord({ ...record, fencing: { state: "fenced", by: "ann", from: "desk", at: 1 } });
+  const gone = lock === undefined ? [] : [held, KEYS.own(session, held)];
+  const success = [
+    { op: "put", key, value } as const,
+    ...gone.map((key) => ({ op: "delete", key } as const)),
+  ];
+  etcd.apply({ kind: "transaction", transaction: { compare: [], success, failure: [] } }, performance.now());
+}

@@ -73,7 +73,7 @@ export interface ClusterParts {
   /** Calls `go` when all that was recorded until now is in the journal. */
   readonly recorded: (go: () => void) => void;
   /** See LockTable.partWith(): of the lock of a file. */
-  readonly partWith: (path: string) => void;
+  readonly partWith: (path: string) => boolean;
   /** See LockTable.askedFor(): of the lock of a file. */
   readonly askedFor: (path: string, uuid: string) => boolean;
   /** Milliseconds. */

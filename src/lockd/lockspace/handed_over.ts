@@ -1,12 +1,13 @@
 import type { HeldResources } from "./held_resources.ts";
-import { isAskedForAgain } from "./lock_record.ts";
 import type { LockReleases } from "./lock_releases.ts";
 import { ownerKey } from "./owner.ts";
+import type { PausedGuests } from "./paused_guests.ts";
 import type { Resource } from "./resource.ts";
 
 /** What handing locks over to other hosts works with. */
 export interface HandedOverParts {
   readonly held: Pick<HeldResources, "all" | "find" | "owned">;
+  readonly paused: Pick<PausedGuests, "hasNotGoneOn">;
   readonly releases: Pick<LockReleases, "handOver">;
   /** Whether every owner of a lock is on its way out. */
   readonly isGoing: (resource: Resource) => boolean;
@@ -45,10 +46,14 @@ export class HandedOver {
    * goes on with it unasked.
    *
    * @param path of the lock file
+   * @returns whether it is on its way out: a guest that runs with it keeps it
    */
-  partWith(path: string): void {
+  partWith(path: string): boolean {
+    const { paused, releases } = this.#parts;
     const resource = this.#at(path);
-    if (resource !== undefined && isAskedForAgain(resource.regrant)) this.#parts.releases.handOver(resource);
+    if (resource === undefined || !paused.hasNotGoneOn(resource)) return false;
+    releases.handOver(resource);
+    return true;
   }
 
   #at(path: string): Resource | undefined {

@@ -33,7 +33,10 @@ export interface LockRecord<O extends Owner = Owner> {
 export type Regrant =
   /** It was granted over a connection, since closed, on which a later lock was refused. */
   | "half-failed"
-  /** It was granted when all else that its owner had was released, as of a guest that is paused. */
+  /**
+   * It was granted when all else that its owner had was released, as of a guest that is paused: what is
+   * attached to it then, and what it gets again to be resumed.
+   */
   | "while-paused"
   /**
    * It was released for a guest that is paused, and other hosts may lock the same: it is kept as if it was
@@ -45,14 +48,6 @@ export type Regrant =
    * is gone and writes no more. It is being released for other hosts too, which nothing takes back.
    */
   | "leaving";
-
-/**
- * Whether an owner's guest has not gone on with a lock since it was paused, and asks for it again before it
- * does, or has not been started with it at all.
- */
-export function isAskedForAgain(regrant: Regrant | undefined): boolean {
-  return regrant === "parked" || regrant === "half-failed" || regrant === "while-paused";
-}
 
 /** Where a lock is in its life. */
 export type LockState =

@@ -78,7 +78,7 @@ export class LockTable {
       releases,
     });
     const isGoing = (resource: Resource) => this.#acquisitions.isGoing(resource);
-    this.#handedOver = new HandedOver({ held: this.#held, releases, isGoing });
+    this.#handedOver = new HandedOver({ held: this.#held, paused: this.#paused, releases, isGoing });
   }
 
   /** All lockspaces, the default one ("") first. */
@@ -200,8 +200,8 @@ export class LockTable {
   }
 
   /** Somebody may have had a lock of this host: {@link HandedOver.partWith}. */
-  partWith(path: string): void {
-    this.#handedOver.partWith(path);
+  partWith(path: string): boolean {
+    return this.#handedOver.partWith(path);
   }
 
   /** A guest of another host asks for a lock of this one: {@link HandedOver.askedFor}. */

@@ -24,6 +24,8 @@ export class PausedGuests {
   readonly parked = new ParkedLocks();
   /** Owners that were refused a lock right after their first ones, and got nothing since. */
   readonly #unstarted = new Set<OwnerKey>();
+  /** Locks that guests got again to be resumed, and with which none was refused another one since. */
+  readonly #resumed = new WeakSet<Resource>();
 
   constructor(parts: PausedGuestsParts, owned: OwnedResources) {
     this.#parts = parts;
@@ -37,7 +39,10 @@ export class PausedGuests {
    */
   granted(resource: Resource, owner: Owner, since: number): Unparked | undefined {
     const unparked = this.parked.granted(resource, owner, since);
-    if (unparked?.taken !== undefined) this.#unparked(resource, unparked.taken, owner);
+    if (unparked?.taken !== undefined) {
+      this.#unparked(resource, unparked.taken, owner);
+      this.#resumed.add(resource);
+    }
     for (const used of unparked?.used ?? []) this.#parts.observer.parked(used);
     return unparked;
   }
@@ -70,6 +75,7 @@ export class PausedGuests {
   refused(owner: Owner, trail: GrantTrail): void {
     const { others } = this.#parts;
     this.#doesNotStart(owner, trail);
+    for (const resource of trail.held) this.#resumed.delete(resource);
     if (others !== undefined) { for (const { path } of trail.held) others.unused(path); }
     const unused = trail.refused();
     this.parked.unused(unused);
@@ -81,6 +87,33 @@ export class PausedGuests {
     const key = ownerKey(owner);
     const [parked] = this.parked.of(key);
     return parked !== undefined && this.#owned.of(key).every(isOfPaused);
+  }
+
+  /**
+   * Whether an owner's guest has not gone on with a lock since it was paused, and asks for it again before it
+   * does, or has not been started with it at all. One that is resumed, or is about to be, has gone on.
+   */
+  hasNotGoneOn(resource: Resource): boolean {
+    const [holding] = resource.holdings;
+    switch (resource.regrant) {
+      case "parked":
+      case "half-failed":
+        return true;
+      case "while-paused":
+        // It is said of what a guest gets in place of what was released for it, also when that resumes it.
+        return holding !== undefined && !this.#resumed.has(resource) &&
+          this.#hasOpen(holding.owner, this.parked.of(ownerKey(holding.owner)));
+      case "leaving":
+      case undefined:
+        return false;
+    }
+  }
+
+  /** Whether an owner's guest still has a disk open that was released for it: it is paused. */
+  #hasOpen(owner: Owner, released: Iterable<ParkedLock>): boolean {
+    const { watch, opened } = this.#parts;
+    const process = watch.processOf(ownerKey(owner));
+    return process !== undefined && [...released].some((parked) => opened(process.pid, parked) === "open");
   }
 
   /**
@@ -116,7 +149,7 @@ export class PausedGuests {
     if (process === undefined) return false;
     // A paused guest has its disks open still. What was detached it has not.
     const paused = resource.regrant === "while-paused" &&
-      [...trail.taken, ...this.parked.of(key)].some((parked) => opened(process.pid, parked) === "open");
+      this.#hasOpen(owner, [...trail.taken, ...this.parked.of(key)]);
     const { lockspace, name, path, handle } = resource;
     return paused || opened(process.pid, { lockspace, name, path, ...identityField(handle) }) === "not-open";
   }

@@ -1,6 +1,5 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Owner } from "../../lockspace/owner.ts";
-import { isAskedForAgain } from "../../lockspace/lock_record.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import {
@@ -49,8 +48,8 @@ export interface KeyCheckParts {
   readonly granted: Pick<GrantedLocks, "all" | "of" | "pathOf" | "drop">;
   readonly turns: Pick<LockTurns, "busy" | "inTurn" | "give" | "markOf">;
   readonly resources: () => Iterable<Resource>;
-  /** Releases a lock with which no guest has gone on since it was paused. */
-  readonly partWith: (path: string) => void;
+  /** Releases a lock with which no guest has gone on since it was paused. @returns whether it is one */
+  readonly partWith: (path: string) => boolean;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
   readonly loop: Pick<EventLoop, "after">;
@@ -219,7 +218,7 @@ export class KeyCheck {
     const [holding] = resource?.holdings ?? [];
     // What is on its way out is marked when it is given back.
     if (resource === undefined || holding === undefined || resource.regrant === "leaving") return;
-    if (isAskedForAgain(resource.regrant)) return partWith(path);
+    if (partWith(path)) return;
     const { owner, since } = holding;
     const holder = holderOf(owner, markOf(owner), since);
     granted.drop(path);

@@ -1,7 +1,6 @@
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { isHeldBy, type Owner } from "../../lockspace/owner.ts";
 import { isNobodyKnown } from "../../lockspace/parked_locks.ts";
-import { isAskedForAgain } from "../../lockspace/lock_record.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -27,6 +26,8 @@ export interface LostMarksParts {
   readonly resources: () => Iterable<Resource>;
   /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
   readonly paused: () => Iterable<PausedGuest>;
+  /** Releases a lock with which no guest has gone on since it was paused. @returns whether it is one */
+  readonly partWith: (path: string) => boolean;
   readonly markOf: (owner: Owner) => ProcessMark;
   readonly nonce: () => string;
 }
@@ -43,19 +44,21 @@ export class LostMarks {
   }
 
   /**
-   * Guests whose lock was kept for them, or that have not gone on with it, and that is not in etcd, although
-   * that has lost nothing: somebody has taken it away there, as from a host that was fenced, and others may
-   * have had it.
+   * Releases locks that were kept for their guests, or with which these have not gone on, and that are not in
+   * etcd, although that has lost nothing: somebody has taken them away there, as from a host that was fenced,
+   * and others may have had them.
    *
    * @param listed what etcd has of the session, by the key of the lock
+   * @returns the guests
    */
   parted(listed: ReadonlyMap<string, KeyValue>): PausedGuest[] {
-    const { keys, names, resources, session } = this.#parts;
-    return [...resources()].flatMap(({ path, shared, regrant, holdings: [holding] }) => {
+    const { keys, names, resources, partWith, session } = this.#parts;
+    return [...resources()].flatMap(({ path, shared, holdings: [holding] }) => {
       const name = names.of(path);
-      if (!isAskedForAgain(regrant) || shared || name === undefined || holding === undefined) return [];
+      if (shared || name === undefined || holding === undefined) return [];
       const missing = !listed.has(keys.lock(name, shared, session.id));
-      return missing ? [{ path, owner: holding.owner }] : [];
+      // Nobody is asked for it: it is not there.
+      return missing && partWith(path) ? [{ path, owner: holding.owner }] : [];
     });
   }
 

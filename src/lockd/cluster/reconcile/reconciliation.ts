@@ -34,8 +34,8 @@ export interface ReconciliationParts {
   readonly resources: () => Iterable<Resource>;
   /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
   readonly paused: () => Iterable<PausedGuest>;
-  /** Releases a lock with which no guest has gone on since it was paused. */
-  readonly partWith: (path: string) => void;
+  /** Releases a lock with which no guest has gone on since it was paused. @returns whether it is one */
+  readonly partWith: (path: string) => boolean;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
   /** Whether a process lives, of which a lock's record tells. */
@@ -94,8 +94,6 @@ export class Reconciliation {
         const lost = new LostMarks(this.#parts);
         const parted = past === "lost" ? [] : lost.parted(listed);
         const marks = lost.of([...parted, ...past === "known" ? lost.overtaken() : lost.leftBehind()]);
-        // Nobody is asked for them: they are not there.
-        for (const { path } of parted) this.#parts.partWith(path);
         const tasks = [...this.#held(epoch, listed, conflicts), ...this.#marked(epoch, marks)];
         this.#unknown(listed, marks);
         sequence(tasks, (failure) => done(failure ?? conflicts));

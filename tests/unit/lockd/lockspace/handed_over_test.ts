@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { GrantTrail } from "../../../../src/lockd/lockspace/grant_trail.ts";
 import { LockTable } from "../../../../src/lockd/lockspace/lock_table.ts";
+import type { Opened } from "../../../../src/lockd/lockspace/open_files.ts";
 import type { OtherHosts } from "../../../../src/lockd/lockspace/other_hosts.ts";
 import { type Owner, type OwnerKey, ownerKey } from "../../../../src/lockd/lockspace/owner.ts";
 import { PosixGuard } from "../../../../src/lockd/lockspace/posix_guard.ts";
@@ -27,6 +28,8 @@ class Stage {
   /** Set where whoever shares a lock has to wait. */
   joining: ((reason: string | undefined) => void)[] | undefined;
   covers = true;
+  /** Whether guests have their disks open. */
+  opened: Opened = "unknown";
   keeps = true;
   gives = true;
   withheld: string | undefined;
@@ -85,7 +88,7 @@ class Stage {
       hasEnded: () => false,
       processOf: (key) => this.alive.has(key) ? { key, pid: Number(key), start: 1, pidfd: 9 } : undefined,
     },
-    opened: () => "unknown",
+    opened: () => this.opened,
     staleResumeAllowed: () => false,
     findHolder: (_path, _identity, _pid, done) => done({ kind: "unknown" }),
     now: () => 5000,
@@ -309,6 +312,31 @@ Deno.test("what somebody may have had is released where no guest has gone on wit
     "held undefined",
   ]);
 });
+
+for (const meets of ["all of its disks", "only one of its disks"] as const) {
+  Deno.test(`a guest that gets ${meets} again to be resumed has ${meets === "all of its disks" ? "" : "not "}gone on with that`, () => {
+    const stage = new Stage();
+    stage.keeps = false;
+    stage.opened = "open";
+    for (const disk of ["/one", "/two"]) stage.acquire(disk);
+    for (const disk of ["/one", "/two"]) stage.release(disk);
+    assert.deepEqual(stage.acquire("/attached"), []);
+    const trail = new GrantTrail();
+    assert.deepEqual(stage.acquire("/one", WEB, ALONE, trail), []);
+    // It may have been told, and is about to ask for the other one.
+    assert.equal(stage.table.partWith("/one"), false);
+    assert.equal(stage.stateOf("/one"), "held while-paused");
+    if (meets === "all of its disks") {
+      assert.deepEqual(stage.acquire("/two", WEB, ALONE, trail), []);
+      for (const disk of ["/one", "/two", "/attached"]) assert.equal(stage.table.partWith(disk), false);
+      return;
+    }
+    stage.acquire("/two", DB);
+    assert.notDeepEqual(stage.acquire("/two", WEB, ALONE, trail), []);
+    for (const disk of ["/one", "/attached"]) assert.equal(stage.table.partWith(disk), true);
+    for (const disk of ["/one", "/attached"]) assert.equal(stage.stateOf(disk), undefined);
+  });
+}
 
 Deno.test("a disk that was detached from a guest that runs is given up after a while", () => {
   const stage = new Stage();

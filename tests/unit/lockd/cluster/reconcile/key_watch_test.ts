@@ -57,7 +57,7 @@ class Stage {
         markOf: () => ({ key: "", own: "", value: "" }),
       },
       resources: () => [],
-      partWith: () => {},
+      partWith: () => false,
       markOf: ({ pid }) => ({ pid, start: 9 }),
       loop,
       observer: {
