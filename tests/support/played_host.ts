@@ -84,6 +84,24 @@ export class PlayedHost implements AsyncDisposable {
     return host;
   }
 
+  /** Starts one that is in no cluster until it {@link join}s. */
+  static async startAlone(etcd: PlayedEtcd, name: string): Promise<PlayedHost> {
+    const place = Place.createShared();
+    const host = new PlayedHost(etcd, name, place);
+    host.#stack.use(place);
+    const daemon = host.#stack.use(await Daemon.start({ place }));
+    host.#daemon = daemon;
+    await host.#createLockspaces(daemon.socket);
+    return host;
+  }
+
+  /** Has one that was started alone join the cluster. */
+  async join(): Promise<void> {
+    this.configure({ scsi: this.spaces.scsi });
+    const { code, stderr } = await this.command("join");
+    assert.equal(code, 0, stderr);
+  }
+
   /**
    * Starts one whose daemon is below the stand-in for the service manager, and can be killed at any of its
    * system calls.

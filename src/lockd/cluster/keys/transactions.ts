@@ -225,6 +225,23 @@ export function putMark(epoch: Epoch, mark: ClusterLock): Transaction {
   return { compare: stillIn(epoch), success: puts(mark), failure: epochReads(epoch) };
 }
 
+/** Marks a guest that was paused before this host was a member, if nobody has its lock, nor marked it. */
+export function putFreshMark(
+  epoch: Epoch,
+  mark: ClusterLock,
+  { exclusive, sharers }: Pick<Obstacles, "exclusive" | "sharers">,
+): Transaction {
+  return {
+    compare: [
+      ...stillIn(epoch),
+      ...[exclusive, mark.key].map((key) => ({ kind: "changed-at", key, revision: 0 } as const)),
+      ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
+    ],
+    success: puts(mark),
+    failure: epochReads(epoch),
+  };
+}
+
 /** Takes a mark away whose guest has ended. */
 export function unmark(epoch: Epoch, mark: Pick<ClusterLock, "key" | "own">): Transaction {
   return { compare: stillIn(epoch), success: deletes(mark), failure: epochReads(epoch) };

@@ -4,11 +4,11 @@ import { isNobodyKnown } from "../../lockspace/parked_locks.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import type { ClusterNames } from "../keys/names.ts";
+import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { asUsed } from "../keys/marks.ts";
 import { holderOf } from "../keys/lock_holder.ts";
 import { encodeRecord } from "../keys/records.ts";
-import type { ClusterLock } from "../keys/transactions.ts";
+import { type ClusterLock, type Obstacles, obstaclesOf } from "../keys/transactions.ts";
 
 /** A guest that was paused, and the path of a lock that it had. */
 export interface PausedGuest {
@@ -16,6 +16,12 @@ export interface PausedGuest {
   readonly owner: Owner;
   /** Who has had it since, as far as this host knows. */
   readonly use?: { readonly owner: Owner } | undefined;
+}
+
+/** A mark of a guest that had none, and what tells that nobody has its lock. */
+export interface FreshMark {
+  readonly mark: ClusterLock;
+  readonly obstacles: Obstacles;
 }
 
 /** What finding lost marks needs. */
@@ -67,22 +73,59 @@ export class LostMarks {
     return leftBehind(this.#parts.resources(), this.#parts.paused());
   }
 
-  /** Those of them whose marks went when this host was made to leave. */
-  overtaken(): PausedGuest[] {
-    return this.leftBehind().filter(({ use }) => use !== undefined && isNobodyKnown(use.owner));
+  /**
+   * Those of them whose marks went when this host was made to leave, and those that were paused before it was
+   * a member, when another one had the lock here since.
+   *
+   * @param listed what etcd has of the session, by the key of the lock
+   */
+  overtaken(listed: ReadonlyMap<string, KeyValue>): PausedGuest[] {
+    return this.leftBehind().filter(({ path, owner, use }) =>
+      use !== undefined && (isNobodyKnown(use.owner) || this.#isUnmarked(path, owner, listed))
+    );
+  }
+
+  /**
+   * Those that were paused before this host was a member, as far as it knows nobody has had their lock since:
+   * from now on others are to say so.
+   *
+   * @param listed what etcd has of the session, by the key of the lock
+   */
+  unmarked(listed: ReadonlyMap<string, KeyValue>): FreshMark[] {
+    const { keys, names } = this.#parts;
+    return this.leftBehind().flatMap(({ path, owner, use }) => {
+      const name = names.of(path);
+      if (name === undefined || use !== undefined || !this.#isUnmarked(path, owner, listed)) return [];
+      return [{ mark: this.#markOf(name, owner), obstacles: obstaclesOf(keys, name, false) }];
+    });
+  }
+
+  #isUnmarked(path: string, owner: Owner, listed: ReadonlyMap<string, KeyValue>): boolean {
+    const { keys, names, markOf, session } = this.#parts;
+    const name = names.of(path);
+    if (name === undefined) return false;
+    const mark = keys.paused(name, session.id, holderOf(owner, markOf(owner), 0));
+    // Where etcd has the lock itself, whose guest it is the record tells.
+    return !listed.has(mark) && !listed.has(keys.lock(name, false, session.id));
   }
 
   /** Marks that say that somebody had the lock, by their keys. */
   of(guests: readonly PausedGuest[]): Map<string, ClusterLock> {
-    const { keys, names, markOf, nonce, session } = this.#parts;
+    const { names } = this.#parts;
     return new Map(guests.flatMap(({ path, owner }) => {
       const name = names.of(path);
       if (name === undefined) return [];
-      const holder = holderOf(owner, markOf(owner), 0);
-      const key = keys.paused(name, session.id, holder);
-      const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
-      return [[key, asUsed({ key, own: keys.own(session.id, key), value })]];
+      const mark = this.#markOf(name, owner);
+      return [[mark.key, asUsed(mark)]];
     }));
+  }
+
+  #markOf(name: ClusterName, owner: Owner): ClusterLock {
+    const { keys, markOf, nonce, session } = this.#parts;
+    const holder = holderOf(owner, markOf(owner), 0);
+    const key = keys.paused(name, session.id, holder);
+    const value = encodeRecord({ session: session.id, attempt: nonce(), ...holder });
+    return { key, own: keys.own(session.id, key), value };
   }
 }
 

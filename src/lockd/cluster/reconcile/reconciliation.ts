@@ -11,17 +11,26 @@ import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { LostMarks, type PausedGuest } from "./lost_marks.ts";
+import { type FreshMark, LostMarks, type PausedGuest } from "./lost_marks.ts";
 import type { Lineage } from "../keys/lineage.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { decodeHolder, holderOf, type LockHolder } from "../keys/lock_holder.ts";
 import { readable, readOrWhy, RecordError } from "../keys/record_fields.ts";
+import { asUsed } from "../keys/marks.ts";
 import { encodeRecord } from "../keys/records.ts";
 import { type Orphans, orphanUse } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
 import type { UngrantedTries } from "../locks/ungranted_tries.ts";
 import type { ClusterSession } from "../session/session.ts";
-import { type ClusterLock, type Epoch, MOVED, obstaclesOf, putMark, rewrite } from "../keys/transactions.ts";
+import {
+  type ClusterLock,
+  type Epoch,
+  MOVED,
+  obstaclesOf,
+  putFreshMark,
+  putMark,
+  rewrite,
+} from "../keys/transactions.ts";
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -93,8 +102,13 @@ export class Reconciliation {
       try {
         const lost = new LostMarks(this.#parts);
         const parted = past === "lost" ? [] : lost.parted(listed);
-        const marks = lost.of([...parted, ...past === "known" ? lost.overtaken() : lost.leftBehind()]);
-        const tasks = [...this.#held(epoch, listed, conflicts), ...this.#marked(epoch, marks)];
+        const marks = lost.of([...parted, ...past === "known" ? lost.overtaken(listed) : lost.leftBehind()]);
+        const fresh = past === "known" ? lost.unmarked(listed) : [];
+        const tasks = [
+          ...this.#held(epoch, listed, conflicts),
+          ...this.#marked(epoch, marks),
+          ...fresh.map((mark): Task => (done) => this.#markFresh(epoch, mark, done)),
+        ];
         this.#unknown(listed, marks);
         sequence(tasks, (failure) => done(failure ?? conflicts));
       } catch (error) {
@@ -233,6 +247,24 @@ export class Reconciliation {
   /** Paused guests that do not go on before a person has said so. */
   *#marked(epoch: Epoch, lost: ReadonlyMap<string, ClusterLock>): Generator<Task> {
     for (const mark of lost.values()) yield (done) => this.#putMark(epoch, mark, done);
+  }
+
+  /** A guest was paused before this host was a member. Where somebody has its lock by now it is told so. */
+  #markFresh(
+    epoch: Epoch,
+    { mark, obstacles }: FreshMark,
+    done: (failure: string | undefined) => void,
+  ): void {
+    const { session, marks } = this.#parts;
+    session.ask(putFreshMark(epoch, mark, obstacles), (answer) => {
+      if (answer.kind !== "transaction") return done(reasonOf(answer));
+      const { succeeded, results } = answer.result;
+      if (!succeeded) {
+        return session.moved(epoch, results) ? done(MOVED) : this.#putMark(epoch, asUsed(mark), done);
+      }
+      marks.add(mark);
+      done(undefined);
+    });
   }
 
   /** Others have the lock of a guest that lives: should it be paused, it is not to go on. */

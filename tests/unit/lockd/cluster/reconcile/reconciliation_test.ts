@@ -14,6 +14,8 @@ import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
 import type { ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
+import type { Past } from "../../../../../src/lockd/cluster/session/past.ts";
+import type { Owner } from "../../../../../src/lockd/lockspace/owner.ts";
 import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { resource } from "../../programs/lock_fixture.ts";
 
@@ -244,6 +246,55 @@ Deno.test("a key that cannot be read stays, is told, and keeps no host from join
 /** As it stands in the place of an owner that is not known any more. */
 const NOBODY = { pid: 0, name: "", uuid: "00000000-0000-0000-0000-000000000000", id: 0 };
 
+const DISK = { space: "scsi", name: "disk" };
+const MARK = KEYS.paused(DISK, "s", { uuid: "u", pid: 7, start: 9 });
+
+/**
+ * Marks that a host writes of one guest that is paused.
+ *
+ * @param use who has had its lock since
+ * @param found what etcd has of the host
+ * @param free whether nobody has the lock in etcd
+ */
+function marksOf(past: Past, use: Owner | undefined, found: readonly KeyValue[], free = true): string[] {
+  const marked: string[] = [];
+  const reconciliation = new Reconciliation({
+    session: {
+      id: "s",
+      moved: () => false,
+      ask: ({ compare, success }, done) => {
+        const isList = success[0]?.op === "list";
+        const succeeded = free || !compare.some((each) => "key" in each && each.key === KEYS.exclusive(DISK));
+        for (const each of succeeded ? success : []) {
+          if (each.op === "put") marked.push(`${each.key} ${each.value}`);
+        }
+        const answer = listed(isList ? found : []);
+        assert.equal(answer.kind, "transaction");
+        done({ ...answer, result: { ...answer.result, succeeded } });
+      },
+    },
+    ...EMPTY_HOST,
+    paused: () => [{ path: "/scsi/disk", owner: OWNER, use: use && { owner: use } }],
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    turns: { busy: () => false, give: () => assert.fail() },
+    orphans: { add: () => assert.fail() },
+    marks: { add: () => {} },
+    heldLocks: { put: () => assert.fail("nothing is put there") },
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
+    },
+  });
+  reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
+  return marked;
+}
+
+const THERE = [{ key: KEYS.own("s", MARK), value: encodeRecord({ ...HOLDER, pid: 7 }), changedAt: 2 }];
+const USED = /^\/virtlockd\/prod\/paused\/scsi\/disk\/s\/7\.9 .*"used":.*not known any more/;
+
 for (
   const [past, use] of [["known", undefined], ["known", OWNER], ["known", NOBODY], ["missed", undefined], [
     "lost",
@@ -253,41 +304,20 @@ for (
   const had = use === undefined ? "" : use === NOBODY ? ", its mark went" : ", a guest of this host had it";
   Deno.test(`a paused guest whose lock others had got is marked unless etcd can tell of all: ${past}${had}`, () => {
     const isMarked = past !== "known" || use === NOBODY;
-    const marked: string[] = [];
-    const reconciliation = new Reconciliation({
-      session: {
-        id: "s",
-        moved: () => assert.fail(),
-        ask: (transaction, done) => {
-          for (const each of transaction.success) {
-            if (each.op === "put") marked.push(`${each.key} ${each.value}`);
-          }
-          done(listed([]));
-        },
-      },
-      ...EMPTY_HOST,
-      paused: () => [{ path: "/scsi/disk", owner: OWNER, use: use && { owner: use } }],
-      markOf: () => ({ pid: 7, start: 9 }),
-      lives: () => true,
-      turns: { busy: () => false, give: () => assert.fail() },
-      orphans: { add: () => assert.fail() },
-      marks: { add: () => {} },
-      heldLocks: { put: () => assert.fail("nothing is put there") },
-      observer: {
-        clusterUnknown: () => assert.fail(),
-        clusterUnknownShare: () => assert.fail(),
-        clusterRegained: () => assert.fail(),
-        clusterKeyUnreadable: () => assert.fail(),
-      },
-    });
-    reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
-    const [mark = ""] = marked;
+    const marked = marksOf(past, use, THERE);
     assert.equal(marked.length, isMarked ? 2 : 0);
-    if (isMarked) {
-      assert.match(mark, /^\/virtlockd\/prod\/paused\/scsi\/disk\/s\/7\.9 .*"used":.*not known any more/);
-    }
+    if (isMarked) assert.match(marked[0] ?? "", USED);
   });
 }
+
+Deno.test("a guest that was paused before its host was a member is marked, and told when somebody has its disk by now", () => {
+  const [mark = "", ...more] = marksOf("known", undefined, []);
+  assert.ok(mark.startsWith(`${MARK} `), mark);
+  assert.equal(more.length, 1);
+  assert.doesNotMatch(mark, /"used"/);
+  assert.match(marksOf("known", OWNER, [])[0] ?? "", USED);
+  assert.match(marksOf("known", undefined, [], false)[0] ?? "", USED);
+});
 
 /**
  * What becomes of a share whose record names a process that has ended, and of which the daemon knows nothing.
