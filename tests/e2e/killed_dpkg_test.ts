@@ -35,16 +35,20 @@ const INSTALLATION = { args: ["-i", OURS], locked: "libvirt's" } as const;
 const UPGRADE = { args: ["-i", NEXT], locked: "ours" } as const;
 const REMOVAL = { args: ["--remove", "deno-virtlockd"] } as const;
 
+/**
+ * In an order in which one goes on where the last one has ended: after an installation that is mended ours is
+ * there, and is upgraded and removed.
+ */
 const MOMENTS: readonly Moment[] = [
   { ...INSTALLATION, how: "killed", before: `^dpkg-divert .*--add ${PROGRAM}$`, mend: INSTALL },
-  { ...INSTALLATION, how: "halfway", before: "^dpkg-deb --fsys-tarfile", mend: INSTALL },
-  { ...INSTALLATION, how: "killed", before: "^ln -s .*/virtlockd.socket", mend: CONFIGURE },
-  { ...INSTALLATION, how: "killed", before: "^systemctl --system daemon-reload", mend: CONFIGURE },
   { ...UPGRADE, how: "halfway", before: "^dpkg-deb --fsys-tarfile", mend: INSTALL },
-  { ...UPGRADE, how: "killed", before: "^systemctl --system daemon-reload", mend: CONFIGURE },
   { ...REMOVAL, how: "failing", before: `^mv -f ${PROGRAM}.libvirt `, locked: "ours", mend: REMOVE },
+  { ...INSTALLATION, how: "halfway", before: "^dpkg-deb --fsys-tarfile", mend: INSTALL },
+  { ...UPGRADE, how: "killed", before: "^systemctl --system daemon-reload", mend: CONFIGURE },
   { ...REMOVAL, how: "failing", before: `^ln -f ${PROGRAM} `, locked: "ours", mend: REMOVE },
+  { ...INSTALLATION, how: "killed", before: "^ln -s .*/virtlockd.socket", mend: CONFIGURE },
   { ...REMOVAL, how: "killed", before: `^mv -f ${PROGRAM}.libvirt `, locked: "ours", mend: REMOVE },
+  { ...INSTALLATION, how: "killed", before: "^systemctl --system daemon-reload", mend: CONFIGURE },
   { ...REMOVAL, how: "killed", before: `^mv -f ${PROGRAM} `, locked: "libvirt's", mend: INSTALL },
   { ...REMOVAL, how: "killed", before: `^mv -f ${PROGRAM}.ours `, locked: "libvirt's", mend: CONFIGURE },
   {
@@ -87,9 +91,20 @@ for (const release of releasesToTest().slice(-1)) {
       await refused("ours");
     };
 
+    const asBefore = async () => {
+      await refused("libvirt's");
+      assert.equal(await machine.sh(`readlink /proc/${await service.pid()}/exe`), `${PROGRAM}\n`);
+      assert.equal(await packages.changes(), "");
+      assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
+      const left = "-lname '/usr/lib/virtlockd/*' -o -name 'virtlockd*.libvirt*' -o -name virtlockd.ours";
+      assert.equal(await machine.sh(`find /etc /usr /var -xdev \\( ${left} \\) -print`), "");
+    };
+
     for (const { args, how, before, locked, mend } of MOMENTS) {
       await t.step(`dpkg ${args.join(" ")}, ${how} before ${before}, then ${mend}`, async () => {
-        if (args[0] === "--remove" || args[1] === NEXT) await machine.sh(INSTALL);
+        const installs = args[1] === OURS;
+        assert.ok(!installs || !(await isInstalled()), "want what was installed to be removed by now");
+        if (!installs && !(await isInstalled())) await machine.sh(INSTALL);
         const daemon = await service.pid();
         await dpkg.fail(how, before, ...args);
         assert.equal(await service.pid(), daemon);
@@ -103,17 +118,12 @@ for (const release of releasesToTest().slice(-1)) {
         if (await isInstalled()) {
           await refused("ours");
           assert.doesNotMatch((await machine.run(["virtlockd", "doctor"])).stdout, /PROBLEM/);
-          await machine.sh(REMOVE);
+        } else {
+          await asBefore();
         }
-        await refused("libvirt's");
-        assert.equal(await service.pid(), meanwhile);
-        assert.equal(await machine.sh(`readlink /proc/${meanwhile}/exe`), `${PROGRAM}\n`);
-        assert.equal(await packages.changes(), "");
-        assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
-        const left = "-lname '/usr/lib/virtlockd/*' -o -name 'virtlockd*.libvirt*' -o -name virtlockd.ours";
-        assert.equal(await machine.sh(`find /etc /usr /var -xdev \\( ${left} \\) -print`), "");
       });
     }
+    assert.equal(await isInstalled(), false);
     await prober.neverGranted(1000);
   });
 }
