@@ -115,6 +115,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
         names,
         granted,
         resources: () => guests.resources(host),
+        nameOfPaused: (path) => names.of(path),
         partWith: (path) =>
           guests.resources(host).some((each) => each.path === path && each.regrant === "parked") &&
           guests.askedFor(host, path),

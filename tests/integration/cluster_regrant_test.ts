@@ -101,6 +101,38 @@ Deno.test("a guest that went on where it came from keeps its lock when its host 
   assert.equal(isFree(`${a.spaces.scsi}/first`), false);
 });
 
+Deno.test("a paused guest whose disk its host knows by another name does not go on when that was fenced and lives", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.start(etcd, "a");
+  await using b = await PlayedHost.start(etcd, "b");
+  await using paused = await PlayedGuest.start(a);
+  await using other = await PlayedGuest.start(b);
+  const link = `${a.spaces.scsi}-by-another-name`;
+  Deno.symlinkSync(a.spaces.scsi, link);
+  await using libvirtd = await LockClient.connect(a.socket);
+  await libvirtd.register(paused.owner);
+  await libvirtd.createLockspace(link);
+  await using beside = await PlayedGuest.start(a);
+  assert.equal(await beside.acquire("kept"), "granted");
+  await libvirtd.acquire(link, "first", AUTOCREATE);
+  await libvirtd.release(link, "first");
+  assert.equal(await other.acquire("first"), "granted");
+  assert.equal(await other.release("first"), "released");
+  // The marks of its guests go with the locks of a host that is fenced.
+  const deleted = etcd.keys("").filter((key) => key.includes("paused/scsi/first/"))
+    .map((key) => ({ op: "delete", key } as const));
+  assert.equal(deleted.length, 2);
+  const transaction = { compare: [], success: deleted, failure: [] };
+  etcd.apply({ kind: "transaction", transaction }, performance.now());
+  fence(etcd, "kept");
+  await a.daemon.log.match(/was fenced/);
+  await until("it to be a member again", async () => (await a.shown()).state === "live");
+  assert.match(
+    await refusalOf(libvirtd.acquire(link, "first", AUTOCREATE)) ?? "granted",
+    /was in use by domain '\(not known any more\)'/,
+  );
+});
+
 /**
  * Somebody says that the host cannot write that has a disk.
  *

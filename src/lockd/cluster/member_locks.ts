@@ -172,9 +172,9 @@ export class MemberLocks {
 
   /** See {@link SessionParts.marksGone}. */
   marksGone(): void {
-    const { parts: { resources, paused, overtaken }, names } = this.#parts;
+    const { resources, paused, overtaken } = this.#parts.parts;
     for (const guest of leftBehind(resources(), paused())) {
-      if (names.of(guest.path) !== undefined) overtaken(guest);
+      if (this.files.nameOfPaused(guest.path) !== undefined) overtaken(guest);
     }
   }
 
@@ -187,6 +187,7 @@ export class MemberLocks {
       session,
       keys,
       names,
+      nameOfPaused: (path) => this.files.nameOfPaused(path),
       granted: this.#granted,
       paused,
       partWith: parts.partWith,

@@ -29,7 +29,7 @@ export interface ClusterLockFilesParts {
   readonly files: LockFiles;
   readonly names: ClusterNames;
   /** Undefined where block devices are this host's own matter. */
-  readonly devices: Pick<BlockDevices, "of"> | undefined;
+  readonly devices: Pick<BlockDevices, "of" | "at"> | undefined;
   /** Whether the storage of a file may hang: then it is no device. */
   readonly mayHang: (path: string, identity: FileIdentity) => boolean;
   readonly locks: Pick<ClusterLocks, "take" | "clear">;
@@ -122,6 +122,19 @@ export class ClusterLockFiles implements LockFiles {
     const found = names.find(path);
     if (found !== undefined) names.learn(path, found);
     return found;
+  }
+
+  /**
+   * The cluster's name of a lock that a guest had which is paused: this path may not be known any more.
+   *
+   * @returns undefined when it has none, or that cannot be told
+   */
+  nameOfPaused(path: string): ClusterName | undefined {
+    const { names, devices } = this.#parts;
+    const found = names.find(path);
+    if (found !== undefined) return found;
+    const device = devices?.at(path);
+    return device?.kind === "shared" ? device.name : undefined;
   }
 
   /**

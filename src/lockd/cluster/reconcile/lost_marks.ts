@@ -28,7 +28,9 @@ export interface FreshMark {
 export interface LostMarksParts {
   readonly session: { readonly id: string };
   readonly keys: ClusterKeys;
-  readonly names: ClusterNames;
+  readonly names: Pick<ClusterNames, "of">;
+  /** The name of a lock that a guest had which is paused, whose path may not be known any more. */
+  readonly nameOfPaused: (path: string) => ClusterName | undefined;
   readonly resources: () => Iterable<Resource>;
   /** Guests that are paused, by the locks that libvirt has released for them: also those that are kept. */
   readonly paused: () => Iterable<PausedGuest>;
@@ -92,17 +94,17 @@ export class LostMarks {
    * @param listed what etcd has of the session, by the key of the lock
    */
   unmarked(listed: ReadonlyMap<string, KeyValue>): FreshMark[] {
-    const { keys, names } = this.#parts;
+    const { keys, nameOfPaused } = this.#parts;
     return this.leftBehind().flatMap(({ path, owner, use }) => {
-      const name = names.of(path);
+      const name = nameOfPaused(path);
       if (name === undefined || use !== undefined || !this.#isUnmarked(path, owner, listed)) return [];
       return [{ mark: this.#markOf(name, owner), obstacles: obstaclesOf(keys, name, false) }];
     });
   }
 
   #isUnmarked(path: string, owner: Owner, listed: ReadonlyMap<string, KeyValue>): boolean {
-    const { keys, names, markOf, session } = this.#parts;
-    const name = names.of(path);
+    const { keys, nameOfPaused, markOf, session } = this.#parts;
+    const name = nameOfPaused(path);
     if (name === undefined) return false;
     const mark = keys.paused(name, session.id, holderOf(owner, markOf(owner), 0));
     // Where etcd has the lock itself, whose guest it is the record tells.
@@ -111,9 +113,9 @@ export class LostMarks {
 
   /** Marks that say that somebody had the lock, by their keys. */
   of(guests: readonly PausedGuest[]): Map<string, ClusterLock> {
-    const { names } = this.#parts;
+    const { nameOfPaused } = this.#parts;
     return new Map(guests.flatMap(({ path, owner }) => {
-      const name = names.of(path);
+      const name = nameOfPaused(path);
       if (name === undefined) return [];
       const mark = this.#markOf(name, owner);
       return [[mark.key, asUsed(mark)]];

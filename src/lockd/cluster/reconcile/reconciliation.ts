@@ -37,6 +37,8 @@ export interface ReconciliationParts {
   readonly session: Pick<ClusterSession, "id" | "ask" | "moved">;
   readonly keys: ClusterKeys;
   readonly names: ClusterNames;
+  /** The name of a lock that a guest had which is paused, whose path may not be known any more. */
+  readonly nameOfPaused: (path: string) => ClusterName | undefined;
   readonly granted: Pick<GrantedLocks, "of" | "adopt" | "drop">;
   readonly heldLocks: Pick<HeldLocks, "put">;
   /** Every lock of this host. */

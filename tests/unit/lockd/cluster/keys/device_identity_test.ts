@@ -4,6 +4,7 @@ import {
   type DeviceIdentity,
   deviceIdentity,
 } from "../../../../../src/lockd/cluster/keys/device_identity.ts";
+import type { FileStatus } from "../../../../../src/os/sys.ts";
 import { S_IFBLK, S_IFREG } from "../../../../../src/os/constants.ts";
 
 /** sysfs, as a kernel shows it: what each attribute says, by its path below /sys/dev/block. */
@@ -117,13 +118,18 @@ Deno.test("a device of which the kernel cannot tell anything now may be one that
 Deno.test("what is open is looked at, and not its path; what is no device is none", () => {
   let mode = S_IFBLK;
   let result = 0;
+  const fstat = (_fd: number, into: FileStatus) => {
+    Object.assign(into, { mode, rdevMajor: 8, rdevMinor: 3 });
+    return result;
+  };
   const devices = new BlockDevices({
     ...sysfs({ "8:3/device/wwid": NAA }),
-    fstat: (_fd, into) => {
-      Object.assign(into, { mode, rdevMajor: 8, rdevMinor: 3 });
-      return result;
-    },
+    fstat,
+    stat: (path, into) => path === "/dev/disk/by-id/wwn" ? fstat(7, into) : -2,
   });
+  assert.deepEqual(devices.at("/dev/disk/by-id/wwn"), shared("scsi", SCSI));
+  assert.equal(devices.at("/dev/gone"), undefined);
+  assert.equal(devices.at("/srv/a-file"), undefined);
   assert.deepEqual(devices.of(7), shared("scsi", SCSI));
   mode = S_IFREG;
   assert.equal(devices.of(7), undefined);

@@ -53,7 +53,7 @@ class Host {
       checkDirectory: () => assert.fail(),
     },
     names: this.names,
-    devices: { of: () => this.device },
+    devices: { of: () => this.device, at: () => undefined },
     mayHang: () => false,
     locks: {
       take: ({ name, limit }, done) => {

@@ -30,6 +30,7 @@ const EMPTY_HOST = {
   granted: { of: () => undefined, adopt: () => assert.fail(), drop: () => assert.fail() },
   resources: () => [],
   paused: () => [],
+  nameOfPaused: (path) => new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path).of(path),
   partWith: () => false,
   markOf: () => ({ pid: 0, start: 0 }),
   nonce: () => "own.n",
