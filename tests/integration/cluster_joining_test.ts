@@ -14,7 +14,7 @@ Deno.test("a guest that was paused before its host joined is told of who had its
   assert.equal(await resumed.acquire("first"), "granted");
   await a.join();
   assert.equal(holderOf(etcd, "first"), resumed.pid);
-  await using b = await PlayedHost.start(etcd, "b");
+  await using b = await PlayedHost.start(etcd, "b", undefined, "storage_timeout = 60\n");
   await using other = await PlayedGuest.start(b);
   assert.equal(await other.acquire("second"), "granted");
   assert.equal(await other.release("second"), "released");

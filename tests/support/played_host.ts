@@ -97,8 +97,8 @@ export class PlayedHost implements AsyncDisposable {
 
   /** Has one that was started alone join the cluster. */
   async join(): Promise<void> {
-    this.configure({ scsi: this.spaces.scsi });
-    const { code, stderr } = await this.command("join");
+    this.configure({ scsi: this.spaces.scsi }, "storage_timeout = 60\n");
+    const { code, stderr } = await this.command("join", "--wait", "300");
     assert.equal(code, 0, stderr);
   }
 
