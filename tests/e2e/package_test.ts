@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { VERSION } from "../../src/chassis/config/build_config.ts";
-import { byteZeroLocks, isLockable } from "./support/kernel_locks.ts";
+import { byteZeroLocks } from "./support/kernel_locks.ts";
 import { host, runOk } from "./support/command.ts";
 import { GET } from "./support/http_get.ts";
 import { installMissing } from "./support/debian_packages.ts";
@@ -8,68 +7,13 @@ import { defineGuests, REFUSED_BY_ALPHA } from "./support/guests.ts";
 import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
-import { debianPackage, install, NEXT_VERSION, rpmPackage } from "./support/packages.ts";
+import { debianPackage, install, rpmPackage } from "./support/packages.ts";
 import { until } from "../support/until.ts";
 
 // Our packages on a Debian with systemd and libvirt's own packages.
 
 const UNITS = "virtlockd.service virtlockd.socket virtlockd-admin.socket virtlockd-exporter.service " +
   "virtlockd-deputy.socket virtlockd-deputy@x.service";
-
-Deno.test("The package moves a running host over, upgrades it and moves it back, and no lock is dropped", async (t) => {
-  await using machine = await Machine.boot();
-  const service = new LockService(machine);
-  const { libvirt, disk, lease } = await defineGuests(machine);
-  await libvirt.virsh("start", "alpha");
-  const daemon = await service.pid();
-  const guest = await libvirt.guestPid("alpha");
-  const probers = [await LockProber.start(machine, disk), await LockProber.start(machine, lease)];
-
-  await t.step("installing takes over from libvirt's daemon", async () => {
-    await install(machine, await debianPackage());
-    assert.equal(await service.pid(), daemon);
-    assert.equal((await service.status()).version, VERSION);
-    assert.deepEqual((await byteZeroLocks(machine, disk)).map(({ kind }) => kind), ["OFDLCK"]);
-    await service.untilState("active");
-    assert.deepEqual(await service.properties("Type", "NotifyAccess", "NRestarts"), {
-      Type: "notify",
-      NotifyAccess: "main",
-      NRestarts: "0",
-    });
-    await service.untilTold("1 client, 2 locks");
-    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
-  });
-
-  await t.step("systemctl reload executes the program anew in the same process", async () => {
-    await service.reload();
-    await service.untilState("active");
-    assert.equal(await service.pid(), daemon);
-    assert.match(await libvirt.virshError("start", "beta"), REFUSED_BY_ALPHA);
-  });
-
-  await t.step("an upgrade reloads and never restarts", async () => {
-    await install(machine, await debianPackage(NEXT_VERSION));
-    await service.untilState("active");
-    assert.equal((await service.status()).version, NEXT_VERSION);
-    assert.equal(await service.pid(), daemon);
-    assert.equal((await service.properties("NRestarts")).NRestarts, "0");
-    assert.match(await libvirt.virtAdmin("client-list", "virtlockd"), /^ \d+ +unix /m);
-  });
-
-  await t.step("removing hands everything to libvirt's daemon", async () => {
-    await machine.sh("apt-get remove -q -y deno-virtlockd");
-    assert.equal(await machine.sh("dpkg-divert --list '*virtlock*'"), "");
-    assert.equal(await service.pid(), daemon);
-    assert.match(await libvirt.virtAdmin("version"), /Running against daemon: 9\.0\.0/);
-    assert.match(await libvirt.virshError("start", "beta"), /Lockspace resource 'database' is locked\n/);
-    assert.equal(await libvirt.guestPid("alpha"), guest);
-  });
-
-  for (const prober of probers) await prober.neverGranted(1000);
-  await libvirt.virsh("destroy", "alpha");
-  await until("the disk to be free", () => isLockable(machine, disk));
-  await libvirt.virsh("start", "beta");
-});
 
 Deno.test("The package works on a host where no daemon ran yet", async (t) => {
   await using machine = await Machine.boot();

@@ -82,7 +82,7 @@ export async function isLockable(
   path: string,
   mode: "shared" | "exclusive" = "exclusive",
 ): Promise<boolean> {
-  const answer = (await runOk(runner, ["python3", "-c", PROBE, path, mode])).trim();
+  const answer = (await runOk(runner, ["python3", "-IS", "-c", PROBE, path, mode])).trim();
   if (answer !== "granted" && answer !== "refused") {
     throw new Error(`Cannot probe the lock of "${path}": got "${answer}", want granted or refused`);
   }

@@ -8,6 +8,7 @@ import fcntl, os, struct, sys, time
 F_OFD_SETLK, F_WRLCK = 37, 1
 answer, paths = sys.argv[1], sys.argv[2:]
 tries, grants, when = 0, 0, []
+lock = struct.pack("hhqqi4x", F_WRLCK, os.SEEK_SET, 0, 1, 0)
 open(answer + ".running", "w").close()
 def over():
     try:
@@ -19,7 +20,7 @@ while not over():
     for path in paths:
         file = os.open(path, os.O_RDWR)
         try:
-            fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", F_WRLCK, os.SEEK_SET, 0, 1, 0))
+            fcntl.fcntl(file, F_OFD_SETLK, lock)
             grants += 1
             if len(when) < 20:
                 now = time.time()

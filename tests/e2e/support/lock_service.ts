@@ -50,11 +50,14 @@ export class LockService {
 
   /** Properties of the unit as `systemctl show` has them. */
   async properties<Name extends string>(...names: Name[]): Promise<Record<Name, string>> {
+    const asked = names.map((name) => `--property=${name}`).join(" ");
+    const lines = (await this.#machine.sh(`systemctl show ${asked} virtlockd.service`)).trimEnd().split("\n");
+    const said = new Map(lines.map((line) => {
+      const end = line.indexOf("=");
+      return [line.slice(0, end), line.slice(end + 1)];
+    }));
     const properties: Partial<Record<Name, string>> = {};
-    for (const name of names) {
-      const script = `systemctl show --value --property=${name} virtlockd.service`;
-      properties[name] = (await this.#machine.sh(script)).trim();
-    }
+    for (const name of names) properties[name] = said.get(name) ?? "";
     return properties as Record<Name, string>;
   }
 
