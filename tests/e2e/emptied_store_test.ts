@@ -114,7 +114,7 @@ class Site implements AsyncDisposable {
 }
 
 for (const release of releasesToTest("newest")) {
-  Deno.test(`what systemd drops is stored anew, and no lock is ever free: ${release}`, async (t) => {
+  Deno.test(`what systemd drops is stored anew, and what is lost with it is said, and taken again: ${release}`, async (t) => {
     await using machine = await Machine.boot(release);
     const site = await Site.start(machine);
     const prober = await LockProber.start(machine, site.disk);
@@ -203,12 +203,8 @@ for (const release of releasesToTest("newest")) {
     });
 
     await prober.neverGranted(500);
-  });
 
-  Deno.test(`what is lost with an emptied store is said, and taken again: ${release}`, async (t) => {
-    await using machine = await Machine.boot(release);
-    const site = await Site.start(machine);
-    await site.untilKept();
+    // From here on locks are lost, which is said.
     const said = async (pattern: RegExp, times: number) => {
       await until(
         `${pattern} ${times} times`,
