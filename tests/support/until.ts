@@ -8,7 +8,7 @@ export const PATIENCE_MS = 60_000;
 const LOOK_EVERY = 5;
 /** A look that starts a process takes the CPU from what it waits for: the pause is so many times as long. */
 const REST = 2;
-const LONGEST_REST = 500;
+const LONGEST_REST = 2000;
 
 /**
  * Waits until a condition that nothing announces gives a value other than undefined or false.

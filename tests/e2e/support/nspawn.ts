@@ -5,7 +5,8 @@ import { rootFilesystem } from "./root_filesystem.ts";
 import { until } from "../../support/until.ts";
 
 // The container gets a cgroup of its own, because containers that share one see each other's processes when
-// systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name.
+// systemd kills a unit, and systemd-nspawn a /run of its own, where it keeps state by machine name. Without
+// the files .updated systemd would take the machine for updated, and make the linker's cache and more anew.
 const SCRIPT = `
 set -e
 name=$1; directory=$2; root=$3; hierarchy=$4; guests=$5; upper=\${6:-$2/upper}
@@ -29,6 +30,7 @@ done
 mount -t tmpfs -o mode=755 lab /run
 mkdir -p "$upper" "$directory/work" "$directory/root"
 mount -t overlay -o "lowerdir=$root,upperdir=$upper,workdir=$directory/work" overlay "$directory/root"
+touch "$directory/root/etc/.updated" "$directory/root/var/.updated"
 sh -c '
   for group in $2; do echo $$ >"$group/cgroup.procs"; done
   [ "$4" = detected ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
