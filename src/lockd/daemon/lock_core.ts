@@ -14,6 +14,7 @@ import { endedMark, OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
 import { Settler } from "../lockspace/settler.ts";
+import { isOfDisk } from "../lockspace/resource.ts";
 import { Sights } from "../lockspace/sights.ts";
 import type { DaemonObserver } from "../reporting/observers.ts";
 import type { HelperCommand } from "../storage/helper_protocol.ts";
@@ -99,6 +100,7 @@ export class LockCore {
       lives: (key) => this.watch.processOf(key) !== undefined && !this.watch.hasEnded(key),
       hasEnded: (key) => this.reaper.ended.some((owner) => owner.key === key),
       owns: (key) => this.table.owns(key),
+      disksOf: (key) => this.table.ownedBy(key).filter(isOfDisk).length,
     });
     this.settler = new Settler({
       witness,

@@ -45,6 +45,11 @@ export class KeptResource implements Resource {
   }
 }
 
+/** Whether it is the lock of a disk, which a guest opens, and no lease. */
+export function isOfDisk({ lockspace, autocreate }: Resource): boolean {
+  return lockspace === "" || autocreate;
+}
+
 /** A resource of an earlier life. @param path of its file, which somebody else may have written down */
 export function restoredResource(parts: Omit<Resource, "path">, path: string): Resource {
   const usual = path === lockFilePath(parts.lockspace, parts.name);

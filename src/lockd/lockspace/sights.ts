@@ -15,6 +15,8 @@ const LOOK_AGAIN_MS: readonly number[] = [1000, 10_000, 60_000];
  * guest has come over from another host, is looked at again at these intervals too, in ms.
  */
 const LOOK_SOON_MS: readonly number[] = [50, 50, 100, 200, 400];
+/** So often one is looked at after that which has not opened all that it got, in ms. */
+const LOOK_ON_MS = 60_000;
 const TICK_MS = 1000;
 /** So many owners are looked at in one turn of the loop, after a start with many of them. */
 const MOST_LOOKS = 32;
@@ -40,10 +42,10 @@ interface Seen {
   /** Whether it has got something since it was seen last: libvirt asks for a disk before QEMU opens it. */
   partial: boolean;
   /**
-   * Of how many files it has QEMU's own lock when it has opened all that it got by hot-plug; undefined when
-   * it got nothing like that.
+   * Of how many more files it had QEMU's own lock than it had disks, when it had opened all of these at its
+   * start: of the variables of its firmware, say. Undefined until then.
    */
-  expected: number | undefined;
+  spare: number | undefined;
   /** How often it has got something. */
   grants: number;
 }
@@ -65,6 +67,8 @@ export interface SightsParts {
   readonly hasEnded: (key: OwnerKey) => boolean;
   /** Whether an owner has anything. */
   readonly owns: (key: OwnerKey) => boolean;
+  /** How many disks an owner has; a lease is none. */
+  readonly disksOf: (key: OwnerKey) => number;
 }
 
 /**
@@ -96,10 +100,6 @@ export class Sights {
     const { loop, clock, pidOf, hasEnded } = this.#parts;
     const seen = this.#seen.get(key);
     if (seen !== undefined) {
-      // At its start a QEMU has all of its disks open by then; one that has run for a while opens one more.
-      if (seen.next > 0 || seen.expected !== undefined) {
-        seen.expected = (seen.expected ?? guardedIn(seen.sight)) + 1;
-      }
       seen.grants++;
       seen.partial = true;
       seen.next = 0;
@@ -116,7 +116,7 @@ export class Sights {
           next: LOOK_AGAIN_MS.length,
           due: Infinity,
           partial: false,
-          expected: undefined,
+          spare: undefined,
           grants: 1,
         });
       }
@@ -128,7 +128,7 @@ export class Sights {
       next: -1,
       due: 0,
       partial: false,
-      expected: undefined,
+      spare: undefined,
       grants: 1,
     };
     this.#seen.set(key, first);
@@ -155,7 +155,7 @@ export class Sights {
   restore(key: OwnerKey, pid: number, sight: Sight): void {
     const { partial = false } = sight;
     const next = LOOK_AGAIN_MS.length;
-    this.#seen.set(key, { pid, sight, next, due: Infinity, partial, expected: undefined, grants: 1 });
+    this.#seen.set(key, { pid, sight, next, due: Infinity, partial, spare: undefined, grants: 1 });
   }
 
   /**
@@ -166,16 +166,15 @@ export class Sights {
   resume(key: OwnerKey, age: number): void {
     const pid = this.#parts.pidOf(key);
     if (pid === undefined || this.#seen.has(key)) return;
-    // It may not have opened yet what it got right before the last life ended, as on a busy host. Clocks may
-    // be set back.
-    const partial = age < (LOOK_AGAIN_MS[1] as number);
+    // It may not have opened yet what it got right before the last life ended. Clocks may be set back.
+    const young = age < (LOOK_AGAIN_MS[0] as number);
     this.#seen.set(key, {
       pid,
       sight: undefined,
-      next: -1,
+      next: young ? -1 : 0,
       due: this.#parts.clock(),
-      partial,
-      expected: undefined,
+      partial: true,
+      spare: undefined,
       grants: 1,
     });
     this.#wind(NEXT_LOOKS_MS);
@@ -197,15 +196,12 @@ export class Sights {
     const now = clock();
     const look = this.#lookAt(key, seen);
     if (typeof look === "object") {
-      // After a while it has opened what it was granted. One that is ended early may just be opening it.
-      if (seen.next >= 0 && now >= seen.due && this.#isOpen(seen, look)) {
-        seen.partial = false;
-        seen.expected = undefined;
-      }
+      // One that is ended early may just be opening what it was granted.
+      if (seen.next >= 0 && now >= seen.due) this.#settle(key, seen, look);
       seen.sight = look;
     }
     seen.next++;
-    seen.due = now + (LOOK_AGAIN_MS[seen.next] ?? Infinity);
+    seen.due = now + (LOOK_AGAIN_MS[seen.next] ?? (seen.partial ? LOOK_ON_MS : Infinity));
     this.#wind();
     return look;
   }
@@ -220,11 +216,13 @@ export class Sights {
   }
 
   /**
-   * Whether a process has opened all that it got. On a busy host the second until the first look after a
-   * hot-plug may be too short for that: until the look after it more files have to be there.
+   * A while after a grant: what was seen is all that a process writes, if it has opened what it got. A QEMU
+   * may open a disk that is attached at any time, as on a busy host, or where the storage hangs.
    */
-  #isOpen({ expected, next }: Seen, sight: Sight): boolean {
-    return expected === undefined || next > 0 || guardedIn(sight) >= expected;
+  #settle(key: OwnerKey, seen: Seen, sight: Sight): void {
+    const spare = guardedIn(sight) - this.#parts.disksOf(key);
+    if (spare >= 0) seen.spare ??= spare;
+    seen.partial = sight.qemu && spare < (seen.spare ?? 0);
   }
 
   /**
@@ -234,7 +232,7 @@ export class Sights {
   #lookSoon(key: OwnerKey, seen: Seen, before: Sight | undefined, looks: number): void {
     const wait = LOOK_SOON_MS[looks];
     if (wait === undefined || before?.qemu !== true) return;
-    const { loop, owns } = this.#parts;
+    const { loop, owns, disksOf } = this.#parts;
     const { grants } = seen;
     loop.after(wait, () => {
       if (this.#seen.get(key) !== seen || !owns(key)) return;
@@ -244,7 +242,7 @@ export class Sights {
       const look = this.#lookAt(key, seen);
       const sight = typeof look === "object" ? look : undefined;
       const guarded = guardedIn(sight);
-      if (guarded > 0 && guarded === guardedIn(before)) {
+      if (guarded > 0 && guarded === guardedIn(before) && guarded >= disksOf(key)) {
         seen.sight = sight;
         seen.partial = false;
       } else this.#lookSoon(key, seen, sight, looks + 1);

@@ -42,7 +42,7 @@ const OVER: Verdict = { kind: "over" };
 /** A helper that cannot be had is tried again after this time, in ms. */
 const HELPER_AGAIN_MS = 5000;
 /** Why not all that an owner wrote may have been seen. */
-const YOUNG = "it had just got this lock";
+const YOUNG = "a disk of it was not seen open";
 const NO_HELPER = "the helper process that looks for its last writes cannot be had";
 
 /**

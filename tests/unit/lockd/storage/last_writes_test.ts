@@ -122,7 +122,7 @@ Deno.test("judging keeps a lock however long, when not all processes could be lo
   assert.deepEqual(judgeOpeners(sys, image.identity), LATE);
   assert.deepEqual(judgeUnnamed(kernelWith(image, [lineOf(fd)], busyHost())), {
     kind: "busy",
-    reason: "it had just got this lock, and not all who write could be looked at in time",
+    reason: "a disk of it was not seen open, and not all who write could be looked at in time",
   });
   kernel.close(fd);
   assert.deepEqual(judgeGuards(sys, { names, sync: false }, undefined), OVER);
@@ -208,7 +208,7 @@ Deno.test("judgeGuards() brings to the medium what is cached of every device tha
 
 /** The initial pid namespace, as the kernel calls it. */
 const INITIAL = "4026531836";
-const YOUNG = "it had just got this lock";
+const YOUNG = "a disk of it was not seen open";
 
 /** The line of /proc/locks about a descriptor. Of a descriptor the kernel shows it at once and whole. */
 function lineOf(fd: number): string {

@@ -381,7 +381,7 @@ Deno.test("StorageWitness asks for images that were opened after its last look, 
   const world = new World();
   const files = [{ path: "/images/a", guard: "08:01:5" }];
   world.sight = { qemu: true, files, partial: true };
-  const all = "local judge-guards 08:01:5 and others, for it had just got this lock";
+  const all = "local judge-guards 08:01:5 and others, for a disk of it was not seen open";
   world.verdicts.push(BUSY, OVER);
   assert.deepEqual(world.ask("/leases"), BUSY);
   assert.deepEqual(world.ask("/leases"), OVER);
@@ -396,7 +396,7 @@ Deno.test("StorageWitness asks for images that were opened after its last look, 
   assert.deepEqual(world.ask(""), OVER);
   assert.equal(
     world.calls.at(-1),
-    "local judge-guards 08:01:5 and sync and others, for it had just got this lock with the file",
+    "local judge-guards 08:01:5 and sync and others, for a disk of it was not seen open with the file",
   );
   world.sight = { qemu: true, files: [{ path: "/dev/sda", guard: "00:05:7" }], partial: true };
   world.verdicts.push(OVER);
