@@ -78,6 +78,31 @@ for (const turn of TURNS) {
   });
 }
 
+Deno.test("a lock of a holder that ended while no daemon ran waits for last writes over every end of the next ones", async () => {
+  const place = Place.create();
+  place.writeConfig("settle_timeout = 3600\nstorage_timeout = 3600\n");
+  await using manager = await ServiceManager.start({ place, args: ["-v"] });
+  const disk = `${place.directory}/disk`;
+  Deno.writeTextFileSync(disk, "data");
+  await using holder = await Holder.start(manager);
+  await holder.acquire("", disk);
+  const states = async () => (await shown(place)).map(({ state }) => state).join();
+  {
+    using _write = writeTo(disk);
+    Deno.kill(manager.pid, "SIGSTOP");
+    await holder.kill();
+    for (const turn of ["crash", ...TURNS, ...TURNS] as const) {
+      await manager[turn]();
+      await until(`the lock to wait after a ${turn}`, async () => await states() === "settling");
+      const processes = (await shown(place)).flatMap(({ holders }) => holders.map(({ process }) => process));
+      assert.deepEqual(processes, ["ended"]);
+      assert.equal(isFree(disk), false);
+    }
+  }
+  await until("the lock to go", async () => await states() === "");
+  assert.equal(isFree(disk), true);
+});
+
 const ADOPTED =
   "a lock directory that was adopted stays one in which no file is made, whatever happens to the daemon";
 

@@ -8,7 +8,8 @@ import { endedOperation, LockRecorder } from "../journal/lock_recorder.ts";
 import type { EndedOwner } from "../lockspace/holder_reaper.ts";
 import { journalPath } from "../../chassis/journal/layout.ts";
 import { stampOfNow, writeStamp } from "../../chassis/journal/journal_stamp.ts";
-import type { OwnerWatch } from "../lockspace/owner_watch.ts";
+import { type Owner, ownerKey } from "../lockspace/owner.ts";
+import { endedMark, type ProcessMark } from "../lockspace/owner_watch.ts";
 import { type Carried, NOTHING_CARRIED, recoveredState, withoutLineage } from "../restart/recovered_state.ts";
 import type { JsonValue, KeptDescriptor, RestartState } from "../restart/state.ts";
 import { ofGuests, type Past } from "../daemon/beginning.ts";
@@ -55,7 +56,7 @@ export class CrashSafety {
   readonly recovered: RestartState | undefined;
   /** How the daemon that left {@link recovered} has ended. */
   readonly past: Past = { kind: "none" };
-  #watch: OwnerWatch | undefined;
+  #markOf: (owner: Owner) => ProcessMark = ({ pid }) => ({ pid, start: 0 });
   #guard: StoreGuard | undefined;
   #trouble = "";
   #carried: () => Carried = () => NOTHING_CARRIED;
@@ -81,7 +82,7 @@ export class CrashSafety {
     this.recorder = new LockRecorder({
       log: new DurableLog({ memory, log, store: this.#store, loop: parts.loop, logger: parts.log }),
       slots,
-      markOf: (owner) => this.#watch?.markOf(owner) ?? { pid: owner.pid, start: 0 },
+      markOf: (owner) => this.#markOf(owner),
     });
     if (recovered === undefined) return;
     for (const { level, message } of recovered.findings) parts.log[level](message);
@@ -119,12 +120,17 @@ export class CrashSafety {
     const { sys } = this.#parts;
     const { memory, log } = this.#opened ?? {};
     this.#carried = carried;
-    this.#watch = daemon.watch;
-    let unfreed = [...this.#opened?.recovered?.gone ?? [], ...known];
+    const unfreed = new Map(
+      [...this.#opened?.recovered?.gone ?? [], ...known].map((owner) => [owner.key, owner]),
+    );
+    this.#markOf = (owner) =>
+      unfreed.has(ownerKey(owner)) || daemon.reaper.judge(owner).kind === "dead"
+        ? endedMark(owner)
+        : daemon.watch.markOf(owner);
     // Of a process that is gone nothing else tells the next life, should this one end before it frees all.
     const snapshot = function* () {
       yield* journalSnapshot(daemon, recorder, carried());
-      for (const owner of unfreed) yield endedOperation(owner);
+      for (const owner of unfreed.values()) yield endedOperation(owner);
     };
     this.#guard = this.#guarded(daemon, recorder, learn);
     for (const name of this.#earlier.unwanted(this.#opened?.recovered)) this.#store?.remove(name);
@@ -140,8 +146,8 @@ export class CrashSafety {
     else this.#guard?.look();
     this.#replaceStoredJournal(recorder.log.fd);
     this.#discardLeftFile();
-    const gone = unfreed;
-    unfreed = [];
+    const gone = [...unfreed.values()];
+    unfreed.clear();
     for (const owner of gone) daemon.reaper.free(owner);
     daemon.crashSections = () => crashSections({ log: recorder.log, store: this.#store, guard: this.#guard });
   }

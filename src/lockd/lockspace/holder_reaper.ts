@@ -81,6 +81,8 @@ export class HolderReaper {
   >();
   /** Owners whose process is gone while they still have something, or were about to get it. */
   readonly #gone = new Map<OwnerKey, EndedOwner>();
+  /** How often each of them is being freed. */
+  readonly #freeing = new Map<OwnerKey, number>();
 
   constructor(parts: {
     sys: ReaperSys;
@@ -167,7 +169,12 @@ export class HolderReaper {
     if (owned.length === 0 && !this.#table.isDying(key) && !this.#table.asks(key)) return;
     this.#gone.set(key, owner);
     this.#observer.gone(owner, owned, signalled);
+    this.#freeing.set(key, (this.#freeing.get(key) ?? 0) + 1);
     this.#table.releaseAll(key, () => {
+      const left = (this.#freeing.get(key) ?? 1) - 1;
+      // What it had got before may still wait for its last writes.
+      if (left > 0) return void this.#freeing.set(key, left);
+      this.#freeing.delete(key);
       if (!this.#table.owns(key) && !this.#table.asks(key)) this.#gone.delete(key);
       this.#observer.settled(owner);
     });

@@ -26,6 +26,10 @@ class World {
   exiting = false;
   /** Whether a release comes to its end. */
   unlocks = true;
+  /** Whether the last writes of a process have landed. */
+  landed = true;
+  /** Locks that wait for that. */
+  readonly waiting: (() => void)[] = [];
   signalResult = 0;
   readonly ready: [fd: number, events: number][] = [];
   readonly watched = new Set<number>();
@@ -97,6 +101,11 @@ class World {
       },
       ...ANYWHERE,
       ...NOTHING_WRITTEN,
+      settler: {
+        ...NOTHING_WRITTEN.settler,
+        settle: (_resource, _holding, over) => this.landed ? over() : this.waiting.push(over),
+        isSettling: () => this.waiting.length > 0,
+      },
       ledger: this.ledger,
       guard: new PosixGuard(this.ledger),
       observer: DEAF,
@@ -214,6 +223,21 @@ Deno.test("HolderReaper frees what a process had that ended while its connection
   world.end();
   assert.equal(world.events.length, 3);
   assert.equal(world.ledger.size, 0);
+});
+
+Deno.test("HolderReaper does not forget an owner that is gone while a lock of it waits, whatever else it is said to get", () => {
+  const world = new World();
+  world.landed = false;
+  world.acquire();
+  world.die();
+  assert.deepEqual(world.events.splice(0), [`gone ${PID} 1 false`]);
+  // As a request of its that is answered once more after a crash.
+  world.reaper.granted(OWNER);
+  assert.deepEqual(world.events.splice(0), [`gone ${PID} 1 false`]);
+  assert.deepEqual(world.reaper.judge(OWNER), { kind: "dead" });
+  for (const over of world.waiting.splice(0)) over();
+  assert.deepEqual(world.events, ["unlock", `settled ${PID}`]);
+  assert.deepEqual(world.reaper.judge(OWNER), { kind: "unjudged" });
 });
 
 Deno.test("HolderReaper judges an owner by its process alone", () => {
