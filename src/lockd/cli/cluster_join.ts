@@ -42,10 +42,14 @@ export interface JoiningHost {
   readonly advice?: string;
   /** Keys of the configuration that a member's daemon has not taken over; absent where there are none. */
   readonly waiting?: readonly string[];
+  /** That a person's word has changed nothing, and why; absent where it has, or none was given. */
+  readonly unheeded?: string;
 }
 
 /** By it a person says that the other one is ended that writes this host's session, with its guests. */
 const COPY_ENDED = "copy-ended";
+const UNHEEDED =
+  `--${COPY_ENDED} has changed nothing: this host's daemon does not say that a copy of it runs`;
 
 /** `virtlockd cluster join`: has this host's daemon join, and says what is in the way. */
 export const clusterJoinCommand: Command = {
@@ -71,10 +75,11 @@ export const clusterJoinCommand: Command = {
       ? { limitMs: waitOf(args), closed: true }
       : { limitMs: WAIT_MS, closed: false };
     const host = join(context, adminSocket(VIRTLOCKD, context, args), wait, args.has(COPY_ENDED));
-    const { found, advice, waiting } = host;
+    const { found, advice, waiting, unheeded } = host;
     const lines = [
       ...advice === undefined ? [`${found}.`] : [found, `-> ${advice}`],
       ...waiting === undefined ? [] : [waitingText(waiting)],
+      ...unheeded === undefined ? [] : [`-> ${unheeded}`],
     ];
     context.out.write(
       args.has("json") ? jsonText(host) : lines.map((line) => `${plainText(line)}\n`).join(""),
@@ -101,12 +106,16 @@ function join(context: CommandContext, socket: string, wait: Wait, copyEnded: bo
     const before = fileFirst ? first : heardOf(context, socket, first, wait);
     const { cluster } = before.sections;
     const goesOn = copyEnded && cluster?.state === "lost" && cluster.reason === COPIED;
-    if (!fileFirst && !goesOn && !isReloadNeeded(cluster)) return settledHost(context, socket, before, wait);
+    // Whoever has said it would take the session for this host's, and the next daemon may find otherwise.
+    const word = copyEnded && !goesOn ? { unheeded: UNHEEDED } : {};
+    if (!fileFirst && !goesOn && !isReloadNeeded(cluster)) {
+      return { ...settledHost(context, socket, before, wait), ...word };
+    }
     const wrong = wrongSettings(context, before);
-    if (wrong !== undefined) return { ...named(cluster), ...wrong };
+    if (wrong !== undefined) return { ...named(cluster), ...wrong, ...word };
     if (goesOn) forgetNonces(context, socket);
     reloadDaemon(context, socket, before.pid);
-    return settledHost(context, socket, awaited(context, socket, wait), wait);
+    return { ...settledHost(context, socket, awaited(context, socket, wait), wait), ...word };
   } catch (error) {
     if (error instanceof ForeignDaemonError) {
       return { state: "unreachable", found: error.message, advice: HAND_OVER };

@@ -86,6 +86,23 @@ Deno.test("join does not touch a host of which a copy runs", async () => {
   });
 });
 
+Deno.test("join says that nothing has come of the word that a copy is ended where none is known of", async () => {
+  assert.deepEqual(await joined({ told: [{}] }, "--copy-ended"), {
+    code: 0,
+    text: "This host is a member of cluster prod (session s1).\n" +
+      "-> --copy-ended has changed nothing: this host's daemon does not say that a copy of it runs\n",
+    waited: 0,
+  });
+  // While etcd is away the daemon cannot know yet what it was said for.
+  const way = { state: "joining", reason: "etcd cannot be reached" } as const;
+  const { code, text } = await joined({ told: [way] }, "--copy-ended", "--json");
+  assert.equal(code, 1);
+  assert.equal(
+    JSON.parse(text).unheeded,
+    "--copy-ended has changed nothing: this host's daemon does not say that a copy of it runs",
+  );
+});
+
 Deno.test("join says which keys are missing where a host is in no cluster", async () => {
   const keys =
     "-> Set cluster_endpoints, cluster_name, cluster_lockspaces (or cluster_devices) and, for https, " +
