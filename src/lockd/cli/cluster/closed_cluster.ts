@@ -125,7 +125,8 @@ export class ClosedCluster {
           `The cluster is not open yet${
             awaited === undefined ? "" : `: ${awaited}`
           }. It opens by itself as soon as ` +
-            "every host that was named has joined; 'virtlockd status' says on each why it has not",
+            "every host that was named has joined; 'virtlockd status' says on each why it has not. " +
+            "Where a name was wrong, say the command again with the right ones",
         );
       }
       this.#questions.pause(LOOK_MS);

@@ -53,7 +53,8 @@ Deno.test("a command waits until the cluster is open, and says then what that wa
   assert.throws(() => cluster.awaitOpen(3000), {
     message:
       "The cluster is not open yet: it waits for b. It opens by itself as soon as every host that was named has " +
-      "joined; 'virtlockd status' says on each why it has not",
+      "joined; 'virtlockd status' says on each why it has not. Where a name was wrong, say the command again with " +
+      "the right ones",
   });
   assert.equal(played.now, 3000);
   played.before = () => {
