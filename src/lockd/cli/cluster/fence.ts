@@ -94,16 +94,21 @@ function targetsOf({ name, sessions }: ChosenHost, dead: boolean): readonly Know
   );
 }
 
-function sessionText(session: HostEntry, locks: readonly ClusterLockEntry[]): string {
+/** What is known of a session that is about to be fenced. */
+export function sessionText(session: HostEntry, locks: readonly ClusterLockEntry[]): string {
   const its = locks.filter((lock) => lock.session === session.session);
   const guests = [...new Set(its.map(({ domain }) => domain))];
   const more = guests.length > NAMED_GUESTS ? ` and ${guests.length - NAMED_GUESTS} more` : "";
   const named = guests.length === 0 ? "" : `, of ${guests.slice(0, NAMED_GUESTS).join(", ")}${more}`;
-  const { name, host, boot, state, fencing } = session;
+  const { name, host, boot, state, fencing, quiet } = session;
   const said = fencing === undefined ? "" : ` by ${fencing.by} on ${fencing.from}, ${timeText(fencing.atMs)}`;
+  // Nothing that is known of it says that it is off.
+  const runs = quiet === true ? ". Its daemon was stopped in order, and these guests may run on" : "";
   return `${
     plainText(
-      `Host '${name}' (id ${host}, boot ${boot}), ${state}${said}: ${counted(its.length, "lock")}${named}`,
+      `Host '${name}' (id ${host}, boot ${boot}), ${state}${said}: ${
+        counted(its.length, "lock")
+      }${named}${runs}`,
     )
   }\n`;
 }
