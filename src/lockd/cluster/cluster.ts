@@ -10,12 +10,7 @@ import { daemonMark } from "./host/daemon_mark.ts";
 import type { DaemonMark } from "./keys/host_record.ts";
 import { settingsOf } from "./host/endpoints.ts";
 import { Member } from "./member.ts";
-import {
-  type Membership,
-  MembershipError,
-  MembershipFile,
-  type SessionNote,
-} from "./host/membership_file.ts";
+import { type Membership, MembershipError, MembershipFile } from "./host/membership_file.ts";
 import { ClusterNames, type ClusterSpace, twiceNamed } from "./keys/names.ts";
 import { refusingFiles } from "./locks/refusing_files.ts";
 
@@ -106,7 +101,7 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
     host,
     spaces,
     devices: clusterDevices,
-    note: before === undefined ? undefined : noteOf(before),
+    note: before,
   });
 }
 
@@ -119,14 +114,6 @@ function loaded(file: MembershipFile, boot: string, place: string): Membership |
     return `it may be one, but what the last daemon has kept of that cannot be told: ${error.message}. When no guest ` +
       `that runs here has a lock of the cluster's, remove ${file.path} and run 'virtlockd reload'`;
   }
-}
-
-function noteOf({ session, seen, nonces }: Membership): SessionNote {
-  return {
-    session,
-    ...seen === undefined ? {} : { seen },
-    ...nonces === undefined ? {} : { nonces },
-  };
 }
 
 /**
@@ -173,7 +160,7 @@ function switchedOff(
     host: settings.clusterHostId,
     spaces,
     devices,
-    note: noteOf(before),
+    note: before,
     parting: true,
   });
   let wishes: FencingWishes | undefined;

@@ -123,10 +123,7 @@ export class CrashSafety {
     const unfreed = new Map(
       [...this.#opened?.recovered?.gone ?? [], ...known].map((owner) => [owner.key, owner]),
     );
-    this.#markOf = (owner) =>
-      unfreed.has(ownerKey(owner)) || daemon.reaper.judge(owner).kind === "dead"
-        ? endedMark(owner)
-        : daemon.watch.markOf(owner);
+    this.#markOf = (owner) => unfreed.has(ownerKey(owner)) ? endedMark(owner) : daemon.reaper.markOf(owner);
     // Of a process that is gone nothing else tells the next life, should this one end before it frees all.
     const snapshot = function* () {
       yield* journalSnapshot(daemon, recorder, carried());

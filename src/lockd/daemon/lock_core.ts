@@ -10,7 +10,7 @@ import { LockTable } from "../lockspace/lock_table.ts";
 import { ManualRelease } from "../lockspace/manual_release.ts";
 import { ownerKey } from "../lockspace/owner.ts";
 import { hasOpenForWriting } from "../lockspace/open_files.ts";
-import { endedMark, OwnerWatch } from "../lockspace/owner_watch.ts";
+import { OwnerWatch } from "../lockspace/owner_watch.ts";
 import { PidNamespaces } from "../lockspace/pid_namespaces.ts";
 import { PosixGuard } from "../lockspace/posix_guard.ts";
 import { Settler } from "../lockspace/settler.ts";
@@ -133,8 +133,7 @@ export class LockCore {
       mayHang: (path, identity) => this.storage.mayHang(path, identity),
       locationOf: (path) => this.storage.locationOf(path),
       resources: () => this.table.resources(),
-      markOf: (owner) =>
-        this.reaper.judge(owner).kind === "dead" ? endedMark(owner) : this.watch.markOf(owner),
+      markOf: (owner) => this.reaper.markOf(owner),
       processOf: (owner) =>
         this.reaper.judge(owner).kind === "dead"
           ? "ended"

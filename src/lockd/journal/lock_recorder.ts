@@ -52,7 +52,7 @@ export interface LockRecorderParts {
   readonly log: DurableLog<Operation>;
   /** Slots that are taken from an earlier life on. */
   readonly slots: readonly StoredObject[];
-  /** The process of an owner, as {@link OwnerWatch.markOf}. */
+  /** The process of an owner, as {@link HolderReaper.markOf}. */
   readonly markOf: (owner: Owner) => ProcessMark;
 }
 

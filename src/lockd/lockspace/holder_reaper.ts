@@ -5,7 +5,7 @@ import type { FileSys, ProcessSys } from "../../os/sys.ts";
 import { SystemError } from "../../os/system_error.ts";
 import type { LockTable } from "./lock_table.ts";
 import { type Owner, type OwnerKey, ownerKey } from "./owner.ts";
-import type { OwnerProcess, OwnerWatch } from "./owner_watch.ts";
+import { endedMark, type OwnerProcess, type OwnerWatch, type ProcessMark } from "./owner_watch.ts";
 import type { Resource } from "./resource.ts";
 import { processState } from "../../os/process_state.ts";
 
@@ -118,6 +118,11 @@ export class HolderReaper {
     const process = this.#watch.processOf(key);
     if (process !== undefined) return { kind: "alive", pid: process.pid };
     return { kind: this.#gone.has(key) ? "dead" : "unjudged" };
+  }
+
+  /** What will tell an owner's process in a later life of the daemon: of one that is gone, that it is. */
+  markOf(owner: Owner): ProcessMark {
+    return this.judge(owner).kind === "dead" ? endedMark(owner) : this.#watch.markOf(owner);
   }
 
   /**
