@@ -57,35 +57,30 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<O
   // Output goes through files: a daemon that the command leaves behind may keep a pipe open for ever.
   const directory = await Deno.makeTempDir({ prefix: "run-" });
   try {
-    const command = new Deno.Command("timeout", {
-      args: [
-        "--signal=KILL",
-        `${(options.deadline ?? DEADLINE_MS) / 1000}`,
-        "sh",
-        "-c",
-        'out=$1; shift; exec "$@" >"$out/out" 2>"$out/err"',
-        "sh",
-        directory,
-        program,
-        ...args,
-      ],
+    const command = new Deno.Command("sh", {
+      args: ["-c", 'out=$1; shift; exec "$@" >"$out/out" 2>"$out/err"', "sh", directory, program, ...args],
       env: options.env ?? {},
       stdin: options.input === undefined ? "null" : "piped",
       stdout: "null",
       stderr: "null",
     });
     const child = command.spawn();
-    if (options.input !== undefined) {
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(options.input));
-      await writer.close();
-    }
-    const { code } = await child.status;
+    const timer = setTimeout(() => child.kill("SIGKILL"), options.deadline ?? DEADLINE_MS);
+    const { code } = await ended(child, options.input).finally(() => clearTimeout(timer));
     const [stdout, stderr] = await Promise.all(["out", "err"].map((name) => readIfThere(directory, name)));
     return { code, stdout: stdout ?? "", stderr: stderr ?? "" };
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+}
+
+async function ended(child: Deno.ChildProcess, input: string | undefined): Promise<Deno.CommandStatus> {
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  }
+  return await child.status;
 }
 
 async function readIfThere(directory: string, name: string): Promise<string> {

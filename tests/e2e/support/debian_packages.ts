@@ -31,12 +31,18 @@ export async function installMissing(names: readonly string[]): Promise<void> {
   await runOk(host, ["apt-get", "install", "-y", "-q", "--no-install-recommends", ...wanted], options);
 }
 
+/** Those that this process has found installed: it asks once for each. */
+const INSTALLED = new Set<string>();
+
 /** Those of them that this host does not have. */
 async function missing(names: readonly string[]): Promise<string[]> {
-  const absent: string[] = [];
-  for (const name of names) {
-    const query = await host.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", name]);
-    if (query.stdout !== "installed") absent.push(name);
+  const unknown = names.filter((name) => !INSTALLED.has(name));
+  if (unknown.length === 0) return [];
+  // It fails when it does not know one, and has told of the others.
+  const query = await host.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\\n", ...unknown]);
+  for (const line of query.stdout.split("\n")) {
+    const [status, name = ""] = line.split(" ");
+    if (status === "installed") INSTALLED.add(name);
   }
-  return absent;
+  return unknown.filter((name) => !INSTALLED.has(name));
 }

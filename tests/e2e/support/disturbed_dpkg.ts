@@ -16,7 +16,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 parent_of() { read -r _ _ _ parent _ <"/proc/$1/stat"; }
 parent_of $$
 processes=
-while [ "$(cat "/proc/$parent/comm")" != dpkg ]; do
+while read -r comm <"/proc/$parent/comm" && [ "$comm" != dpkg ]; do
   [ "$parent" -gt 1 ] || exec "$name" "$@"
   processes="$parent $processes"
   parent_of "$parent"

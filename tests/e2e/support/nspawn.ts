@@ -29,7 +29,7 @@ for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
 done
 mount -t tmpfs -o mode=755 lab /run
 mkdir -p "$upper" "$directory/work" "$directory/root"
-mount -t overlay -o "lowerdir=$root,upperdir=$upper,workdir=$directory/work" overlay "$directory/root"
+mount -t overlay -o "volatile,lowerdir=$root,upperdir=$upper,workdir=$directory/work" overlay "$directory/root"
 touch "$directory/root/etc/.updated" "$directory/root/var/.updated"
 sh -c '
   for group in $2; do echo $$ >"$group/cgroup.procs"; done

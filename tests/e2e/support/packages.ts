@@ -197,11 +197,28 @@ async function isUpToDate(file: string): Promise<boolean> {
 
 /**
  * Installs Debian packages in a machine, all at once, also once more, or in the place of any other version.
- * The machine has no network: only what is in it, or was, can be depended on.
+ * What they depend on has to be there.
  */
 export async function install(machine: Machine, ...files: readonly [string, ...string[]]): Promise<void> {
+  // apt would compute four checksums of the runtime in a package, each time.
+  await machine.sh(`dpkg -i ${(await copyIn(machine, files)).join(" ")}`);
+}
+
+/**
+ * {@link install}, as an administrator does it, and with what the packages depend on. The machine has no
+ * network: only what is in it, or was, can be depended on.
+ */
+export async function installByApt(
+  machine: Machine,
+  ...files: readonly [string, ...string[]]
+): Promise<void> {
+  const options = "-q -y --no-install-recommends --allow-downgrades --reinstall";
+  await machine.sh(`apt-get install ${options} ${(await copyIn(machine, files)).join(" ")}`);
+}
+
+/** @returns where the packages are in the machine */
+async function copyIn(machine: Machine, files: readonly string[]): Promise<string[]> {
   const inside = files.map((_, index) => `/root/package${index}.deb`);
   for (const [index, file] of files.entries()) await machine.copyIn(file, `/root/package${index}.deb`);
-  const options = "-q -y --no-install-recommends --allow-downgrades --reinstall";
-  await machine.sh(`apt-get install ${options} ${inside.join(" ")}`);
+  return inside;
 }

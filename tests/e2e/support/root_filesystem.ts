@@ -30,6 +30,35 @@ done
 rm names short
 `;
 
+/**
+ * systemd runs all generators at its start and at each daemon-reload, of which every package causes some: a
+ * dozen processes that find nothing here.
+ */
+const MASK_GENERATORS = `
+set -e
+mkdir -p "$1/etc/systemd/system-generators"
+for generator in "$1"/usr/lib/systemd/system-generators/*; do
+  ln -s /dev/null "$1/etc/systemd/system-generators/\${generator##*/}"
+done
+`;
+
+/** Lets libvirtd ask QEMU what it can, which it would do in every machine, and keeps what it was told. */
+const ASK_QEMU = `
+set -e
+unshare --mount --pid --fork --kill-child chroot "$1" sh -ec '
+  mount -t tmpfs lab /run
+  mount -t tmpfs lab /etc/libvirt
+  libvirtd >/dev/null 2>&1 &
+  tries=0
+  until virsh -q -c qemu:///system domcapabilities --virttype qemu >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ]
+    sleep 0.3
+  done
+'
+find "$1/var/lib/libvirt" "$1/var/cache/libvirt" -type f
+`;
+
 /** Without the downloaded packages and lists a machine, which has no network, could install nothing again. */
 const BUILDER = [
   "mmdebstrap",
@@ -44,6 +73,8 @@ const BUILDER = [
   '--aptopt=Acquire::Check-Valid-Until "false"',
   // It would wait for minutes for guests without an operating system to shut down.
   '--customize-hook=systemctl --quiet --root="$1" mask libvirt-guests.service',
+  `--customize-hook=${MASK_GENERATORS}`,
+  `--customize-hook=${ASK_QEMU}`,
   `--customize-hook=${SHORTEN_LISTS}`,
 ];
 
