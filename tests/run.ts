@@ -196,8 +196,9 @@ function longestFirst(files: readonly string[]): string[] {
  * Puts each program that tests start into one file, for the tests that begin afterwards.
  *
  * What is run is a TypeScript file that imports it: with another ending the program would execute the file,
- * without the runtime. The program itself is JavaScript, which starts with 270 ms of CPU; the same text in a
- * TypeScript file takes 450 ms, and the sources 620 ms.
+ * without the runtime. The program itself is JavaScript, and minified as that of a package is: it starts with
+ * 220 ms of CPU, and with 265 ms otherwise. The same text in a TypeScript file takes 450 ms, and the sources
+ * 620 ms.
  */
 function bundlePrograms(): void {
   const output = join(ROOT, "build/tests");
@@ -212,7 +213,7 @@ function bundlePrograms(): void {
     ...NEMESIS_ENTRIES.map((name) => join(TESTS, "nemesis/entries", name)),
   ];
   // They keep the folders that they have below the one that holds all of them, which is that of main.ts.
-  execFileSync(process.execPath, ["bundle", "--quiet", "--outdir", output, ...sources]);
+  execFileSync(process.execPath, ["bundle", "--quiet", "--minify", "--outdir", output, ...sources]);
   for (const source of sources) {
     const file = join(output, bundledName(source));
     writeFileSync(file, `import "./${basename(file, ".ts")}.js";\n`);

@@ -8,6 +8,8 @@ export const PATIENCE_MS = 60_000;
 const LOOK_EVERY = 5;
 /** A look that starts a process takes the CPU from what it waits for: the pause is so many times as long. */
 const REST = 2;
+/** And at least this part of the time that has been waited: what takes long may be seen a little later. */
+const PART = 0.1;
 const LONGEST_REST = 2000;
 
 /**
@@ -25,14 +27,16 @@ export async function until<T>(
   timeout = PATIENCE_MS,
   every = LOOK_EVERY,
 ): Promise<T> {
-  const end = performance.now() + timeout;
+  const start = performance.now();
+  const end = start + timeout;
   for (;;) {
     const begun = performance.now();
     const value = await condition();
     if (value !== undefined && value !== false) return value;
     const now = performance.now();
     if (now > end) throw new Error(`Wait for ${what}: not within ${timeout} ms`);
-    const pause = Math.max(every, Math.min(REST * (now - begun), LONGEST_REST));
+    const rest = Math.max(REST * (now - begun), PART * (now - start));
+    const pause = Math.max(every, Math.min(rest, LONGEST_REST));
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
