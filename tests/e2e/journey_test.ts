@@ -5,7 +5,7 @@ import { LibvirtPackages } from "./support/libvirt_packages.ts";
 import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
-import { debianPackage, install, NEXT_VERSION } from "./support/packages.ts";
+import { debianPackage, install, installByApt, NEXT_VERSION } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
 import { until } from "../support/until.ts";
 
@@ -14,6 +14,9 @@ import { until } from "../support/until.ts";
 // and must never get one.
 
 const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
+
+/** Each of the three ways has libvirt's packages run the same scripts, for half a minute. */
+const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
 
 for (const release of releasesToTest("newest")) {
   Deno.test(`On ${release} a guest's locks are held through the whole life of our package`, async (t) => {
@@ -73,15 +76,15 @@ for (const release of releasesToTest("newest")) {
       assert.match(await machine.sh("systemctl is-active virtlockd-admin.socket"), /^active\n$/);
     });
 
-    await t.step("libvirt's packages installed again, upgraded and downgraded", async () => {
-      await inPlace(() => packages.reinstall());
+    await t.step("libvirt's packages upgraded; or installed again, upgraded and downgraded", async () => {
+      if (THOROUGH) await inPlace(() => packages.reinstall());
       await inPlace(() => packages.upgrade());
-      await inPlace(() => packages.downgrade());
+      if (THOROUGH) await inPlace(() => packages.downgrade());
     });
 
     await t.step("our package installed again, upgraded and downgraded", async () => {
       await inPlace(async () => await install(machine, await debianPackage()));
-      await inPlace(async () => await install(machine, await debianPackage(NEXT_VERSION)));
+      await inPlace(async () => await installByApt(machine, await debianPackage(NEXT_VERSION)));
       assert.equal((await service.status()).version, NEXT_VERSION);
       await inPlace(async () => await install(machine, await debianPackage()));
       await anew(KILL);

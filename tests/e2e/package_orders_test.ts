@@ -4,7 +4,7 @@ import { LibvirtPackages } from "./support/libvirt_packages.ts";
 import { LockProber } from "./support/lock_prober.ts";
 import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
-import { debianPackage, install, packageWithDivertedUnits } from "./support/packages.ts";
+import { debianPackage, install, installByApt, packageWithDivertedUnits } from "./support/packages.ts";
 import { releasesToTest, SETUPS } from "./support/releases.ts";
 import { until } from "../support/until.ts";
 
@@ -45,6 +45,8 @@ for (const release of releasesToTest("oldest")) {
       assert.deepEqual(await fragments(), UNITS.map((unit) => `/etc/systemd/system/${unit}`));
       assert.equal(await diverted(), "");
       assert.equal(await machine.sh("ls /lib/systemd/system | grep virtlockd.*libvirt || :"), "");
+      // The second time all is as it was here.
+      if (round > 1) continue;
       await packages.reinstall();
       await served();
     }
@@ -121,7 +123,7 @@ for (const release of releasesToTest("oldest")) {
     };
 
     await machine.sh(purge);
-    await install(machine, await debianPackage());
+    await installByApt(machine, await debianPackage());
     await locked();
     const { libvirt } = await defineGuests(machine);
     await libvirt.virsh("start", "alpha");
