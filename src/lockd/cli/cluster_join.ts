@@ -18,6 +18,7 @@ import { decodeSession } from "../cluster/keys/session_record.ts";
 import { isIdle, keysNotInUse, settingsInUse } from "../identity/cluster_settings_in_use.ts";
 import { type ConfiguredCluster, configuredCluster, isNamed } from "./cluster/cluster_settings.ts";
 import { openingAdvice } from "./cluster/opening.ts";
+import { awaited, heardOf, type HostWatch, type Wait } from "./cluster/awaited_host.ts";
 import { withChosen } from "./cluster/opened_cluster.ts";
 
 /**
@@ -25,8 +26,6 @@ import { withChosen } from "./cluster/opened_cluster.ts";
  * anew waits 10 s for what etcd still has of it.
  */
 const WAIT_MS = 15_000;
-/** Between two looks, in ms. */
-const LOOK_MS = 300;
 
 /** How a host stands that was to join: what `cluster join --json` prints, see docs/json.md. */
 export interface JoiningHost {
@@ -88,13 +87,6 @@ export const clusterJoinCommand: Command = {
   },
 };
 
-/** How long a host is waited for. */
-interface Wait {
-  readonly limitMs: number;
-  /** Also while its cluster is closed, which a person opens. */
-  readonly closed: boolean;
-}
-
 /**
  * @param socket the daemon's admin socket
  * @param copyEnded what a person says of the other one, where there was one
@@ -103,7 +95,7 @@ function join(context: CommandContext, socket: string, wait: Wait, copyEnded: bo
   try {
     const first = statusAt(context, socket);
     const fileFirst = isFileFirst(context, first);
-    const before = fileFirst ? first : heardOf(context, socket, first, wait);
+    const before = fileFirst ? first : heardOf(watchOf(context, socket), wait, first);
     const { cluster } = before.sections;
     const goesOn = copyEnded && cluster?.state === "lost" && cluster.reason === COPIED;
     // Whoever has said it would take the session for this host's, and the next daemon may find otherwise.
@@ -115,7 +107,7 @@ function join(context: CommandContext, socket: string, wait: Wait, copyEnded: bo
     if (wrong !== undefined) return { ...named(cluster), ...wrong, ...word };
     if (goesOn) forgetNonces(context, socket);
     reloadDaemon(context, socket, before.pid);
-    return { ...settledHost(context, socket, awaited(context, socket, wait), wait), ...word };
+    return { ...settledHost(context, socket, awaited(watchOf(context, socket), wait), wait), ...word };
   } catch (error) {
     if (error instanceof ForeignDaemonError) {
       return { state: "unreachable", found: error.message, advice: HAND_OVER };
@@ -216,24 +208,12 @@ function configurationOf(context: CommandContext, { configurationFile }: StatusD
   return configuredCluster(context, isThere ? configurationFile : undefined);
 }
 
-/** Waits for a host that is on its way in, and also until one that was made to leave has heard of it. */
-function heardOf(
-  context: CommandContext,
-  socket: string,
-  first: StatusDocument,
-  wait: Wait,
-): StatusDocument {
-  const { sys } = context;
-  const end = sys.monotonic() + wait.limitMs;
-  const status = awaited(context, socket, wait, first);
-  const { state, session } = status.sections.cluster ?? {};
-  if (state !== "live" || session === undefined || !hasLeft(context, status, session)) return status;
-  for (;;) {
-    const now = statusAt(context, socket);
-    const { cluster } = now.sections;
-    if (cluster?.state !== "live" || cluster.session !== session || sys.monotonic() >= end) return now;
-    sys.pollReadable(-1, LOOK_MS);
-  }
+function watchOf(context: CommandContext, socket: string): HostWatch {
+  return {
+    look: () => statusAt(context, socket),
+    hasLeft: (status, session) => hasLeft(context, status, session),
+    sys: context.sys,
+  };
 }
 
 /** Whether etcd says that a host has left which does not know it yet. */
@@ -252,25 +232,6 @@ function hasLeft(context: CommandContext, status: StatusDocument, session: strin
   }
 }
 
-/** @param first what it has said a moment ago */
-function awaited(
-  context: CommandContext,
-  socket: string,
-  { limitMs, closed }: Wait,
-  first?: StatusDocument,
-): StatusDocument {
-  const { sys } = context;
-  const end = sys.monotonic() + limitMs;
-  for (let status = first;; status = undefined) {
-    status ??= statusAt(context, socket);
-    const { state, reason } = status.sections.cluster ?? {};
-    const changes = state === "joining" || state === "unsure" || (state === "live" && reason !== undefined) ||
-      (state === "closed" && closed);
-    if (!changes || sys.monotonic() >= end) return status;
-    sys.pollReadable(-1, LOOK_MS);
-  }
-}
-
 /** How a host stands that is waited for no more; one whose cluster has just been opened is. */
 function settledHost(
   context: CommandContext,
@@ -282,7 +243,7 @@ function settledHost(
   const opening = openingOf(context, status);
   if (opening !== undefined || wait.closed) return standingHost(status, opening);
   // The daemon hears in seconds what etcd says already.
-  return memberHost(context, awaited(context, socket, { ...wait, closed: true }));
+  return memberHost(context, awaited(watchOf(context, socket), { ...wait, closed: true }));
 }
 
 /** How a host stands; of a member also what of its settings is to be seen to. */
