@@ -52,7 +52,7 @@ unshare --mount --pid --fork --kill-child chroot "$1" sh -ec '
   tries=0
   until virsh -q -c qemu:///system domcapabilities --virttype qemu >/dev/null 2>&1; do
     tries=$((tries + 1))
-    [ "$tries" -lt 100 ]
+    [ "$tries" -lt 400 ]
     sleep 0.3
   done
 '
