@@ -14,7 +14,7 @@ const CONFIG = "/etc/libvirt/virtlockd.conf";
 /** Ours, and libvirt's put aside. */
 const PROGRAMS = "/usr/sbin/virtlockd\n/usr/sbin/virtlockd.libvirt\n";
 
-/** Both releases have all. */
+/** What CI tries on the newer release is tried on the older one too. */
 const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
 
 /** As `systemctl mask --force` does. */
