@@ -153,9 +153,8 @@ function runStart(): PathResult {
   };
   const first = start(undefined);
   if (first.kind !== "stopped") result.problems.push(ended(first));
-  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
-    // That is how the kernel says that another daemon is there.
-    if (fault.errno === EAGAIN) continue;
+  // EAGAIN is how the kernel says that another daemon is there.
+  for (const fault of everyFault(counts, MOST_OF_A_CALL, [EAGAIN])) {
     let end: End;
     try {
       end = start(fault);
@@ -295,10 +294,9 @@ function runRecovery(): PathResult {
     }
   };
   run({ call: "pid", nth: 1_000_000, errno: 1 });
-  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
-    // That is how the kernel says that another daemon is there, that somebody else has the lock, or that the
-    // guest has ended.
-    if (fault.errno === EAGAIN || fault.errno === ESRCH) continue;
+  // That is how the kernel says that another daemon is there, that somebody else has the lock, or that the
+  // guest has ended.
+  for (const fault of everyFault(counts, MOST_OF_A_CALL, [EAGAIN, ESRCH])) {
     fired = false;
     run(fault);
     if (fired) result.faults++;
