@@ -1,10 +1,13 @@
 import { fail } from "node:assert/strict";
 import { runSequence } from "../model/sequence.ts";
+import { THOROUGH } from "../support/every_step.ts";
 import { randomSteps, type Step } from "../model/steps.ts";
 
 // `deno task model` runs longer and with other seeds.
 const STEPS = 250;
 const SEEDS = [1, 2, 3, 4];
+/** With these holders end often, and each end takes its time. */
+const SETTLING_SEEDS = THOROUGH ? SEEDS : [1, 2];
 const MIXTURE = { reExecs: 5, holders: 15 };
 /** Locks wait for the last writes of holders that have ended, and who asks for them waits too. */
 const SETTLING = { reExecs: 5, holders: 15, writes: 120 };
@@ -21,7 +24,7 @@ for (const seed of SEEDS) {
   });
 }
 
-for (const seed of SEEDS) {
+for (const seed of SETTLING_SEEDS) {
   Deno.test(`Daemon and model agree where last writes are waited for, seed ${seed}`, async () => {
     await agree(randomSteps(seed, STEPS, SETTLING));
   });
