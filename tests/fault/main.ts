@@ -153,8 +153,9 @@ function runStart(): PathResult {
   };
   const first = start(undefined);
   if (first.kind !== "stopped") result.problems.push(ended(first));
-  // EAGAIN is how the kernel says that another daemon is there.
-  for (const fault of everyFault(counts, MOST_OF_A_CALL, [EAGAIN])) {
+  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
+    // That is how the kernel says that another daemon is there.
+    if (fault.errno === EAGAIN) continue;
     let end: End;
     try {
       end = start(fault);
@@ -294,9 +295,10 @@ function runRecovery(): PathResult {
     }
   };
   run({ call: "pid", nth: 1_000_000, errno: 1 });
-  // That is how the kernel says that another daemon is there, that somebody else has the lock, or that the
-  // guest has ended.
-  for (const fault of everyFault(counts, MOST_OF_A_CALL, [EAGAIN, ESRCH])) {
+  for (const fault of everyFault(counts, MOST_OF_A_CALL)) {
+    // That is how the kernel says that another daemon is there, that somebody else has the lock, or that the
+    // guest has ended.
+    if (fault.errno === EAGAIN || fault.errno === ESRCH) continue;
     fired = false;
     run(fault);
     if (fired) result.faults++;

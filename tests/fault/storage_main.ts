@@ -140,8 +140,9 @@ function runStart(): PathResult {
   };
   const first = start(undefined);
   if (first.kind !== "stopped") result.problems.push(ended(first));
-  // EAGAIN is how the kernel says that another daemon is there.
-  for (const fault of everyFault(found.counts, MOST_OF_A_CALL, [EAGAIN])) {
+  for (const fault of everyFault(found.counts, MOST_OF_A_CALL)) {
+    // That is how the kernel says that another daemon is there.
+    if (fault.errno === EAGAIN) continue;
     const end = start(fault);
     if (found.fired) result.faults++;
     if (end.kind === "died" || end.kind === "refused" && !end.message.includes(strerror(fault.errno))) {

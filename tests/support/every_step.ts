@@ -1,10 +1,8 @@
 import { When } from "./killing_sys.ts";
 import type { ServiceManager } from "./service_manager.ts";
 
-/** What asks for a thorough run. */
-export const THOROUGH_VARIABLE = "VIRTLOCKD_TEST_THOROUGH";
 /** Whether no step is left out: minutes instead of seconds. */
-export const THOROUGH = Deno.env.get(THOROUGH_VARIABLE) === "1";
+export const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
 
 /** Something that is killed again and again, each time at another of its steps. */
 export interface Killed {

@@ -1,10 +1,9 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import { THOROUGH, THOROUGH_VARIABLE } from "./every_step.ts";
 import { Place } from "./place.ts";
 import { TestProcess } from "./test_process.ts";
 
 /** It makes hundreds of starts and re-execs one after the other. */
-const TIMEOUT = THOROUGH ? 1_200_000 : 300_000;
+const TIMEOUT = 300_000;
 
 /** A line of the process that runs a daemon under faults. */
 export interface FaultResult {
@@ -21,8 +20,7 @@ export interface FaultResult {
 export async function failEach(main: string, paths: readonly string[]): Promise<FaultResult[]> {
   using place = Place.create();
   const command = place.command([Deno.execPath(), "run", "-A", "--no-check", main, ...paths]);
-  const env = { ...place.env, [THOROUGH_VARIABLE]: THOROUGH ? "1" : "0" };
-  await using process = new TestProcess(command, env, place.directory);
+  await using process = new TestProcess(command, place.env, place.directory);
   const { code } = await process.wait(TIMEOUT);
   deepStrictEqual([code, process.stderr.text], [0, ""]);
   return process.stdout.text.trimEnd().split("\n").map((line): FaultResult => JSON.parse(line));
