@@ -7,7 +7,8 @@ import {
   untilOn,
   withStage,
 } from "../support/cluster_crash_stage.ts";
-import { atEachStep, type Killed, THOROUGH } from "../support/every_step.ts";
+import { atEachStep, type Killed } from "../support/every_step.ts";
+import { THOROUGH } from "../support/thorough.ts";
 import { isFree, lockOn } from "../support/kernel.ts";
 import { PlayedGuest } from "../support/played_guest.ts";
 import { holderOf, keysOf } from "../support/played_host.ts";

@@ -8,6 +8,7 @@ import { LockService } from "./support/lock_service.ts";
 import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install, NEXT_VERSION } from "./support/packages.ts";
 import { until } from "../support/until.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 // The daemon dies and comes back under a real systemd, which keeps copies of its descriptors meanwhile. What
 // must not happen is that anybody gets a lock of a running guest, or that the guest loses its connection and
@@ -16,7 +17,7 @@ import { until } from "../support/until.ts";
 const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
 const RESTART = "systemctl restart virtlockd.service";
 /** How often the daemon is killed while a guest is started, and while it is ended. */
-const ROUNDS = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1" ? 10 : 5;
+const ROUNDS = THOROUGH ? 10 : 5;
 
 Deno.test("The locks and clients of running guests outlive the daemon's process", async (t) => {
   await using machine = await Machine.boot();

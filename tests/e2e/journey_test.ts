@@ -8,15 +8,13 @@ import { Machine } from "./support/nspawn.ts";
 import { debianPackage, install, installByApt, NEXT_VERSION } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
 import { until } from "../support/until.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 // The life of a host with a running guest, from libvirt's daemon to ours, through everything that an
 // administrator or an accident does to it, and back. Another process asks for the guest's locks all the time
 // and must never get one.
 
 const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
-
-/** Each of the three ways has libvirt's packages run the same scripts, for half a minute. */
-const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
 
 for (const release of releasesToTest("newest")) {
   Deno.test(`On ${release} a guest's locks are held through the whole life of our package`, async (t) => {
@@ -77,6 +75,7 @@ for (const release of releasesToTest("newest")) {
     });
 
     await t.step("libvirt's packages upgraded; or installed again, upgraded and downgraded", async () => {
+      // Each of the three has the same scripts run, for half a minute.
       if (THOROUGH) await inPlace(() => packages.reinstall());
       await inPlace(() => packages.upgrade());
       if (THOROUGH) await inPlace(() => packages.downgrade());

@@ -7,6 +7,7 @@ import { Machine } from "./support/nspawn.ts";
 import { archive } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
 import { until } from "../support/until.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 // The script that the RPM and the archive move a host with is killed before each command that changes
 // something, with a guest running. The guest's locks are held, and the script can be run once more.
@@ -32,7 +33,7 @@ const PLACES = `find /usr/sbin/virtlockd* /usr/lib/systemd/system/virtlockd* /us
   -printf '%p %l\\n' 2>/dev/null | sort`;
 
 /** Each command takes ten seconds: some of them, unless all are asked for. */
-const STEP = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1" ? 1 : 8;
+const STEP = THOROUGH ? 1 : 8;
 
 // Of CI's releases the one that is newer.
 for (const release of releasesToTest().slice(-1)) {

@@ -8,6 +8,7 @@ import { Machine } from "./support/nspawn.ts";
 import { debianPackage, NEXT_VERSION } from "./support/packages.ts";
 import { releasesToTest } from "./support/releases.ts";
 import { until } from "../support/until.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 // dpkg and the script that it runs are killed somewhere, or a command of a script fails, with a guest
 // running. Until somebody mends that, and afterwards, the guest's locks are held; and libvirt gets its own
@@ -63,7 +64,7 @@ const MORE: readonly Moment[] = [
     mend: REMOVE,
   },
 ];
-const CHOSEN = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1" ? [...MOMENTS, ...MORE] : MOMENTS;
+const CHOSEN = THOROUGH ? [...MOMENTS, ...MORE] : MOMENTS;
 
 // It takes some minutes: of CI's releases the one that is newer.
 for (const release of releasesToTest().slice(-1)) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MODELS } from "../cluster_states/models.ts";
-import { THOROUGH } from "../support/every_step.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 // The protocol of locks in etcd, without the daemon's code: every state that it can reach.
 

@@ -5,10 +5,10 @@ import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Random } from "../support/random.ts";
 import { until } from "../support/until.ts";
 import { ServiceManager } from "../support/service_manager.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 const CLIENTS = 12;
 /** A run of the suite makes the same choices each time; a thorough one makes new ones, which it prints. */
-const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
 const SEED = Number(Deno.env.get("VIRTLOCKD_TEST_SEED") ?? (THOROUGH ? Random.freshSeed() : 20261121));
 /** Crashes in one run; hundreds in a thorough one. */
 const CRASHES = THOROUGH ? 400 : 25;

@@ -1,6 +1,6 @@
 import { fail } from "node:assert/strict";
 import { runSequence } from "../model/sequence.ts";
-import { THOROUGH } from "../support/every_step.ts";
+import { THOROUGH } from "../support/thorough.ts";
 import { randomSteps, type Step } from "../model/steps.ts";
 
 // `deno task model` runs longer and with other seeds.

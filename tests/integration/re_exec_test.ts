@@ -5,7 +5,7 @@ import { encodeResource } from "../support/lock_codec.ts";
 import { ParamType } from "../../src/chassis/wire/typed_param.ts";
 import { AdminClient } from "../support/admin_client.ts";
 import { Daemon } from "../support/daemon.ts";
-import { THOROUGH } from "../support/every_step.ts";
+import { THOROUGH } from "../support/thorough.ts";
 import { Holder } from "../support/holder.ts";
 import { isFree, lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { PlayedEtcd } from "../cluster_model/played_etcd.ts";
-import { type Killed, killedAtEveryCall, THOROUGH } from "./every_step.ts";
+import { type Killed, killedAtEveryCall } from "./every_step.ts";
+import { THOROUGH } from "./thorough.ts";
 import { isFree, lockOn } from "./kernel.ts";
 import { PlayedGuest } from "./played_guest.ts";
 import { holderOf, keysOf, openedCluster, PlayedHost } from "./played_host.ts";

@@ -1,8 +1,6 @@
 import { When } from "./killing_sys.ts";
+import { THOROUGH } from "./thorough.ts";
 import type { ServiceManager } from "./service_manager.ts";
-
-/** Whether no step is left out: minutes instead of seconds. */
-export const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
 
 /** Something that is killed again and again, each time at another of its steps. */
 export interface Killed {
