@@ -1,2 +1,2 @@
-/** Whether nothing is left out that CI has no time for: minutes instead of seconds. docs/testing.md says what. */
+/** Whether nothing is left out that CI has no time for: minutes, not seconds. docs/testing.md says what. */
 export const THOROUGH = Deno.env.get("VIRTLOCKD_TEST_THOROUGH") === "1";
