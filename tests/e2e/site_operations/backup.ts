@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { textsOf, textWith } from "../support/page.ts";
-import { CLUSTER_PAGE, ETCD_PAGE, ofMember, type Place, PLACES } from "../support/site_names.ts";
+import { textsOf } from "../support/page.ts";
+import { ETCD_PAGE, ofMember, type Place, PLACES } from "../support/site_names.ts";
 import { lockAnew, type Scene } from "./scene.ts";
 
 /**
@@ -9,8 +9,7 @@ import { lockAnew, type Scene } from "./scene.ts";
  */
 export async function backup(scene: Scene): Promise<void> {
   const { site, guests } = scene;
-  const [save = "", restore = ""] = await textsOf(ETCD_PAGE, "A backup, and back");
-  const recover = await textWith(CLUSTER_PAGE, "etcd has lost something", "cluster recover");
+  const [save = "", restore = "", recover = ""] = await textsOf(ETCD_PAGE, "A backup, and back");
   await guests.start("ended", 1);
   await site.asRoot(save);
   await guests.end("ended");

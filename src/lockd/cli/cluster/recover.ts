@@ -1,5 +1,11 @@
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
-import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import type { Arguments } from "../../../chassis/cli/arguments.ts";
+import {
+  type Command,
+  type CommandContext,
+  CommandError,
+  CommandExit,
+} from "../../../chassis/cli/command.ts";
 import { UsageError } from "../../../chassis/config/usage_error.ts";
 import type { MetaRecord } from "../../cluster/keys/meta_record.ts";
 import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
@@ -36,7 +42,7 @@ export const clusterRecoverCommand: Command = {
       name: "dead",
       summary: "hosts of --without are dead: although one shows that it lives, or etcd does not know it",
     },
-    { name: "yes", summary: "do not ask" },
+    { name: "yes", summary: "do not ask: with --without, and where the cluster is open" },
     ...CLUSTER_OPTIONS,
     JSON_OPTION,
   ],
@@ -52,19 +58,26 @@ export const clusterRecoverCommand: Command = {
       const word = wordOf(context);
       const out = new LeftOutHosts({ ...opened, expect, without, dead, word });
       const cluster = new ClosedCluster(opened);
+      let isOpen = false;
       cluster.change((meta) => {
         confirmNotNew(meta);
+        isOpen = meta.phase === "open";
         return undefined;
       });
       confirmAllNamed(opened, [...expect, ...without], NAME_OR_LEAVE_OUT);
       out.confirm();
-      // That a host is off nobody here can know.
-      if (without.length > 0) agree(context, args, "Nothing was changed", questionOf(without), NEEDS_YES);
+      agreeTo(context, args, { isOpen, without });
       out.condemn();
       recover(
         opened,
         cluster,
-        { expect, without, wait, why: `asked for by ${word.by} on ${word.from}` },
+        {
+          expect,
+          without,
+          wait,
+          why: `asked for by ${word.by} on ${word.from}`,
+          mayClose: isOpen || args.has("yes"),
+        },
         out,
       );
       return { name: opened.settings.clusterName, expect, without };
@@ -82,15 +95,18 @@ const NAME_OR_LEAVE_OUT =
 function recover(
   opened: OpenedCluster,
   cluster: ClosedCluster,
-  { expect, without, wait, why }: {
+  { expect, without, wait, why, mayClose }: {
     readonly expect: readonly string[];
     readonly without: readonly string[];
     readonly wait: number;
     readonly why: string;
+    /** Whether a cluster that is open is closed: somebody has said so. */
+    readonly mayClose: boolean;
   },
   out: LeftOutHosts,
 ): void {
   const named = [...expect, ...without];
+  let said: string | undefined;
   const closed = (meta: MetaRecord): MetaRecord => {
     // What etcd had lost may have come back by now.
     confirmAllNamed(opened, named, NAME_OR_LEAVE_OUT);
@@ -98,9 +114,14 @@ function recover(
   };
   cluster.change((meta) => {
     confirmNotNew(meta);
-    return closed(
-      meta.phase === "recovering" ? meta : { ...meta, phase: "recovering", round: crypto.randomUUID(), why },
-    );
+    // It was named before, which etcd has not told, and all have put in what they have since.
+    if (meta.phase === "open" && meta.round === said) return undefined;
+    if (meta.phase === "open" && !mayClose) throw new CommandError(CommandExit.PROBLEM, OPENED_MEANWHILE);
+    const next = meta.phase === "recovering"
+      ? meta
+      : { ...meta, phase: "recovering", round: crypto.randomUUID(), why } as const;
+    said = next.round;
+    return closed(next);
   }, () => out.fenced());
   out.sweep();
   // Each host that has seen more than there is now closes the cluster when it notices that, and each does
@@ -120,7 +141,33 @@ function confirmNotNew({ phase }: MetaRecord): void {
   );
 }
 
-function questionOf(without: readonly string[]): string {
+const OPENED_MEANWHILE =
+  "The cluster is open by now, for somebody else has said which hosts it has: it was not closed once more. Look at " +
+  "'virtlockd cluster hosts', and say the same again if it is still to be done";
+
+/** Asks for what nobody here can know, and before an open cluster is closed. @throws CommandError */
+function agreeTo(
+  context: CommandContext,
+  args: Arguments,
+  { isOpen, without }: { readonly isOpen: boolean; readonly without: readonly string[] },
+): void {
+  const undone = "Nothing was changed";
+  if (!isOpen) {
+    if (without.length > 0) agree(context, args, undone, areOff(without), NEEDS_YES);
+    return;
+  }
+  const end = without.length > 0 ? `${FENCE_INSTEAD} ${areOff(without)}` : 'Type "yes" to recover it: ';
+  const alone = `${undone}: the ${IS_OPEN}: then "--yes" is needed, without a terminal to ask at`;
+  agree(context, args, undone, `The ${IS_OPEN}. ${end}`, alone);
+}
+
+const IS_OPEN =
+  "cluster is open, and nothing that etcd tells calls for a recovery. Recovering closes it: guests run on, but no " +
+  "host gets a new lock before every host that is named has put in what it has. That is right where etcd was " +
+  "restored, emptied or exchanged, and no host has noticed it yet";
+const FENCE_INSTEAD = "For hosts that are dead nothing has to be closed: 'virtlockd cluster fence HOST'.";
+
+function areOff(without: readonly string[]): string {
   return `Are ${
     without.join(", ")
   } off, and will stay off until none of their guests is left? If one of them runs, two ` +

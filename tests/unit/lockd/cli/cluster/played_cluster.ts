@@ -1,4 +1,4 @@
-import type { Question } from "../../../../../src/etcd/wire/link_messages.ts";
+import type { Answer, Question } from "../../../../../src/etcd/wire/link_messages.ts";
 import type { KeyOperation } from "../../../../../src/etcd/wire/transaction.ts";
 import { EtcdQuestions } from "../../../../../src/lockd/cli/cluster/etcd_questions.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
@@ -17,10 +17,7 @@ export class PlayedCluster {
   constructor() {
     const clock = () => this.now;
     this.questions = new EtcdQuestions({
-      ask: (question) => {
-        this.before(question);
-        return this.etcd.apply(question, this.now);
-      },
+      ask: (question) => this.answer(question),
       pause: (milliseconds) => {
         this.now += milliseconds;
       },
@@ -28,6 +25,12 @@ export class PlayedCluster {
         return clock();
       },
     });
+  }
+
+  /** What etcd answers. */
+  answer(question: Question): Answer {
+    this.before(question);
+    return this.etcd.apply(question, this.now);
   }
 
   /** Writes a key. */
