@@ -80,11 +80,13 @@ Deno.test("a machine that is no member opens a cluster, recovers it, and has its
     locks: 0,
   });
   const [opened] = await Promise.all([
-    printed(elsewhere, etcd, "open", "--expect", "a,b", "--wait", "60"),
+    elsewhere.command(etcd, "open", "--expect", "a,b", "--wait", "60", "--json"),
     a.startDaemon(),
     b.startDaemon(),
   ]);
-  assert.deepEqual(opened, { name: "test", expect: ["a", "b"] });
+  assert.deepEqual([opened.code, JSON.parse(opened.stdout)], [0, { name: "test", expect: ["a", "b"] }]);
+  // It says too whom it has found on its way.
+  assert.doesNotMatch(opened.stderr, /error/);
   const { phase, round } = await recordIn(etcd, "meta");
   assert.equal(phase, "open");
   await using guest = await Holder.start(a.daemon);

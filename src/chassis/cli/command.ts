@@ -20,6 +20,8 @@ export interface CommandContext {
   readonly out: Output;
   /** Asks whoever has called the command a question that "yes" answers. */
   readonly confirm: (question: string) => Confirmation;
+  /** Says on standard error what whoever has called the command has to know, while it goes on. */
+  readonly warn: (message: string) => void;
   /** Unix milliseconds. */
   readonly now: () => number;
 }

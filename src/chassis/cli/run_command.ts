@@ -34,7 +34,10 @@ export async function runCommand(
 ): Promise<number> {
   const out = new DescriptorOutput(sys, STANDARD_OUTPUT);
   // A name in it may be somebody else's choice.
-  const complain = (message: string) => console.error(`${programName}: error: ${plainText(message)}`);
+  const say = (kind: string, message: string) =>
+    console.error(`${programName}: ${kind}: ${plainText(message)}`);
+  const complain = (message: string) => say("error", message);
+  const warn = (message: string) => say("warning", message);
   let name = command.name;
   try {
     const chosen = chooseCommand(command, args, programName);
@@ -52,7 +55,7 @@ export async function runCommand(
     // The runtime's own name would be all that ps(1) and the list of clients show.
     sys.setThreadName(programName);
     const ask = (question: string) => confirm(sys, isTerminal("stdin"), question);
-    return await chosen.command.run({ sys, env, out, confirm: ask, now: () => Date.now() }, parsed);
+    return await chosen.command.run({ sys, env, out, confirm: ask, warn, now: () => Date.now() }, parsed);
   } catch (error) {
     if (error instanceof OutputClosed) return CommandExit.OK;
     if (error instanceof UsageError) {

@@ -7,6 +7,7 @@ import { decodeMeta, encodeMeta, type MetaRecord } from "../../cluster/keys/meta
 import type { KeyOperation } from "../../../etcd/wire/transaction.ts";
 import type { Compare } from "../../../etcd/wire/transaction.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
+import { awaitedUnknown, unknownNames, unknownStill } from "./unknown_names.ts";
 
 /** How long a command waits for the hosts that it names, in s, when nobody says otherwise. */
 const WAIT_SECONDS = 30;
@@ -48,10 +49,18 @@ export function waitOf(args: Arguments): number {
 export class ClosedCluster {
   readonly #questions: EtcdQuestions;
   readonly #keys: ClusterKeys;
+  readonly #warn: (message: string) => void;
+  /** Names that etcd knows nothing of, as they were told last. */
+  #told: readonly string[] = [];
 
-  constructor({ questions, keys }: { readonly questions: EtcdQuestions; readonly keys: ClusterKeys }) {
+  /** @param warn says something while a host is waited for */
+  constructor(
+    { questions, keys }: { readonly questions: EtcdQuestions; readonly keys: ClusterKeys },
+    warn: (message: string) => void,
+  ) {
     this.#questions = questions;
     this.#keys = keys;
+    this.#warn = warn;
   }
 
   /**
@@ -92,15 +101,31 @@ export class ClosedCluster {
     );
   }
 
-  /** Waits until a host has joined, which may just have been told to. @throws CommandError */
-  awaitHost(limitMs: number): void {
-    for (
-      let left = limitMs;
-      left > 0 && this.#questions.get(this.#keys.meta)[0] === undefined;
-      left -= LOOK_MS
-    ) {
+  /**
+   * Waits until a host has joined, which may just have been told to, or has noticed that etcd was emptied.
+   *
+   * @param name of the cluster
+   * @throws CommandError
+   */
+  awaitHost(limitMs: number, name: string): void {
+    for (let left = limitMs; left > 0; left -= LOOK_MS) {
+      if (this.#questions.get(this.#keys.meta)[0] !== undefined) return;
+      if (left === limitMs) {
+        this.#warn(
+          `No host has joined a cluster '${name}' in this etcd yet, and one is waited for. Compare with cluster_name ` +
+            "in virtlockd.conf of the hosts; 'virtlockd cluster join' there says what is in the way",
+        );
+      }
       this.#questions.pause(LOOK_MS);
     }
+  }
+
+  /** Tells which names etcd knows nothing of, if they are others than before. @returns these */
+  #tellUnknown(named: readonly string[]): readonly string[] {
+    const names = unknownNames({ questions: this.#questions, keys: this.#keys }, named);
+    if (names.length > 0 && names.join() !== this.#told.join()) this.#warn(awaitedUnknown(names));
+    this.#told = names;
+    return names;
   }
 
   /**
@@ -116,6 +141,7 @@ export class ClosedCluster {
       const meta = entry === undefined ? undefined : decodeMeta(entry);
       if (meta?.phase === "open") return;
       if (meta?.expect.length === 0) closedAnew();
+      const unknown = this.#tellUnknown(meta?.expect ?? []);
       if (left <= 0) {
         const awaited = meta === undefined
           ? "etcd was emptied"
@@ -126,7 +152,9 @@ export class ClosedCluster {
             awaited === undefined ? "" : `: ${awaited}`
           }. It opens by itself as soon as ` +
             "every host that was named has joined; 'virtlockd status' says on each why it has not. " +
-            "Where a name was wrong, say the command again with the right ones",
+            (unknown.length === 0
+              ? "Where a name was wrong, say the command again with the right ones"
+              : unknownStill(unknown)),
         );
       }
       this.#questions.pause(LOOK_MS);

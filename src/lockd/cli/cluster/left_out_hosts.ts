@@ -7,6 +7,7 @@ import { HEARD_SECONDS } from "../../cluster/session/cluster_times.ts";
 import { Fencer, type Word } from "./fencer.ts";
 import { type KnownSession, knownSessions } from "./known_hosts.ts";
 import type { OpenedCluster } from "./opened_cluster.ts";
+import { unknownNames } from "./unknown_names.ts";
 
 /** What leaving hosts out works with. */
 export interface LeftOutHostsParts extends Pick<OpenedCluster, "questions" | "keys"> {
@@ -37,8 +38,7 @@ export class LeftOutHosts {
 
   /** @throws CommandError when one is not known, lives, or is waited for by another of its names */
   confirm(): void {
-    const { questions, keys, without, expect, dead } = this.#parts;
-    const sessions = knownSessions(questions, keys);
+    const { expect, dead } = this.#parts;
     const awaited = this.#standing().find((session) => expect.some((named) => isCalled(session, named)));
     if (awaited !== undefined) {
       throw new CommandError(
@@ -50,7 +50,7 @@ export class LeftOutHosts {
       );
     }
     if (dead) return;
-    const unknown = without.filter((named) => !sessions.some((session) => isCalled(session, named)));
+    const { unknown } = this;
     if (unknown.length > 0) {
       throw new CommandError(
         CommandExit.PROBLEM,
@@ -65,6 +65,11 @@ export class LeftOutHosts {
     const [living] = this.#standing().filter(({ heard }) => heard);
     if (living === undefined) return;
     throw lives(living, `it was heard of in etcd within the last ${HEARD_SECONDS} s`);
+  }
+
+  /** Those of the names that etcd knows nothing of. @throws CommandError */
+  get unknown(): readonly string[] {
+    return unknownNames(this.#parts, this.#parts.without);
   }
 
   /** Gives them time to object. @throws CommandError when one does, or etcd does not answer */

@@ -35,8 +35,8 @@ export const clusterOpenCommand: Command = {
     const expect = hostsOf(args, "expect");
     const wait = waitOf(args);
     const opened = withCluster(context, args, (cluster): OpenCluster => {
-      const closed = new ClosedCluster(cluster);
-      closed.awaitHost(wait);
+      const closed = new ClosedCluster(cluster, context.warn);
+      closed.awaitHost(wait, cluster.settings.clusterName);
       if (args.has("directories")) takeDirectories(cluster, closed, expect, wordOf(context));
       open(cluster, closed, expect, wait);
       return { name: cluster.settings.clusterName, expect };

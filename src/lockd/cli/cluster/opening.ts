@@ -2,6 +2,7 @@ import { shellQuoted } from "../../../base/shell_quoted.ts";
 import { decodeMeta } from "../../cluster/keys/meta_record.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import type { OpenedCluster } from "./opened_cluster.ts";
+import { unknownNames, unknownText } from "./unknown_names.ts";
 
 /**
  * What a person types who is to say which hosts a closed cluster has, with those that are known so far.
@@ -19,13 +20,21 @@ export function openingAdvice(
   const hosts = namesOf(knownSessions(questions, keys));
   const line = `virtlockd cluster ${word} --expect ${shellQuoted(hosts.join(","))}`;
   if (meta.expect.length > 0) {
-    return `'virtlockd cluster join' on each host that it waits for says what is in the way there. If other hosts ` +
+    const unknown = unknownNames({ questions, keys }, meta.expect);
+    return `${
+      toCompare(unknown)
+    }'virtlockd cluster join' on each host that it waits for says what is in the way there. If other hosts ` +
       `use the disks than were named, say it again, with all of them; known so far: ${line}`;
   }
   const every = `On one host, with every host that uses the cluster's disks; known so far: ${line}`;
   return meta.phase === "forming"
     ? every
     : `${every}. One that is off, and stays off until its guests are gone, is named with --without instead`;
+}
+
+function toCompare(unknown: readonly string[]): string {
+  if (unknown.length === 0) return "";
+  return `${unknownText(unknown)}: compare with that host's name, and with its cluster_host_id. `;
 }
 
 /** What each host is called in a list with commas: by its id where the name does not tell it. */

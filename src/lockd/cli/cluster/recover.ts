@@ -14,6 +14,7 @@ import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { LeftOutHosts } from "./left_out_hosts.ts";
 import { confirmAllNamed, OPENED_WITHOUT } from "./named_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
+import { leftOutUnknown } from "./unknown_names.ts";
 import { wordOf } from "./word.ts";
 
 /** A cluster that was recovered: what `cluster recover --json` prints, see docs/json.md. */
@@ -57,7 +58,9 @@ export const clusterRecoverCommand: Command = {
     const recovered = withCluster(context, args, (opened): RecoveredCluster => {
       const word = wordOf(context);
       const out = new LeftOutHosts({ ...opened, expect, without, dead, word });
-      const cluster = new ClosedCluster(opened);
+      const cluster = new ClosedCluster(opened, context.warn);
+      // No host may have noticed yet that etcd was emptied.
+      cluster.awaitHost(wait, opened.settings.clusterName);
       let isOpen = false;
       cluster.change((meta) => {
         confirmNotNew(meta);
@@ -66,6 +69,7 @@ export const clusterRecoverCommand: Command = {
       });
       confirmAllNamed(opened, [...expect, ...without], NAME_OR_LEAVE_OUT);
       out.confirm();
+      if (out.unknown.length > 0) context.warn(leftOutUnknown(out.unknown));
       agreeTo(context, args, { isOpen, without });
       out.condemn();
       recover(

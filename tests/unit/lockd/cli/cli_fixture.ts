@@ -143,7 +143,8 @@ export class TextOutput implements Output {
 /** What a command works with. */
 export function context(sys: Sys, parts: Partial<CommandContext> = {}): CommandContext & { out: TextOutput } {
   const out = new TextOutput();
-  return { sys, env: { HOME: "/home/user" }, confirm: () => "nobody", now: () => 0, ...parts, out };
+  const alone = { confirm: () => "nobody" as const, warn: () => {} };
+  return { sys, env: { HOME: "/home/user" }, ...alone, now: () => 0, ...parts, out };
 }
 
 /** A command's arguments, understood. */

@@ -32,7 +32,7 @@ function stage(names: readonly string[], meta: MetaRecord = META) {
   return {
     played,
     take: (...expect: readonly string[]) =>
-      takeDirectories({ questions, keys, settings }, new ClosedCluster(played), expect, WORD),
+      takeDirectories({ questions, keys, settings }, new ClosedCluster(played, () => {}), expect, WORD),
     get meta(): MetaRecord {
       return decodeMeta({ key: "", value: played.etcd.get(keys.meta) ?? "", changedAt: 0 });
     },

@@ -44,8 +44,15 @@ Deno.test("of a cluster that was lost the command is the one that recovers it, a
   waiting.host("a");
   assert.equal(
     openingAdvice(waiting),
+    "etcd knows nothing of kvm-b: compare with that host's name, and with its cluster_host_id. 'virtlockd cluster " +
+      "join' on each host that it waits for says what is in the way there. If other hosts use the disks than were " +
+      "named, say it again, with all of them; known so far: virtlockd cluster open --expect kvm-a",
+  );
+  waiting.host("b", { heard: false });
+  assert.equal(
+    openingAdvice(waiting),
     "'virtlockd cluster join' on each host that it waits for says what is in the way there. If other hosts use the " +
-      "disks than were named, say it again, with all of them; known so far: virtlockd cluster open --expect kvm-a",
+      "disks than were named, say it again, with all of them; known so far: virtlockd cluster open --expect kvm-a,kvm-b",
   );
 });
 

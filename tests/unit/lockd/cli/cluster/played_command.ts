@@ -18,6 +18,8 @@ const CLUSTER = ["--endpoints", "http://etcd:2379", "--name", "test", "--link", 
 export interface Outcome {
   /** What it has been asked at a terminal. */
   readonly questions: readonly string[];
+  /** What it says besides. */
+  readonly warnings: readonly string[];
   /** What it has printed, or its exit code and what it has failed with. */
   readonly said: string;
 }
@@ -34,18 +36,20 @@ export async function say(
   answer: Confirmation = "nobody",
 ): Promise<Outcome> {
   const questions: string[] = [];
+  const warnings: string[] = [];
   const told = context(sysWith(played), {
     confirm: (question) => {
       questions.push(question);
       return answer;
     },
+    warn: (message) => void warnings.push(message),
   });
   try {
     await command.run(told, given(command, ...args, ...CLUSTER));
-    return { questions, said: told.out.text };
+    return { questions, warnings, said: told.out.text };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    return { questions, said: `${error.code} ${error.message}` };
+    return { questions, warnings, said: `${error.code} ${error.message}` };
   }
 }
 

@@ -56,17 +56,19 @@ Deno.test("an open cluster is closed for a recovery only by whoever has read wha
   const question = `The ${IS_OPEN}. Type "yes" to recover it: `;
   assert.deepEqual(await stage.recover(BOTH, "no"), {
     questions: [question],
+    warnings: [],
     said: "1 Nothing was changed",
   });
   assert.deepEqual(await stage.recover(BOTH), {
     questions: [question],
+    warnings: [],
     said: `1 Nothing was changed: the ${IS_OPEN}: then "--yes" is needed, without a terminal to ask at`,
   });
   assert.deepEqual(stage.meta, META);
-  assert.deepEqual(await stage.recover(BOTH, "yes"), { questions: [question], said: OPENED });
+  assert.deepEqual(await stage.recover(BOTH, "yes"), { questions: [question], warnings: [], said: OPENED });
   const { round } = stage.meta;
   assert.notEqual(round, "r1");
-  assert.deepEqual(await stage.recover([...BOTH, "--yes"]), { questions: [], said: OPENED });
+  assert.deepEqual(await stage.recover([...BOTH, "--yes"]), { questions: [], warnings: [], said: OPENED });
   assert.notEqual(stage.meta.round, round);
 });
 
@@ -76,11 +78,12 @@ Deno.test("whoever leaves a host out of an open cluster is told that to fence it
     questions: [
       `The ${IS_OPEN}. For hosts that are dead nothing has to be closed: 'virtlockd cluster fence HOST'. ${ARE_OFF}`,
     ],
+    warnings: [],
     said: "1 Nothing was changed",
   });
   assert.deepEqual((await stage.recover(ONE)).said, (await stage.recover(BOTH)).said);
   assert.deepEqual([stage.meta, stage.isFenced, stage.now], [META, false, 0]);
-  assert.deepEqual(await stage.recover([...ONE, "--yes"]), { questions: [], said: OPENED });
+  assert.deepEqual(await stage.recover([...ONE, "--yes"]), { questions: [], warnings: [], said: OPENED });
   assert.equal(stage.isFenced, true);
 });
 
@@ -88,9 +91,10 @@ Deno.test("a cluster that is being recovered is so in its own round, and only fo
   const stage = new Stage(LOST);
   assert.deepEqual(await stage.recover(ONE), {
     questions: [ARE_OFF],
+    warnings: [],
     said: '1 Without a terminal to ask at, "--yes" is needed',
   });
-  assert.deepEqual(await stage.recover(BOTH), { questions: [], said: OPENED });
+  assert.deepEqual(await stage.recover(BOTH), { questions: [], warnings: [], said: OPENED });
   assert.deepEqual(stage.meta, META);
 });
 
@@ -117,6 +121,45 @@ Deno.test("a recovery of which etcd has not told that it was begun is not begun 
     unheard = false;
     return { kind: "unknown", reason: "etcd has not answered" };
   };
-  assert.deepEqual(await stage.recover(BOTH), { questions: [], said: OPENED });
+  assert.deepEqual(await stage.recover(BOTH), { questions: [], warnings: [], said: OPENED });
   assert.deepEqual([stage.meta, unheard], [META, false]);
+});
+
+Deno.test("a host that etcd knows nothing of is waited for, and named at once, before it comes", async () => {
+  const stage = new Stage(LOST);
+  const { before } = stage;
+  stage.before = (question) => {
+    if (stage.now === 3000) stage.host("c");
+    if (stage.now >= 3000) before(question);
+  };
+  const { warnings, said } = await stage.recover(["--expect", "kvm-a,kvm-b,kvm-c"]);
+  assert.equal(said, OPENED);
+  assert.deepEqual(warnings, [
+    "etcd knows nothing of kvm-c, and the cluster stays closed until each of these has joined. Compare with each host's " +
+    "name, and with its cluster_host_id. Where a name is right, start the daemon of that host; 'virtlockd cluster " +
+    "join' there says what is in the way. Where one is wrong, say this again, with all hosts",
+  ]);
+});
+
+Deno.test("a host that is left out, and that etcd knows nothing of, is named before anything is done", async () => {
+  const stage = new Stage(LOST);
+  const without = ["--expect", "kvm-a,kvm-b", "--without", "kvm9", "--dead"];
+  const warning =
+    "etcd knows nothing of kvm9, so nothing is freed of it. Compare with that host's name, and with its " +
+    "cluster_host_id: under a wrong name the host that is meant is not left out, and puts in what it has when it comes back";
+  const asked = await stage.recover(without, "no");
+  assert.deepEqual([asked.warnings, asked.said], [[warning], "1 Nothing was changed"]);
+  assert.deepEqual((await stage.recover([...without, "--yes"])).warnings, [warning]);
+});
+
+Deno.test("a recovery may be said before any host has noticed that etcd was emptied", async () => {
+  const stage = new Stage(LOST);
+  stage.delete(stage.keys.meta);
+  const { before } = stage;
+  stage.before = (question) => {
+    if (stage.now < 3000) return;
+    if (stage.etcd.get(stage.keys.meta) === undefined) stage.agree(LOST);
+    before(question);
+  };
+  assert.equal((await stage.recover(BOTH)).said, OPENED);
 });
