@@ -2,7 +2,7 @@ import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_li
 import { adminSocket, CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { plainText } from "../../chassis/log/plain_text.ts";
-import { MEMBERSHIP_FILE } from "../cluster/cluster.ts";
+import { MEMBERSHIP_FILE, membershipAdvice } from "../cluster/cluster.ts";
 import type { ClusterStatus } from "../cluster/cluster_status.ts";
 import { MembershipError, MembershipFile } from "../cluster/host/membership_file.ts";
 import { COPIED, LEFT, SAID_TO_BE_OFF } from "../cluster/session/lost_reasons.ts";
@@ -122,18 +122,17 @@ function join(context: CommandContext, socket: string, wait: Wait, copyEnded: bo
 /** @throws CommandError */
 function forgetNonces({ sys }: CommandContext, socket: string): void {
   const file = new MembershipFile(sys, `${socket.slice(0, socket.lastIndexOf("/"))}/${MEMBERSHIP_FILE}`);
-  const unkept = forgotten(file);
-  if (unkept !== undefined) {
-    throw new CommandError(CommandExit.PROBLEM, `Have this host go on with its session: ${unkept}`);
-  }
-}
-
-function forgotten(file: MembershipFile): string | undefined {
   try {
-    return file.forgetNonces();
+    file.forgetNonces();
   } catch (error) {
-    if (error instanceof MembershipError) return error.message;
-    throw error;
+    if (!(error instanceof MembershipError)) throw error;
+    throw new CommandError(
+      CommandExit.PROBLEM,
+      `This host does not go on with its session yet: ${error.message}. ${
+        membershipAdvice(error, file.path)
+      }`,
+      { cause: error },
+    );
   }
 }
 

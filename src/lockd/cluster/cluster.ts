@@ -111,8 +111,24 @@ function loaded(file: MembershipFile, boot: string, place: string): Membership |
     return file.load(boot, place);
   } catch (error) {
     if (!(error instanceof MembershipError)) throw error;
-    return `it may be one, but what the last daemon has kept of that cannot be told: ${error.message}. When no guest ` +
-      `that runs here has a lock of the cluster's, remove ${file.path} and run 'virtlockd reload'`;
+    return `it may be one, but what the last daemon has kept of that cannot be told: ${error.message}. ` +
+      membershipAdvice(error, file.path);
+  }
+}
+
+/**
+ * What a person does about a note of this host's membership that is of no use.
+ *
+ * @param path where it is kept
+ */
+export function membershipAdvice({ fault }: MembershipError, path: string): string {
+  switch (fault) {
+    case "unread":
+      return `When no guest that runs here has a lock of the cluster's, remove ${path} and run 'virtlockd reload'`;
+    case "absent":
+      return "Nothing keeps the next daemon from going on with it: 'virtlockd reload', then 'virtlockd cluster join'";
+    case "unwritten":
+      return "Mend that, and say the same again";
   }
 }
 

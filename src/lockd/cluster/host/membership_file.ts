@@ -1,3 +1,15 @@
+import {
+  anything,
+  fields,
+  flag,
+  listOf,
+  number,
+  optional,
+  parseJson,
+  type Shape,
+  ShapeError,
+  text,
+} from "../../../base/shape.ts";
 import { ENOENT } from "../../../os/errno.ts";
 import { readWhole } from "../../../os/read_file.ts";
 import type { FileSys } from "../../../os/sys.ts";
@@ -59,9 +71,22 @@ export interface Seen {
   readonly fenced?: string;
 }
 
-/** It is not known whether the host is a member. */
+/** What is wrong with what the last daemon has kept. */
+export type MembershipFault =
+  /** It cannot be read, or is not understood. */
+  | "unread"
+  | "absent"
+  | "unwritten";
+
+/** It is not known whether the host is a member, or that cannot be noted. */
 export class MembershipError extends Error {
   override name = "MembershipError";
+  readonly fault: MembershipFault;
+
+  constructor(fault: MembershipFault, message: string) {
+    super(message);
+    this.fault = fault;
+  }
 }
 
 type MembershipSys = Pick<FileSys, "open" | "read" | "write" | "close" | "rename" | "unlink">;
@@ -83,44 +108,57 @@ export class MembershipFile {
    *   may be a member
    */
   load(boot: string, place: string): Membership | undefined {
-    const read = this.#read();
-    if (read === undefined) return undefined;
-    if (!isMembership(read)) {
-      const other = typeof read === "object" && read !== null && "boot" in read ? read.boot : undefined;
-      if (typeof other === "string" && other !== boot) return undefined;
-      throw new MembershipError(`${this.path} is not understood`);
-    }
-    if (read.boot !== boot) return undefined;
+    const found = this.#read();
+    if (found === undefined) return undefined;
+    const of = typeof found === "object" && found !== null && "boot" in found ? found.boot : undefined;
+    if (typeof of === "string" && of !== boot) return undefined;
+    const read = this.#understood(found);
     if (read.place === undefined || read.place === place) return read;
     // Only what is known to be another one's counts for nothing.
-    if (place === "") throw new MembershipError("nothing tells this host from a copy of it just now");
+    if (place === "") {
+      throw new MembershipError("unread", "nothing tells this host from a copy of it just now");
+    }
     return undefined;
   }
 
-  /** @throws MembershipError */
+  /** What is there, as JSON; undefined: no such file. @throws MembershipError */
   #read(): unknown {
     try {
-      return JSON.parse(decodeText(readWhole(this.#sys, this.path)));
+      return parseJson(decodeText(readWhole(this.#sys, this.path)), anything);
     } catch (error) {
       if (error instanceof SystemError && error.errno === ENOENT) return undefined;
-      if (error instanceof SystemError) throw new MembershipError(error.message);
-      if (error instanceof SyntaxError) throw new MembershipError(`${this.path} is not understood`);
-      throw error;
+      if (error instanceof SystemError) throw new MembershipError("unread", error.message);
+      throw this.#odd(error);
     }
+  }
+
+  /** @throws MembershipError */
+  #understood(found: unknown): Membership {
+    try {
+      return MEMBERSHIP(found);
+    } catch (error) {
+      throw this.#odd(error);
+    }
+  }
+
+  /** What is thrown where something is written there that is no membership. */
+  #odd(error: unknown): unknown {
+    if (!(error instanceof ShapeError)) return error;
+    return new MembershipError("unread", `${this.path} is not understood: ${error.message}`);
   }
 
   /**
    * Has the next daemon go on with the session, whoever has written it last: a person says that nobody else
    * does any more.
    *
-   * @returns why that could not be written
-   * @throws MembershipError when there is nothing that is understood
+   * @throws MembershipError when there is nothing that is understood, or it cannot be written
    */
-  forgetNonces(): string | undefined {
-    const read = this.#read();
-    if (!isMembership(read)) throw new MembershipError(`${this.path} is not understood, or not there`);
-    const { nonces: _, ...kept } = read;
-    return this.save(kept);
+  forgetNonces(): void {
+    const found = this.#read();
+    if (found === undefined) throw new MembershipError("absent", `${this.path} is not there`);
+    const { nonces: _, ...kept } = this.#understood(found);
+    const unkept = this.save(kept);
+    if (unkept !== undefined) throw new MembershipError("unwritten", unkept);
   }
 
   /** The host is in no cluster any more. */
@@ -140,38 +178,27 @@ export class MembershipFile {
   }
 }
 
-function isMembership(value: unknown): value is Membership {
-  if (typeof value !== "object" || value === null) return false;
-  const { boot, place, cluster, session, spaces, devices, seen, nonces, reach }: Partial<
-    Record<keyof Membership, unknown>
-  > = value;
-  return (seen === undefined || isSeen(seen)) && (reach === undefined || isReach(reach)) &&
-    (nonces === undefined || isTexts(nonces)) &&
-    typeof boot === "string" && (place === undefined || typeof place === "string") &&
-    typeof cluster === "string" &&
-    typeof session === "string" && (devices === undefined || typeof devices === "boolean") &&
-    Array.isArray(spaces) &&
-    spaces.every((space: unknown) =>
-      typeof space === "object" && space !== null && "name" in space && typeof space.name === "string" &&
-      "directory" in space && typeof space.directory === "string"
-    );
-}
-
-function isSeen(value: unknown): value is Seen {
-  if (typeof value !== "object" || value === null) return false;
-  const { etcd, session, meta, round, settled, fenced }: Partial<Record<keyof Seen, unknown>> = value;
-  return typeof etcd === "string" && typeof session === "number" && typeof meta === "number" &&
-    typeof round === "string" && (settled === undefined || typeof settled === "boolean") &&
-    (fenced === undefined || typeof fenced === "string");
-}
-
-function isReach(value: unknown): value is Reach {
-  if (typeof value !== "object" || value === null) return false;
-  const { host, endpoints, ...files }: Partial<Record<keyof Reach, unknown>> = value;
-  return typeof host === "string" && Array.isArray(endpoints) &&
-    isTexts([...endpoints, ...Object.values(files)]);
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((text) => typeof text === "string");
-}
+const MEMBERSHIP: Shape<Membership> = fields<Membership>({
+  boot: text,
+  place: optional(text),
+  cluster: text,
+  session: text,
+  spaces: listOf(fields<ClusterSpace>({ name: text, directory: text })),
+  devices: optional(flag),
+  seen: optional(fields<Seen>({
+    etcd: text,
+    session: number,
+    meta: number,
+    round: text,
+    settled: optional(flag),
+    fenced: optional(text),
+  })),
+  nonces: optional(listOf(text)),
+  reach: optional(fields<Reach>({
+    host: text,
+    endpoints: listOf(text),
+    caFile: optional(text),
+    certFile: optional(text),
+    keyFile: optional(text),
+  })),
+});

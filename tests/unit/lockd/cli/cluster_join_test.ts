@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { clusterJoinCommand } from "../../../../src/lockd/cli/cluster_join.ts";
+import { CommandError } from "../../../../src/chassis/cli/command.ts";
 import { rpcError } from "../../../../src/chassis/wire/rpc_error.ts";
+import { MEMBERSHIP_FILE } from "../../../../src/lockd/cluster/cluster.ts";
 import type { ClusterStatus } from "../../../../src/lockd/cluster/cluster_status.ts";
 import { CLUSTER_DEFAULTS } from "../../../../src/lockd/identity/cluster_settings.ts";
 import { settingsInUse } from "../../../../src/lockd/identity/cluster_settings_in_use.ts";
+import { Scratch } from "../../../support/scratch.ts";
 import { context, given, onlyPage, PlayedDaemon, STATUS } from "./cli_fixture.ts";
 
 const MEMBER = {
@@ -84,6 +87,53 @@ Deno.test("join does not touch a host of which a copy runs", async () => {
       "end the other one, with its guests, and only then: 'virtlockd cluster join --copy-ended'\n",
     waited: 0,
   });
+});
+
+Deno.test("join says what is wrong with the note of the session, and what to do, where a copy is said to be ended", async () => {
+  using scratch = new Scratch();
+  const note = scratch.file(MEMBERSHIP_FILE);
+  const reason = "somebody else writes this host's session: a copy of this host is running";
+  const words = ["--copy-ended", "--connect", scratch.file("virtlockd-admin-sock")];
+  const goesOn = () => joined({ config: CONFIG, told: [{ state: "lost", reason }] }, ...words);
+  const kept = (wrong: string, advice: string) =>
+    new CommandError(1, `This host does not go on with its session yet: ${wrong}. ${advice}`);
+  const removal =
+    `When no guest that runs here has a lock of the cluster's, remove ${note} and run 'virtlockd reload'`;
+  await assert.rejects(
+    goesOn(),
+    kept(
+      `${note} is not there`,
+      "Nothing keeps the next daemon from going on with it: 'virtlockd reload', then 'virtlockd cluster join'",
+    ),
+  );
+  Deno.writeTextFileSync(note, '{"boot":"b1","cluster":"c","session":"s","spaces":[{}]}');
+  await assert.rejects(
+    goesOn(),
+    kept(`${note} is not understood: spaces[0].name: expected a string, got nothing`, removal),
+  );
+  Deno.writeTextFileSync(note, "");
+  await assert.rejects(
+    goesOn(),
+    kept(
+      `${note} is not understood: expected JSON (Unexpected end of JSON input), got ""`,
+      removal,
+    ),
+  );
+  Deno.removeSync(note);
+  Deno.mkdirSync(note);
+  await assert.rejects(
+    goesOn(),
+    kept(`read ${note}: Is a directory (EISDIR)`, removal),
+  );
+  Deno.removeSync(note);
+  const membership = { boot: "b1", cluster: "c", session: "s", spaces: [], nonces: ["n"] };
+  Deno.writeTextFileSync(note, JSON.stringify(membership));
+  Deno.mkdirSync(`${note}.new`);
+  await assert.rejects(
+    goesOn(),
+    kept(`open ${note}.new: Is a directory (EISDIR)`, "Mend that, and say the same again"),
+  );
+  assert.deepEqual(JSON.parse(Deno.readTextFileSync(note)), membership);
 });
 
 Deno.test("join says that nothing has come of the word that a copy is ended where none is known of", async () => {
