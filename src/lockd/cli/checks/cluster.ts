@@ -6,6 +6,7 @@ import { counted } from "../../../chassis/log/counted.ts";
 import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
 import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../../cluster/fencing/host_fencing.ts";
+import { FENCE_INSTALL } from "../../cluster/host/services.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
 import { keysNotInUse } from "../../identity/cluster_settings_in_use.ts";
 import { LOCK_SETTINGS } from "../../identity/settings.ts";
@@ -107,7 +108,7 @@ function ofFencing(fencing: FencingStatus | undefined, host: Host): readonly Fin
     ...isListened ? [] : [
       problem(
         `cluster_fence_command is not run: nobody listens at ${fenceSocket}`,
-        "systemctl start virtlockd-fence.socket: it is in the package deno-virtlockd-cluster",
+        FENCE_INSTALL,
       ),
     ],
     ...fault === undefined ? [] : [

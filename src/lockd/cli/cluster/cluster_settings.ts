@@ -13,7 +13,7 @@ import { LOCK_SETTINGS } from "../../identity/settings.ts";
 import type { FileSys } from "../../../os/sys.ts";
 
 /** Where the link's program is when nobody says otherwise. */
-const LINK_PROGRAM = "/usr/sbin/virtlockd-cluster";
+export const LINK_PROGRAM = "/usr/sbin/virtlockd-cluster";
 
 /** The options of every command about a cluster: which cluster is meant, and how it is reached. */
 export const CLUSTER_OPTIONS: readonly OptionSpec[] = [
@@ -126,7 +126,9 @@ export function configuredCluster(
     const context = startContext(VIRTLOCKD, sys, options, Object.fromEntries(places), workingDirectory(sys));
     const { settings } = readSettings(context, LOCK_SETTINGS);
     const socket = `${context.paths.runDir}/${LINK_SOCKET}`;
-    const link = sys.access(socket, 0) === 0 ? socket : LINK_PROGRAM;
+    // Where there is neither, the socket is what this host should have.
+    const isProgram = sys.access(socket, 0) < 0 && sys.access(LINK_PROGRAM, 0) === 0;
+    const link = isProgram ? LINK_PROGRAM : socket;
     return { settings, link, path: context.paths.config };
   } catch (error) {
     if (!(error instanceof StartError)) throw error;

@@ -12,10 +12,12 @@ import {
 } from "../../../etcd/wire/link_messages.ts";
 import { suits } from "../../../etcd/wire/suits.ts";
 import { S_IFMT, S_IFSOCK, SIGKILL, SOCK_STREAM } from "../../../os/constants.ts";
-import { EACCES, EAGAIN, EPERM } from "../../../os/errno.ts";
+import { EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPERM } from "../../../os/errno.ts";
 import { emptyStatus, type Sys } from "../../../os/sys.ts";
 import { SystemError } from "../../../os/system_error.ts";
 import { decodeText, encodeText } from "../../../os/text.ts";
+import { LINK_INSTALL, LINK_LOG } from "../../cluster/host/services.ts";
+import { LINK_PROGRAM } from "./cluster_settings.ts";
 
 /** How long the link may take until it can be asked, in ms. It is a process that is started. */
 const START_MS = 10_000;
@@ -63,6 +65,8 @@ export class EtcdLink implements Disposable {
   #lines: string[] = [];
   readonly #reader = new LineReader(LONGEST_LINE);
   #nextId = 1;
+  /** Whether it has said that it can be asked. */
+  #isReady = false;
 
   private constructor(sys: LinkSys, path: string, fd: number, child: number | undefined) {
     this.#sys = sys;
@@ -79,14 +83,7 @@ export class EtcdLink implements Disposable {
   static open(sys: LinkSys, { path, env }: LinkPlace, endpoints: Endpoints): EtcdLink {
     const status = emptyStatus();
     const found = sys.stat(path, status);
-    if (found < 0) {
-      throw unreachable(
-        `${
-          new SystemError("stat", path, found).message
-        }: the link with etcd is in the package deno-virtlockd-cluster; ` +
-          "another place is named with --link",
-      );
-    }
+    if (found < 0) throw absent(path, found);
     const link = (status.mode & S_IFMT) === S_IFSOCK ? connected(sys, path) : started(sys, path, env);
     const opened = new EtcdLink(sys, path, link.fd, link.child);
     try {
@@ -142,6 +139,7 @@ export class EtcdLink implements Disposable {
     const message = this.#message(this.#sys.monotonic() + START_MS);
     switch (message.kind) {
       case "opened":
+        this.#isReady = true;
         if (message.protocol === LINK_PROTOCOL) return;
         throw unreachable(
           `The link with etcd at ${this.#path} speaks version ${message.protocol}, and this program ${LINK_PROTOCOL}`,
@@ -170,13 +168,28 @@ export class EtcdLink implements Disposable {
       if (line !== undefined) return line;
       const left = Math.ceil(until - sys.monotonic());
       if (left <= 0 || sys.pollReadable(this.#fd, left) === 0) {
-        throw unreachable(`The link with etcd at ${this.#path} does not answer`);
+        throw this.#failed(
+          this.#isReady ? "does not answer" : `was not ready within ${START_MS / 1000} s`,
+          "how far it has come",
+        );
       }
       const count = sys.read(this.#fd, this.#buffer);
       if (count === -EAGAIN) continue;
-      if (count <= 0) throw unreachable(`The link with etcd at ${this.#path} has ended`);
+      if (count <= 0) {
+        throw this.#failed(this.#isReady ? "has ended" : "has ended before it was ready", "why");
+      }
       this.#received(this.#buffer.slice(0, count));
     }
+  }
+
+  /**
+   * What is thrown for a process that does not do what it should.
+   *
+   * @param log what the log says of one that was not ready
+   */
+  #failed(how: string, log: string): CommandError {
+    const said = this.#isReady || this.#child !== undefined ? "" : `: ${LINK_LOG} says ${log}`;
+    return unreachable(`The link with etcd at ${this.#path} ${how}${said}`);
   }
 
   #received(bytes: Uint8Array): void {
@@ -198,16 +211,37 @@ export class EtcdLink implements Disposable {
   }
 }
 
+/** @param found what stat(2) says of a link's place */
+function absent(path: string, found: number): CommandError {
+  if (isDenied(found)) return denied(path);
+  const { message } = new SystemError("stat", path, found);
+  if (found !== -ENOENT) return unreachable(message);
+  // Who names another cluster than this host's needs no socket.
+  return path === LINK_PROGRAM
+    ? unreachable(`${message}: install deno-virtlockd-cluster, or name another place with --link`)
+    : unreachable(`${message}: ${NOBODY}`);
+}
+
+const NOBODY = `nobody listens there; ${LINK_INSTALL}`;
+
+function isDenied(result: number): boolean {
+  return result === -EACCES || result === -EPERM;
+}
+
+function denied(path: string): CommandError {
+  return unreachable(`No permission to connect to ${path}: say it as root`);
+}
+
 function connected(sys: LinkSys, path: string): { fd: number; child: undefined } {
   const fd = sys.socket(SOCK_STREAM, true);
   if (fd < 0) throw unreachable(new SystemError("socket", path, fd).message);
   const result = sys.connect(fd, path);
   if (result === 0) return { fd, child: undefined };
   sys.close(fd);
-  if (result === -EACCES || result === -EPERM) throw unreachable(`No permission to connect to ${path}`);
-  throw unreachable(
-    `${new SystemError("connect", path, result).message}: systemctl status virtlockd-cluster.socket says why`,
-  );
+  if (isDenied(result)) throw denied(path);
+  const isNobody = result === -ENOENT || result === -ECONNREFUSED;
+  const advice = isNobody ? NOBODY : "systemctl status virtlockd-cluster.socket says why";
+  throw unreachable(`${new SystemError("connect", path, result).message}: ${advice}`);
 }
 
 function started(sys: LinkSys, path: string, env: readonly string[]): { fd: number; child: number } {

@@ -17,6 +17,7 @@ import type { DescriptorLedger } from "../../../os/ledger.ts";
 import type { FileSys, SocketSys } from "../../../os/sys.ts";
 import { SystemError } from "../../../os/system_error.ts";
 import { decodeText, encodeText } from "../../../os/text.ts";
+import { LINK_INSTALL, LINK_LOG } from "../host/services.ts";
 import type { Etcd } from "./etcd.ts";
 
 /**
@@ -126,9 +127,7 @@ export class LinkClient implements Etcd {
     if (connected < 0) {
       sys.close(fd);
       const nobody = connected === -ENOENT || connected === -ECONNREFUSED;
-      const advice = nobody
-        ? ": nobody listens there; install deno-virtlockd-cluster, and systemctl enable --now virtlockd-cluster.socket"
-        : "";
+      const advice = nobody ? `: nobody listens there; ${LINK_INSTALL}` : "";
       return this.#later(`${new SystemError("connect", socket, connected).message}${advice}`);
     }
     try {
@@ -141,8 +140,9 @@ export class LinkClient implements Etcd {
     this.#fd = this.#parts.ledger.own(fd, "cluster");
     this.#told = undefined;
     this.#starting = this.#parts.loop.after(START_MS, () => {
-      const log = "journalctl --unit='virtlockd-cluster@*' says how far it has come";
-      this.#ended(`its process was not ready within ${START_MS / 1000} s: ${log}`);
+      this.#ended(
+        `its process was not ready within ${START_MS / 1000} s: ${LINK_LOG} says how far it has come`,
+      );
     });
     this.#send({ kind: "open", protocol: LINK_PROTOCOL, endpoints: this.#parts.endpoints });
   }
@@ -165,9 +165,7 @@ export class LinkClient implements Etcd {
     if (length === -EAGAIN) return;
     if (length < 0) return this.#ended(new SystemError("read", "link with etcd", length).message);
     if (length === 0) {
-      const log = this.#opened
-        ? ""
-        : " before it was ready: journalctl --unit='virtlockd-cluster@*' says why";
+      const log = this.#opened ? "" : ` before it was ready: ${LINK_LOG} says why`;
       return this.#ended(`its process has ended${log}`);
     }
     this.#received(this.#buffer.slice(0, length));

@@ -6,6 +6,7 @@ import type { DescriptorLedger } from "../../../os/ledger.ts";
 import type { FileSys, SocketSys } from "../../../os/sys.ts";
 import { SystemError } from "../../../os/system_error.ts";
 import { decodeText, encodeText } from "../../../os/text.ts";
+import { FENCE_INSTALL, FENCE_LOG } from "../host/services.ts";
 import {
   decodeFenceNews,
   encodeFenceLine,
@@ -83,7 +84,7 @@ export class FenceClient {
     if (connected < 0) {
       sys.close(fd);
       const nobody = connected === -ENOENT || connected === -ECONNREFUSED;
-      const advice = nobody ? ": nobody listens there; systemctl start virtlockd-fence.socket" : "";
+      const advice = nobody ? `: nobody listens there; ${FENCE_INSTALL}` : "";
       return `${new SystemError("connect", socket, connected).message}${advice}`;
     }
     const bytes = encodeText(encodeFenceLine(task));
@@ -111,8 +112,7 @@ export class FenceClient {
     if (length <= 0) {
       return this.#end({
         kind: "failed",
-        reason:
-          "the process that fences has ended before it was done: journalctl --unit='virtlockd-fence@*' says why",
+        reason: `the process that fences has ended before it was done: ${FENCE_LOG} says why`,
       });
     }
     this.#received(this.#buffer.slice(0, length));

@@ -146,6 +146,6 @@ Deno.test("cluster tells of a program that cannot be run, before a host is dead"
   ]);
   assert.deepEqual(await fencingFindings({}, { listened: false }), [
     "problem: cluster_fence_command is not run: nobody listens at /run/libvirt/virtlockd-fence-sock " +
-    "(systemctl start virtlockd-fence.)",
+    "(install deno-virtlockd-cluster, )",
   ]);
 });

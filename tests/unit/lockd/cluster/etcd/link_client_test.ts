@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Answer, encodeLine, type FromLink } from "../../../../../src/etcd/wire/link_messages.ts";
 import { LinkClient } from "../../../../../src/lockd/cluster/etcd/link_client.ts";
 import { EPOLLIN, EPOLLOUT } from "../../../../../src/os/constants.ts";
-import { EAGAIN } from "../../../../../src/os/errno.ts";
+import { EAGAIN, ECONNREFUSED, ENOENT } from "../../../../../src/os/errno.ts";
 import { DescriptorLedger } from "../../../../../src/os/ledger.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
@@ -26,10 +26,11 @@ class Stage {
   readonly client: LinkClient;
   #event: (events: number) => void = () => assert.fail("nothing is watched");
 
-  constructor() {
+  /** @param connected what connect(2) says */
+  constructor(connected = 0) {
     const sys = {
       socket: () => FD,
-      connect: () => 0,
+      connect: () => connected,
       close: () => 0,
       read: (_fd: number, into: Uint8Array) => {
         this.reads++;
@@ -93,6 +94,21 @@ class Stage {
 function line(message: FromLink): Uint8Array {
   return new TextEncoder().encode(encodeLine(message));
 }
+
+Deno.test("where nobody listens for links that is told, with what to do", () => {
+  const advice =
+    "nobody listens there; install deno-virtlockd-cluster, and systemctl enable --now virtlockd-cluster.socket";
+  const { client: absent } = new Stage(-ENOENT);
+  assert.equal(
+    absent.unreachable,
+    `the link with etcd does not work: connect /run/link: No such file or directory (ENOENT): ${advice}`,
+  );
+  const { client: refused } = new Stage(-ECONNREFUSED);
+  assert.equal(
+    refused.unreachable,
+    `the link with etcd does not work: connect /run/link: Connection refused (ECONNREFUSED): ${advice}`,
+  );
+});
 
 Deno.test("answers come to whoever has asked, wherever their lines are split", () => {
   const first = { kind: "unknown", reason: "zwölf\n" } as const;

@@ -199,7 +199,7 @@ Deno.test("where nobody listens that is told, with what to do", () => {
   stage.time.advance();
   assert.match(
     stage.told[0] ?? "",
-    /^failed: kvm7: connect \/run\/fence: No such file .*; systemctl start virtlockd-fence\.socket: 30000$/,
+    /^failed: kvm7: connect \/run\/fence: No such file .*: nobody listens there; install deno-virtlockd-cluster, and systemctl start virtlockd-fence\.socket: 30000$/,
   );
 });
 
