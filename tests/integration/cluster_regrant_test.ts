@@ -101,6 +101,29 @@ Deno.test("a guest that went on where it came from keeps its lock when its host 
   assert.equal(isFree(`${a.spaces.scsi}/first`), false);
 });
 
+Deno.test("a disk that a guest lets go which went on where it came from is attached to it again, whoever had it meanwhile", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.start(etcd, "a");
+  await using b = await PlayedHost.start(etcd, "b");
+  await using guest = await PlayedGuest.start(a);
+  await using target = await PlayedGuest.start(b, guest.owner);
+  await using other = await PlayedGuest.start(b);
+  assert.equal(await other.acquire("third"), "granted");
+  for (const disk of ["first", "second"]) assert.equal(await guest.acquire(disk), "granted");
+  for (const disk of ["first", "second"]) assert.equal(await guest.release(disk), "released");
+  assert.equal(await target.acquire("first"), "granted");
+  assert.match(await target.acquire("third"), /is locked by domain/);
+  await target.kill();
+  await until("the source to go on", async () => await guest.acquire("first") === "granted");
+  assert.equal(await guest.acquire("second"), "granted");
+  assert.equal(await guest.release("second"), "released");
+  assert.equal(await other.acquire("second"), "granted");
+  assert.equal(await other.release("second"), "released");
+  await using attaching = await LockClient.connect(a.socket);
+  await attaching.register(guest.owner);
+  assert.equal(await refusalOf(attaching.acquire(a.spaces.scsi, "second", AUTOCREATE)), undefined);
+});
+
 Deno.test("a paused guest whose disk its host knows by another name does not go on when that was fenced and lives", async () => {
   const etcd = openedCluster("scsi");
   await using a = await PlayedHost.start(etcd, "a");

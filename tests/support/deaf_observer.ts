@@ -14,6 +14,7 @@ export const DEAF: LockObserver = {
   regained() {},
   learnt() {},
   regranted() {},
+  wentOn() {},
   regrantable() {},
   kept() {},
   givenBack() {},

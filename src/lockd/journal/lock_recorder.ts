@@ -37,6 +37,7 @@ export type RecordedObserver =
     | "regained"
     | "troubled"
     | "regranted"
+    | "wentOn"
     | "regrantable"
     | "kept"
     | "givenBack"
@@ -114,6 +115,7 @@ export class LockRecorder {
     },
     learnt: (resource) => this.#anew(resource),
     regranted: (resource) => this.#anew(resource),
+    wentOn: (resource) => this.#anew(resource),
     regrantable: (resource) => this.#anew(resource),
     kept: (resource) => this.#anew(resource),
     givenBack: (resource) => this.#anew(resource),

@@ -22,6 +22,8 @@ export interface LockObserver extends LockspaceObserver {
    * that was kept, its owner has released one that is not to be kept, or is gone and writes no more.
    */
   leaving(resource: Resource): void;
+  /** What an owner got in place of what was released for it is known to be of a guest that has gone on. */
+  wentOn(resource: Resource): void;
   /** It may not know that it has it. */
   regrantable(resource: Resource): void;
   /** A lock was released for an owner whose process goes on, or its use by another became known. */

@@ -35,7 +35,8 @@ export type Regrant =
   | "half-failed"
   /**
    * It was granted when all else that its owner had was released, as of a guest that is paused: what is
-   * attached to it then, and what it gets again to be resumed.
+   * attached to it then, and what it gets again to be resumed: until it has got all of it again, and lets
+   * something go anew.
    */
   | "while-paused"
   /**

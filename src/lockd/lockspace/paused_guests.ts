@@ -176,10 +176,29 @@ export class PausedGuests {
 
   /** libvirt has released it. If the process goes on, its guest is paused, or has let the disk go. */
   released({ lockspace, name, path, handle }: Resource, owner: Owner): void {
-    if (this.#parts.watch.processOf(ownerKey(owner)) === undefined) return;
+    const key = ownerKey(owner);
+    if (this.#parts.watch.processOf(key) === undefined) return;
+    this.#wentOn(key);
     const parked = { lockspace, name, path, ...identityField(handle), owner, use: undefined };
     this.parked.park(parked);
     this.#parts.observer.parked(parked);
+  }
+
+  /**
+   * A guest that lets go of something and had got again all that was released for it before has gone on with
+   * what it has: if this is a disk that is detached, it may be attached again whoever had it meanwhile. One
+   * that was refused something has not, although nothing may be left that was released for it.
+   */
+  #wentOn(owner: OwnerKey): void {
+    const [parked] = this.parked.of(owner);
+    if (parked !== undefined) return;
+    const owned = this.#owned.of(owner);
+    if (owned.some(({ regrant }) => regrant === "half-failed")) return;
+    for (const resource of owned) {
+      if (resource.regrant !== "while-paused" || resource.state.kind === "releasing") continue;
+      resource.regrant = undefined;
+      this.#parts.observer.wentOn(resource);
+    }
   }
 
   #unparked(resource: Resource, parked: ParkedLock, owner: Owner): void {

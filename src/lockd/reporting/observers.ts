@@ -29,6 +29,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   released: true,
   learnt: true,
   regranted: true,
+  wentOn: true,
   regrantable: true,
   kept: true,
   givenBack: true,

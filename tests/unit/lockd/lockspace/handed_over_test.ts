@@ -351,6 +351,19 @@ Deno.test("a disk that was detached from a guest that runs is given up after a w
   assert.equal(stage.stateOf("/one"), "held parked");
 });
 
+Deno.test("a disk that was detached from a guest which went on where it came from is given up after a while too", () => {
+  const stage = new Stage();
+  for (const disk of ["/one", "/two"]) stage.acquire(disk);
+  stage.keeps = false;
+  for (const disk of ["/one", "/two"]) stage.release(disk);
+  stage.keeps = true;
+  for (const disk of ["/one", "/two"]) stage.acquire(disk);
+  stage.release("/two");
+  assert.deepEqual(["/one", "/two"].map((disk) => stage.stateOf(disk)), ["held undefined", "held parked"]);
+  for (const run of stage.timers.splice(0)) run();
+  assert.equal(stage.stateOf("/two"), undefined);
+});
+
 Deno.test("who joins a parked lock that guests share takes the place of the one that is paused", () => {
   const stage = new Stage();
   stage.acquire("/disk", WEB, SHARED);

@@ -186,3 +186,46 @@ Deno.test("LockTable takes a guest for one that is resumed though the release of
   running.acquire("/disk");
   assert.equal(running.files.locks[0]?.request.resumed?.(), false);
 });
+
+Deno.test("LockTable takes a disk for attached anew that was detached from a guest which had been resumed", () => {
+  const it = new Table();
+  it.live(ALPHA, "/disk", "/other");
+  for (const lap of ["started", "resumed"]) {
+    it.hold("/disk", 5);
+    it.hold("/other", 6);
+    if (lap === "resumed") break;
+    for (const disk of ["/disk", "/other"]) it.releaseNow(disk);
+  }
+  it.releaseNow("/disk");
+  it.acquire("/disk");
+  // Whoever has had the disk meanwhile has not written behind the guest, which had it no more.
+  assert.equal(it.files.locks[0]?.request.resumed?.(), false);
+  assert.deepEqual(it.events.filter((event) => event.startsWith("went")), ["went on /other"]);
+});
+
+Deno.test("LockTable takes a guest for a paused one still when a disk is detached that was attached meanwhile", () => {
+  const it = new Table();
+  it.live(ALPHA, "/disk");
+  it.hold("/disk", 5);
+  it.releaseNow("/disk");
+  for (const [disk, inode] of [["/one", 6], ["/two", 7]] as const) it.hold(disk, inode);
+  it.releaseNow("/one");
+  it.acquire("/disk");
+  assert.equal(it.files.locks[0]?.request.resumed?.(), true);
+});
+
+Deno.test("LockTable takes a guest for a paused one still that got again what was released for it, and was refused more", () => {
+  const it = new Table();
+  it.live(ALPHA, "/disk");
+  it.hold("/disk", 5);
+  it.releaseNow("/disk");
+  for (const [disk, inode] of [["/one", 6], ["/two", 7]] as const) it.hold(disk, inode);
+  it.hold("/other", 8, BETA);
+  const resume = new GrantTrail();
+  it.acquireOver(resume, "/disk");
+  it.files.grant(5);
+  assert.equal(it.acquireOver(resume, "/other")[0]?.kind, "held");
+  it.table.abandon(resume);
+  it.releaseNow("/one");
+  assert.deepEqual(it.events.filter((event) => event.startsWith("went")), []);
+});

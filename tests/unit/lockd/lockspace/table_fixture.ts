@@ -129,6 +129,7 @@ export class Table {
     observer: {
       ...DEAF,
       regranted: ({ name }) => this.events.push(`regranted ${name}`),
+      wentOn: ({ name }) => this.events.push(`went on ${name}`),
       regrantable: ({ name }) => this.events.push(`regrantable ${name}`),
       parked: ({ name, owner, use }) =>
         this.events.push(
