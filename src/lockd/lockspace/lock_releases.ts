@@ -91,6 +91,7 @@ export class LockReleases {
       // There is nothing to give up: whoever is taking it finds that it is not wanted any more.
       this.#with.kernel.closePlace(handle);
       this.#removeHolding(resource, holding);
+      this.#parked(resource, holding, force);
       others?.gone(path, paused);
       return done(undefined);
     }
@@ -141,14 +142,19 @@ export class LockReleases {
 
   /** The kernel lock has gone. */
   #released(resource: Resource, holding: Holding, force: boolean): void {
-    const { paused, parts: { guard } } = this.#with;
+    const { guard } = this.#with.parts;
     // Meanwhile it may have become known who the owner is.
     const last = resource.holdings[0] ?? holding;
     this.#removeHolding(resource, last);
-    if (!force && !resource.shared) paused.released(resource, last.owner);
+    this.#parked(resource, last, force);
     // Meanwhile it may have been made a POSIX lock.
     const { handle } = resource;
     if (handle.kind === "file" && handle.lock === "posix") guard.unprotect(handle.identity);
+  }
+
+  /** A guest that is paused must not go on over what others write by its lock. */
+  #parked(resource: Resource, { owner }: Holding, force: boolean): void {
+    if (!force && !resource.shared) this.#with.paused.released(resource, owner);
   }
 
   #removeHolding(resource: Resource, holding: Holding): void {

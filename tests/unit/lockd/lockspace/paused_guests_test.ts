@@ -93,6 +93,26 @@ Deno.test("LockTable refuses to resume a guest whose disk another domain has use
   assert.deepEqual(it.events.slice(-3), ["granted /disk alpha", "unjudged /disk", "unparked /disk alpha"]);
 });
 
+Deno.test("LockTable refuses to resume a guest over what another domain has written, that was paused with a lost lock", () => {
+  const it = new Table();
+  it.live(ALPHA, "/disk");
+  it.table.restoreResource({
+    id: 1,
+    lockspace: "",
+    name: "/disk",
+    path: "/disk",
+    handle: { kind: "none", place: -1 },
+    shared: false,
+    autocreate: false,
+    holdings: [{ owner: ALPHA, since: 1 }],
+    state: { kind: "lost", reason: "its file is another one" },
+  });
+  assert.deepEqual(it.release("/disk"), [undefined]);
+  it.hold("/disk", 5, BETA);
+  it.releaseNow("/disk", BETA);
+  assert.equal(it.acquire("/disk")[0]?.kind, "used-meanwhile");
+});
+
 Deno.test("LockTable lets a disk be attached again that another domain has used, and warns where it cannot tell", () => {
   for (const [opened, warned] of [["not-open", true], ["unknown", true]] as const) {
     const it = new Table();
