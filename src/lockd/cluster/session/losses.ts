@@ -33,6 +33,8 @@ export class Losses {
   fenced(by: string): void {
     this.#fenced = by;
     this.#settled = undefined;
+    // It was one, also where nothing is left that tells.
+    this.#member = true;
   }
 
   /** What this host has is in etcd, and it is known what others have. */

@@ -51,3 +51,10 @@ Deno.test("a host that was fenced once has lost nothing when its daemon is kille
   losses.settled("r2");
   assert.equal(losses.fencedBy, undefined);
 });
+
+Deno.test("a host that was fenced before it had put in all that it has may have missed what others had of that", () => {
+  const losses = new Losses(undefined);
+  assert.equal(losses.hasMissed("r1"), false);
+  losses.fenced("ann");
+  assert.equal(losses.hasMissed("r1"), true);
+});
