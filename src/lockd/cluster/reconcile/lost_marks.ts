@@ -37,6 +37,8 @@ export interface LostMarksParts {
   /** Releases a lock with which no guest has gone on since it was paused. @returns whether it is one */
   readonly partWith: (path: string) => boolean;
   readonly markOf: (owner: Owner) => ProcessMark;
+  /** Whether a process lives; also where that cannot be told. */
+  readonly lives: (pid: number, start: number) => boolean;
   readonly nonce: () => string;
 }
 
@@ -61,12 +63,16 @@ export class LostMarks {
    */
   parted(listed: ReadonlyMap<string, KeyValue>): PausedGuest[] {
     const { keys, names, resources, partWith, session } = this.#parts;
-    return [...resources()].flatMap(({ path, shared, holdings: [holding] }) => {
+    return [...resources()].flatMap(({ path, shared, regrant, holdings: [holding] }) => {
       const name = names.of(path);
       if (shared || name === undefined || holding === undefined) return [];
-      const missing = !listed.has(keys.lock(name, shared, session.id));
+      if (listed.has(keys.lock(name, shared, session.id))) return [];
+      const { owner } = holding;
       // Nobody is asked for it: it is not there.
-      return missing && partWith(path) ? [{ path, owner: holding.owner }] : [];
+      const parted = partWith(path);
+      // It was parted with before, and etcd has failed behind that.
+      const before = regrant === "leaving" && this.#lives(owner) && this.#isUnmarked(path, owner, listed);
+      return parted || before ? [{ path, owner }] : [];
     });
   }
 
@@ -100,6 +106,12 @@ export class LostMarks {
       if (name === undefined || use !== undefined || !this.#isUnmarked(path, owner, listed)) return [];
       return [{ mark: this.#markOf(name, owner), obstacles: obstaclesOf(keys, name, false) }];
     });
+  }
+
+  /** Whether an owner's process is known to live: only of such a one a mark is put when its lock goes. */
+  #lives(owner: Owner): boolean {
+    const { pid, start } = this.#parts.markOf(owner);
+    return start !== 0 && this.#parts.lives(pid, start);
   }
 
   #isUnmarked(path: string, owner: Owner, listed: ReadonlyMap<string, KeyValue>): boolean {

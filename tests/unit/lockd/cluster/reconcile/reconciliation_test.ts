@@ -16,7 +16,7 @@ import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 import type { Past } from "../../../../../src/lockd/cluster/session/past.ts";
 import type { Owner } from "../../../../../src/lockd/lockspace/owner.ts";
-import type { Resource } from "../../../../../src/lockd/lockspace/resource.ts";
+import { KeptResource, type Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { resource } from "../../programs/lock_fixture.ts";
 
 const KEYS = new ClusterKeys("prod");
@@ -258,6 +258,18 @@ const MARK = KEYS.paused(DISK, "s", { uuid: "u", pid: 7, start: 9 });
  * @param free whether nobody has the lock in etcd
  */
 function marksOf(past: Past, use: Owner | undefined, found: readonly KeyValue[], free = true): string[] {
+  return written(past, found, {
+    paused: () => [{ path: "/scsi/disk", owner: OWNER, use: use && { owner: use } }],
+  }, free);
+}
+
+/** Marks that a host writes. @param host what there is on it */
+function written(
+  past: Past,
+  found: readonly KeyValue[],
+  host: Partial<ReconciliationParts>,
+  free = true,
+): string[] {
   const marked: string[] = [];
   const reconciliation = new Reconciliation({
     session: {
@@ -275,7 +287,6 @@ function marksOf(past: Past, use: Owner | undefined, found: readonly KeyValue[],
       },
     },
     ...EMPTY_HOST,
-    paused: () => [{ path: "/scsi/disk", owner: OWNER, use: use && { owner: use } }],
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     turns: { busy: () => false, give: () => assert.fail() },
@@ -288,6 +299,7 @@ function marksOf(past: Past, use: Owner | undefined, found: readonly KeyValue[],
       clusterRegained: () => assert.fail(),
       clusterKeyUnreadable: () => assert.fail(),
     },
+    ...host,
   });
   reconciliation.run(EPOCH, (outcome) => assert.deepEqual(outcome, []), past);
   return marked;
@@ -318,6 +330,34 @@ Deno.test("a guest that was paused before its host was a member is marked, and t
   assert.doesNotMatch(mark, /"used"/);
   assert.match(marksOf("known", OWNER, [])[0] ?? "", USED);
   assert.match(marksOf("known", undefined, [], false)[0] ?? "", USED);
+});
+
+/** What a guest of this host has that is paused. @param parts what is looked at of it */
+function hostWith(parts: Partial<Resource>): Partial<ReconciliationParts> {
+  const holdings = [{ owner: OWNER, since: 0 }];
+  const held = new KeptResource({
+    ...resource({ id: 1, lockspace: "/scsi", name: "disk", holdings }),
+    ...parts,
+  });
+  return {
+    resources: () => [held],
+    partWith: () => {
+      if (held.regrant === "leaving") return false;
+      held.regrant = "leaving";
+      held.state = { kind: "releasing" };
+      return true;
+    },
+  };
+}
+
+Deno.test("a guest whose lock was given up is marked although etcd has failed behind that", () => {
+  const leaving = { regrant: "leaving", state: { kind: "releasing" } } as const;
+  assert.match(written("known", [], hostWith(leaving))[0] ?? "", USED);
+  // Its release has put its mark there.
+  assert.deepEqual(written("known", THERE, hostWith(leaving)), []);
+  // It has ended, or was never known, so that none is put when it is released.
+  assert.deepEqual(written("known", [], { ...hostWith(leaving), lives: () => false }), []);
+  assert.deepEqual(written("known", [], { ...hostWith(leaving), markOf: () => ({ pid: 7, start: 0 }) }), []);
 });
 
 /**
