@@ -25,7 +25,7 @@ import { KeyCheck, type KeyCheckParts } from "./reconcile/key_check.ts";
 import { KeyWatch } from "./reconcile/key_watch.ts";
 import type { LostGuests } from "./reconcile/lost_guests.ts";
 import { LostLocks, type LostLocksParts } from "./reconcile/lost_locks.ts";
-import { leftBehind } from "./reconcile/lost_marks.ts";
+import { hasLeft, leftBehind } from "./reconcile/lost_marks.ts";
 import { Reconciliation } from "./reconcile/reconciliation.ts";
 import { isAnothers } from "./session/doubts.ts";
 import type { ClusterSession } from "./session/session.ts";
@@ -63,6 +63,8 @@ export class MemberLocks {
   readonly #orphans: Orphans;
   readonly #kept: KeptLocks;
   readonly #heldLocks: HeldLocks;
+  /** Whether this host was made to leave before; undefined: it was not looked yet. */
+  #hasLeft: boolean | undefined;
   /** The lock core's file operations. */
   readonly files: ClusterLockFiles;
 
@@ -182,6 +184,8 @@ export class MemberLocks {
   readonly reconcile: SessionParts["reconcile"] = (epoch, done, past) => {
     const { parts, session, keys, names, lineage } = this.#parts;
     const { resources, paused, markOf, observer } = parts;
+    // Once: what tells it may be given up by what follows.
+    this.#hasLeft ??= hasLeft(resources(), paused());
     new Reconciliation({
       heldLocks: this.#heldLocks,
       session,
@@ -201,7 +205,7 @@ export class MemberLocks {
       marks: this.#marks,
       tries: this.#tries,
       observer,
-    }).run(epoch, done, past);
+    }).run(epoch, done, past === "first" && this.#hasLeft ? "known" : past);
   };
 
   #newLocks(): ClusterLocks {

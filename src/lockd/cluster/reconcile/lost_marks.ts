@@ -7,6 +7,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { asUsed } from "../keys/marks.ts";
 import { holderOf } from "../keys/lock_holder.ts";
+import { isClustersDoubt } from "../session/doubts.ts";
 import { encodeRecord } from "../keys/records.ts";
 import { type ClusterLock, type Obstacles, obstaclesOf } from "../keys/transactions.ts";
 
@@ -99,13 +100,10 @@ export class LostMarks {
    *
    * @param listed what etcd has of the session, by the key of the lock
    */
-  unmarked(listed: ReadonlyMap<string, KeyValue>): FreshMark[] {
-    const { keys, nameOfPaused } = this.#parts;
-    return this.leftBehind().flatMap(({ path, owner, use }) => {
-      const name = nameOfPaused(path);
-      if (name === undefined || use !== undefined || !this.#isUnmarked(path, owner, listed)) return [];
-      return [{ mark: this.#markOf(name, owner), obstacles: obstaclesOf(keys, name, false) }];
-    });
+  unmarked(listed: ReadonlyMap<string, KeyValue>): PausedGuest[] {
+    return this.leftBehind().filter(({ path, owner, use }) =>
+      use === undefined && this.#isUnmarked(path, owner, listed)
+    );
   }
 
   /** Whether an owner's process is known to live: only of such a one a mark is put when its lock goes. */
@@ -121,6 +119,16 @@ export class LostMarks {
     const mark = keys.paused(name, session.id, holderOf(owner, markOf(owner), 0));
     // Where etcd has the lock itself, whose guest it is the record tells.
     return !listed.has(mark) && !listed.has(keys.lock(name, false, session.id));
+  }
+
+  /** Marks that say nothing, of guests whose lock nobody had. */
+  fresh(guests: readonly PausedGuest[]): FreshMark[] {
+    const { keys, nameOfPaused } = this.#parts;
+    return guests.flatMap(({ path, owner }) => {
+      const name = nameOfPaused(path);
+      if (name === undefined) return [];
+      return [{ mark: this.#markOf(name, owner), obstacles: obstaclesOf(keys, name, false) }];
+    });
   }
 
   /** Marks that say that somebody had the lock, by their keys. */
@@ -149,4 +157,10 @@ export function leftBehind(resources: Iterable<Resource>, paused: Iterable<Pause
   return [...paused].filter(({ path, owner }) =>
     !held.some((each) => each.path === path && each.holdings.some((one) => isHeldBy(one.owner, owner)))
   );
+}
+
+/** Whether what this host has tells that it was a member before, of a cluster that it was made to leave. */
+export function hasLeft(resources: Iterable<Resource>, paused: Iterable<PausedGuest>): boolean {
+  return [...paused].some(({ use }) => use !== undefined && isNobodyKnown(use.owner)) ||
+    [...resources].some(({ state }) => isClustersDoubt(state));
 }

@@ -98,14 +98,17 @@ export class Reconciliation {
     this.#list((listed) => {
       if (typeof listed === "string") return done(listed);
       // What etcd says of a time that it has lost proves nothing.
-      const there = past === "known" ? [...listed.values()] : [];
+      const told = past === "known" || past === "first";
+      const there = told ? [...listed.values()] : [];
       this.#parts.tries.found(new Set(there.map(({ value }) => value)));
       const conflicts: Conflict[] = [];
       try {
         const lost = new LostMarks(this.#parts);
         const parted = past === "lost" ? [] : lost.parted(listed);
-        const marks = lost.of([...parted, ...past === "known" ? lost.overtaken(listed) : lost.leftBehind()]);
-        const fresh = past === "known" ? lost.unmarked(listed) : [];
+        // Nobody has taken out of etcd what nobody has put there.
+        const [unput, gone] = past === "first" ? [parted, []] : [[], parted];
+        const marks = lost.of([...gone, ...told ? lost.overtaken(listed) : lost.leftBehind()]);
+        const fresh = lost.fresh([...unput, ...told ? lost.unmarked(listed) : []]);
         const tasks = [
           ...this.#held(epoch, listed, conflicts),
           ...this.#marked(epoch, marks),

@@ -24,7 +24,7 @@ export type Admitted =
 export interface AdmissionParts {
   readonly parts: Pick<SessionParts, "reconcile" | "givesBack" | "has" | "observer">;
   readonly own: Pick<OwnSession, "id">;
-  readonly losses: Pick<Losses, "reasonIn" | "settled" | "hasMissed">;
+  readonly losses: Pick<Losses, "reasonIn" | "settled" | "pastIn">;
   readonly entrance: Pick<Entrance, "enter">;
   /** Which etcd it is. */
   readonly cluster: () => string;
@@ -100,7 +100,7 @@ export class Admission {
             return done(entered);
         }
       });
-    }, meta.phase === "recovering" ? "lost" : losses.hasMissed(meta.round) ? "missed" : "known");
+    }, meta.phase === "recovering" ? "lost" : losses.pastIn(meta.round));
   }
 
   /** It is known what other sessions have of what this host has. */

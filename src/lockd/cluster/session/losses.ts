@@ -1,6 +1,7 @@
 import { HELD_BY_ANOTHER, LOST_MEANWHILE, lostWhenFenced } from "./doubts.ts";
 import type { SessionNote } from "../host/membership_file.ts";
 import { isFollowing } from "../keys/session_id.ts";
+import type { Past } from "./past.ts";
 
 /**
  * How it has come that other sessions have locks of this host, when it puts in what it has: whether it has
@@ -12,9 +13,12 @@ export class Losses {
   #fenced: string | undefined;
   /** Whether it was a member before, also by an earlier daemon. */
   #member = false;
+  /** Whether there was no earlier daemon that was on the way to be one. */
+  #first: boolean;
 
   /** @param note of an earlier daemon; undefined: there was none */
   constructor(note: SessionNote | undefined) {
+    this.#first = note === undefined;
     if (note === undefined) return;
     const { session, seen } = note;
     this.#member = seen !== undefined;
@@ -37,6 +41,11 @@ export class Losses {
     this.#member = true;
   }
 
+  /** An earlier daemon was a member, though it has left no note. */
+  goesOn(): void {
+    this.#first = false;
+  }
+
   /** What this host has is in etcd, and it is known what others have. */
   settled(round: string): void {
     this.#settled = round;
@@ -44,9 +53,11 @@ export class Losses {
     this.#member = true;
   }
 
-  /** Whether a member has been away in between: it was fenced, or etcd was recovered without it. */
-  hasMissed(round: string): boolean {
-    return this.#member && !this.isSettled(round);
+  /** What etcd can tell in a round in which it has lost nothing. */
+  pastIn(round: string): Exclude<Past, "lost"> {
+    // It was away in between.
+    if (this.#member && !this.isSettled(round)) return "missed";
+    return this.#first && !this.#member ? "first" : "known";
   }
 
   /** Whether that was so once in a round. */

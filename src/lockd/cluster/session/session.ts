@@ -88,6 +88,7 @@ export class ClusterSession implements ProvenSession {
         this.#losses.fenced(by);
         this.#admission.beginAnew();
       },
+      goesOn: () => this.#losses.goesOn(),
     });
     this.#proof = new SessionProof({
       etcd,

@@ -36,6 +36,8 @@ export interface SessionJoinParts {
   readonly lost: () => number | undefined;
   /** This host was fenced, and has begun another session. */
   readonly fenced: (fencing: Fencing) => void;
+  /** It goes on with a session of an earlier daemon that has left no note of it. */
+  readonly goesOn: () => void;
 }
 
 /** The steps on the way to be a member: each looks what etcd has of this host, and does what that needs. */
@@ -75,6 +77,7 @@ export class SessionJoin {
             return done(step);
           case "other-session":
             own.goOnWith(step.session);
+            this.#parts.goesOn();
             return done({ kind: "now" });
           case "found":
             return this.#agree(0, "forming", "", done);

@@ -8,6 +8,7 @@ import {
   Reconciliation,
   type ReconciliationParts,
 } from "../../../../../src/lockd/cluster/reconcile/reconciliation.ts";
+import { hasLeft } from "../../../../../src/lockd/cluster/reconcile/lost_marks.ts";
 import { HeldLocks } from "../../../../../src/lockd/cluster/reconcile/held_locks.ts";
 import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
 import { Orphans } from "../../../../../src/lockd/cluster/locks/orphans.ts";
@@ -16,6 +17,7 @@ import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 import type { Past } from "../../../../../src/lockd/cluster/session/past.ts";
 import type { Owner } from "../../../../../src/lockd/lockspace/owner.ts";
+import { LEFT_BEHIND } from "../../../../../src/lockd/cluster/session/doubts.ts";
 import { KeptResource, type Resource } from "../../../../../src/lockd/lockspace/resource.ts";
 import { resource } from "../../programs/lock_fixture.ts";
 
@@ -350,9 +352,32 @@ function hostWith(parts: Partial<Resource>): Partial<ReconciliationParts> {
   };
 }
 
+Deno.test("what a guest got in a resume that failed half-way, before its host was ever a member, nobody else has had", () => {
+  const HALF = { regrant: "half-failed" } as const;
+  const [mark = "", ...more] = written("first", [], hostWith(HALF));
+  assert.ok(mark.startsWith(`${MARK} `), mark);
+  assert.equal(more.length, 1);
+  assert.doesNotMatch(mark, /"used"/);
+  // Of one that was a member somebody has taken it out of etcd.
+  assert.match(written("known", [], hostWith(HALF))[0] ?? "", USED);
+  // Another host has it by now.
+  assert.match(written("first", [], hostWith(HALF), false)[0] ?? "", USED);
+});
+
+Deno.test("a host that was made to leave is known by what it has", () => {
+  const holdings = [{ owner: OWNER, since: 0 }];
+  const held = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings });
+  const doubtful = (reason: string) => ({ ...held, state: { kind: "doubtful", reason } }) as const;
+  const paused = (use?: Owner) => ({ path: "/scsi/disk", owner: OWNER, use: use && { owner: use } });
+  assert.equal(hasLeft([held, doubtful("it could not be unlocked")], [paused(), paused(OWNER)]), false);
+  assert.equal(hasLeft([held, doubtful(LEFT_BEHIND)], []), true);
+  assert.equal(hasLeft([], [paused(), paused(NOBODY)]), true);
+});
+
 Deno.test("a guest whose lock was given up is marked although etcd has failed behind that", () => {
   const leaving = { regrant: "leaving", state: { kind: "releasing" } } as const;
   assert.match(written("known", [], hostWith(leaving))[0] ?? "", USED);
+  assert.doesNotMatch(written("first", [], hostWith(leaving))[0] ?? "", /"used"/);
   // Its release has put its mark there.
   assert.deepEqual(written("known", THERE, hostWith(leaving)), []);
   // It has ended, or was never known, so that none is put when it is released.

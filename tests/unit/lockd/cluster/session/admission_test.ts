@@ -14,6 +14,8 @@ const RESOURCE = resource({ id: 1, lockspace: "/scsi", name: "disk", holdings: [
 const CONFLICT: Conflict = { resource: RESOURCE, session: "t" };
 const HELD_BY_ANOTHER = "another host of the cluster holds it";
 
+const FIRST = "puts in for the first time";
+
 class Stage {
   readonly told: string[] = [];
   readonly own = new OwnSession({ session: "s" });
@@ -26,7 +28,14 @@ class Stage {
   readonly admission = new Admission({
     parts: {
       reconcile: (_epoch, done, past) => {
-        this.told.push({ known: "puts in", missed: "puts in what is left", lost: "puts in again" }[past]);
+        this.told.push(
+          {
+            known: "puts in",
+            first: FIRST,
+            missed: "puts in what is left",
+            lost: "puts in again",
+          }[past],
+        );
         done(this.outcome);
       },
       givesBack: () => this.givesBack,
@@ -66,7 +75,7 @@ Deno.test("in an open cluster a host puts in what it has, once in each round", (
   assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
   assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
   assert.equal(stage.admission.reconciled, true);
-  assert.deepEqual(stage.told, ["puts in", "joined e as s"]);
+  assert.deepEqual(stage.told, [FIRST, "joined e as s"]);
   assert.deepEqual(stage.admit({ ...OPEN, round: "r2" }), [{ kind: "live" }]);
   // It has joined once.
   assert.deepEqual(stage.told.slice(2), ["puts in what is left"]);
@@ -124,17 +133,17 @@ Deno.test("what another host had already when an earlier daemon joined is not sa
 Deno.test("a closed cluster is entered, and what a host has counts as put in when it has settled", () => {
   const opened = new Stage();
   assert.deepEqual(opened.admit(FORMING), [{ kind: "now" }]);
-  assert.deepEqual(opened.told, ["puts in", "joined e as s", "enters"]);
+  assert.deepEqual(opened.told, [FIRST, "joined e as s", "enters"]);
   const settled = new Stage();
   settled.entered = { kind: "settled", reason: "waits for kvm2" };
   assert.deepEqual(settled.admit(FORMING), [settled.entered]);
   assert.equal(settled.admit(FORMING)[0]?.kind, "settled");
-  assert.deepEqual(settled.told, ["puts in", "joined e as s", "enters"]);
+  assert.deepEqual(settled.told, [FIRST, "joined e as s", "enters"]);
   const listed = new Stage();
   listed.entered = { kind: "listed", reason: "others may give back" };
   assert.deepEqual(listed.admit(FORMING), [listed.entered]);
   listed.admit(FORMING);
-  assert.deepEqual(listed.told, ["puts in", "joined e as s", "enters", "puts in", "enters"]);
+  assert.deepEqual(listed.told, [FIRST, "joined e as s", "enters", FIRST, "enters"]);
   const failed = new Stage();
   failed.entered = { kind: "failed", reason: "no answer" };
   assert.deepEqual(failed.admit(FORMING), [{ kind: "again", reason: "no answer" }]);
@@ -151,5 +160,5 @@ Deno.test("nothing goes on for a session that is over", () => {
   const stage = new Stage();
   stage.over = true;
   assert.deepEqual(stage.admit(OPEN), []);
-  assert.deepEqual(stage.told, ["puts in"]);
+  assert.deepEqual(stage.told, [FIRST]);
 });

@@ -52,9 +52,21 @@ Deno.test("a host that was fenced once has lost nothing when its daemon is kille
   assert.equal(losses.fencedBy, undefined);
 });
 
-Deno.test("a host that was fenced before it had put in all that it has may have missed what others had of that", () => {
-  const losses = new Losses(undefined);
-  assert.equal(losses.hasMissed("r1"), false);
-  losses.fenced("ann");
-  assert.equal(losses.hasMissed("r1"), true);
+Deno.test("a host that joins for the first time has missed nothing, and one that was ever on the way to be a member may have", () => {
+  const first = new Losses(undefined);
+  assert.equal(first.pastIn("r1"), "first");
+  first.settled("r1");
+  assert.deepEqual([first.pastIn("r1"), first.pastIn("r2")], ["known", "missed"]);
+  const found = new Losses(undefined);
+  found.goesOn();
+  assert.equal(found.pastIn("r1"), "known");
+  // It had put in some of what it has, or all, by then, and others may have got that.
+  const fenced = new Losses(undefined);
+  fenced.fenced("ann");
+  assert.equal(fenced.pastIn("r1"), "missed");
+  assert.equal(new Losses({ session: "s" }).pastIn("r1"), "known");
+  assert.deepEqual(["r1", "r2"].map((round) => new Losses({ session: "s", seen: SEEN }).pastIn(round)), [
+    "known",
+    "missed",
+  ]);
 });

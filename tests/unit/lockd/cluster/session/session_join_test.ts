@@ -70,6 +70,7 @@ class Stage {
     closed: () => this.closed,
     lost: () => this.lost,
     fenced: () => void this.told.push("begins anew"),
+    goesOn: () => void this.told.push("goes on"),
   });
 
   constructor(session?: object) {

@@ -9,6 +9,7 @@ import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { decodeSession } from "../../../../../src/lockd/cluster/keys/session_record.ts";
 import { LEFT_BEHIND, LEFT_OUT } from "../../../../../src/lockd/cluster/session/doubts.ts";
 import { LEFT } from "../../../../../src/lockd/cluster/session/lost_reasons.ts";
+import type { Past } from "../../../../../src/lockd/cluster/session/past.ts";
 import { ClusterSession } from "../../../../../src/lockd/cluster/session/session.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
@@ -22,6 +23,8 @@ class Stage {
   readonly time = new PlayedTime();
   readonly told: string[] = [];
   readonly troubles: string[] = [];
+  /** What etcd can tell whenever a host puts in what it has. */
+  readonly pasts: Past[] = [];
   /** Hosts whose questions are lost. */
   readonly cut = new Set<string>();
   /** Whether etcd says that it is full, of what it has just written. */
@@ -84,7 +87,10 @@ class Stage {
       left: () => tell("left"),
       marksGone: () => {},
       gaveUp: (doubt) => tell(`gave up: ${doubt}`),
-      reconcile: (_epoch, done) => done(this.conflicts),
+      reconcile: (_epoch, done, past) => {
+        this.pasts.push(past);
+        done(this.conflicts);
+      },
       observer: {
         clusterJoined: () => tell("joined"),
         clusterTroubled: (reason) => void this.troubles.push(reason),
@@ -192,6 +198,7 @@ Deno.test("a daemon that has lost its note goes on with the session of the one b
   const next = stage.session("next", "h1");
   stage.pass(2);
   assert.deepEqual([next.state.kind, next.id], ["live", before.id]);
+  assert.deepEqual(stage.pasts, ["first", "known"]);
 });
 
 Deno.test("a session that a full etcd has written all the same is not taken for one of a copy of this host", () => {
