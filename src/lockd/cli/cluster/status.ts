@@ -9,6 +9,7 @@ import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { type Reading, UnreadableKeys } from "./unreadable_keys.ts";
+import { unknownAmong, unknownText } from "./unknown_names.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
 
@@ -62,14 +63,23 @@ export function overviewOf(
     ? undefined
     : read(() => new Entries(keys, questions.list(keys.entries), meta).awaited);
   const hosts = { live: 0, silent: 0, condemned: 0, fenced: 0, left: 0 };
-  for (const { state } of knownSessions(questions, keys, read)) hosts[state]++;
+  let isWhole = true;
+  const sessions = knownSessions(questions, keys, (decode) => {
+    const record = read(decode);
+    isWhole &&= record !== undefined;
+    return record;
+  });
+  for (const { state } of sessions) hosts[state]++;
+  // A host that is not there may be what cannot be read.
+  const unknown = isWhole ? unknownAmong(sessions, meta?.expect ?? []) : [];
+  const strangers = unknown.length === 0 ? "" : ` (${unknownText(unknown)})`;
   return {
     name: settings.clusterName,
     endpoints: settings.clusterEndpoints,
     members: etcdMembers(questions.versions()),
     founded: entry !== undefined,
     ...meta === undefined ? {} : { phase: meta.phase },
-    ...closed === undefined ? {} : { awaited: closed },
+    ...closed === undefined ? {} : { awaited: `${closed}${strangers}` },
     ...meta === undefined || meta.why === "" ? {} : { why: meta.why },
     spaces: meta?.spaces ?? [],
     hosts,

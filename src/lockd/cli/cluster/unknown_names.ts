@@ -1,5 +1,5 @@
 import { plainText } from "../../../chassis/log/plain_text.ts";
-import { knownSessions } from "./known_hosts.ts";
+import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import type { OpenedCluster } from "./opened_cluster.ts";
 
 /** Those of the names, or ids, that no host has that etcd knows: a slip, or a host that is yet to come. */
@@ -7,7 +7,14 @@ export function unknownNames(
   { questions, keys }: Pick<OpenedCluster, "questions" | "keys">,
   named: readonly string[],
 ): readonly string[] {
-  const sessions = knownSessions(questions, keys);
+  return unknownAmong(knownSessions(questions, keys), named);
+}
+
+/** The same of hosts that were looked at. */
+export function unknownAmong(
+  sessions: readonly HostEntry[],
+  named: readonly string[],
+): readonly string[] {
   return named.filter((each) => !sessions.some(({ host, name }) => host === each || name === each));
 }
 

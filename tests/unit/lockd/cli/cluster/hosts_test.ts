@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hostsText } from "../../../../../src/lockd/cli/cluster/hosts.ts";
 import { hostEntry, knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
 import { overviewOf, overviewText } from "../../../../../src/lockd/cli/cluster/status.ts";
-import { strictly } from "../../../../../src/lockd/cli/cluster/unreadable_keys.ts";
+import { strictly, UnreadableKeys } from "../../../../../src/lockd/cli/cluster/unreadable_keys.ts";
 import { RecordError } from "../../../../../src/lockd/cluster/keys/record_fields.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 
@@ -78,4 +78,31 @@ Deno.test("hosts and status call a session the same, for each state that it can 
     const text = overviewText(overviewOf({ settings, keys, questions }, strictly));
     assert.match(text, new RegExp(`^hosts: +${counted}$`, "m"));
   }
+});
+
+Deno.test("status says which of the names that a closed cluster waits for etcd knows nothing of", () => {
+  const cluster = new PlayedCluster();
+  const meta = {
+    schema: 2,
+    spaces: ["scsi"],
+    phase: "recovering",
+    round: "r",
+    without: [],
+    why: "it was emptied",
+  };
+  cluster.put(cluster.keys.meta, { ...meta, expect: ["kvm-a", "b", "kvm9"] });
+  cluster.host("a");
+  cluster.host("b");
+  const settings = { clusterName: "test", clusterEndpoints: [] };
+  const state = () => {
+    const text = overviewText(overviewOf({ settings, ...cluster }, new UnreadableKeys().read));
+    return text.split("\n").find((line) => line.startsWith("state: "));
+  };
+  assert.equal(
+    state(),
+    "state:             recovering, it waits for kvm-a, b, kvm9 (etcd knows nothing of kvm9), it was emptied",
+  );
+  // It may be what cannot be read.
+  cluster.spoil(cluster.keys.session("s-b"), "{");
+  assert.equal(state(), "state:             recovering, it waits for kvm-a, b, kvm9, it was emptied");
 });
