@@ -63,7 +63,8 @@ export class People {
   reopen(): void {
     const value = this.#parts.etcd.get(META);
     const meta = value === undefined ? undefined : decodeMeta({ key: META, value, changedAt: 0 });
-    if (meta?.phase !== "open") return this.operate();
+    // What is written before anybody has said that etcd was restored may keep the hosts from noticing it.
+    if (meta?.phase !== "open" || this.#parts.network.unsaid) return this.operate();
     const round = `reopened ${++this.#reopened}`;
     this.#parts.etcd.put(META, encodeMeta({ ...meta, phase: "forming", round, expect: [], without: [] }));
   }
