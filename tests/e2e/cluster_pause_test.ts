@@ -26,6 +26,11 @@ async function keysOf(etcd: Etcd): Promise<string[]> {
   return keys.filter((key) => /^(lock|share|paused|own|want)\//.test(key));
 }
 
+/** How many connections a host's daemon has, that which asks among them. */
+async function clientsOf({ daemon }: ClusterHost): Promise<number> {
+  return (await daemon.command("clients")).stdout.trim().split("\n").length;
+}
+
 /** A guest is paused, and one of another host's has had its disk since. */
 async function overtake(etcd: Etcd, guest: ClusterGuest, elsewhere: ClusterHost): Promise<void> {
   await guest.acquire("disk0");
@@ -274,6 +279,13 @@ for (const heard of ["heard of it", "not heard of it"] as const) {
     await using b = await ClusterHost.start(etcd, "b");
     await using guest = new ClusterGuest(ClusterGuest.at(a), 1);
     await overtake(etcd, guest, b);
+    // It was refused another one, and so has not gone on.
+    await using half = new ClusterGuest(ClusterGuest.at(a), 3);
+    await half.acquire("got");
+    await half.release("got");
+    const before = await clientsOf(a);
+    assert.match(await refusal(half.acquire("got", "..")), /'\.\.'/);
+    await until("the end of that connection to be known", async () => await clientsOf(a) <= before);
     // From then on nothing but what it has heard of tells that anything is missing.
     const membership = `${a.place.paths.runDir}/virtlockd-cluster.json`;
     await until("all that it has to be in etcd for certain", () => {
@@ -290,6 +302,10 @@ for (const heard of ["heard of it", "not heard of it"] as const) {
     assert.equal(joined.code, 0, joined.stdout);
     const resumed = /was in use by domain '\(not known any more\)' .* while domain 'domain1' .* was paused/;
     assert.match(await refusal(guest.acquire("disk0")), resumed);
+    assert.match(
+      await refusal(half.acquire("got")),
+      /was in use by domain '\(not known any more\)' .* while domain 'domain3' .* was paused/,
+    );
     // Kept like any other use: the next image knows it too.
     await reExec(a.daemon);
     assert.match(await refusal(guest.acquire("disk0")), resumed);
