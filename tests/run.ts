@@ -1,4 +1,4 @@
-// `deno task test`: unit and integration tests. `deno task test:e2e`: the end-to-end tests, a file each. Of
+// `deno task test`: unit and integration tests. `deno task test:e2e`: the end-to-end tests. Of
 // either, several processes go on side by side.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,8 @@ const SIDES = 3;
 const SHARES = 12;
 /** Of the unit tests. */
 const UNIT_SHARES = 8;
+/** Of those end-to-end tests of a stage that take less than a minute each. */
+const SHORT_SHARES = 6;
 /** Main modules of the nemesis that its tests run. */
 const NEMESIS_ENTRIES = ["link.ts", "no_settling.ts", "right.ts"];
 
@@ -63,9 +65,9 @@ async function sideBySide(sides: number, runs: readonly (readonly string[])[]): 
   return results;
 }
 
-function filesOf(folder: string): string[] {
-  return readdirSync(join(TESTS, folder)).filter((name) => name.endsWith("_test.ts")).sort()
-    .map((name) => join(TESTS, folder, name));
+function testsBelow(folder: string): string[] {
+  return readdirSync(join(TESTS, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith("_test.ts")).sort().map((name) => join(TESTS, folder, name));
 }
 
 /** Runs that go on side by side. */
@@ -78,10 +80,13 @@ interface Stage {
 
 /** The runs that there are: those of a stage begin when all of the stage before have ended. */
 function stagesOf(names: readonly string[]): Stage[] {
-  if (names[0] === "e2e") return endToEnd(filesOf("e2e"));
+  if (names[0] === "e2e") return endToEnd(testsBelow("e2e"));
   if (names.length > 0) return [{ runs: [names], waiting: [] }];
   // Those of unit tests are short: no side is left alone for long at the end.
-  return [{ runs: [...shared(filesOf("integration"), SHARES), ...unitShares()], waiting: [] }];
+  const directory = temporaryDirectory();
+  const integration = imported(directory, "integration", shared(testsBelow("integration"), SHARES));
+  const unit = imported(directory, "unit", shared(testsBelow("unit"), UNIT_SHARES));
+  return [{ runs: [...integration, ...unit], waiting: [] }];
 }
 
 function shared(files: readonly string[], shares: number): string[][] {
@@ -89,19 +94,14 @@ function shared(files: readonly string[], shares: number): string[][] {
 }
 
 /**
- * The unit tests, in files that import some tens of them each. The runner starts an engine for every file
- * that it is given, and loads all modules there anew: for hundreds of small files that takes minutes more
- * than the tests themselves.
+ * Runs of one file for each share, which imports all of its tests. The runner starts an engine for every file
+ * that it is given, and loads all modules there anew, which takes 0.7 s of CPU: for hundreds of small files
+ * that is minutes more than the tests themselves.
  */
-function unitShares(): string[][] {
-  const directory = temporaryDirectory();
-  const unit = join(TESTS, "unit");
-  const files = readdirSync(unit, { recursive: true, encoding: "utf8" }).filter((name) =>
-    name.endsWith("_test.ts")
-  ).sort();
-  return shared(files, UNIT_SHARES).map((share, index) => {
-    const file = join(directory, `unit_${index}_test.ts`);
-    writeFileSync(file, share.map((name) => `import "${pathToFileURL(join(unit, name))}";\n`).join(""));
+function imported(directory: string, name: string, shares: readonly (readonly string[])[]): string[][] {
+  return shares.map((share, index) => {
+    const file = join(directory, `${name}_${index}_test.ts`);
+    writeFileSync(file, share.map((test) => `import "${pathToFileURL(test)}";\n`).join(""));
     return [file];
   });
 }
@@ -120,7 +120,7 @@ function temporaryDirectory(): string {
 const WAITING = ["nemesis_test.ts", "watchdog_test.ts"];
 
 /**
- * A file each: some take minutes, and shares would not end at the same time.
+ * A file each of those that take long: shares of them would not end at the same time.
  *
  * Daemons that are members of a cluster in a user namespace come first: they cannot see whose the locks of
  * QEMUs elsewhere on this machine are, and keep the locks of guests that have ended as long as there are any.
@@ -131,12 +131,17 @@ function endToEnd(files: readonly string[]): Stage[] {
     // They take minutes, and what they wait for goes by what is said of a host: no guest is judged.
     !/fence_(command|asked)_test\.ts$/.test(file) &&
     /\/support\/(cluster|played)_host\.ts/.test(readFileSync(file, "utf8"));
-  const each = (chosen: readonly string[]) => longestFirst(chosen).map((file) => [file]);
+  const directory = temporaryDirectory();
+  const runs = (name: string, chosen: readonly string[]) => {
+    const long = chosen.filter((file) => placeOf(file) < LONGEST.length);
+    const short = shared(longestFirst(chosen.filter((file) => !long.includes(file))), SHORT_SHARES);
+    return [...longestFirst(long).map((file) => [file]), ...imported(directory, name, short)];
+  };
   return [
-    { runs: each(files.filter(isMember)), waiting: [] },
+    { runs: runs("members", files.filter(isMember)), waiting: [] },
     {
-      runs: each(files.filter((file) => !isMember(file) && !waits(file))),
-      waiting: each(files.filter(waits)),
+      runs: runs("others", files.filter((file) => !isMember(file) && !waits(file))),
+      waiting: files.filter(waits).map((file) => [file]),
     },
   ];
 }
@@ -182,14 +187,15 @@ const LONGEST = [
   "doctor_host",
 ];
 
+function placeOf(file: string): number {
+  const found = LONGEST.indexOf(basename(file, "_test.ts"));
+  return found < 0 ? LONGEST.length : found;
+}
+
 /** Those of {@link LONGEST}, then by the length of their texts: no long one is left alone at the end. */
 function longestFirst(files: readonly string[]): string[] {
-  const place = (file: string) => {
-    const found = LONGEST.indexOf(basename(file, "_test.ts"));
-    return found < 0 ? LONGEST.length : found;
-  };
   const length = (file: string) => readFileSync(file, "utf8").length;
-  return files.toSorted((a, b) => place(a) - place(b) || length(b) - length(a));
+  return files.toSorted((a, b) => placeOf(a) - placeOf(b) || length(b) - length(a));
 }
 
 /**
