@@ -13,6 +13,8 @@ const FILLER = "/filler";
 const MEMORY = "/dev/shm";
 /** What three members write ahead and never come to, with room to spare. */
 const MEMORY_BYTES = 2 * 2 ** 30;
+/** How long one member's answer is waited for, in ms: as long as etcdctl waits. */
+const ANSWER_MS = 5000;
 /** How long members may take to start where other tests keep processors and disk busy, in ms. */
 const START_MS = 120_000;
 
@@ -172,11 +174,32 @@ export class Etcd implements AsyncDisposable {
     return member;
   }
 
-  /** Every key below a prefix, with its value. */
+  /** Every key below a prefix, with its value. @throws Error when etcd does not answer */
   async keys(prefix = "/virtlockd/"): Promise<Map<string, string>> {
-    const text = await this.control("get", prefix, "--prefix", "-w", "json");
-    const { kvs = [] }: { kvs?: { key: string; value: string }[] } = JSON.parse(text);
+    const { kvs = [] } = await this.#below(prefix);
     return new Map(kvs.map(({ key, value }) => [atob(key), atob(value)]));
+  }
+
+  /** Tests look again and again: where no process has to be started for that none is. */
+  async #below(prefix: string): Promise<{ kvs?: { key: string; value: string }[] }> {
+    if (this.#launcher.length > 0) {
+      return JSON.parse(await this.control("get", prefix, "--prefix", "-w", "json"));
+    }
+    const behind = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+    const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(behind) });
+    const errors: unknown[] = [];
+    for (const url of this.urls) {
+      try {
+        const signal = AbortSignal.timeout(ANSWER_MS);
+        const answer = await fetch(`${url}/v3/kv/range`, { method: "POST", body, signal });
+        const text = await answer.text();
+        if (answer.ok) return JSON.parse(text);
+        errors.push(text);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    throw new Error(`Look what etcd has below ${prefix}: ${errors.join("; ")}`);
   }
 
   /** Makes a cluster that is open from the beginning, as hosts find it that are not the first ones. */
@@ -292,6 +315,9 @@ export class Etcd implements AsyncDisposable {
   }
 
   async #healthy(url: string): Promise<void> {
+    if (this.#launcher.length === 0) {
+      return void await until(`etcd at ${url} to become healthy`, () => isHealthy(url), START_MS);
+    }
     const [program = "", ...args] = [
       ...this.#launcher,
       "etcdctl",
@@ -307,6 +333,21 @@ export class Etcd implements AsyncDisposable {
     for (const { process } of this.#members) await process.kill();
     for (const port of this.#ports) port[Symbol.dispose]();
     Deno.removeSync(this.#directory, { recursive: true });
+  }
+}
+
+/** Whether a member says that it is well, as `etcdctl endpoint health` asks it: by a read that all agree upon. */
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    const body = JSON.stringify({ key: btoa("health") });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch(`${url}/v3/kv/range`, { method: "POST", body, signal });
+    await answer.text();
+    return answer.ok;
+  } catch (error) {
+    // Nobody listens yet, or there is no leader.
+    if (error instanceof TypeError || error instanceof DOMException) return false;
+    throw error;
   }
 }
 
