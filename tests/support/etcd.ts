@@ -336,7 +336,7 @@ export class Etcd implements AsyncDisposable {
   }
 }
 
-/** Whether a member says that it is well, as `etcdctl endpoint health` asks it: by a read that all agree upon. */
+/** Whether a member says that it is well, as etcdctl asks for it: by a read that all agree upon. */
 async function isHealthy(url: string): Promise<boolean> {
   try {
     const body = JSON.stringify({ key: btoa("health") });
