@@ -13,6 +13,8 @@ const ROOT = join(TESTS, "..");
 
 /** So many runs of Deno's test runner go on at a time: more than there are CPUs, because tests wait too. */
 const SIDES = 3;
+/** Of tests of clusters, which wait more: for hosts that are not heard of, and for these to object. */
+const CLUSTER_SIDES = 5;
 /** Of the integration tests. */
 const SHARES = 12;
 /** Of the unit tests. */
@@ -72,6 +74,8 @@ function testsBelow(folder: string): string[] {
 
 /** Runs that go on side by side. */
 interface Stage {
+  /** How many at a time. */
+  readonly sides: number;
   /** Whichever side has ended one takes the next one. */
   readonly runs: readonly (readonly string[])[];
   /** Go on beside these, one after the other: they mostly wait, and would keep a side from the processors. */
@@ -81,12 +85,12 @@ interface Stage {
 /** The runs that there are: those of a stage begin when all of the stage before have ended. */
 function stagesOf(names: readonly string[]): Stage[] {
   if (names[0] === "e2e") return endToEnd(testsBelow("e2e"));
-  if (names.length > 0) return [{ runs: [names], waiting: [] }];
+  if (names.length > 0) return [{ sides: 1, runs: [names], waiting: [] }];
   // Those of unit tests are short: no side is left alone for long at the end.
   const directory = temporaryDirectory();
   const integration = imported(directory, "integration", shared(testsBelow("integration"), SHARES));
   const unit = imported(directory, "unit", shared(testsBelow("unit"), UNIT_SHARES));
-  return [{ runs: [...integration, ...unit], waiting: [] }];
+  return [{ sides: SIDES, runs: [...integration, ...unit], waiting: [] }];
 }
 
 function shared(files: readonly string[], shares: number): string[][] {
@@ -138,8 +142,9 @@ function endToEnd(files: readonly string[]): Stage[] {
     return [...longestFirst(long).map((file) => [file]), ...imported(directory, name, short)];
   };
   return [
-    { runs: runs("members", files.filter(isMember)), waiting: [] },
+    { sides: CLUSTER_SIDES, runs: runs("members", files.filter(isMember)), waiting: [] },
     {
+      sides: SIDES,
       runs: runs("others", files.filter((file) => !isMember(file) && !waits(file))),
       waiting: files.filter(waits).map((file) => [file]),
     },
@@ -230,8 +235,8 @@ function bundlePrograms(): void {
 const names = process.argv.slice(2);
 if (names.length === 0 || names[0] === "e2e") bundlePrograms();
 const results: Ended[] = [];
-for (const { runs, waiting } of stagesOf(names)) {
-  results.push(...(await Promise.all([sideBySide(SIDES, runs), sideBySide(1, waiting)])).flat());
+for (const { sides, runs, waiting } of stagesOf(names)) {
+  results.push(...(await Promise.all([sideBySide(sides, runs), sideBySide(1, waiting)])).flat());
 }
 const sum = (word: string) => results.reduce((total, { output }) => total + counted(output, word), 0);
 const ok = results.every(({ status }) => status === 0);
