@@ -17,7 +17,7 @@ import { THOROUGH } from "../support/thorough.ts";
 const KILL = "systemctl kill --kill-whom=main --signal=KILL virtlockd.service";
 const RESTART = "systemctl restart virtlockd.service";
 /** How often the daemon is killed while a guest is started, and while it is ended. */
-const ROUNDS = THOROUGH ? 10 : 5;
+const ROUNDS = THOROUGH ? 10 : 3;
 
 Deno.test("The locks and clients of running guests outlive the daemon's process", async (t) => {
   await using machine = await Machine.boot();
