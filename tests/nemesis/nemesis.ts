@@ -21,6 +21,8 @@ const HOSTS = 3;
 const LIVES = 6;
 /** Between two audits, in ms. */
 const ROUND_MS = 60_000;
+/** Of so many rounds the last one has only faults that hold something up. */
+const ROUNDS = 3;
 const LONGEST_FAULT_MS = 5000;
 /** Once in a while one lasts longer than a lease does. */
 const LONG_FAULT_MS = 15_000;
@@ -103,11 +105,12 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   let guests = 0;
   let leaks: readonly string[] = [];
   for (let number = 0; performance.now() < end && violations.length === 0 && leaks.length === 0; number++) {
-    history.add("round", { number });
+    const holdingUp = number % ROUNDS === ROUNDS - 1;
+    history.add("round", { number, holdingUp });
     const length = Math.min(ROUND_MS, end - performance.now());
     const busy = new Set<string>();
     const kill = async (host: NemesisHost) => {
-      if (busy.has(host.name)) return;
+      if (holdingUp || busy.has(host.name)) return;
       busy.add(host.name);
       await host.manager.crash();
       busy.delete(host.name);
@@ -122,7 +125,8 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     const limit = performance.now() + length;
     const until = () => violations.length === 0 ? limit : 0;
     try {
-      await Promise.all([first, second].map((each) => faults({ scene, history, tally, busy, until }, each)));
+      const trouble = { scene, history, tally, holdingUp, busy, until };
+      await Promise.all([first, second].map((each) => faults(trouble, each)));
     } finally {
       for (const each of lives) each.end();
       await lived;
@@ -140,6 +144,8 @@ interface Trouble {
   readonly scene: Scene;
   readonly history: History;
   readonly tally: FaultTally;
+  /** Whether there are only faults that hold something up. */
+  readonly holdingUp: boolean;
   /** What has a fault now. */
   readonly busy: Set<string>;
   /** When the last one has to end, by performance.now(); that is at once when something was found. */
@@ -147,11 +153,12 @@ interface Trouble {
 }
 
 /** One fault after the other, with some time between them. */
-async function faults({ scene, history, tally, busy, until }: Trouble, random: Random): Promise<void> {
+async function faults(trouble: Trouble, random: Random): Promise<void> {
+  const { history, tally, busy, until } = trouble;
   const left = () => Math.max(0, until() - performance.now());
   while (left() > 0) {
     await after(Math.min(left(), random.below(LONGEST_CALM_MS)));
-    const fault = freeFault(scene, busy, random);
+    const fault = freeFault(trouble, random);
     const longest = random.once(5) ? LONG_FAULT_MS : LONGEST_FAULT_MS;
     const length = (fault.shortest ?? 0) + random.below(longest);
     history.add("fault", { name: fault.name, length });
@@ -166,9 +173,9 @@ async function faults({ scene, history, tally, busy, until }: Trouble, random: R
   }
 }
 
-function freeFault(scene: Scene, busy: ReadonlySet<string>, random: Random): Fault {
+function freeFault({ scene, holdingUp, busy }: Trouble, random: Random): Fault {
   for (;;) {
-    const fault = randomFault(scene, random);
+    const fault = randomFault(scene, random, holdingUp);
     if (!fault.targets.some((target) => busy.has(target))) return fault;
   }
 }

@@ -66,7 +66,13 @@ const MAKERS: readonly Maker[] = [
   split,
 ];
 
-/** A fault by chance. */
-export function randomFault(scene: Scene, random: Random): Fault {
-  return random.pick(MAKERS)(scene, random);
+/**
+ * Those that only hold up what is on its way to etcd, or the answer to it. Most others have daemons write
+ * their sessions anew sooner or later, which makes good whatever came late before.
+ */
+const HOLDING_UP: readonly Maker[] = [stalledLink, stalledMember, hungLeader];
+
+/** A fault by chance. @param holdingUp whether of those alone that hold something up */
+export function randomFault(scene: Scene, random: Random, holdingUp: boolean): Fault {
+  return random.pick(holdingUp ? HOLDING_UP : MAKERS)(scene, random);
 }
