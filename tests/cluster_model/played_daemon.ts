@@ -104,6 +104,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
     },
     holds: () => guests.resources(host).length > 0,
     has: ({ id }) => guests.resources(host).some((resource) => resource.id === id),
+    look: () => undefined,
     givesBack: () => orphans.leaving > 0,
     left: () => {},
     marksGone: () => {},

@@ -96,6 +96,7 @@ export class StartedHosts {
       keep: () => undefined,
       holds: () => false,
       has: () => false,
+      look: () => undefined,
       givesBack: () => false,
       left: () => {},
       marksGone: () => {},

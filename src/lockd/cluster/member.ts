@@ -243,6 +243,7 @@ export class Member implements Cluster {
           ...written,
           reach: reachOf(settings, host),
         }),
+      look: () => this.#locks.look(),
       givesBack: () => this.#locks.givesBack,
       parting,
       left: () => file.remove(),

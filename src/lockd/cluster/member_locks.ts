@@ -30,6 +30,7 @@ import { Reconciliation } from "./reconcile/reconciliation.ts";
 import { isAnothers } from "./session/doubts.ts";
 import type { ClusterSession } from "./session/session.ts";
 import type { SessionParts } from "./session/session_parts.ts";
+import type { KeyLook } from "./session/session_proof.ts";
 
 /** What a member locks with. */
 export interface MemberLocksParts {
@@ -65,6 +66,7 @@ export class MemberLocks {
   readonly #heldLocks: HeldLocks;
   /** Whether this host was made to leave before; undefined: it was not looked yet. */
   #hasLeft: boolean | undefined;
+  readonly #check: KeyCheck;
   /** The lock core's file operations. */
   readonly files: ClusterLockFiles;
 
@@ -90,6 +92,7 @@ export class MemberLocks {
     });
     this.#kept = this.#newKept();
     this.#heldLocks = new HeldLocks({ session, keys, fencedLocks: this.#fencedLocks });
+    this.#check = new KeyCheck({ ...this.#watched(), partWith: parts.partWith });
     this.files = this.#newFiles();
   }
 
@@ -134,18 +137,21 @@ export class MemberLocks {
     return this.#orphans.leaving > 0;
   }
 
+  /** See {@link SessionParts.look}. */
+  look(): KeyLook | undefined {
+    return this.#check.look();
+  }
+
   /** Begins to answer other hosts, and to look whether etcd still has what this one holds. */
   begin(): void {
     const { parts, session, keys, lostGuests, lineage } = this.#parts;
     const { loop } = parts;
     session.whenKnown(() => this.#kept.known());
     new AskedLocks({ session, keys, granted: this.#granted, kept: this.#kept, loop }).begin();
-    const check = new KeyCheck({ ...this.#watched(), partWith: parts.partWith });
-    check.begin();
     new KeyWatch({
       session,
       keys,
-      check,
+      check: this.#check,
       granted: this.#granted,
       orphans: this.#orphans,
       marks: this.#marks,

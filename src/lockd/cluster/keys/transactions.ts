@@ -86,6 +86,12 @@ export function read(...keys: readonly string[]): Transaction {
   return { compare: [], success: keys.map((key) => ({ op: "get", key })), failure: [] };
 }
 
+/** The same, and tells whether all of this holds: what is read does not go by that. */
+export function readComparing(compare: readonly Compare[], ...keys: readonly string[]): Transaction {
+  const { success } = read(...keys);
+  return { compare, success, failure: compare.length === 0 ? [] : success };
+}
+
 /**
  * Tells whether all of this holds. A key is read when it does not: of a transaction without any operation
  * etcd has one member alone answer, which may be behind all others (`isTxnSerializable` in its server).

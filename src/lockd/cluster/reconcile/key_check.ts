@@ -1,4 +1,3 @@
-import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Owner } from "../../lockspace/owner.ts";
 import type { ProcessMark } from "../../lockspace/owner_watch.ts";
 import type { Resource } from "../../lockspace/resource.ts";
@@ -17,6 +16,7 @@ import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { decodeHolder, holderOf } from "../keys/lock_holder.ts";
 import { readOrWhy } from "../keys/record_fields.ts";
 import type { ClusterSession } from "../session/session.ts";
+import type { KeyLook } from "../session/session_proof.ts";
 import {
   acquire,
   type ClusterLock,
@@ -29,8 +29,6 @@ import {
   whether,
 } from "../keys/transactions.ts";
 
-/** How often some of the locks are looked at, in ms. */
-const LOOK_MS = 3000;
 /** So many with one question: each lock has two keys that are compared. */
 const AT_ONCE = MOST_OPERATIONS / 2;
 
@@ -52,7 +50,6 @@ export interface KeyCheckParts {
   readonly partWith: (path: string) => boolean;
   /** An owner's process as the daemon sees it. */
   readonly markOf: (owner: Owner) => ProcessMark;
-  readonly loop: Pick<EventLoop, "after">;
   readonly observer: KeyCheckObserver;
 }
 
@@ -70,7 +67,7 @@ export interface KeyCheckObserver {
  * gone is put there again at once if nobody else has got it; else two hosts have one lock, and that is said.
  * A guest of this host that is paused, or will be, does not go on over what the other one has written.
  *
- * Some locks are looked at now and then, all of them in turn. Where something tells that a key has gone (see
+ * Some locks are looked at with each of the session's proofs, all of them in turn. Where something tells that a key has gone (see
  * KeyWatch) those that may be meant are looked at before: a few of them with one question, and the next ones
  * when it is answered, so that the session's proofs and the guests wait for none.
  */
@@ -88,12 +85,13 @@ export class KeyCheck {
     this.#parts = parts;
   }
 
-  /** Begins to look, for as long as the loop runs. */
-  begin(): void {
-    this.#parts.loop.after(LOOK_MS, () => {
-      this.begin();
-      this.#look();
-    });
+  /** What the session's next proof is to look at; undefined: nothing. */
+  look(): KeyLook | undefined {
+    const { session, granted } = this.#parts;
+    if (session.state.kind !== "live") return undefined;
+    this.#hurry();
+    if (this.#left.length === 0) this.#left = [...granted.all()].map(([path]) => path);
+    return this.#lookAt(session.state.epoch, this.#left.splice(0, AT_ONCE));
   }
 
   /** Keys of locks are said to have gone: it is looked whether they have. */
@@ -110,14 +108,6 @@ export class KeyCheck {
   suspectAll(): void {
     for (const [path] of this.#parts.granted.all()) this.#sooner.add(path);
     this.#hurry();
-  }
-
-  #look(): void {
-    const { session, granted } = this.#parts;
-    if (session.state.kind !== "live") return;
-    this.#hurry();
-    if (this.#left.length === 0) this.#left = [...granted.all()].map(([path]) => path);
-    this.#compare(this.#left.splice(0, AT_ONCE), () => {});
   }
 
   /** What is looked at sooner, one question after the other. */
@@ -137,25 +127,33 @@ export class KeyCheck {
 
   /** Looks whether these are there. @param done gets whether etcd has answered */
   #compare(paths: readonly string[], done: (answered: boolean) => void): void {
-    const { session, granted, turns } = this.#parts;
-    const { state } = session;
-    if (state.kind !== "live") return done(false);
+    const { session } = this.#parts;
+    if (session.state.kind !== "live") return done(false);
+    const look = this.#lookAt(session.state.epoch, paths);
+    if (look === undefined) return done(true);
+    // Only compared: what is there is read when it is not what it was, which hardly ever happens.
+    session.ask(whether(look.compare, look.first), (answer) => {
+      if (answer.kind === "transaction") look.looked(answer.result.succeeded);
+      done(answer.kind === "transaction");
+    });
+  }
+
+  /** A look at those of these with which nothing is done just now; undefined: there is none. */
+  #lookAt(epoch: Epoch, paths: readonly string[]): (KeyLook & { readonly first: string }) | undefined {
+    const { granted, turns } = this.#parts;
     const checked = paths.flatMap((path): Checked[] => {
       const lock = granted.of(path);
       return lock !== undefined && !turns.busy(lock.key) ? [{ path, lock }] : [];
     });
     const [first] = checked;
-    if (first === undefined) return done(true);
-    const { epoch } = state;
-    // Only compared: what is there is read when it is not what it was, which hardly ever happens.
-    session.ask(
-      whether(checked.flatMap(({ lock }) => isThere(lock)), first.lock.key),
-      (answer) => {
-        const gone = answer.kind === "transaction" && !answer.result.succeeded;
-        if (gone) this.#read(epoch, checked);
-        done(answer.kind === "transaction");
+    if (first === undefined) return undefined;
+    return {
+      first: first.lock.key,
+      compare: checked.flatMap(({ lock }) => isThere(lock)),
+      looked: (holds) => {
+        if (!holds) this.#read(epoch, checked);
       },
-    );
+    };
   }
 
   /** Something of these is not what it was. */

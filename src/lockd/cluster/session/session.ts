@@ -98,6 +98,7 @@ export class ClusterSession implements ProvenSession {
       session: this,
       lost: () => this.lost,
       data: () => host.data?.(),
+      look: parts.look,
       proven: () => {
         this.#keepSettled();
         this.#waitOpen();

@@ -6,6 +6,7 @@ import type { ClusterKeys } from "../keys/keys.ts";
 import type { SessionNote } from "../host/membership_file.ts";
 import type { Fencing } from "../keys/fencing_record.ts";
 import type { DaemonMark } from "../keys/host_record.ts";
+import type { KeyLook } from "./session_proof.ts";
 import type { GivenUp, HostIdentity } from "./session_step.ts";
 import type { Epoch } from "../keys/transactions.ts";
 import type { Past } from "./past.ts";
@@ -57,6 +58,8 @@ export interface SessionParts {
   readonly holds: () => boolean;
   /** Whether a lock is still there that this host had. */
   readonly has: (resource: Resource) => boolean;
+  /** What the next proof looks at besides; undefined: nothing. */
+  readonly look: () => KeyLook | undefined;
   /** Whether etcd has locks of this host that are about to be given back. */
   readonly givesBack: () => boolean;
   /**

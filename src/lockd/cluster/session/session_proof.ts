@@ -1,10 +1,10 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
-import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
+import type { Compare, KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import { type Etcd, reasonOf } from "../etcd/etcd.ts";
 import { decodeHost } from "../keys/host_record.ts";
 import { readable } from "../keys/record_fields.ts";
-import { type Epoch, read } from "../keys/transactions.ts";
+import { type Epoch, readComparing } from "../keys/transactions.ts";
 import { ASK_MS, PROOF_MS } from "./cluster_times.ts";
 import type { OwnSession } from "./own_session.ts";
 
@@ -22,8 +22,18 @@ export interface SessionProofParts {
   readonly lost: () => number;
   /** What a program has to know that fences this host, as it is configured now; undefined: nothing. */
   readonly data: () => string | undefined;
+  /** What the next proof looks at besides: one question costs an idle host less than two. */
+  readonly look: () => KeyLook | undefined;
   /** Told each time that this host is still a member. */
   readonly proven: () => void;
+}
+
+/** Keys at which a proof looks besides. */
+export interface KeyLook {
+  /** What etcd has of them when all is well: as many as a transaction takes at most. */
+  readonly compare: readonly Compare[];
+  /** Told when etcd has answered: whether all of it holds. */
+  readonly looked: (holds: boolean) => void;
 }
 
 /** The session that is proven. */
@@ -60,7 +70,9 @@ export class SessionProof {
     const { epoch } = session;
     if (epoch === undefined) return;
     this.#keepLease();
-    session.ask(read(epoch.sessionKey, epoch.metaKey, place), (answer) => {
+    const look = this.#parts.look();
+    const keys = [epoch.sessionKey, epoch.metaKey, place];
+    session.ask(readComparing(look?.compare ?? [], ...keys), (answer) => {
       if (session.epoch !== epoch) return;
       // A copy of this host, made of its memory, finds that its connection has gone. It must not go on in a
       // session that another one has too: whoever writes it anew is the only one that does.
@@ -72,6 +84,7 @@ export class SessionProof {
       if (own.lost !== lost()) return session.doubt("guests have lost locks, or ended that had");
       if (own.data !== data()) return session.doubt("cluster_fence_data was changed");
       proven();
+      look?.looked(answer.result.succeeded);
     });
   }
 

@@ -59,7 +59,6 @@ class Stage {
       resources: () => [],
       partWith: () => false,
       markOf: ({ pid }) => ({ pid, start: 9 }),
-      loop,
       observer: {
         clusterKeyRestored: (key) => void this.told.push(`restored ${key}`),
         clusterKeyUnreadable: (wrong) => void this.told.push(`unreadable ${wrong}`),

@@ -46,6 +46,7 @@ class Stage {
       },
       holds: () => false,
       has: () => false,
+      look: () => undefined,
       givesBack: () => false,
       left: () => void this.told.push("left"),
       marksGone: () => void this.told.push("marks gone"),

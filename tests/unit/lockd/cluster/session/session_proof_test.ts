@@ -2,13 +2,18 @@ import assert from "node:assert/strict";
 import type { Answer, Question } from "../../../../../src/etcd/wire/link_messages.ts";
 import { PROOF_MS } from "../../../../../src/lockd/cluster/session/cluster_times.ts";
 import { OwnSession } from "../../../../../src/lockd/cluster/session/own_session.ts";
-import { type ProvenSession, SessionProof } from "../../../../../src/lockd/cluster/session/session_proof.ts";
+import {
+  type KeyLook,
+  type ProvenSession,
+  SessionProof,
+} from "../../../../../src/lockd/cluster/session/session_proof.ts";
+import type { Transaction } from "../../../../../src/etcd/wire/transaction.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const EPOCH = { sessionKey: "s", session: 2, metaKey: "m", meta: 1 };
 
 /** What etcd has of the host. @param shown what tells that it is heard of */
-function there(...shown: readonly string[]): Answer {
+function there(...shown: readonly string[]): Extract<Answer, { kind: "transaction" }> {
   const found = (values: readonly string[]) => ({
     found: values.map((value) => ({ key: "k", value, changedAt: 1 })),
     more: false,
@@ -23,9 +28,10 @@ function heardOf(session: string): string {
 
 const THERE = there(heardOf("i"));
 
-function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
+function stage(answers: { transaction?: Answer; lease?: Answer } = {}, look?: KeyLook) {
   const time = new PlayedTime();
   const told: string[] = [];
+  const asked: Transaction[] = [];
   const state = {
     epoch: EPOCH as typeof EPOCH | undefined,
     closed: false,
@@ -43,8 +49,9 @@ function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
     get closed() {
       return state.closed;
     },
-    ask: (_transaction, done) => {
+    ask: (transaction, done) => {
       told.push(`asked at ${time.now}`);
+      asked.push(transaction);
       done(answers.transaction ?? THERE);
     },
     moved: () => state.moved,
@@ -63,9 +70,10 @@ function stage(answers: { transaction?: Answer; lease?: Answer } = {}) {
     session,
     lost: () => state.lost,
     data: () => state.data,
+    look: () => look,
     proven: () => void told.push("proven"),
   }).begin();
-  return { time, told, state };
+  return { time, told, asked, state };
 }
 
 Deno.test("a host shows now and then that it is there, and looks whether it is a member", () => {
@@ -133,4 +141,32 @@ Deno.test("a host of which etcd does not say that it is heard of says so again",
   const unread = stage({ transaction: there("{") });
   unread.time.advance();
   assert.equal(unread.told.at(-1), "proven");
+});
+
+Deno.test("a proof looks at other keys besides, and is one also where these are not what they were", () => {
+  const compare = [{ kind: "value", key: "lock", value: "ours" }] as const;
+  for (const holds of [true, false]) {
+    const looked: boolean[] = [];
+    const look: KeyLook = { compare, looked: (holds) => void looked.push(holds) };
+    const { kind, result } = THERE;
+    const { time, told, asked } = stage(
+      { transaction: { kind, result: { ...result, succeeded: holds } } },
+      look,
+    );
+    time.advance();
+    const reads = [{ op: "get", key: "s" }, { op: "get", key: "m" }, { op: "get", key: "h" }];
+    assert.deepEqual(asked, [{ compare, success: reads, failure: reads }]);
+    assert.deepEqual([told.at(-1), looked], ["proven", [holds]]);
+  }
+});
+
+Deno.test("what a proof that is none has seen of other keys is not told", () => {
+  const look: KeyLook = { compare: [], looked: () => assert.fail("it was told") };
+  const unanswered = stage({ transaction: { kind: "unknown", reason: "cut" } }, look);
+  unanswered.time.advance();
+  assert.equal(unanswered.told.at(-1), "doubt: cut");
+  const moved = stage({}, look);
+  moved.state.moved = true;
+  moved.time.advance();
+  assert.deepEqual(moved.told, ["keeps lease", `asked at ${PROOF_MS}`]);
 });

@@ -83,6 +83,7 @@ class Stage {
       },
       holds: () => true,
       has: () => this.conflicts.length > 0,
+      look: () => undefined,
       givesBack: () => false,
       left: () => tell("left"),
       marksGone: () => {},
