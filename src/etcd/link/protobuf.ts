@@ -76,10 +76,10 @@ class Writer {
         return this.#content(number, encodeText(value));
       case "bool":
         if (typeof value !== "boolean") throw wrong();
-        return this.#number(number, value ? 1n : 0n);
+        return this.#number(number, value ? 1 : 0);
       case "integer":
         if (typeof value !== "number" || !Number.isSafeInteger(value)) throw wrong();
-        return this.#number(number, BigInt(value));
+        return this.#number(number, value);
       case "id":
         if (typeof value !== "string" || !/^-?[0-9]+$/.test(value)) throw wrong();
         return this.#number(number, BigInt(value));
@@ -97,15 +97,16 @@ class Writer {
     this.#length += content.length;
   }
 
-  #number(number: number, value: bigint): void {
+  #number(number: number, value: number | bigint): void {
     this.#small(number * 8 + VARINT);
+    if (typeof value === "number" && value >= 0 && value <= MOST_SMALL) return this.#small(value);
     this.#room(LONGEST_VARINT);
-    let left = BigInt.asUintN(64, value);
+    let left = BigInt.asUintN(64, BigInt(value));
     for (; left >= 0x80n; left >>= 7n) this.#bytes[this.#length++] = Number(left & 0x7fn) | 0x80;
     this.#bytes[this.#length++] = Number(left);
   }
 
-  /** A varint of 31 bits at most. */
+  /** A varint of 32 bits at most. */
   #small(value: number): void {
     this.#room(LONGEST_VARINT);
     for (; value >= 0x80; value >>>= 7) this.#bytes[this.#length++] = value & 0x7f | 0x80;
@@ -128,28 +129,52 @@ class Writer {
  * @throws RangeError when it is cut off or malformed
  */
 export function decodeMessage(message: Message, bytes: Uint8Array): Values {
-  const values: Record<string, Value> = {};
+  const { fields, empty } = layoutOf(message);
+  const values: Record<string, Value> = { ...empty };
   const lists: Record<string, Value[]> = {};
-  const byNumber = new Map<number, [string, Field]>();
-  for (const [name, field] of Object.entries(message)) {
-    byNumber.set(field.number, [name, field]);
-    if (field.repeated) values[name] = lists[name] = [];
-    else values[name] = nothing(field.type);
+  for (const [name, { repeated }] of fields.values()) {
+    if (repeated) values[name] = lists[name] = [];
   }
   const reader = new Reader(bytes);
   while (reader.more) {
     const tag = reader.small();
-    const [name, field] = byNumber.get(Math.floor(tag / 8)) ?? [];
+    const found = fields.get(Math.floor(tag / 8));
     const wire = tag % 8;
-    if (name === undefined || field === undefined) {
+    if (found === undefined) {
       reader.skip(wire);
       continue;
     }
+    const [name, field] = found;
     const value = reader.field(field, wire);
     if (field.repeated) lists[name]?.push(value);
     else values[name] = value;
   }
   return values;
+}
+
+/** What a message is read by. */
+interface Layout {
+  /** Names and fields by their numbers. */
+  readonly fields: ReadonlyMap<number, readonly [string, Field]>;
+  /** What those have that are not there; of repeated ones each message has a list of its own. */
+  readonly empty: Values;
+}
+
+/** Made once for each message: a host that starts with 40,000 locks reads as many. */
+const layouts = new WeakMap<Message, Layout>();
+
+function layoutOf(message: Message): Layout {
+  const known = layouts.get(message);
+  if (known !== undefined) return known;
+  const named = Object.entries(message);
+  const layout = {
+    fields: new Map(named.map(([name, field]) => [field.number, [name, field]] as const)),
+    empty: Object.fromEntries(
+      named.map(([name, { type, repeated }]) => [name, repeated ? [] : nothing(type)]),
+    ),
+  };
+  layouts.set(message, layout);
+  return layout;
 }
 
 function nothing(type: FieldType): Value {
@@ -192,14 +217,31 @@ class Reader {
 
   /** A tag or a length: mostly of one byte. */
   small(): number {
-    const byte = this.#bytes[this.#at];
-    if (byte !== undefined && byte < 0x80) {
-      this.#at++;
-      return byte;
-    }
-    const value = Number(this.varint());
+    const value = this.#short() ?? Number(this.varint());
     if (value > MOST_SMALL) throw new RangeError(`Decode a message: ${value} is too large`);
     return value;
+  }
+
+  /** An integer that a JavaScript number holds, which may be below 0. */
+  integer(): number {
+    const value = this.#short() ?? Number(BigInt.asIntN(64, this.varint()));
+    if (!Number.isSafeInteger(value)) throw new RangeError(`Decode a message: ${value} is too large`);
+    return value;
+  }
+
+  /** A number of at most four bytes, without the detour of BigInt; undefined: there is another one. */
+  #short(): number | undefined {
+    let value = 0;
+    for (let index = 0; index < 4; index++) {
+      const byte = this.#bytes[this.#at + index];
+      if (byte === undefined) return undefined;
+      value |= (byte & 0x7f) << 7 * index;
+      if (byte < 0x80) {
+        this.#at += index + 1;
+        return value;
+      }
+    }
+    return undefined;
   }
 
   field({ type }: Field, wire: number): Value {
@@ -211,11 +253,8 @@ class Reader {
         return decodeText(this.bytes());
       case "bool":
         return this.varint() !== 0n;
-      case "integer": {
-        const number = Number(BigInt.asIntN(64, this.varint()));
-        if (!Number.isSafeInteger(number)) throw new RangeError(`Decode a message: ${number} is too large`);
-        return number;
-      }
+      case "integer":
+        return this.integer();
       case "id":
         return String(BigInt.asIntN(64, this.varint()));
       default:
