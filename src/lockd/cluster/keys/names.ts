@@ -114,7 +114,7 @@ export function unsuitable({ name }: ClusterName): string | undefined {
  * surrogate here (src/os/text.ts), and is written by its number.
  */
 export function encodeName(name: string): string {
-  // Most names are: libvirt's are digests. A host with thousands of locks asks for all of them when it starts.
+  // Most names do: libvirt's are digests. A host that starts with thousands of locks encodes all of them.
   if (/^[A-Za-z0-9._-]*$/.test(name)) return name;
   let encoded = "";
   for (const character of name) {

@@ -67,9 +67,9 @@ export interface KeyCheckObserver {
  * gone is put there again at once if nobody else has got it; else two hosts have one lock, and that is said.
  * A guest of this host that is paused, or will be, does not go on over what the other one has written.
  *
- * Some locks are looked at with each of the session's proofs, all of them in turn. Where something tells that a key has gone (see
- * KeyWatch) those that may be meant are looked at before: a few of them with one question, and the next ones
- * when it is answered, so that the session's proofs and the guests wait for none.
+ * Some locks are looked at with each of the session's proofs, all of them in turn. Where something tells
+ * that a key has gone (see KeyWatch) those that may be meant are looked at before: a few of them with one
+ * question, and the next ones when it is answered, so that the proofs and the guests wait for none.
  */
 export class KeyCheck {
   readonly #parts: KeyCheckParts;
