@@ -8,6 +8,7 @@ import { leftovers } from "./audit.ts";
 import { type Fault, MEMBERS, type Scene } from "./faults/fault.ts";
 import { randomFault } from "./faults/random_fault.ts";
 import { FaultTally } from "./fault_tally.ts";
+import { forgottenChange } from "./forgotten_change.ts";
 import { Grants } from "./grants.ts";
 import type { History } from "./history.ts";
 import { DISKS, Lives } from "./lives.ts";
@@ -133,6 +134,10 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     }
     // What comes of locks that two have had is of no interest, and would fill the logs.
     if (violations.length === 0) leaks = await leftovers(scene, administrator);
+    if (holdingUp && violations.length + leaks.length === 0) {
+      await Promise.all(hosts.map((host, disk) => forgottenChange(parts, host, disk)));
+      leaks = await leftovers(scene, administrator);
+    }
     for (const text of leaks) history.add("leak", { text });
     options.round();
   }
