@@ -80,7 +80,8 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   if (before !== undefined && before.cluster !== clusterName) {
     const reason =
       `this host is a member of cluster ${before.cluster} since it was started, and cluster_name is ` +
-      `${clusterName}`;
+      `${clusterName}: set it back, or have the host leave first with 'virtlockd cluster leave HOST' on another ` +
+      "host";
     return broken(reason);
   }
   const dropped = before === undefined ? undefined : droppedFrom(before, spaces, clusterDevices);

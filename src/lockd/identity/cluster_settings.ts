@@ -147,7 +147,7 @@ function readEndpoints(entry: ConfigEntry): string[] {
 function readName(entry: ConfigEntry): string | undefined {
   const text = readText(entry);
   if (text === undefined || NAME.test(text)) return text;
-  throw wrongValue(entry, "at most 64 letters, digits, '.', '_' and '-'");
+  throw wrongValue(entry, "at most 64 letters, digits, '.', '_' and '-', a letter or digit first,");
 }
 
 function readPath(entry: ConfigEntry): string | undefined {

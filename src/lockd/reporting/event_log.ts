@@ -140,7 +140,8 @@ export function eventLog(repeats: Repeats): Partial<DaemonObserver> {
         () =>
           `Resource '${resource.name}' of ${
             firstOwner(resource)
-          } is being released for other hosts too: somebody else asks for it, or its guest is gone`,
+          } is being released for other hosts too: somebody else asks for it, or its guest is gone, has let it ` +
+          "go, or never ran with it",
         { resource: resource.name, lockspace: resource.lockspace },
       ),
     resumeUnjudged: (resource, { owner, use }) =>
