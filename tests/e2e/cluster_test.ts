@@ -237,6 +237,53 @@ Deno.test("a host whose settings of the cluster are gone or wrong locks nothing 
   assert.deepEqual(await locksOf(etcd), ["lock/scsi/disk"]);
 });
 
+Deno.test("a host whose id is changed under its guests objects to being fenced, locks nothing new, and may leave", async () => {
+  await using etcd = await Etcd.start();
+  await using a = await ClusterHost.start(etcd, "a");
+  await using b = await ClusterHost.start(etcd, "b");
+  await using guest = await Holder.start(a.daemon);
+  await guest.acquire(a.space, "disk", AUTOCREATE);
+  const config = Deno.readTextFileSync(a.place.paths.config);
+  const renamed = config.replace('cluster_host_id = "a"', 'cluster_host_id = "z"');
+  a.place.writeConfig(renamed);
+  await reExec(a.daemon);
+  const changed = /this host is a member of cluster test as a since it was started, and its id is z now/;
+  await using next = await Holder.start(a.daemon);
+  assert.match(await refusal(next.acquire(a.space, "other", AUTOCREATE)), changed);
+  await etcd.control("del", "/virtlockd/test/host/a");
+  const fenced = await b.command("fence", "a", "--yes");
+  assert.match(fenced.stderr, /has not been fenced: it lives/);
+  assert.equal(fenced.code, 1);
+  await using rival = await Holder.start(b.daemon);
+  assert.match(
+    await refusal(rival.acquire(b.space, "disk", AUTOCREATE)),
+    new RegExp(`'disk' is locked by domain '${guest.owner.name}'`),
+  );
+  // With the id that it has joined with it goes on.
+  a.place.writeConfig(config);
+  await reExec(a.daemon);
+  await until(
+    "host a to lock again",
+    () => next.acquire(a.space, "other", AUTOCREATE).then(() => true, () => false),
+  );
+  a.place.writeConfig(renamed);
+  await reExec(a.daemon);
+  await Promise.all([guest.kill(), next.kill()]);
+  await until("its locks to go", async () => (await locksOf(etcd)).length === 0);
+  const left = await b.command("leave", "a");
+  assert.deepEqual([left.code, left.stderr], [0, ""]);
+  await a.daemon.log.match(/This host is no member of its cluster any more.*it has left the cluster/);
+  await reExec(a.daemon);
+  await a.daemon.log.match(/This host is a member of its cluster/);
+  await using last = await Holder.start(a.daemon);
+  await last.acquire(a.space, "disk", AUTOCREATE);
+  const hosts: { host: string; state: string }[] = JSON.parse((await b.command("hosts", "--json")).stdout);
+  assert.deepEqual(hosts.map(({ host, state }) => [host, state]), [["a", "left"], ["b", "live"], [
+    "z",
+    "live",
+  ]]);
+});
+
 Deno.test("a host that cannot tell whether it is a member locks nothing that may be the cluster's", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");

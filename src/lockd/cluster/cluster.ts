@@ -95,6 +95,15 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   if (twice !== undefined) return broken(twice);
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
   if (host === "") return broken(`${MACHINE_ID} has no id: set cluster_host_id`);
+  const joined = before?.seen === undefined ? undefined : before.reach?.host;
+  if (joined !== undefined && joined !== host) {
+    // With another id it could not write its session any more, nor object to being fenced, while its guests run.
+    return broken(
+      `this host is a member of cluster ${clusterName} as ${joined} since it was started, and its id is ${host} ` +
+        `now (cluster_host_id, else ${MACHINE_ID}): set it back, or have the host leave first with 'virtlockd ` +
+        "cluster leave HOST' on another host",
+    );
+  }
   return new Member(parts, {
     file,
     boot,

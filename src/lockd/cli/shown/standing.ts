@@ -47,9 +47,8 @@ export function standingOf(
       return { found: `This host is no member of cluster ${name}: ${why}`, advice: afterLoss(reason) };
     case "broken":
       return {
-        found: `This host is no member of cluster ${name}: ${why}`,
-        advice: "Nothing of the cluster's is locked until that is mended: docs/cluster.md. Then 'virtlockd " +
-          "cluster join'",
+        found: `Nothing of cluster ${name} is locked on this host as it is configured: ${why}`,
+        advice: "Guests that run go on. When that is mended, 'virtlockd cluster join': docs/cluster.md",
       };
   }
 }

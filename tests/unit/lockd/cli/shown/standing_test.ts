@@ -85,8 +85,9 @@ const TOLD = [
   [
     "broken",
     "/etc/machine-id has no id: set cluster_host_id",
-    "This host is no member of cluster prod: /etc/machine-id has no id: set cluster_host_id",
-    "Nothing of the cluster's is locked until that is mended: docs/cluster.md. Then 'virtlockd cluster join'",
+    "Nothing of cluster prod is locked on this host as it is configured: /etc/machine-id has no id: set " +
+    "cluster_host_id",
+    "Guests that run go on. When that is mended, 'virtlockd cluster join': docs/cluster.md",
   ],
 ] as const;
 
