@@ -149,7 +149,7 @@ Deno.test("while etcd is away, or there is no cluster, a command says so and end
   const missing = await elsewhere.run("hosts", ...unlinked);
   assert.match(
     missing.stderr,
-    /stat \/nowhere\/link: No such file or directory \(ENOENT\): the link with etcd is in the package/,
+    /stat \/nowhere\/link: No such file or directory \(ENOENT\): install deno-virtlockd-cluster, or name another place with --link/,
   );
   assert.equal(missing.code, 2);
 });

@@ -13,7 +13,7 @@ import { LOCK_SETTINGS } from "../../identity/settings.ts";
 import type { FileSys } from "../../../os/sys.ts";
 
 /** Where the link's program is when nobody says otherwise. */
-export const LINK_PROGRAM = "/usr/sbin/virtlockd-cluster";
+const LINK_PROGRAM = "/usr/sbin/virtlockd-cluster";
 
 /** The options of every command about a cluster: which cluster is meant, and how it is reached. */
 export const CLUSTER_OPTIONS: readonly OptionSpec[] = [

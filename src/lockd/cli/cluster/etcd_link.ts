@@ -17,7 +17,7 @@ import { emptyStatus, type Sys } from "../../../os/sys.ts";
 import { SystemError } from "../../../os/system_error.ts";
 import { decodeText, encodeText } from "../../../os/text.ts";
 import { LINK_INSTALL, LINK_LOG } from "../../cluster/host/services.ts";
-import { LINK_PROGRAM } from "./cluster_settings.ts";
+import { LINK_SOCKET } from "../../cluster/cluster.ts";
 
 /** How long the link may take until it can be asked, in ms. It is a process that is started. */
 const START_MS = 10_000;
@@ -216,10 +216,10 @@ function absent(path: string, found: number): CommandError {
   if (isDenied(found)) return denied(path);
   const { message } = new SystemError("stat", path, found);
   if (found !== -ENOENT) return unreachable(message);
-  // Who names another cluster than this host's needs no socket.
-  return path === LINK_PROGRAM
-    ? unreachable(`${message}: install deno-virtlockd-cluster, or name another place with --link`)
-    : unreachable(`${message}: ${NOBODY}`);
+  // Who names another cluster than this host's, or another place for the link, needs no socket.
+  return path.endsWith(`/${LINK_SOCKET}`)
+    ? unreachable(`${message}: ${NOBODY}`)
+    : unreachable(`${message}: install deno-virtlockd-cluster, or name another place with --link`);
 }
 
 const NOBODY = `nobody listens there; ${LINK_INSTALL}`;
