@@ -95,15 +95,8 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   if (twice !== undefined) return broken(twice);
   const host = settings.clusterHostId ?? readSmallFile(sys, MACHINE_ID)?.trim() ?? "";
   if (host === "") return broken(`${MACHINE_ID} has no id: set cluster_host_id`);
-  const joined = before?.seen === undefined ? undefined : before.reach?.host;
-  if (joined !== undefined && joined !== host) {
-    // With another id it could not write its session any more, nor object to being fenced, while its guests run.
-    return broken(
-      `this host is a member of cluster ${clusterName} as ${joined} since it was started, and its id is ${host} ` +
-        `now (cluster_host_id, else ${MACHINE_ID}): set it back, or have the host leave first with 'virtlockd ` +
-        "cluster leave HOST' on another host",
-    );
-  }
+  const renamed = renamedFrom(before, host);
+  if (renamed !== undefined) return broken(renamed);
   return new Member(parts, {
     file,
     boot,
@@ -113,6 +106,18 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
     devices: clusterDevices,
     note: before,
   });
+}
+
+/**
+ * Why a host that has joined with another id is no member: with the new one it could neither write its
+ * session nor object to being fenced, while its guests run. Undefined: it is what it was, or has not joined.
+ */
+function renamedFrom(before: Membership | undefined, host: string): string | undefined {
+  const joined = before?.seen === undefined ? undefined : before.reach?.host;
+  if (joined === undefined || joined === host) return undefined;
+  return `this host is a member of cluster ${before?.cluster} as ${joined} since it was started, and its id is ` +
+    `${host} now (cluster_host_id, else ${MACHINE_ID}): set it back, or have the host leave first with 'virtlockd ` +
+    "cluster leave HOST' on another host";
 }
 
 /** What the last daemon has kept; why that cannot be told. */
