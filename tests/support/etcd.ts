@@ -186,14 +186,11 @@ export class Etcd implements AsyncDisposable {
       return JSON.parse(await this.control("get", prefix, "--prefix", "-w", "json"));
     }
     const behind = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
-    const body = JSON.stringify({ key: btoa(prefix), range_end: btoa(behind) });
     const errors: unknown[] = [];
     for (const url of this.urls) {
       try {
-        const signal = AbortSignal.timeout(ANSWER_MS);
-        const answer = await fetch(`${url}/v3/kv/range`, { method: "POST", body, signal });
-        const text = await answer.text();
-        if (answer.ok) return JSON.parse(text);
+        const { ok, text } = await range(url, { key: btoa(prefix), range_end: btoa(behind) });
+        if (ok) return JSON.parse(text);
         errors.push(text);
       } catch (error) {
         errors.push(error);
@@ -336,14 +333,20 @@ export class Etcd implements AsyncDisposable {
   }
 }
 
+/** Asks one member for keys over HTTP. @throws TypeError, DOMException when it does not answer */
+async function range(
+  url: string,
+  keys: { readonly key: string; readonly range_end?: string },
+): Promise<{ readonly ok: boolean; readonly text: string }> {
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const answer = await fetch(`${url}/v3/kv/range`, { method: "POST", body: JSON.stringify(keys), signal });
+  return { ok: answer.ok, text: await answer.text() };
+}
+
 /** Whether a member says that it is well, as etcdctl asks for it: by a read that all agree upon. */
 async function isHealthy(url: string): Promise<boolean> {
   try {
-    const body = JSON.stringify({ key: btoa("health") });
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const answer = await fetch(`${url}/v3/kv/range`, { method: "POST", body, signal });
-    await answer.text();
-    return answer.ok;
+    return (await range(url, { key: btoa("health") })).ok;
   } catch (error) {
     // Nobody listens yet, or there is no leader.
     if (error instanceof TypeError || error instanceof DOMException) return false;
