@@ -22,6 +22,8 @@ export const FENCE_SOCKET = "virtlockd-fence-sock";
 export const MEMBERSHIP_FILE = "virtlockd-cluster.json";
 
 const MACHINE_ID = "/etc/machine-id";
+/** What else to do where a member's settings say another thing than it has joined with. */
+const LEAVE_FIRST = "or have the host leave first with 'virtlockd cluster leave HOST' on another host";
 
 /** What may be the cluster's, on a host that cannot be a member: it is not locked for this host alone. */
 interface Theirs {
@@ -80,15 +82,14 @@ export function clusterOf(parts: ClusterParts): Cluster | undefined {
   if (before !== undefined && before.cluster !== clusterName) {
     const reason =
       `this host is a member of cluster ${before.cluster} since it was started, and cluster_name is ` +
-      `${clusterName}: set it back, or have the host leave first with 'virtlockd cluster leave HOST' on another ` +
-      "host";
+      `${clusterName}: set it back, ${LEAVE_FIRST}`;
     return broken(reason);
   }
   const dropped = before === undefined ? undefined : droppedFrom(before, spaces, clusterDevices);
   if (dropped !== undefined) {
     return broken(
       `${dropped} is the cluster's since this host joined it, and virtlockd.conf does not say so any more: set it ` +
-        "again, or have the host leave first with 'virtlockd cluster leave HOST' on another host",
+        `again, ${LEAVE_FIRST}`,
     );
   }
   const twice = twiceNamed(spaces, parts.locationOf);
@@ -116,8 +117,7 @@ function renamedFrom(before: Membership | undefined, host: string): string | und
   const joined = before?.seen === undefined ? undefined : before.reach?.host;
   if (joined === undefined || joined === host) return undefined;
   return `this host is a member of cluster ${before?.cluster} as ${joined} since it was started, and its id is ` +
-    `${host} now (cluster_host_id, else ${MACHINE_ID}): set it back, or have the host leave first with 'virtlockd ` +
-    "cluster leave HOST' on another host";
+    `${host} now (cluster_host_id, else ${MACHINE_ID}): set it back, ${LEAVE_FIRST}`;
 }
 
 /** What the last daemon has kept; why that cannot be told. */
