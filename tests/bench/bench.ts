@@ -136,15 +136,14 @@ export class Bench {
     return { ours: loadFigure(ours), theirs: loadFigure(theirs) };
   }
 
-  /** One sample of a load. */
-  load(target: Target, operation: Operation, clients: number): LoadResult {
-    const task: LoadTask = {
-      kind: "load",
-      operation,
-      clients,
-      milliseconds: this.effort.sample,
-      warmup: WARMUP,
-    };
+  /** One sample of a load. @param milliseconds how long it is */
+  load(
+    target: Target,
+    operation: Operation,
+    clients: number,
+    milliseconds = this.effort.sample,
+  ): LoadResult {
+    const task: LoadTask = { kind: "load", operation, clients, milliseconds, warmup: WARMUP };
     this.#placement.placeDaemon(target.pid);
     return runTask({ ...task, target }, this.#placement.prefix);
   }
