@@ -4,7 +4,8 @@
 // would be.
 import { main } from "../../../src/lockd/cli/main.ts";
 import { linuxSys } from "../../../src/os/linux.ts";
-import type { FileStatus, Sys } from "../../../src/os/sys.ts";
+import { emptyStatus, type FileStatus, type Sys } from "../../../src/os/sys.ts";
+import { parentDirectory } from "../place.ts";
 
 /**
  * Simulated descriptors begin here: above the real ones of 4,096 clients, and not so far above that the table
@@ -20,16 +21,21 @@ function numberOf(path: string): number | undefined {
   return found === null ? undefined : FIRST + Number(found[1]) * LOCKS + Number(found[2]);
 }
 
+const real = linuxSys();
+
+/** Where the files would be: a device that is not mounted anywhere would have to be looked for. */
+const place = emptyStatus();
+real.stat(parentDirectory(), place);
+
 function fill(into: FileStatus, fd: number): number {
-  into.devMajor = 0;
-  into.devMinor = 1;
+  into.devMajor = place.devMajor;
+  into.devMinor = place.devMinor;
   into.inodeLow = fd;
   into.inodeHigh = 0;
   into.links = 1;
   return 0;
 }
 
-const real = linuxSys();
 const simulated: Sys = {
   ...real,
   open: (path, flags, mode) => numberOf(path) ?? real.open(path, flags, mode),
