@@ -38,7 +38,8 @@ const START_MS = 30_000;
 /**
  * How much longer than the link itself the daemon waits for an answer, in ms. The link answers in time by its
  * own clock, so an answer that is later than that means a link that hangs; the margin is for a busy host,
- * where either process may not run for some hundred milliseconds.
+ * where either process may not run for some hundred milliseconds. It begins when the daemon comes to see that
+ * the time is over: one that was held up itself has not read yet what has come meanwhile.
  */
 const MARGIN_MS = 500;
 /**
@@ -61,7 +62,23 @@ export interface LinkClientParts {
 interface Asked {
   readonly question: Question;
   readonly done: (answer: Answer) => void;
-  readonly timer: Timer;
+  readonly limit: LinkLimit;
+}
+
+/** A time limit of what the link is to do. */
+class LinkLimit {
+  #timer: Timer;
+
+  /** @param over called when it is over, and the daemon has had the time to read what has come until then */
+  constructor(loop: Pick<EventLoop, "after">, milliseconds: number, over: () => void) {
+    this.#timer = loop.after(milliseconds, () => {
+      this.#timer = loop.after(MARGIN_MS, over);
+    });
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+  }
 }
 
 /**
@@ -76,7 +93,7 @@ export class LinkClient implements Etcd {
   #opened = false;
   #closed = false;
   /** Ends a link that cannot be asked in time. */
-  #starting: Timer | undefined;
+  #starting: LinkLimit | undefined;
   /** Why it does not work, or did not the last time. */
   #reason = "it is just being connected";
   /** Why the link that is connected cannot work, by its own word. */
@@ -103,18 +120,18 @@ export class LinkClient implements Etcd {
       return loop.defer(() => done({ kind: "refused", reason: unreachable }));
     }
     const id = this.#nextId++;
-    const timer = loop.after(limitMs + MARGIN_MS, () => {
+    const limit = new LinkLimit(loop, limitMs, () => {
       // It gives an answer by itself in time, whatever etcd does: it hangs.
       this.#ended("it has not answered in time");
     });
-    this.#asked.set(id, { question, done, timer });
+    this.#asked.set(id, { question, done, limit });
     this.#send({ kind: "ask", id, limitMs, question });
   }
 
   /** Ends the link; nobody is told any more. */
   close(): void {
     this.#closed = true;
-    for (const { timer } of this.#asked.values()) timer.cancel();
+    for (const { limit } of this.#asked.values()) limit.cancel();
     this.#asked.clear();
     this.#disconnect();
   }
@@ -139,7 +156,7 @@ export class LinkClient implements Etcd {
     }
     this.#fd = this.#parts.ledger.own(fd, "cluster");
     this.#told = undefined;
-    this.#starting = this.#parts.loop.after(START_MS, () => {
+    this.#starting = new LinkLimit(this.#parts.loop, START_MS, () => {
       this.#ended(
         `its process was not ready within ${START_MS / 1000} s: ${LINK_LOG} says how far it has come`,
       );
@@ -210,7 +227,7 @@ export class LinkClient implements Etcd {
 
   #answered(id: number, asked: Asked, answer: Answer): void {
     this.#asked.delete(id);
-    asked.timer.cancel();
+    asked.limit.cancel();
     asked.done(answer);
   }
 

@@ -184,20 +184,58 @@ Deno.test("a link that sends a line without an end is ended, and what it was ask
 Deno.test("a link that does not say that it is ready is ended, and another one is started", () => {
   const stage = new Stage();
   stage.time.advance();
-  assert.deepEqual([stage.time.now, stage.watched], [30_000, 0]);
+  assert.deepEqual([stage.time.now, stage.watched], [30_000, EPOLLIN]);
+  stage.time.advance();
+  assert.deepEqual([stage.time.now, stage.watched], [30_500, 0]);
   assert.equal(
     stage.client.unreachable,
     "the link with etcd does not work: its process was not ready within 30 s: " +
       "journalctl --unit='virtlockd-cluster@*' says how far it has come",
   );
   stage.time.advance();
-  assert.deepEqual([stage.time.now, stage.watched], [30_500, EPOLLIN]);
+  assert.deepEqual([stage.time.now, stage.watched], [31_000, EPOLLIN]);
   stage.receive(line(OPENED));
   assert.deepEqual([stage.client.unreachable, stage.opened], [undefined, 1]);
   // One that was ready in time is not ended for that.
   stage.time.after(60_000, () => {});
   stage.time.advance();
-  assert.deepEqual([stage.time.now, stage.watched], [90_500, EPOLLIN]);
+  assert.deepEqual([stage.time.now, stage.watched], [91_000, EPOLLIN]);
+});
+
+Deno.test("a link that does not answer in its time and half a second is ended", () => {
+  const stage = new Stage();
+  stage.receive(line(OPENED));
+  const answers: Answer[] = [];
+  stage.client.ask(QUESTION, 4000, (answer) => answers.push(answer));
+  stage.time.advance();
+  assert.deepEqual([stage.time.now, answers, stage.client.unreachable], [4000, [], undefined]);
+  stage.time.advance();
+  const reason = "it has not answered in time";
+  assert.deepEqual([stage.time.now, answers], [
+    4500,
+    [{ kind: "unknown", reason: `the link with etcd has ended: ${reason}` }],
+  ]);
+  assert.deepEqual([stage.client.unreachable, stage.watched], [
+    `the link with etcd does not work: ${reason}`,
+    0,
+  ]);
+});
+
+Deno.test("a daemon that was held up for a minute takes what its link has sent meanwhile, and keeps the link", () => {
+  const stage = new Stage();
+  stage.time.now = 60_000;
+  stage.time.advance();
+  stage.receive(line(OPENED));
+  assert.deepEqual([stage.client.unreachable, stage.opened], [undefined, 1]);
+  const answers: Answer[] = [];
+  stage.client.ask(QUESTION, 4000, (answer) => answers.push(answer));
+  stage.time.now = 120_000;
+  stage.time.advance();
+  const answer = { kind: "lease", lease: "7", seconds: 10 } as const;
+  stage.receive(line({ kind: "answer", id: 1, answer }));
+  assert.deepEqual([answers, stage.client.unreachable, stage.watched], [[answer], undefined, EPOLLIN]);
+  stage.time.advance();
+  assert.deepEqual([stage.client.unreachable, stage.watched], [undefined, EPOLLIN]);
 });
 
 Deno.test("a link that sends without an end is read once in a turn of the loop", () => {
