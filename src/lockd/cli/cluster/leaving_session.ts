@@ -1,4 +1,5 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
+import { plainText } from "../../../chassis/log/plain_text.ts";
 import type { KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
 import { decodeHost } from "../../cluster/keys/host_record.ts";
@@ -14,7 +15,10 @@ const TRIES = 5;
 export interface SessionGuests {
   /** Those that have locks. */
   readonly running: readonly string[];
-  /** Those that are paused, and whose locks others have got since: marks keep them from being resumed. */
+  /**
+   * Those without locks that others have had, or may have: paused, or running on. Marks keep them from being
+   * resumed.
+   */
   readonly overtaken: readonly string[];
 }
 
@@ -61,6 +65,7 @@ export class LeavingSession {
       const [entry] = this.#questions.get(key);
       if (entry === undefined) return;
       const record = decodeSession(entry);
+      if (record.fencing?.state === "fenced") throw fencedMeanwhile(record.name);
       if (record.left !== true && !this.#ended(entry, locks)) continue;
       if (locks === "given-up") { for (const entry of this.#entries()) this.#free(entry); }
       return;
@@ -114,4 +119,14 @@ export class LeavingSession {
       `The host has left, and some of its locks are there still: ${freed.reason}. Say the same again`,
     );
   }
+}
+
+/** What was said of it stays. */
+function fencedMeanwhile(name: string): CommandError {
+  return new CommandError(
+    CommandExit.PROBLEM,
+    plainText(
+      `Host '${name}' has not left: it has been fenced meanwhile. virtlockd cluster hosts shows by whom`,
+    ),
+  );
 }
