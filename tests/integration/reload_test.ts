@@ -87,6 +87,17 @@ Deno.test("reload fails with the reason when the new program is refused, and eve
   assert.equal((await stage.reload()).code, 0);
 });
 
+Deno.test("reload finds a daemon with another PID file by its admin socket", async () => {
+  using place = Place.create();
+  await using daemon = await Daemon.start({ place, args: ["--pid-file", `${place.directory}/other.pid`] });
+  const { code, stdout, stderr } = await Daemon.run({ args: ["reload"], place });
+  assert.deepEqual([code, stdout, stderr], [
+    0,
+    `virtlockd ${VERSION} has taken over (process ${daemon.pid})\n`,
+    "",
+  ]);
+});
+
 Deno.test("reload signals nothing that is no virtlockd", async () => {
   using place = Place.create();
   const run = async (env: Record<string, string>, ...args: string[]) => {

@@ -7,7 +7,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
 import { processCommand, processState, stackStart } from "../../os/process_state.ts";
 import type { StatusDocument } from "../status/status_document.ts";
-import { ForeignDaemonError } from "../../chassis/cli/admin_link.ts";
+import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_link.ts";
 import { AdminConnection } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { faultInConfiguration } from "./configuration_in_use.ts";
@@ -44,7 +44,11 @@ export const reloadCommand: Command = {
     "No lock and no client is dropped; when the new program is refused, everything stays and the reason is told.",
   options: [
     CONNECT_OPTION,
-    { name: "pid", value: "PID", summary: "the daemon's process, if not that of MAINPID or of the PID file" },
+    {
+      name: "pid",
+      value: "PID",
+      summary: "the daemon's process, if not that of MAINPID or of the PID file, or that of the admin socket",
+    },
   ],
   run(context, args) {
     const pid = daemonPid(context, args);
@@ -211,13 +215,50 @@ function daemonPid(context: CommandContext, args: Arguments): number {
   if (named !== undefined && !/^[1-9]\d{0,9}$/.test(named)) {
     throw new UsageError(`Option "--pid" needs the number of a process, got "${named}"`);
   }
-  const pid = Number(named ?? env["MAINPID"] ?? readPidFile(context));
+  const given = named ?? env["MAINPID"];
+  const pid = Number(given ?? readPidFile(context));
   const command = processCommand(sys, pid);
-  if (command === "virtlockd") return pid;
-  throw failed(
-    command === ""
-      ? "No virtlockd is running: there is nothing to reload, the next client starts the program that is installed"
-      : `Process ${pid} is no virtlockd but ${command}: nothing was signalled`,
+  if (command === VIRTLOCKD.name) return pid;
+  if (given === undefined) return servingPid(context, adminSocket(VIRTLOCKD, context, args));
+  throw command === ""
+    ? noneRuns()
+    : failed(`Process ${pid} is no virtlockd but ${command}: nothing was signalled`);
+}
+
+/**
+ * The daemon behind an admin socket, which may have another PID file.
+ *
+ * @throws CommandError when there is none, or it does not say
+ */
+function servingPid({ sys }: Pick<CommandContext, "sys">, socket: string): number {
+  // Whoever connects has the service manager start one.
+  if (!isAnyRunning(sys)) throw noneRuns();
+  try {
+    using daemon = AdminConnection.connect(sys, socket);
+    return readStatus(daemon).pid;
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    if (error instanceof UnreachableError && error.obstacle === "absent") throw noneRuns();
+    throw failed(
+      `Which process to reload is not known: no PID file of this user names one that runs, and ${error.message}. ` +
+        "Name it with --pid",
+    );
+  }
+}
+
+function isAnyRunning(sys: Sys): boolean {
+  const names = sys.listDirectory("/proc");
+  const own = String(sys.pid());
+  // Where that cannot be told the daemon is asked.
+  return typeof names === "number" ||
+    names.some((name) =>
+      /^\d+$/.test(name) && name !== own && processCommand(sys, Number(name)) === VIRTLOCKD.name
+    );
+}
+
+function noneRuns(): CommandError {
+  return failed(
+    "No virtlockd is running: there is nothing to reload, the next client starts the program that is installed",
   );
 }
 
