@@ -268,6 +268,25 @@ Deno.test("commands say in one line what is wrong with them", async () => {
   }));
 });
 
+Deno.test("an error is one line on standard error also with --json, and its exit status tells which kind it is", async () => {
+  using place = Place.create();
+  const cluster = ["--endpoints", "http://localhost:1", "--link", "/nowhere/link", "--json"];
+  const failing: readonly [args: readonly string[], code: number, message: string][] = [
+    [["status", "--json"], 2, "No daemon is running"],
+    [["release", "/disk", "--json", "--yes"], 2, "No daemon is running"],
+    [["cluster", "status", ...cluster], 2, "stat /nowhere/link"],
+    [["cluster", "leave", "kvm9", ...cluster], 2, "stat /nowhere/link"],
+    [["cluster", "fence", "kvm9", "--yes", ...cluster], 2, "stat /nowhere/link"],
+    [["cluster", "locks", "--json"], 1, `${place.paths.config} names no cluster`],
+    [["cluster", "open", "--json"], 1, 'Option "--expect" is needed'],
+  ];
+  await Promise.all(failing.map(async ([args, expected, message]) => {
+    const { code, stdout, stderr } = await Daemon.run({ args, place });
+    assert.deepEqual([code, stdout, stderr.split("\n").length], [expected, "", 2], stderr);
+    assert.equal(stderr.startsWith(`virtlockd: error: ${message}`), true, stderr);
+  }));
+});
+
 Deno.test("commands have help of their own", async () => {
   using place = Place.create();
   const names = ["locks", "clients", "status", "doctor", "metrics", "exporter", "release"];

@@ -64,6 +64,7 @@ export function failureOf(
     return {
       kind: "unknown",
       reason: ["etcd cannot be reached: " + plainDetails(details), ...doubts].join("; "),
+      unreached: true,
     };
   }
   return { kind: "unknown", reason: details };

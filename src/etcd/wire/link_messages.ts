@@ -77,8 +77,11 @@ export type Answer =
   | { readonly kind: "refused"; readonly reason: string }
   /** etcd is full, for what writes. It may have done it all the same; if it has not, it will not. */
   | { readonly kind: "full"; readonly reason: string }
-  /** It may have been done, or may still be. */
-  | { readonly kind: "unknown"; readonly reason: string };
+  /**
+   * It may have been done, or may still be. `unreached`: there is no connection with the member, as where
+   * nobody listens or TLS has refused it.
+   */
+  | { readonly kind: "unknown"; readonly reason: string; readonly unreached?: true };
 
 /** Which version a member of etcd is, or why it has not said so. */
 export type MemberVersion =
@@ -149,8 +152,11 @@ function isAnswer(value: unknown): boolean {
       return Array.isArray(value["members"]) && value["members"].every(isMemberVersion);
     case "refused":
     case "full":
-    case "unknown":
       return typeof value["reason"] === "string";
+    case "unknown": {
+      const { reason, unreached } = value;
+      return typeof reason === "string" && (unreached === undefined || unreached === true);
+    }
     default:
       return false;
   }

@@ -28,6 +28,6 @@ export async function viewer({ site, guests }: Scene): Promise<void> {
     assert.match((await say("cluster status")).stdout, /^locks: +6 locks$/m);
     const refused = await say("cluster fence kvm7 --dead --yes");
     assert.match(refused.stderr, /permission denied/);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 2);
   });
 }

@@ -9,6 +9,11 @@ import type { EtcdLink } from "./etcd_link.ts";
 const ASK_MS = 4000;
 /** What changes nothing is asked again, perhaps of another member, until so long has gone by, in ms. */
 const READ_MS = 8000;
+/**
+ * When no member could be reached for so long the command is told so, in ms. Members that choose a leader can
+ * be reached, and one that is started again leaves the others.
+ */
+const UNREACHED_MS = 2000;
 /** So many keys are read with one question. */
 const PAGE = 2000;
 
@@ -84,12 +89,14 @@ export class EtcdQuestions {
   }
 
   #read(transaction: Transaction): TransactionResult {
-    const until = this.#link.now + READ_MS;
+    const begun = this.#link.now;
+    let isReached = false;
     for (;;) {
       const answer = this.#link.ask({ kind: "transaction", transaction }, ASK_MS);
       if (answer.kind === "transaction") return answer.result;
       if (answer.kind === "refused") throw refused(answer);
-      if (this.#link.now >= until) {
+      isReached ||= answer.kind !== "unknown" || answer.unreached !== true;
+      if (this.#link.now >= begun + (isReached ? READ_MS : UNREACHED_MS)) {
         throw new CommandError(CommandExit.UNREACHABLE, `etcd does not answer: ${reasonOf(answer)}`);
       }
       this.#link.pause(200);
@@ -98,5 +105,5 @@ export class EtcdQuestions {
 }
 
 function refused(answer: Answer): CommandError {
-  return new CommandError(CommandExit.PROBLEM, `etcd refuses: ${reasonOf(answer)}`);
+  return new CommandError(CommandExit.UNREACHABLE, `etcd refuses: ${reasonOf(answer)}`);
 }

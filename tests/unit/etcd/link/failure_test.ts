@@ -38,26 +38,39 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
     ["no connection", 14, "No connection established", {
       kind: "unknown",
       reason: "etcd cannot be reached: No connection established",
+      unreached: true,
     }],
     [
       "a connection that TLS has ended",
       14,
       "No connection established. Last error: received fatal alert: BadCertificate (2026-11-29T08:06:31.025Z). " +
       "Resolution note: ",
-      { kind: "unknown", reason: "etcd cannot be reached: received fatal alert: BadCertificate" },
+      {
+        kind: "unknown",
+        reason: "etcd cannot be reached: received fatal alert: BadCertificate",
+        unreached: true,
+      },
     ],
     [
       "a member whose certificate has another name",
       14,
       "No connection established. Last error: Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match. " +
       "Resolution note: ",
-      { kind: "unknown", reason: "etcd cannot be reached: Hostname/IP does not match" },
+      {
+        kind: "unknown",
+        reason: "etcd cannot be reached: Hostname/IP does not match",
+        unreached: true,
+      },
     ],
     [
       "a member whose name has a note",
       14,
       "No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: stale",
-      { kind: "unknown", reason: "etcd cannot be reached: connect ECONNREFUSED 127.0.0.1:1 (stale)" },
+      {
+        kind: "unknown",
+        reason: "etcd cannot be reached: connect ECONNREFUSED 127.0.0.1:1 (stale)",
+        unreached: true,
+      },
     ],
     ["a member that has timed out with the others", 14, "etcdserver: request timed out", {
       kind: "unknown",
@@ -76,6 +89,7 @@ Deno.test("what may be wrong on this side is said where no connection has come a
   assert.deepEqual(failureOf({ code: 14, details: "write EPIPE" }, 4000, doubts), {
     kind: "unknown",
     reason: "etcd cannot be reached: write EPIPE; a.pem was valid until 2026; b.pem is not the key of a.pem",
+    unreached: true,
   });
   for (
     const [code, details] of [[3, "etcdserver: key is not provided"], [14, "etcdserver: no leader"]] as const

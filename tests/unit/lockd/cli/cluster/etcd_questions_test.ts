@@ -4,22 +4,31 @@ import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import { EtcdQuestions } from "../../../../../src/lockd/cli/cluster/etcd_questions.ts";
 
 /** Questions that get these answers, one after the other, each after 4 s; the last one again and again. */
-function answered(...answers: Answer[]): { questions: EtcdQuestions; asked: () => number } {
+function answered(...answers: Answer[]) {
+  return answeredIn(4000, ...answers);
+}
+
+/** The same after so many milliseconds. */
+function answeredIn(milliseconds: number, ...answers: Answer[]): {
+  readonly questions: EtcdQuestions;
+  readonly asked: () => number;
+  readonly now: () => number;
+} {
   let now = 0;
   let asked = 0;
   const questions = new EtcdQuestions({
     ask: () => {
-      now += 4000;
+      now += milliseconds;
       return answers[Math.min(asked++, answers.length - 1)] ?? assert.fail("no answer");
     },
-    pause: (milliseconds) => {
-      now += milliseconds;
+    pause: (waited) => {
+      now += waited;
     },
     get now() {
       return now;
     },
   });
-  return { questions, asked: () => asked };
+  return { questions, asked: () => asked, now: () => now };
 }
 
 const UNKNOWN = { kind: "unknown", reason: "etcd has not answered within 4 s" } as const;
@@ -45,6 +54,26 @@ Deno.test("what only reads is asked again, and ends in time", () => {
   assert.equal(never.asked(), 2);
 });
 
+Deno.test("that no member can be reached is told within seconds, but not before each was asked again", () => {
+  const unreached = { kind: "unknown", reason: "etcd cannot be reached: nobody", unreached: true } as const;
+  const never = answeredIn(10, unreached);
+  assert.throws(
+    () => never.questions.get("k"),
+    new CommandError(2, "etcd does not answer: etcd cannot be reached: nobody"),
+  );
+  assert.deepEqual([never.asked(), never.now()], [11, 2110]);
+  const late = answeredIn(10, ...Array.from({ length: 9 }, () => unreached), FOUND);
+  assert.equal(late.questions.get("k")[0]?.value, "v");
+});
+
+Deno.test("members that choose a leader are waited for, also where another one cannot be reached", () => {
+  const choosing = { kind: "unknown", reason: "etcdserver: leader changed" } as const;
+  const unreached = { kind: "unknown", reason: "etcd cannot be reached: nobody", unreached: true } as const;
+  const some = Array.from({ length: 12 }, () => [unreached, choosing]).flat();
+  const chosen = answeredIn(10, ...some, FOUND);
+  assert.equal(chosen.questions.get("k")[0]?.value, "v");
+});
+
 Deno.test("what changes something is asked once, whatever comes of it", () => {
   const once = answered(UNKNOWN, FOUND);
   assert.deepEqual(once.questions.change(CHANGE), { ...UNKNOWN });
@@ -64,7 +93,7 @@ Deno.test("what etcd refuses is told as it says it", () => {
   for (const ask of [(q: EtcdQuestions) => q.get("k"), (q: EtcdQuestions) => q.change(CHANGE)]) {
     assert.throws(
       () => ask(answered(denied).questions),
-      new CommandError(1, "etcd refuses: etcdserver: permission denied"),
+      new CommandError(2, "etcd refuses: etcdserver: permission denied"),
     );
   }
 });
