@@ -1,5 +1,4 @@
 import type { Seen, SessionNote } from "../host/membership_file.ts";
-import type { Fencing } from "../keys/fencing_record.ts";
 import { followingSession } from "../keys/session_id.ts";
 
 /** What this host knows of the session that is its own: what it has written there, and what it found then. */
@@ -12,7 +11,6 @@ export class OwnSession {
   /** Whether these are all, those of earlier lives too. */
   #knowsTried: boolean;
   readonly #fenced = new Set<string>();
-  #fencing: Fencing | undefined;
   #lease: string | undefined;
   #lost = 0;
   #data: string | undefined;
@@ -61,11 +59,6 @@ export class OwnSession {
     return this.#fenced;
   }
 
-  /** Who has fenced this host last. */
-  get fencing(): Fencing | undefined {
-    return this.#fencing;
-  }
-
   /** Of what tells that this host is heard of; undefined when there is none. */
   get lease(): string | undefined {
     return this.#lease;
@@ -106,9 +99,8 @@ export class OwnSession {
   }
 
   /** This host was fenced. Nothing of that session can change anything any more: another one follows it. */
-  follow(fencing: Fencing): void {
+  follow(): void {
     this.#fenced.add(this.#id);
-    this.#fencing = fencing;
     this.#id = followingSession(this.#id);
     this.#member = false;
     this.#hasWrittenNothing();

@@ -126,9 +126,10 @@ export class ClusterSession implements ProvenSession {
    */
   get withheld(): string | undefined {
     if (this.state.kind === "lost") return this.state.reason;
-    const { fencing } = this.#own;
-    if (fencing === undefined || this.#admission.reconciled) return undefined;
-    return `this host was fenced by ${fencing.by}, and it is not known yet what other hosts have taken`;
+    const { fencedBy } = this.#losses;
+    if (fencedBy === undefined || this.#admission.reconciled) return undefined;
+    const by = fencedBy === "" ? "" : ` by ${fencedBy}`;
+    return `this host was fenced${by}, and it is not known yet what other hosts have taken`;
   }
 
   /** Milliseconds that are left for joining the first time, in which waiting is not hopeless. */

@@ -86,7 +86,7 @@ export class SessionJoin {
           case "fenced":
             // In another session it takes what nobody else has by now.
             observer.clusterFenced(step.fencing);
-            own.follow(step.fencing);
+            own.follow();
             this.#parts.fenced(step.fencing);
             return done({ kind: "now" });
           case "object":

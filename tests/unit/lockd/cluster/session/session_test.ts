@@ -31,6 +31,8 @@ class Stage {
   full = false;
   /** What another session has of what each host has. */
   conflicts: readonly Conflict[] = [];
+  /** Why no host can put in what it has. */
+  unread: string | undefined;
   #nonces = 0;
 
   constructor() {
@@ -90,7 +92,7 @@ class Stage {
       gaveUp: (doubt) => tell(`gave up: ${doubt}`),
       reconcile: (_epoch, done, past) => {
         this.pasts.push(past);
-        done(this.conflicts);
+        done(this.unread ?? this.conflicts);
       },
       observer: {
         clusterJoined: () => tell("joined"),
@@ -433,15 +435,20 @@ Deno.test("in an etcd that was restored nobody can tell which of two hosts has l
   assert.deepEqual(stage.told.slice(1), ["a joined", "a doubtful: another host of the cluster holds it"]);
 });
 
+/** Somebody says of a session that its host cannot write any more. */
+function fence({ keys, etcd }: Stage, session: string): void {
+  const key = keys.session(session);
+  const record = decodeSession({ key, value: etcd.get(key) ?? "", changedAt: 0 });
+  const fencing = { state: "fenced", by: "ann", from: "desk", at: 0 } as const;
+  etcd.put(key, encodeRecord({ ...record, fencing }));
+}
+
 Deno.test("what others have when a host was fenced it has lost then, which the next daemon knows too", () => {
   const stage = new Stage();
   const host = stage.session("a");
   stage.pass(10);
   stage.conflicts = BOTH;
-  const key = stage.keys.session(host.id);
-  const record = decodeSession({ key, value: stage.etcd.get(key) ?? "", changedAt: 0 });
-  const fencing = { state: "fenced", by: "ann", from: "desk", at: 0 } as const;
-  stage.etcd.put(key, encodeRecord({ ...record, fencing }));
+  fence(stage, host.id);
   const before = stage.told.length;
   while (stage.told.length < before + 2) stage.pass(1);
   const lost = "a doubtful: another host of the cluster holds it, which this one has lost when it was fenced";
@@ -457,4 +464,31 @@ Deno.test("what others have when a host was fenced it has lost then, which the n
   stage.pass(5);
   assert.deepEqual(stage.told.slice(5), ["a doubtful: another host of the cluster holds it"]);
   next.close();
+});
+
+Deno.test("a host that was fenced withholds what paused guests had until it knows what others have, also its next daemon", () => {
+  const stage = new Stage();
+  const host = stage.session("a");
+  stage.pass(10);
+  fence(stage, host.id);
+  stage.unread = "a key of this host's cannot be read";
+  stage.pass(10);
+  const { seen } = stage.kept.get("a") ?? {};
+  assert.deepEqual([host.id, seen?.fenced], ["n1.2", "ann"]);
+  assert.equal(
+    host.withheld,
+    "this host was fenced by ann, and it is not known yet what other hosts have taken",
+  );
+  host.close();
+  stage.cut.add("a");
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(10);
+  assert.equal(
+    next.withheld,
+    "this host was fenced by ann, and it is not known yet what other hosts have taken",
+  );
+  stage.cut.delete("a");
+  stage.unread = undefined;
+  stage.pass(10);
+  assert.deepEqual([next.state.kind, next.withheld], ["live", undefined]);
 });
