@@ -350,13 +350,17 @@ function isSameGuest(one: LockHolder, other: LockHolder): boolean {
 
 type Task = (done: (failure: string | undefined) => void) => void;
 
-/** Does tasks, some at once; the first failure ends it. */
+/** Does tasks, some at once; the first failure ends it. @param done called once */
 function sequence(tasks: readonly Task[], done: (failure: string | undefined) => void): void {
   const AT_ONCE = 64;
   let next = 0;
   let under = 0;
   let failed: string | undefined;
+  let going = false;
   const go = () => {
+    // Not one from within the end of another: thousands may be over at once.
+    if (going) return;
+    going = true;
     while (failed === undefined && under < AT_ONCE && next < tasks.length) {
       const task = tasks[next++];
       under++;
@@ -366,6 +370,7 @@ function sequence(tasks: readonly Task[], done: (failure: string | undefined) =>
         go();
       });
     }
+    going = false;
     if (under === 0 && (failed !== undefined || next === tasks.length)) done(failed);
   };
   go();

@@ -534,3 +534,44 @@ Deno.test("a share whose last guest ends while it is made this daemon's own is g
     assert.notEqual(granted, anew);
   }
 });
+
+Deno.test("a host that shares thousands of disks has put them in once, and not again for each of them", () => {
+  const names = Array.from({ length: 2000 }, (_, index) => `disk${index}`);
+  const value = encodeRecord({ ...HOLDER, attempt: "own.a", pid: 7 });
+  const found = names.map((name) => ({
+    key: KEYS.own("s", KEYS.share({ space: "scsi", name }, "s")),
+    value,
+    changedAt: 2,
+  }));
+  const held = names.map((name, index) =>
+    resource({
+      id: index + 1,
+      lockspace: "/scsi",
+      name,
+      shared: true,
+      holdings: [{ owner: OWNER, since: 0 }],
+    })
+  );
+  let adopted = 0;
+  const reconciliation = new Reconciliation({
+    session: { id: "s", moved: () => assert.fail(), ask: (_transaction, done) => done(listed(found)) },
+    ...EMPTY_HOST,
+    granted: { of: () => undefined, adopt: () => void adopted++, drop: () => assert.fail() },
+    resources: () => held,
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    turns: { busy: () => false, give: () => assert.fail() },
+    orphans: { add: () => assert.fail() },
+    marks: { add: () => assert.fail() },
+    heldLocks: { put: () => assert.fail("etcd has all of them") },
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
+    },
+  });
+  const outcomes: unknown[] = [];
+  reconciliation.run(EPOCH, (outcome) => void outcomes.push(outcome), "known");
+  assert.deepEqual([adopted, outcomes], [2000, [[]]]);
+});
