@@ -124,6 +124,16 @@ function obstacleReads(keys: readonly string[], sharers: string | undefined): Ke
   return [...keys.map((key) => ({ op: "get", key } as const)), ...shares];
 }
 
+function markReads(paused: string | undefined): KeyOperation[] {
+  return paused === undefined ? [] : [{ op: "list", prefix: paused, limit: MOST_MARKS }];
+}
+
+/** That marks are as they were. @param seen undefined: there was none */
+function sameMarks(paused: string | undefined, seen: readonly KeyValue[] | undefined): Compare[] {
+  if (seen === undefined) return paused === undefined ? [] : [{ kind: "none-below", prefix: paused }];
+  return seen.map(({ key, changedAt: revision }) => ({ kind: "changed-at", key, revision }));
+}
+
 /**
  * Takes a lock that nobody has, nor this session a share of it, which would be written over.
  *
@@ -136,17 +146,13 @@ export function acquire(
   marks?: Marks,
 ): Transaction {
   const keys = lock.key === exclusive ? [exclusive] : [exclusive, lock.key];
-  const unmarked = paused === undefined ? [] : [{ kind: "none-below", prefix: paused } as const];
   return {
     compare: [
       ...stillIn(epoch),
       ...keys.map((key) => ({ kind: "changed-at", key, revision: 0 } as const)),
       ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
       // Whoever has the lock in between changes all of them.
-      ...marks?.seen.map(({ key, changedAt: revision }) =>
-        ({ kind: "changed-at", key, revision }) as const
-      ) ??
-        unmarked,
+      ...sameMarks(paused, marks?.seen),
     ],
     success: [
       ...puts(lock),
@@ -156,7 +162,7 @@ export function acquire(
     failure: [
       ...epochReads(epoch),
       ...obstacleReads(keys, sharers),
-      ...paused === undefined ? [] : [{ op: "list", prefix: paused, limit: MOST_MARKS } as const],
+      ...markReads(paused),
     ],
   };
 }
@@ -231,20 +237,28 @@ export function putMark(epoch: Epoch, mark: ClusterLock): Transaction {
   return { compare: stillIn(epoch), success: puts(mark), failure: epochReads(epoch) };
 }
 
-/** Marks a guest that was paused before this host was a member, if nobody has its lock, nor marked it. */
+/**
+ * Marks a guest that was paused before this host was a member, if nobody has its lock, nor marked it.
+ *
+ * @param seen marks of other guests that there are, as they were a moment ago; undefined: there is none. They
+ *   are written anew as they are: whoever has gone over them, and is about to take the lock, goes over this
+ *   one too
+ */
 export function putFreshMark(
   epoch: Epoch,
   mark: ClusterLock,
-  { exclusive, sharers }: Pick<Obstacles, "exclusive" | "sharers">,
+  { exclusive, sharers, paused }: Obstacles,
+  seen?: readonly KeyValue[],
 ): Transaction {
   return {
     compare: [
       ...stillIn(epoch),
       ...[exclusive, mark.key].map((key) => ({ kind: "changed-at", key, revision: 0 } as const)),
       ...sharers === undefined ? [] : [{ kind: "none-below", prefix: sharers } as const],
+      ...sameMarks(paused, seen),
     ],
-    success: puts(mark),
-    failure: epochReads(epoch),
+    success: [...puts(mark), ...(seen ?? []).map(({ key, value }) => ({ op: "put", key, value } as const))],
+    failure: [...epochReads(epoch), ...obstacleReads([exclusive], sharers), ...markReads(paused)],
   };
 }
 

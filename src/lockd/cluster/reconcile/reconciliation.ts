@@ -11,26 +11,18 @@ import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
-import { type FreshMark, LostMarks, type PausedGuest } from "./lost_marks.ts";
+import { LostMarks, type PausedGuest } from "./lost_marks.ts";
+import { WrittenMarks } from "./written_marks.ts";
 import type { Lineage } from "../keys/lineage.ts";
 import type { ClusterName, ClusterNames } from "../keys/names.ts";
 import { decodeHolder, holderOf, type LockHolder } from "../keys/lock_holder.ts";
 import { readable, readOrWhy, RecordError } from "../keys/record_fields.ts";
-import { asUsed } from "../keys/marks.ts";
 import { encodeRecord } from "../keys/records.ts";
 import { type Orphans, orphanUse } from "../locks/orphans.ts";
 import type { PausedMarks } from "../locks/paused_marks.ts";
 import type { UngrantedTries } from "../locks/ungranted_tries.ts";
 import type { ClusterSession } from "../session/session.ts";
-import {
-  type ClusterLock,
-  type Epoch,
-  MOVED,
-  obstaclesOf,
-  putFreshMark,
-  putMark,
-  rewrite,
-} from "../keys/transactions.ts";
+import { type ClusterLock, type Epoch, MOVED, obstaclesOf, rewrite } from "../keys/transactions.ts";
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -85,9 +77,11 @@ export interface ReconciliationObserver {
  */
 export class Reconciliation {
   readonly #parts: ReconciliationParts;
+  readonly #written: WrittenMarks;
 
   constructor(parts: ReconciliationParts) {
     this.#parts = parts;
+    this.#written = new WrittenMarks(parts);
   }
 
   /**
@@ -111,8 +105,9 @@ export class Reconciliation {
         const fresh = lost.fresh([...unput, ...told ? lost.unmarked(listed) : []]);
         const tasks = [
           ...this.#held(epoch, listed, conflicts),
-          ...this.#marked(epoch, marks),
-          ...fresh.map((mark): Task => (done) => this.#markFresh(epoch, mark, done)),
+          // Paused guests that do not go on before a person has said so.
+          ...[...marks.values()].map((mark): Task => (done) => this.#written.put(epoch, mark, done)),
+          ...fresh.map((mark): Task => (done) => this.#written.fresh(epoch, mark, done)),
         ];
         this.#unknown(listed, marks);
         sequence(tasks, (failure) => done(failure ?? conflicts));
@@ -249,29 +244,6 @@ export class Reconciliation {
     });
   }
 
-  /** Paused guests that do not go on before a person has said so. */
-  *#marked(epoch: Epoch, lost: ReadonlyMap<string, ClusterLock>): Generator<Task> {
-    for (const mark of lost.values()) yield (done) => this.#putMark(epoch, mark, done);
-  }
-
-  /** A guest was paused before this host was a member. Where somebody has its lock by now it is told so. */
-  #markFresh(
-    epoch: Epoch,
-    { mark, obstacles }: FreshMark,
-    done: (failure: string | undefined) => void,
-  ): void {
-    const { session, marks } = this.#parts;
-    session.ask(putFreshMark(epoch, mark, obstacles), (answer) => {
-      if (answer.kind !== "transaction") return done(reasonOf(answer));
-      const { succeeded, results } = answer.result;
-      if (!succeeded) {
-        return session.moved(epoch, results) ? done(MOVED) : this.#putMark(epoch, asUsed(mark), done);
-      }
-      marks.add(mark);
-      done(undefined);
-    });
-  }
-
   /** Others have the lock of a guest that lives: should it be paused, it is not to go on. */
   #mark(
     epoch: Epoch,
@@ -283,17 +255,7 @@ export class Reconciliation {
     const { session, keys } = this.#parts;
     const key = keys.paused(name, session.id, holder);
     const own = keys.own(session.id, key);
-    this.#putMark(epoch, { key, own, value: encodeRecord({ ...holder, used }) }, done);
-  }
-
-  #putMark(epoch: Epoch, mark: ClusterLock, done: (failure: string | undefined) => void): void {
-    const { session, marks } = this.#parts;
-    session.ask(putMark(epoch, mark), (answer) => {
-      if (answer.kind !== "transaction") return done(reasonOf(answer));
-      if (!answer.result.succeeded) return done(MOVED);
-      marks.add(mark);
-      done(undefined);
-    });
+    this.#written.put(epoch, { key, own, value: encodeRecord({ ...holder, used }) }, done);
   }
 
   /** Whether guests share what has no name in the cluster now, and may have had one. */

@@ -11,7 +11,14 @@ import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted
 import type { Taken } from "../../../../../src/lockd/cluster/locks/wanted_lock.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
-import { EPOCH_READS } from "../../../../../src/lockd/cluster/keys/transactions.ts";
+import { foundIn } from "../../../../../src/lockd/cluster/etcd/etcd.ts";
+import { WrittenMarks } from "../../../../../src/lockd/cluster/reconcile/written_marks.ts";
+import {
+  type ClusterLock,
+  EPOCH_READS,
+  obstaclesOf,
+  read,
+} from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { PlayedEtcd } from "../../../../cluster_model/played_etcd.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
@@ -506,4 +513,63 @@ Deno.test("what takes the place of a lock that nobody was granted takes back wha
   etcd.put(mark, "after");
   give();
   assert.deepEqual([tries.all, etcd.get(mark), etcd.keys("/lock/")], [[], "before", []]);
+});
+
+/** A host joins on which a guest is paused. */
+function join(etcd: PlayedEtcd, mark: ClusterLock): void {
+  etcd.put(KEYS.session("joining"), "session");
+  const { changedAt: session = 0 } = foundIn(applied(read(KEYS.session("joining")), etcd))[0] ?? {};
+  const epoch = { sessionKey: KEYS.session("joining"), session, metaKey: EPOCH.metaKey, meta: 3 };
+  const written = new WrittenMarks({
+    session: { ask: (transaction, done) => done(applied(transaction, etcd)), moved: () => false },
+    marks: { add: () => {} },
+  });
+  written.fresh(epoch, { mark, obstacles: obstaclesOf(KEYS, NAME, false) }, (failure) => {
+    assert.equal(failure, undefined);
+  });
+}
+
+Deno.test("a guest is told whose host marks it while its lock is being taken: whoever takes it goes over all marks", () => {
+  const etcd = new PlayedEtcd("none");
+  etcd.put(EPOCH.sessionKey, "session");
+  etcd.put(EPOCH.metaKey, "meta");
+  const paused = (session: string, pid: number) => {
+    const guest = { session, attempt: "m", domain: `web${pid}`, uuid: `u${pid}`, pid, start: 4, since: 0 };
+    const key = KEYS.paused(NAME, session, guest);
+    return { key, own: KEYS.own(session, key), value: encodeRecord(guest) };
+  };
+  const first = paused("source", 3);
+  const second = paused("joining", 5);
+  for (const key of [first.key, first.own]) etcd.put(key, first.value);
+  const epoch = { ...EPOCH, session: 2, meta: 3 };
+  let tries = 0;
+  const { locks } = locksOf({
+    session: {
+      id: "s",
+      whenLive: (_until, ready) => ready(epoch),
+      moved: () => false,
+      doubt: () => assert.fail("everything is answered"),
+      ask: (transaction, done) => {
+        // It has gone over the marks by then, and another host joins.
+        if (writes(transaction) && ++tries === 2) join(etcd, second);
+        done(applied(transaction, etcd));
+      },
+    },
+    keys: KEYS,
+    names: { name: () => assert.fail("nobody is named") },
+    lineage: { attempt: () => `n${tries}`, wrote: () => true },
+    loop: new PlayedTime().loop(),
+    clock: () => 0,
+    lives: () => true,
+    orphans: () => ({ useOf: () => undefined, forget: () => {}, add: () => assert.fail("it is granted") }),
+    ...ALONE,
+  });
+  const taken: Taken[] = [];
+  locks.take(
+    { name: NAME, shared: false, holder: HOLDER, resumed: () => true, limit: limitIn(new PlayedTime()) },
+    (each) => taken.push(each),
+  );
+  assert.deepEqual(taken.map(({ kind }) => kind), ["taken"]);
+  const used = ({ key }: { readonly key: string }) => JSON.parse(etcd.get(key) ?? "{}").used?.pid;
+  assert.deepEqual([used(first), used(second)], [7, 7]);
 });
