@@ -235,6 +235,7 @@ function refusing(parts: ClusterParts, files: LockFiles, theirs: Theirs, reason:
   const isDevice = (fd: number) => (devices.of(fd)?.kind ?? "local") !== "local";
   return refusingFiles(
     files,
+    parts.files,
     isBelow(parts, theirs),
     (path, { fd, identity }) => theirs.devices && !mayHang(path, identity) && isDevice(fd),
     `this host cannot be a member of its cluster: ${reason}`,

@@ -8,11 +8,14 @@ type Granted = Extract<LockFilesOutcome, { kind: "granted" }>;
  * not locked, for a lock of this host alone would protect nothing. Locks that are held stay, and are
  * released.
  *
+ * @param files by which they are released
+ * @param own this host's own: no other host is asked for what is refused all the same, and gives it up
  * @param isTheirs whether a file may be the cluster's
  * @param isDevice whether a locked file is the cluster's after all
  */
 export function refusingFiles(
   files: LockFiles,
+  own: Pick<LockFiles, "lock" | "unlock">,
   isTheirs: (path: string) => boolean,
   isDevice: (path: string, granted: Granted) => boolean,
   reason: string,
@@ -26,7 +29,7 @@ export function refusingFiles(
         reason,
       } as const;
       if (isTheirs(path)) return done(refused);
-      files.lock(request, (outcome) => {
+      own.lock(request, (outcome) => {
         if (outcome.kind !== "granted" || !isDevice(path, outcome)) return done(outcome);
         let told = false;
         const once = () => {
@@ -34,7 +37,7 @@ export function refusingFiles(
           told = true;
         };
         const { fd, identity } = outcome;
-        files.unlock({ path, fd, lock: "ofd", shared, autocreate, force: true }, identity, once, once);
+        own.unlock({ path, fd, lock: "ofd", shared, autocreate, force: true }, identity, once, once);
       });
     },
     unlock: (request, identity, slow, done) => files.unlock(request, identity, slow, done),

@@ -3,9 +3,10 @@ import type { DeviceIdentity } from "../../../../../src/lockd/cluster/keys/devic
 import { ClusterNames } from "../../../../../src/lockd/cluster/keys/names.ts";
 import { ClusterLockFiles } from "../../../../../src/lockd/cluster/locks/cluster_lock_files.ts";
 import { GrantedLocks } from "../../../../../src/lockd/cluster/locks/granted_locks.ts";
+import { refusingFiles } from "../../../../../src/lockd/cluster/locks/refusing_files.ts";
 import type { NotTaken, Taken } from "../../../../../src/lockd/cluster/locks/wanted_lock.ts";
 import type { LockRequest } from "../../../../../src/lockd/lockspace/lock_file.ts";
-import type { LockFilesOutcome } from "../../../../../src/lockd/lockspace/lock_files.ts";
+import type { LockFiles, LockFilesOutcome } from "../../../../../src/lockd/lockspace/lock_files.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const WEB = { pid: 100, name: "web", uuid: "u-web", id: 1 };
@@ -36,22 +37,23 @@ class Host {
   answers = true;
   device: DeviceIdentity | undefined;
   readonly names = new ClusterNames([{ name: "scsi", directory: "/scsi" }], (path) => path);
-  readonly files = new ClusterLockFiles({
-    files: {
-      lock: (_request, done) => {
-        this.told.push("kernel locks");
-        if (this.slowness === 0) return done(this.kernel);
-        this.time.after(this.slowness, () => done(this.kernel));
-      },
-      unlock: (_request, _identity, _slow, done) => {
-        this.told.push("kernel unlocks");
-        done(undefined);
-      },
-      create: () => assert.fail(),
-      remove: () => assert.fail(),
-      makeDirectory: () => assert.fail(),
-      checkDirectory: () => assert.fail(),
+  readonly own: LockFiles = {
+    lock: (_request, done) => {
+      this.told.push("kernel locks");
+      if (this.slowness === 0) return done(this.kernel);
+      this.time.after(this.slowness, () => done(this.kernel));
     },
+    unlock: (_request, _identity, _slow, done) => {
+      this.told.push("kernel unlocks");
+      done(undefined);
+    },
+    create: () => assert.fail(),
+    remove: () => assert.fail(),
+    makeDirectory: () => assert.fail(),
+    checkDirectory: () => assert.fail(),
+  };
+  readonly files = new ClusterLockFiles({
+    files: this.own,
     names: this.names,
     devices: { of: () => this.device, at: () => undefined },
     mayHang: () => false,
@@ -89,7 +91,7 @@ class Host {
   });
 
   /** @param within how long who asks may wait still, in ms */
-  lock(path: string, within = Infinity): LockFilesOutcome[] {
+  lock(path: string, within = Infinity, files: LockFiles = this.files): LockFilesOutcome[] {
     const outcomes: LockFilesOutcome[] = [];
     const request: LockRequest = {
       path,
@@ -99,7 +101,7 @@ class Host {
       owner: WEB,
       within,
     };
-    this.files.lock(request, (outcome) => void outcomes.push(outcome));
+    files.lock(request, (outcome) => void outcomes.push(outcome));
     return outcomes;
   }
 
@@ -254,4 +256,15 @@ Deno.test("who asks waits for etcd as long as is left behind all that he has wai
   slow.kernel = GRANTED;
   while (outcomes.length === 0) slow.time.advance();
   assert.equal(slow.told.at(-1), "etcd takes scsi/disk within 400");
+});
+
+Deno.test("a host that cannot be a member does not ask for a device that it refuses: no guest of another host loses it for that", () => {
+  const host = new Host();
+  host.device = { kind: "shared", name: { space: "scsi", name: "3600" } };
+  const files = refusingFiles(host.files, host.own, () => false, () => true, "its id has changed");
+  const reason = "its id has changed";
+  assert.deepEqual(host.lock("/dev/sda", Infinity, files), [
+    { kind: "storage", action: "Unable to acquire lock on resource /dev/sda", reason },
+  ]);
+  assert.deepEqual(host.told, ["kernel locks", "kernel unlocks"]);
 });
