@@ -3,7 +3,9 @@ import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
 import { reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
+import { decodePaused } from "../keys/lock_holder.ts";
 import { asUsed } from "../keys/marks.ts";
+import { encodeRecord } from "../keys/records.ts";
 import type { ClusterSession } from "../session/session.ts";
 import type { UngrantedTries } from "./ungranted_tries.ts";
 import { type ClusterLock, type Epoch, EPOCH_READS, forget, putMark, release } from "../keys/transactions.ts";
@@ -37,32 +39,37 @@ export class LockReturns {
   /**
    * Gives a lock back, and with it what paused guests were told of one that nobody was granted.
    *
-   * @param mark what is put in its place, for a guest that is paused
-   * @param done gets why etcd may keep it for ever: the session is lost; else undefined
+   * @param wanted what is put in its place, for a guest that is paused
+   * @param done gets why etcd may keep it for ever: the session is lost; else undefined. And the mark as it
+   *   may be there
    */
   give(
     lock: ClusterLock,
-    mark: ClusterLock | undefined,
-    done: (failure: string | undefined) => void,
+    wanted: ClusterLock | undefined,
+    done: (failure: string | undefined, mark: ClusterLock | undefined) => void,
   ): void {
     const { session, keys, tries } = this.#parts;
     this.#few.run((over) => {
+      let mark = wanted;
       const ended = (failure: string | undefined) => {
         if (failure === undefined) tries.end(lock.value);
         over();
-        done(failure);
+        done(failure, mark);
       };
       // Behind the others: what keeps this one need not keep them.
       const again = () => {
         over();
         this.give(lock, mark, done);
       };
-      const laterWith = (mark: ClusterLock | undefined): Later => (answer) => {
+      // The mark is there already.
+      const unmarked = () => this.give(lock, undefined, (failure) => done(failure, mark));
+      const laterWith = (give: () => void): Later => (answer) => {
         over();
-        tryAgain(this.#parts, answer, () => this.give(lock, mark, done));
+        tryAgain(this.#parts, answer, give);
       };
-      const later = laterWith(mark);
+      const later = laterWith(() => this.give(lock, mark, done));
       session.whenLive(Infinity, (epoch) => {
+        mark = wanted === undefined ? undefined : this.#ofNow(lock, wanted);
         const unused = tries.changedBy(lock.value);
         session.ask(release(epoch, lock, keys.want(session.id, lock.key), mark, unused), (answer) => {
           if (answer.kind !== "transaction") return later(answer);
@@ -74,7 +81,7 @@ export class LockReturns {
             // Its guest has run beside another one: what its mark says of that stays.
             if (mark !== undefined && marks[0] !== undefined) {
               over();
-              return this.give(lock, undefined, done);
+              return unmarked();
             }
             // Marks have gone, or say something else by now, which stays.
             const told = marks.slice(mark === undefined ? 0 : 1);
@@ -84,10 +91,11 @@ export class LockReturns {
             });
             return again();
           }
-          const gone = () => this.#gone(epoch, lock, ended, laterWith(undefined));
-          // A release whose answer was lost has put the mark.
-          const unmarked = mark !== undefined && marks[0] === undefined;
-          if (unmarked) return this.#mark(epoch, mark, gone, again, later);
+          const gone = () => this.#gone(epoch, lock, ended, again, laterWith(unmarked));
+          // Else a release whose answer was lost has put the mark.
+          if (mark !== undefined && marks[0] === undefined) {
+            return this.#mark(epoch, mark, gone, again, later);
+          }
           gone();
         });
       }, ended);
@@ -106,12 +114,29 @@ export class LockReturns {
   }
 
   /** Nobody has it any more, or somebody else does: only the session's own list may name it still. */
-  #gone(epoch: Epoch, lock: ClusterLock, ended: (failure: undefined) => void, later: Later): void {
+  #gone(
+    epoch: Epoch,
+    lock: ClusterLock,
+    ended: (failure: undefined) => void,
+    again: () => void,
+    later: Later,
+  ): void {
     const { session } = this.#parts;
     session.ask(forget(epoch, lock), (answer) => {
-      if (answer.kind === "transaction") return ended(undefined);
-      later(answer);
+      if (answer.kind !== "transaction") return later(answer);
+      const { succeeded, results } = answer.result;
+      if (!succeeded && session.moved(epoch, results)) return again();
+      ended(undefined);
     });
+  }
+
+  /** A mark in the session that there is now: of one that was fenced nobody looks after what it has. */
+  #ofNow({ key: lock }: ClusterLock, mark: ClusterLock): ClusterLock {
+    const { session, keys } = this.#parts;
+    const record = decodePaused(mark);
+    if (record.session === session.id) return mark;
+    const key = keys.paused(keys.nameOf(lock), session.id, record);
+    return { key, own: keys.own(session.id, key), value: encodeRecord({ ...record, session: session.id }) };
   }
 }
 

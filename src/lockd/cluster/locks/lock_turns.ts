@@ -62,9 +62,9 @@ export class LockTurns {
   give(lock: ClusterLock, done: (failure: string | undefined) => void, mark?: ClusterLock): void {
     this.#releasing++;
     this.#queues.add(lock.key, (end) => {
-      this.#returns.give(lock, mark, (failure) => {
+      this.#returns.give(lock, mark, (failure, put) => {
         // Perhaps it was put there although the answer was lost.
-        if (mark !== undefined) this.#parts.marks.add(mark);
+        if (put !== undefined) this.#parts.marks.add(put);
         this.#releasing--;
         // Before the next turn begins: it has to know that nobody has the lock any more.
         done(failure);

@@ -4,12 +4,13 @@ import type { KeyValue, Transaction } from "../../../../../src/etcd/wire/transac
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
 import { LockReturns } from "../../../../../src/lockd/cluster/locks/lock_returns.ts";
 import { UngrantedTries } from "../../../../../src/lockd/cluster/locks/ungranted_tries.ts";
-import type { ChangedMark } from "../../../../../src/lockd/cluster/keys/transactions.ts";
+import type { ChangedMark, ClusterLock } from "../../../../../src/lockd/cluster/keys/transactions.ts";
 import { PlayedTime } from "../../../../support/played_time.ts";
 
 const KEYS = new ClusterKeys("test");
 const EPOCH = { sessionKey: "s", session: 1, metaKey: "m", meta: 2 };
-const LOCK = { key: KEYS.exclusive({ space: "scsi", name: "disk" }), own: "own", value: "v" };
+const NAME = { space: "scsi", name: "disk" };
+const LOCK = { key: KEYS.exclusive(NAME), own: "own", value: "v" };
 const RECORD = { session: "mine", attempt: "a", domain: "d", uuid: "u", pid: 7, start: 9, since: 0 };
 const MARK = { key: "mark", own: "own mark", value: JSON.stringify(RECORD) };
 const DONE: Answer = answer(true);
@@ -109,6 +110,64 @@ Deno.test("a mark that says that somebody else has had the lock is not written o
   const { asked, told, compared } = given(MARK, answer(false, [], [], held, there), DONE);
   assert.deepEqual([asked[1], told], [RELEASE, ["given"]]);
   assert.deepEqual(compared[0]?.slice(3), [{ kind: "changed-at", key: "mark", revision: 0 }]);
+});
+
+Deno.test("the mark of a guest whose host was fenced meanwhile is one of the session that there is now", () => {
+  const key = KEYS.paused(NAME, "mine.2", RECORD);
+  const marked: (ClusterLock | undefined)[] = [];
+  const asked: Transaction[] = [];
+  const returns = new LockReturns({
+    session: {
+      id: "mine.2",
+      whenLive: (_until, ready) => ready(EPOCH),
+      ask: (transaction, done) => {
+        asked.push(transaction);
+        done(DONE);
+      },
+      doubt: () => assert.fail(),
+      moved: () => false,
+    },
+    keys: KEYS,
+    loop: new PlayedTime().loop(),
+    tries: new UngrantedTries([], () => {}),
+  });
+  returns.give(LOCK, MARK, (_failure, mark) => void marked.push(mark));
+  const value = JSON.stringify({ ...RECORD, session: "mine.2" });
+  assert.deepEqual(marked, [{ key, own: KEYS.own("mine.2", key), value }]);
+  assert.deepEqual(asked[0]?.success.slice(3), [
+    { op: "put", key, value },
+    { op: "put", key: KEYS.own("mine.2", key), value },
+  ]);
+});
+
+Deno.test("an entry whose lock is somebody else's goes also where the session is written anew meanwhile", () => {
+  const asked: Transaction[] = [];
+  const told: (string | undefined)[] = [];
+  let epoch = EPOCH;
+  const etcd = (transaction: Transaction): Answer => {
+    asked.push(transaction);
+    if (transaction.success.length > 1) return answer(false, [], [], []);
+    // Between the look at the lock and that.
+    if (asked.length === 2) epoch = { ...EPOCH, session: 3 };
+    return answer(transaction.compare.some((each) => "revision" in each && each.revision === epoch.session));
+  };
+  const returns = new LockReturns({
+    session: {
+      id: "mine",
+      whenLive: (_until, ready) => ready(epoch),
+      ask: (transaction, done) => done(etcd(transaction)),
+      doubt: () => assert.fail("everything is answered"),
+      moved: ({ session }) => session !== epoch.session,
+    },
+    keys: KEYS,
+    loop: new PlayedTime().loop(),
+    tries: new UngrantedTries([], () => {}),
+  });
+  returns.give(LOCK, undefined, (failure) => told.push(failure ?? "given"));
+  assert.deepEqual(told, ["given"]);
+  const { compare, success } = asked.at(-1) ?? assert.fail();
+  assert.deepEqual(success, [{ op: "delete", key: "own" }]);
+  assert.deepEqual(compare[0], { kind: "changed-at", key: "s", revision: 3 });
 });
 
 const TOLD = [{ key: "m1", before: "b1", after: "a1" }, { key: "m2", before: "b2", after: "a2" }];
