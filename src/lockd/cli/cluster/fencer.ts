@@ -178,9 +178,25 @@ export class Fencer {
     for (let waited = 0; waited < OBJECTION_MS; waited += LOOK_MS) {
       questions.pause(LOOK_MS);
       for (const entry of condemned) {
-        const [now] = questions.get(entry.key);
+        const now = this.#look(entry);
         if (now?.changedAt !== entry.changedAt) throw this.#forestalled(entry, decodeSession(entry));
       }
+    }
+  }
+
+  /** A session that was condemned, as it is now. @throws CommandError when etcd does not answer */
+  #look(condemned: KeyValue): KeyValue | undefined {
+    try {
+      return this.#parts.questions.get(condemned.key)[0];
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      const { name } = decodeSession(condemned);
+      throw new CommandError(
+        error.code,
+        `Host '${name}' has not been fenced: ${error.message}. It is condemned, which its daemon takes back if it ` +
+          "lives: call this again when etcd answers",
+        { cause: error },
+      );
     }
   }
 

@@ -50,6 +50,25 @@ Deno.test("Fencer condemns a host, gives it 10 s to object, and fences it", () =
   });
 });
 
+Deno.test("whoever fences a host while etcd goes away is told that it is not fenced, and what it is", () => {
+  const cluster = new Fenced();
+  const { entry } = cluster;
+  cluster.questions.pause = () => {
+    cluster.questions.get = () => {
+      throw new CommandError(2, "etcd does not answer: etcd has not answered within 4 s");
+    };
+  };
+  assert.throws(
+    () => cluster.fencer.fence(entry, false),
+    {
+      code: 2,
+      message:
+        "Host 'kvm-a' has not been fenced: etcd does not answer: etcd has not answered within 4 s. It is " +
+        "condemned, which its daemon takes back if it lives: call this again when etcd answers",
+    },
+  );
+});
+
 Deno.test("Fencer does not fence a host that objects, at any moment", () => {
   for (const at of [0, 1, 5, 19]) {
     const cluster = new Fenced();
