@@ -35,11 +35,30 @@ function memberAt(text: string, channelCredentials: ChannelCredentials, certific
   const channel = new EtcdChannel(
     `${host}:${port}`,
     channelCredentials,
-    () => certificates === undefined ? Promise.resolve([]) : certificateDoubts(certificates, Date.now()),
+    async (details) => [
+      ...schemeDoubts(text, details),
+      ...certificates === undefined ? [] : await certificateDoubts(certificates, Date.now()),
+    ],
   );
   return {
     ask: (question, limitMs, done) => channel.ask(question, limitMs, done),
     version: (limitMs, done) => void askVersion(text, certificates, limitMs).then(done),
     close: () => channel.close(),
   };
+}
+
+/**
+ * What may be wrong with the scheme of a member's URL: neither side tells the other what it has expected.
+ *
+ * @param details what the client says of a connection that has not come about
+ */
+export function schemeDoubts(url: string, details: string): readonly string[] {
+  const isPlain = url.startsWith("http:");
+  if (isPlain && details.includes("Failed to connect")) {
+    return [`what listens there may want TLS, and ${url} has none: say https where it does`];
+  }
+  if (!isPlain && details.includes("disconnected before secure TLS connection")) {
+    return [`what listens there may have no TLS, which ${url} wants: say http where it has none`];
+  }
+  return [];
 }

@@ -48,16 +48,17 @@ export type MemberQuestion = Exclude<Question, { kind: "versions" }>;
 /** The connection with one member of etcd. No call is ever repeated by itself. */
 export class EtcdChannel {
   readonly #client: Client;
-  readonly #doubts: () => Promise<readonly string[]>;
+  readonly #doubts: (details: string) => Promise<readonly string[]>;
 
   /**
    * @param address `NAME:PORT`
-   * @param doubts asked when no connection comes about: what on this side may be the reason. It never fails
+   * @param doubts asked when no connection comes about, with what the client says of that: what on this side
+   *   may be the reason. It never fails
    */
   constructor(
     address: string,
     channelCredentials: ChannelCredentials,
-    doubts: () => Promise<readonly string[]>,
+    doubts: (details: string) => Promise<readonly string[]>,
   ) {
     this.#doubts = doubts;
     this.#client = new Client(address, channelCredentials, {
@@ -204,7 +205,7 @@ export class EtcdChannel {
 
   #failed(error: ServiceError, limitMs: number, done: (answer: Answer) => void): void {
     if (error.code !== status.UNAVAILABLE) return done(failureOf(error, limitMs));
-    void this.#doubts().then((doubts) => done(failureOf(error, limitMs, doubts)));
+    void this.#doubts(error.details).then((doubts) => done(failureOf(error, limitMs, doubts)));
   }
 }
 

@@ -32,7 +32,7 @@ const MAKE_ROOM = "docs/cluster-etcd.md says how to make room";
 
 /** What a person looks at who has no right. */
 const NO_RIGHT =
-  "the common name of the certificate is no user of etcd, or that user's roles do not allow it";
+  "the common name of the certificate is no user of etcd, or that user's roles do not allow it for a cluster of this name";
 
 /** How grpc-js wraps what a connection has ended with: with the time in it no two reasons would be alike. */
 const WRAPPED =

@@ -35,6 +35,8 @@ const KEYS: Readonly<Record<string, string>> = {
   "key-file": "cluster_key_file",
 };
 
+const TLS_OPTIONS = ["ca-file", "cert-file", "key-file"];
+
 /** Which cluster a command is about. */
 export interface ChosenCluster {
   readonly settings: ClusterSettings;
@@ -56,7 +58,12 @@ export function chosenCluster(context: CommandContext, args: Arguments): ChosenC
   if (first !== undefined) {
     if (file !== undefined) throw new UsageError(`Options "--config" and "--${first}" exclude each other`);
     if (!given.includes("endpoints")) throw new UsageError(`Option "--${first}" needs "--endpoints"`);
-    return { settings: fromOptions(sys, args, given), link: args.value("link") ?? LINK_PROGRAM };
+    const settings = fromOptions(sys, args, given);
+    const missing = TLS_OPTIONS.filter((option) => !given.includes(option));
+    if (missing.length > 0 && settings.clusterEndpoints.some((url) => url.startsWith("https:"))) {
+      throw new UsageError(`"https" needs ${missing.map((option) => `"--${option}"`).join(", ")} too`);
+    }
+    return { settings, link: args.value("link") ?? LINK_PROGRAM };
   }
   const own = configuredCluster(context, file);
   const { settings, path } = own;

@@ -7,7 +7,7 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
       kind: "refused",
       reason:
         "etcdserver: permission denied (the common name of the certificate is no user of etcd, or that " +
-        "user's roles do not allow it)",
+        "user's roles do not allow it for a cluster of this name)",
     }],
     [
       "a full database, which may have been the last write that it took,",

@@ -46,3 +46,14 @@ Deno.test("another cluster than the host's own is reached by the program", () =>
     assert.equal(chosen(scratch, has, "--endpoints", "http://etcd:2379"), PROGRAM);
   }
 });
+
+Deno.test("an endpoint with TLS needs all three files, and the options that are missing are named", () => {
+  using scratch = new Scratch();
+  const said = (...args: string[]) => () =>
+    chosen(scratch, { socket: false, program: true }, "--endpoints", "http://a:2379,https://b:2379", ...args);
+  assert.throws(said(), { message: '"https" needs "--ca-file", "--cert-file", "--key-file" too' });
+  assert.throws(said("--ca-file", "ca.pem", "--key-file", "k.pem"), {
+    message: '"https" needs "--cert-file" too',
+  });
+  assert.equal(said("--ca-file", "ca.pem", "--key-file", "k.pem", "--cert-file", "c.pem")(), PROGRAM);
+});
