@@ -19,8 +19,11 @@ import { decodeText, encodeText } from "../../../os/text.ts";
 import { LINK_INSTALL, LINK_LOG } from "../../cluster/host/services.ts";
 import { LINK_SOCKET } from "../../cluster/cluster.ts";
 
-/** How long the link may take until it can be asked, in ms. It is a process that is started. */
-const START_MS = 10_000;
+/**
+ * How long the link may take until it can be asked, in ms: a process is started. As long as the daemon waits
+ * for its own, for what slows that one down slows this one down too.
+ */
+const START_MS = 30_000;
 /** How much longer than the link itself its answer is waited for, in ms. */
 const MARGIN_MS = 1000;
 const READ_SIZE = 64 * 1024;
@@ -166,8 +169,9 @@ export class EtcdLink implements Disposable {
     for (;;) {
       const line = this.#lines.shift();
       if (line !== undefined) return line;
-      const left = Math.ceil(until - sys.monotonic());
-      if (left <= 0 || sys.pollReadable(this.#fd, left) === 0) {
+      // What came while the command was held up itself has come in time.
+      const left = Math.max(0, Math.ceil(until - sys.monotonic()));
+      if (sys.pollReadable(this.#fd, left) === 0) {
         throw this.#failed(
           this.#isReady ? "does not answer" : `was not ready within ${START_MS / 1000} s`,
           "how far it has come",

@@ -16,10 +16,14 @@ interface Played {
   /** What the link sends; then it ends, or says nothing more. */
   readonly sends?: readonly FromLink[];
   readonly hangs?: boolean;
+  /** Whether the command is held up for a minute each time that it looks at the clock. */
+  readonly heldUp?: boolean;
 }
 
 /** Why a link cannot be opened, with the command's exit code. */
-function failure({ path = SOCKET, stat = 0, connect = 0, sends = [], hangs = false }: Played): string {
+function failure(
+  { path = SOCKET, stat = 0, connect = 0, sends = [], hangs = false, heldUp = false }: Played,
+): string {
   const bytes = new TextEncoder().encode(sends.map((message) => encodeLine(message)).join(""));
   let left = bytes;
   let now = 0;
@@ -36,7 +40,7 @@ function failure({ path = SOCKET, stat = 0, connect = 0, sends = [], hangs = fal
     waitChild: () => 77,
     close: () => 0,
     send: (_fd: number, sent: Uint8Array) => sent.length,
-    monotonic: () => now,
+    monotonic: () => heldUp ? now += 60_000 : now,
     pollReadable: (_fd: number, milliseconds: number) => {
       if (left.length > 0 || !hangs) return 1;
       now += milliseconds;
@@ -101,7 +105,7 @@ Deno.test("a link of systemd's that is not ready is told with where it has said 
   );
   assert.equal(
     failure({ hangs: true }),
-    `2 The link with etcd at ${SOCKET} was not ready within 10 s: journalctl --unit='virtlockd-cluster@*' says how far ` +
+    `2 The link with etcd at ${SOCKET} was not ready within 30 s: journalctl --unit='virtlockd-cluster@*' says how far ` +
       "it has come",
   );
   const sends = [{ kind: "opened", protocol: 5 }] as const;
@@ -109,11 +113,17 @@ Deno.test("a link of systemd's that is not ready is told with where it has said 
   assert.equal(failure({ sends, hangs: true }), `2 The link with etcd at ${SOCKET} does not answer`);
 });
 
+Deno.test("what a link has sent while the command was held up for a minute counts", () => {
+  const sends = [{ kind: "opened", protocol: 5 }] as const;
+  const text = `2 The link with etcd at ${SOCKET} does not answer`;
+  assert.equal(failure({ sends, hangs: true, heldUp: true }), text);
+});
+
 Deno.test("a link that the command has started itself has said on standard error why it is not ready", () => {
   const path = PROGRAM;
   assert.equal(failure({ path }), `2 The link with etcd at ${PROGRAM} has ended before it was ready`);
   assert.equal(
     failure({ path, hangs: true }),
-    `2 The link with etcd at ${PROGRAM} was not ready within 10 s`,
+    `2 The link with etcd at ${PROGRAM} was not ready within 30 s`,
   );
 });
