@@ -44,7 +44,7 @@ Deno.test("a guest that was paused before its host joined is told of who had its
   await until("the end of that connection to be known", async () => await clients() < before);
   await a.join();
   assert.equal(holderOf(etcd, "first"), resumed.pid);
-  await using b = await PlayedHost.start(etcd, "b", undefined, "storage_timeout = 60\n");
+  await using b = await PlayedHost.start(etcd, "b");
   await using other = await PlayedGuest.start(b);
   for (const disk of ["second", "used"]) {
     assert.equal(await other.acquire(disk), "granted");

@@ -97,7 +97,7 @@ Deno.test("a guest that went on where it came from keeps its lock when its host 
   fence(etcd, "first");
   await until("its lock to be had in the next session", () => ![before, undefined].includes(etcd.get(FIRST)));
   assert.equal(holderOf(etcd, "first"), guest.pid);
-  assert.equal((await a.shown()).locks, "first held");
+  await until("it to be certain", async () => (await a.shown()).locks === "first held");
   assert.equal(isFree(`${a.spaces.scsi}/first`), false);
 });
 

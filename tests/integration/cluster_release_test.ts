@@ -16,7 +16,7 @@ const ELSEWHERE = { session: SESSION, attempt: "only", domain: "elsewhere", pid:
 
 Deno.test("a guest does not go on with a lock that etcd has given away when the daemon is killed in releasing it", async () => {
   const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 60\n");
+  await using a = await PlayedHost.startManaged(etcd, "a");
   await using guest = await PlayedGuest.start(a);
   await using beside = await PlayedGuest.start(a);
   assert.equal(await guest.acquire("disk"), "granted");
@@ -49,7 +49,7 @@ Deno.test("a guest does not go on with a lock that etcd has given away when the 
 
 Deno.test("nor does one that shares it, when the daemon is executed anew in releasing it", async () => {
   const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 1\n");
+  await using a = await PlayedHost.startManaged(etcd, "a");
   await using b = await PlayedHost.startManaged(etcd, "b");
   await using guest = await PlayedGuest.start(a);
   await using beside = await PlayedGuest.start(a);
@@ -67,6 +67,7 @@ Deno.test("nor does one that shares it, when the daemon is executed anew in rele
   const asked = guest.release("disk");
   await until("etcd to have done it", released);
   a.links.silent = true;
+  a.configure({ scsi: a.spaces.scsi }, "storage_timeout = 1");
   await a.manager.reExec();
   assert.match(await asked, /etcd does not answer|until slow storage has released it/);
   assert.equal(await granted, "granted");
@@ -81,7 +82,7 @@ Deno.test("nor does one that shares it, when the daemon is executed anew in rele
 
 Deno.test("what was being handed over when the daemon was killed goes in etcd too, by each name of its directory", async () => {
   const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 60\n");
+  await using a = await PlayedHost.startManaged(etcd, "a");
   await using guest = await PlayedGuest.start(a);
   const link = `${a.spaces.scsi}-by-another-name`;
   Deno.symlinkSync(a.spaces.scsi, link);

@@ -22,6 +22,10 @@ Deno.test("a host of another version than etcd has locks nothing new and writes 
   etcd.put(META, known.replace("{", '{"colour":"red",'));
   assert.equal(await next.acquire("other"), "granted");
 
+  // From now on it is not waited for long until it is a member.
+  a.configure({ scsi: a.spaces.scsi }, "storage_timeout = 1");
+  await reExec(a.daemon);
+  await until("the next daemon to be a member", async () => (await a.shown()).state === "live");
   const newer = known.replace('"schema":2', '"schema":3');
   etcd.put(META, newer);
   await a.daemon.log.match(/The cluster cannot be used: \S+ has version 3, and this daemon knows 2 /);
@@ -29,6 +33,7 @@ Deno.test("a host of another version than etcd has locks nothing new and writes 
   assert.deepEqual([await guest.release("disk"), await guest.acquire("disk")], ["released", "granted"]);
   const early = await a.command("recover", "--expect", "a");
   assert.deepEqual([early.code, early.stderr.includes(ANOTHER)], [1, true]);
+  a.configure({ scsi: a.spaces.scsi });
   await reExec(a.daemon);
   await until("the next daemon to say so", async () => {
     const { state, reason } = await a.shown();

@@ -7,8 +7,6 @@ import { PlayedGuest } from "./played_guest.ts";
 import { holderOf, keysOf, openedCluster, PlayedHost } from "./played_host.ts";
 import { until } from "./until.ts";
 
-/** Hosts that wait for each other while one of them has no daemon. */
-const PATIENT = "storage_timeout = 30\ncluster_wait = 60\n";
 /** Whether a question to etcd gets there at once, or may be later than the next daemon's first ones. */
 const WAYS = THOROUGH ? ["at once", "late"] as const : ["late"] as const;
 
@@ -25,8 +23,8 @@ export interface Stage {
 /** Starts two hosts of a cluster and a guest, and ends them. */
 export async function withStage(run: (stage: Stage) => Promise<void>): Promise<void> {
   const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.startManaged(etcd, "a", PATIENT);
-  await using b = await PlayedHost.startManaged(etcd, "b", PATIENT);
+  await using a = await PlayedHost.startManaged(etcd, "a");
+  await using b = await PlayedHost.startManaged(etcd, "b");
   await using beside = await PlayedGuest.start(a);
   await run({ etcd, a, b, beside });
 }

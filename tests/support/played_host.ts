@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ClusterKeys } from "../../src/lockd/cluster/keys/keys.ts";
 import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
 import { PlayedEtcd } from "../cluster_model/played_etcd.ts";
+import { PATIENT } from "./cluster_host.ts";
 import { Daemon } from "./daemon.ts";
 import { LockClient, testOwner } from "./lock_client.ts";
 import { Place } from "./place.ts";
@@ -97,7 +98,7 @@ export class PlayedHost implements AsyncDisposable {
 
   /** Has one that was started alone join the cluster. */
   async join(): Promise<void> {
-    this.configure({ scsi: this.spaces.scsi }, "storage_timeout = 60\n");
+    this.configure({ scsi: this.spaces.scsi });
     const { code, stderr } = await this.command("join", "--wait", "300");
     assert.equal(code, 0, stderr);
   }
@@ -141,11 +142,11 @@ export class PlayedHost implements AsyncDisposable {
   }
 
   /** @param settings more lines of its configuration */
-  configure(spaces: Spaces, settings = "storage_timeout = 3\n"): void {
+  configure(spaces: Spaces, settings = PATIENT): void {
     const named = Object.entries(spaces).map(([name, path]) => `"${name}=${path}"`).join(", ");
     this.place.writeConfig(
       `cluster_endpoints = ["http://played:2379"]\ncluster_name = "test"\n` +
-        `cluster_host_id = "${this.#name}"\ncluster_lockspaces = [${named}]\n${settings}`,
+        `cluster_host_id = "${this.#name}"\ncluster_lockspaces = [${named}]\n${settings}\n`,
     );
   }
 
