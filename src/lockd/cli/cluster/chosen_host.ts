@@ -31,7 +31,12 @@ export function chosenHost(sessions: readonly KnownSession[], meant: string): Ch
   if (ids.size > 1) {
     throw new CommandError(
       CommandExit.PROBLEM,
-      `Several hosts are called '${meant}', choose one by its id: ${[...ids].join(", ")}`,
+      // What is the id of one may be the name of another: each has sessions of its own.
+      `Several hosts are called '${meant}', choose one by its ${
+        ids.has(meant)
+          ? `session: ${found.map(({ session, host }) => `${session} (id ${host})`).join(", ")}`
+          : `id: ${[...ids].join(", ")}`
+      }`,
     );
   }
   return { host: first.host, name: first.name, sessions: found };

@@ -68,9 +68,10 @@ export function chosenCluster(context: CommandContext, args: Arguments): ChosenC
   const own = configuredCluster(context, file);
   const { settings, path } = own;
   if (!isNamed(own)) {
+    const asRoot = sys.uid() === 0 ? "" : "; root is told of this host's own";
     throw new CommandError(
       CommandExit.PROBLEM,
-      `${path} names no cluster: set cluster_endpoints there, or name one with --config or --endpoints`,
+      `${path} names no cluster: set cluster_endpoints there, or name one with --config or --endpoints${asRoot}`,
     );
   }
   return { settings, link: args.value("link") ?? (file === undefined ? own.link : LINK_PROGRAM) };

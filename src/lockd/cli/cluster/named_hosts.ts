@@ -27,9 +27,10 @@ export function confirmAllNamed(
   const members = knownSessions(questions, keys).filter(({ state }) =>
     state !== "left" && state !== "fenced"
   );
-  // By a name that two have one would be waited for, and the other one not.
+  // By a name that two have one would be waited for, and the other one not; so by one that is another's id.
   const isOne = (called: string) =>
-    new Set(members.filter(({ name }) => name === called).map(({ host }) => host)).size === 1;
+    new Set(members.filter(({ host, name }) => host === called || name === called).map(({ host }) => host))
+      .size === 1;
   // By any of its sessions: a host may have had another name before.
   const meant = new Set(
     members.filter(({ host, name }) => named.includes(host) || (named.includes(name) && isOne(name)))

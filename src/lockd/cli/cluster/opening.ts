@@ -42,7 +42,7 @@ function namesOf(sessions: readonly HostEntry[]): string[] {
   const standing = sessions.filter(({ state }) => state !== "left" && state !== "fenced");
   const hosts = [...new Map(standing.map(({ host, name }) => [host, name]))];
   return hosts.map(([host, name]) => {
-    const isOne = hosts.filter(([, other]) => other === name).length === 1;
+    const isOne = hosts.filter(([id, other]) => other === name || id === name).length === 1;
     return isOne && name !== "" && name === name.trim() && !name.includes(",") ? name : host;
   });
 }

@@ -57,3 +57,10 @@ Deno.test("an endpoint with TLS needs all three files, and the options that are 
   });
   assert.equal(said("--ca-file", "ca.pem", "--key-file", "k.pem", "--cert-file", "c.pem")(), PROGRAM);
 });
+
+Deno.test("whoever is not root is told who may ask for the host's own cluster", () => {
+  using scratch = new Scratch();
+  assert.throws(() => chosen(scratch, { socket: true, program: true }), {
+    message: /virtlockd\.conf names no cluster: set .* or --endpoints; root is told of this host's own$/,
+  });
+});

@@ -22,6 +22,16 @@ Deno.test("every host that is neither fenced nor has left has to be named, by it
   confirm("a", "b", "e");
 });
 
+Deno.test("a name that is another host's id names that one only", () => {
+  const played = new PlayedCluster();
+  played.host("a", { name: "kvm8" });
+  played.host("kvm8", { name: "kvm7" });
+  assert.throws(() => confirmAllNamed(played, ["kvm7", "kvm8"], "Name it"), {
+    message: "kvm8 (id a): of the cluster, and not named. Name it",
+  });
+  confirmAllNamed(played, ["kvm8", "a"], "Name it");
+});
+
 Deno.test("a host that had another name in an earlier start is named by the one that it has", () => {
   const played = new PlayedCluster();
   played.host("a", { session: "s-0", heard: false, name: "before" });
