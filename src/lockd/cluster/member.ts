@@ -210,7 +210,7 @@ export class Member implements Cluster {
   }
 
   #newSession(name: string): ClusterSession {
-    const { sys, loop, settings, startWait, fenceData, resources, observer } = this.#parts;
+    const { sys, loop, settings, startWait, fenceData, resources, recorded, observer } = this.#parts;
     const { file, boot, daemon, host, spaces, devices, note, parting = false } = this.#facts;
     const { mark } = this.#machine;
     return new ClusterSession({
@@ -246,7 +246,8 @@ export class Member implements Cluster {
       look: () => this.#locks.look(),
       givesBack: () => this.#locks.givesBack,
       parting,
-      left: () => file.remove(),
+      // Behind what tells the next daemon that others may have had what paused guests had.
+      left: () => recorded(() => file.remove()),
       marksGone: () => this.#locks.marksGone(),
       gaveUp: (doubt) => this.#locks.gaveUp(doubt),
       holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),

@@ -263,6 +263,7 @@ export class ClusterSession implements ProvenSession {
       case "lost":
         this.#working = false;
         if (joined.givenUp !== undefined) this.#parts.gaveUp(joined.givenUp.doubt);
+        if (joined.left === true) this.#parts.left();
         return this.#standing.lose(joined.reason, joined.givenUp);
       case "written":
         return this.#written(joined.epoch, joined.meta);

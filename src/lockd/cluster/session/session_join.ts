@@ -20,7 +20,13 @@ export type Joined =
   /** The next step can be made at once. */
   | { readonly kind: "now" }
   /** It must not be tried again before a person has looked. */
-  | { readonly kind: "lost"; readonly reason: string; readonly givenUp?: GivenUp }
+  | {
+    readonly kind: "lost";
+    readonly reason: string;
+    readonly givenUp?: GivenUp;
+    /** Set where it was made to leave. */
+    readonly left?: true;
+  }
   /** The session is written: whatever was on its way before is void. */
   | { readonly kind: "written"; readonly epoch: Epoch; readonly meta: MetaRecord };
 
@@ -135,8 +141,7 @@ export class SessionJoin {
     const { own, parts } = this.#parts;
     parts.marksGone();
     if (own.member || parts.parting === true) {
-      parts.left();
-      return done({ kind: "lost", reason: LEFT, givenUp });
+      return done({ kind: "lost", reason: LEFT, givenUp, left: true });
     }
     own.startAnew(parts.nonce());
     done({ kind: "now" });

@@ -67,7 +67,7 @@ export interface SessionParts {
    * configuration names no cluster any more.
    */
   readonly parting?: boolean;
-  /** Told that this host has left the cluster. */
+  /** Told that this host has left the cluster, behind {@link gaveUp}. */
   readonly left: () => void;
   /**
    * Told before that, and before another session is begun: etcd does not tell any more who has had the locks

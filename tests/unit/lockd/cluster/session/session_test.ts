@@ -324,7 +324,7 @@ Deno.test("a session that was ended is left by its daemon, and the next one begi
     reason: LEFT,
     givenUp: { doubt: LEFT_BEHIND, at: stage.etcd.revision },
   });
-  assert.deepEqual(stage.told, ["a joined", "a left", `a gave up: ${LEFT_BEHIND}`, `a lost: ${LEFT}`]);
+  assert.deepEqual(stage.told, ["a joined", `a gave up: ${LEFT_BEHIND}`, "a left", `a lost: ${LEFT}`]);
   session.close();
   stage.pass(15);
   const next = stage.session("next", "a", stage.kept.get("a"));
