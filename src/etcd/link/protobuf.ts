@@ -274,7 +274,7 @@ class Reader {
   skip(wire: number): void {
     switch (wire) {
       case VARINT:
-        this.varint();
+        if (this.#short() === undefined) this.varint();
         break;
       case BYTES:
         this.bytes();

@@ -93,8 +93,10 @@ export class ClusterNames {
  * then a lock is held for all hosts that need not be, which is the safe side.
  */
 function lexicalPath(path: string): string {
+  const plain = plainPath(path);
+  if (!plain.includes("/..")) return plain;
   const names: string[] = [];
-  for (const name of plainPath(path).split("/")) {
+  for (const name of plain.split("/")) {
     if (name === "..") names.pop();
     else names.push(name);
   }
