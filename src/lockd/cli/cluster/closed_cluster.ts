@@ -7,6 +7,7 @@ import { decodeMeta, encodeMeta, type MetaRecord } from "../../cluster/keys/meta
 import type { KeyOperation } from "../../../etcd/wire/transaction.ts";
 import type { Compare } from "../../../etcd/wire/transaction.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
+import { tellingSoFar } from "./so_far.ts";
 import { awaitedUnknown, unknownNames, unknownStill } from "./unknown_names.ts";
 
 /** How long a command waits for the hosts that it names, in s, when nobody says otherwise. */
@@ -136,6 +137,10 @@ export class ClosedCluster {
    * @throws CommandError with what it waits for
    */
   awaitOpen(limitMs: number, closedAnew: () => void = () => {}): void {
+    tellingSoFar(OPENS_BY_ITSELF, () => this.#awaitOpen(limitMs, closedAnew));
+  }
+
+  #awaitOpen(limitMs: number, closedAnew: () => void): void {
     for (let left = limitMs;; left -= LOOK_MS) {
       const [entry] = this.#questions.get(this.#keys.meta);
       const meta = entry === undefined ? undefined : decodeMeta(entry);
@@ -148,10 +153,7 @@ export class ClosedCluster {
           : new Entries(this.#keys, this.#questions.list(this.#keys.entries), meta).awaited;
         throw new CommandError(
           CommandExit.PROBLEM,
-          `The cluster is not open yet${
-            awaited === undefined ? "" : `: ${awaited}`
-          }. It opens by itself as soon as ` +
-            "every host that was named has joined; 'virtlockd status' says on each why it has not. " +
+          `The cluster is not open yet${awaited === undefined ? "" : `: ${awaited}`}. ${OPENS_BY_ITSELF}. ` +
             (unknown.length === 0
               ? "Where a name was wrong, say the command again with the right ones"
               : unknownStill(unknown)),
@@ -162,4 +164,7 @@ export class ClosedCluster {
   }
 }
 
+const OPENS_BY_ITSELF =
+  "It opens by itself as soon as every host that was named has joined; 'virtlockd status' says " +
+  "on each why it has not";
 const NOTHING = { compare: [], put: [] };

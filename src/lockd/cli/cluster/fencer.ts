@@ -15,6 +15,7 @@ import { decodeSession, type SessionRecord } from "../../cluster/keys/session_re
 import { counted } from "../../../chassis/log/counted.ts";
 import { type ClusterLock, listedLock } from "../../cluster/keys/transactions.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
+import { tellingSoFar } from "./so_far.ts";
 
 /** Pause between two looks at whether a host has objected, in ms: a person waits, and 20 reads are cheap. */
 const LOOK_MS = 500;
@@ -52,7 +53,13 @@ export class Fencer {
     if (decodeSession(entry).fencing?.state === "fenced") {
       return { key: entry.key, revision: entry.changedAt };
     }
-    return this.finish(this.condemn(entry, dead));
+    const condemned = this.#begun(entry, dead);
+    tellingSoFar(
+      "The host has not been fenced; it is condemned, which its daemon takes back if it lives: call this again " +
+        "when etcd answers",
+      () => dead || this.#awaitObjection([condemned]),
+    );
+    return this.finish(condemned);
   }
 
   /**
@@ -62,11 +69,15 @@ export class Fencer {
    * @throws CommandError when it objects, or etcd does not answer
    */
   condemn(entry: KeyValue, dead: boolean): KeyValue {
-    const record = decodeSession(entry);
-    if (record.lost !== undefined && !dead) throw stillLost(record.name, record.lost);
-    const condemned = this.#condemned(entry);
+    const condemned = this.#begun(entry, dead);
     if (!dead) this.#awaitObjection([condemned]);
     return condemned;
+  }
+
+  #begun(entry: KeyValue, dead: boolean): KeyValue {
+    const record = decodeSession(entry);
+    if (record.lost !== undefined && !dead) throw stillLost(record.name, record.lost);
+    return this.#condemned(entry);
   }
 
   /**
@@ -107,6 +118,26 @@ export class Fencer {
    * @returns how many locks there were
    */
   sweep(session: string, fenced: FencedSession): number {
+    return tellingSoFar(
+      "The host is fenced, and hosts that ask get its locks; call this again to take away what is left of them",
+      () => this.#sweepAll(session, fenced),
+    );
+  }
+
+  /** Takes away all that etcd has of a session that is over but the session itself. */
+  forget(session: string, over: FencedSession): void {
+    tellingSoFar("The host is not wholly removed; call this again", () => {
+      this.#sweepAll(session, over);
+      const { questions, keys } = this.#parts;
+      const left = questions.list(keys.ownList(session)).flatMap((
+        { key },
+      ) => [keys.ofOwn(session, key), key]);
+      left.push(...questions.list(keys.wants(session)).map(({ key }) => key), keys.silence(session));
+      this.#forget(over, left);
+    });
+  }
+
+  #sweepAll(session: string, fenced: FencedSession): number {
     const { questions, keys } = this.#parts;
     const all = questions.list(keys.ownList(session)).map((entry) => listedLock(keys, session, entry));
     const locks = all.filter(({ key }) => !keys.isPaused(key));
@@ -116,15 +147,6 @@ export class Fencer {
     }
     this.#forget(fenced, all.filter(({ key }) => keys.isPaused(key)).flatMap(({ key, own }) => [key, own]));
     return freed;
-  }
-
-  /** Takes away all that etcd has of a fenced session but the session itself. */
-  forget(session: string, fenced: FencedSession): void {
-    this.sweep(session, fenced);
-    const { questions, keys } = this.#parts;
-    const left = questions.list(keys.ownList(session)).flatMap(({ key }) => [keys.ofOwn(session, key), key]);
-    left.push(...questions.list(keys.wants(session)).map(({ key }) => key), keys.silence(session));
-    this.#forget(fenced, left);
   }
 
   #forget(fenced: FencedSession, keys: readonly string[]): void {
@@ -146,11 +168,7 @@ export class Fencer {
   #made(transaction: Parameters<EtcdQuestions["change"]>[0]): boolean {
     const changed = this.#parts.questions.change(transaction);
     if (changed.kind === "done") return changed.result.succeeded;
-    throw new CommandError(
-      CommandExit.UNREACHABLE,
-      `etcd does not answer: ${changed.reason}. The host is fenced, and hosts that ask get its locks; ` +
-        "call this again to take away what is left of them",
-    );
+    throw new CommandError(CommandExit.UNREACHABLE, `etcd does not answer: ${changed.reason}`);
   }
 
   /** Writes what is said of a session. @returns the session then */
@@ -178,25 +196,9 @@ export class Fencer {
     for (let waited = 0; waited < OBJECTION_MS; waited += LOOK_MS) {
       questions.pause(LOOK_MS);
       for (const entry of condemned) {
-        const now = this.#look(entry);
+        const [now] = questions.get(entry.key);
         if (now?.changedAt !== entry.changedAt) throw this.#forestalled(entry, decodeSession(entry));
       }
-    }
-  }
-
-  /** A session that was condemned, as it is now. @throws CommandError when etcd does not answer */
-  #look(condemned: KeyValue): KeyValue | undefined {
-    try {
-      return this.#parts.questions.get(condemned.key)[0];
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      const { name } = decodeSession(condemned);
-      throw new CommandError(
-        error.code,
-        `Host '${name}' has not been fenced: ${error.message}. It is condemned, which its daemon takes back if it ` +
-          "lives: call this again when etcd answers",
-        { cause: error },
-      );
     }
   }
 

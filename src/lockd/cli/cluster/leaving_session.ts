@@ -7,6 +7,7 @@ import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
 import { encodeRecord } from "../../cluster/keys/records.ts";
 import { decodeSession } from "../../cluster/keys/session_record.ts";
 import type { EtcdQuestions } from "./etcd_questions.ts";
+import { tellingSoFar } from "./so_far.ts";
 
 /** Tries to end a session that its host writes anew meanwhile. */
 const TRIES = 5;
@@ -67,8 +68,13 @@ export class LeavingSession {
       const record = decodeSession(entry);
       if (record.fencing?.state === "fenced") throw fencedMeanwhile(record.name);
       if (record.left !== true && !this.#ended(entry, locks)) continue;
-      if (locks === "given-up") { for (const entry of this.#entries()) this.#free(entry); }
-      return;
+      if (locks === "none") return;
+      return tellingSoFar(
+        "The host has left, and some of its locks may be there still: say the same again",
+        () => {
+          for (const entry of this.#entries()) this.#free(entry);
+        },
+      );
     }
     throw new CommandError(
       CommandExit.PROBLEM,
@@ -114,10 +120,7 @@ export class LeavingSession {
     };
     const freed = this.#questions.change(both);
     if (freed.kind === "done") return;
-    throw new CommandError(
-      CommandExit.UNREACHABLE,
-      `The host has left, and some of its locks are there still: ${freed.reason}. Say the same again`,
-    );
+    throw new CommandError(CommandExit.UNREACHABLE, `etcd does not answer: ${freed.reason}`);
   }
 }
 

@@ -63,8 +63,8 @@ Deno.test("whoever fences a host while etcd goes away is told that it is not fen
     {
       code: 2,
       message:
-        "Host 'kvm-a' has not been fenced: etcd does not answer: etcd has not answered within 4 s. It is " +
-        "condemned, which its daemon takes back if it lives: call this again when etcd answers",
+        "etcd does not answer: etcd has not answered within 4 s. The host has not been fenced; it is condemned, which " +
+        "its daemon takes back if it lives: call this again when etcd answers",
     },
   );
 });
@@ -192,4 +192,21 @@ Deno.test("Fencer takes away the marks of a fenced session's paused guests, and 
   assert.deepEqual(etcd.keys(keys.ownList("s-a")), []);
   const theirs = keys.paused({ space: "scsi", name: "paused1" }, "s-b", { pid: 7, start: 1, uuid: "u" });
   assert.deepEqual(etcd.keys("/paused/"), [keys.own("s-b", theirs), theirs].toSorted());
+});
+
+Deno.test("where etcd goes away behind the word it is said what was done: fenced, or not wholly removed", () => {
+  const cluster = new Fenced();
+  cluster.lock("s-a", "disk");
+  const fenced = cluster.fencer.fence(cluster.entry, true);
+  cluster.questions.change = () => ({ kind: "unknown", reason: "nobody answers" });
+  assert.throws(() => cluster.fencer.sweep("s-a", fenced), {
+    code: 2,
+    message:
+      "etcd does not answer: nobody answers. The host is fenced, and hosts that ask get its locks; call this " +
+      "again to take away what is left of them",
+  });
+  assert.throws(() => cluster.fencer.forget("s-a", fenced), {
+    code: 2,
+    message: "etcd does not answer: nobody answers. The host is not wholly removed; call this again",
+  });
 });

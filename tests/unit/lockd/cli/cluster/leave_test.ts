@@ -94,3 +94,27 @@ Deno.test("no start of a host is ended where another one has locks", async () =>
   assert.match(await leave(cluster, "kvm-a"), /^1 Host 'kvm-a' has not left: it has 1 lock of 'web'/);
   assert.doesNotMatch(cluster.etcd.get(cluster.keys.session("s-a")) ?? "", /"left"/);
 });
+
+Deno.test("where etcd goes away after a host has left that is said, and what to do about its locks", async () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a");
+  cluster.lock("s-a", "disk");
+  const answer = cluster.answer.bind(cluster);
+  let changes = 0;
+  cluster.answer = (question) => {
+    const isChange = question.kind === "transaction" && question.transaction.compare.length > 0;
+    return isChange && ++changes > 1
+      ? { kind: "unknown", reason: "etcd has not answered within 4 s" }
+      : answer(question);
+  };
+  assert.equal(
+    await leave(cluster, "kvm-a", "--force"),
+    "2 etcd does not answer: etcd has not answered within 4 s. The host has left, and some of its locks may be there " +
+      "still: say the same again",
+  );
+  cluster.answer = answer;
+  assert.match(
+    await leave(cluster, "kvm-a", "--force"),
+    /has left the cluster already, and has given up 1 lock/,
+  );
+});
