@@ -1,3 +1,4 @@
+import { shellQuoted } from "../../../base/shell_quoted.ts";
 import type { Arguments } from "../../../chassis/cli/arguments.ts";
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import {
@@ -56,6 +57,7 @@ function fence(context: CommandContext, args: Arguments, { questions, keys }: Op
   const chosen = chosenHost(sessions, args.operand);
   const targets = targetsOf(chosen, args.has("dead"));
   const locks = knownLocks(questions, keys, sessions.map(hostEntry));
+  if (targets.length === 0) confirmGivenUp(chosen, locks);
   const open = targets.filter(({ state }) => state !== "fenced");
   if (open.length > 0) {
     agree(
@@ -91,6 +93,24 @@ function targetsOf({ name, sessions }: ChosenHost, dead: boolean): readonly Know
     CommandExit.PROBLEM,
     `Host '${name}' has not been fenced: it lives, for it was heard of in etcd within the last 10 s. Shut it down ` +
       `or cut it off from the disks first; if that is done, and only its daemon still reaches etcd, say --dead${before}`,
+  );
+}
+
+/** Of a host all of whose sessions have left. @throws CommandError when not all of its locks are given up */
+function confirmGivenUp({ name, sessions }: ChosenHost, locks: readonly ClusterLockEntry[]): void {
+  const left = sessions.find(({ session }) => locks.some((lock) => lock.session === session));
+  if (left === undefined) return;
+  const its = locks.filter(({ session }) => session === left.session);
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    plainText(
+      `Host '${name}' has not been fenced: it has left the cluster, and ${
+        counted(its.length, "lock")
+      } of it ${
+        its.length === 1 ? "was" : "were"
+      } not given up then. When their guests are gone: virtlockd cluster ` +
+        `leave ${shellQuoted(left.session)} --force`,
+    ),
   );
 }
 
