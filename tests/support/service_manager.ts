@@ -3,10 +3,17 @@ import { Place } from "./place.ts";
 import { kernel } from "./kernel.ts";
 import { KILL_SIZE, KILL_VARIABLE, Switch, When } from "./killing_sys.ts";
 import { testProgram } from "./programs.ts";
-import { PATIENCE_MS } from "./until.ts";
 
 const MAIN = testProgram(new URL("./service_manager_main.ts", import.meta.url));
 const KILLING_MAIN = testProgram(new URL("./killing_main.ts", import.meta.url));
+
+/**
+ * How long is waited for what it tells, in ms: a daemon with tens of thousands of locks starts for many
+ * seconds, and several times as long on a busy machine.
+ */
+const PATIENCE_MS = 300_000;
+/** Between two looks at the log, in ms. */
+const LOOK_EVERY = 1000;
 
 /** What the stand-in is told at its start. */
 export interface ManagerSetup {
@@ -139,12 +146,23 @@ export class ServiceManager implements AsyncDisposable {
 
   /**
    * SIGUSR1; waits until a daemon is ready again, be it the next image or, when it was killed in it, the next
-   * daemon.
+   * daemon. Where the new program was too slow, as on a busy machine, it is asked for again.
    */
   async reExec(): Promise<void> {
     const next = this.#readies + 1;
+    const tooSlow = () => this.log.split("given up, everything goes on as before: it did not end").length;
+    let before = tooSlow();
     Deno.kill(this.#pid, "SIGUSR1");
-    await this.ready(next);
+    const look = setInterval(() => {
+      if (tooSlow() === before) return;
+      before = tooSlow();
+      Deno.kill(this.#pid, "SIGUSR1");
+    }, LOOK_EVERY);
+    try {
+      await this.ready(next);
+    } finally {
+      clearInterval(look);
+    }
   }
 
   /** SIGKILL, without a restart. */

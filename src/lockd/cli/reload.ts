@@ -18,7 +18,7 @@ import { faultOfSuccessor } from "./libvirts_successor.ts";
 import { readStatus } from "./status.ts";
 
 /**
- * How long it may take, in ms: the daemon tries the new program, which may take 20 s, and waits up to 10 s
+ * How long it may take, in ms: the daemon tries the new program, which may take 40 s, and waits up to 10 s
  * for requests that libvirt's daemon could not go on with.
  */
 const LONGEST = 60_000;

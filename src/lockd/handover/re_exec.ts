@@ -17,7 +17,12 @@ import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "../restart/state_file.ts";
 import { warnOfAloneOwners } from "./alone_owners.ts";
 
-const PROBE_LIMIT_MS = 10_000;
+/**
+ * How long the new program may take to say who it is, and how long to look at a state, in ms: one with many
+ * thousand locks takes seconds, and several times as long on a host that is busy. The running daemon serves
+ * meanwhile.
+ */
+const PROBE_LIMIT_MS = 20_000;
 /**
  * How long the handover to libvirt's daemon waits for requests and dying holders, which that daemon cannot
  * take over.
