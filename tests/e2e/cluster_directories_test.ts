@@ -4,7 +4,7 @@ import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
-import { refusal } from "../support/lock_refusal.ts";
+import { refusal, untilGranted } from "../support/lock_refusal.ts";
 import { reExec } from "../support/re_exec.ts";
 import { until } from "../support/until.ts";
 
@@ -63,14 +63,16 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
     /the other hosts lock scsi for the cluster, and this one leases, scsi: .* open --expect HOST,\.\.\. --directories'/;
   await a.daemon.log.match(alone);
   assert.match(await refusal(nextA.acquire(leases.a, "third", AUTOCREATE)), alone);
-  await nextB.acquire(b.space, "other", AUTOCREATE);
+  await untilGranted(() => nextB.acquire(b.space, "other", AUTOCREATE));
   const unnamed = await a.command("open", "--expect", "a", "--directories");
   assert.equal(unnamed.code, 1);
   assert.match(unnamed.stderr, /\(id b\): of the cluster, and not named\. Name every host with --expect/);
   assert.equal(await stateOf(b), "live");
-  const early = await a.command("open", "--expect", "a,b", "--directories", "--wait", "3");
-  assert.equal(early.code, 1);
-  assert.match(early.stderr, /The cluster is not open yet: it waits for b\. It opens by itself/);
+  await until("host a to have put in what it has", async () => {
+    const early = await a.command("open", "--expect", "a,b", "--directories", "--wait", "1");
+    assert.equal(early.code, 1, early.stderr);
+    return early.stderr.includes("The cluster is not open yet: it waits for b. It opens by itself");
+  });
   assert.match(
     await refusal(nextA.acquire(leases.a, "third", AUTOCREATE)),
     /waits for b: .* has changed its directories from scsi to leases, scsi\)/,
@@ -90,7 +92,7 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
     await refusal(nextA.acquire(leases.a, "second", AUTOCREATE)),
     new RegExp(`'second' is locked by domain '${onB.owner.name}' .* on host '`),
   );
-  await nextA.acquire(leases.a, "third", AUTOCREATE);
+  await untilGranted(() => nextA.acquire(leases.a, "third", AUTOCREATE));
   assert.match(await refusal(nextB.acquire(leases.b, "third", AUTOCREATE)), /on host '/);
   const again = await b.command("open", "--expect", "a,b", "--directories");
   assert.deepEqual([again.code, again.stdout, again.stderr], [0, "The cluster is open.\n", ""]);

@@ -4,6 +4,7 @@ import { ClusterHost } from "../support/cluster_host.ts";
 import { Etcd } from "../support/etcd.ts";
 import { reExec } from "../support/re_exec.ts";
 import { Holder } from "../support/holder.ts";
+import { until } from "../support/until.ts";
 import { installMissing } from "./support/debian_packages.ts";
 
 // `virtlockd cluster join`: a host that joins by it, and what it says where it cannot, with a real etcd.
@@ -38,18 +39,21 @@ Deno.test("join takes a host's settings, and prints the command that opens the c
   assert.match(none.stdout, /^This host is in no cluster: .*\n-> Set cluster_endpoints, cluster_name, /);
   a.configure();
   b.configure();
-  const first = await a.command("join");
-  assert.deepEqual([first.code, first.stderr], [1, ""]);
-  assert.match(
-    first.stdout,
-    /^Nothing new is locked in cluster test: the cluster is not open yet, nobody has said /,
-  );
+  // On a busy machine a host may not be there when it is not waited for any longer.
+  await until("host a to have come", async () => {
+    const first = await a.command("join");
+    assert.deepEqual([first.code, first.stderr], [1, ""]);
+    return first.stdout.startsWith(
+      "Nothing new is locked in cluster test: the cluster is not open yet, nobody has said ",
+    );
+  });
   await b.command("join");
-  const { stdout } = await a.command("join");
   // Two hosts of one name, as here on one machine, are told apart by their ids.
-  const [, line = ""] = /; known so far: virtlockd cluster (open --expect a,b)\n$/.exec(stdout) ??
-    assert.fail(stdout);
-  const opened = await b.command(...line.split(" "));
+  const line = await until("host b to have come", async () => {
+    const { stdout } = await a.command("join");
+    return /; known so far: virtlockd cluster (open --expect a,b)\n$/.exec(stdout)?.[1];
+  });
+  const opened = await b.command(...line.split(" "), "--wait", "300");
   assert.deepEqual([opened.code, opened.stdout], [0, "The cluster is open.\n"]);
   for (const host of [a, b]) {
     const member = await host.command("join", "--json", ...PATIENT);

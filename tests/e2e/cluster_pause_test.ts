@@ -92,7 +92,7 @@ Deno.test("the lock of a paused guest goes to a guest of another host that asks,
     /was in use by domain 'domain2' .* on host '.*' while domain 'domain1' .* was paused.*allow_stale_resume/,
   );
   a.place.appendConfig("allow_stale_resume = 1\n");
-  await reExec(a.daemon);
+  await a.reExec();
   await guest.acquire("disk0", "disk1");
   await guest[Symbol.asyncDispose]();
   await until("nothing to be left", async () => (await keysOf(etcd)).length === 0);
@@ -214,7 +214,7 @@ Deno.test("one domain that is started on two hosts is refused after the time tha
   assert.match(await refusal(second.acquire("disk0")), /is locked by domain 'domain1' .* on host/);
   // One that waits for it gets it when it is free.
   b.place.writeConfig(Deno.readTextFileSync(b.place.paths.config).replace("cluster_wait = 1", PATIENT));
-  await reExec(b.daemon);
+  await b.reExec();
   await using third = new ClusterGuest(ClusterGuest.at(b), 1);
   const asked = third.acquire("disk0");
   await first[Symbol.asyncDispose]();
@@ -246,6 +246,9 @@ Deno.test("a daemon that is killed while it hands locks over goes on with that",
     const text = await asked;
     assert.match(text ?? "is locked by domain 'domain1'", /is locked by domain 'domain1'/);
   }
+  await until("the next daemon to be a member", () => {
+    return manager.log.split("This host is a member of its cluster").length > 2;
+  });
   // Whether the other one had one of the disks is a matter of luck: then the first is not resumed.
   const text = await refusalOf(guest.acquire(...DISKS));
   assert.match(text ?? "was in use by domain 'domain1'", /was in use by domain 'domain1'/);
@@ -307,10 +310,10 @@ for (const heard of ["heard of it", "not heard of it"] as const) {
       /was in use by domain '\(not known any more\)' .* while domain 'domain3' .* was paused/,
     );
     // Kept like any other use: the next image knows it too.
-    await reExec(a.daemon);
+    await a.reExec();
     assert.match(await refusal(guest.acquire("disk0")), resumed);
     a.place.appendConfig('stale_resume_guests = [ "domain1" ]\n');
-    await reExec(a.daemon);
+    await a.reExec();
     await guest.acquire("disk0");
   });
 }

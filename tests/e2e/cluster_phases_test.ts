@@ -7,7 +7,7 @@ import { Etcd } from "../support/etcd.ts";
 import { Holder } from "../support/holder.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { reExec } from "../support/re_exec.ts";
-import { refusal } from "../support/lock_refusal.ts";
+import { refusal, untilGranted } from "../support/lock_refusal.ts";
 import { until } from "../support/until.ts";
 
 // A cluster that is made on hosts with running guests, one whose etcd was restored or emptied, and one that a
@@ -430,7 +430,7 @@ Deno.test("a directory of the cluster's has the same locks by its other names on
   // The next daemon has only the path.
   await manager.crash();
   await using late = await Holder.start(onA);
-  await late.acquire(alias, "late", AUTOCREATE);
+  await untilGranted(() => late.acquire(alias, "late", AUTOCREATE));
   assert.deepEqual(await locksOf(etcd), ["disk", "late"]);
   assert.match(await refusal(rival.acquire(b.space, "disk", AUTOCREATE)), held);
   await rival.acquire(b.space, "other", AUTOCREATE);

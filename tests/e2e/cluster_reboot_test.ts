@@ -109,7 +109,7 @@ Deno.test("what a host keeps of a start before it frees at a reload that lets it
   await reExec(a.daemon);
   await a.daemon.log.match(/the guests of its start before are gone: session .* 1 lock of it free/);
   await until("nothing to be kept", async () => await metric("locks_kept") === "0");
-  await reExec(a.daemon);
+  await a.reExec();
   assert.deepEqual([await metric("trusted"), await metric("fences_total")], ["1", "1"]);
   await using next = await Holder.start(a.daemon);
   await next.acquire(a.space, "disk", AUTOCREATE);

@@ -45,7 +45,7 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
   assert.equal((await b.shown()).state, "live");
   await until("host a to have put in what it has", async () => {
     const early = await a.command("open", "--expect", "a,b", "--directories", "--wait", "1");
-    assert.equal(early.code, 1);
+    assert.equal(early.code, 1, early.stderr);
     return early.stderr.includes("The cluster is not open yet: it waits for b. It opens by itself");
   });
   assert.match(

@@ -5,6 +5,7 @@ import { Place } from "./place.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { childrenOf } from "./process_usage.ts";
 import { testProgram } from "./programs.ts";
+import { countLines, reExec } from "./re_exec.ts";
 import { TestProcess } from "./test_process.ts";
 import { until } from "./until.ts";
 
@@ -15,6 +16,9 @@ const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
  * and for other hosts, which are to give a lock.
  */
 export const PATIENT = "storage_timeout = 30\ncluster_wait = 60";
+
+/** In the log of a daemon each time that it has become a member. */
+const MEMBER = "This host is a member of its cluster";
 
 /**
  * The command that runs the link with etcd from the sources.
@@ -109,8 +113,18 @@ export class ClusterHost implements AsyncDisposable {
   /** Starts the daemon, and waits until it is a member of the cluster. */
   async startDaemon(options: ProgramOptions = {}): Promise<void> {
     this.#daemon = await Daemon.start({ ...options, place: this.place });
-    await this.#daemon.log.match(/This host is a member of its cluster/);
+    await this.#daemon.log.match(new RegExp(MEMBER));
     await this.#registerSpace(this.#daemon.socket);
+  }
+
+  /**
+   * Has the daemon execute itself anew, and waits until it is a member again. Before, it refuses what it
+   * cannot ask etcd for within some seconds, in which its link may not have been started on a busy machine.
+   */
+  async reExec(): Promise<void> {
+    const before = countLines(this.daemon, MEMBER);
+    await reExec(this.daemon);
+    await until("the next image to be a member", () => countLines(this.daemon, MEMBER) > before);
   }
 
   /** Starts a daemon that knows nothing of the cluster. */
