@@ -42,6 +42,7 @@ export class Entries {
     if (expect.length === 0) return "nobody has said which hosts it has";
     const settled = this.#entries.filter(({ state }) => state === "settled");
     const missing = [];
+    const alone = new Map<string, string>();
     for (const each of expect) {
       const named = settled.filter(({ host, name }) => host === each || name === each);
       // Two of one name, as copies of one disk have it: which of them is meant only the id tells.
@@ -51,9 +52,20 @@ export class Entries {
         }`;
       }
       if (named.length === 0) missing.push(each);
+      const [only, second] = named;
+      if (only === undefined || second !== undefined) continue;
+      // The id of one may be the name of another, which has not come yet and may be meant.
+      const before = alone.get(only.host);
+      if (before !== undefined) return oneHost(before, each, only.host);
+      alone.set(only.host, each);
     }
     return missing.length === 0 ? undefined : `it waits for ${missing.join(", ")}`;
   }
+}
+
+function oneHost(one: string, other: string, host: string): string {
+  return `${one} and ${other} are one host so far (id ${host}): if another one is meant it waits for that, else name ` +
+    "each host once";
 }
 
 /** Why nothing new is locked in a cluster that is not open, and what to do. */

@@ -43,6 +43,17 @@ Deno.test("two hosts of one name are told apart by their ids only", () => {
   assert.equal(entries(two, { expect: ["id1", "id9", "id2"] }).awaited, undefined);
 });
 
+Deno.test("a host whose name is another one's id is waited for, though that one has come by both", () => {
+  const expect = ["kvm1", "kvm2"];
+  const mixed = entry("kvm2", "kvm1");
+  assert.equal(
+    entries([mixed], { expect }).awaited,
+    "kvm1 and kvm2 are one host so far (id kvm2): if another one is meant it waits for that, else name each host once",
+  );
+  assert.equal(entries([mixed, entry("id2", "kvm2")], { expect }).awaited, undefined);
+  assert.equal(entries([mixed], { expect: ["kvm2"] }).awaited, undefined);
+});
+
 Deno.test("a host may still give something back until it has gone through what etcd has of it", () => {
   const listed = entries([entry("id1", "kvm1", "listed")]);
   assert.equal(listed.mayGiveBack({ host: "id1", name: "kvm1" }), false);
