@@ -25,7 +25,7 @@ import { KeyCheck, type KeyCheckParts } from "./reconcile/key_check.ts";
 import { KeyWatch } from "./reconcile/key_watch.ts";
 import type { LostGuests } from "./reconcile/lost_guests.ts";
 import { LostLocks, type LostLocksParts } from "./reconcile/lost_locks.ts";
-import { hasLeft, leftBehind } from "./reconcile/lost_marks.ts";
+import { hasLeft } from "./reconcile/lost_marks.ts";
 import { Reconciliation } from "./reconcile/reconciliation.ts";
 import { isAnothers } from "./session/doubts.ts";
 import type { ClusterSession } from "./session/session.ts";
@@ -178,10 +178,10 @@ export class MemberLocks {
     }
   }
 
-  /** See {@link SessionParts.marksGone}. */
+  /** See {@link SessionParts.marksGone}. What was kept for its guest others may have too from then on. */
   marksGone(): void {
-    const { resources, paused, overtaken } = this.#parts.parts;
-    for (const guest of leftBehind(resources(), paused())) {
+    const { paused, overtaken } = this.#parts.parts;
+    for (const guest of [...paused()]) {
       if (this.files.nameOfPaused(guest.path) !== undefined) overtaken(guest);
     }
   }

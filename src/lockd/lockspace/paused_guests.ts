@@ -179,7 +179,9 @@ export class PausedGuests {
     const key = ownerKey(owner);
     if (this.#parts.watch.processOf(key) === undefined) return;
     this.#wentOn(key);
-    const parked = { lockspace, name, path, ...identityField(handle), owner, use: undefined };
+    // Of what was kept for it others may have been said to have it meanwhile.
+    const use = this.parked.find(lockspace, name, owner)?.use;
+    const parked = { lockspace, name, path, ...identityField(handle), owner, use };
     this.parked.park(parked);
     this.#parts.observer.parked(parked);
   }
