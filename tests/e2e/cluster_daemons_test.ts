@@ -11,8 +11,6 @@ import { until } from "../support/until.ts";
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
-/** Longer than anything here may take, in ms. */
-const PATIENCE = 60_000;
 const FULL = /etcd is full: .*database space exceeded \(docs\/cluster-etcd\.md says how to make room\)/;
 
 Deno.test("a lock directory is taken out when nobody has any lock and each host has left, and not before", async () => {
@@ -34,10 +32,10 @@ Deno.test("a lock directory is taken out when nobody has any lock and each host 
     /leases: of the cluster, and not in virtlockd\.conf here\. .* nobody has any lock of the cluster's, and there are 1$/m,
   );
   await guest.kill();
-  await until("its lock to go", () => locksOf(etcd) === "", PATIENCE);
+  await until("its lock to go", () => locksOf(etcd) === "");
   const left = await a.command("leave", "a");
   assert.equal(left.code, 0, left.stderr);
-  await until("it to notice", async () => (await a.shown()).state === "lost", PATIENCE);
+  await until("it to notice", async () => (await a.shown()).state === "lost");
   const nothing = await a.command("fence", "a", "--yes");
   assert.deepEqual(
     [nothing.code, nothing.stdout],
@@ -48,7 +46,7 @@ Deno.test("a lock directory is taken out when nobody has any lock and each host 
   await a.daemon.log.match(/the other hosts lock leases, scsi for the cluster, and this one scsi/);
   const opened = await a.command("open", "--expect", "a", "--directories");
   assert.deepEqual([opened.code, opened.stdout], [0, "The cluster is open.\n"], opened.stderr);
-  await until("it to be a member", async () => (await a.shown()).state === "live", PATIENCE);
+  await until("it to be a member", async () => (await a.shown()).state === "live");
   await next.acquire(a.spaces.scsi, "other", AUTOCREATE);
   assert.equal(locksOf(etcd), "scsi/other");
 });
@@ -64,7 +62,7 @@ Deno.test("a lock that is released by force while its host lives comes back, and
     /^Released: scsi\/disk, .* \(live\)\nIts host lives: if its daemon still has the lock, and no other host by then, it puts it back before long\.\n.*'virtlockd release'\.\n$/,
   );
   assert.deepEqual([released.code, released.stderr], [0, ""]);
-  await until("the lock to be back", () => locksOf(etcd) === "scsi/disk", PATIENCE);
+  await until("the lock to be back", () => locksOf(etcd) === "scsi/disk");
   await a.daemon.log.match(
     /Somebody has changed \/virtlockd\/test\/lock\/scsi\/disk in etcd by hand\. It is as it was/,
   );
@@ -83,13 +81,13 @@ Deno.test("while etcd is full guests end, a host that is in no doubt gives locks
   for (const { links } of [a, b]) links.full = true;
   assert.match(await refusal(next.acquire(b.spaces.scsi, "disk4", AUTOCREATE)), FULL);
   await first.kill();
-  await until("the lock to go", () => locksOf(etcd) === "scsi/disk2,scsi/disk3", PATIENCE);
+  await until("the lock to go", () => locksOf(etcd) === "scsi/disk2,scsi/disk3");
   assert.equal((await a.shown()).state, "live");
   // It misses an answer, and has to make certain what has come of what it had asked.
   a.links.silent = true;
-  await until("host a to be in doubt", async () => (await a.shown()).state === "unsure", PATIENCE);
+  await until("host a to be in doubt", async () => (await a.shown()).state === "unsure");
   a.links.silent = false;
-  await until("it to say what keeps it so", async () => FULL.test((await a.shown()).reason), PATIENCE);
+  await until("it to say what keeps it so", async () => FULL.test((await a.shown()).reason));
   assert.equal((await a.shown()).state, "unsure");
   // Its guest lets a disk go, and ends: that waits for nothing.
   await using libvirtd = await LockClient.connect(a.daemon.socket);
@@ -98,7 +96,7 @@ Deno.test("while etcd is full guests end, a host that is in no doubt gives locks
   await second.kill();
   await until("its locks to be given back", async () => {
     return (await a.shown()).locks === "disk2 releasing,disk3 releasing";
-  }, PATIENCE);
+  });
   assert.equal(locksOf(etcd), "scsi/disk2,scsi/disk3");
   const fenced = await b.command("fence", "a", "--yes", "--dead");
   assert.equal(fenced.code, 2);
@@ -109,7 +107,7 @@ Deno.test("while etcd is full guests end, a host that is in no doubt gives locks
   await until("host a to have nothing any more", async () => {
     const { state, locks } = await a.shown();
     return state === "live" && locks === "" && locksOf(etcd) === "";
-  }, PATIENCE);
+  });
   await next.acquire(b.spaces.scsi, "disk2", AUTOCREATE);
   assert.equal(locksOf(etcd), "scsi/disk2");
 });

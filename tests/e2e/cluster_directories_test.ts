@@ -15,8 +15,6 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
-/** Longer than anything here may take, in ms. */
-const PATIENCE = 60_000;
 
 /** Who is not admitted is waited for as long. */
 const SETTINGS = "storage_timeout = 8";
@@ -85,7 +83,7 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
   await reExec(b.daemon);
   await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
   for (const host of [a, b]) {
-    await until("both to be members", async () => await stateOf(host) === "live", PATIENCE);
+    await until("both to be members", async () => await stateOf(host) === "live");
   }
   assert.equal(await locksOf(etcd), "leases/both,leases/second,scsi/disk,scsi/other");
   assert.match(
@@ -120,7 +118,7 @@ Deno.test("a lock directory is taken out when nobody has any lock and each host 
     /leases: of the cluster, and not in virtlockd\.conf here\. .* nobody has any lock of the cluster's, and there are 1$/m,
   );
   await guest.kill();
-  await until("its lock to go", async () => await locksOf(etcd) === "", PATIENCE);
+  await until("its lock to go", async () => await locksOf(etcd) === "");
   const left = await a.command("leave", "a");
   assert.equal(left.code, 0, left.stderr);
   // A reload before it has heard of that would find it out, and need another one.

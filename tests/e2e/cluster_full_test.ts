@@ -13,8 +13,6 @@ await installMissing(["etcd-server", "etcd-client", "systemd"]);
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
-/** Longer than anything here may take, in ms. */
-const PATIENCE = 60_000;
 const FULL = /etcd is full: .*database space exceeded \(docs\/cluster-etcd\.md says how to make room\)/;
 
 /** Names of the locks that etcd has. */
@@ -48,13 +46,13 @@ Deno.test("while etcd is full guests end, a host that is in no doubt gives locks
   await etcd.fill();
   assert.match(await refusal(next.acquire(b.space, "disk4", AUTOCREATE)), FULL);
   await first.kill();
-  await until("the lock to go", async () => await locksOf(etcd) === "disk2,disk3", PATIENCE);
+  await until("the lock to go", async () => await locksOf(etcd) === "disk2,disk3");
   assert.equal((await shown(a)).state, "live");
   // It misses an answer, and has to make certain what has come of what it had asked.
   etcd.stop();
-  await until("host a to be in doubt", async () => (await shown(a)).state === "unsure", PATIENCE);
+  await until("host a to be in doubt", async () => (await shown(a)).state === "unsure");
   etcd.resume();
-  await until("it to say what keeps it so", async () => FULL.test((await shown(a)).reason), PATIENCE);
+  await until("it to say what keeps it so", async () => FULL.test((await shown(a)).reason));
   assert.equal((await shown(a)).state, "unsure");
   // Its guest lets a disk go, and ends: that waits for nothing.
   await using libvirtd = await LockClient.connect(a.daemon.socket);
@@ -63,7 +61,7 @@ Deno.test("while etcd is full guests end, a host that is in no doubt gives locks
   await second.kill();
   await until("its locks to be given back", async () => {
     return (await shown(a)).locks === "disk2 releasing,disk3 releasing";
-  }, PATIENCE);
+  });
   assert.equal(await locksOf(etcd), "disk2,disk3");
   const fenced = await b.command("fence", "a", "--yes", "--dead");
   assert.equal(fenced.code, 2);
@@ -71,11 +69,11 @@ Deno.test("while etcd is full guests end, a host that is in no doubt gives locks
   const released = await b.command("release", "disk3", "--force", "--yes");
   assert.deepEqual([released.code, await locksOf(etcd)], [0, "disk2"]);
   await etcd.makeRoom();
-  await until("the locks to go", async () => await locksOf(etcd) === "", PATIENCE);
+  await until("the locks to go", async () => await locksOf(etcd) === "");
   await until("host a to have none any more", async () => {
     const { state, locks } = await shown(a);
     return state === "live" && locks === "";
-  }, PATIENCE);
+  });
   await next.acquire(b.space, "disk2", AUTOCREATE);
   assert.equal(await locksOf(etcd), "disk2");
 });

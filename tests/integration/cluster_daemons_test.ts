@@ -13,8 +13,6 @@ import { until } from "../support/until.ts";
 
 /** ACQUIRE_RESOURCE's flag: the file is made on demand. */
 const AUTOCREATE = 2;
-/** Longer than anything here may take, in ms. */
-const PATIENCE = 60_000;
 /** Of a host that is to refuse something for as long as it is no member. */
 const IMPATIENT = "storage_timeout = 3\ncluster_wait = 60";
 
@@ -60,7 +58,7 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
   await reExec(b.daemon);
   await b.daemon.log.match(/'both' .* is not granted by the cluster: another host of the cluster holds it/);
   for (const host of [a, b]) {
-    await until("both to be members", async () => (await host.shown()).state === "live", PATIENCE);
+    await until("both to be members", async () => (await host.shown()).state === "live");
   }
   assert.equal(locksOf(etcd), "leases/both,leases/second,scsi/disk,scsi/other");
   assert.match(
@@ -85,11 +83,11 @@ Deno.test("SIGHUP has a host tell all what has to be known to fence it, and it i
   assert.equal(told(), undefined);
   a.configure({ scsi: a.spaces.scsi }, 'cluster_fence_data = "ip=10.0.0.7"\n');
   a.daemon.signal("SIGHUP");
-  await until("all to be told", () => told() === "ip=10.0.0.7", PATIENCE);
+  await until("all to be told", () => told() === "ip=10.0.0.7");
   a.configure({ scsi: a.spaces.scsi });
   a.daemon.signal("SIGHUP");
-  await until("it to be taken back", () => told() === undefined, PATIENCE);
-  await until("the host to be a member", async () => (await a.shown()).state === "live", PATIENCE);
+  await until("it to be taken back", () => told() === undefined);
+  await until("the host to be a member", async () => (await a.shown()).state === "live");
   await holder.acquire(a.spaces.scsi, "disk", AUTOCREATE);
   assert.equal(locksOf(etcd), "scsi/disk");
 });
@@ -124,12 +122,12 @@ Deno.test("with storage_timeout = 1 a lock that etcd grants too late is refused 
     `${refused}what was begun with it before, as its release, has not come to its end`,
     true,
   ]);
-  await until("etcd to have it", () => locksOf(etcd) === "scsi/disk", PATIENCE);
+  await until("etcd to have it", () => locksOf(etcd) === "scsi/disk");
   host.links.late = false;
-  await until("it to be given back", () => locksOf(etcd) === "", PATIENCE);
+  await until("it to be given back", () => locksOf(etcd) === "");
   // A short limit is the guest's: the link has its own, and is not taken for one that hangs.
   assert.equal(host.links.started, 1);
-  await until("the host to be a member", async () => (await host.shown()).state === "live", PATIENCE);
+  await until("the host to be a member", async () => (await host.shown()).state === "live");
   await second.acquire(host.spaces.scsi, "disk", AUTOCREATE);
   assert.equal((await host.shown()).locks, "disk held");
 });
@@ -143,8 +141,8 @@ Deno.test("with storage_timeout = 2 a lock is refused in time by a host whose li
     `${host.spaces.scsi}/disk: etcd has not answered within storage_timeout`;
   assert.deepEqual(await ask(first), [text, true]);
   host.links.silent = false;
-  await until("another link", () => host.links.started === 2, PATIENCE);
-  await until("the host to be a member", async () => (await host.shown()).state === "live", PATIENCE);
+  await until("another link", () => host.links.started === 2);
+  await until("the host to be a member", async () => (await host.shown()).state === "live");
   await second.acquire(host.spaces.scsi, "disk", AUTOCREATE);
   assert.equal(locksOf(etcd), "scsi/disk");
 });

@@ -1,8 +1,9 @@
 /**
  * How long a test waits for something that has to come, in ms. It says that a test will not end, and nothing
- * about speed: on a busy machine single processes have stood still for many seconds.
+ * about speed: on a busy machine single processes have stood still for many seconds, and a daemon has taken
+ * more than a minute to start.
  */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 180_000;
 
 /** Pause between two looks at a condition that nothing announces, in ms. */
 const LOOK_EVERY = 5;
