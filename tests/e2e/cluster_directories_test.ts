@@ -71,10 +71,10 @@ Deno.test("a lock directory is added while guests run: no host locks there for a
     assert.equal(early.code, 1, early.stderr);
     return early.stderr.includes("The cluster is not open yet: it waits for b. It opens by itself");
   });
-  assert.match(
-    await refusal(nextA.acquire(leases.a, "third", AUTOCREATE)),
-    /waits for b: .* has changed its directories from scsi to leases, scsi\)/,
-  );
+  const awaited = /waits for b: .* has changed its directories from scsi to leases, scsi\)/;
+  await until("host a to know who is waited for", async () => {
+    return awaited.test(await refusal(nextA.acquire(leases.a, "third", AUTOCREATE)));
+  });
   assert.match(
     await refusal(nextB.acquire(b.space, "more", AUTOCREATE)),
     /the other hosts lock leases, scsi for the cluster, and this one scsi/,
