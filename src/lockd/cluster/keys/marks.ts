@@ -14,6 +14,16 @@ export function asUsed({ key, own, value }: ClusterLock): ClusterLock {
   return { key, own, value: encodeRecord({ ...mark, used }) };
 }
 
+/**
+ * A mark in the place of one that was taken away for a guest that goes on, and has not: it says what that
+ * said, also where the guest was let go on in spite of it.
+ */
+export function asBefore(mark: ClusterLock, before: KeyValue): ClusterLock {
+  const { used } = decodePaused(before);
+  if (used === undefined) return mark;
+  return { ...mark, value: encodeRecord({ ...decodePaused(mark), used }) };
+}
+
 /** What marks of paused guests mean for one that takes their lock. */
 export type Met =
   /** @see Marks; undefined: there is none */

@@ -3,6 +3,7 @@ import { foundIn, reasonOf } from "../etcd/etcd.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
 import type { Lineage } from "../keys/lineage.ts";
 import { decodeHolder } from "../keys/lock_holder.ts";
+import { asBefore } from "../keys/marks.ts";
 import { type ClusterLock, read } from "../keys/transactions.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { tryAgain } from "./lock_returns.ts";
@@ -65,9 +66,13 @@ export class TriedLocks {
   giveUp(lock: TriedLock, wanted: Wanted): void {
     const { turns } = this.#parts;
     if (lock.again === true) return this.#keep(lock);
+    const { seen = [], dropped = [] } = lock.marks ?? {};
+    const before = seen.find(({ key }) => dropped.some((each) => each.key === key));
+    const mark = before === undefined
+      ? undefined
+      : asBefore(turns.markOf(wanted.name, wanted.holder), before);
     // Behind the answer: whoever asks for it next has to wait until it has gone.
-    const paused = (lock.marks?.dropped.length ?? 0) > 0;
-    turns.give(lock, () => {}, paused ? turns.markOf(wanted.name, wanted.holder) : undefined);
+    turns.give(lock, () => {}, mark);
   }
 
   /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../../../../../src/etcd/wire/link_messages.ts";
 import { ClusterKeys } from "../../../../../src/lockd/cluster/keys/keys.ts";
+import { decodePaused } from "../../../../../src/lockd/cluster/keys/lock_holder.ts";
 import { encodeRecord } from "../../../../../src/lockd/cluster/keys/records.ts";
 import { AskLimit } from "../../../../../src/lockd/cluster/locks/ask_limit.ts";
 import { type Came, TriedLocks } from "../../../../../src/lockd/cluster/locks/tried_locks.ts";
@@ -49,8 +50,11 @@ function settled(lock: TriedLock, answers: readonly Answer[], live = Infinity) {
     loop: new PlayedTime().loop(),
     turns: {
       inTurn: (key, task) => task(() => void told.push(`end ${key}`)),
-      give: ({ key }, _done, mark) => void told.push(`give ${key}, mark ${mark?.key}`),
-      markOf: () => ({ key: "mark", own: "o", value: "v" }),
+      give: ({ key }, _done, mark) => {
+        const used = mark && decodePaused(mark).used;
+        told.push(`give ${key}, mark ${mark?.key}${used === undefined ? "" : `, used by ${used.domain}`}`);
+      },
+      markOf: () => ({ key: "mark", own: "o", value: VALUE }),
     },
     orphans: () => ({ add: ({ key }, { attempt }, use) => void told.push(`keep ${key} ${attempt} ${use}`) }),
     tries: { end: () => void told.push("it is not there") },
@@ -80,15 +84,23 @@ Deno.test("whoever does not wait any longer has nothing: what etcd may have is g
     told: [`give ${KEY}, mark undefined`],
   });
   // A guest that was paused gets the mark again that it had.
-  const marks = {
-    seen: [],
-    changed: [{ key: "m", before: "b", after: "a" }],
-    dropped: [{ key: "d", own: "o" }],
-  };
-  assert.deepEqual(settled({ ...LOCK, marks }, [], 0), {
-    came: failed,
-    told: [`give ${KEY}, mark mark`],
-  });
+  const used = { session: "t", domain: "db", uuid: "u-db", pid: 9, start: 8, since: 7 };
+  for (const says of [{}, { used }]) {
+    const marks = {
+      seen: [{
+        key: "d",
+        value: JSON.stringify({ session: "s", attempt: "b", ...HOLDER, ...says }),
+        changedAt: 2,
+      }],
+      changed: [{ key: "m", before: "b", after: "a" }],
+      dropped: [{ key: "d", own: "o" }],
+    };
+    const said = "used" in says ? ", used by db" : "";
+    assert.deepEqual(settled({ ...LOCK, marks }, [], 0), {
+      came: failed,
+      told: [`give ${KEY}, mark mark${said}`],
+    });
+  }
 });
 
 Deno.test("what took the place of a living process's lock is kept for it, if it came", () => {
