@@ -2,7 +2,7 @@ import { existsSync, statfsSync } from "node:fs";
 import { encodeMeta } from "../../src/lockd/cluster/keys/meta_record.ts";
 import { HeldPort } from "./held_port.ts";
 import { TestProcess } from "./test_process.ts";
-import { until } from "./until.ts";
+import { PATIENCE_MS, until } from "./until.ts";
 
 const EXECUTABLE = "/usr/bin/etcd";
 /** Of one that a test is to {@link Etcd.fill}, in MiB: small. */
@@ -13,8 +13,12 @@ const FILLER = "/filler";
 const MEMORY = "/dev/shm";
 /** What three members write ahead and never come to, with room to spare. */
 const MEMORY_BYTES = 2 * 2 ** 30;
-/** How long one member's answer is waited for, in ms: as long as etcdctl waits. */
+/** How long one member's answer is waited for, in ms: as long as etcdctl waits when nobody says otherwise. */
 const ANSWER_MS = 5000;
+/** How long etcdctl waits where members run beside many other things, and not where a test cuts them off. */
+const LASTING = ["--dial-timeout=60s", "--command-timeout=60s"];
+/** Before members are asked again of which none has answered, in ms. */
+const AGAIN_MS = 100;
 /** How long members may take to start where other tests keep processors and disk busy, in ms. */
 const START_MS = 120_000;
 
@@ -174,7 +178,7 @@ export class Etcd implements AsyncDisposable {
     return member;
   }
 
-  /** Every key below a prefix, with its value. @throws Error when etcd does not answer */
+  /** Every key below a prefix, with its value. @throws Error when etcd does not answer for minutes */
   async keys(prefix = "/virtlockd/"): Promise<Map<string, string>> {
     const { kvs = [] } = await this.#below(prefix);
     return new Map(kvs.map(({ key, value }) => [atob(key), atob(value)]));
@@ -186,17 +190,23 @@ export class Etcd implements AsyncDisposable {
       return JSON.parse(await this.control("get", prefix, "--prefix", "-w", "json"));
     }
     const behind = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
-    const errors: unknown[] = [];
-    for (const url of this.urls) {
-      try {
-        const { ok, text } = await range(url, { key: btoa(prefix), range_end: btoa(behind) });
-        if (ok) return JSON.parse(text);
-        errors.push(text);
-      } catch (error) {
-        errors.push(error);
+    const end = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const errors: unknown[] = [];
+      for (const url of this.urls) {
+        try {
+          const { ok, text } = await range(url, { key: btoa(prefix), range_end: btoa(behind) });
+          if (ok) return JSON.parse(text);
+          errors.push(text);
+        } catch (error) {
+          errors.push(error);
+        }
       }
+      if (performance.now() > end) {
+        throw new Error(`Look what etcd has below ${prefix}: ${errors.join("; ")}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
-    throw new Error(`Look what etcd has below ${prefix}: ${errors.join("; ")}`);
   }
 
   /** Makes a cluster that is open from the beginning, as hosts find it that are not the first ones. */
@@ -292,7 +302,7 @@ export class Etcd implements AsyncDisposable {
   }
 
   get #endpoints(): readonly string[] {
-    return [`--endpoints=${this.urls.join(",")}`];
+    return [`--endpoints=${this.urls.join(",")}`, ...this.#launcher.length === 0 ? LASTING : []];
   }
 
   /** @param input a value that is too long for an argument */
