@@ -79,6 +79,22 @@ Deno.test("a paused guest that got one of its disks only does not go on with it 
   assert.equal(holderOf(etcd, "first"), undefined);
 });
 
+Deno.test("a guest whose host's daemon is killed between two of its disks is not resumed over what another one has written", async () => {
+  const etcd = openedCluster("scsi");
+  await using a = await PlayedHost.startManaged(etcd, "a", "storage_timeout = 60\n");
+  await using b = await PlayedHost.start(etcd, "b");
+  await using paused = await PlayedGuest.start(a);
+  await using other = await PlayedGuest.start(b);
+  for (const disk of ["first", "second"]) assert.equal(await paused.acquire(disk), "granted");
+  for (const disk of ["first", "second"]) assert.equal(await paused.release(disk), "released");
+  assert.equal(await other.acquire("second"), "granted");
+  assert.equal(await other.release("second"), "released");
+  assert.equal(await paused.acquire("first"), "granted");
+  await a.manager.crash();
+  // Who it was the daemon knows only if it was killed some seconds after its host had joined.
+  assert.match(await paused.acquire("second"), /was in use by domain '.*' .* on host '.*' while domain/);
+});
+
 Deno.test("a guest that went on where it came from keeps its lock when its host was fenced and lives", async () => {
   const etcd = openedCluster("scsi");
   await using a = await PlayedHost.start(etcd, "a");

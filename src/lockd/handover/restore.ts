@@ -59,10 +59,12 @@ function restoreTrails({ table, lockServer }: Daemon, { clients }: ServerState):
   for (const resource of table.resources()) resources.set(resource.id, resource);
   const found = (ids: readonly number[] = []) => ids.flatMap((id) => resources.get(id) ?? []);
   for (const { id, extension } of clients) {
-    if (extension?.refused === undefined && extension?.granted === undefined) continue;
+    const isLost = extension?.trailLost === true;
+    if (!isLost && extension?.refused === undefined && extension?.granted === undefined) continue;
     const session = lockServer.clients.get(id)?.session(LOCK_PROGRAM);
     if (session instanceof LockSession) {
       session.trail = GrantTrail.of(found(extension.refused), found(extension.granted));
+      session.trail.isLost = isLost;
     }
   }
 }

@@ -58,6 +58,7 @@ function clientState(connection: Connection, own: boolean): ClientState {
           peer: { pid: peer.pid, uid: peer.uid, gid: peer.gid },
           pidfd: peer.pidfd,
           ...lock?.trail?.ids,
+          ...(lock?.trail?.isLost === true ? { trailLost: true } as const : {}),
         },
       }
       : {}),

@@ -18,6 +18,8 @@ export class GrantTrail {
   readonly #taken: ParkedLock[] = [];
   /** Whether its owner had nothing before the first of these grants, and was refused nothing since. */
   first = false;
+  /** Whether a daemon that was killed may have granted more over this connection. */
+  isLost = false;
 
   /** Parked locks that their owner got again over this connection. */
   get taken(): readonly ParkedLock[] {

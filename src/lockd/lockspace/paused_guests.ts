@@ -156,10 +156,14 @@ export class PausedGuests {
 
   /**
    * Whether an owner that asks for a lock may be a guest that is resumed: it has nothing but what it was
-   * granted over this connection, and what it has from the time when it was paused.
+   * granted over this connection, and what it has from the time when it was paused. Where it is not known
+   * what it was granted over this connection, it may be one as long as something was released for it.
    */
   mayResume(owner: Owner, trail: GrantTrail): boolean {
-    return this.#owned.of(ownerKey(owner)).every((resource) =>
+    const key = ownerKey(owner);
+    const [parked] = this.parked.of(key);
+    if (trail.isLost && parked !== undefined) return true;
+    return this.#owned.of(key).every((resource) =>
       resource.regrant !== undefined || resource.state.kind === "releasing" || trail.has(resource)
     );
   }

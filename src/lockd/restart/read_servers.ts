@@ -122,6 +122,7 @@ function readClientExtension(at: JsonObject): ClientExtension {
     pidfd: at.has("pidfd") ? at.descriptor("pidfd") : -1,
     ...(at.has("refused") ? { refused: at.integers("refused", "a resource id") } : {}),
     ...(at.has("granted") ? { granted: at.integers("granted", "a resource id") } : {}),
+    ...(at.has("trailLost") ? { trailLost: true } : {}),
   };
 }
 

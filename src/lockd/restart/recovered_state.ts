@@ -141,7 +141,7 @@ function clientState({ record, fd, pidfd, input, output }: RecoveredClient): Cli
     connectedAt: since,
     restricted,
     ...(owner === undefined ? {} : { owner }),
-    extension: { unserved: input, unsent: output, peer: { pid, uid, gid }, pidfd },
+    extension: { unserved: input, unsent: output, peer: { pid, uid, gid }, pidfd, trailLost: true },
   };
 }
 

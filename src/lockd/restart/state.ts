@@ -79,6 +79,8 @@ export interface ClientExtension {
   /** Ids of resources that it was granted, before it was last refused one and since. */
   readonly refused?: readonly number[];
   readonly granted?: readonly number[];
+  /** Set where a daemon that was killed may have granted more. */
+  readonly trailLost?: true;
 }
 
 /** A lockspace and what is locked in it. */

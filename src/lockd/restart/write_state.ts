@@ -106,7 +106,7 @@ function lockSession({ owner = NOBODY, restricted }: ClientState): string {
 }
 
 function clientExtensionText(
-  { unserved, unsent, peer, pidfd, refused = [], granted = [] }: ClientExtension,
+  { unserved, unsent, peer, pidfd, refused = [], granted = [], trailLost }: ClientExtension,
   { namespace, hostPid }: Owner = NOBODY,
 ): string {
   return JSON.stringify({
@@ -116,6 +116,7 @@ function clientExtensionText(
     hostPid,
     ...(refused.length === 0 ? {} : { refused }),
     ...(granted.length === 0 ? {} : { granted }),
+    ...(trailLost === undefined ? {} : { trailLost }),
     ...(unserved.bytes.length === 0 ? {} : { unserved: unserved.bytes.toBase64() }),
     ...(unserved.dropped === 0 ? {} : { dropped: unserved.dropped }),
     ...(unsent.length === 0 ? {} : { unsent: unsent.toBase64() }),

@@ -211,7 +211,13 @@ export function fullState(): RestartState {
             connectedAt: 1795230578000,
             owner: first,
             restricted: true,
-            extension: { unserved: { bytes: none, dropped: 0 }, unsent: none, peer, pidfd: 30 },
+            extension: {
+              unserved: { bytes: none, dropped: 0 },
+              unsent: none,
+              peer,
+              pidfd: 30,
+              trailLost: true,
+            },
           },
           {
             id: 8,

@@ -58,6 +58,8 @@ Deno.test("recoveredState() hands over what a client had under way", () => {
       unsent: new Uint8Array([3]),
       peer: { pid: 7, uid: 1, gid: 2 },
       pidfd: 30,
+      // What it was granted over this connection no journal tells.
+      trailLost: true,
     },
   });
 });
