@@ -8,7 +8,7 @@ import { FAMILY, listedDaemons } from "./daemons.ts";
 import { runTool, ToolError } from "./tool.ts";
 
 /** What V8 is told: see docs/performance.md. */
-const V8_FLAGS = "--max-semi-space-size=2,--no-enable-lazy-source-positions";
+const V8_FLAGS = "--max-semi-space-size=2,--optimize-for-size,--no-enable-lazy-source-positions";
 /** Behind the permissions. */
 const RUN_FLAGS = ["--no-prompt", `--v8-flags=${V8_FLAGS}`];
 
