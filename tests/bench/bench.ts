@@ -104,22 +104,25 @@ export class Bench {
   }
 
   /**
-   * Lets the daemons do the same in turn, as often as the effort says, each beginning as often as the other.
+   * Lets two, mostly daemons, do the same in turn, each beginning as often as the other.
+   *
+   * @param rounds how often; as the effort says when not given
    */
-  async alternate<T>(
-    daemons: Pair<DaemonUnderTest>,
-    sample: (daemon: DaemonUnderTest) => T | Promise<T>,
+  async alternate<S, T>(
+    both: Pair<S>,
+    sample: (one: S) => T | Promise<T>,
+    rounds = this.effort.rounds,
   ): Promise<Pair<T[]>> {
     const [ours, theirs]: [T[], T[]] = [[], []];
-    for (let round = 0; round < this.effort.rounds; round++) {
-      const turns = [() => take(ours, daemons.ours), () => take(theirs, daemons.theirs)];
+    for (let round = 0; round < rounds; round++) {
+      const turns = [() => take(ours, both.ours), () => take(theirs, both.theirs)];
       if (round % 2 === 1) turns.reverse();
       for (const turn of turns) await turn();
     }
     return { ours, theirs };
 
-    async function take(into: T[], daemon: DaemonUnderTest): Promise<void> {
-      into.push(await sample(daemon));
+    async function take(into: T[], one: S): Promise<void> {
+      into.push(await sample(one));
     }
   }
 

@@ -4,7 +4,7 @@ import type { Transaction } from "../../../src/etcd/wire/transaction.ts";
 import { Etcd } from "../../support/etcd.ts";
 import { BareLink } from "../cluster/bare_link.ts";
 import { joinCluster, LINK, untilMember } from "../cluster/join_cluster.ts";
-import { type Bench, loadFigure } from "../bench.ts";
+import { type Bench, loadFigure, type Pair } from "../bench.ts";
 import type { LoadResult, Target } from "../load/task.ts";
 import type { Figure, Line } from "../line.ts";
 import type { Row } from "../row.ts";
@@ -38,7 +38,7 @@ export const clusterRow: Row = {
         async ({ target }) => {
           await untilMember(target);
           await using bare = await BareLink.open(LINK, etcd.urls);
-          const first = { ours: loadPairs(bench, target, 1), bare: await barePairs(bench, bare, 1) };
+          const first = { ours: loadPairs(bench, target, 1), theirs: await barePairs(bench, bare, 1) };
           await inTurn(bench, target, bare, 1, WARM);
           const one = await inTurn(bench, target, bare, 1, bench.effort.rounds);
           await inTurn(bench, target, bare, 50, 1);
@@ -55,16 +55,10 @@ export const clusterRow: Row = {
   },
 };
 
-/** Pairs of transactions of a lock, and bare ones. */
-interface Beside<T> {
-  readonly ours: T;
-  readonly bare: T;
-}
-
-function lines(first: Beside<LoadResult>, one: Beside<Figure>, many: Beside<Figure>): Line[] {
+function lines(first: Pair<LoadResult>, one: Pair<Figure>, many: Pair<Figure>): Line[] {
   const note = "in this line it is etcd itself, asked by the same link";
-  const [p50 = NaN, bare = NaN] = [one.ours.latency?.p50, one.bare.latency?.p50];
-  const [p99 = NaN, bareP99 = NaN] = [one.ours.latency?.p99, one.bare.latency?.p99];
+  const [p50 = NaN, bare = NaN] = [one.ours.latency?.p50, one.theirs.latency?.p50];
+  const [p99 = NaN, bareP99 = NaN] = [one.ours.latency?.p99, one.theirs.latency?.p99];
   return [
     {
       row: "cluster",
@@ -72,7 +66,7 @@ function lines(first: Beside<LoadResult>, one: Beside<Figure>, many: Beside<Figu
       unit: "ms",
       better: "less",
       ours: { ...one.ours, value: p50 / 1000 },
-      theirs: { ...one.bare, value: bare / 1000, note },
+      theirs: { ...one.theirs, value: bare / 1000, note },
       goal: { kind: "most", value: Math.round(MOST.times * bare + MOST.milliseconds * 1000) / 1000 },
     },
     {
@@ -90,7 +84,7 @@ function lines(first: Beside<LoadResult>, one: Beside<Figure>, many: Beside<Figu
       unit: "per s",
       better: "more",
       ours: many.ours,
-      theirs: { ...many.bare, note },
+      theirs: { ...many.theirs, note },
       goal: { kind: "ratio", least: LEAST },
     },
     {
@@ -99,27 +93,26 @@ function lines(first: Beside<LoadResult>, one: Beside<Figure>, many: Beside<Figu
       unit: "ms",
       better: "less",
       ours: { value: first.ours.latency.p50 / 1000 },
-      theirs: { value: first.bare.latency.p50 / 1000, note },
+      theirs: { value: first.theirs.latency.p50 / 1000, note },
     },
   ];
 }
 
-/** Both in turn, each beginning as often as the other. @param rounds so many samples of each */
+/** Both in turn. @param rounds so many samples of each */
 async function inTurn(
   bench: Bench,
   target: Target,
   link: BareLink,
   clients: number,
   rounds: number,
-): Promise<Beside<Figure>> {
-  const [ours, bare]: [LoadResult[], LoadResult[]] = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    if (round % 2 === 0) ours.push(loadPairs(bench, target, clients));
-    bare.push(await barePairs(bench, link, clients));
-    if (round % 2 === 1) ours.push(loadPairs(bench, target, clients));
-  }
-  const { cpuPerOperation: _daemon, loadCpu: _load, ...figure } = loadFigure(bare);
-  return { ours: loadFigure(ours), bare: figure };
+): Promise<Pair<Figure>> {
+  const both = {
+    ours: () => Promise.resolve(loadPairs(bench, target, clients)),
+    theirs: () => barePairs(bench, link, clients),
+  };
+  const { ours, theirs } = await bench.alternate(both, (sample) => sample(), rounds);
+  const { cpuPerOperation: _daemon, loadCpu: _load, ...figure } = loadFigure(theirs);
+  return { ours: loadFigure(ours), theirs: figure };
 }
 
 function loadPairs(bench: Bench, target: Target, clients: number): LoadResult {
