@@ -250,7 +250,7 @@ export class Member implements Cluster {
       left: () => recorded(() => file.remove()),
       marksGone: () => this.#locks.marksGone(),
       gaveUp: (doubt) => this.#locks.gaveUp(doubt),
-      holds: () => [...resources()].some(({ path }) => this.#names.of(path) !== undefined),
+      held: () => [...resources()].filter(({ path }) => this.covers(path)).length,
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
       reconcile: (epoch, done, past) =>
         this.#earlier.end(epoch, (failure) => {

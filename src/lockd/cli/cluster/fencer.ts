@@ -175,8 +175,9 @@ export class Fencer {
   #say(entry: KeyValue, record: SessionRecord, state: Fencing["state"]): KeyValue {
     const { questions, word } = this.#parts;
     // What its guests have lost counts no more when there is nobody left who would tell that they are gone.
-    const { lost: _, ...kept } = record;
-    const changed = questions.change(say(entry, { ...kept, fencing: { state, ...word } }));
+    const { lost, ...kept } = record;
+    const counts = lost === undefined || state === "fenced" ? kept : { ...kept, lost };
+    const changed = questions.change(say(entry, { ...counts, fencing: { state, ...word } }));
     if (changed.kind === "done" && !changed.result.succeeded) throw this.#forestalled(entry, record);
     // Where the outcome is not known it is looked at; what comes still later compares in vain, or finds a
     // host that takes it back.

@@ -1,5 +1,5 @@
 import { HELD_BY_ANOTHER, LOST_MEANWHILE, lostWhenFenced } from "./doubts.ts";
-import type { SessionNote } from "../host/membership_file.ts";
+import type { Seen, SessionNote } from "../host/membership_file.ts";
 import { isFollowing } from "../keys/session_id.ts";
 import type { Past } from "./past.ts";
 
@@ -63,6 +63,19 @@ export class Losses {
   /** Whether that was so once in a round. */
   isSettled(round: string): boolean {
     return this.#settled === round;
+  }
+
+  /**
+   * What the next daemon has to know of that when the session is written in a round.
+   *
+   * @param before what is noted already: that all is settled is noted later, when what was in doubt by then
+   *   is recorded
+   */
+  noted(round: string, before: Seen | undefined): Pick<Seen, "settled" | "fenced"> {
+    const last = before?.session === 0 ? undefined : before;
+    if (last?.settled === true && last.round === round && this.isSettled(round)) return { settled: true };
+    const fenced = this.#fenced ?? (last?.settled === true ? undefined : last?.fenced);
+    return fenced === undefined ? {} : { fenced };
   }
 
   /** Why a lock that another session has is in doubt. */

@@ -83,7 +83,7 @@ export class ClusterSession implements ProvenSession {
       own,
       ask: (transaction, done) => this.#etcd.ask(transaction, done),
       closed: () => this.#closed,
-      lost: () => this.#admission.reconciled ? this.lost : undefined,
+      lost: (before) => this.#lostAtMost(before),
       fenced: ({ by }) => {
         this.#losses.fenced(by);
         this.#admission.beginAnew();
@@ -96,7 +96,7 @@ export class ClusterSession implements ProvenSession {
       place: keys.host(host.id),
       own,
       session: this,
-      lost: () => this.lost,
+      lost: () => this.#lostAtMost(own.lost),
       data: () => host.data?.(),
       look: parts.look,
       proven: () => {
@@ -284,19 +284,20 @@ export class ClusterSession implements ProvenSession {
   /** What was on its way before is void: what this host has can be put in. */
   #written(epoch: Epoch, meta: MetaRecord): void {
     const { round } = meta;
-    const { fencedBy } = this.#losses;
     const seen = {
       etcd: this.#etcd.cluster,
       session: epoch.session,
       meta: epoch.meta,
       round,
-      ...this.#losses.isSettled(round) ? { settled: true } : {},
-      ...fencedBy === undefined ? {} : { fenced: fencedBy },
+      ...this.#losses.noted(round, this.#own.seen),
     };
     this.#own.arrived(seen);
     const unkept = this.#parts.keep(this.#own.note);
     if (unkept !== undefined) return this.#again(unkept);
     this.#admission.admit(epoch, meta, (admitted) => {
+      // What all can read of its lost locks is to be right before anything is done in this session.
+      const { lost } = this.#own;
+      if (admitted.kind !== "again" && lost !== this.#lostAtMost(lost)) return this.#now();
       switch (admitted.kind) {
         case "again":
           return this.#again(admitted.reason);
@@ -335,6 +336,16 @@ export class ClusterSession implements ProvenSession {
   /** How many locks its guests have that are another session's. */
   get lost(): number {
     return this.#admission.lost;
+  }
+
+  /**
+   * The same, also as long as it is not known: all behind a fence, else what an earlier life has found.
+   *
+   * @param before what is written of that
+   */
+  #lostAtMost(before: number): number {
+    if (this.#losses.fencedBy !== undefined) return Math.max(before, this.#parts.held());
+    return this.#admission.reconciled ? this.lost : before;
   }
 
   /** When the cluster is closed: perhaps it can be opened now. */

@@ -38,8 +38,12 @@ export interface SessionJoinParts {
   readonly ask: (transaction: Transaction, done: (answer: Answer) => void) => void;
   /** Whether the session has been closed. */
   readonly closed: () => boolean;
-  /** How many locks of its guests are others'; undefined: that is not known in this life yet. */
-  readonly lost: () => number | undefined;
+  /**
+   * How many locks of its guests are others', as far as this life knows, and at most where it does not.
+   *
+   * @param before what an earlier life has written of that
+   */
+  readonly lost: (before: number) => number;
   /** This host was fenced, and has begun another session. */
   readonly fenced: (fencing: Fencing) => void;
   /** It goes on with a session of an earlier daemon that has left no note of it. */
@@ -57,7 +61,7 @@ export class SessionJoin {
   /** Makes one step. @param done called once, unless the session is closed */
   step(done: (joined: Joined) => void): void {
     const { own, ask } = this.#parts;
-    const { keys, host, spaces, holds, isEarlier, observer } = this.#parts.parts;
+    const { keys, host, spaces, held, isEarlier, observer } = this.#parts.parts;
     const again = (reason: string) => done({ kind: "again", reason });
     ask(read(keys.meta, keys.host(host.id), keys.session(own.id)), (answer) => {
       if (answer.kind !== "transaction") return again(reasonOf(answer));
@@ -69,7 +73,7 @@ export class SessionJoin {
           session: own.id,
           member: own.member,
           tried: own.tried,
-          keeps: (own.seen?.session ?? 0) > 0 && holds(),
+          keeps: (own.seen?.session ?? 0) > 0 && held() > 0,
           seen: own.seen,
           changed: own.changed,
           told: own.told,
@@ -96,7 +100,7 @@ export class SessionJoin {
             this.#parts.fenced(step.fencing);
             return done({ kind: "now" });
           case "object":
-            return this.#object(step, done);
+            return this.#object(step, session, done);
           case "left":
             return this.#left(step.givenUp, done);
           case "bump":
@@ -112,6 +116,7 @@ export class SessionJoin {
   /** Another one has this host's place, and somebody is about to say that this one is dead. */
   #object(
     { session, fencing, reason }: Extract<SessionStep, { kind: "object" }>,
+    before: KeyValue | undefined,
     done: (joined: Joined) => void,
   ): void {
     const { own, ask } = this.#parts;
@@ -123,7 +128,7 @@ export class SessionJoin {
       own.notWritten(mark);
       return done({ kind: "again", reason: unkept });
     }
-    const written = { host, mark, lost: this.#parts.lost() ?? 0 };
+    const written = { host, mark, lost: this.#lost(before) };
     ask(objectTo(keys.session(own.id), session, written), (answer) => {
       if (answer.kind === "transaction" && answer.result.succeeded) {
         own.objected(mark);
@@ -164,6 +169,11 @@ export class SessionJoin {
     });
   }
 
+  /** What is written of locks that its guests have lost: while there are any it is not fenced once more. */
+  #lost(before: KeyValue | undefined): number {
+    return this.#parts.lost(before === undefined ? 0 : decodeSession(before).lost ?? 0);
+  }
+
   /** @param before what is in etcd of this host @throws RecordError when its session is none */
   #bump(
     { meta, metaAt }: { readonly meta: MetaRecord; readonly metaAt: number },
@@ -186,8 +196,7 @@ export class SessionJoin {
     const unkept = keep(own.note);
     if (unkept !== undefined) return unwritten(unkept);
     const known = before === undefined ? undefined : decodeSession(before);
-    // Before this life has looked what others have, what an earlier one has found counts.
-    const lost = this.#parts.lost() ?? known?.lost ?? 0;
+    const lost = this.#lost(before);
     if (known?.fencing !== undefined) observer.clusterCondemned(known.fencing);
     etcd.ask({ kind: "grant-lease", seconds: HEARD_SECONDS }, ASK_MS, (granted) => {
       if (closed()) return;

@@ -54,8 +54,8 @@ export interface SessionParts {
    * @returns why it could not be kept
    */
   readonly keep: (note: SessionNote) => string | undefined;
-  /** Whether this host holds locks of the cluster. */
-  readonly holds: () => boolean;
+  /** How many locks of the cluster this host holds. */
+  readonly held: () => number;
   /** Whether a lock is still there that this host had. */
   readonly has: (resource: Resource) => boolean;
   /** What the next proof looks at besides; undefined: nothing. */

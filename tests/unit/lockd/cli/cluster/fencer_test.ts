@@ -146,8 +146,17 @@ Deno.test("Fencer does not fence a host again whose guests run on what they have
     () => cluster.fencer.fence(cluster.entry, false),
     /its guests have lost 2 locks when it was fenced before, and were not gone yet/,
   );
+  // Who has said that it is dead, and no more yet, has not said that its guests are gone.
+  cluster.fencer.condemn(cluster.entry, true);
+  assert.deepEqual([decodeSession(cluster.entry).fencing?.state, decodeSession(cluster.entry).lost], [
+    "condemned",
+    2,
+  ]);
   cluster.fencer.fence(cluster.entry, true);
-  assert.equal(decodeSession(cluster.entry).fencing?.state, "fenced");
+  assert.deepEqual([decodeSession(cluster.entry).fencing?.state, decodeSession(cluster.entry).lost], [
+    "fenced",
+    undefined,
+  ]);
 });
 
 Deno.test("Fencer takes away all that a fenced session has, and nothing of others", () => {

@@ -52,6 +52,20 @@ Deno.test("a host that was fenced once has lost nothing when its daemon is kille
   assert.equal(losses.fencedBy, undefined);
 });
 
+Deno.test("that a host has settled what it has is noted behind what was in doubt, and who has fenced it until then", () => {
+  const { settled: _, ...written } = SEEN;
+  const losses = new Losses({ session: "s", seen: SEEN });
+  assert.deepEqual(losses.noted("r1", SEEN), { settled: true });
+  assert.deepEqual(losses.noted("r2", SEEN), {});
+  losses.fenced("ann");
+  assert.deepEqual(losses.noted("r1", { ...SEEN, session: 0 }), { fenced: "ann" });
+  losses.settled("r1");
+  // Written once more right behind that, it is still to be recorded.
+  assert.deepEqual(losses.noted("r1", { ...written, fenced: "ann" }), { fenced: "ann" });
+  assert.deepEqual(losses.noted("r1", SEEN), { settled: true });
+  assert.deepEqual(new Losses(undefined).noted("r1", undefined), {});
+});
+
 Deno.test("a host that joins for the first time has missed nothing, and one that was ever on the way to be a member may have", () => {
   const first = new Losses(undefined);
   assert.equal(first.pastIn("r1"), "first");

@@ -44,7 +44,7 @@ class Stage {
         this.told.push(`keeps ${session}`);
         return this.unkept;
       },
-      holds: () => false,
+      held: () => 0,
       has: () => false,
       look: () => undefined,
       givesBack: () => false,
@@ -69,7 +69,7 @@ class Stage {
       done(this.etcd.apply({ kind: "transaction", transaction }, 0));
     },
     closed: () => this.closed,
-    lost: () => this.lost,
+    lost: (before) => this.lost ?? before,
     fenced: () => void this.told.push("begins anew"),
     goesOn: () => void this.told.push("goes on"),
   });
@@ -140,6 +140,15 @@ Deno.test("how many locks are lost is what an earlier life found, until this one
   stage.lost = 1;
   stage.step();
   assert.deepEqual([stage.record.lost, stage.own.lost], [1, 1]);
+});
+
+Deno.test("a host that objects while another one has its place says on how many locks its guests have lost", () => {
+  const condemned = { state: "condemned", by: "ann", from: "desk", at: 1 };
+  const stage = new Stage({ ...RECORD, lost: 3, fencing: condemned });
+  const other = { session: "t", boot: "b2", name: "n", daemon: { place: "q", pid: 1, start: 1 } };
+  stage.etcd.put(KEYS.host("h"), encodeRecord(other));
+  assert.equal(stage.step().kind, "again");
+  assert.deepEqual(stage.record, { ...RECORD, nonce: "n0", lost: 3 });
 });
 
 Deno.test("a host that is condemned writes its session, and one that was fenced begins another", () => {

@@ -31,6 +31,10 @@ class Stage {
   full = false;
   /** What another session has of what each host has. */
   conflicts: readonly Conflict[] = [];
+  /** How many locks each host has. */
+  held = 1;
+  /** Whether hosts are giving locks back. */
+  givesBack = false;
   /** Why no host can put in what it has. */
   unread: string | undefined;
   #nonces = 0;
@@ -83,10 +87,10 @@ class Stage {
         this.kept.set(name, written);
         return undefined;
       },
-      holds: () => true,
+      held: () => this.held,
       has: () => this.conflicts.length > 0,
       look: () => undefined,
-      givesBack: () => false,
+      givesBack: () => this.givesBack,
       left: () => tell("left"),
       marksGone: () => {},
       gaveUp: (doubt) => tell(`gave up: ${doubt}`),
@@ -464,6 +468,35 @@ Deno.test("what others have when a host was fenced it has lost then, which the n
   stage.pass(5);
   assert.deepEqual(stage.told.slice(5), ["a doubtful: another host of the cluster holds it"]);
   next.close();
+});
+
+Deno.test("a host that was fenced may have lost all that it has until it knows what others have, and is a member with what it knows", () => {
+  const stage = new Stage();
+  stage.held = 3;
+  stage.conflicts = BOTH;
+  const host = stage.session("a");
+  const lost = () => {
+    const key = stage.keys.session(host.id);
+    return decodeSession({ key, value: stage.etcd.get(key) ?? "", changedAt: 0 }).lost;
+  };
+  const lostWhenLive = () => {
+    while (host.state.kind !== "live") stage.time.advance();
+    return lost();
+  };
+  assert.equal(lostWhenLive(), 1);
+  stage.pass(10);
+  fence(stage, host.id);
+  stage.unread = "a key of this host's cannot be read";
+  stage.pass(10);
+  assert.deepEqual([host.id, lost()], ["n1.2", 3]);
+  // In a cluster that waits for others that is known still later.
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, phase: "forming", round: "r2" }));
+  stage.givesBack = true;
+  stage.unread = undefined;
+  stage.pass(10);
+  assert.deepEqual([host.state.kind, lost()], ["closed", 3]);
+  stage.etcd.put(stage.keys.meta, encodeMeta({ ...META, round: "r3" }));
+  assert.equal(lostWhenLive(), 1);
 });
 
 Deno.test("a host that was fenced withholds what paused guests had until it knows what others have, also its next daemon", () => {
