@@ -69,6 +69,11 @@ export interface Seen {
    * older version does not tell.
    */
   readonly fenced?: string;
+  /**
+   * Set as long as the host has not put in what it has, where it was no member before that session. An older
+   * version does not tell.
+   */
+  readonly first?: boolean;
 }
 
 /** What is wrong with what the last daemon has kept. */
@@ -192,6 +197,7 @@ const MEMBERSHIP: Shape<Membership> = fields<Membership>({
     round: text,
     settled: optional(flag),
     fenced: optional(text),
+    first: optional(flag),
   })),
   nonces: optional(listOf(text)),
   reach: optional(fields<Reach>({

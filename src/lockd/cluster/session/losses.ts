@@ -15,13 +15,17 @@ export class Losses {
   #member = false;
   /** Whether there was no earlier daemon that was on the way to be one. */
   #first: boolean;
+  /** Round in which an earlier daemon was about to be a member for the first time. */
+  readonly #begun: string | undefined;
 
   /** @param note of an earlier daemon; undefined: there was none */
   constructor(note: SessionNote | undefined) {
     this.#first = note === undefined;
     if (note === undefined) return;
     const { session, seen } = note;
-    this.#member = seen !== undefined;
+    this.#begun = seen?.first === true && seen.session > 0 ? seen.round : undefined;
+    this.#first = this.#begun !== undefined;
+    this.#member = seen !== undefined && !this.#first;
     if (seen?.settled === true && seen.session > 0) this.#settled = seen.round;
     else if (seen?.fenced !== undefined) this.#fenced = seen.fenced;
     // It was noted before it was written for the first time.
@@ -57,7 +61,8 @@ export class Losses {
   pastIn(round: string): Exclude<Past, "lost"> {
     // It was away in between.
     if (this.#member && !this.isSettled(round)) return "missed";
-    return this.#first && !this.#member ? "first" : "known";
+    if (!this.#first || this.#member) return "known";
+    return this.#begun === undefined || this.#begun === round ? "first" : "missed";
   }
 
   /** Whether that was so once in a round. */
@@ -71,11 +76,13 @@ export class Losses {
    * @param before what is noted already: that all is settled is noted later, when what was in doubt by then
    *   is recorded
    */
-  noted(round: string, before: Seen | undefined): Pick<Seen, "settled" | "fenced"> {
+  noted(round: string, before: Seen | undefined): Pick<Seen, "settled" | "fenced" | "first"> {
     const last = before?.session === 0 ? undefined : before;
     if (last?.settled === true && last.round === round && this.isSettled(round)) return { settled: true };
     const fenced = this.#fenced ?? (last?.settled === true ? undefined : last?.fenced);
-    return fenced === undefined ? {} : { fenced };
+    if (fenced !== undefined) return { fenced };
+    const first = this.pastIn(round) === "first" || (last?.first === true && last.round === round);
+    return first ? { first } : {};
   }
 
   /** Why a lock that another session has is in doubt. */

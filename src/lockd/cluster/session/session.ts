@@ -321,7 +321,7 @@ export class ClusterSession implements ProvenSession {
   #keepSettled(): void {
     const { seen } = this.#own;
     if (seen === undefined || seen.settled === true || !this.#losses.isSettled(seen.round)) return;
-    const { fenced: _, ...kept } = seen;
+    const { fenced: _, first: __, ...kept } = seen;
     const settled = { ...kept, settled: true };
     const unkept = this.#parts.keep({ ...this.#own.note, seen: settled });
     if (unkept === undefined) this.#own.sees(settled);

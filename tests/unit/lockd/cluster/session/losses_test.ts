@@ -52,6 +52,23 @@ Deno.test("a host that was fenced once has lost nothing when its daemon is kille
   assert.equal(losses.fencedBy, undefined);
 });
 
+Deno.test("a host whose daemon is killed while it joins for the first time has missed nothing in that round", () => {
+  const first = { etcd: "7", session: 12, meta: 3, round: "r1", first: true };
+  const losses = new Losses(undefined);
+  assert.deepEqual(losses.noted("r1", undefined), { first: true });
+  losses.settled("r1");
+  assert.deepEqual(losses.noted("r1", first), { first: true });
+  const next = new Losses({ session: "s", seen: first });
+  assert.deepEqual([next.pastIn("r1"), next.pastIn("r2")], ["first", "missed"]);
+  assert.deepEqual([next.noted("r1", first), next.noted("r2", first)], [{ first: true }, {}]);
+  next.settled("r1");
+  assert.deepEqual([next.pastIn("r1"), next.pastIn("r2")], ["known", "missed"]);
+  next.fenced("ann");
+  assert.deepEqual([next.pastIn("r1"), next.noted("r1", first)], ["missed", { fenced: "ann" }]);
+  // It was made to leave before it had put in all.
+  assert.equal(new Losses({ session: "s", seen: { ...first, session: 0 } }).pastIn("r1"), "missed");
+});
+
 Deno.test("that a host has settled what it has is noted behind what was in doubt, and who has fenced it until then", () => {
   const { settled: _, ...written } = SEEN;
   const losses = new Losses({ session: "s", seen: SEEN });
@@ -63,7 +80,7 @@ Deno.test("that a host has settled what it has is noted behind what was in doubt
   // Written once more right behind that, it is still to be recorded.
   assert.deepEqual(losses.noted("r1", { ...written, fenced: "ann" }), { fenced: "ann" });
   assert.deepEqual(losses.noted("r1", SEEN), { settled: true });
-  assert.deepEqual(new Losses(undefined).noted("r1", undefined), {});
+  assert.deepEqual(new Losses({ session: "s", seen: written }).noted("r1", written), {});
 });
 
 Deno.test("a host that joins for the first time has missed nothing, and one that was ever on the way to be a member may have", () => {

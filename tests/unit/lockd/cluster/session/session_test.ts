@@ -427,6 +427,22 @@ Deno.test("what others have when a host joins is nobody's loss, and what they ha
   ]);
 });
 
+Deno.test("a daemon that was killed right behind its first join leaves one that joins as if for the first time", () => {
+  const stage = new Stage();
+  const first = stage.session("a");
+  while (first.state.kind !== "live") stage.time.advance();
+  assert.equal(stage.kept.get("a")?.seen?.first, true);
+  first.close();
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(10);
+  assert.deepEqual(stage.pasts, ["first", "first"]);
+  assert.deepEqual([stage.kept.get("a")?.seen?.first, stage.kept.get("a")?.seen?.settled], [undefined, true]);
+  next.close();
+  stage.session("a", "a", stage.kept.get("a"));
+  stage.pass(10);
+  assert.deepEqual(stage.pasts, ["first", "first", "known"]);
+});
+
 Deno.test("in an etcd that was restored nobody can tell which of two hosts has lost what both have", () => {
   const stage = new Stage();
   const host = stage.session("a");
