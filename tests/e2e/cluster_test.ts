@@ -3,6 +3,7 @@ import { installMissing } from "./support/debian_packages.ts";
 import { ClusterHost, PATIENT } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Etcd } from "../support/etcd.ts";
+import { LockClient } from "../support/lock_client.ts";
 import { Holder } from "../support/holder.ts";
 import { refusal, refusalOf, untilGranted } from "../support/lock_refusal.ts";
 import { kernel } from "../support/kernel.ts";
@@ -384,6 +385,36 @@ Deno.test("a disk is one lock by each of its names on each host, and one without
   await until("its lock to go", async () => (await locksOf(etcd)).length === 0);
   await rival.acquire("", map);
   assert.deepEqual(await locksOf(etcd), [`lock/scsi/3${WWID}`]);
+});
+
+Deno.test("a device whose lock a daemon could not have at once is the cluster's when it has it, and its paused guest's", async () => {
+  await using etcd = await Etcd.start();
+  await etcd.openCluster("test", ["devices", "scsi"]);
+  using scratch = new Scratch();
+  await using disk = await LoopDevice.over(scratch.file("disk"));
+  await using a = await hostWithDevices(etcd, "a", { [`${disk.numbers}/device/wwid`]: `naa.${WWID}` });
+  const path = await disk.node(`${a.place.directory}/sda`);
+  await using guest = await Holder.start(a.daemon);
+  const libvirtd = async () => {
+    const client = await LockClient.connect(a.daemon.socket);
+    await client.register(guest.owner);
+    return client;
+  };
+  await guest.acquire("", path);
+  {
+    await using pausing = await libvirtd();
+    await pausing.release("", path);
+  }
+  await a.daemon.kill();
+  Deno.renameSync(path, `${path}.away`);
+  await a.startDaemon({ entry: NAMED_DEVICES });
+  Deno.renameSync(`${path}.away`, path);
+  await a.daemon.log.match(/ended with the last daemon: it is taken again, but was free for a while/);
+  await using resuming = await libvirtd();
+  await resuming.acquire("", path);
+  assert.deepEqual(await locksOf(etcd), [`lock/scsi/3${WWID}`]);
+  await guest.kill();
+  await until("its lock to go", async () => (await locksOf(etcd)).length === 0);
 });
 
 Deno.test("a host that does not lock devices for all is not admitted where others do", async () => {

@@ -215,6 +215,7 @@ function switchedOff(
       parts.observer.clusterTroubled(reason);
       member.begin();
     },
+    found: (resource, fd, identity) => member.found(resource, fd, identity),
     refreshFencing: () => {},
     retire: (done) => member.retire(done),
     close: () => member.close(),
@@ -274,6 +275,7 @@ function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Clu
     // Whoever mends the configuration does not ask once more.
     resumeFencing: (before) => void (wishes = before),
     begin: () => observer.clusterLost(reason),
+    found: () => {},
     refreshFencing: () => {},
     retire: (done) => done(),
     close: () => {},

@@ -103,6 +103,8 @@ export interface Cluster {
   resumeFencing(wishes: FencingWishes): void;
   /** Begins to join: from now on locks that are in the table are put into etcd. */
   begin(): void;
+  /** A lock is about to be had again that could not be at the start: it may be of a device of the cluster. */
+  found(resource: Resource, fd: number, identity: FileIdentity): void;
   /** The configuration was read again: the program that fences may be another one. */
   refreshFencing(): void;
   /** The daemon ends, and its guests may run on: all are told. @param done called once, perhaps at once */

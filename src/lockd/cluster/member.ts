@@ -1,4 +1,5 @@
 import { hostName } from "../../os/host_facts.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { LockFiles } from "../lockspace/lock_files.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
 import type { Resource } from "../lockspace/resource.ts";
@@ -190,6 +191,10 @@ export class Member implements Cluster {
     this.#versions.ask();
     this.#versions.begin();
     this.#fencing.refresh();
+  }
+
+  found(resource: Resource, fd: number, identity: FileIdentity): void {
+    this.#locks.found(resource, fd, identity);
   }
 
   refreshFencing(): void {

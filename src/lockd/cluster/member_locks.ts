@@ -1,10 +1,13 @@
+import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { OtherHosts } from "../lockspace/other_hosts.ts";
+import type { Resource } from "../lockspace/resource.ts";
 import type { ClusterParts } from "./cluster_parts.ts";
 import type { Etcd } from "./etcd/etcd.ts";
 import type { SilentHost } from "./fencing/host_fencing.ts";
 import { mayLive } from "./host/process_lives.ts";
 import { BlockDevices } from "./keys/block_devices.ts";
 import type { ClusterKeys } from "./keys/keys.ts";
+import { holderOf } from "./keys/lock_holder.ts";
 import type { Lineage } from "./keys/lineage.ts";
 import type { ClusterNames } from "./keys/names.ts";
 import { AskedLocks } from "./locks/asked_locks.ts";
@@ -184,6 +187,30 @@ export class MemberLocks {
     for (const guest of [...paused()]) {
       if (this.files.nameOfPaused(guest.path) !== undefined) overtaken(guest);
     }
+  }
+
+  /**
+   * A lock is about to be had again whose file could not be opened at the start. What etcd has for it was
+   * kept for a process of which nothing else was known; what that does not have is put in.
+   */
+  found(
+    { lockspace, path, shared, holdings: [holding] }: Resource,
+    fd: number,
+    identity: FileIdentity,
+  ): void {
+    const { parts: { markOf }, session, keys, names } = this.#parts;
+    if (lockspace !== "" || holding === undefined || this.files.recognise(path) !== undefined) return;
+    const device = this.files.learn(path, fd, identity);
+    if (device?.kind !== "shared") return;
+    const { owner, since } = holding;
+    const key = keys.lock(device.name, shared, session.id);
+    // Of a share that is known others may have to be told first.
+    const kept = shared ? undefined : this.#orphans.take(key, holderOf(owner, markOf(owner), since));
+    if (kept !== undefined) return this.#granted.adopt(path, kept);
+    session.whenLive(Infinity, () => {
+      const isThere = names.of(path) !== undefined && this.#granted.of(path) === undefined;
+      if (isThere) session.putInAgain(`it is known by now which device ${path} is`);
+    }, () => {});
   }
 
   /** Puts in order what etcd has of this session: {@link SessionParts.reconcile}. */

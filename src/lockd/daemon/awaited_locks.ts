@@ -3,6 +3,7 @@ import type { Log } from "../../chassis/log/log.ts";
 import { F_RDLCK, F_WRLCK, O_CLOEXEC, O_RDWR } from "../../os/constants.ts";
 import { strerror } from "../../os/errno.ts";
 import type { Sys } from "../../os/sys.ts";
+import type { FileIdentity } from "../lockspace/file_identity.ts";
 import type { FileHandle } from "../lockspace/lock_handle.ts";
 import { isMissing, reasonOf } from "../lockspace/lock_record.ts";
 import { lockText } from "../lockspace/lock_text.ts";
@@ -24,6 +25,8 @@ export interface AwaitedLocksParts {
   readonly table: LockTable;
   readonly storage: Pick<Storage, "files" | "mayHang" | "setLock" | "keepsLocks">;
   readonly log: Log;
+  /** Told of a lock that is about to be had again, and of its file. */
+  readonly found: (resource: Resource, fd: number, identity: FileIdentity) => void;
 }
 
 /**
@@ -86,7 +89,9 @@ export class AwaitedLocks {
     const wanted = table.has(resource) && isMissing(resource.state);
     if (outcome.kind === "granted") {
       if (!wanted) return this.#giveBack(resource, outcome);
-      return table.seize(resource, outcome.fd, outcome.identity);
+      const { fd, identity } = outcome;
+      this.#parts.found(resource, fd, identity);
+      return table.seize(resource, fd, identity);
     }
     this.#refused(resource, outcome.kind === "storage" ? "awaited" : "lost", this.#reason(resource, outcome));
   }

@@ -101,7 +101,14 @@ export function announce(
   status.ready(pid);
   watchdog.start();
   report.ready();
-  new AwaitedLocks({ sys, loop, table: daemon.table, storage: daemon.storage, log }).begin();
+  new AwaitedLocks({
+    sys,
+    loop,
+    table: daemon.table,
+    storage: daemon.storage,
+    log,
+    found: (resource, fd, identity) => daemon.cluster?.found(resource, fd, identity),
+  }).begin();
 }
 
 /**

@@ -112,6 +112,23 @@ export class Orphans {
     return lives(pid, start) ? sight : "ended";
   }
 
+  /**
+   * The lock of a key has its owner again, whose process alone has it.
+   *
+   * @returns the lock; undefined when it is none of these, or another process's, and stays what it is
+   */
+  take(
+    key: string,
+    { uuid, pid, start }: Pick<LockHolder, "uuid" | "pid" | "start">,
+  ): ClusterLock | undefined {
+    const orphan = this.#kept.get(key);
+    if (orphan === undefined || orphan.use === "shared" || this.#parts.busy(key)) return undefined;
+    const { holder } = orphan;
+    if (holder.uuid !== uuid || holder.pid !== pid || holder.start !== start) return undefined;
+    this.#kept.delete(key);
+    return orphan.lock;
+  }
+
   /** The lock of a key has an owner again. */
   forget(key: string): void {
     this.#kept.delete(key);

@@ -48,7 +48,7 @@ export interface ReconciliationParts {
   /** The daemons of which this one is. */
   readonly lineage: Pick<Lineage, "wrote">;
   /** Gets what is kept for processes of which this daemon knows nothing. */
-  readonly orphans: Pick<Orphans, "add">;
+  readonly orphans: Pick<Orphans, "add" | "forget">;
   /** Gets the marks of paused guests. */
   readonly marks: Pick<PausedMarks, "add">;
   readonly tries: Pick<UngrantedTries, "found">;
@@ -130,7 +130,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
-    const { keys, names, granted, heldLocks, turns, resources, markOf, nonce } = this.#parts;
+    const { keys, names, granted, heldLocks, turns, orphans, resources, markOf, nonce } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -145,6 +145,8 @@ export class Reconciliation {
         const there = { key, own, value: known.value };
         const ours = granted.of(resource.path);
         if (ours === undefined || ours.value === known.value || !releasing) {
+          // Which device it is may not have been known before.
+          orphans.forget(key);
           granted.adopt(resource.path, there);
           this.#certain(resource);
           if (resource.shared && !releasing) {

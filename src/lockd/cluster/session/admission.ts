@@ -69,6 +69,11 @@ export class Admission {
     this.#round = undefined;
   }
 
+  /** What this host has is put in once more. To be called while nothing of that is under way. */
+  putInAgain(): void {
+    this.#round = undefined;
+  }
+
   /** Puts in what this host has. @param done called once, unless the session is over */
   admit(epoch: Epoch, meta: MetaRecord, done: (admitted: Admitted) => void): void {
     const { own, entrance, cluster, over, losses } = this.#parts;

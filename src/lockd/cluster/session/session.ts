@@ -328,6 +328,12 @@ export class ClusterSession implements ProvenSession {
     else this.doubt(unkept);
   }
 
+  /** What this host has is put in anew, for more of it is known. @param reason how it has come to that */
+  putInAgain(reason: string): void {
+    this.#admission.putInAgain();
+    this.doubt(reason);
+  }
+
   /** This host has a lock again that was another session's. */
   regained(resource: Resource): void {
     this.#admission.regained(resource);

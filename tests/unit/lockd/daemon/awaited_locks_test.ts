@@ -29,6 +29,8 @@ const LOCAL: Place = { source: "/dev/sda1", type: "ext4", point: "/", device: de
 class Stage {
   readonly closed: number[] = [];
   readonly ledger = new DescriptorLedger({ close: (fd) => this.closed.push(fd) });
+  /** Locks that were about to be had again. */
+  readonly had: string[] = [];
   readonly logged: string[] = [];
   readonly asked: ((outcome: LockFilesOutcome) => void)[] = [];
   readonly unlocked: string[] = [];
@@ -103,14 +105,17 @@ class Stage {
         warn: say("warn"),
         error: say("error"),
       },
+      found: ({ state }, fd) => void this.had.push(`${fd} while ${state.kind}`),
     });
     this.locks.begin();
   }
 }
 
 Deno.test("AwaitedLocks takes a lock through its storage, and says that it was free", () => {
-  const { asked, resource, logged, closed, unlocked } = new Stage();
+  const { asked, had, resource, logged, closed, unlocked } = new Stage();
   asked.shift()?.({ kind: "granted", fd: 3001, identity: IDENTITY });
+  // Before it is had: a lock that is being handed over goes at once then, for all hosts that it is of.
+  assert.deepEqual(had, ["3001 while awaited"]);
   assert.deepEqual([resource.state, fileOf(resource).fd, closed], [{ kind: "held" }, 3001, [3000]]);
   assert.deepEqual(logged, ["regained: /mnt/disk"]);
   assert.deepEqual([asked, unlocked], [[], []]);

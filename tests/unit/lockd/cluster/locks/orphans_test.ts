@@ -44,6 +44,24 @@ class World {
   });
 }
 
+Deno.test("a lock is its process's again when that is known, and no other one's", () => {
+  const world = new World();
+  world.orphans.add(LOCK, HOLDER, "alone");
+  assert.deepEqual(
+    [{ ...HOLDER, start: 8 }, { ...HOLDER, uuid: "w" }].map((other) => world.orphans.take("k", other)),
+    [undefined, undefined],
+  );
+  world.busy = true;
+  assert.equal(world.orphans.take("k", HOLDER), undefined);
+  world.busy = false;
+  assert.equal(world.orphans.take("l", HOLDER), undefined);
+  assert.deepEqual(world.orphans.take("k", HOLDER), LOCK);
+  assert.equal(world.orphans.size, 0);
+  // Others may have a share.
+  world.orphans.add(LOCK, HOLDER, "shared");
+  assert.equal(world.orphans.take("k", HOLDER), undefined);
+});
+
 Deno.test("a lock of nobody's is kept while its process lives, and until its last writes have landed", () => {
   const world = new World();
   world.orphans.add(LOCK, HOLDER, "alone");

@@ -67,7 +67,7 @@ Deno.test("a lock of which nobody knows is kept beyond the end of its process: i
     ...EMPTY_HOST,
     lives: (pid) => pid === 8,
     turns: { busy: () => false, give: () => assert.fail("a lock was given back") },
-    orphans: { add: ({ key }, _holder, use) => void kept.push(`${key} ${use}`) },
+    orphans: { add: ({ key }, _holder, use) => void kept.push(`${key} ${use}`), forget: () => {} },
     marks: { add: () => assert.fail("there is no mark") },
     heldLocks: { put: () => assert.fail("nothing is put there") },
     observer: {
@@ -101,7 +101,7 @@ for (const past of ["known", "missed", "lost"] as const) {
       ...EMPTY_HOST,
       lives: () => false,
       turns: { busy: () => false, give: () => assert.fail("a lock was given back") },
-      orphans: { add: () => {} },
+      orphans: { add: () => {}, forget: () => {} },
       marks: { add: () => assert.fail("there is no mark") },
       tries,
       heldLocks: { put: () => assert.fail("nothing is put there") },
@@ -146,7 +146,7 @@ Deno.test("a lock that more guests have been paused with than can be told is not
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     turns: { busy: () => false, give: () => assert.fail() },
-    orphans: { add: () => assert.fail() },
+    orphans: { add: () => assert.fail(), forget: () => {} },
     marks: { add: () => assert.fail() },
     heldLocks: new HeldLocks({ session, keys: KEYS, fencedLocks: { free: () => assert.fail() } }),
     observer: {
@@ -190,7 +190,7 @@ for (const [how, list] of [["taken out of", []], ["spoilt in", [SPOILT]]] as con
       markOf: () => ({ pid: 7, start: 9 }),
       lives: () => true,
       turns: { busy: () => false, give: () => assert.fail() },
-      orphans: { add: () => assert.fail() },
+      orphans: { add: () => assert.fail(), forget: () => {} },
       marks: { add: () => assert.fail("its guest may be resumed") },
       heldLocks: { put: (_epoch, _held, done) => done({ kind: "others", by: { ...HOLDER, pid: 7 } }) },
       observer: {
@@ -225,7 +225,7 @@ Deno.test("a key that cannot be read stays, is told, and keeps no host from join
     ...EMPTY_HOST,
     lives: () => false,
     turns: { busy: () => false, give: () => assert.fail("a lock was given back") },
-    orphans: { add: ({ key }) => void kept.push(key) },
+    orphans: { add: ({ key }) => void kept.push(key), forget: () => {} },
     marks: { add: () => assert.fail("it is no mark") },
     heldLocks: { put: () => assert.fail("nothing is put there") },
     observer: {
@@ -292,7 +292,7 @@ function written(
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     turns: { busy: () => false, give: () => assert.fail() },
-    orphans: { add: () => assert.fail() },
+    orphans: { add: () => assert.fail(), forget: () => {} },
     marks: { add: () => {} },
     heldLocks: { put: () => assert.fail("nothing is put there") },
     observer: {
@@ -498,7 +498,7 @@ function avowed(attempt: string, meanwhile: (held: Resource, granted: Map<string
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     turns: { busy: () => false, give: (lock) => void given.push(lock.value) },
-    orphans: { add: () => assert.fail() },
+    orphans: { add: () => assert.fail(), forget: () => {} },
     marks: { add: () => assert.fail("its guest may be resumed") },
     heldLocks: { put: () => assert.fail("it is there") },
     observer: {
@@ -561,7 +561,7 @@ Deno.test("a host that shares thousands of disks has put them in once, and not a
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
     turns: { busy: () => false, give: () => assert.fail() },
-    orphans: { add: () => assert.fail() },
+    orphans: { add: () => assert.fail(), forget: () => {} },
     marks: { add: () => assert.fail() },
     heldLocks: { put: () => assert.fail("etcd has all of them") },
     observer: {

@@ -443,6 +443,16 @@ Deno.test("a daemon that was killed right behind its first join leaves one that 
   assert.deepEqual(stage.pasts, ["first", "first", "known"]);
 });
 
+Deno.test("what a host has is put in once more when more of it is known", () => {
+  const stage = new Stage();
+  const session = stage.session("a");
+  stage.pass(10);
+  session.putInAgain("it is known by now which device it is");
+  assert.deepEqual(session.state, { kind: "unsure", reason: "it is known by now which device it is" });
+  stage.pass(2);
+  assert.deepEqual([session.state.kind, stage.pasts], ["live", ["first", "known"]]);
+});
+
 Deno.test("in an etcd that was restored nobody can tell which of two hosts has lost what both have", () => {
   const stage = new Stage();
   const host = stage.session("a");
