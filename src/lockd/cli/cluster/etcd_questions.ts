@@ -14,6 +14,13 @@ const READ_MS = 8000;
  * be reached, and one that is started again leaves the others.
  */
 const UNREACHED_MS = 2000;
+/**
+ * The same where the connection is refused, in ms: nobody listens there, as while all members are being
+ * started, which are there a few seconds later.
+ */
+const REFUSED_MS = 5000;
+const REFUSED = "ECONNREFUSED";
+const STARTING = "Where its members are just being started, say the same again";
 /** So many keys are read with one question. */
 const PAGE = 2000;
 
@@ -96,8 +103,11 @@ export class EtcdQuestions {
       if (answer.kind === "transaction") return answer.result;
       if (answer.kind === "refused") throw refused(answer);
       isReached ||= answer.kind !== "unknown" || answer.unreached !== true;
-      if (this.#link.now >= begun + (isReached ? READ_MS : UNREACHED_MS)) {
-        throw new CommandError(CommandExit.UNREACHABLE, `etcd does not answer: ${reasonOf(answer)}`);
+      const reason = reasonOf(answer);
+      const isRefused = !isReached && reason.includes(REFUSED);
+      if (this.#link.now >= begun + (isReached ? READ_MS : isRefused ? REFUSED_MS : UNREACHED_MS)) {
+        const advice = isRefused ? `. ${STARTING}` : "";
+        throw new CommandError(CommandExit.UNREACHABLE, `etcd does not answer: ${reason}${advice}`);
       }
       this.#link.pause(200);
     }

@@ -1,4 +1,4 @@
-import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { shellOperand } from "../../../base/shell_quoted.ts";
 import type { Arguments } from "../../../chassis/cli/arguments.ts";
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { timeText } from "../../../chassis/cli/table.ts";
@@ -87,7 +87,7 @@ function confirmNotFenced(name: string, sessions: readonly KnownSession[], meant
     plainText(
       `Host '${name}' has not left, and nothing was changed: it was fenced by ${by} on ${from}${when}, and is ` +
         "no member since. Should it come back, it joins again, unless the cluster_ keys are taken out of its " +
-        `virtlockd.conf before. To take it off the list: virtlockd cluster remove ${shellQuoted(meant)}`,
+        `virtlockd.conf before. To take it off the list: virtlockd cluster remove ${shellOperand(meant)}`,
     ),
   );
 }

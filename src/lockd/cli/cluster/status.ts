@@ -5,6 +5,7 @@ import { counted } from "../../../chassis/log/counted.ts";
 import { type EtcdMember, etcdMembers, membersText } from "../../cluster/etcd/etcd_members.ts";
 import { Entries } from "../../cluster/session/entries.ts";
 import { type ClusterPhase, decodeMeta } from "../../cluster/keys/meta_record.ts";
+import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
@@ -83,7 +84,8 @@ export function overviewOf(
     ...meta === undefined || meta.why === "" ? {} : { why: meta.why },
     spaces: meta?.spaces ?? [],
     hosts,
-    locks: questions.list(keys.exclusives).length + questions.list(keys.shares).length,
+    locks: [keys.exclusives, keys.shares].flatMap((prefix) => questions.list(prefix))
+      .filter((lock) => read(() => decodeHolder(lock)) !== undefined).length,
   };
 }
 

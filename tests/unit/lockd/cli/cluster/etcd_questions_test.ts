@@ -66,6 +66,22 @@ Deno.test("that no member can be reached is told within seconds, but not before 
   assert.equal(late.questions.get("k")[0]?.value, "v");
 });
 
+Deno.test("members that refuse the connection may be starting, and are waited for longer", () => {
+  const reason = "etcd cannot be reached: connect ECONNREFUSED 127.0.0.1:2379";
+  const refusing = { kind: "unknown", reason, unreached: true } as const;
+  const never = answeredIn(10, refusing);
+  assert.throws(
+    () => never.questions.get("k"),
+    new CommandError(
+      2,
+      `etcd does not answer: ${reason}. Where its members are just being started, say the same again`,
+    ),
+  );
+  assert.deepEqual([never.asked(), never.now()], [25, 5050]);
+  const started = answeredIn(10, ...Array.from({ length: 20 }, () => refusing), FOUND);
+  assert.equal(started.questions.get("k")[0]?.value, "v");
+});
+
 Deno.test("members that choose a leader are waited for, also where another one cannot be reached", () => {
   const choosing = { kind: "unknown", reason: "etcdserver: leader changed" } as const;
   const unreached = { kind: "unknown", reason: "etcd cannot be reached: nobody", unreached: true } as const;

@@ -22,6 +22,9 @@ Deno.test("of a host that was fenced is said by whom, and that it has not left; 
     );
   }
   assert.equal(cluster.etcd.get(cluster.keys.session("s-a")), before);
+  // Such a name is no option of the command that is advised.
+  cluster.host("b", { heard: false, fencing: WORD, name: "-b" });
+  assert.match(await leave(cluster, "--", "-b"), /To take it off the list: virtlockd cluster remove -- -b$/);
 });
 
 Deno.test("a host that was fenced before, and has come back, leaves like any other one", async () => {

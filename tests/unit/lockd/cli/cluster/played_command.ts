@@ -45,7 +45,7 @@ export async function say(
     warn: (message) => void warnings.push(message),
   });
   try {
-    await command.run(told, given(command, ...args, ...CLUSTER));
+    await command.run(told, given(command, ...CLUSTER, ...args));
     return { questions, warnings, said: told.out.text };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;

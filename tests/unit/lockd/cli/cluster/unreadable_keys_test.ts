@@ -93,8 +93,8 @@ Deno.test("status counts what can be read, and says that it does not know what c
   const cluster = spoilt();
   const unreadable = new UnreadableKeys();
   const seen = overviewOf({ settings: SETTINGS, ...cluster }, unreadable.read);
-  assert.deepEqual([seen.phase, seen.hosts.live, seen.locks], ["open", 2, 4]);
-  assert.deepEqual(unreadable.found, [WRONG.silence, WRONG.session]);
+  assert.deepEqual([seen.phase, seen.hosts.live, seen.locks], ["open", 2, 2]);
+  assert.deepEqual(unreadable.found, [WRONG.silence, WRONG.session, WRONG.lock, WRONG.share]);
   cluster.spoil(cluster.keys.meta, "\udcff");
   const without = overviewOf({ settings: SETTINGS, ...cluster }, unreadable.read);
   assert.deepEqual([without.founded, without.phase], [true, undefined]);
