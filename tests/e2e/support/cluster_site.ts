@@ -241,7 +241,8 @@ export class ClusterSite implements AsyncDisposable {
   async installEtcd(place: Place): Promise<void> {
     const machine = this.machine(place);
     const [packages = "", key = "", settings = "", unit = ""] = await textsOf(ETCD_PAGE, "The members");
-    await this.follow(packages, place);
+    // The lists of a machine leave out what is not on it, and apt takes them for the newest ones.
+    await this.follow(`rm -f /var/lib/apt/lists/*_*\napt-get update -q\n${packages}`, place);
     await machine.sh(`cd ${KEEPER}\n${ofMember(key, place)}`);
     await machine.sh("cat >>/etc/default/etcd", { input: ofMember(settings, place) });
     await machine.sh(unit);
