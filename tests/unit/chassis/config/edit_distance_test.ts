@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { editDistance, nearest } from "../../../../src/chassis/config/edit_distance.ts";
 
-Deno.test("editDistance() counts insertions, removals and replacements", () => {
+Deno.test("editDistance() counts insertions, removals, replacements and exchanges", () => {
   const cases: [string, string, number][] = [
     ["", "", 0],
     ["", "abc", 3],
@@ -11,7 +11,10 @@ Deno.test("editDistance() counts insertions, removals and replacements", () => {
     ["max_cliants", "max_clients", 1],
     ["maxclients", "max_clients", 1],
     ["kitten", "sitting", 3],
-    ["ab", "ba", 2],
+    ["ab", "ba", 1],
+    ["clutser", "cluster", 1],
+    ["abcd", "badc", 2],
+    ["abc", "cab", 2],
   ];
   for (const [from, to, distance] of cases) assert.equal(editDistance(from, to), distance, `${from} → ${to}`);
 });

@@ -168,7 +168,17 @@ Deno.test("an unknown key that begins with cluster is a mistake, which no start 
 });
 
 Deno.test("a slip in the beginning of such a key is a mistake too, and no other key is taken for one", () => {
-  for (const key of ["Cluster_name", "CLUSTER_NAME", "cluser_lockspaces", "custer_name", "clusster_name"]) {
+  for (
+    const key of [
+      "Cluster_name",
+      "CLUSTER_NAME",
+      "cluser_lockspaces",
+      "custer_name",
+      "clusster_name",
+      "clutser_name",
+      "lcuster_lockspaces",
+    ]
+  ) {
     assert.match(
       mistake(`${key} = "prod"`),
       /^virtlockd\.conf:1: expected a known key, such as "cluster_/,
